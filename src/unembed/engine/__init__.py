@@ -1,0 +1,1 @@
+"""Running a model, seeing its activations and changing them."""

@@ -1,0 +1,1 @@
+"""Loading models and finding what they are made of."""

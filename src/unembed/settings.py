@@ -1,0 +1,87 @@
+"""Every limit and default, in one table.
+
+A row is a name, a default and one sentence; environment variables (`UNEMBED_MAX_PROMPT_TOKENS`),
+the command line's flags and docs/reference/settings.md come from it. Knows no model and no server.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, fields
+from dataclasses import field as dataclass_field
+from pathlib import Path
+
+from unembed.errors import InputError
+
+MIB = 1024 * 1024
+
+
+def _row(default: int | float | str, sentence: str) -> object:
+    return dataclass_field(default=default, metadata={"sentence": sentence})
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The limits in force. `Settings.from_environment()` reads `UNEMBED_*`."""
+
+    host: str = _row("127.0.0.1", "Address that the server binds.")  # type: ignore[assignment]
+    port: int = _row(8420, "Port that the server binds; 0 takes a free one.")  # type: ignore[assignment]
+    max_prompt_chars: int = _row(200_000, "Longest prompt, in characters.")  # type: ignore[assignment]
+    max_prompt_tokens: int = _row(4096, "Longest prompt, in tokens; the model's own limit counts too.")  # type: ignore[assignment]
+    max_edits: int = _row(64, "Most edits in one request.")  # type: ignore[assignment]
+    max_edit_positions: int = _row(4096, "Most positions named by one edit.")  # type: ignore[assignment]
+    max_edit_value: int = _row(65_536, "Longest vector that one edit may carry, in numbers.")  # type: ignore[assignment]
+    max_k: int = _row(100, "Most tokens listed for one distribution.")  # type: ignore[assignment]
+    max_new_tokens: int = _row(512, "Most tokens that one request may generate.")  # type: ignore[assignment]
+    max_lens_cells: int = _row(400_000, "Largest lens grid, in cells (rows x positions).")  # type: ignore[assignment]
+    max_capture_bytes: int = _row(4096 * MIB, "Most memory that one run's captured activations may take.")  # type: ignore[assignment]
+    max_logits_bytes: int = _row(2048 * MIB, "Most memory that the full logits of one run may take.")  # type: ignore[assignment]
+    max_body_bytes: int = _row(4 * MIB, "Largest request body, in bytes.")  # type: ignore[assignment]
+    max_json_depth: int = _row(32, "Deepest nesting of a JSON body.")  # type: ignore[assignment]
+    max_queue: int = _row(64, "Most requests waiting for the compute worker.")  # type: ignore[assignment]
+    max_request_seconds: float = _row(600.0, "Longest time that one request may wait and compute.")  # type: ignore[assignment]
+    cache_bytes: int = _row(1024 * MIB, "Memory for cached forward passes.")  # type: ignore[assignment]
+    chunk_bytes: int = _row(1 * MIB, "Working memory of one vocabulary chunk of the unembedding.")  # type: ignore[assignment]
+    threads: int = _row(0, "CPU threads for compute; 0 leaves torch's own choice.")  # type: ignore[assignment]
+    cache_dir: str = _row("", "Folder for converted models; empty is the user's cache folder.")  # type: ignore[assignment]
+
+    @classmethod
+    def from_environment(cls, environment: dict[str, str] | None = None) -> Settings:
+        """Defaults overridden by `UNEMBED_<NAME>` variables; raises InputError on a bad value."""
+        environment = dict(os.environ) if environment is None else environment
+        chosen: dict[str, int | float | str] = {}
+        for row in fields(cls):
+            variable = f"UNEMBED_{row.name.upper()}"
+            text = environment.get(variable)
+            if text is not None:
+                chosen[row.name] = _parse(variable, text, type(row.default))
+        return cls(**chosen)  # type: ignore[arg-type]
+
+    def cache_folder(self) -> Path:
+        """Where converted models are kept."""
+        if self.cache_dir:
+            return Path(self.cache_dir).expanduser()
+        base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+        return Path(base).expanduser() / "unembed"
+
+
+def _parse(variable: str, text: str, kind: type) -> int | float | str:
+    if kind is str:
+        return text
+    try:
+        number = kind(text.replace("_", ""))
+    except ValueError:
+        number = None
+    if number is None or not 0 <= number < float("inf"):
+        raise InputError(
+            f"{variable} is {text!r}; it must be a number that is zero or more",
+            field=variable,
+            value=text,
+            legal="a number that is zero or more",
+        )
+    return number  # type: ignore[no-any-return]
+
+
+def table() -> list[tuple[str, int | float | str, str]]:
+    """Rows of (name, default, sentence), in order."""
+    return [(row.name, row.default, row.metadata["sentence"]) for row in fields(Settings)]  # type: ignore[misc]
