@@ -38,6 +38,7 @@ class Settings:
     max_logits_bytes: int = _row(2048 * MIB, "Most memory that the full logits of one run may take.")  # type: ignore[assignment]
     max_body_bytes: int = _row(4 * MIB, "Largest request body, in bytes.")  # type: ignore[assignment]
     max_json_depth: int = _row(32, "Deepest nesting of a JSON body.")  # type: ignore[assignment]
+    max_read_seconds: float = _row(30.0, "Longest time that the head or the body of one request may take to arrive.")  # type: ignore[assignment]
     max_queue: int = _row(64, "Most requests waiting for the compute worker.")  # type: ignore[assignment]
     max_request_seconds: float = _row(600.0, "Longest time that one request may wait and compute.")  # type: ignore[assignment]
     cache_bytes: int = _row(1024 * MIB, "Memory for cached forward passes.")  # type: ignore[assignment]

@@ -3,6 +3,9 @@ and from it the app's TypeScript types, are made. Knows no torch and no model.
 
 Unknown fields are refused, types are strict (no "3" for 3, no true for 1), numbers are finite.
 Layers, heads and positions are 0-based; a negative position counts from the end.
+
+An answer depends on the request alone: what it took (`Server-Timing`) and whether a cached forward
+pass served it (`X-Unembed-Cached`) are headers, never in a body.
 """
 
 from __future__ import annotations
@@ -13,11 +16,20 @@ from pydantic import BaseModel, ConfigDict, Field, StrictFloat, StrictInt, Stric
 
 Operation = Literal["zero", "scale", "set_to", "add", "patch"]
 Stage = Literal["pre", "post"]
+FP32_MAX = 3.4028234663852886e38
 TokenId = Annotated[StrictInt, Field(ge=0, le=2**31 - 1)]
 Position = Annotated[StrictInt, Field(ge=-(2**31), le=2**31 - 1)]
-Number = Annotated[StrictFloat | StrictInt, Field(allow_inf_nan=False)]
+Number = (
+    Annotated[StrictFloat, Field(ge=-FP32_MAX, le=FP32_MAX)]
+    | Annotated[StrictInt, Field(ge=-int(FP32_MAX), le=int(FP32_MAX))]
+)
+Temperature = (
+    Annotated[StrictFloat, Field(ge=0, le=10)] | Annotated[StrictInt, Field(ge=0, le=10)]
+)
+Positions = Annotated[list[Position], Field(fail_fast=True)]
+Numbers = Annotated[list[Number], Field(fail_fast=True)]
 Prompt = Annotated[
-    StrictStr | list[TokenId],
+    StrictStr | Annotated[list[TokenId], Field(fail_fast=True)],
     Field(description="Text, which the model's tokenizer splits, or token ids used as they are."),
 ]
 TokenRef = Annotated[
@@ -138,7 +150,7 @@ class PatchSource(Wire):
     """Where a patch takes its activation from."""
 
     prompt: Prompt
-    positions: list[Position] | None = Field(
+    positions: Positions | None = Field(
         None, description="Positions there, one for each of the edit's; the same ones if absent."
     )
 
@@ -150,10 +162,10 @@ class EditSpec(Wire):
         description='"L12.N512", "L9.H6", "L9.H6@14", "L9.H6@14<3", "L5.attn", "L5.mlp", "embed", "L5.resid_post"',
     )
     operation: Operation
-    value: Number | list[Number] | None = Field(
+    value: Number | Numbers | None = Field(
         None, description="Factor of scale; value of set_to; vector, or one number, of add."
     )
-    positions: list[Position] | None = Field(None, description="Absent: every position.")
+    positions: Positions | None = Field(None, description="Absent: every position.")
     stage: Stage = Field("post", description="Neurons: before or after the activation function.")
     source: PatchSource | None = Field(None, description="For patch, and only for it.")
     enabled: bool = Field(True, description="False keeps the edit and leaves it out of the run.")
@@ -166,7 +178,7 @@ class Experiment(Wire):
     """What every analysis starts from: a prompt, and what is changed while it runs."""
 
     prompt: Prompt
-    edits: list[EditSpec] = []
+    edits: Annotated[list[EditSpec], Field(fail_fast=True)] = []
     job: Annotated[StrictStr, Field(pattern=r"^[A-Za-z0-9_-]{8,64}$")] | None = Field(
         None, description="A name of the client's choice, to follow or cancel the work by."
     )
@@ -240,8 +252,6 @@ class PredictionsResponse(Wire):
         None, description="Union of both top-k lists, largest change of probability first."
     )
     kl: float | None = Field(None, description="KL(baseline ‖ edited) at the position, nats.")
-    seconds: float = Field(description="Compute time, cached passes included as they are.")
-    cached: bool
 
 
 # ---------------------------------------------------------------- lens
@@ -272,8 +282,6 @@ class LensMetadata(Wire):
     vocabulary: list[TokenText] = Field(description="Each token that occurs in top_ids or target_ids, once.")
     target: TokenText | None
     edited: bool
-    seconds: float
-    cached: bool
 
 
 # ---------------------------------------------------------------- a node
@@ -318,7 +326,7 @@ class ComponentResponse(Wire):
 
 class GenerateRequest(Experiment):
     max_new_tokens: Annotated[StrictInt, Field(ge=1)] = 20
-    temperature: Annotated[Number, Field(ge=0, le=10)] = Field(0, description="0 is greedy.")
+    temperature: Temperature = Field(0, description="0 is greedy.")
     seed: Annotated[StrictInt, Field(ge=0, le=2**31 - 1)] = 0
 
 
@@ -328,7 +336,6 @@ class GenerateResponse(Wire):
     baseline_text: str
     edited: list[TokenText] | None = None
     edited_text: str | None = None
-    seconds: float
 
 
 # ---------------------------------------------------------------- jobs

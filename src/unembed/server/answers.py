@@ -1,0 +1,2 @@
+"""stub"""
+def __getattr__(n): raise AttributeError(n)

@@ -1,0 +1,99 @@
+"""Puts the server together: routes, the app's files, errors as answers, and the guard around it all."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import cast
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp
+
+from unembed.errors import UnembedError
+from unembed.server import static
+from unembed.server.access import Policy
+from unembed.server.bodies import explain
+from unembed.server.compression import Compression
+from unembed.server.guard import Guard, failure
+from unembed.server.replies import error_reply, reply_of
+from unembed.server.routes import router
+from unembed.server.table import API, static_entries
+from unembed.session import Session
+from unembed.settings import Settings
+
+log = logging.getLogger("unembed.server")
+
+
+def create_app(
+    session: Session,
+    settings: Settings,
+    token: str,
+    *,
+    hosts: Sequence[str] = (),
+    assets: dict[str, static.Asset] | None = None,
+) -> ASGIApp:
+    """The whole server as one ASGI application.
+
+    Args:
+        session: the model and its queue.
+        settings: host, port and limits; the port must be the one that is really bound.
+        token: what a client must know.
+        hosts: further names by which this server may be addressed, "name" or "name:port".
+        assets: the app's files; read from the package when None.
+    """
+    assets = static.load() if assets is None else assets
+    policy = Policy.of(token, settings.host, settings.port, hosts)
+    inner = build(session, policy, assets)
+    return Guard(Compression(inner), policy, settings, (*API, *static_entries(assets)))
+
+
+def build(session: Session | None, policy: Policy | None, assets: dict[str, static.Asset]) -> FastAPI:
+    """The application inside the guard."""
+    app = FastAPI(
+        title="Unembed",
+        openapi_url=None,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        generate_unique_id_function=lambda route: route.name,
+    )
+    app.state.session = session
+    app.state.policy = policy
+    app.include_router(router)
+    for path, asset in assets.items():
+        app.add_route(path, _sender(asset), methods=["GET", "HEAD"], include_in_schema=False)
+    app.add_exception_handler(UnembedError, _on_purpose)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(HTTPException, _framework)
+    app.add_exception_handler(Exception, _fault)
+    return app
+
+
+def _sender(asset: static.Asset):  # type: ignore[no-untyped-def]  # noqa: ANN202
+    async def send(_: Request) -> Response:
+        return asset.response()
+
+    return send
+
+
+async def _on_purpose(_: Request, error: Exception) -> Response:
+    return reply_of(cast(UnembedError, error))
+
+
+async def _invalid(_: Request, error: Exception) -> Response:
+    invalid = cast(RequestValidationError, error)
+    return reply_of(explain(invalid.errors(), invalid.body))
+
+
+async def _framework(_: Request, error: Exception) -> Response:
+    """What FastAPI refuses by itself; the guard's table leaves it nothing to refuse."""
+    refused = cast(HTTPException, error)
+    code = "not_found" if refused.status_code == 404 else "bad_request"
+    return error_reply(refused.status_code, code, "The request was refused.")
+
+
+async def _fault(_: Request, __: Exception) -> Response:
+    """Starlette raises the exception again once this is sent; the guard logs it."""
+    return failure()

@@ -1,0 +1,73 @@
+"""The OpenAPI schema of the server, from which the app's TypeScript types are generated.
+
+    python -m unembed.server.schema            # writes schema/openapi.json
+    python -m unembed.server.schema --check    # exit status 1 when the committed file is not current
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from pydantic.json_schema import models_json_schema
+
+from unembed import __version__
+from unembed.server import wire
+from unembed.server.app import build
+
+PATH = Path(__file__).parents[3] / "schema" / "openapi.json"
+_FASTAPI_ERROR = "HTTPValidationError"
+_PUBLIC_OPERATIONS = {"health", "login"}
+
+
+def document() -> dict[str, Any]:
+    """The schema as data."""
+    schema = build(None, None, {}).openapi()
+    schema["info"] = {
+        "title": "Unembed",
+        "version": __version__,
+        "description": "See what a transformer language model computes, and change it while it computes.",
+    }
+    _, extra = models_json_schema(
+        [(wire.LensMetadata, "serialization"), (wire.JobEvent, "serialization")],
+        ref_template="#/components/schemas/{model}",
+    )
+    components = schema["components"]
+    components["schemas"] = dict(sorted((extra["$defs"] | components["schemas"]).items()))
+    for unused in (_FASTAPI_ERROR, "ValidationError"):
+        components["schemas"].pop(unused, None)
+    components["securitySchemes"] = {
+        "bearer": {"type": "http", "scheme": "bearer"},
+        "cookie": {"type": "apiKey", "in": "cookie", "name": "unembed_token_8420"},
+    }
+    schema["security"] = [{"bearer": []}, {"cookie": []}]
+    for methods in schema["paths"].values():
+        for operation in methods.values():
+            responses = operation["responses"]
+            if _FASTAPI_ERROR in str(responses.get("422")):  # added by itself, never answered
+                del responses["422"]
+            operation["responses"] = dict(sorted(responses.items()))
+            if operation["operationId"] in _PUBLIC_OPERATIONS:
+                operation["security"] = []
+    return schema
+
+
+def text() -> str:
+    """The schema as it is committed."""
+    return json.dumps(document(), indent=1, ensure_ascii=False) + "\n"
+
+
+def main(arguments: list[str]) -> int:
+    """Write the schema, or check the one on disk."""
+    current = text()
+    if "--check" in arguments:
+        return 0 if PATH.is_file() and PATH.read_text("utf-8") == current else 1
+    PATH.parent.mkdir(exist_ok=True)
+    PATH.write_text(current, "utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

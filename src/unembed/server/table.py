@@ -1,0 +1,66 @@
+"""Everything that the server answers, in one table; what is not in it is refused.
+
+The guard reads the table, a test holds FastAPI's routes to it, SECURITY.md prints it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+JOB = "[A-Za-z0-9_-]{8,64}"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One path: its methods, and whether it answers with no token."""
+
+    path: str
+    methods: tuple[str, ...]
+    public: bool = False
+
+    @property
+    def is_api(self) -> bool:
+        """Answers data: never cached, no query string."""
+        return self.path.startswith("/api/")
+
+    def matches(self, path: str) -> bool:
+        """True for the path itself; `{job}` stands for a job's id."""
+        pattern = re.escape(self.path).replace(r"\{job\}", JOB)
+        return re.fullmatch(pattern, path, re.ASCII) is not None
+
+
+API: tuple[Entry, ...] = (
+    Entry("/api/health", ("GET",), public=True),
+    Entry("/api/login", ("POST",), public=True),
+    Entry("/api/model", ("GET",)),
+    Entry("/api/tokenize", ("POST",)),
+    Entry("/api/predictions", ("POST",)),
+    Entry("/api/lens", ("POST",)),
+    Entry("/api/component", ("POST",)),
+    Entry("/api/generate", ("POST",)),
+    Entry("/api/jobs/{job}/events", ("GET",)),
+    Entry("/api/jobs/{job}", ("DELETE",)),
+)
+"""The routes that answer data."""
+
+PUBLIC: tuple[str, ...] = (
+    "GET /",
+    "GET /index.html",
+    "GET /favicon.svg",
+    "GET /assets/*",
+    "GET /api/health",
+    "POST /api/login",
+)
+"""What is reachable with no token: the app's own files, a sign of life, and signing in."""
+
+
+def static_entries(paths: Iterable[str]) -> tuple[Entry, ...]:
+    """The app's files, each by its exact path."""
+    return tuple(Entry(path, ("GET", "HEAD"), public=True) for path in sorted(paths))
+
+
+def find(entries: Iterable[Entry], path: str) -> Entry | None:
+    """The entry of a path as it was sent, undecoded: an encoded path is in no table."""
+    return next((entry for entry in entries if entry.matches(path)), None)

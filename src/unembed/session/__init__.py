@@ -1,0 +1,107 @@
+"""The compute queue, its jobs, and the cache of forward passes: the only place that knows concurrency.
+
+One thread computes. A second one only tokenizes, so that counting tokens does not wait for a lens.
+Plain threads here; `bridge` is how an event loop waits for them.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+from unembed.errors import InputError, UnembedError
+from unembed.session.cache import RunCache
+from unembed.session.jobs import TERMINAL, Job, Snapshot, State
+from unembed.session.worker import Worker
+
+if TYPE_CHECKING:
+    from unembed.engine.edits import Edit
+    from unembed.engine.model import Model
+    from unembed.engine.run import Run
+    from unembed.settings import Settings
+
+__all__ = ["TERMINAL", "Job", "Session", "Snapshot", "State"]
+
+_REMEMBERED = 256
+
+
+class Session:
+    """One model and everything that asks something of it."""
+
+    def __init__(self, model: Model, settings: Settings, *, threads: int = 1) -> None:
+        self.model = model
+        self.settings = settings
+        self.cache = RunCache(settings.cache_bytes)
+        self._compute = Worker("compute", settings.max_queue, threads)
+        self._text = Worker("text", settings.max_queue)
+        self._jobs: OrderedDict[str, Job] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def submit(self, work: Callable[[Job], Any], name: str | None = None) -> Job:
+        """Queue work for the compute thread; raises BusyError, or InputError on a name in use."""
+        job = Job(work, name)
+        with self._lock:
+            self._forget()
+            known = self._jobs.get(job.id)
+            if known is not None and not known.is_over:
+                raise InputError(
+                    f"The job {job.id} is still running; a new request needs a name of its own.",
+                    field="job",
+                    value=job.id,
+                    legal="a name that no running request has",
+                )
+            self._compute.submit(job)
+            self._jobs[job.id] = job
+            self._jobs.move_to_end(job.id)
+        return job
+
+    def submit_text(self, work: Callable[[Job], Any]) -> Job:
+        """Queue work that only tokenizes."""
+        job = Job(work)
+        self._text.submit(job)
+        return job
+
+    def job(self, name: str) -> Job | None:
+        """A job by its id: waiting, running, or over not long ago."""
+        with self._lock:
+            return self._jobs.get(name)
+
+    def stop(self, job: Job, reason: UnembedError | None = None) -> None:
+        """Cancel a job; what waits for it gets `reason`."""
+        self._compute.cancel(job, reason)
+
+    def run(
+        self,
+        job: Job,
+        ids: tuple[int, ...],
+        edits: Sequence[Edit] = (),
+        capture: Sequence[str] = (),
+        *,
+        logits: Literal["all", "last", "none"] = "none",
+    ) -> Run:
+        """A forward pass, from the cache when it was made before. Called by work, on its thread."""
+        keys = tuple(edit.key for edit in edits)
+        identity = (self.model.fingerprint, ids, keys, logits)
+        wanted = frozenset(capture)
+        job.runs += 1
+        run = self.cache.get(identity, wanted)
+        if run is not None:
+            job.cached_runs += 1
+            return run
+        run = self.model.run(
+            ids, sorted(wanted), edits, logits=logits, cancel=job.cancel, progress=job.progress
+        )
+        self.cache.put(identity, wanted, run)
+        return run
+
+    def close(self) -> None:
+        """Cancel everything and end the threads."""
+        self._compute.close()
+        self._text.close()
+
+    def _forget(self) -> None:
+        over = [name for name, job in self._jobs.items() if job.is_over]
+        for name in over[: max(0, len(self._jobs) - _REMEMBERED)]:
+            del self._jobs[name]

@@ -1,0 +1,91 @@
+"""How an event loop waits for a thread: for a job's result, and for news of it.
+
+The loop is never blocked and no thread is held while waiting.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator, Coroutine
+from concurrent.futures import Future
+from typing import Any
+
+from unembed.errors import CancelledError, TimedOutError
+from unembed.session import TERMINAL, Job, Session, Snapshot
+
+_POLL_SECONDS = 0.02
+_NEWS_SECONDS = 0.05
+
+
+async def finish(session: Session, job: Job, left: Coroutine[Any, Any, None]) -> Any:
+    """The result of a job. When `left` ends first, or time is up, the job is cancelled."""
+    limit = session.settings.max_request_seconds
+    gone = asyncio.ensure_future(left)
+    result = asyncio.ensure_future(_settled(job.future))
+    try:
+        remaining = max(0.0, job.created + limit - time.monotonic())
+        await asyncio.wait({result, gone}, timeout=remaining, return_when=asyncio.FIRST_COMPLETED)
+        if not result.done():
+            raise _reason(gone, limit)
+    except BaseException as error:
+        told = error if isinstance(error, CancelledError | TimedOutError) else None
+        session.stop(job, told)
+        raise
+    finally:
+        gone.cancel()
+        result.cancel()
+        await asyncio.wait({gone, result})
+    return job.future.result()
+
+
+def _reason(gone: asyncio.Future[None], limit: float) -> CancelledError | TimedOutError:
+    if gone.done():
+        return CancelledError("The client left; the work was stopped.")
+    return TimedOutError(
+        f"The request took longer than {limit:g} seconds, waiting included.",
+        legal=f"at most {limit:g} seconds",
+        fix="Ask for less at once, or raise max_request_seconds.",
+    )
+
+
+async def _settled(future: Future[Any]) -> None:
+    """Return when a thread has settled `future`, whatever with."""
+    loop, settled = asyncio.get_running_loop(), asyncio.Event()
+    future.add_done_callback(lambda _: _wake(loop, settled))
+    await settled.wait()
+
+
+async def find(session: Session, name: str, seconds: float) -> Job | None:
+    """A job by its id, waited for a short while: its events may be asked for before it is."""
+    until = time.monotonic() + seconds
+    while (job := session.job(name)) is None and time.monotonic() < until:
+        await asyncio.sleep(_POLL_SECONDS)
+    return job
+
+
+async def follow(job: Job, quiet_seconds: float) -> AsyncIterator[Snapshot | None]:
+    """Snapshots of a job as it changes, the last one of its end; None when nothing was to tell."""
+    loop, changed = asyncio.get_running_loop(), asyncio.Event()
+    unsubscribe = job.subscribe(lambda: _wake(loop, changed))
+    try:
+        while True:
+            changed.clear()
+            snapshot = job.snapshot()
+            yield snapshot
+            if snapshot.state in TERMINAL:
+                return
+            await asyncio.sleep(_NEWS_SECONDS)
+            while not changed.is_set():
+                try:
+                    await asyncio.wait_for(changed.wait(), quiet_seconds)
+                except TimeoutError:
+                    yield None
+    finally:
+        unsubscribe()
+
+
+def _wake(loop: asyncio.AbstractEventLoop, event: asyncio.Event) -> None:
+    with contextlib.suppress(RuntimeError):  # the loop is closed: nobody listens any more
+        loop.call_soon_threadsafe(event.set)
