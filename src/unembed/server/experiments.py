@@ -1,0 +1,117 @@
+"""From what a request says to what the engine takes: token ids, positions, edits.
+
+Runs on the compute thread. Every error that the engine raises gets the name of the field in the
+request that it is about.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from unembed.engine import edits as engine_edits
+from unembed.engine.edits import Edit
+from unembed.engine.sites import resolve_position
+from unembed.errors import UnembedError
+from unembed.server import wire
+from unembed.session import Job, Session
+
+_ENGINE_FIELD = re.compile(r"edits\[(\d+)\]")
+
+
+@contextmanager
+def naming(field: str) -> Iterator[None]:
+    """Errors raised inside are about this field of the request."""
+    try:
+        yield
+    except UnembedError as error:
+        error.field = field
+        raise
+
+
+@contextmanager
+def naming_edits(indices: Sequence[int]) -> Iterator[None]:
+    """Errors raised inside count the enabled edits; the request counts all of them."""
+    try:
+        yield
+    except UnembedError as error:
+        if error.field is not None:
+            error.field = _ENGINE_FIELD.sub(lambda m: f"edits[{indices[int(m[1])]}]", error.field)
+        raise
+
+
+def ids_of(session: Session, prompt: str | list[int], field: str = "prompt") -> tuple[int, ...]:
+    """The tokens of a prompt; raises PromptError."""
+    with naming(field):
+        return session.model.tokenize(prompt)
+
+
+def position_of(position: int, n_positions: int) -> int:
+    """A position counted from the start; raises TargetError."""
+    return resolve_position(position, n_positions, "position")
+
+
+def token_of(session: Session, ref: str | int | None, field: str) -> int | None:
+    """The id of one token; raises TargetError."""
+    if ref is None:
+        return None
+    with naming(field):
+        return session.model.token_id(ref)
+
+
+def edits_of(session: Session, job: Job, specs: Sequence[wire.EditSpec]) -> list[Edit]:
+    """The enabled edits, in order; runs what patches take their activations from."""
+    edits = []
+    for index, spec in enumerate(specs):
+        if spec.enabled:
+            edits.append(_edit(session, job, spec, f"edits[{index}]"))
+    return edits
+
+
+def enabled(specs: Sequence[wire.EditSpec]) -> list[int]:
+    """Which edits of a request take part."""
+    return [index for index, spec in enumerate(specs) if spec.enabled]
+
+
+def _edit(session: Session, job: Job, spec: wire.EditSpec, field: str) -> Edit:
+    try:
+        return _made(session, job, spec, field)
+    except UnembedError as error:
+        inner = error.field or "target"
+        error.field = inner if inner.startswith(field) else f"{field}.{inner}"
+        raise
+
+
+def _made(session: Session, job: Job, spec: wire.EditSpec, field: str) -> Edit:
+    target, positions, stage = spec.target, spec.positions, spec.stage
+    value = spec.value if spec.value is not None else 0.0  # `limits` saw to it where one is needed
+    if spec.operation == "zero":
+        return engine_edits.zero(target, positions=positions, stage=stage)
+    if spec.operation == "scale":
+        return engine_edits.scale(target, float(_number(value)), positions=positions, stage=stage)
+    if spec.operation == "set_to":
+        return engine_edits.set_to(target, value, positions=positions, stage=stage)
+    if spec.operation == "add":
+        return engine_edits.add(target, value, positions=positions, stage=stage)
+    return _patch(session, job, spec, field)
+
+
+def _patch(session: Session, job: Job, spec: wire.EditSpec, field: str) -> Edit:
+    source = spec.source or wire.PatchSource(prompt="")
+    # Made first without a run: a target that does not exist costs no forward pass.
+    plain = engine_edits.zero(spec.target, positions=spec.positions, stage=spec.stage)
+    site = engine_edits.required_capture(plain.target, session.model.anatomy, spec.stage)
+    ids = ids_of(session, source.prompt, f"{field}.source.prompt")
+    run = session.run(job, ids, (), [site])
+    return engine_edits.patch(
+        spec.target,
+        run,
+        positions=spec.positions,
+        source_positions=source.positions,
+        stage=spec.stage,
+    )
+
+
+def _number(value: float | list[float] | list[int | float]) -> float:
+    return value[0] if isinstance(value, list) else value
