@@ -22,11 +22,12 @@ _ENGINE_FIELD = re.compile(r"edits\[(\d+)\]")
 
 @contextmanager
 def naming(field: str) -> Iterator[None]:
-    """Errors raised inside are about this field of the request."""
+    """Errors raised inside are about this field of the request: "prompt[3]" -> "<field>[3]"."""
     try:
         yield
     except UnembedError as error:
-        error.field = field
+        index = re.search(r"\[\d+\]$", error.field or "")
+        error.field = field + (index[0] if index else "")
         raise
 
 
@@ -85,11 +86,11 @@ def _edit(session: Session, job: Job, spec: wire.EditSpec, field: str) -> Edit:
 
 def _made(session: Session, job: Job, spec: wire.EditSpec, field: str) -> Edit:
     target, positions, stage = spec.target, spec.positions, spec.stage
-    value = spec.value if spec.value is not None else 0.0  # `limits` saw to it where one is needed
+    value = _checked(spec.value)
     if spec.operation == "zero":
         return engine_edits.zero(target, positions=positions, stage=stage)
     if spec.operation == "scale":
-        return engine_edits.scale(target, float(_number(value)), positions=positions, stage=stage)
+        return engine_edits.scale(target, _number(value), positions=positions, stage=stage)
     if spec.operation == "set_to":
         return engine_edits.set_to(target, value, positions=positions, stage=stage)
     if spec.operation == "add":
@@ -113,5 +114,10 @@ def _patch(session: Session, job: Job, spec: wire.EditSpec, field: str) -> Edit:
     )
 
 
-def _number(value: float | list[float] | list[int | float]) -> float:
-    return value[0] if isinstance(value, list) else value
+def _checked(value: float | list[int | float] | None) -> float | list[int | float]:
+    """`limits` saw to it that a value is there where one is needed."""
+    return 0.0 if value is None else value
+
+
+def _number(value: float | list[int | float]) -> float:
+    return float(value[0] if isinstance(value, list) else value)

@@ -1,0 +1,173 @@
+"""The command line: demo, serve, run, lens, doctor. Parses, asks, prints; computes nothing.
+
+Errors are sentences on standard error, with exit status 2 for what the user can mend. Nothing here
+imports torch before a command needs a model: `unembed --help` is quick.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from unembed.cli import options
+from unembed.cli.loading import Loading, quiet_libraries
+from unembed.errors import UnembedError
+from unembed.settings import Settings
+
+USER_ERROR = 2
+INTERRUPTED = 130
+
+app = typer.Typer(
+    name="unembed",
+    help="See what a transformer language model computes, and change it while it computes.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        from unembed import __version__
+
+        typer.echo(f"unembed {__version__}")
+        raise typer.Exit()
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """See what a transformer language model computes, and change it while it computes."""
+
+
+@app.command()
+@options.with_settings
+def demo(
+    *,
+    settings: Settings,
+    token: options.Token = None,
+    allow_host: options.AllowHost = None,
+    no_browser: Annotated[bool, typer.Option("--no-browser", help="Do not open the browser.")] = False,
+) -> None:
+    """Serve the demo model, Gemma 3 270M, and open the app in the browser."""
+    from unembed.cli.serving import demo_loading, serve
+
+    serve(
+        demo_loading(settings),
+        settings,
+        token=token,
+        hosts=allow_host or [],
+        browser=not no_browser,
+    )
+
+
+@app.command()
+@options.with_settings
+def serve(
+    *,
+    source: options.Source,
+    settings: Settings,
+    dtype: options.Dtype = None,
+    device: options.Device = None,
+    revision: options.Revision = None,
+    trust_remote_code: options.TrustRemoteCode = False,
+    token: options.Token = None,
+    allow_host: options.AllowHost = None,
+    open_browser: Annotated[bool, typer.Option("--open", help="Open the browser.")] = False,
+) -> None:
+    """Serve a model to the app and to HTTP clients."""
+    from unembed.cli import serving
+
+    loading = Loading(source, dtype, device, revision, trust_remote_code)
+    serving.serve(loading, settings, token=token, hosts=allow_host or [], browser=open_browser)
+
+
+@app.command()
+def run(
+    source: options.Source,
+    prompt: options.Prompt,
+    k: options.K = 10,
+    position: Annotated[int, typer.Option(help="Position to read; -1 is the last.")] = -1,
+    target: Annotated[
+        str | None, typer.Option(help='Token to follow through the layers: " Tokyo", or #1234.')
+    ] = None,
+    edit: options.Edits = None,
+    as_json: options.Json = False,
+    dtype: options.Dtype = None,
+    device: options.Device = None,
+    revision: options.Revision = None,
+    trust_remote_code: options.TrustRemoteCode = False,
+) -> None:
+    """What a model predicts after a prompt, in every layer, with and without edits."""
+    from unembed.cli import inspecting
+
+    loading = Loading(source, dtype, device, revision, trust_remote_code)
+    fields = {"k": k, "position": position, "target": target}
+    inspecting.run(loading, prompt, edit or [], fields, as_json=as_json)
+
+
+@app.command()
+def lens(
+    source: options.Source,
+    prompt: options.Prompt,
+    k: options.K = 1,
+    target: Annotated[str | None, typer.Option(help="Token that probability is of.")] = None,
+    sublayers: Annotated[bool, typer.Option("--sublayers", help="Also a row after each attention.")] = False,
+    edit: options.Edits = None,
+    as_json: options.Json = False,
+    dtype: options.Dtype = None,
+    device: options.Device = None,
+    revision: options.Revision = None,
+    trust_remote_code: options.TrustRemoteCode = False,
+) -> None:
+    """The grid of what every layer predicts at every position."""
+    from unembed.cli import inspecting
+
+    loading = Loading(source, dtype, device, revision, trust_remote_code)
+    fields = {"k": k, "target": target, "sublayers": sublayers}
+    inspecting.lens(loading, prompt, edit or [], fields, as_json=as_json)
+
+
+@app.command()
+def doctor(
+    source: options.Source,
+    as_json: options.Json = False,
+    dtype: options.Dtype = None,
+    device: options.Device = None,
+    revision: options.Revision = None,
+    trust_remote_code: options.TrustRemoteCode = False,
+) -> None:
+    """What was found out about a model: its anatomy, what works, the self-check, versions."""
+    from unembed.cli import inspecting
+
+    loading = Loading(source, dtype, device, revision, trust_remote_code)
+    inspecting.doctor(loading, as_json=as_json)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The entry point."""
+    quiet_libraries()
+    try:
+        app(args=None if arguments is None else list(arguments), prog_name="unembed")
+    except UnembedError as error:
+        _complain(error)
+        sys.exit(USER_ERROR)
+    except KeyboardInterrupt:
+        Console(stderr=True).print("Stopped.")
+        sys.exit(INTERRUPTED)
+
+
+def _complain(error: UnembedError) -> None:
+    console = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
+    message = error.message.encode("utf-8", "backslashreplace").decode().rstrip(".")
+    console.print(f"Error: {message}.")
+    if error.fix:
+        console.print(f"Try:   {error.fix}")

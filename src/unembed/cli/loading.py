@@ -1,0 +1,94 @@
+"""Loads a model for a command, with a progress bar where a person watches."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
+
+from unembed.errors import PromptError
+from unembed.settings import Settings
+
+if TYPE_CHECKING:
+    from unembed.engine.model import Model
+
+
+@dataclass(frozen=True)
+class Loading:
+    """What to load, and how."""
+
+    source: str
+    dtype: str | None
+    device: str | None
+    revision: str | None
+    trust_remote_code: bool
+
+
+def load(loading: Loading, settings: Settings, console: Console) -> Model:
+    """The model; raises LoadError."""
+    with progress_bar(console, f"Loading {loading.source}"):
+        import torch
+
+        from unembed.models import demo
+
+        if settings.threads:
+            torch.set_num_threads(settings.threads)
+    if loading.source == demo.NAME:
+        with progress_bar(console, "Preparing the demo model") as progress:
+            demo.ensure(settings, progress)
+    with progress_bar(console, f"Loading {loading.source}"):
+        import unembed
+
+        return unembed.load(
+            loading.source,
+            dtype=loading.dtype,
+            device=loading.device,
+            revision=loading.revision,
+            trust_remote_code=loading.trust_remote_code,
+            settings=settings,
+        )
+
+
+@contextmanager
+def progress_bar(console: Console, title: str) -> Iterator[Callable[[str, int, int], None]]:
+    """A bar with stage and time left; silent where nobody looks at the output."""
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(
+        *columns, console=console, transient=True, disable=not console.is_terminal
+    ) as bars:
+        task = bars.add_task(title, total=None)
+
+        def progress(stage: str, done: int, total: int) -> None:
+            bars.update(task, description=f"{title}: {stage}", completed=done, total=total or None)
+
+        yield progress
+
+
+def read_prompt(prompt: str) -> str:
+    """The prompt itself, or standard input for "-". One newline at the end is the terminal's."""
+    if prompt != "-":
+        return prompt
+    try:
+        text = sys.stdin.buffer.read().decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise PromptError(
+            f"standard input is not valid UTF-8: byte {error.start} is wrong", field="prompt"
+        ) from None
+    return text.removesuffix("\n").removesuffix("\r")
+
+
+def quiet_libraries() -> None:
+    """Warnings of libraries are for developers; what concerns the user, Unembed says itself."""
+    for name in ("transformers", "huggingface_hub", "torch"):
+        logging.getLogger(name).setLevel(logging.ERROR)

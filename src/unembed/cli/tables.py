@@ -1,0 +1,103 @@
+"""Answers as tables for a terminal. Knows wire formats, no model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from unembed.server import wire
+
+
+def print_predictions(console: Console, answer: wire.PredictionsResponse) -> None:
+    """Next tokens, baseline beside edited, then what every layer predicts."""
+    console.print(_strip(answer.tokens, answer.position))
+    console.print(_next_tokens(answer))
+    if answer.baseline.layers is not None:
+        console.print(_layers(answer.baseline, "baseline" if answer.edited else "", answer.target))
+    if answer.edited is not None and answer.edited.layers is not None:
+        console.print(_layers(answer.edited, "edited", answer.target))
+
+
+def _strip(tokens: Sequence[wire.TokenText], position: int) -> Text:
+    line = Text("tokens  ", style="dim")
+    for index, token in enumerate(tokens):
+        chosen = index == position
+        line.append(token.label, style="reverse" if chosen else "dim" if token.special else "")
+        line.append("|" if index < len(tokens) - 1 else "", style="dim")
+    line.append(f"   position {position} of 0-{len(tokens) - 1}", style="dim")
+    return line
+
+
+def _next_tokens(answer: wire.PredictionsResponse) -> Table:
+    table = Table(title="Next token", title_justify="left", box=None, pad_edge=False)
+    table.add_column("token")
+    if answer.edited is None or answer.changes is None:
+        table.add_column("probability", justify="right")
+        table.add_column("logit", justify="right")
+        for one in answer.baseline.next_token.top:
+            table.add_row(Text(one.token.label), f"{one.probability:.4f}", f"{one.logit:.3f}")
+        return table
+    for heading in ("baseline", "edited", "change"):
+        table.add_column(heading, justify="right")
+    for change in answer.changes:
+        before, after = change.baseline_probability, change.edited_probability
+        table.add_row(Text(change.token.label), f"{before:.4f}", f"{after:.4f}", f"{after - before:+.4f}")
+    table.caption = f"KL(baseline ‖ edited) = {answer.kl:.4f} nats"
+    return table
+
+
+def _layers(side: wire.PredictionSide, name: str, target: wire.TokenText | None) -> Table:
+    title = "What each layer predicts" + (f", {name}" if name else "")
+    table = Table(title=title, title_justify="left", box=None, pad_edge=False)
+    table.add_column("layer", justify="right")
+    for heading in ("before attention", "after attention", "after feed-forward"):
+        table.add_column(heading)
+    if target is not None:
+        table.add_column(f"{target.label}: probability", justify="right")
+        table.add_column("rank", justify="right")
+    for layer in reversed(side.layers or []):
+        cells = [_reading(layer.resid_pre), _reading(layer.resid_mid), _reading(layer.resid_post)]
+        score = layer.resid_post.target
+        if score is not None:
+            cells += [Text(f"{score.probability:.4f}"), Text(str(score.rank))]
+        table.add_row(str(layer.layer), *cells)
+    return table
+
+
+def _reading(reading: wire.Reading | None) -> Text:
+    if reading is None:
+        return Text("-", style="dim")
+    best = reading.top[0]
+    return Text(best.token.label).append(f" {best.probability:.2f}", style="dim")
+
+
+def print_lens(console: Console, lens: wire.LensMetadata, arrays: dict[str, Any]) -> None:
+    """The grid: tokens across, layers from bottom to top, as many columns as fit at a time."""
+    labels = {token.id: token.label for token in lens.vocabulary}
+    side = "edited" if lens.edited else "baseline"
+    ids, probabilities = arrays[f"{side}.top_ids"], arrays[f"{side}.top_probabilities"]
+    width, first = max(12, console.width), max(len(row) for row in lens.rows) + 2
+    per_table = max(1, (width - first) // 14)
+    for start in range(0, len(lens.tokens), per_table):
+        positions = range(start, min(start + per_table, len(lens.tokens)))
+        table = Table(box=None, pad_edge=False, title=None)
+        table.add_column("")
+        for pos in positions:
+            table.add_column(Text(_cut(f"{pos} {lens.tokens[pos].label}", 12)), width=12)
+        for row in reversed(range(len(lens.rows))):
+            cells = [
+                Text(_cut(labels[int(ids[row, pos, 0])], 7)).append(
+                    f" {float(probabilities[row, pos, 0]):.2f}", style="dim"
+                )
+                for pos in positions
+            ]
+            table.add_row(Text(lens.rows[row], style="dim"), *cells)
+        console.print(table)
+
+
+def _cut(text: str, width: int) -> str:
+    return text if len(text) <= width else text[: width - 1] + "…"
