@@ -1,3 +1,87 @@
-"""See what a transformer language model computes, and change it while it computes."""
+"""See what a transformer language model computes, and change it while it computes.
+
+    import unembed as ue
+
+    model = ue.load("gemma3-270m")
+    run = model.run("The capital of Japan is the city of", capture=["resid_post"])
+    run.top(k=5)
+
+Names are looked up when first used, so that importing the package does not import torch.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from unembed import errors
+from unembed.settings import Settings
+
+if TYPE_CHECKING:
+    from unembed.analyses.lens import LensGrid, logit_lens
+    from unembed.engine.cancel import Cancel
+    from unembed.engine.edits import Edit, add, patch, required_capture, scale, set_to, zero
+    from unembed.engine.generation import Generation
+    from unembed.engine.load import load
+    from unembed.engine.model import Model
+    from unembed.engine.run import Run
+    from unembed.engine.tokens import Token
+    from unembed.models.anatomy import Anatomy
 
 __version__ = "0.1.0"
+
+_HOME = {
+    # loading
+    "load": "unembed.engine.load",
+    "Model": "unembed.engine.model",
+    "Anatomy": "unembed.models.anatomy",
+    # running
+    "Run": "unembed.engine.run",
+    "Generation": "unembed.engine.generation",
+    "Token": "unembed.engine.tokens",
+    "Cancel": "unembed.engine.cancel",
+    # editing
+    "Edit": "unembed.engine.edits",
+    "zero": "unembed.engine.edits",
+    "scale": "unembed.engine.edits",
+    "set_to": "unembed.engine.edits",
+    "add": "unembed.engine.edits",
+    "patch": "unembed.engine.edits",
+    "required_capture": "unembed.engine.edits",
+    # analyses
+    "LensGrid": "unembed.analyses.lens",
+    "logit_lens": "unembed.analyses.lens",
+}
+
+__all__ = [
+    "Anatomy",
+    "Cancel",
+    "Edit",
+    "Generation",
+    "LensGrid",
+    "Model",
+    "Run",
+    "Settings",
+    "Token",
+    "add",
+    "errors",
+    "load",
+    "logit_lens",
+    "patch",
+    "required_capture",
+    "scale",
+    "set_to",
+    "zero",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'unembed' has no attribute {name!r}")
+    value = getattr(import_module(_HOME[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, "__version__"])

@@ -1,0 +1,126 @@
+"""`load`: a model from any source, its anatomy found and proven."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from unembed.engine import selfcheck
+from unembed.engine.hooks import Progress
+from unembed.engine.model import Identity, Model
+from unembed.errors import LoadError
+from unembed.models.anatomy import Anatomy
+from unembed.models.discover import discover
+from unembed.models.loading import Loaded, fingerprint, load_source
+from unembed.settings import Settings
+
+_loading = threading.Lock()
+N_POSITIONS = 8
+
+
+def load(
+    source: str | Path | nn.Module,
+    tokenizer: Any = None,
+    *,
+    dtype: str | torch.dtype | None = None,
+    device: str = "cpu",
+    revision: str | None = None,
+    trust_remote_code: bool = False,
+    settings: Settings | None = None,
+    progress: Progress | None = None,
+) -> Model:
+    """Load a model, find what it is made of, and prove it.
+
+    Args:
+        source: a hub id, a folder, a `.gguf` file, "gemma3-270m" (the demo model), or a module
+            from transformers.
+        tokenizer: for a module, or in place of the source's own; without one, prompts are ids.
+        dtype: "float32" (default), "float64", "bfloat16" or "float16".
+        device: "cpu", "cuda", "mps", or "auto" to spread over what there is.
+        revision: branch, tag or commit of a hub id.
+        trust_remote_code: run code from the model's repository. Off: it can do anything.
+
+    Raises:
+        LoadError: it cannot be loaded, or was not understood; the message says what.
+        InputError: an option that does not exist.
+    """
+    settings = settings or Settings.from_environment()
+    loaded = load_source(
+        source,
+        tokenizer,
+        dtype=dtype,
+        device=device,
+        revision=revision,
+        trust_remote_code=trust_remote_code,
+        settings=settings,
+        progress=progress,
+    )
+    if progress is not None:
+        progress("self-check", 0, 1)
+    with _loading:  # discovery watches every module, so one model at a time
+        anatomy, report = _understand(loaded)
+    module = loaded.module
+    return Model(
+        module,
+        loaded.tokenizer,
+        anatomy,
+        Identity(loaded.name, loaded.kind, fingerprint(module), loaded.revision, loaded.licence),
+        settings,
+        min(_model_limit(module, loaded.tokenizer), settings.max_prompt_tokens),
+        report=report,
+    )
+
+
+def _understand(loaded: Loaded) -> tuple[Anatomy, selfcheck.Report]:
+    module = loaded.module
+    embedding = module.get_input_embeddings()  # type: ignore[operator]
+    vocab_size = embedding.weight.shape[0]
+    ids = selfcheck.sample_ids(module, vocab_size, N_POSITIONS)
+    tokens = torch.tensor([ids], device=embedding.weight.device)
+    try:
+        anatomy = discover(module, tokens, loaded.name)
+    except (RuntimeError, ValueError, LookupError, TypeError, AttributeError) as error:
+        raise LoadError(
+            f"{loaded.name} ({type(module).__name__}) could not be run and read on a short "
+            f"prompt: {error}",
+            field="source",
+            value=loaded.name,
+        ) from error
+    anatomy = replace(anatomy, reasons={**anatomy.reasons, **loaded.reasons})
+    report = selfcheck.check(module, anatomy, loaded.kind)
+    if report.fatal is not None:
+        raise LoadError(
+            f"{loaded.name} ({anatomy.family}) is refused, because its numbers could be wrong: "
+            f"{report.fatal}",
+            field="source",
+            value=loaded.name,
+        )
+    return replace(anatomy, reasons={**report.reasons, **anatomy.reasons}), report
+
+
+def _model_limit(module: nn.Module, tokenizer: Any) -> int:
+    """The longest text that the model has positions for."""
+    config = module.config.get_text_config()  # type: ignore[union-attr,operator]
+    limits = [
+        value
+        for name in ("max_position_embeddings", "n_positions", "seq_length")
+        if isinstance(value := getattr(config, name, None), int) and value > 0
+    ]
+    limit = min(limits, default=1_000_000)
+    for child in module.modules():
+        table = getattr(child, "position_embeddings", None)
+        padding = getattr(child, "padding_idx", None)
+        if (
+            isinstance(table, nn.Embedding)
+            and padding is not None
+            and "Roberta" in type(child).__name__
+        ):
+            limit = table.weight.shape[0] - padding - 1  # positions start after the padding id
+    if tokenizer is not None and 0 < tokenizer.model_max_length < limit:
+        limit = tokenizer.model_max_length
+    return limit

@@ -1,0 +1,349 @@
+"""A model: a Hugging Face module with its tokenizer, its anatomy, and the ways to run it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from unembed.engine import forward, prompts
+from unembed.engine.cancel import Cancel
+from unembed.engine.edits import Edit
+from unembed.engine.hooks import Progress
+from unembed.engine.places import why_not
+from unembed.engine.run import Run
+from unembed.engine.sites import LAYER_SITES
+from unembed.engine.tokens import Token, TokenReader
+from unembed.engine.unembedding import Unembedding
+from unembed.errors import CapabilityError
+from unembed.models.anatomy import Anatomy, BlockAnatomy
+from unembed.models.maps import bias_of, weight_in_out
+from unembed.settings import Settings
+
+if TYPE_CHECKING:
+    from unembed.engine.generation import Generation
+    from unembed.engine.selfcheck import Report
+
+Kind = Literal["causal", "masked"]
+Prompt = str | Sequence[int] | Tensor
+
+
+@dataclass(frozen=True)
+class Capability:
+    """One thing that can be asked of a model, or the reason why it cannot."""
+
+    name: str
+    available: bool
+    reason: str | None = None
+
+
+@dataclass(frozen=True)
+class Identity:
+    """What a model is and where it came from."""
+
+    name: str
+    kind: Kind
+    fingerprint: str
+    revision: str | None = None
+    licence: str | None = None
+
+
+class Model:
+    """A loaded model. Make one with `unembed.load`.
+
+    Runs on one model never overlap: a lock makes threads wait for each other.
+    """
+
+    def __init__(
+        self,
+        module: nn.Module,
+        tokenizer: Any,
+        anatomy: Anatomy,
+        identity: Identity,
+        settings: Settings,
+        max_positions: int,
+        volatile: frozenset[str] = frozenset(),
+        report: Report | None = None,
+    ) -> None:
+        self.module = module
+        self.tokenizer = tokenizer
+        self.anatomy = anatomy
+        self.identity = identity
+        self.settings = settings
+        self.max_positions = max_positions
+        self.volatile = volatile
+        self.report = report
+        self.lock = threading.RLock()
+        self._reader = TokenReader(tokenizer, anatomy.vocab_size)
+        self._unembedding: Unembedding | None = None
+
+    # ------------------------------------------------------------ what it is
+
+    @property
+    def name(self) -> str:
+        return self.identity.name
+
+    @property
+    def kind(self) -> Kind:
+        return self.identity.kind
+
+    @property
+    def family(self) -> str:
+        return self.anatomy.family
+
+    @property
+    def fingerprint(self) -> str:
+        return self.identity.fingerprint
+
+    @property
+    def licence(self) -> str | None:
+        return self.identity.licence
+
+    @property
+    def vocab_size(self) -> int:
+        return self.anatomy.vocab_size
+
+    @property
+    def dtype(self) -> torch.dtype:
+        return next(p.dtype for p in self.module.parameters() if p.is_floating_point())
+
+    @property
+    def device(self) -> torch.device:
+        """Where token ids go."""
+        embedding = self.module.get_input_embeddings()  # type: ignore[operator]
+        return embedding.weight.device  # type: ignore[no-any-return]
+
+    @property
+    def mask_token(self) -> str | None:
+        """Text of the mask token of a masked model."""
+        if self.kind != "masked" or self.tokenizer is None:
+            return None
+        return self.tokenizer.mask_token  # type: ignore[no-any-return]
+
+    def __repr__(self) -> str:
+        parts = self.anatomy
+        return (
+            f"Model({self.name!r}, {self.family}, {self.kind}, layers={parts.n_layers}, "
+            f"heads={parts.n_heads}, d_model={parts.d_model}, {self.dtype}, {self.device})"
+        )
+
+    def capabilities(self) -> dict[str, Capability]:
+        """What can be asked of this model, with the reason for each thing that cannot."""
+        found: dict[str, Capability] = {}
+        for site in ("embed", *LAYER_SITES, "final_norm", "logits"):
+            found[site] = _capability(site, self._why_no_site(site))
+        found["heads"] = _capability("heads", self._why_no_site("z"))
+        found["neurons"] = _capability("neurons", self._why_no_site("mlp_post"))
+        reasons = self.anatomy.reasons
+        found["lens"] = _capability("lens", reasons.get("lens"))
+        generate = reasons.get("logits")
+        if self.kind == "masked":
+            generate = "a masked model predicts masked tokens; it does not continue a text"
+        found["generate"] = _capability("generate", generate)
+        return found
+
+    def _why_no_site(self, site: str) -> str | None:
+        """The reason if no layer has the site; where some have it, it is available."""
+        if site not in LAYER_SITES:
+            return why_not(self.anatomy, (site, None))
+        reasons = [why_not(self.anatomy, (site, block.layer)) for block in self.anatomy.blocks]
+        return None if None in reasons else reasons[0]
+
+    def require(self, capability: str) -> None:
+        """Raise CapabilityError, with the reason, unless the model can do this."""
+        found = self.capabilities()[capability]
+        if not found.available:
+            raise CapabilityError(
+                f"{self.name} cannot do this ({capability}): {found.reason}", field=capability
+            )
+
+    # ------------------------------------------------------------ tokens
+
+    def tokenize(self, prompt: Prompt) -> tuple[int, ...]:
+        """Token ids of a prompt: text, ids, or a tensor of ids [pos] or [1, pos].
+
+        Raises:
+            PromptError: empty, too long, not encodable, or an id outside the vocabulary.
+        """
+        return prompts.tokenize(self, prompt)
+
+    def token(self, token_id: int) -> Token:
+        """The token with this id."""
+        return self._reader.token(token_id)
+
+    def tokens(self, ids: Sequence[int]) -> tuple[Token, ...]:
+        """The tokens with these ids."""
+        return tuple(self._reader.token(int(token_id)) for token_id in ids)
+
+    def token_id(self, token: str | int) -> int:
+        """The id of one token. Raises TargetError unless the text is exactly one token."""
+        return prompts.token_id(self, token)
+
+    # ------------------------------------------------------------ running
+
+    def run(
+        self,
+        prompt: Prompt,
+        capture: Sequence[str] = (),
+        edits: Sequence[Edit] = (),
+        *,
+        logits: Literal["all", "last", "none"] = "all",
+        stop_after: str | None = None,
+        start: tuple[int, Tensor] | None = None,
+        grad: bool = False,
+        cancel: Cancel | None = None,
+        progress: Progress | None = None,
+    ) -> Run:
+        """One forward pass.
+
+        Args:
+            prompt: text, token ids, or a tensor of ids.
+            capture: sites to keep: "resid_post" in every layer, "L3.pattern", "L3.H2.pattern@5".
+            edits: changes made on the way, in order.
+            logits: at every position, at the last one, or none; with "none" the pass ends at the
+                last captured site.
+            stop_after: a site to end the pass after, as in "L5.resid_post".
+            start: (layer, residual [pos, d_model]): enter that layer with this residual instead
+                of computing the layers before it.
+            grad: keep the graph, so that gradients can be taken.
+            cancel: checked before every layer.
+            progress: called with (stage, layers done, layers) before every layer.
+
+        Raises:
+            PromptError, TargetError, EditError: bad input; nothing was run.
+            CapabilityError: a site that this model does not have.
+            TooLargeError: captures or logits above the limits in `settings`.
+            CancelledError: `cancel` was set.
+        """
+        request = forward.Request(
+            self.tokenize(prompt), tuple(capture), tuple(edits), logits, stop_after, start, grad
+        )
+        if isinstance(capture, str):
+            request = forward.Request(request.ids, capture, (), logits)  # refused with the fix
+        return forward.run(self, request, cancel, progress)
+
+    def generate(
+        self,
+        prompt: Prompt,
+        max_new_tokens: int = 20,
+        edits: Sequence[Edit] = (),
+        *,
+        temperature: float = 0.0,
+        seed: int = 0,
+        use_cache: bool = True,
+        cancel: Cancel | None = None,
+        progress: Progress | None = None,
+    ) -> Generation:
+        """Continue a text; greedy at temperature 0. Edits act on every step. See `generation`."""
+        from unembed.engine.generation import generate
+
+        return generate(
+            self,
+            self.tokenize(prompt),
+            max_new_tokens,
+            tuple(edits),
+            temperature=temperature,
+            seed=seed,
+            use_cache=use_cache,
+            cancel=cancel,
+            progress=progress,
+        )
+
+    # ------------------------------------------------------------ from residual to logits
+
+    @property
+    def unembedding(self) -> Unembedding:
+        """W_U with what the model does to its logits. Raises CapabilityError without one."""
+        self.require("lens")
+        if self._unembedding is None:
+            head = self.anatomy.head
+            if head is None:
+                raise CapabilityError(f"{self.name} has no unembedding")
+            linear = self.module.get_submodule(head.unembedding)
+            self._unembedding = Unembedding(
+                weight_in_out(linear).T,
+                bias_of(linear),
+                scale=head.multiplier,
+                divisor=head.divisor,
+                softcap=head.softcap,
+            )
+        return self._unembedding
+
+    def final_norm(self, states: Tensor) -> Tensor:
+        """What the unembedding reads, for states of the last residual: [..., d_model] each.
+
+        Runs the model's own modules between the last block and the unembedding: the final norm,
+        and in masked models the head's transform.
+        """
+        self.require("lens")
+        with self.lock:
+            return forward.final_norm(self, states)
+
+    # ------------------------------------------------------------ weights
+
+    def block(self, layer: int) -> BlockAnatomy:
+        """The anatomy of one block."""
+        return self.anatomy.blocks[layer]
+
+    def output_weight(self, layer: int, part: Literal["attn", "mlp"]) -> Tensor:
+        """W_O or W_out as [d_in, d_model]; its rows are what heads or neurons write along."""
+        return weight_in_out(self._output_map(layer, part))
+
+    def output_bias(self, layer: int, part: Literal["attn", "mlp"]) -> Tensor | None:
+        """The bias of W_O or W_out [d_model], or None."""
+        return bias_of(self._output_map(layer, part))
+
+    def post_norm(
+        self, layer: int, part: Literal["attn", "mlp"]
+    ) -> Callable[[Tensor], Tensor] | None:
+        """The norm between W_O or W_out and the residual stream, where there is one."""
+        block = self.block(layer)
+        name = (block.attention if part == "attn" else block.mlp).post_norm
+        return None if name is None else self.module.get_submodule(name)
+
+    def residual_multiplier(self, layer: int, part: Literal["attn", "mlp"]) -> float:
+        """The factor with which a branch joins the residual stream."""
+        block = self.block(layer)
+        return (block.attention if part == "attn" else block.mlp).added.scale
+
+    def _output_map(self, layer: int, part: Literal["attn", "mlp"]) -> nn.Module:
+        block = self.block(layer)
+        if part == "attn":
+            return self.module.get_submodule(block.attention.output_map)
+        if block.mlp.output_map is None:
+            raise CapabilityError(
+                f"layer {layer} of {self.name} has no neurons: {block.mlp.reason}", field="layer"
+            )
+        return self.module.get_submodule(block.mlp.output_map)
+
+    @contextmanager
+    def evaluating(self, grad: bool = False) -> Iterator[None]:
+        """The model alone, in evaluation mode; without a graph unless asked for."""
+        with self.lock, torch.set_grad_enabled(grad):
+            if self.module.training:
+                self.module.eval()
+            yield
+
+    def provenance(self) -> Mapping[str, str]:
+        """Where numbers from this model come from."""
+        from importlib.metadata import version
+
+        return {
+            "model": self.name,
+            "fingerprint": self.fingerprint,
+            "revision": self.identity.revision or "",
+            "dtype": str(self.dtype).removeprefix("torch."),
+            "device": str(self.device),
+            "unembed": version("unembed"),
+            "torch": torch.__version__,
+            "transformers": version("transformers"),
+        }
+
+
+def _capability(name: str, reason: str | None) -> Capability:
+    return Capability(name, reason is None, reason)

@@ -1,0 +1,93 @@
+"""Where each site of a model is read and written, its shape and its size."""
+
+from __future__ import annotations
+
+from unembed.errors import CapabilityError
+from unembed.models.anatomy import Anatomy, BlockAnatomy, Tap
+
+Place = tuple[str, int | None]
+"""(site, layer); layer is None for embed, final_norm and logits."""
+
+
+def taps(anatomy: Anatomy, place: Place) -> tuple[Tap, ...]:
+    """Where a site lives. The first tap is read, all are written (q, k and v maps share input)."""
+    site, layer = place
+    if site == "embed":
+        return (Tap(anatomy.blocks[0].module, "input"),)
+    if site == "final_norm":
+        return () if anatomy.head is None else (Tap(anatomy.head.unembedding, "input"),)
+    if layer is None:
+        return ()
+    return _block_taps(anatomy.blocks[layer], site)
+
+
+def _block_taps(block: BlockAnatomy, site: str) -> tuple[Tap, ...]:
+    attention, mlp = block.attention, block.mlp
+    single: dict[str, Tap | None] = {
+        "resid_pre": Tap(block.module, "input"),
+        "z": Tap(attention.output_map, "input"),
+        "attn_out": attention.added,
+        "resid_mid": block.resid_mid,
+        "mlp_pre": mlp.pre,
+        "mlp_gate": mlp.gate,
+        "mlp_post": None if mlp.output_map is None else Tap(mlp.output_map, "input"),
+        "mlp_out": mlp.added,
+        "resid_post": Tap(block.module, "output"),
+    }
+    if site == "attn_in":
+        return tuple(Tap(name, "input") for name in attention.maps)
+    if site == "mlp_in":
+        return mlp.inputs
+    tap = single[site]
+    return () if tap is None else (tap,)
+
+
+def why_not(anatomy: Anatomy, place: Place) -> str | None:
+    """The reason why a site cannot be seen in this layer; None where it can."""
+    site, layer = place
+    if site in anatomy.reasons:
+        return anatomy.reasons[site]
+    if site in ("final_norm", "logits"):
+        return anatomy.reasons.get("lens") if site == "final_norm" else None
+    if layer is None:
+        return None
+    block = anatomy.blocks[layer]
+    if site == "resid_mid" and block.parallel:
+        return "its blocks are parallel: attention and feed-forward read the same residual"
+    if site in ("mlp_pre", "mlp_gate", "mlp_post") and block.mlp.kind == "experts":
+        return block.mlp.reason
+    if site == "mlp_gate" and block.mlp.gate is None:
+        return block.mlp.reason or "its feed-forward has no gate"
+    if site in ("mlp_pre", "mlp_post", "mlp_in", "attn_in") and not _block_taps(block, site):
+        return block.mlp.reason or "its maps were not understood"
+    return None
+
+
+def refuse(anatomy: Anatomy, place: Place, name: str, field: str) -> None:
+    """Raise CapabilityError where a site cannot be seen."""
+    reason = why_not(anatomy, place)
+    if reason is None:
+        return
+    site, layer = place
+    where = "" if layer is None else f" in layer {layer}"
+    raise CapabilityError(
+        f"{name} has no {site}{where}: {reason}", field=field, value=site, legal="other sites"
+    )
+
+
+def size_of(anatomy: Anatomy, place: Place, n_positions: int) -> int:
+    """How many numbers a captured site holds."""
+    site, layer = place
+    block = anatomy.blocks[0 if layer is None else layer]
+    heads, d_head = block.attention.n_heads, block.attention.d_head
+    if site in ("scores", "pattern"):
+        return heads * n_positions * n_positions
+    if site in ("q", "z"):
+        return n_positions * heads * d_head
+    if site in ("k", "v"):
+        return n_positions * block.attention.n_kv_heads * d_head
+    if site in ("mlp_pre", "mlp_gate", "mlp_post"):
+        return n_positions * block.mlp.d_mlp
+    if site == "logits":
+        return n_positions * anatomy.vocab_size
+    return n_positions * anatomy.d_model

@@ -1,0 +1,123 @@
+"""Tokens as people read them: visible white space, honest bytes.
+
+A token's `text` is exactly what it stands for, with a replacement character for part of a
+character; its `label` shows white space as ␣ ↵ ⇥ and a lone byte as ⟨0xE2⟩.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import unicodedata
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+_BYTE = re.compile(r"<0x([0-9A-Fa-f]{2})>")
+_VISIBLE = {" ": "␣", "\n": "↵", "\t": "⇥", "\r": "␍"}
+
+
+@dataclass(frozen=True)
+class Token:
+    """One token of a vocabulary."""
+
+    id: int
+    text: str
+    label: str
+    special: bool = False
+
+
+class TokenReader:
+    """Turns token ids into Tokens, and remembers them. `tokenizer` may be None: ids stay ids."""
+
+    def __init__(self, tokenizer: Any, vocab_size: int) -> None:
+        self._tokenizer = tokenizer
+        self._vocab_size = vocab_size
+        self._style = "none" if tokenizer is None else _style(tokenizer)
+        self._special = set() if tokenizer is None else set(tokenizer.all_special_ids)
+        self._read = cache(self._make)
+
+    def token(self, token_id: int) -> Token:
+        """The token with this id."""
+        return self._read(token_id)
+
+    def _make(self, token_id: int) -> Token:
+        raw = None
+        if self._tokenizer is not None:
+            raw = self._tokenizer.convert_ids_to_tokens(token_id)
+        if raw is None:
+            return Token(token_id, "", f"⟨{token_id}⟩")
+        if token_id in self._special:
+            return Token(token_id, raw, label(raw), special=True)
+        data = self._bytes(raw)
+        if data is None:
+            text = raw.replace("▁", " ") if self._style == "metaspace" else raw
+            return Token(token_id, text, label(text))
+        text = data.decode("utf-8", errors="replace")
+        if "\ufffd" in text:
+            return Token(token_id, text, _byte_label(data))
+        return Token(token_id, text, label(text))
+
+    def _bytes(self, raw: str) -> bytes | None:
+        """The bytes that a token stands for, where its tokenizer works on bytes."""
+        fallback = _BYTE.fullmatch(raw)
+        if fallback:
+            return bytes([int(fallback[1], 16)])
+        if self._style == "bytes":
+            table = _byte_of_character()
+            if all(character in table for character in raw):
+                return bytes(table[character] for character in raw)
+        return None
+
+
+def label(text: str) -> str:
+    """The visible form of a token's text; never empty."""
+    shown = "".join(_visible(character) for character in text)
+    return shown or "⟨empty⟩"
+
+
+def _visible(character: str) -> str:
+    if character in _VISIBLE:
+        return _VISIBLE[character]
+    if unicodedata.category(character) in ("Cc", "Cf", "Zl", "Zp", "Zs", "Co", "Cn"):
+        return f"⟨U+{ord(character):04X}⟩"
+    return character
+
+
+def _byte_label(data: bytes) -> str:
+    """Whole characters as themselves, loose bytes in brackets."""
+    shown = []
+    rest = data
+    while rest:
+        for length in range(min(4, len(rest)), 0, -1):
+            try:
+                shown.append(label(rest[:length].decode("utf-8")))
+                break
+            except UnicodeDecodeError:
+                continue
+        else:
+            length = 1
+            shown.append(f"⟨0x{rest[0]:02X}⟩")
+        rest = rest[length:]
+    return "".join(shown)
+
+
+def _style(tokenizer: Any) -> str:
+    """How the vocabulary writes its tokens: "bytes" (GPT-2), "metaspace" (Llama), or plain."""
+    backend = getattr(tokenizer, "backend_tokenizer", None)
+    if backend is None or backend.decoder is None:
+        return "metaspace"
+    described = json.dumps(json.loads(backend.decoder.__getstate__()))
+    if "ByteLevel" in described:
+        return "bytes"
+    return "plain" if "WordPiece" in described else "metaspace"
+
+
+@cache
+def _byte_of_character() -> dict[str, int]:
+    """GPT-2's printable stand-ins for the 256 bytes, read backwards."""
+    printable = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
+    table = {chr(byte): byte for byte in printable}
+    others = [byte for byte in range(256) if byte not in set(printable)]
+    table.update({chr(256 + order): byte for order, byte in enumerate(others)})
+    return table

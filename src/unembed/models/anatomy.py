@@ -1,0 +1,134 @@
+"""What a model is made of, as plain data: names of modules and where to read each site.
+
+Nothing here runs a model. `discover` finds an anatomy by watching one short forward pass;
+`engine.selfcheck` proves it. A `Tap` says where a site lives; the engine reads and writes there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+Arrangement = Literal["sequential", "parallel", "post_norm"]
+
+
+@dataclass(frozen=True)
+class Tap:
+    """One place where an activation can be read and written.
+
+    Args:
+        module: dotted name of the module.
+        side: its input or its output.
+        scale: the activation is this many times what is there (residual multipliers).
+        half: which half of the last axis, for maps that compute gate and in together.
+        in_place: write into the tensor itself, because the block also carries it past the module.
+    """
+
+    module: str
+    side: Literal["input", "output"]
+    scale: float = 1.0
+    half: int | None = None
+    in_place: bool = False
+
+
+@dataclass(frozen=True)
+class AttentionAnatomy:
+    """The attention of one block.
+
+    `core` is the module that calls the attention kernel; `maps` read `attn_in`; `output_map` is
+    W_O; `added` is where what joins the residual stream can be read; `post_norm` is a norm
+    between W_O and the stream (Gemma 2 and 3, OLMo 2, GLM 4).
+    """
+
+    core: str
+    own_code: bool
+    maps: tuple[str, ...]
+    output_map: str
+    n_heads: int
+    n_kv_heads: int
+    d_head: int
+    added: Tap
+    post_norm: str | None = None
+
+
+@dataclass(frozen=True)
+class MlpAnatomy:
+    """The feed-forward of one block.
+
+    `gate` and `pre` are taps: mlp_post = act(mlp_gate) * mlp_pre where there is a gate, and
+    act(mlp_pre) where there is none. A mixture of experts has no maps of its own here.
+    """
+
+    kind: Literal["plain", "gated", "experts"]
+    inputs: tuple[Tap, ...]
+    added: Tap
+    d_mlp: int = 0
+    output_map: str | None = None
+    activation: str | None = None
+    pre: Tap | None = None
+    gate: Tap | None = None
+    post_norm: str | None = None
+    reason: str | None = None
+
+
+@dataclass(frozen=True)
+class BlockAnatomy:
+    """One block: where it starts and ends, and its two branches.
+
+    `stream_norms` are the norms that the residual stream itself passes through (post-norm blocks);
+    `n_outputs` is the length of the tuple that the block's module returns, 0 for a bare tensor.
+    """
+
+    layer: int
+    module: str
+    arrangement: Arrangement
+    attention: AttentionAnatomy
+    mlp: MlpAnatomy
+    resid_mid: Tap | None
+    stream_norms: tuple[str, str] | None = None
+    n_outputs: int = 0
+
+    @property
+    def parallel(self) -> bool:
+        """Attention and feed-forward read the same residual: there is no `resid_mid`."""
+        return self.arrangement == "parallel"
+
+
+@dataclass(frozen=True)
+class HeadAnatomy:
+    """What turns the last residual into logits.
+
+    `chain` are modules applied one after the other; where `container` is set, that module holds
+    the rest of the chain and the unembedding. Then logits = product (+ bias), times `multiplier`,
+    divided by `divisor`, soft-capped at `softcap`.
+    """
+
+    chain: tuple[str, ...]
+    unembedding: str
+    container: str | None = None
+    multiplier: float = 1.0
+    divisor: float = 1.0
+    softcap: float | None = None
+
+
+@dataclass(frozen=True)
+class Anatomy:
+    """A whole model. `reasons` says, for each thing that this model cannot do, why."""
+
+    family: str
+    n_layers: int
+    n_heads: int
+    n_kv_heads: int
+    d_model: int
+    d_head: int
+    d_mlp: int
+    vocab_size: int
+    blocks: tuple[BlockAnatomy, ...]
+    head: HeadAnatomy | None
+    reasons: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def parallel(self) -> bool:
+        """Some block reads attention and feed-forward from the same residual."""
+        return any(block.parallel for block in self.blocks)

@@ -1,0 +1,114 @@
+"""Finding a block's feed-forward: its maps, its activation function, or that it is experts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from torch import Tensor, nn
+
+from unembed.models import discover
+from unembed.models.anatomy import MlpAnatomy, Tap
+from unembed.models.maps import is_map
+from unembed.models.trace import Call
+
+PASSES_THROUGH = (nn.Dropout, nn.Identity)
+
+
+@dataclass(frozen=True)
+class Unit:
+    """The feed-forward of a block: one output map, or one module that holds experts."""
+
+    start: int
+    end: int
+    output_map: Call | None
+    experts: Call | None
+
+
+def find_unit(inside: list[Call], attention_output: Call, width: int) -> Unit | None:
+    """The feed-forward that runs after `attention_output` (W_O)."""
+    after = [call for call in inside if call.start > attention_output.end]
+    experts = next((call for call in after if _holds_experts(call.module)), None)
+    if experts is not None:
+        return Unit(experts.start, experts.end, None, experts)
+    maps = [call for call in after if is_map(call.module) and call.output is not None]
+    outputs = [call for call in maps if call.output is not None and call.output.shape[-1] == width]
+    if not outputs:
+        return None
+    return Unit(maps[0].start, outputs[-1].end, outputs[-1], None)
+
+
+def _holds_experts(module: nn.Module) -> bool:
+    if any(parameter.dim() >= 3 for parameter in module.parameters()):
+        return True
+    return any("expert" in name for name, _ in module.named_modules())
+
+
+def read(
+    inside: list[Call], unit: Unit, attention_output: Call, added: Call, multiplier: float
+) -> MlpAnatomy:
+    """The anatomy of `unit`; what is not understood of its inside is its `reason`."""
+    tap = Tap(added.name, "output", multiplier)
+    if unit.experts is not None:
+        return MlpAnatomy(
+            kind="experts",
+            inputs=(Tap(unit.experts.name, "input"),),
+            added=tap,
+            reason="its feed-forward is a mixture of experts, which has no single neurons",
+        )
+    output_map = unit.output_map
+    if output_map is None or output_map.input is None:
+        raise AssertionError("a unit has an output map or experts")
+    d_mlp = output_map.input.shape[-1]
+    between = [
+        call
+        for call in inside
+        if attention_output.end < call.start < output_map.start and call.output is not None
+    ]
+    maps = [call for call in between if is_map(call.module)]
+    maps = [call for call in maps if discover.same(call.input, maps[0].input)]
+    act = next((call for call in between if _is_activation(call, d_mlp)), None)
+    kind, pre, gate, reason = _inner_maps(maps, act, output_map.input)
+    return MlpAnatomy(
+        kind=kind,
+        inputs=tuple(Tap(call.name, "input") for call in maps),
+        added=tap,
+        d_mlp=d_mlp,
+        output_map=output_map.name,
+        activation=None if act is None else act.name,
+        pre=pre,
+        gate=gate,
+        post_norm=discover.post_norm(added, output_map.output),
+        reason=reason,
+    )
+
+
+def _is_activation(call: Call, d_mlp: int) -> bool:
+    if call.children or is_map(call.module) or isinstance(call.module, PASSES_THROUGH):
+        return False
+    return call.output is not None and call.output.shape[-1] == d_mlp
+
+
+def _inner_maps(
+    maps: list[Call], act: Call | None, post: Tensor
+) -> tuple[Literal["plain", "gated"], Tap | None, Tap | None, str | None]:
+    """(kind, tap of mlp_pre, tap of mlp_gate, reason why not): an equation for `post` each."""
+    outputs = [call.output for call in maps if call.output is not None]
+    if act is None or act.output is None:
+        return "plain", None, None, "its activation function is not a module that can be watched"
+    argument = Tap(act.name, "input")
+    if len(outputs) == 1 and discover.same(outputs[0], act.input):
+        if discover.same(act.output, post):
+            return "plain", argument, None, None
+    elif len(outputs) == 1 and outputs[0].shape[-1] == 2 * post.shape[-1]:
+        halves = outputs[0].chunk(2, dim=-1)
+        for half in (0, 1):
+            gated = discover.same(halves[half], act.input)
+            if gated and discover.same(act.output * halves[1 - half], post):
+                return "gated", Tap(maps[0].name, "output", half=1 - half), argument, None
+    elif len(outputs) == 2:
+        for first in (0, 1):
+            gated = discover.same(outputs[first], act.input)
+            if gated and discover.same(act.output * outputs[1 - first], post):
+                return "gated", Tap(maps[1 - first].name, "output"), argument, None
+    return "plain", None, None, "what its maps and activation function compute is not understood"

@@ -1,0 +1,375 @@
+"""Seeing inside attention without changing it.
+
+Two ways in, one observer. Most families call their kernel through transformers'
+`AttentionInterface`: a function registered there delegates to the kernel that the model was
+loaded with and shows the observer what goes in and out. Families with attention code of their own
+(BLOOM, Falcon, GPT-J, GPT-Neo, CodeGen) are watched while that code runs: the product of query
+and key, the softmax and the product with the values are the same three steps in all of them.
+
+The observer sees tensors without the batch axis and returns either the same object, or a changed
+one that is used in its place. With nothing changed the kernel's own result is returned untouched.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+from transformers.masking_utils import AttentionMaskInterface
+from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS, AttentionInterface
+
+PREFIX = "unembed_"
+
+
+class AttentionObserver(Protocol):
+    """What a run wants from attention."""
+
+    def on(self, core: nn.Module, site: str, value: Tensor) -> Tensor:
+        """See `q`, `k`, `v` [head, pos, d_head], `scores` or `pattern` [head, query, key]."""
+
+    def wants(self, core: nn.Module, site: str) -> bool:
+        """Whether `scores` or `pattern` must be computed."""
+
+    def heads(self, core: nn.Module) -> Sequence[int] | None:
+        """The query heads to compute `scores` and `pattern` for; None is all of them."""
+
+    def rows(self, core: nn.Module) -> Sequence[int] | None:
+        """The query positions to compute them for; None is all of them."""
+
+
+_observers: dict[int, AttentionObserver] = {}
+_ANY = 0  # key of an observer of every module, used while a model is being discovered
+_register_lock = threading.Lock()
+
+
+@contextmanager
+def observed(
+    model: nn.Module,
+    cores: Sequence[nn.Module] | None,
+    own_code: bool,
+    observer: AttentionObserver,
+) -> Iterator[None]:
+    """Show `observer` the attention of `cores` (None: of every module) while the context lasts."""
+    keys = [_ANY] if cores is None else [id(core) for core in cores]
+    with ExitStack() as stack:
+        for key in keys:
+            _observers[key] = observer
+            stack.callback(_observers.pop, key, None)
+        if own_code:
+            for core in dict.fromkeys(cores or ()):
+                stack.enter_context(_watched(core, observer))
+        else:
+            stack.enter_context(_renamed(model))
+        yield
+
+
+def uses_interface(model: nn.Module) -> bool:
+    """Whether any module of the model calls its kernel through `AttentionInterface`."""
+    files = {type(module).__module__ for module in model.modules()}
+    return any(hasattr(sys.modules.get(file), "ALL_ATTENTION_FUNCTIONS") for file in files)
+
+
+# ---------------------------------------------------------------- families with the interface
+
+
+@contextmanager
+def _renamed(model: nn.Module) -> Iterator[None]:
+    """Point every config of the model at the observing twin of its attention implementation."""
+    configs = {
+        id(config): config
+        for module in model.modules()
+        if (config := getattr(module, "config", None)) is not None
+        and isinstance(getattr(config, "_attn_implementation_internal", None), str)
+    }
+    before = {key: config._attn_implementation_internal for key, config in configs.items()}
+    try:
+        for key, config in configs.items():
+            config._attn_implementation_internal = _twin(before[key])
+        yield
+    finally:
+        for key, config in configs.items():
+            config._attn_implementation_internal = before[key]
+
+
+def _twin(implementation: str) -> str:
+    """Register, once, the function that observes `implementation`, and its mask function."""
+    name = PREFIX + implementation
+    with _register_lock:
+        if name not in ALL_ATTENTION_FUNCTIONS:
+            masks = AttentionMaskInterface()
+            AttentionInterface.register(name, _observing(implementation))
+            if implementation in masks:
+                AttentionMaskInterface.register(name, masks[implementation])
+    return name
+
+
+def _delegate(implementation: str, module: nn.Module) -> Callable[..., Any]:
+    if implementation == "eager":
+        # transformers keeps the eager kernel of each family in the family's own file
+        return sys.modules[type(module).__module__].eager_attention_forward  # type: ignore[no-any-return]
+    return ALL_ATTENTION_FUNCTIONS[implementation]  # type: ignore[no-any-return]
+
+
+def _observing(implementation: str) -> Callable[..., Any]:
+    def attention(
+        module: nn.Module,
+        query: Tensor,
+        key: Tensor,
+        value: Tensor,
+        attention_mask: Tensor | None = None,
+        **kwargs: Any,
+    ) -> tuple[Tensor, Tensor | None]:
+        delegate = _delegate(implementation, module)
+        observer = _observers.get(id(module)) or _observers.get(_ANY)
+        if observer is None:
+            return delegate(module, query, key, value, attention_mask, **kwargs)  # type: ignore[no-any-return]
+        query = _seen(observer, module, "q", query)
+        key = _seen(observer, module, "k", key)
+        value = _seen(observer, module, "v", value)
+        output, weights = delegate(module, query, key, value, attention_mask, **kwargs)
+        wanted = [site for site in ("scores", "pattern") if observer.wants(module, site)]
+        if wanted:
+            arguments = _Arguments(module, query[0], key[0], value[0], attention_mask, kwargs)
+            changed = _see_pattern(observer, arguments, weights, wanted)
+            if changed is not None:
+                output = _rewritten(output, changed)
+        return output, weights
+
+    return attention
+
+
+def _seen(observer: AttentionObserver, core: nn.Module, site: str, value: Tensor) -> Tensor:
+    before = value[0]
+    after = observer.on(core, site, before)
+    return value if after is before else after.unsqueeze(0)
+
+
+class _Arguments:
+    """One call of an attention kernel, without the batch axis."""
+
+    def __init__(
+        self,
+        core: nn.Module,
+        query: Tensor,
+        key: Tensor,
+        value: Tensor,
+        mask: Tensor | None,
+        kwargs: dict[str, Any],
+    ) -> None:
+        self.core, self.query, self.key, self.value = core, query, key, value
+        self.mask, self.kwargs = mask, kwargs
+
+    def scores(self, heads: Sequence[int], rows: Sequence[int] | None = None) -> Tensor:
+        """The argument of the softmax [head, query, key]; -inf where masked."""
+        group = self.query.shape[0] // self.key.shape[0]
+        key = self.key[[head // group for head in heads]]
+        width = torch.float64 if self.query.dtype == torch.float64 else torch.float32
+        scale = self.kwargs.get("scaling")
+        scale = self.query.shape[-1] ** -0.5 if scale is None else scale
+        query = self.query[list(heads)]
+        query = query if rows is None else query[:, list(rows)]
+        scores = (query @ key.transpose(-1, -2)).to(width) * scale
+        softcap = self.kwargs.get("softcap")
+        if softcap is not None:
+            scores = torch.tanh(scores / softcap) * softcap
+        bias = self.kwargs.get("position_bias")
+        if bias is not None:
+            bias = bias[0] if bias.shape[1] == 1 else bias[0, list(heads)]
+            scores = scores + (bias if rows is None else bias[:, list(rows)])
+        return self._masked(scores, heads, rows)
+
+    def _masked(self, scores: Tensor, heads: Sequence[int], rows: Sequence[int] | None) -> Tensor:
+        n_query, n_key = self.query.shape[1], scores.shape[-1]
+        kept = slice(None) if rows is None else list(rows)
+        if self.mask is None:
+            causal = self.kwargs.get("is_causal")
+            causal = getattr(self.core, "is_causal", True) if causal is None else causal
+            if not causal or n_query == 1:
+                return scores
+            future = torch.ones(n_query, n_key, dtype=torch.bool, device=scores.device).triu(1)
+            return scores.masked_fill(future[kept], float("-inf"))
+        mask = self.mask[0][..., :n_key]
+        mask = mask if mask.shape[1] == 1 else mask[:, kept]
+        mask = mask if mask.shape[0] == 1 else mask[list(heads)]
+        if mask.dtype == torch.bool:
+            return scores.masked_fill(~mask, float("-inf"))
+        return masked_as_infinite(scores + mask, mask.dtype)
+
+    def pattern(self, scores: Tensor, heads: Sequence[int]) -> Tensor:
+        """Softmax of the scores; heads with a sink spend some of it there."""
+        sinks = self.kwargs.get("s_aux")
+        if sinks is None:
+            return torch.softmax(scores, dim=-1).to(self.query.dtype)
+        sink = sinks[list(heads)].to(scores.dtype).view(-1, 1, 1).expand(-1, scores.shape[1], 1)
+        whole = torch.softmax(torch.cat([scores, sink], dim=-1), dim=-1)
+        return whole[..., :-1].to(self.query.dtype)
+
+    def mixed(self, pattern: Tensor, heads: Sequence[int]) -> Tensor:
+        """pattern · v: [head, query, d_head]."""
+        group = self.query.shape[0] // self.value.shape[0]
+        return pattern @ self.value[[head // group for head in heads]]
+
+
+def masked_as_infinite(scores: Tensor, dtype: torch.dtype) -> Tensor:
+    """Kernels mask with the lowest number of their type; show it as what it means."""
+    return scores.masked_fill(scores <= torch.finfo(dtype).min / 2, float("-inf"))
+
+
+def _see_pattern(
+    observer: AttentionObserver, call: _Arguments, weights: Tensor | None, wanted: Sequence[str]
+) -> tuple[Sequence[int], Tensor, Tensor] | None:
+    """Show scores and pattern; where changed: (heads, which rows, their new mixture)."""
+    chosen = observer.heads(call.core)
+    heads = range(call.query.shape[0]) if chosen is None else chosen
+    rows = observer.rows(call.core)
+    own = None if weights is None else weights[0][list(heads)]
+    if own is not None and rows is not None:
+        own = own[:, list(rows)]
+    before = own
+    pattern = own
+    if "scores" in wanted:
+        scores = call.scores(heads, rows)
+        seen = observer.on(call.core, "scores", scores)
+        if seen is not scores:
+            before = call.pattern(scores, heads)
+            pattern = call.pattern(seen, heads)
+        elif own is None:
+            before = pattern = call.pattern(scores, heads)
+    if pattern is None:
+        before = pattern = call.pattern(call.scores(heads, rows), heads)
+    if "pattern" in wanted:
+        pattern = observer.on(call.core, "pattern", pattern)
+    if pattern is before:
+        return None
+    changed = (pattern != before).any(dim=-1)  # an observer that edits asks for every row
+    return heads, changed, call.mixed(pattern, heads)
+
+
+def _rewritten(output: Tensor, changed: tuple[Sequence[int], Tensor, Tensor]) -> Tensor:
+    """The kernel's output [1, query, head, d_head] with the changed rows of the changed heads."""
+    heads, rows, mixed = changed
+    output = output.clone()
+    index = list(heads)
+    kept = output[0, :, index]
+    output[0, :, index] = torch.where(rows.T.unsqueeze(-1), mixed.transpose(0, 1), kept)
+    return output
+
+
+# ---------------------------------------------------------------- families with code of their own
+
+
+@contextmanager
+def _watched(core: nn.Module, observer: AttentionObserver) -> Iterator[None]:
+    """Run `core.forward` under a mode that sees its attention arithmetic."""
+    forward = core.forward
+
+    def watched_forward(*args: Any, **kwargs: Any) -> Any:
+        with OwnCode(core, observer):
+            return forward(*args, **kwargs)
+
+    had = "forward" in vars(core)
+    core.forward = watched_forward
+    try:
+        yield
+    finally:
+        if had:
+            core.forward = forward
+        else:
+            del core.forward
+
+
+class OwnCode(TorchFunctionMode):
+    """Sees query·key, softmax and pattern·value of one attention module's forward pass."""
+
+    PRODUCTS = ("matmul", "__matmul__", "bmm", "baddbmm")
+
+    def __init__(self, core: nn.Module, observer: AttentionObserver) -> None:
+        super().__init__()
+        self.core, self.observer = core, observer
+        self.stage = "query-key"
+
+    def __torch_function__(
+        self,
+        func: Any,
+        types: Any,
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> Any:
+        kwargs = dict(kwargs or {})
+        name = getattr(func, "__name__", "")
+        if name == "scaled_dot_product_attention":
+            return self._kernel(func, args, kwargs)
+        if name in self.PRODUCTS and self.stage == "query-key" and self._is_product(args):
+            args, kwargs = self._query_key(name, args, kwargs)
+            self.stage = "softmax"
+        elif name == "softmax" and self.stage == "softmax":
+            return self._softmax(func, args, kwargs)
+        elif name in self.PRODUCTS and self.stage == "value":
+            args = self._value(args)
+            self.stage = "done"
+        return func(*args, **kwargs)
+
+    @staticmethod
+    def _is_product(args: tuple[Any, ...]) -> bool:
+        return all(isinstance(value, Tensor) and value.dim() >= 3 for value in args[:2])
+
+    def _show(self, site: str, value: Tensor) -> Tensor:
+        """Show [.., pos, d] as [head, pos, d]; return it in the shape it came in."""
+        flat = value.reshape(-1, *value.shape[-2:])
+        seen = self.observer.on(self.core, site, flat)
+        return value if seen is flat else seen.reshape(value.shape).to(value.dtype)
+
+    def _query_key(
+        self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        if name == "baddbmm":
+            values = [
+                *args[1:],
+                *(kwargs.pop(key) for key in ("batch1", "batch2") if key in kwargs),
+            ]
+            query, key = values[:2]
+            rest = (args[0], self._show("q", query), self._show_key(key))
+            return rest, kwargs
+        return (self._show("q", args[0]), self._show_key(args[1])), kwargs
+
+    def _show_key(self, transposed: Tensor) -> Tensor:
+        key = transposed.transpose(-1, -2)
+        seen = self._show("k", key)
+        return transposed if seen is key else seen.transpose(-1, -2)
+
+    def _softmax(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        scores = args[0]
+        flat = masked_as_infinite(scores.reshape(-1, *scores.shape[-2:]), scores.dtype)
+        seen = self.observer.on(self.core, "scores", flat)
+        if seen is not flat:
+            args = (seen.reshape(scores.shape).to(scores.dtype), *args[1:])
+        self.stage = "value"
+        return func(*args, **kwargs)
+
+    def _value(self, args: tuple[Any, ...]) -> tuple[Any, ...]:
+        pattern, value = args[0], args[1]
+        value = self._show("v", value)
+        return (self._show("pattern", pattern), value, *args[2:])
+
+    def _kernel(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """A direct call of torch's fused kernel (Falcon)."""
+        query, key, value = (
+            _seen(self.observer, self.core, site, tensor)
+            for site, tensor in zip("qkv", args[:3], strict=True)
+        )
+        output = func(query, key, value, *args[3:], **kwargs)
+        wanted = [site for site in ("scores", "pattern") if self.observer.wants(self.core, site)]
+        if wanted:
+            mask = args[3] if len(args) > 3 else kwargs.get("attn_mask")
+            options = {"scaling": kwargs.get("scale"), "is_causal": kwargs.get("is_causal", False)}
+            call = _Arguments(self.core, query[0], key[0], value[0], mask, options)
+            changed = _see_pattern(self.observer, call, None, wanted)
+            if changed is not None:
+                output = _rewritten(output.transpose(1, 2), changed).transpose(1, 2)
+        return output
