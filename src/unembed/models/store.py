@@ -14,7 +14,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -33,12 +33,13 @@ def obtain(
 ) -> Path:
     """`folder`, whole; `build(path)` fills an empty folder. LoadError if it cannot be kept."""
     if is_whole(folder):
+        _sweep(folder)
         return folder
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with _locked(folder, progress):
             if not is_whole(folder):  # another process may have built it while we waited
-                _remove_leftovers(folder)
+                _remove_drafts(folder)
                 _check_room(folder, bytes_needed)
                 _build(folder, build, progress)
     except OSError as error:
@@ -51,7 +52,7 @@ def is_whole(folder: Path) -> bool:
     try:
         stated = json.loads((folder / MANIFEST).read_bytes())["files"]
         return bool(stated) and all(_describe(folder / name) == stated[name] for name in stated)
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return False
 
 
@@ -66,7 +67,7 @@ def _build(folder: Path, build: Callable[[Path], None], progress: Progress) -> N
         _flush(folder.parent)
         progress("saving", 1, 1)
     finally:
-        _remove_leftovers(folder)
+        _remove_drafts(folder)
 
 
 def _seal(draft: Path) -> None:
@@ -108,7 +109,15 @@ def _prefix(folder: Path) -> str:
     return f".{folder.name}.draft-"
 
 
-def _remove_leftovers(folder: Path) -> None:
+def _sweep(folder: Path) -> None:
+    """Drafts left by a process killed right after its rename, if no one is at work here."""
+    if any(folder.parent.glob(_prefix(folder) + "*")):
+        # Not worth an error: the folder itself is whole, and may lie on a read-only disk.
+        with suppress(Timeout, OSError), _lock_of(folder).acquire(timeout=0):
+            _remove_drafts(folder)
+
+
+def _remove_drafts(folder: Path) -> None:
     """Drafts of processes that were killed; the caller holds the lock: no one is writing them."""
     for path in folder.parent.glob(_prefix(folder) + "*"):
         shutil.rmtree(path, ignore_errors=True)
@@ -131,10 +140,14 @@ def _not_kept(folder: Path, why: str) -> LoadError:
     )
 
 
+def _lock_of(folder: Path) -> FileLock:
+    return FileLock(folder.parent / f".{folder.name}.lock")
+
+
 @contextmanager
 def _locked(folder: Path, progress: Progress) -> Iterator[None]:
     """The lock of one folder; while another process holds it, `progress` hears "waiting"."""
-    lock = FileLock(folder.parent / f".{folder.name}.lock")
+    lock = _lock_of(folder)
     while True:
         try:
             lock.acquire(timeout=0.5)
