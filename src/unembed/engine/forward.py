@@ -5,15 +5,15 @@ from __future__ import annotations
 import inspect
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
 from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from torch import Tensor, nn
 
+from unembed.engine.applying import ResolvedEdit, resolve_edit
 from unembed.engine.cancel import Cancel
 from unembed.engine.capture import check_cost, last_place, plan_capture
-from unembed.engine.edits import Edit, ResolvedEdit, resolve_edit
+from unembed.engine.edits import Edit
 from unembed.engine.hooks import Instrument, Progress, StopForward, Wanted
 from unembed.engine.places import Place, refuse
 from unembed.engine.run import Run
@@ -172,7 +172,7 @@ def _pass(
     options: dict[str, Any] = {}
     if model.kind == "causal":
         options["use_cache"] = False
-        if logits != "all" and keeps_last(type(model.module)):
+        if logits != "all" and keeps_last(model.module):
             options["logits_to_keep"] = 1
     with instrument.installed():
         try:
@@ -185,10 +185,9 @@ def _pass(
     return found[-1:] if logits == "last" else found
 
 
-@cache
-def keeps_last(kind: type[nn.Module]) -> bool:
-    """Whether the class can compute the logits of the last position alone."""
-    return "logits_to_keep" in inspect.signature(kind.forward).parameters
+def keeps_last(module: nn.Module) -> bool:
+    """Whether the model can compute the logits of the last position alone."""
+    return "logits_to_keep" in inspect.signature(type(module).forward).parameters
 
 
 class _Reached(Exception):  # noqa: N818 - a signal, not an error
@@ -214,7 +213,7 @@ def final_norm(model: Model, states: Tensor) -> Tensor:
 def _until_unembedding(model: Model, container: str, unembedding: str, value: Tensor) -> Tensor:
     """Run a head module up to what its unembedding is given."""
 
-    def stop(module: nn.Module, args: tuple[Tensor, ...]) -> None:
+    def stop(_module: nn.Module, args: tuple[Tensor, ...]) -> None:
         raise _Reached(args[0])
 
     handle = model.module.get_submodule(unembedding).register_forward_pre_hook(stop)

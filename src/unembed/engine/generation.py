@@ -99,7 +99,7 @@ class _Stepper:
         options: dict[str, Any] = {"use_cache": self.use_cache}
         if self.past is not None:
             options["past_key_values"] = self.past
-        if keeps_last(type(self.model.module)):
+        if keeps_last(self.model.module):
             options["logits_to_keep"] = 1
         self.instrument.begin(len(fresh), offset)
         output = self.model.module(tokens, **options)

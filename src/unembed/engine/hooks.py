@@ -16,8 +16,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from unembed.engine.applying import ResolvedEdit
 from unembed.engine.cancel import Cancel
-from unembed.engine.edits import ResolvedEdit
 from unembed.engine.places import Place, taps
 from unembed.engine.sites import ATTENTION_SITES
 from unembed.models import kernels
@@ -36,6 +36,14 @@ class Wanted:
 
     heads: tuple[int, ...] | None = None
     rows: tuple[int, ...] | None = None
+
+    def of(self, value: Tensor) -> Tensor:
+        """The wanted part of [head, query, key], which may have been computed in full."""
+        if self.heads is not None and value.shape[0] != len(self.heads):
+            value = value[list(self.heads)]
+        if self.rows is not None and value.shape[1] != len(self.rows):
+            value = value[:, list(self.rows)]
+        return value
 
 
 @dataclass
@@ -112,7 +120,7 @@ class Instrument:
             if start:
                 stack.enter_context(self._skippable(module))
 
-    def _enter_block(self, module: nn.Module, args: Any, kwargs: Any) -> Any:
+    def _enter_block(self, _module: nn.Module, args: Any, kwargs: Any) -> Any:
         self._layer += 1
         if self.cancel is not None:
             self.cancel.check()
@@ -199,6 +207,7 @@ class Instrument:
     def _keep(self, place: Place, value: Tensor) -> None:
         if not torch.is_grad_enabled():
             value = value.detach()
+        value = self.captures[place].of(value)
         if place[0] in self.volatile:
             value = value.clone()
         self.captured[place] = value
@@ -287,14 +296,14 @@ class _Hook:
 
 
 class _InputHook(_Hook):
-    def __call__(self, module: nn.Module, args: Any, kwargs: Any) -> Any:
+    def __call__(self, _module: nn.Module, args: Any, kwargs: Any) -> Any:
         given = first_tensor(args, kwargs)
         seen = self.visit(given)
         return None if seen is given else with_tensor(args, kwargs, seen)
 
 
 class _OutputHook(_Hook):
-    def __call__(self, module: nn.Module, args: Any, output: Any) -> Any:
+    def __call__(self, _module: nn.Module, _args: Any, output: Any) -> Any:
         given = output[0] if isinstance(output, tuple) else output
         seen = self.visit(given)
         if seen is given:

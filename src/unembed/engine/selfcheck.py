@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Literal
 
 import torch
 from torch import Tensor, nn
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 TOLERANCE = {torch.float64: 1e-9, torch.float32: 2e-5}
 HALF_TOLERANCE = 4e-2
 N_POSITIONS = 10
+Part = Literal["attn", "mlp"]
 HEADS = (*ATTENTION_SITES, "z")
 NEURONS = ("mlp_pre", "mlp_gate", "mlp_post")
 
@@ -72,7 +74,7 @@ def _bare_model(module: nn.Module, anatomy: Anatomy, kind: Kind) -> Model:
 
 def sample_ids(module: nn.Module, vocab_size: int, n_positions: int, step: int = 17) -> list[int]:
     """Ordinary tokens spread over the vocabulary: none of the special ones in the config."""
-    config = module.config  # type: ignore[union-attr]
+    config = module.config
     named = ("pad_token_id", "bos_token_id", "eos_token_id", "mask_token_id")
     special = {getattr(config, name, None) for name in named}
     ids: list[int] = []
@@ -94,12 +96,10 @@ def _check_all(model: Model, ids: list[int], report: Report) -> None:
     if report.fatal:
         return
     for block in model.anatomy.blocks:
-        _attempt(report, HEADS, "heads", lambda block=block: _heads(model, run, block, report))
-        _attempt(
-            report, NEURONS, "neurons", lambda block=block: _neurons(model, run, block, report)
-        )
+        _attempt(report, HEADS, "heads", partial(_heads, model, run, block, report))
+        _attempt(report, NEURONS, "neurons", partial(_neurons, model, run, block, report))
     if lens:
-        _attempt(report, ("lens",), "unembedding", lambda: _unembedding(model, run, report))
+        _attempt(report, ("lens",), "unembedding", partial(_unembedding, model, run, report))
     if not report.fatal:
         _edits(model, run, sites, report)
 
@@ -159,18 +159,18 @@ def _stream(model: Model, run: Run, block: BlockAnatomy, report: Report) -> None
     _compare(report, "resid_mid + mlp_out = resid_post", second, post)
 
 
-def _added(model: Model, layer: int, part: str, written: Tensor) -> Tensor:
+def _added(model: Model, layer: int, part: Part, written: Tensor) -> Tensor:
     """What an output map's result becomes on its way to the stream."""
-    norm = model.post_norm(layer, part)  # type: ignore[arg-type]
+    norm = model.post_norm(layer, part)
     with model.evaluating():
         added = written if norm is None else norm(written)
-    return added * model.residual_multiplier(layer, part)  # type: ignore[arg-type]
+    return added * model.residual_multiplier(layer, part)
 
 
-def _product(model: Model, layer: int, part: str, value: Tensor) -> Tensor:
-    bias = model.output_bias(layer, part)  # type: ignore[arg-type]
+def _product(model: Model, layer: int, part: Part, value: Tensor) -> Tensor:
+    bias = model.output_bias(layer, part)
     with model.evaluating():
-        product = value @ model.output_weight(layer, part)  # type: ignore[arg-type]
+        product: Tensor = value @ model.output_weight(layer, part)
         return product if bias is None else product + bias
 
 

@@ -10,21 +10,22 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from unembed.errors import LoadError
 from unembed.models import discover_mlp
 from unembed.models.anatomy import (
     Anatomy,
-    Arrangement,
     AttentionAnatomy,
     BlockAnatomy,
-    HeadAnatomy,
     Tap,
 )
+from unembed.models.arrange import Arranged, arrange
+from unembed.models.discover_head import read_head
+from unembed.models.equations import post_norm, same
 from unembed.models.maps import is_map
 from unembed.models.trace import Call, KernelCall, Trace, record
 
@@ -44,7 +45,7 @@ def discover(model: nn.Module, ids: Tensor, name: str) -> Anatomy:
             f"{name} is an encoder-decoder model ({family}); causal and masked models are supported"
         )
     trace = record(model, ids)
-    found = _find_blocks(model, trace, name, family)
+    found = _find_blocks(trace, name, family)
     _check_stream(found, name)
     reasons: dict[str, str] = {}
     blocks = tuple(
@@ -57,7 +58,7 @@ def discover(model: nn.Module, ids: Tensor, name: str) -> Anatomy:
                 reasons.setdefault(
                     site, f"layer {layer}'s attention code shows no {site} of the usual form"
                 )
-    head = _read_head(model, found[-1][0], trace, config, reasons)
+    head = read_head(model, found[-1][0], trace, config, reasons)
     attention = [block.attention for block in blocks]
     stream = found[0][0].input
     return Anatomy(
@@ -78,9 +79,7 @@ def discover(model: nn.Module, ids: Tensor, name: str) -> Anatomy:
 # ---------------------------------------------------------------- blocks
 
 
-def _find_blocks(
-    model: nn.Module, trace: Trace, name: str, family: str
-) -> list[tuple[Call, KernelCall]]:
+def _find_blocks(trace: Trace, name: str, family: str) -> list[tuple[Call, KernelCall]]:
     """The block around each attention call: the outermost list member that holds just that one."""
     if not trace.kernels:
         raise LoadError(
@@ -101,12 +100,12 @@ def _find_blocks(
                 "blocks with one attention each, so its layers could not be told apart"
             )
         found.append((holders[-1], kernel))
-    _refuse_hybrids(model, found, trace, name, family)
+    _refuse_hybrids(found, trace, name, family)
     return found
 
 
 def _refuse_hybrids(
-    model: nn.Module, found: list[tuple[Call, KernelCall]], trace: Trace, name: str, family: str
+    found: list[tuple[Call, KernelCall]], trace: Trace, name: str, family: str
 ) -> None:
     with_attention = {block.name for block, _ in found}
     for parent in {block.rsplit(".", 1)[0] for block in with_attention}:
@@ -126,21 +125,12 @@ def _check_stream(found: list[tuple[Call, KernelCall]], name: str) -> None:
                 f"{name}: what enters {block.name} (layer {layer}) and what leaves it have "
                 "different shapes, so there is no residual stream to follow"
             )
-    for layer, (before, after) in enumerate(zip(found, found[1:], strict=False)):
+    for layer, (before, after) in enumerate(pairwise(found)):
         if not same(before[0].output, after[0].input):
             raise LoadError(
                 f"{name}: the residual stream changes between layers {layer} and {layer + 1}, "
                 "outside both; that is not understood"
             )
-
-
-def same(left: Tensor | None, right: Tensor | None) -> bool:
-    """Equal up to the rounding of their type."""
-    if left is None or right is None or left.shape != right.shape:
-        return False
-    tolerance = {torch.float64: 1e-10, torch.float32: 2e-5}.get(left.dtype, 2e-2)
-    size = float(right.abs().max())
-    return bool((left - right).abs().max() <= tolerance * max(size, 1e-30))
 
 
 def _read_block(
@@ -158,20 +148,22 @@ def _read_block(
     unit = discover_mlp.find_unit(inside, output_map, width)
     if unit is None:
         raise LoadError(f"{name}: no feed-forward was found after the attention of layer {layer}")
-    arranged = _arrange(block, inside, output_map, unit, config)
+    arranged = arrange(block, inside, output_map, unit, config)
     if arranged is None:
         raise LoadError(
             f"{name}: what layer {layer} ({type(block.module).__name__}) adds to the residual "
             "stream is not its attention's and its feed-forward's output in any known order; "
             "it is refused because its numbers could be wrong"
         )
-    arrangement, multiplier, attention_call, mlp_call, resid_mid, norms = arranged
-    attention = _read_attention(
-        inside, kernel, output_map, attention_call, multiplier, trace.own_code
-    )
-    mlp = discover_mlp.read(inside, unit, output_map, mlp_call, multiplier)
     return BlockAnatomy(
-        layer, block.name, arrangement, attention, mlp, resid_mid, norms, block.n_outputs
+        layer,
+        block.name,
+        arranged.arrangement,
+        _read_attention(inside, kernel, output_map, arranged, trace.own_code),
+        discover_mlp.read(inside, unit, output_map, arranged.mlp, arranged.multiplier),
+        arranged.resid_mid,
+        arranged.stream_norms,
+        block.n_outputs,
     )
 
 
@@ -199,8 +191,7 @@ def _read_attention(
     inside: list[Call],
     kernel: KernelCall,
     output_map: Call,
-    added: Call,
-    multiplier: float,
+    arranged: Arranged,
     own_code: bool,
 ) -> AttentionAnatomy:
     before = [call for call in inside if is_map(call.module) and call.end < kernel.time]
@@ -214,157 +205,6 @@ def _read_attention(
         n_heads=query.shape[0],
         n_kv_heads=key.shape[0],
         d_head=kernel.seen.get("v", query).shape[-1],
-        added=Tap(added.name, "output", multiplier),
-        post_norm=post_norm(added, output_map.output),
+        added=Tap(arranged.attention.name, "output", arranged.multiplier),
+        post_norm=post_norm(arranged.attention, output_map.output),
     )
-
-
-def post_norm(added: Call, written: Tensor | None) -> str | None:
-    """The module between an output map and the stream, if what is added is not the map's output."""
-    if same(added.output, written):
-        return None
-    return added.name if same(added.input, written) else None
-
-
-# ---------------------------------------------------------------- how the branches join the stream
-
-_Arranged = tuple[Arrangement, float, Call, Call, Tap | None, tuple[str, str] | None]
-
-
-def _arrange(
-    block: Call, inside: list[Call], output_map: Call, unit: discover_mlp.Unit, config: Any
-) -> _Arranged | None:
-    """Which equation joins attention and feed-forward to the stream."""
-    attention = _outputs(inside, block, output_map.end, unit.start)
-    mlp = _outputs(inside, block, unit.end, None)
-    for multiplier in _multipliers(config):
-        for hypothesis in (_sequential, _post_norm, _parallel):
-            found = hypothesis(block, inside, attention, mlp, multiplier)
-            if found is not None:
-                return found
-    return None
-
-
-def _multipliers(config: Any) -> Iterator[float]:
-    yield 1.0
-    value = getattr(config, "residual_multiplier", None)
-    if isinstance(value, int | float) and value != 1.0:
-        yield float(value)
-
-
-def _outputs(inside: list[Call], block: Call, after: int, before: int | None) -> list[Call]:
-    """Calls whose result could be what joins the stream, latest first."""
-    calls = [
-        call
-        for call in inside
-        if call.end >= after
-        and (before is None or call.end < before)
-        and call.output is not None
-        and block.input is not None
-        and call.output.shape == block.input.shape
-    ]
-    return sorted(calls, key=lambda call: -call.end)
-
-
-def _sequential(
-    block: Call, inside: list[Call], attention: list[Call], mlp: list[Call], scale: float
-) -> _Arranged | None:
-    for first in attention:
-        middle = block.input + scale * first.output  # type: ignore[operator]
-        reader = next(
-            (call for call in inside if call.start > first.end and same(call.input, middle)), None
-        )
-        if reader is None:
-            continue
-        for second in mlp:
-            if same(middle + scale * second.output, block.output):  # type: ignore[operator]
-                tap = Tap(reader.name, "input", in_place=True)
-                return "sequential", scale, first, second, tap, None
-    return None
-
-
-def _post_norm(
-    block: Call, inside: list[Call], attention: list[Call], mlp: list[Call], scale: float
-) -> _Arranged | None:
-    for first in attention:
-        norm = _norm_of(inside, block.input + scale * first.output, first)  # type: ignore[operator]
-        if norm is None or norm.output is None:
-            continue
-        for second in mlp:
-            last = _norm_of(inside, norm.output + scale * second.output, second)  # type: ignore[operator]
-            if last is not None and same(last.output, block.output):
-                tap = Tap(norm.name, "output")
-                return "post_norm", scale, first, second, tap, (norm.name, last.name)
-    return None
-
-
-def _norm_of(inside: list[Call], total: Tensor, after: Call) -> Call | None:
-    return next(
-        (call for call in inside if call.start > after.start and same(call.input, total)), None
-    )
-
-
-def _parallel(
-    block: Call, inside: list[Call], attention: list[Call], mlp: list[Call], scale: float
-) -> _Arranged | None:
-    for first in attention:
-        for second in mlp:
-            total = block.input + scale * first.output + scale * second.output  # type: ignore[operator]
-            if first is not second and same(total, block.output):
-                return "parallel", scale, first, second, None, None
-    return None
-
-
-# ---------------------------------------------------------------- from the last residual to logits
-
-
-def _read_head(
-    model: nn.Module, last: Call, trace: Trace, config: Any, reasons: dict[str, str]
-) -> HeadAnatomy | None:
-    unembedding = model.get_output_embeddings()  # type: ignore[operator]
-    call = next((c for c in reversed(trace.calls) if c.module is unembedding), None)
-    if call is None or not is_map(call.module) or call.output is None:
-        reasons["lens"] = "the model has no unembedding that is one linear map"
-        return None
-    chain, container = _read_chain(last, call, trace)
-    if chain is None:
-        reasons["lens"] = (
-            "what lies between the last block and the unembedding is not a chain of modules"
-        )
-        return None
-    for multiplier, divisor, softcap in _logit_forms(config):
-        logits = call.output * multiplier / divisor
-        if softcap is not None:
-            logits = torch.tanh(logits / softcap) * softcap
-        if same(logits.to(trace.logits.dtype), trace.logits):
-            return HeadAnatomy(chain, call.name, container, multiplier, divisor, softcap)
-    reasons["lens"] = "the logits are not the unembedding's output times a known factor or soft cap"
-    return None
-
-
-def _read_chain(
-    last: Call, unembedding: Call, trace: Trace
-) -> tuple[tuple[str, ...] | None, str | None]:
-    current, chain, done = last.output, [], last.end
-    for call in trace.calls:
-        if call.start < done or not same(call.input, current):
-            continue
-        if call is unembedding:
-            return tuple(chain), None
-        if unembedding.within(call):
-            return tuple(chain), call.name
-        if call.output is not None:
-            chain.append(call.name)
-            current, done = call.output, call.end
-    return None, None
-
-
-def _logit_forms(config: Any) -> Iterator[tuple[float, float, float | None]]:
-    multiplier = float(getattr(config, "logit_scale", None) or 1.0)
-    divisor = float(getattr(config, "logits_scaling", None) or 1.0)
-    softcap = getattr(config, "final_logit_softcapping", None)
-    yield 1.0, 1.0, None
-    yield multiplier, divisor, None
-    if softcap:
-        yield multiplier, divisor, float(softcap)
-        yield 1.0, 1.0, float(softcap)

@@ -7,8 +7,8 @@ from typing import Literal
 
 from torch import Tensor, nn
 
-from unembed.models import discover
 from unembed.models.anatomy import MlpAnatomy, Tap
+from unembed.models.equations import post_norm, same
 from unembed.models.maps import is_map
 from unembed.models.trace import Call
 
@@ -66,7 +66,7 @@ def read(
         if attention_output.end < call.start < output_map.start and call.output is not None
     ]
     maps = [call for call in between if is_map(call.module)]
-    maps = [call for call in maps if discover.same(call.input, maps[0].input)]
+    maps = [call for call in maps if same(call.input, maps[0].input)]
     act = next((call for call in between if _is_activation(call, d_mlp)), None)
     kind, pre, gate, reason = _inner_maps(maps, act, output_map.input)
     return MlpAnatomy(
@@ -78,7 +78,7 @@ def read(
         activation=None if act is None else act.name,
         pre=pre,
         gate=gate,
-        post_norm=discover.post_norm(added, output_map.output),
+        post_norm=post_norm(added, output_map.output),
         reason=reason,
     )
 
@@ -97,18 +97,18 @@ def _inner_maps(
     if act is None or act.output is None:
         return "plain", None, None, "its activation function is not a module that can be watched"
     argument = Tap(act.name, "input")
-    if len(outputs) == 1 and discover.same(outputs[0], act.input):
-        if discover.same(act.output, post):
+    if len(outputs) == 1 and same(outputs[0], act.input):
+        if same(act.output, post):
             return "plain", argument, None, None
     elif len(outputs) == 1 and outputs[0].shape[-1] == 2 * post.shape[-1]:
         halves = outputs[0].chunk(2, dim=-1)
         for half in (0, 1):
-            gated = discover.same(halves[half], act.input)
-            if gated and discover.same(act.output * halves[1 - half], post):
+            gated = same(halves[half], act.input)
+            if gated and same(act.output * halves[1 - half], post):
                 return "gated", Tap(maps[0].name, "output", half=1 - half), argument, None
     elif len(outputs) == 2:
         for first in (0, 1):
-            gated = discover.same(outputs[first], act.input)
-            if gated and discover.same(act.output * outputs[1 - first], post):
+            gated = same(outputs[first], act.input)
+            if gated and same(act.output * outputs[1 - first], post):
                 return "gated", Tap(maps[1 - first].name, "output"), argument, None
     return "plain", None, None, "what its maps and activation function compute is not understood"

@@ -247,7 +247,9 @@ def _see_pattern(
         pattern = observer.on(call.core, "pattern", pattern)
     if pattern is before:
         return None
-    changed = (pattern != before).any(dim=-1)  # an observer that edits asks for every row
+    if before is None:
+        return None
+    changed = torch.ne(pattern, before).any(dim=-1)  # an observer that edits asks for every row
     return heads, changed, call.mixed(pattern, heads)
 
 

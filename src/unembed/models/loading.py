@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -194,14 +195,15 @@ def _pretrained(
         kind = _kind_of_config(config, source)
         auto = AutoModelForMaskedLM if kind == "masked" else AutoModelForCausalLM
         placed = {"device_map": "auto"} if device == "auto" else {}
-        module, info = auto.from_pretrained(
-            source,
-            dtype=dtype or torch.float32,
-            use_safetensors=True,
-            output_loading_info=True,
-            **options,
-            **placed,
-        )
+        with _no_bars():
+            module, info = auto.from_pretrained(
+                source,
+                dtype=dtype or torch.float32,
+                use_safetensors=True,
+                output_loading_info=True,
+                **options,
+                **placed,
+            )
         tokenizer = _tokenizer(AutoTokenizer, source, options)
     except LoadError:
         raise
@@ -211,6 +213,20 @@ def _pretrained(
     loaded.revision = getattr(config, "_commit_hash", None) or revision
     loaded.reasons = _missing(module, info["missing_keys"], loaded.name)
     return loaded
+
+
+@contextmanager
+def _no_bars() -> Iterator[None]:
+    """Downloads show a bar of their own; filling the weights, which takes a second, need not."""
+    from transformers.utils import logging
+
+    drawn = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if drawn:
+            logging.enable_progress_bar()
 
 
 def _tokenizer(auto: Any, source: str, options: dict[str, Any]) -> Any:

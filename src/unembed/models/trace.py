@@ -101,7 +101,7 @@ class _Recorder:
         self.stack.append(call)
 
     def leave(
-        self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any
+        self, _module: nn.Module, _args: tuple[Any, ...], _kwargs: dict[str, Any], output: Any
     ) -> None:
         call = self.stack.pop()
         seen = rows(output)
@@ -117,13 +117,13 @@ class _Recorder:
         self.kernels[-1].seen.setdefault(site, value.clone())
         return value
 
-    def wants(self, core: nn.Module, site: str) -> bool:
+    def wants(self, core: nn.Module, site: str) -> bool:  # noqa: ARG002
         return True
 
-    def heads(self, core: nn.Module) -> Sequence[int] | None:
+    def heads(self, core: nn.Module) -> Sequence[int] | None:  # noqa: ARG002
         return None
 
-    def rows(self, core: nn.Module) -> Sequence[int] | None:
+    def rows(self, core: nn.Module) -> Sequence[int] | None:  # noqa: ARG002
         return None
 
 

@@ -1,0 +1,112 @@
+"""How a block's attention and feed-forward join the residual stream.
+
+Sequential: each is added in turn. Parallel: both read the same residual and are added together.
+Post-norm: the sum goes through a norm on its way (BERT). Each is an equation that either holds for
+the activations that were seen, or does not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor
+
+from unembed.models.anatomy import Arrangement, Tap
+from unembed.models.discover_mlp import Unit
+from unembed.models.equations import result, same
+from unembed.models.trace import Call
+
+
+@dataclass(frozen=True)
+class Arranged:
+    """How a block is put together: what joins the stream, and where the stream is between."""
+
+    arrangement: Arrangement
+    multiplier: float
+    attention: Call
+    mlp: Call
+    resid_mid: Tap | None = None
+    stream_norms: tuple[str, str] | None = None
+
+
+def arrange(
+    block: Call, inside: list[Call], output_map: Call, unit: Unit, config: Any
+) -> Arranged | None:
+    """Which equation joins attention and feed-forward to the stream; None where none does."""
+    attention = _outputs(inside, block, output_map.end, unit.start)
+    mlp = _outputs(inside, block, unit.end, None)
+    if block.input is None or block.output is None:
+        return None
+    for scale in _multipliers(config):
+        for hypothesis in (_sequential, _post_norm, _parallel):
+            for first in attention:
+                found = hypothesis(block.input, block.output, inside, first, mlp, scale)
+                if found is not None:
+                    return found
+    return None
+
+
+def _multipliers(config: Any) -> Iterator[float]:
+    yield 1.0
+    value = getattr(config, "residual_multiplier", None)
+    if isinstance(value, int | float) and value != 1.0:
+        yield float(value)
+
+
+def _outputs(inside: list[Call], block: Call, after: int, before: int | None) -> list[Call]:
+    """Calls whose result could be what joins the stream, latest first."""
+    calls = [
+        call
+        for call in inside
+        if call.end >= after
+        and (before is None or call.end < before)
+        and call.output is not None
+        and block.input is not None
+        and call.output.shape == block.input.shape
+    ]
+    return sorted(calls, key=lambda call: -call.end)
+
+
+def _sequential(
+    stream: Tensor, end: Tensor, inside: list[Call], attention: Call, mlp: list[Call], scale: float
+) -> Arranged | None:
+    middle = stream + scale * result(attention)
+    reader = _reader(inside, middle, attention.end)
+    if reader is None:
+        return None
+    for second in mlp:
+        if same(middle + scale * result(second), end):
+            tap = Tap(reader.name, "input", in_place=True)
+            return Arranged("sequential", scale, attention, second, tap)
+    return None
+
+
+def _post_norm(
+    stream: Tensor, end: Tensor, inside: list[Call], attention: Call, mlp: list[Call], scale: float
+) -> Arranged | None:
+    norm = _reader(inside, stream + scale * result(attention), attention.start)
+    if norm is None or norm.output is None:
+        return None
+    for second in mlp:
+        last = _reader(inside, norm.output + scale * result(second), second.start)
+        if last is not None and same(last.output, end):
+            tap, norms = Tap(norm.name, "output"), (norm.name, last.name)
+            return Arranged("post_norm", scale, attention, second, tap, norms)
+    return None
+
+
+def _parallel(
+    stream: Tensor, end: Tensor, _: list[Call], attention: Call, mlp: list[Call], scale: float
+) -> Arranged | None:
+    for second in mlp:
+        total = stream + scale * result(attention) + scale * result(second)
+        if attention is not second and same(total, end):
+            return Arranged("parallel", scale, attention, second)
+    return None
+
+
+def _reader(inside: list[Call], value: Tensor, after: int) -> Call | None:
+    """The first module that is given this activation after this time."""
+    return next((call for call in inside if call.start > after and same(call.input, value)), None)

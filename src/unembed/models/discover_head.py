@@ -1,0 +1,68 @@
+"""Finding what turns the last residual into logits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import nn
+
+from unembed.models.anatomy import HeadAnatomy
+from unembed.models.equations import same
+from unembed.models.maps import is_map
+from unembed.models.trace import Call, Trace
+
+
+def read_head(
+    model: nn.Module, last: Call, trace: Trace, config: Any, reasons: dict[str, str]
+) -> HeadAnatomy | None:
+    """The chain to the unembedding; where there is none, None and the reason in `reasons`."""
+    unembedding = model.get_output_embeddings()  # type: ignore[operator]
+    call = next((c for c in reversed(trace.calls) if c.module is unembedding), None)
+    if call is None or not is_map(call.module) or call.output is None:
+        reasons["lens"] = "the model has no unembedding that is one linear map"
+        return None
+    chain, container = _read_chain(last, call, trace)
+    if chain is None:
+        reasons["lens"] = (
+            "what lies between the last block and the unembedding is not a chain of modules"
+        )
+        return None
+    for multiplier, divisor, softcap in _logit_forms(config):
+        logits = call.output * multiplier / divisor
+        if softcap is not None:
+            logits = torch.tanh(logits / softcap) * softcap
+        if same(logits.to(trace.logits.dtype), trace.logits):
+            return HeadAnatomy(chain, call.name, container, multiplier, divisor, softcap)
+    reasons["lens"] = "the logits are not the unembedding's output times a known factor or soft cap"
+    return None
+
+
+def _read_chain(
+    last: Call, unembedding: Call, trace: Trace
+) -> tuple[tuple[str, ...] | None, str | None]:
+    chain: list[str] = []
+    current, done = last.output, last.end
+    for call in trace.calls:
+        if call.start < done or not same(call.input, current):
+            continue
+        if call is unembedding:
+            return tuple(chain), None
+        if unembedding.within(call):
+            return tuple(chain), call.name
+        if call.output is not None:
+            chain.append(call.name)
+            current, done = call.output, call.end
+    return None, None
+
+
+def _logit_forms(config: Any) -> Iterator[tuple[float, float, float | None]]:
+    multiplier = float(getattr(config, "logit_scale", None) or 1.0)
+    divisor = float(getattr(config, "logits_scaling", None) or 1.0)
+    softcap = getattr(config, "final_logit_softcapping", None)
+    yield 1.0, 1.0, None
+    yield multiplier, divisor, None
+    if softcap:
+        yield multiplier, divisor, float(softcap)
+        yield 1.0, 1.0, float(softcap)
