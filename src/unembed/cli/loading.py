@@ -31,27 +31,22 @@ class Loading:
 
 
 def load(loading: Loading, settings: Settings, console: Console) -> Model:
-    """The model; raises LoadError."""
-    with progress_bar(console, f"Loading {loading.source}"):
+    """The model; raises LoadError, or InputError for an option that does not exist."""
+    with progress_bar(console, f"Loading {loading.source}") as progress:
         import torch
 
-        from unembed.models import demo
+        import unembed
 
         if settings.threads:
             torch.set_num_threads(settings.threads)
-    if loading.source == demo.NAME:
-        with progress_bar(console, "Preparing the demo model") as progress:
-            demo.ensure(settings, progress)
-    with progress_bar(console, f"Loading {loading.source}"):
-        import unembed
-
         return unembed.load(
             loading.source,
             dtype=loading.dtype,
-            device=loading.device,
+            device=loading.device or "cpu",
             revision=loading.revision,
             trust_remote_code=loading.trust_remote_code,
             settings=settings,
+            progress=progress,
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 import webbrowser
@@ -9,7 +10,7 @@ import webbrowser
 from rich.console import Console
 from rich.panel import Panel
 
-from unembed.cli.loading import Loading, load, notice
+from unembed.cli.loading import Loading, load
 from unembed.settings import Settings
 
 
@@ -45,10 +46,12 @@ def serve(
 
 
 def demo_loading(settings: Settings) -> Loading:
-    """The demo model; names its licence when it is about to be used for the first time."""
+    """The demo model. Its licence is named when it is about to be used for the first time."""
     from unembed.models import demo
 
-    notice(demo.NOTICE)
+    if not demo.folder(settings).is_dir():
+        Console(stderr=True, soft_wrap=True).print(demo.NOTICE, highlight=False)
+        logging.getLogger(demo.__name__).setLevel(logging.ERROR)  # it would say so once more
     return Loading(demo.NAME, None, None, None, False)
 
 

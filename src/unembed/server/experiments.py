@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from unembed.engine import edits as engine_edits
 from unembed.engine.edits import Edit
@@ -16,6 +17,9 @@ from unembed.engine.sites import resolve_position
 from unembed.errors import UnembedError
 from unembed.server import wire
 from unembed.session import Job, Session
+
+if TYPE_CHECKING:
+    from unembed.engine.run import Run
 
 _ENGINE_FIELD = re.compile(r"edits\[(\d+)\]")
 
@@ -59,6 +63,22 @@ def token_of(session: Session, ref: str | int | None, field: str) -> int | None:
         return None
     with naming(field):
         return session.model.token_id(ref)
+
+
+def both_runs(
+    session: Session, job: Job, body: wire.Experiment, ids: tuple[int, ...], capture: Sequence[str]
+) -> tuple[Run, Run | None]:
+    """(baseline, edited): the second one None when no edit is enabled.
+
+    Edits are checked by the engine before it computes, so the edited run comes first: what is
+    wrong with a request is said before anything is spent on it.
+    """
+    edits = edits_of(session, job, body.edits)
+    edited = None
+    if edits:
+        with naming_edits(enabled(body.edits)):
+            edited = session.run(job, ids, edits, capture)
+    return session.run(job, ids, (), capture), edited
 
 
 def edits_of(session: Session, job: Job, specs: Sequence[wire.EditSpec]) -> list[Edit]:

@@ -14,7 +14,7 @@ from fastapi.routing import APIRoute
 from pydantic import BaseModel
 
 from unembed import __version__
-from unembed.server import answers, bodies, events, limits, packing, wire
+from unembed.server import answers, bodies, describe, events, limits, packing, wire
 from unembed.server.access import Policy
 from unembed.server.replies import JSON, error_reply
 from unembed.server.table import JOB
@@ -138,7 +138,7 @@ async def login(request: Request, body: wire.LoginRequest) -> Response:
 @router.get("/api/model", response_model=wire.ModelInfo, responses=_errors())
 async def model(request: Request) -> Response:
     """The loaded model: its shape, what can be asked of it, and the limits."""
-    return _json(answers.model_info(_session(request)))
+    return _json(describe.model_info(_session(request)))
 
 
 @router.post(
@@ -150,7 +150,7 @@ async def tokenize(request: Request, body: wire.TokenizeRequest) -> Response:
     """The tokens of a prompt."""
     session = _session(request)
     limits.check_prompt(body.prompt, "prompt", session.settings)
-    job = session.submit_text(lambda _: encoded(answers.tokenize(session, body)))
+    job = session.submit_text(lambda _: encoded(describe.tokenize(session, body)))
     return Response(await finish(session, job, _left(request)), media_type=JSON)
 
 

@@ -1,0 +1,91 @@
+"""What `unembed doctor` prints: the anatomy of a model, what works, the proof, the versions."""
+
+from __future__ import annotations
+
+import platform
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from unembed.engine.model import Model
+
+_PACKAGES = ("unembed", "torch", "transformers", "safetensors", "tokenizers")
+
+
+def as_data(model: Model) -> dict[str, Any]:
+    """The report as data."""
+    anatomy, report = model.anatomy, model.report
+    return {
+        "model": {
+            "name": model.name,
+            "family": model.family,
+            "kind": model.kind,
+            "fingerprint": model.fingerprint,
+            "dtype": str(model.dtype).removeprefix("torch."),
+            "device": str(model.device),
+            "revision": model.identity.revision,
+            "licence": model.licence,
+            "longest prompt": model.max_positions,
+        },
+        "anatomy": {
+            "layers": anatomy.n_layers,
+            "query heads": anatomy.n_heads,
+            "key/value heads": anatomy.n_kv_heads,
+            "residual width": anatomy.d_model,
+            "head width": anatomy.d_head,
+            "neurons per layer": anatomy.d_mlp,
+            "vocabulary": model.vocab_size,
+            "blocks": ", ".join(sorted({block.arrangement for block in anatomy.blocks})),
+            "feed-forward": ", ".join(sorted({block.mlp.kind for block in anatomy.blocks})),
+        },
+        "capabilities": [
+            {"name": one.name, "available": one.available, "reason": one.reason}
+            for one in model.capabilities().values()
+        ],
+        "self-check": {
+            "tolerance": None if report is None else report.tolerance,
+            "errors": {} if report is None else dict(report.errors),
+        },
+        "versions": {"python": platform.python_version()}
+        | {package: version(package) for package in _PACKAGES},
+    }
+
+
+def print_report(console: Console, data: dict[str, Any]) -> None:
+    """The report as tables."""
+    for section in ("model", "anatomy"):
+        console.print(_pairs(section.capitalize(), data[section]), "")
+    table = _table("What can be asked of it", "name", "", "why not")
+    for one in data["capabilities"]:
+        mark = Text("yes", "green") if one["available"] else Text("no", "red")
+        table.add_row(one["name"], mark, Text(one["reason"] or ""))
+    console.print(table, "")
+    check = data["self-check"]
+    table = _table("Self-check", "equation", "largest relative error", "")
+    for equation, error in check["errors"].items():
+        holds = error <= check["tolerance"]
+        mark = Text("holds", "green") if holds else Text("fails", "red")
+        table.add_row(Text(equation), f"{error:.1e}", mark)
+    table.caption = f"An equation holds up to {check['tolerance']:.0e} in this precision."
+    console.print(table, "")
+    console.print(_pairs("Versions", data["versions"]))
+
+
+def _pairs(title: str, pairs: dict[str, Any]) -> Table:
+    table = _table(title, "", "")
+    for name, value in pairs.items():
+        if value is not None:
+            shown = f"{value:,}" if isinstance(value, int) else str(value)
+            table.add_row(name, Text(shown))
+    return table
+
+
+def _table(title: str, *columns: str) -> Table:
+    table = Table(title=title, title_justify="left", box=None, pad_edge=False)
+    for column in columns:
+        table.add_column(column)
+    return table

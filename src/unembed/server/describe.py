@@ -1,0 +1,78 @@
+"""The model and its tokens, in wire formats."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from unembed import __version__
+from unembed.server import wire
+from unembed.session import Session
+
+if TYPE_CHECKING:
+    from unembed.engine.tokens import Token
+
+_EXAMPLES = {
+    "causal": [
+        "The capital of Japan is the city of",
+        "When Mary and John went to the store, John gave a drink to",
+        "1, 2, 3, 4, 5,",
+    ],
+    "masked": ["The capital of Japan is {mask}.", "Water freezes when it gets too {mask}."],
+}
+
+
+def token_text(token: Token) -> wire.TokenText:
+    """One token."""
+    return wire.TokenText(id=token.id, text=token.text, label=token.label, special=token.special)
+
+
+def token_texts(tokens: Iterable[Token]) -> list[wire.TokenText]:
+    """Tokens, in order."""
+    return [token_text(token) for token in tokens]
+
+
+def model_info(session: Session) -> wire.ModelInfo:
+    """What a client needs to know before it asks anything."""
+    model, settings = session.model, session.settings
+    anatomy = model.anatomy
+    capabilities = [
+        wire.Capability(name=one.name, available=one.available, reason=one.reason)
+        for one in model.capabilities().values()
+    ]
+    return wire.ModelInfo(
+        name=model.name,
+        family=model.family,
+        kind=model.kind,
+        mask_token=model.mask_token,
+        fingerprint=model.fingerprint,
+        dtype=str(model.dtype).removeprefix("torch."),
+        device=str(model.device),
+        n_layers=anatomy.n_layers,
+        n_heads=anatomy.n_heads,
+        n_kv_heads=anatomy.n_kv_heads,
+        d_model=anatomy.d_model,
+        d_head=anatomy.d_head,
+        d_mlp=anatomy.d_mlp,
+        vocab_size=model.vocab_size,
+        parallel_blocks=all(block.parallel for block in anatomy.blocks),
+        capabilities=capabilities,
+        limits=wire.Limits(
+            max_prompt_tokens=model.max_positions,
+            max_prompt_chars=settings.max_prompt_chars,
+            max_edits=settings.max_edits,
+            max_k=settings.max_k,
+            max_new_tokens=settings.max_new_tokens,
+            max_lens_cells=settings.max_lens_cells,
+        ),
+        examples=[one.format(mask=model.mask_token) for one in _EXAMPLES[model.kind]],
+        licence=model.licence,
+        version=__version__,
+    )
+
+
+def tokenize(session: Session, body: wire.TokenizeRequest) -> wire.TokenizeResponse:
+    """The tokens of a prompt."""
+    model = session.model
+    ids = model.tokenize(body.prompt)
+    return wire.TokenizeResponse(tokens=token_texts(model.tokens(ids)), limit=model.max_positions)

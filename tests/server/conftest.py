@@ -1,0 +1,54 @@
+"""One tiny model behind the whole server."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import torch
+
+import unembed as ue
+from unembed.engine.model import Model
+from unembed.models.tiny import tiny_model, tiny_tokenizer
+from unembed.server.app import create_app
+from unembed.session import Session
+from unembed.settings import Settings
+
+from .asgi import TOKEN
+
+
+@pytest.fixture(scope="session")
+def model() -> Model:
+    return ue.load(tiny_model("gpt2", dtype=torch.float32), tokenizer=tiny_tokenizer())
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture
+def make_app(model: Model) -> Iterator[Callable[..., Any]]:
+    """App with other settings: make_app(max_queue=1); `.session` of its inner app is reachable."""
+    sessions = []
+
+    def make(*, threads: int = 1, served: Any = None, **changes: Any) -> Any:
+        settings = Settings(**changes)
+        session = Session(served or model, settings, threads=threads)
+        sessions.append(session)
+        app = create_app(session, settings, TOKEN, assets={})
+        app.session = session  # type: ignore[attr-defined]
+        return app
+
+    yield make
+    for session in sessions:
+        session.close()
+
+
+@pytest.fixture
+def app(make_app: Callable[..., Any]) -> Any:
+    return make_app()
