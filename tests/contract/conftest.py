@@ -8,14 +8,30 @@ from functools import cache
 import pytest
 import torch
 
+import unembed as ue
+from unembed.engine.model import Model
+from unembed.models.tiny import tiny_model, tiny_tokenizer
+
 from .oracle import Oracle
 
 OracleOf = Callable[[str, torch.dtype], Oracle]
+ModelOf = Callable[[str, torch.dtype], Model]
 
 
 @pytest.fixture(scope="session")
 def oracle_of() -> OracleOf:
     return cache(Oracle)
+
+
+@pytest.fixture(scope="session")
+def model_of() -> ModelOf:
+    """The same weights as the oracle's, in a module of their own, behind the engine."""
+
+    @cache
+    def load(name: str, dtype: torch.dtype) -> Model:
+        return ue.load(tiny_model(name, dtype=dtype), tokenizer=tiny_tokenizer())
+
+    return load
 
 
 @pytest.fixture(autouse=True)

@@ -209,6 +209,9 @@ def _falcon_forward(
             grouped[..., -2, :],
             grouped[..., -1, :],
         )
+        if config.new_decoder_architecture:
+            # The kernel is given a copy per query head.
+            key, value = (s.repeat_interleave(n_heads // n_groups, dim=2) for s in (key, value))
     else:
         query, key, value = fused.unflatten(-1, (n_heads, 3, -1)).unbind(dim=-2)
     query, key, value = (states.transpose(1, 2) for states in (query, key, value))

@@ -1,0 +1,176 @@
+"""A family that nobody listed works, or is refused with a sentence: never a wrong number."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+from transformers import (
+    AutoModel,
+    BertConfig,
+    BertForSequenceClassification,
+    GPT2Config,
+    T5Config,
+    T5EncoderModel,
+    T5ForConditionalGeneration,
+    ViTConfig,
+    ViTModel,
+)
+
+import unembed as ue
+from unembed.engine.model import Model
+from unembed.errors import CapabilityError, LoadError
+from unembed.models.tiny import tiny_tokenizer
+
+from .closeness import FP32_ROUNDING, PROMPT, assert_close
+from .footprint import footprint
+from .sites import LAYER_SITES
+from .unlisted import UNLISTED, Unlisted
+
+pytestmark = pytest.mark.filterwarnings("ignore")  # transformers' own, about rare families
+
+
+def load(module: nn.Module) -> Model | str:
+    """The model, or the sentence with which it was refused."""
+    before = footprint(module)
+    try:
+        return ue.load(module, tokenizer=tiny_tokenizer())
+    except LoadError as refusal:
+        return str(refusal)
+    finally:
+        assert footprint(module) == before
+
+
+def reason_against(model: Model, site: str) -> str | None:
+    """Why a site cannot be had, or None where it can."""
+    try:
+        model.run(PROMPT, capture=[site], logits="none")
+    except CapabilityError as refusal:
+        return str(refusal)
+    return None
+
+
+def available(model: Model) -> dict[int, list[str]]:
+    """The sites that each layer has; for each of the others there must be a reason."""
+    found: dict[int, list[str]] = {}
+    for layer in range(model.anatomy.n_layers):
+        reasons = {site: reason_against(model, f"L{layer}.{site}") for site in LAYER_SITES}
+        assert all(reason is None or len(reason) > 30 for reason in reasons.values()), reasons
+        found[layer] = [site for site, reason in reasons.items() if reason is None]
+    for site, capability in model.capabilities().items():
+        if site in LAYER_SITES:
+            assert capability.available == any(site in sites for sites in found.values())
+            assert capability.available or len(capability.reason) > 15
+    return found
+
+
+@pytest.mark.parametrize("family", UNLISTED, ids=str)
+def test_an_unlisted_family_is_right_or_refused(family: Unlisted):
+    module = family.build()
+    model = load(module)
+    if isinstance(model, str):
+        assert len(model) > 60, model
+        assert "Error" not in model
+        return
+    with torch.no_grad():
+        plain = family.build()(torch.tensor([PROMPT])).logits[0]
+    assert torch.equal(model.run(PROMPT).logits, plain)
+    sites = available(model)
+    names = [f"L{layer}.{site}" for layer, found in sites.items() for site in found]
+    run = model.run(PROMPT, capture=names)
+    assert torch.equal(run.logits, plain)
+    check_identities(model, run, sites)
+    check_reported(family, run, sites)
+    check_edits(model, run, sites)
+
+
+def check_identities(model: Model, run: Any, sites: dict[int, list[str]]) -> None:
+    for layer, found in sites.items():
+        block = model.anatomy.blocks[layer]
+        get = {site: run[f"L{layer}.{site}"] for site in found}
+        assert {"resid_pre", "resid_post"} <= set(found)
+        if {"attn_out", "mlp_out"} <= set(found) and block.arrangement != "post_norm":
+            assert_close(get["resid_pre"] + get["attn_out"] + get["mlp_out"], get["resid_post"])
+        if {"resid_mid", "attn_out"} <= set(found) and block.arrangement == "sequential":
+            assert_close(get["resid_pre"] + get["attn_out"], get["resid_mid"])
+        if "pattern" in found:
+            assert (get["pattern"] >= 0).all()
+            assert (get["pattern"].sum(-1) <= 1 + FP32_ROUNDING).all()
+        if {"pattern", "v", "z"} <= set(found):
+            value = get["v"].repeat_interleave(model.anatomy.n_heads // get["v"].shape[1], dim=1)
+            mixed = torch.einsum("hqk,khd->qhd", get["pattern"], value.to(get["pattern"].dtype))
+            assert_close(mixed.to(get["z"].dtype), get["z"], FP32_ROUNDING)
+
+
+def check_reported(family: Unlisted, run: Any, sites: dict[int, list[str]]) -> None:
+    """Against what transformers itself reports, where it reports anything of that shape."""
+    module = family.build()
+    module.config._attn_implementation = "eager"
+    with torch.no_grad():
+        try:
+            out = module(torch.tensor([PROMPT]), output_hidden_states=True, output_attentions=True)
+        except (TypeError, ValueError, RuntimeError):
+            return
+    states = out.hidden_states or ()
+    if len(states) == len(sites) + 1:
+        for layer in sites:
+            assert_close(run[f"L{layer}.resid_pre"], states[layer][0], 10 * FP32_ROUNDING)
+    patterns = [pattern for pattern in out.attentions or () if pattern is not None]
+    if len(patterns) == len(sites):
+        for layer, found in sites.items():
+            if "pattern" in found and patterns[layer][0].shape == run[f"L{layer}.pattern"].shape:
+                expected = patterns[layer][0].to(run.logits.dtype)
+                assert_close(run[f"L{layer}.pattern"], expected, 10 * FP32_ROUNDING)
+
+
+def check_edits(model: Model, run: Any, sites: dict[int, list[str]]) -> None:
+    """A patch of a run into itself changes nothing; another edit is felt, and only after it."""
+    layer = 1
+    for site in sites[layer]:
+        name = f"L{layer}.{site}"
+        same = model.run(PROMPT, edits=[ue.patch(name, run)])
+        assert_close(same.logits, run.logits, 10 * FP32_ROUNDING)
+        if site == "scores":
+            continue  # zero unmasks; scaled zeros may stay
+        changed = model.run(PROMPT, edits=[ue.zero(name, positions=[5])], capture=[name])
+        index = (slice(None), 5) if site == "pattern" else (5,)
+        assert (changed[name][index] == 0).all()
+        assert not torch.equal(changed.logits, run.logits), f"zeroing {name} was not felt"
+        if model.kind == "causal":
+            assert_close(changed.logits[:5], run.logits[:5], 10 * FP32_ROUNDING)
+    both = {"attn_out", "mlp_out"} <= set(sites[layer])
+    if both and model.anatomy.blocks[layer].arrangement != "post_norm":
+        off = [ue.zero(f"L{layer}.attn"), ue.zero(f"L{layer}.mlp")]
+        passed = model.run(
+            PROMPT, edits=off, capture=[f"L{layer}.resid_pre", f"L{layer}.resid_post"]
+        )
+        assert_close(passed[f"L{layer}.resid_post"], passed[f"L{layer}.resid_pre"])
+
+
+_T5 = T5Config(d_model=40, d_kv=10, d_ff=52, num_layers=2, num_heads=4, vocab_size=128)
+_BERT = BertConfig(
+    hidden_size=40, num_hidden_layers=2, num_attention_heads=4, intermediate_size=52, vocab_size=128
+)
+_VIT = ViTConfig(hidden_size=40, num_hidden_layers=2, num_attention_heads=4, intermediate_size=52)
+_GPT2 = GPT2Config(n_embd=40, n_layer=2, n_head=4, vocab_size=128)
+
+
+@pytest.mark.parametrize(
+    "build",
+    [
+        lambda: T5ForConditionalGeneration(_T5),
+        lambda: T5EncoderModel(_T5),
+        lambda: BertForSequenceClassification(_BERT),
+        lambda: AutoModel.from_config(_BERT),
+        lambda: AutoModel.from_config(_GPT2),
+        lambda: ViTModel(_VIT),
+        lambda: nn.Linear(4, 4),
+    ],
+    ids=["t5", "t5-encoder", "bert-classifier", "bert-body", "gpt2-body", "vit", "no-transformer"],
+)
+def test_what_is_no_language_model_is_refused_with_a_sentence(build):
+    module = build().eval()
+    with pytest.raises(LoadError, match=r".{40}"):
+        ue.load(module, tokenizer=tiny_tokenizer())

@@ -1,0 +1,176 @@
+"""Families that nobody named: what the engine makes of them is up to its eyes for structure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+from unembed.models.tiny import random_model
+
+_BASE = {
+    "hidden_size": 40,
+    "num_hidden_layers": 3,
+    "num_attention_heads": 4,
+    "intermediate_size": 52,
+    "max_position_embeddings": 64,
+}
+_GROUPED = _BASE | {"num_key_value_heads": 2}
+_WIDE = _GROUPED | {"head_dim": 12}
+_ROBERTA = _BASE | {"max_position_embeddings": 65}
+_EXPERTS = _GROUPED | {"num_local_experts": 4, "num_experts_per_tok": 2}
+_DECODER = {
+    "d_model": 40,
+    "decoder_layers": 3,
+    "decoder_attention_heads": 4,
+    "decoder_ffn_dim": 52,
+}
+_MLA = {
+    "q_lora_rank": 16,
+    "kv_lora_rank": 16,
+    "qk_rope_head_dim": 8,
+    "qk_nope_head_dim": 8,
+    "v_head_dim": 12,
+    "num_key_value_heads": 4,
+    "n_routed_experts": 4,
+    "num_experts_per_tok": 2,
+    "first_k_dense_replace": 1,
+    "n_group": 1,
+    "topk_group": 1,
+    "moe_intermediate_size": 20,
+    "n_shared_experts": 1,
+}
+_MOE = {"num_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 20}
+_SHORT = {"n_embd": 40, "n_layer": 3, "n_head": 4, "n_positions": 64}
+_XLM = {"emb_dim": 40, "n_layers": 3, "n_heads": 4}
+_DISENTANGLED = _BASE | {"relative_attention": True, "pos_att_type": ["c2p", "p2c"]}
+
+_CAUSAL: dict[str, dict[str, Any]] = {
+    "olmo": _GROUPED,
+    "olmo3": _GROUPED | {"sliding_window": 4},
+    "nemotron": _GROUPED,
+    "glm": _WIDE,
+    "cohere2": _WIDE | {"sliding_window": 4, "logit_scale": 0.4},
+    "helium": _GROUPED | {"head_dim": 10},
+    "persimmon": _BASE | {"hidden_size": 48},
+    "mpt": {"d_model": 40, "n_heads": 4, "n_layers": 3, "expansion_ratio": 2, "max_seq_len": 64},
+    "gpt_bigcode": _SHORT | {"n_inner": 52},
+    "xglm": {"d_model": 40, "num_layers": 3, "attention_heads": 4, "ffn_dim": 52},
+    "biogpt": _BASE,
+    "exaone4": _GROUPED | {"sliding_window": 4},
+    "granitemoe": _EXPERTS
+    | {"residual_multiplier": 0.6, "embedding_multiplier": 1.7, "logits_scaling": 1.9},
+    "gpt_oss": _EXPERTS | {"head_dim": 12, "sliding_window": 4},
+    "arcee": _GROUPED,
+    "apertus": _GROUPED,
+    "seed_oss": _WIDE,
+    "ernie4_5": _GROUPED,
+    "olmoe": _GROUPED | {"num_experts": 4, "num_experts_per_tok": 2},
+    "deepseek_v3": _GROUPED | _MLA,
+    "phimoe": _GROUPED | {"num_local_experts": 4},
+    "llama4_text": _WIDE
+    | {"num_local_experts": 2, "intermediate_size_mlp": 52, "interleave_moe_layer_step": 2},
+    "qwen2_moe": _GROUPED | _MOE | {"shared_expert_intermediate_size": 20},
+    "nanochat": _GROUPED,
+    "minimax": _GROUPED | {"num_local_experts": 2, "layer_types": ["full_attention"] * 3},
+    "hunyuan_v1_dense": _WIDE,
+    "vaultgemma": _WIDE,
+    "diffllama": _GROUPED,
+    "bitnet": _GROUPED,
+    "gemma3n_text": _WIDE
+    | {
+        "num_hidden_layers": 4,
+        "vocab_size_per_layer_input": 128,
+        "hidden_size_per_layer_input": 8,
+        "laurel_rank": 4,
+        "num_kv_shared_layers": 0,
+        "intermediate_size": [52] * 4,
+        "activation_sparsity_pattern": [0.0] * 4,
+    },
+    "modernbert-decoder": _BASE | {"local_attention": 6},
+    "bert-generation": _BASE | {"is_decoder": True},
+    "megatron-bert": _BASE | {"is_decoder": True},
+    "openai-gpt": _SHORT,
+    "ctrl": _SHORT | {"dff": 52},
+    "xlnet": {"d_model": 40, "n_layer": 3, "n_head": 4, "d_inner": 52},
+    "bart": _DECODER | {"encoder_layers": 3, "encoder_attention_heads": 4},
+    "trocr": _DECODER,
+    "bloom": {
+        "hidden_size": 40,
+        "n_layer": 3,
+        "n_head": 4,
+        "apply_residual_connection_post_layernorm": True,
+    },
+    "mamba": {"hidden_size": 40, "num_hidden_layers": 3, "state_size": 8},
+    "mamba2": {
+        "hidden_size": 32,
+        "num_hidden_layers": 2,
+        "state_size": 8,
+        "head_dim": 16,
+        "num_heads": 4,
+        "n_groups": 1,
+    },
+    "rwkv": {"hidden_size": 40, "num_hidden_layers": 3, "attention_hidden_size": 40},
+    "recurrent_gemma": _BASE
+    | {"intermediate_size": 104, "lru_width": 40, "attention_window_size": 4},
+    "jamba": _GROUPED | {"num_experts": 2, "attn_layer_period": 2, "attn_layer_offset": 1},
+    "lfm2": _GROUPED | {"full_attn_idxs": [1]},
+}
+
+_MASKED: dict[str, dict[str, Any]] = {
+    "camembert": _ROBERTA,
+    "xlm-roberta": _ROBERTA,
+    "xlm-roberta-xl": _ROBERTA,
+    "data2vec-text": _ROBERTA,
+    "roberta-prelayernorm": _ROBERTA,
+    "eurobert": _GROUPED,
+    "ernie": _BASE,
+    "esm": _BASE | {"mask_token_id": 4, "position_embedding_type": "rotary"},
+    "layoutlm": _BASE,
+    "tapas": _BASE,
+    "luke": _BASE,
+    "megatron-bert": _BASE,
+    "rembert": _BASE | {"input_embedding_size": 24, "output_embedding_size": 24},
+    "mpnet": _BASE | {"max_position_embeddings": 66},
+    "roformer": _BASE,
+    "ibert": _BASE,
+    "deberta": _DISENTANGLED,
+    "deberta-v2": _DISENTANGLED,
+    "mobilebert": _BASE
+    | {"embedding_size": 24, "true_hidden_size": 20, "intra_bottleneck_size": 20},
+    "convbert": _BASE | {"embedding_size": 24, "head_ratio": 1, "conv_kernel_size": 3},
+    "squeezebert": _BASE | {"embedding_size": 40},
+    "big_bird": _BASE | {"attention_type": "original_full"},
+    "longformer": _BASE | {"attention_window": [4] * 3},
+    "nystromformer": _BASE,
+    "yoso": _BASE,
+    "fnet": _BASE,
+    "flaubert": _XLM,
+    "xlm": _XLM,
+    "albert": _BASE | {"embedding_size": 24, "inner_group_num": 2},
+}
+
+# transformers itself cannot run these in fp64.
+_FP32_ONLY = ("xglm",)
+
+
+@dataclass(frozen=True)
+class Unlisted:
+    model_type: str
+    masked: bool
+
+    def __str__(self) -> str:
+        return f"{self.model_type}{'-masked' if self.masked else ''}"
+
+    def build(self) -> nn.Module:
+        config = (_MASKED if self.masked else _CAUSAL)[self.model_type]
+        dtype = torch.float32 if self.model_type in _FP32_ONLY else torch.float64
+        return random_model(self.model_type, config, masked=self.masked, dtype=dtype)
+
+
+UNLISTED = [
+    *(Unlisted(name, False) for name in _CAUSAL),
+    *(Unlisted(name, True) for name in _MASKED),
+]
