@@ -11,7 +11,7 @@ from torch import Tensor
 from unembed.engine import unembedding as module
 from unembed.engine.cancel import Cancel
 from unembed.engine.running import RankCounter
-from unembed.engine.unembedding import Readout, Unembedding
+from unembed.engine.unembedding import Readout, Unembedding, read_logits
 from unembed.errors import CancelledError, InputError, UnembedError
 
 
@@ -113,7 +113,7 @@ def test_the_top_token_has_rank_zero_and_a_state_diverges_from_itself_by_exactly
 
 def test_tokens_with_equal_rows_tie_wherever_they_stand():
     states, weight, _ = random_case(30, 48, 1003, torch.float32)
-    weight = torch.cat([weight[:500], weight[:503]])
+    weight = torch.cat([weight[:500], weight[:500], weight[:3]])
     unembedding = Unembedding(weight, chunk_bytes=4096)
     first = unembedding.read(states, k=2)
     assert torch.equal(first.top_logits[:, 0], first.top_logits[:, 1])
@@ -182,6 +182,26 @@ def test_logits_that_rise_from_chunk_to_chunk_do_not_overflow():
     expected = [1999.4586751453871, 0.4586751453870819, 7.600902459542082]
     assert found.logsumexp.tolist() == pytest.approx(expected)
     assert found.entropy[2].item() == pytest.approx(7.600902459542082)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
+def test_logits_that_are_held_read_the_same(dtype):
+    states, weight, targets = random_case(6, 16, 300, dtype)
+    references = torch.arange(6).flip(0)
+    logits = Unembedding(weight).logits(states)
+    before = logits.clone()
+    found = read_logits(logits, k=4, targets=targets, references=references)
+    wanted = slow(logits, 4, targets, references[:, None])
+    assert torch.equal(logits, before)
+    assert torch.equal(found.top_ids, wanted.top_ids)
+    assert torch.equal(found.ranks, wanted.ranks)
+    assert_same(found, wanted, 1e-5)
+
+
+def test_the_linear_part_leaves_bias_and_cap_out():
+    states, weight, _ = random_case(3, 16, 50)
+    whole = Unembedding(weight, torch.randn(50).double(), scale=0.3, divisor=7.0, softcap=2.0)
+    assert torch.equal(whole.linear().logits(states), states @ weight.T * 0.3 / 7.0)
 
 
 def test_a_divergence_from_what_cannot_happen_is_infinite():

@@ -9,7 +9,7 @@ model does to its logits.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING
 
@@ -75,9 +75,9 @@ class _Buffers:
 
 
 class Unembedding:
-    """`logits = softcap(scale * (states · Wᵀ + bias) / divisor)`, in the order that models do it.
+    """`logits = softcap((states · Wᵀ + bias) * scale / divisor)`, in the order that models do it.
 
-    `divisor` and `scale` are apart because x / 8 and x * 0.125 round alike but x / 10 and x * 0.1
+    `scale` and `divisor` are apart because x / 8 and x * 0.125 round alike but x / 10 and x * 0.1
     do not: Granite divides, Cohere multiplies.
     """
 
@@ -106,13 +106,22 @@ class Unembedding:
         """Every logit, as the model computes them; differentiable. Size n x vocabulary: for few."""
         states = self._as_weight(states)
         logits = torch.nn.functional.linear(states, self.weight, self.bias)
-        if self.divisor != 1.0:
-            logits = logits / self.divisor
         if self.scale != 1.0:
             logits = logits * self.scale
+        if self.divisor != 1.0:
+            logits = logits / self.divisor
         if self.softcap is not None:
             logits = torch.tanh(logits / self.softcap) * self.softcap
         return logits
+
+    def linear(self) -> Unembedding:
+        """The part that is linear in the states: without bias and soft cap. Shares the matrix."""
+        return Unembedding(
+            self.weight,
+            scale=self.scale,
+            divisor=self.divisor,
+            chunk_bytes=self._chunk_bytes,
+        )
 
     @torch.no_grad()
     def read(
@@ -179,24 +188,13 @@ class Unembedding:
         top = RunningTop(len(request.states), request.k, buffers.logits)
         sums = RunningSums(buffers.logits, request.references, masked=self._has_masked_tokens())
         ranks = RankCounter(targets, self._target_logits(request, buffers), sums.scratch)
+        readout = _walk(self._chunks(request, buffers, share), top, sums, ranks)
+        if ranks.agreed():
+            return readout
+        again = RankCounter(targets, ranks.logits, sums.scratch)
         for start, logits in self._chunks(request, buffers, share):
-            maxima = block_maxima(logits)
-            top.add(start, logits, maxima)
-            ranks.add(start, logits)
-            sums.add(logits, maxima.amax(-1))  # last: it overwrites the logits
-        if not ranks.agreed():
-            ranks = RankCounter(targets, ranks.logits, sums.scratch)
-            for start, logits in self._chunks(request, buffers, share):
-                ranks.add(start, logits)
-        return Readout(
-            top_ids=top.ids,
-            top_logits=top.values,
-            logsumexp=sums.logsumexp(),
-            entropy=sums.entropy(),
-            target_logits=ranks.logits,
-            ranks=ranks.counts,
-            kl=sums.divergence(),
-        )
+            again.add(start, logits)
+        return replace(readout, ranks=again.counts)
 
     def _chunks(
         self, request: _Request, buffers: _Buffers, share: Progress
@@ -245,10 +243,10 @@ class Unembedding:
 
     def _finish(self, product: Tensor) -> None:
         """In place, what `logits` does after its product: the same operations, the same bits."""
-        if self.divisor != 1.0:
-            product.div_(self.divisor)
         if self.scale != 1.0:
             product.mul_(self.scale)
+        if self.divisor != 1.0:
+            product.div_(self.divisor)
         if self.softcap is not None:
             product.div_(self.softcap).tanh_().mul_(self.softcap)
 
@@ -269,6 +267,49 @@ class Unembedding:
 
     def _as_weight(self, states: Tensor) -> Tensor:
         return states.to(device=self.weight.device, dtype=self.weight.dtype)
+
+
+@torch.no_grad()
+def read_logits(
+    logits: Float[Tensor, "n vocab"],
+    *,
+    k: int = 10,
+    targets: Int[Tensor, "n ..."] | None = None,
+    references: Int[Tensor, "n ..."] | None = None,
+) -> Readout:
+    """`Unembedding.read` for logits that are held already: a few rows. Leaves them as they are."""
+    n, vocab_size = logits.shape
+    _checked_k(k, vocab_size)
+    targets = _columns(targets, n, vocab_size, "targets").to(logits.device)
+    references = _columns(references, n, n, "references").to(logits.device)
+    accurate = torch.promote_types(logits.dtype, torch.float32)
+    held = logits.detach().to(accurate, copy=True)
+    top = RunningTop(n, k, held)
+    sums = RunningSums(held, references, masked=bool(held.isneginf().any()))
+    ranks = RankCounter(targets, held.gather(1, targets), sums.scratch)
+    readout = _walk([(0, held)], top, sums, ranks)
+    _require_finite("distribution", readout.logsumexp.isfinite(), logits.dtype)
+    return readout
+
+
+def _walk(
+    chunks: Iterable[tuple[int, Tensor]], top: RunningTop, sums: RunningSums, ranks: RankCounter
+) -> Readout:
+    """Takes in every chunk, and overwrites it."""
+    for start, logits in chunks:
+        maxima = block_maxima(logits)
+        top.add(start, logits, maxima)
+        ranks.add(start, logits)
+        sums.add(logits, maxima.amax(-1))  # last: it overwrites the logits
+    return Readout(
+        top_ids=top.ids,
+        top_logits=top.values,
+        logsumexp=sums.logsumexp(),
+        entropy=sums.entropy(),
+        target_logits=ranks.logits,
+        ranks=ranks.counts,
+        kl=sums.divergence(),
+    )
 
 
 def _columns(indices: Tensor | None, n: int, limit: int, name: str) -> Int[Tensor, "n m"]:
