@@ -1,0 +1,286 @@
+/** One edit in full. What the model would refuse is said here, before anything is sent. */
+import { useId, useState, type ReactNode } from 'react';
+import type { ModelInfo } from '../api/queries';
+import { formatTarget, parseTarget, RESIDUAL_SITES, type Kind, type Target } from '../core/address';
+import {
+  editProblem,
+  formatPositions,
+  OPERATIONS,
+  operationWords,
+  parsePositions,
+  parseValue,
+  type Edit,
+  type EditProblem,
+  type Operation,
+} from '../core/edits';
+
+interface Draft {
+  kind: Kind;
+  layer: string;
+  index: string;
+  site: string;
+  query: string;
+  key: string;
+  operation: Operation;
+  value: string;
+  positions: string;
+  stage: Edit['stage'];
+  source: string;
+  sourcePositions: string;
+}
+
+const KINDS: ReadonlyArray<readonly [Kind, string]> = [
+  ['head', 'Attention head'],
+  ['neuron', 'Feed-forward neuron'],
+  ['attn', 'Attention of a layer'],
+  ['mlp', 'Feed-forward of a layer'],
+  ['site', 'Residual stream'],
+  ['embed', 'Token embedding'],
+];
+
+const SITE_WORDS: Record<string, string> = {
+  resid_pre: 'before attention',
+  resid_mid: 'after attention',
+  resid_post: 'after feed-forward',
+};
+
+interface Props {
+  model: ModelInfo;
+  initial: Edit;
+  submit: string;
+  onSubmit: (made: Edit) => void;
+}
+
+export function EditForm({ model, initial, submit, onSubmit }: Props) {
+  const [draft, setDraft] = useState(() => toDraft(initial));
+  const [tried, setTried] = useState(false);
+  const set = (patch: Partial<Draft>) => setDraft((before) => ({ ...before, ...patch }));
+  const read = readDraft(draft, initial, model);
+  const problem = 'problem' in read ? read.problem : null;
+  const shown = tried ? problem : null;
+  return (
+    <form
+      className="edit-form"
+      data-testid="edit-form"
+      onSubmit={(event) => {
+        event.preventDefault();
+        setTried(true);
+        if ('made' in read) onSubmit(read.made);
+      }}
+    >
+      <TargetFields draft={draft} set={set} model={model} problem={shown} />
+      <OperationFields draft={draft} set={set} problem={shown} />
+      <Field label="Positions" hint="3-5, 9 or -1; empty: every position" problem={messageAt(shown, 'positions')}>
+        {(field) => <input {...field} className="mono" placeholder="every position" value={draft.positions} onChange={(event) => set({ positions: event.target.value })} />}
+      </Field>
+      <div className="form-actions">
+        <button type="submit" className="primary" data-testid="edit-submit">
+          {submit}
+        </button>
+      </div>
+    </form>
+  );
+}
+
+interface FieldsProps {
+  draft: Draft;
+  set: (patch: Partial<Draft>) => void;
+  problem: EditProblem | null;
+}
+
+function TargetFields({ draft, set, model, problem }: FieldsProps & { model: ModelInfo }) {
+  const available = (name: string) => model.capabilities.find((capability) => capability.name === name)?.available ?? true;
+  const numberField = (key: 'layer' | 'index', label: string, most: number) => (
+    <Field label={label} hint={`0–${most - 1}`}>
+      {(field) => (
+        <input {...field} className="mono" inputMode="numeric" value={draft[key]} onChange={(event) => set({ [key]: event.target.value.trim() })} />
+      )}
+    </Field>
+  );
+  return (
+    <>
+      <div className="form-row">
+        <Field label="What">
+          {(field) => (
+            <select {...field} value={draft.kind} onChange={(event) => set({ kind: event.target.value as Kind })}>
+              {KINDS.map(([kind, words]) => (
+                <option key={kind} value={kind} disabled={(kind === 'neuron' && !available('neurons')) || (kind === 'head' && !available('heads'))}>
+                  {words}
+                </option>
+              ))}
+            </select>
+          )}
+        </Field>
+        {draft.kind === 'embed' ? null : numberField('layer', 'Layer', model.n_layers)}
+        {draft.kind === 'head' ? numberField('index', 'Head', model.n_heads) : null}
+        {draft.kind === 'neuron' ? numberField('index', 'Neuron', model.d_mlp) : null}
+        {draft.kind === 'site' ? (
+          <Field label="Where">
+            {(field) => (
+              <select {...field} value={draft.site} onChange={(event) => set({ site: event.target.value })}>
+                {RESIDUAL_SITES.map((site) => (
+                  <option key={site} value={site} disabled={!available(site)}>
+                    {SITE_WORDS[site]}
+                  </option>
+                ))}
+              </select>
+            )}
+          </Field>
+        ) : null}
+      </div>
+      {draft.kind === 'head' ? <PairFields draft={draft} set={set} problem={null} /> : null}
+      {problem?.field === 'target' ? (
+        <p className="problem" role="alert">
+          {problem.message}
+        </p>
+      ) : null}
+    </>
+  );
+}
+
+function PairFields({ draft, set }: FieldsProps) {
+  return (
+    <details open={draft.query !== ''}>
+      <summary>Only one pair of query and key</summary>
+      <div className="form-row">
+        <Field label="Query position">
+          {(field) => <input {...field} className="mono" value={draft.query} onChange={(event) => set({ query: event.target.value.trim() })} />}
+        </Field>
+        <Field label="Key position">
+          {(field) => <input {...field} className="mono" value={draft.key} onChange={(event) => set({ key: event.target.value.trim() })} />}
+        </Field>
+      </div>
+    </details>
+  );
+}
+
+function OperationFields({ draft, set, problem }: FieldsProps) {
+  const needsValue = draft.operation === 'scale' || draft.operation === 'set_to' || draft.operation === 'add';
+  return (
+    <>
+      <div className="form-row">
+        <Field label="Operation">
+          {(field) => (
+            <select {...field} value={draft.operation} onChange={(event) => set({ operation: event.target.value as Operation })}>
+              {OPERATIONS.map((operation) => (
+                <option key={operation} value={operation}>
+                  {operationWords(operation)}
+                </option>
+              ))}
+            </select>
+          )}
+        </Field>
+        {needsValue ? (
+          <Field label={draft.operation === 'scale' ? 'Factor' : 'Value'} hint={draft.operation === 'scale' ? 'one number' : 'one number, or a vector: 1, 2, …'} problem={messageAt(problem, 'value')}>
+            {(field) => <input {...field} className="mono" value={draft.value} onChange={(event) => set({ value: event.target.value })} />}
+          </Field>
+        ) : null}
+        {draft.kind === 'neuron' ? (
+          <Field label="Stage">
+            {(field) => (
+              <select {...field} value={draft.stage} onChange={(event) => set({ stage: event.target.value as Edit['stage'] })}>
+                <option value="post">after the activation</option>
+                <option value="pre">before the activation</option>
+              </select>
+            )}
+          </Field>
+        ) : null}
+      </div>
+      {draft.operation === 'patch' ? (
+        <div className="form-row">
+          <Field label="From this prompt" problem={messageAt(problem, 'source')}>
+            {(field) => <input {...field} value={draft.source} onChange={(event) => set({ source: event.target.value })} />}
+          </Field>
+          <Field label="At its positions" hint="empty: the same ones">
+            {(field) => <input {...field} className="mono" value={draft.sourcePositions} onChange={(event) => set({ sourcePositions: event.target.value })} />}
+          </Field>
+        </div>
+      ) : null}
+    </>
+  );
+}
+
+interface FieldProps {
+  label: string;
+  hint?: string;
+  problem?: string | null;
+  children: (field: { id: string; 'aria-invalid': boolean; 'aria-describedby': string | undefined }) => ReactNode;
+}
+
+function Field({ label, hint, problem, children }: FieldProps) {
+  const id = useId();
+  const note = problem ?? hint;
+  return (
+    <div className="field">
+      <label htmlFor={id}>{label}</label>
+      {children({ id, 'aria-invalid': Boolean(problem), 'aria-describedby': note ? `${id}-note` : undefined })}
+      {note ? (
+        <span id={`${id}-note`} className={problem ? 'problem' : 'faint'}>
+          {note}
+        </span>
+      ) : null}
+    </div>
+  );
+}
+
+function messageAt(problem: EditProblem | null, field: EditProblem['field']): string | null {
+  return problem?.field === field ? problem.message : null;
+}
+
+// ------------------------------------------------------------------ draft <-> edit
+
+function toDraft(made: Edit): Draft {
+  const target = parseTarget(made.target) ?? { kind: 'head', layer: 0, head: 0 };
+  const text = (value: number | undefined) => (value === undefined ? '' : String(value));
+  return {
+    kind: target.kind,
+    layer: 'layer' in target ? String(target.layer) : '0',
+    index: target.kind === 'head' ? String(target.head) : target.kind === 'neuron' ? String(target.neuron) : '0',
+    site: target.kind === 'site' ? target.site : 'resid_post',
+    query: 'query' in target ? text(target.query) : '',
+    key: 'key' in target ? text(target.key) : '',
+    operation: made.operation,
+    value: Array.isArray(made.value) ? made.value.join(', ') : made.value === null ? '' : String(made.value),
+    positions: formatPositions(made.positions),
+    stage: made.stage,
+    source: made.source?.prompt ?? '',
+    sourcePositions: formatPositions(made.source?.positions ?? null),
+  };
+}
+
+function readDraft(draft: Draft, initial: Edit, model: ModelInfo): { made: Edit } | { problem: EditProblem } {
+  const fail = (field: EditProblem['field'], message: string) => ({ problem: { field, message } });
+  const target = readTarget(draft);
+  if (!target) return fail('target', 'Layer, head and neuron are whole numbers from 0.');
+  const positions = parsePositions(draft.positions);
+  if (typeof positions === 'string') return fail('positions', positions);
+  const from = parsePositions(draft.sourcePositions);
+  if (typeof from === 'string') return fail('source', from);
+  const valued = draft.operation === 'scale' || draft.operation === 'set_to' || draft.operation === 'add';
+  const value = valued ? parseValue(draft.value) : null;
+  if (typeof value === 'string') return fail('value', value);
+  const made: Edit = {
+    target: formatTarget(target),
+    operation: draft.operation,
+    value,
+    positions,
+    stage: draft.kind === 'neuron' ? draft.stage : 'post',
+    source: draft.operation === 'patch' ? { prompt: draft.source, positions: from } : null,
+    enabled: initial.enabled,
+  };
+  const problem = editProblem(made, model);
+  return problem ? { problem } : { made };
+}
+
+function readTarget(draft: Draft): Target | null {
+  const pair = draft.kind === 'head' && draft.query !== '' ? `@${draft.query}${draft.key === '' ? '' : `<${draft.key}`}` : '';
+  const names: Record<Kind, string> = {
+    embed: 'embed',
+    head: `L${draft.layer}.H${draft.index}${pair}`,
+    neuron: `L${draft.layer}.N${draft.index}`,
+    attn: `L${draft.layer}.attn`,
+    mlp: `L${draft.layer}.mlp`,
+    site: `L${draft.layer}.${draft.site}`,
+  };
+  return parseTarget(names[draft.kind]);
+}

@@ -1,0 +1,46 @@
+/** The keys, and the words of the page. */
+import { KEYS } from '../state/keyboard';
+import { useStore } from '../state/store';
+import { Modal } from './Modal';
+
+const WORDS: ReadonlyArray<readonly [string, string]> = [
+  ['residual stream', 'the vector that runs through all layers at a token; attention and feed-forward add to it'],
+  ['what a layer predicts', 'its residual stream, read as if it were the last: final norm, then unembedding (logit lens)'],
+  ['target, distractor', 'two tokens whose probability and rank are shown everywhere'],
+  ['edit', 'a change made while the model runs; all views then show baseline beside edited'],
+  ['L9.H6, L12.N512', 'head 6 of layer 9, feed-forward neuron 512 of layer 12; all counts start at 0'],
+  ['␣ ↵ ⇥', 'space, new line and tab, as they are part of tokens'],
+];
+
+export function HelpDialog() {
+  const open = useStore((state) => state.help);
+  const close = () => useStore.setState({ help: false });
+  return (
+    <Modal open={open} label="Help" testid="help-dialog" onClose={close}>
+      <h2>Keyboard</h2>
+      <dl className="keys">
+        {KEYS.map(([keys, what]) => (
+          <div key={keys}>
+            <dt>{keys}</dt>
+            <dd>{what}</dd>
+          </div>
+        ))}
+      </dl>
+      <h2>Words</h2>
+      <dl className="words">
+        {WORDS.map(([word, what]) => (
+          <div key={word}>
+            <dt>{word}</dt>
+            <dd>{what}</dd>
+          </div>
+        ))}
+      </dl>
+      <p className="faint">The address bar holds everything this page shows: copy it to come back, or to hand it on.</p>
+      <div className="modal-actions">
+        <button type="button" className="primary" onClick={close}>
+          Close
+        </button>
+      </div>
+    </Modal>
+  );
+}

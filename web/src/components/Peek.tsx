@@ -1,0 +1,74 @@
+/** The pop-up under the pointer: one instance that moves. */
+import { useLayoutEffect, useRef, useState } from 'react';
+import { probability } from '../core/format';
+import { freezePeek, hidePeek, usePeek, type Anchor, type PeekSide } from '../state/peek';
+import { Bar, SideMark } from './parts';
+
+const GAP = 8;
+
+export function Peek() {
+  const { content, anchor, frozen } = usePeek();
+  const box = useRef<HTMLDivElement>(null);
+  const [place, setPlace] = useState({ left: 0, top: 0 });
+  useLayoutEffect(() => {
+    if (content && box.current) setPlace(beside(anchor, box.current.getBoundingClientRect()));
+  }, [content, anchor]);
+  if (!content) return null;
+  return (
+    <div
+      ref={box}
+      className={`peek ${frozen ? 'frozen' : ''}`}
+      style={place}
+      data-testid="peek"
+      aria-hidden="true"
+      onMouseLeave={() => {
+        freezePeek(false);
+        hidePeek();
+      }}
+    >
+      <p className="peek-title">{content.title}</p>
+      <div className="peek-sides">
+        {content.sides.map((side) => (
+          <PeekColumn key={side.side} side={side} marked={content.sides.length > 1} />
+        ))}
+      </div>
+      <p className="faint peek-foot">{frozen ? 'frozen' : 'hold Shift to freeze'}</p>
+    </div>
+  );
+}
+
+function PeekColumn({ side, marked }: { side: PeekSide; marked: boolean }) {
+  return (
+    <div>
+      {marked ? (
+        <p className="peek-side">
+          <SideMark side={side.side} /> {side.side}
+        </p>
+      ) : null}
+      <ol className="peek-top">
+        {side.top.map((entry, place) => (
+          <li key={place}>
+            <bdi className="token">{entry.label}</bdi>
+            <Bar share={entry.probability} side={side.side} />
+            <span className="number">{probability(entry.probability)}</span>
+          </li>
+        ))}
+      </ol>
+      <dl className="peek-facts">
+        {side.facts.map(([name, value]) => (
+          <div key={name}>
+            <dt>{name}</dt>
+            <dd>{value}</dd>
+          </div>
+        ))}
+      </dl>
+    </div>
+  );
+}
+
+/** Right of the anchor where there is room, else left of it; always inside the window. */
+function beside(anchor: Anchor, box: { width: number; height: number }): { left: number; top: number } {
+  const right = anchor.right + GAP;
+  const left = right + box.width + GAP <= innerWidth ? right : Math.max(GAP, anchor.left - GAP - box.width);
+  return { left, top: Math.max(GAP, Math.min(anchor.top, innerHeight - box.height - GAP)) };
+}

@@ -1,0 +1,37 @@
+/** Taking a view along: its numbers, its picture, the Python that makes it again. */
+import { DropdownMenu } from 'radix-ui';
+import { Icon } from './parts';
+import { copyText } from './save';
+
+interface Props {
+  csv: () => void;
+  json: () => void;
+  png?: () => void;
+  python: () => string;
+}
+
+export function SaveMenu({ csv, json, png, python }: Props) {
+  const items: Array<[string, () => void]> = [
+    ['Save as CSV', csv],
+    ['Save as JSON', json],
+    ...(png ? [['Save as PNG', png] as [string, () => void]] : []),
+    ['Copy as Python', () => void copyText(python(), 'the Python that reproduces this view')],
+  ];
+  return (
+    // Not modal: a modal menu locks scrolling with an injected style sheet, which the page refuses.
+    <DropdownMenu.Root modal={false}>
+      <DropdownMenu.Trigger className="quiet" data-testid="save">
+        Save <Icon name="down" />
+      </DropdownMenu.Trigger>
+      <DropdownMenu.Portal>
+        <DropdownMenu.Content className="popover menu" align="end" sideOffset={4} collisionPadding={8}>
+          {items.map(([label, act]) => (
+            <DropdownMenu.Item key={label} onSelect={act}>
+              {label}
+            </DropdownMenu.Item>
+          ))}
+        </DropdownMenu.Content>
+      </DropdownMenu.Portal>
+    </DropdownMenu.Root>
+  );
+}

@@ -1,0 +1,135 @@
+/** Names of nodes and sites: "L9.H6", "L12.N512", "L5.attn", "embed", "L5.resid_post". */
+
+export interface Dimensions {
+  n_layers: number;
+  n_heads: number;
+  d_mlp: number;
+}
+
+export const RESIDUAL_SITES = ['resid_pre', 'resid_mid', 'resid_post'] as const;
+export type ResidualSite = (typeof RESIDUAL_SITES)[number];
+
+export type Target =
+  | { kind: 'head'; layer: number; head: number; query?: number; key?: number }
+  | { kind: 'neuron'; layer: number; neuron: number; query?: number }
+  | { kind: 'attn' | 'mlp'; layer: number; query?: number }
+  | { kind: 'embed'; query?: number }
+  | { kind: 'site'; layer: number; site: string };
+
+export type Kind = Target['kind'];
+
+const PATTERN =
+  /^(?:(embed)|L(\d{1,4})\.?(?:H(\d{1,5})|[ND](\d{1,7})|(attn|mlp)|([a-z]+_[a-z]+)))(?:@(-?\d{1,7})(?:<(-?\d{1,7}))?)?$/i;
+
+/** Reads a target; null where it is none. "L12D512" and "l9.h6" are understood. */
+export function parseTarget(text: string): Target | null {
+  const found = PATTERN.exec(text.trim());
+  if (!found) return null;
+  const [, embed, layerText, head, neuron, whole, site, query, key] = found;
+  const at = query === undefined ? {} : { query: Number(query) };
+  if (key !== undefined && head === undefined) return null;
+  if (embed) return { kind: 'embed', ...at };
+  const layer = Number(layerText);
+  if (head !== undefined) {
+    return { kind: 'head', layer, head: Number(head), ...at, ...(key === undefined ? {} : { key: Number(key) }) };
+  }
+  if (neuron !== undefined) return { kind: 'neuron', layer, neuron: Number(neuron), ...at };
+  if (whole) return { kind: whole.toLowerCase() as 'attn' | 'mlp', layer, ...at };
+  return query === undefined && site ? { kind: 'site', layer, site: site.toLowerCase() } : null;
+}
+
+/** The one spelling of a target. */
+export function formatTarget(target: Target): string {
+  const at =
+    'query' in target && target.query !== undefined
+      ? `@${target.query}${'key' in target && target.key !== undefined ? `<${target.key}` : ''}`
+      : '';
+  switch (target.kind) {
+    case 'embed':
+      return `embed${at}`;
+    case 'head':
+      return `L${target.layer}.H${target.head}${at}`;
+    case 'neuron':
+      return `L${target.layer}.N${target.neuron}${at}`;
+    case 'site':
+      return `L${target.layer}.${target.site}`;
+    default:
+      return `L${target.layer}.${target.kind}${at}`;
+  }
+}
+
+/** Why the model has no such target, in a sentence; null where it has. */
+export function misfit(target: Target, model: Dimensions): string | null {
+  if (target.kind !== 'embed' && target.layer >= model.n_layers) {
+    return `Layer ${target.layer} is not in this model: it has layers 0–${model.n_layers - 1}.`;
+  }
+  if (target.kind === 'head' && target.head >= model.n_heads) {
+    return `Head ${target.head} is not in this model: each layer has heads 0–${model.n_heads - 1}.`;
+  }
+  if (target.kind === 'neuron' && target.neuron >= model.d_mlp) {
+    return `Neuron ${target.neuron} is not in this model: each layer has neurons 0–${model.d_mlp - 1}.`;
+  }
+  return null;
+}
+
+/** Target in the model, or the sentence that says what is wrong with the text. */
+export function checkTarget(text: string, model: Dimensions): { target: Target } | { problem: string } {
+  const target = parseTarget(text);
+  if (!target) return { problem: 'Write a node like L9.H6 (head), L12.N512 (neuron), L5.attn or L5.mlp.' };
+  const problem = misfit(target, model);
+  return problem ? { problem } : { target };
+}
+
+/** What a node is, in words. */
+export function describeTarget(target: Target): string {
+  switch (target.kind) {
+    case 'embed':
+      return 'token embedding';
+    case 'head':
+      return `attention head ${target.head} of layer ${target.layer}`;
+    case 'neuron':
+      return `feed-forward neuron ${target.neuron} of layer ${target.layer}`;
+    case 'attn':
+      return `attention of layer ${target.layer}`;
+    case 'mlp':
+      return `feed-forward of layer ${target.layer}`;
+    case 'site':
+      return `${siteWords(target.site)}, layer ${target.layer}`;
+  }
+}
+
+function siteWords(site: string): string {
+  const words: Record<string, string> = {
+    resid_pre: 'residual stream before attention',
+    resid_mid: 'residual stream after attention',
+    resid_post: 'residual stream after feed-forward',
+  };
+  return words[site] ?? site;
+}
+
+/** A row of the lens: the embedding, or the residual stream at a site of a layer. */
+export interface Row {
+  layer: number;
+  site: ResidualSite;
+}
+
+/** "L5.resid_mid" -> {5, resid_mid}; "embed" is what layer 0 reads. */
+export function parseRow(name: string): Row | null {
+  if (name === 'embed') return { layer: 0, site: 'resid_pre' };
+  const found = /^L(\d{1,4})\.(resid_pre|resid_mid|resid_post)$/.exec(name);
+  return found ? { layer: Number(found[1]), site: found[2] as ResidualSite } : null;
+}
+
+/** Short label of a lens row: "embed", "17", "17 attn". */
+export function rowLabel(name: string): string {
+  const row = parseRow(name);
+  if (!row || name === 'embed') return name;
+  return row.site === 'resid_post' ? `L${row.layer}` : `L${row.layer} ${row.site === 'resid_mid' ? 'attn' : 'pre'}`;
+}
+
+/** The node whose write leads to a row: what Enter inspects and x ablates there. */
+export function writerOf(row: Row): string {
+  if (row.site === 'resid_mid') return `L${row.layer}.attn`;
+  if (row.site === 'resid_post') return `L${row.layer}.mlp`;
+  return row.layer === 0 ? 'embed' : `L${row.layer - 1}.mlp`;
+}

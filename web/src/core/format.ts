@@ -1,0 +1,41 @@
+/** Numbers as people read them: the digits that matter and no more. */
+
+/** "0.413", "0.012", "3e-5": a probability, at most five characters. */
+export function probability(value: number): string {
+  if (value >= 0.0005) return value.toFixed(3);
+  return value === 0 ? '0' : value.toExponential(0).replace('e-', 'e−');
+}
+
+/** A rank as people count it, from 0; "12k" above ten thousand. */
+export function rank(value: number): string {
+  if (value < 10_000) return `#${value}`;
+  return value < 1_000_000 ? `#${Math.round(value / 1000)}k` : `#${(value / 1e6).toFixed(1)}M`;
+}
+
+/** Nats and other plain quantities. */
+export function quantity(value: number): string {
+  const size = Math.abs(value);
+  if (size !== 0 && size < 0.005) return minus(value.toExponential(0));
+  return minus(value.toFixed(size >= 100 ? 0 : size >= 10 ? 1 : 2));
+}
+
+/** A difference, with its sign always shown. */
+export function signed(value: number, digits = 3): string {
+  if (Math.abs(value) < 0.5 * 10 ** -digits) return `±${(0).toFixed(digits)}`;
+  return `${value > 0 ? '+' : '−'}${Math.abs(value).toFixed(digits)}`;
+}
+
+/** "1 token", "12 tokens". */
+export function count(number: number, noun: string): string {
+  return `${number.toLocaleString('en')} ${noun}${number === 1 ? '' : 's'}`;
+}
+
+/** "3 s", "2 min": time left, never more exact than it is known. */
+export function duration(seconds: number): string {
+  if (seconds < 1) return 'under 1 s';
+  return seconds < 90 ? `${Math.round(seconds)} s` : `${Math.round(seconds / 60)} min`;
+}
+
+function minus(text: string): string {
+  return text.replaceAll('-', '−');
+}

@@ -1,0 +1,76 @@
+/** What the Predictions view reads off an answer. Knows no React. */
+import type { components } from '../api.gen';
+
+export type Predictions = components['schemas']['PredictionsResponse'];
+export type Reading = components['schemas']['Reading'];
+export type TokenText = components['schemas']['TokenText'];
+export type LayerReading = components['schemas']['LayerReading'];
+
+export interface NextRow {
+  token: TokenText;
+  baseline: number | null;
+  edited: number | null;
+}
+
+/** Rows of the distribution, the likelier of both sides first; both sides known where there are two. */
+export function nextRows(data: Predictions, mode: 'baseline' | 'edited' | 'difference', k: number): NextRow[] {
+  if (mode === 'difference' && data.changes) {
+    return data.changes
+      .map((change) => ({ token: change.token, baseline: change.baseline_probability, edited: change.edited_probability }))
+      .toSorted((a, b) => Math.max(b.baseline, b.edited) - Math.max(a.baseline, a.edited))
+      .slice(0, Math.max(k, 1));
+  }
+  const side = mode === 'edited' && data.edited ? data.edited : data.baseline;
+  return side.next_token.top.map((entry) => ({
+    token: entry.token,
+    baseline: side === data.baseline ? entry.probability : null,
+    edited: side === data.baseline ? null : entry.probability,
+  }));
+}
+
+/** Logit of the target minus that of the distractor; null where one is missing. */
+export function logitDifference(reading: Reading): number | null {
+  return reading.target && reading.distractor ? reading.target.logit - reading.distractor.logit : null;
+}
+
+/** The edits change what is most likely here. */
+export function topChanged(baseline: Reading, edited: Reading | null): boolean {
+  return edited !== null && baseline.top[0]?.token.id !== edited.top[0]?.token.id;
+}
+
+/** Every listed token of every state of the residual stream, one line each. */
+export function predictionsTable(data: Predictions): Array<Array<string | number | null>> {
+  const lines: Array<Array<string | number | null>> = [
+    ['side', 'state', 'place', 'token', 'id', 'probability', 'logit', 'entropy_nats', 'kl_to_final_nats', 'target_probability', 'target_rank', 'distractor_probability', 'distractor_rank'],
+  ];
+  for (const name of ['baseline', 'edited'] as const) {
+    const side = data[name];
+    if (!side) continue;
+    const states: Array<[string, Reading]> = [['final', side.next_token]];
+    for (const layer of side.layers ?? []) {
+      states.push([`L${layer.layer}.resid_pre`, layer.resid_pre]);
+      if (layer.resid_mid) states.push([`L${layer.layer}.resid_mid`, layer.resid_mid]);
+      states.push([`L${layer.layer}.resid_post`, layer.resid_post]);
+    }
+    for (const [state, reading] of states) lines.push(...readingLines(name, state, reading));
+  }
+  return lines;
+}
+
+function readingLines(side: string, state: string, reading: Reading): Array<Array<string | number | null>> {
+  return reading.top.map((entry, place) => [
+    side,
+    state,
+    place,
+    entry.token.text,
+    entry.token.id,
+    entry.probability,
+    entry.logit,
+    reading.entropy,
+    reading.kl_to_final,
+    reading.target?.probability ?? null,
+    reading.target?.rank ?? null,
+    reading.distractor?.probability ?? null,
+    reading.distractor?.rank ?? null,
+  ]);
+}

@@ -1,0 +1,54 @@
+/** The Python that reproduces a view, in the public names of the library. */
+import type { Edit } from './edits';
+import type { Spec } from './url';
+
+export function predictionsPython(model: string, spec: Spec, position: number): string {
+  const lines = [...opening(model, spec), `run = model.run(prompt${spec.edits.some(on) ? ', edits=edits' : ''})`];
+  lines.push(`for token in run.top(k=${spec.k}, position=${position}):`, '    print(token)');
+  return `${lines.join('\n')}\n`;
+}
+
+export function lensPython(model: string, spec: Spec): string {
+  const options = [
+    ...(spec.target ? [`target=${quote(spec.target)}`] : []),
+    ...(spec.sublayers ? ['sublayers=True'] : []),
+    ...(spec.edits.some(on) ? ['edits=edits'] : []),
+  ];
+  const lines = [...opening(model, spec), `grid = ue.logit_lens(${['model', 'prompt', ...options].join(', ')})`, 'print(grid)'];
+  return `${lines.join('\n')}\n`;
+}
+
+function on(made: Edit): boolean {
+  return made.enabled;
+}
+
+function opening(model: string, spec: Spec): string[] {
+  const lines = ['import unembed as ue', '', `model = ue.load(${quote(model)})`, `prompt = ${quote(spec.prompt)}`];
+  const edits = spec.edits.filter(on);
+  if (edits.length > 0) lines.push('edits = [', ...edits.map((made) => `    ${editPython(made)},`), ']');
+  return lines;
+}
+
+function editPython(made: Edit): string {
+  const parts = [quote(made.target)];
+  if (made.operation === 'patch') parts.push(sourceRun(made));
+  else if (made.value !== null && made.operation !== 'zero') parts.push(JSON.stringify(made.value));
+  if (made.positions) parts.push(`positions=${list(made.positions)}`);
+  if (made.source?.positions) parts.push(`source_positions=${list(made.source.positions)}`);
+  if (made.stage === 'pre') parts.push('stage="pre"');
+  return `ue.${made.operation}(${parts.join(', ')})`;
+}
+
+/** A patch needs the activation itself: the run it comes from captures the site behind the target. */
+function sourceRun(made: Edit): string {
+  return `model.run(${quote(made.source?.prompt ?? '')}, capture=[ue.required_capture(${quote(made.target)})])`;
+}
+
+function list(numbers: readonly number[]): string {
+  return `[${numbers.join(', ')}]`;
+}
+
+/** A Python string literal: JSON's escapes are Python's too, but for characters beyond the 16-bit plane, which JSON leaves as they are. */
+export function quote(text: string): string {
+  return JSON.stringify(text.toWellFormed());
+}

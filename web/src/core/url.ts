@@ -1,0 +1,273 @@
+/**
+ * The address bar: the complete state of the page as `v=1&p=...`, defaults omitted, and back.
+ *
+ * It lives in the fragment, not in the query: a fragment is never sent, so a prompt reaches no log
+ * and no length limit of a server. Reading never throws: what cannot be understood is left out and
+ * named in `problems`, so that a damaged link opens with a notice.
+ */
+import { formatTarget, parseRow, parseTarget } from './address';
+import { formatPositions, OPERATIONS, parsePositions, parseValue, type Edit, type Operation } from './edits';
+
+export const VERSION = 1;
+export const VIEWS = ['predictions', 'lens'] as const;
+export const MODES = ['difference', 'baseline', 'edited'] as const;
+export const COLOURS = ['probability', 'rank', 'kl', 'entropy'] as const;
+
+export interface Generation {
+  tokens: number;
+  temperature: number;
+  seed: number;
+}
+
+export interface Spec {
+  view: (typeof VIEWS)[number];
+  prompt: string;
+  target: string;
+  distractor: string;
+  edits: Edit[];
+  /** Null: the last token, or the mask of a masked model. */
+  position: number | null;
+  /** A row of the lens ("L5.resid_post"); null: the last. */
+  row: string | null;
+  /** The node that the drawer shows. */
+  node: string | null;
+  mode: (typeof MODES)[number];
+  colour: (typeof COLOURS)[number];
+  sublayers: boolean;
+  table: boolean;
+  /** Layer 0 at the top instead of at the bottom. */
+  flipped: boolean;
+  /** How many tokens are listed. */
+  k: number;
+  /** Pixels per token; null: as the prompt allows. */
+  width: number | null;
+  generation: Generation | null;
+}
+
+export const DEFAULTS: Readonly<Spec> = {
+  view: 'predictions',
+  prompt: '',
+  target: '',
+  distractor: '',
+  edits: [],
+  position: null,
+  row: null,
+  node: null,
+  mode: 'difference',
+  colour: 'probability',
+  sublayers: false,
+  table: false,
+  flipped: false,
+  k: 10,
+  width: null,
+  generation: null,
+};
+
+export const MAX_EDITS = 64;
+const MAX_POSITION = 1_000_000;
+
+/** "" for the start page, else "v=1&p=...". */
+export function encodeSpec(spec: Spec): string {
+  const pairs: Array<[string, string]> = [];
+  const put = (key: string, value: string | null, omit: string | null = '') => {
+    if (value !== null && value !== omit) pairs.push([key, value]);
+  };
+  put('view', spec.view, DEFAULTS.view);
+  put('p', spec.prompt);
+  put('t', spec.target);
+  put('d', spec.distractor);
+  for (const made of spec.edits) put('e', encodeEdit(made));
+  put('pos', spec.position === null ? null : String(spec.position));
+  put('row', spec.row);
+  put('node', spec.node);
+  put('mode', spec.mode, DEFAULTS.mode);
+  put('colour', spec.colour, DEFAULTS.colour);
+  put('sub', spec.sublayers ? '1' : null);
+  put('table', spec.table ? '1' : null);
+  put('flip', spec.flipped ? '1' : null);
+  put('k', String(spec.k), String(DEFAULTS.k));
+  put('w', spec.width === null ? null : String(spec.width));
+  put('gen', spec.generation && encodeGeneration(spec.generation));
+  if (pairs.length === 0) return '';
+  return [['v', String(VERSION)] as [string, string], ...pairs].map(([key, value]) => `${key}=${escapeValue(value)}`).join('&');
+}
+
+export interface Decoded {
+  spec: Spec;
+  problems: string[];
+}
+
+/** Reads what encodeSpec wrote, or anything else; a leading # or ? is ignored. */
+export function decodeSpec(address: string): Decoded {
+  const spec: Spec = { ...DEFAULTS, edits: [] };
+  const problems: string[] = [];
+  for (const [key, value] of readPairs(address, problems)) {
+    const read = READERS[key];
+    if (!read) problems.push(`“${clip(key)}” is not a part of an address of this version.`);
+    else if (!read(spec, value)) problems.push(`“${clip(key)}=${clip(value)}” could not be read, and is left out.`);
+  }
+  return { spec, problems: [...new Set(problems)] };
+}
+
+type Reader = (spec: Spec, value: string) => boolean;
+
+const READERS: Record<string, Reader | undefined> = {
+  __proto__: null as never,
+  v: (_spec, value) => value === String(VERSION),
+  view: oneOf('view', VIEWS),
+  mode: oneOf('mode', MODES),
+  colour: oneOf('colour', COLOURS),
+  p: text('prompt'),
+  t: text('target'),
+  d: text('distractor'),
+  e: (spec, value) => {
+    const made = spec.edits.length < MAX_EDITS ? decodeEdit(value) : null;
+    if (made) spec.edits.push(made);
+    return made !== null;
+  },
+  pos: integer(0, MAX_POSITION, (spec, value) => (spec.position = value)),
+  row: (spec, value) => {
+    const good = parseRow(value) !== null;
+    if (good) spec.row = value;
+    return good;
+  },
+  node: (spec, value) => {
+    const node = parseTarget(value);
+    const good = node !== null && node.kind !== 'site' && !('query' in node);
+    if (good) spec.node = formatTarget(node);
+    return good;
+  },
+  sub: flag('sublayers'),
+  table: flag('table'),
+  flip: flag('flipped'),
+  k: integer(1, 100, (spec, value) => (spec.k = value)),
+  w: integer(4, 200, (spec, value) => (spec.width = value)),
+  gen: (spec, value) => {
+    const generation = decodeGeneration(value);
+    if (generation) spec.generation = generation;
+    return generation !== null;
+  },
+};
+
+function oneOf<Key extends 'view' | 'mode' | 'colour'>(key: Key, legal: readonly Spec[Key][]): Reader {
+  return (spec, value) => {
+    const found = legal.find((name) => name === value);
+    if (found !== undefined) spec[key] = found;
+    return found !== undefined;
+  };
+}
+
+function text(key: 'prompt' | 'target' | 'distractor'): Reader {
+  return (spec, value) => {
+    spec[key] = value;
+    return true;
+  };
+}
+
+function flag(key: 'sublayers' | 'table' | 'flipped'): Reader {
+  return (spec, value) => {
+    spec[key] = value === '1';
+    return value === '1' || value === '0';
+  };
+}
+
+function integer(low: number, high: number, set: (spec: Spec, value: number) => void): Reader {
+  return (spec, value) => {
+    const number = /^\d{1,7}$/.test(value) ? Number(value) : Number.NaN;
+    const good = number >= low && number <= high;
+    if (good) set(spec, number);
+    return good;
+  };
+}
+
+// ------------------------------------------------------------------ one edit
+
+/** "L9.H6;scale;2;p=3-5,9;s=pre;off"; in a source prompt ~ and ; are written ~0 and ~1. */
+function encodeEdit(made: Edit): string {
+  const parts: string[] = [made.target, made.operation];
+  if (made.value !== null) parts.push(Array.isArray(made.value) ? made.value.join(',') : String(made.value));
+  if (made.positions) parts.push(`p=${formatPositions(made.positions).replaceAll(' ', '')}`);
+  if (made.stage === 'pre') parts.push('s=pre');
+  if (made.source) parts.push(`from=${made.source.prompt.replaceAll('~', '~0').replaceAll(';', '~1')}`);
+  if (made.source?.positions) parts.push(`at=${made.source.positions.join(',')}`);
+  if (!made.enabled) parts.push('off');
+  return parts.join(';');
+}
+
+function decodeEdit(written: string): Edit | null {
+  const [targetText = '', operation = '', ...rest] = written.split(';');
+  const target = parseTarget(targetText);
+  if (!target || !OPERATIONS.includes(operation as Operation)) return null;
+  const made: Edit = {
+    target: formatTarget(target),
+    operation: operation as Operation,
+    value: null,
+    positions: null,
+    stage: 'post',
+    source: null,
+    enabled: true,
+  };
+  return rest.every((part) => readEditPart(made, part)) ? made : null;
+}
+
+function readEditPart(made: Edit, part: string): boolean {
+  if (part === 'off') made.enabled = false;
+  else if (part === 's=pre') made.stage = 'pre';
+  else if (part.startsWith('p=')) {
+    const positions = parsePositions(part.slice(2));
+    if (!Array.isArray(positions)) return false;
+    made.positions = positions;
+  } else if (part.startsWith('from=')) {
+    made.source = { prompt: part.slice(5).replaceAll('~1', ';').replaceAll('~0', '~'), positions: null };
+  } else if (part.startsWith('at=') && made.source) {
+    const positions = parseValue(part.slice(3));
+    const list = typeof positions === 'number' ? [positions] : positions;
+    if (typeof list === 'string' || !list.every(Number.isInteger)) return false;
+    made.source = { ...made.source, positions: list };
+  } else {
+    const value = parseValue(part);
+    if (typeof value === 'string') return false;
+    made.value = value;
+  }
+  return true;
+}
+
+function encodeGeneration(generation: Generation): string {
+  return `${generation.tokens},${generation.temperature},${generation.seed}`;
+}
+
+function decodeGeneration(value: string): Generation | null {
+  const found = /^(\d{1,4}),(\d{1,2}(?:\.\d{1,6})?),(\d{1,10})$/.exec(value);
+  if (!found) return null;
+  const [tokens, temperature, seed] = [Number(found[1]), Number(found[2]), Number(found[3])];
+  const good = tokens >= 1 && temperature <= 10 && seed < 2 ** 31;
+  return good ? { tokens, temperature, seed } : null;
+}
+
+// ------------------------------------------------------------------ escapes
+
+/** Percent-encoding that leaves readable what a fragment may hold; a space is written +. */
+function escapeValue(value: string): string {
+  return encodeURIComponent(value.toWellFormed())
+    .replaceAll('%20', '+')
+    .replace(/%(3B|2C|3A|40|2F|3D)/g, (code) => decodeURIComponent(code));
+}
+
+function readPairs(address: string, problems: string[]): Array<[string, string]> {
+  const pairs: Array<[string, string]> = [];
+  for (const part of address.replace(/^[#?]/, '').split('&')) {
+    if (part === '') continue;
+    const cut = part.indexOf('=');
+    const [key, value] = cut < 0 ? [part, ''] : [part.slice(0, cut), part.slice(cut + 1)];
+    try {
+      pairs.push([decodeURIComponent(key), decodeURIComponent(value.replaceAll('+', ' '))]);
+    } catch {
+      problems.push(`“${clip(part)}” is not valid percent-encoding, and is left out.`);
+    }
+  }
+  return pairs;
+}
+
+function clip(shown: string): string {
+  return shown.length > 40 ? `${shown.slice(0, 39)}…` : shown;
+}

@@ -1,0 +1,142 @@
+/** The keyboard map of the whole page. What a focused control does with a key comes first. */
+import { parseRow, writerOf } from '../core/address';
+import { change, notify, toggleAblation, useStore } from './store';
+import { dropPeek, freezePeek, usePeek } from './peek';
+import { queryClient, type ModelInfo } from '../api/queries';
+
+export const KEYS: ReadonlyArray<readonly [keys: string, what: string]> = [
+  ['/', 'go to the prompt'],
+  ['Ctrl Enter', 'run the prompt'],
+  [', and .', 'previous and next token'],
+  ['[ and ]', 'layer down and up'],
+  ['arrows', 'move in the lens and in the token strip'],
+  ['Enter', 'inspect the component behind the chosen row'],
+  ['x', 'ablate it (set to zero), or take that back'],
+  ['Space (hold)', 'show the baseline'],
+  ['Shift (hold)', 'freeze the pop-up under the pointer'],
+  ['Esc', 'close, or cancel'],
+  ['?', 'this help'],
+];
+
+export function listenToKeys(): void {
+  addEventListener('keydown', onKeyDown);
+  addEventListener('keyup', onKeyUp);
+  addEventListener('blur', release);
+}
+
+function onKeyDown(event: KeyboardEvent): void {
+  if (event.key === 'Shift' && usePeek.getState().content) freezePeek(true);
+  if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || isTyping(event.target)) return;
+  if (document.querySelector('dialog[open]')) return;
+  if (act(event)) event.preventDefault();
+}
+
+function act(event: KeyboardEvent): boolean {
+  switch (event.key) {
+    case '/':
+      document.querySelector<HTMLTextAreaElement>('#prompt')?.focus();
+      return true;
+    case '?':
+      useStore.setState({ help: true });
+      return true;
+    case ',':
+      return movePosition(-1);
+    case '.':
+      return movePosition(1);
+    case '[':
+      return moveLayer(-1);
+    case ']':
+      return moveLayer(1);
+    case 'x':
+      return ablate();
+    case 'Enter':
+      return !isControl(event.target) && inspect();
+    case ' ':
+      if (isControl(event.target)) return false;
+      useStore.setState({ holding: true });
+      return true;
+    case 'Escape':
+      return escape();
+    default:
+      return false;
+  }
+}
+
+function onKeyUp(event: KeyboardEvent): void {
+  if (event.key === ' ') useStore.setState({ holding: false });
+  if (event.key === 'Shift') freezePeek(false);
+}
+
+function release(): void {
+  useStore.setState({ holding: false });
+  freezePeek(false);
+}
+
+export function movePosition(step: number): boolean {
+  const { positions, position } = useStore.getState();
+  if (positions === 0 || position === null) return true;
+  change({ position: Math.max(0, Math.min(positions - 1, position + step)) }, 'replace');
+  return true;
+}
+
+function layers(): number {
+  return queryClient.getQueryData<ModelInfo>(['model'])?.n_layers ?? 0;
+}
+
+function chosenRow(): string {
+  return useStore.getState().spec.row ?? `L${layers() - 1}.resid_post`;
+}
+
+function moveLayer(step: number): boolean {
+  const row = parseRow(chosenRow());
+  if (!row || layers() === 0) return true;
+  const below = row.site === 'resid_pre' && row.layer === 0;
+  const layer = below ? (step > 0 ? 0 : -1) : row.layer + step;
+  const next = layer < 0 ? 'embed' : `L${Math.min(layers() - 1, layer)}.resid_post`;
+  change({ row: next }, 'replace');
+  return true;
+}
+
+/** The node that the keyboard acts on: the drawer's, else the one behind the chosen row. */
+function chosenNode(): string | null {
+  const { node, prompt } = useStore.getState().spec;
+  if (prompt === '') return null;
+  const row = parseRow(chosenRow());
+  return node ?? (row && layers() > 0 ? writerOf(row) : null);
+}
+
+function ablate(): boolean {
+  const node = chosenNode();
+  if (node) toggleAblation(node);
+  else notify('Run a prompt first: then x sets the chosen component to zero.');
+  return true;
+}
+
+export function inspect(): boolean {
+  const row = parseRow(chosenRow());
+  if (useStore.getState().spec.prompt === '' || !row || layers() === 0) return false;
+  change({ node: writerOf(row) });
+  return true;
+}
+
+function escape(): boolean {
+  if (usePeek.getState().content) {
+    dropPeek();
+    return true;
+  }
+  const busy = document.querySelector<HTMLButtonElement>('[data-testid="cancel"]');
+  if (busy) busy.click();
+  else if (useStore.getState().spec.node !== null) change({ node: null });
+  else return false;
+  return true;
+}
+
+function isTyping(target: EventTarget | null): boolean {
+  if (!(target instanceof HTMLElement)) return false;
+  if (target instanceof HTMLInputElement) return !['checkbox', 'radio', 'button'].includes(target.type);
+  return target instanceof HTMLTextAreaElement || target instanceof HTMLSelectElement || target.isContentEditable;
+}
+
+function isControl(target: EventTarget | null): boolean {
+  return target instanceof HTMLElement && target.closest('button, a, summary, [role="option"], [role="switch"], input') !== null;
+}

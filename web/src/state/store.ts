@@ -1,0 +1,106 @@
+/**
+ * What the page shows: `spec` is the address bar, the rest is passing.
+ *
+ * Every change of spec goes through `change`, which writes the address; back and forward come in
+ * through `open`. So the address and the page cannot disagree.
+ */
+import { create } from 'zustand';
+import { isPlainAblation, edit, type Edit } from '../core/edits';
+import { decodeSpec, DEFAULTS, encodeSpec, MAX_EDITS, type Spec } from '../core/url';
+
+export interface Notice {
+  text: string;
+  action?: { label: string; run: () => void };
+}
+
+export interface Store {
+  spec: Spec;
+  /** What could not be read of the address. */
+  problems: string[];
+  notice: Notice | null;
+  /** Space is held: every view shows the baseline. */
+  holding: boolean;
+  help: boolean;
+  access: 'checking' | 'granted' | 'refused';
+  accessProblem: string | null;
+  /** Horizontal scroll shared by the token strip and the lens, px. */
+  scrollX: number;
+  /** The prompt's tokens as the last answer counts them; for the keyboard. */
+  positions: number;
+  /** The position in force. */
+  position: number | null;
+}
+
+export const useStore = create<Store>(() => ({
+  spec: { ...DEFAULTS },
+  problems: [],
+  notice: null,
+  holding: false,
+  help: false,
+  access: 'checking',
+  accessProblem: null,
+  scrollX: 0,
+  positions: 0,
+  position: null,
+}));
+
+export function useSpec(): Spec {
+  return useStore((state) => state.spec);
+}
+
+/** `push` makes a step that Back undoes; `replace` is for moving about. */
+export function change(patch: Partial<Spec>, how: 'push' | 'replace' = 'push'): void {
+  const { spec } = useStore.getState();
+  const next = { ...spec, ...patch };
+  const [before, after] = [encodeSpec(spec), encodeSpec(next)];
+  useStore.setState({ spec: next, problems: [] });
+  if (before === after) return;
+  const url = `${location.pathname}${location.search}${after ? `#${after}` : ''}`;
+  if (how === 'push') history.pushState(null, '', url);
+  else history.replaceState(null, '', url);
+}
+
+/** Reads the address bar: at the start, and when Back, Forward or a pasted link change it. */
+export function open(): void {
+  const { spec, problems } = decodeSpec(location.hash);
+  useStore.setState({ spec, problems });
+}
+
+export function notify(text: string, action?: Notice['action']): void {
+  useStore.setState({ notice: action ? { text, action } : { text } });
+}
+
+// ------------------------------------------------------------------ edits
+
+export function addEdit(made: Edit): void {
+  const { spec } = useStore.getState();
+  if (spec.edits.length >= MAX_EDITS) notify(`At most ${MAX_EDITS} edits can be kept.`);
+  else change({ edits: [...spec.edits, made] });
+}
+
+export function replaceEdit(index: number, made: Edit): void {
+  const { spec } = useStore.getState();
+  change({ edits: spec.edits.with(index, made) });
+}
+
+export function removeEdit(index: number): void {
+  const { edits } = useStore.getState().spec;
+  const removed = edits[index];
+  if (!removed) return;
+  change({ edits: edits.toSpliced(index, 1) });
+  notify(`Removed the edit of ${removed.target}.`, {
+    label: 'Undo',
+    run: () => change({ edits: useStore.getState().spec.edits.toSpliced(index, 0, removed) }),
+  });
+}
+
+/** Zeroes a node everywhere, or takes that back. */
+export function toggleAblation(target: string): void {
+  const { edits } = useStore.getState().spec;
+  const index = edits.findIndex((made) => isPlainAblation(made, target));
+  if (index >= 0) removeEdit(index);
+  else {
+    addEdit(edit(target));
+    notify(`${target} is set to zero at every position.`);
+  }
+}

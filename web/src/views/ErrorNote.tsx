@@ -1,0 +1,37 @@
+/** An error beside the last good picture: what is wrong, where, and what mends it. */
+import { useEffect } from 'react';
+import type { ApiError } from '../api/client';
+import { useErrors } from '../state/problems';
+
+interface Props {
+  error: ApiError | null;
+  retry: () => void;
+  /** An older answer is still shown below. */
+  stale: boolean;
+}
+
+export function ErrorNote({ error, retry, stale }: Props) {
+  useEffect(() => {
+    if (!error) return;
+    useErrors.setState(({ errors }) => ({ errors: [...errors, error] }));
+    return () => useErrors.setState(({ errors }) => ({ errors: errors.filter((other) => other !== error) }));
+  }, [error]);
+  if (!error || error.refused) return null;
+  const { body } = error;
+  return (
+    <section className="error-note" role="alert" data-testid="error">
+      <p>
+        <strong>{body.message}</strong>
+      </p>
+      {body.legal ? <p>Possible here: {body.legal}.</p> : null}
+      {body.fix ? <p>{body.fix}</p> : null}
+      <p className="faint">
+        {body.field ? <span className="mono">{body.field} </span> : null}
+        {stale ? 'The last answer is kept below. ' : null}
+        <button type="button" className="link" data-testid="retry" onClick={retry}>
+          Retry
+        </button>
+      </p>
+    </section>
+  );
+}

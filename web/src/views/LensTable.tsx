@@ -1,0 +1,71 @@
+/** The same grid as a table of text: for assistive technology, for find-in-page, for copying. */
+import { useState } from 'react';
+import { Token } from '../components/parts';
+import { rowLabel } from '../core/address';
+import { probability } from '../core/format';
+import { cell, type Lens, type LensSide } from '../core/lens';
+import type { Spec } from '../core/url';
+import { useSpec } from '../state/store';
+
+const COLUMNS = 24;
+
+export function LensTable({ lens, mode }: { lens: Lens; mode: Spec['mode'] }) {
+  const { flipped } = useSpec();
+  const [first, setFirst] = useState(0);
+  const start = Math.min(first, Math.max(0, lens.columns - 1));
+  const end = Math.min(lens.columns, start + COLUMNS);
+  const columns = Array.from({ length: end - start }, (_, index) => start + index);
+  const rows = Array.from({ length: lens.rows }, (_, row) => (flipped ? row : lens.rows - 1 - row));
+  return (
+    // A region that scrolls must be reachable by keyboard.
+    // oxlint-disable-next-line jsx-a11y/no-noninteractive-tabindex
+    <section className="lens-table" tabIndex={0} aria-label="Logit lens as a table">
+      {lens.columns > COLUMNS ? (
+        <p className="pages">
+          Positions {start}–{end - 1} of {lens.columns}.{' '}
+          <button type="button" className="link" disabled={start === 0} onClick={() => setFirst(Math.max(0, start - COLUMNS))}>
+            Earlier
+          </button>{' '}
+          <button type="button" className="link" disabled={end === lens.columns} onClick={() => setFirst(start + COLUMNS)}>
+            Later
+          </button>
+        </p>
+      ) : null}
+      <table data-testid="lens-table">
+        <thead>
+          <tr>
+            <th scope="col">layer</th>
+            {columns.map((column) => (
+              <th key={column} scope="col">
+                <span className="faint">{column}</span> {lens.meta.tokens[column] ? <Token token={lens.meta.tokens[column]} /> : null}
+              </th>
+            ))}
+          </tr>
+        </thead>
+        <tbody>
+          {rows.map((row) => (
+            <tr key={row}>
+              <th scope="row">{rowLabel(lens.meta.rows[row] ?? '')}</th>
+              {columns.map((column) => (
+                <td key={column}>
+                  {mode === 'edited' ? null : <Entry lens={lens} side={lens.baseline} row={row} column={column} />}
+                  {lens.edited && mode !== 'baseline' ? <Entry lens={lens} side={lens.edited} row={row} column={column} edited /> : null}
+                </td>
+              ))}
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </section>
+  );
+}
+
+function Entry({ lens, side, row, column, edited = false }: { lens: Lens; side: LensSide; row: number; column: number; edited?: boolean }) {
+  const best = cell(lens, side, row, column).top[0];
+  return best ? (
+    <span className={`entry ${edited ? 'edited' : ''}`}>
+      <Token token={best.token} /> <span className="number">{probability(best.probability)}</span>
+      {edited ? <span className="visually-hidden"> edited</span> : null}
+    </span>
+  ) : null;
+}

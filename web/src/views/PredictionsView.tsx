@@ -1,0 +1,131 @@
+/** What comes next, and what each layer would say if the model stopped there. */
+import { usePredictions } from '../api/queries';
+import { Formula } from '../components/Formula';
+import { SaveMenu } from '../components/SaveMenu';
+import { saveCsv, saveJson } from '../components/save';
+import { predictionsPython } from '../core/python';
+import { predictionsTable, type Predictions } from '../core/predictions';
+import { change, useSpec } from '../state/store';
+import { Segments } from '../components/parts';
+import { Continuation } from './Continuation';
+import { ErrorNote } from './ErrorNote';
+import { useMode } from './experiment';
+import { LayerTable } from './LayerTable';
+import { NextToken } from './NextToken';
+import type { ViewProps } from './Stage';
+import { ModeChoice, Status, ViewBar } from './ViewBar';
+
+export function PredictionsView({ model, experiment, strip }: ViewProps) {
+  const spec = useSpec();
+  const analysis = usePredictions(spec, experiment.position);
+  const mode = useMode();
+  const { data } = analysis;
+  const stale = data !== null && !analysis.current;
+  return (
+    <>
+      <ViewBar status={<Status kind="predictions" analysis={analysis} />}>
+        <ModeChoice difference="Both" />
+        <span className="faint top-label">top</span>
+        <Segments
+          name="k"
+          label="Tokens listed"
+          value={String(spec.k)}
+          options={(['5', '10', '20', '50'] as const).map((value) => [value, value, `List the top ${value}`] as const)}
+          onChange={(value) => change({ k: Number(value) }, 'replace')}
+        />
+        <FlipButton />
+        {data && model ? <PredictionsSave data={data} model={model.name} /> : null}
+        {data ? <PredictionsFormula data={data} /> : null}
+      </ViewBar>
+      {strip}
+      <ErrorNote error={experiment.error ?? analysis.error} retry={experiment.error ? experiment.retry : analysis.retry} stale={data !== null} />
+      <div className={`predictions ${stale ? 'stale' : ''}`} aria-busy={analysis.busy}>
+        <div className="next-column">
+          {data ? <NextToken data={data} mode={mode} kind={model?.kind ?? 'causal'} /> : <Placeholder />}
+          {spec.generation ? <Continuation generation={spec.generation} /> : null}
+        </div>
+        {data?.baseline.layers ? <LayerTable data={data} mode={mode} model={model} /> : null}
+        {data && !data.baseline.layers ? <NoLens reason={lensReason(model)} /> : null}
+      </div>
+    </>
+  );
+}
+
+export function lensReason(model: ViewProps['model']): string {
+  return model?.capabilities.find((capability) => capability.name === 'lens')?.reason ?? 'The self-check at load did not prove it.';
+}
+
+function NoLens({ reason }: { reason: string }) {
+  return (
+    <section className="no-lens" data-testid="no-lens">
+      <h2>What single layers predict cannot be shown for this model</h2>
+      <p>{reason}</p>
+      <p className="faint">A wrong number is worse than none. The prediction of the whole model, to the left, needs no such reading.</p>
+    </section>
+  );
+}
+
+/** Keeps the places that the answer will take. */
+function Placeholder() {
+  return (
+    <section className="next-token placeholder" aria-hidden="true">
+      {Array.from({ length: 8 }, (_, line) => (
+        <span key={line} />
+      ))}
+    </section>
+  );
+}
+
+export function FlipButton() {
+  const { flipped } = useSpec();
+  return (
+    <button
+      type="button"
+      className="quiet"
+      aria-pressed={flipped}
+      title={flipped ? 'Layer 0 is at the top: turn round' : 'The last layer is at the top: turn round'}
+      onClick={() => change({ flipped: !flipped }, 'replace')}
+    >
+      {flipped ? 'layers ↓' : 'layers ↑'}
+    </button>
+  );
+}
+
+function PredictionsSave({ data, model }: { data: Predictions; model: string }) {
+  const spec = useSpec();
+  return (
+    <SaveMenu
+      csv={() => saveCsv('predictions.csv', predictionsTable(data))}
+      json={() => saveJson('predictions.json', { spec, answer: data })}
+      python={() => predictionsPython(model, spec, data.position)}
+    />
+  );
+}
+
+function PredictionsFormula({ data }: { data: Predictions }) {
+  const { next_token: next } = data.baseline;
+  const best = next.top[0];
+  return (
+    <Formula
+      title="How predictions are computed"
+      lines={[
+        {
+          name: 'next token',
+          formula: 'p(t) = exp(logit_t) / Σ exp(logit)',
+          ...(best ? { value: `${best.probability.toPrecision(6)} for ${best.token.label}, logit ${best.logit.toFixed(3)}` } : {}),
+          note: 'Softmax over the whole vocabulary, not over the tokens listed.',
+        },
+        {
+          name: 'a layer',
+          formula: 'p_layer = softmax( W_U · norm_final(residual) )',
+          note: 'The logit lens: the residual stream of the layer goes through the final norm and the unembedding, as if it were the last.',
+        },
+        { name: 'rank', formula: 'rank(t) = how many tokens have a higher logit', note: '#0 is the most likely token.' },
+        { name: 'entropy H', formula: '−Σ p ln p', value: `${next.entropy.toFixed(4)} nats for the next token`, note: '0 is certain.' },
+        ...(data.kl === null || data.kl === undefined
+          ? []
+          : [{ name: 'KL', formula: 'Σ p_baseline ln( p_baseline / p_edited )', value: `${data.kl.toPrecision(5)} nats`, note: 'How far the edits move the distribution; 0 is not at all.' }]),
+      ]}
+    />
+  );
+}

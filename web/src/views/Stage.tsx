@@ -1,0 +1,91 @@
+/** The place of the view: chooses it, measures it, teaches where there is nothing to show yet. */
+import { useEffect, useRef, useState } from 'react';
+import type { ModelInfo } from '../api/queries';
+import { fittingWidth } from '../core/heatgrid';
+import { change, useSpec } from '../state/store';
+import { useExperiment } from './experiment';
+import { GUTTER } from './layout';
+import { LensView } from './LensView';
+import { PredictionsView } from './PredictionsView';
+import { TokenStrip } from './TokenStrip';
+import { ViewBar } from './ViewBar';
+
+export function Stage({ model }: { model: ModelInfo | null }) {
+  const spec = useSpec();
+  const place = useRef<HTMLElement>(null);
+  const room = useWidth(place) - GUTTER;
+  const experiment = useExperiment(model);
+  if (spec.prompt === '') {
+    return (
+      <main className="view" ref={place}>
+        <ViewBar />
+        <Welcome model={model} />
+      </main>
+    );
+  }
+  const cellWidth = spec.width ?? fittingWidth(experiment.tokens?.length ?? 1, room);
+  const strip = <TokenStrip experiment={experiment} cellWidth={cellWidth} />;
+  const View = spec.view === 'lens' ? LensView : PredictionsView;
+  return (
+    <main className="view" ref={place} data-testid={`view-${spec.view}`}>
+      <View model={model} experiment={experiment} cellWidth={cellWidth} strip={strip} />
+    </main>
+  );
+}
+
+export interface ViewProps {
+  model: ModelInfo | null;
+  experiment: ReturnType<typeof useExperiment>;
+  cellWidth: number;
+  strip: React.ReactNode;
+}
+
+function useWidth(place: React.RefObject<HTMLElement | null>): number {
+  const [width, setWidth] = useState(1200);
+  useEffect(() => {
+    if (!place.current) return;
+    const observer = new ResizeObserver(([entry]) => setWidth(Math.floor(entry?.contentRect.width ?? 0)));
+    observer.observe(place.current);
+    return () => observer.disconnect();
+  }, [place]);
+  return width;
+}
+
+const TEACH = {
+  predictions: [
+    'What does the model say next, and at which layer does it know?',
+    'Every layer reads and writes one vector per token, the residual stream. Read at any layer as if it were the last, it says what the model would predict if it stopped there.',
+  ],
+  lens: [
+    'Where does the answer appear, at which layer and at which token?',
+    'The grid reads the residual stream at every layer and every token at once. A row is a layer, a column is a token, a cell shows what would be predicted there.',
+  ],
+} as const;
+
+function Welcome({ model }: { model: ModelInfo | null }) {
+  const { view } = useSpec();
+  const [question, text] = TEACH[view];
+  const example = model?.examples[0];
+  return (
+    <div className="welcome" data-testid="welcome">
+      <h2>{question}</h2>
+      <p>{text}</p>
+      {example ? (
+        <button type="button" className="example" data-testid="example" onClick={() => change({ prompt: example })}>
+          <span className="faint">Try it</span> <span>{example}</span>
+        </button>
+      ) : null}
+      <ul className="welcome-keys">
+        <li>
+          <kbd>/</kbd> go to the prompt, <kbd>Ctrl ↵</kbd> run it
+        </li>
+        <li>
+          <kbd>,</kbd> <kbd>.</kbd> token, <kbd>[</kbd> <kbd>]</kbd> layer
+        </li>
+        <li>
+          <kbd>x</kbd> set a component to zero and see what changes, <kbd>?</kbd> all keys
+        </li>
+      </ul>
+    </div>
+  );
+}

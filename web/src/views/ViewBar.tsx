@@ -1,0 +1,111 @@
+/** Views to the left, what concerns this one in the middle, the state of its work to the right. */
+import type { ReactNode } from 'react';
+import type { Analysis } from '../api/queries';
+import { useJobs, type JobEvent, type JobKind } from '../api/jobs';
+import { Segments } from '../components/parts';
+import type { Timing } from '../api/client';
+import { duration, quantity } from '../core/format';
+import type { Spec } from '../core/url';
+import { change, useSpec, useStore } from '../state/store';
+
+const VIEWS = [
+  ['predictions', 'Predictions'],
+  ['lens', 'Lens'],
+] as const;
+
+const MODES = [
+  ['difference', 'Both', 'Baseline beside edited, differences marked'],
+  ['baseline', 'Baseline', 'The model as it is (hold Space)'],
+  ['edited', 'Edited', 'With the edits applied'],
+] as const;
+
+export function ViewBar({ children, status }: { children?: ReactNode; status?: ReactNode }) {
+  const spec = useSpec();
+  return (
+    <div className="view-bar">
+      <nav aria-label="Views">
+        {VIEWS.map(([view, label]) => (
+          <button
+            key={view}
+            type="button"
+            data-testid={`tab-${view}`}
+            aria-current={spec.view === view ? 'page' : undefined}
+            onClick={() => change({ view })}
+          >
+            {label}
+          </button>
+        ))}
+      </nav>
+      {children}
+      <span className="spring" />
+      {status}
+    </div>
+  );
+}
+
+/** Which side is shown; only where an edit is on. */
+export function ModeChoice({ difference }: { difference: string }) {
+  const { edits, mode } = useSpec();
+  const holding = useStore((state) => state.holding);
+  if (!edits.some((made) => made.enabled)) return null;
+  return (
+    <Segments
+      name="mode"
+      label="Side"
+      value={holding ? 'baseline' : mode}
+      options={MODES.map(([value, label, title]) => [value, value === 'difference' ? difference : label, title] as const)}
+      onChange={(value: Spec['mode']) => change({ mode: value })}
+    />
+  );
+}
+
+interface StatusProps {
+  kind: JobKind;
+  analysis: Analysis<unknown>;
+}
+
+/** Nothing for 100 ms, a line until a second, then stage, share, time left and Cancel. */
+export function Status({ kind, analysis }: StatusProps) {
+  const event = useJobs((state) => state[kind]?.event ?? null);
+  if (analysis.cancelled) {
+    return (
+      <span className="status" data-testid="status">
+        Cancelled.{' '}
+        <button type="button" className="link" data-testid="retry" onClick={analysis.retry}>
+          Run again
+        </button>
+      </span>
+    );
+  }
+  if (!analysis.busy) {
+    return (
+      <span className="status faint" data-testid="status">
+        {analysis.current && analysis.timing ? took(analysis.timing) : null}
+      </span>
+    );
+  }
+  return (
+    <span className="status busy" data-testid="status" data-busy="true">
+      <progress
+        aria-label="Progress"
+        className="status-line"
+        {...(event && event.total > 0 && event.state === 'running' ? { value: event.done, max: event.total } : {})}
+      />
+      <span className="status-text">{event ? describe(event) : 'computing'}</span>
+      <button type="button" className="link" data-testid="cancel" onClick={analysis.cancel}>
+        Cancel
+      </button>
+    </span>
+  );
+}
+
+function took({ seconds, cached }: Timing): string {
+  return seconds === null ? '' : `computed in ${quantity(seconds)} s${cached ? ', pass cached' : ''}`;
+}
+
+function describe(event: JobEvent): string {
+  if (event.state === 'queued') return event.ahead ? `waiting, ${event.ahead} ahead` : 'waiting';
+  const share = event.total > 1 ? ` ${event.done}/${event.total}` : '';
+  const left = event.seconds_left === null || event.seconds_left === undefined ? '' : ` · ${duration(event.seconds_left)} left`;
+  return `${event.stage}${share}${left}`;
+}

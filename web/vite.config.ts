@@ -1,0 +1,20 @@
+/** Builds the app into the Python package; paths are relative, so that any prefix can serve it. */
+import react from '@vitejs/plugin-react';
+import { defineConfig } from 'vitest/config';
+
+export default defineConfig({
+  base: './',
+  plugins: [react()],
+  build: {
+    outDir: '../src/unembed/server/static',
+    emptyOutDir: true,
+    sourcemap: false,
+    // A data: URL for a script or a style would be refused by the content security policy.
+    assetsInlineLimit: 0,
+    modulePreload: { polyfill: false },
+  },
+  server: {
+    proxy: { '/api': { target: process.env['UNEMBED_API'] ?? 'http://127.0.0.1:8420' } },
+  },
+  test: { environment: 'node', include: ['tests/**/*.test.ts'] },
+});
