@@ -9,7 +9,7 @@ model does to its logits.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING
 
@@ -45,6 +45,14 @@ class Readout:
     target_logits: Float[Tensor, "n m"]
     ranks: Int[Tensor, "n m"]  # 0 is the best: how many logits are strictly higher
     kl: Float[Tensor, "n pairs"]  # KL(reference ‖ state), nats
+
+    @staticmethod
+    def joined(parts: Sequence[Readout]) -> Readout:
+        """One readout of the states of several, in order."""
+        if len(parts) == 1:
+            return parts[0]
+        names = [field.name for field in fields(Readout)]
+        return Readout(*(torch.cat([getattr(part, name) for part in parts]) for name in names))
 
     @property
     def top_probabilities(self) -> Float[Tensor, "n k"]:
@@ -155,7 +163,7 @@ class Unembedding:
         tiles = self._tiles(n)
         shares = [_share(progress, done, len(tiles)) for done in range(len(tiles))]
         parts = [self._read_tile(request, *both) for both in zip(tiles, shares, strict=True)]
-        readout = _joined(parts)
+        readout = Readout.joined(parts)
         _require_finite("distribution", readout.logsumexp.isfinite(), states.dtype)
         return readout
 
@@ -371,10 +379,3 @@ def _share(progress: Progress | None, done: int, parts: int) -> Progress:
 
 def _first(readout: Readout, n: int) -> Readout:
     return Readout(*(getattr(readout, field.name)[:n] for field in fields(Readout)))
-
-
-def _joined(parts: list[Readout]) -> Readout:
-    if len(parts) == 1:
-        return parts[0]
-    names = [field.name for field in fields(Readout)]
-    return Readout(*(torch.cat([getattr(part, name) for part in parts]) for name in names))

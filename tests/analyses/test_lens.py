@@ -1,0 +1,192 @@
+"""The lens is, cell by cell, a full softmax over the decoded residual stream."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+import torch
+
+import unembed as ue
+from contract.wiring import NAMES
+from unembed.analyses import lens as module
+from unembed.analyses.lens import compare_lenses, lens_capture, lens_of_run, logit_lens
+from unembed.engine.cancel import Cancel
+from unembed.errors import CancelledError, CapabilityError, TargetError, TooLargeError
+
+from .slow import PROMPT, TOLERANCE, assert_rank, assert_top, divergence, entropy
+
+DTYPES = (torch.float32, torch.float64)
+
+
+def assert_grid(grid, logits, targets, tolerance):
+    ids = targets.expand(len(grid.rows), -1)
+    chosen = logits.softmax(-1).gather(-1, ids[..., None])[..., 0]
+    assert torch.equal(grid.target_ids, targets)
+    assert_top(grid.top_ids, grid.top_probabilities, logits, tolerance)
+    assert_rank(grid.rank, ids, logits, tolerance)
+    torch.testing.assert_close(grid.probability.double(), chosen, rtol=0, atol=tolerance)
+    torch.testing.assert_close(
+        grid.kl.double(), divergence(logits[-1], logits), rtol=tolerance, atol=tolerance
+    )
+    torch.testing.assert_close(
+        grid.entropy.double(), entropy(logits), rtol=tolerance, atol=tolerance
+    )
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+@pytest.mark.parametrize("name", NAMES)
+def test_every_cell_is_a_full_softmax(name, dtype, model_of, slow_of):
+    grid = logit_lens(model_of(name, dtype), PROMPT, k=5)
+    logits = slow_of(name, dtype).rows(grid.rows)
+    assert_grid(grid, logits, logits[-1].argmax(-1), TOLERANCE[dtype])
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+@pytest.mark.parametrize("name", NAMES)
+def test_the_last_row_is_the_models_own_output(name, dtype, model_of):
+    model = model_of(name, dtype)
+    grid = logit_lens(model, PROMPT, k=3)
+    with torch.no_grad():
+        logits = model.module(torch.tensor([PROMPT])).logits[0].double()
+    assert_top(grid.top_ids[-1], grid.top_probabilities[-1], logits, TOLERANCE[dtype])
+    assert torch.equal(grid.target_ids, grid.top_ids[-1, :, 0])
+    assert not grid.rank[-1].any()
+    assert not grid.kl[-1].any()
+    assert torch.equal(grid.probability[-1], grid.top_probabilities[-1, :, 0])
+
+
+@pytest.mark.parametrize("name", ["gpt2", "gemma2", "bert", "olmo2", "opt"])
+def test_rows_after_attention(name, model_of, slow_of):
+    grid = logit_lens(model_of(name, torch.float64), PROMPT, target=77, sublayers=True)
+    assert grid.rows[:4] == ("embed", "L0.resid_mid", "L0.resid_post", "L1.resid_mid")
+    logits = slow_of(name, torch.float64).rows(grid.rows)
+    assert_grid(grid, logits, torch.full((len(PROMPT),), 77), 1e-10)
+    assert grid.target is not None
+    assert grid.target.id == 77
+
+
+def test_parallel_blocks_have_no_row_after_attention(model_of):
+    with pytest.raises(CapabilityError, match="parallel"):
+        logit_lens(model_of("gptj"), PROMPT, sublayers=True)
+
+
+def test_edits_show_in_the_rows_above_them(model_of, slow_of):
+    model = model_of("llama", torch.float64)
+    plain = logit_lens(model, PROMPT)
+    edited = logit_lens(model, PROMPT, edits=[ue.zero("L1.mlp")])
+    logits = slow_of("llama", torch.float64).rows(edited.rows, {"L1.mlp_out": torch.zeros_like})
+    assert_grid(edited, logits, logits[-1].argmax(-1), 1e-10)
+    assert torch.equal(plain.entropy[:2], edited.entropy[:2])
+    assert not torch.isclose(plain.entropy[2:], edited.entropy[2:]).any()
+
+
+def test_an_edit_of_the_last_state_is_the_last_row(model_of):
+    edited = logit_lens(model_of("llama"), PROMPT, edits=[ue.zero("final_norm")])
+    assert edited.entropy[-1].tolist() == pytest.approx([torch.tensor(128.0).log().item()] * 10)
+
+
+@pytest.mark.parametrize("target", [None, 9])
+def test_two_runs_side_by_side(model_of, slow_of, target):
+    model = model_of("gemma3", torch.float64)
+    capture = lens_capture(model)
+    baseline = model.run(PROMPT, capture)
+    edited = model.run(PROMPT, capture, [ue.zero("L0.attn")])
+    found = compare_lenses(baseline, edited, k=4, target=target)
+    slow = slow_of("gemma3", torch.float64)
+    before = slow.rows(found.baseline.rows)
+    after = slow.rows(found.baseline.rows, {"L0.attn_out": torch.zeros_like})
+    targets = before[-1].argmax(-1) if target is None else torch.full((len(PROMPT),), target)
+    assert_grid(found.baseline, before, targets, 1e-10)
+    assert_grid(found.edited, after, targets, 1e-10)
+    torch.testing.assert_close(found.kl_between, divergence(before, after), rtol=0, atol=1e-10)
+    alone = lens_of_run(baseline, k=4, target=target)
+    for name, array in alone.arrays().items():
+        torch.testing.assert_close(found.baseline.arrays()[name], array, rtol=0, atol=1e-12)
+
+
+def test_positions_read_in_parts_are_the_same_grid(model_of, monkeypatch):
+    model = model_of("gpt2", torch.float64)
+    whole = logit_lens(model, PROMPT)
+    seen = []
+    monkeypatch.setattr(module, "CELLS_AT_A_TIME", 12)
+    parts = logit_lens(model, PROMPT, progress=lambda *step: seen.append(step))
+    for name, array in whole.arrays().items():
+        torch.testing.assert_close(parts.arrays()[name], array, rtol=0, atol=1e-12)
+    done = [done for stage, done, _ in seen if stage == "projecting"]
+    assert done == sorted(done)
+    assert seen[-1][1] == seen[-1][2]
+
+
+def test_a_wrong_first_guess_of_the_final_tokens_is_mended(model_of, monkeypatch):
+    model = model_of("gpt2")
+    wanted = logit_lens(model, PROMPT)
+    monkeypatch.setattr(
+        module._Lens, "_target_ids", lambda self: torch.zeros(len(PROMPT), dtype=torch.long)
+    )
+    found = logit_lens(model, PROMPT)
+    for name, array in wanted.arrays().items():
+        assert torch.equal(found.arrays()[name], array)
+
+
+def test_the_same_call_gives_the_same_bytes(model_of):
+    first, second = (logit_lens(model_of("qwen3"), PROMPT) for _ in range(2))
+    for name, array in first.arrays().items():
+        assert torch.equal(second.arrays()[name], array)
+
+
+def test_the_result_knows_its_axes_and_turns_into_plain_data(model_of):
+    grid = logit_lens(model_of("gpt2"), PROMPT, k=2)
+    sizes = {"row": 4, "position": 10, "k": 2}
+    for name, array in grid.arrays().items():
+        assert array.shape == tuple(sizes[axis] for axis in grid.axes[name])
+    plain = json.loads(grid.to_json())
+    assert plain["rows"] == list(grid.rows)
+    assert plain["rank"] == grid.rank.tolist()
+    assert {token["id"] for token in plain["vocabulary"]} == {
+        *grid.top_ids.flatten().tolist(),
+        *grid.target_ids.tolist(),
+    }
+    assert grid.token(int(grid.top_ids[0, 0, 0])).id == int(grid.top_ids[0, 0, 0])
+    table = grid.to_pandas()
+    assert len(table) == 40
+    cell = table[(table["row"] == "L1.resid_post") & (table["position"] == 3)].iloc[0]
+    assert cell["rank"] == grid.rank[2, 3]
+    assert cell["top_token"] == grid.token(int(grid.top_ids[2, 3, 0])).text
+
+
+def test_an_infinite_divergence_is_null_in_json(model_of):
+    grid = logit_lens(model_of("gpt2"), PROMPT, k=2)
+    grid = replace(grid, kl=torch.full_like(grid.kl, torch.inf))
+    assert json.loads(grid.to_json())["kl"][0][0] is None
+
+
+def test_a_target_that_does_not_exist_is_refused_before_the_run(model_of, monkeypatch):
+    model = model_of("gpt2")
+    monkeypatch.setattr(type(model), "run", lambda *args, **kwargs: pytest.fail("it ran"))
+    with pytest.raises(TargetError):
+        logit_lens(model, PROMPT, target=128)
+
+
+def test_too_many_cells_are_refused_before_the_run(model_of, monkeypatch):
+    model = model_of("gpt2")
+    monkeypatch.setattr(model, "settings", replace(model.settings, max_lens_cells=39))
+    monkeypatch.setattr(type(model), "run", lambda *args, **kwargs: pytest.fail("it ran"))
+    with pytest.raises(TooLargeError, match="4 rows x 10 positions = 40 cells"):
+        logit_lens(model, PROMPT)
+
+
+def test_a_run_that_captured_too_little_is_told_what_to_capture(model_of):
+    run = model_of("gpt2").run(PROMPT, ["L0.resid_post"])
+    with pytest.raises(TargetError, match="was not captured"):
+        lens_of_run(run)
+
+
+def test_cancelling_stops_the_projection(model_of):
+    model = model_of("gpt2")
+    cancel = Cancel()
+    run = model.run(PROMPT, lens_capture(model))
+    cancel.cancel()
+    with pytest.raises(CancelledError):
+        lens_of_run(run, cancel=cancel)
