@@ -27,22 +27,24 @@ class ResolvedEdit:
     source: Tensor | None = None
     field: str = "edit"
 
-    def apply(self, value: Tensor, offset: int) -> Tensor:
+    def apply(self, value: Tensor, n_seen: int) -> Tensor:
         """The activation with this edit done.
 
-        `value` is [pos, ...], or [head, query, key] for scores and pattern; its first position is
-        `offset`, which is not 0 while generating with a cache. Returns `value` itself where no
-        edited position is in it.
+        `value` is [pos, ...], or [head, query, key] for scores and pattern. It ends at the last of
+        the `n_seen` positions so far and need not start at the first: with a cache the model sees
+        one new token at a time, and keys may reach back a window only. Returns `value` itself
+        where no edited position is in it.
         """
         pairs = self.target.site in ("scores", "pattern")
         n_here = value.shape[1] if pairs else value.shape[0]
-        local, order = self._local(offset, n_here)
-        if local is not None and not local:
+        local, order = self._local(n_seen - n_here, n_here)
+        key = None if self.target.key is None else self.target.key - (n_seen - value.shape[-1])
+        if local == [] or (key is not None and not 0 <= key < value.shape[-1]):
             return value
         rows: slice | Tensor = (
             slice(None) if local is None else torch.tensor(local, device=value.device)
         )
-        index = self._index(rows, pairs)
+        index = self._index(rows, key, pairs)
         changed = value.clone()
         region = value[index]
         changed[index] = self._operate(region, order).to(value.dtype)
@@ -59,12 +61,13 @@ class ResolvedEdit:
         ]
         return [row for row, _ in inside], [order for _, order in inside]
 
-    def _index(self, rows: slice | Tensor, pairs: bool) -> tuple[slice | Tensor | int, ...]:
+    def _index(
+        self, rows: slice | Tensor, key: int | None, pairs: bool
+    ) -> tuple[slice | Tensor | int, ...]:
         target = self.target
         if pairs:
             head: slice | int = slice(None) if target.head is None else target.head
-            key: slice | int = slice(None) if target.key is None else target.key
-            return head, rows, key
+            return head, rows, slice(None) if key is None else key
         if target.neuron is not None:
             return rows, target.neuron
         if target.head is not None:

@@ -69,7 +69,7 @@ def run(
         start=_checked_start(model, request.start, n_positions),
         volatile=model.volatile,
     )
-    with model.evaluating(request.grad):
+    with model.evaluating(request.grad, running=True):
         if cancel is not None:
             cancel.check()
         found = _pass(model, instrument, request.ids, logits)
@@ -172,7 +172,8 @@ def _pass(
     options: dict[str, Any] = {}
     if model.kind == "causal":
         options["use_cache"] = False
-        if logits != "all" and keeps_last(model.module):
+        whole = logits == "all" or ("final_norm", None) in instrument.captures
+        if not whole and keeps_last(model.module):
             options["logits_to_keep"] = 1
     with instrument.installed():
         try:
@@ -197,7 +198,7 @@ class _Reached(Exception):  # noqa: N818 - a signal, not an error
 
 
 def final_norm(model: Model, states: Tensor) -> Tensor:
-    """See Model.final_norm; the caller holds the model's lock."""
+    """See Model.final_norm; the caller has the model to itself."""
     head = model.anatomy.head
     if head is None:
         raise InputError(f"{model.name} has no unembedding")

@@ -70,7 +70,7 @@ def generate(
     sampler = torch.Generator().manual_seed(seed)
     stops = _end_ids(model)
     new: list[int] = []
-    with model.evaluating(), instrument.installed():
+    with model.evaluating(running=True), instrument.installed():
         stepper = _Stepper(model, instrument, use_cache)
         for step in range(max_new_tokens):
             if cancel is not None:

@@ -1,7 +1,7 @@
 """The hooks of one run: they read what was asked for, do the edits, and are gone afterwards.
 
 An `Instrument` belongs to one run. `installed()` puts its hooks on the model and takes them off
-whatever happens; the model's lock makes sure that no other run is on the model meanwhile. A module
+whatever happens; `turns` makes sure that no other run is on the model meanwhile. A module
 without anything to read or edit gets no hook.
 """
 
@@ -110,7 +110,8 @@ class Instrument:
     def _follow_blocks(self, stack: ExitStack) -> None:
         """Count layers where something depends on the count."""
         start = 0 if self.start is None else self.start[0]
-        follow = self._shared or self.cancel is not None or self.progress is not None
+        counts = self._shared and bool(self._places())
+        follow = counts or self.cancel is not None or self.progress is not None
         if not follow and not start:
             return
         for name in dict.fromkeys(block.module for block in self.anatomy.blocks):
@@ -193,10 +194,7 @@ class Instrument:
     def see(self, place: Place, value: Tensor, capture: bool = True) -> Tensor:
         """Edit an activation ([pos, ...], or [head, query, key]), keep it, perhaps stop."""
         for edit in self._edits.get(place, ()):
-            offset = self.offset
-            if place[0] == "final_norm":  # the unembedding may be given the last rows only
-                offset += self.n_positions - value.shape[0]
-            value = edit.apply(value, offset)
+            value = edit.apply(value, self.offset + self.n_positions)
         if capture:
             if place in self.captures:
                 self._keep(place, value)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from unembed.engine.places import why_not
 from unembed.engine.run import Run
 from unembed.engine.sites import LAYER_SITES
 from unembed.engine.tokens import Token, TokenReader
+from unembed.engine.turns import turn_of
 from unembed.engine.unembedding import Unembedding
 from unembed.errors import CapabilityError
 from unembed.models.anatomy import Anatomy, BlockAnatomy
@@ -56,7 +56,7 @@ class Identity:
 class Model:
     """A loaded model. Make one with `unembed.load`.
 
-    Runs on one model never overlap: a lock makes threads wait for each other.
+    Runs on one module never overlap: threads wait for each other.
     """
 
     def __init__(
@@ -78,7 +78,7 @@ class Model:
         self.max_positions = max_positions
         self.volatile = volatile
         self.report = report
-        self.lock = threading.RLock()
+        self._turn = turn_of(module)
         self._reader = TokenReader(tokenizer, anatomy.vocab_size)
         self._unembedding: Unembedding | None = None
 
@@ -281,7 +281,7 @@ class Model:
         and in masked models the head's transform.
         """
         self.require("lens")
-        with self.lock:
+        with self._turn.taken(running=False):
             return forward.final_norm(self, states)
 
     # ------------------------------------------------------------ weights
@@ -322,9 +322,9 @@ class Model:
         return self.module.get_submodule(block.mlp.output_map)
 
     @contextmanager
-    def evaluating(self, grad: bool = False) -> Iterator[None]:
+    def evaluating(self, grad: bool = False, running: bool = False) -> Iterator[None]:
         """The model alone, in evaluation mode; without a graph unless asked for."""
-        with self.lock, torch.set_grad_enabled(grad):
+        with self._turn.taken(running), torch.set_grad_enabled(grad):
             if self.module.training:
                 self.module.eval()
             yield
