@@ -1,5 +1,5 @@
-"""Calls an ASGI application with exactly the bytes that a test wants: headers twice, paths undecoded,
-bodies in pieces. What a well-behaved HTTP client would not send is what the guard is for."""
+"""Calls an ASGI application with exactly the bytes that a test wants: headers twice, paths
+undecoded, bodies in pieces. What a polite HTTP client would not send is what the guard is for."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ async def request(
     gone: asyncio.Event | None = None,
     pause: float = 0.0,
 ) -> Answer:
-    """One request. `gone` set means that the client leaves; `pause` lies between pieces of a body."""
+    """One request. `gone` set: the client leaves; `pause` lies between pieces of a body."""
     raw_path, _, query = path.partition("?")
     sent = [("Host", host)] if host is not None else []
     sent += list(headers)
@@ -95,7 +95,9 @@ async def request(
     async def send(message: dict[str, Any]) -> None:
         if message["type"] == "http.response.start":
             answer.status = message["status"]
-            answer.headers = [(k.decode("latin-1"), v.decode("latin-1")) for k, v in message["headers"]]
+            answer.headers = [
+                (k.decode("latin-1"), v.decode("latin-1")) for k, v in message["headers"]
+            ]
         else:
             answer.body += message.get("body", b"")
 

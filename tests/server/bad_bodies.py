@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - a table, one case a line
 """Bodies that must be refused: (name, path, bytes, status, field that the error names).
 
 The model behind is tiny: 3 layers, 4 heads, 52 neurons, 128 tokens, 64 positions.
@@ -20,7 +21,9 @@ def _edit(name: str, field: str, status: int = 400, /, **parts: Any) -> Case:
     return f"edit: {name}", PREDICTIONS, body, status, field
 
 
-def _body(name: str, field: str, path: str = PREDICTIONS, status: int = 400, /, **parts: Any) -> Case:
+def _body(
+    name: str, field: str, path: str = PREDICTIONS, status: int = 400, /, **parts: Any
+) -> Case:
     data = {"prompt": "Hello"} | parts
     data = {key: value for key, value in data.items() if value != "ABSENT"}
     return f"{path}: {name}", path, json.dumps(data).encode(), status, field

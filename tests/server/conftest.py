@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -11,6 +12,7 @@ import torch
 import unembed as ue
 from unembed.engine.model import Model
 from unembed.models.tiny import tiny_model, tiny_tokenizer
+from unembed.server import launch
 from unembed.server.app import create_app
 from unembed.session import Session
 from unembed.settings import Settings
@@ -52,3 +54,26 @@ def make_app(model: Model) -> Iterator[Callable[..., Any]]:
 @pytest.fixture
 def app(make_app: Callable[..., Any]) -> Any:
     return make_app()
+
+
+@pytest.fixture
+def live(make_app: Callable[..., Any]) -> Iterator[Callable[..., tuple[Any, int]]]:
+    """A real server on a real port: live(max_read_seconds=1) -> (app, port)."""
+    running = []
+
+    def start(**changes: Any) -> tuple[Any, int]:
+        sock, settings = launch.bind(Settings(port=0))
+        app = make_app(port=settings.port, **changes)
+        ready = threading.Event()
+        server = launch.make_server(app, app.settings, ready.set)
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [sock]}, daemon=True)
+        thread.start()
+        assert ready.wait(10)
+        running.append((server, thread, sock))
+        return app, settings.port
+
+    yield start
+    for server, thread, sock in running:
+        server.should_exit = True
+        thread.join(10)
+        sock.close()

@@ -1,4 +1,4 @@
-"""A model that computes nothing: layers that take time, a state that a second thread would spoil."""
+"""A model that computes nothing: layers take time, and a second thread would spoil its state."""
 
 from __future__ import annotations
 
@@ -28,7 +28,9 @@ class FakeModel:
 
     fingerprint = "fake"
 
-    def __init__(self, n_layers: int = 5, seconds_per_layer: float = 0.0, nbytes: int = 1000) -> None:
+    def __init__(
+        self, n_layers: int = 5, seconds_per_layer: float = 0.0, nbytes: int = 1000
+    ) -> None:
         self.n_layers = n_layers
         self.seconds_per_layer = seconds_per_layer
         self.nbytes = nbytes

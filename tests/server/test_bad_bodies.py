@@ -13,7 +13,9 @@ from .bad_bodies import CASES, PREDICTIONS
 
 
 @pytest.mark.parametrize(
-    ("path", "raw", "status", "field"), [case[1:] for case in CASES], ids=[case[0] for case in CASES]
+    ("path", "raw", "status", "field"),
+    [case[1:] for case in CASES],
+    ids=[case[0] for case in CASES],
 )
 def test_a_bad_body_is_refused_and_its_field_named(app, path, raw, status, field):
     answer = call(app, "POST", path, headers=[bearer()], body=raw)

@@ -99,7 +99,9 @@ def is_public(method: str, path: str) -> bool:
     )
 
 
-def may_enter(method: str, path: str, credential: str, host: str | None, origin: str | None) -> bool:
+def may_enter(
+    method: str, path: str, credential: str, host: str | None, origin: str | None
+) -> bool:
     """The rules, written down once more and apart from the code."""
     if host not in GOOD_HOSTS or origin not in (None, *GOOD_ORIGINS):
         return False
@@ -267,7 +269,9 @@ def test_what_is_not_in_the_table_is_nowhere(path):
     assert answer.error["code"] == "not_found"
 
 
-@pytest.mark.parametrize("method", ["HEAD", "OPTIONS", "PUT", "PATCH", "DELETE", "TRACE", "CONNECT", "X"])
+@pytest.mark.parametrize(
+    "method", ["HEAD", "OPTIONS", "PUT", "PATCH", "DELETE", "TRACE", "CONNECT", "X"]
+)
 def test_methods_not_in_the_table_are_refused(method):
     guard_, inner = guarded()
     answer = call(guard_, method, "/api/model", headers=[bearer(), ("Origin", ORIGIN)])
@@ -315,9 +319,7 @@ def test_websockets_are_refused():
 
 def sends(body: Any, *headers: tuple[str, str], pause: float = 0.0, **changes: Any) -> Answer:
     guard_, inner = guarded(**changes)
-    answer = call(
-        guard_, "POST", "/api/lens", headers=[bearer(), *headers], body=body, pause=pause
-    )
+    answer = call(guard_, "POST", "/api/lens", headers=[bearer(), *headers], body=body, pause=pause)
     assert (inner.reached == 1) == (answer.status == 200)
     return answer
 

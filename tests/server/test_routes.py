@@ -1,4 +1,4 @@
-"""The routes, on a tiny model, through the guard: what they answer and how work is followed and cancelled."""
+"""The routes, on a tiny model, through the guard: answers, and work followed and cancelled."""
 
 from __future__ import annotations
 
@@ -64,7 +64,10 @@ def test_generate_with_and_without_edits(app):
 def test_what_a_request_took_is_in_headers(app):
     body = {"prompt": PROMPT, "edits": EDITS}
     first, second = (post(app, "/api/predictions", body) for _ in range(2))
-    assert (first.header("X-Unembed-Cached"), second.header("X-Unembed-Cached")) == ("false", "true")
+    assert (first.header("X-Unembed-Cached"), second.header("X-Unembed-Cached")) == (
+        "false",
+        "true",
+    )
     assert "compute;dur=" in (first.header("Server-Timing") or "")
     assert first.body == second.body
 
@@ -218,7 +221,9 @@ def test_two_live_jobs_of_one_name(app, slow):
     assert (second.status, second.error["field"], first.status) == (400, "job", 200)
 
 
-def test_a_fault_in_an_analysis_is_a_500_that_says_nothing_and_changes_nothing(app, monkeypatch, caplog):
+def test_a_fault_in_an_analysis_is_a_500_that_says_nothing_and_changes_nothing(
+    app, monkeypatch, caplog
+):
     def broken(*_: Any) -> None:
         raise ValueError("secret/path.py")
 

@@ -279,7 +279,7 @@ export interface components {
             tokens: components["schemas"]["TokenText"][];
             /**
              * Activation
-             * @description Per position: a neuron's activation; for other nodes the norm of what they write.
+             * @description Per position: a neuron's activation; for others the norm of what they write.
              */
             activation: number[];
             /**
@@ -314,7 +314,7 @@ export interface components {
         EditSpec: {
             /**
              * Target
-             * @description "L12.N512", "L9.H6", "L9.H6@14", "L9.H6@14<3", "L5.attn", "L5.mlp", "embed", "L5.resid_post"
+             * @description "L12.N512", "L9.H6", "L9.H6@14", "L9.H6@14<3", "L5.attn", "L5.resid_post"
              */
             target: string;
             /**
@@ -490,7 +490,7 @@ export interface components {
          *       top_ids U32 [row, position, k]; top_probabilities F32 [row, position, k];
          *       probability F32, rank U32, kl F32, entropy F32, each [row, position];
          *       target_ids U32 [position]: the token that probability and rank are of.
-         *     With an enabled edit also kl_between F32 [row, position]: KL(baseline ‖ edited) of the same cell.
+         *     With an enabled edit also kl_between F32 [row, position]: KL(baseline ‖ edited) of a cell.
          */
         LensMetadata: {
             /**
@@ -536,7 +536,7 @@ export interface components {
             k?: number;
             /**
              * Target
-             * @description Token that probability and rank are of; absent: each position's final top token.
+             * @description What probability and rank are of; absent: each position's final top token.
              */
             target?: (string | number) | null;
             /**
@@ -1674,7 +1674,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Server-sent events named `state`, each a `JobEvent`, until the job is over. */
+            /** @description Server-sent events named `state`, each a `JobEvent`, until its end. */
             200: {
                 headers: {
                     [name: string]: unknown;

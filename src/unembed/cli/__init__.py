@@ -55,7 +55,9 @@ def demo(
     settings: Settings,
     token: options.Token = None,
     allow_host: options.AllowHost = None,
-    no_browser: Annotated[bool, typer.Option("--no-browser", help="Do not open the browser.")] = False,
+    no_browser: Annotated[
+        bool, typer.Option("--no-browser", help="Do not open the browser.")
+    ] = False,
 ) -> None:
     """Serve the demo model, Gemma 3 270M, and open the app in the browser."""
     from unembed.cli.serving import demo_loading, serve
@@ -120,7 +122,9 @@ def lens(
     prompt: options.Prompt,
     k: options.K = 1,
     target: Annotated[str | None, typer.Option(help="Token that probability is of.")] = None,
-    sublayers: Annotated[bool, typer.Option("--sublayers", help="Also a row after each attention.")] = False,
+    sublayers: Annotated[
+        bool, typer.Option("--sublayers", help="Also a row after each attention.")
+    ] = False,
     edit: options.Edits = None,
     as_json: options.Json = False,
     dtype: options.Dtype = None,

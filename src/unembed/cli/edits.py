@@ -17,7 +17,10 @@ from unembed.errors import EditError
 from unembed.server import wire
 from unembed.server.bodies import explain
 
-_FORM = '"zero TARGET", "scale TARGET NUMBER", "set_to TARGET NUMBER", "add TARGET NUMBER" or "patch TARGET PROMPT"'
+_FORM = (
+    '"zero TARGET", "scale TARGET NUMBER", "set_to TARGET NUMBER", "add TARGET NUMBER" '
+    'or "patch TARGET PROMPT"'
+)
 
 
 def parse_edit(text: str, index: int) -> wire.EditSpec:

@@ -14,14 +14,19 @@ from unembed.settings import Settings
 
 Source = Annotated[
     str,
-    typer.Argument(help="A hub id, a folder, a .gguf file, or gemma3-270m, the demo model.", metavar="SOURCE"),
+    typer.Argument(
+        help="A hub id, a folder, a .gguf file, or gemma3-270m, the demo model.", metavar="SOURCE"
+    ),
 ]
-Prompt = Annotated[str, typer.Argument(help="The prompt; - reads it from standard input.", metavar="PROMPT")]
+Prompt = Annotated[
+    str, typer.Argument(help="The prompt; - reads it from standard input.", metavar="PROMPT")
+]
 Dtype = Annotated[
     str | None, typer.Option(help="float32, bfloat16, float16 or float64.", rich_help_panel="Model")
 ]
 Device = Annotated[
-    str | None, typer.Option(help='Where to compute: "cpu", "cuda", "mps" ...', rich_help_panel="Model")
+    str | None,
+    typer.Option(help='Where to compute: "cpu", "cuda", "mps" ...', rich_help_panel="Model"),
 ]
 Revision = Annotated[
     str | None, typer.Option(help="Branch, tag or commit on the hub.", rich_help_panel="Model")
@@ -41,7 +46,8 @@ Edits = Annotated[
     typer.Option(
         "--edit",
         "-e",
-        help='For example "zero L9.H6", "scale L5.mlp 0.5", "patch L5.resid_post@3 Another prompt". Repeatable.',
+        help='"zero L9.H6", "scale L5.mlp 0.5", "patch L5.resid_post@3 Another prompt" ... '
+        "Repeatable.",
     ),
 ]
 Token = Annotated[
@@ -94,7 +100,9 @@ def with_settings(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def _option(row: Any) -> Any:
-    default = f"{row.default:,}" if isinstance(row.default, int) and row.name != "port" else row.default
+    default = (
+        f"{row.default:,}" if isinstance(row.default, int) and row.name != "port" else row.default
+    )
     return typer.Option(
         "--" + row.name.replace("_", "-"),
         help=f"{row.metadata['sentence']} (default {default or '-'}; UNEMBED_{row.name.upper()})",

@@ -17,7 +17,7 @@ from unembed.settings import Settings
 def serve(
     loading: Loading, settings: Settings, *, token: str | None, hosts: list[str], browser: bool
 ) -> None:
-    """Serve until Ctrl-C. The port is bound first: a busy one is found out before the model loads."""
+    """Serve until Ctrl-C. The port is bound first: a busy one is found before the model loads."""
     from unembed.server import launch
     from unembed.server.app import create_app
     from unembed.session import Session

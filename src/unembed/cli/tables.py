@@ -45,7 +45,9 @@ def _next_tokens(answer: wire.PredictionsResponse) -> Table:
         table.add_column(heading, justify="right")
     for change in answer.changes:
         before, after = change.baseline_probability, change.edited_probability
-        table.add_row(Text(change.token.label), f"{before:.4f}", f"{after:.4f}", f"{after - before:+.4f}")
+        table.add_row(
+            Text(change.token.label), f"{before:.4f}", f"{after:.4f}", f"{after - before:+.4f}"
+        )
     table.caption = f"KL(baseline ‖ edited) = {answer.kl:.4f} nats"
     return table
 

@@ -18,10 +18,12 @@ SAFE_METHODS = ("GET", "HEAD")
 _WILDCARDS = ("0.0.0.0", "::", "")
 
 
-class Refused(Exception):
+class Refused(Exception):  # noqa: N818 - an answer, not an error
     """A request that goes no further; the guard turns it into an answer."""
 
-    def __init__(self, status: int, code: str, message: str, field: str, value: object = None) -> None:
+    def __init__(
+        self, status: int, code: str, message: str, field: str, value: object = None
+    ) -> None:
         super().__init__(message)
         self.status, self.code, self.message, self.field, self.value = (
             status,
@@ -86,7 +88,11 @@ def check_host(policy: Policy, headers: Headers) -> None:
     """A name that rebinds to this address is not one of ours."""
     host = _single(headers, b"host")
     if host is None or host.lower() not in policy.hosts:
-        told = "sends no Host" if host is None else "addresses the server by a name that is not its own"
+        told = (
+            "sends no Host"
+            if host is None
+            else "addresses the server by a name that is not its own"
+        )
         raise Refused(403, "refused", f"The request {told}.", "Host", host)
 
 
@@ -129,12 +135,16 @@ def check_login(method: str, *, same_origin: bool) -> None:
 
 def _cookies(headers: Headers, name: str) -> list[bytes]:
     pairs = [pair.strip() for line in values(headers, b"cookie") for pair in line.split(";")]
-    return [value.encode("latin-1") for key, _, value in (p.partition("=") for p in pairs) if key == name]
+    return [
+        value.encode("latin-1")
+        for key, _, value in (p.partition("=") for p in pairs)
+        if key == name
+    ]
 
 
 def _tells_no_origin(headers: Headers, method: str) -> bool:
-    """Over plain HTTP to a name that is not loopback, browsers send no Sec-Fetch-Site, and no Origin
-    with GET. Such a request changes nothing and no other origin can read its answer."""
+    """Over plain HTTP to a name that is not loopback, browsers send no Sec-Fetch-Site, and with GET
+    no Origin. Such a request changes nothing and no other origin can read its answer."""
     host = (values(headers, b"host") or [""])[0].rpartition(":")[0]
     silent = not values(headers, b"sec-fetch-site")
     return method in SAFE_METHODS and silent and host.lower() not in LOOPBACK

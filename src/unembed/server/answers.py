@@ -5,21 +5,67 @@ Runs on the compute thread. Calls analyses; computes nothing itself.
 
 from __future__ import annotations
 
-from unembed.engine.edits import Edit
-from unembed.engine.generation import Generation
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from unembed.analyses import lens as lenses
+from unembed.analyses import predictions as analysis
 from unembed.server import wire
-from unembed.server.describe import token_texts
-from unembed.server.experiments import both_runs, edits_of, enabled, ids_of, naming_edits, position_of, token_of
+from unembed.server.describe import as_wire, optional_token, token_text, token_texts
+from unembed.server.experiments import (
+    both_runs,
+    edits_of,
+    enabled,
+    ids_of,
+    naming_edits,
+    position_of,
+    token_of,
+)
+from unembed.server.limits import check_cells
+from unembed.server.packing import pack
 from unembed.session import Job, Session
 
+if TYPE_CHECKING:
+    from torch import Tensor
 
-def predictions(session: Session, job: Job, body: wire.PredictionsRequest) -> wire.PredictionsResponse:
+    from unembed.analyses.grid import LensGrid
+    from unembed.engine.edits import Edit
+    from unembed.engine.forward import Logits
+    from unembed.engine.generation import Generation
+
+
+def predictions(
+    session: Session, job: Job, body: wire.PredictionsRequest
+) -> wire.PredictionsResponse:
+    """One position, in every layer, with the edits and without."""
+    model = session.model
     ids = ids_of(session, body.prompt)
     position = position_of(body.position, len(ids))
-    target = token_of(session, body.target, "target")
-    distractor = token_of(session, body.distractor, "distractor")
-    baseline, edited = both_runs(session, job, body, ids, ["resid_post"])
-    raise NotImplementedError
+    options: dict[str, Any] = {
+        "k": body.k,
+        "target": token_of(session, body.target, "target"),
+        "distractor": token_of(session, body.distractor, "distractor"),
+        "cancel": job.cancel,
+        "progress": job.progress,
+    }
+    capture = analysis.predictions_capture(model)
+    logits: Logits = "none" if analysis.has_lens(model) else "all"
+    baseline, edited = both_runs(session, job, body, ids, capture, logits=logits)
+    if edited is None:
+        sides = {"baseline": analysis.layer_predictions(baseline, position, **options)}
+    else:
+        compared = analysis.compare_predictions(baseline, edited, position, **options)
+        sides = {name: getattr(compared, name) for name in ("baseline", "edited", "changes", "kl")}
+    return as_wire(
+        wire.PredictionsResponse,
+        tokens=model.tokens(ids),
+        position=position,
+        target=optional_token(model, options["target"]),
+        distractor=optional_token(model, options["distractor"]),
+        **sides,
+    )
 
 
 def component(session: Session, job: Job, body: wire.ComponentRequest) -> wire.ComponentResponse:
@@ -27,7 +73,57 @@ def component(session: Session, job: Job, body: wire.ComponentRequest) -> wire.C
 
 
 def lens(session: Session, job: Job, body: wire.LensRequest) -> bytes:
-    raise NotImplementedError
+    """The grid as it is sent."""
+    metadata, arrays = lens_grid(session, job, body)
+    return pack(arrays, {"lens": metadata.model_dump_json()})
+
+
+def lens_grid(
+    session: Session, job: Job, body: wire.LensRequest
+) -> tuple[wire.LensMetadata, dict[str, Tensor]]:
+    """The grid, or both grids and what lies between, as arrays and what says how to read them."""
+    model = session.model
+    ids = ids_of(session, body.prompt)
+    target = token_of(session, body.target, "target")
+    n_runs = 2 if enabled(body.edits) else 1
+    rows = lenses.lens_rows(model, body.sublayers)
+    check_cells(n_runs * len(rows), len(ids), session.settings)
+    capture = lenses.lens_capture(model, body.sublayers)
+    baseline, edited = both_runs(session, job, body, ids, capture)
+    options: dict[str, Any] = {
+        "k": body.k,
+        "target": target,
+        "sublayers": body.sublayers,
+        "cancel": job.cancel,
+        "progress": job.progress,
+    }
+    if edited is None:
+        grids = {"baseline": lenses.lens_of_run(baseline, **options)}
+        arrays = {}
+    else:
+        compared = lenses.compare_lenses(baseline, edited, **options)
+        grids = {"baseline": compared.baseline, "edited": compared.edited}
+        arrays = {"kl_between": compared.kl_between}
+    for side, grid in grids.items():
+        arrays |= {f"{side}.{name}": _sent(array) for name, array in grid.arrays().items()}
+    return _lens_metadata(list(grids.values())), arrays
+
+
+def _sent(array: Tensor) -> Tensor:
+    """Ids and ranks as U32, numbers as F32."""
+    return array.to(torch.float32 if array.is_floating_point() else torch.uint32)
+
+
+def _lens_metadata(grids: Sequence[LensGrid]) -> wire.LensMetadata:
+    first = grids[0]
+    occurring = {token.id: token for grid in grids for token in grid.vocabulary}
+    return wire.LensMetadata(
+        rows=list(first.rows),
+        tokens=token_texts(first.tokens),
+        vocabulary=token_texts(occurring[token_id] for token_id in sorted(occurring)),
+        target=None if first.target is None else token_text(first.target),
+        edited=len(grids) == 2,
+    )
 
 
 def generate(session: Session, job: Job, body: wire.GenerateRequest) -> wire.GenerateResponse:

@@ -1,4 +1,4 @@
-"""Puts the server together: routes, the app's files, errors as answers, and the guard around it all."""
+"""Puts the server together: routes, the app's files, errors as answers, the guard around all."""
 
 from __future__ import annotations
 
@@ -49,7 +49,9 @@ def create_app(
     return Guard(Compression(inner), policy, settings, (*API, *static_entries(assets)))
 
 
-def build(session: Session | None, policy: Policy | None, assets: dict[str, static.Asset]) -> FastAPI:
+def build(
+    session: Session | None, policy: Policy | None, assets: dict[str, static.Asset]
+) -> FastAPI:
     """The application inside the guard."""
     app = FastAPI(
         title="Unembed",
@@ -71,7 +73,7 @@ def build(session: Session | None, policy: Policy | None, assets: dict[str, stat
     return app
 
 
-def _sender(asset: static.Asset):  # type: ignore[no-untyped-def]  # noqa: ANN202
+def _sender(asset: static.Asset):  # type: ignore[no-untyped-def]
     async def send(_: Request) -> Response:
         return asset.response()
 

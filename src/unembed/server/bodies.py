@@ -1,4 +1,4 @@
-"""Bytes of a request -> a body of `wire`, or an error that names the field, the value and the legal range.
+"""Bytes of a request -> a body of `wire`, or an error that names the field and the legal range.
 
 Stricter than JSON parsers are by themselves: UTF-8 only, no byte order mark, no key twice, bounded
 nesting; what is not finite or not a number at all is left to `wire`, which knows the field's name.
@@ -48,7 +48,9 @@ class BodyError(InputError):
 def parse(raw: bytes, max_depth: int) -> object:
     """JSON -> data; raises BodyError."""
     if not raw.strip():
-        raise BodyError("The body is empty; it must be a JSON object.", field="body", legal="a JSON object")
+        raise BodyError(
+            "The body is empty; it must be a JSON object.", field="body", legal="a JSON object"
+        )
     _check_depth(raw, max_depth)
     try:
         text = raw.decode("utf-8")
@@ -85,7 +87,9 @@ def explain(errors: Sequence[Any], body: object) -> BodyError:
     in_union = sum(other == path for other, _ in found) > 1
     legal = _UNIONS.get(str(path[-1])) if in_union and path else None
     legal = legal or _legal(error)
-    return BodyError(f"{field} must be {legal}.", field=field, value=error.get("input"), legal=legal)
+    return BodyError(
+        f"{field} must be {legal}.", field=field, value=error.get("input"), legal=legal
+    )
 
 
 def _integer(digits: str) -> int | float:
@@ -140,12 +144,13 @@ def _check_depth(raw: bytes, max_depth: int) -> None:
 def _path(error: Any, body: object) -> tuple[str | int, ...]:
     """pydantic's location without the names of union branches: only steps that the body has."""
     steps: list[str | int] = []
-    here = body
+    here: Any = body
     location = error["loc"][1:] if error["loc"][:1] == ("body",) else error["loc"]
     for step in location:
-        if isinstance(here, dict) and isinstance(step, str) and step in here:
-            here = here[step]
-        elif isinstance(here, list) and isinstance(step, int) and step < len(here):
+        inside = (isinstance(here, dict) and isinstance(step, str) and step in here) or (
+            isinstance(here, list) and isinstance(step, int) and step < len(here)
+        )
+        if inside:
             here = here[step]
         elif not (error["type"] == "missing" and step == location[-1]):
             continue

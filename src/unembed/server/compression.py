@@ -1,7 +1,7 @@
-"""Compress text for clients on another machine; arrays, and anyone on this machine, get bytes as they are.
+"""Compress text for clients on another machine; arrays, and this machine, get bytes as they are.
 
-Measured, level 1: predictions of 18 layers shrink from 81 to 22 KB in 1 ms; a lens grid of 37 x 1,024
-cells from 3.6 to 2.6 MB in 150 ms, which pays only on lines slower than 60 Mbit/s.
+Measured, level 1: predictions of 18 layers shrink from 81 to 22 KB in 1 ms; a lens grid of
+37 x 1,024 cells from 3.6 to 2.6 MB in 150 ms, which pays only on lines slower than 60 Mbit/s.
 """
 
 from __future__ import annotations

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
+
+from pydantic import ValidationError
 
 from unembed import __version__
+from unembed.errors import EditError
 from unembed.server import wire
 from unembed.session import Session
 
 if TYPE_CHECKING:
+    from unembed.engine.model import Model
     from unembed.engine.tokens import Token
+
+Body = TypeVar("Body", bound=wire.Wire)
 
 _EXAMPLES = {
     "causal": [
@@ -30,6 +36,30 @@ def token_text(token: Token) -> wire.TokenText:
 def token_texts(tokens: Iterable[Token]) -> list[wire.TokenText]:
     """Tokens, in order."""
     return [token_text(token) for token in tokens]
+
+
+def optional_token(model: Model, token_id: int | None) -> Token | None:
+    """The token with this id, where there is one."""
+    return None if token_id is None else model.token(token_id)
+
+
+def as_wire(kind: type[Body], **parts: object) -> Body:
+    """An answer from the results of analyses, which have the fields that the wire has.
+
+    Raises EditError where a number is not finite: JSON has no infinity, and what led there is
+    nearly always an edit.
+    """
+    try:
+        return kind.model_validate(parts, strict=False, from_attributes=True)
+    except ValidationError as error:
+        if all(one["type"] == "finite_number" for one in error.errors(include_url=False)):
+            raise EditError(
+                "the result is not finite: with these edits, or in this precision, the model's "
+                "numbers overflow",
+                field="edits",
+                fix="use smaller values, or load the model with --dtype float32",
+            ) from None
+        raise
 
 
 def model_info(session: Session) -> wire.ModelInfo:

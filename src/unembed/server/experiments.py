@@ -19,6 +19,7 @@ from unembed.server import wire
 from unembed.session import Job, Session
 
 if TYPE_CHECKING:
+    from unembed.engine.forward import Logits
     from unembed.engine.run import Run
 
 _ENGINE_FIELD = re.compile(r"edits\[(\d+)\]")
@@ -66,7 +67,13 @@ def token_of(session: Session, ref: str | int | None, field: str) -> int | None:
 
 
 def both_runs(
-    session: Session, job: Job, body: wire.Experiment, ids: tuple[int, ...], capture: Sequence[str]
+    session: Session,
+    job: Job,
+    body: wire.Experiment,
+    ids: tuple[int, ...],
+    capture: Sequence[str],
+    *,
+    logits: Logits = "none",
 ) -> tuple[Run, Run | None]:
     """(baseline, edited): the second one None when no edit is enabled.
 
@@ -77,8 +84,8 @@ def both_runs(
     edited = None
     if edits:
         with naming_edits(enabled(body.edits)):
-            edited = session.run(job, ids, edits, capture)
-    return session.run(job, ids, (), capture), edited
+            edited = session.run(job, ids, edits, capture, logits=logits)
+    return session.run(job, ids, (), capture, logits=logits), edited
 
 
 def edits_of(session: Session, job: Job, specs: Sequence[wire.EditSpec]) -> list[Edit]:
@@ -119,7 +126,7 @@ def _made(session: Session, job: Job, spec: wire.EditSpec, field: str) -> Edit:
 
 
 def _patch(session: Session, job: Job, spec: wire.EditSpec, field: str) -> Edit:
-    source = spec.source or wire.PatchSource(prompt="")
+    source = spec.source or wire.PatchSource(prompt="", positions=None)
     # Made first without a run: a target that does not exist costs no forward pass.
     plain = engine_edits.zero(spec.target, positions=spec.positions, stage=spec.stage)
     site = engine_edits.required_capture(plain.target, session.model.anatomy, spec.stage)

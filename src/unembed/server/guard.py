@@ -1,8 +1,9 @@
 """The one door: every byte from a client passes here first, and what no rule lets in stays out.
 
 In order: no WebSockets, Host, Origin, the table of routes (default deny), token, headers of the
-body, its size and its time. Every answer leaves with the security headers, whatever made it.
-The body is read here, whole and bounded, and handed on; then the client's leaving is passed through.
+body, its size and its time. Every answer leaves with the security headers, whatever
+made it. The body is read here, whole and bounded, and handed on; then the client's leaving is
+passed through.
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ log = logging.getLogger("unembed.server")
 
 CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; "
-    "connect-src 'self'; font-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+    "connect-src 'self'; font-src 'self'; base-uri 'none'; form-action 'self'; "
+    "frame-ancestors 'none'"
 )
 SECURITY_HEADERS: tuple[tuple[bytes, bytes], ...] = (
     (b"content-security-policy", CONTENT_SECURITY_POLICY.encode()),
@@ -90,9 +92,7 @@ class Guard:
             raise Refused(404, "not_found", "There is nothing at this address.", "path", path)
         if method not in entry.methods:
             raise _MethodRefused(method, entry)
-        if not entry.public:
-            access.check_token(self.policy, headers, method=method, same_origin=same_origin)
-        elif access.values(headers, b"authorization"):
+        if not entry.public or access.values(headers, b"authorization"):
             access.check_token(self.policy, headers, method=method, same_origin=same_origin)
         else:
             access.check_login(method, same_origin=same_origin)
@@ -144,7 +144,9 @@ class Guard:
         while more:
             message = await receive()
             if message["type"] == "http.disconnect":
-                raise Refused(400, "bad_request", "The client left before the body was sent.", "body")
+                raise Refused(
+                    400, "bad_request", "The client left before the body was sent.", "body"
+                )
             chunk = message.get("body", b"")
             chunks.append(chunk)
             size += len(chunk)

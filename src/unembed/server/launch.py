@@ -53,7 +53,9 @@ def bind(settings: Settings) -> tuple[socket.socket, Settings]:
     """A bound socket, and the settings with the port that it really has; raises InputError."""
     host, port = settings.host, settings.port
     if not 0 <= port <= 65535:
-        raise InputError(f"port {port} does not exist", field="port", value=port, legal="0 to 65535")
+        raise InputError(
+            f"port {port} does not exist", field="port", value=port, legal="0 to 65535"
+        )
     try:
         family, kind, _, _, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
@@ -105,10 +107,8 @@ def address(settings: Settings, token: str) -> str:
     return f"http://{host}:{settings.port}/#token={quote(token, safe='')}"
 
 
-def serve(
-    app: ASGIApp, sock: socket.socket, settings: Settings, ready: Callable[[], None]
-) -> None:
-    """Run until interrupted; `ready` is called once requests are answered."""
+def make_server(app: ASGIApp, settings: Settings, ready: Callable[[], None]) -> uvicorn.Server:
+    """uvicorn, with what it would answer by itself taken in hand."""
     config = uvicorn.Config(
         app,
         http=protocol_class(settings.max_read_seconds),
@@ -120,16 +120,21 @@ def serve(
         log_level="error",
         timeout_graceful_shutdown=_GRACE_SECONDS,
     )
-    server = _Server(config)
-    server.ready = ready
+    return _Server(config, ready)
+
+
+def serve(app: ASGIApp, sock: socket.socket, settings: Settings, ready: Callable[[], None]) -> None:
+    """Run until interrupted; `ready` is called once requests are answered."""
     with contextlib.suppress(KeyboardInterrupt):
-        server.run(sockets=[sock])
+        make_server(app, settings, ready).run(sockets=[sock])
 
 
 class _Server(uvicorn.Server):
-    ready: Callable[[], None] = staticmethod(lambda: None)
+    def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._ready = ready
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         if self.started:
-            self.ready()
+            self._ready()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import NoReturn
 
-from unembed.errors import EditError, InputError, PromptError, UnembedError
+from unembed.errors import EditError, InputError, PromptError, TooLargeError, UnembedError
 from unembed.server import wire
 from unembed.settings import Settings
 
@@ -51,6 +51,17 @@ def check_generate(body: wire.GenerateRequest, settings: Settings) -> None:
         _refuse(InputError, message, "max_new_tokens", body.max_new_tokens, f"1 to {limit}")
 
 
+def check_cells(n_rows: int, n_positions: int, settings: Settings) -> None:
+    """Size of a lens, before anything runs; raises TooLargeError."""
+    cells, limit = n_rows * n_positions, settings.max_lens_cells
+    if cells > limit:
+        message = (
+            f"The lens would have {n_rows} rows x {n_positions} positions = {cells:,} cells; "
+            f"the limit is {limit:,}: use a shorter prompt, or leave sub-layers or edits out."
+        )
+        _refuse(TooLargeError, message, "prompt", cells, f"at most {limit:,} cells")
+
+
 def check_edit(edit: wire.EditSpec, field: str, settings: Settings) -> None:
     """Sizes of one edit, and that its parts fit its operation; raises EditError."""
     for name, positions in _position_lists(edit):
@@ -74,7 +85,9 @@ def _check_parts(edit: wire.EditSpec, field: str) -> None:
         if edit.source is None:
             _refuse(EditError, f"{field}.source is missing: patch needs one.", f"{field}.source")
         if edit.value is not None:
-            _refuse(EditError, f"{field}.value has no meaning for patch.", f"{field}.value", edit.value)
+            _refuse(
+                EditError, f"{field}.value has no meaning for patch.", f"{field}.value", edit.value
+            )
         return
     if edit.source is not None:
         message = f"{field}.source has no meaning for {operation}."
@@ -97,6 +110,10 @@ def _position_lists(edit: wire.EditSpec) -> list[tuple[str, list[int]]]:
 
 
 def _refuse(
-    kind: type[UnembedError], message: str, field: str, value: object = None, legal: str | None = None
+    kind: type[UnembedError],
+    message: str,
+    field: str,
+    value: object = None,
+    legal: str | None = None,
 ) -> NoReturn:
     raise kind(message, field=field, value=value, legal=legal)

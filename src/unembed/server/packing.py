@@ -1,4 +1,4 @@
-"""Arrays as safetensors bytes: a header of JSON, then the numbers, which a browser reads in place."""
+"""Arrays as safetensors bytes: a header of JSON, then numbers that a browser reads in place."""
 
 from __future__ import annotations
 

@@ -21,7 +21,9 @@ def shown(value: object) -> str:
     """A value as an error may repeat it: shortened, escapes for what does not print."""
     text = value if isinstance(value, str) else _represented(value)
     text = text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"
-    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
+    return "".join(
+        one if one.isprintable() else one.encode("unicode_escape").decode() for one in text
+    )
 
 
 def _represented(value: object) -> str:

@@ -21,6 +21,8 @@ from unembed.server.table import JOB
 from unembed.session import Job, Session
 from unembed.session.bridge import find, finish
 
+Responses = dict[int | str, dict[str, Any]]
+
 _UNKNOWN_JOB_SECONDS = 3.0
 _STATUSES = {
     400: "The request is malformed; the error names the field.",
@@ -46,6 +48,19 @@ _TOOK = {
         "description": "Whether every forward pass was at hand.",
     },
 }
+_LENS_RESPONSE: Responses = {
+    200: {
+        "description": "Arrays, and `LensMetadata` as JSON under `__metadata__.lens`.",
+        "headers": _TOOK,
+        "content": {packing.MEDIA_TYPE: {"schema": {"type": "string", "format": "binary"}}},
+    }
+}
+_EVENTS_RESPONSE: Responses = {
+    200: {
+        "description": "Server-sent events named `state`, each a `JobEvent`, until its end.",
+        "content": {events.MEDIA_TYPE: {"schema": {"type": "string"}}},
+    }
+}
 
 JobId = Annotated[str, Path(pattern=f"^{JOB}$", description="The name that the request gave.")]
 Work = Callable[[Job], bytes]
@@ -61,7 +76,7 @@ class StrictRoute(APIRoute):
         async def strict(request: Request) -> Response:
             if request.method == "POST":
                 depth = _session(request).settings.max_json_depth
-                request._json = bodies.parse(await request.body(), depth)  # type: ignore[attr-defined]
+                request._json = bodies.parse(await request.body(), depth)
             return await handler(request)
 
         return strict
@@ -70,15 +85,15 @@ class StrictRoute(APIRoute):
 router = APIRouter(route_class=StrictRoute)
 
 
-def _errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
+def _errors(*statuses: int) -> Responses:
     return {
         status: {"model": wire.ErrorResponse, "description": _STATUSES[status]}
         for status in sorted({*_ALWAYS, *statuses})
     }
 
 
-def _work_responses(model: type[BaseModel]) -> dict[int | str, dict[str, Any]]:
-    ok: dict[int | str, dict[str, Any]] = {200: {"model": model, "headers": _TOOK}}
+def _work_responses(model: type[BaseModel]) -> Responses:
+    ok: Responses = {200: {"model": model, "headers": _TOOK}}
     return ok | _errors(*_POST, *_WORK)
 
 
@@ -167,14 +182,7 @@ async def predictions(request: Request, body: wire.PredictionsRequest) -> Respon
 @router.post(
     "/api/lens",
     response_class=Response,
-    responses={
-        200: {
-            "description": "Arrays, and `LensMetadata` as JSON under `__metadata__.lens`.",
-            "headers": _TOOK,
-            "content": {packing.MEDIA_TYPE: {"schema": {"type": "string", "format": "binary"}}},
-        }
-    }
-    | _errors(*_POST, *_WORK),
+    responses=_LENS_RESPONSE | _errors(*_POST, *_WORK),
 )
 async def lens(request: Request, body: wire.LensRequest) -> Response:
     """The grid of layers and positions."""
@@ -208,13 +216,7 @@ async def generate(request: Request, body: wire.GenerateRequest) -> Response:
 @router.get(
     "/api/jobs/{job}/events",
     response_class=StreamingResponse,
-    responses={
-        200: {
-            "description": "Server-sent events named `state`, each a `JobEvent`, until the job is over.",
-            "content": {events.MEDIA_TYPE: {"schema": {"type": "string"}}},
-        }
-    }
-    | _errors(404),
+    responses=_EVENTS_RESPONSE | _errors(404),
 )
 async def job_events(request: Request, job: JobId) -> Response:
     """The progress of a job. One that is not known yet is waited for, a short while."""
@@ -238,4 +240,3 @@ async def cancel_job(request: Request, job: JobId) -> Response:
 def _no_such_job(job: str) -> Response:
     message = "There is no such job: it never was, or it ended long ago."
     return error_reply(404, "not_found", message, field="job", value=job)
-

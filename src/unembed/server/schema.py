@@ -1,7 +1,7 @@
 """The OpenAPI schema of the server, from which the app's TypeScript types are generated.
 
-    python -m unembed.server.schema            # writes schema/openapi.json
-    python -m unembed.server.schema --check    # exit status 1 when the committed file is not current
+python -m unembed.server.schema            # writes schema/openapi.json
+python -m unembed.server.schema --check    # exit status 1 when the committed file is not current
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def document() -> dict[str, Any]:
     schema["info"] = {
         "title": "Unembed",
         "version": __version__,
-        "description": "See what a transformer language model computes, and change it while it computes.",
+        "description": "See what a transformer language model computes, and change it meanwhile.",
     }
     _, extra = models_json_schema(
         [(wire.LensMetadata, "serialization"), (wire.JobEvent, "serialization")],

@@ -27,7 +27,7 @@ _TYPES = {
 _NOT_BUILT = b"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>Unembed</title></head><body>
 <h1>The app is not built</h1>
-<p>The server runs, but its pages are missing from this checkout. Build them once, with Node 20 or newer:</p>
+<p>The server runs, but its pages are missing from this checkout. Build them once, with Node 20:</p>
 <pre>make app</pre>
 <p>and start the server again. A wheel of Unembed contains them already.</p>
 </body></html>

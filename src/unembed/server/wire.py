@@ -23,9 +23,7 @@ Number = (
     Annotated[StrictFloat, Field(ge=-FP32_MAX, le=FP32_MAX)]
     | Annotated[StrictInt, Field(ge=-int(FP32_MAX), le=int(FP32_MAX))]
 )
-Temperature = (
-    Annotated[StrictFloat, Field(ge=0, le=10)] | Annotated[StrictInt, Field(ge=0, le=10)]
-)
+Temperature = Annotated[StrictFloat, Field(ge=0, le=10)] | Annotated[StrictInt, Field(ge=0, le=10)]
 Positions = Annotated[list[Position], Field(fail_fast=True)]
 Numbers = Annotated[list[Number], Field(fail_fast=True)]
 Prompt = Annotated[
@@ -159,7 +157,7 @@ class EditSpec(Wire):
     """An intervention, as data."""
 
     target: Annotated[StrictStr, Field(max_length=64)] = Field(
-        description='"L12.N512", "L9.H6", "L9.H6@14", "L9.H6@14<3", "L5.attn", "L5.mlp", "embed", "L5.resid_post"',
+        description='"L12.N512", "L9.H6", "L9.H6@14", "L9.H6@14<3", "L5.attn", "L5.resid_post"',
     )
     operation: Operation
     value: Number | Numbers | None = Field(
@@ -262,7 +260,8 @@ class LensRequest(Experiment):
 
     k: Annotated[StrictInt, Field(ge=1, le=20)] = 10
     target: TokenRef | None = Field(
-        None, description="Token that probability and rank are of; absent: each position's final top token."
+        None,
+        description="What probability and rank are of; absent: each position's final top token.",
     )
     sublayers: bool = Field(False, description="Also a row after each attention.")
 
@@ -274,12 +273,16 @@ class LensMetadata(Wire):
       top_ids U32 [row, position, k]; top_probabilities F32 [row, position, k];
       probability F32, rank U32, kl F32, entropy F32, each [row, position];
       target_ids U32 [position]: the token that probability and rank are of.
-    With an enabled edit also kl_between F32 [row, position]: KL(baseline ‖ edited) of the same cell.
+    With an enabled edit also kl_between F32 [row, position]: KL(baseline ‖ edited) of a cell.
     """
 
-    rows: list[str] = Field(description='Bottom to top: "embed", "L0.resid_mid", "L0.resid_post" ...')
+    rows: list[str] = Field(
+        description='Bottom to top: "embed", "L0.resid_mid", "L0.resid_post" ...'
+    )
     tokens: list[TokenText]
-    vocabulary: list[TokenText] = Field(description="Each token that occurs in top_ids or target_ids, once.")
+    vocabulary: list[TokenText] = Field(
+        description="Each token that occurs in top_ids or target_ids, once."
+    )
     target: TokenText | None
     edited: bool
 
@@ -297,7 +300,9 @@ class ComponentRequest(Experiment):
 
 class TokenEffect(Wire):
     token: TokenText
-    logit: float = Field(description="Direct effect on the token's logit, final norm's scale frozen.")
+    logit: float = Field(
+        description="Direct effect on the token's logit, final norm's scale frozen."
+    )
 
 
 class ComponentResponse(Wire):
@@ -309,9 +314,11 @@ class ComponentResponse(Wire):
     position: int
     tokens: list[TokenText]
     activation: list[float] = Field(
-        description="Per position: a neuron's activation; for other nodes the norm of what they write."
+        description="Per position: a neuron's activation; for others the norm of what they write."
     )
-    activation_name: str = Field(description='What `activation` is: "mlp_post", "norm of the write".')
+    activation_name: str = Field(
+        description='What `activation` is: "mlp_post", "norm of the write".'
+    )
     promotes: list[TokenEffect]
     suppresses: list[TokenEffect]
     attends_to: list[float] | None = Field(

@@ -1,4 +1,4 @@
-"""The compute queue, its jobs, and the cache of forward passes: the only place that knows concurrency.
+"""The compute queue, its jobs, the cache of forward passes: the one place that knows concurrency.
 
 One thread computes. A second one only tokenizes, so that counting tokens does not wait for a lens.
 Plain threads here; `bridge` is how an event loop waits for them.

@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import time
 from collections.abc import AsyncIterator, Coroutine
 from concurrent.futures import Future
 from typing import Any
 
-from unembed.errors import CancelledError, TimedOutError
+from unembed.errors import CancelledError, TimedOutError, UnembedError
 from unembed.session import TERMINAL, Job, Session, Snapshot
+
+log = logging.getLogger("unembed.session")
 
 _POLL_SECONDS = 0.02
 _NEWS_SECONDS = 0.05
@@ -32,12 +35,19 @@ async def finish(session: Session, job: Job, left: Coroutine[Any, Any, None]) ->
     except BaseException as error:
         told = error if isinstance(error, CancelledError | TimedOutError) else None
         session.stop(job, told)
+        job.future.add_done_callback(_log_fault)  # nobody else will hear of it
         raise
     finally:
         gone.cancel()
         result.cancel()
         await asyncio.wait({gone, result})
     return job.future.result()
+
+
+def _log_fault(future: Future[Any]) -> None:
+    fault = future.exception()
+    if fault is not None and not isinstance(fault, UnembedError):
+        log.error("abandoned work failed", exc_info=fault)
 
 
 def _reason(gone: asyncio.Future[None], limit: float) -> CancelledError | TimedOutError:

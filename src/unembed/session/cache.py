@@ -1,7 +1,8 @@
 """Forward passes that were made already, least recently used thrown out first.
 
-A cached run may serve a request only if it was made with the same tokens, the same edits and the same
-kind of logits, and captured at least what is asked; so an answer cannot depend on what came before.
+A cached run may serve a request only if it was made with the same tokens, the same edits and the
+same kind of logits, and captured at least what is asked; so an answer cannot depend on what came
+before.
 """
 
 from __future__ import annotations

@@ -6,14 +6,11 @@ One thread is what makes an answer the same alone and under load: two forward pa
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections import deque
 
 from unembed.errors import BusyError, CancelledError, TooLargeError, UnembedError
 from unembed.session.jobs import Job
-
-log = logging.getLogger("unembed.session")
 
 
 class Worker:
@@ -106,7 +103,6 @@ def _perform(job: Job) -> None:
         if _is_out_of_memory(error):
             job.end(error=TooLargeError("There was not enough memory for this request."))
             return
-        log.exception("job %s failed", job.id)
         job.end(error=error)
     else:
         job.end(result)

@@ -1,0 +1,57 @@
+"""Requests made up from the schema, valid and not: no fault, no answer that it does not know."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, given, settings
+from schemathesis.checks import CHECKS
+from schemathesis.generation import GenerationMode
+
+from unembed.server import schema
+from unembed.server.table import API
+
+from .asgi import TOKEN
+
+OPERATIONS = [(entry.path, method) for entry in API for method in entry.methods]
+NAMES = (
+    "not_a_server_error",
+    "status_code_conformance",
+    "content_type_conformance",
+    "response_headers_conformance",
+    "response_schema_conformance",
+    "negative_data_rejection",
+    "unsupported_method",
+)
+HEADERS = {"Authorization": f"Bearer {TOKEN}"}
+
+
+@pytest.fixture
+def base_url(live: Any, monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.setattr("unembed.server.routes._UNKNOWN_JOB_SECONDS", 0.01)
+    _, port = live(max_request_seconds=20)
+    return f"http://127.0.0.1:{port}"
+
+
+@pytest.mark.parametrize("mode", list(GenerationMode), ids=lambda mode: mode.value)
+@pytest.mark.parametrize(("path", "method"), OPERATIONS)
+def test_what_the_schema_allows_or_forbids_is_answered_as_it_says(base_url, path, method, mode):
+    operation = schemathesis.openapi.from_dict(schema.document())[path][method]
+    checks = CHECKS.get_by_names(NAMES)
+    hypothesis_settings = settings(
+        max_examples=25, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)
+    )
+    seen = []
+
+    @hypothesis_settings
+    @given(case=operation.as_strategy(generation_mode=mode))
+    def check(case: Any) -> None:
+        response = case.call(base_url=base_url, headers=HEADERS)
+        case.validate_response(response, checks=checks)
+        seen.append(response.status_code)
+
+    check()
+    assert len(seen) >= (10 if method == "POST" else 1)
+    assert all(status < 500 or status in (503, 504) for status in seen)
