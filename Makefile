@@ -102,7 +102,7 @@ node-is-there:
 
 web/node_modules/.installed: web/package.json web/package-lock.json | node-is-there
 	$(SAY) 'Installing what the app is built with'
-	@npm --prefix web ci --silent --no-audit --no-fund
+	@npm --prefix web ci --loglevel=error --no-audit --no-fund
 	@touch $@
 
 $(APP): web/node_modules/.installed $(WEB_SOURCES)
