@@ -55,18 +55,23 @@ export async function timedAnswer<Data>(request: Request<Data>): Promise<Timed<D
       fix: 'Is it still running? Start it again and press Retry; this page keeps its state.',
     });
   }
-  if (result.response.ok) return { data: result.data as Data, timing: readTiming(result.response.headers) };
+  if (result.response.ok)
+    return { data: result.data as Data, timing: readTiming(result.response.headers) };
   throw new ApiError(result.response.status, readBody(result.error, result.response));
 }
 
 function readTiming(headers: Headers): Timing {
   const found = /compute;dur=([\d.]+)/.exec(headers.get('server-timing') ?? '');
-  return { seconds: found ? Number(found[1]) / 1000 : null, cached: headers.get('x-unembed-cached') === 'true' };
+  return {
+    seconds: found ? Number(found[1]) / 1000 : null,
+    cached: headers.get('x-unembed-cached') === 'true',
+  };
 }
 
 function readBody(error: unknown, response: Response): Schemas['ErrorBody'] {
   const body = typeof error === 'object' && error !== null && 'error' in error ? error.error : null;
-  if (typeof body === 'object' && body !== null && 'message' in body) return body as Schemas['ErrorBody'];
+  if (typeof body === 'object' && body !== null && 'message' in body)
+    return body as Schemas['ErrorBody'];
   return { code: 'error', message: `The server answered ${response.status} and did not say why.` };
 }
 
@@ -74,5 +79,7 @@ function readBody(error: unknown, response: Response): Schemas['ErrorBody'] {
 export function problemAt(error: unknown, field: string): string | null {
   if (!(error instanceof ApiError)) return null;
   const at = error.body.field ?? '';
-  return at === field || at.startsWith(`${field}.`) || at.startsWith(`${field}[`) ? error.message : null;
+  return at === field || at.startsWith(`${field}.`) || at.startsWith(`${field}[`)
+    ? error.message
+    : null;
 }

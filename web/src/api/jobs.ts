@@ -45,7 +45,8 @@ function listen(kind: JobKind, id: string): EventSource {
   events.addEventListener('state', (message) => {
     const event = JSON.parse((message as MessageEvent<string>).data) as JobEvent;
     if (useJobs.getState()[kind]?.id === id) useJobs.setState({ [kind]: { id, event } });
-    if (event.state === 'done' || event.state === 'cancelled' || event.state === 'failed') events.close();
+    if (event.state === 'done' || event.state === 'cancelled' || event.state === 'failed')
+      events.close();
   });
   // The work itself goes on without its progress; the browser must not reconnect for ever.
   events.addEventListener('error', () => events.close());
@@ -55,10 +56,15 @@ function listen(kind: JobKind, id: string): EventSource {
 /** Asks the server to stop the job of a kind. The caller aborts the request as well. */
 export function cancelJob(kind: JobKind): void {
   const job = useJobs.getState()[kind];
-  if (job) void api.DELETE('/api/jobs/{job}', { params: { path: { job: job.id } } }).catch(() => undefined);
+  if (job)
+    void api
+      .DELETE('/api/jobs/{job}', { params: { path: { job: job.id } } })
+      .catch(() => undefined);
 }
 
 /** Not randomUUID, which a page served over plain http from another host does not have. */
 function newJobId(): string {
-  return [...crypto.getRandomValues(new Uint8Array(12))].map((byte) => byte.toString(16).padStart(2, '0')).join('');
+  return [...crypto.getRandomValues(new Uint8Array(12))]
+    .map((byte) => byte.toString(16).padStart(2, '0'))
+    .join('');
 }

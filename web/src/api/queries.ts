@@ -4,14 +4,28 @@ import { useState } from 'react';
 import type { Edit } from '../core/edits';
 import { readLens, type Lens } from '../core/lens';
 import type { Generation, Spec } from '../core/url';
-import { answer, api, ApiError, timedAnswer, type Schemas, type Timed, type Timing } from './client';
+import {
+  answer,
+  api,
+  ApiError,
+  timedAnswer,
+  type Schemas,
+  type Timed,
+  type Timing,
+} from './client';
 import { cancelJob, followJob, type JobKind } from './jobs';
 
 export type ModelInfo = Schemas['ModelInfo'];
 
 export const queryClient = new QueryClient({
   defaultOptions: {
-    queries: { retry: false, staleTime: Infinity, gcTime: 300_000, refetchOnWindowFocus: false, networkMode: 'always' },
+    queries: {
+      retry: false,
+      staleTime: Infinity,
+      gcTime: 300_000,
+      refetchOnWindowFocus: false,
+      networkMode: 'always',
+    },
   },
 });
 
@@ -52,7 +66,8 @@ function useAnalysis<Data>(
     current: query.data !== undefined,
     busy: query.isFetching,
     cancelled: enabled && query.isPending && query.fetchStatus === 'idle',
-    error: query.error instanceof ApiError ? query.error : query.error ? unexpected(query.error) : null,
+    error:
+      query.error instanceof ApiError ? query.error : query.error ? unexpected(query.error) : null,
     retry: () => void query.refetch(),
     cancel: () => {
       cancelJob(kind);
@@ -66,7 +81,10 @@ function unexpected(error: Error): ApiError {
 }
 
 export function useModel() {
-  return useQuery({ queryKey: ['model'], queryFn: ({ signal }) => answer(api.GET('/api/model', { signal })) });
+  return useQuery({
+    queryKey: ['model'],
+    queryFn: ({ signal }) => answer(api.GET('/api/model', { signal })),
+  });
 }
 
 export function useTokens(prompt: string, enabled = true) {
@@ -80,23 +98,49 @@ export function useTokens(prompt: string, enabled = true) {
 export function usePredictions(spec: Spec, position: number | null) {
   const { prompt, edits, k, target, distractor } = spec;
   const enabled = prompt !== '' && position !== null;
-  return useAnalysis('predictions', [prompt, edits, position, k, target, distractor], enabled, (job, signal) =>
-    timedAnswer(
-      api.POST('/api/predictions', {
-        body: { prompt, edits: wireEdits(edits), position: position ?? -1, k, target: target || null, distractor: distractor || null, job },
-        signal,
-      }),
-    ),
+  return useAnalysis(
+    'predictions',
+    [prompt, edits, position, k, target, distractor],
+    enabled,
+    (job, signal) =>
+      timedAnswer(
+        api.POST('/api/predictions', {
+          body: {
+            prompt,
+            edits: wireEdits(edits),
+            position: position ?? -1,
+            k,
+            target: target || null,
+            distractor: distractor || null,
+            job,
+          },
+          signal,
+        }),
+      ),
   );
 }
 
 export function useLens(spec: Spec, enabled: boolean): Analysis<Lens> {
   const { prompt, edits, target, sublayers } = spec;
-  return useAnalysis('lens', [prompt, edits, target, sublayers], enabled && prompt !== '', async (job, signal) => {
-    const body = { prompt, edits: wireEdits(edits), k: 10, target: target || null, sublayers, job };
-    const { data, timing } = await timedAnswer(api.POST('/api/lens', { body, parseAs: 'arrayBuffer', signal }));
-    return { data: readLens(data as ArrayBuffer), timing };
-  });
+  return useAnalysis(
+    'lens',
+    [prompt, edits, target, sublayers],
+    enabled && prompt !== '',
+    async (job, signal) => {
+      const body = {
+        prompt,
+        edits: wireEdits(edits),
+        k: 10,
+        target: target || null,
+        sublayers,
+        job,
+      };
+      const { data, timing } = await timedAnswer(
+        api.POST('/api/lens', { body, parseAs: 'arrayBuffer', signal }),
+      );
+      return { data: readLens(data as ArrayBuffer), timing };
+    },
+  );
 }
 
 export function useComponent(spec: Spec, position: number | null) {
@@ -105,7 +149,14 @@ export function useComponent(spec: Spec, position: number | null) {
   return useAnalysis('component', [prompt, edits, node, position], enabled, (job, signal) =>
     timedAnswer(
       api.POST('/api/component', {
-        body: { prompt, edits: wireEdits(edits), target: node ?? '', position: position ?? -1, k: 10, job },
+        body: {
+          prompt,
+          edits: wireEdits(edits),
+          target: node ?? '',
+          position: position ?? -1,
+          k: 10,
+          job,
+        },
         signal,
       }),
     ),
@@ -140,6 +191,8 @@ function wireEdits(edits: readonly Edit[]): Schemas['EditSpec'][] {
     enabled: made.enabled,
     ...(made.value === null ? {} : { value: made.value }),
     ...(made.positions ? { positions: made.positions } : {}),
-    ...(made.source ? { source: { prompt: made.source.prompt, positions: made.source.positions } } : {}),
+    ...(made.source
+      ? { source: { prompt: made.source.prompt, positions: made.source.positions } }
+      : {}),
   }));
 }

@@ -25,8 +25,8 @@ export function AccessDialog() {
       >
         <h2>This server asks for its token</h2>
         <p>
-          When it started, Unembed printed an address that ends in <code>#token=…</code>. Open that address, or paste it here.
-          What this page shows is kept.
+          When it started, Unembed printed an address that ends in <code>#token=…</code>. Open that
+          address, or paste it here. What this page shows is kept.
         </p>
         <label htmlFor="access-token">Token, or the whole address</label>
         <input

@@ -16,7 +16,12 @@ export function AddressProblems() {
           {problems.length > 5 ? <li>… and {problems.length - 5} more.</li> : null}
         </ul>
       </div>
-      <button type="button" className="icon-button" aria-label="Dismiss" onClick={() => useStore.setState({ problems: [] })}>
+      <button
+        type="button"
+        className="icon-button"
+        aria-label="Dismiss"
+        onClick={() => useStore.setState({ problems: [] })}
+      >
         <Icon name="close" />
       </button>
     </section>

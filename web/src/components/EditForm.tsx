@@ -70,8 +70,20 @@ export function EditForm({ model, initial, submit, onSubmit }: Props) {
     >
       <TargetFields draft={draft} set={set} model={model} problem={shown} />
       <OperationFields draft={draft} set={set} problem={shown} />
-      <Field label="Positions" hint="3-5, 9 or -1; empty: every position" problem={messageAt(shown, 'positions')}>
-        {(field) => <input {...field} className="mono" placeholder="every position" value={draft.positions} onChange={(event) => set({ positions: event.target.value })} />}
+      <Field
+        label="Positions"
+        hint="3-5, 9 or -1; empty: every position"
+        problem={messageAt(shown, 'positions')}
+      >
+        {(field) => (
+          <input
+            {...field}
+            className="mono"
+            placeholder="every position"
+            value={draft.positions}
+            onChange={(event) => set({ positions: event.target.value })}
+          />
+        )}
       </Field>
       <div className="form-actions">
         <button type="submit" className="primary" data-testid="edit-submit">
@@ -89,11 +101,18 @@ interface FieldsProps {
 }
 
 function TargetFields({ draft, set, model, problem }: FieldsProps & { model: ModelInfo }) {
-  const available = (name: string) => model.capabilities.find((capability) => capability.name === name)?.available ?? true;
+  const available = (name: string) =>
+    model.capabilities.find((capability) => capability.name === name)?.available ?? true;
   const numberField = (key: 'layer' | 'index', label: string, most: number) => (
     <Field label={label} hint={`0–${most - 1}`}>
       {(field) => (
-        <input {...field} className="mono" inputMode="numeric" value={draft[key]} onChange={(event) => set({ [key]: event.target.value.trim() })} />
+        <input
+          {...field}
+          className="mono"
+          inputMode="numeric"
+          value={draft[key]}
+          onChange={(event) => set({ [key]: event.target.value.trim() })}
+        />
       )}
     </Field>
   );
@@ -102,9 +121,20 @@ function TargetFields({ draft, set, model, problem }: FieldsProps & { model: Mod
       <div className="form-row">
         <Field label="What">
           {(field) => (
-            <select {...field} value={draft.kind} onChange={(event) => set({ kind: event.target.value as Kind })}>
+            <select
+              {...field}
+              value={draft.kind}
+              onChange={(event) => set({ kind: event.target.value as Kind })}
+            >
               {KINDS.map(([kind, words]) => (
-                <option key={kind} value={kind} disabled={(kind === 'neuron' && !available('neurons')) || (kind === 'head' && !available('heads'))}>
+                <option
+                  key={kind}
+                  value={kind}
+                  disabled={
+                    (kind === 'neuron' && !available('neurons')) ||
+                    (kind === 'head' && !available('heads'))
+                  }
+                >
                   {words}
                 </option>
               ))}
@@ -117,7 +147,11 @@ function TargetFields({ draft, set, model, problem }: FieldsProps & { model: Mod
         {draft.kind === 'site' ? (
           <Field label="Where">
             {(field) => (
-              <select {...field} value={draft.site} onChange={(event) => set({ site: event.target.value })}>
+              <select
+                {...field}
+                value={draft.site}
+                onChange={(event) => set({ site: event.target.value })}
+              >
                 {RESIDUAL_SITES.map((site) => (
                   <option key={site} value={site} disabled={!available(site)}>
                     {SITE_WORDS[site]}
@@ -144,10 +178,24 @@ function PairFields({ draft, set }: FieldsProps) {
       <summary>Only one pair of query and key</summary>
       <div className="form-row">
         <Field label="Query position">
-          {(field) => <input {...field} className="mono" value={draft.query} onChange={(event) => set({ query: event.target.value.trim() })} />}
+          {(field) => (
+            <input
+              {...field}
+              className="mono"
+              value={draft.query}
+              onChange={(event) => set({ query: event.target.value.trim() })}
+            />
+          )}
         </Field>
         <Field label="Key position">
-          {(field) => <input {...field} className="mono" value={draft.key} onChange={(event) => set({ key: event.target.value.trim() })} />}
+          {(field) => (
+            <input
+              {...field}
+              className="mono"
+              value={draft.key}
+              onChange={(event) => set({ key: event.target.value.trim() })}
+            />
+          )}
         </Field>
       </div>
     </details>
@@ -155,13 +203,18 @@ function PairFields({ draft, set }: FieldsProps) {
 }
 
 function OperationFields({ draft, set, problem }: FieldsProps) {
-  const needsValue = draft.operation === 'scale' || draft.operation === 'set_to' || draft.operation === 'add';
+  const needsValue =
+    draft.operation === 'scale' || draft.operation === 'set_to' || draft.operation === 'add';
   return (
     <>
       <div className="form-row">
         <Field label="Operation">
           {(field) => (
-            <select {...field} value={draft.operation} onChange={(event) => set({ operation: event.target.value as Operation })}>
+            <select
+              {...field}
+              value={draft.operation}
+              onChange={(event) => set({ operation: event.target.value as Operation })}
+            >
               {OPERATIONS.map((operation) => (
                 <option key={operation} value={operation}>
                   {operationWords(operation)}
@@ -171,14 +224,29 @@ function OperationFields({ draft, set, problem }: FieldsProps) {
           )}
         </Field>
         {needsValue ? (
-          <Field label={draft.operation === 'scale' ? 'Factor' : 'Value'} hint={draft.operation === 'scale' ? 'one number' : 'one number, or a vector: 1, 2, …'} problem={messageAt(problem, 'value')}>
-            {(field) => <input {...field} className="mono" value={draft.value} onChange={(event) => set({ value: event.target.value })} />}
+          <Field
+            label={draft.operation === 'scale' ? 'Factor' : 'Value'}
+            hint={draft.operation === 'scale' ? 'one number' : 'one number, or a vector: 1, 2, …'}
+            problem={messageAt(problem, 'value')}
+          >
+            {(field) => (
+              <input
+                {...field}
+                className="mono"
+                value={draft.value}
+                onChange={(event) => set({ value: event.target.value })}
+              />
+            )}
           </Field>
         ) : null}
         {draft.kind === 'neuron' ? (
           <Field label="Stage">
             {(field) => (
-              <select {...field} value={draft.stage} onChange={(event) => set({ stage: event.target.value as Edit['stage'] })}>
+              <select
+                {...field}
+                value={draft.stage}
+                onChange={(event) => set({ stage: event.target.value as Edit['stage'] })}
+              >
                 <option value="post">after the activation</option>
                 <option value="pre">before the activation</option>
               </select>
@@ -189,10 +257,23 @@ function OperationFields({ draft, set, problem }: FieldsProps) {
       {draft.operation === 'patch' ? (
         <div className="form-row">
           <Field label="From this prompt" problem={messageAt(problem, 'source')}>
-            {(field) => <input {...field} value={draft.source} onChange={(event) => set({ source: event.target.value })} />}
+            {(field) => (
+              <input
+                {...field}
+                value={draft.source}
+                onChange={(event) => set({ source: event.target.value })}
+              />
+            )}
           </Field>
           <Field label="At its positions" hint="empty: the same ones">
-            {(field) => <input {...field} className="mono" value={draft.sourcePositions} onChange={(event) => set({ sourcePositions: event.target.value })} />}
+            {(field) => (
+              <input
+                {...field}
+                className="mono"
+                value={draft.sourcePositions}
+                onChange={(event) => set({ sourcePositions: event.target.value })}
+              />
+            )}
           </Field>
         </div>
       ) : null}
@@ -204,7 +285,11 @@ interface FieldProps {
   label: string;
   hint?: string;
   problem?: string | null;
-  children: (field: { id: string; 'aria-invalid': boolean; 'aria-describedby': string | undefined }) => ReactNode;
+  children: (field: {
+    id: string;
+    'aria-invalid': boolean;
+    'aria-describedby': string | undefined;
+  }) => ReactNode;
 }
 
 function Field({ label, hint, problem, children }: FieldProps) {
@@ -213,7 +298,11 @@ function Field({ label, hint, problem, children }: FieldProps) {
   return (
     <div className="field">
       <label htmlFor={id}>{label}</label>
-      {children({ id, 'aria-invalid': Boolean(problem), 'aria-describedby': note ? `${id}-note` : undefined })}
+      {children({
+        id,
+        'aria-invalid': Boolean(problem),
+        'aria-describedby': note ? `${id}-note` : undefined,
+      })}
       {note ? (
         <span id={`${id}-note`} className={problem ? 'problem' : 'faint'}>
           {note}
@@ -235,12 +324,21 @@ function toDraft(made: Edit): Draft {
   return {
     kind: target.kind,
     layer: 'layer' in target ? String(target.layer) : '0',
-    index: target.kind === 'head' ? String(target.head) : target.kind === 'neuron' ? String(target.neuron) : '0',
+    index:
+      target.kind === 'head'
+        ? String(target.head)
+        : target.kind === 'neuron'
+          ? String(target.neuron)
+          : '0',
     site: target.kind === 'site' ? target.site : 'resid_post',
     query: 'query' in target ? text(target.query) : '',
     key: 'key' in target ? text(target.key) : '',
     operation: made.operation,
-    value: Array.isArray(made.value) ? made.value.join(', ') : made.value === null ? '' : String(made.value),
+    value: Array.isArray(made.value)
+      ? made.value.join(', ')
+      : made.value === null
+        ? ''
+        : String(made.value),
     positions: formatPositions(made.positions),
     stage: made.stage,
     source: made.source?.prompt ?? '',
@@ -248,7 +346,11 @@ function toDraft(made: Edit): Draft {
   };
 }
 
-function readDraft(draft: Draft, initial: Edit, model: ModelInfo): { made: Edit } | { problem: EditProblem } {
+function readDraft(
+  draft: Draft,
+  initial: Edit,
+  model: ModelInfo,
+): { made: Edit } | { problem: EditProblem } {
   const fail = (field: EditProblem['field'], message: string) => ({ problem: { field, message } });
   const target = readTarget(draft);
   if (!target) return fail('target', 'Layer, head and neuron are whole numbers from 0.');
@@ -256,7 +358,8 @@ function readDraft(draft: Draft, initial: Edit, model: ModelInfo): { made: Edit 
   if (typeof positions === 'string') return fail('positions', positions);
   const from = parsePositions(draft.sourcePositions);
   if (typeof from === 'string') return fail('source', from);
-  const valued = draft.operation === 'scale' || draft.operation === 'set_to' || draft.operation === 'add';
+  const valued =
+    draft.operation === 'scale' || draft.operation === 'set_to' || draft.operation === 'add';
   const value = valued ? parseValue(draft.value) : null;
   if (typeof value === 'string') return fail('value', value);
   const made: Edit = {
@@ -273,7 +376,10 @@ function readDraft(draft: Draft, initial: Edit, model: ModelInfo): { made: Edit 
 }
 
 function readTarget(draft: Draft): Target | null {
-  const pair = draft.kind === 'head' && draft.query !== '' ? `@${draft.query}${draft.key === '' ? '' : `<${draft.key}`}` : '';
+  const pair =
+    draft.kind === 'head' && draft.query !== ''
+      ? `@${draft.query}${draft.key === '' ? '' : `<${draft.key}`}`
+      : '';
   const names: Record<Kind, string> = {
     embed: 'embed',
     head: `L${draft.layer}.H${draft.index}${pair}`,

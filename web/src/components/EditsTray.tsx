@@ -15,7 +15,9 @@ export function EditsTray({ model }: { model: ModelInfo | null }) {
   return (
     <section className="edits-tray" aria-label="Edits" data-testid="edits">
       <h2>Edits</h2>
-      {edits.length === 0 ? <p className="faint edits-none">none: the model runs as it is</p> : null}
+      {edits.length === 0 ? (
+        <p className="faint edits-none">none: the model runs as it is</p>
+      ) : null}
       <ul>
         {edits.map((made, index) => (
           // Cards have no identity of their own: two equal edits may stand side by side.
@@ -37,7 +39,10 @@ function EditCard({ made, index, model }: { made: Edit; index: number; model: Mo
   const problem = useProblems((error) => problemAt(error, `edits[${index}]`));
   const target = parseTarget(made.target);
   return (
-    <li className={`edit-card ${made.enabled ? '' : 'off'} ${problem ? 'wrong' : ''}`} data-testid={`edit-${index}`}>
+    <li
+      className={`edit-card ${made.enabled ? '' : 'off'} ${problem ? 'wrong' : ''}`}
+      data-testid={`edit-${index}`}
+    >
       <button
         type="button"
         role="switch"
@@ -50,11 +55,17 @@ function EditCard({ made, index, model }: { made: Edit; index: number; model: Mo
         <span />
       </button>
       <Popover.Root open={open} onOpenChange={setOpen}>
-        <Popover.Trigger className="edit-body" disabled={!model} title={target ? `${describeTarget(target)}: click to change the edit` : 'Change'}>
+        <Popover.Trigger
+          className="edit-body"
+          disabled={!model}
+          title={target ? `${describeTarget(target)}: click to change the edit` : 'Change'}
+        >
           <strong className="mono">{made.target}</strong>
           <span className="edit-operation">{describeOperation(made)}</span>
           {made.stage === 'pre' ? <span className="faint">before activation</span> : null}
-          <span className="faint">{made.positions ? `@ ${formatPositions(made.positions)}` : 'everywhere'}</span>
+          <span className="faint">
+            {made.positions ? `@ ${formatPositions(made.positions)}` : 'everywhere'}
+          </span>
         </Popover.Trigger>
         {model ? (
           <EditPopover label="Change the edit">
@@ -70,7 +81,12 @@ function EditCard({ made, index, model }: { made: Edit; index: number; model: Mo
           </EditPopover>
         ) : null}
       </Popover.Root>
-      <button type="button" className="icon-button" aria-label={`Remove the edit of ${made.target}`} onClick={() => removeEdit(index)}>
+      <button
+        type="button"
+        className="icon-button"
+        aria-label={`Remove the edit of ${made.target}`}
+        onClick={() => removeEdit(index)}
+      >
         <Icon name="close" />
       </button>
       {problem ? (
@@ -136,7 +152,12 @@ function QuickAdd({ model }: { model: ModelInfo }) {
         value={text}
         onChange={(event) => setText(event.target.value)}
       />
-      <button type="submit" data-testid="quick-zero" disabled={!target} title="Set it to zero at every position">
+      <button
+        type="submit"
+        data-testid="quick-zero"
+        disabled={!target}
+        title="Set it to zero at every position"
+      >
         Zero
       </button>
       <button
@@ -158,7 +179,12 @@ function QuickAdd({ model }: { model: ModelInfo }) {
 export function EditPopover({ label, children }: { label: string; children: React.ReactNode }) {
   return (
     <Popover.Portal>
-      <Popover.Content className="popover edit-popover" sideOffset={4} collisionPadding={8} aria-label={label}>
+      <Popover.Content
+        className="popover edit-popover"
+        sideOffset={4}
+        collisionPadding={8}
+        aria-label={label}
+      >
         {children}
       </Popover.Content>
     </Popover.Portal>

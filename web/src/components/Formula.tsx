@@ -10,14 +10,31 @@ export interface FormulaLine {
   note?: string;
 }
 
-export function Formula({ title, lines, children }: { title: string; lines: FormulaLine[]; children?: ReactNode }) {
+export function Formula({
+  title,
+  lines,
+  children,
+}: {
+  title: string;
+  lines: FormulaLine[];
+  children?: ReactNode;
+}) {
   return (
     <Popover.Root>
-      <Popover.Trigger className="formula-button" aria-label={`How is this computed? ${title}`} title="How is this computed?">
+      <Popover.Trigger
+        className="formula-button"
+        aria-label={`How is this computed? ${title}`}
+        title="How is this computed?"
+      >
         ƒ
       </Popover.Trigger>
       <Popover.Portal>
-        <Popover.Content className="popover formula" sideOffset={4} collisionPadding={8} aria-label={title}>
+        <Popover.Content
+          className="popover formula"
+          sideOffset={4}
+          collisionPadding={8}
+          aria-label={title}
+        >
           <h3>{title}</h3>
           <dl>
             {lines.map((line) => (

@@ -4,11 +4,20 @@ import { useStore } from '../state/store';
 import { Modal } from './Modal';
 
 const WORDS: ReadonlyArray<readonly [string, string]> = [
-  ['residual stream', 'the vector that runs through all layers at a token; attention and feed-forward add to it'],
-  ['what a layer predicts', 'its residual stream, read as if it were the last: final norm, then unembedding (logit lens)'],
+  [
+    'residual stream',
+    'the vector that runs through all layers at a token; attention and feed-forward add to it',
+  ],
+  [
+    'what a layer predicts',
+    'its residual stream, read as if it were the last: final norm, then unembedding (logit lens)',
+  ],
   ['target, distractor', 'two tokens whose probability and rank are shown everywhere'],
   ['edit', 'a change made while the model runs; all views then show baseline beside edited'],
-  ['L9.H6, L12.N512', 'head 6 of layer 9, feed-forward neuron 512 of layer 12; all counts start at 0'],
+  [
+    'L9.H6, L12.N512',
+    'head 6 of layer 9, feed-forward neuron 512 of layer 12; all counts start at 0',
+  ],
   ['␣ ↵ ⇥', 'space, new line and tab, as they are part of tokens'],
 ];
 
@@ -35,7 +44,9 @@ export function HelpDialog() {
           </div>
         ))}
       </dl>
-      <p className="faint">The address bar holds everything this page shows: copy it to come back, or to hand it on.</p>
+      <p className="faint">
+        The address bar holds everything this page shows: copy it to come back, or to hand it on.
+      </p>
       <div className="modal-actions">
         <button type="button" className="primary" onClick={close}>
           Close

@@ -67,8 +67,12 @@ function PeekColumn({ side, marked }: { side: PeekSide; marked: boolean }) {
 }
 
 /** Right of the anchor where there is room, else left of it; always inside the window. */
-function beside(anchor: Anchor, box: { width: number; height: number }): { left: number; top: number } {
+function beside(
+  anchor: Anchor,
+  box: { width: number; height: number },
+): { left: number; top: number } {
   const right = anchor.right + GAP;
-  const left = right + box.width + GAP <= innerWidth ? right : Math.max(GAP, anchor.left - GAP - box.width);
+  const left =
+    right + box.width + GAP <= innerWidth ? right : Math.max(GAP, anchor.left - GAP - box.width);
   return { left, top: Math.max(GAP, Math.min(anchor.top, innerHeight - box.height - GAP)) };
 }

@@ -37,14 +37,24 @@ export function PromptBar({ model }: { model: ModelInfo | null }) {
       </div>
       <TargetFields />
       <div className="prompt-actions">
-        <button type="submit" className="primary" data-testid="run" disabled={draft === ''} title="Ctrl Enter or ⌘ Enter">
+        <button
+          type="submit"
+          className="primary"
+          data-testid="run"
+          disabled={draft === ''}
+          title="Ctrl Enter or ⌘ Enter"
+        >
           Run <kbd>Ctrl ↵</kbd>
         </button>
         <button
           type="button"
           data-testid="generate"
           disabled={draft === '' || generates?.available === false}
-          title={generates?.available === false ? (generates.reason ?? 'Not available') : 'Continue the prompt'}
+          title={
+            generates?.available === false
+              ? (generates.reason ?? 'Not available')
+              : 'Continue the prompt'
+          }
           onClick={() => {
             run();
             change({ generation: spec.generation ?? GENERATION, view: 'predictions' });
@@ -62,7 +72,10 @@ function runPrompt(prompt: string): void {
   if (prompt === '') return;
   const { spec } = useStore.getState();
   if (prompt === spec.prompt) {
-    const failed = { predicate: (query: { state: { status: string; data: unknown } }) => query.state.data === undefined };
+    const failed = {
+      predicate: (query: { state: { status: string; data: unknown } }) =>
+        query.state.data === undefined,
+    };
     void queryClient.refetchQueries({ type: 'active', ...failed });
   } else change({ prompt, position: null });
 }
@@ -100,10 +113,21 @@ function PromptText({ draft, setDraft, run }: TextProps) {
   );
 }
 
-function PromptNotes({ draft, model, run }: { draft: string; model: ModelInfo | null; run: (prompt: string) => void }) {
+function PromptNotes({
+  draft,
+  model,
+  run,
+}: {
+  draft: string;
+  model: ModelInfo | null;
+  run: (prompt: string) => void;
+}) {
   const { prompt } = useSpec();
   const settled = useSettled(useDeferredValue(draft), 200);
-  const tokens = useTokens(settled, model !== null && settled.length <= (model?.limits.max_prompt_chars ?? 0));
+  const tokens = useTokens(
+    settled,
+    model !== null && settled.length <= (model?.limits.max_prompt_chars ?? 0),
+  );
   const limit = model?.limits.max_prompt_chars ?? Infinity;
   const tooLong = draft.length > limit;
   return (
@@ -117,11 +141,17 @@ function PromptNotes({ draft, model, run }: { draft: string; model: ModelInfo | 
         <span className="problem">{tokens.error.message}</span>
       ) : (
         <span>
-          {tokens.data && settled === draft ? `${count(tokens.data.tokens.length, 'token')} of ${tokens.data.limit.toLocaleString('en')}` : '…'}
+          {tokens.data && settled === draft
+            ? `${count(tokens.data.tokens.length, 'token')} of ${tokens.data.limit.toLocaleString('en')}`
+            : '…'}
         </span>
       )}
       {draft !== prompt && prompt !== '' ? <span className="unrun">changed, not run</span> : null}
-      {/[ \t]$/.test(draft) ? <span>ends in a space {showSpaces(draft.slice(-1))}: most tokens begin with one themselves</span> : null}
+      {/[ \t]$/.test(draft) ? (
+        <span>
+          ends in a space {showSpaces(draft.slice(-1))}: most tokens begin with one themselves
+        </span>
+      ) : null}
     </div>
   );
 }
@@ -133,7 +163,13 @@ function Examples({ model, run }: { model: ModelInfo | null; run: (prompt: strin
         Examples
       </Popover.Trigger>
       <Popover.Portal>
-        <Popover.Content className="popover examples" align="start" sideOffset={4} collisionPadding={8} aria-label="Example prompts">
+        <Popover.Content
+          className="popover examples"
+          align="start"
+          sideOffset={4}
+          collisionPadding={8}
+          aria-label="Example prompts"
+        >
           <ul>
             {(model?.examples ?? []).map((example) => (
               <li key={example}>
@@ -151,8 +187,20 @@ function TargetFields() {
   const { target, distractor } = useSpec();
   return (
     <div className="target-fields">
-      <TokenField name="target" label="Target token" value={target} onChange={(text) => change({ target: text })} hint="What to rate at every layer" />
-      <TokenField name="distractor" label="Distractor" value={distractor} onChange={(text) => change({ distractor: text })} hint="What to compare it with" />
+      <TokenField
+        name="target"
+        label="Target token"
+        value={target}
+        onChange={(text) => change({ target: text })}
+        hint="What to rate at every layer"
+      />
+      <TokenField
+        name="distractor"
+        label="Distractor"
+        value={distractor}
+        onChange={(text) => change({ distractor: text })}
+        hint="What to compare it with"
+      />
     </div>
   );
 }
@@ -166,4 +214,3 @@ function useSettled<Value>(value: Value, milliseconds: number): Value {
   }, [value, milliseconds]);
   return settled;
 }
-

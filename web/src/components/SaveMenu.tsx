@@ -24,7 +24,12 @@ export function SaveMenu({ csv, json, png, python }: Props) {
         Save <Icon name="down" />
       </DropdownMenu.Trigger>
       <DropdownMenu.Portal>
-        <DropdownMenu.Content className="popover menu" align="end" sideOffset={4} collisionPadding={8}>
+        <DropdownMenu.Content
+          className="popover menu"
+          align="end"
+          sideOffset={4}
+          collisionPadding={8}
+        >
           {items.map(([label, act]) => (
             <DropdownMenu.Item key={label} onSelect={act}>
               {label}

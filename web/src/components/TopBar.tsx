@@ -23,7 +23,11 @@ export function TopBar({ model, error, retry }: Props) {
       <h1>Unembed</h1>
       {model ? <ModelFacts model={model} /> : <ModelMissing error={error} retry={retry} />}
       <span className="spring" />
-      <button type="button" className="quiet" onClick={() => void copyText(location.href, 'the link to this page')}>
+      <button
+        type="button"
+        className="quiet"
+        onClick={() => void copyText(location.href, 'the link to this page')}
+      >
         <Icon name="link" /> Copy link
       </button>
       <button
@@ -51,7 +55,8 @@ export function TopBar({ model, error, retry }: Props) {
 }
 
 function ModelMissing({ error, retry }: { error: Error | null; retry: () => void }) {
-  if (!error || (error instanceof ApiError && error.refused)) return <span className="faint">connecting …</span>;
+  if (!error || (error instanceof ApiError && error.refused))
+    return <span className="faint">connecting …</span>;
   return (
     <span className="problem-line" role="alert">
       {error.message} {error instanceof ApiError ? error.body.fix : null}{' '}
@@ -73,11 +78,23 @@ function ModelFacts({ model }: { model: ModelInfo }) {
         <Icon name="down" />
       </Popover.Trigger>
       <Popover.Portal>
-        <Popover.Content className="popover model-facts" align="start" sideOffset={4} collisionPadding={8} aria-label="The model">
+        <Popover.Content
+          className="popover model-facts"
+          align="start"
+          sideOffset={4}
+          collisionPadding={8}
+          aria-label="The model"
+        >
           <h2>{model.name}</h2>
-          <dl className="facts">{factsOf(model).map(([name, value]) => <Fact key={name} name={name} value={value} />)}</dl>
+          <dl className="facts">
+            {factsOf(model).map(([name, value]) => (
+              <Fact key={name} name={name} value={value} />
+            ))}
+          </dl>
           <Capabilities model={model} />
-          <p className="faint">Unembed {model.version}. Layers, heads and positions count from 0.</p>
+          <p className="faint">
+            Unembed {model.version}. Layers, heads and positions count from 0.
+          </p>
         </Popover.Content>
       </Popover.Portal>
     </Popover.Root>
@@ -95,9 +112,13 @@ function Fact({ name, value }: { name: string; value: string }) {
 
 function factsOf(model: ModelInfo): Array<[string, string]> {
   const number = (value: number) => value.toLocaleString('en');
-  const groups = model.n_kv_heads === model.n_heads ? '' : `, sharing ${model.n_kv_heads} key/value`;
+  const groups =
+    model.n_kv_heads === model.n_heads ? '' : `, sharing ${model.n_kv_heads} key/value`;
   return [
-    ['Family', `${model.family} (${model.kind === 'causal' ? 'predicts the next token' : 'fills masks'})`],
+    [
+      'Family',
+      `${model.family} (${model.kind === 'causal' ? 'predicts the next token' : 'fills masks'})`,
+    ],
     ['Layers', number(model.n_layers)],
     ['Heads per layer', `${model.n_heads}${groups}`],
     ['Residual stream', `${number(model.d_model)} wide`],
@@ -120,13 +141,18 @@ function Capabilities({ model }: { model: ModelInfo }) {
       <ul className="capabilities">
         {missing.map((capability) => (
           <li key={capability.name}>
-            <span className="mono">{capability.name}</span> no: {capability.reason ?? 'not available'}
+            <span className="mono">{capability.name}</span> no:{' '}
+            {capability.reason ?? 'not available'}
           </li>
         ))}
       </ul>
       {missing.length > 0 ? (
         <p className="faint">
-          Available: {model.capabilities.filter((capability) => capability.available).map((capability) => capability.name).join(', ')}
+          Available:{' '}
+          {model.capabilities
+            .filter((capability) => capability.available)
+            .map((capability) => capability.name)
+            .join(', ')}
         </p>
       ) : null}
     </section>

@@ -3,9 +3,18 @@ import type { ReactNode } from 'react';
 import type { Schemas } from '../api/client';
 
 /** A token with its white space visible; right-to-left text cannot disturb its neighbours. */
-export function Token({ token, className = '' }: { token: Schemas['TokenText']; className?: string }) {
+export function Token({
+  token,
+  className = '',
+}: {
+  token: Schemas['TokenText'];
+  className?: string;
+}) {
   return (
-    <bdi className={`token ${token.special ? 'special' : ''} ${className}`} title={`${token.label}  (id ${token.id})`}>
+    <bdi
+      className={`token ${token.special ? 'special' : ''} ${className}`}
+      title={`${token.label}  (id ${token.id})`}
+    >
       {token.label}
     </bdi>
   );
@@ -67,7 +76,13 @@ export function Segments<Value extends string>(props: SegmentsProps<Value>) {
 }
 
 /** A share of 1 as a thin bar. The number stands beside it, always. */
-export function Bar({ share, side = 'baseline' }: { share: number; side?: 'baseline' | 'edited' | 'accent' }) {
+export function Bar({
+  share,
+  side = 'baseline',
+}: {
+  share: number;
+  side?: 'baseline' | 'edited' | 'accent';
+}) {
   const width = `${Math.max(0, Math.min(1, share)) * 100}%`;
   return (
     <span className={`bar ${side}`} aria-hidden="true">

@@ -31,7 +31,13 @@ export function parseTarget(text: string): Target | null {
   if (embed) return { kind: 'embed', ...at };
   const layer = Number(layerText);
   if (head !== undefined) {
-    return { kind: 'head', layer, head: Number(head), ...at, ...(key === undefined ? {} : { key: Number(key) }) };
+    return {
+      kind: 'head',
+      layer,
+      head: Number(head),
+      ...at,
+      ...(key === undefined ? {} : { key: Number(key) }),
+    };
   }
   if (neuron !== undefined) return { kind: 'neuron', layer, neuron: Number(neuron), ...at };
   if (whole) return { kind: whole.toLowerCase() as 'attn' | 'mlp', layer, ...at };
@@ -73,9 +79,13 @@ export function misfit(target: Target, model: Dimensions): string | null {
 }
 
 /** Target in the model, or the sentence that says what is wrong with the text. */
-export function checkTarget(text: string, model: Dimensions): { target: Target } | { problem: string } {
+export function checkTarget(
+  text: string,
+  model: Dimensions,
+): { target: Target } | { problem: string } {
   const target = parseTarget(text);
-  if (!target) return { problem: 'Write a node like L9.H6 (head), L12.N512 (neuron), L5.attn or L5.mlp.' };
+  if (!target)
+    return { problem: 'Write a node like L9.H6 (head), L12.N512 (neuron), L5.attn or L5.mlp.' };
   const problem = misfit(target, model);
   return problem ? { problem } : { target };
 }
@@ -124,7 +134,9 @@ export function parseRow(name: string): Row | null {
 export function rowLabel(name: string): string {
   const row = parseRow(name);
   if (!row || name === 'embed') return name;
-  return row.site === 'resid_post' ? `L${row.layer}` : `L${row.layer} ${row.site === 'resid_mid' ? 'attn' : 'pre'}`;
+  return row.site === 'resid_post'
+    ? `L${row.layer}`
+    : `L${row.layer} ${row.site === 'resid_mid' ? 'attn' : 'pre'}`;
 }
 
 /** The node whose write leads to a row: what Enter inspects and x ablates there. */

@@ -20,7 +20,11 @@ export interface EditModel extends Dimensions {
   d_head: number;
 }
 
-export function edit(target: string, operation: Operation = 'zero', value: Edit['value'] = null): Edit {
+export function edit(
+  target: string,
+  operation: Operation = 'zero',
+  value: Edit['value'] = null,
+): Edit {
   return { target, operation, value, positions: null, stage: 'post', source: null, enabled: true };
 }
 
@@ -38,7 +42,9 @@ export function operationWords(operation: Operation): string {
 
 /** "× 2", "= 0.5", "+ 1", "zero", "patch from “Paris is”". */
 export function describeOperation(made: Edit): string {
-  const value = Array.isArray(made.value) ? `[${made.value.length} numbers]` : String(made.value ?? '');
+  const value = Array.isArray(made.value)
+    ? `[${made.value.length} numbers]`
+    : String(made.value ?? '');
   switch (made.operation) {
     case 'zero':
       return 'zero';
@@ -57,10 +63,19 @@ export function describeOperation(made: Edit): string {
 export function formatPositions(positions: readonly number[] | null): string {
   if (!positions) return '';
   const parts: string[] = [];
-  for (let start = 0; start < positions.length; ) {
+  for (let start = 0; start < positions.length;) {
     let end = start;
-    while (end + 1 < positions.length && positions[end + 1] === (positions[end] ?? 0) + 1 && (positions[start] ?? -1) >= 0) end++;
-    parts.push(end - start >= 2 ? `${positions[start]}-${positions[end]}` : positions.slice(start, end + 1).join(', '));
+    while (
+      end + 1 < positions.length &&
+      positions[end + 1] === (positions[end] ?? 0) + 1 &&
+      (positions[start] ?? -1) >= 0
+    )
+      end++;
+    parts.push(
+      end - start >= 2
+        ? `${positions[start]}-${positions[end]}`
+        : positions.slice(start, end + 1).join(', '),
+    );
     start = end + 1;
   }
   return parts.join(', ');
@@ -75,7 +90,8 @@ export function parsePositions(text: string, most = 4096): number[] | null | str
     if (!found) return `“${part.trim()}” is no position: write 3, or 3-5, or -1 for the last.`;
     const first = Number(found[1]);
     const last = found[2] === undefined ? first : Number(found[2]);
-    if (last < first || (first < 0 && found[2] !== undefined)) return `“${part.trim()}” is no range.`;
+    if (last < first || (first < 0 && found[2] !== undefined))
+      return `“${part.trim()}” is no range.`;
     if (last - first >= most) return `At most ${most} positions can be named.`;
     for (let position = first; position <= last; position++) positions.add(position);
   }
@@ -103,15 +119,26 @@ export function editProblem(made: Edit, model: EditModel): EditProblem | null {
   const checked = checkTarget(made.target, model);
   if ('problem' in checked) return { field: 'target', message: checked.problem };
   if (made.operation === 'patch') {
-    return made.source?.prompt ? null : { field: 'source', message: 'A patch needs the prompt that it takes the activation from.' };
+    return made.source?.prompt
+      ? null
+      : { field: 'source', message: 'A patch needs the prompt that it takes the activation from.' };
   }
   if (made.operation === 'zero') return null;
   if (made.value === null) return { field: 'value', message: 'This operation needs a value.' };
-  if (made.operation === 'scale' && Array.isArray(made.value)) return { field: 'value', message: 'A factor is one number.' };
+  if (made.operation === 'scale' && Array.isArray(made.value))
+    return { field: 'value', message: 'A factor is one number.' };
   if (Array.isArray(made.value)) {
-    const width = checked.target.kind === 'head' ? model.d_head : checked.target.kind === 'neuron' ? 1 : model.d_model;
+    const width =
+      checked.target.kind === 'head'
+        ? model.d_head
+        : checked.target.kind === 'neuron'
+          ? 1
+          : model.d_model;
     if (made.value.length !== width) {
-      return { field: 'value', message: `One number, or ${width} of them: this list has ${made.value.length}.` };
+      return {
+        field: 'value',
+        message: `One number, or ${width} of them: this list has ${made.value.length}.`,
+      };
     }
   }
   return null;

@@ -107,7 +107,12 @@ export class HeatGrid {
     );
   }
 
-  private drawGaps(context: CanvasRenderingContext2D, frame: Frame, seen: Window, style: HeatStyle): void {
+  private drawGaps(
+    context: CanvasRenderingContext2D,
+    frame: Frame,
+    seen: Window,
+    style: HeatStyle,
+  ): void {
     context.fillStyle = style.ground;
     if (frame.cellWidth >= GAP_FROM_WIDTH) {
       for (let column = seen.left; column <= seen.right; column++) {
@@ -119,7 +124,12 @@ export class HeatGrid {
     }
   }
 
-  private drawLabels(context: CanvasRenderingContext2D, frame: Frame, seen: Window, style: HeatStyle): void {
+  private drawLabels(
+    context: CanvasRenderingContext2D,
+    frame: Frame,
+    seen: Window,
+    style: HeatStyle,
+  ): void {
     const { cells } = this;
     if (!cells) return;
     context.font = style.font;
@@ -129,13 +139,22 @@ export class HeatGrid {
         const colour = cells.colours[row * cells.columns + column] ?? 0;
         context.fillStyle = wantsDarkText(colour) ? style.darkText : style.lightText;
         const text = this.fit(context, cells.label(row, column), frame.cellWidth - 9, style.font);
-        context.fillText(text, column * frame.cellWidth - frame.scrollX + 4, (row + 0.5) * frame.rowHeight - frame.scrollY);
+        context.fillText(
+          text,
+          column * frame.cellWidth - frame.scrollX + 4,
+          (row + 0.5) * frame.rowHeight - frame.scrollY,
+        );
       }
     }
   }
 
   /** The longest start of a label that fits; remembered, since few labels fill many cells. */
-  private fit(context: CanvasRenderingContext2D, label: string, room: number, font: string): string {
+  private fit(
+    context: CanvasRenderingContext2D,
+    label: string,
+    room: number,
+    font: string,
+  ): string {
     const key = `${room} ${font}`;
     if (key !== this.fittedFor || this.fitted.size > 20_000) {
       this.fitted = new Map();
@@ -144,7 +163,11 @@ export class HeatGrid {
     const known = this.fitted.get(label);
     if (known !== undefined) return known;
     let text = label;
-    for (let length = [...label].length; length > 0 && context.measureText(text).width > room; length--) {
+    for (
+      let length = [...label].length;
+      length > 0 && context.measureText(text).width > room;
+      length--
+    ) {
       text = shorten(label, length - 1);
     }
     // A cell is one line: marks of direction in a token must not reorder its neighbours.
@@ -153,7 +176,12 @@ export class HeatGrid {
     return isolated;
   }
 
-  private drawMarks(context: CanvasRenderingContext2D, frame: Frame, seen: Window, style: HeatStyle): void {
+  private drawMarks(
+    context: CanvasRenderingContext2D,
+    frame: Frame,
+    seen: Window,
+    style: HeatStyle,
+  ): void {
     const { cells } = this;
     if (!cells?.marks) return;
     const size = Math.min(6, frame.cellWidth / 2);
@@ -163,7 +191,9 @@ export class HeatGrid {
         if (!cells.marks[at]) continue;
         const right = (column + 1) * frame.cellWidth - frame.scrollX - 1;
         const top = row * frame.rowHeight - frame.scrollY;
-        context.fillStyle = wantsDarkText(cells.colours[at] ?? 0) ? style.darkText : style.lightText;
+        context.fillStyle = wantsDarkText(cells.colours[at] ?? 0)
+          ? style.darkText
+          : style.lightText;
         context.beginPath();
         context.moveTo(right - size, top);
         context.lineTo(right, top);
@@ -191,7 +221,13 @@ function visible(frame: Frame, cells: HeatCells): Window {
 }
 
 /** The chosen column as two rails, the chosen cell as a frame that shows on any colour. */
-function drawCursor(context: CanvasRenderingContext2D, frame: Frame, cells: HeatCells, cursor: Cursor, style: HeatStyle): void {
+function drawCursor(
+  context: CanvasRenderingContext2D,
+  frame: Frame,
+  cells: HeatCells,
+  cursor: Cursor,
+  style: HeatStyle,
+): void {
   const left = cursor.column * frame.cellWidth - frame.scrollX;
   const bottom = Math.min(frame.height, cells.rows * frame.rowHeight - frame.scrollY);
   context.fillStyle = style.accent;
@@ -200,7 +236,14 @@ function drawCursor(context: CanvasRenderingContext2D, frame: Frame, cells: Heat
   outline(context, frame, cursor, 2, style.accent, style.ground);
 }
 
-function outline(context: CanvasRenderingContext2D, frame: Frame, at: Cursor, width: number, outer: string, inner: string): void {
+function outline(
+  context: CanvasRenderingContext2D,
+  frame: Frame,
+  at: Cursor,
+  width: number,
+  outer: string,
+  inner: string,
+): void {
   const left = at.column * frame.cellWidth - frame.scrollX - 1;
   const top = at.row * frame.rowHeight - frame.scrollY - 1;
   context.lineWidth = width;
@@ -213,7 +256,13 @@ function outline(context: CanvasRenderingContext2D, frame: Frame, at: Cursor, wi
 }
 
 /** The cell under a point of the canvas; null beside the grid. */
-export function cellAt(frame: Frame, rows: number, columns: number, x: number, y: number): Cursor | null {
+export function cellAt(
+  frame: Frame,
+  rows: number,
+  columns: number,
+  x: number,
+  y: number,
+): Cursor | null {
   const column = Math.floor((x + frame.scrollX) / frame.cellWidth);
   const row = Math.floor((y + frame.scrollY) / frame.rowHeight);
   return column >= 0 && column < columns && row >= 0 && row < rows ? { row, column } : null;

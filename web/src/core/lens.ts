@@ -100,7 +100,10 @@ export function cell(lens: Lens, side: LensSide, row: number, column: number): C
   const top: Ranked[] = [];
   for (let place = 0; place < lens.k; place++) {
     const index = at * lens.k + place;
-    top.push({ token: tokenLabel(lens, side.topIds[index]), probability: side.topProbabilities[index] ?? 0 });
+    top.push({
+      token: tokenLabel(lens, side.topIds[index]),
+      probability: side.topProbabilities[index] ?? 0,
+    });
   }
   return {
     top,
@@ -121,7 +124,8 @@ export function changedCells(lens: Lens): Uint8Array {
   const changed = new Uint8Array(lens.rows * lens.columns);
   const { baseline, edited, k } = lens;
   if (edited) {
-    for (let at = 0; at < changed.length; at++) changed[at] = baseline.topIds[at * k] === edited.topIds[at * k] ? 0 : 1;
+    for (let at = 0; at < changed.length; at++)
+      changed[at] = baseline.topIds[at * k] === edited.topIds[at * k] ? 0 : 1;
   }
   return changed;
 }
@@ -143,7 +147,13 @@ export interface Painted {
 }
 
 /** Colours of all cells. Brighter is nearer to the final answer: likelier, better ranked, less uncertain. */
-export function paintLens(lens: Lens, colour: Spec['colour'], mode: Spec['mode'], vocabulary: number, theme: Theme): Painted {
+export function paintLens(
+  lens: Lens,
+  colour: Spec['colour'],
+  mode: Spec['mode'],
+  vocabulary: number,
+  theme: Theme,
+): Painted {
   const { edited } = lens;
   if (edited && mode === 'difference') return paintDifference(lens, edited, colour, theme);
   const side = edited && mode === 'edited' ? edited : lens.baseline;
@@ -152,32 +162,53 @@ export function paintLens(lens: Lens, colour: Spec['colour'], mode: Spec['mode']
   const fill = (share: (at: number) => number) => fillWith(lens, lut, share);
   switch (colour) {
     case 'probability':
-      return { colours: fill((at) => side.probability[at] ?? 0), scale: sequential(`probability of ${of}`, ['0', '0.5', '1']) };
+      return {
+        colours: fill((at) => side.probability[at] ?? 0),
+        scale: sequential(`probability of ${of}`, ['0', '0.5', '1']),
+      };
     case 'rank': {
       const most = Math.log1p(vocabulary);
       return {
         colours: fill((at) => 1 - Math.log1p(side.rank[at] ?? 0) / most),
-        scale: sequential(`rank of ${of}`, [`${vocabulary.toLocaleString('en')}`, String(Math.round(Math.sqrt(vocabulary))), '0'], 'log scale'),
+        scale: sequential(
+          `rank of ${of}`,
+          [`${vocabulary.toLocaleString('en')}`, String(Math.round(Math.sqrt(vocabulary))), '0'],
+          'log scale',
+        ),
       };
     }
     case 'kl': {
       const most = largest(side.kl);
-      return { colours: fill((at) => 1 - (side.kl[at] ?? 0) / most), scale: sequential('KL(final ‖ this)', falling(most), 'nats') };
+      return {
+        colours: fill((at) => 1 - (side.kl[at] ?? 0) / most),
+        scale: sequential('KL(final ‖ this)', falling(most), 'nats'),
+      };
     }
     case 'entropy': {
       const most = Math.log(vocabulary);
-      return { colours: fill((at) => 1 - (side.entropy[at] ?? 0) / most), scale: sequential('entropy', falling(most), 'nats') };
+      return {
+        colours: fill((at) => 1 - (side.entropy[at] ?? 0) / most),
+        scale: sequential('entropy', falling(most), 'nats'),
+      };
     }
   }
 }
 
-function paintDifference(lens: Lens, edited: LensSide, colour: Spec['colour'], theme: Theme): Painted {
+function paintDifference(
+  lens: Lens,
+  edited: LensSide,
+  colour: Spec['colour'],
+  theme: Theme,
+): Painted {
   const { baseline, klBetween } = lens;
   const of = lens.meta.target ? lens.meta.target.label : 'the final top token';
   if (colour === 'kl' && klBetween) {
     const most = largest(klBetween);
     const colours = fillWith(lens, table('sequential', theme), (at) => (klBetween[at] ?? 0) / most);
-    return { colours, scale: sequential('KL(baseline ‖ edited)', ['0', short(most / 2), short(most)], 'nats') };
+    return {
+      colours,
+      scale: sequential('KL(baseline ‖ edited)', ['0', short(most / 2), short(most)], 'nats'),
+    };
   }
   const change: (at: number) => number =
     colour === 'rank'
@@ -187,7 +218,11 @@ function paintDifference(lens: Lens, edited: LensSide, colour: Spec['colour'], t
         : (at) => (edited.probability[at] ?? 0) - (baseline.probability[at] ?? 0);
   const values = Float32Array.from({ length: lens.rows * lens.columns }, (_, at) => change(at));
   const most = largest(values);
-  const colours = fillWith(lens, table('diverging', theme), (at) => 0.5 + (values[at] ?? 0) / (2 * most));
+  const colours = fillWith(
+    lens,
+    table('diverging', theme),
+    (at) => 0.5 + (values[at] ?? 0) / (2 * most),
+  );
   const names = {
     probability: [`change of the probability of ${of}`, ''],
     rank: [`change of the rank of ${of}`, 'halvings; blue is better'],
@@ -196,7 +231,12 @@ function paintDifference(lens: Lens, edited: LensSide, colour: Spec['colour'], t
   } as const;
   return {
     colours,
-    scale: { kind: 'diverging', name: names[colour][0], ticks: [`−${short(most)}`, '0', `+${short(most)}`], note: names[colour][1] },
+    scale: {
+      kind: 'diverging',
+      name: names[colour][0],
+      ticks: [`−${short(most)}`, '0', `+${short(most)}`],
+      note: names[colour][1],
+    },
   };
 }
 
@@ -208,7 +248,8 @@ function fillWith(lens: Lens, lut: Uint32Array, share: (at: number) => number): 
 
 function largest(values: Float32Array): number {
   let most = 0;
-  for (const value of values) if (Math.abs(value) > most && Number.isFinite(value)) most = Math.abs(value);
+  for (const value of values)
+    if (Math.abs(value) > most && Number.isFinite(value)) most = Math.abs(value);
   return most || 1;
 }
 
@@ -231,14 +272,29 @@ export function cellSentence(lens: Lens, side: LensSide, row: number, column: nu
   const name = lens.meta.rows[row] ?? '';
   const here = cell(lens, side, row, column);
   const best = here.top[0];
-  const place = name === 'embed' ? 'embedding' : rowLabel(name).replace('L', 'layer ').replace(' attn', ' after attention');
+  const place =
+    name === 'embed'
+      ? 'embedding'
+      : rowLabel(name).replace('L', 'layer ').replace(' attn', ' after attention');
   return `${place}, token ${lens.meta.tokens[column]?.label ?? ''} at position ${column}, top prediction ${best?.token.label ?? ''} ${(best?.probability ?? 0).toFixed(3)}`;
 }
 
 /** One line per cell and side, all numbers in full. */
 export function lensTable(lens: Lens): Array<Array<string | number>> {
   const lines: Array<Array<string | number>> = [
-    ['side', 'row', 'position', 'token', 'top', 'top_probability', 'target', 'probability', 'rank', 'kl_to_final_nats', 'entropy_nats'],
+    [
+      'side',
+      'row',
+      'position',
+      'token',
+      'top',
+      'top_probability',
+      'target',
+      'probability',
+      'rank',
+      'kl_to_final_nats',
+      'entropy_nats',
+    ],
   ];
   for (const side of ['baseline', 'edited'] as const) {
     const values = lens[side];

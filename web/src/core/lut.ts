@@ -4,7 +4,18 @@ export type Rgb = readonly [number, number, number];
 export const ENTRIES = 256;
 
 /** Cividis (Nuñez, Anderton, Renslow 2018), ten anchors: even in lightness, safe for colour blindness. */
-const CIVIDIS = ['00224e', '123570', '3b496c', '575d6d', '707173', '8a8678', 'a59c74', 'c3b369', 'e1cc55', 'fee838'];
+const CIVIDIS = [
+  '00224e',
+  '123570',
+  '3b496c',
+  '575d6d',
+  '707173',
+  '8a8678',
+  'a59c74',
+  'c3b369',
+  'e1cc55',
+  'fee838',
+];
 const DIVERGING_LIGHT = ['a84a06', 'd8853f', 'f0c9a2', 'f5f5f2', 'aecbe8', '4d8fcb', '14559b'];
 const DIVERGING_DARK = ['ffab5e', 'c4742b', '6e4524', '242422', '27476a', '3f82c4', '8cc4ff'];
 
@@ -25,16 +36,17 @@ function parse(hex: string): Rgb {
 /** A table through evenly spaced anchors. */
 export function makeTable(anchors: readonly string[]): Uint32Array {
   const colours = anchors.map(parse);
-  const table = new Uint32Array(ENTRIES);
+  const colourTable = new Uint32Array(ENTRIES);
   for (let entry = 0; entry < ENTRIES; entry++) {
     const at = (entry / (ENTRIES - 1)) * (colours.length - 1);
     const left = Math.min(Math.floor(at), colours.length - 2);
     const low = colours[left] ?? [0, 0, 0];
     const high = colours[left + 1] ?? [0, 0, 0];
-    const mix = (channel: 0 | 1 | 2) => Math.round(low[channel] + (high[channel] - low[channel]) * (at - left));
-    table[entry] = pack([mix(0), mix(1), mix(2)]);
+    const mix = (channel: 0 | 1 | 2) =>
+      Math.round(low[channel] + (high[channel] - low[channel]) * (at - left));
+    colourTable[entry] = pack([mix(0), mix(1), mix(2)]);
   }
-  return table;
+  return colourTable;
 }
 
 export type Theme = 'light' | 'dark';

@@ -13,10 +13,18 @@ export interface NextRow {
 }
 
 /** Rows of the distribution, the likelier of both sides first; both sides known where there are two. */
-export function nextRows(data: Predictions, mode: 'baseline' | 'edited' | 'difference', k: number): NextRow[] {
+export function nextRows(
+  data: Predictions,
+  mode: 'baseline' | 'edited' | 'difference',
+  k: number,
+): NextRow[] {
   if (mode === 'difference' && data.changes) {
     return data.changes
-      .map((change) => ({ token: change.token, baseline: change.baseline_probability, edited: change.edited_probability }))
+      .map((change) => ({
+        token: change.token,
+        baseline: change.baseline_probability,
+        edited: change.edited_probability,
+      }))
       .toSorted((a, b) => Math.max(b.baseline, b.edited) - Math.max(a.baseline, a.edited))
       .slice(0, Math.max(k, 1));
   }
@@ -30,7 +38,9 @@ export function nextRows(data: Predictions, mode: 'baseline' | 'edited' | 'diffe
 
 /** Logit of the target minus that of the distractor; null where one is missing. */
 export function logitDifference(reading: Reading): number | null {
-  return reading.target && reading.distractor ? reading.target.logit - reading.distractor.logit : null;
+  return reading.target && reading.distractor
+    ? reading.target.logit - reading.distractor.logit
+    : null;
 }
 
 /** The edits change what is most likely here. */
@@ -41,7 +51,21 @@ export function topChanged(baseline: Reading, edited: Reading | null): boolean {
 /** Every listed token of every state of the residual stream, one line each. */
 export function predictionsTable(data: Predictions): Array<Array<string | number | null>> {
   const lines: Array<Array<string | number | null>> = [
-    ['side', 'state', 'place', 'token', 'id', 'probability', 'logit', 'entropy_nats', 'kl_to_final_nats', 'target_probability', 'target_rank', 'distractor_probability', 'distractor_rank'],
+    [
+      'side',
+      'state',
+      'place',
+      'token',
+      'id',
+      'probability',
+      'logit',
+      'entropy_nats',
+      'kl_to_final_nats',
+      'target_probability',
+      'target_rank',
+      'distractor_probability',
+      'distractor_rank',
+    ],
   ];
   for (const name of ['baseline', 'edited'] as const) {
     const side = data[name];
@@ -57,7 +81,11 @@ export function predictionsTable(data: Predictions): Array<Array<string | number
   return lines;
 }
 
-function readingLines(side: string, state: string, reading: Reading): Array<Array<string | number | null>> {
+function readingLines(
+  side: string,
+  state: string,
+  reading: Reading,
+): Array<Array<string | number | null>> {
   return reading.top.map((entry, place) => [
     side,
     state,

@@ -3,7 +3,10 @@ import type { Edit } from './edits';
 import type { Spec } from './url';
 
 export function predictionsPython(model: string, spec: Spec, position: number): string {
-  const lines = [...opening(model, spec), `run = model.run(prompt${spec.edits.some(on) ? ', edits=edits' : ''})`];
+  const lines = [
+    ...opening(model, spec),
+    `run = model.run(prompt${spec.edits.some(on) ? ', edits=edits' : ''})`,
+  ];
   lines.push(`for token in run.top(k=${spec.k}, position=${position}):`, '    print(token)');
   return `${lines.join('\n')}\n`;
 }
@@ -14,7 +17,11 @@ export function lensPython(model: string, spec: Spec): string {
     ...(spec.sublayers ? ['sublayers=True'] : []),
     ...(spec.edits.some(on) ? ['edits=edits'] : []),
   ];
-  const lines = [...opening(model, spec), `grid = ue.logit_lens(${['model', 'prompt', ...options].join(', ')})`, 'print(grid)'];
+  const lines = [
+    ...opening(model, spec),
+    `grid = ue.logit_lens(${['model', 'prompt', ...options].join(', ')})`,
+    'print(grid)',
+  ];
   return `${lines.join('\n')}\n`;
 }
 
@@ -23,9 +30,15 @@ function on(made: Edit): boolean {
 }
 
 function opening(model: string, spec: Spec): string[] {
-  const lines = ['import unembed as ue', '', `model = ue.load(${quote(model)})`, `prompt = ${quote(spec.prompt)}`];
+  const lines = [
+    'import unembed as ue',
+    '',
+    `model = ue.load(${quote(model)})`,
+    `prompt = ${quote(spec.prompt)}`,
+  ];
   const edits = spec.edits.filter(on);
-  if (edits.length > 0) lines.push('edits = [', ...edits.map((made) => `    ${editPython(made)},`), ']');
+  if (edits.length > 0)
+    lines.push('edits = [', ...edits.map((made) => `    ${editPython(made)},`), ']');
   return lines;
 }
 

@@ -21,11 +21,15 @@ export function readSafetensors(buffer: ArrayBuffer): Safetensors {
   if (buffer.byteLength < 8) throw new Error('The answer is too short to be safetensors.');
   const headerLength = Number(new DataView(buffer).getBigUint64(0, true));
   const start = 8 + headerLength;
-  if (start > buffer.byteLength) throw new Error('The header of the safetensors answer is cut off.');
-  const header = JSON.parse(new TextDecoder().decode(new Uint8Array(buffer, 8, headerLength))) as Record<string, Entry>;
+  if (start > buffer.byteLength)
+    throw new Error('The header of the safetensors answer is cut off.');
+  const header = JSON.parse(
+    new TextDecoder().decode(new Uint8Array(buffer, 8, headerLength)),
+  ) as Record<string, Entry>;
   const { __metadata__, ...entries } = header;
   const tensors: Record<string, Tensor> = {};
-  for (const [name, entry] of Object.entries(entries)) tensors[name] = readTensor(buffer, start, name, entry);
+  for (const [name, entry] of Object.entries(entries))
+    tensors[name] = readTensor(buffer, start, name, entry);
   return { metadata: (__metadata__ ?? {}) as unknown as Record<string, string>, tensors };
 }
 
@@ -33,7 +37,8 @@ function readTensor(buffer: ArrayBuffer, start: number, name: string, entry: Ent
   const [first, last] = entry.data_offsets;
   const length = (last - first) / 4;
   const expected = entry.shape.reduce((product, size) => product * size, 1);
-  if (length !== expected || start + last > buffer.byteLength) throw new Error(`The tensor ${name} is cut off.`);
+  if (length !== expected || start + last > buffer.byteLength)
+    throw new Error(`The tensor ${name} is cut off.`);
   const aligned = (start + first) % 4 === 0;
   const source = aligned ? buffer : buffer.slice(start + first, start + last);
   const offset = aligned ? start + first : 0;

@@ -20,5 +20,7 @@ export function readSpaces(shown: string): string {
 export function shorten(text: string, room: number): string {
   const characters = [...text];
   if (characters.length <= room) return text;
-  return room < 2 ? characters.slice(0, Math.max(0, room)).join('') : `${characters.slice(0, room - 1).join('')}…`;
+  return room < 2
+    ? characters.slice(0, Math.max(0, room)).join('')
+    : `${characters.slice(0, room - 1).join('')}…`;
 }

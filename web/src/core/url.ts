@@ -6,7 +6,14 @@
  * named in `problems`, so that a damaged link opens with a notice.
  */
 import { formatTarget, parseRow, parseTarget } from './address';
-import { formatPositions, OPERATIONS, parsePositions, parseValue, type Edit, type Operation } from './edits';
+import {
+  formatPositions,
+  OPERATIONS,
+  parsePositions,
+  parseValue,
+  type Edit,
+  type Operation,
+} from './edits';
 
 export const VERSION = 1;
 export const VIEWS = ['predictions', 'lens'] as const;
@@ -89,7 +96,9 @@ export function encodeSpec(spec: Spec): string {
   put('w', spec.width === null ? null : String(spec.width));
   put('gen', spec.generation && encodeGeneration(spec.generation));
   if (pairs.length === 0) return '';
-  return [['v', String(VERSION)] as [string, string], ...pairs].map(([key, value]) => `${key}=${escapeValue(value)}`).join('&');
+  return [['v', String(VERSION)] as [string, string], ...pairs]
+    .map(([key, value]) => `${key}=${escapeValue(value)}`)
+    .join('&');
 }
 
 export interface Decoded {
@@ -104,7 +113,8 @@ export function decodeSpec(address: string): Decoded {
   for (const [key, value] of readPairs(address, problems)) {
     const read = READERS[key];
     if (!read) problems.push(`“${clip(key)}” is not a part of an address of this version.`);
-    else if (!read(spec, value)) problems.push(`“${clip(key)}=${clip(value)}” could not be read, and is left out.`);
+    else if (!read(spec, value))
+      problems.push(`“${clip(key)}=${clip(value)}” could not be read, and is left out.`);
   }
   return { spec, problems: [...new Set(problems)] };
 }
@@ -149,7 +159,10 @@ const READERS: Record<string, Reader | undefined> = {
   },
 };
 
-function oneOf<Key extends 'view' | 'mode' | 'colour'>(key: Key, legal: readonly Spec[Key][]): Reader {
+function oneOf<Key extends 'view' | 'mode' | 'colour'>(
+  key: Key,
+  legal: readonly Spec[Key][],
+): Reader {
   return (spec, value) => {
     const found = legal.find((name) => name === value);
     if (found !== undefined) spec[key] = found;
@@ -185,10 +198,12 @@ function integer(low: number, high: number, set: (spec: Spec, value: number) => 
 /** "L9.H6;scale;2;p=3-5,9;s=pre;off"; in a source prompt ~ and ; are written ~0 and ~1. */
 function encodeEdit(made: Edit): string {
   const parts: string[] = [made.target, made.operation];
-  if (made.value !== null) parts.push(Array.isArray(made.value) ? made.value.join(',') : String(made.value));
+  if (made.value !== null)
+    parts.push(Array.isArray(made.value) ? made.value.join(',') : String(made.value));
   if (made.positions) parts.push(`p=${formatPositions(made.positions).replaceAll(' ', '')}`);
   if (made.stage === 'pre') parts.push('s=pre');
-  if (made.source) parts.push(`from=${made.source.prompt.replaceAll('~', '~0').replaceAll(';', '~1')}`);
+  if (made.source)
+    parts.push(`from=${made.source.prompt.replaceAll('~', '~0').replaceAll(';', '~1')}`);
   if (made.source?.positions) parts.push(`at=${made.source.positions.join(',')}`);
   if (!made.enabled) parts.push('off');
   return parts.join(';');
@@ -218,7 +233,10 @@ function readEditPart(made: Edit, part: string): boolean {
     if (!Array.isArray(positions)) return false;
     made.positions = positions;
   } else if (part.startsWith('from=')) {
-    made.source = { prompt: part.slice(5).replaceAll('~1', ';').replaceAll('~0', '~'), positions: null };
+    made.source = {
+      prompt: part.slice(5).replaceAll('~1', ';').replaceAll('~0', '~'),
+      positions: null,
+    };
   } else if (part.startsWith('at=') && made.source) {
     const positions = parseValue(part.slice(3));
     const list = typeof positions === 'number' ? [positions] : positions;

@@ -26,7 +26,14 @@ export function listenToKeys(): void {
 
 function onKeyDown(event: KeyboardEvent): void {
   if (event.key === 'Shift' && usePeek.getState().content) freezePeek(true);
-  if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || isTyping(event.target)) return;
+  if (
+    event.defaultPrevented ||
+    event.ctrlKey ||
+    event.metaKey ||
+    event.altKey ||
+    isTyping(event.target)
+  )
+    return;
   if (document.querySelector('dialog[open]')) return;
   if (act(event)) event.preventDefault();
 }
@@ -133,10 +140,18 @@ function escape(): boolean {
 
 function isTyping(target: EventTarget | null): boolean {
   if (!(target instanceof HTMLElement)) return false;
-  if (target instanceof HTMLInputElement) return !['checkbox', 'radio', 'button'].includes(target.type);
-  return target instanceof HTMLTextAreaElement || target instanceof HTMLSelectElement || target.isContentEditable;
+  if (target instanceof HTMLInputElement)
+    return !['checkbox', 'radio', 'button'].includes(target.type);
+  return (
+    target instanceof HTMLTextAreaElement ||
+    target instanceof HTMLSelectElement ||
+    target.isContentEditable
+  );
 }
 
 function isControl(target: EventTarget | null): boolean {
-  return target instanceof HTMLElement && target.closest('button, a, summary, [role="option"], [role="switch"], input') !== null;
+  return (
+    target instanceof HTMLElement &&
+    target.closest('button, a, summary, [role="option"], [role="switch"], input') !== null
+  );
 }

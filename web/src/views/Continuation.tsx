@@ -16,7 +16,12 @@ export function Continuation({ generation }: { generation: Generation }) {
       <header>
         <h2>Continuation</h2>
         <Status kind="generate" analysis={analysis} />
-        <button type="button" className="icon-button" aria-label="Close the continuation" onClick={() => change({ generation: null })}>
+        <button
+          type="button"
+          className="icon-button"
+          aria-label="Close the continuation"
+          onClick={() => change({ generation: null })}
+        >
           <Icon name="close" />
         </button>
       </header>
@@ -52,7 +57,13 @@ function Text({ side, tokens, other }: TextProps) {
 }
 
 function Options({ generation }: { generation: Generation }) {
-  const number = (key: keyof Generation, label: string, low: number, high: number, step: number) => (
+  const number = (
+    key: keyof Generation,
+    label: string,
+    low: number,
+    high: number,
+    step: number,
+  ) => (
     <label>
       {label}
       <input
@@ -71,7 +82,8 @@ function Options({ generation }: { generation: Generation }) {
     </label>
   );
   const commit = (key: keyof Generation, value: number, low: number, high: number) => {
-    if (value >= low && value <= high && value !== generation[key]) change({ generation: { ...generation, [key]: value } });
+    if (value >= low && value <= high && value !== generation[key])
+      change({ generation: { ...generation, [key]: value } });
   };
   return (
     <div className="generation-options">

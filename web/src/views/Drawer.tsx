@@ -30,7 +30,13 @@ export function Drawer({ model }: { model: ModelInfo | null }) {
       <header>
         <h2 className="mono">{spec.node}</h2>
         <p>{describeTarget(target)}</p>
-        <button type="button" className="icon-button" aria-label="Close the drawer" data-testid="drawer-close" onClick={() => change({ node: null })}>
+        <button
+          type="button"
+          className="icon-button"
+          aria-label="Close the drawer"
+          data-testid="drawer-close"
+          onClick={() => change({ node: null })}
+        >
           <Icon name="close" />
         </button>
       </header>
@@ -68,7 +74,12 @@ function Inside({ target, model }: { target: Target; model: ModelInfo | null }) 
       <p className="inside">
         heads{' '}
         {Array.from({ length: most }, (_, head) => (
-          <button key={head} type="button" className="link mono" onClick={() => change({ node: `L${target.layer}.H${head}` })}>
+          <button
+            key={head}
+            type="button"
+            className="link mono"
+            onClick={() => change({ node: `L${target.layer}.H${head}` })}
+          >
             H{head}
           </button>
         ))}
@@ -84,7 +95,15 @@ function Inside({ target, model }: { target: Target; model: ModelInfo | null }) 
       }}
     >
       <label htmlFor="inside">{heads ? 'head' : 'neuron'}</label>
-      <input id="inside" className="mono" inputMode="numeric" placeholder={`0–${most - 1}`} aria-invalid={text !== '' && !good} value={text} onChange={(event) => setText(event.target.value.trim())} />
+      <input
+        id="inside"
+        className="mono"
+        inputMode="numeric"
+        placeholder={`0–${most - 1}`}
+        aria-invalid={text !== '' && !good}
+        value={text}
+        onChange={(event) => setText(event.target.value.trim())}
+      />
       <button type="submit" disabled={!good}>
         Open
       </button>
@@ -92,16 +111,35 @@ function Inside({ target, model }: { target: Target; model: ModelInfo | null }) 
   );
 }
 
-function Actions({ node, position, model }: { node: string; position: number | null; model: ModelInfo | null }) {
+function Actions({
+  node,
+  position,
+  model,
+}: {
+  node: string;
+  position: number | null;
+  model: ModelInfo | null;
+}) {
   const { edits } = useSpec();
   const [open, setOpen] = useState(false);
   const zeroed = edits.some((made) => isPlainAblation(made, node));
   return (
     <div className="drawer-actions">
-      <button type="button" aria-pressed={zeroed} data-testid="drawer-zero" title="Set to zero at every position (x)" onClick={() => toggleAblation(node)}>
+      <button
+        type="button"
+        aria-pressed={zeroed}
+        data-testid="drawer-zero"
+        title="Set to zero at every position (x)"
+        onClick={() => toggleAblation(node)}
+      >
         {zeroed ? 'Zeroed' : 'Zero it'}
       </button>
-      <button type="button" data-testid="drawer-zero-here" disabled={position === null} onClick={() => position !== null && addEdit({ ...edit(node), positions: [position] })}>
+      <button
+        type="button"
+        data-testid="drawer-zero-here"
+        disabled={position === null}
+        onClick={() => position !== null && addEdit({ ...edit(node), positions: [position] })}
+      >
         Zero at {position ?? '…'}
       </button>
       <button type="button" onClick={() => addEdit(edit(node, 'scale', 2))}>
@@ -135,11 +173,13 @@ function Body({ data, analysis }: { data: Component; analysis: Analysis<Componen
     <div className={analysis.current ? '' : 'stale'} aria-busy={analysis.busy}>
       <section className="drawer-section">
         <h3>
-          What it writes at {here ? <Token token={here} /> : null} <span className="faint">position {data.position}</span>
+          What it writes at {here ? <Token token={here} /> : null}{' '}
+          <span className="faint">position {data.position}</span>
           <ComponentFormula data={data} />
         </h3>
         <p className="norms">
-          norm <span className="number">{quantity(data.write_norm)}</span>, residual stream <span className="number">{quantity(data.resid_norm)}</span>
+          norm <span className="number">{quantity(data.write_norm)}</span>, residual stream{' '}
+          <span className="number">{quantity(data.resid_norm)}</span>
           <span className="faint"> ({(share * 100).toFixed(1)} %)</span>
         </p>
         <div className="effects">
@@ -155,8 +195,19 @@ function Body({ data, analysis }: { data: Component; analysis: Analysis<Componen
   );
 }
 
-function Effects({ title, effects, data }: { title: string; effects: Schemas['TokenEffect'][]; data: Component }) {
-  const most = Math.max(...[...data.promotes, ...data.suppresses].map((effect) => Math.abs(effect.logit)), 1e-9);
+function Effects({
+  title,
+  effects,
+  data,
+}: {
+  title: string;
+  effects: Schemas['TokenEffect'][];
+  data: Component;
+}) {
+  const most = Math.max(
+    ...[...data.promotes, ...data.suppresses].map((effect) => Math.abs(effect.logit)),
+    1e-9,
+  );
   return (
     <table className="effect-list" data-testid={title}>
       <thead>
@@ -199,11 +250,30 @@ function ComponentFormula({ data }: { data: Component }) {
           ...(best ? { value: `${best.logit.toFixed(4)} for ${best.token.label}` } : {}),
           note: 'What the component adds to the residual stream at this position, through the final norm with its scale held at this run’s value. The direct effect only: not what later layers make of it.',
         },
-        { name: 'norm of the write', formula: '‖ write ‖', value: data.write_norm.toPrecision(5), note: `Beside ‖ residual stream ‖ = ${data.resid_norm.toPrecision(5)}.` },
+        {
+          name: 'norm of the write',
+          formula: '‖ write ‖',
+          value: data.write_norm.toPrecision(5),
+          note: `Beside ‖ residual stream ‖ = ${data.resid_norm.toPrecision(5)}.`,
+        },
         ...(data.kind === 'neuron'
-          ? [{ name: 'activation', formula: 'act( x · w_in ) (· gate)', note: 'The number that the neuron’s value vector is multiplied by.' }]
+          ? [
+              {
+                name: 'activation',
+                formula: 'act( x · w_in ) (· gate)',
+                note: 'The number that the neuron’s value vector is multiplied by.',
+              },
+            ]
           : []),
-        ...(data.attends_to ? [{ name: 'attention', formula: 'softmax( q · kᵀ / √d )', note: 'The row of the pattern at the chosen position: how much it takes from each token. Sums to 1.' }] : []),
+        ...(data.attends_to
+          ? [
+              {
+                name: 'attention',
+                formula: 'softmax( q · kᵀ / √d )',
+                note: 'The row of the pattern at the chosen position: how much it takes from each token. Sums to 1.',
+              },
+            ]
+          : []),
       ]}
     />
   );

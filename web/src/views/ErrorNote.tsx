@@ -14,7 +14,8 @@ export function ErrorNote({ error, retry, stale }: Props) {
   useEffect(() => {
     if (!error) return;
     useErrors.setState(({ errors }) => ({ errors: [...errors, error] }));
-    return () => useErrors.setState(({ errors }) => ({ errors: errors.filter((other) => other !== error) }));
+    return () =>
+      useErrors.setState(({ errors }) => ({ errors: errors.filter((other) => other !== error) }));
   }, [error]);
   if (!error || error.refused) return null;
   const { body } = error;

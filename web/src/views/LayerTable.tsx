@@ -35,7 +35,7 @@ export function LayerTable({ data, mode, model }: Props) {
   const order = flipped ? layers : layers.toReversed();
   const parallel = layers.every((layer) => !layer.resid_mid);
   return (
-    <section className="layers" aria-label="What each layer predicts" data-testid="layers" onMouseLeave={hidePeek}>
+    <section className="layers" aria-label="What each layer predicts" data-testid="layers">
       <table className={`layer-table ${parallel ? 'parallel' : ''}`}>
         <thead>
           <tr>
@@ -61,7 +61,15 @@ export function LayerTable({ data, mode, model }: Props) {
         </thead>
         <tbody>
           {order.map((layer) => (
-            <Row key={layer.layer} layer={layer} edited={data.edited?.layers?.[layer.layer] ?? null} data={data} mode={mode} last={(model?.n_layers ?? 0) - 1} parallel={parallel} />
+            <Row
+              key={layer.layer}
+              layer={layer}
+              edited={data.edited?.layers?.[layer.layer] ?? null}
+              data={data}
+              mode={mode}
+              last={(model?.n_layers ?? 0) - 1}
+              parallel={parallel}
+            />
           ))}
         </tbody>
       </table>
@@ -73,14 +81,18 @@ export function LayerTable({ data, mode, model }: Props) {
 function StateHead({ words, data }: { words: string; data: Predictions }) {
   return (
     <th scope="col" className="state-head">
-      <span className="line">
-        <span className="best">{words}</span>
-        {data.target ? <bdi className="token score target-score">{data.target.label}</bdi> : null}
-        {data.distractor ? <bdi className="token score distractor-score">{data.distractor.label}</bdi> : null}
-        <abbr className="entropy" title="entropy, nats">
-          H
-        </abbr>
-      </span>
+      <div className="measured">
+        <span className="line heads">
+          <span className="best">{words}</span>
+          {data.target ? <bdi className="token score target-score">{data.target.label}</bdi> : null}
+          {data.distractor ? (
+            <bdi className="token score distractor-score">{data.distractor.label}</bdi>
+          ) : null}
+          <abbr className="entropy" title="entropy, nats">
+            H
+          </abbr>
+        </span>
+      </div>
     </th>
   );
 }
@@ -117,9 +129,16 @@ function Row({ layer, edited, data, mode, last, parallel }: RowProps) {
       />
     );
   };
-  const write = (part: 'attn' | 'mlp') => <Write name={`L${layer.layer}.${part}`} tabbable={here} />;
+  const write = (part: 'attn' | 'mlp') => (
+    <Write name={`L${layer.layer}.${part}`} tabbable={here} />
+  );
   return (
-    <tr ref={row} className={here ? 'here' : ''} data-testid={`layer-${layer.layer}`} aria-current={here ? 'true' : undefined}>
+    <tr
+      ref={row}
+      className={here ? 'here' : ''}
+      data-testid={`layer-${layer.layer}`}
+      aria-current={here ? 'true' : undefined}
+    >
       <th scope="row">
         <span className="mono">L{layer.layer}</span>
       </th>
@@ -139,7 +158,9 @@ function Write({ name, tabbable }: { name: string; tabbable: boolean }) {
   const touched = edits.some((made) => {
     const target = made.enabled ? parseTarget(made.target) : null;
     if (!target || !('layer' in target) || `L${target.layer}` !== layer) return false;
-    return part === 'attn' ? target.kind === 'attn' || target.kind === 'head' : target.kind === 'mlp' || target.kind === 'neuron';
+    return part === 'attn'
+      ? target.kind === 'attn' || target.kind === 'head'
+      : target.kind === 'mlp' || target.kind === 'neuron';
   });
   return (
     <td className="op">
@@ -150,7 +171,9 @@ function Write({ name, tabbable }: { name: string; tabbable: boolean }) {
         aria-label={`Inspect ${name}${touched ? ', edited' : ''}`}
         title={`${name}: what it adds${touched ? ' (edited)' : ''}`}
         data-testid={`open-${name}`}
-        onClick={() => change({ node: name, row: `${layer}.${part === 'attn' ? 'resid_mid' : 'resid_post'}` })}
+        onClick={() =>
+          change({ node: name, row: `${layer}.${part === 'attn' ? 'resid_mid' : 'resid_post'}` })
+        }
       >
         {touched ? <span className="edit-dot" aria-hidden="true" /> : null}+
       </button>
@@ -172,16 +195,22 @@ function State({ pair, name, title, data, mode, chosen, tabbable }: StateProps) 
   const both = mode === 'difference' && pair.edited !== null;
   const only = mode === 'edited' && pair.edited ? pair.edited : pair.baseline;
   const changed = both && topChanged(pair.baseline, pair.edited);
-  const peek = (element: HTMLElement) => showPeek(element.getBoundingClientRect(), peekContent(title, pair, both, only === pair.edited, data));
+  const peek = (element: HTMLElement) =>
+    showPeek(
+      element.getBoundingClientRect(),
+      peekContent(title, pair, both, only === pair.edited, data),
+    );
   return (
     <td className={`state ${changed ? 'changed' : ''} ${chosen ? 'chosen' : ''}`}>
       <button
         type="button"
+        className="measured"
         tabIndex={tabbable ? 0 : -1}
         data-testid={`state-${name}`}
         onClick={() => change({ row: name }, 'replace')}
         onMouseEnter={(event) => peek(event.currentTarget)}
         onFocus={(event) => peek(event.currentTarget)}
+        onMouseLeave={hidePeek}
         onBlur={hidePeek}
       >
         {both && pair.edited ? (
@@ -211,7 +240,11 @@ function Line({ reading, side, data, changed = false }: LineProps) {
       {side ? <SideMark side={side} /> : null}
       <span className="best">
         {best ? <Token token={best.token} /> : null}
-        {changed ? <span className="changed-mark" title="another token than in the baseline">≠<span className="visually-hidden"> changed</span></span> : null}
+        {changed ? (
+          <span className="changed-mark" title="another token than in the baseline">
+            ≠<span className="visually-hidden"> changed</span>
+          </span>
+        ) : null}
       </span>
       <span className="number first">{best ? probability(best.probability) : ''}</span>
       {reading.target ? null : (
@@ -221,8 +254,12 @@ function Line({ reading, side, data, changed = false }: LineProps) {
           ))}
         </span>
       )}
-      {reading.target ? <Score label={data.target?.label} score={reading.target} name="target-score" /> : null}
-      {reading.distractor ? <Score label={data.distractor?.label} score={reading.distractor} name="distractor-score" /> : null}
+      {reading.target ? (
+        <Score label={data.target?.label} score={reading.target} name="target-score" />
+      ) : null}
+      {reading.distractor ? (
+        <Score label={data.distractor?.label} score={reading.distractor} name="distractor-score" />
+      ) : null}
       <span className="number entropy" title={`entropy ${reading.entropy} nats`}>
         {quantity(reading.entropy)}
       </span>
@@ -230,18 +267,38 @@ function Line({ reading, side, data, changed = false }: LineProps) {
   );
 }
 
-function Score({ label, score, name }: { label: string | undefined; score: NonNullable<Reading['target']>; name: string }) {
+function Score({
+  label,
+  score,
+  name,
+}: {
+  label: string | undefined;
+  score: NonNullable<Reading['target']>;
+  name: string;
+}) {
   return (
-    <span className={`score ${name}`} title={`${label ?? ''}: probability ${score.probability}, rank ${score.rank}, logit ${score.logit}`}>
-      <span className="number">{probability(score.probability)}</span> <span className="number rank">{rank(score.rank)}</span>
+    <span
+      className={`score ${name}`}
+      title={`${label ?? ''}: probability ${score.probability}, rank ${score.rank}, logit ${score.logit}`}
+    >
+      <span className="number">{probability(score.probability)}</span>{' '}
+      <span className="number rank">{rank(score.rank)}</span>
     </span>
   );
 }
 
-function peekContent(title: string, pair: Pair, both: boolean, edited: boolean, data: Predictions): PeekContent {
+function peekContent(
+  title: string,
+  pair: Pair,
+  both: boolean,
+  edited: boolean,
+  data: Predictions,
+): PeekContent {
   const column = (side: 'baseline' | 'edited', reading: Reading): PeekSide => ({
     side,
-    top: reading.top.slice(0, 10).map((entry) => ({ label: entry.token.label, probability: entry.probability })),
+    top: reading.top
+      .slice(0, 10)
+      .map((entry) => ({ label: entry.token.label, probability: entry.probability })),
     facts: [
       ...scoreFact(data.target?.label, reading.target),
       ...scoreFact(data.distractor?.label, reading.distractor),
@@ -249,10 +306,18 @@ function peekContent(title: string, pair: Pair, both: boolean, edited: boolean, 
       ['KL to final', `${quantity(reading.kl_to_final)} nats`],
     ],
   });
-  if (both && pair.edited) return { title, sides: [column('baseline', pair.baseline), column('edited', pair.edited)] };
-  return { title, sides: [edited && pair.edited ? column('edited', pair.edited) : column('baseline', pair.baseline)] };
+  if (both && pair.edited)
+    return { title, sides: [column('baseline', pair.baseline), column('edited', pair.edited)] };
+  return {
+    title,
+    sides: [
+      edited && pair.edited ? column('edited', pair.edited) : column('baseline', pair.baseline),
+    ],
+  };
 }
 
 function scoreFact(label: string | undefined, score: Reading['target']): Array<[string, string]> {
-  return label !== undefined && score ? [[label, `${probability(score.probability)}  ${rank(score.rank)}`]] : [];
+  return label !== undefined && score
+    ? [[label, `${probability(score.probability)}  ${rank(score.rank)}`]]
+    : [];
 }

@@ -8,7 +8,9 @@ const STEPS = 32;
 export function Legend({ scale, marks }: { scale: Scale; marks: boolean }) {
   const theme = useTheme((state) => state.theme);
   const lut = table(scale.kind, theme);
-  const colours = Array.from({ length: STEPS }, (_, step) => css(lut[Math.round((step / (STEPS - 1)) * 255)] ?? 0));
+  const colours = Array.from({ length: STEPS }, (_, step) =>
+    css(lut[Math.round((step / (STEPS - 1)) * 255)] ?? 0),
+  );
   return (
     <figure className="legend" data-testid="legend">
       <figcaption>
@@ -16,7 +18,11 @@ export function Legend({ scale, marks }: { scale: Scale; marks: boolean }) {
         {scale.note ? <span className="faint"> {scale.note}</span> : null}
       </figcaption>
       <div className="legend-scale">
-        <div className="legend-bar" aria-hidden="true" style={{ backgroundImage: `linear-gradient(to right, ${colours.join(',')})` }} />
+        <div
+          className="legend-bar"
+          aria-hidden="true"
+          style={{ backgroundImage: `linear-gradient(to right, ${colours.join(',')})` }}
+        />
         <div className="legend-ticks">
           {scale.ticks.map((tick) => (
             <span key={tick} className="number">

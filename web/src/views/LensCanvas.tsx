@@ -1,14 +1,29 @@
 /** The grid as a canvas that scrolls under fixed row labels; for assistive technology, a grid of one cell that moves. */
-import { useEffect, useMemo, useRef, useState, type KeyboardEvent, type MouseEvent, type RefObject } from 'react';
+import {
+  useEffect,
+  useMemo,
+  useRef,
+  useState,
+  type KeyboardEvent,
+  type MouseEvent,
+  type RefObject,
+} from 'react';
 import { rowLabel } from '../core/address';
 import { probability, quantity, rank } from '../core/format';
 import { cellAt, HeatGrid, type Cursor, type Frame, type HeatCells } from '../core/heatgrid';
-import { cell, cellSentence, changedCells, topLabel, type Lens, type Painted, type SideName } from '../core/lens';
+import {
+  cell,
+  cellSentence,
+  changedCells,
+  topLabel,
+  type Lens,
+  type Painted,
+  type SideName,
+} from '../core/lens';
 import type { Spec } from '../core/url';
 import { inspect } from '../state/keyboard';
 import { hidePeek, showPeek, type PeekContent, type PeekSide } from '../state/peek';
 import { change, useSpec, useStore } from '../state/store';
-import { useTheme } from '../state/theme';
 import type { Experiment } from './experiment';
 import { GUTTER, ROW_HEIGHT } from './layout';
 
@@ -31,7 +46,10 @@ export function LensCanvas({ lens, painted, mode, experiment, cellWidth }: Props
   const shown: SideName = lens.edited && mode !== 'baseline' ? 'edited' : 'baseline';
   const flip = (row: number) => (spec.flipped ? row : lens.rows - 1 - row);
   const cells = useCells(lens, painted, mode, shown, spec.flipped);
-  const cursor = { row: flip(chosenRow(lens, spec.row)), column: Math.min(experiment.position ?? 0, lens.columns - 1) };
+  const cursor = {
+    row: flip(chosenRow(lens, spec.row)),
+    column: Math.min(experiment.position ?? 0, lens.columns - 1),
+  };
   const frame: Frame = {
     cellWidth,
     rowHeight: ROW_HEIGHT,
@@ -49,12 +67,21 @@ export function LensCanvas({ lens, painted, mode, experiment, cellWidth }: Props
   };
   const onMove = (event: MouseEvent<HTMLCanvasElement>) => {
     const box = event.currentTarget.getBoundingClientRect();
-    const at = cellAt(frame, lens.rows, lens.columns, event.clientX - box.left, event.clientY - box.top);
+    const at = cellAt(
+      frame,
+      lens.rows,
+      lens.columns,
+      event.clientX - box.left,
+      event.clientY - box.top,
+    );
     setHover(at);
     if (!at) return hidePeek();
     const left = box.left + at.column * cellWidth - scrollX;
     const top = box.top + at.row * ROW_HEIGHT - scrollY;
-    showPeek({ left, top, right: left + cellWidth, bottom: top + ROW_HEIGHT }, peekContent(lens, mode, flip(at.row), at.column));
+    showPeek(
+      { left, top, right: left + cellWidth, bottom: top + ROW_HEIGHT },
+      peekContent(lens, mode, flip(at.row), at.column),
+    );
   };
   return (
     <div
@@ -77,9 +104,18 @@ export function LensCanvas({ lens, painted, mode, experiment, cellWidth }: Props
       <div
         className="lens-space"
         role="presentation"
-        style={{ width: GUTTER + lens.columns * cellWidth, height: lens.rows * ROW_HEIGHT, gridTemplateColumns: `${GUTTER}px 1fr` }}
+        style={{
+          width: GUTTER + lens.columns * cellWidth,
+          height: lens.rows * ROW_HEIGHT,
+          gridTemplateColumns: `${GUTTER}px 1fr`,
+        }}
       >
-        <RowLabels lens={lens} flipped={spec.flipped} chosen={cursor.row} onChoose={(row) => go({ row, column: cursor.column })} />
+        <RowLabels
+          lens={lens}
+          flipped={spec.flipped}
+          chosen={cursor.row}
+          onChoose={(row) => go({ row, column: cursor.column })}
+        />
         <canvas
           ref={canvas}
           aria-hidden="true"
@@ -92,7 +128,13 @@ export function LensCanvas({ lens, painted, mode, experiment, cellWidth }: Props
           }}
           onClick={(event) => {
             const box = event.currentTarget.getBoundingClientRect();
-            const at = cellAt(frame, lens.rows, lens.columns, event.clientX - box.left, event.clientY - box.top);
+            const at = cellAt(
+              frame,
+              lens.rows,
+              lens.columns,
+              event.clientX - box.left,
+              event.clientY - box.top,
+            );
             if (at) go(at);
           }}
           onDoubleClick={() => inspect()}
@@ -104,11 +146,28 @@ export function LensCanvas({ lens, painted, mode, experiment, cellWidth }: Props
 }
 
 /** The one cell that assistive technology sees; it follows the cursor, and is read out. */
-function ActiveCell({ lens, side, row, display }: { lens: Lens; side: SideName; row: number; display: Cursor }) {
+function ActiveCell({
+  lens,
+  side,
+  row,
+  display,
+}: {
+  lens: Lens;
+  side: SideName;
+  row: number;
+  display: Cursor;
+}) {
   const values = lens[side] ?? lens.baseline;
   return (
     <div role="row" aria-rowindex={display.row + 1} className="visually-hidden">
-      <div role="gridcell" id="lens-cell" aria-colindex={display.column + 1} aria-selected="true" aria-live="polite" data-testid="lens-cell">
+      <div
+        role="gridcell"
+        id="lens-cell"
+        aria-colindex={display.column + 1}
+        aria-selected="true"
+        aria-live="polite"
+        data-testid="lens-cell"
+      >
         {cellSentence(lens, values, row, display.column)}
       </div>
     </div>
@@ -143,13 +202,20 @@ function RowLabels({ lens, flipped, chosen, onChoose }: LabelProps) {
   );
 }
 
-function useCells(lens: Lens, painted: Painted, mode: Spec['mode'], shown: SideName, flipped: boolean): HeatCells {
+function useCells(
+  lens: Lens,
+  painted: Painted,
+  mode: Spec['mode'],
+  shown: SideName,
+  flipped: boolean,
+): HeatCells {
   return useMemo(() => {
     const { rows, columns } = lens;
     const values = lens[shown] ?? lens.baseline;
     const source = (row: number) => (flipped ? row : rows - 1 - row);
     const reorder = <Out extends Uint32Array | Uint8Array>(from: Out, into: Out): Out => {
-      for (let row = 0; row < rows; row++) into.set(from.subarray(source(row) * columns, (source(row) + 1) * columns), row * columns);
+      for (let row = 0; row < rows; row++)
+        into.set(from.subarray(source(row) * columns, (source(row) + 1) * columns), row * columns);
       return into;
     };
     return {
@@ -157,13 +223,19 @@ function useCells(lens: Lens, painted: Painted, mode: Spec['mode'], shown: SideN
       columns,
       colours: reorder(painted.colours, new Uint32Array(rows * columns)),
       label: (row, column) => topLabel(lens, values, source(row), column),
-      marks: mode === 'difference' ? reorder(changedCells(lens), new Uint8Array(rows * columns)) : null,
+      marks:
+        mode === 'difference' ? reorder(changedCells(lens), new Uint8Array(rows * columns)) : null,
     };
   }, [lens, painted, mode, shown, flipped]);
 }
 
-function useDrawing(canvas: RefObject<HTMLCanvasElement | null>, cells: HeatCells, frame: Frame, cursor: Cursor, hover: Cursor | null): void {
-  const theme = useTheme((state) => state.theme);
+function useDrawing(
+  canvas: RefObject<HTMLCanvasElement | null>,
+  cells: HeatCells,
+  frame: Frame,
+  cursor: Cursor,
+  hover: Cursor | null,
+): void {
   const grid = useRef<HeatGrid | null>(null);
   const held = useRef<HeatCells | null>(null);
   useEffect(() => {
@@ -175,16 +247,26 @@ function useDrawing(canvas: RefObject<HTMLCanvasElement | null>, cells: HeatCell
       held.current = cells;
       const style = getComputedStyle(element);
       const read = (name: string) => style.getPropertyValue(name).trim();
-      const colours = { ground: read('--ground'), darkText: '#111110', lightText: '#fbfbfa', accent: read('--accent') };
+      const colours = {
+        ground: read('--ground'),
+        darkText: '#111110',
+        lightText: '#fbfbfa',
+        accent: read('--accent'),
+      };
       grid.current.draw(frame, { ...colours, font: `11px ${read('--mono')}` }, cursor, hover);
     });
     return () => cancelAnimationFrame(request);
     // The frame and the cursors are new objects at each render, and each render is to be drawn.
-  }, [canvas, cells, frame, cursor, hover, theme]);
+  }, [canvas, cells, frame, cursor, hover]);
 }
 
 /** Follows the strip, and keeps the chosen cell in sight when it moves. */
-function useScrolling(scroller: RefObject<HTMLDivElement | null>, scrollX: number, cursor: Cursor, frame: Frame): void {
+function useScrolling(
+  scroller: RefObject<HTMLDivElement | null>,
+  scrollX: number,
+  cursor: Cursor,
+  frame: Frame,
+): void {
   useEffect(() => {
     const box = scroller.current;
     if (box && Math.abs(box.scrollLeft - scrollX) > 1) box.scrollLeft = scrollX;
@@ -204,7 +286,9 @@ function useSize(place: RefObject<HTMLElement | null>): { width: number; height:
   useEffect(() => {
     const element = place.current;
     if (!element) return;
-    const observer = new ResizeObserver(() => setSize({ width: element.clientWidth, height: element.clientHeight }));
+    const observer = new ResizeObserver(() =>
+      setSize({ width: element.clientWidth, height: element.clientHeight }),
+    );
     observer.observe(element);
     return () => observer.disconnect();
   }, [place]);
@@ -220,7 +304,8 @@ function chosenRow(lens: Lens, name: string | null): number {
   const layer = /^L(\d+)\.(resid_\w+)$/.exec(name);
   if (!layer) return rows.length - 1;
   const at = Number(layer[1]);
-  const near = layer[2] === 'resid_pre' ? (at === 0 ? 'embed' : `L${at - 1}.resid_post`) : `L${at}.resid_post`;
+  const near =
+    layer[2] === 'resid_pre' ? (at === 0 ? 'embed' : `L${at - 1}.resid_post`) : `L${at}.resid_post`;
   const index = rows.indexOf(near);
   return index >= 0 ? index : rows.length - 1;
 }
@@ -241,18 +326,28 @@ function onKey(event: KeyboardEvent, cursor: Cursor, lens: Lens, go: (at: Cursor
   if (!move) return;
   event.preventDefault();
   const clamp = (value: number, most: number) => Math.max(0, Math.min(most - 1, value));
-  go({ row: clamp(cursor.row + move[0], lens.rows), column: clamp(cursor.column + move[1], lens.columns) });
+  go({
+    row: clamp(cursor.row + move[0], lens.rows),
+    column: clamp(cursor.column + move[1], lens.columns),
+  });
 }
 
 function peekContent(lens: Lens, mode: Spec['mode'], row: number, column: number): PeekContent {
-  const sides: SideName[] = !lens.edited ? ['baseline'] : mode === 'difference' ? ['baseline', 'edited'] : [mode];
+  const sides: SideName[] = !lens.edited
+    ? ['baseline']
+    : mode === 'difference'
+      ? ['baseline', 'edited']
+      : [mode];
   return {
     title: `${rowLabel(lens.meta.rows[row] ?? '')} · position ${column} ${lens.meta.tokens[column]?.label ?? ''}`,
     sides: sides.map((side): PeekSide => {
       const here = cell(lens, lens[side] ?? lens.baseline, row, column);
       return {
         side,
-        top: here.top.map((entry) => ({ label: entry.token.label, probability: entry.probability })),
+        top: here.top.map((entry) => ({
+          label: entry.token.label,
+          probability: entry.probability,
+        })),
         facts: [
           [here.target.label, `${probability(here.probability)}  ${rank(here.rank)}`],
           ['entropy', `${quantity(here.entropy)} nats`],

@@ -23,10 +23,20 @@ export function LensTable({ lens, mode }: { lens: Lens; mode: Spec['mode'] }) {
       {lens.columns > COLUMNS ? (
         <p className="pages">
           Positions {start}–{end - 1} of {lens.columns}.{' '}
-          <button type="button" className="link" disabled={start === 0} onClick={() => setFirst(Math.max(0, start - COLUMNS))}>
+          <button
+            type="button"
+            className="link"
+            disabled={start === 0}
+            onClick={() => setFirst(Math.max(0, start - COLUMNS))}
+          >
             Earlier
           </button>{' '}
-          <button type="button" className="link" disabled={end === lens.columns} onClick={() => setFirst(start + COLUMNS)}>
+          <button
+            type="button"
+            className="link"
+            disabled={end === lens.columns}
+            onClick={() => setFirst(start + COLUMNS)}
+          >
             Later
           </button>
         </p>
@@ -37,7 +47,8 @@ export function LensTable({ lens, mode }: { lens: Lens; mode: Spec['mode'] }) {
             <th scope="col">layer</th>
             {columns.map((column) => (
               <th key={column} scope="col">
-                <span className="faint">{column}</span> {lens.meta.tokens[column] ? <Token token={lens.meta.tokens[column]} /> : null}
+                <span className="faint">{column}</span>{' '}
+                {lens.meta.tokens[column] ? <Token token={lens.meta.tokens[column]} /> : null}
               </th>
             ))}
           </tr>
@@ -48,8 +59,12 @@ export function LensTable({ lens, mode }: { lens: Lens; mode: Spec['mode'] }) {
               <th scope="row">{rowLabel(lens.meta.rows[row] ?? '')}</th>
               {columns.map((column) => (
                 <td key={column}>
-                  {mode === 'edited' ? null : <Entry lens={lens} side={lens.baseline} row={row} column={column} />}
-                  {lens.edited && mode !== 'baseline' ? <Entry lens={lens} side={lens.edited} row={row} column={column} edited /> : null}
+                  {mode === 'edited' ? null : (
+                    <Entry lens={lens} side={lens.baseline} row={row} column={column} />
+                  )}
+                  {lens.edited && mode !== 'baseline' ? (
+                    <Entry lens={lens} side={lens.edited} row={row} column={column} edited />
+                  ) : null}
                 </td>
               ))}
             </tr>
@@ -60,7 +75,19 @@ export function LensTable({ lens, mode }: { lens: Lens; mode: Spec['mode'] }) {
   );
 }
 
-function Entry({ lens, side, row, column, edited = false }: { lens: Lens; side: LensSide; row: number; column: number; edited?: boolean }) {
+function Entry({
+  lens,
+  side,
+  row,
+  column,
+  edited = false,
+}: {
+  lens: Lens;
+  side: LensSide;
+  row: number;
+  column: number;
+  edited?: boolean;
+}) {
   const best = cell(lens, side, row, column).top[0];
   return best ? (
     <span className={`entry ${edited ? 'edited' : ''}`}>

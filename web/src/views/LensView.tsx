@@ -31,7 +31,8 @@ export function LensView({ model, experiment, cellWidth, strip }: ViewProps) {
   const spec = useSpec();
   const theme = useTheme((state) => state.theme);
   const mode = useMode();
-  const capable = model?.capabilities.find((capability) => capability.name === 'lens')?.available ?? true;
+  const capable =
+    model?.capabilities.find((capability) => capability.name === 'lens')?.available ?? true;
   const analysis = useLens(spec, model !== null && capable && experiment.tokens !== null);
   const { data } = analysis;
   const painted = useMemo(
@@ -44,7 +45,13 @@ export function LensView({ model, experiment, cellWidth, strip }: ViewProps) {
     <>
       <ViewBar status={<Status kind="lens" analysis={analysis} />}>
         <ModeChoice difference="Difference" />
-        <Segments name="colour" label="Colour" value={spec.colour} options={COLOURS} onChange={(colour) => change({ colour }, 'replace')} />
+        <Segments
+          name="colour"
+          label="Colour"
+          value={spec.colour}
+          options={COLOURS}
+          onChange={(colour) => change({ colour }, 'replace')}
+        />
         <Toggles parallel={model?.parallel_blocks ?? false} />
         {data && painted && model ? (
           <SaveMenu
@@ -54,13 +61,27 @@ export function LensView({ model, experiment, cellWidth, strip }: ViewProps) {
             python={() => lensPython(model.name, spec)}
           />
         ) : null}
-        {data && experiment.position !== null ? <LensFormula lens={data} position={Math.min(experiment.position, data.columns - 1)} /> : null}
+        {data && experiment.position !== null ? (
+          <LensFormula lens={data} position={Math.min(experiment.position, data.columns - 1)} />
+        ) : null}
       </ViewBar>
       {strip}
-      <ErrorNote error={experiment.error ?? analysis.error} retry={experiment.error ? experiment.retry : analysis.retry} stale={data !== null} />
+      <ErrorNote
+        error={experiment.error ?? analysis.error}
+        retry={experiment.error ? experiment.retry : analysis.retry}
+        stale={data !== null}
+      />
       {capable ? null : <NoLens reason={lensReason(model)} />}
       <div className={`lens ${stale ? 'stale' : ''}`} aria-busy={analysis.busy}>
-        {data && painted ? spec.table ? <LensTable lens={data} mode={mode} /> : <LensCanvas {...grid} lens={data} painted={painted} /> : <div className="lens-place" />}
+        {data && painted ? (
+          spec.table ? (
+            <LensTable lens={data} mode={mode} />
+          ) : (
+            <LensCanvas {...grid} lens={data} painted={painted} />
+          )
+        ) : (
+          <div className="lens-place" />
+        )}
         {painted ? <Legend scale={painted.scale} marks={mode === 'difference'} /> : null}
       </div>
     </>
@@ -72,7 +93,9 @@ function NoLens({ reason }: { reason: string }) {
     <section className="no-lens" data-testid="no-lens">
       <h2>The lens cannot be shown for this model</h2>
       <p>{reason}</p>
-      <p className="faint">A wrong number is worse than none. Predictions still shows what the whole model says next.</p>
+      <p className="faint">
+        A wrong number is worse than none. Predictions still shows what the whole model says next.
+      </p>
     </section>
   );
 }
@@ -82,12 +105,25 @@ function Toggles({ parallel }: { parallel: boolean }) {
   return (
     <>
       {parallel ? null : (
-        <button type="button" className="quiet" aria-pressed={sublayers} data-testid="sublayers" title="A row after each attention too" onClick={() => change({ sublayers: !sublayers })}>
+        <button
+          type="button"
+          className="quiet"
+          aria-pressed={sublayers}
+          data-testid="sublayers"
+          title="A row after each attention too"
+          onClick={() => change({ sublayers: !sublayers })}
+        >
           Sublayers
         </button>
       )}
       <FlipButton />
-      <button type="button" className="quiet" aria-pressed={table} data-testid="as-table" onClick={() => change({ table: !table }, 'replace')}>
+      <button
+        type="button"
+        className="quiet"
+        aria-pressed={table}
+        data-testid="as-table"
+        onClick={() => change({ table: !table }, 'replace')}
+      >
         View as table
       </button>
     </>
@@ -98,9 +134,18 @@ function Toggles({ parallel }: { parallel: boolean }) {
 function lensJson(spec: Spec, lens: Lens): unknown {
   const side = (values: Lens['baseline'] | null) => {
     if (!values) return null;
-    return Object.fromEntries(Object.entries(values).map(([name, array]) => [name, Array.from(array as Float32Array)]));
+    return Object.fromEntries(
+      Object.entries(values).map(([name, array]) => [name, Array.from(array as Float32Array)]),
+    );
   };
-  return { spec, description: lens.meta, shape: [lens.rows, lens.columns], k: lens.k, baseline: side(lens.baseline), edited: side(lens.edited) };
+  return {
+    spec,
+    description: lens.meta,
+    shape: [lens.rows, lens.columns],
+    k: lens.k,
+    baseline: side(lens.baseline),
+    edited: side(lens.edited),
+  };
 }
 
 function LensFormula({ lens, position }: { lens: Lens; position: number }) {
@@ -109,16 +154,37 @@ function LensFormula({ lens, position }: { lens: Lens; position: number }) {
     <Formula
       title="How the lens is computed"
       lines={[
-        { name: 'a cell', formula: 'softmax( W_U · norm_final(residual[layer, position]) )', note: 'What the model would predict at this token if it stopped after this layer.' },
+        {
+          name: 'a cell',
+          formula: 'softmax( W_U · norm_final(residual[layer, position]) )',
+          note: 'What the model would predict at this token if it stopped after this layer.',
+        },
         {
           name: 'probability, rank',
           formula: 'of the target token',
           value: `${last.probability.toPrecision(5)}, #${last.rank} for ${last.target.label} in the last row at position ${position}`,
           note: 'Without a target token: of the token that the last row finds most likely at that position.',
         },
-        { name: 'KL', formula: 'Σ p_final ln( p_final / p_layer )', note: 'How far this layer is from the final prediction, nats.' },
-        { name: 'entropy', formula: '−Σ p ln p', value: `${last.entropy.toFixed(4)} nats in the last row`, note: '0 is certain.' },
-        ...(lens.edited ? [{ name: 'KL, difference', formula: 'Σ p_baseline ln( p_baseline / p_edited )', note: 'Of the same cell, without and with the edits.' }] : []),
+        {
+          name: 'KL',
+          formula: 'Σ p_final ln( p_final / p_layer )',
+          note: 'How far this layer is from the final prediction, nats.',
+        },
+        {
+          name: 'entropy',
+          formula: '−Σ p ln p',
+          value: `${last.entropy.toFixed(4)} nats in the last row`,
+          note: '0 is certain.',
+        },
+        ...(lens.edited
+          ? [
+              {
+                name: 'KL, difference',
+                formula: 'Σ p_baseline ln( p_baseline / p_edited )',
+                note: 'Of the same cell, without and with the edits.',
+              },
+            ]
+          : []),
       ]}
     />
   );

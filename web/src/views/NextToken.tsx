@@ -1,7 +1,13 @@
 /** The next-token distribution: the answer, where the eye starts. */
 import { Bar, SideMark, Token } from '../components/parts';
 import { probability, quantity, rank, signed } from '../core/format';
-import { logitDifference, nextRows, type NextRow, type Predictions, type Reading } from '../core/predictions';
+import {
+  logitDifference,
+  nextRows,
+  type NextRow,
+  type Predictions,
+  type Reading,
+} from '../core/predictions';
 import type { Spec } from '../core/url';
 import { useSpec } from '../state/store';
 
@@ -19,7 +25,8 @@ export function NextToken({ data, mode, kind }: Props) {
   return (
     <section className="next-token" aria-labelledby="next-title" data-testid="next-token">
       <h2 id="next-title">
-        {kind === 'masked' ? 'Prediction at' : 'Next token after'} {here ? <Token token={here} /> : null}
+        {kind === 'masked' ? 'Prediction at' : 'Next token after'}{' '}
+        {here ? <Token token={here} /> : null}
         <span className="faint"> position {data.position}</span>
       </h2>
       <table className={both ? 'both' : ''}>
@@ -44,7 +51,15 @@ export function NextToken({ data, mode, kind }: Props) {
             )}
           </tr>
         </thead>
-        <tbody>{rows.map((row) => (both ? <BothRow key={row.token.id} row={row} /> : <SingleRow key={row.token.id} row={row} />))}</tbody>
+        <tbody>
+          {rows.map((row) =>
+            both ? (
+              <BothRow key={row.token.id} row={row} />
+            ) : (
+              <SingleRow key={row.token.id} row={row} />
+            ),
+          )}
+        </tbody>
       </table>
       <Facts data={data} mode={mode} />
       <Listed rows={rows} />
@@ -93,11 +108,13 @@ function BothRow({ row }: { row: NextRow }) {
 }
 
 function Listed({ rows }: { rows: NextRow[] }) {
-  const sum = (side: 'baseline' | 'edited') => rows.reduce((total, row) => total + (row[side] ?? 0), 0);
+  const sum = (side: 'baseline' | 'edited') =>
+    rows.reduce((total, row) => total + (row[side] ?? 0), 0);
   const share = Math.max(sum('baseline'), sum('edited'));
   return (
     <p className="faint listed">
-      {rows.length} tokens listed, {(share * 100).toFixed(share > 0.999 ? 2 : 1)} % of the probability
+      {rows.length} tokens listed, {(share * 100).toFixed(share > 0.999 ? 2 : 1)} % of the
+      probability
     </p>
   );
 }
@@ -108,8 +125,18 @@ function Facts({ data, mode }: { data: Predictions; mode: Spec['mode'] }) {
   if (mode !== 'edited' || !data.edited) sides.push(['baseline', data.baseline.next_token]);
   if (data.edited && mode !== 'baseline') sides.push(['edited', data.edited.next_token]);
   const lines: Array<[string, (reading: Reading) => string | null | undefined]> = [
-    [data.target?.label ?? '', (reading) => reading.target && `${probability(reading.target.probability)}  ${rank(reading.target.rank)}`],
-    [data.distractor?.label ?? '', (reading) => reading.distractor && `${probability(reading.distractor.probability)}  ${rank(reading.distractor.rank)}`],
+    [
+      data.target?.label ?? '',
+      (reading) =>
+        reading.target &&
+        `${probability(reading.target.probability)}  ${rank(reading.target.rank)}`,
+    ],
+    [
+      data.distractor?.label ?? '',
+      (reading) =>
+        reading.distractor &&
+        `${probability(reading.distractor.probability)}  ${rank(reading.distractor.rank)}`,
+    ],
     ['logit difference', (reading) => nullable(logitDifference(reading))],
     ['entropy, nats', (reading) => quantity(reading.entropy)],
   ];
@@ -117,7 +144,9 @@ function Facts({ data, mode }: { data: Predictions; mode: Spec['mode'] }) {
     <table className="next-facts" data-testid="next-facts">
       <tbody>
         {lines
-          .filter(([, read]) => sides.some(([, reading]) => read(reading) !== null && read(reading) !== undefined))
+          .filter(([, read]) =>
+            sides.some(([, reading]) => read(reading) !== null && read(reading) !== undefined),
+          )
           .map(([name, read]) => (
             <tr key={name}>
               <th scope="row">

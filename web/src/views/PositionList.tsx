@@ -19,10 +19,16 @@ export function PositionList({ data }: { data: Schemas['ComponentResponse'] }) {
     <div className={`positions ${heads ? 'heads' : ''}`} data-testid="positions">
       <p className="positions-head faint">
         <span>token</span>
-        <span title={data.activation_name}>{data.kind === 'neuron' ? 'activation' : 'write norm'}</span>
+        <span title={data.activation_name}>
+          {data.kind === 'neuron' ? 'activation' : 'write norm'}
+        </span>
         {heads ? <span>attends to</span> : null}
       </p>
-      <div className="positions-scroll" style={{ maxHeight: WINDOW }} onScroll={(event) => setScroll(event.currentTarget.scrollTop)}>
+      <div
+        className="positions-scroll"
+        style={{ maxHeight: WINDOW }}
+        onScroll={(event) => setScroll(event.currentTarget.scrollTop)}
+      >
         <ul style={{ height: data.tokens.length * ROW }}>
           {data.tokens.slice(first, last).map((token, index) => (
             <Row key={first + index} data={data} at={first + index} token={token} most={most} />
@@ -45,10 +51,19 @@ function Row({ data, at, token, most }: RowProps) {
   const attention = data.attends_to?.[at];
   return (
     <li style={{ top: at * ROW, height: ROW }}>
-      <button type="button" className={at === data.position ? 'chosen' : ''} aria-current={at === data.position ? 'true' : undefined} onClick={() => change({ position: at }, 'replace')}>
+      <button
+        type="button"
+        className={at === data.position ? 'chosen' : ''}
+        aria-current={at === data.position ? 'true' : undefined}
+        onClick={() => change({ position: at }, 'replace')}
+      >
         <span className="faint number">{at}</span>
         <Token token={token} />
-        {data.kind === 'neuron' ? <SignedBar share={value / most} /> : <Bar share={value / most} side="accent" />}
+        {data.kind === 'neuron' ? (
+          <SignedBar share={value / most} />
+        ) : (
+          <Bar share={value / most} side="accent" />
+        )}
         <span className="number" title={String(value)}>
           {quantity(value)}
         </span>

@@ -30,7 +30,9 @@ export function PredictionsView({ model, experiment, strip }: ViewProps) {
           name="k"
           label="Tokens listed"
           value={String(spec.k)}
-          options={(['5', '10', '20', '50'] as const).map((value) => [value, value, `List the top ${value}`] as const)}
+          options={(['5', '10', '20', '50'] as const).map(
+            (value) => [value, value, `List the top ${value}`] as const,
+          )}
           onChange={(value) => change({ k: Number(value) }, 'replace')}
         />
         <FlipButton />
@@ -38,10 +40,18 @@ export function PredictionsView({ model, experiment, strip }: ViewProps) {
         {data ? <PredictionsFormula data={data} /> : null}
       </ViewBar>
       {strip}
-      <ErrorNote error={experiment.error ?? analysis.error} retry={experiment.error ? experiment.retry : analysis.retry} stale={data !== null} />
+      <ErrorNote
+        error={experiment.error ?? analysis.error}
+        retry={experiment.error ? experiment.retry : analysis.retry}
+        stale={data !== null}
+      />
       <div className={`predictions ${stale ? 'stale' : ''}`} aria-busy={analysis.busy}>
         <div className="next-column">
-          {data ? <NextToken data={data} mode={mode} kind={model?.kind ?? 'causal'} /> : <Placeholder />}
+          {data ? (
+            <NextToken data={data} mode={mode} kind={model?.kind ?? 'causal'} />
+          ) : (
+            <Placeholder />
+          )}
           {spec.generation ? <Continuation generation={spec.generation} /> : null}
         </div>
         {data?.baseline.layers ? <LayerTable data={data} mode={mode} model={model} /> : null}
@@ -52,7 +62,10 @@ export function PredictionsView({ model, experiment, strip }: ViewProps) {
 }
 
 export function lensReason(model: ViewProps['model']): string {
-  return model?.capabilities.find((capability) => capability.name === 'lens')?.reason ?? 'The self-check at load did not prove it.';
+  return (
+    model?.capabilities.find((capability) => capability.name === 'lens')?.reason ??
+    'The self-check at load did not prove it.'
+  );
 }
 
 function NoLens({ reason }: { reason: string }) {
@@ -60,7 +73,10 @@ function NoLens({ reason }: { reason: string }) {
     <section className="no-lens" data-testid="no-lens">
       <h2>What single layers predict cannot be shown for this model</h2>
       <p>{reason}</p>
-      <p className="faint">A wrong number is worse than none. The prediction of the whole model, to the left, needs no such reading.</p>
+      <p className="faint">
+        A wrong number is worse than none. The prediction of the whole model, to the left, needs no
+        such reading.
+      </p>
     </section>
   );
 }
@@ -83,7 +99,9 @@ export function FlipButton() {
       type="button"
       className="quiet"
       aria-pressed={flipped}
-      title={flipped ? 'Layer 0 is at the top: turn round' : 'The last layer is at the top: turn round'}
+      title={
+        flipped ? 'Layer 0 is at the top: turn round' : 'The last layer is at the top: turn round'
+      }
       onClick={() => change({ flipped: !flipped }, 'replace')}
     >
       {flipped ? 'layers ↓' : 'layers ↑'}
@@ -112,7 +130,11 @@ function PredictionsFormula({ data }: { data: Predictions }) {
         {
           name: 'next token',
           formula: 'p(t) = exp(logit_t) / Σ exp(logit)',
-          ...(best ? { value: `${best.probability.toPrecision(6)} for ${best.token.label}, logit ${best.logit.toFixed(3)}` } : {}),
+          ...(best
+            ? {
+                value: `${best.probability.toPrecision(6)} for ${best.token.label}, logit ${best.logit.toFixed(3)}`,
+              }
+            : {}),
           note: 'Softmax over the whole vocabulary, not over the tokens listed.',
         },
         {
@@ -120,11 +142,27 @@ function PredictionsFormula({ data }: { data: Predictions }) {
           formula: 'p_layer = softmax( W_U · norm_final(residual) )',
           note: 'The logit lens: the residual stream of the layer goes through the final norm and the unembedding, as if it were the last.',
         },
-        { name: 'rank', formula: 'rank(t) = how many tokens have a higher logit', note: '#0 is the most likely token.' },
-        { name: 'entropy H', formula: '−Σ p ln p', value: `${next.entropy.toFixed(4)} nats for the next token`, note: '0 is certain.' },
+        {
+          name: 'rank',
+          formula: 'rank(t) = how many tokens have a higher logit',
+          note: '#0 is the most likely token.',
+        },
+        {
+          name: 'entropy H',
+          formula: '−Σ p ln p',
+          value: `${next.entropy.toFixed(4)} nats for the next token`,
+          note: '0 is certain.',
+        },
         ...(data.kl === null || data.kl === undefined
           ? []
-          : [{ name: 'KL', formula: 'Σ p_baseline ln( p_baseline / p_edited )', value: `${data.kl.toPrecision(5)} nats`, note: 'How far the edits move the distribution; 0 is not at all.' }]),
+          : [
+              {
+                name: 'KL',
+                formula: 'Σ p_baseline ln( p_baseline / p_edited )',
+                value: `${data.kl.toPrecision(5)} nats`,
+                note: 'How far the edits move the distribution; 0 is not at all.',
+              },
+            ]),
       ]}
     />
   );

@@ -44,7 +44,9 @@ function useWidth(place: React.RefObject<HTMLElement | null>): number {
   const [width, setWidth] = useState(1200);
   useEffect(() => {
     if (!place.current) return;
-    const observer = new ResizeObserver(([entry]) => setWidth(Math.floor(entry?.contentRect.width ?? 0)));
+    const observer = new ResizeObserver(([entry]) =>
+      setWidth(Math.floor(entry?.contentRect.width ?? 0)),
+    );
     observer.observe(place.current);
     return () => observer.disconnect();
   }, [place]);
@@ -71,7 +73,12 @@ function Welcome({ model }: { model: ModelInfo | null }) {
       <h2>{question}</h2>
       <p>{text}</p>
       {example ? (
-        <button type="button" className="example" data-testid="example" onClick={() => change({ prompt: example })}>
+        <button
+          type="button"
+          className="example"
+          data-testid="example"
+          onClick={() => change({ prompt: example })}
+        >
           <span className="faint">Try it</span> <span>{example}</span>
         </button>
       ) : null}

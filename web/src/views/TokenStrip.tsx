@@ -1,5 +1,5 @@
 /** The prompt's tokens, one width each: the x axis of everything below. */
-import { useEffect, useRef, type KeyboardEvent } from 'react';
+import { useEffect, useRef, type KeyboardEvent, type MouseEvent } from 'react';
 import { stepWidth } from '../core/heatgrid';
 import { change, useSpec, useStore } from '../state/store';
 import { movePosition } from '../state/keyboard';
@@ -8,7 +8,13 @@ import { GUTTER } from './layout';
 
 const MARGIN = 4;
 
-export function TokenStrip({ experiment, cellWidth }: { experiment: Experiment; cellWidth: number }) {
+export function TokenStrip({
+  experiment,
+  cellWidth,
+}: {
+  experiment: Experiment;
+  cellWidth: number;
+}) {
   const { tokens, position } = experiment;
   const scroller = useRef<HTMLDivElement>(null);
   const scrollX = useStore((state) => state.scrollX);
@@ -22,7 +28,10 @@ export function TokenStrip({ experiment, cellWidth }: { experiment: Experiment; 
     if (!box || position === null) return;
     const left = position * cellWidth;
     if (left < box.scrollLeft) box.scrollLeft = left;
-    else if (left + cellWidth > box.scrollLeft + box.clientWidth) box.scrollLeft = left + cellWidth - box.clientWidth;
+    else if (left + cellWidth > box.scrollLeft + box.clientWidth)
+      box.scrollLeft = left + cellWidth - box.clientWidth;
+    // The tokens must be there before one can be scrolled to.
+    // oxlint-disable-next-line react/exhaustive-effect-dependencies
   }, [position, cellWidth, columns]);
   return (
     <div className="strip" style={{ gridTemplateColumns: `${GUTTER}px 1fr` }}>
@@ -37,6 +46,7 @@ export function TokenStrip({ experiment, cellWidth }: { experiment: Experiment; 
         aria-activedescendant={position === null ? undefined : `token-${position}`}
         data-testid="strip"
         onScroll={(event) => useStore.setState({ scrollX: event.currentTarget.scrollLeft })}
+        onClick={choose}
         onKeyDown={(event) => onKey(event, columns)}
       >
         <div className="strip-row" style={{ width: columns * cellWidth }}>
@@ -47,14 +57,30 @@ export function TokenStrip({ experiment, cellWidth }: { experiment: Experiment; 
   );
 }
 
-function Tokens({ experiment, cellWidth, scrollX }: { experiment: Experiment; cellWidth: number; scrollX: number }) {
+function Tokens({
+  experiment,
+  cellWidth,
+  scrollX,
+}: {
+  experiment: Experiment;
+  cellWidth: number;
+  scrollX: number;
+}) {
   const { edits } = useSpec();
   const { tokens, position } = experiment;
   if (!tokens) return null;
   const first = Math.max(0, Math.floor(scrollX / cellWidth) - MARGIN);
   const last = Math.min(tokens.length, Math.ceil((scrollX + 4000) / cellWidth) + MARGIN);
-  const edited = new Set(edits.filter((made) => made.enabled).flatMap((made) => made.positions ?? []).map((at) => (at < 0 ? tokens.length + at : at)));
-  const shown = new Set([...Array.from({ length: last - first }, (_, index) => first + index), ...(position === null ? [] : [position])]);
+  const edited = new Set(
+    edits
+      .filter((made) => made.enabled)
+      .flatMap((made) => made.positions ?? [])
+      .map((at) => (at < 0 ? tokens.length + at : at)),
+  );
+  const shown = new Set([
+    ...Array.from({ length: last - first }, (_, index) => first + index),
+    ...(position === null ? [] : [position]),
+  ]);
   return [...shown].map((at) => {
     const token = tokens[at];
     return token ? (
@@ -70,13 +96,19 @@ function Tokens({ experiment, cellWidth, scrollX }: { experiment: Experiment; ce
         style={{ left: at * cellWidth, width: cellWidth - 1 }}
         title={`${token.label}  position ${at}, id ${token.id}`}
         data-testid={`token-${at}`}
-        onClick={() => change({ position: at }, 'replace')}
+        data-at={at}
       >
         {cellWidth >= 24 ? <span className="strip-index">{at}</span> : null}
         {cellWidth >= 16 ? <bdi className="token">{token.label}</bdi> : null}
       </div>
     ) : null;
   });
+}
+
+/** One listener for all tokens: focus stays on the strip, which has thousands of them. */
+function choose(event: MouseEvent): void {
+  const token = event.target instanceof Element ? event.target.closest('[data-at]') : null;
+  if (token) change({ position: Number(token.getAttribute('data-at')) }, 'replace');
 }
 
 function onKey(event: KeyboardEvent, columns: number): void {
@@ -90,14 +122,32 @@ function WidthButtons({ cellWidth }: { cellWidth: number }) {
   const { width } = useSpec();
   return (
     <div className="strip-gutter">
-      <button type="button" className="icon-button" aria-label="Narrower tokens" title="Narrower tokens" onClick={() => change({ width: stepWidth(cellWidth, -1) }, 'replace')}>
+      <button
+        type="button"
+        className="icon-button"
+        aria-label="Narrower tokens"
+        title="Narrower tokens"
+        onClick={() => change({ width: stepWidth(cellWidth, -1) }, 'replace')}
+      >
         −
       </button>
-      <button type="button" className="icon-button" aria-label="Wider tokens" title="Wider tokens" onClick={() => change({ width: stepWidth(cellWidth, 1) }, 'replace')}>
+      <button
+        type="button"
+        className="icon-button"
+        aria-label="Wider tokens"
+        title="Wider tokens"
+        onClick={() => change({ width: stepWidth(cellWidth, 1) }, 'replace')}
+      >
         +
       </button>
       {width === null ? null : (
-        <button type="button" className="icon-button" aria-label="Fit tokens" title="As wide as fits" onClick={() => change({ width: null }, 'replace')}>
+        <button
+          type="button"
+          className="icon-button"
+          aria-label="Fit tokens"
+          title="As wide as fits"
+          onClick={() => change({ width: null }, 'replace')}
+        >
           ↔
         </button>
       )}

@@ -53,7 +53,10 @@ export function ModeChoice({ difference }: { difference: string }) {
       name="mode"
       label="Side"
       value={holding ? 'baseline' : mode}
-      options={MODES.map(([value, label, title]) => [value, value === 'difference' ? difference : label, title] as const)}
+      options={MODES.map(
+        ([value, label, title]) =>
+          [value, value === 'difference' ? difference : label, title] as const,
+      )}
       onChange={(value: Spec['mode']) => change({ mode: value })}
     />
   );
@@ -89,7 +92,9 @@ export function Status({ kind, analysis }: StatusProps) {
       <progress
         aria-label="Progress"
         className="status-line"
-        {...(event && event.total > 0 && event.state === 'running' ? { value: event.done, max: event.total } : {})}
+        {...(event && event.total > 0 && event.state === 'running'
+          ? { value: event.done, max: event.total }
+          : {})}
       />
       <span className="status-text">{event ? describe(event) : 'computing'}</span>
       <button type="button" className="link" data-testid="cancel" onClick={analysis.cancel}>
@@ -100,12 +105,17 @@ export function Status({ kind, analysis }: StatusProps) {
 }
 
 function took({ seconds, cached }: Timing): string {
-  return seconds === null ? '' : `computed in ${quantity(seconds)} s${cached ? ', pass cached' : ''}`;
+  return seconds === null
+    ? ''
+    : `computed in ${quantity(seconds)} s${cached ? ', pass cached' : ''}`;
 }
 
 function describe(event: JobEvent): string {
   if (event.state === 'queued') return event.ahead ? `waiting, ${event.ahead} ahead` : 'waiting';
   const share = event.total > 1 ? ` ${event.done}/${event.total}` : '';
-  const left = event.seconds_left === null || event.seconds_left === undefined ? '' : ` · ${duration(event.seconds_left)} left`;
+  const left =
+    event.seconds_left === null || event.seconds_left === undefined
+      ? ''
+      : ` · ${duration(event.seconds_left)} left`;
   return `${event.stage}${share}${left}`;
 }

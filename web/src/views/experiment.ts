@@ -30,11 +30,18 @@ export function useExperiment(model: ModelInfo | null): Experiment {
   };
 }
 
-function resolvePosition(tokens: Schemas['TokenText'][], wanted: number | null, model: ModelInfo): number | null {
+function resolvePosition(
+  tokens: Schemas['TokenText'][],
+  wanted: number | null,
+  model: ModelInfo,
+): number | null {
   if (tokens.length === 0) return null;
   const last = tokens.length - 1;
   if (wanted !== null) return Math.min(wanted, last);
-  const mask = model.mask_token === null ? -1 : tokens.findIndex((token) => token.text.trim() === model.mask_token);
+  const mask =
+    model.mask_token === null
+      ? -1
+      : tokens.findIndex((token) => token.text.trim() === model.mask_token);
   return mask >= 0 ? mask : last;
 }
 

@@ -14,7 +14,13 @@ const FOOT = 36;
 /** Browsers refuse canvases wider than about 16,000 pixels. */
 const WIDEST = 15_000;
 
-export async function saveLensPng(lens: Lens, painted: Painted, mode: Spec['mode'], spec: Spec, model: string): Promise<void> {
+export async function saveLensPng(
+  lens: Lens,
+  painted: Painted,
+  mode: Spec['mode'],
+  spec: Spec,
+  model: string,
+): Promise<void> {
   const cellWidth = Math.max(1, Math.min(72, Math.floor(WIDEST / 2 / lens.columns)));
   const ratio = cellWidth * lens.columns * 2 > WIDEST ? 1 : 2;
   const frame: Frame = {
@@ -44,12 +50,22 @@ export async function saveLensPng(lens: Lens, painted: Painted, mode: Spec['mode
   if (blob) saveBlob('lens.png', blob);
 }
 
-function drawGrid(lens: Lens, painted: Painted, mode: Spec['mode'], frame: Frame, read: (name: string) => string): HTMLCanvasElement {
+function drawGrid(
+  lens: Lens,
+  painted: Painted,
+  mode: Spec['mode'],
+  frame: Frame,
+  read: (name: string) => string,
+): HTMLCanvasElement {
   const canvas = document.createElement('canvas');
   const grid = new HeatGrid(canvas);
   const top = (row: number) => lens.rows - 1 - row;
   const turn = <Out extends Uint32Array | Uint8Array>(from: Out, into: Out): Out => {
-    for (let row = 0; row < lens.rows; row++) into.set(from.subarray(top(row) * lens.columns, (top(row) + 1) * lens.columns), row * lens.columns);
+    for (let row = 0; row < lens.rows; row++)
+      into.set(
+        from.subarray(top(row) * lens.columns, (top(row) + 1) * lens.columns),
+        row * lens.columns,
+      );
     return into;
   };
   const values = lens.edited && mode !== 'baseline' ? lens.edited : lens.baseline;
@@ -58,14 +74,29 @@ function drawGrid(lens: Lens, painted: Painted, mode: Spec['mode'], frame: Frame
     columns: lens.columns,
     colours: turn(painted.colours, new Uint32Array(painted.colours.length)),
     label: (row, column) => topLabel(lens, values, top(row), column),
-    marks: mode === 'difference' ? turn(changedCells(lens), new Uint8Array(painted.colours.length)) : null,
+    marks:
+      mode === 'difference'
+        ? turn(changedCells(lens), new Uint8Array(painted.colours.length))
+        : null,
   });
-  const colours = { ground: read('--ground'), darkText: '#111110', lightText: '#fbfbfa', accent: read('--accent') };
+  const colours = {
+    ground: read('--ground'),
+    darkText: '#111110',
+    lightText: '#fbfbfa',
+    accent: read('--accent'),
+  };
   grid.draw(frame, { ...colours, font: `11px ${read('--mono')}` }, null, null);
   return canvas;
 }
 
-function drawLabels(context: CanvasRenderingContext2D, lens: Lens, frame: Frame, spec: Spec, model: string, read: (name: string) => string): void {
+function drawLabels(
+  context: CanvasRenderingContext2D,
+  lens: Lens,
+  frame: Frame,
+  spec: Spec,
+  model: string,
+  read: (name: string) => string,
+): void {
   context.fillStyle = read('--text');
   context.font = `12px ${read('--sans')}`;
   context.fillText(shorten(`${model}: ${spec.prompt.replaceAll('\n', '↵')}`, 160), 8, 16);
@@ -73,7 +104,11 @@ function drawLabels(context: CanvasRenderingContext2D, lens: Lens, frame: Frame,
   context.fillStyle = read('--text-2');
   if (frame.cellWidth >= 30) {
     lens.meta.tokens.forEach((token, column) => {
-      context.fillText(shorten(token.label, Math.floor(frame.cellWidth / 7)), GUTTER + column * frame.cellWidth + 4, HEAD - 8);
+      context.fillText(
+        shorten(token.label, Math.floor(frame.cellWidth / 7)),
+        GUTTER + column * frame.cellWidth + 4,
+        HEAD - 8,
+      );
     });
   }
   lens.meta.rows.forEach((name, row) => {
@@ -81,7 +116,12 @@ function drawLabels(context: CanvasRenderingContext2D, lens: Lens, frame: Frame,
   });
 }
 
-function drawScale(context: CanvasRenderingContext2D, painted: Painted, top: number, read: (name: string) => string): void {
+function drawScale(
+  context: CanvasRenderingContext2D,
+  painted: Painted,
+  top: number,
+  read: (name: string) => string,
+): void {
   const { scale } = painted;
   const lut = table(scale.kind, useTheme.getState().theme);
   for (let step = 0; step < 256; step++) {

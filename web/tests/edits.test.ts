@@ -1,0 +1,75 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import {
+  describeOperation,
+  edit,
+  editProblem,
+  formatPositions,
+  parsePositions,
+  parseValue,
+  type Edit,
+} from '../src/core/edits';
+
+const MODEL = { n_layers: 18, n_heads: 4, d_mlp: 2048, d_model: 640, d_head: 256 };
+
+describe('positions', () => {
+  it('read back as they are written', () => {
+    const positions = fc
+      .uniqueArray(fc.integer({ min: -9, max: 99 }), { minLength: 1 })
+      .map((list) => list.toSorted((a, b) => a - b));
+    fc.assert(
+      fc.property(
+        positions,
+        (list) => void expect(parsePositions(formatPositions(list))).toEqual(list),
+      ),
+    );
+  });
+
+  it('are every position where nothing is written', () => expect(parsePositions('  ')).toBeNull());
+
+  it.each(['a', '3-', '5-3', '1,,2', '1.5', '0-99999', '-3-5'])(
+    '%j is refused with a sentence',
+    (text) => {
+      expect(typeof parsePositions(text)).toBe('string');
+    },
+  );
+});
+
+describe('values', () => {
+  it.each([
+    ['2', 2],
+    ['−0.5', -0.5],
+    ['1, 2,3', [1, 2, 3]],
+  ])('%j is %j', (text, value) => expect(parseValue(text)).toEqual(value));
+
+  it.each(['', 'two', '1,', 'NaN', 'Infinity', '1e999'])(
+    '%j is refused with a sentence',
+    (text) => {
+      expect(typeof parseValue(text)).toBe('string');
+    },
+  );
+});
+
+describe('edits', () => {
+  const cases: Array<[Edit, string | null]> = [
+    [edit('L9.H3'), null],
+    [edit('L9.H4'), 'target'],
+    [edit('L9.H3', 'scale'), 'value'],
+    [edit('L9.H3', 'scale', [1, 2]), 'value'],
+    [edit('L9.H3', 'set_to', 1), null],
+    [edit('L9.H3', 'add', [1, 2]), 'value'],
+    [edit('L9.H3', 'patch'), 'source'],
+    [{ ...edit('L9.H3', 'patch'), source: { prompt: 'Paris', positions: null } }, null],
+  ];
+  it.each(cases)('%j: the field at fault is %s', (made, field) => {
+    expect(editProblem(made, MODEL)?.field ?? null).toBe(field);
+  });
+
+  it('are described in a few signs', () => {
+    expect(
+      [edit('a'), edit('a', 'scale', 2), edit('a', 'set_to', 0.5), edit('a', 'add', [1, 2])].map(
+        describeOperation,
+      ),
+    ).toEqual(['zero', '× 2', '= 0.5', '+ [2 numbers]']);
+  });
+});

@@ -1,0 +1,118 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { toCsv } from '../src/core/files';
+import { duration, probability, quantity, rank, signed } from '../src/core/format';
+import { cellAt, fittingWidth, stepWidth, type Frame } from '../src/core/heatgrid';
+import { lensPython, predictionsPython, quote } from '../src/core/python';
+import { readSpaces, shorten, showSpaces } from '../src/core/tokens';
+import { edit } from '../src/core/edits';
+import { DEFAULTS } from '../src/core/url';
+
+describe('tokens', () => {
+  it('show white space, and give it back', () => {
+    expect(showSpaces(' a\n\t')).toBe('␣a↵⇥');
+    fc.assert(fc.property(fc.string(), (text) => void expect(readSpaces(showSpaces(text))).toBe(text)));
+  });
+
+  it('are shortened between characters, not inside one', () =>
+    expect(shorten('👩‍🚀abc', 2)).toBe('👩…'));
+});
+
+describe('numbers', () => {
+  it('have the digits that matter', () => {
+    expect([0.7512, 0.0123, 0.0004, 3.2e-9, 0, 1].map(probability)).toEqual([
+      '0.751',
+      '0.012',
+      '4e−4',
+      '3e−9',
+      '0',
+      '1.000',
+    ]);
+    expect([0, 42, 12_345, 2_000_000].map(rank)).toEqual(['#0', '#42', '#12k', '#2.0M']);
+    expect([0, 0.001, 1.234, 12.34, -123.4].map(quantity)).toEqual([
+      '0.00',
+      '1e−3',
+      '1.23',
+      '12.3',
+      '−123',
+    ]);
+    expect([0.5, -0.5, 0.0001].map((value) => signed(value))).toEqual([
+      '+0.500',
+      '−0.500',
+      '±0.000',
+    ]);
+    expect([0.2, 42, 300].map(duration)).toEqual(['under 1 s', '42 s', '5 min']);
+  });
+});
+
+describe('files', () => {
+  it('quote what CSV must quote, and disarm formulas', () => {
+    expect(toCsv([['a,b', '"', 1.5, null, '=1+1', '\n']])).toBe(
+      '\uFEFF"a,b","""",1.5,,\'=1+1,"\n"\r\n',
+    );
+  });
+});
+
+describe('Python', () => {
+  const spec = {
+    ...DEFAULTS,
+    prompt: 'Say "hi"\n',
+    target: ' x',
+    edits: [edit('L9.H6'), { ...edit('L1.N2', 'scale', 2), positions: [3], stage: 'pre' as const }],
+  };
+
+  it('reproduces the view in the public names', () => {
+    expect(predictionsPython('gpt2', spec, 4)).toBe(`import unembed as ue
+
+model = ue.load("gpt2")
+prompt = "Say \\"hi\\"\\n"
+edits = [
+    ue.zero("L9.H6"),
+    ue.scale("L1.N2", 2, positions=[3], stage="pre"),
+]
+run = model.run(prompt, edits=edits)
+for token in run.top(k=10, position=4):
+    print(token)
+`);
+    expect(lensPython('gpt2', spec)).toContain(
+      'grid = ue.logit_lens(model, prompt, target=" x", edits=edits)',
+    );
+  });
+
+  it('leaves out edits that are off', () => {
+    expect(
+      predictionsPython('gpt2', { ...spec, edits: [{ ...edit('L9.H6'), enabled: false }] }, 0),
+    ).not.toContain('edits');
+  });
+
+  it('quotes any text', () =>
+    expect(quote('\u0000\u2028"\\é😀')).toBe('"\\u0000\u2028\\"\\\\é😀"'));
+});
+
+describe('the grid', () => {
+  const frame: Frame = {
+    cellWidth: 10,
+    rowHeight: 20,
+    scrollX: 5,
+    scrollY: 0,
+    width: 100,
+    height: 100,
+    ratio: 1,
+  };
+
+  it('knows the cell under the pointer', () => {
+    expect(cellAt(frame, 3, 8, 0, 0)).toEqual({ row: 0, column: 0 });
+    expect(cellAt(frame, 3, 8, 5, 59)).toEqual({ row: 2, column: 1 });
+    expect(cellAt(frame, 3, 8, 76, 0)).toBeNull();
+    expect(cellAt(frame, 3, 8, 0, 60)).toBeNull();
+  });
+
+  it('gives every token one width, readable where it can', () => {
+    expect([fittingWidth(5, 1200), fittingWidth(12, 1200), fittingWidth(4096, 1200)]).toEqual([
+      120, 100, 72,
+    ]);
+    expect([stepWidth(72, 1), stepWidth(72, -1), stepWidth(120, 1), stepWidth(4, -1)]).toEqual([
+      96, 48, 120, 4,
+    ]);
+  });
+});

@@ -1,0 +1,158 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { formatTarget, type Target } from '../src/core/address';
+import type { Edit } from '../src/core/edits';
+import {
+  COLOURS,
+  decodeSpec,
+  DEFAULTS,
+  encodeSpec,
+  MODES,
+  VIEWS,
+  type Spec,
+} from '../src/core/url';
+
+const count = fc.nat({ max: 9999 });
+const text = fc.string({ unit: 'binary' }).filter((value) => value.isWellFormed());
+const node: fc.Arbitrary<Target> = fc.oneof(
+  fc.record({ kind: fc.constant('head' as const), layer: count, head: count }),
+  fc.record({ kind: fc.constant('neuron' as const), layer: count, neuron: count }),
+  fc.record({ kind: fc.constantFrom('attn' as const, 'mlp' as const), layer: count }),
+  fc.constant<Target>({ kind: 'embed' }),
+);
+const target: fc.Arbitrary<Target> = fc.oneof(
+  node,
+  fc.record({
+    kind: fc.constant('head' as const),
+    layer: count,
+    head: count,
+    query: count,
+    key: count,
+  }),
+  fc.record({
+    kind: fc.constant('site' as const),
+    layer: count,
+    site: fc.constantFrom('resid_pre', 'resid_post'),
+  }),
+);
+const number = fc
+  .double({ noNaN: true, noDefaultInfinity: true })
+  .filter((value) => !Object.is(value, -0));
+const positions = fc
+  .uniqueArray(fc.integer({ min: -50, max: 5000 }), { minLength: 1, maxLength: 20 })
+  .map((list) => list.toSorted((a, b) => a - b));
+const edit: fc.Arbitrary<Edit> = fc.record({
+  target: target.map(formatTarget),
+  operation: fc.constantFrom('zero', 'scale', 'set_to', 'add', 'patch'),
+  value: fc.option(fc.oneof(number, fc.array(number, { minLength: 2, maxLength: 5 }))),
+  positions: fc.option(positions),
+  stage: fc.constantFrom('pre', 'post'),
+  source: fc.option(fc.record({ prompt: text, positions: fc.option(positions) })),
+  enabled: fc.boolean(),
+});
+const spec: fc.Arbitrary<Spec> = fc.record({
+  view: fc.constantFrom(...VIEWS),
+  prompt: text,
+  target: text,
+  distractor: text,
+  edits: fc.array(edit, { maxLength: 4 }),
+  position: fc.option(fc.nat({ max: 100_000 })),
+  row: fc.option(
+    fc.oneof(
+      fc.constant('embed'),
+      count.map((layer) => `L${layer}.resid_mid`),
+    ),
+  ),
+  node: fc.option(node.map(formatTarget)),
+  mode: fc.constantFrom(...MODES),
+  colour: fc.constantFrom(...COLOURS),
+  sublayers: fc.boolean(),
+  table: fc.boolean(),
+  flipped: fc.boolean(),
+  k: fc.integer({ min: 1, max: 100 }),
+  width: fc.option(fc.integer({ min: 4, max: 200 })),
+  generation: fc.option(
+    fc.record({
+      tokens: fc.integer({ min: 1, max: 512 }),
+      temperature: fc.constantFrom(0, 0.7, 10),
+      seed: fc.nat(),
+    }),
+  ),
+});
+
+describe('the address bar', () => {
+  it('reads back every state that it wrote', () => {
+    fc.assert(
+      fc.property(
+        spec,
+        (state) =>
+          void expect(decodeSpec(encodeSpec(state))).toEqual({ spec: state, problems: [] }),
+      ),
+      { numRuns: 500 },
+    );
+  });
+
+  it('survives a browser that parses and writes the URL', () => {
+    fc.assert(
+      fc.property(spec, (state) => {
+        const url = new URL('http://127.0.0.1:8420/');
+        url.hash = encodeSpec(state);
+        expect(decodeSpec(new URL(url.href).hash).spec).toEqual(state);
+      }),
+    );
+  });
+
+  it('never throws, whatever it is given', () => {
+    fc.assert(
+      fc.property(
+        fc.oneof(fc.string({ unit: 'binary' }), fc.webQueryParameters()),
+        (garbage) => void decodeSpec(`#${garbage}`),
+      ),
+    );
+  });
+
+  it('is empty at the start, and carries a version otherwise', () => {
+    expect(encodeSpec({ ...DEFAULTS })).toBe('');
+    expect(encodeSpec({ ...DEFAULTS, prompt: 'The capital of Japan' })).toBe(
+      'v=1&p=The+capital+of+Japan',
+    );
+  });
+
+  it('stays readable', () => {
+    const edits: Edit[] = [
+      {
+        target: 'L9.H6',
+        operation: 'scale',
+        value: 2,
+        positions: [3, 4, 5, 9],
+        stage: 'post',
+        source: null,
+        enabled: false,
+      },
+    ];
+    expect(encodeSpec({ ...DEFAULTS, edits })).toBe('v=1&e=L9.H6;scale;2;p=3-5,9;off');
+  });
+
+  it.each([
+    ['v=2', 'v=2'],
+    ['p=%E0%A4%A', 'p=%E0%A4%A'],
+    ['view=attention', 'view=attention'],
+    ['pos=-1', 'pos=-1'],
+    ['pos=1e9', 'pos=1e9'],
+    ['k=101', 'k=101'],
+    ['e=L9.H6;explode', 'e=L9.H6;explode'],
+    ['e=L9.H6;scale;NaN', 'e=L9.H6;scale;NaN'],
+    ['e=nonsense;zero', 'e=nonsense;zero'],
+    ['node=L5.resid_post', 'node=L5.resid_post'],
+    ['node=<script>', 'node=<script>'],
+    ['gen=0,0,0', 'gen=0,0,0'],
+    ['unheard=of', 'unheard'],
+    ['__proto__=1', '__proto__'],
+    ['constructor=1', 'constructor'],
+  ])('keeps the good parts and names the bad one: %s', (bad, named) => {
+    const { spec: state, problems } = decodeSpec(`#v=1&p=Hello&${bad}&k=20`);
+    expect(state).toEqual({ ...DEFAULTS, prompt: 'Hello', k: 20, edits: [] });
+    expect(problems).toHaveLength(1);
+    expect(problems[0]).toContain(named);
+  });
+});
