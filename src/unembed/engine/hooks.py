@@ -197,6 +197,8 @@ class Instrument:
             value = edit.apply(value, self.offset + self.n_positions)
         if capture:
             if place in self.captures:
+                if torch.is_grad_enabled():  # what follows must come from what was captured
+                    value = value.clone()
                 self._keep(place, value)
             if place == self.stop:
                 raise StopForward
@@ -284,7 +286,8 @@ class _Hook:
             return tensor
         raw = seen.reshape(value.shape)
         if tap.scale != 1.0:  # what was not edited keeps its exact bits
-            raw = torch.where(raw == value, part, raw / tap.scale)
+            exact = raw / tap.scale
+            raw = exact if torch.is_grad_enabled() else torch.where(raw == value, part, exact)
         if tap.half is not None:
             halves = list(flat.chunk(2, dim=-1))
             halves[tap.half] = raw

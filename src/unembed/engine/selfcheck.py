@@ -89,7 +89,7 @@ def sample_ids(module: nn.Module, vocab_size: int, n_positions: int, step: int =
 
 def _check_all(model: Model, ids: list[int], report: Report) -> None:
     sites = [site for site in LAYER_SITES if _somewhere(model.anatomy, site)]
-    lens = model.anatomy.head is not None
+    lens = model.capabilities()["lens"].available
     run = model.run(ids, [*sites, "embed", *(["final_norm"] if lens else [])])
     for block in model.anatomy.blocks:
         _stream(model, run, block, report)

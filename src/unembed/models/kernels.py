@@ -250,6 +250,8 @@ def _see_pattern(
     if before is None:
         return None
     changed = torch.ne(pattern, before).any(dim=-1)  # an observer that edits asks for every row
+    if torch.is_grad_enabled():  # gradients of the pattern need all of it in the result
+        changed = torch.ones_like(changed)
     return heads, changed, call.mixed(pattern, heads)
 
 

@@ -195,7 +195,7 @@ def _pretrained(
         kind = _kind_of_config(config, source)
         auto = AutoModelForMaskedLM if kind == "masked" else AutoModelForCausalLM
         placed = {"device_map": "auto"} if device == "auto" else {}
-        with _no_bars():
+        with _quiet():
             module, info = auto.from_pretrained(
                 source,
                 dtype=dtype or torch.float32,
@@ -216,24 +216,29 @@ def _pretrained(
 
 
 @contextmanager
-def _no_bars() -> Iterator[None]:
-    """Downloads show a bar of their own; filling the weights, which takes a second, need not."""
+def _quiet() -> Iterator[None]:
+    """Without transformers' bar of filled weights and its report: `_missing` judges that here."""
     from transformers.utils import logging
 
-    drawn = logging.is_progress_bar_enabled()
+    drawn, verbosity = logging.is_progress_bar_enabled(), logging.get_verbosity()
     logging.disable_progress_bar()
+    logging.set_verbosity_error()
     try:
         yield
     finally:
+        logging.set_verbosity(verbosity)
         if drawn:
             logging.enable_progress_bar()
 
 
 def _tokenizer(auto: Any, source: str, options: dict[str, Any]) -> Any:
+    """The tokenizer, or None: token ids still work, and a text prompt says why it does not."""
     try:
-        return auto.from_pretrained(source, **options)
+        tokenizer = auto.from_pretrained(source, **options)
     except (OSError, ValueError, KeyError):
-        return None  # token ids still work, and a text prompt says why it does not
+        return None
+    # where there are no tokenizer files, transformers makes an empty one of the model's kind
+    return tokenizer if len(tokenizer.get_vocab()) > len(tokenizer.all_special_ids) else None
 
 
 def _kind_of_config(config: Any, source: str) -> Literal["causal", "masked"]:
