@@ -14,10 +14,12 @@ from .wiring import NAMES
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
 @pytest.mark.parametrize("name", NAMES)
-def test_every_site_is_what_the_slow_model_computes(name, dtype, model_of, oracle_of):
+@pytest.mark.parametrize("prompt", [PROMPT, PROMPT[3:4], PROMPT[2:5] * 6], ids=["10", "1", "18"])
+def test_every_site_is_what_the_slow_model_computes(prompt, name, dtype, model_of, oracle_of):
+    """On prompts of one token, of ten, and of far more than every attention window."""
     oracle = oracle_of(name, dtype)
-    expected = oracle.run(PROMPT)
-    run = model_of(name, dtype).run(PROMPT, capture=all_sites(oracle))
+    expected = oracle.run(prompt)
+    run = model_of(name, dtype).run(prompt, capture=all_sites(oracle))
     tolerance = FP32_ROUNDING if oracle.wiring.fp32_pattern else TOLERANCE[dtype]
     wrong = {}
     for site in all_sites(oracle):

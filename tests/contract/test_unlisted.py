@@ -26,8 +26,8 @@ from unembed.models.tiny import tiny_tokenizer
 
 from .closeness import FP32_ROUNDING, PROMPT, assert_close
 from .footprint import footprint
-from .sites import LAYER_SITES
-from .unlisted import UNLISTED, Unlisted
+from .sites import LAYER_SITES, NEURONS
+from .unlisted import COMPLETE, HOPELESS, UNLISTED, Unlisted
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # transformers' own, about rare families
 
@@ -70,7 +70,10 @@ def available(model: Model) -> dict[int, list[str]]:
 def test_an_unlisted_family_is_right_or_refused(family: Unlisted):
     module = family.build()
     model = load(module)
+    if str(family) in HOPELESS:
+        assert isinstance(model, str), "it has nothing that the engine could show"
     if isinstance(model, str):
+        assert str(family) not in COMPLETE, model
         assert len(model) > 60, model
         assert "Error" not in model
         return
@@ -82,6 +85,9 @@ def test_an_unlisted_family_is_right_or_refused(family: Unlisted):
     run = model.run(PROMPT, capture=names)
     assert torch.equal(run.logits, plain)
     check_identities(model, run, sites)
+    if str(family) in COMPLETE:
+        check_complete(model, sites)
+    check_weights(model, run, sites)
     check_reported(family, run, sites)
     check_edits(model, run, sites)
 
@@ -102,6 +108,34 @@ def check_identities(model: Model, run: Any, sites: dict[int, list[str]]) -> Non
             value = get["v"].repeat_interleave(model.anatomy.n_heads // get["v"].shape[1], dim=1)
             mixed = torch.einsum("hqk,khd->qhd", get["pattern"], value.to(get["pattern"].dtype))
             assert_close(mixed.to(get["z"].dtype), get["z"], FP32_ROUNDING)
+
+
+def check_complete(model: Model, sites: dict[int, list[str]]) -> None:
+    for layer, found in sites.items():
+        block = model.anatomy.blocks[layer]
+        missing = {"resid_mid"} if block.parallel else set()
+        missing |= {"mlp_gate"} if block.mlp.kind == "plain" else set()
+        missing |= set(NEURONS) if block.mlp.kind == "experts" else set()
+        assert set(found) == set(LAYER_SITES) - missing
+    assert model.capabilities()["lens"].available
+
+
+def check_weights(model: Model, run: Any, sites: dict[int, list[str]]) -> None:
+    """What the analyses will multiply: output maps, post-norms, multipliers and the unembedding."""
+    for layer, found in sites.items():
+        for part, inside, added in (("attn", "z", "attn_out"), ("mlp", "mlp_post", "mlp_out")):
+            if inside not in found:
+                continue
+            bias, norm = model.output_bias(layer, part), model.post_norm(layer, part)
+            with torch.no_grad():
+                written = run[f"L{layer}.{inside}"].flatten(1) @ model.output_weight(layer, part)
+                written = written if bias is None else written + bias
+                written = written if norm is None else norm(written)
+            written = written * model.residual_multiplier(layer, part)
+            assert_close(written, run[f"L{layer}.{added}"])
+    if model.capabilities()["lens"].available:
+        last = run[f"L{model.anatomy.n_layers - 1}.resid_post"]
+        assert_close(model.unembedding.logits(model.final_norm(last)), run.logits)
 
 
 def check_reported(family: Unlisted, run: Any, sites: dict[int, list[str]]) -> None:

@@ -130,7 +130,7 @@ _MASKED: dict[str, dict[str, Any]] = {
     "esm": _BASE | {"mask_token_id": 4, "position_embedding_type": "rotary"},
     "layoutlm": _BASE,
     "tapas": _BASE,
-    "luke": _BASE,
+    "luke": _BASE | {"entity_vocab_size": 20, "entity_emb_size": 8},
     "megatron-bert": _BASE,
     "rembert": _BASE | {"input_embedding_size": 24, "output_embedding_size": 24},
     "mpnet": _BASE | {"max_position_embeddings": 66},
@@ -151,6 +151,51 @@ _MASKED: dict[str, dict[str, Any]] = {
     "xlm": _XLM,
     "albert": _BASE | {"embedding_size": 24, "inner_group_num": 2},
 }
+
+# Modern decoders and BERTs whose parts all have a usual place: everything must work.
+COMPLETE = [
+    "olmo",
+    "olmo3",
+    "nemotron",
+    "glm",
+    "cohere2",
+    "helium",
+    "persimmon",
+    "mpt",
+    "gpt_bigcode",
+    "xglm",
+    "biogpt",
+    "exaone4",
+    "arcee",
+    "granitemoe",
+    "seed_oss",
+    "ernie4_5",
+    "olmoe",
+    "phimoe",
+    "qwen2_moe",
+    "nanochat",
+    "hunyuan_v1_dense",
+    "vaultgemma",
+    "apertus",
+    "modernbert-decoder",
+    "megatron-bert",
+    "deepseek_v3",
+    "llama4_text",
+    "trocr",
+    "camembert-masked",
+    "xlm-roberta-masked",
+    "xlm-roberta-xl-masked",
+    "data2vec-text-masked",
+    "ernie-masked",
+    "roberta-prelayernorm-masked",
+    "eurobert-masked",
+    "roformer-masked",
+    "mpnet-masked",
+    "rembert-masked",
+]
+
+# No attention, or not in every layer, or not one that mixes values by a pattern.
+HOPELESS = ["mamba", "mamba2", "rwkv", "recurrent_gemma", "jamba", "lfm2", "minimax", "fnet-masked"]
 
 # transformers itself cannot run these in fp64.
 _FP32_ONLY = ("xglm",)

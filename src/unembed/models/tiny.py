@@ -68,7 +68,14 @@ _CAUSAL: dict[str, dict[str, Any]] = {
     "falcon": _SHAPE | {"ffn_hidden_size": 52, "bias": True},
     "llama": _GROUPED,
     "mistral": _GROUPED | {"head_dim": 12, "sliding_window": 4},
-    "mixtral": _GROUPED | {"num_local_experts": 4, "num_experts_per_tok": 2, "sliding_window": 5},
+    # Experts' widths are multiples of 8: torch's grouped product asks for that in bfloat16.
+    "mixtral": _GROUPED
+    | {
+        "intermediate_size": 56,
+        "num_local_experts": 4,
+        "num_experts_per_tok": 2,
+        "sliding_window": 5,
+    },
     "qwen2": _GROUPED | {"use_sliding_window": True, "sliding_window": 4, "max_window_layers": 1},
     "qwen3": _GROUPED | {"head_dim": 12},
     "qwen3_moe": _GROUPED
@@ -76,7 +83,7 @@ _CAUSAL: dict[str, dict[str, Any]] = {
         "head_dim": 12,
         "num_experts": 4,
         "num_experts_per_tok": 2,
-        "moe_intermediate_size": 20,
+        "moe_intermediate_size": 24,
         "mlp_only_layers": [1],
         "norm_topk_prob": True,
     },
