@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { toCsv } from '../src/core/files';
-import { duration, probability, quantity, rank, signed } from '../src/core/format';
+import { duration, nats, probability, quantity, rank, signed } from '../src/core/format';
 import { cellAt, fittingWidth, stepWidth, type Frame } from '../src/core/heatgrid';
 import { lensPython, predictionsPython, quote } from '../src/core/python';
 import { readSpaces, shorten, showSpaces } from '../src/core/tokens';
@@ -11,7 +11,9 @@ import { DEFAULTS } from '../src/core/url';
 describe('tokens', () => {
   it('show white space, and give it back', () => {
     expect(showSpaces(' a\n\t')).toBe('␣a↵⇥');
-    fc.assert(fc.property(fc.string(), (text) => void expect(readSpaces(showSpaces(text))).toBe(text)));
+    fc.assert(
+      fc.property(fc.string(), (text) => void expect(readSpaces(showSpaces(text))).toBe(text)),
+    );
   });
 
   it('are shortened between characters, not inside one', () =>
@@ -20,15 +22,17 @@ describe('tokens', () => {
 
 describe('numbers', () => {
   it('have the digits that matter', () => {
-    expect([0.7512, 0.0123, 0.0004, 3.2e-9, 0, 1].map(probability)).toEqual([
+    expect([0.7512, 0.0123, 0.0004, 3.2e-9, 1e-40, 0, 1].map(probability)).toEqual([
       '0.751',
       '0.012',
       '4e−4',
       '3e−9',
+      '<1e−9',
       '0',
       '1.000',
     ]);
     expect([0, 42, 12_345, 2_000_000].map(rank)).toEqual(['#0', '#42', '#12k', '#2.0M']);
+    expect([0, 1e-14, 1.234].map(nats)).toEqual(['0.00', '0.00', '1.23']);
     expect([0, 0.001, 1.234, 12.34, -123.4].map(quantity)).toEqual([
       '0.00',
       '1e−3',

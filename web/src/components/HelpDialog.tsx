@@ -2,6 +2,7 @@
 import { KEYS } from '../state/keyboard';
 import { useStore } from '../state/store';
 import { Modal } from './Modal';
+import { Icon } from './parts';
 
 const WORDS: ReadonlyArray<readonly [string, string]> = [
   [
@@ -26,6 +27,14 @@ export function HelpDialog() {
   const close = () => useStore.setState({ help: false });
   return (
     <Modal open={open} label="Help" testid="help-dialog" onClose={close}>
+      <button
+        type="button"
+        className="icon-button popover-close"
+        aria-label="Close"
+        onClick={close}
+      >
+        <Icon name="close" />
+      </button>
       <h2>Keyboard</h2>
       <dl className="keys">
         {KEYS.map(([keys, what]) => (
@@ -47,11 +56,6 @@ export function HelpDialog() {
       <p className="faint">
         The address bar holds everything this page shows: copy it to come back, or to hand it on.
       </p>
-      <div className="modal-actions">
-        <button type="button" className="primary" onClick={close}>
-          Close
-        </button>
-      </div>
     </Modal>
   );
 }

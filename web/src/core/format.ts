@@ -1,18 +1,24 @@
 /** Numbers as people read them: the digits that matter and no more. */
 
-/** "0.413", "0.012", "3e-5": a probability, at most five characters. */
+/** "0.413", "0.012", "3e−5", "<1e−9": a probability, at most five characters. */
 export function probability(value: number): string {
   if (value >= 0.0005) return value.toFixed(3);
+  if (value > 0 && value < 1e-9) return '<1e−9';
   return value === 0 ? '0' : value.toExponential(0).replace('e-', 'e−');
 }
 
-/** A rank as people count it, from 0; "12k" above ten thousand. */
+/** A rank, from 0: "#42", "#12k" from a thousand on. */
 export function rank(value: number): string {
-  if (value < 10_000) return `#${value}`;
+  if (value < 1000) return `#${value}`;
   return value < 1_000_000 ? `#${Math.round(value / 1000)}k` : `#${(value / 1e6).toFixed(1)}M`;
 }
 
-/** Nats and other plain quantities. */
+/** Entropies and divergences, where a thousandth is nothing. */
+export function nats(value: number): string {
+  return value.toFixed(2).replace('-0.00', '0.00');
+}
+
+/** Norms, activations and other plain quantities. */
 export function quantity(value: number): string {
   const size = Math.abs(value);
   if (size !== 0 && size < 0.005) return minus(value.toExponential(0));

@@ -271,7 +271,7 @@ export function cellAt(
 /** One width for all tokens: wide enough to read where the prompt allows it. */
 export function fittingWidth(columns: number, room: number): number {
   const share = Math.floor(room / Math.max(1, columns));
-  return Math.max(72, Math.min(120, share));
+  return Math.max(72, Math.min(144, share));
 }
 
 export const WIDTHS = [4, 8, 16, 32, 48, 72, 96, 120] as const;

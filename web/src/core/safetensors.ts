@@ -16,7 +16,7 @@ interface Entry {
   data_offsets: [number, number];
 }
 
-/** Throws an Error that says what is wrong with the bytes. Reads the dtypes F32 and U32. */
+/** Throws an Error that says what is wrong with the bytes. Reads F32, U32, and F64 as F32. */
 export function readSafetensors(buffer: ArrayBuffer): Safetensors {
   if (buffer.byteLength < 8) throw new Error('The answer is too short to be safetensors.');
   const headerLength = Number(new DataView(buffer).getBigUint64(0, true));
@@ -35,11 +35,12 @@ export function readSafetensors(buffer: ArrayBuffer): Safetensors {
 
 function readTensor(buffer: ArrayBuffer, start: number, name: string, entry: Entry): Tensor {
   const [first, last] = entry.data_offsets;
-  const length = (last - first) / 4;
+  const width = entry.dtype === 'F64' ? 8 : 4;
+  const length = (last - first) / width;
   const expected = entry.shape.reduce((product, size) => product * size, 1);
   if (length !== expected || start + last > buffer.byteLength)
     throw new Error(`The tensor ${name} is cut off.`);
-  const aligned = (start + first) % 4 === 0;
+  const aligned = (start + first) % width === 0;
   const source = aligned ? buffer : buffer.slice(start + first, start + last);
   const offset = aligned ? start + first : 0;
   switch (entry.dtype) {
@@ -47,6 +48,11 @@ function readTensor(buffer: ArrayBuffer, start: number, name: string, entry: Ent
       return { shape: entry.shape, data: new Float32Array(source, offset, length) };
     case 'U32':
       return { shape: entry.shape, data: new Uint32Array(source, offset, length) };
+    case 'F64':
+      return {
+        shape: entry.shape,
+        data: Float32Array.from(new Float64Array(source, offset, length)),
+      };
     default:
       throw new Error(`The tensor ${name} has dtype ${entry.dtype}, which the app does not read.`);
   }

@@ -43,7 +43,7 @@ export function Drawer({ model }: { model: ModelInfo | null }) {
       <Inside target={target} model={model} />
       <Actions node={spec.node} position={experiment.position} model={model} />
       <p className="drawer-status">
-        <Status kind="component" analysis={analysis} />
+        <Status kind="component" analysis={analysis} waiting={experiment.waiting} />
       </p>
       <ErrorNote error={analysis.error} retry={analysis.retry} stale={data !== null} />
       {data ? <Body data={data} analysis={analysis} /> : null}

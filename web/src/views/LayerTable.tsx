@@ -6,7 +6,7 @@ import { Fragment, useEffect, useRef } from 'react';
 import type { ModelInfo } from '../api/queries';
 import { SideMark, Token } from '../components/parts';
 import { parseRow, parseTarget, type ResidualSite } from '../core/address';
-import { probability, quantity, rank } from '../core/format';
+import { nats, probability, rank } from '../core/format';
 import { topChanged, type LayerReading, type Predictions, type Reading } from '../core/predictions';
 import type { Spec } from '../core/url';
 import { hidePeek, showPeek, type PeekContent, type PeekSide } from '../state/peek';
@@ -261,7 +261,7 @@ function Line({ reading, side, data, changed = false }: LineProps) {
         <Score label={data.distractor?.label} score={reading.distractor} name="distractor-score" />
       ) : null}
       <span className="number entropy" title={`entropy ${reading.entropy} nats`}>
-        {quantity(reading.entropy)}
+        {nats(reading.entropy)}
       </span>
     </span>
   );
@@ -302,8 +302,8 @@ function peekContent(
     facts: [
       ...scoreFact(data.target?.label, reading.target),
       ...scoreFact(data.distractor?.label, reading.distractor),
-      ['entropy', `${quantity(reading.entropy)} nats`],
-      ['KL to final', `${quantity(reading.kl_to_final)} nats`],
+      ['entropy', `${nats(reading.entropy)} nats`],
+      ['KL to final', `${nats(reading.kl_to_final)} nats`],
     ],
   });
   if (both && pair.edited)

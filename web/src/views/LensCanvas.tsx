@@ -9,7 +9,7 @@ import {
   type RefObject,
 } from 'react';
 import { rowLabel } from '../core/address';
-import { probability, quantity, rank } from '../core/format';
+import { nats, probability, rank } from '../core/format';
 import { cellAt, HeatGrid, type Cursor, type Frame, type HeatCells } from '../core/heatgrid';
 import {
   cell,
@@ -350,8 +350,8 @@ function peekContent(lens: Lens, mode: Spec['mode'], row: number, column: number
         })),
         facts: [
           [here.target.label, `${probability(here.probability)}  ${rank(here.rank)}`],
-          ['entropy', `${quantity(here.entropy)} nats`],
-          ['KL to final', `${quantity(here.kl)} nats`],
+          ['entropy', `${nats(here.entropy)} nats`],
+          ['KL to final', `${nats(here.kl)} nats`],
         ],
       };
     }),

@@ -13,6 +13,7 @@ import { useTheme } from '../state/theme';
 import { ErrorNote } from './ErrorNote';
 import { useMode } from './experiment';
 import { Legend } from './Legend';
+import { GUTTER, ROW_HEIGHT } from './layout';
 import { LensCanvas } from './LensCanvas';
 import { LensTable } from './LensTable';
 import { saveLensPng } from './lensPng';
@@ -40,10 +41,11 @@ export function LensView({ model, experiment, cellWidth, strip }: ViewProps) {
     [data, model, spec.colour, mode, theme],
   );
   const stale = data !== null && !analysis.current;
+  const error = experiment.error ?? analysis.error;
   const grid = { lens: data, painted, mode, experiment, cellWidth };
   return (
     <>
-      <ViewBar status={<Status kind="lens" analysis={analysis} />}>
+      <ViewBar status={<Status kind="lens" analysis={analysis} waiting={experiment.waiting} />}>
         <ModeChoice difference="Difference" />
         <Segments
           name="colour"
@@ -67,7 +69,7 @@ export function LensView({ model, experiment, cellWidth, strip }: ViewProps) {
       </ViewBar>
       {strip}
       <ErrorNote
-        error={experiment.error ?? analysis.error}
+        error={error}
         retry={experiment.error ? experiment.retry : analysis.retry}
         stale={data !== null}
       />
@@ -80,7 +82,11 @@ export function LensView({ model, experiment, cellWidth, strip }: ViewProps) {
             <LensCanvas {...grid} lens={data} painted={painted} />
           )
         ) : (
-          <div className="lens-place" />
+          <LensPlace
+            model={error || !capable ? null : model}
+            columns={experiment.tokens?.length ?? 0}
+            cellWidth={cellWidth}
+          />
         )}
         {painted ? <Legend scale={painted.scale} marks={mode === 'difference'} /> : null}
       </div>
@@ -97,6 +103,27 @@ function NoLens({ reason }: { reason: string }) {
         A wrong number is worse than none. Predictions still shows what the whole model says next.
       </p>
     </section>
+  );
+}
+
+/** Keeps the place that the grid will take. */
+function LensPlace({
+  model,
+  columns,
+  cellWidth,
+}: {
+  model: ViewProps['model'];
+  columns: number;
+  cellWidth: number;
+}) {
+  const { sublayers } = useSpec();
+  const rows = model ? model.n_layers * (sublayers ? 2 : 1) + 1 : 0;
+  return (
+    <div
+      className="lens-place"
+      aria-hidden="true"
+      style={{ height: rows * ROW_HEIGHT, width: columns * cellWidth, marginLeft: GUTTER }}
+    />
   );
 }
 

@@ -1,6 +1,6 @@
 /** The next-token distribution: the answer, where the eye starts. */
 import { Bar, SideMark, Token } from '../components/parts';
-import { probability, quantity, rank, signed } from '../core/format';
+import { nats, probability, rank, signed } from '../core/format';
 import {
   logitDifference,
   nextRows,
@@ -138,7 +138,7 @@ function Facts({ data, mode }: { data: Predictions; mode: Spec['mode'] }) {
         `${probability(reading.distractor.probability)}  ${rank(reading.distractor.rank)}`,
     ],
     ['logit difference', (reading) => nullable(logitDifference(reading))],
-    ['entropy, nats', (reading) => quantity(reading.entropy)],
+    ['entropy, nats', (reading) => nats(reading.entropy)],
   ];
   return (
     <table className="next-facts" data-testid="next-facts">
@@ -163,7 +163,7 @@ function Facts({ data, mode }: { data: Predictions; mode: Spec['mode'] }) {
           <tr>
             <th scope="row">KL(baseline ‖ edited), nats</th>
             <td className="number" colSpan={sides.length} data-testid="kl" title={String(data.kl)}>
-              {quantity(data.kl)}
+              {nats(data.kl)}
             </td>
           </tr>
         ) : null}

@@ -21,9 +21,12 @@ export function PredictionsView({ model, experiment, strip }: ViewProps) {
   const mode = useMode();
   const { data } = analysis;
   const stale = data !== null && !analysis.current;
+  const error = experiment.error ?? analysis.error;
   return (
     <>
-      <ViewBar status={<Status kind="predictions" analysis={analysis} />}>
+      <ViewBar
+        status={<Status kind="predictions" analysis={analysis} waiting={experiment.waiting} />}
+      >
         <ModeChoice difference="Both" />
         <span className="faint top-label">top</span>
         <Segments
@@ -41,7 +44,7 @@ export function PredictionsView({ model, experiment, strip }: ViewProps) {
       </ViewBar>
       {strip}
       <ErrorNote
-        error={experiment.error ?? analysis.error}
+        error={error}
         retry={experiment.error ? experiment.retry : analysis.retry}
         stale={data !== null}
       />
@@ -49,7 +52,7 @@ export function PredictionsView({ model, experiment, strip }: ViewProps) {
         <div className="next-column">
           {data ? (
             <NextToken data={data} mode={mode} kind={model?.kind ?? 'causal'} />
-          ) : (
+          ) : error ? null : (
             <Placeholder />
           )}
           {spec.generation ? <Continuation generation={spec.generation} /> : null}

@@ -65,12 +65,14 @@ export function ModeChoice({ difference }: { difference: string }) {
 interface StatusProps {
   kind: JobKind;
   analysis: Analysis<unknown>;
+  /** What must come before the work itself, the tokens, is not there yet. */
+  waiting?: boolean;
 }
 
 /** Nothing for 100 ms, a line until a second, then stage, share, time left and Cancel. */
-export function Status({ kind, analysis }: StatusProps) {
+export function Status({ kind, analysis, waiting = false }: StatusProps) {
   const event = useJobs((state) => state[kind]?.event ?? null);
-  if (analysis.cancelled) {
+  if (analysis.cancelled && !waiting) {
     return (
       <span className="status" data-testid="status">
         Cancelled.{' '}
@@ -80,9 +82,13 @@ export function Status({ kind, analysis }: StatusProps) {
       </span>
     );
   }
-  if (!analysis.busy) {
+  if (!analysis.busy && !waiting) {
     return (
-      <span className="status faint" data-testid="status">
+      <span
+        className="status faint"
+        data-testid="status"
+        title="Time that the server computed; cached: it had run the model on this before"
+      >
         {analysis.current && analysis.timing ? took(analysis.timing) : null}
       </span>
     );
@@ -105,9 +111,7 @@ export function Status({ kind, analysis }: StatusProps) {
 }
 
 function took({ seconds, cached }: Timing): string {
-  return seconds === null
-    ? ''
-    : `computed in ${quantity(seconds)} s${cached ? ', pass cached' : ''}`;
+  return seconds === null ? '' : `${quantity(seconds)} s${cached ? ' · cached' : ''}`;
 }
 
 function describe(event: JobEvent): string {

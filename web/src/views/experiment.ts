@@ -10,6 +10,7 @@ export interface Experiment {
   tokens: Schemas['TokenText'][] | null;
   position: number | null;
   error: ApiError | null;
+  waiting: boolean;
   retry: () => void;
 }
 
@@ -26,6 +27,7 @@ export function useExperiment(model: ModelInfo | null): Experiment {
     tokens,
     position,
     error: query.error instanceof ApiError ? query.error : null,
+    waiting: spec.prompt !== '' && !tokens && !query.error,
     retry: () => void query.refetch(),
   };
 }
