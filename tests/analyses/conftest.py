@@ -9,10 +9,10 @@ import pytest
 import torch
 
 import unembed as ue
-from contract.oracle import Oracle
 from unembed.engine.model import Model
 from unembed.models.tiny import tiny_model, tiny_tokenizer
 
+from ..contract.oracle import Oracle
 from .slow import Slow
 
 ModelOf = Callable[[str, torch.dtype], Model]

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from contract.oracle import Edits, Oracle
-from contract.wiring import weight_and_bias
+from ..contract.oracle import Edits, Oracle
+from ..contract.wiring import weight_and_bias
 
 PROMPT = (1, 59, 109, 118, 72, 87, 80, 91, 121, 4)
 TOLERANCE = {torch.float32: 2e-5, torch.float64: 1e-10}

@@ -9,12 +9,12 @@ import pytest
 import torch
 
 import unembed as ue
-from contract.wiring import NAMES
 from unembed.analyses import lens as module
 from unembed.analyses.lens import compare_lenses, lens_capture, lens_of_run, logit_lens
 from unembed.engine.cancel import Cancel
 from unembed.errors import CancelledError, CapabilityError, TargetError, TooLargeError
 
+from ..contract.wiring import NAMES
 from .slow import PROMPT, TOLERANCE, assert_rank, assert_top, divergence, entropy
 
 DTYPES = (torch.float32, torch.float64)

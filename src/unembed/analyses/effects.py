@@ -1,0 +1,166 @@
+"""The direct effect of writes to the residual stream on the logits, past all later blocks.
+
+Method "frozen": every norm between the write and the unembedding has its scale frozen at the run's
+value, so the effect is linear, and the effects of all writes sum to the logits but for biases. It
+is the logit before any soft cap. Method "difference": where something that is no norm and no linear
+map stands before the unembedding (the transform of masked models' heads), the effect is what the
+logits lose when the write is taken out of the last residual.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import torch
+from torch import Tensor, nn
+
+from unembed.analyses.frozen import freeze
+from unembed.engine.unembedding import Readout, read_logits
+from unembed.errors import CapabilityError
+from unembed.models.maps import is_map, weight_in_out
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
+
+    from unembed.analyses.writes import Part
+    from unembed.engine.model import Model
+    from unembed.engine.run import Run
+
+Method = Literal["frozen", "difference"]
+
+
+@dataclass(frozen=True, eq=False)
+class Effects:
+    """Direct effects of n writes: the k tokens most raised, and the k most lowered."""
+
+    raised_ids: Tensor  # Int[n k], most raised first
+    raised: Tensor  # Float[n k]
+    lowered_ids: Tensor  # Int[n k], most lowered first
+    lowered: Tensor  # Float[n k]
+    method: Method
+
+
+def effects_capture(model: Model, layer: int | None) -> tuple[str, ...]:
+    """What a run must have captured for the effects of writes in a layer (None: the embedding)."""
+    model.require("lens")
+    capture = [f"L{model.anatomy.n_layers - 1}.resid_post"]
+    for later in _post_norm_layers(model, layer):
+        capture += [f"L{later}.{site}" for site in ("resid_pre", "attn_out", "resid_mid")]
+        capture.append(f"L{later}.mlp_out")
+    return tuple(capture)
+
+
+@torch.no_grad()
+def direct_effects(
+    run: Run,
+    writes: Float[Tensor, "n d_model"],
+    layer: int | None,
+    part: Part | None,
+    position: int,
+    k: int = 10,
+) -> Effects:
+    """Effects of writes made at one position by one branch (None: by the embedding).
+
+    All writes are read in one product. Needs `effects_capture(model, layer)` captured.
+    """
+    carried = _to_last_residual(run, writes, layer, part, position)
+    n = len(writes)
+    readout, method = _read_signed(run, carried, position, k)
+    return Effects(
+        readout.top_ids[:n],
+        readout.top_logits[:n],
+        readout.top_ids[n:],
+        -readout.top_logits[n:],
+        method,
+    )
+
+
+@torch.no_grad()
+def effect_on_tokens(
+    run: Run,
+    writes: Float[Tensor, "n d_model"],
+    layer: int | None,
+    part: Part | None,
+    position: int,
+    tokens: list[int],
+) -> Float[Tensor, "n tokens"]:
+    """Direct effects of writes on the logits of chosen tokens. As `direct_effects`."""
+    carried = _to_last_residual(run, writes, layer, part, position)
+    linear = _linear_to_unembedding(run, carried, position)
+    if linear is not None:
+        return run.model.unembedding.linear().logits(linear)[:, tokens]
+    return _difference(run, carried, position)[:, tokens]
+
+
+def _read_signed(run: Run, carried: Tensor, position: int, k: int) -> tuple[Readout, Method]:
+    """Top k of the effects, then top k of their negatives."""
+    linear = _linear_to_unembedding(run, carried, position)
+    if linear is not None:
+        unembedding = run.model.unembedding.linear()
+        return unembedding.read(torch.cat([linear, -linear]), k=k), "frozen"
+    difference = _difference(run, carried, position)
+    return read_logits(torch.cat([difference, -difference]), k=k), "difference"
+
+
+def _last(run: Run, position: int) -> Float[Tensor, "1 d_model"]:
+    return run[f"L{run.model.anatomy.n_layers - 1}.resid_post"][position, None]
+
+
+def _linear_to_unembedding(run: Run, carried: Tensor, position: int) -> Tensor | None:
+    """What the unembedding reads of each part of the last residual; None if that is not linear."""
+    model, head = run.model, run.model.anatomy.head
+    if head is None or head.container is not None:
+        return None
+    state, parts = _last(run, position), carried[None]
+    with model.evaluating():
+        for name in head.chain:
+            module = model.module.get_submodule(name)
+            found = _through(module, state, parts)
+            if found is None:
+                return None
+            parts, state = found, module(state[None])[0]
+    return parts[0]
+
+
+def _through(module: nn.Module, state: Tensor, parts: Tensor) -> Tensor | None:
+    if is_map(module):
+        return parts @ weight_in_out(module)
+    if isinstance(module, nn.Dropout | nn.Identity):
+        return parts
+    try:
+        return freeze(module, state).carry(parts)
+    except CapabilityError:
+        return None
+
+
+def _difference(run: Run, carried: Tensor, position: int) -> Float[Tensor, "n vocab"]:
+    """Logits of the last residual less those without each write."""
+    model, last = run.model, _last(run, position)
+    logits = model.unembedding.logits(model.final_norm(torch.cat([last, last - carried])))
+    return logits[:1] - logits[1:]
+
+
+def _post_norm_layers(model: Model, layer: int | None) -> range:
+    """Blocks whose norms the stream itself passes through after a write."""
+    post_norm = any(block.stream_norms is not None for block in model.anatomy.blocks)
+    return range(layer or 0, model.anatomy.n_layers if post_norm else 0)
+
+
+def _to_last_residual(
+    run: Run, writes: Tensor, layer: int | None, part: Part | None, position: int
+) -> Float[Tensor, "n d_model"]:
+    """What is left of each write in the last residual: all of it, unless blocks are post-norm."""
+    model, parts = run.model, writes[None]
+    for later in _post_norm_layers(model, layer):
+        norms = model.anatomy.blocks[later].stream_norms
+        if norms is None:
+            continue
+        sums = (("resid_pre", "attn_out"), ("resid_mid", "mlp_out"))
+        skip = 1 if later == layer and part == "mlp" else 0
+        for name, sites in list(zip(norms, sums, strict=True))[skip:]:
+            stream, added = (run[f"L{later}.{site}"][position, None] for site in sites)
+            with model.evaluating():
+                frozen = freeze(model.module.get_submodule(name), stream + added)
+            parts = frozen.carry(parts)
+    return parts[0]

@@ -1,0 +1,154 @@
+"""Readings of one position are a full softmax over each state's decoded logits."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+import unembed as ue
+from unembed.analyses.predictions import (
+    compare_predictions,
+    layer_predictions,
+    predictions_capture,
+)
+from unembed.errors import InputError, TargetError
+
+from ..contract.wiring import NAMES
+from .slow import PROMPT, TOLERANCE, divergence, entropy
+
+DTYPES = (torch.float32, torch.float64)
+
+
+def assert_reading(reading, logits, final, tolerance, target=None, distractor=None):
+    p = logits.softmax(-1)
+    best = p.topk(len(reading.top))
+    found = [one.probability for one in reading.top]
+    ids = [one.token.id for one in reading.top]
+    assert found == pytest.approx(best.values.tolist(), abs=tolerance)
+    assert p[ids].tolist() == pytest.approx(best.values.tolist(), abs=tolerance)
+    assert [one.logit for one in reading.top] == pytest.approx(logits[ids].tolist(), abs=tolerance)
+    assert reading.entropy == pytest.approx(float(entropy(logits)), abs=tolerance)
+    assert reading.kl_to_final == pytest.approx(float(divergence(final, logits)), abs=tolerance)
+    for score, token in ((reading.target, target), (reading.distractor, distractor)):
+        if token is None:
+            assert score is None
+            continue
+        assert score.probability == pytest.approx(float(p[token]), abs=tolerance)
+        assert score.logit == pytest.approx(float(logits[token]), abs=tolerance)
+        low = int((logits > logits[token] + tolerance).sum())
+        high = int((logits > logits[token] - tolerance).sum())
+        assert low <= score.rank <= high
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+@pytest.mark.parametrize("name", NAMES)
+def test_every_state_of_a_position_is_a_full_softmax(name, dtype, model_of, slow_of):
+    model = model_of(name, dtype)
+    run = model.run(PROMPT, predictions_capture(model), logits="none")
+    found = layer_predictions(run, 6, k=4, target=9, distractor=11)
+    slow = slow_of(name, dtype)
+    sites = slow.oracle.run(PROMPT)
+    final = sites["logits"][6].double()
+    assert found.position == 6
+    assert_reading(found.next_token, final, final, TOLERANCE[dtype], 9, 11)
+    assert found.next_token.kl_to_final == 0
+    for layer, reading in enumerate(found.layers):
+        parts = {"resid_pre": reading.resid_pre, "resid_post": reading.resid_post}
+        if slow.oracle.wiring.layout == "parallel":
+            assert reading.resid_mid is None
+        else:
+            parts["resid_mid"] = reading.resid_mid
+        for site, part in parts.items():
+            logits = slow.decode(sites[f"L{layer}.{site}"])[6].double()
+            assert_reading(part, logits, final, TOLERANCE[dtype], 9, 11)
+
+
+@pytest.mark.parametrize("name", ["gemma3", "bert", "falcon"])
+def test_baseline_beside_edited(name, model_of, slow_of):
+    model = model_of(name, torch.float64)
+    capture = predictions_capture(model)
+    baseline = model.run(PROMPT, capture, logits="none")
+    edited = model.run(PROMPT, capture, [ue.scale("L1.mlp", 3.0)], logits="none")
+    found = compare_predictions(baseline, edited, 4, k=5, target=30)
+    slow = slow_of(name, torch.float64)
+    before = slow.oracle.run(PROMPT)["logits"][4]
+    after = slow.oracle.run(PROMPT, {"L1.mlp_out": lambda value: value * 3.0})["logits"][4]
+    assert_reading(found.baseline.next_token, before, before, 1e-10, 30)
+    assert_reading(found.edited.next_token, after, after, 1e-10, 30)
+    assert found.kl == pytest.approx(float(divergence(before, after)), abs=1e-10)
+    p, q = before.softmax(-1), after.softmax(-1)
+    union = {*p.topk(5).indices.tolist(), *q.topk(5).indices.tolist()}
+    assert {change.token.id for change in found.changes} == union
+    for change in found.changes:
+        token = change.token.id
+        assert change.baseline_probability == pytest.approx(float(p[token]), abs=1e-10)
+        assert change.edited_probability == pytest.approx(float(q[token]), abs=1e-10)
+        assert change.baseline_rank == int((p > p[token]).sum())
+        assert change.edited_rank == int((q > q[token]).sum())
+    sizes = [abs(c.edited_probability - c.baseline_probability) for c in found.changes]
+    assert sizes == sorted(sizes, reverse=True)
+    alone = layer_predictions(baseline, 4, k=5, target=30)
+    assert_reading(alone.next_token, before, before, 1e-10, 30)
+
+
+def test_ranks_of_changes_agree_with_the_lists_of_both_sides(model_of):
+    model = model_of("qwen2")
+    capture = predictions_capture(model)
+    runs = [model.run(PROMPT, capture, edits) for edits in ([], [ue.zero("L0.H1")])]
+    found = compare_predictions(*runs, k=8)
+    by_token = {change.token.id: change for change in found.changes}
+    for order, one in enumerate(found.baseline.next_token.top):
+        assert by_token[one.token.id].baseline_rank == order
+        assert by_token[one.token.id].baseline_probability == one.probability
+    for order, one in enumerate(found.edited.next_token.top):
+        assert by_token[one.token.id].edited_rank == order
+
+
+def test_a_distractor_alone(model_of):
+    model = model_of("gpt2")
+    run = model.run(PROMPT, predictions_capture(model))
+    reading = layer_predictions(run, distractor=3).next_token
+    assert reading.target is None
+    assert reading.distractor is not None
+
+
+def test_a_model_without_a_lens_is_read_from_its_logits(model_of, monkeypatch):
+    model = model_of("llama", torch.float64)
+    wanted = layer_predictions(model.run(PROMPT, predictions_capture(model)), 5, target=2)
+    reasons = {**model.anatomy.reasons, "lens": "no reason"}
+    monkeypatch.setitem(model.anatomy.__dict__, "reasons", reasons)
+    assert predictions_capture(model) == ()
+    found = layer_predictions(model.run(PROMPT), 5, target=2)
+    assert found.layers is None
+    for one, other in zip(found.next_token.top, wanted.next_token.top, strict=True):
+        assert one.token == other.token
+        assert one.probability == pytest.approx(other.probability, abs=1e-12)
+    assert found.next_token.target.rank == wanted.next_token.target.rank
+    last = layer_predictions(model.run(PROMPT, logits="last"), -1)
+    assert last.next_token.top == layer_predictions(model.run(PROMPT), -1).next_token.top
+    with pytest.raises(TargetError, match="no logits at position 5"):
+        layer_predictions(model.run(PROMPT, logits="last"), 5)
+
+
+@pytest.mark.parametrize("position", [10, -11])
+def test_a_position_outside_the_prompt_is_refused(model_of, position):
+    model = model_of("gpt2")
+    run = model.run(PROMPT, predictions_capture(model))
+    with pytest.raises(TargetError, match=f"position {position} is not in this prompt"):
+        layer_predictions(run, position)
+
+
+def test_runs_of_different_lengths_are_not_compared(model_of):
+    model = model_of("gpt2")
+    capture = predictions_capture(model)
+    with pytest.raises(InputError, match="different numbers of tokens"):
+        compare_predictions(model.run(PROMPT, capture), model.run(PROMPT[:5], capture))
+
+
+def test_numbers_are_finite(model_of):
+    model = model_of("gpt2")
+    run = model.run(PROMPT, predictions_capture(model))
+    for layer in layer_predictions(run, 0).layers:
+        assert math.isfinite(layer.resid_pre.kl_to_final)
