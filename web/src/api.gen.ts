@@ -306,6 +306,12 @@ export interface components {
              * @description Norm of the residual stream that it writes to.
              */
             resid_norm: number;
+            /**
+             * Method
+             * @description Effects with norms frozen at the run, or by taking the write out.
+             * @enum {string}
+             */
+            method: "frozen" | "difference";
         };
         /**
          * EditSpec
@@ -772,7 +778,7 @@ export interface components {
             token: components["schemas"]["TokenText"];
             /**
              * Logit
-             * @description Direct effect on the token's logit, final norm's scale frozen.
+             * @description Direct effect on the token's logit: see `method`.
              */
             logit: number;
         };

@@ -113,7 +113,7 @@ describe('the grid', () => {
 
   it('gives every token one width, readable where it can', () => {
     expect([fittingWidth(5, 1200), fittingWidth(12, 1200), fittingWidth(4096, 1200)]).toEqual([
-      120, 100, 72,
+      144, 100, 72,
     ]);
     expect([stepWidth(72, 1), stepWidth(72, -1), stepWidth(120, 1), stepWidth(4, -1)]).toEqual([
       96, 48, 120, 4,

@@ -1,6 +1,6 @@
 /** The same grid as a table of text: for assistive technology, for find-in-page, for copying. */
 import { useState } from 'react';
-import { Token } from '../components/parts';
+import { SideMark, Token } from '../components/parts';
 import { rowLabel } from '../core/address';
 import { probability } from '../core/format';
 import { cell, type Lens, type LensSide } from '../core/lens';
@@ -12,6 +12,7 @@ const COLUMNS = 24;
 export function LensTable({ lens, mode }: { lens: Lens; mode: Spec['mode'] }) {
   const { flipped } = useSpec();
   const [first, setFirst] = useState(0);
+  const both = lens.edited !== null && mode === 'difference';
   const start = Math.min(first, Math.max(0, lens.columns - 1));
   const end = Math.min(lens.columns, start + COLUMNS);
   const columns = Array.from({ length: end - start }, (_, index) => start + index);
@@ -59,11 +60,17 @@ export function LensTable({ lens, mode }: { lens: Lens; mode: Spec['mode'] }) {
               <th scope="row">{rowLabel(lens.meta.rows[row] ?? '')}</th>
               {columns.map((column) => (
                 <td key={column}>
-                  {mode === 'edited' ? null : (
-                    <Entry lens={lens} side={lens.baseline} row={row} column={column} />
+                  {lens.edited && mode === 'edited' ? null : (
+                    <Entry
+                      lens={lens}
+                      side={lens.baseline}
+                      row={row}
+                      column={column}
+                      mark={both ? 'baseline' : null}
+                    />
                   )}
                   {lens.edited && mode !== 'baseline' ? (
-                    <Entry lens={lens} side={lens.edited} row={row} column={column} edited />
+                    <Entry lens={lens} side={lens.edited} row={row} column={column} mark="edited" />
                   ) : null}
                 </td>
               ))}
@@ -75,24 +82,20 @@ export function LensTable({ lens, mode }: { lens: Lens; mode: Spec['mode'] }) {
   );
 }
 
-function Entry({
-  lens,
-  side,
-  row,
-  column,
-  edited = false,
-}: {
+interface EntryProps {
   lens: Lens;
   side: LensSide;
   row: number;
   column: number;
-  edited?: boolean;
-}) {
+  mark: 'baseline' | 'edited' | null;
+}
+
+function Entry({ lens, side, row, column, mark }: EntryProps) {
   const best = cell(lens, side, row, column).top[0];
   return best ? (
-    <span className={`entry ${edited ? 'edited' : ''}`}>
-      <Token token={best.token} /> <span className="number">{probability(best.probability)}</span>
-      {edited ? <span className="visually-hidden"> edited</span> : null}
+    <span className="entry">
+      {mark ? <SideMark side={mark} /> : null} <Token token={best.token} />{' '}
+      <span className="number">{probability(best.probability)}</span>
     </span>
   ) : null;
 }

@@ -88,7 +88,9 @@ export function LensView({ model, experiment, cellWidth, strip }: ViewProps) {
             cellWidth={cellWidth}
           />
         )}
-        {painted ? <Legend scale={painted.scale} marks={mode === 'difference'} /> : null}
+        {painted && !spec.table ? (
+          <Legend scale={painted.scale} marks={mode === 'difference'} />
+        ) : null}
       </div>
     </>
   );

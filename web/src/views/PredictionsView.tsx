@@ -58,6 +58,13 @@ export function PredictionsView({ model, experiment, strip }: ViewProps) {
           {spec.generation ? <Continuation generation={spec.generation} /> : null}
         </div>
         {data?.baseline.layers ? <LayerTable data={data} mode={mode} model={model} /> : null}
+        {data || error ? null : (
+          <div
+            className="layers-place"
+            aria-hidden="true"
+            style={{ height: (model?.n_layers ?? 0) * 26 }}
+          />
+        )}
         {data && !data.baseline.layers ? <NoLens reason={lensReason(model)} /> : null}
       </div>
     </>

@@ -27,7 +27,7 @@ export function useExperiment(model: ModelInfo | null): Experiment {
     tokens,
     position,
     error: query.error instanceof ApiError ? query.error : null,
-    waiting: spec.prompt !== '' && !tokens && !query.error,
+    waiting: model !== null && spec.prompt !== '' && !tokens && !query.error,
     retry: () => void query.refetch(),
   };
 }
