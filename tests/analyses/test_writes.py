@@ -48,6 +48,15 @@ def test_neurons_and_bias_sum_to_mlp_out(name, dtype, model_of, slow_of):
         close(neurons.sum(1) + bias_write(run, layer, "mlp"), run[f"L{layer}.mlp_out"])
 
 
+@pytest.mark.parametrize("name", ["gpt2", "gemma3", "olmo2"])
+def test_half_precision_sums_as_far_as_it_goes(name, model_of):
+    model = model_of(name, torch.bfloat16)
+    run = model.run(PROMPT, ["z", "attn_out"])
+    total = head_writes(run, 1).sum(1) + bias_write(run, 1, "attn")
+    wanted = run["L1.attn_out"].float()
+    assert (total.float() - wanted).abs().max() < 0.03 * wanted.abs().max()
+
+
 @pytest.mark.parametrize("name", ["gpt2", "gemma2", "granite", "bert"])
 def test_one_node_at_a_time_is_the_same(name, model_of):
     model = model_of(name, torch.float64)
