@@ -58,7 +58,7 @@ def app(make_app: Callable[..., Any]) -> Any:
 
 @pytest.fixture
 def live(make_app: Callable[..., Any]) -> Iterator[Callable[..., tuple[Any, int]]]:
-    """A real server on a real port: live(max_read_seconds=1) -> (app, port)."""
+    """A real server on a real port: live(max_queue=1) -> (app, port)."""
     running = []
 
     def start(**changes: Any) -> tuple[Any, int]:

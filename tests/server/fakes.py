@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -73,7 +74,11 @@ class FakeModel:
 
 
 class NoLock:
-    """What the model's lock is replaced by to show what it is for."""
+    """What a lock is replaced by to show what it is for."""
+
+    @contextmanager
+    def taken(self, running: bool) -> Iterator[None]:
+        yield
 
     def __enter__(self) -> None:
         return None

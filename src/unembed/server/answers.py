@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from unembed.analyses import component as components
 from unembed.analyses import lens as lenses
 from unembed.analyses import predictions as analysis
 from unembed.server import wire
@@ -19,6 +20,8 @@ from unembed.server.experiments import (
     edits_of,
     enabled,
     ids_of,
+    last_run,
+    naming,
     naming_edits,
     position_of,
     token_of,
@@ -58,18 +61,25 @@ def predictions(
     else:
         compared = analysis.compare_predictions(baseline, edited, position, **options)
         sides = {name: getattr(compared, name) for name in ("baseline", "edited", "changes", "kl")}
-    return as_wire(
-        wire.PredictionsResponse,
-        tokens=model.tokens(ids),
-        position=position,
-        target=optional_token(model, options["target"]),
-        distractor=optional_token(model, options["distractor"]),
-        **sides,
-    )
+    about = {
+        "tokens": model.tokens(ids),
+        "position": position,
+        "target": optional_token(model, options["target"]),
+        "distractor": optional_token(model, options["distractor"]),
+    }
+    return as_wire(wire.PredictionsResponse, about | sides)
 
 
 def component(session: Session, job: Job, body: wire.ComponentRequest) -> wire.ComponentResponse:
-    raise NotImplementedError
+    """One node at one position, in the edited run where an edit is enabled."""
+    ids = ids_of(session, body.prompt)
+    position = position_of(body.position, len(ids))
+    with naming("target"):
+        capture = components.component_capture(session.model, body.target, position)
+    run = last_run(session, job, body, ids, capture)
+    with naming("target"):
+        found = components.component(run, body.target, position, body.k)
+    return as_wire(wire.ComponentResponse, found)
 
 
 def lens(session: Session, job: Job, body: wire.LensRequest) -> bytes:
@@ -103,7 +113,7 @@ def lens_grid(
     else:
         compared = lenses.compare_lenses(baseline, edited, **options)
         grids = {"baseline": compared.baseline, "edited": compared.edited}
-        arrays = {"kl_between": compared.kl_between}
+        arrays = {"kl_between": _sent(compared.kl_between)}
     for side, grid in grids.items():
         arrays |= {f"{side}.{name}": _sent(array) for name, array in grid.arrays().items()}
     return _lens_metadata(list(grids.values())), arrays

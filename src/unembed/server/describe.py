@@ -43,14 +43,14 @@ def optional_token(model: Model, token_id: int | None) -> Token | None:
     return None if token_id is None else model.token(token_id)
 
 
-def as_wire(kind: type[Body], **parts: object) -> Body:
-    """An answer from the results of analyses, which have the fields that the wire has.
+def as_wire(kind: type[Body], result: object) -> Body:
+    """An answer from the result of an analysis, which has the fields that the wire has.
 
     Raises EditError where a number is not finite: JSON has no infinity, and what led there is
     nearly always an edit.
     """
     try:
-        return kind.model_validate(parts, strict=False, from_attributes=True)
+        return kind.model_validate(result, strict=False, from_attributes=True)
     except ValidationError as error:
         if all(one["type"] == "finite_number" for one in error.errors(include_url=False)):
             raise EditError(

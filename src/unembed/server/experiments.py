@@ -88,6 +88,15 @@ def both_runs(
     return session.run(job, ids, (), capture, logits=logits), edited
 
 
+def last_run(
+    session: Session, job: Job, body: wire.Experiment, ids: tuple[int, ...], capture: Sequence[str]
+) -> Run:
+    """The edited run where an edit is enabled, else the baseline."""
+    edits = edits_of(session, job, body.edits)
+    with naming_edits(enabled(body.edits)):
+        return session.run(job, ids, edits, capture)
+
+
 def edits_of(session: Session, job: Job, specs: Sequence[wire.EditSpec]) -> list[Edit]:
     """The enabled edits, in order; runs what patches take their activations from."""
     edits = []

@@ -300,9 +300,7 @@ class ComponentRequest(Experiment):
 
 class TokenEffect(Wire):
     token: TokenText
-    logit: float = Field(
-        description="Direct effect on the token's logit, final norm's scale frozen."
-    )
+    logit: float = Field(description="Direct effect on the token's logit: see `method`.")
 
 
 class ComponentResponse(Wire):
@@ -326,6 +324,9 @@ class ComponentResponse(Wire):
     )
     write_norm: float = Field(description="Norm of what the node writes at the position.")
     resid_norm: float = Field(description="Norm of the residual stream that it writes to.")
+    method: Literal["frozen", "difference"] = Field(
+        description="Effects with norms frozen at the run, or by taking the write out."
+    )
 
 
 # ---------------------------------------------------------------- generation
