@@ -71,8 +71,16 @@ function readTiming(headers: Headers): Timing {
 function readBody(error: unknown, response: Response): Schemas['ErrorBody'] {
   const body = typeof error === 'object' && error !== null && 'error' in error ? error.error : null;
   if (typeof body === 'object' && body !== null && 'message' in body)
-    return body as Schemas['ErrorBody'];
+    return sentence(body as Schemas['ErrorBody']);
   return { code: 'error', message: `The server answered ${response.status} and did not say why.` };
+}
+
+/** The library's messages begin in lower case, as Python's do; on a page they are sentences. */
+function sentence(body: Schemas['ErrorBody']): Schemas['ErrorBody'] {
+  const message = /^[a-z]+[ ,:]/.test(body.message)
+    ? body.message.charAt(0).toUpperCase() + body.message.slice(1)
+    : body.message;
+  return { ...body, message: /[.!?]$/.test(message) ? message : `${message}.` };
 }
 
 /** Where the problem sits, for the control that can mend it: "prompt", "edits[2].target" ... */

@@ -143,8 +143,10 @@ export function useLens(spec: Spec, enabled: boolean): Analysis<Lens> {
   );
 }
 
-export function useComponent(spec: Spec, position: number | null) {
-  const { prompt, edits, node } = spec;
+/** A node in one of the two runs: the edited one, or, without edits, the baseline. */
+export function useComponent(spec: Spec, position: number | null, side: 'baseline' | 'edited') {
+  const { prompt, node } = spec;
+  const edits = side === 'edited' ? spec.edits : [];
   const enabled = prompt !== '' && node !== null && position !== null;
   return useAnalysis('component', [prompt, edits, node, position], enabled, (job, signal) =>
     timedAnswer(

@@ -2,6 +2,7 @@
 import { useState } from 'react';
 import { problemAt } from '../api/client';
 import { readSpaces, showSpaces } from '../core/tokens';
+import { useTokens } from '../api/queries';
 import { useProblems } from '../state/problems';
 import { Icon } from './parts';
 
@@ -65,13 +66,21 @@ export function TokenField({ name, label, hint, value, onChange }: Props) {
       {problem === null ? null : (
         <p className="problem field-problem" id={`${name}-problem`}>
           {problem}
-          {value !== '' && !value.startsWith(' ') ? (
-            <button type="button" className="link" onClick={() => onChange(` ${value}`)}>
-              Try {showSpaces(` ${value}`)}
-            </button>
-          ) : null}
+          <Suggestion value={value} onChange={onChange} />
         </p>
       )}
     </div>
+  );
+}
+
+/** The same text with a space before it, where that is one token: the usual slip. */
+function Suggestion({ value, onChange }: { value: string; onChange: (text: string) => void }) {
+  const spaced = ` ${value}`;
+  const tokens = useTokens(spaced, value !== '' && !value.startsWith(' ')).data?.tokens ?? [];
+  if (tokens.filter((token) => !token.special).length !== 1) return null;
+  return (
+    <button type="button" className="try" onClick={() => onChange(spaced)}>
+      Use <bdi className="token">{showSpaces(spaced)}</bdi>
+    </button>
   );
 }

@@ -6,13 +6,13 @@ import { useComponent, type Analysis, type ModelInfo } from '../api/queries';
 import { EditForm } from '../components/EditForm';
 import { EditPopover } from '../components/EditsTray';
 import { Formula } from '../components/Formula';
-import { Icon, SignedBar, Token } from '../components/parts';
+import { Icon, SideMark, SignedBar, Token } from '../components/parts';
 import { describeTarget, formatTarget, parseTarget, type Target } from '../core/address';
 import { edit, isPlainAblation } from '../core/edits';
 import { quantity, signed } from '../core/format';
 import { addEdit, change, toggleAblation, useSpec } from '../state/store';
 import { ErrorNote } from './ErrorNote';
-import { useExperiment } from './experiment';
+import { useExperiment, useMode } from './experiment';
 import { PositionList } from './PositionList';
 import { Status } from './ViewBar';
 
@@ -21,7 +21,8 @@ type Component = Schemas['ComponentResponse'];
 export function Drawer({ model }: { model: ModelInfo | null }) {
   const spec = useSpec();
   const experiment = useExperiment(model);
-  const analysis = useComponent(spec, experiment.position);
+  const side = useMode() === 'edited' ? 'edited' : 'baseline';
+  const analysis = useComponent(spec, experiment.position, side);
   const target = spec.node === null ? null : parseTarget(spec.node);
   if (!target || spec.node === null || spec.prompt === '') return null;
   const data = analysis.data?.target === spec.node ? analysis.data : null;
@@ -43,11 +44,30 @@ export function Drawer({ model }: { model: ModelInfo | null }) {
       <Inside target={target} model={model} />
       <Actions node={spec.node} position={experiment.position} model={model} />
       <p className="drawer-status">
-        <Status kind="component" analysis={analysis} waiting={experiment.waiting} />
+        <Status kind="component" analysis={analysis} waiting={experiment.waiting} timed={false} />
+        {data && !analysis.busy ? <WhichRun side={side} /> : null}
       </p>
       <ErrorNote error={analysis.error} retry={analysis.retry} stale={data !== null} />
       {data ? <Body data={data} analysis={analysis} /> : null}
     </aside>
+  );
+}
+
+/** Which of the two runs is read; the choice is the one of all views. */
+function WhichRun({ side }: { side: 'baseline' | 'edited' }) {
+  const { edits } = useSpec();
+  if (!edits.some((made) => made.enabled)) return null;
+  return (
+    <>
+      <SideMark side={side} /> read in the {side} run{' '}
+      <button
+        type="button"
+        className="link"
+        onClick={() => change({ mode: side === 'edited' ? 'difference' : 'edited' })}
+      >
+        {side === 'edited' ? 'read the baseline' : 'read the edited run'}
+      </button>
+    </>
   );
 }
 
@@ -182,10 +202,16 @@ function Body({ data, analysis }: { data: Component; analysis: Analysis<Componen
           <span className="number">{quantity(data.resid_norm)}</span>
           <span className="faint"> ({(share * 100).toFixed(1)} %)</span>
         </p>
-        <div className="effects">
-          <Effects title="promotes" effects={data.promotes} data={data} />
-          <Effects title="suppresses" effects={data.suppresses} data={data} />
-        </div>
+        {data.write_norm === 0 ? (
+          <p>
+            It writes nothing here: in this run it is zero, so it promotes and suppresses nothing.
+          </p>
+        ) : (
+          <div className="effects">
+            <Effects title="promotes" effects={data.promotes} data={data} />
+            <Effects title="suppresses" effects={data.suppresses} data={data} />
+          </div>
+        )}
       </section>
       <section className="drawer-section">
         <h3>On this prompt</h3>

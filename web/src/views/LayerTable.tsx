@@ -112,7 +112,8 @@ function Row({ layer, edited, data, mode, last, parallel }: RowProps) {
   const chosen = parseRow(spec.row ?? `L${last}.resid_post`);
   const here = chosen?.layer === layer.layer;
   useEffect(() => {
-    if (here) row.current?.scrollIntoView({ block: 'nearest' });
+    const box = row.current?.closest('.layers');
+    if (here && box && row.current) reveal(row.current, box);
   }, [here]);
   const state = (site: ResidualSite) => {
     const baseline = layer[site];
@@ -149,6 +150,16 @@ function Row({ layer, edited, data, mode, last, parallel }: RowProps) {
       {state('resid_post')}
     </tr>
   );
+}
+
+const HEAD_HEIGHT = 36;
+
+/** Scrolls the table only: scrollIntoView would move the page too. */
+function reveal(row: HTMLElement, box: Element): void {
+  const top = row.offsetTop - HEAD_HEIGHT;
+  const bottom = row.offsetTop + row.offsetHeight;
+  if (top < box.scrollTop) box.scrollTop = top;
+  else if (bottom > box.scrollTop + box.clientHeight) box.scrollTop = bottom - box.clientHeight;
 }
 
 /** The part of the layer that makes the step from one state to the next: opens the drawer. */

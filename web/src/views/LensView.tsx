@@ -16,6 +16,7 @@ import { Legend } from './Legend';
 import { GUTTER, ROW_HEIGHT } from './layout';
 import { LensCanvas } from './LensCanvas';
 import { LensTable } from './LensTable';
+import { Cost, useCost } from './LensCost';
 import { saveLensPng } from './lensPng';
 import { FlipButton, lensReason } from './PredictionsView';
 import type { ViewProps } from './Stage';
@@ -34,7 +35,11 @@ export function LensView({ model, experiment, cellWidth, strip }: ViewProps) {
   const mode = useMode();
   const capable =
     model?.capabilities.find((capability) => capability.name === 'lens')?.available ?? true;
-  const analysis = useLens(spec, model !== null && capable && experiment.tokens !== null);
+  const cost = useCost(model, experiment.tokens?.length ?? 0);
+  const analysis = useLens(
+    spec,
+    model !== null && capable && experiment.tokens !== null && cost.agreed,
+  );
   const { data } = analysis;
   const painted = useMemo(
     () => (data && model ? paintLens(data, spec.colour, mode, model.vocab_size, theme) : null),
@@ -45,7 +50,11 @@ export function LensView({ model, experiment, cellWidth, strip }: ViewProps) {
   const grid = { lens: data, painted, mode, experiment, cellWidth };
   return (
     <>
-      <ViewBar status={<Status kind="lens" analysis={analysis} waiting={experiment.waiting} />}>
+      <ViewBar
+        status={
+          <Status kind="lens" analysis={analysis} waiting={experiment.waiting && cost.agreed} />
+        }
+      >
         <ModeChoice difference="Difference" />
         <Segments
           name="colour"
@@ -74,6 +83,7 @@ export function LensView({ model, experiment, cellWidth, strip }: ViewProps) {
         stale={data !== null}
       />
       {capable ? null : <NoLens reason={lensReason(model)} />}
+      {capable && !cost.agreed ? <Cost cost={cost} /> : null}
       <div className={`lens ${stale ? 'stale' : ''}`} aria-busy={analysis.busy}>
         {data && painted ? (
           spec.table ? (
@@ -83,7 +93,7 @@ export function LensView({ model, experiment, cellWidth, strip }: ViewProps) {
           )
         ) : (
           <LensPlace
-            model={error || !capable ? null : model}
+            model={error || !capable || !cost.agreed ? null : model}
             columns={experiment.tokens?.length ?? 0}
             cellWidth={cellWidth}
           />

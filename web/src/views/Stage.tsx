@@ -2,6 +2,8 @@
 import { useEffect, useRef, useState } from 'react';
 import type { ModelInfo } from '../api/queries';
 import { fittingWidth } from '../core/heatgrid';
+import { shorten } from '../core/tokens';
+import { dropPeek } from '../state/peek';
 import { change, useSpec } from '../state/store';
 import { useExperiment } from './experiment';
 import { GUTTER } from './layout';
@@ -15,6 +17,11 @@ export function Stage({ model }: { model: ModelInfo | null }) {
   const place = useRef<HTMLElement>(null);
   const room = useWidth(place) - GUTTER;
   const experiment = useExperiment(model);
+  useEffect(dropPeek, [spec.view, spec.prompt]);
+  useEffect(() => {
+    document.title =
+      spec.prompt === '' ? 'Unembed' : `${shorten(spec.prompt.trim(), 40)} – Unembed`;
+  }, [spec.prompt]);
   if (spec.prompt === '') {
     return (
       <main className="view" ref={place}>

@@ -67,10 +67,12 @@ interface StatusProps {
   analysis: Analysis<unknown>;
   /** What must come before the work itself, the tokens, is not there yet. */
   waiting?: boolean;
+  /** Says what finished work took. */
+  timed?: boolean;
 }
 
 /** Nothing for 100 ms, a line until a second, then stage, share, time left and Cancel. */
-export function Status({ kind, analysis, waiting = false }: StatusProps) {
+export function Status({ kind, analysis, waiting = false, timed = true }: StatusProps) {
   const event = useJobs((state) => state[kind]?.event ?? null);
   if (analysis.cancelled && !waiting) {
     return (
@@ -89,7 +91,7 @@ export function Status({ kind, analysis, waiting = false }: StatusProps) {
         data-testid="status"
         title="Time that the server computed; cached: it had run the model on this before"
       >
-        {analysis.current && analysis.timing ? took(analysis.timing) : null}
+        {timed && analysis.current && analysis.timing ? took(analysis.timing) : null}
       </span>
     );
   }

@@ -4,7 +4,7 @@ import { ApiError } from '../api/client';
 import { useTokens, type ModelInfo } from '../api/queries';
 import type { Schemas } from '../api/client';
 import type { Spec } from '../core/url';
-import { useSpec, useStore } from '../state/store';
+import { notify, useSpec, useStore } from '../state/store';
 
 export interface Experiment {
   tokens: Schemas['TokenText'][] | null;
@@ -23,6 +23,10 @@ export function useExperiment(model: ModelInfo | null): Experiment {
   useEffect(() => {
     if (tokens) useStore.setState({ positions: tokens.length, position });
   }, [tokens, position]);
+  const beyond = tokens !== null && spec.position !== null && spec.position >= tokens.length;
+  useEffect(() => {
+    if (beyond) notify(`This prompt has no position ${spec.position}: its last one is shown.`);
+  }, [beyond, spec.position]);
   return {
     tokens,
     position,
