@@ -305,11 +305,12 @@ class _InputHook(_Hook):
 
 class _OutputHook(_Hook):
     def __call__(self, _module: nn.Module, _args: Any, output: Any) -> Any:
-        given = output[0] if isinstance(output, tuple) else output
+        several = isinstance(output, tuple | list)
+        given = output[0] if several else output
         seen = self.visit(given)
         if seen is given:
             return None
-        return (seen, *output[1:]) if isinstance(output, tuple) else seen
+        return type(output)([seen, *output[1:]]) if several else seen
 
 
 def first_tensor(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor:

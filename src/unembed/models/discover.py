@@ -81,18 +81,19 @@ def discover(model: nn.Module, ids: Tensor, name: str) -> Anatomy:
 
 def _find_blocks(trace: Trace, name: str, family: str) -> list[tuple[Call, KernelCall]]:
     """The block around each attention call: the outermost list member that holds just that one."""
-    if not trace.kernels:
+    calls = [kernel for kernel in trace.kernels if "pattern" in kernel.seen]
+    if not calls:
         raise LoadError(
             f"{name} ({family}) makes no attention call of a known form, so its layers could not "
             "be told apart; models without softmax attention are not supported"
         )
     found = []
-    for kernel in trace.kernels:
+    for kernel in calls:
         holders = [
             call
             for call in kernel.call.ancestors()
             if call.name.rsplit(".", 1)[-1].isdigit()
-            and sum(other.call.within(call) for other in trace.kernels) == 1
+            and sum(other.call.within(call) for other in calls) == 1
         ]
         if not holders:
             raise LoadError(

@@ -106,7 +106,7 @@ class _Recorder:
         call = self.stack.pop()
         seen = rows(output)
         call.output = None if seen is None else seen.clone()
-        call.n_outputs = len(output) if isinstance(output, tuple) else 0
+        call.n_outputs = len(output) if isinstance(output, tuple | list) else 0
         call.end = self.tick()
 
     # what `kernels` calls an observer
