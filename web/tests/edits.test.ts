@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { readDraft, toDraft } from '../src/core/draft';
 import {
   describeOperation,
   edit,
@@ -71,5 +72,35 @@ describe('edits', () => {
         describeOperation,
       ),
     ).toEqual(['zero', '× 2', '= 0.5', '+ [2 numbers]']);
+  });
+});
+
+describe('the form', () => {
+  it.each([
+    edit('L9.H3'),
+    edit('L9.H3@14<3', 'scale', 0.5),
+    edit('L9.attn', 'add', 2),
+    edit('L9.resid_mid', 'set_to', 1),
+    edit('embed'),
+    {
+      ...edit('L2.N7', 'set_to', 3),
+      positions: [1, 2, 3, 9],
+      stage: 'pre' as const,
+      enabled: false,
+    },
+    { ...edit('L2.mlp', 'patch'), source: { prompt: 'Paris', positions: [4] } },
+  ])('says again the edit that it was opened with: %j', (made) => {
+    expect(readDraft(toDraft(made), made, MODEL)).toEqual({ made });
+  });
+
+  it('names the first field at fault', () => {
+    const draft = { ...toDraft(edit('L2.N7', 'scale')), index: '99999' };
+    const read = (patch: object) => {
+      const result = readDraft({ ...draft, ...patch }, edit('L2.N7'), MODEL);
+      return 'problem' in result ? result.problem.field : null;
+    };
+    expect(
+      [{}, { index: 'x' }, { index: '7' }, { index: '7', value: '1', positions: 'y' }].map(read),
+    ).toEqual(['target', 'target', 'value', 'positions']);
   });
 });

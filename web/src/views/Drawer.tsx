@@ -44,8 +44,11 @@ export function Drawer({ model }: { model: ModelInfo | null }) {
       <Inside target={target} model={model} />
       <Actions node={spec.node} position={experiment.position} model={model} />
       <p className="drawer-status">
-        <Status kind="component" analysis={analysis} waiting={experiment.waiting} timed={false} />
-        {data && !analysis.busy ? <WhichRun side={side} /> : null}
+        {data && !analysis.busy ? (
+          <WhichRun side={side} />
+        ) : (
+          <Status kind="component" analysis={analysis} waiting={experiment.waiting} timed={false} />
+        )}
       </p>
       <ErrorNote error={analysis.error} retry={analysis.retry} stale={data !== null} />
       {data ? <Body data={data} analysis={analysis} /> : null}

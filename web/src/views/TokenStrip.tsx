@@ -7,6 +7,7 @@ import type { Experiment } from './experiment';
 import { GUTTER } from './layout';
 
 const MARGIN = 4;
+const SCROLL_BAR = 24;
 
 export function TokenStrip({
   experiment,
@@ -21,8 +22,12 @@ export function TokenStrip({
   const columns = tokens?.length ?? 0;
   useEffect(() => {
     const box = scroller.current;
-    if (box && Math.abs(box.scrollLeft - scrollX) > 1) box.scrollLeft = scrollX;
-  }, [scrollX]);
+    if (!box) return;
+    if (Math.abs(box.scrollLeft - scrollX) > 1) box.scrollLeft = scrollX;
+    // A shorter prompt cannot be scrolled as far; the lens may be by the width of its scroll bar.
+    if (scrollX - box.scrollLeft > SCROLL_BAR) useStore.setState({ scrollX: box.scrollLeft });
+    // oxlint-disable-next-line react/exhaustive-effect-dependencies
+  }, [scrollX, columns, cellWidth]);
   useEffect(() => {
     const box = scroller.current;
     if (!box || position === null) return;

@@ -1,0 +1,105 @@
+/** An edit as the text fields of a form, and back. */
+import { formatTarget, misfit, parseTarget, type Kind, type Target } from './address';
+import {
+  editProblem,
+  formatPositions,
+  parsePositions,
+  parseValue,
+  type Edit,
+  type EditModel,
+  type EditProblem,
+  type Operation,
+} from './edits';
+
+export interface Draft {
+  kind: Kind;
+  layer: string;
+  index: string;
+  site: string;
+  query: string;
+  key: string;
+  operation: Operation;
+  value: string;
+  positions: string;
+  stage: Edit['stage'];
+  source: string;
+  sourcePositions: string;
+}
+
+/** The fields of the form for an edit. */
+export function toDraft(made: Edit): Draft {
+  const target = parseTarget(made.target) ?? { kind: 'head', layer: 0, head: 0 };
+  const text = (value: number | undefined) => (value === undefined ? '' : String(value));
+  return {
+    kind: target.kind,
+    layer: 'layer' in target ? String(target.layer) : '0',
+    index:
+      target.kind === 'head'
+        ? String(target.head)
+        : target.kind === 'neuron'
+          ? String(target.neuron)
+          : '0',
+    site: target.kind === 'site' ? target.site : 'resid_post',
+    query: 'query' in target ? text(target.query) : '',
+    key: 'key' in target ? text(target.key) : '',
+    operation: made.operation,
+    value: Array.isArray(made.value)
+      ? made.value.join(', ')
+      : made.value === null
+        ? ''
+        : String(made.value),
+    positions: formatPositions(made.positions),
+    stage: made.stage,
+    source: made.source?.prompt ?? '',
+    sourcePositions: formatPositions(made.source?.positions ?? null),
+  };
+}
+
+/** The edit that the fields say, or the first thing that is wrong with them. */
+export function readDraft(
+  draft: Draft,
+  initial: Edit,
+  model: EditModel,
+): { made: Edit } | { problem: EditProblem } {
+  const fail = (field: EditProblem['field'], message: string) => ({ problem: { field, message } });
+  const target = readTarget(draft);
+  if (!target) return fail('target', 'Layer, head and neuron are whole numbers from 0.');
+  const outside = misfit(target, model);
+  if (outside) return fail('target', outside);
+  const positions = parsePositions(draft.positions);
+  if (typeof positions === 'string') return fail('positions', positions);
+  const from = parsePositions(draft.sourcePositions);
+  if (typeof from === 'string') return fail('source', from);
+  const valued =
+    draft.operation === 'scale' || draft.operation === 'set_to' || draft.operation === 'add';
+  const value = valued ? parseValue(draft.value) : null;
+  if (typeof value === 'string')
+    return fail('value', draft.operation === 'scale' ? 'Write a number.' : value);
+  const made: Edit = {
+    target: formatTarget(target),
+    operation: draft.operation,
+    value,
+    positions,
+    stage: draft.kind === 'neuron' ? draft.stage : 'post',
+    source: draft.operation === 'patch' ? { prompt: draft.source, positions: from } : null,
+    enabled: initial.enabled,
+  };
+  const problem = editProblem(made, model);
+  return problem ? { problem } : { made };
+}
+
+function readTarget(draft: Draft): Target | null {
+  const pair =
+    draft.kind === 'head' && draft.query !== ''
+      ? `@${draft.query}${draft.key === '' ? '' : `<${draft.key}`}`
+      : '';
+  const names: Record<Kind, string> = {
+    embed: 'embed',
+    head: `L${draft.layer}.H${draft.index}${pair}`,
+    neuron: `L${draft.layer}.N${draft.index}`,
+    attn: `L${draft.layer}.attn`,
+    mlp: `L${draft.layer}.mlp`,
+    site: `L${draft.layer}.${draft.site}`,
+  };
+  return parseTarget(names[draft.kind]);
+}
