@@ -178,10 +178,10 @@ def test_the_right_anatomy_passes(name, dtype, model_of):
     assert footprint(model.module) == before
 
 
-@pytest.mark.parametrize("dtype", DTYPES, ids=str)
 @pytest.mark.parametrize("mistake", _mistakes(), ids=str)
-def test_every_mistake_is_caught(mistake, dtype, model_of):
-    model = model_of(mistake.family, dtype)
+def test_every_mistake_is_caught(mistake, model_of):
+    """In fp32, where the check must be the more lenient."""
+    model = model_of(mistake.family, torch.float32)
     wrong = mistake.make(model.anatomy)
     assert wrong != model.anatomy
     before = footprint(model.module)
