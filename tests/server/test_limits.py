@@ -1,8 +1,7 @@
-"""Prompts at and beyond the limits, over HTTP: each works, or is refused with a sentence that helps."""
+"""Prompts at and beyond the limits, over HTTP: each works, or is refused with a useful sentence."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -105,13 +104,13 @@ def test_numbers_that_overflow_are_an_error_and_not_a_nan(app):
 
 
 @pytest.fixture(scope="module")
-def long_model() -> Iterator[Model]:
+def long_model() -> Model:
     """A model with rotary positions, stretched to 4,096 of them."""
     module = tiny_model("llama", dtype=torch.float32)
     module.config.max_position_embeddings = 4096
     tokenizer = tiny_tokenizer()
     tokenizer.model_max_length = 1_000_000
-    yield ue.load(module, tokenizer=tokenizer)
+    return ue.load(module, tokenizer=tokenizer)
 
 
 def test_4096_tokens_work_and_4097_are_refused(make_app, long_model):

@@ -236,6 +236,34 @@ def test_a_fault_in_an_analysis_is_a_500_that_says_nothing_and_changes_nothing(
     assert asyncio.run(generate(app)).status == 200
 
 
+def hooks(module: Any) -> int:
+    return sum(len(part._forward_hooks) + len(part._forward_pre_hooks) for part in module.modules())
+
+
+def test_an_exception_inside_a_run_leaves_no_hook_and_a_server_that_works(app, model, monkeypatch):
+    before = hooks(model.module)
+    plain = post(app, "/api/predictions", {"prompt": PROMPT}).body
+    block = model.module.get_submodule(model.anatomy.blocks[1].module)
+    with monkeypatch.context() as patched:
+        patched.setattr(block.mlp, "forward", None)
+        failed = post(app, "/api/predictions", {"prompt": "is it", "edits": EDITS})
+    assert (failed.status, failed.error["code"]) == (500, "internal")
+    assert hooks(model.module) == before == 0
+    app.session.cache._runs.clear()
+    assert post(app, "/api/predictions", {"prompt": PROMPT}).body == plain
+
+
+def test_a_route_that_is_not_in_the_table_is_not_reachable(app):
+    inner = app.app._plain
+
+    @inner.get("/api/forgotten")
+    async def forgotten() -> dict[str, str]:
+        return {"secret": "yes"}
+
+    assert call(app, "GET", "/api/forgotten", headers=[bearer()]).status == 404
+    assert call(inner, "GET", "/api/forgotten").json() == {"secret": "yes"}
+
+
 # ---------------------------------------------------------------- the app's files, compression
 
 

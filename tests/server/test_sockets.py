@@ -209,8 +209,10 @@ def test_a_random_token_is_long_and_never_the_same():
 
 @pytest.mark.parametrize(
     ("host", "near"),
-    [("127.0.0.1", True), ("localhost", True), ("::1", True), ("127.8.8.8", True)]
-    + [("0.0.0.0", False), ("192.168.1.5", False), ("::", False), ("lab.example", False)],
+    [
+        *((host, True) for host in ("127.0.0.1", "localhost", "::1", "127.8.8.8")),
+        *((host, False) for host in ("0.0.0.0", "192.168.1.5", "::", "lab.example")),
+    ],
 )
 def test_what_is_this_machine_alone(host, near):
     assert launch.is_loopback(host) is near

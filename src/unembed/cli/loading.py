@@ -52,13 +52,15 @@ def load(loading: Loading, settings: Settings, console: Console) -> Model:
 
 @contextmanager
 def progress_bar(console: Console, title: str) -> Iterator[Callable[[str, int, int], None]]:
-    """A bar with stage and time left; silent where nobody looks at the output."""
+    """A bar with stage and time left; one line where the output is no terminal."""
     columns = (
         SpinnerColumn(),
         TextColumn("{task.description}"),
         BarColumn(),
         TimeRemainingColumn(),
     )
+    if not console.is_terminal:
+        console.print(f"{title} ...", highlight=False)
     with Progress(
         *columns, console=console, transient=True, disable=not console.is_terminal
     ) as bars:

@@ -19,8 +19,6 @@ def serve(
 ) -> None:
     """Serve until Ctrl-C. The port is bound first: a busy one is found before the model loads."""
     from unembed.server import launch
-    from unembed.server.app import create_app
-    from unembed.session import Session
 
     out, err = Console(soft_wrap=True), Console(stderr=True)
     secret = launch.choose_token(token)
@@ -29,6 +27,9 @@ def serve(
         if not launch.is_loopback(settings.host):
             err.print(_warning(settings, hosts))
         model = load(loading, settings, err)
+        from unembed.server.app import create_app
+        from unembed.session import Session
+
         session = Session(model, settings)
         where = launch.address(settings, secret)
 

@@ -1,0 +1,237 @@
+"""The command line: what it prints, and that mistakes are sentences and exit status 2."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import torch
+
+from unembed.cli import main
+from unembed.models.tiny import tiny_model, tiny_tokenizer
+from unembed.server import wire
+
+Cli = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture(scope="session")
+def source(tmp_path_factory: pytest.TempPathFactory) -> str:
+    folder = tmp_path_factory.mktemp("tiny-gpt2")
+    tiny_model("gpt2", dtype=torch.float32).save_pretrained(folder)
+    tiny_tokenizer().save_pretrained(folder)
+    return str(folder)
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture
+def cli(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Cli:
+    """cli("run", ..., stdin=b"...") -> (exit status, stdout, stderr)."""
+    monkeypatch.setenv("COLUMNS", "160")
+
+    def call(*arguments: str, stdin: bytes = b"") -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin)))
+        status = 0
+        try:
+            main(arguments)
+        except SystemExit as end:
+            status = int(end.code or 0)
+        out, err = capsys.readouterr()
+        return status, out, err
+
+    return call
+
+
+def python(code: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+
+
+HEAVY = "('torch', 'transformers', 'fastapi', 'uvicorn', 'numpy')"
+
+
+def test_help_and_the_module_do_without_torch():
+    code = (
+        "import sys, unembed.cli as cli\n"
+        "try: cli.main(['--help'])\n"
+        "except SystemExit as end: assert not end.code\n"
+        f"loaded = [name for name in {HEAVY} if name in sys.modules]\n"
+        "assert not loaded, loaded"
+    )
+    done = python(code)
+    assert done.returncode == 0, done.stderr
+    for command in ("demo", "serve", "run", "lens", "doctor"):
+        assert command in done.stdout
+
+
+@pytest.mark.parametrize("command", ["demo", "serve", "run", "lens", "doctor"])
+def test_every_command_has_help_without_torch(command):
+    code = (
+        "import sys, unembed.cli as cli\n"
+        f"try: cli.main(['{command}', '--help'])\n"
+        "except SystemExit as end: assert not end.code\n"
+        f"assert not [name for name in {HEAVY} if name in sys.modules]"
+    )
+    done = python(code)
+    assert done.returncode == 0, done.stderr
+    assert f"unembed {command}" in done.stdout
+
+
+def test_run_prints_tables_and_json(cli, source):
+    status, out, _ = cli("run", source, "The cat", "--k", "3", "--target", "a")
+    assert status == 0
+    assert "Next token" in out
+    assert "after feed-forward" in out
+    status, out, _ = cli("run", source, "The cat", "--k", "3", "--target", "#72", "--json")
+    answer = wire.PredictionsResponse.model_validate_json(out)
+    assert len(answer.baseline.next_token.top) == 3
+    assert answer.target is not None
+    assert answer.target.id == 72
+    assert answer.edited is None
+
+
+def test_run_with_every_kind_of_edit(cli, source):
+    edits = [
+        "zero L1.H2",
+        "scale L0.mlp 0.5 ",
+        "scale L2.N7 positions=0,-1 2",
+        "set_to L1.N5 stage=pre 1.5",
+        "add L0.attn positions=1 " + ",".join(["0.5"] * 40),
+        "patch L1.resid_post positions=1 from=0 Another prompt",
+    ]
+    flags = [word for edit in edits for word in ("--edit", edit)]
+    status, out, err = cli("run", source, "The cat", "--json", *flags)
+    assert status == 0, err
+    answer = wire.PredictionsResponse.model_validate_json(out)
+    assert answer.edited is not None
+    assert answer.kl is not None
+    assert answer.kl > 0
+    status, out, _ = cli("run", source, "The cat", *flags[:2])
+    assert "baseline" in out
+    assert "KL(baseline ‖ edited)" in out
+
+
+def test_lens_prints_the_grid_from_bottom_to_top(cli, source):
+    status, out, _ = cli("lens", source, "The cat")
+    assert status == 0
+    rows = [line.split()[0] for line in out.splitlines()[1:] if line.strip()]
+    assert rows == ["L2.resid_post", "L1.resid_post", "L0.resid_post", "embed"]
+    status, out, _ = cli("lens", source, "The cat", "--json", "--edit", "zero L1.H2", "-k", "2")
+    answer = json.loads(out)
+    assert answer["lens"]["rows"][0] == "embed"
+    assert set(answer["arrays"]) >= {"baseline.top_ids", "edited.kl", "kl_between"}
+    assert len(answer["arrays"]["baseline.top_ids"][0][0]) == 2
+
+
+def test_doctor_says_what_was_found_out(cli, source):
+    status, out, _ = cli("doctor", source)
+    assert status == 0
+    for words in ("gpt2", "query heads", "mlp_gate", "no gate", "Self-check", "holds", "torch"):
+        assert words in out
+    status, out, _ = cli("doctor", source, "--json")
+    report = json.loads(out)
+    assert report["anatomy"]["layers"] == 3
+    check = report["self-check"]
+    assert max(check["errors"].values()) <= check["tolerance"]
+
+
+@pytest.mark.parametrize("newline", [b"", b"\n", b"\r\n"])
+def test_a_dash_reads_the_prompt_from_standard_input(cli, source, newline):
+    text = "The cat 🐈"
+    _, piped, _ = cli("run", source, "-", "--json", stdin=text.encode() + newline)
+    _, given, _ = cli("run", source, text, "--json")
+    assert piped == given
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["run", "/no/such/folder", "x"], "no folder or file"),
+        (["run", "SOURCE", ""], "the prompt is empty"),
+        (["run", "SOURCE", "a" * 65], "at most 64"),
+        (["run", "SOURCE", "a" * 200_001], "200,000"),
+        (["run", "SOURCE", "x", "--position", "9"], "position 9"),
+        (["run", "SOURCE", "x", "--k", "101"], "limit is 100"),
+        (["run", "SOURCE", "x", "--target", "ab cd"], "is not one token"),
+        (["run", "SOURCE", "x", "--edit", "zap L1.H2"], "is not an edit"),
+        (["run", "SOURCE", "x", "--edit", "zero"], "is not an edit"),
+        (["run", "SOURCE", "x", "--edit", "zero L9.H2"], "layer 9 is not in this model"),
+        (["run", "SOURCE", "x", "--edit", "zero L1"], "names no site or node"),
+        (["run", "SOURCE", "x", "--edit", "zero L1.H2 5"], "value"),
+        (["run", "SOURCE", "x", "--edit", "scale L1.H2"], "value"),
+        (["run", "SOURCE", "x", "--edit", "scale L1.H2 lots"], "lots"),
+        (["run", "SOURCE", "x", "--edit", "scale L1.H2 nan"], "finite"),
+        (["run", "SOURCE", "x", "--edit", "zero L1.H2 positions=a"], "integers"),
+        (["run", "SOURCE", "x", "--edit", "zero L1.H2 stage=mid"], "stage"),
+        (["run", "SOURCE", "x", "--edit", "patch L1.H2"], "prompt"),
+        (["run", "SOURCE", "x", "--dtype", "int3"], "dtype"),
+        (["run", "SOURCE", "x", "--device", "toaster"], "toaster"),
+        (["lens", "SOURCE", "x", "--k", "21"], "at most 20"),
+        (["lens", "SOURCE", "\ud800"], "surrogate|half|Unicode"),
+        (["doctor", "/no/such/file.gguf"], "/no/such/file.gguf"),
+        (["serve", "SOURCE", "--port", "70000"], "70000"),
+        (["serve", "SOURCE", "--max-k", "-1"], "--max-k"),
+        (["serve", "SOURCE", "--token", "short"], "token"),
+        (["serve", "SOURCE", "--host", "no.such.host.invalid"], "no.such.host.invalid"),
+    ],
+    ids=lambda value: (
+        " ".join(value)[:60].encode("ascii", "replace").decode()
+        if isinstance(value, list)
+        else None
+    ),
+)
+def test_a_mistake_is_a_sentence_and_status_2(cli, source, arguments, words):
+    status, out, err = cli(*[source if word == "SOURCE" else word for word in arguments])
+    assert status == 2, (out, err)
+    assert re.search(words, err), err
+    assert "Error" in err
+    assert "Traceback" not in err
+
+
+@pytest.mark.parametrize(
+    "arguments", [["run"], ["run", "x", "y", "--k", "many"], ["fly"], ["serve", "x", "--fly"]]
+)
+def test_wrong_usage_is_status_2(cli, arguments):
+    status, _, err = cli(*arguments)
+    assert status == 2
+    assert "Traceback" not in err
+
+
+def test_environment_variables_are_settings(cli, source, monkeypatch):
+    monkeypatch.setenv("UNEMBED_MAX_K", "4")
+    assert cli("run", source, "x", "--k", "5")[0] == 2
+    monkeypatch.setenv("UNEMBED_MAX_K", "many")
+    status, _, err = cli("run", source, "x")
+    assert (status, "UNEMBED_MAX_K" in err) == (2, True)
+
+
+def test_standard_input_that_is_no_utf_8(cli, source):
+    status, _, err = cli("run", source, "-", stdin=b"\xff\xfe")
+    assert (status, "UTF-8" in err) == (2, True)
+
+
+def test_the_version(cli):
+    from unembed import __version__
+
+    assert cli("--version") == (0, f"unembed {__version__}\n", "")
+
+
+def test_edits_are_read_before_a_model_is_loaded(cli, monkeypatch):
+    import unembed
+
+    def load(*_: Any, **__: Any) -> None:
+        raise AssertionError("loaded")
+
+    monkeypatch.setattr(unembed, "load", load)
+    assert cli("run", "gpt2", "x", "--edit", "zap")[0] == 2
