@@ -25,6 +25,8 @@ export interface Store {
   accessProblem: string | null;
   /** Horizontal scroll shared by the token strip and the lens, px. */
   scrollX: number;
+  /** Width of the lens's vertical scroll bar, px: the strip leaves as much free, so that both end together. */
+  scrollBar: number;
   /** The prompt's tokens as the last answer counts them; for the keyboard. */
   positions: number;
   /** The position in force. */
@@ -40,6 +42,7 @@ export const useStore = create<Store>(() => ({
   access: 'checking',
   accessProblem: null,
   scrollX: 0,
+  scrollBar: 0,
   positions: 0,
   position: null,
 }));

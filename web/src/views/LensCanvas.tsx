@@ -286,11 +286,15 @@ function useSize(place: RefObject<HTMLElement | null>): { width: number; height:
   useEffect(() => {
     const element = place.current;
     if (!element) return;
-    const observer = new ResizeObserver(() =>
-      setSize({ width: element.clientWidth, height: element.clientHeight }),
-    );
+    const observer = new ResizeObserver(() => {
+      setSize({ width: element.clientWidth, height: element.clientHeight });
+      useStore.setState({ scrollBar: element.offsetWidth - element.clientWidth });
+    });
     observer.observe(element);
-    return () => observer.disconnect();
+    return () => {
+      observer.disconnect();
+      useStore.setState({ scrollBar: 0 });
+    };
   }, [place]);
   return size;
 }

@@ -7,7 +7,6 @@ import type { Experiment } from './experiment';
 import { GUTTER } from './layout';
 
 const MARGIN = 4;
-const SCROLL_BAR = 24;
 
 export function TokenStrip({
   experiment,
@@ -19,15 +18,16 @@ export function TokenStrip({
   const { tokens, position } = experiment;
   const scroller = useRef<HTMLDivElement>(null);
   const scrollX = useStore((state) => state.scrollX);
+  const scrollBar = useStore((state) => state.scrollBar);
   const columns = tokens?.length ?? 0;
   useEffect(() => {
     const box = scroller.current;
     if (!box) return;
     if (Math.abs(box.scrollLeft - scrollX) > 1) box.scrollLeft = scrollX;
-    // A shorter prompt cannot be scrolled as far; the lens may be by the width of its scroll bar.
-    if (scrollX - box.scrollLeft > SCROLL_BAR) useStore.setState({ scrollX: box.scrollLeft });
+    // A shorter prompt or narrower tokens cannot be scrolled as far.
+    if (tokens && scrollX - box.scrollLeft > 1) useStore.setState({ scrollX: box.scrollLeft });
     // oxlint-disable-next-line react/exhaustive-effect-dependencies
-  }, [scrollX, columns, cellWidth]);
+  }, [scrollX, tokens, cellWidth, scrollBar]);
   useEffect(() => {
     const box = scroller.current;
     if (!box || position === null) return;
@@ -39,7 +39,10 @@ export function TokenStrip({
     // oxlint-disable-next-line react/exhaustive-effect-dependencies
   }, [position, cellWidth, columns]);
   return (
-    <div className="strip" style={{ gridTemplateColumns: `${GUTTER}px 1fr` }}>
+    <div
+      className="strip"
+      style={{ gridTemplateColumns: `${GUTTER}px 1fr`, paddingRight: scrollBar }}
+    >
       <WidthButtons cellWidth={cellWidth} />
       <div
         ref={scroller}
