@@ -62,7 +62,7 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
         kill_at(cache, stage, seconds)
         assert not store.is_whole(demo.folder(settings))
     both = [start(cache), start(cache)]
-    said = [process.communicate(timeout=300) for process in both]
+    said = [process.communicate(timeout=900) for process in both]
     assert [process.returncode for process in both] == [0, 0], said
     where = demo.folder(settings)
     assert all(out.endswith(f"{where}\n") for out, _ in said)
@@ -150,7 +150,7 @@ def test_a_second_call_reads_the_folder_only(settings: Settings) -> None:
 
     began = time.perf_counter()
     assert demo.ensure(settings, fail) == demo.folder(settings)
-    assert time.perf_counter() - began < 1
+    assert time.perf_counter() - began < 5  # a conversion takes 20 and more
 
 
 def test_another_file_than_the_pinned_one_is_refused(
