@@ -78,6 +78,13 @@ def test_the_printed_address_and_token_work_and_ctrl_c_ends_it(served):
         assert probe.connect_ex(("127.0.0.1", int(port))) != 0
 
 
+def test_an_end_by_the_system_is_as_orderly(served):
+    process, *_ = served
+    process.terminate()
+    out, err = process.communicate(timeout=30)
+    assert (process.returncode, "Stopped." in out, err.count("Traceback")) == (0, True, 0)
+
+
 def test_beyond_this_machine_there_is_a_warning(source):
     process = start("serve", source, "--host", "0.0.0.0", "--port", "0")
     assert process.stderr is not None

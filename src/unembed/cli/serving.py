@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import sys
 import webbrowser
 
@@ -20,6 +21,7 @@ def serve(
     """Serve until Ctrl-C. The port is bound first: a busy one is found before the model loads."""
     from unembed.server import launch
 
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as orderly an end as Ctrl-C
     out, err = Console(soft_wrap=True), Console(stderr=True)
     secret = launch.choose_token(token)
     sock, settings = launch.bind(settings)
