@@ -161,7 +161,9 @@ function Facts({ data, mode }: { data: Predictions; mode: Spec['mode'] }) {
           ))}
         {data.kl !== null && data.kl !== undefined && mode !== 'baseline' ? (
           <tr>
-            <th scope="row">KL(baseline ‖ edited), nats</th>
+            <th scope="row" title="KL(baseline ‖ edited): how far the edits move the distribution">
+              KL, nats
+            </th>
             <td className="number" colSpan={sides.length} data-testid="kl" title={String(data.kl)}>
               {nats(data.kl)}
             </td>
