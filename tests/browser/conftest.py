@@ -1,0 +1,145 @@
+"""A real server on the demo model, and a real browser in front of it."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+
+TOKEN = "browser-tests-0123456789"
+CHROMIUM_FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+ANSWER = 90_000  # ms; a busy machine with two cores computes the slowest view well within it
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if "/browser/" in str(item.path):
+            item.add_marker(pytest.mark.browser)
+
+
+@pytest.fixture(scope="session")
+def address() -> Iterator[str]:
+    """`unembed demo` in a process of its own; yields the address without the token."""
+    environment = {**os.environ, "UNEMBED_TOKEN": TOKEN, "PYTHONUNBUFFERED": "1"}
+    command = [sys.executable, "-m", "unembed", "demo", "--no-browser", "--port", "0"]
+    server = subprocess.Popen(
+        command,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        encoding="utf-8",
+    )
+    assert server.stdout
+    said = []
+    try:
+        for line in server.stdout:
+            said.append(line)
+            found = re.search(r"(http://127\.0\.0\.1:\d+)/", line)
+            if found:
+                yield found[1]
+                break
+        else:
+            pytest.fail("the server did not start:\n" + "".join(said))
+    finally:
+        server.terminate()
+        server.communicate(timeout=20)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    found = os.environ.get("CHROMIUM") or shutil.which("chromium")
+    if not found:
+        pytest.fail("the browser tests need Chromium: apt-get install chromium, or set CHROMIUM")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=found, args=CHROMIUM_FLAGS)
+        yield browser
+        browser.close()
+
+
+@dataclass
+class App:
+    """The app in one browser window, and the few things that tests do with it."""
+
+    page: Page
+    address: str
+    complaints: list[str] = field(default_factory=list)
+    strangers: list[str] = field(default_factory=list)
+
+    def open(self, fragment: str = "") -> None:
+        """Open an address of the app in a window that is signed in."""
+        self.page.goto(f"{self.address}/#token={TOKEN}")
+        self.page.get_by_test_id("welcome").wait_for()
+        if fragment:
+            self.page.goto(f"{self.address}/#{fragment}")
+            self.settled()
+
+    def run(self, prompt: str, target: str = "") -> None:
+        """Type a prompt, press Run, wait for the answer."""
+        self.page.get_by_test_id("prompt").fill(prompt)
+        if target:
+            self.page.get_by_test_id("target").fill(target)
+        self.page.get_by_test_id("run").click()
+        self.settled()
+
+    def settled(self) -> None:
+        """Wait until what is shown is the answer to what is asked."""
+        self.page.wait_for_timeout(150)
+        self.page.locator("[data-busy]").first.wait_for(state="detached", timeout=ANSWER)
+
+    def text(self, test_id: str) -> str:
+        return self.page.get_by_test_id(test_id).inner_text()
+
+    def row(self, test_id: str, index: int) -> list[str]:
+        """Cells of a table's row, white space around them gone."""
+        row = self.page.get_by_test_id(test_id).locator("tbody tr").nth(index)
+        return [cell.strip() for cell in row.locator("td, th").all_inner_texts()]
+
+
+@pytest.fixture
+def context(browser: Browser) -> Iterator[BrowserContext]:
+    context = browser.new_context(viewport={"width": 1280, "height": 850})
+    yield context
+    context.close()
+
+
+@pytest.fixture
+def app(context: BrowserContext, address: str) -> Iterator[App]:
+    """A window; at the end of each test: nothing on the console, nobody else was asked."""
+    page = context.new_page()
+    page.set_default_timeout(20_000)
+    app = App(page, address)
+    page.on("pageerror", lambda error: app.complaints.append(str(error)))
+    page.on(
+        "console",
+        lambda message: (
+            app.complaints.append(message.text) if message.type in ("error", "warning") else None
+        ),
+    )
+    page.on(
+        "request",
+        lambda request: (
+            None
+            if request.url.startswith((address, "data:", "blob:"))
+            else app.strangers.append(request.url)
+        ),
+    )
+    yield app
+    # a refused request is shown by the browser as a console error; the app shows it, too
+    assert [text for text in app.complaints if "Failed to load resource" not in text] == []
+    assert app.strangers == []

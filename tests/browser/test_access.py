@@ -1,0 +1,58 @@
+"""Readable and reachable for everyone: axe, the keyboard, narrow windows, both themes."""
+
+from __future__ import annotations
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+
+from .conftest import App
+
+PROMPT = "p=The+capital+of+Japan+is+the+city+of&t=+Tokyo"
+PAGES = {
+    "start": "",
+    "predictions": f"v=1&{PROMPT}&e=L9.H2;zero",
+    "lens": f"v=1&view=lens&{PROMPT}",
+    "lens table": f"v=1&view=lens&table=1&{PROMPT}",
+    "drawer": f"v=1&{PROMPT}&node=L9.H2",
+}
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("page", list(PAGES))
+def test_axe_finds_nothing(app: App, page: str, scheme: str):
+    app.page.emulate_media(color_scheme=scheme)
+    app.open(PAGES[page])
+    results = Axe().run(app.page)
+    assert results.violations_count == 0, results.generate_report()
+
+
+@pytest.mark.parametrize("width", [600, 900, 1280, 1920])
+@pytest.mark.parametrize("page", ["predictions", "lens", "drawer"])
+def test_the_page_itself_never_scrolls_sideways(app: App, page: str, width: int):
+    app.page.set_viewport_size({"width": width, "height": 850})
+    app.open(PAGES[page])
+    assert app.page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_everything_can_be_done_from_the_keyboard(app: App):
+    app.open()
+    keys = app.page.keyboard
+    keys.press("/")
+    keys.type("The capital of Japan is the city of")
+    keys.press("Control+Enter")
+    app.settled()
+    assert app.row("next-token", 0)[0] == "␣Tokyo"
+    keys.press("Escape")
+    keys.press(",")
+    app.settled()
+    assert "pos=7" in app.page.url
+    keys.press("?")
+    app.page.get_by_test_id("help-dialog").wait_for()
+    keys.press("Escape")
+    app.page.get_by_test_id("help-dialog").wait_for(state="hidden")
+
+
+def test_forced_colours_and_reduced_motion_do_not_break_the_page(app: App):
+    app.page.emulate_media(forced_colors="active", reduced_motion="reduce")
+    app.open(PAGES["lens"])
+    assert app.page.get_by_test_id("lens-canvas").is_visible()
