@@ -6,6 +6,8 @@ Knows no route and no model.
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Mapping
 
 from starlette.responses import Response
@@ -30,9 +32,18 @@ def _represented(value: object) -> str:
     if isinstance(value, list | tuple | dict) and len(value) > 8:
         return f"{type(value).__name__} of {len(value)}"
     try:
-        return repr(value)
+        return json.dumps(value, ensure_ascii=False, default=repr)
     except (ValueError, RecursionError):  # an integer of thousands of digits, a deep list
         return type(value).__name__
+
+
+def sentence(message: str, field: str | None) -> str:
+    """A message with a capital and a full stop, unless it starts with the name of the field."""
+    names = re.findall(r"\w+", field or "")
+    first = re.match(r"[a-z]+(?=[ ,])", message)
+    if first and first[0] not in names:
+        message = message[0].upper() + message[1:]
+    return message if message.endswith((".", "?", "!")) else message + "."
 
 
 def error_reply(
@@ -49,7 +60,7 @@ def error_reply(
     """The one error shape, ready to send."""
     body = ErrorBody(
         code=code,
-        message=_clean(message),
+        message=sentence(_clean(message), field),
         field=None if field is None else shown(field),
         value=None if value is None else shown(value),
         legal=None if legal is None else _clean(legal),
