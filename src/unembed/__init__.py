@@ -18,7 +18,8 @@ from unembed import errors
 from unembed.settings import Settings
 
 if TYPE_CHECKING:
-    from unembed.analyses.lens import LensGrid, logit_lens
+    from unembed.analyses.grid import LensGrid
+    from unembed.analyses.lens import logit_lens
     from unembed.engine.cancel import Cancel
     from unembed.engine.edits import Edit, add, patch, required_capture, scale, set_to, zero
     from unembed.engine.generation import Generation
@@ -49,7 +50,7 @@ _HOME = {
     "patch": "unembed.engine.edits",
     "required_capture": "unembed.engine.edits",
     # analyses
-    "LensGrid": "unembed.analyses.lens",
+    "LensGrid": "unembed.analyses.grid",
     "logit_lens": "unembed.analyses.lens",
 }
 

@@ -14,7 +14,8 @@
     └── AccessError           token, Host or Origin refused                      403
 
 Each carries what a person needs to mend it: `field`, `value`, `legal`, `fix`. The message is a
-complete sentence by itself; the server sends the parts as well, so that the app can point at the field.
+complete sentence by itself; the server sends the parts as well, so that the app can point at the
+field.
 """
 
 from __future__ import annotations

@@ -10,13 +10,14 @@ import os
 from dataclasses import dataclass, fields
 from dataclasses import field as dataclass_field
 from pathlib import Path
+from typing import Any
 
 from unembed.errors import InputError
 
 MIB = 1024 * 1024
 
 
-def _row(default: int | float | str, sentence: str) -> object:
+def _row(default: int | float | str, sentence: str) -> Any:
     return dataclass_field(default=default, metadata={"sentence": sentence})
 
 
@@ -24,27 +25,35 @@ def _row(default: int | float | str, sentence: str) -> object:
 class Settings:
     """The limits in force. `Settings.from_environment()` reads `UNEMBED_*`."""
 
-    host: str = _row("127.0.0.1", "Address that the server binds.")  # type: ignore[assignment]
-    port: int = _row(8420, "Port that the server binds; 0 takes a free one.")  # type: ignore[assignment]
-    max_prompt_chars: int = _row(200_000, "Longest prompt, in characters.")  # type: ignore[assignment]
-    max_prompt_tokens: int = _row(4096, "Longest prompt, in tokens; the model's own limit counts too.")  # type: ignore[assignment]
-    max_edits: int = _row(64, "Most edits in one request.")  # type: ignore[assignment]
-    max_edit_positions: int = _row(4096, "Most positions named by one edit.")  # type: ignore[assignment]
-    max_edit_value: int = _row(65_536, "Longest vector that one edit may carry, in numbers.")  # type: ignore[assignment]
-    max_k: int = _row(100, "Most tokens listed for one distribution.")  # type: ignore[assignment]
-    max_new_tokens: int = _row(512, "Most tokens that one request may generate.")  # type: ignore[assignment]
-    max_lens_cells: int = _row(400_000, "Largest lens grid, in cells (rows x positions).")  # type: ignore[assignment]
-    max_capture_bytes: int = _row(4096 * MIB, "Most memory that one run's captured activations may take.")  # type: ignore[assignment]
-    max_logits_bytes: int = _row(2048 * MIB, "Most memory that the full logits of one run may take.")  # type: ignore[assignment]
-    max_body_bytes: int = _row(4 * MIB, "Largest request body, in bytes.")  # type: ignore[assignment]
-    max_json_depth: int = _row(32, "Deepest nesting of a JSON body.")  # type: ignore[assignment]
-    max_read_seconds: float = _row(30.0, "Longest time that the head or the body of one request may take to arrive.")  # type: ignore[assignment]
-    max_queue: int = _row(64, "Most requests waiting for the compute worker.")  # type: ignore[assignment]
-    max_request_seconds: float = _row(600.0, "Longest time that one request may wait and compute.")  # type: ignore[assignment]
-    cache_bytes: int = _row(1024 * MIB, "Memory for cached forward passes.")  # type: ignore[assignment]
-    chunk_bytes: int = _row(1 * MIB, "Working memory of one vocabulary chunk of the unembedding.")  # type: ignore[assignment]
-    threads: int = _row(0, "CPU threads for compute; 0 leaves torch's own choice.")  # type: ignore[assignment]
-    cache_dir: str = _row("", "Folder for converted models; empty is the user's cache folder.")  # type: ignore[assignment]
+    host: str = _row("127.0.0.1", "Address that the server binds.")
+    port: int = _row(8420, "Port that the server binds; 0 takes a free one.")
+    max_prompt_chars: int = _row(200_000, "Longest prompt, in characters.")
+    max_prompt_tokens: int = _row(
+        4096, "Longest prompt, in tokens; the model's own limit counts too."
+    )
+    max_edits: int = _row(64, "Most edits in one request.")
+    max_edit_positions: int = _row(4096, "Most positions named by one edit.")
+    max_edit_value: int = _row(65_536, "Longest vector that one edit may carry, in numbers.")
+    max_k: int = _row(100, "Most tokens listed for one distribution.")
+    max_new_tokens: int = _row(512, "Most tokens that one request may generate.")
+    max_lens_cells: int = _row(400_000, "Largest lens grid, in cells (rows x positions).")
+    max_capture_bytes: int = _row(
+        4096 * MIB, "Most memory that one run's captured activations may take."
+    )
+    max_logits_bytes: int = _row(
+        2048 * MIB, "Most memory that the full logits of one run may take."
+    )
+    max_body_bytes: int = _row(4 * MIB, "Largest request body, in bytes.")
+    max_json_depth: int = _row(32, "Deepest nesting of a JSON body.")
+    max_read_seconds: float = _row(
+        30.0, "Longest time that the head or the body of one request may take to arrive."
+    )
+    max_queue: int = _row(64, "Most requests waiting for the compute worker.")
+    max_request_seconds: float = _row(600.0, "Longest time that one request may wait and compute.")
+    cache_bytes: int = _row(1024 * MIB, "Memory for cached forward passes.")
+    chunk_bytes: int = _row(1 * MIB, "Working memory of one vocabulary chunk of the unembedding.")
+    threads: int = _row(0, "CPU threads for compute; 0 leaves torch's own choice.")
+    cache_dir: str = _row("", "Folder for converted models; empty is the user's cache folder.")
 
     @classmethod
     def from_environment(cls, environment: dict[str, str] | None = None) -> Settings:
