@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache, cached_property
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Literal
 
 import torch
@@ -134,6 +136,10 @@ class Model:
 
     def capabilities(self) -> dict[str, Capability]:
         """What can be asked of this model, with the reason for each thing that cannot."""
+        return dict(self._capabilities)
+
+    @cached_property
+    def _capabilities(self) -> dict[str, Capability]:
         found: dict[str, Capability] = {}
         for site in ("embed", *LAYER_SITES, "final_norm", "logits"):
             found[site] = _capability(site, self._why_no_site(site))
@@ -156,7 +162,7 @@ class Model:
 
     def require(self, capability: str) -> None:
         """Raise CapabilityError, with the reason, unless the model can do this."""
-        found = self.capabilities()[capability]
+        found = self._capabilities[capability]
         if not found.available:
             raise CapabilityError(
                 f"{self.name} cannot do this ({capability}): {found.reason}", field=capability
@@ -331,18 +337,20 @@ class Model:
 
     def provenance(self) -> Mapping[str, str]:
         """Where numbers from this model come from."""
-        from importlib.metadata import version
-
         return {
             "model": self.name,
             "fingerprint": self.fingerprint,
             "revision": self.identity.revision or "",
             "dtype": str(self.dtype).removeprefix("torch."),
             "device": str(self.device),
-            "unembed": version("unembed"),
-            "torch": torch.__version__,
-            "transformers": version("transformers"),
+            **_versions(),
         }
+
+
+@cache
+def _versions() -> Mapping[str, str]:
+    """Looking a version up reads files: once."""
+    return {package: version(package) for package in ("unembed", "torch", "transformers")}
 
 
 def _capability(name: str, reason: str | None) -> Capability:
