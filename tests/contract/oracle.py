@@ -81,11 +81,13 @@ class Oracle:
         self.n_layers = len(self.blocks)
         self.n_heads: int = self.model.config.num_attention_heads
 
-    @torch.no_grad()
-    def run(self, ids: tuple[int, ...], edits: Edits | None = None) -> dict[str, Tensor]:
+    def run(
+        self, ids: tuple[int, ...], edits: Edits | None = None, *, grad: bool = False
+    ) -> dict[str, Tensor]:
         """Every site by name, `logits` too; no batch axis."""
         this = Pass(edits or {})
         with ExitStack() as stack:
+            stack.enter_context(torch.set_grad_enabled(grad))
             stack.enter_context(observed(self.wiring, self._turns(self.wiring.attn), this.visit))
             for handle in self._hooks(this):
                 stack.callback(handle.remove)
