@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import pytest
@@ -32,13 +33,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.browser)
 
 
-@pytest.fixture(scope="session")
-def address() -> Iterator[str]:
-    """`unembed demo` in a process of its own; yields the address without the token."""
+@contextmanager
+def serving(*arguments: str) -> Iterator[str]:
+    """`unembed ARGUMENTS` in a process of its own; gives its address without the token."""
     environment = {**os.environ, "UNEMBED_TOKEN": TOKEN, "PYTHONUNBUFFERED": "1"}
-    command = [sys.executable, "-m", "unembed", "demo", "--no-browser", "--port", "0"]
     server = subprocess.Popen(
-        command,
+        [sys.executable, "-m", "unembed", *arguments, "--port", "0"],
         env=environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -53,12 +53,18 @@ def address() -> Iterator[str]:
             found = re.search(r"(http://127\.0\.0\.1:\d+)/", line)
             if found:
                 yield found[1]
-                break
-        else:
-            pytest.fail("the server did not start:\n" + "".join(said))
+                return
+        pytest.fail("the server did not start:\n" + "".join(said))
     finally:
         server.terminate()
         server.communicate(timeout=20)
+
+
+@pytest.fixture(scope="session")
+def address() -> Iterator[str]:
+    """The demo model, served."""
+    with serving("demo", "--no-browser") as address:
+        yield address
 
 
 @pytest.fixture(scope="session")
@@ -135,7 +141,7 @@ def app(context: BrowserContext, address: str) -> Iterator[App]:
         "request",
         lambda request: (
             None
-            if request.url.startswith((address, "data:", "blob:"))
+            if request.url.startswith((app.address, "data:", "blob:"))
             else app.strangers.append(request.url)
         ),
     )

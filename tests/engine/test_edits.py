@@ -65,7 +65,7 @@ def test_a_patch_needs_the_site_to_be_captured(gpt2):
     other = gpt2.run(PROMPT)
     with pytest.raises(TargetError, match=r"capture=\['L1.z'\]"):
         gpt2.run(PROMPT, edits=[ue.patch("L1.H2", other)])
-    needed = ue.required_capture("L1.H2", gpt2.anatomy)
+    needed = ue.required_capture("L1.H2", gpt2)
     other = gpt2.run("a dog ran to a log", capture=[needed])
     edited = gpt2.run(PROMPT, capture=[needed], edits=[ue.patch("L1.H2", other, positions=[1, 2])])
     assert torch.equal(edited["L1.H2"][1:3], other["L1.H2"][1:3])

@@ -70,3 +70,15 @@ describe('rows', () => {
     expect(writers).toEqual(['embed', 'L3.attn', 'L3.mlp', 'L2.mlp']);
   });
 });
+
+it('what a model does not have is refused with its reason', () => {
+  const reason = 'its feed-forward is a mixture of experts, which has no single neurons';
+  const model = {
+    ...MODEL,
+    d_mlp: 0,
+    capabilities: [{ name: 'neurons', available: false, reason }],
+  };
+  const checked = checkTarget('L1.N3', model);
+  expect('problem' in checked && checked.problem).toContain('mixture of experts');
+  expect('target' in checkTarget('L1.H3', model)).toBe(true);
+});

@@ -273,6 +273,7 @@ def _score(readout: Readout, row: int, column: int) -> TargetScore:
 
 def _logits_at(run: Run, position: int) -> Float[Tensor, "1 vocab"]:
     """The run's logits at a position; a run may hold the last position's only."""
+    run.model.require("logits")
     logits = run.logits
     row = -1 if logits is None else position - (len(run.ids) - len(logits))
     if logits is None or row < 0:

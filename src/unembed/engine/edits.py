@@ -21,6 +21,7 @@ from unembed.errors import EditError
 from unembed.models.anatomy import Anatomy
 
 if TYPE_CHECKING:
+    from unembed.engine.model import Model
     from unembed.engine.run import Run
 
 Operation = Literal["zero", "scale", "set_to", "add", "patch"]
@@ -111,9 +112,9 @@ def patch(
     return replace(edit, source=other_run, source_positions=sources)
 
 
-def required_capture(target: str, anatomy: Anatomy, stage: Stage = "post") -> str:
+def required_capture(target: str, model: Model, stage: Stage = "post") -> str:
     """The site that a run must capture before `patch(target, run)` can read it."""
-    parsed = at_stage(parse_target(target), stage, anatomy)
+    parsed = at_stage(parse_target(target), stage, model.anatomy)
     return parsed.site if parsed.layer is None else f"L{parsed.layer}.{parsed.site}"
 
 

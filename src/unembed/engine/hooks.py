@@ -197,21 +197,28 @@ class Instrument:
             value = edit.apply(value, self.offset + self.n_positions)
         if capture:
             if place in self.captures:
-                if torch.is_grad_enabled():  # what follows must come from what was captured
-                    value = value.clone()
-                self._keep(place, value)
+                value = self._keep(place, value)
             if place == self.stop:
                 raise StopForward
         return value
 
-    def _keep(self, place: Place, value: Tensor) -> None:
-        if not torch.is_grad_enabled():
-            value = value.detach()
-        value = self.captures[place].of(value)
-        if place[0] in self.volatile:
-            value = value.clone()
-        self.captured[place] = value
-        self._versions[place] = value._version
+    def _keep(self, place: Place, value: Tensor) -> Tensor:
+        """Keep an activation; returns what the model goes on with.
+
+        With gradients that is made from what was kept, so that they reach it.
+        """
+        site = place[0]
+        kept = onward = value
+        if torch.is_grad_enabled():
+            kept = value.clone()
+            onward = kept.clone() if site in self.volatile else kept
+        else:
+            kept = value.detach()
+            kept = kept.clone() if site in self.volatile else kept
+        kept = self.captures[place].of(kept)
+        self.captured[place] = kept
+        self._versions[place] = kept._version
+        return onward
 
     def overwritten(self) -> frozenset[str]:
         """Sites whose captured tensor the model changed in place afterwards (Falcon's sums)."""
@@ -274,6 +281,9 @@ class _Hook:
         return tensor
 
     def _through(self, tensor: Tensor, place: Place, tap: Tap, first: bool) -> Tensor:
+        kept = self.instrument.captured.get(place)
+        if not first and kept is not None and torch.is_grad_enabled():
+            return kept.reshape(tensor.shape)  # one tensor for all maps that read the site
         flat = tensor.reshape(-1, tensor.shape[-1])
         part = flat if tap.half is None else flat.chunk(2, dim=-1)[tap.half]
         value = part if tap.scale == 1.0 else part * tap.scale

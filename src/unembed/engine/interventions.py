@@ -36,6 +36,7 @@ def check_edits(model: Model, run: Run, sites: list[str], report: Report) -> Non
             stream = ["resid_mid", "mlp_out", "resid_post"] if sequential else ["resid_post"]
             edited = _alone(model, run, block, [zero(at + site)], [site, *stream])
             changed = not torch.equal(edited[at + "resid_post"], run[at + "resid_post"])
+            changed = changed or _is_dead(run, at, site)
             if bool(edited[at + site].any()) or not changed:
                 sentence = f"the self-check found that an edit at {at}{site} does not take"
                 report.reasons.setdefault(site, sentence)
@@ -43,6 +44,14 @@ def check_edits(model: Model, run: Run, sites: list[str], report: Report) -> Non
                 total = edited[at + "resid_mid"] + edited[at + "mlp_out"]
                 words = f"resid_mid + mlp_out = resid_post under an edit of {site}"
                 selfcheck.compare(report, words, total, edited[at + "resid_post"])
+
+
+def _is_dead(run: Run, at: str, site: str) -> bool:
+    """Whether the branch of a site writes nothing (a zero map), so that no edit can show."""
+    if site.startswith("resid"):
+        return False
+    branch = "mlp_out" if site.startswith("mlp") else "attn_out"
+    return not bool(run[at + branch].any())
 
 
 def representatives(anatomy: Anatomy) -> Iterator[BlockAnatomy]:
@@ -113,7 +122,7 @@ def _check_order(model: Model, run: Run, block: BlockAnatomy, report: Report) ->
     edits = [zero(at + "attn_out"), *([zero(at + "q", positions=[POSITION])] if asks else [])]
     alone = _alone(model, run, block, edits, ["mlp_out", *(["pattern"] if asks else [])])
     unchanged = torch.equal(alone[at + "mlp_out"], run[at + "mlp_out"])
-    if unchanged != block.parallel:
+    if unchanged != block.parallel and not _is_dead(run, at, "attn_out"):
         claim = "parallel" if block.parallel else "sequential"
         report.fatal = report.fatal or f"layer {block.layer} is not {claim}, as it was read"
     if not asks:

@@ -138,7 +138,7 @@ def _patch(session: Session, job: Job, spec: wire.EditSpec, field: str) -> Edit:
     source = spec.source or wire.PatchSource(prompt="", positions=None)
     # Made first without a run: a target that does not exist costs no forward pass.
     plain = engine_edits.zero(spec.target, positions=spec.positions, stage=spec.stage)
-    site = engine_edits.required_capture(plain.target, session.model.anatomy, spec.stage)
+    site = engine_edits.required_capture(plain.target, session.model, spec.stage)
     ids = ids_of(session, source.prompt, f"{field}.source.prompt")
     run = session.run(job, ids, (), [site])
     return engine_edits.patch(

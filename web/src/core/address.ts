@@ -4,6 +4,7 @@ export interface Dimensions {
   n_layers: number;
   n_heads: number;
   d_mlp: number;
+  capabilities?: ReadonlyArray<{ name: string; available: boolean; reason?: string | null }>;
 }
 
 export const RESIDUAL_SITES = ['resid_pre', 'resid_mid', 'resid_post'] as const;
@@ -86,8 +87,17 @@ export function checkTarget(
   const target = parseTarget(text);
   if (!target)
     return { problem: 'Write a node like L9.H6 (head), L12.N512 (neuron), L5.attn or L5.mlp.' };
-  const problem = misfit(target, model);
+  const problem = missing(target, model) ?? misfit(target, model);
   return problem ? { problem } : { target };
+}
+
+/** Why this model has nothing of the kind; null where it has. */
+function missing(target: Target, model: Dimensions): string | null {
+  const kinds: Partial<Record<Target['kind'], string>> = { head: 'heads', neuron: 'neurons' };
+  const name = target.kind === 'site' ? target.site : kinds[target.kind];
+  const found = model.capabilities?.find((capability) => capability.name === name);
+  if (!found || found.available) return null;
+  return `This model has no ${name}: ${found.reason ?? 'they were not understood'}.`;
 }
 
 /** What a node is, in words. */

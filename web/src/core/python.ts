@@ -54,7 +54,7 @@ function editPython(made: Edit): string {
 
 /** A patch needs the activation itself: the run it comes from captures the site behind the target. */
 function sourceRun(made: Edit): string {
-  return `model.run(${quote(made.source?.prompt ?? '')}, capture=[ue.required_capture(${quote(made.target)})])`;
+  return `model.run(${quote(made.source?.prompt ?? '')}, capture=[ue.required_capture(${quote(made.target)}, model${made.stage === 'pre' ? ', stage="pre"' : ''})])`;
 }
 
 function list(numbers: readonly number[]): string {

@@ -1,0 +1,65 @@
+"""The app on models that are made otherwise: masked, parallel blocks, experts, no head."""
+
+from __future__ import annotations
+
+import pytest
+
+from unembed.models.tiny import tiny_model, tiny_tokenizer
+
+from .conftest import App, serving
+
+
+@pytest.fixture
+def serve(tmp_path):
+    """Serve a tiny model of a family; `headless` leaves the language-model head out."""
+
+    def start(family: str, headless: bool = False):
+        module = tiny_model(family)
+        (module.base_model if headless else module).save_pretrained(tmp_path)
+        tiny_tokenizer().save_pretrained(tmp_path)
+        return serving("serve", str(tmp_path))
+
+    return start
+
+
+def opened(app: App, address: str, fragment: str = "") -> None:
+    app.address = address
+    app.open(fragment)
+
+
+def test_a_masked_model_opens_at_its_mask(app, serve):
+    mask = tiny_tokenizer().mask_token
+    with serve("bert") as address:
+        opened(app, address)
+        app.run(f"the cat {mask} on the mat")
+        chosen = app.page.locator("[data-testid^=token-][aria-selected=true]")
+        assert mask in chosen.inner_text()
+        assert app.row("next-token", 0)[0]
+        app.page.get_by_test_id("tab-lens").click()
+        app.settled()
+        assert app.text("lens-cell")
+
+
+def test_parallel_blocks_have_no_state_after_attention(app, serve):
+    with serve("gptj") as address:
+        opened(app, address)
+        app.run("the cat sat on the mat")
+        assert app.page.get_by_test_id("state-L1.resid_pre").is_visible()
+        assert app.page.get_by_test_id("state-L1.resid_mid").count() == 0
+        assert "attn ∥ mlp" in app.text("layers")
+
+
+def test_experts_have_no_neurons_and_the_tray_says_why(app, serve):
+    with serve("mixtral") as address:
+        opened(app, address)
+        app.run("the cat sat on the mat")
+        app.page.get_by_test_id("quick-target").fill("L1.N3")
+        assert "mixture of experts" in app.page.locator("#quick-problem").inner_text()
+        assert app.page.get_by_test_id("quick-zero").is_disabled()
+
+
+def test_a_model_without_a_head_says_so(app, serve):
+    with serve("bert", headless=True) as address:
+        opened(app, address)
+        app.run("the cat sat on the mat")
+        app.page.get_by_text("no language-model head").first.wait_for()
