@@ -195,10 +195,12 @@ class Unembedding:
     def _scan(self, request: _Request, share: Progress) -> Readout:
         """One walk through the vocabulary; a second for ranks in the rare case that needs it."""
         targets = request.targets
-        buffers = self._buffers(len(request.states))
+        buffers = self._buffers(len(request.states), self._chunk_width(len(request.states)))
         top = RunningTop(len(request.states), request.k, buffers.logits)
         sums = RunningSums(buffers.logits, request.references, masked=self._has_masked_tokens())
-        ranks = RankCounter(targets, self._target_logits(request, buffers), sums.scratch)
+        ranks = RankCounter(
+            targets, self._target_logits(request, buffers.logits.shape[1]), sums.scratch
+        )
         readout = _walk(self._chunks(request, buffers, share), top, sums, ranks)
         if ranks.agreed():
             return readout
@@ -226,14 +228,19 @@ class Unembedding:
             share("projecting", begin + width, self.vocab_size)
             yield start, logits[:, start - begin :]
 
-    def _target_logits(self, request: _Request, buffers: _Buffers) -> Float[Tensor, "n m"]:
-        """The logit of each state's targets, by products of the same shape as a chunk's."""
+    def _target_logits(self, request: _Request, widest: int) -> Float[Tensor, "n m"]:
+        """The logit of each state's targets, by products as like a chunk's as is cheap.
+
+        Most libraries give equal columns equal bits whatever the width of the product; where one
+        does not, RankCounter notices.
+        """
         targets = request.targets
-        found = buffers.logits.new_empty(targets.shape)
-        width = buffers.logits.shape[1]
-        for ids in torch.unique(targets).split(width):
+        found = targets.new_empty(targets.shape, dtype=self._accurate_dtype())
+        for ids in torch.unique(targets).split(widest):
+            width = min(-(-len(ids) // MIN_CHUNK) * MIN_CHUNK, widest)
             padded = torch.cat([ids, ids.new_zeros(width - len(ids))])
             bias = None if self.bias is None else self.bias[padded]
+            buffers = self._buffers(len(targets), width)
             logits = self._product(request.states, self.weight[padded], bias, buffers)
             slot = torch.searchsorted(ids, targets).clamp_max(len(ids) - 1)
             here = ids[slot] == targets
@@ -261,13 +268,13 @@ class Unembedding:
         if self.softcap is not None:
             product.div_(self.softcap).tanh_().mul_(self.softcap)
 
-    def _buffers(self, n: int) -> _Buffers:
-        accurate = self._accurate_dtype()
-        columns = self._chunk_bytes // (accurate.itemsize * max(n, 1)) // BLOCK * BLOCK
-        width = min(max(columns, MIN_CHUNK), self.vocab_size)
+    def _chunk_width(self, n: int) -> int:
+        columns = self._chunk_bytes // (self._accurate_dtype().itemsize * max(n, 1))
+        return min(max(columns // BLOCK * BLOCK, MIN_CHUNK), self.vocab_size)
+
+    def _buffers(self, n: int, width: int) -> _Buffers:
         product = self.weight.new_empty((n, width))
-        same = accurate == product.dtype
-        return _Buffers(product, product if same else product.to(accurate))
+        return _Buffers(product, product.to(self._accurate_dtype()))
 
     def _accurate_dtype(self) -> torch.dtype:
         """Half precision is summed in float32."""
