@@ -1,7 +1,8 @@
 """Ratios of two pieces of work, measured alternately in one process, beside what was promised.
 
-A shared machine is never quiet for long: both sides run in turn, so that both meet the same noise,
-and a ratio is that of the faster quarters. Nothing here is run by the test suite.
+A shared machine is never quiet for long: both sides run in turn, on one thread unless more are
+asked for, so that both meet the same noise; a ratio is that of the faster quarters. The test suite
+runs nothing of this.
 """
 
 from __future__ import annotations
@@ -124,6 +125,12 @@ def parser(description: str) -> argparse.ArgumentParser:
     """The flags that every figure has."""
     flags = argparse.ArgumentParser(description=description)
     flags.add_argument("--strict", action="store_true", help="exit 1 where a promise is not kept")
+    flags.add_argument(
+        "--threads",
+        type=int,
+        default=1,
+        help="more on an idle machine only: threads wait for each other, and so for other work",
+    )
     flags.add_argument("--quick", action="store_true", help="a fifth of the time")
     return flags
 

@@ -1,6 +1,6 @@
 """What observing costs, beside the model alone.
 
-    python bench/overhead.py [--strict] [--quick]
+    python bench/overhead.py [--strict] [--quick] [--threads N]
 
 GPT-2 small's shape with random weights, 64 tokens: runs against the plain forward pass, and the
 full lens grid against the plain product `states @ W_U.T` of the same states held in full; that at
@@ -139,6 +139,7 @@ def main() -> int:
     flags = parser("What observing costs, beside the model alone.")
     flags.add_argument("--lens-memory-of", choices=SHAPES)
     chosen = flags.parse_args()
+    torch.set_num_threads(chosen.threads)
     if chosen.lens_memory_of:
         print_lens_memory(chosen.lens_memory_of)
         return 0
@@ -151,7 +152,7 @@ def main() -> int:
         figures += lens(model, ids, budget)
         del model
         figures.append(lens_memory(shape))
-    title = f"Overhead: {N_TOKENS} tokens, float32, {torch.get_num_threads()} threads"
+    title = f"Overhead: {N_TOKENS} tokens, float32, threads: {torch.get_num_threads()}"
     return report(title, figures, strict=chosen.strict)
 
 
