@@ -13,6 +13,7 @@ from unembed.analyses.predictions import (
     layer_predictions,
     predictions_capture,
 )
+from unembed.engine.model import Capability
 from unembed.errors import InputError, TargetError
 
 from ..contract.wiring import NAMES
@@ -117,8 +118,8 @@ def test_a_distractor_alone(model_of):
 def test_a_model_without_a_lens_is_read_from_its_logits(model_of, monkeypatch):
     model = model_of("llama", torch.float64)
     wanted = layer_predictions(model.run(PROMPT, predictions_capture(model)), 5, target=2)
-    reasons = {**model.anatomy.reasons, "lens": "no reason"}
-    monkeypatch.setitem(model.anatomy.__dict__, "reasons", reasons)
+    found = {**model.capabilities(), "lens": Capability("lens", False, "no reason")}
+    monkeypatch.setattr(type(model), "capabilities", lambda self: found)
     assert predictions_capture(model) == ()
     found = layer_predictions(model.run(PROMPT), 5, target=2)
     assert found.layers is None
