@@ -118,8 +118,8 @@ def test_a_distractor_alone(model_of):
 def test_a_model_without_a_lens_is_read_from_its_logits(model_of, monkeypatch):
     model = model_of("llama", torch.float64)
     wanted = layer_predictions(model.run(PROMPT, predictions_capture(model)), 5, target=2)
-    found = {**model.capabilities(), "lens": Capability("lens", False, "no reason")}
-    monkeypatch.setattr(type(model), "capabilities", lambda self: found)
+    without = {**model.capabilities(), "lens": Capability("lens", False, "no reason")}
+    monkeypatch.setattr(type(model), "capabilities", lambda self: without)
     assert predictions_capture(model) == ()
     found = layer_predictions(model.run(PROMPT), 5, target=2)
     assert found.layers is None
