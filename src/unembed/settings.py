@@ -51,7 +51,7 @@ class Settings:
     max_queue: int = _row(64, "Most requests waiting for the compute worker.")
     max_request_seconds: float = _row(600.0, "Longest time that one request may wait and compute.")
     cache_bytes: int = _row(1024 * MIB, "Memory for cached forward passes.")
-    chunk_bytes: int = _row(1 * MIB, "Working memory of one vocabulary chunk of the unembedding.")
+    chunk_bytes: int = _row(16 * MIB, "Working memory of one vocabulary chunk of the unembedding.")
     threads: int = _row(0, "CPU threads for compute; 0 leaves torch's own choice.")
     cache_dir: str = _row("", "Folder for converted models; empty is the user's cache folder.")
 

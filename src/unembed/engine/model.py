@@ -277,6 +277,7 @@ class Model:
                 scale=head.multiplier,
                 divisor=head.divisor,
                 softcap=head.softcap,
+                chunk_bytes=self.settings.chunk_bytes,
             )
         return self._unembedding
 
