@@ -22,6 +22,7 @@ from unembed.engine.places import Place, taps
 from unembed.engine.sites import ATTENTION_SITES
 from unembed.models import kernels
 from unembed.models.anatomy import Anatomy, Tap
+from unembed.models.patching import forward_replaced
 
 Progress = Callable[[str, int, int], None]
 
@@ -144,15 +145,8 @@ class Instrument:
                 return (given, *[None] * (n_outputs - 1)) if n_outputs else given
             return forward(*args, **kwargs)
 
-        had = "forward" in vars(module)
-        module.forward = skip_or_run
-        try:
+        with forward_replaced(module, skip_or_run):
             yield
-        finally:
-            if had:
-                module.forward = forward
-            else:
-                del module.forward
 
     def _tap_modules(self, stack: ExitStack) -> None:
         """One hook for each side of each module where something is read or edited."""

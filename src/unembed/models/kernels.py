@@ -24,6 +24,8 @@ from torch.overrides import TorchFunctionMode
 from transformers.masking_utils import AttentionMaskInterface
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS, AttentionInterface
 
+from unembed.models.patching import forward_replaced
+
 PREFIX = "unembed_"
 
 
@@ -277,15 +279,8 @@ def _watched(core: nn.Module, observer: AttentionObserver) -> Iterator[None]:
         with OwnCode(core, observer):
             return forward(*args, **kwargs)
 
-    had = "forward" in vars(core)
-    core.forward = watched_forward
-    try:
+    with forward_replaced(core, watched_forward):
         yield
-    finally:
-        if had:
-            core.forward = forward
-        else:
-            del core.forward
 
 
 class OwnCode(TorchFunctionMode):
