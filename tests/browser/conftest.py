@@ -60,14 +60,15 @@ def serving(*arguments: str) -> Iterator[str]:
         server.communicate(timeout=20)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def address() -> Iterator[str]:
     """The demo model, served."""
     with serving("demo", "--no-browser") as address:
         yield address
 
 
-@pytest.fixture(scope="session")
+# Not for the session: while it is open its event loop runs in this thread, and others cannot.
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
     found = os.environ.get("CHROMIUM") or shutil.which("chromium")
     if not found:
