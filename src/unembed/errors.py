@@ -10,8 +10,7 @@
     ├── TooLargeError         the request costs more than the limits allow       413
     ├── CancelledError        the caller cancelled, or left                      499
     ├── BusyError             the queue is full                                  503
-    ├── TimedOutError         the request took longer than the limit             504
-    └── AccessError           token, Host or Origin refused                      403
+    └── TimedOutError         the request took longer than the limit             504
 
 Each carries what a person needs to mend it: `field`, `value`, `legal`, `fix`. The message is a
 complete sentence by itself; the server sends the parts as well, so that the app can point at the
@@ -111,10 +110,3 @@ class TimedOutError(UnembedError):
 
     status = 504
     code = "timed_out"
-
-
-class AccessError(UnembedError):
-    """The token, Host or Origin of a request was refused."""
-
-    status = 403
-    code = "refused"

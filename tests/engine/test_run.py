@@ -284,3 +284,13 @@ def test_sampling_is_repeatable_by_seed(gpt2):
     assert first.new_ids == gpt2.generate(PROMPT, 8, temperature=1.5, seed=3).new_ids
     others = {gpt2.generate(PROMPT, 8, temperature=1.5, seed=seed).new_ids for seed in range(4)}
     assert len(others) > 1
+
+
+def test_logits_that_are_not_finite_are_refused_not_ranked():
+    module = tiny_model("gpt2")
+    model = ue.load(module, tiny_tokenizer())
+    run = model.run(PROMPT, edits=[ue.scale("final_norm", 1e38)])
+    with pytest.raises(CapabilityError, match="not finite in float32"):
+        run.top(3)
+    with pytest.raises(CapabilityError, match="not finite"):
+        model.generate(PROMPT, 2, edits=[ue.scale("final_norm", 1e38)])

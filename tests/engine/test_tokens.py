@@ -36,7 +36,7 @@ def byte_level(pieces):
 
 
 def test_a_lone_byte_is_shown_as_a_byte_and_a_whole_character_as_itself():
-    reader = TokenReader(byte_level(["a", "Ġthe", "ðŁ", "Ļ", "ðŁĻĤ", "ĠÃ", "Ċ"]), 7)
+    reader = TokenReader(byte_level(["a", "Ġthe", "ðŁ", "Ļ", "ðŁĻĤ", "ĠÃ", "Ċ"]))
     tokens = [reader.token(i) for i in range(7)]
     assert [token.label for token in tokens] == [
         "a",
@@ -58,15 +58,15 @@ def test_sentencepiece_spaces_and_fallback_bytes():
     tokenizer.decoder = decoders.Sequence(
         [decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse()]
     )
-    reader = TokenReader(PreTrainedTokenizerFast(tokenizer_object=tokenizer), 4)
+    reader = TokenReader(PreTrainedTokenizerFast(tokenizer_object=tokenizer))
     assert [reader.token(i).label for i in range(4)] == ["␣Tokyo", "⟨0xE2⟩", "↵", "x"]
     assert reader.token(0).text == " Tokyo"
 
 
 def test_without_a_tokenizer_a_token_is_its_id():
-    token = TokenReader(None, 10).token(7)
+    token = TokenReader(None).token(7)
     assert (token.text, token.label) == ("", "⟨7⟩")
 
 
 def test_an_id_that_the_tokenizer_lacks_is_its_id():
-    assert TokenReader(byte_level(["a"]), 10).token(9).label == "⟨9⟩"
+    assert TokenReader(byte_level(["a"])).token(9).label == "⟨9⟩"

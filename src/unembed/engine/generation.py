@@ -17,6 +17,7 @@ from unembed.engine.cancel import Cancel
 from unembed.engine.edits import Edit
 from unembed.engine.forward import keeps_last, resolve_edits
 from unembed.engine.hooks import Instrument, Progress
+from unembed.engine.run import check_finite
 from unembed.engine.tokens import Token
 from unembed.errors import InputError, PromptError
 
@@ -77,7 +78,7 @@ def generate(
                 cancel.check()
             if progress is not None:
                 progress("generating", step, max_new_tokens)
-            token = _choose(stepper.logits([*ids, *new]), temperature, sampler)
+            token = _choose(model, stepper.logits([*ids, *new]), temperature, sampler)
             new.append(token)
             if token in stops:
                 break
@@ -108,7 +109,8 @@ class _Stepper:
         return output.logits[0, -1]  # type: ignore[no-any-return]
 
 
-def _choose(logits: Tensor, temperature: float, sampler: torch.Generator) -> int:
+def _choose(model: Model, logits: Tensor, temperature: float, sampler: torch.Generator) -> int:
+    check_finite(logits, model)
     if temperature == 0:
         return int(logits.argmax())
     probabilities = torch.softmax(logits.double().cpu() / temperature, dim=-1)

@@ -81,7 +81,7 @@ class Model:
         self.volatile = volatile
         self.report = report
         self._turn = turn_of(module)
-        self._reader = TokenReader(tokenizer, anatomy.vocab_size)
+        self._reader = TokenReader(tokenizer)
         self._unembedding: Unembedding | None = None
 
     # ------------------------------------------------------------ what it is
@@ -227,10 +227,8 @@ class Model:
             CancelledError: `cancel` was set.
         """
         request = forward.Request(
-            self.tokenize(prompt), tuple(capture), tuple(edits), logits, stop_after, start, grad
+            self.tokenize(prompt), capture, tuple(edits), logits, stop_after, start, grad
         )
-        if isinstance(capture, str):
-            request = forward.Request(request.ids, capture, (), logits)  # refused with the fix
         return forward.run(self, request, cancel, progress)
 
     def generate(

@@ -132,8 +132,12 @@ class Run:
         return whole
 
     def distribution(self, position: int = -1) -> Tensor:
-        """Probabilities of every token at a position: Float[Tensor, "vocab"], summing to 1."""
+        """Probabilities of every token at a position: Float[Tensor, "vocab"], summing to 1.
+
+        Raises CapabilityError where the logits overflowed (Gemma in float16, for one).
+        """
         logits = self._logits_at(position)
+        check_finite(logits, self.model)
         width = torch.float64 if logits.dtype == torch.float64 else torch.float32
         return torch.softmax(logits.to(width), dim=-1)
 
@@ -175,6 +179,19 @@ class Run:
                 legal=str(n_positions - 1),
             )
         return self.logits[row]
+
+
+def check_finite(logits: Tensor, model: Model) -> None:
+    """Raise CapabilityError rather than rank tokens by numbers that are none."""
+    if not bool(torch.isfinite(logits.max())):
+        dtype = str(logits.dtype).removeprefix("torch.")
+        raise CapabilityError(
+            f"{model.name} computed logits that are not finite in {dtype}: its activations, or "
+            'an edit, left the range of the type; load it with dtype="bfloat16" or "float32"',
+            field="dtype",
+            value=dtype,
+            legal="bfloat16, float32 or float64",
+        )
 
 
 def _index_in(kept: Sequence[int] | None, index: int, word: str, target: Target) -> int:

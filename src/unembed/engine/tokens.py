@@ -30,9 +30,8 @@ class Token:
 class TokenReader:
     """Turns token ids into Tokens, and remembers them. `tokenizer` may be None: ids stay ids."""
 
-    def __init__(self, tokenizer: Any, vocab_size: int) -> None:
+    def __init__(self, tokenizer: Any) -> None:
         self._tokenizer = tokenizer
-        self._vocab_size = vocab_size
         self._style = "none" if tokenizer is None else _style(tokenizer)
         self._special = set() if tokenizer is None else set(tokenizer.all_special_ids)
         self._read = cache(self._make)
