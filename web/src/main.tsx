@@ -10,8 +10,15 @@ import { startTheme } from './state/theme';
 import './styles/tokens.css';
 import './styles/base.css';
 import './styles/shell.css';
+import './styles/floats.css';
+import './styles/prompt.css';
 import './styles/edits.css';
-import './styles/views.css';
+import './styles/view-bar.css';
+import './styles/stage.css';
+import './styles/predictions.css';
+import './styles/layers.css';
+import './styles/continuation.css';
+import './styles/lens.css';
 import './styles/drawer.css';
 
 startTheme();
