@@ -18,7 +18,8 @@ from transformers import Gemma3ForCausalLM, Gemma3TextConfig, GPT2Config, GPT2LM
 
 import unembed as ue
 from _harness import Figure, extra_bytes, in_fresh_process, parser, ratio, report
-from unembed.analyses.lens import lens_capture, lens_of_run
+from unembed.analyses.lens import lens_of_run
+from unembed.analyses.lens_plan import LensOptions, LensPlan, plan_lens
 from unembed.engine.sites import LAYER_SITES
 from unembed.models.tiny import tiny_tokenizer
 
@@ -80,8 +81,9 @@ def runs(model: ue.Model, ids: tuple[int, ...], budget: float) -> list[Figure]:
 
 def lens(model: ue.Model, ids: tuple[int, ...], budget: float) -> list[Figure]:
     """The grid of a run against the product that it cannot do without."""
-    run = model.run(ids, lens_capture(model), logits="none")
-    states = decoded(run)
+    plan = plan_lens(model, len(ids), LensOptions())
+    run = model.run(ids, plan.capture, logits="none")
+    states = decoded(run, plan)
     weight = model.unembedding.weight
 
     @torch.no_grad()
@@ -100,7 +102,7 @@ def lens(model: ue.Model, ids: tuple[int, ...], budget: float) -> list[Figure]:
         ),
         ratio(
             name.format("the same, and rank, KL, entropy, final norm"),
-            partial(lens_of_run, run, k=10),
+            partial(lens_of_run, run, plan),
             product,
             1.6,
             budget,
@@ -109,9 +111,9 @@ def lens(model: ue.Model, ids: tuple[int, ...], budget: float) -> list[Figure]:
 
 
 @torch.no_grad()
-def decoded(run: ue.Run) -> Tensor:
+def decoded(run: ue.Run, plan: LensPlan) -> Tensor:
     """What the unembedding reads of every cell."""
-    *inner, final = lens_capture(run.model)
+    *inner, final = plan.capture
     states = [run.model.final_norm(run[name]) for name in inner]
     return torch.stack([*states, run[final]], 1).flatten(0, 1)
 
@@ -119,8 +121,9 @@ def decoded(run: ue.Run) -> Tensor:
 def print_lens_memory(shape: str) -> None:
     """In a process of its own: the extra memory of the grid, in bytes."""
     model, ids = loaded(shape)
-    run = model.run(ids, lens_capture(model), logits="none")
-    print(extra_bytes(partial(lens_of_run, run, k=10)))
+    plan = plan_lens(model, len(ids), LensOptions())
+    run = model.run(ids, plan.capture, logits="none")
+    print(extra_bytes(partial(lens_of_run, run, plan)))
 
 
 def lens_memory(shape: str) -> Figure:

@@ -10,9 +10,9 @@ import unembed
 
 def test_nothing_else_is_public():
     assert unembed.__all__ == [
-        "Anatomy", "Cancel", "Edit", "Generation", "LensGrid", "Model", "Run", "Settings", "Token",
-        "add", "errors", "load", "logit_lens", "patch", "required_capture", "scale", "set_to",
-        "zero",
+        "Anatomy", "Cancel", "Edit", "Generation", "LensResult", "Model", "Run", "Settings",
+        "Token", "add", "errors", "load", "logit_lens", "partial_forward", "patch",
+        "required_capture", "scale", "set_to", "zero",
     ]  # fmt: skip
 
 

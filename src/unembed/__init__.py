@@ -18,13 +18,14 @@ from unembed import errors
 from unembed.settings import Settings
 
 if TYPE_CHECKING:
-    from unembed.analyses.grid import LensGrid
     from unembed.analyses.lens import logit_lens
+    from unembed.analyses.lens_result import LensResult
     from unembed.engine.cancel import Cancel
     from unembed.engine.edits import Edit, add, patch, required_capture, scale, set_to, zero
     from unembed.engine.generation import Generation
     from unembed.engine.load import load
     from unembed.engine.model import Model
+    from unembed.engine.partial import partial_forward
     from unembed.engine.run import Run
     from unembed.engine.tokens import Token
     from unembed.models.anatomy import Anatomy
@@ -39,6 +40,7 @@ _HOME = {
     # running
     "Run": "unembed.engine.run",
     "Generation": "unembed.engine.generation",
+    "partial_forward": "unembed.engine.partial",
     "Token": "unembed.engine.tokens",
     "Cancel": "unembed.engine.cancel",
     # editing
@@ -50,7 +52,7 @@ _HOME = {
     "patch": "unembed.engine.edits",
     "required_capture": "unembed.engine.edits",
     # analyses
-    "LensGrid": "unembed.analyses.grid",
+    "LensResult": "unembed.analyses.lens_result",
     "logit_lens": "unembed.analyses.lens",
 }
 
@@ -59,7 +61,7 @@ __all__ = [
     "Cancel",
     "Edit",
     "Generation",
-    "LensGrid",
+    "LensResult",
     "Model",
     "Run",
     "Settings",
@@ -68,6 +70,7 @@ __all__ = [
     "errors",
     "load",
     "logit_lens",
+    "partial_forward",
     "patch",
     "required_capture",
     "scale",

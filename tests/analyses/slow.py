@@ -56,9 +56,9 @@ def assert_top(ids: Tensor, probabilities: Tensor, logits: Tensor, tolerance: fl
 
 
 def assert_rank(rank: Tensor, ids: Tensor, logits: Tensor, tolerance: float) -> None:
-    """Rank counts strictly higher logits; those within rounding may count or not."""
+    """Rank is 1 + the strictly higher logits; those within rounding may count or not."""
     chosen = logits.gather(-1, ids[..., None])
-    surely = (logits > chosen + tolerance).sum(-1)
+    surely = 1 + (logits > chosen + tolerance).sum(-1)
     perhaps = (logits > chosen - tolerance).sum(-1)
     assert ((surely <= rank) & (rank <= perhaps)).all()
     assert ((perhaps - surely) <= 2).all(), "the test's own margin is too wide to mean anything"

@@ -65,7 +65,9 @@ def test_the_frozen_final_norm_written_out(name, model_of):
     wanted = (read @ model.module.lm_head.weight.T).detach()
     found = effect_on_tokens(run, run["L0.attn_out"][7, None], 0, "attn", 7, ALL)[0]
     torch.testing.assert_close(found, wanted, rtol=1e-6, atol=1e-6)
-    shown = component(model.run(PROMPT, component_capture(model, "L0.attn", 7)), "L0.attn", 7, k=4)
+    shown = component(
+        model.run(PROMPT, component_capture(model, "L0.attn", 7)), "L0.attn", 7, top_k=4
+    )
     assert shown.method == "frozen"
     best, worst = wanted.topk(4), (-wanted).topk(4)
     assert [one.token.id for one in shown.promotes] == best.indices.tolist()
@@ -106,7 +108,7 @@ def test_every_kind_of_node_can_be_shown(name, model_of, slow_of):
     nodes = ["embed", "L0.attn", "L1.mlp", "L2.H1", *[f"L{layer}.N5" for layer in dense[:1]]]
     for node in nodes:
         run = model.run(PROMPT, component_capture(model, node, 4), logits="none")
-        shown = component(run, node, 4, k=3)
+        shown = component(run, node, 4, top_k=3)
         assert shown.position == 4
         assert len(shown.activation) == len(shown.tokens) == len(PROMPT)
         assert (shown.attends_to is None) == (shown.kind != "head")
@@ -159,7 +161,7 @@ def test_a_k_outside_the_vocabulary_is_refused(k, model_of):
     model = model_of("gpt2")
     run = model.run(PROMPT, component_capture(model, "embed"))
     with pytest.raises(InputError, match=f"k is {k}"):
-        component(run, "embed", k=k)
+        component(run, "embed", top_k=k)
 
 
 def test_what_cannot_be_shown_is_refused(model_of):

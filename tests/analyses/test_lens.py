@@ -9,10 +9,11 @@ import pytest
 import torch
 
 import unembed as ue
-from unembed.analyses import lens as module
-from unembed.analyses.lens import compare_lenses, lens_capture, lens_of_run, logit_lens
+from unembed.analyses import lens_reading as module
+from unembed.analyses.lens import compare_lenses, lens_of_run, logit_lens
+from unembed.analyses.lens_plan import LensOptions, plan_lens
 from unembed.engine.cancel import Cancel
-from unembed.errors import CancelledError, CapabilityError, TargetError, TooLargeError
+from unembed.errors import CancelledError, TargetError, TooLargeError
 
 from ..contract.wiring import NAMES
 from .slow import PROMPT, TOLERANCE, assert_rank, assert_top, divergence, entropy
@@ -38,7 +39,7 @@ def assert_grid(grid, logits, targets, tolerance):
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
 @pytest.mark.parametrize("name", NAMES)
 def test_every_cell_is_a_full_softmax(name, dtype, model_of, slow_of):
-    grid = logit_lens(model_of(name, dtype), PROMPT, k=5)
+    grid = logit_lens(model_of(name, dtype), PROMPT, top_k=5)
     logits = slow_of(name, dtype).rows(grid.rows)
     assert_grid(grid, logits, logits[-1].argmax(-1), TOLERANCE[dtype])
 
@@ -47,29 +48,24 @@ def test_every_cell_is_a_full_softmax(name, dtype, model_of, slow_of):
 @pytest.mark.parametrize("name", NAMES)
 def test_the_last_row_is_the_models_own_output(name, dtype, model_of):
     model = model_of(name, dtype)
-    grid = logit_lens(model, PROMPT, k=3)
+    grid = logit_lens(model, PROMPT, top_k=3)
     with torch.no_grad():
         logits = model.module(torch.tensor([PROMPT])).logits[0].double()
     assert_top(grid.top_ids[-1], grid.top_probabilities[-1], logits, TOLERANCE[dtype])
     assert torch.equal(grid.target_ids, grid.top_ids[-1, :, 0])
-    assert not grid.rank[-1].any()
+    assert (grid.rank[-1] == 1).all()
     assert not grid.kl[-1].any()
     assert torch.equal(grid.probability[-1], grid.top_probabilities[-1, :, 0])
 
 
 @pytest.mark.parametrize("name", ["gpt2", "gemma2", "bert", "olmo2", "opt"])
 def test_rows_after_attention(name, model_of, slow_of):
-    grid = logit_lens(model_of(name, torch.float64), PROMPT, target=77, sublayers=True)
+    grid = logit_lens(model_of(name, torch.float64), PROMPT, target=77, subblocks=True)
     assert grid.rows[:4] == ("embed", "L0.resid_mid", "L0.resid_post", "L1.resid_mid")
     logits = slow_of(name, torch.float64).rows(grid.rows)
     assert_grid(grid, logits, torch.full((len(PROMPT),), 77), 1e-10)
     assert grid.target is not None
     assert grid.target.id == 77
-
-
-def test_parallel_blocks_have_no_row_after_attention(model_of):
-    with pytest.raises(CapabilityError, match="parallel"):
-        logit_lens(model_of("gptj"), PROMPT, sublayers=True)
 
 
 def test_edits_show_in_the_rows_above_them(model_of, slow_of):
@@ -90,10 +86,10 @@ def test_an_edit_of_the_last_state_is_the_last_row(model_of):
 @pytest.mark.parametrize("target", [None, 9])
 def test_two_runs_side_by_side(model_of, slow_of, target):
     model = model_of("gemma3", torch.float64)
-    capture = lens_capture(model)
-    baseline = model.run(PROMPT, capture)
-    edited = model.run(PROMPT, capture, [ue.zero("L0.attn")])
-    found = compare_lenses(baseline, edited, k=4, target=target)
+    plan = plan_lens(model, len(PROMPT), LensOptions(top_k=4, target=target))
+    baseline = model.run(PROMPT, plan.capture)
+    edited = model.run(PROMPT, plan.capture, [ue.zero("L0.attn")])
+    found = compare_lenses(baseline, edited, plan)
     slow = slow_of("gemma3", torch.float64)
     before = slow.rows(found.baseline.rows)
     after = slow.rows(found.baseline.rows, {"L0.attn_out": torch.zeros_like})
@@ -101,7 +97,7 @@ def test_two_runs_side_by_side(model_of, slow_of, target):
     assert_grid(found.baseline, before, targets, 1e-10)
     assert_grid(found.edited, after, targets, 1e-10)
     torch.testing.assert_close(found.kl_between, divergence(before, after), rtol=0, atol=1e-10)
-    alone = lens_of_run(baseline, k=4, target=target)
+    alone = lens_of_run(baseline, plan)
     for name, array in alone.arrays().items():
         torch.testing.assert_close(found.baseline.arrays()[name], array, rtol=0, atol=1e-12)
 
@@ -123,7 +119,7 @@ def test_a_wrong_first_guess_of_the_final_tokens_is_mended(model_of, monkeypatch
     model = model_of("gpt2")
     wanted = logit_lens(model, PROMPT)
     monkeypatch.setattr(
-        module._Lens, "_target_ids", lambda self: torch.zeros(len(PROMPT), dtype=torch.long)
+        module.LensReading, "_target_ids", lambda self: torch.zeros(len(PROMPT), dtype=torch.long)
     )
     found = logit_lens(model, PROMPT)
     for name, array in wanted.arrays().items():
@@ -137,7 +133,7 @@ def test_the_same_call_gives_the_same_bytes(model_of):
 
 
 def test_the_result_knows_its_axes_and_turns_into_plain_data(model_of):
-    grid = logit_lens(model_of("gpt2"), PROMPT, k=2)
+    grid = logit_lens(model_of("gpt2"), PROMPT, top_k=2)
     sizes = {"row": 4, "position": 10, "k": 2}
     for name, array in grid.arrays().items():
         assert array.shape == tuple(sizes[axis] for axis in grid.axes[name])
@@ -147,6 +143,7 @@ def test_the_result_knows_its_axes_and_turns_into_plain_data(model_of):
     assert {token["id"] for token in plain["vocabulary"]} == {
         *grid.top_ids.flatten().tolist(),
         *grid.target_ids.tolist(),
+        *PROMPT[1:],
     }
     assert grid.token(int(grid.top_ids[0, 0, 0])).id == int(grid.top_ids[0, 0, 0])
     table = grid.to_pandas()
@@ -157,7 +154,7 @@ def test_the_result_knows_its_axes_and_turns_into_plain_data(model_of):
 
 
 def test_an_infinite_divergence_is_null_in_json(model_of):
-    grid = logit_lens(model_of("gpt2"), PROMPT, k=2)
+    grid = logit_lens(model_of("gpt2"), PROMPT, top_k=2)
     grid = replace(grid, kl=torch.full_like(grid.kl, torch.inf))
     assert json.loads(grid.to_json())["kl"][0][0] is None
 
@@ -178,15 +175,17 @@ def test_too_many_cells_are_refused_before_the_run(model_of, monkeypatch):
 
 
 def test_a_run_that_captured_too_little_is_told_what_to_capture(model_of):
-    run = model_of("gpt2").run(PROMPT, ["L0.resid_post"])
+    model = model_of("gpt2")
+    run = model.run(PROMPT, ["L0.resid_post"])
     with pytest.raises(TargetError, match="was not captured"):
-        lens_of_run(run)
+        lens_of_run(run, plan_lens(model, len(PROMPT), LensOptions()))
 
 
 def test_cancelling_stops_the_projection(model_of):
     model = model_of("gpt2")
     cancel = Cancel()
-    run = model.run(PROMPT, lens_capture(model))
+    plan = plan_lens(model, len(PROMPT), LensOptions())
+    run = model.run(PROMPT, plan.capture)
     cancel.cancel()
     with pytest.raises(CancelledError):
-        lens_of_run(run, cancel=cancel)
+        lens_of_run(run, plan, cancel)

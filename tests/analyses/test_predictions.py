@@ -38,7 +38,7 @@ def assert_reading(reading, logits, final, tolerance, target=None, distractor=No
             continue
         assert score.probability == pytest.approx(float(p[token]), abs=tolerance)
         assert score.logit == pytest.approx(float(logits[token]), abs=tolerance)
-        low = int((logits > logits[token] + tolerance).sum())
+        low = 1 + int((logits > logits[token] + tolerance).sum())
         high = int((logits > logits[token] - tolerance).sum())
         assert low <= score.rank <= high
 
@@ -48,7 +48,7 @@ def assert_reading(reading, logits, final, tolerance, target=None, distractor=No
 def test_every_state_of_a_position_is_a_full_softmax(name, dtype, model_of, slow_of):
     model = model_of(name, dtype)
     run = model.run(PROMPT, predictions_capture(model), logits="none")
-    found = layer_predictions(run, 6, k=4, target=9, distractor=11)
+    found = layer_predictions(run, 6, top_k=4, target=9, distractor=11)
     slow = slow_of(name, dtype)
     sites = slow.oracle.run(PROMPT)
     final = sites["logits"][6].double()
@@ -72,7 +72,7 @@ def test_baseline_beside_edited(name, model_of, slow_of):
     capture = predictions_capture(model)
     baseline = model.run(PROMPT, capture, logits="none")
     edited = model.run(PROMPT, capture, [ue.scale("L1.mlp", 3.0)], logits="none")
-    found = compare_predictions(baseline, edited, 4, k=5, target=30)
+    found = compare_predictions(baseline, edited, 4, top_k=5, target=30)
     slow = slow_of(name, torch.float64)
     before = slow.oracle.run(PROMPT)["logits"][4]
     after = slow.oracle.run(PROMPT, {"L1.mlp_out": lambda value: value * 3.0})["logits"][4]
@@ -86,11 +86,11 @@ def test_baseline_beside_edited(name, model_of, slow_of):
         token = change.token.id
         assert change.baseline_probability == pytest.approx(float(p[token]), abs=1e-10)
         assert change.edited_probability == pytest.approx(float(q[token]), abs=1e-10)
-        assert change.baseline_rank == int((p > p[token]).sum())
-        assert change.edited_rank == int((q > q[token]).sum())
+        assert change.baseline_rank == 1 + int((p > p[token]).sum())
+        assert change.edited_rank == 1 + int((q > q[token]).sum())
     sizes = [abs(c.edited_probability - c.baseline_probability) for c in found.changes]
     assert sizes == sorted(sizes, reverse=True)
-    alone = layer_predictions(baseline, 4, k=5, target=30)
+    alone = layer_predictions(baseline, 4, top_k=5, target=30)
     assert_reading(alone.next_token, before, before, 1e-10, 30)
 
 
@@ -98,13 +98,13 @@ def test_ranks_of_changes_agree_with_the_lists_of_both_sides(model_of):
     model = model_of("qwen2")
     capture = predictions_capture(model)
     runs = [model.run(PROMPT, capture, edits) for edits in ([], [ue.zero("L0.H1")])]
-    found = compare_predictions(*runs, k=8)
+    found = compare_predictions(*runs, top_k=8)
     by_token = {change.token.id: change for change in found.changes}
-    for order, one in enumerate(found.baseline.next_token.top):
-        assert by_token[one.token.id].baseline_rank == order
+    for rank, one in enumerate(found.baseline.next_token.top, 1):
+        assert by_token[one.token.id].baseline_rank == rank
         assert by_token[one.token.id].baseline_probability == one.probability
-    for order, one in enumerate(found.edited.next_token.top):
-        assert by_token[one.token.id].edited_rank == order
+    for rank, one in enumerate(found.edited.next_token.top, 1):
+        assert by_token[one.token.id].edited_rank == rank
 
 
 def test_a_distractor_alone(model_of):

@@ -89,11 +89,11 @@ def test_every_command_has_help_without_torch(command):
 
 
 def test_run_prints_tables_and_json(cli, source):
-    status, out, _ = cli("run", source, "The cat", "--k", "3", "--target", "a")
+    status, out, _ = cli("run", source, "The cat", "--top-k", "3", "--target", "a")
     assert status == 0
     assert "Next token" in out
     assert "after feed-forward" in out
-    status, out, _ = cli("run", source, "The cat", "--k", "3", "--target", "#72", "--json")
+    status, out, _ = cli("run", source, "The cat", "--top-k", "3", "--target", "#72", "--json")
     answer = wire.PredictionsResponse.model_validate_json(out)
     assert len(answer.baseline.next_token.top) == 3
     assert answer.target is not None
@@ -162,7 +162,7 @@ def test_a_dash_reads_the_prompt_from_standard_input(cli, source, newline):
         (["run", "SOURCE", "a" * 65], "at most 64"),
         (["run", "SOURCE", "a" * 200_001], "200,000"),
         (["run", "SOURCE", "x", "--position", "9"], "position 9"),
-        (["run", "SOURCE", "x", "--k", "101"], "limit is 100"),
+        (["run", "SOURCE", "x", "--top-k", "101"], "limit is 100"),
         (["run", "SOURCE", "x", "--target", "ab cd"], "is not one token"),
         (["run", "SOURCE", "x", "--edit", "zap L1.H2"], "is not an edit"),
         (["run", "SOURCE", "x", "--edit", "zero"], "is not an edit"),
@@ -177,7 +177,7 @@ def test_a_dash_reads_the_prompt_from_standard_input(cli, source, newline):
         (["run", "SOURCE", "x", "--edit", "patch L1.H2"], "prompt"),
         (["run", "SOURCE", "x", "--dtype", "int3"], "dtype"),
         (["run", "SOURCE", "x", "--device", "toaster"], "toaster"),
-        (["lens", "SOURCE", "x", "--k", "21"], "at most 20"),
+        (["lens", "SOURCE", "x", "--top-k", "21"], "at most 20"),
         (["lens", "SOURCE", "\ud800"], "surrogate|half|Unicode"),
         (["doctor", "/no/such/file.gguf"], "/no/such/file.gguf"),
         (["serve", "SOURCE", "--port", "70000"], "70000"),
@@ -200,7 +200,7 @@ def test_a_mistake_is_a_sentence_and_status_2(cli, source, arguments, words):
 
 
 @pytest.mark.parametrize(
-    "arguments", [["run"], ["run", "x", "y", "--k", "many"], ["fly"], ["serve", "x", "--fly"]]
+    "arguments", [["run"], ["run", "x", "y", "--top-k", "many"], ["fly"], ["serve", "x", "--fly"]]
 )
 def test_wrong_usage_is_status_2(cli, arguments):
     status, _, err = cli(*arguments)
@@ -210,7 +210,7 @@ def test_wrong_usage_is_status_2(cli, arguments):
 
 def test_environment_variables_are_settings(cli, source, monkeypatch):
     monkeypatch.setenv("UNEMBED_MAX_K", "4")
-    assert cli("run", source, "x", "--k", "5")[0] == 2
+    assert cli("run", source, "x", "--top-k", "5")[0] == 2
     monkeypatch.setenv("UNEMBED_MAX_K", "many")
     status, _, err = cli("run", source, "x")
     assert (status, "UNEMBED_MAX_K" in err) == (2, True)

@@ -29,7 +29,7 @@ def slow(logits: Tensor, k: int, targets: Tensor, references: Tensor) -> Readout
         logsumexp=logits.logsumexp(-1),
         entropy=-torch.where(p > 0, p * log_p, 0.0).sum(-1),
         target_logits=chosen,
-        ranks=(logits[:, None] > chosen[..., None]).sum(-1),
+        ranks=1 + (logits[:, None] > chosen[..., None]).sum(-1),
         kl=torch.where(p[references] > 0, terms, 0.0).sum(-1),
     )
 
@@ -101,13 +101,13 @@ def test_ties_ranks_and_order_are_exact(n, d, vocab, share, chunk_bytes, masked,
     assert_same(found, wanted, 1e-5)
 
 
-def test_the_top_token_has_rank_zero_and_a_state_diverges_from_itself_by_exactly_zero():
+def test_the_top_token_has_rank_one_and_a_state_diverges_from_itself_by_exactly_zero():
     for seed in range(20):
         states, weight, _ = random_case(64, 96, 5000, torch.float32, seed)
         unembedding = Unembedding(weight, chunk_bytes=2**16)
         best = unembedding.read(states, k=1).top_ids
         found = unembedding.read(states, k=1, targets=best[:, 0], references=torch.arange(64))
-        assert not found.ranks.any()
+        assert (found.ranks == 1).all()
         assert not found.kl.any()
 
 
@@ -118,7 +118,7 @@ def test_tokens_with_equal_rows_tie_wherever_they_stand():
     first = unembedding.read(states, k=2)
     assert torch.equal(first.top_logits[:, 0], first.top_logits[:, 1])
     again = unembedding.read(states, k=1, targets=first.top_ids[:, 1])
-    assert not again.ranks.any()
+    assert (again.ranks == 1).all()
 
 
 def test_a_wrong_guess_of_the_targets_logit_is_noticed_and_mended(monkeypatch):

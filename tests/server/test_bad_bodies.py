@@ -44,7 +44,7 @@ def test_the_server_works_after_all_of_them(app):
         b'{"prompt": [' + b"true," * 800_000 + b"true]}",
         b'{"prompt": "a", "edits": [' + b"0," * 2_000_000 + b"0]}",
         b'{"prompt": [' + b"1" * 4_000_000 + b"]}",
-        b'{"prompt": "a", "k": 0.' + b"1" * 4_000_000 + b"}",
+        b'{"prompt": "a", "top_k": 0.' + b"1" * 4_000_000 + b"}",
         b"{" + b",".join(b'"%d":0' % n for n in range(300_000)) + b"}",
         b'{"prompt": "a", "prompt"' + b" " * 4_000_000 + b":1}",
     ],

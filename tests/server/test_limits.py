@@ -84,10 +84,10 @@ def test_configured_limits_hold_and_are_told(make_app):
     edit = {"target": "L1.H2", "operation": "zero"}
     for path, body, status, field in (
         ("/api/predictions", {"prompt": "a" * 11}, 400, "prompt"),
-        ("/api/predictions", {"prompt": "a", "k": 6}, 400, "k"),
+        ("/api/predictions", {"prompt": "a", "top_k": 6}, 400, "top_k"),
         ("/api/predictions", {"prompt": "a", "edits": [edit, edit]}, 400, "edits"),
-        ("/api/lens", {"prompt": "a b c d", "k": 1}, 413, "prompt"),
-        ("/api/lens", {"prompt": "a b", "k": 1, "edits": [edit]}, 413, "prompt"),
+        ("/api/lens", {"prompt": "a b c d", "top_k": 1}, 413, "prompt"),
+        ("/api/lens", {"prompt": "a b", "top_k": 1, "edits": [edit]}, 413, "prompt"),
         ("/api/generate", {"prompt": "a", "max_new_tokens": 4}, 400, "max_new_tokens"),
     ):
         answer = post(app, path, body)
@@ -116,7 +116,7 @@ def long_model() -> Model:
 def test_4096_tokens_work_and_4097_are_refused(make_app, long_model):
     app = make_app(served=long_model)
     for path in ("/api/predictions", "/api/lens", "/api/component"):
-        answer = ask(app, path, [5, 6, 7, 8] * 1024, k=1)
+        answer = ask(app, path, [5, 6, 7, 8] * 1024, top_k=1)
         assert answer.status == 200, answer.body[:500]
     refused = ask(app, "/api/predictions", [5] * 4097)
     assert (refused.status, refused.error["legal"]) == (400, "at most 4,096 tokens")

@@ -254,10 +254,10 @@ export interface components {
              */
             position?: number;
             /**
-             * K
+             * Top K
              * @default 10
              */
-            k?: number;
+            top_k?: number;
         };
         /**
          * ComponentResponse
@@ -493,22 +493,48 @@ export interface components {
          * @description The JSON under `__metadata__.lens` of a lens answer.
          *
          *     Arrays, each for "baseline." and, with an enabled edit, "edited.":
-         *       top_ids U32 [row, position, k]; top_probabilities F32 [row, position, k];
-         *       probability F32, rank U32, kl F32, entropy F32, each [row, position];
-         *       target_ids U32 [position]: the token that probability and rank are of.
+         *       top_ids U32, top_logits F32, top_probabilities F32, each [row, position, k];
+         *       logit F32, probability F32, rank U32 (1 is the most likely), kl F32, entropy F32, each
+         *       [row, position]: logit, probability and rank are those of the position's target, and NaN, NaN
+         *       and 0 where it has none; kl is KL(last row ‖ row) in nats;
+         *       target_ids U32, next_ids U32 [position]: the target, and the prompt's own next token;
+         *       4294967295 where there is none.
          *     With an enabled edit also kl_between F32 [row, position]: KL(baseline ‖ edited) of a cell.
          */
         LensMetadata: {
             /**
              * Rows
-             * @description Bottom to top: "embed", "L0.resid_mid", "L0.resid_post" ...
+             * @description Bottom to top: "embed", "L0.resid_mid", "L0.resid_post" ...; in parallel blocks "L0.resid_pre+attn_out" in place of resid_mid. The last: the model's own output.
              */
             rows: string[];
-            /** Tokens */
+            /**
+             * Positions
+             * @description The positions read, ascending.
+             */
+            positions: number[];
+            /**
+             * Tokens
+             * @description One for each position read.
+             */
             tokens: components["schemas"]["TokenText"][];
             /**
+             * N Prompt
+             * @description Tokens of the whole prompt.
+             */
+            n_prompt: number;
+            /**
+             * Decoder
+             * @description Resolved: "final_norm", "L17" or "L17.mlp".
+             */
+            decoder: string;
+            /**
+             * Follow
+             * @enum {string}
+             */
+            follow: "final" | "next" | "input";
+            /**
              * Vocabulary
-             * @description Each token that occurs in top_ids or target_ids, once.
+             * @description Each token that occurs in top_ids, target_ids or next_ids, once.
              */
             vocabulary: components["schemas"]["TokenText"][];
             target: components["schemas"]["TokenText"] | null;
@@ -536,21 +562,56 @@ export interface components {
              */
             job?: string | null;
             /**
-             * K
+             * Positions
+             * @description Which positions to read; absent: all. The model sees the whole prompt.
+             */
+            positions?: number[] | null;
+            /**
+             * Layer Step
+             * @description Rows of blocks 0, n, 2n ... and of the last block.
+             * @default 1
+             */
+            layer_step?: number;
+            /**
+             * Include Embedding
+             * @description Whether "embed" is a row.
+             * @default true
+             */
+            include_embedding?: boolean;
+            /**
+             * Subblocks
+             * @description Also a row after each attention; in a parallel block the row is the stream with attention's write alone, which is no state of the model.
+             * @default false
+             */
+            subblocks?: boolean;
+            /**
+             * Decoder
+             * @description What a row is run through before it is read: "final_norm", "L17" (block 17 and everything after), "L17.mlp", "last_block", "last_mlp". One pass for each row.
+             * @default final_norm
+             */
+            decoder?: string;
+            /**
+             * Top K
              * @default 10
              */
-            k?: number;
+            top_k?: number;
             /**
              * Target
-             * @description What probability and rank are of; absent: each position's final top token.
+             * @description What logit, probability and rank are of; absent: see `follow`.
              */
             target?: (string | number) | null;
             /**
-             * Sublayers
-             * @description Also a row after each attention.
-             * @default false
+             * Follow
+             * @description Without a target: each position's final top token, the prompt's next token, or the token at the position itself.
+             * @default final
+             * @enum {string}
              */
-            sublayers?: boolean;
+            follow?: "final" | "next" | "input";
+            /**
+             * Kl Floor
+             * @description Clips both distributions of kl from below, without renormalising them: above 0, at most 1 / vocabulary. Absent: the exact divergence.
+             */
+            kl_floor?: number | null;
         };
         /**
          * Limits
@@ -689,10 +750,10 @@ export interface components {
              */
             position?: number;
             /**
-             * K
+             * Top K
              * @default 10
              */
-            k?: number;
+            top_k?: number;
             /** Target */
             target?: (string | number) | null;
             /** Distractor */
@@ -754,7 +815,7 @@ export interface components {
             logit: number;
             /**
              * Rank
-             * @description 0 for the most likely token: how many have a higher logit.
+             * @description 1 for the most likely token: 1 + how many have a higher logit.
              */
             rank: number;
         };

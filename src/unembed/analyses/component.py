@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 
 from unembed.analyses.effects import Method, direct_effects, effects_capture
+from unembed.analyses.lens_plan import checked_top_k
 from unembed.analyses.writes import Part, node_of, write, write_capture
 from unembed.engine.places import why_not
 from unembed.engine.sites import Target, resolve_position
-from unembed.errors import InputError
 
 if TYPE_CHECKING:
     from unembed.engine.model import Model
@@ -64,7 +64,7 @@ def component_capture(model: Model, node: str, position: int = -1) -> tuple[str,
 
 
 @torch.no_grad()
-def component(run: Run, node: str, position: int = -1, k: int = 10) -> Component:
+def component(run: Run, node: str, position: int = -1, top_k: int = 10) -> Component:
     """A node at one position of a run that captured `component_capture(model, node, position)`.
 
     A position in the node's name, as in "L9.H6@14", goes before `position`.
@@ -73,16 +73,10 @@ def component(run: Run, node: str, position: int = -1, k: int = 10) -> Component
     target = node_of(model, node)
     position = position if target.position is None else target.position
     position = resolve_position(position, len(run.ids))
-    if not 1 <= k <= model.vocab_size:
-        raise InputError(
-            f"k is {k}; this model has {model.vocab_size} tokens to list",
-            field="k",
-            value=k,
-            legal=f"1 to {model.vocab_size}",
-        )
+    checked_top_k(model, top_k)
     written = write(run, target)
     here = written[position, None]
-    effects = direct_effects(run, here, target.layer, _part(target), position, k)
+    effects = direct_effects(run, here, target.layer, _part(target), position, top_k)
     neuron = target.kind == "neuron"
     activation = run.part(target, full=True) if neuron else written.float().norm(dim=-1)
     return Component(

@@ -1,26 +1,26 @@
 """The logit lens: every row of the residual stream, at every position, read as a prediction.
 
-A row's state goes through the model's own final norm (and, in masked models, the head's transform)
-and its unembedding. The last row is not decoded at all: it is what the model itself gave to its
-unembedding. (nostalgebraist, "interpreting GPT: the logit lens", 2020.)
+A row's state goes through a suffix of the model, by default its own final norm (and, in masked
+models, the head's transform), and its unembedding. The last row is not decoded at all: it is what
+the model itself gave to its unembedding. (nostalgebraist, "interpreting GPT: the logit lens", 2020;
+with whole blocks as the decoder, "logit lens on GPT-Neo", 2021.)
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast, overload
 
-import torch
 from torch import Tensor
 
-from unembed.analyses.grid import LensGrid
-from unembed.engine.places import why_not
-from unembed.engine.unembedding import Readout
-from unembed.errors import InputError, TooLargeError
+from unembed.analyses.lens_plan import LensOptions, LensPlan, Positions, check_cells, plan_lens
+from unembed.analyses.lens_reading import LensReading
+from unembed.analyses.lens_result import Follow, LensResult
+from unembed.errors import InputError, PromptError, UnembedError
 
 if TYPE_CHECKING:
-    from jaxtyping import Float, Int
+    from jaxtyping import Float
 
     from unembed.engine.cancel import Cancel
     from unembed.engine.edits import Edit
@@ -28,235 +28,237 @@ if TYPE_CHECKING:
     from unembed.engine.model import Model, Prompt
     from unembed.engine.run import Run
 
-CELLS_AT_A_TIME = 4096  # decoded states held at once; more rows to a product gain nothing
+Prompts = Sequence[str] | Sequence[Sequence[int]] | Sequence[Tensor]
 
 
 @dataclass(frozen=True, eq=False)
 class LensComparison:
-    """Two runs on the same tokens. Both grids score the same tokens: the baseline's."""
+    """Two runs on the same tokens. Both results score the same tokens: the baseline's."""
 
-    baseline: LensGrid
-    edited: LensGrid
+    baseline: LensResult
+    edited: LensResult
     kl_between: Float[Tensor, "row position"]  # KL(baseline ‖ edited) of the same cell, nats
+
+
+@overload
+def logit_lens(  # type: ignore[overload-overlap]  # a str is a sequence of str to a type checker
+    model: Model,
+    prompt: str | Sequence[int],
+    *,
+    positions: Positions = None,
+    layer_step: int = 1,
+    include_embedding: bool = True,
+    subblocks: bool = False,
+    decoder: str = "final_norm",
+    top_k: int = 10,
+    target: str | int | None = None,
+    follow: Follow = "final",
+    kl_floor: float | None = None,
+    edits: Sequence[Edit] = (),
+    cancel: Cancel | None = None,
+    progress: Progress | None = None,
+) -> LensResult: ...
+
+
+@overload
+def logit_lens(
+    model: Model,
+    prompt: Prompts,
+    *,
+    positions: Positions = None,
+    layer_step: int = 1,
+    include_embedding: bool = True,
+    subblocks: bool = False,
+    decoder: str = "final_norm",
+    top_k: int = 10,
+    target: str | int | None = None,
+    follow: Follow = "final",
+    kl_floor: float | None = None,
+    edits: Sequence[Edit] = (),
+    cancel: Cancel | None = None,
+    progress: Progress | None = None,
+) -> list[LensResult]: ...
+
+
+@overload
+def logit_lens(
+    model: Model,
+    prompt: Tensor,
+    *,
+    positions: Positions = None,
+    layer_step: int = 1,
+    include_embedding: bool = True,
+    subblocks: bool = False,
+    decoder: str = "final_norm",
+    top_k: int = 10,
+    target: str | int | None = None,
+    follow: Follow = "final",
+    kl_floor: float | None = None,
+    edits: Sequence[Edit] = (),
+    cancel: Cancel | None = None,
+    progress: Progress | None = None,
+) -> LensResult | list[LensResult]: ...
 
 
 def logit_lens(
     model: Model,
-    prompt: Prompt,
+    prompt: Prompt | Prompts,
     *,
-    k: int = 10,
+    positions: Positions = None,
+    layer_step: int = 1,
+    include_embedding: bool = True,
+    subblocks: bool = False,
+    decoder: str = "final_norm",
+    top_k: int = 10,
     target: str | int | None = None,
-    sublayers: bool = False,
+    follow: Follow = "final",
+    kl_floor: float | None = None,
     edits: Sequence[Edit] = (),
     cancel: Cancel | None = None,
     progress: Progress | None = None,
-) -> LensGrid:
+) -> LensResult | list[LensResult]:
     """Run the model on a prompt and read every row of its residual stream.
 
+    The model always sees the whole prompt. The last row is its own output, whatever the options.
+
     Args:
-        k: how many tokens to list for each cell.
-        target: the token that probability and rank are of; by default, at each position, the
-            token that the model finally puts first.
-        sublayers: also a row after each attention, "L0.resid_mid".
-        edits: changes made while the model runs.
+        prompt: text, token ids, or a tensor of ids [pos] or [1, pos]. A list of texts or of lists
+            of ids, or a tensor [n, pos], is a batch: a list of results, each as if run alone.
+        positions: which positions to read: all, one, a slice, a range, or a list; negative ones
+            count from the end. Read in ascending order, each once.
+        layer_step: read blocks 0, n, 2n ... and the last one.
+        include_embedding: whether "embed" is a row.
+        subblocks: also a row after each attention, "L0.resid_mid". A parallel block has no such
+            state; there the row is "L0.resid_pre+attn_out", the stream with attention's write
+            alone, which the model itself never computes.
+        decoder: what a row is run through before it is read: "final_norm"; "L17", block 17 and
+            everything after; "L17.mlp", the feed-forward of block 17 and everything after;
+            "last_block", "last_mlp". Rows deeper than that are left out. Costs one pass through
+            that part of the model for each row. See `decoders`.
+        top_k: how many tokens to list for each cell.
+        target: the token that logit, probability and rank are of, at every position.
+        follow: which token that is without a target: "final", the one that the model finally puts
+            first; "next", the prompt's own next token; "input", the token at the position itself.
+        kl_floor: KL(last row ‖ row) is exact by default; with a floor c both distributions are
+            clipped from below at c, and not renormalised. Costs a second walk through the
+            vocabulary.
+        edits: changes made while the model runs, also in the decoder.
+        cancel: checked before every layer, row and part of the vocabulary.
+        progress: called with (stage, done, total).
 
     Raises:
-        PromptError, TargetError, EditError: bad input; nothing was run.
-        CapabilityError: this model's states cannot be unembedded, or it has no `resid_mid`.
+        PromptError, TargetError, EditError, InputError: bad input; nothing was run.
+        CapabilityError: this model's states cannot be unembedded, or not in the way asked for.
         TooLargeError: more cells than `max_lens_cells`.
     """
-    ids = model.tokenize(prompt)
-    rows = lens_rows(model, sublayers)
-    if target is not None:
-        target = model.token_id(target)
-    _check_cells(model, len(rows), len(ids))
-    capture = lens_capture(model, sublayers)
-    run = model.run(ids, capture, edits, logits="none", cancel=cancel, progress=progress)
-    return lens_of_run(
-        run, k=k, target=target, sublayers=sublayers, cancel=cancel, progress=progress
+    options = LensOptions(
+        positions,
+        layer_step,
+        include_embedding,
+        subblocks,
+        decoder,
+        top_k,
+        target,
+        follow,
+        kl_floor,
     )
-
-
-def lens_rows(model: Model, sublayers: bool = False) -> tuple[str, ...]:
-    """Names of the rows, bottom to top."""
-    model.require("lens")
-    if sublayers:
-        model.require("resid_mid")
-    rows = ["embed"]
-    for layer in range(model.anatomy.n_layers):
-        if sublayers and why_not(model.anatomy, ("resid_mid", layer)) is None:
-            rows.append(f"L{layer}.resid_mid")
-        rows.append(f"L{layer}.resid_post")
-    return tuple(rows)
-
-
-def lens_capture(model: Model, sublayers: bool = False) -> tuple[str, ...]:
-    """What a run must have captured for `lens_of_run`."""
-    return (*lens_rows(model, sublayers)[:-1], "final_norm")
+    if not _is_batch(prompt):
+        ids = model.tokenize(cast("Prompt", prompt))
+        return _lens(model, ids, _planned(model, ids, options), edits, cancel, progress)
+    batch = [_tokenized(model, one, order) for order, one in enumerate(prompt)]
+    plans = [_planned(model, ids, options) for ids in batch]
+    return [
+        _lens(model, ids, plan, edits, cancel, _share(progress, order, len(batch)))
+        for order, (ids, plan) in enumerate(zip(batch, plans, strict=True))
+    ]
 
 
 def lens_of_run(
     run: Run,
-    *,
-    k: int = 10,
-    target: str | int | None = None,
-    sublayers: bool = False,
+    plan: LensPlan,
     cancel: Cancel | None = None,
     progress: Progress | None = None,
-) -> LensGrid:
-    """The grid of a run that captured `lens_capture(model, sublayers)`."""
-    lens = _Lens([run], k, target, sublayers, cancel, progress)
-    return lens.grid(0, lens.read())
+) -> LensResult:
+    """The lens of a run that captured `plan.capture`.
+
+    Raises TargetError for a site that the run did not capture.
+    """
+    reading = LensReading([run], plan, cancel, progress)
+    return reading.result(0, reading.read())
 
 
 def compare_lenses(
     baseline: Run,
     edited: Run,
-    *,
-    k: int = 10,
-    target: str | int | None = None,
-    sublayers: bool = False,
+    plan: LensPlan,
     cancel: Cancel | None = None,
     progress: Progress | None = None,
 ) -> LensComparison:
-    """The grids of two runs on the same tokens, and how far apart their cells are.
+    """The lenses of two runs on the same tokens, and how far apart their cells are.
 
-    Without a target, both grids score the token that the baseline finally puts first, so that
-    their cells can be compared.
+    Where the final top token is followed, both score the baseline's, so that their cells can be
+    compared. Each run's rows are decoded with its own edits.
     """
     if baseline.ids != edited.ids:
         raise InputError("the two runs have different tokens, so their cells do not correspond")
-    lens = _Lens([baseline, edited], k, target, sublayers, cancel, progress)
-    readout = lens.read()
-    between = lens.cells(readout.kl[:, 1])[1]
-    return LensComparison(lens.grid(0, readout), lens.grid(1, readout), between)
+    reading = LensReading([baseline, edited], plan, cancel, progress)
+    readout = reading.read()
+    between = reading.cells(readout.kl[:, 1])[1]
+    return LensComparison(reading.result(0, readout), reading.result(1, readout), between)
 
 
-class _Lens:
-    """One or two runs being read. States go by position, then run, then row.
+def _planned(model: Model, ids: tuple[int, ...], options: LensOptions) -> LensPlan:
+    plan = plan_lens(model, len(ids), options)
+    check_cells(plan, model.settings.max_lens_cells)
+    return plan
 
-    All rows of a position share a reference, the last row, and so come into one product.
-    """
 
-    def __init__(
-        self,
-        runs: Sequence[Run],
-        k: int,
-        target: str | int | None,
-        sublayers: bool,
-        cancel: Cancel | None,
-        progress: Progress | None,
-    ) -> None:
-        self.model = runs[0].model
-        self.runs = runs
-        self.rows = lens_rows(self.model, sublayers)
-        self.k = k
-        self.target = None if target is None else self.model.token_id(target)
-        self.n_positions = len(runs[0].ids)
-        self._capture = lens_capture(self.model, sublayers)
-        self._cancel = cancel
-        self._progress = progress
-        self._per_position = len(runs) * len(self.rows)
-        _check_cells(self.model, self._per_position, self.n_positions)
+def _lens(
+    model: Model,
+    ids: tuple[int, ...],
+    plan: LensPlan,
+    edits: Sequence[Edit],
+    cancel: Cancel | None,
+    progress: Progress | None,
+) -> LensResult:
+    run = model.run(ids, plan.capture, edits, logits="none", cancel=cancel, progress=progress)
+    return lens_of_run(run, plan, cancel, progress)
 
-    @torch.no_grad()
-    def read(self) -> Readout:
-        """Every cell, some positions at a time: states [position * run * row]."""
-        self.target_ids = self._target_ids()
-        step = max(1, CELLS_AT_A_TIME // self._per_position)
-        slabs = [
-            slice(start, min(start + step, self.n_positions))
-            for start in range(0, self.n_positions, step)
-        ]
-        return Readout.joined([self._read_slab(slab, slabs) for slab in slabs])
 
-    def _read_slab(self, slab: slice, slabs: list[slice]) -> Readout:
-        states = self._states(slab)
-        references = self._references(slab.stop - slab.start)
+# ---------------------------------------------------------------- batches
 
-        def report(stage: str, done: int, total: int) -> None:
-            if self._progress is not None:
-                self._progress(stage, slabs.index(slab) * total + done, len(slabs) * total)
 
-        readout = self._read_states(states, slab, references, report)
-        final = readout.top_ids[len(self.rows) - 1 :: self._per_position, 0]
-        if self.target is None and not torch.equal(final, self.target_ids[slab]):
-            # Products of different shapes may round a near tie for the first place differently.
-            # The grid's own last row decides: the same product again gives the same bits.
-            self.target_ids[slab] = final
-            readout = self._read_states(states, slab, references, report)
-        return readout
+def _is_batch(prompt: Prompt | Prompts) -> bool:
+    """Whether several prompts were given; a tensor [1, pos] is one."""
+    if isinstance(prompt, Tensor):
+        return prompt.dim() == 2 and len(prompt) > 1
+    return not isinstance(prompt, str) and len(prompt) > 0 and not hasattr(prompt[0], "__index__")
 
-    def _read_states(
-        self, states: Tensor, slab: slice, references: Tensor, progress: Progress
-    ) -> Readout:
-        return self.model.unembedding.read(
-            states,
-            k=self.k,
-            targets=self.target_ids[slab].repeat_interleave(self._per_position),
-            references=references,
-            cancel=self._cancel,
-            progress=progress,
+
+def _tokenized(model: Model, prompt: object, order: int) -> tuple[int, ...]:
+    """The tokens of one prompt of a batch; errors name it."""
+    if not isinstance(prompt, str | Sequence | Tensor):
+        raise PromptError(
+            f"prompt {order} of the batch is {prompt!r}; give text or token ids",
+            field=f"prompt[{order}]",
+            value=str(prompt),
+            legal="text, token ids, or a tensor of ids",
         )
-
-    def _target_ids(self) -> Int[Tensor, " position"]:
-        final = self.runs[0]["final_norm"]
-        if self.target is not None:
-            return torch.full((self.n_positions,), self.target, device=final.device)
-        return self.model.unembedding.read(final, k=1, cancel=self._cancel).top_ids[:, 0]
-
-    def _states(self, slab: slice) -> Float[Tensor, "n d"]:
-        """What the unembedding reads, for every run and row of some positions."""
-        stacks = []
-        for run in self.runs:
-            final = run["final_norm"][slab, None]
-            inner = [run[name][slab].to(final.device) for name in self._capture[:-1]]
-            stacks += [self.model.final_norm(torch.stack(inner, 1)), final]
-        return torch.cat(stacks, 1).flatten(0, 1)
-
-    def _references(self, n_positions: int) -> Int[Tensor, "n pairs"]:
-        """Of each state: its run's last row; with two runs, also the baseline's same cell."""
-        n_rows = len(self.rows)
-        index = torch.arange(n_positions * self._per_position)
-        last = index // n_rows * n_rows + n_rows - 1
-        if len(self.runs) == 1:
-            return last[:, None]
-        same = index - index // n_rows % 2 * n_rows
-        return torch.stack([last, same], 1)
-
-    def cells(self, values: Tensor) -> Tensor:
-        """[run, row, position, ...] of what was read for each state."""
-        each = values.shape[1:]
-        shaped = values.reshape(self.n_positions, len(self.runs), len(self.rows), *each)
-        return shaped.movedim(0, 2).cpu()
-
-    def grid(self, which: int, readout: Readout) -> LensGrid:
-        top_ids = self.cells(readout.top_ids)[which]
-        target_ids = self.target_ids.cpu()
-        occurring = torch.unique(torch.cat([top_ids.flatten(), target_ids])).tolist()
-        return LensGrid(
-            rows=self.rows,
-            tokens=self.runs[which].tokens,
-            target=None if self.target is None else self.model.token(self.target),
-            vocabulary=self.model.tokens(occurring),
-            target_ids=target_ids,
-            top_ids=top_ids,
-            top_probabilities=self.cells(readout.top_probabilities)[which],
-            probability=self.cells(readout.target_probabilities[:, 0])[which],
-            rank=self.cells(readout.ranks[:, 0])[which],
-            kl=self.cells(readout.kl[:, 0])[which],
-            entropy=self.cells(readout.entropy)[which],
-        )
+    try:
+        return model.tokenize(cast("Prompt", prompt))
+    except UnembedError as error:
+        inner = (error.field or "prompt").removeprefix("prompt")
+        error.field = f"prompt[{order}]{inner}"
+        raise
 
 
-def _check_cells(model: Model, n_rows: int, n_positions: int) -> None:
-    limit = model.settings.max_lens_cells
-    if n_rows * n_positions > limit:
-        raise TooLargeError(
-            f"the lens would have {n_rows} rows x {n_positions} positions = "
-            f"{n_rows * n_positions:,} cells; the limit is {limit:,} (max_lens_cells): "
-            "use a shorter prompt, or leave sub-layers out",
-            field="prompt",
-            value=n_rows * n_positions,
-            legal=f"at most {limit:,} cells",
-        )
+def _share(progress: Progress | None, order: int, n_prompts: int) -> Progress | None:
+    """Progress on one prompt, reported as progress of the batch."""
+    if progress is None:
+        return None
+
+    def report(stage: str, done: int, total: int) -> None:
+        stage = f"prompt {order + 1} of {n_prompts}: {stage}"
+        progress(stage, order * total + done, n_prompts * total)
+
+    return report

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from unembed.analyses.lens_plan import checked_top_k
 from unembed.engine.places import why_not
 from unembed.engine.run import TokenProbability
 from unembed.engine.sites import resolve_position
@@ -38,7 +39,7 @@ class TargetScore:
 
     probability: float
     logit: float
-    rank: int  # 0 for the most likely: how many have a higher logit
+    rank: int  # 1 for the most likely: 1 + how many have a higher logit
 
 
 @dataclass(frozen=True)
@@ -111,7 +112,7 @@ def layer_predictions(
     run: Run,
     position: int = -1,
     *,
-    k: int = 10,
+    top_k: int = 10,
     target: str | int | None = None,
     distractor: str | int | None = None,
     cancel: Cancel | None = None,
@@ -122,7 +123,7 @@ def layer_predictions(
     Raises TargetError for a position or token that does not exist, or a site that the run did not
     capture (see `predictions_capture`).
     """
-    reader = _Reader([run], position, k, (target, distractor), cancel, progress)
+    reader = _Reader([run], position, top_k, (target, distractor), cancel, progress)
     return reader.side(0, reader.read())
 
 
@@ -131,7 +132,7 @@ def compare_predictions(
     edited: Run,
     position: int = -1,
     *,
-    k: int = 10,
+    top_k: int = 10,
     target: str | int | None = None,
     distractor: str | int | None = None,
     cancel: Cancel | None = None,
@@ -141,7 +142,7 @@ def compare_predictions(
     if len(baseline.ids) != len(edited.ids):
         raise InputError("the two runs have different numbers of tokens")
     tokens = (target, distractor)
-    reader = _Reader([baseline, edited], position, k, tokens, cancel, progress)
+    reader = _Reader([baseline, edited], position, top_k, tokens, cancel, progress)
     readout = reader.read()
     return Comparison(
         reader.side(0, readout),
@@ -168,7 +169,7 @@ class _Reader:
         self,
         runs: Sequence[Run],
         position: int,
-        k: int,
+        top_k: int,
         tokens: tuple[str | int | None, str | int | None],
         cancel: Cancel | None,
         progress: Progress | None,
@@ -176,7 +177,7 @@ class _Reader:
         self.model = runs[0].model
         self.runs = runs
         self.position = resolve_position(position, len(runs[0].ids))
-        self.k = k
+        self.top_k = checked_top_k(self.model, top_k)
         self.names = _state_names(self.model) if has_lens(self.model) else ["logits"]
         self.n_states = len(self.names)
         self._tokens = [None if one is None else self.model.token_id(one) for one in tokens]
@@ -193,7 +194,7 @@ class _Reader:
         same = index % self.n_states
         wanted = torch.tensor([list(ids)] * n, dtype=torch.long).reshape(n, -1)
         references = torch.stack([last, same], 1)
-        k = self.k if k is None else k
+        k = self.top_k if k is None else k
         if not has_lens(self.model):
             return read_logits(states, k=k, targets=wanted, references=references)
         return self.model.unembedding.read(

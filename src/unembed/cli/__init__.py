@@ -96,7 +96,7 @@ def serve(
 def run(
     source: options.Source,
     prompt: options.Prompt,
-    k: options.K = 10,
+    top_k: options.TopK = 10,
     position: Annotated[int, typer.Option(help="Position to read; -1 is the last.")] = -1,
     target: Annotated[
         str | None, typer.Option(help='Token to follow through the layers: " Tokyo", or #1234.')
@@ -112,7 +112,7 @@ def run(
     from unembed.cli import inspecting
 
     loading = Loading(source, dtype, device, revision, trust_remote_code)
-    fields = {"k": k, "position": position, "target": target}
+    fields = {"top_k": top_k, "position": position, "target": target}
     inspecting.run(loading, prompt, edit or [], fields, as_json=as_json)
 
 
@@ -120,10 +120,10 @@ def run(
 def lens(
     source: options.Source,
     prompt: options.Prompt,
-    k: options.K = 1,
+    top_k: options.TopK = 1,
     target: Annotated[str | None, typer.Option(help="Token that probability is of.")] = None,
-    sublayers: Annotated[
-        bool, typer.Option("--sublayers", help="Also a row after each attention.")
+    subblocks: Annotated[
+        bool, typer.Option("--subblocks", help="Also a row after each attention.")
     ] = False,
     edit: options.Edits = None,
     as_json: options.Json = False,
@@ -136,7 +136,7 @@ def lens(
     from unembed.cli import inspecting
 
     loading = Loading(source, dtype, device, revision, trust_remote_code)
-    fields = {"k": k, "target": target, "sublayers": sublayers}
+    fields = {"top_k": top_k, "target": target, "subblocks": subblocks}
     inspecting.lens(loading, prompt, edit or [], fields, as_json=as_json)
 
 

@@ -40,7 +40,9 @@ TrustRemoteCode = Annotated[
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
-K = Annotated[int, typer.Option("--k", "-k", min=1, help="How many tokens of each distribution.")]
+TopK = Annotated[
+    int, typer.Option("--top-k", "-k", min=1, help="How many tokens of each distribution.")
+]
 Edits = Annotated[
     list[str] | None,
     typer.Option(

@@ -7,6 +7,7 @@ memory is that of one chunk however large the vocabulary is.
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import torch
@@ -148,7 +149,7 @@ class RunningSums:
 
 
 class RankCounter:
-    """How many tokens have a strictly higher logit than each row's targets.
+    """The rank of each row's targets: 1, and one more for each token with a strictly higher logit.
 
     Counting starts before the chunk of a target comes by, so its logit is passed in (`expected`).
     What the chunk really holds is kept as well: where the two differ by as much as a bit, as two
@@ -161,7 +162,7 @@ class RankCounter:
         self._targets = targets
         self._expected = expected
         self._work = work
-        self.counts = torch.zeros_like(targets)
+        self.ranks = torch.ones_like(targets)
         self.logits = torch.full_like(expected, torch.nan)
 
     def add(self, start: int, logits: Float[Tensor, "n width"]) -> None:
@@ -170,7 +171,7 @@ class RankCounter:
         work = self._work[:, :width]
         for column in range(self._targets.shape[1]):
             torch.gt(logits, self._expected[:, column, None], out=work)
-            self.counts[:, column] += work.sum(-1).long()
+            self.ranks[:, column] += work.sum(-1).long()
         inside = (self._targets >= start) & (self._targets < start + width)
         rows, columns = inside.nonzero(as_tuple=True)
         if len(rows):
@@ -179,3 +180,34 @@ class RankCounter:
     def agreed(self) -> bool:
         """Whether every target's logit was what had been expected, to the bit."""
         return torch.equal(self.logits, self._expected)
+
+
+class FlooredDivergence:
+    """Σ max(p_ref, c) (log max(p_ref, c) - log max(p, c)) for pairs of rows, in nats.
+
+    Both distributions clipped from below at c and not renormalised; needs their log-sum-exps, so it
+    takes a second walk.
+    """
+
+    def __init__(
+        self,
+        logsumexp: Float[Tensor, " n"],
+        references: Int[Tensor, "n pairs"],
+        floor: float,
+        work: Tensor,
+    ) -> None:
+        self._logsumexp = logsumexp
+        self._references = references
+        self._log_floor = math.log(floor)
+        self._work = work
+        self.sums = torch.zeros(references.shape, dtype=logsumexp.dtype, device=logsumexp.device)
+
+    def add(self, logits: Float[Tensor, "n width"]) -> None:
+        """Takes in a chunk and overwrites it."""
+        work = self._work[:, : logits.shape[1]]
+        logits -= self._logsumexp.to(logits.dtype)[:, None]
+        logits.clamp_(min=self._log_floor)
+        for pair in range(self._references.shape[1]):
+            torch.index_select(logits, 0, self._references[:, pair], out=work)
+            share = work.exp()
+            self.sums[:, pair] += work.sub_(logits).mul_(share).sum(-1)

@@ -16,7 +16,14 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from unembed.engine.running import BLOCK, RankCounter, RunningSums, RunningTop, block_maxima
+from unembed.engine.running import (
+    BLOCK,
+    FlooredDivergence,
+    RankCounter,
+    RunningSums,
+    RunningTop,
+    block_maxima,
+)
 from unembed.errors import InputError
 
 if TYPE_CHECKING:
@@ -46,7 +53,7 @@ class Readout:
     logsumexp: Float[Tensor, " n"]
     entropy: Float[Tensor, " n"]  # nats
     target_logits: Float[Tensor, "n m"]
-    ranks: Int[Tensor, "n m"]  # 0 is the best: how many logits are strictly higher
+    ranks: Int[Tensor, "n m"]  # 1 is the best: 1 + how many logits are strictly higher
     kl: Float[Tensor, "n pairs"]  # KL(reference ‖ state), nats
 
     @staticmethod
@@ -74,6 +81,7 @@ class _Request:
     k: int
     targets: Int[Tensor, "n m"]
     references: Int[Tensor, "n pairs"]
+    kl_floor: float | None
     cancel: Cancel | None
 
 
@@ -142,6 +150,7 @@ class Unembedding:
         k: int = 10,
         targets: Int[Tensor, "n ..."] | None = None,
         references: Int[Tensor, "n ..."] | None = None,
+        kl_floor: float | None = None,
         cancel: Cancel | None = None,
         progress: Progress | None = None,
     ) -> Readout:
@@ -150,6 +159,8 @@ class Unembedding:
         `targets` are token ids, one or m per state. `references` index `states`: one or several
         per state, each giving a KL(reference ‖ state); a state that names itself gets exactly 0.
         States that share references should stand close together: they are read in one product.
+        `kl_floor` clips both distributions of a divergence from below, without renormalising them;
+        that takes a second walk through the vocabulary.
         Raises InputError where a state, or a row's largest logit, is not finite; single logits of
         -inf, from a bias that forbids tokens, are allowed.
         """
@@ -160,6 +171,7 @@ class Unembedding:
             k=_checked_k(k, self.vocab_size),
             targets=_columns(targets, n, self.vocab_size, "targets").to(states.device),
             references=_columns(references, n, n, "references").to(states.device),
+            kl_floor=kl_floor,
             cancel=cancel,
         )
         _require_finite("state", states.isfinite().all(-1), states.dtype)
@@ -193,21 +205,29 @@ class Unembedding:
         return _first(self._scan(tile, share), len(own))
 
     def _scan(self, request: _Request, share: Progress) -> Readout:
-        """One walk through the vocabulary; a second for ranks in the rare case that needs it."""
-        targets = request.targets
+        """One walk through the vocabulary; another for a floor, and in rare cases for ranks."""
+        targets, n_walks = request.targets, 1 if request.kl_floor is None else 2
+        first, second = (_share(share, walk, n_walks) for walk in range(2))
         buffers = self._buffers(len(request.states), self._chunk_width(len(request.states)))
         top = RunningTop(len(request.states), request.k, buffers.logits)
         sums = RunningSums(buffers.logits, request.references, masked=self._has_masked_tokens())
         ranks = RankCounter(
             targets, self._target_logits(request, buffers.logits.shape[1]), sums.scratch
         )
-        readout = _walk(self._chunks(request, buffers, share), top, sums, ranks)
-        if ranks.agreed():
+        readout = _walk(self._chunks(request, buffers, first), top, sums, ranks)
+        if not ranks.agreed():
+            again = RankCounter(targets, ranks.logits, sums.scratch)
+            for start, logits in self._chunks(request, buffers, first):
+                again.add(start, logits)
+            readout = replace(readout, ranks=again.ranks)
+        if request.kl_floor is None:
             return readout
-        again = RankCounter(targets, ranks.logits, sums.scratch)
-        for start, logits in self._chunks(request, buffers, share):
-            again.add(start, logits)
-        return replace(readout, ranks=again.counts)
+        floored = FlooredDivergence(
+            readout.logsumexp, request.references, request.kl_floor, sums.scratch
+        )
+        for _, logits in self._chunks(request, buffers, second):
+            floored.add(logits)
+        return replace(readout, kl=floored.sums)
 
     def _chunks(
         self, request: _Request, buffers: _Buffers, share: Progress
@@ -325,7 +345,7 @@ def _walk(
         logsumexp=sums.logsumexp(),
         entropy=sums.entropy(),
         target_logits=ranks.logits,
-        ranks=ranks.counts,
+        ranks=ranks.ranks,
         kl=sums.divergence(),
     )
 

@@ -6,6 +6,7 @@ Runs on the compute thread. Calls analyses; computes nothing itself.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -13,6 +14,7 @@ import torch
 from unembed.analyses import component as components
 from unembed.analyses import lens as lenses
 from unembed.analyses import predictions as analysis
+from unembed.analyses.lens_plan import LensOptions, check_cells, plan_lens
 from unembed.server import wire
 from unembed.server.describe import as_wire, optional_token, token_text, token_texts
 from unembed.server.experiments import (
@@ -26,14 +28,14 @@ from unembed.server.experiments import (
     position_of,
     token_of,
 )
-from unembed.server.limits import check_cells
 from unembed.server.packing import pack
 from unembed.session import Job, Session
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from unembed.analyses.grid import LensGrid
+    from unembed.analyses.lens_plan import LensPlan
+    from unembed.analyses.lens_result import LensResult
     from unembed.engine.edits import Edit
     from unembed.engine.forward import Logits
     from unembed.engine.generation import Generation
@@ -47,7 +49,7 @@ def predictions(
     ids = ids_of(session, body.prompt)
     position = position_of(body.position, len(ids))
     options: dict[str, Any] = {
-        "k": body.k,
+        "top_k": body.top_k,
         "target": token_of(session, body.target, "target"),
         "distractor": token_of(session, body.distractor, "distractor"),
         "cancel": job.cancel,
@@ -78,7 +80,7 @@ def component(session: Session, job: Job, body: wire.ComponentRequest) -> wire.C
         capture = components.component_capture(session.model, body.target, position)
     run = last_run(session, job, body, ids, capture)
     with naming("target"):
-        found = components.component(run, body.target, position, body.k)
+        found = components.component(run, body.target, position, body.top_k)
     return as_wire(wire.ComponentResponse, found)
 
 
@@ -92,47 +94,50 @@ def lens_grid(
     session: Session, job: Job, body: wire.LensRequest
 ) -> tuple[wire.LensMetadata, dict[str, Tensor]]:
     """The grid, or both grids and what lies between, as arrays and what says how to read them."""
-    model = session.model
     ids = ids_of(session, body.prompt)
-    target = token_of(session, body.target, "target")
-    n_runs = 2 if enabled(body.edits) else 1
-    rows = lenses.lens_rows(model, body.sublayers)
-    check_cells(n_runs * len(rows), len(ids), session.settings)
-    capture = lenses.lens_capture(model, body.sublayers)
-    baseline, edited = both_runs(session, job, body, ids, capture)
-    options: dict[str, Any] = {
-        "k": body.k,
-        "target": target,
-        "sublayers": body.sublayers,
-        "cancel": job.cancel,
-        "progress": job.progress,
-    }
+    plan = _lens_plan(session, body, len(ids))
+    check_cells(plan, session.settings.max_lens_cells, 2 if enabled(body.edits) else 1)
+    baseline, edited = both_runs(session, job, body, ids, plan.capture)
     if edited is None:
-        grids = {"baseline": lenses.lens_of_run(baseline, **options)}
+        sides = {"baseline": lenses.lens_of_run(baseline, plan, job.cancel, job.progress)}
         arrays = {}
     else:
-        compared = lenses.compare_lenses(baseline, edited, **options)
-        grids = {"baseline": compared.baseline, "edited": compared.edited}
+        compared = lenses.compare_lenses(baseline, edited, plan, job.cancel, job.progress)
+        sides = {"baseline": compared.baseline, "edited": compared.edited}
         arrays = {"kl_between": _sent(compared.kl_between)}
-    for side, grid in grids.items():
-        arrays |= {f"{side}.{name}": _sent(array) for name, array in grid.arrays().items()}
-    return _lens_metadata(list(grids.values())), arrays
+    for side, result in sides.items():
+        arrays |= {f"{side}.{name}": _sent(array) for name, array in result.arrays().items()}
+    return _lens_metadata(list(sides.values())), arrays
+
+
+def _lens_plan(session: Session, body: wire.LensRequest, n_prompt: int) -> LensPlan:
+    """What the request asks to read; raises before anything runs."""
+    names = [field.name for field in fields(LensOptions)]
+    options = LensOptions(**{name: getattr(body, name) for name in names})
+    target = token_of(session, body.target, "target")
+    return plan_lens(session.model, n_prompt, replace(options, target=target))
 
 
 def _sent(array: Tensor) -> Tensor:
-    """Ids and ranks as U32, numbers as F32."""
-    return array.to(torch.float32 if array.is_floating_point() else torch.uint32)
+    """Ids and ranks as U32, numbers as F32; the id -1 of no token becomes 4294967295."""
+    if array.is_floating_point():
+        return array.to(torch.float32)
+    return torch.where(array < 0, array + 2**32, array).to(torch.uint32)
 
 
-def _lens_metadata(grids: Sequence[LensGrid]) -> wire.LensMetadata:
-    first = grids[0]
-    occurring = {token.id: token for grid in grids for token in grid.vocabulary}
+def _lens_metadata(sides: Sequence[LensResult]) -> wire.LensMetadata:
+    first = sides[0]
+    occurring = {token.id: token for side in sides for token in side.vocabulary}
     return wire.LensMetadata(
         rows=list(first.rows),
+        positions=list(first.positions),
         tokens=token_texts(first.tokens),
+        n_prompt=first.n_prompt,
+        decoder=first.decoder,
+        follow=first.follow,
         vocabulary=token_texts(occurring[token_id] for token_id in sorted(occurring)),
         target=None if first.target is None else token_text(first.target),
-        edited=len(grids) == 2,
+        edited=len(sides) == 2,
     )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import NoReturn
 
-from unembed.errors import EditError, InputError, PromptError, TooLargeError, UnembedError
+from unembed.errors import EditError, InputError, PromptError, UnembedError
 from unembed.server import wire
 from unembed.settings import Settings
 
@@ -25,17 +25,17 @@ def check_prompt(prompt: str | list[int], field: str, settings: Settings) -> Non
 
 
 def check_experiment(body: wire.Experiment, settings: Settings) -> None:
-    """Prompt and edits, and the k, position-free parts of what is asked of them."""
+    """Prompt and edits, and what else can be checked without knowing the tokens."""
     check_prompt(body.prompt, "prompt", settings)
     if len(body.edits) > settings.max_edits:
         message = f"There are {len(body.edits):,} edits; the limit is {settings.max_edits:,}."
         _refuse(EditError, message, "edits", len(body.edits), f"at most {settings.max_edits} edits")
     for index, edit in enumerate(body.edits):
         check_edit(edit, f"edits[{index}]", settings)
-    k = getattr(body, "k", None)
-    if k is not None and k > settings.max_k:
-        message = f"k is {k:,}; the limit is {settings.max_k}."
-        _refuse(InputError, message, "k", k, f"1 to {settings.max_k}")
+    top_k = getattr(body, "top_k", None)
+    if top_k is not None and top_k > settings.max_k:
+        message = f"top_k is {top_k:,}; the limit is {settings.max_k}."
+        _refuse(InputError, message, "top_k", top_k, f"1 to {settings.max_k}")
     for name in ("target", "distractor"):
         token = getattr(body, name, None)
         if isinstance(token, str) and len(token) > 1000:
@@ -51,15 +51,13 @@ def check_generate(body: wire.GenerateRequest, settings: Settings) -> None:
         _refuse(InputError, message, "max_new_tokens", body.max_new_tokens, f"1 to {limit}")
 
 
-def check_cells(n_rows: int, n_positions: int, settings: Settings) -> None:
-    """Size of a lens, before anything runs; raises TooLargeError."""
-    cells, limit = n_rows * n_positions, settings.max_lens_cells
-    if cells > limit:
-        message = (
-            f"The lens would have {n_rows} rows x {n_positions} positions = {cells:,} cells; "
-            f"the limit is {limit:,}: use a shorter prompt, or leave sub-layers or edits out."
-        )
-        _refuse(TooLargeError, message, "prompt", cells, f"at most {limit:,} cells")
+def check_lens(body: wire.LensRequest, settings: Settings) -> None:
+    """The same, and the number of positions."""
+    check_experiment(body, settings)
+    limit, named = settings.max_prompt_tokens, body.positions or []
+    if len(named) > limit:
+        message = f"positions names {len(named):,} positions; the limit is {limit:,}."
+        _refuse(InputError, message, "positions", len(named), f"at most {limit:,} positions")
 
 
 def check_edit(edit: wire.EditSpec, field: str, settings: Settings) -> None:

@@ -187,7 +187,7 @@ async def predictions(request: Request, body: wire.PredictionsRequest) -> Respon
 async def lens(request: Request, body: wire.LensRequest) -> Response:
     """The grid of layers and positions."""
     session = _session(request)
-    limits.check_experiment(body, session.settings)
+    limits.check_lens(body, session.settings)
     return await _compute(
         request, body, lambda job: answers.lens(session, job, body), packing.MEDIA_TYPE
     )
