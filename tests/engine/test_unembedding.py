@@ -68,6 +68,22 @@ def test_reading_in_chunks_is_a_full_softmax(dtype, tolerance, vocab):
     assert torch.equal(found.ranks, wanted.ranks)
 
 
+@pytest.mark.parametrize("dtype,tolerance", [(torch.float64, 1e-10), (torch.float32, 2e-5)])
+@pytest.mark.parametrize("floor", [1e-12, 1e-4, 1 / 640])
+@pytest.mark.parametrize("masked", [False, True])
+def test_a_floor_clips_the_distributions_of_every_divergence(floor, masked, dtype, tolerance):
+    states, weight, _ = random_case(90, 33, 640, dtype)
+    bias = torch.zeros(640, dtype=dtype)
+    bias[5:9] = -torch.inf if masked else 0.5
+    references = torch.stack([torch.arange(90), torch.arange(90).flip(0)], 1)
+    unembedding = Unembedding(weight, bias, chunk_bytes=4096)
+    found = unembedding.read(states, references=references, kl_floor=floor).kl
+    p = unembedding.logits(states).double().softmax(-1).clamp_min(floor)
+    wanted = (p[references] * (p[references] / p[:, None]).log()).sum(-1)
+    torch.testing.assert_close(found.double(), wanted, rtol=tolerance, atol=tolerance)
+    assert not found[:, 0].any()
+
+
 # Small whole numbers are exact in every dtype and in every order of summation, and tie often.
 @settings(max_examples=150, deadline=None)
 @given(

@@ -20,7 +20,8 @@ import torch
 from torch import Tensor
 
 from unembed.engine.edits import Edit, at_stage, set_to, zero
-from unembed.engine.places import refuse
+from unembed.engine.forward import resolve_edits
+from unembed.engine.places import Place, refuse
 from unembed.engine.sites import ATTENTION_SITES, parse_target
 from unembed.errors import InputError, TargetError
 
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from unembed.engine.run import Run
 
 LEGAL = '"final_norm", "last_mlp", "last_block", "L17", "L17.mlp"'
+FINAL: Place = ("final_norm", None)
 BEFORE_MLP = ("resid_pre", "attn_in", *ATTENTION_SITES, "z", "attn_out", "resid_mid")
 
 
@@ -61,7 +63,7 @@ def parse_decoder(model: Model, name: str) -> Decoder:
     name = short.get(name, name) if isinstance(name, str) else name
     if name == "final_norm":
         return Decoder(name)
-    match = re.fullmatch(r"L(\d{1,9})(\.mlp)?", name) if isinstance(name, str) else None
+    match = re.fullmatch(r"L([0-9]{1,9})(\.mlp)?", name) if isinstance(name, str) else None
     if match is None:
         raise InputError(
             f"decoder {name!r} names no suffix of the model",
@@ -93,7 +95,7 @@ def through_suffix(
 ) -> Float[Tensor, "pos d_model"]:
     """What the unembedding would read if these states, at every position, entered the suffix."""
     if decoder.layer is None:
-        return run.model.final_norm(states)
+        return _edited(run, run.model.final_norm(states))
     found = run.model.run(
         run.ids,
         ["final_norm"],
@@ -104,6 +106,19 @@ def through_suffix(
         progress=progress,
     )
     return found["final_norm"]
+
+
+def edits_final_norm(run: Run) -> bool:
+    """Whether even the plain lens has an edit in its suffix."""
+    return any(_place(run.model, edit) == FINAL for edit in run.edits)
+
+
+def _edited(run: Run, states: Tensor) -> Tensor:
+    """What the unembedding reads, with the run's edits of that."""
+    for edit in resolve_edits(run.model, run.edits, len(run.ids)):
+        if edit.target.place == FINAL:
+            states = edit.apply(states, len(states))
+    return states
 
 
 def _entering(model: Model, states: Tensor, decoder: Decoder) -> list[Edit]:
@@ -121,9 +136,13 @@ def _inside(run: Run, decoder: Decoder) -> list[Edit]:
 
 
 def _is_inside(model: Model, edit: Edit, decoder: Decoder) -> bool:
-    site, layer = at_stage(parse_target(edit.target), edit.stage, model.anatomy).place
+    site, layer = _place(model, edit)
     if layer is None or decoder.layer is None:
         return site != "embed"
     if layer == decoder.layer and decoder.from_mlp:
         return site not in BEFORE_MLP
     return layer >= decoder.layer
+
+
+def _place(model: Model, edit: Edit) -> Place:
+    return at_stage(parse_target(edit.target), edit.stage, model.anatomy).place

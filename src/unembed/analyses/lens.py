@@ -231,13 +231,15 @@ def _lens(
 def _is_batch(prompt: Prompt | Prompts) -> bool:
     """Whether several prompts were given; a tensor [1, pos] is one."""
     if isinstance(prompt, Tensor):
-        return prompt.dim() == 2 and len(prompt) > 1
-    return not isinstance(prompt, str) and len(prompt) > 0 and not hasattr(prompt[0], "__index__")
+        return prompt.dim() >= 2 and len(prompt) > 1
+    if isinstance(prompt, str) or len(prompt) == 0:
+        return False
+    return isinstance(prompt[0], str | Sequence) or getattr(prompt[0], "ndim", 0) > 0
 
 
 def _tokenized(model: Model, prompt: object, order: int) -> tuple[int, ...]:
     """The tokens of one prompt of a batch; errors name it."""
-    if not isinstance(prompt, str | Sequence | Tensor):
+    if not hasattr(prompt, "__len__"):
         raise PromptError(
             f"prompt {order} of the batch is {prompt!r}; give text or token ids",
             field=f"prompt[{order}]",

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from unembed.analyses.decoders import through_suffix
+from unembed.analyses.decoders import edits_final_norm, through_suffix
 from unembed.analyses.lens_plan import LensPlan, Row, check_cells
 from unembed.analyses.lens_result import LensResult
 from unembed.engine.unembedding import Readout
@@ -66,13 +66,19 @@ class LensReading:
         The plain decoder is left to `_states`, which runs it on some positions at a time.
         """
         rows = [(run, row) for run in self.runs for row in self.plan.rows[:-1]]
-        whole = self.plan.decoder.layer is not None
         found = [
-            self._decoded(run, row, order, len(rows)) if whole else state_of(run, row)[self._index]
+            state_of(run, row)[self._index]
+            if self._is_plain
+            else self._decoded(run, row, order, len(rows))
             for order, (run, row) in enumerate(rows)
         ]
         n_rows = len(self.plan.rows) - 1
         return [found[start * n_rows :][:n_rows] for start in range(len(self.runs))]
+
+    @cached_property
+    def _is_plain(self) -> bool:
+        """Whether each position can be decoded by itself."""
+        return self.plan.decoder.layer is None and not any(map(edits_final_norm, self.runs))
 
     def _decoded(self, run: Run, row: Row, order: int, n_rows: int) -> Float[Tensor, "pos d"]:
         """One row through the suffix, at every position of the prompt; those read are kept."""
@@ -93,8 +99,7 @@ class LensReading:
         for final, inner in zip(self._finals, self._inner, strict=True):
             if inner:
                 states = torch.stack([state[slab].to(final.device) for state in inner], 1)
-                plain = self.plan.decoder.layer is None
-                stacks.append(self.model.final_norm(states) if plain else states)
+                stacks.append(self.model.final_norm(states) if self._is_plain else states)
             stacks.append(final[slab, None])
         return torch.cat(stacks, 1).flatten(0, 1)
 
