@@ -1,0 +1,1 @@
+"""Results as Plotly figures and stand-alone pages. Knows no torch and no model."""

@@ -1,0 +1,142 @@
+"""Figures as one HTML page that needs nothing else. Knows figures, not what they show.
+
+Plotly's own script is inside, a content policy forbids every request, and all text is escaped.
+"""
+
+from __future__ import annotations
+
+import html
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from string import Template
+from typing import Any, get_args
+
+import plotly.graph_objects as go
+from plotly.io.json import to_json_plotly
+from plotly.offline import get_plotlyjs
+
+from unembed.figures.colours import DARK, LIGHT, MONO, SANS, TOKENS, Colours, Theme, template
+from unembed.figures.files import write_whole
+from unembed.figures.text import isolate
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One of the figures that a page can show."""
+
+    name: str  # on its button
+    figure: go.Figure
+    meaning: str = ""  # what its numbers are and how they were computed
+
+
+def standalone(
+    figure: go.Figure | Sequence[Panel],
+    *,
+    title: str,
+    description: str | Sequence[str],
+    provenance: Mapping[str, str],
+    shown: int = 0,
+    colours: Colours | None = None,
+    path: str | Path | None = None,
+) -> str:
+    """One HTML file, about 5 MB, that draws with no network and prints well.
+
+    Args:
+        figure: a figure, or panels that the reader switches between.
+        description: paragraphs on what is shown; plain text.
+        provenance: what the numbers come from, by name; plain text.
+        shown: which panel is shown first.
+        colours: None: light or dark as the reader's system is.
+        path: a file to write the page to, in one step.
+
+    Raises:
+        InputError: `path` cannot be written.
+    """
+    panels = [Panel("", figure)] if isinstance(figure, go.Figure) else list(figure)
+    paragraphs = [description] if isinstance(description, str) else description
+    page = Template(_asset("page.html")).substitute(
+        title=_text(title),
+        style=_style(colours),
+        description="\n".join(f"<p>{_text(paragraph)}</p>" for paragraph in paragraphs),
+        buttons=_buttons(panels, shown),
+        provenance="\n".join(
+            f"<div><dt>{_text(name)}</dt><dd>{_text(value)}</dd></div>"
+            for name, value in provenance.items()
+        ),
+        data=_data(panels, title, shown, colours),
+        plotly=get_plotlyjs(),
+        script=_asset("page.js"),
+    )
+    if path is not None:
+        write_whole(path, page)
+    return page
+
+
+def _asset(name: str) -> str:
+    return files("unembed.figures").joinpath(name).read_text(encoding="utf-8")
+
+
+def _text(text: str) -> str:
+    return html.escape(isolate(text))
+
+
+def _buttons(panels: Sequence[Panel], shown: int) -> str:
+    if len(panels) < 2:
+        return ""
+    buttons = [
+        f'<button type="button" data-panel="{place}" aria-pressed="{str(place == shown).lower()}">'
+        f"{_text(panel.name)}</button>"
+        for place, panel in enumerate(panels)
+    ]
+    return "\n".join(buttons)
+
+
+def _style(colours: Colours | None) -> str:
+    """The colours as CSS variables, then the sheet."""
+    fonts = f":root {{ --sans: {SANS}; --mono: {MONO}; }}"
+    if colours is not None:
+        return "\n".join([fonts, _variables(colours.theme), _asset("page.css")])
+    dark = f"@media screen and (prefers-color-scheme: dark) {{ {_variables('dark')} }}"
+    return "\n".join([fonts, _variables("light"), dark, _asset("page.css")])
+
+
+def _variables(theme: Theme) -> str:
+    lines = " ".join(f"--{name}: {value};" for name, value in TOKENS[theme].items())
+    return f":root {{ color-scheme: {theme}; {lines} }}"
+
+
+# ------------------------------------------------------------------ what the script draws
+
+
+def _data(panels: Sequence[Panel], title: str, shown: int, colours: Colours | None) -> str:
+    """JSON that may stand in a script element. Hovers that all panels share are there once."""
+    figures = [panel.figure.to_plotly_json() for panel in panels]
+    themes = {"light": LIGHT, "dark": DARK}
+    wanted = get_args(Theme) if colours is None else (colours.theme,)
+    found = {
+        "title": title,
+        "shown": shown,
+        "hovers": _shared_hovers(figures),
+        "templates": {theme: template(themes[theme]) for theme in wanted},
+        "panels": [
+            {"meaning": panel.meaning, "data": figure["data"], "layout": figure["layout"]}
+            for panel, figure in zip(panels, figures, strict=True)
+        ],
+    }
+    for figure in figures:
+        figure["layout"].pop("template", None)
+    written: str = to_json_plotly(found)
+    return written.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
+
+
+def _shared_hovers(figures: Sequence[dict[str, Any]]) -> Any:
+    """Taken out of every figure's first trace if they are the same in all, else None."""
+    hovers = [figure["data"][0].get("hovertext") for figure in figures]
+    if hovers[0] is None or any(json.dumps(one) != json.dumps(hovers[0]) for one in hovers[1:]):
+        return None
+    for figure in figures:
+        del figure["data"][0]["hovertext"]
+    return hovers[0]
