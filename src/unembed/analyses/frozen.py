@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from unembed.errors import CapabilityError
+from unembed.models.maps import stored
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -44,8 +45,8 @@ class FrozenNorm:
 @torch.no_grad()
 def freeze(norm: Norm, states: Float[Tensor, "pos d"]) -> FrozenNorm:
     """The norm at these inputs. Raises CapabilityError if the module is no norm of known form."""
-    given = getattr(norm, "bias", None)
-    bias = given.detach() if isinstance(given, Tensor) else states.new_zeros(states.shape[-1])
+    given = stored(norm, "bias") if isinstance(norm, nn.Module) else None
+    bias = states.new_zeros(states.shape[-1]) if given is None else given.detach()
     output = _apply(norm, states)
     if output.shape != states.shape:
         raise _no_norm(norm)

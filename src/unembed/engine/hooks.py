@@ -8,7 +8,7 @@ without anything to read or edit gets no hook.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -22,7 +22,7 @@ from unembed.engine.places import Place, taps
 from unembed.engine.sites import ATTENTION_SITES
 from unembed.models import kernels
 from unembed.models.anatomy import Anatomy, Tap
-from unembed.models.patching import forward_replaced
+from unembed.models.patching import first_tensor, forward_replaced, with_tensor
 
 Progress = Callable[[str, int, int], None]
 
@@ -315,25 +315,3 @@ class _OutputHook(_Hook):
         if seen is given:
             return None
         return type(output)([seen, *output[1:]]) if several else seen
-
-
-def first_tensor(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor:
-    """The activation that a module is called with."""
-    for value in _values(args, kwargs):
-        if isinstance(value, Tensor) and value.is_floating_point() and value.dim() >= 2:
-            return value
-    raise LookupError("a hooked module was called without an activation")
-
-
-def with_tensor(
-    args: tuple[Any, ...], kwargs: dict[str, Any], tensor: Tensor
-) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """The same call with another activation."""
-    old = first_tensor(args, kwargs)
-    new_args = tuple(tensor if value is old else value for value in args)
-    return new_args, {key: tensor if value is old else value for key, value in kwargs.items()}
-
-
-def _values(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Iterable[Any]:
-    yield from args
-    yield from kwargs.values()

@@ -16,7 +16,10 @@ from unembed.engine.model import Identity, Model
 from unembed.errors import LoadError
 from unembed.models.anatomy import Anatomy
 from unembed.models.discover import discover
-from unembed.models.loading import Loaded, fingerprint, load_source
+from unembed.models.loading import fingerprint, load_source
+from unembed.models.maps import device_of
+from unembed.models.pretrained import Loaded
+from unembed.models.representatives import find_stack, representatives_only, spoken_for
 from unembed.settings import Settings
 
 _loading = threading.Lock()
@@ -31,6 +34,8 @@ def load(
     device: str = "cpu",
     revision: str | None = None,
     trust_remote_code: bool = False,
+    low_memory: bool = False,
+    stream: bool = False,
     settings: Settings | None = None,
     progress: Progress | None = None,
 ) -> Model:
@@ -40,10 +45,18 @@ def load(
         source: a hub id, a folder, a `.gguf` file, "gemma3-270m" (the demo model), or a module
             from transformers.
         tokenizer: for a module, or in place of the source's own; without one, prompts are ids.
-        dtype: "float32" (default), "float64", "bfloat16" or "float16".
-        device: "cpu", "cuda", "mps", or "auto" to spread over what there is.
+        dtype: "float32", "float64", "bfloat16" or "float16". By default float32; with `low_memory`
+            or `stream` the type of the file, because any other means a converted copy.
+        device: "cpu", "cuda", "mps", or "auto" to spread over what there is. Weights go to an
+            accelerator one by one, without a copy of the model in memory.
         revision: branch, tag or commit of a hub id.
         trust_remote_code: run code from the model's repository. Off: it can do anything.
+        low_memory: weights stay mapped from their safetensors files; what is not used is not read.
+        stream: each weight is read when it is used and let go of afterwards, so that a model larger
+            than memory answers, on the CPU.
+
+    With `low_memory` and `stream` the anatomy is proven on one block of each kind, since proving
+    every block would read every weight; `model.report.layers` says which.
 
     Raises:
         LoadError: it cannot be loaded, or was not understood; the message says what.
@@ -57,6 +70,8 @@ def load(
         device=device,
         revision=revision,
         trust_remote_code=trust_remote_code,
+        low_memory=low_memory,
+        stream=stream,
         settings=settings,
         progress=progress,
     )
@@ -77,22 +92,7 @@ def load(
 
 
 def _understand(loaded: Loaded) -> tuple[Anatomy, selfcheck.Report]:
-    module = loaded.module
-    embedding = module.get_input_embeddings()  # type: ignore[operator]
-    vocab_size = embedding.weight.shape[0]
-    ids = selfcheck.sample_ids(module, vocab_size, N_POSITIONS)
-    tokens = torch.tensor([ids], device=embedding.weight.device)
-    try:
-        anatomy = discover(module, tokens, loaded.name)
-    except (RuntimeError, ValueError, LookupError, TypeError, AttributeError) as error:
-        raise LoadError(
-            f"{loaded.name} ({type(module).__name__}) could not be run and read on a short "
-            f"prompt: {error}",
-            field="source",
-            value=loaded.name,
-        ) from error
-    anatomy = replace(anatomy, reasons={**anatomy.reasons, **loaded.reasons})
-    report = selfcheck.check(module, anatomy, loaded.kind)
+    anatomy, report = _by_representatives(loaded) or _prove(loaded)
     if report.fatal is not None:
         raise LoadError(
             f"{loaded.name} ({anatomy.family}) is refused, because its numbers could be wrong: "
@@ -101,6 +101,41 @@ def _understand(loaded: Loaded) -> tuple[Anatomy, selfcheck.Report]:
             value=loaded.name,
         )
     return replace(anatomy, reasons={**report.reasons, **anatomy.reasons}), report
+
+
+def _by_representatives(loaded: Loaded) -> tuple[Anatomy, selfcheck.Report] | None:
+    """From one block of each kind; None where that is not asked for, or does not do."""
+    stack = find_stack(loaded.module) if loaded.lazy else None
+    if stack is None:
+        return None
+    try:
+        with representatives_only(loaded.module, stack):
+            anatomy, report = _prove(loaded, stack.skipped)
+        anatomy = spoken_for(anatomy, stack)
+    except (LoadError, ValueError):
+        return None
+    report.layers = stack.representatives
+    return None if report.fatal is not None else (anatomy, report)
+
+
+def _prove(
+    loaded: Loaded, skipped: frozenset[str] = frozenset()
+) -> tuple[Anatomy, selfcheck.Report]:
+    module = loaded.module
+    vocab_size = module.get_input_embeddings().weight.shape[0]  # type: ignore[operator]
+    ids = selfcheck.sample_ids(module, vocab_size, N_POSITIONS)
+    tokens = torch.tensor([ids], device=device_of(module.get_input_embeddings()))  # type: ignore[operator]
+    try:
+        anatomy = discover(module, tokens, loaded.name, skipped)
+    except (RuntimeError, ValueError, LookupError, TypeError, AttributeError) as error:
+        raise LoadError(
+            f"{loaded.name} ({type(module).__name__}) could not be run and read on a short "
+            f"prompt: {error}",
+            field="source",
+            value=loaded.name,
+        ) from error
+    anatomy = replace(anatomy, reasons={**anatomy.reasons, **loaded.reasons})
+    return anatomy, selfcheck.check(module, anatomy, loaded.kind)
 
 
 def _model_limit(module: nn.Module, tokenizer: Any) -> int:

@@ -24,7 +24,7 @@ from unembed.engine.turns import turn_of
 from unembed.engine.unembedding import Unembedding
 from unembed.errors import CapabilityError
 from unembed.models.anatomy import Anatomy, BlockAnatomy
-from unembed.models.maps import bias_of, weight_in_out
+from unembed.models.maps import bias_of, device_of, weight_in_out
 from unembed.settings import Settings
 
 if TYPE_CHECKING:
@@ -117,8 +117,7 @@ class Model:
     @property
     def device(self) -> torch.device:
         """Where token ids go."""
-        embedding = self.module.get_input_embeddings()  # type: ignore[operator]
-        return embedding.weight.device  # type: ignore[no-any-return]
+        return device_of(self.module.get_input_embeddings())  # type: ignore[operator]
 
     @property
     def mask_token(self) -> str | None:

@@ -38,13 +38,14 @@ class Report:
     """What the self-check found.
 
     `errors` has the worst relative error of each equation; `reasons` why parts are refused;
-    `fatal` why the whole model is.
+    `fatal` why the whole model is; `layers` which were checked, None for all of them.
     """
 
     tolerance: float
     errors: dict[str, float] = field(default_factory=dict)
     reasons: dict[str, str] = field(default_factory=dict)
     fatal: str | None = None
+    layers: tuple[int, ...] | None = None
 
     @property
     def passed(self) -> bool:

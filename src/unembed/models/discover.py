@@ -32,8 +32,12 @@ from unembed.models.trace import Call, KernelCall, Trace, record
 SITES_OF_ATTENTION = ("q", "k", "v", "scores", "pattern")
 
 
-def discover(model: nn.Module, ids: Tensor, name: str) -> Anatomy:
+def discover(
+    model: nn.Module, ids: Tensor, name: str, skipped: frozenset[str] = frozenset()
+) -> Anatomy:
     """Read the anatomy of `model` off one forward pass on `ids` [1, pos].
+
+    `skipped` are blocks that hand on what they are given: they are not part of the anatomy.
 
     Raises:
         LoadError: the model has no chain of blocks with attention that could be understood.
@@ -44,7 +48,7 @@ def discover(model: nn.Module, ids: Tensor, name: str) -> Anatomy:
         raise LoadError(
             f"{name} is an encoder-decoder model ({family}); causal and masked models are supported"
         )
-    trace = record(model, ids)
+    trace = record(model, ids, skipped)
     found = _find_blocks(trace, name, family)
     _check_stream(found, name)
     reasons: dict[str, str] = {}

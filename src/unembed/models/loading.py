@@ -10,19 +10,27 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from unembed.errors import InputError, LoadError
+from unembed.models.maps import stored
+from unembed.models.peeking import peeking
+from unembed.models.pretrained import (
+    Loaded,
+    Placement,
+    check_device,
+    kind_of_class,
+    load_pretrained,
+)
 from unembed.settings import Settings
 
 Progress = Callable[[str, int, int], None]
 DEMO = "gemma3-270m"
+SAMPLE_RUNS, SAMPLE_RUN = 8, 8  # of each weight, for the fingerprint
 DTYPES = {
     "float32": torch.float32,
     "fp32": torch.float32,
@@ -35,19 +43,6 @@ DTYPES = {
 }
 
 
-@dataclass
-class Loaded:
-    """A module with its tokenizer, and what is known of where it came from."""
-
-    module: nn.Module
-    tokenizer: Any
-    name: str
-    kind: Literal["causal", "masked"]
-    revision: str | None = None
-    licence: str | None = None
-    reasons: dict[str, str] = field(default_factory=dict)
-
-
 def load_source(
     source: str | Path | nn.Module,
     tokenizer: Any,
@@ -56,22 +51,49 @@ def load_source(
     device: str,
     revision: str | None,
     trust_remote_code: bool,
+    low_memory: bool,
+    stream: bool,
     settings: Settings,
     progress: Progress | None,
 ) -> Loaded:
     """Load whatever `source` is. Raises LoadError or InputError with the fix."""
-    wanted = parse_dtype(dtype)
+    placement = Placement(parse_dtype(dtype), device, low_memory, stream)
+    _check_placement(source, placement)
     if isinstance(source, nn.Module):
-        return _from_module(source, tokenizer, wanted)
-    loaded = _from_name(
-        str(source), wanted, revision, trust_remote_code, device, settings, progress
-    )
+        return _from_module(source, tokenizer, placement.dtype)
+    loaded = _from_name(str(source), placement, revision, trust_remote_code, settings, progress)
     if tokenizer is not None:
         loaded.tokenizer = tokenizer
-    if device != "auto":
-        _to_device(loaded.module, device)
     loaded.module.eval()
     return loaded
+
+
+def _check_placement(source: str | Path | nn.Module, placement: Placement) -> None:
+    check_device(placement.device)
+    option = "stream" if placement.stream else "low_memory"
+    if placement.lazy and isinstance(source, nn.Module):
+        raise InputError(
+            f"{option} is about reading weights from a file; a module has them in memory already",
+            field=option,
+            value=True,
+            legal="a hub id or a folder of safetensors",
+        )
+    if placement.lazy and str(source).endswith(".gguf"):
+        raise InputError(
+            f"{option} needs weights that can be used as they lie in the file; those of a .gguf "
+            "file are packed",
+            field=option,
+            value=True,
+            legal="a hub id or a folder of safetensors",
+        )
+    if placement.stream and placement.device != "cpu":
+        raise InputError(
+            f"stream computes on the CPU, not on {placement.device!r}",
+            field="device",
+            value=placement.device,
+            legal='"cpu" with stream',
+            fix='device="auto" without stream fills the accelerator first, then memory',
+        )
 
 
 def parse_dtype(dtype: str | torch.dtype | None) -> torch.dtype | None:
@@ -96,13 +118,30 @@ def fingerprint(module: nn.Module) -> str:
     for volatile in ("_name_or_path", "transformers_version", "dtype"):
         config.pop(volatile, None)
     digest = hashlib.sha256(json.dumps(config, sort_keys=True, default=str).encode())
-    for name, parameter in module.named_parameters():
-        flat = parameter.detach().reshape(-1)
-        step = max(flat.numel() // 64, 1)
-        sample = flat[::step][:65].to(torch.float64).cpu()
-        digest.update(f"{name}{tuple(parameter.shape)}{parameter.dtype}".encode())
-        digest.update(sample.numpy().tobytes())
+    for name, weight in _weights(module):
+        digest.update(f"{name}{tuple(weight.shape)}{weight.dtype}".encode())
+        with peeking(weight):
+            digest.update(_sample(weight.detach().reshape(-1)).numpy().tobytes())
     return digest.hexdigest()[:16]
+
+
+def _weights(module: nn.Module) -> Iterator[tuple[str, Tensor]]:
+    """Every weight once, by name, also where it lies in a file; of tied ones, the original."""
+    tied = set(getattr(module, "all_tied_weights_keys", None) or ())
+    names = (name for name, _ in module.named_parameters(remove_duplicate=False))
+    for name in sorted(set(names) - tied):
+        owner, _, own = name.rpartition(".")
+        weight = stored(module.get_submodule(owner), own)
+        if weight is not None:
+            yield name, weight
+
+
+def _sample(flat: Tensor) -> Tensor:
+    """A few runs of neighbours: of a mapped weight, hardly any page is read."""
+    last = max(flat.numel() - SAMPLE_RUN, 0)
+    starts = {last * run // (SAMPLE_RUNS - 1) for run in range(SAMPLE_RUNS)}
+    runs = [flat[start : start + SAMPLE_RUN] for start in sorted(starts)]
+    return torch.cat(runs).to(torch.float64).cpu()
 
 
 # ---------------------------------------------------------------- each kind of source
@@ -119,29 +158,14 @@ def _from_module(module: nn.Module, tokenizer: Any, dtype: torch.dtype | None) -
     if dtype is not None:
         module = module.to(dtype)
     name = str(getattr(module.config, "_name_or_path", "") or type(module).__name__)
-    return Loaded(module.eval(), tokenizer, name, _kind_of_class(type(module).__name__, name))
-
-
-def _kind_of_class(architecture: str, name: str) -> Literal["causal", "masked"]:
-    if architecture.endswith(("ForMaskedLM", "ForPreTraining")):
-        return "masked"
-    if architecture.endswith(("ForCausalLM", "LMHeadModel", "ForConditionalGeneration")):
-        return "causal"
-    raise LoadError(
-        f"{name}: {architecture} is neither a causal nor a masked language model; load it with "
-        "AutoModelForCausalLM or AutoModelForMaskedLM",
-        field="source",
-        value=architecture,
-        legal="...ForCausalLM or ...ForMaskedLM",
-    )
+    return Loaded(module.eval(), tokenizer, name, kind_of_class(type(module).__name__, name))
 
 
 def _from_name(
     source: str,
-    dtype: torch.dtype | None,
+    placement: Placement,
     revision: str | None,
     trust_remote_code: bool,
-    device: str,
     settings: Settings,
     progress: Progress | None,
 ) -> Loaded:
@@ -150,18 +174,11 @@ def _from_name(
         from unembed.models import demo
 
         folder = demo.ensure(settings, progress)
-        loaded = _pretrained(str(folder), dtype, None, False, device)
+        loaded = load_pretrained(str(folder), placement, settings)
         loaded.name, loaded.licence = DEMO, demo.LICENCE
         return loaded
     if source.endswith(".gguf"):
-        if not path.is_file():
-            raise LoadError(
-                f"there is no file {source}", field="source", value=source, legal="a .gguf file"
-            )
-        from unembed.models import gguf
-
-        module, found = gguf.load_gguf(path, dtype or torch.float32, progress)
-        return Loaded(module, found, path.name, _kind_of_class(type(module).__name__, path.name))
+        return _from_gguf(path, source, placement, progress)
     if path.exists() and not (path / "config.json").is_file():
         raise LoadError(
             f"{source} has no config.json; a model folder holds one beside its safetensors",
@@ -176,138 +193,18 @@ def _from_name(
             value=source,
             legal="a hub id, a folder, a .gguf file, or gemma3-270m",
         )
-    return _pretrained(source, dtype, revision, trust_remote_code, device)
+    found = str(path) if path.exists() else source
+    return load_pretrained(found, placement, settings, revision, trust_remote_code)
 
 
-def _pretrained(
-    source: str,
-    dtype: torch.dtype | None,
-    revision: str | None,
-    trust_remote_code: bool,
-    device: str,
-) -> Loaded:
-    from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForMaskedLM, AutoTokenizer
-
-    options: dict[str, Any] = {"revision": revision, "trust_remote_code": trust_remote_code}
-    options = {key: value for key, value in options.items() if value is not None}
-    try:
-        config = AutoConfig.from_pretrained(source, **options)
-        kind = _kind_of_config(config, source)
-        auto = AutoModelForMaskedLM if kind == "masked" else AutoModelForCausalLM
-        placed = {"device_map": "auto"} if device == "auto" else {}
-        with _quiet():
-            module, info = auto.from_pretrained(
-                source,
-                dtype=dtype or torch.float32,
-                use_safetensors=True,
-                output_loading_info=True,
-                **options,
-                **placed,
-            )
-        tokenizer = _tokenizer(AutoTokenizer, source, options)
-    except LoadError:
-        raise
-    except Exception as error:
-        raise LoadError(_why(source, error), field="source", value=source) from error
-    loaded = Loaded(module, tokenizer, Path(source).name if Path(source).exists() else source, kind)
-    loaded.revision = getattr(config, "_commit_hash", None) or revision
-    loaded.reasons = _missing(module, info["missing_keys"], loaded.name)
-    return loaded
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Without transformers' bar of filled weights and its report: `_missing` judges that here."""
-    from transformers.utils import logging
-
-    drawn, verbosity = logging.is_progress_bar_enabled(), logging.get_verbosity()
-    logging.disable_progress_bar()
-    logging.set_verbosity_error()
-    try:
-        yield
-    finally:
-        logging.set_verbosity(verbosity)
-        if drawn:
-            logging.enable_progress_bar()
-
-
-def _tokenizer(auto: Any, source: str, options: dict[str, Any]) -> Any:
-    """The tokenizer, or None: token ids still work, and a text prompt says why it does not."""
-    try:
-        tokenizer = auto.from_pretrained(source, **options)
-    except (OSError, ValueError, KeyError):
-        return None
-    # where there are no tokenizer files, transformers makes an empty one of the model's kind
-    return tokenizer if len(tokenizer.get_vocab()) > len(tokenizer.all_special_ids) else None
-
-
-def _kind_of_config(config: Any, source: str) -> Literal["causal", "masked"]:
-    from transformers.models.auto.modeling_auto import (
-        MODEL_FOR_CAUSAL_LM_MAPPING_NAMES,
-        MODEL_FOR_MASKED_LM_MAPPING_NAMES,
-    )
-
-    for architecture in getattr(config, "architectures", None) or []:
-        if architecture.endswith(("ForMaskedLM", "ForPreTraining")):
-            return "masked"
-        if architecture.endswith(("ForCausalLM", "LMHeadModel")):
-            return "causal"
-    masked = config.model_type in MODEL_FOR_MASKED_LM_MAPPING_NAMES
-    if masked and not getattr(config, "is_decoder", False):
-        return "masked"
-    if config.model_type in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES:
-        return "causal"
-    raise LoadError(
-        f"{source} is a {config.model_type} model, which transformers has neither as a causal nor "
-        "as a masked language model",
-        field="source",
-        value=source,
-        legal="a causal or masked language model",
-    )
-
-
-def _missing(module: nn.Module, missing: Any, name: str) -> dict[str, str]:
-    """Weights that were not in the checkpoint are random: never give numbers from them."""
-    absent = sorted(missing)
-    if not absent:
-        return {}
-    base = getattr(module, "base_model_prefix", "")
-    body = [key for key in absent if key.startswith(f"{base}.")]
-    if body:
+def _from_gguf(path: Path, source: str, placement: Placement, progress: Progress | None) -> Loaded:
+    if not path.is_file():
         raise LoadError(
-            f"{name}: {len(body)} weights are not in the checkpoint ({body[0]} ...), so the model "
-            "would compute with random numbers",
-            field="source",
-            value=name,
-            legal="a complete checkpoint",
+            f"there is no file {source}", field="source", value=source, legal="a .gguf file"
         )
-    reason = f"the checkpoint has no language-model head ({absent[0]} is missing)"
-    return {"logits": reason, "lens": reason}
+    from unembed.models import gguf
 
-
-def _to_device(module: nn.Module, device: str) -> None:
-    try:
-        module.to(device)
-    except (RuntimeError, AssertionError) as error:
-        raise InputError(
-            f"device {device!r} cannot be used: {str(error).splitlines()[0]}",
-            field="device",
-            value=device,
-            legal='"cpu", "cuda", "cuda:0", "mps" or "auto"',
-        ) from error
-
-
-def _why(source: str, error: Exception) -> str:
-    text = str(error).strip().splitlines()
-    first = text[0] if text else type(error).__name__
-    if "trust_remote_code" in str(error):
-        return (
-            f"{source} needs code from its repository; if you trust it, pass "
-            "trust_remote_code=True (--trust-remote-code)"
-        )
-    if "safetensors" in str(error):
-        return (
-            f"{source} has no safetensors weights; convert it first (its pickled weights are not "
-            "read, because loading them can run code)"
-        )
-    return f"{source} could not be loaded: {first}"
+    module, tokenizer = gguf.load_gguf(path, placement.dtype or torch.float32, progress)
+    if placement.device not in ("cpu", "auto"):
+        module.to(placement.device)
+    return Loaded(module, tokenizer, path.name, kind_of_class(type(module).__name__, path.name))

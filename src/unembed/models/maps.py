@@ -1,7 +1,10 @@
-"""Linear maps, whichever class holds their weight."""
+"""Linear maps, whichever class holds their weight, and wherever it is kept."""
 
 from __future__ import annotations
 
+from typing import Any
+
+import torch
 from torch import Tensor, nn
 
 
@@ -14,12 +17,42 @@ def is_map(module: nn.Module) -> bool:
 
 
 def weight_in_out(module: nn.Module) -> Tensor:
-    """The matrix as [d_in, d_out], so that x @ weight is what the map computes (a view)."""
-    weight: Tensor = module.weight  # type: ignore[assignment]
+    """The matrix as [d_in, d_out], so that x @ weight is what the map computes (a view).
+
+    Of a streamed model: mapped from its file, so that only what is used of it is read.
+    """
+    weight = stored(module, "weight")
+    if weight is None:
+        raise LookupError(f"a {type(module).__name__} has no weight")
     return weight if type(module).__name__ == "Conv1D" else weight.T
 
 
 def bias_of(module: nn.Module) -> Tensor | None:
     """The bias [d_out], or None."""
-    bias = getattr(module, "bias", None)
-    return bias if isinstance(bias, Tensor) else None
+    return stored(module, "bias")
+
+
+def stored(module: nn.Module, name: str) -> Tensor | None:
+    """A module's own weight: the parameter, or in a streamed model what its file holds."""
+    weight = getattr(module, name, None)
+    if not isinstance(weight, Tensor):
+        return None
+    if not weight.is_meta:
+        return weight
+    found: Tensor = _loading_hook(module).weights_map[name]
+    return found.to(weight.dtype)
+
+
+def device_of(module: nn.Module) -> torch.device:
+    """Where a module with a weight computes; a streamed one has no numbers between its calls."""
+    weight: Tensor = next(module.parameters())
+    return torch.device(_loading_hook(module).execution_device) if weight.is_meta else weight.device
+
+
+def _loading_hook(module: nn.Module) -> Any:
+    """What accelerate reads this module's weights with when it is called."""
+    hook: Any = getattr(module, "_hf_hook", None)
+    for each in getattr(hook, "hooks", (hook,)):
+        if getattr(each, "weights_map", None) is not None:
+            return each
+    raise LookupError(f"a {type(module).__name__} has no weights, in memory or in a file")

@@ -1,12 +1,14 @@
-"""Putting another function in the place of a module's forward pass, for a while."""
+"""Putting another function in the place of a module's forward pass, for a while, and finding the
+activation among what a module is called with.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
 
 @contextmanager
@@ -21,3 +23,25 @@ def forward_replaced(module: nn.Module, replacement: Callable[..., Any]) -> Iter
             del module.forward
         else:
             module.forward = own
+
+
+def first_tensor(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor:
+    """The activation that a module is called with."""
+    for value in _values(args, kwargs):
+        if isinstance(value, Tensor) and value.is_floating_point() and value.dim() >= 2:
+            return value
+    raise LookupError("a hooked module was called without an activation")
+
+
+def with_tensor(
+    args: tuple[Any, ...], kwargs: dict[str, Any], tensor: Tensor
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """The same call with another activation."""
+    old = first_tensor(args, kwargs)
+    new_args = tuple(tensor if value is old else value for value in args)
+    return new_args, {key: tensor if value is old else value for key, value in kwargs.items()}
+
+
+def _values(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Iterable[Any]:
+    yield from args
+    yield from kwargs.values()

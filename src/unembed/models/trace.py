@@ -155,8 +155,8 @@ def _owns(call: Call) -> bool:
 
 
 @torch.no_grad()
-def record(model: nn.Module, ids: Tensor) -> Trace:
-    """Run `model` on `ids` [1, pos] and write down what happens."""
+def record(model: nn.Module, ids: Tensor, skipped: frozenset[str] = frozenset()) -> Trace:
+    """Run `model` on `ids` [1, pos] and write down what happens, but for calls of `skipped`."""
     recorder = _Recorder(model)
     interface = kernels.uses_interface(model)
     handles = []
@@ -174,7 +174,8 @@ def record(model: nn.Module, ids: Tensor) -> Trace:
         for handle in handles:
             handle.remove()
     logits = output.logits
-    return Trace(recorder.calls, recorder.kernels, logits[0], not interface)
+    calls = [call for call in recorder.calls if call.name not in skipped]
+    return Trace(calls, recorder.kernels, logits[0], not interface)
 
 
 def _caches(model: nn.Module) -> bool:

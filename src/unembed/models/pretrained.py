@@ -1,0 +1,285 @@
+"""A folder or hub id of safetensors, through transformers: where weights go, what is refused.
+
+Weights are mapped from their files wherever their type is the wanted one, so that a weight nobody
+uses is never read. Checkpoints of pickles are refused, because loading one can run code.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+import shutil
+import tempfile
+import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from logging import ERROR, getLogger
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import nn
+
+from unembed.errors import InputError, LoadError
+from unembed.models.peeking import read_first_pages
+from unembed.settings import Settings
+
+Kind = Literal["causal", "masked"]
+# how transformers says that a folder, or a repository, has weights of another kind only
+NO_SAFETENSORS = re.compile(r"(no|have a|have) files? named [^.]*\.safetensors")
+
+
+@dataclass(frozen=True)
+class Placement:
+    """In which type weights are held, where, and when they are read.
+
+    Args:
+        dtype: None is float32, or with `low_memory` and `stream` the type of the file.
+        low_memory: keep weights mapped from their files.
+        stream: read each weight when it is used, and let go of it afterwards.
+    """
+
+    dtype: torch.dtype | None = None
+    device: str = "cpu"
+    low_memory: bool = False
+    stream: bool = False
+
+    @property
+    def lazy(self) -> bool:
+        """Whether weights that nothing uses should not be read."""
+        return self.low_memory or self.stream
+
+    def options(self, settings: Settings) -> dict[str, Any]:
+        """What transformers' `from_pretrained` is told."""
+        dtype = self.dtype or ("auto" if self.lazy else torch.float32)
+        if self.stream:
+            folder = offload_folder(settings)
+            return {"dtype": dtype, "device_map": {"": "disk"}, "offload_folder": str(folder)}
+        if self.device == "cpu":
+            return {"dtype": dtype}
+        return {"dtype": dtype, "device_map": self.device}
+
+
+@dataclass
+class Loaded:
+    """A module with its tokenizer, and what is known of where it came from."""
+
+    module: nn.Module
+    tokenizer: Any
+    name: str
+    kind: Kind
+    revision: str | None = None
+    licence: str | None = None
+    reasons: dict[str, str] = field(default_factory=dict)
+    lazy: bool = False
+
+
+def offload_folder(settings: Settings) -> Path:
+    """A new folder for weights that transformers converts when loading (merged experts)."""
+    parent = settings.cache_folder() / "streamed"
+    try:
+        parent.mkdir(parents=True, exist_ok=True)
+        return Path(tempfile.mkdtemp(dir=parent))
+    except OSError as error:
+        raise LoadError(
+            f"{parent} cannot be written: {error.strerror}; stream keeps converted weights there",
+            field="cache_dir",
+            value=str(parent),
+            legal="a folder that can be written (UNEMBED_CACHE_DIR)",
+        ) from error
+
+
+def load_pretrained(
+    source: str,
+    placement: Placement,
+    settings: Settings,
+    revision: str | None = None,
+    trust_remote_code: bool = False,
+) -> Loaded:
+    """The model and tokenizer of a folder or hub id. Raises LoadError with the fix."""
+    from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForMaskedLM, AutoTokenizer
+
+    options: dict[str, Any] = {"revision": revision, "trust_remote_code": trust_remote_code}
+    options = {key: value for key, value in options.items() if value is not None}
+    placed = placement.options(settings)
+    kind: Kind = "causal"
+    try:
+        config = AutoConfig.from_pretrained(source, **options)
+        kind = kind_of_config(config, source)
+        auto = AutoModelForMaskedLM if kind == "masked" else AutoModelForCausalLM
+        if placement.lazy:
+            _prepare_mapping(source, revision)
+        with _quiet():
+            module, info = auto.from_pretrained(
+                source, use_safetensors=True, output_loading_info=True, **options, **placed
+            )
+        tokenizer = _tokenizer(AutoTokenizer, source, options)
+    except BaseException as error:
+        _forget(placed.get("offload_folder"))
+        if isinstance(error, LoadError) or not isinstance(error, Exception):
+            raise
+        raise _refusal(source, kind, error) from error
+    if placement.stream:
+        weakref.finalize(module, _forget, placed["offload_folder"])
+    loaded = Loaded(module, tokenizer, Path(source).name if Path(source).exists() else source, kind)
+    loaded.revision = getattr(config, "_commit_hash", None) or revision
+    loaded.reasons = _missing(module, info["missing_keys"], loaded.name)
+    loaded.lazy = placement.lazy
+    return loaded
+
+
+def _prepare_mapping(source: str, revision: str | None) -> None:
+    """For a folder, or a hub id that was downloaded before."""
+    from huggingface_hub import try_to_load_from_cache
+
+    folder = Path(source)
+    if not folder.is_dir():
+        found = try_to_load_from_cache(source, "config.json", revision=revision)
+        folder = Path(found).parent if isinstance(found, str) else folder
+    if folder.is_dir():
+        read_first_pages(folder)
+
+
+def _forget(folder: str | None) -> None:
+    if folder is not None:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def check_device(device: str) -> None:
+    """Raise InputError for a device that torch does not have here."""
+    if device in ("cpu", "auto"):
+        return
+    try:
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        raise InputError(
+            f"device {device!r} cannot be used: {str(error).splitlines()[0]}",
+            field="device",
+            value=device,
+            legal='"cpu", "cuda", "cuda:0", "mps" or "auto"',
+        ) from error
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without transformers' bar of filled weights and its report: `_missing` judges that here."""
+    from transformers.utils import logging
+
+    drawn, verbosity = logging.is_progress_bar_enabled(), logging.get_verbosity()
+    placing = getLogger("accelerate.big_modeling")
+    level = placing.level
+    logging.disable_progress_bar()
+    logging.set_verbosity_error()
+    placing.setLevel(ERROR)
+    try:
+        yield
+    finally:
+        placing.setLevel(level)
+        logging.set_verbosity(verbosity)
+        if drawn:
+            logging.enable_progress_bar()
+
+
+def _tokenizer(auto: Any, source: str, options: dict[str, Any]) -> Any:
+    """The tokenizer, or None: token ids still work, and a text prompt says why it does not."""
+    try:
+        tokenizer = auto.from_pretrained(source, **options)
+    except (OSError, ValueError, KeyError):
+        return None
+    # where there are no tokenizer files, transformers makes an empty one of the model's kind
+    return tokenizer if len(tokenizer.get_vocab()) > len(tokenizer.all_special_ids) else None
+
+
+def kind_of_class(architecture: str, name: str) -> Kind:
+    """Causal or masked, by the name of a class. Raises LoadError for any other."""
+    if architecture.endswith(("ForMaskedLM", "ForPreTraining")):
+        return "masked"
+    if architecture.endswith(("ForCausalLM", "LMHeadModel", "ForConditionalGeneration")):
+        return "causal"
+    raise LoadError(
+        f"{name}: {architecture} is neither a causal nor a masked language model; load it with "
+        "AutoModelForCausalLM or AutoModelForMaskedLM",
+        field="source",
+        value=architecture,
+        legal="...ForCausalLM or ...ForMaskedLM",
+    )
+
+
+def kind_of_config(config: Any, source: str) -> Kind:
+    """Causal or masked, by a configuration. Raises LoadError for any other."""
+    from transformers.models.auto.modeling_auto import (
+        MODEL_FOR_CAUSAL_LM_MAPPING_NAMES,
+        MODEL_FOR_MASKED_LM_MAPPING_NAMES,
+    )
+
+    for architecture in getattr(config, "architectures", None) or []:
+        if architecture.endswith(("ForMaskedLM", "ForPreTraining")):
+            return "masked"
+        if architecture.endswith(("ForCausalLM", "LMHeadModel")):
+            return "causal"
+    masked = config.model_type in MODEL_FOR_MASKED_LM_MAPPING_NAMES
+    if masked and not getattr(config, "is_decoder", False):
+        return "masked"
+    if config.model_type in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES:
+        return "causal"
+    raise LoadError(
+        f"{source} is a {config.model_type} model, which transformers has neither as a causal nor "
+        "as a masked language model",
+        field="source",
+        value=source,
+        legal="a causal or masked language model",
+    )
+
+
+def _missing(module: nn.Module, missing: Any, name: str) -> dict[str, str]:
+    """Weights that were not in the checkpoint are random: never give numbers from them."""
+    absent = sorted(missing)
+    if not absent:
+        return {}
+    base = getattr(module, "base_model_prefix", "")
+    body = [key for key in absent if key.startswith(f"{base}.")]
+    if body:
+        raise LoadError(
+            f"{name}: {len(body)} weights are not in the checkpoint ({body[0]} ...), so the model "
+            "would compute with random numbers",
+            field="source",
+            value=name,
+            legal="a complete checkpoint",
+        )
+    reason = f"the checkpoint has no language-model head ({absent[0]} is missing)"
+    return {"logits": reason, "lens": reason}
+
+
+def _refusal(source: str, kind: Kind, error: Exception) -> LoadError:
+    if "trust_remote_code" in str(error):
+        return LoadError(
+            f"{source} needs code from its repository; if you trust it, pass "
+            "trust_remote_code=True (--trust-remote-code)",
+            field="source",
+            value=source,
+        )
+    if NO_SAFETENSORS.search(str(error)):
+        return LoadError(
+            f"{source} has no safetensors weights, and pickled ones are not read, because loading "
+            "them can run code; if you trust them, convert them once",
+            field="source",
+            value=source,
+            legal="safetensors weights",
+            fix=conversion(source, kind),
+        )
+    first = next(iter(str(error).strip().splitlines()), type(error).__name__)
+    return LoadError(f"{source} could not be loaded: {first}", field="source", value=source)
+
+
+def conversion(source: str, kind: Kind) -> str:
+    """The shell command that writes a pickled checkpoint as safetensors beside it, or here."""
+    auto = "AutoModelForMaskedLM" if kind == "masked" else "AutoModelForCausalLM"
+    path = Path(source)
+    into = f"{source.rstrip('/')}-safetensors" if path.exists() else f"{path.name}-safetensors"
+    code = (
+        f"import transformers as t; a, b = {source!r}, {into!r}; "
+        f"t.{auto}.from_pretrained(a, use_safetensors=False).save_pretrained(b); "
+        "t.AutoTokenizer.from_pretrained(a).save_pretrained(b)"
+    )
+    return f"python -c {shlex.quote(code)}"
