@@ -2,56 +2,15 @@
 
 from __future__ import annotations
 
-import io
 import json
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-import torch
 
-from unembed.cli import main
-from unembed.models.tiny import tiny_model, tiny_tokenizer
 from unembed.server import wire
-
-Cli = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture(scope="session")
-def source(tmp_path_factory: pytest.TempPathFactory) -> str:
-    folder = tmp_path_factory.mktemp("tiny-gpt2")
-    tiny_model("gpt2", dtype=torch.float32).save_pretrained(folder)
-    tiny_tokenizer().save_pretrained(folder)
-    return str(folder)
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
-@pytest.fixture
-def cli(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Cli:
-    """cli("run", ..., stdin=b"...") -> (exit status, stdout, stderr)."""
-    monkeypatch.setenv("COLUMNS", "160")
-
-    def call(*arguments: str, stdin: bytes = b"") -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin)))
-        status = 0
-        try:
-            main(arguments)
-        except SystemExit as end:
-            status = int(end.code or 0)
-        out, err = capsys.readouterr()
-        return status, out, err
-
-    return call
 
 
 def python(code: str) -> subprocess.CompletedProcess[str]:
@@ -122,18 +81,6 @@ def test_run_with_every_kind_of_edit(cli, source):
     assert "KL(baseline ‖ edited)" in out
 
 
-def test_lens_prints_the_grid_from_bottom_to_top(cli, source):
-    status, out, _ = cli("lens", source, "The cat")
-    assert status == 0
-    rows = [line.split()[0] for line in out.splitlines()[1:] if line.strip()]
-    assert rows == ["L2.resid_post", "L1.resid_post", "L0.resid_post", "embed"]
-    status, out, _ = cli("lens", source, "The cat", "--json", "--edit", "zero L1.H2", "-k", "2")
-    answer = json.loads(out)
-    assert answer["lens"]["rows"][0] == "embed"
-    assert set(answer["arrays"]) >= {"baseline.top_ids", "edited.kl", "kl_between"}
-    assert len(answer["arrays"]["baseline.top_ids"][0][0]) == 2
-
-
 def test_doctor_says_what_was_found_out(cli, source):
     status, out, _ = cli("doctor", source)
     assert status == 0
@@ -178,6 +125,20 @@ def test_a_dash_reads_the_prompt_from_standard_input(cli, source, newline):
         (["run", "SOURCE", "x", "--dtype", "int3"], "dtype"),
         (["run", "SOURCE", "x", "--device", "toaster"], "toaster"),
         (["lens", "SOURCE", "x", "--top-k", "21"], "at most 20"),
+        (["lens", "SOURCE", "x", "--positions", "1-"], "0,10-20"),
+        (["lens", "SOURCE", "x", "--positions", "3-1"], "a range goes up"),
+        (["lens", "SOURCE", "x", "--positions=-1-3"], "the same side"),
+        (["lens", "SOURCE", "x", "--positions", "0-999999999"], "a range"),
+        (["lens", "SOURCE", "x", "--positions", "0-9999"], "the limit is 4,096"),
+        (["lens", "SOURCE", "x", "--positions", ""], "0,10-20"),
+        (["lens", "SOURCE", "x", "--positions", "7"], "position 7 is not in this prompt"),
+        (["lens", "SOURCE", "x", "--decoder", "L3"], "has layers 0-2"),
+        (["lens", "SOURCE", "x", "--decoder", "lens"], "names no suffix"),
+        (["lens", "SOURCE", "x", "--kl-floor", "0.5"], "kl_floor"),
+        (["lens", "SOURCE", "x", "--kl-floor", "nan"], "kl_floor"),
+        (["lens", "SOURCE", "x", "--target", "a", "--follow", "next"], "give one of them"),
+        (["lens", "SOURCE", "x", "--html", "/no/such/folder/a.html"], "does not exist"),
+        (["lens", "SOURCE", "x", "--html", "/tmp"], "is a folder"),
         (["lens", "SOURCE", "\ud800"], "surrogate|half|Unicode"),
         (["doctor", "/no/such/file.gguf"], "/no/such/file.gguf"),
         (["serve", "SOURCE", "--port", "70000"], "70000"),
@@ -200,7 +161,15 @@ def test_a_mistake_is_a_sentence_and_status_2(cli, source, arguments, words):
 
 
 @pytest.mark.parametrize(
-    "arguments", [["run"], ["run", "x", "y", "--top-k", "many"], ["fly"], ["serve", "x", "--fly"]]
+    "arguments",
+    [
+        ["run"],
+        ["run", "x", "y", "--top-k", "many"],
+        ["fly"],
+        ["serve", "x", "--fly"],
+        ["lens", "x", "y", "--kind", "colour"],
+        ["lens", "x", "y", "--layer-step", "0"],
+    ],
 )
 def test_wrong_usage_is_status_2(cli, arguments):
     status, _, err = cli(*arguments)

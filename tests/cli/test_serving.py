@@ -17,10 +17,6 @@ import pytest
 
 from unembed.cli import serving
 
-from .test_cli import source
-
-__all__ = ["source"]
-
 
 def start(*arguments: str, **environment: str) -> subprocess.Popen[str]:
     command = [sys.executable, "-c", "from unembed.cli import main; main()", *arguments]

@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from unembed.cli import options
+from unembed.cli import lens_options, options
 from unembed.cli.loading import Loading, quiet_libraries
 from unembed.errors import UnembedError
 from unembed.settings import Settings
@@ -120,24 +120,42 @@ def run(
 def lens(
     source: options.Source,
     prompt: options.Prompt,
-    top_k: options.TopK = 1,
-    target: Annotated[str | None, typer.Option(help="Token that probability is of.")] = None,
-    subblocks: Annotated[
-        bool, typer.Option("--subblocks", help="Also a row after each attention.")
-    ] = False,
+    kind: lens_options.Kind = "probability",
+    positions: lens_options.Positions = None,
+    layer_step: lens_options.LayerStep = 1,
+    no_embedding: lens_options.NoEmbedding = False,
+    subblocks: lens_options.Subblocks = False,
+    decoder: lens_options.Decoder = "final_norm",
+    target: lens_options.Target = None,
+    follow: lens_options.Follow = "final",
+    kl_floor: lens_options.KlFloor = None,
+    top_k: options.TopK = 10,
     edit: options.Edits = None,
+    top_down: lens_options.TopDown = False,
+    html: lens_options.Html = None,
     as_json: options.Json = False,
     dtype: options.Dtype = None,
     device: options.Device = None,
     revision: options.Revision = None,
     trust_remote_code: options.TrustRemoteCode = False,
 ) -> None:
-    """The grid of what every layer predicts at every position."""
-    from unembed.cli import inspecting
+    """The grid of what every layer predicts at every position, with and without edits."""
+    from unembed.cli import lens_command as command
 
     loading = Loading(source, dtype, device, revision, trust_remote_code)
-    fields = {"top_k": top_k, "target": target, "subblocks": subblocks}
-    inspecting.lens(loading, prompt, edit or [], fields, as_json=as_json)
+    fields = {
+        "positions": command.parse_positions(positions),
+        "layer_step": layer_step,
+        "include_embedding": not no_embedding,
+        "subblocks": subblocks,
+        "decoder": decoder,
+        "target": target,
+        "follow": follow,
+        "kl_floor": kl_floor,
+        "top_k": top_k,
+    }
+    shown = command.Shown(kind, top_down, html, as_json)
+    command.lens(loading, prompt, edit or [], fields, shown)
 
 
 @app.command()

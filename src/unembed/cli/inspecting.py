@@ -1,4 +1,4 @@
-"""`unembed run`, `unembed lens` and `unembed doctor`: ask once, print a table or JSON."""
+"""`unembed run` and `unembed doctor`: ask once, print a table or JSON."""
 
 from __future__ import annotations
 
@@ -37,28 +37,6 @@ def run(
         print(answer.model_dump_json(indent=1))
     else:
         tables.print_predictions(Console(), answer)
-
-
-def lens(
-    loading: Loading, prompt: str, edits: Sequence[str], fields: dict[str, Any], *, as_json: bool
-) -> None:
-    """See `unembed lens`."""
-    settings = Settings.from_environment()
-    fields = fields | {"target": token_ref(fields["target"])}
-    body = request(wire.LensRequest, prompt, edits, **fields)
-
-    def work(session: Session, job: Job) -> tuple[wire.LensMetadata, dict[str, Any]]:
-        from unembed.server import answers, limits
-
-        limits.check_experiment(body, settings)
-        return answers.lens_grid(session, job, body)
-
-    metadata, arrays = ask(loading, settings, work, Console(stderr=True))
-    if as_json:
-        data = {name: array.tolist() for name, array in arrays.items()}
-        print(json.dumps({"lens": metadata.model_dump(), "arrays": data}))
-    else:
-        tables.print_lens(Console(), metadata, arrays)
 
 
 def doctor(loading: Loading, *, as_json: bool) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -75,31 +74,3 @@ def _reading(reading: wire.Reading | None) -> Text:
         return Text("-", style="dim")
     best = reading.top[0]
     return Text(best.token.label).append(f" {best.probability:.2f}", style="dim")
-
-
-def print_lens(console: Console, lens: wire.LensMetadata, arrays: dict[str, Any]) -> None:
-    """The grid: tokens across, layers from bottom to top, as many columns as fit at a time."""
-    labels = {token.id: token.label for token in lens.vocabulary}
-    side = "edited" if lens.edited else "baseline"
-    ids, probabilities = arrays[f"{side}.top_ids"], arrays[f"{side}.top_probabilities"]
-    width, first = max(12, console.width), max(len(row) for row in lens.rows) + 2
-    per_table = max(1, (width - first) // 14)
-    for start in range(0, len(lens.tokens), per_table):
-        positions = range(start, min(start + per_table, len(lens.tokens)))
-        table = Table(box=None, pad_edge=False, title=None)
-        table.add_column("")
-        for pos in positions:
-            table.add_column(Text(_cut(f"{pos} {lens.tokens[pos].label}", 12)), width=12)
-        for row in reversed(range(len(lens.rows))):
-            cells = [
-                Text(_cut(labels[int(ids[row, pos, 0])], 7)).append(
-                    f" {float(probabilities[row, pos, 0]):.2f}", style="dim"
-                )
-                for pos in positions
-            ]
-            table.add_row(Text(lens.rows[row], style="dim"), *cells)
-        console.print(table)
-
-
-def _cut(text: str, width: int) -> str:
-    return text if len(text) <= width else text[: width - 1] + "…"

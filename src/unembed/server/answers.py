@@ -85,29 +85,26 @@ def component(session: Session, job: Job, body: wire.ComponentRequest) -> wire.C
 
 
 def lens(session: Session, job: Job, body: wire.LensRequest) -> bytes:
-    """The grid as it is sent."""
-    metadata, arrays = lens_grid(session, job, body)
-    return pack(arrays, {"lens": metadata.model_dump_json()})
-
-
-def lens_grid(
-    session: Session, job: Job, body: wire.LensRequest
-) -> tuple[wire.LensMetadata, dict[str, Tensor]]:
     """The grid, or both grids and what lies between, as arrays and what says how to read them."""
+    sides, between = lens_sides(session, job, body)
+    arrays = {} if between is None else {"kl_between": _sent(between)}
+    for side, result in sides.items():
+        arrays |= {f"{side}.{name}": _sent(array) for name, array in result.arrays().items()}
+    return pack(arrays, {"lens": _lens_metadata(list(sides.values())).model_dump_json()})
+
+
+def lens_sides(
+    session: Session, job: Job, body: wire.LensRequest
+) -> tuple[dict[str, LensResult], Tensor | None]:
+    """The lens of the baseline; with an enabled edit also "edited", and what lies between."""
     ids = ids_of(session, body.prompt)
     plan = _lens_plan(session, body, len(ids))
     check_cells(plan, session.settings.max_lens_cells, 2 if enabled(body.edits) else 1)
     baseline, edited = both_runs(session, job, body, ids, plan.capture)
     if edited is None:
-        sides = {"baseline": lenses.lens_of_run(baseline, plan, job.cancel, job.progress)}
-        arrays = {}
-    else:
-        compared = lenses.compare_lenses(baseline, edited, plan, job.cancel, job.progress)
-        sides = {"baseline": compared.baseline, "edited": compared.edited}
-        arrays = {"kl_between": _sent(compared.kl_between)}
-    for side, result in sides.items():
-        arrays |= {f"{side}.{name}": _sent(array) for name, array in result.arrays().items()}
-    return _lens_metadata(list(sides.values())), arrays
+        return {"baseline": lenses.lens_of_run(baseline, plan, job.cancel, job.progress)}, None
+    found = lenses.compare_lenses(baseline, edited, plan, job.cancel, job.progress)
+    return {"baseline": found.baseline, "edited": found.edited}, found.kl_between
 
 
 def _lens_plan(session: Session, body: wire.LensRequest, n_prompt: int) -> LensPlan:
