@@ -1,0 +1,110 @@
+"""What the caller passes on to the module: the outputs that a partial pass cannot give are off."""
+
+from __future__ import annotations
+
+import inspect
+import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from torch import nn
+
+from unembed.errors import InputError
+
+SWITCHES = {
+    "use_cache": "the cache of a pass that ends early would be half filled",
+    "output_attentions": "name the attention modules instead",
+    "output_hidden_states": "name the blocks instead",
+    "return_dict": "what is returned is a dict of the named modules' outputs",
+}
+CACHES = ("past_key_values", "past_key_value", "layer_past", "cache_params")
+
+
+@dataclass(frozen=True)
+class _Parameters:
+    """What a forward pass can be called with."""
+
+    names: frozenset[str] = frozenset()
+    in_order: tuple[str, ...] = ()
+    takes_any: bool = False
+
+
+def prepared(
+    module: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any], depth: int
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """The same call with caching and recording off, where the module knows of them.
+
+    `depth` is how many calls up the warnings belong, as in `warnings.warn`.
+
+    Raises InputError for a cache to continue from.
+    """
+    parameters = _parameters(module)
+    given = dict(zip(parameters.in_order, args, strict=False)) | dict(kwargs)
+    _refuse_caches(given)
+    positional, named = list(args), dict(kwargs)
+    for switch, reason in SWITCHES.items():
+        if not _knows(module, parameters, switch):
+            continue
+        if given.get(switch):
+            warnings.warn(
+                f"{switch}={given[switch]!r} is ignored by partial_forward: {reason}",
+                UserWarning,
+                stacklevel=depth,
+            )
+        place = parameters.in_order.index(switch) if switch in parameters.in_order else len(args)
+        if place < len(args):
+            positional[place] = False
+        else:
+            named[switch] = False
+    return tuple(positional), named
+
+
+def _refuse_caches(given: Mapping[str, Any]) -> None:
+    for name in CACHES:
+        if given.get(name) is not None:
+            raise InputError(
+                f"{name} cannot be used in a partial pass: the layers up to the last one named "
+                "would update the cache and those after it would not; leave it out and pass the "
+                "whole sequence",
+                field=name,
+                value=type(given[name]).__name__,
+                legal="None",
+                fix=f"leave {name} out and pass the whole sequence",
+            )
+
+
+def _knows(module: nn.Module, parameters: _Parameters, switch: str) -> bool:
+    """By its signature, or by **kwargs where its config has the same switch."""
+    if switch in parameters.names:
+        return True
+    config = getattr(module, "config", None)
+    has = switch in config if isinstance(config, Mapping) else hasattr(config, switch)
+    return parameters.takes_any and has
+
+
+def _parameters(module: nn.Module) -> _Parameters:
+    if "forward" in vars(module):
+        return _read(module.forward)
+    return _parameters_of(type(module).forward)
+
+
+@lru_cache(maxsize=256)
+def _parameters_of(forward: Callable[..., Any]) -> _Parameters:
+    """Reading a signature costs more than a small module's forward pass."""
+    read = _read(forward)
+    return _Parameters(read.names, read.in_order[1:], read.takes_any)
+
+
+def _read(forward: Callable[..., Any]) -> _Parameters:
+    try:
+        parameters = inspect.signature(forward).parameters.values()
+    except (TypeError, ValueError):  # compiled code has no signature
+        return _Parameters()
+    ordered = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    return _Parameters(
+        frozenset(one.name for one in parameters),
+        tuple(one.name for one in parameters if one.kind in ordered),
+        any(one.kind is inspect.Parameter.VAR_KEYWORD for one in parameters),
+    )
