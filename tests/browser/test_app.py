@@ -22,7 +22,7 @@ def test_the_demo_model_says_tokyo(app):
     app.run(TOKYO, " Tokyo")
     assert app.row("next-token", 0)[0] == "␣Tokyo"
     assert "␣Tokyo" in app.text("layer-17")
-    assert "#0" in app.text("layer-17")  # the target's rank
+    assert "#1" in app.text("layer-17")  # the target's rank
 
 
 def test_the_demo_model_gives_the_drink_to_mary(app):

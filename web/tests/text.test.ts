@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { toCsv } from '../src/core/files';
-import { duration, nats, probability, quantity, rank, signed } from '../src/core/format';
-import { cellAt, fittingWidth, stepWidth, type Frame } from '../src/core/heatgrid';
+import { duration, logit, nats, probability, quantity, rank, signed } from '../src/core/format';
+import { cellAt, type Frame } from '../src/core/heatgrid';
 import { lensPython, predictionsPython, quote } from '../src/core/python';
 import { readSpaces, shorten, showSpaces } from '../src/core/tokens';
 import { edit } from '../src/core/edits';
@@ -31,8 +31,9 @@ describe('numbers', () => {
       '0',
       '1.000',
     ]);
-    expect([0, 42, 12_345, 2_000_000].map(rank)).toEqual(['#0', '#42', '#12k', '#2.0M']);
+    expect([1, 42, 12_345, 2_000_000].map(rank)).toEqual(['#1', '#42', '#12k', '#2.0M']);
     expect([0, 1e-14, 1.234].map(nats)).toEqual(['0.00', '0.00', '1.23']);
+    expect([17.26, -4.1, -0.01].map(logit)).toEqual(['17.3', '−4.1', '0.0']);
     expect([0, 0.001, 1.234, 12.34, -123.4].map(quantity)).toEqual([
       '0.00',
       '1e−3',
@@ -47,6 +48,16 @@ describe('numbers', () => {
     ]);
     expect([0.2, 42, 300].map(duration)).toEqual(['under 1 s', '42 s', '5 min']);
   });
+});
+
+describe('numbers that there are none of', () => {
+  it('are a dash', () =>
+    expect([probability(Number.NaN), logit(Number.NaN), nats(Number.NaN), rank(0)]).toEqual([
+      '–',
+      '–',
+      '–',
+      '–',
+    ]));
 });
 
 describe('files', () => {
@@ -79,8 +90,31 @@ for token in run.top(k=10, position=4):
     print(token)
 `);
     expect(lensPython('gpt2', spec)).toContain(
-      'grid = ue.logit_lens(model, prompt, target=" x", edits=edits)',
+      'lens = ue.logit_lens(model, prompt, target=" x", edits=edits)\n',
     );
+  });
+
+  it('says everything that a lens was asked for', () => {
+    const lens = {
+      ...DEFAULTS,
+      prompt: 'Hi',
+      positions: [3, 4, 5, 6],
+      step: 2,
+      embedding: false,
+      subblocks: true,
+      decoder: 'L3.mlp',
+      follow: 'next' as const,
+      kind: 'kl' as const,
+      flipped: true,
+    };
+    const written = lensPython('gpt2', lens);
+    expect(written).toContain(
+      'ue.logit_lens(model, prompt, positions=range(3, 7), layer_step=2, include_embedding=False, ' +
+        'subblocks=True, decoder="L3.mlp", follow="next")',
+    );
+    expect(written).toContain('lens.plot(kind="kl", top_down=True)');
+    expect(lensPython('gpt2', { ...lens, positions: [0, -1] })).toContain('positions=[0, -1]');
+    expect(lensPython('gpt2', { ...lens, target: ' x' })).not.toContain('target');
   });
 
   it('leaves out edits that are off', () => {
@@ -109,14 +143,5 @@ describe('the grid', () => {
     expect(cellAt(frame, 3, 8, 5, 59)).toEqual({ row: 2, column: 1 });
     expect(cellAt(frame, 3, 8, 76, 0)).toBeNull();
     expect(cellAt(frame, 3, 8, 0, 60)).toBeNull();
-  });
-
-  it('gives every token one width, readable where it can', () => {
-    expect([fittingWidth(5, 1200), fittingWidth(12, 1200), fittingWidth(4096, 1200)]).toEqual([
-      144, 100, 72,
-    ]);
-    expect([stepWidth(72, 1), stepWidth(72, -1), stepWidth(120, 1), stepWidth(4, -1)]).toEqual([
-      96, 48, 120, 4,
-    ]);
   });
 });

@@ -2,12 +2,15 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { formatTarget, type Target } from '../src/core/address';
 import type { Edit } from '../src/core/edits';
+import { roundWidth } from '../src/core/zoom';
 import {
-  COLOURS,
   decodeSpec,
   DEFAULTS,
   encodeSpec,
+  FOLLOWS,
+  KINDS,
   MODES,
+  TEXTS,
   VIEWS,
   type Spec,
 } from '../src/core/url';
@@ -61,16 +64,26 @@ const spec: fc.Arbitrary<Spec> = fc.record({
     fc.oneof(
       fc.constant('embed'),
       count.map((layer) => `L${layer}.resid_mid`),
+      count.map((layer) => `L${layer}.resid_pre+attn_out`),
     ),
   ),
   node: fc.option(node.map(formatTarget)),
   mode: fc.constantFrom(...MODES),
-  colour: fc.constantFrom(...COLOURS),
-  sublayers: fc.boolean(),
+  kind: fc.constantFrom(...KINDS),
+  text: fc.constantFrom(...TEXTS),
+  embedding: fc.boolean(),
+  step: fc.integer({ min: 1, max: 999 }),
+  subblocks: fc.boolean(),
+  decoder: fc.oneof(
+    fc.constantFrom('final_norm', 'last_mlp', 'last_block'),
+    fc.tuple(count, fc.boolean()).map(([layer, mlp]) => `L${layer}${mlp ? '.mlp' : ''}`),
+  ),
+  follow: fc.constantFrom(...FOLLOWS),
+  positions: fc.option(positions),
   table: fc.boolean(),
   flipped: fc.boolean(),
   k: fc.integer({ min: 1, max: 100 }),
-  width: fc.option(fc.integer({ min: 4, max: 200 })),
+  width: fc.option(fc.double({ min: 1, max: 200, noNaN: true }).map((width) => roundWidth(width))),
   generation: fc.option(
     fc.record({
       tokens: fc.integer({ min: 1, max: 512 }),
@@ -81,6 +94,34 @@ const spec: fc.Arbitrary<Spec> = fc.record({
 });
 
 describe('the address bar', () => {
+  it('reads the names of older links', () => {
+    expect(decodeSpec('#v=1&view=lens&p=Hi&colour=rank&sub=1&w=48')).toEqual({
+      spec: {
+        ...DEFAULTS,
+        view: 'lens',
+        prompt: 'Hi',
+        kind: 'rank',
+        subblocks: true,
+        width: 48,
+        edits: [],
+      },
+      problems: [],
+    });
+  });
+
+  it('says in few letters what a lens reads', () => {
+    const lens: Spec = {
+      ...DEFAULTS,
+      view: 'lens',
+      step: 2,
+      embedding: false,
+      decoder: 'last_block',
+      follow: 'next',
+      positions: [75, 76, 77, 120],
+    };
+    expect(encodeSpec(lens)).toBe('v=1&view=lens&emb=0&step=2&dec=last_block&of=next&at=75-77,120');
+  });
+
   it('reads back every state that it wrote', () => {
     fc.assert(
       fc.property(
@@ -146,6 +187,15 @@ describe('the address bar', () => {
     ['node=L5.resid_post', 'node=L5.resid_post'],
     ['node=<script>', 'node=<script>'],
     ['gen=0,0,0', 'gen=0,0,0'],
+    ['kind=colour', 'kind=colour'],
+    ['step=0', 'step=0'],
+    ['dec=final', 'dec=final'],
+    ['dec=L3.attn', 'dec=L3.attn'],
+    ['of=nothing', 'of=nothing'],
+    ['at=9-3', 'at=9-3'],
+    ['at=', 'at='],
+    ['w=0.5', 'w=0.5'],
+    ['w=12.345', 'w=12.345'],
     ['unheard=of', 'unheard'],
     ['__proto__=1', '__proto__'],
     ['constructor=1', 'constructor'],

@@ -3,7 +3,7 @@ import { QueryClient, useQuery, useQueryClient } from '@tanstack/react-query';
 import { useState } from 'react';
 import type { Edit } from '../core/edits';
 import { readLens, type Lens } from '../core/lens';
-import type { Generation, Spec } from '../core/url';
+import { scoring, type Generation, type Spec } from '../core/url';
 import {
   answer,
   api,
@@ -109,7 +109,7 @@ export function usePredictions(spec: Spec, position: number | null) {
             prompt,
             edits: wireEdits(edits),
             position: position ?? -1,
-            k,
+            top_k: k,
             target: target || null,
             distractor: distractor || null,
             job,
@@ -120,21 +120,23 @@ export function usePredictions(spec: Spec, position: number | null) {
   );
 }
 
-export function useLens(spec: Spec, enabled: boolean): Analysis<Lens> {
-  const { prompt, edits, target, sublayers } = spec;
+/** `positions`: those of the prompt that are read; null is all. */
+export function useLens(spec: Spec, positions: number[] | null, enabled: boolean): Analysis<Lens> {
+  const { prompt, edits } = spec;
+  const options = {
+    positions,
+    layer_step: spec.step,
+    include_embedding: spec.embedding,
+    subblocks: spec.subblocks,
+    decoder: spec.decoder,
+    ...scoring(spec),
+  };
   return useAnalysis(
     'lens',
-    [prompt, edits, target, sublayers],
+    [prompt, edits, options],
     enabled && prompt !== '',
     async (job, signal) => {
-      const body = {
-        prompt,
-        edits: wireEdits(edits),
-        k: 10,
-        target: target || null,
-        sublayers,
-        job,
-      };
+      const body = { prompt, edits: wireEdits(edits), top_k: 10, ...options, job };
       const { data, timing } = await timedAnswer(
         api.POST('/api/lens', { body, parseAs: 'arrayBuffer', signal }),
       );
@@ -156,7 +158,7 @@ export function useComponent(spec: Spec, position: number | null, side: 'baselin
           edits: wireEdits(edits),
           target: node ?? '',
           position: position ?? -1,
-          k: 10,
+          top_k: 10,
           job,
         },
         signal,

@@ -13,7 +13,13 @@ const WORDS: ReadonlyArray<readonly [string, string]> = [
     'what a layer predicts',
     'its residual stream, read as if it were the last: final norm, then unembedding (logit lens)',
   ],
+  [
+    'read by',
+    'what a row runs through before it is read: the final norm alone, or the last blocks of the model too',
+  ],
   ['target, distractor', 'two tokens whose probability and rank are shown everywhere'],
+  ['rank', '#1 is the most likely token'],
+  ['KL', 'how much of the final prediction a row misses, in nats; 0 is nothing'],
   ['edit', 'a change made while the model runs; all views then show baseline beside edited'],
   [
     'L9.H6, L12.N512',

@@ -1,6 +1,6 @@
 /** The pop-up under the pointer: one instance that moves. */
 import { useLayoutEffect, useRef, useState } from 'react';
-import { probability } from '../core/format';
+import { logit, probability } from '../core/format';
 import { freezePeek, hidePeek, usePeek, type Anchor, type PeekSide } from '../state/peek';
 import { Bar, SideMark } from './parts';
 
@@ -45,15 +45,28 @@ function PeekColumn({ side, marked }: { side: PeekSide; marked: boolean }) {
           <SideMark side={side.side} /> {side.side}
         </p>
       ) : null}
+      <p className="peek-heads faint">
+        <span>probability</span>
+        <span>logit</span>
+      </p>
       <ol className="peek-top">
         {side.top.map((entry, place) => (
           <li key={place}>
             <bdi className="token">{entry.label}</bdi>
             <Bar share={entry.probability} side={side.side} />
             <span className="number">{probability(entry.probability)}</span>
+            <span className="number faint">{logit(entry.logit)}</span>
           </li>
         ))}
       </ol>
+      {side.score ? (
+        <p className="peek-score">
+          <bdi className="token">{side.score.label}</bdi>
+          <span className="number">{side.score.rank}</span>
+          <span className="number">{side.score.probability}</span>
+          <span className="number faint">{side.score.logit}</span>
+        </p>
+      ) : null}
       <dl className="peek-facts">
         {side.facts.map(([name, value]) => (
           <div key={name}>

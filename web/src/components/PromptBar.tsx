@@ -77,7 +77,7 @@ function runPrompt(prompt: string): void {
         query.state.data === undefined,
     };
     void queryClient.refetchQueries({ type: 'active', ...failed });
-  } else change({ prompt, position: null });
+  } else change({ prompt, position: null, positions: null });
 }
 
 interface TextProps {
@@ -191,7 +191,7 @@ function TargetFields() {
         name="target"
         label="Target token"
         value={target}
-        onChange={(text) => change({ target: text })}
+        onChange={(text) => change({ target: text, follow: 'target' })}
         hint="What to rate at every layer"
       />
       <TokenField

@@ -7,14 +7,16 @@ interface Props {
   csv: () => void;
   json: () => void;
   png?: () => void;
+  svg?: () => void;
   python: () => string;
 }
 
-export function SaveMenu({ csv, json, png, python }: Props) {
+export function SaveMenu({ csv, json, png, svg, python }: Props) {
   const items: Array<[string, () => void]> = [
     ['Save as CSV', csv],
     ['Save as JSON', json],
     ...(png ? [['Save as PNG', png] as [string, () => void]] : []),
+    ...(svg ? [['Save as SVG', svg] as [string, () => void]] : []),
     ['Copy as Python', () => void copyText(python(), 'the Python that reproduces this view')],
   ];
   return (

@@ -1,21 +1,31 @@
 /** Numbers as people read them: the digits that matter and no more. */
 
+/** Stands for a number that there is not: of no target, for example. */
+export const NONE = '–';
+
 /** "0.413", "0.012", "3e−5", "<1e−9": a probability, at most five characters. */
 export function probability(value: number): string {
+  if (Number.isNaN(value)) return NONE;
   if (value >= 0.0005) return value.toFixed(3);
   if (value > 0 && value < 1e-9) return '<1e−9';
   return value === 0 ? '0' : value.toExponential(0).replace('e-', 'e−');
 }
 
-/** A rank, from 0: "#42", "#12k" from a thousand on. */
+/** A rank, from 1: "#42", "#12k" from a thousand on; 0 is none. */
 export function rank(value: number): string {
+  if (value === 0) return NONE;
   if (value < 1000) return `#${value}`;
   return value < 1_000_000 ? `#${Math.round(value / 1000)}k` : `#${(value / 1e6).toFixed(1)}M`;
 }
 
+/** "17.3", "−4.1": a logit. */
+export function logit(value: number): string {
+  return Number.isNaN(value) ? NONE : minus(value.toFixed(1).replace('-0.0', '0.0'));
+}
+
 /** Entropies and divergences, where a thousandth is nothing. */
 export function nats(value: number): string {
-  return value.toFixed(2).replace('-0.00', '0.00');
+  return Number.isNaN(value) ? NONE : value.toFixed(2).replace('-0.00', '0.00');
 }
 
 /** Norms, activations and other plain quantities. */

@@ -4,15 +4,18 @@
  * Draws only what the window shows, so that 4,096 columns scroll as smoothly as ten. Rows are given
  * in display order, first at the top. Knows no React and no model.
  */
-import { shorten } from './tokens';
+import { FitText } from './fitText';
 import { wantsDarkText } from './lut';
+import { TEXT_FROM_WIDTH } from './zoom';
 
 export interface HeatCells {
   rows: number;
   columns: number;
-  /** Packed RGBA, row by row. */
+  /** Packed RGBA, row by row; 0 draws nothing. */
   colours: Uint32Array;
   label: (row: number, column: number) => string;
+  /** Labels are numbers: to the right, and whole or not at all. */
+  numeric: boolean;
   /** 1 where a corner mark is drawn. */
   marks: Uint8Array | null;
 }
@@ -30,6 +33,7 @@ export interface Frame {
 
 export interface HeatStyle {
   ground: string;
+  text: string;
   darkText: string;
   lightText: string;
   accent: string;
@@ -41,14 +45,15 @@ export interface Cursor {
   column: number;
 }
 
-const TEXT_FROM_WIDTH = 30;
-const GAP_FROM_WIDTH = 10;
+const TEXT_FROM_HEIGHT = 13;
+const COLUMN_GAP_FROM = 10;
+const ROW_GAP_FROM = 8;
+const PADDING = 4;
 
 export class HeatGrid {
   private readonly pixels: HTMLCanvasElement;
   private cells: HeatCells | null = null;
-  private fitted = new Map<string, string>();
-  private fittedFor = '';
+  private text: FitText | null = null;
 
   constructor(
     private readonly canvas: HTMLCanvasElement,
@@ -75,9 +80,10 @@ export class HeatGrid {
     context.clearRect(0, 0, frame.width, frame.height);
     const seen = visible(frame, this.cells);
     this.drawColours(context, frame, seen);
-    this.drawGaps(context, frame, seen, style);
-    if (frame.cellWidth >= TEXT_FROM_WIDTH) this.drawLabels(context, frame, seen, style);
-    this.drawMarks(context, frame, seen, style);
+    drawGaps(context, frame, seen, style);
+    if (frame.cellWidth >= TEXT_FROM_WIDTH && frame.rowHeight >= TEXT_FROM_HEIGHT)
+      this.drawLabels(context, frame, seen, style);
+    if (this.cells.marks) this.drawMarks(context, frame, seen, style, this.cells.marks);
     if (cursor) drawCursor(context, frame, this.cells, cursor, style);
     if (hover) outline(context, frame, hover, 1, style.darkText, style.lightText);
   }
@@ -107,23 +113,6 @@ export class HeatGrid {
     );
   }
 
-  private drawGaps(
-    context: CanvasRenderingContext2D,
-    frame: Frame,
-    seen: Window,
-    style: HeatStyle,
-  ): void {
-    context.fillStyle = style.ground;
-    if (frame.cellWidth >= GAP_FROM_WIDTH) {
-      for (let column = seen.left; column <= seen.right; column++) {
-        context.fillRect(column * frame.cellWidth - frame.scrollX - 1, 0, 1, frame.height);
-      }
-    }
-    for (let row = seen.top; row <= seen.bottom; row++) {
-      context.fillRect(0, row * frame.rowHeight - frame.scrollY - 1, frame.width, 1);
-    }
-  }
-
   private drawLabels(
     context: CanvasRenderingContext2D,
     frame: Frame,
@@ -132,48 +121,29 @@ export class HeatGrid {
   ): void {
     const { cells } = this;
     if (!cells) return;
-    context.font = style.font;
+    const text = this.fitter(context, style.font);
+    const room = frame.cellWidth - 2 * PADDING - 1;
     context.textBaseline = 'middle';
     for (let row = seen.top; row < seen.bottom; row++) {
+      const middle = (row + 0.5) * frame.rowHeight - frame.scrollY;
       for (let column = seen.left; column < seen.right; column++) {
+        const label = cells.label(row, column);
+        const shown = label === '' ? '' : text.fit(label, room, cells.numeric);
+        if (shown === '') continue;
         const colour = cells.colours[row * cells.columns + column] ?? 0;
-        context.fillStyle = wantsDarkText(colour) ? style.darkText : style.lightText;
-        const text = this.fit(context, cells.label(row, column), frame.cellWidth - 9, style.font);
-        context.fillText(
-          text,
-          column * frame.cellWidth - frame.scrollX + 4,
-          (row + 0.5) * frame.rowHeight - frame.scrollY,
-        );
+        const left = column * frame.cellWidth - frame.scrollX + PADDING;
+        const indent = cells.numeric ? room - text.width(label) : 0;
+        context.fillStyle = textColour(colour, style);
+        context.fillText(shown, left + indent, middle);
       }
     }
   }
 
-  /** The longest start of a label that fits; remembered, since few labels fill many cells. */
-  private fit(
-    context: CanvasRenderingContext2D,
-    label: string,
-    room: number,
-    font: string,
-  ): string {
-    const key = `${room} ${font}`;
-    if (key !== this.fittedFor || this.fitted.size > 20_000) {
-      this.fitted = new Map();
-      this.fittedFor = key;
-    }
-    const known = this.fitted.get(label);
-    if (known !== undefined) return known;
-    let text = label;
-    for (
-      let length = [...label].length;
-      length > 0 && context.measureText(text).width > room;
-      length--
-    ) {
-      text = shorten(label, length - 1);
-    }
-    // A cell is one line: marks of direction in a token must not reorder its neighbours.
-    const isolated = `\u2068${text}\u2069`;
-    this.fitted.set(label, isolated);
-    return isolated;
+  private fitter(context: CanvasRenderingContext2D, font: string): FitText {
+    context.font = font;
+    if (this.text?.font !== font)
+      this.text = new FitText((text) => context.measureText(text).width, font);
+    return this.text;
   }
 
   private drawMarks(
@@ -181,19 +151,18 @@ export class HeatGrid {
     frame: Frame,
     seen: Window,
     style: HeatStyle,
+    marks: Uint8Array,
   ): void {
     const { cells } = this;
-    if (!cells?.marks) return;
-    const size = Math.min(6, frame.cellWidth / 2);
+    const size = Math.min(6, frame.cellWidth / 2, frame.rowHeight / 2);
+    if (!cells || size < 2) return;
     for (let row = seen.top; row < seen.bottom; row++) {
       for (let column = seen.left; column < seen.right; column++) {
         const at = row * cells.columns + column;
-        if (!cells.marks[at]) continue;
+        if (!marks[at]) continue;
         const right = (column + 1) * frame.cellWidth - frame.scrollX - 1;
         const top = row * frame.rowHeight - frame.scrollY;
-        context.fillStyle = wantsDarkText(cells.colours[at] ?? 0)
-          ? style.darkText
-          : style.lightText;
+        context.fillStyle = textColour(cells.colours[at] ?? 0, style);
         context.beginPath();
         context.moveTo(right - size, top);
         context.lineTo(right, top);
@@ -202,6 +171,11 @@ export class HeatGrid {
       }
     }
   }
+}
+
+function textColour(colour: number, style: HeatStyle): string {
+  if (colour === 0) return style.text;
+  return wantsDarkText(colour) ? style.darkText : style.lightText;
 }
 
 interface Window {
@@ -220,6 +194,22 @@ function visible(frame: Frame, cells: HeatCells): Window {
   };
 }
 
+function drawGaps(
+  context: CanvasRenderingContext2D,
+  frame: Frame,
+  seen: Window,
+  style: HeatStyle,
+): void {
+  context.fillStyle = style.ground;
+  if (frame.cellWidth >= COLUMN_GAP_FROM) {
+    for (let column = seen.left; column <= seen.right; column++)
+      context.fillRect(column * frame.cellWidth - frame.scrollX - 1, 0, 1, frame.height);
+  }
+  if (frame.rowHeight < ROW_GAP_FROM) return;
+  for (let row = seen.top; row <= seen.bottom; row++)
+    context.fillRect(0, row * frame.rowHeight - frame.scrollY - 1, frame.width, 1);
+}
+
 /** The chosen column as two rails, the chosen cell as a frame that shows on any colour. */
 function drawCursor(
   context: CanvasRenderingContext2D,
@@ -232,7 +222,7 @@ function drawCursor(
   const bottom = Math.min(frame.height, cells.rows * frame.rowHeight - frame.scrollY);
   context.fillStyle = style.accent;
   context.fillRect(left - 1, 0, 1, bottom);
-  context.fillRect(left + frame.cellWidth - 1, 0, 1, bottom);
+  context.fillRect(left + Math.max(1, frame.cellWidth - 1), 0, 1, bottom);
   outline(context, frame, cursor, 2, style.accent, style.ground);
 }
 
@@ -249,7 +239,7 @@ function outline(
   context.lineWidth = width;
   context.strokeStyle = outer;
   context.strokeRect(left + 0.5, top + 0.5, frame.cellWidth, frame.rowHeight);
-  if (frame.cellWidth < 8) return;
+  if (frame.cellWidth < 8 || frame.rowHeight < 8) return;
   context.lineWidth = 1;
   context.strokeStyle = inner;
   context.strokeRect(left + 2, top + 2, frame.cellWidth - 3, frame.rowHeight - 3);
@@ -266,19 +256,4 @@ export function cellAt(
   const column = Math.floor((x + frame.scrollX) / frame.cellWidth);
   const row = Math.floor((y + frame.scrollY) / frame.rowHeight);
   return column >= 0 && column < columns && row >= 0 && row < rows ? { row, column } : null;
-}
-
-/** One width for all tokens: wide enough to read where the prompt allows it. */
-export function fittingWidth(columns: number, room: number): number {
-  const share = Math.floor(room / Math.max(1, columns));
-  return Math.max(72, Math.min(144, share));
-}
-
-export const WIDTHS = [4, 8, 16, 32, 48, 72, 96, 120] as const;
-
-/** The next wider (+1) or narrower (-1) width. */
-export function stepWidth(width: number, step: 1 | -1): number {
-  return step > 0
-    ? (WIDTHS.find((candidate) => candidate > width) ?? 120)
-    : (WIDTHS.findLast((candidate) => candidate < width) ?? 4);
 }

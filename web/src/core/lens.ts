@@ -1,33 +1,42 @@
-/** The lens grid as arrays, what a cell shows and what colours it. Knows no canvas and no React. */
+/** The lens grid as arrays, and what is known of one of its cells. Knows no canvas and no React. */
 import type { components } from '../api.gen';
-import { rowLabel } from './address';
-import { look, table, type Theme } from './lut';
 import { readSafetensors, type Safetensors } from './safetensors';
-import type { Spec } from './url';
 
 export type TokenText = components['schemas']['TokenText'];
 export type LensMetadata = components['schemas']['LensMetadata'];
 export type SideName = 'baseline' | 'edited';
 
+/** In target_ids and next_ids: there is none. */
+export const NO_TOKEN = 0xffffffff;
+
 export interface LensSide {
   topIds: Uint32Array;
+  topLogits: Float32Array;
   topProbabilities: Float32Array;
+  /** Of the target; NaN where there is none. */
+  logit: Float32Array;
   probability: Float32Array;
+  /** Of the target, 1 is the best; 0 where there is none. */
   rank: Uint32Array;
   kl: Float32Array;
   entropy: Float32Array;
+  targetIds: Uint32Array;
+  nextIds: Uint32Array;
 }
 
+/** Rows bottom to top × the positions read; `length` is that of the whole prompt. */
 export interface Lens {
   meta: LensMetadata;
   rows: number;
   columns: number;
+  length: number;
   k: number;
   baseline: LensSide;
   edited: LensSide | null;
   klBetween: Float32Array | null;
-  targetIds: Uint32Array;
   tokenOf: ReadonlyMap<number, TokenText>;
+  /** Position -> column of the arrays; -1 where it was not read. */
+  columnOf: Int32Array;
 }
 
 /** Reads the answer of POST /api/lens. */
@@ -36,27 +45,34 @@ export function readLens(buffer: ArrayBuffer): Lens {
   const meta = JSON.parse(file.metadata['lens'] ?? 'null') as LensMetadata | null;
   if (!meta) throw new Error('The lens answer has no description of itself.');
   const shape = file.tensors['baseline.top_ids']?.shape ?? [];
+  const columnOf = new Int32Array(meta.n_prompt).fill(-1);
+  meta.positions.forEach((position, column) => (columnOf[position] = column));
   return {
     meta,
     rows: meta.rows.length,
-    columns: meta.tokens.length,
+    columns: meta.positions.length,
+    length: meta.n_prompt,
     k: shape[2] ?? 0,
     baseline: readSide(file, 'baseline'),
     edited: meta.edited ? readSide(file, 'edited') : null,
     klBetween: meta.edited ? floats(file, 'kl_between') : null,
-    targetIds: words(file, 'baseline.target_ids'),
-    tokenOf: new Map(meta.vocabulary.map((token) => [token.id, token])),
+    tokenOf: new Map([...meta.vocabulary, ...meta.tokens].map((token) => [token.id, token])),
+    columnOf,
   };
 }
 
 function readSide(file: Safetensors, side: SideName): LensSide {
   return {
     topIds: words(file, `${side}.top_ids`),
+    topLogits: floats(file, `${side}.top_logits`),
     topProbabilities: floats(file, `${side}.top_probabilities`),
+    logit: floats(file, `${side}.logit`),
     probability: floats(file, `${side}.probability`),
     rank: words(file, `${side}.rank`),
     kl: floats(file, `${side}.kl`),
     entropy: floats(file, `${side}.entropy`),
+    targetIds: words(file, `${side}.target_ids`),
+    nextIds: words(file, `${side}.next_ids`),
   };
 }
 
@@ -72,17 +88,30 @@ function words(file: Safetensors, name: string): Uint32Array {
   return data;
 }
 
-// ------------------------------------------------------------------ cells
+// ------------------------------------------------------------------ sides and cells
+
+/** The side that a mode shows the tokens of. */
+export function shownSide(
+  lens: Lens,
+  mode: SideName | 'difference',
+): { side: SideName; values: LensSide } {
+  return lens.edited && mode !== 'baseline'
+    ? { side: 'edited', values: lens.edited }
+    : { side: 'baseline', values: lens.baseline };
+}
 
 export interface Ranked {
   token: TokenText;
   probability: number;
+  logit: number;
 }
 
 export interface Cell {
   top: Ranked[];
-  target: TokenText;
+  /** Null where nothing is scored: the last token has no next one. */
+  target: TokenText | null;
   probability: number;
+  logit: number;
   rank: number;
   kl: number;
   entropy: number;
@@ -94,21 +123,26 @@ export function tokenLabel(lens: Lens, id: number | undefined): TokenText {
   return (id === undefined ? undefined : lens.tokenOf.get(id)) ?? { ...UNKNOWN, id: id ?? -1 };
 }
 
+function someToken(lens: Lens, id: number | undefined): TokenText | null {
+  return id === undefined || id === NO_TOKEN ? null : tokenLabel(lens, id);
+}
+
 /** Everything known of one cell of one side. */
 export function cell(lens: Lens, side: LensSide, row: number, column: number): Cell {
   const at = row * lens.columns + column;
-  const top: Ranked[] = [];
-  for (let place = 0; place < lens.k; place++) {
+  const top = Array.from({ length: lens.k }, (_, place): Ranked => {
     const index = at * lens.k + place;
-    top.push({
+    return {
       token: tokenLabel(lens, side.topIds[index]),
       probability: side.topProbabilities[index] ?? 0,
-    });
-  }
+      logit: side.topLogits[index] ?? 0,
+    };
+  });
   return {
     top,
-    target: tokenLabel(lens, lens.targetIds[column]),
+    target: someToken(lens, side.targetIds[column]),
     probability: side.probability[at] ?? 0,
+    logit: side.logit[at] ?? 0,
     rank: side.rank[at] ?? 0,
     kl: side.kl[at] ?? 0,
     entropy: side.entropy[at] ?? 0,
@@ -117,6 +151,26 @@ export function cell(lens: Lens, side: LensSide, row: number, column: number): C
 
 export function topLabel(lens: Lens, side: LensSide, row: number, column: number): string {
   return tokenLabel(lens, side.topIds[(row * lens.columns + column) * lens.k]).label;
+}
+
+/** What the whole model says follows a token, and whether the text goes on like that. */
+export interface Outcome {
+  token: TokenText;
+  /** Null at the end of the text: nothing follows. */
+  right: boolean | null;
+  /** The edits changed it. */
+  changed: boolean;
+}
+
+export function outcome(lens: Lens, side: LensSide, column: number): Outcome {
+  const at = ((lens.rows - 1) * lens.columns + column) * lens.k;
+  const next = side.nextIds[column];
+  const id = side.topIds[at];
+  return {
+    token: tokenLabel(lens, id),
+    right: next === undefined || next === NO_TOKEN ? null : next === id,
+    changed: id !== lens.baseline.topIds[at],
+  };
 }
 
 /** 1 where the edits change the top token of a cell. */
@@ -128,196 +182,4 @@ export function changedCells(lens: Lens): Uint8Array {
       changed[at] = baseline.topIds[at * k] === edited.topIds[at * k] ? 0 : 1;
   }
   return changed;
-}
-
-// ------------------------------------------------------------------ colours
-
-export interface Scale {
-  kind: 'sequential' | 'diverging';
-  /** What the colour is, in a sentence part: "probability of ␣Tokyo". */
-  name: string;
-  /** Labels from the left end of the legend to the right one. */
-  ticks: string[];
-  note: string;
-}
-
-export interface Painted {
-  colours: Uint32Array;
-  scale: Scale;
-}
-
-/** Colours of all cells. Brighter is nearer to the final answer: likelier, better ranked, less uncertain. */
-export function paintLens(
-  lens: Lens,
-  colour: Spec['colour'],
-  mode: Spec['mode'],
-  vocabulary: number,
-  theme: Theme,
-): Painted {
-  const { edited } = lens;
-  if (edited && mode === 'difference') return paintDifference(lens, edited, colour, theme);
-  const side = edited && mode === 'edited' ? edited : lens.baseline;
-  const of = lens.meta.target ? lens.meta.target.label : 'the final top token';
-  const lut = table('sequential', theme);
-  const fill = (share: (at: number) => number) => fillWith(lens, lut, share);
-  switch (colour) {
-    case 'probability':
-      return {
-        colours: fill((at) => side.probability[at] ?? 0),
-        scale: sequential(`probability of ${of}`, ['0', '0.5', '1']),
-      };
-    case 'rank': {
-      const most = Math.log1p(vocabulary);
-      return {
-        colours: fill((at) => 1 - Math.log1p(side.rank[at] ?? 0) / most),
-        scale: sequential(
-          `rank of ${of}`,
-          [`${vocabulary.toLocaleString('en')}`, String(Math.round(Math.sqrt(vocabulary))), '0'],
-          'log scale',
-        ),
-      };
-    }
-    case 'kl': {
-      const most = largest(side.kl);
-      return {
-        colours: fill((at) => 1 - (side.kl[at] ?? 0) / most),
-        scale: sequential('KL(final ‖ this)', falling(most), 'nats'),
-      };
-    }
-    case 'entropy': {
-      const most = Math.log(vocabulary);
-      return {
-        colours: fill((at) => 1 - (side.entropy[at] ?? 0) / most),
-        scale: sequential('entropy', falling(most), 'nats'),
-      };
-    }
-  }
-}
-
-function paintDifference(
-  lens: Lens,
-  edited: LensSide,
-  colour: Spec['colour'],
-  theme: Theme,
-): Painted {
-  const { baseline, klBetween } = lens;
-  const of = lens.meta.target ? lens.meta.target.label : 'the final top token';
-  if (colour === 'kl' && klBetween) {
-    const most = largest(klBetween);
-    const colours = fillWith(lens, table('sequential', theme), (at) => (klBetween[at] ?? 0) / most);
-    return {
-      colours,
-      scale: sequential('KL(baseline ‖ edited)', ['0', short(most / 2), short(most)], 'nats'),
-    };
-  }
-  const change: (at: number) => number =
-    colour === 'rank'
-      ? (at) => Math.log2((1 + (baseline.rank[at] ?? 0)) / (1 + (edited.rank[at] ?? 0)))
-      : colour === 'entropy'
-        ? (at) => (edited.entropy[at] ?? 0) - (baseline.entropy[at] ?? 0)
-        : (at) => (edited.probability[at] ?? 0) - (baseline.probability[at] ?? 0);
-  const values = Float32Array.from({ length: lens.rows * lens.columns }, (_, at) => change(at));
-  const most = largest(values);
-  const colours = fillWith(
-    lens,
-    table('diverging', theme),
-    (at) => 0.5 + (values[at] ?? 0) / (2 * most),
-  );
-  const names = {
-    probability: [`change of the probability of ${of}`, ''],
-    rank: [`change of the rank of ${of}`, 'halvings; blue is better'],
-    entropy: ['change of the entropy', 'nats'],
-    kl: ['change', ''],
-  } as const;
-  return {
-    colours,
-    scale: {
-      kind: 'diverging',
-      name: names[colour][0],
-      ticks: [`−${short(most)}`, '0', `+${short(most)}`],
-      note: names[colour][1],
-    },
-  };
-}
-
-function fillWith(lens: Lens, lut: Uint32Array, share: (at: number) => number): Uint32Array {
-  const colours = new Uint32Array(lens.rows * lens.columns);
-  for (let at = 0; at < colours.length; at++) colours[at] = look(lut, share(at));
-  return colours;
-}
-
-function largest(values: Float32Array): number {
-  let most = 0;
-  for (const value of values)
-    if (Math.abs(value) > most && Number.isFinite(value)) most = Math.abs(value);
-  return most || 1;
-}
-
-function sequential(name: string, ticks: string[], note = ''): Scale {
-  return { kind: 'sequential', name, ticks, note };
-}
-
-function falling(most: number): string[] {
-  return [short(most), short(most / 2), '0'];
-}
-
-function short(value: number): string {
-  return value >= 10 ? value.toFixed(0) : value >= 1 ? value.toFixed(1) : value.toPrecision(2);
-}
-
-// ------------------------------------------------------------------ words and tables
-
-/** "layer 7, token ␣Paris, top prediction ␣France 0.83": what a screen reader hears. */
-export function cellSentence(lens: Lens, side: LensSide, row: number, column: number): string {
-  const name = lens.meta.rows[row] ?? '';
-  const here = cell(lens, side, row, column);
-  const best = here.top[0];
-  const place =
-    name === 'embed'
-      ? 'embedding'
-      : rowLabel(name).replace('L', 'layer ').replace(' attn', ' after attention');
-  return `${place}, token ${lens.meta.tokens[column]?.label ?? ''} at position ${column}, top prediction ${best?.token.label ?? ''} ${(best?.probability ?? 0).toFixed(3)}`;
-}
-
-/** One line per cell and side, all numbers in full. */
-export function lensTable(lens: Lens): Array<Array<string | number>> {
-  const lines: Array<Array<string | number>> = [
-    [
-      'side',
-      'row',
-      'position',
-      'token',
-      'top',
-      'top_probability',
-      'target',
-      'probability',
-      'rank',
-      'kl_to_final_nats',
-      'entropy_nats',
-    ],
-  ];
-  for (const side of ['baseline', 'edited'] as const) {
-    const values = lens[side];
-    if (!values) continue;
-    for (let row = 0; row < lens.rows; row++) {
-      for (let column = 0; column < lens.columns; column++) {
-        const here = cell(lens, values, row, column);
-        const best = here.top[0];
-        lines.push([
-          side,
-          lens.meta.rows[row] ?? '',
-          column,
-          lens.meta.tokens[column]?.text ?? '',
-          best?.token.text ?? '',
-          best?.probability ?? 0,
-          here.target.text,
-          here.probability,
-          here.rank,
-          here.kl,
-          here.entropy,
-        ]);
-      }
-    }
-  }
-  return lines;
 }

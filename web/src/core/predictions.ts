@@ -54,7 +54,7 @@ export function predictionsTable(data: Predictions): Array<Array<string | number
     [
       'side',
       'state',
-      'place',
+      'place_from_1',
       'token',
       'id',
       'probability',
@@ -89,7 +89,7 @@ function readingLines(
   return reading.top.map((entry, place) => [
     side,
     state,
-    place,
+    place + 1,
     entry.token.text,
     entry.token.id,
     entry.probability,

@@ -1,6 +1,6 @@
 /** The Python that reproduces a view, in the public names of the library. */
 import type { Edit } from './edits';
-import type { Spec } from './url';
+import { scoring, type Spec } from './url';
 
 export function predictionsPython(model: string, spec: Spec, position: number): string {
   const lines = [
@@ -11,18 +11,42 @@ export function predictionsPython(model: string, spec: Spec, position: number): 
   return `${lines.join('\n')}\n`;
 }
 
+/** What the server is asked for a lens, as arguments: defaults are left out. */
 export function lensPython(model: string, spec: Spec): string {
-  const options = [
-    ...(spec.target ? [`target=${quote(spec.target)}`] : []),
-    ...(spec.sublayers ? ['sublayers=True'] : []),
-    ...(spec.edits.some(on) ? ['edits=edits'] : []),
-  ];
+  const figure = [
+    ...(spec.kind === 'probability' ? [] : [`kind=${quote(spec.kind)}`]),
+    ...(spec.flipped ? ['top_down=True'] : []),
+  ].join(', ');
   const lines = [
     ...opening(model, spec),
-    `grid = ue.logit_lens(${['model', 'prompt', ...options].join(', ')})`,
-    'print(grid)',
+    `lens = ue.logit_lens(${['model', 'prompt', ...lensOptions(spec)].join(', ')})`,
+    'print(lens.to_pandas())',
+    `# lens.plot(${figure})  # the picture`,
+    `# lens.to_html(${figure ? `${figure}, ` : ''}path="lens.html")  # a page of its own`,
   ];
   return `${lines.join('\n')}\n`;
+}
+
+function lensOptions(spec: Spec): string[] {
+  const scored = scoring(spec);
+  return [
+    ...(spec.positions ? [`positions=${indices(spec.positions)}`] : []),
+    ...(spec.step > 1 ? [`layer_step=${spec.step}`] : []),
+    ...(spec.embedding ? [] : ['include_embedding=False']),
+    ...(spec.subblocks ? ['subblocks=True'] : []),
+    ...(spec.decoder === 'final_norm' ? [] : [`decoder=${quote(spec.decoder)}`]),
+    ...(scored.target === null ? [] : [`target=${quote(scored.target)}`]),
+    ...(scored.follow === 'final' ? [] : [`follow=${quote(scored.follow)}`]),
+    ...(spec.edits.some(on) ? ['edits=edits'] : []),
+  ];
+}
+
+/** A range where positions run on, as people write them. */
+function indices(positions: readonly number[]): string {
+  const [first, last] = [positions[0] ?? 0, positions.at(-1) ?? 0];
+  return positions.length > 2 && first >= 0 && last - first + 1 === positions.length
+    ? `range(${first}, ${last + 1})`
+    : list(positions);
 }
 
 function on(made: Edit): boolean {

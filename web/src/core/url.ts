@@ -18,7 +18,9 @@ import {
 export const VERSION = 1;
 export const VIEWS = ['predictions', 'lens'] as const;
 export const MODES = ['difference', 'baseline', 'edited'] as const;
-export const COLOURS = ['probability', 'rank', 'kl', 'entropy'] as const;
+export const KINDS = ['top', 'probability', 'logit', 'rank', 'kl', 'entropy'] as const;
+export const TEXTS = ['token', 'value'] as const;
+export const FOLLOWS = ['target', 'final', 'next', 'input'] as const;
 
 export interface Generation {
   tokens: number;
@@ -39,8 +41,22 @@ export interface Spec {
   /** The node that the drawer shows. */
   node: string | null;
   mode: (typeof MODES)[number];
-  colour: (typeof COLOURS)[number];
-  sublayers: boolean;
+  /** What colours a cell of the lens. */
+  kind: (typeof KINDS)[number];
+  /** What is written in it: its top token, or the number that colours it. */
+  text: (typeof TEXTS)[number];
+  /** A lens row before the first block. */
+  embedding: boolean;
+  /** Lens rows after every block, every second, ... */
+  step: number;
+  /** Lens rows after attention, too. */
+  subblocks: boolean;
+  /** What reads a state: "final_norm", "last_mlp", "last_block", or from a block on, "L16", "L16.mlp". */
+  decoder: string;
+  /** What is scored: the token typed as target ("final" where none is), or one for each position. */
+  follow: (typeof FOLLOWS)[number];
+  /** Which positions the lens reads; null: all. */
+  positions: number[] | null;
   table: boolean;
   /** Layer 0 at the top instead of at the bottom. */
   flipped: boolean;
@@ -61,8 +77,14 @@ export const DEFAULTS: Readonly<Spec> = {
   row: null,
   node: null,
   mode: 'difference',
-  colour: 'probability',
-  sublayers: false,
+  kind: 'probability',
+  text: 'token',
+  embedding: true,
+  step: 1,
+  subblocks: false,
+  decoder: 'final_norm',
+  follow: 'target',
+  positions: null,
   table: false,
   flipped: false,
   k: 10,
@@ -70,8 +92,22 @@ export const DEFAULTS: Readonly<Spec> = {
   generation: null,
 };
 
+/** What the lens scores: a token, or one for each position. */
+export function scoring(spec: Spec): { target: string | null; follow: 'final' | 'next' | 'input' } {
+  const typed = spec.follow === 'target' && spec.target !== '';
+  return {
+    target: typed ? spec.target : null,
+    follow: spec.follow === 'target' ? 'final' : spec.follow,
+  };
+}
+
 export const MAX_EDITS = 64;
 const MAX_POSITION = 1_000_000;
+export const MAX_STEP = 999;
+/** Pixels per token. */
+export const NARROWEST = 1;
+export const WIDEST = 200;
+const DECODER = /^(final_norm|last_mlp|last_block|L\d{1,4}(\.mlp)?)$/;
 
 /** "" for the start page, else "v=1&p=...". */
 export function encodeSpec(spec: Spec): string {
@@ -88,8 +124,14 @@ export function encodeSpec(spec: Spec): string {
   put('row', spec.row);
   put('node', spec.node);
   put('mode', spec.mode, DEFAULTS.mode);
-  put('colour', spec.colour, DEFAULTS.colour);
-  put('sub', spec.sublayers ? '1' : null);
+  put('kind', spec.kind, DEFAULTS.kind);
+  put('text', spec.text, DEFAULTS.text);
+  put('emb', spec.embedding ? null : '0');
+  put('step', String(spec.step), String(DEFAULTS.step));
+  put('sub', spec.subblocks ? '1' : null);
+  put('dec', spec.decoder, DEFAULTS.decoder);
+  put('of', spec.follow, DEFAULTS.follow);
+  put('at', spec.positions && formatPositions(spec.positions).replaceAll(' ', ''));
   put('table', spec.table ? '1' : null);
   put('flip', spec.flipped ? '1' : null);
   put('k', String(spec.k), String(DEFAULTS.k));
@@ -126,7 +168,11 @@ const READERS: Record<string, Reader | undefined> = {
   v: (_spec, value) => value === String(VERSION),
   view: oneOf('view', VIEWS),
   mode: oneOf('mode', MODES),
-  colour: oneOf('colour', COLOURS),
+  kind: oneOf('kind', KINDS),
+  /** The name in older links. */
+  colour: oneOf('kind', KINDS),
+  text: oneOf('text', TEXTS),
+  of: oneOf('follow', FOLLOWS),
   p: text('prompt'),
   t: text('target'),
   d: text('distractor'),
@@ -147,11 +193,28 @@ const READERS: Record<string, Reader | undefined> = {
     if (good) spec.node = formatTarget(node);
     return good;
   },
-  sub: flag('sublayers'),
+  emb: flag('embedding'),
+  step: integer(1, MAX_STEP, (spec, value) => (spec.step = value)),
+  sub: flag('subblocks'),
+  dec: (spec, value) => {
+    const good = DECODER.test(value);
+    if (good) spec.decoder = value;
+    return good;
+  },
+  at: (spec, value) => {
+    const positions = parsePositions(value);
+    if (Array.isArray(positions)) spec.positions = positions;
+    return Array.isArray(positions);
+  },
   table: flag('table'),
   flip: flag('flipped'),
   k: integer(1, 100, (spec, value) => (spec.k = value)),
-  w: integer(4, 200, (spec, value) => (spec.width = value)),
+  w: (spec, value) => {
+    const width = /^\d{1,3}(\.\d{1,2})?$/.test(value) ? Number(value) : Number.NaN;
+    const good = width >= NARROWEST && width <= WIDEST;
+    if (good) spec.width = width;
+    return good;
+  },
   gen: (spec, value) => {
     const generation = decodeGeneration(value);
     if (generation) spec.generation = generation;
@@ -159,7 +222,7 @@ const READERS: Record<string, Reader | undefined> = {
   },
 };
 
-function oneOf<Key extends 'view' | 'mode' | 'colour'>(
+function oneOf<Key extends 'view' | 'mode' | 'kind' | 'text' | 'follow'>(
   key: Key,
   legal: readonly Spec[Key][],
 ): Reader {
@@ -177,7 +240,7 @@ function text(key: 'prompt' | 'target' | 'distractor'): Reader {
   };
 }
 
-function flag(key: 'sublayers' | 'table' | 'flipped'): Reader {
+function flag(key: 'embedding' | 'subblocks' | 'table' | 'flipped'): Reader {
   return (spec, value) => {
     spec[key] = value === '1';
     return value === '1' || value === '0';

@@ -3,6 +3,7 @@ import { parseRow, writerOf } from '../core/address';
 import { change, notify, toggleAblation, useStore } from './store';
 import { dropPeek, freezePeek, usePeek } from './peek';
 import { queryClient, type ModelInfo } from '../api/queries';
+import { zoomFit, zoomStep } from './zoom';
 
 export const KEYS: ReadonlyArray<readonly [keys: string, what: string]> = [
   ['/', 'go to the prompt'],
@@ -10,6 +11,9 @@ export const KEYS: ReadonlyArray<readonly [keys: string, what: string]> = [
   [', and .', 'previous and next token'],
   ['[ and ]', 'layer down and up'],
   ['arrows', 'move in the lens and in the token strip'],
+  ['Shift ← →', 'in the token strip: read a range of positions only'],
+  ['+ and −', 'wider and narrower tokens; also Ctrl or ⌘ and the wheel, or a pinch'],
+  ['0', 'the whole prompt at once, and back'],
   ['Enter', 'inspect the component behind the chosen row'],
   ['x', 'ablate it (set to zero), or take that back'],
   ['Space (hold)', 'show the baseline'],
@@ -54,6 +58,14 @@ function act(event: KeyboardEvent): boolean {
       return moveLayer(-1);
     case ']':
       return moveLayer(1);
+    case '+':
+    case '=':
+    case '-':
+      zoomStep(event.key === '-' ? -1 : 1);
+      return true;
+    case '0':
+      zoomFit();
+      return true;
     case 'x':
       return ablate();
     case 'Enter':

@@ -4,11 +4,14 @@ import { create } from 'zustand';
 export interface PeekToken {
   label: string;
   probability: number;
+  logit: number;
 }
 
 export interface PeekSide {
   side: 'baseline' | 'edited';
   top: PeekToken[];
+  /** What is asked about, in the columns of the list, with its place. */
+  score?: { label: string; probability: string; logit: string; rank: string } | null;
   facts: Array<[name: string, value: string]>;
 }
 

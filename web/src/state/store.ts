@@ -25,6 +25,10 @@ export interface Store {
   accessProblem: string | null;
   /** Horizontal scroll shared by the token strip and the lens, px. */
   scrollX: number;
+  /** Vertical scroll of the lens, px. */
+  scrollY: number;
+  /** Pixels per token while a zoom is under way; the address takes it over at its end. */
+  zoom: number | null;
   /** Width of the lens's vertical scroll bar, px: the strip leaves as much free, so that both end together. */
   scrollBar: number;
   /** The prompt's tokens as the last answer counts them; for the keyboard. */
@@ -42,6 +46,8 @@ export const useStore = create<Store>(() => ({
   access: 'checking',
   accessProblem: null,
   scrollX: 0,
+  scrollY: 0,
+  zoom: null,
   scrollBar: 0,
   positions: 0,
   position: null,

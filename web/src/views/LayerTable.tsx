@@ -307,9 +307,7 @@ function peekContent(
 ): PeekContent {
   const column = (side: 'baseline' | 'edited', reading: Reading): PeekSide => ({
     side,
-    top: reading.top
-      .slice(0, 10)
-      .map((entry) => ({ label: entry.token.label, probability: entry.probability })),
+    top: reading.top.slice(0, 10).map(({ token, ...score }) => ({ label: token.label, ...score })),
     facts: [
       ...scoreFact(data.target?.label, reading.target),
       ...scoreFact(data.distractor?.label, reading.distractor),

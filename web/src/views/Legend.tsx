@@ -1,11 +1,18 @@
 /** What the colours mean, with their scale. */
+import type { ReactNode } from 'react';
 import { css, table } from '../core/lut';
-import type { Scale } from '../core/lens';
+import type { Scale } from '../core/lensPaint';
 import { useTheme } from '../state/theme';
 
 const STEPS = 32;
 
-export function Legend({ scale, marks }: { scale: Scale; marks: boolean }) {
+interface Props {
+  scale: Scale;
+  marks: boolean;
+  children?: ReactNode;
+}
+
+export function Legend({ scale, marks, children }: Props) {
   const theme = useTheme((state) => state.theme);
   const lut = table(scale.kind, theme);
   const colours = Array.from({ length: STEPS }, (_, step) =>
@@ -32,6 +39,7 @@ export function Legend({ scale, marks }: { scale: Scale; marks: boolean }) {
         </div>
       </div>
       {marks ? <span className="faint legend-mark">◥ the edits change the top token</span> : null}
+      {children}
     </figure>
   );
 }

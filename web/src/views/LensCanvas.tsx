@@ -1,31 +1,30 @@
 /** The grid as a canvas that scrolls under fixed row labels; for assistive technology, a grid of one cell that moves. */
 import {
   useEffect,
-  useMemo,
+  useLayoutEffect,
   useRef,
   useState,
   type KeyboardEvent,
-  type MouseEvent,
+  type PointerEvent,
   type RefObject,
 } from 'react';
-import { rowLabel } from '../core/address';
-import { nats, probability, rank } from '../core/format';
-import { cellAt, HeatGrid, type Cursor, type Frame, type HeatCells } from '../core/heatgrid';
-import {
-  cell,
-  cellSentence,
-  changedCells,
-  topLabel,
-  type Lens,
-  type Painted,
-  type SideName,
-} from '../core/lens';
+import { isSubblock, parseRow, rowLabel } from '../core/address';
+import { cellAt, type Cursor, type Frame } from '../core/heatgrid';
+import { shownSide, type Lens, type LensSide } from '../core/lens';
+import type { Painted } from '../core/lensPaint';
+import { cellSentence } from '../core/lensText';
 import type { Spec } from '../core/url';
+import { rowHeight, tickStep } from '../core/zoom';
 import { inspect } from '../state/keyboard';
-import { hidePeek, showPeek, type PeekContent, type PeekSide } from '../state/peek';
+import { hidePeek, showPeek } from '../state/peek';
 import { change, useSpec, useStore } from '../state/store';
+import { port } from '../state/zoom';
 import type { Experiment } from './experiment';
-import { GUTTER, ROW_HEIGHT } from './layout';
+import { GUTTER } from './layout';
+import { lensPeek } from './lensPeek';
+import { useDrag } from './useDrag';
+import { flipper, useCells, useDrawing } from './useLensDrawing';
+import { useWheel } from './useWheel';
 
 interface Props {
   lens: Lens;
@@ -33,54 +32,65 @@ interface Props {
   mode: Spec['mode'];
   experiment: Experiment;
   cellWidth: number;
+  /** Height that the grid may take, px. */
+  room: number;
 }
 
-export function LensCanvas({ lens, painted, mode, experiment, cellWidth }: Props) {
+export function LensCanvas({ lens, painted, mode, experiment, cellWidth, room }: Props) {
   const spec = useSpec();
   const scroller = useRef<HTMLDivElement>(null);
   const canvas = useRef<HTMLCanvasElement>(null);
   const size = useSize(scroller);
-  const [scrollY, setScrollY] = useState(0);
   const scrollX = useStore((state) => state.scrollX);
+  const scrollY = useStore((state) => state.scrollY);
   const [hover, setHover] = useState<Cursor | null>(null);
-  const shown: SideName = lens.edited && mode !== 'baseline' ? 'edited' : 'baseline';
-  const flip = (row: number) => (spec.flipped ? row : lens.rows - 1 - row);
-  const cells = useCells(lens, painted, mode, shown, spec.flipped);
+  const flip = flipper(lens, spec.flipped);
+  const cells = useCells(lens, painted, mode, spec.flipped);
+  const height = rowHeight(cellWidth, lens.rows, room);
   const cursor = {
     row: flip(chosenRow(lens, spec.row)),
-    column: Math.min(experiment.position ?? 0, lens.columns - 1),
+    column: Math.min(experiment.position ?? 0, lens.length - 1),
   };
   const frame: Frame = {
     cellWidth,
-    rowHeight: ROW_HEIGHT,
+    rowHeight: height,
     scrollX,
     scrollY,
     width: Math.max(0, size.width - GUTTER),
-    height: size.height,
+    height: Math.min(size.height, lens.rows * height),
     ratio: devicePixelRatio,
   };
   useDrawing(canvas, cells, frame, cursor, hover);
-  useScrolling(scroller, scrollX, cursor, frame);
+  useScrolling(scroller, cursor, frame);
+  useWheel(scroller, GUTTER);
+  useLayoutEffect(() => {
+    Object.assign(port, { rows: lens.rows, height: room });
+  }, [lens.rows, room]);
   const go = (at: Cursor) => {
     const row = lens.meta.rows[flip(at.row)];
     change({ position: at.column, ...(row === undefined ? {} : { row }) }, 'replace');
   };
-  const onMove = (event: MouseEvent<HTMLCanvasElement>) => {
+  const under = (event: PointerEvent<HTMLElement>) => {
     const box = event.currentTarget.getBoundingClientRect();
-    const at = cellAt(
-      frame,
-      lens.rows,
-      lens.columns,
-      event.clientX - box.left,
-      event.clientY - box.top,
-    );
-    setHover(at);
-    if (!at) return hidePeek();
+    const [x, y] = [event.clientX - box.left, event.clientY - box.top];
+    return { box, at: cellAt(frame, lens.rows, lens.length, x, y) };
+  };
+  const drag = useDrag(scroller, (event) => {
+    const { at } = under(event);
+    if (at) go(at);
+  });
+  const onMove = (event: PointerEvent<HTMLElement>) => {
+    drag.handlers.onPointerMove(event);
+    if (drag.dragging) return;
+    const { box, at } = under(event);
+    setHover((before) => (same(before, at) ? before : at));
+    const column = at ? (lens.columnOf[at.column] ?? -1) : -1;
+    if (!at || column < 0) return hidePeek();
     const left = box.left + at.column * cellWidth - scrollX;
-    const top = box.top + at.row * ROW_HEIGHT - scrollY;
+    const top = box.top + at.row * height - scrollY;
     showPeek(
-      { left, top, right: left + cellWidth, bottom: top + ROW_HEIGHT },
-      peekContent(lens, mode, flip(at.row), at.column),
+      { left, top, right: left + cellWidth, bottom: top + height },
+      lensPeek(lens, mode, flip(at.row), column),
     );
   };
   return (
@@ -91,12 +101,12 @@ export function LensCanvas({ lens, painted, mode, experiment, cellWidth }: Props
       tabIndex={0}
       aria-label="Logit lens: rows are layers, columns are tokens"
       aria-rowcount={lens.rows}
-      aria-colcount={lens.columns}
+      aria-colcount={lens.length}
       aria-activedescendant="lens-cell"
       data-testid="lens-grid"
       onScroll={(event) => {
-        setScrollY(event.currentTarget.scrollTop);
-        useStore.setState({ scrollX: event.currentTarget.scrollLeft });
+        const { scrollLeft, scrollTop } = event.currentTarget;
+        useStore.setState({ scrollX: scrollLeft, scrollY: scrollTop });
         hidePeek();
       }}
       onKeyDown={(event) => onKey(event, cursor, lens, go)}
@@ -105,8 +115,8 @@ export function LensCanvas({ lens, painted, mode, experiment, cellWidth }: Props
         className="lens-space"
         role="presentation"
         style={{
-          width: GUTTER + lens.columns * cellWidth,
-          height: lens.rows * ROW_HEIGHT,
+          width: GUTTER + lens.length * cellWidth,
+          height: lens.rows * height,
           gridTemplateColumns: `${GUTTER}px 1fr`,
         }}
       >
@@ -114,50 +124,47 @@ export function LensCanvas({ lens, painted, mode, experiment, cellWidth }: Props
           lens={lens}
           flipped={spec.flipped}
           chosen={cursor.row}
+          height={height}
           onChoose={(row) => go({ row, column: cursor.column })}
         />
         <canvas
           ref={canvas}
           aria-hidden="true"
           data-testid="lens-canvas"
+          className={drag.dragging ? 'dragging' : ''}
           style={{ width: frame.width, height: frame.height, left: GUTTER }}
-          onMouseMove={onMove}
-          onMouseLeave={() => {
+          {...drag.handlers}
+          onPointerMove={onMove}
+          onPointerLeave={() => {
             setHover(null);
             hidePeek();
-          }}
-          onClick={(event) => {
-            const box = event.currentTarget.getBoundingClientRect();
-            const at = cellAt(
-              frame,
-              lens.rows,
-              lens.columns,
-              event.clientX - box.left,
-              event.clientY - box.top,
-            );
-            if (at) go(at);
           }}
           onDoubleClick={() => inspect()}
         />
       </div>
-      <ActiveCell lens={lens} side={shown} row={flip(cursor.row)} display={cursor} />
+      <ActiveCell
+        lens={lens}
+        side={shownSide(lens, mode).values}
+        row={flip(cursor.row)}
+        display={cursor}
+      />
     </div>
   );
 }
 
-/** The one cell that assistive technology sees; it follows the cursor, and is read out. */
-function ActiveCell({
-  lens,
-  side,
-  row,
-  display,
-}: {
+function same(one: Cursor | null, other: Cursor | null): boolean {
+  return one?.row === other?.row && one?.column === other?.column;
+}
+
+interface ActiveProps {
   lens: Lens;
-  side: SideName;
+  side: LensSide;
   row: number;
   display: Cursor;
-}) {
-  const values = lens[side] ?? lens.baseline;
+}
+
+/** The one cell that assistive technology sees; it follows the cursor, and is read out. */
+function ActiveCell({ lens, side, row, display }: ActiveProps) {
   return (
     <div role="row" aria-rowindex={display.row + 1} className="visually-hidden">
       <div
@@ -168,7 +175,7 @@ function ActiveCell({
         aria-live="polite"
         data-testid="lens-cell"
       >
-        {cellSentence(lens, values, row, display.column)}
+        {cellSentence(lens, side, row, display.column)}
       </div>
     </div>
   );
@@ -178,107 +185,63 @@ interface LabelProps {
   lens: Lens;
   flipped: boolean;
   chosen: number;
+  height: number;
   onChoose: (row: number) => void;
 }
 
-function RowLabels({ lens, flipped, chosen, onChoose }: LabelProps) {
+/** Where rows are lower than a line of text, only some have their name, at even distances. */
+function RowLabels({ lens, flipped, chosen, height, onChoose }: LabelProps) {
   const names = flipped ? lens.meta.rows : lens.meta.rows.toReversed();
+  const every = tickStep(height, 11);
+  const named = (row: number) => (flipped ? row : lens.rows - 1 - row) % every === 0;
   return (
     <div className="lens-labels" role="presentation" aria-hidden="true">
-      {names.map((name, row) => (
-        <button
-          key={name}
-          type="button"
-          tabIndex={-1}
-          className={`${row === chosen ? 'chosen' : ''} ${name.endsWith('resid_mid') ? 'sub' : ''}`}
-          style={{ height: ROW_HEIGHT }}
-          title={name}
-          onClick={() => onChoose(row)}
-        >
-          {rowLabel(name)}
-        </button>
-      ))}
+      {names.map((name, row) => {
+        const place = parseRow(name);
+        return (
+          <button
+            key={name}
+            type="button"
+            tabIndex={-1}
+            className={`${row === chosen ? 'chosen' : ''} ${place && isSubblock(place) ? 'sub' : ''}`}
+            style={{ height, lineHeight: `${height}px` }}
+            title={name}
+            onClick={() => onChoose(row)}
+          >
+            {named(row) ? rowLabel(name) : ''}
+          </button>
+        );
+      })}
     </div>
   );
 }
 
-function useCells(
-  lens: Lens,
-  painted: Painted,
-  mode: Spec['mode'],
-  shown: SideName,
-  flipped: boolean,
-): HeatCells {
-  return useMemo(() => {
-    const { rows, columns } = lens;
-    const values = lens[shown] ?? lens.baseline;
-    const source = (row: number) => (flipped ? row : rows - 1 - row);
-    const reorder = <Out extends Uint32Array | Uint8Array>(from: Out, into: Out): Out => {
-      for (let row = 0; row < rows; row++)
-        into.set(from.subarray(source(row) * columns, (source(row) + 1) * columns), row * columns);
-      return into;
-    };
-    return {
-      rows,
-      columns,
-      colours: reorder(painted.colours, new Uint32Array(rows * columns)),
-      label: (row, column) => topLabel(lens, values, source(row), column),
-      marks:
-        mode === 'difference' ? reorder(changedCells(lens), new Uint8Array(rows * columns)) : null,
-    };
-  }, [lens, painted, mode, shown, flipped]);
-}
-
-function useDrawing(
-  canvas: RefObject<HTMLCanvasElement | null>,
-  cells: HeatCells,
-  frame: Frame,
-  cursor: Cursor,
-  hover: Cursor | null,
-): void {
-  const grid = useRef<HeatGrid | null>(null);
-  const held = useRef<HeatCells | null>(null);
-  useEffect(() => {
-    const element = canvas.current;
-    if (!element) return;
-    const request = requestAnimationFrame(() => {
-      grid.current ??= new HeatGrid(element);
-      if (held.current !== cells) grid.current.setCells(cells);
-      held.current = cells;
-      const style = getComputedStyle(element);
-      const read = (name: string) => style.getPropertyValue(name).trim();
-      const colours = {
-        ground: read('--ground'),
-        darkText: '#111110',
-        lightText: '#fbfbfa',
-        accent: read('--accent'),
-      };
-      grid.current.draw(frame, { ...colours, font: `11px ${read('--mono')}` }, cursor, hover);
-    });
-    return () => cancelAnimationFrame(request);
-    // The frame and the cursors are new objects at each render, and each render is to be drawn.
-  }, [canvas, cells, frame, cursor, hover]);
-}
-
-/** Follows the strip, and keeps the chosen cell in sight when it moves. */
-function useScrolling(
-  scroller: RefObject<HTMLDivElement | null>,
-  scrollX: number,
-  cursor: Cursor,
-  frame: Frame,
-): void {
+/** Follows the strip and the zoom, and keeps the chosen cell in sight when it moves. */
+function useScrolling(scroller: RefObject<HTMLDivElement | null>, cursor: Cursor, frame: Frame) {
+  const { scrollX, scrollY, height, rowHeight: rowPixels, cellWidth } = frame;
+  useLayoutEffect(() => {
+    const box = scroller.current;
+    if (!box) return;
+    if (Math.abs(box.scrollLeft - scrollX) > 1) box.scrollLeft = scrollX;
+    if (Math.abs(box.scrollTop - scrollY) > 1) box.scrollTop = scrollY;
+    if (scrollY - box.scrollTop > 1) useStore.setState({ scrollY: box.scrollTop });
+    // What can be scrolled to depends on the sizes, too.
+    // oxlint-disable-next-line react/exhaustive-effect-dependencies
+  }, [scroller, scrollX, scrollY, cellWidth, height]);
+  const pixels = useRef(rowPixels);
+  useLayoutEffect(() => {
+    pixels.current = rowPixels;
+  }, [rowPixels]);
+  const laidOut = height > 0;
   useEffect(() => {
     const box = scroller.current;
-    if (box && Math.abs(box.scrollLeft - scrollX) > 1) box.scrollLeft = scrollX;
-  }, [scroller, scrollX]);
-  const { height, rowHeight } = frame;
-  useEffect(() => {
-    const box = scroller.current;
-    if (!box || height === 0) return;
-    const top = cursor.row * rowHeight;
+    if (!box || !laidOut) return;
+    const top = cursor.row * pixels.current;
+    const bottom = top + pixels.current;
     if (top < box.scrollTop) box.scrollTop = top;
-    else if (top + rowHeight > box.scrollTop + height) box.scrollTop = top + rowHeight - height;
-  }, [scroller, cursor.row, height, rowHeight]);
+    else if (bottom > box.scrollTop + box.clientHeight) box.scrollTop = bottom - box.clientHeight;
+    // Not at each height of the rows: a zoom keeps its own place.
+  }, [scroller, cursor.row, laidOut]);
 }
 
 function useSize(place: RefObject<HTMLElement | null>): { width: number; height: number } {
@@ -302,16 +265,18 @@ function useSize(place: RefObject<HTMLElement | null>): { width: number; height:
 /** Index of the chosen row; sites that the grid has no row of stand for the nearest that it has. */
 function chosenRow(lens: Lens, name: string | null): number {
   const { rows } = lens.meta;
-  if (name === null) return rows.length - 1;
+  const last = rows.length - 1;
+  if (name === null) return last;
   const found = rows.indexOf(name);
-  if (found >= 0) return found;
-  const layer = /^L(\d+)\.(resid_\w+)$/.exec(name);
-  if (!layer) return rows.length - 1;
-  const at = Number(layer[1]);
-  const near =
-    layer[2] === 'resid_pre' ? (at === 0 ? 'embed' : `L${at - 1}.resid_post`) : `L${at}.resid_post`;
-  const index = rows.indexOf(near);
-  return index >= 0 ? index : rows.length - 1;
+  const wanted = parseRow(name);
+  if (found >= 0 || !wanted) return found >= 0 ? found : last;
+  const depth = (row: string) => {
+    const place = parseRow(row);
+    if (!place || row === 'embed' || place.site === 'resid_pre') return 2 * (place?.layer ?? 0) - 1;
+    return 2 * place.layer + (isSubblock(place) ? 0 : 1);
+  };
+  const near = rows.findIndex((row) => depth(row) >= depth(name));
+  return near >= 0 ? near : last;
 }
 
 function onKey(event: KeyboardEvent, cursor: Cursor, lens: Lens, go: (at: Cursor) => void): void {
@@ -321,8 +286,8 @@ function onKey(event: KeyboardEvent, cursor: Cursor, lens: Lens, go: (at: Cursor
     ArrowDown: [1, 0],
     ArrowLeft: [0, -1],
     ArrowRight: [0, 1],
-    Home: [0, -lens.columns],
-    End: [0, lens.columns],
+    Home: [0, -lens.length],
+    End: [0, lens.length],
     PageUp: [-lens.rows, 0],
     PageDown: [lens.rows, 0],
   };
@@ -332,32 +297,6 @@ function onKey(event: KeyboardEvent, cursor: Cursor, lens: Lens, go: (at: Cursor
   const clamp = (value: number, most: number) => Math.max(0, Math.min(most - 1, value));
   go({
     row: clamp(cursor.row + move[0], lens.rows),
-    column: clamp(cursor.column + move[1], lens.columns),
+    column: clamp(cursor.column + move[1], lens.length),
   });
-}
-
-function peekContent(lens: Lens, mode: Spec['mode'], row: number, column: number): PeekContent {
-  const sides: SideName[] = !lens.edited
-    ? ['baseline']
-    : mode === 'difference'
-      ? ['baseline', 'edited']
-      : [mode];
-  return {
-    title: `${rowLabel(lens.meta.rows[row] ?? '')} · position ${column} ${lens.meta.tokens[column]?.label ?? ''}`,
-    sides: sides.map((side): PeekSide => {
-      const here = cell(lens, lens[side] ?? lens.baseline, row, column);
-      return {
-        side,
-        top: here.top.map((entry) => ({
-          label: entry.token.label,
-          probability: entry.probability,
-        })),
-        facts: [
-          [here.target.label, `${probability(here.probability)}  ${rank(here.rank)}`],
-          ['entropy', `${nats(here.entropy)} nats`],
-          ['KL to final', `${nats(here.kl)} nats`],
-        ],
-      };
-    }),
-  };
 }

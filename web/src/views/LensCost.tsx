@@ -1,72 +1,85 @@
 /** A grid that takes minutes says so before it starts. */
 import { useState } from 'react';
 import type { ModelInfo } from '../api/queries';
-import { duration } from '../core/format';
-import { useSpec } from '../state/store';
+import { count, duration } from '../core/format';
+import { lensCost, type GridCost } from '../core/lensCost';
+import { change, useSpec } from '../state/store';
 
 /** Grids up to this size start by themselves. */
 const CELLS_AT_ONCE = 8_000;
-/** One multiplication and one addition for each weight of the unembedding and each cell. */
-const OPERATIONS_PER_WEIGHT = 2;
-/** What two cores reach in fp32; said as an estimate, never promised. */
-const OPERATIONS_PER_SECOND = 6e10;
+const SECONDS_AT_ONCE = 60;
 
-export interface LensCost {
+export interface LensCost extends GridCost {
   agreed: boolean;
   agree: () => void;
-  cells: number;
-  rows: number;
-  columns: number;
   limit: number;
-  seconds: number;
 }
 
-export function useCost(model: ModelInfo | null, columns: number): LensCost {
-  const { prompt, sublayers, edits } = useSpec();
+export function useCost(model: ModelInfo | null, length: number): LensCost {
+  const spec = useSpec();
   const [agreedTo, setAgreedTo] = useState<string | null>(null);
-  const key = `${sublayers} ${prompt}`;
-  const rows = model ? model.n_layers * (sublayers && !model.parallel_blocks ? 2 : 1) + 1 : 0;
-  const runs = edits.some((made) => made.enabled) ? 2 : 1;
-  const work = model
-    ? rows * columns * runs * model.d_model * model.vocab_size * OPERATIONS_PER_WEIGHT
-    : 0;
-  const cells = rows * columns;
+  const cost = lensCost(model, spec, length);
+  const key = JSON.stringify([spec.prompt, spec.positions, spec.decoder, cost.rows]);
   return {
-    agreed: cells <= CELLS_AT_ONCE || agreedTo === key,
+    ...cost,
+    agreed: (cost.cells <= CELLS_AT_ONCE && cost.seconds <= SECONDS_AT_ONCE) || agreedTo === key,
     agree: () => setAgreedTo(key),
-    cells,
-    rows,
-    columns,
     limit: model?.limits.max_lens_cells ?? Infinity,
-    seconds: work / OPERATIONS_PER_SECOND,
   };
 }
 
-export function Cost({ cost }: { cost: LensCost }) {
-  const size = `${cost.rows} rows × ${cost.columns.toLocaleString('en')} tokens = ${cost.cells.toLocaleString('en')} cells`;
-  if (cost.cells > cost.limit) {
-    return (
-      <section className="no-lens" data-testid="lens-cost">
-        <h2>This grid is larger than the server allows</h2>
-        <p>
-          {size}; the limit is {cost.limit.toLocaleString('en')}. Shorten the prompt, or leave out
-          the sublayers.
-        </p>
-      </section>
-    );
-  }
+const FEWER = [
+  ['every 4th block', { step: 4, subblocks: false }],
+  ['the last 64 positions', null],
+] as const;
+
+export function Cost({ cost, length }: { cost: LensCost; length: number }) {
+  const sides = cost.runs === 2 ? ' × 2 sides' : '';
+  const size = `${count(cost.rows, 'row')} × ${count(cost.columns, 'position')}${sides} = ${cost.cells.toLocaleString('en')} cells`;
+  const over = cost.cells > cost.limit;
   return (
     <section className="no-lens" data-testid="lens-cost">
-      <h2>This grid is large</h2>
+      <h2>{over ? 'This grid is larger than the server allows' : 'This grid is large'}</h2>
       <p>
-        {size}: each is read through the whole vocabulary, about {duration(cost.seconds)} on two
-        processor cores. It can be cancelled at any time; Predictions reads one position only.
+        {size}
+        {over ? `; the limit is ${cost.limit.toLocaleString('en')}. ` : '. '}
+        {over ? null : <Work cost={cost} />}
       </p>
-      <p>
-        <button type="button" className="primary" data-testid="lens-agree" onClick={cost.agree}>
-          Compute the grid
-        </button>
+      <p className="cost-actions">
+        {over ? null : (
+          <button type="button" className="primary" data-testid="lens-agree" onClick={cost.agree}>
+            Compute the grid
+          </button>
+        )}
+        <span className="faint">{over ? 'Read less:' : 'or read less:'}</span>
+        {FEWER.map(([words, patch]) => (
+          <button
+            key={words}
+            type="button"
+            onClick={() => change(patch ?? { positions: lastPositions(length) })}
+          >
+            {words}
+          </button>
+        ))}
       </p>
     </section>
   );
+}
+
+function Work({ cost }: { cost: LensCost }) {
+  return (
+    <>
+      Each is read through the whole vocabulary
+      {cost.passes > 0
+        ? `, after ${cost.passes.toLocaleString('en')} passes of the prompt through the decoder`
+        : ''}
+      : about {duration(cost.seconds)} on two processor cores. It can be cancelled at any time;
+      Predictions reads one position only.
+    </>
+  );
+}
+
+function lastPositions(length: number): number[] {
+  const first = Math.max(0, length - 64);
+  return Array.from({ length: length - first }, (_, at) => first + at);
 }

@@ -1,15 +1,20 @@
 /** The same grid as a table of text: for assistive technology, for find-in-page, for copying. */
 import { useState } from 'react';
-import { SideMark, Token } from '../components/parts';
+import { Hidden, SideMark, Token } from '../components/parts';
 import { rowLabel } from '../core/address';
-import { probability } from '../core/format';
-import { cell, type Lens, type LensSide } from '../core/lens';
+import { cell, outcome, shownSide, type Lens, type LensSide } from '../core/lens';
+import { cellValue } from '../core/lensPaint';
 import type { Spec } from '../core/url';
 import { useSpec } from '../state/store';
 
 const COLUMNS = 24;
 
-export function LensTable({ lens, mode }: { lens: Lens; mode: Spec['mode'] }) {
+interface Props {
+  lens: Lens;
+  mode: Spec['mode'];
+}
+
+export function LensTable({ lens, mode }: Props) {
   const { flipped } = useSpec();
   const [first, setFirst] = useState(0);
   const both = lens.edited !== null && mode === 'difference';
@@ -23,7 +28,8 @@ export function LensTable({ lens, mode }: { lens: Lens; mode: Spec['mode'] }) {
     <section className="lens-table" tabIndex={0} aria-label="Logit lens as a table">
       {lens.columns > COLUMNS ? (
         <p className="pages">
-          Positions {start}–{end - 1} of {lens.columns}.{' '}
+          Positions {lens.meta.positions[start]}–{lens.meta.positions[end - 1]}, {end - start} of{' '}
+          {lens.columns} read.{' '}
           <button
             type="button"
             className="link"
@@ -48,9 +54,19 @@ export function LensTable({ lens, mode }: { lens: Lens; mode: Spec['mode'] }) {
             <th scope="col">layer</th>
             {columns.map((column) => (
               <th key={column} scope="col">
-                <span className="faint">{column}</span>{' '}
+                <span className="faint">{lens.meta.positions[column]}</span>{' '}
                 {lens.meta.tokens[column] ? <Token token={lens.meta.tokens[column]} /> : null}
               </th>
+            ))}
+          </tr>
+          <tr>
+            <th scope="row" className="faint">
+              final top
+            </th>
+            {columns.map((column) => (
+              <td key={column}>
+                <Outcome lens={lens} mode={mode} column={column} />
+              </td>
             ))}
           </tr>
         </thead>
@@ -82,6 +98,20 @@ export function LensTable({ lens, mode }: { lens: Lens; mode: Spec['mode'] }) {
   );
 }
 
+function Outcome({ lens, mode, column }: { lens: Lens; mode: Spec['mode']; column: number }) {
+  const { token, right } = outcome(lens, shownSide(lens, mode).values, column);
+  return (
+    <>
+      {right ? (
+        <span className="right-mark" title="The text does go on like that">
+          ✓<Hidden> the true next token </Hidden>
+        </span>
+      ) : null}
+      <Token token={token} />
+    </>
+  );
+}
+
 interface EntryProps {
   lens: Lens;
   side: LensSide;
@@ -91,11 +121,13 @@ interface EntryProps {
 }
 
 function Entry({ lens, side, row, column, mark }: EntryProps) {
-  const best = cell(lens, side, row, column).top[0];
+  const { kind } = useSpec();
+  const here = cell(lens, side, row, column);
+  const best = here.top[0];
   return best ? (
     <span className="entry">
       {mark ? <SideMark side={mark} /> : null} <Token token={best.token} />{' '}
-      <span className="number">{probability(best.probability)}</span>
+      <span className="number">{cellValue(here, kind)}</span>
     </span>
   ) : null;
 }

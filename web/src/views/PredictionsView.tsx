@@ -13,9 +13,10 @@ import { useMode } from './experiment';
 import { LayerTable } from './LayerTable';
 import { NextToken } from './NextToken';
 import type { ViewProps } from './Stage';
+import { TokenStrip } from './TokenStrip';
 import { ModeChoice, Status, ViewBar } from './ViewBar';
 
-export function PredictionsView({ model, experiment, strip }: ViewProps) {
+export function PredictionsView({ model, experiment, cellWidth }: ViewProps) {
   const spec = useSpec();
   const analysis = usePredictions(spec, experiment.position);
   const mode = useMode();
@@ -42,7 +43,7 @@ export function PredictionsView({ model, experiment, strip }: ViewProps) {
         {data && model ? <PredictionsSave data={data} model={model.name} /> : null}
         {data ? <PredictionsFormula data={data} /> : null}
       </ViewBar>
-      {strip}
+      <TokenStrip experiment={experiment} cellWidth={cellWidth} />
       <ErrorNote
         error={error}
         retry={experiment.error ? experiment.retry : analysis.retry}
@@ -154,8 +155,8 @@ function PredictionsFormula({ data }: { data: Predictions }) {
         },
         {
           name: 'rank',
-          formula: 'rank(t) = how many tokens have a higher logit',
-          note: '#0 is the most likely token.',
+          formula: 'rank(t) = 1 + how many tokens have a higher logit',
+          note: '#1 is the most likely token.',
         },
         {
           name: 'entropy H',

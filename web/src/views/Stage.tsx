@@ -1,15 +1,15 @@
 /** The place of the view: chooses it, measures it, teaches where there is nothing to show yet. */
-import { useEffect, useRef, useState } from 'react';
+import { useEffect, useLayoutEffect, useRef, useState } from 'react';
 import type { ModelInfo } from '../api/queries';
-import { fittingWidth } from '../core/heatgrid';
+import { fittingWidth } from '../core/zoom';
 import { shorten } from '../core/tokens';
 import { dropPeek } from '../state/peek';
-import { change, useSpec } from '../state/store';
+import { change, useSpec, useStore } from '../state/store';
+import { port } from '../state/zoom';
 import { useExperiment } from './experiment';
 import { GUTTER } from './layout';
 import { LensView } from './LensView';
 import { PredictionsView } from './PredictionsView';
-import { TokenStrip } from './TokenStrip';
 import { ViewBar } from './ViewBar';
 
 export function Stage({ model }: { model: ModelInfo | null }) {
@@ -17,6 +17,12 @@ export function Stage({ model }: { model: ModelInfo | null }) {
   const place = useRef<HTMLElement>(null);
   const room = useWidth(place) - GUTTER;
   const experiment = useExperiment(model);
+  const zoom = useStore((state) => state.zoom);
+  const columns = experiment.tokens?.length ?? 1;
+  const cellWidth = zoom ?? spec.width ?? fittingWidth(columns, room);
+  useLayoutEffect(() => {
+    Object.assign(port, { cellWidth, columns, width: room });
+  }, [cellWidth, columns, room]);
   useEffect(dropPeek, [spec.view, spec.prompt]);
   useEffect(() => {
     document.title =
@@ -30,12 +36,10 @@ export function Stage({ model }: { model: ModelInfo | null }) {
       </main>
     );
   }
-  const cellWidth = spec.width ?? fittingWidth(experiment.tokens?.length ?? 1, room);
-  const strip = <TokenStrip experiment={experiment} cellWidth={cellWidth} />;
   const View = spec.view === 'lens' ? LensView : PredictionsView;
   return (
     <main className="view" ref={place} data-testid={`view-${spec.view}`}>
-      <View model={model} experiment={experiment} cellWidth={cellWidth} strip={strip} />
+      <View model={model} experiment={experiment} cellWidth={cellWidth} />
     </main>
   );
 }
@@ -44,7 +48,6 @@ export interface ViewProps {
   model: ModelInfo | null;
   experiment: ReturnType<typeof useExperiment>;
   cellWidth: number;
-  strip: React.ReactNode;
 }
 
 function useWidth(place: React.RefObject<HTMLElement | null>): number {

@@ -2,4 +2,4 @@
 
 /** Width of the row labels left of everything that runs along the tokens. */
 export const GUTTER = 72;
-export const ROW_HEIGHT = 24;
+export { ROW_HEIGHT } from '../core/zoom';
