@@ -60,6 +60,17 @@ def test_run_prints_tables_and_json(cli, source):
     assert answer.edited is None
 
 
+@pytest.mark.parametrize("flag", ["--low-memory", "--stream"])
+def test_models_that_are_large_for_the_machine(cli, source, flag):
+    _, plain, _ = cli("run", source, "The cat", "--json")
+    status, lean, _ = cli("run", source, "The cat", "--json", flag)
+    assert (status, lean) == (0, plain)
+    _, report, _ = cli("doctor", source, "--json", flag)
+    assert json.loads(report)["self-check"]["layers"] == [0]
+    status, shown, _ = cli("doctor", source, flag)
+    assert "Layer 0 checked; the others are built alike." in " ".join(shown.split())
+
+
 def test_run_with_every_kind_of_edit(cli, source):
     edits = [
         "zero L1.H2",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 import typer
@@ -110,6 +111,7 @@ def test_positions_as_they_are_typed(text, positions):
 def test_every_flag_is_in_the_reference():
     section = read(REFERENCE / "cli.md").partition("## unembed lens")[2].partition("\n## ")[0]
     command = typer.main.get_command(app).commands["lens"]  # type: ignore[attr-defined]
-    shared = {"--dtype", "--device", "--revision", "--trust-remote-code", "--help"}
+    head = read(REFERENCE / "cli.md").partition("\n## ")[0]
+    shared = {"--help", *re.findall(r"`(--[a-z-]+)`", head)}
     flags = {flag for one in command.params for flag in one.opts if flag.startswith("--")}
     assert sorted(flag for flag in flags - shared if f"`{flag}" not in section) == []

@@ -73,14 +73,11 @@ def demo(
 
 @app.command()
 @options.with_settings
+@options.with_loading
 def serve(
     *,
-    source: options.Source,
+    loading: Loading,
     settings: Settings,
-    dtype: options.Dtype = None,
-    device: options.Device = None,
-    revision: options.Revision = None,
-    trust_remote_code: options.TrustRemoteCode = False,
     token: options.Token = None,
     allow_host: options.AllowHost = None,
     open_browser: Annotated[bool, typer.Option("--open", help="Open the browser.")] = False,
@@ -88,13 +85,14 @@ def serve(
     """Serve a model to the app and to HTTP clients."""
     from unembed.cli import serving
 
-    loading = Loading(source, dtype, device, revision, trust_remote_code)
     serving.serve(loading, settings, token=token, hosts=allow_host or [], browser=open_browser)
 
 
 @app.command()
+@options.with_loading
 def run(
-    source: options.Source,
+    *,
+    loading: Loading,
     prompt: options.Prompt,
     top_k: options.TopK = 10,
     position: Annotated[int, typer.Option(help="Position to read; -1 is the last.")] = -1,
@@ -103,22 +101,19 @@ def run(
     ] = None,
     edit: options.Edits = None,
     as_json: options.Json = False,
-    dtype: options.Dtype = None,
-    device: options.Device = None,
-    revision: options.Revision = None,
-    trust_remote_code: options.TrustRemoteCode = False,
 ) -> None:
     """What a model predicts after a prompt, in every layer, with and without edits."""
     from unembed.cli import inspecting
 
-    loading = Loading(source, dtype, device, revision, trust_remote_code)
     fields = {"top_k": top_k, "position": position, "target": target}
     inspecting.run(loading, prompt, edit or [], fields, as_json=as_json)
 
 
 @app.command()
+@options.with_loading
 def lens(
-    source: options.Source,
+    *,
+    loading: Loading,
     prompt: options.Prompt,
     kind: lens_options.Kind = "probability",
     positions: lens_options.Positions = None,
@@ -134,15 +129,10 @@ def lens(
     top_down: lens_options.TopDown = False,
     html: lens_options.Html = None,
     as_json: options.Json = False,
-    dtype: options.Dtype = None,
-    device: options.Device = None,
-    revision: options.Revision = None,
-    trust_remote_code: options.TrustRemoteCode = False,
 ) -> None:
     """The grid of what every layer predicts at every position, with and without edits."""
     from unembed.cli import lens_command as command
 
-    loading = Loading(source, dtype, device, revision, trust_remote_code)
     fields = {
         "positions": command.parse_positions(positions),
         "layer_step": layer_step,
@@ -159,18 +149,15 @@ def lens(
 
 
 @app.command()
+@options.with_loading
 def doctor(
-    source: options.Source,
+    *,
+    loading: Loading,
     as_json: options.Json = False,
-    dtype: options.Dtype = None,
-    device: options.Device = None,
-    revision: options.Revision = None,
-    trust_remote_code: options.TrustRemoteCode = False,
 ) -> None:
     """What was found out about a model: its anatomy, what works, the self-check, versions."""
     from unembed.cli import inspecting
 
-    loading = Loading(source, dtype, device, revision, trust_remote_code)
     inspecting.doctor(loading, as_json=as_json)
 
 

@@ -24,10 +24,12 @@ class Loading:
     """What to load, and how."""
 
     source: str
-    dtype: str | None
-    device: str | None
-    revision: str | None
-    trust_remote_code: bool
+    dtype: str | None = None
+    device: str | None = None
+    revision: str | None = None
+    low_memory: bool = False
+    stream: bool = False
+    trust_remote_code: bool = False
 
 
 def load(loading: Loading, settings: Settings, console: Console) -> Model:
@@ -45,6 +47,8 @@ def load(loading: Loading, settings: Settings, console: Console) -> Model:
             device=loading.device or "cpu",
             revision=loading.revision,
             trust_remote_code=loading.trust_remote_code,
+            low_memory=loading.low_memory,
+            stream=loading.stream,
             settings=settings,
             progress=progress,
         )

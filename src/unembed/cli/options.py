@@ -9,35 +9,12 @@ from typing import Annotated, Any
 
 import typer
 
+from unembed.cli.loading import Loading
 from unembed.errors import InputError
 from unembed.settings import Settings
 
-Source = Annotated[
-    str,
-    typer.Argument(
-        help="A hub id, a folder, a .gguf file, or gemma3-270m, the demo model.", metavar="SOURCE"
-    ),
-]
 Prompt = Annotated[
     str, typer.Argument(help="The prompt; - reads it from standard input.", metavar="PROMPT")
-]
-Dtype = Annotated[
-    str | None, typer.Option(help="float32, bfloat16, float16 or float64.", rich_help_panel="Model")
-]
-Device = Annotated[
-    str | None,
-    typer.Option(help='Where to compute: "cpu", "cuda", "mps" ...', rich_help_panel="Model"),
-]
-Revision = Annotated[
-    str | None, typer.Option(help="Branch, tag or commit on the hub.", rich_help_panel="Model")
-]
-TrustRemoteCode = Annotated[
-    bool,
-    typer.Option(
-        "--trust-remote-code",
-        help="Run Python code that comes with the model. Only for sources that you trust.",
-        rich_help_panel="Model",
-    ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 TopK = Annotated[
@@ -62,6 +39,97 @@ AllowHost = Annotated[
         help="A further name, or name:port, by which browsers may address the server. Repeatable."
     ),
 ]
+
+
+_SOURCE = typer.Argument(
+    help="A hub id, a folder, a .gguf file, or gemma3-270m, the demo model.", metavar="SOURCE"
+)
+
+
+def _of_model(name: str, sentence: str) -> Any:
+    return typer.Option(name, help=sentence, rich_help_panel="Model")
+
+
+# argument of Loading -> its annotation and default
+_LOADING: dict[str, tuple[Any, Any]] = {
+    "source": (Annotated[str, _SOURCE], inspect.Parameter.empty),
+    "dtype": (
+        Annotated[
+            str | None,
+            _of_model(
+                "--dtype",
+                "float32, bfloat16, float16 or float64; by default float32, or the file's own "
+                "with --low-memory and --stream.",
+            ),
+        ],
+        None,
+    ),
+    "device": (
+        Annotated[
+            str | None, _of_model("--device", 'Where to compute: "cpu", "cuda", "mps", "auto".')
+        ],
+        None,
+    ),
+    "revision": (
+        Annotated[str | None, _of_model("--revision", "Branch, tag or commit on the hub.")],
+        None,
+    ),
+    "low_memory": (
+        Annotated[bool, _of_model("--low-memory", "Keep weights mapped from their files.")],
+        False,
+    ),
+    "stream": (
+        Annotated[
+            bool,
+            _of_model("--stream", "Read each weight when it is used: for models beyond memory."),
+        ],
+        False,
+    ),
+    "trust_remote_code": (
+        Annotated[
+            bool,
+            _of_model(
+                "--trust-remote-code",
+                "Run Python code that comes with the model. Only for sources that you trust.",
+            ),
+        ],
+        False,
+    ),
+}
+
+
+def with_loading(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command SOURCE and the flags of a model; it gets them as one `loading` argument."""
+    own = inspect.signature(command, eval_str=True).parameters.values()
+
+    def wrapped(**given: Any) -> None:
+        loading = Loading(**{name: given.pop(name) for name in _LOADING})
+        command(**given, loading=loading)
+
+    flags = [
+        inspect.Parameter(
+            name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation
+        )
+        for name, (annotation, default) in _LOADING.items()
+    ]
+    kept = [
+        parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY)
+        for parameter in own
+        if parameter.name != "loading"
+    ]
+    return _signed(wrapped, command, [flags[0], *kept, *flags[1:]])
+
+
+def _signed(
+    wrapped: Callable[..., None],
+    command: Callable[..., None],
+    parameters: list[inspect.Parameter],
+) -> Callable[..., None]:
+    """`wrapped` under the name of `command`, with the parameters that Typer is to see."""
+    wrapped.__name__, wrapped.__doc__ = command.__name__, command.__doc__
+    wrapped.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    wrapped.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    return wrapped
 
 
 def with_settings(command: Callable[..., None]) -> Callable[..., None]:
@@ -95,10 +163,7 @@ def with_settings(command: Callable[..., None]) -> Callable[..., None]:
         for parameter in own.parameters.values()
         if parameter.name != "settings"
     ]
-    wrapped.__name__, wrapped.__doc__ = command.__name__, command.__doc__
-    wrapped.__signature__ = inspect.Signature([*kept, *flags])  # type: ignore[attr-defined]
-    wrapped.__annotations__ = {p.name: p.annotation for p in [*kept, *flags]}
-    return wrapped
+    return _signed(wrapped, command, [*kept, *flags])
 
 
 def _option(row: Any) -> Any:

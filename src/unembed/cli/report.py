@@ -48,6 +48,7 @@ def as_data(model: Model) -> dict[str, Any]:
         ],
         "self-check": {
             "tolerance": None if report is None else report.tolerance,
+            "layers": None if report is None or report.layers is None else list(report.layers),
             "errors": {} if report is None else dict(report.errors),
         },
         "versions": {"python": platform.python_version()}
@@ -70,9 +71,19 @@ def print_report(console: Console, data: dict[str, Any]) -> None:
         holds = error <= check["tolerance"]
         mark = Text("holds", "green") if holds else Text("fails", "red")
         table.add_row(Text(equation), f"{error:.1e}", mark)
-    table.caption = f"An equation holds up to {check['tolerance']:.0e} in this precision."
+    table.caption = (
+        f"{_checked(check['layers'])} "
+        f"An equation holds up to {check['tolerance']:.0e} in this precision."
+    )
     console.print(table, "")
     console.print(_pairs("Versions", data["versions"]))
+
+
+def _checked(layers: list[int] | None) -> str:
+    if layers is None:
+        return "Every layer was checked."
+    word = "Layer" if len(layers) == 1 else "Layers"
+    return f"{word} {', '.join(map(str, layers))} checked; the others are built alike."
 
 
 def _pairs(title: str, pairs: dict[str, Any]) -> Table:

@@ -55,7 +55,7 @@ def demo_loading(settings: Settings) -> Loading:
     if not demo.folder(settings).is_dir():
         Console(stderr=True, soft_wrap=True).print(demo.NOTICE, highlight=False)
         logging.getLogger(demo.__name__).setLevel(logging.ERROR)  # it would say so once more
-    return Loading(demo.NAME, None, None, None, False)
+    return Loading(demo.NAME)
 
 
 def has_browser() -> bool:
