@@ -60,28 +60,24 @@ class LensReading:
         return [run["final_norm"][self._index] for run in self.runs]
 
     @cached_property
-    def _inner(self) -> list[list[Tensor]]:
-        """Of each run, every row but the last [pos, d]: decoded, or still in the stream.
-
-        The plain decoder is left to `_states`, which runs it on some positions at a time.
-        """
-        rows = [(run, row) for run in self.runs for row in self.plan.rows[:-1]]
-        found = [
-            state_of(run, row)[self._index]
-            if self._is_plain
-            else self._decoded(run, row, order, len(rows))
-            for order, (run, row) in enumerate(rows)
-        ]
-        n_rows = len(self.plan.rows) - 1
-        return [found[start * n_rows :][:n_rows] for start in range(len(self.runs))]
-
-    @cached_property
     def _is_plain(self) -> bool:
-        """Whether each position can be decoded by itself."""
+        """Whether each position can be decoded by itself: only then some at a time."""
         return self.plan.decoder.layer is None and not any(map(edits_final_norm, self.runs))
 
-    def _decoded(self, run: Run, row: Row, order: int, n_rows: int) -> Float[Tensor, "pos d"]:
+    @cached_property
+    def _decoded(self) -> list[list[Float[Tensor, "pos d"]]]:
+        """Of each run, every row but the last after the decoder; none where it is the plain one."""
+        if self._is_plain:
+            return [[] for _ in self.runs]
+        inner = self.plan.rows[:-1]
+        return [
+            [self._through(run, row, which * len(inner) + order) for order, row in enumerate(inner)]
+            for which, run in enumerate(self.runs)
+        ]
+
+    def _through(self, run: Run, row: Row, order: int) -> Float[Tensor, "pos d"]:
         """One row through the suffix, at every position of the prompt; those read are kept."""
+        n_rows = len(self.runs) * (len(self.plan.rows) - 1)
 
         def report(_stage: str, done: int, total: int) -> None:
             if self._progress is not None:
@@ -96,10 +92,12 @@ class LensReading:
     def _states(self, slab: slice) -> Float[Tensor, "n d"]:
         """What the unembedding reads, for every run and row of some positions."""
         stacks = []
-        for final, inner in zip(self._finals, self._inner, strict=True):
-            if inner:
-                states = torch.stack([state[slab].to(final.device) for state in inner], 1)
-                stacks.append(self.model.final_norm(states) if self._is_plain else states)
+        for run, final, decoded in zip(self.runs, self._finals, self._decoded, strict=True):
+            rows = self.plan.rows[:-1] if self._is_plain else ()
+            plain = [state_of(run, row, self._index[slab]).to(final.device) for row in rows]
+            if plain:
+                stacks.append(self.model.final_norm(torch.stack(plain, 1)))
+            stacks += [state[slab, None] for state in decoded]
             stacks.append(final[slab, None])
         return torch.cat(stacks, 1).flatten(0, 1)
 
@@ -217,9 +215,10 @@ class LensReading:
         )
 
 
-def state_of(run: Run, row: Row) -> Float[Tensor, "pos d_model"]:
-    """A row's state of the residual stream, at every position."""
-    first, *rest = (run[site] for site in row.sites)
-    for site in rest:
-        first = first + site
+def state_of(run: Run, row: Row, index: Tensor | None = None) -> Float[Tensor, "pos d_model"]:
+    """A row's state of the residual stream, at every position or at some."""
+    wholes = (run[site] for site in row.sites)
+    first, *rest = (whole if index is None else whole[index] for whole in wholes)
+    for part in rest:
+        first = first + part
     return first

@@ -139,9 +139,9 @@ class LensResult:
 
     def plot(self, kind: str = "probability", **options: Any) -> go.Figure:
         """The grid as a Plotly figure. See `lens_figure.plot` for kinds and options."""
-        from unembed.analyses import lens_figure
+        from unembed.analyses.lens_figure import plot
 
-        return lens_figure.plot(self, kind, **options)
+        return plot(self, kind, **options)
 
     def to_html(
         self, kind: str = "probability", *, path: str | Path | None = None, **options: Any
@@ -150,15 +150,15 @@ class LensResult:
 
         See `lens_figure.html` for kinds and options.
         """
-        from unembed.analyses import lens_figure
+        from unembed.analyses.lens_figure import html
 
-        return lens_figure.html(self, kind, path=path, **options)
+        return html(self, kind, path=path, **options)
 
     def table(self, kind: str = "probability", **options: Any) -> RenderableType:
         """The grid for a terminal. See `lens_table.table` for kinds and options."""
-        from unembed.analyses import lens_table
+        from unembed.analyses.lens_table import table
 
-        return lens_table.table(self, kind, **options)
+        return table(self, kind, **options)
 
     def __rich__(self) -> RenderableType:
         return self.table()
