@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
@@ -48,14 +49,15 @@ def plot(
         text: what the cells say: "token" (the row's top token), "value", "none", or "auto": the
             token for "top", "logit" and "probability", the value for the others, where it has
             room. Asked for by name, it makes the figure as wide as it needs.
-        title: instead of what the colours are.
+        title: instead of what the colours are, and the model.
         colours: "light", "dark", a `Colours`, or None: Plotly's default template decides.
 
     Raises:
         InputError: no such kind, text or colours.
     """
-    grid = _Grids(result, top_down, text, title).grid(check_kind(kind))
-    return grid_figure(grid, choose(colours))
+    grid = _Grids(result, top_down, text).grid(check_kind(kind))
+    heading = title or f"{grid.title} · {_model(result)}"
+    return grid_figure(replace(grid, title=heading), choose(colours))
 
 
 def html(
@@ -79,7 +81,7 @@ def html(
         InputError: no such kind, text or colours; `path` cannot be written.
     """
     first = KINDS.index(check_kind(kind))
-    grids = _Grids(result, top_down, text, None)
+    grids = _Grids(result, top_down, text)
     chosen = None if colours is None else choose(colours)
     panels = [
         Panel(
@@ -91,7 +93,7 @@ def html(
     ]
     return standalone(
         panels,
-        title=title or f"Logit lens of {result.provenance.get('model', 'a model')}",
+        title=title or f"Logit lens of {_model(result)}",
         description=_description(result),
         provenance=_provenance(result),
         shown=first,
@@ -106,7 +108,7 @@ def html(
 class _Grids:
     """The grids of one result: labels and hovers are made once, and serve every kind."""
 
-    def __init__(self, result: LensResult, top_down: bool, text: str, title: str | None) -> None:
+    def __init__(self, result: LensResult, top_down: bool, text: str) -> None:
         if text not in get_args(Text):
             raise InputError(
                 f"text is {text!r}; write one of {', '.join(get_args(Text))}",
@@ -117,13 +119,12 @@ class _Grids:
         self.result = result
         self.top_down = top_down
         self.text = text
-        self.title = title
         self.token = {token.id: token for token in result.vocabulary}
 
     def grid(self, kind: Kind) -> TokenGrid:
         values = lens_kinds.values(self.result, kind)
         return TokenGrid(
-            title=self.title or lens_kinds.title(self.result, kind),
+            title=lens_kinds.title(self.result, kind),
             rows=tuple(map(row_label, self.result.rows)),
             inputs=self._inputs,
             targets=self._targets,
@@ -274,6 +275,10 @@ def _description(result: LensResult) -> list[str]:
     return said
 
 
+def _model(result: LensResult) -> str:
+    return result.provenance.get("model") or "a model without a name"
+
+
 def _decoder(decoder: str) -> str:
     if decoder == "final_norm":
         return "the model's final norm"
@@ -288,7 +293,9 @@ def _extent(result: LensResult) -> str:
     first, last = positions[0], positions[-1]
     if len(positions) == whole:
         which = f"all {whole} tokens" if whole > 1 else "the only token"
-    elif last - first + 1 == len(positions) > 1:
+    elif first == last:
+        which = f"position {first} of {whole} tokens"
+    elif last - first + 1 == len(positions):
         which = f"positions {first}–{last} of {whole} tokens"
     else:
         which = f"{len(positions)} of {whole} tokens"

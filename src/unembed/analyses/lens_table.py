@@ -24,7 +24,7 @@ from unembed.figures.grid import Scale
 VALUE = 6  # columns of a value with a space on either side; the longest has five characters
 TOKENS_BETWEEN = (8, 16)  # least and most columns of a token beside it
 GAP = 1
-LEAST_WIDTH = 24
+LEAST_WIDTH = 26
 
 
 def table(
@@ -45,7 +45,7 @@ def table(
         width: in characters; None takes the terminal's.
 
     Raises:
-        InputError: no such kind; a width below 24.
+        InputError: no such kind; a width below 26.
     """
     if width is not None and width < LEAST_WIDTH:
         raise InputError(
@@ -129,7 +129,7 @@ class LensTable:
             final = int(self.result.top_ids[-1, column, 0])
             mark = "✓" if final == int(self.result.next_ids[column]) else ""
             label = _fitted(self._labels[final], token)
-            cells.append(Text.assemble((f"{mark:>{VALUE - 1}} ", "dim"), (label, "bold")))
+            cells.append(Text.assemble((f"{mark:>{VALUE - 1}} ", "bold"), (label, "bold")))
         return cells
 
     def _cell(self, row: int, column: int, token: int) -> Text:

@@ -257,9 +257,8 @@ def _rows(grid: TokenGrid, sizes: Sizes) -> dict[str, Any]:
         "tickvals": list(shown),
         "ticktext": [escape(isolate(grid.rows[row])) for row in shown],
         "tickfont": {"family": MONO, "size": sizes.label_font},
-        "ticks": "outside",
-        "tickcolor": "rgba(0,0,0,0)",  # a little distance
-        "ticklen": 4,
+        "ticks": "",
+        "ticklabelstandoff": 4,
         "automargin": False,
     }
 
