@@ -42,6 +42,9 @@ def requests() -> list[tuple[str, dict[str, Any]]]:
         path = ("predictions", "lens", "generate", "component")[n % 4]
         if path == "component":
             body["target"] = f"L{layer}.H{head}"
+        if path == "lens":
+            body |= {"decoder": ("final_norm", "last_block", "L1.mlp")[n // 4 % 3]}
+            body |= {"positions": [0, -1], "follow": ("final", "next")[n // 4 % 2]}
         if path == "generate":
             body |= {"max_new_tokens": 2}
         made.append((f"/api/{path}", body))
