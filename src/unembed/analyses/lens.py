@@ -3,7 +3,7 @@
 A row's state goes through a suffix of the model, by default its own final norm (and, in masked
 models, the head's transform), and its unembedding. The last row is not decoded at all: it is what
 the model itself gave to its unembedding. (nostalgebraist, "interpreting GPT: the logit lens", 2020;
-with whole blocks as the decoder, "logit lens on GPT-Neo", 2021.)
+whole blocks as the decoder: "logit lens on non-gpt2 models + extensions", 2021.)
 """
 
 from __future__ import annotations
