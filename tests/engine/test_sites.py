@@ -24,6 +24,8 @@ from unembed.errors import TargetError
         ("embed", ("embed", None, None, None, None, None, "embed")),
         ("L3.H2.pattern", ("pattern", 3, 2, None, None, None, "site")),
         ("L3.H2.pattern@7", ("pattern", 3, 2, None, 7, None, "site")),
+        ("L3.N2.mlp_gate", ("mlp_gate", 3, None, 2, None, None, "site")),
+        ("L3.N2.mlp_pre@7", ("mlp_pre", 3, None, 2, 7, None, "site")),
         ("final_norm", ("final_norm", None, None, None, None, None, "site")),
     ],
 )
@@ -43,7 +45,8 @@ def test_a_name_is_read_as_what_it_names(text, expected):
 @pytest.mark.parametrize(
     "text",
     ["", "L5", "L5.", "L5.H", "L5.foo", "5.H6", "L-1.H2", "L5.H6@", "L5.H6<3", "L5.N1@2<3",
-     "L5.attn@1<0", "L5.H1.resid_post", "L5 .H6", "L5.H6\n", "Ｌ5.H6", "L٥.H٦ x"],
+     "L5.attn@1<0", "L5.H1.resid_post", "L5.N1.resid_post", "L5.N1.mlp_pre@2<1",
+     "L5 .H6", "L5.H6\n", "Ｌ5.H6", "L٥.H٦ x"],
 )  # fmt: skip
 def test_what_names_nothing_is_refused_with_an_example(text):
     with pytest.raises(TargetError) as caught:

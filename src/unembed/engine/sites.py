@@ -3,7 +3,8 @@
 L5.resid_post          a site                    L5.H2.pattern   one head of a site
 L9.H6                  a head: its z             L9.H6@14        at one position
 L9.H6@14<3             one query and key: an entry of the pattern
-L12.N512, L12D512      a feed-forward neuron     L5.attn, L5.mlp, embed
+L12.N512, L12D512      a feed-forward neuron     L12.N512.mlp_pre  one neuron of a site
+L5.attn, L5.mlp        what a branch adds        embed
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ LAYER_SITES = (
 GLOBAL_SITES = ("embed", "final_norm", "logits")
 SITES = ("embed", *LAYER_SITES, "final_norm", "logits")
 HEAD_SITES = (*ATTENTION_SITES, "z")
+NEURON_SITES = ("mlp_pre", "mlp_gate", "mlp_post")
 NODE_SITES = {"attn": "attn_out", "mlp": "mlp_out"}
 
 _AT = r"(?:@(?P<pos>-?\d+)(?:<(?P<key>-?\d+))?)?"
@@ -40,6 +42,7 @@ _FORMS = (
     re.compile(rf"L(?P<layer>\d+)(?:\.N|D)(?P<neuron>\d+){_AT}", re.IGNORECASE),
     re.compile(rf"L(?P<layer>\d+)\.(?P<node>attn|mlp){_AT}"),
     re.compile(rf"L(?P<layer>\d+)(?:\.H(?P<head>\d+))?\.(?P<site>{'|'.join(LAYER_SITES)}){_AT}"),
+    re.compile(rf"L(?P<layer>\d+)\.N(?P<neuron>\d+)\.(?P<site>{'|'.join(NEURON_SITES)}){_AT}"),
     re.compile(rf"(?P<site>{'|'.join(GLOBAL_SITES)}){_AT}"),
 )
 EXAMPLES = '"L5.resid_post", "L9.H6", "L9.H6@14<3", "L12.N512", "L5.attn", "L5.mlp" or "embed"'
@@ -102,15 +105,13 @@ def parse_target(text: str, field: str = "target") -> Target:
 
 
 def _site_and_kind(parts: dict[str, str | None]) -> tuple[str, str]:
-    if parts.get("neuron") is not None:
-        return "mlp_post", "neuron"
-    node = parts.get("node")
-    if node is not None:
-        return NODE_SITES[node], node
     site = parts.get("site")
     if site is not None:
         return site, "embed" if site == "embed" else "site"
-    return "z", "head"
+    if parts.get("neuron") is not None:
+        return "mlp_post", "neuron"
+    node = parts.get("node")
+    return ("z", "head") if node is None else (NODE_SITES[node], node)
 
 
 def check_target(target: Target, anatomy: Anatomy, name: str, field: str = "target") -> None:
