@@ -193,6 +193,14 @@ def test_logits_span_their_fifth_to_ninety_fifth_percentile():
     assert all(scale.low <= at <= scale.high for at, _ in scale.ticks)
 
 
+def test_one_far_row_does_not_flatten_the_logits_of_the_others():
+    lens = lens_of(10, 20)
+    low, high = float(lens.logit.min()), float(lens.logit.max())
+    lens.logit[0] = 1000
+    scale = lens_kinds.scale(lens, "logit")
+    assert low <= scale.low < scale.high < high + 2 * (high - low)
+
+
 def test_one_far_row_does_not_flatten_the_divergences_of_the_others():
     lens = lens_of(8, 20)
     usual = float(lens.kl[1:].max())

@@ -33,8 +33,9 @@ def test_a_cut_text_fits_its_room_and_starts_as_the_text(whole, room):
     assert cut == whole or cut.endswith("…")
 
 
-def test_wide_characters_take_two_columns_and_combining_ones_none():
+def test_wide_characters_take_two_columns_and_accents_none():
     assert [text.width(one) for one in ("ab", "東京", "🚀", "e\u0301")] == [2, 4, 2, 1]
+    assert text.width("\u1780\u17b6\u1793") == 3  # Khmer: boxes side by side without its font
     assert text.cut("東京都", 5) == "東京…"
     assert text.cut("東京都", 4) == "東…"
 

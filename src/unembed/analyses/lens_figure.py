@@ -236,11 +236,15 @@ class _Grids:
         rows = zip(*(array[..., :k].tolist() for array in arrays), strict=True)
         return [[list(zip(*cell, strict=True)) for cell in zip(*row, strict=True)] for row in rows]
 
+    @cached_property
+    def _named(self) -> dict[int, str]:
+        return {token.id: _named(token) for token in self.result.vocabulary}
+
     def _listed(self, row: int, column: int) -> list[str]:
         lines = ["probability    logit  top tokens"]
         for token, logit, probability in self._tops[row][column]:
             numbers = f"{shown.probability(probability):>11}  {shown.number(logit):>7}"
-            lines.append(f"{numbers}  {_named(self.token[token])}")
+            lines.append(f"{numbers}  {self._named[token]}")
         more = self.result.top_ids.shape[-1] - MOST_LISTED
         return lines if more <= 0 else [*lines, f"and {more} more in the result"]
 
@@ -264,8 +268,9 @@ def _description(result: LensResult) -> list[str]:
     """What is on the page, as paragraphs."""
     said = [
         "Every row is the residual stream at one depth of the model, every column a token of the "
-        "prompt. Each cell reads that state as a prediction of the next token: it goes through "
-        f"{_decoder(result.decoder)} and the unembedding. The last row is the model's own output.",
+        "prompt. Each cell reads that state as a prediction, as if nothing followed: it goes "
+        f"through {_decoder(result.decoder)} and the unembedding. "
+        "The last row is the model's own output.",
         _extent(result),
     ]
     if result.kl_floor is not None:
@@ -289,17 +294,18 @@ def _decoder(decoder: str) -> str:
 
 
 def _extent(result: LensResult) -> str:
-    positions, whole = result.positions, result.n_prompt
+    positions, whole, rows = result.positions, result.n_prompt, len(result.rows)
     first, last = positions[0], positions[-1]
+    said = f"Shown: {rows} row{'s' * (rows != 1)}, "
     if len(positions) == whole:
-        which = f"all {whole} tokens" if whole > 1 else "the only token"
-    elif first == last:
-        which = f"position {first} of {whole} tokens"
+        return said + (f"all {whole} tokens." if whole > 1 else "the only token.")
+    if first == last:
+        which = f"position {first}"
     elif last - first + 1 == len(positions):
-        which = f"positions {first}–{last} of {whole} tokens"
+        which = f"positions {first}–{last}"
     else:
-        which = f"{len(positions)} of {whole} tokens"
-    return f"Shown: {len(result.rows)} rows, {which}; the model saw the whole prompt."
+        which = f"{len(positions)} positions"
+    return f"{said}{which} of {whole} tokens; the model saw the whole prompt."
 
 
 def _provenance(result: LensResult) -> dict[str, str]:

@@ -18,7 +18,7 @@ from unembed.figures.grid import Scale
 Kind = Literal["top", "logit", "probability", "rank", "kl", "entropy"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
-CLIPPED = 5.0  # percent of the logits that lie beyond either end of their scale
+CLIPPED = 5.0  # percent of the logits that may lie beyond either end of their scale
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ CELLS: dict[Kind, KindOfCell] = {
         "Logit of {}",
         "logit",
         "Logit that each row gives to {}: the score before the softmax. The colours span the "
-        "5th to the 95th percentile of the grid.",
+        "5th to the 95th percentile of the grid, less where these are outliers.",
         text.short,
     ),
     "rank": KindOfCell(
@@ -66,7 +66,7 @@ CELLS: dict[Kind, KindOfCell] = {
     ),
     "kl": KindOfCell(
         "KL",
-        "KL(final ‖ row): how far each row is from the final distribution",
+        "KL(final ‖ row)",
         "nats",
         "Kullback-Leibler divergence of each row from the model's final distribution, "
         "KL(final ‖ row) = Σ p_final · ln(p_final / p_row), in nats; the final distribution is "
@@ -75,7 +75,7 @@ CELLS: dict[Kind, KindOfCell] = {
     ),
     "entropy": KindOfCell(
         "Entropy",
-        "Entropy: how undecided each row is",
+        "Entropy of each row",
         "nats",
         "Entropy of each row's distribution, −Σ p · ln p, in nats: 0 is certain, ln of the size "
         "of the vocabulary knows nothing.",
@@ -158,7 +158,9 @@ def largest_rank(result: LensResult) -> int:
 
 
 def _logit_scale(flat: Sequence[float]) -> Scale:
-    low, high = percentile(flat, CLIPPED), percentile(flat, 100 - CLIPPED)
+    least, most = _fences(flat)
+    low = max(percentile(flat, CLIPPED), least)
+    high = min(percentile(flat, 100 - CLIPPED), most)
     if high - low < 1e-6:
         low, high = low - 0.5, high + 0.5
     inside = [
@@ -175,13 +177,21 @@ def _rank_scale(most: int) -> Scale:
 
 
 def _kl_scale(flat: Sequence[float]) -> Scale:
-    """Up to the greatest value that is no outlier (Tukey's fence): the embedding's row can be
-    a hundred times as far as all others, and shall not flatten them."""
-    low, high = percentile(flat, 25), percentile(flat, 75)
-    most = max(flat, default=0.0)
-    fence = high + 1.5 * (high - low)
-    most = max(min(most, fence) if fence > 0 else most, 0.1)
+    """Up to the greatest value that is no outlier: the row of the embedding can be fifty times
+    as far as all others, and shall not flatten them."""
+    most = max(min(max(flat, default=0.0), _fences(flat)[1]), 0.1)
     return Scale(0, most, _ticks(_steps(0, most), 0 if most > 4 else 2), bright="low")
+
+
+def _fences(flat: Sequence[float]) -> tuple[float, float]:
+    """Beyond them are outliers (Tukey 1977): one and a half times the middle half's width away.
+
+    No value is one where the middle half is a single value.
+    """
+    low, high = percentile(flat, 25), percentile(flat, 75)
+    if high - low < 1e-6:
+        return -math.inf, math.inf
+    return low - 1.5 * (high - low), high + 1.5 * (high - low)
 
 
 def percentile(ascending: Sequence[float], percent: float) -> float:

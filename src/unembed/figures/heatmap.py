@@ -23,7 +23,8 @@ AXIS_TITLE = 20
 EDGE = 16
 LEAST_WIDTH = 760  # px of the figure: room for the hover's box beside any cell
 LEAST_HEIGHT = 380
-LONGEST_TITLE = 120  # columns
+LONGEST_TITLE = 100  # characters
+TITLE_GLYPH = 8.5  # px of a character of the title; few are wider
 QUIET = '<span style="fill-opacity:0.6">{}</span>'  # in either theme
 
 
@@ -178,7 +179,7 @@ def _box(grid: TokenGrid, sizes: Sizes) -> _Box:
         left=left,
         top=top,
         bottom=bottom,
-        width=max(LEAST_WIDTH, left + cells_width + EDGE),
+        width=max(LEAST_WIDTH, left + max(cells_width, _title_width(grid)) + EDGE),
         height=max(LEAST_HEIGHT, top + cells_height + bottom),
         cells_width=cells_width,
         cells_height=cells_height,
@@ -187,6 +188,10 @@ def _box(grid: TokenGrid, sizes: Sizes) -> _Box:
 
 def _axis(grid: TokenGrid, side: str) -> Labels:
     return grid.inputs if (side == "top") == grid.top_down else grid.targets
+
+
+def _title_width(grid: TokenGrid) -> int:
+    return math.ceil(TITLE_GLYPH * min(width(grid.title), LONGEST_TITLE))
 
 
 def _title(grid: TokenGrid, box: _Box) -> dict[str, Any]:

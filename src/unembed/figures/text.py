@@ -9,6 +9,8 @@ import unicodedata
 FIRST_STRONG_ISOLATE, POP_ISOLATE = "\u2068", "\u2069"
 NONE = "–"
 
+_ACCENTS = frozenset(map(chr, [*range(0x300, 0x370), *range(0xFE00, 0xFE10)]))
+
 
 def escape(text: str) -> str:
     """Text that Plotly draws as it is.
@@ -27,12 +29,16 @@ def isolate(text: str) -> str:
 
 
 def width(text: str) -> int:
-    """Columns that a text takes in a monospaced font: wide characters two, combining ones none."""
+    """Columns that a text takes at the most in a monospaced font.
+
+    Wide characters take two. Accents take none; the vowel signs of other scripts count, as they
+    stand side by side wherever a font lacks them.
+    """
     return sum(map(_width, text))
 
 
 def _width(character: str) -> int:
-    if unicodedata.category(character) in ("Mn", "Me", "Cf"):
+    if unicodedata.category(character) == "Cf" or character in _ACCENTS:
         return 0
     return 2 if unicodedata.east_asian_width(character) in ("W", "F") else 1
 
