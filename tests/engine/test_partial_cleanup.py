@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from weakref import ref
 
 import pytest
 import torch
@@ -109,6 +111,24 @@ def test_a_module_that_turns_the_end_into_an_error_of_its_own_has_answered():
     with pytest.raises(RuntimeError, match="forward failed"):
         partial_forward(module, ["first", "second"], X)
     assert clean(module)
+
+
+def test_nothing_but_the_answer_stays_in_memory():
+    module, seen = gpt2(), []
+
+    def first(output):
+        return output[0] if isinstance(output, tuple) else output
+
+    for part in module.modules():
+        part.register_forward_hook(lambda _module, _args, output: seen.append(ref(first(output))))
+    gc.disable()  # no cycle may be needed to let go of an activation
+    try:
+        with torch.no_grad():
+            found = partial_forward(module, ["h.0", "h.1"], IDS)
+        alive = [value() for value in seen if value() is not None]
+        assert all(value is found["h.1"] for value in alive)
+    finally:
+        gc.enable()
 
 
 def test_finally_blocks_and_contexts_of_the_module_are_left_properly():
@@ -228,6 +248,24 @@ def test_eight_threads_on_one_module_each_get_their_own_answers():
             assert whole.result().logits.shape[1] == ids.shape[1]
     assert clean(module)
     assert torch.equal(module(IDS).logits, plain)
+
+
+# ------------------------------------------------------------ compiled modules
+
+
+def test_a_compiled_model_runs_uncompiled():
+    module = gpt2()
+    compiled = torch.compile(module, backend="eager")
+    names = ["h.1", "_orig_mod.transformer.h.1"]
+    expected = partial_forward(module, "h.1", IDS)["h.1"]
+    found = partial_forward(compiled, names, IDS)
+    assert all(torch.equal(found[name], expected) for name in names)
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit.trace:DeprecationWarning")
+def test_a_traced_module_has_an_output():
+    traced = torch.jit.trace(linear(), X)
+    assert torch.equal(partial_forward(traced, "", X)[""], traced(X))
 
 
 # ------------------------------------------------------------ gradient checkpoints

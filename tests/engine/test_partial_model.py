@@ -133,6 +133,17 @@ def test_what_the_model_cannot_do_is_refused(bert, gpt2):
         partial_forward(gpt2, "L1.mlp_gate", PROMPT)
 
 
+def test_a_streamed_model_gives_the_same_and_keeps_no_weight(tmp_path):
+    tiny_model("llama").save_pretrained(tmp_path)
+    tiny_tokenizer().save_pretrained(tmp_path)
+    whole, streamed = ue.load(tmp_path), ue.load(tmp_path, stream=True)
+    names = ["L1.resid_post", "L1.pattern", "layers.1.mlp.down_proj", "L0.mlp_post"]
+    with torch.no_grad():
+        expected, found = (partial_forward(one, names, PROMPT) for one in (whole, streamed))
+    assert all(torch.equal(found[name], expected[name]) for name in names)
+    assert {weight.device.type for weight in streamed.module.parameters()} == {"meta"}
+
+
 # ------------------------------------------------------------ manners
 
 
@@ -203,11 +214,30 @@ def test_attention_inside_of_attention_is_refused(gpt2):
     with pytest.raises(InputError, match=r"L1\.pattern cannot be read here"):
         partial_forward(gpt2, ["L1.pattern", "L2.pattern"], PROMPT)
     handle.remove()
-    handle, results = during(block, lambda: partial_forward(gpt2, "L1.z", "the mat"))
-    partial_forward(gpt2, "L1.pattern", PROMPT)
-    handle.remove()
-    assert torch.equal(results[0]["L1.z"], partial_forward(gpt2, "L1.z", "the mat")["L1.z"])
     assert clean(gpt2.module)
+
+
+def test_attention_is_watched_in_its_own_pass_only(gpt2):
+    names = ["L1.q", "L1.pattern"]
+    expected = partial_forward(gpt2, names, PROMPT), partial_forward(gpt2, "L1.z", "the mat")
+    block = gpt2.module.transformer.h[0]
+    handle, results = during(block, lambda: partial_forward(gpt2, "L1.z", "the mat"))
+    found = partial_forward(gpt2, names, PROMPT)
+    handle.remove()
+    assert all(torch.equal(found[name], expected[0][name]) for name in names)
+    assert torch.equal(results[0]["L1.z"], expected[1]["L1.z"])
+
+
+def test_layers_that_share_a_block_are_counted_in_their_own_pass_only():
+    model = fresh("albert")
+    names = ["L1.resid_post", "L2.resid_post"]
+    expected = partial_forward(model, names, PROMPT), partial_forward(model, names, "the mat")
+    block = model.module.get_submodule(model.anatomy.blocks[0].module)
+    handle, results = during(block, lambda: partial_forward(model, names, "the mat"))
+    found = partial_forward(model, names, PROMPT)
+    handle.remove()
+    for actual, wanted in zip([found, results[0]], expected, strict=True):
+        assert all(torch.equal(actual[name], wanted[name]) for name in names)
 
 
 @pytest.mark.parametrize("which", ["model", "module", "part", "around"])

@@ -160,7 +160,7 @@ def _check_complete(passing: Pass, keys: Mapping[str, Hashable]) -> None:
         raise InputError(
             f"{', '.join(map(repr, missed))} did not run in this forward pass: the model takes "
             "another path for this input, or uses only the weights of the module, or calls its "
-            f"forward method past its hooks{others}",
+            f"forward method past its hooks, as compiled code does{others}",
             field="names",
             value=", ".join(missed),
             legal=", ".join(ran) or "modules that are called",

@@ -87,7 +87,8 @@ def _knows(module: nn.Module, parameters: _Parameters, switch: str) -> bool:
 def _parameters(module: nn.Module) -> _Parameters:
     if "forward" in vars(module):
         return _read(module.forward)
-    return _parameters_of(type(module).forward)
+    forward = getattr(type(module), "forward", None)
+    return _Parameters() if forward is None else _parameters_of(forward)
 
 
 @lru_cache(maxsize=256)

@@ -51,7 +51,7 @@ def find_module(module: nn.Module, name: str, example: str = "") -> nn.Module:
     """
     for spelling in _spellings(module, name):
         try:
-            found = module.get_submodule(spelling)
+            found = nn.Module.get_submodule(module, spelling)  # a ScriptModule refuses its own
         except AttributeError:
             continue
         _refuse_uncalled(found, name)
@@ -69,7 +69,8 @@ def _spellings(module: nn.Module, name: str) -> list[str]:
 
 def _refuse_uncalled(found: nn.Module, name: str) -> None:
     """A container without a forward pass gives no output: say so before anything runs."""
-    if type(found).forward is not nn.Module.forward or "forward" in vars(found):
+    own = getattr(type(found), "forward", None)  # compiled code has none
+    if own is not nn.Module.forward or "forward" in vars(found):
         return
     children = [f"{name}.{child}" if name else child for child, _ in found.named_children()]
     inside = f"name what is in it: {_shown(children)}" if children else "it has nothing in it"

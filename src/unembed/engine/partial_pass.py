@@ -67,8 +67,8 @@ class Pass:
             except Enough as signal:
                 if signal.ended is not self:
                     raise
-            except Exception as error:
-                if self.missing or not self._caused(error):
+            except Exception:
+                if self.missing:
                     raise  # else the module made an error of its own out of the signal
 
     def keep(self, key: Hashable, value: Any) -> Any:
@@ -97,13 +97,6 @@ class Pass:
         if not self.active or module not in self.missing:
             return None
         return self.keep(module, output)
-
-    def _caused(self, error: BaseException | None) -> bool:
-        while error is not None:
-            if isinstance(error, Enough) and error.ended is self:
-                return True
-            error = error.__cause__ or error.__context__
-        return False
 
 
 def _refuse_reentrant_checkpoint() -> None:
@@ -169,7 +162,7 @@ def alone(module: nn.Module, passing: Pass) -> Iterator[None]:
     held = frozenset().union(*(one.held for one in outer)) if outer else frozenset()
     wanted = [turn for turn in _turns_of(module) if turn not in held]
     with ExitStack() as stack:
-        for turn in sorted(wanted, key=id):  # one order for all threads: they cannot block another
+        for turn in wanted:  # in the order they were made: threads cannot block each other
             stack.enter_context(turn.taken(running=True))
         passing.held = frozenset(wanted)
         yield

@@ -106,9 +106,6 @@ class SiteReader(Instrument):
     def on(self, core: nn.Module, site: str, value: Tensor) -> Tensor:
         return super().on(core, site, value) if self._active else value
 
-    def wants(self, core: nn.Module, site: str) -> bool:
-        return self._active and super().wants(core, site)
-
     def _enter_block(self, module: nn.Module, args: Any, kwargs: Any) -> Any:
         return super()._enter_block(module, args, kwargs) if self._active else None
 
