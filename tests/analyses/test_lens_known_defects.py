@@ -14,8 +14,8 @@ from unembed.analyses.lens import logit_lens
 from unembed.models.tiny import tiny_model, tiny_tokenizer
 
 from ..contract.footprint import footprint
-from ..contract.wiring import NAMES
-from .slow import PROMPT, assert_lens, assert_top, divergence
+from ..contract.wiring import NAMES, blocks
+from .slow import PROMPT, assert_lens, assert_top, divergence, entropy
 
 N = len(PROMPT)
 
@@ -75,6 +75,45 @@ def test_4_a_model_in_bfloat16_is_read_as_it_computes(name, decoder):
         assert_top(found.top_ids[1], found.top_probabilities[1], dense, 1e-5)
         wanted = divergence(logits, dense)
         torch.testing.assert_close(found.kl[1].double(), wanted, rtol=2e-2, atol=2e-3)
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if not name.startswith("albert")])
+def test_4_a_decoder_in_bfloat16_is_the_block_run_on_the_row(name, model_of):
+    model = model_of(name, torch.bfloat16)
+    found = logit_lens(model, PROMPT, decoder="last_block", top_k=4)
+    logits = by_hand(model.module, blocks(name, model.module)).double()
+    near = {"rtol": 2e-2, "atol": 2e-2}
+    inner = slice(1, -1)  # the embedding is no block's output
+    torch.testing.assert_close(
+        found.top_logits[inner].double(), logits.gather(-1, found.top_ids[inner]), **near
+    )
+    torch.testing.assert_close(found.entropy[inner].double(), entropy(logits), **near)
+
+
+@torch.no_grad()
+def by_hand(module, layers):
+    """Logits [row, pos, vocab] of the last block, hand-hooked onto each earlier output."""
+    ids, outputs, logits = torch.tensor([PROMPT]), [], []
+
+    def keep(_module, _args, output):
+        outputs.append((output[0] if isinstance(output, tuple) else output).clone())
+
+    handles = [block.register_forward_hook(keep) for block in layers]
+    module(ids)
+    for handle in handles:
+        handle.remove()
+
+    for state in outputs[:-1]:
+
+        def enter(_module, args, kwargs, state=state):
+            if args:
+                return (state.clone(), *args[1:]), kwargs
+            return args, kwargs | {"hidden_states": state.clone()}
+
+        handle = layers[-1].register_forward_pre_hook(enter, with_kwargs=True)
+        logits.append(module(ids).logits[0])
+        handle.remove()
+    return torch.stack(logits)
 
 
 def test_4_a_batch_does_not_mix_its_prompts_into_the_rows(model_of):

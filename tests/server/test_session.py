@@ -6,12 +6,13 @@ import asyncio
 import threading
 import time
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from unembed.errors import BusyError, CancelledError, InputError, TimedOutError, TooLargeError
-from unembed.session import Session
+from unembed.session import Job, Session
 from unembed.session.bridge import find, finish, follow
 from unembed.settings import Settings
 
@@ -361,3 +362,21 @@ def test_a_job_is_waited_for_a_short_while(session):
         assert await waiting is job
 
     asyncio.run(main())
+
+
+def test_the_time_left_counts_from_the_first_of_several_rows(monkeypatch):
+    now = [100.0]
+    clock = SimpleNamespace(monotonic=lambda: now[0])
+    monkeypatch.setattr("unembed.session.jobs.time", clock)
+    job = Job(lambda _: None)
+    job.begin()
+    job.progress("forward pass", 2, 3)
+    for row in range(4):
+        for layer in range(3):
+            job.progress(f"decoding row {row + 1} of 4", row * 3 + layer, 12)
+            now[0] += 1.0
+    assert job.snapshot().seconds_left == pytest.approx(12 / 11)
+    job.progress("projecting", 0, 50)
+    now[0] += 1.0
+    job.progress("projecting", 10, 50)
+    assert job.snapshot().seconds_left == pytest.approx(4.0)

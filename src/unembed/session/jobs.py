@@ -76,9 +76,14 @@ class Job:
         return started - self.created, now - started
 
     def progress(self, stage: str, done: int, total: int) -> None:
-        """Called by the work as it goes; the engine's own signature."""
+        """Called by the work as it goes; the engine's own signature.
+
+        A stage ends where the share that is done goes back: "decoding row 2 of 18" goes on with
+        what row 1 began, and the time left counts from there.
+        """
         with self._lock:
-            if stage != self._stage[0]:
+            name, done_before, total_before = self._stage
+            if stage != name and done * total_before <= done_before * total:
                 self._stage_began = time.monotonic()
             self._stage = (stage, done, total)
         self._tell()
