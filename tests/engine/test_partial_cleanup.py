@@ -98,6 +98,19 @@ def test_a_module_that_swallows_errors_does_not_swallow_the_end(caught):
     assert finished == ([] if caught is Exception else ["swallowed", "ran on"])
 
 
+def test_an_output_that_cannot_be_copied_is_an_error_that_says_why():
+    class Odd(dict):
+        def __copy__(self):
+            raise Broken
+
+    module = Around(lambda self, x: self.last(self.part(x)["x"]), last=linear())
+    module.part = Around(lambda self, x: Odd(x=x))
+    with pytest.raises(Broken):
+        partial_forward(module, ["part", "last"], X)
+    assert isinstance(partial_forward(module, "part", X)["part"], Odd)
+    assert clean(module)
+
+
 def test_a_module_that_turns_the_end_into_an_error_of_its_own_has_answered():
     def forward(self, x):
         try:
@@ -295,14 +308,15 @@ def test_gradient_checkpoints_give_the_same_gradients(names):
     assert all(torch.equal(actual[key], expected[key]) for key in expected)
 
 
-def test_inside_of_a_reentrant_checkpoint_lost_gradients_are_an_error():
+@pytest.mark.parametrize("names", [["body.1", "last"], ["body.1"], ["first", "body"]])
+def test_inside_of_a_reentrant_checkpoint_lost_gradients_are_an_error(names):
     def forward(self, x):
         return self.last(checkpoint(self.body, self.first(x), use_reentrant=True))
 
     module = Around(forward, first=linear(), body=deep(3), last=linear())
     with pytest.raises(InputError, match="reentrant gradient checkpoint"):
-        partial_forward(module, ["body.1", "last"], X)
+        partial_forward(module, names, X)
     with torch.no_grad(), pytest.warns(UserWarning, match="None of the inputs have requires_grad"):
-        partial_forward(module, ["body.1", "last"], X)
+        partial_forward(module, names, X)
     assert weights_reached(module, ["first", "last"], X)
     assert clean(module)

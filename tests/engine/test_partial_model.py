@@ -182,6 +182,23 @@ def during(module, action):
     return module.register_forward_hook(hook), results
 
 
+def test_a_block_that_swallows_the_end_of_a_pass_does_not_spoil_its_site(monkeypatch):
+    model = fresh("albert")
+    names = ["L0.resid_post"]
+    expected = partial_forward(model, names, PROMPT)[names[0]]
+    module = model.module.get_submodule("albert.encoder")
+    forward = module.albert_layer_groups[0].forward
+
+    def swallow(*args, **kwargs):
+        try:
+            return forward(*args, **kwargs)
+        except BaseException:
+            return args[0]
+
+    monkeypatch.setattr(module.albert_layer_groups[0], "forward", swallow)
+    assert torch.equal(partial_forward(model, names, PROMPT)[names[0]], expected)
+
+
 def test_calls_may_be_nested(gpt2):
     """In a Model, in its module, and in a part of it: each sees its own pass only."""
     ids = torch.tensor([gpt2.tokenize(PROMPT)])

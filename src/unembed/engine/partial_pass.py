@@ -72,15 +72,14 @@ class Pass:
                     raise  # else the module made an error of its own out of the signal
 
     def keep(self, key: Hashable, value: Any) -> Any:
-        """Keep what was seen; returns what the module goes on with, or raises Enough."""
-        self.missing.pop(key, None)
+        """Keep what is missing; returns what the module goes on with, or raises Enough."""
         if self._with_graph and not torch.is_grad_enabled():
             _refuse_reentrant_checkpoint()
-        if not self.missing:
-            self.found[key] = value
+        is_last = len(self.missing) == 1
+        kept = self.found[key] = value if is_last else copied(value)
+        del self.missing[key]
+        if is_last:
             raise Enough(self)
-        kept = copied(value)
-        self.found[key] = kept
         # with gradients the module goes on from what was kept, so that they reach it
         return copied(kept) if torch.is_grad_enabled() else value
 

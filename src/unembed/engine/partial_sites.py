@@ -110,7 +110,7 @@ class SiteReader(Instrument):
         return super()._enter_block(module, args, kwargs) if self._active else None
 
     def _keep(self, place: Place, value: Tensor) -> Tensor:
-        if self.passing is None or place in self.captured:
+        if self.passing is None or place not in self.passing.missing:
             return value
         shape = value.shape
         batched = value[None] if place[0] in ATTENTION_SITES else self._batched(place, value)
