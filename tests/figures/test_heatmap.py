@@ -148,6 +148,14 @@ def test_a_logarithmic_scale_places_values_by_their_powers_of_ten():
     assert scale.share(1000) == pytest.approx(0.4)
 
 
+def test_signs_have_a_diverging_map_with_the_ground_in_its_middle():
+    scale = Scale(-2, 2, ((0, "0"),), kind="diverging")
+    figure = grid_figure(grid(1, 1, values=[[0.0]], texts=[], scale=scale), DARK)
+    colours = [colour for _, colour in figure.layout.coloraxis.colorscale]
+    assert colours == list(DARK.diverging)
+    assert look(DARK.diverging, scale.share(0)) == pytest.approx(parse(colours[3]), abs=2)
+
+
 def test_nothing_in_a_label_is_markup():
     names = ("<b>x</b>", "&amp;", "$x$")
     labels = Labels("<i>", names, ("<", "", ""))

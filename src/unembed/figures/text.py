@@ -56,11 +56,6 @@ def cut(text: str, room: int) -> str:
     return kept + "…" if room > 0 else ""
 
 
-def pad(text: str, room: int) -> str:
-    """The text, and spaces up to so many columns."""
-    return text + " " * (room - width(text))
-
-
 # ------------------------------------------------------------------ numbers
 
 
