@@ -1,0 +1,73 @@
+"""Signing in, the loaded model, its tokens."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, StrictStr
+
+from unembed.server.wire.base import Prompt, TokenText, Wire
+
+
+class Health(Wire):
+    status: Literal["ok"] = "ok"
+    version: str
+
+
+class LoginRequest(Wire):
+    token: Annotated[StrictStr, Field(max_length=256)]
+
+
+class Capability(Wire):
+    """One thing that can be asked of this model, or why it cannot."""
+
+    name: str = Field(description='A site ("pattern"), "neurons", "lens", "generate" ...')
+    available: bool
+    reason: str | None = Field(None, description="Why not, in one sentence.")
+
+
+class Limits(Wire):
+    """The limits in force that a client can run into."""
+
+    max_prompt_tokens: int
+    max_prompt_chars: int
+    max_edits: int
+    max_k: int
+    max_new_tokens: int
+    max_lens_cells: int
+
+
+class ModelInfo(Wire):
+    """The loaded model."""
+
+    name: str
+    family: str = Field(description='The Hugging Face model type: "gemma3_text".')
+    kind: Literal["causal", "masked"]
+    mask_token: str | None = Field(description="Text of the mask token of a masked model.")
+    fingerprint: str
+    dtype: str
+    device: str
+    n_layers: int
+    n_heads: int
+    n_kv_heads: int
+    d_model: int
+    d_head: int
+    d_mlp: int
+    vocab_size: int
+    parallel_blocks: bool = Field(
+        description="Attention and feed-forward read the same residual: there is no resid_mid."
+    )
+    capabilities: list[Capability]
+    limits: Limits
+    examples: list[str] = Field(description="Prompts to start from.")
+    licence: str | None = None
+    version: str = Field(description="Version of Unembed.")
+
+
+class TokenizeRequest(Wire):
+    prompt: Prompt
+
+
+class TokenizeResponse(Wire):
+    tokens: list[TokenText]
+    limit: int = Field(description="The most tokens that a prompt may have.")
