@@ -159,18 +159,9 @@ def alone(module: nn.Module, passing: Pass) -> Iterator[None]:
     """
     outer = _stack()
     held = frozenset().union(*(one.held for one in outer)) if outer else frozenset()
-    wanted = [turn for turn in _turns_of(module) if turn not in held]
+    wanted = [turn for turn in turns.turns_touching(module) if turn not in held]
     with ExitStack() as stack:
         for turn in wanted:  # in the order they were made: threads cannot block each other
             stack.enter_context(turn.taken(running=True))
         passing.held = frozenset(wanted)
         yield
-
-
-def _turns_of(module: nn.Module) -> list[turns.Turn]:
-    with turns._making:
-        known = list(turns._turns.items())
-    if not known:
-        return []
-    own = set(module.modules())
-    return [turn for root, turn in known if any(part in own for part in root.modules())]

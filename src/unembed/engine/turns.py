@@ -46,3 +46,13 @@ def turn_of(module: nn.Module) -> Turn:
     """The turn of a module; the same one for every Model that holds it."""
     with _making:
         return _turns.setdefault(module, Turn())
+
+
+def turns_touching(module: nn.Module) -> list[Turn]:
+    """The turns of every module that has parts in common with this one."""
+    with _making:
+        known = list(_turns.items())
+    if not known:
+        return []
+    own = set(module.modules())
+    return [turn for root, turn in known if any(part in own for part in root.modules())]
