@@ -12,6 +12,8 @@ PAGES = {
     "start": "",
     "predictions": f"v=1&{PROMPT}&e=L9.H2;zero",
     "lens": f"v=1&view=lens&{PROMPT}",
+    "lens in part": f"v=1&view=lens&{PROMPT}&at=2-5&kind=kl&text=value&flip=1&e=L9.H2;zero",
+    "lens from afar": f"v=1&view=lens&{PROMPT}&w=2",
     "lens table": f"v=1&view=lens&table=1&{PROMPT}",
     "drawer": f"v=1&{PROMPT}&node=L9.H2",
 }
@@ -24,6 +26,34 @@ def test_axe_finds_nothing(app: App, page: str, scheme: str):
     app.open(PAGES[page])
     results = Axe().run(app.page)
     assert results.violations_count == 0, results.generate_report()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("menu", ["rows", "positions", "decoder", "scored"])
+def test_axe_finds_nothing_in_the_menus_of_the_lens(app: App, menu: str, scheme: str):
+    app.page.emulate_media(color_scheme=scheme)
+    app.open(f"{PAGES['lens']}&dec=L12.mlp")
+    app.page.get_by_test_id(f"set-{menu}").click()
+    app.page.get_by_test_id(f"menu-{menu}").wait_for()
+    results = Axe().run(app.page)
+    assert results.violations_count == 0, results.generate_report()
+
+
+def test_the_lens_is_set_up_from_the_keyboard(app: App):
+    app.open(PAGES["lens"])
+    keys = app.page.keyboard
+    app.page.get_by_test_id("set-decoder").focus()
+    keys.press("Enter")
+    app.page.get_by_test_id("menu-decoder").wait_for()
+    keys.press("ArrowDown")
+    app.settled()
+    assert "dec=last_mlp" in app.page.url
+    keys.press("Escape")
+    app.page.get_by_test_id("menu-decoder").wait_for(state="hidden")
+    assert app.page.get_by_test_id("set-decoder").evaluate("e => e === document.activeElement")
+    app.page.get_by_test_id("kind").locator("input:checked").focus()
+    keys.press("ArrowRight")
+    assert "kind=logit" in app.page.url
 
 
 @pytest.mark.parametrize("width", [600, 900, 1280, 1920])

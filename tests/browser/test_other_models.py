@@ -37,7 +37,22 @@ def test_a_masked_model_opens_at_its_mask(app, serve):
         assert app.row("next-token", 0)[0]
         app.page.get_by_test_id("tab-lens").click()
         app.settled()
-        assert app.text("lens-cell")
+        assert f"token {mask}" in app.text("lens-cell")
+        app.page.get_by_test_id("token-1").click()
+        assert "position 1" in app.text("lens-cell")
+
+
+def test_a_masked_model_reads_the_token_itself_and_follows_no_next_one(app, serve):
+    with serve("bert") as address:
+        opened(app, address, "v=1&view=lens&table=1&kind=rank&p=the+cat+sat")
+        app.page.get_by_test_id("set-scored").click()
+        assert app.page.get_by_test_id("follow-next").count() == 0
+        app.page.get_by_test_id("follow-input").check()
+        app.settled()
+        assert "of=input" in app.page.url
+        app.page.goto(f"{address}/#v=1&view=lens&p=the+cat+sat&of=next")
+        app.settled()
+        assert "mask" in app.text("error")
 
 
 def test_parallel_blocks_have_no_state_after_attention(app, serve):
@@ -47,6 +62,22 @@ def test_parallel_blocks_have_no_state_after_attention(app, serve):
         assert app.page.get_by_test_id("state-L1.resid_pre").is_visible()
         assert app.page.get_by_test_id("state-L1.resid_mid").count() == 0
         assert "attn ∥ mlp" in app.text("layers")
+
+
+def test_parallel_blocks_have_rows_within_them_that_are_no_state_of_the_model(app, serve):
+    with serve("gptj") as address:
+        opened(app, address, "v=1&view=lens&p=the+cat+sat")
+        app.page.get_by_test_id("set-rows").click()
+        assert "not a state" in app.text("menu-rows")
+        app.page.get_by_test_id("subblocks").check()
+        app.settled()
+        app.page.keyboard.press("Escape")
+        app.page.get_by_title("L1.resid_pre+attn_out").click(force=True)
+        assert "layer 1 after attention" in app.text("lens-cell")
+        assert "row=L1.resid_pre%2Battn_out" in app.page.url
+        app.page.keyboard.press("x")
+        app.settled()
+        assert "L1.attn" in app.text("edit-0")
 
 
 def test_experts_have_no_neurons_and_the_tray_says_why(app, serve):

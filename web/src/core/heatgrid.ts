@@ -47,7 +47,7 @@ export interface Cursor {
 
 const TEXT_FROM_HEIGHT = 13;
 const COLUMN_GAP_FROM = 10;
-const ROW_GAP_FROM = 8;
+const ROW_GAP_FROM = 12;
 const PADDING = 4;
 
 export class HeatGrid {

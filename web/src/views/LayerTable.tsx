@@ -312,7 +312,7 @@ function peekContent(
       ...scoreFact(data.target?.label, reading.target),
       ...scoreFact(data.distractor?.label, reading.distractor),
       ['entropy', `${nats(reading.entropy)} nats`],
-      ['KL to final', `${nats(reading.kl_to_final)} nats`],
+      ['KL from final', `${nats(reading.kl_to_final)} nats`],
     ],
   });
   if (both && pair.edited)

@@ -110,6 +110,7 @@ export function FlipButton() {
       type="button"
       className="quiet"
       aria-pressed={flipped}
+      data-testid="flip"
       title={
         flipped ? 'Layer 0 is at the top: turn round' : 'The last layer is at the top: turn round'
       }

@@ -143,7 +143,11 @@ function Tokens({ experiment, cellWidth, shown }: TokensProps) {
             aria-posinset={at + 1}
             aria-label={`${token.label}, position ${at}${unread(at) ? ', not read' : ''}`}
             className={`strip-token ${token.special ? 'special' : ''} ${edited.has(at) ? 'edited' : ''} ${unread(at) ? 'unread' : ''}`}
-            style={{ left: at * cellWidth, width: Math.max(2, cellWidth - 1) }}
+            style={{
+              left: at * cellWidth,
+              width: Math.max(2, cellWidth - 1),
+              ...(cellWidth < LABEL_FROM_WIDTH ? { padding: 0 } : {}),
+            }}
             title={`${token.label}  position ${at}, id ${token.id}`}
             data-testid={`token-${at}`}
             data-at={at}
