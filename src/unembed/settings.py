@@ -52,6 +52,12 @@ class Settings:
     max_request_seconds: float = _row(600.0, "Longest time that one request may wait and compute.")
     cache_bytes: int = _row(1024 * MIB, "Memory for cached forward passes.")
     chunk_bytes: int = _row(16 * MIB, "Working memory of one vocabulary chunk of the unembedding.")
+    index_cache_bytes: int = _row(
+        2048 * MIB, "Memory for an index's value vectors; larger ones are read from disk each time."
+    )
+    max_linkage_bytes: int = _row(
+        8192 * MIB, "Most memory that exact complete-linkage clustering may take."
+    )
     threads: int = _row(0, "CPU threads for compute; 0 leaves torch's own choice.")
     cache_dir: str = _row("", "Folder for converted models; empty is the user's cache folder.")
 

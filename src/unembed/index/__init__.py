@@ -1,0 +1,1 @@
+"""Value vectors on disk: built layer by layer, searched by word, token and direction."""
