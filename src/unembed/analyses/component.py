@@ -87,8 +87,8 @@ def component(run: Run, node: str, position: int = -1, top_k: int = 10) -> Compo
         tokens=run.tokens,
         activation=tuple(activation.tolist()),
         activation_name="mlp_post" if neuron else "norm of the write",
-        promotes=_listed(model, effects.raised_ids[0], effects.raised[0]),
-        suppresses=_listed(model, effects.lowered_ids[0], effects.lowered[0]),
+        promotes=listed(model, effects.raised_ids[0], effects.raised[0]),
+        suppresses=listed(model, effects.lowered_ids[0], effects.lowered[0]),
         attends_to=_attends_to(run, target, position),
         write_norm=float(here.float().norm()),
         resid_norm=float(run[_stream(model, target)][position].float().norm()),
@@ -120,7 +120,8 @@ def _attends_to(run: Run, target: Target, position: int) -> tuple[float, ...] | 
     return tuple(row.tolist())
 
 
-def _listed(model: Model, ids: Tensor, effects: Tensor) -> tuple[TokenEffect, ...]:
+def listed(model: Model, ids: Tensor, effects: Tensor) -> tuple[TokenEffect, ...]:
+    """Ids and effects [k] as a list for people."""
     return tuple(
         TokenEffect(model.token(token_id), effect)
         for token_id, effect in zip(ids.tolist(), effects.tolist(), strict=True)

@@ -9,6 +9,7 @@ logits lose when the write is taken out of the last residual.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -16,18 +17,30 @@ import torch
 from torch import Tensor, nn
 
 from unembed.analyses.frozen import freeze
-from unembed.engine.unembedding import Readout, read_logits
-from unembed.errors import CapabilityError
+from unembed.engine.extremes import Extremes, RunningExtremes, extremes
+from unembed.errors import CapabilityError, InputError
 from unembed.models.maps import is_map, weight_in_out
 
 if TYPE_CHECKING:
     from jaxtyping import Float
 
     from unembed.analyses.writes import Part
+    from unembed.engine.cancel import Cancel
     from unembed.engine.model import Model
     from unembed.engine.run import Run
 
 Method = Literal["frozen", "difference"]
+
+HELD_LOGITS = 16 * 1024 * 1024  # numbers: the most that differences hold at once
+
+
+@dataclass(frozen=True, eq=False)
+class Writes:
+    """Some writes of one branch of one layer, at one position; the embedding has neither."""
+
+    rows: Float[Tensor, "n d_model"]
+    layer: int | None
+    part: Part | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,16 +77,29 @@ def direct_effects(
 
     All writes are read in one product. Needs `effects_capture(model, layer)` captured.
     """
-    carried = _to_last_residual(run, writes, layer, part, position)
-    n = len(writes)
-    readout, method = _read_signed(run, carried, position, k)
-    return Effects(
-        readout.top_ids[:n],
-        readout.top_logits[:n],
-        readout.top_ids[n:],
-        -readout.top_logits[n:],
-        method,
+    return effects_of(run, [Writes(writes, layer, part)], position, k)
+
+
+@torch.no_grad()
+def effects_of(
+    run: Run,
+    groups: Sequence[Writes],
+    position: int,
+    k: int = 10,
+    cancel: Cancel | None = None,
+) -> Effects:
+    """Effects of writes of several branches, row after row, all read in one product.
+
+    Needs `effects_capture` of the lowest layer captured.
+    """
+    carried = torch.cat(
+        [_to_last_residual(run, one.rows, one.layer, one.part, position) for one in groups]
     )
+    _require_finite(carried)
+    linear = _linear_to_unembedding(run, carried, position)
+    if linear is None:
+        return _effects(_of_differences(run, carried, position, k, cancel), "difference")
+    return _effects(extremes(run.model.unembedding.linear(), linear, k, cancel), "frozen")
 
 
 @torch.no_grad()
@@ -93,14 +119,18 @@ def effect_on_tokens(
     return _difference(run, carried, position)[:, tokens]
 
 
-def _read_signed(run: Run, carried: Tensor, position: int, k: int) -> tuple[Readout, Method]:
-    """Top k of the effects, then top k of their negatives."""
-    linear = _linear_to_unembedding(run, carried, position)
-    if linear is not None:
-        unembedding = run.model.unembedding.linear()
-        return unembedding.read(torch.cat([linear, -linear]), k=k), "frozen"
-    difference = _difference(run, carried, position)
-    return read_logits(torch.cat([difference, -difference]), k=k), "difference"
+def _require_finite(carried: Tensor) -> None:
+    if not bool(carried.isfinite().all()):
+        dtype = str(carried.dtype).removeprefix("torch.")
+        raise InputError(
+            f"what was written is not finite in {dtype}: what was computed before it overflowed",
+            field="edits",
+            fix="use smaller edits, or load the model in float32",
+        )
+
+
+def _effects(found: Extremes, method: Method) -> Effects:
+    return Effects(found.raised_ids, found.raised, found.lowered_ids, found.lowered, method)
 
 
 def _last(run: Run, position: int) -> Float[Tensor, "1 d_model"]:
@@ -139,6 +169,22 @@ def _difference(run: Run, carried: Tensor, position: int) -> Float[Tensor, "n vo
     model, last = run.model, _last(run, position)
     logits = model.unembedding.logits(model.final_norm(torch.cat([last, last - carried])))
     return logits[:1] - logits[1:]
+
+
+def _of_differences(
+    run: Run, carried: Tensor, position: int, k: int, cancel: Cancel | None
+) -> Extremes:
+    """Both ends of the differences, a few writes at a time."""
+    accurate = torch.promote_types(carried.dtype, torch.float32)
+    parts = []
+    for rows in torch.split(carried, max(1, HELD_LOGITS // run.model.vocab_size)):
+        if cancel is not None:
+            cancel.check()
+        difference = _difference(run, rows, position).to(accurate)
+        running = RunningExtremes(len(rows), k, difference)
+        running.add(0, difference)
+        parts.append(running.found())
+    return Extremes.joined(parts)
 
 
 def _post_norm_layers(model: Model, layer: int | None) -> range:

@@ -8,7 +8,7 @@ and the write of its bias sum to `attn_out` (or `mlp_out`).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 import torch
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 Part = Literal["attn", "mlp"]
 INSIDE: dict[Part, str] = {"attn": "z", "mlp": "mlp_post"}
+ROWS_AT_ONCE = 4096  # of an output map, where each row is worked on: a copy of all would be large
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,6 +45,19 @@ class Branch:
         carried = parts if self.norm is None else self.norm.carry(parts)
         return carried if self.multiplier == 1.0 else carried * self.multiplier
 
+    def unit_norms(self) -> Float[Tensor, " d_in"]:
+        """Norm of what one unit of each input writes, at the branch's first position."""
+        accurate = torch.promote_types(self.weight.dtype, torch.float32)
+        if self.norm is None:
+            norms: Tensor = torch.linalg.vector_norm(self.weight, dim=1, dtype=accurate)
+            return norms * abs(self.multiplier)
+        first = replace(self, norm=replace(self.norm, gain=self.norm.gain[:1]))
+        parts = torch.split(self.weight, ROWS_AT_ONCE)
+        norm = torch.linalg.vector_norm
+        return torch.cat(
+            [norm(first.carry(rows[None])[0], dim=1, dtype=accurate) for rows in parts]
+        )
+
     def bias_write(self) -> Float[Tensor, "pos d_model"]:
         """What the branch writes whatever its nodes do: the biases of map and norm."""
         write = self.inside.new_zeros(len(self.inside), self.weight.shape[1])
@@ -55,8 +69,8 @@ class Branch:
 
 
 @torch.no_grad()
-def branch(run: Run, layer: int, part: Part) -> Branch:
-    """One branch in one run, which captured its z or mlp_post.
+def branch(run: Run, layer: int, part: Part, position: int | None = None) -> Branch:
+    """One branch in one run, which captured its z or mlp_post; at every position, or at one.
 
     Raises CapabilityError where the branch has no output map (a mixture of experts), or a post-norm
     that cannot be frozen.
@@ -65,6 +79,7 @@ def branch(run: Run, layer: int, part: Part) -> Branch:
     weight = model.output_weight(layer, part)
     bias = model.output_bias(layer, part)
     inside = run[f"L{layer}.{INSIDE[part]}"].flatten(1)
+    inside = inside if position is None else inside[position, None]
     norm = model.post_norm(layer, part)
     frozen = None
     if norm is not None:
