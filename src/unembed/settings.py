@@ -35,6 +35,10 @@ class Settings:
     max_edit_positions: int = _row(4096, "Most positions named by one edit.")
     max_edit_value: int = _row(65_536, "Longest vector that one edit may carry, in numbers.")
     max_k: int = _row(100, "Most tokens listed for one distribution.")
+    max_sub_updates: int = _row(50, "Most neurons, and heads, shown apart in each layer.")
+    max_words: int = _row(32, "Most words of one search of the vector index.")
+    max_hits: int = _row(200, "Most vectors, or clusters, listed in one answer.")
+    max_saved_chars: int = _row(100_000, "Longest text kept in the workspace, in characters.")
     max_new_tokens: int = _row(512, "Most tokens that one request may generate.")
     max_lens_cells: int = _row(400_000, "Largest lens grid, in cells (rows x positions).")
     max_capture_bytes: int = _row(
@@ -60,6 +64,9 @@ class Settings:
     )
     threads: int = _row(0, "CPU threads for compute; 0 leaves torch's own choice.")
     cache_dir: str = _row("", "Folder for converted models; empty is the user's cache folder.")
+    workspace_path: str = _row(
+        "", "File of saved runs, names and notes; empty is workspace.sqlite3 in the cache folder."
+    )
 
     @classmethod
     def from_environment(cls, environment: dict[str, str] | None = None) -> Settings:
@@ -79,6 +86,12 @@ class Settings:
             return Path(self.cache_dir).expanduser()
         base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
         return Path(base).expanduser() / "unembed"
+
+    def workspace_file(self) -> Path:
+        """Where saved runs, names and notes are kept."""
+        if self.workspace_path:
+            return Path(self.workspace_path).expanduser()
+        return self.cache_folder() / "workspace.sqlite3"
 
 
 def _parse(variable: str, text: str, kind: type) -> int | float | str:

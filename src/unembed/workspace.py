@@ -1,0 +1,316 @@
+"""What a person keeps: names and notes given to nodes, and saved runs. One SQLite file.
+
+Promises: what a method returned from is on disk, a process killed at any moment leaves everything
+that was kept before, and threads and processes may share a file. Each call opens the file for
+itself, so there is nothing to close. Knows no model: nodes are names, models are fingerprints, and
+what a saved run does is a string that the app understands.
+"""
+
+from __future__ import annotations
+
+import secrets
+import sqlite3
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from dataclasses import asdict, dataclass, fields, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from unembed.errors import BusyError, InputError, LoadError
+from unembed.settings import Settings
+
+FORMAT = 1  # of an exported run
+SCHEMA = 1  # of the file
+BUSY_SECONDS = 10.0
+MAX_SHORT = 500  # characters of a name, a node, an id, a fingerprint: one line
+_TABLES = """
+CREATE TABLE names (
+    fingerprint TEXT NOT NULL, node TEXT NOT NULL, name TEXT NOT NULL, note TEXT NOT NULL,
+    PRIMARY KEY (fingerprint, node)
+) WITHOUT ROWID;
+CREATE TABLE runs (
+    place INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, name TEXT NOT NULL,
+    note TEXT NOT NULL, saved TEXT NOT NULL, summary TEXT NOT NULL, model TEXT NOT NULL,
+    fingerprint TEXT NOT NULL, spec TEXT NOT NULL
+);
+"""
+
+
+@dataclass(frozen=True)
+class NodeName:
+    """A node's own name and note."""
+
+    node: str
+    name: str
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class RunEntry:
+    """A saved run as it stands in a list."""
+
+    id: str
+    name: str
+    note: str
+    saved: str  # ISO 8601, UTC
+    summary: str  # one line: the prompt, the edits
+    model: str  # name of the model that it was made with
+    fingerprint: str
+
+
+@dataclass(frozen=True)
+class SavedRun(RunEntry):
+    """A saved run with what reopens it."""
+
+    spec: str  # what the app's address has after #
+
+
+_ENTRY = ", ".join(field.name for field in fields(RunEntry))
+_SAVED = ", ".join(field.name for field in fields(SavedRun))
+_MARKS = ", ".join(f":{field.name}" for field in fields(SavedRun))
+_LONG = ("note", "summary", "spec")
+
+
+class Workspace:
+    """The names and saved runs in one file, which is made when first written.
+
+    Args:
+        path: the file; None is what the settings say (`workspace_path`).
+        settings: the limits in force; None reads the environment.
+
+    Every method raises LoadError where the file cannot be used, with the reason, and BusyError
+    where another process has been writing for ten seconds.
+    """
+
+    def __init__(self, path: str | Path | None = None, settings: Settings | None = None) -> None:
+        settings = Settings.from_environment() if settings is None else settings
+        self.path = settings.workspace_file() if path is None else Path(path).expanduser()
+        self._max_chars = settings.max_saved_chars
+
+    # ------------------------------------------------------------ names
+
+    def names(self, fingerprint: str) -> tuple[NodeName, ...]:
+        """The names given to nodes of one model, by node."""
+        found = self._read(
+            "SELECT node, name, note FROM names WHERE fingerprint = ? ORDER BY node", fingerprint
+        )
+        return tuple(NodeName(*row) for row in found)
+
+    def set_name(self, fingerprint: str, node: str, name: str, note: str = "") -> None:
+        """Give a node a name and a note, in place of the former; two empty ones forget it."""
+        if not name and not note:
+            self.delete_name(fingerprint, node)
+            return
+        row = {"fingerprint": fingerprint, "node": node, "name": name, "note": note}
+        self._check(row, needed=("fingerprint", "node"))
+        self._write("INSERT OR REPLACE INTO names VALUES (:fingerprint, :node, :name, :note)", row)
+
+    def delete_name(self, fingerprint: str, node: str) -> None:
+        """Forget a node's name and note; nothing happens where it has none."""
+        self._write(
+            "DELETE FROM names WHERE fingerprint = :fingerprint AND node = :node",
+            {"fingerprint": fingerprint, "node": node},
+        )
+
+    # ------------------------------------------------------------ runs
+
+    def save_run(
+        self,
+        name: str,
+        note: str,
+        spec: str,
+        *,
+        summary: str = "",
+        model: str = "",
+        fingerprint: str = "",
+    ) -> str:
+        """Keep a run; returns its id."""
+        saved = datetime.now(UTC).isoformat(timespec="seconds")
+        run_id = secrets.token_hex(8)
+        self._keep(SavedRun(run_id, name, note, saved, summary, model, fingerprint, spec))
+        return run_id
+
+    def list_runs(self) -> tuple[RunEntry, ...]:
+        """Saved runs of all models, the one kept last first."""
+        return tuple(
+            RunEntry(*row) for row in self._read(f"SELECT {_ENTRY} FROM runs ORDER BY place DESC")
+        )
+
+    def run(self, run_id: str) -> SavedRun:
+        """A saved run. Raises InputError where there is none of this id."""
+        found = self._find(run_id)
+        if found is None:
+            raise _no_run(run_id)
+        return found
+
+    def delete_run(self, run_id: str) -> None:
+        """Delete a saved run. Raises InputError where there is none of this id."""
+        if self._write("DELETE FROM runs WHERE id = :id", {"id": run_id}) == 0:
+            raise _no_run(run_id)
+
+    def export_run(self, run_id: str) -> dict[str, Any]:
+        """A saved run as plain data, for a JSON file."""
+        return {"unembed": FORMAT, **asdict(self.run(run_id))}
+
+    def import_run(self, data: Mapping[str, Any]) -> str:
+        """Keep what `export_run` gave, here or elsewhere; returns its id.
+
+        A run that is here already is not kept twice; an id that another run has is replaced.
+        Raises InputError, naming the field, for anything that is no exported run.
+        """
+        run = _imported(data)
+        if self._find(run.id) is None and self._keep(run):
+            return run.id
+        if self._find(run.id) == run:
+            return run.id
+        other = replace(run, id=secrets.token_hex(8))
+        self._keep(other)
+        return other.id
+
+    def _find(self, run_id: str) -> SavedRun | None:
+        rows = self._read(f"SELECT {_SAVED} FROM runs WHERE id = ?", run_id)
+        return SavedRun(*rows[0]) if rows else None
+
+    def _keep(self, run: SavedRun) -> bool:
+        """Whether there was no run of this id."""
+        row = asdict(run)
+        self._check(row, needed=("id", "name", "spec"))
+        return self._write(f"INSERT OR IGNORE INTO runs ({_SAVED}) VALUES ({_MARKS})", row) > 0
+
+    def _check(self, row: Mapping[str, str], needed: tuple[str, ...]) -> None:
+        """Raise InputError for texts that are missing, too long, or no text."""
+        for field, text in row.items():
+            limit = self._max_chars if field in _LONG else MAX_SHORT
+            if not isinstance(text, str) or (not text and field in needed):
+                legal = f"a text of 1 to {limit:,} characters"
+                raise InputError(f"{field} must be {legal}", field=field, value=text, legal=legal)
+            if len(text) > limit:
+                legal = f"at most {limit:,} characters"
+                message = f"{field} has {len(text):,} characters; {legal} are kept"
+                raise InputError(message, field=field, value=len(text), legal=legal)
+
+    # ------------------------------------------------------------ the file
+
+    def _read(self, query: str, *values: str) -> list[tuple[Any, ...]]:
+        if not self.path.exists():
+            return []
+        with self._opened() as file:
+            return file.execute(query, values).fetchall()
+
+    def _write(self, query: str, values: Mapping[str, str]) -> int:
+        """Returns how many rows changed."""
+        with self._opened() as file, file:
+            return file.execute(query, values).rowcount
+
+    @contextmanager
+    def _opened(self) -> Iterator[sqlite3.Connection]:
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with closing(sqlite3.connect(self.path, timeout=BUSY_SECONDS)) as file:
+                _prepare(file)
+                yield file
+        except UnicodeEncodeError as error:
+            message = "a text holds half of a character (a lone surrogate)"
+            raise InputError(message, legal="whole characters") from error
+        except (sqlite3.Error, OSError) as error:
+            raise self._unusable(error) from error
+
+    def _unusable(self, error: Exception) -> LoadError | BusyError:
+        if "locked" in str(error) or "busy" in str(error):
+            return BusyError(f"another process has been writing to {self.path} for too long")
+        why = error.strerror if isinstance(error, OSError) else error
+        return LoadError(
+            f"{self.path} cannot be used as the workspace: {why}; nothing in it was changed",
+            field="workspace_path",
+            value=str(self.path),
+            fix="set UNEMBED_WORKSPACE_PATH to another file, or move this one away",
+        )
+
+
+def _prepare(file: sqlite3.Connection) -> None:
+    """A new file gets its tables; one from a newer version is refused."""
+    file.execute("PRAGMA synchronous = FULL")
+    version = _version(file)
+    if version == 0:
+        _write_ahead(file)
+        with file:
+            file.execute("BEGIN IMMEDIATE")
+            if _version(file) == 0:  # no one else made them meanwhile
+                for statement in _TABLES.split(";"):
+                    file.execute(statement)
+                file.execute(f"PRAGMA user_version = {SCHEMA}")
+    elif version > SCHEMA:
+        raise sqlite3.DatabaseError(
+            f"it was written by a newer version of Unembed (format {version}, this one reads "
+            f"{SCHEMA})"
+        )
+
+
+def _version(file: sqlite3.Connection) -> int:
+    return int(file.execute("PRAGMA user_version").fetchone()[0])
+
+
+def _write_ahead(file: sqlite3.Connection) -> None:
+    """Readers and a writer at once. Where two make the file, SQLite does not wait: try again."""
+    deadline = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            file.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > deadline:
+                raise
+            time.sleep(0.02)
+
+
+def _imported(data: object) -> SavedRun:
+    """An exported run, its form checked."""
+    names = [field.name for field in fields(SavedRun)]
+    if not isinstance(data, Mapping) or "unembed" not in data:
+        raise InputError(
+            'this is no saved run of Unembed: it has no "unembed" with the format',
+            field="unembed",
+            legal=str(FORMAT),
+        )
+    version = data["unembed"]
+    if isinstance(version, bool) or version != FORMAT:
+        raise InputError(
+            f"the saved run has format {version!r}; this version of Unembed reads {FORMAT}",
+            field="unembed",
+            value=version,
+            legal=str(FORMAT),
+        )
+    for name in names:
+        if not isinstance(data.get(name), str):
+            said = "is not a text" if name in data else "is missing"
+            raise InputError(f"{name} of the saved run {said}", field=name, legal="a text")
+    strange = [name for name in data if name not in ("unembed", *names)]
+    if strange:
+        legal = ", ".join(["unembed", *names])
+        message = f"the saved run has a field {strange[0]!r} that no saved run has"
+        raise InputError(message, field=str(strange[0]), legal=legal)
+    _check_time(data["saved"])
+    return SavedRun(**{name: data[name] for name in names})
+
+
+def _check_time(text: str) -> None:
+    try:
+        datetime.fromisoformat(text)
+    except ValueError:
+        raise InputError(
+            f"saved is {text[:40]!r}, which is no time",
+            field="saved",
+            value=text[:40],
+            legal="ISO 8601, as in 2025-01-31T12:00:00+00:00",
+        ) from None
+
+
+def _no_run(run_id: str) -> InputError:
+    return InputError(
+        f"no saved run has the id {run_id[:MAX_SHORT]!r}; it may have been deleted",
+        field="id",
+        value=run_id[:MAX_SHORT],
+        legal="an id from the list of saved runs",
+    )
