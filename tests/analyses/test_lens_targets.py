@@ -68,6 +68,7 @@ def test_a_masked_prompt_is_read_at_masked_and_ordinary_positions(name, model_of
         best = logits[position].softmax(-1).max()
         assert float(found.probability[-1, position]) == pytest.approx(float(best), abs=2e-5)
         assert int(found.rank[-1, position]) == 1
+    assert set(found.next_ids.tolist()) == {-1}
 
 
 @pytest.mark.parametrize("name", MASKED)

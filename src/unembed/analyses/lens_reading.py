@@ -161,7 +161,10 @@ class LensReading:
         return torch.tensor(self.runs[0].ids)[self._index].to(device)
 
     def _next_ids(self) -> Int[Tensor, " position"]:
-        return torch.tensor([*self.runs[0].ids[1:], NONE])[self._index]
+        """A masked model reads the token at a position, not the one after it."""
+        ids = self.runs[0].ids
+        following = [NONE] * len(ids) if self.model.kind == "masked" else [*ids[1:], NONE]
+        return torch.tensor(following)[self._index]
 
     def _references(self, n_positions: int) -> Int[Tensor, "n pairs"]:
         """Of each state: its run's last row; with two runs, also the baseline's same cell."""

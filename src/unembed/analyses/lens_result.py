@@ -58,7 +58,9 @@ class LensResult:
     vocabulary: tuple[Token, ...]  # each token of top_ids, target_ids and next_ids, once, by id
     provenance: Mapping[str, str]
     target_ids: Int[Tensor, " position"]  # -1: none
-    next_ids: Int[Tensor, " position"]  # the prompt's own next token; -1 at its end
+    next_ids: Int[
+        Tensor, " position"
+    ]  # the prompt's own next token; -1 at its end, and in masked models
     top_ids: Int[Tensor, "row position k"]  # best first
     top_logits: Float[Tensor, "row position k"]
     top_probabilities: Float[Tensor, "row position k"]

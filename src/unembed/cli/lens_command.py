@@ -15,6 +15,7 @@ from rich.text import Text
 from unembed.cli.asking import ask, request, token_ref
 from unembed.cli.loading import Loading
 from unembed.errors import InputError
+from unembed.figures.files import check_path
 from unembed.server import wire
 from unembed.settings import Settings
 
@@ -46,7 +47,7 @@ def lens(
     fields = fields | {"target": token_ref(fields["target"])}
     body = request(wire.LensRequest, prompt, edits, **fields)
     if shown.html is not None:
-        _check_writable(shown.html)
+        check_path(shown.html)
 
     def work(session: Session, job: Job) -> tuple[dict[str, LensResult], Tensor | None]:
         from unembed.server import answers, limits
@@ -90,15 +91,6 @@ def _part(text: str) -> Iterator[int]:
 
 def _refuse(message: str, text: str) -> NoReturn:
     raise InputError(message, field="positions", value=text, legal=EXAMPLES)
-
-
-def _check_writable(path: Path) -> None:
-    """Before the work, not after it; what else may go wrong is said when it is written."""
-    if path.is_dir() or not path.expanduser().parent.is_dir():
-        what = "is a folder" if path.is_dir() else "lies in a folder that does not exist"
-        raise InputError(
-            f"{path} {what}; name a file in a folder that exists", field="html", value=str(path)
-        )
 
 
 def _as_json(sides: dict[str, LensResult], between: Tensor | None) -> str:

@@ -16,8 +16,7 @@ def write_whole(path: str | Path, text: str) -> None:
     Raises:
         InputError: `path` is a folder, its folder does not exist, or it cannot be written.
     """
-    target = Path(path).expanduser()
-    _check(target)
+    target = check_path(path)
     try:
         _replace(target, text)
     except OSError as error:
@@ -25,7 +24,9 @@ def write_whole(path: str | Path, text: str) -> None:
         raise _refused(target, f"cannot be written: {reason}", "choose another folder") from error
 
 
-def _check(target: Path) -> None:
+def check_path(path: str | Path) -> Path:
+    """Where a file would be written; raises InputError as `write_whole` would, before the work."""
+    target = Path(path).expanduser()
     if target.is_dir():
         raise _refused(target, "is a folder", f"name a file in it, such as {target / 'lens.html'}")
     if not target.parent.is_dir():
@@ -34,6 +35,7 @@ def _check(target: Path) -> None:
             f"cannot be written: there is no folder {target.parent}",
             "make the folder first",
         )
+    return target
 
 
 def _replace(target: Path, text: str) -> None:
