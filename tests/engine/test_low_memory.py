@@ -11,8 +11,10 @@ from pathlib import Path
 import pytest
 import torch
 from accelerate.utils.offload import OffloadedWeightsLoader
-from transformers import GPT2Config, GPT2LMHeadModel
+from torch import nn
+from transformers import AutoModelForMaskedLM, GPT2Config, GPT2LMHeadModel, PreTrainedModel
 from transformers.models.llama.modeling_llama import LlamaAttention
+from transformers.utils import logging
 
 import unembed as ue
 from unembed.errors import InputError, LoadError
@@ -101,7 +103,7 @@ def test_an_untied_head_is_not_taken_for_a_tied_one(name, tmp_path):
     module = tiny_model(name)
     head = module.get_output_embeddings()
     module.config.tie_word_embeddings = False
-    head.weight = torch.nn.Parameter(torch.randn_like(head.weight))
+    head.weight = nn.Parameter(torch.randn_like(head.weight))
     module.save_pretrained(tmp_path)
     expected = module(torch.tensor([PROMPT])).logits[0]
     for mode in MODES:
@@ -139,6 +141,26 @@ def test_loading_draws_no_random_numbers(checkpoint):
     before = torch.get_rng_state()
     ue.load(folder, low_memory=True)
     assert torch.equal(torch.get_rng_state(), before)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_loading_leaves_transformers_as_it_was(mode, checkpoint):
+    """Loaders that patch from_pretrained for the whole process break every other model's."""
+
+    def state():
+        return (
+            vars(PreTrainedModel)["from_pretrained"],
+            nn.Linear,
+            torch.get_default_dtype(),
+            logging.get_verbosity(),
+            logging.is_progress_bar_enabled(),
+        )
+
+    before = state()
+    ue.load(checkpoint("gpt2"), **{mode: True})
+    assert state() == before
+    other = AutoModelForMaskedLM.from_pretrained(checkpoint("bert"))
+    assert not any(weight.is_meta for weight in other.parameters())
 
 
 @pytest.fixture
