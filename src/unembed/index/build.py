@@ -1,0 +1,217 @@
+"""Building an index: layer after layer, resumable, published in one step."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from torch import Tensor
+
+from unembed.analyses.projections import Projection, projection_of
+from unembed.analyses.vectors import layers_with_neurons, value_vectors
+from unembed.engine.tokens import TokenReader
+from unembed.errors import InputError
+from unembed.index.about import Plan
+from unembed.index.folder import IndexFolder
+from unembed.index.opening import check_same, open_folder
+from unembed.index.projecting import token_lists
+from unembed.index.tables import Array, Tables
+from unembed.index.vector_index import VectorIndex
+
+if TYPE_CHECKING:
+    from unembed.engine.cancel import Cancel
+    from unembed.engine.hooks import Progress
+    from unembed.engine.model import Model
+
+MOST_TOP_K = 1000
+
+
+def build_index(
+    model: Model,
+    *,
+    projection: str = "raw",
+    top_k: int = 50,
+    folder: Path | str | None = None,
+    restart: bool = False,
+    cancel: Cancel | None = None,
+    progress: Progress | None = None,
+) -> VectorIndex:
+    """Project every value vector of a model to its vocabulary, and keep the result on disk.
+
+    An index that is there already is opened; a build that was interrupted goes on after the last
+    layer that it finished. Until the new index is whole, the old one stays.
+
+    Args:
+        projection: "raw" or "final_norm"; see `analyses.projections`.
+        top_k: tokens kept on either side of each vector.
+        folder: where to keep it, instead of the cache; the projection is a folder below.
+        restart: build anew, whatever is there, an index of another model included.
+        cancel: checked several times a layer; what was finished is kept.
+        progress: called with ("projecting", parts done, parts) as of this call.
+
+    Raises:
+        InputError: an unknown projection, a bad top_k, or an index of another model in `folder`.
+        CapabilityError: a model without neurons, or without this projection.
+        LoadError: the disk is full or cannot be written.
+        CancelledError: `cancel` was set.
+    """
+    with Builder(model, projection, top_k, folder) as builder:
+        if builder.prepare(restart=restart, progress=progress):
+            while builder.left:
+                builder.step(cancel, progress)
+            builder.finish()
+    return open_folder(model, builder.folder, projection)
+
+
+class Builder:
+    """A build in steps of one layer, for whoever has other work to do between them.
+
+    with Builder(model, "raw", 50) as builder:
+        if builder.prepare():
+            while builder.left:
+                builder.step()
+            builder.finish()
+    """
+
+    def __init__(
+        self, model: Model, projection: str, top_k: int, folder: Path | str | None = None
+    ) -> None:
+        self.model = model
+        self.projection: Projection = projection_of(model, projection)
+        self.plan = _plan(model, self.projection, _checked_top_k(model, top_k))
+        self.folder = IndexFolder.of(model, projection, folder)
+        self.left: list[int] = []
+        self._todo = 0
+        self._held = ExitStack()
+
+    def __enter__(self) -> Builder:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._held.close()
+
+    def prepare(self, *, restart: bool = False, progress: Progress | None = None) -> bool:
+        """Take the lock and find out what is left to do; False if the index is there already."""
+        self._held.enter_context(self.folder.locked(progress))
+        if restart:
+            self.folder.forget_broken_pointer()
+            self.folder.drop_drafts()
+        elif self._is_there():
+            return False
+        self._tables = Tables(self.folder, self.folder.draft(self.plan))
+        self.left = self._find_left()
+        self._todo = len(self.left)
+        return True
+
+    def step(self, cancel: Cancel | None = None, progress: Progress | None = None) -> None:
+        """Build the next layer that is left, and keep it."""
+        layer = self.left[0]
+        done = self._todo - len(self.left)
+
+        def share(part: int, parts: int) -> None:
+            if progress is not None:
+                progress("projecting", done * parts + part, self._todo * parts)
+
+        share(0, 1)
+        vectors = value_vectors(self.model, layer)
+        weight = self.model.unembedding.weight
+        rows = self.projection(vectors).to(weight.device)
+        lists = token_lists(rows, weight, self.plan.top_k, cancel, share)
+        columns = {name: _array(getattr(lists, name)) for name in lists.__dataclass_fields__}
+        self._tables.append(_labelled(layer, vectors, columns))
+        self.left.pop(0)
+
+    def finish(self) -> None:
+        """Publish what was built."""
+        self._tables.write_texts(_texts(self.model))
+        self.folder.publish(self._tables.version, self.plan, _versions(self.model))
+
+    def _is_there(self) -> bool:
+        """Whether what is published is what was asked for; raises if it is of another model."""
+        published = self.folder.published()
+        if published is None:
+            return False
+        plan, _ = self.folder.read(published)
+        check_same(self.model, plan, self.folder)
+        return plan.matches(self.plan)
+
+    def _find_left(self) -> list[int]:
+        """Layers that the draft lacks. A draft that is no beginning of the plan is thrown away."""
+        kept = self._tables.rows_kept()
+        planned = np.repeat(self.plan.layers, self.plan.widths)
+        ends = np.cumsum(self.plan.widths)
+        whole = len(kept) in (0, *ends) and np.array_equal(kept, planned[: len(kept)])
+        if not whole:
+            self.folder.drop_drafts()
+            self._tables = Tables(self.folder, self.folder.draft(self.plan))
+            kept = []
+        return [layer for layer, end in zip(self.plan.layers, ends, strict=True) if end > len(kept)]
+
+
+def _plan(model: Model, projection: Projection, top_k: int) -> Plan:
+    layers = layers_with_neurons(model)
+    return Plan(
+        fingerprint=model.fingerprint,
+        model=model.name,
+        projection=projection.name,
+        top_k=top_k,
+        d=model.anatomy.d_model,
+        layers=layers,
+        widths=tuple(model.block(layer).mlp.d_mlp for layer in layers),
+        vocab_size=len(model.unembedding.weight),
+    )
+
+
+def _checked_top_k(model: Model, top_k: int) -> int:
+    most = min(MOST_TOP_K, len(model.unembedding.weight))
+    if not 1 <= top_k <= most:
+        raise InputError(
+            f"top_k is {top_k}; it must be 1 to {most}",
+            field="top_k",
+            value=top_k,
+            legal=f"1 to {most}",
+        )
+    return top_k
+
+
+def _labelled(layer: int, vectors: Tensor, columns: dict[str, Array]) -> dict[str, Array]:
+    n = len(vectors)
+    return {
+        "layer": np.full(n, layer, np.int32),
+        "neuron": np.arange(n, dtype=np.int32),
+        "norm": _array(vectors.norm(dim=-1)),
+        "vector": _array(vectors),
+        **columns,
+    }
+
+
+def _array(tensor: Tensor) -> Array:
+    """On disk, float32 and int32."""
+    kind = np.float32 if tensor.is_floating_point() else np.int32
+    found: Array = tensor.detach().cpu().numpy().astype(kind)
+    return found
+
+
+def _texts(model: Model) -> list[str]:
+    """The text of every token. A reader of its own: the model's keeps every token it was asked."""
+    if model.tokenizer is None:
+        return []
+    reader = TokenReader(model.tokenizer)
+    texts = (reader.token(token).text for token in range(len(model.unembedding.weight)))
+    return [text.encode("utf-8", "replace").decode() for text in texts]
+
+
+def _versions(model: Model) -> dict[str, str]:
+    found = dict(model.provenance())
+    names = ("unembed", "torch", "transformers")
+    return {name: found[name] for name in names} | {"lancedb": _version("lancedb")}
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:  # a build of its own, without metadata
+        return "unknown"

@@ -1,0 +1,55 @@
+"""Arguments of queries, checked. Every refusal names the field and what is legal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import accumulate
+from typing import Any
+
+from numpy.typing import NDArray
+
+from unembed.errors import InputError
+from unembed.index.about import Plan
+
+
+def checked(field: str, value: str, legal: Sequence[str]) -> str:
+    """One of a few words; raises InputError."""
+    if value not in legal:
+        raise InputError(
+            f"{field} is {value!r}; it must be one of {', '.join(legal)}",
+            field=field,
+            value=value,
+            legal=", ".join(legal),
+        )
+    return value
+
+
+def layer_rows(plan: Plan, layers: tuple[int, int] | None) -> range:
+    """Rows of layers first to last; raises InputError unless they hold neurons."""
+    starts = [0, *accumulate(plan.widths)]
+    if layers is None:
+        return range(0, starts[-1])
+    first, last = layers
+    inside = [place for place, layer in enumerate(plan.layers) if first <= layer <= last]
+    known = f"{plan.layers[0]}-{plan.layers[-1]}"
+    if first > last or not inside or first < 0 or last > plan.layers[-1]:
+        raise InputError(
+            f"layers {first}-{last} are not in this index: it has layers {known}",
+            field="layers",
+            value=[first, last],
+            legal=known,
+        )
+    return range(starts[inside[0]], starts[inside[-1] + 1])
+
+
+def page(items: Sequence[int] | NDArray[Any], limit: int, offset: int) -> list[int]:
+    """The stretch of an answer; raises InputError on numbers that are none."""
+    for field, value in (("limit", limit), ("offset", offset)):
+        if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+            raise InputError(
+                f"{field} is {value!r}; it must be zero or more",
+                field=field,
+                value=value,
+                legal="zero or more",
+            )
+    return [int(one) for one in items[offset : offset + limit]]

@@ -1,0 +1,121 @@
+"""What a search gives back: hits, pages, clusters. Plain data with named fields; knows no disk."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from unembed.analyses.projections import TokenScore
+from unembed.errors import InputError
+
+if TYPE_CHECKING:
+    import pandas  # type: ignore[import-untyped]
+    from rich.console import RenderableType
+
+Scores = tuple[TokenScore, ...]
+
+
+@dataclass(frozen=True)
+class Hit:
+    """A value vector that answers, and why."""
+
+    node: str
+    layer: int
+    neuron: int
+    score: float  # of the ranking, the token, or the cosine
+    norm: float
+    matched: Scores  # the tokens that were searched for, as its lists have them
+    promoted: Scores  # the first of its list, highest first
+    suppressed: Scores  # lowest first
+
+
+@dataclass(frozen=True)
+class Hits:
+    """The asked-for stretch of an answer, best first; `total` counts all of it."""
+
+    total: int
+    items: tuple[Hit, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain lists, numbers and strings."""
+        return {"total": self.total, "items": [asdict(item) for item in self.items]}
+
+    def to_json(self) -> str:
+        """`to_dict` as JSON."""
+        return json.dumps(self.to_dict(), ensure_ascii=False, allow_nan=False)
+
+    def to_pandas(self) -> pandas.DataFrame:
+        """One line for each hit; tokens as text."""
+        try:
+            import pandas
+        except ImportError as error:
+            raise InputError(
+                "to_pandas needs pandas, which is not installed",
+                fix="pip install 'unembed[notebook]'",
+            ) from error
+        names = ("node", "layer", "neuron", "score", "norm")
+        lists = ("matched", "promoted", "suppressed")
+        columns = {name: [getattr(item, name) for item in self.items] for name in names}
+        for name in lists:
+            columns[name] = [[one.token.text for one in getattr(i, name)] for i in self.items]
+        return pandas.DataFrame(columns)
+
+    def __rich__(self) -> RenderableType:
+        from rich.table import Table
+        from rich.text import Text
+
+        table = Table(box=None, pad_edge=False)
+        for heading in ("node", "score", "norm"):
+            table.add_column(heading, justify="left" if heading == "node" else "right")
+        table.add_column("promotes", overflow="fold")
+        table.add_column("suppresses", overflow="fold")
+        for hit in self.items:
+            table.add_row(
+                hit.node,
+                f"{hit.score:.3f}",
+                f"{hit.norm:.2f}",
+                Text(labels(hit.promoted)),
+                Text(labels(hit.suppressed)),
+            )
+        table.caption = f"{len(self.items)} of {self.total:,}"
+        table.caption_justify = "left"
+        return table
+
+
+@dataclass(frozen=True)
+class VectorPage:
+    """One value vector: how long it is among the others, and what it stands for."""
+
+    node: str
+    layer: int
+    neuron: int
+    norm: float
+    norm_percentile: float  # 0: the shortest of all vectors, 100: the longest
+    layer_norm_percentile: float  # the same within its layer
+    promoted: Scores  # all that is stored, highest first
+    suppressed: Scores  # lowest first
+    clusters: dict[str, int]  # for each clustering that was computed ("kmeans-1229-0"), its cluster
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """Vectors that point in similar directions."""
+
+    id: int
+    size: int
+    members: tuple[str, ...]  # the most central first: highest cosine with the cluster's mean
+    cosines: tuple[float, ...]  # of each member with the mean direction
+    tokens: Scores  # pooled over the members, strongest first
+
+    def random(self, seed: int = 0, n: int = 10) -> tuple[str, ...]:
+        """Members drawn at random without repetition; the same seed draws the same ones."""
+        import numpy as np
+
+        drawn = np.random.default_rng([seed, self.id]).permutation(self.size)[:n]
+        return tuple(self.members[place] for place in drawn)
+
+
+def labels(scores: Scores) -> str:
+    """Tokens for a terminal."""
+    return " ".join(one.token.label for one in scores)

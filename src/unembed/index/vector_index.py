@@ -1,0 +1,392 @@
+"""Asking an index: by word, by token, by direction, vector by vector.
+
+Thread-safe for reading. Lists and norms are held in memory; the value vectors too, where they fit
+`settings.index_cache_bytes`.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from unembed.analyses.projections import scores_of, token_direction
+from unembed.analyses.writes import node_of
+from unembed.errors import InputError, TargetError
+from unembed.index import clusters as clustering
+from unembed.index.about import IndexAbout, Plan
+from unembed.index.choices import checked, layer_rows, page
+from unembed.index.hits import Hit, Hits, Scores, VectorPage
+from unembed.index.matrix import ValueMatrix
+from unembed.index.ranking import Postings
+from unembed.index.tables import Tables
+from unembed.index.words import Term, Vocabulary, listed
+
+if TYPE_CHECKING:
+    from unembed.engine.cancel import Cancel
+    from unembed.engine.hooks import Progress
+    from unembed.engine.model import Model
+
+Array = NDArray[Any]
+Layers = tuple[int, int] | None
+Made = TypeVar("Made")
+SHOWN_PROMOTED, SHOWN_SUPPRESSED, MOST_MATCHED = 10, 5, 20
+SIDES = ("promoted", "suppressed", "both")
+
+
+class VectorIndex:
+    """The value vectors of one model. Make one with `build_index` or `open_index`."""
+
+    def __init__(self, model: Model, plan: Plan, about: IndexAbout, tables: Tables) -> None:
+        self.about = about
+        self.vectors = ValueMatrix(tables, plan.n_vectors, plan.d, model.settings.index_cache_bytes)
+        self._model = model
+        self._plan = plan
+        self._tables = tables
+        self._columns = tables.columns(plan)
+        self._lock = threading.RLock()
+        self._made: dict[str, Any] = {}
+
+    def __len__(self) -> int:
+        return self.about.n_vectors
+
+    def __repr__(self) -> str:
+        about = self.about
+        return (
+            f"VectorIndex({about.model!r}, {about.projection}, vectors={about.n_vectors:,}, "
+            f"top_k={about.top_k}, {about.bytes / 1e6:,.0f} MB)"
+        )
+
+    # ------------------------------------------------------------ searching
+
+    def search(
+        self,
+        words: str | Sequence[str],
+        *,
+        match: str = "word",
+        combine: str = "any",
+        side: str = "promoted",
+        ranking: str = "strength",
+        layers: Layers = None,
+        limit: int = 20,
+        offset: int = 0,
+    ) -> Hits:
+        """Vectors whose stored lists have these words.
+
+        Args:
+            words: "music, album", or a list.
+            match: "word" takes every token that is the word up to case and leading white space,
+                "exact" tokens with exactly this text, "part" tokens that contain it (and, of a
+                word that the tokenizer splits, the tokens that it is split into).
+            combine: vectors that have "any" of the words, or "all" of them.
+            side: look at what vectors promote, what they suppress, or "both".
+            ranking: "strength" or "bm25"; docs/guides/vector-index.md has the formulas.
+            layers: (first, last), both included.
+            limit, offset: which stretch of the answer.
+
+        Raises:
+            InputError: a word that no token matches (the message has the nearest words and how
+                the tokenizer splits it), or an argument that is not legal.
+        """
+        checked("combine", combine, ("any", "all"))
+        checked("ranking", ranking, ("strength", "bm25"))
+        terms = [self.vocabulary.term(word, match) for word in listed(words)]
+        sides = self._sides(side)
+        scores = np.max([self._rank(one, terms, ranking, combine) for one in sides], axis=0)
+        rows = layer_rows(self._plan, layers)
+        found = np.flatnonzero(scores[rows.start : rows.stop] > 0) + rows.start
+        order = found[np.argsort(-scores[found], kind="stable")]
+        tokens = np.concatenate([group for term in terms for group in term.groups])
+        shown = page(order, limit, offset)
+        items = [self._hit(row, scores[row], self._matched(row, tokens, sides)) for row in shown]
+        return Hits(len(found), tuple(items))
+
+    def token(
+        self,
+        token: str | int,
+        *,
+        side: str = "promoted",
+        layers: Layers = None,
+        limit: int = 20,
+        offset: int = 0,
+    ) -> Hits:
+        """Vectors that promote (suppress) one token most: exact, over all vectors.
+
+        The score is the projection's, W_U[token] · v; "both" sorts by its size. Raises TargetError
+        unless it is exactly one token.
+        """
+        sides = self._sides(side)
+        token_id = self._model.token_id(token)
+        direction = token_direction(self._model, token_id, projection=self.about.projection)
+        scores = self.vectors.times(direction).numpy()
+        sizes = {"promoted": scores, "suppressed": -scores}
+        size = np.max([sizes[one] for one in sides], axis=0)
+        rows = layer_rows(self._plan, layers)
+        items = []
+        for row in _best(size, rows, limit, offset):
+            matched = scores_of(self._model, [token_id], [scores[row]])
+            items.append(self._hit(row, scores[row], matched))
+        return Hits(len(rows), tuple(items))
+
+    def similar(
+        self,
+        node_or_direction: str | Tensor,
+        *,
+        limit: int = 20,
+        layers: Layers = None,
+        include_negative: bool = False,
+        offset: int = 0,
+    ) -> Hits:
+        """Vectors nearest to a node ("L12.N512", itself left out) or to a direction [d_model].
+
+        The score is the cosine in the residual stream; with `include_negative` vectors that point
+        the opposite way count as near, too, and keep their sign.
+        """
+        row, direction = self._direction(node_or_direction)
+        norms = self._columns["norm"]
+        length = float(direction.norm())
+        products = self.vectors.times(direction / length).numpy()
+        cosines = np.divide(products, norms, out=np.zeros_like(products), where=norms > 0)
+        cosines = np.clip(cosines, -1.0, 1.0)
+        near = np.abs(cosines) if include_negative else cosines.copy()
+        rows = layer_rows(self._plan, layers)
+        total = len(rows)
+        if row is not None:
+            near[row] = -np.inf
+            total -= row in rows
+        best = _best(near, rows, limit, offset, total)
+        return Hits(total, tuple(self._hit(one, cosines[one]) for one in best))
+
+    # ------------------------------------------------------------ looking
+
+    def vector(self, node: str) -> VectorPage:
+        """One value vector by its name. Raises TargetError, or CapabilityError without neurons."""
+        return self._page(self.row(node))
+
+    def browse(self, layer: int, first: int = 0, count: int = 20) -> list[VectorPage]:
+        """Vectors of one layer by number, with the beginnings of their lists."""
+        rows = layer_rows(self._plan, (layer, layer))
+        if not 0 <= first < max(len(rows), 1):
+            raise InputError(
+                f"neuron {first} is not in layer {layer}: it has neurons 0-{len(rows) - 1}",
+                field="first",
+                value=first,
+                legal=f"0-{len(rows) - 1}",
+            )
+        start = rows.start + first
+        shown = range(start, min(start + max(count, 0), rows.stop))
+        return [self._page(row, SHOWN_PROMOTED, SHOWN_SUPPRESSED) for row in shown]
+
+    def hit(self, node: str, score: float = 0.0) -> Hit:
+        """A vector the way that hits show it."""
+        return self._hit(self.row(node), score)
+
+    def row(self, node: str) -> int:
+        """Where a vector stands in `vectors`; raises as `vector` does."""
+        target = node_of(self._model, node)
+        if target.kind != "neuron" or target.layer is None or target.neuron is None:
+            raise TargetError(
+                f"{node!r} is not a neuron; the index holds value vectors, as L12.N512",
+                field="target",
+                value=node,
+                legal='"L12.N512"',
+            )
+        return layer_rows(self._plan, (target.layer, target.layer)).start + target.neuron
+
+    def node(self, row: int) -> str:
+        """The name of the vector in this row."""
+        return f"L{self._columns['layer'][row]}.N{self._columns['neuron'][row]}"
+
+    def clusters(
+        self,
+        n: int | None = None,
+        method: str = "kmeans",
+        seed: int = 0,
+        *,
+        cancel: Cancel | None = None,
+        progress: Progress | None = None,
+    ) -> clustering.Clusters:
+        """Vectors in n groups by direction, computed once and kept with the index.
+
+        Args:
+            n: how many groups; about thirty vectors in each unless said otherwise.
+            method: "kmeans" (spherical k-means, scales) or "complete" (exact complete linkage by
+                cosine distance, as LM-Debugger has it; takes n² memory).
+            seed: of k-means; complete linkage has none.
+
+        Raises:
+            InputError: n or method is not legal.
+            TooLargeError: complete linkage would take more than `settings.max_linkage_bytes`.
+        """
+        return clustering.obtain(self, n, method, seed, cancel, progress)
+
+    # ------------------------------------------------------------ what is computed once
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """The words that can be searched for."""
+        return self._once("vocabulary", self._read_vocabulary)
+
+    @property
+    def tables(self) -> Tables:
+        """The tables on disk."""
+        return self._tables
+
+    @property
+    def norms(self) -> Array:
+        """Length of every vector, by row."""
+        norms: Array = self._columns["norm"]
+        return norms
+
+    @property
+    def model(self) -> Model:
+        """The model that the vectors are of."""
+        return self._model
+
+    def lists(self, side: str) -> tuple[Array, Array]:
+        """Ids and scores [vectors, top_k] of one side, as stored."""
+        name = "top" if side == "promoted" else "bottom"
+        return self._columns[f"{name}_ids"], self._columns[f"{name}_scores"]
+
+    def warm(self) -> VectorIndex:
+        """Prepare what the first queries would wait for."""
+        _ = self.vocabulary, self._postings("promoted")
+        if self.vectors.fits:
+            self.vectors.whole()
+        return self
+
+    def memory(self, name: str) -> Any:
+        """What was remembered under a name, or None."""
+        with self._lock:
+            return self._made.get(name)
+
+    def remember(self, name: str, value: object) -> None:
+        """Keep something as long as the index is open."""
+        with self._lock:
+            self._made[name] = value
+
+    def _once(self, name: str, make: Callable[[], Made]) -> Made:
+        with self._lock:
+            if name not in self._made:
+                self._made[name] = make()
+            found: Made = self._made[name]
+            return found
+
+    def _postings(self, side: str) -> Postings:
+        ids, scores = self.lists(side)
+        signed = scores if side == "promoted" else -scores
+        make = partial(Postings, ids, signed, self._plan.vocab_size)
+        return self._once(f"postings of {side}", make)
+
+    def _read_vocabulary(self) -> Vocabulary:
+        model = self._model
+        if model.tokenizer is None:
+            raise InputError(
+                f"{model.name} was loaded without a tokenizer: its tokens have no words",
+                field="words",
+                fix="load it with its tokenizer",
+            )
+        return Vocabulary(self._tables.texts(), partial(_split, model))
+
+    # ------------------------------------------------------------ parts of an answer
+
+    def _sides(self, side: str) -> tuple[str, ...]:
+        checked("side", side, SIDES)
+        return SIDES[:2] if side == "both" else (side,)
+
+    def _rank(self, side: str, terms: Sequence[Term], ranking: str, combine: str) -> Array:
+        postings = self._postings(side)
+        rank = postings.strength if ranking == "strength" else postings.bm25
+        return rank(terms, every=combine == "all")
+
+    def _direction(self, given: str | Tensor) -> tuple[int | None, Tensor]:
+        if isinstance(given, str):
+            row = self.row(given)
+            return row, self.vectors.rows([row])[0]
+        direction = given.detach().float().cpu()
+        d = self.about.d
+        if direction.shape != (d,) or not bool(direction.isfinite().all()) or not direction.any():
+            raise InputError(
+                f"the direction must be {d} finite numbers that are not all zero; "
+                f"its shape is {list(given.shape)}",
+                field="direction",
+                value=list(given.shape),
+                legal=f"[{d}]",
+            )
+        return None, direction
+
+    def _matched(self, row: int, tokens: Array, sides: Sequence[str]) -> Scores:
+        found: Scores = ()
+        for side in sides:
+            ids, scores = (column[row] for column in self.lists(side))
+            here = np.isin(ids, tokens) & (scores > 0 if side == "promoted" else scores < 0)
+            found += scores_of(self._model, ids[here].tolist(), scores[here].tolist())
+        return found[:MOST_MATCHED]
+
+    def _hit(self, row: int, score: float, matched: Scores = ()) -> Hit:
+        return Hit(
+            node=self.node(row),
+            layer=int(self._columns["layer"][row]),
+            neuron=int(self._columns["neuron"][row]),
+            score=float(score),
+            norm=float(self._columns["norm"][row]),
+            matched=matched,
+            promoted=self.listed(row, "promoted", SHOWN_PROMOTED),
+            suppressed=self.listed(row, "suppressed", SHOWN_SUPPRESSED),
+        )
+
+    def listed(self, row: int, side: str, n: int | None = None) -> Scores:
+        """The first n tokens of one list of a vector."""
+        ids, scores = (column[row][:n] for column in self.lists(side))
+        return scores_of(self._model, ids.tolist(), scores.tolist())
+
+    def _page(
+        self, row: int, promoted: int | None = None, suppressed: int | None = None
+    ) -> VectorPage:
+        layer = int(self._columns["layer"][row])
+        rows = layer_rows(self._plan, (layer, layer))
+        norms = self.norms
+        return VectorPage(
+            node=self.node(row),
+            layer=layer,
+            neuron=int(self._columns["neuron"][row]),
+            norm=float(norms[row]),
+            norm_percentile=_percentile(norms, norms[row]),
+            layer_norm_percentile=_percentile(norms[rows.start : rows.stop], norms[row]),
+            promoted=self.listed(row, "promoted", promoted),
+            suppressed=self.listed(row, "suppressed", suppressed),
+            clusters=clustering.known(self, row),
+        )
+
+
+def _best(
+    values: Array, rows: range, limit: int, offset: int, total: int | None = None
+) -> list[int]:
+    """Rows by value, highest first, ties by row; only as many are sorted as are asked for."""
+    wanted = page(range(len(rows) if total is None else total), limit, offset)
+    own = -values[rows.start : rows.stop]
+    if not wanted:
+        return []
+    edge = np.partition(own, wanted[-1])[wanted[-1]]
+    candidates = np.flatnonzero(own <= edge)
+    order = candidates[np.argsort(own[candidates], kind="stable")]
+    return [int(order[place]) + rows.start for place in wanted]
+
+
+def _percentile(norms: Array, norm: float) -> float:
+    """How many of the others are shorter, in hundredths."""
+    return 100.0 * float((norms < norm).sum()) / max(len(norms) - 1, 1)
+
+
+def _split(model: Model, word: str) -> list[str]:
+    """The texts that the tokenizer cuts a word into: inside a sentence, if that is shorter."""
+    ways = [
+        model.tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]
+        for text in (f" {word}", word)
+    ]
+    return [token.text for token in model.tokens(min(ways, key=len))]
