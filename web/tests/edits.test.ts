@@ -5,9 +5,12 @@ import {
   describeOperation,
   edit,
   editProblem,
+  editsOf,
   formatPositions,
   parsePositions,
   parseValue,
+  switched,
+  switchOf,
   type Edit,
 } from '../src/core/edits';
 
@@ -59,6 +62,9 @@ describe('edits', () => {
     [edit('L9.H3', 'scale', [1, 2]), 'value'],
     [edit('L9.H3', 'set_to', 1), null],
     [edit('L9.H3', 'add', [1, 2]), 'value'],
+    [edit('L9.H3', 'on'), 'target'],
+    [edit('L9.N3', 'on'), null],
+    [edit('L9.N3', 'lmd_on'), null],
     [edit('L9.H3', 'patch'), 'source'],
     [{ ...edit('L9.H3', 'patch'), source: { prompt: 'Paris', positions: null } }, null],
   ];
@@ -71,7 +77,37 @@ describe('edits', () => {
       [edit('a'), edit('a', 'scale', 2), edit('a', 'set_to', 0.5), edit('a', 'add', [1, 2])].map(
         describeOperation,
       ),
-    ).toEqual(['zero', '× 2', '= 0.5', '+ [2 numbers]']);
+    ).toEqual(['off', '× 2', '= 0.5', '+ [2 numbers]']);
+    expect(describeOperation(edit('a', 'scale', -1))).toBe('× −1');
+    expect(describeOperation(edit('a', 'lmd_on'))).toBe('LM-Debugger on');
+  });
+});
+
+describe('switches', () => {
+  const others = [edit('L1.H1'), { ...edit('L2.N7'), positions: [3] }, edit('L2.N7', 'scale', 2)];
+
+  it('stand beside edits of another kind', () => {
+    const made = switched(others, 'L2.N7', 'on');
+    expect(made).toEqual([...others, edit('L2.N7', 'on')]);
+    expect(switchOf(made, 'L2.N7')).toBe('on');
+    expect(switchOf(others, 'L2.N7')).toBeNull();
+  });
+
+  it('take the place of each other', () => {
+    const made = switched(switched(others, 'L1.H1', 'lmd_off'), 'L1.H1', 'lmd_on');
+    expect(made).toEqual([edit('L1.H1', 'lmd_on'), ...others.slice(1)]);
+  });
+
+  it('are taken back by the same switch, and turned on again where the card was off', () => {
+    expect(switched(others, 'L1.H1', 'zero')).toEqual(others.slice(1));
+    const off = [{ ...edit('L1.H1'), enabled: false }];
+    expect(switchOf(off, 'L1.H1')).toBeNull();
+    expect(switched(off, 'L1.H1', 'zero')).toEqual([edit('L1.H1')]);
+  });
+
+  it('count every edit of the node, one pair of query and key too', () => {
+    const made = [...others, edit('L1.H1@4<2')];
+    expect(editsOf(made, 'L1.H1').map(({ index }) => index)).toEqual([0, 3]);
   });
 });
 
@@ -82,6 +118,8 @@ describe('the form', () => {
     edit('L9.attn', 'add', 2),
     edit('L9.resid_mid', 'set_to', 1),
     edit('embed'),
+    edit('L2.N7', 'on'),
+    edit('L2.N7', 'lmd_off'),
     {
       ...edit('L2.N7', 'set_to', 3),
       positions: [1, 2, 3, 9],

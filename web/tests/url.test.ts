@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { formatTarget, type Target } from '../src/core/address';
-import type { Edit } from '../src/core/edits';
+import { OPERATIONS, type Edit } from '../src/core/edits';
 import { roundWidth } from '../src/core/zoom';
 import {
   decodeSpec,
@@ -46,7 +46,7 @@ const positions = fc
   .map((list) => list.toSorted((a, b) => a - b));
 const edit: fc.Arbitrary<Edit> = fc.record({
   target: target.map(formatTarget),
-  operation: fc.constantFrom('zero', 'scale', 'set_to', 'add', 'patch'),
+  operation: fc.constantFrom(...OPERATIONS),
   value: fc.option(fc.oneof(number, fc.array(number, { minLength: 2, maxLength: 5 }))),
   positions: fc.option(positions),
   stage: fc.constantFrom('pre', 'post'),
@@ -83,6 +83,13 @@ const spec: fc.Arbitrary<Spec> = fc.record({
   table: fc.boolean(),
   flipped: fc.boolean(),
   k: fc.integer({ min: 1, max: 100 }),
+  open: fc.oneof(
+    fc.constant('all' as const),
+    fc
+      .uniqueArray(fc.nat({ max: 200 }), { maxLength: 9 })
+      .map((layers) => layers.toSorted((a, b) => a - b)),
+  ),
+  parts: fc.integer({ min: 1, max: 50 }),
   width: fc.option(fc.double({ min: 1, max: 200, noNaN: true }).map((width) => roundWidth(width))),
   generation: fc.option(
     fc.record({
@@ -194,6 +201,11 @@ describe('the address bar', () => {
     ['of=nothing', 'of=nothing'],
     ['at=9-3', 'at=9-3'],
     ['at=', 'at='],
+    ['open=-3', 'open=-3'],
+    ['open=every', 'open=every'],
+    ['open=0-99999', 'open=0-99999'],
+    ['parts=0', 'parts=0'],
+    ['parts=51', 'parts=51'],
     ['w=0.5', 'w=0.5'],
     ['w=12.345', 'w=12.345'],
     ['unheard=of', 'unheard'],

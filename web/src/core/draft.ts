@@ -5,6 +5,8 @@ import {
   formatPositions,
   parsePositions,
   parseValue,
+  takesStage,
+  takesValue,
   type Edit,
   type EditModel,
   type EditProblem,
@@ -70,9 +72,7 @@ export function readDraft(
   if (typeof positions === 'string') return fail('positions', positions);
   const from = parsePositions(draft.sourcePositions);
   if (typeof from === 'string') return fail('source', from);
-  const valued =
-    draft.operation === 'scale' || draft.operation === 'set_to' || draft.operation === 'add';
-  const value = valued ? parseValue(draft.value) : null;
+  const value = takesValue(draft.operation) ? parseValue(draft.value) : null;
   if (typeof value === 'string')
     return fail('value', draft.operation === 'scale' ? 'Write a number.' : value);
   const made: Edit = {
@@ -80,7 +80,7 @@ export function readDraft(
     operation: draft.operation,
     value,
     positions,
-    stage: draft.kind === 'neuron' ? draft.stage : 'post',
+    stage: draft.kind === 'neuron' && takesStage(draft.operation) ? draft.stage : 'post',
     source: draft.operation === 'patch' ? { prompt: draft.source, positions: from } : null,
     enabled: initial.enabled,
   };

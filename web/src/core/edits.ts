@@ -1,8 +1,20 @@
 /** Edits as plain data: what a card says, how a field is read, what is wrong with it. */
 import { checkTarget, type Dimensions } from './address';
 
-export const OPERATIONS = ['zero', 'scale', 'set_to', 'add', 'patch'] as const;
+export const OPERATIONS = [
+  'zero',
+  'on',
+  'scale',
+  'set_to',
+  'add',
+  'patch',
+  'lmd_off',
+  'lmd_on',
+] as const;
 export type Operation = (typeof OPERATIONS)[number];
+/** Edits that a switch makes: at most one of them stands for a node. */
+export const SWITCHES = ['zero', 'on', 'lmd_off', 'lmd_on'] as const;
+export type Switch = (typeof SWITCHES)[number];
 export type Stage = 'pre' | 'post';
 
 export interface Edit {
@@ -29,25 +41,41 @@ export function edit(
 }
 
 const OPERATION_WORDS: Record<Operation, string> = {
-  zero: 'zero',
+  zero: 'off (zero)',
+  on: 'on, as the layer’s strongest',
   scale: 'scale',
   set_to: 'set to',
   add: 'add',
   patch: 'patch',
+  lmd_off: 'LM-Debugger off',
+  lmd_on: 'LM-Debugger on',
 };
 
 export function operationWords(operation: Operation): string {
   return OPERATION_WORDS[operation];
 }
 
-/** "× 2", "= 0.5", "+ 1", "zero", "patch from “Paris is”". */
+/** What an operation does, in a sentence. */
+export const OPERATION_HELP: Record<Operation, string> = {
+  zero: 'Writes nothing: its activation is 0.',
+  on: 'Writes as much as the strongest neuron of its layer does in the unedited run: activation = max |score| ÷ ‖value vector‖.',
+  scale: 'Its activation times a factor: −1 turns it round, 2 doubles it.',
+  set_to: 'Its activation is this number, or this vector.',
+  add: 'This number, or this vector, is added to its activation.',
+  patch: 'Its activation is the one it has on another prompt.',
+  lmd_off: 'As LM-Debugger does it: the pre-activation is 0, at every position.',
+  lmd_on:
+    'As LM-Debugger does it: the pre-activation is the largest |m|·‖v‖ of the layer + 0.01, at every position.',
+};
+
+/** "zero", "on", "× 2", "= 0.5", "+ 1", "patch from “Paris is”". */
 export function describeOperation(made: Edit): string {
   const value = Array.isArray(made.value)
     ? `[${made.value.length} numbers]`
-    : String(made.value ?? '');
+    : String(made.value ?? '').replace('-', '−');
   switch (made.operation) {
     case 'zero':
-      return 'zero';
+      return 'off';
     case 'scale':
       return `× ${value}`;
     case 'set_to':
@@ -56,7 +84,25 @@ export function describeOperation(made: Edit): string {
       return `+ ${value}`;
     case 'patch':
       return `patch from “${made.source?.prompt ?? ''}”`;
+    case 'on':
+      return 'on';
+    default:
+      return OPERATION_WORDS[made.operation];
   }
+}
+
+/** Only neurons have an activation that these could set. */
+export function forNeurons(operation: Operation): boolean {
+  return operation === 'on' || operation === 'lmd_on' || operation === 'lmd_off';
+}
+
+export function takesValue(operation: Operation): boolean {
+  return operation === 'scale' || operation === 'set_to' || operation === 'add';
+}
+
+/** LM-Debugger's own act before the activation whatever is asked; "on" on what is written. */
+export function takesStage(operation: Operation): boolean {
+  return !forNeurons(operation);
 }
 
 /** Positions as a person writes them: "3-5, 9". */
@@ -123,7 +169,9 @@ export function editProblem(made: Edit, model: EditModel): EditProblem | null {
       ? null
       : { field: 'source', message: 'A patch needs the prompt that it takes the activation from.' };
   }
-  if (made.operation === 'zero') return null;
+  if (forNeurons(made.operation) && checked.target.kind !== 'neuron')
+    return { field: 'target', message: 'Only a neuron can be switched on, as in L12.N512.' };
+  if (!takesValue(made.operation)) return null;
   if (made.value === null) return { field: 'value', message: 'This operation needs a value.' };
   if (made.operation === 'scale' && Array.isArray(made.value))
     return { field: 'value', message: 'A factor is one number.' };
@@ -146,5 +194,40 @@ export function editProblem(made: Edit, model: EditModel): EditProblem | null {
 
 /** The edit that x adds: everywhere the node is zero. */
 export function isPlainAblation(made: Edit, target: string): boolean {
-  return made.target === target && made.operation === 'zero' && made.positions === null;
+  return isSwitch(made, target) && made.operation === 'zero';
+}
+
+/** One of the switches of a node, at every position. */
+function isSwitch(made: Edit, target: string): boolean {
+  return (
+    made.target === target &&
+    made.positions === null &&
+    made.stage === 'post' &&
+    SWITCHES.some((name) => name === made.operation)
+  );
+}
+
+/** Which way a node is switched at every position; null where it is left as it is. */
+export function switchOf(edits: readonly Edit[], target: string): Switch | null {
+  const found = edits.findLast((made) => made.enabled && isSwitch(made, target));
+  return (found?.operation as Switch | undefined) ?? null;
+}
+
+/** Switches a node: in place of how it was switched before; the same way again takes it back. */
+export function switched(edits: readonly Edit[], target: string, operation: Switch): Edit[] {
+  const at = edits.findIndex((made) => isSwitch(made, target));
+  const before = edits[at];
+  if (!before) return [...edits, edit(target, operation)];
+  if (before.operation === operation && before.enabled) return edits.toSpliced(at, 1);
+  return edits.with(at, edit(target, operation));
+}
+
+/** Every edit that concerns a node, with its place in the tray. */
+export function editsOf(
+  edits: readonly Edit[],
+  target: string,
+): Array<{ made: Edit; index: number }> {
+  return edits
+    .map((made, index) => ({ made, index }))
+    .filter(({ made }) => made.target.split('@')[0] === target);
 }

@@ -62,6 +62,10 @@ export interface Spec {
   flipped: boolean;
   /** How many tokens are listed. */
   k: number;
+  /** Layers whose parts are shown; "all". */
+  open: number[] | 'all';
+  /** How many neurons and heads of each such layer. */
+  parts: number;
   /** Pixels per token; null: as the prompt allows. */
   width: number | null;
   generation: Generation | null;
@@ -88,6 +92,8 @@ export const DEFAULTS: Readonly<Spec> = {
   table: false,
   flipped: false,
   k: 10,
+  open: [],
+  parts: 10,
   width: null,
   generation: null,
 };
@@ -102,6 +108,8 @@ export function scoring(spec: Spec): { target: string | null; follow: 'final' | 
 }
 
 export const MAX_EDITS = 64;
+const MAX_LAYERS = 1024;
+const MAX_PARTS = 50;
 const MAX_POSITION = 1_000_000;
 export const MAX_STEP = 999;
 /** Pixels per token. */
@@ -135,6 +143,8 @@ export function encodeSpec(spec: Spec): string {
   put('table', spec.table ? '1' : null);
   put('flip', spec.flipped ? '1' : null);
   put('k', String(spec.k), String(DEFAULTS.k));
+  put('open', spec.open === 'all' ? 'all' : formatPositions(spec.open).replaceAll(' ', ''));
+  put('parts', String(spec.parts), String(DEFAULTS.parts));
   put('w', spec.width === null ? null : String(spec.width));
   put('gen', spec.generation && encodeGeneration(spec.generation));
   if (pairs.length === 0) return '';
@@ -209,6 +219,13 @@ const READERS: Record<string, Reader | undefined> = {
   table: flag('table'),
   flip: flag('flipped'),
   k: integer(1, 100, (spec, value) => (spec.k = value)),
+  open: (spec, value) => {
+    const layers = value === 'all' ? value : parsePositions(value, MAX_LAYERS);
+    const good = layers === 'all' || (Array.isArray(layers) && (layers[0] ?? -1) >= 0);
+    if (good) spec.open = layers;
+    return good;
+  },
+  parts: integer(1, MAX_PARTS, (spec, value) => (spec.parts = value)),
   w: (spec, value) => {
     const width = /^\d{1,3}(\.\d{1,2})?$/.test(value) ? Number(value) : Number.NaN;
     const good = width >= NARROWEST && width <= WIDEST;
