@@ -18,7 +18,7 @@ WEB_SOURCES := $(shell find web/src web/public -type f 2>/dev/null) \
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test check bench format web wheel api constraints clean distclean node-is-there chromium-is-there
+.PHONY: help demo test published check bench format web wheel api constraints clean distclean node-is-there chromium-is-there
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -31,6 +31,10 @@ test: $(VENV)/.dev $(APP) chromium-is-there ## run every test, browser tests inc
 	npm --prefix web test
 	$(SAY) 'Tests of the package'
 	CHROMIUM='$(CHROMIUM)' $(BIN)/python -m pytest $(ARGS)
+
+published: $(VENV)/.dev ## compare with figures published for GPT-2: GPT2=/path GPT2_MEDIUM=/path GPT2_XL=/path
+	GPT2='$(GPT2)' GPT2_MEDIUM='$(GPT2_MEDIUM)' GPT2_XL='$(GPT2_XL)' \
+	  $(BIN)/python -m pytest -m published tests/published $(ARGS)
 
 check: $(VENV)/.dev web/node_modules/.installed ## check format, lint, types and the direction of imports
 	$(BIN)/ruff format --check .

@@ -1,0 +1,57 @@
+"""The figures published for GPT-2, on its weights. Run with `make published`."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from . import checks
+from .figures import MEDIUM, PROJECTED, READ_AS_STATES, STEERING, STEERING_VALUE, TRACES
+
+pytestmark = pytest.mark.published
+
+
+@pytest.mark.parametrize("trace", TRACES, ids=lambda trace: trace.name)
+def test_a_trace_is_the_published_one(trace, published_model):
+    assert checks.check_trace(published_model(trace.model), trace) == []
+
+
+@pytest.mark.parametrize("vector", PROJECTED, ids=lambda vector: vector.name)
+def test_a_value_vector_promotes_the_published_tokens(vector, published_model):
+    model = published_model(vector.model)
+    assert checks.check_vector(vector, checks.projected_tokens(model, vector.node)) == []
+
+
+def test_idiots_and_stupid_find_the_vector_published_with_them(published_model):
+    tokens = checks.projected_tokens(published_model(MEDIUM), "L18.N2669")
+    assert {"stupid", "idiots"} & {text.lower() for text in tokens}
+
+
+@pytest.mark.parametrize("vector", READ_AS_STATES, ids=lambda vector: vector.name)
+def test_a_value_vector_reads_like_the_published_tokens(vector, published_model):
+    model = published_model(vector.model)
+    assert checks.check_vector(vector, checks.read_tokens(model, vector.node)) == []
+
+
+@pytest.mark.parametrize(
+    "vector",
+    [vector for vector in READ_AS_STATES if vector.activation is not None],
+    ids=lambda vector: vector.name,
+)
+def test_a_neuron_is_as_active_as_published(vector, published_model):
+    assert checks.check_activation(published_model(vector.model), vector) == []
+
+
+def test_ten_vectors_steer(published_model):
+    """What they are set to, that the text changes, and that nothing is left behind."""
+    model = published_model(MEDIUM)
+    prompt, edits = "The man behind the counter said", checks.steering(STEERING, STEERING_VALUE)
+    plain = model.generate(prompt, 20).text
+    layers = sorted({node.partition(".")[0] for node in STEERING})
+    run = model.run(prompt, [f"{layer}.mlp_post" for layer in layers], edits)
+    wanted = torch.nn.functional.gelu(torch.tensor(STEERING_VALUE), approximate="tanh")
+    for node in STEERING:
+        torch.testing.assert_close(run[node], wanted.expand_as(run[node]))
+    steered = model.generate(prompt, 20, edits).text
+    assert steered != plain
+    assert model.generate(prompt, 20).text == plain
