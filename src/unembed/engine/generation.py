@@ -7,6 +7,8 @@ generated tokens too.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -64,25 +66,94 @@ def generate(
     progress: Progress | None,
 ) -> Generation:
     """See Model.generate. Stops early at an end-of-text token, which is kept."""
-    model.require("generate")
-    _check(model, ids, max_new_tokens, temperature)
-    resolved = resolve_edits(model, edits, len(ids))
-    instrument = Instrument(model.module, model.anatomy, {}, resolved, cancel)
-    sampler = torch.Generator().manual_seed(seed)
-    stops = _end_ids(model)
-    new: list[int] = []
-    with model.evaluating(running=True), instrument.installed():
-        stepper = _Stepper(model, instrument, use_cache)
-        for step in range(max_new_tokens):
-            if cancel is not None:
-                cancel.check()
-            if progress is not None:
-                progress("generating", step, max_new_tokens)
-            token = _choose(model, stepper.logits([*ids, *new]), temperature, sampler)
-            new.append(token)
-            if token in stops:
-                break
-    return Generation(model, ids, tuple(new), edits)
+    growing = Continuation(
+        model,
+        ids,
+        max_new_tokens,
+        edits,
+        temperature=temperature,
+        seed=seed,
+        use_cache=use_cache,
+        cancel=cancel,
+        progress=progress,
+    )
+    with growing.running():
+        while not growing.is_over:
+            growing.step()
+    return growing.result()
+
+
+@dataclass(frozen=True)
+class NewToken:
+    """A token that was just made, and the logits that it was chosen by [vocab]."""
+
+    token: Token
+    logits: Tensor = field(repr=False)
+
+    @property
+    def probability(self) -> float:
+        """Its share of the distribution at temperature 1."""
+        return float(torch.softmax(self.logits.double(), dim=-1)[self.token.id])
+
+
+class Continuation:
+    """A text that grows by one token for each `step` inside `running`.
+
+    Between two times of `running` the model is free for other runs: two continuations can take
+    turns. Raises what Model.generate raises: what is wrong with the request, before the first step.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        ids: tuple[int, ...],
+        max_new_tokens: int,
+        edits: tuple[Edit, ...],
+        *,
+        temperature: float = 0.0,
+        seed: int = 0,
+        use_cache: bool = True,
+        cancel: Cancel | None = None,
+        progress: Progress | None = None,
+    ) -> None:
+        model.require("generate")
+        _check(model, ids, max_new_tokens, temperature)
+        self._model, self._ids, self._edits = model, ids, edits
+        self._max_new_tokens, self._temperature = max_new_tokens, temperature
+        self._cancel, self._progress = cancel, progress
+        resolved = resolve_edits(model, edits, len(ids))
+        self._instrument = Instrument(model.module, model.anatomy, {}, resolved, cancel)
+        self._sampler = torch.Generator().manual_seed(seed)
+        self._stepper = _Stepper(model, self._instrument, use_cache)
+        self._stops = _end_ids(model)
+        self._new: list[int] = []
+
+    @property
+    def is_over(self) -> bool:
+        """The last step made an end-of-text token, or as many tokens as were asked for."""
+        ended = bool(self._new) and self._new[-1] in self._stops
+        return ended or len(self._new) == self._max_new_tokens
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """The model alone, with the edits in force."""
+        with self._model.evaluating(running=True), self._instrument.installed():
+            yield
+
+    def step(self) -> NewToken:
+        """One more token."""
+        if self._cancel is not None:
+            self._cancel.check()
+        if self._progress is not None:
+            self._progress("generating", len(self._new), self._max_new_tokens)
+        logits = self._stepper.logits([*self._ids, *self._new])
+        chosen = _choose(self._model, logits, self._temperature, self._sampler)
+        self._new.append(chosen)
+        return NewToken(self._model.token(chosen), logits)
+
+    def result(self) -> Generation:
+        """The prompt and what was made so far."""
+        return Generation(self._model, self._ids, tuple(self._new), self._edits)
 
 
 class _Stepper:
