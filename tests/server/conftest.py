@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -34,12 +35,12 @@ def one_thread() -> Iterator[None]:
 
 
 @pytest.fixture
-def make_app(model: Model) -> Iterator[Callable[..., Any]]:
+def make_app(model: Model, tmp_path: Path) -> Iterator[Callable[..., Any]]:
     """App with other settings: make_app(max_queue=1); `.session` of its inner app is reachable."""
     sessions = []
 
     def make(*, threads: int = 1, served: Any = None, **changes: Any) -> Any:
-        settings = Settings(**changes)
+        settings = Settings(**({"cache_dir": str(tmp_path / "cache")} | changes))
         session = Session(served or model, settings, threads=threads)
         sessions.append(session)
         app = create_app(session, settings, TOKEN, assets={})

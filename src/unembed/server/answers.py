@@ -5,9 +5,9 @@ Runs on the compute thread. Calls analyses; computes nothing itself.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import fields, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 
@@ -15,16 +15,16 @@ from unembed.analyses import component as components
 from unembed.analyses import lens as lenses
 from unembed.analyses import predictions as analysis
 from unembed.analyses.lens_plan import LensOptions, check_cells, plan_lens
+from unembed.engine.generation import Continuation
 from unembed.server import wire
 from unembed.server.describe import as_wire, optional_token, token_text, token_texts
 from unembed.server.experiments import (
+    any_enabled,
     both_runs,
     edits_of,
-    enabled,
     ids_of,
     last_run,
     naming,
-    naming_edits,
     position_of,
     token_of,
 )
@@ -38,7 +38,9 @@ if TYPE_CHECKING:
     from unembed.analyses.lens_result import LensResult
     from unembed.engine.edits import Edit
     from unembed.engine.forward import Logits
-    from unembed.engine.generation import Generation
+    from unembed.engine.generation import NewToken
+
+Side = Literal["baseline", "edited"]
 
 
 def predictions(
@@ -78,7 +80,7 @@ def component(session: Session, job: Job, body: wire.ComponentRequest) -> wire.C
     position = position_of(body.position, len(ids))
     with naming("target"):
         capture = components.component_capture(session.model, body.target, position)
-    run = last_run(session, job, body, ids, capture)
+    run = last_run(session, job, body.edits, ids, capture)
     with naming("target"):
         found = components.component(run, body.target, position, body.top_k)
     return as_wire(wire.ComponentResponse, found)
@@ -99,7 +101,7 @@ def lens_sides(
     """The lens of the baseline; with an enabled edit also "edited", and what lies between."""
     ids = ids_of(session, body.prompt)
     plan = _lens_plan(session, body, len(ids))
-    check_cells(plan, session.settings.max_lens_cells, 2 if enabled(body.edits) else 1)
+    check_cells(plan, session.settings.max_lens_cells, 2 if any_enabled(body.edits) else 1)
     baseline, edited = both_runs(session, job, body, ids, plan.capture)
     if edited is None:
         return {"baseline": lenses.lens_of_run(baseline, plan, job.cancel, job.progress)}, None
@@ -138,32 +140,58 @@ def _lens_metadata(sides: Sequence[LensResult]) -> wire.LensMetadata:
     )
 
 
-def generate(session: Session, job: Job, body: wire.GenerateRequest) -> wire.GenerateResponse:
-    """Continue the prompt, with the edits and without."""
+def generate(
+    session: Session,
+    job: Job,
+    body: wire.GenerateRequest,
+    tell: Callable[[wire.GenerateToken], None] | None = None,
+) -> wire.GenerateResponse:
+    """Continue the prompt, with the edits and without, token by token in turn."""
     model = session.model
     ids = ids_of(session, body.prompt)
-    edits = edits_of(session, job, body.edits)
-
-    def continued(edits: list[Edit]) -> Generation:
-        return model.generate(
-            ids,
-            body.max_new_tokens,
-            edits,
-            temperature=float(body.temperature),
-            seed=body.seed,
-            cancel=job.cancel,
-            progress=job.progress,
-        )
-
-    baseline = continued([])
-    edited = None
-    if edits:
-        with naming_edits(enabled(body.edits)):
-            edited = continued(edits)
+    made = edits_of(session, job, body.edits, ids)
+    sides: dict[Side, Continuation] = {"baseline": _continuation(session, job, body, ids, ())}
+    with made.naming():
+        if made.edits:
+            sides["edited"] = _continuation(session, job, body, ids, made.edits)
+        for index in range(body.max_new_tokens):
+            for side, growing in sides.items():
+                if not growing.is_over:
+                    with growing.running():
+                        new = growing.step()
+                    if tell is not None:
+                        tell(_new_token(side, index, new))
+    texts = {side: growing.result() for side, growing in sides.items()}
+    baseline, edited = texts["baseline"], texts.get("edited")
     return wire.GenerateResponse(
         prompt_tokens=token_texts(model.tokens(ids)),
         baseline=token_texts(baseline.new_tokens),
         baseline_text=baseline.text,
         edited=None if edited is None else token_texts(edited.new_tokens),
         edited_text=None if edited is None else edited.text,
+    )
+
+
+def _continuation(
+    session: Session,
+    job: Job,
+    body: wire.GenerateRequest,
+    ids: tuple[int, ...],
+    edits: Sequence[Edit],
+) -> Continuation:
+    return Continuation(
+        session.model,
+        ids,
+        body.max_new_tokens,
+        tuple(edits),
+        temperature=float(body.temperature),
+        seed=body.seed,
+        cancel=job.cancel,
+        progress=job.progress,
+    )
+
+
+def _new_token(side: Side, index: int, new: NewToken) -> wire.GenerateToken:
+    return wire.GenerateToken(
+        side=side, index=index, token=token_text(new.token), probability=new.probability
     )

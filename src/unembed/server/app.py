@@ -18,7 +18,7 @@ from unembed.server.bodies import explain
 from unembed.server.compression import Compression
 from unembed.server.guard import Guard, failure
 from unembed.server.replies import error_reply, reply_of
-from unembed.server.routes import router
+from unembed.server.routes import ROUTERS
 from unembed.server.table import API, static_entries
 from unembed.session import Session
 from unembed.settings import Settings
@@ -63,7 +63,8 @@ def build(
     )
     app.state.session = session
     app.state.policy = policy
-    app.include_router(router)
+    for router in ROUTERS:
+        app.include_router(router)
     for path, asset in assets.items():
         app.add_route(path, _sender(asset), methods=["GET", "HEAD"], include_in_schema=False)
     app.add_exception_handler(UnembedError, _on_purpose)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from typing import Any
 
-from unembed.server.wire import JobEvent
+from unembed.server.wire import JobEvent, Wire
 from unembed.session import Job, Snapshot
 from unembed.session.bridge import follow
 
@@ -15,11 +16,23 @@ QUIET_SECONDS = 15.0
 async def stream(job: Job, quiet_seconds: float = QUIET_SECONDS) -> AsyncIterator[bytes]:
     """Events until the job is over; a comment now and then, so that nothing closes the line."""
     async for snapshot in follow(job, quiet_seconds):
-        yield b": still here\n\n" if snapshot is None else _event(snapshot)
+        yield b": still here\n\n" if snapshot is None else _state(snapshot)
 
 
-def _event(snapshot: Snapshot) -> bytes:
-    event = JobEvent(
+def schema(*names: str) -> dict[str, Any]:
+    """One event as OpenAPI describes it."""
+    data = {"type": "string", "contentMediaType": "application/json"}
+    properties = {"event": {"type": "string", "enum": list(names)}, "data": data}
+    return {"type": "object", "properties": properties, "required": list(properties)}
+
+
+def event(name: str, body: Wire) -> bytes:
+    """One event, its data on one line: JSON escapes line breaks."""
+    return f"event: {name}\ndata: {body.model_dump_json()}\n\n".encode()
+
+
+def _state(snapshot: Snapshot) -> bytes:
+    state = JobEvent(
         job=snapshot.job,
         state=snapshot.state,
         stage=snapshot.stage,
@@ -28,4 +41,4 @@ def _event(snapshot: Snapshot) -> bytes:
         ahead=snapshot.ahead,
         seconds_left=snapshot.seconds_left,
     )
-    return b"event: state\ndata: " + event.model_dump_json().encode() + b"\n\n"
+    return event("state", state)

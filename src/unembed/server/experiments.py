@@ -9,12 +9,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from unembed.engine import edits as engine_edits
 from unembed.engine.edits import Edit
 from unembed.engine.sites import resolve_position
-from unembed.errors import UnembedError
+from unembed.errors import CapabilityError, UnembedError
 from unembed.server import wire
 from unembed.session import Job, Session
 
@@ -33,17 +34,6 @@ def naming(field: str) -> Iterator[None]:
     except UnembedError as error:
         index = re.search(r"\[\d+\]$", error.field or "")
         error.field = field + (index[0] if index else "")
-        raise
-
-
-@contextmanager
-def naming_edits(indices: Sequence[int]) -> Iterator[None]:
-    """Errors raised inside count the enabled edits; the request counts all of them."""
-    try:
-        yield
-    except UnembedError as error:
-        if error.field is not None:
-            error.field = _ENGINE_FIELD.sub(lambda m: f"edits[{indices[int(m[1])]}]", error.field)
         raise
 
 
@@ -66,6 +56,49 @@ def token_of(session: Session, ref: str | int | None, field: str) -> int | None:
         return session.model.token_id(ref)
 
 
+@dataclass(frozen=True)
+class Edits:
+    """The enabled edits of a request, as the engine takes them."""
+
+    edits: tuple[Edit, ...]
+    origins: tuple[int, ...]  # for each: which edit of the request it comes from
+
+    @contextmanager
+    def naming(self) -> Iterator[None]:
+        """Errors raised inside count the engine's edits; the request counts all of its own."""
+        try:
+            yield
+        except UnembedError as error:
+            if error.field is not None:
+                error.field = _ENGINE_FIELD.sub(
+                    lambda found: f"edits[{self.origins[int(found[1])]}]", error.field
+                )
+            raise
+
+
+def edits_of(
+    session: Session, job: Job, specs: Sequence[wire.EditSpec], ids: tuple[int, ...]
+) -> Edits:
+    """The enabled edits, in order.
+
+    Runs what patches take their activations from, and the prompt without edits where one says
+    "on": what that means depends on it.
+    """
+    edits: list[Edit] = []
+    origins: list[int] = []
+    for index, spec in enumerate(specs):
+        if spec.enabled:
+            made = _edit(session, job, spec, ids, f"edits[{index}]")
+            edits += made
+            origins += [index] * len(made)
+    return Edits(tuple(edits), tuple(origins))
+
+
+def any_enabled(specs: Sequence[wire.EditSpec]) -> bool:
+    """Whether a request asks for an edited run."""
+    return any(spec.enabled for spec in specs)
+
+
 def both_runs(
     session: Session,
     job: Job,
@@ -80,44 +113,46 @@ def both_runs(
     Edits are checked by the engine before it computes, so the edited run comes first: what is
     wrong with a request is said before anything is spent on it.
     """
-    edits = edits_of(session, job, body.edits)
+    made = edits_of(session, job, body.edits, ids)
     edited = None
-    if edits:
-        with naming_edits(enabled(body.edits)):
-            edited = session.run(job, ids, edits, capture, logits=logits)
+    if made.edits:
+        with made.naming():
+            edited = session.run(job, ids, made.edits, capture, logits=logits)
     return session.run(job, ids, (), capture, logits=logits), edited
 
 
 def last_run(
-    session: Session, job: Job, body: wire.Experiment, ids: tuple[int, ...], capture: Sequence[str]
+    session: Session,
+    job: Job,
+    specs: Sequence[wire.EditSpec],
+    ids: tuple[int, ...],
+    capture: Sequence[str],
 ) -> Run:
     """The edited run where an edit is enabled, else the baseline."""
-    edits = edits_of(session, job, body.edits)
-    with naming_edits(enabled(body.edits)):
-        return session.run(job, ids, edits, capture)
+    made = edits_of(session, job, specs, ids)
+    with made.naming():
+        return session.run(job, ids, made.edits, capture)
 
 
-def edits_of(session: Session, job: Job, specs: Sequence[wire.EditSpec]) -> list[Edit]:
-    """The enabled edits, in order; runs what patches take their activations from."""
-    edits = []
-    for index, spec in enumerate(specs):
-        if spec.enabled:
-            edits.append(_edit(session, job, spec, f"edits[{index}]"))
-    return edits
-
-
-def enabled(specs: Sequence[wire.EditSpec]) -> list[int]:
-    """Which edits of a request take part."""
-    return [index for index, spec in enumerate(specs) if spec.enabled]
-
-
-def _edit(session: Session, job: Job, spec: wire.EditSpec, field: str) -> Edit:
+def _edit(
+    session: Session, job: Job, spec: wire.EditSpec, ids: tuple[int, ...], field: str
+) -> tuple[Edit, ...]:
     try:
-        return _made(session, job, spec, field)
+        if spec.operation in ("on", "lmd_on", "lmd_off"):
+            return _preset(session, job, spec, ids)
+        return (_made(session, job, spec, field),)
     except UnembedError as error:
         inner = error.field or "target"
         error.field = inner if inner.startswith(field) else f"{field}.{inner}"
         raise
+
+
+def _preset(
+    session: Session, job: Job, spec: wire.EditSpec, ids: tuple[int, ...]
+) -> tuple[Edit, ...]:
+    """A preset, resolved against the unedited run of the prompt."""
+    del session, job, spec, ids
+    raise CapabilityError("this version has no presets")
 
 
 def _made(session: Session, job: Job, spec: wire.EditSpec, field: str) -> Edit:

@@ -17,7 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from unembed.server import access
 from unembed.server.access import Headers, Policy, Refused
-from unembed.server.replies import error_reply
+from unembed.server.replies import FAILURE, error_reply
 from unembed.server.table import Entry, find
 from unembed.settings import Settings
 
@@ -185,7 +185,7 @@ class _Sealed:
 
 def failure() -> Response:
     """A fault of the server: what it was stays in the log."""
-    return error_reply(500, "internal", "The server failed on this request; its log says how.")
+    return error_reply(500, *FAILURE)
 
 
 def _refusal(refusal: Refused) -> Response:

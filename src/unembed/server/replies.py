@@ -17,6 +17,7 @@ from unembed.server.wire import ErrorBody, ErrorResponse
 
 JSON = "application/json"
 _SHOWN = 80
+FAILURE = ("internal", "The server failed on this request; its log says how.")
 
 
 def shown(value: object) -> str:
@@ -58,7 +59,22 @@ def error_reply(
     headers: Mapping[str, str] | None = None,
 ) -> Response:
     """The one error shape, ready to send."""
-    body = ErrorBody(
+    body = error_body(code, message, field=field, value=value, legal=legal, fix=fix)
+    content = ErrorResponse(error=body).model_dump_json(exclude_none=True).encode()
+    return Response(content, status, dict(headers or {}), JSON)
+
+
+def error_body(
+    code: str,
+    message: str,
+    *,
+    field: str | None = None,
+    value: object = None,
+    legal: str | None = None,
+    fix: str | None = None,
+) -> ErrorBody:
+    """What went wrong, fit to be sent."""
+    return ErrorBody(
         code=code,
         message=sentence(_clean(message), field),
         field=None if field is None else shown(field),
@@ -66,22 +82,24 @@ def error_reply(
         legal=None if legal is None else _clean(legal),
         fix=None if fix is None else _clean(fix),
     )
-    content = ErrorResponse(error=body).model_dump_json(exclude_none=True).encode()
-    return Response(content, status, dict(headers or {}), JSON)
 
 
 def reply_of(error: UnembedError) -> Response:
     """An error raised on purpose, with the parts that mend it."""
+    content = ErrorResponse(error=body_of(error)).model_dump_json(exclude_none=True).encode()
     headers = {"Retry-After": "1"} if error.status == 503 else {}
-    return error_reply(
-        error.status,
+    return Response(content, error.status, headers, JSON)
+
+
+def body_of(error: UnembedError) -> ErrorBody:
+    """The same as it is sent after an answer has begun."""
+    return error_body(
         error.code,
         error.message,
         field=error.field,
         value=error.value,
         legal=error.legal,
         fix=error.fix,
-        headers=headers,
     )
 
 

@@ -31,7 +31,11 @@ def document() -> dict[str, Any]:
         "description": "See what a transformer language model computes, and change it meanwhile.",
     }
     _, extra = models_json_schema(
-        [(wire.LensMetadata, "serialization"), (wire.JobEvent, "serialization")],
+        [
+            (wire.LensMetadata, "serialization"),
+            (wire.JobEvent, "serialization"),
+            (wire.GenerateToken, "serialization"),
+        ],
         ref_template="#/components/schemas/{model}",
     )
     components = schema["components"]

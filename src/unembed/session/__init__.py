@@ -1,6 +1,7 @@
 """The compute queue, its jobs, the cache of forward passes: the one place that knows concurrency.
 
-One thread computes. A second one only tokenizes, so that counting tokens does not wait for a lens.
+One thread computes. A second one only tokenizes, so that counting tokens does not wait for a lens,
+and a third one reads what is on disk: the vector index and the workspace.
 Plain threads here; `bridge` is how an event loop waits for them.
 """
 
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from unembed.errors import InputError, UnembedError
 from unembed.session.cache import RunCache
+from unembed.session.feed import Feed
 from unembed.session.jobs import TERMINAL, Job, Snapshot, State
 from unembed.session.worker import Worker
 
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
     from unembed.engine.run import Run
     from unembed.settings import Settings
 
-__all__ = ["TERMINAL", "Job", "Session", "Snapshot", "State"]
+__all__ = ["TERMINAL", "Feed", "Job", "Session", "Snapshot", "State"]
 
 _REMEMBERED = 256
 
@@ -36,11 +38,18 @@ class Session:
         self.cache = RunCache(settings.cache_bytes)
         self._compute = Worker("compute", settings.max_queue, threads)
         self._text = Worker("text", settings.max_queue)
+        self._disk = Worker("disk", settings.max_queue)
         self._jobs: OrderedDict[str, Job] = OrderedDict()
         self._lock = threading.Lock()
 
-    def submit(self, work: Callable[[Job], Any], name: str | None = None) -> Job:
-        """Queue work for the compute thread; raises BusyError, or InputError on a name in use."""
+    def submit(
+        self,
+        work: Callable[[Job], Any],
+        name: str | None = None,
+        *,
+        on: Literal["compute", "disk"] = "compute",
+    ) -> Job:
+        """Queue work for a thread; raises BusyError, or InputError on a name in use."""
         job = Job(work, name)
         with self._lock:
             self._forget()
@@ -52,7 +61,7 @@ class Session:
                     value=job.id,
                     legal="a name that no running request has",
                 )
-            self._compute.submit(job)
+            (self._compute if on == "compute" else self._disk).submit(job)
             self._jobs[job.id] = job
             self._jobs.move_to_end(job.id)
         return job
@@ -70,7 +79,12 @@ class Session:
 
     def stop(self, job: Job, reason: UnembedError | None = None) -> None:
         """Cancel a job; what waits for it gets `reason`."""
-        self._compute.cancel(job, reason)
+        for worker in (self._compute, self._disk):
+            worker.cancel(job, reason)
+
+    def give_way(self) -> None:
+        """Called by long work, on the compute thread: first does what waits."""
+        self._compute.give_way()
 
     def run(
         self,
@@ -100,6 +114,7 @@ class Session:
         """Cancel everything and end the threads."""
         self._compute.close()
         self._text.close()
+        self._disk.close()
 
     def _forget(self) -> None:
         over = [name for name, job in self._jobs.items() if job.is_over]

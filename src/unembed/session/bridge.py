@@ -14,7 +14,7 @@ from concurrent.futures import Future
 from typing import Any
 
 from unembed.errors import CancelledError, TimedOutError, UnembedError
-from unembed.session import TERMINAL, Job, Session, Snapshot
+from unembed.session import TERMINAL, Feed, Job, Session, Snapshot
 
 log = logging.getLogger("unembed.session")
 
@@ -42,6 +42,47 @@ async def finish(session: Session, job: Job, left: Coroutine[Any, Any, None]) ->
         result.cancel()
         await asyncio.wait({gone, result})
     return job.future.result()
+
+
+async def attend(job: Job, left: Coroutine[Any, Any, None]) -> Any:
+    """The result of a job that goes on without whoever waits for it; it has no limit of time."""
+    gone = asyncio.ensure_future(left)
+    result = asyncio.ensure_future(_settled(job.future))
+    try:
+        await asyncio.wait({result, gone}, return_when=asyncio.FIRST_COMPLETED)
+        if not result.done():
+            job.future.add_done_callback(_log_fault)
+            raise CancelledError("The client left; the work goes on.")
+    finally:
+        gone.cancel()
+        result.cancel()
+        await asyncio.wait({gone, result})
+    return job.future.result()
+
+
+async def drain(
+    session: Session, job: Job, feed: Feed[Any], left: Coroutine[Any, Any, None]
+) -> AsyncIterator[Any]:
+    """What a job hands out, as it does, then its result; raises what the job ends with.
+
+    When `left` ends first, time is up, or nobody reads on, the job is cancelled.
+    """
+    loop, news = asyncio.get_running_loop(), asyncio.Event()
+    feed.listen(lambda: _wake(loop, news))
+    result = asyncio.ensure_future(finish(session, job, left))
+    result.add_done_callback(lambda _: news.set())
+    try:
+        while not result.done():
+            await news.wait()
+            news.clear()
+            for item in feed.take():
+                yield item
+        for item in feed.take():
+            yield item
+        yield result.result()
+    finally:
+        result.cancel()
+        await asyncio.wait({result})
 
 
 def _log_fault(future: Future[Any]) -> None:

@@ -53,6 +53,14 @@ class Worker:
             self._renumber()
         job.end(error=CancelledError("The request was cancelled."))
 
+    def give_way(self) -> None:
+        """Called by running work, on its thread: perform all that waits, then go on.
+
+        Still one thing at a time: the work that calls this does nothing meanwhile.
+        """
+        while (job := self._take(wait=False)) is not None:
+            self._do(job)
+
     def close(self) -> None:
         """Stop everything and wait for the thread to notice."""
         with self._changed:
@@ -72,23 +80,26 @@ class Worker:
         for ahead, job in enumerate(self._waiting):
             job.move_up(ahead + len(self._running))
 
-    def _take(self) -> Job | None:
+    def _take(self, wait: bool) -> Job | None:
         with self._changed:
-            while not self._waiting and not self._closed:
+            while wait and not self._waiting and not self._closed:
                 self._changed.wait()
-            if self._closed:
+            if self._closed or not self._waiting:
                 return None
             job = self._waiting.popleft()
             self._running.append(job)
             self._renumber()
             return job
 
+    def _do(self, job: Job) -> None:
+        _perform(job)
+        with self._changed:
+            self._running.remove(job)
+            self._renumber()
+
     def _loop(self) -> None:
-        while (job := self._take()) is not None:
-            _perform(job)
-            with self._changed:
-                self._running.remove(job)
-                self._renumber()
+        while (job := self._take(wait=True)) is not None:
+            self._do(job)
             del job  # a result of hundreds of megabytes must not live until the next request
 
 

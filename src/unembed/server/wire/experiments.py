@@ -8,6 +8,8 @@ from pydantic import Field, StrictStr
 
 from unembed.server.wire.base import Number, Numbers, Operation, Positions, Prompt, Stage, Wire
 
+JobName = Annotated[StrictStr, Field(pattern=r"^[A-Za-z0-9_-]{8,64}$")]
+
 
 class PatchSource(Wire):
     """Where a patch takes its activation from."""
@@ -24,7 +26,10 @@ class EditSpec(Wire):
     target: Annotated[StrictStr, Field(max_length=64)] = Field(
         description='"L12.N512", "L9.H6", "L9.H6@14", "L9.H6@14<3", "L5.attn", "L5.resid_post"',
     )
-    operation: Operation
+    operation: Operation = Field(
+        description='"on" sets a neuron so that it writes as much as the strongest one of its '
+        'layer does in the unedited run; "lmd_on" and "lmd_off" are LM-Debugger\'s own on and off.'
+    )
     value: Number | Numbers | None = Field(
         None, description="Factor of scale; value of set_to; vector, or one number, of add."
     )
@@ -39,7 +44,7 @@ class Experiment(Wire):
 
     prompt: Prompt
     edits: Annotated[list[EditSpec], Field(fail_fast=True)] = Field([])
-    job: Annotated[StrictStr, Field(pattern=r"^[A-Za-z0-9_-]{8,64}$")] | None = Field(
+    job: JobName | None = Field(
         None, description="A name of the client's choice, to follow or cancel the work by."
     )
 

@@ -1,8 +1,8 @@
-"""Continuing a prompt."""
+"""Continuing a prompt, at once or token by token."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, StrictInt
 
@@ -22,3 +22,16 @@ class GenerateResponse(Wire):
     baseline_text: str
     edited: list[TokenText] | None = None
     edited_text: str | None = None
+
+
+class GenerateToken(Wire):
+    """One server-sent event named `token` of `POST /api/generate/stream`.
+
+    The sides take turns, one token each, while both go on. The last event is `end`, a
+    `GenerateResponse`, or `error`, an `ErrorBody`.
+    """
+
+    side: Literal["baseline", "edited"]
+    index: int = Field(description="0 for the first new token of its side.")
+    token: TokenText
+    probability: float = Field(description="Its share of the distribution at temperature 1.")

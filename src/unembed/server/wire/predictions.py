@@ -8,6 +8,7 @@ from pydantic import Field, StrictInt
 
 from unembed.server.wire.base import Position, TokenRef, TokenText, Wire
 from unembed.server.wire.experiments import Experiment
+from unembed.server.wire.updates import BranchUpdates
 
 
 class PredictionsRequest(Experiment):
@@ -15,6 +16,9 @@ class PredictionsRequest(Experiment):
     top_k: Annotated[StrictInt, Field(ge=1)] = 10
     target: TokenRef | None = None
     distractor: TokenRef | None = None
+    sub_updates: Annotated[StrictInt, Field(ge=0)] = Field(
+        0, description="How many neurons and heads of each layer to take out; 0: none."
+    )
 
 
 class TokenProbability(Wire):
@@ -48,6 +52,10 @@ class LayerReading(Wire):
     resid_pre: Reading
     resid_mid: Reading | None = Field(None, description="Absent where blocks are parallel.")
     resid_post: Reading
+    heads: BranchUpdates | None = Field(None, description="What attention added, taken apart.")
+    neurons: BranchUpdates | None = Field(
+        None, description="What the feed-forward added, taken apart."
+    )
 
 
 class PredictionSide(Wire):

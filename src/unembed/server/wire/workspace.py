@@ -1,0 +1,70 @@
+"""What a person keeps: saved runs, names given to nodes, notes."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, StrictStr
+
+from unembed.server.wire.base import Wire
+
+Id = Annotated[StrictStr, Field(min_length=1, max_length=64)]
+Fragment = Annotated[
+    StrictStr, Field(description="What the app's address bar has after #: it says everything.")
+]
+
+
+class NodeName(Wire):
+    """A node's own name and note, for this model."""
+
+    node: Annotated[StrictStr, Field(max_length=64)] = Field(description='"L12.N512", "L9.H6" ...')
+    name: StrictStr
+    note: StrictStr = ""
+
+
+class RunEntry(Wire):
+    """A saved run in the list of them."""
+
+    id: Id
+    name: StrictStr
+    note: StrictStr
+    saved: StrictStr = Field(description="When, ISO 8601.")
+    summary: StrictStr
+    model: StrictStr = Field(description="The model that it was made with.")
+    fingerprint: StrictStr
+
+
+class WorkspaceResponse(Wire):
+    names: list[NodeName] = Field(description="Of the loaded model's nodes.")
+    runs: list[RunEntry] = Field(description="Newest first.")
+
+
+class SaveRunRequest(Wire):
+    name: StrictStr
+    note: StrictStr = ""
+    spec: Fragment
+    summary: StrictStr = Field("", description="One line for the list: the prompt, the edits.")
+
+
+class RunId(Wire):
+    """Which saved run."""
+
+    id: Id
+
+
+class SavedRun(Wire):
+    """A saved run as it is kept, exported and imported."""
+
+    unembed: Literal[1] = Field(description="Version of this format.")
+    id: Id
+    name: StrictStr
+    note: StrictStr
+    saved: StrictStr
+    spec: Fragment
+    summary: StrictStr
+    model: StrictStr
+    fingerprint: StrictStr
+
+
+class ImportRunRequest(Wire):
+    run: SavedRun

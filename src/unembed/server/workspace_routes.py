@@ -1,0 +1,72 @@
+"""The routes of the workspace: names given to nodes, and saved runs."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Request, Response
+
+from unembed.server import explore_limits, wire, workspace_answers
+from unembed.server.routing import (
+    POST,
+    WORK,
+    StrictRoute,
+    encoded,
+    errors,
+    look_up,
+    session_of,
+    work_responses,
+)
+
+_TEXTS = ("name", "note", "spec", "summary")
+
+router = APIRouter(prefix="/api/workspace", route_class=StrictRoute)
+
+
+@router.get(
+    "",
+    response_model=wire.WorkspaceResponse,
+    responses=work_responses(wire.WorkspaceResponse, body=False),
+)
+async def workspace(request: Request) -> Response:
+    """Names given to this model's nodes, and every saved run."""
+    session = session_of(request)
+    return await look_up(request, lambda _: encoded(workspace_answers.everything(session)))
+
+
+@router.post("/name", status_code=204, response_class=Response, responses=errors(*POST, *WORK))
+async def workspace_name(request: Request, body: wire.NodeName) -> Response:
+    """Name a node of this model; with neither name nor note, forget its name."""
+    session = session_of(request)
+    explore_limits.check_texts(body, ("name", "note"), session.settings)
+    await look_up(request, lambda _: workspace_answers.name(session, body))
+    return Response(status_code=204)
+
+
+@router.post("/run", responses=work_responses(wire.RunId))
+async def workspace_save(request: Request, body: wire.SaveRunRequest) -> Response:
+    """Save a run."""
+    session = session_of(request)
+    explore_limits.check_texts(body, _TEXTS, session.settings)
+    return await look_up(request, lambda _: encoded(workspace_answers.save(session, body)))
+
+
+@router.post("/open", responses=work_responses(wire.SavedRun))
+async def workspace_open(request: Request, body: wire.RunId) -> Response:
+    """A saved run; what it answers can be kept as a file and imported elsewhere."""
+    session = session_of(request)
+    return await look_up(request, lambda _: encoded(workspace_answers.opened(session, body)))
+
+
+@router.post("/delete", status_code=204, response_class=Response, responses=errors(*POST, *WORK))
+async def workspace_delete(request: Request, body: wire.RunId) -> Response:
+    """Delete a saved run."""
+    session = session_of(request)
+    await look_up(request, lambda _: workspace_answers.delete(session, body))
+    return Response(status_code=204)
+
+
+@router.post("/import", responses=work_responses(wire.RunId))
+async def workspace_import(request: Request, body: wire.ImportRunRequest) -> Response:
+    """Keep a run that was exported here or elsewhere."""
+    session = session_of(request)
+    explore_limits.check_texts(body.run, _TEXTS, session.settings, "run.")
+    return await look_up(request, lambda _: encoded(workspace_answers.imported(session, body)))
