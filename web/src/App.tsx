@@ -1,4 +1,5 @@
 /** The page: bars at the top, one view, the drawer beside it, what floats above. */
+import { lazy, Suspense } from 'react';
 import { AccessDialog } from './components/AccessDialog';
 import { AddressProblems } from './components/AddressProblems';
 import { EditsTray } from './components/EditsTray';
@@ -9,8 +10,9 @@ import { Toast } from './components/Toast';
 import { TopBar } from './components/TopBar';
 import { useModel } from './api/queries';
 import { useStore } from './state/store';
-import { Drawer } from './views/Drawer';
 import { Stage } from './views/Stage';
+
+const Drawer = lazy(async () => ({ default: (await import('./views/Drawer')).Drawer }));
 
 export function App() {
   const access = useStore((state) => state.access);
@@ -27,6 +29,7 @@ export function App() {
 
 function Page() {
   const model = useModel();
+  const drawer = useStore(({ spec }) => spec.node !== null && spec.view !== 'component');
   return (
     <div className="app">
       <TopBar model={model.data ?? null} error={model.error} retry={() => void model.refetch()} />
@@ -35,7 +38,11 @@ function Page() {
       <AddressProblems />
       <div className="stage">
         <Stage model={model.data ?? null} />
-        <Drawer model={model.data ?? null} />
+        {drawer ? (
+          <Suspense fallback={<aside className="drawer" aria-label="Component" data-busy="true" />}>
+            <Drawer model={model.data ?? null} />
+          </Suspense>
+        ) : null}
       </div>
     </div>
   );

@@ -20,6 +20,8 @@ import './styles/layers.css';
 import './styles/continuation.css';
 import './styles/lens.css';
 import './styles/drawer.css';
+import './styles/explore.css';
+import './styles/component.css';
 
 startTheme();
 watchRefusals();

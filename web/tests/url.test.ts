@@ -14,6 +14,7 @@ import {
   VIEWS,
   type Spec,
 } from '../src/core/url';
+import { explore } from './exploreExample';
 
 const count = fc.nat({ max: 9999 });
 const text = fc.string({ unit: 'binary' }).filter((value) => value.isWellFormed());
@@ -98,6 +99,7 @@ const spec: fc.Arbitrary<Spec> = fc.record({
       seed: fc.nat(),
     }),
   ),
+  explore,
 });
 
 describe('the address bar', () => {

@@ -2,7 +2,17 @@
 import { create } from 'zustand';
 import { api, jobUrl, type Schemas } from './client';
 
-export type JobKind = 'predictions' | 'lens' | 'component' | 'generate';
+export type JobKind =
+  | 'predictions'
+  | 'lens'
+  | 'component'
+  | 'generate'
+  | 'updates'
+  | 'hits'
+  | 'vector'
+  | 'clusters'
+  | 'cluster'
+  | 'build';
 export type JobEvent = Schemas['JobEvent'];
 
 interface Job {
@@ -40,6 +50,16 @@ export async function followJob<Data>(
   }
 }
 
+/** Follows work that this page did not start; the function returned stops following. */
+export function watchJob(kind: JobKind, id: string): () => void {
+  useJobs.setState({ [kind]: { id, event: null } });
+  const events = listen(kind, id);
+  return () => {
+    events.close();
+    if (useJobs.getState()[kind]?.id === id) useJobs.setState({ [kind]: undefined });
+  };
+}
+
 function listen(kind: JobKind, id: string): EventSource {
   const events = new EventSource(jobUrl(id));
   events.addEventListener('state', (message) => {
@@ -63,7 +83,7 @@ export function cancelJob(kind: JobKind): void {
 }
 
 /** Not randomUUID, which a page served over plain http from another host does not have. */
-function newJobId(): string {
+export function newJobId(): string {
   return [...crypto.getRandomValues(new Uint8Array(12))]
     .map((byte) => byte.toString(16).padStart(2, '0'))
     .join('');

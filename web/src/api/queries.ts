@@ -44,7 +44,7 @@ export interface Analysis<Data> {
 }
 
 /** Asks under a key; a newer key aborts the older request, the last good answer stays until then. */
-function useAnalysis<Data>(
+export function useAnalysis<Data>(
   kind: JobKind,
   key: unknown[],
   enabled: boolean,
@@ -146,11 +146,16 @@ export function useLens(spec: Spec, positions: number[] | null, enabled: boolean
 }
 
 /** A node in one of the two runs: the edited one, or, without edits, the baseline. */
-export function useComponent(spec: Spec, position: number | null, side: 'baseline' | 'edited') {
+export function useComponent(
+  spec: Spec,
+  position: number | null,
+  side: 'baseline' | 'edited',
+  topK = 10,
+) {
   const { prompt, node } = spec;
   const edits = side === 'edited' ? spec.edits : [];
   const enabled = prompt !== '' && node !== null && position !== null;
-  return useAnalysis('component', [prompt, edits, node, position], enabled, (job, signal) =>
+  return useAnalysis('component', [prompt, edits, node, position, topK], enabled, (job, signal) =>
     timedAnswer(
       api.POST('/api/component', {
         body: {
@@ -158,7 +163,7 @@ export function useComponent(spec: Spec, position: number | null, side: 'baselin
           edits: wireEdits(edits),
           target: node ?? '',
           position: position ?? -1,
-          top_k: 10,
+          top_k: topK,
           job,
         },
         signal,
@@ -187,7 +192,7 @@ export function useGeneration(spec: Spec, generation: Generation) {
 }
 
 /** All edits, those that are off too: an error's index is then the card's. */
-function wireEdits(edits: readonly Edit[]): Schemas['EditSpec'][] {
+export function wireEdits(edits: readonly Edit[]): Schemas['EditSpec'][] {
   return edits.map((made) => ({
     target: made.target,
     operation: made.operation,

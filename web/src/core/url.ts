@@ -6,6 +6,7 @@
  * named in `problems`, so that a damaged link opens with a notice.
  */
 import { formatTarget, parseRow, parseTarget } from './address';
+import { encodeExplore, EXPLORE, EXPLORE_READERS, type Explore } from './explore';
 import {
   formatPositions,
   OPERATIONS,
@@ -16,7 +17,7 @@ import {
 } from './edits';
 
 export const VERSION = 1;
-export const VIEWS = ['predictions', 'lens'] as const;
+export const VIEWS = ['predictions', 'lens', 'explore', 'component'] as const;
 export const MODES = ['difference', 'baseline', 'edited'] as const;
 export const KINDS = ['top', 'probability', 'logit', 'rank', 'kl', 'entropy'] as const;
 export const TEXTS = ['token', 'value'] as const;
@@ -69,6 +70,8 @@ export interface Spec {
   /** Pixels per token; null: as the prompt allows. */
   width: number | null;
   generation: Generation | null;
+  /** What is asked of the vector index. */
+  explore: Explore;
 }
 
 export const DEFAULTS: Readonly<Spec> = {
@@ -96,6 +99,7 @@ export const DEFAULTS: Readonly<Spec> = {
   parts: 10,
   width: null,
   generation: null,
+  explore: EXPLORE,
 };
 
 /** What the lens scores: a token, or one for each position. */
@@ -147,6 +151,7 @@ export function encodeSpec(spec: Spec): string {
   put('parts', String(spec.parts), String(DEFAULTS.parts));
   put('w', spec.width === null ? null : String(spec.width));
   put('gen', spec.generation && encodeGeneration(spec.generation));
+  pairs.push(...encodeExplore(spec.explore));
   if (pairs.length === 0) return '';
   return [['v', String(VERSION)] as [string, string], ...pairs]
     .map(([key, value]) => `${key}=${escapeValue(value)}`)
@@ -160,7 +165,7 @@ export interface Decoded {
 
 /** Reads what encodeSpec wrote, or anything else; a leading # or ? is ignored. */
 export function decodeSpec(address: string): Decoded {
-  const spec: Spec = { ...DEFAULTS, edits: [] };
+  const spec: Spec = { ...DEFAULTS, edits: [], explore: { ...EXPLORE } };
   const problems: string[] = [];
   for (const [key, value] of readPairs(address, problems)) {
     const read = READERS[key];
@@ -237,6 +242,12 @@ const READERS: Record<string, Reader | undefined> = {
     if (generation) spec.generation = generation;
     return generation !== null;
   },
+  ...Object.fromEntries(
+    Object.entries(EXPLORE_READERS).map(([key, read]): [string, Reader] => [
+      key,
+      (spec, value) => read(spec.explore, value),
+    ]),
+  ),
 };
 
 function oneOf<Key extends 'view' | 'mode' | 'kind' | 'text' | 'follow'>(

@@ -16,6 +16,7 @@ export const KEYS: ReadonlyArray<readonly [keys: string, what: string]> = [
   ['0', 'the whole prompt at once, and back'],
   ['Enter', 'inspect the component behind the chosen row'],
   ['x', 'ablate it (set to zero), or take that back'],
+  ['o', 'open the page of the component in the drawer'],
   ['Space (hold)', 'show the baseline'],
   ['Shift (hold)', 'freeze the pop-up under the pointer'],
   ['Esc', 'close, or cancel'],
@@ -68,6 +69,8 @@ function act(event: KeyboardEvent): boolean {
       return true;
     case 'x':
       return ablate();
+    case 'o':
+      return openPage();
     case 'Enter':
       return !isControl(event.target) && inspect();
     case ' ':
@@ -119,7 +122,7 @@ function moveLayer(step: number): boolean {
 /** The node that the keyboard acts on: the drawer's, else the one behind the chosen row. */
 function chosenNode(): string | null {
   const { node, prompt } = useStore.getState().spec;
-  if (prompt === '') return null;
+  if (prompt === '' || onVectors()) return node;
   const row = parseRow(chosenRow());
   return node ?? (row && layers() > 0 ? writerOf(row) : null);
 }
@@ -127,13 +130,27 @@ function chosenNode(): string | null {
 function ablate(): boolean {
   const node = chosenNode();
   if (node) toggleAblation(node);
-  else notify('Run a prompt first: then x sets the chosen component to zero.');
+  else notify('Choose a component first: then x sets it to zero.');
   return true;
+}
+
+function openPage(): boolean {
+  const { node } = useStore.getState().spec;
+  if (node === null) return false;
+  change({ view: 'component' });
+  return true;
+}
+
+/** Views of vectors have no chosen row. */
+function onVectors(): boolean {
+  const { view } = useStore.getState().spec;
+  return view === 'explore' || view === 'component';
 }
 
 export function inspect(): boolean {
   const row = parseRow(chosenRow());
-  if (useStore.getState().spec.prompt === '' || !row || layers() === 0) return false;
+  const { prompt } = useStore.getState().spec;
+  if (prompt === '' || onVectors() || !row || layers() === 0) return false;
   change({ node: writerOf(row) });
   return true;
 }
@@ -145,6 +162,7 @@ function escape(): boolean {
   }
   const busy = document.querySelector<HTMLButtonElement>('[data-testid="cancel"]');
   if (busy) busy.click();
+  else if (useStore.getState().spec.view === 'component') change({ view: 'explore' });
   else if (useStore.getState().spec.node !== null) change({ node: null });
   else return false;
   return true;

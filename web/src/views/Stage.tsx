@@ -1,16 +1,23 @@
 /** The place of the view: chooses it, measures it, teaches where there is nothing to show yet. */
-import { useEffect, useLayoutEffect, useRef, useState } from 'react';
+import { lazy, Suspense, useEffect, useLayoutEffect, useRef, useState } from 'react';
 import type { ModelInfo } from '../api/queries';
 import { fittingWidth } from '../core/zoom';
 import { shorten } from '../core/tokens';
 import { dropPeek } from '../state/peek';
+import type { Spec } from '../core/url';
 import { change, useSpec, useStore } from '../state/store';
 import { port } from '../state/zoom';
 import { useExperiment } from './experiment';
 import { GUTTER } from './layout';
-import { LensView } from './LensView';
 import { PredictionsView } from './PredictionsView';
 import { ViewBar } from './ViewBar';
+
+const VIEWS = {
+  predictions: PredictionsView,
+  lens: lazy(async () => ({ default: (await import('./LensView')).LensView })),
+  explore: lazy(async () => ({ default: (await import('./ExploreView')).ExploreView })),
+  component: lazy(async () => ({ default: (await import('./ComponentPage')).ComponentPage })),
+};
 
 export function Stage({ model }: { model: ModelInfo | null }) {
   const spec = useSpec();
@@ -25,23 +32,39 @@ export function Stage({ model }: { model: ModelInfo | null }) {
   }, [cellWidth, columns, room]);
   useEffect(dropPeek, [spec.view, spec.prompt]);
   useEffect(() => {
-    document.title =
-      spec.prompt === '' ? 'Unembed' : `${shorten(spec.prompt.trim(), 40)} – Unembed`;
-  }, [spec.prompt]);
-  if (spec.prompt === '') {
+    document.title = titleOf(spec);
+  }, [spec]);
+  if (spec.prompt === '' && (spec.view === 'predictions' || spec.view === 'lens')) {
     return (
       <main className="view" ref={place}>
         <ViewBar />
-        <Welcome model={model} />
+        <Welcome model={model} view={spec.view} />
       </main>
     );
   }
-  const View = spec.view === 'lens' ? LensView : PredictionsView;
+  const View = VIEWS[spec.view];
   return (
     <main className="view" ref={place} data-testid={`view-${spec.view}`}>
-      <View model={model} experiment={experiment} cellWidth={cellWidth} />
+      <Suspense fallback={<Loading />}>
+        <View model={model} experiment={experiment} cellWidth={cellWidth} />
+      </Suspense>
     </main>
   );
+}
+
+/** While the code of a view is on its way. */
+function Loading() {
+  return (
+    <>
+      <ViewBar />
+      <div data-busy="true" aria-busy="true" />
+    </>
+  );
+}
+
+function titleOf({ view, node, prompt }: Spec): string {
+  const subject = view === 'component' && node !== null ? node : shorten(prompt.trim(), 40);
+  return subject === '' ? 'Unembed' : `${subject} – Unembed`;
 }
 
 export interface ViewProps {
@@ -74,8 +97,7 @@ const TEACH = {
   ],
 } as const;
 
-function Welcome({ model }: { model: ModelInfo | null }) {
-  const { view } = useSpec();
+function Welcome({ model, view }: { model: ModelInfo | null; view: keyof typeof TEACH }) {
   const [question, text] = TEACH[view];
   const example = model?.examples[0];
   return (

@@ -11,6 +11,7 @@ import { change, useSpec, useStore } from '../state/store';
 const VIEWS = [
   ['predictions', 'Predictions'],
   ['lens', 'Lens'],
+  ['explore', 'Explore'],
 ] as const;
 
 const MODES = [
@@ -35,6 +36,11 @@ export function ViewBar({ children, status }: { children?: ReactNode; status?: R
             {label}
           </button>
         ))}
+        {spec.view === 'component' && spec.node !== null ? (
+          <button type="button" data-testid="tab-component" aria-current="page">
+            <span className="mono">{spec.node}</span>
+          </button>
+        ) : null}
       </nav>
       {children}
       <span className="spring" />

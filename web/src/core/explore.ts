@@ -1,0 +1,356 @@
+/**
+ * What is asked of the vector index: as state, as parts of the address, as the requests it makes.
+ *
+ * Reading an address never throws: a reader says whether it understood its part.
+ */
+import { formatTarget, parseTarget } from './address';
+
+export const QUESTIONS = ['search', 'token', 'similar', 'browse', 'clusters'] as const;
+export const PROJECTIONS = ['raw', 'final_norm'] as const;
+export const MATCHES = ['word', 'exact', 'part'] as const;
+export const COMBINES = ['any', 'all'] as const;
+export const SIDES = ['promoted', 'suppressed', 'both'] as const;
+export const RANKINGS = ['strength', 'bm25'] as const;
+export const LIKES = ['node', 'tokens', 'state'] as const;
+export const METHODS = ['kmeans', 'complete'] as const;
+export const SHOWS = ['table', 'bars', 'cloud'] as const;
+
+export type Question = (typeof QUESTIONS)[number];
+export type Like = (typeof LIKES)[number];
+export type Show = (typeof SHOWS)[number];
+
+export interface Clustering {
+  method: (typeof METHODS)[number];
+  /** Null: the server chooses by size. */
+  n: number | null;
+  seed: number;
+}
+
+export interface Explore {
+  ask: Question;
+  projection: (typeof PROJECTIONS)[number];
+  /** As typed, with commas between. */
+  words: string;
+  match: (typeof MATCHES)[number];
+  combine: (typeof COMBINES)[number];
+  side: (typeof SIDES)[number];
+  ranking: (typeof RANKINGS)[number];
+  /** First and last layer; null: all. */
+  layers: readonly [number, number] | null;
+  /** The first hit that is listed. */
+  offset: number;
+  token: string;
+  /** What vectors are to be similar to. */
+  like: Like;
+  node: string | null;
+  plus: string;
+  minus: string;
+  /** A state of the current run; null: the one behind the chosen row. */
+  site: string | null;
+  layer: number;
+  first: number;
+  /** Null until they are asked for: computing them takes a while. */
+  clustering: Clustering | null;
+  cluster: number | null;
+  /** Which members of a cluster are drawn at random. */
+  draw: number;
+  /** How lists of tokens are shown on a component's page. */
+  show: Show;
+}
+
+export const EXPLORE: Readonly<Explore> = {
+  ask: 'search',
+  projection: 'raw',
+  words: '',
+  match: 'word',
+  combine: 'any',
+  side: 'promoted',
+  ranking: 'strength',
+  layers: null,
+  offset: 0,
+  token: '',
+  like: 'node',
+  node: null,
+  plus: '',
+  minus: '',
+  site: null,
+  layer: 0,
+  first: 0,
+  clustering: null,
+  cluster: null,
+  draw: 0,
+  show: 'table',
+};
+
+/** Hits on a page. */
+export const PAGE = 25;
+/** Nearest vectors that can be asked for at once. */
+export const MOST_SIMILAR = 200;
+
+// ------------------------------------------------------------------ the address
+
+/** The parts of the address, defaults omitted. */
+export function encodeExplore(explore: Explore): Array<[key: string, value: string]> {
+  const pairs: Array<[string, string]> = [];
+  const put = (key: string, name: keyof Explore, value: string | null = null) => {
+    if (explore[name] !== EXPLORE[name]) pairs.push([key, value ?? String(explore[name])]);
+  };
+  put('ask', 'ask');
+  put('proj', 'projection');
+  put('q', 'words');
+  put('match', 'match');
+  put('join', 'combine');
+  put('side', 'side');
+  put('by', 'ranking');
+  put('in', 'layers', explore.layers && explore.layers.join('-'));
+  put('from', 'offset');
+  put('tok', 'token');
+  put('like', 'like');
+  put('to', 'node');
+  put('plus', 'plus');
+  put('minus', 'minus');
+  put('site', 'site');
+  put('bl', 'layer');
+  put('bn', 'first');
+  put('groups', 'clustering', explore.clustering && encodeClustering(explore.clustering));
+  put('c', 'cluster');
+  put('draw', 'draw');
+  put('show', 'show');
+  return pairs;
+}
+
+type Reader = (explore: Explore, value: string) => boolean;
+
+/** One reader for each part. */
+export const EXPLORE_READERS: Readonly<Record<string, Reader>> = {
+  ask: oneOf('ask', QUESTIONS),
+  proj: oneOf('projection', PROJECTIONS),
+  q: text('words'),
+  match: oneOf('match', MATCHES),
+  join: oneOf('combine', COMBINES),
+  side: oneOf('side', SIDES),
+  by: oneOf('ranking', RANKINGS),
+  in: (explore, value) => {
+    const layers = parseLayers(value);
+    if (layers && typeof layers !== 'string') explore.layers = layers;
+    return layers !== null && typeof layers !== 'string';
+  },
+  from: integer('offset'),
+  tok: text('token'),
+  like: oneOf('like', LIKES),
+  to: (explore, value) => {
+    const node = neuronName(value);
+    if (node) explore.node = node;
+    return node !== null;
+  },
+  plus: text('plus'),
+  minus: text('minus'),
+  site: (explore, value) => {
+    const good = parseTarget(value)?.kind === 'site';
+    if (good) explore.site = value;
+    return good;
+  },
+  bl: integer('layer'),
+  bn: integer('first'),
+  groups: (explore, value) => {
+    const clustering = decodeClustering(value);
+    if (clustering) explore.clustering = clustering;
+    return clustering !== null;
+  },
+  c: integer('cluster'),
+  draw: integer('draw'),
+  show: oneOf('show', SHOWS),
+};
+
+function oneOf<Key extends keyof Explore>(key: Key, legal: readonly Explore[Key][]): Reader {
+  return (explore, value) => {
+    const found = legal.find((name) => name === value);
+    if (found !== undefined) explore[key] = found;
+    return found !== undefined;
+  };
+}
+
+function text(key: 'words' | 'token' | 'plus' | 'minus'): Reader {
+  return (explore, value) => {
+    explore[key] = value;
+    return true;
+  };
+}
+
+function integer(key: 'offset' | 'layer' | 'first' | 'cluster' | 'draw'): Reader {
+  return (explore, value) => {
+    const good = /^\d{1,9}$/.test(value);
+    if (good) explore[key] = Number(value);
+    return good;
+  };
+}
+
+/** "kmeans,1200,0"; a number that the server chooses is left empty. */
+function encodeClustering({ method, n, seed }: Clustering): string {
+  return `${method},${n ?? ''},${seed}`;
+}
+
+function decodeClustering(value: string): Clustering | null {
+  const found = /^(kmeans|complete),(\d{0,7}),(\d{1,9})$/.exec(value);
+  if (!found) return null;
+  const n = found[2] === '' ? null : Number(found[2]);
+  return n === 0 ? null : { method: found[1] as Clustering['method'], n, seed: Number(found[3]) };
+}
+
+// ------------------------------------------------------------------ what is typed
+
+/** "music, album" as its words. */
+export function splitWords(typed: string): string[] {
+  const words = typed.split(',').map((word) => word.trim());
+  return [...new Set(words.filter((word) => word !== ''))];
+}
+
+/** "3-9" or "5"; "" is all of them (null); a string is what is wrong. */
+export function parseLayers(typed: string, count = Infinity): [number, number] | null | string {
+  if (typed.trim() === '') return null;
+  const found = /^\s*(\d{1,4})(?:\s*[-–]\s*(\d{1,4}))?\s*$/.exec(typed);
+  if (!found) return 'Write one layer, 5, or a range, 3-9.';
+  const first = Number(found[1]);
+  const last = found[2] === undefined ? first : Number(found[2]);
+  if (last < first) return 'The first layer comes first: 3-9.';
+  if (last >= count) return `This model has layers 0–${count - 1}.`;
+  return [first, last];
+}
+
+export function formatLayers(layers: Explore['layers']): string {
+  if (!layers) return '';
+  return layers[0] === layers[1] ? String(layers[0]) : `${layers[0]}-${layers[1]}`;
+}
+
+/** "L12.N512" for what names a neuron ("l12d512", too); null for everything else. */
+export function neuronName(typed: string): string | null {
+  const target = parseTarget(typed);
+  return target?.kind === 'neuron' && target.query === undefined ? formatTarget(target) : null;
+}
+
+// ------------------------------------------------------------------ the requests
+
+export interface Context {
+  prompt: string;
+  position: number | null;
+  /** The residual stream that the page points at. */
+  row: string;
+}
+
+export type HitsQuestion =
+  | { path: 'search'; body: SearchBody }
+  | { path: 'token'; body: TokenBody }
+  | { path: 'similar'; body: SimilarBody }
+  | { path: 'browse'; body: BrowseBody };
+
+interface Paged {
+  projection: Explore['projection'];
+  layers: number[] | null;
+  limit: number;
+  offset: number;
+}
+
+export interface SearchBody extends Paged {
+  words: string[];
+  match: Explore['match'];
+  combine: Explore['combine'];
+  side: Explore['side'];
+  ranking: Explore['ranking'];
+}
+
+export interface TokenBody extends Paged {
+  token: string;
+  side: Explore['side'];
+}
+
+export interface SimilarBody {
+  projection: Explore['projection'];
+  layers: number[] | null;
+  limit: number;
+  target?: string;
+  tokens?: Array<string | null>;
+  state?: { site: string; position: number };
+}
+
+export interface BrowseBody {
+  projection: Explore['projection'];
+  layer: number;
+  first: number;
+  count: number;
+}
+
+/** What the index is asked; null where the question is not complete yet. */
+export function hitsQuestion(explore: Explore, context: Context): HitsQuestion | null {
+  const { projection, offset, side } = explore;
+  const layers = explore.layers && [...explore.layers];
+  const paged = { projection, layers, limit: PAGE, offset };
+  switch (explore.ask) {
+    case 'search': {
+      const { match, combine, ranking } = explore;
+      const words = splitWords(explore.words);
+      if (words.length === 0) return null;
+      return { path: 'search', body: { ...paged, words, match, combine, side, ranking } };
+    }
+    case 'token':
+      if (explore.token === '') return null;
+      return { path: 'token', body: { ...paged, token: explore.token, side } };
+    case 'similar': {
+      const what = similarTo(explore, context);
+      const limit = Math.min(MOST_SIMILAR, offset + PAGE);
+      return what && { path: 'similar', body: { projection, layers, limit, ...what } };
+    }
+    case 'browse':
+      return {
+        path: 'browse',
+        body: { projection, layer: explore.layer, first: explore.first, count: PAGE },
+      };
+    case 'clusters':
+      return null;
+  }
+}
+
+function similarTo(
+  explore: Explore,
+  context: Context,
+): Pick<SimilarBody, 'target' | 'tokens' | 'state'> | null {
+  if (explore.like === 'node') return explore.node === null ? null : { target: explore.node };
+  if (explore.like === 'tokens')
+    return explore.plus === ''
+      ? null
+      : { tokens: explore.minus === '' ? [explore.plus] : [explore.plus, explore.minus] };
+  if (context.prompt === '' || context.position === null) return null;
+  return { state: { site: explore.site ?? context.row, position: context.position } };
+}
+
+// ------------------------------------------------------------------ hits
+
+export interface Scored {
+  token: { id: number };
+}
+
+/** The tokens to list for a hit: the first ones, and those asked for that come later. */
+export function withMatched<Item extends Scored>(
+  listed: readonly Item[],
+  matched: readonly Item[],
+  room: number,
+): Array<{ item: Item; matched: boolean; apart: boolean }> {
+  const asked = new Set(matched.map((item) => item.token.id));
+  const first = listed.slice(0, room);
+  const there = new Set(first.map((item) => item.token.id));
+  const later = matched.filter((item) => !there.has(item.token.id)).slice(0, 3);
+  return [
+    ...first.map((item) => ({ item, matched: asked.has(item.token.id), apart: false })),
+    ...later.map((item, at) => ({ item, matched: true, apart: at === 0 })),
+  ];
+}
+
+/** About how long k-means takes, from what projecting all vectors once was estimated at. */
+export function clusterSeconds(buildSeconds: number, vocabulary: number, clusters: number): number {
+  const ROUNDS = 30;
+  return (buildSeconds * clusters * ROUNDS) / vocabulary;
+}
+
+/** Bytes of all distances between n vectors, each pair once. */
+export function linkageBytes(vectors: number): number {
+  return (vectors * (vectors - 1) * 8) / 2;
+}

@@ -1,0 +1,6 @@
+/** Being written. */
+import { ViewBar } from './ViewBar';
+
+export function ComponentPage() {
+  return <ViewBar />;
+}
