@@ -1,4 +1,6 @@
-"""The command line: demo, serve, run, lens, doctor. Parses, asks, prints; computes nothing.
+"""The command line: demo, serve, run, lens, index, search, doctor. Parses, asks, prints.
+
+Computes nothing itself.
 
 Errors are sentences on standard error, with exit status 2 for what the user can mend. Nothing here
 imports torch before a command needs a model: `unembed --help` is quick.
@@ -13,7 +15,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from unembed.cli import lens_options, options
+from unembed.cli import index_command, lens_options, options
 from unembed.cli.loading import Loading, quiet_libraries
 from unembed.errors import UnembedError
 from unembed.settings import Settings
@@ -146,6 +148,54 @@ def lens(
     }
     shown = command.Shown(kind, top_down, html, as_json)
     command.lens(loading, prompt, edit or [], fields, shown)
+
+
+app.add_typer(index_command.index_app, name="index")
+
+
+@app.command()
+@options.with_loading
+def search(
+    *,
+    loading: Loading,
+    words: Annotated[
+        str | None,
+        typer.Argument(help='Words, with commas between: "music, album".', metavar="[WORDS]"),
+    ] = None,
+    token: Annotated[
+        str | None, typer.Option(help='Instead of words: one token, " music" or #1234.')
+    ] = None,
+    similar: Annotated[
+        str | None, typer.Option(help="Instead of words: a neuron, L12.N512.")
+    ] = None,
+    match: Annotated[
+        str, typer.Option(help="word (any case and leading space), exact, or part (of a token).")
+    ] = "word",
+    every: Annotated[bool, typer.Option("--all", help="All of the words, not any.")] = False,
+    side: Annotated[
+        str, typer.Option(help="What vectors do to the token: promoted, suppressed or both.")
+    ] = "promoted",
+    bm25: Annotated[bool, typer.Option("--bm25", help="Rank by plain BM25.")] = False,
+    layers: Annotated[str | None, typer.Option(help='First and last layer: "3-9".')] = None,
+    limit: Annotated[int, typer.Option(min=1, help="How many to list.")] = 20,
+    offset: Annotated[int, typer.Option(min=0, help="How many to skip.")] = 0,
+    projection: index_command.ProjectionFlag = "raw",
+    as_json: options.Json = False,
+) -> None:
+    """Value vectors by the words that they promote, by a token, or near another one."""
+    question = index_command.Question(
+        words=words,
+        token=token,
+        similar=similar,
+        match=match,
+        combine="all" if every else "any",
+        side=side,
+        ranking="bm25" if bm25 else "strength",
+        layers=index_command.parse_layers(layers),
+        limit=limit,
+        offset=offset,
+    )
+    index_command.search(loading, projection, question, as_json=as_json)
 
 
 @app.command()

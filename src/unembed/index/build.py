@@ -50,7 +50,7 @@ def build_index(
         folder: where to keep it, instead of the cache; the projection is a folder below.
         restart: build anew, whatever is there, an index of another model included.
         cancel: checked several times a layer; what was finished is kept.
-        progress: called with ("projecting", parts done, parts) as of this call.
+        progress: called with ("projecting", vectors done, vectors), of those that were left to do.
 
     Raises:
         InputError: an unknown projection, a bad top_k, or an index of another model in `folder`.
@@ -103,19 +103,19 @@ class Builder:
             return False
         self._tables = Tables(self.folder, self.folder.draft(self.plan))
         self.left = self._find_left()
-        self._todo = len(self.left)
+        self._todo = self._vectors_left()
         return True
 
     def step(self, cancel: Cancel | None = None, progress: Progress | None = None) -> None:
         """Build the next layer that is left, and keep it."""
         layer = self.left[0]
-        done = self._todo - len(self.left)
+        done = self._todo - self._vectors_left()
+        own = self._widths[layer]
 
         def share(part: int, parts: int) -> None:
             if progress is not None:
-                progress("projecting", done * parts + part, self._todo * parts)
+                progress("projecting", done + own * part // parts, self._todo)
 
-        share(0, 1)
         vectors = value_vectors(self.model, layer)
         weight = self.model.unembedding.weight
         rows = self.projection(vectors).to(weight.device)
@@ -128,6 +128,13 @@ class Builder:
         """Publish what was built."""
         self._tables.write_texts(_texts(self.model))
         self.folder.publish(self._tables.version, self.plan, _versions(self.model))
+
+    @property
+    def _widths(self) -> dict[int, int]:
+        return dict(zip(self.plan.layers, self.plan.widths, strict=True))
+
+    def _vectors_left(self) -> int:
+        return sum(self._widths[layer] for layer in self.left)
 
     def _is_there(self) -> bool:
         """Whether what is published is what was asked for; raises if it is of another model."""
