@@ -7,8 +7,16 @@ import { look, table, unpack } from '../src/core/lut';
 import { DEFAULTS, KINDS } from '../src/core/url';
 import { example, token, withoutTarget } from './lensExample';
 
-const tokens = (kind: (typeof KINDS)[number]) => ({ kind, text: 'token' as const });
-const values = (kind: (typeof KINDS)[number]) => ({ kind, text: 'value' as const });
+const tokens = (kind: (typeof KINDS)[number]) => ({
+  kind,
+  text: 'token' as const,
+  clipped: false,
+});
+const values = (kind: (typeof KINDS)[number]) => ({
+  kind,
+  text: 'value' as const,
+  clipped: false,
+});
 
 describe('the lens', () => {
   it('reads a cell with its tokens and their logits', () => {
@@ -102,6 +110,12 @@ describe('a cell', () => {
       '2.00',
       '2.00',
     ]);
+  });
+
+  it('says that its divergence is of clipped probabilities', () => {
+    const lens = readLens(example(false));
+    const spec = { ...values('kl'), clipped: true };
+    expect(paintLens(lens, spec, 'baseline', 100, 'light').scale.name).toContain('clipped');
   });
 
   it('has the same number in the table', () => {

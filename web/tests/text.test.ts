@@ -114,6 +114,9 @@ for token in run.top(k=10, position=4):
     );
     expect(written).toContain('lens.plot(kind="kl", top_down=True)');
     expect(lensPython('gpt2', { ...lens, positions: [0, -1] })).toContain('positions=[0, -1]');
+    expect(lensPython('gpt2', { ...lens, clipped: true })).toContain(
+      'kl_floor=1 / (10 * model.vocab_size)',
+    );
     expect(lensPython('gpt2', { ...lens, target: ' x' })).not.toContain('target');
   });
 

@@ -80,6 +80,7 @@ const spec: fc.Arbitrary<Spec> = fc.record({
     fc.tuple(count, fc.boolean()).map(([layer, mlp]) => `L${layer}${mlp ? '.mlp' : ''}`),
   ),
   follow: fc.constantFrom(...FOLLOWS),
+  clipped: fc.boolean(),
   positions: fc.option(positions),
   table: fc.boolean(),
   flipped: fc.boolean(),

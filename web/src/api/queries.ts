@@ -121,7 +121,12 @@ export function usePredictions(spec: Spec, position: number | null) {
 }
 
 /** `positions`: those of the prompt that are read; null is all. */
-export function useLens(spec: Spec, positions: number[] | null, enabled: boolean): Analysis<Lens> {
+export function useLens(
+  spec: Spec,
+  positions: number[] | null,
+  vocabulary: number,
+  enabled: boolean,
+): Analysis<Lens> {
   const { prompt, edits } = spec;
   const options = {
     positions,
@@ -129,6 +134,7 @@ export function useLens(spec: Spec, positions: number[] | null, enabled: boolean
     include_embedding: spec.embedding,
     subblocks: spec.subblocks,
     decoder: spec.decoder,
+    kl_floor: spec.clipped ? 1 / (10 * vocabulary) : null,
     ...scoring(spec),
   };
   return useAnalysis(

@@ -36,7 +36,7 @@ interface Measure {
 /** Brighter is nearer to the final answer: likelier, better ranked, less uncertain. */
 export function paintLens(
   lens: Lens,
-  spec: Pick<Spec, 'kind' | 'text'>,
+  spec: Pick<Spec, 'kind' | 'text' | 'clipped'>,
   mode: Spec['mode'],
   vocabulary: number,
   theme: Theme,
@@ -45,7 +45,7 @@ export function paintLens(
   const measure =
     lens.edited && mode === 'difference'
       ? measureChange(lens, lens.edited, spec.kind)
-      : measureSide(lens, values, spec.kind, vocabulary);
+      : measureSide(lens, values, spec, vocabulary);
   const lut = table(measure.scale.kind, theme);
   const numeric = spec.text === 'value';
   return {
@@ -97,7 +97,12 @@ export function cellValue(here: Cell, kind: LensKind): string {
 
 // ------------------------------------------------------------------ one side
 
-function measureSide(lens: Lens, side: LensSide, kind: LensKind, vocabulary: number): Measure {
+function measureSide(
+  lens: Lens,
+  side: LensSide,
+  { kind, clipped }: Pick<Spec, 'kind' | 'clipped'>,
+  vocabulary: number,
+): Measure {
   const of = scoredWords(lens);
   switch (kind) {
     case 'top':
@@ -109,7 +114,11 @@ function measureSide(lens: Lens, side: LensSide, kind: LensKind, vocabulary: num
     case 'rank':
       return ranks(side, of, vocabulary);
     case 'kl':
-      return falling('KL(final ‖ this)', side.kl, robustTop(lens, 'kl'));
+      return falling(
+        `KL(final ‖ this)${clipped ? ' of clipped probabilities' : ''}`,
+        side.kl,
+        robustTop(lens, 'kl'),
+      );
     case 'entropy':
       return falling('entropy', side.entropy, { most: Math.log(vocabulary), beyond: false });
   }

@@ -37,6 +37,7 @@ const NARROWEST_FIGURE = 640;
 /** Of a cell's text, px a character: monospaced fonts differ little. */
 const NARROW = 6.7;
 const WIDE = 12;
+const INDEX_WIDTH = 5.5;
 
 /** Drawn in display order, the way the page shows it. */
 export function lensSvg(input: FigureInput): Figure {
@@ -78,10 +79,16 @@ function heading({ lens, spec, model, mode }: FigureInput, width: number): strin
 interface Mark {
   text: string;
   strong: boolean;
+  /** Small, before the text. */
+  index?: number;
 }
 
 function inputs({ lens }: FigureInput): Mark[] {
-  return lens.meta.tokens.map((token) => ({ text: token.label, strong: false }));
+  return lens.meta.tokens.map((token, column) => ({
+    text: token.label,
+    strong: false,
+    index: lens.meta.positions[column] ?? column,
+  }));
 }
 
 /** ✓ where the text goes on as the whole model says. */
@@ -95,12 +102,18 @@ function outcomes({ lens, mode }: FigureInput): Mark[] {
 
 function axis(marks: Mark[], cell: number, y: number, token: FigureInput['token']): string[] {
   if (cell < TEXT_FROM_WIDTH) return [];
-  return marks.map(({ text, strong }, column) =>
-    written(fitter.fit(text, cell - 8, false), MARGIN + GUTTER + column * cell + 4, y, {
-      fill: token(strong ? '--accent' : '--text'),
-      bold: strong,
-    }),
-  );
+  return marks.map(({ text, strong, index }, column) => {
+    const left = MARGIN + GUTTER + column * cell + 4;
+    const small = index === undefined ? '' : String(index);
+    const indent = small.length * INDEX_WIDTH + (small ? 4 : 0);
+    return [
+      written(small, left, y, { fill: token('--text-2'), size: 9 }),
+      written(fitter.fit(text, cell - 8 - indent, false), left + indent, y, {
+        fill: token(strong ? '--accent' : '--text'),
+        bold: strong,
+      }),
+    ].join('');
+  });
 }
 
 function rowNames({ lens, spec, token }: FigureInput, top: number): string[] {
@@ -129,8 +142,9 @@ function cells({ lens, painted, spec, token }: FigureInput, cell: number, top: n
       const text = fitter.fit(painted.label(row, column), cell - 9, painted.numeric);
       const dark = colour !== 0 && wantsDarkText(colour);
       parts.push(
-        written(text, MARGIN + GUTTER + column * cell + 4, y + 16, {
+        written(text, MARGIN + GUTTER + column * cell + (painted.numeric ? cell - 5 : 4), y + 16, {
           fill: colour === 0 ? token('--text-2') : dark ? '#111110' : '#fbfbfa',
+          ...(painted.numeric ? { anchor: 'end' } : {}),
         }),
       );
     }
@@ -180,9 +194,14 @@ function scale({ painted, theme, token }: FigureInput, top: number): string[] {
       anchor: ['start', 'middle', 'end'][at] ?? 'start',
     }),
   );
-  const name = written(`${shown.name}  ${shown.note}`, left + SCALE_WIDTH + 16, top + 8, {
-    fill: token('--text'),
-  });
+  const name = written(
+    [shown.name, shown.note].filter(Boolean).join(', '),
+    left + SCALE_WIDTH + 16,
+    top + 8,
+    {
+      fill: token('--text'),
+    },
+  );
   return [...bars, ...ticks, name];
 }
 
@@ -201,13 +220,15 @@ interface TextStyle {
   fill: string;
   bold?: boolean;
   anchor?: string;
+  size?: number;
 }
 
 function written(text: string, x: number, y: number, style: TextStyle): string {
   if (text === '') return '';
   const bold = style.bold ? ' font-weight="600"' : '';
   const anchor = style.anchor ? ` text-anchor="${style.anchor}"` : '';
-  return `<text x="${x}" y="${y}" fill="${style.fill}"${bold}${anchor}>${escape(text)}</text>`;
+  const size = style.size ? ` font-size="${style.size}"` : '';
+  return `<text x="${x}" y="${y}" fill="${style.fill}"${bold}${anchor}${size}>${escape(text)}</text>`;
 }
 
 /** What XML cannot hold at all is left out; the rest is escaped. */

@@ -37,6 +37,7 @@ function lensOptions(spec: Spec): string[] {
     ...(spec.decoder === 'final_norm' ? [] : [`decoder=${quote(spec.decoder)}`]),
     ...(scored.target === null ? [] : [`target=${quote(scored.target)}`]),
     ...(scored.follow === 'final' ? [] : [`follow=${quote(scored.follow)}`]),
+    ...(spec.clipped ? ['kl_floor=1 / (10 * model.vocab_size)'] : []),
     ...(spec.edits.some(on) ? ['edits=edits'] : []),
   ];
 }

@@ -58,6 +58,8 @@ export interface Spec {
   follow: (typeof FOLLOWS)[number];
   /** Which positions the lens reads; null: all. */
   positions: number[] | null;
+  /** KL of distributions that are clipped from below first, at a tenth of a uniform one. */
+  clipped: boolean;
   table: boolean;
   /** Layer 0 at the top instead of at the bottom. */
   flipped: boolean;
@@ -92,6 +94,7 @@ export const DEFAULTS: Readonly<Spec> = {
   decoder: 'final_norm',
   follow: 'target',
   positions: null,
+  clipped: false,
   table: false,
   flipped: false,
   k: 10,
@@ -144,6 +147,7 @@ export function encodeSpec(spec: Spec): string {
   put('dec', spec.decoder, DEFAULTS.decoder);
   put('of', spec.follow, DEFAULTS.follow);
   put('at', spec.positions && formatPositions(spec.positions).replaceAll(' ', ''));
+  put('clip', spec.clipped ? '1' : null);
   put('table', spec.table ? '1' : null);
   put('flip', spec.flipped ? '1' : null);
   put('k', String(spec.k), String(DEFAULTS.k));
@@ -221,6 +225,7 @@ const READERS: Record<string, Reader | undefined> = {
     if (Array.isArray(positions)) spec.positions = positions;
     return Array.isArray(positions);
   },
+  clip: flag('clipped'),
   table: flag('table'),
   flip: flag('flipped'),
   k: integer(1, 100, (spec, value) => (spec.k = value)),
@@ -268,7 +273,7 @@ function text(key: 'prompt' | 'target' | 'distractor'): Reader {
   };
 }
 
-function flag(key: 'embedding' | 'subblocks' | 'table' | 'flipped'): Reader {
+function flag(key: 'embedding' | 'subblocks' | 'clipped' | 'table' | 'flipped'): Reader {
   return (spec, value) => {
     spec[key] = value === '1';
     return value === '1' || value === '0';

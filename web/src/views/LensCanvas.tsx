@@ -5,24 +5,22 @@ import {
   useRef,
   useState,
   type KeyboardEvent,
-  type PointerEvent,
   type RefObject,
 } from 'react';
 import { isSubblock, parseRow, rowLabel } from '../core/address';
-import { cellAt, type Cursor, type Frame } from '../core/heatgrid';
+import type { Cursor, Frame } from '../core/heatgrid';
 import { shownSide, type Lens, type LensSide } from '../core/lens';
 import type { Painted } from '../core/lensPaint';
 import { cellSentence } from '../core/lensText';
 import type { Spec } from '../core/url';
 import { rowHeight, tickStep } from '../core/zoom';
 import { inspect } from '../state/keyboard';
-import { hidePeek, showPeek } from '../state/peek';
+import { hidePeek } from '../state/peek';
 import { change, useSpec, useStore } from '../state/store';
 import { port } from '../state/zoom';
 import type { Experiment } from './experiment';
 import { GUTTER } from './layout';
-import { lensPeek } from './lensPeek';
-import { useDrag } from './useDrag';
+import { useGridPointer, useHoverPeek } from './useGridPointer';
 import { flipper, useCells, useDrawing } from './useLensDrawing';
 import { useWheel } from './useWheel';
 
@@ -43,7 +41,6 @@ export function LensCanvas({ lens, painted, mode, experiment, cellWidth, room }:
   const size = useSize(scroller);
   const scrollX = useStore((state) => state.scrollX);
   const scrollY = useStore((state) => state.scrollY);
-  const [hover, setHover] = useState<Cursor | null>(null);
   const flip = flipper(lens, spec.flipped);
   const cells = useCells(lens, painted, mode, spec.flipped);
   const height = rowHeight(cellWidth, lens.rows, room);
@@ -60,7 +57,6 @@ export function LensCanvas({ lens, painted, mode, experiment, cellWidth, room }:
     height: Math.min(size.height, lens.rows * height),
     ratio: devicePixelRatio,
   };
-  useDrawing(canvas, cells, frame, cursor, hover);
   useScrolling(scroller, cursor, frame);
   useWheel(scroller, GUTTER);
   useLayoutEffect(() => {
@@ -70,29 +66,9 @@ export function LensCanvas({ lens, painted, mode, experiment, cellWidth, room }:
     const row = lens.meta.rows[flip(at.row)];
     change({ position: at.column, ...(row === undefined ? {} : { row }) }, 'replace');
   };
-  const under = (event: PointerEvent<HTMLElement>) => {
-    const box = event.currentTarget.getBoundingClientRect();
-    const [x, y] = [event.clientX - box.left, event.clientY - box.top];
-    return { box, at: cellAt(frame, lens.rows, lens.length, x, y) };
-  };
-  const drag = useDrag(scroller, (event) => {
-    const { at } = under(event);
-    if (at) go(at);
-  });
-  const onMove = (event: PointerEvent<HTMLElement>) => {
-    drag.handlers.onPointerMove(event);
-    if (drag.dragging) return;
-    const { box, at } = under(event);
-    setHover((before) => (same(before, at) ? before : at));
-    const column = at ? (lens.columnOf[at.column] ?? -1) : -1;
-    if (!at || column < 0) return hidePeek();
-    const left = box.left + at.column * cellWidth - scrollX;
-    const top = box.top + at.row * height - scrollY;
-    showPeek(
-      { left, top, right: left + cellWidth, bottom: top + height },
-      lensPeek(lens, mode, flip(at.row), column),
-    );
-  };
+  const pointer = useGridPointer(scroller, frame, lens.rows, lens.length, go);
+  useDrawing(canvas, cells, frame, cursor, pointer.hover);
+  useHoverPeek(canvas, pointer.hover, frame, lens, mode, flip);
   return (
     <div
       ref={scroller}
@@ -131,14 +107,9 @@ export function LensCanvas({ lens, painted, mode, experiment, cellWidth, room }:
           ref={canvas}
           aria-hidden="true"
           data-testid="lens-canvas"
-          className={drag.dragging ? 'dragging' : ''}
+          className={pointer.dragging ? 'dragging' : ''}
           style={{ width: frame.width, height: frame.height, left: GUTTER }}
-          {...drag.handlers}
-          onPointerMove={onMove}
-          onPointerLeave={() => {
-            setHover(null);
-            hidePeek();
-          }}
+          {...pointer.handlers}
           onDoubleClick={() => inspect()}
         />
       </div>
@@ -150,10 +121,6 @@ export function LensCanvas({ lens, painted, mode, experiment, cellWidth, room }:
       />
     </div>
   );
-}
-
-function same(one: Cursor | null, other: Cursor | null): boolean {
-  return one?.row === other?.row && one?.column === other?.column;
 }
 
 interface ActiveProps {

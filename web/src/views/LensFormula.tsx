@@ -3,12 +3,32 @@ import { Formula, type FormulaLine } from '../components/Formula';
 import { cell, type Lens } from '../core/lens';
 import { scoredWords } from '../core/lensPaint';
 import { NONE } from '../core/format';
+import { change, useSpec } from '../state/store';
 
 export function LensFormula({ lens, column }: { lens: Lens; column: number }) {
-  return <Formula title="How the lens is computed" lines={formulas(lens, column)} />;
+  const { clipped } = useSpec();
+  return (
+    <Formula title="How the lens is computed" lines={formulas(lens, column, clipped)}>
+      <label className="option menu-foot">
+        <input
+          type="checkbox"
+          data-testid="clipped"
+          checked={clipped}
+          onChange={() => change({ clipped: !clipped })}
+        />
+        <span>
+          Clip probabilities before KL
+          <span className="option-note">
+            From below, at a tenth of a uniform distribution, and without renormalising, as
+            transformer-utils did. Tails then count for less.
+          </span>
+        </span>
+      </label>
+    </Formula>
+  );
 }
 
-function formulas(lens: Lens, column: number): FormulaLine[] {
+function formulas(lens: Lens, column: number, clipped: boolean): FormulaLine[] {
   const last = cell(lens, lens.baseline, lens.rows - 1, column);
   const plain = lens.meta.decoder === 'final_norm';
   const at = `in the last row at position ${lens.meta.positions[column] ?? 0}`;
@@ -32,7 +52,9 @@ function formulas(lens: Lens, column: number): FormulaLine[] {
     },
     {
       name: 'KL(final ‖ this)',
-      formula: 'Σ p_final ln( p_final / p_row )',
+      formula: clipped
+        ? 'Σ p̂_final ln( p̂_final / p̂_row ),  p̂ = max( p, 1 / 10V )'
+        : 'Σ p_final ln( p_final / p_row )',
       note: 'Nats, over the whole vocabulary. The final prediction is the reference: what is lost by taking this row for it.',
     },
     {

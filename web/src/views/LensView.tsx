@@ -1,5 +1,5 @@
 /** The grid of layers and positions. */
-import { useEffect, useMemo, useRef, useState, type RefObject } from 'react';
+import { useEffect, useMemo, useRef, useState, type ReactNode, type RefObject } from 'react';
 import { useLens, type ModelInfo } from '../api/queries';
 import { Segments } from '../components/parts';
 import { SaveMenu } from '../components/SaveMenu';
@@ -9,13 +9,14 @@ import { paintLens, type Painted } from '../core/lensPaint';
 import { rowNames, shownPositions } from '../core/lensRows';
 import { lensJson, lensTable } from '../core/lensText';
 import { lensPython } from '../core/python';
+import { span } from '../core/strip';
 import type { Spec } from '../core/url';
 import { rowHeight, scrollTo } from '../core/zoom';
 import { change, notify, useSpec, useStore } from '../state/store';
 import { useTheme } from '../state/theme';
 import { port } from '../state/zoom';
 import { ErrorNote } from './ErrorNote';
-import { useMode } from './experiment';
+import { useMode, type Experiment } from './experiment';
 import { GUTTER } from './layout';
 import { Legend } from './Legend';
 import { LensCanvas } from './LensCanvas';
@@ -49,10 +50,7 @@ const AROUND_GRID = 24 + 44 + 52;
 
 export function LensView({ model, experiment, cellWidth }: ViewProps) {
   const spec = useSpec();
-  const theme = useTheme((state) => state.theme);
   const mode = useMode();
-  const place = useRef<HTMLDivElement>(null);
-  const room = useHeight(place) - AROUND_GRID;
   const length = experiment.tokens?.length ?? 0;
   const capable =
     model?.capabilities.find((capability) => capability.name === 'lens')?.available ?? true;
@@ -61,65 +59,23 @@ export function LensView({ model, experiment, cellWidth }: ViewProps) {
   const analysis = useLens(
     spec,
     positions,
+    model?.vocab_size ?? 0,
     model !== null && capable && experiment.tokens !== null && cost.agreed,
   );
   const { data } = analysis;
-  const { kind, text } = spec;
-  const painted = useMemo(
-    () => (data && model ? paintLens(data, { kind, text }, mode, model.vocab_size, theme) : null),
-    [data, model, kind, text, mode, theme],
-  );
-  const stale = data !== null && !analysis.current;
+  const painted = usePainted(data, model, mode);
   const error = experiment.error ?? analysis.error;
   const choose = (chosen: number[] | null) => choosePositions(chosen, length);
-  const strip = (below: boolean) => (
-    <TokenStrip
-      experiment={experiment}
-      cellWidth={cellWidth}
-      range={{ shown: shownPositions(spec.positions, length) ?? [], choose }}
-      below={below}
-    />
-  );
-  const outcomes = (below: boolean) =>
-    data ? (
-      <LensOutcome
-        lens={data}
-        side={shownSide(data, mode).values}
-        cellWidth={cellWidth}
-        position={experiment.position}
-        below={below}
-      />
-    ) : (
-      <div className={`outcome ${below ? 'below' : ''}`} />
-    );
-  const placed = data && painted;
+  const shown = data && painted && model ? { lens: data, painted, mode, model } : null;
   return (
     <>
-      <ViewBar
+      <LensBar
+        shown={shown}
+        position={experiment.position}
         status={
           <Status kind="lens" analysis={analysis} waiting={experiment.waiting && cost.agreed} />
         }
-      >
-        <ModeChoice difference="Difference" />
-        <Segments
-          name="kind"
-          label="What colours a cell"
-          value={kind}
-          options={KINDS}
-          onChange={(chosen) => change({ kind: chosen }, 'replace')}
-        />
-        <Segments
-          name="text"
-          label="What a cell says"
-          value={text}
-          options={TEXTS}
-          onChange={(chosen) => change({ text: chosen }, 'replace')}
-        />
-        {placed && model ? (
-          <LensSave lens={data} painted={painted} mode={mode} model={model} />
-        ) : null}
-        {data ? <LensFormula lens={data} column={columnAt(data, experiment.position)} /> : null}
-      </ViewBar>
+      />
       {model && capable ? (
         <LensSetup model={model} length={length} choosePositions={choose}>
           <FlipButton />
@@ -133,48 +89,78 @@ export function LensView({ model, experiment, cellWidth }: ViewProps) {
       />
       {capable ? null : <NoLens reason={lensReason(model)} />}
       {capable && !cost.agreed ? <Cost cost={cost} length={length} /> : null}
-      <div ref={place} className={`lens ${stale ? 'stale' : ''}`} aria-busy={analysis.busy}>
-        {spec.table || spec.flipped ? strip(false) : outcomes(false)}
-        {placed ? (
-          spec.table ? (
-            <LensTable lens={data} mode={mode} />
-          ) : (
-            <LensCanvas
-              lens={data}
-              painted={painted}
-              mode={mode}
-              experiment={experiment}
-              cellWidth={cellWidth}
-              room={room}
-            />
-          )
-        ) : (
-          <LensPlace
-            model={error || !capable || !cost.agreed ? null : model}
-            columns={length}
-            cellWidth={cellWidth}
-            room={room}
-          />
-        )}
-        {spec.table ? null : spec.flipped ? outcomes(true) : strip(true)}
-        {painted && !spec.table ? (
-          <Legend scale={painted.scale} marks={mode === 'difference'}>
-            <Unread position={experiment.position} shown={positions} />
-          </Legend>
-        ) : null}
-      </div>
+      <LensArea
+        shown={shown}
+        awaited={error || !capable || !cost.agreed ? null : model}
+        stale={data !== null && !analysis.current}
+        busy={analysis.busy}
+        experiment={experiment}
+        cellWidth={cellWidth}
+        positions={positions}
+        choose={choose}
+      />
     </>
   );
 }
 
-interface SaveProps {
+/** An answer, and how it is drawn. */
+interface Shown {
   lens: Lens;
   painted: Painted;
   mode: Spec['mode'];
   model: ModelInfo;
 }
 
-function LensSave({ lens, painted, mode, model }: SaveProps) {
+function usePainted(
+  data: Lens | null,
+  model: ModelInfo | null,
+  mode: Spec['mode'],
+): Painted | null {
+  const { kind, text, clipped } = useSpec();
+  const theme = useTheme((state) => state.theme);
+  return useMemo(
+    () =>
+      data && model
+        ? paintLens(data, { kind, text, clipped }, mode, model.vocab_size, theme)
+        : null,
+    [data, model, kind, text, clipped, mode, theme],
+  );
+}
+
+// ------------------------------------------------------------------ bar
+
+interface BarProps {
+  shown: Shown | null;
+  position: number | null;
+  status: ReactNode;
+}
+
+function LensBar({ shown, position, status }: BarProps) {
+  const { kind, text } = useSpec();
+  return (
+    <ViewBar status={status}>
+      <ModeChoice difference="Difference" />
+      <Segments
+        name="kind"
+        label="What colours a cell"
+        value={kind}
+        options={KINDS}
+        onChange={(chosen) => change({ kind: chosen }, 'replace')}
+      />
+      <Segments
+        name="text"
+        label="What a cell says"
+        value={text}
+        options={TEXTS}
+        onChange={(chosen) => change({ text: chosen }, 'replace')}
+      />
+      {shown ? <LensSave {...shown} /> : null}
+      {shown ? <LensFormula lens={shown.lens} column={columnAt(shown.lens, position)} /> : null}
+    </ViewBar>
+  );
+}
+
+function LensSave({ lens, painted, mode, model }: Shown) {
   const spec = useSpec();
   const theme = useTheme((state) => state.theme);
   const figure = { lens, painted, mode, spec, model: model.name, theme };
@@ -186,6 +172,80 @@ function LensSave({ lens, painted, mode, model }: SaveProps) {
       svg={() => saveLensSvg(figure)}
       python={() => lensPython(model.name, spec)}
     />
+  );
+}
+
+function columnAt(lens: Lens, position: number | null): number {
+  const column = position === null ? -1 : (lens.columnOf[position] ?? -1);
+  return column < 0 ? lens.columns - 1 : column;
+}
+
+// ------------------------------------------------------------------ grid and axes
+
+interface AreaProps {
+  shown: Shown | null;
+  /** The model whose answer is on its way. */
+  awaited: ModelInfo | null;
+  stale: boolean;
+  busy: boolean;
+  experiment: Experiment;
+  cellWidth: number;
+  positions: number[] | null;
+  choose: (positions: number[] | null) => void;
+}
+
+/** What the model says above, what it reads below; turned round with the layers. */
+function LensArea({ shown, awaited, stale, busy, positions, choose, ...common }: AreaProps) {
+  const { table, flipped } = useSpec();
+  const place = useRef<HTMLDivElement>(null);
+  const room = useHeight(place) - AROUND_GRID;
+  const { experiment, cellWidth } = common;
+  const length = experiment.tokens?.length ?? 0;
+  const strip = (
+    <TokenStrip
+      {...common}
+      range={{ shown: positions ?? (length > 0 ? span(0, length - 1) : []), choose }}
+      below={!table && !flipped}
+    />
+  );
+  const outcomes = shown ? (
+    <LensOutcome
+      lens={shown.lens}
+      side={shownSide(shown.lens, shown.mode).values}
+      cellWidth={cellWidth}
+      position={experiment.position}
+      below={flipped}
+    />
+  ) : (
+    <div className={`outcome ${flipped ? 'below' : ''}`} />
+  );
+  return (
+    <div ref={place} className={`lens ${stale ? 'stale' : ''}`} aria-busy={busy}>
+      {table || flipped ? strip : outcomes}
+      {shown && table ? <LensTable lens={shown.lens} mode={shown.mode} /> : null}
+      {shown && !table ? <LensCanvas {...shown} {...common} room={room} /> : null}
+      {shown ? null : <LensPlace model={awaited} columns={length} room={room} width={cellWidth} />}
+      {table ? null : flipped ? outcomes : strip}
+      {shown && !table ? (
+        <Legend scale={shown.painted.scale} marks={shown.mode === 'difference'}>
+          <Unread position={experiment.position} shown={positions} />
+        </Legend>
+      ) : null}
+    </div>
+  );
+}
+
+/** The chosen position is not among those that are read. */
+function Unread({ position, shown }: { position: number | null; shown: number[] | null }) {
+  if (position === null || !shown || shown.includes(position)) return null;
+  const wider = [...shown, position].toSorted((a, b) => a - b);
+  return (
+    <span data-testid="unread">
+      Position {position} is not read.{' '}
+      <button type="button" className="link" onClick={() => change({ positions: wider })}>
+        Read it too
+      </button>
+    </span>
   );
 }
 
@@ -232,25 +292,6 @@ function choosePositions(chosen: number[] | null, length: number): void {
   change({ positions: shown, position: nearest });
 }
 
-/** The chosen position is not among those that are read. */
-function Unread({ position, shown }: { position: number | null; shown: number[] | null }) {
-  if (position === null || !shown || shown.includes(position)) return null;
-  const wider = [...shown, position].toSorted((a, b) => a - b);
-  return (
-    <span data-testid="unread">
-      Position {position} is not read.{' '}
-      <button type="button" className="link" onClick={() => change({ positions: wider })}>
-        Read it too
-      </button>
-    </span>
-  );
-}
-
-function columnAt(lens: Lens, position: number | null): number {
-  const column = position === null ? -1 : (lens.columnOf[position] ?? -1);
-  return column < 0 ? lens.columns - 1 : column;
-}
-
 // ------------------------------------------------------------------ places
 
 function NoLens({ reason }: { reason: string }) {
@@ -268,20 +309,21 @@ function NoLens({ reason }: { reason: string }) {
 interface PlaceProps {
   model: ModelInfo | null;
   columns: number;
-  cellWidth: number;
+  /** Of a cell. */
+  width: number;
   room: number;
 }
 
 /** Keeps the place that the grid will take. */
-function LensPlace({ model, columns, cellWidth, room }: PlaceProps) {
+function LensPlace({ model, columns, width, room }: PlaceProps) {
   const spec = useSpec();
   const rows = model ? rowNames(model, spec).length : 0;
-  const height = rows * rowHeight(cellWidth, rows, room);
+  const height = rows * rowHeight(width, rows, room);
   return (
     <div
       className="lens-place"
       aria-hidden="true"
-      style={{ height, width: columns * cellWidth, marginLeft: GUTTER }}
+      style={{ height, width: columns * width, marginLeft: GUTTER }}
     />
   );
 }

@@ -44,11 +44,12 @@ export function useBrush(
     },
     handlers: {
       onPointerDown: (event) => {
-        if (event.button !== 0 || columns === 0) return;
+        if (event.button !== 0 || columns === 0 || onScrollBar(event)) return;
         if (event.shiftKey && range) finish(position ?? 0, at(event));
         else start.current = at(event);
       },
       onPointerMove: (event) => {
+        if (event.buttons === 0) start.current = null;
         if (start.current === null || !range || event.pointerType === 'touch') return;
         const to = at(event);
         if (to === start.current && !marked) return;
@@ -84,6 +85,11 @@ function extended(
   const clamp = (at: number) => Math.max(0, Math.min(columns - 1, at));
   if (all) return span(position, clamp(position + step));
   return step > 0 ? span(first, clamp(last + step)) : span(first, Math.max(first, last + step));
+}
+
+function onScrollBar(event: PointerEvent<HTMLElement>): boolean {
+  const box = event.currentTarget;
+  return event.clientY > box.getBoundingClientRect().top + box.clientHeight;
 }
 
 function scrollAtEdges(event: PointerEvent<HTMLElement>): void {

@@ -42,6 +42,8 @@ export function useDrag(
         pressed.current.set(event.pointerId, { x: event.clientX, y: event.clientY });
       },
       onPointerMove: (event) => {
+        // The release may have happened outside, where nobody heard it.
+        if (event.buttons === 0) release(event);
         const from = pressed.current.get(event.pointerId);
         if (!from) return;
         const to = { x: event.clientX, y: event.clientY };
