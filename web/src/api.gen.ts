@@ -1048,10 +1048,13 @@ export interface components {
             job: string | null;
             /**
              * Done
-             * @description Layers that are done.
+             * @description Vectors that are done.
              */
             done: number;
-            /** Total */
+            /**
+             * Total
+             * @description Of a build that goes on: what was left of it.
+             */
             total: number;
         };
         /** IndexClusterRequest */
@@ -1250,6 +1253,11 @@ export interface components {
              * @description Why no index of this model can be built.
              */
             reason: string | null;
+            /**
+             * Problem
+             * @description What is wrong with an index on disk.
+             */
+            problem?: string | null;
             /** @description Absent with a reason. */
             estimate: components["schemas"]["IndexEstimate"] | null;
         };
@@ -1970,7 +1978,7 @@ export interface components {
              * Percentile
              * @description Of the norm, among all; needs an index.
              */
-            percentile: number | null;
+            percentile?: number | null;
             /**
              * Layer Percentile
              * @description Of the norm, within the layer.
@@ -1993,16 +2001,21 @@ export interface components {
              */
             gate_promotes: components["schemas"]["TokenScore"][] | null;
             /**
+             * Key Reason
+             * @description Why nothing is said of the key direction.
+             */
+            key_reason?: string | null;
+            /**
              * Cluster
              * @description Absent before clusters were computed.
              */
-            cluster: number | null;
+            cluster?: number | null;
             clustering?: components["schemas"]["Clustering"] | null;
             /**
              * Similar
              * @description The nearest ten; absent without an index.
              */
-            similar: components["schemas"]["Hit"][] | null;
+            similar?: components["schemas"]["Hit"][] | null;
         };
         /** WorkspaceResponse */
         WorkspaceResponse: {

@@ -15,6 +15,7 @@ from unembed.analyses import component as components
 from unembed.analyses import lens as lenses
 from unembed.analyses import predictions as analysis
 from unembed.analyses.lens_plan import LensOptions, check_cells, plan_lens
+from unembed.analyses.sub_updates import sub_updates, sub_updates_capture
 from unembed.engine.generation import Continuation
 from unembed.server import wire
 from unembed.server.describe import as_wire, optional_token, token_text, token_texts
@@ -36,9 +37,11 @@ if TYPE_CHECKING:
 
     from unembed.analyses.lens_plan import LensPlan
     from unembed.analyses.lens_result import LensResult
+    from unembed.analyses.sub_updates_result import BranchUpdates
     from unembed.engine.edits import Edit
     from unembed.engine.forward import Logits
     from unembed.engine.generation import NewToken
+    from unembed.engine.run import Run
 
 Side = Literal["baseline", "edited"]
 
@@ -57,7 +60,9 @@ def predictions(
         "cancel": job.cancel,
         "progress": job.progress,
     }
-    capture = analysis.predictions_capture(model)
+    capture = [*analysis.predictions_capture(model)]
+    if body.sub_updates:
+        capture += sub_updates_capture(model)
     logits: Logits = "none" if analysis.has_lens(model) else "all"
     baseline, edited = both_runs(session, job, body, ids, capture, logits=logits)
     if edited is None:
@@ -71,7 +76,27 @@ def predictions(
         "target": optional_token(model, options["target"]),
         "distractor": optional_token(model, options["distractor"]),
     }
-    return as_wire(wire.PredictionsResponse, about | sides)
+    answer = as_wire(wire.PredictionsResponse, about | sides)
+    if body.sub_updates:
+        for run, side in ((baseline, answer.baseline), (edited, answer.edited)):
+            _take_apart(run, side, position, body.sub_updates, job)
+    return answer
+
+
+def _take_apart(
+    run: Run | None, side: wire.PredictionSide | None, position: int, k: int, job: Job
+) -> None:
+    """Add to each layer what its neurons and heads wrote."""
+    if run is None or side is None or side.layers is None:
+        return
+    found = sub_updates(run, position, k, cancel=job.cancel, progress=job.progress)
+    for layer, parts in zip(side.layers, found.layers, strict=True):
+        layer.heads = _branch(parts.heads, parts.heads_reason)
+        layer.neurons = _branch(parts.neurons, parts.neurons_reason)
+
+
+def _branch(found: BranchUpdates | None, reason: str | None) -> wire.BranchUpdates:
+    return as_wire(wire.BranchUpdates, {"reason": reason} if found is None else found)
 
 
 def component(session: Session, job: Job, body: wire.ComponentRequest) -> wire.ComponentResponse:

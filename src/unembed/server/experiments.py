@@ -9,13 +9,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from unembed.analyses import presets
 from unembed.engine import edits as engine_edits
 from unembed.engine.edits import Edit
 from unembed.engine.sites import resolve_position
-from unembed.errors import CapabilityError, UnembedError
+from unembed.errors import TargetError, UnembedError
 from unembed.server import wire
 from unembed.session import Job, Session
 
@@ -49,9 +50,14 @@ def position_of(position: int, n_positions: int) -> int:
 
 
 def token_of(session: Session, ref: str | int | None, field: str) -> int | None:
-    """The id of one token; raises TargetError."""
+    """The id of one token, where one is named; raises TargetError."""
+    return None if ref is None else one_token(session, ref, field)
+
+
+def one_token(session: Session, ref: str | int | None, field: str) -> int:
+    """The same where one is needed."""
     if ref is None:
-        return None
+        raise TargetError(f"{field} is missing", field=field, legal="a token")
     with naming(field):
         return session.model.token_id(ref)
 
@@ -151,8 +157,20 @@ def _preset(
     session: Session, job: Job, spec: wire.EditSpec, ids: tuple[int, ...]
 ) -> tuple[Edit, ...]:
     """A preset, resolved against the unedited run of the prompt."""
-    del session, job, spec, ids
-    raise CapabilityError("this version has no presets")
+    capture = presets.presets_capture(session.model, spec.target)
+    if spec.operation == "lmd_off":
+        made = presets.lm_debugger_off(spec.target)
+    else:
+        run = session.run(job, ids, (), capture)
+        made = (
+            (presets.turn_on(run, spec.target),)
+            if spec.operation == "on"
+            else presets.lm_debugger_on(run, spec.target)
+        )
+    if spec.positions is None:
+        return made
+    checked = engine_edits.zero(spec.target, positions=spec.positions)
+    return tuple(replace(edit, positions=checked.positions) for edit in made)
 
 
 def _made(session: Session, job: Job, spec: wire.EditSpec, field: str) -> Edit:

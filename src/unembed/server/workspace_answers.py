@@ -1,40 +1,80 @@
-# ruff: noqa: ARG001 - answered as their parts land
 """The workspace in wire formats."""
 
 from __future__ import annotations
 
-from unembed.errors import CapabilityError
-from unembed.server import wire
-from unembed.session import Session
+from collections.abc import Iterator
+from contextlib import contextmanager
 
-_NOT_YET = "this version has no workspace"
+from unembed.analyses.writes import node_of
+from unembed.errors import TargetError, UnembedError
+from unembed.server import wire
+from unembed.server.describe import as_wire
+from unembed.server.experiments import naming
+from unembed.session import Session
 
 
 def everything(session: Session) -> wire.WorkspaceResponse:
-    """Names of this model's nodes, and saved runs."""
-    return wire.WorkspaceResponse(names=[], runs=[])
+    """Names of this model's nodes, and saved runs of all models."""
+    kept = session.workspace
+    return as_wire(
+        wire.WorkspaceResponse,
+        {"names": kept.names(session.model.fingerprint), "runs": kept.list_runs()},
+    )
 
 
 def name(session: Session, body: wire.NodeName) -> bytes:
     """Give a node a name and a note, or forget them."""
-    raise CapabilityError(_NOT_YET)
+    node = _canonical(session, body.node)
+    session.workspace.set_name(session.model.fingerprint, node, body.name, body.note)
+    return b""
+
+
+def _canonical(session: Session, text: str) -> str:
+    """One spelling for each node; raises TargetError for what is none of this model's."""
+    with naming("node"):
+        target = node_of(session.model, text)
+    if target.position is not None:
+        message = f"{text} is a node at one position, and a name is for all: leave the position out"
+        raise TargetError(message, field="node", value=text, legal='"L12.N512"')
+    return text if target.neuron is None else f"L{target.layer}.N{target.neuron}"
 
 
 def save(session: Session, body: wire.SaveRunRequest) -> wire.RunId:
-    """Save a run."""
-    raise CapabilityError(_NOT_YET)
+    """Save a run of this model."""
+    run_id = session.workspace.save_run(
+        body.name,
+        body.note,
+        body.spec,
+        summary=body.summary,
+        model=session.model.name,
+        fingerprint=session.model.fingerprint,
+    )
+    return wire.RunId(id=run_id)
 
 
 def opened(session: Session, body: wire.RunId) -> wire.SavedRun:
     """A saved run."""
-    raise CapabilityError(_NOT_YET)
+    return as_wire(wire.SavedRun, session.workspace.export_run(body.id))
 
 
 def delete(session: Session, body: wire.RunId) -> bytes:
     """Delete a saved run."""
-    raise CapabilityError(_NOT_YET)
+    session.workspace.delete_run(body.id)
+    return b""
 
 
 def imported(session: Session, body: wire.ImportRunRequest) -> wire.RunId:
     """Keep a run from elsewhere."""
-    raise CapabilityError(_NOT_YET)
+    with _in_run():
+        return wire.RunId(id=session.workspace.import_run(body.run.model_dump()))
+
+
+@contextmanager
+def _in_run() -> Iterator[None]:
+    """What is wrong is wrong with a field of the run."""
+    try:
+        yield
+    except UnembedError as error:
+        if error.field is not None and error.status == 400:
+            error.field = f"run.{error.field}"
+        raise

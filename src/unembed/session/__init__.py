@@ -17,11 +17,13 @@ from unembed.session.cache import RunCache
 from unembed.session.feed import Feed
 from unembed.session.jobs import TERMINAL, Job, Snapshot, State
 from unembed.session.worker import Worker
+from unembed.workspace import Workspace
 
 if TYPE_CHECKING:
     from unembed.engine.edits import Edit
     from unembed.engine.model import Model
     from unembed.engine.run import Run
+    from unembed.session.indexes import Indexes
     from unembed.settings import Settings
 
 __all__ = ["TERMINAL", "Feed", "Job", "Session", "Snapshot", "State"]
@@ -39,8 +41,20 @@ class Session:
         self._compute = Worker("compute", settings.max_queue, threads)
         self._text = Worker("text", settings.max_queue)
         self._disk = Worker("disk", settings.max_queue)
+        self.workspace = Workspace(settings.workspace_file(), settings)
+        self._indexes: Indexes | None = None
         self._jobs: OrderedDict[str, Job] = OrderedDict()
         self._lock = threading.Lock()
+
+    @property
+    def indexes(self) -> Indexes:
+        """The model's vector indexes; what they need is imported when they are first used."""
+        with self._lock:
+            if self._indexes is None:
+                from unembed.session.indexes import Indexes
+
+                self._indexes = Indexes(self.model, self.settings)
+            return self._indexes
 
     def submit(
         self,

@@ -46,8 +46,8 @@ class IndexBuilding(Wire):
 
     projection: Projection
     job: str | None = Field(description="Follow or cancel it by this name; null: it does not run.")
-    done: int = Field(description="Layers that are done.")
-    total: int
+    done: int = Field(description="Vectors that are done.")
+    total: int = Field(description="Of a build that goes on: what was left of it.")
 
 
 class IndexEstimate(Wire):
@@ -65,6 +65,7 @@ class IndexStatus(Wire):
     final_norm: IndexAbout | None
     building: IndexBuilding | None
     reason: str | None = Field(description="Why no index of this model can be built.")
+    problem: str | None = Field(None, description="What is wrong with an index on disk.")
     estimate: IndexEstimate | None = Field(description="Absent with a reason.")
 
 
@@ -202,7 +203,7 @@ class VectorResponse(Wire):
     layer: int
     neuron: int
     norm: float
-    percentile: float | None = Field(description="Of the norm, among all; needs an index.")
+    percentile: float | None = Field(None, description="Of the norm, among all; needs an index.")
     layer_percentile: float = Field(description="Of the norm, within the layer.")
     promoted: list[TokenScore]
     suppressed: list[TokenScore]
@@ -214,9 +215,10 @@ class VectorResponse(Wire):
     gate_promotes: list[TokenScore] | None = Field(
         description="The same of the gate; absent where there is none."
     )
-    cluster: int | None = Field(description="Absent before clusters were computed.")
+    key_reason: str | None = Field(None, description="Why nothing is said of the key direction.")
+    cluster: int | None = Field(None, description="Absent before clusters were computed.")
     clustering: Clustering | None = None
-    similar: list[Hit] | None = Field(description="The nearest ten; absent without an index.")
+    similar: list[Hit] | None = Field(None, description="The nearest ten; absent without an index.")
 
 
 class ClusterSummary(Wire):

@@ -1,0 +1,78 @@
+"""One value vector from the weights alone, for models that have no index yet."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+
+from unembed.analyses.projections import projection_of, scores_of
+from unembed.analyses.vectors import key_tokens, value_vectors
+from unembed.analyses.writes import node_of
+from unembed.errors import CapabilityError, TargetError
+from unembed.index.hits import Scores
+from unembed.index.projecting import token_lists
+
+if TYPE_CHECKING:
+    from unembed.engine.model import Model
+
+KEY_TOKENS = 20
+
+
+@dataclass(frozen=True)
+class LivePage:
+    """What a neuron writes and listens to; percentiles run from 0 to 100."""
+
+    target: str
+    layer: int
+    neuron: int
+    norm: float
+    layer_percentile: float  # of the norm, among the neurons of the layer
+    promoted: Scores  # highest first
+    suppressed: Scores  # lowest first
+    key_promotes: Scores
+    key_suppresses: Scores
+    gate_promotes: Scores | None
+    key_reason: str | None  # why the three before it are empty
+
+
+@torch.no_grad()
+def live_page(model: Model, node: str, projection: str = "raw", top_k: int = 50) -> LivePage:
+    """The page of one neuron; its lists are those that `build_index` stores.
+
+    Raises TargetError for what is no neuron of this model, CapabilityError where it has none.
+    """
+    target = node_of(model, node)
+    if target.kind != "neuron" or target.layer is None or target.neuron is None:
+        raise TargetError(
+            f"{node!r} is not a neuron; write for example L12.N512",
+            field="target",
+            value=node,
+            legal='"L12.N512"',
+        )
+    layer, neuron = target.layer, target.neuron
+    vectors = value_vectors(model, layer)
+    norms = vectors.norm(dim=-1)
+    weight = model.unembedding.weight
+    rows = projection_of(model, projection)(vectors[neuron, None]).to(weight.device)
+    lists = token_lists(rows, weight, min(top_k, len(weight)))
+    return LivePage(
+        f"L{layer}.N{neuron}",
+        layer,
+        neuron,
+        float(norms[neuron]),
+        100.0 * float((norms < norms[neuron]).sum()) / max(len(norms) - 1, 1),
+        scores_of(model, lists.top_ids[0].tolist(), lists.top_scores[0].tolist()),
+        scores_of(model, lists.bottom_ids[0].tolist(), lists.bottom_scores[0].tolist()),
+        *_keys(model, node),
+    )
+
+
+def _keys(model: Model, node: str) -> tuple[Scores, Scores, Scores | None, str | None]:
+    """What the key directions fire on, or why that cannot be said."""
+    try:
+        keys = key_tokens(model, node, min(KEY_TOKENS, model.vocab_size))
+    except CapabilityError as error:
+        return (), (), None, error.message
+    return keys.promotes, keys.suppresses, keys.gate_promotes, None

@@ -1,0 +1,187 @@
+"""The vector indexes of one model on disk: opened once, built one at a time.
+
+Thread-safe: the compute thread builds, both it and the disk thread search.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+
+from unembed.errors import BusyError, UnembedError
+from unembed.index import Builder, IndexAbout, VectorIndex, look, open_index
+from unembed.index.about import Plan
+from unembed.index.folder import PLAN, IndexFolder
+from unembed.index.tables import Tables
+
+if TYPE_CHECKING:
+    from unembed.engine.model import Model
+    from unembed.session.jobs import Job
+    from unembed.settings import Settings
+
+PROJECTIONS = ("raw", "final_norm")
+TOP_K = 50
+_SLOWER = 1.5  # a build against the bare product: bench/vectors.py
+_SAMPLE = (512, 8192)  # vectors and tokens of the product that is timed
+
+
+@dataclass(frozen=True)
+class Building:
+    """A build that runs, or one that was interrupted: then it has no job."""
+
+    projection: str
+    job: str | None
+    done: int  # vectors
+    total: int
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a build costs."""
+
+    vectors: int
+    seconds: float
+    bytes: int
+
+
+class Indexes:
+    """The indexes of a model, and what is being done to them."""
+
+    def __init__(self, model: Model, settings: Settings) -> None:
+        self._model = model
+        self._root = settings.cache_folder() / "index" / model.fingerprint
+        self._opened: dict[str, VectorIndex] = {}
+        self._running: dict[str, tuple[str, Job]] = {}
+        self._estimate: Estimate | None = None
+        self._lock = threading.Lock()
+
+    # ------------------------------------------------------------ searching
+
+    def opened(self, projection: str) -> VectorIndex:
+        """The published index. Raises IndexMissing where there is none; see `open_index`."""
+        published = self._folder(projection).published()
+        with self._lock:
+            held = self._opened.get(projection)
+            if held is None or held.tables.version != published:
+                held = open_index(self._model, projection=projection, folder=self._root)
+                self._opened[projection] = held
+            return held
+
+    def find(self, projection: str) -> VectorIndex | None:
+        """The same, but None where there is no index, or a damaged one."""
+        try:
+            return self.opened(projection)
+        except UnembedError:
+            return None
+
+    # ------------------------------------------------------------ building
+
+    def build(
+        self, projection: str, job: Job, give_way: Callable[[], None], *, restart: bool = False
+    ) -> IndexAbout:
+        """Build, letting others in several times a layer; see `build_index`.
+
+        Raises BusyError while another build runs.
+        """
+
+        def between(stage: str, done: int, total: int) -> None:
+            job.progress(stage, done, total)
+            job.cancel.check()
+            give_way()
+
+        with (
+            self.alone("build", projection, job),
+            Builder(self._model, projection, TOP_K, self._root) as builder,
+        ):
+            if builder.prepare(restart=restart, progress=between):
+                while builder.left:
+                    builder.step(job.cancel, between)
+                builder.finish()
+        return self.opened(projection).about
+
+    @contextmanager
+    def alone(self, what: str, projection: str, job: Job) -> Iterator[None]:
+        """Work of which there is only one at a time; raises BusyError where there is one."""
+        with self._lock:
+            other = self._running.get(what)
+            if other is not None:
+                message = f"A {what} of the {other[0]} index runs already, as job {other[1].id}."
+                raise BusyError(message, field="projection", value=projection)
+            self._running[what] = (projection, job)
+        try:
+            yield
+        finally:
+            with self._lock:
+                del self._running[what]
+
+    # ------------------------------------------------------------ what there is
+
+    def about(self, projection: str) -> IndexAbout | None:
+        """What an index says of itself, without opening it. Raises LoadError where damaged."""
+        return look(self._model, projection=projection, folder=self._root)
+
+    def building(self) -> Building | None:
+        """The build that runs, or the one that was interrupted."""
+        with self._lock:
+            running = self._running.get("build")
+        if running is None:
+            drafts = (self._draft(projection) for projection in PROJECTIONS)
+            return next((draft for draft in drafts if draft is not None), None)
+        projection, job = running
+        now = job.snapshot()
+        return Building(projection, job.id, now.done, max(now.total, 1))
+
+    def estimate(self) -> Estimate:
+        """What a build costs. Raises CapabilityError where this model has nothing to index."""
+        with self._lock:
+            if self._estimate is None:
+                self._estimate = self._measured(self._plan())
+            return self._estimate
+
+    def _folder(self, projection: str) -> IndexFolder:
+        return IndexFolder.of(self._model, projection, self._root)
+
+    def _plan(self) -> Plan:
+        """The plan of whichever projection this model has."""
+        try:
+            return Builder(self._model, PROJECTIONS[0], TOP_K, self._root).plan
+        except UnembedError:
+            return Builder(self._model, PROJECTIONS[1], TOP_K, self._root).plan
+
+    def _measured(self, plan: Plan) -> Estimate:
+        """The time of the bare product, from a part of it, and what is done beside it."""
+        n, width = _SAMPLE[0], min(_SAMPLE[1], plan.vocab_size)
+        tokens = self._model.unembedding.weight[:width].to(torch.float32)
+        rows = torch.ones(n, tokens.shape[1], device=tokens.device)
+        rows @ tokens.T  # the first product pays for what later ones find ready
+        start = time.perf_counter()
+        rows @ tokens.T
+        each = (time.perf_counter() - start) / (n * width)
+        seconds = each * plan.n_vectors * plan.vocab_size * _SLOWER
+        return Estimate(plan.n_vectors, seconds, plan.expected_bytes)
+
+    def _draft(self, projection: str) -> Building | None:
+        """What an interrupted build left, if it finished a layer."""
+        folder = self._folder(projection)
+        try:
+            published = folder.published()
+            for draft in (path.parent for path in folder.path.glob(f"v-*/{PLAN}")):
+                plan = Plan.from_dict(json.loads((draft / PLAN).read_bytes()))
+                done = 0 if draft == published else _rows(folder, draft)
+                if done:
+                    return Building(projection, None, done, plan.n_vectors)
+        except (UnembedError, OSError, ValueError, KeyError, TypeError):
+            return None
+        return None
+
+
+def _rows(folder: IndexFolder, draft: Path) -> int:
+    return len(Tables(folder, draft).rows_kept())
