@@ -47,7 +47,8 @@ def cells(app: App, name: str) -> list[str]:
 
 
 def address(app: App) -> str:
-    return unquote(app.page.url.partition("#")[2])
+    # asked of the page: what the driver knows of the address comes a moment later
+    return unquote(app.page.evaluate("location.hash").removeprefix("#"))
 
 
 def drag(page: Page, start: tuple[float, float], end: tuple[float, float]) -> None:
@@ -102,6 +103,20 @@ def test_ranks_count_from_one_and_the_last_row_is_the_answer(app):
 
 def test_the_divergence_of_the_last_row_from_itself_is_zero(app):
     app.open(f"{TABLE}&kind=kl")
+    assert all(cell.endswith(" 0.00") for cell in cells(app, "L17"))
+
+
+def test_probabilities_can_be_clipped_before_the_divergence_is_taken(app):
+    app.open(f"{TABLE}&kind=kl&step=12")
+    exact = cells(app, "L0")
+    app.page.locator(".formula-button").click()
+    app.page.get_by_test_id("clipped").check()
+    app.settled()
+    assert "clip=1" in address(app)
+    clipped = cells(app, "L0")
+    assert clipped != exact
+    # a tenth of a uniform distribution of 262,144 tokens: no ratio exceeds ln(2,621,440)
+    assert all(float(cell.split()[-1]) < 14.8 for cell in clipped)
     assert all(cell.endswith(" 0.00") for cell in cells(app, "L17"))
 
 
