@@ -35,6 +35,11 @@ const ICONS = {
   system: 'M2.5 3.5h11v7h-11zM6 13h4M8 10.5V13',
   flip: 'M5 13V3M2.5 5.5L5 3l2.5 2.5M11 3v10M8.5 10.5L11 13l2.5-2.5',
   edit: 'M3 13l.6-2.6L10.8 3.2l2 2L5.6 12.4z',
+  back: 'M10 4L6 8l4 4',
+  forward: 'M6 4l4 4-4 4',
+  copy: 'M6 6h7v7H6zM10 6V3H3v7h3',
+  open: 'M9 3h4v4M13 3L7.5 8.5M11.5 9.5V13h-8.5V4.5H6.5',
+  similar: 'M6 9.5a3.2 3.2 0 1 0 0-.01M10 6.5a3.2 3.2 0 1 0 0-.01',
 } as const;
 
 export function Icon({ name }: { name: keyof typeof ICONS }) {

@@ -52,6 +52,12 @@ export function duration(seconds: number): string {
   return seconds < 90 ? `${Math.round(seconds)} s` : `${Math.round(seconds / 60)} min`;
 }
 
+/** "4.2 GB", "120 MB", "3 kB": sizes on disk and in memory. */
+export function bytes(size: number): string {
+  if (size >= 1e9) return `${(size / 1e9).toFixed(1)} GB`;
+  return size >= 1e6 ? `${Math.round(size / 1e6)} MB` : `${Math.ceil(size / 1e3)} kB`;
+}
+
 function minus(text: string): string {
   return text.replaceAll('-', '−');
 }

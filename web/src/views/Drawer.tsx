@@ -1,84 +1,142 @@
 /** One component, wherever it was clicked: what it writes, what that promotes, when it is active. */
-import { Popover } from 'radix-ui';
-import { useState } from 'react';
-import type { Schemas } from '../api/client';
+import { useState, type ReactNode } from 'react';
+import { useVector, type Vector } from '../api/explore';
 import { useComponent, type Analysis, type ModelInfo } from '../api/queries';
-import { EditForm } from '../components/EditForm';
-import { EditPopover } from '../components/EditsTray';
-import { Formula } from '../components/Formula';
-import { Icon, SideMark, SignedBar, Token } from '../components/parts';
-import { describeTarget, formatTarget, parseTarget, type Target } from '../core/address';
+import { NameEditor } from '../components/NameEditor';
+import { NodeActions } from '../components/NodeActions';
+import { NodeName } from '../components/NodeName';
+import { Icon, SignedBar, Token } from '../components/parts';
+import { describeTarget, parseTarget, type Target } from '../core/address';
 import { edit, isPlainAblation } from '../core/edits';
 import { quantity, signed } from '../core/format';
+import { exploreWith, openPage, useExplore } from '../state/exploring';
 import { addEdit, change, toggleAblation, useSpec } from '../state/store';
+import {
+  ClusterLink,
+  ComponentFormula,
+  NormFacts,
+  scored,
+  VectorFormula,
+  WhichRun,
+  wholeOf,
+  type Component,
+} from './ComponentParts';
 import { ErrorNote } from './ErrorNote';
 import { useExperiment, useMode } from './experiment';
+import { TokenChip } from './HitRow';
 import { PositionList } from './PositionList';
+import { signedScore } from './TokenScores';
 import { Status } from './ViewBar';
-
-type Component = Schemas['ComponentResponse'];
+import type { ScoredToken } from './WordCloud';
 
 export function Drawer({ model }: { model: ModelInfo | null }) {
   const spec = useSpec();
-  const experiment = useExperiment(model);
-  const side = useMode() === 'edited' ? 'edited' : 'baseline';
-  const analysis = useComponent(spec, experiment.position, side);
   const target = spec.node === null ? null : parseTarget(spec.node);
-  if (!target || spec.node === null || spec.prompt === '') return null;
-  const data = analysis.data?.target === spec.node ? analysis.data : null;
+  if (!target || spec.node === null) return null;
   return (
     <aside className="drawer" aria-label={`Component ${spec.node}`} data-testid="drawer">
       <header>
         <h2 className="mono">{spec.node}</h2>
         <p>{describeTarget(target)}</p>
-        <button
-          type="button"
-          className="icon-button"
-          aria-label="Close the drawer"
-          data-testid="drawer-close"
-          onClick={() => change({ node: null })}
-        >
-          <Icon name="close" />
-        </button>
+        <span className="drawer-corner">
+          <button
+            type="button"
+            className="icon-button"
+            aria-label={`Open the page of ${spec.node}`}
+            title="Open its page (o)"
+            data-testid="drawer-page"
+            onClick={() => spec.node !== null && openPage(spec.node)}
+          >
+            <Icon name="open" />
+          </button>
+          <button
+            type="button"
+            className="icon-button"
+            aria-label="Close the drawer"
+            data-testid="drawer-close"
+            onClick={() => change({ node: null })}
+          >
+            <Icon name="close" />
+          </button>
+        </span>
       </header>
+      <NameEditor node={spec.node} />
       <Inside target={target} model={model} />
-      <Actions node={spec.node} position={experiment.position} model={model} />
-      <p className="drawer-status">
-        {data && !analysis.busy ? (
-          <WhichRun side={side} />
-        ) : (
-          <Status kind="component" analysis={analysis} waiting={experiment.waiting} timed={false} />
-        )}
-      </p>
-      <ErrorNote error={analysis.error} retry={analysis.retry} stale={data !== null} />
-      {data ? <Body data={data} analysis={analysis} /> : null}
+      <Sections node={spec.node} target={target} model={model} />
     </aside>
   );
 }
 
-/** Which of the two runs is read; the choice is the one of all views. */
-function WhichRun({ side }: { side: 'baseline' | 'edited' }) {
-  const { edits } = useSpec();
-  if (!edits.some((made) => made.enabled)) return null;
+function Sections({
+  node,
+  target,
+  model,
+}: {
+  node: string;
+  target: Target;
+  model: ModelInfo | null;
+}) {
+  const spec = useSpec();
+  const experiment = useExperiment(model);
+  const side = useMode() === 'edited' ? 'edited' : 'baseline';
+  const analysis = useComponent(spec, experiment.position, side);
+  const vector = useVector(target.kind === 'neuron' ? node : null, spec.explore.projection);
+  const here = analysis.data?.target === node ? analysis.data : null;
+  const facts = vector.data?.target === node ? vector.data : null;
   return (
     <>
-      <SideMark side={side} /> read in the {side} run{' '}
-      <button
-        type="button"
-        className="link"
-        onClick={() => change({ mode: side === 'edited' ? 'difference' : 'edited' })}
-      >
-        {side === 'edited' ? 'read the baseline' : 'read the edited run'}
-      </button>
+      <Actions node={node} position={experiment.position} model={model} />
+      {spec.prompt === '' ? null : (
+        <p className="drawer-status">
+          {here && !analysis.busy ? (
+            <WhichRun side={side} />
+          ) : (
+            <Status
+              kind="component"
+              analysis={analysis}
+              waiting={experiment.waiting}
+              timed={false}
+            />
+          )}
+        </p>
+      )}
+      <ErrorNote error={analysis.error} retry={analysis.retry} stale={here !== null} />
+      {here ? <Here data={here} analysis={analysis} /> : null}
+      {spec.prompt === '' && target.kind !== 'neuron' ? (
+        <p className="drawer-section faint">
+          What it writes depends on what it reads: run a prompt to see it.
+        </p>
+      ) : null}
+      {target.kind === 'neuron' ? (
+        <>
+          <ErrorNote error={vector.error} retry={vector.retry} stale={facts !== null} />
+          {facts ? <Always vector={facts} analysis={vector} /> : <Coming analysis={vector} />}
+        </>
+      ) : null}
+      {here ? (
+        <section className="drawer-section">
+          <h3>On this prompt</h3>
+          <PositionList data={here} />
+        </section>
+      ) : null}
+      {facts?.similar ? <Similar vector={facts} /> : null}
     </>
+  );
+}
+
+function Coming({ analysis }: { analysis: Analysis<Vector> }) {
+  return (
+    <p className="drawer-status">
+      <Status kind="vector" analysis={analysis} timed={false} />
+    </p>
   );
 }
 
 /** From a layer's part to one of its heads or neurons, and back. */
 function Inside({ target, model }: { target: Target; model: ModelInfo | null }) {
   const [text, setText] = useState('');
-  if (target.kind === 'head' || target.kind === 'neuron') {
-    const whole = `L${target.layer}.${target.kind === 'head' ? 'attn' : 'mlp'}`;
+  const whole = wholeOf(target);
+  if (whole) {
     return (
       <p className="inside">
         part of{' '}
@@ -130,6 +188,15 @@ function Inside({ target, model }: { target: Target; model: ModelInfo | null }) 
       <button type="submit" disabled={!good}>
         Open
       </button>
+      {heads ? null : (
+        <button
+          type="button"
+          className="link"
+          onClick={() => exploreWith({ ask: 'browse', layer: target.layer, first: 0 })}
+        >
+          Browse them
+        </button>
+      )}
     </form>
   );
 }
@@ -144,7 +211,6 @@ function Actions({
   model: ModelInfo | null;
 }) {
   const { edits } = useSpec();
-  const [open, setOpen] = useState(false);
   const zeroed = edits.some((made) => isPlainAblation(made, node));
   return (
     <div className="drawer-actions">
@@ -165,145 +231,162 @@ function Actions({
       >
         Zero at {position ?? '…'}
       </button>
-      <button type="button" onClick={() => addEdit(edit(node, 'scale', 2))}>
-        Double
-      </button>
-      {model ? (
-        <Popover.Root open={open} onOpenChange={setOpen}>
-          <Popover.Trigger data-testid="drawer-edit">Edit …</Popover.Trigger>
-          <EditPopover label="Add an edit">
-            <EditForm
-              key={node}
-              model={model}
-              initial={edit(formatTarget(parseTarget(node) ?? { kind: 'embed' }))}
-              submit="Add"
-              onSubmit={(made) => {
-                addEdit(made);
-                setOpen(false);
-              }}
-            />
-          </EditPopover>
-        </Popover.Root>
-      ) : null}
+      <span className="spring" />
+      <NodeActions node={node} model={model} />
     </div>
   );
 }
 
-function Body({ data, analysis }: { data: Component; analysis: Analysis<Component> }) {
+// ------------------------------------------------------------------ in this run
+
+function Here({ data, analysis }: { data: Component; analysis: Analysis<Component> }) {
   const share = data.resid_norm > 0 ? data.write_norm / data.resid_norm : 0;
   const here = data.tokens[data.position];
   return (
-    <div className={analysis.current ? '' : 'stale'} aria-busy={analysis.busy}>
-      <section className="drawer-section">
-        <h3>
-          What it writes at {here ? <Token token={here} /> : null}{' '}
-          <span className="faint">position {data.position}</span>
-          <ComponentFormula data={data} />
-        </h3>
-        <p className="norms">
-          norm <span className="number">{quantity(data.write_norm)}</span>, residual stream{' '}
-          <span className="number">{quantity(data.resid_norm)}</span>
-          <span className="faint"> ({(share * 100).toFixed(1)} %)</span>
+    <section
+      className={`drawer-section ${analysis.current ? '' : 'stale'}`}
+      aria-busy={analysis.busy}
+    >
+      <h3>
+        What it writes at {here ? <Token token={here} /> : null}{' '}
+        <span className="faint">position {data.position}</span>
+        <ComponentFormula data={data} />
+      </h3>
+      <p className="norms">
+        norm <span className="number">{quantity(data.write_norm)}</span>, residual stream{' '}
+        <span className="number">{quantity(data.resid_norm)}</span>
+        <span className="faint"> ({(share * 100).toFixed(1)} %)</span>
+      </p>
+      {data.write_norm === 0 ? (
+        <p>
+          It writes nothing here: in this run it is zero, so it promotes and suppresses nothing.
         </p>
-        {data.write_norm === 0 ? (
-          <p>
-            It writes nothing here: in this run it is zero, so it promotes and suppresses nothing.
-          </p>
-        ) : (
-          <div className="effects">
-            <Effects title="promotes" effects={data.promotes} data={data} />
-            <Effects title="suppresses" effects={data.suppresses} data={data} />
-          </div>
-        )}
-      </section>
-      <section className="drawer-section">
-        <h3>On this prompt</h3>
-        <PositionList data={data} />
-      </section>
-    </div>
+      ) : (
+        <Pair promoted={scored(data.promotes)} suppressed={scored(data.suppresses)} unit="logit">
+          {(title) => title}
+        </Pair>
+      )}
+    </section>
   );
 }
 
-function Effects({
-  title,
-  effects,
-  data,
-}: {
-  title: string;
-  effects: Schemas['TokenEffect'][];
-  data: Component;
-}) {
-  const most = Math.max(
-    ...[...data.promotes, ...data.suppresses].map((effect) => Math.abs(effect.logit)),
-    1e-9,
-  );
+// ------------------------------------------------------------------ whatever runs
+
+function Always({ vector, analysis }: { vector: Vector; analysis: Analysis<Vector> }) {
+  const { projection } = useExplore();
   return (
-    <table className="effect-list" data-testid={title}>
+    <section className={`drawer-section ${analysis.current ? '' : 'stale'}`} data-testid="vector">
+      <h3>
+        Its value vector <span className="faint">whatever runs</span>
+        <VectorFormula vector={vector} raw={projection === 'raw'} />
+      </h3>
+      <NormFacts vector={vector} />
+      <ClusterLink vector={vector} />
+      <Pair
+        promoted={vector.promoted.slice(0, 10)}
+        suppressed={vector.suppressed.slice(0, 10)}
+        unit="/ unit"
+      >
+        {(title) => `vector-${title}`}
+      </Pair>
+      <h3 className="drawer-keys">What makes it fire</h3>
+      <p className="chips">
+        {vector.key_promotes.slice(0, 8).map((item) => (
+          <TokenChip key={item.token.id} item={item} />
+        ))}
+      </p>
+      {vector.gate_promotes ? (
+        <p className="chips">
+          <span className="faint">gate</span>
+          {vector.gate_promotes.slice(0, 8).map((item) => (
+            <TokenChip key={item.token.id} item={item} />
+          ))}
+        </p>
+      ) : null}
+    </section>
+  );
+}
+
+function Similar({ vector }: { vector: Vector }) {
+  const others = (vector.similar ?? []).filter((hit) => hit.node !== vector.target).slice(0, 6);
+  return (
+    <section className="drawer-section" data-testid="similar">
+      <h3>
+        Nearest vectors{' '}
+        <button
+          type="button"
+          className="link"
+          onClick={() => exploreWith({ ask: 'similar', like: 'node', node: vector.target })}
+        >
+          all
+        </button>
+      </h3>
+      <ul className="drawer-similar">
+        {others.map((hit) => (
+          <li key={hit.node}>
+            <button type="button" className="link mono" onClick={() => change({ node: hit.node })}>
+              {hit.node}
+            </button>
+            <NodeName node={hit.node} />
+            <span className="number" title={`cosine ${hit.score}`}>
+              {hit.score.toFixed(2)}
+            </span>
+            <span className="chips">
+              {hit.promoted.slice(0, 4).map((item) => (
+                <TokenChip key={item.token.id} item={item} />
+              ))}
+            </span>
+          </li>
+        ))}
+      </ul>
+    </section>
+  );
+}
+
+// ------------------------------------------------------------------ lists
+
+interface PairProps {
+  promoted: readonly ScoredToken[];
+  suppressed: readonly ScoredToken[];
+  unit: string;
+  /** The handle of a list. */
+  children: (title: 'promotes' | 'suppresses') => string;
+}
+
+function Pair({ promoted, suppressed, unit, children }: PairProps) {
+  const most = Math.max(...[...promoted, ...suppressed].map(({ score }) => Math.abs(score)), 1e-9);
+  const list = (title: 'promotes' | 'suppresses', tokens: readonly ScoredToken[]): ReactNode => (
+    <table className="effect-list" data-testid={children(title)}>
       <thead>
         <tr>
           <th scope="col">{title}</th>
           <th scope="col" className="visual">
             <span className="visually-hidden">size</span>
           </th>
-          <th scope="col">logit</th>
+          <th scope="col">{unit}</th>
         </tr>
       </thead>
       <tbody>
-        {effects.map((effect) => (
-          <tr key={effect.token.id}>
+        {tokens.map(({ token, score }) => (
+          <tr key={token.id}>
             <th scope="row">
-              <Token token={effect.token} />
+              <Token token={token} />
             </th>
             <td className="visual">
-              <SignedBar share={effect.logit / most} />
+              <SignedBar share={score / most} />
             </td>
-            <td className="number" title={String(effect.logit)}>
-              {signed(effect.logit, 2)}
+            <td className="number" title={String(score)}>
+              {unit === 'logit' ? signed(score, 2) : signedScore(score)}
             </td>
           </tr>
         ))}
       </tbody>
     </table>
   );
-}
-
-function ComponentFormula({ data }: { data: Component }) {
-  const best = data.promotes[0];
   return (
-    <Formula
-      title="How a component is read"
-      lines={[
-        {
-          name: 'effect on a logit',
-          formula: 'W_U[t] · ( g ⊙ write ) / scale_final',
-          ...(best ? { value: `${best.logit.toFixed(4)} for ${best.token.label}` } : {}),
-          note: 'What the component adds to the residual stream at this position, through the final norm with its scale held at this run’s value. The direct effect only: not what later layers make of it.',
-        },
-        {
-          name: 'norm of the write',
-          formula: '‖ write ‖',
-          value: data.write_norm.toPrecision(5),
-          note: `Beside ‖ residual stream ‖ = ${data.resid_norm.toPrecision(5)}.`,
-        },
-        ...(data.kind === 'neuron'
-          ? [
-              {
-                name: 'activation',
-                formula: 'act( x · w_in ) (· gate)',
-                note: 'The number that the neuron’s value vector is multiplied by.',
-              },
-            ]
-          : []),
-        ...(data.attends_to
-          ? [
-              {
-                name: 'attention',
-                formula: 'softmax( q · kᵀ / √d )',
-                note: 'The row of the pattern at the chosen position: how much it takes from each token. Sums to 1.',
-              },
-            ]
-          : []),
-      ]}
-    />
+    <div className="effects">
+      {list('promotes', promoted)}
+      {list('suppresses', suppressed)}
+    </div>
   );
 }

@@ -1,6 +1,124 @@
-/** Being written. */
-import { ViewBar } from './ViewBar';
+/** Explore: what neurons write, whatever runs. Search, tokens, similar vectors, layers, clusters. */
+import { useHits, useIndex, type IndexStatus } from '../api/explore';
+import { ApiError } from '../api/client';
+import type { ModelInfo } from '../api/queries';
+import { Segments } from '../components/parts';
+import type { Context, Explore, Question } from '../core/explore';
+import { ask, useExplore } from '../state/exploring';
+import { useSpec } from '../state/store';
+import { ErrorNote } from './ErrorNote';
+import { ExploreClusters } from './ExploreClusters';
+import { ExploreEffect } from './ExploreEffect';
+import { ExploreForm } from './ExploreForm';
+import { ExploreFormula } from './ExploreFormula';
+import { ExploreHits } from './ExploreHits';
+import { IndexMenu, NoIndex } from './ExploreIndex';
+import { ExploreSave } from './ExploreSave';
+import type { ViewProps } from './Stage';
+import { Status, ViewBar } from './ViewBar';
 
-export function ExploreView() {
-  return <ViewBar />;
+const ASK: ReadonlyArray<readonly [Question, string, string]> = [
+  ['search', 'Words', 'Vectors whose strongest tokens have these words'],
+  ['token', 'Token', 'The vectors that raise, or lower, one token most'],
+  [
+    'similar',
+    'Similar',
+    'The vectors nearest to a neuron, a difference of tokens, a state of the run',
+  ],
+  ['browse', 'Layers', 'The neurons of a layer, by number'],
+  ['clusters', 'Clusters', 'Groups of vectors that point the same way'],
+];
+
+export function ExploreView({ model, experiment }: ViewProps) {
+  const explore = useExplore();
+  const index = useIndex();
+  const status = index.data ?? null;
+  const about = status?.[explore.projection] ?? null;
+  return (
+    <>
+      {explore.ask === 'clusters' || !about ? (
+        <>
+          <ExploreBar model={model} status={status} working={index.isPending} />
+          <IndexError error={index.error} retry={() => void index.refetch()} />
+          {about && model && status ? <ExploreClusters model={model} status={status} /> : null}
+        </>
+      ) : (
+        <Asked model={model} status={status} position={experiment.position} />
+      )}
+      {status && !about ? <NoIndex status={status} model={model} /> : null}
+      <ExploreEffect position={experiment.position} />
+    </>
+  );
+}
+
+function IndexError({ error, retry }: { error: Error | null; retry: () => void }) {
+  return error instanceof ApiError ? <ErrorNote error={error} retry={retry} stale={false} /> : null;
+}
+
+interface BarProps {
+  model: ModelInfo | null;
+  status: IndexStatus | null;
+  working?: boolean;
+  children?: React.ReactNode;
+  state?: React.ReactNode;
+}
+
+export function ExploreBar({ model, status, working = false, children, state }: BarProps) {
+  const { ask: question } = useExplore();
+  return (
+    <ViewBar status={working ? <span className="status busy" data-busy="true" /> : state}>
+      <Segments
+        name="ask"
+        label="What to ask"
+        value={question}
+        options={ASK}
+        onChange={(value: Question) => ask({ ask: value })}
+      />
+      {status ? <IndexMenu status={status} model={model} /> : null}
+      {children}
+    </ViewBar>
+  );
+}
+
+interface AskedProps {
+  model: ModelInfo | null;
+  status: IndexStatus | null;
+  position: number | null;
+}
+
+function Asked({ model, status, position }: AskedProps) {
+  const spec = useSpec();
+  const { explore } = spec;
+  const context = contextOf(spec, position, model);
+  const analysis = useHits(spec, context, true);
+  const { data } = analysis;
+  return (
+    <>
+      <ExploreBar model={model} status={status} state={<Status kind="hits" analysis={analysis} />}>
+        {data && model ? <ExploreSave data={data} model={model.name} context={context} /> : null}
+        <ExploreFormula data={data} />
+      </ExploreBar>
+      <ExploreForm model={model} context={context} error={analysis.error} />
+      <ErrorNote error={analysis.error} retry={analysis.retry} stale={data !== null} />
+      <ExploreHits analysis={analysis} model={model} asked={isAsked(explore, context)} />
+    </>
+  );
+}
+
+function isAsked(explore: Explore, context: Context): boolean {
+  if (explore.ask === 'search') return explore.words.trim() !== '';
+  if (explore.ask === 'token') return explore.token !== '';
+  if (explore.ask !== 'similar') return true;
+  if (explore.like === 'node') return explore.node !== null;
+  return explore.like === 'tokens' ? explore.plus !== '' : context.prompt !== '';
+}
+
+function contextOf(
+  spec: { prompt: string; row: string | null },
+  position: number | null,
+  model: ModelInfo | null,
+): Context {
+  const last = `L${Math.max(0, (model?.n_layers ?? 1) - 1)}.resid_post`;
+  const row = spec.row === null || spec.row === 'embed' ? last : spec.row;
+  return { prompt: spec.prompt, position, row: row.replace('resid_pre+attn_out', 'resid_pre') };
 }

@@ -1,0 +1,85 @@
+/** The Python that asks the vector index the same, in the public names of the library. */
+import type { Context, Explore, HitsQuestion } from './explore';
+import { hitsQuestion } from './explore';
+import { quote } from './python';
+
+export function explorePython(model: string, explore: Explore, context: Context): string {
+  const question = hitsQuestion(explore, context);
+  const state = question?.path === 'similar' ? question.body.state : undefined;
+  const lines = [
+    'import unembed as ue',
+    '',
+    `model = ue.load(${quote(model)})`,
+    `index = ue.open_index(model${projection(explore)})`,
+  ];
+  if (state) {
+    lines.push(
+      `run = model.run(${quote(context.prompt)}, capture=[${quote(state.site)}])`,
+      `state = run[${quote(state.site)}][${state.position}]`,
+    );
+  }
+  if (question) lines.push(`hits = ${callOf(question)}`, 'print(hits)');
+  return `${lines.join('\n')}\n`;
+}
+
+/** The index of the model and what it says of one neuron. */
+export function vectorPython(model: string, node: string, explore: Explore): string {
+  return `${[
+    'import unembed as ue',
+    '',
+    `model = ue.load(${quote(model)})`,
+    `index = ue.open_index(model${projection(explore)})`,
+    `print(index.vector(${quote(node)}))`,
+    `print(index.similar(${quote(node)}, limit=10))`,
+  ].join('\n')}\n`;
+}
+
+function projection(explore: Explore): string {
+  return explore.projection === 'raw' ? '' : `, projection=${quote(explore.projection)}`;
+}
+
+function callOf(question: HitsQuestion): string {
+  switch (question.path) {
+    case 'search': {
+      const { body } = question;
+      const words = `[${body.words.map(quote).join(', ')}]`;
+      return `index.search(${[
+        words,
+        ...named('match', body.match, 'word'),
+        ...named('combine', body.combine, 'any'),
+        ...named('side', body.side, 'promoted'),
+        ...named('ranking', body.ranking, 'strength'),
+        ...paged(body),
+      ].join(', ')})`;
+    }
+    case 'token': {
+      const { body } = question;
+      return `index.token(${[quote(body.token), ...named('side', body.side, 'promoted'), ...paged(body)].join(', ')})`;
+    }
+    case 'similar':
+      return `index.similar(${[similarTo(question.body), ...paged({ ...question.body, offset: 0 })].join(', ')})`;
+    case 'browse': {
+      const { layer, first, count } = question.body;
+      return `index.browse(${layer}, ${first}, ${count})`;
+    }
+  }
+}
+
+function similarTo(body: Extract<HitsQuestion, { path: 'similar' }>['body']): string {
+  if (body.target !== undefined) return quote(body.target);
+  if (body.state) return 'state';
+  const [plus, minus] = body.tokens ?? [];
+  return `ue.token_direction(model, ${quote(plus ?? '')}${minus ? `, minus=${quote(minus)}` : ''})`;
+}
+
+function named(name: string, value: string, omit: string): string[] {
+  return value === omit ? [] : [`${name}=${quote(value)}`];
+}
+
+function paged(body: { layers: number[] | null; limit: number; offset: number }): string[] {
+  return [
+    ...(body.layers ? [`layers=(${body.layers.join(', ')})`] : []),
+    `limit=${body.limit}`,
+    ...(body.offset > 0 ? [`offset=${body.offset}`] : []),
+  ];
+}
