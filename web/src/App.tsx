@@ -12,6 +12,7 @@ import { useModel } from './api/queries';
 import { useStore } from './state/store';
 import { Stage } from './views/Stage';
 
+const SavedRuns = lazy(() => import('./components/SavedRuns'));
 const Drawer = lazy(async () => ({ default: (await import('./views/Drawer')).Drawer }));
 
 export function App() {
@@ -29,9 +30,15 @@ export function App() {
 
 function Page() {
   const model = useModel();
+  const runs = useStore((state) => state.runs);
   const drawer = useStore(({ spec }) => spec.node !== null && spec.view !== 'component');
   return (
     <div className="app">
+      {runs ? (
+        <Suspense fallback={null}>
+          <SavedRuns model={model.data ?? null} />
+        </Suspense>
+      ) : null}
       <TopBar model={model.data ?? null} error={model.error} retry={() => void model.refetch()} />
       <PromptBar model={model.data ?? null} />
       <EditsTray model={model.data ?? null} />

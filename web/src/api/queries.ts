@@ -3,7 +3,7 @@ import { QueryClient, useQuery, useQueryClient } from '@tanstack/react-query';
 import { useState } from 'react';
 import type { Edit } from '../core/edits';
 import { readLens, type Lens } from '../core/lens';
-import { scoring, type Generation, type Spec } from '../core/url';
+import { scoring, type Spec } from '../core/url';
 import {
   answer,
   api,
@@ -178,22 +178,27 @@ export function useComponent(
   );
 }
 
-export function useGeneration(spec: Spec, generation: Generation) {
-  const { prompt, edits } = spec;
-  return useAnalysis('generate', [prompt, edits, generation], prompt !== '', (job, signal) =>
-    timedAnswer(
-      api.POST('/api/generate', {
-        body: {
-          prompt,
-          edits: wireEdits(edits),
-          max_new_tokens: generation.tokens,
-          temperature: generation.temperature,
-          seed: generation.seed,
-          job,
-        },
-        signal,
-      }),
-    ),
+/** What each layer added, taken apart: asked for after the predictions, which it would hold up. */
+export function useUpdates(spec: Spec, position: number | null, enabled: boolean) {
+  const { prompt, edits, parts } = spec;
+  return useAnalysis(
+    'updates',
+    [prompt, edits, position, parts],
+    enabled && prompt !== '' && position !== null,
+    (job, signal) =>
+      timedAnswer(
+        api.POST('/api/predictions', {
+          body: {
+            prompt,
+            edits: wireEdits(edits),
+            position: position ?? -1,
+            top_k: 1,
+            sub_updates: parts,
+            job,
+          },
+          signal,
+        }),
+      ),
   );
 }
 

@@ -4,12 +4,17 @@ import type { ModelInfo } from '../api/queries';
 import { RESIDUAL_SITES, type Kind } from '../core/address';
 import { readDraft, toDraft, type Draft } from '../core/draft';
 import {
+  forNeurons,
+  OPERATION_HELP,
   OPERATIONS,
   operationWords,
+  takesStage,
+  takesValue,
   type Edit,
   type EditProblem,
   type Operation,
 } from '../core/edits';
+import { useStore } from '../state/store';
 
 const KINDS: ReadonlyArray<readonly [Kind, string]> = [
   ['head', 'Attention head'],
@@ -30,10 +35,12 @@ interface Props {
   model: ModelInfo;
   initial: Edit;
   submit: string;
+  /** The node is settled: only what is done to it is asked. */
+  fixed?: boolean;
   onSubmit: (made: Edit) => void;
 }
 
-export function EditForm({ model, initial, submit, onSubmit }: Props) {
+export function EditForm({ model, initial, submit, fixed = false, onSubmit }: Props) {
   const [draft, setDraft] = useState(() => toDraft(initial));
   const [tried, setTried] = useState(false);
   const set = (patch: Partial<Draft>) => setDraft((before) => ({ ...before, ...patch }));
@@ -46,27 +53,15 @@ export function EditForm({ model, initial, submit, onSubmit }: Props) {
       data-testid="edit-form"
       onSubmit={(event) => {
         event.preventDefault();
+        // React's events leave a portal upwards: a form around the pop-over must not be submitted too.
+        event.stopPropagation();
         setTried(true);
         if ('made' in read) onSubmit(read.made);
       }}
     >
-      <TargetFields draft={draft} set={set} model={model} problem={shown} />
+      {fixed ? null : <TargetFields draft={draft} set={set} model={model} problem={shown} />}
       <OperationFields draft={draft} set={set} problem={shown} />
-      <Field
-        label="Positions"
-        hint="3-5, 9 or -1; empty: every position"
-        problem={messageAt(shown, 'positions')}
-      >
-        {(field) => (
-          <input
-            {...field}
-            className="mono"
-            placeholder="every position"
-            value={draft.positions}
-            onChange={(event) => set({ positions: event.target.value })}
-          />
-        )}
-      </Field>
+      <PositionsField draft={draft} set={set} problem={shown} />
       <div className="form-actions">
         <button type="submit" className="primary" data-testid="edit-submit">
           {submit}
@@ -80,6 +75,51 @@ interface FieldsProps {
   draft: Draft;
   set: (patch: Partial<Draft>) => void;
   problem: EditProblem | null;
+}
+
+/** Where in the prompt the edit acts; the chosen position is one click away. */
+function PositionsField({ draft, set, problem }: FieldsProps) {
+  const position = useStore((state) => state.position);
+  const positions = useStore((state) => state.positions);
+  const last = positions - 1;
+  const ranges: Array<[label: string, text: string]> = [['every position', '']];
+  if (position !== null) {
+    ranges.push([`only ${position}`, String(position)]);
+    if (position < last) ranges.push([`${position} to ${last}`, `${position}-${last}`]);
+    if (position > 0) ranges.push([`0 to ${position}`, `0-${position}`]);
+  }
+  return (
+    <div>
+      <Field
+        label="Positions"
+        hint="3-5, 9 or -1; empty: every position, those of generated tokens too"
+        problem={messageAt(problem, 'positions')}
+      >
+        {(field) => (
+          <input
+            {...field}
+            className="mono"
+            placeholder="every position"
+            value={draft.positions}
+            onChange={(event) => set({ positions: event.target.value })}
+          />
+        )}
+      </Field>
+      <p className="ranges">
+        {ranges.map(([label, text]) => (
+          <button
+            key={label}
+            type="button"
+            className="tiny"
+            aria-pressed={draft.positions.trim() === text}
+            onClick={() => set({ positions: text })}
+          >
+            {label}
+          </button>
+        ))}
+      </p>
+    </div>
+  );
 }
 
 function TargetFields({ draft, set, model, problem }: FieldsProps & { model: ModelInfo }) {
@@ -106,7 +146,7 @@ function TargetFields({ draft, set, model, problem }: FieldsProps & { model: Mod
             <select
               {...field}
               value={draft.kind}
-              onChange={(event) => set({ kind: event.target.value as Kind })}
+              onChange={(event) => set(ofKind(event.target.value as Kind, draft.operation))}
             >
               {KINDS.map(([kind, words]) => (
                 <option
@@ -154,6 +194,11 @@ function TargetFields({ draft, set, model, problem }: FieldsProps & { model: Mod
   );
 }
 
+/** Another kind of node; what only a neuron can do is not kept. */
+function ofKind(kind: Kind, operation: Operation): Partial<Draft> {
+  return kind === 'neuron' || !forNeurons(operation) ? { kind } : { kind, operation: 'zero' };
+}
+
 function PairFields({ draft, set }: FieldsProps) {
   return (
     <details open={draft.query !== ''}>
@@ -185,8 +230,8 @@ function PairFields({ draft, set }: FieldsProps) {
 }
 
 function OperationFields({ draft, set, problem }: FieldsProps) {
-  const needsValue =
-    draft.operation === 'scale' || draft.operation === 'set_to' || draft.operation === 'add';
+  const needsValue = takesValue(draft.operation);
+  const legal = OPERATIONS.filter((name) => draft.kind === 'neuron' || !forNeurons(name));
   return (
     <>
       <div className="form-row">
@@ -197,7 +242,7 @@ function OperationFields({ draft, set, problem }: FieldsProps) {
               value={draft.operation}
               onChange={(event) => set({ operation: event.target.value as Operation })}
             >
-              {OPERATIONS.map((operation) => (
+              {legal.map((operation) => (
                 <option key={operation} value={operation}>
                   {operationWords(operation)}
                 </option>
@@ -221,7 +266,7 @@ function OperationFields({ draft, set, problem }: FieldsProps) {
             )}
           </Field>
         ) : null}
-        {draft.kind === 'neuron' ? (
+        {draft.kind === 'neuron' && takesStage(draft.operation) ? (
           <Field label="Stage">
             {(field) => (
               <select
@@ -236,6 +281,7 @@ function OperationFields({ draft, set, problem }: FieldsProps) {
           </Field>
         ) : null}
       </div>
+      <p className="faint operation-help">{OPERATION_HELP[draft.operation]}</p>
       {draft.operation === 'patch' ? (
         <div className="form-row">
           <Field label="From this prompt" problem={messageAt(problem, 'source')}>

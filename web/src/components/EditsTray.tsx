@@ -4,10 +4,11 @@ import { useState } from 'react';
 import { problemAt } from '../api/client';
 import type { ModelInfo } from '../api/queries';
 import { checkTarget, describeTarget, formatTarget, parseTarget } from '../core/address';
-import { describeOperation, edit, formatPositions, type Edit } from '../core/edits';
+import { describeOperation, edit, formatPositions, OPERATION_HELP, type Edit } from '../core/edits';
 import { addEdit, change, removeEdit, replaceEdit, useSpec } from '../state/store';
 import { useProblems } from '../state/problems';
 import { EditForm } from './EditForm';
+import { NodeName } from './NodeName';
 import { Icon } from './parts';
 
 export function EditsTray({ model }: { model: ModelInfo | null }) {
@@ -18,6 +19,7 @@ export function EditsTray({ model }: { model: ModelInfo | null }) {
       {edits.length === 0 ? (
         <p className="faint edits-none">none: the model runs as it is</p>
       ) : null}
+      {edits.length > 1 ? <AllOnOff edits={edits} /> : null}
       <ul>
         {edits.map((made, index) => (
           // Cards have no identity of their own: two equal edits may stand side by side.
@@ -34,6 +36,41 @@ export function EditsTray({ model }: { model: ModelInfo | null }) {
   );
 }
 
+/** The switch of one edit: off keeps it and leaves it out of the run. */
+export function OnOff({ made, onChange }: { made: Edit; onChange: (changed: Edit) => void }) {
+  return (
+    <button
+      type="button"
+      role="switch"
+      aria-checked={made.enabled}
+      className="switch"
+      aria-label={`${made.target} ${describeOperation(made)}: in force`}
+      title={
+        made.enabled ? 'In force: click to leave it out of the run' : 'Left out: click to apply it'
+      }
+      onClick={() => onChange({ ...made, enabled: !made.enabled })}
+    >
+      <span />
+    </button>
+  );
+}
+
+/** All at once: what the edits do together, and the model as it is. */
+function AllOnOff({ edits }: { edits: readonly Edit[] }) {
+  const some = edits.some((made) => made.enabled);
+  return (
+    <button
+      type="button"
+      className="link"
+      data-testid="all-edits"
+      title="Hold Space to see the baseline for a moment"
+      onClick={() => change({ edits: edits.map((made) => ({ ...made, enabled: !some })) })}
+    >
+      {some ? 'All out' : 'All in'}
+    </button>
+  );
+}
+
 function EditCard({ made, index, model }: { made: Edit; index: number; model: ModelInfo | null }) {
   const [open, setOpen] = useState(false);
   const problem = useProblems((error) => problemAt(error, `edits[${index}]`));
@@ -43,17 +80,7 @@ function EditCard({ made, index, model }: { made: Edit; index: number; model: Mo
       className={`edit-card ${made.enabled ? '' : 'off'} ${problem ? 'wrong' : ''}`}
       data-testid={`edit-${index}`}
     >
-      <button
-        type="button"
-        role="switch"
-        aria-checked={made.enabled}
-        className="switch"
-        aria-label={`${made.target} on`}
-        title={made.enabled ? 'On: click to leave it out of the run' : 'Off: click to apply it'}
-        onClick={() => replaceEdit(index, { ...made, enabled: !made.enabled })}
-      >
-        <span />
-      </button>
+      <OnOff made={made} onChange={(changed) => replaceEdit(index, changed)} />
       <Popover.Root open={open} onOpenChange={setOpen}>
         <Popover.Trigger
           className="edit-body"
@@ -61,6 +88,7 @@ function EditCard({ made, index, model }: { made: Edit; index: number; model: Mo
           title={target ? `${describeTarget(target)}: click to change the edit` : 'Change'}
         >
           <strong className="mono">{made.target}</strong>
+          <NodeName node={made.target} />
           <span className="edit-operation">{describeOperation(made)}</span>
           {made.stage === 'pre' ? <span className="faint">before activation</span> : null}
           <span className="faint">
@@ -98,46 +126,25 @@ function EditCard({ made, index, model }: { made: Edit; index: number; model: Mo
   );
 }
 
+/** A node's name, then what to do with it: switching it off or on takes two seconds. */
 function AddEdit({ model }: { model: ModelInfo }) {
-  const [open, setOpen] = useState(false);
-  return (
-    <div className="add-edit">
-      <QuickAdd model={model} />
-      <Popover.Root open={open} onOpenChange={setOpen}>
-        <Popover.Trigger className="quiet" data-testid="add-edit">
-          <Icon name="plus" /> Edit …
-        </Popover.Trigger>
-        <EditPopover label="Add an edit">
-          <EditForm
-            model={model}
-            initial={edit('L0.H0')}
-            submit="Add"
-            onSubmit={(made) => {
-              addEdit(made);
-              setOpen(false);
-            }}
-          />
-        </EditPopover>
-      </Popover.Root>
-    </div>
-  );
-}
-
-/** A node's name and Enter: zero it. The commonest question takes two seconds. */
-function QuickAdd({ model }: { model: ModelInfo }) {
   const [text, setText] = useState('');
+  const [open, setOpen] = useState(false);
   const checked = text.trim() === '' ? null : checkTarget(text, model);
   const problem = checked && 'problem' in checked ? checked.problem : null;
   const target = checked && 'target' in checked ? checked.target : null;
   const inspectable = target !== null && target.kind !== 'site' && !('query' in target);
+  const add = (made: Edit) => {
+    addEdit(made);
+    setText('');
+    setOpen(false);
+  };
   return (
     <form
-      className="quick-add"
+      className="add-edit"
       onSubmit={(event) => {
         event.preventDefault();
-        if (!target) return;
-        addEdit(edit(formatTarget(target)));
-        setText('');
+        if (target) add(edit(formatTarget(target)));
       }}
     >
       <input
@@ -152,13 +159,17 @@ function QuickAdd({ model }: { model: ModelInfo }) {
         value={text}
         onChange={(event) => setText(event.target.value)}
       />
+      <button type="submit" data-testid="quick-zero" disabled={!target} title={OPERATION_HELP.zero}>
+        Off
+      </button>
       <button
-        type="submit"
-        data-testid="quick-zero"
-        disabled={!target}
-        title="Set it to zero at every position"
+        type="button"
+        data-testid="quick-on"
+        disabled={target?.kind !== 'neuron'}
+        title={`Neurons. ${OPERATION_HELP.on}`}
+        onClick={() => target && add(edit(formatTarget(target), 'on'))}
       >
-        Zero
+        On
       </button>
       <button
         type="button"
@@ -169,6 +180,19 @@ function QuickAdd({ model }: { model: ModelInfo }) {
       >
         Inspect
       </button>
+      <Popover.Root open={open} onOpenChange={setOpen}>
+        <Popover.Trigger className="quiet" data-testid="add-edit">
+          <Icon name="plus" /> Edit …
+        </Popover.Trigger>
+        <EditPopover label="Add an edit">
+          <EditForm
+            model={model}
+            initial={edit(target ? formatTarget(target) : 'L0.H0')}
+            submit="Add"
+            onSubmit={add}
+          />
+        </EditPopover>
+      </Popover.Root>
       <span id="quick-problem" className="problem quick-problem" role="status">
         {text.length > 1 ? problem : null}
       </span>

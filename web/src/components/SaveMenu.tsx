@@ -5,15 +5,18 @@ import { copyText } from './save';
 
 interface Props {
   csv: () => void;
+  /** What layers added, part by part. */
+  parts?: () => void;
   json: () => void;
   png?: () => void;
   svg?: () => void;
   python: () => string;
 }
 
-export function SaveMenu({ csv, json, png, svg, python }: Props) {
+export function SaveMenu({ csv, parts, json, png, svg, python }: Props) {
   const items: Array<[string, () => void]> = [
     ['Save as CSV', csv],
+    ...(parts ? [['Save heads and neurons as CSV', parts] as [string, () => void]] : []),
     ['Save as JSON', json],
     ...(png ? [['Save as PNG', png] as [string, () => void]] : []),
     ...(svg ? [['Save as SVG', svg] as [string, () => void]] : []),

@@ -26,6 +26,15 @@ export function TopBar({ model, error, retry }: Props) {
       <button
         type="button"
         className="quiet"
+        data-testid="runs"
+        title="Save this page under a name, open what was saved (s)"
+        onClick={() => useStore.setState({ runs: true })}
+      >
+        Saved runs
+      </button>
+      <button
+        type="button"
+        className="quiet"
         onClick={() => void copyText(location.href, 'the link to this page')}
       >
         <Icon name="link" /> Copy link

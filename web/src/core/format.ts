@@ -41,6 +41,13 @@ export function signed(value: number, digits = 3): string {
   return `${value > 0 ? '+' : '−'}${Math.abs(value).toFixed(digits)}`;
 }
 
+/** "12 %", "0.4 %", "−3.1 %": a share. */
+export function percent(share: number): string {
+  const value = share * 100;
+  const digits = Math.abs(value) < 9.95 ? 1 : 0;
+  return `${minus(value.toFixed(digits).replace('-0.0', '0.0'))} %`;
+}
+
 /** "1 token", "12 tokens". */
 export function count(number: number, noun: string): string {
   return `${number.toLocaleString('en')} ${noun}${number === 1 ? '' : 's'}`;

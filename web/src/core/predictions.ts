@@ -10,6 +10,8 @@ export interface NextRow {
   token: TokenText;
   baseline: number | null;
   edited: number | null;
+  /** Ranks on both sides, where both are known. */
+  ranks?: readonly [baseline: number, edited: number];
 }
 
 /** Rows of the distribution, the likelier of both sides first; both sides known where there are two. */
@@ -24,6 +26,7 @@ export function nextRows(
         token: change.token,
         baseline: change.baseline_probability,
         edited: change.edited_probability,
+        ranks: [change.baseline_rank, change.edited_rank] as const,
       }))
       .toSorted((a, b) => Math.max(b.baseline, b.edited) - Math.max(a.baseline, a.edited))
       .slice(0, Math.max(k, 1));
@@ -46,6 +49,35 @@ export function logitDifference(reading: Reading): number | null {
 /** The edits change what is most likely here. */
 export function topChanged(baseline: Reading, edited: Reading | null): boolean {
   return edited !== null && baseline.top[0]?.token.id !== edited.top[0]?.token.id;
+}
+
+/** The edits leave a state as it was: those before the first edit are the very same. */
+export function sameReading(baseline: Reading, edited: Reading): boolean {
+  return (
+    baseline.entropy === edited.entropy &&
+    baseline.top.every(
+      (entry, place) =>
+        entry.token.id === edited.top[place]?.token.id && entry.logit === edited.top[place]?.logit,
+    )
+  );
+}
+
+/** The tokens of one reading, or of both, the likelier of both first; null where one lists it not. */
+export function readingRows(baseline: Reading | null, edited: Reading | null): NextRow[] {
+  const rows = new Map<number, NextRow>();
+  for (const [side, reading] of [
+    ['baseline', baseline],
+    ['edited', edited],
+  ] as const) {
+    for (const { token, probability } of reading?.top ?? []) {
+      const row = rows.get(token.id) ?? { token, baseline: null, edited: null };
+      rows.set(token.id, { ...row, [side]: probability });
+    }
+  }
+  const most = (row: NextRow) => Math.max(row.baseline ?? 0, row.edited ?? 0);
+  return [...rows.values()]
+    .toSorted((a, b) => most(b) - most(a))
+    .slice(0, Math.max(baseline?.top.length ?? 0, edited?.top.length ?? 0));
 }
 
 /** Every listed token of every state of the residual stream, one line each. */

@@ -1,6 +1,6 @@
 /** The keyboard map of the whole page. What a focused control does with a key comes first. */
 import { parseRow, writerOf } from '../core/address';
-import { change, notify, toggleAblation, useStore } from './store';
+import { change, notify, toggleAblation, toggleLayer, useStore } from './store';
 import { dropPeek, freezePeek, usePeek } from './peek';
 import { queryClient, type ModelInfo } from '../api/queries';
 import { zoomFit, zoomStep } from './zoom';
@@ -14,11 +14,17 @@ export const KEYS: ReadonlyArray<readonly [keys: string, what: string]> = [
   ['Shift ← →', 'in the token strip: read a range of positions only'],
   ['+ and −', 'wider and narrower tokens; also Ctrl or ⌘ and the wheel, or a pinch'],
   ['0', 'the whole prompt at once, and back'],
+  ['o and O', 'take the chosen layer apart, and all layers'],
+  [
+    '↑ ↓ ← →',
+    'in its heads and neurons: x switches one off, o on, e opens all that can be changed',
+  ],
   ['Enter', 'inspect the component behind the chosen row'],
   ['x', 'ablate it (set to zero), or take that back'],
-  ['o', 'open the page of the component in the drawer'],
+  ['p', 'open the page of the component in the drawer'],
   ['Space (hold)', 'show the baseline'],
   ['Shift (hold)', 'freeze the pop-up under the pointer'],
+  ['s', 'saved runs'],
   ['Esc', 'close, or cancel'],
   ['?', 'this help'],
 ];
@@ -67,9 +73,17 @@ function act(event: KeyboardEvent): boolean {
     case '0':
       zoomFit();
       return true;
+    case 's':
+      useStore.setState({ runs: true });
+      return true;
+    case 'l':
+      return openLayer();
+    case 'L':
+      change({ open: useStore.getState().spec.open.length > 0 ? [] : 'all' }, 'replace');
+      return true;
     case 'x':
       return ablate();
-    case 'o':
+    case 'p':
       return openPage();
     case 'Enter':
       return !isControl(event.target) && inspect();
@@ -125,6 +139,12 @@ function chosenNode(): string | null {
   if (prompt === '' || onVectors()) return node;
   const row = parseRow(chosenRow());
   return node ?? (row && layers() > 0 ? writerOf(row) : null);
+}
+
+function openLayer(): boolean {
+  const row = parseRow(chosenRow());
+  if (row && layers() > 0) toggleLayer(row.layer, layers() - 1);
+  return true;
 }
 
 function ablate(): boolean {

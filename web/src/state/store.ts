@@ -5,7 +5,7 @@
  * through `open`. So the address and the page cannot disagree.
  */
 import { create } from 'zustand';
-import { isPlainAblation, edit, type Edit } from '../core/edits';
+import { isPlainAblation, edit, switched, type Edit, type Switch } from '../core/edits';
 import { decodeSpec, DEFAULTS, encodeSpec, MAX_EDITS, type Spec } from '../core/url';
 
 export interface Notice {
@@ -21,6 +21,8 @@ export interface Store {
   /** Space is held: every view shows the baseline. */
   holding: boolean;
   help: boolean;
+  /** The dialog of saved runs is open. */
+  runs: boolean;
   access: 'checking' | 'granted' | 'refused';
   accessProblem: string | null;
   /** Horizontal scroll shared by the token strip and the lens, px. */
@@ -43,6 +45,7 @@ export const useStore = create<Store>(() => ({
   notice: null,
   holding: false,
   help: false,
+  runs: false,
   access: 'checking',
   accessProblem: null,
   scrollX: 0,
@@ -79,6 +82,16 @@ export function notify(text: string, action?: Notice['action']): void {
   useStore.setState({ notice: action ? { text, action } : { text } });
 }
 
+/** Opens a layer's parts, or closes them. */
+export function toggleLayer(layer: number, last: number): void {
+  const { open: opened } = useStore.getState().spec;
+  const all = opened === 'all' ? Array.from({ length: last + 1 }, (_, at) => at) : opened;
+  const next = all.includes(layer)
+    ? all.filter((other) => other !== layer)
+    : [...all, layer].toSorted((a, b) => a - b);
+  change({ open: next }, 'replace');
+}
+
 // ------------------------------------------------------------------ edits
 
 export function addEdit(made: Edit): void {
@@ -103,6 +116,13 @@ export function removeEdit(index: number): void {
   });
 }
 
+/** Switches a node off or on everywhere; the same switch again takes it back. */
+export function switchNode(target: string, operation: Switch): void {
+  const edits = switched(useStore.getState().spec.edits, target, operation);
+  if (edits.length > MAX_EDITS) notify(`At most ${MAX_EDITS} edits can be kept.`);
+  else change({ edits });
+}
+
 /** Zeroes a node everywhere, or takes that back. */
 export function toggleAblation(target: string): void {
   const { edits } = useStore.getState().spec;
@@ -110,6 +130,6 @@ export function toggleAblation(target: string): void {
   if (index >= 0) removeEdit(index);
   else {
     addEdit(edit(target));
-    notify(`${target} is set to zero at every position.`);
+    notify(`${target} is switched off: zero at every position.`);
   }
 }

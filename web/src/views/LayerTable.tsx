@@ -1,19 +1,22 @@
 /**
  * One row per layer, the last at the top; left to right what the layer does: before attention,
- * after attention, after feed-forward. Only the chosen layer's controls are tab stops.
+ * after attention, after feed-forward. An opened layer lists its tokens and takes apart what it added.
+ * Only the chosen layer's controls are tab stops.
  */
-import { Fragment, useEffect, useRef } from 'react';
-import type { ModelInfo } from '../api/queries';
-import { SideMark, Token } from '../components/parts';
+import { useEffect, useRef } from 'react';
+import type { Analysis, ModelInfo } from '../api/queries';
 import { parseRow, parseTarget, type ResidualSite } from '../core/address';
-import { nats, probability, rank } from '../core/format';
-import { topChanged, type LayerReading, type Predictions, type Reading } from '../core/predictions';
+import { quantity } from '../core/format';
+import type { LayerReading, Predictions } from '../core/predictions';
+import { branchOf, shortName, strongest, type Branch } from '../core/updates';
 import type { Spec } from '../core/url';
-import { hidePeek, showPeek, type PeekContent, type PeekSide } from '../state/peek';
-import { change, useSpec } from '../state/store';
+import { change, toggleLayer, useSpec } from '../state/store';
+import { LayerParts } from './LayerParts';
+import { State } from './LayerState';
 
 interface Props {
   data: Predictions;
+  updates: Analysis<Predictions>;
   mode: Spec['mode'];
   model: ModelInfo | null;
 }
@@ -24,12 +27,7 @@ const SITE_NAMES: Record<ResidualSite, string> = {
   resid_post: 'after feed-forward',
 };
 
-interface Pair {
-  baseline: Reading;
-  edited: Reading | null;
-}
-
-export function LayerTable({ data, mode, model }: Props) {
+export function LayerTable({ data, updates, mode, model }: Props) {
   const { flipped } = useSpec();
   const layers = data.baseline.layers ?? [];
   const order = flipped ? layers : layers.toReversed();
@@ -47,13 +45,9 @@ export function LayerTable({ data, mode, model }: Props) {
               </th>
             ) : (
               <>
-                <th scope="col" className="op-head">
-                  attn
-                </th>
+                <OpHead words="attn" title="Attention: the head that wrote most" />
                 <StateHead words="after attention" data={data} />
-                <th scope="col" className="op-head">
-                  mlp
-                </th>
+                <OpHead words="mlp" title="Feed-forward: the neuron that wrote most" />
               </>
             )}
             <StateHead words={parallel ? 'after the block' : 'after feed-forward'} data={data} />
@@ -66,14 +60,23 @@ export function LayerTable({ data, mode, model }: Props) {
               layer={layer}
               edited={data.edited?.layers?.[layer.layer] ?? null}
               data={data}
+              updates={updates}
               mode={mode}
-              last={(model?.n_layers ?? 0) - 1}
+              model={model}
               parallel={parallel}
             />
           ))}
         </tbody>
       </table>
     </section>
+  );
+}
+
+function OpHead({ words, title }: { words: string; title: string }) {
+  return (
+    <th scope="col" className="op-head" title={title}>
+      {words}
+    </th>
   );
 }
 
@@ -97,20 +100,19 @@ function StateHead({ words, data }: { words: string; data: Predictions }) {
   );
 }
 
-interface RowProps {
+interface RowProps extends Props {
   layer: LayerReading;
   edited: LayerReading | null;
-  data: Predictions;
-  mode: Spec['mode'];
-  last: number;
   parallel: boolean;
 }
 
-function Row({ layer, edited, data, mode, last, parallel }: RowProps) {
+function Row({ layer, edited, data, updates, mode, model, parallel }: RowProps) {
   const spec = useSpec();
   const row = useRef<HTMLTableRowElement>(null);
+  const last = (model?.n_layers ?? 0) - 1;
   const chosen = parseRow(spec.row ?? `L${last}.resid_post`);
   const here = chosen?.layer === layer.layer;
+  const open = spec.open === 'all' || spec.open.includes(layer.layer);
   useEffect(() => {
     const box = row.current?.closest('.layers');
     if (here && box && row.current) reveal(row.current, box);
@@ -127,28 +129,48 @@ function Row({ layer, edited, data, mode, last, parallel }: RowProps) {
         mode={mode}
         chosen={here && chosen.site === site}
         tabbable={here}
+        open={open}
       />
     );
   };
-  const write = (part: 'attn' | 'mlp') => (
-    <Write name={`L${layer.layer}.${part}`} tabbable={here} />
+  const write = (branch: Branch) => (
+    <Write layer={layer.layer} branch={branch} data={updates.data} tabbable={here} open={open} />
   );
   return (
-    <tr
-      ref={row}
-      className={here ? 'here' : ''}
-      data-testid={`layer-${layer.layer}`}
-      aria-current={here ? 'true' : undefined}
-    >
-      <th scope="row">
-        <span className="mono">L{layer.layer}</span>
-      </th>
-      {state('resid_pre')}
-      {write('attn')}
-      {parallel ? null : state('resid_mid')}
-      {write('mlp')}
-      {state('resid_post')}
-    </tr>
+    <>
+      <tr
+        ref={row}
+        className={`${here ? 'here' : ''} ${open ? 'open' : ''}`}
+        data-testid={`layer-${layer.layer}`}
+        aria-current={here ? 'true' : undefined}
+      >
+        <th scope="row">
+          <button
+            type="button"
+            className="layer-toggle mono"
+            aria-expanded={open}
+            tabIndex={here ? 0 : -1}
+            data-testid={`toggle-${layer.layer}`}
+            title={`${open ? 'Close' : 'Open'} layer ${layer.layer}: its tokens, heads and neurons (l)`}
+            onClick={() => toggleLayer(layer.layer, last)}
+          >
+            <span aria-hidden="true">{open ? '▾' : '▸'}</span>L{layer.layer}
+          </button>
+        </th>
+        {state('resid_pre')}
+        {write('heads')}
+        {parallel ? null : state('resid_mid')}
+        {write('neurons')}
+        {state('resid_post')}
+      </tr>
+      {open ? (
+        <tr className="layer-parts-row">
+          <td colSpan={parallel ? 5 : 6}>
+            <LayerParts layer={layer.layer} updates={updates} mode={mode} model={model} />
+          </td>
+        </tr>
+      ) : null}
+    </>
   );
 }
 
@@ -162,171 +184,53 @@ function reveal(row: HTMLElement, box: Element): void {
   else if (bottom > box.scrollTop + box.clientHeight) box.scrollTop = bottom - box.clientHeight;
 }
 
-/** The part of the layer that makes the step from one state to the next: opens the drawer. */
-function Write({ name, tabbable }: { name: string; tabbable: boolean }) {
-  const { edits, node } = useSpec();
-  const [layer, part] = name.split('.');
-  const touched = edits.some((made) => {
-    const target = made.enabled ? parseTarget(made.target) : null;
-    if (!target || !('layer' in target) || `L${target.layer}` !== layer) return false;
-    return part === 'attn'
-      ? target.kind === 'attn' || target.kind === 'head'
-      : target.kind === 'mlp' || target.kind === 'neuron';
-  });
+interface WriteProps {
+  layer: number;
+  branch: Branch;
+  data: Predictions | null;
+  tabbable: boolean;
+  open: boolean;
+}
+
+/** The step from one state to the next: names the node that wrote most, opens all that did. */
+function Write({ layer, branch, data, tabbable, open }: WriteProps) {
+  const part = branch === 'heads' ? 'attn' : 'mlp';
+  const touched = useTouched(layer, part);
+  const most = strongest(branchOf(data, layer, branch).baseline);
+  const name = `L${layer}.${part}`;
+  const said = most
+    ? `${most.node} wrote most, score ${quantity(most.score)}`
+    : 'what wrote it is not known yet';
   return (
     <td className="op">
       <button
         type="button"
         tabIndex={tabbable ? 0 : -1}
-        aria-pressed={node === name}
-        aria-label={`Inspect ${name}${touched ? ', edited' : ''}`}
-        title={`${name}: what it adds${touched ? ' (edited)' : ''}`}
+        aria-expanded={open}
+        aria-label={`${name}: ${said}${touched ? ', edited' : ''}`}
+        title={`${name}: ${said}${touched ? ' (edited)' : ''}. Click for all parts.`}
+        className={most && most.score < 0 ? 'negative' : ''}
         data-testid={`open-${name}`}
-        onClick={() =>
-          change({ node: name, row: `${layer}.${part === 'attn' ? 'resid_mid' : 'resid_post'}` })
-        }
+        onClick={() => {
+          if (!open) toggleLayer(layer, layer);
+          change({ row: `L${layer}.${part === 'attn' ? 'resid_mid' : 'resid_post'}` }, 'replace');
+        }}
       >
-        {touched ? <span className="edit-dot" aria-hidden="true" /> : null}+
+        {touched ? <span className="edit-dot" aria-hidden="true" /> : null}
+        {most ? shortName(most.node) : '+'}
       </button>
     </td>
   );
 }
 
-interface StateProps {
-  pair: Pair;
-  name: string;
-  title: string;
-  data: Predictions;
-  mode: Spec['mode'];
-  chosen: boolean;
-  tabbable: boolean;
-}
-
-function State({ pair, name, title, data, mode, chosen, tabbable }: StateProps) {
-  const both = mode === 'difference' && pair.edited !== null;
-  const only = mode === 'edited' && pair.edited ? pair.edited : pair.baseline;
-  const changed = both && topChanged(pair.baseline, pair.edited);
-  const peek = (element: HTMLElement) =>
-    showPeek(
-      element.getBoundingClientRect(),
-      peekContent(title, pair, both, only === pair.edited, data),
-    );
-  return (
-    <td className={`state ${changed ? 'changed' : ''} ${chosen ? 'chosen' : ''}`}>
-      <button
-        type="button"
-        className="measured"
-        tabIndex={tabbable ? 0 : -1}
-        data-testid={`state-${name}`}
-        onClick={() => change({ row: name }, 'replace')}
-        onMouseEnter={(event) => peek(event.currentTarget)}
-        onFocus={(event) => peek(event.currentTarget)}
-        onMouseLeave={hidePeek}
-        onBlur={hidePeek}
-      >
-        {both && pair.edited ? (
-          <Fragment>
-            <Line reading={pair.baseline} side="baseline" data={data} />
-            <Line reading={pair.edited} side="edited" data={data} changed={changed} />
-          </Fragment>
-        ) : (
-          <Line reading={only} data={data} />
-        )}
-      </button>
-    </td>
-  );
-}
-
-interface LineProps {
-  reading: Reading;
-  side?: 'baseline' | 'edited';
-  data: Predictions;
-  changed?: boolean;
-}
-
-function Line({ reading, side, data, changed = false }: LineProps) {
-  const [best, ...rest] = reading.top;
-  return (
-    <span className={`line ${side ?? ''}`}>
-      {side ? <SideMark side={side} /> : null}
-      <span className="best">
-        {best ? <Token token={best.token} /> : null}
-        {changed ? (
-          <span className="changed-mark" title="another token than in the baseline">
-            ≠<span className="visually-hidden"> changed</span>
-          </span>
-        ) : null}
-      </span>
-      <span className="number first">{best ? probability(best.probability) : ''}</span>
-      {reading.target ? null : (
-        <span className="rest">
-          {rest.slice(0, 3).map((entry) => (
-            <Token key={entry.token.id} token={entry.token} />
-          ))}
-        </span>
-      )}
-      {reading.target ? (
-        <Score label={data.target?.label} score={reading.target} name="target-score" />
-      ) : null}
-      {reading.distractor ? (
-        <Score label={data.distractor?.label} score={reading.distractor} name="distractor-score" />
-      ) : null}
-      <span className="number entropy" title={`entropy ${reading.entropy} nats`}>
-        {nats(reading.entropy)}
-      </span>
-    </span>
-  );
-}
-
-function Score({
-  label,
-  score,
-  name,
-}: {
-  label: string | undefined;
-  score: NonNullable<Reading['target']>;
-  name: string;
-}) {
-  return (
-    <span
-      className={`score ${name}`}
-      title={`${label ?? ''}: probability ${score.probability}, rank ${score.rank}, logit ${score.logit}`}
-    >
-      <span className="number">{probability(score.probability)}</span>{' '}
-      <span className="number rank">{rank(score.rank)}</span>
-    </span>
-  );
-}
-
-function peekContent(
-  title: string,
-  pair: Pair,
-  both: boolean,
-  edited: boolean,
-  data: Predictions,
-): PeekContent {
-  const column = (side: 'baseline' | 'edited', reading: Reading): PeekSide => ({
-    side,
-    top: reading.top.slice(0, 10).map(({ token, ...score }) => ({ label: token.label, ...score })),
-    facts: [
-      ...scoreFact(data.target?.label, reading.target),
-      ...scoreFact(data.distractor?.label, reading.distractor),
-      ['entropy', `${nats(reading.entropy)} nats`],
-      ['KL from final', `${nats(reading.kl_to_final)} nats`],
-    ],
+/** An edit that is in force changes what this part of the layer writes. */
+function useTouched(layer: number, part: 'attn' | 'mlp'): boolean {
+  const { edits } = useSpec();
+  return edits.some((made) => {
+    const target = made.enabled ? parseTarget(made.target) : null;
+    if (!target || !('layer' in target) || target.layer !== layer) return false;
+    return part === 'attn'
+      ? target.kind === 'attn' || target.kind === 'head'
+      : target.kind === 'mlp' || target.kind === 'neuron';
   });
-  if (both && pair.edited)
-    return { title, sides: [column('baseline', pair.baseline), column('edited', pair.edited)] };
-  return {
-    title,
-    sides: [
-      edited && pair.edited ? column('edited', pair.edited) : column('baseline', pair.baseline),
-    ],
-  };
-}
-
-function scoreFact(label: string | undefined, score: Reading['target']): Array<[string, string]> {
-  return label !== undefined && score
-    ? [[label, `${probability(score.probability)}  ${rank(score.rank)}`]]
-    : [];
 }

@@ -1,10 +1,11 @@
 /** What comes next, and what each layer would say if the model stopped there. */
-import { usePredictions } from '../api/queries';
+import { usePredictions, useUpdates } from '../api/queries';
 import { Formula } from '../components/Formula';
 import { SaveMenu } from '../components/SaveMenu';
 import { saveCsv, saveJson } from '../components/save';
 import { predictionsPython } from '../core/python';
 import { predictionsTable, type Predictions } from '../core/predictions';
+import { updatesTable } from '../core/updates';
 import { change, useSpec } from '../state/store';
 import { Segments } from '../components/parts';
 import { Continuation } from './Continuation';
@@ -23,10 +24,21 @@ export function PredictionsView({ model, experiment, cellWidth }: ViewProps) {
   const { data } = analysis;
   const stale = data !== null && !analysis.current;
   const error = experiment.error ?? analysis.error;
+  const updates = useUpdates(
+    spec,
+    experiment.position,
+    analysis.current && !!data?.baseline.layers,
+  );
   return (
     <>
       <ViewBar
-        status={<Status kind="predictions" analysis={analysis} waiting={experiment.waiting} />}
+        status={
+          analysis.busy || analysis.cancelled || experiment.waiting || !updates.busy ? (
+            <Status kind="predictions" analysis={analysis} waiting={experiment.waiting} />
+          ) : (
+            <Status kind="updates" analysis={updates} />
+          )
+        }
       >
         <ModeChoice difference="Both" />
         <span className="faint top-label">top</span>
@@ -39,8 +51,11 @@ export function PredictionsView({ model, experiment, cellWidth }: ViewProps) {
           )}
           onChange={(value) => change({ k: Number(value) }, 'replace')}
         />
+        <OpenAll />
         <FlipButton />
-        {data && model ? <PredictionsSave data={data} model={model.name} /> : null}
+        {data && model ? (
+          <PredictionsSave data={data} updates={updates.data} model={model.name} />
+        ) : null}
         {data ? <PredictionsFormula data={data} /> : null}
       </ViewBar>
       <TokenStrip experiment={experiment} cellWidth={cellWidth} />
@@ -49,6 +64,7 @@ export function PredictionsView({ model, experiment, cellWidth }: ViewProps) {
         retry={experiment.error ? experiment.retry : analysis.retry}
         stale={data !== null}
       />
+      {spec.generation ? <Continuation generation={spec.generation} /> : null}
       <div className={`predictions ${stale ? 'stale' : ''}`} aria-busy={analysis.busy}>
         <div className="next-column">
           {data ? (
@@ -56,9 +72,10 @@ export function PredictionsView({ model, experiment, cellWidth }: ViewProps) {
           ) : error ? null : (
             <Placeholder />
           )}
-          {spec.generation ? <Continuation generation={spec.generation} /> : null}
         </div>
-        {data?.baseline.layers ? <LayerTable data={data} mode={mode} model={model} /> : null}
+        {data?.baseline.layers ? (
+          <LayerTable data={data} updates={updates} mode={mode} model={model} />
+        ) : null}
         {data || error ? null : (
           <div
             className="layers-place"
@@ -103,6 +120,26 @@ function Placeholder() {
   );
 }
 
+function OpenAll() {
+  const { open } = useSpec();
+  const some = open === 'all' || open.length > 0;
+  return (
+    <button
+      type="button"
+      className="quiet"
+      data-testid="open-all"
+      title={
+        some
+          ? 'One line for each layer (Shift L)'
+          : 'Take every layer apart: tokens, heads, neurons (Shift L)'
+      }
+      onClick={() => change({ open: some ? [] : 'all' }, 'replace')}
+    >
+      {some ? 'close layers' : 'open layers'}
+    </button>
+  );
+}
+
 export function FlipButton() {
   const { flipped } = useSpec();
   return (
@@ -121,12 +158,19 @@ export function FlipButton() {
   );
 }
 
-function PredictionsSave({ data, model }: { data: Predictions; model: string }) {
+interface SaveProps {
+  data: Predictions;
+  updates: Predictions | null;
+  model: string;
+}
+
+function PredictionsSave({ data, updates, model }: SaveProps) {
   const spec = useSpec();
   return (
     <SaveMenu
       csv={() => saveCsv('predictions.csv', predictionsTable(data))}
-      json={() => saveJson('predictions.json', { spec, answer: data })}
+      json={() => saveJson('predictions.json', { spec, answer: data, updates })}
+      {...(updates ? { parts: () => saveCsv('sub-updates.csv', updatesTable(updates)) } : {})}
       python={() => predictionsPython(model, spec, data.position)}
     />
   );
