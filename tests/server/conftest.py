@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,6 +13,7 @@ import torch
 
 import unembed as ue
 from unembed.engine.model import Model
+from unembed.index import VectorIndex, build_index, open_index
 from unembed.models.tiny import tiny_model, tiny_tokenizer
 from unembed.server import launch
 from unembed.server.app import create_app
@@ -78,3 +80,30 @@ def live(make_app: Callable[..., Any]) -> Iterator[Callable[..., tuple[Any, int]
         server.should_exit = True
         thread.join(10)
         sock.close()
+
+
+@pytest.fixture(scope="session")
+def built(model: Any, tmp_path_factory: Any) -> Path:
+    """A cache folder with the raw index of the model, to be copied."""
+    folder = tmp_path_factory.mktemp("built")
+    build_index(model, folder=folder / "index" / model.fingerprint)
+    return folder
+
+
+@pytest.fixture
+def indexed(make_app: Any, built: Path, tmp_path: Path) -> Any:
+    """An app whose raw index is built."""
+    shutil.copytree(built, tmp_path / "cache")
+    return make_app()
+
+
+@pytest.fixture
+def index(built: Path, model: Model) -> VectorIndex:
+    """The same index in Python."""
+    return open_index(model, folder=built / "index" / model.fingerprint)
+
+
+@pytest.fixture
+def bare(make_app: Any, tmp_path: Path) -> Any:
+    """An app that has no index yet."""
+    return make_app(cache_dir=str(tmp_path / "bare"))

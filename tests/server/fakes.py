@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from unembed.engine.cancel import Cancel
+from unembed.session import Session
 
 
 @dataclass
@@ -85,3 +86,23 @@ class NoLock:
 
     def __exit__(self, *_: object) -> None:
         return None
+
+
+class Gate:
+    """Work that waits until it is let go, so that a test decides what runs when."""
+
+    def __init__(self) -> None:
+        self.began, self.go = threading.Event(), threading.Event()
+
+    def __call__(self, job: Any) -> str:
+        self.began.set()
+        while not self.go.wait(0.005):
+            job.cancel.check()
+        return "done"
+
+
+def hold(session: Session) -> Gate:
+    gate = Gate()
+    session.submit(gate)
+    assert gate.began.wait(5)
+    return gate

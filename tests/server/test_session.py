@@ -16,7 +16,7 @@ from unembed.session import Job, Session
 from unembed.session.bridge import find, finish, follow
 from unembed.settings import Settings
 
-from .fakes import FakeEdit, FakeModel, NoLock
+from .fakes import FakeEdit, FakeModel, Gate, NoLock, hold
 
 
 @pytest.fixture
@@ -29,26 +29,6 @@ def session(model: FakeModel) -> Iterator[Session]:
     made = Session(model, Settings(max_queue=3))  # type: ignore[arg-type]
     yield made
     made.close()
-
-
-class Gate:
-    """Work that waits until it is let go, so that a test decides what runs when."""
-
-    def __init__(self) -> None:
-        self.began, self.go = threading.Event(), threading.Event()
-
-    def __call__(self, job: Any) -> str:
-        self.began.set()
-        while not self.go.wait(0.005):
-            job.cancel.check()
-        return "done"
-
-
-def hold(session: Session) -> Gate:
-    gate = Gate()
-    session.submit(gate)
-    assert gate.began.wait(5)
-    return gate
 
 
 def test_work_is_done_in_order_one_at_a_time(session):

@@ -1753,10 +1753,9 @@ export interface components {
         SavedRun: {
             /**
              * Unembed
-             * @description Version of this format.
-             * @constant
+             * @description Version of this format: 1.
              */
-            unembed: 1;
+            unembed: number;
             /** Id */
             id: string;
             /** Name */

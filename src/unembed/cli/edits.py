@@ -3,6 +3,8 @@
     zero TARGET                     scale TARGET FACTOR
     set_to TARGET NUMBER[,...]      add TARGET NUMBER[,...]
     patch TARGET [from=4,5] ANOTHER PROMPT
+    on NEURON                       as strong as the strongest of its layer in the unedited run
+    lmd_on NEURON                   lmd_off NEURON: LM-Debugger's own
 
 `positions=` and `stage=` follow the target of any of them.
 """
@@ -18,8 +20,8 @@ from unembed.server import wire
 from unembed.server.bodies import explain
 
 _FORM = (
-    '"zero TARGET", "scale TARGET NUMBER", "set_to TARGET NUMBER", "add TARGET NUMBER" '
-    'or "patch TARGET PROMPT"'
+    '"zero TARGET", "scale TARGET NUMBER", "set_to TARGET NUMBER", "add TARGET NUMBER", '
+    '"patch TARGET PROMPT", "on NEURON", "lmd_on NEURON" or "lmd_off NEURON"'
 )
 
 

@@ -264,12 +264,6 @@ def cluster(session: Session, job: Job, body: wire.IndexClusterRequest) -> wire.
 def _clusters(
     session: Session, job: Job, body: wire.IndexClustersRequest | wire.IndexClusterRequest
 ) -> Clusters:
-    """Computed when they are first asked for; others are let in meanwhile."""
-    index = session.indexes.opened(body.projection)
-
-    def between(stage: str, done: int, total: int) -> None:
-        job.progress(stage, done, total)
-        session.give_way()
-
-    with session.indexes.alone("clustering", body.projection, job):
-        return index.clusters(body.n, body.method, body.seed, cancel=job.cancel, progress=between)
+    return session.indexes.clusters(
+        body.projection, body.n, body.method, body.seed, job, session.give_way
+    )

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from unembed.errors import InputError, UnembedError
 from unembed.session.cache import RunCache
 from unembed.session.feed import Feed
+from unembed.session.indexes import Indexes
 from unembed.session.jobs import TERMINAL, Job, Snapshot, State
 from unembed.session.worker import Worker
 from unembed.workspace import Workspace
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from unembed.engine.edits import Edit
     from unembed.engine.model import Model
     from unembed.engine.run import Run
-    from unembed.session.indexes import Indexes
     from unembed.settings import Settings
 
 __all__ = ["TERMINAL", "Feed", "Job", "Session", "Snapshot", "State"]
@@ -42,19 +42,9 @@ class Session:
         self._text = Worker("text", settings.max_queue)
         self._disk = Worker("disk", settings.max_queue)
         self.workspace = Workspace(settings.workspace_file(), settings)
-        self._indexes: Indexes | None = None
+        self.indexes = Indexes(model, settings)
         self._jobs: OrderedDict[str, Job] = OrderedDict()
         self._lock = threading.Lock()
-
-    @property
-    def indexes(self) -> Indexes:
-        """The model's vector indexes; what they need is imported when they are first used."""
-        with self._lock:
-            if self._indexes is None:
-                from unembed.session.indexes import Indexes
-
-                self._indexes = Indexes(self.model, self.settings)
-            return self._indexes
 
     def submit(
         self,

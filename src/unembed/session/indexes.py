@@ -9,7 +9,7 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from unembed.errors import BusyError, UnembedError
-from unembed.index import Builder, IndexAbout, VectorIndex, look, open_index
+from unembed.index import Builder, Clusters, IndexAbout, VectorIndex, look, open_index
 from unembed.index.about import Plan
 from unembed.index.folder import PLAN, IndexFolder
 from unembed.index.tables import Tables
@@ -98,7 +98,7 @@ class Indexes:
             give_way()
 
         with (
-            self.alone("build", projection, job),
+            self._alone("build", projection, job),
             Builder(self._model, projection, TOP_K, self._root) as builder,
         ):
             if builder.prepare(restart=restart, progress=between):
@@ -107,8 +107,35 @@ class Indexes:
                 builder.finish()
         return self.opened(projection).about
 
+    def clusters(
+        self,
+        projection: str,
+        n: int | None,
+        method: str,
+        seed: int,
+        job: Job,
+        give_way: Callable[[], None],
+    ) -> Clusters:
+        """Computed when they are first asked for, letting others in meanwhile.
+
+        Raises BusyError where others are being computed.
+        """
+        index = self.opened(projection)
+        has_begun = False
+        with ExitStack() as computing:
+
+            def between(stage: str, done: int, total: int) -> None:
+                nonlocal has_begun
+                if not has_begun:  # those that are kept wait for nobody
+                    computing.enter_context(self._alone("clustering", projection, job))
+                    has_begun = True
+                job.progress(stage, done, total)
+                give_way()
+
+            return index.clusters(n, method, seed, cancel=job.cancel, progress=between)
+
     @contextmanager
-    def alone(self, what: str, projection: str, job: Job) -> Iterator[None]:
+    def _alone(self, what: str, projection: str, job: Job) -> Iterator[None]:
         """Work of which there is only one at a time; raises BusyError where there is one."""
         with self._lock:
             other = self._running.get(what)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated
 
-from pydantic import Field, StrictStr
+from pydantic import Field, StrictInt, StrictStr
 
 from unembed.server.wire.base import Wire
 
@@ -55,7 +55,9 @@ class RunId(Wire):
 class SavedRun(Wire):
     """A saved run as it is kept, exported and imported."""
 
-    unembed: Literal[1] = Field(description="Version of this format.")
+    unembed: Annotated[StrictInt, Field(ge=1, le=1)] = Field(
+        description="Version of this format: 1."
+    )
     id: Id
     name: StrictStr
     note: StrictStr
