@@ -53,6 +53,7 @@ def test_the_lens_is_set_up_from_the_keyboard(app: App):
     assert app.page.get_by_test_id("set-decoder").evaluate("e => e === document.activeElement")
     app.page.get_by_test_id("kind").locator("input:checked").focus()
     keys.press("ArrowRight")
+    app.settled()
     assert "kind=logit" in app.page.url
 
 

@@ -73,6 +73,7 @@ def test_parallel_blocks_have_rows_within_them_that_are_no_state_of_the_model(ap
         app.settled()
         app.page.keyboard.press("Escape")
         app.page.get_by_title("L1.resid_pre+attn_out").click(force=True)
+        app.settled()
         assert "layer 1 after attention" in app.text("lens-cell")
         assert "row=L1.resid_pre%2Battn_out" in app.page.url
         app.page.keyboard.press("x")
