@@ -8,6 +8,8 @@ NODE_NEEDED := 20.19
 # The first Python that is new enough; set PYTHON to choose another.
 PYTHON ?= $(firstword $(foreach name,python3 python3.13 python3.12 python3.11 python,\
   $(shell $(name) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $(name))))
+# Processes that share the tests; each loads models of its own.
+WORKERS ?= 2
 # The browser that drives the app in the tests.
 CHROMIUM ?= $(firstword $(wildcard /usr/bin/chromium /usr/bin/chromium-browser /usr/bin/google-chrome))
 
@@ -30,7 +32,7 @@ test: $(VENV)/.dev $(APP) chromium-is-there ## run every test, browser tests inc
 	$(SAY) 'Tests of the app'
 	npm --prefix web test
 	$(SAY) 'Tests of the package'
-	CHROMIUM='$(CHROMIUM)' $(BIN)/python -m pytest $(ARGS)
+	OMP_NUM_THREADS=1 CHROMIUM='$(CHROMIUM)' $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(ARGS)
 
 published: $(VENV)/.dev ## compare with figures published for GPT-2: GPT2=/path GPT2_MEDIUM=/path GPT2_XL=/path
 	GPT2='$(GPT2)' GPT2_MEDIUM='$(GPT2_MEDIUM)' GPT2_XL='$(GPT2_XL)' \
