@@ -17,13 +17,14 @@ const Drawer = lazy(async () => ({ default: (await import('./views/Drawer')).Dra
 
 export function App() {
   const access = useStore((state) => state.access);
+  const runs = useStore((state) => state.runs);
   return (
     <>
       {access === 'checking' ? null : <Page />}
       <AccessDialog />
       <HelpDialog />
       <Peek />
-      <Toast />
+      {runs ? null : <Toast />}
     </>
   );
 }

@@ -81,13 +81,20 @@ describe('Python', () => {
 
 model = ue.load("gpt2")
 prompt = "Say \\"hi\\"\\n"
+capture = ue.sub_updates_capture(model)
+baseline = model.run(prompt, capture=capture)
 edits = [
     ue.zero("L9.H6"),
     ue.scale("L1.N2", 2, positions=[3], stage="pre"),
 ]
-run = model.run(prompt, edits=edits)
-for token in run.top(k=10, position=4):
-    print(token)
+edited = model.run(prompt, edits=edits, capture=capture)
+for run in (baseline, edited):
+    print(*run.top(k=10, position=4), sep="\\n")
+    parts = ue.sub_updates(run, position=4, k=10)
+    print(parts.to_pandas())
+for chosen in ([], edits):
+    lens = ue.logit_lens(model, prompt, positions=[4], subblocks=True, target=" x", edits=chosen)
+    print(lens.to_pandas())
 `);
     expect(lensPython('gpt2', spec)).toContain(
       'lens = ue.logit_lens(model, prompt, target=" x", edits=edits)\n',
@@ -118,6 +125,27 @@ for token in run.top(k=10, position=4):
       'kl_floor=1 / (10 * model.vocab_size)',
     );
     expect(lensPython('gpt2', { ...lens, target: ' x' })).not.toContain('target');
+  });
+
+  it('measures in the unedited run what a neuron is switched on with', () => {
+    const presets = {
+      ...spec,
+      edits: [
+        edit('L1.N2', 'on'),
+        edit('L1.N3', 'lmd_on'),
+        { ...edit('L1.N4', 'lmd_off'), positions: [3, 5] },
+      ],
+      generation: { tokens: 5, temperature: 0.7, seed: 3 },
+    };
+    const written = predictionsPython('gpt2', presets, 4);
+    expect(written).toContain(`edits = [
+    ue.turn_on(baseline, "L1.N2"),
+    *ue.lm_debugger_on(baseline, "L1.N3"),
+    *(replace(edit, positions=(3, 5,)) for edit in ue.lm_debugger_off("L1.N4")),
+]`);
+    expect(written).toMatch(/^from dataclasses import replace\n/);
+    expect(written).toContain('generate(prompt, 5, edits=chosen, temperature=0.7, seed=3).text');
+    expect(lensPython('gpt2', presets)).toContain('baseline = model.run(prompt, capture=capture)');
   });
 
   it('leaves out edits that are off', () => {

@@ -18,6 +18,7 @@ import { notify, useSpec, useStore } from '../state/store';
 import { Modal } from './Modal';
 import { Icon } from './parts';
 import { copyText, saveJson } from './save';
+import { Toast } from './Toast';
 
 export default function SavedRuns({ model }: { model: ModelInfo | null }) {
   const close = () => useStore.setState({ runs: false });
@@ -55,6 +56,8 @@ export default function SavedRuns({ model }: { model: ModelInfo | null }) {
         {workspace.data && runs.length === 0 ? <Empty /> : null}
         <RunList runs={runs} model={model} />
       </div>
+      {/* A dialog makes all else inert: what the corner says, with its Undo, must be inside. */}
+      <Toast />
     </Modal>
   );
 }

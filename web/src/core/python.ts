@@ -1,14 +1,51 @@
 /** The Python that reproduces a view, in the public names of the library. */
-import type { Edit } from './edits';
-import { scoring, type Spec } from './url';
+import { forNeurons, type Edit } from './edits';
+import { scoring, type Generation, type Spec } from './url';
 
-export function predictionsPython(model: string, spec: Spec, position: number): string {
-  const lines = [
-    ...opening(model, spec),
-    `run = model.run(prompt${spec.edits.some(on) ? ', edits=edits' : ''})`,
+/** The whole page: both runs, what layers read and added, the continuation. `lens`: the model has one. */
+export function predictionsPython(
+  model: string,
+  spec: Spec,
+  position: number,
+  lens = true,
+): string {
+  const edited = spec.edits.some(on);
+  const chosen = edited ? ', edits=chosen' : '';
+  const perRun = [
+    `print(*run.top(k=${spec.k}, position=${position}), sep="\\n")`,
+    ...(spec.distractor
+      ? [`print(run.distribution(${position})[model.token_id(${quote(spec.distractor)})])`]
+      : []),
+    `parts = ue.sub_updates(run, position=${position}, k=${spec.parts})`,
+    'print(parts.to_pandas())',
   ];
-  lines.push(`for token in run.top(k=${spec.k}, position=${position}):`, '    print(token)');
+  const perEdits = [
+    ...(lens ? [`lens = ${lensCall(spec, position, chosen)}`, 'print(lens.to_pandas())'] : []),
+    ...(spec.generation ? [generationPython(spec.generation, chosen)] : []),
+  ];
+  const lines = [
+    ...opening(model, spec, edited ? 'baseline' : 'run'),
+    ...(edited ? ['edited = model.run(prompt, edits=edits, capture=capture)'] : []),
+    ...loop(edited ? 'for run in (baseline, edited):' : null, perRun),
+    ...loop(edited ? 'for chosen in ([], edits):' : null, perEdits),
+  ];
   return `${lines.join('\n')}\n`;
+}
+
+function lensCall(spec: Spec, position: number, chosen: string): string {
+  const target = spec.target ? `, target=${quote(spec.target)}` : '';
+  return `ue.logit_lens(model, prompt, positions=[${position}], subblocks=True${target}${chosen})`;
+}
+
+function generationPython({ tokens, temperature, seed }: Generation, chosen: string): string {
+  const sampled = temperature > 0 ? `, temperature=${temperature}, seed=${seed}` : '';
+  return `print(model.generate(prompt, ${tokens}${chosen}${sampled}).text)`;
+}
+
+/** The lines under a head, or, where there is only one side, as they are. */
+function loop(head: string | null, lines: string[]): string[] {
+  if (head === null) return lines;
+  return lines.length > 0 ? [head, ...lines.map((line) => `    ${line}`)] : [];
 }
 
 /** What the server is asked for a lens, as arguments: defaults are left out. */
@@ -54,20 +91,28 @@ function on(made: Edit): boolean {
   return made.enabled;
 }
 
-function opening(model: string, spec: Spec): string[] {
-  const lines = [
+/** Up to the edits. The run without them comes first where it is shown, or where a preset measures in it. */
+function opening(model: string, spec: Spec, shown?: 'baseline' | 'run'): string[] {
+  const edits = spec.edits.filter(on);
+  const presets = edits.filter((made) => forNeurons(made.operation));
+  const placed = presets.some((made) => made.positions);
+  return [
+    ...(placed ? ['from dataclasses import replace', ''] : []),
     'import unembed as ue',
     '',
     `model = ue.load(${quote(model)})`,
     `prompt = ${quote(spec.prompt)}`,
+    ...(shown || presets.length > 0
+      ? ['capture = ue.sub_updates_capture(model)', 'baseline = model.run(prompt, capture=capture)']
+      : []),
+    ...(edits.length > 0
+      ? ['edits = [', ...edits.map((made) => `    ${editPython(made)},`), ']']
+      : []),
   ];
-  const edits = spec.edits.filter(on);
-  if (edits.length > 0)
-    lines.push('edits = [', ...edits.map((made) => `    ${editPython(made)},`), ']');
-  return lines;
 }
 
 function editPython(made: Edit): string {
+  if (forNeurons(made.operation)) return presetPython(made);
   const parts = [quote(made.target)];
   if (made.operation === 'patch') parts.push(sourceRun(made));
   else if (made.value !== null && made.operation !== 'zero') parts.push(JSON.stringify(made.value));
@@ -75,6 +120,21 @@ function editPython(made: Edit): string {
   if (made.source?.positions) parts.push(`source_positions=${list(made.source.positions)}`);
   if (made.stage === 'pre') parts.push('stage="pre"');
   return `ue.${made.operation}(${parts.join(', ')})`;
+}
+
+/** Values measured in the unedited run; LM-Debugger's switches are one edit or two. */
+function presetPython(made: Edit): string {
+  const where = made.positions ? `positions=(${made.positions.join(', ')},)` : null;
+  const node = quote(made.target);
+  if (made.operation === 'on') {
+    const call = `ue.turn_on(baseline, ${node})`;
+    return where ? `replace(${call}, ${where})` : call;
+  }
+  const call =
+    made.operation === 'lmd_on'
+      ? `ue.lm_debugger_on(baseline, ${node})`
+      : `ue.lm_debugger_off(${node})`;
+  return where ? `*(replace(edit, ${where}) for edit in ${call})` : `*${call}`;
 }
 
 /** A patch needs the activation itself: the run it comes from captures the site behind the target. */

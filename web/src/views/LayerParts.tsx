@@ -248,8 +248,10 @@ function PartsHead({ branch, both }: { branch: Branch; both: boolean }) {
         >
           share
         </th>
-        <th scope="col">promotes</th>
-        <th scope="col" className="lowered">
+        <th scope="col" className="tokens-head">
+          promotes
+        </th>
+        <th scope="col" className="tokens-head lowered">
           suppresses
         </th>
         <th scope="col" className="acts">

@@ -9,7 +9,7 @@ import {
   type Reading,
 } from '../core/predictions';
 import type { Spec } from '../core/url';
-import { useSpec } from '../state/store';
+import { change, useSpec } from '../state/store';
 
 interface Props {
   data: Predictions;
@@ -45,6 +45,9 @@ export function NextToken({ data, mode, kind }: Props) {
                   <SideMark side="edited" />
                 </th>
                 <th scope="col">change</th>
+                <th scope="col" title="Rank in the baseline → in the edited run">
+                  rank
+                </th>
               </>
             ) : (
               <th scope="col">probability</th>
@@ -67,12 +70,35 @@ export function NextToken({ data, mode, kind }: Props) {
   );
 }
 
+/** A token; one click makes it the target that is rated at every layer. */
+function Follow({ token }: { token: NextRow['token'] }) {
+  const { target } = useSpec();
+  const followed = target === token.text;
+  return (
+    <button
+      type="button"
+      className="follow"
+      aria-pressed={followed}
+      // Half a character has no text that would name it.
+      disabled={token.text.includes('\uFFFD')}
+      title={
+        followed
+          ? 'The target: click to let it go'
+          : `Rate ${token.label} at every layer: its probability and rank`
+      }
+      onClick={() => change({ target: followed ? '' : token.text, follow: 'target' })}
+    >
+      <Token token={token} />
+    </button>
+  );
+}
+
 function SingleRow({ row }: { row: NextRow }) {
   const value = row.baseline ?? row.edited ?? 0;
   return (
     <tr>
       <th scope="row">
-        <Token token={row.token} />
+        <Follow token={row.token} />
       </th>
       <td className="visual">
         <Bar share={value} side={row.baseline === null ? 'edited' : 'baseline'} />
@@ -86,11 +112,11 @@ function SingleRow({ row }: { row: NextRow }) {
 
 function BothRow({ row }: { row: NextRow }) {
   const [before, after] = [row.baseline ?? 0, row.edited ?? 0];
-  const change = after - before;
+  const moved = after - before;
   return (
-    <tr className={Math.abs(change) >= 0.01 ? 'changed' : ''}>
+    <tr className={Math.abs(moved) >= 0.01 ? 'changed' : ''}>
       <th scope="row">
-        <Token token={row.token} />
+        <Follow token={row.token} />
       </th>
       <td className="visual">
         <Bar share={before} side="baseline" />
@@ -102,8 +128,20 @@ function BothRow({ row }: { row: NextRow }) {
       <td className="number" title={String(after)}>
         {probability(after)}
       </td>
-      <td className={`number ${change < 0 ? 'negative' : 'positive'}`}>{signed(change)}</td>
+      <td className={`number ${moved < 0 ? 'negative' : 'positive'}`}>{signed(moved)}</td>
+      <Places ranks={row.ranks} />
     </tr>
+  );
+}
+
+/** "#1 → #3", or one number where it stayed. */
+function Places({ ranks }: { ranks: NextRow['ranks'] }) {
+  const [before, after] = ranks ?? [0, 0];
+  const moved = before !== after;
+  return (
+    <td className={`number ${moved ? '' : 'faint'}`} title={`rank ${before} → ${after}`}>
+      {moved ? `${before}→${after}` : rank(before)}
+    </td>
   );
 }
 

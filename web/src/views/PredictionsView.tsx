@@ -24,6 +24,7 @@ export function PredictionsView({ model, experiment, cellWidth }: ViewProps) {
   const { data } = analysis;
   const stale = data !== null && !analysis.current;
   const error = experiment.error ?? analysis.error;
+  const opened = spec.open.length > 0;
   const updates = useUpdates(
     spec,
     experiment.position,
@@ -33,10 +34,10 @@ export function PredictionsView({ model, experiment, cellWidth }: ViewProps) {
     <>
       <ViewBar
         status={
-          analysis.busy || analysis.cancelled || experiment.waiting || !updates.busy ? (
-            <Status kind="predictions" analysis={analysis} waiting={experiment.waiting} />
-          ) : (
+          opened && analysis.current && (updates.busy || updates.cancelled) ? (
             <Status kind="updates" analysis={updates} />
+          ) : (
+            <Status kind="predictions" analysis={analysis} waiting={experiment.waiting} />
           )
         }
       >
@@ -171,7 +172,7 @@ function PredictionsSave({ data, updates, model }: SaveProps) {
       csv={() => saveCsv('predictions.csv', predictionsTable(data))}
       json={() => saveJson('predictions.json', { spec, answer: data, updates })}
       {...(updates ? { parts: () => saveCsv('sub-updates.csv', updatesTable(updates)) } : {})}
-      python={() => predictionsPython(model, spec, data.position)}
+      python={() => predictionsPython(model, spec, data.position, !!data.baseline.layers)}
     />
   );
 }
