@@ -11,6 +11,7 @@ from typing import Any
 
 PREDICTIONS, LENS, COMPONENT = "/api/predictions", "/api/lens", "/api/component"
 GENERATE, TOKENIZE, LOGIN = "/api/generate", "/api/tokenize", "/api/login"
+STREAM, INDEX, WORKSPACE = "/api/generate/stream", "/api/index", "/api/workspace"
 Case = tuple[str, str, bytes, int, str]
 
 
@@ -267,4 +268,102 @@ EDITS: list[Case] = [
     _edit("a key for what has no pairs", "edits[0].target", target="L1.attn@1<0"),
 ]  # fmt: skip
 
-CASES: list[Case] = [*RAW, *BODIES, *EDITS]
+PRESETS: list[Case] = [
+    _edit("on for a head", "edits[0].target", operation="on"),
+    _edit("lmd_on for a layer", "edits[0].target", operation="lmd_on", target="L1.mlp"),
+    _edit("lmd_off for a site", "edits[0].target", operation="lmd_off", target="L1.mlp_post"),
+    _edit("on beyond the layer", "edits[0].target", operation="on", target="L1.N52"),
+    _edit("on with a value", "edits[0].value", operation="on", target="L1.N5", value=1),
+    _edit("lmd_on with a source", "edits[0].source", operation="lmd_on", target="L1.N5", source={"prompt": "x"}),
+    _edit("lmd_off before the activation", "edits[0].stage", operation="lmd_off", target="L1.N5", stage="pre"),
+    _edit("on at no position", "edits[0].positions", operation="on", target="L1.N5", positions=[]),
+    _edit("off is spelled zero", "edits[0].operation", operation="off", target="L1.N5"),
+]  # fmt: skip
+
+
+def _explore(name: str, field: str, path: str, /, **parts: Any) -> Case:
+    return f"{path}: {name}", path, json.dumps(parts).encode(), 400, field
+
+
+_STATE = {"prompt": "a", "site": "embed"}
+EXPLORE: list[Case] = [
+    _body("negative", "sub_updates", sub_updates=-1),
+    _body("too many", "sub_updates", sub_updates=51),
+    _body("sub_updates as true", "sub_updates", sub_updates=True),
+    _body("no new tokens", "max_new_tokens", STREAM, max_new_tokens=0),
+    _body("too many new tokens", "max_new_tokens", STREAM, max_new_tokens=513),
+    _body("edit not there", "edits[0].target", STREAM, edits=[{"target": "L7.H0", "operation": "zero"}]),
+    _body("empty prompt", "prompt", STREAM, prompt=""),
+    _explore("unknown projection", "projection", f"{INDEX}/build", projection="cooked"),
+    _explore("short job", "job", f"{INDEX}/build", job="x"),
+    _explore("restart as 1", "restart", f"{INDEX}/build", restart=1),
+    _explore("top_k", "top_k", f"{INDEX}/build", top_k=5),
+    _explore("no words", "words", f"{INDEX}/search"),
+    _explore("empty list of words", "words", f"{INDEX}/search", words=[]),
+    _explore("words as text", "words", f"{INDEX}/search", words="a, b"),
+    _explore("number among words", "words[1]", f"{INDEX}/search", words=["a", 5]),
+    _explore("too many words", "words", f"{INDEX}/search", words=["a"] * 33),
+    _explore("endless word", "words[0]", f"{INDEX}/search", words=["a" * 201]),
+    _explore("unknown match", "match", f"{INDEX}/search", words=["a"], match="regex"),
+    _explore("unknown combine", "combine", f"{INDEX}/search", words=["a"], combine="none"),
+    _explore("unknown side", "side", f"{INDEX}/search", words=["a"], side="left"),
+    _explore("unknown ranking", "ranking", f"{INDEX}/search", words=["a"], ranking="best"),
+    _explore("one layer", "layers", f"{INDEX}/search", words=["a"], layers=[1]),
+    _explore("three layers", "layers", f"{INDEX}/search", words=["a"], layers=[0, 1, 2]),
+    _explore("negative layer", "layers[0]", f"{INDEX}/search", words=["a"], layers=[-1, 1]),
+    _explore("layers as text", "layers", f"{INDEX}/search", words=["a"], layers="0-1"),
+    _explore("limit of 0", "limit", f"{INDEX}/search", words=["a"], limit=0),
+    _explore("limit too large", "limit", f"{INDEX}/search", words=["a"], limit=201),
+    _explore("negative offset", "offset", f"{INDEX}/search", words=["a"], offset=-1),
+    _explore("offset beyond 32 bits", "offset", f"{INDEX}/search", words=["a"], offset=2**31),
+    _explore("no token", "token", f"{INDEX}/token"),
+    _explore("null token", "token", f"{INDEX}/token", token=None),
+    _explore("negative token", "token", f"{INDEX}/token", token=-1),
+    _explore("endless token", "token", f"{INDEX}/token", token="a" * 1001),
+    _explore("nothing to be similar to", "target", f"{INDEX}/similar"),
+    _explore("two things to be similar to", "tokens", f"{INDEX}/similar", target="L1.N1", tokens=["a"]),
+    _explore("three things to be similar to", "tokens", f"{INDEX}/similar", target="L1.N1", tokens=["a"], state=_STATE),
+    _explore("endless target", "target", f"{INDEX}/similar", target="L" * 65),
+    _explore("no tokens", "tokens", f"{INDEX}/similar", tokens=[]),
+    _explore("three tokens", "tokens", f"{INDEX}/similar", tokens=["a", "b", "c"]),
+    _explore("first token null", "tokens[0]", f"{INDEX}/similar", tokens=[None, "a"]),
+    _explore("endless second token", "tokens[1]", f"{INDEX}/similar", tokens=["a", "b" * 1001]),
+    _explore("state without a site", "state.site", f"{INDEX}/similar", state={"prompt": "a"}),
+    _explore("state with a field of its own", "state.layer", f"{INDEX}/similar", state=_STATE | {"layer": 1}),
+    _explore("state of a long prompt", "state.prompt", f"{INDEX}/similar", state=_STATE | {"prompt": "a" * 200_001}),
+    _explore("state with a bad edit", "state.edits[0].value", f"{INDEX}/similar", state=_STATE | {"edits": [{"target": "L1.mlp", "operation": "scale"}]}),
+    _explore("state at a position beyond 32 bits", "state.position", f"{INDEX}/similar", state=_STATE | {"position": 2**31}),
+    _explore("no target", "target", f"{INDEX}/vector"),
+    _explore("a head", "target", f"{INDEX}/vector", target="L1.H0"),
+    _explore("neuron not there", "target", f"{INDEX}/vector", target="L1.N52"),
+    _explore("nonsense", "target", f"{INDEX}/vector", target="music"),
+    _explore("no layer", "layer", f"{INDEX}/browse"),
+    _explore("negative layer", "layer", f"{INDEX}/browse", layer=-1),
+    _explore("count of 0", "count", f"{INDEX}/browse", layer=0, count=0),
+    _explore("count too large", "count", f"{INDEX}/browse", layer=0, count=201),
+    _explore("unknown method", "method", f"{INDEX}/clusters", method="ward"),
+    _explore("n of 0", "n", f"{INDEX}/clusters", n=0),
+    _explore("n as true", "n", f"{INDEX}/clusters", n=True),
+    _explore("negative seed", "seed", f"{INDEX}/clusters", seed=-1),
+    _explore("limit too large", "limit", f"{INDEX}/clusters", limit=201),
+    _explore("no cluster", "cluster", f"{INDEX}/cluster"),
+    _explore("negative cluster", "cluster", f"{INDEX}/cluster", cluster=-1),
+    _explore("no node", "node", f"{WORKSPACE}/name", name="x"),
+    _explore("node not there", "node", f"{WORKSPACE}/name", node="L3.N0", name="x"),
+    _explore("name as number", "name", f"{WORKSPACE}/name", node="L1.N0", name=5),
+    _explore("endless note", "note", f"{WORKSPACE}/name", node="L1.N0", name="x", note="x" * 100_001),
+    _explore("run without a name", "name", f"{WORKSPACE}/run", spec="x"),
+    _explore("run with an empty name", "name", f"{WORKSPACE}/run", name="", spec="x"),
+    _explore("run without a spec", "spec", f"{WORKSPACE}/run", name="x"),
+    _explore("endless spec", "spec", f"{WORKSPACE}/run", name="x", spec="x" * 100_001),
+    _explore("spec as an object", "spec", f"{WORKSPACE}/run", name="x", spec={}),
+    _explore("run not there", "id", f"{WORKSPACE}/open", id="0123456789abcdef"),
+    _explore("empty id", "id", f"{WORKSPACE}/open", id=""),
+    _explore("endless id", "id", f"{WORKSPACE}/delete", id="x" * 65),
+    _explore("run not there", "id", f"{WORKSPACE}/delete", id="../../etc/passwd"),
+    _explore("nothing", "run", f"{WORKSPACE}/import"),
+    _explore("a list", "run", f"{WORKSPACE}/import", run=[]),
+    _explore("garbage", "run.unembed", f"{WORKSPACE}/import", run={"prompt": "x"}),
+]  # fmt: skip
+
+CASES: list[Case] = [*RAW, *BODIES, *EDITS, *PRESETS, *EXPLORE]

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import http.client
 import json
+import shutil
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -39,16 +41,30 @@ def requests() -> list[tuple[str, dict[str, Any]]]:
                 {"target": "L1.mlp", "operation": "patch", "positions": [n % 3], "source": source}
             )
         body: dict[str, Any] = {"prompt": PROMPTS[n % 3], "edits": edits}
-        path = ("predictions", "lens", "generate", "component")[n % 4]
-        if path == "component":
-            body["target"] = f"L{layer}.H{head}"
-        if path == "lens":
-            body |= {"decoder": ("final_norm", "last_block", "L1.mlp")[n // 4 % 3]}
-            body |= {"positions": [0, -1], "follow": ("final", "next")[n // 4 % 2]}
-        if path == "generate":
-            body |= {"max_new_tokens": 2}
-        made.append((f"/api/{path}", body))
+        if n % 5 == 0:
+            preset = ("on", "lmd_on", "lmd_off")[n // 5 % 3]
+            edits.append({"target": f"L{layer}.N{(neuron + 1) % 52}", "operation": preset})
+        made.append(_asked(n, f"L{layer}.H{head}", body))
     return made
+
+
+def _asked(n: int, head: str, body: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    """The n-th request: one of ten kinds."""
+    state = body | {"site": "L1.resid_post"}
+    kinds: list[tuple[str, dict[str, Any]]] = [
+        ("predictions", body),
+        ("predictions", body | {"sub_updates": 3}),
+        ("lens", body | {"decoder": ("final_norm", "last_block", "L1.mlp")[n // 10 % 3]}),
+        ("lens", body | {"positions": [0, -1], "follow": ("final", "next")[n // 10 % 2]}),
+        ("component", body | {"target": head}),
+        ("generate", body | {"max_new_tokens": 2}),
+        ("generate/stream", body | {"max_new_tokens": 3, "temperature": 1, "seed": n}),
+        ("index/similar", {"state": state, "limit": 5}),
+        ("index/search", {"words": ["a", "t"][: 1 + n % 2], "side": "both", "offset": n // 10}),
+        ("index/vector", {"target": f"L{n % 3}.N{n // 10 % 52}"}),
+    ]
+    path, asked = kinds[n % 10]
+    return f"/api/{path}", asked
 
 
 def ask(connection: http.client.HTTPConnection, path: str, body: object) -> tuple[int, bytes]:
@@ -82,10 +98,16 @@ def all_at_once(port: int) -> Answers:
 
 
 @pytest.fixture
-def alone(live: Any) -> Answers:
+def serve(live: Any, built: Path) -> Callable[..., tuple[Any, int]]:
+    """A server whose model has an index."""
+    return lambda **changes: live(**{"cache_dir": str(built)} | changes)
+
+
+@pytest.fixture
+def alone(serve: Any) -> Answers:
     """Computed once: the same requests on every server."""
     if not _alone:
-        _alone.extend(one_by_one(live()[1]))
+        _alone.extend(one_by_one(serve()[1]))
     return list(_alone)
 
 
@@ -98,23 +120,45 @@ def often_switching() -> Iterator[None]:
 
 
 def test_400_requests_of_16_clients_get_the_bytes_that_each_gets_alone(
-    live, alone, often_switching
+    serve, alone, often_switching
 ):
     assert {status for status, _ in alone} == {200}
     assert len(set(alone)) > N_REQUESTS * 0.7
-    app, port = live()
+    app, port = serve()
     assert all_at_once(port) == alone
     assert not app.session.model.module._forward_hooks
     assert all_at_once(port) == alone  # now from the cache
 
 
-def test_a_cache_too_small_to_keep_anything_changes_no_byte(live, alone):
-    assert all_at_once(live(cache_bytes=0)[1]) == alone
+def test_a_cache_too_small_to_keep_anything_changes_no_byte(serve, alone):
+    assert all_at_once(serve(cache_bytes=0)[1]) == alone
+
+
+def test_an_index_that_is_being_built_changes_no_byte(serve, alone, built, tmp_path):
+    shutil.copytree(built, tmp_path / "own")
+    _, port = serve(cache_dir=str(tmp_path / "own"))
+    statuses: list[int] = []
+    over = threading.Event()
+
+    def build_again_and_again() -> None:
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+        body = {"projection": "final_norm", "restart": True}
+        while not over.is_set():
+            statuses.append(ask(connection, "/api/index/build", body)[0])
+        connection.close()
+
+    builder = threading.Thread(target=build_again_and_again)
+    builder.start()
+    answers = all_at_once(port)
+    over.set()
+    builder.join()
+    assert answers == alone
+    assert set(statuses) == {200}
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_the_test_above_notices_hooks_that_runs_share(live, alone, often_switching):
+def test_the_tests_above_notice_hooks_that_runs_share(serve, alone, often_switching):
     mutant = ue.load(tiny_model("gpt2", dtype=torch.float32), tokenizer=tiny_tokenizer())
     mutant._turn = NoLock()  # type: ignore[assignment]
-    _, port = live(served=mutant, threads=8)
+    _, port = serve(served=mutant, threads=8)
     assert all_at_once(port) != alone
