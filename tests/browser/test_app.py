@@ -132,7 +132,7 @@ def test_the_drawer_says_what_a_node_promotes(app):
     app.open(f"v=1&p={TOKYO.replace(' ', '+')}&node=L9.H2")
     app.page.get_by_test_id("promotes").wait_for()
     assert "L9.H2" in app.text("drawer")
-    app.page.get_by_test_id("drawer-zero").click()
+    app.page.get_by_test_id("drawer").get_by_test_id("off-L9.H2").click()
     app.settled()
     assert "L9.H2" in app.text("edit-0")
 

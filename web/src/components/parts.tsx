@@ -39,7 +39,7 @@ const ICONS = {
   forward: 'M6 4l4 4-4 4',
   copy: 'M6 6h7v7H6zM10 6V3H3v7h3',
   open: 'M9 3h4v4M13 3L7.5 8.5M11.5 9.5V13h-8.5V4.5H6.5',
-  similar: 'M6 9.5a3.2 3.2 0 1 0 0-.01M10 6.5a3.2 3.2 0 1 0 0-.01',
+  similar: 'M10 8a3.5 3.5 0 1 1-7 0 3.5 3.5 0 0 1 7 0M13 8a3.5 3.5 0 1 1-7 0 3.5 3.5 0 0 1 7 0',
 } as const;
 
 export function Icon({ name }: { name: keyof typeof ICONS }) {

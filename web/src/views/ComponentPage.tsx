@@ -35,7 +35,7 @@ import { ShowChoice, Table, TokenScores } from './TokenScores';
 import { Status, ViewBar } from './ViewBar';
 
 /** Tokens on either side of a page's lists. */
-const LISTED = 25;
+const LISTED = 16;
 const EFFECTS = 50;
 
 export function ComponentPage({ model, experiment }: ViewProps) {
@@ -243,7 +243,7 @@ function VectorSections({ vector, analysis }: { vector: Vector; analysis: Analys
 function Keys({ vector }: { vector: Vector }) {
   const lists = [
     ['fires on', vector.key_promotes],
-    ['turned against by', vector.key_suppresses],
+    ['least on', vector.key_suppresses],
     ...(vector.gate_promotes ? [['gate opens on', vector.gate_promotes] as const] : []),
   ] as const;
   const largest = Math.max(

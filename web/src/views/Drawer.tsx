@@ -5,12 +5,12 @@ import { useComponent, type Analysis, type ModelInfo } from '../api/queries';
 import { NameEditor } from '../components/NameEditor';
 import { NodeActions } from '../components/NodeActions';
 import { NodeName } from '../components/NodeName';
-import { Icon, SignedBar, Token } from '../components/parts';
+import { Icon, Token } from '../components/parts';
 import { describeTarget, parseTarget, type Target } from '../core/address';
-import { edit, isPlainAblation } from '../core/edits';
+import { edit } from '../core/edits';
 import { quantity, signed } from '../core/format';
 import { exploreWith, openPage, useExplore } from '../state/exploring';
-import { addEdit, change, toggleAblation, useSpec } from '../state/store';
+import { addEdit, change, useSpec } from '../state/store';
 import {
   ClusterLink,
   ComponentFormula,
@@ -25,7 +25,7 @@ import { ErrorNote } from './ErrorNote';
 import { useExperiment, useMode } from './experiment';
 import { TokenChip } from './HitRow';
 import { PositionList } from './PositionList';
-import { signedScore } from './TokenScores';
+import { ScoreBar, signedScore } from './TokenScores';
 import { Status } from './ViewBar';
 import type { ScoredToken } from './WordCloud';
 
@@ -43,7 +43,7 @@ export function Drawer({ model }: { model: ModelInfo | null }) {
             type="button"
             className="icon-button"
             aria-label={`Open the page of ${spec.node}`}
-            title="Open its page (o)"
+            title="Open its page (p)"
             data-testid="drawer-page"
             onClick={() => spec.node !== null && openPage(spec.node)}
           >
@@ -210,29 +210,18 @@ function Actions({
   position: number | null;
   model: ModelInfo | null;
 }) {
-  const { edits } = useSpec();
-  const zeroed = edits.some((made) => isPlainAblation(made, node));
   return (
     <div className="drawer-actions">
+      <NodeActions node={node} model={model} />
       <button
         type="button"
-        aria-pressed={zeroed}
-        data-testid="drawer-zero"
-        title="Set to zero at every position (x)"
-        onClick={() => toggleAblation(node)}
-      >
-        {zeroed ? 'Zeroed' : 'Zero it'}
-      </button>
-      <button
-        type="button"
+        className="tiny"
         data-testid="drawer-zero-here"
         disabled={position === null}
         onClick={() => position !== null && addEdit({ ...edit(node), positions: [position] })}
       >
-        Zero at {position ?? '…'}
+        off at {position ?? '…'} only
       </button>
-      <span className="spring" />
-      <NodeActions node={node} model={model} />
     </div>
   );
 }
@@ -373,7 +362,7 @@ function Pair({ promoted, suppressed, unit, children }: PairProps) {
               <Token token={token} />
             </th>
             <td className="visual">
-              <SignedBar share={score / most} />
+              <ScoreBar share={score / most} />
             </td>
             <td className="number" title={String(score)}>
               {unit === 'logit' ? signed(score, 2) : signedScore(score)}

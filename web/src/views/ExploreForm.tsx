@@ -142,7 +142,7 @@ function WordsForm({ model, error }: Props) {
 function Nearest({ error, explore }: { error: ApiError | null; explore: Explore }) {
   if (!error || problemAt(error, 'words') === null) return null;
   const words = splitWords(explore.words);
-  const wrong = words.find((word) => error.message.includes(`'${word}'`)) ?? words[0] ?? '';
+  const wrong = words[Number(/\[(\d+)\]/.exec(error.body.field ?? '')?.[1] ?? 0)] ?? '';
   const near = [...(error.body.legal ?? '').matchAll(/'([^']+)'|"([^"]+)"/g)].map(
     (found) => found[1] ?? found[2] ?? '',
   );

@@ -125,8 +125,8 @@ function actions(
     Home: () => move(0),
     End: () => move(Infinity),
     x: () => switchNode(node, 'zero'),
-    n: () => switchNode(node, 'on'),
-    o: () => openPage(node),
+    o: () => switchNode(node, 'on'),
+    p: () => openPage(node),
   };
 }
 

@@ -21,9 +21,15 @@ export function IndexMenu({ status, model }: { status: IndexStatus; model: Model
   const about = status[explore.projection];
   return (
     <Popover.Root>
-      <Popover.Trigger className="quiet" data-testid="index-menu" title="The index that is asked">
+      <Popover.Trigger
+        className="quiet"
+        data-testid="index-menu"
+        title={
+          about ? `The index that is asked: ${count(about.n_vectors, 'vector')}` : 'No index yet'
+        }
+      >
         {PROJECTIONS.find(([name]) => name === explore.projection)?.[1]}{' '}
-        <span className="faint">{about ? count(about.n_vectors, 'vector') : 'no index'}</span>
+        <span className="faint">{about ? about.n_vectors.toLocaleString('en') : 'no index'}</span>
         <Icon name="down" />
       </Popover.Trigger>
       <Popover.Portal>
@@ -130,7 +136,8 @@ export function NoIndex({ status, model }: { status: IndexStatus; model: ModelIn
           {left && left.done > 0 ? (
             <>
               <span className="faint">
-                {left.done} of {left.total} layers are done and kept.
+                {left.done.toLocaleString('en')} of {left.total.toLocaleString('en')} vectors are
+                done and kept.
               </span>
               <button type="button" className="link" onClick={() => build.start(true)}>
                 Start anew
@@ -192,7 +199,9 @@ function Progress({ cancel }: { cancel: () => void }) {
         {...(known ? { value: event.done, max: event.total } : {})}
       />
       <span>
-        {known ? `${event.stage} ${event.done}/${event.total}` : 'starting'}
+        {known
+          ? `${event.stage}, ${event.done.toLocaleString('en')} of ${event.total.toLocaleString('en')}`
+          : 'starting'}
         {seconds === null ? '' : ` · ${duration(seconds)} left`}
       </span>
       <button type="button" className="link" data-testid="cancel-build" onClick={cancel}>

@@ -14,9 +14,9 @@ const LESSONS: Record<Question, Lesson> = {
     title: 'Which neurons are about a theme?',
     text: 'A feed-forward neuron adds its value vector to the residual stream whenever it fires. Read through the unembedding, the vector says which tokens it raises and which it lowers. Search them by words, then switch some on or off and see what the model makes of it.',
     examples: [
-      ['music, album', { words: 'music, album' }],
-      ['doctor, hospital', { words: 'doctor, hospital', combine: 'all' }],
-      ['Monday', { words: 'Monday' }],
+      ['doctor, hospital', { words: 'doctor, hospital' }],
+      ['football, soccer', { words: 'football, soccer' }],
+      ['music', { words: 'music' }],
     ],
   },
   token: {
@@ -57,10 +57,10 @@ export function ExploreTeach({ model }: { model: ModelInfo | null }) {
       <ul className="welcome-keys">
         <li>
           <kbd>↑</kbd> <kbd>↓</kbd> move in the list, <kbd>Enter</kbd> looks at a vector,{' '}
-          <kbd>o</kbd> opens its page
+          <kbd>p</kbd> opens its page
         </li>
         <li>
-          <kbd>x</kbd> switches it off, <kbd>n</kbd> on; both say in the tray above what they do
+          <kbd>x</kbd> switches it off, <kbd>o</kbd> on; both say in the tray above what they do
         </li>
         <li>
           {model ? `L0.N0 to L${model.n_layers - 1}.N${model.d_mlp - 1}` : 'Neurons'}: layer and

@@ -35,7 +35,7 @@ export function HitRow({ hit, index, share, tabbable, onFocus, model }: Props) {
           className="link mono hit-node"
           tabIndex={tabIndex}
           aria-pressed={node === hit.node}
-          title={`Layer ${hit.layer}, neuron ${hit.neuron}: look at it here (o: open its page)`}
+          title={`Layer ${hit.layer}, neuron ${hit.neuron}: look at it here (p: open its page)`}
           onFocus={onFocus}
           onClick={() => change({ node: hit.node })}
         >
@@ -163,7 +163,7 @@ function Actions({
         className="icon-button"
         tabIndex={tabIndex}
         aria-label={`Open the page of ${hit.node}`}
-        title="Open its page (o)"
+        title="Open its page (p)"
         data-testid={`page-${hit.node}`}
         onClick={() => openPage(hit.node)}
       >

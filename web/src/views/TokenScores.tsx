@@ -1,5 +1,6 @@
 /** What promotes and suppresses what: as tables, as bars, as word clouds. */
-import { Segments, SignedBar } from '../components/parts';
+import { useState } from 'react';
+import { Segments } from '../components/parts';
 import type { Show } from '../core/explore';
 import { ask, useExplore } from '../state/exploring';
 import { TokenChip } from './HitRow';
@@ -33,6 +34,8 @@ interface Props {
 
 export function TokenScores({ promoted, suppressed, unit, most }: Props) {
   const { show } = useExplore();
+  const [all, setAll] = useState(false);
+  const listed = Math.max(promoted.length, suppressed.length);
   const largest = Math.max(
     ...[...promoted, ...suppressed].map(({ score }) => Math.abs(score)),
     1e-12,
@@ -46,7 +49,12 @@ export function TokenScores({ promoted, suppressed, unit, most }: Props) {
       {sides.map(([title, tokens]) => (
         <section key={title} data-testid={`vector-${title}`} aria-label={title}>
           {show === 'table' ? (
-            <Table title={title} tokens={tokens.slice(0, most)} unit={unit} largest={largest} />
+            <Table
+              title={title}
+              tokens={all ? tokens : tokens.slice(0, most)}
+              unit={unit}
+              largest={largest}
+            />
           ) : (
             <>
               <h4>{title}</h4>
@@ -59,6 +67,11 @@ export function TokenScores({ promoted, suppressed, unit, most }: Props) {
           )}
         </section>
       ))}
+      {show === 'table' && listed > most ? (
+        <button type="button" className="link token-more" onClick={() => setAll(!all)}>
+          {all ? `the first ${most}` : `all ${listed}`}
+        </button>
+      ) : null}
     </div>
   );
 }
@@ -91,7 +104,7 @@ export function Table({ title, tokens, unit, largest }: TableProps) {
               <TokenChip item={item} />
             </th>
             <td className="visual">
-              <SignedBar share={item.score / largest} />
+              <ScoreBar share={item.score / largest} />
             </td>
             <td className="number" title={String(item.score)}>
               {signedScore(item.score)}
@@ -100,6 +113,15 @@ export function Table({ title, tokens, unit, largest }: TableProps) {
         ))}
       </tbody>
     </table>
+  );
+}
+
+/** All of a list are of one sign: its bars start at the left, the colour and the number say which. */
+export function ScoreBar({ share }: { share: number }) {
+  return (
+    <span className={`score-bar ${share < 0 ? 'negative' : 'positive'}`} aria-hidden="true">
+      <span style={{ width: `${Math.min(1, Math.abs(share)) * 100}%` }} />
+    </span>
   );
 }
 
