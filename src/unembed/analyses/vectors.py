@@ -13,8 +13,10 @@ it, so it says most about early layers.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor
@@ -132,8 +134,7 @@ def key_tokens(model: Model, node: str, k: int = 10) -> KeyTokens:
         )
     checked_top_k(model, k)
     refuse(model.anatomy, ("mlp_pre", target.layer), model.name, "target")
-    keys = key_directions(model, target.layer, target.neuron)
-    cosines = _cosines(model, keys, _norm_before(model, target.layer))
+    cosines = _cosines(model, target.layer, key_directions(model, target.layer, target.neuron))
     lists: list[Scores | None] = []
     for row in cosines:
         for sign in (1, -1):
@@ -165,6 +166,27 @@ def _column(model: Model, name: str, half: int | None, neuron: int) -> Tensor:
     return accurate(part[:, neuron])
 
 
+@dataclass(frozen=True, eq=False)
+class _Reading:
+    """How a layer's feed-forward reads embeddings: the norm before it, and how long they are."""
+
+    norm: StaticNorm | None
+    lengths: Float[Tensor, " vocab"]
+
+
+# The same for every neuron of a layer, and a walk through the whole vocabulary.
+_READINGS: WeakKeyDictionary[Model, dict[int, _Reading]] = WeakKeyDictionary()
+
+
+def _reading(model: Model, layer: int) -> _Reading:
+    known = _READINGS.setdefault(model, {})
+    if layer not in known:
+        norm = _norm_before(model, layer)
+        parts = [_read(norm, rows).norm(dim=-1) for rows in _embeddings(model)]
+        known[layer] = _Reading(norm, torch.cat(parts))
+    return known[layer]
+
+
 def _norm_before(model: Model, layer: int) -> StaticNorm | None:
     """The norm that the feed-forward reads the stream through, found on a short run."""
     stream = "resid_pre" if why_not(model.anatomy, ("resid_mid", layer)) else "resid_mid"
@@ -175,19 +197,27 @@ def _norm_before(model: Model, layer: int) -> StaticNorm | None:
     return input_norm(model, block, *(run[site] for site in sites))
 
 
-def _cosines(model: Model, keys: Tensor, norm: StaticNorm | None) -> Float[Tensor, "n vocab"]:
-    """Cosine of every token's embedding with each direction; the vocabulary goes by in chunks."""
+def _read(norm: StaticNorm | None, rows: Tensor) -> Tensor:
+    return rows if norm is None else norm.carry(rows)
+
+
+def _cosines(model: Model, layer: int, keys: Tensor) -> Float[Tensor, "n vocab"]:
+    """Cosine of every token's embedding, as the layer reads it, with each direction."""
+    reading = _reading(model, layer)
+    keys = torch.nn.functional.normalize(keys, dim=-1)
+    if reading.norm is not None:
+        keys = reading.norm.transposed(keys)
+    products = torch.cat([keys @ rows.T for rows in _embeddings(model)], dim=-1)
+    return products / reading.lengths.clamp_min(torch.finfo(keys.dtype).tiny)
+
+
+def _embeddings(model: Model) -> Iterator[Float[Tensor, "some d_model"]]:
+    """The embedding of every token, some at a time."""
     table = stored(model.module.get_input_embeddings(), "weight")  # type: ignore[operator]
     if table is None or table.shape[-1] != model.anatomy.d_model:
         raise CapabilityError(
             f"{model.name} has no embeddings as wide as its residual stream", field="target"
         )
-    keys = torch.nn.functional.normalize(keys, dim=-1)
-    found = keys.new_empty(len(keys), model.vocab_size)
-    step = max(1, model.settings.chunk_bytes // (keys.element_size() * keys.shape[-1]))
+    step = max(1, model.settings.chunk_bytes // (8 * table.shape[-1]))
     for start in range(0, model.vocab_size, step):
-        rows = accurate(table[start : start + step]).to(keys.device)
-        rows = rows if norm is None else norm.carry(rows)
-        lengths = rows.norm(dim=-1).clamp_min(torch.finfo(rows.dtype).tiny)
-        found[:, start : start + len(rows)] = keys @ rows.T / lengths
-    return found
+        yield accurate(table[start : min(start + step, model.vocab_size)])

@@ -106,10 +106,10 @@ def _merge(distances: Array, kept: int, gone: int) -> None:
 def _tell(done: int, n: int, cancel: Cancel | None, progress: Progress | None) -> None:
     if done % 256:
         return
-    if cancel is not None:
-        cancel.check()
     if progress is not None:
         progress("clustering", done, n)
+    if cancel is not None:
+        cancel.check()
 
 
 def _cut(n: int, merges: list[tuple[int, int, float]]) -> Array:

@@ -66,10 +66,10 @@ def _tile(
     like = rows.new_empty(0)
     top, bottom = RunningTop(len(rows), k, like), RunningTop(len(rows), k, like)
     for start, scores in _chunks(rows, weight):
-        if cancel is not None:
-            cancel.check()
         if share is not None:
             share(start, len(weight))
+        if cancel is not None:
+            cancel.check()
         top.add(start, scores, block_maxima(scores))
         scores = scores.neg_()  # the buffer itself: the next product overwrites it
         bottom.add(start, scores, block_maxima(scores))

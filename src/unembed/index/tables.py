@@ -45,12 +45,15 @@ class Tables:
 
     def append(self, columns: dict[str, Array]) -> None:
         """Add the vectors of one layer: all of them, or after an error none."""
-        table = _to_arrow(columns)
         with self.folder.writing():
+            table = self._table_to_append(columns)
             if self._has(VECTORS):
                 self._database.open_table(VECTORS).add(table)
             else:
                 self._database.create_table(VECTORS, table)
+
+    def _table_to_append(self, columns: dict[str, Array]) -> Any:
+        return _to_arrow(columns)
 
     def columns(self, plan: Plan) -> dict[str, Array]:
         """Everything but the vectors themselves, in order. Raises LoadError on any mismatch."""
