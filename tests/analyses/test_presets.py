@@ -200,6 +200,7 @@ def test_turned_on_it_writes_as_much_as_the_strongest_of_its_layer(name, model_o
     assert edit.target == "L1.N7"
     value = abs(strongest.score) / unit_norm(run, 7)
     assert edit.value == pytest.approx(value, rel=1e-6)
+    assert turn_on(run, "L1.N7", -1).value == -edit.value
     on = model.run(PROMPT, ["L1.mlp_post"], [edit])
     assert on["L1.N7"].tolist() == [edit.value] * len(PROMPT)
     if model.post_norm(1, "mlp") is None:

@@ -8,7 +8,7 @@ of activation and norm, as if it were an activation.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import torch
 from torch import Tensor
@@ -36,12 +36,13 @@ def turn_off(node: str) -> Edit:
 
 
 @torch.no_grad()
-def turn_on(run: Run, node: str) -> Edit:
+def turn_on(run: Run, node: str, sign: Literal[1, -1] = 1) -> Edit:
     """A neuron writes as much as the strongest neuron of its layer did, along its value vector.
 
     Its activation is set, at every position, to the largest |score| of the layer at the last
     position of `run`, over the norm of what one unit of its activation writes there. The run must
-    have captured `presets_capture(model, node)`.
+    have captured `presets_capture(model, node)`. Activations of gated feed-forwards may well be
+    negative: with sign -1 the neuron promotes what its value vector suppresses.
 
     Raises:
         TargetError: the node is no neuron of this model, or its layer was not captured.
@@ -61,7 +62,7 @@ def turn_on(run: Run, node: str) -> Edit:
             value=node,
             fix=f'set_to("{node}", 1.0)',
         )
-    return set_to(_named(target), largest / own)
+    return set_to(_named(target), sign * largest / own)
 
 
 @torch.no_grad()
