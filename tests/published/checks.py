@@ -11,9 +11,11 @@ from fnmatch import fnmatchcase
 from unembed.analyses.predictions import layer_predictions, predictions_capture
 from unembed.analyses.sub_updates import sub_updates, sub_updates_capture
 from unembed.engine.edits import set_to
+from unembed.index import build_index
 
 from .figures import FP32
 
+HITS = 100
 PROJECTED_K = 50  # tokens that LM-Debugger stores of each vector
 READ_K = 10
 ROUNDING = 5e-5  # relative, of a sum of thousands of products in another order
@@ -138,6 +140,13 @@ def check_activation(model, vector):
     if abs(found - vector.activation) <= PRINTED:
         return []
     return [f"{vector.node}: activation {found:.3f}, published {vector.activation}"]
+
+
+def found_by_words(model, words, node, folder):
+    """Whether a keyword search of all value vectors lists the node."""
+    index = build_index(model, projection="raw", top_k=PROJECTED_K, folder=folder)
+    hits = index.search(words, limit=HITS)
+    return node in [hit.node for hit in hits.items]
 
 
 def steering(nodes, value):

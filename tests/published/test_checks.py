@@ -153,6 +153,19 @@ def texts(model, ids):
     return [model.token(token_id).text.strip() for token_id in ids.tolist()]
 
 
+def test_a_search_finds_the_vector_that_promotes_a_word_most_and_not_one_that_does_not(
+    model, slow, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(checks, "PROJECTED_K", 5)
+    monkeypatch.setattr(checks, "HITS", 3)
+    module = slow.oracle.model
+    rows = torch.cat([block.mlp.c_proj.weight for block in module.transformer.h]).detach()
+    scores = rows @ module.lm_head.weight[model.token_id(" the")].detach()
+    best, worst = (f"L{index // 52}.N{index % 52}" for index in (scores.argmax(), scores.argmin()))
+    assert checks.found_by_words(model, ["the"], best, tmp_path)
+    assert not checks.found_by_words(model, ["the"], worst, tmp_path)
+
+
 def test_enough_of_the_published_tokens_must_be_found():
     vector = Vector("tiny", "L1.N2", ("ab?d", "wx", "yz"), 2)
     assert checks.check_vector(vector, ["abcd", "yz", "other"]) == []

@@ -22,9 +22,9 @@ def test_a_value_vector_promotes_the_published_tokens(vector, published_model):
     assert checks.check_vector(vector, checks.projected_tokens(model, vector.node)) == []
 
 
-def test_idiots_and_stupid_find_the_vector_published_with_them(published_model):
-    tokens = checks.projected_tokens(published_model(MEDIUM), "L18.N2669")
-    assert {"stupid", "idiots"} & {text.lower() for text in tokens}
+def test_a_keyword_search_finds_the_vector_published_with_its_words(published_model, tmp_path):
+    model = published_model(MEDIUM)
+    assert checks.found_by_words(model, ["stupid", "idiots"], "L18.N2669", tmp_path)
 
 
 @pytest.mark.parametrize("vector", READ_AS_STATES, ids=lambda vector: vector.name)

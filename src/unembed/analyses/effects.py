@@ -92,9 +92,9 @@ def effects_of(
 
     Needs `effects_capture` of the lowest layer captured.
     """
-    carried = torch.cat(
-        [_to_last_residual(run, one.rows, one.layer, one.part, position) for one in groups]
-    )
+    end = _last(run, position).device  # a model may lie on several
+    parts = [_to_last_residual(run, one.rows, one.layer, one.part, position) for one in groups]
+    carried = torch.cat([one.to(end) for one in parts])
     _require_finite(carried)
     linear = _linear_to_unembedding(run, carried, position)
     if linear is None:
@@ -208,5 +208,5 @@ def _to_last_residual(
             stream, added = (run[f"L{later}.{site}"][position, None] for site in sites)
             with model.evaluating():
                 frozen = freeze(model.module.get_submodule(name), stream + added)
-            parts = frozen.carry(parts)
+            parts = frozen.carry(parts.to(stream.device))
     return parts[0]

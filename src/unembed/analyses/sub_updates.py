@@ -35,7 +35,9 @@ if TYPE_CHECKING:
     from unembed.engine.model import Model
     from unembed.engine.run import Run
 
-NEGLIGIBLE = 1e-5  # a rest of this share of what was added is rounding error
+# A rest of no more than this, beside what was added, is rounding error.
+ROUNDING = {torch.float64: 1e-10, torch.bfloat16: 2e-2, torch.float16: 3e-3}
+ROUNDING_FP32 = 1e-5
 PARTS: tuple[Part, ...] = ("attn", "mlp")
 
 
@@ -156,7 +158,8 @@ def _heads(run: Run, layer: int, whole: Branch, k: int) -> tuple[list[Update], T
     n_heads = run.model.block(layer).attention.n_heads
     z = whole.inside[0].reshape(n_heads, -1)
     maps = whole.weight.reshape(n_heads, z.shape[1], -1)
-    writes = _accurate(whole.carry(torch.einsum("hz,hzd->hd", z, maps)[None])[0])
+    products = torch.einsum("hz,hzd->hd", _accurate(z), _accurate(maps))
+    writes = _accurate(whole.carry(products[None])[0])
     norms, best = writes.norm(dim=-1).topk(min(k, n_heads))
     shown = [
         Update(f"L{layer}.H{head}", None, norm, norm)
@@ -175,8 +178,9 @@ def _with_the_rest(
     names = ["bias"] * (len(parts) - 1) + ["rest"]
     norms = whole[len(shown) :].norm(dim=-1).tolist()
     extra = [Update(name, None, norm, norm) for name, norm in zip(names, norms, strict=True)]
-    square = float(added.double().square().sum())
-    shares = (whole.double() @ added.double() / square if square else whole[:, 0] * 0).tolist()
+    vectors, total = whole.cpu().double(), added.cpu().double()  # not every device has float64
+    square = float(total @ total)
+    shares = (vectors @ total / square if square else vectors[:, 0] * 0).tolist()
     updates = [
         replace(one, share=share) for one, share in zip([*shown, *extra], shares, strict=True)
     ]
@@ -195,13 +199,14 @@ class _Labels:
 
     def __init__(self, model: Model, effects: Effects | None) -> None:
         self._model, self._effects, self._next = model, effects, 0
+        self._rounding = ROUNDING.get(model.dtype, ROUNDING_FP32)
 
     def put_on(self, one: BranchUpdates) -> BranchUpdates:
         return replace(
             one,
             shown=tuple(self._labelled(update) for update in one.shown),
             bias=None if one.bias is None else self._labelled(one.bias),
-            rest=self._labelled(one.rest, one.rest.norm > NEGLIGIBLE * one.added_norm),
+            rest=self._labelled(one.rest, one.rest.norm > self._rounding * one.added_norm),
         )
 
     def _labelled(self, update: Update, means_something: bool = True) -> Update:
