@@ -79,6 +79,10 @@ def test_run_with_every_kind_of_edit(cli, source):
         "set_to L1.N5 stage=pre 1.5",
         "add L0.attn positions=1 " + ",".join(["0.5"] * 40),
         "patch L1.resid_post positions=1 from=0 Another prompt",
+        "on L1.N3",
+        "on L1.N3 positions=0,-1",
+        "lmd_on L1.N3",
+        "lmd_off L1D3",
     ]
     flags = [word for edit in edits for word in ("--edit", edit)]
     status, out, err = cli("run", source, "The cat", "--json", *flags)
@@ -133,6 +137,8 @@ def test_a_dash_reads_the_prompt_from_standard_input(cli, source, newline):
         (["run", "SOURCE", "x", "--edit", "zero L1.H2 positions=a"], "integers"),
         (["run", "SOURCE", "x", "--edit", "zero L1.H2 stage=mid"], "stage"),
         (["run", "SOURCE", "x", "--edit", "patch L1.H2"], "prompt"),
+        (["run", "SOURCE", "x", "--edit", "on L1.H2"], "neuron"),
+        (["run", "SOURCE", "x", "--edit", "lmd_on L1.N2 3"], "no meaning"),
         (["run", "SOURCE", "x", "--dtype", "int3"], "dtype"),
         (["run", "SOURCE", "x", "--device", "toaster"], "toaster"),
         (["lens", "SOURCE", "x", "--top-k", "21"], "at most 20"),
@@ -148,7 +154,7 @@ def test_a_dash_reads_the_prompt_from_standard_input(cli, source, newline):
         (["lens", "SOURCE", "x", "--kl-floor", "0.5"], "kl_floor"),
         (["lens", "SOURCE", "x", "--kl-floor", "nan"], "kl_floor"),
         (["lens", "SOURCE", "x", "--target", "a", "--follow", "next"], "give one of them"),
-        (["lens", "SOURCE", "x", "--html", "/no/such/folder/a.html"], "does not exist"),
+        (["lens", "SOURCE", "x", "--html", "/no/such/folder/a.html"], "there is no folder"),
         (["lens", "SOURCE", "x", "--html", "/tmp"], "is a folder"),
         (["lens", "SOURCE", "\ud800"], "surrogate|half|Unicode"),
         (["doctor", "/no/such/file.gguf"], "/no/such/file.gguf"),

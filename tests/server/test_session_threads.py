@@ -13,6 +13,7 @@ import pytest
 from unembed.errors import CancelledError, InputError
 from unembed.session import Feed, Job, Session
 from unembed.session.bridge import drain
+from unembed.session.cache import Recent
 from unembed.settings import Settings
 
 from .fakes import FakeModel, Gate, hold
@@ -71,19 +72,33 @@ def test_giving_way_with_nothing_waiting_costs_nothing(session):
     assert session.submit(lambda _: session.give_way()).future.result(5) is None
 
 
-def test_what_is_on_disk_is_read_while_something_computes(session):
+def test_an_index_is_searched_while_something_computes(session):
     gate = hold(session)
-    assert session.submit(lambda _: "read", on="disk").future.result(5) == "read"
+    assert session.submit(lambda _: "read", on="index").future.result(5) == "read"
     gate.go.set()
 
 
 def test_a_name_in_use_on_one_thread_is_in_use_on_all(session):
     gate = Gate()
-    session.submit(gate, "job-of-mine", on="disk")
+    session.submit(gate, "job-of-mine", on="index")
     assert gate.began.wait(5)
     with pytest.raises(InputError, match="still running"):
         session.submit(lambda _: None, "job-of-mine")
     session.stop(session.job("job-of-mine"))
+
+
+def test_recent_results_are_made_once_and_the_oldest_forgotten():
+    recent, made = Recent(2), []
+    for key in ("a", "b", "a", "c", "a", "b"):
+        assert recent.get(key, lambda key=key: made.append(key) or key) == key
+    assert made == ["a", "b", "c", "b"]
+
+
+def test_a_result_that_could_not_be_made_is_tried_again():
+    recent = Recent(2)
+    with pytest.raises(ZeroDivisionError):
+        recent.get("a", lambda: 1 // 0)
+    assert recent.get("a", lambda: 1) == 1
 
 
 def test_a_feed_gives_everything_in_order_then_the_result(session):

@@ -29,7 +29,7 @@ def run(
     def work(session: Session, job: Job) -> wire.PredictionsResponse:
         from unembed.server import answers, limits
 
-        limits.check_experiment(body, settings)
+        limits.check_predictions(body, settings)
         return answers.predictions(session, job, body)
 
     answer = ask(loading, settings, work, Console(stderr=True))

@@ -79,20 +79,33 @@ def predictions(
     answer = as_wire(wire.PredictionsResponse, about | sides)
     if body.sub_updates:
         for run, side in ((baseline, answer.baseline), (edited, answer.edited)):
-            _take_apart(run, side, position, body.sub_updates, job)
+            _take_apart(session, job, run, side, position, body.sub_updates)
     return answer
 
 
 def _take_apart(
-    run: Run | None, side: wire.PredictionSide | None, position: int, k: int, job: Job
+    session: Session,
+    job: Job,
+    run: Run | None,
+    side: wire.PredictionSide | None,
+    position: int,
+    k: int,
 ) -> None:
     """Add to each layer what its neurons and heads wrote."""
     if run is None or side is None or side.layers is None:
         return
-    found = sub_updates(run, position, k, cancel=job.cancel, progress=job.progress)
-    for layer, parts in zip(side.layers, found.layers, strict=True):
-        layer.heads = _branch(parts.heads, parts.heads_reason)
-        layer.neurons = _branch(parts.neurons, parts.neurons_reason)
+
+    def made() -> list[tuple[wire.BranchUpdates, wire.BranchUpdates]]:
+        found = sub_updates(run, position, k, cancel=job.cancel, progress=job.progress)
+        return [
+            (_branch(one.heads, one.heads_reason), _branch(one.neurons, one.neurons_reason))
+            for one in found.layers
+        ]
+
+    # The baseline stays the same while a person changes edits: half of the work is saved.
+    parts = session.recent.get(("sub-updates", run.key, position, k), made)
+    for layer, (heads, neurons) in zip(side.layers, parts, strict=True):
+        layer.heads, layer.neurons = heads, neurons
 
 
 def _branch(found: BranchUpdates | None, reason: str | None) -> wire.BranchUpdates:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from fastapi import APIRouter, Request, Response
 
+from unembed.errors import BusyError
 from unembed.server import explore_limits, limits, wire
 from unembed.server import index_answers as answers
 from unembed.server.routing import (
@@ -25,7 +28,10 @@ router = APIRouter(prefix="/api/index", route_class=StrictRoute)
 async def index_status(request: Request) -> Response:
     """What is indexed, what is being built, and what building would cost."""
     session = session_of(request)
-    return await look_up(request, lambda _: encoded(answers.status(session)))
+    answer = await look_up(request, lambda _: encoded(answers.status(session)))
+    with suppress(BusyError):
+        session.submit(lambda _: session.indexes.warm(), on="index")
+    return answer
 
 
 @router.post("/build", responses=work_responses(wire.IndexAbout))

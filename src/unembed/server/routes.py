@@ -101,7 +101,7 @@ async def tokenize(request: Request, body: wire.TokenizeRequest) -> Response:
     """The tokens of a prompt."""
     session = session_of(request)
     limits.check_prompt(body.prompt, "prompt", session.settings)
-    job = session.submit_text(lambda _: encoded(describe.tokenize(session, body)))
+    job = session.submit(lambda _: encoded(describe.tokenize(session, body)), on="text")
     return Response(await finish(session, job, left(request)), media_type=JSON)
 
 

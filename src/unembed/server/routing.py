@@ -15,7 +15,7 @@ from pydantic import BaseModel
 from unembed.server import bodies, wire
 from unembed.server.replies import JSON
 from unembed.server.table import JOB
-from unembed.session import Job, Session
+from unembed.session import Job, Queue, Session
 from unembed.session.bridge import attend, finish
 
 Responses = dict[int | str, dict[str, Any]]
@@ -115,10 +115,12 @@ async def compute(request: Request, body: Named, work: Work, media: str = JSON) 
     return Response(content, 200, took(job), media)
 
 
-async def look_up(request: Request, work: Work, name: str | None = None) -> Response:
-    """The same for what is read from disk: it waits behind no computation."""
+async def look_up(
+    request: Request, work: Work, name: str | None = None, *, on: Queue = "index"
+) -> Response:
+    """The same on a thread of its own, which waits behind no computation."""
     session = session_of(request)
-    job = session.submit(work, name, on="disk")
+    job = session.submit(work, name, on=on)
     return Response(await finish(session, job, left(request)), 200, took(job), JSON)
 
 

@@ -9,6 +9,7 @@ from unembed.server.routing import (
     POST,
     WORK,
     StrictRoute,
+    Work,
     encoded,
     errors,
     look_up,
@@ -21,6 +22,10 @@ _TEXTS = ("name", "note", "spec", "summary")
 router = APIRouter(prefix="/api/workspace", route_class=StrictRoute)
 
 
+async def _kept(request: Request, work: Work) -> Response:
+    return await look_up(request, work, on="workspace")
+
+
 @router.get(
     "",
     response_model=wire.WorkspaceResponse,
@@ -29,7 +34,7 @@ router = APIRouter(prefix="/api/workspace", route_class=StrictRoute)
 async def workspace(request: Request) -> Response:
     """Names given to this model's nodes, and every saved run."""
     session = session_of(request)
-    return await look_up(request, lambda _: encoded(workspace_answers.everything(session)))
+    return await _kept(request, lambda _: encoded(workspace_answers.everything(session)))
 
 
 @router.post("/name", status_code=204, response_class=Response, responses=errors(*POST, *WORK))
@@ -37,7 +42,7 @@ async def workspace_name(request: Request, body: wire.NodeName) -> Response:
     """Name a node of this model; with neither name nor note, forget its name."""
     session = session_of(request)
     explore_limits.check_texts(body, ("name", "note"), session.settings)
-    await look_up(request, lambda _: workspace_answers.name(session, body))
+    await _kept(request, lambda _: workspace_answers.name(session, body))
     return Response(status_code=204)
 
 
@@ -46,21 +51,21 @@ async def workspace_save(request: Request, body: wire.SaveRunRequest) -> Respons
     """Save a run."""
     session = session_of(request)
     explore_limits.check_texts(body, _TEXTS, session.settings)
-    return await look_up(request, lambda _: encoded(workspace_answers.save(session, body)))
+    return await _kept(request, lambda _: encoded(workspace_answers.save(session, body)))
 
 
 @router.post("/open", responses=work_responses(wire.SavedRun))
 async def workspace_open(request: Request, body: wire.RunId) -> Response:
     """A saved run; what it answers can be kept as a file and imported elsewhere."""
     session = session_of(request)
-    return await look_up(request, lambda _: encoded(workspace_answers.opened(session, body)))
+    return await _kept(request, lambda _: encoded(workspace_answers.opened(session, body)))
 
 
 @router.post("/delete", status_code=204, response_class=Response, responses=errors(*POST, *WORK))
 async def workspace_delete(request: Request, body: wire.RunId) -> Response:
     """Delete a saved run."""
     session = session_of(request)
-    await look_up(request, lambda _: workspace_answers.delete(session, body))
+    await _kept(request, lambda _: workspace_answers.delete(session, body))
     return Response(status_code=204)
 
 
@@ -69,4 +74,4 @@ async def workspace_import(request: Request, body: wire.ImportRunRequest) -> Res
     """Keep a run that was exported here or elsewhere."""
     session = session_of(request)
     explore_limits.check_texts(body.run, _TEXTS, session.settings, "run.")
-    return await look_up(request, lambda _: encoded(workspace_answers.imported(session, body)))
+    return await _kept(request, lambda _: encoded(workspace_answers.imported(session, body)))

@@ -1,7 +1,7 @@
 """The compute queue, its jobs, the cache of forward passes: the one place that knows concurrency.
 
-One thread computes. A second one only tokenizes, so that counting tokens does not wait for a lens,
-and a third one reads what is on disk: the vector index and the workspace.
+One thread computes. Others do what shall not wait for a lens: one only tokenizes, one searches the
+vector index, one reads and writes the workspace.
 Plain threads here; `bridge` is how an event loop waits for them.
 """
 
@@ -10,10 +10,10 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from unembed.errors import InputError, UnembedError
-from unembed.session.cache import RunCache
+from unembed.session.cache import Recent, RunCache
 from unembed.session.feed import Feed
 from unembed.session.indexes import Indexes
 from unembed.session.jobs import TERMINAL, Job, Snapshot, State
@@ -26,9 +26,12 @@ if TYPE_CHECKING:
     from unembed.engine.run import Run
     from unembed.settings import Settings
 
-__all__ = ["TERMINAL", "Feed", "Job", "Session", "Snapshot", "State"]
+__all__ = ["TERMINAL", "Feed", "Job", "Queue", "Session", "Snapshot", "State"]
+
+Queue = Literal["compute", "text", "index", "workspace"]
 
 _REMEMBERED = 256
+_RECENT = 16
 
 
 class Session:
@@ -38,9 +41,11 @@ class Session:
         self.model = model
         self.settings = settings
         self.cache = RunCache(settings.cache_bytes)
-        self._compute = Worker("compute", settings.max_queue, threads)
-        self._text = Worker("text", settings.max_queue)
-        self._disk = Worker("disk", settings.max_queue)
+        self.recent = Recent(_RECENT)
+        self._workers: dict[Queue, Worker] = {
+            name: Worker(name, settings.max_queue, threads if name == "compute" else 1)
+            for name in get_args(Queue)
+        }
         self.workspace = Workspace(settings.workspace_file(), settings)
         self.indexes = Indexes(model, settings)
         self._jobs: OrderedDict[str, Job] = OrderedDict()
@@ -51,7 +56,7 @@ class Session:
         work: Callable[[Job], Any],
         name: str | None = None,
         *,
-        on: Literal["compute", "disk"] = "compute",
+        on: Queue = "compute",
     ) -> Job:
         """Queue work for a thread; raises BusyError, or InputError on a name in use."""
         job = Job(work, name)
@@ -65,15 +70,9 @@ class Session:
                     value=job.id,
                     legal="a name that no running request has",
                 )
-            (self._compute if on == "compute" else self._disk).submit(job)
+            self._workers[on].submit(job)
             self._jobs[job.id] = job
             self._jobs.move_to_end(job.id)
-        return job
-
-    def submit_text(self, work: Callable[[Job], Any]) -> Job:
-        """Queue work that only tokenizes."""
-        job = Job(work)
-        self._text.submit(job)
         return job
 
     def job(self, name: str) -> Job | None:
@@ -83,12 +82,12 @@ class Session:
 
     def stop(self, job: Job, reason: UnembedError | None = None) -> None:
         """Cancel a job; what waits for it gets `reason`."""
-        for worker in (self._compute, self._disk):
+        for worker in self._workers.values():
             worker.cancel(job, reason)
 
     def give_way(self) -> None:
         """Called by long work, on the compute thread: first does what waits."""
-        self._compute.give_way()
+        self._workers["compute"].give_way()
 
     def run(
         self,
@@ -116,9 +115,8 @@ class Session:
 
     def close(self) -> None:
         """Cancel everything and end the threads."""
-        self._compute.close()
-        self._text.close()
-        self._disk.close()
+        for worker in self._workers.values():
+            worker.close()
 
     def _forget(self) -> None:
         over = [name for name, job in self._jobs.items() if job.is_over]

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Hashable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Hashable
+from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     from unembed.engine.run import Run
 
 Key = tuple[Hashable, frozenset[str]]
+Made = TypeVar("Made")
 
 
 class RunCache:
@@ -52,3 +53,26 @@ class RunCache:
             while self.nbytes > self.budget:
                 _, gone = self._runs.popitem(last=False)
                 self.nbytes -= gone.nbytes
+
+
+class Recent:
+    """The last few results of analyses, by what decides them."""
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self._made: OrderedDict[Hashable, Any] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, key: Hashable, make: Callable[[], Made]) -> Made:
+        """The result of this key, made unless it is among the last ones."""
+        with self._lock:
+            if key in self._made:
+                self._made.move_to_end(key)
+                kept: Made = self._made[key]
+                return kept
+        made = make()  # unlocked: it may take seconds, and give way to others
+        with self._lock:
+            self._made[key] = made
+            while len(self._made) > self.size:
+                self._made.popitem(last=False)
+        return made

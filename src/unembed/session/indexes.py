@@ -5,6 +5,7 @@ Thread-safe: the compute thread builds, both it and the disk thread search.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import threading
 import time
@@ -81,6 +82,14 @@ class Indexes:
             return self.opened(projection)
         except UnembedError:
             return None
+
+    def warm(self) -> None:
+        """Open what there is, so that the first search does not wait for it: it takes seconds."""
+        for projection in PROJECTIONS:
+            index = self.find(projection)
+            if index is not None:
+                with contextlib.suppress(UnembedError):  # a model without a tokenizer has no words
+                    index.warm()
 
     # ------------------------------------------------------------ building
 
@@ -188,9 +197,9 @@ class Indexes:
         n, width = _SAMPLE[0], min(_SAMPLE[1], plan.vocab_size)
         tokens = self._model.unembedding.weight[:width].to(torch.float32)
         rows = torch.ones(n, tokens.shape[1], device=tokens.device)
-        rows @ tokens.T  # the first product pays for what later ones find ready
+        float((rows @ tokens.T)[0, 0])  # the first product pays for what later ones find ready
         start = time.perf_counter()
-        rows @ tokens.T
+        float((rows @ tokens.T)[0, 0])  # reading a number waits for a GPU
         each = (time.perf_counter() - start) / (n * width)
         seconds = each * plan.n_vectors * plan.vocab_size * _SLOWER
         return Estimate(plan.n_vectors, seconds, plan.expected_bytes)
