@@ -74,12 +74,12 @@ describe('the tokens of a hit', () => {
   const item = (id: number) => ({ token: { id } });
 
   it('mark those that were asked for, and add those further down', () => {
-    const listed = withMatched([item(1), item(2), item(3)], [item(2), item(9)], 3);
-    expect(listed.map((entry) => [entry.item.token.id, entry.matched, entry.apart])).toEqual([
-      [1, false, false],
-      [2, true, false],
-      [3, false, false],
-      [9, true, true],
+    const { listed, later } = withMatched([item(1), item(2), item(3)], [item(2), item(9)], 3);
+    expect(listed.map((entry) => [entry.item.token.id, entry.matched])).toEqual([
+      [1, false],
+      [2, true],
+      [3, false],
     ]);
+    expect(later).toEqual([item(9)]);
   });
 });

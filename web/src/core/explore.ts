@@ -330,18 +330,17 @@ export interface Scored {
 
 /** The tokens to list for a hit: the first ones, and those asked for that come later. */
 export function withMatched<Item extends Scored>(
-  listed: readonly Item[],
+  tokens: readonly Item[],
   matched: readonly Item[],
   room: number,
-): Array<{ item: Item; matched: boolean; apart: boolean }> {
+): { listed: Array<{ item: Item; matched: boolean }>; later: Item[] } {
   const asked = new Set(matched.map((item) => item.token.id));
-  const first = listed.slice(0, room);
+  const first = tokens.slice(0, room);
   const there = new Set(first.map((item) => item.token.id));
-  const later = matched.filter((item) => !there.has(item.token.id)).slice(0, 3);
-  return [
-    ...first.map((item) => ({ item, matched: asked.has(item.token.id), apart: false })),
-    ...later.map((item, at) => ({ item, matched: true, apart: at === 0 })),
-  ];
+  return {
+    listed: first.map((item) => ({ item, matched: asked.has(item.token.id) })),
+    later: matched.filter((item) => !there.has(item.token.id)).slice(0, 3),
+  };
 }
 
 /** About how long k-means takes, from what projecting all vectors once was estimated at. */

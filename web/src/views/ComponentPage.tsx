@@ -16,6 +16,7 @@ import { ActivationText } from './ActivationText';
 import {
   ClusterLink,
   ComponentFormula,
+  keysOf,
   neighbour,
   NormFacts,
   scored,
@@ -241,11 +242,7 @@ function VectorSections({ vector, analysis }: { vector: Vector; analysis: Analys
 }
 
 function Keys({ vector }: { vector: Vector }) {
-  const lists = [
-    ['fires on', vector.key_promotes],
-    ['least on', vector.key_suppresses],
-    ...(vector.gate_promotes ? [['gate opens on', vector.gate_promotes] as const] : []),
-  ] as const;
+  const lists = keysOf(vector);
   const largest = Math.max(
     ...lists.flatMap(([, tokens]) => tokens.map(({ score }) => Math.abs(score))),
     1e-9,

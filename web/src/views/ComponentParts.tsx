@@ -35,7 +35,7 @@ export function WhichRun({ side }: { side: 'baseline' | 'edited' }) {
   );
 }
 
-/** "norm 2.13, longer than 87 % of its layer and 91 % of all". */
+/** "norm 2.13, longer than 87 % of its layer, 91 % of all". */
 export function NormFacts({ vector }: { vector: Vector }) {
   const percent = (share: number) => `${share.toFixed(share > 99 && share < 100 ? 1 : 0)} %`;
   return (
@@ -44,12 +44,25 @@ export function NormFacts({ vector }: { vector: Vector }) {
       <span className="number">{percent(vector.layer_percentile)}</span> of its layer
       {vector.percentile === null || vector.percentile === undefined ? null : (
         <>
-          {' '}
-          and <span className="number">{percent(vector.percentile)}</span> of all
+          , <span className="number">{percent(vector.percentile)}</span> of all
         </>
       )}
     </p>
   );
+}
+
+/** What makes a neuron fire: where it is gated, the gate opens and the other factor gives the sign. */
+export function keysOf(vector: Vector): Array<[title: string, tokens: Vector['key_promotes']]> {
+  if (!vector.gate_promotes)
+    return [
+      ['fires on', vector.key_promotes],
+      ['least on', vector.key_suppresses],
+    ];
+  return [
+    ['gate opens on', vector.gate_promotes],
+    ['positive on', vector.key_promotes],
+    ['negative on', vector.key_suppresses],
+  ];
 }
 
 /** The cluster that a neuron is in, once clusters are known. */
@@ -157,7 +170,7 @@ export function VectorFormula({ vector, raw }: { vector: Vector; raw: boolean })
           name: 'makes it fire',
           formula: 'cos( γ_in ∘ W_E[t], k )',
           ...(key ? { value: `${key.score.toPrecision(4)} for ${key.token.label}` } : {}),
-          note: 'Tokens whose input embedding points along the key direction, after the weight of the norm before the feed-forward. What attention and earlier layers add on the way is not in it, so it says most about early layers.',
+          note: 'Tokens whose input embedding points along the key direction, after the weight of the norm before the feed-forward. Of a gated neuron the gate opens on its own tokens, and the other factor gives the activation its sign. What attention and earlier layers add on the way is not in it, so it says most about early layers.',
         },
       ]}
     />

@@ -8,12 +8,13 @@ import { NodeName } from '../components/NodeName';
 import { Icon, Token } from '../components/parts';
 import { describeTarget, parseTarget, type Target } from '../core/address';
 import { edit } from '../core/edits';
-import { quantity, signed } from '../core/format';
+import { quantity } from '../core/format';
 import { exploreWith, openPage, useExplore } from '../state/exploring';
 import { addEdit, change, useSpec } from '../state/store';
 import {
   ClusterLink,
   ComponentFormula,
+  keysOf,
   NormFacts,
   scored,
   VectorFormula,
@@ -279,19 +280,14 @@ function Always({ vector, analysis }: { vector: Vector; analysis: Analysis<Vecto
         {(title) => `vector-${title}`}
       </Pair>
       <h3 className="drawer-keys">What makes it fire</h3>
-      <p className="chips">
-        {vector.key_promotes.slice(0, 8).map((item) => (
-          <TokenChip key={item.token.id} item={item} />
-        ))}
-      </p>
-      {vector.gate_promotes ? (
-        <p className="chips">
-          <span className="faint">gate</span>
-          {vector.gate_promotes.slice(0, 8).map((item) => (
+      {keysOf(vector).map(([title, tokens]) => (
+        <p key={title} className="chips">
+          <span className="faint">{title}</span>
+          {tokens.slice(0, 8).map((item) => (
             <TokenChip key={item.token.id} item={item} />
           ))}
         </p>
-      ) : null}
+      ))}
     </section>
   );
 }
@@ -365,7 +361,7 @@ function Pair({ promoted, suppressed, unit, children }: PairProps) {
               <ScoreBar share={score / most} />
             </td>
             <td className="number" title={String(score)}>
-              {unit === 'logit' ? signed(score, 2) : signedScore(score)}
+              {signedScore(score)}
             </td>
           </tr>
         ))}

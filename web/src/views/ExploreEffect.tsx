@@ -75,11 +75,6 @@ function Side({
   return (
     <p className="effect-side" data-testid={`effect-${side}`}>
       <SideMark side={side} />
-      {reading.top.slice(0, 6).map(({ token, probability: share }) => (
-        <span key={token.id} className="effect-token">
-          <Token token={token} /> <span className="number">{probability(share)}</span>
-        </span>
-      ))}
       {reading.target && data.target ? (
         <span className="effect-token target">
           <bdi className="token">{data.target.label}</bdi>{' '}
@@ -87,6 +82,11 @@ function Side({
           <span className="number faint">{rank(reading.target.rank)}</span>
         </span>
       ) : null}
+      {reading.top.slice(0, 6).map(({ token, probability: share }) => (
+        <span key={token.id} className="effect-token">
+          <Token token={token} /> <span className="number">{probability(share)}</span>
+        </span>
+      ))}
     </p>
   );
 }

@@ -148,7 +148,10 @@ function Nearest({ error, explore }: { error: ApiError | null; explore: Explore 
   );
   const parts = error.body.fix?.includes('match="part"') && explore.match !== 'part';
   return (
-    <p className="explore-nearest" data-testid="nearest">
+    <p className="explore-nearest" role="alert" data-testid="nearest">
+      <strong className="problem">
+        {error.message.replace(/; the nearest words are .*/, '.')}
+      </strong>
       {near.length > 0 ? <span className="faint">Nearest:</span> : null}
       {near.map((word) => (
         <button
@@ -356,8 +359,10 @@ function TokensFields({ error }: { error: ApiError | null }) {
 }
 
 const SITES = [
-  ['resid_mid', 'after attention'],
-  ['resid_post', 'after feed-forward'],
+  ['resid_mid', 'stream after attention'],
+  ['resid_post', 'stream after feed-forward'],
+  ['attn_out', 'what attention adds'],
+  ['mlp_out', 'what feed-forward adds'],
 ] as const;
 
 function StateField({ model, context }: { model: ModelInfo | null; context: Context }) {
@@ -371,7 +376,7 @@ function StateField({ model, context }: { model: ModelInfo | null; context: Cont
   if (context.prompt === '') return <span className="faint">Run a prompt first.</span>;
   return (
     <span className="explore-group">
-      <span className="faint">residual stream at position {context.position ?? '…'}, layer</span>
+      <span className="faint">position {context.position ?? '…'}, layer</span>
       <LayerSelect model={model} value={layer} onChange={(value) => choose({ layer: value })} />
       <select
         aria-label="Where in the layer"

@@ -1,6 +1,6 @@
 /** Explore: what neurons write, whatever runs. Search, tokens, similar vectors, layers, clusters. */
 import { useHits, useIndex, type IndexStatus } from '../api/explore';
-import { ApiError } from '../api/client';
+import { ApiError, problemAt } from '../api/client';
 import type { ModelInfo } from '../api/queries';
 import { Segments } from '../components/parts';
 import type { Context, Explore, Question } from '../core/explore';
@@ -99,7 +99,11 @@ function Asked({ model, status, position }: AskedProps) {
         <ExploreFormula data={data} />
       </ExploreBar>
       <ExploreForm model={model} context={context} error={analysis.error} />
-      <ErrorNote error={analysis.error} retry={analysis.retry} stale={data !== null} />
+      <ErrorNote
+        error={problemAt(analysis.error, 'words') === null ? analysis.error : null}
+        retry={analysis.retry}
+        stale={data !== null}
+      />
       <ExploreHits analysis={analysis} model={model} asked={isAsked(explore, context)} />
     </>
   );

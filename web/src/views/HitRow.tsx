@@ -50,7 +50,7 @@ export function HitRow({ hit, index, share, tabbable, onFocus, model }: Props) {
         {share === null ? null : (
           <>
             <span className="number" title={String(hit.score)}>
-              {score(hit.score)}
+              {scoreText(hit.score)}
             </span>
             {share < 0 ? <SignedBar share={share} /> : <Bar share={share} side="accent" />}
           </>
@@ -71,10 +71,10 @@ export function HitRow({ hit, index, share, tabbable, onFocus, model }: Props) {
 }
 
 type Scored = Hit['matched'][number];
-const up = ({ score }: Scored) => score >= 0;
-const down = ({ score }: Scored) => score < 0;
+const up = (item: Scored) => item.score >= 0;
+const down = (item: Scored) => item.score < 0;
 
-function score(value: number): string {
+function scoreText(value: number): string {
   return Math.abs(value) < 10 ? value.toFixed(3).replace('-', '−') : quantity(value);
 }
 
@@ -87,23 +87,32 @@ interface ChipsProps {
 
 /** A token asks, when clicked, which vectors raise it most. The field above does the same by key. */
 function Chips({ label, tokens, matched, room }: ChipsProps) {
+  const { listed, later } = withMatched(tokens, matched, room);
   return (
     <p className={`chips ${label}`}>
       <span className="chips-sign" aria-hidden="true">
         {label === 'promotes' ? '+' : '−'}
       </span>
       <Hidden>{label} </Hidden>
-      {withMatched(tokens, matched, room).map(({ item, matched: marked, apart }) => (
-        <span key={item.token.id} className={apart ? 'chip-apart' : ''}>
-          <TokenChip item={item} marked={marked} />
+      <span className="chips-listed">
+        {listed.map(({ item, matched: marked }) => (
+          <TokenChip key={item.token.id} item={item} marked={marked} />
+        ))}
+      </span>
+      {later.length > 0 ? (
+        <span className="chips-later" title="Further down its list">
+          …
+          {later.map((item) => (
+            <TokenChip key={item.token.id} item={item} marked />
+          ))}
         </span>
-      ))}
+      ) : null}
     </p>
   );
 }
 
 export function TokenChip({ item, marked = false }: { item: Scored; marked?: boolean }) {
-  const about = `${item.token.label}  ${score(item.score)}  (id ${item.token.id}): which vectors promote it most?`;
+  const about = `${item.token.label}  ${scoreText(item.score)}  (id ${item.token.id}): which vectors promote it most?`;
   const inner = (
     <bdi className={`token ${item.token.special ? 'special' : ''}`}>{item.token.label}</bdi>
   );

@@ -119,7 +119,13 @@ export function Status({ kind, analysis, waiting = false, timed = true }: Status
 }
 
 function took({ seconds, cached }: Timing): string {
-  return seconds === null ? '' : `${quantity(seconds)} s${cached ? ' · cached' : ''}`;
+  return seconds === null ? '' : `${spent(seconds)}${cached ? ' · cached' : ''}`;
+}
+
+function spent(seconds: number): string {
+  return seconds < 0.0995
+    ? `${Math.max(1, Math.round(seconds * 1000))} ms`
+    : `${quantity(seconds)} s`;
 }
 
 function describe(event: JobEvent): string {
