@@ -101,7 +101,7 @@ class Builder:
             self.folder.drop_drafts()
         elif self._is_there():
             return False
-        self._tables = Tables(self.folder, self.folder.draft(self.plan))
+        self.tables = Tables(self.folder, self.folder.draft(self.plan))
         self.left = self._find_left()
         self._todo = self._vectors_left()
         return True
@@ -121,13 +121,13 @@ class Builder:
         rows = self.projection(vectors).to(weight.device)
         lists = token_lists(rows, weight, self.plan.top_k, cancel, share)
         columns = {name: _array(getattr(lists, name)) for name in lists.__dataclass_fields__}
-        self._tables.append(_labelled(layer, vectors, columns))
+        self.tables.append(_labelled(layer, vectors, columns))
         self.left.pop(0)
 
     def finish(self) -> None:
         """Publish what was built."""
-        self._tables.write_texts(_texts(self.model))
-        self.folder.publish(self._tables.version, self.plan, _versions(self.model))
+        self.tables.write_texts(_texts(self.model))
+        self.folder.publish(self.tables.version, self.plan, _versions(self.model))
 
     @property
     def _widths(self) -> dict[int, int]:
@@ -147,13 +147,13 @@ class Builder:
 
     def _find_left(self) -> list[int]:
         """Layers that the draft lacks. A draft that is no beginning of the plan is thrown away."""
-        kept = self._tables.rows_kept()
+        kept = self.tables.rows_kept()
         planned = np.repeat(self.plan.layers, self.plan.widths)
         ends = np.cumsum(self.plan.widths)
         whole = len(kept) in (0, *ends) and np.array_equal(kept, planned[: len(kept)])
         if not whole:
             self.folder.drop_drafts()
-            self._tables = Tables(self.folder, self.folder.draft(self.plan))
+            self.tables = Tables(self.folder, self.folder.draft(self.plan))
             kept = []
         return [layer for layer, end in zip(self.plan.layers, ends, strict=True) if end > len(kept)]
 
