@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -36,7 +38,8 @@ HEADERS = {"Authorization": f"Bearer {TOKEN}"}
 
 
 @pytest.fixture
-def base_url(live: Any, monkeypatch: pytest.MonkeyPatch) -> str:
+def base_url(live: Any, built: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    shutil.copytree(built, tmp_path / "cache")
     monkeypatch.setattr("unembed.server.routes._UNKNOWN_JOB_SECONDS", 0.01)
     _, port = live(max_request_seconds=20)
     return f"http://127.0.0.1:{port}"
