@@ -11,8 +11,10 @@ import unembed
 def test_nothing_else_is_public():
     assert unembed.__all__ == [
         "Anatomy", "Cancel", "Edit", "Generation", "LensResult", "Model", "Run", "Settings",
-        "Token", "add", "errors", "load", "logit_lens", "partial_forward", "patch",
-        "required_capture", "scale", "set_to", "zero",
+        "SubUpdates", "Token", "VectorIndex", "Workspace", "add", "build_index", "errors",
+        "lm_debugger_off", "lm_debugger_on", "load", "logit_lens", "open_index",
+        "partial_forward", "patch", "presets_capture", "required_capture", "scale", "set_to",
+        "sub_updates", "sub_updates_capture", "token_direction", "turn_off", "turn_on", "zero",
     ]  # fmt: skip
 
 

@@ -20,6 +20,15 @@ from unembed.settings import Settings
 if TYPE_CHECKING:
     from unembed.analyses.lens import logit_lens
     from unembed.analyses.lens_result import LensResult
+    from unembed.analyses.presets import (
+        lm_debugger_off,
+        lm_debugger_on,
+        presets_capture,
+        turn_off,
+        turn_on,
+    )
+    from unembed.analyses.sub_updates import sub_updates, sub_updates_capture
+    from unembed.analyses.sub_updates_result import SubUpdates
     from unembed.engine.cancel import Cancel
     from unembed.engine.edits import Edit, add, patch, required_capture, scale, set_to, zero
     from unembed.engine.generation import Generation
@@ -28,7 +37,9 @@ if TYPE_CHECKING:
     from unembed.engine.partial import partial_forward
     from unembed.engine.run import Run
     from unembed.engine.tokens import Token
+    from unembed.index import VectorIndex, build_index, open_index, token_direction
     from unembed.models.anatomy import Anatomy
+    from unembed.workspace import Workspace
 
 __version__ = "0.1.0"
 
@@ -51,9 +62,24 @@ _HOME = {
     "add": "unembed.engine.edits",
     "patch": "unembed.engine.edits",
     "required_capture": "unembed.engine.edits",
+    # switching neurons
+    "turn_on": "unembed.analyses.presets",
+    "turn_off": "unembed.analyses.presets",
+    "lm_debugger_on": "unembed.analyses.presets",
+    "lm_debugger_off": "unembed.analyses.presets",
+    "presets_capture": "unembed.analyses.presets",
     # analyses
     "LensResult": "unembed.analyses.lens_result",
     "logit_lens": "unembed.analyses.lens",
+    "SubUpdates": "unembed.analyses.sub_updates_result",
+    "sub_updates": "unembed.analyses.sub_updates",
+    "sub_updates_capture": "unembed.analyses.sub_updates",
+    # the index of value vectors, and what the user keeps
+    "VectorIndex": "unembed.index",
+    "build_index": "unembed.index",
+    "open_index": "unembed.index",
+    "token_direction": "unembed.index",
+    "Workspace": "unembed.workspace",
 }
 
 __all__ = [
@@ -65,16 +91,29 @@ __all__ = [
     "Model",
     "Run",
     "Settings",
+    "SubUpdates",
     "Token",
+    "VectorIndex",
+    "Workspace",
     "add",
+    "build_index",
     "errors",
+    "lm_debugger_off",
+    "lm_debugger_on",
     "load",
     "logit_lens",
+    "open_index",
     "partial_forward",
     "patch",
+    "presets_capture",
     "required_capture",
     "scale",
     "set_to",
+    "sub_updates",
+    "sub_updates_capture",
+    "token_direction",
+    "turn_off",
+    "turn_on",
     "zero",
 ]
 
