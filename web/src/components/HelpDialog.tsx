@@ -19,6 +19,15 @@ const WORDS: ReadonlyArray<readonly [string, string]> = [
   ],
   ['target, distractor', 'two tokens whose probability and rank are shown everywhere'],
   ['rank', '#1 is the most likely token'],
+  [
+    'sub-update, score, share',
+    'what one neuron writes: activation times value vector; activation times its norm, signed; its part of all that the layer added',
+  ],
+  ['promotes, suppresses', 'tokens whose logits a write raises or lowers most, directly'],
+  [
+    'off, on',
+    'a neuron or head writes nothing; a neuron writes as much as the strongest of its layer. LM-Debugger’s own off and on are in the menu ⋯',
+  ],
   ['KL', 'how much of the final prediction a row misses, in nats; 0 is nothing'],
   ['edit', 'a change made while the model runs; all views then show baseline beside edited'],
   [

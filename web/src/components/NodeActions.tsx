@@ -92,10 +92,10 @@ function Inside({ node, model, close }: { node: string; model: ModelInfo; close:
   const neuron = target?.kind === 'neuron';
   return (
     <div className="node-editor" data-testid="node-editor">
-      <header>
+      <div className="node-head">
         <h3 className="mono">{node}</h3> <NodeName node={node} />
         <span className="faint">{target ? describeTarget(target) : null}</span>
-      </header>
+      </div>
       <div className="node-switches">
         <SwitchButton node={node} operation="zero" label="off" />
         {neuron ? <SwitchButton node={node} operation="on" label="on" /> : null}
@@ -119,14 +119,14 @@ function Inside({ node, model, close }: { node: string; model: ModelInfo; close:
           close();
         }}
       />
-      <footer>
+      <div className="node-foot">
         <button type="button" className="link" onClick={() => change({ node })}>
           What it writes
         </button>
         <button type="button" className="link" onClick={() => void copyText(node, node)}>
           Copy name
         </button>
-      </footer>
+      </div>
     </div>
   );
 }

@@ -1,5 +1,6 @@
 /** What the model writes when it goes on: baseline, and with the edits, side by side as it is made. */
 import { useGeneration, type Continued, type Made } from '../api/generation';
+import { Formula } from '../components/Formula';
 import { Icon, Segments, SideMark, Token } from '../components/parts';
 import { probability } from '../core/format';
 import type { Generation } from '../core/url';
@@ -19,6 +20,7 @@ export function Continuation({ generation }: { generation: Generation }) {
       <header>
         <h2>Continuation</h2>
         <Options generation={generation} />
+        <ContinuationFormula generation={generation} />
         <span className="spring" />
         {stopped ? <span className="faint">stopped</span> : null}
         <Status kind="generate" analysis={analysis} />
@@ -43,6 +45,38 @@ export function Continuation({ generation }: { generation: Generation }) {
         <p className="generated faint">…</p>
       )}
     </section>
+  );
+}
+
+function ContinuationFormula({ generation }: { generation: Generation }) {
+  const { temperature, seed } = generation;
+  return (
+    <Formula
+      title="How a continuation is made"
+      lines={[
+        {
+          name: 'greedy',
+          formula: 'next = argmax_t logit_t',
+          note: 'Temperature 0. Each token that is chosen becomes part of the prompt; up to the end of the text, if the model ends it.',
+        },
+        {
+          name: 'sampled',
+          formula: 'p(t) ∝ exp( logit_t / temperature )',
+          ...(temperature > 0 ? { value: `temperature ${temperature}, seed ${seed}` } : {}),
+          note: 'Both sides draw with the same seed, so that what differs comes from the edits.',
+        },
+        {
+          name: 'probability of a token',
+          formula: 'softmax( logits )',
+          note: 'Under the pointer. At temperature 1, however it was chosen.',
+        },
+        {
+          name: 'edits',
+          formula: 'at every step',
+          note: 'An edit of every position acts on generated tokens too; one of certain positions on these alone.',
+        },
+      ]}
+    />
   );
 }
 

@@ -58,12 +58,22 @@ export function LayerParts({ layer, updates, mode, model }: Props) {
             />
           ))
         : null}
-      {near && !updates.data ? (
-        <p className="faint">
-          {updates.error ? updates.error.message : 'Taking the layer apart …'}
-        </p>
-      ) : null}
+      {near && !updates.data ? <Waiting updates={updates} /> : null}
     </div>
+  );
+}
+
+/** Why there is nothing yet, or no longer will be. */
+function Waiting({ updates }: { updates: Analysis<Predictions> }) {
+  if (updates.busy) return <p className="faint">Taking the layers apart …</p>;
+  if (!updates.error && !updates.cancelled) return null;
+  return (
+    <p className="problem-line" role="alert">
+      {updates.error?.message ?? 'Cancelled.'} {updates.error?.body.fix}{' '}
+      <button type="button" className="link" onClick={updates.retry}>
+        Try again
+      </button>
+    </p>
   );
 }
 

@@ -197,7 +197,12 @@ function PredictionsFormula({ data }: { data: Predictions }) {
         {
           name: 'a layer',
           formula: 'p_layer = softmax( W_U · norm_final(residual) )',
-          note: 'The logit lens: the residual stream of the layer goes through the final norm and the unembedding, as if it were the last.',
+          note: 'The logit lens: the residual stream of the layer goes through the final norm and the unembedding, as if it were the last. The line under a cell is as long as the target is likely, or the best token where there is no target.',
+        },
+        {
+          name: 'attn, mlp',
+          formula: 'argmax_i | score_i |',
+          note: 'The head and the neuron that wrote most in the layer; open the layer for all that did.',
         },
         {
           name: 'rank',
