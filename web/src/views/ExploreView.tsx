@@ -1,7 +1,7 @@
 /** Explore: what neurons write, whatever runs. Search, tokens, similar vectors, layers, clusters. */
-import { useHits, useIndex, type IndexStatus } from '../api/explore';
+import { useHits, useIndex, type Hits, type IndexStatus } from '../api/explore';
 import { ApiError, problemAt } from '../api/client';
-import type { ModelInfo } from '../api/queries';
+import type { Analysis, ModelInfo } from '../api/queries';
 import { Segments } from '../components/parts';
 import type { Context, Explore, Question } from '../core/explore';
 import { ask, useExplore } from '../state/exploring';
@@ -29,23 +29,27 @@ const ASK: ReadonlyArray<readonly [Question, string, string]> = [
   ['clusters', 'Clusters', 'Groups of vectors that point the same way'],
 ];
 
+/** The bar keeps its place whatever is asked, so that the keyboard's focus does, too. */
 export function ExploreView({ model, experiment }: ViewProps) {
-  const explore = useExplore();
+  const spec = useSpec();
+  const { explore } = spec;
   const index = useIndex();
   const status = index.data ?? null;
-  const about = status?.[explore.projection] ?? null;
+  const ready = status !== null && status[explore.projection] !== null;
+  const listed = ready && explore.ask !== 'clusters';
+  const context = contextOf(spec, experiment.position, model);
+  const analysis = useHits(spec, context, listed);
+  const found = listed ? analysis.data : null;
   return (
     <>
-      {explore.ask === 'clusters' || !about ? (
-        <>
-          <ExploreBar model={model} status={status} working={index.isPending} />
-          <IndexError error={index.error} retry={() => void index.refetch()} />
-          {about && model && status ? <ExploreClusters model={model} status={status} /> : null}
-        </>
-      ) : (
-        <Asked model={model} status={status} position={experiment.position} />
-      )}
-      {status && !about ? <NoIndex status={status} model={model} /> : null}
+      <ExploreBar model={model} status={status} analysis={analysis} working={index.isPending}>
+        {found && model ? <ExploreSave data={found} model={model.name} context={context} /> : null}
+        {listed ? <ExploreFormula data={found} /> : null}
+      </ExploreBar>
+      <IndexError error={index.error} retry={() => void index.refetch()} />
+      {listed ? <Asked model={model} context={context} analysis={analysis} /> : null}
+      {ready && !listed && model ? <ExploreClusters model={model} status={status} /> : null}
+      {status && !ready ? <NoIndex status={status} model={model} /> : null}
       <ExploreEffect position={experiment.position} />
     </>
   );
@@ -58,15 +62,24 @@ function IndexError({ error, retry }: { error: Error | null; retry: () => void }
 interface BarProps {
   model: ModelInfo | null;
   status: IndexStatus | null;
-  working?: boolean;
-  children?: React.ReactNode;
-  state?: React.ReactNode;
+  analysis: Analysis<Hits>;
+  working: boolean;
+  children: React.ReactNode;
 }
 
-export function ExploreBar({ model, status, working = false, children, state }: BarProps) {
+function ExploreBar({ model, status, analysis, working, children }: BarProps) {
   const { ask: question } = useExplore();
+  const listed = question !== 'clusters';
   return (
-    <ViewBar status={working ? <span className="status busy" data-busy="true" /> : state}>
+    <ViewBar
+      status={
+        working ? (
+          <span className="status busy" data-busy="true" />
+        ) : listed ? (
+          <Status kind="hits" analysis={analysis} />
+        ) : null
+      }
+    >
       <Segments
         name="ask"
         label="What to ask"
@@ -82,27 +95,19 @@ export function ExploreBar({ model, status, working = false, children, state }: 
 
 interface AskedProps {
   model: ModelInfo | null;
-  status: IndexStatus | null;
-  position: number | null;
+  context: Context;
+  analysis: Analysis<Hits>;
 }
 
-function Asked({ model, status, position }: AskedProps) {
-  const spec = useSpec();
-  const { explore } = spec;
-  const context = contextOf(spec, position, model);
-  const analysis = useHits(spec, context, true);
-  const { data } = analysis;
+function Asked({ model, context, analysis }: AskedProps) {
+  const explore = useExplore();
   return (
     <>
-      <ExploreBar model={model} status={status} state={<Status kind="hits" analysis={analysis} />}>
-        {data && model ? <ExploreSave data={data} model={model.name} context={context} /> : null}
-        <ExploreFormula data={data} />
-      </ExploreBar>
       <ExploreForm model={model} context={context} error={analysis.error} />
       <ErrorNote
         error={problemAt(analysis.error, 'words') === null ? analysis.error : null}
         retry={analysis.retry}
-        stale={data !== null}
+        stale={analysis.data !== null}
       />
       <ExploreHits analysis={analysis} model={model} asked={isAsked(explore, context)} />
     </>
