@@ -1,7 +1,16 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { toCsv } from '../src/core/files';
-import { duration, logit, nats, probability, quantity, rank, signed } from '../src/core/format';
+import {
+  duration,
+  figures,
+  logit,
+  nats,
+  probability,
+  quantity,
+  rank,
+  signed,
+} from '../src/core/format';
 import { cellAt, type Frame } from '../src/core/heatgrid';
 import { lensPython, predictionsPython, quote } from '../src/core/python';
 import { readSpaces, shorten, showSpaces } from '../src/core/tokens';
@@ -40,6 +49,14 @@ describe('numbers', () => {
       '1.23',
       '12.3',
       '−123',
+    ]);
+    expect([2709.4, -1.283, 0.01234, -0.0000412, 0, 999.7].map(figures)).toEqual([
+      '2709',
+      '−1.28',
+      '0.0123',
+      '−4.1e−5',
+      '0',
+      '1000',
     ]);
     expect([0.5, -0.5, 0.0001].map((value) => signed(value))).toEqual([
       '+0.500',

@@ -35,6 +35,14 @@ export function quantity(value: number): string {
   return minus(value.toFixed(size >= 100 ? 0 : size >= 10 ? 1 : 2));
 }
 
+/** Three figures of any size: "2710", "−1.28", "0.0123", "4.1e−5"; whole numbers from a thousand on. */
+export function figures(value: number): string {
+  const size = Math.abs(value);
+  if (size === 0) return '0';
+  if (size < 0.001) return minus(value.toExponential(1));
+  return minus(size >= 999.5 ? value.toFixed(0) : value.toPrecision(3));
+}
+
 /** A difference, with its sign always shown. */
 export function signed(value: number, digits = 3): string {
   if (Math.abs(value) < 0.5 * 10 ** -digits) return `±${(0).toFixed(digits)}`;

@@ -4,7 +4,7 @@ import type { Analysis, ModelInfo } from '../api/queries';
 import { Formula } from '../components/Formula';
 import { NodeActions } from '../components/NodeActions';
 import { SideMark } from '../components/parts';
-import { percent, quantity } from '../core/format';
+import { figures, percent } from '../core/format';
 import type { Predictions } from '../core/predictions';
 import {
   branchOf,
@@ -186,7 +186,7 @@ function Facts({ sides }: { sides: Sides<BranchUpdates> }) {
         return one && !one.reason ? (
           <span key={side}>
             {listed.length > 1 ? <SideMark side={side} /> : null}
-            norm <span className="number">{quantity(one.added_norm ?? 0)}</span>, shown{' '}
+            norm <span className="number">{figures(one.added_norm ?? 0)}</span>, shown{' '}
             <span className="number" data-testid="explained">
               {percent(one.explained ?? 0)}
             </span>

@@ -6,7 +6,7 @@
 import { useEffect, useRef } from 'react';
 import type { Analysis, ModelInfo } from '../api/queries';
 import { parseRow, parseTarget, type ResidualSite } from '../core/address';
-import { quantity } from '../core/format';
+import { figures } from '../core/format';
 import type { LayerReading, Predictions } from '../core/predictions';
 import { branchOf, shortName, strongest, type Branch } from '../core/updates';
 import type { Spec } from '../core/url';
@@ -116,7 +116,7 @@ function Row({ layer, edited, data, updates, mode, model, parallel }: RowProps) 
   useEffect(() => {
     const box = row.current?.closest('.layers');
     if (here && box && row.current) reveal(row.current, box);
-  }, [here]);
+  }, [here, open]);
   const state = (site: ResidualSite) => {
     const baseline = layer[site];
     if (!baseline) return null;
@@ -152,7 +152,10 @@ function Row({ layer, edited, data, updates, mode, model, parallel }: RowProps) 
             tabIndex={here ? 0 : -1}
             data-testid={`toggle-${layer.layer}`}
             title={`${open ? 'Close' : 'Open'} layer ${layer.layer}: its tokens, heads and neurons (l)`}
-            onClick={() => toggleLayer(layer.layer, last)}
+            onClick={() => {
+              change({ row: `L${layer.layer}.resid_post` }, 'replace');
+              toggleLayer(layer.layer, last);
+            }}
           >
             <span aria-hidden="true">{open ? '▾' : '▸'}</span>L{layer.layer}
           </button>
@@ -199,7 +202,7 @@ function Write({ layer, branch, data, tabbable, open }: WriteProps) {
   const most = strongest(branchOf(data, layer, branch).baseline);
   const name = `L${layer}.${part}`;
   const said = most
-    ? `${most.node} wrote most, score ${quantity(most.score)}`
+    ? `${most.node} wrote most, score ${figures(most.score)}`
     : 'what wrote it is not known yet';
   return (
     <td className="op">

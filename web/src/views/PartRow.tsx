@@ -3,7 +3,7 @@ import type { ModelInfo } from '../api/queries';
 import { NodeActions } from '../components/NodeActions';
 import { NodeName } from '../components/NodeName';
 import { SignedBar } from '../components/parts';
-import { percent, quantity, signed } from '../core/format';
+import { figures, percent, signed } from '../core/format';
 import {
   scoreBound,
   type Branch,
@@ -87,7 +87,7 @@ function Activation({ update }: { update: Update | null }) {
       className="number"
       title={value === undefined || value === null ? undefined : String(value)}
     >
-      {value === undefined || value === null ? '' : quantity(value)}
+      {value === undefined || value === null ? '' : figures(value)}
     </td>
   );
 }
@@ -99,7 +99,7 @@ function Score({ update, bound }: { update: Update | null; bound: number | null 
         className="number score-cell"
         title={`score ${update.score}, norm of the write ${update.norm}`}
       >
-        {quantity(update.score)}
+        {figures(update.score)}
       </td>
     );
   }
@@ -108,7 +108,7 @@ function Score({ update, bound }: { update: Update | null; bound: number | null 
       className="number faint"
       title="Not among the largest of this run: no larger than the smallest of them"
     >
-      {bound === null ? '' : `≤${quantity(bound)}`}
+      {bound === null ? '' : `≤${figures(bound)}`}
     </td>
   );
 }

@@ -1,6 +1,6 @@
 /** How the parts of a layer are computed, with the numbers of this run. */
 import type { FormulaLine } from '../components/Formula';
-import { quantity } from '../core/format';
+import { figures } from '../core/format';
 import { strongest, type Branch, type BranchUpdates } from '../core/updates';
 
 export function partsFormula(one: BranchUpdates | null, branch: Branch): FormulaLine[] {
@@ -26,21 +26,21 @@ export function partsFormula(one: BranchUpdates | null, branch: Branch): Formula
           formula: 's_i = m_i · ‖v_i‖',
           ...of(
             (part) =>
-              `${quantity(part.score)} for ${part.node}, activation ${quantity(part.activation ?? 0)}`,
+              `${figures(part.score)} for ${part.node}, activation ${figures(part.activation ?? 0)}`,
           ),
           note: 'Signed: below zero the neuron writes against its value vector. Its size is LM-Debugger’s |m|·‖v‖ where no norm follows the block.',
         }
       : {
           name: 'norm',
           formula: '‖write_h‖',
-          ...of((part) => `${quantity(part.norm)} for ${part.node}`),
+          ...of((part) => `${figures(part.norm)} for ${part.node}`),
         },
     {
       name: 'share',
       formula: '⟨write, added⟩ / ‖added‖²',
       ...of(
         (part) =>
-          `${(part.share * 100).toFixed(2)} % for ${part.node}, ‖added‖ = ${quantity(one?.added_norm ?? 0)}`,
+          `${(part.share * 100).toFixed(2)} % for ${part.node}, ‖added‖ = ${figures(one?.added_norm ?? 0)}`,
       ),
       note: 'How far a part goes in the direction of the whole. Shown parts, biases and the rest sum to 100 %; a part that points away is below zero.',
     },
@@ -57,7 +57,7 @@ export function partsFormula(one: BranchUpdates | null, branch: Branch): Formula
       name: 'the rest',
       formula: 'added − Σ shown − biases',
       ...(one?.rest
-        ? { value: `norm ${quantity(one.rest.norm)}, share ${(one.rest.share * 100).toFixed(2)} %` }
+        ? { value: `norm ${figures(one.rest.norm)}, share ${(one.rest.share * 100).toFixed(2)} %` }
         : {}),
       note: 'All other nodes together, so that the rows sum to what the layer added, exactly.',
     },
