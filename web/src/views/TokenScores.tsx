@@ -47,7 +47,7 @@ export function TokenScores({ promoted, suppressed, unit, most }: Props) {
   return (
     <div className={`token-scores ${show}`}>
       {sides.map(([title, tokens]) => (
-        <section key={title} data-testid={`vector-${title}`} aria-label={title}>
+        <div key={title} data-testid={`vector-${title}`}>
           {show === 'table' ? (
             <Table
               title={title}
@@ -65,7 +65,7 @@ export function TokenScores({ promoted, suppressed, unit, most }: Props) {
               )}
             </>
           )}
-        </section>
+        </div>
       ))}
       {show === 'table' && listed > most ? (
         <button type="button" className="link token-more" onClick={() => setAll(!all)}>
