@@ -115,7 +115,7 @@ function Row({ layer, edited, data, updates, mode, model, parallel }: RowProps) 
   const open = spec.open === 'all' || spec.open.includes(layer.layer);
   useEffect(() => {
     const box = row.current?.closest('.layers');
-    if (here && box && row.current) reveal(row.current, box);
+    if (here && box && row.current) reveal(row.current, box, open);
   }, [here, open]);
   const state = (site: ResidualSite) => {
     const baseline = layer[site];
@@ -134,7 +134,14 @@ function Row({ layer, edited, data, updates, mode, model, parallel }: RowProps) 
     );
   };
   const write = (branch: Branch) => (
-    <Write layer={layer.layer} branch={branch} data={updates.data} tabbable={here} open={open} />
+    <Write
+      layer={layer.layer}
+      branch={branch}
+      updates={updates}
+      mode={mode}
+      tabbable={here}
+      open={open}
+    />
   );
   return (
     <>
@@ -179,10 +186,13 @@ function Row({ layer, edited, data, updates, mode, model, parallel }: RowProps) 
 
 const HEAD_HEIGHT = 36;
 
-/** Scrolls the table only: scrollIntoView would move the page too. */
-function reveal(row: HTMLElement, box: Element): void {
+/** Scrolls the table only: scrollIntoView would move the page too. An opened row may be taller than the box. */
+function reveal(row: HTMLElement, box: Element, open: boolean): void {
   const top = row.offsetTop - HEAD_HEIGHT;
-  const bottom = row.offsetTop + row.offsetHeight;
+  const bottom = Math.min(
+    row.offsetTop + row.offsetHeight,
+    open ? top + box.clientHeight : Infinity,
+  );
   if (top < box.scrollTop) box.scrollTop = top;
   else if (bottom > box.scrollTop + box.clientHeight) box.scrollTop = bottom - box.clientHeight;
 }
@@ -190,16 +200,18 @@ function reveal(row: HTMLElement, box: Element): void {
 interface WriteProps {
   layer: number;
   branch: Branch;
-  data: Predictions | null;
+  updates: Analysis<Predictions>;
+  mode: Spec['mode'];
   tabbable: boolean;
   open: boolean;
 }
 
 /** The step from one state to the next: names the node that wrote most, opens all that did. */
-function Write({ layer, branch, data, tabbable, open }: WriteProps) {
+function Write({ layer, branch, updates, mode, tabbable, open }: WriteProps) {
   const part = branch === 'heads' ? 'attn' : 'mlp';
   const touched = useTouched(layer, part);
-  const most = strongest(branchOf(data, layer, branch).baseline);
+  const sides = branchOf(updates.data, layer, branch);
+  const most = strongest((mode === 'edited' ? sides.edited : null) ?? sides.baseline);
   const name = `L${layer}.${part}`;
   const said = most
     ? `${most.node} wrote most, score ${figures(most.score)}`
@@ -212,7 +224,7 @@ function Write({ layer, branch, data, tabbable, open }: WriteProps) {
         aria-expanded={open}
         aria-label={`${name}: ${said}${touched ? ', edited' : ''}`}
         title={`${name}: ${said}${touched ? ' (edited)' : ''}. Click for all parts.`}
-        className={most && most.score < 0 ? 'negative' : ''}
+        className={updates.current ? '' : 'stale'}
         data-testid={`open-${name}`}
         onClick={() => {
           if (!open) toggleLayer(layer, layer);
