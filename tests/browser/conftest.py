@@ -7,12 +7,17 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+
+from unembed.settings import Settings
 
 TOKEN = "browser-tests-0123456789"
 CHROMIUM_FLAGS = [
@@ -33,10 +38,25 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.browser)
 
 
+@cache
+def own_cache() -> tempfile.TemporaryDirectory[str]:
+    """A cache folder with no index and no workspace in it; converted models are the user's."""
+    folder = tempfile.TemporaryDirectory(prefix="unembed-tests-")
+    models = Settings.from_environment().cache_folder() / "models"
+    models.mkdir(parents=True, exist_ok=True)
+    (Path(folder.name) / "models").symlink_to(models)
+    return folder
+
+
 @contextmanager
 def serving(*arguments: str) -> Iterator[str]:
     """`unembed ARGUMENTS` in a process of its own; gives its address without the token."""
-    environment = {**os.environ, "UNEMBED_TOKEN": TOKEN, "PYTHONUNBUFFERED": "1"}
+    environment = {
+        "UNEMBED_CACHE_DIR": own_cache().name,
+        **os.environ,
+        "UNEMBED_TOKEN": TOKEN,
+        "PYTHONUNBUFFERED": "1",
+    }
     server = subprocess.Popen(
         [sys.executable, "-m", "unembed", *arguments, "--port", "0"],
         env=environment,
