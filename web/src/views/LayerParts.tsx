@@ -143,8 +143,8 @@ function BranchTable({ layer, branch, data, mode, model }: BranchProps) {
         ) : null}
         <span className="spring" />
         {one?.reason ? null : (
-          <span className="faint">
-            {nodes} of {(total ?? 0).toLocaleString('en')} {noun}
+          <span className="faint" title={`${noun} shown, of those in the layer`}>
+            {nodes} of {(total ?? 0).toLocaleString('en')}
           </span>
         )}
         {branch === 'neurons' && !one?.reason ? <HowMany /> : null}
