@@ -4,7 +4,8 @@
     ├── InputError            what the caller passed cannot be used              400
     │   ├── PromptError         the prompt: empty, too long, not encodable       400
     │   ├── TargetError         a site, node or token that does not exist        400
-    │   └── EditError           an edit that cannot be applied                   400
+    │   ├── EditError           an edit that cannot be applied                   400
+    │   └── IndexMissingError   no index of this model was built                 400
     ├── LoadError             the model cannot be loaded                         422
     ├── CapabilityError       this model cannot do this, and why                 422
     ├── TooLargeError         the request costs more than the limits allow       413
@@ -68,6 +69,12 @@ class EditError(InputError):
     """An edit that cannot be applied."""
 
     code = "bad_edit"
+
+
+class IndexMissingError(InputError):
+    """There is no index of this model; the message says how to build one."""
+
+    code = "no_index"
 
 
 class LoadError(UnembedError):

@@ -12,8 +12,14 @@ import torch
 
 import unembed as ue
 from unembed.engine.cancel import Cancel
-from unembed.errors import CancelledError, CapabilityError, InputError, LoadError
-from unembed.index import Builder, IndexMissing, build_index, look, open_index
+from unembed.errors import (
+    CancelledError,
+    CapabilityError,
+    IndexMissingError,
+    InputError,
+    LoadError,
+)
+from unembed.index import Builder, build_index, look, open_index
 from unembed.index.tables import Tables
 from unembed.models.tiny import tiny_model, tiny_tokenizer
 from unembed.settings import Settings
@@ -171,7 +177,7 @@ def test_a_cancelled_build_goes_on_after_the_last_whole_layer(model_of, tmp_path
 
     with pytest.raises(CancelledError):
         build_index(model, top_k=5, folder=tmp_path, cancel=cancel, progress=progress)
-    with pytest.raises(IndexMissing):
+    with pytest.raises(IndexMissingError):
         open_index(model, folder=tmp_path)
     done = counting(monkeypatch)
     index = build_index(model, top_k=5, folder=tmp_path)
@@ -246,7 +252,7 @@ def test_waiting_for_another_process_is_told_and_can_be_stopped(model_of, tmp_pa
 
 
 def test_a_missing_index_names_the_command(model_of, tmp_path):
-    with pytest.raises(IndexMissing) as caught:
+    with pytest.raises(IndexMissingError) as caught:
         open_index(model_of("gpt2"), projection="final_norm", folder=tmp_path)
     assert caught.value.code == "no_index"
     assert "unembed index vectors GPT2LMHeadModel --projection final_norm" in caught.value.fix
@@ -275,7 +281,9 @@ def test_without_an_index_one_of_other_weights_of_that_name_is_mentioned(tmp_pat
         for seed in (0, 1)
     )
     build_index(old, top_k=3)
-    with pytest.raises(IndexMissing, match=f"of other weights of that name: {old.fingerprint}"):
+    with pytest.raises(
+        IndexMissingError, match=f"of other weights of that name: {old.fingerprint}"
+    ):
         open_index(new)
 
 

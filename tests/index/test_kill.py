@@ -10,7 +10,8 @@ import sys
 
 import pytest
 
-from unembed.index import IndexMissing, build_index, open_index
+from unembed.errors import IndexMissingError
+from unembed.index import build_index, open_index
 
 from .test_build import assert_lists
 
@@ -110,7 +111,7 @@ def test_a_kill_leaves_the_old_index_or_none(event, count, old, killed, model_of
 def assert_old_or_new(model, folder, before):
     try:
         index = open_index(model, folder=folder)
-    except IndexMissing:
+    except IndexMissingError:
         assert before is None
         return
     assert index.about.top_k in ((6,) if before is None else (3, 6))

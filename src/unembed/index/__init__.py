@@ -9,7 +9,6 @@ from unembed.analyses.projections import TokenScore, token_direction
 from unembed.index.about import IndexAbout
 from unembed.index.build import Builder, build_index
 from unembed.index.clusters import Clusters
-from unembed.index.folder import IndexMissing
 from unembed.index.hits import Cluster, Hit, Hits, VectorPage
 from unembed.index.opening import look, open_index
 from unembed.index.vector_index import VectorIndex
@@ -21,7 +20,6 @@ __all__ = [
     "Hit",
     "Hits",
     "IndexAbout",
-    "IndexMissing",
     "TokenScore",
     "VectorIndex",
     "VectorPage",

@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock, Timeout
 
-from unembed.errors import InputError, LoadError
+from unembed.errors import LoadError
 from unembed.index.about import FORMAT, IndexAbout, Plan
 
 if TYPE_CHECKING:
@@ -34,12 +34,6 @@ if TYPE_CHECKING:
     from unembed.engine.model import Model
 
 POINTER, PLAN, ABOUT = "current.json", "plan.json", "about.json"
-
-
-class IndexMissing(InputError):  # noqa: N818  (what it is, not that it is an error)
-    """There is no index of this model; the message says how to build one."""
-
-    code = "no_index"
 
 
 class IndexFolder:

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from unembed.analyses.projections import projection_of
-from unembed.errors import InputError
-from unembed.index.folder import IndexFolder, IndexMissing
+from unembed.errors import IndexMissingError, InputError
+from unembed.index.folder import IndexFolder
 from unembed.index.tables import Tables
 from unembed.index.vector_index import VectorIndex
 
@@ -23,7 +23,7 @@ def open_index(
     """The index of a model that `build_index` made.
 
     Raises:
-        IndexMissing: none was built; the message names the command that does.
+        IndexMissingError: none was built; the message names the command that does.
         InputError: an unknown projection, or `folder` holds the index of another model.
         CapabilityError: a model without this projection.
         LoadError: the index is damaged.
@@ -73,11 +73,11 @@ def check_same(model: Model, plan: Plan, folder: IndexFolder) -> None:
     )
 
 
-def _missing(model: Model, folder: IndexFolder, projection: str) -> IndexMissing:
+def _missing(model: Model, folder: IndexFolder, projection: str) -> IndexMissingError:
     flag = "" if projection == "raw" else f" --projection {projection}"
     others = _of_other_weights(model, folder)
     known = f" (there is one of other weights of that name: {others})" if others else ""
-    return IndexMissing(
+    return IndexMissingError(
         f"{model.name} has no {projection} index yet{known}",
         field="projection",
         value=projection,

@@ -68,7 +68,7 @@ class Indexes:
     # ------------------------------------------------------------ searching
 
     def opened(self, projection: str) -> VectorIndex:
-        """The published index. Raises IndexMissing where there is none; see `open_index`."""
+        """The published index. Raises IndexMissingError where there is none; see `open_index`."""
         published = self._folder(projection).published()
         with self._lock:
             held = self._opened.get(projection)
