@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from contextlib import ExitStack, contextmanager
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -17,14 +18,6 @@ ASKED = f"p={PROMPT.replace(' ', '+')}"
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory):
-    """A cache of the tests' own: indexes and names of a person are neither seen nor touched."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("UNEMBED_CACHE_DIR", str(tmp_path_factory.mktemp("cache")))
-        yield
-
-
-@pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("llama")
     tiny_model("llama").save_pretrained(folder)
@@ -32,16 +25,28 @@ def folder(tmp_path_factory):
     return folder
 
 
+@contextmanager
+def apart(cache):
+    """A cache of the test's own: what a person keeps is neither seen nor touched."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("UNEMBED_CACHE_DIR", str(cache))
+        yield
+
+
 @pytest.fixture(scope="module")
-def tiny(home, folder):
+def tiny(folder, tmp_path_factory):
     """A tiny model, its index built."""
-    subprocess.run(
-        [sys.executable, "-m", "unembed", "index", "vectors", str(folder)],
-        check=True,
-        capture_output=True,
-    )
-    with serving("serve", str(folder)) as address:
+    with ExitStack() as served:
+        with apart(tmp_path_factory.mktemp("cache")):
+            index(str(folder))
+            address = served.enter_context(serving("serve", str(folder)))
         yield address
+
+
+def index(source: str) -> None:
+    command = [sys.executable, "-m", "unembed", "index", "vectors", source]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 @pytest.fixture
@@ -67,11 +72,10 @@ def nodes(app: App) -> list[str]:
 # ---------------------------------------------------------------- the index
 
 
-def test_the_index_is_built_with_a_button_that_says_what_it_costs(app: App, tmp_path, monkeypatch):
-    monkeypatch.setenv("UNEMBED_CACHE_DIR", str(tmp_path / "cache"))
+def test_the_index_is_built_with_a_button_that_says_what_it_costs(app: App, tmp_path):
     tiny_model("gpt2").save_pretrained(tmp_path)
     tiny_tokenizer().save_pretrained(tmp_path)
-    with serving("serve", str(tmp_path)) as address:
+    with apart(tmp_path / "cache"), serving("serve", str(tmp_path)) as address:
         app.address = address
         app.open("v=1&view=explore&q=the")
         assert "vectors" in app.text("index-cost")
@@ -85,7 +89,7 @@ def test_the_index_is_built_with_a_button_that_says_what_it_costs(app: App, tmp_
         assert "proj=final_norm" in app.page.url
 
 
-def test_a_model_without_neurons_says_why_it_has_no_index(app: App, home, tmp_path):
+def test_a_model_without_neurons_says_why_it_has_no_index(app: App, tmp_path):
     tiny_model("mixtral").save_pretrained(tmp_path)
     tiny_tokenizer().save_pretrained(tmp_path)
     with serving("serve", str(tmp_path)) as address:
@@ -315,11 +319,7 @@ def test_nothing_is_wider_than_the_window(explore, fragment: str, width: int):
 @pytest.fixture(scope="module")
 def indexed():
     """The demo model's index in the person's own cache: minutes once, then nothing."""
-    subprocess.run(
-        [sys.executable, "-m", "unembed", "index", "vectors", "gemma3-270m"],
-        check=True,
-        capture_output=True,
-    )
+    index("gemma3-270m")
 
 
 def test_a_theme_is_found_switched_on_and_off_again(app: App, indexed, address):

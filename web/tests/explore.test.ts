@@ -9,6 +9,9 @@ import {
   splitWords,
   withMatched,
 } from '../src/core/explore';
+import { edit } from '../src/core/edits';
+import { explorePython } from '../src/core/explorePython';
+import { DEFAULTS, type Spec } from '../src/core/url';
 import { explore } from './exploreExample';
 
 const here = { prompt: 'The cat', position: 1, row: 'L5.resid_post' };
@@ -81,5 +84,39 @@ describe('the tokens of a hit', () => {
       [3, false],
     ]);
     expect(later).toEqual([item(9)]);
+  });
+});
+
+describe('the Python that asks the same', () => {
+  const python = (asked: Partial<Spec['explore']>, spec: Partial<Spec> = {}) =>
+    explorePython('gpt2', { ...DEFAULTS, ...spec, explore: { ...EXPLORE, ...asked } }, here);
+
+  it('leaves defaults out', () => {
+    expect(python({ words: 'music, album' })).toContain(
+      'hits = index.search(["music", "album"], limit=25)\n',
+    );
+    expect(python({ words: 'music', side: 'both', ranking: 'bm25', layers: [3, 9] })).toContain(
+      'index.search(["music"], side="both", ranking="bm25", layers=(3, 9), limit=25)',
+    );
+    expect(python({ words: 'music', projection: 'final_norm' })).toContain(
+      'ue.open_index(model, projection="final_norm")',
+    );
+  });
+
+  it('captures the state that vectors are to be similar to, in the edited run', () => {
+    const asked = { ask: 'similar', like: 'state' } as const;
+    const text = python(asked, { prompt: 'The cat', edits: [edit('L1.H2')] });
+    expect(text).toContain('edits = [\n    ue.zero("L1.H2"),\n]');
+    expect(text).toContain('run = model.run(prompt, capture=["L5.resid_post"], edits=edits)');
+    expect(text).toContain('state = run["L5.resid_post"][1]');
+    expect(text).toContain('index.similar(state, limit=25)');
+  });
+
+  it('asks for tokens, differences and layers', () => {
+    expect(python({ ask: 'token', token: ' Tokyo' })).toContain('index.token(" Tokyo", limit=25)');
+    expect(python({ ask: 'similar', like: 'tokens', plus: ' king', minus: ' man' })).toContain(
+      'index.similar(ue.token_direction(model, " king", minus=" man"), limit=25)',
+    );
+    expect(python({ ask: 'browse', layer: 2, first: 50 })).toContain('index.browse(2, 50, 25)');
   });
 });

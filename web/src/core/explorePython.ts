@@ -1,24 +1,31 @@
 /** The Python that asks the vector index the same, in the public names of the library. */
-import type { Context, Explore, HitsQuestion } from './explore';
-import { hitsQuestion } from './explore';
-import { quote } from './python';
+import { hitsQuestion, type Context, type Explore, type HitsQuestion } from './explore';
+import { opening, quote } from './python';
+import type { Spec } from './url';
 
-export function explorePython(model: string, explore: Explore, context: Context): string {
+export function explorePython(model: string, spec: Spec, context: Context): string {
+  const { explore } = spec;
   const question = hitsQuestion(explore, context);
   const state = question?.path === 'similar' ? question.body.state : undefined;
+  const edited = spec.edits.some((made) => made.enabled) ? ', edits=edits' : '';
   const lines = [
-    'import unembed as ue',
-    '',
-    `model = ue.load(${quote(model)})`,
+    ...(state
+      ? opening(model, spec)
+      : ['import unembed as ue', '', `model = ue.load(${quote(model)})`]),
     `index = ue.open_index(model${projection(explore)})`,
+    ...(state
+      ? [
+          `run = model.run(prompt, capture=[${quote(state.site)}]${edited})`,
+          `state = run[${quote(state.site)}][${state.position}]`,
+        ]
+      : []),
+    ...(question
+      ? [
+          `hits = ${callOf(question)}`,
+          question.path === 'browse' ? 'print(*hits, sep="\\n")' : 'print(hits.to_pandas())',
+        ]
+      : []),
   ];
-  if (state) {
-    lines.push(
-      `run = model.run(${quote(context.prompt)}, capture=[${quote(state.site)}])`,
-      `state = run[${quote(state.site)}][${state.position}]`,
-    );
-  }
-  if (question) lines.push(`hits = ${callOf(question)}`, 'print(hits)');
   return `${lines.join('\n')}\n`;
 }
 

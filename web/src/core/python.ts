@@ -92,7 +92,7 @@ function on(made: Edit): boolean {
 }
 
 /** Up to the edits. The run without them comes first where it is shown, or where a preset measures in it. */
-function opening(model: string, spec: Spec, shown?: 'baseline' | 'run'): string[] {
+export function opening(model: string, spec: Spec, shown?: 'baseline' | 'run'): string[] {
   const edits = spec.edits.filter(on);
   const presets = edits.filter((made) => forNeurons(made.operation));
   const placed = presets.some((made) => made.positions);

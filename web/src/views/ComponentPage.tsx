@@ -2,27 +2,22 @@
 import type { ReactNode } from 'react';
 import { useIndex, useVector, type Vector } from '../api/explore';
 import { useComponent, type Analysis, type ModelInfo } from '../api/queries';
-import { NameEditor } from '../components/NameEditor';
-import { NodeActions } from '../components/NodeActions';
-import { Icon, Token } from '../components/parts';
+import { Token } from '../components/parts';
 import { SaveMenu } from '../components/SaveMenu';
-import { copyText, saveCsv, saveJson } from '../components/save';
-import { checkTarget, describeTarget, parseTarget, type Target } from '../core/address';
+import { saveCsv, saveJson } from '../components/save';
+import { checkTarget, parseTarget, type Target } from '../core/address';
 import { vectorPython } from '../core/explorePython';
 import { quantity } from '../core/format';
 import { exploreWith, useExplore } from '../state/exploring';
 import { change, useSpec } from '../state/store';
 import { ActivationText } from './ActivationText';
+import { Header } from './ComponentHeader';
 import {
-  ClusterLink,
   ComponentFormula,
   keysOf,
-  neighbour,
-  NormFacts,
   scored,
   VectorFormula,
   WhichRun,
-  wholeOf,
   type Component,
 } from './ComponentParts';
 import { ErrorNote } from './ErrorNote';
@@ -113,105 +108,6 @@ function Page({ node, target, model, position, waiting }: PageProps) {
       </div>
       <ExploreEffect position={position} />
     </>
-  );
-}
-
-// ------------------------------------------------------------------ what it is
-
-interface HeaderProps {
-  node: string;
-  target: Target;
-  model: ModelInfo | null;
-  vector: Vector | null;
-}
-
-function Header({ node, target, model, vector }: HeaderProps) {
-  const whole = wholeOf(target);
-  return (
-    <header className="component-header" data-testid="component-header">
-      <div className="component-title">
-        <Step node={node} step={-1} model={model} />
-        <h2 className="mono">{node}</h2>
-        <Step node={node} step={1} model={model} />
-        <button
-          type="button"
-          className="icon-button"
-          aria-label={`Copy ${node}`}
-          title="Copy its name"
-          onClick={() => void copyText(node, node)}
-        >
-          <Icon name="copy" />
-        </button>
-        <NameEditor node={node} />
-        <span className="spring" />
-        <NodeActions node={node} model={model} />
-      </div>
-      <div className="component-facts">
-        <p className="faint">
-          {describeTarget(target)}
-          {whole ? (
-            <>
-              , part of{' '}
-              <button type="button" className="link mono" onClick={() => change({ node: whole })}>
-                {whole}
-              </button>
-            </>
-          ) : null}
-        </p>
-        {vector ? <NormFacts vector={vector} /> : null}
-        {vector ? <ClusterLink vector={vector} /> : null}
-        <Within target={target} model={model} />
-      </div>
-    </header>
-  );
-}
-
-function Step({ node, step, model }: { node: string; step: 1 | -1; model: ModelInfo | null }) {
-  const next = model ? neighbour(node, step, model) : null;
-  return (
-    <button
-      type="button"
-      className="icon-button"
-      disabled={next === null}
-      aria-label={step < 0 ? 'The one before' : 'The next one'}
-      title={next ?? undefined}
-      onClick={() => next !== null && change({ node: next }, 'replace')}
-    >
-      <Icon name={step < 0 ? 'back' : 'forward'} />
-    </button>
-  );
-}
-
-/** From a layer's part to what is in it. */
-function Within({ target, model }: { target: Target; model: ModelInfo | null }) {
-  if (!model) return null;
-  if (target.kind === 'attn')
-    return (
-      <p className="component-within">
-        <span className="faint">heads</span>{' '}
-        {Array.from({ length: Math.min(model.n_heads, 64) }, (_, head) => (
-          <button
-            key={head}
-            type="button"
-            className="link mono"
-            onClick={() => change({ node: `L${target.layer}.H${head}` })}
-          >
-            H{head}
-          </button>
-        ))}
-      </p>
-    );
-  if (target.kind !== 'mlp') return null;
-  return (
-    <p className="component-within">
-      <button
-        type="button"
-        className="link"
-        onClick={() => exploreWith({ ask: 'browse', layer: target.layer, first: 0 })}
-      >
-        Browse its {model.d_mlp.toLocaleString('en')} neurons
-      </button>
-    </p>
   );
 }
 

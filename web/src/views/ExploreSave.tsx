@@ -4,7 +4,7 @@ import { SaveMenu } from '../components/SaveMenu';
 import { saveCsv, saveJson } from '../components/save';
 import type { Context } from '../core/explore';
 import { explorePython } from '../core/explorePython';
-import { useExplore } from '../state/exploring';
+import { useSpec } from '../state/store';
 
 export function ExploreSave({
   data,
@@ -15,12 +15,12 @@ export function ExploreSave({
   model: string;
   context: Context;
 }) {
-  const explore = useExplore();
+  const spec = useSpec();
   return (
     <SaveMenu
       csv={() => saveCsv('vectors.csv', table(data))}
-      json={() => saveJson('vectors.json', { question: explore, answer: data })}
-      python={() => explorePython(model, explore, context)}
+      json={() => saveJson('vectors.json', { question: spec.explore, answer: data })}
+      python={() => explorePython(model, spec, context)}
     />
   );
 }
