@@ -49,7 +49,7 @@ export function partsFormula(one: BranchUpdates | null, branch: Branch): Formula
       formula: 'W_U[t] · ( g ⊙ write ) / scale_final',
       ...of(
         (part) =>
-          `${part.promotes[0]?.logit.toFixed(3) ?? '–'} for ${part.promotes[0]?.token.label ?? '–'} by ${part.node}`,
+          `${part.promotes[0]?.logit.toFixed(3) ?? '–'} for “${part.promotes[0]?.token.label ?? '–'}” by ${part.node}`,
       ),
       note: 'The direct effect on logits, the final norm held at this run’s scale; not what later layers make of it.',
     },
