@@ -10,6 +10,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 
 from unembed.models.tiny import tiny_model, tiny_tokenizer
+from unembed.settings import Settings
 
 from .conftest import ANSWER, App, serving
 
@@ -317,18 +318,25 @@ def test_nothing_is_wider_than_the_window(explore, fragment: str, width: int):
 
 
 @pytest.fixture(scope="module")
-def indexed():
-    """The demo model's index in the person's own cache: minutes once, then nothing."""
+def demo(tmp_path_factory):
+    """The demo model with its index in the person's own cache: minutes once, then nothing."""
     index("gemma3-270m")
+    with ExitStack() as served:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("UNEMBED_CACHE_DIR", str(Settings.from_environment().cache_folder()))
+            names = tmp_path_factory.mktemp("workspace") / "workspace.sqlite3"
+            patch.setenv("UNEMBED_WORKSPACE_PATH", str(names))
+            address = served.enter_context(serving("demo", "--no-browser"))
+        yield address
 
 
-def test_a_theme_is_found_switched_on_and_off_again(app: App, indexed, address):
+def test_a_theme_is_found_switched_on_and_off_again(app: App, demo):
     """Searched: doctor, hospital. The first hit alone turns a teacher into a doctor.
 
     Tried on the same prompt: L16.N1654, the second hit, writes of nurses and patients; L11.N1721
     alone changes nothing, with L14.N851 it makes a doctor, too.
     """
-    app.address = address
+    app.address = demo
     app.open("v=1&view=explore&p=She+is+working+as+a&t=+doctor&gen=12,0,0")
     app.page.get_by_test_id("words").fill("doctor, hospital")
     app.page.get_by_test_id("search").click()
@@ -347,7 +355,7 @@ def test_a_theme_is_found_switched_on_and_off_again(app: App, indexed, address):
     app.page.get_by_test_id("tab-predictions").click()
     app.settled()
     off = app.text("next-token")
-    app.page.goto(f"{address}/#v=1&p=She+is+working+as+a&t=+doctor")
+    app.page.goto(f"{demo}/#v=1&p=She+is+working+as+a&t=+doctor")
     app.settled()
     assert app.text("next-token") == off
 
