@@ -90,6 +90,22 @@ def test_the_index_is_built_with_a_button_that_says_what_it_costs(app: App, tmp_
         assert "proj=final_norm" in app.page.url
 
 
+def test_a_damaged_index_is_said_to_be_damaged_and_is_built_anew(app: App, tmp_path):
+    tiny_model("gpt2").save_pretrained(tmp_path)
+    tiny_tokenizer().save_pretrained(tmp_path)
+    with apart(tmp_path / "cache"):
+        index(str(tmp_path))
+        for file in (tmp_path / "cache").rglob("*.lance"):
+            if file.is_file():
+                file.write_bytes(b"")
+        with serving("serve", str(tmp_path)) as address:
+            app.address = address
+            app.open("v=1&view=explore&q=the")
+            assert "damaged" in app.text("index-problem")
+            app.page.get_by_test_id("build-index").click()
+            assert nodes(app)
+
+
 def test_a_model_without_neurons_says_why_it_has_no_index(app: App, tmp_path):
     tiny_model("mixtral").save_pretrained(tmp_path)
     tiny_tokenizer().save_pretrained(tmp_path)

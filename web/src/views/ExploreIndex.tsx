@@ -120,6 +120,11 @@ export function NoIndex({ status, model }: { status: IndexStatus; model: ModelIn
         index holds what each of these vectors promotes and suppresses, so that they can be searched
         by words, by token, by direction, and grouped.
       </p>
+      {status.problem ? (
+        <p className="notice" role="status" data-testid="index-problem">
+          {status.problem}
+        </p>
+      ) : null}
       <Cost status={status} />
       {build.running ? (
         <Progress cancel={build.cancel} />
@@ -129,7 +134,7 @@ export function NoIndex({ status, model }: { status: IndexStatus; model: ModelIn
             type="button"
             className="primary"
             data-testid="build-index"
-            onClick={() => build.start(false)}
+            onClick={() => build.start(Boolean(status.problem))}
           >
             {left && left.done > 0 ? 'Go on building' : 'Build the index'}
           </button>
@@ -148,7 +153,11 @@ export function NoIndex({ status, model }: { status: IndexStatus; model: ModelIn
           )}
         </p>
       )}
-      <ErrorNote error={build.error} retry={() => build.start(false)} stale={false} />
+      <ErrorNote
+        error={build.error}
+        retry={() => build.start(Boolean(status.problem))}
+        stale={false}
+      />
       <OpenNeuron model={model} />
     </section>
   );
