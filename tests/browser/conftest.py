@@ -38,14 +38,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.browser)
 
 
-@cache
-def own_cache() -> tempfile.TemporaryDirectory[str]:
+def fresh_cache() -> tempfile.TemporaryDirectory[str]:
     """A cache folder with no index and no workspace in it; converted models are the user's."""
     folder = tempfile.TemporaryDirectory(prefix="unembed-tests-")
     models = Settings.from_environment().cache_folder() / "models"
     models.mkdir(parents=True, exist_ok=True)
     (Path(folder.name) / "models").symlink_to(models)
     return folder
+
+
+own_cache = cache(fresh_cache)  # of every server that is not given another
 
 
 @contextmanager

@@ -10,9 +10,8 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 
 from unembed.models.tiny import tiny_model, tiny_tokenizer
-from unembed.settings import Settings
 
-from .conftest import ANSWER, App, serving
+from .conftest import ANSWER, App, fresh_cache, serving
 
 PROMPT = "the cat sat on the mat"
 ASKED = f"p={PROMPT.replace(' ', '+')}"
@@ -44,8 +43,8 @@ def tiny(folder, tmp_path_factory):
         yield address
 
 
-def index(source: str) -> None:
-    command = [sys.executable, "-m", "unembed", "index", "vectors", source]
+def index(source: str, *flags: str) -> None:
+    command = [sys.executable, "-m", "unembed", "index", "vectors", source, *flags]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
 
@@ -334,23 +333,20 @@ def test_nothing_is_wider_than_the_window(explore, fragment: str, width: int):
 
 
 @pytest.fixture(scope="module")
-def demo(tmp_path_factory):
-    """The demo model with its index in the person's own cache: minutes once, then nothing."""
-    index("gemma3-270m")
-    with ExitStack() as served:
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setenv("UNEMBED_CACHE_DIR", str(Settings.from_environment().cache_folder()))
-            names = tmp_path_factory.mktemp("workspace") / "workspace.sqlite3"
-            patch.setenv("UNEMBED_WORKSPACE_PATH", str(names))
-            address = served.enter_context(serving("demo", "--no-browser"))
-        yield address
+def demo():
+    """The demo model with an index of its last two layers: the whole one takes minutes."""
+    with fresh_cache() as cache, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("UNEMBED_CACHE_DIR", cache)
+        index("gemma3-270m", "--layers", "16-17")
+        with serving("demo", "--no-browser") as address:
+            yield address
 
 
 def test_a_theme_is_found_switched_on_and_off_again(app: App, demo):
     """Searched: doctor, hospital. The first hit alone turns a teacher into a doctor.
 
-    Tried on the same prompt: L16.N1654, the second hit, writes of nurses and patients; L11.N1721
-    alone changes nothing, with L14.N851 it makes a doctor, too.
+    Tried on the same prompt, with all layers: L16.N1654, the second hit, writes of nurses and
+    patients; L11.N1721 alone changes nothing, with L14.N851 it makes a doctor, too.
     """
     app.address = demo
     app.open("v=1&view=explore&p=She+is+working+as+a&t=+doctor&gen=12,0,0")

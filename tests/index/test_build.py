@@ -384,3 +384,16 @@ def test_a_folder_that_cannot_be_written_is_named(model_of, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(LoadError, match="cannot be kept"):
         build_index(model_of("gpt2"), top_k=3, folder=tmp_path / "file")
+
+
+def test_some_layers_alone_are_an_index_too(model_of, tmp_path):
+    model = model_of("gpt2")
+    whole = build_index(model, folder=tmp_path / "whole", top_k=4)
+    some = build_index(model, folder=tmp_path / "some", top_k=4, layers=(1, 2))
+    assert some.about.layers == (1, 2)
+    for node in ("L1.N3", "L2.N7"):
+        assert some.vector(node).promoted == whole.vector(node).promoted
+    assert {hit.layer for hit in some.token(5, limit=200).items} == {1, 2}
+    with pytest.raises(InputError, match="layers 2-9 cannot be indexed") as caught:
+        build_index(model, folder=tmp_path / "none", layers=(2, 9))
+    assert caught.value.legal == "0-2"

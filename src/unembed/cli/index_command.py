@@ -40,6 +40,9 @@ def vectors(
     top_k: Annotated[
         int, typer.Option("--top-k", "-k", min=1, help="Tokens kept on either side of a vector.")
     ] = 50,
+    layers: Annotated[
+        str | None, typer.Option("--layers", help='These layers alone: "3-9", or "5".')
+    ] = None,
     restart: Annotated[
         bool, typer.Option("--restart", help="Build anew, whatever is there already.")
     ] = False,
@@ -47,13 +50,19 @@ def vectors(
 ) -> None:
     """Project every feed-forward value vector to the vocabulary, and keep the result."""
     console = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
+    chosen = parse_layers(layers)
     model = load(loading, Settings.from_environment(), console)
     from unembed.index import build_index
 
     try:
         with progress_bar(console, "Indexing value vectors") as progress:
             index = build_index(
-                model, projection=projection, top_k=top_k, restart=restart, progress=progress
+                model,
+                projection=projection,
+                top_k=top_k,
+                layers=chosen,
+                restart=restart,
+                progress=progress,
             )
     except KeyboardInterrupt:
         console.print(KEPT)

@@ -34,6 +34,7 @@ def build_index(
     *,
     projection: str = "raw",
     top_k: int = 50,
+    layers: tuple[int, int] | None = None,
     folder: Path | str | None = None,
     restart: bool = False,
     cancel: Cancel | None = None,
@@ -47,18 +48,20 @@ def build_index(
     Args:
         projection: "raw" or "final_norm"; see `analyses.projections`.
         top_k: tokens kept on either side of each vector.
+        layers: (first, last), both included: an index of these alone, in place of the whole one.
         folder: where to keep it, instead of the cache; the projection is a folder below.
         restart: build anew, whatever is there, an index of another model included.
         cancel: checked several times a layer; what was finished is kept.
         progress: called with ("projecting", vectors done, vectors), of those that were left to do.
 
     Raises:
-        InputError: an unknown projection, a bad top_k, or an index of another model in `folder`.
+        InputError: an unknown projection, a bad top_k, layers that have no neurons, or an index of
+            another model in `folder`.
         CapabilityError: a model without neurons, or without this projection.
         LoadError: the disk is full or cannot be written.
         CancelledError: `cancel` was set.
     """
-    with Builder(model, projection, top_k, folder) as builder:
+    with Builder(model, projection, top_k, folder, layers) as builder:
         if builder.prepare(restart=restart, progress=progress):
             while builder.left:
                 builder.step(cancel, progress)
@@ -77,11 +80,17 @@ class Builder:
     """
 
     def __init__(
-        self, model: Model, projection: str, top_k: int, folder: Path | str | None = None
+        self,
+        model: Model,
+        projection: str,
+        top_k: int,
+        folder: Path | str | None = None,
+        layers: tuple[int, int] | None = None,
     ) -> None:
         self.model = model
         self.projection: Projection = projection_of(model, projection)
-        self.plan = _plan(model, self.projection, _checked_top_k(model, top_k))
+        chosen = _checked_layers(model, layers)
+        self.plan = _plan(model, self.projection, _checked_top_k(model, top_k), chosen)
         self.folder = IndexFolder.of(model, projection, folder)
         self.left: list[int] = []
         self._todo = 0
@@ -158,8 +167,7 @@ class Builder:
         return [layer for layer, end in zip(self.plan.layers, ends, strict=True) if end > len(kept)]
 
 
-def _plan(model: Model, projection: Projection, top_k: int) -> Plan:
-    layers = layers_with_neurons(model)
+def _plan(model: Model, projection: Projection, top_k: int, layers: tuple[int, ...]) -> Plan:
     return Plan(
         fingerprint=model.fingerprint,
         model=model.name,
@@ -170,6 +178,23 @@ def _plan(model: Model, projection: Projection, top_k: int) -> Plan:
         widths=tuple(model.block(layer).mlp.d_mlp for layer in layers),
         vocab_size=len(model.unembedding.weight),
     )
+
+
+def _checked_layers(model: Model, layers: tuple[int, int] | None) -> tuple[int, ...]:
+    every = layers_with_neurons(model)
+    if layers is None:
+        return every
+    first, last = layers
+    chosen = tuple(layer for layer in every if first <= layer <= last)
+    if not chosen or first < 0 or last > every[-1]:
+        raise InputError(
+            f"layers {first}-{last} cannot be indexed: {model.name} has neurons in layers "
+            f"{every[0]}-{every[-1]}",
+            field="layers",
+            value=f"{first}-{last}",
+            legal=f"{every[0]}-{every[-1]}",
+        )
+    return chosen
 
 
 def _checked_top_k(model: Model, top_k: int) -> int:
