@@ -64,8 +64,8 @@ def test_a_run_reopens_everything(saved):
     saved.settled()
     saved.page.keyboard.press("s")
     saved.page.get_by_role("button", name="Twice", exact=False).first.click()
+    saved.page.wait_for_url(url)
     saved.settled()
-    assert saved.page.url == url
     assert "L1.N3" in saved.text("edit-0")
     assert saved.page.get_by_test_id("parts-1").is_visible()
     saved.page.get_by_test_id("runs").click()
