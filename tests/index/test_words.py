@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import random
+
 import pytest
 
 from unembed.errors import InputError
-from unembed.index.words import MATCHES, MOST_WORDS, Vocabulary, listed
+from unembed.index.words import MATCHES, MOST_WORDS, Vocabulary, folded, listed
 
 TEXTS = [
     "music", " music", " Music", "MUSIC", "\nmusic", " musical", " album", "disc", "ography",
@@ -97,3 +99,12 @@ def test_no_words_too_many_and_broken_ones_are_refused(words):
 def test_a_way_to_match_that_there_is_not_is_refused(vocabulary):
     with pytest.raises(InputError, match="must be one of word, exact, part"):
         vocabulary.term("music", "regex")
+
+
+def test_a_part_is_found_in_every_text_that_contains_it():
+    draw = random.Random(0)
+    texts = ["".join(draw.choices("abc ü日\0", k=draw.randint(0, 6))) for _ in range(2000)]
+    vocabulary = Vocabulary(texts, lambda word: [word])
+    for part in ("a", "ab", "aa", "ü", "日b", "c\0", "b c"):
+        plain = [token for token, text in enumerate(texts) if part in folded(text)]
+        assert vocabulary.term(part, "part").groups[0].tolist() == plain

@@ -23,6 +23,7 @@ from unembed.errors import InputError
 Match = Literal["word", "exact", "part"]
 MATCHES: tuple[str, ...] = get_args(Match)
 MOST_WORDS, LONGEST_WORD = 32, 100
+BETWEEN = b"\0"
 Split = Callable[[str], Sequence[str]]
 _SHOWN = str.maketrans({"␣": " ", "↵": "\n", "⇥": "\t", "␍": "\r"})
 
@@ -82,6 +83,10 @@ class Vocabulary:
         self._texts = texts
         self._split = split
         self._folded = [folded(text) for text in texts]
+        # one run of bytes, searched in one step: a look at every text would take its time
+        self._joined = BETWEEN.join(fold.encode("utf-8", "surrogatepass") for fold in self._folded)
+        lengths = [len(fold.encode("utf-8", "surrogatepass")) + 1 for fold in self._folded]
+        self._starts = np.cumsum([0, *lengths[:-1]])
         self._of_text: dict[str, list[int]] = defaultdict(list)
         self._of_folded: dict[str, list[int]] = defaultdict(list)
         for token, (text, fold) in enumerate(zip(texts, self._folded, strict=True)):
@@ -120,8 +125,15 @@ class Vocabulary:
         )
 
     def _as_part(self, word: str) -> list[int]:
-        part = folded(word).rstrip()
-        return [token for token, fold in enumerate(self._folded) if part in fold]
+        part = folded(word).rstrip().encode("utf-8")
+        if BETWEEN in part:
+            return [token for token, fold in enumerate(self._folded) if part.decode() in fold]
+        places, place = [], self._joined.find(part)
+        while place >= 0:
+            places.append(place)
+            place = self._joined.find(part, place + len(part))
+        found: list[int] = np.unique(np.searchsorted(self._starts, places, "right") - 1).tolist()
+        return found
 
     def _unknown(self, word: str, match: str, pieces: Sequence[str]) -> InputError:
         near = ", ".join(repr(one) for one in self.near(word)) or "none"
