@@ -10,7 +10,7 @@ from unembed.index.about import IndexAbout
 from unembed.index.build import Builder, build_index
 from unembed.index.clusters import Clusters
 from unembed.index.hits import Cluster, Hit, Hits, VectorPage
-from unembed.index.opening import look, open_index
+from unembed.index.opening import look, open_index, unfinished
 from unembed.index.vector_index import VectorIndex
 
 __all__ = [
@@ -27,4 +27,5 @@ __all__ = [
     "look",
     "open_index",
     "token_direction",
+    "unfinished",
 ]

@@ -184,6 +184,11 @@ class IndexFolder:
             fix="make room there, or set UNEMBED_CACHE_DIR to a folder that can be written",
         )
 
+    def drafts(self) -> list[tuple[Path, Plan]]:
+        """What interrupted builds left, and what each was to become."""
+        plans = ((path, _plan_of(path)) for path in self._drafts())
+        return [(path, plan) for path, plan in plans if plan is not None]
+
     def _drafts(self) -> list[Path]:
         current = self.published()
         found = (path for path in self.path.glob("v-*") if path.is_dir())

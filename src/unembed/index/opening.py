@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from unembed.analyses.projections import projection_of
-from unembed.errors import IndexMissingError, InputError
+from unembed.errors import IndexMissingError, InputError, UnembedError
 from unembed.index.folder import IndexFolder
 from unembed.index.tables import Tables
 from unembed.index.vector_index import VectorIndex
@@ -56,6 +56,21 @@ def look(
     plan, about = place.read(version)
     check_same(model, plan, place)
     return about
+
+
+def unfinished(
+    model: Model, *, projection: str = "raw", folder: Path | str | None = None
+) -> tuple[int, int] | None:
+    """(vectors kept, vectors in all) of a build that was interrupted; None where there is none."""
+    place = IndexFolder.of(model, projection, folder)
+    try:
+        for path, plan in place.drafts():
+            kept = len(Tables(place, path).rows_kept())
+            if kept:
+                return kept, plan.n_vectors
+    except UnembedError:
+        return None
+    return None
 
 
 def check_same(model: Model, plan: Plan, folder: IndexFolder) -> None:

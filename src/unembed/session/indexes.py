@@ -6,22 +6,27 @@ Thread-safe: the compute thread builds, both it and the disk thread search.
 from __future__ import annotations
 
 import contextlib
-import json
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
 
 from unembed.errors import BusyError, UnembedError
-from unembed.index import Builder, Clusters, IndexAbout, VectorIndex, look, open_index
+from unembed.index import (
+    Builder,
+    Clusters,
+    IndexAbout,
+    VectorIndex,
+    look,
+    open_index,
+    unfinished,
+)
 from unembed.index.about import Plan
-from unembed.index.folder import PLAN, IndexFolder
-from unembed.index.tables import Tables
+from unembed.index.folder import IndexFolder
 
 if TYPE_CHECKING:
     from unembed.engine.model import Model
@@ -170,8 +175,7 @@ class Indexes:
         with self._lock:
             running = self._running.get("build")
         if running is None:
-            drafts = (self._draft(projection) for projection in PROJECTIONS)
-            return next((draft for draft in drafts if draft is not None), None)
+            return self._interrupted()
         projection, job = running
         now = job.snapshot()
         return Building(projection, job.id, now.done, max(now.total, 1))
@@ -206,20 +210,10 @@ class Indexes:
         seconds = min(times) / (n * width) * plan.n_vectors * plan.vocab_size * _SLOWER
         return Estimate(plan.n_vectors, seconds, plan.expected_bytes)
 
-    def _draft(self, projection: str) -> Building | None:
+    def _interrupted(self) -> Building | None:
         """What an interrupted build left, if it finished a layer."""
-        folder = self._folder(projection)
-        try:
-            published = folder.published()
-            for draft in (path.parent for path in folder.path.glob(f"v-*/{PLAN}")):
-                plan = Plan.from_dict(json.loads((draft / PLAN).read_bytes()))
-                done = 0 if draft == published else _rows(folder, draft)
-                if done:
-                    return Building(projection, None, done, plan.n_vectors)
-        except (UnembedError, OSError, ValueError, KeyError, TypeError):
-            return None
+        for projection in PROJECTIONS:
+            kept = unfinished(self._model, projection=projection, folder=self._root)
+            if kept is not None:
+                return Building(projection, None, *kept)
         return None
-
-
-def _rows(folder: IndexFolder, draft: Path) -> int:
-    return len(Tables(folder, draft).rows_kept())
