@@ -33,7 +33,7 @@ def gpt2_small() -> tuple[nn.Module, str]:
 
 def demo_model() -> tuple[nn.Module, str]:
     """18 layers, d_model 640: the module that a Model holds, without its head."""
-    return ue.load("gemma3-270m").module.base_model, "layers.{}"  # type: ignore[return-value]
+    return ue.load("gemma3-270m").module.base_model, "layers.{}"
 
 
 SHAPES = {"GPT-2 small": gpt2_small, "demo model": demo_model}
@@ -42,12 +42,12 @@ SHAPES = {"GPT-2 small": gpt2_small, "demo model": demo_model}
 def figures_of(shape: str, budget: float) -> list[Figure]:
     """A pass to a quarter, to the middle and to three quarters."""
     module, block = SHAPES[shape]()
-    n_layers: int = module.config.num_hidden_layers  # type: ignore[assignment, union-attr]
+    n_layers: int = module.config.num_hidden_layers
     ids = torch.randint(5, 1000, (1, N_TOKENS))
 
     @torch.no_grad()
     def whole() -> Tensor:
-        return module(ids, use_cache=False).last_hidden_state  # type: ignore[no-any-return]
+        return module(ids, use_cache=False).last_hidden_state
 
     @torch.no_grad()
     def part(name: str) -> dict[str, Tensor]:

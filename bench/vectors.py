@@ -21,6 +21,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -30,8 +31,8 @@ import unembed as ue
 from _harness import Figure, extra_bytes, in_fresh_process, parser, ratio, report, seconds
 from unembed.analyses.projections import projection_of
 from unembed.analyses.vectors import value_vectors
+from unembed.engine import extremes as tiles
 from unembed.index import Builder, VectorIndex, build_index, open_index
-from unembed.index import projecting as tiles
 
 LAYER = 9
 LIMIT = 100.0  # milliseconds, at the median
@@ -87,8 +88,7 @@ def full_figure(model: ue.Model, path: Path) -> Figure:
     build = seconds(lambda: build_index(model, folder=path))
     weight, bare = model.unembedding.weight, 0.0
     for layer in range(model.anatomy.n_layers):
-        rows = value_vectors(model, layer)
-        bare += seconds(lambda rows=rows: bare_product(rows, weight))  # type: ignore[misc]
+        bare += seconds(partial(bare_product, value_vectors(model, layer), weight))
     detail = f"{build:.0f} s / {bare:.0f} s, once each"
     return Figure("whole build / bare products", build / bare, 1.5, detail)
 

@@ -125,6 +125,6 @@ def test_finished_layers_survive_a_kill(killed, model_of, tmp_path, monkeypatch)
     (draft,) = (tmp_path / "raw").glob("v-*")
     assert not (tmp_path / "raw" / "current.json").exists()
     assert json.loads((draft / "plan.json").read_text())["top_k"] == 6
-    monkeypatch.setattr("unembed.index.build.token_lists", None)
+    monkeypatch.setattr("unembed.index.build.extremes", None)
     assert_lists(build_index(model_of("gemma3"), top_k=6, folder=tmp_path), model_of("gemma3"),
                  "raw")  # fmt: skip

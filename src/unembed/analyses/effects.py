@@ -99,7 +99,10 @@ def effects_of(
     linear = _linear_to_unembedding(run, carried, position)
     if linear is None:
         return _effects(_of_differences(run, carried, position, k, cancel), "difference")
-    return _effects(extremes(run.model.unembedding.linear(), linear, k, cancel), "frozen")
+    unembedding = run.model.unembedding
+    rows = linear * (unembedding.scale / unembedding.divisor)
+    rows = rows.to(unembedding.weight.device, torch.promote_types(rows.dtype, torch.float32))
+    return _effects(extremes(rows, unembedding.weight, k, cancel), "frozen")
 
 
 @torch.no_grad()

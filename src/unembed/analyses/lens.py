@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast, overload
+from typing import TYPE_CHECKING, TypedDict, Unpack, cast, overload
 
 from torch import Tensor
 
@@ -40,23 +40,28 @@ class LensComparison:
     kl_between: Float[Tensor, "row position"]  # KL(baseline ‖ edited) of the same cell, nats
 
 
+class LensArguments(TypedDict, total=False):
+    """The keywords of `logit_lens`, for type checkers: its signature is repeated nowhere else."""
+
+    positions: Positions
+    layer_step: int
+    include_embedding: bool
+    subblocks: bool
+    decoder: str
+    top_k: int
+    target: str | int | None
+    follow: Follow
+    kl_floor: float | None
+    edits: Sequence[Edit]
+    cancel: Cancel | None
+    progress: Progress | None
+
+
 @overload
 def logit_lens(  # type: ignore[overload-overlap]  # a str is a sequence of str to a type checker
     model: Model,
     prompt: str | Sequence[int],
-    *,
-    positions: Positions = None,
-    layer_step: int = 1,
-    include_embedding: bool = True,
-    subblocks: bool = False,
-    decoder: str = "final_norm",
-    top_k: int = 10,
-    target: str | int | None = None,
-    follow: Follow = "final",
-    kl_floor: float | None = None,
-    edits: Sequence[Edit] = (),
-    cancel: Cancel | None = None,
-    progress: Progress | None = None,
+    **options: Unpack[LensArguments],
 ) -> LensResult: ...
 
 
@@ -64,19 +69,7 @@ def logit_lens(  # type: ignore[overload-overlap]  # a str is a sequence of str 
 def logit_lens(
     model: Model,
     prompt: Prompts,
-    *,
-    positions: Positions = None,
-    layer_step: int = 1,
-    include_embedding: bool = True,
-    subblocks: bool = False,
-    decoder: str = "final_norm",
-    top_k: int = 10,
-    target: str | int | None = None,
-    follow: Follow = "final",
-    kl_floor: float | None = None,
-    edits: Sequence[Edit] = (),
-    cancel: Cancel | None = None,
-    progress: Progress | None = None,
+    **options: Unpack[LensArguments],
 ) -> list[LensResult]: ...
 
 
@@ -84,19 +77,7 @@ def logit_lens(
 def logit_lens(
     model: Model,
     prompt: Tensor,
-    *,
-    positions: Positions = None,
-    layer_step: int = 1,
-    include_embedding: bool = True,
-    subblocks: bool = False,
-    decoder: str = "final_norm",
-    top_k: int = 10,
-    target: str | int | None = None,
-    follow: Follow = "final",
-    kl_floor: float | None = None,
-    edits: Sequence[Edit] = (),
-    cancel: Cancel | None = None,
-    progress: Progress | None = None,
+    **options: Unpack[LensArguments],
 ) -> LensResult | list[LensResult]: ...
 
 

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from torch import Tensor
 
+from unembed.analyses.frames import data_frame
 from unembed.engine.tokens import Token
 from unembed.errors import InputError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    import pandas  # type: ignore[import-untyped]
+    import pandas
     import plotly.graph_objects as go
     from jaxtyping import Float, Int
     from rich.console import RenderableType
@@ -110,16 +111,9 @@ class LensResult:
 
         A token that there is none of (the target or the next one at the prompt's end) is None.
         """
-        try:
-            import pandas
-        except ImportError as error:
-            raise InputError(
-                "to_pandas needs pandas, which is not installed",
-                fix="pip install 'unembed[notebook]'",
-            ) from error
         n_rows, n_positions = len(self.rows), len(self.positions)
         text = {token.id: token.text for token in self.vocabulary}
-        return pandas.DataFrame(
+        return data_frame(
             {
                 "row": [row for row in self.rows for _ in range(n_positions)],
                 "position": list(self.positions) * n_rows,

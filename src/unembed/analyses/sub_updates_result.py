@@ -7,11 +7,12 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+from unembed.analyses.frames import data_frame
 from unembed.analyses.lens_result import finite
 from unembed.errors import InputError
 
 if TYPE_CHECKING:
-    import pandas  # type: ignore[import-untyped]
+    import pandas
     from jaxtyping import Float
     from torch import Tensor
 
@@ -109,14 +110,7 @@ class SubUpdates:
 
     def to_pandas(self) -> pandas.DataFrame:
         """One line for each part of each branch, biases and rests included."""
-        try:
-            import pandas
-        except ImportError as error:
-            raise InputError(
-                "to_pandas needs pandas, which is not installed",
-                fix="pip install 'unembed[notebook]'",
-            ) from error
-        return pandas.DataFrame(
+        return data_frame(
             [
                 _line(one.layer, branch, update)
                 for one in self.layers

@@ -38,7 +38,7 @@ from unembed.analyses.writes import node_of
 from unembed.engine.places import refuse, why_not
 from unembed.engine.selfcheck import N_POSITIONS, sample_ids
 from unembed.errors import CapabilityError, InputError, TargetError
-from unembed.models.maps import stored, weight_in_out
+from unembed.models.maps import input_embeddings, stored, weight_in_out
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -213,7 +213,7 @@ def _cosines(model: Model, layer: int, keys: Tensor) -> Float[Tensor, "n vocab"]
 
 def _embeddings(model: Model) -> Iterator[Float[Tensor, "some d_model"]]:
     """The embedding of every token, some at a time."""
-    table = stored(model.module.get_input_embeddings(), "weight")  # type: ignore[operator]
+    table = stored(input_embeddings(model.module), "weight")
     if table is None or table.shape[-1] != model.anatomy.d_model:
         raise CapabilityError(
             f"{model.name} has no embeddings as wide as its residual stream", field="target"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -95,20 +95,24 @@ class Question:
 
     def answer(self, index: VectorIndex) -> Hits:
         """The one of the three searches that was asked for."""
-        place = {"layers": self.layers, "limit": self.limit, "offset": self.offset}
+        place: dict[str, Any] = {
+            "layers": self.layers,
+            "limit": self.limit,
+            "offset": self.offset,
+        }
         if self.token is not None:
             named = re.fullmatch(r"#([0-9]{1,9})", self.token)
             token = int(named[1]) if named else self.token
-            return index.token(token, side=self.side, **place)  # type: ignore[arg-type]
+            return index.token(token, side=self.side, **place)
         if self.similar is not None:
-            return index.similar(self.similar, **place)  # type: ignore[arg-type]
+            return index.similar(self.similar, **place)
         return index.search(
             self.words or "",
             match=self.match,
             combine=self.combine,
             side=self.side,
             ranking=self.ranking,
-            **place,  # type: ignore[arg-type]
+            **place,
         )
 
 

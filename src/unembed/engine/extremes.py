@@ -1,11 +1,11 @@
 """The tokens that vectors raise most and lower most, without holding [vectors, vocabulary].
 
-One product with the vocabulary, in chunks, serves both ends. Knows tensors only.
+One product with W_U, a tile at a time, serves both ends. Knows tensors only.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 
@@ -18,10 +18,12 @@ if TYPE_CHECKING:
     from jaxtyping import Float, Int
 
     from unembed.engine.cancel import Cancel
-    from unembed.engine.unembedding import Unembedding
 
-CHUNK_BYTES = 16 * 1024 * 1024
-MIN_CHUNK = 2 * BLOCK
+Share = Callable[[int, int], None]
+# A tile of scores. Taller ones read W_U less often, wider ones sort less often: both cost little
+# beside the product from here on.
+TILE_ROWS = 512
+TILE_BYTES = 32 * 1024 * 1024
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,21 +62,53 @@ class RunningExtremes:
 
 @torch.no_grad()
 def extremes(
-    unembedding: Unembedding,
-    vectors: Float[Tensor, "n d"],
+    rows: Float[Tensor, "n d"],
+    weight: Float[Tensor, "vocab d"],
     k: int,
     cancel: Cancel | None = None,
+    share: Share | None = None,
 ) -> Extremes:
-    """Both ends of `vectors` · W_Uᵀ, with the model's factors, but no bias and no soft cap."""
-    weight = unembedding.weight
-    vectors = vectors * (unembedding.scale / unembedding.divisor)
-    vectors = vectors.to(device=weight.device, dtype=weight.dtype)
-    accurate = torch.promote_types(weight.dtype, torch.float32)
-    running = RunningExtremes(len(vectors), k, weight.new_empty(0, dtype=accurate))
-    columns = CHUNK_BYTES // (accurate.itemsize * max(len(vectors), 1))
-    width = max(columns // BLOCK * BLOCK, MIN_CHUNK)
-    for start in range(0, len(weight) if len(vectors) else 0, width):
+    """Both ends of `rows @ weight.T`, row by row, in the accuracy of `rows`.
+
+    `share` is called with (parts done, parts) several times; `cancel` is checked as often.
+    """
+    tiles = torch.split(rows, TILE_ROWS)
+    parts = []
+    for number, tile in enumerate(tiles):
+        heard = None if share is None else _part_of(share, number, len(tiles))
+        parts.append(_tile(tile, weight, k, cancel, heard))
+    return Extremes.joined(parts)
+
+
+def _part_of(share: Share, number: int, count: int) -> Share:
+    return lambda part, parts: share(number * parts + part, count * parts)
+
+
+def _tile(
+    rows: Tensor, weight: Tensor, k: int, cancel: Cancel | None, share: Share | None
+) -> Extremes:
+    running = RunningExtremes(len(rows), k, rows.new_empty(0))
+    for start, scores in _chunks(rows, weight):
+        if share is not None:
+            share(start, len(weight))
         if cancel is not None:
             cancel.check()
-        running.add(start, (vectors @ weight[start : start + width].t()).to(accurate))
+        running.add(start, scores)
     return running.found()
+
+
+def _chunks(rows: Tensor, weight: Tensor) -> Iterator[tuple[int, Tensor]]:
+    """Scores of a stretch of the vocabulary, with the token that it starts at.
+
+    Every product has the same shape, so that equal tokens get equal bits wherever they stand; the
+    last one therefore reaches back and is cut.
+    """
+    vocab_size = len(weight)
+    columns = TILE_BYTES // (rows.element_size() * max(len(rows), 1)) // BLOCK * BLOCK
+    width = min(max(columns, BLOCK), vocab_size)
+    buffer = rows.new_empty(len(rows), width)
+    for start in range(0, vocab_size if len(rows) else 0, width):
+        begin = min(start, vocab_size - width)
+        tokens = weight[begin : begin + width].to(rows.dtype)
+        torch.mm(rows, tokens.T, out=buffer)
+        yield start, buffer[:, start - begin :]

@@ -17,7 +17,7 @@ from unembed.errors import LoadError
 from unembed.models.anatomy import Anatomy
 from unembed.models.discover import discover
 from unembed.models.loading import fingerprint, load_source
-from unembed.models.maps import device_of
+from unembed.models.maps import device_of, input_embeddings
 from unembed.models.pretrained import Loaded
 from unembed.models.representatives import find_stack, representatives_only, spoken_for
 from unembed.settings import Settings
@@ -122,9 +122,10 @@ def _prove(
     loaded: Loaded, skipped: frozenset[str] = frozenset()
 ) -> tuple[Anatomy, selfcheck.Report]:
     module = loaded.module
-    vocab_size = module.get_input_embeddings().weight.shape[0]  # type: ignore[operator]
+    embedding = input_embeddings(module)
+    vocab_size = embedding.weight.shape[0]
     ids = selfcheck.sample_ids(module, vocab_size, N_POSITIONS)
-    tokens = torch.tensor([ids], device=device_of(module.get_input_embeddings()))  # type: ignore[operator]
+    tokens = torch.tensor([ids], device=device_of(embedding))
     try:
         anatomy = discover(module, tokens, loaded.name, skipped)
     except (RuntimeError, ValueError, LookupError, TypeError, AttributeError) as error:

@@ -24,7 +24,7 @@ from unembed.engine.turns import turn_of
 from unembed.engine.unembedding import Unembedding
 from unembed.errors import CapabilityError
 from unembed.models.anatomy import Anatomy, BlockAnatomy
-from unembed.models.maps import bias_of, device_of, weight_in_out
+from unembed.models.maps import bias_of, device_of, input_embeddings, weight_in_out
 from unembed.settings import Settings
 
 if TYPE_CHECKING:
@@ -117,7 +117,7 @@ class Model:
     @property
     def device(self) -> torch.device:
         """Where token ids go."""
-        return device_of(self.module.get_input_embeddings())  # type: ignore[operator]
+        return device_of(input_embeddings(self.module))
 
     @property
     def mask_token(self) -> str | None:

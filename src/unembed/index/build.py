@@ -12,12 +12,12 @@ from torch import Tensor
 
 from unembed.analyses.projections import Projection, projection_of
 from unembed.analyses.vectors import layers_with_neurons, value_vectors
+from unembed.engine.extremes import extremes
 from unembed.engine.tokens import TokenReader
 from unembed.errors import InputError
 from unembed.index.about import Plan
 from unembed.index.folder import IndexFolder
 from unembed.index.opening import check_same, open_folder
-from unembed.index.projecting import token_lists
 from unembed.index.tables import Array, Tables
 from unembed.index.vector_index import VectorIndex
 
@@ -128,8 +128,13 @@ class Builder:
         vectors = value_vectors(self.model, layer)
         weight = self.model.unembedding.weight
         rows = self.projection(vectors).to(weight.device)
-        lists = token_lists(rows, weight, self.plan.top_k, cancel, share)
-        columns = {name: _array(getattr(lists, name)) for name in lists.__dataclass_fields__}
+        ends = extremes(rows, weight, self.plan.top_k, cancel, share)
+        columns = {
+            "top_ids": _array(ends.raised_ids),
+            "top_scores": _array(ends.raised),
+            "bottom_ids": _array(ends.lowered_ids),
+            "bottom_scores": _array(ends.lowered),
+        }
         self.tables.append(_labelled(layer, vectors, columns))
         self.left.pop(0)
 

@@ -6,11 +6,11 @@ import json
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+from unembed.analyses.frames import data_frame
 from unembed.analyses.projections import TokenScore
-from unembed.errors import InputError
 
 if TYPE_CHECKING:
-    import pandas  # type: ignore[import-untyped]
+    import pandas
     from rich.console import RenderableType
 
 Scores = tuple[TokenScore, ...]
@@ -47,19 +47,12 @@ class Hits:
 
     def to_pandas(self) -> pandas.DataFrame:
         """One line for each hit; tokens as text."""
-        try:
-            import pandas
-        except ImportError as error:
-            raise InputError(
-                "to_pandas needs pandas, which is not installed",
-                fix="pip install 'unembed[notebook]'",
-            ) from error
         names = ("node", "layer", "neuron", "score", "norm")
         lists = ("matched", "promoted", "suppressed")
         columns = {name: [getattr(item, name) for item in self.items] for name in names}
         for name in lists:
             columns[name] = [[one.token.text for one in getattr(i, name)] for i in self.items]
-        return pandas.DataFrame(columns)
+        return data_frame(columns)
 
     def __rich__(self) -> RenderableType:
         from rich.table import Table

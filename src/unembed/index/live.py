@@ -10,9 +10,9 @@ import torch
 from unembed.analyses.projections import projection_of, scores_of
 from unembed.analyses.vectors import key_tokens, value_vectors
 from unembed.analyses.writes import node_of
+from unembed.engine.extremes import extremes
 from unembed.errors import CapabilityError, TargetError
 from unembed.index.hits import Scores
-from unembed.index.projecting import token_lists
 
 if TYPE_CHECKING:
     from unembed.engine.model import Model
@@ -56,15 +56,15 @@ def live_page(model: Model, node: str, projection: str = "raw", top_k: int = 50)
     norms = vectors.norm(dim=-1)
     weight = model.unembedding.weight
     rows = projection_of(model, projection)(vectors[neuron, None]).to(weight.device)
-    lists = token_lists(rows, weight, min(top_k, len(weight)))
+    ends = extremes(rows, weight, min(top_k, len(weight)))
     return LivePage(
         f"L{layer}.N{neuron}",
         layer,
         neuron,
         float(norms[neuron]),
         100.0 * float((norms < norms[neuron]).sum()) / max(len(norms) - 1, 1),
-        scores_of(model, lists.top_ids[0].tolist(), lists.top_scores[0].tolist()),
-        scores_of(model, lists.bottom_ids[0].tolist(), lists.bottom_scores[0].tolist()),
+        scores_of(model, ends.raised_ids[0].tolist(), ends.raised[0].tolist()),
+        scores_of(model, ends.lowered_ids[0].tolist(), ends.lowered[0].tolist()),
         *_keys(model, node),
     )
 

@@ -43,6 +43,12 @@ def stored(module: nn.Module, name: str) -> Tensor | None:
     return found.to(weight.dtype)
 
 
+def input_embeddings(module: nn.Module) -> nn.Embedding:
+    """The token embedding of a model from transformers; nn.Module does not know of the method."""
+    found: nn.Embedding = module.get_input_embeddings()  # type: ignore[operator]
+    return found
+
+
 def device_of(module: nn.Module) -> torch.device:
     """Where a module with a weight computes; a streamed one has no numbers between its calls."""
     weight: Tensor = next(module.parameters())

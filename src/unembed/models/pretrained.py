@@ -50,11 +50,10 @@ class Placement:
         """Whether weights that nothing uses should not be read."""
         return self.low_memory or self.stream
 
-    def options(self, settings: Settings) -> dict[str, Any]:
-        """What transformers' `from_pretrained` is told."""
+    def options(self, folder: Path | None) -> dict[str, Any]:
+        """What transformers' `from_pretrained` is told; `folder` is for what streaming converts."""
         dtype = self.dtype or ("auto" if self.lazy else torch.float32)
-        if self.stream:
-            folder = offload_folder(settings)
+        if folder is not None:
             return {"dtype": dtype, "device_map": {"": "disk"}, "offload_folder": str(folder)}
         if self.device == "cpu":
             return {"dtype": dtype}
@@ -102,7 +101,7 @@ def load_pretrained(
 
     options: dict[str, Any] = {"revision": revision, "trust_remote_code": trust_remote_code}
     options = {key: value for key, value in options.items() if value is not None}
-    placed = placement.options(settings)
+    folder = offload_folder(settings) if placement.stream else None
     kind: Kind = "causal"
     try:
         config = AutoConfig.from_pretrained(source, **options)
@@ -112,16 +111,20 @@ def load_pretrained(
             _prepare_mapping(source, revision)
         with _quiet():
             module, info = auto.from_pretrained(
-                source, use_safetensors=True, output_loading_info=True, **options, **placed
+                source,
+                use_safetensors=True,
+                output_loading_info=True,
+                **options,
+                **placement.options(folder),
             )
         tokenizer = _tokenizer(AutoTokenizer, source, options)
     except BaseException as error:
-        _forget(placed.get("offload_folder"))
+        _forget(folder)
         if isinstance(error, LoadError) or not isinstance(error, Exception):
             raise
         raise _refusal(source, kind, error) from error
-    if placement.stream:
-        weakref.finalize(module, _forget, placed["offload_folder"])
+    if folder is not None:
+        weakref.finalize(module, _forget, folder)
     loaded = Loaded(module, tokenizer, Path(source).name if Path(source).exists() else source, kind)
     loaded.revision = getattr(config, "_commit_hash", None) or revision
     loaded.reasons = _missing(module, info["missing_keys"], loaded.name)
@@ -141,7 +144,7 @@ def _prepare_mapping(source: str, revision: str | None) -> None:
         read_first_pages(folder)
 
 
-def _forget(folder: str | None) -> None:
+def _forget(folder: Path | None) -> None:
     if folder is not None:
         shutil.rmtree(folder, ignore_errors=True)
 
