@@ -41,6 +41,9 @@ class Settings:
     max_saved_chars: int = _row(100_000, "Longest text kept in the workspace, in characters.")
     max_new_tokens: int = _row(512, "Most tokens that one request may generate.")
     max_lens_cells: int = _row(400_000, "Largest lens grid, in cells (rows x positions).")
+    max_flow_layers: int = _row(8, "Most layers of one flow graph.")
+    max_flow_vectors: int = _row(4000, "Most vectors that one flow graph may read.")
+    max_measured_cuts: int = _row(8, "Most edits of one flow graph that are each run alone.")
     max_capture_bytes: int = _row(
         4096 * MIB, "Most memory that one run's captured activations may take."
     )

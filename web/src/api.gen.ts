@@ -124,6 +124,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/flow": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Flow
+         * @description The flow graph of chosen layers at one position, with the edits and without.
+         */
+        post: operations["flow"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/component": {
         parameters: {
             query?: never;
@@ -741,21 +761,36 @@ export interface components {
             method: "frozen" | "difference";
         };
         /**
+         * CutScore
+         * @description How a run itself rates the target at the position.
+         */
+        CutScore: {
+            /** Probability */
+            probability: number;
+            /** Logit */
+            logit: number;
+            /**
+             * Rank
+             * @description 1 for the most likely.
+             */
+            rank: number;
+        };
+        /**
          * EditSpec
          * @description An intervention, as data.
          */
         EditSpec: {
             /**
              * Target
-             * @description "L12.N512", "L9.H6", "L9.H6@14", "L9.H6@14<3", "L5.attn", "L5.resid_post"
+             * @description "L12.N512", "L9.H6", "L9.H6@14", "L9.H6@14<3", "L5.attn", "L5.resid_post"; of cut: a node or link of a flow graph, as "L14.H7.value@3", "L14.z448", "L14.resid_pre>L14.resid_mid".
              */
             target: string;
             /**
              * Operation
-             * @description "on" sets a neuron so that it writes as much as the strongest one of its layer does in the unedited run; "lmd_on" and "lmd_off" are LM-Debugger's own on and off.
+             * @description "on" sets a neuron so that it writes as much as the strongest one of its layer does in the unedited run; "lmd_on" and "lmd_off" are LM-Debugger's own on and off; "cut" takes a node or link of the flow graph out, at one position: the last one where `positions` is absent.
              * @enum {string}
              */
-            operation: "zero" | "scale" | "set_to" | "add" | "patch" | "on" | "lmd_on" | "lmd_off";
+            operation: "zero" | "scale" | "set_to" | "add" | "patch" | "on" | "lmd_on" | "lmd_off" | "cut";
             /**
              * Value
              * @description Factor of scale; value of set_to; vector, or one number, of add.
@@ -763,7 +798,7 @@ export interface components {
             value?: number | (number)[] | null;
             /**
              * Positions
-             * @description Absent: every position.
+             * @description Absent: every position; of cut: the last one.
              */
             positions?: number[] | null;
             /**
@@ -812,6 +847,520 @@ export interface components {
          */
         ErrorResponse: {
             error: components["schemas"]["ErrorBody"];
+        };
+        /**
+         * FlowCut
+         * @description The edit that cuts a node or a link, at the position of the graph.
+         */
+        FlowCut: {
+            /**
+             * Operation
+             * @enum {string}
+             */
+            operation: "zero" | "cut";
+            /** Target */
+            target: string;
+        };
+        /**
+         * FlowEffect
+         * @description What one edit, or all of them together, really changes: the run is made with it.
+         */
+        FlowEffect: {
+            /**
+             * Edit
+             * @description Which edit of the request; null: all enabled ones.
+             */
+            edit: number | null;
+            /**
+             * Name
+             * @description What it is about: the edit's target.
+             */
+            name: string;
+            /**
+             * Attributed
+             * @description Change of the target's logit that the graph attributes to the cut: minus the direct effect. Null where the edit cuts no node or link of the graph that has one.
+             */
+            attributed: number | null;
+            /** @description Of the run with the edit. */
+            measured: components["schemas"]["CutScore"];
+            /**
+             * Logit Change
+             * @description Of the target: edited minus baseline.
+             */
+            logit_change: number;
+            /** Probability Change */
+            probability_change: number;
+        };
+        /**
+         * FlowEffects
+         * @description Attributed against measured, for the enabled edits.
+         */
+        FlowEffects: {
+            baseline: components["schemas"]["CutScore"];
+            /**
+             * Edits
+             * @description Each alone, in the request's order.
+             */
+            edits: components["schemas"]["FlowEffect"][];
+            /** @description All at once; absent where only one is enabled. */
+            together?: components["schemas"]["FlowEffect"] | null;
+            /**
+             * Left Out
+             * @description Enabled edits that were not measured alone: beyond `max_measured_cuts`.
+             * @default 0
+             */
+            left_out?: number;
+        };
+        /**
+         * FlowLink
+         * @description What passes from one node to another.
+         */
+        FlowLink: {
+            /**
+             * Id
+             * @description Both ends: "L14.H7>L14.z".
+             */
+            id: string;
+            /** Source */
+            source: string;
+            /** Target */
+            target: string;
+            /**
+             * Kind
+             * @enum {string}
+             */
+            kind: "norm" | "residual_attn" | "residual_mlp" | "skipped" | "branch" | "qkv" | "query" | "attention" | "memory" | "head" | "z_row_key" | "z_row" | "neuron_key" | "activation" | "neuron" | "bias" | "rest" | "experts";
+            /** Width */
+            width: number;
+            /**
+             * Colour
+             * @description What its colour says.
+             * @enum {string}
+             */
+            colour: "entropy" | "attention" | "sign" | "norm" | "residual_attn" | "residual_mlp" | "bias" | "hidden";
+            /**
+             * Colour Value
+             * @description Entropy in nats, attention score, or signed activation: see `colour`.
+             */
+            colour_value?: number | null;
+            /**
+             * Norm
+             * @description Of what passes.
+             */
+            norm?: number | null;
+            /** Activation */
+            activation?: number | null;
+            /** Attention */
+            attention?: number | null;
+            /**
+             * Share
+             * @description <write, added> / ‖added‖²: those into attn_out, or mlp_out, sum to 1; may be negative.
+             */
+            share?: number | null;
+            /**
+             * Attributed
+             * @description Direct effect of what passes on the target's logit.
+             */
+            attributed?: number | null;
+            cut?: components["schemas"]["FlowCut"] | null;
+        };
+        /**
+         * FlowNode
+         * @description One box of the graph. `readings[0]` is what it is labelled and coloured by.
+         *
+         *     A node whose activation is negative writes its vector the other way round: it is read with the
+         *     minus sign, and the reading "suppressed" has the tokens that it takes probability from, which
+         *     label it.
+         */
+        FlowNode: {
+            /**
+             * Id
+             * @description "L14.attn_in", "L14.H7.query", "L14.H7.key@3", "L14.z448", "L14.N1981.key" ...
+             */
+            id: string;
+            /**
+             * Kind
+             * @enum {string}
+             */
+            kind: "resid_pre" | "norm" | "attn_in" | "qkv" | "query" | "key" | "value" | "head" | "z" | "z_row" | "attn_bias" | "attn_out" | "resid_mid" | "mlp_in" | "neuron_key" | "neuron" | "mlp_in_bias" | "mlp_bias" | "mlp_out" | "resid_post" | "rest";
+            /** Layer */
+            layer: number;
+            /**
+             * Column
+             * @description Where it stands, from left to right over all layers.
+             */
+            column: number;
+            /**
+             * Title
+             * @description "head 7 of layer 14: what it writes"
+             */
+            title: string;
+            /**
+             * Label
+             * @description The token that stands for it: "␣Tokyo", "−␣the" for what it suppresses.
+             */
+            label: string;
+            /** Readings */
+            readings: components["schemas"]["FlowReading"][];
+            /**
+             * Address
+             * @description The node or branch that says more: "L14.H7", "L14.N1981".
+             */
+            address?: string | null;
+            /**
+             * Position
+             * @description Of a key or value: where it was made.
+             */
+            position?: number | null;
+            /**
+             * Token
+             * @description Id of the prompt's token there; see `vocabulary`.
+             */
+            token?: number | null;
+            /**
+             * Sign
+             * @default 1
+             * @enum {integer}
+             */
+            sign?: 1 | -1;
+            /**
+             * Activation
+             * @description Row of W_O: the entry of z; neuron: the input of the output map.
+             */
+            activation?: number | null;
+            /**
+             * Gate
+             * @description Neuron of a gated feed-forward: after the activation function.
+             */
+            gate?: number | null;
+            /**
+             * Up
+             * @description What the gate multiplies.
+             */
+            up?: number | null;
+            /**
+             * Attention
+             * @description Key, value: the attention score.
+             */
+            attention?: number | null;
+            /**
+             * Attributed
+             * @description Direct effect of its write on the target's logit, norms frozen; null for what writes nothing.
+             */
+            attributed?: number | null;
+            cut?: components["schemas"]["FlowCut"] | null;
+        };
+        /**
+         * FlowReading
+         * @description A vector read as a prediction: through the final norm and the unembedding.
+         */
+        FlowReading: {
+            /**
+             * Name
+             * @description "" for the node's own; else which of its vectors: "q", "k", "v", "gate", "up", "after rotation", "suppressed".
+             */
+            name: string;
+            /** Norm */
+            norm: number;
+            /**
+             * Entropy
+             * @description Nats.
+             */
+            entropy: number;
+            /**
+             * Tokens
+             * @description Most likely first.
+             */
+            tokens: components["schemas"]["FlowToken"][];
+            target?: components["schemas"]["FlowScore"] | null;
+        };
+        /**
+         * FlowRequest
+         * @description The flow graph of chosen layers at one position.
+         */
+        FlowRequest: {
+            /**
+             * Prompt
+             * @description Text, which the model's tokenizer splits, or token ids used as they are.
+             */
+            prompt: string | number[];
+            /**
+             * Edits
+             * @default []
+             */
+            edits?: components["schemas"]["EditSpec"][];
+            /**
+             * Job
+             * @description A name of the client's choice, to follow or cancel the work by.
+             */
+            job?: string | null;
+            /**
+             * Layers
+             * @description 0-based, each once, in any order; drawn from the first to the last.
+             */
+            layers: number[];
+            /**
+             * Position
+             * @default -1
+             */
+            position?: number;
+            /**
+             * Target
+             * @description What vectors are rated by: an id, or text, which may be several tokens (see `target_mode`). Absent: the model's own most likely token at the position.
+             */
+            target?: string | number | null;
+            /**
+             * Top Neurons
+             * @description Of a feed-forward, and rows of W_O: the largest scores.
+             * @default 18
+             */
+            top_neurons?: number;
+            /**
+             * Bottom Neurons
+             * @description The same of the most negative scores.
+             * @default 7
+             */
+            bottom_neurons?: number;
+            /**
+             * N Heads
+             * @description Heads shown: those that write most; 0: all.
+             * @default 10
+             */
+            n_heads?: number;
+            /**
+             * Values Per Head
+             * @description Positions shown: those of the highest attention.
+             * @default 2
+             */
+            values_per_head?: number;
+            /**
+             * Threshold
+             * @description Instead of the counts: the least ‖write‖ / ‖added‖ of what is shown.
+             */
+            threshold?: number | null;
+            /**
+             * Include
+             * @description Heads and neurons shown beside the others: "L14.H3", "L14.N512".
+             * @default []
+             */
+            include?: string[];
+            /**
+             * Rest
+             * @description Nodes for what is not shown.
+             * @default false
+             */
+            rest?: boolean;
+            /**
+             * Attn Bias
+             * @description A node for the bias of W_O.
+             * @default true
+             */
+            attn_bias?: boolean;
+            /**
+             * Mlp Bias
+             * @description Nodes for the feed-forward's biases.
+             * @default true
+             */
+            mlp_bias?: boolean;
+            /**
+             * Merge Neurons
+             * @description One node for a neuron's key and its value.
+             * @default false
+             */
+            merge_neurons?: boolean;
+            /**
+             * Merge Values
+             * @description One node for the key and the value of a position.
+             * @default false
+             */
+            merge_values?: boolean;
+            /**
+             * Target Mode
+             * @description What of a target of several tokens counts: its first one, or all of it.
+             * @default first
+             * @enum {string}
+             */
+            target_mode?: "first" | "whole";
+            /**
+             * K
+             * @description Tokens listed for each vector.
+             * @default 5
+             */
+            k?: number;
+            /**
+             * Default Width
+             * @description Width of links that have no number of their own.
+             * @default 7
+             */
+            default_width?: number;
+            /**
+             * Query Factor
+             * @description Times the norm of the query: qkv>query.
+             * @default 0.2
+             */
+            query_factor?: number;
+            /**
+             * Attention Factor
+             * @description Times the attention: query>key, key>value.
+             * @default 10
+             */
+            attention_factor?: number;
+            /**
+             * Memory Factor
+             * @description Times attention and norm of the value: value>head.
+             * @default 1.3
+             */
+            memory_factor?: number;
+            /**
+             * Head Factor
+             * @description Times the norm of what a head writes: head>z.
+             * @default 1.8
+             */
+            head_factor?: number;
+            /**
+             * Neuron Factor
+             * @description Times |activation|: neuron_key>neuron.
+             * @default 1.5
+             */
+            neuron_factor?: number;
+        };
+        /**
+         * FlowResponse
+         * @description The graph of the unedited run; with an enabled edit also that of the edited run.
+         *
+         *     Both have the same nodes and links, those that the unedited run selects.
+         */
+        FlowResponse: {
+            /**
+             * Tokens
+             * @description The prompt.
+             */
+            tokens: components["schemas"]["TokenText"][];
+            /**
+             * Layers
+             * @description Ascending.
+             */
+            layers: number[];
+            /**
+             * Position
+             * @description Resolved: never negative.
+             */
+            position: number;
+            target: components["schemas"]["FlowTarget"];
+            baseline: components["schemas"]["FlowSide"];
+            /** @description Present when an edit is enabled. */
+            edited?: components["schemas"]["FlowSide"] | null;
+            /** @description Present when an edit is enabled. */
+            effects?: components["schemas"]["FlowEffects"] | null;
+            /**
+             * Vocabulary
+             * @description Each token that occurs, once.
+             */
+            vocabulary: components["schemas"]["TokenText"][];
+        };
+        /**
+         * FlowScore
+         * @description How a vector's prediction rates the target.
+         *
+         *     Of a whole target of several tokens: the product of their probabilities, each read at its own
+         *     position, and the worst of their ranks.
+         */
+        FlowScore: {
+            /** Probability */
+            probability: number;
+            /**
+             * Rank
+             * @description 1 for the most likely.
+             */
+            rank: number;
+        };
+        /**
+         * FlowSide
+         * @description One run, drawn.
+         */
+        FlowSide: {
+            /** @description What the model itself predicts at the position. */
+            output: components["schemas"]["FlowReading"];
+            /** Nodes */
+            nodes: components["schemas"]["FlowNode"][];
+            /** Links */
+            links: components["schemas"]["FlowLink"][];
+            /** Sums */
+            sums: components["schemas"]["FlowSum"][];
+            /**
+             * Notes
+             * @description What a reader must know.
+             */
+            notes: string[];
+        };
+        /**
+         * FlowSum
+         * @description How much of what a branch added is shown: shares of <write, added> / ‖added‖².
+         */
+        FlowSum: {
+            /** Layer */
+            layer: number;
+            /**
+             * Branch
+             * @enum {string}
+             */
+            branch: "attn" | "mlp";
+            /** Added Norm */
+            added_norm: number;
+            /**
+             * Heads
+             * @description Attention: share of the heads shown.
+             */
+            heads: number | null;
+            /**
+             * Shown
+             * @description Share of the rows of W_O, or neurons, shown; null where it has none.
+             */
+            shown: number | null;
+            /** Bias */
+            bias: number;
+            /** Rest */
+            rest: number | null;
+            /** Rest Norm */
+            rest_norm: number | null;
+            /**
+             * Reason
+             * @description Why the branch is not taken apart.
+             */
+            reason?: string | null;
+        };
+        /**
+         * FlowTarget
+         * @description What nodes are rated by.
+         */
+        FlowTarget: {
+            /** Text */
+            text: string;
+            /** Tokens */
+            tokens: components["schemas"]["TokenText"][];
+            /**
+             * Mode
+             * @enum {string}
+             */
+            mode: "first" | "whole";
+            /**
+             * Chosen
+             * @description False: the model's own most likely token.
+             */
+            chosen: boolean;
+        };
+        /**
+         * FlowToken
+         * @description A token that a vector predicts.
+         */
+        FlowToken: {
+            /**
+             * Token
+             * @description Its id; see `vocabulary`.
+             */
+            token: number;
+            /** Probability */
+            probability: number;
         };
         /** GenerateRequest */
         GenerateRequest: {
@@ -1493,6 +2042,12 @@ export interface components {
             max_new_tokens: number;
             /** Max Lens Cells */
             max_lens_cells: number;
+            /** Max Flow Layers */
+            max_flow_layers: number;
+            /** Max Flow Vectors */
+            max_flow_vectors: number;
+            /** Max Measured Cuts */
+            max_measured_cuts: number;
         };
         /** LoginRequest */
         LoginRequest: {
@@ -2509,6 +3064,133 @@ export interface operations {
                 };
                 content: {
                     "application/vnd.safetensors": string;
+                };
+            };
+            /** @description The request is malformed; the error names the field. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description No token, or a wrong one. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description A Host or Origin that is not this server's. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The body took too long to arrive. */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The body, or the work it asks for, is larger than the limits allow. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The body is not application/json in UTF-8. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description This model cannot do that; the error says why. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The work was cancelled. */
+            499: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description A fault of the server. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Too many requests are waiting; `Retry-After` says when to try again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The work took longer than the limit. */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+        };
+    };
+    flow: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["FlowRequest"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    /** @description Waited and computed, in ms. */
+                    "Server-Timing"?: string;
+                    /** @description Whether every forward pass was at hand. */
+                    "X-Unembed-Cached"?: "true" | "false";
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FlowResponse"];
                 };
             };
             /** @description The request is malformed; the error names the field. */

@@ -81,6 +81,22 @@ def check_lens(body: wire.LensRequest, settings: Settings) -> None:
         refuse(InputError, message, "positions", len(named), f"at most {limit:,} positions")
 
 
+def check_flow(body: wire.FlowRequest, settings: Settings) -> None:
+    """The same, how many layers, each once, and how many tokens are listed."""
+    check_experiment(body, settings)
+    limit, n = settings.max_flow_layers, len(body.layers)
+    if n > limit:
+        message = f"layers names {n:,} layers; the limit is {limit}."
+        refuse(InputError, message, "layers", n, f"1 to {limit} layers")
+    if len(set(body.layers)) < n:
+        twice = sorted({layer for layer in body.layers if body.layers.count(layer) > 1})
+        message = f"layers names {', '.join(map(str, twice))} more than once."
+        refuse(InputError, message, "layers", body.layers, "each layer once")
+    if body.k > settings.max_k:
+        message = f"k is {body.k:,}; the limit is {settings.max_k}."
+        refuse(InputError, message, "k", body.k, f"1 to {settings.max_k}")
+
+
 def check_edit(edit: wire.EditSpec, field: str, settings: Settings) -> None:
     """Sizes of one edit, and that its parts fit its operation; raises EditError."""
     for name, positions in _position_lists(edit):
@@ -121,9 +137,14 @@ def _check_parts(edit: wire.EditSpec, field: str) -> None:
     if operation == "scale" and isinstance(edit.value, list):
         message = f"{field}.value must be one number for scale."
         refuse(EditError, message, f"{field}.value", edit.value, "one number")
-    if operation in ("on", "lmd_on", "lmd_off") and edit.stage != "post":
+    if operation in ("on", "lmd_on", "lmd_off", "cut") and edit.stage != "post":
         message = f"{field}.stage has no meaning for {operation}, which says itself where it acts."
         refuse(EditError, message, f"{field}.stage", edit.stage, "left out")
+
+    if operation == "cut" and edit.positions is not None and len(edit.positions) != 1:
+        message = f"{field}.positions must name one position: cut acts at the graph's."
+        legal = "one position, or left out for the last one"
+        refuse(EditError, message, f"{field}.positions", edit.positions, legal)
 
 
 def _position_lists(edit: wire.EditSpec) -> list[tuple[str, list[int]]]:

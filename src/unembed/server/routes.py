@@ -13,6 +13,7 @@ from unembed.server import (
     answers,
     describe,
     events,
+    flow_answers,
     index_routes,
     limits,
     packing,
@@ -127,6 +128,14 @@ async def lens(request: Request, body: wire.LensRequest) -> Response:
     return await compute(
         request, body, lambda job: answers.lens(session, job, body), packing.MEDIA_TYPE
     )
+
+
+@router.post("/api/flow", responses=work_responses(wire.FlowResponse))
+async def flow(request: Request, body: wire.FlowRequest) -> Response:
+    """The flow graph of chosen layers at one position, with the edits and without."""
+    session = session_of(request)
+    limits.check_flow(body, session.settings)
+    return await compute(request, body, lambda job: encoded(flow_answers.flow(session, job, body)))
 
 
 @router.post("/api/component", responses=work_responses(wire.ComponentResponse))

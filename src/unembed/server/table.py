@@ -38,6 +38,7 @@ API: tuple[Entry, ...] = (
     Entry("/api/tokenize", ("POST",)),
     Entry("/api/predictions", ("POST",)),
     Entry("/api/lens", ("POST",)),
+    Entry("/api/flow", ("POST",)),
     Entry("/api/component", ("POST",)),
     Entry("/api/generate", ("POST",)),
     Entry("/api/generate/stream", ("POST",)),

@@ -35,6 +35,9 @@ class Limits(Wire):
     max_k: int
     max_new_tokens: int
     max_lens_cells: int
+    max_flow_layers: int
+    max_flow_vectors: int
+    max_measured_cuts: int
 
 
 class ModelInfo(Wire):

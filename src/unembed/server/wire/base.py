@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StrictFloat, StrictInt, StrictStr
 
-Operation = Literal["zero", "scale", "set_to", "add", "patch", "on", "lmd_on", "lmd_off"]
+Operation = Literal["zero", "scale", "set_to", "add", "patch", "on", "lmd_on", "lmd_off", "cut"]
 Stage = Literal["pre", "post"]
 Follow = Literal["final", "next", "input"]
 FP32_MAX = 3.4028234663852886e38

@@ -24,16 +24,22 @@ class EditSpec(Wire):
     """An intervention, as data."""
 
     target: Annotated[StrictStr, Field(max_length=64)] = Field(
-        description='"L12.N512", "L9.H6", "L9.H6@14", "L9.H6@14<3", "L5.attn", "L5.resid_post"',
+        description='"L12.N512", "L9.H6", "L9.H6@14", "L9.H6@14<3", "L5.attn", "L5.resid_post"; of '
+        'cut: a node or link of a flow graph, as "L14.H7.value@3", "L14.z448", '
+        '"L14.resid_pre>L14.resid_mid".',
     )
     operation: Operation = Field(
         description='"on" sets a neuron so that it writes as much as the strongest one of its '
-        'layer does in the unedited run; "lmd_on" and "lmd_off" are LM-Debugger\'s own on and off.'
+        'layer does in the unedited run; "lmd_on" and "lmd_off" are LM-Debugger\'s own on and '
+        'off; "cut" takes a node or link of the flow graph out, at one position: the last one '
+        "where `positions` is absent."
     )
     value: Number | Numbers | None = Field(
         None, description="Factor of scale; value of set_to; vector, or one number, of add."
     )
-    positions: Positions | None = Field(None, description="Absent: every position.")
+    positions: Positions | None = Field(
+        None, description="Absent: every position; of cut: the last one."
+    )
     stage: Stage = Field("post", description="Neurons: before or after the activation function.")
     source: PatchSource | None = Field(None, description="For patch, and only for it.")
     enabled: bool = Field(True, description="False keeps the edit and leaves it out of the run.")
