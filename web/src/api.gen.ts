@@ -1140,7 +1140,7 @@ export interface components {
             threshold?: number | null;
             /**
              * Include
-             * @description Heads and neurons shown beside the others: "L14.H3", "L14.N512".
+             * @description Heads, neurons and rows of W_O shown beside the others: "L14.H3", "L14.N512", "L14.z448".
              * @default []
              */
             include?: string[];

@@ -81,22 +81,6 @@ def check_lens(body: wire.LensRequest, settings: Settings) -> None:
         refuse(InputError, message, "positions", len(named), f"at most {limit:,} positions")
 
 
-def check_flow(body: wire.FlowRequest, settings: Settings) -> None:
-    """The same, how many layers, each once, and how many tokens are listed."""
-    check_experiment(body, settings)
-    limit, n = settings.max_flow_layers, len(body.layers)
-    if n > limit:
-        message = f"layers names {n:,} layers; the limit is {limit}."
-        refuse(InputError, message, "layers", n, f"1 to {limit} layers")
-    if len(set(body.layers)) < n:
-        twice = sorted({layer for layer in body.layers if body.layers.count(layer) > 1})
-        message = f"layers names {', '.join(map(str, twice))} more than once."
-        refuse(InputError, message, "layers", body.layers, "each layer once")
-    if body.k > settings.max_k:
-        message = f"k is {body.k:,}; the limit is {settings.max_k}."
-        refuse(InputError, message, "k", body.k, f"1 to {settings.max_k}")
-
-
 def check_edit(edit: wire.EditSpec, field: str, settings: Settings) -> None:
     """Sizes of one edit, and that its parts fit its operation; raises EditError."""
     for name, positions in _position_lists(edit):

@@ -14,6 +14,7 @@ from unembed.server import (
     describe,
     events,
     flow_answers,
+    flow_limits,
     index_routes,
     limits,
     packing,
@@ -134,7 +135,7 @@ async def lens(request: Request, body: wire.LensRequest) -> Response:
 async def flow(request: Request, body: wire.FlowRequest) -> Response:
     """The flow graph of chosen layers at one position, with the edits and without."""
     session = session_of(request)
-    limits.check_flow(body, session.settings)
+    flow_limits.check_flow(body, session.settings)
     return await compute(request, body, lambda job: encoded(flow_answers.flow(session, job, body)))
 
 

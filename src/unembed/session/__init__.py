@@ -32,6 +32,7 @@ Queue = Literal["compute", "text", "index", "workspace"]
 
 _REMEMBERED = 256
 _RECENT = 16
+_MEASURED = 128
 
 
 class Session:
@@ -42,6 +43,7 @@ class Session:
         self.settings = settings
         self.cache = RunCache(settings.cache_bytes)
         self.recent = Recent(_RECENT)
+        self.measured = Recent(_MEASURED)  # a few numbers each
         self._workers: dict[Queue, Worker] = {
             name: Worker(name, settings.max_queue, threads if name == "compute" else 1)
             for name in get_args(Queue)

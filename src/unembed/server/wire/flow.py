@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, StrictFloat, StrictInt, StrictStr
+from pydantic import BeforeValidator, Field, StrictFloat, StrictInt, StrictStr
 
 from unembed.analyses.flow_options import FlowOptions, TargetMode
 from unembed.analyses.flow_result import LinkColour, LinkKind, NodeKind
@@ -20,6 +20,7 @@ _Count = Annotated[StrictInt, Field(ge=0, le=2**31 - 1)]
 _Positive = Annotated[StrictInt, Field(ge=1, le=2**31 - 1)]
 _Factor = Annotated[StrictFloat, Field(ge=0, le=1000)] | Annotated[StrictInt, Field(ge=0, le=1000)]
 _Name = Annotated[StrictStr, Field(max_length=64)]
+_IdOf = Annotated[int, BeforeValidator(lambda token: getattr(token, "id", token))]
 _TargetText = Annotated[StrictStr, Field(max_length=1000)]
 
 
@@ -53,7 +54,8 @@ class FlowRequest(Experiment):
     )
     include: Annotated[list[_Name], Field(max_length=256, fail_fast=True)] = Field(
         [*_DEFAULT.include],
-        description='Heads and neurons shown beside the others: "L14.H3", "L14.N512".',
+        description='Heads, neurons and rows of W_O shown beside the others: "L14.H3", "L14.N512", '
+        '"L14.z448".',
     )
     rest: bool = Field(_DEFAULT.rest, description="Nodes for what is not shown.")
     attn_bias: bool = Field(_DEFAULT.attn_bias, description="A node for the bias of W_O.")
@@ -92,7 +94,7 @@ class FlowRequest(Experiment):
 class FlowToken(Wire):
     """A token that a vector predicts."""
 
-    token: int = Field(description="Its id; see `vocabulary`.")
+    token: _IdOf = Field(description="Its id; see `vocabulary`.")
     probability: float
 
 

@@ -1,0 +1,92 @@
+"""The limits of `settings` on flow graphs; see `limits`.
+
+`check_flow` needs no model; `checked_layers` and `check_vectors` know its shape, and run before
+anything is computed.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from unembed.errors import InputError, TooLargeError
+from unembed.server import wire
+from unembed.server.limits import check_experiment, refuse
+from unembed.settings import Settings
+
+if TYPE_CHECKING:
+    from unembed.analyses.flow_options import FlowOptions
+    from unembed.models.anatomy import Anatomy, BlockAnatomy
+
+_STREAMS = 9 + 2  # nodes of every layer; the one of query, key and value has three readings
+_BIASES = 3
+
+
+def check_flow(body: wire.FlowRequest, settings: Settings) -> None:
+    """Sizes, how many layers, each once, and how many tokens are listed; raises InputError."""
+    check_experiment(body, settings)
+    limit, n = settings.max_flow_layers, len(body.layers)
+    if n > limit:
+        message = f"layers names {n:,} layers; the limit is {limit}."
+        refuse(InputError, message, "layers", n, f"1 to {limit} layers")
+    if len(set(body.layers)) < n:
+        twice = sorted({layer for layer in body.layers if body.layers.count(layer) > 1})
+        message = f"layers names {', '.join(map(str, twice))} more than once."
+        refuse(InputError, message, "layers", body.layers, "each layer once")
+    if body.k > settings.max_k:
+        message = f"k is {body.k:,}; the limit is {settings.max_k}."
+        refuse(InputError, message, "k", body.k, f"1 to {settings.max_k}")
+
+
+def checked_layers(layers: list[int], anatomy: Anatomy) -> tuple[int, ...]:
+    """The layers, ascending; raises InputError naming those that the model does not have."""
+    missing = [str(layer) for layer in sorted(layers) if layer >= anatomy.n_layers]
+    if missing:
+        last = anatomy.n_layers - 1
+        message = f"layers names {', '.join(missing)}; this model has layers 0 to {last}"
+        refuse(InputError, message, "layers", layers, f"0 to {last}")
+    return tuple(sorted(layers))
+
+
+def check_vectors(
+    anatomy: Anatomy,
+    layers: tuple[int, ...],
+    options: FlowOptions,
+    n_positions: int,
+    limit: int,
+    n_runs: int = 1,
+) -> None:
+    """Raise TooLargeError for more vectors than the limit.
+
+    Counts what the options can show at most; with a threshold that is only known from the run.
+    """
+    n = n_runs * sum(_vectors(anatomy.blocks[one], options, n_positions) for one in layers)
+    if n <= limit:
+        return
+    raise TooLargeError(
+        f"the graph would read up to {n:,} vectors in {_named(layers)}; the limit is {limit:,} "
+        "(max_flow_vectors): show fewer layers, neurons or heads",
+        field="layers",
+        value=n,
+        legal=f"at most {limit:,} vectors",
+        fix="lower top_neurons, bottom_neurons, n_heads or values_per_head, or name fewer layers",
+    )
+
+
+def _vectors(block: BlockAnatomy, options: FlowOptions, n_positions: int) -> int:
+    """Of one layer, at most: a key is read as it is and turned, a column as gate and as up."""
+    heads = block.attention.n_heads
+    rows = heads * block.attention.d_head
+    n_heads = min(options.n_heads or heads, heads) + len(options.include)
+    memory = min(options.values_per_head, n_positions)
+    chosen = options.top_neurons + options.bottom_neurons
+    neurons = min(chosen, block.mlp.d_mlp) + len(options.include)
+    rest = 3 + n_heads if options.rest else 0
+    # Each row of W_O and each neuron is read with both signs where its activation is negative.
+    return (
+        _STREAMS + _BIASES + n_heads * (2 + 3 * memory) + 2 * min(chosen, rows) + 4 * neurons + rest
+    )
+
+
+def _named(layers: tuple[int, ...]) -> str:
+    names = ", ".join(map(str, layers))
+    return f"layer {names}" if len(layers) == 1 else f"layers {names}"
