@@ -10,6 +10,8 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from itertools import groupby
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from unembed.analyses import presets
@@ -69,6 +71,14 @@ class Edits:
     edits: tuple[Edit, ...]
     origins: tuple[int, ...]  # for each: which edit of the request it comes from
 
+    def apart(self) -> dict[int, tuple[Edit, ...]]:
+        """By number in the request: what each enabled edit is made of."""
+        made = zip(self.origins, self.edits, strict=True)
+        return {
+            origin: tuple(edit for _, edit in group)
+            for origin, group in groupby(made, key=itemgetter(0))
+        }
+
     @contextmanager
     def naming(self) -> Iterator[None]:
         """Errors raised inside count the engine's edits; the request counts all of its own."""
@@ -114,12 +124,25 @@ def both_runs(
     *,
     logits: Logits = "none",
 ) -> tuple[Run, Run | None]:
-    """(baseline, edited): the second one None when no edit is enabled.
+    """(baseline, edited): the second one None when no edit is enabled."""
+    made = edits_of(session, job, body.edits, ids)
+    return runs_of(session, job, made, ids, capture, logits=logits)
+
+
+def runs_of(
+    session: Session,
+    job: Job,
+    made: Edits,
+    ids: tuple[int, ...],
+    capture: Sequence[str],
+    *,
+    logits: Logits = "none",
+) -> tuple[Run, Run | None]:
+    """The same with edits that are made already.
 
     Edits are checked by the engine before it computes, so the edited run comes first: what is
     wrong with a request is said before anything is spent on it.
     """
-    made = edits_of(session, job, body.edits, ids)
     edited = None
     if made.edits:
         with made.naming():

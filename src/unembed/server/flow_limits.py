@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from unembed.analyses.flow_select import MOST_BY_THRESHOLD
 from unembed.errors import InputError, TooLargeError
 from unembed.server import wire
 from unembed.server.limits import check_experiment, refuse
@@ -53,13 +54,13 @@ def check_vectors(
     options: FlowOptions,
     n_positions: int,
     limit: int,
-    n_runs: int = 1,
+    times: int = 1,
 ) -> None:
-    """Raise TooLargeError for more vectors than the limit.
+    """Raise TooLargeError where a graph that is read so many times has more vectors than the limit.
 
-    Counts what the options can show at most; with a threshold that is only known from the run.
+    Counts what the options can show at most: what passes a threshold is known only from the run.
     """
-    n = n_runs * sum(_vectors(anatomy.blocks[one], options, n_positions) for one in layers)
+    n = times * sum(_vectors(anatomy.blocks[one], options, n_positions) for one in layers)
     if n <= limit:
         return
     raise TooLargeError(
@@ -75,16 +76,25 @@ def check_vectors(
 def _vectors(block: BlockAnatomy, options: FlowOptions, n_positions: int) -> int:
     """Of one layer, at most: a key is read as it is and turned, a column as gate and as up."""
     heads = block.attention.n_heads
-    rows = heads * block.attention.d_head
-    n_heads = min(options.n_heads or heads, heads) + len(options.include)
-    memory = min(options.values_per_head, n_positions)
     chosen = options.top_neurons + options.bottom_neurons
-    neurons = min(chosen, block.mlp.d_mlp) + len(options.include)
-    rest = 3 + n_heads if options.rest else 0
-    # Each row of W_O and each neuron is read with both signs where its activation is negative.
-    return (
-        _STREAMS + _BIASES + n_heads * (2 + 3 * memory) + 2 * min(chosen, rows) + 4 * neurons + rest
-    )
+    if options.threshold is not None:
+        chosen = MOST_BY_THRESHOLD
+    n_heads = heads if options.threshold is not None else min(options.n_heads or heads, heads)
+    n_rows = min(chosen, heads * block.attention.d_head)
+    n_neurons = min(chosen, block.mlp.d_mlp)
+    shown = [
+        n + _by_hand(options, block.layer, kind)
+        for n, kind in ((n_heads, "H"), (n_rows, "z"), (n_neurons, "N"))
+    ]
+    memory = min(options.values_per_head, n_positions)
+    rest = 3 + shown[0] if options.rest else 0
+    # A row of W_O and a neuron are read with both signs where their activation is negative.
+    each = (2 + 3 * memory, 2, 4)
+    return _STREAMS + _BIASES + rest + sum(n * times for n, times in zip(shown, each, strict=True))
+
+
+def _by_hand(options: FlowOptions, layer: int, kind: str) -> int:
+    return sum(name.startswith(f"L{layer}.{kind}") for name in options.include)
 
 
 def _named(layers: tuple[int, ...]) -> str:

@@ -152,7 +152,9 @@ class FlowNode(Wire):
         None, description='The node or branch that says more: "L14.H7", "L14.N1981".'
     )
     position: int | None = Field(None, description="Of a key or value: where it was made.")
-    token: int | None = Field(None, description="Id of the prompt's token there; see `vocabulary`.")
+    token: _IdOf | None = Field(
+        None, description="Id of the prompt's token there; see `vocabulary`."
+    )
     sign: Literal[1, -1] = 1
     activation: float | None = Field(
         None, description="Row of W_O: the entry of z; neuron: the input of the output map."
