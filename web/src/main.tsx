@@ -21,6 +21,7 @@ import './styles/parts.css';
 import './styles/continuation.css';
 import './styles/runs.css';
 import './styles/lens.css';
+import './styles/flow.css';
 import './styles/drawer.css';
 import './styles/explore.css';
 import './styles/component.css';

@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { formatTarget, type Target } from '../src/core/address';
-import { OPERATIONS, type Edit } from '../src/core/edits';
+import { CHOOSABLE, cutEdit, type Edit } from '../src/core/edits';
+import { FLOW } from '../src/core/flowUrl';
 import { roundWidth } from '../src/core/zoom';
 import {
   decodeSpec,
@@ -15,6 +16,7 @@ import {
   type Spec,
 } from '../src/core/url';
 import { explore } from './exploreExample';
+import { flow, flowName } from './flowUrlExample';
 
 const count = fc.nat({ max: 9999 });
 const text = fc.string({ unit: 'binary' }).filter((value) => value.isWellFormed());
@@ -45,15 +47,20 @@ const number = fc
 const positions = fc
   .uniqueArray(fc.integer({ min: -50, max: 5000 }), { minLength: 1, maxLength: 20 })
   .map((list) => list.toSorted((a, b) => a - b));
-const edit: fc.Arbitrary<Edit> = fc.record({
-  target: target.map(formatTarget),
-  operation: fc.constantFrom(...OPERATIONS),
-  value: fc.option(fc.oneof(number, fc.array(number, { minLength: 2, maxLength: 5 }))),
-  positions: fc.option(positions),
-  stage: fc.constantFrom('pre', 'post'),
-  source: fc.option(fc.record({ prompt: text, positions: fc.option(positions) })),
-  enabled: fc.boolean(),
-});
+const edited = fc.oneof(
+  fc.record({ target: target.map(formatTarget), operation: fc.constantFrom(...CHOOSABLE) }),
+  fc.record({ target: flowName, operation: fc.constant('cut' as const) }),
+);
+const edit: fc.Arbitrary<Edit> = fc
+  .record({
+    value: fc.option(fc.oneof(number, fc.array(number, { minLength: 2, maxLength: 5 }))),
+    positions: fc.option(positions),
+    stage: fc.constantFrom('pre' as const, 'post' as const),
+    source: fc.option(fc.record({ prompt: text, positions: fc.option(positions) })),
+    enabled: fc.boolean(),
+    edited,
+  })
+  .map(({ edited: what, ...rest }) => ({ ...what, ...rest }));
 const spec: fc.Arbitrary<Spec> = fc.record({
   view: fc.constantFrom(...VIEWS),
   prompt: text,
@@ -101,6 +108,7 @@ const spec: fc.Arbitrary<Spec> = fc.record({
     }),
   ),
   explore,
+  flow,
 });
 
 describe('the address bar', () => {
@@ -184,6 +192,19 @@ describe('the address bar', () => {
     expect(encodeSpec({ ...DEFAULTS, edits })).toBe('v=1&e=L9.H6;scale;2;p=3-5,9;off');
   });
 
+  it('says in few letters what a flow graph shows, and what is cut of it', () => {
+    const cut = cutEdit({ operation: 'cut', target: 'L14.H7.value@3' }, 7);
+    const state: Spec = {
+      ...DEFAULTS,
+      view: 'flow',
+      edits: [cut],
+      flow: { ...FLOW, layers: [10, 14], heads: 0, hidden: ['biases'], focus: 'L14.z448' },
+    };
+    expect(encodeSpec(state)).toBe(
+      'v=1&view=flow&e=L14.H7.value@3;cut;p=7&fl=10,14&fh=0&fhide=biases&fat=L14.z448',
+    );
+  });
+
   it.each([
     ['v=2', 'v=2'],
     ['p=%E0%A4%A', 'p=%E0%A4%A'],
@@ -211,6 +232,17 @@ describe('the address bar', () => {
     ['parts=51', 'parts=51'],
     ['w=0.5', 'w=0.5'],
     ['w=12.345', 'w=12.345'],
+    ['e=L9.H6;cut;p=3;x', 'e=L9.H6;cut;p=3;x'],
+    ['e=L9.attn;cut', 'e=L9.attn;cut'],
+    ['e=L9.H6.value@3;zero', 'e=L9.H6.value@3;zero'],
+    ['fl=', 'fl='],
+    ['fl=-1', 'fl=-1'],
+    ['fl=0-99', 'fl=0-99'],
+    ['fv=0', 'fv=0'],
+    ['fmin=-1', 'fmin=-1'],
+    ['fin=L9.attn', 'fin=L9.attn'],
+    ['fhide=everything', 'fhide=everything'],
+    ['fat=<script>', 'fat=<script>'],
     ['unheard=of', 'unheard'],
     ['__proto__=1', '__proto__'],
     ['constructor=1', 'constructor'],

@@ -8,6 +8,7 @@ export type JobKind =
   | 'component'
   | 'generate'
   | 'updates'
+  | 'flow'
   | 'hits'
   | 'vector'
   | 'clusters'

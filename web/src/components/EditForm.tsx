@@ -4,9 +4,9 @@ import type { ModelInfo } from '../api/queries';
 import { RESIDUAL_SITES, type Kind } from '../core/address';
 import { readDraft, toDraft, type Draft } from '../core/draft';
 import {
+  CHOOSABLE,
   forNeurons,
   OPERATION_HELP,
-  OPERATIONS,
   operationWords,
   takesStage,
   takesValue,
@@ -231,7 +231,7 @@ function PairFields({ draft, set }: FieldsProps) {
 
 function OperationFields({ draft, set, problem }: FieldsProps) {
   const needsValue = takesValue(draft.operation);
-  const legal = OPERATIONS.filter((name) => draft.kind === 'neuron' || !forNeurons(name));
+  const legal = CHOOSABLE.filter((name) => draft.kind === 'neuron' || !forNeurons(name));
   return (
     <>
       <div className="form-row">

@@ -3,8 +3,16 @@ import { Popover } from 'radix-ui';
 import { useState } from 'react';
 import { problemAt } from '../api/client';
 import type { ModelInfo } from '../api/queries';
-import { checkTarget, describeTarget, formatTarget, parseTarget } from '../core/address';
+import {
+  checkTarget,
+  describeFlow,
+  describeTarget,
+  flowLayer,
+  formatTarget,
+  parseTarget,
+} from '../core/address';
 import { describeOperation, edit, formatPositions, OPERATION_HELP, type Edit } from '../core/edits';
+import { showInFlow } from '../state/flowing';
 import { addEdit, change, removeEdit, replaceEdit, useSpec } from '../state/store';
 import { useProblems } from '../state/problems';
 import { EditForm } from './EditForm';
@@ -74,7 +82,7 @@ function AllOnOff({ edits }: { edits: readonly Edit[] }) {
 function EditCard({ made, index, model }: { made: Edit; index: number; model: ModelInfo | null }) {
   const [open, setOpen] = useState(false);
   const problem = useProblems((error) => problemAt(error, `edits[${index}]`));
-  const target = parseTarget(made.target);
+  const cut = made.operation === 'cut';
   return (
     <li
       className={`edit-card ${made.enabled ? '' : 'off'} ${problem ? 'wrong' : ''}`}
@@ -85,7 +93,7 @@ function EditCard({ made, index, model }: { made: Edit; index: number; model: Mo
         <Popover.Trigger
           className="edit-body"
           disabled={!model}
-          title={target ? `${describeTarget(target)}: click to change the edit` : 'Change'}
+          title={cut ? describeFlow(made.target) : titleOf(made.target)}
         >
           <strong className="mono">{made.target}</strong>
           <NodeName node={made.target} />
@@ -96,16 +104,20 @@ function EditCard({ made, index, model }: { made: Edit; index: number; model: Mo
           </span>
         </Popover.Trigger>
         {model ? (
-          <EditPopover label="Change the edit">
-            <EditForm
-              model={model}
-              initial={made}
-              submit="Save"
-              onSubmit={(changed) => {
-                replaceEdit(index, changed);
-                setOpen(false);
-              }}
-            />
+          <EditPopover label={cut ? 'What is cut' : 'Change the edit'}>
+            {cut ? (
+              <CutNote made={made} close={() => setOpen(false)} />
+            ) : (
+              <EditForm
+                model={model}
+                initial={made}
+                submit="Save"
+                onSubmit={(changed) => {
+                  replaceEdit(index, changed);
+                  setOpen(false);
+                }}
+              />
+            )}
           </EditPopover>
         ) : null}
       </Popover.Root>
@@ -123,6 +135,36 @@ function EditCard({ made, index, model }: { made: Edit; index: number; model: Mo
         </p>
       ) : null}
     </li>
+  );
+}
+
+function titleOf(name: string): string {
+  const target = parseTarget(name);
+  return target ? `${describeTarget(target)}: click to change the edit` : 'Change';
+}
+
+/** A cut has nothing to set: it is made, and taken back, where the graph is drawn. */
+function CutNote({ made, close }: { made: Edit; close: () => void }) {
+  const layer = flowLayer(made.target);
+  return (
+    <div className="cut-note" data-testid="cut-note">
+      <h3 className="mono">{made.target}</h3>
+      <p>
+        Cut {made.positions ? `at position ${formatPositions(made.positions)}` : null}:{' '}
+        {describeFlow(made.target)}.
+      </p>
+      <p className="faint">{OPERATION_HELP.cut}</p>
+      <button
+        type="button"
+        className="link"
+        onClick={() => {
+          close();
+          if (layer !== null) showInFlow(made.target, layer, made.positions?.[0] ?? null);
+        }}
+      >
+        Show it in the flow graph
+      </button>
+    </div>
   );
 }
 

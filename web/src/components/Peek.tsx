@@ -27,35 +27,50 @@ export function Peek() {
       }}
     >
       <p className="peek-title">{content.title}</p>
+      {content.note ? <p className="peek-note">{content.note}</p> : null}
       <div className="peek-sides">
         {content.sides.map((side) => (
           <PeekColumn key={side.side} side={side} marked={content.sides.length > 1} />
         ))}
       </div>
-      <p className="faint peek-foot">{frozen ? 'frozen' : 'hold Shift to freeze'}</p>
+      <div className="faint peek-foot">
+        {frozen && content.action ? (
+          <button type="button" className="tiny" tabIndex={-1} onClick={content.action.run}>
+            {content.action.label}
+          </button>
+        ) : null}
+        <span>
+          {frozen ? 'frozen' : ['hold Shift to freeze', content.hint].filter(Boolean).join(' · ')}
+        </span>
+      </div>
     </div>
   );
 }
 
 function PeekColumn({ side, marked }: { side: PeekSide; marked: boolean }) {
+  const logits = side.top.some((entry) => entry.logit !== undefined);
   return (
-    <div>
+    <div className={logits ? '' : 'no-logits'}>
       {marked ? (
         <p className="peek-side">
           <SideMark side={side.side} /> {side.side}
         </p>
       ) : null}
-      <p className="peek-heads faint">
-        <span>probability</span>
-        <span>logit</span>
-      </p>
+      {side.top.length > 0 ? (
+        <p className="peek-heads faint">
+          <span>probability</span>
+          {logits ? <span>logit</span> : null}
+        </p>
+      ) : null}
       <ol className="peek-top">
         {side.top.map((entry, place) => (
           <li key={place}>
             <bdi className="token">{entry.label}</bdi>
             <Bar share={entry.probability} side={side.side} />
             <span className="number">{probability(entry.probability)}</span>
-            <span className="number faint">{logit(entry.logit)}</span>
+            {entry.logit === undefined ? null : (
+              <span className="number faint">{logit(entry.logit)}</span>
+            )}
           </li>
         ))}
       </ol>
@@ -64,9 +79,19 @@ function PeekColumn({ side, marked }: { side: PeekSide; marked: boolean }) {
           <bdi className="token">{side.score.label}</bdi>
           <span className="number">{side.score.rank}</span>
           <span className="number">{side.score.probability}</span>
-          <span className="number faint">{side.score.logit}</span>
+          {logits ? <span className="number faint">{side.score.logit}</span> : null}
         </p>
       ) : null}
+      {side.also?.map(([name, tokens]) => (
+        <p key={name} className="peek-also">
+          <span className="faint">{name}</span>
+          {tokens.map((token, place) => (
+            <bdi key={place} className="token">
+              {token}
+            </bdi>
+          ))}
+        </p>
+      ))}
       <dl className="peek-facts">
         {side.facts.map(([name, value]) => (
           <div key={name}>

@@ -162,3 +162,78 @@ export function writerOf(row: Row): string {
   if (row.site === 'resid_post') return `L${row.layer}.mlp`;
   return row.layer === 0 ? 'embed' : `L${row.layer - 1}.mlp`;
 }
+
+// ------------------------------------------------------------------ nodes and links of the flow graph
+
+/** "L14.attn_in", "L14.H7.value@3", "L14.z448", "L14.N1981.key", "L14.heads.rest". */
+const FLOW_NODE =
+  /^L(\d{1,4})\.(?:(resid_pre|resid_mid|resid_post|norm|attn_in|attn_out|attn_bias|qkv|mlp_in|mlp_in_bias|mlp_bias|mlp_out|z|z\.rest|heads\.rest|neurons\.rest)|H(\d{1,5})(?:\.(query|rest|(?:key|value)@\d{1,7}))?|z(\d{1,7})|N(\d{1,7})(\.key)?)$/;
+
+const FLOW_WORDS: Record<string, string> = {
+  resid_pre: 'the residual stream before',
+  norm: 'the shared norm of',
+  attn_in: 'the input of attention in',
+  qkv: 'queries, keys and values of',
+  z: 'the heads’ results in',
+  attn_bias: 'the attention’s output bias in',
+  attn_out: 'what attention adds in',
+  resid_mid: 'the residual stream after attention in',
+  mlp_in: 'the input of the feed-forward of',
+  mlp_in_bias: 'the feed-forward’s input bias in',
+  mlp_bias: 'the feed-forward’s output bias in',
+  mlp_out: 'what the feed-forward adds in',
+  resid_post: 'the residual stream after',
+  'z.rest': 'rows of W_O that are not shown in',
+  'heads.rest': 'heads that are not shown in',
+  'neurons.rest': 'neurons that are not shown in',
+};
+
+/** The name of a node of the flow graph, or of a link ("L14.z>L14.attn_out"). */
+export function isFlowName(text: string): boolean {
+  const ends = text.split('>');
+  return ends.length <= 2 && ends.every((end) => FLOW_NODE.test(end));
+}
+
+/** Its layer: a link's is that of where it ends. */
+export function flowLayer(name: string): number | null {
+  const found = FLOW_NODE.exec(name.split('>').at(-1) ?? '');
+  return found ? Number(found[1]) : null;
+}
+
+/** "head 7 of layer 14: value of position 3", "link from … to …". */
+export function describeFlow(name: string): string {
+  const [from = '', to] = name.split('>');
+  return to === undefined ? nodeWords(from) : `from ${nodeWords(from)} to ${nodeWords(to)}`;
+}
+
+function nodeWords(name: string): string {
+  const found = FLOW_NODE.exec(name);
+  if (!found) return name;
+  const [, layer, plain, head, part, row, neuron, key] = found;
+  if (plain) return `${FLOW_WORDS[plain] ?? plain} layer ${layer}`;
+  if (row) return `entry ${row} of the heads’ results in layer ${layer}`;
+  if (neuron) return `${key ? 'key of ' : ''}neuron ${neuron} of layer ${layer}`;
+  if (part === undefined) return `head ${head} of layer ${layer}`;
+  if (part === 'query') return `query of head ${head} of layer ${layer}`;
+  if (part === 'rest') return `other positions of head ${head} of layer ${layer}`;
+  const [kind, position] = part.split('@');
+  return `${kind} of position ${position} in head ${head} of layer ${layer}`;
+}
+
+/** Why the model has no such node or link, in a sentence; null where it may have. */
+export function flowMisfit(name: string, model: Dimensions): string | null {
+  for (const end of name.split('>')) {
+    const found = FLOW_NODE.exec(end);
+    if (!found) return `“${name}” is no node or link of a flow graph.`;
+    const layer = Number(found[1]);
+    const [head, neuron] = [found[3], found[6]];
+    const target: Target = head
+      ? { kind: 'head', layer, head: Number(head) }
+      : neuron
+        ? { kind: 'neuron', layer, neuron: Number(neuron) }
+        : { kind: 'attn', layer };
+    const problem = misfit(target, model);
+    if (problem) return problem;
+  }
+  return null;
+}

@@ -1,5 +1,5 @@
 /** Edits as plain data: what a card says, how a field is read, what is wrong with it. */
-import { checkTarget, type Dimensions } from './address';
+import { checkTarget, flowMisfit, type Dimensions } from './address';
 
 export const OPERATIONS = [
   'zero',
@@ -10,6 +10,7 @@ export const OPERATIONS = [
   'patch',
   'lmd_off',
   'lmd_on',
+  'cut',
 ] as const;
 export type Operation = (typeof OPERATIONS)[number];
 /** Edits that a switch makes: at most one of them stands for a node. */
@@ -49,6 +50,7 @@ const OPERATION_WORDS: Record<Operation, string> = {
   patch: 'patch',
   lmd_off: 'LM-Debugger off',
   lmd_on: 'LM-Debugger on',
+  cut: 'cut',
 };
 
 export function operationWords(operation: Operation): string {
@@ -66,7 +68,11 @@ export const OPERATION_HELP: Record<Operation, string> = {
   lmd_off: 'As LM-Debugger does it: the pre-activation is 0, at every position.',
   lmd_on:
     'As LM-Debugger does it: the pre-activation is the largest |m|·‖v‖ of the layer + 0.01, at every position.',
+  cut: 'What it passes on in the unedited run is taken away where it arrives, at this position.',
 };
+
+/** Those that can be chosen for a node; cuts are made where the flow graph is drawn. */
+export const CHOOSABLE = OPERATIONS.filter((name) => name !== 'cut');
 
 /** "zero", "on", "× 2", "= 0.5", "+ 1", "patch from “Paris is”". */
 export function describeOperation(made: Edit): string {
@@ -162,6 +168,10 @@ export interface EditProblem {
 
 /** What the model would refuse about an edit, before it is sent. */
 export function editProblem(made: Edit, model: EditModel): EditProblem | null {
+  if (made.operation === 'cut') {
+    const problem = flowMisfit(made.target, model);
+    return problem === null ? null : { field: 'target', message: problem };
+  }
   const checked = checkTarget(made.target, model);
   if ('problem' in checked) return { field: 'target', message: checked.problem };
   if (made.operation === 'patch') {
@@ -220,6 +230,31 @@ export function switched(edits: readonly Edit[], target: string, operation: Swit
   if (!before) return [...edits, edit(target, operation)];
   if (before.operation === operation && before.enabled) return edits.toSpliced(at, 1);
   return edits.with(at, edit(target, operation));
+}
+
+// ------------------------------------------------------------------ cuts of the flow graph
+
+/** What takes a node or link of the flow graph away. */
+export interface Cut {
+  operation: 'zero' | 'cut';
+  target: string;
+}
+
+/** At one position: the graph's. */
+export function cutEdit(cut: Cut, position: number): Edit {
+  return { ...edit(cut.target, cut.operation), positions: [position] };
+}
+
+/** An edit in force that takes the node or link away at the position, whoever made it; −1: none. */
+export function cutAt(edits: readonly Edit[], cut: Cut, position: number, length: number): number {
+  return edits.findIndex(
+    (made) =>
+      made.enabled &&
+      made.operation === cut.operation &&
+      made.target === cut.target &&
+      (made.positions === null ||
+        made.positions.some((at) => (at < 0 ? length + at : at) === position)),
+  );
 }
 
 /** Every edit that concerns a node, with its place in the tray. */

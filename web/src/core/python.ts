@@ -1,5 +1,7 @@
 /** The Python that reproduces a view, in the public names of the library. */
+import { isFlowName } from './address';
 import { forNeurons, type Edit } from './edits';
+import { FLOW, flowBody, type FlowBody } from './flowUrl';
 import { scoring, type Generation, type Spec } from './url';
 
 /** The whole page: both runs, what layers read and added, the continuation. `lens`: the model has one. */
@@ -79,6 +81,82 @@ function lensOptions(spec: Spec): string[] {
   ];
 }
 
+// ------------------------------------------------------------------ the flow graph
+
+/** The graph of both runs, and what the cuts really do. `depth`: layers of the model. */
+export function flowPython(model: string, spec: Spec, position: number, depth: number): string {
+  const body = flowBody(spec.flow, spec.target, depth);
+  const layers = list(body.layers);
+  const edited = spec.edits.some(on);
+  const rest = [
+    ...(body.target === null ? [] : [`target=${quote(body.target)}`]),
+    `position=${position}`,
+    ...flowOptions(body),
+  ].join(', ');
+  const colours = spec.flow.palette === FLOW.palette ? '' : `palette=${quote(spec.flow.palette)}`;
+  const lines = [
+    ...opening(model, spec, edited ? 'baseline' : 'run', `ue.flow_capture(model, ${layers})`),
+    `graph = ue.flow_graph(${edited ? 'baseline' : 'run'}, ${layers}, ${rest})`,
+    'print(graph.to_pandas())',
+    'print(graph.links_to_pandas())',
+    ...(edited
+      ? [
+          'edited = model.run(prompt, edits=edits, capture=capture)',
+          `changed = ue.flow_graph(edited, ${layers}, ${rest}, like=graph)`,
+          'print(changed.to_pandas())',
+        ]
+      : []),
+    ...measuredPython(spec, position, body),
+    `# graph.plot(${colours})  # the picture`,
+    `# graph.to_html(${colours ? `${colours}, ` : ''}path="flow.html")  # a page of its own`,
+  ];
+  return `${lines.join('\n')}\n`;
+}
+
+const OPTIONS = [
+  'n_heads',
+  'values_per_head',
+  'top_neurons',
+  'bottom_neurons',
+  'threshold',
+  'include',
+  'rest',
+  'merge_neurons',
+  'merge_values',
+  'target_mode',
+] as const;
+
+/** Only what is not as at the start. */
+function flowOptions(body: FlowBody): string[] {
+  const usual = flowBody(FLOW, '', 1);
+  const given = OPTIONS.filter(
+    (name) => JSON.stringify(body[name]) !== JSON.stringify(usual[name]),
+  ).map((name) => `${name}=${literal(body[name])}`);
+  return given.length > 0 ? [`options=ue.FlowOptions(${given.join(', ')})`] : [];
+}
+
+function literal(value: FlowBody[(typeof OPTIONS)[number]]): string {
+  if (typeof value === 'boolean') return value ? 'True' : 'False';
+  if (typeof value === 'string') return quote(value);
+  if (!Array.isArray(value)) return String(value);
+  return `(${value.map((name) => `${quote(name)},`).join(' ')})`;
+}
+
+/** Edits that cut a node or link of the graph, each alone and all together. */
+function measuredPython(spec: Spec, position: number, body: FlowBody): string[] {
+  const cuts = spec.edits.filter(
+    (made) =>
+      on(made) &&
+      (made.operation === 'cut' || made.operation === 'zero') &&
+      made.positions?.join() === String(position) &&
+      isFlowName(made.target),
+  );
+  if (cuts.length === 0) return [];
+  const target = body.target === null ? '' : `, target=${quote(body.target)}`;
+  const names = cuts.map((made) => quote(made.target)).join(', ');
+  return [`print(ue.measure_cuts(baseline, [${names}], position=${position}${target}))`];
+}
+
 /** A range where positions run on, as people write them. */
 function indices(positions: readonly number[]): string {
   const [first, last] = [positions[0] ?? 0, positions.at(-1) ?? 0];
@@ -91,19 +169,38 @@ function on(made: Edit): boolean {
   return made.enabled;
 }
 
-/** Up to the edits. The run without them comes first where it is shown, or where a preset measures in it. */
-export function opening(model: string, spec: Spec, shown?: 'baseline' | 'run'): string[] {
+/**
+ * Up to the edits. The run without them comes first where it is shown, or where presets and cuts are
+ * measured in it; `kept` is what the view itself reads of it.
+ */
+export function opening(
+  model: string,
+  spec: Spec,
+  shown?: 'baseline' | 'run',
+  kept = 'ue.sub_updates_capture(model)',
+): string[] {
   const edits = spec.edits.filter(on);
   const presets = edits.filter((made) => forNeurons(made.operation));
   const placed = presets.some((made) => made.positions);
+  const captures = [
+    ...(shown ? [kept] : []),
+    ...(presets.length > 0 ? ['ue.sub_updates_capture(model)'] : []),
+    ...edits
+      .filter((made) => made.operation === 'cut')
+      .map((made) => `ue.cut_capture(model, ${quote(made.target)})`),
+  ];
+  const needed = [...new Set(captures)];
   return [
     ...(placed ? ['from dataclasses import replace', ''] : []),
     'import unembed as ue',
     '',
     `model = ue.load(${quote(model)})`,
     `prompt = ${quote(spec.prompt)}`,
-    ...(shown || presets.length > 0
-      ? ['capture = ue.sub_updates_capture(model)', 'baseline = model.run(prompt, capture=capture)']
+    ...(needed.length > 0
+      ? [
+          `capture = ${needed.length === 1 ? needed[0] : `[${needed.map((one) => `*${one}`).join(', ')}]`}`,
+          `${shown === 'run' ? 'run' : 'baseline'} = model.run(prompt, capture=capture)`,
+        ]
       : []),
     ...(edits.length > 0
       ? ['edits = [', ...edits.map((made) => `    ${editPython(made)},`), ']']
@@ -112,6 +209,8 @@ export function opening(model: string, spec: Spec, shown?: 'baseline' | 'run'): 
 }
 
 function editPython(made: Edit): string {
+  if (made.operation === 'cut')
+    return `*ue.cut(baseline, ${quote(made.target)}, position=${made.positions?.[0] ?? -1})`;
   if (forNeurons(made.operation)) return presetPython(made);
   const parts = [quote(made.target)];
   if (made.operation === 'patch') parts.push(sourceRun(made));

@@ -6,18 +6,13 @@
  * named in `problems`, so that a damaged link opens with a notice.
  */
 import { formatTarget, parseRow, parseTarget } from './address';
+import { decodeEdit, encodeEdit } from './editUrl';
 import { encodeExplore, EXPLORE, EXPLORE_READERS, type Explore } from './explore';
-import {
-  formatPositions,
-  OPERATIONS,
-  parsePositions,
-  parseValue,
-  type Edit,
-  type Operation,
-} from './edits';
+import { formatPositions, parsePositions, type Edit } from './edits';
+import { encodeFlow, FLOW, FLOW_READERS, type Flow } from './flowUrl';
 
 export const VERSION = 1;
-export const VIEWS = ['predictions', 'lens', 'explore', 'component'] as const;
+export const VIEWS = ['predictions', 'lens', 'flow', 'explore', 'component'] as const;
 export const MODES = ['difference', 'baseline', 'edited'] as const;
 export const KINDS = ['top', 'probability', 'logit', 'rank', 'kl', 'entropy'] as const;
 export const TEXTS = ['token', 'value'] as const;
@@ -74,6 +69,8 @@ export interface Spec {
   generation: Generation | null;
   /** What is asked of the vector index. */
   explore: Explore;
+  /** What the flow graph shows. */
+  flow: Flow;
 }
 
 export const DEFAULTS: Readonly<Spec> = {
@@ -103,6 +100,7 @@ export const DEFAULTS: Readonly<Spec> = {
   width: null,
   generation: null,
   explore: EXPLORE,
+  flow: FLOW,
 };
 
 /** What the lens scores: a token, or one for each position. */
@@ -155,7 +153,7 @@ export function encodeSpec(spec: Spec): string {
   put('parts', String(spec.parts), String(DEFAULTS.parts));
   put('w', spec.width === null ? null : String(spec.width));
   put('gen', spec.generation && encodeGeneration(spec.generation));
-  pairs.push(...encodeExplore(spec.explore));
+  pairs.push(...encodeExplore(spec.explore), ...encodeFlow(spec.flow));
   if (pairs.length === 0) return '';
   return [['v', String(VERSION)] as [string, string], ...pairs]
     .map(([key, value]) => `${key}=${escapeValue(value)}`)
@@ -169,7 +167,7 @@ export interface Decoded {
 
 /** Reads what encodeSpec wrote, or anything else; a leading # or ? is ignored. */
 export function decodeSpec(address: string): Decoded {
-  const spec: Spec = { ...DEFAULTS, edits: [], explore: { ...EXPLORE } };
+  const spec: Spec = { ...DEFAULTS, edits: [], explore: { ...EXPLORE }, flow: { ...FLOW } };
   const problems: string[] = [];
   for (const [key, value] of readPairs(address, problems)) {
     const read = READERS[key];
@@ -253,6 +251,12 @@ const READERS: Record<string, Reader | undefined> = {
       (spec, value) => read(spec.explore, value),
     ]),
   ),
+  ...Object.fromEntries(
+    Object.entries(FLOW_READERS).map(([key, read]): [string, Reader] => [
+      key,
+      (spec, value) => read(spec.flow, value),
+    ]),
+  ),
 };
 
 function oneOf<Key extends 'view' | 'mode' | 'kind' | 'text' | 'follow'>(
@@ -289,62 +293,7 @@ function integer(low: number, high: number, set: (spec: Spec, value: number) => 
   };
 }
 
-// ------------------------------------------------------------------ one edit
-
-/** "L9.H6;scale;2;p=3-5,9;s=pre;off"; in a source prompt ~ and ; are written ~0 and ~1. */
-function encodeEdit(made: Edit): string {
-  const parts: string[] = [made.target, made.operation];
-  if (made.value !== null)
-    parts.push(Array.isArray(made.value) ? made.value.join(',') : String(made.value));
-  if (made.positions) parts.push(`p=${formatPositions(made.positions).replaceAll(' ', '')}`);
-  if (made.stage === 'pre') parts.push('s=pre');
-  if (made.source)
-    parts.push(`from=${made.source.prompt.replaceAll('~', '~0').replaceAll(';', '~1')}`);
-  if (made.source?.positions) parts.push(`at=${made.source.positions.join(',')}`);
-  if (!made.enabled) parts.push('off');
-  return parts.join(';');
-}
-
-function decodeEdit(written: string): Edit | null {
-  const [targetText = '', operation = '', ...rest] = written.split(';');
-  const target = parseTarget(targetText);
-  if (!target || !OPERATIONS.includes(operation as Operation)) return null;
-  const made: Edit = {
-    target: formatTarget(target),
-    operation: operation as Operation,
-    value: null,
-    positions: null,
-    stage: 'post',
-    source: null,
-    enabled: true,
-  };
-  return rest.every((part) => readEditPart(made, part)) ? made : null;
-}
-
-function readEditPart(made: Edit, part: string): boolean {
-  if (part === 'off') made.enabled = false;
-  else if (part === 's=pre') made.stage = 'pre';
-  else if (part.startsWith('p=')) {
-    const positions = parsePositions(part.slice(2));
-    if (!Array.isArray(positions)) return false;
-    made.positions = positions;
-  } else if (part.startsWith('from=')) {
-    made.source = {
-      prompt: part.slice(5).replaceAll('~1', ';').replaceAll('~0', '~'),
-      positions: null,
-    };
-  } else if (part.startsWith('at=') && made.source) {
-    const positions = parseValue(part.slice(3));
-    const list = typeof positions === 'number' ? [positions] : positions;
-    if (typeof list === 'string' || !list.every(Number.isInteger)) return false;
-    made.source = { ...made.source, positions: list };
-  } else {
-    const value = parseValue(part);
-    if (typeof value === 'string') return false;
-    made.value = value;
-  }
-  return true;
-}
+// ------------------------------------------------------------------ generation
 
 function encodeGeneration(generation: Generation): string {
   return `${generation.tokens},${generation.temperature},${generation.seed}`;

@@ -1,6 +1,7 @@
 /** The keyboard map of the whole page. What a focused control does with a key comes first. */
 import { parseRow, writerOf } from '../core/address';
 import { change, notify, toggleAblation, toggleLayer, useStore } from './store';
+import { flowPort, setFlow, shiftLayers } from './flowing';
 import { dropPeek, freezePeek, usePeek } from './peek';
 import { queryClient, type ModelInfo } from '../api/queries';
 import { zoomFit, zoomStep } from './zoom';
@@ -22,6 +23,10 @@ export const KEYS: ReadonlyArray<readonly [keys: string, what: string]> = [
   ['Enter', 'inspect the component behind the chosen row'],
   ['x', 'ablate it (set to zero), or take that back'],
   ['p', 'open the page of the component in the drawer'],
+  [
+    '↑ ↓ ← →',
+    'in the flow graph: move from box to box; Enter opens it, x cuts it, f its paths alone',
+  ],
   ['Space (hold)', 'show the baseline'],
   ['Shift (hold)', 'freeze the pop-up under the pointer'],
   ['s', 'saved runs'],
@@ -124,6 +129,10 @@ function chosenRow(): string {
 }
 
 function moveLayer(step: number): boolean {
+  if (onFlow()) {
+    shiftLayers(step);
+    return true;
+  }
   const row = parseRow(chosenRow());
   if (!row || layers() === 0) return true;
   const below = row.site === 'resid_pre' && row.layer === 0;
@@ -148,6 +157,10 @@ function openLayer(): boolean {
 }
 
 function ablate(): boolean {
+  if (onFlow() && flowPort.cutFocus) {
+    flowPort.cutFocus();
+    return true;
+  }
   const node = chosenNode();
   if (node) toggleAblation(node);
   else notify('Choose a component first: then x sets it to zero.');
@@ -161,10 +174,14 @@ function openPage(): boolean {
   return true;
 }
 
-/** Views of vectors have no chosen row. */
+function onFlow(): boolean {
+  return useStore.getState().spec.view === 'flow';
+}
+
+/** Views of vectors, and the flow graph, have no chosen row. */
 function onVectors(): boolean {
   const { view } = useStore.getState().spec;
-  return view === 'explore' || view === 'component';
+  return view === 'explore' || view === 'component' || view === 'flow';
 }
 
 export function inspect(): boolean {
@@ -184,6 +201,7 @@ function escape(): boolean {
   if (busy) busy.click();
   else if (useStore.getState().spec.view === 'component') change({ view: 'explore' });
   else if (useStore.getState().spec.node !== null) change({ node: null });
+  else if (onFlow() && useStore.getState().spec.flow.focus !== null) setFlow({ focus: null });
   else return false;
   return true;
 }

@@ -4,7 +4,8 @@ import { create } from 'zustand';
 export interface PeekToken {
   label: string;
   probability: number;
-  logit: number;
+  /** Absent where vectors have no scale of their own: then the column is left out. */
+  logit?: number;
 }
 
 export interface PeekSide {
@@ -12,12 +13,18 @@ export interface PeekSide {
   top: PeekToken[];
   /** What is asked about, in the columns of the list, with its place. */
   score?: { label: string; probability: string; logit: string; rank: string } | null;
+  /** What else it says, read another way: a line of tokens each. */
+  also?: Array<[name: string, tokens: string[]]>;
   facts: Array<[name: string, value: string]>;
 }
 
 export interface PeekContent {
   title: string;
+  note?: string;
   sides: PeekSide[];
+  /** Keys that act on it, in words; where the pop-up is frozen the action is a button, too. */
+  hint?: string;
+  action?: { label: string; run: () => void };
 }
 
 export interface Anchor {

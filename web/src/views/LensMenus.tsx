@@ -1,6 +1,6 @@
 /** The choices behind the words of the lens's quiet line: rows, decoder, target. */
-import type { ReactNode } from 'react';
 import type { ModelInfo } from '../api/queries';
+import { Check, Option } from '../components/Choice';
 import { Segments } from '../components/parts';
 import { count } from '../core/format';
 import { decoderBlocks, decoderEntry } from '../core/lensRows';
@@ -46,63 +46,6 @@ export function RowsMenu({ model }: { model: ModelInfo }) {
         Embedding row
       </Check>
     </>
-  );
-}
-
-interface CheckProps {
-  name: string;
-  checked: boolean;
-  onChange: () => void;
-  note: string;
-  children: ReactNode;
-}
-
-function Check({ name, checked, onChange, note, children }: CheckProps) {
-  return (
-    <label className="option">
-      <input type="checkbox" checked={checked} onChange={onChange} data-testid={name} />
-      <span>
-        {children}
-        <span className="option-note">{note}</span>
-      </span>
-    </label>
-  );
-}
-
-interface OptionProps {
-  group: string;
-  value: string;
-  checked: boolean;
-  onChange: () => void;
-  note?: string;
-  disabled?: boolean;
-  children: ReactNode;
-}
-
-function Option({
-  group,
-  value,
-  checked,
-  onChange,
-  note,
-  disabled = false,
-  children,
-}: OptionProps) {
-  return (
-    <label className="option">
-      <input
-        type="radio"
-        name={group}
-        checked={checked}
-        disabled={disabled}
-        onChange={onChange}
-        data-testid={`${group}-${value}`}
-      />
-      <span>
-        {children}
-        {note === undefined ? null : <span className="option-note">{note}</span>}
-      </span>
-    </label>
   );
 }
 

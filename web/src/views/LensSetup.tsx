@@ -1,8 +1,7 @@
 /** What the grid reads, as one quiet line: rows, positions, what reads them, what is scored. */
-import { Popover } from 'radix-ui';
 import type { ReactNode } from 'react';
 import type { ModelInfo } from '../api/queries';
-import { Icon } from '../components/parts';
+import { Choice } from '../components/Choice';
 import { decoderWords, positionWords, rowNames, rowWords } from '../core/lensRows';
 import { showSpaces } from '../core/tokens';
 import { DEFAULTS, scoring } from '../core/url';
@@ -59,39 +58,6 @@ function Scored() {
   const { target, follow } = scoring(useSpec());
   if (target !== null) return <bdi className="token">{showSpaces(target)}</bdi>;
   return { final: 'final top token', next: 'true next token', input: 'token itself' }[follow];
-}
-
-interface ChoiceProps {
-  name: string;
-  head: string;
-  says: ReactNode;
-  /** Not as at the start: marked, so that an odd grid explains itself. */
-  changed: boolean;
-  children: ReactNode;
-}
-
-function Choice({ name, head, says, changed, children }: ChoiceProps) {
-  return (
-    <Popover.Root>
-      <Popover.Trigger className={`choice ${changed ? 'changed' : ''}`} data-testid={`set-${name}`}>
-        <span className="faint">{head}</span>
-        <span>{says}</span>
-        <Icon name="down" />
-      </Popover.Trigger>
-      <Popover.Portal>
-        <Popover.Content
-          className="popover choice-menu"
-          align="start"
-          sideOffset={4}
-          collisionPadding={8}
-          aria-label={head}
-          data-testid={`menu-${name}`}
-        >
-          {children}
-        </Popover.Content>
-      </Popover.Portal>
-    </Popover.Root>
-  );
 }
 
 export function ViewToggles() {

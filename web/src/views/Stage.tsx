@@ -15,6 +15,7 @@ import { ViewBar } from './ViewBar';
 const VIEWS = {
   predictions: PredictionsView,
   lens: lazy(async () => ({ default: (await import('./LensView')).LensView })),
+  flow: lazy(async () => ({ default: (await import('./FlowView')).FlowView })),
   explore: lazy(async () => ({ default: (await import('./ExploreView')).ExploreView })),
   component: lazy(async () => ({ default: (await import('./ComponentPage')).ComponentPage })),
 };
@@ -34,7 +35,7 @@ export function Stage({ model }: { model: ModelInfo | null }) {
   useEffect(() => {
     document.title = titleOf(spec);
   }, [spec]);
-  if (spec.prompt === '' && (spec.view === 'predictions' || spec.view === 'lens')) {
+  if (spec.prompt === '' && isTaught(spec.view)) {
     return (
       <main className="view" ref={place}>
         <ViewBar />
@@ -86,6 +87,10 @@ function useWidth(place: React.RefObject<HTMLElement | null>): number {
   return width;
 }
 
+function isTaught(view: Spec['view']): view is keyof typeof TEACH {
+  return view in TEACH;
+}
+
 const TEACH = {
   predictions: [
     'What does the model say next, and at which layer does it know?',
@@ -94,6 +99,10 @@ const TEACH = {
   lens: [
     'Where does the answer appear, at which layer and at which token?',
     'The grid reads the residual stream at every layer and every token at once. A row is a layer, a column is a token, a cell shows what would be predicted there.',
+  ],
+  flow: [
+    'Which heads and neurons wrote the answer, and from which words?',
+    'One layer, taken apart at one token and drawn from left to right: what attention reads, the heads and the words that they look at, what they write, then the neurons of the feed-forward. Bands are as wide as what passes is strong, every box says what it predicts. Cut one, and see what the model says without it.',
   ],
 } as const;
 

@@ -11,6 +11,7 @@ import { change, useSpec, useStore } from '../state/store';
 const VIEWS = [
   ['predictions', 'Predictions'],
   ['lens', 'Lens'],
+  ['flow', 'Flow'],
   ['explore', 'Explore'],
 ] as const;
 

@@ -1,0 +1,72 @@
+/** One edit as a part of the address, and back. Reading never throws: what is no edit is null. */
+import { formatTarget, isFlowName, parseTarget } from './address';
+import {
+  formatPositions,
+  OPERATIONS,
+  parsePositions,
+  parseValue,
+  type Edit,
+  type Operation,
+} from './edits';
+
+/** "L9.H6;scale;2;p=3-5,9;s=pre;off"; in a source prompt ~ and ; are written ~0 and ~1. */
+export function encodeEdit(made: Edit): string {
+  const parts: string[] = [made.target, made.operation];
+  if (made.value !== null)
+    parts.push(Array.isArray(made.value) ? made.value.join(',') : String(made.value));
+  if (made.positions) parts.push(`p=${formatPositions(made.positions).replaceAll(' ', '')}`);
+  if (made.stage === 'pre') parts.push('s=pre');
+  if (made.source)
+    parts.push(`from=${made.source.prompt.replaceAll('~', '~0').replaceAll(';', '~1')}`);
+  if (made.source?.positions) parts.push(`at=${made.source.positions.join(',')}`);
+  if (!made.enabled) parts.push('off');
+  return parts.join(';');
+}
+
+export function decodeEdit(written: string): Edit | null {
+  const [targetText = '', operation = '', ...rest] = written.split(';');
+  const target = editTarget(targetText, operation);
+  if (target === null || !OPERATIONS.includes(operation as Operation)) return null;
+  const made: Edit = {
+    target,
+    operation: operation as Operation,
+    value: null,
+    positions: null,
+    stage: 'post',
+    source: null,
+    enabled: true,
+  };
+  return rest.every((part) => readEditPart(made, part)) ? made : null;
+}
+
+/** Cuts are of nodes and links of the flow graph, which have names of their own. */
+function editTarget(text: string, operation: string): string | null {
+  if (operation === 'cut') return isFlowName(text) ? text : null;
+  const target = parseTarget(text);
+  return target && formatTarget(target);
+}
+
+function readEditPart(made: Edit, part: string): boolean {
+  if (part === 'off') made.enabled = false;
+  else if (part === 's=pre') made.stage = 'pre';
+  else if (part.startsWith('p=')) {
+    const positions = parsePositions(part.slice(2));
+    if (!Array.isArray(positions)) return false;
+    made.positions = positions;
+  } else if (part.startsWith('from=')) {
+    made.source = {
+      prompt: part.slice(5).replaceAll('~1', ';').replaceAll('~0', '~'),
+      positions: null,
+    };
+  } else if (part.startsWith('at=') && made.source) {
+    const positions = parseValue(part.slice(3));
+    const list = typeof positions === 'number' ? [positions] : positions;
+    if (typeof list === 'string' || !list.every(Number.isInteger)) return false;
+    made.source = { ...made.source, positions: list };
+  } else {
+    const value = parseValue(part);
+    if (typeof value === 'string') return false;
+    made.value = value;
+  }
+  return true;
+}

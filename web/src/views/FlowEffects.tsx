@@ -1,0 +1,176 @@
+/** What the graph attributes to each cut, beside what the model really does without it. */
+import type { FlowEffects as Effects } from '../api/flow';
+import { Formula } from '../components/Formula';
+import { SignedBar } from '../components/parts';
+import { describeFlow, flowLayer } from '../core/address';
+import { describeOperation } from '../core/edits';
+import type { Flow } from '../core/flow';
+import { agreement, targetName } from '../core/flowText';
+import { probability, rank, signed } from '../core/format';
+import { setFlow } from '../state/flowing';
+import { useSpec } from '../state/store';
+
+type Effect = Effects['edits'][number];
+
+export function FlowEffects({ graph, most }: { graph: Flow; most: number }) {
+  const { effects } = graph;
+  if (!effects) return null;
+  const rows = [...effects.edits, ...(effects.together ? [effects.together] : [])];
+  const scale = Math.max(
+    1e-6,
+    ...rows.flatMap((row) => [Math.abs(row.attributed ?? 0), Math.abs(row.logit_change)]),
+  );
+  const left = effects.left_out ?? 0;
+  const target = targetName(graph);
+  return (
+    <section className="flow-effects" aria-label="Effects of the edits" data-testid="flow-effects">
+      <table>
+        <caption>
+          What the edits do to <bdi className="token">{target}</bdi>{' '}
+          <span className="faint">
+            at position {graph.position}: probability {probability(effects.baseline.probability)},
+            rank {rank(effects.baseline.rank)} without them
+          </span>
+          <EffectsFormula effects={effects} />
+        </caption>
+        <thead>
+          <tr>
+            <th scope="col">edit</th>
+            <th scope="col" colSpan={2}>
+              attributed, logit
+            </th>
+            <th scope="col" colSpan={2}>
+              measured, logit
+            </th>
+            <th scope="col" className="number">
+              measured ÷ attributed
+            </th>
+            <th scope="col" className="number">
+              probability
+            </th>
+            <th scope="col" className="number">
+              rank
+            </th>
+          </tr>
+        </thead>
+        <tbody>
+          {effects.edits.map((row) => (
+            <Row key={row.edit} row={row} scale={scale} graph={graph} />
+          ))}
+          {effects.together ? (
+            <Row row={effects.together} scale={scale} graph={graph} together />
+          ) : null}
+        </tbody>
+      </table>
+      {left > 0 ? (
+        <p className="faint" data-testid="unmeasured">
+          {left} more {left === 1 ? 'edit is' : 'edits are'} in force and not measured alone: at
+          most {most} are.
+        </p>
+      ) : null}
+    </section>
+  );
+}
+
+interface RowProps {
+  row: Effect;
+  scale: number;
+  graph: Flow;
+  together?: boolean;
+}
+
+function Row({ row, scale, graph, together = false }: RowProps) {
+  const before = graph.effects?.baseline;
+  return (
+    <tr className={together ? 'together' : ''} data-testid={together ? 'effect-all' : 'effect'}>
+      <th scope="row">{together ? 'All together' : <EditName row={row} graph={graph} />}</th>
+      {row.attributed === null ? (
+        <td colSpan={2} className="faint">
+          nothing in this graph
+        </td>
+      ) : (
+        <Change value={row.attributed} scale={scale} name="attributed" />
+      )}
+      <Change value={row.logit_change} scale={scale} name="measured" />
+      <td className="number">{agreement(row.attributed, row.logit_change)}</td>
+      <td className="number">
+        {probability(before?.probability ?? Number.NaN)} →{' '}
+        <strong>{probability(row.measured.probability)}</strong>
+      </td>
+      <td className="number">
+        {rank(before?.rank ?? 0)} → {rank(row.measured.rank)}
+      </td>
+    </tr>
+  );
+}
+
+function Change({ value, scale, name }: { value: number; scale: number; name: string }) {
+  return (
+    <>
+      <td className="flow-effect-bar">
+        <SignedBar share={value / scale} />
+      </td>
+      <td className="number" title={String(value)} data-testid={name} data-value={value}>
+        {signed(value)}
+      </td>
+    </>
+  );
+}
+
+/** The edit's name: a click shows it in the graph. */
+function EditName({ row, graph }: { row: Effect; graph: Flow }) {
+  const { edits } = useSpec();
+  const made = row.edit === null ? undefined : edits[row.edit];
+  const there = graph.baseline.nodeOf.has(row.name) || graph.baseline.linkOf.has(row.name);
+  const says = made ? describeOperation(made) : '';
+  const title = flowLayer(row.name) === null ? row.name : describeFlow(row.name);
+  return (
+    <>
+      {there ? (
+        <button
+          type="button"
+          className="link mono"
+          title={`${title}: show it`}
+          onClick={() => setFlow({ focus: row.name }, 'replace')}
+        >
+          {row.name}
+        </button>
+      ) : (
+        <span className="mono" title={title}>
+          {row.name}
+        </span>
+      )}{' '}
+      <span className="faint">{says}</span>
+    </>
+  );
+}
+
+function EffectsFormula({ effects }: { effects: Effects }) {
+  const first = effects.edits[0];
+  return (
+    <Formula
+      title="Attributed and measured"
+      lines={[
+        {
+          name: 'attributed',
+          formula: '− (write · s) W_U[target],  s = scale of the final norm',
+          ...(first?.attributed === null || first?.attributed === undefined
+            ? {}
+            : { value: `${first.attributed.toFixed(4)} for ${first.name}` }),
+          note: 'Minus the direct effect: what is written goes straight to the output, with every later layer and every norm as it was.',
+        },
+        {
+          name: 'measured',
+          formula: 'logit_edited(target) − logit_baseline(target)',
+          ...(first ? { value: `${first.logit_change.toFixed(4)} for ${first.name}` } : {}),
+          note: 'The model is run again with the edit alone. Later layers answer to it: they may repair what is missing, or lean on it.',
+        },
+        {
+          name: 'measured ÷ attributed',
+          formula:
+            '1: nothing later answers.  < 1: later layers repair it.  > 1: they build on it.',
+        },
+      ]}
+    />
+  );
+}

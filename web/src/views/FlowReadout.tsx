@@ -1,0 +1,33 @@
+/** How much of what each layer added is drawn: always in sight, so that nobody takes a part for the whole. */
+import type { Flow } from '../core/flow';
+import { completeness, type Completeness } from '../core/flowText';
+import { useFlowSpec } from '../state/flowing';
+
+export function FlowReadout({ graph, side }: { graph: Flow; side: 'baseline' | 'edited' }) {
+  const { rest } = useFlowSpec();
+  const drawn = graph[side] ?? graph.baseline;
+  return (
+    <div className="flow-readout" data-testid="flow-readout">
+      {completeness(drawn).map((layer) => (
+        <LayerLine key={layer.layer} layer={layer} />
+      ))}
+      <span className="faint">
+        {rest ? 'The rest is drawn in grey.' : 'The rest is not drawn.'}
+      </span>
+      {drawn.notes.map((note) => (
+        <p key={note} className="flow-note" data-testid="flow-note">
+          {note}
+        </p>
+      ))}
+    </div>
+  );
+}
+
+function LayerLine({ layer }: { layer: Completeness }) {
+  return (
+    <p>
+      <strong>Layer {layer.layer}</strong> of what attention added: {layer.attention}
+      <span className="faint"> · </span>of what the feed-forward added: {layer.feedForward}
+    </p>
+  );
+}
