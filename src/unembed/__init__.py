@@ -18,6 +18,10 @@ from unembed import errors
 from unembed.settings import Settings
 
 if TYPE_CHECKING:
+    from unembed.analyses.flow import flow_capture, flow_graph
+    from unembed.analyses.flow_cuts import CutReport, cut, cut_capture, measure_cuts
+    from unembed.analyses.flow_options import FlowOptions
+    from unembed.analyses.flow_result import FlowGraph
     from unembed.analyses.lens import logit_lens
     from unembed.analyses.lens_result import LensResult
     from unembed.analyses.presets import (
@@ -74,6 +78,15 @@ _HOME = {
     "SubUpdates": "unembed.analyses.sub_updates_result",
     "sub_updates": "unembed.analyses.sub_updates",
     "sub_updates_capture": "unembed.analyses.sub_updates",
+    # the flow graph
+    "FlowGraph": "unembed.analyses.flow_result",
+    "FlowOptions": "unembed.analyses.flow_options",
+    "flow_capture": "unembed.analyses.flow",
+    "flow_graph": "unembed.analyses.flow",
+    "CutReport": "unembed.analyses.flow_cuts",
+    "cut": "unembed.analyses.flow_cuts",
+    "cut_capture": "unembed.analyses.flow_cuts",
+    "measure_cuts": "unembed.analyses.flow_cuts",
     # the index of value vectors, and what the user keeps
     "VectorIndex": "unembed.index",
     "build_index": "unembed.index",
@@ -85,7 +98,10 @@ _HOME = {
 __all__ = [
     "Anatomy",
     "Cancel",
+    "CutReport",
     "Edit",
+    "FlowGraph",
+    "FlowOptions",
     "Generation",
     "LensResult",
     "Model",
@@ -97,11 +113,16 @@ __all__ = [
     "Workspace",
     "add",
     "build_index",
+    "cut",
+    "cut_capture",
     "errors",
+    "flow_capture",
+    "flow_graph",
     "lm_debugger_off",
     "lm_debugger_on",
     "load",
     "logit_lens",
+    "measure_cuts",
     "open_index",
     "partial_forward",
     "patch",

@@ -117,9 +117,12 @@ def effect_on_tokens(
     """Direct effects of writes on the logits of chosen tokens. As `direct_effects`."""
     carried = _to_last_residual(run, writes, layer, part, position)
     linear = _linear_to_unembedding(run, carried, position)
-    if linear is not None:
-        return run.model.unembedding.linear().logits(linear)[:, tokens]
-    return _difference(run, carried, position)[:, tokens]
+    if linear is None:
+        return _difference(run, carried, position)[:, tokens]
+    unembedding = run.model.unembedding
+    rows = linear * (unembedding.scale / unembedding.divisor)
+    rows = rows.to(unembedding.weight.device, torch.promote_types(rows.dtype, torch.float32))
+    return rows @ unembedding.weight[tokens].to(rows.dtype).T
 
 
 def _require_finite(carried: Tensor) -> None:
@@ -158,7 +161,8 @@ def _linear_to_unembedding(run: Run, carried: Tensor, position: int) -> Tensor |
 
 def _through(module: nn.Module, state: Tensor, parts: Tensor) -> Tensor | None:
     if is_map(module):
-        return parts @ weight_in_out(module)
+        weight = weight_in_out(module)
+        return parts @ weight.to(torch.promote_types(parts.dtype, weight.dtype))
     if isinstance(module, nn.Dropout | nn.Identity):
         return parts
     try:
@@ -170,7 +174,8 @@ def _through(module: nn.Module, state: Tensor, parts: Tensor) -> Tensor | None:
 def _difference(run: Run, carried: Tensor, position: int) -> Float[Tensor, "n vocab"]:
     """Logits of the last residual less those without each write."""
     model, last = run.model, _last(run, position)
-    logits = model.unembedding.logits(model.final_norm(torch.cat([last, last - carried])))
+    states = torch.cat([last, (last - carried).to(last.dtype)])
+    logits = model.unembedding.logits(model.final_norm(states))
     return logits[:1] - logits[1:]
 
 

@@ -6,8 +6,9 @@ Knows no model. Colours are not here: see `unembed.figures.flow_palettes`.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, fields
-from typing import Literal, get_args
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from typing import Any, Literal, get_args
 
 from unembed.errors import InputError
 
@@ -54,7 +55,8 @@ class FlowOptions:
             self._check_number("threshold")
         if self.target_mode not in get_args(TargetMode):
             _refuse("target_mode", self.target_mode, '"first" or "whole"')
-        if isinstance(self.include, str):
+        include: object = self.include
+        if isinstance(include, str):
             _refuse("include", self.include, 'a list of names, as in ["L14.H3", "L14.N512"]')
 
     def _check_number(self, name: str) -> None:
@@ -71,6 +73,20 @@ _LEAST = {
     "values_per_head": 1,
     "k": 1,
 }
+
+
+def changed(options: FlowOptions, changes: Mapping[str, Any]) -> FlowOptions:
+    """The options with some of them changed. Raises InputError for one that is not there."""
+    names = [row.name for row in fields(FlowOptions)]
+    unknown = next((name for name in changes if name not in names), None)
+    if unknown is not None:
+        raise InputError(
+            f"a flow graph has no option {unknown!r}; it has {', '.join(names)}",
+            field=unknown,
+            value=changes[unknown],
+            legal=", ".join(names),
+        )
+    return replace(options, **changes)
 
 
 def _refuse(name: str, value: object, legal: str) -> None:

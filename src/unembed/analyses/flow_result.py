@@ -17,7 +17,10 @@ from unembed.analyses.lens_result import finite
 from unembed.errors import TargetError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import pandas
+    import plotly.graph_objects as go
     from jaxtyping import Float
     from torch import Tensor
 
@@ -236,7 +239,8 @@ class FlowGraph:
 
     @cached_property
     def _by_id(self) -> Mapping[str, FlowNode | FlowLink]:
-        return {one.id: one for one in (*self.nodes, *self.links)}
+        found: dict[str, FlowNode | FlowLink] = {node.id: node for node in self.nodes}
+        return found | {link.id: link for link in self.links}
 
     def node(self, name: str) -> FlowNode:
         """A node by its id. Raises TargetError where the graph has no such node."""
@@ -260,6 +264,18 @@ class FlowGraph:
                 value=f"{source}>{target}",
             )
         return found
+
+    def plot(self, **options: Any) -> go.Figure:
+        """The graph as a Plotly figure. See `flow_figure.plot` for the options."""
+        from unembed.analyses.flow_figure import plot
+
+        return plot(self, **options)
+
+    def to_html(self, *, path: str | Path | None = None, **options: Any) -> str:
+        """The graph as one HTML page that needs no network. See `flow_figure.html`."""
+        from unembed.analyses.flow_figure import html
+
+        return html(self, path=path, **options)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain lists, numbers and strings; the vectors are left out."""

@@ -19,8 +19,10 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from unembed.analyses.checks import checked_layers
 from unembed.analyses.component import TokenEffect, listed
 from unembed.analyses.effects import Effects, Method, Writes, effects_capture, effects_of
+from unembed.analyses.shares import shares
 from unembed.analyses.sub_updates_result import BranchUpdates, LayerUpdates, SubUpdates, Update
 from unembed.analyses.writes import INSIDE, Branch, Part, branch
 from unembed.engine.places import why_not
@@ -178,18 +180,16 @@ def _with_the_rest(
     names = ["bias"] * (len(parts) - 1) + ["rest"]
     norms = whole[len(shown) :].norm(dim=-1).tolist()
     extra = [Update(name, None, norm, norm) for name, norm in zip(names, norms, strict=True)]
-    vectors, total = whole.cpu().double(), added.cpu().double()  # not every device has float64
-    square = float(total @ total)
-    shares = (vectors @ total / square if square else vectors[:, 0] * 0).tolist()
+    found = shares(whole, added)
     updates = [
-        replace(one, share=share) for one, share in zip([*shown, *extra], shares, strict=True)
+        replace(one, share=share) for one, share in zip([*shown, *extra], found, strict=True)
     ]
     return BranchUpdates(
-        added_norm=square**0.5,
+        added_norm=float(added.cpu().double().norm()),
         shown=tuple(updates[: len(shown)]),
         bias=updates[-2] if len(extra) == 2 else None,
         rest=updates[-1],
-        explained=sum(shares[: len(shown)]),
+        explained=sum(found[: len(shown)]),
         writes=whole,
     )
 
@@ -239,19 +239,7 @@ def _why_no_nodes(model: Model, layer: int, part: Part) -> str | None:
 
 
 def _checked_layers(model: Model, layers: Sequence[int] | None) -> list[int]:
-    n_layers = model.anatomy.n_layers
-    if layers is None:
-        return list(range(n_layers))
-    wrong = [layer for layer in layers if not 0 <= layer < n_layers]
-    if wrong or not layers:
-        said = f"layer {wrong[0]} is not in this model" if wrong else "layers is empty"
-        raise InputError(
-            f"{said}: {model.name} has layers 0-{n_layers - 1}",
-            field="layers",
-            value=wrong[0] if wrong else (),
-            legal=f"0 to {n_layers - 1}",
-        )
-    return sorted(set(layers))
+    return list(range(model.anatomy.n_layers)) if layers is None else checked_layers(model, layers)
 
 
 def _check_count(name: str, value: int, least: int) -> None:

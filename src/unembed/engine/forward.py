@@ -37,6 +37,7 @@ class Request:
     stop_after: str | None = None
     start: tuple[int, Tensor] | None = None
     grad: bool = False
+    position_ids: tuple[int, ...] | None = None  # instead of 0, 1, 2 ...; ignored without positions
 
 
 def run(
@@ -72,7 +73,7 @@ def run(
     with model.evaluating(request.grad, running=True):
         if cancel is not None:
             cancel.check()
-        found = _pass(model, instrument, request.ids, logits)
+        found = _pass(model, instrument, request, logits)
     overwritten = instrument.overwritten()
     if overwritten:  # learnt once for each model: from now on these are copied when seen
         model.volatile |= overwritten
@@ -164,16 +165,16 @@ def _checked_start(
     return start
 
 
-def _pass(
-    model: Model, instrument: Instrument, ids: tuple[int, ...], logits: Logits
-) -> Tensor | None:
-    tokens = torch.tensor([ids], device=model.device)
-    instrument.begin(len(ids))
+def _pass(model: Model, instrument: Instrument, request: Request, logits: Logits) -> Tensor | None:
+    tokens = torch.tensor([request.ids], device=model.device)
+    instrument.begin(len(request.ids))
     options: dict[str, Any] = {}
+    if request.position_ids is not None and takes(model.module, "position_ids"):
+        options["position_ids"] = torch.tensor([request.position_ids], device=model.device)
     if model.kind == "causal":
         options["use_cache"] = False
         whole = logits == "all" or ("final_norm", None) in instrument.captures
-        if not whole and keeps_last(model.module):
+        if not whole and takes(model.module, "logits_to_keep"):
             options["logits_to_keep"] = 1
     with instrument.installed():
         try:
@@ -186,9 +187,9 @@ def _pass(
     return found[-1:] if logits == "last" else found
 
 
-def keeps_last(module: nn.Module) -> bool:
-    """Whether the model can compute the logits of the last position alone."""
-    return "logits_to_keep" in inspect.signature(type(module).forward).parameters
+def takes(module: nn.Module, argument: str) -> bool:
+    """Whether the model's forward pass has an argument of this name."""
+    return argument in inspect.signature(type(module).forward).parameters
 
 
 class _Reached(Exception):  # noqa: N818 - a signal, not an error

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from unembed.engine.cancel import Cancel
 from unembed.engine.edits import Edit
-from unembed.engine.forward import keeps_last, resolve_edits
+from unembed.engine.forward import resolve_edits, takes
 from unembed.engine.hooks import Instrument, Progress
 from unembed.engine.run import check_finite
 from unembed.engine.tokens import Token
@@ -171,7 +171,7 @@ class _Stepper:
         options: dict[str, Any] = {"use_cache": self.use_cache}
         if self.past is not None:
             options["past_key_values"] = self.past
-        if keeps_last(self.model.module):
+        if takes(self.model.module, "logits_to_keep"):
             options["logits_to_keep"] = 1
         self.instrument.begin(len(fresh), offset)
         output = self.model.module(tokens, **options)

@@ -113,7 +113,7 @@ class Instrument:
         start = 0 if self.start is None else self.start[0]
         counts = self._shared and bool(self._places())
         follow = counts or self.cancel is not None or self.progress is not None
-        if not follow and not start:
+        if not follow and self.start is None:
             return
         for name in dict.fromkeys(block.module for block in self.anatomy.blocks):
             module = self._get(name)

@@ -55,6 +55,14 @@ class Identity:
     licence: str | None = None
 
 
+@dataclass(frozen=True, eq=False)
+class InputMap:
+    """A map that neurons read the residual stream through."""
+
+    weight: Tensor  # [d_model, d_mlp]
+    bias: Tensor | None  # [d_mlp]
+
+
 class Model:
     """A loaded model. Make one with `unembed.load`.
 
@@ -301,6 +309,33 @@ class Model:
     def output_bias(self, layer: int, part: Literal["attn", "mlp"]) -> Tensor | None:
         """The bias of W_O or W_out [d_model], or None."""
         return bias_of(self._output_map(layer, part))
+
+    def input_maps(self, layer: int) -> Mapping[str, InputMap]:
+        """The maps that a layer's neurons read through: "in" and, where there is one, "gate".
+
+        The columns of their weights are the neurons' keys. Empty where the block has no neurons,
+        or what its maps compute was not understood.
+        """
+        mlp = self.block(layer).mlp
+        if mlp.pre is None:
+            return {}
+        names = [tap.module for tap in mlp.inputs]
+        if mlp.gate is None:
+            return {"in": self._input_map(names[0], None)}
+        half = mlp.pre.half
+        other = next((name for name in names if name != mlp.pre.module), mlp.pre.module)
+        return {
+            "in": self._input_map(mlp.pre.module, half),
+            "gate": self._input_map(other, None if half is None else 1 - half),
+        }
+
+    def _input_map(self, name: str, half: int | None) -> InputMap:
+        module = self.module.get_submodule(name)
+        weight, bias = weight_in_out(module), bias_of(module)
+        if half is not None:
+            weight = weight.chunk(2, dim=1)[half]
+            bias = None if bias is None else bias.chunk(2)[half]
+        return InputMap(weight, bias)
 
     def post_norm(
         self, layer: int, part: Literal["attn", "mlp"]

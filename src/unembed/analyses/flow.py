@@ -1,0 +1,233 @@
+"""The flow graph: how information goes through chosen layers, in words of the vocabulary.
+
+Every vector on the way (states of the residual stream, queries, keys, values, what heads and
+neurons write) is read as a prediction, through the model's final norm and its unembedding; all of
+them in one walk. The graph is that of Katz and Belinkov 2023 (VISIT), for every family.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from unembed.analyses.checks import checked_layers
+from unembed.analyses.effects import effect_on_tokens, effects_capture
+from unembed.analyses.flow_blocks import draw_layers
+from unembed.analyses.flow_draft import Draft, DraftLink, DraftNode, Write
+from unembed.analyses.flow_options import FlowOptions, changed
+from unembed.analyses.flow_reading import Readings, read_vectors
+from unembed.analyses.flow_result import FlowGraph, FlowLink, FlowNode, LayerSelection
+from unembed.analyses.flow_select import Selector
+from unembed.analyses.flow_target import continued, flow_target
+from unembed.engine.places import why_not
+from unembed.engine.sites import resolve_position
+from unembed.errors import CapabilityError, InputError
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
+
+    from unembed.analyses.writes import Part
+    from unembed.engine.cancel import Cancel
+    from unembed.engine.hooks import Progress
+    from unembed.engine.model import Model
+    from unembed.engine.run import Run
+
+SITES = (
+    "resid_pre", "attn_in", "q", "k", "v", "z", "attn_out", "resid_mid", "mlp_in", "mlp_gate",
+    "mlp_pre", "mlp_post", "mlp_out", "resid_post",
+)  # fmt: skip
+ONLY_GATED = ("mlp_gate", "mlp_pre")
+DEFAULTS = FlowOptions()
+
+
+def flow_capture(model: Model, layers: Sequence[int], position: int | None = -1) -> tuple[str, ...]:
+    """What a run must have captured for `flow_graph` of these layers.
+
+    Args:
+        position: the graph's; None captures attention for graphs at any position.
+
+    Raises:
+        InputError: no layers, or a layer that the model does not have.
+        CapabilityError: a model without an unembedding, or with attention that cannot be seen.
+    """
+    chosen = checked_layers(model, layers)
+    capture = list(effects_capture(model, chosen[0]))
+    for layer in chosen:
+        gated = model.block(layer).mlp.gate is not None
+        for site in SITES:
+            if why_not(model.anatomy, (site, layer)) is None and (gated or site not in ONLY_GATED):
+                capture.append(f"L{layer}.{site}")
+        row = "" if position is None else f"@{position}"
+        capture.append(f"L{layer}.pattern{row}")
+    return tuple(dict.fromkeys(capture))
+
+
+@torch.no_grad()
+def flow_graph(
+    run: Run,
+    layers: Sequence[int],
+    *,
+    target: str | int | None = None,
+    position: int = -1,
+    options: FlowOptions = DEFAULTS,
+    like: FlowGraph | None = None,
+    cancel: Cancel | None = None,
+    progress: Progress | None = None,
+    **changes: Any,
+) -> FlowGraph:
+    """The flow graph of one position of a run, which captured `flow_capture(model, layers)`.
+
+    Args:
+        layers: which layers, drawn one after the other.
+        target: what nodes are rated by: text or a token id; text of several tokens is rated as
+            `options.target_mode` says. None: the token that the model itself predicts.
+        position: in which token's forward pass.
+        options: what is shown, and how wide links are.
+        changes: single options, as in `n_heads=0, top_neurons=5`.
+        like: show the heads, neurons and values that another graph shows, to compare the two.
+
+    Raises:
+        TargetError: a position, or a target, that is not there; a site that was not captured.
+        InputError: a layer or an option that is not there; another graph of other layers.
+        CapabilityError: a model without an unembedding.
+    """
+    model = run.model
+    model.require("lens")
+    chosen = checked_layers(model, layers)
+    options = changed(options, changes)
+    position = resolve_position(position, len(run.ids))
+    rated, notes = flow_target(run, target, options.target_mode, position)
+    selector = Selector(model, options, _selection(like, chosen))
+    plan = _Plan(run, chosen, position, options, selector, cancel, progress)
+    draft, selection = plan.draft(run, position)
+    draft.notes = [*notes, *selector.notes, *draft.notes]
+    ids = [token.id for token in rated.tokens][: None if rated.mode == "whole" else 1]
+    vectors = draft.vectors()
+    output_row = len(vectors)
+    sides = [_with_output(run, vectors, position)]
+    if len(ids) > 1:
+        sides += plan.later(draft, selection, ids)
+    readings = read_vectors(model, sides, ids, options.k, cancel, progress)
+    try:
+        effects = _attributed(run, draft, position, ids[0])
+    except CapabilityError as error:
+        effects = {}
+        draft.notes.append(f"No effect on the target's logit is attributed: {error.message}.")
+    return FlowGraph(
+        layers=tuple(chosen),
+        position=position,
+        tokens=run.tokens,
+        target=rated,
+        output=replace(readings.reading("", output_row), row=-1),
+        nodes=tuple(_node(one, readings, effects) for one in draft.nodes.values()),
+        links=tuple(_link(one, readings, effects) for one in draft.links),
+        sums=tuple(draft.sums),
+        notes=tuple(draft.notes),
+        vocab_size=model.vocab_size,
+        options=options,
+        selection=selection,
+        vectors=vectors,
+        provenance=run.provenance,
+    )
+
+
+@dataclass
+class _Plan:
+    """What stays the same while drafts are made at one position after another."""
+
+    run: Run
+    layers: list[int]
+    position: int
+    options: FlowOptions
+    selector: Selector
+    cancel: Cancel | None
+    progress: Progress | None
+
+    def draft(
+        self, run: Run, position: int, like: Draft | None = None
+    ) -> tuple[Draft, tuple[LayerSelection, ...]]:
+        """Nodes, links and vectors; with the signs of another draft, if one is given."""
+        draft = Draft(run.model, {} if like is None else like.signs_of_nodes())
+        selection = draw_layers(
+            draft, run, self.layers, position, self.selector, self.options, self._tell
+        )
+        return draft, selection
+
+    def later(
+        self, first: Draft, selection: tuple[LayerSelection, ...], ids: Sequence[int]
+    ) -> list[Float[Tensor, "row d_model"]]:
+        """The same vectors at the positions of the target's further tokens."""
+        capture = flow_capture(self.run.model, self.layers, None)
+        run = continued(self.run, ids[:-1], self.position, capture)
+        self.selector.like = {one.layer: one for one in selection}
+        found = []
+        for position in range(self.position + 1, self.position + len(ids)):
+            draft, _ = self.draft(run, position, first)
+            found.append(_with_output(run, draft.vectors(), position))
+        return found
+
+    def _tell(self, done: int) -> None:
+        if self.cancel is not None:
+            self.cancel.check()
+        if self.progress is not None:
+            self.progress("flow graph", done, len(self.layers))
+
+
+def _selection(like: FlowGraph | None, layers: Sequence[int]) -> tuple[LayerSelection, ...] | None:
+    if like is None:
+        return None
+    if like.layers != tuple(layers):
+        raise InputError(
+            f"the other graph shows layers {list(like.layers)}, not {list(layers)}",
+            field="like",
+            value=list(like.layers),
+            legal=str(list(layers)),
+        )
+    return like.selection
+
+
+def _with_output(
+    run: Run, vectors: Float[Tensor, "row d_model"], position: int
+) -> Float[Tensor, "rows d_model"]:
+    """The vectors, and the last residual, which says what the model itself predicts."""
+    final = run[f"L{run.model.anatomy.n_layers - 1}.resid_post"][position, None]
+    return torch.cat([vectors, final.to(vectors)])
+
+
+# ------------------------------------------------------------------ effects and the finished parts
+
+
+def _attributed(run: Run, draft: Draft, position: int, token: int) -> dict[Write, float]:
+    """The direct effect of every write of the graph on the target's logit."""
+    drafted: list[DraftNode | DraftLink] = [*draft.nodes.values(), *draft.links]
+    writes = list(dict.fromkeys(one.write for one in drafted if one.write is not None))
+    groups: dict[tuple[int, Part], list[Write]] = defaultdict(list)
+    for write in writes:
+        groups[write.layer, write.part].append(write)
+    found: dict[Write, float] = {}
+    for (layer, part), some in groups.items():
+        rows = torch.stack([draft.vector(write.row) * write.coefficient for write in some])
+        here = run[f"L{layer}.resid_post"]
+        effects = effect_on_tokens(run, rows.to(here.device), layer, part, position, [token])
+        found |= dict(zip(some, effects[:, 0].tolist(), strict=True))
+    return found
+
+
+def _node(one: DraftNode, readings: Readings, effects: dict[Write, float]) -> FlowNode:
+    return replace(
+        one.node,
+        readings=tuple(readings.reading(*named) for named in one.readings),
+        attributed=None if one.write is None else effects.get(one.write),
+    )
+
+
+def _link(one: DraftLink, readings: Readings, effects: dict[Write, float]) -> FlowLink:
+    link = one.link
+    if link.colour == "entropy" and link.row is not None:
+        link = replace(link, colour_value=readings.entropies[link.row])
+    return replace(link, attributed=None if one.write is None else effects.get(one.write))

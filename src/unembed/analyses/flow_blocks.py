@@ -1,0 +1,227 @@
+"""The frame of a flow graph: the residual stream through each layer, its norms and branches.
+
+Layers that follow each other share the node between them. Between others stands a link for what is
+left out. Every norm is the one that the run has there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from unembed.analyses.flow_attention import AttentionParts
+from unembed.analyses.flow_draft import Draft, Write, accurate, cut, zero
+from unembed.analyses.flow_draw_attention import AttentionDrawing
+from unembed.analyses.flow_mlp import MlpDrawing, MlpParts
+from unembed.analyses.flow_options import FlowOptions
+from unembed.analyses.flow_result import FlowLink, FlowNode, FlowSum, LayerSelection, LinkKind
+from unembed.analyses.flow_select import Selector
+from unembed.engine.places import why_not
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
+    from torch import Tensor
+
+    from unembed.engine.run import Run
+
+# Columns from the block's first node on, of sequential and of parallel blocks.
+SEQUENTIAL = {
+    "resid_pre": 0, "attn_in": 1, "qkv": 2, "attn_out": 9, "resid_mid": 10, "mlp_in": 11,
+    "neuron_key": 12, "mlp_out": 14, "resid_post": 15,
+}  # fmt: skip
+PARALLEL = {
+    "resid_pre": 0, "norm": 1, "attn_in": 2, "mlp_in": 2, "qkv": 3, "attn_out": 10,
+    "neuron_key": 8, "mlp_out": 10, "resid_post": 11,
+}  # fmt: skip
+WORDS = {
+    "resid_pre": "the residual stream before layer {}",
+    "norm": "the residual stream before layer {}, normalised",
+    "attn_in": "what the attention of layer {} reads",
+    "attn_out": "what the attention of layer {} adds",
+    "resid_mid": "the residual stream after the attention of layer {}",
+    "mlp_in": "what the feed-forward of layer {} reads",
+    "mlp_out": "what the feed-forward of layer {} adds",
+    "resid_post": "the residual stream after layer {}",
+}
+ADDRESSES = {"attn_out": "attn", "mlp_out": "mlp"}
+
+
+class BlockDrawing:
+    """Draws one layer: stream, norms and both branches."""
+
+    def __init__(
+        self, draft: Draft, run: Run, layer: int, position: int, column: int, start: str
+    ) -> None:
+        self.draft, self.run, self.layer, self.position = draft, run, layer, position
+        self.block = run.model.block(layer)
+        self.columns = PARALLEL if self.block.parallel else SEQUENTIAL
+        self.column, self.start, self.name = column, start, f"L{layer}"
+        self._rows: dict[str, int] = {}
+
+    @property
+    def end(self) -> int:
+        """The column of the block's last node."""
+        return self.column + self.columns["resid_post"]
+
+    def draw(self, selector: Selector, options: FlowOptions) -> LayerSelection:
+        """All of it; returns what of it is shown."""
+        before, after = self._frame()
+        for site in before:
+            self._site(site)
+        attention = AttentionParts(self.run, self.layer, self.position, selector)
+        column = self.column + self.columns["qkv"]
+        AttentionDrawing(attention, self.draft, options, column).draw()
+        for site in after[:-2]:
+            self._site(site)
+        neurons = self._feed_forward(selector, options)
+        for site in after[-2:]:
+            self._site(site)
+        self._links()
+        return LayerSelection(
+            self.layer, attention.heads, attention.memory, attention.z_rows, neurons
+        )
+
+    def _frame(self) -> tuple[list[str], list[str]]:
+        """Sites before the attention's inside, and after it; the last two follow the neurons."""
+        first = [] if self.start != f"{self.name}.resid_pre" else ["resid_pre"]
+        if not self.block.parallel:
+            return [*first, "attn_in"], ["attn_out", "resid_mid", "mlp_in", "mlp_out", "resid_post"]
+        norm = ["norm"] if self._shared_norm() else []
+        return [*first, *norm, "attn_in", "mlp_in"], ["attn_out", "mlp_out", "resid_post"]
+
+    def _shared_norm(self) -> bool:
+        return self.block.parallel and torch.equal(self.at("attn_in"), self.at("mlp_in"))
+
+    def at(self, site: str) -> Float[Tensor, " d_model"]:
+        """A site of this layer at the position."""
+        found: Tensor = self.run[f"{self.name}.{site}"]
+        return found[self.position]
+
+    # ------------------------------------------------------------ nodes
+
+    def _site(self, site: str) -> None:
+        vector = accurate(self.at("attn_in" if site == "norm" else site))
+        row = self.draft.row(vector)
+        self._rows[site] = row
+        part = ADDRESSES.get(site)
+        made = zero(f"{self.name}.{part or site}", self.position)
+        kind: Any = site
+        node = FlowNode(
+            id=f"{self.name}.{site}",
+            kind=kind,
+            layer=self.layer,
+            column=self.column + self.columns[site],
+            title=WORDS[site].format(self.layer),
+            readings=(),
+            address=None if part is None else f"{self.name}.{part}",
+            position=self.position,
+            token=self.run.tokens[self.position],
+            cut=cut(f"{self.name}.norm", self.position) if site == "norm" else made,
+        )
+        write = self._write(site) if part is not None else None
+        self.draft.add(node, ("", row), write=write)
+
+    def _write(self, site: str) -> Write:
+        return Write(self._rows[site], 1.0, self.layer, "attn" if site == "attn_out" else "mlp")
+
+    def _feed_forward(self, selector: Selector, options: FlowOptions) -> tuple[int, ...]:
+        reason = why_not(self.run.model.anatomy, ("mlp_post", self.layer))
+        if reason is None:
+            parts = MlpParts(self.run, self.layer, self.position, selector)
+            column = self.column + self.columns["neuron_key"]
+            MlpDrawing(parts, self.draft, options, column).draw()
+            return parts.neurons
+        added = accurate(self.at("mlp_out"))
+        norm = float(added.norm())
+        self.draft.sums.append(
+            FlowSum(self.layer, "mlp", norm, None, None, 0.0, None, None, reason)
+        )
+        self.draft.notes.append(f"Layer {self.layer}: {reason}; it is drawn as one link.")
+        ends = (f"{self.name}.mlp_in", f"{self.name}.mlp_out")
+        own = zero(f"{self.name}.mlp", self.position)
+        row = self.draft.row(added)
+        link = FlowLink(*ends, "experts", norm, "entropy", norm=norm, share=1.0, cut=own)
+        self.draft.join(link, Write(row, 1.0, self.layer, "mlp"))
+        return ()
+
+    # ------------------------------------------------------------ links
+
+    def _links(self) -> None:
+        norm = self._rows.get("norm")
+        reads = self.start if norm is None else f"{self.name}.norm"
+        if norm is not None:
+            self._normed("resid_pre", self.start, "norm")
+        self._normed("resid_pre" if norm is None else "attn_in", reads, "attn_in")
+        if self.block.parallel:
+            self._normed("resid_pre" if norm is None else "attn_in", reads, "mlp_in")
+            self._past("resid_pre", "resid_post", "residual_attn", None)
+        else:
+            self._past("resid_pre", "resid_mid", "residual_attn", "attn")
+            self._normed("resid_mid", f"{self.name}.resid_mid", "mlp_in")
+            self._past("resid_mid", "resid_post", "residual_mlp", "mlp")
+        self._branch("attn_out", "resid_post" if self.block.parallel else "resid_mid")
+        self._branch("mlp_out", "resid_post")
+
+    def _normed(self, given: str, source: str, target: str) -> None:
+        """Through a norm; the width is the norm of what goes in."""
+        norm = float(accurate(self.at(given)).norm())
+        name = f"{self.name}.{target}"
+        own = cut(name, self.position) if target == "norm" else zero(name, self.position)
+        self.draft.join(FlowLink(source, name, "norm", norm, "norm", norm=norm, cut=own))
+
+    def _past(self, site: str, target: str, kind: LinkKind, part: str | None) -> None:
+        """Past a branch: the stream itself. Behind a norm of the stream it cannot be cut out."""
+        source = self.start if site == "resid_pre" else f"{self.name}.{site}"
+        vector = accurate(self.at(site))
+        norm = float(vector.norm())
+        own = None
+        if self.block.stream_norms is None:
+            own = cut(f"{self.name}.{site}>{self.name}.{target}", self.position)
+        colour: Any = kind
+        row = self._rows[site] if site in self._rows else self.draft.row(vector)
+        write = Write(row, 1.0, self.layer, "mlp" if part == "mlp" else "attn")
+        link = FlowLink(source, f"{self.name}.{target}", kind, norm, colour, norm=norm, cut=own)
+        self.draft.join(link, write)
+
+    def _branch(self, site: str, target: str) -> None:
+        vector = accurate(self.at(site))
+        norm = float(vector.norm())
+        own = zero(f"{self.name}.{ADDRESSES[site]}", self.position)
+        ends = (f"{self.name}.{site}", f"{self.name}.{target}")
+        link = FlowLink(*ends, "branch", norm, "entropy", norm=norm, cut=own)
+        self.draft.join(link, self._write(site))
+
+
+def draw_layers(
+    draft: Draft,
+    run: Run,
+    layers: Sequence[int],
+    position: int,
+    selector: Selector,
+    options: FlowOptions,
+    tell: Callable[[int], None],
+) -> tuple[LayerSelection, ...]:
+    """All layers, one after the other from left to right; `tell` hears how many are done."""
+    found: list[LayerSelection] = []
+    column, last = 0, ""
+    for layer, before in zip(layers, [None, *layers], strict=False):
+        tell(len(found))
+        follows = before == layer - 1 if before is not None else False
+        start = last if follows else f"L{layer}.resid_pre"
+        if before is not None and not follows:
+            column += 1
+        drawing = BlockDrawing(draft, run, layer, position, column, start)
+        found.append(drawing.draw(selector, options))
+        if before is not None and not follows:
+            _skip(draft, run, last, layer, position)
+        column, last = drawing.end, f"L{layer}.resid_post"
+    return tuple(found)
+
+
+def _skip(draft: Draft, run: Run, source: str, layer: int, position: int) -> None:
+    """A link over the layers between."""
+    norm = float(accurate(run[source][position]).norm())
+    target = f"L{layer}.resid_pre"
+    draft.join(FlowLink(source, target, "skipped", norm, "residual_attn", norm=norm))

@@ -1,0 +1,142 @@
+"""Queries and keys of a layer as directions of what attention reads.
+
+A query and a key match by q·k. Seen from the residual stream that is a direction: of the query,
+W_K q says what a key's token must hold to be found by it; of a key, W_Q k says what the query's
+token must hold to find it. The maps' biases are left out. Rotation: both are shown as they are at
+position 0, where nothing is turned; a key of a rotary model also as this query meets it, turned by
+the distance between the two.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from unembed.engine.attention_inputs import Attended, Inputs, attend, inputs_of, pulled_back
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
+
+    from unembed.engine.run import Run
+
+ROWS_AT_ONCE = 128  # states that a block is entered with; its mask is as large as their square
+
+
+@dataclass(frozen=True, eq=False)
+class Matching:
+    """The directions of a layer's queries and keys at one position."""
+
+    queries: Float[Tensor, "shown d_model"]
+    keys: Float[Tensor, "shown memory d_model"]
+    turned: Float[Tensor, "shown memory d_model"] | None  # None: nothing is rotated here
+    all_queries: Float[Tensor, " d_model"]  # summed over all heads
+    all_keys: Float[Tensor, " d_model"]  # the position's own keys, likewise
+
+
+def matching(
+    run: Run, layer: int, position: int, heads: Sequence[int], memory: Sequence[Sequence[int]]
+) -> Matching:
+    """Directions for the heads shown, and for their keys at the memory positions."""
+    return _Matcher(run, layer, position).directions(heads, memory)
+
+
+class _Matcher:
+    def __init__(self, run: Run, layer: int, position: int) -> None:
+        self.model, self.layer, self.position = run.model, layer, position
+        self.q, self.k = run[f"L{layer}.q"], run[f"L{layer}.k"]
+        self.group = self.q.shape[1] // self.k.shape[1]
+        resid_pre, attn_in = (run[f"L{layer}.{site}"] for site in ("resid_pre", "attn_in"))
+        self._resid_pre, self._attn_in = resid_pre, attn_in
+        sites = {f"L{layer}.q", f"L{layer}.k"}
+        self._edited = any(_site(edit.target) in sites for edit in run.edits)
+
+    def directions(self, heads: Sequence[int], memory: Sequence[Sequence[int]]) -> Matching:
+        positions = sorted({self.position, *(key for row in memory for key in row)})
+        own = positions.index(self.position)
+        states = self._inputs(positions)
+        still = self._attend(states, [0] * len(positions))
+        rotary = not self._same(self._attend(states, positions), still)
+        if self._edited or not rotary:  # as the kernel had them, edits included
+            still = Attended(still.attn_in, self.q[positions], self.k[positions])
+        query = states.rows([own])
+        place = {key: index for index, key in enumerate(positions)}
+        places = [place[key] for row in memory for key in row]
+        users = [head for head, row in zip(heads, memory, strict=True) for _ in row]
+        keys = still.k[places, [head // self.group for head in users]]
+        shape = (len(heads), -1, self._attn_in.shape[-1])
+        turned = None
+        if rotary:
+            met = self.k[[positions[one] for one in places], [head // self.group for head in users]]
+            turned = self._back(query, [self.position] * len(users), q=self._alone(users, met))
+            turned = turned.reshape(shape)
+        return Matching(
+            queries=self._back(query, [0] * len(heads), k=self._on_keys(heads, still.q[own])),
+            keys=self._back(query, [0] * len(users), q=self._alone(users, keys)).reshape(shape),
+            turned=turned,
+            all_queries=self._back(query, [0], k=self._grouped(still.q[own]))[0],
+            all_keys=self._back(query, [0], q=self._spread(still.k[own]))[0],
+        )
+
+    def _inputs(self, positions: Sequence[int]) -> Inputs:
+        rows = list(positions)
+        return inputs_of(self.model, self.layer, self._resid_pre[rows], self._attn_in[rows])
+
+    def _attend(self, states: Inputs, positions: Sequence[int]) -> Attended:
+        return attend(self.model, states, positions)
+
+    @staticmethod
+    def _same(first: Attended, second: Attended) -> bool:
+        return torch.equal(first.q, second.q) and torch.equal(first.k, second.k)
+
+    def _back(
+        self,
+        query: Inputs,
+        positions: Sequence[int],
+        q: Tensor | None = None,
+        k: Tensor | None = None,
+    ) -> Float[Tensor, "n d_model"]:
+        """The query's own state as many times as there are directions to pull back."""
+        parts = []
+        for start in range(0, len(positions), ROWS_AT_ONCE):
+            rows = slice(start, start + ROWS_AT_ONCE)
+            some = positions[rows]
+            parts.append(
+                pulled_back(
+                    self.model,
+                    query.rows([0] * len(some)),
+                    some,
+                    None if q is None else q[rows],
+                    None if k is None else k[rows],
+                )
+            )
+        return torch.cat(parts) if parts else self._attn_in[:0]
+
+    def _alone(self, heads: Sequence[int], vectors: Float[Tensor, "n d_head"]) -> Tensor:
+        """Each vector in the place of one query head, the others zero."""
+        found = vectors.new_zeros(len(heads), *self.q.shape[1:])
+        found[range(len(heads)), list(heads)] = vectors
+        return found
+
+    def _on_keys(self, heads: Sequence[int], queries: Float[Tensor, "head d_head"]) -> Tensor:
+        """Each head's query in the place of the key head that it reads."""
+        found = queries.new_zeros(len(heads), *self.k.shape[1:])
+        found[range(len(heads)), [head // self.group for head in heads]] = queries[list(heads)]
+        return found
+
+    def _grouped(self, queries: Float[Tensor, "head d_head"]) -> Tensor:
+        """Queries summed over the heads that share a key."""
+        return queries.reshape(1, -1, self.group, queries.shape[-1]).sum(2)
+
+    def _spread(self, keys: Float[Tensor, "kv_head d_head"]) -> Tensor:
+        """Each key before every head that reads it."""
+        return keys.repeat_interleave(self.group, 0)[None]
+
+
+def _site(target: str) -> str:
+    """ "L3.H2.q@5" -> "L3.q"."""
+    parts = target.partition("@")[0].split(".")
+    return f"{parts[0]}.{parts[-1]}"

@@ -1,0 +1,154 @@
+"""Which heads, memory positions, rows of W_O and neurons of a layer a flow graph shows."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from unembed.analyses.flow_options import FlowOptions
+from unembed.analyses.flow_result import LayerSelection
+from unembed.engine.sites import check_target, parse_target
+from unembed.errors import TargetError
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
+
+    from unembed.engine.model import Model
+
+MOST_BY_THRESHOLD = 200  # of one branch; more could not be told apart
+_Z_ROW = re.compile(r"L(?P<layer>\d+)\.z(?P<row>\d+)")
+_BY_HAND = '"L14.H3", "L14.N512" or "L14.z448"'
+
+
+class Chosen:
+    """What was named by hand, by layer. Raises TargetError for what this model does not have."""
+
+    def __init__(self, model: Model, names: Sequence[str]) -> None:
+        self.heads: list[tuple[int, int]] = []
+        self.neurons: list[tuple[int, int]] = []
+        self.z_rows: list[tuple[int, int]] = []
+        for name in names:
+            self._take(model, name)
+
+    def of(self, layer: int, what: list[tuple[int, int]]) -> list[int]:
+        """The numbers named of a layer."""
+        return [number for named, number in what if named == layer]
+
+    def _take(self, model: Model, name: str) -> None:
+        row = _Z_ROW.fullmatch(name)
+        if row is not None:
+            layer, number = int(row["layer"]), int(row["row"])
+            attention = model.block(layer).attention if layer < model.anatomy.n_layers else None
+            if attention is None or number >= attention.n_heads * attention.d_head:
+                raise _unknown(name, f"{model.name} has no such row of W_O")
+            self.z_rows.append((layer, number))
+            return
+        target = parse_target(name, "include")
+        check_target(target, model.anatomy, model.name, "include")
+        if target.layer is None or target.position is not None:
+            raise _unknown(name, "it is no head, neuron or row of W_O")
+        if target.kind == "head":
+            self.heads.append((target.layer, target.head or 0))
+        elif target.kind == "neuron":
+            self.neurons.append((target.layer, target.neuron or 0))
+        else:
+            raise _unknown(name, "it is no head, neuron or row of W_O")
+
+
+def _unknown(name: str, why: str) -> TargetError:
+    return TargetError(
+        f"{name!r} cannot be shown by hand: {why}; write for example {_BY_HAND}",
+        field="include",
+        value=name,
+        legal=_BY_HAND,
+    )
+
+
+class Selector:
+    """Chooses by the options; or as another graph did."""
+
+    def __init__(
+        self, model: Model, options: FlowOptions, like: Sequence[LayerSelection] | None
+    ) -> None:
+        self.options = options
+        self.chosen = Chosen(model, options.include)
+        self.like = None if like is None else {one.layer: one for one in like}
+        self.notes: list[str] = []
+
+    def heads(self, layer: int, norms: Float[Tensor, " head"], added: float) -> tuple[int, ...]:
+        """Those that write most, in the order of heads."""
+        if self.like is not None:
+            return self.like[layer].heads
+        named = self.chosen.of(layer, self.chosen.heads)
+        count = self.options.n_heads or len(norms)
+        best = self._best(norms, count, added, f"heads of layer {layer}")
+        return tuple(sorted({*best, *named}))
+
+    def memory(
+        self, layer: int, rows: Float[Tensor, "shown key"], seen: Tensor
+    ) -> tuple[tuple[int, ...], ...]:
+        """For each row of the pattern its largest entries, among positions that can be seen."""
+        if self.like is not None:
+            return self.like[layer].memory
+        count = min(self.options.values_per_head, int(seen.sum()))
+        masked = rows.masked_fill(~seen, -1.0)
+        return tuple(tuple(row) for row in masked.topk(count).indices.tolist())
+
+    def z_rows(self, layer: int, scores: Float[Tensor, " row"], added: float) -> tuple[int, ...]:
+        """Rows of W_O: the largest scores, then the most negative."""
+        if self.like is not None:
+            return self.like[layer].z_rows
+        named = self.chosen.of(layer, self.chosen.z_rows)
+        return self._both_ends(scores, named, added, f"rows of W_O in layer {layer}")
+
+    def neurons(
+        self, layer: int, scores: Float[Tensor, " neuron"], added: float
+    ) -> tuple[int, ...]:
+        """Neurons: the largest scores, then the most negative."""
+        if self.like is not None:
+            return self.like[layer].neurons
+        named = self.chosen.of(layer, self.chosen.neurons)
+        return self._both_ends(scores, named, added, f"neurons of layer {layer}")
+
+    def _best(self, norms: Tensor, count: int, added: float, what: str) -> list[int]:
+        if self.options.threshold is not None:
+            return self._above(norms, added, what)
+        return _tolist(norms.topk(min(count, len(norms))).indices)
+
+    def _both_ends(
+        self, scores: Tensor, named: list[int], added: float, what: str
+    ) -> tuple[int, ...]:
+        if self.options.threshold is None:
+            top = scores.topk(min(self.options.top_neurons, len(scores))).indices
+            others = scores.index_fill(0, top, torch.inf)
+            left = min(self.options.bottom_neurons, len(scores) - len(top))
+            bottom = others.topk(left, largest=False).indices.flip(0)
+            found = [*top.tolist(), *bottom.tolist()]
+        else:
+            found = self._above(scores.abs(), added, what)
+        known = set(found)
+        wanted = torch.tensor([*found, *(one for one in named if one not in known)])
+        if not len(wanted):
+            return ()
+        order = scores.cpu()[wanted].argsort(descending=True, stable=True)
+        return tuple(wanted[order].tolist())
+
+    def _above(self, norms: Tensor, added: float, what: str) -> list[int]:
+        """Those whose write is at least so large a part of what was added."""
+        least = (self.options.threshold or 0.0) * added
+        found = norms.argsort(descending=True, stable=True)
+        found = found[norms[found] >= least]
+        if len(found) > MOST_BY_THRESHOLD:
+            self.notes.append(
+                f"{len(found):,} {what} pass the threshold; the {MOST_BY_THRESHOLD} largest are "
+                "shown."
+            )
+        return _tolist(found[:MOST_BY_THRESHOLD])
+
+
+def _tolist(indices: Tensor) -> list[int]:
+    return [int(index) for index in indices.tolist()]

@@ -1,0 +1,129 @@
+"""The token, or the tokens, that a flow graph rates its nodes by.
+
+A target of several tokens is rated by its first one, and a note says so; or as a whole: then the
+prompt is continued with the target, each token of it is read one position later than the one
+before, and the probabilities multiply.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import torch
+
+from unembed.analyses.flow_options import TargetMode
+from unembed.analyses.flow_result import FlowTarget
+from unembed.engine.edits import Edit
+from unembed.engine.sites import parse_target
+from unembed.errors import CapabilityError, InputError, TargetError
+
+if TYPE_CHECKING:
+    from unembed.engine.model import Model
+    from unembed.engine.run import Run
+
+
+def flow_target(
+    run: Run, target: str | int | None, mode: TargetMode, position: int
+) -> tuple[FlowTarget, tuple[str, ...]]:
+    """The target, and what a reader must know of it. None: the model's own top token.
+
+    Raises TargetError for text that the tokenizer makes no token of, CapabilityError for a whole
+    target of several tokens in a masked model, which fills in one token.
+    """
+    model = run.model
+    if target is None:
+        best = int(model.unembedding.read(last_state(run, position), k=1).top_ids[0, 0])
+        token = model.token(best)
+        return FlowTarget(token.text, (token,), "first", chosen=False), ()
+    ids = _ids(model, target)
+    tokens = model.tokens(ids)
+    text = target if isinstance(target, str) else tokens[0].text
+    if len(ids) == 1:
+        return FlowTarget(text, tokens, "first", chosen=True), ()
+    if mode == "whole" and model.kind == "masked":
+        raise CapabilityError(
+            f"{text!r} is {len(ids)} tokens; {model.name} fills in one token at a time",
+            field="target_mode",
+            value=mode,
+            legal='"first"',
+            fix='use target_mode="first", or a target of one token',
+        )
+    pieces = " ".join(token.label for token in tokens)
+    said = f"The target {text!r} is {len(ids)} tokens ({pieces}): nodes are rated by "
+    said += (
+        f"the first, {tokens[0].label}."
+        if mode == "first"
+        else "all of them, each read one position after the one before; ranks are the worst."
+    )
+    return FlowTarget(text, tokens, mode, chosen=True), (said,)
+
+
+def last_state(run: Run, position: int) -> torch.Tensor:
+    """What the unembedding reads at a position [1, d]."""
+    final = run[f"L{run.model.anatomy.n_layers - 1}.resid_post"]
+    return run.model.final_norm(final[position, None])
+
+
+def continued(run: Run, tokens: Sequence[int], position: int, capture: Sequence[str]) -> Run:
+    """The prompt up to a position and then some tokens, with the run's own edits."""
+    ids = (*run.ids[: position + 1], *tokens)
+    edits = tuple(
+        kept for edit in run.edits if (kept := _trimmed(edit, position, len(run.ids))) is not None
+    )
+    return run.model.run(ids, capture, edits, logits="none")
+
+
+def _trimmed(edit: Edit, last: int, n_positions: int) -> Edit | None:
+    """The edit without the positions after `last`, which come later and change nothing there."""
+    named = parse_target(edit.target).position
+    if named is not None:
+        here = named % n_positions
+        stem, _, _ = edit.target.partition("@")
+        key = parse_target(edit.target).key
+        text = f"{stem}@{here}" + ("" if key is None else f"<{key % n_positions}")
+        return replace(edit, target=text) if here <= last else None
+    if edit.positions is None:
+        _refuse_whole_vectors(edit)
+        return edit
+    places = [position % n_positions for position in edit.positions]
+    kept = [order for order, place in enumerate(places) if place <= last]
+    if len(kept) < len(places):
+        _refuse_whole_vectors(edit)
+    sources = edit.source_positions
+    return (
+        None
+        if not kept
+        else replace(
+            edit,
+            positions=tuple(places[order] for order in kept),
+            source_positions=None if sources is None else tuple(sources[order] for order in kept),
+        )
+    )
+
+
+def _refuse_whole_vectors(edit: Edit) -> None:
+    """A value for each position of the prompt, or another run's, says nothing of what follows."""
+    several = isinstance(edit.value, torch.Tensor) and edit.value.dim() > 1
+    if several or edit.source is not None:
+        raise InputError(
+            f"the edit of {edit.target} has a value for each position of the prompt, none for the "
+            "tokens of the target",
+            field="target_mode",
+            value="whole",
+            legal='"first"',
+            fix='name the edit\'s positions, or use target_mode="first"',
+        )
+
+
+def _ids(model: Model, target: str | int) -> list[int]:
+    try:
+        return [model.token_id(target)]
+    except TargetError:
+        if not isinstance(target, str) or model.tokenizer is None:
+            raise
+        found = model.tokenizer(target, add_special_tokens=False, verbose=False)["input_ids"]
+        if not found:
+            raise
+        return [int(token) for token in found]
