@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 import tempfile
 from contextlib import suppress
 from pathlib import Path
 
 from unembed.errors import InputError
+
+LONGEST_NAME = 100  # characters; most systems take 255 bytes
 
 
 def write_whole(path: str | Path, text: str) -> None:
@@ -36,6 +39,12 @@ def check_path(path: str | Path) -> Path:
             "make the folder first",
         )
     return target
+
+
+def file_name(title: str) -> str:
+    """A title as a name, without its ending, that every system takes for a file."""
+    name = re.sub(r"[^\w.,()+-]+", " ", title).strip(" .")
+    return name[:LONGEST_NAME].strip(" .") or "figure"
 
 
 def _replace(target: Path, text: str) -> None:

@@ -12,9 +12,15 @@
   const config = { displayModeBar: false, displaylogo: false, responsive: false };
   let shown = given.shown;
 
-  for (const { data } of given.panels) {
-    if (given.hovers) data[0].hovertext = given.hovers;
-    if (data[0].hovertext) data[0].hoverinfo = 'none'; // shown by this page, see showPeek
+  for (const panel of given.panels) {
+    if (given.hovers) panel.data[0].hovertext = given.hovers;
+    for (const { data } of [panel, panel.dark ?? panel]) showHere(data[0]);
+  }
+
+  /** Hovers are shown by this page, see showPeek. */
+  function showHere(trace) {
+    if (trace.hovertext) trace.hoverinfo = 'none';
+    for (const part of trace.type === 'sankey' ? [trace.node, trace.link] : []) part.hoverinfo = 'none';
   }
 
   function theme(wanted) {
@@ -22,7 +28,8 @@
   }
 
   function draw(wanted = dark.matches ? 'dark' : 'light') {
-    const { data, layout } = given.panels[shown];
+    const panel = given.panels[shown];
+    const { data, layout } = (wanted === 'dark' && panel.dark) || panel;
     const themed = { ...layout, template: theme(wanted), uirevision: 'as the reader left it' };
     meaning.textContent = given.panels[shown].meaning;
     place.style.width = `${layout.width}px`;
@@ -55,7 +62,7 @@
 
   /** Beside the pointer and inside the window: Plotly's own box ends where a wide figure is cut. */
   function showPeek({ points, event }) {
-    const text = points[0]?.hovertext;
+    const text = points[0]?.hovertext ?? points[0]?.customdata;
     if (!text) return;
     peek.textContent = plain(text);
     peek.hidden = false;
@@ -82,7 +89,7 @@
     button.addEventListener('click', () => {
       const { width, height } = given.panels[shown].layout;
       const scale = button.dataset.save === 'png' ? 2 : 1;
-      Plotly.downloadImage(place, { format: button.dataset.save, width, height, scale, filename: given.title });
+      Plotly.downloadImage(place, { format: button.dataset.save, width, height, scale, filename: given.file });
     });
   }
   scroller.addEventListener('scroll', () => {

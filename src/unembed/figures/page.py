@@ -19,7 +19,7 @@ from plotly.io.json import to_json_plotly
 from plotly.offline import get_plotlyjs
 
 from unembed.figures.colours import DARK, LIGHT, MONO, SANS, TOKENS, Colours, Theme, template
-from unembed.figures.files import write_whole
+from unembed.figures.files import file_name, write_whole
 from unembed.figures.text import isolate
 
 
@@ -30,6 +30,20 @@ class Panel:
     name: str  # on its button
     figure: go.Figure
     meaning: str = ""  # what its numbers are and how they were computed
+    dark: go.Figure | None = None  # where more than the template differs on a dark ground
+
+
+@dataclass(frozen=True)
+class Swatch:
+    """A line of the legend: colours of a map in order, one colour, or none, and what it means."""
+
+    light: tuple[str, ...]
+    dark: tuple[str, ...]
+    words: str
+
+
+CELLS = "What colours the cells"
+POINT = "Point at a cell for its numbers. Drag to zoom, double-click to see everything again."
 
 
 def standalone(
@@ -41,6 +55,9 @@ def standalone(
     shown: int = 0,
     colours: Colours | None = None,
     path: str | Path | None = None,
+    legend: Sequence[Swatch] = (),
+    group: str = CELLS,
+    hint: str = POINT,
 ) -> str:
     """One HTML file, about 5 MB, that draws with no network and prints well.
 
@@ -51,6 +68,9 @@ def standalone(
         shown: which panel is shown first.
         colours: None: light or dark as the reader's system is.
         path: a file to write the page to, in one step.
+        legend: what colours mean, below the figure; plain text.
+        group: what the panels differ in, for who cannot see them; plain text.
+        hint: what can be done with the figure; plain text.
 
     Raises:
         InputError: `path` cannot be written.
@@ -62,6 +82,9 @@ def standalone(
         style=_style(colours),
         description="\n".join(f"<p>{_text(paragraph)}</p>" for paragraph in paragraphs),
         buttons=_buttons(panels, shown),
+        group=_text(group),
+        hint=_text(hint),
+        legend=_legend(legend),
         provenance="\n".join(
             f"<div><dt>{_text(name)}</dt><dd>{_text(value)}</dd></div>"
             for name, value in provenance.items()
@@ -94,6 +117,28 @@ def _buttons(panels: Sequence[Panel], shown: int) -> str:
     return "\n".join(buttons)
 
 
+def _legend(legend: Sequence[Swatch]) -> str:
+    """Colours as custom properties, so that the sheet follows the reader's theme."""
+    if not legend:
+        return ""
+    rows = []
+    for swatch in legend:
+        light, dark = _gradient(swatch.light), _gradient(swatch.dark)
+        style = f"--for-light: {light}; --for-dark: {dark}"
+        if not swatch.light:
+            style = "visibility: hidden"
+        wide = " map" if len(swatch.light) > 1 else ""
+        rows.append(
+            f'<li><span class="swatch{wide}" style="{style}"></span>'
+            f"<span>{_text(swatch.words)}</span></li>"
+        )
+    return '<h2>How to read it</h2>\n<ul id="legend">\n' + "\n".join(rows) + "\n</ul>"
+
+
+def _gradient(stops: Sequence[str]) -> str:
+    return f"linear-gradient(90deg, {', '.join(stops)}{''.join(f', {one}' for one in stops[-1:])})"
+
+
 def _style(colours: Colours | None) -> str:
     """The colours as CSS variables, then the sheet."""
     fonts = f":root {{ --sans: {SANS}; --mono: {MONO}; }}"
@@ -105,7 +150,8 @@ def _style(colours: Colours | None) -> str:
 
 def _variables(theme: Theme) -> str:
     lines = " ".join(f"--{name}: {value};" for name, value in TOKENS[theme].items())
-    return f":root {{ color-scheme: {theme}; {lines} }}"
+    swatches = f".swatch {{ --stops: var(--for-{theme}); }}"
+    return f":root {{ color-scheme: {theme}; {lines} }} {swatches}"
 
 
 # ------------------------------------------------------------------ what the script draws
@@ -118,11 +164,13 @@ def _data(panels: Sequence[Panel], title: str, shown: int, colours: Colours | No
     wanted = get_args(Theme) if colours is None else (colours.theme,)
     found = {
         "title": title,
+        "file": file_name(title),
         "shown": shown,
         "hovers": _shared_hovers(figures),
         "templates": {theme: template(themes[theme]) for theme in wanted},
         "panels": [
             {"meaning": panel.meaning, "data": figure["data"], "layout": figure["layout"]}
+            | ({} if panel.dark is None else {"dark": _plain(panel.dark)})
             for panel, figure in zip(panels, figures, strict=True)
         ],
     }
@@ -130,6 +178,13 @@ def _data(panels: Sequence[Panel], title: str, shown: int, colours: Colours | No
         figure["layout"].pop("template", None)
     written: str = to_json_plotly(found)
     return written.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
+
+
+def _plain(figure: go.Figure) -> dict[str, Any]:
+    """A figure without its template, which the page has once for all."""
+    found: dict[str, Any] = figure.to_plotly_json()
+    found["layout"].pop("template", None)
+    return {"data": found["data"], "layout": found["layout"]}
 
 
 def _shared_hovers(figures: Sequence[dict[str, Any]]) -> Any:

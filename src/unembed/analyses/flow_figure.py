@@ -1,0 +1,299 @@
+"""The flow graph as a figure and as a page of its own. Knows the result, no model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, get_args
+
+from unembed.analyses.flow_legend import Widths, legend, page_legend
+from unembed.analyses.flow_options import FlowOptions
+from unembed.analyses.flow_result import FlowGraph, FlowLink, FlowNode
+from unembed.analyses.flow_words import link_words, node_words, sum_words, target_name
+from unembed.errors import InputError
+from unembed.figures.colours import Colours, Theme, choose
+from unembed.figures.flow_palettes import Palette, PaletteChoice, palette_on, see_through
+from unembed.figures.page import Panel, standalone
+from unembed.figures.sankey import Band, Box, Diagram, sankey
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
+
+ColourBy = Literal["rank", "entropy", "attention"]
+STREAM = ("resid_pre", "resid_mid", "resid_post")
+SPARE, ROOMY = 62.0, 86.0  # px of a column with one box, and of one with many
+MANY = ("query", "key", "value", "head", "z_row", "neuron_key", "neuron")
+TEXT_ROOM = {True: 10, False: 6}  # columns of a label there
+LINK_ALPHA = 0.62  # of links, which cross
+LEAST_DRAWN = 1.0  # px of a link that can be seen
+
+_CAPTIONS = {
+    "resid_pre": "stream",
+    "norm": "norm",
+    "attn_in": "attn in",
+    "qkv": "q, k, v",
+    "query": "queries",
+    "key": "keys",
+    "value": "values",
+    "head": "heads",
+    "z": "z",
+    "z_row": "rows of W_O",
+    "attn_out": "attn out",
+    "resid_mid": "stream",
+    "mlp_in": "MLP in",
+    "neuron_key": "inputs",
+    "neuron": "neurons",
+    "mlp_out": "MLP out",
+    "resid_post": "stream",
+}
+_PANELS = {
+    "rank": "Rank of the target",
+    "entropy": "Entropy",
+    "attention": "Attention",
+}
+
+
+def plot(
+    graph: FlowGraph,
+    *,
+    colour_by: str = "rank",
+    palette: PaletteChoice = "unembed",
+    title: str | None = None,
+    colours: Colours | str | None = None,
+) -> go.Figure:
+    """The graph as a Plotly figure, left to right: about 1,150 px for each layer.
+
+    Boxes are vectors, labelled with the token that they predict; links are what passes between
+    them. Everything known of a box or a link is in its hover, and boxes can be moved.
+
+    Args:
+        colour_by: what colours the boxes: "rank" of the target, "entropy" of the prediction, or
+            "attention" (keys and values).
+        palette: "unembed", "visit", "visit-2", a `Palette`, or one for each of "light" and "dark".
+        title: instead of which layers of which model.
+        colours: "light", "dark", a `Colours`, or None: Plotly's default template decides.
+
+    Raises:
+        InputError: no such colour_by, palette or colours.
+    """
+    chosen = choose(colours)
+    drawing = _Drawing(graph, palette_on(palette, chosen.theme), chosen.theme)
+    return sankey(drawing.diagram(_check(colour_by), title or heading(graph)), chosen)
+
+
+def html(
+    graph: FlowGraph,
+    *,
+    path: str | Path | None = None,
+    colour_by: str = "rank",
+    palette: PaletteChoice = "unembed",
+    title: str | None = None,
+    colours: Colours | str | None = None,
+) -> str:
+    """One HTML page that needs no network: the figure in all three colourings, and its legend.
+
+    Args:
+        path: a file to write the page to as well, in one step.
+        colour_by: what colours the boxes at first; see `plot`.
+        colours: None: light or dark as the reader's system is.
+
+    Raises:
+        InputError: no such colour_by, palette or colours; `path` cannot be written.
+    """
+    first = get_args(ColourBy).index(_check(colour_by))
+    chosen = None if colours is None else choose(colours)
+    light, dark = (palette_on(palette, theme) for theme in get_args(Theme))
+    heads = title or heading(graph)
+
+    def figure(by: ColourBy, theme: Theme) -> go.Figure:
+        return plot(
+            graph, colour_by=by, palette=palette, title=heads, colours=chosen or choose(theme)
+        )
+
+    panels = [
+        Panel(
+            _PANELS[by],
+            figure(by, "light"),
+            _meaning(graph, by),
+            dark=figure(by, "dark") if chosen is None else None,
+        )
+        for by in get_args(ColourBy)
+    ]
+    return standalone(
+        panels,
+        title=heads,
+        description=_description(graph),
+        provenance=_provenance(graph),
+        shown=first,
+        colours=chosen,
+        path=path,
+        legend=page_legend(graph, light, dark, Widths(graph)),
+        group="What colours the boxes",
+        hint="Point at a box or a link for its numbers. Drag a box to move it.",
+    )
+
+
+def heading(graph: FlowGraph) -> str:
+    """ "Flow through layers 10 and 14 of gemma3-270m"."""
+    *others, last = map(str, graph.layers)
+    layers = f"layers {', '.join(others)} and {last}" if others else f"layer {last}"
+    model = graph.provenance.get("model") or "a model without a name"
+    return f"Flow through {layers} of {model}, rated by {target_name(graph)}"
+
+
+def _check(colour_by: str) -> ColourBy:
+    legal = get_args(ColourBy)
+    for one in legal:
+        if one == colour_by:
+            found: ColourBy = one
+            return found
+    raise InputError(
+        f"colour_by is {colour_by!r}; write one of {', '.join(legal)}",
+        field="colour_by",
+        value=colour_by,
+        legal=", ".join(legal),
+    )
+
+
+# ------------------------------------------------------------------ the diagram
+
+
+@dataclass(frozen=True)
+class _Drawing:
+    """One graph in one palette."""
+
+    graph: FlowGraph
+    palette: Palette
+    theme: Theme
+
+    def diagram(self, colour_by: ColourBy, title: str) -> Diagram:
+        graph, widths = self.graph, Widths(self.graph)
+        at = {node.id: place for place, node in enumerate(graph.nodes)}
+        return Diagram(
+            title=title,
+            boxes=[self._box(node, colour_by) for node in graph.nodes],
+            bands=[
+                self._band(link, at[link.source], at[link.target], widths) for link in graph.links
+            ],
+            room=_room(graph.nodes),
+            captions=_captions(graph.nodes),
+            headings=_headings(graph),
+            legend=legend(graph, self.palette),
+        )
+
+    def _box(self, node: FlowNode, colour_by: ColourBy) -> Box:
+        return Box(
+            label=node.label,
+            hover=node_words(self.graph, node),
+            colour=self._colour(node, colour_by),
+            column=node.column,
+            on_top=node.kind in STREAM,
+            room=TEXT_ROOM[node.kind in MANY or node.kind in STREAM],
+        )
+
+    def _colour(self, node: FlowNode, colour_by: ColourBy) -> str:
+        if colour_by == "attention":
+            score = node.attention
+            return self.palette.plain if score is None else self.palette.attention(score)
+        own = node.readings[0] if node.readings else None
+        if own is None:
+            return self.palette.plain
+        if colour_by == "entropy":
+            return self.palette.entropy(own.entropy, self.graph.vocab_size)
+        if own.target is None:
+            return self.palette.plain
+        return self.palette.rank(own.target.rank, self.graph.vocab_size)
+
+    def _band(self, link: FlowLink, source: int, target: int, widths: Widths) -> Band:
+        colour = self.palette.link(link.colour, link.colour_value, self.graph.vocab_size)
+        return Band(
+            source=source,
+            target=target,
+            size=max(LEAST_DRAWN, widths.pixels(link)),
+            colour=see_through(colour, LINK_ALPHA),
+            hover=link_words(self.graph, link),
+        )
+
+
+def _room(nodes: Sequence[FlowNode]) -> list[float]:
+    last = max(node.column for node in nodes)
+    rooms = [SPARE] * (last + 1)
+    for node in nodes:
+        if node.kind in MANY:
+            rooms[node.column] = ROOMY
+    return rooms
+
+
+def _captions(nodes: Sequence[FlowNode]) -> list[tuple[int, str]]:
+    said: dict[int, dict[str, None]] = {}
+    for node in nodes:
+        if node.kind in _CAPTIONS:
+            said.setdefault(node.column, {})[_CAPTIONS[node.kind]] = None
+    return [(column, " / ".join(words)) for column, words in sorted(said.items())]
+
+
+def _headings(graph: FlowGraph) -> list[tuple[int, str]]:
+    first = {
+        layer: [node.column for node in graph.nodes if node.layer == layer]
+        for layer in graph.layers
+    }
+    return [(min(columns), f"Layer {layer}") for layer, columns in first.items() if columns]
+
+
+# ------------------------------------------------------------------ the page
+
+
+def _meaning(graph: FlowGraph, colour_by: ColourBy) -> str:
+    if colour_by == "entropy":
+        return (
+            "The colour of a box is the entropy of what its vector predicts, in nats: how "
+            "undecided it is between the tokens of the vocabulary."
+        )
+    if colour_by == "attention":
+        return (
+            "The colour of a key or a value is the attention that its head pays to that position. "
+            "The other boxes have no attention score, and no colour."
+        )
+    return (
+        f"The colour of a box is the rank of {target_name(graph)} in what its vector predicts: "
+        "1 where it is the most likely token of all."
+    )
+
+
+def _description(graph: FlowGraph) -> list[str]:
+    prompt = "".join(token.label for token in graph.tokens)
+    position = graph.tokens[graph.position].label if graph.position < len(graph.tokens) else ""
+    said = [
+        "One forward pass, from left to right. Every box is a vector of it, or of the weights, "
+        "read as a prediction: it goes through the model's final norm and the unembedding, and "
+        "the box is labelled with the token that comes out first. Every link is what passes.",
+        f"Prompt: {prompt}. Read at position {graph.position}, {position}.",
+    ]
+    return [*said, *graph.notes, *(sum_words(row) for row in graph.sums)]
+
+
+def _provenance(graph: FlowGraph) -> dict[str, str]:
+    return {
+        **{name: value for name, value in graph.provenance.items() if value},
+        "layers": ", ".join(map(str, graph.layers)),
+        "position": str(graph.position),
+        "target": _target(graph),
+        "options": _options(graph.options),
+        "token ids": ", ".join(str(token.id) for token in graph.tokens),
+    }
+
+
+def _target(graph: FlowGraph) -> str:
+    if graph.target is None:
+        return "none"
+    ids = ", ".join(f"#{token.id}" for token in graph.target.tokens)
+    chosen = "" if graph.target.chosen else ", the model's own most likely token"
+    return f"{target_name(graph)} ({ids}{chosen})"
+
+
+def _options(options: FlowOptions) -> str:
+    """Those that differ from the defaults."""
+    usual: Mapping[str, object] = asdict(FlowOptions())
+    changed = [f"{name}={value}" for name, value in asdict(options).items() if value != usual[name]]
+    return ", ".join(changed) or "the defaults"
