@@ -178,6 +178,12 @@ def test_a_run_can_start_from_a_cached_residual(family):
     assert torch.equal(model.run(PROMPT).logits, whole.logits)
 
 
+def test_a_residual_of_another_run_counts_from_the_first_layer_on(gpt2):
+    other = gpt2.run(PROMPT, ["embed"], edits=[ue.scale("embed", -2.0)])
+    run = gpt2.run(PROMPT, start=(0, other["embed"]))
+    assert torch.equal(run.logits, other.logits)
+
+
 def test_a_residual_of_the_wrong_shape_is_refused(gpt2):
     with pytest.raises(InputError, match="shape"):
         gpt2.run(PROMPT, start=(1, torch.zeros(2, 40)))
