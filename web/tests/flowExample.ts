@@ -62,6 +62,7 @@ class Builder {
 
   node(id: string, kind: Node['kind'], column: number, more: Partial<Node> = {}): string {
     const reading = this.reading();
+    if (reading.target && id.includes('.H')) reading.target.probability *= this.change;
     const word = WORDS[reading.tokens[0]?.token ?? 0] ?? '';
     const suppresses = more.sign === -1;
     const layer = Number(/^L(\d+)/.exec(id)?.[1]);

@@ -7,6 +7,8 @@ export interface Camera {
   zoom: number;
   /** Least px for one unit, down: a long graph that fits the width still fills the height. */
   stretch: number;
+  /** Of the zoom, down: below 1 where the whole graph would be higher than the window. */
+  ratio: number;
   /** Where the drawing's origin is. */
   x: number;
   y: number;
@@ -27,20 +29,21 @@ export const HEADER = 38;
 const MARGIN = 10;
 const CLOSEST = 5;
 const FITTING = 1.15;
-/** px in which a box can still be read when all else is given up. */
+/** A line of text is still one. */
+const LOWEST = 0.54;
 const STEP = 1.3;
 
 export function down(camera: Camera): number {
-  return Math.max(camera.zoom, camera.stretch);
+  return Math.max(camera.zoom * camera.ratio, camera.stretch);
 }
 
-/** The whole width of the graph, hung below the header. */
+/** The whole width of the graph, and its whole height as far as its lines can be read then. */
 export function fitCamera(places: Places, size: Size): Camera {
   const across = (size.width - 2 * MARGIN) / Math.max(1, places.width);
   const room = size.height - HEADER - 2 * MARGIN;
   const zoom = Math.max(0.01, Math.min(FITTING, across));
-  const stretch = Math.max(0.05, Math.min(1, room / Math.max(1, places.height)));
-  const camera = { zoom, stretch, x: 0, y: 0 };
+  const stretch = Math.max(LOWEST, Math.min(1, room / Math.max(1, places.height)));
+  const camera = { zoom, stretch, ratio: Math.min(1, stretch / zoom), x: 0, y: 0 };
   const spare = Math.max(0, room - places.height * down(camera));
   return {
     ...camera,

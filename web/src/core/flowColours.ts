@@ -28,7 +28,7 @@ export const PALETTES: readonly string[] = Object.keys(ALL);
 const BITS = Math.log(2);
 
 /** Of ribbons, which lie over each other. */
-const LINK_ALPHA = 0.62;
+const LINK_ALPHA = 0.8;
 
 export interface Paint {
   colour: string;

@@ -1,46 +1,22 @@
 /** Draws a scene on a canvas. What is too small to be read is left out; what is too thin to be seen is a hairline. */
-import { FitText } from './fitText';
 import { boxOnScreen, down, ribbonOnScreen, type Camera, type Size } from './flowCamera';
+import { FlowLabels, type FlowStyle } from './flowLabels';
 import type { Box, Layout, Ribbon } from './flowLayout';
 import { traceBand, traceMiddle } from './flowRibbon';
-import { caption, changeOf, isLit, ribbonsInOrder, shownBoxes, type Scene } from './flowScene';
+import { changeOf, isLit, ribbonsInOrder, shownBoxes, type Scene } from './flowScene';
 import { css, wantsDarkText } from './lut';
-
-export interface FlowStyle {
-  ground: string;
-  raised: string;
-  line: string;
-  lineStrong: string;
-  text: string;
-  text2: string;
-  darkText: string;
-  lightText: string;
-  accent: string;
-  baseline: string;
-  edited: string;
-  positive: string;
-  negative: string;
-  mono: string;
-  sans: string;
-}
 
 const HAIRLINE = 0.9;
 const DIMMED = 0.09;
 const DIMMED_BOX = 0.2;
 const RADIUS = 2;
-const PADDING = 4;
-const TEXT_FROM_HEIGHT = 9.5;
-const TEXT_FROM_WIDTH = 24;
-const SECOND_LINE_FROM = 27;
-const UPRIGHT_FROM_WIDTH = 9;
-const UPRIGHT_FROM_HEIGHT = 34;
 /** px by which an outline of the other side must differ to be drawn. */
-const DIFFERS = 1;
+const DIFFERS = 1.5;
 
 type Context = CanvasRenderingContext2D;
 
 export class FlowPainter {
-  private readonly fitters = new Map<string, FitText>();
+  private readonly labels = new FlowLabels();
 
   /** Everything within the size; the context is in CSS px. */
   paint(context: Context, scene: Scene, camera: Camera, size: Size, style: FlowStyle): void {
@@ -54,132 +30,34 @@ export class FlowPainter {
       if (boxInside(seen, size)) this.drawBox(context, scene, seen, style);
     }
     if (scene.ghost) drawGhostBoxes(context, scene, scene.ghost, camera, style);
-    this.drawHeadTags(context, scene, camera, size, style);
     context.globalAlpha = 1;
   }
 
   private drawBox(context: Context, scene: Scene, box: Box, style: FlowStyle): void {
     const { node } = box;
     const colour = scene.colours.node(node, scene.colourBy);
+    const cut = scene.cuts.has(node.id);
     context.globalAlpha = isLit(scene, node.id) ? 1 : DIMMED_BOX;
     fillBox(context, box, colour === null ? style.raised : css(colour));
-    if (colour === null || scene.cuts.has(node.id)) {
-      const cut = scene.cuts.has(node.id);
-      context.lineWidth = cut ? 1.5 : 1;
-      context.strokeStyle = cut ? style.edited : style.lineStrong;
-      context.setLineDash(cut || node.kind === 'rest' ? [4, 3] : []);
-      outlineBox(context, box, 0);
-      context.setLineDash([]);
-    }
-    const ink =
-      colour === null ? style.text : wantsDarkText(colour) ? style.darkText : style.lightText;
-    this.drawText(context, scene, box, ink, style);
-    if (scene.cuts.has(node.id)) cross(context, box, style);
+    if (colour === null || cut) drawEdge(context, box, cut, style);
+    const ink = colour === null ? style.text : inkOn(colour, style);
+    this.labels.draw(context, box, ink, style, changeOf(scene, node.id) !== null);
+    if (node.kind === 'query') this.labels.drawTag(context, box, style);
+    if (cut) saltire(context, box.x + box.width, box.y, style);
     if (scene.other) drawChange(context, scene, box, style);
   }
-
-  private drawText(context: Context, scene: Scene, box: Box, ink: string, style: FlowStyle): void {
-    const { node, width, height } = box;
-    context.fillStyle = ink;
-    context.textBaseline = 'middle';
-    if (width < TEXT_FROM_WIDTH) return this.drawUpright(context, box, style);
-    if (height < TEXT_FROM_HEIGHT) return;
-    const text = this.fitter(context, `${fontSize(height)}px ${style.mono}`);
-    const room = width - 2 * PADDING - (scene.other && changeOf(scene, node.id) ? 7 : 0);
-    const small = caption(node);
-    const main = node.label === '' ? small : node.label;
-    const under = main === small || small === '' ? '' : small;
-    const twoLines = under !== '' && height >= SECOND_LINE_FROM;
-    const middle = box.y + height / 2 + (twoLines ? -6 : 0.5);
-    const shown = text.fit(main, room, false);
-    context.fillText(shown, box.x + PADDING, middle);
-    if (under === '') return;
-    this.drawCaption(context, box, under, room - text.width(main), twoLines, style);
-  }
-
-  /** What it is: below the token, or at the right end of its line where there is room. */
-  private drawCaption(
-    context: Context,
-    box: Box,
-    words: string,
-    spare: number,
-    below: boolean,
-    style: FlowStyle,
-  ): void {
-    const small = this.fitter(context, `9px ${style.mono}`);
-    const { globalAlpha } = context;
-    context.globalAlpha = globalAlpha * 0.75;
-    const width = small.width(words);
-    if (below) {
-      const shown = small.fit(words, box.width - 2 * PADDING, false);
-      context.fillText(shown, box.x + PADDING, box.y + box.height / 2 + 7);
-    } else if (spare >= width + 6) {
-      context.fillText(words, box.x + box.width - PADDING - width, box.y + box.height / 2 + 0.5);
-    }
-    context.globalAlpha = globalAlpha;
-  }
-
-  /** In narrow tall boxes: from bottom to top. */
-  private drawUpright(context: Context, box: Box, style: FlowStyle): void {
-    if (box.width < UPRIGHT_FROM_WIDTH || box.height < UPRIGHT_FROM_HEIGHT) return;
-    const text = this.fitter(context, `${fontSize(box.width)}px ${style.mono}`);
-    const shown = text.fit(box.node.label, box.height - 2 * PADDING, false);
-    context.save();
-    context.translate(box.x + box.width / 2 + 0.5, box.y + box.height / 2);
-    context.rotate(-Math.PI / 2);
-    context.textAlign = 'center';
-    context.fillText(shown, 0, 0);
-    context.restore();
-  }
-
-  /** "H7" before a head's row: the rows of heads are what a reader looks for first. */
-  private drawHeadTags(
-    context: Context,
-    scene: Scene,
-    camera: Camera,
-    size: Size,
-    style: FlowStyle,
-  ): void {
-    if (camera.zoom * 40 < 14 || down(camera) * 18 < 8) return;
-    this.fitter(context, `10px ${style.sans}`);
-    context.textBaseline = 'middle';
-    context.textAlign = 'right';
-    context.lineJoin = 'round';
-    for (const box of shownBoxes(scene)) {
-      if (box.node.kind !== 'query') continue;
-      const seen = boxOnScreen(camera, box);
-      if (!boxInside(seen, size)) continue;
-      context.globalAlpha = isLit(scene, box.node.id) ? 1 : DIMMED_BOX;
-      haloed(context, caption(box.node), seen.x - 4, seen.y + seen.height / 2, style);
-    }
-    context.textAlign = 'left';
-  }
-
-  private fitter(context: Context, font: string): FitText {
-    context.font = font;
-    let found = this.fitters.get(font);
-    if (!found) {
-      found = new FitText((text) => {
-        context.font = font;
-        return context.measureText(text).width;
-      }, font);
-      this.fitters.set(font, found);
-    }
-    return found;
-  }
 }
 
-function fontSize(room: number): number {
-  if (room >= 14) return 11;
-  return room >= 12 ? 10 : 9;
+function inkOn(colour: number, style: FlowStyle): string {
+  return wantsDarkText(colour) ? style.darkText : style.lightText;
 }
 
-function haloed(context: Context, text: string, x: number, y: number, style: FlowStyle): void {
-  context.lineWidth = 3;
-  context.strokeStyle = style.ground;
-  context.strokeText(text, x, y);
-  context.fillStyle = style.text2;
-  context.fillText(text, x, y);
+function drawEdge(context: Context, box: Box, cut: boolean, style: FlowStyle): void {
+  context.lineWidth = cut ? 1.5 : 1;
+  context.strokeStyle = cut ? style.edited : style.lineStrong;
+  context.setLineDash(cut || box.node.kind === 'rest' ? [4, 3] : []);
+  outlineBox(context, box, 0);
+  context.setLineDash([]);
 }
 
 // ------------------------------------------------------------------ ribbons
@@ -234,8 +112,7 @@ function drawGhostRibbons(
   style: FlowStyle,
 ): void {
   context.strokeStyle = style.baseline;
-  context.lineWidth = 1;
-  context.setLineDash([3, 3]);
+  context.lineWidth = 0.75;
   for (const ribbon of ribbonsInOrder(scene)) {
     const before = ghost.ribbons.get(ribbon.link.id);
     if (!before) continue;
@@ -245,12 +122,11 @@ function drawGhostRibbons(
     });
     const change = Math.abs(before.thickness - ribbon.thickness) * down(camera);
     if (change < DIFFERS || !ribbonInside(seen, size)) continue;
-    context.globalAlpha = isLit(scene, ribbon.link.id) ? 0.9 : DIMMED;
+    context.globalAlpha = isLit(scene, ribbon.link.id) ? 0.7 : DIMMED;
     context.beginPath();
     traceBand(context, seen);
     context.stroke();
   }
-  context.setLineDash([]);
 }
 
 // ------------------------------------------------------------------ boxes
@@ -302,10 +178,6 @@ function drawGhostBoxes(
     outlineBox(context, boxOnScreen(camera, before), 1);
   }
   context.setLineDash([]);
-}
-
-function cross(context: Context, box: Box, style: FlowStyle): void {
-  saltire(context, box.x + box.width, box.y, style);
 }
 
 /** ✕ in the colour of edits, on a disc that shows on any ground. */

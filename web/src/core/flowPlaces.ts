@@ -5,7 +5,15 @@
  * A place depends on neither what is hidden nor which of two runs is drawn, so that nothing jumps.
  */
 import type { FlowNode, FlowSideData, NodeKind } from './flow';
-import { ASIDE, BOX_HEIGHT, stackAll, STREAMS, type Heights } from './flowRows';
+import {
+  ASIDE,
+  BOX_HEIGHT,
+  isMlp,
+  sharesColumns,
+  stackAll,
+  STREAMS,
+  type Heights,
+} from './flowRows';
 import { isBand, scalesOf, thickness, type Scales } from './flowScale';
 
 export interface Slot {
@@ -22,8 +30,9 @@ export interface Column {
   name: string;
 }
 
-export interface LayerSpan {
-  layer: number;
+/** A stretch of columns with a name: a layer, or a branch in it. */
+export interface Span {
+  name: string;
   left: number;
   right: number;
 }
@@ -31,7 +40,8 @@ export interface LayerSpan {
 export interface Places {
   slots: ReadonlyMap<string, Slot>;
   columns: Column[];
-  layers: LayerSpan[];
+  layers: (Span & { layer: number })[];
+  branches: Span[];
   scales: Scales;
   width: number;
   height: number;
@@ -63,6 +73,7 @@ export function placeFlow(sides: readonly FlowSideData[]): Places {
     slots,
     columns,
     layers: layersOf(nodes, slots),
+    branches: branchSpans(nodes, slots),
     scales,
     width: (columns.at(-1)?.x ?? 0) + BOX_WIDTH,
     height: Math.max(0, ...[...slots.values()].map((slot) => slot.y + slot.height)),
@@ -124,7 +135,7 @@ function gapBetween(left: readonly FlowNode[], right: readonly FlowNode[]): numb
 const NAMES: Readonly<Record<NodeKind, string>> = {
   resid_pre: 'stream',
   norm: 'norm',
-  attn_in: 'attention reads',
+  attn_in: 'reads',
   qkv: 'q, k, v',
   query: 'queries',
   key: 'keys',
@@ -133,14 +144,14 @@ const NAMES: Readonly<Record<NodeKind, string>> = {
   z: 'all heads',
   z_row: 'rows of W_O',
   attn_bias: 'bias',
-  attn_out: 'attention adds',
+  attn_out: 'adds',
   resid_mid: 'stream',
-  mlp_in: 'feed-forward reads',
+  mlp_in: 'reads',
   neuron_key: 'neuron keys',
   neuron: 'neurons',
   mlp_in_bias: 'bias',
   mlp_bias: 'bias',
-  mlp_out: 'feed-forward adds',
+  mlp_out: 'adds',
   resid_post: 'stream',
   rest: 'the rest',
 };
@@ -151,14 +162,33 @@ function nameOf(nodes: readonly FlowNode[]): string {
   return [...names].join(' · ');
 }
 
-function layersOf(nodes: readonly FlowNode[], slots: ReadonlyMap<string, Slot>): LayerSpan[] {
-  const spans = new Map<number, LayerSpan>();
-  for (const node of nodes) {
-    const x = slots.get(node.id)?.x ?? 0;
-    const span = spans.get(node.layer) ?? { layer: node.layer, left: x, right: x + BOX_WIDTH };
-    span.left = Math.min(span.left, x);
-    span.right = Math.max(span.right, x + BOX_WIDTH);
-    spans.set(node.layer, span);
-  }
-  return [...spans.values()];
+type Slots = ReadonlyMap<string, Slot>;
+
+function layersOf(nodes: readonly FlowNode[], slots: Slots): Places['layers'] {
+  const layers = [...new Set(nodes.map((node) => node.layer))];
+  return layers.map((layer) => {
+    const here = nodes.filter((node) => node.layer === layer);
+    return { layer, ...spanOf(`Layer ${layer}`, here, slots) };
+  });
+}
+
+/** Parallel blocks have both in the same columns. */
+function branchSpans(nodes: readonly FlowNode[], slots: Slots): Span[] {
+  const inner = nodes.filter((node) => !STREAMS.has(node.kind) && node.kind !== 'norm');
+  return [...new Set(inner.map((node) => node.layer))].flatMap((layer) => {
+    const here = inner.filter((node) => node.layer === layer);
+    const [attention, feedForward] = [false, true].map((mlp) =>
+      here.filter((node) => isMlp(node) === mlp),
+    ) as [FlowNode[], FlowNode[]];
+    if (sharesColumns(here)) return [spanOf('attention above, feed-forward below', here, slots)];
+    return [
+      spanOf('attention', attention, slots),
+      spanOf('feed-forward', feedForward, slots),
+    ].filter((span) => span.right > span.left);
+  });
+}
+
+function spanOf(name: string, nodes: readonly FlowNode[], slots: Slots): Span {
+  const lefts = nodes.map((node) => slots.get(node.id)?.x ?? 0);
+  return { name, left: Math.min(...lefts), right: Math.max(...lefts) + BOX_WIDTH };
 }

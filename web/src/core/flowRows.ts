@@ -70,7 +70,8 @@ function seatOf(node: FlowNode): Seat {
   return { stack, group: node.id, row };
 }
 
-function isMlp(node: FlowNode): boolean {
+/** Of the feed-forward; else of the attention, or of both. */
+export function isMlp(node: FlowNode): boolean {
   return MLP.has(node.kind) || node.id.endsWith('.neurons.rest');
 }
 
@@ -172,7 +173,7 @@ function branchesOf(nodes: readonly FlowNode[]): Branch[] {
 }
 
 /** True of parallel blocks. */
-function sharesColumns(nodes: readonly FlowNode[]): boolean {
+export function sharesColumns(nodes: readonly FlowNode[]): boolean {
   const seen = new Set(nodes.filter((node) => isMlp(node)).map((node) => node.column));
   return nodes.some((node) => !isMlp(node) && !STREAMS.has(node.kind) && seen.has(node.column));
 }

@@ -15,6 +15,8 @@ export const LANE = 104;
 /** Most that the links of one column may take together. */
 const COLUMN = 560;
 const PER_UNIT = 0.9;
+/** They say nothing: less than those that do. */
+const PER_FIXED = 0.5;
 const THINNEST = 0.5;
 
 const FAMILY: Readonly<Partial<Record<LinkKind, Family>>> = {
@@ -60,7 +62,7 @@ export function scalesOf(sides: readonly FlowSideData[]): Scales {
     inner: cap('inner', PER_UNIT),
     attention: cap('attention', PER_UNIT),
     activation: cap('activation', PER_UNIT),
-    fixed: cap('fixed', PER_UNIT),
+    fixed: cap('fixed', PER_FIXED),
   };
 }
 

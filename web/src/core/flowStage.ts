@@ -4,7 +4,9 @@
  */
 import { neighboursOf } from './flow';
 import { boxOnScreen, down, HEADER, ribbonOnScreen, type Camera, type Size } from './flowCamera';
-import { fillRibbon, FlowPainter, outlineBox, type FlowStyle } from './flowPaint';
+import type { FlowStyle } from './flowLabels';
+import { fillRibbon, FlowPainter, outlineBox } from './flowPaint';
+import type { Span } from './flowPlaces';
 import { isLit, type Scene } from './flowScene';
 
 export interface Pointed {
@@ -184,6 +186,7 @@ function drawHeader(
   drawColumns(context, scene, camera, size, style);
 }
 
+/** "Layer 14" above its columns, then its branches, each over a line as long as it reaches. */
 function drawLayers(
   context: CanvasRenderingContext2D,
   scene: Scene,
@@ -191,17 +194,45 @@ function drawLayers(
   size: Size,
   style: FlowStyle,
 ): void {
+  const { layers, branches } = scene.places;
   context.font = `600 11px ${style.sans}`;
-  for (const { layer, left, right } of scene.places.layers) {
-    const start = Math.max(0, left * camera.zoom + camera.x);
-    const end = Math.min(size.width, right * camera.zoom + camera.x);
-    if (end - start < 14) continue;
-    const name = end - start < 60 ? String(layer) : `Layer ${layer}`;
-    context.fillStyle = style.line;
-    context.fillRect(start, 17, end - start, 1);
-    context.fillStyle = style.text;
-    context.fillText(name, start + 1, 9);
+  const named = layers.map((span) => {
+    const seen = onScreen(span, camera, size);
+    if (seen.right - seen.left < 60) seen.name = String(span.layer);
+    return { ...seen, end: drawSpan(context, seen, style, style.text) };
+  });
+  context.font = `11px ${style.sans}`;
+  for (const span of branches) {
+    const seen = onScreen(span, camera, size);
+    // A layer's name may be held where its branch would be named.
+    const taken = named.find(({ left, end }) => seen.left < end + 8 && seen.right > left);
+    if (taken) seen.left = Math.max(seen.left, taken.end + 8);
+    drawSpan(context, seen, style, style.text2);
   }
+}
+
+function onScreen(span: Span, camera: Camera, size: Size): Span {
+  return {
+    name: span.name,
+    left: Math.max(2, span.left * camera.zoom + camera.x),
+    right: Math.min(size.width - 2, span.right * camera.zoom + camera.x),
+  };
+}
+
+/** Returns where the name ends. */
+function drawSpan(
+  context: CanvasRenderingContext2D,
+  { name, left, right }: Span,
+  style: FlowStyle,
+  ink: string,
+): number {
+  const { width } = context.measureText(name);
+  if (right - left < width) return left;
+  context.fillStyle = style.line;
+  context.fillRect(left, 17, right - left, 1);
+  context.fillStyle = ink;
+  context.fillText(name, left, 9);
+  return left + width;
 }
 
 function drawColumns(
@@ -216,8 +247,8 @@ function drawColumns(
   let free = 0;
   for (const { x, name } of scene.places.columns) {
     const left = x * camera.zoom + camera.x;
-    if (left < free || left > size.width) continue;
     const width = context.measureText(name).width;
+    if (left < free || left + width > size.width) continue;
     context.fillText(name, left, 27.5);
     free = left + width + 8;
   }

@@ -11,7 +11,7 @@ import {
   type Size,
 } from '../core/flowCamera';
 import type { Box } from '../core/flowLayout';
-import type { FlowStyle } from '../core/flowPaint';
+import type { FlowStyle } from '../core/flowLabels';
 import type { Places } from '../core/flowPlaces';
 import type { Scene } from '../core/flowScene';
 import { FlowStage, type Pointed } from '../core/flowStage';
@@ -46,7 +46,7 @@ interface Held {
   rest: ReturnType<typeof setTimeout> | undefined;
 }
 
-const START: Camera = { zoom: 1, stretch: 1, x: 0, y: 0 };
+const START: Camera = { zoom: 1, stretch: 1, ratio: 1, x: 0, y: 0 };
 
 export function useFlowStage(
   box: RefObject<HTMLElement | null>,
