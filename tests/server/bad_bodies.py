@@ -366,4 +366,84 @@ EXPLORE: list[Case] = [
     _explore("garbage", "run.unembed", f"{WORKSPACE}/import", run={"prompt": "x"}),
 ]  # fmt: skip
 
-CASES: list[Case] = [*RAW, *BODIES, *EDITS, *PRESETS, *EXPLORE]
+FLOW = "/api/flow"
+
+
+def _flow(name: str, field: str, status: int = 400, /, **parts: Any) -> Case:
+    return _body(name, field, FLOW, status, **({"layers": [1]} | parts))
+
+
+FLOWS: list[Case] = [
+    _flow("no layers", "layers", layers="ABSENT"),
+    _flow("null layers", "layers", layers=None),
+    _flow("empty layers", "layers", layers=[]),
+    _flow("one layer as a number", "layers", layers=1),
+    _flow("layers as text", "layers", layers="0-2"),
+    _flow("text among layers", "layers[1]", layers=[0, "1"]),
+    _flow("true among layers", "layers[0]", layers=[True]),
+    _flow("fraction among layers", "layers[0]", layers=[1.5]),
+    _flow("negative layer", "layers[0]", layers=[-1]),
+    _flow("layer not there", "layers", layers=[1, 3]),
+    _flow("layer beyond 32 bits", "layers[0]", layers=[2**31]),
+    _flow("a layer twice", "layers", layers=[1, 0, 1]),
+    _flow("too many layers", "layers", layers=[0, 1, 2, 3, 4, 5, 6, 7, 8]),
+    _flow("far too many layers", "layers", layers=[1] * 100_000),
+    _flow("position not there", "position", position=60),
+    _flow("position as text", "position", position="last"),
+    _flow("target beyond the vocabulary", "target", target=128),
+    _flow("negative target", "target", target=-1),
+    _flow("empty target", "target", target=""),
+    _flow("true as target", "target", target=True),
+    _flow("list as target", "target", target=[5]),
+    _flow("endless target", "target", target="a" * 1001),
+    _flow("distractor does not belong", "distractor", distractor=5),
+    _flow("top_k does not belong", "top_k", top_k=5),
+    _flow("negative top_neurons", "top_neurons", top_neurons=-1),
+    _flow("top_neurons as true", "top_neurons", top_neurons=True),
+    _flow("top_neurons as text", "top_neurons", top_neurons="18"),
+    _flow("top_neurons beyond 32 bits", "top_neurons", top_neurons=2**31),
+    _flow("bottom_neurons as 1.0", "bottom_neurons", bottom_neurons=1.0),
+    _flow("negative n_heads", "n_heads", n_heads=-1),
+    _flow("no values", "values_per_head", values_per_head=0),
+    _flow("negative threshold", "threshold", threshold=-0.1),
+    _flow("threshold as text", "threshold", threshold="0.1"),
+    _flow("threshold above the range", "threshold", threshold=1001),
+    _flow("include as text", "include", include="L1.H0"),
+    _flow("include of a number", "include[0]", include=[5]),
+    _flow("include of an endless name", "include[0]", include=["L" * 65]),
+    _flow("include of too many", "include", include=["L1.H0"] * 257),
+    _flow("include of what is not there", "include", include=["L1.H0", "L1.H9"]),
+    _flow("include of a site", "include", include=["L1.resid_post"]),
+    _flow("include of nonsense", "include", include=["music"]),
+    _flow("rest as 1", "rest", rest=1),
+    _flow("merge_values as text", "merge_values", merge_values="yes"),
+    _flow("unknown target_mode", "target_mode", target_mode="last"),
+    _flow("k of 0", "k", k=0),
+    _flow("k too large", "k", k=101),
+    _flow("k as null", "k", k=None),
+    _flow("negative width", "default_width", default_width=-1),
+    _flow("width above the range", "head_factor", head_factor=1e9),
+    _flow("width as text", "neuron_factor", neuron_factor="1"),
+    _flow("width as true", "query_factor", query_factor=True),
+    _flow("width as null", "memory_factor", memory_factor=None),
+    _flow("palette does not belong", "palette", palette="visit"),
+    _flow("edit not there", "edits[0].target", edits=[{"target": "L7.H0", "operation": "zero"}]),
+]  # fmt: skip
+
+CUTS: list[Case] = [
+    _edit("cut of nonsense", "edits[0].target", operation="cut", target="music"),
+    _edit("cut of a layer not there", "edits[0].target", operation="cut", target="L3.H0"),
+    _edit("cut of a head not there", "edits[0].target", operation="cut", target="L1.H4"),
+    _edit("cut of a row not there", "edits[0].target", operation="cut", target="L1.z40"),
+    _edit("cut of a value not there", "edits[0].target", operation="cut", target="L1.H2.value@60"),
+    _edit("cut of half a link", "edits[0].target", operation="cut", target="L1.H2>"),
+    _edit("cut at a position named twice", "edits[0].positions", operation="cut", target="L1.H2@0", positions=[0]),
+    _edit("cut at two positions", "edits[0].positions", operation="cut", positions=[0, 1]),
+    _edit("cut at no position", "edits[0].positions", operation="cut", positions=[]),
+    _edit("cut at a position not there", "edits[0].positions", operation="cut", positions=[60]),
+    _edit("cut with a value", "edits[0].value", operation="cut", value=0),
+    _edit("cut with a source", "edits[0].source", operation="cut", source={"prompt": "x"}),
+    _edit("cut before the activation", "edits[0].stage", operation="cut", target="L1.N5", stage="pre"),
+]  # fmt: skip
+
+CASES: list[Case] = [*RAW, *BODIES, *EDITS, *PRESETS, *EXPLORE, *FLOWS, *CUTS]

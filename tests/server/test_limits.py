@@ -14,7 +14,14 @@ from unembed.server import wire
 
 from .asgi import post
 
-PATHS = ("/api/predictions", "/api/lens", "/api/generate", "/api/component", "/api/tokenize")
+PATHS = (
+    "/api/predictions",
+    "/api/lens",
+    "/api/flow",
+    "/api/generate",
+    "/api/component",
+    "/api/tokenize",
+)
 
 
 def ask(app: Any, path: str, prompt: object, **more: Any) -> Any:
@@ -23,6 +30,8 @@ def ask(app: Any, path: str, prompt: object, **more: Any) -> Any:
         body["max_new_tokens"] = 1
     if path == "/api/component":
         body["target"] = "L1.H2"
+    if path == "/api/flow":
+        body["layers"] = [0, 2]
     return post(app, path, body)
 
 
@@ -80,7 +89,14 @@ def test_generation_beyond_the_models_length_is_refused_or_stops(app):
 
 
 def test_configured_limits_hold_and_are_told(make_app):
-    app = make_app(max_prompt_chars=10, max_k=5, max_edits=1, max_lens_cells=20, max_new_tokens=3)
+    app = make_app(
+        max_prompt_chars=10,
+        max_k=5,
+        max_edits=1,
+        max_lens_cells=20,
+        max_new_tokens=3,
+        max_flow_layers=1,
+    )
     edit = {"target": "L1.H2", "operation": "zero"}
     for path, body, status, field in (
         ("/api/predictions", {"prompt": "a" * 11}, 400, "prompt"),
@@ -88,6 +104,8 @@ def test_configured_limits_hold_and_are_told(make_app):
         ("/api/predictions", {"prompt": "a", "edits": [edit, edit]}, 400, "edits"),
         ("/api/lens", {"prompt": "a b c d", "top_k": 1}, 413, "prompt"),
         ("/api/lens", {"prompt": "a b", "top_k": 1, "edits": [edit]}, 413, "prompt"),
+        ("/api/flow", {"prompt": "a", "layers": [0, 1]}, 400, "layers"),
+        ("/api/flow", {"prompt": "a", "layers": [0], "k": 6}, 400, "k"),
         ("/api/generate", {"prompt": "a", "max_new_tokens": 4}, 400, "max_new_tokens"),
     ):
         answer = post(app, path, body)
@@ -96,7 +114,7 @@ def test_configured_limits_hold_and_are_told(make_app):
 
 def test_numbers_that_overflow_are_an_error_and_not_a_nan(app):
     edits = [{"target": "L0.resid_post", "operation": "scale", "value": 3e38}]
-    for path in ("/api/predictions", "/api/lens", "/api/component"):
+    for path in ("/api/predictions", "/api/lens", "/api/component", "/api/flow"):
         answer = ask(app, path, "a b", edits=edits)
         assert answer.status in (200, 400, 422), answer.body
         assert b"NaN" not in answer.body
@@ -118,6 +136,8 @@ def test_4096_tokens_work_and_4097_are_refused(make_app, long_model):
     for path in ("/api/predictions", "/api/lens", "/api/component"):
         answer = ask(app, path, [5, 6, 7, 8] * 1024, top_k=1)
         assert answer.status == 200, answer.body[:500]
+    answer = ask(app, "/api/flow", [5, 6, 7, 8] * 1024)
+    assert answer.status == 200, answer.body[:500]
     refused = ask(app, "/api/predictions", [5] * 4097)
     assert (refused.status, refused.error["legal"]) == (400, "at most 4,096 tokens")
     refused = ask(app, "/api/predictions", "a" * 5000)

@@ -14,11 +14,12 @@ from itertools import groupby
 from operator import itemgetter
 from typing import TYPE_CHECKING
 
-from unembed.analyses import presets
+from unembed.analyses import flow_cuts, presets
+from unembed.analyses.flow_names import parse_cut
 from unembed.engine import edits as engine_edits
 from unembed.engine.edits import Edit
 from unembed.engine.sites import resolve_position
-from unembed.errors import TargetError, UnembedError
+from unembed.errors import EditError, TargetError, UnembedError
 from unembed.server import wire
 from unembed.session import Job, Session
 
@@ -169,6 +170,8 @@ def _edit(
     try:
         if spec.operation in ("on", "lmd_on", "lmd_off"):
             return _preset(session, job, spec, ids)
+        if spec.operation == "cut":
+            return _cut(session, job, spec, ids)
         return (_made(session, job, spec, field),)
     except UnembedError as error:
         inner = error.field or "target"
@@ -194,6 +197,23 @@ def _preset(
         return made
     checked = engine_edits.zero(spec.target, positions=spec.positions)
     return tuple(replace(edit, positions=checked.positions) for edit in made)
+
+
+def _cut(session: Session, job: Job, spec: wire.EditSpec, ids: tuple[int, ...]) -> tuple[Edit, ...]:
+    """A node or link of the flow graph taken out, with the values of the unedited run."""
+    name, positions = spec.target, spec.positions
+    with naming("target"):
+        capture = flow_cuts.cut_capture(session.model, name)
+        named = parse_cut(name).at
+    if positions is not None and named is not None:
+        raise EditError(
+            f"{name} already names position {named}; leave positions out",
+            field="positions",
+            value=positions,
+        )
+    position = resolve_position(-1 if positions is None else positions[0], len(ids), "positions")
+    with naming("target"):
+        return flow_cuts.cut(session.run(job, ids, (), capture), name, position)
 
 
 def _made(session: Session, job: Job, spec: wire.EditSpec, field: str) -> Edit:

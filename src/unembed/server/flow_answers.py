@@ -5,11 +5,13 @@ Runs on the compute thread. Calls analyses; computes nothing itself.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING
 
 from unembed.analyses.flow import flow_capture, flow_graph
+from unembed.analyses.flow_cuts import measure_edits
+from unembed.analyses.flow_names import parse_cut
 from unembed.analyses.flow_options import FlowOptions
 from unembed.errors import TargetError
 from unembed.server import wire
@@ -26,7 +28,10 @@ from unembed.server.flow_limits import check_vectors, checked_layers
 from unembed.session import Job, Session
 
 if TYPE_CHECKING:
-    from unembed.analyses.flow_result import FlowGraph
+    from unembed.analyses.flow_cuts import CutReport
+    from unembed.analyses.flow_names import CutName
+    from unembed.analyses.flow_result import FlowGraph, FlowLink, FlowNode
+    from unembed.engine.edits import Edit
     from unembed.engine.run import Run
     from unembed.engine.tokens import Token
 
@@ -50,9 +55,10 @@ def flow(session: Session, job: Job, body: wire.FlowRequest) -> wire.FlowRespons
     capture = flow_capture(session.model, asked.layers, asked.position)
     baseline, edited = runs_of(session, job, made, ids, capture)
     ours = _baseline_graph(session, job, baseline, asked)
-    graphs = [ours]
+    graphs, effects = [ours], None
     if edited is not None:
         graphs.append(_graph(job, edited, asked, like=ours))
+        effects = _effects(session, job, body.edits, made.apart(), baseline, ours)
     sides = [as_wire(wire.FlowSide, graph) for graph in graphs]
     return wire.FlowResponse(
         tokens=token_texts(ours.tokens),
@@ -61,7 +67,7 @@ def flow(session: Session, job: Job, body: wire.FlowRequest) -> wire.FlowRespons
         target=as_wire(wire.FlowTarget, ours.target),
         baseline=sides[0],
         edited=sides[1] if edited is not None else None,
-        effects=None,
+        effects=effects,
         vocabulary=token_texts(_vocabulary(graphs)),
     )
 
@@ -141,3 +147,100 @@ def _tokens(graph: FlowGraph) -> Iterator[Token]:
     readings = [graph.output, *(reading for node in graph.nodes for reading in node.readings)]
     yield from (one.token for reading in readings for one in reading.tokens)
     yield from (node.token for node in graph.nodes if node.token is not None)
+
+
+# ---------------------------------------------------------------- measured edits
+
+
+def _effects(
+    session: Session,
+    job: Job,
+    specs: Sequence[wire.EditSpec],
+    groups: Mapping[int, tuple[Edit, ...]],
+    run: Run,
+    graph: FlowGraph,
+) -> wire.FlowEffects:
+    """Each enabled edit alone, up to the limit, and all of them together."""
+    every = tuple(edit for edits in groups.values() for edit in edits)
+    whole = _measured(session, job, run, graph, every)
+    attributed = {index: _attributed(graph, specs[index]) for index in groups}
+    alone = list(groups.items())[: session.settings.max_measured_cuts]
+    each = [
+        _effect(
+            _measured(session, job, run, graph, edits),
+            edit=index,
+            name=specs[index].target,
+            attributed=attributed[index],
+        )
+        for index, edits in alone
+    ]
+    together = None
+    if len(groups) > 1:
+        known = [part for part in attributed.values() if part is not None]
+        total = sum(known) if len(known) == len(groups) else None
+        together = _effect(whole, edit=None, name="together", attributed=total)
+    return wire.FlowEffects(
+        baseline=as_wire(wire.CutScore, whole.baseline),
+        edits=each,
+        together=together,
+        left_out=len(groups) - len(alone),
+    )
+
+
+def _measured(
+    session: Session, job: Job, run: Run, graph: FlowGraph, edits: tuple[Edit, ...]
+) -> CutReport:
+    """A run with these edits, rated; from the last ones where it was made before."""
+    target, position = _target_of(graph), graph.position
+
+    def made() -> CutReport:
+        job.runs += 1
+        return measure_edits(
+            run,
+            [(None, edits)],
+            target=target,
+            position=position,
+            cancel=job.cancel,
+            progress=job.progress,
+        )
+
+    key = (run.key, tuple(edit.key for edit in edits), target, position)
+    return session.measured.get(key, made)
+
+
+def _effect(report: CutReport, **about: str | float | None) -> wire.FlowEffect:
+    found = report.cuts[0]
+    measured = {
+        part: getattr(found, part) for part in ("measured", "logit_change", "probability_change")
+    }
+    return as_wire(wire.FlowEffect, about | measured)
+
+
+def _attributed(graph: FlowGraph, spec: wire.EditSpec) -> float | None:
+    """What the graph says that the edit takes away, where the edit cuts a part of it."""
+    wanted = _cut_of(spec, len(graph.tokens))
+    if wanted is None:
+        return None
+    parts: list[FlowNode | FlowLink] = [*graph.nodes, *graph.links]
+    for part in parts:
+        if part.attributed is not None and part.cut is not None:
+            found = replace(parse_cut(part.cut.target), text="")
+            if found == wanted:
+                return -part.attributed
+    return None
+
+
+def _cut_of(spec: wire.EditSpec, n_positions: int) -> CutName | None:
+    """What an edit cuts at one position: a cut, or a zero that means the same."""
+    if spec.operation not in ("cut", "zero") or spec.stage != "post":
+        return None
+    try:
+        named = parse_cut(spec.target)
+    except TargetError:  # a zero of what is in no flow graph
+        return None
+    at = named.at
+    if at is None and spec.positions is not None:
+        at = spec.positions[0] if len(spec.positions) == 1 else None
+    elif at is None and spec.operation == "cut":
+        at = -1
+    return None if at is None else replace(named, text="", at=at % n_positions)

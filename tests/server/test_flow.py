@@ -1,0 +1,477 @@
+"""`POST /api/flow`: the graph that Python draws, both sides of an edit, and what edits measure."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from typing import Any
+
+import pytest
+import torch
+
+import unembed as ue
+from unembed.analyses import flow, flow_cuts
+from unembed.analyses.flow_options import FlowOptions
+from unembed.errors import CancelledError
+from unembed.models.tiny import tiny_model, tiny_tokenizer
+from unembed.server import flow_answers, wire
+
+from .asgi import bearer, post, request
+
+PROMPT = "The cat sat on the mat"
+FAMILIES = ("gpt2", "gptj", "llama", "gemma3", "mixtral")
+EDITS = [{"target": "L1.H2", "operation": "zero"}]
+OPTIONS: list[dict[str, Any]] = [
+    {},
+    {"layers": [0, 2], "target": " c", "k": 2},
+    {"layers": [2], "target": 72, "position": 2, "n_heads": 0, "values_per_head": 1},
+    {"layers": [1, 2], "merge_neurons": True, "merge_values": True, "attn_bias": False},
+    {"layers": [1], "rest": True, "top_neurons": 3, "bottom_neurons": 0, "include": ["L1.N3"]},
+    {"layers": [1], "threshold": 0.1, "default_width": 2, "head_factor": 0.5},
+    {"layers": [1], "target": "ab", "target_mode": "whole"},
+    {"layers": [1], "target": "ab", "target_mode": "first"},
+]
+
+
+@pytest.fixture(scope="module")
+def models() -> dict[str, Any]:
+    return {
+        family: ue.load(tiny_model(family, dtype=torch.float32), tokenizer=tiny_tokenizer())
+        for family in FAMILIES
+    }
+
+
+def ask(app: Any, **fields: Any) -> Any:
+    answer = post(app, "/api/flow", {"prompt": PROMPT, "layers": [1]} | fields)
+    assert answer.status == 200, answer.body
+    return wire.FlowResponse.model_validate_json(answer.body)
+
+
+def refused(app: Any, **fields: Any) -> tuple[int, str, str]:
+    answer = post(app, "/api/flow", {"prompt": PROMPT, "layers": [1]} | fields)
+    return answer.status, answer.error["field"], answer.error["message"]
+
+
+def drawn(model: Any, edits: Any = (), like: Any = None, **fields: Any) -> Any:
+    """The graph that Python makes of the same request."""
+    layers = sorted(fields.pop("layers", [1]))
+    target, position = fields.pop("target", None), fields.pop("position", -1)
+    run = model.run(PROMPT, flow.flow_capture(model, layers, position), edits)
+    options = FlowOptions(**{name: _hashable(value) for name, value in fields.items()})
+    return flow.flow_graph(
+        run, layers, target=target, position=position, options=options, like=like
+    )
+
+
+def _hashable(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
+def assert_same(side: wire.FlowSide, graph: Any, vocabulary: dict[int, str]) -> None:
+    assert [node.id for node in side.nodes] == [node.id for node in graph.nodes]
+    assert [link.id for link in side.links] == [link.id for link in graph.links]
+    for sent, node in zip(side.nodes, graph.nodes, strict=True):
+        for name in ("kind", "layer", "column", "title", "label", "address", "position", "sign"):
+            assert getattr(sent, name) == getattr(node, name), (node.id, name)
+        for name in ("activation", "gate", "up", "attention", "attributed"):
+            assert getattr(sent, name) == getattr(node, name), (node.id, name)
+        assert sent.token == (None if node.token is None else node.token.id)
+        assert (sent.cut is None) == (node.cut is None)
+        for one, reading in zip(sent.readings, node.readings, strict=True):
+            assert_same_reading(one, reading, vocabulary)
+    for sent_link, link in zip(side.links, graph.links, strict=True):
+        for name in ("source", "target", "kind", "width", "colour", "colour_value", "share"):
+            assert getattr(sent_link, name) == getattr(link, name), (link.id, name)
+    assert_same_reading(side.output, graph.output, vocabulary)
+    assert side.notes == list(graph.notes)
+    assert [one.rest for one in side.sums] == [one.rest for one in graph.sums]
+
+
+def assert_same_reading(sent: wire.FlowReading, reading: Any, vocabulary: dict[int, str]) -> None:
+    assert (sent.name, sent.norm, sent.entropy) == (reading.name, reading.norm, reading.entropy)
+    assert [one.token for one in sent.tokens] == [one.token.id for one in reading.tokens]
+    assert [vocabulary[one.token] for one in sent.tokens] == [
+        one.token.label for one in reading.tokens
+    ]
+    assert [one.probability for one in sent.tokens] == [one.probability for one in reading.tokens]
+    assert (sent.target is None) == (reading.target is None)
+    if sent.target is not None:
+        assert (sent.target.probability, sent.target.rank) == (
+            reading.target.probability,
+            reading.target.rank,
+        )
+
+
+def labels(answer: wire.FlowResponse) -> dict[int, str]:
+    return {token.id: token.label for token in answer.vocabulary}
+
+
+# ---------------------------------------------------------------- the graph
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_every_family_gives_the_graph_of_python(make_app, models, family):
+    answer = ask(make_app(served=models[family]), layers=[0, 1])
+    graph = drawn(models[family], layers=[0, 1])
+    assert_same(answer.baseline, graph, labels(answer))
+    assert (answer.edited, answer.effects) == (None, None)
+    assert answer.target.chosen is False
+    assert [token.id for token in answer.target.tokens] == [one.id for one in graph.target.tokens]
+
+
+@pytest.mark.parametrize("fields", OPTIONS, ids=str)
+def test_every_option_gives_what_python_gives(app, model, fields):
+    answer = ask(app, **fields)
+    assert_same(answer.baseline, drawn(model, **fields), labels(answer))
+
+
+def test_defaults_are_those_of_python():
+    body = wire.FlowRequest(prompt="a", layers=[0])
+    defaults = FlowOptions()
+    for name in FlowOptions.__dataclass_fields__:
+        assert _hashable(getattr(body, name)) == getattr(defaults, name), name
+
+
+def test_layers_are_drawn_in_order_whatever_order_they_are_named_in(app):
+    answer = ask(app, layers=[2, 0])
+    assert answer.layers == [0, 2]
+    assert answer == ask(app, layers=[0, 2])
+
+
+def test_the_vocabulary_has_each_token_that_occurs_once(app):
+    answer = ask(app, edits=EDITS)
+    ids = [token.id for token in answer.vocabulary]
+    assert ids == sorted(set(ids))
+    sides = [answer.baseline, answer.edited]
+    readings = [one for side in sides for node in side.nodes for one in node.readings]
+    readings += [side.output for side in sides]
+    prompt = [node.token for side in sides for node in side.nodes if node.token is not None]
+    assert {one.token for reading in readings for one in reading.tokens} | set(prompt) == set(ids)
+
+
+def test_the_same_request_alone_or_among_others_gives_the_same_bytes(make_app):
+    body = {"prompt": PROMPT, "layers": [1], "edits": EDITS, "target": " c"}
+    alone = post(make_app(), "/api/flow", body).body
+    app = make_app()
+    for other in ({"layers": [0, 1]}, {"target": 72}, {"k": 1}, {"edits": []}, {"position": 0}):
+        post(app, "/api/flow", body | other)
+    post(app, "/api/predictions", {"prompt": PROMPT, "edits": EDITS})
+    first, second = post(app, "/api/flow", body), post(app, "/api/flow", body)
+    assert alone == first.body == second.body
+    assert second.header("X-Unembed-Cached") == "true"
+
+
+# ---------------------------------------------------------------- edits
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_the_edited_side_has_the_nodes_that_the_baseline_selects(make_app, models, family):
+    model = models[family]
+    edits = [{"target": "L0.attn", "operation": "scale", "value": 3}]
+    answer = ask(make_app(served=model), layers=[1, 2], edits=edits)
+    ours = drawn(model, layers=[1, 2])
+    own = ours.target.tokens[0].id
+    theirs = drawn(model, [ue.scale("L0.attn", 3)], ours, layers=[1, 2], target=own)
+    assert_same(answer.baseline, ours, labels(answer))
+    assert_same(answer.edited, theirs, labels(answer))
+    names = [[node.id for node in side.nodes] for side in (answer.baseline, answer.edited)]
+    assert names[0] == names[1]
+    assert answer.baseline.output != answer.edited.output
+
+
+def test_effects_are_measured_for_each_edit_and_for_all_together(app, model):
+    edits = [
+        EDITS[0],
+        {"target": "L0.mlp", "operation": "zero", "enabled": False},
+        {"target": "L2.N3", "operation": "set_to", "value": 4.0},
+    ]
+    effects = ask(app, edits=edits, target=72).effects
+    made = [ue.zero("L1.H2"), ue.set_to("L2.N3", 4.0)]
+    assert [(one.edit, one.name) for one in effects.edits] == [(0, "L1.H2"), (2, "L2.N3")]
+    before = scored(model, [])
+    assert effects.baseline.probability == pytest.approx(before[0], rel=1e-5)
+    for effect, some in zip(
+        [*effects.edits, effects.together], [made[:1], made[1:], made], strict=True
+    ):
+        probability, logit, rank = scored(model, some)
+        assert effect.measured.probability == pytest.approx(probability, rel=1e-5)
+        assert effect.measured.logit == pytest.approx(logit, abs=1e-4)
+        assert effect.measured.rank == rank
+        assert effect.logit_change == pytest.approx(logit - before[1], abs=1e-4)
+        assert effect.probability_change == pytest.approx(probability - before[0], abs=1e-6)
+    assert effects.left_out == 0
+
+
+def scored(model: Any, edits: Any) -> tuple[float, float, int]:
+    logits = model.run(PROMPT, edits=edits).logits[-1].double()
+    logit = float(logits[72])
+    return float(logits.softmax(-1)[72]), logit, 1 + int((logits > logit).sum())
+
+
+def test_one_edit_alone_has_no_together(app):
+    assert ask(app, edits=EDITS).effects.together is None
+
+
+def test_edits_beyond_the_limit_are_measured_together_only(make_app):
+    app = make_app(max_measured_cuts=2)
+    edits = [{"target": f"L1.H{head}", "operation": "zero"} for head in range(4)]
+    effects = ask(app, edits=edits).effects
+    assert ([one.edit for one in effects.edits], effects.left_out) == ([0, 1], 2)
+    every = ask(make_app(), edits=edits).effects
+    assert effects.together == every.together
+
+
+def test_an_edit_that_was_measured_is_not_measured_again(app, monkeypatch):
+    seen: list[Any] = []
+    measure = flow_answers.measure_edits
+
+    def counted(run: Any, groups: Any, *args: Any, **options: Any) -> Any:
+        seen.append(groups)
+        return measure(run, groups, *args, **options)
+
+    monkeypatch.setattr(flow_answers, "measure_edits", counted)
+    more = {"target": "L1.H0", "operation": "zero"}
+    ask(app, edits=EDITS)
+    assert len(seen) == 1
+    ask(app, edits=[*EDITS, more])
+    assert len(seen) == 3  # the new one, and both together
+    ask(app, edits=[*EDITS, more])
+    assert len(seen) == 3
+
+
+@pytest.mark.parametrize("family", ["gpt2", "gptj", "llama"])
+def test_what_is_attributed_to_a_cut_is_what_the_graph_attributes_to_its_node(
+    make_app, models, family
+):
+    app = make_app(served=models[family])
+    answer = ask(app, layers=[1])
+    graph, (token,) = answer.baseline, answer.target.tokens
+    run = models[family].run(PROMPT, flow.flow_capture(models[family], [1]))
+
+    def by_name(name: str) -> float | None:
+        return flow_cuts.attributed(run, name, answer.position, token.id)
+
+    parts = [part for part in (*graph.nodes, *graph.links) if part.cut]
+    assert {part.cut.operation for part in parts} == {"zero", "cut"}
+    first_of_each_kind = {(type(part), part.kind): part for part in reversed(parts)}.values()
+    for part in first_of_each_kind:
+        edit = {"target": part.cut.target, "operation": part.cut.operation}
+        (effect,) = ask(app, layers=[1], edits=[edit]).effects.edits
+        if part.attributed is not None:
+            assert effect.attributed == -part.attributed
+            assert effect.attributed == pytest.approx(by_name(part.cut.target), rel=1e-4, abs=1e-6)
+    assert sum(part.attributed is not None for part in first_of_each_kind) > 5
+
+
+def test_what_is_no_cut_of_the_graph_has_nothing_attributed(app):
+    for edit in (
+        {"target": "L1.H2", "operation": "scale", "value": 0.5},
+        {"target": "L1.H2", "operation": "zero"},  # at every position, not the graph's alone
+        {"target": "L1.H2", "operation": "zero", "positions": [0]},
+        {"target": "L2.H2", "operation": "zero", "positions": [-1]},
+    ):
+        assert ask(app, edits=[edit]).effects.edits[0].attributed is None, edit
+    spelled = {"target": "L1.H2", "operation": "zero", "positions": [-1]}
+    assert ask(app, edits=[spelled]).effects.edits[0].attributed is not None
+
+
+def test_edits_of_every_kind_are_drawn(app):
+    for edit in (
+        {"target": "L0.H1", "operation": "scale", "value": -1},
+        {"target": "L0.N5", "operation": "set_to", "value": 2.5, "stage": "pre"},
+        {"target": "L0.resid_post", "operation": "add", "value": 0.1, "positions": [0, -1]},
+        {
+            "target": "L0.mlp",
+            "operation": "patch",
+            "source": {"prompt": PROMPT[::-1]},
+            "positions": [0],
+        },
+        {"target": "L1.H2@5<1", "operation": "zero"},
+        {"target": "L1.N7", "operation": "on"},
+        {"target": "L1.N7", "operation": "lmd_on"},
+        {"target": "L1.N7", "operation": "lmd_off"},
+        {"target": "L1.H2", "operation": "cut"},
+    ):
+        answer = ask(app, edits=[edit])
+        assert answer.edited.output != answer.baseline.output, edit
+        assert answer.effects.edits[0].name == edit["target"]
+
+
+# ---------------------------------------------------------------- cuts
+
+
+CUTS = ("L1.H2", "L1.H2.value@3", "L1.z7", "L1.N5", "L1.mlp_out", "L1.resid_pre>L1.resid_mid")
+ROUTES: dict[str, dict[str, Any]] = {
+    "predictions": {},
+    "lens": {},
+    "component": {"target": "L2.mlp"},
+    "generate": {"max_new_tokens": 3},
+    "generate/stream": {"max_new_tokens": 3},
+    "flow": {"layers": [2]},
+}
+
+
+@pytest.mark.parametrize("name", CUTS)
+def test_a_cut_is_what_python_makes_of_the_unedited_run(app, model, name):
+    run = model.run(PROMPT, flow_cuts.cut_capture(model, name))
+    strong = ue.scale("L0.mlp", 4)
+    made = [strong, *flow_cuts.cut(run, name, -1)]
+    expected = model.run(PROMPT, edits=made).logits[-1].double().softmax(-1)
+    edits = [
+        {"target": "L0.mlp", "operation": "scale", "value": 4},
+        {"target": name, "operation": "cut"},
+    ]
+    answer = post(app, "/api/predictions", {"prompt": PROMPT, "edits": edits}).json()
+    for one in answer["edited"]["next_token"]["top"]:
+        assert one["probability"] == pytest.approx(float(expected[one["token"]["id"]]), rel=1e-5)
+
+
+@pytest.mark.parametrize("path", ROUTES)
+def test_every_route_that_takes_edits_takes_a_cut(app, path):
+    body = {"prompt": PROMPT} | ROUTES[path]
+    cut = {"target": "L1.H2", "operation": "cut"}
+    spelled = {"target": "L1.H2", "operation": "zero", "positions": [-1]}
+    answers = [
+        post(app, f"/api/{path}", body | {"edits": edits}) for edits in ([], [cut], [spelled])
+    ]
+    assert [answer.status for answer in answers] == [200] * 3, [one.body for one in answers]
+    if path != "generate/stream":
+        assert answers[1].body != answers[0].body
+    if path != "flow":  # which also says how the edit is spelled
+        assert answers[1].body == answers[2].body
+
+
+def test_a_cut_acts_at_the_position_that_it_names(app):
+    def edited(**more: Any) -> Any:
+        edits = [{"target": "L1.H2", "operation": "cut"} | more]
+        return ask(app, edits=edits, position=2).edited
+
+    plain = ask(app, position=2).baseline
+    assert edited() == plain  # at the last position: nothing before it changes
+    assert edited(positions=[-1]) == plain
+    assert edited(positions=[2]) != plain
+
+
+@pytest.mark.parametrize(
+    ("edit", "field"),
+    [
+        ({"target": "L9.H2"}, "target"),
+        ({"target": "L1.H9.value@3"}, "target"),
+        ({"target": "L1.H2.value@60"}, "target"),
+        ({"target": "music"}, "target"),
+        ({"target": ""}, "target"),
+        ({"target": "L1.H2>"}, "target"),
+        ({"target": "L1.H2@2", "positions": [2]}, "positions"),
+        ({"target": "L1.H2", "positions": [0, 1]}, "positions"),
+        ({"target": "L1.H2", "positions": []}, "positions"),
+        ({"target": "L1.H2", "positions": [60]}, "positions"),
+        ({"target": "L1.H2", "value": 1.0}, "value"),
+        ({"target": "L1.H2", "stage": "pre"}, "stage"),
+        ({"target": "L1.H2", "source": {"prompt": "x"}}, "source"),
+    ],
+)
+@pytest.mark.parametrize("path", ["flow", "predictions"])
+def test_a_cut_that_makes_no_sense(app, path, edit, field):
+    layers = {"layers": [1]} if path == "flow" else {}
+    edits = [{"operation": "cut"} | edit]
+    answer = post(app, f"/api/{path}", {"prompt": PROMPT, "edits": edits} | layers)
+    assert (answer.status, answer.error["field"]) == (400, f"edits[0].{field}"), answer.body
+
+
+# ---------------------------------------------------------------- what is refused
+
+
+def test_layers_that_are_not_there_are_named(app):
+    status, field, message = refused(app, layers=[5, 1, 3])
+    assert (status, field) == (400, "layers")
+    assert "3, 5" in message
+    assert "0 to 2" in message
+
+
+def test_too_many_layers(make_app):
+    status, field, message = refused(make_app(max_flow_layers=2), layers=[0, 1, 2])
+    assert (status, field) == (400, "layers")
+    assert "limit is 2" in message
+
+
+def test_too_many_vectors_are_refused_before_anything_runs(make_app, monkeypatch):
+    app = make_app(max_flow_vectors=300)
+    ask(app, layers=[1])
+    monkeypatch.setattr(app.session, "run", None)
+    for fields in ({"layers": [0, 1, 2]}, {"layers": [1], "edits": EDITS}):
+        status, field, message = refused(app, **fields)
+        assert (status, field) == (413, "layers")
+        assert "max_flow_vectors" in message
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize(
+    "fields",
+    [{}, {"rest": True, "n_heads": 0}, {"threshold": 0.0}, {"include": ["L1.H0", "L1.z3"]}],
+    ids=str,
+)
+def test_no_graph_reads_more_vectors_than_are_counted(models, family, fields):
+    from unembed.server.flow_limits import _vectors
+
+    model = models[family]
+    options = FlowOptions(**{name: _hashable(value) for name, value in fields.items()})
+    n_positions = len(model.tokenize(PROMPT))
+    counted = _vectors(model.anatomy.blocks[1], options, n_positions)
+    graph = drawn(model, layers=[1], **fields)
+    assert len(graph.vectors) <= counted
+    assert counted <= 3 * len(graph.vectors)
+
+
+def test_a_model_without_a_lens_says_why(make_app, models, monkeypatch):
+    from unembed.errors import CapabilityError
+
+    def missing(what: str) -> None:
+        raise CapabilityError(f"no {what} here", field="model")
+
+    monkeypatch.setattr(models["gpt2"], "require", missing)
+    answer = post(make_app(served=models["gpt2"]), "/api/flow", {"prompt": "a", "layers": [0]})
+    assert (answer.status, answer.error["code"]) == (422, "not_capable")
+
+
+# ---------------------------------------------------------------- progress and cancelling
+
+
+def test_a_graph_can_be_cancelled_and_tells_its_progress(app, monkeypatch):
+    began = threading.Event()
+    stages: list[str] = []
+    draw = flow_answers.flow_graph
+
+    def slow(*args: Any, cancel: Any, progress: Any, **options: Any) -> Any:
+        def told(stage: str, done: int, total: int) -> None:
+            stages.append(stage)
+            progress(stage, done, total)
+
+        draw(*args, cancel=cancel, progress=told, **options)
+        began.set()
+        while True:
+            cancel.check()
+
+    monkeypatch.setattr(flow_answers, "flow_graph", slow)
+    body = {"prompt": PROMPT, "layers": [1], "job": "job-of-mine"}
+
+    async def main() -> Any:
+        work = asyncio.create_task(request(app, "POST", "/api/flow", headers=[bearer()], data=body))
+        await asyncio.to_thread(began.wait, 10)
+        gone = await request(app, "DELETE", "/api/jobs/job-of-mine", headers=[bearer()])
+        return gone, await work
+
+    gone, work = asyncio.run(main())
+    assert (gone.status, work.status, work.error["code"]) == (204, 499, "cancelled")
+    assert stages
+
+
+def test_drawing_and_measuring_check_whether_they_were_cancelled(model):
+    from unembed.engine.cancel import Cancel
+
+    cancel = Cancel()
+    run = model.run(PROMPT, flow.flow_capture(model, [1]))
+    cancel.cancel()
+    with pytest.raises(CancelledError):
+        flow.flow_graph(run, [1], cancel=cancel)
+    with pytest.raises(CancelledError):
+        flow_cuts.measure_edits(run, [(None, [ue.zero("L1.H2")])], cancel=cancel)
