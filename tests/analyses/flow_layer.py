@@ -5,6 +5,7 @@ Nothing here is shared with the analysis but the names in its options.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cached_property
 
 import torch
@@ -20,10 +21,18 @@ from .slow import Slow, entropy
 class SlowLayer:
     """One layer of one run, at one position."""
 
-    def __init__(self, slow: Slow, sites: dict[str, Tensor], layer: int, position: int) -> None:
+    def __init__(
+        self,
+        slow: Slow,
+        sites: dict[str, Tensor],
+        layer: int,
+        position: int,
+        among_equals: Sequence[str] = (),
+    ) -> None:
         self.slow, self.oracle, self.wiring = slow, slow.oracle, slow.oracle.wiring
         self.sites, self.layer, self.position = sites, layer, position
         self.name = f"L{layer}"
+        self.among_equals = among_equals  # neurons to prefer where several score the same
         self.heads = Heads(self.oracle, layer, sites[f"L{layer}.attn_in"])
         self.dense = layer in self.oracle.dense_layers
 
@@ -152,7 +161,14 @@ class SlowLayer:
 
     def chosen_neurons(self, options: FlowOptions) -> list[int]:
         norms = torch.stack([self.value_vector(n).norm() for n in range(len(self.w_out[0]))])
-        return ends(self.at("mlp_post") * norms, options)
+        scores = self.at("mlp_post") * norms
+        named = [int(one.partition(".N")[2]) for one in self.among_equals if self.owns(one)]
+        found = ends(scores, options)
+        same = torch.equal(scores[named].sort().values, scores[found].sort().values)
+        return named if same else found
+
+    def owns(self, neuron: str) -> bool:
+        return neuron.startswith(f"{self.name}.N")
 
 
 def ends(scores: Tensor, options: FlowOptions) -> list[int]:

@@ -70,11 +70,12 @@ class SlowFlow:
         layers: Sequence[int],
         position: int = -1,
         options: FlowOptions | None = None,
-        sites: dict[str, Tensor] | None = None,
         ids: tuple[int, ...] = PROMPT,
+        *,
+        among_equals: Sequence[str] = (),
     ) -> None:
         self.slow, self.layers, self.options = slow, layers, options or FlowOptions()
-        self.sites = slow.oracle.run(ids) if sites is None else sites
+        self.sites = slow.oracle.run(ids)
         self.position = position % len(ids)
         self.nodes: Nodes = {}
         self.links: Links = {}
@@ -82,14 +83,14 @@ class SlowFlow:
         for index, number in enumerate(layers):
             follows = index > 0 and layers[index - 1] == number - 1
             start += int(index > 0 and not follows)
-            layer = SlowLayer(slow, self.sites, number, self.position)
+            layer = SlowLayer(slow, self.sites, number, self.position, among_equals)
             self.columns = PARALLEL if self.parallel else SEQUENTIAL
             self.entry = f"L{number - 1}.resid_post" if follows else f"L{number}.resid_pre"
             if not follows:
                 self.add(self.entry, Node("resid_pre", {"": layer.at("resid_pre")}, start))
             if index and not follows:
-                norm = float(layer.at("resid_pre").norm())
                 source = f"L{layers[index - 1]}.resid_post"
+                norm = float(self.sites[source][self.position].norm())
                 self.links[source, self.entry] = Link("skipped", None, "", norm=norm)
             self.draw(layer, start)
             start += self.columns["resid_post"]
@@ -155,14 +156,16 @@ class SlowFlow:
 
     def memory(self, layer: SlowLayer, head: int, source: int) -> Iterator[tuple[str, Node]]:
         facts = {"position": source, "attention": float(layer.attention(head)[source])}
-        if not self.options.merge_values:
-            readings = {"": layer.key(head, source)}
-            if layer.heads.turns:
-                readings["after rotation"] = layer.key(head, source, turned=True)
-            yield f"H{head}.key@{source}", Node("key", readings, facts=facts)
+        readings = {"": layer.key(head, source)}
+        if layer.heads.turns:
+            readings["after rotation"] = layer.key(head, source, turned=True)
         value = layer.value_write(head, source)
         write = value * facts["attention"]
         node = Node("value", {"": value}, facts=facts, write=write, part="attn")
+        if self.options.merge_values:
+            node.vectors |= of_the_key(readings)
+        else:
+            yield f"H{head}.key@{source}", Node("key", readings, facts=facts)
         yield f"H{head}.value@{source}", node
 
     def feed_forward(self, layer: SlowLayer) -> Iterator[tuple[str, Node]]:
@@ -170,11 +173,13 @@ class SlowFlow:
             return
         activations = layer.at("mlp_post")
         for neuron in layer.chosen_neurons(self.options):
-            if not self.options.merge_neurons:
-                yield f"N{neuron}.key", Node("neuron_key", layer.neuron_key(neuron))
             activation = float(activations[neuron])
             node = written("neuron", layer.value_vector(neuron), activation, "mlp")
             node.facts |= layer.gate_and_up(neuron)
+            if self.options.merge_neurons:
+                node.vectors |= of_the_key(layer.neuron_key(neuron))
+            else:
+                yield f"N{neuron}.key", Node("neuron_key", layer.neuron_key(neuron))
             yield f"N{neuron}", node
         if self.options.mlp_bias and layer.has(layer.wiring.mlp_out):
             bias = layer.w_out[1] * layer.mlp_gain
@@ -301,6 +306,11 @@ class SlowFlow:
         self.link(layer, "mlp_in_bias", "mlp_bias", Link("bias", 0.05, "hidden"))
         link = Link("bias", norm, "bias", None, norm, bias, layer.at("mlp_out"), "mlp")
         self.link(layer, "mlp_bias", "mlp_out", link)
+
+
+def of_the_key(vectors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """A key's readings, as they are called where key and value are one node."""
+    return {f"key {name}".strip(): vector for name, vector in vectors.items()}
 
 
 def passed(kind: str, norm: float) -> Link:
