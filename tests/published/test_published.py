@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from . import checks
+from . import checks, flow_checks
 from .figures import MEDIUM, PROJECTED, READ_AS_STATES, STEERING, STEERING_VALUE, TRACES
+from .flow_figures import FLOWS
 
 pytestmark = pytest.mark.published
 
@@ -14,6 +15,11 @@ pytestmark = pytest.mark.published
 @pytest.mark.parametrize("trace", TRACES, ids=lambda trace: trace.name)
 def test_a_trace_is_the_published_one(trace, published_model):
     assert checks.check_trace(published_model(trace.model), trace) == []
+
+
+@pytest.mark.parametrize("flow", FLOWS, ids=lambda flow: flow.name)
+def test_a_flow_graph_is_the_published_one(flow, published_model):
+    assert flow_checks.check_flow(published_model(flow.model), flow) == []
 
 
 @pytest.mark.parametrize("vector", PROJECTED, ids=lambda vector: vector.name)
