@@ -2,6 +2,8 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { readDraft, toDraft } from '../src/core/draft';
 import {
+  cutAt,
+  cutEdit,
   describeOperation,
   edit,
   editProblem,
@@ -80,6 +82,32 @@ describe('edits', () => {
     ).toEqual(['off', '× 2', '= 0.5', '+ [2 numbers]']);
     expect(describeOperation(edit('a', 'scale', -1))).toBe('× −1');
     expect(describeOperation(edit('a', 'lmd_on'))).toBe('LM-Debugger on');
+  });
+});
+
+describe('cuts of the flow graph', () => {
+  const head = { operation: 'zero' as const, target: 'L14.H7@8' };
+  const row = { operation: 'cut' as const, target: 'L14.z448@8' };
+  const pair = { operation: 'zero' as const, target: 'L14.H7@8<3' };
+
+  it('are edits at one position', () => {
+    expect(cutEdit(head)).toEqual({ ...edit('L14.H7'), positions: [8] });
+    expect(cutEdit(row)).toEqual({ ...edit('L14.z448', 'cut'), positions: [8] });
+    expect(cutEdit(pair)).toEqual(edit('L14.H7@8<3'));
+  });
+
+  it('are found again, whoever made the edit', () => {
+    for (const cut of [head, row, pair]) expect(cutAt([cutEdit(cut)], cut, 9)).toBe(0);
+    expect(cutAt([edit('L14.H7')], head, 9)).toBe(0);
+    expect(cutAt([{ ...edit('L14.H7'), positions: [-1] }], head, 9)).toBe(0);
+    expect(cutAt([{ ...edit('L14.H7'), positions: [-1] }], head, 10)).toBe(-1);
+    expect(cutAt([{ ...cutEdit(head), enabled: false }, cutEdit(row)], head, 9)).toBe(-1);
+  });
+
+  it('must name what the model has', () => {
+    expect(editProblem(cutEdit(row), MODEL)).toBeNull();
+    expect(editProblem(edit('L99.z448', 'cut'), MODEL)?.field).toBe('target');
+    expect(editProblem(edit('L9.attn', 'cut'), MODEL)?.field).toBe('target');
   });
 });
 

@@ -118,8 +118,9 @@ describe('Python', () => {
     prompt: 'The capital of Japan is the city of',
     target: ' Tokyo',
     edits: [
-      cutEdit({ operation: 'zero', target: 'L14.H7' }, 7),
-      cutEdit({ operation: 'cut', target: 'L14.z448' }, 7),
+      cutEdit({ operation: 'zero', target: 'L14.H7@7' }),
+      cutEdit({ operation: 'cut', target: 'L14.z448@7' }),
+      cutEdit({ operation: 'zero', target: 'L14.H1@7<3' }),
       edit('L3.N2', 'scale', 2),
     ],
     flow: { ...FLOW, layers: [10, 14], heads: 0, include: ['L14.N3'], palette: 'visit' },
@@ -130,11 +131,12 @@ describe('Python', () => {
 
 model = ue.load("gpt2-medium")
 prompt = "The capital of Japan is the city of"
-capture = [*ue.flow_capture(model, [10, 14]), *ue.cut_capture(model, "L14.z448")]
+capture = [*ue.flow_capture(model, [10, 14], 7), *ue.cut_capture(model, "L14.z448")]
 baseline = model.run(prompt, capture=capture)
 edits = [
     ue.zero("L14.H7", positions=[7]),
     *ue.cut(baseline, "L14.z448", position=7),
+    ue.zero("L14.H1@7<3"),
     ue.scale("L3.N2", 2),
 ]
 graph = ue.flow_graph(baseline, [10, 14], target=" Tokyo", position=7, options=ue.FlowOptions(n_heads=0, include=("L14.N3",)))
@@ -143,7 +145,7 @@ print(graph.links_to_pandas())
 edited = model.run(prompt, edits=edits, capture=capture)
 changed = ue.flow_graph(edited, [10, 14], target=" Tokyo", position=7, options=ue.FlowOptions(n_heads=0, include=("L14.N3",)), like=graph)
 print(changed.to_pandas())
-print(ue.measure_cuts(baseline, ["L14.H7", "L14.z448"], position=7, target=" Tokyo"))
+print(ue.measure_cuts(baseline, ["L14.H7", "L14.z448", "L14.H1@7<3"], position=7, target=" Tokyo"))
 # graph.plot(palette="visit")  # the picture
 # graph.to_html(palette="visit", path="flow.html")  # a page of its own
 `);

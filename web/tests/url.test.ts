@@ -193,7 +193,7 @@ describe('the address bar', () => {
   });
 
   it('says in few letters what a flow graph shows, and what is cut of it', () => {
-    const cut = cutEdit({ operation: 'cut', target: 'L14.H7.value@3' }, 7);
+    const cut = cutEdit({ operation: 'cut', target: 'L14.z448@7' });
     const state: Spec = {
       ...DEFAULTS,
       view: 'flow',
@@ -201,7 +201,7 @@ describe('the address bar', () => {
       flow: { ...FLOW, layers: [10, 14], heads: 0, hidden: ['biases'], focus: 'L14.z448' },
     };
     expect(encodeSpec(state)).toBe(
-      'v=1&view=flow&e=L14.H7.value@3;cut;p=7&fl=10,14&fh=0&fhide=biases&fat=L14.z448',
+      'v=1&view=flow&e=L14.z448;cut;p=7&fl=10,14&fh=0&fhide=biases&fat=L14.z448',
     );
   });
 

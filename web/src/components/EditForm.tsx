@@ -174,9 +174,9 @@ function TargetFields({ draft, set, model, problem }: FieldsProps & { model: Mod
                 value={draft.site}
                 onChange={(event) => set({ site: event.target.value })}
               >
-                {RESIDUAL_SITES.map((site) => (
+                {[...new Set<string>([...RESIDUAL_SITES, draft.site])].map((site) => (
                   <option key={site} value={site} disabled={!available(site)}>
-                    {SITE_WORDS[site]}
+                    {SITE_WORDS[site] ?? site}
                   </option>
                 ))}
               </select>

@@ -40,7 +40,11 @@ export function Peek() {
           </button>
         ) : null}
         <span>
-          {frozen ? 'frozen' : ['hold Shift to freeze', content.hint].filter(Boolean).join(' · ')}
+          {frozen
+            ? 'frozen'
+            : content.hint
+              ? `Shift freezes · ${content.hint}`
+              : 'hold Shift to freeze'}
         </span>
       </div>
     </div>

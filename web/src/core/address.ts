@@ -20,7 +20,7 @@ export type Target =
 export type Kind = Target['kind'];
 
 const PATTERN =
-  /^(?:(embed)|L(\d{1,4})\.?(?:H(\d{1,5})|[ND](\d{1,7})|(attn|mlp)|([a-z]+_[a-z]+)))(?:@(-?\d{1,7})(?:<(-?\d{1,7}))?)?$/i;
+  /^(?:(embed)|L(\d{1,4})\.?(?:H(\d{1,5})(?!\.|\d)|[ND](\d{1,7})|(attn|mlp)|((?:H\d{1,5}\.)?(?:[qkvz]|scores|pattern)|[a-z]+_[a-z]+)))(?:@(-?\d{1,7})(?:<(-?\d{1,7}))?)?$/i;
 
 /** Reads a target; null where it is none. "L12D512" and "l9.h6" are understood. */
 export function parseTarget(text: string): Target | null {
@@ -42,7 +42,11 @@ export function parseTarget(text: string): Target | null {
   }
   if (neuron !== undefined) return { kind: 'neuron', layer, neuron: Number(neuron), ...at };
   if (whole) return { kind: whole.toLowerCase() as 'attn' | 'mlp', layer, ...at };
-  return query === undefined && site ? { kind: 'site', layer, site: site.toLowerCase() } : null;
+  return query === undefined && site ? { kind: 'site', layer, site: siteName(site) } : null;
+}
+
+function siteName(site: string): string {
+  return site.toLowerCase().replace(/^h/, 'H');
 }
 
 /** The one spelling of a target. */
@@ -70,13 +74,20 @@ export function misfit(target: Target, model: Dimensions): string | null {
   if (target.kind !== 'embed' && target.layer >= model.n_layers) {
     return `Layer ${target.layer} is not in this model: it has layers 0–${model.n_layers - 1}.`;
   }
-  if (target.kind === 'head' && target.head >= model.n_heads) {
-    return `Head ${target.head} is not in this model: each layer has heads 0–${model.n_heads - 1}.`;
+  const head = target.kind === 'head' ? target.head : siteHead(target);
+  if (head !== null && head >= model.n_heads) {
+    return `Head ${head} is not in this model: each layer has heads 0–${model.n_heads - 1}.`;
   }
   if (target.kind === 'neuron' && target.neuron >= model.d_mlp) {
     return `Neuron ${target.neuron} is not in this model: each layer has neurons 0–${model.d_mlp - 1}.`;
   }
   return null;
+}
+
+/** The head of "L14.H7.q"; null where a target is no part of a head. */
+function siteHead(target: Target): number | null {
+  const found = target.kind === 'site' ? /^H(\d+)\./.exec(target.site) : null;
+  return found ? Number(found[1]) : null;
 }
 
 /** Target in the model, or the sentence that says what is wrong with the text. */
@@ -114,7 +125,9 @@ export function describeTarget(target: Target): string {
     case 'mlp':
       return `feed-forward of layer ${target.layer}`;
     case 'site':
-      return `${siteWords(target.site)}, layer ${target.layer}`;
+      return siteHead(target) === null
+        ? `${siteWords(target.site)}, layer ${target.layer}`
+        : `${siteWords(target.site.split('.')[1] ?? '')} of head ${siteHead(target)}, layer ${target.layer}`;
   }
 }
 
@@ -123,6 +136,12 @@ function siteWords(site: string): string {
     resid_pre: 'residual stream before attention',
     resid_mid: 'residual stream after attention',
     resid_post: 'residual stream after feed-forward',
+    attn_in: 'input of attention',
+    mlp_in: 'input of the feed-forward',
+    z: 'results of all heads',
+    q: 'query',
+    k: 'key',
+    v: 'value',
   };
   return words[site] ?? site;
 }

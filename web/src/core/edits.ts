@@ -234,24 +234,30 @@ export function switched(edits: readonly Edit[], target: string, operation: Swit
 
 // ------------------------------------------------------------------ cuts of the flow graph
 
-/** What takes a node or link of the flow graph away. */
+/** What takes a node or link of the flow graph away, with the position at its end: "L14.H7@8". */
 export interface Cut {
   operation: 'zero' | 'cut';
   target: string;
 }
 
-/** At one position: the graph's. */
-export function cutEdit(cut: Cut, position: number): Edit {
-  return { ...edit(cut.target, cut.operation), positions: [position] };
+/** As an edit like others: "L14.H7" at 8. One pair of query and key, "L14.H7@8<3", names its own. */
+export function cutEdit(cut: Cut): Edit {
+  const found = /^(.+)@(\d+)$/.exec(cut.target);
+  return found
+    ? { ...edit(found[1] ?? '', cut.operation), positions: [Number(found[2])] }
+    : edit(cut.target, cut.operation);
 }
 
-/** An edit in force that takes the node or link away at the position, whoever made it; −1: none. */
-export function cutAt(edits: readonly Edit[], cut: Cut, position: number, length: number): number {
+/** An edit in force that takes the node or link away, whoever made it; −1: none. */
+export function cutAt(edits: readonly Edit[], cut: Cut, length: number): number {
+  const wanted = cutEdit(cut);
+  const position = wanted.positions?.[0];
   return edits.findIndex(
     (made) =>
       made.enabled &&
-      made.operation === cut.operation &&
-      made.target === cut.target &&
+      made.stage === 'post' &&
+      made.operation === wanted.operation &&
+      made.target === wanted.target &&
       (made.positions === null ||
         made.positions.some((at) => (at < 0 ? length + at : at) === position)),
   );

@@ -39,6 +39,7 @@ export function readingWords(name: string): string {
 /** What a node says about itself, a line each. */
 export function nodeFacts(node: FlowNode, side: FlowSideData, target: string): Fact[] {
   const own = node.readings[0];
+  if (own?.norm === 0) return [['norm', '0: it writes nothing']];
   const facts: Fact[] = [];
   const put = (
     name: string,

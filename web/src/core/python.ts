@@ -1,5 +1,5 @@
 /** The Python that reproduces a view, in the public names of the library. */
-import { isFlowName } from './address';
+import { parseTarget } from './address';
 import { forNeurons, type Edit } from './edits';
 import { FLOW, flowBody, type FlowBody } from './flowUrl';
 import { scoring, type Generation, type Spec } from './url';
@@ -95,7 +95,12 @@ export function flowPython(model: string, spec: Spec, position: number, depth: n
   ].join(', ');
   const colours = spec.flow.palette === FLOW.palette ? '' : `palette=${quote(spec.flow.palette)}`;
   const lines = [
-    ...opening(model, spec, edited ? 'baseline' : 'run', `ue.flow_capture(model, ${layers})`),
+    ...opening(
+      model,
+      spec,
+      edited ? 'baseline' : 'run',
+      `ue.flow_capture(model, ${layers}, ${position})`,
+    ),
     `graph = ue.flow_graph(${edited ? 'baseline' : 'run'}, ${layers}, ${rest})`,
     'print(graph.to_pandas())',
     'print(graph.links_to_pandas())',
@@ -144,17 +149,20 @@ function literal(value: FlowBody[(typeof OPTIONS)[number]]): string {
 
 /** Edits that cut a node or link of the graph, each alone and all together. */
 function measuredPython(spec: Spec, position: number, body: FlowBody): string[] {
-  const cuts = spec.edits.filter(
-    (made) =>
-      on(made) &&
-      (made.operation === 'cut' || made.operation === 'zero') &&
-      made.positions?.join() === String(position) &&
-      isFlowName(made.target),
-  );
+  const cuts = spec.edits.filter((made) => on(made) && cutsAt(made, position));
   if (cuts.length === 0) return [];
   const target = body.target === null ? '' : `, target=${quote(body.target)}`;
   const names = cuts.map((made) => quote(made.target)).join(', ');
   return [`print(ue.measure_cuts(baseline, [${names}], position=${position}${target}))`];
+}
+
+/** Takes something away at this position alone. */
+function cutsAt(made: Edit, position: number): boolean {
+  if (made.operation !== 'cut' && (made.operation !== 'zero' || made.stage !== 'post'))
+    return false;
+  const pair = parseTarget(made.target);
+  if (pair?.kind === 'head' && pair.key !== undefined) return pair.query === position;
+  return made.positions?.join() === String(position);
 }
 
 /** A range where positions run on, as people write them. */

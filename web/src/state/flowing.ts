@@ -35,13 +35,13 @@ export function shiftLayers(step: number): void {
   if (moved.every((layer) => layer >= 0 && layer < depth)) setFlow({ layers: moved, focus: null });
 }
 
-/** Cuts a node or link at the graph's position, or takes that back. */
-export function toggleCut(cut: Cut, position: number): void {
+/** Cuts a node or link, or takes that back. */
+export function toggleCut(id: string, cut: Cut): void {
   const { spec, positions } = useStore.getState();
-  const at = cutAt(spec.edits, cut, position, positions);
+  const at = cutAt(spec.edits, cut, positions);
   if (at >= 0) return removeEdit(at);
-  addEdit(cutEdit(cut, position));
-  notify(`${cut.target} is cut at position ${position}.`);
+  addEdit(cutEdit(cut));
+  notify(`${id} is cut.`);
 }
 
 /** Goes to the graph, with a node or link of it in the middle. */

@@ -24,7 +24,7 @@ export function cuttingOf(graph: Graph, cuts: ReadonlySet<string>): Cutting {
     possible: (id) => cutOf(graph, id) !== null,
     toggle: (id) => {
       const cut = cutOf(graph, id);
-      if (cut) toggleCut(cut, graph.position);
+      if (cut) toggleCut(id, cut);
       else notify('This cannot be cut: it only says how something is read. Cut what it leads to.');
     },
   };
@@ -78,7 +78,8 @@ export function FlowSelected({ graph, side, cutting }: SelectedProps) {
   if (!item || focus === null) return null;
   const link = 'source' in item ? item : null;
   const node = 'source' in item ? null : item;
-  const own = node?.readings[0];
+  const read = node?.readings[0];
+  const own = read && read.norm > 0 ? read : undefined;
   const share = node ? shareOf(node, drawn) : (link?.share ?? null);
   return (
     <section className="flow-selected" aria-label="In focus" data-testid="flow-selected">
@@ -86,6 +87,7 @@ export function FlowSelected({ graph, side, cutting }: SelectedProps) {
         {node ? node.title : link ? `${linkEnds(link, drawn)}: ${linkWords(link)}` : null}
       </span>
       <span className="chips">
+        {read && !own ? <span className="faint">nothing: it is cut</span> : null}
         {own?.tokens.slice(0, 5).map(({ token }) => (
           <Token key={token.id} token={token} />
         ))}

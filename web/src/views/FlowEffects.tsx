@@ -2,8 +2,8 @@
 import type { FlowEffects as Effects } from '../api/flow';
 import { Formula } from '../components/Formula';
 import { SignedBar } from '../components/parts';
-import { describeFlow, flowLayer } from '../core/address';
-import { describeOperation } from '../core/edits';
+import { placeOf } from '../components/NodeActions';
+import { cutAt, describeOperation, type Edit } from '../core/edits';
 import type { Flow } from '../core/flow';
 import { agreement, targetName } from '../core/flowText';
 import { probability, rank, signed } from '../core/format';
@@ -86,7 +86,7 @@ function Row({ row, scale, graph, together = false }: RowProps) {
       <th scope="row">{together ? 'All together' : <EditName row={row} graph={graph} />}</th>
       {row.attributed === null ? (
         <td colSpan={2} className="faint">
-          nothing in this graph
+          {together ? 'not known for all' : 'nothing in this graph'}
         </td>
       ) : (
         <Change value={row.attributed} scale={scale} name="attributed" />
@@ -121,28 +121,33 @@ function Change({ value, scale, name }: { value: number; scale: number; name: st
 function EditName({ row, graph }: { row: Effect; graph: Flow }) {
   const { edits } = useSpec();
   const made = row.edit === null ? undefined : edits[row.edit];
-  const there = graph.baseline.nodeOf.has(row.name) || graph.baseline.linkOf.has(row.name);
-  const says = made ? describeOperation(made) : '';
-  const title = flowLayer(row.name) === null ? row.name : describeFlow(row.name);
+  const id = made ? cutBy(graph, made) : null;
+  const says = made ? `${describeOperation(made)} ${placeOf(made)}` : '';
   return (
     <>
-      {there ? (
+      {id === null ? (
+        <span className="mono">{row.name}</span>
+      ) : (
         <button
           type="button"
           className="link mono"
-          title={`${title}: show it`}
-          onClick={() => setFlow({ focus: row.name }, 'replace')}
+          title={`${graph.baseline.nodeOf.get(id)?.title ?? id}: show it`}
+          onClick={() => setFlow({ focus: id }, 'replace')}
         >
           {row.name}
         </button>
-      ) : (
-        <span className="mono" title={title}>
-          {row.name}
-        </span>
       )}{' '}
       <span className="faint">{says}</span>
     </>
   );
+}
+
+/** The box or band that an edit cuts; boxes come first. */
+function cutBy({ baseline, tokens }: Flow, made: Edit): string | null {
+  const found = [...baseline.nodes, ...baseline.links].find(
+    ({ cut }) => cut && cutAt([{ ...made, enabled: true }], cut, tokens.length) === 0,
+  );
+  return found?.id ?? null;
 }
 
 function EffectsFormula({ effects }: { effects: Effects }) {
@@ -161,9 +166,9 @@ function EffectsFormula({ effects }: { effects: Effects }) {
         },
         {
           name: 'measured',
-          formula: 'logit_edited(target) − logit_baseline(target)',
+          formula: 'logit(target) with the edit − logit(target) without',
           ...(first ? { value: `${first.logit_change.toFixed(4)} for ${first.name}` } : {}),
-          note: 'The model is run again with the edit alone. Later layers answer to it: they may repair what is missing, or lean on it.',
+          note: 'The model is run again with the edit alone. Later layers answer to it: they may repair what is missing, or lean on it. Probability may move the other way: it depends on all other logits, too.',
         },
         {
           name: 'measured ÷ attributed',

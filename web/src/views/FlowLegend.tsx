@@ -23,34 +23,40 @@ export function FlowLegend({ graph, vocabulary }: Props) {
   const { positive, negative, norm, bias, residual_attn, residual_mlp } = colours.palette;
   const logarithmic = colours.palette.rank_scale === 'log';
   return (
-    <div className="flow-legend" data-testid="legend" role="group" aria-label="Legend">
+    <div
+      className="flow-legend"
+      data-testid="legend"
+      role="group"
+      aria-label="Legend"
+      title="A band is as wide as what passes is strong."
+    >
       {colour === 'rank' ? (
         <Scale
           name={
             <>
-              boxes: rank of <bdi className="token">{target}</bdi>
+              box: rank of <bdi className="token">{target}</bdi>
             </>
           }
-          ends={['1', vocabulary.toLocaleString('en')]}
+          ends={['1', `${Math.round(vocabulary / 1000)}k`]}
           at={(share) =>
             colours.rank(logarithmic ? vocabulary ** share : Math.max(1, share * vocabulary))
           }
         />
       ) : null}
       {colour === 'attention' ? (
-        <Scale name="boxes: attention" ends={['0', '1']} at={colours.attention} />
+        <Scale name="box: attention" ends={['0', '1']} at={colours.attention} />
       ) : (
-        <Scale name="head › word: attention" ends={['0', '1']} at={colours.attention} />
+        <Scale name="attention" ends={['0', '1']} at={colours.attention} />
       )}
       <Scale
-        name={colour === 'entropy' ? 'boxes and bands: entropy' : 'bands: entropy'}
+        name={colour === 'entropy' ? 'box and band: entropy' : 'band: entropy'}
         ends={['sharp', 'even']}
         at={(share) =>
           colours.entropy(share * entropySpan(colours.palette.entropy_bits, vocabulary))
         }
       />
       <Swatch colour={positive} group="neurons">
-        positive activation
+        active
       </Swatch>
       <Swatch colour={negative} group="neurons">
         negative
@@ -65,7 +71,6 @@ export function FlowLegend({ graph, vocabulary }: Props) {
       <Swatch colour={residual_mlp} group="residual">
         past feed-forward
       </Swatch>
-      <span className="faint">Width: how much passes.</span>
     </div>
   );
 }

@@ -64,12 +64,12 @@ export function TargetMenu({ own }: { own: string | null }) {
 
 // ------------------------------------------------------------------ what is shown
 
-export function shownWords(flow: Flow): string {
+export function shownWords(flow: Flow, heads: number): string {
   const also = flow.include.length > 0 ? ` + ${flow.include.length} by hand` : '';
   if (flow.choice === 'hand') return `${flow.include.length} by hand`;
   if (flow.choice === 'share') return `from ${Math.round(flow.threshold * 1000) / 10} %${also}`;
-  const heads = flow.heads === 0 ? 'all heads' : `${flow.heads} heads`;
-  return `${heads} · ${flow.top + flow.bottom} neurons${also}`;
+  const some = flow.heads > 0 && flow.heads < heads;
+  return `${some ? '' : 'all '}${some ? flow.heads : heads} heads · ${flow.top + flow.bottom} neurons${also}`;
 }
 
 interface ShownProps {

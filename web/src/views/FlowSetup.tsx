@@ -48,7 +48,13 @@ export function FlowSetup({ model, token, position, children }: Props) {
       >
         <TargetMenu own={token?.label ?? null} />
       </Choice>
-      <Choice name="flow-shown" head="Shown" says={shownWords(flow)} changed={isChosen(flow)} wide>
+      <Choice
+        name="flow-shown"
+        head="Shown"
+        says={shownWords(flow, model.n_heads)}
+        changed={isChosen(flow)}
+        wide
+      >
         <ShownMenu model={model} layers={layers} />
       </Choice>
       <Choice

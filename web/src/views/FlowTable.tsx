@@ -2,10 +2,10 @@
 import { useState } from 'react';
 import { Segments, SideMark, Token } from '../components/parts';
 import type { Flow as Graph, FlowLink, FlowNode, FlowSideData } from '../core/flow';
-import { effect, linkEnds, linkWords, shareOf, targetName } from '../core/flowText';
+import { linkEnds, linkWords, shareOf, targetName } from '../core/flowText';
 import { hiddenKinds } from '../core/flowUrl';
 import { isShown } from '../core/flow';
-import { figures, nats, NONE, percent, probability, rank } from '../core/format';
+import { figures, nats, NONE, percent, probability, rank, signed } from '../core/format';
 import type { Spec } from '../core/url';
 import { useFlowSpec } from '../state/flowing';
 import { change } from '../state/store';
@@ -49,11 +49,11 @@ export function FlowTable({ graph, mode, cutting }: Props) {
         <thead>
           <tr>
             <th scope="col">{what === 'boxes' ? 'box' : 'band'}</th>
-            {sides.length > 1 ? <th scope="col">side</th> : null}
-            {what === 'boxes' ? <NodeHeads graph={graph} /> : <LinkHeads />}
             <th scope="col">
               <span className="visually-hidden">cut</span>
             </th>
+            {sides.length > 1 ? <th scope="col">side</th> : null}
+            {what === 'boxes' ? <NodeHeads graph={graph} /> : <LinkHeads />}
           </tr>
         </thead>
         {what === 'boxes'
@@ -68,6 +68,8 @@ export function FlowTable({ graph, mode, cutting }: Props) {
   );
 }
 
+const NUMBERS = ['rank', 'norm', 'entropy, nats', 'active', 'attention', 'share', 'effect, logit'];
+
 function NodeHeads({ graph }: { graph: Graph }) {
   const target = targetName(graph);
   return (
@@ -76,13 +78,11 @@ function NodeHeads({ graph }: { graph: Graph }) {
       <th scope="col" className="number">
         p of <bdi className="token">{target}</bdi>
       </th>
-      {['rank', 'norm', 'entropy, nats', 'active', 'attention', 'share', 'direct effect'].map(
-        (head) => (
-          <th key={head} scope="col" className="number">
-            {head}
-          </th>
-        ),
-      )}
+      {NUMBERS.map((head) => (
+        <th key={head} scope="col" className="number">
+          {head}
+        </th>
+      ))}
     </>
   );
 }
@@ -91,7 +91,7 @@ function LinkHeads() {
   return (
     <>
       <th scope="col">what passes</th>
-      {['norm', 'active', 'attention', 'share', 'direct effect', 'width'].map((head) => (
+      {['norm', 'active', 'attention', 'share', 'effect, logit', 'width'].map((head) => (
         <th key={head} scope="col" className="number">
           {head}
         </th>
@@ -120,17 +120,13 @@ function NodeRows({ node, graph, sides, cutting }: RowsProps & { node: FlowNode 
                 <NodeTitle node={node} />
               </th>
             ) : null}
+            {place === 0 ? <CutCell id={node.id} sides={sides} cutting={cutting} /> : null}
             {sides.length > 1 ? (
               <td>
                 <SideMark side={name} />
               </td>
             ) : null}
             {same ? <NodeCells node={same} side={side} /> : <td colSpan={9}>{NONE}</td>}
-            {place === 0 ? (
-              <td rowSpan={sides.length}>
-                <CutButton id={node.id} cutting={cutting} />
-              </td>
-            ) : null}
           </tr>
         );
       })}
@@ -177,7 +173,7 @@ function NodeCells({ node, side }: { node: FlowNode; side: FlowSideData }) {
       <Cell value={node.activation} write={figures} />
       <Cell value={node.attention} write={percent} />
       <Cell value={shareOf(node, side)} write={percent} />
-      <Cell value={node.attributed} write={effect} />
+      <Cell value={node.attributed} write={logitChange} />
     </>
   );
 }
@@ -194,6 +190,7 @@ function LinkRows({ link, graph, sides, cutting }: RowsProps & { link: FlowLink 
                 <span className="mono">{link.id.replace('>', ' › ')}</span>
               </th>
             ) : null}
+            {place === 0 ? <CutCell id={link.id} sides={sides} cutting={cutting} /> : null}
             {sides.length > 1 ? (
               <td>
                 <SideMark side={name} />
@@ -204,18 +201,26 @@ function LinkRows({ link, graph, sides, cutting }: RowsProps & { link: FlowLink 
             <Cell value={same?.activation} write={figures} />
             <Cell value={same?.attention} write={percent} />
             <Cell value={same?.share} write={percent} />
-            <Cell value={same?.attributed} write={effect} />
+            <Cell value={same?.attributed} write={logitChange} />
             <Cell value={same?.width} write={figures} />
-            {place === 0 ? (
-              <td rowSpan={sides.length}>
-                <CutButton id={link.id} cutting={cutting} />
-              </td>
-            ) : null}
           </tr>
         );
       })}
     </tbody>
   );
+}
+
+function CutCell({ id, sides, cutting }: Omit<RowsProps, 'graph'> & { id: string }) {
+  return (
+    <td rowSpan={sides.length}>
+      <CutButton id={id} cutting={cutting} />
+    </td>
+  );
+}
+
+/** A change of a logit. */
+function logitChange(value: number): string {
+  return signed(value, 2);
 }
 
 interface CellProps {

@@ -88,7 +88,7 @@ function useShown(graph: Graph | null, model: ModelInfo | null): Shown | null {
     if (!graph || !model) return null;
     const cuts = new Set(
       [...graph.baseline.nodes, ...graph.baseline.links]
-        .filter(({ cut }) => cut && cutAt(edits, cut, graph.position, graph.tokens.length) >= 0)
+        .filter(({ cut }) => cut && cutAt(edits, cut, graph.tokens.length) >= 0)
         .map(({ id }) => id),
     );
     return { graph, model, mode, cutting: cuttingOf(graph, cuts) };

@@ -62,9 +62,8 @@ function noteOf(node: FlowNode | undefined, words: string | null): { note?: stri
 
 function hintOf(node: FlowNode | undefined, cuttable: boolean): string {
   return [
-    ...(node?.address ? ['click: all about it'] : []),
-    'double click: its paths',
-    ...(cuttable ? ['x: cut'] : []),
+    ...(node?.address ? ['click opens'] : ['click: its paths']),
+    ...(cuttable ? ['x cuts'] : []),
   ].join(' · ');
 }
 
@@ -75,6 +74,7 @@ function nodeSide(
   target: string,
 ): PeekSide {
   const own = node.readings[0];
+  if (own?.norm === 0) return { side: name, top: [], facts: nodeFacts(node, side, target) };
   return {
     side: name,
     top: (own?.tokens ?? []).map((one) => ({
