@@ -178,7 +178,7 @@ def sum_words(row: FlowSum) -> str:
         (row.heads, "the heads shown are"),
         (row.shown, f"the {parts} shown"),
         (row.rest, f"the other {parts}"),
-        (row.bias, "the bias"),
+        (row.bias or None, "the bias"),
     ]
     shares = [f"{name} {percent(value, 1)} of it" for value, name in said if value is not None]
     return f"{head}; {', '.join(shares)}."

@@ -1,4 +1,4 @@
-"""The command line: demo, serve, run, lens, index, search, doctor. Parses, asks, prints.
+"""The command line: demo, serve, run, lens, flow, index, search, doctor. Parses, asks, prints.
 
 Computes nothing itself.
 
@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 
-from unembed.cli import index_command, lens_options, options
+from unembed.cli import flow_options, index_command, lens_options, options
 from unembed.cli.loading import Loading, quiet_libraries
 from unembed.errors import UnembedError
 from unembed.settings import Settings
@@ -148,6 +148,32 @@ def lens(
     }
     shown = command.Shown(kind, top_down, html, as_json)
     command.lens(loading, prompt, edit or [], fields, shown)
+
+
+@app.command()
+@options.with_loading
+@flow_options.with_flow_options
+def flow(
+    *,
+    loading: Loading,
+    prompt: options.Prompt,
+    layers: flow_options.Layers,
+    target: flow_options.Target = None,
+    position: flow_options.Position = -1,
+    edit: options.Edits = None,
+    config: flow_options.Config = None,
+    colour_by: flow_options.ColourBy = "rank",
+    palette: flow_options.Palette = None,
+    html: flow_options.Html = None,
+    as_json: options.Json = False,
+    changes: dict[str, Any],
+) -> None:
+    """How information flows through chosen layers, in words: heads, memories, neurons."""
+    from unembed.cli import flow_command as command
+
+    fields = {"layers": command.parse_layers(layers), "position": position, "target": target}
+    shown = command.Shown(colour_by, palette, html, as_json)
+    command.flow(loading, prompt, edit or [], fields, config, changes, shown)
 
 
 app.add_typer(index_command.index_app, name="index")

@@ -5,6 +5,7 @@
     patch TARGET [from=4,5] ANOTHER PROMPT
     on NEURON                       as strong as the strongest of its layer in the unedited run
     lmd_on NEURON                   lmd_off NEURON: LM-Debugger's own
+    cut NAME                        a node or a link of the flow graph: "cut L14.z448@7"
 
 `positions=` and `stage=` follow the target of any of them.
 """
@@ -21,7 +22,7 @@ from unembed.server.bodies import explain
 
 _FORM = (
     '"zero TARGET", "scale TARGET NUMBER", "set_to TARGET NUMBER", "add TARGET NUMBER", '
-    '"patch TARGET PROMPT", "on NEURON", "lmd_on NEURON" or "lmd_off NEURON"'
+    '"patch TARGET PROMPT", "on NEURON", "lmd_on NEURON", "lmd_off NEURON" or "cut NAME"'
 )
 
 

@@ -117,10 +117,10 @@ def with_loading(command: Callable[..., None]) -> Callable[..., None]:
         for parameter in own
         if parameter.name != "loading"
     ]
-    return _signed(wrapped, command, [flags[0], *kept, *flags[1:]])
+    return signed(wrapped, command, [flags[0], *kept, *flags[1:]])
 
 
-def _signed(
+def signed(
     wrapped: Callable[..., None],
     command: Callable[..., None],
     parameters: list[inspect.Parameter],
@@ -163,7 +163,7 @@ def with_settings(command: Callable[..., None]) -> Callable[..., None]:
         for parameter in own.parameters.values()
         if parameter.name != "settings"
     ]
-    return _signed(wrapped, command, [*kept, *flags])
+    return signed(wrapped, command, [*kept, *flags])
 
 
 def _option(row: Any) -> Any:
