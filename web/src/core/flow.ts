@@ -173,11 +173,17 @@ export function isShown(
   });
 }
 
+/** True of what writes nothing, as a head that is cut: a reading of it would be of no meaning. */
+export function isZero(node: FlowNode): boolean {
+  return node.readings[0]?.norm === 0;
+}
+
 // ------------------------------------------------------------------ in words
 
 /** What assistive technology reads: "head 7 of layer 14: what it writes. ␣Tokyo, probability of target 0.62, rank 1". */
 export function nodeSentence(node: FlowNode): string {
-  const parts = [node.label === '' ? [] : [node.label]].flat();
+  if (isZero(node)) return `${node.title}. Nothing: its vector is zero`;
+  const parts = node.label === '' ? [] : [node.label];
   const score = node.readings[0]?.target;
   if (score)
     parts.push(

@@ -1,6 +1,6 @@
 /** The colours of the flow graph: one table for the canvas, its legend, saved pictures and the Python figures. */
 import palettes from '../../../src/unembed/figures/flow_palettes.json';
-import type { FlowLink, FlowNode } from './flow';
+import { isZero, type FlowLink, type FlowNode } from './flow';
 import { css, ENTRIES, look, makeTable, type Theme } from './lut';
 
 export type ColourBy = 'rank' | 'entropy' | 'attention';
@@ -80,7 +80,7 @@ function entry(table: Uint32Array, at: number): number {
 type Maps = Pick<FlowColours, 'rank' | 'entropy' | 'attention'>;
 
 function nodeColour(node: FlowNode, by: ColourBy, maps: Maps): number | null {
-  const own = node.readings[0];
+  const own = isZero(node) ? undefined : node.readings[0];
   if (by === 'attention') return isNumber(node.attention) ? maps.attention(node.attention) : null;
   if (by === 'entropy') return own ? maps.entropy(own.entropy) : null;
   return own?.target ? maps.rank(own.target.rank) : null;

@@ -1,8 +1,8 @@
 /** What is written in the boxes: as much as they have room for, in letters of one size. */
 import { FitText } from './fitText';
-import type { FlowNode } from './flow';
+import { isZero, type FlowNode } from './flow';
 import type { Box } from './flowLayout';
-import { caption } from './flowScene';
+import { caption, labelOf } from './flowScene';
 import { probability } from './format';
 
 export interface FlowStyle {
@@ -33,8 +33,9 @@ const LIST_FROM_HEIGHT = 58;
 const LIST_FROM_WIDTH = 104;
 const UPRIGHT_FROM_WIDTH = 9;
 const UPRIGHT_FROM_HEIGHT = 34;
-/** At the right end, where a change is marked. */
+/** At the right end, where a change is marked; in higher boxes the mark is above the text. */
 const MARK = 9;
+const MARKED = 32;
 const FAINT = 0.75;
 
 type Context = CanvasRenderingContext2D;
@@ -50,7 +51,12 @@ export class FlowLabels {
     else if (height >= LIST_FROM_HEIGHT && width >= LIST_FROM_WIDTH && isRead(box.node))
       this.drawList(context, box, style);
     else if (height >= TEXT_FROM_HEIGHT)
-      this.drawLine(context, box, width - 2 * PADDING - (marked ? MARK : 0), style);
+      this.drawLine(
+        context,
+        box,
+        width - 2 * PADDING - (marked && height < MARKED ? MARK : 0),
+        style,
+      );
   }
 
   /** "H7" before a head's row: the rows of heads are what a reader looks for first. */
@@ -72,7 +78,7 @@ export class FlowLabels {
   private drawLine(context: Context, box: Box, room: number, style: FlowStyle): void {
     const { node, height } = box;
     const small = caption(node);
-    const main = node.label === '' ? small : node.label;
+    const main = labelOf(node) || small;
     // A query has its name beside it.
     const under = main === small || node.kind === 'query' ? '' : small;
     const below = under !== '' && height >= SECOND_LINE_FROM;
@@ -158,7 +164,7 @@ export class FlowLabels {
   private drawUpright(context: Context, box: Box, style: FlowStyle): void {
     if (box.width < UPRIGHT_FROM_WIDTH || box.height < UPRIGHT_FROM_HEIGHT) return;
     const text = this.fitter(context, `${fontSize(box.width)}px ${style.mono}`);
-    const shown = text.fit(box.node.label, box.height - 2 * PADDING, false);
+    const shown = text.fit(labelOf(box.node), box.height - 2 * PADDING, false);
     context.save();
     context.translate(box.x + box.width / 2 + 0.5, box.y + box.height / 2);
     context.rotate(-Math.PI / 2);
@@ -182,7 +188,7 @@ export class FlowLabels {
 }
 
 function isRead(node: FlowNode): boolean {
-  return (node.readings[0]?.tokens.length ?? 0) > 0;
+  return !isZero(node) && (node.readings[0]?.tokens.length ?? 0) > 0;
 }
 
 function fontSize(room: number): number {

@@ -147,7 +147,7 @@ const NAMES: Readonly<Record<NodeKind, string>> = {
   attn_out: 'adds',
   resid_mid: 'stream',
   mlp_in: 'reads',
-  neuron_key: 'neuron keys',
+  neuron_key: 'keys',
   neuron: 'neurons',
   mlp_in_bias: 'bias',
   mlp_bias: 'bias',

@@ -1,10 +1,31 @@
 /** All that a drawing of the flow graph is made of, and in which order. Knows no canvas. */
-import { isShown, type FlowNode, type FlowSideData } from './flow';
-import type { ColourBy, FlowColours } from './flowColours';
-import type { Box, Layout, Ribbon } from './flowLayout';
-import type { Places } from './flowPlaces';
+import { isShown, isZero, pathsOf, type FlowNode, type FlowSideData } from './flow';
+import { flowColours, type ColourBy, type FlowColours } from './flowColours';
+import { layOut, UNMOVED, type Box, type Layout, type Moves, type Ribbon } from './flowLayout';
+import { placeFlow, type Places } from './flowPlaces';
+import type { Theme } from './lut';
 import { isBand } from './flowScale';
 import { signed } from './format';
+
+/** What is drawn, and how: the same for the window and for what is saved. */
+export interface FlowDrawing {
+  /** The side that is drawn. */
+  flow: FlowSideData;
+  /** The other side, where there are two: both have the same places, whichever is drawn. */
+  other: FlowSideData | null;
+  /** Which of the two `flow` is; "difference": the edited one, with outlines of the baseline. */
+  mode: 'baseline' | 'edited' | 'difference';
+  colourBy: ColourBy;
+  palette: string;
+  theme: Theme;
+  /** Kinds of nodes, and kinds of links that no node has. */
+  hidden: ReadonlySet<string>;
+  /** Node or link whose paths stand out. */
+  focus: string | null;
+  /** Nodes and links that edits cut now. */
+  cuts: ReadonlySet<string>;
+  vocabSize: number;
+}
 
 export interface Scene {
   side: FlowSideData;
@@ -20,6 +41,32 @@ export interface Scene {
   /** What stands out; null: all alike. */
   lit: ReadonlySet<string> | null;
   cuts: ReadonlySet<string>;
+}
+
+/** The sides that have one set of places: the baseline orders them, whichever is drawn. */
+export function sidesOf({ flow, other, mode }: Pick<FlowDrawing, 'flow' | 'other' | 'mode'>) {
+  if (other === null) return [flow];
+  return mode === 'baseline' ? [flow, other] : [other, flow];
+}
+
+/** All of a scene at once, where nothing is kept from one drawing to the next. */
+export function sceneOf(input: FlowDrawing, moves: Moves = UNMOVED): Scene {
+  const { flow, mode, focus } = input;
+  const places = placeFlow(sidesOf(input));
+  const other = mode === 'difference' ? input.other : null;
+  const paths = focus === null ? new Set<string>() : pathsOf(flow, focus);
+  return {
+    side: flow,
+    other,
+    places,
+    layout: layOut(places, flow, moves),
+    ghost: other ? layOut(places, other, moves) : null,
+    colours: flowColours(input.palette, input.theme, input.vocabSize),
+    colourBy: input.colourBy,
+    hidden: input.hidden,
+    lit: paths.size > 0 ? paths : null,
+    cuts: input.cuts,
+  };
 }
 
 /** Bands first, then thick before thin, so that nothing is buried. */
@@ -39,6 +86,11 @@ export function shownBoxes(scene: Scene): Box[] {
 
 export function isLit(scene: Scene, id: string): boolean {
   return scene.lit === null || scene.lit.has(id);
+}
+
+/** What stands for a node: its token; "" where its vector is zero, which says nothing of any token. */
+export function labelOf(node: FlowNode): string {
+  return isZero(node) ? '' : node.label;
 }
 
 /** What a node is, in the fewest signs: "H7", "3 ␣Japan", "N1981"; "" for stations, which are alone. */

@@ -8,35 +8,17 @@ import {
   type KeyboardEvent,
   type RefObject,
 } from 'react';
-import { nodeSentence, pathsOf, type FlowSideData } from '../core/flow';
+import { nodeSentence, pathsOf } from '../core/flow';
 import { boxOnScreen, HEADER, reveal, type Point } from '../core/flowCamera';
-import { flowColours, type ColourBy } from '../core/flowColours';
+import { flowColours } from '../core/flowColours';
 import { hitAt, neighbour, type Direction } from '../core/flowHit';
 import { layOut, UNMOVED, type Moves } from '../core/flowLayout';
 import { placeFlow } from '../core/flowPlaces';
-import type { Scene } from '../core/flowScene';
-import type { Theme } from '../core/lut';
-import type { Spec } from '../core/url';
+import { sidesOf, type FlowDrawing, type Scene } from '../core/flowScene';
 import { useFlowPointer, type FlowGestures } from './useFlowPointer';
 import { useFlowStage, type Viewport } from './useFlowStage';
 
-export interface FlowCanvasProps {
-  /** The side that is drawn. */
-  flow: FlowSideData;
-  /** The other side, where there are two: both have the same places, whichever is drawn. */
-  other: FlowSideData | null;
-  /** Which of the two `flow` is; "difference": the edited one, with outlines of the baseline. */
-  mode: Spec['mode'];
-  colourBy: ColourBy;
-  palette: string;
-  theme: Theme;
-  /** Kinds of nodes, and kinds of links that no node has. */
-  hidden: ReadonlySet<string>;
-  /** Node or link whose paths stand out. */
-  focus: string | null;
-  /** Nodes and links that edits cut now. */
-  cuts: ReadonlySet<string>;
-  vocabSize: number;
+export interface FlowCanvasProps extends FlowDrawing {
   /** Another value puts moved nodes back and shows everything. */
   reset: string | number;
   onHover: (id: string | null, at: Point | null) => void;
@@ -121,10 +103,7 @@ const LAYER = {
 
 function useScene(props: FlowCanvasProps, moves: Moves): Scene {
   const { flow, other, mode, colourBy, palette, theme, hidden, focus, cuts, vocabSize } = props;
-  const places = useMemo(
-    () => placeFlow(other === null ? [flow] : mode === 'baseline' ? [flow, other] : [other, flow]),
-    [flow, other, mode],
-  );
+  const places = useMemo(() => placeFlow(sidesOf({ flow, other, mode })), [flow, other, mode]);
   const layout = useMemo(() => layOut(places, flow, moves), [places, flow, moves]);
   const compared = mode === 'difference' ? other : null;
   const ghost = useMemo(
