@@ -19,6 +19,7 @@ from unembed.server import flow_answers, wire
 from .asgi import bearer, post, request
 
 PROMPT = "The cat sat on the mat"
+HALF_A_CHARACTER = 102
 FAMILIES = ("gpt2", "gptj", "llama", "gemma3", "mixtral")
 EDITS = [{"target": "L1.H2", "operation": "zero"}]
 OPTIONS: list[dict[str, Any]] = [
@@ -202,10 +203,23 @@ def test_effects_are_measured_for_each_edit_and_for_all_together(app, model):
     assert effects.left_out == 0
 
 
-def scored(model: Any, edits: Any) -> tuple[float, float, int]:
+def scored(model: Any, edits: Any, token: int = 72) -> tuple[float, float, int]:
     logits = model.run(PROMPT, edits=edits).logits[-1].double()
-    logit = float(logits[72])
-    return float(logits.softmax(-1)[72]), logit, 1 + int((logits > logit).sum())
+    logit = float(logits[token])
+    return float(logits.softmax(-1)[token]), logit, 1 + int((logits > logit).sum())
+
+
+@pytest.mark.parametrize("target", [None, HALF_A_CHARACTER])
+def test_the_edited_run_is_rated_by_the_very_token_of_the_baseline(app, model, target):
+    """Also where its text alone would not lead back to it, or the edited run prefers another."""
+    edits = [{"target": "L2.resid_post", "operation": "scale", "value": -1}]
+    answer = ask(app, edits=edits, target=target)
+    (token,) = answer.target.tokens
+    assert answer.target.chosen is (target is not None)
+    probability, logit, rank = scored(model, [ue.scale("L2.resid_post", -1)], token.id)
+    assert answer.effects.edits[0].measured.logit == pytest.approx(logit, abs=1e-4)
+    assert answer.edited.output.target.probability == pytest.approx(probability, rel=1e-4)
+    assert answer.edited.output.target.rank == rank
 
 
 def test_one_edit_alone_has_no_together(app):
@@ -219,6 +233,21 @@ def test_edits_beyond_the_limit_are_measured_together_only(make_app):
     assert ([one.edit for one in effects.edits], effects.left_out) == ([0, 1], 2)
     every = ask(make_app(), edits=edits).effects
     assert effects.together == every.together
+
+
+def test_a_graph_that_was_drawn_is_not_drawn_again(app, monkeypatch):
+    seen: list[Any] = []
+    draw = flow_answers.flow_graph
+
+    def counted(*args: Any, **options: Any) -> Any:
+        seen.append(args)
+        return draw(*args, **options)
+
+    monkeypatch.setattr(flow_answers, "flow_graph", counted)
+    ask(app)
+    ask(app, edits=EDITS)
+    ask(app, edits=EDITS)
+    assert len(seen) == 2
 
 
 def test_an_edit_that_was_measured_is_not_measured_again(app, monkeypatch):
@@ -261,6 +290,30 @@ def test_what_is_attributed_to_a_cut_is_what_the_graph_attributes_to_its_node(
             assert effect.attributed == -part.attributed
             assert effect.attributed == pytest.approx(by_name(part.cut.target), rel=1e-4, abs=1e-6)
     assert sum(part.attributed is not None for part in first_of_each_kind) > 5
+
+
+@pytest.mark.parametrize(
+    ("edit", "node"),
+    [
+        ({"operation": "cut", "target": "L1.mlp_out"}, "L1.mlp_out"),
+        ({"operation": "zero", "target": "L1.mlp", "positions": [-1]}, "L1.mlp_out"),
+        ({"operation": "cut", "target": "L1.H2>L1.z"}, "L1.H2"),
+        ({"operation": "cut", "target": "L1.H2", "positions": [10]}, "L1.H2"),
+        ({"operation": "zero", "target": "L1.H2@10"}, "L1.H2"),
+    ],
+)
+def test_a_cut_is_known_however_it_is_written(app, edit, node):
+    answer = ask(app, edits=[edit])
+    (wanted,) = [one.attributed for one in answer.baseline.nodes if one.id == node]
+    assert answer.effects.edits[0].attributed == -wanted
+
+
+def test_all_cuts_together_are_attributed_the_sum(app):
+    cuts = [{"operation": "cut", "target": name} for name in ("L1.H2", "L1.mlp")]
+    effects = ask(app, edits=cuts).effects
+    assert effects.together.attributed == sum(one.attributed for one in effects.edits)
+    more = [*cuts, {"operation": "scale", "target": "L0.H1", "value": 2}]
+    assert ask(app, edits=more).effects.together.attributed is None
 
 
 def test_what_is_no_cut_of_the_graph_has_nothing_attributed(app):

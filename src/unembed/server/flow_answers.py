@@ -5,8 +5,9 @@ Runs on the compute thread. Calls analyses; computes nothing itself.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from unembed.analyses.flow import flow_capture, flow_graph
@@ -54,11 +55,14 @@ def flow(session: Session, job: Job, body: wire.FlowRequest) -> wire.FlowRespons
     made = edits_of(session, job, body.edits, ids)
     capture = flow_capture(session.model, asked.layers, asked.position)
     baseline, edited = runs_of(session, job, made, ids, capture)
-    ours = _baseline_graph(session, job, baseline, asked)
+    ours = _graph(session, job, baseline, asked)
     graphs, effects = [ours], None
     if edited is not None:
-        graphs.append(_graph(job, edited, asked, like=ours))
-        effects = _effects(session, job, body.edits, made.apart(), baseline, ours)
+        alike = _rated_alike(asked, ours)
+        graphs.append(_graph(session, job, edited, alike, ours))
+        measure = partial(_measured, session, job, baseline, alike)
+        limit = session.settings.max_measured_cuts
+        effects = _effects(body.edits, made.apart(), ours, measure, limit)
     sides = [as_wire(wire.FlowSide, graph) for graph in graphs]
     return wire.FlowResponse(
         tokens=token_texts(ours.tokens),
@@ -103,38 +107,35 @@ def _n_tokens(session: Session, body: wire.FlowRequest) -> int:
     return 1
 
 
-def _baseline_graph(session: Session, job: Job, run: Run, asked: _Asked) -> FlowGraph:
-    """It stays the same while a person changes edits: half of the work is saved."""
+def _graph(
+    session: Session, job: Job, run: Run, asked: _Asked, like: FlowGraph | None = None
+) -> FlowGraph:
+    """The graph of a run, from the last ones where it was drawn before; without its vectors.
+
+    That of the baseline stays the same while a person changes edits.
+    """
 
     def made() -> FlowGraph:
-        graph = _graph(job, run, asked)
+        graph = flow_graph(
+            run,
+            asked.layers,
+            target=asked.target,
+            position=asked.position,
+            options=asked.options,
+            like=like,
+            cancel=job.cancel,
+            progress=job.progress,
+        )
         return replace(graph, vectors=graph.vectors[:0])
 
     return session.recent.get(("flow", run.key, asked), made)
 
 
-def _graph(job: Job, run: Run, asked: _Asked, *, like: FlowGraph | None = None) -> FlowGraph:
-    target = asked.target
-    if target is None and like is not None and like.target is not None:
-        target = like.target.tokens[0].id  # the model's own choice, without edits
-    return flow_graph(
-        run,
-        asked.layers,
-        target=target,
-        position=asked.position,
-        options=asked.options,
-        like=like,
-        cancel=job.cancel,
-        progress=job.progress,
-    )
-
-
-def _target_of(graph: FlowGraph) -> str | int | None:
-    """What the graph is rated by, to rate another run by the same."""
-    target = graph.target
-    if target is None or target.chosen:
-        return None if target is None else target.text
-    return target.tokens[0].id
+def _rated_alike(asked: _Asked, graph: FlowGraph) -> _Asked:
+    """To rate other runs by the token that the model itself chose here."""
+    if asked.target is not None or graph.target is None:
+        return asked
+    return replace(asked, target=graph.target.tokens[0].id)
 
 
 def _vocabulary(graphs: Iterable[FlowGraph]) -> list[Token]:
@@ -153,25 +154,18 @@ def _tokens(graph: FlowGraph) -> Iterator[Token]:
 
 
 def _effects(
-    session: Session,
-    job: Job,
     specs: Sequence[wire.EditSpec],
     groups: Mapping[int, tuple[Edit, ...]],
-    run: Run,
     graph: FlowGraph,
+    measure: Callable[[tuple[Edit, ...]], CutReport],
+    limit: int,
 ) -> wire.FlowEffects:
     """Each enabled edit alone, up to the limit, and all of them together."""
-    every = tuple(edit for edits in groups.values() for edit in edits)
-    whole = _measured(session, job, run, graph, every)
+    whole = measure(tuple(edit for edits in groups.values() for edit in edits))
     attributed = {index: _attributed(graph, specs[index]) for index in groups}
-    alone = list(groups.items())[: session.settings.max_measured_cuts]
+    alone = list(groups.items())[:limit]
     each = [
-        _effect(
-            _measured(session, job, run, graph, edits),
-            edit=index,
-            name=specs[index].target,
-            attributed=attributed[index],
-        )
+        _effect(measure(edits), edit=index, name=specs[index].target, attributed=attributed[index])
         for index, edits in alone
     ]
     together = None
@@ -188,10 +182,10 @@ def _effects(
 
 
 def _measured(
-    session: Session, job: Job, run: Run, graph: FlowGraph, edits: tuple[Edit, ...]
+    session: Session, job: Job, run: Run, asked: _Asked, edits: tuple[Edit, ...]
 ) -> CutReport:
     """A run with these edits, rated; from the last ones where it was made before."""
-    target, position = _target_of(graph), graph.position
+    target, position = asked.target, asked.position
 
     def made() -> CutReport:
         job.runs += 1
@@ -224,8 +218,8 @@ def _attributed(graph: FlowGraph, spec: wire.EditSpec) -> float | None:
     parts: list[FlowNode | FlowLink] = [*graph.nodes, *graph.links]
     for part in parts:
         if part.attributed is not None and part.cut is not None:
-            found = replace(parse_cut(part.cut.target), text="")
-            if found == wanted:
+            own = _at(parse_cut(part.id), graph.position)
+            if wanted in (own, _at(parse_cut(part.cut.target), graph.position)):
                 return -part.attributed
     return None
 
@@ -243,4 +237,9 @@ def _cut_of(spec: wire.EditSpec, n_positions: int) -> CutName | None:
         at = spec.positions[0] if len(spec.positions) == 1 else None
     elif at is None and spec.operation == "cut":
         at = -1
-    return None if at is None else replace(named, text="", at=at % n_positions)
+    return None if at is None else _at(replace(named, at=at % n_positions), at)
+
+
+def _at(named: CutName, position: int) -> CutName:
+    """What is cut where, however it is written."""
+    return replace(named, text="", at=position if named.at is None else named.at)
