@@ -188,7 +188,7 @@ describe('the camera', () => {
   it('zooms neither beyond reading nor away from everything', () => {
     let camera = fitted;
     for (let step = 0; step < 60; step++) camera = zoomStep(camera, 1, size, 0.1);
-    expect(camera.zoom).toBeLessThanOrEqual(5);
+    expect(camera.zoom).toBeLessThanOrEqual(3);
     for (let step = 0; step < 60; step++) camera = zoomStep(camera, -1, size, 0.1);
     expect(camera.zoom).toBeCloseTo(0.1, 9);
   });

@@ -27,10 +27,12 @@ export interface Point {
 /** Above the drawing: names of layers and columns. */
 export const HEADER = 38;
 const MARGIN = 10;
-const CLOSEST = 5;
+const CLOSEST = 3;
 const FITTING = 1.15;
-/** A line of text is still one. */
+/** A line of text is still one, or, where boxes are too narrow for any, a box. */
 const LOWEST = 0.54;
+const LOWEST_BOX = 0.32;
+const NARROW = 0.4;
 const STEP = 1.3;
 
 export function down(camera: Camera): number {
@@ -42,7 +44,8 @@ export function fitCamera(places: Places, size: Size): Camera {
   const across = (size.width - 2 * MARGIN) / Math.max(1, places.width);
   const room = size.height - HEADER - 2 * MARGIN;
   const zoom = Math.max(0.01, Math.min(FITTING, across));
-  const stretch = Math.max(LOWEST, Math.min(1, room / Math.max(1, places.height)));
+  const lowest = zoom < NARROW ? LOWEST_BOX : LOWEST;
+  const stretch = Math.max(lowest, Math.min(1, room / Math.max(1, places.height)));
   const camera = { zoom, stretch, ratio: Math.min(1, stretch / zoom), x: 0, y: 0 };
   const spare = Math.max(0, room - places.height * down(camera));
   return {
@@ -60,9 +63,16 @@ export function zoomAt(camera: Camera, factor: number, at: Point, least: number)
   return { ...next, x: at.x - place.x * zoom, y: at.y - place.y * down(next) };
 }
 
-export function zoomStep(camera: Camera, step: 1 | -1, size: Size, least: number): Camera {
+/** Around a point, else around the middle of the window. */
+export function zoomStep(
+  camera: Camera,
+  step: 1 | -1,
+  size: Size,
+  least: number,
+  at: Point | null = null,
+): Camera {
   const middle = { x: size.width / 2, y: HEADER + (size.height - HEADER) / 2 };
-  return zoomAt(camera, step > 0 ? STEP : 1 / STEP, middle, least);
+  return zoomAt(camera, step > 0 ? STEP : 1 / STEP, at ?? middle, least);
 }
 
 /** Moved, but never so far that less than a quarter of the window shows the graph. */

@@ -66,7 +66,9 @@ export function FlowCanvas(props: FlowCanvasProps) {
       data-cursor={cursor ?? undefined}
       onKeyDown={(event) => onKey(event, props, scene, viewport, cursor, go, box)}
       onBlur={(event: FocusEvent) => {
-        if (!event.currentTarget.contains(event.relatedTarget)) viewport.point({ cursor: null });
+        if (event.currentTarget.contains(event.relatedTarget)) return;
+        viewport.point({ cursor: null });
+        props.onHover(null, null);
       }}
       onFocus={() => viewport.point({ cursor })}
       {...pointer.handlers}
@@ -222,10 +224,10 @@ function acted(
   switch (event.key) {
     case '+':
     case '=':
-      viewport.step(1);
+      viewport.step(1, middle(viewport, scene, chosen));
       return true;
     case '-':
-      viewport.step(-1);
+      viewport.step(-1, middle(viewport, scene, chosen));
       return true;
     case '0':
       viewport.fit();
@@ -265,6 +267,14 @@ function walk(
     start === null ? side.nodes[0]?.id : neighbour({ side, layout, hidden }, start, direction);
   if (next !== undefined && next !== null) go(next);
   return true;
+}
+
+/** Of a node, in px of the window; null where there is none. */
+function middle(viewport: Viewport, scene: Scene, id: string | null): Point | null {
+  const place = id === null ? undefined : scene.layout.boxes.get(id);
+  if (!place) return null;
+  const { x, y, width, height } = boxOnScreen(viewport.camera(), place);
+  return { x: x + width / 2, y: y + height / 2 };
 }
 
 /** The right edge of a node, in px of the page. */

@@ -26,7 +26,8 @@ export interface Viewport {
   size: () => Size;
   pan: (dx: number, dy: number) => void;
   zoom: (factor: number, at: Point) => void;
-  step: (step: 1 | -1) => void;
+  /** Around a point of the window, else around its middle. */
+  step: (step: 1 | -1, at: Point | null) => void;
   fit: () => void;
   /** The camera no longer follows the size of the window. */
   hold: () => void;
@@ -105,7 +106,7 @@ function useViewport(held: RefObject<Held>, places: RefObject<Places>): Viewport
       move,
       pan: (dx, dy) => move((camera, size) => pan(camera, dx, dy, places.current, size)),
       zoom: (factor, at) => move((camera) => zoomAt(camera, factor, at, least())),
-      step: (step) => move((camera, size) => zoomStep(camera, step, size, least())),
+      step: (step, at) => move((camera, size) => zoomStep(camera, step, size, least(), at)),
       fit: () => {
         held.current.camera = fitCamera(places.current, held.current.size);
         held.current.fitted = true;
