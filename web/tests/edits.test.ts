@@ -13,6 +13,7 @@ import {
   parseValue,
   switched,
   switchOf,
+  whereWords,
   type Edit,
 } from '../src/core/edits';
 
@@ -102,6 +103,11 @@ describe('cuts of the flow graph', () => {
     expect(cutAt([{ ...edit('L14.H7'), positions: [-1] }], head, 9)).toBe(0);
     expect(cutAt([{ ...edit('L14.H7'), positions: [-1] }], head, 10)).toBe(-1);
     expect(cutAt([{ ...cutEdit(head), enabled: false }, cutEdit(row)], head, 9)).toBe(-1);
+  });
+
+  it('say where they act, once', () => {
+    expect([head, pair].map((cut) => whereWords(cutEdit(cut)))).toEqual(['@ 8', '']);
+    expect(whereWords(edit('L14.H7'))).toBe('everywhere');
   });
 
   it('must name what the model has', () => {

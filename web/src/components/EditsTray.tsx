@@ -11,7 +11,14 @@ import {
   formatTarget,
   parseTarget,
 } from '../core/address';
-import { describeOperation, edit, formatPositions, OPERATION_HELP, type Edit } from '../core/edits';
+import {
+  describeOperation,
+  edit,
+  formatPositions,
+  OPERATION_HELP,
+  whereWords,
+  type Edit,
+} from '../core/edits';
 import { showInFlow } from '../state/flowing';
 import { addEdit, change, removeEdit, replaceEdit, useSpec } from '../state/store';
 import { useProblems } from '../state/problems';
@@ -99,9 +106,7 @@ function EditCard({ made, index, model }: { made: Edit; index: number; model: Mo
           <NodeName node={made.target} />
           <span className="edit-operation">{describeOperation(made)}</span>
           {made.stage === 'pre' ? <span className="faint">before activation</span> : null}
-          <span className="faint">
-            {made.positions ? `@ ${formatPositions(made.positions)}` : 'everywhere'}
-          </span>
+          <span className="faint">{whereWords(made)}</span>
         </Popover.Trigger>
         {model ? (
           <EditPopover label={cut ? 'What is cut' : 'Change the edit'}>

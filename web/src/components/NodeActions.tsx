@@ -7,9 +7,9 @@ import {
   describeOperation,
   edit,
   editsOf,
-  formatPositions,
   OPERATION_HELP,
   switchOf,
+  whereWords,
   type Edit,
   type Switch,
 } from '../core/edits';
@@ -173,6 +173,6 @@ function Standing({ node }: { node: string }) {
 
 /** Where an edit acts, in a few letters. */
 export function placeOf(made: Edit): string {
-  const where = made.positions ? `@ ${formatPositions(made.positions)}` : 'everywhere';
+  const where = whereWords(made);
   return made.stage === 'pre' ? `${where}, before activation` : where;
 }

@@ -133,6 +133,12 @@ export function formatPositions(positions: readonly number[] | null): string {
   return parts.join(', ');
 }
 
+/** Where an edit acts, in a few letters; a name may say it itself: "L9.H6@14<3". */
+export function whereWords(made: Edit): string {
+  if (made.positions) return `@ ${formatPositions(made.positions)}`;
+  return made.target.includes('@') ? '' : 'everywhere';
+}
+
 /** Reads "3-5, 9, -1"; "" is every position (null); a string is what is wrong. */
 export function parsePositions(text: string, most = 4096): number[] | null | string {
   if (text.trim() === '') return null;

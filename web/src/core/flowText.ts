@@ -9,6 +9,7 @@ import type {
   LinkKind,
 } from './flow';
 import { nats, NONE, percent, probability, quantity, signed } from './format';
+import type { Spec } from './url';
 
 /** What boxes are rated by: "␣Tokyo", or all tokens of a text. */
 export function targetName({ target }: Graph): string {
@@ -205,6 +206,23 @@ export function linkSentence(link: FlowLink, side: FlowSideData, target: string)
   return `${linkEnds(link, side)}: ${linkWords(link)}. ${facts.join(', ')}`;
 }
 
+/** Under the heading of a saved picture: model, layers, position, target, which run. */
+export function figureNote(graph: Graph, model: string, mode: Spec['mode']): string {
+  const { layers, position, tokens, edited } = graph;
+  const run = {
+    baseline: 'without the edits',
+    edited: 'with the edits',
+    difference: 'edited, outlines: baseline',
+  };
+  return [
+    model,
+    `layer${layers.length === 1 ? '' : 's'} ${layers.join(', ')}`,
+    `at ${tokens[position]?.label ?? ''} (${position})`,
+    `target ${targetName(graph)}`,
+    ...(edited ? [run[mode]] : []),
+  ].join(' · ');
+}
+
 // ------------------------------------------------------------------ tables
 
 type Line = Array<string | number | null>;
@@ -282,8 +300,7 @@ function linkLine(link: FlowLink, side: FlowSideData): Line {
 // ------------------------------------------------------------------ attributed against measured
 
 /** How what really happened compares with what the graph says, in a word. */
-export function agreement(attributed: number | null, measured: number): string {
-  if (attributed === null) return 'nothing attributed';
+export function agreement(attributed: number, measured: number): string {
   if (Math.abs(attributed) < 0.005 && Math.abs(measured) < 0.005) return 'both nothing';
   if (Math.abs(attributed) < 0.005) return 'not attributed';
   const ratio = measured / attributed;

@@ -2,11 +2,10 @@
 import type { FlowEffects as Effects } from '../api/flow';
 import { Formula } from '../components/Formula';
 import { SignedBar } from '../components/parts';
-import { placeOf } from '../components/NodeActions';
-import { cutAt, describeOperation, type Edit } from '../core/edits';
+import { cutAt, describeOperation, whereWords, type Edit } from '../core/edits';
 import type { Flow } from '../core/flow';
 import { agreement, targetName } from '../core/flowText';
-import { probability, rank, signed } from '../core/format';
+import { NONE, probability, rank, signed } from '../core/format';
 import { setFlow } from '../state/flowing';
 import { useSpec } from '../state/store';
 
@@ -92,7 +91,9 @@ function Row({ row, scale, graph, together = false }: RowProps) {
         <Change value={row.attributed} scale={scale} name="attributed" />
       )}
       <Change value={row.logit_change} scale={scale} name="measured" />
-      <td className="number">{agreement(row.attributed, row.logit_change)}</td>
+      <td className="number">
+        {row.attributed === null ? NONE : agreement(row.attributed, row.logit_change)}
+      </td>
       <td className="number">
         {probability(before?.probability ?? Number.NaN)} →{' '}
         <strong>{probability(row.measured.probability)}</strong>
@@ -122,7 +123,7 @@ function EditName({ row, graph }: { row: Effect; graph: Flow }) {
   const { edits } = useSpec();
   const made = row.edit === null ? undefined : edits[row.edit];
   const id = made ? cutBy(graph, made) : null;
-  const says = made ? `${describeOperation(made)} ${placeOf(made)}` : '';
+  const says = made ? `${describeOperation(made)} ${whereWords(made)}` : '';
   return (
     <>
       {id === null ? (

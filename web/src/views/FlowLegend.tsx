@@ -21,6 +21,7 @@ export function FlowLegend({ graph, vocabulary }: Props) {
   const colours = flowColours(palette, theme, vocabulary);
   const target = targetName(graph);
   const { positive, negative, norm, bias, residual_attn, residual_mlp } = colours.palette;
+  const kinds = new Set(graph.baseline.links.map((link) => link.colour));
   const logarithmic = colours.palette.rank_scale === 'log';
   return (
     <div
@@ -62,9 +63,11 @@ export function FlowLegend({ graph, vocabulary }: Props) {
         negative
       </Swatch>
       <Swatch colour={norm}>into a norm</Swatch>
-      <Swatch colour={bias} group="biases">
-        bias
-      </Swatch>
+      {kinds.has('bias') ? (
+        <Swatch colour={bias} group="biases">
+          bias
+        </Swatch>
+      ) : null}
       <Swatch colour={residual_attn} group="residual">
         past attention
       </Swatch>

@@ -8,8 +8,9 @@ import { formatPositions } from '../core/edits';
 import { showSpaces } from '../core/tokens';
 import { setFlow, shiftLayers, useFlowSpec } from '../state/flowing';
 import { useSpec } from '../state/store';
-import { ColoursMenu, HideMenu, hiddenWords, ShownMenu, shownWords, TargetMenu } from './FlowMenus';
 import { LayersMenu } from './FlowLayers';
+import { ColoursMenu, HideMenu, hiddenWords, TargetMenu } from './FlowMenus';
+import { ShownMenu, shownWords } from './FlowShown';
 
 type TokenText = Schemas['TokenText'];
 

@@ -6,7 +6,8 @@ import { SaveMenu } from '../components/SaveMenu';
 import { saveCsv, saveJson } from '../components/save';
 import { cutAt } from '../core/edits';
 import { decodeFlow, type Flow as Graph } from '../core/flow';
-import { flowTable } from '../core/flowText';
+import type { FlowDrawing } from '../core/flowScene';
+import { figureNote, flowTable } from '../core/flowText';
 import { hiddenKinds } from '../core/flowUrl';
 import { flowPython } from '../core/python';
 import type { Spec } from '../core/url';
@@ -19,6 +20,7 @@ import { useMode } from './experiment';
 import { cuttingOf, FlowMenu, FlowSelected, itemOf, type Cutting } from './FlowActions';
 import { FlowCanvas } from './FlowCanvas';
 import { FlowEffects } from './FlowEffects';
+import { saveFlowPng, saveFlowSvg } from './flowFigure';
 import { FlowFormula } from './FlowFormula';
 import { FlowLegend } from './FlowLegend';
 import { flowPeek } from './flowPeek';
@@ -79,20 +81,47 @@ interface Shown {
   model: ModelInfo;
   mode: Spec['mode'];
   cutting: Cutting;
+  side: 'baseline' | 'edited';
+  drawing: FlowDrawing;
 }
 
 function useShown(graph: Graph | null, model: ModelInfo | null): Shown | null {
-  const { edits } = useSpec();
+  const { flow } = useSpec();
   const mode = useMode();
+  const theme = useTheme((state) => state.theme);
+  const { hidden: groups, colour, palette, focus: chosen } = flow;
+  const hidden = useMemo(() => hiddenKinds(groups), [groups]);
+  const cutting = useCutting(graph);
   return useMemo(() => {
-    if (!graph || !model) return null;
+    if (!graph || !model || !cutting) return null;
+    const side = mode === 'baseline' || !graph.edited ? 'baseline' : 'edited';
+    const drawing: FlowDrawing = {
+      flow: graph[side] ?? graph.baseline,
+      other: graph.edited && (side === 'baseline' ? graph.edited : graph.baseline),
+      mode,
+      colourBy: colour,
+      palette,
+      theme,
+      hidden,
+      focus: itemOf(graph, chosen) ? chosen : null,
+      cuts: cutting.cuts,
+      vocabSize: model.vocab_size,
+    };
+    return { graph, model, mode, cutting, side, drawing };
+  }, [graph, model, mode, cutting, colour, palette, theme, hidden, chosen]);
+}
+
+function useCutting(graph: Graph | null): Cutting | null {
+  const { edits } = useSpec();
+  return useMemo(() => {
+    if (!graph) return null;
     const cuts = new Set(
       [...graph.baseline.nodes, ...graph.baseline.links]
         .filter(({ cut }) => cut && cutAt(edits, cut, graph.tokens.length) >= 0)
         .map(({ id }) => id),
     );
-    return { graph, model, mode, cutting: cuttingOf(graph, cuts) };
-  }, [graph, model, mode, edits]);
+    return cuttingOf(graph, cuts);
+  }, [graph, edits]);
 }
 
 // ------------------------------------------------------------------ bar
@@ -113,12 +142,15 @@ function FlowBar({ shown, answer, status }: BarProps) {
   );
 }
 
-function FlowSave({ graph, model, answer }: Shown & { answer: FlowAnswer }) {
+function FlowSave({ graph, model, mode, drawing, answer }: Shown & { answer: FlowAnswer }) {
   const spec = useSpec();
+  const figure = { drawing, heading: spec.prompt, note: figureNote(graph, model.name, mode) };
   return (
     <SaveMenu
       csv={() => saveCsv('flow.csv', flowTable(graph))}
       json={() => saveJson('flow.json', { spec, answer })}
+      png={() => void saveFlowPng(figure)}
+      svg={() => saveFlowSvg(figure)}
       python={() => flowPython(model.name, spec, graph.position, model.n_layers)}
     />
   );
@@ -137,11 +169,11 @@ function FlowArea({ shown, analysis, awaited }: AreaProps) {
   const stale = analysis.data !== null && !analysis.current;
   usePort(shown);
   if (!shown) return <div className="flow-place" aria-hidden="true" data-awaited={awaited} />;
-  const side = shown.mode === 'baseline' || !shown.graph.edited ? 'baseline' : 'edited';
+  const { side } = shown;
   return (
     <div className={`flow ${stale ? 'stale' : ''}`} aria-busy={analysis.busy}>
       <FlowReadout graph={shown.graph} side={side} />
-      {table ? <FlowTable {...shown} /> : <Picture {...shown} side={side} />}
+      {table ? <FlowTable {...shown} /> : <Picture {...shown} />}
       <FlowSelected graph={shown.graph} side={side} cutting={shown.cutting} />
       <FlowEffects graph={shown.graph} most={shown.model.limits.max_measured_cuts} />
       {table ? null : <FlowLegend graph={shown.graph} vocabulary={shown.model.vocab_size} />}
@@ -159,34 +191,20 @@ function usePort(shown: Shown | null): void {
   }, [shown, focus]);
 }
 
-function Picture({ graph, model, mode, cutting, side }: Shown & { side: 'baseline' | 'edited' }) {
-  const flow = useFlowSpec();
-  const theme = useTheme((state) => state.theme);
+function Picture({ graph, mode, cutting, drawing }: Shown) {
   const [menu, setMenu] = useState<{ id: string | null; at: { x: number; y: number } } | null>(
     null,
   );
-  const hidden = useMemo(() => hiddenKinds(flow.hidden), [flow.hidden]);
-  const focus = itemOf(graph, flow.focus) ? flow.focus : null;
-  const hover = useHover({ graph, model, mode, cutting });
+  const hover = useHover({ graph, mode, cutting });
   const [reset, putBack] = useReset(graph.layers.join());
   const menuOf = useCallback((id: string | null, at: { x: number; y: number }) => {
     hidePeek();
     setMenu({ id, at });
   }, []);
-  const opposite = side === 'baseline' ? graph.edited : graph.baseline;
   return (
     <div className="flow-picture">
       <FlowCanvas
-        flow={graph[side] ?? graph.baseline}
-        other={graph.edited ? opposite : null}
-        mode={mode}
-        colourBy={flow.colour}
-        palette={flow.palette}
-        theme={theme}
-        hidden={hidden}
-        focus={focus}
-        cuts={cutting.cuts}
-        vocabSize={model.vocab_size}
+        {...drawing}
         onHover={hover}
         onFocus={chooseFocus}
         onOpen={(id) => openOrFocus(graph, id)}
@@ -225,7 +243,7 @@ function openOrFocus(graph: Graph, id: string): void {
   if (node?.address) change({ node: node.address });
 }
 
-function useHover({ graph, mode, cutting }: Shown) {
+function useHover({ graph, mode, cutting }: Pick<Shown, 'graph' | 'mode' | 'cutting'>) {
   return useCallback(
     (id: string | null, at: { x: number; y: number } | null) => {
       if (id === null || at === null) return hidePeek();
