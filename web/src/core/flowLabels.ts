@@ -47,7 +47,8 @@ export class FlowLabels {
     const { width, height } = box;
     context.fillStyle = ink;
     context.textBaseline = 'middle';
-    if (width < TEXT_FROM_WIDTH) this.drawUpright(context, box, style);
+    if (width < TEXT_FROM_WIDTH || this.isBetterUpright(context, box, style))
+      this.drawUpright(context, box, style);
     else if (height >= LIST_FROM_HEIGHT && width >= LIST_FROM_WIDTH && isRead(box.node))
       this.drawList(context, box, style);
     else if (height >= TEXT_FROM_HEIGHT)
@@ -158,6 +159,13 @@ export class FlowLabels {
     const text = this.fitter(context, `11px ${style.mono}`);
     context.fillText(text.fit(left, room - width - 6, false), box.x + PADDING, y);
     this.drawAtEnd(context, right, box.x + box.width - PADDING, room, y, style);
+  }
+
+  /** Where a token has room from bottom to top, but not from left to right. */
+  private isBetterUpright(context: Context, box: Box, style: FlowStyle): boolean {
+    if (box.height < 1.4 * box.width) return false;
+    const room = this.fitter(context, `11px ${style.mono}`).width(labelOf(box.node)) + 2 * PADDING;
+    return room > box.width && room <= box.height;
   }
 
   /** In narrow tall boxes: from bottom to top. */

@@ -38,6 +38,7 @@ export interface Scene {
   colours: FlowColours;
   colourBy: ColourBy;
   hidden: ReadonlySet<string>;
+  focus: string | null;
   /** What stands out; null: all alike. */
   lit: ReadonlySet<string> | null;
   cuts: ReadonlySet<string>;
@@ -64,6 +65,7 @@ export function sceneOf(input: FlowDrawing, moves: Moves = UNMOVED): Scene {
     colours: flowColours(input.palette, input.theme, input.vocabSize),
     colourBy: input.colourBy,
     hidden: input.hidden,
+    focus,
     lit: paths.size > 0 ? paths : null,
     cuts: input.cuts,
   };

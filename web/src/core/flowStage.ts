@@ -7,6 +7,7 @@ import { boxOnScreen, down, HEADER, ribbonOnScreen, type Camera, type Size } fro
 import type { FlowStyle } from './flowLabels';
 import { fillRibbon, FlowPainter, outlineBox } from './flowPaint';
 import type { Span } from './flowPlaces';
+import { traceBand } from './flowRibbon';
 import { isLit, type Scene } from './flowScene';
 
 export interface Pointed {
@@ -62,6 +63,7 @@ export class FlowStage {
     const context = prepared(this.overlay, size, ratio);
     const { scene, style } = this;
     if (!context || !scene || !style) return;
+    if (scene.focus !== null) drawFocus(context, scene, camera, scene.focus, style);
     if (hover !== null) drawPointed(context, scene, camera, hover, style);
     if (cursor !== null) drawCursor(context, scene, camera, cursor, style);
     drawHeader(context, scene, camera, size, style);
@@ -147,6 +149,24 @@ function drawPointed(
     outlineBox(context, boxOnScreen(camera, box), 1);
   }
   context.globalAlpha = 1;
+}
+
+function drawFocus(
+  context: CanvasRenderingContext2D,
+  scene: Scene,
+  camera: Camera,
+  id: string,
+  style: FlowStyle,
+): void {
+  const box = scene.layout.boxes.get(id);
+  const ribbon = scene.layout.ribbons.get(id);
+  context.lineWidth = 1.5;
+  context.strokeStyle = style.accent;
+  if (box) outlineBox(context, boxOnScreen(camera, box), 1.5);
+  if (!ribbon) return;
+  context.beginPath();
+  traceBand(context, ribbonOnScreen(camera, { ...ribbon, thickness: ribbon.thickness + 2 }));
+  context.stroke();
 }
 
 function drawCursor(

@@ -1,20 +1,13 @@
 /** The flow graph as a canvas; for assistive technology, one node at a time that arrow keys move. */
-import {
-  useEffect,
-  useMemo,
-  useRef,
-  useState,
-  type FocusEvent,
-  type KeyboardEvent,
-  type RefObject,
-} from 'react';
+import { useEffect, useMemo, useRef, useState } from 'react';
 import { nodeSentence, pathsOf } from '../core/flow';
-import { boxOnScreen, HEADER, reveal, type Point } from '../core/flowCamera';
+import { HEADER, type Point } from '../core/flowCamera';
 import { flowColours } from '../core/flowColours';
-import { hitAt, neighbour, type Direction } from '../core/flowHit';
+import { hitAt } from '../core/flowHit';
 import { layOut, UNMOVED, type Moves } from '../core/flowLayout';
 import { placeFlow } from '../core/flowPlaces';
 import { sidesOf, type FlowDrawing, type Scene } from '../core/flowScene';
+import { useFlowKeys } from './useFlowKeys';
 import { useFlowPointer, type FlowGestures } from './useFlowPointer';
 import { useFlowStage, type Viewport } from './useFlowStage';
 
@@ -25,7 +18,8 @@ export interface FlowCanvasProps extends FlowDrawing {
   onFocus: (id: string | null) => void;
   onOpen: (id: string) => void;
   onCut: (id: string) => void;
-  onMenu: (id: string, at: Point) => void;
+  /** null: the ground. */
+  onMenu: (id: string | null, at: Point) => void;
 }
 
 export function FlowCanvas(props: FlowCanvasProps) {
@@ -33,22 +27,15 @@ export function FlowCanvas(props: FlowCanvasProps) {
   const canvas = useRef<HTMLCanvasElement>(null);
   const overlay = useRef<HTMLCanvasElement>(null);
   const [moves, setMoves] = useState<Moves>(UNMOVED);
-  const [cursor, setCursor] = useState<string | null>(null);
   const scene = useScene(props, moves);
   const viewport = useFlowStage(box, canvas, overlay, scene, props.focus);
   useReset(props.reset, viewport, () => setMoves(UNMOVED));
+  const keys = useFlowKeys({ box, viewport, scene, props });
   const pointer = useFlowPointer(box, viewport, {
-    ...gesturesOf(props, scene, viewport),
+    ...gesturesOf(props, scene, viewport, keys.place),
     drag: (id, dx, dy) => setMoves((before) => moved(before, id, dx, dy)),
   });
-  const go = (id: string | null) => {
-    setCursor(id);
-    viewport.point({ cursor: id });
-    const place = id === null ? undefined : scene.layout.boxes.get(id);
-    if (place) viewport.move((camera, size) => reveal(camera, place, size));
-    props.onHover(id, id === null ? null : beside(box, viewport, scene, id));
-  };
-  const node = cursor === null ? undefined : scene.side.nodeOf.get(cursor);
+  const node = keys.cursor === null ? undefined : scene.side.nodeOf.get(keys.cursor);
   return (
     // An application has keys of its own: it is a widget, whatever the list of roles says.
     // oxlint-disable-next-line jsx-a11y/no-noninteractive-element-interactions
@@ -63,14 +50,8 @@ export function FlowCanvas(props: FlowCanvasProps) {
       // oxlint-disable-next-line jsx-a11y/no-noninteractive-tabindex
       tabIndex={0}
       data-testid="flow-canvas"
-      data-cursor={cursor ?? undefined}
-      onKeyDown={(event) => onKey(event, props, scene, viewport, cursor, go, box)}
-      onBlur={(event: FocusEvent) => {
-        if (event.currentTarget.contains(event.relatedTarget)) return;
-        viewport.point({ cursor: null });
-        props.onHover(null, null);
-      }}
-      onFocus={() => viewport.point({ cursor })}
+      data-cursor={keys.cursor ?? undefined}
+      {...keys.handlers}
       {...pointer.handlers}
     >
       <canvas ref={canvas} aria-hidden="true" style={LAYER} />
@@ -130,10 +111,11 @@ function useScene(props: FlowCanvasProps, moves: Moves): Scene {
       colours,
       colourBy,
       hidden,
+      focus,
       lit,
       cuts,
     }),
-    [flow, compared, places, layout, ghost, colours, colourBy, hidden, lit, cuts],
+    [flow, compared, places, layout, ghost, colours, colourBy, hidden, focus, lit, cuts],
   );
 }
 
@@ -152,31 +134,24 @@ function useReset(reset: string | number, viewport: Viewport, putBack: () => voi
   });
 }
 
-// ------------------------------------------------------------------ pointer and keys
+// ------------------------------------------------------------------ pointer
 
 function gesturesOf(
   props: FlowCanvasProps,
   scene: Scene,
   viewport: Viewport,
+  place: (id: string | null) => void,
 ): Omit<FlowGestures, 'drag'> {
+  const { side, layout, hidden } = scene;
   return {
     hit: (at) =>
-      at.y < HEADER
-        ? null
-        : hitAt(
-            {
-              side: scene.side,
-              layout: scene.layout,
-              camera: viewport.camera(),
-              hidden: scene.hidden,
-            },
-            at,
-          ),
-    isNode: (id) => scene.side.nodeOf.has(id),
+      at.y < HEADER ? null : hitAt({ side, layout, hidden, camera: viewport.camera() }, at),
+    isNode: (id) => side.nodeOf.has(id),
     hover: props.onHover,
     click: (id) => {
       // The drawer that opens makes the window narrower: what was clicked stays where it is.
       if (id !== null) viewport.hold();
+      place(id);
       props.onFocus(id);
       if (id !== null) props.onOpen(id);
     },
@@ -185,108 +160,6 @@ function gesturesOf(
       else props.onFocus(id);
     },
     menu: props.onMenu,
+    cut: props.onCut,
   };
-}
-
-const ARROWS: Readonly<Record<string, Direction>> = {
-  ArrowLeft: 'left',
-  ArrowRight: 'right',
-  ArrowUp: 'up',
-  ArrowDown: 'down',
-};
-
-function onKey(
-  event: KeyboardEvent<HTMLElement>,
-  props: FlowCanvasProps,
-  scene: Scene,
-  viewport: Viewport,
-  cursor: string | null,
-  go: (id: string | null) => void,
-  box: RefObject<HTMLElement | null>,
-): void {
-  if (event.ctrlKey || event.metaKey || event.altKey) return;
-  if (!acted(event, props, scene, viewport, cursor, go, box)) return;
-  event.preventDefault();
-}
-
-function acted(
-  event: KeyboardEvent<HTMLElement>,
-  props: FlowCanvasProps,
-  scene: Scene,
-  viewport: Viewport,
-  cursor: string | null,
-  go: (id: string | null) => void,
-  box: RefObject<HTMLElement | null>,
-): boolean {
-  const direction = ARROWS[event.key];
-  const chosen = cursor ?? props.focus;
-  if (direction) return walk(scene, chosen, direction, go);
-  switch (event.key) {
-    case '+':
-    case '=':
-      viewport.step(1, middle(viewport, scene, chosen));
-      return true;
-    case '-':
-      viewport.step(-1, middle(viewport, scene, chosen));
-      return true;
-    case '0':
-      viewport.fit();
-      return true;
-    case 'Enter':
-      if (chosen === null) return false;
-      props.onFocus(chosen);
-      props.onOpen(chosen);
-      return true;
-    case 'x':
-      if (chosen === null) return false;
-      props.onCut(chosen);
-      return true;
-    case 'ContextMenu':
-      if (chosen === null) return false;
-      props.onMenu(chosen, beside(box, viewport, scene, chosen));
-      return true;
-    case 'Escape':
-      if (props.focus === null && cursor === null) return false;
-      props.onFocus(null);
-      go(null);
-      return true;
-    default:
-      return false;
-  }
-}
-
-function walk(
-  scene: Scene,
-  from: string | null,
-  direction: Direction,
-  go: (id: string | null) => void,
-): boolean {
-  const { side, layout, hidden } = scene;
-  const start = from !== null && side.nodeOf.has(from) ? from : null;
-  const next =
-    start === null ? side.nodes[0]?.id : neighbour({ side, layout, hidden }, start, direction);
-  if (next !== undefined && next !== null) go(next);
-  return true;
-}
-
-/** Of a node, in px of the window; null where there is none. */
-function middle(viewport: Viewport, scene: Scene, id: string | null): Point | null {
-  const place = id === null ? undefined : scene.layout.boxes.get(id);
-  if (!place) return null;
-  const { x, y, width, height } = boxOnScreen(viewport.camera(), place);
-  return { x: x + width / 2, y: y + height / 2 };
-}
-
-/** The right edge of a node, in px of the page. */
-function beside(
-  box: RefObject<HTMLElement | null>,
-  viewport: Viewport,
-  scene: Scene,
-  id: string,
-): Point {
-  const page = box.current?.getBoundingClientRect() ?? { left: 0, top: 0 };
-  const place = scene.layout.boxes.get(id);
-  if (!place) return { x: page.left, y: page.top };
-  const seen = boxOnScreen(viewport.camera(), place);
-  return { x: page.left + seen.x + seen.width, y: page.top + seen.y + seen.height / 2 };
 }

@@ -26,7 +26,9 @@ export interface FlowGestures {
   hover: (id: string | null, at: Point | null) => void;
   click: (id: string | null) => void;
   doubleClick: (id: string | null) => void;
-  menu: (id: string, at: Point) => void;
+  menu: (id: string | null, at: Point) => void;
+  /** x, while the pointer is on something. */
+  cut: (id: string) => void;
   /** In units of drawing. */
   drag: (id: string, dx: number, dy: number) => void;
 }
@@ -63,6 +65,7 @@ export function useFlowPointer(
   const hovered = useRef<string | null>(null);
   const [state, setState] = useState<FlowPointer['state']>('ground');
   useFlowWheel(box, viewport);
+  useCutKey(hovered, gestures.cut);
   const hover = (id: string | null, at: Point | null) => {
     if (hovered.current === id) return;
     hovered.current = id;
@@ -114,10 +117,8 @@ export function useFlowPointer(
       onPointerLeave: () => hover(null, null),
       onDoubleClick: (event) => gestures.doubleClick(gestures.hit(local(event))),
       onContextMenu: (event) => {
-        const id = gestures.hit(local(event));
-        if (id === null) return;
         event.preventDefault();
-        gestures.menu(id, client(event));
+        gestures.menu(gestures.hit(local(event)), client(event));
       },
     },
   };
@@ -139,6 +140,29 @@ function dragged(
     const camera = viewport.camera();
     gestures.drag(press.node, (to.x - from.x) / camera.zoom, (to.y - from.y) / down(camera));
   } else viewport.pan(to.x - from.x, to.y - from.y);
+}
+
+/** Before the page's own keys: what is pointed at is meant, wherever the keyboard is. */
+function useCutKey(hovered: RefObject<string | null>, cut: (id: string) => void): void {
+  useEffect(() => {
+    const onKeyDown = (event: KeyboardEvent) => {
+      const plain = !event.ctrlKey && !event.metaKey && !event.altKey;
+      if (event.key !== 'x' || !plain || hovered.current === null || isTyping(event.target)) return;
+      event.preventDefault();
+      event.stopPropagation();
+      cut(hovered.current);
+    };
+    addEventListener('keydown', onKeyDown, true);
+    return () => removeEventListener('keydown', onKeyDown, true);
+  }, [hovered, cut]);
+}
+
+function isTyping(target: EventTarget | null): boolean {
+  if (document.querySelector('dialog[open]')) return true;
+  return (
+    target instanceof HTMLElement &&
+    (target.isContentEditable || target.closest('input, textarea, select') !== null)
+  );
 }
 
 function useFlowWheel(box: RefObject<HTMLElement | null>, viewport: Viewport): void {

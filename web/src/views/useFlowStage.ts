@@ -68,9 +68,10 @@ export function useFlowStage(
   const places = useRef<Places>(scene.places);
   const viewport = useViewport(held, places);
   useLayoutEffect(() => {
-    if (!alike(places.current, scene.places)) held.current.fitted = true;
+    const { current } = places;
     places.current = scene.places;
-    if (held.current.fitted) viewport.fit();
+    if (!alike(current, scene.places)) viewport.fit();
+    else if (held.current.fitted && !nearly(current.height, scene.places.height)) viewport.fit();
   }, [scene.places, viewport]);
   useLayoutEffect(() => {
     if (!box.current || !canvas.current || !overlay.current) return;
@@ -162,6 +163,11 @@ function useSize(
 function alike(before: Places, after: Places): boolean {
   const names = (places: Places) => places.layers.map(({ layer }) => layer).join();
   return names(before) === names(after) && before.columns.length === after.columns.length;
+}
+
+/** An edit makes boxes somewhat higher or lower: no reason to show all of them another way. */
+function nearly(before: number, after: number): boolean {
+  return Math.abs(after - before) < 0.15 * before;
 }
 
 export function flowStyle(element: Element): FlowStyle {
