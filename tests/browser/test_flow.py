@@ -62,16 +62,16 @@ def strongest_head(app: App, layer: int) -> str:
     return max(norms, key=norms.__getitem__)
 
 
-def hovered(app: App, wanted: str) -> str:
-    """Text of the pop-up of the first box or band, from left to right, whose title says so."""
+def hovered(app: App, across: float, wanted: str) -> str:
+    """Text of the pop-up, from top to bottom at a share of the width, whose title says so."""
     box = app.page.get_by_test_id("flow-canvas").bounding_box()
-    for x in range(int(box["x"]) + 20, int(box["x"] + box["width"]), 45):
-        for y in range(int(box["y"]) + 60, int(box["y"] + box["height"]), 12):
-            app.page.mouse.move(x, y)
-            app.page.wait_for_timeout(20)
-            said = app.page.evaluate(PEEK)
-            if re.match(wanted, said):
-                return said
+    x = box["x"] + across * box["width"]
+    for y in range(int(box["y"]) + 50, int(box["y"] + box["height"]), 12):
+        app.page.mouse.move(x, y)
+        app.page.wait_for_timeout(200)  # it shows after 150 ms
+        said = app.page.evaluate(PEEK)
+        if re.match(wanted, said):
+            return said
     pytest.fail(f"nothing on the canvas says {wanted}")
 
 
@@ -107,7 +107,7 @@ def test_layers_are_drawn_one_after_the_other_and_neighbours_share_the_stream(ap
 
 def test_a_box_and_a_band_say_in_words_what_they_are(app: App):
     opened(app, f"{FLOW}&fl=14")
-    head = hovered(app, r"head \d of layer 14: what it writes")
+    head = hovered(app, 0.385, r"head \d of layer 14: what it writes")
     for said in ("norm", "entropy", "direct effect on ␣Tokyo", "#"):
         assert said in head
     app.page.keyboard.down("Shift")
@@ -115,7 +115,7 @@ def test_a_box_and_a_band_say_in_words_what_they_are(app: App):
     app.page.wait_for_timeout(200)
     assert app.page.evaluate(PEEK).startswith("head")
     app.page.keyboard.up("Shift")
-    band = hovered(app, r"the residual stream before layer 14 → ")
+    band = hovered(app, 0.45, r"the residual stream before layer 14 → ")
     assert "past the attention, unchanged" in band
 
 
