@@ -20,7 +20,10 @@
   /** Hovers are shown by this page, see showPeek. */
   function showHere(trace) {
     if (trace.hovertext) trace.hoverinfo = 'none';
-    for (const part of trace.type === 'sankey' ? [trace.node, trace.link] : []) part.hoverinfo = 'none';
+    for (const part of trace.type === 'sankey' ? ['node', 'link'] : []) {
+      trace[part].hoverinfo = 'none';
+      trace[part].customdata ??= given.flows[part];
+    }
   }
 
   function theme(wanted) {

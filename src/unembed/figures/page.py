@@ -159,7 +159,8 @@ def _variables(theme: Theme) -> str:
 
 def _data(panels: Sequence[Panel], title: str, shown: int, colours: Colours | None) -> str:
     """JSON that may stand in a script element. Hovers that all panels share are there once."""
-    figures = [panel.figure.to_plotly_json() for panel in panels]
+    figures = [_plain(panel.figure) for panel in panels]
+    darks = [None if panel.dark is None else _plain(panel.dark) for panel in panels]
     themes = {"light": LIGHT, "dark": DARK}
     wanted = get_args(Theme) if colours is None else (colours.theme,)
     found = {
@@ -167,15 +168,13 @@ def _data(panels: Sequence[Panel], title: str, shown: int, colours: Colours | No
         "file": file_name(title),
         "shown": shown,
         "hovers": _shared_hovers(figures),
+        "flows": _shared_flows([*figures, *(dark for dark in darks if dark is not None)]),
         "templates": {theme: template(themes[theme]) for theme in wanted},
         "panels": [
-            {"meaning": panel.meaning, "data": figure["data"], "layout": figure["layout"]}
-            | ({} if panel.dark is None else {"dark": _plain(panel.dark)})
-            for panel, figure in zip(panels, figures, strict=True)
+            {"meaning": panel.meaning, **figure} | ({} if dark is None else {"dark": dark})
+            for panel, figure, dark in zip(panels, figures, darks, strict=True)
         ],
     }
-    for figure in figures:
-        figure["layout"].pop("template", None)
     written: str = to_json_plotly(found)
     return written.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
 
@@ -195,3 +194,18 @@ def _shared_hovers(figures: Sequence[dict[str, Any]]) -> Any:
     for figure in figures:
         del figure["data"][0]["hovertext"]
     return hovers[0]
+
+
+def _shared_flows(figures: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
+    """The same for Sankey diagrams: what stands at boxes and links, whatever their colours."""
+    parts = {
+        part: [figure["data"][0].get(part, {}).get("customdata") for figure in figures]
+        for part in ("node", "link")
+    }
+    for hovers in parts.values():
+        if hovers[0] is None or any(list(one) != list(hovers[0]) for one in hovers[1:]):
+            return None
+    for figure in figures:
+        for part in parts:
+            del figure["data"][0][part]["customdata"]
+    return {part: hovers[0] for part, hovers in parts.items()}
