@@ -14,6 +14,7 @@ from torch import Tensor
 
 from unembed.analyses.flow_options import SMALLEST_WIDTH, FlowOptions
 
+from ..contract.oracle import Edits
 from .flow_layer import SlowLayer
 from .slow import PROMPT, Slow
 
@@ -73,9 +74,10 @@ class SlowFlow:
         ids: tuple[int, ...] = PROMPT,
         *,
         among_equals: Sequence[str] = (),
+        edits: Edits | None = None,
     ) -> None:
         self.slow, self.layers, self.options = slow, layers, options or FlowOptions()
-        self.sites = slow.oracle.run(ids)
+        self.sites = slow.oracle.run(ids, edits)
         self.position = position % len(ids)
         self.nodes: Nodes = {}
         self.links: Links = {}

@@ -83,3 +83,18 @@ def test_another_run_can_be_drawn_with_the_same_nodes(name, model_of):
     for node in again.nodes:
         if node.id in shared and node.kind not in ("rest",):
             assert node.readings[0].norm == pytest.approx(shared[node.id].readings[0].norm)
+
+
+@pytest.mark.parametrize("name", ["gpt2", "gptj", "falcon", "llama"])
+@pytest.mark.parametrize(
+    "edit", ["L1.attn_in", "L1.mlp_in", "L1.attn_bias", "L1.H0.q", "L1.mlp", "L1.z", "L1.mlp_post"]
+)
+def test_whatever_is_cut_the_same_nodes_are_drawn(name, edit, model_of):
+    model = model_of(name)
+    plain_run, plain = drawn(model, [1, 2], options=FlowOptions(rest=True))
+    if edit == "L1.attn_bias" and edit not in {node.id for node in plain.nodes}:
+        return
+    edits = ue.cut(plain_run, edit) if edit.endswith("bias") else [ue.zero(edit)]
+    _, again = drawn(model, [1, 2], edits=edits, options=plain.options, like=plain)
+    assert [node.id for node in again.nodes] == [node.id for node in plain.nodes]
+    assert [link.id for link in again.links] == [link.id for link in plain.links]

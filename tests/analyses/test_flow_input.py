@@ -35,6 +35,11 @@ def test_bad_input_names_the_field_the_value_and_what_is_legal(model_of):
     refused("position", lambda: ue.flow_graph(run, [1], position=-11))
     refused("target", lambda: ue.flow_graph(run, [1], target=128))
     refused("target", lambda: ue.flow_graph(run, [1], target=""))
+    refused("target", lambda: ue.flow_graph(run, [1], target=-1))
+    refused("site", lambda: ue.flow_graph(run, [1], position=3))  # attention not captured there
+    other = ue.flow_graph(run, [1])
+    both = model.run(PROMPT, capture=ue.flow_capture(model, [0, 1]))
+    refused("like", lambda: ue.flow_graph(both, [0, 1], like=other))
 
 
 def test_layers_are_drawn_in_order_each_once(model_of):

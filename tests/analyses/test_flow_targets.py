@@ -7,6 +7,7 @@ import torch
 
 import unembed as ue
 from unembed.analyses.flow_options import FlowOptions
+from unembed.errors import CapabilityError
 
 from .flow_running import drawn
 from .slow import PROMPT
@@ -47,22 +48,38 @@ def test_a_target_of_several_tokens_is_rated_by_its_first_and_says_so(model_of):
 STREAMS = ("resid_pre", "attn_in", "attn_out", "resid_mid", "mlp_in", "mlp_out", "resid_post")
 
 
-@pytest.mark.parametrize("name", ["gpt2", "gemma3", "gptj"])
-def test_a_whole_target_is_read_token_by_token_at_its_own_positions(name, model_of, slow_of):
+@pytest.mark.parametrize("position", [-1, 3])
+@pytest.mark.parametrize("name", ["gpt2", "gemma3", "gptj", "mixtral"])
+def test_a_whole_target_is_read_token_by_token_at_its_own_positions(
+    name, position, model_of, slow_of
+):
     model, slow = model_of(name), slow_of(name, torch.float64)
-    options = FlowOptions(target_mode="whole")
-    _, graph = drawn(model, [1], target=" xyz", options=options)
+    options = FlowOptions(target_mode="whole", rest=True)
+    _, graph = drawn(model, [1], target=" xyz", position=position, options=options)
     tokens = [token.id for token in graph.target.tokens]
-    assert model.tokenize(" xyz")[-len(tokens) :] == tuple(tokens) or len(tokens) > 1
+    assert len(tokens) == 4
+    assert graph.target.mode == "whole"
+    ids = PROMPT[: graph.position + 1]
     with torch.no_grad():
-        sites = slow.oracle.run((*PROMPT, *tokens))
+        sites = slow.oracle.run((*ids, *tokens))
         for node in graph.nodes:
-            if node.kind not in STREAMS:
-                continue
-            rows = sites[f"L1.{node.kind}"][len(PROMPT) - 1 : len(PROMPT) - 1 + len(tokens)]
-            assert_product(slow.decode(rows).double(), tokens, node.readings[0].target)
-        rows = sites["logits"][len(PROMPT) - 1 : len(PROMPT) - 1 + len(tokens)]
-        assert_product(rows.double(), tokens, graph.output.target)
+            if node.kind in STREAMS:
+                rows = sites[f"L1.{node.kind}"][len(ids) - 1 : -1]
+                assert_product(slow.decode(rows).double(), tokens, node.readings[0].target)
+            elif node.kind == "neuron" and node.sign == 1:  # the same vector at every position
+                row = graph.vectors[node.readings[0].row].double()
+                logits = slow.decode(row[None]).double().expand(len(tokens), -1)
+                if name != "gemma3":  # its post-norm has another scale at each position
+                    assert_product(logits, tokens, node.readings[0].target)
+        assert_product(sites["logits"][len(ids) - 1 : -1].double(), tokens, graph.output.target)
+
+
+def test_a_whole_target_of_one_token_is_that_token(model_of):
+    model = model_of("gpt2")
+    _, whole = drawn(model, [1], target=" the", options=FlowOptions(target_mode="whole"))
+    _, first = drawn(model, [1], target=" the")
+    for node, other in zip(whole.nodes, first.nodes, strict=True):
+        assert node.readings[0].target == other.readings[0].target
 
 
 def assert_product(logits, tokens, score):
@@ -72,3 +89,20 @@ def assert_product(logits, tokens, score):
         worst = max(worst, 1 + int((row > row[token]).sum()))
     assert score.probability == pytest.approx(product, rel=1e-3)
     assert score.rank == worst
+
+
+def test_a_masked_model_rates_the_token_at_its_own_position(model_of, slow_of):
+    _, graph = drawn(model_of("bert"), [1], position=4)
+    with torch.no_grad():
+        logits = slow_of("bert", torch.float64).oracle.run(PROMPT)["logits"][4].double()
+    assert graph.output.target.rank == 1 + int((logits > logits[77]).sum())
+    assert graph.output.target.probability == pytest.approx(float(logits.softmax(-1)[77]), rel=1e-3)
+
+
+def test_a_whole_target_of_a_masked_model_is_refused(model_of):
+    """What follows a token is no prediction of a masked model: nothing may be multiplied."""
+    model, options = model_of("bert"), FlowOptions(target_mode="whole")
+    with pytest.raises(CapabilityError, match="fills in one token") as caught:
+        drawn(model, [1], target=" xyz", options=options)
+    assert caught.value.field == "target_mode"
+    assert caught.value.fix
