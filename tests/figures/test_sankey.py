@@ -30,10 +30,10 @@ VOCABS = (2, 97, 50_257, 262_144)
 def diagram(boxes=None, bands=None, **changes) -> Diagram:
     """A start on top, two boxes below, an end on top."""
     boxes = boxes or [
-        Box("start", "start\nmore", "#112233", 0, True),
+        Box("start", "start\nmore", "#112233", 0, lane=0),
         Box("one", "one", "#112233", 1),
         Box("two", "two", "#112233", 1),
-        Box("end", "end", "#112233", 2, True),
+        Box("end", "end", "#112233", 2, lane=0),
     ]
     bands = bands or [
         Band(0, 3, 100.0, "#11223344", "past"),
@@ -48,7 +48,7 @@ def diagram(boxes=None, bands=None, **changes) -> Diagram:
             "boxes": boxes,
             "bands": bands,
             "room": [100.0] * (1 + max(box.column for box in boxes)),
-            "captions": [(0, "in"), (1, "<i>")],
+            "captions": [(0, "in"), (1, "<i>\nmore")],
             "headings": [(0, "Layer & 0")],
             "legend": [Key("map", ("#000000", "#ffffff"), ("0", "1")), Key("plain", ("#ff0000",))],
         }
@@ -160,7 +160,7 @@ def test_a_palette_is_named_or_given():
 
 
 def test_boxes_are_as_high_as_what_passes_and_stand_apart():
-    pieces = [Piece(0, True), *[Piece(1, False)] * 40, Piece(2, True)]
+    pieces = [Piece(0, 0), *[Piece(1)] * 40, Piece(2, 0)]
     flows = [Flow(0, 41, 90.0)]
     flows += [Flow(0, 1 + at, 1.0 + at % 7) for at in range(40)]
     flows += [Flow(1 + at, 41, 12.0) for at in range(40)]
@@ -178,8 +178,20 @@ def test_boxes_are_as_high_as_what_passes_and_stand_apart():
         assert under[2] - above[2] >= LABEL - 1e-9
 
 
+def test_lanes_do_not_share_a_height():
+    pieces = [Piece(0, 0), *[Piece(1, 1)] * 4, *[Piece(1, 2)] * 8, Piece(2, 2), Piece(3, 0)]
+    flows = [Flow(0, 14, 30.0), *(Flow(0, box, 9.0) for box in range(1, 13)), Flow(5, 13, 9.0)]
+    flows += [Flow(13, 14, 5.0)]
+    placed = place(pieces, flows, 500.0)
+    lowest = max(placed.middles[1:5]) + 4.5
+    assert placed.height == 500.0
+    assert min(placed.middles[1:5]) - 4.5 > 30.0
+    assert lowest < min(placed.middles[5:14]) - 4.5
+    assert placed.middles[13] == pytest.approx(placed.middles[5])
+
+
 def test_a_box_stands_beside_what_it_is_joined_to():
-    pieces = [Piece(0, False), Piece(0, False), *[Piece(1, False)] * 6]
+    pieces = [Piece(0), Piece(0), *[Piece(1)] * 6]
     flows = [Flow(at // 3, 2 + at, 5.0) for at in range(6)]
     placed = place(pieces, flows, 600.0)
     assert placed.middles[0] == pytest.approx(placed.middles[3])
@@ -210,7 +222,7 @@ def test_nothing_is_markup_or_a_formula():
     assert trace.link.customdata[0] == "<b>&lt;a&gt;</b>"
     assert html.unescape(figure.layout.title.text) == "A <b>title</b> & $x$"
     texts = [note.text for note in figure.layout.annotations]
-    assert "&lt;i&gt;" in texts
+    assert "&lt;i&gt;<br>more" in texts
     assert "<b>Layer &amp; 0</b>" in texts
     json.loads(figure.to_json())
 

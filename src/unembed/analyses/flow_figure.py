@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 ColourBy = Literal["rank", "entropy", "attention"]
 STREAM = ("resid_pre", "resid_mid", "resid_post")
 SPARE, ROOMY = 62.0, 86.0  # px of a column with one box, and of one with many
+FEED_FORWARD = ("mlp", "N", "neurons")  # how the ids of its nodes start, behind the layer
 MANY = ("query", "key", "value", "head", "z_row", "neuron_key", "neuron")
 TEXT_ROOM = {True: 10, False: 6}  # columns of a label there
 LINK_ALPHA = 0.62  # of links, which cross
@@ -159,7 +161,7 @@ def _check(colour_by: str) -> ColourBy:
 # ------------------------------------------------------------------ the diagram
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Drawing:
     """One graph in one palette."""
 
@@ -188,9 +190,19 @@ class _Drawing:
             hover=node_words(self.graph, node),
             colour=self._colour(node, colour_by),
             column=node.column,
-            on_top=node.kind in STREAM,
+            lane=self._lane(node),
             room=TEXT_ROOM[node.kind in MANY or node.kind in STREAM],
         )
+
+    def _lane(self, node: FlowNode) -> int:
+        """Branches that stand one above the other, in parallel blocks, do not share a lane."""
+        if node.kind in STREAM:
+            return 0
+        return 2 if self._parallel and node.id.partition(".")[2].startswith(FEED_FORWARD) else 1
+
+    @cached_property
+    def _parallel(self) -> bool:
+        return not any(node.kind == "resid_mid" for node in self.graph.nodes)
 
     def _colour(self, node: FlowNode, colour_by: ColourBy) -> str:
         if colour_by == "attention":
@@ -218,10 +230,9 @@ class _Drawing:
 
 def _room(nodes: Sequence[FlowNode]) -> list[float]:
     last = max(node.column for node in nodes)
-    rooms = [SPARE] * (last + 1)
+    rooms = [0.0] * (last + 1)  # without neurons, or with merged keys, columns are left free
     for node in nodes:
-        if node.kind in MANY:
-            rooms[node.column] = ROOMY
+        rooms[node.column] = max(rooms[node.column], ROOMY if node.kind in MANY else SPARE)
     return rooms
 
 
@@ -230,7 +241,7 @@ def _captions(nodes: Sequence[FlowNode]) -> list[tuple[int, str]]:
     for node in nodes:
         if node.kind in _CAPTIONS:
             said.setdefault(node.column, {})[_CAPTIONS[node.kind]] = None
-    return [(column, " / ".join(words)) for column, words in sorted(said.items())]
+    return [(column, "\n".join(words)) for column, words in sorted(said.items())]
 
 
 def _headings(graph: FlowGraph) -> list[tuple[int, str]]:

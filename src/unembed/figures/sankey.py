@@ -29,13 +29,13 @@ ROWS = (-72, -48)  # px from the top of the diagram: colour maps, plain colours
 
 @dataclass(frozen=True)
 class Box:
-    """One box. `on_top`: in the row of the wide bands, which nothing else stands in."""
+    """One box. Lane 0 is the row of the wide bands on top, which nothing else stands in."""
 
     label: str
     hover: str  # its first line is the title; "" has none
     colour: str
     column: int
-    on_top: bool = False
+    lane: int = 1
     room: int = 9  # columns of text that its label may take
 
 
@@ -82,7 +82,7 @@ def sankey(diagram: Diagram, colours: Colours) -> go.Figure:
         raise InputError("there is nothing to draw: no link has a width", field="graph")
     boxes, bands = _joined(diagram.boxes, bands)
     placed = place(
-        [Piece(box.column, box.on_top) for box in boxes],
+        [Piece(box.column, box.lane) for box in boxes],
         [Flow(band.source, band.target, band.size) for band in bands],
         LEAST_HEIGHT,
     )
@@ -189,7 +189,8 @@ def css(colour: str) -> str:
 def _captions(diagram: Diagram, across: Sequence[float]) -> list[dict[str, Any]]:
     wide = across[-1]
     below = [
-        _note(text) | {"x": across[column] / wide, "y": 0, "yanchor": "top", "yshift": -6}
+        _note(escape(text).replace("\n", "<br>"), raw=True)
+        | {"x": across[column] / wide, "y": 0, "yanchor": "top", "yshift": -6}
         for column, text in diagram.captions
     ]
     above = [

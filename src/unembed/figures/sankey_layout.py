@@ -15,15 +15,15 @@ from statistics import fmean
 LABEL = 15.0  # px between the middles of two boxes, so that their labels can be read
 MOST_GAP = 44.0
 LEAST_BALLAST = 1.0
-STREAM_GAP = 26.0  # px between the bands on top and what is below them
+LANE_GAP = 26.0  # px between the bands on top and what is below them, and between lanes
 
 
 @dataclass(frozen=True)
 class Piece:
-    """A box: where it stands, and whether it belongs to the row of the bands on top."""
+    """A box: where it stands, in lane 0, with the bands on top, or in one of those below."""
 
     column: int
-    on_top: bool
+    lane: int = 1
 
 
 @dataclass(frozen=True)
@@ -105,16 +105,42 @@ def _depths(n_boxes: int, flows: Sequence[Flow]) -> list[int]:
 def _band(pieces: Sequence[Piece], flows: Sequence[Flow]) -> float:
     """How high the bands on top are: those that join two boxes of the stream."""
     tops = (
-        flow.size for flow in flows if pieces[flow.source].on_top and pieces[flow.target].on_top
+        flow.size for flow in flows if not (pieces[flow.source].lane or pieces[flow.target].lane)
     )
     return max(tops, default=0.0)
 
 
 def _needed(pieces: Sequence[Piece], sizes: Sequence[float], band: float) -> float:
-    below = _columns(pieces, on_top=False)
-    stacked = [_least_stack([sizes[box] for box in boxes]) for boxes in below.values()]
-    alone = [size for piece, size in zip(pieces, sizes, strict=True) if piece.on_top]
-    return max(max(alone, default=0.0), band + STREAM_GAP + max(stacked, default=0.0))
+    alone = [size for piece, size in zip(pieces, sizes, strict=True) if not piece.lane]
+    lanes = _least_lanes(pieces, sizes).values()
+    return max(max(alone, default=0.0), band + sum(lanes) + LANE_GAP * len(lanes))
+
+
+def _least_lanes(pieces: Sequence[Piece], sizes: Sequence[float]) -> dict[int, float]:
+    """How high each lane below the bands must be, for the labels of its fullest column."""
+    columns: dict[tuple[int, int], list[float]] = {}
+    for piece, size in zip(pieces, sizes, strict=True):
+        if piece.lane:
+            columns.setdefault((piece.lane, piece.column), []).append(size)
+    lanes: dict[int, float] = {}
+    for (lane, _), heights in sorted(columns.items()):
+        lanes[lane] = max(lanes.get(lane, 0.0), _least_stack(heights))
+    return lanes
+
+
+def _lanes(
+    pieces: Sequence[Piece], sizes: Sequence[float], band: float, height: float
+) -> dict[int, tuple[float, float]]:
+    """Top and bottom of each lane: what is free is shared by how high they must be."""
+    least = _least_lanes(pieces, sizes)
+    free = max(0.0, height - band - sum(least.values()) - LANE_GAP * len(least))
+    found, top = {}, band
+    for lane, needed in least.items():
+        top += LANE_GAP
+        bottom = top + needed + free * needed / max(1e-9, sum(least.values()))
+        found[lane] = (top, bottom)
+        top = bottom
+    return found
 
 
 def _least_stack(heights: Sequence[float]) -> float:
@@ -126,12 +152,13 @@ def _least_gap(above: float, below: float) -> float:
     return max(3.0, LABEL - (above + below) / 2)
 
 
-def _columns(pieces: Sequence[Piece], on_top: bool) -> dict[int, list[int]]:
+def _columns(pieces: Sequence[Piece], lane: int) -> list[list[int]]:
+    """The boxes of a lane by column, the fullest first."""
     columns: dict[int, list[int]] = {}
     for box, piece in enumerate(pieces):
-        if piece.on_top == on_top:
+        if piece.lane == lane:
             columns.setdefault(piece.column, []).append(box)
-    return columns
+    return sorted(columns.values(), key=len, reverse=True)
 
 
 def _middles(
@@ -142,30 +169,37 @@ def _middles(
     height: float,
 ) -> list[float]:
     """The fullest columns first, evenly; then each box beside those that it is joined to."""
-    middles = {box: heights[box] / 2 for box, piece in enumerate(pieces) if piece.on_top}
+    middles = {box: heights[box] / 2 for box, piece in enumerate(pieces) if not piece.lane}
     joined = _neighbours(pieces, flows)
-    top = band + STREAM_GAP
-    columns = sorted(_columns(pieces, on_top=False).values(), key=len, reverse=True)
-    for boxes in columns:
-        wanted = _even([heights[box] for box in boxes], top, height)
-        for place_, box in enumerate(boxes):
-            placed = [middles[other] for other in joined[box] if other in middles]
-            wanted[place_] = fmean(placed) if placed else wanted[place_]
-        order = sorted(range(len(boxes)), key=lambda at: wanted[at])
-        boxes = [boxes[at] for at in order]
-        middles |= zip(
-            boxes,
-            _apart([wanted[at] for at in order], [heights[box] for box in boxes], top, height),
-            strict=True,
-        )
+    for lane, ends in _lanes(pieces, heights, band, height).items():
+        for boxes in _columns(pieces, lane):
+            middles |= _column(boxes, heights, joined, middles, ends)
     return [middles[box] for box in range(len(pieces))]
 
 
+def _column(
+    boxes: Sequence[int],
+    heights: Sequence[float],
+    joined: Sequence[set[int]],
+    middles: dict[int, float],
+    ends: tuple[float, float],
+) -> dict[int, float]:
+    even = _even([heights[box] for box in boxes], *ends)
+    wanted = dict(zip(boxes, even, strict=True))
+    for box in boxes:
+        placed = [middles[other] for other in joined[box] if other in middles]
+        if placed:
+            wanted[box] = fmean(placed)
+    order = sorted(boxes, key=lambda box: wanted[box])
+    apart = _apart([wanted[box] for box in order], [heights[box] for box in order], *ends)
+    return dict(zip(order, apart, strict=True))
+
+
 def _neighbours(pieces: Sequence[Piece], flows: Iterable[Flow]) -> list[set[int]]:
-    """Boxes that bands join, those on top left out."""
+    """Boxes of one lane that bands join, those on top left out."""
     joined: list[set[int]] = [set() for _ in pieces]
     for flow in flows:
-        if not (pieces[flow.source].on_top or pieces[flow.target].on_top):
+        if pieces[flow.source].lane == pieces[flow.target].lane != 0:
             joined[flow.source].add(flow.target)
             joined[flow.target].add(flow.source)
     return joined
