@@ -38,6 +38,7 @@ class Place:
     site: str
     head: int | None = None
     neuron: int | None = None
+    entry: int | None = None
     key: int | None = None
     query: int | None = None
     stage: str = "post"
@@ -53,6 +54,8 @@ class Place:
         if self.pairs:
             head = slice(None) if self.head is None else self.head
             return head, rows, slice(None) if self.key is None else self.key
+        if self.entry is not None:
+            return rows, self.head, self.entry
         last = self.head if self.neuron is None else self.neuron
         return (rows,) if last is None else (rows, last)
 
@@ -95,6 +98,8 @@ def places(oracle: Oracle, layer: int) -> list[Place]:
     found += [Place(f"{at}.H2", f"{at}.z", head=2), Place(f"{at}.H1.q", f"{at}.q", head=1)]
     found += [Place(f"{at}.H0.{site}", f"{at}.{site}", head=0) for site in ("k", "v")]
     found += [Place(f"{at}.H3.{site}", f"{at}.{site}", head=3) for site in ("pattern", "scores")]
+    width = _runs(oracle)[0][f"{at}.z"].shape[-1]
+    found.append(Place(f"{at}.z{2 * width + 3}", f"{at}.z", head=2, entry=3))
     found.append(Place(f"{at}.H1@7<5", f"{at}.pattern", head=1, query=7, key=5))
     if exists(oracle, layer, "mlp_post"):
         argument = "mlp_gate" if oracle.wiring.gated else "mlp_pre"
@@ -110,7 +115,7 @@ def value_for(operation: str, place: Place, site: Tensor) -> object:
     if operation == "scale":
         # Masked scores are -inf: a negative factor would make them win.
         return 0.5 if place.site.endswith("scores") else -1.7
-    if place.neuron is not None or place.pairs or operation == "set_to":
+    if place.neuron is not None or place.entry is not None or place.pairs or operation == "set_to":
         return 0.45
     generator = torch.Generator().manual_seed(3)
     return torch.randn(site.shape[-1], generator=generator, dtype=torch.float64).tolist()

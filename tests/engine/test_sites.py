@@ -42,6 +42,11 @@ def test_a_name_is_read_as_what_it_names(text, expected):
     ) == expected
 
 
+def test_an_entry_of_z_counts_over_all_heads():
+    target = parse_target("L3.z17@4")
+    assert (target.place, target.entry, target.position) == (("z", 3), 17, 4)
+
+
 @pytest.mark.parametrize(
     "text",
     ["", "L5", "L5.", "L5.H", "L5.foo", "5.H6", "L-1.H2", "L5.H6@", "L5.H6<3", "L5.N1@2<3",
@@ -60,6 +65,7 @@ def test_what_names_nothing_is_refused_with_an_example(text):
     [
         ("L30.H0", "layer 30 is not in this model: tiny has layers 0-2"),
         ("L0.H4", "head 4 is not in this model: tiny has heads 0-3 in layer 0"),
+        ("L1.z40", "z row 40 is not in this model: tiny has z rows 0-39 in layer 1"),
         ("L0.N52", "neuron 52 is not in this model: tiny has neurons 0-51 in layer 0"),
         ("L1.H9.k", "key/value head 9 is not in this model: tiny has key/value heads 0-3"),
     ],

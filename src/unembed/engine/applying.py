@@ -44,7 +44,7 @@ class ResolvedEdit:
         rows: slice | Tensor = (
             slice(None) if local is None else torch.tensor(local, device=value.device)
         )
-        index = self._index(rows, key, pairs)
+        index = self._index(rows, key, pairs, value.shape[-1])
         changed = value.clone()
         region = value[index]
         changed[index] = self._operate(region, order).to(value.dtype)
@@ -62,7 +62,7 @@ class ResolvedEdit:
         return [row for row, _ in inside], [order for _, order in inside]
 
     def _index(
-        self, rows: slice | Tensor, key: int | None, pairs: bool
+        self, rows: slice | Tensor, key: int | None, pairs: bool, width: int
     ) -> tuple[slice | Tensor | int, ...]:
         target = self.target
         if pairs:
@@ -70,6 +70,8 @@ class ResolvedEdit:
             return head, rows, slice(None) if key is None else key
         if target.neuron is not None:
             return rows, target.neuron
+        if target.entry is not None:
+            return rows, *divmod(target.entry, width)
         if target.head is not None:
             return rows, target.head
         return (rows,)
@@ -112,7 +114,8 @@ class ResolvedEdit:
         operand = torch.as_tensor(value, dtype=region.dtype, device=region.device)
         if operand.dim() == 0 or operand.numel() == 1:
             return operand.reshape(())
-        per_position = operand.dim() == 2 or self.target.neuron is not None
+        alone = self.target.neuron is not None or self.target.entry is not None
+        per_position = operand.dim() == 2 or alone
         n_positions = 0 if self.positions is None else len(self.positions)
         if per_position and order is not None and operand.shape[0] == n_positions:
             operand = operand[order]

@@ -140,6 +140,8 @@ def part_of(whole: Tensor, target: Target, n_positions: int) -> Tensor:
         whole = whole[:, target.head] if pairs else whole[:, :, target.head]
     if target.neuron is not None:
         whole = whole[:, :, target.neuron]
+    if target.entry is not None:
+        whole = whole.flatten(2)[:, :, target.entry]
     if target.position is not None:
         position = resolve_position(target.position, n_positions, "names")
         whole = whole[..., position, :] if pairs else whole[:, position]

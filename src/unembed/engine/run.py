@@ -35,7 +35,8 @@ class Run:
 
     `run["L5.resid_post"]` is Float[Tensor, "pos d_model"]; q, k, v and z are [pos, head, d_head];
     pattern and scores [head, query, key]; `run["L9.H6"]` is one head's z, `run["L3.H2.pattern"]`
-    one head's pattern, `run["L12.N512"]` one neuron's activation at each position.
+    one head's pattern, `run["L12.N512"]` one neuron's activation at each position,
+    `run["L14.z448"]` one entry of z.
     """
 
     model: Model = field(repr=False)
@@ -86,6 +87,8 @@ class Run:
             whole = whole[:, target.head]
         if target.neuron is not None:
             whole = whole[:, target.neuron]
+        if target.entry is not None:
+            whole = whole.flatten(1)[:, target.entry]
         if target.position is not None and not full:
             whole = whole[resolve_position(target.position, len(self.ids), "site")]
         return whole

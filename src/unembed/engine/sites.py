@@ -4,6 +4,7 @@ L5.resid_post          a site                    L5.H2.pattern   one head of a s
 L9.H6                  a head: its z             L9.H6@14        at one position
 L9.H6@14<3             one query and key: an entry of the pattern
 L12.N512, L12D512      a feed-forward neuron     L12.N512.mlp_pre  one neuron of a site
+L14.z448               an entry of z, over all heads: what row 448 of W_O is multiplied with
 L5.attn, L5.mlp        what a branch adds        embed
 """
 
@@ -43,6 +44,7 @@ _FORMS = (
     re.compile(rf"L(?P<layer>\d+)\.(?P<node>attn|mlp){_AT}"),
     re.compile(rf"L(?P<layer>\d+)(?:\.H(?P<head>\d+))?\.(?P<site>{'|'.join(LAYER_SITES)}){_AT}"),
     re.compile(rf"L(?P<layer>\d+)\.N(?P<neuron>\d+)\.(?P<site>{'|'.join(NEURON_SITES)}){_AT}"),
+    re.compile(rf"L(?P<layer>\d+)\.(?P<site>z)(?P<entry>\d+){_AT}"),
     re.compile(rf"(?P<site>{'|'.join(GLOBAL_SITES)}){_AT}"),
 )
 EXAMPLES = '"L5.resid_post", "L9.H6", "L9.H6@14<3", "L12.N512", "L5.attn", "L5.mlp" or "embed"'
@@ -50,13 +52,14 @@ EXAMPLES = '"L5.resid_post", "L9.H6", "L9.H6@14<3", "L12.N512", "L5.attn", "L5.m
 
 @dataclass(frozen=True)
 class Target:
-    """A parsed name: a site, and perhaps one head, neuron or position of it."""
+    """A parsed name: a site, and perhaps one head, neuron, entry or position of it."""
 
     text: str
     site: str
     layer: int | None = None
     head: int | None = None
     neuron: int | None = None
+    entry: int | None = None
     position: int | None = None
     key: int | None = None
     kind: str = "site"
@@ -80,7 +83,7 @@ def parse_target(text: str, field: str = "target") -> Target:
     parts = match.groupdict()
     numbers = {
         name: int(parts[name])
-        for name in ("layer", "head", "neuron", "key")
+        for name in ("layer", "head", "neuron", "entry", "key")
         if parts.get(name) is not None
     }
     position = None if parts.get("pos") is None else int(parts["pos"])
@@ -125,6 +128,9 @@ def check_target(target: Target, anatomy: Anatomy, name: str, field: str = "targ
         count = block.attention.n_kv_heads if keys else block.attention.n_heads
         word = "key/value head" if keys else "head"
         _in_range(word, target.head, count, target, name, field)
+    if target.entry is not None:
+        count = block.attention.n_heads * block.attention.d_head
+        _in_range("z row", target.entry, count, target, name, field)
     if target.neuron is not None and block.mlp.kind != "experts":
         _in_range("neuron", target.neuron, block.mlp.d_mlp, target, name, field)
 
