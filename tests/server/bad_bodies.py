@@ -437,6 +437,8 @@ CUTS: list[Case] = [
     _edit("cut of a row not there", "edits[0].target", operation="cut", target="L1.z40"),
     _edit("cut of a value not there", "edits[0].target", operation="cut", target="L1.H2.value@60"),
     _edit("cut of half a link", "edits[0].target", operation="cut", target="L1.H2>"),
+    _edit("cut of a link between others", "edits[0].target", operation="cut", target="L1.H2>L1.N5"),
+    _edit("cut of a link to nowhere", "edits[0].target", operation="cut", target="L0.resid_pre>L2.H3"),
     _edit("cut at a position named twice", "edits[0].positions", operation="cut", target="L1.H2@0", positions=[0]),
     _edit("cut at two positions", "edits[0].positions", operation="cut", positions=[0, 1]),
     _edit("cut at no position", "edits[0].positions", operation="cut", positions=[]),

@@ -460,7 +460,7 @@ def test_too_many_vectors_are_refused_before_anything_runs(make_app, monkeypatch
 @pytest.mark.parametrize("family", FAMILIES)
 @pytest.mark.parametrize(
     "fields",
-    [{}, {"rest": True, "n_heads": 0}, {"threshold": 0.0}, {"include": ["L1.H0", "L1.z3"]}],
+    [{}, {"rest": True, "n_heads": 0}, {"include": ["L1.H0", "L1.z3"]}],
     ids=str,
 )
 def test_no_graph_reads_more_vectors_than_are_counted(models, family, fields):

@@ -26,7 +26,7 @@ from unembed.analyses.flow_select import Selector
 from unembed.analyses.flow_target import continued, flow_target
 from unembed.engine.places import why_not
 from unembed.engine.sites import resolve_position
-from unembed.errors import CapabilityError, InputError
+from unembed.errors import CapabilityError, InputError, TooLargeError
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -95,6 +95,7 @@ def flow_graph(
         TargetError: a position, or a target, that is not there; a site that was not captured.
         InputError: a layer or an option that is not there; another graph of other layers.
         CapabilityError: a model without an unembedding.
+        TooLargeError: more vectors than `settings.max_flow_vectors`.
     """
     model = run.model
     model.require("lens")
@@ -108,6 +109,7 @@ def flow_graph(
     draft.notes = [*notes, *selector.notes, *draft.notes]
     ids = [token.id for token in rated.tokens][: None if rated.mode == "whole" else 1]
     vectors = draft.vectors()
+    _check_size(len(vectors) * len(ids), model.settings.max_flow_vectors)
     output_row = len(vectors)
     sides = [_with_output(run, vectors, position)]
     if len(ids) > 1:
@@ -176,6 +178,19 @@ class _Plan:
             self.cancel.check()
         if self.progress is not None:
             self.progress("flow graph", done, len(self.layers))
+
+
+def _check_size(n_vectors: int, limit: int) -> None:
+    """Before the walk through the vocabulary, which takes most of the time."""
+    if n_vectors > limit:
+        raise TooLargeError(
+            f"the graph would read {n_vectors:,} vectors; the limit is {limit:,} "
+            "(max_flow_vectors): show fewer layers, heads or neurons, or use a higher threshold",
+            field="layers",
+            value=n_vectors,
+            legal=f"at most {limit:,} vectors",
+            fix=f"show less, or load the model with Settings(max_flow_vectors={n_vectors})",
+        )
 
 
 def _selection(like: FlowGraph | None, layers: Sequence[int]) -> tuple[LayerSelection, ...] | None:

@@ -21,7 +21,7 @@ from unembed.analyses.flow_target import flow_target
 from unembed.analyses.writes import INSIDE, Part, branch, write
 from unembed.engine.edits import Edit, add, zero
 from unembed.engine.sites import check_target, parse_target, resolve_position
-from unembed.errors import CapabilityError, TargetError
+from unembed.errors import CapabilityError
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -66,8 +66,6 @@ class CutReport:
 def cut_capture(model: Model, name: str) -> tuple[str, ...]:
     """What a run must have captured for `cut` of this node or link; often nothing."""
     found = _checked(model, name)
-    if found.kind == "z_row":
-        return (f"L{found.layer}.z",)
     if found.kind == "bias" and found.part is not None:
         return (f"L{found.layer}.{INSIDE[found.part]}",)
     if found.kind == "residual" and found.site is not None:
@@ -135,6 +133,8 @@ def measure_edits(
     token = rated.tokens[0].id
     sets = [list(edits) for _, edits in groups]
     every = [edit for edits in sets for edit in edits]
+    if all(name is not None for name, _ in groups):  # what is taken out is not to be left of zero
+        every.sort(key=lambda edit: edit.operation != "add")
     if len(sets) > 1 and len(run.edits) + len(every) <= run.model.settings.max_edits:
         sets.append(every)
     states = [_last(run, position)]
@@ -195,18 +195,10 @@ def _checked(model: Model, name: str) -> CutName:
         "pair": f"{prefix}.H{found.head}",
         "query": f"{prefix}.H{found.head}",
         "target": found.target,
+        "z_row": f"{prefix}.z{found.row}",
         "residual": found.into,
     }.get(found.kind) or f"{prefix}.attn"
     check_target(parse_target(shown), model.anatomy, model.name, "name")
-    attention = model.block(found.layer).attention
-    n_rows = attention.n_heads * attention.d_head
-    if found.row is not None and found.row >= n_rows:
-        raise TargetError(
-            f"row {found.row} of W_O is not in this model: {model.name} has rows 0-{n_rows - 1}",
-            field="name",
-            value=name,
-            legal=f"0-{n_rows - 1}",
-        )
     return found
 
 
@@ -217,8 +209,9 @@ def _cut_target(_run: Run, found: CutName, at: int) -> tuple[Edit, ...]:
     return (zero(f"{found.target}@{at}"),)
 
 
-def _cut_pair(_run: Run, found: CutName, at: int) -> tuple[Edit, ...]:
-    return (zero(f"L{found.layer}.H{found.head}@{at}<{found.key}"),)
+def _cut_pair(run: Run, found: CutName, at: int) -> tuple[Edit, ...]:
+    key = resolve_position(found.key or 0, len(run.ids), "name")
+    return (zero(f"L{found.layer}.H{found.head}@{at}<{key}"),)
 
 
 def _cut_query(_run: Run, found: CutName, at: int) -> tuple[Edit, ...]:
@@ -233,13 +226,8 @@ def _cut_norm(_run: Run, found: CutName, at: int) -> tuple[Edit, ...]:
     return tuple(zero(f"L{found.layer}.{site}@{at}") for site in ("attn_in", "mlp_in"))
 
 
-def _cut_z_row(run: Run, found: CutName, at: int) -> tuple[Edit, ...]:
-    d_head = run.model.block(found.layer).attention.d_head
-    head, entry = divmod(found.row or 0, d_head)
-    z = run[f"L{found.layer}.H{head}.z"][at]
-    less = torch.zeros_like(z)
-    less[entry] = -z[entry]
-    return (add(f"L{found.layer}.H{head}@{at}", less),)
+def _cut_z_row(_run: Run, found: CutName, at: int) -> tuple[Edit, ...]:
+    return (zero(f"L{found.layer}.z{found.row}@{at}"),)
 
 
 def _cut_bias(run: Run, found: CutName, at: int) -> tuple[Edit, ...]:

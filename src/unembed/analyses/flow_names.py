@@ -31,6 +31,30 @@ _STREAM = re.compile(rf"{_L}(?P<site>resid_pre|resid_mid|resid_post)")
 # Where many links end: what comes in is the finer end.
 _GATHERING = re.compile(r"L\d+\.(?:attn_out|mlp_out|resid_\w+|z|H\d+)")
 _END = re.compile(r"(?P<stem>L\d+\.(?:H\d+\.(?:key|value)@\d+|[\w.]+?))" + _AT)
+_NODE = re.compile(
+    rf"{_L}(?:H(?P<head>\d+)(?:\.(?P<what>key|value)@(?P<key>\d+)|\.(?P<of_head>query))?"
+    r"|N(?P<neuron>\d+)(?:\.(?P<of_neuron>key))?|z(?P<row>\d+)|(?P<site>\w+))"
+)
+_LINKS = {
+    "resid_pre": ("norm", "attn_in", "mlp_in", "resid_mid", "resid_post"),
+    "norm": ("attn_in", "mlp_in"),
+    "attn_in": ("qkv",),
+    "qkv": ("query",),
+    "query": ("key", "value"),
+    "key": ("value",),
+    "value": ("head",),
+    "head": ("z",),
+    "z": ("row", "attn_bias"),
+    "row": ("attn_out",),
+    "attn_bias": ("attn_out",),
+    "attn_out": ("resid_mid", "resid_post"),
+    "resid_mid": ("mlp_in", "resid_post"),
+    "mlp_in": ("neuron_key", "neuron", "mlp_bias", "mlp_out"),
+    "neuron_key": ("neuron",),
+    "neuron": ("mlp_out",),
+    "mlp_bias": ("mlp_out",),
+    "mlp_out": ("resid_post",),
+}
 _EXAMPLES = '"L14.H7", "L14.H7.value@3", "L14.z448", "L14.resid_pre>L14.resid_mid"'
 
 
@@ -99,19 +123,43 @@ def _target(name: str, text: str) -> CutName:
 def _link(name: str, source: str, end: str) -> CutName:
     """The stream past a branch; otherwise the finer of the two ends."""
     match = _END.fullmatch(end)
-    if match is None or not source:
+    if match is None or not _joined(source, match["stem"]):
         raise _unknown(name)
     stem, at = match["stem"], _number(match["at"])
     past, into = _STREAM.fullmatch(source), _STREAM.fullmatch(stem)
     if past is not None and into is not None:
-        layer = int(into["layer"])
-        if into["site"] == "resid_pre" or source == stem:
-            raise _unknown(name)
-        return CutName(name, "residual", layer, at, site=source, into=stem)
+        return CutName(name, "residual", int(into["layer"]), at, site=source, into=stem)
     through = _GATHERING.fullmatch(stem) is not None or stem.endswith(".qkv")
     whole = source.endswith(".mlp_in") and stem.endswith(".mlp_out")
     found = parse_cut(source if through and not whole else stem)
     return replace(found, text=name, at=at)
+
+
+def _joined(source: str, end: str) -> bool:
+    """Whether a flow graph has such a link."""
+    first, last = _NODE.fullmatch(source), _NODE.fullmatch(end)
+    if first is None or last is None:
+        return False
+    (layer, left), (other, right) = _kind(first), _kind(last)
+    follows = left == "resid_post" and right not in ("attn_out", "mlp_out")
+    if follows:
+        left, layer = "resid_pre", layer + 1
+    alike = all(
+        first[part] is None or last[part] is None or first[part] == last[part]
+        for part in ("head", "key", "neuron")
+    )
+    return layer == other and right in _LINKS.get(left, ()) and alike
+
+
+def _kind(match: re.Match[str]) -> tuple[int, str]:
+    """(layer, what the node is)."""
+    if match["of_neuron"]:
+        return int(match["layer"]), "neuron_key"
+    for part in ("what", "of_head"):
+        if match[part] is not None:
+            return int(match["layer"]), match[part]
+    named = ("head", "neuron", "row")
+    return int(match["layer"]), next((part for part in named if match[part]), match["site"])
 
 
 def _unknown(name: str) -> TargetError:

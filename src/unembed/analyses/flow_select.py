@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
     from unembed.engine.model import Model
 
 MOST_BY_THRESHOLD = 200  # of one branch; more could not be told apart
-_Z_ROW = re.compile(r"L(?P<layer>\d+)\.z(?P<row>\d+)")
 _BY_HAND = '"L14.H3", "L14.N512" or "L14.z448"'
 
 
@@ -39,14 +37,6 @@ class Chosen:
         return [number for named, number in what if named == layer]
 
     def _take(self, model: Model, name: str) -> None:
-        row = _Z_ROW.fullmatch(name)
-        if row is not None:
-            layer, number = int(row["layer"]), int(row["row"])
-            attention = model.block(layer).attention if layer < model.anatomy.n_layers else None
-            if attention is None or number >= attention.n_heads * attention.d_head:
-                raise _unknown(name, f"{model.name} has no such row of W_O")
-            self.z_rows.append((layer, number))
-            return
         target = parse_target(name, "include")
         check_target(target, model.anatomy, model.name, "include")
         if target.layer is None or target.position is not None:
@@ -55,6 +45,8 @@ class Chosen:
             self.heads.append((target.layer, target.head or 0))
         elif target.kind == "neuron":
             self.neurons.append((target.layer, target.neuron or 0))
+        elif target.entry is not None:
+            self.z_rows.append((target.layer, target.entry))
         else:
             raise _unknown(name, "it is no head, neuron or row of W_O")
 

@@ -37,7 +37,7 @@ def flow_target(
         best = int(model.unembedding.read(last_state(run, position), k=1).top_ids[0, 0])
         token = model.token(best)
         return FlowTarget(token.text, (token,), "first", chosen=False), ()
-    ids = _ids(model, target)
+    ids = target_ids(model, target)
     tokens = model.tokens(ids)
     text = target if isinstance(target, str) else tokens[0].text
     if len(ids) == 1:
@@ -117,7 +117,8 @@ def _refuse_whole_vectors(edit: Edit) -> None:
         )
 
 
-def _ids(model: Model, target: str | int) -> list[int]:
+def target_ids(model: Model, target: str | int) -> list[int]:
+    """The tokens of a target. Raises TargetError for text that has none."""
     try:
         return [model.token_id(target)]
     except TargetError:

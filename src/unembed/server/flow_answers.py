@@ -14,6 +14,7 @@ from unembed.analyses.flow import flow_capture, flow_graph
 from unembed.analyses.flow_cuts import measure_edits
 from unembed.analyses.flow_names import parse_cut
 from unembed.analyses.flow_options import FlowOptions
+from unembed.analyses.flow_target import target_ids
 from unembed.errors import TargetError
 from unembed.server import wire
 from unembed.server.describe import as_wire, token_texts
@@ -89,22 +90,15 @@ def _asked(session: Session, body: wire.FlowRequest, ids: tuple[int, ...]) -> _A
 
 
 def _n_tokens(session: Session, body: wire.FlowRequest) -> int:
-    """How many times each vector is read at most: once for every token of a whole target.
+    """How many times each vector is read: once for every token of a whole target.
 
     Raises TargetError for what no token, or no text, can be.
     """
-    target, model = body.target, session.model
-    if target is None:
+    if body.target is None:
         return 1
     with naming("target"):
-        try:
-            model.token_id(target)
-        except TargetError:
-            if not isinstance(target, str) or not target:
-                raise
-            n = len(model.tokenize(target))
-            return n if body.target_mode == "whole" else 1
-    return 1
+        n = len(target_ids(session.model, body.target))
+    return n if body.target_mode == "whole" else 1
 
 
 def _graph(

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from unembed.analyses.flow_select import MOST_BY_THRESHOLD
 from unembed.errors import InputError, TooLargeError
 from unembed.server import wire
 from unembed.server.limits import check_experiment, refuse
@@ -58,7 +57,8 @@ def check_vectors(
 ) -> None:
     """Raise TooLargeError where a graph that is read so many times has more vectors than the limit.
 
-    Counts what the options can show at most: what passes a threshold is known only from the run.
+    Counts what the options can show at most. What passes a threshold is known only from the run:
+    the graph itself counts that, before it reads anything.
     """
     n = times * sum(_vectors(anatomy.blocks[one], options, n_positions) for one in layers)
     if n <= limit:
@@ -77,9 +77,9 @@ def _vectors(block: BlockAnatomy, options: FlowOptions, n_positions: int) -> int
     """Of one layer, at most: a key is read as it is and turned, a column as gate and as up."""
     heads = block.attention.n_heads
     chosen = options.top_neurons + options.bottom_neurons
+    n_heads = min(options.n_heads or heads, heads)
     if options.threshold is not None:
-        chosen = MOST_BY_THRESHOLD
-    n_heads = heads if options.threshold is not None else min(options.n_heads or heads, heads)
+        chosen = n_heads = 0
     n_rows = min(chosen, heads * block.attention.d_head)
     n_neurons = min(chosen, block.mlp.d_mlp)
     shown = [
