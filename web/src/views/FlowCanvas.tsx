@@ -14,6 +14,7 @@ import { useFlowStage, type Viewport } from './useFlowStage';
 export interface FlowCanvasProps extends FlowDrawing {
   /** Another value puts moved nodes back and shows everything. */
   reset: string | number;
+  /** Of the page; a function that is another one than before is told again. */
   onHover: (id: string | null, at: Point | null) => void;
   onFocus: (id: string | null) => void;
   onOpen: (id: string) => void;

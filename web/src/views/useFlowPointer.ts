@@ -63,16 +63,23 @@ export function useFlowPointer(
 ): FlowPointer {
   const press = useRef<Press>({ pressed: new Map(), moved: false, node: null });
   const hovered = useRef<string | null>(null);
+  const last = useRef<Point | null>(null);
   const [state, setState] = useState<FlowPointer['state']>('ground');
   useFlowWheel(box, viewport);
   useCutKey(hovered, gestures.cut);
   const hover = (id: string | null, at: Point | null) => {
     if (hovered.current === id) return;
     hovered.current = id;
+    last.current = at;
     viewport.point({ hover: id });
     gestures.hover(id, at);
     setState(id === null ? 'ground' : 'item');
   };
+  const { hover: tell } = gestures;
+  useEffect(() => {
+    // Other numbers of what is still pointed at: an edit was made, or the other run is shown.
+    if (hovered.current !== null) tell(hovered.current, last.current);
+  }, [tell]);
   const release = (event: Pointer) => {
     const { current } = press;
     current.pressed.delete(event.pointerId);
@@ -111,7 +118,9 @@ export function useFlowPointer(
       onPointerUp: (event) => {
         const clicked = press.current.pressed.has(event.pointerId) && !press.current.moved;
         release(event);
-        if (clicked) gestures.click(gestures.hit(local(event)));
+        if (!clicked) return;
+        hover(null, null);
+        gestures.click(gestures.hit(local(event)));
       },
       onPointerCancel: release,
       onPointerLeave: () => hover(null, null),
