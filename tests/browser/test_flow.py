@@ -87,6 +87,12 @@ def test_an_example_is_drawn_with_one_click(app: App):
     assert "Layer 11" in app.text("flow-readout")
     assert len(picture(app)) > 10_000
     assert "fl=" not in address(app)
+    best = app.page.get_by_test_id("rises-most")
+    best.wait_for(timeout=ANSWER)
+    best.click()
+    app.settled()
+    assert "Layer 12" in app.text("flow-readout")
+    assert address(app).endswith("fl=12")
 
 
 def test_layers_are_drawn_one_after_the_other_and_neighbours_share_the_stream(app: App):

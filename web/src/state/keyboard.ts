@@ -10,7 +10,7 @@ export const KEYS: ReadonlyArray<readonly [keys: string, what: string]> = [
   ['/', 'go to the prompt'],
   ['Ctrl Enter', 'run the prompt'],
   [', and .', 'previous and next token'],
-  ['[ and ]', 'layer down and up'],
+  ['[ and ]', 'layer down and up; in the flow graph, the layers that are drawn'],
   ['arrows', 'move in the lens and in the token strip'],
   ['Shift ← →', 'in the token strip: read a range of positions only'],
   ['+ and −', 'wider and narrower tokens; also Ctrl or ⌘ and the wheel, or a pinch'],
@@ -25,7 +25,7 @@ export const KEYS: ReadonlyArray<readonly [keys: string, what: string]> = [
   ['p', 'open the page of the component in the drawer'],
   [
     '↑ ↓ ← →',
-    'in the flow graph: move from box to box; Enter opens it, x cuts it, f its paths alone',
+    'in the flow graph: from box to box; Enter lights its paths and opens it, x cuts it, + − 0 zoom',
   ],
   ['Space (hold)', 'show the baseline'],
   ['Shift (hold)', 'freeze the pop-up under the pointer'],

@@ -1,5 +1,6 @@
 /** What can be done with a box or band: beside the graph, in its menu, in the table. */
 import { DropdownMenu } from 'radix-ui';
+import type { Schemas } from '../api/client';
 import type { Flow as Graph, FlowCut, FlowLink, FlowNode } from '../core/flow';
 import { pathsOf } from '../core/flow';
 import { effect, linkEnds, linkWords, shareOf, targetName } from '../core/flowText';
@@ -8,8 +9,11 @@ import { percent, probability, rank } from '../core/format';
 import { Icon, Token } from '../components/parts';
 import { openPage } from '../state/exploring';
 import { setFlow, toggleCut, toggleGroup, useFlowSpec } from '../state/flowing';
+import type { Spec } from '../core/url';
 import { change, notify } from '../state/store';
 import { groupWords } from './FlowMenus';
+
+type FlowScore = Schemas['FlowScore'];
 
 /** What is cut now, and how more is. */
 export interface Cutting {
@@ -67,11 +71,12 @@ function handName(id: string): string | null {
 interface SelectedProps {
   graph: Graph;
   side: 'baseline' | 'edited';
+  mode: Spec['mode'];
   cutting: Cutting;
 }
 
 /** The focused box or band in one line, with all that can be done to it. */
-export function FlowSelected({ graph, side, cutting }: SelectedProps) {
+export function FlowSelected({ graph, side, mode, cutting }: SelectedProps) {
   const { focus } = useFlowSpec();
   const drawn = graph[side] ?? graph.baseline;
   const item = focus === null ? null : (drawn.nodeOf.get(focus) ?? drawn.linkOf.get(focus));
@@ -80,6 +85,7 @@ export function FlowSelected({ graph, side, cutting }: SelectedProps) {
   const node = 'source' in item ? null : item;
   const read = node?.readings[0];
   const own = read && read.norm > 0 ? read : undefined;
+  const before = beforeOf(graph, focus, side, mode);
   const share = node ? shareOf(node, drawn) : (link?.share ?? null);
   return (
     <section className="flow-selected" aria-label="In focus" data-testid="flow-selected">
@@ -96,7 +102,8 @@ export function FlowSelected({ graph, side, cutting }: SelectedProps) {
         <span>
           <bdi className="token">{targetName(graph)}</bdi>{' '}
           <span className="number">
-            {probability(own.target.probability)} {rank(own.target.rank)}
+            {before ? `${scoreWords(before)} → ` : null}
+            {scoreWords(own.target)}
           </span>
         </span>
       ) : null}
@@ -127,6 +134,24 @@ export function FlowSelected({ graph, side, cutting }: SelectedProps) {
       </button>
     </section>
   );
+}
+
+/** What the baseline said, where both runs are shown and they differ. */
+function beforeOf(
+  graph: Graph,
+  id: string,
+  side: 'baseline' | 'edited',
+  mode: Spec['mode'],
+): FlowScore | null {
+  if (mode !== 'difference' || side === 'baseline') return null;
+  const [was, is] = [graph.baseline, graph.edited].map(
+    (one) => one?.nodeOf.get(id)?.readings[0]?.target ?? null,
+  );
+  return was && is && scoreWords(was) !== scoreWords(is) ? was : null;
+}
+
+function scoreWords(score: FlowScore): string {
+  return `${probability(score.probability)} ${rank(score.rank)}`;
 }
 
 function Leads({ node }: { node: FlowNode | null }) {

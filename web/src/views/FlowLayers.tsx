@@ -21,6 +21,7 @@ export function LayersMenu({ model, position, token }: Props) {
   const depth = model.n_layers;
   const layers = shownLayers(flow.layers, depth);
   const rises = useRises(position, token?.text ?? null);
+  const best = rises && steepest(rises);
   const most = Math.min(MOST_LAYERS, model.limits.max_flow_layers);
   const toggle = (layer: number) => {
     const next = layers.includes(layer)
@@ -28,7 +29,6 @@ export function LayersMenu({ model, position, token }: Props) {
       : [...layers, layer].toSorted((a, b) => a - b);
     if (next.length > 0) setFlow({ layers: next, focus: null });
   };
-  const best = rises ? rises.reduce((top, rise) => (rise.by > top.by ? rise : top)) : null;
   return (
     <>
       <h3>Layers</h3>
@@ -64,7 +64,7 @@ export function LayersMenu({ model, position, token }: Props) {
             Bars: how likely <bdi className="token">{token.label}</bdi> is after each layer.{' '}
           </>
         ) : null}
-        {best && best.by > 0 ? (
+        {best ? (
           <button
             type="button"
             className="link"
@@ -91,6 +91,38 @@ function useRises(position: number | null, text: string | null): Rise[] | null {
   const asked = { ...spec, edits: [], target: text ?? '', distractor: '', k: 1 };
   const { data } = usePredictions(asked, text === null ? null : position);
   return data ? risesOf(data) : null;
+}
+
+/** Where it rises most; null where it never does. */
+function steepest(rises: readonly Rise[]): Rise | null {
+  const most = rises.toSorted((a, b) => b.by - a.by)[0];
+  return most && most.by > 0 ? most : null;
+}
+
+/** Until somebody has chosen a layer: the one that made the target likely is one click away. */
+export function BestLayer({ position, token, depth }: BestProps) {
+  const flow = useFlowSpec();
+  const asked = flow.layers === null && token !== null;
+  const rises = useRises(position, asked ? token.text : null);
+  const best = asked && rises ? steepest(rises) : null;
+  if (!best || !token || shownLayers(null, depth).includes(best.layer)) return null;
+  return (
+    <button
+      type="button"
+      className="link"
+      data-testid="rises-most"
+      title={`Its probability rises by ${best.by.toFixed(3)} there, to ${probability(best.after)}`}
+      onClick={() => setFlow({ layers: [best.layer], focus: null })}
+    >
+      <bdi className="token">{token.label}</bdi> rises most in layer {best.layer}: show it
+    </button>
+  );
+}
+
+interface BestProps {
+  position: number | null;
+  token: { text: string; label: string } | null;
+  depth: number;
 }
 
 function risesOf(data: Predictions): Rise[] | null {

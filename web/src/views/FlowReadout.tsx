@@ -2,8 +2,17 @@
 import type { Flow } from '../core/flow';
 import { completeness, type Completeness } from '../core/flowText';
 import { useFlowSpec } from '../state/flowing';
+import { BestLayer } from './FlowLayers';
 
-export function FlowReadout({ graph, side }: { graph: Flow; side: 'baseline' | 'edited' }) {
+interface Props {
+  graph: Flow;
+  side: 'baseline' | 'edited';
+  /** Layers of the model. */
+  depth: number;
+  current: boolean;
+}
+
+export function FlowReadout({ graph, side, depth, current }: Props) {
   const { rest } = useFlowSpec();
   const drawn = graph[side] ?? graph.baseline;
   return (
@@ -14,6 +23,9 @@ export function FlowReadout({ graph, side }: { graph: Flow; side: 'baseline' | '
       <span className="faint">
         {rest ? 'The rest is drawn in grey.' : 'The rest is not drawn.'}
       </span>
+      {current ? (
+        <BestLayer position={graph.position} token={graph.target.tokens[0] ?? null} depth={depth} />
+      ) : null}
       {drawn.notes.map((note) => (
         <p key={note} className="flow-note" data-testid="flow-note">
           {note}

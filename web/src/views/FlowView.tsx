@@ -172,9 +172,14 @@ function FlowArea({ shown, analysis, awaited }: AreaProps) {
   const { side } = shown;
   return (
     <div className={`flow ${stale ? 'stale' : ''}`} aria-busy={analysis.busy}>
-      <FlowReadout graph={shown.graph} side={side} />
+      <FlowReadout
+        graph={shown.graph}
+        side={side}
+        depth={shown.model.n_layers}
+        current={analysis.current}
+      />
       {table ? <FlowTable {...shown} /> : <Picture {...shown} />}
-      <FlowSelected graph={shown.graph} side={side} cutting={shown.cutting} />
+      <FlowSelected {...shown} />
       <FlowEffects graph={shown.graph} most={shown.model.limits.max_measured_cuts} />
       {table ? null : <FlowLegend graph={shown.graph} vocabulary={shown.model.vocab_size} />}
     </div>
