@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
+import unembed as ue
 from unembed.analyses.flow_figure import html, plot
 from unembed.analyses.flow_legend import Widths, group_of, width_words
 from unembed.analyses.flow_options import FlowOptions
@@ -24,6 +25,7 @@ from unembed.figures.files import file_name
 from unembed.figures.flow_palettes import load_palette
 from unembed.figures.sankey_layout import LABEL
 from unembed.figures.text import cut
+from unembed.models.tiny import tiny_model, tiny_tokenizer
 
 from .flow_example import VOCAB, flow_example
 
@@ -89,6 +91,25 @@ def test_columns_go_from_left_to_right_and_streams_stand_on_top(graph):
     others = [y for name, (_, y) in places.items() if ".resid_" not in name]
     assert max(tops) < min(others) + 0.2
     assert all(0 < y < 1 for _, y in places.values())
+
+
+@pytest.mark.parametrize("family", ["gpt2", "gptj", "cohere", "mixtral", "olmo2"])
+@pytest.mark.parametrize(
+    "options", [{}, {"rest": True}, {"merge_neurons": True, "merge_values": True}]
+)
+def test_graphs_of_every_kind_of_block_are_drawn_whole(family, options):
+    model = ue.load(tiny_model(family), tokenizer=tiny_tokenizer())
+    run = model.run("The cat sat", ue.flow_capture(model, [0, 2]))
+    graph = ue.flow_graph(run, [0, 2], top_neurons=5, bottom_neurons=3, **options)
+    trace = graph.plot().data[0]
+    assert len(trace.node.label) == len(graph.nodes) + 2
+    assert "Flow through layers 0 and 2" in graph.to_html()
+    if any(node.kind == "resid_mid" for node in graph.nodes):
+        return
+    heights = {node.id: trace.node.y[at] for at, node in enumerate(graph.nodes)}
+    attention = [y for name, y in heights.items() if ".H" in name or ".z" in name]
+    neurons = [y for name, y in heights.items() if ".N" in name or ".neurons" in name]
+    assert max(attention) < min(neurons)
 
 
 def test_about_1100_px_for_a_layer_and_900_high():
