@@ -39,3 +39,11 @@ def test_what_passes_a_threshold_is_counted_too(run, monkeypatch):
     ue.flow_graph(run, [1], target=9, threshold=0.5)
     with pytest.raises(TooLargeError, match="threshold"):
         ue.flow_graph(run, [1], target=9, threshold=0.0)
+
+
+@pytest.mark.parametrize("rest", [False, True])
+def test_a_graph_in_which_nothing_is_large_enough_has_its_frame(run, rest):
+    graph = ue.flow_graph(run, [1], target=9, threshold=99.0, rest=rest)
+    assert {node.kind for node in graph.nodes} >= {"attn_out", "mlp_out", "z", "resid_post"}
+    assert not [node for node in graph.nodes if node.kind in ("head", "z_row", "neuron")]
+    assert all(link.source != link.target for link in graph.links)

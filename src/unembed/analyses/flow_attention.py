@@ -19,7 +19,7 @@ from unembed.analyses.flow_select import Selector
 from unembed.analyses.writes import branch
 
 if TYPE_CHECKING:
-    from jaxtyping import Float
+    from jaxtyping import Float, Int
 
     from unembed.engine.run import Run
 
@@ -59,8 +59,8 @@ class AttentionParts:
     @cached_property
     def value_writes(self) -> Float[Tensor, "shown memory d_model"]:
         """The values that the heads shown look at, through W_O."""
-        heads = torch.tensor(self.heads).repeat_interleave(self._n_memory)
-        positions = torch.tensor(self.memory).flatten()
+        heads = self._heads.repeat_interleave(self._n_memory)
+        positions = self._positions.flatten()
         values = self._values(positions, heads)
         through = torch.einsum("nz,nzd->nd", values, self._maps[heads])
         return self._carried(through).reshape(len(self.heads), self._n_memory, -1)
@@ -75,14 +75,14 @@ class AttentionParts:
     @cached_property
     def scores(self) -> Float[Tensor, "shown memory"]:
         """Attention of the heads shown."""
-        return self.pattern[list(self.heads)].gather(1, torch.tensor(self.memory).to(self.z.device))
+        return self.pattern[list(self.heads)].gather(1, self._positions.to(self.z.device))
 
     @cached_property
     def key_norms(self) -> Float[Tensor, "shown memory"]:
         keys = self.run[f"L{self.layer}.k"]
         group = self.n_heads // keys.shape[1]
-        heads = torch.tensor(self.heads)[:, None] // group
-        found: Tensor = accurate(keys[torch.tensor(self.memory), heads]).norm(dim=-1)
+        heads = self._heads[:, None] // group
+        found: Tensor = accurate(keys[self._positions, heads]).norm(dim=-1)
         return found
 
     @cached_property
@@ -103,6 +103,14 @@ class AttentionParts:
     @property
     def _n_memory(self) -> int:
         return len(self.memory[0]) if self.memory else 0
+
+    @property
+    def _heads(self) -> Int[Tensor, " shown"]:
+        return torch.tensor(self.heads, dtype=torch.long)
+
+    @property
+    def _positions(self) -> Int[Tensor, "shown memory"]:
+        return torch.tensor(self.memory, dtype=torch.long).reshape(len(self.heads), self._n_memory)
 
     @cached_property
     def _maps(self) -> Float[Tensor, "head d_head d_model"]:

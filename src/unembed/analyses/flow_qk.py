@@ -67,7 +67,7 @@ class _Matcher:
         places = [place[key] for row in memory for key in row]
         users = [head for head, row in zip(heads, memory, strict=True) for _ in row]
         keys = still.k[places, [head // self.group for head in users]]
-        shape = (len(heads), -1, self._attn_in.shape[-1])
+        shape = (len(heads), len(memory[0]) if memory else 0, self._attn_in.shape[-1])
         turned = None
         if rotary:
             met = self.k[[positions[one] for one in places], [head // self.group for head in users]]
