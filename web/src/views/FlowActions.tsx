@@ -113,7 +113,7 @@ export function FlowSelected({ graph, side, mode, cutting }: SelectedProps) {
           <span className="faint">of what is added</span>
         </span>
       )}
-      {item.attributed === null || item.attributed === undefined ? null : (
+      {typeof item.attributed !== 'number' || (read && !own) ? null : (
         <span>
           <span className="faint">direct effect</span>{' '}
           <span className="number">{effect(item.attributed)}</span>

@@ -162,13 +162,13 @@ function EffectsFormula({ effects }: { effects: Effects }) {
           formula: '− (write · s) W_U[target],  s = scale of the final norm',
           ...(first?.attributed === null || first?.attributed === undefined
             ? {}
-            : { value: `${first.attributed.toFixed(4)} for ${first.name}` }),
+            : { value: `${signed(first.attributed, 4)} for ${first.name}` }),
           note: 'Minus the direct effect: what is written goes straight to the output, with every later layer and every norm as it was.',
         },
         {
           name: 'measured',
           formula: 'logit(target) with the edit − logit(target) without',
-          ...(first ? { value: `${first.logit_change.toFixed(4)} for ${first.name}` } : {}),
+          ...(first ? { value: `${signed(first.logit_change, 4)} for ${first.name}` } : {}),
           note: 'The model is run again with the edit alone. Later layers answer to it: they may repair what is missing, or lean on it. Probability may move the other way: it depends on all other logits, too.',
         },
         {

@@ -2,6 +2,7 @@
 import { Formula, type FormulaLine } from '../components/Formula';
 import type { Flow as Graph, FlowLink, FlowNode } from '../core/flow';
 import { linkEnds, targetName } from '../core/flowText';
+import { signed } from '../core/format';
 
 export function FlowFormula({ graph }: { graph: Graph }) {
   return <Formula title="How the flow graph is computed" lines={formulas(graph)} />;
@@ -57,7 +58,7 @@ function formulas(graph: Graph): FormulaLine[] {
       formula: '(write · s) W_U[target],  s = scale of the final norm',
       ...(head?.attributed === null || head?.attributed === undefined
         ? {}
-        : { value: `${head.attributed.toFixed(4)} on the logit of ${target}: ${head.title}` }),
+        : { value: `${signed(head.attributed, 4)} on the logit of ${target}: ${head.title}` }),
       note: 'What is written goes straight to the output, with every norm as it is. Cut it to see what the model really does without it.',
     },
   ];

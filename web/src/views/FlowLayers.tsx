@@ -169,7 +169,7 @@ function TypedLayers({ layers, depth }: { layers: readonly number[]; depth: numb
         id="flow-layers-note"
         className={problem === null ? 'option-note' : 'option-note problem'}
       >
-        {problem ?? '10, 14 or 10-12: drawn one after the other'}
+        {problem ?? '10, 14 or 10-12, one after the other'}
       </span>
     </div>
   );

@@ -25,7 +25,7 @@ export function ShownMenu({ model, layers }: ShownProps) {
   const choose = (choice: Flow['choice']) => () => setFlow({ choice });
   return (
     <>
-      <h3>Which heads, neurons and rows of W_O are shown</h3>
+      <h3>Which heads and neurons are shown</h3>
       <Option
         group="choice"
         value="count"
@@ -57,7 +57,7 @@ export function ShownMenu({ model, layers }: ShownProps) {
         {flow.choice === 'count' ? (
           <>
             <Count name="heads" label="heads" most={model.n_heads} zero="all" />
-            <Count name="top" label="neurons and rows, strongest" most={model.d_mlp} />
+            <Count name="top" label="neurons, and rows of W_O: strongest" most={model.d_mlp} />
             <Count name="bottom" label="… most negative" most={model.d_mlp} />
           </>
         ) : null}
