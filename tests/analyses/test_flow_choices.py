@@ -91,7 +91,8 @@ def test_another_run_can_be_drawn_with_the_same_nodes(name, model_of):
 )
 def test_whatever_is_cut_the_same_nodes_are_drawn(name, edit, model_of):
     model = model_of(name)
-    plain_run, plain = drawn(model, [1, 2], options=FlowOptions(rest=True))
+    few = FlowOptions(n_heads=2, top_neurons=2, bottom_neurons=1, rest=True)
+    plain_run, plain = drawn(model, [1, 2], options=few)
     if edit == "L1.attn_bias" and edit not in {node.id for node in plain.nodes}:
         return
     edits = ue.cut(plain_run, edit) if edit.endswith("bias") else [ue.zero(edit)]

@@ -23,7 +23,7 @@ from .slow import PROMPT
 
 FAMILIES = (
     *("gpt2", "gptj", "gpt_neox", "falcon-new", "opt-post-norm", "bert", "llama", "gemma3"),
-    *("olmo2", "granite", "mixtral", "modernbert", "cohere", "bloom"),
+    *("olmo2", "granite", "mixtral", "modernbert"),
 )
 FEW = FlowOptions(n_heads=2, top_neurons=2, bottom_neurons=1, values_per_head=2, rest=True)
 UNCUT = ("rest", "mlp_in_bias")

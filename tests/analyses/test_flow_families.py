@@ -12,9 +12,9 @@ from .flow_compare import Comparison, near
 from .flow_oracle import SlowFlow
 from .flow_running import TARGET, drawn
 
-DTYPES = (torch.float32, torch.float64)
+TWO_LAYERS = "two layers, last position"
 CASES = {
-    "two layers, last position": ([1, 2], -1, FlowOptions()),
+    TWO_LAYERS: ([1, 2], -1, FlowOptions()),
     "a gap, another position, few parts": (
         [0, 2],
         4,
@@ -24,10 +24,13 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize("case", CASES)
-@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+@pytest.mark.parametrize(
+    ("case", "dtype"),
+    [(TWO_LAYERS, torch.float32), *((case, torch.float64) for case in CASES)],
+    ids=str,
+)
 @pytest.mark.parametrize("name", NAMES)
-def test_every_number_is_that_of_one_vector_at_a_time(name, dtype, case, model_of, slow_of):
+def test_every_number_is_that_of_one_vector_at_a_time(name, case, dtype, model_of, slow_of):
     layers, position, options = CASES[case]
     _, graph = drawn(model_of(name, dtype), layers, position=position, options=options)
     with torch.no_grad():
