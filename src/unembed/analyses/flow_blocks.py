@@ -67,7 +67,8 @@ class BlockDrawing:
 
     def draw(self, selector: Selector, options: FlowOptions) -> LayerSelection:
         """All of it; returns what of it is shown."""
-        before, after = self._frame()
+        norm = self.block.parallel and selector.shared_norm(self.layer, self._alike())
+        before, after = self._frame(norm)
         for site in before:
             self._site(site)
         attention = AttentionParts(self.run, self.layer, self.position, selector)
@@ -80,29 +81,34 @@ class BlockDrawing:
             self._site(site)
         self._links()
         return LayerSelection(
-            self.layer, attention.heads, attention.memory, attention.z_rows, neurons
+            self.layer, attention.heads, attention.memory, attention.z_rows, neurons, norm
         )
 
-    def _frame(self) -> tuple[list[str], list[str]]:
+    def _frame(self, norm: bool) -> tuple[list[str], list[str]]:
         """Sites before the attention's inside, and after it; the last two follow the neurons."""
         first = [] if self.start != f"{self.name}.resid_pre" else ["resid_pre"]
         if not self.block.parallel:
             return [*first, "attn_in"], ["attn_out", "resid_mid", "mlp_in", "mlp_out", "resid_post"]
-        norm = ["norm"] if self._shared_norm() else []
-        return [*first, *norm, "attn_in", "mlp_in"], ["attn_out", "mlp_out", "resid_post"]
+        first += ["norm"] if norm else []
+        return [*first, "attn_in", "mlp_in"], ["attn_out", "mlp_out", "resid_post"]
 
-    def _shared_norm(self) -> bool:
-        return self.block.parallel and torch.equal(self.at("attn_in"), self.at("mlp_in"))
+    def _alike(self) -> bool:
+        """Both branches read the same vector wherever no edit came between."""
+        both = (self.run[f"{self.name}.{site}"] for site in ("attn_in", "mlp_in"))
+        return bool(torch.eq(*both).all(-1).any())
 
     def at(self, site: str) -> Float[Tensor, " d_model"]:
-        """A site of this layer at the position."""
+        """A site of this layer at the position; the shared norm is where it was not edited."""
+        if site == "norm":
+            edited = any(edit.target.startswith(f"{self.name}.attn_in") for edit in self.run.edits)
+            site = "mlp_in" if edited else "attn_in"
         found: Tensor = self.run[f"{self.name}.{site}"]
         return found[self.position]
 
     # ------------------------------------------------------------ nodes
 
     def _site(self, site: str) -> None:
-        vector = accurate(self.at("attn_in" if site == "norm" else site))
+        vector = accurate(self.at(site))
         row = self.draft.row(vector)
         self._rows[site] = row
         part = ADDRESSES.get(site)
@@ -153,9 +159,9 @@ class BlockDrawing:
         reads = self.start if norm is None else f"{self.name}.norm"
         if norm is not None:
             self._normed("resid_pre", self.start, "norm")
-        self._normed("resid_pre" if norm is None else "attn_in", reads, "attn_in")
+        self._normed("resid_pre" if norm is None else "norm", reads, "attn_in")
         if self.block.parallel:
-            self._normed("resid_pre" if norm is None else "attn_in", reads, "mlp_in")
+            self._normed("resid_pre" if norm is None else "norm", reads, "mlp_in")
             self._past("resid_pre", "resid_post", "residual_attn", None)
         else:
             self._past("resid_pre", "resid_mid", "residual_attn", "attn")

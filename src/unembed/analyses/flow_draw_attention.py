@@ -181,7 +181,8 @@ class AttentionDrawing(BranchDrawing):
         if self.options.rest:
             shown = parts.head_writes[list(parts.heads)].sum(0)
             said = f"all other heads of layer {self.layer}"
-            self.rest("heads", said, node.id, parts.head_writes.sum(0) - shown, HEAD)
+            left, hidden = len(parts.heads) < parts.n_heads, parts.head_writes.sum(0) - shown
+            self.rest("heads", said, node.id, hidden, HEAD, any_left=left)
 
     def _z_row(self, order: int, entry: int) -> None:
         parts, name = self.parts, f"{self.name}.z{entry}"
@@ -216,7 +217,8 @@ class AttentionDrawing(BranchDrawing):
         if self.options.rest:
             hidden = rest if bias_shown else rest + parts.bias
             said = f"all other rows of W_O in layer {self.layer}"
-            self.rest("z", said, self.end, hidden, Z_ROW)
+            left = len(parts.z_rows) < len(parts.z)
+            self.rest("z", said, self.end, hidden, Z_ROW, any_left=left)
         heads = parts.head_writes[list(parts.heads)].sum(0)
         found = shares(torch.stack([heads, shown, parts.bias, rest]), parts.added)
         self.draft.sums.append(

@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import torch
+
 from unembed.analyses.flow_draft import Draft, Write, cut
 from unembed.analyses.flow_options import FlowOptions
 from unembed.analyses.flow_result import FlowLink, FlowNode, LinkColour, LinkKind
-from unembed.analyses.shares import shares
+from unembed.analyses.shares import rounding, shares
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -69,9 +71,23 @@ class BranchDrawing:
         return Write(self.draft.row(vector), coefficient, self.layer, self.part)
 
     def rest(
-        self, suffix: str, said: str, target: str, vector: Float[Tensor, " d_model"], column: int
+        self,
+        suffix: str,
+        said: str,
+        target: str,
+        vector: Float[Tensor, " d_model"],
+        column: int,
+        *,
+        any_left: bool = True,
     ) -> None:
-        """What is not shown of the parts of a node, as a node of its own."""
+        """What is not shown of the parts of a node, as a node of its own.
+
+        Rounding error says nothing: it is drawn as zero, or not at all where no part is left.
+        """
+        if float(vector.norm()) <= rounding(self.draft.model.dtype) * float(self.added.norm()):
+            if not any_left:
+                return
+            vector = torch.zeros_like(vector)
         write, norm = self.write(vector), float(vector.norm())
         node = self.node(f"{suffix}.rest", column, kind="rest", title=f"{said}, together")
         self.draft.add(node, ("", write.row), write=write)

@@ -175,9 +175,9 @@ class MlpDrawing(BranchDrawing):
         rest = parts.added - shown - parts.bias
         if self.options.rest:
             hidden = rest if self._bias_drawn else rest + parts.bias
-            self.rest(
-                "neurons", f"all other neurons of layer {self.layer}", self.end, hidden, NEURON
-            )
+            left = len(parts.neurons) < len(parts.activations)
+            said = f"all other neurons of layer {self.layer}"
+            self.rest("neurons", said, self.end, hidden, NEURON, any_left=left)
         found = shares(torch.stack([shown, parts.bias, rest]), parts.added)
         self.draft.sums.append(
             FlowSum(

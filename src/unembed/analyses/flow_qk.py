@@ -16,7 +16,14 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from unembed.engine.attention_inputs import Attended, Inputs, attend, inputs_of, pulled_back
+from unembed.engine.attention_inputs import (
+    Attended,
+    Inputs,
+    attend,
+    inputs_of,
+    pulled_back,
+    rotations,
+)
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -58,10 +65,7 @@ class _Matcher:
         positions = sorted({self.position, *(key for row in memory for key in row)})
         own = positions.index(self.position)
         states = self._inputs(positions)
-        still = self._attend(states, [0] * len(positions))
-        rotary = not self._same(self._attend(states, positions), still)
-        if self._edited or not rotary:  # as the kernel had them, edits included
-            still = Attended(still.attn_in, self.q[positions], self.k[positions])
+        still, rotary = self._before_rotation(states, positions)
         query = states.rows([own])
         place = {key: index for index, key in enumerate(positions)}
         places = [place[key] for row in memory for key in row]
@@ -81,16 +85,21 @@ class _Matcher:
             all_keys=self._back(query, [0], q=self._spread(still.k[own]))[0],
         )
 
+    def _before_rotation(self, states: Inputs, positions: list[int]) -> tuple[Attended, bool]:
+        """Queries and keys before rotation, with their edits, and whether there is any."""
+        still = attend(self.model, states, [0] * len(positions))
+        moved = attend(self.model, states, positions)
+        if torch.equal(moved.q, still.q) and torch.equal(moved.k, still.k):
+            return Attended(still.attn_in, self.q[positions], self.k[positions]), False
+        if self._edited:
+            turns = rotations(self.model, self.layer, positions)
+            q, k = (_turned_back(values[positions], turns) for values in (self.q, self.k))
+            still = Attended(still.attn_in, q, k)
+        return still, True
+
     def _inputs(self, positions: Sequence[int]) -> Inputs:
         rows = list(positions)
         return inputs_of(self.model, self.layer, self._resid_pre[rows], self._attn_in[rows])
-
-    def _attend(self, states: Inputs, positions: Sequence[int]) -> Attended:
-        return attend(self.model, states, positions)
-
-    @staticmethod
-    def _same(first: Attended, second: Attended) -> bool:
-        return torch.equal(first.q, second.q) and torch.equal(first.k, second.k)
 
     def _back(
         self,
@@ -134,6 +143,14 @@ class _Matcher:
     def _spread(self, keys: Float[Tensor, "kv_head d_head"]) -> Tensor:
         """Each key before every head that reads it."""
         return keys.repeat_interleave(self.group, 0)[None]
+
+
+def _turned_back(
+    values: Float[Tensor, "pos head d_head"], turns: Float[Tensor, "pos d_head d_head"]
+) -> Float[Tensor, "pos head d_head"]:
+    """What was turned into these values."""
+    found: Tensor = torch.linalg.solve(turns, values.to(turns), left=False)
+    return found
 
 
 def _site(target: str) -> str:

@@ -33,14 +33,15 @@ class Readings:
     scores: list[FlowScore]
 
     def reading(self, name: str, row: int) -> FlowReading:
-        """A row under a name."""
+        """A row under a name. A vector of zeros predicts nothing: it has no tokens."""
+        something = self.norms[row] > 0
         return FlowReading(
             name=name,
             row=row,
             norm=self.norms[row],
             entropy=self.entropies[row],
-            tokens=self.tops[row],
-            target=self.scores[row],
+            tokens=self.tops[row] if something else (),
+            target=self.scores[row] if something else None,
         )
 
 

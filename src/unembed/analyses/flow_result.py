@@ -216,6 +216,7 @@ class LayerSelection:
     memory: tuple[tuple[int, ...], ...]  # for each head: positions, highest attention first
     z_rows: tuple[int, ...]  # top group, then bottom group
     neurons: tuple[int, ...]
+    norm: bool = False  # both branches read one vector, which has a node of its own
 
 
 @dataclass(frozen=True, eq=False)

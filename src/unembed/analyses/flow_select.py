@@ -71,6 +71,10 @@ class Selector:
         self.like = None if like is None else {one.layer: one for one in like}
         self.notes: list[str] = []
 
+    def shared_norm(self, layer: int, alike: bool) -> bool:
+        """Whether both branches' input has a node; edits of one of them must not hide it."""
+        return alike if self.like is None else self.like[layer].norm
+
     def heads(self, layer: int, norms: Float[Tensor, " head"], added: float) -> tuple[int, ...]:
         """Those that write most, in the order of heads."""
         if self.like is not None:

@@ -22,7 +22,7 @@ from torch import Tensor
 from unembed.analyses.checks import checked_layers
 from unembed.analyses.component import TokenEffect, listed
 from unembed.analyses.effects import Effects, Method, Writes, effects_capture, effects_of
-from unembed.analyses.shares import shares
+from unembed.analyses.shares import rounding, shares
 from unembed.analyses.sub_updates_result import BranchUpdates, LayerUpdates, SubUpdates, Update
 from unembed.analyses.writes import INSIDE, Branch, Part, branch
 from unembed.engine.places import why_not
@@ -37,9 +37,6 @@ if TYPE_CHECKING:
     from unembed.engine.model import Model
     from unembed.engine.run import Run
 
-# A rest of no more than this, beside what was added, is rounding error.
-ROUNDING = {torch.float64: 1e-10, torch.bfloat16: 2e-2, torch.float16: 3e-3}
-ROUNDING_FP32 = 1e-5
 PARTS: tuple[Part, ...] = ("attn", "mlp")
 
 
@@ -199,7 +196,7 @@ class _Labels:
 
     def __init__(self, model: Model, effects: Effects | None) -> None:
         self._model, self._effects, self._next = model, effects, 0
-        self._rounding = ROUNDING.get(model.dtype, ROUNDING_FP32)
+        self._rounding = rounding(model.dtype)
 
     def put_on(self, one: BranchUpdates) -> BranchUpdates:
         return replace(

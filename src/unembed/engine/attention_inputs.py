@@ -88,6 +88,29 @@ def inputs_of(
     return Inputs(layer, resid_pre, moved if bool(moved.abs().max() > 0) else None)
 
 
+@torch.no_grad()
+def rotations(
+    model: Model, layer: int, positions: Sequence[int]
+) -> Float[Tensor, "pos d_head d_head"]:
+    """What a rotary model multiplies queries and keys with at each position: turned = still @ it.
+
+    Measured on states made up for it, as no two families pair the entries of a head alike.
+    """
+    attention = model.block(layer).attention
+    n_states = -(-2 * attention.d_head // attention.n_heads)
+    generator = torch.Generator().manual_seed(0)
+    states = torch.randn(n_states, model.anatomy.d_model, generator=generator)
+    inputs = Inputs(layer, states.to(model.device, model.dtype), None)
+
+    def queries(position: int) -> Float[Tensor, "n d_head"]:
+        found = attend(model, inputs, [position] * n_states).q.flatten(0, 1)
+        return found.to(torch.promote_types(found.dtype, torch.float32))
+
+    still = queries(0)
+    found = [torch.linalg.lstsq(still, queries(position)).solution for position in positions]
+    return torch.stack(found)
+
+
 def pulled_back(
     model: Model,
     inputs: Inputs,
