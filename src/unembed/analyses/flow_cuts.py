@@ -132,7 +132,8 @@ def measure_edits(
     rated, _ = flow_target(run, target, "first", position)
     token = rated.tokens[0].id
     sets = [list(edits) for _, edits in groups]
-    every = [edit for edits in sets for edit in edits]
+    inside = _inside([name for name, _ in groups], position)
+    every = [edit for order, edits in enumerate(sets) if order not in inside for edit in edits]
     if all(name is not None for name, _ in groups):  # what is taken out is not to be left of zero
         every.sort(key=lambda edit: edit.operation != "add")
     if len(sets) > 1 and len(run.edits) + len(every) <= run.model.settings.max_edits:
@@ -307,6 +308,14 @@ def _lost_pair(run: Run, found: CutName, at: int) -> Tensor:
 
 def _part(found: CutName) -> Part:
     return "mlp" if found.part == "mlp" else "attn"
+
+
+def _inside(names: Sequence[str | None], position: int) -> set[int]:
+    """Cuts of a stream past a branch where the stream itself is cut too: nothing is left of it."""
+    found = {order: parse_cut(name) for order, name in enumerate(names) if name is not None}
+    at = {order: position if one.at is None else one.at for order, one in found.items()}
+    streams = {(one.target, at[order]) for order, one in found.items()}
+    return {order for order, one in found.items() if (one.site or "", at[order]) in streams}
 
 
 def _sum(parts: Sequence[float | None]) -> float | None:

@@ -67,7 +67,9 @@ def read(
     ]
     maps = [call for call in between if is_map(call.module)]
     maps = [call for call in maps if same(call.input, maps[0].input)]
-    act = next((call for call in between if _is_activation(call, d_mlp)), None)
+    # A norm before the maps is as wide as they are where d_mlp is d_model.
+    inner = [call for call in between if maps and call.start > maps[0].end]
+    act = next((call for call in inner if _is_activation(call, d_mlp)), None)
     kind, pre, gate, reason = _inner_maps(maps, act, output_map.input)
     return MlpAnatomy(
         kind=kind,
