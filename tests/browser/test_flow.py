@@ -345,6 +345,15 @@ def test_experts_say_why_they_are_not_taken_apart(app: App, tmp_path: Path):
         assert len(picture(app)) > 5_000
 
 
+def test_a_model_that_no_lens_reads_says_why(app: App, tmp_path: Path):
+    tiny_model("bert").base_model.save_pretrained(tmp_path)
+    tiny_tokenizer().save_pretrained(tmp_path)
+    with serving("serve", str(tmp_path)) as served:
+        app.address = served
+        app.open("v=1&view=flow&p=the+cat+sat")
+        assert "no language-model head" in app.text("no-flow")
+
+
 # ---------------------------------------------------------------- for everyone
 
 

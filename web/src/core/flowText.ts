@@ -174,8 +174,9 @@ function counted(side: FlowSideData, layer: number): Counted {
 }
 
 function branchWords(sum: FlowSum | undefined, shown: Counted): string {
+  const branch = sum?.branch === 'attn' ? 'attention' : 'the feed-forward';
   if (!sum) return NONE;
-  if (sum.reason) return `not taken apart: ${sum.reason}`;
+  if (sum.reason) return `${branch} is not taken apart: ${sum.reason}`;
   const parts: string[] = [];
   if (sum.branch === 'attn') {
     if (isNumber(sum.heads)) parts.push(`${many(shown.heads, 'head')} ${percent(sum.heads)}`);
@@ -183,7 +184,14 @@ function branchWords(sum: FlowSum | undefined, shown: Counted): string {
   } else if (isNumber(sum.shown))
     parts.push(`${many(shown.neurons, 'neuron')} ${percent(sum.shown)}`);
   if (Math.abs(sum.bias) > 0.0005) parts.push(`bias ${percent(sum.bias)}`);
-  return parts.join(', ');
+  return `of what ${branch} added: ${parts.join(', ')}`;
+}
+
+/** What a reader must know, but for what is said of the layers already. */
+export function notesOf(side: FlowSideData): string[] {
+  return side.notes.filter(
+    (note) => !side.sums.some(({ reason }) => reason && note.includes(reason)),
+  );
 }
 
 function many(number: number, noun: string): string {

@@ -3,6 +3,7 @@ import type { ReactNode } from 'react';
 import { flowColours } from '../core/flowColours';
 import type { Flow as Graph } from '../core/flow';
 import { targetName } from '../core/flowText';
+import { rank } from '../core/format';
 import type { Group } from '../core/flowUrl';
 import { css } from '../core/lut';
 import { toggleGroup, useFlowSpec } from '../state/flowing';
@@ -38,7 +39,7 @@ export function FlowLegend({ graph, vocabulary }: Props) {
               box: rank of <bdi className="token">{target}</bdi>
             </>
           }
-          ends={['1', `${Math.round(vocabulary / 1000)}k`]}
+          ends={['1', rank(vocabulary).slice(1)]}
           at={(share) =>
             colours.rank(logarithmic ? vocabulary ** share : Math.max(1, share * vocabulary))
           }

@@ -1,6 +1,6 @@
 /** How much of what each layer added is drawn: always in sight, so that nobody takes a part for the whole. */
 import type { Flow } from '../core/flow';
-import { completeness, type Completeness } from '../core/flowText';
+import { completeness, notesOf, type Completeness } from '../core/flowText';
 import { useFlowSpec } from '../state/flowing';
 import { BestLayer } from './FlowLayers';
 
@@ -26,7 +26,7 @@ export function FlowReadout({ graph, side, depth, current }: Props) {
       {current ? (
         <BestLayer position={graph.position} token={graph.target.tokens[0] ?? null} depth={depth} />
       ) : null}
-      {drawn.notes.map((note) => (
+      {notesOf(drawn).map((note) => (
         <p key={note} className="flow-note" data-testid="flow-note">
           {note}
         </p>
@@ -38,8 +38,9 @@ export function FlowReadout({ graph, side, depth, current }: Props) {
 function LayerLine({ layer }: { layer: Completeness }) {
   return (
     <p>
-      <strong>Layer {layer.layer}</strong> of what attention added: {layer.attention}
-      <span className="faint"> · </span>of what the feed-forward added: {layer.feedForward}
+      <strong>Layer {layer.layer}</strong> {layer.attention}
+      <span className="faint"> · </span>
+      {layer.feedForward}
     </p>
   );
 }
