@@ -65,14 +65,12 @@ class Draft:
     sums: list[FlowSum] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     _vectors: list[Tensor] = field(default_factory=list)
-    _n_rows: int = 0
 
     def rows(self, vectors: Float[Tensor, "n d_model"]) -> list[int]:
         """Keep some vectors; returns their rows."""
-        start = self._n_rows
-        self._vectors.append(accurate(vectors))
-        self._n_rows += len(vectors)
-        return list(range(start, self._n_rows))
+        start = len(self._vectors)
+        self._vectors.extend(accurate(vectors).unbind())
+        return list(range(start, len(self._vectors)))
 
     def row(self, vector: Float[Tensor, " d_model"]) -> int:
         """Keep one vector; returns its row."""
@@ -80,11 +78,7 @@ class Draft:
 
     def vector(self, row: int) -> Float[Tensor, " d_model"]:
         """One of the vectors kept."""
-        for vectors in self._vectors:
-            if row < len(vectors):
-                return vectors[row]
-            row -= len(vectors)
-        raise IndexError(row)
+        return self._vectors[row]
 
     def signed(
         self, name: str, activation: float, unit: Float[Tensor, " d_model"]
@@ -99,7 +93,7 @@ class Draft:
     def vectors(self) -> Float[Tensor, "row d_model"]:
         """All vectors, on the device of the first."""
         device = self._vectors[0].device
-        return torch.cat([vectors.to(device) for vectors in self._vectors])
+        return torch.stack([vector.to(device) for vector in self._vectors])
 
     def add(self, node: FlowNode, *readings: tuple[str, int], write: Write | None = None) -> None:
         """Add a node, once; its first reading is its own."""

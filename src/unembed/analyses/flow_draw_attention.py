@@ -37,7 +37,7 @@ class AttentionDrawing(BranchDrawing):
         for order, entry in enumerate(self.parts.z_rows):
             self._z_row(order, entry)
         title = f"bias of W_O in layer {self.layer}"
-        self._sum(self.bias(f"{self.name}.z", title, self.parts.bias, Z_ROW))
+        self._sum(self.bias(f"{self.name}.z", title, self.parts.whole, Z_ROW))
 
     # ------------------------------------------------------------ queries, keys, values
 

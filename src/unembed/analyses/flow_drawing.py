@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from unembed.analyses.flow_draft import Draft, Write, cut
+from unembed.analyses.flow_draft import Draft, Write, accurate, cut
 from unembed.analyses.flow_options import FlowOptions
 from unembed.analyses.flow_result import FlowLink, FlowNode, LinkColour, LinkKind
 from unembed.analyses.shares import rounding, shares
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from jaxtyping import Float
     from torch import Tensor
 
-    from unembed.analyses.writes import Part
+    from unembed.analyses.writes import Branch, Part
 
 
 @dataclass
@@ -93,11 +93,12 @@ class BranchDrawing:
         self.draft.add(node, ("", write.row), write=write)
         self.join(node.id, target, "rest", norm, "entropy", write, norm=norm)
 
-    def bias(self, source: str, title: str, vector: Float[Tensor, " d_model"], column: int) -> bool:
+    def bias(self, source: str, title: str, whole: Branch, column: int) -> bool:
         """The bias of the output map, where there is one and it is asked for; its own way in."""
         asked = self.options.attn_bias if self.part == "attn" else self.options.mlp_bias
-        if not (asked and bool(vector.any())):
+        if not (asked and whole.has_bias):
             return False
+        vector = accurate(whole.bias_write()[0])
         write, norm = self.write(vector), float(vector.norm())
         name = f"{self.part}_bias"
         own = cut(f"{self.name}.{name}", self.position)

@@ -162,7 +162,7 @@ class MlpDrawing(BranchDrawing):
             norm = float(inner.norm())
             self.join(start, node.id, "bias", self.options.default_width, "bias", norm=norm)
         title = f"bias of the output map in layer {self.layer}"
-        drawn = self.bias("" if inner is not None else start, title, self.parts.bias, NEURON)
+        drawn = self.bias("" if inner is not None else start, title, self.parts.whole, NEURON)
         if inner is not None and drawn:
             pair = (f"{self.name}.mlp_in_bias", f"{self.name}.mlp_bias")
             self.draft.join(FlowLink(*pair, "bias", HIDDEN_WIDTH, "hidden"))

@@ -51,6 +51,15 @@ def matching(
     return _Matcher(run, layer, position).directions(heads, memory)
 
 
+@dataclass(frozen=True, eq=False)
+class _Wanted:
+    """Vectors to pull back: along queries and along keys, of a token at a position."""
+
+    q: Float[Tensor, "n head d_head"]
+    k: Float[Tensor, "n kv_head d_head"]
+    position: int
+
+
 class _Matcher:
     def __init__(self, run: Run, layer: int, position: int) -> None:
         self.model, self.layer, self.position = run.model, layer, position
@@ -58,35 +67,41 @@ class _Matcher:
         self.group = self.q.shape[1] // self.k.shape[1]
         resid_pre, attn_in = (run[f"L{layer}.{site}"] for site in ("resid_pre", "attn_in"))
         self._resid_pre, self._attn_in = resid_pre, attn_in
-        sites = {f"L{layer}.q", f"L{layer}.k"}
-        self._edited = any(_site(edit.target) in sites for edit in run.edits)
+        edited = {_site(edit.target) for edit in run.edits}
+        self._edited = not edited.isdisjoint((f"L{layer}.q", f"L{layer}.k"))
+        self._moved = f"L{layer}.attn_in" in edited
 
     def directions(self, heads: Sequence[int], memory: Sequence[Sequence[int]]) -> Matching:
         positions = sorted({self.position, *(key for row in memory for key in row)})
         own = positions.index(self.position)
         states = self._inputs(positions)
         still, rotary = self._before_rotation(states, positions)
-        query = states.rows([own])
-        place = {key: index for index, key in enumerate(positions)}
-        places = [place[key] for row in memory for key in row]
         users = [head for head, row in zip(heads, memory, strict=True) for _ in row]
-        keys = still.k[places, [head // self.group for head in users]]
-        shape = (len(heads), len(memory[0]) if memory else 0, self._attn_in.shape[-1])
-        turned = None
+        groups = [head // self.group for head in users]
+        made = [key for row in memory for key in row]
+        keys = still.k[[positions.index(key) for key in made], groups]
+        wanted = [
+            self._for_keys(self._on_keys(heads, still.q[own])),
+            self._for_queries(self._alone(users, keys)),
+            self._for_keys(self._grouped(still.q[own])),
+            self._for_queries(self._spread(still.k[own])),
+        ]
         if rotary:
-            met = self.k[[positions[one] for one in places], [head // self.group for head in users]]
-            turned = self._back(query, [self.position] * len(users), q=self._alone(users, met))
-            turned = turned.reshape(shape)
+            met = self._alone(users, self.k[made, groups])
+            wanted.append(self._for_queries(met, self.position))
+        found = self._back(states.rows([own]), wanted)
+        shape = (len(heads), len(memory[0]) if memory else 0, self._attn_in.shape[-1])
         return Matching(
-            queries=self._back(query, [0] * len(heads), k=self._on_keys(heads, still.q[own])),
-            keys=self._back(query, [0] * len(users), q=self._alone(users, keys)).reshape(shape),
-            turned=turned,
-            all_queries=self._back(query, [0], k=self._grouped(still.q[own]))[0],
-            all_keys=self._back(query, [0], q=self._spread(still.k[own]))[0],
+            queries=found[0],
+            keys=found[1].reshape(shape),
+            turned=found[4].reshape(shape) if rotary else None,
+            all_queries=found[2][0],
+            all_keys=found[3][0],
         )
 
     def _before_rotation(self, states: Inputs, positions: list[int]) -> tuple[Attended, bool]:
         """Queries and keys before rotation, with their edits, and whether there is any."""
+        # Products of the same shape: where nothing is turned, the same bits.
         still = attend(self.model, states, [0] * len(positions))
         moved = attend(self.model, states, positions)
         if torch.equal(moved.q, still.q) and torch.equal(moved.k, still.k):
@@ -97,32 +112,34 @@ class _Matcher:
             still = Attended(still.attn_in, q, k)
         return still, True
 
-    def _inputs(self, positions: Sequence[int]) -> Inputs:
-        rows = list(positions)
-        return inputs_of(self.model, self.layer, self._resid_pre[rows], self._attn_in[rows])
+    def _inputs(self, positions: list[int]) -> Inputs:
+        resid_pre = self._resid_pre[positions]
+        if not self._moved:
+            return Inputs(self.layer, resid_pre, None)
+        return inputs_of(self.model, self.layer, resid_pre, self._attn_in[positions])
 
-    def _back(
-        self,
-        query: Inputs,
-        positions: Sequence[int],
-        q: Tensor | None = None,
-        k: Tensor | None = None,
-    ) -> Float[Tensor, "n d_model"]:
-        """The query's own state as many times as there are directions to pull back."""
+    def _for_queries(self, vectors: Tensor, position: int = 0) -> _Wanted:
+        """What the query's token must hold, at a position, to grow along each vector."""
+        return _Wanted(vectors, vectors.new_zeros(len(vectors), *self.k.shape[1:]), position)
+
+    def _for_keys(self, vectors: Tensor) -> _Wanted:
+        """What a key's token must hold, before rotation."""
+        return _Wanted(vectors.new_zeros(len(vectors), *self.q.shape[1:]), vectors, 0)
+
+    def _back(self, query: Inputs, wanted: Sequence[_Wanted]) -> list[Float[Tensor, "n d_model"]]:
+        """All directions together: the query's own state as many times as there are."""
+        sizes = [len(one.q) for one in wanted]
+        q, k = (torch.cat([getattr(one, name) for one in wanted]) for name in ("q", "k"))
+        positions = [
+            one.position for one, size in zip(wanted, sizes, strict=True) for _ in range(size)
+        ]
         parts = []
         for start in range(0, len(positions), ROWS_AT_ONCE):
             rows = slice(start, start + ROWS_AT_ONCE)
             some = positions[rows]
-            parts.append(
-                pulled_back(
-                    self.model,
-                    query.rows([0] * len(some)),
-                    some,
-                    None if q is None else q[rows],
-                    None if k is None else k[rows],
-                )
-            )
-        return torch.cat(parts) if parts else self._attn_in[:0]
+            states = query.rows([0] * len(some))
+            parts.append(pulled_back(self.model, states, some, q[rows], k[rows]))
+        return list(torch.split(torch.cat(parts), sizes))
 
     def _alone(self, heads: Sequence[int], vectors: Float[Tensor, "n d_head"]) -> Tensor:
         """Each vector in the place of one query head, the others zero."""

@@ -40,6 +40,11 @@ class Branch:
     norm: FrozenNorm | None
     multiplier: float
 
+    @property
+    def has_bias(self) -> bool:
+        """Whether it writes anything whatever its nodes do, be it zero."""
+        return self.bias is not None or (self.norm is not None and bool(self.norm.bias.any()))
+
     def carry(self, parts: Float[Tensor, "pos *parts d_model"]) -> Tensor:
         """From parts of the output map's result to parts of what joins the stream."""
         carried = parts if self.norm is None else self.norm.carry(parts)

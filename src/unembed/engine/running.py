@@ -16,6 +16,7 @@ from torch import Tensor
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
 
+MANY_TIES = 8  # candidates of a row, in k: nearly all of them tie, as where a state is zero
 BLOCK = 64  # columns that share one maximum: a multiple of every vector width
 
 
@@ -50,6 +51,12 @@ class RunningTop:
     def _merge(self, rows: Tensor, ids: Tensor, values: Tensor) -> None:
         """Sorts the candidates of each row in; `rows` ascend, and `ids` within a row."""
         touched, counts = torch.unique_consecutive(rows, return_counts=True)
+        many = counts > MANY_TIES * self._k
+        if bool(many.any()) and not bool(many.all()):  # or a few rows would make all as wide
+            crowded = many.repeat_interleave(counts)
+            for part in (crowded, ~crowded):
+                self._merge(rows[part], ids[part], values[part])
+            return
         old, most = self._filled, int(counts.max())
         width = max(old + most, self._k)
         place = torch.arange(len(touched), device=rows.device).repeat_interleave(counts)
