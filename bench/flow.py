@@ -83,7 +83,7 @@ class Case:
 
 def drawn(model: ue.Model, ids: tuple[int, ...]) -> ue.FlowGraph:
     """One layer's graph, from a run of its own."""
-    run = model.run(ids, capture=ue.flow_capture(model, [LAYER]))
+    run = model.run(ids, capture=ue.flow_capture(model, [LAYER]), logits="last")
     return ue.flow_graph(run, [LAYER])
 
 

@@ -34,8 +34,7 @@ def flow_target(
     """
     model = run.model
     if target is None:
-        best = int(model.unembedding.read(last_state(run, position), k=1).top_ids[0, 0])
-        token = model.token(best)
+        token = model.token(_most_likely(run, position))
         return FlowTarget(token.text, (token,), "first", chosen=False), ()
     ids = target_ids(model, target)
     tokens = model.tokens(ids)
@@ -58,6 +57,15 @@ def flow_target(
         else "all of them, each read one position after the one before; ranks are the worst."
     )
     return FlowTarget(text, tokens, mode, chosen=True), (said,)
+
+
+def _most_likely(run: Run, position: int) -> int:
+    """From the run's logits where it has them, else from its last residual."""
+    logits = run.logits
+    row = -1 if logits is None else position - (len(run.ids) - len(logits))
+    if logits is not None and row >= 0:
+        return int(logits[row].argmax())
+    return int(run.model.unembedding.read(last_state(run, position), k=1).top_ids[0, 0])
 
 
 def last_state(run: Run, position: int) -> torch.Tensor:

@@ -63,6 +63,7 @@ def attend(model: Model, inputs: Inputs, positions: Sequence[int], grad: bool = 
         capture=sites,
         edits=edits,
         logits="none",
+        stop_after=sites[-1],
         start=(inputs.layer, states),
         grad=grad,
         position_ids=tuple(positions),
