@@ -18,10 +18,10 @@ from unembed import errors
 from unembed.settings import Settings
 
 if TYPE_CHECKING:
-    from unembed.analyses.flow import flow_capture, flow_graph
-    from unembed.analyses.flow_cuts import CutReport, cut, cut_capture, measure_cuts
-    from unembed.analyses.flow_options import FlowOptions
-    from unembed.analyses.flow_result import FlowGraph
+    from unembed.analyses.flow.cuts import CutReport, cut, cut_capture, measure_cuts
+    from unembed.analyses.flow.graph import flow_capture, flow_graph
+    from unembed.analyses.flow.options import FlowOptions
+    from unembed.analyses.flow.result import FlowGraph
     from unembed.analyses.lens import logit_lens
     from unembed.analyses.lens_result import LensResult
     from unembed.analyses.presets import (
@@ -79,14 +79,14 @@ _HOME = {
     "sub_updates": "unembed.analyses.sub_updates",
     "sub_updates_capture": "unembed.analyses.sub_updates",
     # the flow graph
-    "FlowGraph": "unembed.analyses.flow_result",
-    "FlowOptions": "unembed.analyses.flow_options",
-    "flow_capture": "unembed.analyses.flow",
-    "flow_graph": "unembed.analyses.flow",
-    "CutReport": "unembed.analyses.flow_cuts",
-    "cut": "unembed.analyses.flow_cuts",
-    "cut_capture": "unembed.analyses.flow_cuts",
-    "measure_cuts": "unembed.analyses.flow_cuts",
+    "FlowGraph": "unembed.analyses.flow.result",
+    "FlowOptions": "unembed.analyses.flow.options",
+    "flow_capture": "unembed.analyses.flow.graph",
+    "flow_graph": "unembed.analyses.flow.graph",
+    "CutReport": "unembed.analyses.flow.cuts",
+    "cut": "unembed.analyses.flow.cuts",
+    "cut_capture": "unembed.analyses.flow.cuts",
+    "measure_cuts": "unembed.analyses.flow.cuts",
     # the index of value vectors, and what the user keeps
     "VectorIndex": "unembed.index",
     "build_index": "unembed.index",

@@ -11,7 +11,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from unembed.analyses.flow_options import FlowOptions
+from unembed.analyses.flow.options import FlowOptions
 
 from ..contract.wiring import weight_and_bias
 from .flow_heads import Heads

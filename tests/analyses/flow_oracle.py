@@ -12,7 +12,7 @@ from itertools import pairwise
 
 from torch import Tensor
 
-from unembed.analyses.flow_options import SMALLEST_WIDTH, FlowOptions
+from unembed.analyses.flow.options import SMALLEST_WIDTH, FlowOptions
 
 from ..contract.oracle import Edits
 from .flow_layer import SlowLayer

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import unembed as ue
-from unembed.analyses.flow_options import FlowOptions
+from unembed.analyses.flow.options import FlowOptions
 from unembed.errors import TargetError
 from unembed.models.tiny import tiny_model, tiny_tokenizer
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from unembed.analyses.flow_options import FlowOptions
+from unembed.analyses.flow.options import FlowOptions
 
 from .flow_compare import Comparison
 from .flow_oracle import SlowFlow

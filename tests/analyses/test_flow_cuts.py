@@ -9,8 +9,8 @@ import pytest
 import torch
 
 import unembed as ue
-from unembed.analyses.flow_cuts import attributed, measure_edits
-from unembed.analyses.flow_options import FlowOptions
+from unembed.analyses.flow.cuts import attributed, measure_edits
+from unembed.analyses.flow.options import FlowOptions
 from unembed.engine.sites import parse_target
 from unembed.errors import CapabilityError, TargetError, UnembedError
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 import unembed as ue
-from unembed.analyses.flow_options import FlowOptions
+from unembed.analyses.flow.options import FlowOptions
 
 from .flow_running import drawn
 

@@ -7,7 +7,7 @@ import math
 import pytest
 
 import unembed as ue
-from unembed.analyses.flow_options import FlowOptions
+from unembed.analyses.flow.options import FlowOptions
 from unembed.errors import CancelledError, InputError, TargetError, UnembedError
 
 from .slow import PROMPT

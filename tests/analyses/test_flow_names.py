@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from unembed.analyses.flow_names import parse_cut
+from unembed.analyses.flow.names import parse_cut
 from unembed.errors import TargetError
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from unembed.analyses.flow_options import FlowOptions
+from unembed.analyses.flow.options import FlowOptions
 
 from ..contract.wiring import NAMES
 from .flow_heads import Heads

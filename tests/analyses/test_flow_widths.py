@@ -6,7 +6,7 @@ import pytest
 import torch
 
 import unembed as ue
-from unembed.analyses.flow_options import FlowOptions
+from unembed.analyses.flow.options import FlowOptions
 
 from .flow_compare import Comparison, near
 from .flow_oracle import SlowFlow

@@ -10,9 +10,9 @@ import pytest
 import typer
 
 import unembed as ue
-from unembed.analyses.flow import flow_capture, flow_graph
-from unembed.analyses.flow_cuts import cut, measure_cuts
-from unembed.analyses.flow_options import FlowOptions
+from unembed.analyses.flow.cuts import cut, measure_cuts
+from unembed.analyses.flow.graph import flow_capture, flow_graph
+from unembed.analyses.flow.options import FlowOptions
 from unembed.analyses.lens_result import finite
 from unembed.cli import app
 from unembed.cli.edits import parse_edit

@@ -9,8 +9,8 @@ from dataclasses import replace
 
 import torch
 
-from unembed.analyses.flow_options import FlowOptions
-from unembed.analyses.flow_result import (
+from unembed.analyses.flow.options import FlowOptions
+from unembed.analyses.flow.result import (
     FlowCut,
     FlowGraph,
     FlowLink,

@@ -4,7 +4,7 @@ computation on a tiny model by `test_flow_checks`."""
 from __future__ import annotations
 
 import unembed as ue
-from unembed.analyses.flow_options import FlowOptions
+from unembed.analyses.flow.options import FlowOptions
 
 from .checks import ROUNDING
 

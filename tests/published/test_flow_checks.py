@@ -8,7 +8,7 @@ import pytest
 import torch
 
 import unembed as ue
-from unembed.analyses.flow_options import FlowOptions
+from unembed.analyses.flow.options import FlowOptions
 from unembed.models.tiny import tiny_model, tiny_tokenizer
 
 from ..analyses.flow_oracle import SlowFlow

@@ -10,8 +10,9 @@ import pytest
 import torch
 
 import unembed as ue
-from unembed.analyses import flow, flow_cuts
-from unembed.analyses.flow_options import FlowOptions
+from unembed.analyses.flow import cuts as flow_cuts
+from unembed.analyses.flow import graph as flow
+from unembed.analyses.flow.options import FlowOptions
 from unembed.errors import CancelledError
 from unembed.models.tiny import tiny_model, tiny_tokenizer
 from unembed.server import flow_answers, wire

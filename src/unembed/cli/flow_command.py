@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
-from unembed.analyses.flow_options import FlowOptions
+from unembed.analyses.flow.options import FlowOptions
 from unembed.cli.asking import ask, request, token_ref
 from unembed.cli.loading import Loading
 from unembed.errors import InputError, TargetError
@@ -20,9 +20,9 @@ from unembed.server import wire
 from unembed.settings import Settings
 
 if TYPE_CHECKING:
-    from unembed.analyses.flow_config import FlowConfig
-    from unembed.analyses.flow_cuts import CutReport
-    from unembed.analyses.flow_result import FlowGraph
+    from unembed.analyses.flow.config import FlowConfig
+    from unembed.analyses.flow.cuts import CutReport
+    from unembed.analyses.flow.result import FlowGraph
     from unembed.engine.edits import Edit
     from unembed.engine.run import Run
     from unembed.session import Job, Session
@@ -113,7 +113,7 @@ def _refused(text: str) -> InputError:
 def _configured(path: Path | None, console: Console) -> FlowConfig | None:
     if path is None:
         return None
-    from unembed.analyses.flow_config import read_flow_config
+    from unembed.analyses.flow.config import read_flow_config
 
     found = read_flow_config(path)
     for note in found.notes:
@@ -135,7 +135,7 @@ def _palette(name: str | None, config: FlowConfig | None) -> Any:
 
 
 def _flows(session: Session, job: Job, body: wire.FlowRequest, options: FlowOptions) -> Flows:
-    from unembed.analyses.flow import flow_capture, flow_graph
+    from unembed.analyses.flow.graph import flow_capture, flow_graph
     from unembed.server.experiments import edits_of, ids_of, position_of, runs_of
     from unembed.server.flow_limits import check_vectors, checked_layers
 
@@ -169,7 +169,7 @@ def _flows(session: Session, job: Job, body: wire.FlowRequest, options: FlowOpti
 
 def _placed(specs: Sequence[wire.EditSpec], position: int) -> list[wire.EditSpec]:
     """Cuts that do not say where act where the graph is drawn."""
-    from unembed.analyses.flow_names import parse_cut
+    from unembed.analyses.flow.names import parse_cut
 
     placed = []
     for spec in specs:
@@ -191,7 +191,7 @@ def _own_target(graph: FlowGraph) -> int | None:
 
 def _cut_name(spec: wire.EditSpec, graph: FlowGraph) -> str | None:
     """What an edit cuts, where the graph can say what that is worth."""
-    from unembed.analyses.flow_names import parse_cut
+    from unembed.analyses.flow.names import parse_cut
 
     if spec.operation != "cut" or parse_cut(spec.target).layer not in graph.layers:
         return None
@@ -209,7 +209,7 @@ def _measured(
     position: int,
 ) -> tuple[CutReport, int]:
     """Every edit alone, up to the limit, and all of them together; how many were left out."""
-    from unembed.analyses.flow_cuts import measure_edits
+    from unembed.analyses.flow.cuts import measure_edits
 
     about: dict[str, Any] = {
         "target": target,
@@ -239,7 +239,7 @@ def _as_json(found: Flows) -> str:
 
 
 def _write(found: Flows, shown: Shown, path: Path, palette: Any, config: FlowConfig | None) -> None:
-    from unembed.analyses import flow_figure
+    from unembed.analyses.flow import figure as flow_figure
 
     side, graph = list(found.graphs.items())[-1]
     title = flow_figure.heading(graph)

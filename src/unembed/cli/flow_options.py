@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from unembed.analyses.flow_options import FlowOptions
+from unembed.analyses.flow.options import FlowOptions
 from unembed.cli.options import signed
 
 DRAWN, WIDTHS, OUTPUT = "What is shown", "Widths", "Output"

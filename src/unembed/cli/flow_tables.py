@@ -9,12 +9,12 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from unembed.analyses.flow_words import percent, signed, size, sum_words, target_name
+from unembed.analyses.flow.words import percent, signed, size, sum_words, target_name
 from unembed.figures import text as shown
 
 if TYPE_CHECKING:
-    from unembed.analyses.flow_cuts import CutEffect, CutReport
-    from unembed.analyses.flow_result import FlowGraph, FlowNode, FlowReading
+    from unembed.analyses.flow.cuts import CutEffect, CutReport
+    from unembed.analyses.flow.result import FlowGraph, FlowNode, FlowReading
 
 LISTED = 3  # tokens of a prediction
 LONGEST = 16  # columns of a token

@@ -14,8 +14,9 @@ from itertools import groupby
 from operator import itemgetter
 from typing import TYPE_CHECKING
 
-from unembed.analyses import flow_cuts, presets
-from unembed.analyses.flow_names import parse_cut
+from unembed.analyses import presets
+from unembed.analyses.flow import cuts as flow_cuts
+from unembed.analyses.flow.names import parse_cut
 from unembed.engine import edits as engine_edits
 from unembed.engine.edits import Edit
 from unembed.engine.sites import resolve_position

@@ -10,11 +10,11 @@ from dataclasses import dataclass, fields, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from unembed.analyses.flow import flow_capture, flow_graph
-from unembed.analyses.flow_cuts import measure_edits
-from unembed.analyses.flow_names import parse_cut
-from unembed.analyses.flow_options import FlowOptions
-from unembed.analyses.flow_target import target_ids
+from unembed.analyses.flow.cuts import measure_edits
+from unembed.analyses.flow.graph import flow_capture, flow_graph
+from unembed.analyses.flow.names import parse_cut
+from unembed.analyses.flow.options import FlowOptions
+from unembed.analyses.flow.target import target_ids
 from unembed.errors import TargetError
 from unembed.server import wire
 from unembed.server.describe import as_wire, token_texts
@@ -30,9 +30,9 @@ from unembed.server.flow_limits import check_vectors, checked_layers
 from unembed.session import Job, Session
 
 if TYPE_CHECKING:
-    from unembed.analyses.flow_cuts import CutReport
-    from unembed.analyses.flow_names import CutName
-    from unembed.analyses.flow_result import FlowGraph, FlowLink, FlowNode
+    from unembed.analyses.flow.cuts import CutReport
+    from unembed.analyses.flow.names import CutName
+    from unembed.analyses.flow.result import FlowGraph, FlowLink, FlowNode
     from unembed.engine.edits import Edit
     from unembed.engine.run import Run
     from unembed.engine.tokens import Token

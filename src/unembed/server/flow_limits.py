@@ -14,7 +14,7 @@ from unembed.server.limits import check_experiment, refuse
 from unembed.settings import Settings
 
 if TYPE_CHECKING:
-    from unembed.analyses.flow_options import FlowOptions
+    from unembed.analyses.flow.options import FlowOptions
     from unembed.models.anatomy import Anatomy, BlockAnatomy
 
 _STREAMS = 9 + 2  # nodes of every layer; the one of query, key and value has three readings

@@ -1,6 +1,6 @@
 """The flow graph of chosen layers at one position, and what the edits really change.
 
-Names are those of `unembed.analyses.flow_result`; a token of a reading is an id, and `vocabulary`
+Names are those of `unembed.analyses.flow.result`; a token of a reading is an id, and `vocabulary`
 says how it reads.
 """
 
@@ -10,8 +10,8 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, StrictFloat, StrictInt, StrictStr
 
-from unembed.analyses.flow_options import FlowOptions, TargetMode
-from unembed.analyses.flow_result import LinkColour, LinkKind, NodeKind
+from unembed.analyses.flow.options import FlowOptions, TargetMode
+from unembed.analyses.flow.result import LinkColour, LinkKind, NodeKind
 from unembed.server.wire.base import Position, TokenId, TokenText, Wire
 from unembed.server.wire.experiments import Experiment
 

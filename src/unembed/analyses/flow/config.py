@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, get_args
 
-from unembed.analyses.flow_options import FlowOptions
+from unembed.analyses.flow.options import FlowOptions
 from unembed.errors import InputError
 from unembed.figures.colour_words import parse_colour
 from unembed.figures.colours import Theme, luminance, parse

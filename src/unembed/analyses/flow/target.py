@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from unembed.analyses.flow_options import TargetMode
-from unembed.analyses.flow_result import FlowTarget
+from unembed.analyses.flow.options import TargetMode
+from unembed.analyses.flow.result import FlowTarget
 from unembed.engine.edits import Edit
 from unembed.engine.sites import parse_target
 from unembed.errors import CapabilityError, InputError, TargetError

@@ -8,8 +8,8 @@ from collections.abc import Iterable
 from functools import cached_property
 from typing import Literal, get_args
 
-from unembed.analyses.flow_result import FlowGraph, FlowLink
-from unembed.analyses.flow_words import target_name
+from unembed.analyses.flow.result import FlowGraph, FlowLink
+from unembed.analyses.flow.words import target_name
 from unembed.figures import text as shown
 from unembed.figures.flow_palettes import Palette
 from unembed.figures.page import Swatch

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from unembed.analyses.flow_options import FlowOptions
-from unembed.analyses.flow_result import LayerSelection
+from unembed.analyses.flow.options import FlowOptions
+from unembed.analyses.flow.result import LayerSelection
 from unembed.engine.sites import check_target, parse_target
 from unembed.errors import TargetError
 

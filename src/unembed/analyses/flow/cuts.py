@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 import torch
 
 from unembed.analyses.effects import effect_on_tokens
-from unembed.analyses.flow_draft import accurate
-from unembed.analyses.flow_names import CutName, parse_cut
-from unembed.analyses.flow_result import FlowTarget
-from unembed.analyses.flow_target import flow_target
+from unembed.analyses.flow.draft import accurate
+from unembed.analyses.flow.names import CutName, parse_cut
+from unembed.analyses.flow.result import FlowTarget
+from unembed.analyses.flow.target import flow_target
 from unembed.analyses.writes import INSIDE, Part, branch, write
 from unembed.engine.edits import Edit, add, zero
 from unembed.engine.sites import check_target, parse_target, resolve_position

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal
 import torch
 from torch import Tensor
 
-from unembed.analyses.flow_result import FlowCut, FlowLink, FlowNode, FlowSum
+from unembed.analyses.flow.result import FlowCut, FlowLink, FlowNode, FlowSum
 
 if TYPE_CHECKING:
     from jaxtyping import Float

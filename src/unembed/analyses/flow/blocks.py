@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from unembed.analyses.flow_attention import AttentionParts
-from unembed.analyses.flow_draft import Draft, Write, accurate, cut, zero
-from unembed.analyses.flow_draw_attention import AttentionDrawing
-from unembed.analyses.flow_mlp import MlpDrawing, MlpParts
-from unembed.analyses.flow_options import FlowOptions
-from unembed.analyses.flow_result import FlowLink, FlowNode, FlowSum, LayerSelection, LinkKind
-from unembed.analyses.flow_select import Selector
+from unembed.analyses.flow.attention import AttentionParts
+from unembed.analyses.flow.draft import Draft, Write, accurate, cut, zero
+from unembed.analyses.flow.draw_attention import AttentionDrawing
+from unembed.analyses.flow.mlp import MlpDrawing, MlpParts
+from unembed.analyses.flow.options import FlowOptions
+from unembed.analyses.flow.result import FlowLink, FlowNode, FlowSum, LayerSelection, LinkKind
+from unembed.analyses.flow.selection import Selector
 from unembed.engine.places import why_not
 
 if TYPE_CHECKING:

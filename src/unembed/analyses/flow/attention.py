@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from unembed.analyses.flow_draft import accurate
-from unembed.analyses.flow_qk import Matching, matching
-from unembed.analyses.flow_select import Selector
+from unembed.analyses.flow.draft import accurate
+from unembed.analyses.flow.qk import Matching, matching
+from unembed.analyses.flow.selection import Selector
 from unembed.analyses.writes import branch
 
 if TYPE_CHECKING:

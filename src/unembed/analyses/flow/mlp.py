@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from unembed.analyses.flow_draft import Draft, Write, accurate, zero
-from unembed.analyses.flow_drawing import BranchDrawing
-from unembed.analyses.flow_options import FlowOptions
-from unembed.analyses.flow_result import FlowLink, FlowSum
-from unembed.analyses.flow_select import Selector
+from unembed.analyses.flow.draft import Draft, Write, accurate, zero
+from unembed.analyses.flow.drawing import BranchDrawing
+from unembed.analyses.flow.options import FlowOptions
+from unembed.analyses.flow.result import FlowLink, FlowSum
+from unembed.analyses.flow.selection import Selector
 from unembed.analyses.shares import shares
 from unembed.analyses.writes import branch
 

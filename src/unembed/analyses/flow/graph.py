@@ -17,13 +17,13 @@ from torch import Tensor
 
 from unembed.analyses.checks import checked_layers
 from unembed.analyses.effects import effect_on_tokens, effects_capture
-from unembed.analyses.flow_blocks import draw_layers
-from unembed.analyses.flow_draft import Draft, DraftLink, DraftNode, Write
-from unembed.analyses.flow_options import FlowOptions, changed
-from unembed.analyses.flow_reading import Readings, read_vectors
-from unembed.analyses.flow_result import FlowGraph, FlowLink, FlowNode, LayerSelection
-from unembed.analyses.flow_select import Selector
-from unembed.analyses.flow_target import continued, flow_target
+from unembed.analyses.flow.blocks import draw_layers
+from unembed.analyses.flow.draft import Draft, DraftLink, DraftNode, Write
+from unembed.analyses.flow.options import FlowOptions, changed
+from unembed.analyses.flow.reading import Readings, read_vectors
+from unembed.analyses.flow.result import FlowGraph, FlowLink, FlowNode, LayerSelection
+from unembed.analyses.flow.selection import Selector
+from unembed.analyses.flow.target import continued, flow_target
 from unembed.engine.places import why_not
 from unembed.engine.sites import resolve_position
 from unembed.errors import CapabilityError, InputError, TooLargeError

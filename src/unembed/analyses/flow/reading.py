@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from unembed.analyses.flow_result import FlowReading, FlowScore, FlowToken
+from unembed.analyses.flow.result import FlowReading, FlowScore, FlowToken
 
 if TYPE_CHECKING:
     from jaxtyping import Float

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from jaxtyping import Float
     from torch import Tensor
 
-    from unembed.analyses.flow_options import FlowOptions
+    from unembed.analyses.flow.options import FlowOptions
     from unembed.engine.tokens import Token
 
 NodeKind = Literal[
@@ -267,14 +267,14 @@ class FlowGraph:
         return found
 
     def plot(self, **options: Any) -> go.Figure:
-        """The graph as a Plotly figure. See `flow_figure.plot` for the options."""
-        from unembed.analyses.flow_figure import plot
+        """The graph as a Plotly figure. See `flow.figure.plot` for the options."""
+        from unembed.analyses.flow.figure import plot
 
         return plot(self, **options)
 
     def to_html(self, *, path: str | Path | None = None, **options: Any) -> str:
-        """The graph as one HTML page that needs no network. See `flow_figure.html`."""
-        from unembed.analyses.flow_figure import html
+        """The graph as one HTML page that needs no network. See `flow.figure.html`."""
+        from unembed.analyses.flow.figure import html
 
         return html(self, path=path, **options)
 

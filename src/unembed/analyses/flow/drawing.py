@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from unembed.analyses.flow_draft import Draft, Write, accurate, cut
-from unembed.analyses.flow_options import FlowOptions
-from unembed.analyses.flow_result import FlowLink, FlowNode, LinkColour, LinkKind
+from unembed.analyses.flow.draft import Draft, Write, accurate, cut
+from unembed.analyses.flow.options import FlowOptions
+from unembed.analyses.flow.result import FlowLink, FlowNode, LinkColour, LinkKind
 from unembed.analyses.shares import rounding, shares
 
 if TYPE_CHECKING:

@@ -8,10 +8,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
 
-from unembed.analyses.flow_legend import Widths, legend, page_legend
-from unembed.analyses.flow_options import FlowOptions
-from unembed.analyses.flow_result import FlowGraph, FlowLink, FlowNode
-from unembed.analyses.flow_words import link_words, node_words, sum_words, target_name
+from unembed.analyses.flow.legend import Widths, legend, page_legend
+from unembed.analyses.flow.options import FlowOptions
+from unembed.analyses.flow.result import FlowGraph, FlowLink, FlowNode
+from unembed.analyses.flow.words import link_words, node_words, sum_words, target_name
 from unembed.errors import InputError
 from unembed.figures.colours import Colours, Theme, choose
 from unembed.figures.flow_palettes import Palette, PaletteChoice, palette_on, see_through

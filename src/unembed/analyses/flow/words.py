@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from unembed.analyses.flow_result import (
+from unembed.analyses.flow.result import (
     FlowGraph,
     FlowLink,
     FlowNode,
