@@ -24,6 +24,7 @@ import './styles/lens.css';
 import './styles/flow.css';
 import './styles/drawer.css';
 import './styles/explore.css';
+import './styles/explore-index.css';
 import './styles/component.css';
 
 startTheme();
