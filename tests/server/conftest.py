@@ -21,11 +21,21 @@ from unembed.session import Session
 from unembed.settings import Settings
 
 from .asgi import TOKEN
+from .flow_asking import FAMILIES
 
 
 @pytest.fixture(scope="session")
 def model() -> Model:
     return ue.load(tiny_model("gpt2", dtype=torch.float32), tokenizer=tiny_tokenizer())
+
+
+@pytest.fixture(scope="session")
+def models() -> dict[str, Model]:
+    """Tiny models of several families."""
+    return {
+        family: ue.load(tiny_model(family, dtype=torch.float32), tokenizer=tiny_tokenizer())
+        for family in FAMILIES
+    }
 
 
 @pytest.fixture(autouse=True)
