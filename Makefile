@@ -9,7 +9,7 @@ NODE_NEEDED := 20.19
 PYTHON ?= $(firstword $(foreach name,python3 python3.13 python3.12 python3.11 python,\
   $(shell $(name) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $(name))))
 # Processes that share the tests; each loads models of its own.
-WORKERS ?= 2
+WORKERS ?= 3
 # The browser that drives the app in the tests.
 CHROMIUM ?= $(firstword $(wildcard /usr/bin/chromium /usr/bin/chromium-browser /usr/bin/google-chrome))
 
