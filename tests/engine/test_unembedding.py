@@ -214,12 +214,6 @@ def test_logits_that_are_held_read_the_same(dtype):
     assert_same(found, wanted, 1e-5)
 
 
-def test_the_linear_part_leaves_bias_and_cap_out():
-    states, weight, _ = random_case(3, 16, 50)
-    whole = Unembedding(weight, torch.randn(50).double(), scale=0.3, divisor=7.0, softcap=2.0)
-    assert torch.equal(whole.linear().logits(states), states @ weight.T * 0.3 / 7.0)
-
-
 def test_a_divergence_from_what_cannot_happen_is_infinite():
     weight = torch.eye(3)
     bias = torch.tensor([0.0, 0.0, -torch.inf])

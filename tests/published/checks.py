@@ -11,6 +11,7 @@ from fnmatch import fnmatchcase
 from unembed.analyses.predictions import layer_predictions, predictions_capture
 from unembed.analyses.sub_updates import sub_updates, sub_updates_capture
 from unembed.engine.edits import set_to
+from unembed.engine.extremes import extremes
 from unembed.index import build_index
 
 from .figures import FP32
@@ -110,8 +111,8 @@ def value_vector(model, node):
 
 def projected_tokens(model, node, k=PROJECTED_K):
     """The k tokens that the bare vector promotes most: W_U v."""
-    read = model.unembedding.linear().read(value_vector(model, node)[None], k=k)
-    return texts(model, read.top_ids[0])
+    found = extremes(value_vector(model, node)[None], model.unembedding.weight, k)
+    return texts(model, found.raised_ids[0])
 
 
 def read_tokens(model, node, k=READ_K):

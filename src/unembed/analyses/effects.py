@@ -99,10 +99,8 @@ def effects_of(
     linear = _linear_to_unembedding(run, carried, position)
     if linear is None:
         return _effects(_of_differences(run, carried, position, k, cancel), "difference")
-    unembedding = run.model.unembedding
-    rows = linear * (unembedding.scale / unembedding.divisor)
-    rows = rows.to(unembedding.weight.device, torch.promote_types(rows.dtype, torch.float32))
-    return _effects(extremes(rows, unembedding.weight, k, cancel), "frozen")
+    rows, weight = _product(run.model, linear)
+    return _effects(extremes(rows, weight, k, cancel), "frozen")
 
 
 @torch.no_grad()
@@ -119,10 +117,16 @@ def effect_on_tokens(
     linear = _linear_to_unembedding(run, carried, position)
     if linear is None:
         return _difference(run, carried, position)[:, tokens]
-    unembedding = run.model.unembedding
+    rows, weight = _product(run.model, linear)
+    return rows @ weight[tokens].to(rows.dtype).T
+
+
+def _product(model: Model, linear: Tensor) -> tuple[Tensor, Tensor]:
+    """Rows and W_U, whose product is the effect: without the bias and the soft cap of logits."""
+    unembedding = model.unembedding
     rows = linear * (unembedding.scale / unembedding.divisor)
-    rows = rows.to(unembedding.weight.device, torch.promote_types(rows.dtype, torch.float32))
-    return rows @ unembedding.weight[tokens].to(rows.dtype).T
+    accurate = torch.promote_types(rows.dtype, torch.float32)
+    return rows.to(unembedding.weight.device, accurate), unembedding.weight
 
 
 def _require_finite(carried: Tensor) -> None:

@@ -133,15 +133,6 @@ class Unembedding:
             logits = torch.tanh(logits / self.softcap) * self.softcap
         return logits
 
-    def linear(self) -> Unembedding:
-        """The part that is linear in the states: without bias and soft cap. Shares the matrix."""
-        return Unembedding(
-            self.weight,
-            scale=self.scale,
-            divisor=self.divisor,
-            chunk_bytes=self._chunk_bytes,
-        )
-
     @torch.no_grad()
     def read(
         self,
