@@ -19,7 +19,7 @@ from transformers import GPT2Config, GPT2Model
 
 import unembed as ue
 from _harness import Figure, parser, ratio, report
-from unembed.engine.partial import partial_forward
+from unembed.engine.partial.partial_forward import partial_forward
 
 N_TOKENS = 128
 SHARES = (0.25, 0.5, 0.75)

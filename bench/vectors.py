@@ -29,9 +29,9 @@ import torch
 
 import unembed as ue
 from _harness import Figure, extra_bytes, in_fresh_process, parser, ratio, report, seconds
-from unembed.analyses.projections import projection_of
-from unembed.analyses.vectors import value_vectors
-from unembed.engine import extremes as tiles
+from unembed.analyses.tools.projections import projection_of
+from unembed.analyses.tools.vectors import value_vectors
+from unembed.engine.reading import extremes as tiles
 from unembed.index import Builder, VectorIndex, build_index, open_index
 
 LAYER = 9

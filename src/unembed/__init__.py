@@ -22,25 +22,25 @@ if TYPE_CHECKING:
     from unembed.analyses.flow.graph import flow_capture, flow_graph
     from unembed.analyses.flow.options import FlowOptions
     from unembed.analyses.flow.result import FlowGraph
-    from unembed.analyses.lens import logit_lens
-    from unembed.analyses.lens_result import LensResult
-    from unembed.analyses.presets import (
+    from unembed.analyses.lens.grid import logit_lens
+    from unembed.analyses.lens.result import LensResult
+    from unembed.analyses.sub_updates.presets import (
         lm_debugger_off,
         lm_debugger_on,
         presets_capture,
         turn_off,
         turn_on,
     )
-    from unembed.analyses.sub_updates import sub_updates, sub_updates_capture
-    from unembed.analyses.sub_updates_result import SubUpdates
-    from unembed.engine.cancel import Cancel
-    from unembed.engine.edits import Edit, add, patch, required_capture, scale, set_to, zero
-    from unembed.engine.generation import Generation
+    from unembed.analyses.sub_updates.result import SubUpdates
+    from unembed.analyses.sub_updates.sub_updates import sub_updates, sub_updates_capture
+    from unembed.engine.editing.edits import Edit, add, patch, required_capture, scale, set_to, zero
     from unembed.engine.load import load
     from unembed.engine.model import Model
-    from unembed.engine.partial import partial_forward
-    from unembed.engine.run import Run
-    from unembed.engine.tokens import Token
+    from unembed.engine.names.tokens import Token
+    from unembed.engine.partial.partial_forward import partial_forward
+    from unembed.engine.passes.cancel import Cancel
+    from unembed.engine.passes.generation import Generation
+    from unembed.engine.passes.run import Run
     from unembed.index import VectorIndex, build_index, open_index, token_direction
     from unembed.models.anatomy import Anatomy
     from unembed.workspace import Workspace
@@ -53,31 +53,31 @@ _HOME = {
     "Model": "unembed.engine.model",
     "Anatomy": "unembed.models.anatomy",
     # running
-    "Run": "unembed.engine.run",
-    "Generation": "unembed.engine.generation",
-    "partial_forward": "unembed.engine.partial",
-    "Token": "unembed.engine.tokens",
-    "Cancel": "unembed.engine.cancel",
+    "Run": "unembed.engine.passes.run",
+    "Generation": "unembed.engine.passes.generation",
+    "partial_forward": "unembed.engine.partial.partial_forward",
+    "Token": "unembed.engine.names.tokens",
+    "Cancel": "unembed.engine.passes.cancel",
     # editing
-    "Edit": "unembed.engine.edits",
-    "zero": "unembed.engine.edits",
-    "scale": "unembed.engine.edits",
-    "set_to": "unembed.engine.edits",
-    "add": "unembed.engine.edits",
-    "patch": "unembed.engine.edits",
-    "required_capture": "unembed.engine.edits",
+    "Edit": "unembed.engine.editing.edits",
+    "zero": "unembed.engine.editing.edits",
+    "scale": "unembed.engine.editing.edits",
+    "set_to": "unembed.engine.editing.edits",
+    "add": "unembed.engine.editing.edits",
+    "patch": "unembed.engine.editing.edits",
+    "required_capture": "unembed.engine.editing.edits",
     # switching neurons
-    "turn_on": "unembed.analyses.presets",
-    "turn_off": "unembed.analyses.presets",
-    "lm_debugger_on": "unembed.analyses.presets",
-    "lm_debugger_off": "unembed.analyses.presets",
-    "presets_capture": "unembed.analyses.presets",
+    "turn_on": "unembed.analyses.sub_updates.presets",
+    "turn_off": "unembed.analyses.sub_updates.presets",
+    "lm_debugger_on": "unembed.analyses.sub_updates.presets",
+    "lm_debugger_off": "unembed.analyses.sub_updates.presets",
+    "presets_capture": "unembed.analyses.sub_updates.presets",
     # analyses
-    "LensResult": "unembed.analyses.lens_result",
-    "logit_lens": "unembed.analyses.lens",
-    "SubUpdates": "unembed.analyses.sub_updates_result",
-    "sub_updates": "unembed.analyses.sub_updates",
-    "sub_updates_capture": "unembed.analyses.sub_updates",
+    "LensResult": "unembed.analyses.lens.result",
+    "logit_lens": "unembed.analyses.lens.grid",
+    "SubUpdates": "unembed.analyses.sub_updates.result",
+    "sub_updates": "unembed.analyses.sub_updates.sub_updates",
+    "sub_updates_capture": "unembed.analyses.sub_updates.sub_updates",
     # the flow graph
     "FlowGraph": "unembed.analyses.flow.result",
     "FlowOptions": "unembed.analyses.flow.options",

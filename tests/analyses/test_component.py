@@ -6,8 +6,8 @@ import pytest
 import torch
 
 import unembed as ue
-from unembed.analyses.component import component, component_capture
-from unembed.analyses.effects import direct_effects, effect_on_tokens, effects_capture
+from unembed.analyses.component.component import component, component_capture
+from unembed.analyses.tools.effects import direct_effects, effect_on_tokens, effects_capture
 from unembed.errors import CapabilityError, InputError, TargetError
 
 from ..contract.wiring import NAMES, weight_and_bias

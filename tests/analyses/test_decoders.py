@@ -8,10 +8,10 @@ import pytest
 import torch
 
 import unembed as ue
-from unembed.analyses import lens_reading
-from unembed.analyses.lens import compare_lenses, logit_lens
-from unembed.analyses.lens_plan import LensOptions, plan_lens
-from unembed.engine.cancel import Cancel
+from unembed.analyses.lens import reading as lens_reading
+from unembed.analyses.lens.grid import compare_lenses, logit_lens
+from unembed.analyses.lens.plan import LensOptions, plan_lens
+from unembed.engine.passes.cancel import Cancel
 from unembed.errors import CancelledError, CapabilityError, InputError, TooLargeError
 
 from ..contract.wiring import NAMES, wiring

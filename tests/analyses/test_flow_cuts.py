@@ -11,7 +11,7 @@ import torch
 import unembed as ue
 from unembed.analyses.flow.cuts import attributed, measure_edits
 from unembed.analyses.flow.options import FlowOptions
-from unembed.engine.sites import parse_target
+from unembed.engine.names.sites import parse_target
 from unembed.errors import CapabilityError, TargetError, UnembedError
 
 from .flow_compare import near

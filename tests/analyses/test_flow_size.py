@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 import unembed as ue
-from unembed.engine.unembedding import Unembedding
+from unembed.engine.reading.unembedding import Unembedding
 from unembed.errors import TooLargeError
 from unembed.models.tiny import tiny_model, tiny_tokenizer
 

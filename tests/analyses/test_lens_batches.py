@@ -6,7 +6,7 @@ import pytest
 import torch
 
 import unembed as ue
-from unembed.analyses.lens import logit_lens
+from unembed.analyses.lens.grid import logit_lens
 from unembed.errors import InputError, PromptError, TargetError
 
 from .slow import PROMPT

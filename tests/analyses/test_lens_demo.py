@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 import unembed as ue
-from unembed.analyses.lens import logit_lens
+from unembed.analyses.lens.grid import logit_lens
 
 PROMPT = "The capital of Japan is the city of"
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 import unembed as ue
-from unembed.analyses.lens import logit_lens
+from unembed.analyses.lens.grid import logit_lens
 from unembed.models.tiny import tiny_model, tiny_tokenizer
 
 from ..contract.footprint import footprint

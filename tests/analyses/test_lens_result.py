@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import unembed as ue
-from unembed.analyses.lens import logit_lens
+from unembed.analyses.lens.grid import logit_lens
 from unembed.errors import InputError
 
 from .slow import PROMPT

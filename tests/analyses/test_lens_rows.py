@@ -6,8 +6,8 @@ import pytest
 import torch
 
 import unembed as ue
-from unembed.analyses.lens import logit_lens
-from unembed.analyses.lens_plan import LensOptions, plan_lens
+from unembed.analyses.lens.grid import logit_lens
+from unembed.analyses.lens.plan import LensOptions, plan_lens
 from unembed.errors import InputError, TargetError
 
 from ..contract.wiring import NAMES, wiring

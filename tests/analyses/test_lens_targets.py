@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from unembed.analyses.lens import compare_lenses, logit_lens
-from unembed.analyses.lens_plan import LensOptions, plan_lens
+from unembed.analyses.lens.grid import compare_lenses, logit_lens
+from unembed.analyses.lens.plan import LensOptions, plan_lens
 from unembed.errors import CapabilityError, InputError, TargetError
 from unembed.models.tiny import FAMILIES, MASK
 

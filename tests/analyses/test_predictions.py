@@ -8,7 +8,7 @@ import pytest
 import torch
 
 import unembed as ue
-from unembed.analyses.predictions import (
+from unembed.analyses.predictions.predictions import (
     compare_predictions,
     layer_predictions,
     predictions_capture,

@@ -10,15 +10,15 @@ import torch
 from torch import nn
 
 import unembed as ue
-from unembed.analyses.presets import (
+from unembed.analyses.sub_updates.presets import (
     lm_debugger_off,
     lm_debugger_on,
     presets_capture,
     turn_off,
     turn_on,
 )
-from unembed.analyses.sub_updates import sub_updates, sub_updates_capture
-from unembed.analyses.writes import neuron_writes
+from unembed.analyses.sub_updates.sub_updates import sub_updates, sub_updates_capture
+from unembed.analyses.tools.writes import neuron_writes
 from unembed.errors import CapabilityError, EditError, InputError, TargetError
 from unembed.models.tiny import is_masked, tiny_model
 

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 import unembed as ue
-from unembed.analyses.vectors import (
+from unembed.analyses.tools.vectors import (
     PROJECTIONS,
     key_tokens,
     layers_with_neurons,
@@ -15,7 +15,7 @@ from unembed.analyses.vectors import (
     token_direction,
     value_vectors,
 )
-from unembed.analyses.writes import write
+from unembed.analyses.tools.writes import write
 from unembed.errors import CapabilityError, InputError, TargetError
 
 from ..contract.wiring import NAMES, blocks, weight_and_bias, wiring

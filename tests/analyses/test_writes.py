@@ -7,8 +7,14 @@ import torch
 from torch import nn
 
 import unembed as ue
-from unembed.analyses.frozen import freeze
-from unembed.analyses.writes import bias_write, head_writes, neuron_writes, write, write_capture
+from unembed.analyses.tools.frozen import freeze
+from unembed.analyses.tools.writes import (
+    bias_write,
+    head_writes,
+    neuron_writes,
+    write,
+    write_capture,
+)
 from unembed.errors import CapabilityError, TargetError
 
 from ..contract.wiring import NAMES

@@ -9,7 +9,7 @@ import pytest
 import typer
 
 import unembed as ue
-from unembed.analyses.lens_result import finite
+from unembed.analyses.lens.result import finite
 from unembed.cli import app
 from unembed.cli.lens_command import parse_positions
 

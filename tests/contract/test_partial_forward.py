@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import unembed as ue
-from unembed.engine.partial import partial_forward
+from unembed.engine.partial.partial_forward import partial_forward
 from unembed.models.tiny import VARIANTS, is_masked, tiny_model
 
 from .closeness import OTHER_PROMPT, PROMPT, assert_close

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import torch
 
-from unembed.engine.hooks import Instrument
-from unembed.engine.selfcheck import check
+from unembed.engine.checks.selfcheck import check
+from unembed.engine.passes.hooks import Instrument
 from unembed.models.anatomy import Anatomy, BlockAnatomy, Tap
 
 from .closeness import DTYPES

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 from transformers.modeling_outputs import BaseModelOutput
 
-from unembed.engine.partial import partial_forward
+from unembed.engine.partial.partial_forward import partial_forward
 from unembed.errors import InputError
 from unembed.models.tiny import tiny_model
 

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.utils.checkpoint import checkpoint
 
-from unembed.engine.partial import partial_forward
+from unembed.engine.partial.partial_forward import partial_forward
 from unembed.errors import InputError
 
 from ..contract.footprint import footprint, hooks

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 import unembed as ue
-from unembed.engine.partial import partial_forward
+from unembed.engine.partial.partial_forward import partial_forward
 from unembed.errors import CapabilityError, InputError, PromptError, TargetError, TooLargeError
 from unembed.models.tiny import tiny_model, tiny_tokenizer
 

@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from unembed.engine import turns
-from unembed.engine.partial import partial_forward
+from unembed.engine.partial.partial_forward import partial_forward
+from unembed.engine.passes import exclusive as turns
 from unembed.errors import InputError
 
 from .partial_modules import IDS, Around, X, clean, deep, gpt2, linear

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from unembed.engine.sites import check_target, parse_target, resolve_position
+from unembed.engine.names.sites import check_target, parse_target, resolve_position
 from unembed.errors import TargetError
 
 

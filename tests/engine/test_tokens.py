@@ -6,7 +6,7 @@ import pytest
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
-from unembed.engine.tokens import TokenReader, label
+from unembed.engine.names.tokens import TokenReader, label
 
 
 @pytest.mark.parametrize(

@@ -8,10 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from unembed.engine import unembedding as module
-from unembed.engine.cancel import Cancel
-from unembed.engine.running import RankCounter
-from unembed.engine.unembedding import Readout, Unembedding, read_logits
+from unembed.engine.passes.cancel import Cancel
+from unembed.engine.reading import unembedding as module
+from unembed.engine.reading.running import RankCounter
+from unembed.engine.reading.unembedding import Readout, Unembedding, read_logits
 from unembed.errors import CancelledError, InputError, UnembedError
 
 

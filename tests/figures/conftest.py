@@ -9,8 +9,8 @@ import pytest
 import torch
 
 import unembed as ue
-from unembed.analyses.lens_result import LensResult
-from unembed.engine.tokens import Token
+from unembed.analyses.lens.result import LensResult
+from unembed.engine.names.tokens import Token
 from unembed.models.tiny import tiny_model, tiny_tokenizer
 
 AWKWARD = (

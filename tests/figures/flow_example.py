@@ -22,7 +22,7 @@ from unembed.analyses.flow.result import (
     FlowToken,
     LayerSelection,
 )
-from unembed.engine.tokens import Token
+from unembed.engine.names.tokens import Token
 
 from .conftest import AWKWARD
 

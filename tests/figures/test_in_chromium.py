@@ -12,7 +12,7 @@ import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
 import unembed as ue
-from unembed.analyses.lens_kinds import CELLS, KINDS
+from unembed.analyses.lens.kinds import CELLS, KINDS
 
 from .conftest import lens_of
 

@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 import torch
 
-from unembed.analyses import lens_figure, lens_kinds
-from unembed.analyses.lens_kinds import KINDS
+from unembed.analyses.lens import figure as lens_figure
+from unembed.analyses.lens import kinds as lens_kinds
+from unembed.analyses.lens.kinds import KINDS
 from unembed.errors import InputError
 from unembed.figures.text import isolate
 

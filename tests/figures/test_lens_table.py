@@ -10,9 +10,9 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
-from unembed.analyses.lens_figure import row_label
-from unembed.analyses.lens_kinds import CELLS, KINDS, values
-from unembed.analyses.lens_table import GAP, VALUE
+from unembed.analyses.lens.figure import row_label
+from unembed.analyses.lens.kinds import CELLS, KINDS, values
+from unembed.analyses.lens.table import GAP, VALUE
 from unembed.errors import InputError
 
 from .conftest import lens_of

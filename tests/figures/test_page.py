@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 import pytest
 from plotly.offline import get_plotlyjs
 
-from unembed.analyses.lens_kinds import CELLS, KINDS
+from unembed.analyses.lens.kinds import CELLS, KINDS
 from unembed.errors import InputError
 from unembed.figures.colours import DARK
 from unembed.figures.page import Panel, standalone

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import unembed as ue
-from unembed.analyses.vectors import layers_with_neurons, projected, value_vectors
+from unembed.analyses.tools.vectors import layers_with_neurons, projected, value_vectors
 from unembed.engine.model import Model
 from unembed.index import VectorIndex, build_index
 from unembed.models.tiny import tiny_model, tiny_tokenizer

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import unembed as ue
-from unembed.analyses.vectors import value_vectors
+from unembed.analyses.tools.vectors import value_vectors
 from unembed.index import Builder
 from unembed.index.folder import IndexFolder
 

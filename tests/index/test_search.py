@@ -11,7 +11,7 @@ import torch
 from torch.nn.functional import cosine_similarity
 
 import unembed as ue
-from unembed.analyses.vectors import token_direction
+from unembed.analyses.tools.vectors import token_direction
 from unembed.errors import InputError, TargetError
 from unembed.index import build_index, open_index
 from unembed.models.tiny import tiny_model, tiny_tokenizer

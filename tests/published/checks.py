@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from fnmatch import fnmatchcase
 
-from unembed.analyses.predictions import layer_predictions, predictions_capture
-from unembed.analyses.sub_updates import sub_updates, sub_updates_capture
-from unembed.engine.edits import set_to
-from unembed.engine.extremes import extremes
+from unembed.analyses.predictions.predictions import layer_predictions, predictions_capture
+from unembed.analyses.sub_updates.sub_updates import sub_updates, sub_updates_capture
+from unembed.engine.editing.edits import set_to
+from unembed.engine.reading.extremes import extremes
 from unembed.index import build_index
 
 from .figures import FP32

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 import unembed as ue
-from unembed.analyses.vectors import key_tokens
+from unembed.analyses.tools.vectors import key_tokens
 from unembed.index import token_direction
 from unembed.models.tiny import tiny_model, tiny_tokenizer
 

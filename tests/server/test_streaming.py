@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from unembed.engine import generation
+from unembed.engine.passes import generation
 
 from .asgi import TOKEN, bearer, post, request
 

@@ -10,10 +10,10 @@ import pytest
 import torch
 
 import unembed as ue
-from unembed.analyses import presets
-from unembed.analyses.sub_updates import sub_updates, sub_updates_capture
-from unembed.engine import edits as engine_edits
-from unembed.engine.edits import Edit
+from unembed.analyses.sub_updates import presets
+from unembed.analyses.sub_updates.sub_updates import sub_updates, sub_updates_capture
+from unembed.engine.editing import edits as engine_edits
+from unembed.engine.editing.edits import Edit
 from unembed.models.tiny import tiny_model, tiny_tokenizer
 
 from .asgi import post

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from unembed.analyses.flow.config import FlowConfig
     from unembed.analyses.flow.cuts import CutReport
     from unembed.analyses.flow.result import FlowGraph
-    from unembed.engine.edits import Edit
-    from unembed.engine.run import Run
+    from unembed.engine.editing.edits import Edit
+    from unembed.engine.passes.run import Run
     from unembed.session import Job, Session
 
 EXAMPLES = '"14", "10,14" or "9-11"'
@@ -230,7 +230,7 @@ def _measured(
 
 
 def _as_json(found: Flows) -> str:
-    from unembed.analyses.lens_result import finite
+    from unembed.analyses.lens.result import finite
 
     plain: dict[str, Any] = {side: graph.to_dict() for side, graph in found.graphs.items()}
     if found.effects is not None:

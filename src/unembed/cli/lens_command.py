@@ -22,7 +22,7 @@ from unembed.settings import Settings
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from unembed.analyses.lens_result import LensResult
+    from unembed.analyses.lens.result import LensResult
     from unembed.session import Job, Session
 
 EXAMPLES = '"75-100", "0,3,-1" or "0,10-20"'
@@ -94,7 +94,7 @@ def _refuse(message: str, text: str) -> NoReturn:
 
 
 def _as_json(sides: dict[str, LensResult], between: Tensor | None) -> str:
-    from unembed.analyses.lens_result import finite
+    from unembed.analyses.lens.result import finite
 
     plain: dict[str, Any] = {side: result.to_dict() for side, result in sides.items()}
     if between is not None:

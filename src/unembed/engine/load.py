@@ -10,9 +10,9 @@ from typing import Any
 import torch
 from torch import nn
 
-from unembed.engine import selfcheck
-from unembed.engine.hooks import Progress
+from unembed.engine.checks import selfcheck
 from unembed.engine.model import Identity, Model
+from unembed.engine.passes.hooks import Progress
 from unembed.errors import LoadError
 from unembed.models.anatomy import Anatomy
 from unembed.models.discover import discover

@@ -12,24 +12,25 @@ from typing import TYPE_CHECKING, Any, Literal
 import torch
 from torch import Tensor, nn
 
-from unembed.engine import forward, prompts
-from unembed.engine.cancel import Cancel
-from unembed.engine.edits import Edit
-from unembed.engine.hooks import Progress
-from unembed.engine.places import why_not
-from unembed.engine.run import Run
-from unembed.engine.sites import LAYER_SITES
-from unembed.engine.tokens import Token, TokenReader
-from unembed.engine.turns import turn_of
-from unembed.engine.unembedding import Unembedding
+from unembed.engine.editing.edits import Edit
+from unembed.engine.names import prompts
+from unembed.engine.names.sites import LAYER_SITES
+from unembed.engine.names.taps import why_not
+from unembed.engine.names.tokens import Token, TokenReader
+from unembed.engine.passes import forward
+from unembed.engine.passes.cancel import Cancel
+from unembed.engine.passes.exclusive import turn_of
+from unembed.engine.passes.hooks import Progress
+from unembed.engine.passes.run import Run
+from unembed.engine.reading.unembedding import Unembedding
 from unembed.errors import CapabilityError
 from unembed.models.anatomy import Anatomy, BlockAnatomy
 from unembed.models.maps import bias_of, device_of, input_embeddings, weight_in_out
 from unembed.settings import Settings
 
 if TYPE_CHECKING:
-    from unembed.engine.generation import Generation
-    from unembed.engine.selfcheck import Report
+    from unembed.engine.checks.selfcheck import Report
+    from unembed.engine.passes.generation import Generation
 
 Kind = Literal["causal", "masked"]
 Prompt = str | Sequence[int] | Tensor
@@ -251,7 +252,7 @@ class Model:
         progress: Progress | None = None,
     ) -> Generation:
         """Continue a text; greedy at temperature 0. Edits act on every step. See `generation`."""
-        from unembed.engine.generation import generate
+        from unembed.engine.passes.generation import generate
 
         return generate(
             self,

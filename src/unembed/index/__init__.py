@@ -5,7 +5,7 @@ kill at any moment leaves the old one or none; what it says of tokens and direct
 knows models and analyses, and nothing of servers or queues.
 """
 
-from unembed.analyses.projections import TokenScore, token_direction
+from unembed.analyses.tools.projections import TokenScore, token_direction
 from unembed.index.about import IndexAbout
 from unembed.index.build import Builder, build_index
 from unembed.index.clusters import Clusters

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from unembed.analyses.projections import ProjectionName
+from unembed.analyses.tools.projections import ProjectionName
 
 FORMAT = 1  # raise it when a change makes stored numbers or columns mean something else
 

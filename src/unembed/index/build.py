@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from torch import Tensor
 
-from unembed.analyses.projections import Projection, projection_of
-from unembed.analyses.vectors import layers_with_neurons, value_vectors
-from unembed.engine.extremes import extremes
-from unembed.engine.tokens import TokenReader
+from unembed.analyses.tools.projections import Projection, projection_of
+from unembed.analyses.tools.vectors import layers_with_neurons, value_vectors
+from unembed.engine.names.tokens import TokenReader
+from unembed.engine.reading.extremes import extremes
 from unembed.errors import InputError
 from unembed.index.about import Plan
 from unembed.index.folder import IndexFolder
@@ -22,9 +22,9 @@ from unembed.index.tables import Array, Tables
 from unembed.index.vector_index import VectorIndex
 
 if TYPE_CHECKING:
-    from unembed.engine.cancel import Cancel
-    from unembed.engine.hooks import Progress
     from unembed.engine.model import Model
+    from unembed.engine.passes.cancel import Cancel
+    from unembed.engine.passes.hooks import Progress
 
 MOST_TOP_K = 1000
 

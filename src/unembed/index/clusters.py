@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from unembed.analyses.projections import scores_of
+from unembed.analyses.tools.projections import scores_of
 from unembed.errors import InputError
 from unembed.index.choices import checked
 from unembed.index.hits import Cluster, Scores
@@ -16,8 +16,8 @@ from unembed.index.linkage import check_memory, complete_linkage
 from unembed.index.tables import Array
 
 if TYPE_CHECKING:
-    from unembed.engine.cancel import Cancel
-    from unembed.engine.hooks import Progress
+    from unembed.engine.passes.cancel import Cancel
+    from unembed.engine.passes.hooks import Progress
     from unembed.index.vector_index import VectorIndex
 
 METHODS = ("kmeans", "complete")

@@ -30,8 +30,8 @@ from unembed.errors import LoadError
 from unembed.index.about import FORMAT, IndexAbout, Plan
 
 if TYPE_CHECKING:
-    from unembed.engine.hooks import Progress
     from unembed.engine.model import Model
+    from unembed.engine.passes.hooks import Progress
 
 POINTER, PLAN, ABOUT = "current.json", "plan.json", "about.json"
 

@@ -6,8 +6,8 @@ import json
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from unembed.analyses.frames import data_frame
-from unembed.analyses.projections import TokenScore
+from unembed.analyses.tools.frames import data_frame
+from unembed.analyses.tools.projections import TokenScore
 
 if TYPE_CHECKING:
     import pandas

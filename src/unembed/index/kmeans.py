@@ -19,8 +19,8 @@ from unembed.index.tables import Array
 if TYPE_CHECKING:
     from jaxtyping import Float
 
-    from unembed.engine.cancel import Cancel
-    from unembed.engine.hooks import Progress
+    from unembed.engine.passes.cancel import Cancel
+    from unembed.engine.passes.hooks import Progress
 
 MOST_ITERATIONS = 30
 SETTLED = 1e-3  # share of the vectors that may still move when it ends

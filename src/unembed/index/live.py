@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from unembed.analyses.projections import projection_of, scores_of
-from unembed.analyses.vectors import key_tokens, value_vectors
-from unembed.analyses.writes import node_of
-from unembed.engine.extremes import extremes
+from unembed.analyses.tools.projections import projection_of, scores_of
+from unembed.analyses.tools.vectors import key_tokens, value_vectors
+from unembed.analyses.tools.writes import node_of
+from unembed.engine.reading.extremes import extremes
 from unembed.errors import CapabilityError, TargetError
 from unembed.index.hits import Scores
 

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from unembed.analyses.projections import projection_of
+from unembed.analyses.tools.projections import projection_of
 from unembed.errors import IndexMissingError, InputError, UnembedError
 from unembed.index.folder import IndexFolder
 from unembed.index.tables import Tables

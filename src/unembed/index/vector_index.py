@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from unembed.analyses.projections import scores_of, token_direction
-from unembed.analyses.writes import node_of
+from unembed.analyses.tools.projections import scores_of, token_direction
+from unembed.analyses.tools.writes import node_of
 from unembed.errors import InputError, TargetError
 from unembed.index import clusters as clustering
 from unembed.index.about import IndexAbout, Plan
@@ -28,9 +28,9 @@ from unembed.index.tables import Tables
 from unembed.index.words import Term, Vocabulary, listed
 
 if TYPE_CHECKING:
-    from unembed.engine.cancel import Cancel
-    from unembed.engine.hooks import Progress
     from unembed.engine.model import Model
+    from unembed.engine.passes.cancel import Cancel
+    from unembed.engine.passes.hooks import Progress
 
 Array = NDArray[Any]
 Layers = tuple[int, int] | None

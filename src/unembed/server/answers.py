@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 
-from unembed.analyses import component as components
-from unembed.analyses import lens as lenses
-from unembed.analyses import predictions as analysis
-from unembed.analyses.lens_plan import LensOptions, check_cells, plan_lens
-from unembed.analyses.sub_updates import sub_updates, sub_updates_capture
-from unembed.engine.generation import Continuation
+from unembed.analyses.component import component as components
+from unembed.analyses.lens import grid as lenses
+from unembed.analyses.lens.plan import LensOptions, check_cells, plan_lens
+from unembed.analyses.predictions import predictions as analysis
+from unembed.analyses.sub_updates.sub_updates import sub_updates, sub_updates_capture
+from unembed.engine.passes.generation import Continuation
 from unembed.server import wire
 from unembed.server.describe import as_wire, optional_token, token_text, token_texts
 from unembed.server.experiments import (
@@ -35,13 +35,13 @@ from unembed.session import Job, Session
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from unembed.analyses.lens_plan import LensPlan
-    from unembed.analyses.lens_result import LensResult
-    from unembed.analyses.sub_updates_result import BranchUpdates
-    from unembed.engine.edits import Edit
-    from unembed.engine.forward import Logits
-    from unembed.engine.generation import NewToken
-    from unembed.engine.run import Run
+    from unembed.analyses.lens.plan import LensPlan
+    from unembed.analyses.lens.result import LensResult
+    from unembed.analyses.sub_updates.result import BranchUpdates
+    from unembed.engine.editing.edits import Edit
+    from unembed.engine.passes.forward import Logits
+    from unembed.engine.passes.generation import NewToken
+    from unembed.engine.passes.run import Run
 
 Side = Literal["baseline", "edited"]
 

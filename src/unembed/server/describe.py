@@ -14,7 +14,7 @@ from unembed.session import Session
 
 if TYPE_CHECKING:
     from unembed.engine.model import Model
-    from unembed.engine.tokens import Token
+    from unembed.engine.names.tokens import Token
 
 Body = TypeVar("Body", bound=wire.Wire)
 

@@ -14,19 +14,19 @@ from itertools import groupby
 from operator import itemgetter
 from typing import TYPE_CHECKING
 
-from unembed.analyses import presets
 from unembed.analyses.flow import cuts as flow_cuts
 from unembed.analyses.flow.names import parse_cut
-from unembed.engine import edits as engine_edits
-from unembed.engine.edits import Edit
-from unembed.engine.sites import resolve_position
+from unembed.analyses.sub_updates import presets
+from unembed.engine.editing import edits as engine_edits
+from unembed.engine.editing.edits import Edit
+from unembed.engine.names.sites import resolve_position
 from unembed.errors import EditError, TargetError, UnembedError
 from unembed.server import wire
 from unembed.session import Job, Session
 
 if TYPE_CHECKING:
-    from unembed.engine.forward import Logits
-    from unembed.engine.run import Run
+    from unembed.engine.passes.forward import Logits
+    from unembed.engine.passes.run import Run
 
 _ENGINE_FIELD = re.compile(r"edits\[(\d+)\]")
 

@@ -33,9 +33,9 @@ if TYPE_CHECKING:
     from unembed.analyses.flow.cuts import CutReport
     from unembed.analyses.flow.names import CutName
     from unembed.analyses.flow.result import FlowGraph, FlowLink, FlowNode
-    from unembed.engine.edits import Edit
-    from unembed.engine.run import Run
-    from unembed.engine.tokens import Token
+    from unembed.engine.editing.edits import Edit
+    from unembed.engine.names.tokens import Token
+    from unembed.engine.passes.run import Run
 
 
 @dataclass(frozen=True)

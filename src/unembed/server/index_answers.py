@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
-from unembed.analyses.projections import token_direction
-from unembed.engine.sites import parse_target
+from unembed.analyses.tools.projections import token_direction
+from unembed.engine.names.sites import parse_target
 from unembed.errors import InputError, TargetError, UnembedError
 from unembed.index import Clusters, VectorIndex
 from unembed.index.live import live_page

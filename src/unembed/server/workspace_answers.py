@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from unembed.analyses.writes import node_of
+from unembed.analyses.tools.writes import node_of
 from unembed.errors import TargetError, UnembedError
 from unembed.server import wire
 from unembed.server.describe import as_wire

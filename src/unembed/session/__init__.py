@@ -21,9 +21,9 @@ from unembed.session.worker import Worker
 from unembed.workspace import Workspace
 
 if TYPE_CHECKING:
-    from unembed.engine.edits import Edit
+    from unembed.engine.editing.edits import Edit
     from unembed.engine.model import Model
-    from unembed.engine.run import Run
+    from unembed.engine.passes.run import Run
     from unembed.settings import Settings
 
 __all__ = ["TERMINAL", "Feed", "Job", "Queue", "Session", "Snapshot", "State"]

@@ -13,7 +13,7 @@ from collections.abc import Callable, Hashable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
-    from unembed.engine.run import Run
+    from unembed.engine.passes.run import Run
 
 Key = tuple[Hashable, frozenset[str]]
 Made = TypeVar("Made")

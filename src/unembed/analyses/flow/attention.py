@@ -16,12 +16,12 @@ from torch import Tensor
 from unembed.analyses.flow.draft import accurate
 from unembed.analyses.flow.qk import Matching, matching
 from unembed.analyses.flow.selection import Selector
-from unembed.analyses.writes import branch
+from unembed.analyses.tools.writes import branch
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
 
-    from unembed.engine.run import Run
+    from unembed.engine.passes.run import Run
 
 
 class AttentionParts:

@@ -13,24 +13,24 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from unembed.analyses.effects import effect_on_tokens
 from unembed.analyses.flow.draft import accurate
 from unembed.analyses.flow.names import CutName, parse_cut
 from unembed.analyses.flow.result import FlowTarget
 from unembed.analyses.flow.target import flow_target
-from unembed.analyses.writes import INSIDE, Part, branch, write
-from unembed.engine.edits import Edit, add, zero
-from unembed.engine.sites import check_target, parse_target, resolve_position
+from unembed.analyses.tools.effects import effect_on_tokens
+from unembed.analyses.tools.writes import INSIDE, Part, branch, write
+from unembed.engine.editing.edits import Edit, add, zero
+from unembed.engine.names.sites import check_target, parse_target, resolve_position
 from unembed.errors import CapabilityError
 
 if TYPE_CHECKING:
     from jaxtyping import Float
     from torch import Tensor
 
-    from unembed.engine.cancel import Cancel
-    from unembed.engine.hooks import Progress
     from unembed.engine.model import Model
-    from unembed.engine.run import Run
+    from unembed.engine.passes.cancel import Cancel
+    from unembed.engine.passes.hooks import Progress
+    from unembed.engine.passes.run import Run
 
 
 @dataclass(frozen=True)

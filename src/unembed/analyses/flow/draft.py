@@ -18,7 +18,7 @@ from unembed.analyses.flow.result import FlowCut, FlowLink, FlowNode, FlowSum
 if TYPE_CHECKING:
     from jaxtyping import Float
 
-    from unembed.analyses.writes import Part
+    from unembed.analyses.tools.writes import Part
     from unembed.engine.model import Model
 
 Sign = Literal[1, -1]

@@ -12,7 +12,7 @@ from unembed.analyses.flow.draft import Draft, Write, accurate, cut, zero
 from unembed.analyses.flow.drawing import BranchDrawing
 from unembed.analyses.flow.options import SMALLEST_WIDTH, FlowOptions
 from unembed.analyses.flow.result import FlowSum
-from unembed.analyses.shares import shares
+from unembed.analyses.tools.shares import shares
 
 QKV, QUERY, KEY, VALUE, HEAD, Z, Z_ROW = range(7)  # columns, from that of qkv on
 

@@ -10,13 +10,13 @@ import torch
 from unembed.analyses.flow.draft import Draft, Write, accurate, cut
 from unembed.analyses.flow.options import FlowOptions
 from unembed.analyses.flow.result import FlowLink, FlowNode, LinkColour, LinkKind
-from unembed.analyses.shares import rounding, shares
+from unembed.analyses.tools.shares import rounding, shares
 
 if TYPE_CHECKING:
     from jaxtyping import Float
     from torch import Tensor
 
-    from unembed.analyses.writes import Branch, Part
+    from unembed.analyses.tools.writes import Branch, Part
 
 
 @dataclass

@@ -15,8 +15,6 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from unembed.analyses.checks import checked_layers
-from unembed.analyses.effects import effect_on_tokens, effects_capture
 from unembed.analyses.flow.blocks import draw_layers
 from unembed.analyses.flow.draft import Draft, DraftLink, DraftNode, Write
 from unembed.analyses.flow.options import FlowOptions, changed
@@ -24,18 +22,20 @@ from unembed.analyses.flow.reading import Readings, read_vectors
 from unembed.analyses.flow.result import FlowGraph, FlowLink, FlowNode, LayerSelection
 from unembed.analyses.flow.selection import Selector
 from unembed.analyses.flow.target import continued, flow_target
-from unembed.engine.places import why_not
-from unembed.engine.sites import resolve_position
+from unembed.analyses.tools.checks import checked_layers
+from unembed.analyses.tools.effects import effect_on_tokens, effects_capture
+from unembed.engine.names.sites import resolve_position
+from unembed.engine.names.taps import why_not
 from unembed.errors import CapabilityError, InputError, TooLargeError
 
 if TYPE_CHECKING:
     from jaxtyping import Float
 
-    from unembed.analyses.writes import Part
-    from unembed.engine.cancel import Cancel
-    from unembed.engine.hooks import Progress
+    from unembed.analyses.tools.writes import Part
     from unembed.engine.model import Model
-    from unembed.engine.run import Run
+    from unembed.engine.passes.cancel import Cancel
+    from unembed.engine.passes.hooks import Progress
+    from unembed.engine.passes.run import Run
 
 SITES = (
     "resid_pre", "attn_in", "q", "k", "v", "z", "attn_out", "resid_mid", "mlp_in", "mlp_gate",

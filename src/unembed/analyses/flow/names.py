@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from unembed.engine.sites import parse_target
+from unembed.engine.names.sites import parse_target
 from unembed.errors import TargetError
 
 CutKind = Literal["pair", "query", "qkv", "norm", "z_row", "bias", "residual", "target"]

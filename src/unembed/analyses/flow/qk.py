@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from unembed.engine.attention_inputs import (
+from unembed.engine.reading.attention_inputs import (
     Attended,
     Inputs,
     attend,
@@ -28,7 +28,7 @@ from unembed.engine.attention_inputs import (
 if TYPE_CHECKING:
     from jaxtyping import Float
 
-    from unembed.engine.run import Run
+    from unembed.engine.passes.run import Run
 
 ROWS_AT_ONCE = 128  # states that a block is entered with; its mask is as large as their square
 

@@ -14,10 +14,10 @@ from unembed.analyses.flow.result import FlowReading, FlowScore, FlowToken
 if TYPE_CHECKING:
     from jaxtyping import Float
 
-    from unembed.engine.cancel import Cancel
-    from unembed.engine.hooks import Progress
     from unembed.engine.model import Model
-    from unembed.engine.unembedding import Readout
+    from unembed.engine.passes.cancel import Cancel
+    from unembed.engine.passes.hooks import Progress
+    from unembed.engine.reading.unembedding import Readout
 
 LARGEST = 1e4  # entries of a vector in half precision, so that a norm can square them
 

@@ -12,8 +12,8 @@ from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
-from unembed.analyses.frames import data_frame
-from unembed.analyses.lens_result import finite
+from unembed.analyses.lens.result import finite
+from unembed.analyses.tools.frames import data_frame
 from unembed.errors import TargetError
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from unembed.analyses.flow.options import FlowOptions
-    from unembed.engine.tokens import Token
+    from unembed.engine.names.tokens import Token
 
 NodeKind = Literal[
     "resid_pre",  # what enters the block

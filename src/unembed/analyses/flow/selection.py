@@ -10,7 +10,7 @@ from torch import Tensor
 
 from unembed.analyses.flow.options import FlowOptions
 from unembed.analyses.flow.result import LayerSelection
-from unembed.engine.sites import check_target, parse_target
+from unembed.engine.names.sites import check_target, parse_target
 from unembed.errors import TargetError
 
 if TYPE_CHECKING:

@@ -15,13 +15,13 @@ import torch
 
 from unembed.analyses.flow.options import TargetMode
 from unembed.analyses.flow.result import FlowTarget
-from unembed.engine.edits import Edit
-from unembed.engine.sites import parse_target
+from unembed.engine.editing.edits import Edit
+from unembed.engine.names.sites import parse_target
 from unembed.errors import CapabilityError, InputError, TargetError
 
 if TYPE_CHECKING:
     from unembed.engine.model import Model
-    from unembed.engine.run import Run
+    from unembed.engine.passes.run import Run
 
 
 def flow_target(

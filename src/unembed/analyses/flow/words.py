@@ -12,7 +12,7 @@ from unembed.analyses.flow.result import (
     FlowScore,
     FlowSum,
 )
-from unembed.engine.tokens import Token
+from unembed.engine.names.tokens import Token
 from unembed.figures import text as shown
 
 LONGEST_TOKEN = 40  # columns

@@ -1,0 +1,1 @@
+"""One node: what it writes and promotes."""

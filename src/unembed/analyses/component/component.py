@@ -1,0 +1,128 @@
+"""One node on one prompt: how active it is, what it writes, and which tokens that promotes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, cast
+
+import torch
+from torch import Tensor
+
+from unembed.analyses.lens.plan import checked_top_k
+from unembed.analyses.tools.effects import Method, direct_effects, effects_capture
+from unembed.analyses.tools.writes import Part, node_of, write, write_capture
+from unembed.engine.names.sites import Target, resolve_position
+from unembed.engine.names.taps import why_not
+
+if TYPE_CHECKING:
+    from unembed.engine.model import Model
+    from unembed.engine.names.tokens import Token
+    from unembed.engine.passes.run import Run
+
+Kind = Literal["head", "neuron", "attn", "mlp", "embed"]
+
+
+@dataclass(frozen=True)
+class TokenEffect:
+    """A token, and the direct effect of a write on its logit."""
+
+    token: Token
+    logit: float
+
+
+@dataclass(frozen=True)
+class Component:
+    """A node: what it writes at a position, and what that promotes."""
+
+    target: str
+    kind: Kind
+    layer: int | None
+    position: int
+    tokens: tuple[Token, ...]
+    activation: tuple[float, ...]  # per position
+    activation_name: str  # "mlp_post" for neurons, "norm of the write" for other nodes
+    promotes: tuple[TokenEffect, ...]
+    suppresses: tuple[TokenEffect, ...]
+    attends_to: tuple[float, ...] | None  # heads: the row of the pattern at the position
+    write_norm: float
+    resid_norm: float  # of the residual stream that the node writes to
+    method: Method  # how the effects were computed; see `effects`
+
+
+def component_capture(model: Model, node: str, position: int = -1) -> tuple[str, ...]:
+    """What a run must have captured for `component`.
+
+    Raises CapabilityError where this model does not have the node's site, or no lens.
+    """
+    target = node_of(model, node)
+    capture = [*effects_capture(model, target.layer), _stream(model, target)]
+    capture += write_capture(model, target)
+    if target.kind == "head" and _has_pattern(model, target):
+        row = position if target.position is None else target.position
+        capture.append(f"L{target.layer}.H{target.head}.pattern@{row}")
+    return tuple(dict.fromkeys(capture))
+
+
+@torch.no_grad()
+def component(run: Run, node: str, position: int = -1, top_k: int = 10) -> Component:
+    """A node at one position of a run that captured `component_capture(model, node, position)`.
+
+    A position in the node's name, as in "L9.H6@14", goes before `position`.
+    """
+    model = run.model
+    target = node_of(model, node)
+    position = position if target.position is None else target.position
+    position = resolve_position(position, len(run.ids))
+    checked_top_k(model, top_k)
+    written = write(run, target)
+    here = written[position, None]
+    effects = direct_effects(run, here, target.layer, _part(target), position, top_k)
+    neuron = target.kind == "neuron"
+    activation = run.part(target, full=True) if neuron else written.float().norm(dim=-1)
+    return Component(
+        target=target.text,
+        kind=cast(Kind, target.kind),
+        layer=target.layer,
+        position=position,
+        tokens=run.tokens,
+        activation=tuple(activation.tolist()),
+        activation_name="mlp_post" if neuron else "norm of the write",
+        promotes=listed(model, effects.raised_ids[0], effects.raised[0]),
+        suppresses=listed(model, effects.lowered_ids[0], effects.lowered[0]),
+        attends_to=_attends_to(run, target, position),
+        write_norm=float(here.float().norm()),
+        resid_norm=float(run[_stream(model, target)][position].float().norm()),
+        method=effects.method,
+    )
+
+
+def _part(target: Target) -> Part | None:
+    parts: dict[str, Part] = {"head": "attn", "attn": "attn", "neuron": "mlp", "mlp": "mlp"}
+    return parts.get(target.kind)
+
+
+def _stream(model: Model, target: Target) -> str:
+    """The site of the residual stream that the node adds to; the embedding is its beginning."""
+    if target.layer is None:
+        return "embed"
+    after = _part(target) == "mlp" and why_not(model.anatomy, ("resid_mid", target.layer)) is None
+    return f"L{target.layer}.{'resid_mid' if after else 'resid_pre'}"
+
+
+def _has_pattern(model: Model, target: Target) -> bool:
+    return why_not(model.anatomy, ("pattern", target.layer)) is None
+
+
+def _attends_to(run: Run, target: Target, position: int) -> tuple[float, ...] | None:
+    if target.kind != "head" or not _has_pattern(run.model, target):
+        return None
+    row: Tensor = run[f"L{target.layer}.H{target.head}.pattern@{position}"]
+    return tuple(row.tolist())
+
+
+def listed(model: Model, ids: Tensor, effects: Tensor) -> tuple[TokenEffect, ...]:
+    """Ids and effects [k] as a list for people."""
+    return tuple(
+        TokenEffect(model.token(token_id), effect)
+        for token_id, effect in zip(ids.tolist(), effects.tolist(), strict=True)
+    )

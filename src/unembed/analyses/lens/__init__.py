@@ -1,0 +1,1 @@
+"""The logit lens: a grid of layers and positions."""

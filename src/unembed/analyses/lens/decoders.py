@@ -1,0 +1,148 @@
+"""What a row of the lens is run through before it is read: a suffix of the model.
+
+    "final_norm"   the final norm and the unembedding: the plain lens
+    "L17"          block 17 and everything after it
+    "L17.mlp"      the feed-forward of block 17 and everything after it
+
+The suffix is the model's own modules, run on the row's states at all positions together, with the
+edits of the run that lie inside it. So the last block, given the state before it, ends in the run's
+own output. Where attention and feed-forward are parallel, "L17.mlp" runs the block without what its
+attention writes: x + mlp(x).
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from unembed.engine.editing.edits import Edit, at_stage, set_to, zero
+from unembed.engine.names.sites import ATTENTION_SITES, parse_target
+from unembed.engine.names.taps import Place, refuse
+from unembed.engine.passes.forward import resolve_edits
+from unembed.errors import InputError, TargetError
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
+
+    from unembed.engine.model import Model
+    from unembed.engine.passes.cancel import Cancel
+    from unembed.engine.passes.hooks import Progress
+    from unembed.engine.passes.run import Run
+
+LEGAL = '"final_norm", "last_mlp", "last_block", "L17", "L17.mlp"'
+FINAL: Place = ("final_norm", None)
+BEFORE_MLP = ("resid_pre", "attn_in", *ATTENTION_SITES, "z", "attn_out", "resid_mid")
+
+
+@dataclass(frozen=True)
+class Decoder:
+    """A suffix of the model, by the first component in it."""
+
+    name: str
+    layer: int | None = None  # None: only what comes after the last block
+    from_mlp: bool = False
+
+    @property
+    def depth(self) -> float:
+        """How deep a row may be and still enter: see `lens_plan.Row`."""
+        return float("inf") if self.layer is None else 2 * self.layer - 1 + self.from_mlp
+
+
+def parse_decoder(model: Model, name: str) -> Decoder:
+    """The suffix that a name means in this model.
+
+    Raises InputError for a name of another form, TargetError for a block that is not there, and
+    CapabilityError where the suffix cannot be entered.
+    """
+    last = model.anatomy.n_layers - 1
+    short = {"last_block": f"L{last}", "last_mlp": f"L{last}.mlp"}
+    name = short.get(name, name) if isinstance(name, str) else name
+    if name == "final_norm":
+        return Decoder(name)
+    match = re.fullmatch(r"L([0-9]{1,9})(\.mlp)?", name) if isinstance(name, str) else None
+    if match is None:
+        raise InputError(
+            f"decoder {name!r} names no suffix of the model",
+            field="decoder",
+            value=name,
+            legal=LEGAL,
+            fix=f'decoder="L{last}" runs the last block on every row',
+        )
+    layer, from_mlp = int(match[1]), match[2] is not None
+    if layer > last:
+        raise TargetError(
+            f"layer {layer} is not in this model: {model.name} has layers 0-{last}",
+            field="decoder",
+            value=name,
+            legal=f"layers 0-{last}",
+        )
+    if from_mlp and not model.block(layer).parallel:
+        refuse(model.anatomy, ("resid_mid", layer), model.name, "decoder")
+    return Decoder(f"L{layer}{match[2] or ''}", layer, from_mlp)
+
+
+@torch.no_grad()
+def through_suffix(
+    run: Run,
+    states: Float[Tensor, "pos d_model"],
+    decoder: Decoder,
+    cancel: Cancel | None = None,
+    progress: Progress | None = None,
+) -> Float[Tensor, "pos d_model"]:
+    """What the unembedding would read if these states, at every position, entered the suffix."""
+    if decoder.layer is None:
+        return _edited(run, run.model.final_norm(states))
+    found = run.model.run(
+        run.ids,
+        ["final_norm"],
+        [*_entering(run.model, states, decoder), *_inside(run, decoder)],
+        logits="none",
+        start=(decoder.layer, states),
+        cancel=cancel,
+        progress=progress,
+    )
+    return found["final_norm"]
+
+
+def edits_final_norm(run: Run) -> bool:
+    """Whether even the plain lens has an edit in its suffix."""
+    return any(_place(run.model, edit) == FINAL for edit in run.edits)
+
+
+def _edited(run: Run, states: Tensor) -> Tensor:
+    """What the unembedding reads, with the run's edits of that."""
+    for edit in resolve_edits(run.model, run.edits, len(run.ids)):
+        if edit.target.place == FINAL:
+            states = edit.apply(states, len(states))
+    return states
+
+
+def _entering(model: Model, states: Tensor, decoder: Decoder) -> list[Edit]:
+    """What makes a block start at its feed-forward: the state set there, or no attention."""
+    if decoder.layer is None or not decoder.from_mlp:
+        return []
+    if model.block(decoder.layer).parallel:
+        return [zero(f"L{decoder.layer}.attn_out")]
+    return [set_to(f"L{decoder.layer}.resid_mid", states)]
+
+
+def _inside(run: Run, decoder: Decoder) -> list[Edit]:
+    """The run's edits that lie inside the suffix; what lies before it is in the states already."""
+    return [edit for edit in run.edits if _is_inside(run.model, edit, decoder)]
+
+
+def _is_inside(model: Model, edit: Edit, decoder: Decoder) -> bool:
+    site, layer = _place(model, edit)
+    if layer is None or decoder.layer is None:
+        return site != "embed"
+    if layer == decoder.layer and decoder.from_mlp:
+        return site not in BEFORE_MLP
+    return layer >= decoder.layer
+
+
+def _place(model: Model, edit: Edit) -> Place:
+    return at_stage(parse_target(edit.target), edit.stage, model.anatomy).place

@@ -1,0 +1,247 @@
+"""The logit lens: every row of the residual stream, at every position, read as a prediction.
+
+A row's state goes through a suffix of the model, by default its own final norm (and, in masked
+models, the head's transform), and its unembedding. The last row is not decoded at all: it is what
+the model itself gave to its unembedding. (nostalgebraist, "interpreting GPT: the logit lens", 2020;
+whole blocks as the decoder: "logit lens on non-gpt2 models + extensions", 2021.)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypedDict, Unpack, cast, overload
+
+from torch import Tensor
+
+from unembed.analyses.lens.plan import LensOptions, LensPlan, Positions, check_cells, plan_lens
+from unembed.analyses.lens.reading import LensReading
+from unembed.analyses.lens.result import Follow, LensResult
+from unembed.errors import InputError, PromptError, UnembedError
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
+
+    from unembed.engine.editing.edits import Edit
+    from unembed.engine.model import Model, Prompt
+    from unembed.engine.passes.cancel import Cancel
+    from unembed.engine.passes.hooks import Progress
+    from unembed.engine.passes.run import Run
+
+Prompts = Sequence[str] | Sequence[Sequence[int]] | Sequence[Tensor]
+
+
+@dataclass(frozen=True, eq=False)
+class LensComparison:
+    """Two runs on the same tokens. Both results score the same tokens: the baseline's."""
+
+    baseline: LensResult
+    edited: LensResult
+    kl_between: Float[Tensor, "row position"]  # KL(baseline ‖ edited) of the same cell, nats
+
+
+class LensArguments(TypedDict, total=False):
+    """The keywords of `logit_lens`, for type checkers: its signature is repeated nowhere else."""
+
+    positions: Positions
+    layer_step: int
+    include_embedding: bool
+    subblocks: bool
+    decoder: str
+    top_k: int
+    target: str | int | None
+    follow: Follow
+    kl_floor: float | None
+    edits: Sequence[Edit]
+    cancel: Cancel | None
+    progress: Progress | None
+
+
+@overload
+def logit_lens(  # type: ignore[overload-overlap]  # a str is a sequence of str to a type checker
+    model: Model,
+    prompt: str | Sequence[int],
+    **options: Unpack[LensArguments],
+) -> LensResult: ...
+
+
+@overload
+def logit_lens(
+    model: Model,
+    prompt: Prompts,
+    **options: Unpack[LensArguments],
+) -> list[LensResult]: ...
+
+
+@overload
+def logit_lens(
+    model: Model,
+    prompt: Tensor,
+    **options: Unpack[LensArguments],
+) -> LensResult | list[LensResult]: ...
+
+
+def logit_lens(
+    model: Model,
+    prompt: Prompt | Prompts,
+    *,
+    positions: Positions = None,
+    layer_step: int = 1,
+    include_embedding: bool = True,
+    subblocks: bool = False,
+    decoder: str = "final_norm",
+    top_k: int = 10,
+    target: str | int | None = None,
+    follow: Follow = "final",
+    kl_floor: float | None = None,
+    edits: Sequence[Edit] = (),
+    cancel: Cancel | None = None,
+    progress: Progress | None = None,
+) -> LensResult | list[LensResult]:
+    """Run the model on a prompt and read every row of its residual stream.
+
+    The model always sees the whole prompt. The last row is its own output, whatever the options.
+
+    Args:
+        prompt: text, token ids, or a tensor of ids [pos] or [1, pos]. A list of texts or of lists
+            of ids, or a tensor [n, pos], is a batch: a list of results, each as if run alone.
+        positions: which positions to read: all, one, a slice, a range, or a list; negative ones
+            count from the end. Read in ascending order, each once.
+        layer_step: read blocks 0, n, 2n ... and the last one.
+        include_embedding: whether "embed" is a row.
+        subblocks: also a row after each attention, "L0.resid_mid". A parallel block has no such
+            state; there the row is "L0.resid_pre+attn_out", the stream with attention's write
+            alone, which the model itself never computes.
+        decoder: what a row is run through before it is read: "final_norm"; "L17", block 17 and
+            everything after; "L17.mlp", the feed-forward of block 17 and everything after;
+            "last_block", "last_mlp". Rows deeper than that are left out. Costs one pass through
+            that part of the model for each row. See `decoders`.
+        top_k: how many tokens to list for each cell.
+        target: the token that logit, probability and rank are of, at every position.
+        follow: which token that is without a target: "final", the one that the model finally puts
+            first; "next", the prompt's own next token; "input", the token at the position itself.
+        kl_floor: KL(last row ‖ row) is exact by default; with a floor c both distributions are
+            clipped from below at c, and not renormalised. Costs a second walk through the
+            vocabulary.
+        edits: changes made while the model runs, also in the decoder.
+        cancel: checked before every layer, row and part of the vocabulary.
+        progress: called with (stage, done, total).
+
+    Raises:
+        PromptError, TargetError, EditError, InputError: bad input; nothing was run.
+        CapabilityError: this model's states cannot be unembedded, or not in the way asked for.
+        TooLargeError: more cells than `max_lens_cells`.
+    """
+    options = LensOptions(
+        positions,
+        layer_step,
+        include_embedding,
+        subblocks,
+        decoder,
+        top_k,
+        target,
+        follow,
+        kl_floor,
+    )
+    if not _is_batch(prompt):
+        ids = model.tokenize(cast("Prompt", prompt))
+        return _lens(model, ids, _planned(model, ids, options), edits, cancel, progress)
+    batch = [_tokenized(model, one, order) for order, one in enumerate(prompt)]
+    plans = [_planned(model, ids, options) for ids in batch]
+    return [
+        _lens(model, ids, plan, edits, cancel, _share(progress, order, len(batch)))
+        for order, (ids, plan) in enumerate(zip(batch, plans, strict=True))
+    ]
+
+
+def lens_of_run(
+    run: Run,
+    plan: LensPlan,
+    cancel: Cancel | None = None,
+    progress: Progress | None = None,
+) -> LensResult:
+    """The lens of a run that captured `plan.capture`.
+
+    Raises TargetError for a site that the run did not capture.
+    """
+    reading = LensReading([run], plan, cancel, progress)
+    return reading.result(0, reading.read())
+
+
+def compare_lenses(
+    baseline: Run,
+    edited: Run,
+    plan: LensPlan,
+    cancel: Cancel | None = None,
+    progress: Progress | None = None,
+) -> LensComparison:
+    """The lenses of two runs on the same tokens, and how far apart their cells are.
+
+    Where the final top token is followed, both score the baseline's, so that their cells can be
+    compared. Each run's rows are decoded with its own edits.
+    """
+    if baseline.ids != edited.ids:
+        raise InputError("the two runs have different tokens, so their cells do not correspond")
+    reading = LensReading([baseline, edited], plan, cancel, progress)
+    readout = reading.read()
+    between = reading.cells(readout.kl[:, 1])[1]
+    return LensComparison(reading.result(0, readout), reading.result(1, readout), between)
+
+
+def _planned(model: Model, ids: tuple[int, ...], options: LensOptions) -> LensPlan:
+    plan = plan_lens(model, len(ids), options)
+    check_cells(plan, model.settings.max_lens_cells)
+    return plan
+
+
+def _lens(
+    model: Model,
+    ids: tuple[int, ...],
+    plan: LensPlan,
+    edits: Sequence[Edit],
+    cancel: Cancel | None,
+    progress: Progress | None,
+) -> LensResult:
+    run = model.run(ids, plan.capture, edits, logits="none", cancel=cancel, progress=progress)
+    return lens_of_run(run, plan, cancel, progress)
+
+
+# ---------------------------------------------------------------- batches
+
+
+def _is_batch(prompt: Prompt | Prompts) -> bool:
+    """Whether several prompts were given; a tensor [1, pos] is one."""
+    if isinstance(prompt, Tensor):
+        return prompt.dim() >= 2 and len(prompt) > 1
+    if isinstance(prompt, str) or len(prompt) == 0:
+        return False
+    return isinstance(prompt[0], str | Sequence) or getattr(prompt[0], "ndim", 0) > 0
+
+
+def _tokenized(model: Model, prompt: object, order: int) -> tuple[int, ...]:
+    """The tokens of one prompt of a batch; errors name it."""
+    if not hasattr(prompt, "__len__"):
+        raise PromptError(
+            f"prompt {order} of the batch is {prompt!r}; give text or token ids",
+            field=f"prompt[{order}]",
+            value=str(prompt),
+            legal="text, token ids, or a tensor of ids",
+        )
+    try:
+        return model.tokenize(cast("Prompt", prompt))
+    except UnembedError as error:
+        inner = (error.field or "prompt").removeprefix("prompt")
+        error.field = f"prompt[{order}]{inner}"
+        raise
+
+
+def _share(progress: Progress | None, order: int, n_prompts: int) -> Progress | None:
+    """Progress on one prompt, reported as progress of the batch."""
+    if progress is None:
+        return None
+
+    def report(stage: str, done: int, total: int) -> None:
+        stage = f"prompt {order + 1} of {n_prompts}: {stage}"
+        progress(stage, order * total + done, n_prompts * total)
+
+    return report

@@ -1,0 +1,248 @@
+"""What a lens is asked for, checked against a model and a prompt before anything runs."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, get_args
+
+from unembed.analyses.lens.decoders import Decoder, parse_decoder
+from unembed.analyses.lens.result import Follow
+from unembed.engine.names.sites import resolve_position
+from unembed.engine.names.taps import refuse
+from unembed.errors import CapabilityError, InputError, TooLargeError
+
+if TYPE_CHECKING:
+    from unembed.engine.model import Model
+
+Positions = int | slice | range | Sequence[int] | None
+
+
+@dataclass(frozen=True)
+class LensOptions:
+    """What a caller may choose; see `lens.logit_lens`."""
+
+    positions: Positions = None
+    layer_step: int = 1
+    include_embedding: bool = True
+    subblocks: bool = False
+    decoder: str = "final_norm"
+    top_k: int = 10
+    target: str | int | None = None
+    follow: Follow = "final"
+    kl_floor: float | None = None
+
+
+@dataclass(frozen=True)
+class Row:
+    """A state of the residual stream: the sum of these sites.
+
+    `depth` orders rows: -1 is the embedding, 2·layer after attention, 2·layer + 1 after the block.
+    """
+
+    name: str
+    sites: tuple[str, ...]
+    depth: int
+
+
+@dataclass(frozen=True)
+class LensPlan:
+    """Everything that a lens will read, and how. Its last row is the model's own output."""
+
+    rows: tuple[Row, ...]
+    positions: tuple[int, ...]
+    n_prompt: int
+    decoder: Decoder
+    top_k: int
+    target: int | None
+    follow: Follow
+    kl_floor: float | None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the rows, bottom to top."""
+        return tuple(row.name for row in self.rows)
+
+    @property
+    def capture(self) -> tuple[str, ...]:
+        """What a run must have captured to be read by this plan."""
+        sites = [site for row in self.rows[:-1] for site in row.sites]
+        return (*dict.fromkeys(sites), "final_norm")
+
+
+def plan_lens(model: Model, n_prompt: int, options: LensOptions) -> LensPlan:
+    """The lens of a prompt of `n_prompt` tokens.
+
+    Raises:
+        InputError, TargetError: an option that means nothing, or not on this model and prompt.
+        CapabilityError: this model's states cannot be unembedded, or not in the way asked for.
+    """
+    model.require("lens")
+    decoder = parse_decoder(model, options.decoder)
+    target = None if options.target is None else model.token_id(options.target)
+    _check_follow(model, target, options.follow)
+    return LensPlan(
+        rows=_rows(model, options, decoder),
+        positions=_positions(options.positions, n_prompt),
+        n_prompt=n_prompt,
+        decoder=decoder,
+        top_k=checked_top_k(model, options.top_k),
+        target=target,
+        follow=options.follow,
+        kl_floor=_checked_floor(model, options.kl_floor),
+    )
+
+
+def check_cells(plan: LensPlan, limit: int, n_runs: int = 1) -> None:
+    """Raise TooLargeError for more cells than the limit, before anything runs."""
+    n_rows, n_positions = n_runs * len(plan.rows), len(plan.positions)
+    cells = n_rows * n_positions
+    if cells <= limit:
+        return
+    passes = n_runs * (len(plan.rows) - 1)
+    suffix = "" if plan.decoder.layer is None else f", and {passes} passes through its decoder"
+    raise TooLargeError(
+        f"the lens would have {n_rows} rows x {n_positions} positions = {cells:,} cells{suffix}; "
+        f"the limit is {limit:,} cells (max_lens_cells): read fewer positions, take a larger "
+        "layer_step, or leave sub-blocks or edits out",
+        field="prompt",
+        value=cells,
+        legal=f"at most {limit:,} cells",
+    )
+
+
+def checked_top_k(model: Model, top_k: int) -> int:
+    """How many tokens to list; raises InputError."""
+    if isinstance(top_k, bool) or not isinstance(top_k, int) or not 1 <= top_k <= model.vocab_size:
+        raise InputError(
+            f"top_k is {top_k}; this model has {model.vocab_size} tokens to list",
+            field="top_k",
+            value=top_k,
+            legal=f"1 to {model.vocab_size}",
+        )
+    return top_k
+
+
+# ---------------------------------------------------------------- rows
+
+
+def _rows(model: Model, options: LensOptions, decoder: Decoder) -> tuple[Row, ...]:
+    """The rows that may enter the decoder, and the model's own output."""
+    step = options.layer_step
+    if isinstance(step, bool) or not isinstance(step, int) or step < 1:
+        raise InputError(
+            f"layer_step is {step!r}; it is a whole number: 1 reads every block, 2 every second",
+            field="layer_step",
+            value=step,
+            legal="1 or more",
+        )
+    *inner, last = _all_rows(model, options)
+    return (*(row for row in inner if row.depth <= decoder.depth), last)
+
+
+def _all_rows(model: Model, options: LensOptions) -> Iterator[Row]:
+    last = model.anatomy.n_layers - 1
+    if options.include_embedding:
+        yield Row("embed", ("embed",), -1)
+    for layer in range(last + 1):
+        if layer % options.layer_step and layer != last:
+            continue
+        if options.subblocks:
+            yield _after_attention(model, layer)
+        name = f"L{layer}.resid_post"
+        yield Row(name, (name,), 2 * layer + 1)
+
+
+def _after_attention(model: Model, layer: int) -> Row:
+    """`resid_mid`; in a parallel block, which has none, the stream with attention's write alone."""
+    if model.block(layer).parallel:
+        refuse(model.anatomy, ("attn_out", layer), model.name, "subblocks")
+        sites = (f"L{layer}.resid_pre", f"L{layer}.attn_out")
+        return Row(f"L{layer}.resid_pre+attn_out", sites, 2 * layer)
+    refuse(model.anatomy, ("resid_mid", layer), model.name, "subblocks")
+    return Row(f"L{layer}.resid_mid", (f"L{layer}.resid_mid",), 2 * layer)
+
+
+# ---------------------------------------------------------------- positions
+
+
+def _positions(positions: Positions, n_prompt: int) -> tuple[int, ...]:
+    """The positions to read, ascending, each once."""
+    if positions is None:
+        return tuple(range(n_prompt))
+    found = {_resolved(one, n_prompt) for one in _listed(positions, n_prompt)}
+    if not found:
+        raise InputError(
+            f"positions {positions!r} names none of the {n_prompt} positions of this prompt",
+            field="positions",
+            value=str(positions),
+            legal=f"-{n_prompt} to {n_prompt - 1}",
+        )
+    return tuple(sorted(found))
+
+
+def _listed(positions: int | slice | Iterable[int], n_prompt: int) -> Iterable[int]:
+    if isinstance(positions, slice):
+        return range(n_prompt)[positions]
+    return positions if isinstance(positions, Iterable) else [positions]
+
+
+def _resolved(position: int, n_prompt: int) -> int:
+    try:
+        whole = operator.index(position)
+    except TypeError:
+        whole = None
+    if whole is None or isinstance(position, bool):
+        raise InputError(
+            f"positions holds {position!r}; positions are whole numbers",
+            field="positions",
+            value=str(position),
+            legal=f"-{n_prompt} to {n_prompt - 1}",
+        )
+    return resolve_position(whole, n_prompt, "positions")
+
+
+# ---------------------------------------------------------------- what is scored
+
+
+def _check_follow(model: Model, target: int | None, follow: Follow) -> None:
+    legal = ", ".join(f'"{one}"' for one in get_args(Follow))
+    if follow not in get_args(Follow):
+        raise InputError(
+            f"follow is {follow!r}; it must be one of {legal}",
+            field="follow",
+            value=follow,
+            legal=legal,
+        )
+    if target is not None and follow != "final":
+        raise InputError(
+            f"target and follow={follow!r} both say which token is scored; give one of them",
+            field="follow",
+            value=follow,
+            legal='"final" where there is a target',
+        )
+    if follow == "next" and model.kind == "masked":
+        raise CapabilityError(
+            f"{model.name} is a masked model: a position predicts its own token, not the next one",
+            field="follow",
+            value=follow,
+            legal='"final" or "input"',
+            fix='use follow="input", which scores the token at the position itself',
+        )
+
+
+def _checked_floor(model: Model, floor: float | None) -> float | None:
+    if floor is None:
+        return None
+    number = isinstance(floor, int | float) and not isinstance(floor, bool)
+    if not number or not 0 < floor <= 1 / model.vocab_size:
+        raise InputError(
+            f"kl_floor is {floor!r}; a floor on the probability of each of {model.vocab_size} "
+            f"tokens lies above 0 and is at most {1 / model.vocab_size:.3g}",
+            field="kl_floor",
+            value=floor if number else str(floor),
+            legal=f"above 0, at most {1 / model.vocab_size:.3g}",
+            fix=f"kl_floor={0.1 / model.vocab_size:.3g} is a tenth of an even share",
+        )
+    return float(floor)

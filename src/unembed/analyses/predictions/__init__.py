@@ -1,0 +1,1 @@
+"""What every layer predicts at one position."""

@@ -1,0 +1,286 @@
+"""What one position predicts: the next token, and what the residual stream says in every layer.
+
+Every state of the position is read in one walk through the vocabulary. The final distribution is
+read from what the model gave to its unembedding; in models whose states cannot be unembedded, from
+the logits of the run, and then there are no layers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from unembed.analyses.lens.plan import checked_top_k
+from unembed.engine.names.sites import resolve_position
+from unembed.engine.names.taps import why_not
+from unembed.engine.passes.run import TokenProbability
+from unembed.engine.reading.unembedding import Readout, read_logits
+from unembed.errors import InputError, TargetError
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
+
+    from unembed.engine.model import Model
+    from unembed.engine.names.tokens import Token
+    from unembed.engine.passes.cancel import Cancel
+    from unembed.engine.passes.hooks import Progress
+    from unembed.engine.passes.run import Run
+
+LAYER_PARTS = ("resid_pre", "resid_mid", "resid_post")
+
+
+@dataclass(frozen=True)
+class TargetScore:
+    """How one distribution rates one token."""
+
+    probability: float
+    logit: float
+    rank: int  # 1 for the most likely: 1 + how many have a higher logit
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What one state predicts."""
+
+    top: tuple[TokenProbability, ...]
+    entropy: float  # nats
+    kl_to_final: float  # KL(final ‖ this), nats
+    target: TargetScore | None = None
+    distractor: TargetScore | None = None
+
+
+@dataclass(frozen=True)
+class LayerReading:
+    """One layer: before attention, after attention, after feed-forward."""
+
+    layer: int
+    resid_pre: Reading
+    resid_mid: Reading | None  # None where the block is parallel
+    resid_post: Reading
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """One run at one position. `layers` is None where the model has no lens."""
+
+    position: int
+    next_token: Reading
+    layers: tuple[LayerReading, ...] | None
+
+
+@dataclass(frozen=True)
+class TokenChange:
+    """One token of either side's top k, in both distributions."""
+
+    token: Token
+    baseline_probability: float
+    edited_probability: float
+    baseline_rank: int
+    edited_rank: int
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two runs at one position."""
+
+    baseline: Predictions
+    edited: Predictions
+    changes: tuple[TokenChange, ...]  # largest change of probability first
+    kl: float  # KL(baseline ‖ edited), nats
+
+
+def has_lens(model: Model) -> bool:
+    """Whether states of the residual stream can be unembedded."""
+    return model.capabilities()["lens"].available
+
+
+def predictions_capture(model: Model) -> tuple[str, ...]:
+    """What a run must have captured for `layer_predictions` and `compare_predictions`.
+
+    A model without a lens needs nothing captured, but its logits at the position.
+    """
+    if not has_lens(model):
+        return ()
+    return (*_state_names(model)[:-1], "final_norm")
+
+
+def layer_predictions(
+    run: Run,
+    position: int = -1,
+    *,
+    top_k: int = 10,
+    target: str | int | None = None,
+    distractor: str | int | None = None,
+    cancel: Cancel | None = None,
+    progress: Progress | None = None,
+) -> Predictions:
+    """Read the next-token distribution and every layer of a run at one position.
+
+    Raises TargetError for a position or token that does not exist, or a site that the run did not
+    capture (see `predictions_capture`).
+    """
+    reader = _Reader([run], position, top_k, (target, distractor), cancel, progress)
+    return reader.side(0, reader.read())
+
+
+def compare_predictions(
+    baseline: Run,
+    edited: Run,
+    position: int = -1,
+    *,
+    top_k: int = 10,
+    target: str | int | None = None,
+    distractor: str | int | None = None,
+    cancel: Cancel | None = None,
+    progress: Progress | None = None,
+) -> Comparison:
+    """Both runs at one position, the tokens whose probability changed, and KL."""
+    if len(baseline.ids) != len(edited.ids):
+        raise InputError("the two runs have different numbers of tokens")
+    tokens = (target, distractor)
+    reader = _Reader([baseline, edited], position, top_k, tokens, cancel, progress)
+    readout = reader.read()
+    return Comparison(
+        reader.side(0, readout),
+        reader.side(1, readout),
+        reader.changes(readout),
+        float(readout.kl[reader.n_states - 1 + reader.n_states, 1]),
+    )
+
+
+def _state_names(model: Model) -> list[str]:
+    """The states of one position: three for each layer, or two, then the model's own output."""
+    names = []
+    for layer in range(model.anatomy.n_layers):
+        for part in LAYER_PARTS:
+            if why_not(model.anatomy, (part, layer)) is None:
+                names.append(f"L{layer}.{part}")
+    return [*names, "final_norm"]
+
+
+class _Reader:
+    """One or two runs at a position. States go by run, then as `_state_names` has them."""
+
+    def __init__(
+        self,
+        runs: Sequence[Run],
+        position: int,
+        top_k: int,
+        tokens: tuple[str | int | None, str | int | None],
+        cancel: Cancel | None,
+        progress: Progress | None,
+    ) -> None:
+        self.model = runs[0].model
+        self.runs = runs
+        self.position = resolve_position(position, len(runs[0].ids))
+        self.top_k = checked_top_k(self.model, top_k)
+        self.names = _state_names(self.model) if has_lens(self.model) else ["logits"]
+        self.n_states = len(self.names)
+        self._tokens = [None if one is None else self.model.token_id(one) for one in tokens]
+        self._cancel = cancel
+        self._progress = progress
+
+    def read(self, targets: Sequence[int] | None = None, k: int | None = None) -> Readout:
+        """Every state; `targets` replaces the target and distractor asked for."""
+        ids = [one for one in self._tokens if one is not None] if targets is None else targets
+        states = torch.cat([self._states(run) for run in self.runs])
+        n = len(states)
+        index = torch.arange(n)
+        last = index // self.n_states * self.n_states + self.n_states - 1
+        same = index % self.n_states
+        wanted = torch.tensor([list(ids)] * n, dtype=torch.long).reshape(n, -1)
+        references = torch.stack([last, same], 1)
+        k = self.top_k if k is None else k
+        if not has_lens(self.model):
+            return read_logits(states, k=k, targets=wanted, references=references)
+        return self.model.unembedding.read(
+            states,
+            k=k,
+            targets=wanted,
+            references=references,
+            cancel=self._cancel,
+            progress=self._progress,
+        )
+
+    @torch.no_grad()
+    def _states(self, run: Run) -> Float[Tensor, "states d"]:
+        if not has_lens(self.model):
+            return _logits_at(run, self.position)
+        final = run["final_norm"][self.position, None]
+        inner = [run[name][self.position].to(final.device) for name in self.names[:-1]]
+        return torch.cat([self.model.final_norm(torch.stack(inner)), final])
+
+    def side(self, which: int, readout: Readout) -> Predictions:
+        start = which * self.n_states
+        readings = {
+            name: self._reading(readout, start + index) for index, name in enumerate(self.names)
+        }
+        next_token = readings[self.names[-1]]
+        if not has_lens(self.model):
+            return Predictions(self.position, next_token, None)
+        layers = tuple(
+            LayerReading(
+                layer,
+                readings[f"L{layer}.resid_pre"],
+                readings.get(f"L{layer}.resid_mid"),
+                readings[f"L{layer}.resid_post"],
+            )
+            for layer in range(self.model.anatomy.n_layers)
+        )
+        return Predictions(self.position, next_token, layers)
+
+    def _reading(self, readout: Readout, row: int) -> Reading:
+        top = tuple(
+            TokenProbability(self.model.token(token_id), probability, logit)
+            for token_id, probability, logit in zip(
+                readout.top_ids[row].tolist(),
+                readout.top_probabilities[row].tolist(),
+                readout.top_logits[row].tolist(),
+                strict=True,
+            )
+        )
+        scores = iter(range(readout.ranks.shape[1]))
+        target, distractor = (
+            None if one is None else _score(readout, row, next(scores)) for one in self._tokens
+        )
+        entropy, kl = float(readout.entropy[row]), float(readout.kl[row, 0])
+        return Reading(top, entropy, kl, target, distractor)
+
+    def changes(self, readout: Readout) -> tuple[TokenChange, ...]:
+        """The union of both top k: probabilities and ranks on both sides."""
+        before, after = self.n_states - 1, 2 * self.n_states - 1
+        union = torch.unique(readout.top_ids[[before, after]]).tolist()
+        scores = self.read(union, k=1)  # the same product again, so the same bits
+        changes = []
+        for column, token_id in enumerate(union):
+            old, new = _score(scores, before, column), _score(scores, after, column)
+            token = self.model.token(token_id)
+            changes.append(TokenChange(token, old.probability, new.probability, old.rank, new.rank))
+        changes.sort(key=lambda c: -abs(c.edited_probability - c.baseline_probability))
+        return tuple(changes)
+
+
+def _score(readout: Readout, row: int, column: int) -> TargetScore:
+    return TargetScore(
+        probability=float(readout.target_probabilities[row, column]),
+        logit=float(readout.target_logits[row, column]),
+        rank=int(readout.ranks[row, column]),
+    )
+
+
+def _logits_at(run: Run, position: int) -> Float[Tensor, "1 vocab"]:
+    """The run's logits at a position; a run may hold the last position's only."""
+    run.model.require("logits")
+    logits = run.logits
+    row = -1 if logits is None else position - (len(run.ids) - len(logits))
+    if logits is None or row < 0:
+        raise TargetError(
+            f'this run has no logits at position {position}; run again with logits="all"',
+            field="position",
+            value=position,
+        )
+    return logits[row : row + 1]

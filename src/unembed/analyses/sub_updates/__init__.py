@@ -1,0 +1,1 @@
+"""What a layer added, taken apart into neurons and heads."""

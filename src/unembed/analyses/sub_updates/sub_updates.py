@@ -1,0 +1,252 @@
+"""What each layer adds to the residual stream at one position, taken apart.
+
+A sub-update is what one neuron writes: its activation times its value vector. A head's is its z
+through its rows of W_O. Both include what the block applies after them (see `writes`). The largest
+ones are shown; with the write of the biases and the rest, a row of its own, they sum to what was
+added: `attn_out` or `mlp_out`. An edit of `attn_out` or `mlp_out` itself is in the rest.
+
+Score: activation times the norm of what one unit of activation writes (signed). Share: of an added
+vector a, a write w makes up <w, a>/‖a‖²; all shares of a branch sum to 1, and some are negative.
+What a write promotes is its direct effect on the logits (see `effects`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from unembed.analyses.component.component import TokenEffect, listed
+from unembed.analyses.sub_updates.result import BranchUpdates, LayerUpdates, SubUpdates, Update
+from unembed.analyses.tools.checks import checked_layers
+from unembed.analyses.tools.effects import Effects, Method, Writes, effects_capture, effects_of
+from unembed.analyses.tools.shares import rounding, shares
+from unembed.analyses.tools.writes import INSIDE, Branch, Part, branch
+from unembed.engine.names.sites import resolve_position
+from unembed.engine.names.taps import why_not
+from unembed.errors import CapabilityError, InputError
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
+
+    from unembed.engine.model import Model
+    from unembed.engine.passes.cancel import Cancel
+    from unembed.engine.passes.hooks import Progress
+    from unembed.engine.passes.run import Run
+
+PARTS: tuple[Part, ...] = ("attn", "mlp")
+
+
+def sub_updates_capture(model: Model, layers: Sequence[int] | None = None) -> tuple[str, ...]:
+    """What a run must have captured for `sub_updates` of these layers; None is all."""
+    chosen = _checked_layers(model, layers)
+    capture = [
+        f"L{layer}.{site}"
+        for layer in chosen
+        for part in PARTS
+        if _why_no_nodes(model, layer, part) is None
+        for site in (INSIDE[part], f"{part}_out")
+    ]
+    if model.capabilities()["lens"].available:
+        capture += effects_capture(model, chosen[0])
+    return tuple(dict.fromkeys(capture))
+
+
+@torch.no_grad()
+def sub_updates(
+    run: Run,
+    position: int = -1,
+    k: int = 10,
+    *,
+    layers: Sequence[int] | None = None,
+    effects: int = 5,
+    cancel: Cancel | None = None,
+    progress: Progress | None = None,
+) -> SubUpdates:
+    """The k largest sub-updates of neurons, and of heads, in each layer, at one position of a run.
+
+    The run must have captured `sub_updates_capture(model, layers)`. Branches whose nodes cannot be
+    seen (experts) are None, with the reason. `effects` is how many tokens each part lists as
+    promoted and as suppressed; 0 leaves out the product with the vocabulary, which costs most. A
+    model without a lens lists none, and a rest that is rounding error has none.
+
+    Raises:
+        TargetError: a position that is not there, or a site that was not captured.
+        InputError: k is less than 1, or a layer that is not there.
+    """
+    model = run.model
+    position = resolve_position(position, len(run.ids))
+    _check_count("k", k, 1)
+    _check_count("effects", effects, 0)
+    chosen = _checked_layers(model, layers)
+    rows: list[_Row] = []
+    for done, layer in enumerate(chosen):
+        if cancel is not None:
+            cancel.check()
+        if progress is not None:
+            progress("sub-updates", done, len(chosen))
+        rows.append(_Row(layer, *(_taken_apart(run, layer, part, position, k) for part in PARTS)))
+    labels, method = _labels(run, rows, position, effects, cancel)
+    return SubUpdates(
+        position=position,
+        token=run.tokens[position],
+        layers=tuple(row.labelled(labels) for row in rows),
+        method=method,
+        provenance=run.provenance,
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class _Row:
+    """One layer before its effects are known; a branch that is a string is the reason why not."""
+
+    layer: int
+    heads: BranchUpdates | str
+    neurons: BranchUpdates | str
+
+    def branches(self) -> list[tuple[Part, BranchUpdates]]:
+        both = zip(PARTS, (self.heads, self.neurons), strict=True)
+        return [(part, one) for part, one in both if not isinstance(one, str)]
+
+    def labelled(self, labels: _Labels) -> LayerUpdates:
+        heads, neurons = (
+            (None, one) if isinstance(one, str) else (labels.put_on(one), None)
+            for one in (self.heads, self.neurons)
+        )
+        return LayerUpdates(self.layer, heads[0], neurons[0], heads[1], neurons[1])
+
+
+def _taken_apart(run: Run, layer: int, part: Part, position: int, k: int) -> BranchUpdates | str:
+    """One branch, its effects still missing; or the reason why it cannot be taken apart."""
+    reason = _why_no_nodes(run.model, layer, part)
+    if reason is not None:
+        return reason
+    try:
+        whole = branch(run, layer, part, position)
+    except CapabilityError as error:
+        return error.message
+    added = _accurate(run[f"L{layer}.{part}_out"][position])
+    shown, writes = _heads(run, layer, whole, k) if part == "attn" else _neurons(layer, whole, k)
+    return _with_the_rest(shown, writes, _accurate(whole.bias_write()), added)
+
+
+def _neurons(layer: int, whole: Branch, k: int) -> tuple[list[Update], Tensor]:
+    """The neurons with the largest scores either way, and what they write [k, d_model]."""
+    activations = _accurate(whole.inside[0])
+    scores = activations * whole.unit_norms()
+    best = scores.abs().topk(min(k, len(scores))).indices
+    writes = _accurate(whole.carry(activations[None, best, None] * whole.weight[best])[0])
+    shown = [
+        Update(f"L{layer}.N{neuron}", activation, norm, score)
+        for neuron, activation, norm, score in zip(
+            best.tolist(),
+            activations[best].tolist(),
+            writes.norm(dim=-1).tolist(),
+            scores[best].tolist(),
+            strict=True,
+        )
+    ]
+    return shown, writes
+
+
+def _heads(run: Run, layer: int, whole: Branch, k: int) -> tuple[list[Update], Tensor]:
+    """The heads that write most, and what they write [k, d_model]."""
+    n_heads = run.model.block(layer).attention.n_heads
+    z = whole.inside[0].reshape(n_heads, -1)
+    maps = whole.weight.reshape(n_heads, z.shape[1], -1)
+    products = torch.einsum("hz,hzd->hd", _accurate(z), _accurate(maps))
+    writes = _accurate(whole.carry(products[None])[0])
+    norms, best = writes.norm(dim=-1).topk(min(k, n_heads))
+    shown = [
+        Update(f"L{layer}.H{head}", None, norm, norm)
+        for head, norm in zip(best.tolist(), norms.tolist(), strict=True)
+    ]
+    return shown, writes[best]
+
+
+def _with_the_rest(
+    shown: list[Update], writes: Tensor, bias: Float[Tensor, "1 d_model"], added: Tensor
+) -> BranchUpdates:
+    """The shown parts, the biases where there are any, and what is left of `added`."""
+    parts = [writes, bias] if bool(bias.any()) else [writes]
+    rest = added - torch.cat(parts).sum(0)
+    whole = torch.cat([*parts, rest[None]])
+    names = ["bias"] * (len(parts) - 1) + ["rest"]
+    norms = whole[len(shown) :].norm(dim=-1).tolist()
+    extra = [Update(name, None, norm, norm) for name, norm in zip(names, norms, strict=True)]
+    found = shares(whole, added)
+    updates = [
+        replace(one, share=share) for one, share in zip([*shown, *extra], found, strict=True)
+    ]
+    return BranchUpdates(
+        added_norm=float(added.cpu().double().norm()),
+        shown=tuple(updates[: len(shown)]),
+        bias=updates[-2] if len(extra) == 2 else None,
+        rest=updates[-1],
+        explained=sum(found[: len(shown)]),
+        writes=whole,
+    )
+
+
+class _Labels:
+    """Hands out the effects of the view's writes in the order in which they were read."""
+
+    def __init__(self, model: Model, effects: Effects | None) -> None:
+        self._model, self._effects, self._next = model, effects, 0
+        self._rounding = rounding(model.dtype)
+
+    def put_on(self, one: BranchUpdates) -> BranchUpdates:
+        return replace(
+            one,
+            shown=tuple(self._labelled(update) for update in one.shown),
+            bias=None if one.bias is None else self._labelled(one.bias),
+            rest=self._labelled(one.rest, one.rest.norm > self._rounding * one.added_norm),
+        )
+
+    def _labelled(self, update: Update, means_something: bool = True) -> Update:
+        effects, row = self._effects, self._next
+        self._next += 1
+        if effects is None or not means_something:
+            return update
+        promotes: tuple[TokenEffect, ...] = listed(
+            self._model, effects.raised_ids[row], effects.raised[row]
+        )
+        suppresses = listed(self._model, effects.lowered_ids[row], effects.lowered[row])
+        return replace(update, promotes=promotes, suppresses=suppresses)
+
+
+def _labels(
+    run: Run, rows: Sequence[_Row], position: int, k: int, cancel: Cancel | None
+) -> tuple[_Labels, Method | None]:
+    """The effects of every write of the view, in one product."""
+    groups = [Writes(one.writes, row.layer, part) for row in rows for part, one in row.branches()]
+    if not k or not groups or not run.model.capabilities()["lens"].available:
+        return _Labels(run.model, None), None
+    effects = effects_of(run, groups, position, min(k, run.model.vocab_size), cancel)
+    return _Labels(run.model, effects), effects.method
+
+
+def _why_no_nodes(model: Model, layer: int, part: Part) -> str | None:
+    """Why a branch cannot be taken apart in this layer; None where it can."""
+    sites = (INSIDE[part], f"{part}_out")
+    return next((why for site in sites if (why := why_not(model.anatomy, (site, layer)))), None)
+
+
+def _checked_layers(model: Model, layers: Sequence[int] | None) -> list[int]:
+    return list(range(model.anatomy.n_layers)) if layers is None else checked_layers(model, layers)
+
+
+def _check_count(name: str, value: int, least: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        legal = f"{least} or more"
+        raise InputError(
+            f"{name} is {value!r}; it must be {legal}", field=name, value=value, legal=legal
+        )
+
+
+def _accurate(values: Tensor) -> Tensor:
+    """Half precision would round parts more than it rounded their sum."""
+    return values.to(torch.promote_types(values.dtype, torch.float32))

@@ -1,0 +1,224 @@
+"""The direct effect of writes to the residual stream on the logits, past all later blocks.
+
+Method "frozen": every norm between the write and the unembedding has its scale frozen at the run's
+value, so the effect is linear, and the effects of all writes sum to the logits but for biases. It
+is the logit before any soft cap. Method "difference": where something that is no norm and no linear
+map stands before the unembedding (the transform of masked models' heads), the effect is what the
+logits lose when the write is taken out of the last residual.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import torch
+from torch import Tensor, nn
+
+from unembed.analyses.tools.frozen import freeze
+from unembed.engine.reading.extremes import Extremes, RunningExtremes, extremes
+from unembed.errors import CapabilityError, InputError
+from unembed.models.maps import is_map, weight_in_out
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
+
+    from unembed.analyses.tools.writes import Part
+    from unembed.engine.model import Model
+    from unembed.engine.passes.cancel import Cancel
+    from unembed.engine.passes.run import Run
+
+Method = Literal["frozen", "difference"]
+
+HELD_LOGITS = 16 * 1024 * 1024  # numbers: the most that differences hold at once
+
+
+@dataclass(frozen=True, eq=False)
+class Writes:
+    """Some writes of one branch of one layer, at one position; the embedding has neither."""
+
+    rows: Float[Tensor, "n d_model"]
+    layer: int | None
+    part: Part | None
+
+
+@dataclass(frozen=True, eq=False)
+class Effects:
+    """Direct effects of n writes: the k tokens most raised, and the k most lowered."""
+
+    raised_ids: Tensor  # Int[n k], most raised first
+    raised: Tensor  # Float[n k]
+    lowered_ids: Tensor  # Int[n k], most lowered first
+    lowered: Tensor  # Float[n k]
+    method: Method
+
+
+def effects_capture(model: Model, layer: int | None) -> tuple[str, ...]:
+    """What a run must have captured for the effects of writes in a layer (None: the embedding)."""
+    model.require("lens")
+    capture = [f"L{model.anatomy.n_layers - 1}.resid_post"]
+    for later in _post_norm_layers(model, layer):
+        capture += [f"L{later}.{site}" for site in ("resid_pre", "attn_out", "resid_mid")]
+        capture.append(f"L{later}.mlp_out")
+    return tuple(capture)
+
+
+@torch.no_grad()
+def direct_effects(
+    run: Run,
+    writes: Float[Tensor, "n d_model"],
+    layer: int | None,
+    part: Part | None,
+    position: int,
+    k: int = 10,
+) -> Effects:
+    """Effects of writes made at one position by one branch (None: by the embedding).
+
+    All writes are read in one product. Needs `effects_capture(model, layer)` captured.
+    """
+    return effects_of(run, [Writes(writes, layer, part)], position, k)
+
+
+@torch.no_grad()
+def effects_of(
+    run: Run,
+    groups: Sequence[Writes],
+    position: int,
+    k: int = 10,
+    cancel: Cancel | None = None,
+) -> Effects:
+    """Effects of writes of several branches, row after row, all read in one product.
+
+    Needs `effects_capture` of the lowest layer captured.
+    """
+    end = _last(run, position).device  # a model may lie on several
+    parts = [_to_last_residual(run, one.rows, one.layer, one.part, position) for one in groups]
+    carried = torch.cat([one.to(end) for one in parts])
+    _require_finite(carried)
+    linear = _linear_to_unembedding(run, carried, position)
+    if linear is None:
+        return _effects(_of_differences(run, carried, position, k, cancel), "difference")
+    rows, weight = _product(run.model, linear)
+    return _effects(extremes(rows, weight, k, cancel), "frozen")
+
+
+@torch.no_grad()
+def effect_on_tokens(
+    run: Run,
+    writes: Float[Tensor, "n d_model"],
+    layer: int | None,
+    part: Part | None,
+    position: int,
+    tokens: list[int],
+) -> Float[Tensor, "n tokens"]:
+    """Direct effects of writes on the logits of chosen tokens. As `direct_effects`."""
+    carried = _to_last_residual(run, writes, layer, part, position)
+    linear = _linear_to_unembedding(run, carried, position)
+    if linear is None:
+        return _difference(run, carried, position)[:, tokens]
+    rows, weight = _product(run.model, linear)
+    return rows @ weight[tokens].to(rows.dtype).T
+
+
+def _product(model: Model, linear: Tensor) -> tuple[Tensor, Tensor]:
+    """Rows and W_U, whose product is the effect: without the bias and the soft cap of logits."""
+    unembedding = model.unembedding
+    rows = linear * (unembedding.scale / unembedding.divisor)
+    accurate = torch.promote_types(rows.dtype, torch.float32)
+    return rows.to(unembedding.weight.device, accurate), unembedding.weight
+
+
+def _require_finite(carried: Tensor) -> None:
+    if not bool(carried.isfinite().all()):
+        dtype = str(carried.dtype).removeprefix("torch.")
+        raise InputError(
+            f"what was written is not finite in {dtype}: what was computed before it overflowed",
+            field="edits",
+            fix="use smaller edits, or load the model in float32",
+        )
+
+
+def _effects(found: Extremes, method: Method) -> Effects:
+    return Effects(found.raised_ids, found.raised, found.lowered_ids, found.lowered, method)
+
+
+def _last(run: Run, position: int) -> Float[Tensor, "1 d_model"]:
+    return run[f"L{run.model.anatomy.n_layers - 1}.resid_post"][position, None]
+
+
+def _linear_to_unembedding(run: Run, carried: Tensor, position: int) -> Tensor | None:
+    """What the unembedding reads of each part of the last residual; None if that is not linear."""
+    model, head = run.model, run.model.anatomy.head
+    if head is None or head.container is not None:
+        return None
+    state, parts = _last(run, position), carried[None]
+    with model.evaluating():
+        for name in head.chain:
+            module = model.module.get_submodule(name)
+            found = _through(module, state, parts)
+            if found is None:
+                return None
+            parts, state = found, module(state[None])[0]
+    return parts[0]
+
+
+def _through(module: nn.Module, state: Tensor, parts: Tensor) -> Tensor | None:
+    if is_map(module):
+        weight = weight_in_out(module)
+        return parts @ weight.to(torch.promote_types(parts.dtype, weight.dtype))
+    if isinstance(module, nn.Dropout | nn.Identity):
+        return parts
+    try:
+        return freeze(module, state).carry(parts)
+    except CapabilityError:
+        return None
+
+
+def _difference(run: Run, carried: Tensor, position: int) -> Float[Tensor, "n vocab"]:
+    """Logits of the last residual less those without each write."""
+    model, last = run.model, _last(run, position)
+    states = torch.cat([last, (last - carried).to(last.dtype)])
+    logits = model.unembedding.logits(model.final_norm(states))
+    return logits[:1] - logits[1:]
+
+
+def _of_differences(
+    run: Run, carried: Tensor, position: int, k: int, cancel: Cancel | None
+) -> Extremes:
+    """Both ends of the differences, a few writes at a time."""
+    accurate = torch.promote_types(carried.dtype, torch.float32)
+    parts = []
+    for rows in torch.split(carried, max(1, HELD_LOGITS // run.model.vocab_size)):
+        if cancel is not None:
+            cancel.check()
+        difference = _difference(run, rows, position).to(accurate)
+        running = RunningExtremes(len(rows), k, difference)
+        running.add(0, difference)
+        parts.append(running.found())
+    return Extremes.joined(parts)
+
+
+def _post_norm_layers(model: Model, layer: int | None) -> range:
+    """Blocks whose norms the stream itself passes through after a write."""
+    post_norm = any(block.stream_norms is not None for block in model.anatomy.blocks)
+    return range(layer or 0, model.anatomy.n_layers if post_norm else 0)
+
+
+def _to_last_residual(
+    run: Run, writes: Tensor, layer: int | None, part: Part | None, position: int
+) -> Float[Tensor, "n d_model"]:
+    """What is left of each write in the last residual: all of it, unless blocks are post-norm."""
+    model, parts = run.model, writes[None]
+    for later in _post_norm_layers(model, layer):
+        norms = model.anatomy.blocks[later].stream_norms
+        if norms is None:
+            continue
+        sums = (("resid_pre", "attn_out"), ("resid_mid", "mlp_out"))
+        skip = 1 if later == layer and part == "mlp" else 0
+        for name, sites in list(zip(norms, sums, strict=True))[skip:]:
+            stream, added = (run[f"L{later}.{site}"][position, None] for site in sites)
+            with model.evaluating():
+                frozen = freeze(model.module.get_submodule(name), stream + added)
+            parts = frozen.carry(parts.to(stream.device))
+    return parts[0]

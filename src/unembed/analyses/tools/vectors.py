@@ -1,0 +1,223 @@
+"""What a feed-forward neuron writes and what it listens to, from the weights alone.
+
+The value vector of L12.N512 is what the neuron adds to the residual stream per unit of activation:
+its row of W_out, times the weight of a post-norm where there is one (whose scale differs from run
+to run and is left out), times the residual multiplier.
+
+Its key directions are the columns of the maps into the pre-activation: one, or where the
+feed-forward is gated one for the gate and one for the other factor. Which tokens they listen to is
+a static approximation: a token's embedding goes through the weight of the norm before the
+feed-forward and is compared by cosine. What attention and earlier layers add on the way is not in
+it, so it says most about early layers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
+
+import torch
+from torch import Tensor
+
+from unembed.analyses.lens.plan import checked_top_k
+from unembed.analyses.tools.projections import (
+    PROJECTIONS,
+    Projection,
+    ProjectionName,
+    TokenScore,
+    accurate,
+    projected,
+    projection_of,
+    scores_of,
+    token_direction,
+)
+from unembed.analyses.tools.static_norms import StaticNorm, input_norm, static_norm
+from unembed.analyses.tools.writes import node_of
+from unembed.engine.checks.selfcheck import N_POSITIONS, sample_ids
+from unembed.engine.names.taps import refuse, why_not
+from unembed.errors import CapabilityError, InputError, TargetError
+from unembed.models.maps import input_embeddings, stored, weight_in_out
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
+
+    from unembed.engine.model import Model
+
+__all__ = [
+    "PROJECTIONS",
+    "KeyTokens",
+    "Projection",
+    "ProjectionName",
+    "TokenScore",
+    "key_directions",
+    "key_tokens",
+    "layers_with_neurons",
+    "projected",
+    "projection_of",
+    "token_direction",
+    "value_vectors",
+]
+
+# ------------------------------------------------------------------ value vectors
+
+
+@torch.no_grad()
+def value_vectors(model: Model, layer: int) -> Float[Tensor, "d_mlp d_model"]:
+    """The value vector of each neuron of a layer, in float32 (float64 if the model is).
+
+    Raises InputError for a layer that the model does not have, CapabilityError where it has no
+    neurons (a mixture of experts) or a post-norm that is not understood.
+    """
+    _check_layer(model, layer)
+    refuse(model.anatomy, ("mlp_post", layer), model.name, "layer")
+    vectors = accurate(model.output_weight(layer, "mlp"))
+    norm = model.post_norm(layer, "mlp")
+    if norm is not None:
+        vectors = static_norm(model, norm).carry(vectors)
+    multiplier = model.residual_multiplier(layer, "mlp")
+    return vectors if multiplier == 1.0 else vectors * multiplier
+
+
+def layers_with_neurons(model: Model) -> tuple[int, ...]:
+    """Layers that have value vectors. Raises CapabilityError, with the reason, if none has."""
+    anatomy = model.anatomy
+    reasons = [why_not(anatomy, ("mlp_post", layer)) for layer in range(anatomy.n_layers)]
+    found = tuple(layer for layer, reason in enumerate(reasons) if reason is None)
+    if not found:
+        raise CapabilityError(f"{model.name} has no neurons: {reasons[0]}", field="model")
+    return found
+
+
+def _check_layer(model: Model, layer: int) -> None:
+    last = model.anatomy.n_layers - 1
+    if not 0 <= layer <= last:
+        raise InputError(
+            f"layer {layer} is not in this model: {model.name} has layers 0-{last}",
+            field="layer",
+            value=layer,
+            legal=f"0-{last}",
+        )
+
+
+# ------------------------------------------------------------------ key directions
+
+Scores = tuple[TokenScore, ...]
+
+
+@dataclass(frozen=True)
+class KeyTokens:
+    """Tokens by the cosine of their embedding with a neuron's key directions.
+
+    Where the feed-forward is gated, `gate_promotes` makes the gate open, and `promotes` belongs to
+    the other factor, whose sign is the sign of the activation. The others have no gate.
+    """
+
+    promotes: Scores  # highest cosine first
+    suppresses: Scores  # lowest first
+    gate_promotes: Scores | None
+    gate_suppresses: Scores | None
+
+
+@torch.no_grad()
+def key_tokens(model: Model, node: str, k: int = 10) -> KeyTokens:
+    """The k tokens that the key directions of "L12.N512" fire on most, and least.
+
+    Raises TargetError for anything that is no neuron of this model; CapabilityError where the
+    pre-activation is not understood, or embeddings are not as wide as the residual stream.
+    """
+    target = node_of(model, node)
+    if target.kind != "neuron" or target.layer is None or target.neuron is None:
+        raise TargetError(
+            f"{node!r} is not a neuron; write for example L12.N512", field="target", value=node
+        )
+    checked_top_k(model, k)
+    refuse(model.anatomy, ("mlp_pre", target.layer), model.name, "target")
+    cosines = _cosines(model, target.layer, key_directions(model, target.layer, target.neuron))
+    lists: list[Scores | None] = []
+    for row in cosines:
+        for sign in (1, -1):
+            top = (sign * row).topk(k)
+            lists.append(scores_of(model, top.indices.tolist(), (sign * top.values).tolist()))
+    lists += [None] * (4 - len(lists))
+    return KeyTokens(lists[0] or (), lists[1] or (), lists[2], lists[3])
+
+
+def key_directions(model: Model, layer: int, neuron: int) -> Float[Tensor, "n d_model"]:
+    """The columns into the pre-activation of a neuron: one, or two (the gate's second)."""
+    mlp = model.block(layer).mlp
+    names = [tap.module for tap in mlp.inputs]
+    pre = mlp.pre
+    if pre is None:
+        raise CapabilityError(f"layer {layer} of {model.name} has no mlp_pre", field="target")
+    if mlp.kind == "plain":
+        places: list[tuple[str, int | None]] = [(names[0], None)]
+    elif pre.half is not None:
+        places = [(pre.module, pre.half), (pre.module, 1 - pre.half)]
+    else:
+        places = [(pre.module, None), (next(n for n in names if n != pre.module), None)]
+    return torch.stack([_column(model, *place, neuron) for place in places])
+
+
+def _column(model: Model, name: str, half: int | None, neuron: int) -> Tensor:
+    weight = weight_in_out(model.module.get_submodule(name))
+    part = weight if half is None else weight.chunk(2, dim=-1)[half]
+    return accurate(part[:, neuron])
+
+
+@dataclass(frozen=True, eq=False)
+class _Reading:
+    """How a layer's feed-forward reads embeddings: the norm before it, and how long they are."""
+
+    norm: StaticNorm | None
+    lengths: Float[Tensor, " vocab"]
+
+
+# The same for every neuron of a layer, and a walk through the whole vocabulary.
+_READINGS: WeakKeyDictionary[Model, dict[int, _Reading]] = WeakKeyDictionary()
+
+
+def _reading(model: Model, layer: int) -> _Reading:
+    known = _READINGS.setdefault(model, {})
+    if layer not in known:
+        norm = _norm_before(model, layer)
+        parts = [_read(norm, rows).norm(dim=-1) for rows in _embeddings(model)]
+        known[layer] = _Reading(norm, torch.cat(parts))
+    return known[layer]
+
+
+def _norm_before(model: Model, layer: int) -> StaticNorm | None:
+    """The norm that the feed-forward reads the stream through, found on a short run."""
+    stream = "resid_pre" if why_not(model.anatomy, ("resid_mid", layer)) else "resid_mid"
+    sites = [f"L{layer}.{stream}", f"L{layer}.mlp_in"]
+    ids = sample_ids(model.module, model.vocab_size, min(N_POSITIONS, model.max_positions))
+    run = model.run(ids, sites, logits="none")
+    block = model.module.get_submodule(model.block(layer).module)
+    return input_norm(model, block, *(run[site] for site in sites))
+
+
+def _read(norm: StaticNorm | None, rows: Tensor) -> Tensor:
+    return rows if norm is None else norm.carry(rows)
+
+
+def _cosines(model: Model, layer: int, keys: Tensor) -> Float[Tensor, "n vocab"]:
+    """Cosine of every token's embedding, as the layer reads it, with each direction."""
+    reading = _reading(model, layer)
+    keys = torch.nn.functional.normalize(keys, dim=-1)
+    if reading.norm is not None:
+        keys = reading.norm.transposed(keys)
+    products = torch.cat([keys @ rows.T for rows in _embeddings(model)], dim=-1)
+    return products / reading.lengths.clamp_min(torch.finfo(keys.dtype).tiny)
+
+
+def _embeddings(model: Model) -> Iterator[Float[Tensor, "some d_model"]]:
+    """The embedding of every token, some at a time."""
+    table = stored(input_embeddings(model.module), "weight")
+    if table is None or table.shape[-1] != model.anatomy.d_model:
+        raise CapabilityError(
+            f"{model.name} has no embeddings as wide as its residual stream", field="target"
+        )
+    step = max(1, model.settings.chunk_bytes // (8 * table.shape[-1]))
+    for start in range(0, model.vocab_size, step):
+        yield accurate(table[start : min(start + step, model.vocab_size)])

@@ -1,0 +1,163 @@
+"""What each node writes to the residual stream.
+
+A head writes its z through its rows of W_O, a neuron its activation times its value vector. What
+the block applies after that belongs to the write: the weight of a post-norm, its scale frozen at
+the run's value, and the residual multiplier. So the writes of all heads (or neurons) of a branch
+and the write of its bias sum to `attn_out` (or `mlp_out`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal
+
+import torch
+from torch import Tensor
+
+from unembed.analyses.tools.frozen import FrozenNorm, freeze
+from unembed.engine.names.sites import Target, check_target, parse_target
+from unembed.engine.names.taps import refuse
+from unembed.errors import TargetError
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
+
+    from unembed.engine.model import Model
+    from unembed.engine.passes.run import Run
+
+Part = Literal["attn", "mlp"]
+INSIDE: dict[Part, str] = {"attn": "z", "mlp": "mlp_post"}
+ROWS_AT_ONCE = 4096  # of an output map, where each row is worked on: a copy of all would be large
+
+
+@dataclass(frozen=True, eq=False)
+class Branch:
+    """The output map of one branch of one block, and what this run had it followed by."""
+
+    inside: Float[Tensor, "pos d_in"]  # z of all heads, or the activations of all neurons
+    weight: Float[Tensor, "d_in d_model"]
+    bias: Float[Tensor, " d_model"] | None
+    norm: FrozenNorm | None
+    multiplier: float
+
+    @property
+    def has_bias(self) -> bool:
+        """Whether it writes anything whatever its nodes do, be it zero."""
+        return self.bias is not None or (self.norm is not None and bool(self.norm.bias.any()))
+
+    def carry(self, parts: Float[Tensor, "pos *parts d_model"]) -> Tensor:
+        """From parts of the output map's result to parts of what joins the stream."""
+        carried = parts if self.norm is None else self.norm.carry(parts)
+        return carried if self.multiplier == 1.0 else carried * self.multiplier
+
+    def unit_norms(self) -> Float[Tensor, " d_in"]:
+        """Norm of what one unit of each input writes, at the branch's first position."""
+        accurate = torch.promote_types(self.weight.dtype, torch.float32)
+        if self.norm is None:
+            norms: Tensor = torch.linalg.vector_norm(self.weight, dim=1, dtype=accurate)
+            return norms * abs(self.multiplier)
+        first = replace(self, norm=replace(self.norm, gain=self.norm.gain[:1]))
+        parts = torch.split(self.weight, ROWS_AT_ONCE)
+        norm = torch.linalg.vector_norm
+        return torch.cat(
+            [norm(first.carry(rows[None])[0], dim=1, dtype=accurate) for rows in parts]
+        )
+
+    def bias_write(self) -> Float[Tensor, "pos d_model"]:
+        """What the branch writes whatever its nodes do: the biases of map and norm."""
+        write = self.inside.new_zeros(len(self.inside), self.weight.shape[1])
+        if self.bias is not None:
+            write = self.carry(self.bias.expand_as(write))
+        if self.norm is not None:
+            write = write + self.norm.bias * self.multiplier
+        return write
+
+
+@torch.no_grad()
+def branch(run: Run, layer: int, part: Part, position: int | None = None) -> Branch:
+    """One branch in one run, which captured its z or mlp_post; at every position, or at one.
+
+    Raises CapabilityError where the branch has no output map (a mixture of experts), or a post-norm
+    that cannot be frozen.
+    """
+    model = run.model
+    weight = model.output_weight(layer, part)
+    bias = model.output_bias(layer, part)
+    inside = run[f"L{layer}.{INSIDE[part]}"].flatten(1)
+    inside = inside if position is None else inside[position, None]
+    norm = model.post_norm(layer, part)
+    frozen = None
+    if norm is not None:
+        product = inside @ weight
+        with model.evaluating():
+            frozen = freeze(norm, product if bias is None else product + bias)
+    return Branch(inside, weight, bias, frozen, model.residual_multiplier(layer, part))
+
+
+@torch.no_grad()
+def head_writes(run: Run, layer: int) -> Float[Tensor, "pos head d_model"]:
+    """What every head of a layer writes at every position; needs z captured."""
+    z = run[f"L{layer}.z"]
+    whole = branch(run, layer, "attn")
+    maps = whole.weight.reshape(z.shape[1], z.shape[2], -1)
+    return whole.carry(torch.einsum("phz,hzd->phd", z, maps))
+
+
+@torch.no_grad()
+def neuron_writes(
+    run: Run, layer: int, neurons: list[int] | None = None
+) -> Float[Tensor, "pos neuron d_model"]:
+    """What neurons of a layer write at every position; needs mlp_post captured.
+
+    All neurons of a large model are [pos, d_mlp, d_model] numbers: name the ones you need.
+    """
+    whole = branch(run, layer, "mlp")
+    chosen = slice(None) if neurons is None else neurons
+    return whole.carry(whole.inside[:, chosen, None] * whole.weight[chosen])
+
+
+@torch.no_grad()
+def bias_write(run: Run, layer: int, part: Part) -> Float[Tensor, "pos d_model"]:
+    """What a branch writes whatever its nodes do; needs z or mlp_post captured."""
+    return branch(run, layer, part).bias_write()
+
+
+@torch.no_grad()
+def write(run: Run, node: str | Target) -> Float[Tensor, "pos d_model"]:
+    """What one node writes at every position: "L9.H6", "L12.N512", "L5.attn", "L5.mlp", "embed".
+
+    Needs `write_capture(node)` captured. Raises TargetError for anything that is not a node.
+    """
+    target = node_of(run.model, node)
+    if target.layer is None or target.kind in ("attn", "mlp"):
+        return run.part(target, full=True)
+    if target.head is not None:
+        whole = branch(run, target.layer, "attn")
+        z = run.part(target, full=True)
+        start = target.head * z.shape[-1]
+        return whole.carry(z @ whole.weight[start : start + z.shape[-1]])
+    whole = branch(run, target.layer, "mlp")
+    activation = run.part(target, full=True)
+    return whole.carry(activation[:, None] * whole.weight[target.neuron])
+
+
+def write_capture(model: Model, node: str | Target) -> tuple[str, ...]:
+    """What a run must have captured for `write`."""
+    target = node_of(model, node)
+    site = target.site
+    return (site if target.layer is None else f"L{target.layer}.{site}",)
+
+
+def node_of(model: Model, node: str | Target) -> Target:
+    """The parsed name of a node of this model; raises TargetError, or CapabilityError."""
+    target = parse_target(node) if isinstance(node, str) else node
+    if target.kind == "site" or target.key is not None:
+        raise TargetError(
+            f"{target.text!r} is not a node; nodes are L9.H6, L12.N512, L5.attn, L5.mlp and embed",
+            field="target",
+            value=target.text,
+            legal='"L9.H6", "L12.N512", "L5.attn", "L5.mlp", "embed"',
+        )
+    check_target(target, model.anatomy, model.name)
+    refuse(model.anatomy, target.place, model.name, "target")
+    return target

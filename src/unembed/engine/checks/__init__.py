@@ -1,0 +1,1 @@
+"""The proof, at load, that an anatomy is right."""

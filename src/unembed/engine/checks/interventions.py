@@ -1,0 +1,135 @@
+"""The part of the self-check that changes things and looks at what follows.
+
+Equations between activations cannot tell a tap that reads the right tensor at the wrong place:
+what a site feeds must change when it does, and nothing else may.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from unembed.engine.checks import selfcheck
+from unembed.engine.editing.edits import Edit, set_to, zero
+from unembed.engine.names.taps import why_not
+from unembed.models.anatomy import Anatomy, BlockAnatomy
+
+if TYPE_CHECKING:
+    from unembed.engine.checks.selfcheck import Report
+    from unembed.engine.model import Model
+    from unembed.engine.passes.run import Run
+
+POSITION = 4
+
+
+def check_edits(model: Model, run: Run, sites: list[str], report: Report) -> None:
+    """An edit at each site shows where it is read back, and changes what leaves the block."""
+    for block in representatives(model.anatomy):
+        at = f"L{block.layer}."
+        sequential = block.arrangement == "sequential"
+        for site in sites:
+            if site in report.reasons or not _has(model, block, site):
+                continue
+            stream = ["resid_mid", "mlp_out", "resid_post"] if sequential else ["resid_post"]
+            edited = _alone(model, run, block, [zero(at + site)], [site, *stream])
+            changed = not torch.equal(edited[at + "resid_post"], run[at + "resid_post"])
+            changed = changed or _is_dead(run, at, site)
+            if bool(edited[at + site].any()) or not changed:
+                sentence = f"the self-check found that an edit at {at}{site} does not take"
+                report.reasons.setdefault(site, sentence)
+            if sequential and site != "resid_post":
+                total = edited[at + "resid_mid"] + edited[at + "mlp_out"]
+                words = f"resid_mid + mlp_out = resid_post under an edit of {site}"
+                selfcheck.compare(report, words, total, edited[at + "resid_post"])
+
+
+def _is_dead(run: Run, at: str, site: str) -> bool:
+    """Whether the branch of a site writes nothing (a zero map), so that no edit can show."""
+    if site.startswith("resid"):
+        return False
+    branch = "mlp_out" if site.startswith("mlp") else "attn_out"
+    return not bool(run[at + branch].any())
+
+
+def representatives(anatomy: Anatomy) -> Iterator[BlockAnatomy]:
+    """The first block of each make."""
+    seen = set()
+    for block in anatomy.blocks:
+        attention, mlp = block.attention, block.mlp
+        shape = (attention.n_heads, attention.n_kv_heads, attention.post_norm is None)
+        make = (block.arrangement, *shape, mlp.kind, mlp.gate is None, mlp.reason)
+        if make not in seen:
+            seen.add(make)
+            yield block
+
+
+def check_blocks(model: Model, run: Run, report: Report) -> None:
+    """What each block's inputs feed: run one block alone with its input replaced."""
+    for block in model.anatomy.blocks:
+        _check_feeding(model, run, block, report)
+        _check_order(model, run, block, report)
+
+
+def _alone(
+    model: Model,
+    run: Run,
+    block: BlockAnatomy,
+    edits: list[Edit],
+    sites: list[str],
+    residual: Tensor | None = None,
+) -> Run:
+    """One block, entered with its residual of `run`, or with another one."""
+    at = f"L{block.layer}."
+    names = [at + site for site in sites if _has(model, block, site)]
+    start = (block.layer, run[at + "resid_pre"] if residual is None else residual)
+    end = at + "resid_post"
+    return model.run(list(run.ids), names, edits, logits="none", stop_after=end, start=start)
+
+
+def _has(model: Model, block: BlockAnatomy, site: str) -> bool:
+    return why_not(model.anatomy, (site, block.layer)) is None
+
+
+def _check_feeding(model: Model, run: Run, block: BlockAnatomy, report: Report) -> None:
+    """With attn_in and mlp_in set to a constant, another residual must give the same outputs.
+
+    So q, k, v and attn_out come from attn_in and nothing else, mlp_out from mlp_in.
+    """
+    at = f"L{block.layer}."
+    fed = {"attn_in": ("q", "k", "v", "attn_out"), "mlp_in": ("mlp_out",)}
+    inputs = [site for site in fed if _has(model, block, site) and site not in report.reasons]
+    outputs = [site for name in inputs for site in fed[name] if site not in report.reasons]
+    constant = torch.cos(torch.arange(model.anatomy.d_model, dtype=torch.float64) * 0.7)
+    edits = [set_to(at + site, constant) for site in inputs]
+    residual = run[at + "resid_pre"]
+    first = _alone(model, run, block, edits, outputs, residual)
+    second = _alone(model, run, block, edits, outputs, residual.roll(1, dims=0) * 1.5)
+    for site in inputs:
+        for output in fed[site]:
+            if at + output in first.captured:
+                words = f"{site} feeds {output}"
+                selfcheck.compare(report, words, first[at + output], second[at + output], (site,))
+
+
+def _check_order(model: Model, run: Run, block: BlockAnatomy, report: Report) -> None:
+    """Feed-forward reads what attention added unless blocks are parallel; q asks, k answers."""
+    at = f"L{block.layer}."
+    sites = ("q", "k", "scores", "pattern")
+    asks = all(site not in report.reasons and _has(model, block, site) for site in sites)
+    edits = [zero(at + "attn_out"), *([zero(at + "q", positions=[POSITION])] if asks else [])]
+    alone = _alone(model, run, block, edits, ["mlp_out", *(["pattern"] if asks else [])])
+    unchanged = torch.equal(alone[at + "mlp_out"], run[at + "mlp_out"])
+    if unchanged != block.parallel and not _is_dead(run, at, "attn_out"):
+        claim = "parallel" if block.parallel else "sequential"
+        report.fatal = report.fatal or f"layer {block.layer} is not {claim}, as it was read"
+    if not asks:
+        return
+    changed = alone[at + "pattern"] != run[at + "pattern"]
+    rows = changed.any(dim=-1).any(dim=0)
+    if not rows[POSITION] or rows.sum() > 1:
+        sentence = f"the self-check found that q of layer {block.layer} is not what asks"
+        for site in sites:
+            report.reasons.setdefault(site, sentence)

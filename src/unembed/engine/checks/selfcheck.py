@@ -1,0 +1,250 @@
+"""The proof of an anatomy: every equation that it claims, on tokens it was not found with.
+
+What fails is refused with the reason. If the residual stream itself does not add up the model is
+not loaded at all; if a part does not (attention, neurons, the unembedding), that part is refused
+and the rest works.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Literal
+
+import torch
+from torch import Tensor, nn
+
+from unembed.engine.checks import interventions
+from unembed.engine.names.sites import ATTENTION_SITES, LAYER_SITES
+from unembed.engine.names.taps import why_not
+from unembed.errors import UnembedError
+from unembed.models.anatomy import Anatomy, BlockAnatomy
+
+if TYPE_CHECKING:
+    from unembed.engine.model import Kind, Model
+    from unembed.engine.passes.run import Run
+
+TOLERANCE = {torch.float64: 1e-9, torch.float32: 2e-5}
+HALF_TOLERANCE = 4e-2
+N_POSITIONS = 10
+Part = Literal["attn", "mlp"]
+HEADS = (*ATTENTION_SITES, "z")
+NEURONS = ("mlp_pre", "mlp_gate", "mlp_post")
+
+
+@dataclass
+class Report:
+    """What the self-check found.
+
+    `errors` has the worst relative error of each equation; `reasons` why parts are refused;
+    `fatal` why the whole model is; `layers` which were checked, None for all of them.
+    """
+
+    tolerance: float
+    errors: dict[str, float] = field(default_factory=dict)
+    reasons: dict[str, str] = field(default_factory=dict)
+    fatal: str | None = None
+    layers: tuple[int, ...] | None = None
+
+    @property
+    def passed(self) -> bool:
+        """Whether nothing was refused by the check itself."""
+        return self.fatal is None and not self.reasons
+
+
+def check(module: nn.Module, anatomy: Anatomy, kind: Kind = "causal") -> Report:
+    """Check every equation of `anatomy` on `module`."""
+    dtype = next(p.dtype for p in module.parameters() if p.is_floating_point())
+    report = Report(TOLERANCE.get(dtype, HALF_TOLERANCE))
+    try:
+        model = _bare_model(module, anatomy, kind)
+        ids = sample_ids(module, anatomy.vocab_size, N_POSITIONS, step=31)
+        _check_all(model, ids, report)
+    except (RuntimeError, ValueError, LookupError, AttributeError, UnembedError) as error:
+        report.fatal = f"running it with every site watched failed: {error}"
+    return report
+
+
+def _bare_model(module: nn.Module, anatomy: Anatomy, kind: Kind) -> Model:
+    from unembed.engine.model import Identity, Model
+    from unembed.settings import Settings
+
+    return Model(module, None, anatomy, Identity("the model", kind, ""), Settings(), N_POSITIONS)
+
+
+def sample_ids(module: nn.Module, vocab_size: int, n_positions: int, step: int = 17) -> list[int]:
+    """Ordinary tokens spread over the vocabulary: none of the special ones in the config."""
+    config = module.config
+    named = ("pad_token_id", "bos_token_id", "eos_token_id", "mask_token_id")
+    special = {getattr(config, name, None) for name in named}
+    ids: list[int] = []
+    candidate = 7
+    while len(ids) < n_positions:
+        candidate = (candidate + step * (vocab_size // 97 + 1)) % vocab_size
+        while candidate in special or (candidate in ids and len(ids) < vocab_size - len(special)):
+            candidate = (candidate + 1) % vocab_size
+        ids.append(candidate)
+    return ids
+
+
+def _check_all(model: Model, ids: list[int], report: Report) -> None:
+    sites = [site for site in LAYER_SITES if _somewhere(model.anatomy, site)]
+    lens = model.capabilities()["lens"].available
+    run = model.run(ids, [*sites, "embed", *(["final_norm"] if lens else [])])
+    for block in model.anatomy.blocks:
+        _stream(model, run, block, report)
+    if report.fatal:
+        return
+    for block in model.anatomy.blocks:
+        _attempt(report, HEADS, "heads", partial(_heads, model, run, block, report))
+        _attempt(report, NEURONS, "neurons", partial(_neurons, model, run, block, report))
+    if lens:
+        _attempt(report, ("lens",), "unembedding", partial(_unembedding, model, run, report))
+    if not report.fatal:
+        interventions.check_edits(model, run, sites, report)
+        interventions.check_blocks(model, run, report)
+
+
+def _somewhere(anatomy: Anatomy, site: str) -> bool:
+    return any(why_not(anatomy, (site, block.layer)) is None for block in anatomy.blocks)
+
+
+def _attempt(
+    report: Report, parts: tuple[str, ...], word: str, equation: Callable[[], None]
+) -> None:
+    """A shape that does not fit is a failed equation of this part, not of the whole model."""
+    try:
+        equation()
+    except (RuntimeError, LookupError, UnembedError) as error:
+        for part in parts:
+            report.reasons.setdefault(part, f"the self-check of its {word} failed: {error}")
+
+
+def compare(
+    report: Report,
+    equation: str,
+    left: Tensor,
+    right: Tensor,
+    parts: tuple[str, ...] = (),
+    at_least: float = 0.0,
+) -> None:
+    """Note the relative error; refuse `parts`, or the model if there are none, where too large.
+
+    `at_least` is a tolerance for equations that the model itself computes more coarsely.
+    """
+    size = max(float(right.abs().max()), 1e-30)
+    error = float((left - right).abs().max()) / size if left.shape == right.shape else float("inf")
+    if error != error:
+        error = float("inf")
+    report.errors[equation] = max(report.errors.get(equation, 0.0), error)
+    if error <= max(report.tolerance, at_least):
+        return
+    sentence = f"the self-check found {equation} off by {error:.1e} (relative)"
+    if not parts:
+        report.fatal = report.fatal or sentence
+    for part in parts:
+        report.reasons.setdefault(part, sentence)
+
+
+def _stream(model: Model, run: Run, block: BlockAnatomy, report: Report) -> None:
+    at = f"L{block.layer}."
+    pre, attn, mlp = run[at + "resid_pre"], run[at + "attn_out"], run[at + "mlp_out"]
+    post = run[at + "resid_post"]
+    if block.layer:
+        before = run[f"L{block.layer - 1}.resid_post"]
+        compare(report, "resid_post = next resid_pre", pre, before)
+    else:
+        compare(report, "embed = first resid_pre", run["embed"], pre)
+    if block.arrangement == "parallel":
+        compare(report, "resid_pre + attn_out + mlp_out = resid_post", pre + attn + mlp, post)
+        return
+    mid = run[at + "resid_mid"]
+    first, second = pre + attn, mid + mlp
+    if block.stream_norms is not None:
+        norms = [model.module.get_submodule(name) for name in block.stream_norms]
+        with model.evaluating():
+            first, second = norms[0](first), norms[1](second)
+    compare(report, "resid_pre + attn_out = resid_mid", first, mid)
+    compare(report, "resid_mid + mlp_out = resid_post", second, post)
+
+
+def _added(model: Model, layer: int, part: Part, written: Tensor) -> Tensor:
+    """What an output map's result becomes on its way to the stream."""
+    norm = model.post_norm(layer, part)
+    with model.evaluating():
+        added = written if norm is None else norm(written)
+    return added * model.residual_multiplier(layer, part)
+
+
+def _product(model: Model, layer: int, part: Part, value: Tensor) -> Tensor:
+    bias = model.output_bias(layer, part)
+    with model.evaluating():
+        product: Tensor = value @ model.output_weight(layer, part)
+        return product if bias is None else product + bias
+
+
+def _heads(model: Model, run: Run, block: BlockAnatomy, report: Report) -> None:
+    at = f"L{block.layer}."
+    z = run[at + "z"]
+    written = _added(model, block.layer, "attn", _product(model, block.layer, "attn", z.flatten(1)))
+    compare(report, "z·W_O + b = attn_out", written, run[at + "attn_out"], HEADS)
+    missing = [s for s in ATTENTION_SITES if why_not(model.anatomy, (s, block.layer)) is not None]
+    if missing:
+        raise LookupError(f"without {missing[0]} nothing proves how z is divided into heads")
+    query, key, value = (run[at + site].transpose(0, 1) for site in ("q", "k", "v"))
+    scores, pattern = run[at + "scores"], run[at + "pattern"]
+    n_heads = block.attention.n_heads
+    if (query.shape[0], key.shape[0]) != (n_heads, block.attention.n_kv_heads):
+        raise LookupError("the numbers of heads are not those of the attention call")
+    _simplex(report, pattern)
+    mixed = pattern @ value.repeat_interleave(n_heads // value.shape[0], 0).to(pattern)
+    compare(report, "pattern·v = z", mixed.transpose(0, 1).to(z), z, HEADS)
+    softmax = torch.softmax(scores, -1).to(pattern)
+    _compare_loosely(report, "softmax(scores) = pattern", softmax, pattern)
+
+
+def _simplex(report: Report, pattern: Tensor) -> None:
+    """Rows sum to 1 to the precision of the softmax, which some families take in float32."""
+    total = pattern.double().sum(-1)
+    _compare_loosely(report, "pattern rows sum to 1", total, torch.ones_like(total))
+
+
+def _compare_loosely(report: Report, equation: str, left: Tensor, right: Tensor) -> None:
+    parts = ("scores", "pattern")
+    compare(report, equation, left, right, parts, at_least=TOLERANCE[torch.float32])
+
+
+def _neurons(model: Model, run: Run, block: BlockAnatomy, report: Report) -> None:
+    at, mlp = f"L{block.layer}.", block.mlp
+    if why_not(model.anatomy, ("mlp_post", block.layer)) is not None:
+        return
+    post = run[at + "mlp_post"]
+    written = _added(model, block.layer, "mlp", _product(model, block.layer, "mlp", post))
+    compare(report, "mlp_post·W_out + b = mlp_out", written, run[at + "mlp_out"], NEURONS)
+    if mlp.pre is None or mlp.activation is None:
+        return
+    act = model.module.get_submodule(mlp.activation)
+    with model.evaluating():
+        if mlp.gate is not None:
+            expected = act(run[at + "mlp_gate"]) * run[at + "mlp_pre"]
+            compare(report, "act(mlp_gate) * mlp_pre = mlp_post", expected, post, NEURONS)
+        else:
+            expected = act(run[at + "mlp_pre"])
+            compare(report, "act(mlp_pre) = mlp_post", expected, post, NEURONS)
+
+
+def _unembedding(model: Model, run: Run, report: Report) -> None:
+    last = run[f"L{model.anatomy.n_layers - 1}.resid_post"]
+    with model.evaluating():
+        states = model.final_norm(last)
+        compare(report, "final_norm(last resid_post)", states, run["final_norm"], ("lens",))
+        logits = model.unembedding.logits(states)
+    if run.logits is not None:
+        compare(
+            report,
+            "unembed(final_norm(last resid_post)) = logits",
+            logits.to(run.logits),
+            run.logits,
+            ("lens",),
+        )

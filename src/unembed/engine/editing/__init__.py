@@ -1,0 +1,1 @@
+"""Edits as data, and how they act on an activation."""

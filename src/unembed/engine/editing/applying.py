@@ -1,0 +1,197 @@
+"""Doing an edit: its place in the activation, and the arithmetic, each in one function.
+
+`resolve_edit` checks an edit against a model and a prompt before anything runs; the result is
+applied by the hook of its site, whichever site that is.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from unembed.engine.editing.edits import Edit, at_stage
+from unembed.engine.names.sites import Target, check_target, parse_target, resolve_position
+from unembed.errors import EditError
+from unembed.models.anatomy import Anatomy
+
+
+@dataclass(frozen=True)
+class ResolvedEdit:
+    """An edit on one model and prompt: its place checked, its positions counted from the start."""
+
+    edit: Edit
+    target: Target
+    positions: tuple[int, ...] | None
+    source: Tensor | None = None
+    field: str = "edit"
+
+    def apply(self, value: Tensor, n_seen: int) -> Tensor:
+        """The activation with this edit done.
+
+        `value` is [pos, ...], or [head, query, key] for scores and pattern. It ends at the last of
+        the `n_seen` positions so far and need not start at the first: with a cache the model sees
+        one new token at a time, and keys may reach back a window only. Returns `value` itself
+        where no edited position is in it.
+        """
+        pairs = self.target.site in ("scores", "pattern")
+        n_here = value.shape[1] if pairs else value.shape[0]
+        local, order = self._local(n_seen - n_here, n_here)
+        key = None if self.target.key is None else self.target.key - (n_seen - value.shape[-1])
+        if local == [] or (key is not None and not 0 <= key < value.shape[-1]):
+            return value
+        rows: slice | Tensor = (
+            slice(None) if local is None else torch.tensor(local, device=value.device)
+        )
+        index = self._index(rows, key, pairs, value.shape[-1])
+        changed = value.clone()
+        region = value[index]
+        changed[index] = self._operate(region, order).to(value.dtype)
+        return changed
+
+    def _local(self, offset: int, n_here: int) -> tuple[list[int] | None, list[int] | None]:
+        """Rows of this tensor to edit, and which of the edit's positions each one is."""
+        if self.positions is None:
+            return None, None
+        inside = [
+            (pos - offset, order)
+            for order, pos in enumerate(self.positions)
+            if offset <= pos < offset + n_here
+        ]
+        return [row for row, _ in inside], [order for _, order in inside]
+
+    def _index(
+        self, rows: slice | Tensor, key: int | None, pairs: bool, width: int
+    ) -> tuple[slice | Tensor | int, ...]:
+        target = self.target
+        if pairs:
+            head: slice | int = slice(None) if target.head is None else target.head
+            return head, rows, slice(None) if key is None else key
+        if target.neuron is not None:
+            return rows, target.neuron
+        if target.entry is not None:
+            return rows, *divmod(target.entry, width)
+        if target.head is not None:
+            return rows, target.head
+        return (rows,)
+
+    def _operate(self, region: Tensor, order: list[int] | None) -> Tensor:
+        operation = self.edit.operation
+        if operation == "zero":
+            return torch.zeros_like(region)
+        if operation == "patch":
+            return self._patched(region, order)
+        operand = self._operand(region, order)
+        if operation == "scale":
+            return region * operand
+        return operand.expand_as(region) if operation == "set_to" else region + operand
+
+    def _patched(self, region: Tensor, order: list[int] | None) -> Tensor:
+        source = self.source
+        if source is None:
+            raise EditError("patch needs another run", field=f"{self.field}.source")
+        if self.target.site in ("scores", "pattern"):
+            chosen = source if order is None else source[..., order, :]
+            if self.target.head is not None:
+                chosen = source if order is None else source[order]
+            if self.target.key is not None:
+                chosen = chosen[..., self.target.key]
+        else:
+            chosen = source if order is None else source[order]
+        if chosen.shape != region.shape:
+            raise EditError(
+                f"patch at {self.edit.target}: the other run's activation is "
+                f"{list(chosen.shape)}, here it is {list(region.shape)}; name the positions",
+                field=f"{self.field}.positions",
+                value=list(chosen.shape),
+                legal=str(list(region.shape)),
+            )
+        return chosen.to(region)
+
+    def _operand(self, region: Tensor, order: list[int] | None) -> Tensor:
+        value = self.edit.value
+        operand = torch.as_tensor(value, dtype=region.dtype, device=region.device)
+        if operand.dim() == 0 or operand.numel() == 1:
+            return operand.reshape(())
+        alone = self.target.neuron is not None or self.target.entry is not None
+        per_position = operand.dim() == 2 or alone
+        n_positions = 0 if self.positions is None else len(self.positions)
+        if per_position and order is not None and operand.shape[0] == n_positions:
+            operand = operand[order]
+        try:
+            return operand.expand_as(region)
+        except RuntimeError:
+            raise EditError(
+                f"the value of the edit at {self.edit.target} has shape {list(operand.shape)}; "
+                f"one number, or {region.shape[-1]} numbers, fit there",
+                field=f"{self.field}.value",
+                value=list(operand.shape),
+                legal=f"1 or {region.shape[-1]} numbers",
+            ) from None
+
+
+def resolve_edit(
+    edit: Edit, anatomy: Anatomy, name: str, n_positions: int, field: str
+) -> ResolvedEdit:
+    """Check an edit against a model and a prompt of `n_positions` tokens.
+
+    Raises:
+        TargetError: layer, head, neuron or position that is not there.
+        EditError: a patch whose source has not what is asked of it.
+    """
+    target = parse_target(edit.target, f"{field}.target")
+    target = at_stage(target, edit.stage, anatomy)
+    check_target(target, anatomy, name, f"{field}.target")
+    positions = edit.positions
+    if target.position is not None:
+        positions = (target.position,)
+    if positions is not None:
+        positions = tuple(
+            resolve_position(pos, n_positions, f"{field}.positions") for pos in positions
+        )
+    if target.key is not None:
+        key = resolve_position(target.key, n_positions, f"{field}.target")
+        target = replace(target, key=key)
+    source = None
+    if edit.operation == "patch":
+        source, positions = _source(edit, target, positions, n_positions, field)
+    return ResolvedEdit(edit, target, positions, source, field)
+
+
+def _source(
+    edit: Edit, target: Target, positions: tuple[int, ...] | None, n_positions: int, field: str
+) -> tuple[Tensor, tuple[int, ...]]:
+    """What a patch writes, one entry for each position, and those positions."""
+    run = edit.source
+    if run is None:
+        raise EditError(
+            f"patch at {edit.target} has no run to take the activation from",
+            field=f"{field}.source",
+            legal="a run",
+        )
+    there = len(run.ids)
+    sources = edit.source_positions
+    if positions is None:
+        if sources is None and there != n_positions:
+            raise EditError(
+                f"patch at {edit.target}: this prompt has {n_positions} tokens and the other run "
+                f"{there}; say which positions",
+                field=f"{field}.positions",
+                legal="positions and source_positions",
+            )
+        positions = tuple(range(n_positions))
+    if sources is None:
+        sources = positions
+    if len(sources) != len(positions):
+        raise EditError(
+            f"patch at {edit.target}: {len(positions)} positions here and {len(sources)} in the "
+            "other run; give one for each",
+            field=f"{field}.source_positions",
+            value=len(sources),
+            legal=f"{len(positions)} positions",
+        )
+    rows = [resolve_position(pos, there, f"{field}.source_positions") for pos in sources]
+    whole = run.part(replace(target, position=None, key=None, text=edit.target), full=True)
+    paired = target.site in ("scores", "pattern") and target.head is None
+    return (whole[:, rows] if paired else whole[rows]), positions

@@ -1,0 +1,224 @@
+"""Edits: interventions as plain data.
+
+An edit names a target, an operation and a value; positions are absolute, None is every position.
+Edits at heads act on z, at neurons on the input of the output map (or, with stage "pre", on the
+argument of the activation function), at attention pairs on the pattern after the softmax, with no
+renormalisation. Several edits of one site apply in the order of the list.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Literal, get_args
+
+import torch
+from torch import Tensor
+
+from unembed.engine.names.sites import Target, parse_target
+from unembed.errors import EditError
+from unembed.models.anatomy import Anatomy
+
+if TYPE_CHECKING:
+    from unembed.engine.model import Model
+    from unembed.engine.passes.run import Run
+
+Operation = Literal["zero", "scale", "set_to", "add", "patch"]
+Stage = Literal["pre", "post"]
+Value = float | tuple[float, ...] | Tensor | None
+NOT_EDITABLE = ("logits",)
+
+
+@dataclass(frozen=True, eq=False)
+class Edit:
+    """An intervention; make one with zero, scale, set_to, add or patch."""
+
+    target: str
+    operation: Operation
+    value: Value = None
+    positions: tuple[int, ...] | None = None
+    stage: Stage = "post"
+    source: Run | None = field(default=None, repr=False)
+    source_positions: tuple[int, ...] | None = None
+
+    @property
+    def key(self) -> tuple[object, ...]:
+        """What the edit does, as something hashable: equal keys give equal runs."""
+        value = self.value
+        if isinstance(value, Tensor):
+            data = value.detach().to(torch.float64).cpu().contiguous()
+            value = (tuple(data.shape), data.numpy().tobytes())  # type: ignore[assignment]
+        source = None if self.source is None else self.source.key
+        return (
+            self.target,
+            self.operation,
+            value,
+            self.positions,
+            self.stage,
+            source,
+            self.source_positions,
+        )
+
+
+def zero(target: str, *, positions: Sequence[int] | None = None, stage: Stage = "post") -> Edit:
+    """Set the target to zero."""
+    return _edit(target, "zero", None, positions, stage)
+
+
+def scale(
+    target: str, factor: float, *, positions: Sequence[int] | None = None, stage: Stage = "post"
+) -> Edit:
+    """Multiply the target by `factor`."""
+    return _edit(target, "scale", factor, positions, stage)
+
+
+def set_to(
+    target: str,
+    value: float | Sequence[float] | Tensor,
+    *,
+    positions: Sequence[int] | None = None,
+    stage: Stage = "post",
+) -> Edit:
+    """Set the target to a number, a vector of its width, or one vector per position."""
+    return _edit(target, "set_to", value, positions, stage)
+
+
+def add(
+    target: str,
+    vector: float | Sequence[float] | Tensor,
+    *,
+    positions: Sequence[int] | None = None,
+    stage: Stage = "post",
+) -> Edit:
+    """Add a number, a vector of the target's width, or one vector per position."""
+    return _edit(target, "add", vector, positions, stage)
+
+
+def patch(
+    target: str,
+    other_run: Run,
+    *,
+    positions: Sequence[int] | None = None,
+    source_positions: Sequence[int] | None = None,
+    stage: Stage = "post",
+) -> Edit:
+    """Set the target to what it was in another run, there at `source_positions` if given.
+
+    The other run must have captured the site: see `required_capture`.
+    """
+    edit = _edit(target, "patch", None, positions, stage)
+    sources = None if source_positions is None else tuple(int(pos) for pos in source_positions)
+    return replace(edit, source=other_run, source_positions=sources)
+
+
+def required_capture(target: str, model: Model, stage: Stage = "post") -> str:
+    """The site that a run must capture before `patch(target, run)` can read it."""
+    parsed = at_stage(parse_target(target), stage, model.anatomy)
+    return parsed.site if parsed.layer is None else f"L{parsed.layer}.{parsed.site}"
+
+
+def at_stage(target: Target, stage: Stage, anatomy: Anatomy) -> Target:
+    """Where an edit of `target` acts: before the activation function, a neuron is its argument."""
+    if stage == "post" or target.layer is None:
+        return target
+    gated = anatomy.blocks[min(target.layer, anatomy.n_layers - 1)].mlp.gate is not None
+    return replace(target, site="mlp_gate" if gated else "mlp_pre")
+
+
+def _edit(
+    target: str,
+    operation: Operation,
+    value: float | Sequence[float] | Tensor | None,
+    positions: Sequence[int] | None,
+    stage: Stage,
+) -> Edit:
+    parsed = parse_target(target)
+    if parsed.site in NOT_EDITABLE:
+        raise EditError(
+            f"{parsed.site} cannot be edited: nothing is computed from it; edit final_norm instead",
+            field="target",
+            value=target,
+            legal="any other site",
+        )
+    if stage not in get_args(Stage):
+        raise EditError(
+            f'stage is {stage!r}; it must be "pre" or "post"',
+            field="stage",
+            value=stage,
+            legal='"pre" or "post"',
+        )
+    if stage == "pre" and parsed.kind != "neuron":
+        raise EditError(
+            f'stage "pre" is for neurons, and {target} is none; leave it out',
+            field="stage",
+            value=stage,
+            legal='"post"',
+        )
+    chosen = None if positions is None else tuple(int(pos) for pos in positions)
+    if chosen is not None and parsed.position is not None:
+        raise EditError(
+            f"{target} names its position already; leave positions out",
+            field="positions",
+            value=chosen,
+            legal="none",
+        )
+    if chosen == ():
+        raise EditError(
+            "positions is empty; leave it out to edit every position",
+            field="positions",
+            value=(),
+            legal="at least one position",
+        )
+    return Edit(target, operation, _checked_value(operation, value), chosen, stage)
+
+
+def _checked_value(operation: Operation, value: object) -> Value:
+    if operation in ("zero", "patch"):
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float | Sequence | Tensor):
+        raise EditError(
+            f"{operation} takes a number{'' if operation == 'scale' else ' or a vector'}, "
+            f"not {type(value).__name__}",
+            field="value",
+            value=value,
+            legal="finite numbers",
+        )
+    if isinstance(value, int | float):
+        number = float(value)
+        if not math.isfinite(number):
+            raise EditError(
+                f"{operation} takes a finite number, not {number}",
+                field="value",
+                value=number,
+                legal="finite numbers",
+            )
+        return number
+    tensor = value.detach().clone() if isinstance(value, Tensor) else _as_tensor(value)
+    if operation == "scale" and tensor.numel() != 1:
+        raise EditError(
+            f"scale takes one factor, not {tensor.numel()} numbers; use set_to for a vector",
+            field="value",
+            value=f"{tensor.numel()} numbers",
+            legal="one finite number",
+        )
+    if tensor.numel() == 0 or not bool(torch.isfinite(tensor).all()):
+        raise EditError(
+            f"{operation} takes finite numbers, and at least one",
+            field="value",
+            value="not finite" if tensor.numel() else "empty",
+            legal="finite numbers",
+        )
+    return tensor
+
+
+def _as_tensor(value: object) -> Tensor:
+    try:
+        return torch.tensor(value, dtype=torch.float64)
+    except (TypeError, ValueError, RuntimeError):
+        raise EditError(
+            "the value is not a rectangular list of numbers",
+            field="value",
+            value=str(value)[:40],
+            legal="finite numbers",
+        ) from None

@@ -1,0 +1,1 @@
+"""Names: sites, nodes and tokens, read and checked."""

@@ -1,0 +1,1 @@
+"""A pass that ends early, outside a `Run`: see `partial_forward`."""

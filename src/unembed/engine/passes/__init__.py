@@ -1,0 +1,1 @@
+"""Forward passes: hooks, captures, runs, generation."""

@@ -1,0 +1,125 @@
+"""From what a caller asks to capture to the places that a run keeps, and what that costs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from unembed.engine.names.sites import (
+    GLOBAL_SITES,
+    LAYER_SITES,
+    SITES,
+    check_target,
+    parse_target,
+    resolve_position,
+)
+from unembed.engine.names.taps import Place, refuse, size_of, why_not
+from unembed.engine.passes.hooks import Wanted
+from unembed.errors import InputError, TooLargeError
+from unembed.models.anatomy import Anatomy
+
+PAIRS = ("scores", "pattern")
+
+
+def plan_capture(
+    capture: Sequence[str], anatomy: Anatomy, name: str, n_positions: int
+) -> dict[Place, Wanted]:
+    """Places to keep. "resid_post" is that site in every layer, "L3.pattern" in one.
+
+    Raises:
+        TargetError: a name that this model does not have.
+        CapabilityError: a site that cannot be seen in this model, with the reason.
+    """
+    if isinstance(capture, str):
+        raise InputError(
+            f"capture is a string; write capture=[{capture!r}]", field="capture", value=capture
+        )
+    places: dict[Place, Wanted] = {}
+    for order, text in enumerate(capture):
+        field = f"capture[{order}]"
+        if text in LAYER_SITES:
+            for layer in _layers_with(text, anatomy, name, field):
+                places[(text, layer)] = Wanted()
+            continue
+        target = parse_target(text, field)
+        check_target(target, anatomy, name, field)
+        refuse(anatomy, target.place, name, field)
+        wanted = Wanted()
+        if target.site in PAIRS:
+            row = target.position
+            wanted = Wanted(
+                None if target.head is None else (target.head,),
+                None if row is None else (resolve_position(row, n_positions, field),),
+            )
+        places[target.place] = _union(places.get(target.place), wanted)
+    return _aligned(places)
+
+
+def _layers_with(site: str, anatomy: Anatomy, name: str, field: str) -> list[int]:
+    layers = [
+        block.layer for block in anatomy.blocks if why_not(anatomy, (site, block.layer)) is None
+    ]
+    if not layers:
+        refuse(anatomy, (site, 0), name, field)
+    return layers
+
+
+def _union(old: Wanted | None, new: Wanted) -> Wanted:
+    if old is None:
+        return new
+    heads = None if old.heads is None or new.heads is None else {*old.heads, *new.heads}
+    rows = None if old.rows is None or new.rows is None else {*old.rows, *new.rows}
+    return Wanted(
+        None if heads is None else tuple(sorted(heads)),
+        None if rows is None else tuple(sorted(rows)),
+    )
+
+
+def _aligned(places: dict[Place, Wanted]) -> dict[Place, Wanted]:
+    """Scores and pattern of a layer come from one computation: keep the same heads and rows."""
+    for place in list(places):
+        twin = ("pattern" if place[0] == "scores" else "scores", place[1])
+        if place[0] in PAIRS and twin in places:
+            places[place] = places[twin] = _union(places[place], places[twin])
+    return places
+
+
+def check_cost(
+    places: dict[Place, Wanted], anatomy: Anatomy, n_positions: int, bytes_each: int, limit: int
+) -> None:
+    """Raise TooLargeError when the captures would take more than `limit` bytes."""
+    total = 0
+    for place, wanted in places.items():
+        size = size_of(anatomy, place, n_positions)
+        if wanted.heads is not None:
+            size = size // anatomy.n_heads * len(wanted.heads)
+        if wanted.rows is not None:
+            size = size // n_positions * len(wanted.rows)
+        total += size * bytes_each
+    if total > limit:
+        raise TooLargeError(
+            f"the captured activations would take {total / 2**20:,.0f} MiB; the limit is "
+            f"{limit / 2**20:,.0f} MiB (max_capture_bytes): capture fewer layers, heads or rows",
+            field="capture",
+            value=f"{total / 2**20:,.0f} MiB",
+            legal=f"{limit / 2**20:,.0f} MiB",
+        )
+
+
+def last_place(places: Sequence[Place], n_layers: int) -> Place | None:
+    """The place that a forward pass reaches last, to stop there; None where it must end."""
+    order = {site: index for index, site in enumerate(SITES)}
+
+    def when(place: Place) -> tuple[int, int]:
+        site, layer = place
+        if layer is None:
+            return (-1 if site == "embed" else n_layers, order[site])
+        return layer, order[site]
+
+    if not places or ("logits", None) in places:
+        return None
+    last = max(places, key=when)
+    layer = last[1]
+    if last[0] in GLOBAL_SITES or layer is None:
+        return last
+    # within a block the order of sites differs between models: go to its end
+    return "resid_post", layer

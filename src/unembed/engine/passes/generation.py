@@ -1,0 +1,226 @@
+"""Continuing a text, with edits in force at every step.
+
+With a cache the model is given only the new token at each step; edits count positions from the
+start of the prompt, so the tokens are the same as without. Edits with no positions act on
+generated tokens too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from unembed.engine.editing.edits import Edit
+from unembed.engine.names.tokens import Token
+from unembed.engine.passes.cancel import Cancel
+from unembed.engine.passes.forward import resolve_edits, takes
+from unembed.engine.passes.hooks import Instrument, Progress
+from unembed.engine.passes.run import check_finite
+from unembed.errors import InputError, PromptError
+
+if TYPE_CHECKING:
+    from unembed.engine.model import Model
+
+
+@dataclass(frozen=True)
+class Generation:
+    """A prompt and its continuation."""
+
+    model: Model = field(repr=False)
+    prompt_ids: tuple[int, ...]
+    new_ids: tuple[int, ...]
+    edits: tuple[Edit, ...] = field(repr=False)
+
+    @property
+    def new_tokens(self) -> tuple[Token, ...]:
+        return self.model.tokens(self.new_ids)
+
+    @property
+    def text(self) -> str:
+        """The continuation alone."""
+        if self.model.tokenizer is None:
+            return " ".join(str(token) for token in self.new_ids)
+        both = self._decode(self.prompt_ids + self.new_ids)
+        prompt = self._decode(self.prompt_ids)
+        return both[len(prompt) :] if both.startswith(prompt) else self._decode(self.new_ids)
+
+    def _decode(self, ids: tuple[int, ...]) -> str:
+        return str(self.model.tokenizer.decode(ids, clean_up_tokenization_spaces=False))
+
+
+def generate(
+    model: Model,
+    ids: tuple[int, ...],
+    max_new_tokens: int,
+    edits: tuple[Edit, ...],
+    *,
+    temperature: float,
+    seed: int,
+    use_cache: bool,
+    cancel: Cancel | None,
+    progress: Progress | None,
+) -> Generation:
+    """See Model.generate. Stops early at an end-of-text token, which is kept."""
+    growing = Continuation(
+        model,
+        ids,
+        max_new_tokens,
+        edits,
+        temperature=temperature,
+        seed=seed,
+        use_cache=use_cache,
+        cancel=cancel,
+        progress=progress,
+    )
+    with growing.running():
+        while not growing.is_over:
+            growing.step()
+    return growing.result()
+
+
+@dataclass(frozen=True)
+class NewToken:
+    """A token that was just made, and the logits that it was chosen by [vocab]."""
+
+    token: Token
+    logits: Tensor = field(repr=False)
+
+    @property
+    def probability(self) -> float:
+        """Its share of the distribution at temperature 1."""
+        return float(torch.softmax(self.logits.double(), dim=-1)[self.token.id])
+
+
+class Continuation:
+    """A text that grows by one token for each `step` inside `running`.
+
+    Between two times of `running` the model is free for other runs: two continuations can take
+    turns. Raises what Model.generate raises: what is wrong with the request, before the first step.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        ids: tuple[int, ...],
+        max_new_tokens: int,
+        edits: tuple[Edit, ...],
+        *,
+        temperature: float = 0.0,
+        seed: int = 0,
+        use_cache: bool = True,
+        cancel: Cancel | None = None,
+        progress: Progress | None = None,
+    ) -> None:
+        model.require("generate")
+        _check(model, ids, max_new_tokens, temperature)
+        self._model, self._ids, self._edits = model, ids, edits
+        self._max_new_tokens, self._temperature = max_new_tokens, temperature
+        self._cancel, self._progress = cancel, progress
+        resolved = resolve_edits(model, edits, len(ids))
+        self._instrument = Instrument(model.module, model.anatomy, {}, resolved, cancel)
+        self._sampler = torch.Generator().manual_seed(seed)
+        self._stepper = _Stepper(model, self._instrument, use_cache)
+        self._stops = _end_ids(model)
+        self._new: list[int] = []
+
+    @property
+    def is_over(self) -> bool:
+        """The last step made an end-of-text token, or as many tokens as were asked for."""
+        ended = bool(self._new) and self._new[-1] in self._stops
+        return ended or len(self._new) == self._max_new_tokens
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """The model alone, with the edits in force."""
+        with self._model.evaluating(running=True), self._instrument.installed():
+            yield
+
+    def step(self) -> NewToken:
+        """One more token."""
+        if self._cancel is not None:
+            self._cancel.check()
+        if self._progress is not None:
+            self._progress("generating", len(self._new), self._max_new_tokens)
+        logits = self._stepper.logits([*self._ids, *self._new])
+        chosen = _choose(self._model, logits, self._temperature, self._sampler)
+        self._new.append(chosen)
+        return NewToken(self._model.token(chosen), logits)
+
+    def result(self) -> Generation:
+        """The prompt and what was made so far."""
+        return Generation(self._model, self._ids, tuple(self._new), self._edits)
+
+
+class _Stepper:
+    """Gives the logits after a growing text, feeding the model what it has not seen."""
+
+    def __init__(self, model: Model, instrument: Instrument, use_cache: bool) -> None:
+        self.model, self.instrument, self.use_cache = model, instrument, use_cache
+        self.past: Any = None
+        self.seen = 0
+
+    def logits(self, ids: list[int]) -> Tensor:
+        fresh = ids[self.seen :] if self.use_cache else ids
+        offset = self.seen if self.use_cache else 0
+        tokens = torch.tensor([fresh], device=self.model.device)
+        options: dict[str, Any] = {"use_cache": self.use_cache}
+        if self.past is not None:
+            options["past_key_values"] = self.past
+        if takes(self.model.module, "logits_to_keep"):
+            options["logits_to_keep"] = 1
+        self.instrument.begin(len(fresh), offset)
+        output = self.model.module(tokens, **options)
+        if self.use_cache:
+            self.past, self.seen = output.past_key_values, len(ids)
+        return output.logits[0, -1]  # type: ignore[no-any-return]
+
+
+def _choose(model: Model, logits: Tensor, temperature: float, sampler: torch.Generator) -> int:
+    check_finite(logits, model)
+    if temperature == 0:
+        return int(logits.argmax())
+    probabilities = torch.softmax(logits.double().cpu() / temperature, dim=-1)
+    return int(torch.multinomial(probabilities, 1, generator=sampler))
+
+
+def _check(model: Model, ids: tuple[int, ...], max_new_tokens: int, temperature: float) -> None:
+    limit = model.settings.max_new_tokens
+    whole = isinstance(max_new_tokens, int) and not isinstance(max_new_tokens, bool)
+    if not whole or not 1 <= max_new_tokens <= limit:
+        raise InputError(
+            f"max_new_tokens is {max_new_tokens}; it must be between 1 and {limit}",
+            field="max_new_tokens",
+            value=max_new_tokens,
+            legal=f"1 to {limit}",
+        )
+    if not 0 <= temperature <= 100:
+        raise InputError(
+            f"temperature is {temperature}; it must be between 0 (greedy) and 100",
+            field="temperature",
+            value=temperature,
+            legal="0 to 100",
+        )
+    if len(ids) + max_new_tokens > model.max_positions:
+        raise PromptError(
+            f"{len(ids)} prompt tokens and {max_new_tokens} new ones are more than the "
+            f"{model.max_positions} that {model.name} takes here: shorten the prompt or ask for "
+            f"at most {max(model.max_positions - len(ids), 0)} tokens",
+            field="max_new_tokens",
+            value=max_new_tokens,
+            legal=f"at most {max(model.max_positions - len(ids), 0)}",
+        )
+
+
+def _end_ids(model: Model) -> set[int]:
+    config = getattr(model.module, "generation_config", None)
+    ends = getattr(config, "eos_token_id", None)
+    if ends is None and model.tokenizer is not None:
+        ends = model.tokenizer.eos_token_id
+    if ends is None:
+        return set()
+    return set(ends) if isinstance(ends, list | tuple) else {int(ends)}

@@ -1,0 +1,317 @@
+"""The hooks of one run: they read what was asked for, do the edits, and are gone afterwards.
+
+An `Instrument` belongs to one run. `installed()` puts its hooks on the model and takes them off
+whatever happens; `turns` makes sure that no other run is on the model meanwhile. A module
+without anything to read or edit gets no hook.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from unembed.engine.editing.applying import ResolvedEdit
+from unembed.engine.names.sites import ATTENTION_SITES
+from unembed.engine.names.taps import Place, taps
+from unembed.engine.passes.cancel import Cancel
+from unembed.models import kernels
+from unembed.models.anatomy import Anatomy, Tap
+from unembed.models.patching import first_tensor, forward_replaced, with_tensor
+
+Progress = Callable[[str, int, int], None]
+
+
+class StopForward(Exception):  # noqa: N818 - a signal, not an error
+    """Raised by a hook when everything that was asked for has been seen."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What to keep of one attention site: which heads and query positions; None is all."""
+
+    heads: tuple[int, ...] | None = None
+    rows: tuple[int, ...] | None = None
+
+    def of(self, value: Tensor) -> Tensor:
+        """The wanted part of [head, query, key], which may have been computed in full."""
+        if self.heads is not None and value.shape[0] != len(self.heads):
+            value = value[list(self.heads)]
+        if self.rows is not None and value.shape[1] != len(self.rows):
+            value = value[:, list(self.rows)]
+        return value
+
+
+@dataclass
+class Instrument:
+    """The hooks of one run.
+
+    Args:
+        start: (layer, residual [pos, d_model]) to enter that layer with, skipping those before.
+    """
+
+    module: nn.Module
+    anatomy: Anatomy
+    captures: Mapping[Place, Wanted]
+    edits: Sequence[ResolvedEdit] = ()
+    cancel: Cancel | None = None
+    progress: Progress | None = None
+    stop: Place | None = None
+    start: tuple[int, Tensor] | None = None
+    volatile: frozenset[str] = frozenset()
+    captured: dict[Place, Tensor] = field(default_factory=dict)
+    offset: int = field(default=0, init=False)
+    n_positions: int = field(default=0, init=False)
+
+    def __post_init__(self) -> None:
+        self._layer = -1
+        self._versions: dict[Place, int] = {}
+        self._edits: dict[Place, list[ResolvedEdit]] = defaultdict(list)
+        for edit in self.edits:
+            self._edits[edit.target.place].append(edit)
+        blocks = self.anatomy.blocks
+        names = [block.module for block in blocks]
+        self._shared = len(set(names)) < len(names)
+        self._layer_of_core = (
+            {}
+            if self._shared
+            else {id(self._get(block.attention.core)): block.layer for block in blocks}
+        )
+
+    # ------------------------------------------------------------ installing
+
+    @contextmanager
+    def installed(self) -> Iterator[None]:
+        """Hooks on, and off again on every way out."""
+        with ExitStack() as stack:
+            self._follow_blocks(stack)
+            self._tap_modules(stack)
+            self._observe_attention(stack)
+            yield
+
+    def begin(self, n_positions: int, offset: int = 0) -> None:
+        """A new forward pass starts, over this many tokens, the first one at `offset`."""
+        self._layer = -1
+        self.n_positions = n_positions
+        self.offset = offset
+
+    def _get(self, name: str) -> nn.Module:
+        return self.module.get_submodule(name)
+
+    def _places(self) -> list[Place]:
+        return list(
+            dict.fromkeys([*self.captures, *self._edits, *([self.stop] if self.stop else [])])
+        )
+
+    def _follow_blocks(self, stack: ExitStack) -> None:
+        """Count layers where something depends on the count."""
+        start = 0 if self.start is None else self.start[0]
+        counts = self._shared and bool(self._places())
+        follow = counts or self.cancel is not None or self.progress is not None
+        if not follow and self.start is None:
+            return
+        for name in dict.fromkeys(block.module for block in self.anatomy.blocks):
+            module = self._get(name)
+            handle = module.register_forward_pre_hook(self._enter_block, with_kwargs=True)
+            stack.callback(handle.remove)
+            if start:
+                stack.enter_context(self._skippable(module))
+
+    def _enter_block(self, _module: nn.Module, args: Any, kwargs: Any) -> Any:
+        self._layer += 1
+        if self.cancel is not None:
+            self.cancel.check()
+        if self.progress is not None:
+            self.progress("forward pass", self._layer, self.anatomy.n_layers)
+        if self.start is not None and self._layer == self.start[0]:
+            given = first_tensor(args, kwargs)
+            return with_tensor(args, kwargs, self.start[1].to(given).reshape(given.shape))
+        return None
+
+    @contextmanager
+    def _skippable(self, module: nn.Module) -> Iterator[None]:
+        """Let blocks before the start return what they are given."""
+        forward = module.forward
+        n_outputs = self.anatomy.blocks[0].n_outputs
+
+        def skip_or_run(*args: Any, **kwargs: Any) -> Any:
+            if self.start is not None and self._layer < self.start[0]:
+                given = first_tensor(args, kwargs)
+                return (given, *[None] * (n_outputs - 1)) if n_outputs else given
+            return forward(*args, **kwargs)
+
+        with forward_replaced(module, skip_or_run):
+            yield
+
+    def _tap_modules(self, stack: ExitStack) -> None:
+        """One hook for each side of each module where something is read or edited."""
+        found: dict[tuple[str, str], list[tuple[Place, Tap, bool]]] = defaultdict(list)
+        for place in self._places():
+            if place[0] not in ATTENTION_SITES and place[0] != "logits":
+                for order, tap in enumerate(taps(self.anatomy, place)):
+                    found[tap.module, tap.side].append((place, tap, order == 0))
+        for (name, side), visits in found.items():
+            module = self._get(name)
+            in_order = sorted(visits, key=_visiting_order)
+            if side == "input":
+                hook = _InputHook(self, in_order)
+                handle = module.register_forward_pre_hook(hook, with_kwargs=True)
+            else:
+                handle = module.register_forward_hook(_OutputHook(self, in_order))
+            stack.callback(handle.remove)
+
+    def _observe_attention(self, stack: ExitStack) -> None:
+        layers = {place[1] for place in self._places() if place[0] in ATTENTION_SITES}
+        cores: dict[bool, dict[int, nn.Module]] = {True: {}, False: {}}
+        for block in self.anatomy.blocks:
+            if block.layer in layers:
+                core = self._get(block.attention.core)
+                cores[block.attention.own_code][id(core)] = core
+        for own_code, modules in cores.items():
+            if modules:
+                watched = kernels.observed(self.module, list(modules.values()), own_code, self)
+                stack.enter_context(watched)
+
+    # ------------------------------------------------------------ during the pass
+
+    def here(self, place: Place) -> bool:
+        """Whether this place is meant now; a module that several layers share serves each."""
+        site, layer = place
+        layer = 0 if site == "embed" else layer
+        return not self._shared or layer is None or layer == max(self._layer, 0)
+
+    def see(self, place: Place, value: Tensor, capture: bool = True) -> Tensor:
+        """Edit an activation ([pos, ...], or [head, query, key]), keep it, perhaps stop."""
+        for edit in self._edits.get(place, ()):
+            value = edit.apply(value, self.offset + self.n_positions)
+        if capture:
+            if place in self.captures:
+                value = self._keep(place, value)
+            if place == self.stop:
+                raise StopForward
+        return value
+
+    def _keep(self, place: Place, value: Tensor) -> Tensor:
+        """Keep an activation; returns what the model goes on with.
+
+        With gradients that is made from what was kept, so that they reach it.
+        """
+        site = place[0]
+        kept = onward = value
+        if torch.is_grad_enabled():
+            kept = value.clone()
+            onward = kept.clone() if site in self.volatile else kept
+        else:
+            kept = value.detach()
+            kept = kept.clone() if site in self.volatile else kept
+        kept = self.captures[place].of(kept)
+        self.captured[place] = kept
+        self._versions[place] = kept._version
+        return onward
+
+    def overwritten(self) -> frozenset[str]:
+        """Sites whose captured tensor the model changed in place afterwards (Falcon's sums)."""
+        return frozenset(
+            place[0]
+            for place, value in self.captured.items()
+            if value._version != self._versions[place]
+        )
+
+    # ------------------------------------------------------------ what `kernels` asks
+
+    def on(self, core: nn.Module, site: str, value: Tensor) -> Tensor:
+        place = (site, self._core_layer(core))
+        if place not in self.captures and place not in self._edits and place != self.stop:
+            return value
+        if site in ("scores", "pattern"):
+            return self.see(place, value)
+        turned = value.transpose(0, 1)
+        seen = self.see(place, turned)
+        return value if seen is turned else seen.transpose(0, 1)
+
+    def wants(self, core: nn.Module, site: str) -> bool:
+        place = (site, self._core_layer(core))
+        return place in self.captures or place in self._edits or place == self.stop
+
+    def heads(self, core: nn.Module) -> Sequence[int] | None:
+        return self._narrowed(core, "heads")
+
+    def rows(self, core: nn.Module) -> Sequence[int] | None:
+        return self._narrowed(core, "rows")
+
+    def _narrowed(self, core: nn.Module, what: str) -> Sequence[int] | None:
+        layer = self._core_layer(core)
+        places = [("scores", layer), ("pattern", layer)]
+        if any(place in self._edits for place in places):
+            return None
+        return next(
+            (getattr(self.captures[place], what) for place in places if place in self.captures),
+            None,
+        )
+
+    def _core_layer(self, core: nn.Module) -> int:
+        return self._layer_of_core.get(id(core), max(self._layer, 0))
+
+
+def _visiting_order(visit: tuple[Place, Tap, bool]) -> int:
+    """`embed` before `resid_pre`, where both are the input of the first block."""
+    return 0 if visit[0][0] == "embed" else 1
+
+
+@dataclass
+class _Hook:
+    instrument: Instrument
+    visits: list[tuple[Place, Tap, bool]]
+
+    def visit(self, tensor: Tensor) -> Tensor:
+        for place, tap, first in self.visits:
+            if self.instrument.here(place):
+                tensor = self._through(tensor, place, tap, first)
+        return tensor
+
+    def _through(self, tensor: Tensor, place: Place, tap: Tap, first: bool) -> Tensor:
+        kept = self.instrument.captured.get(place)
+        if not first and kept is not None and torch.is_grad_enabled():
+            return kept.reshape(tensor.shape)  # one tensor for all maps that read the site
+        flat = tensor.reshape(-1, tensor.shape[-1])
+        part = flat if tap.half is None else flat.chunk(2, dim=-1)[tap.half]
+        value = part if tap.scale == 1.0 else part * tap.scale
+        shaped = value
+        if place[0] == "z" and place[1] is not None:
+            heads = self.instrument.anatomy.blocks[place[1]].attention.n_heads
+            shaped = value.view(value.shape[0], heads, -1)
+        seen = self.instrument.see(place, shaped, capture=first)
+        if seen is shaped:
+            return tensor
+        raw = seen.reshape(value.shape)
+        if tap.scale != 1.0:  # what was not edited keeps its exact bits
+            exact = raw / tap.scale
+            raw = exact if torch.is_grad_enabled() else torch.where(raw == value, part, exact)
+        if tap.half is not None:
+            halves = list(flat.chunk(2, dim=-1))
+            halves[tap.half] = raw
+            raw = torch.cat(halves, dim=-1)
+        raw = raw.reshape(tensor.shape)
+        return tensor.copy_(raw) if tap.in_place else raw
+
+
+class _InputHook(_Hook):
+    def __call__(self, _module: nn.Module, args: Any, kwargs: Any) -> Any:
+        given = first_tensor(args, kwargs)
+        seen = self.visit(given)
+        return None if seen is given else with_tensor(args, kwargs, seen)
+
+
+class _OutputHook(_Hook):
+    def __call__(self, _module: nn.Module, _args: Any, output: Any) -> Any:
+        several = isinstance(output, tuple | list)
+        given = output[0] if several else output
+        seen = self.visit(given)
+        if seen is given:
+            return None
+        return type(output)([seen, *output[1:]]) if several else seen

@@ -1,0 +1,210 @@
+"""A run: one forward pass, what was captured of it, and where it came from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from unembed.engine.names.sites import Target, check_target, parse_target, resolve_position
+from unembed.engine.names.taps import Place
+from unembed.engine.names.tokens import Token
+from unembed.engine.passes.hooks import Wanted
+from unembed.errors import CapabilityError, InputError, TargetError
+
+if TYPE_CHECKING:
+    from unembed.engine.editing.edits import Edit
+    from unembed.engine.model import Model
+
+
+@dataclass(frozen=True)
+class TokenProbability:
+    """A token, how probable it is, and its logit."""
+
+    token: Token
+    probability: float
+    logit: float
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """One forward pass on one prompt.
+
+    `run["L5.resid_post"]` is Float[Tensor, "pos d_model"]; q, k, v and z are [pos, head, d_head];
+    pattern and scores [head, query, key]; `run["L9.H6"]` is one head's z, `run["L3.H2.pattern"]`
+    one head's pattern, `run["L12.N512"]` one neuron's activation at each position,
+    `run["L14.z448"]` one entry of z.
+    """
+
+    model: Model = field(repr=False)
+    ids: tuple[int, ...]
+    edits: tuple[Edit, ...]
+    logits: Tensor | None = field(repr=False)
+    activations: Mapping[Place, Tensor] = field(repr=False)
+    wanted: Mapping[Place, Wanted] = field(repr=False)
+    provenance: Mapping[str, str] = field(repr=False)
+
+    @property
+    def tokens(self) -> tuple[Token, ...]:
+        return self.model.tokens(self.ids)
+
+    @property
+    def key(self) -> tuple[object, ...]:
+        """Equal keys give equal numbers: model, tokens and edits."""
+        return self.model.fingerprint, self.ids, tuple(edit.key for edit in self.edits)
+
+    @property
+    def nbytes(self) -> int:
+        """Memory that the run holds, in bytes."""
+        held = [*self.activations.values(), *([] if self.logits is None else [self.logits])]
+        return sum(tensor.numel() * tensor.element_size() for tensor in held)
+
+    @property
+    def captured(self) -> tuple[str, ...]:
+        """Names of the captured sites."""
+        return tuple(
+            site if layer is None else f"L{layer}.{site}" for site, layer in self.activations
+        )
+
+    def __contains__(self, site: str) -> bool:
+        return parse_target(site).place in self.activations
+
+    def __getitem__(self, site: str) -> Tensor:
+        """The captured activation, or a part of it. Raises TargetError if it was not captured."""
+        target = parse_target(site, "site")
+        check_target(target, self.model.anatomy, self.model.name, "site")
+        return self.part(target)
+
+    def part(self, target: Target, full: bool = False) -> Tensor:
+        """What `target` names of the captured activations; `full`: at every position."""
+        whole = self._whole(target)
+        if target.site in ("scores", "pattern"):
+            return self._pairs(whole, target)
+        if target.head is not None:
+            whole = whole[:, target.head]
+        if target.neuron is not None:
+            whole = whole[:, target.neuron]
+        if target.entry is not None:
+            whole = whole.flatten(1)[:, target.entry]
+        if target.position is not None and not full:
+            whole = whole[resolve_position(target.position, len(self.ids), "site")]
+        return whole
+
+    def _whole(self, target: Target) -> Tensor:
+        if target.place == ("logits", None) and self.logits is not None:
+            return self.logits
+        found = self.activations.get(target.place)
+        if found is None:
+            name = target.site if target.layer is None else f"L{target.layer}.{target.site}"
+            raise TargetError(
+                f"{name} was not captured in this run; run again with capture=[{name!r}]",
+                field="site",
+                value=target.text,
+                legal=", ".join(self.captured) or "nothing was captured",
+                fix=f"capture=[{name!r}]",
+            )
+        return found
+
+    def _pairs(self, whole: Tensor, target: Target) -> Tensor:
+        """A part of [head, query, key], where perhaps only some heads and rows were captured."""
+        wanted = self.wanted.get(target.place, Wanted())
+        if target.head is not None:
+            whole = whole[_index_in(wanted.heads, target.head, "head", target)]
+        elif wanted.heads is not None:
+            raise TargetError(
+                f"only heads {list(wanted.heads)} of {target.text} were captured",
+                field="site",
+                value=target.text,
+                legal=f"heads {list(wanted.heads)}",
+            )
+        if target.position is not None:
+            row = resolve_position(target.position, len(self.ids), "site")
+            whole = whole[..., _index_in(wanted.rows, row, "position", target), :]
+        elif wanted.rows is not None:
+            raise TargetError(
+                f"only positions {list(wanted.rows)} of {target.text} were captured",
+                field="site",
+                value=target.text,
+                legal=f"positions {list(wanted.rows)}",
+            )
+        if target.key is not None:
+            whole = whole[..., resolve_position(target.key, len(self.ids), "site")]
+        return whole
+
+    def distribution(self, position: int = -1) -> Tensor:
+        """Probabilities of every token at a position: Float[Tensor, "vocab"], summing to 1.
+
+        Raises CapabilityError where the logits overflowed (Gemma in float16, for one).
+        """
+        logits = self._logits_at(position)
+        check_finite(logits, self.model)
+        width = torch.float64 if logits.dtype == torch.float64 else torch.float32
+        return torch.softmax(logits.to(width), dim=-1)
+
+    def top(self, k: int = 10, position: int = -1) -> list[TokenProbability]:
+        """The k most probable tokens at a position, most probable first."""
+        vocab = self.model.vocab_size
+        if isinstance(k, bool) or not isinstance(k, int) or not 1 <= k <= vocab:
+            raise InputError(
+                f"k is {k}; it must be between 1 and {vocab}",
+                field="k",
+                value=k,
+                legal=f"1 to {vocab}",
+            )
+        logits = self._logits_at(position)
+        probabilities = self.distribution(position)
+        best = torch.topk(probabilities, k)
+        return [
+            TokenProbability(self.model.token(int(token)), float(probability), float(logits[token]))
+            for probability, token in zip(best.values, best.indices, strict=True)
+        ]
+
+    def _logits_at(self, position: int) -> Tensor:
+        if self.logits is None:
+            reason = self.model.anatomy.reasons.get("logits")
+            if reason:
+                raise CapabilityError(f"{self.model.name} predicts no tokens: {reason}")
+            raise InputError(
+                'this run has no logits; run again with logits="all" or "last"', field="logits"
+            )
+        n_positions = len(self.ids)
+        row = resolve_position(position, n_positions)
+        row -= n_positions - self.logits.shape[0]
+        if row < 0:
+            raise TargetError(
+                f'position {position} has no logits in this run (logits="last"); '
+                'run again with logits="all"',
+                field="position",
+                value=position,
+                legal=str(n_positions - 1),
+            )
+        return self.logits[row]
+
+
+def check_finite(logits: Tensor, model: Model) -> None:
+    """Raise CapabilityError rather than rank tokens by numbers that are none."""
+    if not bool(torch.isfinite(logits.max())):
+        dtype = str(logits.dtype).removeprefix("torch.")
+        raise CapabilityError(
+            f"{model.name} computed logits that are not finite in {dtype}: its activations, or "
+            'an edit, left the range of the type; load it with dtype="bfloat16" or "float32"',
+            field="dtype",
+            value=dtype,
+            legal="bfloat16, float32 or float64",
+        )
+
+
+def _index_in(kept: Sequence[int] | None, index: int, word: str, target: Target) -> int:
+    if kept is None:
+        return index
+    if index not in kept:
+        raise TargetError(
+            f"{word} {index} of {target.text} was not captured; only {list(kept)} were",
+            field="site",
+            value=target.text,
+            legal=str(list(kept)),
+        )
+    return list(kept).index(index)

@@ -1,0 +1,1 @@
+"""From states to what they say of the vocabulary."""

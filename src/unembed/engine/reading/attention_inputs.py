@@ -1,0 +1,173 @@
+"""Queries and keys as functions of what attention reads: one token each, at any position.
+
+A block is entered with a few states of the residual stream, each on its own and each at a position
+of one's choice, and left once its queries and keys are there. At position 0 a rotary model turns
+nothing, so these are queries and keys before rotation. With gradients it is the transpose of W_Q
+and W_K, whichever way a family stores them: fused, interleaved, grouped or transposed. Norms of
+queries and keys have their scale frozen, so that they are linear.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+
+from unembed.engine.editing.edits import add
+from unembed.engine.passes import forward
+from unembed.models.maps import is_map
+from unembed.models.patching import forward_replaced
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
+
+    from unembed.engine.model import Model
+
+NEGLIGIBLE = 1e-6  # an entry this small beside the others says nothing about a norm's weight
+
+
+@dataclass(frozen=True, eq=False)
+class Attended:
+    """What attention reads, and what it makes of it."""
+
+    attn_in: Float[Tensor, "n d_model"]
+    q: Float[Tensor, "n head d_head"]
+    k: Float[Tensor, "n kv_head d_head"]
+
+
+@dataclass(frozen=True, eq=False)
+class Inputs:
+    """States of a layer's residual stream, and by how much edits moved what attention reads."""
+
+    layer: int
+    resid_pre: Float[Tensor, "n d_model"]
+    moved: Float[Tensor, "n d_model"] | None
+
+    def rows(self, chosen: Sequence[int]) -> Inputs:
+        """Some of them, in any order, any of them several times."""
+        moved = None if self.moved is None else self.moved[list(chosen)]
+        return Inputs(self.layer, self.resid_pre[list(chosen)], moved)
+
+
+def attend(model: Model, inputs: Inputs, positions: Sequence[int], grad: bool = False) -> Attended:
+    """Queries and keys of each state, as if it stood at this position."""
+    sites = [f"L{inputs.layer}.{site}" for site in ("attn_in", "q", "k")]
+    edits = () if inputs.moved is None else (add(sites[0], inputs.moved),)
+    states = inputs.resid_pre.detach().requires_grad_(grad)
+    request = forward.Request(
+        ids=(_filler(model),) * len(states),
+        capture=sites,
+        edits=edits,
+        logits="none",
+        stop_after=sites[-1],
+        start=(inputs.layer, states),
+        grad=grad,
+        position_ids=tuple(positions),
+    )
+    found = forward.run(model, request)
+    return Attended(*(found[site] for site in sites))
+
+
+def _filler(model: Model) -> int:
+    """A token whose embedding nobody reads; the padding token would make transformers warn."""
+    return 1 if getattr(model.module.config, "pad_token_id", None) == 0 else 0
+
+
+def inputs_of(
+    model: Model,
+    layer: int,
+    resid_pre: Float[Tensor, "n d_model"],
+    attn_in: Float[Tensor, "n d_model"],
+) -> Inputs:
+    """States to attend from, given what attention read of them in a run, edits included."""
+    plain = Inputs(layer, resid_pre, None)
+    moved = attn_in - attend(model, plain, range(len(resid_pre))).attn_in
+    return Inputs(layer, resid_pre, moved if bool(moved.abs().max() > 0) else None)
+
+
+@torch.no_grad()
+def rotations(
+    model: Model, layer: int, positions: Sequence[int]
+) -> Float[Tensor, "pos d_head d_head"]:
+    """What a rotary model multiplies queries and keys with at each position: turned = still @ it.
+
+    Measured on states made up for it, as no two families pair the entries of a head alike.
+    """
+    attention = model.block(layer).attention
+    n_states = -(-2 * attention.d_head // attention.n_heads)
+    generator = torch.Generator().manual_seed(0)
+    states = torch.randn(n_states, model.anatomy.d_model, generator=generator)
+    inputs = Inputs(layer, states.to(model.device, model.dtype), None)
+
+    def queries(position: int) -> Float[Tensor, "n d_head"]:
+        found = attend(model, inputs, [position] * n_states).q.flatten(0, 1)
+        return found.to(torch.promote_types(found.dtype, torch.float32))
+
+    still = queries(0)
+    found = [torch.linalg.lstsq(still, queries(position)).solution for position in positions]
+    return torch.stack(found)
+
+
+def pulled_back(
+    model: Model,
+    inputs: Inputs,
+    positions: Sequence[int],
+    q: Float[Tensor, "n head d_head"] | None = None,
+    k: Float[Tensor, "n kv_head d_head"] | None = None,
+) -> Float[Tensor, "n d_model"]:
+    """The direction of attn_in along which <query, q> + <key, k> of each state grows.
+
+    That is W_Q q + W_K k, with the norms and the rotation that each state has at its position.
+    """
+    with _norms_frozen(model, inputs.layer):
+        found = attend(model, inputs, positions, grad=True)
+    with torch.enable_grad():
+        total = found.q.new_zeros(())
+        for made, wanted in ((found.q, q), (found.k, k)):
+            if wanted is not None:
+                total = total + (made * wanted.to(made)).sum()
+    (directions,) = torch.autograd.grad(total, found.attn_in)
+    return directions.detach()
+
+
+@contextmanager
+def _norms_frozen(model: Model, layer: int) -> Iterator[None]:
+    core = model.module.get_submodule(model.block(layer).attention.core)
+    with ExitStack() as stack:
+        for module in core.modules():
+            if _is_norm(module):
+                stack.enter_context(forward_replaced(module, _frozen(module)))
+        yield
+
+
+def _is_norm(module: nn.Module) -> bool:
+    """A leaf with a weight that is no map and no table."""
+    alone = next(module.children(), None) is None
+    weighted = isinstance(getattr(module, "weight", None), Tensor)
+    return alone and weighted and not is_map(module) and not isinstance(module, nn.Embedding)
+
+
+def _frozen(norm: nn.Module) -> Callable[[Tensor], Tensor]:
+    """The norm as a linear map with the gain that each row has in this call."""
+    plain = norm.forward
+
+    def linear(states: Tensor) -> Tensor:
+        with torch.no_grad():
+            output = plain(states)
+            shifted = (plain(states + 0.5) - output).abs().max()
+            centres = bool(shifted < 0.02 * output.abs().max())
+            bias = getattr(norm, "bias", None)
+            written = output if bias is None else output - bias
+            given = states - states.mean(-1, keepdim=True) if centres else states
+            telling = given.abs() > NEGLIGIBLE * given.abs().amax(-1, keepdim=True)
+            gain = torch.where(telling, written / torch.where(telling, given, 1.0), 0.0)
+            constant = output - gain * given
+        centred = states - states.mean(-1, keepdim=True) if centres else states
+        found: Tensor = gain * centred + constant
+        return found
+
+    return linear
