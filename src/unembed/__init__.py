@@ -24,15 +24,10 @@ if TYPE_CHECKING:
     from unembed.analyses.flow.result import FlowGraph
     from unembed.analyses.lens.grid import logit_lens
     from unembed.analyses.lens.result import LensResult
-    from unembed.analyses.sub_updates.presets import (
-        lm_debugger_off,
-        lm_debugger_on,
-        presets_capture,
-        turn_off,
-        turn_on,
-    )
     from unembed.analyses.sub_updates.result import SubUpdates
     from unembed.analyses.sub_updates.sub_updates import sub_updates, sub_updates_capture
+    from unembed.analyses.sub_updates.switches import presets_capture, turn_off, turn_on
+    from unembed.compat.lm_debugger import lm_debugger_off, lm_debugger_on
     from unembed.engine.editing.edits import Edit, add, patch, required_capture, scale, set_to, zero
     from unembed.engine.load import load
     from unembed.engine.model import Model
@@ -67,11 +62,11 @@ _HOME = {
     "patch": "unembed.engine.editing.edits",
     "required_capture": "unembed.engine.editing.edits",
     # switching neurons
-    "turn_on": "unembed.analyses.sub_updates.presets",
-    "turn_off": "unembed.analyses.sub_updates.presets",
-    "lm_debugger_on": "unembed.analyses.sub_updates.presets",
-    "lm_debugger_off": "unembed.analyses.sub_updates.presets",
-    "presets_capture": "unembed.analyses.sub_updates.presets",
+    "turn_on": "unembed.analyses.sub_updates.switches",
+    "turn_off": "unembed.analyses.sub_updates.switches",
+    "lm_debugger_on": "unembed.compat.lm_debugger",
+    "lm_debugger_off": "unembed.compat.lm_debugger",
+    "presets_capture": "unembed.analyses.sub_updates.switches",
     # analyses
     "LensResult": "unembed.analyses.lens.result",
     "logit_lens": "unembed.analyses.lens.grid",

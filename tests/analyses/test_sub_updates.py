@@ -8,8 +8,8 @@ import pytest
 import torch
 
 import unembed as ue
-from unembed.analyses.sub_updates.presets import turn_on
 from unembed.analyses.sub_updates.sub_updates import sub_updates, sub_updates_capture
+from unembed.analyses.sub_updates.switches import turn_on
 from unembed.analyses.tools.writes import bias_write, head_writes, neuron_writes
 from unembed.errors import CancelledError, InputError, TargetError
 from unembed.models.tiny import tiny_model, tiny_tokenizer

@@ -10,7 +10,6 @@ import pytest
 import torch
 
 import unembed as ue
-from unembed.analyses.sub_updates import presets
 from unembed.analyses.sub_updates.sub_updates import sub_updates, sub_updates_capture
 from unembed.engine.editing import edits as engine_edits
 from unembed.engine.editing.edits import Edit
@@ -117,8 +116,8 @@ def test_more_than_the_limit_is_refused(app):
 def expected_edits(model: Any) -> tuple[Edit, ...]:
     """The presets made by hand from the unedited run, each beside the request's edit."""
     run = model.run(PROMPT, ["L1.mlp_post", "L2.mlp_post"])
-    on = presets.turn_on(run, "L2.N1")
-    return (on, *presets.lm_debugger_on(run, "L1.N7"), *presets.lm_debugger_off("L2.N3"))
+    on = ue.turn_on(run, "L2.N1")
+    return (on, *ue.lm_debugger_on(run, "L1.N7"), *ue.lm_debugger_off("L2.N3"))
 
 
 def asked_edits() -> list[dict[str, Any]]:
@@ -141,7 +140,7 @@ def test_an_edit_before_a_preset_does_not_change_what_it_means(app, model):
     strong = {"target": "L0.mlp", "operation": "scale", "value": 30}
     answer = predictions(app, edits=[strong, LMD_ON], sub_updates=1)
     run = model.run(PROMPT, ["L1.mlp_post"])
-    value = presets.lm_debugger_on(run, "L1.N7")[0].value
+    value = ue.lm_debugger_on(run, "L1.N7")[0].value
     edits = [engine_edits.scale("L0.mlp", 30), engine_edits.set_to("L1.N7.mlp_pre", value)]
     expected = torch.softmax(model.run(PROMPT, edits=edits).logits[-1].double(), dim=-1)
     top = answer["edited"]["next_token"]["top"][0]
@@ -150,7 +149,7 @@ def test_an_edit_before_a_preset_does_not_change_what_it_means(app, model):
 
 def test_on_at_some_positions_only(app, model):
     answer = predictions(app, edits=[ON | {"positions": [0, -1]}], position=0)
-    on = presets.turn_on(model.run(PROMPT, ["L1.mlp_post"]), "L1.N7")
+    on = ue.turn_on(model.run(PROMPT, ["L1.mlp_post"]), "L1.N7")
     plain = predictions(app, edits=[ON], position=0)
     assert answer["edited"]["next_token"] == plain["edited"]["next_token"]  # causal
     again = predictions(app, edits=[{"target": "L1.N7", "operation": "set_to", "value": on.value}])
@@ -160,7 +159,7 @@ def test_on_at_some_positions_only(app, model):
 @pytest.mark.parametrize("path", ["generate", "lens", "component"])
 def test_every_analysis_knows_presets(app, model, path):
     run = model.run(PROMPT, ["L1.mlp_post"])
-    value = presets.lm_debugger_on(run, "L1.N7")[0].value
+    value = ue.lm_debugger_on(run, "L1.N7")[0].value
     spelled = {"target": "L1.N7", "operation": "set_to", "value": value, "stage": "pre"}
     extra = {"generate": {"max_new_tokens": 4}, "lens": {}, "component": {"target": "L2.mlp"}}[path]
     answers = [

@@ -20,9 +20,9 @@ from unembed.server import wire
 from unembed.settings import Settings
 
 if TYPE_CHECKING:
-    from unembed.analyses.flow.config import FlowConfig
     from unembed.analyses.flow.cuts import CutReport
     from unembed.analyses.flow.result import FlowGraph
+    from unembed.compat.visit import FlowConfig
     from unembed.engine.editing.edits import Edit
     from unembed.engine.passes.run import Run
     from unembed.session import Job, Session
@@ -113,7 +113,7 @@ def _refused(text: str) -> InputError:
 def _configured(path: Path | None, console: Console) -> FlowConfig | None:
     if path is None:
         return None
-    from unembed.analyses.flow.config import read_flow_config
+    from unembed.compat.visit import read_flow_config
 
     found = read_flow_config(path)
     for note in found.notes:

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING
 
 from unembed.analyses.flow import cuts as flow_cuts
 from unembed.analyses.flow.names import parse_cut
-from unembed.analyses.sub_updates import presets
+from unembed.analyses.sub_updates import switches
+from unembed.compat import lm_debugger
 from unembed.engine.editing import edits as engine_edits
 from unembed.engine.editing.edits import Edit
 from unembed.engine.names.sites import resolve_position
@@ -184,15 +185,15 @@ def _preset(
     session: Session, job: Job, spec: wire.EditSpec, ids: tuple[int, ...]
 ) -> tuple[Edit, ...]:
     """A preset, resolved against the unedited run of the prompt."""
-    capture = presets.presets_capture(session.model, spec.target)
+    capture = switches.presets_capture(session.model, spec.target)
     if spec.operation == "lmd_off":
-        made = presets.lm_debugger_off(spec.target)
+        made = lm_debugger.lm_debugger_off(spec.target)
     else:
         run = session.run(job, ids, (), capture)
         made = (
-            (presets.turn_on(run, spec.target),)
+            (switches.turn_on(run, spec.target),)
             if spec.operation == "on"
-            else presets.lm_debugger_on(run, spec.target)
+            else lm_debugger.lm_debugger_on(run, spec.target)
         )
     if spec.positions is None:
         return made

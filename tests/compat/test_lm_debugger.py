@@ -1,4 +1,4 @@
-"""Presets: LM-Debugger's "on" and "off" against hooks written by hand from what was published."""
+"""LM-Debugger's "on" and "off" against hooks written by hand from what was published."""
 
 from __future__ import annotations
 
@@ -7,24 +7,17 @@ from itertools import count
 
 import pytest
 import torch
-from torch import nn
 
 import unembed as ue
-from unembed.analyses.sub_updates.presets import (
-    lm_debugger_off,
-    lm_debugger_on,
-    presets_capture,
-    turn_off,
-    turn_on,
-)
-from unembed.analyses.sub_updates.sub_updates import sub_updates, sub_updates_capture
+from unembed.analyses.sub_updates.switches import presets_capture, turn_off
 from unembed.analyses.tools.writes import neuron_writes
-from unembed.errors import CapabilityError, EditError, InputError, TargetError
+from unembed.compat.lm_debugger import lm_debugger_off, lm_debugger_on
+from unembed.errors import InputError, TargetError
 from unembed.models.tiny import is_masked, tiny_model
 
+from ..analyses.slow import PROMPT, TOLERANCE
 from ..contract.footprint import footprint
 from ..contract.wiring import NAMES, blocks, weight_and_bias, wiring
-from .slow import PROMPT, TOLERANCE
 
 DTYPES = (torch.float32, torch.float64)
 DENSE = [name for name in NAMES if 1 not in wiring(name).moe_layers]
@@ -159,15 +152,6 @@ def until_end(ids):
     return ids[: ids.index(2) + 1] if 2 in ids else ids
 
 
-@pytest.mark.parametrize("name", ["gpt2", "gemma3", "gptj"])
-def test_generation_with_turned_neurons_is_the_same_with_and_without_a_cache(name, model_of):
-    model = model_of(name, torch.float64)
-    run = model.run(PROMPT, ["mlp_post"])
-    edits = [turn_on(run, "L1.N5"), turn_off("L2.N3"), turn_off("L0.H1")]
-    with_cache = model.generate(PROMPT, N_NEW, edits).new_ids
-    assert with_cache == model.generate(PROMPT, N_NEW, edits, use_cache=False).new_ids
-
-
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
 @pytest.mark.parametrize("name", ["gpt2", "opt", "starcoder2", "phi", "bloom"])
 def test_off_is_no_activation_and_takes_the_part_away(name, dtype, model_of):
@@ -189,29 +173,6 @@ def test_on_is_the_activation_function_of_the_largest_score(name, model_of):
     act = model.module.get_submodule(model.block(1).mlp.activation)
     wanted = act(largest) * (largest if by_hand.w.gated else 1)
     close(on["L1.N5"], wanted.expand(len(PROMPT)))
-
-
-@pytest.mark.parametrize("name", ["gpt2", "gemma3", "granite", "olmo2", "bert"])
-def test_turned_on_it_writes_as_much_as_the_strongest_of_its_layer(name, model_of):
-    model = model_of(name, torch.float64)
-    run = model.run(PROMPT, sub_updates_capture(model))
-    strongest = sub_updates(run, k=1, effects=0).layer(1).neurons.shown[0]
-    edit = turn_on(run, "L1D7")
-    assert edit.target == "L1.N7"
-    value = abs(strongest.score) / unit_norm(run, 7)
-    assert edit.value == pytest.approx(value, rel=1e-6)
-    assert turn_on(run, "L1.N7", -1).value == -edit.value
-    on = model.run(PROMPT, ["L1.mlp_post"], [edit])
-    assert on["L1.N7"].tolist() == [edit.value] * len(PROMPT)
-    if model.post_norm(1, "mlp") is None:
-        written = neuron_writes(on, 1, [7])[-1, 0]
-        assert float(written.norm()) == pytest.approx(abs(strongest.score), rel=1e-6)
-
-
-def unit_norm(run, neuron):
-    """Norm of what one unit of activation writes at the last position."""
-    write = neuron_writes(run, 1, [neuron])[-1, 0]
-    return float(write.norm() / run[f"L1.N{neuron}"][-1].abs())
 
 
 @pytest.mark.parametrize("name", ["gpt2", "gemma3", "bert"])
@@ -241,19 +202,3 @@ def test_only_neurons_are_switched_and_only_by_runs_that_can_tell(model_of):
         lm_debugger_on(run, "L1.N52")
     with pytest.raises(InputError, match="without edits"):
         lm_debugger_on(model.run(PROMPT, ["mlp_post"], [ue.zero("L0.N1")]), "L1.N5")
-    with pytest.raises(TargetError, match=r"L1\.mlp_post was not captured"):
-        turn_on(model.run(PROMPT), "L1.N5")
-    with pytest.raises(CapabilityError, match="expert"):
-        presets_capture(model_of("mixtral"), "L1.N5")
-
-
-def test_a_neuron_that_cannot_write_is_not_turned_on():
-    module = tiny_model("gpt2")
-    nn.init.zeros_(module.transformer.h[1].mlp.c_proj.weight[5])
-    model = ue.load(module)
-    run = model.run(PROMPT, ["mlp_post"])
-    with pytest.raises(EditError, match="value vector of zero"):
-        turn_on(run, "L1.N5")
-    silent = model.run(PROMPT, ["mlp_post"], [ue.zero("L1.mlp_post")])
-    with pytest.raises(EditError, match="no neuron of its layer wrote"):
-        turn_on(silent, "L1.N6")

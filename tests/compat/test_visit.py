@@ -8,8 +8,8 @@ from dataclasses import replace
 
 import pytest
 
-from unembed.analyses.flow.config import LEGAL_KEYS, parse_flow_config, read_flow_config
 from unembed.analyses.flow.options import FlowOptions
+from unembed.compat.visit import LEGAL_KEYS, parse_flow_config, read_flow_config
 from unembed.errors import InputError
 from unembed.figures.colour_words import parse_colour
 from unembed.figures.flow_palettes import load_palette

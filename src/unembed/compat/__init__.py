@@ -1,0 +1,1 @@
+"""What other systems write and do, as this one's options and edits, one file each."""
