@@ -32,14 +32,14 @@ MAPS = {"cividis": CIVIDIS, "viridis": VIRIDIS, "light": LIGHT.diverging, "dark"
 
 
 def app_map(name: str) -> list[str]:
-    source = (WEB / "core/lut.ts").read_text(encoding="utf-8")
+    source = (WEB / "draw/lut.ts").read_text(encoding="utf-8")
     found = re.search(rf"const {name} = \[(.*?)\]", source, re.DOTALL)
     assert found
     return [f"#{colour}" for colour in re.findall(r"'([0-9a-f]{6})'", found[1])]
 
 
 def app_tokens(selector: str) -> dict[str, str]:
-    source = (WEB / "styles/tokens.css").read_text(encoding="utf-8")
+    source = (WEB / "shared/styles/tokens.css").read_text(encoding="utf-8")
     block = source.split(selector + " {", 1)[1].split("\n}", 1)[0]
     pairs = re.findall(r"--([\w-]+):\s*([^;]+);", block)
     return {name: " ".join(value.split()) for name, value in pairs}

@@ -1,7 +1,7 @@
 """The colours of figures, the same table as the app's. Knows no figure.
 
-`colours.json` holds what web/src/styles/tokens.css and web/src/core/lut.ts hold; a test compares
-them, so that a cell has one colour on the canvas and in a figure.
+`colours.json` holds what web/src/shared/styles/tokens.css and web/src/draw/lut.ts hold; a test
+compares them, so that a cell has one colour on the canvas and in a figure.
 """
 
 from __future__ import annotations

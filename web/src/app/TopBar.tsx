@@ -1,0 +1,169 @@
+/** Name, model, and what concerns the whole page. */
+import { Popover } from 'radix-ui';
+import { ApiError } from '../shared/api/client';
+import type { ModelInfo } from '../shared/api/queries';
+import { useStore } from '../shared/state/store';
+import { chooseTheme, useTheme, type Choice } from '../shared/state/theme';
+import { Icon } from '../shared/parts/parts';
+import { copyText } from '../shared/parts/save';
+
+interface Props {
+  model: ModelInfo | null;
+  error: Error | null;
+  retry: () => void;
+}
+
+const NEXT: Record<Choice, Choice> = { system: 'light', light: 'dark', dark: 'system' };
+const THEME_ICON = { system: 'system', light: 'sun', dark: 'moon' } as const;
+
+export function TopBar({ model, error, retry }: Props) {
+  const choice = useTheme((state) => state.choice);
+  return (
+    <header className="top-bar">
+      <h1>Unembed</h1>
+      {model ? <ModelFacts model={model} /> : <ModelMissing error={error} retry={retry} />}
+      <span className="spring" />
+      <button
+        type="button"
+        className="quiet"
+        data-testid="runs"
+        title="Save this page under a name, open what was saved (s)"
+        onClick={() => useStore.setState({ runs: true })}
+      >
+        Saved runs
+      </button>
+      <button
+        type="button"
+        className="quiet"
+        onClick={() => void copyText(location.href, 'the link to this page')}
+      >
+        <Icon name="link" /> Copy link
+      </button>
+      <button
+        type="button"
+        className="icon-button"
+        data-testid="theme"
+        onClick={() => chooseTheme(NEXT[choice])}
+        aria-label={`Theme: ${choice}. Switch to ${NEXT[choice]}.`}
+        title={`Theme: ${choice}`}
+      >
+        <Icon name={THEME_ICON[choice]} />
+      </button>
+      <button
+        type="button"
+        className="icon-button"
+        data-testid="help"
+        onClick={() => useStore.setState({ help: true })}
+        aria-label="Help and keyboard"
+        title="Help and keyboard (?)"
+      >
+        ?
+      </button>
+    </header>
+  );
+}
+
+function ModelMissing({ error, retry }: { error: Error | null; retry: () => void }) {
+  if (!error || (error instanceof ApiError && error.refused))
+    return <span className="faint">connecting …</span>;
+  return (
+    <span className="problem-line" role="alert">
+      {error.message} {error instanceof ApiError ? error.body.fix : null}{' '}
+      <button type="button" className="link" onClick={retry}>
+        Retry
+      </button>
+    </span>
+  );
+}
+
+function ModelFacts({ model }: { model: ModelInfo }) {
+  return (
+    <Popover.Root>
+      <Popover.Trigger className="model-button" data-testid="model">
+        <span className="mono">{model.name}</span>
+        <span className="faint">
+          {model.n_layers} layers · {model.dtype}
+        </span>
+        <Icon name="down" />
+      </Popover.Trigger>
+      <Popover.Portal>
+        <Popover.Content
+          className="popover model-facts"
+          align="start"
+          sideOffset={4}
+          collisionPadding={8}
+          aria-label="The model"
+        >
+          <h2>{model.name}</h2>
+          <dl className="facts">
+            {factsOf(model).map(([name, value]) => (
+              <Fact key={name} name={name} value={value} />
+            ))}
+          </dl>
+          <Capabilities model={model} />
+          <p className="faint">
+            Unembed {model.version}. Layers, heads and positions count from 0.
+          </p>
+        </Popover.Content>
+      </Popover.Portal>
+    </Popover.Root>
+  );
+}
+
+function Fact({ name, value }: { name: string; value: string }) {
+  return (
+    <>
+      <dt>{name}</dt>
+      <dd className="mono">{value}</dd>
+    </>
+  );
+}
+
+function factsOf(model: ModelInfo): Array<[string, string]> {
+  const number = (value: number) => value.toLocaleString('en');
+  const groups =
+    model.n_kv_heads === model.n_heads ? '' : `, sharing ${model.n_kv_heads} key/value`;
+  return [
+    [
+      'Family',
+      `${model.family} (${model.kind === 'causal' ? 'predicts the next token' : 'fills masks'})`,
+    ],
+    ['Layers', number(model.n_layers)],
+    ['Heads per layer', `${model.n_heads}${groups}`],
+    ['Residual stream', `${number(model.d_model)} wide`],
+    ['Neurons per layer', number(model.d_mlp)],
+    ['Blocks', model.parallel_blocks ? 'parallel' : 'attention, then feed-forward'],
+    ['Vocabulary', `${number(model.vocab_size)} tokens`],
+    ['Longest prompt', `${number(model.limits.max_prompt_tokens)} tokens`],
+    ['Computes in', `${model.dtype} on ${model.device}`],
+    ['Licence', model.licence ?? 'not stated'],
+    ['Fingerprint', model.fingerprint.slice(0, 16)],
+  ];
+}
+
+function Capabilities({ model }: { model: ModelInfo }) {
+  const missing = model.capabilities.filter((capability) => !capability.available);
+  return (
+    <section>
+      <h3>What can be asked of it</h3>
+      {missing.length === 0 ? <p>Everything: the self-check at load proved every site.</p> : null}
+      <ul className="capabilities">
+        {missing.map((capability) => (
+          <li key={capability.name}>
+            <span className="mono">{capability.name}</span> no:{' '}
+            {capability.reason ?? 'not available'}
+          </li>
+        ))}
+      </ul>
+      {missing.length > 0 ? (
+        <p className="faint">
+          Available:{' '}
+          {model.capabilities
+            .filter((capability) => capability.available)
+            .map((capability) => capability.name)
+            .join(', ')}
+        </p>
+      ) : null}
+    </section>
+  );
+}

@@ -1,0 +1,319 @@
+/** The flow graph in words, in tables and as a file: what a pop-up says, what a reader hears. */
+import type {
+  Flow as Graph,
+  FlowLink,
+  FlowNode,
+  FlowReading,
+  FlowSideData,
+  FlowSum,
+  LinkKind,
+} from './data';
+import { nats, NONE, percent, probability, quantity, signed } from '../format';
+import type { Spec } from '../../shared/text/url';
+
+/** What boxes are rated by: "␣Tokyo", or all tokens of a text. */
+export function targetName({ target }: Graph): string {
+  const { tokens, mode, text } = target;
+  const rated = mode === 'whole' ? tokens : tokens.slice(0, 1);
+  return rated.map(({ label }) => label).join('') || text;
+}
+
+export type Fact = [name: string, value: string];
+
+// ------------------------------------------------------------------ nodes
+
+const READINGS: Record<string, string> = {
+  q: 'query',
+  k: 'key, for later tokens',
+  v: 'value, for later tokens',
+  gate: 'its gate reads',
+  up: 'its input map reads',
+  'after rotation': 'after rotation',
+  suppressed: 'takes from',
+};
+
+/** A reading's name as a person reads it. */
+export function readingWords(name: string): string {
+  return READINGS[name] ?? name;
+}
+
+/** What a node says about itself, a line each. */
+export function nodeFacts(node: FlowNode, side: FlowSideData, target: string): Fact[] {
+  const own = node.readings[0];
+  if (own?.norm === 0) return [['norm', '0: it writes nothing']];
+  const facts: Fact[] = [];
+  const put = (
+    name: string,
+    value: number | null | undefined,
+    write: (value: number) => string,
+  ) => {
+    if (value !== null && value !== undefined) facts.push([name, write(value)]);
+  };
+  put('attention', node.attention, (value) => percent(value));
+  put('activation', node.activation, quantity);
+  put('= gate', node.gate, quantity);
+  put('× input', node.up, quantity);
+  put('norm', own?.norm, quantity);
+  put('entropy', own?.entropy, (value) => `${nats(value)} nats`);
+  put(shareName(node), shareOf(node, side), percent);
+  put(`direct effect on ${target}`, node.attributed, effect);
+  return facts;
+}
+
+/** A change of a logit. */
+export function effect(value: number): string {
+  return `${signed(value, 2)} logit`;
+}
+
+function shareName(node: FlowNode): string {
+  return MLP_KINDS.has(node.kind) || node.id.includes('.neurons.')
+    ? 'share of what the feed-forward added'
+    : 'share of what attention added';
+}
+
+const MLP_KINDS: ReadonlySet<string> = new Set(['neuron', 'mlp_bias', 'mlp_in_bias']);
+
+/** Its part of what its branch added; what it passes on says so. */
+export function shareOf(node: FlowNode, side: FlowSideData): number | null {
+  return side.from.get(node.id)?.find((link) => isNumber(link.share))?.share ?? null;
+}
+
+// ------------------------------------------------------------------ links
+
+const LINKS: Record<LinkKind, string> = {
+  norm: 'through the norm',
+  residual_attn: 'past the attention, unchanged',
+  residual_mlp: 'past the feed-forward, unchanged',
+  skipped: 'past the layers between, which are not drawn',
+  branch: 'added to the residual stream',
+  qkv: 'projected to queries, keys and values',
+  query: 'the query of one head',
+  attention: 'what the head attends to',
+  memory: 'what is fetched: attention times value',
+  head: 'what one head writes',
+  z_row_key: 'one entry of the heads’ results',
+  z_row: 'that entry times its row of W_O',
+  neuron_key: 'what the neuron reads',
+  activation: 'how active the neuron is',
+  neuron: 'activation times value vector',
+  bias: 'a bias',
+  rest: 'what is not shown one by one',
+  experts: 'a mixture of experts, which has no single neurons',
+};
+
+export function linkWords(link: FlowLink): string {
+  return LINKS[link.kind];
+}
+
+/** "head 7 of layer 14 → all heads of layer 14". */
+export function linkEnds(link: FlowLink, side: FlowSideData): string {
+  return [link.source, link.target].map((end) => shortTitle(side.nodeOf.get(end), end)).join(' → ');
+}
+
+/** A title up to its colon: what it is, without what it does. */
+function shortTitle(node: FlowNode | undefined, id: string): string {
+  return node ? (node.title.split(':')[0] ?? id) : id;
+}
+
+export function linkFacts(link: FlowLink, target: string): Fact[] {
+  const facts: Fact[] = [];
+  const put = (
+    name: string,
+    value: number | null | undefined,
+    write: (value: number) => string,
+  ) => {
+    if (value !== null && value !== undefined) facts.push([name, write(value)]);
+  };
+  put('attention', link.attention, percent);
+  put('activation', link.activation, quantity);
+  put('norm', link.norm, quantity);
+  if (link.colour === 'entropy')
+    put('entropy', link.colour_value, (value) => `${nats(value)} nats`);
+  put('share of what is added', link.share, percent);
+  put(`direct effect on ${target}`, link.attributed, effect);
+  put('width', link.width, quantity);
+  return facts;
+}
+
+function isNumber(value: number | null | undefined): value is number {
+  return value !== null && value !== undefined;
+}
+
+// ------------------------------------------------------------------ what is shown of each layer
+
+export interface Completeness {
+  layer: number;
+  attention: string;
+  feedForward: string;
+}
+
+/** How much of what each layer added is on the screen, in words. */
+export function completeness(side: FlowSideData): Completeness[] {
+  const layers = [...new Set(side.sums.map((sum) => sum.layer))];
+  return layers.map((layer) => {
+    const of = (branch: FlowSum['branch']) =>
+      side.sums.find((sum) => sum.layer === layer && sum.branch === branch);
+    return {
+      layer,
+      attention: branchWords(of('attn'), counted(side, layer)),
+      feedForward: branchWords(of('mlp'), counted(side, layer)),
+    };
+  });
+}
+
+interface Counted {
+  heads: number;
+  rows: number;
+  neurons: number;
+}
+
+function counted(side: FlowSideData, layer: number): Counted {
+  const count = (kind: FlowNode['kind']) =>
+    side.nodes.filter((node) => node.layer === layer && node.kind === kind).length;
+  return { heads: count('head'), rows: count('z_row'), neurons: count('neuron') };
+}
+
+function branchWords(sum: FlowSum | undefined, shown: Counted): string {
+  const branch = sum?.branch === 'attn' ? 'attention' : 'the feed-forward';
+  if (!sum) return NONE;
+  if (sum.reason) return `${branch} is not taken apart: ${sum.reason}`;
+  const parts: string[] = [];
+  if (sum.branch === 'attn') {
+    if (isNumber(sum.heads)) parts.push(`${many(shown.heads, 'head')} ${percent(sum.heads)}`);
+    if (isNumber(sum.shown)) parts.push(`${many(shown.rows, 'row')} of W_O ${percent(sum.shown)}`);
+  } else if (isNumber(sum.shown))
+    parts.push(`${many(shown.neurons, 'neuron')} ${percent(sum.shown)}`);
+  if (Math.abs(sum.bias) > 0.0005) parts.push(`bias ${percent(sum.bias)}`);
+  return `of what ${branch} added: ${parts.join(', ')}`;
+}
+
+/** What a reader must know, but for what is said of the layers already. */
+export function notesOf(side: FlowSideData): string[] {
+  return side.notes.filter(
+    (note) => !side.sums.some(({ reason }) => reason && note.includes(reason)),
+  );
+}
+
+function many(number: number, noun: string): string {
+  return `${number} ${noun}${number === 1 ? '' : 's'}`;
+}
+
+// ------------------------------------------------------------------ sentences
+
+/** "␣Tokyo 0.62, rank 1", or a dash. */
+export function targetWords(reading: FlowReading | undefined): string {
+  const score = reading?.target;
+  return score
+    ? `${probability(score.probability)}, rank ${score.rank.toLocaleString('en')}`
+    : NONE;
+}
+
+/** What assistive technology reads of a link. */
+export function linkSentence(link: FlowLink, side: FlowSideData, target: string): string {
+  const facts = linkFacts(link, target).map(([name, value]) => `${name} ${value}`);
+  return `${linkEnds(link, side)}: ${linkWords(link)}. ${facts.join(', ')}`;
+}
+
+/** Under the heading of a saved picture: model, layers, position, target, which run. */
+export function figureNote(graph: Graph, model: string, mode: Spec['mode']): string {
+  const { layers, position, tokens, edited } = graph;
+  const run = {
+    baseline: 'without the edits',
+    edited: 'with the edits',
+    difference: 'edited, outlines: baseline',
+  };
+  return [
+    model,
+    `layer${layers.length === 1 ? '' : 's'} ${layers.join(', ')}`,
+    `at ${tokens[position]?.label ?? ''} (${position})`,
+    `target ${targetName(graph)}`,
+    ...(edited ? [run[mode]] : []),
+  ].join(' · ');
+}
+
+// ------------------------------------------------------------------ tables
+
+type Line = Array<string | number | null>;
+
+const COLUMNS = [
+  'side',
+  'what',
+  'id',
+  'kind',
+  'layer',
+  'title',
+  'tokens',
+  'target_probability',
+  'target_rank',
+  'norm',
+  'entropy_nats',
+  'activation',
+  'attention',
+  'share',
+  'direct_effect_logit',
+  'width',
+];
+
+/** One line per node and link and side, all numbers in full; what there is not is left empty. */
+export function flowTable(graph: Graph): Line[] {
+  const lines: Line[] = [COLUMNS];
+  for (const name of ['baseline', 'edited'] as const) {
+    const side = graph[name];
+    if (!side) continue;
+    for (const node of side.nodes) lines.push([name, 'node', ...nodeLine(node, side)]);
+    for (const link of side.links) lines.push([name, 'link', ...linkLine(link, side)]);
+  }
+  return lines;
+}
+
+function nodeLine(node: FlowNode, side: FlowSideData): Line {
+  const own = node.readings[0];
+  return [
+    node.id,
+    node.kind,
+    node.layer,
+    node.title,
+    (own?.tokens ?? []).map(({ token }) => token.label).join(' '),
+    own?.target?.probability ?? null,
+    own?.target?.rank ?? null,
+    own?.norm ?? null,
+    own?.entropy ?? null,
+    node.activation ?? null,
+    node.attention ?? null,
+    shareOf(node, side),
+    node.attributed ?? null,
+    null,
+  ];
+}
+
+function linkLine(link: FlowLink, side: FlowSideData): Line {
+  return [
+    link.id,
+    link.kind,
+    side.nodeOf.get(link.target)?.layer ?? null,
+    linkEnds(link, side),
+    '',
+    null,
+    null,
+    link.norm ?? null,
+    link.colour === 'entropy' ? (link.colour_value ?? null) : null,
+    link.activation ?? null,
+    link.attention ?? null,
+    link.share ?? null,
+    link.attributed ?? null,
+    link.width,
+  ];
+}
+
+// ------------------------------------------------------------------ attributed against measured
+
+/** How what really happened compares with what the graph says, in a word. */
+export function agreement(attributed: number, measured: number): string {
+  if (Math.abs(attributed) < 0.005 && Math.abs(measured) < 0.005) return 'both nothing';
+  if (Math.abs(attributed) < 0.005) return 'not attributed';
+  const ratio = measured / attributed;
+  if (ratio < -0.05) return 'the other way';
+  if (ratio < 0.05) return 'nothing of it';
+  if (ratio > 20) return 'far more';
+  return `× ${ratio < 9.95 ? ratio.toFixed(2) : ratio.toFixed(0)}`;
+}

@@ -1,0 +1,218 @@
+/** Server state as hooks. Answers depend on their key alone, so they never go stale. */
+import { QueryClient, useQuery, useQueryClient } from '@tanstack/react-query';
+import { useState } from 'react';
+import type { Edit } from '../text/edits';
+import { readLens, type Lens } from '../../draw/lens/data';
+import { scoring, type Spec } from '../text/url';
+import {
+  answer,
+  api,
+  ApiError,
+  timedAnswer,
+  type Schemas,
+  type Timed,
+  type Timing,
+} from './client';
+import { cancelJob, followJob, type JobKind } from './jobs';
+
+export type ModelInfo = Schemas['ModelInfo'];
+
+export const queryClient = new QueryClient({
+  defaultOptions: {
+    queries: {
+      retry: false,
+      staleTime: Infinity,
+      gcTime: 300_000,
+      refetchOnWindowFocus: false,
+      networkMode: 'always',
+    },
+  },
+});
+
+/** What a view knows of its question. */
+export interface Analysis<Data> {
+  /** The newest answer there is, maybe to an older question: see `current`. */
+  data: Data | null;
+  timing: Timing | null;
+  /** The data answer what the page asks now. */
+  current: boolean;
+  busy: boolean;
+  cancelled: boolean;
+  error: ApiError | null;
+  retry: () => void;
+  cancel: () => void;
+}
+
+/** Asks under a key; a newer key aborts the older request, the last good answer stays until then. */
+export function useAnalysis<Data>(
+  kind: JobKind,
+  key: unknown[],
+  enabled: boolean,
+  ask: (job: string, signal: AbortSignal) => Promise<Timed<Data>>,
+): Analysis<Data> {
+  const client = useQueryClient();
+  const queryKey = [kind, ...key];
+  const query = useQuery({
+    queryKey,
+    enabled,
+    queryFn: ({ signal }) => followJob(kind, signal, (job) => ask(job, signal)),
+  });
+  const [last, setLast] = useState<Timed<Data> | null>(null);
+  if (query.data !== undefined && last !== query.data) setLast(query.data);
+  const newest = query.data ?? last;
+  return {
+    data: newest?.data ?? null,
+    timing: newest?.timing ?? null,
+    current: query.data !== undefined,
+    busy: query.isFetching,
+    cancelled: enabled && query.isPending && query.fetchStatus === 'idle',
+    error:
+      query.error instanceof ApiError ? query.error : query.error ? unexpected(query.error) : null,
+    retry: () => void query.refetch(),
+    cancel: () => {
+      cancelJob(kind);
+      void client.cancelQueries({ queryKey });
+    },
+  };
+}
+
+function unexpected(error: Error): ApiError {
+  return new ApiError(0, { code: 'unexpected', message: error.message });
+}
+
+export function useModel() {
+  return useQuery({
+    queryKey: ['model'],
+    queryFn: ({ signal }) => answer(api.GET('/api/model', { signal })),
+  });
+}
+
+export function useTokens(prompt: string, enabled = true) {
+  return useQuery({
+    queryKey: ['tokenize', prompt],
+    enabled: enabled && prompt !== '',
+    queryFn: ({ signal }) => answer(api.POST('/api/tokenize', { body: { prompt }, signal })),
+  });
+}
+
+export function usePredictions(spec: Spec, position: number | null) {
+  const { prompt, edits, k, target, distractor } = spec;
+  const enabled = prompt !== '' && position !== null;
+  return useAnalysis(
+    'predictions',
+    [prompt, edits, position, k, target, distractor],
+    enabled,
+    (job, signal) =>
+      timedAnswer(
+        api.POST('/api/predictions', {
+          body: {
+            prompt,
+            edits: wireEdits(edits),
+            position: position ?? -1,
+            top_k: k,
+            target: target || null,
+            distractor: distractor || null,
+            job,
+          },
+          signal,
+        }),
+      ),
+  );
+}
+
+/** `positions`: those of the prompt that are read; null is all. */
+export function useLens(
+  spec: Spec,
+  positions: number[] | null,
+  vocabulary: number,
+  enabled: boolean,
+): Analysis<Lens> {
+  const { prompt, edits } = spec;
+  const options = {
+    positions,
+    layer_step: spec.step,
+    include_embedding: spec.embedding,
+    subblocks: spec.subblocks,
+    decoder: spec.decoder,
+    kl_floor: spec.clipped ? 1 / (10 * vocabulary) : null,
+    ...scoring(spec),
+  };
+  return useAnalysis(
+    'lens',
+    [prompt, edits, options],
+    enabled && prompt !== '',
+    async (job, signal) => {
+      const body = { prompt, edits: wireEdits(edits), top_k: 10, ...options, job };
+      const { data, timing } = await timedAnswer(
+        api.POST('/api/lens', { body, parseAs: 'arrayBuffer', signal }),
+      );
+      return { data: readLens(data as ArrayBuffer), timing };
+    },
+  );
+}
+
+/** A node in one of the two runs: the edited one, or, without edits, the baseline. */
+export function useComponent(
+  spec: Spec,
+  position: number | null,
+  side: 'baseline' | 'edited',
+  topK = 10,
+) {
+  const { prompt, node } = spec;
+  const edits = side === 'edited' ? spec.edits : [];
+  const enabled = prompt !== '' && node !== null && position !== null;
+  return useAnalysis('component', [prompt, edits, node, position, topK], enabled, (job, signal) =>
+    timedAnswer(
+      api.POST('/api/component', {
+        body: {
+          prompt,
+          edits: wireEdits(edits),
+          target: node ?? '',
+          position: position ?? -1,
+          top_k: topK,
+          job,
+        },
+        signal,
+      }),
+    ),
+  );
+}
+
+/** What each layer added, taken apart: asked for after the predictions, which it would hold up. */
+export function useUpdates(spec: Spec, position: number | null, enabled: boolean) {
+  const { prompt, edits, parts } = spec;
+  return useAnalysis(
+    'updates',
+    [prompt, edits, position, parts],
+    enabled && prompt !== '' && position !== null,
+    (job, signal) =>
+      timedAnswer(
+        api.POST('/api/predictions', {
+          body: {
+            prompt,
+            edits: wireEdits(edits),
+            position: position ?? -1,
+            top_k: 1,
+            sub_updates: parts,
+            job,
+          },
+          signal,
+        }),
+      ),
+  );
+}
+
+/** All edits, those that are off too: an error's index is then the card's. */
+export function wireEdits(edits: readonly Edit[]): Schemas['EditSpec'][] {
+  return edits.map((made) => ({
+    target: made.target,
+    operation: made.operation,
+    stage: made.stage,
+    enabled: made.enabled,
+    ...(made.value === null ? {} : { value: made.value }),
+    ...(made.positions ? { positions: made.positions } : {}),
+    ...(made.source
+      ? { source: { prompt: made.source.prompt, positions: made.source.positions } }
+      : {}),
+  }));
+}

@@ -1,0 +1,86 @@
+/** An input for exactly one token: a leading space is part of it, so it is shown. */
+import { useState } from 'react';
+import { problemAt } from '../api/client';
+import { readSpaces, showSpaces } from '../../draw/tokens';
+import { useTokens } from '../api/queries';
+import { useProblems } from '../state/problems';
+import { Icon } from './parts';
+
+interface Props {
+  name: 'target' | 'distractor';
+  label: string;
+  hint: string;
+  value: string;
+  onChange: (text: string) => void;
+}
+
+export function TokenField({ name, label, hint, value, onChange }: Props) {
+  const [draft, setDraft] = useState(value);
+  const [from, setFrom] = useState(value);
+  if (from !== value) {
+    setFrom(value);
+    setDraft(value);
+  }
+  const commit = (text = draft) => {
+    if (text !== value) onChange(text);
+  };
+  const problem = useProblems((error) => problemAt(error, name));
+  return (
+    <div className="token-field">
+      <label htmlFor={name}>{label}</label>
+      <div className="token-input">
+        <input
+          id={name}
+          data-testid={name}
+          className="mono"
+          autoComplete="off"
+          spellCheck={false}
+          placeholder="␣token"
+          title={hint}
+          aria-invalid={problem !== null}
+          aria-describedby={problem === null ? undefined : `${name}-problem`}
+          value={showSpaces(draft)}
+          onChange={(event) => setDraft(readSpaces(event.target.value))}
+          onBlur={() => commit()}
+          onKeyDown={(event) => {
+            if (event.key === 'Enter') {
+              event.preventDefault();
+              commit();
+            }
+          }}
+        />
+        {draft === '' ? null : (
+          <button
+            type="button"
+            className="icon-button"
+            aria-label={`Clear the ${label.toLowerCase()}`}
+            onClick={() => {
+              setDraft('');
+              commit('');
+            }}
+          >
+            <Icon name="close" />
+          </button>
+        )}
+      </div>
+      {problem === null ? null : (
+        <p className="problem field-problem" id={`${name}-problem`}>
+          {problem}
+          <Suggestion value={value} onChange={onChange} />
+        </p>
+      )}
+    </div>
+  );
+}
+
+/** The same text with a space before it, where that is one token: the usual slip. */
+function Suggestion({ value, onChange }: { value: string; onChange: (text: string) => void }) {
+  const spaced = ` ${value}`;
+  const tokens = useTokens(spaced, value !== '' && !value.startsWith(' ')).data?.tokens ?? [];
+  if (tokens.filter((token) => !token.special).length !== 1) return null;
+  return (
+    <button type="button" className="try" onClick={() => onChange(spaced)}>
+      Use <bdi className="token">{showSpaces(spaced)}</bdi>
+    </button>
+  );
+}

@@ -1,0 +1,123 @@
+import { describe, expect, it } from 'vitest';
+import {
+  checkTarget,
+  describeFlow,
+  flowLayer,
+  flowMisfit,
+  formatTarget,
+  isFlowName,
+  parseRow,
+  parseTarget,
+  rowLabel,
+  writerOf,
+} from './address';
+
+const MODEL = { n_layers: 18, n_heads: 4, d_mlp: 2048 };
+
+describe('targets', () => {
+  it.each([
+    ['L9.H6', 'L9.H6'],
+    ['l9.h6', 'L9.H6'],
+    ['L12D512', 'L12.N512'],
+    ['L12.N512', 'L12.N512'],
+    ['L9.H6@14', 'L9.H6@14'],
+    ['L9.H6@14<3', 'L9.H6@14<3'],
+    ['L5.attn', 'L5.attn'],
+    ['L5.MLP', 'L5.mlp'],
+    ['embed', 'embed'],
+    ['L5.resid_post', 'L5.resid_post'],
+    ['L5.z', 'L5.z'],
+    ['l5.h2.q', 'L5.H2.q'],
+  ])('%s is %s', (written, name) => {
+    const target = parseTarget(written);
+    expect(target && formatTarget(target)).toBe(name);
+  });
+
+  it.each([
+    '',
+    'L9',
+    'H6',
+    'L9.X6',
+    'L9.H',
+    'L-1.H0',
+    'L9.H6@',
+    'L5.attn@3<1',
+    'L9.H6 L9.H7',
+    'L99999.H0',
+    'L5.H2.value',
+    'L5.zz',
+  ])('%j is none', (written) => {
+    expect(parseTarget(written)).toBeNull();
+  });
+
+  it.each([
+    ['L18.H0', 'layers 0–17'],
+    ['L0.H4', 'heads 0–3'],
+    ['L0.H4.q', 'heads 0–3'],
+    ['L0.N2048', 'neurons 0–2047'],
+    ['what', 'L9.H6'],
+  ])('%s: the refusal says what there is', (written, said) => {
+    const checked = checkTarget(written, MODEL);
+    expect('problem' in checked && checked.problem).toContain(said);
+  });
+});
+
+describe('names of the flow graph', () => {
+  it.each([
+    ['L14.resid_pre', 'the residual stream before layer 14'],
+    ['L14.H7', 'head 7 of layer 14'],
+    ['L14.H7.value@3', 'value of position 3 in head 7 of layer 14'],
+    ['L14.z448', 'entry 448 of the heads’ results in layer 14'],
+    ['L14.N1981.key', 'key of neuron 1981 of layer 14'],
+    ['L14.heads.rest', 'heads that are not shown in layer 14'],
+    ['L14.H7>L14.z', 'from head 7 of layer 14 to queries'],
+  ])('%s', (name, words) => {
+    expect(isFlowName(name)).toBe(true);
+    expect(flowLayer(name)).toBe(14);
+    expect(describeFlow(name)).toContain(
+      words.replace('queries', 'the heads’ results in layer 14'),
+    );
+  });
+
+  it.each(['', 'L14', 'L14.attn', 'L14.H7@8', 'L14.H7.value', 'L1.z1>L1.z2>L1.z3', 'L14.N'])(
+    '%j is none',
+    (name) => expect(isFlowName(name)).toBe(false),
+  );
+
+  it('are refused where the model has no such part', () => {
+    expect(flowMisfit('L3.H3.value@1>L3.H3', MODEL)).toBeNull();
+    expect(flowMisfit('L3.H4.query', MODEL)).toContain('heads 0–3');
+    expect(flowMisfit('L18.z4', MODEL)).toContain('layers 0–17');
+    expect(flowMisfit('L3.attn', MODEL)).toContain('no node or link');
+  });
+});
+
+describe('rows', () => {
+  it('are named in short', () => {
+    expect(['embed', 'L3.resid_mid', 'L3.resid_post'].map(rowLabel)).toEqual([
+      'embed',
+      'L3 attn',
+      'L3',
+    ]);
+  });
+
+  it('know the component that leads to them', () => {
+    const writers = ['embed', 'L3.resid_mid', 'L3.resid_post', 'L3.resid_pre'].map((name) => {
+      const row = parseRow(name);
+      return row && writerOf(row);
+    });
+    expect(writers).toEqual(['embed', 'L3.attn', 'L3.mlp', 'L2.mlp']);
+  });
+});
+
+it('what a model does not have is refused with its reason', () => {
+  const reason = 'its feed-forward is a mixture of experts, which has no single neurons';
+  const model = {
+    ...MODEL,
+    d_mlp: 0,
+    capabilities: [{ name: 'neurons', available: false, reason }],
+  };
+  const checked = checkTarget('L1.N3', model);
+  expect('problem' in checked && checked.problem).toContain('mixture of experts');
+  expect('target' in checkTarget('L1.H3', model)).toBe(true);
+});

@@ -1,0 +1,178 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { readDraft, toDraft } from './draft';
+import {
+  cutAt,
+  cutEdit,
+  describeOperation,
+  edit,
+  editProblem,
+  editsOf,
+  formatPositions,
+  parsePositions,
+  parseValue,
+  switched,
+  switchOf,
+  whereWords,
+  type Edit,
+} from './edits';
+
+const MODEL = { n_layers: 18, n_heads: 4, d_mlp: 2048, d_model: 640, d_head: 256 };
+
+describe('positions', () => {
+  it('read back as they are written', () => {
+    const positions = fc
+      .uniqueArray(fc.integer({ min: -9, max: 99 }), { minLength: 1 })
+      .map((list) => list.toSorted((a, b) => a - b));
+    fc.assert(
+      fc.property(
+        positions,
+        (list) => void expect(parsePositions(formatPositions(list))).toEqual(list),
+      ),
+    );
+  });
+
+  it('are every position where nothing is written', () => expect(parsePositions('  ')).toBeNull());
+
+  it.each(['a', '3-', '5-3', '1,,2', '1.5', '0-99999', '-3-5'])(
+    '%j is refused with a sentence',
+    (text) => {
+      expect(typeof parsePositions(text)).toBe('string');
+    },
+  );
+});
+
+describe('values', () => {
+  it.each([
+    ['2', 2],
+    ['−0.5', -0.5],
+    ['1, 2,3', [1, 2, 3]],
+  ])('%j is %j', (text, value) => expect(parseValue(text)).toEqual(value));
+
+  it.each(['', 'two', '1,', 'NaN', 'Infinity', '1e999'])(
+    '%j is refused with a sentence',
+    (text) => {
+      expect(typeof parseValue(text)).toBe('string');
+    },
+  );
+});
+
+describe('edits', () => {
+  const cases: Array<[Edit, string | null]> = [
+    [edit('L9.H3'), null],
+    [edit('L9.H4'), 'target'],
+    [edit('L9.H3', 'scale'), 'value'],
+    [edit('L9.H3', 'scale', [1, 2]), 'value'],
+    [edit('L9.H3', 'set_to', 1), null],
+    [edit('L9.H3', 'add', [1, 2]), 'value'],
+    [edit('L9.H3', 'on'), 'target'],
+    [edit('L9.N3', 'on'), null],
+    [edit('L9.N3', 'lmd_on'), null],
+    [edit('L9.H3', 'patch'), 'source'],
+    [{ ...edit('L9.H3', 'patch'), source: { prompt: 'Paris', positions: null } }, null],
+  ];
+  it.each(cases)('%j: the field at fault is %s', (made, field) => {
+    expect(editProblem(made, MODEL)?.field ?? null).toBe(field);
+  });
+
+  it('are described in a few signs', () => {
+    expect(
+      [edit('a'), edit('a', 'scale', 2), edit('a', 'set_to', 0.5), edit('a', 'add', [1, 2])].map(
+        describeOperation,
+      ),
+    ).toEqual(['off', '× 2', '= 0.5', '+ [2 numbers]']);
+    expect(describeOperation(edit('a', 'scale', -1))).toBe('× −1');
+    expect(describeOperation(edit('a', 'lmd_on'))).toBe('LM-Debugger on');
+  });
+});
+
+describe('cuts of the flow graph', () => {
+  const head = { operation: 'zero' as const, target: 'L14.H7@8' };
+  const row = { operation: 'cut' as const, target: 'L14.z448@8' };
+  const pair = { operation: 'zero' as const, target: 'L14.H7@8<3' };
+
+  it('are edits at one position', () => {
+    expect(cutEdit(head)).toEqual({ ...edit('L14.H7'), positions: [8] });
+    expect(cutEdit(row)).toEqual({ ...edit('L14.z448', 'cut'), positions: [8] });
+    expect(cutEdit(pair)).toEqual(edit('L14.H7@8<3'));
+  });
+
+  it('are found again, whoever made the edit', () => {
+    for (const cut of [head, row, pair]) expect(cutAt([cutEdit(cut)], cut, 9)).toBe(0);
+    expect(cutAt([edit('L14.H7')], head, 9)).toBe(0);
+    expect(cutAt([{ ...edit('L14.H7'), positions: [-1] }], head, 9)).toBe(0);
+    expect(cutAt([{ ...edit('L14.H7'), positions: [-1] }], head, 10)).toBe(-1);
+    expect(cutAt([{ ...cutEdit(head), enabled: false }, cutEdit(row)], head, 9)).toBe(-1);
+  });
+
+  it('say where they act, once', () => {
+    expect([head, pair].map((cut) => whereWords(cutEdit(cut)))).toEqual(['@ 8', '']);
+    expect(whereWords(edit('L14.H7'))).toBe('everywhere');
+  });
+
+  it('must name what the model has', () => {
+    expect(editProblem(cutEdit(row), MODEL)).toBeNull();
+    expect(editProblem(edit('L99.z448', 'cut'), MODEL)?.field).toBe('target');
+    expect(editProblem(edit('L9.attn', 'cut'), MODEL)?.field).toBe('target');
+  });
+});
+
+describe('switches', () => {
+  const others = [edit('L1.H1'), { ...edit('L2.N7'), positions: [3] }, edit('L2.N7', 'scale', 2)];
+
+  it('stand beside edits of another kind', () => {
+    const made = switched(others, 'L2.N7', 'on');
+    expect(made).toEqual([...others, edit('L2.N7', 'on')]);
+    expect(switchOf(made, 'L2.N7')).toBe('on');
+    expect(switchOf(others, 'L2.N7')).toBeNull();
+  });
+
+  it('take the place of each other', () => {
+    const made = switched(switched(others, 'L1.H1', 'lmd_off'), 'L1.H1', 'lmd_on');
+    expect(made).toEqual([edit('L1.H1', 'lmd_on'), ...others.slice(1)]);
+  });
+
+  it('are taken back by the same switch, and turned on again where the card was off', () => {
+    expect(switched(others, 'L1.H1', 'zero')).toEqual(others.slice(1));
+    const off = [{ ...edit('L1.H1'), enabled: false }];
+    expect(switchOf(off, 'L1.H1')).toBeNull();
+    expect(switched(off, 'L1.H1', 'zero')).toEqual([edit('L1.H1')]);
+  });
+
+  it('count every edit of the node, one pair of query and key too', () => {
+    const made = [...others, edit('L1.H1@4<2')];
+    expect(editsOf(made, 'L1.H1').map(({ index }) => index)).toEqual([0, 3]);
+  });
+});
+
+describe('the form', () => {
+  it.each([
+    edit('L9.H3'),
+    edit('L9.H3@14<3', 'scale', 0.5),
+    edit('L9.attn', 'add', 2),
+    edit('L9.resid_mid', 'set_to', 1),
+    edit('embed'),
+    edit('L2.N7', 'on'),
+    edit('L2.N7', 'lmd_off'),
+    {
+      ...edit('L2.N7', 'set_to', 3),
+      positions: [1, 2, 3, 9],
+      stage: 'pre' as const,
+      enabled: false,
+    },
+    { ...edit('L2.mlp', 'patch'), source: { prompt: 'Paris', positions: [4] } },
+  ])('says again the edit that it was opened with: %j', (made) => {
+    expect(readDraft(toDraft(made), made, MODEL)).toEqual({ made });
+  });
+
+  it('names the first field at fault', () => {
+    const draft = { ...toDraft(edit('L2.N7', 'scale')), index: '99999' };
+    const read = (patch: object) => {
+      const result = readDraft({ ...draft, ...patch }, edit('L2.N7'), MODEL);
+      return 'problem' in result ? result.problem.field : null;
+    };
+    expect(
+      [{}, { index: 'x' }, { index: '7' }, { index: '7', value: '1', positions: 'y' }].map(read),
+    ).toEqual(['target', 'target', 'value', 'positions']);
+  });
+});

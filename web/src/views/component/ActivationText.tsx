@@ -1,0 +1,49 @@
+/** The prompt as running text, each token coloured by the component's activation there. */
+import type { Schemas } from '../../shared/api/client';
+import { quantity } from '../../draw/format';
+import { change } from '../../shared/state/store';
+
+type Component = Schemas['ComponentResponse'];
+
+/** Share of the colour that a full activation has: text on it stays readable. */
+const DEEPEST = 55;
+
+export function ActivationText({ data }: { data: Component }) {
+  const most = data.activation.reduce((largest, value) => Math.max(largest, Math.abs(value)), 1e-9);
+  return (
+    <div className="activation-text" data-testid="activation-text">
+      <p className="faint activation-scale">
+        {data.kind === 'neuron' ? 'activation' : 'norm of what it writes'}
+        <span className="activation-ramp negative" aria-hidden="true" />
+        <span className="number">0</span>
+        <span className="activation-ramp" aria-hidden="true" />
+        <span className="number">{quantity(most)}</span>
+      </p>
+      <p className="activation-tokens">
+        {data.tokens.map((token, at) => {
+          const value = data.activation[at] ?? 0;
+          return (
+            <button
+              key={at}
+              type="button"
+              className={at === data.position ? 'chosen' : ''}
+              aria-current={at === data.position ? 'true' : undefined}
+              aria-label={`position ${at}, ${token.label}: ${quantity(value)}`}
+              title={`position ${at}: ${value}`}
+              style={{ backgroundColor: colour(value / most) }}
+              onClick={() => change({ position: at }, 'replace')}
+            >
+              <bdi>{token.label}</bdi>
+              <span className="number">{quantity(value)}</span>
+            </button>
+          );
+        })}
+      </p>
+    </div>
+  );
+}
+
+function colour(share: number): string {
+  const name = share < 0 ? '--negative-bar' : '--positive-bar';
+  return `color-mix(in srgb, var(${name}) ${Math.round(Math.abs(share) * DEEPEST)}%, transparent)`;
+}

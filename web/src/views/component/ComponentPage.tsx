@@ -1,0 +1,337 @@
+/** The page of one component: what it writes, what makes it fire, what it does on this prompt. */
+import type { ReactNode } from 'react';
+import { useIndex, useVector, type Vector } from '../../shared/api/explore';
+import { useComponent, type Analysis, type ModelInfo } from '../../shared/api/queries';
+import { Token } from '../../shared/parts/parts';
+import { SaveMenu } from '../../shared/parts/SaveMenu';
+import { saveCsv, saveJson } from '../../shared/parts/save';
+import { checkTarget, parseTarget, type Target } from '../../shared/text/address';
+import { vectorPython } from '../../shared/text/explorePython';
+import { quantity } from '../../draw/format';
+import { exploreWith, useExplore } from '../../shared/state/exploring';
+import { change, useSpec } from '../../shared/state/store';
+import { ActivationText } from './ActivationText';
+import { Header } from './ComponentHeader';
+import {
+  ComponentFormula,
+  keysOf,
+  scored,
+  VectorFormula,
+  WhichRun,
+  type Component,
+} from '../../shared/parts/ComponentParts';
+import { ErrorNote } from '../../shared/parts/ErrorNote';
+import { useMode } from '../../shared/state/experiment';
+import { ExploreEffect } from '../explore/ExploreEffect';
+import { HitList } from '../explore/ExploreHits';
+import { OpenComponent } from './OpenComponent';
+import { PositionList } from '../../shared/parts/PositionList';
+import type { ViewProps } from '../../app/Stage';
+import { ShowChoice, Table, TokenScores } from '../../shared/parts/TokenScores';
+import { Status, ViewBar } from '../../shared/parts/ViewBar';
+
+/** Tokens on either side of a page's lists. */
+const LISTED = 16;
+const EFFECTS = 50;
+
+export function ComponentPage({ model, experiment }: ViewProps) {
+  const spec = useSpec();
+  const target = spec.node === null ? null : parseTarget(spec.node);
+  const checked = spec.node !== null && model ? checkTarget(spec.node, model) : null;
+  if (!target || spec.node === null || (checked && 'problem' in checked)) {
+    return (
+      <>
+        <ViewBar />
+        <OpenComponent
+          model={model}
+          problem={checked && 'problem' in checked ? checked.problem : null}
+        />
+      </>
+    );
+  }
+  return (
+    <Page
+      node={spec.node}
+      target={target}
+      model={model}
+      position={experiment.position}
+      waiting={experiment.waiting}
+    />
+  );
+}
+
+interface PageProps {
+  node: string;
+  target: Target;
+  model: ModelInfo | null;
+  position: number | null;
+  waiting: boolean;
+}
+
+function Page({ node, target, model, position, waiting }: PageProps) {
+  const spec = useSpec();
+  const neuron = target.kind === 'neuron';
+  const side = useMode() === 'edited' ? 'edited' : 'baseline';
+  const vector = useVector(neuron ? node : null, spec.explore.projection);
+  const component = useComponent(spec, position, side, EFFECTS);
+  const facts = vector.data?.target === node ? vector.data : null;
+  const here = component.data?.target === node ? component.data : null;
+  return (
+    <>
+      <ViewBar
+        status={
+          neuron ? (
+            <Status kind="vector" analysis={vector} timed={false} />
+          ) : (
+            <Status kind="component" analysis={component} waiting={waiting} timed={false} />
+          )
+        }
+      >
+        <ShowChoice />
+        {model && (facts ?? here) ? (
+          <PageSave node={node} vector={facts} component={here} model={model.name} />
+        ) : null}
+      </ViewBar>
+      <div className="component-page">
+        <Header node={node} target={target} model={model} vector={facts} />
+        <ErrorNote error={vector.error} retry={vector.retry} stale={facts !== null} />
+        {facts ? <VectorSections vector={facts} analysis={vector} /> : null}
+        <OnPrompt
+          data={here}
+          analysis={component}
+          side={side}
+          neuron={neuron}
+          waiting={waiting}
+          model={model}
+        />
+        {facts ? <Neighbours vector={facts} model={model} /> : null}
+      </div>
+      <ExploreEffect position={position} />
+    </>
+  );
+}
+
+// ------------------------------------------------------------------ whatever runs
+
+function VectorSections({ vector, analysis }: { vector: Vector; analysis: Analysis<Vector> }) {
+  const { projection } = useExplore();
+  const raw = projection === 'raw';
+  return (
+    <div className={`component-columns ${analysis.current ? '' : 'stale'}`}>
+      <Section
+        title="What it writes"
+        note={raw ? 'its value vector, read by the unembedding' : 'through the final norm’s weight'}
+        extra={<VectorFormula vector={vector} raw={raw} />}
+      >
+        <TokenScores
+          promoted={vector.promoted}
+          suppressed={vector.suppressed}
+          unit="logit / unit"
+          most={LISTED}
+        />
+      </Section>
+      <Section title="What makes it fire" note="tokens at the input that its key listens to">
+        <Keys vector={vector} />
+      </Section>
+    </div>
+  );
+}
+
+function Keys({ vector }: { vector: Vector }) {
+  const lists = keysOf(vector);
+  const largest = Math.max(
+    ...lists.flatMap(([, tokens]) => tokens.map(({ score }) => Math.abs(score))),
+    1e-9,
+  );
+  return (
+    <div className="component-keys" data-testid="keys">
+      {lists.map(([title, tokens]) => (
+        <Table
+          key={title}
+          title={title}
+          tokens={tokens.slice(0, 10)}
+          unit="cosine"
+          largest={largest}
+        />
+      ))}
+    </div>
+  );
+}
+
+function Neighbours({ vector, model }: { vector: Vector; model: ModelInfo | null }) {
+  const index = useIndex();
+  const { projection } = useExplore();
+  if (!vector.similar) {
+    const missing = index.data && index.data[projection] === null && index.data.reason === null;
+    return (
+      <Section title="Nearest vectors">
+        <p className="faint">
+          {missing ? 'Neighbours and clusters need the vector index.' : 'No neighbours are known.'}{' '}
+          {missing ? (
+            <button type="button" className="link" onClick={() => change({ view: 'explore' })}>
+              See what building it costs
+            </button>
+          ) : null}
+        </p>
+      </Section>
+    );
+  }
+  return (
+    <Section
+      title="Nearest vectors"
+      extra={
+        <button
+          type="button"
+          className="link"
+          onClick={() => exploreWith({ ask: 'similar', like: 'node', node: vector.target })}
+        >
+          all of them
+        </button>
+      }
+    >
+      <HitList
+        hits={vector.similar.filter((hit) => hit.node !== vector.target)}
+        model={model}
+        unit="cosine"
+      />
+    </Section>
+  );
+}
+
+// ------------------------------------------------------------------ on this prompt
+
+interface OnPromptProps {
+  data: Component | null;
+  analysis: Analysis<Component>;
+  side: 'baseline' | 'edited';
+  neuron: boolean;
+  waiting: boolean;
+  model: ModelInfo | null;
+}
+
+function OnPrompt({ data, analysis, side, neuron, waiting, model }: OnPromptProps) {
+  const { prompt } = useSpec();
+  if (prompt === '') return <NoPrompt model={model} neuron={neuron} />;
+  const here = data?.tokens[data.position];
+  return (
+    <>
+      <Section
+        title="On this prompt"
+        extra={
+          <>
+            {data && !analysis.busy ? (
+              <WhichRun side={side} />
+            ) : (
+              <Status kind="component" analysis={analysis} waiting={waiting} timed={false} />
+            )}
+          </>
+        }
+      >
+        <ErrorNote error={analysis.error} retry={analysis.retry} stale={data !== null} />
+        {data ? <ActivationText data={data} /> : null}
+      </Section>
+      {data ? (
+        <div className={`component-columns ${analysis.current ? '' : 'stale'}`}>
+          <Section
+            title={<>What it adds at {here ? <Token token={here} /> : null}</>}
+            note={`position ${data.position}: norm ${quantity(data.write_norm)} beside ${quantity(data.resid_norm)} of the residual stream`}
+            extra={<ComponentFormula data={data} />}
+          >
+            {data.write_norm === 0 ? (
+              <p>It writes nothing here: in this run it is zero.</p>
+            ) : (
+              <TokenScores
+                promoted={scored(data.promotes)}
+                suppressed={scored(data.suppresses)}
+                unit="logit"
+                most={neuron ? 10 : LISTED}
+              />
+            )}
+          </Section>
+          {data.attends_to ? (
+            <Section title="Where it looks" note="the row of its pattern at this position">
+              <PositionList data={data} />
+            </Section>
+          ) : null}
+        </div>
+      ) : null}
+    </>
+  );
+}
+
+function NoPrompt({ model, neuron }: { model: ModelInfo | null; neuron: boolean }) {
+  const example = model?.examples[0];
+  return (
+    <Section title="On a prompt">
+      <p className="faint">
+        {neuron
+          ? 'Run a prompt to see where this neuron fires.'
+          : 'What it writes depends on what it reads: run a prompt to see it.'}
+      </p>
+      {example ? (
+        <p>
+          <button type="button" className="example" onClick={() => change({ prompt: example })}>
+            <span className="faint">Try it</span> <span>{example}</span>
+          </button>
+        </p>
+      ) : null}
+    </Section>
+  );
+}
+
+interface SectionProps {
+  title: ReactNode;
+  note?: string;
+  extra?: ReactNode;
+  children: ReactNode;
+}
+
+function Section({ title, note, extra, children }: SectionProps) {
+  return (
+    <section className="component-section">
+      <h3>
+        {title} {note ? <span className="faint">{note}</span> : null} {extra}
+      </h3>
+      {children}
+    </section>
+  );
+}
+
+// ------------------------------------------------------------------ taking it along
+
+interface SaveProps {
+  node: string;
+  vector: Vector | null;
+  component: Component | null;
+  model: string;
+}
+
+function PageSave({ node, vector, component, model }: SaveProps) {
+  const explore = useExplore();
+  const rows = (list: string, tokens: Vector['promoted']) =>
+    tokens.map(({ token, score }) => [list, token.id, token.label, score]);
+  return (
+    <SaveMenu
+      csv={() =>
+        saveCsv(`${node}.csv`, [
+          ['list', 'id', 'token', 'score'],
+          ...(vector
+            ? [
+                ...rows('promotes', vector.promoted),
+                ...rows('suppresses', vector.suppressed),
+                ...rows('fires on', vector.key_promotes),
+              ]
+            : []),
+          ...(component
+            ? [
+                ...rows('adds here', scored(component.promotes)),
+                ...rows('takes here', scored(component.suppresses)),
+              ]
+            : []),
+        ])
+      }
+      json={() => saveJson(`${node}.json`, { vector, component })}
+      python={() => vectorPython(model, node, explore)}
+    />
+  );
+}

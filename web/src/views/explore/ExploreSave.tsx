@@ -1,0 +1,44 @@
+/** Taking along what was found: a table, the answer, the Python that asks again. */
+import type { Hits } from '../../shared/api/explore';
+import { SaveMenu } from '../../shared/parts/SaveMenu';
+import { saveCsv, saveJson } from '../../shared/parts/save';
+import type { Context } from '../../shared/text/explore';
+import { explorePython } from '../../shared/text/explorePython';
+import { useSpec } from '../../shared/state/store';
+
+export function ExploreSave({
+  data,
+  model,
+  context,
+}: {
+  data: Hits;
+  model: string;
+  context: Context;
+}) {
+  const spec = useSpec();
+  return (
+    <SaveMenu
+      csv={() => saveCsv('vectors.csv', table(data))}
+      json={() => saveJson('vectors.json', { question: spec.explore, answer: data })}
+      python={() => explorePython(model, spec, context)}
+    />
+  );
+}
+
+function table(data: Hits): Array<Array<string | number>> {
+  const tokens = (list: Hits['items'][number]['promoted']) =>
+    list.map(({ token }) => token.label).join(' ');
+  return [
+    ['node', 'layer', 'neuron', 'score', 'norm', 'matched', 'promoted', 'suppressed'],
+    ...data.items.map((hit) => [
+      hit.node,
+      hit.layer,
+      hit.neuron,
+      hit.score,
+      hit.norm,
+      tokens(hit.matched),
+      tokens(hit.promoted),
+      tokens(hit.suppressed),
+    ]),
+  ];
+}

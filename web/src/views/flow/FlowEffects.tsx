@@ -1,0 +1,182 @@
+/** What the graph attributes to each cut, beside what the model really does without it. */
+import type { FlowEffects as Effects } from './query';
+import { Formula } from '../../shared/parts/Formula';
+import { SignedBar } from '../../shared/parts/parts';
+import { cutAt, describeOperation, whereWords, type Edit } from '../../shared/text/edits';
+import type { Flow } from '../../draw/flow/data';
+import { agreement, targetName } from '../../draw/flow/text';
+import { NONE, probability, rank, signed } from '../../draw/format';
+import { setFlow } from './flowing';
+import { useSpec } from '../../shared/state/store';
+
+type Effect = Effects['edits'][number];
+
+export function FlowEffects({ graph, most }: { graph: Flow; most: number }) {
+  const { effects } = graph;
+  if (!effects) return null;
+  const rows = [...effects.edits, ...(effects.together ? [effects.together] : [])];
+  const scale = Math.max(
+    1e-6,
+    ...rows.flatMap((row) => [Math.abs(row.attributed ?? 0), Math.abs(row.logit_change)]),
+  );
+  const left = effects.left_out ?? 0;
+  const target = targetName(graph);
+  return (
+    <section className="flow-effects" aria-label="Effects of the edits" data-testid="flow-effects">
+      <table>
+        <caption>
+          What the edits do to <bdi className="token">{target}</bdi>{' '}
+          <span className="faint">
+            at position {graph.position}: probability {probability(effects.baseline.probability)},
+            rank {rank(effects.baseline.rank)} without them
+          </span>
+          <EffectsFormula effects={effects} />
+        </caption>
+        <thead>
+          <tr>
+            <th scope="col">edit</th>
+            <th scope="col" colSpan={2}>
+              attributed, logit
+            </th>
+            <th scope="col" colSpan={2}>
+              measured, logit
+            </th>
+            <th scope="col" className="number">
+              measured ÷ attributed
+            </th>
+            <th scope="col" className="number">
+              probability
+            </th>
+            <th scope="col" className="number">
+              rank
+            </th>
+          </tr>
+        </thead>
+        <tbody>
+          {effects.edits.map((row) => (
+            <Row key={row.edit} row={row} scale={scale} graph={graph} />
+          ))}
+          {effects.together ? (
+            <Row row={effects.together} scale={scale} graph={graph} together />
+          ) : null}
+        </tbody>
+      </table>
+      {left > 0 ? (
+        <p className="faint" data-testid="unmeasured">
+          {left} more {left === 1 ? 'edit is' : 'edits are'} in force and not measured alone: at
+          most {most} are.
+        </p>
+      ) : null}
+    </section>
+  );
+}
+
+interface RowProps {
+  row: Effect;
+  scale: number;
+  graph: Flow;
+  together?: boolean;
+}
+
+function Row({ row, scale, graph, together = false }: RowProps) {
+  const before = graph.effects?.baseline;
+  return (
+    <tr className={together ? 'together' : ''} data-testid={together ? 'effect-all' : 'effect'}>
+      <th scope="row">{together ? 'All together' : <EditName row={row} graph={graph} />}</th>
+      {row.attributed === null ? (
+        <td colSpan={2} className="faint">
+          {together ? 'not known for all' : 'nothing in this graph'}
+        </td>
+      ) : (
+        <Change value={row.attributed} scale={scale} name="attributed" />
+      )}
+      <Change value={row.logit_change} scale={scale} name="measured" />
+      <td className="number">
+        {row.attributed === null ? NONE : agreement(row.attributed, row.logit_change)}
+      </td>
+      <td className="number">
+        {probability(before?.probability ?? Number.NaN)} →{' '}
+        <strong>{probability(row.measured.probability)}</strong>
+      </td>
+      <td className="number">
+        {rank(before?.rank ?? 0)} → {rank(row.measured.rank)}
+      </td>
+    </tr>
+  );
+}
+
+function Change({ value, scale, name }: { value: number; scale: number; name: string }) {
+  return (
+    <>
+      <td className="flow-effect-bar">
+        <SignedBar share={value / scale} />
+      </td>
+      <td className="number" title={String(value)} data-testid={name} data-value={value}>
+        {signed(value)}
+      </td>
+    </>
+  );
+}
+
+/** The edit's name: a click shows it in the graph. */
+function EditName({ row, graph }: { row: Effect; graph: Flow }) {
+  const { edits } = useSpec();
+  const made = row.edit === null ? undefined : edits[row.edit];
+  const id = made ? cutBy(graph, made) : null;
+  const says = made ? `${describeOperation(made)} ${whereWords(made)}` : '';
+  return (
+    <>
+      {id === null ? (
+        <span className="mono">{row.name}</span>
+      ) : (
+        <button
+          type="button"
+          className="link mono"
+          title={`${graph.baseline.nodeOf.get(id)?.title ?? id}: show it`}
+          onClick={() => setFlow({ focus: id }, 'replace')}
+        >
+          {row.name}
+        </button>
+      )}{' '}
+      <span className="faint">{says}</span>
+    </>
+  );
+}
+
+/** The box or band that an edit cuts; boxes come first. */
+function cutBy({ baseline, tokens }: Flow, made: Edit): string | null {
+  const found = [...baseline.nodes, ...baseline.links].find(
+    ({ cut }) => cut && cutAt([{ ...made, enabled: true }], cut, tokens.length) === 0,
+  );
+  return found?.id ?? null;
+}
+
+function EffectsFormula({ effects }: { effects: Effects }) {
+  const first = effects.edits[0];
+  return (
+    <Formula
+      title="Attributed and measured"
+      lines={[
+        {
+          name: 'attributed',
+          formula: '− (write · s) W_U[target],  s = scale of the final norm',
+          ...(first?.attributed === null || first?.attributed === undefined
+            ? {}
+            : { value: `${signed(first.attributed, 4)} for ${first.name}` }),
+          note: 'Minus the direct effect: what is written goes straight to the output, with every later layer and every norm as it was.',
+        },
+        {
+          name: 'measured',
+          formula: 'logit(target) with the edit − logit(target) without',
+          ...(first ? { value: `${signed(first.logit_change, 4)} for ${first.name}` } : {}),
+          note: 'The model is run again with the edit alone. Later layers answer to it: they may repair what is missing, or lean on it. Probability may move the other way: it depends on all other logits, too.',
+        },
+        {
+          name: 'measured ÷ attributed',
+          formula:
+            '1: nothing later answers.  < 1: later layers repair it.  > 1: they build on it.',
+        },
+      ]}
+    />
+  );
+}

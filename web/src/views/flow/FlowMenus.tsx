@@ -1,0 +1,167 @@
+/** The choices behind the words of the flow graph's quiet line. */
+import { useTokens } from '../../shared/api/queries';
+import { Check, Option } from '../../shared/parts/Choice';
+import { COLOUR_BYS, GROUPS, type ColourBy, type Flow, type Group, type Palette } from './flowUrl';
+import { showSpaces } from '../../draw/tokens';
+import { setFlow, toggleGroup, useFlowSpec } from './flowing';
+import { useSpec } from '../../shared/state/store';
+
+// ------------------------------------------------------------------ target
+
+/** What boxes are rated by; text of several tokens is allowed here. */
+export function TargetMenu({ own }: { own: string | null }) {
+  const { target } = useSpec();
+  const { mode } = useFlowSpec();
+  const tokens = (useTokens(target, target !== '').data?.tokens ?? []).filter(
+    (token) => !token.special,
+  );
+  return (
+    <>
+      <h3>What every box is rated by</h3>
+      {target === '' ? (
+        <p className="option-note">
+          The model’s own most likely token{' '}
+          {own === null ? null : <bdi className="token">{own}</bdi>}. Type another as the target,
+          beside the prompt.
+        </p>
+      ) : (
+        <p className="option-note">
+          <bdi className="token">{showSpaces(target)}</bdi>,{' '}
+          {tokens.length === 1 ? 'one token' : `${tokens.length || '…'} tokens`}.
+        </p>
+      )}
+      <Option
+        group="target-mode"
+        value="first"
+        checked={mode === 'first'}
+        onChange={() => setFlow({ mode: 'first' })}
+        note="Of a text of several tokens only the first one counts."
+      >
+        First token
+      </Option>
+      <Option
+        group="target-mode"
+        value="whole"
+        checked={mode === 'whole'}
+        onChange={() => setFlow({ mode: 'whole' })}
+        note="The product of the probabilities of all its tokens, and the worst of their ranks."
+      >
+        Whole text
+      </Option>
+    </>
+  );
+}
+
+// ------------------------------------------------------------------ what is hidden
+
+const GROUP_WORDS: Record<Group, string> = {
+  heads: 'Heads',
+  memory: 'Keys and values',
+  z_rows: 'Rows of W_O',
+  neurons: 'Neurons',
+  biases: 'Biases',
+  residual: 'Residual stream’s bands',
+  rest: 'The rest',
+};
+
+export function groupWords(group: Group): string {
+  return GROUP_WORDS[group];
+}
+
+export function hiddenWords(flow: Flow): string {
+  const merged = flow.mergeNeurons || flow.mergeValues ? ['merged'] : [];
+  const hidden = flow.hidden.map((group) => GROUP_WORDS[group].toLowerCase());
+  const said = hidden.length > 2 ? [`${hidden.length} kinds`] : hidden;
+  return [...said, ...merged].join(', ') || 'nothing';
+}
+
+export function HideMenu() {
+  const flow = useFlowSpec();
+  return (
+    <>
+      <h3>Shown in the picture</h3>
+      {GROUPS.filter((group) => group !== 'rest' || flow.rest).map((group) => (
+        <Check
+          key={group}
+          name={`show-${group}`}
+          checked={!flow.hidden.includes(group)}
+          onChange={() => toggleGroup(group)}
+        >
+          {GROUP_WORDS[group]}
+        </Check>
+      ))}
+      <p className="option-note">
+        Hiding changes no number, and everything else keeps its place. Click a colour of the legend
+        for the same.
+      </p>
+      <div className="menu-foot">
+        <Check
+          name="merge-neurons"
+          checked={flow.mergeNeurons}
+          onChange={() => setFlow({ mergeNeurons: !flow.mergeNeurons })}
+        >
+          One box for a neuron’s key and value
+        </Check>
+        <Check
+          name="merge-values"
+          checked={flow.mergeValues}
+          onChange={() => setFlow({ mergeValues: !flow.mergeValues })}
+        >
+          One box for a position’s key and value
+        </Check>
+      </div>
+    </>
+  );
+}
+
+// ------------------------------------------------------------------ colours
+
+const COLOUR_WORDS: Record<ColourBy, readonly [string, string]> = {
+  rank: ['Rank of the target', 'How high each box’s own prediction ranks the target.'],
+  entropy: ['Entropy', 'How undecided each box’s own prediction is.'],
+  attention: ['Attention', 'How much the head attends to a key and its value; others stay plain.'],
+};
+
+const PALETTE_WORDS: ReadonlyArray<readonly [Palette, string, string]> = [
+  ['unembed', 'Unembed', 'Safe with every kind of colour blindness, and in greyscale.'],
+  [
+    'visit',
+    'VISIT',
+    'The colours of VISIT’s figures: green for the best ranks, red for the worst.',
+  ],
+  ['visit-2', 'VISIT, colour-blind', 'The palette that VISIT has for colour-blind readers.'],
+];
+
+export function ColoursMenu() {
+  const flow = useFlowSpec();
+  return (
+    <>
+      <h3>What colours a box</h3>
+      {COLOUR_BYS.map((colour) => (
+        <Option
+          key={colour}
+          group="colour-by"
+          value={colour}
+          checked={flow.colour === colour}
+          onChange={() => setFlow({ colour }, 'replace')}
+          note={COLOUR_WORDS[colour][1]}
+        >
+          {COLOUR_WORDS[colour][0]}
+        </Option>
+      ))}
+      <h3 className="menu-foot">Palette</h3>
+      {PALETTE_WORDS.map(([palette, label, note]) => (
+        <Option
+          key={palette}
+          group="palette"
+          value={palette}
+          checked={flow.palette === palette}
+          onChange={() => setFlow({ palette }, 'replace')}
+          note={note}
+        >
+          {label}
+        </Option>
+      ))}
+    </>
+  );
+}

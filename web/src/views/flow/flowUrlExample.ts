@@ -1,0 +1,45 @@
+/** Any state of the flow graph, for tests of the address. */
+import fc from 'fast-check';
+import { CHOICES, COLOUR_BYS, GROUPS, PALETTES, TARGET_MODES, type Flow } from './flowUrl';
+
+const few = fc.nat({ max: 99 });
+const shown = fc.nat({ max: 999 });
+
+const node = fc.oneof(
+  fc
+    .tuple(few, fc.constantFrom('resid_pre', 'qkv', 'z', 'mlp_out', 'heads.rest', 'mlp_in_bias'))
+    .map(([layer, name]) => `L${layer}.${name}`),
+  fc.tuple(few, few).map(([layer, head]) => `L${layer}.H${head}`),
+  fc.tuple(few, few, few).map(([layer, head, at]) => `L${layer}.H${head}.value@${at}`),
+  fc.tuple(few, shown).map(([layer, row]) => `L${layer}.z${row}`),
+  fc.tuple(few, shown).map(([layer, neuron]) => `L${layer}.N${neuron}.key`),
+);
+
+/** A node or a link. */
+export const flowName = fc.oneof(
+  node,
+  fc.tuple(node, node).map(([from, to]) => `${from}>${to}`),
+);
+
+export const flow: fc.Arbitrary<Flow> = fc.record({
+  layers: fc.option(
+    fc
+      .uniqueArray(few, { minLength: 1, maxLength: 8 })
+      .map((layers) => layers.toSorted((a, b) => a - b)),
+  ),
+  choice: fc.constantFrom(...CHOICES),
+  heads: shown,
+  values: fc.integer({ min: 1, max: 999 }),
+  top: shown,
+  bottom: shown,
+  threshold: fc.nat({ max: 5000 }).map((thousandths) => thousandths / 1000),
+  include: fc.uniqueArray(flowName, { maxLength: 5 }),
+  rest: fc.boolean(),
+  mode: fc.constantFrom(...TARGET_MODES),
+  mergeNeurons: fc.boolean(),
+  mergeValues: fc.boolean(),
+  hidden: fc.subarray([...GROUPS]),
+  colour: fc.constantFrom(...COLOUR_BYS),
+  palette: fc.constantFrom(...PALETTES),
+  focus: fc.option(flowName),
+});

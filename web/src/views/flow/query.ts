@@ -1,0 +1,31 @@
+/** The flow graph as a hook. */
+import { flowBody } from './flowUrl';
+import type { Spec } from '../../shared/text/url';
+import { api, timedAnswer, type Schemas } from '../../shared/api/client';
+import { useAnalysis, wireEdits, type Analysis } from '../../shared/api/queries';
+
+export type FlowAnswer = Schemas['FlowResponse'];
+export type FlowEffects = Schemas['FlowEffects'];
+
+/** `depth`: layers of the model. What only changes the picture is not asked again. */
+export function useFlowGraph(
+  spec: Spec,
+  position: number | null,
+  depth: number,
+  enabled: boolean,
+): Analysis<FlowAnswer> {
+  const { prompt, edits } = spec;
+  const options = flowBody(spec.flow, spec.target, depth);
+  return useAnalysis(
+    'flow',
+    [prompt, edits, position, options],
+    enabled && prompt !== '' && position !== null && depth > 0,
+    (job, signal) =>
+      timedAnswer(
+        api.POST('/api/flow', {
+          body: { prompt, edits: wireEdits(edits), position: position ?? -1, ...options, job },
+          signal,
+        }),
+      ),
+  );
+}

@@ -1,0 +1,113 @@
+import { describe, expect, it } from 'vitest';
+import { lensCost } from './lensCost';
+import {
+  decoderBlocks,
+  decoderWords,
+  positionWords,
+  rowNames,
+  rowWords,
+  shownPositions,
+} from './lensRows';
+import { edit } from '../../shared/text/edits';
+import { DEFAULTS } from '../../shared/text/url';
+
+const model = { n_layers: 5, parallel_blocks: false };
+const rows = (choice: object, of = model) => rowNames(of, { ...DEFAULTS, ...choice });
+
+describe('rows', () => {
+  it('are the embedding and every block', () =>
+    expect(rows({})).toEqual(['embed', ...[0, 1, 2, 3, 4].map((at) => `L${at}.resid_post`)]));
+
+  it('are every second block from the first on, and always the last', () => {
+    expect(rows({ step: 3, embedding: false })).toEqual([0, 3, 4].map((at) => `L${at}.resid_post`));
+    expect(rows({ step: 99, embedding: false })).toEqual([0, 4].map((at) => `L${at}.resid_post`));
+  });
+
+  it('come in pairs with sub-blocks, under another name where blocks are parallel', () => {
+    expect(rows({ subblocks: true, step: 4 })).toEqual([
+      'embed',
+      'L0.resid_mid',
+      'L0.resid_post',
+      'L4.resid_mid',
+      'L4.resid_post',
+    ]);
+    expect(rows({ subblocks: true }, { ...model, parallel_blocks: true })[1]).toBe(
+      'L0.resid_pre+attn_out',
+    );
+  });
+
+  it('beyond the entry of a decoder are left out, but for the last', () => {
+    expect(rows({ decoder: 'L3', embedding: false })).toEqual(
+      [0, 1, 2, 4].map((at) => `L${at}.resid_post`),
+    );
+    expect(rows({ decoder: 'last_mlp', subblocks: true, step: 4 })).toContain('L4.resid_mid');
+    expect(rows({ decoder: 'last_block', subblocks: true, step: 4 })).not.toContain('L4.resid_mid');
+  });
+
+  it('are said in words', () => {
+    expect(rowWords({ ...DEFAULTS })).toBe('every block');
+    expect(rowWords({ ...DEFAULTS, step: 2, subblocks: true, embedding: false })).toBe(
+      'every 2nd block, sub-blocks, no embedding',
+    );
+    expect([3, 4, 11, 21].map((step) => rowWords({ ...DEFAULTS, step }))).toEqual(
+      ['3rd', '4th', '11th', '21st'].map((nth) => `every ${nth} block`),
+    );
+  });
+});
+
+describe('a decoder', () => {
+  it('is said in words, however it is named', () => {
+    const words = (decoder: string) => decoderWords(decoder, 18);
+    expect(
+      ['final_norm', 'last_mlp', 'L17.mlp', 'last_block', 'L16', 'L9', 'L9.mlp'].map(words),
+    ).toEqual([
+      'final norm',
+      'last feed-forward',
+      'last feed-forward',
+      'last block',
+      'last 2 blocks',
+      'from block L9',
+      'from L9 feed-forward',
+    ]);
+  });
+
+  it('runs the blocks from its entry on', () =>
+    expect(
+      ['final_norm', 'last_mlp', 'last_block', 'L16', 'L99'].map((name) => decoderBlocks(name, 18)),
+    ).toEqual([0, 0.5, 1, 2, 0]));
+});
+
+describe('positions', () => {
+  it('are counted from the end where negative, sorted, and only those of the prompt', () => {
+    expect(shownPositions([-1, 0, 99, 8], 9)).toEqual([0, 8]);
+    expect(shownPositions(null, 3)).toEqual([0, 1, 2]);
+    expect(shownPositions([50], 9)).toBeNull();
+  });
+
+  it('are said in words', () => {
+    expect(positionWords(null, 1024)).toBe('all 1,024');
+    expect(positionWords([75, 76, 77], 160)).toBe('75–77 of 160');
+    expect(positionWords([3], 160)).toBe('only 3');
+    expect(positionWords([3, 9, 11], 160)).toBe('3 of 160');
+    expect(positionWords([500], 160)).toBe('all 160');
+  });
+});
+
+describe('the cost', () => {
+  const sizes = { ...model, d_model: 100, d_mlp: 400, vocab_size: 60_000 };
+  const cost = (choice: object) => lensCost(sizes, { ...DEFAULTS, ...choice }, 1000);
+
+  it('counts the rows and positions chosen, and both sides', () => {
+    expect(cost({}).cells).toBe(6 * 1000);
+    expect(cost({ positions: [0, 1, -1], step: 4 }).cells).toBe(3 * 3);
+    expect(cost({ edits: [edit('L1.H1')] }).cells).toBe(2 * 6 * 1000);
+    expect(cost({}).seconds).toBeCloseTo((6000 * 100 * 60_000 * 2) / 6e10);
+  });
+
+  it('counts a pass of the whole prompt for each row that a decoder reads', () => {
+    const few = { positions: [0], decoder: 'last_block' };
+    expect(cost(few).passes).toBe(5);
+    expect(cost(few).seconds).toBeGreaterThan(cost({ positions: [0] }).seconds);
+    expect(cost({ decoder: 'L3' }).passes).toBe(4);
+  });
+});
