@@ -14,7 +14,7 @@ from unembed.errors import TargetError
         ("L5.resid_post", ("resid_post", 5, None, None, None, None, "site")),
         ("L9.H6", ("z", 9, 6, None, None, None, "head")),
         ("L9.H6@14", ("z", 9, 6, None, 14, None, "head")),
-        ("L9.H6@14<3", ("pattern", 9, 6, None, 14, 3, "head")),
+        ("L9.H6@14<3", ("pattern", 9, 6, None, 14, 3, "pair")),
         ("L9.H6@-1", ("z", 9, 6, None, -1, None, "head")),
         ("L12.N512", ("mlp_post", 12, None, 512, None, None, "neuron")),
         ("L12D512", ("mlp_post", 12, None, 512, None, None, "neuron")),

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from unembed.engine.editing.edits import Edit
 from unembed.engine.names import prompts
-from unembed.engine.names.sites import LAYER_SITES
+from unembed.engine.names.sites import LAYER_SITES, Name
 from unembed.engine.names.taps import why_not
 from unembed.engine.names.tokens import Token, TokenReader
 from unembed.engine.passes import forward
@@ -203,11 +203,11 @@ class Model:
     def run(
         self,
         prompt: Prompt,
-        capture: Sequence[str] = (),
+        capture: Sequence[Name] = (),
         edits: Sequence[Edit] = (),
         *,
         logits: Literal["all", "last", "none"] = "all",
-        stop_after: str | None = None,
+        stop_after: Name | None = None,
         start: tuple[int, Tensor] | None = None,
         grad: bool = False,
         cancel: Cancel | None = None,

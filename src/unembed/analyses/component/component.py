@@ -10,8 +10,8 @@ from torch import Tensor
 
 from unembed.analyses.lens.plan import checked_top_k
 from unembed.analyses.tools.effects import Method, direct_effects, effects_capture
-from unembed.analyses.tools.writes import Part, node_of, write, write_capture
-from unembed.engine.names.sites import Target, resolve_position
+from unembed.analyses.tools.writes import node_of, write, write_capture
+from unembed.engine.names.sites import Name, Target, resolve_position
 from unembed.engine.names.taps import why_not
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ class Component:
     method: Method  # how the effects were computed; see `effects`
 
 
-def component_capture(model: Model, node: str, position: int = -1) -> tuple[str, ...]:
+def component_capture(model: Model, node: Name, position: int = -1) -> tuple[str, ...]:
     """What a run must have captured for `component`.
 
     Raises CapabilityError where this model does not have the node's site, or no lens.
@@ -64,7 +64,7 @@ def component_capture(model: Model, node: str, position: int = -1) -> tuple[str,
 
 
 @torch.no_grad()
-def component(run: Run, node: str, position: int = -1, top_k: int = 10) -> Component:
+def component(run: Run, node: Name, position: int = -1, top_k: int = 10) -> Component:
     """A node at one position of a run that captured `component_capture(model, node, position)`.
 
     A position in the node's name, as in "L9.H6@14", goes before `position`.
@@ -76,7 +76,7 @@ def component(run: Run, node: str, position: int = -1, top_k: int = 10) -> Compo
     checked_top_k(model, top_k)
     written = write(run, target)
     here = written[position, None]
-    effects = direct_effects(run, here, target.layer, _part(target), position, top_k)
+    effects = direct_effects(run, here, target.layer, target.row.writes, position, top_k)
     neuron = target.kind == "neuron"
     activation = run.part(target, full=True) if neuron else written.float().norm(dim=-1)
     return Component(
@@ -96,16 +96,13 @@ def component(run: Run, node: str, position: int = -1, top_k: int = 10) -> Compo
     )
 
 
-def _part(target: Target) -> Part | None:
-    parts: dict[str, Part] = {"head": "attn", "attn": "attn", "neuron": "mlp", "mlp": "mlp"}
-    return parts.get(target.kind)
-
-
 def _stream(model: Model, target: Target) -> str:
     """The site of the residual stream that the node adds to; the embedding is its beginning."""
     if target.layer is None:
         return "embed"
-    after = _part(target) == "mlp" and why_not(model.anatomy, ("resid_mid", target.layer)) is None
+    after = (
+        target.row.writes == "mlp" and why_not(model.anatomy, ("resid_mid", target.layer)) is None
+    )
     return f"L{target.layer}.{'resid_mid' if after else 'resid_pre'}"
 
 

@@ -16,7 +16,6 @@ import torch
 from unembed.analyses.flow.options import TargetMode
 from unembed.analyses.flow.result import FlowTarget
 from unembed.engine.editing.edits import Edit
-from unembed.engine.names.sites import parse_target
 from unembed.errors import CapabilityError, InputError, TargetError
 
 if TYPE_CHECKING:
@@ -85,13 +84,11 @@ def continued(run: Run, tokens: Sequence[int], position: int, capture: Sequence[
 
 def _trimmed(edit: Edit, last: int, n_positions: int) -> Edit | None:
     """The edit without the positions after `last`, which come later and change nothing there."""
-    named = parse_target(edit.target).position
-    if named is not None:
-        here = named % n_positions
-        stem, _, _ = edit.target.partition("@")
-        key = parse_target(edit.target).key
-        text = f"{stem}@{here}" + ("" if key is None else f"<{key % n_positions}")
-        return replace(edit, target=text) if here <= last else None
+    node = edit.node
+    if node.position is not None:
+        here = node.position % n_positions
+        key = None if node.key is None else node.key % n_positions
+        return replace(edit, node=node.at(here, key)) if here <= last else None
     if edit.positions is None:
         _refuse_whole_vectors(edit)
         return edit

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from unembed.engine.editing.edits import Edit, at_stage, set_to, zero
-from unembed.engine.names.sites import ATTENTION_SITES, parse_target
+from unembed.engine.names.sites import ATTENTION_SITES
 from unembed.engine.names.taps import Place, refuse
 from unembed.engine.passes.forward import resolve_edits
 from unembed.errors import InputError, TargetError
@@ -145,4 +145,4 @@ def _is_inside(model: Model, edit: Edit, decoder: Decoder) -> bool:
 
 
 def _place(model: Model, edit: Edit) -> Place:
-    return at_stage(parse_target(edit.target), edit.stage, model.anatomy).place
+    return at_stage(edit.node, edit.stage, model.anatomy).place

@@ -37,6 +37,7 @@ from unembed.analyses.tools.static_norms import StaticNorm, input_norm, static_n
 from unembed.analyses.tools.writes import node_of
 from unembed.engine.checks.selfcheck import N_POSITIONS, sample_ids
 from unembed.engine.names.taps import refuse, why_not
+from unembed.engine.nodes import Name
 from unembed.errors import CapabilityError, InputError, TargetError
 from unembed.models.maps import input_embeddings, stored, weight_in_out
 
@@ -121,7 +122,7 @@ class KeyTokens:
 
 
 @torch.no_grad()
-def key_tokens(model: Model, node: str, k: int = 10) -> KeyTokens:
+def key_tokens(model: Model, node: Name, k: int = 10) -> KeyTokens:
     """The k tokens that the key directions of "L12.N512" fire on most, and least.
 
     Raises TargetError for anything that is no neuron of this model; CapabilityError where the

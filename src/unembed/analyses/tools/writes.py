@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from unembed.analyses.tools.frozen import FrozenNorm, freeze
-from unembed.engine.names.sites import Target, check_target, parse_target
+from unembed.engine.names.sites import Name, Target, check_target, parse_target
 from unembed.engine.names.taps import refuse
 from unembed.errors import TargetError
 
@@ -123,35 +123,34 @@ def bias_write(run: Run, layer: int, part: Part) -> Float[Tensor, "pos d_model"]
 
 
 @torch.no_grad()
-def write(run: Run, node: str | Target) -> Float[Tensor, "pos d_model"]:
+def write(run: Run, node: Name) -> Float[Tensor, "pos d_model"]:
     """What one node writes at every position: "L9.H6", "L12.N512", "L5.attn", "L5.mlp", "embed".
 
     Needs `write_capture(node)` captured. Raises TargetError for anything that is not a node.
     """
     target = node_of(run.model, node)
-    if target.layer is None or target.kind in ("attn", "mlp"):
+    if target.layer is None or target.row.writes is None or target.row.number is None:
         return run.part(target, full=True)
+    whole = branch(run, target.layer, target.row.writes)
     if target.head is not None:
-        whole = branch(run, target.layer, "attn")
         z = run.part(target, full=True)
         start = target.head * z.shape[-1]
         return whole.carry(z @ whole.weight[start : start + z.shape[-1]])
-    whole = branch(run, target.layer, "mlp")
     activation = run.part(target, full=True)
     return whole.carry(activation[:, None] * whole.weight[target.neuron])
 
 
-def write_capture(model: Model, node: str | Target) -> tuple[str, ...]:
+def write_capture(model: Model, node: Name) -> tuple[str, ...]:
     """What a run must have captured for `write`."""
     target = node_of(model, node)
     site = target.site
     return (site if target.layer is None else f"L{target.layer}.{site}",)
 
 
-def node_of(model: Model, node: str | Target) -> Target:
+def node_of(model: Model, node: Name) -> Target:
     """The parsed name of a node of this model; raises TargetError, or CapabilityError."""
-    target = parse_target(node) if isinstance(node, str) else node
-    if target.kind == "site" or target.key is not None:
+    target = parse_target(node)
+    if not target.row.is_node:
         raise TargetError(
             f"{target.text!r} is not a node; nodes are L9.H6, L12.N512, L5.attn, L5.mlp and embed",
             field="target",

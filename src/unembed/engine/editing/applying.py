@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from unembed.engine.editing.edits import Edit, at_stage
-from unembed.engine.names.sites import Target, check_target, parse_target, resolve_position
+from unembed.engine.names.sites import Target, check_target, resolve_position
 from unembed.errors import EditError
 from unembed.models.anatomy import Anatomy
 
@@ -35,7 +35,7 @@ class ResolvedEdit:
         one new token at a time, and keys may reach back a window only. Returns `value` itself
         where no edited position is in it.
         """
-        pairs = self.target.site in ("scores", "pattern")
+        pairs = self.target.is_pairs
         n_here = value.shape[1] if pairs else value.shape[0]
         local, order = self._local(n_seen - n_here, n_here)
         key = None if self.target.key is None else self.target.key - (n_seen - value.shape[-1])
@@ -91,7 +91,7 @@ class ResolvedEdit:
         source = self.source
         if source is None:
             raise EditError("patch needs another run", field=f"{self.field}.source")
-        if self.target.site in ("scores", "pattern"):
+        if self.target.is_pairs:
             chosen = source if order is None else source[..., order, :]
             if self.target.head is not None:
                 chosen = source if order is None else source[order]
@@ -140,8 +140,7 @@ def resolve_edit(
         TargetError: layer, head, neuron or position that is not there.
         EditError: a patch whose source has not what is asked of it.
     """
-    target = parse_target(edit.target, f"{field}.target")
-    target = at_stage(target, edit.stage, anatomy)
+    target = at_stage(edit.node, edit.stage, anatomy)
     check_target(target, anatomy, name, f"{field}.target")
     positions = edit.positions
     if target.position is not None:
@@ -193,5 +192,5 @@ def _source(
         )
     rows = [resolve_position(pos, there, f"{field}.source_positions") for pos in sources]
     whole = run.part(replace(target, position=None, key=None, text=edit.target), full=True)
-    paired = target.site in ("scores", "pattern") and target.head is None
+    paired = target.is_pairs and target.head is None
     return (whole[:, rows] if paired else whole[rows]), positions

@@ -11,12 +11,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-from unembed.engine.names.sites import Target, parse_target
+from unembed.engine.names.sites import parse_target
+from unembed.engine.nodes import READ_ONLY, STAGES, Name, Operation, Stage, Target
 from unembed.errors import EditError
 from unembed.models.anatomy import Anatomy
 
@@ -24,23 +25,28 @@ if TYPE_CHECKING:
     from unembed.engine.model import Model
     from unembed.engine.passes.run import Run
 
-Operation = Literal["zero", "scale", "set_to", "add", "patch"]
-Stage = Literal["pre", "post"]
 Value = float | tuple[float, ...] | Tensor | None
-NOT_EDITABLE = ("logits",)
 
 
 @dataclass(frozen=True, eq=False)
 class Edit:
     """An intervention; make one with zero, scale, set_to, add or patch."""
 
-    target: str
+    node: Target
     operation: Operation
     value: Value = None
     positions: tuple[int, ...] | None = None
     stage: Stage = "post"
     source: Run | None = field(default=None, repr=False)
     source_positions: tuple[int, ...] | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "node", parse_target(self.node))  # of one made by hand: a name
+
+    @property
+    def target(self) -> str:
+        """The name of what it changes, as it was written."""
+        return self.node.text
 
     @property
     def key(self) -> tuple[object, ...]:
@@ -51,7 +57,7 @@ class Edit:
             value = (tuple(data.shape), data.numpy().tobytes())  # type: ignore[assignment]
         source = None if self.source is None else self.source.key
         return (
-            self.target,
+            self.node.name,
             self.operation,
             value,
             self.positions,
@@ -61,20 +67,20 @@ class Edit:
         )
 
 
-def zero(target: str, *, positions: Sequence[int] | None = None, stage: Stage = "post") -> Edit:
+def zero(target: Name, *, positions: Sequence[int] | None = None, stage: Stage = "post") -> Edit:
     """Set the target to zero."""
     return _edit(target, "zero", None, positions, stage)
 
 
 def scale(
-    target: str, factor: float, *, positions: Sequence[int] | None = None, stage: Stage = "post"
+    target: Name, factor: float, *, positions: Sequence[int] | None = None, stage: Stage = "post"
 ) -> Edit:
     """Multiply the target by `factor`."""
     return _edit(target, "scale", factor, positions, stage)
 
 
 def set_to(
-    target: str,
+    target: Name,
     value: float | Sequence[float] | Tensor,
     *,
     positions: Sequence[int] | None = None,
@@ -85,7 +91,7 @@ def set_to(
 
 
 def add(
-    target: str,
+    target: Name,
     vector: float | Sequence[float] | Tensor,
     *,
     positions: Sequence[int] | None = None,
@@ -96,7 +102,7 @@ def add(
 
 
 def patch(
-    target: str,
+    target: Name,
     other_run: Run,
     *,
     positions: Sequence[int] | None = None,
@@ -112,7 +118,7 @@ def patch(
     return replace(edit, source=other_run, source_positions=sources)
 
 
-def required_capture(target: str, model: Model, stage: Stage = "post") -> str:
+def required_capture(target: Name, model: Model, stage: Stage = "post") -> str:
     """The site that a run must capture before `patch(target, run)` can read it."""
     parsed = at_stage(parse_target(target), stage, model.anatomy)
     return parsed.site if parsed.layer is None else f"L{parsed.layer}.{parsed.site}"
@@ -127,38 +133,18 @@ def at_stage(target: Target, stage: Stage, anatomy: Anatomy) -> Target:
 
 
 def _edit(
-    target: str,
+    target: Name,
     operation: Operation,
     value: float | Sequence[float] | Tensor | None,
     positions: Sequence[int] | None,
     stage: Stage,
 ) -> Edit:
     parsed = parse_target(target)
-    if parsed.site in NOT_EDITABLE:
-        raise EditError(
-            f"{parsed.site} cannot be edited: nothing is computed from it; edit final_norm instead",
-            field="target",
-            value=target,
-            legal="any other site",
-        )
-    if stage not in get_args(Stage):
-        raise EditError(
-            f'stage is {stage!r}; it must be "pre" or "post"',
-            field="stage",
-            value=stage,
-            legal='"pre" or "post"',
-        )
-    if stage == "pre" and parsed.kind != "neuron":
-        raise EditError(
-            f'stage "pre" is for neurons, and {target} is none; leave it out',
-            field="stage",
-            value=stage,
-            legal='"post"',
-        )
+    _check_legal(parsed, operation, stage)
     chosen = None if positions is None else tuple(int(pos) for pos in positions)
     if chosen is not None and parsed.position is not None:
         raise EditError(
-            f"{target} names its position already; leave positions out",
+            f"{parsed.text} names its position already; leave positions out",
             field="positions",
             value=chosen,
             legal="none",
@@ -170,7 +156,42 @@ def _edit(
             value=(),
             legal="at least one position",
         )
-    return Edit(target, operation, _checked_value(operation, value), chosen, stage)
+    return Edit(parsed, operation, _checked_value(operation, value), chosen, stage)
+
+
+def _check_legal(target: Target, operation: Operation, stage: Stage) -> None:
+    """Raise EditError unless the kind of node takes such an edit."""
+    row = target.row
+    if target.site in READ_ONLY:
+        raise EditError(
+            f"{target.site} cannot be edited: nothing is computed from it; edit final_norm instead",
+            field="target",
+            value=target.text,
+            legal="any other site",
+        )
+    if operation not in row.operations:
+        legal = ", ".join(row.operations)
+        raise EditError(
+            f"{target.text} is a {row.title}, which takes {legal}, not {operation}",
+            field="operation",
+            value=operation,
+            legal=legal,
+        )
+    if stage in row.stages:
+        return
+    if stage in STAGES:
+        raise EditError(
+            f'stage "{stage}" is for neurons, and {target.text} is none; leave it out',
+            field="stage",
+            value=stage,
+            legal=" or ".join(f'"{one}"' for one in row.stages),
+        )
+    raise EditError(
+        f'stage is {stage!r}; it must be "pre" or "post"',
+        field="stage",
+        value=stage,
+        legal='"pre" or "post"',
+    )
 
 
 def _checked_value(operation: Operation, value: object) -> Value:

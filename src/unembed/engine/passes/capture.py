@@ -8,6 +8,7 @@ from unembed.engine.names.sites import (
     GLOBAL_SITES,
     LAYER_SITES,
     SITES,
+    Name,
     check_target,
     parse_target,
     resolve_position,
@@ -21,7 +22,7 @@ PAIRS = ("scores", "pattern")
 
 
 def plan_capture(
-    capture: Sequence[str], anatomy: Anatomy, name: str, n_positions: int
+    capture: Sequence[Name], anatomy: Anatomy, name: str, n_positions: int
 ) -> dict[Place, Wanted]:
     """Places to keep. "resid_post" is that site in every layer, "L3.pattern" in one.
 
@@ -44,7 +45,7 @@ def plan_capture(
         check_target(target, anatomy, name, field)
         refuse(anatomy, target.place, name, field)
         wanted = Wanted()
-        if target.site in PAIRS:
+        if target.is_pairs:
             row = target.position
             wanted = Wanted(
                 None if target.head is None else (target.head,),

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from unembed.engine.editing.applying import ResolvedEdit, resolve_edit
 from unembed.engine.editing.edits import Edit
-from unembed.engine.names.sites import check_target, parse_target
+from unembed.engine.names.sites import Name, check_target, parse_target
 from unembed.engine.names.taps import Place, refuse
 from unembed.engine.passes.cancel import Cancel
 from unembed.engine.passes.capture import check_cost, last_place, plan_capture
@@ -31,10 +31,10 @@ class Request:
     """What a run is asked for."""
 
     ids: tuple[int, ...]
-    capture: Sequence[str] = ()
+    capture: Sequence[Name] = ()
     edits: tuple[Edit, ...] = ()
     logits: Logits = "all"
-    stop_after: str | None = None
+    stop_after: Name | None = None
     start: tuple[int, Tensor] | None = None
     grad: bool = False
     position_ids: tuple[int, ...] | None = None  # instead of 0, 1, 2 ...; ignored without positions

@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from unembed.engine.names.sites import Target, check_target, parse_target, resolve_position
+from unembed.engine.names.sites import (
+    Name,
+    Target,
+    check_target,
+    parse_target,
+    resolve_position,
+)
 from unembed.engine.names.taps import Place
 from unembed.engine.names.tokens import Token
 from unembed.engine.passes.hooks import Wanted
@@ -69,10 +75,10 @@ class Run:
             site if layer is None else f"L{layer}.{site}" for site, layer in self.activations
         )
 
-    def __contains__(self, site: str) -> bool:
+    def __contains__(self, site: Name) -> bool:
         return parse_target(site).place in self.activations
 
-    def __getitem__(self, site: str) -> Tensor:
+    def __getitem__(self, site: Name) -> Tensor:
         """The captured activation, or a part of it. Raises TargetError if it was not captured."""
         target = parse_target(site, "site")
         check_target(target, self.model.anatomy, self.model.name, "site")
@@ -81,7 +87,7 @@ class Run:
     def part(self, target: Target, full: bool = False) -> Tensor:
         """What `target` names of the captured activations; `full`: at every position."""
         whole = self._whole(target)
-        if target.site in ("scores", "pattern"):
+        if target.is_pairs:
             return self._pairs(whole, target)
         if target.head is not None:
             whole = whole[:, target.head]

@@ -1,0 +1,360 @@
+"""Kinds of node and site: one row of a table for each, and the typed target that a name becomes.
+
+A row says how a name is written, which site the node lives at and which number picks it out
+there, what it writes to the residual stream, which edits it takes, and what it is called. Parsing
+(`names.sites`), capture, edits, the flow graph's cuts and the app (`web/src/nodes.gen.ts`) read
+the rows; nothing else knows the grammar. Torch-free.
+
+L5.resid_post          a site                    L5.H2.pattern   one head of a site
+L9.H6                  a head: its z             L9.H6@14        at one position
+L9.H6@14<3             one query and key: an entry of the pattern
+L12.N512, L12D512      a feed-forward neuron     L12.N512.mlp_pre  one neuron of a site
+L14.z448               an entry of z, over all heads: what row 448 of W_O is multiplied with
+L5.attn, L5.mlp        what a branch adds        embed
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from functools import cache
+from typing import Literal, get_args
+
+Operation = Literal["zero", "scale", "set_to", "add", "patch"]
+Stage = Literal["pre", "post"]
+Branch = Literal["attn", "mlp"]
+OPERATIONS: tuple[Operation, ...] = get_args(Operation)
+STAGES: tuple[Stage, ...] = get_args(Stage)
+NumberName = Literal["head", "neuron", "entry", "index"]
+
+# ------------------------------------------------------------------ sites
+
+ATTENTION_SITES = ("q", "k", "v", "scores", "pattern")
+LAYER_SITES = (
+    "resid_pre",
+    "attn_in",
+    *ATTENTION_SITES,
+    "z",
+    "attn_out",
+    "resid_mid",
+    "mlp_in",
+    "mlp_pre",
+    "mlp_gate",
+    "mlp_post",
+    "mlp_out",
+    "resid_post",
+)
+GLOBAL_SITES = ("embed", "final_norm", "logits")
+SITES = ("embed", *LAYER_SITES, "final_norm", "logits")
+HEAD_SITES = (*ATTENTION_SITES, "z")
+NEURON_SITES = ("mlp_pre", "mlp_gate", "mlp_post")
+PAIR_SITES = ("scores", "pattern")  # [head, query, key]; others are [pos, ...]
+READ_ONLY = ("logits",)  # nothing is computed from them
+
+SITE_WORDS = {
+    "embed": "token embedding",
+    "resid_pre": "residual stream before attention",
+    "attn_in": "input of attention",
+    "q": "query",
+    "k": "key",
+    "v": "value",
+    "scores": "attention scores",
+    "pattern": "attention pattern",
+    "z": "results of all heads",
+    "attn_out": "what attention adds",
+    "resid_mid": "residual stream after attention",
+    "mlp_in": "input of the feed-forward",
+    "mlp_pre": "neurons before the activation function",
+    "mlp_gate": "gate of the neurons, before the activation function",
+    "mlp_post": "activations of the neurons",
+    "mlp_out": "what the feed-forward adds",
+    "resid_post": "residual stream after feed-forward",
+    "final_norm": "what the unembedding reads",
+    "logits": "logits",
+}
+
+# ------------------------------------------------------------------ kinds
+
+DIGITS = {"layer": 4, "head": 5, "neuron": 7, "entry": 7, "index": 9}
+"""How many digits each number of a name may have."""
+_POSITION = "-?[0-9]{1,7}"
+AT = rf"(?:@(?P<pos>{_POSITION})(?:<(?P<key>{_POSITION}))?)?"
+
+
+@dataclass(frozen=True)
+class NodeKind:
+    """One kind of node, or of site.
+
+    Args:
+        kind: its name in the code, in JSON and in the app.
+        forms: how it is written, with its numbers in braces; the first is the canonical one.
+        site: where it lives; None where the name itself says the site, one of `sites`.
+        number: which number of the name picks it out of its site; None: it is all of it.
+        called: what its numbers are called where one is out of range.
+        writes: through which branch's output map it writes to the residual stream.
+        is_node: whether it is a part that writes and has a page of its own.
+        pairs: whether a key position may follow the query's, where the site is one of pairs.
+        stages: "pre" for neurons, whose activation function has an argument.
+        derived: its values are computed from its site by maps that a model has attached.
+    """
+
+    kind: str
+    forms: tuple[str, ...]
+    title: str
+    plural: str
+    words: str
+    example: str
+    site: str | None = None
+    sites: tuple[str, ...] = ()
+    number: NumberName | None = None
+    called: str = ""
+    writes: Branch | None = None
+    is_node: bool = False
+    pairs: bool = False
+    operations: tuple[Operation, ...] = OPERATIONS
+    stages: tuple[Stage, ...] = ("post",)
+    derived: bool = False
+
+    @property
+    def patterns(self) -> tuple[str, ...]:
+        """A regular expression for each form, without the position behind it."""
+        return tuple(_pattern(form, self.sites) for form in self.forms)
+
+
+KINDS = (
+    NodeKind(
+        "head",
+        ("L{layer}.H{head}",),
+        "head",
+        "heads",
+        "attention head {head} of layer {layer}",
+        "L9.H6",
+        site="z",
+        number="head",
+        called="head",
+        writes="attn",
+        is_node=True,
+    ),
+    NodeKind(
+        "pair",
+        ("L{layer}.H{head}",),
+        "pair of query and key",
+        "pairs of query and key",
+        "what attention head {head} of layer {layer} gets from one position",
+        "L9.H6@14<3",
+        site="pattern",
+        number="head",
+        called="head",
+        writes="attn",
+        pairs=True,
+    ),
+    NodeKind(
+        "neuron",
+        ("L{layer}.N{neuron}", "L{layer}D{neuron}"),
+        "neuron",
+        "neurons",
+        "feed-forward neuron {neuron} of layer {layer}",
+        "L12.N512",
+        site="mlp_post",
+        number="neuron",
+        called="neuron",
+        writes="mlp",
+        is_node=True,
+        stages=("pre", "post"),
+    ),
+    NodeKind(
+        "attn",
+        ("L{layer}.attn",),
+        "attention of a layer",
+        "attention of layers",
+        "attention of layer {layer}",
+        "L5.attn",
+        site="attn_out",
+        writes="attn",
+        is_node=True,
+    ),
+    NodeKind(
+        "mlp",
+        ("L{layer}.mlp",),
+        "feed-forward of a layer",
+        "feed-forwards of layers",
+        "feed-forward of layer {layer}",
+        "L5.mlp",
+        site="mlp_out",
+        writes="mlp",
+        is_node=True,
+    ),
+    NodeKind(
+        "embed",
+        ("embed",),
+        "token embedding",
+        "token embeddings",
+        "token embedding",
+        "embed",
+        site="embed",
+        is_node=True,
+    ),
+    NodeKind(
+        "entry",
+        ("L{layer}.z{entry}",),
+        "row of W_O",
+        "rows of W_O",
+        "entry {entry} of the heads’ results in layer {layer}",
+        "L14.z448",
+        site="z",
+        number="entry",
+        called="z row",
+        writes="attn",
+    ),
+    NodeKind(
+        "site",
+        ("L{layer}.{site}",),
+        "site",
+        "sites",
+        "{site}, layer {layer}",
+        "L5.resid_post",
+        sites=LAYER_SITES,
+        pairs=True,
+    ),
+    NodeKind(
+        "site",
+        ("L{layer}.H{head}.{site}",),
+        "head of a site",
+        "heads of a site",
+        "{site} of head {head}, layer {layer}",
+        "L5.H2.pattern",
+        sites=LAYER_SITES,
+        number="head",
+        called="head",
+        pairs=True,
+    ),
+    NodeKind(
+        "site",
+        ("L{layer}.N{neuron}.{site}",),
+        "neuron of a site",
+        "neurons of a site",
+        "{site} of neuron {neuron}, layer {layer}",
+        "L12.N512.mlp_pre",
+        sites=NEURON_SITES,
+        number="neuron",
+        called="neuron",
+    ),
+    NodeKind(
+        "site",
+        ("{site}",),
+        "site of the whole model",
+        "sites of the whole model",
+        "{site}",
+        "final_norm",
+        sites=("final_norm", "logits"),
+    ),
+)
+SITE = next(row for row in KINDS if row.kind == "site")
+EXAMPLES = '"L5.resid_post", "L9.H6", "L9.H6@14<3", "L12.N512", "L5.attn", "L5.mlp" or "embed"'
+
+
+# ------------------------------------------------------------------ targets
+
+
+@dataclass(frozen=True)
+class Target:
+    """A parsed name: a site, and perhaps one head, neuron, entry or position of it."""
+
+    text: str
+    site: str
+    layer: int | None = None
+    head: int | None = None
+    neuron: int | None = None
+    entry: int | None = None
+    index: int | None = None  # of a derived kind
+    position: int | None = None
+    key: int | None = None
+    row: NodeKind = SITE
+
+    @property
+    def kind(self) -> str:
+        return self.row.kind
+
+    @property
+    def place(self) -> tuple[str, int | None]:
+        """(site, layer): which activation this is a part of."""
+        return self.site, self.layer
+
+    @property
+    def is_pairs(self) -> bool:
+        """Whether its site is [head, query, key]; all others are [pos, ...]."""
+        return self.site in PAIR_SITES
+
+    @property
+    def stem(self) -> str:
+        """The canonical name, without a position."""
+        values = {name: getattr(self, name) for name in ("layer", "site", *DIGITS)}
+        return self.row.forms[0].format(**values)
+
+    @property
+    def name(self) -> str:
+        """The canonical name."""
+        at = "" if self.position is None else f"@{self.position}"
+        return self.stem + at + ("" if self.key is None else f"<{self.key}")
+
+    @property
+    def words(self) -> str:
+        """What it is, in a phrase: "attention head 6 of layer 9"."""
+        values = {name: getattr(self, name) for name in DIGITS}
+        words = self.row.words.format(site=SITE_WORDS.get(self.site, self.site), **values)
+        return words if self.position is None else f"{words} at position {self.position}"
+
+    def at(self, position: int | None, key: int | None = None) -> Target:
+        """The same at a position, or of one pair of query and key; None: at every position."""
+        row, site = self.row, self.site
+        if key is not None and row.kind == "head":
+            row, site = PAIR, "pattern"
+        moved = replace(self, position=position, key=key, row=row, site=site)
+        return replace(moved, text=moved.name)
+
+
+Name = str | Target
+"""What names a site or node: text, or what was parsed already."""
+
+PAIR = next(row for row in KINDS if row.kind == "pair")
+
+
+def node(kind: str, layer: int | None = None, number: int | None = None) -> Target:
+    """The target of a kind by its numbers, without spelling and reading a name."""
+    row = next(row for row in KINDS if row.kind == kind)
+    named = {} if row.number is None else {row.number: number}
+    target = Target("", row.site or "", layer, row=row, **named)
+    return replace(target, text=target.name)
+
+
+def site(name: str, layer: int | None = None) -> Target:
+    """The target of a whole site."""
+    whole = next(
+        row for row in KINDS if row.kind in ("site", "embed") and name in _names(row, layer)
+    )
+    target = Target("", name, layer, row=whole)
+    return replace(target, text=target.name)
+
+
+def _names(row: NodeKind, layer: int | None) -> tuple[str, ...]:
+    if row.number is not None or ("{layer}" in row.forms[0]) != (layer is not None):
+        return ()
+    return row.sites if row.site is None else (row.site,)
+
+
+# ------------------------------------------------------------------ the grammar
+
+
+@cache
+def _pattern(form: str, sites: tuple[str, ...]) -> str:
+    pattern = re.escape(form).replace(r"\{", "{").replace(r"\}", "}")
+    for number, digits in DIGITS.items():
+        pattern = pattern.replace(f"{{{number}}}", rf"(?P<{number}>[0-9]{{1,{digits}}})")
+    return pattern.replace("{site}", f"(?P<site>{'|'.join(sites)})")
+
+
+@cache
+def compiled(row: NodeKind) -> tuple[re.Pattern[str], ...]:
+    """Its patterns with the position behind them. Letters may be of either case."""
+    flags = re.IGNORECASE | re.ASCII
+    return tuple(re.compile(f"{pattern}{AT}", flags) for pattern in row.patterns)
