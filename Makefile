@@ -10,8 +10,8 @@ PYTHON ?= $(firstword $(foreach name,python3 python3.13 python3.12 python3.11 py
   $(shell $(name) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $(name))))
 # Processes that share the tests; each loads models of its own.
 WORKERS ?= 3
-# The browser that drives the app in the tests.
-CHROMIUM ?= $(firstword $(wildcard /usr/bin/chromium /usr/bin/chromium-browser /usr/bin/google-chrome))
+# The tests use the browser that is here, or bring one; set CHROMIUM to name another.
+CHROMIUM_PATH = "$$($(BIN)/python tests/chromium.py)"
 
 PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check
 SAY := @printf '\033[1m%s\033[0m\n'
@@ -20,7 +20,7 @@ WEB_SOURCES := $(shell find web/src web/public -type f 2>/dev/null) \
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test published check bench format web wheel api constraints clean distclean node-is-there chromium-is-there
+.PHONY: help demo test published check bench format web wheel api constraints clean distclean node-is-there browser-is-there
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -28,11 +28,11 @@ help: ## show this list
 demo: $(VENV)/.demo $(APP) ## open the app on the demo model; ARGS="--port 9000" passes options
 	$(BIN)/unembed demo $(ARGS)
 
-test: $(VENV)/.dev $(APP) chromium-is-there ## run every test, browser tests included
+test: $(VENV)/.dev $(APP) browser-is-there ## run every test, browser tests included
 	$(SAY) 'Tests of the app'
 	npm --prefix web test
 	$(SAY) 'Tests of the package'
-	OMP_NUM_THREADS=1 CHROMIUM='$(CHROMIUM)' $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(ARGS)
+	OMP_NUM_THREADS=1 CHROMIUM=$(CHROMIUM_PATH) $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(ARGS)
 
 published: $(VENV)/.dev ## compare with figures published for GPT-2: GPT2=/path GPT2_MEDIUM=/path GPT2_XL=/path
 	GPT2='$(GPT2)' GPT2_MEDIUM='$(GPT2_MEDIUM)' GPT2_XL='$(GPT2_XL)' \
@@ -116,6 +116,5 @@ $(APP): web/node_modules/.installed $(WEB_SOURCES)
 	@npm --prefix web run --silent build
 	@touch $@
 
-chromium-is-there:
-	@test -n '$(CHROMIUM)' -a -x '$(CHROMIUM)' \
-	  || { echo 'The browser tests need Chromium (apt-get install chromium), or its path: make test CHROMIUM=/path/to/chromium'; exit 1; }
+browser-is-there: $(VENV)/.dev
+	@$(BIN)/python tests/chromium.py >/dev/null

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -19,12 +18,11 @@ from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from unembed.settings import Settings
 
+from .. import chromium
+
 TOKEN = "browser-tests-0123456789"
 CHROMIUM_FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
+    *chromium.FLAGS,
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
@@ -92,11 +90,8 @@ def address() -> Iterator[str]:
 # Not for the session: while it is open its event loop runs in this thread, and others cannot.
 @pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
-    found = os.environ.get("CHROMIUM") or shutil.which("chromium")
-    if not found:
-        pytest.fail("the browser tests need Chromium: apt-get install chromium, or set CHROMIUM")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=found, args=CHROMIUM_FLAGS)
+        browser = playwright.chromium.launch(executable_path=chromium.find(), args=CHROMIUM_FLAGS)
         yield browser
         browser.close()
 

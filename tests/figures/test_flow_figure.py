@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import html as markup
 import json
-import os
 import re
-import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import pairwise
@@ -27,9 +25,9 @@ from unembed.figures.sankey_layout import LABEL
 from unembed.figures.text import cut
 from unembed.models.tiny import tiny_model, tiny_tokenizer
 
+from .. import chromium
 from .flow_example import VOCAB, flow_example
 
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
 MOST_PAINT = 20_000  # ms, of a page of 5 MB on a busy machine
 
 GRAPHS = {
@@ -237,11 +235,8 @@ def test_the_page_is_written_where_it_is_told(tmp_path):
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    found = os.environ.get("CHROMIUM") or shutil.which("chromium")
-    if not found:
-        pytest.fail("the browser tests need Chromium: apt-get install chromium, or set CHROMIUM")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=found, args=FLAGS)
+        browser = playwright.chromium.launch(executable_path=chromium.find(), args=chromium.FLAGS)
         yield browser
         browser.close()
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -14,22 +12,19 @@ from playwright.sync_api import Browser, Page, sync_playwright
 import unembed as ue
 from unembed.analyses.lens.kinds import CELLS, KINDS
 
+from .. import chromium
 from .conftest import lens_of
 
 pytestmark = pytest.mark.browser
 
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
 MOST_PAINT = 10_000  # ms, of a page of 5 to 15 MB on a busy machine
 
 
 # Not for the session: while it is open its event loop runs in this thread, and others cannot.
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    found = os.environ.get("CHROMIUM") or shutil.which("chromium")
-    if not found:
-        pytest.fail("the browser tests need Chromium: apt-get install chromium, or set CHROMIUM")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=found, args=FLAGS)
+        browser = playwright.chromium.launch(executable_path=chromium.find(), args=chromium.FLAGS)
         yield browser
         browser.close()
 
