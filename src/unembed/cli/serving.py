@@ -11,7 +11,7 @@ import webbrowser
 from rich.console import Console
 from rich.panel import Panel
 
-from unembed.cli.loading import Loading, load
+from unembed.cli.loading import Loading, load, uncollected
 from unembed.settings import Settings
 
 
@@ -29,8 +29,9 @@ def serve(
         if not launch.is_loopback(settings.host):
             err.print(_warning(settings, hosts))
         model = load(loading, settings, err)
-        from unembed.server.app import create_app
-        from unembed.session import Session
+        with uncollected():
+            from unembed.server.app import create_app
+            from unembed.session import Session
 
         session = Session(model, settings)
         where = launch.address(settings, secret)
