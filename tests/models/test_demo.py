@@ -78,7 +78,7 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
 def loaded(settings: Settings) -> tuple[Any, Any]:
     where = demo.ensure(settings)
     module = AutoModelForCausalLM.from_pretrained(where, dtype=torch.float32)
-    return module, AutoTokenizer.from_pretrained(where)
+    return module, demo.tokenizer(where)
 
 
 def probability(loaded: tuple[Any, Any], prompt: str) -> torch.Tensor:
@@ -142,6 +142,21 @@ def test_the_tokenizer_is_sentencepieces(loaded: tuple[Any, Any], tmp_path: Path
         ids = loaded[1](text).input_ids
         assert ids == oracle.encode(text), text
         assert loaded[1].decode(ids[1:]) == text
+
+
+def test_the_tokenizer_is_the_one_that_transformers_builds(
+    loaded: tuple[Any, Any], settings: Settings
+) -> None:
+    built, ours = AutoTokenizer.from_pretrained(demo.folder(settings)), loaded[1]
+    assert ours.backend_tokenizer.to_str() == built.backend_tokenizer.to_str()
+    assert ours.all_special_ids == built.all_special_ids
+    for name in ("bos", "eos", "pad", "unk", "mask"):
+        assert getattr(ours, f"{name}_token_id") == getattr(built, f"{name}_token_id")
+    assert ours.model_max_length == built.model_max_length
+    for text in TEXTS:
+        ids = built(text).input_ids
+        assert ours.decode(ids) == built.decode(ids)
+        assert ours.convert_ids_to_tokens(ids) == built.convert_ids_to_tokens(ids)
 
 
 def test_a_second_call_reads_the_folder_only(settings: Settings) -> None:

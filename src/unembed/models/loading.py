@@ -174,7 +174,7 @@ def _from_name(
         from unembed.models import demo
 
         folder = demo.ensure(settings, progress)
-        loaded = load_pretrained(str(folder), placement, settings)
+        loaded = load_pretrained(str(folder), placement, settings, tokenizer=demo.tokenizer)
         loaded.name, loaded.licence = DEMO, demo.LICENCE
         return loaded
     if source.endswith(".gguf"):

@@ -11,7 +11,7 @@ import shlex
 import shutil
 import tempfile
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from logging import ERROR, getLogger
@@ -95,8 +95,12 @@ def load_pretrained(
     settings: Settings,
     revision: str | None = None,
     trust_remote_code: bool = False,
+    tokenizer: Callable[[Path], Any] | None = None,
 ) -> Loaded:
-    """The model and tokenizer of a folder or hub id. Raises LoadError with the fix."""
+    """The model and tokenizer of a folder or hub id. Raises LoadError with the fix.
+
+    `tokenizer` reads that of a folder in another way than transformers' AutoTokenizer.
+    """
     from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForMaskedLM, AutoTokenizer
 
     options: dict[str, Any] = {"revision": revision, "trust_remote_code": trust_remote_code}
@@ -117,7 +121,7 @@ def load_pretrained(
                 **options,
                 **placement.options(folder),
             )
-        tokenizer = _tokenizer(AutoTokenizer, source, options)
+        words = tokenizer(Path(source)) if tokenizer else _tokenizer(AutoTokenizer, source, options)
     except BaseException as error:
         _forget(folder)
         if isinstance(error, LoadError) or not isinstance(error, Exception):
@@ -125,7 +129,7 @@ def load_pretrained(
         raise _refusal(source, kind, error) from error
     if folder is not None:
         weakref.finalize(module, _forget, folder)
-    loaded = Loaded(module, tokenizer, Path(source).name if Path(source).exists() else source, kind)
+    loaded = Loaded(module, words, Path(source).name if Path(source).exists() else source, kind)
     loaded.revision = getattr(config, "_commit_hash", None) or revision
     loaded.reasons = _missing(module, info["missing_keys"], loaded.name)
     loaded.lazy = placement.lazy
