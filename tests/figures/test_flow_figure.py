@@ -14,12 +14,12 @@ import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
 import unembed as ue
-from unembed.analyses.flow.figure import html, plot
-from unembed.analyses.flow.legend import Widths, group_of, width_words
 from unembed.analyses.flow.options import FlowOptions
-from unembed.analyses.flow.words import link_words, node_words, percent, sum_words
 from unembed.errors import InputError
 from unembed.figures.files import file_name
+from unembed.figures.flow.figure import html, plot
+from unembed.figures.flow.legend import Widths, group_of, width_words
+from unembed.figures.flow.words import link_words, node_words, percent, sum_words
 from unembed.figures.flow_palettes import load_palette
 from unembed.figures.sankey_layout import LABEL
 from unembed.figures.text import cut

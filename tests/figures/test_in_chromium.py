@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
 import unembed as ue
-from unembed.analyses.lens.kinds import CELLS, KINDS
+from unembed.figures.lens.kinds import CELLS, KINDS
 
 from .. import chromium
 from .conftest import lens_of

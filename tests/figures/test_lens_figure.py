@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 import torch
 
-from unembed.analyses.lens import figure as lens_figure
-from unembed.analyses.lens import kinds as lens_kinds
-from unembed.analyses.lens.kinds import KINDS
 from unembed.errors import InputError
+from unembed.figures.lens import figure as lens_figure
+from unembed.figures.lens import kinds as lens_kinds
+from unembed.figures.lens.kinds import KINDS
 from unembed.figures.text import isolate
 
 from .conftest import AWKWARD, lens_of

@@ -10,10 +10,10 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
-from unembed.analyses.lens.figure import row_label
-from unembed.analyses.lens.kinds import CELLS, KINDS, values
-from unembed.analyses.lens.table import GAP, VALUE
 from unembed.errors import InputError
+from unembed.figures.lens.figure import row_label
+from unembed.figures.lens.kinds import CELLS, KINDS, values
+from unembed.figures.lens.table import GAP, VALUE
 
 from .conftest import lens_of
 

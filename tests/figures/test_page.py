@@ -10,9 +10,9 @@ import plotly.graph_objects as go
 import pytest
 from plotly.offline import get_plotlyjs
 
-from unembed.analyses.lens.kinds import CELLS, KINDS
 from unembed.errors import InputError
 from unembed.figures.colours import DARK
+from unembed.figures.lens.kinds import CELLS, KINDS
 from unembed.figures.page import Panel, standalone
 
 from .conftest import lens_of

@@ -239,12 +239,11 @@ def _as_json(found: Flows) -> str:
 
 
 def _write(found: Flows, shown: Shown, path: Path, palette: Any, config: FlowConfig | None) -> None:
-    from unembed.analyses.flow import figure as flow_figure
+    from unembed.figures.flow.figure import heading
 
     side, graph = list(found.graphs.items())[-1]
-    title = flow_figure.heading(graph)
-    flow_figure.html(
-        graph,
+    title = heading(graph)
+    graph.to_html(
         path=path,
         colour_by=shown.colour_by,
         palette=palette,

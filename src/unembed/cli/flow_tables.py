@@ -9,8 +9,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from unembed.analyses.flow.words import percent, signed, size, sum_words, target_name
 from unembed.figures import text as shown
+from unembed.figures.flow.words import percent, signed, size, sum_words, target_name
 
 if TYPE_CHECKING:
     from unembed.analyses.flow.cuts import CutEffect, CutReport

@@ -1,1 +1,4 @@
-"""Results as Plotly figures and stand-alone pages. Knows no torch and no model."""
+"""Results as Plotly figures and stand-alone pages: one package for each result that has a picture.
+
+What is drawn with (grids, bands, pages, colours) knows neither results nor models.
+"""

@@ -14,13 +14,11 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from unembed.analyses.lens.result import finite
 from unembed.analyses.tools.frames import data_frame
+from unembed.analyses.tools.result import Drawn
 from unembed.errors import TargetError
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     import pandas
-    import plotly.graph_objects as go
     from jaxtyping import Float
     from torch import Tensor
 
@@ -220,7 +218,7 @@ class LayerSelection:
 
 
 @dataclass(frozen=True, eq=False)
-class FlowGraph:
+class FlowGraph(Drawn):
     """The flow of information through chosen layers at one position of a run."""
 
     layers: tuple[int, ...]
@@ -265,18 +263,6 @@ class FlowGraph:
                 value=f"{source}>{target}",
             )
         return found
-
-    def plot(self, **options: Any) -> go.Figure:
-        """The graph as a Plotly figure. See `flow.figure.plot` for the options."""
-        from unembed.analyses.flow.figure import plot
-
-        return plot(self, **options)
-
-    def to_html(self, *, path: str | Path | None = None, **options: Any) -> str:
-        """The graph as one HTML page that needs no network. See `flow.figure.html`."""
-        from unembed.analyses.flow.figure import html
-
-        return html(self, path=path, **options)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain lists, numbers and strings; the vectors are left out."""

@@ -11,14 +11,12 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from torch import Tensor
 
 from unembed.analyses.tools.frames import data_frame
+from unembed.analyses.tools.result import Drawn, figures_of
 from unembed.engine.names.tokens import Token
 from unembed.errors import InputError
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     import pandas
-    import plotly.graph_objects as go
     from jaxtyping import Float, Int
     from rich.console import RenderableType
 
@@ -26,7 +24,7 @@ Follow = Literal["final", "next", "input"]
 
 
 @dataclass(frozen=True, eq=False)
-class LensResult:
+class LensResult(Drawn):
     """What every row of the residual stream predicts at the positions that were read.
 
     Rows go from bottom to top: "embed", "L0.resid_post" ...; the last is the model's own output.
@@ -131,30 +129,12 @@ class LensResult:
             }
         )
 
-    # ------------------------------------------------------------ as pictures and tables
+    # ------------------------------------------------------------ in a terminal
 
-    def plot(self, kind: str = "probability", **options: Any) -> go.Figure:
-        """The grid as a Plotly figure. See `lens_figure.plot` for kinds and options."""
-        from unembed.analyses.lens.figure import plot
-
-        return plot(self, kind, **options)
-
-    def to_html(
-        self, kind: str = "probability", *, path: str | Path | None = None, **options: Any
-    ) -> str:
-        """The grid as one HTML page that needs no network, written to `path` where one is given.
-
-        See `lens_figure.html` for kinds and options.
-        """
-        from unembed.analyses.lens.figure import html
-
-        return html(self, kind, path=path, **options)
-
-    def table(self, kind: str = "probability", **options: Any) -> RenderableType:
-        """The grid for a terminal. See `lens_table.table` for kinds and options."""
-        from unembed.analyses.lens.table import table
-
-        return table(self, kind, **options)
+    def table(self, *choices: Any, **options: Any) -> RenderableType:
+        """The grid for a terminal; see `unembed.figures.lens.table`."""
+        table: RenderableType = figures_of(self).table(self, *choices, **options)
+        return table
 
     def __rich__(self) -> RenderableType:
         return self.table()

@@ -7,8 +7,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
 
-from unembed.analyses.lens import kinds as lens_kinds
-from unembed.analyses.lens.kinds import CELLS, KINDS, Kind, check_kind
 from unembed.analyses.lens.result import LensResult
 from unembed.engine.names.tokens import Token
 from unembed.errors import InputError
@@ -16,6 +14,8 @@ from unembed.figures import text as shown
 from unembed.figures.colours import Colours, choose
 from unembed.figures.grid import Labels, TokenGrid
 from unembed.figures.heatmap import grid_figure
+from unembed.figures.lens import kinds as lens_kinds
+from unembed.figures.lens.kinds import CELLS, KINDS, Kind, check_kind
 from unembed.figures.page import Panel, standalone
 
 if TYPE_CHECKING:

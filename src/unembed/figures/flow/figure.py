@@ -8,12 +8,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
 
-from unembed.analyses.flow.legend import Widths, legend, page_legend
 from unembed.analyses.flow.options import FlowOptions
 from unembed.analyses.flow.result import FlowGraph, FlowLink, FlowNode
-from unembed.analyses.flow.words import link_words, node_words, sum_words, target_name
 from unembed.errors import InputError
 from unembed.figures.colours import Colours, Theme, choose
+from unembed.figures.flow.legend import Widths, legend, page_legend
+from unembed.figures.flow.words import link_words, node_words, sum_words, target_name
 from unembed.figures.flow_palettes import Palette, PaletteChoice, palette_on, see_through
 from unembed.figures.page import Panel, standalone
 from unembed.figures.sankey import Band, Box, Diagram, sankey

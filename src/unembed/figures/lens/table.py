@@ -13,13 +13,13 @@ from rich.style import Style
 from rich.table import Table
 from rich.text import Text
 
-from unembed.analyses.lens import kinds as lens_kinds
-from unembed.analyses.lens.figure import row_label
-from unembed.analyses.lens.kinds import CELLS, Kind, check_kind
 from unembed.analyses.lens.result import LensResult
 from unembed.errors import InputError
 from unembed.figures.colours import CIVIDIS, TOKENS, look, wants_dark_text
 from unembed.figures.grid import Scale
+from unembed.figures.lens import kinds as lens_kinds
+from unembed.figures.lens.figure import row_label
+from unembed.figures.lens.kinds import CELLS, Kind, check_kind
 
 VALUE = 6  # columns of a value with a space on either side; the longest has five characters
 TOKENS_BETWEEN = (8, 16)  # least and most columns of a token beside it

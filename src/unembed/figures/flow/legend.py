@@ -9,8 +9,8 @@ from functools import cached_property
 from typing import Literal, get_args
 
 from unembed.analyses.flow.result import FlowGraph, FlowLink
-from unembed.analyses.flow.words import target_name
 from unembed.figures import text as shown
+from unembed.figures.flow.words import target_name
 from unembed.figures.flow_palettes import Palette
 from unembed.figures.page import Swatch
 from unembed.figures.sankey import STEPS, Key

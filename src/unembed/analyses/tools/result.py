@@ -1,0 +1,39 @@
+"""What the results of all analyses have in common. Knows no model, and no figure but by name."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
+
+# The package that draws a result, by the result's class. It is named, not imported: figures lie
+# above analyses, and a result that is never drawn loads none of them.
+FIGURES = {
+    "LensResult": "unembed.figures.lens",
+    "FlowGraph": "unembed.figures.flow",
+}
+
+
+def figures_of(result: object) -> Any:
+    """The package with `plot` and `html` of a result, for a class that `FIGURES` lists."""
+    return import_module(FIGURES[type(result).__name__])
+
+
+class Drawn:
+    """A result that has a picture. What can be asked of it stands at the functions that draw."""
+
+    def plot(self, *choices: Any, **options: Any) -> go.Figure:
+        """A Plotly figure; see `unembed.figures.lens.plot`, `unembed.figures.flow.plot`."""
+        figure: go.Figure = figures_of(self).plot(self, *choices, **options)
+        return figure
+
+    def to_html(self, *choices: Any, path: str | Path | None = None, **options: Any) -> str:
+        """One HTML page that needs no network, written to `path` where one is given.
+
+        See `unembed.figures.lens.html`, `unembed.figures.flow.html`.
+        """
+        page: str = figures_of(self).html(self, *choices, path=path, **options)
+        return page
