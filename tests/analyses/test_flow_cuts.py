@@ -9,7 +9,9 @@ import pytest
 import torch
 
 import unembed as ue
-from unembed.analyses.flow.cuts import attributed, measure_edits
+from unembed.analyses.flow.attributed import attributed, attributed_together
+from unembed.analyses.flow.cuts import attributed_in, cut_of, measure_edits
+from unembed.analyses.flow.names import parse_cut
 from unembed.analyses.flow.options import FlowOptions
 from unembed.engine.names.sites import parse_target
 from unembed.errors import CapabilityError, TargetError, UnembedError
@@ -102,7 +104,7 @@ def test_the_cut_in_the_graph_is_the_cut_by_name(name, case_of):
 def place(target):
     """Where an edit acts, whichever of its names is used: "L5.attn" and "L5.attn_out" are one."""
     found = asdict(parse_target(target))
-    return {name: value for name, value in found.items() if name not in ("text", "kind")}
+    return {name: value for name, value in found.items() if name not in ("text", "row")}
 
 
 @pytest.mark.parametrize("name", ["gpt2", "gemma3", "bert", "gptj"])
@@ -202,9 +204,121 @@ def test_all_together_is_one_run_with_every_cut(name, case_of):
     report = ue.measure_cuts(run, names, target=TARGET)
     changes = together(cut_by_hand(slow, one) for one in names)
     assert_scored(report.together.measured, scored(logits_of(slow, changes, PROMPT)[-1]))
-    total = sum(one.attributed for one in report.cuts)
+    total = sum(one.attributed for one in report.cuts if one.name != value)  # the head has it
     assert report.together.attributed == pytest.approx(total)
     assert ue.measure_cuts(run, names[:1], target=TARGET).together is None
+
+
+def in_any_order(names):
+    return [names, names[::-1]]
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_what_cuts_share_is_attributed_once(name, case_of):
+    """A head, rows of it and what it gets from one position; a neuron and its feed-forward."""
+    run, graph, _ = case_of(name)
+    row = next(node.id for node in graph.nodes if node.kind == "z_row" and node.layer == 1)
+    d_head = run["L1.z"].shape[-1]
+    head = f"L1.H{int(row.partition('.z')[2]) // d_head}"
+    neuron = next((node.id for node in graph.nodes if node.kind == "neuron"), None)
+    of_head = [row, f"{head}@9<4", f"{head}.value@3", "L1.attn_bias"]
+    wholes = [(head, of_head[:3]), (f"{head}.z", [head, row]), ("L1.attn", [head, *of_head])]
+    if neuron is not None:
+        layer = neuron.partition(".")[0]
+        wholes.append((f"{layer}.mlp", [neuron, f"{layer}.mlp_bias", f"{neuron}.key"]))
+    for whole, parts in wholes:
+        alone = attributed(run, whole, 9, TARGET)
+        for order in in_any_order([whole, *parts]):
+            found = attributed_together(run, order, 9, TARGET)
+            assert found == pytest.approx(alone, rel=1e-9), order
+
+
+@pytest.mark.parametrize("name", ["gpt2", "gemma3", "granite", "llama", "opt-post-norm"])
+def test_a_row_and_a_pair_of_one_head_are_attributed_what_they_take_away_by_hand(name, case_of):
+    """Row r of W_O has all positions' values, the pair all rows: they share one product."""
+    run, _, slow = case_of(name)
+    model, head, r, key = run.model, 1, 2, 4
+    d_head, n_heads = run["L1.z"].shape[-1], run["L1.z"].shape[1]
+    value = run["L1.v"][key, head * run["L1.v"].shape[1] // n_heads]
+    from_key = run[f"L1.H{head}.pattern@9"][key] * value
+    lost = torch.zeros(n_heads * d_head, dtype=torch.float64)
+    lost[head * d_head : (head + 1) * d_head] = from_key
+    lost[head * d_head + r] = run["L1.z"][9, head, r]
+    plain = model.output_weight(1, "attn")
+    before = run["L1.z"][9].flatten() @ plain
+    bias = model.output_bias(1, "attn")
+    before = before if bias is None else before + bias
+    after = before - lost @ plain
+    norm = model.post_norm(1, "attn")
+    gain = frozen_gain(norm, before) if norm is not None else torch.ones_like(before)
+    written = gain * (before - after) * model.residual_multiplier(1, "attn")
+    effect = effect_on_target(slow, 1, "attn", written, TARGET)
+    names = [f"L1.z{head * d_head + r}", f"L1.H{head}.value@{key}"]
+    for order in in_any_order(names):
+        found = attributed_together(run, order, 9, TARGET)
+        assert found == pytest.approx(-effect, rel=1e-6)
+    alone = sum(attributed(run, one, 9, TARGET) for one in names)
+    assert abs(alone - found) > 1e-9  # they do share something
+
+
+def frozen_gain(norm, state):
+    """Of an RMS norm: what it multiplied each number of its input with."""
+    with torch.no_grad():
+        return norm(state[None])[0] / state
+
+
+@pytest.mark.parametrize("name", ["gpt2", "gptj", "gemma3"])
+def test_a_stream_has_what_was_written_before_it_and_nothing_later(name, case_of):
+    run, graph, _ = case_of(name)
+    streams = [link.id for link in graph.links if link.kind.startswith("residual")]
+    early = next(one for one in streams if one.startswith("L0.resid_pre"))
+    late = next(one for one in streams[::-1] if ">L1" in one)
+    alone = attributed(run, late, 9, TARGET)
+    for order in in_any_order([early, late, "L0.H1", "L0.mlp"]):
+        assert attributed_together(run, order, 9, TARGET) == pytest.approx(alone, rel=1e-9)
+    after = attributed(run, "L1.mlp", 9, TARGET)
+    both = attributed_together(run, [late, "L1.mlp"], 9, TARGET)
+    assert both == pytest.approx(alone + after, rel=1e-9)
+
+
+def test_cuts_elsewhere_add_nothing_and_what_is_not_known_makes_all_unknown(case_of):
+    run, _, _ = case_of("gpt2")
+    alone = attributed(run, "L1.H2", 9, TARGET)
+    assert attributed_together(run, ["L1.H2@9", "L1.H3@4", "L1.z3@2"], 9, TARGET) == alone
+    assert attributed_together(run, ["L1.H2@4", "L1.H3@4"], 9, TARGET) == 0.0
+    for unknown in ("L1.H2.query", "L1.qkv", None):
+        assert attributed_together(run, ["L1.H2", unknown], 9, TARGET) is None
+
+
+@pytest.mark.parametrize(
+    ("edit", "wanted"),
+    [
+        ({"operation": "cut", "target": "L1.H2"}, ("L1.H2", 5)),
+        ({"operation": "cut", "target": "L1.H2", "positions": [-1]}, ("L1.H2", 9)),
+        ({"operation": "cut", "target": "L1.H2@3"}, ("L1.H2", 3)),
+        ({"operation": "zero", "target": "L1.H2", "positions": [4]}, ("L1.H2", 4)),
+        ({"operation": "zero", "target": "L1.mlp@-2"}, ("L1.mlp_out", 8)),
+        ({"operation": "zero", "target": "L1.H2"}, None),
+        ({"operation": "zero", "target": "L1.H2", "positions": [4, 5]}, None),
+        ({"operation": "zero", "target": "L1.N2", "positions": [4], "stage": "pre"}, None),
+        ({"operation": "scale", "target": "L1.H2", "positions": [4]}, None),
+        ({"operation": "zero", "target": "embed", "positions": [4]}, None),
+    ],
+)
+def test_an_edit_is_known_as_the_cut_that_it_is(edit, wanted):
+    """A cut that names no position acts at the graph's: here 5 of 10."""
+    found = cut_of(**edit, position=5, n_positions=10)
+    named = None if found is None else (found.what, found.at)
+    assert named == (None if wanted is None else (parse_cut(wanted[0]).what, wanted[1]))
+
+
+def test_the_graph_says_what_it_attributes_to_a_cut_however_it_is_written(case_of):
+    _, graph, _ = case_of("gpt2", 5)
+    head = next(one for one in graph.nodes if one.kind == "head")
+    for spelled in (head.id, f"{head.id}@5", f"{head.id}>{head.id.partition('.')[0]}.z"):
+        assert attributed_in(graph, parse_cut(spelled)) == -head.attributed
+    assert attributed_in(graph, parse_cut(f"{head.id}@4")) is None
+    assert attributed_in(graph, parse_cut("L2.H0")) is None
 
 
 @pytest.mark.parametrize(

@@ -31,20 +31,48 @@ from unembed.errors import TargetError
 )
 def test_a_link_is_cut_where_it_is_narrowest(link, finer):
     one, other = parse_cut(link), parse_cut(finer)
-    fields = ("kind", "layer", "head", "key", "row", "part", "target")
-    assert [getattr(one, field) for field in fields] == [getattr(other, field) for field in fields]
+    assert one.what == other.what
+    assert (one.kind, one.layer, one.targets, one.part) == (
+        other.kind,
+        other.layer,
+        other.targets,
+        other.part,
+    )
     assert parse_cut(f"{link}@7").at == 7
 
 
 def test_the_stream_past_a_branch_is_named_by_its_ends():
     found = parse_cut("L1.resid_pre>L1.resid_mid@4")
-    assert (found.kind, found.site, found.into, found.at) == (
+    assert (found.kind, found.site.name, found.into.name, found.at) == (
         "residual",
         "L1.resid_pre",
         "L1.resid_mid",
         4,
     )
     assert parse_cut("L0.resid_post>L1.resid_mid").layer == 1
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("L5.attn", "L5.attn_out", True),
+        ("L5.H2", "L5.H2.z", True),
+        ("L5.H2.query", "L5.H2.q", True),
+        ("L5.H2.key@3", "L5.H2@9<3", True),
+        ("L5.H2.key@3", "L5.H2.key@4", False),
+        ("L5.z7", "L5.z8", False),
+        ("L5.attn_bias", "L5.mlp_bias", False),
+        ("L5.attn", "L6.attn", False),
+        ("L5.resid_pre>L5.resid_mid", "L4.resid_post>L5.resid_mid", False),
+    ],
+)
+def test_one_cut_is_the_same_however_it_is_written(one, other, same):
+    assert (parse_cut(one).what == parse_cut(other).what) is same
+
+
+def test_what_was_read_is_not_read_again():
+    found = parse_cut("L1.H2>L1.z")
+    assert parse_cut(found) is found
 
 
 @pytest.mark.parametrize(

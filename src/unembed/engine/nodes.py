@@ -77,8 +77,13 @@ SITE_WORDS = {
 
 DIGITS = {"layer": 4, "head": 5, "neuron": 7, "entry": 7, "index": 9}
 """How many digits each number of a name may have."""
-_POSITION = "-?[0-9]{1,7}"
-AT = rf"(?:@(?P<pos>{_POSITION})(?:<(?P<key>{_POSITION}))?)?"
+POSITION = "-?[0-9]{1,7}"
+AT = rf"(?:@(?P<pos>{POSITION})(?:<(?P<key>{POSITION}))?)?"
+
+
+def number(name: str) -> str:
+    """The pattern of a number of a name: a group called as the number is."""
+    return rf"(?P<{name}>[0-9]{{1,{DIGITS[name]}}})"
 
 
 @dataclass(frozen=True)
@@ -295,7 +300,7 @@ class Target:
     def name(self) -> str:
         """The canonical name."""
         at = "" if self.position is None else f"@{self.position}"
-        return self.stem + at + ("" if self.key is None else f"<{self.key}")
+        return self.stem + at + (f"<{self.key}" if at and self.key is not None else "")
 
     @property
     def words(self) -> str:
@@ -348,8 +353,8 @@ def _names(row: NodeKind, layer: int | None) -> tuple[str, ...]:
 @cache
 def _pattern(form: str, sites: tuple[str, ...]) -> str:
     pattern = re.escape(form).replace(r"\{", "{").replace(r"\}", "}")
-    for number, digits in DIGITS.items():
-        pattern = pattern.replace(f"{{{number}}}", rf"(?P<{number}>[0-9]{{1,{digits}}})")
+    for name in DIGITS:
+        pattern = pattern.replace(f"{{{name}}}", number(name))
     return pattern.replace("{site}", f"(?P<site>{'|'.join(sites)})")
 
 

@@ -12,28 +12,28 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from unembed.engine.names.sites import parse_target
+from unembed.engine.nodes import DIGITS, POSITION, Branch, Target, node, number, site
 from unembed.errors import TargetError
 
-CutKind = Literal["pair", "query", "qkv", "norm", "z_row", "bias", "residual", "target"]
+CutKind = Literal["zero", "bias", "residual"]
 
-_L = r"L(?P<layer>\d+)\."
-_AT = r"(?:@(?P<at>-?\d+))?"
-_FORMS: tuple[tuple[CutKind, re.Pattern[str]], ...] = (
-    ("pair", re.compile(rf"{_L}H(?P<head>\d+)\.(?:key|value)@(?P<key>\d+){_AT}")),
-    ("query", re.compile(rf"{_L}H(?P<head>\d+)\.query{_AT}")),
-    ("qkv", re.compile(rf"{_L}qkv{_AT}")),
-    ("norm", re.compile(rf"{_L}norm{_AT}")),
-    ("z_row", re.compile(rf"{_L}z(?P<row>\d+){_AT}")),
-    ("bias", re.compile(rf"{_L}(?P<part>attn|mlp)_bias{_AT}")),
-)
-_NEURON_KEY = re.compile(rf"(?P<neuron>L\d+\.N\d+)\.key(?P<rest>{_AT})")
+_L = rf"L{number('layer')}\."
+_HEAD = rf"H{number('head')}"
+_AT = rf"(?:@(?P<at>{POSITION}))?"
+_KEY = rf"@(?P<key>[0-9]{{1,{DIGITS['neuron']}}})"
+_PAIR = re.compile(rf"{_L}{_HEAD}\.(?:key|value){_KEY}{_AT}")
+_QUERY = re.compile(rf"{_L}{_HEAD}\.query{_AT}")
+_READ = re.compile(rf"{_L}(?P<read>qkv|norm){_AT}")
+_BIAS = re.compile(rf"{_L}(?P<part>attn|mlp)_bias{_AT}")
+_READ_SITES = {"qkv": ("q", "k", "v"), "norm": ("attn_in", "mlp_in")}
+_NEURON_KEY = re.compile(rf"(?P<neuron>L[0-9]+\.N[0-9]+)\.key(?P<rest>{_AT})")
 _STREAM = re.compile(rf"{_L}(?P<site>resid_pre|resid_mid|resid_post)")
 # Where many links end: what comes in is the finer end.
 _GATHERING = re.compile(r"L\d+\.(?:attn_out|mlp_out|resid_\w+|z|H\d+)")
 _END = re.compile(r"(?P<stem>L\d+\.(?:H\d+\.(?:key|value)@\d+|[\w.]+?))" + _AT)
 _NODE = re.compile(
-    rf"{_L}(?:H(?P<head>\d+)(?:\.(?P<what>key|value)@(?P<key>\d+)|\.(?P<of_head>query))?"
-    r"|N(?P<neuron>\d+)(?:\.(?P<of_neuron>key))?|z(?P<row>\d+)|(?P<site>\w+))"
+    rf"{_L}(?:{_HEAD}(?:\.(?P<what>key|value){_KEY}|\.(?P<of_head>query))?"
+    rf"|N{number('neuron')}(?:\.(?P<of_neuron>key))?|z{number('entry')}|(?P<site>\w+))"
 )
 _LINKS = {
     "resid_pre": ("norm", "attn_in", "mlp_in", "resid_mid", "resid_post"),
@@ -44,8 +44,8 @@ _LINKS = {
     "key": ("value",),
     "value": ("head",),
     "head": ("z",),
-    "z": ("row", "attn_bias"),
-    "row": ("attn_out",),
+    "z": ("entry", "attn_bias"),
+    "entry": ("attn_out",),
     "attn_bias": ("attn_out",),
     "attn_out": ("resid_mid", "resid_post"),
     "resid_mid": ("mlp_in", "resid_post"),
@@ -60,47 +60,49 @@ _EXAMPLES = '"L14.H7", "L14.H7.value@3", "L14.z448", "L14.resid_pre>L14.resid_mi
 
 @dataclass(frozen=True)
 class CutName:
-    """What a name stands for."""
+    """What a name stands for, as typed targets, which are not read again."""
 
     text: str
     kind: CutKind
     layer: int
     at: int | None = None  # the position whose forward pass is cut; None: not said
-    head: int | None = None
-    key: int | None = None
-    row: int | None = None
-    part: Literal["attn", "mlp"] | None = None
-    site: str | None = None  # residual: where the stream comes from
-    into: str | None = None  # and where it is taken out
-    target: str | None = None  # an ordinary edit target, without its position
+    targets: tuple[Target, ...] = ()  # zero: what is set to zero, of a pair with its key
+    part: Branch | None = None  # bias: of which branch
+    site: Target | None = None  # residual: where the stream comes from
+    into: Target | None = None  # and where it is taken out
+
+    @property
+    def what(self) -> tuple[object, ...]:
+        """What is cut, however it is written: "L5.attn" and "L5.attn_out" are the same."""
+        parts = [(*one.place, one.head, one.neuron, one.entry, one.key) for one in self.targets]
+        streams = [None if one is None else one.place for one in (self.site, self.into)]
+        return self.kind, self.layer, self.part, *parts, *streams
 
 
-def parse_cut(name: str) -> CutName:
+def parse_cut(name: str | CutName) -> CutName:
     """Read the id of a node or a link. Raises TargetError for what names neither."""
+    if isinstance(name, CutName):
+        return name
     source, arrow, end = name.partition(">")
     if arrow:
         return _link(name, source, end)
-    for kind, form in _FORMS:
-        match = form.fullmatch(name)
-        if match is not None:
-            return _made(name, kind, match.groupdict())
+    if found := _PAIR.fullmatch(name):
+        head = node("head", int(found["layer"]), int(found["head"])).at(None, int(found["key"]))
+        return _zero(name, (head,), found["at"])
+    if found := _QUERY.fullmatch(name):
+        return _zero(name, (parse_target(f"L{found['layer']}.H{found['head']}.q"),), found["at"])
+    if found := _READ.fullmatch(name):
+        sites = _READ_SITES[found["read"]]
+        return _zero(name, tuple(site(one, int(found["layer"])) for one in sites), found["at"])
+    if found := _BIAS.fullmatch(name):
+        part: Branch = "attn" if found["part"] == "attn" else "mlp"
+        return CutName(name, "bias", int(found["layer"]), _number(found["at"]), part=part)
     column = _NEURON_KEY.fullmatch(name)
     return _target(name, column["neuron"] + column["rest"] if column else name)
 
 
-def _made(name: str, kind: CutKind, found: dict[str, str | None]) -> CutName:
-    numbers = {field: _number(found.get(field)) for field in ("at", "head", "key", "row")}
-    part = found.get("part")
-    return CutName(
-        name,
-        kind,
-        layer=int(found["layer"] or 0),
-        part=None if part is None else ("attn" if part == "attn" else "mlp"),
-        at=numbers["at"],
-        head=numbers["head"],
-        key=numbers["key"],
-        row=numbers["row"],
-    )
+def _zero(name: str, targets: tuple[Target, ...], at: str | None) -> CutName:
+    return CutName(name, "zero", targets[0].layer or 0, _number(at), targets)
 
 
 def _number(digits: str | None) -> int | None:
@@ -114,10 +116,8 @@ def _target(name: str, text: str) -> CutName:
         raise _unknown(name) from None
     if target.layer is None:
         raise _unknown(name)
-    stem = text.partition("@")[0]
-    if target.key is not None:
-        return CutName(name, "pair", target.layer, target.position, target.head, target.key)
-    return CutName(name, "target", target.layer, target.position, head=target.head, target=stem)
+    whole = target.at(None, target.key)
+    return CutName(name, "zero", target.layer, target.position, (whole,))
 
 
 def _link(name: str, source: str, end: str) -> CutName:
@@ -128,7 +128,8 @@ def _link(name: str, source: str, end: str) -> CutName:
     stem, at = match["stem"], _number(match["at"])
     past, into = _STREAM.fullmatch(source), _STREAM.fullmatch(stem)
     if past is not None and into is not None:
-        return CutName(name, "residual", int(into["layer"]), at, site=source, into=stem)
+        begin, out = parse_target(source), parse_target(stem)
+        return CutName(name, "residual", int(into["layer"]), at, site=begin, into=out)
     through = _GATHERING.fullmatch(stem) is not None or stem.endswith(".qkv")
     whole = source.endswith(".mlp_in") and stem.endswith(".mlp_out")
     found = parse_cut(source if through and not whole else stem)
@@ -158,7 +159,7 @@ def _kind(match: re.Match[str]) -> tuple[int, str]:
     for part in ("what", "of_head"):
         if match[part] is not None:
             return int(match["layer"]), match[part]
-    named = ("head", "neuron", "row")
+    named = ("head", "neuron", "entry")
     return int(match["layer"]), next((part for part in named if match[part]), match["site"])
 
 

@@ -113,7 +113,23 @@ def effect_on_tokens(
     tokens: list[int],
 ) -> Float[Tensor, "n tokens"]:
     """Direct effects of writes on the logits of chosen tokens. As `direct_effects`."""
-    carried = _to_last_residual(run, writes, layer, part, position)
+    return _on_tokens(run, _to_last_residual(run, writes, layer, part, position), position, tokens)
+
+
+@torch.no_grad()
+def joint_effect(
+    run: Run, groups: Sequence[Writes], position: int, tokens: list[int]
+) -> Float[Tensor, " tokens"]:
+    """The direct effect of all these writes as if they were one. As `effects_of`."""
+    end = _last(run, position).device
+    parts = [_to_last_residual(run, one.rows, one.layer, one.part, position) for one in groups]
+    whole = torch.cat([one.to(end) for one in parts]).sum(0, keepdim=True)
+    return _on_tokens(run, whole, position, tokens)[0]
+
+
+def _on_tokens(
+    run: Run, carried: Tensor, position: int, tokens: list[int]
+) -> Float[Tensor, "n tokens"]:
     linear = _linear_to_unembedding(run, carried, position)
     if linear is None:
         return _difference(run, carried, position)[:, tokens]

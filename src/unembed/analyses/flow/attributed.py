@@ -1,0 +1,186 @@
+"""What a flow graph attributes to cuts: minus the direct effect of what the stream no longer gets.
+
+Of several cuts together that is the effect of their union: a head and one of its own rows of W_O,
+or a neuron and its layer's feed-forward, lose what they share once. What is lost of a branch is
+said as rows of its output map, pairs of query and key of the heads whose rows are not lost, and
+the bias; a branch that is cut whole has all of them. The stream past a branch has everything that
+was written before it.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import torch
+
+from unembed.analyses.flow.draft import accurate
+from unembed.analyses.flow.names import CutName, parse_cut
+from unembed.analyses.tools.effects import Writes, joint_effect
+from unembed.analyses.tools.writes import Branch, branch
+from unembed.engine.names.sites import check_target, resolve_position
+from unembed.engine.nodes import Target, site
+from unembed.errors import CapabilityError
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
+    from torch import Tensor
+
+    from unembed.analyses.tools.writes import Part
+    from unembed.engine.model import Model
+    from unembed.engine.passes.run import Run
+
+WHOLE: dict[str, Part] = {"attn_out": "attn", "mlp_out": "mlp"}
+INPUTS: dict[str, Part] = {"z": "attn", "mlp_post": "mlp"}  # of the output maps
+
+
+@torch.no_grad()
+def attributed(run: Run, name: str | CutName | None, position: int, token: int) -> float | None:
+    """The change of a token's logit at a position that the graph attributes to a cut.
+
+    None where what is cut does not write to the residual stream itself, or the effects of writes
+    are not known in this model; 0 where it writes at other positions only.
+    """
+    return attributed_together(run, [name], position, token)
+
+
+@torch.no_grad()
+def attributed_together(
+    run: Run, names: Sequence[str | CutName | None], position: int, token: int
+) -> float | None:
+    """The same of all cuts at once: of the union of what they take away.
+
+    None where that is not known of one of them. The run captured what `flow_capture` says for the
+    layers of the cuts; raises TargetError for what it did not capture.
+    """
+    known = [checked_cut(run.model, name) for name in names if name is not None]
+    if len(known) < len(names) or not all(_writes(cut) for cut in known):
+        return None
+    n_positions = len(run.ids)
+    here = resolve_position(position, n_positions)
+    at = [here if cut.at is None else resolve_position(cut.at, n_positions) for cut in known]
+    groups = _lost(run, [cut for cut, own in zip(known, at, strict=True) if own == here], here)
+    if not groups:
+        return 0.0
+    try:
+        return -float(joint_effect(run, groups, here, [token])[0])
+    except CapabilityError:
+        return None
+
+
+def checked_cut(model: Model, name: str | CutName) -> CutName:
+    """A cut of something that this model has; raises TargetError."""
+    found = parse_cut(name)
+    whole = (site("attn_out", found.layer),) if found.into is None else (found.into,)
+    for target in found.targets or whole:
+        check_target(target, model.anatomy, model.name, "name")
+    return found
+
+
+def _writes(cut: CutName) -> bool:
+    """Whether what is cut writes to the residual stream itself."""
+    return all(
+        target.site in WHOLE or target.site in INPUTS or target.key is not None
+        for target in cut.targets
+    )
+
+
+# ------------------------------------------------------------------ what is lost
+
+
+@dataclass
+class _Loss:
+    """What a branch no longer adds."""
+
+    whole: bool = False
+    bias: bool = False
+    inputs: list[Target] = field(default_factory=list)  # parts of z or mlp_post
+    pairs: set[tuple[int, int]] = field(default_factory=set)  # (head, key)
+
+
+def _lost(run: Run, cuts: Iterable[CutName], at: int) -> list[Writes]:
+    """The union of what cuts at one position take away, branch by branch."""
+    losses: dict[tuple[int, Part], _Loss] = defaultdict(_Loss)
+    streams: list[CutName] = []
+    for cut in cuts:
+        if cut.kind == "residual":
+            streams.append(cut)
+        elif cut.part is not None:
+            losses[cut.layer, cut.part].bias = True
+        for target in cut.targets:
+            _take(losses, cut.layer, target, len(run.ids))
+    last = max(map(_reached, streams), default=(-1, 0))
+    groups = [
+        Writes(_of_branch(run, layer, part, loss, at)[None], layer, part)
+        for (layer, part), loss in losses.items()
+        if (layer, int(part == "mlp")) >= last
+    ]
+    for stream in streams:
+        if _reached(stream) == last and stream.site is not None:
+            past: Part = "mlp" if last[1] else "attn"
+            groups.append(Writes(accurate(run[stream.site][at])[None], stream.layer, past))
+            break  # the others are in this one
+    return groups
+
+
+def _take(
+    losses: dict[tuple[int, Part], _Loss], layer: int, target: Target, n_positions: int
+) -> None:
+    if target.site in WHOLE:
+        losses[layer, WHOLE[target.site]].whole = True
+    elif target.site in INPUTS:
+        losses[layer, INPUTS[target.site]].inputs.append(target)
+    elif target.head is not None and target.key is not None:
+        key = resolve_position(target.key, n_positions, "name")
+        losses[layer, "attn"].pairs.add((target.head, key))
+
+
+def _reached(stream: CutName) -> tuple[int, int]:
+    """(layer, 1 behind attention): everything written before is in this stream."""
+    behind = stream.site is not None and stream.site.site == "resid_mid"
+    return stream.layer, int(behind)
+
+
+def _of_branch(run: Run, layer: int, part: Part, loss: _Loss, at: int) -> Float[Tensor, " d_model"]:
+    if loss.whole:
+        return accurate(run[site(f"{part}_out", layer)][at])
+    out = branch(run, layer, part, at)
+    inside = accurate(out.inside[0])
+    lost = torch.zeros_like(inside)
+    for head, key in loss.pairs:
+        lost[_rows(run.model, layer, head)] += _from_key(run, layer, head, key, at)
+    for target in loss.inputs:
+        rows = _inputs(run.model, layer, target)
+        lost[rows] = inside[rows]
+    total = _written(out, lost)
+    return total + accurate(out.bias_write()[0]) if loss.bias else total
+
+
+def _inputs(model: Model, layer: int, target: Target) -> slice | int:
+    """Which inputs of the output map a part of z or of mlp_post is."""
+    if target.head is not None:
+        return _rows(model, layer, target.head)
+    number = target.neuron if target.entry is None else target.entry
+    return slice(None) if number is None else number
+
+
+def _rows(model: Model, layer: int, head: int) -> slice:
+    width = model.block(layer).attention.d_head
+    return slice(head * width, (head + 1) * width)
+
+
+def _from_key(run: Run, layer: int, head: int, key: int, at: int) -> Float[Tensor, " d_head"]:
+    """What a head gets from one position."""
+    values = run[site("v", layer)]
+    n_heads = run.model.block(layer).attention.n_heads
+    score = accurate(run[f"L{layer}.H{head}.pattern@{at}"])[key]
+    return score * accurate(values[key, head * values.shape[1] // n_heads])
+
+
+def _written(out: Branch, inputs: Float[Tensor, " d_in"]) -> Float[Tensor, " d_model"]:
+    """What some inputs of an output map write."""
+    rows = inputs.nonzero()[:, 0]
+    product = inputs[rows] @ accurate(out.weight[rows])
+    return accurate(out.carry(product[None, None])[0, 0])
