@@ -10,7 +10,7 @@ import torch
 
 import unembed as ue
 from unembed.analyses.flow.attributed import attributed, attributed_together
-from unembed.analyses.flow.cuts import attributed_in, cut_of, measure_edits
+from unembed.analyses.flow.cuts import attributed_at, cut_of, measure_edits
 from unembed.analyses.flow.names import parse_cut
 from unembed.analyses.flow.options import FlowOptions
 from unembed.engine.names.sites import parse_target
@@ -313,12 +313,19 @@ def test_an_edit_is_known_as_the_cut_that_it_is(edit, wanted):
 
 
 def test_the_graph_says_what_it_attributes_to_a_cut_however_it_is_written(case_of):
-    _, graph, _ = case_of("gpt2", 5)
+    run, graph, _ = case_of("gpt2", 5)
     head = next(one for one in graph.nodes if one.kind == "head")
     for spelled in (head.id, f"{head.id}@5", f"{head.id}>{head.id.partition('.')[0]}.z"):
-        assert attributed_in(graph, parse_cut(spelled)) == -head.attributed
-    assert attributed_in(graph, parse_cut(f"{head.id}@4")) is None
-    assert attributed_in(graph, parse_cut("L2.H0")) is None
+        assert attributed_at(run, graph, [parse_cut(spelled)]) == -head.attributed
+    hidden = next(
+        f"L1.N{n}" for n in range(52) if f"L1.N{n}" not in {node.id for node in graph.nodes}
+    )
+    token = graph.target.tokens[0].id
+    by_run = attributed(run, f"{hidden}@5", 5, token)
+    assert attributed_at(run, graph, [parse_cut(hidden)]) == by_run
+    assert attributed_at(run, graph, [parse_cut(f"{head.id}@4")]) is None
+    assert attributed_at(run, graph, [parse_cut("L2.H0")]) is None
+    assert attributed_at(run, graph, [parse_cut(head.id), None]) is None
 
 
 @pytest.mark.parametrize(

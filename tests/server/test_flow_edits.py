@@ -163,9 +163,19 @@ def test_a_cut_is_known_however_it_is_written(app, edit, node):
 def test_all_cuts_together_are_attributed_the_sum(app):
     cuts = [{"operation": "cut", "target": name} for name in ("L1.H2", "L1.mlp")]
     effects = ask(app, edits=cuts).effects
-    assert effects.together.attributed == sum(one.attributed for one in effects.edits)
+    total = sum(one.attributed for one in effects.edits)
+    assert effects.together.attributed == pytest.approx(total, rel=1e-4)
     more = [*cuts, {"operation": "scale", "target": "L0.H1", "value": 2}]
     assert ask(app, edits=more).effects.together.attributed is None
+
+
+def test_what_cuts_share_is_attributed_once(app):
+    own = {"operation": "cut", "target": "L1.H2.value@3"}
+    head = {"operation": "zero", "target": "L1.H2", "positions": [-1]}
+    for edits in ([own, head], [head, own], [head, {"operation": "cut", "target": "L1.attn"}]):
+        effects = ask(app, edits=edits).effects
+        largest = effects.edits[edits.index(head)] if own in edits else effects.edits[1]
+        assert effects.together.attributed == pytest.approx(largest.attributed, rel=1e-4)
 
 
 def test_what_is_no_cut_of_the_graph_has_nothing_attributed(app):
@@ -252,9 +262,9 @@ def test_a_cut_acts_at_the_position_that_it_names(app):
         return ask(app, edits=edits, position=2).edited
 
     plain = ask(app, position=2).baseline
-    assert edited() == plain  # at the last position: nothing before it changes
-    assert edited(positions=[-1]) == plain
+    assert edited(positions=[-1]) == plain  # nothing before it changes
     assert edited(positions=[2]) != plain
+    assert edited() == edited(positions=[2])  # where the graph is drawn
 
 
 @pytest.mark.parametrize(

@@ -787,7 +787,7 @@ export interface components {
             target: string;
             /**
              * Operation
-             * @description "on" sets a neuron so that it writes as much as the strongest one of its layer does in the unedited run; "lmd_on" and "lmd_off" are LM-Debugger's own on and off; "cut" takes a node or link of the flow graph out, at one position: the last one where `positions` is absent.
+             * @description "on" sets a neuron so that it writes as much as the strongest one of its layer does in the unedited run; "lmd_on" and "lmd_off" are LM-Debugger's own on and off; "cut" takes a node or link of the flow graph out, at one position: the graph's where `positions` is absent, the last one where there is no graph.
              * @enum {string}
              */
             operation: "zero" | "scale" | "set_to" | "add" | "patch" | "on" | "lmd_on" | "lmd_off" | "cut";
@@ -798,7 +798,7 @@ export interface components {
             value?: number | (number)[] | null;
             /**
              * Positions
-             * @description Absent: every position; of cut: the last one.
+             * @description Absent: every position; of cut: the graph's, or the last one.
              */
             positions?: number[] | null;
             /**

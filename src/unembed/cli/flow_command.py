@@ -14,13 +14,14 @@ from rich.console import Console
 from unembed.analyses.flow.options import FlowOptions
 from unembed.cli.asking import ask, request, token_ref
 from unembed.cli.loading import Loading
-from unembed.errors import InputError, TargetError
+from unembed.errors import InputError
 from unembed.figures.files import check_path
 from unembed.server import wire
 from unembed.settings import Settings
 
 if TYPE_CHECKING:
     from unembed.analyses.flow.cuts import CutReport
+    from unembed.analyses.flow.names import CutName
     from unembed.analyses.flow.result import FlowGraph
     from unembed.compat.visit import FlowConfig
     from unembed.engine.editing.edits import Edit
@@ -144,7 +145,7 @@ def _flows(session: Session, job: Job, body: wire.FlowRequest, options: FlowOpti
     ids = ids_of(session, body.prompt)
     layers = checked_layers(body.layers, model.anatomy)
     position = position_of(body.position, len(ids))
-    made = edits_of(session, job, _placed(body.edits, position), ids)
+    made = edits_of(session, job, body.edits, ids, position)
     limit, n_runs = session.settings.max_flow_vectors, 2 if made.edits else 1
     check_vectors(model.anatomy, layers, options, len(ids), limit, n_runs)
     about: dict[str, Any] = {
@@ -160,28 +161,9 @@ def _flows(session: Session, job: Job, body: wire.FlowRequest, options: FlowOpti
         return Flows({"baseline": baseline})
     target = body.target if body.target is not None else _own_target(baseline)
     other = flow_graph(edited, target=target, like=baseline, **about)
-    groups = [
-        (_cut_name(body.edits[index], baseline), edits) for index, edits in made.apart().items()
-    ]
+    groups = [(_cut(body.edits[index], baseline), edits) for index, edits in made.apart().items()]
     effects, left_out = _measured(session, job, run, groups, target, position)
     return Flows({"baseline": baseline, "edited": other}, effects, left_out)
-
-
-def _placed(specs: Sequence[wire.EditSpec], position: int) -> list[wire.EditSpec]:
-    """Cuts that do not say where act where the graph is drawn."""
-    from unembed.analyses.flow.names import parse_cut
-
-    placed = []
-    for spec in specs:
-        if spec.operation == "cut" and spec.positions is None:
-            try:
-                named = parse_cut(spec.target).at
-            except TargetError:
-                named = None  # refused with its place in the list, where edits are made
-            if named is None:
-                spec = spec.model_copy(update={"positions": [position]})
-        placed.append(spec)
-    return placed
 
 
 def _own_target(graph: FlowGraph) -> int | None:
@@ -189,22 +171,26 @@ def _own_target(graph: FlowGraph) -> int | None:
     return None if graph.target is None else graph.target.tokens[0].id
 
 
-def _cut_name(spec: wire.EditSpec, graph: FlowGraph) -> str | None:
+def _cut(spec: wire.EditSpec, graph: FlowGraph) -> CutName | None:
     """What an edit cuts, where the graph can say what that is worth."""
-    from unembed.analyses.flow.names import parse_cut
+    from unembed.analyses.flow.cuts import cut_of
 
-    if spec.operation != "cut" or parse_cut(spec.target).layer not in graph.layers:
-        return None
-    if spec.positions is not None and parse_cut(spec.target).at is None:
-        return f"{spec.target}@{spec.positions[0]}"
-    return spec.target
+    found = cut_of(
+        spec.target,
+        spec.operation,
+        graph.position,
+        len(graph.tokens),
+        positions=spec.positions,
+        stage=spec.stage,
+    )
+    return found if found is not None and found.layer in graph.layers else None
 
 
 def _measured(
     session: Session,
     job: Job,
     run: Run,
-    groups: Sequence[tuple[str | None, tuple[Edit, ...]]],
+    groups: Sequence[tuple[CutName | None, tuple[Edit, ...]]],
     target: str | int | None,
     position: int,
 ) -> tuple[CutReport, int]:

@@ -96,9 +96,13 @@ class Edits:
 
 
 def edits_of(
-    session: Session, job: Job, specs: Sequence[wire.EditSpec], ids: tuple[int, ...]
+    session: Session,
+    job: Job,
+    specs: Sequence[wire.EditSpec],
+    ids: tuple[int, ...],
+    position: int = -1,
 ) -> Edits:
-    """The enabled edits, in order.
+    """The enabled edits, in order. A cut that names no position acts at `position`.
 
     Runs what patches take their activations from, and the prompt without edits where one says
     "on": what that means depends on it.
@@ -107,7 +111,7 @@ def edits_of(
     origins: list[int] = []
     for index, spec in enumerate(specs):
         if spec.enabled:
-            made = _edit(session, job, spec, ids, f"edits[{index}]")
+            made = _edit(session, job, spec, ids, position, f"edits[{index}]")
             edits += made
             origins += [index] * len(made)
     return Edits(tuple(edits), tuple(origins))
@@ -167,13 +171,18 @@ def last_run(
 
 
 def _edit(
-    session: Session, job: Job, spec: wire.EditSpec, ids: tuple[int, ...], field: str
+    session: Session,
+    job: Job,
+    spec: wire.EditSpec,
+    ids: tuple[int, ...],
+    position: int,
+    field: str,
 ) -> tuple[Edit, ...]:
     try:
         if spec.operation in ("on", "lmd_on", "lmd_off"):
             return _preset(session, job, spec, ids)
         if spec.operation == "cut":
-            return _cut(session, job, spec, ids)
+            return _cut(session, job, spec, ids, position)
         return (_made(session, job, spec, field),)
     except UnembedError as error:
         inner = error.field or "target"
@@ -201,21 +210,22 @@ def _preset(
     return tuple(replace(edit, positions=checked.positions) for edit in made)
 
 
-def _cut(session: Session, job: Job, spec: wire.EditSpec, ids: tuple[int, ...]) -> tuple[Edit, ...]:
+def _cut(
+    session: Session, job: Job, spec: wire.EditSpec, ids: tuple[int, ...], position: int
+) -> tuple[Edit, ...]:
     """A node or link of the flow graph taken out, with the values of the unedited run."""
-    name, positions = spec.target, spec.positions
     with naming("target"):
+        name = parse_cut(spec.target)
         capture = flow_cuts.cut_capture(session.model, name)
-        named = parse_cut(name).at
-    if positions is not None and named is not None:
+    if spec.positions is not None and name.at is not None:
         raise EditError(
-            f"{name} already names position {named}; leave positions out",
+            f"{spec.target} already names position {name.at}; leave positions out",
             field="positions",
-            value=positions,
+            value=spec.positions,
         )
-    position = resolve_position(-1 if positions is None else positions[0], len(ids), "positions")
+    place = flow_cuts.cut_position(name, position, len(ids), spec.positions)
     with naming("target"):
-        return flow_cuts.cut(session.run(job, ids, (), capture), name, position)
+        return flow_cuts.cut(session.run(job, ids, (), capture), name, place)
 
 
 def _made(session: Session, job: Job, spec: wire.EditSpec, field: str) -> Edit:

@@ -10,12 +10,10 @@ from dataclasses import dataclass, fields, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from unembed.analyses.flow.cuts import measure_edits
+from unembed.analyses.flow.cuts import attributed_at, cut_of, measure_edits
 from unembed.analyses.flow.graph import flow_capture, flow_graph
-from unembed.analyses.flow.names import parse_cut
 from unembed.analyses.flow.options import FlowOptions
 from unembed.analyses.flow.target import target_ids
-from unembed.errors import TargetError
 from unembed.server import wire
 from unembed.server.describe import as_wire, token_texts
 from unembed.server.experiments import (
@@ -32,7 +30,7 @@ from unembed.session import Job, Session
 if TYPE_CHECKING:
     from unembed.analyses.flow.cuts import CutReport
     from unembed.analyses.flow.names import CutName
-    from unembed.analyses.flow.result import FlowGraph, FlowLink, FlowNode
+    from unembed.analyses.flow.result import FlowGraph
     from unembed.engine.editing.edits import Edit
     from unembed.engine.names.tokens import Token
     from unembed.engine.passes.run import Run
@@ -53,7 +51,7 @@ def flow(session: Session, job: Job, body: wire.FlowRequest) -> wire.FlowRespons
     session.model.require("lens")
     ids = ids_of(session, body.prompt)
     asked = _asked(session, body, ids)
-    made = edits_of(session, job, body.edits, ids)
+    made = edits_of(session, job, body.edits, ids, asked.position)
     capture = flow_capture(session.model, asked.layers, asked.position)
     baseline, edited = runs_of(session, job, made, ids, capture)
     ours = _graph(session, job, baseline, asked)
@@ -63,7 +61,7 @@ def flow(session: Session, job: Job, body: wire.FlowRequest) -> wire.FlowRespons
         graphs.append(_graph(session, job, edited, alike, ours))
         measure = partial(_measured, session, job, baseline, alike)
         limit = session.settings.max_measured_cuts
-        effects = _effects(body.edits, made.apart(), ours, measure, limit)
+        effects = _effects(body.edits, made.apart(), ours, baseline, measure, limit)
     sides = [as_wire(wire.FlowSide, graph) for graph in graphs]
     return wire.FlowResponse(
         tokens=token_texts(ours.tokens),
@@ -151,12 +149,14 @@ def _effects(
     specs: Sequence[wire.EditSpec],
     groups: Mapping[int, tuple[Edit, ...]],
     graph: FlowGraph,
+    run: Run,
     measure: Callable[[tuple[Edit, ...]], CutReport],
     limit: int,
 ) -> wire.FlowEffects:
     """Each enabled edit alone, up to the limit, and all of them together."""
     whole = measure(tuple(edit for edits in groups.values() for edit in edits))
-    attributed = {index: _attributed(graph, specs[index]) for index in groups}
+    cuts = {index: _cut_of(specs[index], graph) for index in groups}
+    attributed = {index: attributed_at(run, graph, [one]) for index, one in cuts.items()}
     alone = list(groups.items())[:limit]
     each = [
         _effect(measure(edits), edit=index, name=specs[index].target, attributed=attributed[index])
@@ -164,8 +164,7 @@ def _effects(
     ]
     together = None
     if len(groups) > 1:
-        known = [part for part in attributed.values() if part is not None]
-        total = sum(known) if len(known) == len(groups) else None
+        total = attributed_at(run, graph, list(cuts.values()))
         together = _effect(whole, edit=None, name="together", attributed=total)
     return wire.FlowEffects(
         baseline=as_wire(wire.CutScore, whole.baseline),
@@ -204,36 +203,13 @@ def _effect(report: CutReport, **about: str | float | None) -> wire.FlowEffect:
     return as_wire(wire.FlowEffect, about | measured)
 
 
-def _attributed(graph: FlowGraph, spec: wire.EditSpec) -> float | None:
-    """What the graph says that the edit takes away, where the edit cuts a part of it."""
-    wanted = _cut_of(spec, len(graph.tokens))
-    if wanted is None:
-        return None
-    parts: list[FlowNode | FlowLink] = [*graph.nodes, *graph.links]
-    for part in parts:
-        if part.attributed is not None and part.cut is not None:
-            own = _at(parse_cut(part.id), graph.position)
-            if wanted in (own, _at(parse_cut(part.cut.target), graph.position)):
-                return -part.attributed
-    return None
-
-
-def _cut_of(spec: wire.EditSpec, n_positions: int) -> CutName | None:
-    """What an edit cuts at one position: a cut, or a zero that means the same."""
-    if spec.operation not in ("cut", "zero") or spec.stage != "post":
-        return None
-    try:
-        named = parse_cut(spec.target)
-    except TargetError:  # a zero of what is in no flow graph
-        return None
-    at = named.at
-    if at is None and spec.positions is not None:
-        at = spec.positions[0] if len(spec.positions) == 1 else None
-    elif at is None and spec.operation == "cut":
-        at = -1
-    return None if at is None else _at(replace(named, at=at % n_positions), at)
-
-
-def _at(named: CutName, position: int) -> CutName:
-    """What is cut where, however it is written."""
-    return replace(named, text="", at=position if named.at is None else named.at)
+def _cut_of(spec: wire.EditSpec, graph: FlowGraph) -> CutName | None:
+    """What an edit cuts of the graph, if it is a cut."""
+    return cut_of(
+        spec.target,
+        spec.operation,
+        graph.position,
+        len(graph.tokens),
+        positions=spec.positions,
+        stage=spec.stage,
+    )

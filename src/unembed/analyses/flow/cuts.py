@@ -158,17 +158,39 @@ def cut_of(
     return replace(named, at=cut_position(named, position, n_positions, positions))
 
 
-def attributed_in(graph: FlowGraph, wanted: CutName) -> float | None:
-    """What a graph itself attributes to a cut; None where it does not show what is cut."""
+def attributed_at(run: Run, graph: FlowGraph, cuts: Sequence[CutName | None]) -> float | None:
+    """The change of the target's logit that a graph of `run` attributes to cuts, together.
+
+    Of a single one that the graph shows, the number that it shows. None where a cut is of a layer
+    or position that the graph does not have, or what it takes away is not known; see `attributed`.
+    """
     n_positions = len(graph.tokens)
-    at = cut_position(wanted, graph.position, n_positions)
+    known = [
+        one
+        for one in cuts
+        if one is not None
+        and one.layer in graph.layers
+        and cut_position(one, graph.position, n_positions) == graph.position
+    ]
+    if len(known) < len(cuts) or graph.target is None:
+        return None
+    shown = _shown(graph, known[0]) if len(known) == 1 else None
+    if shown is not None:
+        return shown
+    try:
+        return attributed_together(run, known, graph.position, graph.target.tokens[0].id)
+    except TargetError:  # of a layer before those of the graph, which was not captured
+        return None
+
+
+def _shown(graph: FlowGraph, wanted: CutName) -> float | None:
+    """What the graph says of a cut at its position; the first part that is cut so."""
     parts: list[FlowNode | FlowLink] = [*graph.nodes, *graph.links]
     for part in parts:
         if part.attributed is None or part.cut is None:
             continue
         for name in map(parse_cut, (part.id, part.cut.target)):
-            here = cut_position(name, graph.position, n_positions)
-            if (name.what, here) == (wanted.what, at):
+            if name.what == wanted.what:
                 return -part.attributed
     return None
 

@@ -31,14 +31,14 @@ class EditSpec(Wire):
     operation: Operation = Field(
         description='"on" sets a neuron so that it writes as much as the strongest one of its '
         'layer does in the unedited run; "lmd_on" and "lmd_off" are LM-Debugger\'s own on and '
-        'off; "cut" takes a node or link of the flow graph out, at one position: the last one '
-        "where `positions` is absent."
+        'off; "cut" takes a node or link of the flow graph out, at one position: the '
+        "graph's where `positions` is absent, the last one where there is no graph."
     )
     value: Number | Numbers | None = Field(
         None, description="Factor of scale; value of set_to; vector, or one number, of add."
     )
     positions: Positions | None = Field(
-        None, description="Absent: every position; of cut: the last one."
+        None, description="Absent: every position; of cut: the graph's, or the last one."
     )
     stage: Stage = Field("post", description="Neurons: before or after the activation function.")
     source: PatchSource | None = Field(None, description="For patch, and only for it.")
