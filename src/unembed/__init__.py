@@ -18,7 +18,8 @@ from unembed import errors
 from unembed.settings import Settings
 
 if TYPE_CHECKING:
-    from unembed.analyses.flow.cuts import CutReport, cut, cut_capture, measure_cuts
+    from unembed.analyses.flow.cut_report import CutReport
+    from unembed.analyses.flow.cuts import cut, cut_capture, measure_cuts
     from unembed.analyses.flow.graph import flow_capture, flow_graph
     from unembed.analyses.flow.options import FlowOptions
     from unembed.analyses.flow.result import FlowGraph
@@ -78,7 +79,7 @@ _HOME = {
     "FlowOptions": "unembed.analyses.flow.options",
     "flow_capture": "unembed.analyses.flow.graph",
     "flow_graph": "unembed.analyses.flow.graph",
-    "CutReport": "unembed.analyses.flow.cuts",
+    "CutReport": "unembed.analyses.flow.cut_report",
     "cut": "unembed.analyses.flow.cuts",
     "cut_capture": "unembed.analyses.flow.cuts",
     "measure_cuts": "unembed.analyses.flow.cuts",

@@ -13,12 +13,12 @@ import unembed as ue
 from unembed.analyses.flow.cuts import cut, measure_cuts
 from unembed.analyses.flow.graph import flow_capture, flow_graph
 from unembed.analyses.flow.options import FlowOptions
-from unembed.analyses.lens.result import finite
 from unembed.cli import app
 from unembed.cli.edits import parse_edit
 from unembed.cli.flow_command import parse_layers
 from unembed.cli.flow_options import _FLAGS
 from unembed.errors import InputError
+from unembed.result import finite
 
 from ..server.test_docs import REFERENCE, read
 

@@ -9,9 +9,9 @@ import pytest
 import typer
 
 import unembed as ue
-from unembed.analyses.lens.result import finite
 from unembed.cli import app
 from unembed.cli.lens_command import parse_positions
+from unembed.result import finite
 
 from ..server.test_docs import REFERENCE, read
 

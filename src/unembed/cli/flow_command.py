@@ -20,7 +20,7 @@ from unembed.server import wire
 from unembed.settings import Settings
 
 if TYPE_CHECKING:
-    from unembed.analyses.flow.cuts import CutReport
+    from unembed.analyses.flow.cut_report import CutReport
     from unembed.analyses.flow.names import CutName
     from unembed.analyses.flow.result import FlowGraph
     from unembed.compat.visit import FlowConfig
@@ -216,7 +216,7 @@ def _measured(
 
 
 def _as_json(found: Flows) -> str:
-    from unembed.analyses.lens.result import finite
+    from unembed.result import finite
 
     plain: dict[str, Any] = {side: graph.to_dict() for side, graph in found.graphs.items()}
     if found.effects is not None:

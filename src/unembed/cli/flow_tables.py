@@ -13,7 +13,7 @@ from unembed.figures import text as shown
 from unembed.figures.flow.words import percent, signed, size, sum_words, target_name
 
 if TYPE_CHECKING:
-    from unembed.analyses.flow.cuts import CutEffect, CutReport
+    from unembed.analyses.flow.cut_report import CutEffect, CutReport
     from unembed.analyses.flow.result import FlowGraph, FlowNode, FlowReading
 
 LISTED = 3  # tokens of a prediction

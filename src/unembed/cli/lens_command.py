@@ -94,7 +94,7 @@ def _refuse(message: str, text: str) -> NoReturn:
 
 
 def _as_json(sides: dict[str, LensResult], between: Tensor | None) -> str:
-    from unembed.analyses.lens.result import finite
+    from unembed.result import finite
 
     plain: dict[str, Any] = {side: result.to_dict() for side, result in sides.items()}
     if between is not None:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated
 
-from unembed.analyses.tools.frames import data_frame
 from unembed.analyses.tools.projections import TokenScore
+from unembed.result import Columns, Result
 
 if TYPE_CHECKING:
-    import pandas
     from rich.console import RenderableType
 
 Scores = tuple[TokenScore, ...]
@@ -23,36 +21,33 @@ class Hit:
     node: str
     layer: int
     neuron: int
-    score: float  # of the ranking, the token, or the cosine
+    score: Annotated[float, "Of the ranking, the token, or the cosine."]
     norm: float
-    matched: Scores  # the tokens that were searched for, as its lists have them
-    promoted: Scores  # the first of its list, highest first
-    suppressed: Scores  # lowest first
+    matched: Annotated[Scores, "The tokens that were asked for, as its lists have them."]
+    promoted: Annotated[Scores, "The first of its list, most raised first."]
+    suppressed: Annotated[Scores, "Most lowered first."]
 
 
-@dataclass(frozen=True)
-class Hits:
-    """The asked-for stretch of an answer, best first; `total` counts all of it."""
+@dataclass(frozen=True, repr=False)
+class Hits(Result):
+    """The asked-for stretch of an answer, best first."""
 
-    total: int
+    total: Annotated[int, "How many there are in all."]
     items: tuple[Hit, ...]
 
-    def to_dict(self) -> dict[str, Any]:
-        """Plain lists, numbers and strings."""
-        return {"total": self.total, "items": [asdict(item) for item in self.items]}
+    def summary(self) -> str:
+        first = f", first {self.items[0].node}" if self.items else ""
+        return f"{len(self.items)} of {self.total:,}{first}"
 
-    def to_json(self) -> str:
-        """`to_dict` as JSON."""
-        return json.dumps(self.to_dict(), ensure_ascii=False, allow_nan=False)
-
-    def to_pandas(self) -> pandas.DataFrame:
-        """One line for each hit; tokens as text."""
-        names = ("node", "layer", "neuron", "score", "norm")
-        lists = ("matched", "promoted", "suppressed")
-        columns = {name: [getattr(item, name) for item in self.items] for name in names}
-        for name in lists:
+    def columns(self) -> Columns:
+        """One row for each hit; tokens as text."""
+        columns: Columns = {
+            name: [getattr(item, name) for item in self.items]
+            for name in ("node", "layer", "neuron", "score", "norm")
+        }
+        for name in ("matched", "promoted", "suppressed"):
             columns[name] = [[one.token.text for one in getattr(i, name)] for i in self.items]
-        return data_frame(columns)
+        return columns
 
     def __rich__(self) -> RenderableType:
         from rich.table import Table

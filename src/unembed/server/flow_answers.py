@@ -28,7 +28,7 @@ from unembed.server.flow_limits import check_vectors, checked_layers
 from unembed.session import Job, Session
 
 if TYPE_CHECKING:
-    from unembed.analyses.flow.cuts import CutReport
+    from unembed.analyses.flow.cut_report import CutReport
     from unembed.analyses.flow.names import CutName
     from unembed.analyses.flow.result import FlowGraph
     from unembed.engine.editing.edits import Edit

@@ -8,14 +8,14 @@ running the model with the cut. The two differ where later layers read what was 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
 import torch
 
 from unembed.analyses.flow.attributed import attributed, attributed_together, checked_cut
+from unembed.analyses.flow.cut_report import CutEffect, CutReport, CutScore
 from unembed.analyses.flow.names import CutName, parse_cut
-from unembed.analyses.flow.result import FlowTarget
 from unembed.analyses.flow.target import flow_target
 from unembed.analyses.tools.writes import INSIDE, branch
 from unembed.engine.editing.edits import Edit, add, zero
@@ -32,36 +32,6 @@ if TYPE_CHECKING:
     from unembed.engine.passes.cancel import Cancel
     from unembed.engine.passes.hooks import Progress
     from unembed.engine.passes.run import Run
-
-
-@dataclass(frozen=True)
-class CutScore:
-    """How a run rates the target."""
-
-    probability: float
-    logit: float
-    rank: int  # 1 for the most likely
-
-
-@dataclass(frozen=True)
-class CutEffect:
-    """What a cut does to the target: by the graph, and measured."""
-
-    name: str
-    attributed: float | None  # change of the logit; None: what is cut writes nothing itself
-    measured: CutScore
-    logit_change: float
-    probability_change: float
-
-
-@dataclass(frozen=True)
-class CutReport:
-    """Some cuts, each alone, and all of them together."""
-
-    target: FlowTarget
-    baseline: CutScore
-    cuts: tuple[CutEffect, ...]
-    together: CutEffect | None  # None for fewer than two, and for more edits than a run takes
 
 
 def cut_capture(model: Model, name: str | CutName) -> tuple[str, ...]:

@@ -6,24 +6,21 @@ passes between two nodes. `graph.vectors` holds the vectors themselves, row by r
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
-from unembed.analyses.lens.result import finite
-from unembed.analyses.tools.frames import data_frame
+from unembed.analyses.flow.options import FlowOptions
 from unembed.analyses.tools.result import Drawn
+from unembed.engine.names.tokens import Token
 from unembed.errors import TargetError
+from unembed.result import Axes, Columns, columns_of, data_frame
 
 if TYPE_CHECKING:
     import pandas
     from jaxtyping import Float
     from torch import Tensor
-
-    from unembed.analyses.flow.options import FlowOptions
-    from unembed.engine.names.tokens import Token
 
 NodeKind = Literal[
     "resid_pre",  # what enters the block
@@ -92,18 +89,22 @@ class FlowScore:
     """
 
     probability: float
-    rank: int  # 1 for the most likely
+    rank: Annotated[int, "1 for the most likely."]
 
 
 @dataclass(frozen=True)
 class FlowReading:
     """A vector read as a prediction: through the final norm and the unembedding."""
 
-    name: str  # "" for the node's own; "q", "k", "v", "gate", "up", "after rotation", "suppressed"
-    row: int  # of `graph.vectors`
+    name: Annotated[
+        str,
+        '"" for the node\'s own; else which of its vectors: "q", "k", "v", "gate", "up", '
+        '"after rotation", "suppressed".',
+    ]
+    row: Annotated[int, "Of the graph's vectors, which JSON leaves out."]
     norm: float
-    entropy: float  # nats
-    tokens: tuple[FlowToken, ...]  # most likely first
+    entropy: Annotated[float, "Nats."]
+    tokens: Annotated[tuple[FlowToken, ...], "Most likely first."]
     target: FlowScore | None = None
 
 
@@ -127,26 +128,40 @@ class FlowNode:
     label it.
     """
 
-    id: str  # "L14.attn_in", "L14.H7.query", "L14.H7.key@3", "L14.z448", "L14.N1981.key" ...
+    also = ("label",)
+
+    id: Annotated[
+        str, '"L14.attn_in", "L14.H7.query", "L14.H7.key@3", "L14.z448", "L14.N1981.key" ...'
+    ]
     kind: NodeKind
     layer: int
-    column: int  # where it stands, from left to right over all layers
-    title: str  # "head 7 of layer 14: what it writes"
+    column: Annotated[int, "Where it stands, from left to right over all layers."]
+    title: Annotated[str, '"head 7 of layer 14: what it writes"']
     readings: tuple[FlowReading, ...]
-    address: str | None = None  # of the node or branch whose page says more: "L14.H7", "L14.N1981"
-    position: int | None = None  # of a key or value: where it was made
-    token: Token | None = None  # of the prompt, there
+    address: Annotated[
+        str | None, 'The node or branch whose page says more: "L14.H7", "L14.N1981".'
+    ] = None
+    position: Annotated[int | None, "Of a key or value: where it was made."] = None
+    token: Annotated[Token | None, "The prompt's token there."] = None
     sign: Literal[1, -1] = 1
-    activation: float | None = None  # z_row: z_i; neuron: m_i
-    gate: float | None = None  # neuron of a gated feed-forward: after the activation function
-    up: float | None = None  # what the gate multiplies
-    attention: float | None = None  # key, value: the attention score
-    attributed: float | None = None  # direct effect of its write on the target's logit
+    activation: Annotated[
+        float | None, "Row of W_O: the entry of z; neuron: the input of the output map."
+    ] = None
+    gate: Annotated[
+        float | None, "Neuron of a gated feed-forward: after the activation function."
+    ] = None
+    up: Annotated[float | None, "What the gate multiplies."] = None
+    attention: Annotated[float | None, "Key, value: the attention score."] = None
+    attributed: Annotated[
+        float | None,
+        "Direct effect of its write on the target's logit, norms frozen; null for what writes "
+        "nothing.",
+    ] = None
     cut: FlowCut | None = None
 
     @property
     def label(self) -> str:
-        """The token that stands for the node: "␣Tokyo", "−␣the" for what it suppresses."""
+        """The token that stands for it: "␣Tokyo", "−␣the" for what it suppresses."""
         suppressed = next((one for one in self.readings if one.name == "suppressed"), None)
         shown = suppressed or (self.readings[0] if self.readings else None)
         if shown is None or not shown.tokens:
@@ -158,25 +173,35 @@ class FlowNode:
 class FlowLink:
     """What passes from one node to another."""
 
+    also = ("id",)
+
     source: str
     target: str
     kind: LinkKind
     width: float
-    colour: LinkColour
-    colour_value: float | None = None
-    norm: float | None = None  # of what passes
+    colour: Annotated[LinkColour, "What its colour says."]
+    colour_value: Annotated[
+        float | None, "Entropy in nats, attention score, or signed activation: see `colour`."
+    ] = None
+    norm: Annotated[float | None, "Of what passes."] = None
     activation: float | None = None
     attention: float | None = None
-    share: float | None = (
-        None  # <write, added> / ‖added‖²: those into attn_out, or mlp_out, sum to 1
+    share: Annotated[
+        float | None,
+        "<write, added> / ‖added‖²: those into attn_out, or mlp_out, sum to 1; may be negative.",
+    ] = None
+    attributed: Annotated[float | None, "Direct effect of what passes on the target's logit."] = (
+        None
     )
-    attributed: float | None = None  # direct effect of what passes on the target's logit
-    row: int | None = None  # of `graph.vectors`, which times `coefficient` is what passes
+    row: Annotated[
+        int | None, "Of the graph's vectors, which times `coefficient` is what passes."
+    ] = None
     coefficient: float = 1.0
     cut: FlowCut | None = None
 
     @property
     def id(self) -> str:
+        """Both ends: "L14.H7>L14.z"."""
         return f"{self.source}>{self.target}"
 
 
@@ -187,12 +212,14 @@ class FlowSum:
     layer: int
     branch: Literal["attn", "mlp"]
     added_norm: float
-    heads: float | None  # attn: of the heads shown
-    shown: float | None  # of the rows of W_O, or neurons, shown; None: it has none
+    heads: Annotated[float | None, "Attention: share of the heads shown."]
+    shown: Annotated[
+        float | None, "Share of the rows of W_O, or neurons, shown; null where it has none."
+    ]
     bias: float
     rest: float | None
     rest_norm: float | None
-    reason: str | None = None  # why the branch is not taken apart
+    reason: Annotated[str | None, "Why the branch is not taken apart."] = None
 
 
 @dataclass(frozen=True)
@@ -202,7 +229,7 @@ class FlowTarget:
     text: str
     tokens: tuple[Token, ...]
     mode: Literal["first", "whole"]
-    chosen: bool  # False: the model's own most likely token
+    chosen: Annotated[bool, "False: the model's own most likely token."]
 
 
 @dataclass(frozen=True)
@@ -211,30 +238,38 @@ class LayerSelection:
 
     layer: int
     heads: tuple[int, ...]
-    memory: tuple[tuple[int, ...], ...]  # for each head: positions, highest attention first
-    z_rows: tuple[int, ...]  # top group, then bottom group
+    memory: Annotated[
+        tuple[tuple[int, ...], ...], "For each head: positions, highest attention first."
+    ]
+    z_rows: Annotated[tuple[int, ...], "The top group, then the bottom group."]
     neurons: tuple[int, ...]
-    norm: bool = False  # both branches read one vector, which has a node of its own
+    norm: Annotated[bool, "Whether both branches read one vector, which has a node of its own."] = (
+        False
+    )
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class FlowGraph(Drawn):
     """The flow of information through chosen layers at one position of a run."""
 
-    layers: tuple[int, ...]
-    position: int
-    tokens: tuple[Token, ...]  # of the prompt
+    axes: ClassVar[Axes] = {"vectors": ("row", "d_model")}
+
+    layers: Annotated[tuple[int, ...], "Ascending."]
+    position: Annotated[int, "Resolved: never negative."]
+    tokens: Annotated[tuple[Token, ...], "Of the prompt."]
     target: FlowTarget | None
-    output: FlowReading  # what the model itself predicts at the position; row -1
+    output: Annotated[FlowReading, "What the model itself predicts at the position."]
     nodes: tuple[FlowNode, ...]
     links: tuple[FlowLink, ...]
     sums: tuple[FlowSum, ...]
-    notes: tuple[str, ...]  # what a reader must know: "' Buenos Aires' is 2 tokens ..."
+    notes: Annotated[
+        tuple[str, ...], "What a reader must know: \"' Buenos Aires' is 2 tokens ...\""
+    ]
     vocab_size: int
     options: FlowOptions
     selection: tuple[LayerSelection, ...]
-    vectors: Float[Tensor, "row d_model"] = field(repr=False)
-    provenance: Mapping[str, str] = field(repr=False)
+    vectors: Float[Tensor, "row d_model"]
+    provenance: Annotated[Mapping[str, str], "Which model, in which precision."]
 
     @cached_property
     def _by_id(self) -> Mapping[str, FlowNode | FlowLink]:
@@ -264,37 +299,24 @@ class FlowGraph(Drawn):
             )
         return found
 
-    def to_dict(self) -> dict[str, Any]:
-        """Plain lists, numbers and strings; the vectors are left out."""
-        names = ("layers", "position", "notes", "vocab_size")
-        parts = ("tokens", "nodes", "links", "sums", "selection")
-        return {
-            **{name: _plain(getattr(self, name)) for name in names},
-            "target": None if self.target is None else asdict(self.target),
-            "output": asdict(self.output),
-            "options": asdict(self.options),
-            **{name: [asdict(one) for one in getattr(self, name)] for name in parts},
-            "provenance": dict(self.provenance),
-        }
+    def summary(self) -> str:
+        target = "no target" if self.target is None else repr(self.target.text)
+        return (
+            f"layers {', '.join(map(str, self.layers))} at position {self.position}, "
+            f"{len(self.nodes)} nodes, {len(self.links)} links, rated by {target}"
+        )
 
-    def to_json(self) -> str:
-        """`to_dict` as JSON; what JSON has no number for becomes null."""
-        return json.dumps(finite(self.to_dict()), allow_nan=False)
-
-    def to_pandas(self) -> pandas.DataFrame:
-        """One row for each node. Raises InputError where pandas is not installed."""
-        return data_frame([_line(node) for node in self.nodes])
+    def columns(self) -> Columns:
+        """One row for each node."""
+        return columns_of(map(_row, self.nodes))
 
     def links_to_pandas(self) -> pandas.DataFrame:
         """One row for each link. Raises InputError where pandas is not installed."""
-        return data_frame([{"id": link.id, **asdict(link)} for link in self.links])
+        rows = [{"id": link.id, **asdict(link)} for link in self.links]
+        return data_frame(columns_of(rows))
 
 
-def _plain(value: Any) -> Any:
-    return list(value) if isinstance(value, tuple) else value
-
-
-def _line(node: FlowNode) -> dict[str, Any]:
+def _row(node: FlowNode) -> dict[str, Any]:
     own = node.readings[0] if node.readings else None
     score = None if own is None else own.target
     return {

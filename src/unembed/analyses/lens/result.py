@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
-import json
-import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
-from torch import Tensor
-
-from unembed.analyses.tools.frames import data_frame
 from unembed.analyses.tools.result import Drawn, figures_of
 from unembed.engine.names.tokens import Token
 from unembed.errors import InputError
+from unembed.result import Axes, Columns, plain
 
 if TYPE_CHECKING:
-    import pandas
     from jaxtyping import Float, Int
     from rich.console import RenderableType
+    from torch import Tensor
 
 Follow = Literal["final", "next", "input"]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class LensResult(Drawn):
     """What every row of the residual stream predicts at the positions that were read.
 
@@ -32,7 +28,7 @@ class LensResult(Drawn):
     position has none (-1), they are NaN, NaN and 0. Logarithms are natural.
     """
 
-    axes: ClassVar[dict[str, tuple[str, ...]]] = {
+    axes: ClassVar[Axes] = {
         "top_ids": ("row", "position", "k"),
         "top_logits": ("row", "position", "k"),
         "top_probabilities": ("row", "position", "k"),
@@ -45,21 +41,27 @@ class LensResult(Drawn):
         "next_ids": ("position",),
     }
 
-    rows: tuple[str, ...]
-    positions: tuple[int, ...]  # the ones read, ascending
-    tokens: tuple[Token, ...]  # one for each position read
-    n_prompt: int  # tokens of the whole prompt, all of which the model saw
+    rows: Annotated[
+        tuple[str, ...],
+        'Bottom to top: "embed", "L0.resid_mid", "L0.resid_post" ...; in parallel blocks '
+        '"L0.resid_pre+attn_out" in place of resid_mid. The last: the model\'s own output.',
+    ]
+    positions: Annotated[tuple[int, ...], "The positions read, ascending."]
+    tokens: Annotated[tuple[Token, ...], "One for each position read."]
+    n_prompt: Annotated[int, "Tokens of the whole prompt, all of which the model saw."]
     prompt_ids: tuple[int, ...]
-    decoder: str  # "final_norm", "L17", "L17.mlp"
+    decoder: Annotated[str, 'Resolved: "final_norm", "L17" or "L17.mlp".']
     follow: Follow
-    target: Token | None  # the one that was asked for; None: what `follow` says
+    target: Annotated[Token | None, "The one that was asked for; null: what `follow` says."]
     kl_floor: float | None
-    vocabulary: tuple[Token, ...]  # each token of top_ids, target_ids and next_ids, once, by id
-    provenance: Mapping[str, str]
+    vocabulary: Annotated[
+        tuple[Token, ...],
+        "Each token that occurs in top_ids, target_ids or next_ids, once, by id.",
+    ]
+    provenance: Annotated[Mapping[str, str], "Which model, in which precision."]
     target_ids: Int[Tensor, " position"]  # -1: none
-    next_ids: Int[
-        Tensor, " position"
-    ]  # the prompt's own next token; -1 at its end, and in masked models
+    # the prompt's own next token; -1 at its end, and in masked models
+    next_ids: Int[Tensor, " position"]
     top_ids: Int[Tensor, "row position k"]  # best first
     top_logits: Float[Tensor, "row position k"]
     top_probabilities: Float[Tensor, "row position k"]
@@ -69,10 +71,6 @@ class LensResult(Drawn):
     kl: Float[Tensor, "row position"]  # KL(last row ‖ row), nats
     entropy: Float[Tensor, "row position"]  # nats
 
-    def arrays(self) -> dict[str, Tensor]:
-        """Every array by name; `LensResult.axes` names its axes."""
-        return {name: getattr(self, name) for name in self.axes}
-
     def token(self, token_id: int) -> Token:
         """One of the tokens that occur in the result. Raises InputError for any other."""
         found = next((token for token in self.vocabulary if token.id == token_id), None)
@@ -80,56 +78,39 @@ class LensResult(Drawn):
             raise InputError(f"token {token_id} does not occur in this lens", value=token_id)
         return found
 
-    # ------------------------------------------------------------ as plain data
+    # ------------------------------------------------------------ as plain data and tables
+
+    def summary(self) -> str:
+        rated = f"the {self.follow} token" if self.target is None else repr(self.target.text)
+        return f"{len(self.rows)} rows × {len(self.positions)} positions, rating {rated}"
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain lists, numbers and strings."""
-        return {
-            "axes": {name: list(axes) for name, axes in self.axes.items()},
-            "rows": list(self.rows),
-            "positions": list(self.positions),
-            "tokens": [asdict(token) for token in self.tokens],
-            "n_prompt": self.n_prompt,
-            "prompt_ids": list(self.prompt_ids),
-            "decoder": self.decoder,
-            "follow": self.follow,
-            "target": None if self.target is None else asdict(self.target),
-            "kl_floor": self.kl_floor,
-            "vocabulary": [asdict(token) for token in self.vocabulary],
-            "provenance": dict(self.provenance),
-            **{name: array.tolist() for name, array in self.arrays().items()},
-        }
+        """Plain lists, numbers and strings; the arrays too, with the names of their axes."""
+        arrays = {name: array.tolist() for name, array in self.arrays().items()}
+        return {"axes": plain(self.axes), **super().to_dict(), **arrays}
 
-    def to_json(self) -> str:
-        """`to_dict` as JSON; what JSON has no number for (infinite, none) becomes null."""
-        return json.dumps(finite(self.to_dict()), ensure_ascii=False, allow_nan=False)
-
-    def to_pandas(self) -> pandas.DataFrame:
-        """One line for each cell: row, position, its token, the top token, and the numbers.
+    def columns(self) -> Columns:
+        """One row for each cell: row, position, its token, the top token, and the numbers.
 
         A token that there is none of (the target or the next one at the prompt's end) is None.
         """
         n_rows, n_positions = len(self.rows), len(self.positions)
         text = {token.id: token.text for token in self.vocabulary}
-        return data_frame(
-            {
-                "row": [row for row in self.rows for _ in range(n_positions)],
-                "position": list(self.positions) * n_rows,
-                "token": [token.text for token in self.tokens] * n_rows,
-                "top_token": [text[best] for best in self.top_ids[..., 0].flatten().tolist()],
-                "top_logit": self.top_logits[..., 0].flatten().tolist(),
-                "top_probability": self.top_probabilities[..., 0].flatten().tolist(),
-                "target_token": [text.get(one) for one in self.target_ids.tolist()] * n_rows,
-                "next_token": [text.get(one) for one in self.next_ids.tolist()] * n_rows,
-                "logit": self.logit.flatten().tolist(),
-                "probability": self.probability.flatten().tolist(),
-                "rank": self.rank.flatten().tolist(),
-                "kl": self.kl.flatten().tolist(),
-                "entropy": self.entropy.flatten().tolist(),
-            }
-        )
-
-    # ------------------------------------------------------------ in a terminal
+        return {
+            "row": [row for row in self.rows for _ in range(n_positions)],
+            "position": list(self.positions) * n_rows,
+            "token": [token.text for token in self.tokens] * n_rows,
+            "top_token": [text[best] for best in self.top_ids[..., 0].flatten().tolist()],
+            "top_logit": self.top_logits[..., 0].flatten().tolist(),
+            "top_probability": self.top_probabilities[..., 0].flatten().tolist(),
+            "target_token": [text.get(one) for one in self.target_ids.tolist()] * n_rows,
+            "next_token": [text.get(one) for one in self.next_ids.tolist()] * n_rows,
+            "logit": self.logit.flatten().tolist(),
+            "probability": self.probability.flatten().tolist(),
+            "rank": self.rank.flatten().tolist(),
+            "kl": self.kl.flatten().tolist(),
+            "entropy": self.entropy.flatten().tolist(),
+        }
 
     def table(self, *choices: Any, **options: Any) -> RenderableType:
         """The grid for a terminal; see `unembed.figures.lens.table`."""
@@ -138,12 +119,3 @@ class LensResult(Drawn):
 
     def __rich__(self) -> RenderableType:
         return self.table()
-
-
-def finite(data: Any) -> Any:
-    """The same plain data with None for numbers that JSON does not have."""
-    if isinstance(data, float):
-        return data if math.isfinite(data) else None
-    if isinstance(data, dict):
-        return {key: finite(value) for key, value in data.items()}
-    return [finite(value) for value in data] if isinstance(data, list) else data

@@ -2,48 +2,53 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
-from unembed.analyses.lens.result import finite
-from unembed.analyses.tools.frames import data_frame
+from unembed.analyses.component.component import TokenEffect
+from unembed.analyses.tools.effects import Method
+from unembed.engine.names.tokens import Token
 from unembed.errors import InputError
+from unembed.result import Axes, Columns, Result, columns_of
 
 if TYPE_CHECKING:
-    import pandas
     from jaxtyping import Float
     from torch import Tensor
-
-    from unembed.analyses.component.component import TokenEffect
-    from unembed.analyses.tools.effects import Method
-    from unembed.engine.names.tokens import Token
 
 
 @dataclass(frozen=True)
 class Update:
-    """One part of what a branch added at one position."""
+    """One part of what a branch added at one position: a sub-update, the biases, or the rest."""
 
-    node: str  # "L12.N512", "L9.H6"; "bias" or "rest"
-    activation: float | None  # neurons: the input of the output map
-    norm: float  # of the write
-    score: float  # neurons: activation times norm of one unit's write; others: the norm
-    share: float = 0.0  # <write, added> / ‖added‖²
-    promotes: tuple[TokenEffect, ...] = ()  # direct effect on the logits, most raised first
-    suppresses: tuple[TokenEffect, ...] = ()  # most lowered first
+    node: Annotated[str, '"L12.N512", "L9.H6"; "bias" or "rest".']
+    activation: Annotated[float | None, "Neurons: the input of the output map."]
+    norm: Annotated[float, "Norm of the write."]
+    score: Annotated[
+        float,
+        "Neurons: activation times the norm of what one unit writes, signed; others: the norm.",
+    ]
+    share: Annotated[
+        float, "<write, added> / ‖added‖²: all shares of a branch sum to 1; may be negative."
+    ] = 0.0
+    promotes: Annotated[tuple[TokenEffect, ...], "Direct effect, most raised first."] = ()
+    suppresses: Annotated[tuple[TokenEffect, ...], "Direct effect, most lowered first."] = ()
 
 
 @dataclass(frozen=True, eq=False)
 class BranchUpdates:
-    """One branch of one layer; its parts sum to what it added."""
+    """Neurons, or heads, of one layer: shown parts, biases and rest sum to what was added."""
 
-    added_norm: float
-    shown: tuple[Update, ...]  # largest |score| first
-    bias: Update | None  # biases of the output map and of a post-norm, where there are any
-    rest: Update  # all other nodes together
-    explained: float  # share of the shown ones
-    writes: Float[Tensor, "part d_model"]  # shown, bias if there is one, rest
+    axes: ClassVar[Axes] = {"writes": ("part", "d_model")}
+
+    added_norm: Annotated[float, "Norm of what the branch added."]
+    shown: Annotated[tuple[Update, ...], "Largest |score| first."]
+    bias: Annotated[
+        Update | None, "Biases of the output map and of a post-norm, where there are any."
+    ]
+    rest: Annotated[Update, "All other nodes together."]
+    explained: Annotated[float, "Share of the shown parts."]
+    writes: Float[Tensor, "part d_model"] = field(repr=False)  # shown, bias if there is one, rest
 
     @property
     def parts(self) -> tuple[Update, ...]:
@@ -56,21 +61,23 @@ class LayerUpdates:
     """One layer: its heads and its neurons, or why they cannot be shown."""
 
     layer: int
-    heads: BranchUpdates | None
-    neurons: BranchUpdates | None
-    heads_reason: str | None = None
-    neurons_reason: str | None = None
+    heads: Annotated[BranchUpdates | None, "What attention added, taken apart."]
+    neurons: Annotated[BranchUpdates | None, "What the feed-forward added, taken apart."]
+    heads_reason: Annotated[str | None, "Why attention is not taken apart."] = None
+    neurons_reason: Annotated[str | None, "Why the feed-forward is not."] = None
 
 
-@dataclass(frozen=True, eq=False)
-class SubUpdates:
+@dataclass(frozen=True, eq=False, repr=False)
+class SubUpdates(Result):
     """What the layers of a run added at one position, taken apart."""
 
     position: int
-    token: Token  # the prompt's token at the position
+    token: Annotated[Token, "The prompt's token at the position."]
     layers: tuple[LayerUpdates, ...]
-    method: Method | None  # of the effects on logits; None where the model has no lens
-    provenance: Mapping[str, str]
+    method: Annotated[
+        Method | None, "How effects on logits were computed; null where the model has no lens."
+    ]
+    provenance: Annotated[Mapping[str, str], "Which model, in which precision."]
 
     def layer(self, layer: int) -> LayerUpdates:
         """One of the layers that were taken apart. Raises InputError for any other."""
@@ -85,55 +92,22 @@ class SubUpdates:
             )
         return found
 
-    def to_dict(self) -> dict[str, Any]:
-        """Plain lists, numbers and strings; the vectors written are left out."""
-        return {
-            "position": self.position,
-            "token": asdict(self.token),
-            "method": self.method,
-            "provenance": dict(self.provenance),
-            "layers": [
-                {
-                    "layer": one.layer,
-                    "heads": _branch(one.heads),
-                    "heads_reason": one.heads_reason,
-                    "neurons": _branch(one.neurons),
-                    "neurons_reason": one.neurons_reason,
-                }
-                for one in self.layers
-            ],
-        }
+    def summary(self) -> str:
+        layers = ", ".join(str(one.layer) for one in self.layers)
+        return f"layers {layers} at position {self.position}, {self.token.text!r}"
 
-    def to_json(self) -> str:
-        """`to_dict` as JSON; what JSON has no number for becomes null."""
-        return json.dumps(finite(self.to_dict()), ensure_ascii=False, allow_nan=False)
-
-    def to_pandas(self) -> pandas.DataFrame:
-        """One line for each part of each branch, biases and rests included."""
-        return data_frame(
-            [
-                _line(one.layer, branch, update)
-                for one in self.layers
-                for branch, updates in (("heads", one.heads), ("neurons", one.neurons))
-                if updates is not None
-                for update in updates.parts
-            ]
+    def columns(self) -> Columns:
+        """One row for each part of each branch, biases and rests included."""
+        return columns_of(
+            _row(one.layer, branch, update)
+            for one in self.layers
+            for branch, updates in (("heads", one.heads), ("neurons", one.neurons))
+            if updates is not None
+            for update in updates.parts
         )
 
 
-def _branch(one: BranchUpdates | None) -> dict[str, Any] | None:
-    if one is None:
-        return None
-    return {
-        "added_norm": one.added_norm,
-        "explained": one.explained,
-        "shown": [asdict(update) for update in one.shown],
-        "bias": None if one.bias is None else asdict(one.bias),
-        "rest": asdict(one.rest),
-    }
-
-
-def _line(layer: int, branch: str, update: Update) -> dict[str, Any]:
+def _row(layer: int, branch: str, update: Update) -> dict[str, Any]:
     return {
         "layer": layer,
         "branch": branch,

@@ -1,10 +1,12 @@
-"""What the results of all analyses have in common. Knows no model, and no figure but by name."""
+"""Results that have a picture. Knows no model, and no figure but by name."""
 
 from __future__ import annotations
 
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from unembed.result import Result
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -22,7 +24,7 @@ def figures_of(result: object) -> Any:
     return import_module(FIGURES[type(result).__name__])
 
 
-class Drawn:
+class Drawn(Result):
     """A result that has a picture. What can be asked of it stands at the functions that draw."""
 
     def plot(self, *choices: Any, **options: Any) -> go.Figure:

@@ -11,7 +11,7 @@ import re
 import unicodedata
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Annotated, Any
 
 _BYTE = re.compile(r"<0x([0-9A-Fa-f]{2})>")
 _VISIBLE = {" ": "␣", "\n": "↵", "\t": "⇥", "\r": "␍"}
@@ -19,11 +19,11 @@ _VISIBLE = {" ": "␣", "\n": "↵", "\t": "⇥", "\r": "␍"}
 
 @dataclass(frozen=True)
 class Token:
-    """One token of a vocabulary."""
+    """One token of a vocabulary, as a person reads it."""
 
     id: int
-    text: str
-    label: str
+    text: Annotated[str, "What it decodes to; a replacement for half a character."]
+    label: Annotated[str, "Visible form: ␣ ↵ ⇥ for white space, ⟨0xE2⟩ for a lone byte."]
     special: bool = False
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import torch
 from torch import Tensor
@@ -22,35 +22,51 @@ from unembed.engine.passes.forward import resolve_edits, takes
 from unembed.engine.passes.hooks import Instrument, Progress
 from unembed.engine.passes.run import check_finite
 from unembed.errors import InputError, PromptError
+from unembed.result import Columns, Result
 
 if TYPE_CHECKING:
     from unembed.engine.model import Model
 
 
-@dataclass(frozen=True)
-class Generation:
+@dataclass(frozen=True, repr=False)
+class Generation(Result):
     """A prompt and its continuation."""
 
-    model: Model = field(repr=False)
-    prompt_ids: tuple[int, ...]
-    new_ids: tuple[int, ...]
-    edits: tuple[Edit, ...] = field(repr=False)
+    prompt_tokens: tuple[Token, ...]
+    new_tokens: tuple[Token, ...]
+    text: Annotated[str, "The continuation alone."]
 
     @property
-    def new_tokens(self) -> tuple[Token, ...]:
-        return self.model.tokens(self.new_ids)
+    def prompt_ids(self) -> tuple[int, ...]:
+        return tuple(token.id for token in self.prompt_tokens)
 
     @property
-    def text(self) -> str:
-        """The continuation alone."""
-        if self.model.tokenizer is None:
-            return " ".join(str(token) for token in self.new_ids)
-        both = self._decode(self.prompt_ids + self.new_ids)
-        prompt = self._decode(self.prompt_ids)
-        return both[len(prompt) :] if both.startswith(prompt) else self._decode(self.new_ids)
+    def new_ids(self) -> tuple[int, ...]:
+        return tuple(token.id for token in self.new_tokens)
 
-    def _decode(self, ids: tuple[int, ...]) -> str:
-        return str(self.model.tokenizer.decode(ids, clean_up_tokenization_spaces=False))
+    def summary(self) -> str:
+        return f"{len(self.prompt_tokens)} tokens and {len(self.new_tokens)} new: {self.text!r}"
+
+    def columns(self) -> Columns:
+        """One row for each new token."""
+        first = len(self.prompt_tokens)
+        return {
+            "position": list(range(first, first + len(self.new_tokens))),
+            "id": list(self.new_ids),
+            "token": [token.text for token in self.new_tokens],
+        }
+
+
+def _continuation_of(model: Model, prompt_ids: tuple[int, ...], new_ids: tuple[int, ...]) -> str:
+    """The text of the new tokens behind the prompt's: there they may join to other characters."""
+
+    def decode(ids: tuple[int, ...]) -> str:
+        return str(model.tokenizer.decode(ids, clean_up_tokenization_spaces=False))
+
+    if model.tokenizer is None:
+        return " ".join(str(token) for token in new_ids)
+    both, prompt = decode(prompt_ids + new_ids), decode(prompt_ids)
+    return both[len(prompt) :] if both.startswith(prompt) else decode(new_ids)
 
 
 def generate(
@@ -118,7 +134,7 @@ class Continuation:
     ) -> None:
         model.require("generate")
         _check(model, ids, max_new_tokens, temperature)
-        self._model, self._ids, self._edits = model, ids, edits
+        self._model, self._ids = model, ids
         self._max_new_tokens, self._temperature = max_new_tokens, temperature
         self._cancel, self._progress = cancel, progress
         resolved = resolve_edits(model, edits, len(ids))
@@ -153,7 +169,9 @@ class Continuation:
 
     def result(self) -> Generation:
         """The prompt and what was made so far."""
-        return Generation(self._model, self._ids, tuple(self._new), self._edits)
+        model, new = self._model, tuple(self._new)
+        text = _continuation_of(model, self._ids, new)
+        return Generation(model.tokens(self._ids), model.tokens(new), text)
 
 
 class _Stepper:

@@ -1,0 +1,63 @@
+"""What cuts of a flow graph do to its target, as plain data. Knows no model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from unembed.analyses.flow.result import FlowTarget
+from unembed.result import Columns, Result, columns_of
+
+
+@dataclass(frozen=True)
+class CutScore:
+    """How a run itself rates the target at the position."""
+
+    probability: float
+    logit: float
+    rank: Annotated[int, "1 for the most likely."]
+
+
+@dataclass(frozen=True)
+class CutEffect:
+    """What a cut does to the target: by the graph, and measured in a run that is made with it."""
+
+    name: Annotated[str, "What is cut, or the target of the edit."]
+    attributed: Annotated[
+        float | None,
+        "Change of the target's logit that the graph attributes to the cut: minus the direct "
+        "effect. Null where what is cut writes nothing itself.",
+    ]
+    measured: Annotated[CutScore, "Of the run with the cut."]
+    logit_change: Annotated[float, "Of the target: with the cut minus without."]
+    probability_change: float
+
+
+@dataclass(frozen=True, repr=False)
+class CutReport(Result):
+    """Some cuts, each alone, and all of them together."""
+
+    target: FlowTarget
+    baseline: CutScore
+    cuts: Annotated[tuple[CutEffect, ...], "Each alone."]
+    together: Annotated[
+        CutEffect | None, "All at once; null for fewer than two, and for more than a run takes."
+    ]
+
+    def summary(self) -> str:
+        return f"{len(self.cuts)} cuts, rated by {self.target.text!r}"
+
+    def columns(self) -> Columns:
+        """One row for each cut, and one for all together."""
+        every = [*self.cuts, *([] if self.together is None else [self.together])]
+        return columns_of(
+            {
+                "name": one.name,
+                "attributed": one.attributed,
+                "logit_change": one.logit_change,
+                "probability_change": one.probability_change,
+                "probability": one.measured.probability,
+                "rank": one.measured.rank,
+            }
+            for one in every
+        )

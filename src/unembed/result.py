@@ -1,0 +1,139 @@
+"""What all results have in common: frozen data with named axes, and the one way to write it down.
+
+A result is a frozen dataclass. Its fields carry their sentence (`Annotated[float, "Nats."]`), from
+which the schema of the HTTP answers is made too (`unembed.server.wire.derived`). Arrays are the
+fields that `axes` names; they are left out of JSON unless a class says otherwise. Knows no model.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import fields, is_dataclass
+from functools import cache
+from html import escape
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from unembed.errors import InputError
+
+if TYPE_CHECKING:
+    import pandas
+
+Axes = Mapping[str, tuple[str, ...]]
+Columns = dict[str, list[Any]]
+SHOWN_ROWS = 12  # of a table in a notebook
+
+
+class Result:
+    """The base of what analyses return.
+
+    A class declares its fields, its `axes`, the columns of its table and one line of summary; what
+    it is written as follows from these.
+    """
+
+    axes: ClassVar[Axes] = {}  # of each array, by the field's name
+    also: ClassVar[tuple[str, ...]] = ()  # properties that are written beside the fields
+
+    def summary(self) -> str:
+        """What it is of, in less than a line."""
+        raise NotImplementedError
+
+    def columns(self) -> Columns:
+        """Its numbers as a table: columns of one length."""
+        raise NotImplementedError
+
+    def arrays(self) -> dict[str, Any]:
+        """Every array by name; the class's `axes` names their axes."""
+        return {name: getattr(self, name) for name in self.axes}
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain lists, numbers and strings."""
+        return {name: plain(getattr(self, name)) for name in written(type(self))}
+
+    def to_json(self) -> str:
+        """`to_dict` as JSON; what JSON has no number for (infinite, none) becomes null."""
+        return json.dumps(finite(self.to_dict()), ensure_ascii=False, allow_nan=False)
+
+    def to_pandas(self) -> pandas.DataFrame:
+        """`columns` as a table. Raises InputError, with the fix, where pandas is missing."""
+        return data_frame(self.columns())
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.summary()})"
+
+    def _repr_html_(self) -> str:
+        """The first rows of the table, for a notebook."""
+        columns = self.columns()
+        n_rows = len(next(iter(columns.values()), []))
+        head = "".join(f"<th>{escape(name)}</th>" for name in columns)
+        rows = zip(*(column[:SHOWN_ROWS] for column in columns.values()), strict=True)
+        body = "".join(f"<tr>{''.join(map(_cell, row))}</tr>" for row in rows)
+        more = f"; the first {SHOWN_ROWS} of {n_rows:,} rows" if n_rows > SHOWN_ROWS else ""
+        return (
+            f"<table><caption>{escape(repr(self))}{more}</caption>"
+            f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+        )
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, float):
+        return f"<td>{value:.4g}</td>"
+    if isinstance(value, list):
+        value = " ".join(map(str, value))
+    return f"<td>{'' if value is None else escape(str(value))}</td>"
+
+
+def _written(kind: type) -> tuple[str, ...]:
+    arrays = getattr(kind, "axes", {})
+    names = [row.name for row in fields(kind) if row.name not in arrays]
+    return (*names, *getattr(kind, "also", ()))
+
+
+# What of a dataclass goes into JSON: its fields but the arrays, and what it adds to them.
+written: Callable[[type], tuple[str, ...]] = cache(_written)
+
+
+def plain(value: Any) -> Any:
+    """Lists, numbers and strings of a value; a nested result is written as it writes itself."""
+    if value is None or isinstance(value, str | int | float):
+        return value
+    if isinstance(value, Result):
+        return value.to_dict()
+    if isinstance(value, tuple | list):
+        return [plain(one) for one in value]
+    if isinstance(value, Mapping):
+        return {key: plain(one) for key, one in value.items()}
+    if is_dataclass(value):
+        return {name: plain(getattr(value, name)) for name in written(type(value))}
+    raise TypeError(f"a result cannot hold {type(value).__name__} where it is written as JSON")
+
+
+def finite(data: Any) -> Any:
+    """Plain data with None for numbers that JSON does not have."""
+    if isinstance(data, float):
+        return data if math.isfinite(data) else None
+    if isinstance(data, dict):
+        return {key: finite(value) for key, value in data.items()}
+    return [finite(value) for value in data] if isinstance(data, list) else data
+
+
+def columns_of(records: Iterable[Mapping[str, Any]]) -> Columns:
+    """Columns from rows that have the same names."""
+    found: Columns = {}
+    for record in records:
+        for name, value in record.items():
+            found.setdefault(name, []).append(value)
+    return found
+
+
+def data_frame(columns: Columns) -> pandas.DataFrame:
+    """A table of columns. Raises InputError, with the fix, where pandas is missing."""
+    try:
+        import pandas
+    except ImportError as error:
+        raise InputError(
+            "to_pandas needs pandas, which is not installed",
+            fix="pip install 'unembed[notebook]'",
+        ) from error
+    return pandas.DataFrame(columns)

@@ -1,0 +1,168 @@
+"""Every public result has a short name for itself, a table, axes, and one way to be written."""
+
+from __future__ import annotations
+
+import json
+import math
+from html.parser import HTMLParser
+
+import pytest
+
+import unembed as ue
+from unembed.models.tiny import tiny_model, tiny_tokenizer
+from unembed.result import SHOWN_ROWS, Result, columns_of
+
+PROMPT = "The cat sat on the mat"
+
+
+@pytest.fixture(scope="module")
+def model():
+    return ue.load(tiny_model("gpt2"), tokenizer=tiny_tokenizer())
+
+
+@pytest.fixture(scope="module")
+def results(model, tmp_path_factory):
+    """One of each public class."""
+    flow = model.run(PROMPT, ue.flow_capture(model, [1, 2]))
+    parts = model.run(PROMPT, ue.sub_updates_capture(model))
+    index = ue.build_index(model, folder=tmp_path_factory.mktemp("index"))
+    made = [
+        ue.logit_lens(model, PROMPT, follow="next"),
+        ue.flow_graph(flow, [1, 2]),
+        ue.measure_cuts(flow, ["L1.H0", "L2.z3"]),
+        ue.sub_updates(parts),
+        model.generate(PROMPT, 3),
+        index.similar("L1.N5", limit=15),
+    ]
+    return {type(one).__name__: one for one in made}
+
+
+PUBLIC = [name for name in ue.__all__ if isinstance(getattr(ue, name), type)]
+PUBLIC = [name for name in PUBLIC if issubclass(getattr(ue, name), Result)]
+every_result = pytest.mark.parametrize("name", [*PUBLIC, "Hits"])
+
+
+def test_no_public_result_is_left_out_here(results):
+    assert sorted(results) == sorted({*PUBLIC, "Hits"})
+
+
+@every_result
+def test_a_result_says_in_one_line_what_it_is_of(name, results):
+    said = repr(results[name])
+    assert said.startswith(f"{name}(")
+    assert len(said) < 160
+    assert "\n" not in said
+
+
+class Table(HTMLParser):
+    """Cells of each row of a page."""
+
+    def __init__(self, page):
+        super().__init__()
+        self.rows, self.open = [], []
+        self.feed(page)
+        self.close()
+
+    def handle_starttag(self, tag, attrs):
+        self.open.append(tag)
+        if tag == "tr":
+            self.rows.append([])
+        if tag in ("td", "th"):
+            self.rows[-1].append("")
+
+    def handle_data(self, data):
+        if self.open[-1] in ("td", "th"):
+            self.rows[-1][-1] += data
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+
+@every_result
+def test_a_notebook_shows_the_first_rows(name, results):
+    result = results[name]
+    page = result._repr_html_()
+    table = Table(page)
+    columns = result.columns()
+    n_rows = len(next(iter(columns.values())))
+    assert not table.open
+    assert table.rows[0] == list(columns)
+    assert len(table.rows) - 1 == min(n_rows, SHOWN_ROWS)
+    assert {len(row) for row in table.rows} == {len(columns)}
+    assert (f"of {n_rows:,} rows" in page) == (n_rows > SHOWN_ROWS)
+    assert len(page) < 20_000
+
+
+def test_text_of_tokens_is_no_markup_in_a_notebook(results):
+    class Marked(Result):
+        def summary(self):
+            return "<script>"
+
+        def columns(self):
+            return {"<b>": ["<i>", None]}
+
+    assert "<script>" not in Marked()._repr_html_()
+    assert "<i>" not in Marked()._repr_html_()
+    assert Table(Marked()._repr_html_()).rows == [["<b>"], ["<i>"], [""]]
+
+
+@every_result
+def test_axes_name_every_dimension_of_every_array(name, results):
+    result = results[name]
+    sizes = {}
+    for array_name, array in result.arrays().items():
+        axes = result.axes[array_name]
+        assert len(axes) == array.ndim
+        for axis, size in zip(axes, array.shape, strict=True):
+            assert sizes.setdefault(axis, size) == size, axis
+
+
+@every_result
+def test_json_is_the_dict_and_has_no_other_numbers(name, results):
+    result = results[name]
+    data = json.loads(result.to_json(), parse_constant=pytest.fail)
+    assert same(data, result.to_dict())
+
+
+def same(data, wanted):
+    if isinstance(wanted, float) and not math.isfinite(wanted):
+        return data is None
+    if isinstance(wanted, dict):
+        return list(data) == list(wanted) and all(same(data[key], wanted[key]) for key in wanted)
+    if isinstance(wanted, list):
+        return len(data) == len(wanted) and all(map(same, data, wanted))
+    return type(data) is type(wanted) and data == wanted
+
+
+@every_result
+def test_a_table_has_columns_of_one_length(name, results):
+    result = results[name]
+    frame = result.to_pandas()
+    assert list(frame.columns) == list(result.columns())
+    assert len({len(column) for column in result.columns().values()}) == 1
+
+
+def test_columns_come_from_rows_in_their_order():
+    assert columns_of([{"a": 1, "b": 2}, {"a": 3, "b": 4}]) == {"a": [1, 3], "b": [2, 4]}
+    assert columns_of([]) == {}
+
+
+def test_a_token_is_written_the_same_way_everywhere(results):
+    """An object with its id, text and label; arrays alone hold ids, and a vocabulary beside."""
+
+    def tokens(data, name=""):
+        if isinstance(data, dict):
+            if "label" in data and "text" in data:
+                yield data
+            for key, value in data.items():
+                yield from tokens(value, key)
+        elif isinstance(data, list):
+            for one in data:
+                yield from tokens(one, name)
+        else:
+            assert data is None or name not in ("token", "tokens"), data
+
+    for result in results.values():
+        found = list(tokens(result.to_dict()))
+        assert found
+        assert {tuple(one) for one in found} == {("id", "text", "label", "special")}
