@@ -17,5 +17,5 @@ export default defineConfig({
     fs: { allow: ['..'] }, // the palettes of the flow graph are the Python package's
     proxy: { '/api': { target: process.env['UNEMBED_API'] ?? 'http://127.0.0.1:8420' } },
   },
-  test: { environment: 'node', include: ['src/**/*.test.ts'] },
+  test: { environment: 'node', include: ['src/**/*.test.ts'], setupFiles: ['src/testPage.ts'] },
 });

@@ -130,7 +130,7 @@ def test_what_is_shown_is_chosen_by_number_by_share_and_by_hand(app: App):
     neurons = app.page.locator("[data-testid^='row-L14.N']:not([data-testid$=key])")
     assert neurons.count() == 25
     app.page.get_by_test_id("set-flow-shown").click()
-    app.page.get_by_test_id("flow-top").fill("3")
+    app.page.get_by_test_id("flow-top_neurons").fill("3")
     app.settled()
     assert neurons.count() == 10
     app.page.get_by_test_id("choice-hand").check()

@@ -1,12 +1,5 @@
 /** Starts the app: theme, access, address bar, keyboard, then the page. */
-import { QueryClientProvider } from '@tanstack/react-query';
-import { StrictMode } from 'react';
-import { createRoot } from 'react-dom/client';
-import { queryClient } from './shared/api/queries';
-import { App } from './app/App';
-import { enter, watchRefusals } from './shared/state/access';
-import { listenToKeys } from './shared/state/keyboard';
-import { startTheme } from './shared/state/theme';
+// Before what imports the views, whose own styles come after.
 import './shared/styles/tokens.css';
 import './shared/styles/base.css';
 import './app/shell.css';
@@ -15,18 +8,21 @@ import './app/prompt.css';
 import './app/edits.css';
 import './shared/styles/view-bar.css';
 import './shared/styles/stage.css';
-import './views/predictions/predictions.css';
-import './views/predictions/layers.css';
-import './views/predictions/parts.css';
 import './shared/styles/continuation.css';
 import './app/runs.css';
-import './views/lens/lens.css';
-import './views/flow/flow.css';
 import './app/drawer.css';
-import './views/explore/explore.css';
-import './views/explore/explore-index.css';
-import './views/component/component.css';
+import { QueryClientProvider } from '@tanstack/react-query';
+import { StrictMode } from 'react';
+import { createRoot } from 'react-dom/client';
+import { queryClient } from './shared/api/queries';
+import { App } from './app/App';
+import { enter, watchRefusals } from './shared/state/access';
+import { address } from './app/address';
+import { listenToKeys } from './app/keyboard';
+import { setAddress } from './shared/state/store';
+import { startTheme } from './shared/state/theme';
 
+setAddress(address);
 startTheme();
 watchRefusals();
 listenToKeys();

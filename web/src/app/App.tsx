@@ -1,5 +1,5 @@
 /** The page: bars at the top, one view, the drawer beside it, what floats above. */
-import { lazy, Suspense } from 'react';
+import { lazy, Suspense, useMemo } from 'react';
 import { AccessDialog } from './AccessDialog';
 import { AddressProblems } from './AddressProblems';
 import { EditsTray } from './EditsTray';
@@ -10,6 +10,8 @@ import { Toast } from './Toast';
 import { TopBar } from './TopBar';
 import { useModel } from '../shared/api/queries';
 import { useStore } from '../shared/state/store';
+import { useView, Views } from '../shared/view';
+import { VIEWS } from '../views';
 import { Stage } from './Stage';
 
 const SavedRuns = lazy(() => import('./SavedRuns'));
@@ -18,21 +20,27 @@ const Drawer = lazy(async () => ({ default: (await import('./Drawer')).Drawer })
 export function App() {
   const access = useStore((state) => state.access);
   const runs = useStore((state) => state.runs);
+  const shown = useStore(({ spec }) => spec.view);
+  const views = useMemo(() => {
+    const view = VIEWS.find(({ id }) => id === shown) ?? VIEWS[0];
+    return view ? { views: VIEWS, view } : null;
+  }, [shown]);
   return (
-    <>
+    <Views value={views}>
       {access === 'checking' ? null : <Page />}
       <AccessDialog />
       <HelpDialog />
       <Peek />
       {runs ? null : <Toast />}
-    </>
+    </Views>
   );
 }
 
 function Page() {
   const model = useModel();
   const runs = useStore((state) => state.runs);
-  const drawer = useStore(({ spec }) => spec.node !== null && spec.view !== 'component');
+  const { ofNode = false } = useView();
+  const drawer = useStore(({ spec }) => spec.node !== null) && !ofNode;
   return (
     <div className="app">
       {runs ? (

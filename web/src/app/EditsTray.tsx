@@ -22,6 +22,7 @@ import {
 import { showInFlow } from '../views/flow/flowing';
 import { addEdit, change, removeEdit, replaceEdit, useSpec } from '../shared/state/store';
 import { useProblems } from '../shared/state/problems';
+import { EditPopover, OnOff } from '../shared/parts/EditParts';
 import { EditForm } from '../shared/parts/EditForm';
 import { NodeName } from '../shared/parts/NodeName';
 import { Icon } from '../shared/parts/parts';
@@ -48,25 +49,6 @@ export function EditsTray({ model }: { model: ModelInfo | null }) {
         </button>
       ) : null}
     </section>
-  );
-}
-
-/** The switch of one edit: off keeps it and leaves it out of the run. */
-export function OnOff({ made, onChange }: { made: Edit; onChange: (changed: Edit) => void }) {
-  return (
-    <button
-      type="button"
-      role="switch"
-      aria-checked={made.enabled}
-      className="switch"
-      aria-label={`${made.target} ${describeOperation(made)}: in force`}
-      title={
-        made.enabled ? 'In force: click to leave it out of the run' : 'Left out: click to apply it'
-      }
-      onClick={() => onChange({ ...made, enabled: !made.enabled })}
-    >
-      <span />
-    </button>
   );
 }
 
@@ -244,20 +226,5 @@ function AddEdit({ model }: { model: ModelInfo }) {
         {text.length > 1 ? problem : null}
       </span>
     </form>
-  );
-}
-
-export function EditPopover({ label, children }: { label: string; children: React.ReactNode }) {
-  return (
-    <Popover.Portal>
-      <Popover.Content
-        className="popover edit-popover"
-        sideOffset={4}
-        collisionPadding={8}
-        aria-label={label}
-      >
-        {children}
-      </Popover.Content>
-    </Popover.Portal>
   );
 }

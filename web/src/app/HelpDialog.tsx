@@ -1,8 +1,10 @@
-/** The keys, and the words of the page. */
-import { KEYS } from '../shared/state/keyboard';
+/** The keys that are bound now, and the words of the page. */
+import type { Key } from '../shared/keys';
 import { useStore } from '../shared/state/store';
+import { useView } from '../shared/view';
 import { Modal } from '../shared/parts/Modal';
 import { Icon } from '../shared/parts/parts';
+import { pageKeys } from './keyboard';
 
 const WORDS: ReadonlyArray<readonly [string, string]> = [
   [
@@ -51,14 +53,7 @@ export function HelpDialog() {
         <Icon name="close" />
       </button>
       <h2>Keyboard</h2>
-      <dl className="keys">
-        {KEYS.map(([keys, what]) => (
-          <div key={keys}>
-            <dt>{keys}</dt>
-            <dd>{what}</dd>
-          </div>
-        ))}
-      </dl>
+      <KeyLists />
       <h2>Words</h2>
       <dl className="words">
         {WORDS.map(([word, what]) => (
@@ -72,5 +67,31 @@ export function HelpDialog() {
         The address bar holds everything this page shows: copy it to come back, or to hand it on.
       </p>
     </Modal>
+  );
+}
+
+/** Those of the view that is shown, then those of the page. */
+export function KeyLists() {
+  const view = useView();
+  return (
+    <>
+      <h3>{view.label}</h3>
+      <Keys keys={view.keys} />
+      <h3>Everywhere</h3>
+      <Keys keys={pageKeys(view)} />
+    </>
+  );
+}
+
+function Keys({ keys }: { keys: readonly Key[] }) {
+  return (
+    <dl className="keys">
+      {keys.map(({ label, says }) => (
+        <div key={`${label} ${says}`}>
+          <dt>{label}</dt>
+          <dd>{says}</dd>
+        </div>
+      ))}
+    </dl>
   );
 }

@@ -7,6 +7,8 @@ import { count } from '../draw/format';
 import { showSpaces } from '../draw/tokens';
 import { change, useSpec, useStore } from '../shared/state/store';
 import { useProblems } from '../shared/state/problems';
+import { pressed } from '../shared/keys';
+import { PROMPT_KEYS } from './promptKeys';
 import { TokenField } from '../shared/parts/TokenField';
 
 const GENERATION = { tokens: 20, temperature: 0, seed: 0 };
@@ -102,7 +104,7 @@ function PromptText({ draft, setDraft, run }: TextProps) {
         value={draft}
         onChange={(event) => setDraft(event.target.value)}
         onKeyDown={(event) => {
-          if (event.key === 'Enter' && (event.ctrlKey || event.metaKey)) {
+          if (pressed(PROMPT_KEYS, event) === 'run') {
             event.preventDefault();
             run();
           }

@@ -13,7 +13,7 @@ import {
 import type { ModelInfo } from '../shared/api/queries';
 import { count } from '../draw/format';
 import { fileName, nameFor, readRuns, summaryOf } from '../shared/text/runs';
-import { encodeSpec } from '../shared/text/url';
+import { encodeSpec } from './address';
 import { notify, useSpec, useStore } from '../shared/state/store';
 import { Modal } from '../shared/parts/Modal';
 import { Icon } from '../shared/parts/parts';

@@ -1,5 +1,5 @@
 /** The place of the view: chooses it, measures it, teaches where there is nothing to show yet. */
-import { lazy, Suspense, useEffect, useLayoutEffect, useRef, useState } from 'react';
+import { Suspense, useEffect, useLayoutEffect, useRef, useState } from 'react';
 import type { ModelInfo } from '../shared/api/queries';
 import { fittingWidth } from '../draw/zoom';
 import { shorten } from '../draw/tokens';
@@ -9,23 +9,13 @@ import { change, useSpec, useStore } from '../shared/state/store';
 import { port } from '../shared/state/zoom';
 import { useExperiment } from '../shared/state/experiment';
 import { GUTTER } from '../shared/parts/layout';
-import { PredictionsView } from '../views/predictions/PredictionsView';
+import { TokenStrip } from '../shared/parts/TokenStrip';
 import { ViewBar } from '../shared/parts/ViewBar';
-
-const VIEWS = {
-  predictions: PredictionsView,
-  lens: lazy(async () => ({ default: (await import('../views/lens/LensView')).LensView })),
-  flow: lazy(async () => ({ default: (await import('../views/flow/FlowView')).FlowView })),
-  explore: lazy(async () => ({
-    default: (await import('../views/explore/ExploreView')).ExploreView,
-  })),
-  component: lazy(async () => ({
-    default: (await import('../views/component/ComponentPage')).ComponentPage,
-  })),
-};
+import { lacks, useView, type View } from '../shared/view';
 
 export function Stage({ model }: { model: ModelInfo | null }) {
   const spec = useSpec();
+  const view = useView();
   const place = useRef<HTMLElement>(null);
   const room = useWidth(place) - GUTTER;
   const experiment = useExperiment(model);
@@ -37,23 +27,49 @@ export function Stage({ model }: { model: ModelInfo | null }) {
   }, [cellWidth, columns, room]);
   useEffect(dropPeek, [spec.view, spec.prompt]);
   useEffect(() => {
-    document.title = titleOf(spec);
-  }, [spec]);
-  if (spec.prompt === '' && isTaught(spec.view)) {
+    document.title = titleOf(spec, view);
+  }, [spec, view]);
+  if (spec.prompt === '' && view.teach) {
     return (
       <main className="view" ref={place}>
         <ViewBar />
-        <Welcome model={model} view={spec.view} />
+        <Welcome model={model} teach={view.teach} />
       </main>
     );
   }
-  const View = VIEWS[spec.view];
+  const reason = view.needs ? lacks(model, view.needs.capability) : null;
+  const Shown = view.component;
   return (
-    <main className="view" ref={place} data-testid={`view-${spec.view}`}>
-      <Suspense fallback={<Loading />}>
-        <View model={model} experiment={experiment} cellWidth={cellWidth} />
-      </Suspense>
+    <main className="view" ref={place} data-testid={`view-${view.id}`}>
+      {view.needs && reason !== null ? (
+        <>
+          <ViewBar />
+          <TokenStrip experiment={experiment} cellWidth={cellWidth} />
+          <Lacking view={view.id} needs={view.needs} reason={reason} />
+        </>
+      ) : (
+        <Suspense fallback={<Loading />}>
+          <Shown model={model} experiment={experiment} cellWidth={cellWidth} />
+        </Suspense>
+      )}
     </main>
+  );
+}
+
+interface LackingProps {
+  view: string;
+  needs: NonNullable<View['needs']>;
+  reason: string;
+}
+
+/** In place of a view that this model cannot have. */
+function Lacking({ view, needs, reason }: LackingProps) {
+  return (
+    <section className="no-lens" data-testid={`no-${view}`}>
+      <h2>{needs.title}</h2>
+      <p>{reason}</p>
+      <p className="faint">{needs.note}</p>
+    </section>
   );
 }
 
@@ -67,15 +83,9 @@ function Loading() {
   );
 }
 
-function titleOf({ view, node, prompt }: Spec): string {
-  const subject = view === 'component' && node !== null ? node : shorten(prompt.trim(), 40);
+function titleOf({ node, prompt }: Spec, { ofNode }: View): string {
+  const subject = ofNode && node !== null ? node : shorten(prompt.trim(), 40);
   return subject === '' ? 'Unembed' : `${subject} – Unembed`;
-}
-
-export interface ViewProps {
-  model: ModelInfo | null;
-  experiment: ReturnType<typeof useExperiment>;
-  cellWidth: number;
 }
 
 function useWidth(place: React.RefObject<HTMLElement | null>): number {
@@ -91,32 +101,17 @@ function useWidth(place: React.RefObject<HTMLElement | null>): number {
   return width;
 }
 
-function isTaught(view: Spec['view']): view is keyof typeof TEACH {
-  return view in TEACH;
+interface WelcomeProps {
+  model: ModelInfo | null;
+  teach: NonNullable<View['teach']>;
 }
 
-const TEACH = {
-  predictions: [
-    'What does the model say next, and at which layer does it know?',
-    'Every layer reads and writes one vector per token, the residual stream. Read at any layer as if it were the last, it says what the model would predict if it stopped there.',
-  ],
-  lens: [
-    'Where does the answer appear, at which layer and at which token?',
-    'The grid reads the residual stream at every layer and every token at once. A row is a layer, a column is a token, a cell shows what would be predicted there.',
-  ],
-  flow: [
-    'Which heads and neurons wrote the answer, and from which words?',
-    'One layer, taken apart at one token and drawn from left to right: what attention reads, the heads and the words that they look at, what they write, then the neurons of the feed-forward. Bands are as wide as what passes is strong, every box says what it predicts. Cut one, and see what the model says without it.',
-  ],
-} as const;
-
-function Welcome({ model, view }: { model: ModelInfo | null; view: keyof typeof TEACH }) {
-  const [question, text] = TEACH[view];
+function Welcome({ model, teach }: WelcomeProps) {
   const example = model?.examples[0];
   return (
     <div className="welcome" data-testid="welcome">
-      <h2>{question}</h2>
-      <p>{text}</p>
+      <h2>{teach.question}</h2>
+      <p>{teach.text}</p>
       {example ? (
         <button
           type="button"

@@ -1,5 +1,8 @@
 /** How large cells are, and what stays in place when that changes. Pure numbers, px. */
-import { NARROWEST, WIDEST } from '../shared/text/url';
+
+/** Pixels per token. */
+export const NARROWEST = 1;
+export const WIDEST = 200;
 
 export const ROW_HEIGHT = 24;
 const LOWEST_ROW = 2;

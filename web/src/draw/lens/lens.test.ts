@@ -4,7 +4,8 @@ import { cellValue, paintLens, scoredWords } from './paint';
 import { lensSvg } from './svg';
 import { cellSentence, lensJson, lensTable } from './text';
 import { look, table, unpack } from '../lut';
-import { DEFAULTS, KINDS } from '../../shared/text/url';
+import { DEFAULTS } from '../../app/address';
+import { KINDS } from '../../views/lens/lensState';
 import { example, token, withoutTarget } from './example';
 
 const tokens = (kind: (typeof KINDS)[number]) => ({

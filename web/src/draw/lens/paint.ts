@@ -4,7 +4,16 @@ import { shownSide, topLabel, type Cell, type Lens, type LensSide } from './data
 import { look, table, type Theme } from '../lut';
 import type { Spec } from '../../shared/text/url';
 
-export type LensKind = Spec['kind'];
+export type LensKind = 'top' | 'probability' | 'logit' | 'rank' | 'kl' | 'entropy';
+
+export interface LensLook {
+  /** What colours a cell. */
+  kind: LensKind;
+  /** What is written in it: its top token, or the number that colours it. */
+  text: 'token' | 'value';
+  /** KL is of distributions that were clipped from below. */
+  clipped: boolean;
+}
 
 export interface Scale {
   kind: 'sequential' | 'diverging';
@@ -36,7 +45,7 @@ interface Measure {
 /** Brighter is nearer to the final answer: likelier, better ranked, less uncertain. */
 export function paintLens(
   lens: Lens,
-  spec: Pick<Spec, 'kind' | 'text' | 'clipped'>,
+  spec: LensLook,
   mode: Spec['mode'],
   vocabulary: number,
   theme: Theme,
@@ -100,7 +109,7 @@ export function cellValue(here: Cell, kind: LensKind): string {
 function measureSide(
   lens: Lens,
   side: LensSide,
-  { kind, clipped }: Pick<Spec, 'kind' | 'clipped'>,
+  { kind, clipped }: Pick<LensLook, 'kind' | 'clipped'>,
   vocabulary: number,
 ): Measure {
   const of = scoredWords(lens);

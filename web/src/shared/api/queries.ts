@@ -2,8 +2,7 @@
 import { QueryClient, useQuery, useQueryClient } from '@tanstack/react-query';
 import { useState } from 'react';
 import type { Edit } from '../text/edits';
-import { readLens, type Lens } from '../../draw/lens/data';
-import { scoring, type Spec } from '../text/url';
+import type { Spec } from '../text/url';
 import {
   answer,
   api,
@@ -120,37 +119,6 @@ export function usePredictions(spec: Spec, position: number | null) {
   );
 }
 
-/** `positions`: those of the prompt that are read; null is all. */
-export function useLens(
-  spec: Spec,
-  positions: number[] | null,
-  vocabulary: number,
-  enabled: boolean,
-): Analysis<Lens> {
-  const { prompt, edits } = spec;
-  const options = {
-    positions,
-    layer_step: spec.step,
-    include_embedding: spec.embedding,
-    subblocks: spec.subblocks,
-    decoder: spec.decoder,
-    kl_floor: spec.clipped ? 1 / (10 * vocabulary) : null,
-    ...scoring(spec),
-  };
-  return useAnalysis(
-    'lens',
-    [prompt, edits, options],
-    enabled && prompt !== '',
-    async (job, signal) => {
-      const body = { prompt, edits: wireEdits(edits), top_k: 10, ...options, job };
-      const { data, timing } = await timedAnswer(
-        api.POST('/api/lens', { body, parseAs: 'arrayBuffer', signal }),
-      );
-      return { data: readLens(data as ArrayBuffer), timing };
-    },
-  );
-}
-
 /** A node in one of the two runs: the edited one, or, without edits, the baseline. */
 export function useComponent(
   spec: Spec,
@@ -175,30 +143,6 @@ export function useComponent(
         signal,
       }),
     ),
-  );
-}
-
-/** What each layer added, taken apart: asked for after the predictions, which it would hold up. */
-export function useUpdates(spec: Spec, position: number | null, enabled: boolean) {
-  const { prompt, edits, parts } = spec;
-  return useAnalysis(
-    'updates',
-    [prompt, edits, position, parts],
-    enabled && prompt !== '' && position !== null,
-    (job, signal) =>
-      timedAnswer(
-        api.POST('/api/predictions', {
-          body: {
-            prompt,
-            edits: wireEdits(edits),
-            position: position ?? -1,
-            top_k: 1,
-            sub_updates: parts,
-            job,
-          },
-          signal,
-        }),
-      ),
   );
 }
 

@@ -15,7 +15,7 @@ import {
 } from '../text/edits';
 import { addEdit, change, removeEdit, replaceEdit, switchNode, useSpec } from '../state/store';
 import { EditForm } from './EditForm';
-import { EditPopover, OnOff } from '../../app/EditsTray';
+import { EditPopover, OnOff } from './EditParts';
 import { NodeName } from './NodeName';
 import { Icon } from './parts';
 import { copyText } from './save';

@@ -1,5 +1,8 @@
 /** Taking a view along: its numbers, its picture, the Python that makes it again. */
 import { DropdownMenu } from 'radix-ui';
+import type { ModelInfo } from '../api/queries';
+import { useStore } from '../state/store';
+import { useView } from '../view';
 import { Icon } from './parts';
 import { copyText } from './save';
 
@@ -10,10 +13,15 @@ interface Props {
   json: () => void;
   png?: () => void;
   svg?: () => void;
-  python: () => string;
+  model: ModelInfo;
 }
 
-export function SaveMenu({ csv, parts, json, png, svg, python }: Props) {
+export function SaveMenu({ csv, parts, json, png, svg, model }: Props) {
+  const view = useView();
+  const python = () => {
+    const { spec, position } = useStore.getState();
+    return view.python({ model, spec, position: position ?? -1 });
+  };
   const items: Array<[string, () => void]> = [
     ['Save as CSV', csv],
     ...(parts ? [['Save heads and neurons as CSV', parts] as [string, () => void]] : []),

@@ -8,18 +8,14 @@ import {
 } from 'react';
 import { drawnTokens, LABEL_FROM_WIDTH, span, stretches } from '../../draw/strip';
 import { change, useSpec, useStore } from '../state/store';
-import { movePosition } from '../state/keyboard';
+import { pressed } from '../keys';
+import { movePosition } from '../state/position';
 import { zoomFit, zoomStep } from '../state/zoom';
 import type { Experiment } from '../state/experiment';
 import { GUTTER } from './layout';
-import { useBrush } from './useBrush';
+import { RANGE_KEYS, STRIP_KEYS, STRIP_STEPS } from './stripKeys';
+import { useBrush, type Range } from './useBrush';
 import { useWheel } from './useWheel';
-
-/** Which tokens a view reads, and how others are chosen; absent where a view reads all. */
-export interface Range {
-  shown: readonly number[];
-  choose: (positions: number[]) => void;
-}
 
 interface Props {
   experiment: Experiment;
@@ -58,7 +54,7 @@ export function TokenStrip({ experiment, cellWidth, range, below = false }: Prop
         data-testid="strip"
         onScroll={(event) => useStore.setState({ scrollX: event.currentTarget.scrollLeft })}
         onClick={chooseByTool}
-        onKeyDown={(event) => onKey(event, columns, brush.extend)}
+        onKeyDown={(event) => onKey(event, range ? brush.extend : null)}
         {...brush.handlers}
       >
         <div className="strip-row" style={{ width: columns * cellWidth }}>
@@ -185,12 +181,12 @@ function editedPositions(
   );
 }
 
-function onKey(event: KeyboardEvent, columns: number, extend: (step: number) => void): void {
-  const step = { ArrowLeft: -1, ArrowRight: 1, Home: -columns, End: columns }[event.key];
-  if (step === undefined || event.ctrlKey || event.metaKey || event.altKey) return;
+function onKey(event: KeyboardEvent, extend: ((step: number) => void) | null): void {
+  const step = STRIP_STEPS[event.key] ?? 0;
+  if (extend && pressed(RANGE_KEYS, event)) extend(step);
+  else if (pressed(STRIP_KEYS, event)) movePosition(step);
+  else return;
   event.preventDefault();
-  if (event.shiftKey) extend(step);
-  else movePosition(step);
 }
 
 function WidthButtons() {

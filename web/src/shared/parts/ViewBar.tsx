@@ -7,13 +7,7 @@ import type { Timing } from '../api/client';
 import { duration, quantity } from '../../draw/format';
 import type { Spec } from '../text/url';
 import { change, useSpec, useStore } from '../state/store';
-
-const VIEWS = [
-  ['predictions', 'Predictions'],
-  ['lens', 'Lens'],
-  ['flow', 'Flow'],
-  ['explore', 'Explore'],
-] as const;
+import { useViews } from '../view';
 
 const MODES = [
   ['difference', 'Both', 'Baseline beside edited, differences marked'],
@@ -23,22 +17,25 @@ const MODES = [
 
 export function ViewBar({ children, status }: { children?: ReactNode; status?: ReactNode }) {
   const spec = useSpec();
+  const { views, view } = useViews();
   return (
     <div className="view-bar">
       <nav aria-label="Views">
-        {VIEWS.map(([view, label]) => (
-          <button
-            key={view}
-            type="button"
-            data-testid={`tab-${view}`}
-            aria-current={spec.view === view ? 'page' : undefined}
-            onClick={() => change({ view })}
-          >
-            {label}
-          </button>
-        ))}
-        {spec.view === 'component' && spec.node !== null ? (
-          <button type="button" data-testid="tab-component" aria-current="page">
+        {views
+          .filter(({ ofNode }) => !ofNode)
+          .map(({ id, label }) => (
+            <button
+              key={id}
+              type="button"
+              data-testid={`tab-${id}`}
+              aria-current={view.id === id ? 'page' : undefined}
+              onClick={() => change({ view: id })}
+            >
+              {label}
+            </button>
+          ))}
+        {view.ofNode && spec.node !== null ? (
+          <button type="button" data-testid={`tab-${view.id}`} aria-current="page">
             <span className="mono">{spec.node}</span>
           </button>
         ) : null}

@@ -2,11 +2,16 @@
 import { useRef, useState, type PointerEvent } from 'react';
 import { span } from '../../draw/strip';
 import { change } from '../state/store';
-import type { Range } from './TokenStrip';
 
 /** px from an edge at which a drag scrolls on. */
 const EDGE = 32;
 const EDGE_STEP = 12;
+
+/** Which tokens a view reads, and how others are chosen; absent where a view reads all. */
+export interface Range {
+  shown: readonly number[];
+  choose: (positions: number[]) => void;
+}
 
 interface Brush {
   /** First and last token under a drag, in the order of the drag. */

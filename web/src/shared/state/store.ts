@@ -6,7 +6,7 @@
  */
 import { create } from 'zustand';
 import { isPlainAblation, edit, switched, type Edit, type Switch } from '../text/edits';
-import { decodeSpec, DEFAULTS, encodeSpec, MAX_EDITS, type Spec } from '../text/url';
+import { addressOf, MAX_EDITS, type Address, type Spec } from '../text/url';
 
 export interface Notice {
   text: string;
@@ -39,8 +39,11 @@ export interface Store {
   position: number | null;
 }
 
+/** Of the views that the page has; none until `setAddress`. */
+let address: Address = addressOf([]);
+
 export const useStore = create<Store>(() => ({
-  spec: { ...DEFAULTS },
+  spec: { ...address.DEFAULTS },
   problems: [],
   notice: null,
   holding: false,
@@ -56,6 +59,11 @@ export const useStore = create<Store>(() => ({
   position: null,
 }));
 
+export function setAddress(of: Address): void {
+  address = of;
+  useStore.setState({ spec: { ...of.DEFAULTS } });
+}
+
 export function useSpec(): Spec {
   return useStore((state) => state.spec);
 }
@@ -64,7 +72,7 @@ export function useSpec(): Spec {
 export function change(patch: Partial<Spec>, how: 'push' | 'replace' = 'push'): void {
   const { spec } = useStore.getState();
   const next = { ...spec, ...patch };
-  const [before, after] = [encodeSpec(spec), encodeSpec(next)];
+  const [before, after] = [address.encodeSpec(spec), address.encodeSpec(next)];
   useStore.setState({ spec: next, problems: [] });
   if (before === after) return;
   const url = `${location.pathname}${location.search}${after ? `#${after}` : ''}`;
@@ -74,22 +82,12 @@ export function change(patch: Partial<Spec>, how: 'push' | 'replace' = 'push'): 
 
 /** Reads the address bar: at the start, and when Back, Forward or a pasted link change it. */
 export function open(): void {
-  const { spec, problems } = decodeSpec(location.hash);
+  const { spec, problems } = address.decodeSpec(location.hash);
   useStore.setState({ spec, problems });
 }
 
 export function notify(text: string, action?: Notice['action']): void {
   useStore.setState({ notice: action ? { text, action } : { text } });
-}
-
-/** Opens a layer's parts, or closes them. */
-export function toggleLayer(layer: number, last: number): void {
-  const { open: opened } = useStore.getState().spec;
-  const all = opened === 'all' ? Array.from({ length: last + 1 }, (_, at) => at) : opened;
-  const next = all.includes(layer)
-    ? all.filter((other) => other !== layer)
-    : [...all, layer].toSorted((a, b) => a - b);
-  change({ open: next }, 'replace');
 }
 
 // ------------------------------------------------------------------ edits

@@ -1,9 +1,8 @@
 /**
  * What is asked of the vector index: as state, as parts of the address, as the requests it makes.
- *
- * Reading an address never throws: a reader says whether it understood its part.
  */
 import { formatTarget, parseTarget } from './address';
+import { choice, field, integer, text, viewState, type Fields } from './fields';
 
 export const QUESTIONS = ['search', 'token', 'similar', 'browse', 'clusters'] as const;
 export const PROJECTIONS = ['raw', 'final_norm'] as const;
@@ -89,100 +88,49 @@ export const MOST_SIMILAR = 200;
 
 // ------------------------------------------------------------------ the address
 
-/** The parts of the address, defaults omitted. */
-export function encodeExplore(explore: Explore): Array<[key: string, value: string]> {
-  const pairs: Array<[string, string]> = [];
-  const put = (key: string, name: keyof Explore, value: string | null = null) => {
-    if (explore[name] !== EXPLORE[name]) pairs.push([key, value ?? String(explore[name])]);
-  };
-  put('ask', 'ask');
-  put('proj', 'projection');
-  put('q', 'words');
-  put('match', 'match');
-  put('join', 'combine');
-  put('side', 'side');
-  put('by', 'ranking');
-  put('in', 'layers', explore.layers && explore.layers.join('-'));
-  put('from', 'offset');
-  put('tok', 'token');
-  put('like', 'like');
-  put('to', 'node');
-  put('plus', 'plus');
-  put('minus', 'minus');
-  put('site', 'site');
-  put('bl', 'layer');
-  put('bn', 'first');
-  put('groups', 'clustering', explore.clustering && encodeClustering(explore.clustering));
-  put('c', 'cluster');
-  put('draw', 'draw');
-  put('show', 'show');
-  return pairs;
-}
+const MOST = 999_999_999;
 
-type Reader = (explore: Explore, value: string) => boolean;
-
-/** One reader for each part. */
-export const EXPLORE_READERS: Readonly<Record<string, Reader>> = {
-  ask: oneOf('ask', QUESTIONS),
-  proj: oneOf('projection', PROJECTIONS),
-  q: text('words'),
-  match: oneOf('match', MATCHES),
-  join: oneOf('combine', COMBINES),
-  side: oneOf('side', SIDES),
-  by: oneOf('ranking', RANKINGS),
-  in: (explore, value) => {
-    const layers = parseLayers(value);
-    if (layers && typeof layers !== 'string') explore.layers = layers;
-    return layers !== null && typeof layers !== 'string';
-  },
-  from: integer('offset'),
-  tok: text('token'),
-  like: oneOf('like', LIKES),
-  to: (explore, value) => {
-    const node = neuronName(value);
-    if (node) explore.node = node;
-    return node !== null;
-  },
-  plus: text('plus'),
-  minus: text('minus'),
-  site: (explore, value) => {
-    const good = parseTarget(value)?.kind === 'site';
-    if (good) explore.site = value;
-    return good;
-  },
-  bl: integer('layer'),
-  bn: integer('first'),
-  groups: (explore, value) => {
-    const clustering = decodeClustering(value);
-    if (clustering) explore.clustering = clustering;
-    return clustering !== null;
-  },
-  c: integer('cluster'),
-  draw: integer('draw'),
-  show: oneOf('show', SHOWS),
+const FIELDS: Fields<Explore> = {
+  ask: choice(EXPLORE, 'ask', QUESTIONS),
+  proj: choice(EXPLORE, 'projection', PROJECTIONS),
+  q: text(EXPLORE, 'words'),
+  match: choice(EXPLORE, 'match', MATCHES),
+  join: choice(EXPLORE, 'combine', COMBINES),
+  side: choice(EXPLORE, 'side', SIDES),
+  by: choice(EXPLORE, 'ranking', RANKINGS),
+  in: field(
+    EXPLORE,
+    'layers',
+    (value) => {
+      const layers = parseLayers(value);
+      return layers === null || typeof layers === 'string' ? undefined : layers;
+    },
+    (layers) => layers.join('-'),
+  ),
+  from: integer(EXPLORE, 'offset', 0, MOST),
+  tok: text(EXPLORE, 'token'),
+  like: choice(EXPLORE, 'like', LIKES),
+  to: field(EXPLORE, 'node', (value) => neuronName(value) ?? undefined),
+  plus: text(EXPLORE, 'plus'),
+  minus: text(EXPLORE, 'minus'),
+  site: field(EXPLORE, 'site', (value) =>
+    parseTarget(value)?.kind === 'site' ? value : undefined,
+  ),
+  bl: integer(EXPLORE, 'layer', 0, MOST),
+  bn: integer(EXPLORE, 'first', 0, MOST),
+  groups: field(EXPLORE, 'clustering', decodeClustering, encodeClustering),
+  c: integer(EXPLORE, 'cluster', 0, MOST),
+  draw: integer(EXPLORE, 'draw', 0, MOST),
+  show: choice(EXPLORE, 'show', SHOWS),
 };
 
-function oneOf<Key extends keyof Explore>(key: Key, legal: readonly Explore[Key][]): Reader {
-  return (explore, value) => {
-    const found = legal.find((name) => name === value);
-    if (found !== undefined) explore[key] = found;
-    return found !== undefined;
-  };
-}
+export const exploreState = viewState(EXPLORE, FIELDS);
 
-function text(key: 'words' | 'token' | 'plus' | 'minus'): Reader {
-  return (explore, value) => {
-    explore[key] = value;
-    return true;
-  };
-}
-
-function integer(key: 'offset' | 'layer' | 'first' | 'cluster' | 'draw'): Reader {
-  return (explore, value) => {
-    const good = /^\d{1,9}$/.test(value);
-    if (good) explore[key] = Number(value);
-    return good;
-  };
+declare module './url' {
+  interface ViewStates {
+    /** What is asked of the vector index. */
+    explore: Explore;
+  }
 }
 
 /** "kmeans,1200,0"; a number that the server chooses is left empty. */
@@ -190,11 +138,13 @@ function encodeClustering({ method, n, seed }: Clustering): string {
   return `${method},${n ?? ''},${seed}`;
 }
 
-function decodeClustering(value: string): Clustering | null {
+function decodeClustering(value: string): Clustering | undefined {
   const found = /^(kmeans|complete),(\d{0,7}),(\d{1,9})$/.exec(value);
-  if (!found) return null;
+  if (!found) return undefined;
   const n = found[2] === '' ? null : Number(found[2]);
-  return n === 0 ? null : { method: found[1] as Clustering['method'], n, seed: Number(found[3]) };
+  return n === 0
+    ? undefined
+    : { method: found[1] as Clustering['method'], n, seed: Number(found[3]) };
 }
 
 // ------------------------------------------------------------------ what is typed
@@ -352,4 +302,9 @@ export function clusterSeconds(buildSeconds: number, vocabulary: number, cluster
 /** Bytes of all distances between n vectors, each pair once. */
 export function linkageBytes(vectors: number): number {
   return (vectors * (vectors - 1) * 8) / 2;
+}
+
+/** How the index of the projection is opened, after the model. */
+export function projectionPython(explore: Explore): string {
+  return explore.projection === 'raw' ? '' : `, projection=${JSON.stringify(explore.projection)}`;
 }

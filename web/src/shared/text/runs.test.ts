@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { edit } from './edits';
 import { fileName, nameFor, readRuns, summaryOf } from './runs';
-import { DEFAULTS } from './url';
+import { DEFAULTS } from '../../app/address';
 
 const RUN = {
   unembed: 1,

@@ -5,17 +5,24 @@
  * and no length limit of a server. Reading never throws: what cannot be understood is left out and
  * named in `problems`, so that a damaged link opens with a notice.
  */
+import { NARROWEST, WIDEST } from '../../draw/zoom';
 import { formatTarget, parseRow, parseTarget } from './address';
 import { decodeEdit, encodeEdit } from './editUrl';
-import { encodeExplore, EXPLORE, EXPLORE_READERS, type Explore } from './explore';
 import { formatPositions, parsePositions, type Edit } from './edits';
-import { encodeFlow, FLOW, FLOW_READERS, type Flow } from '../../views/flow/flowUrl';
+import {
+  choice,
+  field,
+  flag,
+  integer,
+  text,
+  writeFields,
+  type Field,
+  type Fields,
+  type ViewState,
+} from './fields';
 
 export const VERSION = 1;
-export const VIEWS = ['predictions', 'lens', 'flow', 'explore', 'component'] as const;
 export const MODES = ['difference', 'baseline', 'edited'] as const;
-export const KINDS = ['top', 'probability', 'logit', 'rank', 'kl', 'entropy'] as const;
-export const TEXTS = ['token', 'value'] as const;
 export const FOLLOWS = ['target', 'final', 'next', 'input'] as const;
 
 export interface Generation {
@@ -24,83 +31,56 @@ export interface Generation {
   seed: number;
 }
 
-export interface Spec {
-  view: (typeof VIEWS)[number];
+/** What views add to the page's state, each under its own name: `declare module` in their folders. */
+// oxlint-disable-next-line typescript/no-empty-object-type
+export interface ViewStates {}
+
+/** The state that views share; the first view of the list is shown where none is named. */
+export interface Shared {
+  view: string;
   prompt: string;
   target: string;
   distractor: string;
+  /** What is scored: the token typed as target ("final" where none is), or one for each position. */
+  follow: (typeof FOLLOWS)[number];
   edits: Edit[];
   /** Null: the last token, or the mask of a masked model. */
   position: number | null;
+  /** Which positions the lens reads; null: all. */
+  positions: number[] | null;
   /** A row of the lens ("L5.resid_post"); null: the last. */
   row: string | null;
   /** The node that the drawer shows. */
   node: string | null;
   mode: (typeof MODES)[number];
-  /** What colours a cell of the lens. */
-  kind: (typeof KINDS)[number];
-  /** What is written in it: its top token, or the number that colours it. */
-  text: (typeof TEXTS)[number];
-  /** A lens row before the first block. */
-  embedding: boolean;
-  /** Lens rows after every block, every second, ... */
-  step: number;
-  /** Lens rows after attention, too. */
-  subblocks: boolean;
-  /** What reads a state: "final_norm", "last_mlp", "last_block", or from a block on, "L16", "L16.mlp". */
-  decoder: string;
-  /** What is scored: the token typed as target ("final" where none is), or one for each position. */
-  follow: (typeof FOLLOWS)[number];
-  /** Which positions the lens reads; null: all. */
-  positions: number[] | null;
-  /** KL of distributions that are clipped from below first, at a tenth of a uniform one. */
-  clipped: boolean;
   table: boolean;
   /** Layer 0 at the top instead of at the bottom. */
   flipped: boolean;
   /** How many tokens are listed. */
   k: number;
-  /** Layers whose parts are shown; "all". */
-  open: number[] | 'all';
-  /** How many neurons and heads of each such layer. */
-  parts: number;
   /** Pixels per token; null: as the prompt allows. */
   width: number | null;
   generation: Generation | null;
-  /** What is asked of the vector index. */
-  explore: Explore;
-  /** What the flow graph shows. */
-  flow: Flow;
 }
 
-export const DEFAULTS: Readonly<Spec> = {
-  view: 'predictions',
+export interface Spec extends Shared, ViewStates {}
+
+const START: Readonly<Omit<Shared, 'view'>> = {
   prompt: '',
   target: '',
   distractor: '',
+  follow: 'target',
   edits: [],
   position: null,
+  positions: null,
   row: null,
   node: null,
   mode: 'difference',
-  kind: 'probability',
-  text: 'token',
-  embedding: true,
-  step: 1,
-  subblocks: false,
-  decoder: 'final_norm',
-  follow: 'target',
-  positions: null,
-  clipped: false,
   table: false,
   flipped: false,
   k: 10,
-  open: [],
-  parts: 10,
   width: null,
   generation: null,
-  explore: EXPLORE,
-  flow: FLOW,
 };
 
 /** What the lens scores: a token, or one for each position. */
@@ -113,184 +93,143 @@ export function scoring(spec: Spec): { target: string | null; follow: 'final' | 
 }
 
 export const MAX_EDITS = 64;
-const MAX_LAYERS = 1024;
-const MAX_PARTS = 50;
 const MAX_POSITION = 1_000_000;
-export const MAX_STEP = 999;
-/** Pixels per token. */
-export const NARROWEST = 1;
-export const WIDEST = 200;
-const DECODER = /^(final_norm|last_mlp|last_block|L\d{1,4}(\.mlp)?)$/;
 
-/** "" for the start page, else "v=1&p=...". */
-export function encodeSpec(spec: Spec): string {
-  const pairs: Array<[string, string]> = [];
-  const put = (key: string, value: string | null, omit: string | null = '') => {
-    if (value !== null && value !== omit) pairs.push([key, value]);
-  };
-  put('view', spec.view, DEFAULTS.view);
-  put('p', spec.prompt);
-  put('t', spec.target);
-  put('d', spec.distractor);
-  for (const made of spec.edits) put('e', encodeEdit(made));
-  put('pos', spec.position === null ? null : String(spec.position));
-  put('row', spec.row);
-  put('node', spec.node);
-  put('mode', spec.mode, DEFAULTS.mode);
-  put('kind', spec.kind, DEFAULTS.kind);
-  put('text', spec.text, DEFAULTS.text);
-  put('emb', spec.embedding ? null : '0');
-  put('step', String(spec.step), String(DEFAULTS.step));
-  put('sub', spec.subblocks ? '1' : null);
-  put('dec', spec.decoder, DEFAULTS.decoder);
-  put('of', spec.follow, DEFAULTS.follow);
-  put('at', spec.positions && formatPositions(spec.positions).replaceAll(' ', ''));
-  put('clip', spec.clipped ? '1' : null);
-  put('table', spec.table ? '1' : null);
-  put('flip', spec.flipped ? '1' : null);
-  put('k', String(spec.k), String(DEFAULTS.k));
-  put('open', spec.open === 'all' ? 'all' : formatPositions(spec.open).replaceAll(' ', ''));
-  put('parts', String(spec.parts), String(DEFAULTS.parts));
-  put('w', spec.width === null ? null : String(spec.width));
-  put('gen', spec.generation && encodeGeneration(spec.generation));
-  pairs.push(...encodeExplore(spec.explore), ...encodeFlow(spec.flow));
-  if (pairs.length === 0) return '';
-  return [['v', String(VERSION)] as [string, string], ...pairs]
-    .map(([key, value]) => `${key}=${escapeValue(value)}`)
-    .join('&');
-}
+// ------------------------------------------------------------------ parts that views share
+
+const FIELDS: Fields<Omit<Shared, 'view'>> = {
+  p: text(START, 'prompt'),
+  t: text(START, 'target'),
+  d: text(START, 'distractor'),
+  pos: integer(START, 'position', 0, MAX_POSITION),
+  row: field(START, 'row', (value) => (parseRow(value) === null ? undefined : value)),
+  node: field(START, 'node', (value) => {
+    const node = parseTarget(value);
+    const good = node !== null && node.kind !== 'site' && !('query' in node);
+    return good ? formatTarget(node) : undefined;
+  }),
+  mode: choice(START, 'mode', MODES),
+  of: choice(START, 'follow', FOLLOWS),
+  at: field(
+    START,
+    'positions',
+    (value) => {
+      const positions = parsePositions(value);
+      return Array.isArray(positions) ? positions : undefined;
+    },
+    (positions) => formatPositions(positions).replaceAll(' ', ''),
+  ),
+  table: flag(START, 'table'),
+  flip: flag(START, 'flipped'),
+  k: integer(START, 'k', 1, 100),
+  w: field(START, 'width', (value) => {
+    const width = /^\d{1,3}(\.\d{1,2})?$/.test(value) ? Number(value) : Number.NaN;
+    return width >= NARROWEST && width <= WIDEST ? width : undefined;
+  }),
+  gen: field(START, 'generation', decodeGeneration, encodeGeneration),
+};
+
+// ------------------------------------------------------------------ the address of a list of views
 
 export interface Decoded {
   spec: Spec;
   problems: string[];
 }
 
-/** Reads what encodeSpec wrote, or anything else; a leading # or ? is ignored. */
-export function decodeSpec(address: string): Decoded {
-  const spec: Spec = { ...DEFAULTS, edits: [], explore: { ...EXPLORE }, flow: { ...FLOW } };
-  const problems: string[] = [];
-  for (const [key, value] of readPairs(address, problems)) {
-    const read = READERS[key];
-    if (!read) problems.push(`“${clip(key)}” is not a part of an address of this version.`);
-    else if (!read(spec, value))
-      problems.push(`“${clip(key)}=${clip(value)}” could not be read, and is left out.`);
-  }
-  return { spec, problems: [...new Set(problems)] };
+export interface Address {
+  DEFAULTS: Readonly<Spec>;
+  /** "" for the start page, else "v=1&p=...". */
+  encodeSpec: (spec: Spec) => string;
+  /** Reads what encodeSpec wrote, or anything else; a leading # or ? is ignored. */
+  decodeSpec: (address: string) => Decoded;
+}
+
+export interface Addressed {
+  id: string;
+  state?: ViewState;
+}
+
+/** The address of a page with these views; the first is the one that it opens with. */
+export function addressOf(views: readonly Addressed[]): Address {
+  const start = { view: views[0]?.id ?? '' };
+  const view = choice(
+    start,
+    'view',
+    views.map(({ id }) => id),
+  );
+  const states = views.flatMap(({ id, state }) =>
+    state ? [{ id, start: state.start, fields: state.fields as Fields<object> }] : [],
+  );
+  const readers = readersOf(view, states);
+  const fresh = (): Spec =>
+    ({
+      ...start,
+      ...START,
+      edits: [],
+      ...Object.fromEntries(states.map((own) => [own.id, { ...own.start }])),
+    }) as unknown as Spec;
+  return {
+    DEFAULTS: fresh(),
+    encodeSpec: (spec) => {
+      const pairs = [
+        ...writeFields(spec, { view }),
+        ...spec.edits.map((made): [string, string] => ['e', encodeEdit(made)]),
+        ...writeFields(spec, FIELDS),
+        ...states.flatMap(({ id, fields }) => writeFields(ownOf(spec, id), fields)),
+      ];
+      return pairs.length === 0 ? '' : written([['v', String(VERSION)], ...pairs]);
+    },
+    decodeSpec: (address) => {
+      const spec = fresh();
+      const problems: string[] = [];
+      for (const [key, value] of readPairs(address, problems)) {
+        const read = readers.get(key);
+        if (!read) problems.push(`“${clip(key)}” is not a part of an address of this version.`);
+        else if (!read(spec, value))
+          problems.push(`“${clip(key)}=${clip(value)}” could not be read, and is left out.`);
+      }
+      return { spec, problems: [...new Set(problems)] };
+    },
+  };
+}
+
+interface OwnState {
+  id: string;
+  start: object;
+  fields: Fields<object>;
 }
 
 type Reader = (spec: Spec, value: string) => boolean;
 
-const READERS: Record<string, Reader | undefined> = {
-  __proto__: null as never,
-  v: (_spec, value) => value === String(VERSION),
-  view: oneOf('view', VIEWS),
-  mode: oneOf('mode', MODES),
-  kind: oneOf('kind', KINDS),
-  /** The name in older links. */
-  colour: oneOf('kind', KINDS),
-  text: oneOf('text', TEXTS),
-  of: oneOf('follow', FOLLOWS),
-  p: text('prompt'),
-  t: text('target'),
-  d: text('distractor'),
-  e: (spec, value) => {
-    const made = spec.edits.length < MAX_EDITS ? decodeEdit(value) : null;
-    if (made) spec.edits.push(made);
-    return made !== null;
-  },
-  pos: integer(0, MAX_POSITION, (spec, value) => (spec.position = value)),
-  row: (spec, value) => {
-    const good = parseRow(value) !== null;
-    if (good) spec.row = value;
-    return good;
-  },
-  node: (spec, value) => {
-    const node = parseTarget(value);
-    const good = node !== null && node.kind !== 'site' && !('query' in node);
-    if (good) spec.node = formatTarget(node);
-    return good;
-  },
-  emb: flag('embedding'),
-  step: integer(1, MAX_STEP, (spec, value) => (spec.step = value)),
-  sub: flag('subblocks'),
-  dec: (spec, value) => {
-    const good = DECODER.test(value);
-    if (good) spec.decoder = value;
-    return good;
-  },
-  at: (spec, value) => {
-    const positions = parsePositions(value);
-    if (Array.isArray(positions)) spec.positions = positions;
-    return Array.isArray(positions);
-  },
-  clip: flag('clipped'),
-  table: flag('table'),
-  flip: flag('flipped'),
-  k: integer(1, 100, (spec, value) => (spec.k = value)),
-  open: (spec, value) => {
-    const layers = value === 'all' ? value : parsePositions(value, MAX_LAYERS);
-    const good = layers === 'all' || (Array.isArray(layers) && (layers[0] ?? -1) >= 0);
-    if (good) spec.open = layers;
-    return good;
-  },
-  parts: integer(1, MAX_PARTS, (spec, value) => (spec.parts = value)),
-  w: (spec, value) => {
-    const width = /^\d{1,3}(\.\d{1,2})?$/.test(value) ? Number(value) : Number.NaN;
-    const good = width >= NARROWEST && width <= WIDEST;
-    if (good) spec.width = width;
-    return good;
-  },
-  gen: (spec, value) => {
-    const generation = decodeGeneration(value);
-    if (generation) spec.generation = generation;
-    return generation !== null;
-  },
-  ...Object.fromEntries(
-    Object.entries(EXPLORE_READERS).map(([key, read]): [string, Reader] => [
-      key,
-      (spec, value) => read(spec.explore, value),
-    ]),
-  ),
-  ...Object.fromEntries(
-    Object.entries(FLOW_READERS).map(([key, read]): [string, Reader] => [
-      key,
-      (spec, value) => read(spec.flow, value),
-    ]),
-  ),
-};
-
-function oneOf<Key extends 'view' | 'mode' | 'kind' | 'text' | 'follow'>(
-  key: Key,
-  legal: readonly Spec[Key][],
-): Reader {
-  return (spec, value) => {
-    const found = legal.find((name) => name === value);
-    if (found !== undefined) spec[key] = found;
-    return found !== undefined;
+function readersOf(
+  view: Field<{ view: string }>,
+  states: readonly OwnState[],
+): ReadonlyMap<string, Reader> {
+  const readers = new Map<string, Reader>([
+    ['v', (_spec, value) => value === String(VERSION)],
+    ['view', view.read],
+    ['e', readEdit],
+  ]);
+  const add = (key: string, read: Reader) => {
+    // Two views with one name for different things: one of them would silently lose its state.
+    if (readers.has(key)) throw new Error(`“${key}” stands for two parts of the address.`);
+    readers.set(key, read);
   };
+  for (const [key, { read }] of Object.entries(FIELDS)) add(key, read);
+  for (const { id, fields } of states)
+    for (const [key, { read }] of Object.entries(fields))
+      add(key, (spec, value) => read(ownOf(spec, id), value));
+  return readers;
 }
 
-function text(key: 'prompt' | 'target' | 'distractor'): Reader {
-  return (spec, value) => {
-    spec[key] = value;
-    return true;
-  };
+function readEdit(spec: Spec, value: string): boolean {
+  const made = spec.edits.length < MAX_EDITS ? decodeEdit(value) : null;
+  if (made) spec.edits.push(made);
+  return made !== null;
 }
 
-function flag(key: 'embedding' | 'subblocks' | 'clipped' | 'table' | 'flipped'): Reader {
-  return (spec, value) => {
-    spec[key] = value === '1';
-    return value === '1' || value === '0';
-  };
-}
-
-function integer(low: number, high: number, set: (spec: Spec, value: number) => void): Reader {
-  return (spec, value) => {
-    const number = /^\d{1,7}$/.test(value) ? Number(value) : Number.NaN;
-    const good = number >= low && number <= high;
-    if (good) set(spec, number);
-    return good;
-  };
+function ownOf(spec: Spec, view: string): object {
+  return (spec as unknown as Record<string, object>)[view] ?? {};
 }
 
 // ------------------------------------------------------------------ generation
@@ -299,15 +238,19 @@ function encodeGeneration(generation: Generation): string {
   return `${generation.tokens},${generation.temperature},${generation.seed}`;
 }
 
-function decodeGeneration(value: string): Generation | null {
+function decodeGeneration(value: string): Generation | undefined {
   const found = /^(\d{1,4}),(\d{1,2}(?:\.\d{1,6})?),(\d{1,10})$/.exec(value);
-  if (!found) return null;
+  if (!found) return undefined;
   const [tokens, temperature, seed] = [Number(found[1]), Number(found[2]), Number(found[3])];
   const good = tokens >= 1 && temperature <= 10 && seed < 2 ** 31;
-  return good ? { tokens, temperature, seed } : null;
+  return good ? { tokens, temperature, seed } : undefined;
 }
 
 // ------------------------------------------------------------------ escapes
+
+function written(pairs: ReadonlyArray<readonly [string, string]>): string {
+  return pairs.map(([key, value]) => `${key}=${escapeValue(value)}`).join('&');
+}
 
 /** Percent-encoding that leaves readable what a fragment may hold; a space is written +. */
 function escapeValue(value: string): string {

@@ -6,7 +6,6 @@ import { Token } from '../../shared/parts/parts';
 import { SaveMenu } from '../../shared/parts/SaveMenu';
 import { saveCsv, saveJson } from '../../shared/parts/save';
 import { checkTarget, parseTarget, type Target } from '../../shared/text/address';
-import { vectorPython } from '../../shared/text/explorePython';
 import { quantity } from '../../draw/format';
 import { exploreWith, useExplore } from '../../shared/state/exploring';
 import { change, useSpec } from '../../shared/state/store';
@@ -22,11 +21,11 @@ import {
 } from '../../shared/parts/ComponentParts';
 import { ErrorNote } from '../../shared/parts/ErrorNote';
 import { useMode } from '../../shared/state/experiment';
-import { ExploreEffect } from '../explore/ExploreEffect';
-import { HitList } from '../explore/ExploreHits';
+import { EditsEffect } from '../../shared/parts/EditsEffect';
+import { HitList } from '../../shared/parts/HitList';
 import { OpenComponent } from './OpenComponent';
 import { PositionList } from '../../shared/parts/PositionList';
-import type { ViewProps } from '../../app/Stage';
+import type { ViewProps } from '../../shared/view';
 import { ShowChoice, Table, TokenScores } from '../../shared/parts/TokenScores';
 import { Status, ViewBar } from '../../shared/parts/ViewBar';
 
@@ -89,7 +88,7 @@ function Page({ node, target, model, position, waiting }: PageProps) {
       >
         <ShowChoice />
         {model && (facts ?? here) ? (
-          <PageSave node={node} vector={facts} component={here} model={model.name} />
+          <PageSave node={node} vector={facts} component={here} model={model} />
         ) : null}
       </ViewBar>
       <div className="component-page">
@@ -106,7 +105,7 @@ function Page({ node, target, model, position, waiting }: PageProps) {
         />
         {facts ? <Neighbours vector={facts} model={model} /> : null}
       </div>
-      <ExploreEffect position={position} />
+      <EditsEffect position={position} />
     </>
   );
 }
@@ -303,11 +302,10 @@ interface SaveProps {
   node: string;
   vector: Vector | null;
   component: Component | null;
-  model: string;
+  model: ModelInfo;
 }
 
 function PageSave({ node, vector, component, model }: SaveProps) {
-  const explore = useExplore();
   const rows = (list: string, tokens: Vector['promoted']) =>
     tokens.map(({ token, score }) => [list, token.id, token.label, score]);
   return (
@@ -331,7 +329,7 @@ function PageSave({ node, vector, component, model }: SaveProps) {
         ])
       }
       json={() => saveJson(`${node}.json`, { vector, component })}
-      python={() => vectorPython(model, node, explore)}
+      model={model}
     />
   );
 }

@@ -9,7 +9,7 @@ import { bytes, count, duration } from '../../draw/format';
 import { ask, useExplore } from '../../shared/state/exploring';
 import { change } from '../../shared/state/store';
 import { ErrorNote } from '../../shared/parts/ErrorNote';
-import { HitList } from './ExploreHits';
+import { HitList } from '../../shared/parts/HitList';
 import { TokenChip } from '../../shared/parts/HitRow';
 import { Status } from '../../shared/parts/ViewBar';
 import { WordCloud } from '../../shared/parts/WordCloud';

@@ -1,13 +1,11 @@
 /** What was found: one line for each vector, with what can be done with it. */
-import { useRef, useState, type KeyboardEvent } from 'react';
 import type { Hits } from '../../shared/api/explore';
 import type { Analysis, ModelInfo } from '../../shared/api/queries';
 import { Icon } from '../../shared/parts/parts';
 import { MOST_SIMILAR, PAGE, type Explore } from '../../shared/text/explore';
-import { ask, openPage, useExplore } from '../../shared/state/exploring';
-import { switchNode } from '../../shared/state/store';
+import { ask, useExplore } from '../../shared/state/exploring';
 import { ExploreTeach } from './ExploreTeach';
-import { HitRow } from '../../shared/parts/HitRow';
+import { HitList } from '../../shared/parts/HitList';
 
 interface Props {
   analysis: Analysis<Hits>;
@@ -58,76 +56,6 @@ export function unitOf(explore: Explore): string {
     default:
       return '';
   }
-}
-
-interface ListProps {
-  hits: Hits['items'];
-  model: ModelInfo | null;
-  /** What the score is; "" where there is none. */
-  unit: string;
-}
-
-/** Arrows move between hits; only the chosen one takes part in the order of Tab. */
-export function HitList({ hits, model, unit }: ListProps) {
-  const place = useRef<HTMLOListElement>(null);
-  const [active, setActive] = useState(0);
-  const most = Math.max(...hits.map((hit) => Math.abs(hit.score)), 1e-12);
-  const at = Math.min(active, hits.length - 1);
-  const move = (to: number) => {
-    const next = Math.max(0, Math.min(hits.length - 1, to));
-    setActive(next);
-    place.current?.querySelectorAll<HTMLButtonElement>('.hit-node')[next]?.focus();
-  };
-  const onKeyDown = (event: KeyboardEvent) => {
-    const node = hits[at]?.node;
-    const plain = !event.ctrlKey && !event.metaKey && !event.altKey;
-    const act = node && plain ? actions(node, at, move)[event.key] : undefined;
-    if (!act || !(event.target instanceof HTMLElement) || event.target.closest('.popover')) return;
-    event.preventDefault();
-    act();
-  };
-  return (
-    <>
-      <p className="hits-head faint" aria-hidden="true">
-        <span>vector</span>
-        <span>{unit}</span>
-        <span>
-          promotes <span className="hits-signs">−</span> suppresses
-        </span>
-      </p>
-      {/* The keys of a row's buttons, caught in one place. */}
-      {/* oxlint-disable-next-line jsx-a11y/no-noninteractive-element-interactions */}
-      <ol className="hit-list" ref={place} onKeyDown={onKeyDown} data-testid="hits">
-        {hits.map((hit, index) => (
-          <HitRow
-            key={hit.node}
-            hit={hit}
-            index={index}
-            share={unit === '' ? null : hit.score / most}
-            tabbable={index === at}
-            onFocus={() => setActive(index)}
-            model={model}
-          />
-        ))}
-      </ol>
-    </>
-  );
-}
-
-function actions(
-  node: string,
-  at: number,
-  move: (to: number) => void,
-): Record<string, (() => void) | undefined> {
-  return {
-    ArrowDown: () => move(at + 1),
-    ArrowUp: () => move(at - 1),
-    Home: () => move(0),
-    End: () => move(Infinity),
-    x: () => switchNode(node, 'zero'),
-    o: () => switchNode(node, 'on'),
-    p: () => openPage(node),
-  };
 }
 
 interface Page {

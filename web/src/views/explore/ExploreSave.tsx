@@ -1,26 +1,17 @@
 /** Taking along what was found: a table, the answer, the Python that asks again. */
 import type { Hits } from '../../shared/api/explore';
+import type { ModelInfo } from '../../shared/api/queries';
 import { SaveMenu } from '../../shared/parts/SaveMenu';
 import { saveCsv, saveJson } from '../../shared/parts/save';
-import type { Context } from '../../shared/text/explore';
-import { explorePython } from '../../shared/text/explorePython';
 import { useSpec } from '../../shared/state/store';
 
-export function ExploreSave({
-  data,
-  model,
-  context,
-}: {
-  data: Hits;
-  model: string;
-  context: Context;
-}) {
+export function ExploreSave({ data, model }: { data: Hits; model: ModelInfo }) {
   const spec = useSpec();
   return (
     <SaveMenu
       csv={() => saveCsv('vectors.csv', table(data))}
       json={() => saveJson('vectors.json', { question: spec.explore, answer: data })}
-      python={() => explorePython(model, spec, context)}
+      model={model}
     />
   );
 }

@@ -7,14 +7,15 @@ import type { Context, Explore, Question } from '../../shared/text/explore';
 import { ask, useExplore } from '../../shared/state/exploring';
 import { useSpec } from '../../shared/state/store';
 import { ErrorNote } from '../../shared/parts/ErrorNote';
+import { contextOf } from './context';
 import { ExploreClusters } from './ExploreClusters';
-import { ExploreEffect } from './ExploreEffect';
+import { EditsEffect } from '../../shared/parts/EditsEffect';
 import { ExploreForm } from './ExploreForm';
 import { ExploreFormula } from './ExploreFormula';
 import { ExploreHits } from './ExploreHits';
 import { IndexMenu, NoIndex } from './ExploreIndex';
 import { ExploreSave } from './ExploreSave';
-import type { ViewProps } from '../../app/Stage';
+import type { ViewProps } from '../../shared/view';
 import { Status, ViewBar } from '../../shared/parts/ViewBar';
 
 const ASK: ReadonlyArray<readonly [Question, string, string]> = [
@@ -43,14 +44,14 @@ export function ExploreView({ model, experiment }: ViewProps) {
   return (
     <>
       <ExploreBar model={model} status={status} analysis={analysis} working={index.isPending}>
-        {found && model ? <ExploreSave data={found} model={model.name} context={context} /> : null}
+        {found && model ? <ExploreSave data={found} model={model} /> : null}
         {listed ? <ExploreFormula data={found} /> : null}
       </ExploreBar>
       <IndexError error={index.error} retry={() => void index.refetch()} />
       {listed ? <Asked model={model} context={context} analysis={analysis} /> : null}
       {ready && !listed && model ? <ExploreClusters model={model} status={status} /> : null}
       {status && !ready ? <NoIndex status={status} model={model} /> : null}
-      <ExploreEffect position={experiment.position} />
+      <EditsEffect position={experiment.position} />
     </>
   );
 }
@@ -120,14 +121,4 @@ function isAsked(explore: Explore, context: Context): boolean {
   if (explore.ask !== 'similar') return true;
   if (explore.like === 'node') return explore.node !== null;
   return explore.like === 'tokens' ? explore.plus !== '' : context.prompt !== '';
-}
-
-function contextOf(
-  spec: { prompt: string; row: string | null },
-  position: number | null,
-  model: ModelInfo | null,
-): Context {
-  const last = `L${Math.max(0, (model?.n_layers ?? 1) - 1)}.resid_post`;
-  const row = spec.row === null || spec.row === 'embed' ? last : spec.row;
-  return { prompt: spec.prompt, position, row: row.replace('resid_pre+attn_out', 'resid_pre') };
 }

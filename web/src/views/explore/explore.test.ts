@@ -10,8 +10,10 @@ import {
   withMatched,
 } from '../../shared/text/explore';
 import { edit } from '../../shared/text/edits';
-import { explorePython } from '../../shared/text/explorePython';
-import { DEFAULTS, type Spec } from '../../shared/text/url';
+import { DEFAULTS } from '../../app/address';
+import { page } from '../../shared/pageExample';
+import type { Spec } from '../../shared/text/url';
+import { explorePython } from './python';
 import { explore } from './exploreExample';
 
 const here = { prompt: 'The cat', position: 1, row: 'L5.resid_post' };
@@ -89,7 +91,14 @@ describe('the tokens of a hit', () => {
 
 describe('the Python that asks the same', () => {
   const python = (asked: Partial<Spec['explore']>, spec: Partial<Spec> = {}) =>
-    explorePython('gpt2', { ...DEFAULTS, ...spec, explore: { ...EXPLORE, ...asked } }, here);
+    explorePython(
+      page(
+        'gpt2',
+        { ...DEFAULTS, ...spec, explore: { ...EXPLORE, ...asked } },
+        here.position ?? -1,
+        6,
+      ),
+    );
 
   it('leaves defaults out', () => {
     expect(python({ words: 'music, album' })).toContain(

@@ -4,7 +4,7 @@ import type { Schemas } from '../../shared/api/client';
 import type { Flow as Graph, FlowCut, FlowLink, FlowNode } from '../../draw/flow/data';
 import { pathsOf } from '../../draw/flow/data';
 import { effect, linkEnds, linkWords, shareOf, targetName } from '../../draw/flow/text';
-import { groupOf, type Flow as FlowChoices } from './flowUrl';
+import { groupOf, type Flow as FlowChoices } from './flowState';
 import { percent, probability, rank } from '../../draw/format';
 import { Icon, Token } from '../../shared/parts/parts';
 import { openPage } from '../../shared/state/exploring';

@@ -1,27 +1,16 @@
 /** The flow graph as a canvas; for assistive technology, one node at a time that arrow keys move. */
 import { useEffect, useMemo, useRef, useState } from 'react';
 import { nodeSentence, pathsOf } from '../../draw/flow/data';
-import { HEADER, type Point } from '../../draw/flow/camera';
+import { HEADER } from '../../draw/flow/camera';
 import { flowColours } from '../../draw/flow/colours';
 import { hitAt } from '../../draw/flow/hit';
 import { layOut, UNMOVED, type Moves } from '../../draw/flow/layout';
 import { placeFlow } from '../../draw/flow/places';
-import { sidesOf, type FlowDrawing, type Scene } from '../../draw/flow/scene';
+import { sidesOf, type Scene } from '../../draw/flow/scene';
+import type { FlowCanvasProps } from './flowCanvasProps';
 import { useFlowKeys } from './useFlowKeys';
 import { useFlowPointer, type FlowGestures } from './useFlowPointer';
 import { useFlowStage, type Viewport } from './useFlowStage';
-
-export interface FlowCanvasProps extends FlowDrawing {
-  /** Another value puts moved nodes back and shows everything. */
-  reset: string | number;
-  /** Of the page; a function that is another one than before is told again. */
-  onHover: (id: string | null, at: Point | null) => void;
-  onFocus: (id: string | null) => void;
-  onOpen: (id: string) => void;
-  onCut: (id: string) => void;
-  /** null: the ground. */
-  onMenu: (id: string | null, at: Point) => void;
-}
 
 export function FlowCanvas(props: FlowCanvasProps) {
   const box = useRef<HTMLDivElement>(null);

@@ -4,7 +4,7 @@ import { usePredictions, type ModelInfo } from '../../shared/api/queries';
 import { Bar } from '../../shared/parts/parts';
 import { formatPositions } from '../../shared/text/edits';
 import { probability, signed } from '../../draw/format';
-import { MOST_LAYERS, parseLayerList, shownLayers } from './flowUrl';
+import { MOST_LAYERS, parseLayerList, shownLayers } from './flowState';
 import type { Predictions } from '../../shared/text/predictions';
 import { setFlow, useFlowSpec } from './flowing';
 import { useSpec } from '../../shared/state/store';

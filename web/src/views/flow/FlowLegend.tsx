@@ -4,7 +4,7 @@ import { flowColours } from '../../draw/flow/colours';
 import type { Flow as Graph } from '../../draw/flow/data';
 import { targetName } from '../../draw/flow/text';
 import { rank } from '../../draw/format';
-import type { Group } from './flowUrl';
+import type { Group } from './flowState';
 import { css } from '../../draw/lut';
 import { toggleGroup, useFlowSpec } from './flowing';
 import { useTheme } from '../../shared/state/theme';

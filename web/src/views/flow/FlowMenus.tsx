@@ -1,7 +1,14 @@
 /** The choices behind the words of the flow graph's quiet line. */
 import { useTokens } from '../../shared/api/queries';
 import { Check, Option } from '../../shared/parts/Choice';
-import { COLOUR_BYS, GROUPS, type ColourBy, type Flow, type Group, type Palette } from './flowUrl';
+import {
+  COLOUR_BYS,
+  GROUPS,
+  type ColourBy,
+  type Flow,
+  type Group,
+  type Palette,
+} from './flowState';
 import { showSpaces } from '../../draw/tokens';
 import { setFlow, toggleGroup, useFlowSpec } from './flowing';
 import { useSpec } from '../../shared/state/store';
@@ -11,7 +18,7 @@ import { useSpec } from '../../shared/state/store';
 /** What boxes are rated by; text of several tokens is allowed here. */
 export function TargetMenu({ own }: { own: string | null }) {
   const { target } = useSpec();
-  const { mode } = useFlowSpec();
+  const { target_mode: mode } = useFlowSpec();
   const tokens = (useTokens(target, target !== '').data?.tokens ?? []).filter(
     (token) => !token.special,
   );
@@ -34,7 +41,7 @@ export function TargetMenu({ own }: { own: string | null }) {
         group="target-mode"
         value="first"
         checked={mode === 'first'}
-        onChange={() => setFlow({ mode: 'first' })}
+        onChange={() => setFlow({ target_mode: 'first' })}
         note="Of a text of several tokens only the first one counts."
       >
         First token
@@ -43,7 +50,7 @@ export function TargetMenu({ own }: { own: string | null }) {
         group="target-mode"
         value="whole"
         checked={mode === 'whole'}
-        onChange={() => setFlow({ mode: 'whole' })}
+        onChange={() => setFlow({ target_mode: 'whole' })}
         note="The product of the probabilities of all its tokens, and the worst of their ranks."
       >
         Whole text
@@ -69,7 +76,7 @@ export function groupWords(group: Group): string {
 }
 
 export function hiddenWords(flow: Flow): string {
-  const merged = flow.mergeNeurons || flow.mergeValues ? ['merged'] : [];
+  const merged = flow.merge_neurons || flow.merge_values ? ['merged'] : [];
   const hidden = flow.hidden.map((group) => GROUP_WORDS[group].toLowerCase());
   const said = hidden.length > 2 ? [`${hidden.length} kinds`] : hidden;
   return [...said, ...merged].join(', ') || 'nothing';
@@ -97,15 +104,15 @@ export function HideMenu() {
       <div className="menu-foot">
         <Check
           name="merge-neurons"
-          checked={flow.mergeNeurons}
-          onChange={() => setFlow({ mergeNeurons: !flow.mergeNeurons })}
+          checked={flow.merge_neurons}
+          onChange={() => setFlow({ merge_neurons: !flow.merge_neurons })}
         >
           One box for a neuron’s key and value
         </Check>
         <Check
           name="merge-values"
-          checked={flow.mergeValues}
-          onChange={() => setFlow({ mergeValues: !flow.mergeValues })}
+          checked={flow.merge_values}
+          onChange={() => setFlow({ merge_values: !flow.merge_values })}
         >
           One box for a position’s key and value
         </Check>

@@ -3,7 +3,7 @@ import type { ReactNode } from 'react';
 import type { Schemas } from '../../shared/api/client';
 import type { ModelInfo } from '../../shared/api/queries';
 import { Choice } from '../../shared/parts/Choice';
-import { FLOW, shownLayers, type Flow as FlowChoices } from './flowUrl';
+import { FLOW, shownLayers, type Flow as FlowChoices } from './flowState';
 import { formatPositions } from '../../shared/text/edits';
 import { showSpaces } from '../../draw/tokens';
 import { setFlow, shiftLayers, useFlowSpec } from './flowing';
@@ -26,7 +26,7 @@ export function FlowSetup({ model, token, position, children }: Props) {
   const flow = useFlowSpec();
   const { target } = useSpec();
   const layers = shownLayers(flow.layers, model.n_layers);
-  const whole = flow.mode === 'whole';
+  const whole = flow.target_mode === 'whole';
   return (
     <div className="lens-setup flow-setup" role="group" aria-label="What the flow graph shows">
       <Choice
@@ -62,7 +62,7 @@ export function FlowSetup({ model, token, position, children }: Props) {
         name="flow-hidden"
         head="Hidden"
         says={hiddenWords(flow)}
-        changed={flow.hidden.length > 0 || flow.mergeNeurons || flow.mergeValues}
+        changed={flow.hidden.length > 0 || flow.merge_neurons || flow.merge_values}
       >
         <HideMenu />
       </Choice>
@@ -83,7 +83,14 @@ export function FlowSetup({ model, token, position, children }: Props) {
 }
 
 function isChosen(flow: FlowChoices): boolean {
-  const names = ['choice', 'heads', 'values', 'top', 'bottom', 'threshold'] as const;
+  const names = [
+    'choice',
+    'n_heads',
+    'values_per_head',
+    'top_neurons',
+    'bottom_neurons',
+    'threshold',
+  ] as const;
   return flow.include.length > 0 || names.some((name) => flow[name] !== FLOW[name]);
 }
 

@@ -4,15 +4,15 @@ import type { ModelInfo } from '../../shared/api/queries';
 import { Option } from '../../shared/parts/Choice';
 import { Icon, Segments } from '../../shared/parts/parts';
 import { isFlowName, parseTarget } from '../../shared/text/address';
-import type { Flow } from './flowUrl';
+import type { Flow } from './flowState';
 import { setFlow, useFlowSpec } from './flowing';
 
 export function shownWords(flow: Flow, heads: number): string {
   const also = flow.include.length > 0 ? ` + ${flow.include.length} by hand` : '';
   if (flow.choice === 'hand') return `${flow.include.length} by hand`;
   if (flow.choice === 'share') return `from ${Math.round(flow.threshold * 1000) / 10} %${also}`;
-  const some = flow.heads > 0 && flow.heads < heads;
-  return `${some ? '' : 'all '}${some ? flow.heads : heads} heads · ${flow.top + flow.bottom} neurons${also}`;
+  const some = flow.n_heads > 0 && flow.n_heads < heads;
+  return `${some ? '' : 'all '}${some ? flow.n_heads : heads} heads · ${flow.top_neurons + flow.bottom_neurons} neurons${also}`;
 }
 
 interface ShownProps {
@@ -56,13 +56,17 @@ export function ShownMenu({ model, layers }: ShownProps) {
       <div className="flow-counts">
         {flow.choice === 'count' ? (
           <>
-            <Count name="heads" label="heads" most={model.n_heads} zero="all" />
-            <Count name="top" label="neurons, and rows of W_O: strongest" most={model.d_mlp} />
-            <Count name="bottom" label="… most negative" most={model.d_mlp} />
+            <Count name="n_heads" label="heads" most={model.n_heads} zero="all" />
+            <Count
+              name="top_neurons"
+              label="neurons, and rows of W_O: strongest"
+              most={model.d_mlp}
+            />
+            <Count name="bottom_neurons" label="… most negative" most={model.d_mlp} />
           </>
         ) : null}
         {flow.choice === 'share' ? <Threshold /> : null}
-        <Count name="values" label="positions for each head" most={999} least={1} />
+        <Count name="values_per_head" label="positions for each head" most={999} least={1} />
       </div>
       <ByHand layers={layers} />
     </>
@@ -70,7 +74,7 @@ export function ShownMenu({ model, layers }: ShownProps) {
 }
 
 interface CountProps {
-  name: 'heads' | 'values' | 'top' | 'bottom';
+  name: 'n_heads' | 'values_per_head' | 'top_neurons' | 'bottom_neurons';
   label: string;
   most: number;
   least?: number;

@@ -3,7 +3,7 @@ import { useState } from 'react';
 import { Segments, SideMark, Token } from '../../shared/parts/parts';
 import type { Flow as Graph, FlowLink, FlowNode, FlowSideData } from '../../draw/flow/data';
 import { linkEnds, linkWords, shareOf, targetName } from '../../draw/flow/text';
-import { hiddenKinds } from './flowUrl';
+import { hiddenKinds } from './flowState';
 import { isShown } from '../../draw/flow/data';
 import { figures, nats, NONE, percent, probability, rank, signed } from '../../draw/format';
 import type { Spec } from '../../shared/text/url';

@@ -8,8 +8,7 @@ import { cutAt } from '../../shared/text/edits';
 import { decodeFlow, type Flow as Graph } from '../../draw/flow/data';
 import type { FlowDrawing } from '../../draw/flow/scene';
 import { figureNote, flowTable } from '../../draw/flow/text';
-import { hiddenKinds } from './flowUrl';
-import { flowPython } from '../../shared/text/python';
+import { hiddenKinds } from './flowState';
 import type { Spec } from '../../shared/text/url';
 import { flowPort, setFlow, useFlowSpec } from './flowing';
 import { hidePeek, showPeek } from '../../shared/state/peek';
@@ -27,21 +26,18 @@ import { flowPeek } from './flowPeek';
 import { FlowReadout } from './FlowReadout';
 import { FlowSetup } from './FlowSetup';
 import { FlowTable } from './FlowTable';
-import { ViewToggles } from '../lens/LensSetup';
-import { lensReason } from '../predictions/PredictionsView';
-import type { ViewProps } from '../../app/Stage';
+import { ViewToggles } from '../../shared/parts/toggles';
+import type { ViewProps } from '../../shared/view';
 import { TokenStrip } from '../../shared/parts/TokenStrip';
 import { ModeChoice, Status, ViewBar } from '../../shared/parts/ViewBar';
 
 export function FlowView({ model, experiment, cellWidth }: ViewProps) {
   const spec = useSpec();
-  const capable =
-    model?.capabilities.find((capability) => capability.name === 'lens')?.available ?? true;
   const analysis = useFlowGraph(
     spec,
     experiment.position,
     model?.n_layers ?? 0,
-    model !== null && capable && experiment.tokens !== null,
+    model !== null && experiment.tokens !== null,
   );
   const graph = useMemo(() => (analysis.data ? decodeFlow(analysis.data) : null), [analysis.data]);
   const shown = useShown(graph, model);
@@ -54,7 +50,7 @@ export function FlowView({ model, experiment, cellWidth }: ViewProps) {
         answer={analysis.data}
         status={<Status kind="flow" analysis={analysis} waiting={experiment.waiting} />}
       />
-      {model && capable ? (
+      {model ? (
         <FlowSetup
           model={model}
           token={token ?? graph?.target.tokens[0] ?? null}
@@ -69,8 +65,7 @@ export function FlowView({ model, experiment, cellWidth }: ViewProps) {
         retry={experiment.error ? experiment.retry : analysis.retry}
         stale={graph !== null}
       />
-      {capable ? null : <NoFlow reason={lensReason(model)} />}
-      {capable ? <FlowArea shown={shown} analysis={analysis} awaited={error === null} /> : null}
+      <FlowArea shown={shown} analysis={analysis} awaited={error === null} />
     </>
   );
 }
@@ -151,7 +146,7 @@ function FlowSave({ graph, model, mode, drawing, answer }: Shown & { answer: Flo
       json={() => saveJson('flow.json', { spec, answer })}
       png={() => void saveFlowPng(figure)}
       svg={() => saveFlowSvg(figure)}
-      python={() => flowPython(model.name, spec, graph.position, model.n_layers)}
+      model={model}
     />
   );
 }
@@ -263,18 +258,5 @@ function useHover({ graph, mode, cutting }: Pick<Shown, 'graph' | 'mode' | 'cutt
       if (content) showPeek(anchor, content);
     },
     [graph, mode, cutting],
-  );
-}
-
-function NoFlow({ reason }: { reason: string }) {
-  return (
-    <section className="no-lens" data-testid="no-flow">
-      <h2>The flow graph cannot be drawn for this model</h2>
-      <p>{reason}</p>
-      <p className="faint">
-        Every box is a vector read as a prediction, and a wrong reading is worse than none.
-        Predictions still shows what the whole model says next.
-      </p>
-    </section>
   );
 }

@@ -9,9 +9,13 @@ import {
   nodeFacts,
   targetName,
 } from '../../draw/flow/text';
-import { FLOW, flowBody, parseLayerList, shownLayers } from './flowUrl';
-import { flowPython, lensPython, predictionsPython } from '../../shared/text/python';
-import { DEFAULTS, type Spec } from '../../shared/text/url';
+import { FLOW, flowBody, parseLayerList, shownLayers } from './flowState';
+import { DEFAULTS } from '../../app/address';
+import { page } from '../../shared/pageExample';
+import type { Spec } from '../../shared/text/url';
+import { lensPython } from '../lens/python';
+import { predictionsPython } from '../predictions/python';
+import { flowPython } from './python';
 import { flowExample } from '../../draw/flow/example';
 
 describe('layers', () => {
@@ -115,11 +119,11 @@ describe('Python', () => {
       cutEdit({ operation: 'zero', target: 'L14.H1@7<3' }),
       edit('L3.N2', 'scale', 2),
     ],
-    flow: { ...FLOW, layers: [10, 14], heads: 0, include: ['L14.N3'], palette: 'visit' },
+    flow: { ...FLOW, layers: [10, 14], n_heads: 0, include: ['L14.N3'], palette: 'visit' },
   };
 
   it('draws both runs and measures the cuts', () => {
-    expect(flowPython('gpt2-medium', spec, 7, 24)).toBe(`import unembed as ue
+    expect(flowPython(page('gpt2-medium', spec, 7, 24))).toBe(`import unembed as ue
 
 model = ue.load("gpt2-medium")
 prompt = "The capital of Japan is the city of"
@@ -144,17 +148,17 @@ print(ue.measure_cuts(baseline, ["L14.H7", "L14.z448", "L14.H1@7<3"], position=7
   });
 
   it('has one run where nothing is edited', () => {
-    const written = flowPython('gpt2', { ...spec, edits: [], target: '' }, 7, 24);
+    const written = flowPython(page('gpt2', { ...spec, edits: [], target: '' }, 7, 24));
     expect(written).toContain('\nrun = model.run(prompt, capture=capture)\n');
     expect(written).toContain('graph = ue.flow_graph(run, [10, 14], position=7, ');
     expect(written).not.toContain('like=');
-    expect(predictionsPython('gpt2', { ...spec, edits: [] }, 4)).toContain(
+    expect(predictionsPython(page('gpt2', { ...spec, edits: [] }, 4))).toContain(
       '\nrun = model.run(prompt, capture=capture)\n',
     );
   });
 
   it('measures cuts in the unedited run in other views, too', () => {
-    const written = lensPython('gpt2', spec);
+    const written = lensPython(page('gpt2', spec));
     expect(written).toContain('capture = ue.cut_capture(model, "L14.z448")\nbaseline = ');
     expect(written).toContain('*ue.cut(baseline, "L14.z448", position=7),');
   });

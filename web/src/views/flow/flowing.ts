@@ -1,6 +1,6 @@
 /** Changes to what the flow graph shows, and the cuts that are made of it. */
 import { cutAt, cutEdit, type Cut } from '../../shared/text/edits';
-import { GROUPS, shownLayers, type Flow, type Group } from './flowUrl';
+import { GROUPS, shownLayers, type Flow, type Group } from './flowState';
 import { addEdit, change, notify, removeEdit, useSpec, useStore } from '../../shared/state/store';
 
 /** What the graph on screen offers to the keyboard of the whole page. */

@@ -1,5 +1,5 @@
 /** The flow graph as a hook. */
-import { flowBody } from './flowUrl';
+import { flowBody } from './flowState';
 import type { Spec } from '../../shared/text/url';
 import { api, timedAnswer, type Schemas } from '../../shared/api/client';
 import { useAnalysis, wireEdits, type Analysis } from '../../shared/api/queries';

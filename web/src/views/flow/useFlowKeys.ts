@@ -3,7 +3,9 @@ import { useState, type FocusEvent, type KeyboardEvent, type RefObject } from 'r
 import { boxOnScreen, reveal, type Point } from '../../draw/flow/camera';
 import { neighbour, type Direction } from '../../draw/flow/hit';
 import type { Scene } from '../../draw/flow/scene';
-import type { FlowCanvasProps } from './FlowCanvas';
+import { pressed } from '../../shared/keys';
+import { GRAPH_KEYS } from './flowKeys';
+import type { FlowCanvasProps } from './flowCanvasProps';
 import type { Viewport } from './useFlowStage';
 
 interface Stage {
@@ -43,11 +45,12 @@ export function useFlowKeys(stage: Stage): FlowKeys {
     place: (id) => put(id !== null && scene.side.nodeOf.has(id) ? id : null),
     handlers: {
       onKeyDown: (event) => {
-        if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey) return;
+        const key = event.defaultPrevented ? null : pressed(GRAPH_KEYS, event);
+        if (key === null) return;
         const chosen = cursor ?? props.focus;
-        const direction = ARROWS[event.key];
-        if (direction) go(next(scene, chosen, direction) ?? cursor);
-        else if (!zoomed(event.key, stage, chosen) && !acted(event.key, stage, chosen, go)) return;
+        const direction = ARROWS[event.key] ?? 'right';
+        if (key === 'walk') go(next(scene, chosen, direction) ?? cursor);
+        else if (!ACTS[key](stage, chosen, go)) return;
         event.preventDefault();
       },
       onFocus: () => viewport.point({ cursor }),
@@ -74,41 +77,38 @@ function next(scene: Scene, from: string | null, direction: Direction): string |
   return neighbour({ side, layout, hidden }, from, direction);
 }
 
-function zoomed(key: string, stage: Stage, chosen: string | null): boolean {
-  const { viewport } = stage;
-  if (key === '0') viewport.fit();
-  else if (key === '+' || key === '=') viewport.step(1, middle(stage, chosen));
-  else if (key === '-') viewport.step(-1, middle(stage, chosen));
-  else return false;
+type Act = (stage: Stage, chosen: string | null, go: (id: string | null) => void) => boolean;
+
+/** False: there is nothing to act on, and the page has its turn. */
+const ACTS: Readonly<Record<Exclude<keyof typeof GRAPH_KEYS, 'walk'>, Act>> = {
+  fit: ({ viewport }) => {
+    viewport.fit();
+    return true;
+  },
+  closer: (stage, chosen) => zoomed(stage, 1, chosen),
+  farther: (stage, chosen) => zoomed(stage, -1, chosen),
+  open: ({ props }, chosen) =>
+    on(chosen, (id) => {
+      props.onFocus(id);
+      props.onOpen(id);
+    }),
+  cut: ({ props }, chosen) => on(chosen, props.onCut),
+  menu: (stage, chosen) => on(chosen, (id) => stage.props.onMenu(id, beside(stage, id))),
+  leave: ({ props }, chosen, go) =>
+    on(chosen, () => {
+      props.onFocus(null);
+      go(null);
+    }),
+};
+
+function zoomed(stage: Stage, step: 1 | -1, chosen: string | null): boolean {
+  stage.viewport.step(step, middle(stage, chosen));
   return true;
 }
 
-function acted(
-  key: string,
-  stage: Stage,
-  chosen: string | null,
-  go: (id: string | null) => void,
-): boolean {
-  const { props } = stage;
-  if (chosen === null) return false;
-  switch (key) {
-    case 'Enter':
-      props.onFocus(chosen);
-      props.onOpen(chosen);
-      return true;
-    case 'x':
-      props.onCut(chosen);
-      return true;
-    case 'ContextMenu':
-      props.onMenu(chosen, beside(stage, chosen));
-      return true;
-    case 'Escape':
-      props.onFocus(null);
-      go(null);
-      return true;
-    default:
-      return false;
-  }
+function on(chosen: string | null, act: (id: string) => void): boolean {
+  if (chosen !== null) act(chosen);
+  return chosen !== null;
 }
 
 /** Of a node, in px of the window; null where there is none. */

@@ -11,6 +11,8 @@ import {
   type RefObject,
 } from 'react';
 import { down, type Point } from '../../draw/flow/camera';
+import { isTyping, pressed } from '../../shared/keys';
+import { POINTED_KEYS } from './flowKeys';
 import type { Viewport } from './useFlowStage';
 
 /** px that a press may tremble. */
@@ -155,8 +157,8 @@ function dragged(
 function useCutKey(hovered: RefObject<string | null>, cut: (id: string) => void): void {
   useEffect(() => {
     const onKeyDown = (event: KeyboardEvent) => {
-      const plain = !event.ctrlKey && !event.metaKey && !event.altKey;
-      if (event.key !== 'x' || !plain || hovered.current === null || isTyping(event.target)) return;
+      if (pressed(POINTED_KEYS, event) === null || hovered.current === null) return;
+      if (document.querySelector('dialog[open]') || isTyping(event.target)) return;
       event.preventDefault();
       event.stopPropagation();
       cut(hovered.current);
@@ -164,14 +166,6 @@ function useCutKey(hovered: RefObject<string | null>, cut: (id: string) => void)
     addEventListener('keydown', onKeyDown, true);
     return () => removeEventListener('keydown', onKeyDown, true);
   }, [hovered, cut]);
-}
-
-function isTyping(target: EventTarget | null): boolean {
-  if (document.querySelector('dialog[open]')) return true;
-  return (
-    target instanceof HTMLElement &&
-    (target.isContentEditable || target.closest('input, textarea, select') !== null)
-  );
 }
 
 function useFlowWheel(box: RefObject<HTMLElement | null>, viewport: Viewport): void {

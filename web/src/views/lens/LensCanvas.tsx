@@ -14,12 +14,14 @@ import type { Painted } from '../../draw/lens/paint';
 import { cellSentence } from '../../draw/lens/text';
 import type { Spec } from '../../shared/text/url';
 import { rowHeight, tickStep } from '../../draw/zoom';
-import { inspect } from '../../shared/state/keyboard';
+import { pressed } from '../../shared/keys';
+import { inspect } from '../../shared/state/rows';
 import { hidePeek } from '../../shared/state/peek';
 import { change, useSpec, useStore } from '../../shared/state/store';
 import { port } from '../../shared/state/zoom';
 import type { Experiment } from '../../shared/state/experiment';
 import { GUTTER } from '../../shared/parts/layout';
+import { GRID_KEYS, GRID_STEPS } from './lensKeys';
 import { useGridPointer, useHoverPeek } from './useGridPointer';
 import { flipper, useCells, useDrawing } from './useLensDrawing';
 import { useWheel } from '../../shared/parts/useWheel';
@@ -247,23 +249,12 @@ function chosenRow(lens: Lens, name: string | null): number {
 }
 
 function onKey(event: KeyboardEvent, cursor: Cursor, lens: Lens, go: (at: Cursor) => void): void {
-  if (event.ctrlKey || event.metaKey || event.altKey) return;
-  const step: Record<string, [number, number]> = {
-    ArrowUp: [-1, 0],
-    ArrowDown: [1, 0],
-    ArrowLeft: [0, -1],
-    ArrowRight: [0, 1],
-    Home: [0, -lens.length],
-    End: [0, lens.length],
-    PageUp: [-lens.rows, 0],
-    PageDown: [lens.rows, 0],
-  };
-  const move = step[event.key];
-  if (!move) return;
+  const [rows, columns] = (pressed(GRID_KEYS, event) && GRID_STEPS[event.key]) ?? [0, 0];
+  if (rows === 0 && columns === 0) return;
   event.preventDefault();
   const clamp = (value: number, most: number) => Math.max(0, Math.min(most - 1, value));
   go({
-    row: clamp(cursor.row + move[0], lens.rows),
-    column: clamp(cursor.column + move[1], lens.length),
+    row: clamp(cursor.row + rows, lens.rows),
+    column: clamp(cursor.column + columns, lens.length),
   });
 }

@@ -3,6 +3,7 @@ import { useState } from 'react';
 import type { ModelInfo } from '../../shared/api/queries';
 import { count, duration } from '../../draw/format';
 import { lensCost, type GridCost } from './lensCost';
+import { setLens } from './lensState';
 import { change, useSpec } from '../../shared/state/store';
 
 /** Grids up to this size start by themselves. */
@@ -19,7 +20,7 @@ export function useCost(model: ModelInfo | null, length: number): LensCost {
   const spec = useSpec();
   const [agreedTo, setAgreedTo] = useState<string | null>(null);
   const cost = lensCost(model, spec, length);
-  const key = JSON.stringify([spec.prompt, spec.positions, spec.decoder, cost.rows]);
+  const key = JSON.stringify([spec.prompt, spec.positions, spec.lens.decoder, cost.rows]);
   return {
     ...cost,
     agreed: (cost.cells <= CELLS_AT_ONCE && cost.seconds <= SECONDS_AT_ONCE) || agreedTo === key,
@@ -29,7 +30,7 @@ export function useCost(model: ModelInfo | null, length: number): LensCost {
 }
 
 const FEWER = [
-  ['every 4th block', { step: 4, subblocks: false }],
+  ['every 4th block', { layer_step: 4, subblocks: false }],
   ['the last 64 positions', null],
 ] as const;
 
@@ -56,7 +57,7 @@ export function Cost({ cost, length }: { cost: LensCost; length: number }) {
           <button
             key={words}
             type="button"
-            onClick={() => change(patch ?? { positions: lastPositions(length) })}
+            onClick={() => (patch ? setLens(patch) : change({ positions: lastPositions(length) }))}
           >
             {words}
           </button>

@@ -3,10 +3,11 @@ import { Formula, type FormulaLine } from '../../shared/parts/Formula';
 import { cell, type Lens } from '../../draw/lens/data';
 import { scoredWords } from '../../draw/lens/paint';
 import { NONE } from '../../draw/format';
-import { change, useSpec } from '../../shared/state/store';
+import { useSpec } from '../../shared/state/store';
+import { setLens } from './lensState';
 
 export function LensFormula({ lens, column }: { lens: Lens; column: number }) {
-  const { clipped } = useSpec();
+  const { clipped } = useSpec().lens;
   return (
     <Formula title="How the lens is computed" lines={formulas(lens, column, clipped)}>
       <label className="option menu-foot">
@@ -14,7 +15,7 @@ export function LensFormula({ lens, column }: { lens: Lens; column: number }) {
           type="checkbox"
           data-testid="clipped"
           checked={clipped}
-          onChange={() => change({ clipped: !clipped })}
+          onChange={() => setLens({ clipped: !clipped })}
         />
         <span>
           Clip probabilities before KL

@@ -4,6 +4,7 @@ import { Check, Option } from '../../shared/parts/Choice';
 import { Segments } from '../../shared/parts/parts';
 import { count } from '../../draw/format';
 import { decoderBlocks, decoderEntry } from './lensRows';
+import { setLens } from './lensState';
 import { showSpaces } from '../../draw/tokens';
 import { scoring } from '../../shared/text/url';
 import { change, useSpec } from '../../shared/state/store';
@@ -11,7 +12,7 @@ import { change, useSpec } from '../../shared/state/store';
 const STEPS = [1, 2, 3, 4, 6, 8, 12] as const;
 
 export function RowsMenu({ model }: { model: ModelInfo }) {
-  const { embedding, subblocks, step } = useSpec();
+  const { include_embedding: embedding, subblocks, layer_step: step } = useSpec().lens;
   const steps = STEPS.filter((value) => value === 1 || value < model.n_layers);
   const options = steps.some((value) => value === step) ? steps : [...steps, step];
   return (
@@ -23,12 +24,12 @@ export function RowsMenu({ model }: { model: ModelInfo }) {
         label="Blocks from row to row"
         value={String(step)}
         options={options.map((value) => [String(value), String(value)] as const)}
-        onChange={(value) => change({ step: Number(value) })}
+        onChange={(value) => setLens({ layer_step: Number(value) })}
       />
       <Check
         name="subblocks"
         checked={subblocks}
-        onChange={() => change({ subblocks: !subblocks })}
+        onChange={() => setLens({ subblocks: !subblocks })}
         note={
           model.parallel_blocks
             ? 'Blocks of this model run attention and feed-forward side by side. The row is the stream with attention’s write alone: not a state that the model has.'
@@ -40,7 +41,7 @@ export function RowsMenu({ model }: { model: ModelInfo }) {
       <Check
         name="embedding"
         checked={embedding}
-        onChange={() => change({ embedding: !embedding })}
+        onChange={() => setLens({ include_embedding: !embedding })}
         note="The stream before the first block."
       >
         Embedding row
@@ -52,7 +53,7 @@ export function RowsMenu({ model }: { model: ModelInfo }) {
 // ------------------------------------------------------------------ decoder
 
 export function DecoderMenu({ model, rows }: { model: ModelInfo; rows: number }) {
-  const { decoder } = useSpec();
+  const { decoder } = useSpec().lens;
   const layers = model.n_layers;
   const entry = decoderEntry(decoder, layers);
   const is = (layer: number, mlp: boolean) => entry?.layer === layer && entry.mlp === mlp;
@@ -61,7 +62,7 @@ export function DecoderMenu({ model, rows }: { model: ModelInfo; rows: number })
     is(layers - 1, true) ||
     is(layers - 1, false) ||
     (layers > 2 && is(layers - 2, false));
-  const choose = (name: string) => () => change({ decoder: name });
+  const choose = (name: string) => () => setLens({ decoder: name });
   const option = (value: string, checked: boolean, name: string, words: string, note?: string) => (
     <Option
       group="decoder"
@@ -112,7 +113,7 @@ export function DecoderMenu({ model, rows }: { model: ModelInfo; rows: number })
 }
 
 function FromBlock({ layers, layer, mlp }: { layers: number; layer: number; mlp: boolean }) {
-  const choose = (at: number, part: boolean) => change({ decoder: `L${at}${part ? '.mlp' : ''}` });
+  const choose = (at: number, part: boolean) => setLens({ decoder: `L${at}${part ? '.mlp' : ''}` });
   return (
     <div className="from-block">
       <select

@@ -2,10 +2,11 @@
 import type { ReactNode } from 'react';
 import type { ModelInfo } from '../../shared/api/queries';
 import { Choice } from '../../shared/parts/Choice';
+import { LENS } from './lensState';
 import { decoderWords, positionWords, rowNames, rowWords } from './lensRows';
 import { showSpaces } from '../../draw/tokens';
-import { DEFAULTS, scoring } from '../../shared/text/url';
-import { change, useSpec } from '../../shared/state/store';
+import { scoring } from '../../shared/text/url';
+import { useSpec } from '../../shared/state/store';
 import { DecoderMenu, RowsMenu, TargetMenu } from './LensMenus';
 import { PositionsMenu } from './PositionsMenu';
 
@@ -19,10 +20,11 @@ interface Props {
 
 export function LensSetup({ model, length, choosePositions, children }: Props) {
   const spec = useSpec();
-  const rows = rowNames(model, spec).length;
+  const { lens } = spec;
+  const rows = rowNames(model, lens).length;
   return (
     <div className="lens-setup" role="group" aria-label="What the lens reads">
-      <Choice name="rows" head="Rows" says={`${rows} · ${rowWords(spec)}`} changed={rowsChanged()}>
+      <Choice name="rows" head="Rows" says={`${rows} · ${rowWords(lens)}`} changed={rowsChanged()}>
         <RowsMenu model={model} />
       </Choice>
       <Choice
@@ -36,8 +38,8 @@ export function LensSetup({ model, length, choosePositions, children }: Props) {
       <Choice
         name="decoder"
         head="Read by"
-        says={decoderWords(spec.decoder, model.n_layers)}
-        changed={spec.decoder !== DEFAULTS.decoder}
+        says={decoderWords(lens.decoder, model.n_layers)}
+        changed={lens.decoder !== LENS.decoder}
       >
         <DecoderMenu model={model} rows={rows} />
       </Choice>
@@ -50,7 +52,7 @@ export function LensSetup({ model, length, choosePositions, children }: Props) {
   );
 
   function rowsChanged(): boolean {
-    return !spec.embedding || spec.subblocks || spec.step !== DEFAULTS.step;
+    return !lens.include_embedding || lens.subblocks || lens.layer_step !== LENS.layer_step;
   }
 }
 
@@ -58,19 +60,4 @@ function Scored() {
   const { target, follow } = scoring(useSpec());
   if (target !== null) return <bdi className="token">{showSpaces(target)}</bdi>;
   return { final: 'final top token', next: 'true next token', input: 'token itself' }[follow];
-}
-
-export function ViewToggles() {
-  const { table } = useSpec();
-  return (
-    <button
-      type="button"
-      className="quiet"
-      aria-pressed={table}
-      data-testid="as-table"
-      onClick={() => change({ table: !table }, 'replace')}
-    >
-      View as table
-    </button>
-  );
 }

@@ -121,7 +121,7 @@ interface EntryProps {
 }
 
 function Entry({ lens, side, row, column, mark }: EntryProps) {
-  const { kind } = useSpec();
+  const { kind } = useSpec().lens;
   const here = cell(lens, side, row, column);
   const best = here.top[0];
   return best ? (

@@ -1,6 +1,6 @@
 /** The grid of layers and positions. */
 import { useEffect, useMemo, useRef, useState, type ReactNode, type RefObject } from 'react';
-import { useLens, type ModelInfo } from '../../shared/api/queries';
+import type { ModelInfo } from '../../shared/api/queries';
 import { Segments } from '../../shared/parts/parts';
 import { SaveMenu } from '../../shared/parts/SaveMenu';
 import { saveCsv, saveJson } from '../../shared/parts/save';
@@ -8,7 +8,6 @@ import { shownSide, type Lens } from '../../draw/lens/data';
 import { paintLens, type Painted } from '../../draw/lens/paint';
 import { rowNames, shownPositions } from './lensRows';
 import { lensJson, lensTable } from '../../draw/lens/text';
-import { lensPython } from '../../shared/text/python';
 import { span } from '../../draw/strip';
 import type { Spec } from '../../shared/text/url';
 import { rowHeight, scrollTo } from '../../draw/zoom';
@@ -24,10 +23,12 @@ import { Cost, useCost } from './LensCost';
 import { saveLensPng, saveLensSvg } from './lensFigure';
 import { LensFormula } from './LensFormula';
 import { LensOutcome } from './LensOutcome';
-import { LensSetup, ViewToggles } from './LensSetup';
+import { LensSetup } from './LensSetup';
+import { setLens } from './lensState';
 import { LensTable } from './LensTable';
-import { FlipButton, lensReason } from '../predictions/PredictionsView';
-import type { ViewProps } from '../../app/Stage';
+import { useLens } from './query';
+import { FlipButton, ViewToggles } from '../../shared/parts/toggles';
+import type { ViewProps } from '../../shared/view';
 import { TokenStrip } from '../../shared/parts/TokenStrip';
 import { ModeChoice, Status, ViewBar } from '../../shared/parts/ViewBar';
 
@@ -52,15 +53,13 @@ export function LensView({ model, experiment, cellWidth }: ViewProps) {
   const spec = useSpec();
   const mode = useMode();
   const length = experiment.tokens?.length ?? 0;
-  const capable =
-    model?.capabilities.find((capability) => capability.name === 'lens')?.available ?? true;
   const cost = useCost(model, length);
   const positions = usePositions(length);
   const analysis = useLens(
     spec,
     positions,
     model?.vocab_size ?? 0,
-    model !== null && capable && experiment.tokens !== null && cost.agreed,
+    model !== null && experiment.tokens !== null && cost.agreed,
   );
   const { data } = analysis;
   const painted = usePainted(data, model, mode);
@@ -76,7 +75,7 @@ export function LensView({ model, experiment, cellWidth }: ViewProps) {
           <Status kind="lens" analysis={analysis} waiting={experiment.waiting && cost.agreed} />
         }
       />
-      {model && capable ? (
+      {model ? (
         <LensSetup model={model} length={length} choosePositions={choose}>
           <FlipButton />
           <ViewToggles />
@@ -87,11 +86,10 @@ export function LensView({ model, experiment, cellWidth }: ViewProps) {
         retry={experiment.error ? experiment.retry : analysis.retry}
         stale={data !== null}
       />
-      {capable ? null : <NoLens reason={lensReason(model)} />}
-      {capable && !cost.agreed ? <Cost cost={cost} length={length} /> : null}
+      {cost.agreed ? null : <Cost cost={cost} length={length} />}
       <LensArea
         shown={shown}
-        awaited={error || !capable || !cost.agreed ? null : model}
+        awaited={error || !cost.agreed ? null : model}
         stale={data !== null && !analysis.current}
         busy={analysis.busy}
         experiment={experiment}
@@ -116,7 +114,7 @@ function usePainted(
   model: ModelInfo | null,
   mode: Spec['mode'],
 ): Painted | null {
-  const { kind, text, clipped } = useSpec();
+  const { kind, text, clipped } = useSpec().lens;
   const theme = useTheme((state) => state.theme);
   return useMemo(
     () =>
@@ -136,7 +134,7 @@ interface BarProps {
 }
 
 function LensBar({ shown, position, status }: BarProps) {
-  const { kind, text } = useSpec();
+  const { kind, text } = useSpec().lens;
   return (
     <ViewBar status={status}>
       <ModeChoice difference="Difference" />
@@ -145,14 +143,14 @@ function LensBar({ shown, position, status }: BarProps) {
         label="What colours a cell"
         value={kind}
         options={KINDS}
-        onChange={(chosen) => change({ kind: chosen }, 'replace')}
+        onChange={(chosen) => setLens({ kind: chosen }, 'replace')}
       />
       <Segments
         name="text"
         label="What a cell says"
         value={text}
         options={TEXTS}
-        onChange={(chosen) => change({ text: chosen }, 'replace')}
+        onChange={(chosen) => setLens({ text: chosen }, 'replace')}
       />
       {shown ? <LensSave {...shown} /> : null}
       {shown ? <LensFormula lens={shown.lens} column={columnAt(shown.lens, position)} /> : null}
@@ -170,7 +168,7 @@ function LensSave({ lens, painted, mode, model }: Shown) {
       json={() => saveJson('lens.json', lensJson(spec, lens))}
       png={() => void saveLensPng(figure)}
       svg={() => saveLensSvg(figure)}
-      python={() => lensPython(model.name, spec)}
+      model={model}
     />
   );
 }
@@ -294,18 +292,6 @@ function choosePositions(chosen: number[] | null, length: number): void {
 
 // ------------------------------------------------------------------ places
 
-function NoLens({ reason }: { reason: string }) {
-  return (
-    <section className="no-lens" data-testid="no-lens">
-      <h2>The lens cannot be shown for this model</h2>
-      <p>{reason}</p>
-      <p className="faint">
-        A wrong number is worse than none. Predictions still shows what the whole model says next.
-      </p>
-    </section>
-  );
-}
-
 interface PlaceProps {
   model: ModelInfo | null;
   columns: number;
@@ -317,7 +303,7 @@ interface PlaceProps {
 /** Keeps the place that the grid will take. */
 function LensPlace({ model, columns, width, room }: PlaceProps) {
   const spec = useSpec();
-  const rows = model ? rowNames(model, spec).length : 0;
+  const rows = model ? rowNames(model, spec.lens).length : 0;
   const height = rows * rowHeight(width, rows, room);
   return (
     <div

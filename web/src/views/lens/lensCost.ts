@@ -27,15 +27,15 @@ const OPERATIONS_PER_SECOND = 6e10;
 /** `length`: tokens of the prompt, of which the lens may read only some. */
 export function lensCost(
   model: Sizes | null,
-  spec: Pick<Spec, 'embedding' | 'step' | 'subblocks' | 'decoder' | 'positions' | 'edits'>,
+  spec: Pick<Spec, 'lens' | 'positions' | 'edits'>,
   length: number,
 ): GridCost {
   if (!model) return { rows: 0, columns: 0, runs: 1, cells: 0, passes: 0, seconds: 0 };
-  const rows = rowNames(model, spec).length;
+  const rows = rowNames(model, spec.lens).length;
   const columns = (shownPositions(spec.positions, length) ?? []).length || length;
   const runs = spec.edits.some((made) => made.enabled) ? 2 : 1;
   const cells = rows * columns * runs;
-  const blocks = decoderBlocks(spec.decoder, model.n_layers);
+  const blocks = decoderBlocks(spec.lens.decoder, model.n_layers);
   const passes = blocks > 0 ? (rows - 1) * runs : 0;
   // Four square maps of attention and three of the feed-forward: close enough for every family.
   const block = 4 * model.d_model ** 2 + 3 * model.d_model * model.d_mlp;

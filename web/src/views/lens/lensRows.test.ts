@@ -9,22 +9,27 @@ import {
   shownPositions,
 } from './lensRows';
 import { edit } from '../../shared/text/edits';
-import { DEFAULTS } from '../../shared/text/url';
+import { DEFAULTS } from '../../app/address';
+import { LENS } from './lensState';
 
 const model = { n_layers: 5, parallel_blocks: false };
-const rows = (choice: object, of = model) => rowNames(of, { ...DEFAULTS, ...choice });
+const rows = (choice: object, of = model) => rowNames(of, { ...LENS, ...choice });
 
 describe('rows', () => {
   it('are the embedding and every block', () =>
     expect(rows({})).toEqual(['embed', ...[0, 1, 2, 3, 4].map((at) => `L${at}.resid_post`)]));
 
   it('are every second block from the first on, and always the last', () => {
-    expect(rows({ step: 3, embedding: false })).toEqual([0, 3, 4].map((at) => `L${at}.resid_post`));
-    expect(rows({ step: 99, embedding: false })).toEqual([0, 4].map((at) => `L${at}.resid_post`));
+    expect(rows({ layer_step: 3, include_embedding: false })).toEqual(
+      [0, 3, 4].map((at) => `L${at}.resid_post`),
+    );
+    expect(rows({ layer_step: 99, include_embedding: false })).toEqual(
+      [0, 4].map((at) => `L${at}.resid_post`),
+    );
   });
 
   it('come in pairs with sub-blocks, under another name where blocks are parallel', () => {
-    expect(rows({ subblocks: true, step: 4 })).toEqual([
+    expect(rows({ subblocks: true, layer_step: 4 })).toEqual([
       'embed',
       'L0.resid_mid',
       'L0.resid_post',
@@ -37,19 +42,21 @@ describe('rows', () => {
   });
 
   it('beyond the entry of a decoder are left out, but for the last', () => {
-    expect(rows({ decoder: 'L3', embedding: false })).toEqual(
+    expect(rows({ decoder: 'L3', include_embedding: false })).toEqual(
       [0, 1, 2, 4].map((at) => `L${at}.resid_post`),
     );
-    expect(rows({ decoder: 'last_mlp', subblocks: true, step: 4 })).toContain('L4.resid_mid');
-    expect(rows({ decoder: 'last_block', subblocks: true, step: 4 })).not.toContain('L4.resid_mid');
+    expect(rows({ decoder: 'last_mlp', subblocks: true, layer_step: 4 })).toContain('L4.resid_mid');
+    expect(rows({ decoder: 'last_block', subblocks: true, layer_step: 4 })).not.toContain(
+      'L4.resid_mid',
+    );
   });
 
   it('are said in words', () => {
-    expect(rowWords({ ...DEFAULTS })).toBe('every block');
-    expect(rowWords({ ...DEFAULTS, step: 2, subblocks: true, embedding: false })).toBe(
+    expect(rowWords({ ...LENS })).toBe('every block');
+    expect(rowWords({ ...LENS, layer_step: 2, subblocks: true, include_embedding: false })).toBe(
       'every 2nd block, sub-blocks, no embedding',
     );
-    expect([3, 4, 11, 21].map((step) => rowWords({ ...DEFAULTS, step }))).toEqual(
+    expect([3, 4, 11, 21].map((step) => rowWords({ ...LENS, layer_step: step }))).toEqual(
       ['3rd', '4th', '11th', '21st'].map((nth) => `every ${nth} block`),
     );
   });
@@ -95,19 +102,20 @@ describe('positions', () => {
 
 describe('the cost', () => {
   const sizes = { ...model, d_model: 100, d_mlp: 400, vocab_size: 60_000 };
-  const cost = (choice: object) => lensCost(sizes, { ...DEFAULTS, ...choice }, 1000);
+  const cost = (choice: object, lens: object = {}) =>
+    lensCost(sizes, { ...DEFAULTS, ...choice, lens: { ...LENS, ...lens } }, 1000);
 
   it('counts the rows and positions chosen, and both sides', () => {
     expect(cost({}).cells).toBe(6 * 1000);
-    expect(cost({ positions: [0, 1, -1], step: 4 }).cells).toBe(3 * 3);
+    expect(cost({ positions: [0, 1, -1] }, { layer_step: 4 }).cells).toBe(3 * 3);
     expect(cost({ edits: [edit('L1.H1')] }).cells).toBe(2 * 6 * 1000);
     expect(cost({}).seconds).toBeCloseTo((6000 * 100 * 60_000 * 2) / 6e10);
   });
 
   it('counts a pass of the whole prompt for each row that a decoder reads', () => {
-    const few = { positions: [0], decoder: 'last_block' };
-    expect(cost(few).passes).toBe(5);
-    expect(cost(few).seconds).toBeGreaterThan(cost({ positions: [0] }).seconds);
-    expect(cost({ decoder: 'L3' }).passes).toBe(4);
+    const few = cost({ positions: [0] }, { decoder: 'last_block' });
+    expect(few.passes).toBe(5);
+    expect(few.seconds).toBeGreaterThan(cost({ positions: [0] }).seconds);
+    expect(cost({}, { decoder: 'L3' }).passes).toBe(4);
   });
 });

@@ -1,13 +1,13 @@
 /** Which rows a lens has, and what reading them costs: known before the server is asked. */
 import { PARALLEL_MID } from '../../shared/text/address';
-import type { Spec } from '../../shared/text/url';
+import type { LensState } from './lensState';
 
 export interface Blocks {
   n_layers: number;
   parallel_blocks: boolean;
 }
 
-type RowChoice = Pick<Spec, 'embedding' | 'step' | 'subblocks' | 'decoder'>;
+type RowChoice = Pick<LensState, 'include_embedding' | 'layer_step' | 'subblocks' | 'decoder'>;
 
 /** Where a decoder enters the model; null: after all blocks. */
 export interface Entry {
@@ -44,10 +44,10 @@ export function decoderBlocks(decoder: string, layers: number): number {
 export function rowNames(model: Blocks, choice: RowChoice): string[] {
   const last = model.n_layers - 1;
   const entry = decoderEntry(choice.decoder, model.n_layers);
-  const rows = choice.embedding ? ['embed'] : [];
+  const rows = choice.include_embedding ? ['embed'] : [];
   const read = (layer: number) => !entry || layer < entry.layer;
   for (let layer = 0; layer <= last; layer++) {
-    if (layer % choice.step !== 0 && layer !== last) continue;
+    if (layer % choice.layer_step !== 0 && layer !== last) continue;
     const mid = read(layer) || (entry?.mlp === true && layer === entry.layer);
     if (choice.subblocks && mid)
       rows.push(`L${layer}.${model.parallel_blocks ? PARALLEL_MID : 'resid_mid'}`);
@@ -58,11 +58,12 @@ export function rowNames(model: Blocks, choice: RowChoice): string[] {
 
 /** "every block", "every 2nd block, after attention too". */
 export function rowWords(choice: RowChoice): string {
-  const every = choice.step === 1 ? 'every block' : `every ${ordinal(choice.step)} block`;
+  const every =
+    choice.layer_step === 1 ? 'every block' : `every ${ordinal(choice.layer_step)} block`;
   return [
     every,
     ...(choice.subblocks ? ['sub-blocks'] : []),
-    ...(choice.embedding ? [] : ['no embedding']),
+    ...(choice.include_embedding ? [] : ['no embedding']),
   ].join(', ');
 }
 

@@ -19,6 +19,7 @@ import type { Spec } from '../../shared/text/url';
 import { change, useSpec } from '../../shared/state/store';
 import { Part } from './PartRow';
 import { partsFormula } from './partsFormula';
+import { setPredictions } from './predictionsState';
 import { useWalk } from './walkParts';
 
 interface Props {
@@ -37,7 +38,7 @@ export function LayerParts({ layer, updates, mode, model }: Props) {
   const place = useRef<HTMLDivElement>(null);
   const near = useNear(place);
   useWalk(place);
-  const { parts } = useSpec();
+  const { parts } = useSpec().predictions;
   const rows = Math.min(parts, model?.n_heads ?? 0) + parts;
   return (
     <div
@@ -198,14 +199,14 @@ function Facts({ sides }: { sides: Sides<BranchUpdates> }) {
 }
 
 function HowMany() {
-  const { parts } = useSpec();
+  const { parts } = useSpec().predictions;
   return (
     <label className="how-many">
       <span className="visually-hidden">Neurons and heads shown</span>
       <select
         data-testid="parts-shown"
         value={parts}
-        onChange={(event) => change({ parts: Number(event.target.value) }, 'replace')}
+        onChange={(event) => setPredictions({ parts: Number(event.target.value) })}
       >
         {[...new Set([5, 10, 20, 50, parts])]
           .toSorted((a, b) => a - b)

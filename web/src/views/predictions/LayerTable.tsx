@@ -10,7 +10,8 @@ import { figures } from '../../draw/format';
 import type { LayerReading, Predictions } from '../../shared/text/predictions';
 import { branchOf, shortName, strongest, type Branch } from './updates';
 import type { Spec } from '../../shared/text/url';
-import { change, toggleLayer, useSpec } from '../../shared/state/store';
+import { change, useSpec } from '../../shared/state/store';
+import { toggleLayer } from './predictionsState';
 import { LayerParts } from './LayerParts';
 import { State } from './LayerState';
 
@@ -112,7 +113,8 @@ function Row({ layer, edited, data, updates, mode, model, parallel }: RowProps) 
   const last = (model?.n_layers ?? 0) - 1;
   const chosen = parseRow(spec.row ?? `L${last}.resid_post`);
   const here = chosen?.layer === layer.layer;
-  const open = spec.open === 'all' || spec.open.includes(layer.layer);
+  const { open: opened } = spec.predictions;
+  const open = opened === 'all' || opened.includes(layer.layer);
   useEffect(() => {
     const box = row.current?.closest('.layers');
     if (here && box && row.current) reveal(row.current, box, open);

@@ -1,10 +1,11 @@
 /** What comes next, and what each layer would say if the model stopped there. */
-import { usePredictions, useUpdates } from '../../shared/api/queries';
+import { usePredictions, type ModelInfo } from '../../shared/api/queries';
 import { Formula } from '../../shared/parts/Formula';
 import { SaveMenu } from '../../shared/parts/SaveMenu';
 import { saveCsv, saveJson } from '../../shared/parts/save';
-import { predictionsPython } from '../../shared/text/python';
 import { predictionsTable, type Predictions } from '../../shared/text/predictions';
+import { toggleLayers } from './predictionsState';
+import { useUpdates } from './query';
 import { updatesTable } from './updates';
 import { change, useSpec } from '../../shared/state/store';
 import { Segments } from '../../shared/parts/parts';
@@ -13,7 +14,8 @@ import { ErrorNote } from '../../shared/parts/ErrorNote';
 import { useMode } from '../../shared/state/experiment';
 import { LayerTable } from './LayerTable';
 import { NextToken } from './NextToken';
-import type { ViewProps } from '../../app/Stage';
+import { FlipButton } from '../../shared/parts/toggles';
+import { reasonOf, type ViewProps } from '../../shared/view';
 import { TokenStrip } from '../../shared/parts/TokenStrip';
 import { ModeChoice, Status, ViewBar } from '../../shared/parts/ViewBar';
 
@@ -24,7 +26,7 @@ export function PredictionsView({ model, experiment, cellWidth }: ViewProps) {
   const { data } = analysis;
   const stale = data !== null && !analysis.current;
   const error = experiment.error ?? analysis.error;
-  const opened = spec.open.length > 0;
+  const opened = spec.predictions.open.length > 0;
   const updates = useUpdates(
     spec,
     experiment.position,
@@ -55,7 +57,7 @@ export function PredictionsView({ model, experiment, cellWidth }: ViewProps) {
         <OpenAll />
         <FlipButton />
         {data && model ? (
-          <PredictionsSave data={data} updates={updates.data} model={model.name} />
+          <PredictionsSave data={data} updates={updates.data} model={model} />
         ) : null}
         {data ? <PredictionsFormula data={data} /> : null}
       </ViewBar>
@@ -84,16 +86,9 @@ export function PredictionsView({ model, experiment, cellWidth }: ViewProps) {
             style={{ height: (model?.n_layers ?? 0) * 26 }}
           />
         )}
-        {data && !data.baseline.layers ? <NoLens reason={lensReason(model)} /> : null}
+        {data && !data.baseline.layers ? <NoLens reason={reasonOf(model, 'lens')} /> : null}
       </div>
     </>
-  );
-}
-
-export function lensReason(model: ViewProps['model']): string {
-  return (
-    model?.capabilities.find((capability) => capability.name === 'lens')?.reason ??
-    'The self-check at load did not prove it.'
   );
 }
 
@@ -122,7 +117,7 @@ function Placeholder() {
 }
 
 function OpenAll() {
-  const { open } = useSpec();
+  const { open } = useSpec().predictions;
   const some = open === 'all' || open.length > 0;
   return (
     <button
@@ -134,27 +129,9 @@ function OpenAll() {
           ? 'One line for each layer (Shift L)'
           : 'Take every layer apart: tokens, heads, neurons (Shift L)'
       }
-      onClick={() => change({ open: some ? [] : 'all' }, 'replace')}
+      onClick={toggleLayers}
     >
       {some ? 'close layers' : 'open layers'}
-    </button>
-  );
-}
-
-export function FlipButton() {
-  const { flipped } = useSpec();
-  return (
-    <button
-      type="button"
-      className="quiet"
-      aria-pressed={flipped}
-      data-testid="flip"
-      title={
-        flipped ? 'Layer 0 is at the top: turn round' : 'The last layer is at the top: turn round'
-      }
-      onClick={() => change({ flipped: !flipped }, 'replace')}
-    >
-      {flipped ? 'layers ↓' : 'layers ↑'}
     </button>
   );
 }
@@ -162,7 +139,7 @@ export function FlipButton() {
 interface SaveProps {
   data: Predictions;
   updates: Predictions | null;
-  model: string;
+  model: ModelInfo;
 }
 
 function PredictionsSave({ data, updates, model }: SaveProps) {
@@ -172,7 +149,7 @@ function PredictionsSave({ data, updates, model }: SaveProps) {
       csv={() => saveCsv('predictions.csv', predictionsTable(data))}
       json={() => saveJson('predictions.json', { spec, answer: data, updates })}
       {...(updates ? { parts: () => saveCsv('sub-updates.csv', updatesTable(updates)) } : {})}
-      python={() => predictionsPython(model, spec, data.position, !!data.baseline.layers)}
+      model={model}
     />
   );
 }

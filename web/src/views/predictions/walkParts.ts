@@ -1,6 +1,8 @@
 /** The keyboard in a layer's heads and neurons. */
 import { useEffect, type RefObject } from 'react';
+import { pressed } from '../../shared/keys';
 import { switchNode } from '../../shared/state/store';
+import { PART_KEYS } from './predictionsKeys';
 
 /** Listens on the place itself: the keys belong to the controls inside, wherever the focus is. */
 export function useWalk(place: RefObject<HTMLElement | null>): void {
@@ -11,28 +13,26 @@ export function useWalk(place: RefObject<HTMLElement | null>): void {
   }, [place]);
 }
 
-/** Arrows walk over the nodes and what can be done to them; x, i and e change the one in focus. */
+/** Arrows walk over the nodes and what can be done to them; letters change the one in focus. */
 function walk(event: KeyboardEvent): void {
   const control = (event.target as HTMLElement).closest<HTMLElement>('button');
   const row = control?.closest('tr');
   const name = row?.querySelector<HTMLElement>('[data-node]');
   const node = name?.dataset['node'];
-  if (!control || !row || !node || event.ctrlKey || event.metaKey || event.altKey) return;
-  const acts: Record<string, () => void> = {
-    x: () => switchNode(node, 'zero'),
-    i: () => {
+  const key = pressed(PART_KEYS, event);
+  if (!control || !row || !node || key === null) return;
+  const down = event.key === 'ArrowDown' || event.key === 'ArrowRight';
+  const acts: Record<keyof typeof PART_KEYS, () => void> = {
+    off: () => switchNode(node, 'zero'),
+    on: () => {
       if (node.includes('.N')) switchNode(node, 'on');
     },
-    e: () => row.querySelector<HTMLElement>('.more')?.click(),
-    ArrowDown: () => step(control.closest('.layers'), '[data-node]', name, 1),
-    ArrowUp: () => step(control.closest('.layers'), '[data-node]', name, -1),
-    ArrowRight: () => step(row, 'button', control, 1),
-    ArrowLeft: () => step(row, 'button', control, -1),
+    more: () => row.querySelector<HTMLElement>('.more')?.click(),
+    rows: () => step(control.closest('.layers'), '[data-node]', name, down ? 1 : -1),
+    controls: () => step(row, 'button', control, down ? 1 : -1),
   };
-  const act = acts[event.key];
-  if (!act) return;
   event.preventDefault();
-  act();
+  acts[key]();
 }
 
 function step(within: Element | null, selector: string, from: Element, by: 1 | -1): void {

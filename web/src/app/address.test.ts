@@ -1,22 +1,15 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { formatTarget, type Target } from './address';
-import { CHOOSABLE, cutEdit, type Edit } from './edits';
-import { FLOW } from '../../views/flow/flowUrl';
-import { roundWidth } from '../../draw/zoom';
-import {
-  decodeSpec,
-  DEFAULTS,
-  encodeSpec,
-  FOLLOWS,
-  KINDS,
-  MODES,
-  TEXTS,
-  VIEWS,
-  type Spec,
-} from './url';
-import { explore } from '../../views/explore/exploreExample';
-import { flow, flowName } from '../../views/flow/flowUrlExample';
+import { formatTarget, type Target } from '../shared/text/address';
+import { CHOOSABLE, cutEdit, type Edit } from '../shared/text/edits';
+import { FLOW } from '../views/flow/flowState';
+import { roundWidth } from '../draw/zoom';
+import { FOLLOWS, MODES, type Spec } from '../shared/text/url';
+import { KINDS, LENS, TEXTS } from '../views/lens/lensState';
+import { VIEWS } from '../views';
+import { decodeSpec, DEFAULTS, encodeSpec } from './address';
+import { explore } from '../views/explore/exploreExample';
+import { flow, flowName } from '../views/flow/flowStateExample';
 
 const count = fc.nat({ max: 9999 });
 const text = fc.string({ unit: 'binary' }).filter((value) => value.isWellFormed());
@@ -62,7 +55,7 @@ const edit: fc.Arbitrary<Edit> = fc
   })
   .map(({ edited: what, ...rest }) => ({ ...what, ...rest }));
 const spec: fc.Arbitrary<Spec> = fc.record({
-  view: fc.constantFrom(...VIEWS),
+  view: fc.constantFrom(...VIEWS.map(({ id }) => id)),
   prompt: text,
   target: text,
   distractor: text,
@@ -77,28 +70,11 @@ const spec: fc.Arbitrary<Spec> = fc.record({
   ),
   node: fc.option(node.map(formatTarget)),
   mode: fc.constantFrom(...MODES),
-  kind: fc.constantFrom(...KINDS),
-  text: fc.constantFrom(...TEXTS),
-  embedding: fc.boolean(),
-  step: fc.integer({ min: 1, max: 999 }),
-  subblocks: fc.boolean(),
-  decoder: fc.oneof(
-    fc.constantFrom('final_norm', 'last_mlp', 'last_block'),
-    fc.tuple(count, fc.boolean()).map(([layer, mlp]) => `L${layer}${mlp ? '.mlp' : ''}`),
-  ),
   follow: fc.constantFrom(...FOLLOWS),
-  clipped: fc.boolean(),
   positions: fc.option(positions),
   table: fc.boolean(),
   flipped: fc.boolean(),
   k: fc.integer({ min: 1, max: 100 }),
-  open: fc.oneof(
-    fc.constant('all' as const),
-    fc
-      .uniqueArray(fc.nat({ max: 200 }), { maxLength: 9 })
-      .map((layers) => layers.toSorted((a, b) => a - b)),
-  ),
-  parts: fc.integer({ min: 1, max: 50 }),
   width: fc.option(fc.double({ min: 1, max: 200, noNaN: true }).map((width) => roundWidth(width))),
   generation: fc.option(
     fc.record({
@@ -109,6 +85,27 @@ const spec: fc.Arbitrary<Spec> = fc.record({
   ),
   explore,
   flow,
+  lens: fc.record({
+    kind: fc.constantFrom(...KINDS),
+    text: fc.constantFrom(...TEXTS),
+    include_embedding: fc.boolean(),
+    layer_step: fc.integer({ min: 1, max: 999 }),
+    subblocks: fc.boolean(),
+    decoder: fc.oneof(
+      fc.constantFrom('final_norm', 'last_mlp', 'last_block'),
+      fc.tuple(count, fc.boolean()).map(([layer, mlp]) => `L${layer}${mlp ? '.mlp' : ''}`),
+    ),
+    clipped: fc.boolean(),
+  }),
+  predictions: fc.record({
+    open: fc.oneof(
+      fc.constant('all' as const),
+      fc
+        .uniqueArray(fc.nat({ max: 200 }), { maxLength: 9 })
+        .map((layers) => layers.toSorted((a, b) => a - b)),
+    ),
+    parts: fc.integer({ min: 1, max: 50 }),
+  }),
 });
 
 describe('the address bar', () => {
@@ -118,8 +115,7 @@ describe('the address bar', () => {
         ...DEFAULTS,
         view: 'lens',
         prompt: 'Hi',
-        kind: 'rank',
-        subblocks: true,
+        lens: { ...LENS, kind: 'rank', subblocks: true },
         width: 48,
         edits: [],
       },
@@ -131,13 +127,11 @@ describe('the address bar', () => {
     const lens: Spec = {
       ...DEFAULTS,
       view: 'lens',
-      step: 2,
-      embedding: false,
-      decoder: 'last_block',
+      lens: { ...LENS, layer_step: 2, include_embedding: false, decoder: 'last_block' },
       follow: 'next',
       positions: [75, 76, 77, 120],
     };
-    expect(encodeSpec(lens)).toBe('v=1&view=lens&emb=0&step=2&dec=last_block&of=next&at=75-77,120');
+    expect(encodeSpec(lens)).toBe('v=1&view=lens&of=next&at=75-77,120&emb=0&step=2&dec=last_block');
   });
 
   it('reads back every state that it wrote', () => {
@@ -198,7 +192,7 @@ describe('the address bar', () => {
       ...DEFAULTS,
       view: 'flow',
       edits: [cut],
-      flow: { ...FLOW, layers: [10, 14], heads: 0, hidden: ['biases'], focus: 'L14.z448' },
+      flow: { ...FLOW, layers: [10, 14], n_heads: 0, hidden: ['biases'], focus: 'L14.z448' },
     };
     expect(encodeSpec(state)).toBe(
       'v=1&view=flow&e=L14.z448;cut;p=7&fl=10,14&fh=0&fhide=biases&fat=L14.z448',

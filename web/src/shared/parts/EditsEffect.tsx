@@ -1,16 +1,16 @@
 /** What the edits do to the prompt, while one looks for more of them. */
-import { usePredictions } from '../../shared/api/queries';
-import { SideMark, Token } from '../../shared/parts/parts';
+import { usePredictions } from '../api/queries';
+import { SideMark, Token } from './parts';
 import { nats, probability, rank } from '../../draw/format';
-import type { Predictions, Reading } from '../../shared/text/predictions';
-import { change, useSpec } from '../../shared/state/store';
-import { Continuation } from '../../shared/parts/Continuation';
-import { ErrorNote } from '../../shared/parts/ErrorNote';
-import { Status } from '../../shared/parts/ViewBar';
+import type { Predictions, Reading } from '../text/predictions';
+import { change, useSpec } from '../state/store';
+import { Continuation } from './Continuation';
+import { ErrorNote } from './ErrorNote';
+import { Status } from './ViewBar';
 
 const GENERATION = { tokens: 20, temperature: 0, seed: 0 };
 
-export function ExploreEffect({ position }: { position: number | null }) {
+export function EditsEffect({ position }: { position: number | null }) {
   const { prompt, edits } = useSpec();
   if (prompt === '' || position === null || !edits.some((made) => made.enabled)) return null;
   return <Effect position={position} />;

@@ -1,18 +1,20 @@
 /** The Python that asks the vector index the same, in the public names of the library. */
-import { hitsQuestion, type Context, type Explore, type HitsQuestion } from './explore';
-import { opening, quote } from './python';
-import type { Spec } from './url';
+import { hitsQuestion, projectionPython, type HitsQuestion } from '../../shared/text/explore';
+import { opening, quote } from '../../shared/text/python';
+import type { Page } from '../../shared/view';
+import { contextOf } from './context';
 
-export function explorePython(model: string, spec: Spec, context: Context): string {
+export function explorePython({ model, spec, position }: Page): string {
   const { explore } = spec;
+  const context = contextOf(spec, position, model);
   const question = hitsQuestion(explore, context);
   const state = question?.path === 'similar' ? question.body.state : undefined;
   const edited = spec.edits.some((made) => made.enabled) ? ', edits=edits' : '';
   const lines = [
     ...(state
-      ? opening(model, spec)
-      : ['import unembed as ue', '', `model = ue.load(${quote(model)})`]),
-    `index = ue.open_index(model${projection(explore)})`,
+      ? opening(model.name, spec)
+      : ['import unembed as ue', '', `model = ue.load(${quote(model.name)})`]),
+    `index = ue.open_index(model${projectionPython(explore)})`,
     ...(state
       ? [
           `run = model.run(prompt, capture=[${quote(state.site)}]${edited})`,
@@ -27,22 +29,6 @@ export function explorePython(model: string, spec: Spec, context: Context): stri
       : []),
   ];
   return `${lines.join('\n')}\n`;
-}
-
-/** The index of the model and what it says of one neuron. */
-export function vectorPython(model: string, node: string, explore: Explore): string {
-  return `${[
-    'import unembed as ue',
-    '',
-    `model = ue.load(${quote(model)})`,
-    `index = ue.open_index(model${projection(explore)})`,
-    `print(index.vector(${quote(node)}))`,
-    `print(index.similar(${quote(node)}, limit=10))`,
-  ].join('\n')}\n`;
-}
-
-function projection(explore: Explore): string {
-  return explore.projection === 'raw' ? '' : `, projection=${quote(explore.projection)}`;
 }
 
 function callOf(question: HitsQuestion): string {

@@ -1,10 +1,17 @@
 /**
  * What the flow graph shows: as state, as parts of the address, as the request it makes.
- *
- * Reading an address never throws: a reader says whether it understood its part.
  */
 import { flowLayer, isFlowName } from '../../shared/text/address';
 import { parsePositions } from '../../shared/text/edits';
+import {
+  choice,
+  field,
+  flag,
+  integer,
+  list,
+  viewState,
+  type Fields,
+} from '../../shared/text/fields';
 
 export const COLOUR_BYS = ['rank', 'entropy', 'attention'] as const;
 export const PALETTES = ['unembed', 'visit', 'visit-2'] as const;
@@ -31,18 +38,18 @@ export interface Flow {
   /** What decides which heads, rows and neurons are shown. */
   choice: (typeof CHOICES)[number];
   /** 0: all. */
-  heads: number;
-  values: number;
-  top: number;
-  bottom: number;
+  n_heads: number;
+  values_per_head: number;
+  top_neurons: number;
+  bottom_neurons: number;
   /** Least share of what is added, of its norm. */
   threshold: number;
   /** Shown by hand: beside the others, or alone. */
   include: readonly string[];
   rest: boolean;
-  mode: (typeof TARGET_MODES)[number];
-  mergeNeurons: boolean;
-  mergeValues: boolean;
+  target_mode: (typeof TARGET_MODES)[number];
+  merge_neurons: boolean;
+  merge_values: boolean;
   hidden: readonly Group[];
   colour: ColourBy;
   palette: Palette;
@@ -53,16 +60,16 @@ export interface Flow {
 export const FLOW: Readonly<Flow> = {
   layers: null,
   choice: 'count',
-  heads: 10,
-  values: 2,
-  top: 18,
-  bottom: 7,
+  n_heads: 10,
+  values_per_head: 2,
+  top_neurons: 18,
+  bottom_neurons: 7,
   threshold: 0.1,
   include: [],
   rest: false,
-  mode: 'first',
-  mergeNeurons: false,
-  mergeValues: false,
+  target_mode: 'first',
+  merge_neurons: false,
+  merge_values: false,
   hidden: [],
   colour: 'rank',
   palette: 'unembed',
@@ -115,129 +122,80 @@ export function parseLayerList(typed: string, depth: number): number[] | string 
 
 // ------------------------------------------------------------------ the request
 
-export interface FlowBody {
+/** Options of the question that are the state's own, by the names that they have in Python. */
+const OPTIONS = [
+  'target_mode',
+  'n_heads',
+  'values_per_head',
+  'top_neurons',
+  'bottom_neurons',
+  'rest',
+  'merge_neurons',
+  'merge_values',
+] as const;
+
+export type FlowBody = Pick<Flow, (typeof OPTIONS)[number]> & {
   layers: number[];
   target: string | null;
-  target_mode: Flow['mode'];
-  n_heads: number;
-  values_per_head: number;
-  top_neurons: number;
-  bottom_neurons: number;
   threshold: number | null;
   include: string[];
-  rest: boolean;
-  merge_neurons: boolean;
-  merge_values: boolean;
-}
+};
 
 export function flowBody(flow: Flow, target: string, depth: number): FlowBody {
   const layers = shownLayers(flow.layers, depth);
+  const options = Object.fromEntries(OPTIONS.map((name) => [name, flow[name]]));
   return {
+    ...(options as Pick<Flow, (typeof OPTIONS)[number]>),
     layers,
     target: target || null,
-    target_mode: flow.mode,
-    n_heads: flow.heads,
-    values_per_head: flow.values,
-    top_neurons: flow.top,
-    bottom_neurons: flow.bottom,
     threshold: { count: null, share: flow.threshold, hand: UNREACHED }[flow.choice],
     include: flow.include.filter((name) => layers.includes(flowLayer(name) ?? -1)),
-    rest: flow.rest,
-    merge_neurons: flow.mergeNeurons,
-    merge_values: flow.mergeValues,
   };
 }
 
 // ------------------------------------------------------------------ the address
 
-/** The parts of the address, defaults omitted. */
-export function encodeFlow(flow: Flow): Array<[key: string, value: string]> {
-  const pairs: Array<[string, string]> = [];
-  const put = (key: string, value: string | null, omit: string | null = '') => {
-    if (value !== null && value !== omit) pairs.push([key, value]);
-  };
-  put('fl', flow.layers && flow.layers.join(','));
-  put('fby', flow.choice, FLOW.choice);
-  for (const [key, name] of Object.entries(COUNTS))
-    put(key, String(flow[name]), String(FLOW[name]));
-  put('fmin', String(flow.threshold), String(FLOW.threshold));
-  put('fin', flow.include.join(','));
-  for (const [key, name] of Object.entries(FLAGS)) put(key, flow[name] ? '1' : null);
-  put('fof', flow.mode, FLOW.mode);
-  put('fhide', flow.hidden.join(','));
-  put('fcol', flow.colour, FLOW.colour);
-  put('fpal', flow.palette, FLOW.palette);
-  put('fat', flow.focus);
-  return pairs;
-}
-
-const COUNTS = { fh: 'heads', fv: 'values', ft: 'top', fb: 'bottom' } as const;
-const FLAGS = { frest: 'rest', fmn: 'mergeNeurons', fmv: 'mergeValues' } as const;
-
-type Reader = (flow: Flow, value: string) => boolean;
-
-/** One reader for each part. */
-export const FLOW_READERS: Readonly<Record<string, Reader>> = {
-  fl: (flow, value) => {
-    const layers = parseLayerList(value, DEEPEST);
-    if (typeof layers !== 'string') flow.layers = layers;
-    return typeof layers !== 'string';
-  },
-  fby: oneOf('choice', CHOICES),
-  ...Object.fromEntries(
-    Object.entries(COUNTS).map(([key, name]) => [key, count(name, name === 'values' ? 1 : 0)]),
+const FIELDS: Fields<Flow> = {
+  fl: field(
+    FLOW,
+    'layers',
+    (value) => {
+      const layers = parseLayerList(value, DEEPEST);
+      return typeof layers === 'string' ? undefined : layers;
+    },
+    (layers) => layers.join(','),
   ),
-  fmin: (flow, value) => {
-    const number = /^\d{1,3}(\.\d{1,6})?$/.test(value) ? Number(value) : Number.NaN;
-    const good = number >= 0;
-    if (good) flow.threshold = number;
-    return good;
-  },
-  fin: (flow, value) => {
+  fby: choice(FLOW, 'choice', CHOICES),
+  fh: integer(FLOW, 'n_heads', 0, MOST_SHOWN),
+  fv: integer(FLOW, 'values_per_head', 1, MOST_SHOWN),
+  ft: integer(FLOW, 'top_neurons', 0, MOST_SHOWN),
+  fb: integer(FLOW, 'bottom_neurons', 0, MOST_SHOWN),
+  fmin: field(FLOW, 'threshold', (value) =>
+    /^\d{1,3}(\.\d{1,6})?$/.test(value) ? Number(value) : undefined,
+  ),
+  fin: list<Flow, string>('include', (value) => {
     const names = value.split(',');
     const good = names.length <= MOST_NAMES && names.every((name) => isFlowName(name));
-    if (good) flow.include = [...new Set(names)];
-    return good;
-  },
-  ...Object.fromEntries(Object.entries(FLAGS).map(([key, name]) => [key, flag(name)])),
-  fof: oneOf('mode', TARGET_MODES),
-  fhide: (flow, value) => {
+    return good ? [...new Set(names)] : undefined;
+  }),
+  frest: flag(FLOW, 'rest'),
+  fmn: flag(FLOW, 'merge_neurons'),
+  fmv: flag(FLOW, 'merge_values'),
+  fof: choice(FLOW, 'target_mode', TARGET_MODES),
+  fhide: list<Flow, Group>('hidden', (value) => {
     const names = value.split(',');
     const good = names.every((name) => GROUPS.some((group) => group === name));
-    if (good) flow.hidden = GROUPS.filter((group) => names.includes(group));
-    return good;
-  },
-  fcol: oneOf('colour', COLOUR_BYS),
-  fpal: oneOf('palette', PALETTES),
-  fat: (flow, value) => {
-    if (isFlowName(value)) flow.focus = value;
-    return isFlowName(value);
-  },
+    return good ? GROUPS.filter((group) => names.includes(group)) : undefined;
+  }),
+  fcol: choice(FLOW, 'colour', COLOUR_BYS),
+  fpal: choice(FLOW, 'palette', PALETTES),
+  fat: field(FLOW, 'focus', (value) => (isFlowName(value) ? value : undefined)),
 };
 
-function oneOf<Key extends 'choice' | 'mode' | 'colour' | 'palette'>(
-  key: Key,
-  legal: readonly Flow[Key][],
-): Reader {
-  return (flow, value) => {
-    const found = legal.find((name) => name === value);
-    if (found !== undefined) flow[key] = found;
-    return found !== undefined;
-  };
-}
+export const flowState = viewState(FLOW, FIELDS);
 
-function count(key: 'heads' | 'values' | 'top' | 'bottom', least: number): Reader {
-  return (flow, value) => {
-    const number = /^\d{1,4}$/.test(value) ? Number(value) : Number.NaN;
-    const good = number >= least && number <= MOST_SHOWN;
-    if (good) flow[key] = number;
-    return good;
-  };
-}
-
-function flag(key: 'rest' | 'mergeNeurons' | 'mergeValues'): Reader {
-  return (flow, value) => {
-    flow[key] = value === '1';
-    return value === '1' || value === '0';
-  };
+declare module '../../shared/text/url' {
+  interface ViewStates {
+    flow: Flow;
+  }
 }

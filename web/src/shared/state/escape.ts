@@ -1,0 +1,20 @@
+/** What Esc closes, before a view has its turn. */
+import { dropPeek, usePeek } from './peek';
+import { change, useStore } from './store';
+
+/** The pop-up, or work in progress. */
+export function closePassing(): boolean {
+  if (usePeek.getState().content) {
+    dropPeek();
+    return true;
+  }
+  const busy = document.querySelector<HTMLButtonElement>('[data-testid="cancel"]');
+  busy?.click();
+  return busy !== null;
+}
+
+export function closeDrawer(): boolean {
+  if (useStore.getState().spec.node === null) return false;
+  change({ node: null });
+  return true;
+}

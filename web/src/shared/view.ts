@@ -1,0 +1,65 @@
+/** A view as the page knows it. Its folder exports one; `views/index.ts` lists them. */
+import { createContext, useContext, type ComponentType } from 'react';
+import type { ModelInfo } from './api/queries';
+import type { Key } from './keys';
+import type { Experiment } from './state/experiment';
+import type { ViewState } from './text/fields';
+import type { Spec } from './text/url';
+
+export interface ViewProps {
+  model: ModelInfo | null;
+  experiment: Experiment;
+  /** Of a token, px. */
+  cellWidth: number;
+}
+
+/** The page that Python is to reproduce. */
+export interface Page {
+  model: ModelInfo;
+  spec: Spec;
+  position: number;
+}
+
+export interface View {
+  /** In the address, and the name of its own state. */
+  id: string;
+  /** On its tab. */
+  label: string;
+  /** It shows one node: its tab has the node's name, and is there while it is open. */
+  ofNode?: boolean;
+  /** What stands there until a prompt runs; absent: the view needs none. */
+  teach?: { question: string; text: string };
+  /** What the model's self-check must have proved, and what is said where it did not. */
+  needs?: { capability: string; title: string; note: string };
+  /** Beside those of the whole page. */
+  keys: readonly Key[];
+  component: ComponentType<ViewProps>;
+  state?: ViewState;
+  python: (page: Page) => string;
+}
+
+/** Why the model lacks a capability; null where it has it, or is not there yet. */
+export function lacks(model: ModelInfo | null, name: string): string | null {
+  const found = model?.capabilities.find((capability) => capability.name === name);
+  return found && !found.available ? reasonOf(model, name) : null;
+}
+
+export function reasonOf(model: ModelInfo | null, name: string): string {
+  return (
+    model?.capabilities.find((capability) => capability.name === name)?.reason ??
+    'The self-check at load did not prove it.'
+  );
+}
+
+/** All views, and the one that is shown. */
+export const Views = createContext<{ views: readonly View[]; view: View } | null>(null);
+
+export function useViews(): { views: readonly View[]; view: View } {
+  const found = useContext(Views);
+  if (!found) throw new Error('There are no views outside the page.');
+  return found;
+}
+
+export function useView(): View {
+  return useViews().view;
+}

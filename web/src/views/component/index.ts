@@ -1,0 +1,30 @@
+/** The page of one component. */
+import { lazy } from 'react';
+import { HIT_KEYS } from '../../shared/parts/hitKeys';
+import { closePassing } from '../../shared/state/escape';
+import { NODE_KEY } from '../../shared/state/rows';
+import { change } from '../../shared/state/store';
+import type { View } from '../../shared/view';
+import { componentPython } from './python';
+import './component.css';
+
+export const component: View = {
+  id: 'component',
+  label: 'Component',
+  ofNode: true,
+  keys: [
+    NODE_KEY,
+    ...Object.values(HIT_KEYS),
+    {
+      on: ['Escape'],
+      label: 'Esc',
+      says: 'back to Explore',
+      act: () => {
+        if (!closePassing()) change({ view: 'explore' });
+        return true;
+      },
+    },
+  ],
+  component: lazy(async () => ({ default: (await import('./ComponentPage')).ComponentPage })),
+  python: componentPython,
+};

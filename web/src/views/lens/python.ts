@@ -1,0 +1,35 @@
+/** The Python that reproduces the lens. */
+import { indices, on, opening, quote } from '../../shared/text/python';
+import { scoring, type Spec } from '../../shared/text/url';
+import type { Page } from '../../shared/view';
+
+/** What the server is asked for a lens, as arguments: defaults are left out. */
+export function lensPython({ model, spec }: Page): string {
+  const figure = [
+    ...(spec.lens.kind === 'probability' ? [] : [`kind=${quote(spec.lens.kind)}`]),
+    ...(spec.flipped ? ['top_down=True'] : []),
+  ].join(', ');
+  const lines = [
+    ...opening(model.name, spec),
+    `lens = ue.logit_lens(${['model', 'prompt', ...lensOptions(spec)].join(', ')})`,
+    'print(lens.to_pandas())',
+    `# lens.plot(${figure})  # the picture`,
+    `# lens.to_html(${figure ? `${figure}, ` : ''}path="lens.html")  # a page of its own`,
+  ];
+  return `${lines.join('\n')}\n`;
+}
+
+function lensOptions(spec: Spec): string[] {
+  const scored = scoring(spec);
+  return [
+    ...(spec.positions ? [`positions=${indices(spec.positions)}`] : []),
+    ...(spec.lens.layer_step > 1 ? [`layer_step=${spec.lens.layer_step}`] : []),
+    ...(spec.lens.include_embedding ? [] : ['include_embedding=False']),
+    ...(spec.lens.subblocks ? ['subblocks=True'] : []),
+    ...(spec.lens.decoder === 'final_norm' ? [] : [`decoder=${quote(spec.lens.decoder)}`]),
+    ...(scored.target === null ? [] : [`target=${quote(scored.target)}`]),
+    ...(scored.follow === 'final' ? [] : [`follow=${quote(scored.follow)}`]),
+    ...(spec.lens.clipped ? ['kl_floor=1 / (10 * model.vocab_size)'] : []),
+    ...(spec.edits.some(on) ? ['edits=edits'] : []),
+  ];
+}
