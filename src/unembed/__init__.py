@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from unembed.analyses.sub_updates.result import SubUpdates
     from unembed.analyses.sub_updates.sub_updates import sub_updates, sub_updates_capture
     from unembed.analyses.sub_updates.switches import presets_capture, turn_off, turn_on
+    from unembed.analyses.tools.objective import Objective
     from unembed.compat.lm_debugger import lm_debugger_off, lm_debugger_on
     from unembed.engine.editing.edits import Edit, add, patch, required_capture, scale, set_to, zero
     from unembed.engine.load import load
@@ -74,6 +75,8 @@ _HOME = {
     "SubUpdates": "unembed.analyses.sub_updates.result",
     "sub_updates": "unembed.analyses.sub_updates.sub_updates",
     "sub_updates_capture": "unembed.analyses.sub_updates.sub_updates",
+    # what is explained
+    "Objective": "unembed.analyses.tools.objective",
     # the flow graph
     "FlowGraph": "unembed.analyses.flow.result",
     "FlowOptions": "unembed.analyses.flow.options",
@@ -101,6 +104,7 @@ __all__ = [
     "Generation",
     "LensResult",
     "Model",
+    "Objective",
     "Run",
     "Settings",
     "SubUpdates",

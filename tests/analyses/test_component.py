@@ -7,13 +7,19 @@ import torch
 
 import unembed as ue
 from unembed.analyses.component.component import component, component_capture
-from unembed.analyses.tools.effects import direct_effects, effect_on_tokens, effects_capture
+from unembed.analyses.tools.effects import Writes, direct_effects, effects_capture, effects_on
+from unembed.analyses.tools.objective import Objective
 from unembed.errors import CapabilityError, InputError, TargetError
 
 from ..contract.wiring import NAMES, weight_and_bias
 from .slow import PROMPT
 
 ALL = list(range(128))
+
+
+def effect_on_tokens(run, writes, layer, part, position, tokens):
+    objectives = [Objective.logit(token, position=position) for token in tokens]
+    return effects_on(run, [Writes(writes, layer, part)], objectives)
 
 
 def everything(model):

@@ -18,7 +18,8 @@ import torch
 
 from unembed.analyses.flow.draft import accurate
 from unembed.analyses.flow.names import CutName, parse_cut
-from unembed.analyses.tools.effects import Writes, joint_effect
+from unembed.analyses.tools.effects import Writes, effects_on
+from unembed.analyses.tools.objective import Objective
 from unembed.analyses.tools.writes import Branch, branch
 from unembed.engine.names.sites import check_target, resolve_position
 from unembed.engine.nodes import Target, site
@@ -65,7 +66,8 @@ def attributed_together(
     if not groups:
         return 0.0
     try:
-        return -float(joint_effect(run, groups, here, [token])[0])
+        objective = Objective.logit(token, position=here)
+        return -float(effects_on(run, groups, [objective], joint=True)[0, 0])
     except CapabilityError:
         return None
 

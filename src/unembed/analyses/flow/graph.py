@@ -23,7 +23,8 @@ from unembed.analyses.flow.result import FlowGraph, FlowLink, FlowNode, LayerSel
 from unembed.analyses.flow.selection import Selector
 from unembed.analyses.flow.target import continued, flow_target
 from unembed.analyses.tools.checks import checked_layers
-from unembed.analyses.tools.effects import effect_on_tokens, effects_capture
+from unembed.analyses.tools.effects import Writes, effects_capture, effects_on
+from unembed.analyses.tools.objective import Objective
 from unembed.engine.names.sites import resolve_position
 from unembed.engine.names.taps import why_not
 from unembed.errors import CapabilityError, InputError, TooLargeError
@@ -116,7 +117,7 @@ def flow_graph(
         sides += plan.later(draft, selection, ids)
     readings = read_vectors(model, sides, ids, options.k, cancel, progress)
     try:
-        effects = _attributed(run, draft, position, ids[0])
+        effects = _attributed(run, draft, Objective.logit(ids[0], position=position))
     except CapabilityError as error:
         effects = {}
         draft.notes.append(f"No effect on the target's logit is attributed: {error.message}.")
@@ -217,8 +218,8 @@ def _with_output(
 # ------------------------------------------------------------------ effects and the finished parts
 
 
-def _attributed(run: Run, draft: Draft, position: int, token: int) -> dict[Write, float]:
-    """The direct effect of every write of the graph on the target's logit."""
+def _attributed(run: Run, draft: Draft, objective: Objective) -> dict[Write, float]:
+    """The direct effect of every write of the graph on what is explained: the target's logit."""
     drafted: list[DraftNode | DraftLink] = [*draft.nodes.values(), *draft.links]
     writes = list(dict.fromkeys(one.write for one in drafted if one.write is not None))
     groups: dict[tuple[int, Part], list[Write]] = defaultdict(list)
@@ -228,7 +229,7 @@ def _attributed(run: Run, draft: Draft, position: int, token: int) -> dict[Write
     for (layer, part), some in groups.items():
         rows = torch.stack([draft.vector(write.row) * write.coefficient for write in some])
         here = run[f"L{layer}.resid_post"]
-        effects = effect_on_tokens(run, rows.to(here.device), layer, part, position, [token])
+        effects = effects_on(run, [Writes(rows.to(here.device), layer, part)], [objective])
         found |= dict(zip(some, effects[:, 0].tolist(), strict=True))
     return found
 

@@ -17,6 +17,8 @@ import torch
 from torch import Tensor, nn
 
 from unembed.analyses.tools.frozen import freeze
+from unembed.analyses.tools.objective import Objective
+from unembed.engine.names.sites import resolve_position
 from unembed.engine.reading.extremes import Extremes, RunningExtremes, extremes
 from unembed.errors import CapabilityError, InputError
 from unembed.models.maps import is_map, weight_in_out
@@ -104,37 +106,58 @@ def effects_of(
 
 
 @torch.no_grad()
-def effect_on_tokens(
-    run: Run,
-    writes: Float[Tensor, "n d_model"],
-    layer: int | None,
-    part: Part | None,
-    position: int,
-    tokens: list[int],
-) -> Float[Tensor, "n tokens"]:
-    """Direct effects of writes on the logits of chosen tokens. As `direct_effects`."""
-    return _on_tokens(run, _to_last_residual(run, writes, layer, part, position), position, tokens)
+def effects_on(
+    run: Run, groups: Sequence[Writes], objectives: Sequence[Objective], *, joint: bool = False
+) -> Float[Tensor, "n objectives"]:
+    """Direct effects of writes on objectives that are of logits, all at one position.
 
-
-@torch.no_grad()
-def joint_effect(
-    run: Run, groups: Sequence[Writes], position: int, tokens: list[int]
-) -> Float[Tensor, " tokens"]:
-    """The direct effect of all these writes as if they were one. As `effects_of`."""
+    Row after row; `joint`: in one row that of all writes as if they were one, which is not their
+    sum where the effect is a difference. Where it is linear the soft cap of logits is left out.
+    Needs `effects_capture` of the lowest layer captured.
+    """
+    position = _one_position(run, objectives)
     end = _last(run, position).device
     parts = [_to_last_residual(run, one.rows, one.layer, one.part, position) for one in groups]
-    whole = torch.cat([one.to(end) for one in parts]).sum(0, keepdim=True)
-    return _on_tokens(run, whole, position, tokens)[0]
-
-
-def _on_tokens(
-    run: Run, carried: Tensor, position: int, tokens: list[int]
-) -> Float[Tensor, "n tokens"]:
+    carried = torch.cat([one.to(end) for one in parts])
+    carried = carried.sum(0, keepdim=True) if joint else carried
     linear = _linear_to_unembedding(run, carried, position)
     if linear is None:
-        return _difference(run, carried, position)[:, tokens]
-    rows, weight = _product(run.model, linear)
-    return rows @ weight[tokens].to(rows.dtype).T
+        return _lost(run, carried, position, objectives)
+    rows, _ = _product(run.model, linear)
+    logits = _logits(run, position, objectives)
+    directions = [one.unembedded(run.model, logits) for one in objectives]
+    return rows @ torch.stack(directions).to(rows).T
+
+
+def _one_position(run: Run, objectives: Sequence[Objective]) -> int:
+    found = {resolve_position(one.position, len(run.ids)) for one in objectives}
+    if len(found) != 1:
+        raise InputError(
+            f"the objectives are at positions {sorted(found)}; effects are of writes at one",
+            field="objectives",
+            value=str(sorted(found)),
+            legal="one position",
+        )
+    return found.pop()
+
+
+def _logits(run: Run, position: int, objectives: Sequence[Objective]) -> Float[Tensor, "1 vocab"]:
+    """What the objectives' rows of W_U depend on, if they do."""
+    model = run.model
+    if all(one.kind != "log_prob" for one in objectives):
+        return _last(run, position).new_zeros(1, model.vocab_size)
+    return model.unembedding.logits(model.final_norm(_last(run, position)))
+
+
+def _lost(
+    run: Run, carried: Tensor, position: int, objectives: Sequence[Objective]
+) -> Float[Tensor, "n objectives"]:
+    """What each objective loses when a write is taken out of the last residual."""
+    model, last = run.model, _last(run, position)
+    states = torch.cat([last, (last - carried).to(last.dtype)])
+    logits = model.unembedding.logits(model.final_norm(states))
+    values = torch.stack([one.of_logits(model, logits) for one in objectives], -1)
+    return values[:1] - values[1:]
 
 
 def _product(model: Model, linear: Tensor) -> tuple[Tensor, Tensor]:

@@ -1,0 +1,271 @@
+"""The number that an attribution explains, as data: a logit, a difference of logits, a direction.
+
+    objective = ue.Objective.logit_diff(" Tokyo", " Kyoto")
+    run = model.run(prompt, objective.required_capture(model))
+    objective.value(run)
+
+An objective names tokens, a position and perhaps a site; it knows no model until it is asked for
+its value in a run. Logits are the model's own, after multipliers and soft cap.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Literal
+
+import torch
+from torch import Tensor
+
+from unembed.engine.names.sites import check_target, parse_target, resolve_position
+from unembed.engine.nodes import Name, Target
+from unembed.errors import InputError, TargetError
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
+
+    from unembed.engine.model import Model
+    from unembed.engine.passes.run import Run
+
+Kind = Literal["logit", "logit_diff", "log_prob", "logit_minus_mean", "direction", "activation"]
+Tokens = str | int | Sequence[str | int]
+ROWS_AT_ONCE = 16384  # of W_U, made accurate: all of them would be a second copy
+
+
+@dataclass(frozen=True, eq=False)
+class Objective:
+    """What is explained; make one with logit, logit_diff, log_prob, logit_minus_mean, direction
+    or activation.
+
+    Of several tokens the mean logit counts, and for log_prob the probability of any of them.
+    """
+
+    kind: Kind
+    tokens: tuple[str | int, ...] = ()
+    others: tuple[str | int, ...] = ()
+    position: int = -1
+    node: Target | None = None
+    vector: Tensor | None = field(default=None, repr=False)
+
+    # ------------------------------------------------------------ making one
+
+    @classmethod
+    def logit(cls, token: Tokens, *, position: int = -1) -> Objective:
+        """The logit of a token: what the model adds to its log probability, up to a constant."""
+        return cls("logit", _several(token, "token"), position=position)
+
+    @classmethod
+    def logit_diff(cls, token: Tokens, other: Tokens, *, position: int = -1) -> Objective:
+        """The mean logit of some tokens less that of others: why A and not B."""
+        tokens, others = _several(token, "token"), _several(other, "other")
+        return cls("logit_diff", tokens, others, position=position)
+
+    @classmethod
+    def log_prob(cls, token: Tokens, *, position: int = -1) -> Objective:
+        """The log probability of a token, in nats; of several, that one of them comes."""
+        return cls("log_prob", _several(token, "token"), position=position)
+
+    @classmethod
+    def logit_minus_mean(cls, token: Tokens, *, position: int = -1) -> Objective:
+        """The logit less the mean over the vocabulary: what raises every logit drops out."""
+        return cls("logit_minus_mean", _several(token, "token"), position=position)
+
+    @classmethod
+    def direction(cls, site: Name, vector: Tensor, *, position: int = -1) -> Objective:
+        """How far an activation reaches along a vector of its width, as a dot product."""
+        if vector.dim() != 1 or not bool(vector.isfinite().all()):
+            raise InputError(
+                f"the direction has shape {list(vector.shape)}; it must be one vector of finite "
+                "numbers",
+                field="vector",
+                value=list(vector.shape),
+                legal="[width of the site]",
+            )
+        node, position = _placed(site, position)
+        return cls("direction", position=position, node=node, vector=vector.detach())
+
+    @classmethod
+    def activation(cls, node: Name, *, position: int = -1) -> Objective:
+        """The activation of one neuron, one entry of z, or one pair of query and key."""
+        target, position = _placed(node, position)
+        if not _is_number(target):
+            raise TargetError(
+                f"{target.text!r} is more than one number at a position; name a neuron, an entry "
+                "or a pair of query and key, or use Objective.direction",
+                field="node",
+                value=target.text,
+                legal='"L12.N512", "L14.z448" or "L9.H6@14<3"',
+            )
+        return cls("activation", position=position, node=target)
+
+    # ------------------------------------------------------------ what it is
+
+    @property
+    def words(self) -> str:
+        """What it is, in a phrase: "logit of ' Tokyo' less that of ' Paris'"."""
+        where = "" if self.position == -1 else f" at position {self.position}"
+        if self.node is not None:
+            what = "activation of" if self.kind == "activation" else "a direction of the"
+            return f"{what} {self.node.words}{where}"
+        tokens, others = _listed(self.tokens), _listed(self.others)
+        phrases: dict[str, str] = {
+            "logit": f"logit of {tokens}",
+            "logit_diff": f"logit of {tokens} less that of {others}",
+            "log_prob": f"log probability of {tokens}",
+            "logit_minus_mean": f"logit of {tokens} less the mean of all",
+        }
+        return phrases[self.kind] + where
+
+    def at(self, position: int) -> Objective:
+        """The same at another position."""
+        return replace(self, position=position)
+
+    def required_capture(self, model: Model) -> tuple[str, ...]:
+        """What a run must have captured for `value` and `gradient`.
+
+        Nothing in a model without a lens: there its logits are needed.
+        """
+        if self.node is not None:
+            check_target(self.node, model.anatomy, model.name, "node")
+            return (self.node.at(self.position, self.node.key).name,)
+        if not model.capabilities()["lens"].available:
+            return ()
+        return (f"L{model.anatomy.n_layers - 1}.resid_post", "final_norm")
+
+    # ------------------------------------------------------------ its value
+
+    def value(self, run: Run) -> Tensor:
+        """Its value in a run, a tensor without axes; differentiable in a run with `grad=True`.
+
+        Raises:
+            TargetError: a token or position that is not there, or what was not captured.
+        """
+        if self.node is not None:
+            return self._of_site(run, self._site(run))
+        return self.of_logits(run.model, self._logits(run)[None])[0]
+
+    def gradient(self, run: Run) -> Tensor:
+        """Its gradient at the residual behind the last layer, at the position: [d_model].
+
+        Of a direction or an activation: at that site's activation, of that position. How the
+        final norm's scale depends on the residual is in it; direct effects freeze that scale, see
+        `effects_on`.
+        """
+        with torch.enable_grad():
+            if self.node is not None:
+                state = self._site(run).detach().clone().requires_grad_()
+                value = self._of_site(run, state)
+            else:
+                final = run[f"L{run.model.anatomy.n_layers - 1}.resid_post"]
+                state = final[self._position(run)].detach().clone().requires_grad_()
+                normed = run.model.final_norm(state[None])
+                logits = run.model.unembedding.logits(normed)
+                value = self.of_logits(run.model, logits)[0]
+            (found,) = torch.autograd.grad(value, state)
+        return found
+
+    def of_logits(self, model: Model, logits: Float[Tensor, "n vocab"]) -> Float[Tensor, " n"]:
+        """Its value for each row of logits; in float32, or float64 where they are."""
+        logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
+        ids = [model.token_id(one) for one in self.tokens]
+        chosen = logits[:, ids]
+        if self.kind == "log_prob":
+            return chosen.logsumexp(-1) - logits.logsumexp(-1)
+        mean = chosen.mean(-1)
+        if self.kind == "logit_diff":
+            return mean - logits[:, [model.token_id(one) for one in self.others]].mean(-1)
+        if self.kind == "logit_minus_mean":
+            return mean - logits.mean(-1)
+        if self.kind == "logit":
+            return mean
+        raise self._no_tokens()
+
+    def unembedded(
+        self, model: Model, logits: Float[Tensor, "1 vocab"]
+    ) -> Float[Tensor, " d_unembed"]:
+        """The sum of rows of W_U that it is of logits like these, before multipliers and cap.
+
+        Only a log probability depends on the logits: its rows count by their probabilities.
+        """
+        with torch.enable_grad():
+            given = logits.detach().clone().requires_grad_()
+            (weights,) = torch.autograd.grad(self.of_logits(model, given)[0], given)
+        rows = weights[0].nonzero()[:, 0]
+        matrix = model.unembedding.weight
+        accurate = torch.promote_types(matrix.dtype, torch.float32)
+        total = matrix.new_zeros(matrix.shape[1], dtype=accurate)
+        for some in torch.split(rows, ROWS_AT_ONCE):
+            total += weights[0, some].to(total) @ matrix[some.to(matrix.device)].to(accurate)
+        return total
+
+    # ------------------------------------------------------------ inside
+
+    def _position(self, run: Run) -> int:
+        return resolve_position(self.position, len(run.ids))
+
+    def _logits(self, run: Run) -> Float[Tensor, " vocab"]:
+        """The run's own logits at the position: what it kept, else from what it captured."""
+        position = self._position(run)
+        row = -1 if run.logits is None else position - (len(run.ids) - len(run.logits))
+        if run.logits is not None and row >= 0:
+            return run.logits[row]
+        return run.model.unembedding.logits(run["final_norm"][position, None])[0]
+
+    def _site(self, run: Run) -> Tensor:
+        """The activation at the position, of the head or pair that the node names."""
+        if self.node is None:
+            raise self._no_tokens()
+        check_target(self.node, run.model.anatomy, run.model.name, "node")
+        return run.part(self.node.at(self._position(run), self.node.key))
+
+    def _of_site(self, run: Run, found: Tensor) -> Tensor:
+        if self.vector is None:
+            return found.reshape(())
+        if found.shape != self.vector.shape:
+            raise InputError(
+                f"the direction has {len(self.vector)} numbers, and "
+                f"{self.node.text if self.node else 'the site'} has {list(found.shape)} at a "
+                f"position of {run.model.name}",
+                field="vector",
+                value=list(self.vector.shape),
+                legal=str(list(found.shape)),
+            )
+        return found @ self.vector.to(found)
+
+    def _no_tokens(self) -> InputError:
+        return InputError(
+            f"the objective is {self.words}, which is no sum of logits; use logit, logit_diff, "
+            "log_prob or logit_minus_mean",
+            field="objective",
+            value=self.kind,
+            legal="logit, logit_diff, log_prob, logit_minus_mean",
+        )
+
+
+def _several(tokens: Tokens, name: str) -> tuple[str | int, ...]:
+    found = (tokens,) if isinstance(tokens, str | int) else tuple(tokens)
+    if not found:
+        raise InputError(
+            f"{name} is empty; name at least one token",
+            field=name,
+            value="[]",
+            legal="at least one token",
+        )
+    return found
+
+
+def _listed(tokens: Sequence[str | int]) -> str:
+    return ", ".join(f"token {one}" if isinstance(one, int) else repr(one) for one in tokens)
+
+
+def _placed(name: Name, position: int) -> tuple[Target, int]:
+    """The node without its position, and the position: that of the name goes first."""
+    target = parse_target(name, "node")
+    own = target.position
+    return replace(target.at(None, target.key), text=target.text), position if own is None else own
+
+
+def _is_number(target: Target) -> bool:
+    """Whether it is one number at each position."""
+    numbers = (target.neuron, target.entry, target.index, target.key)
+    return any(number is not None for number in numbers)
