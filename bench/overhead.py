@@ -19,7 +19,8 @@ from transformers import Gemma3ForCausalLM, Gemma3TextConfig, GPT2Config, GPT2LM
 import unembed as ue
 from _harness import Figure, extra_bytes, in_fresh_process, parser, ratio, report
 from unembed.analyses.lens.grid import lens_of_run
-from unembed.analyses.lens.plan import LensOptions, LensPlan, plan_lens
+from unembed.analyses.lens.options import LensOptions
+from unembed.analyses.lens.plan import LensPlan, plan_lens
 from unembed.engine.names.sites import LAYER_SITES
 from unembed.models.tiny import tiny_tokenizer
 

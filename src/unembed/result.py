@@ -16,6 +16,7 @@ from html import escape
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from unembed.errors import InputError
+from unembed.options import Options
 
 if TYPE_CHECKING:
     import pandas
@@ -102,6 +103,8 @@ def plain(value: Any) -> Any:
         return value.to_dict()
     if isinstance(value, tuple | list):
         return [plain(one) for one in value]
+    if isinstance(value, Options):
+        return plain(value.values())
     if isinstance(value, Mapping):
         return {key: plain(one) for key, one in value.items()}
     if is_dataclass(value):

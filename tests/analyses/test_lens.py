@@ -10,7 +10,8 @@ import torch
 import unembed as ue
 from unembed.analyses.lens import reading as module
 from unembed.analyses.lens.grid import compare_lenses, lens_of_run, logit_lens
-from unembed.analyses.lens.plan import LensOptions, plan_lens
+from unembed.analyses.lens.options import LensOptions
+from unembed.analyses.lens.plan import plan_lens
 from unembed.engine.passes.cancel import Cancel
 from unembed.errors import CancelledError, TargetError, TooLargeError
 

@@ -7,7 +7,8 @@ import torch
 
 import unembed as ue
 from unembed.analyses.lens.grid import logit_lens
-from unembed.analyses.lens.plan import LensOptions, plan_lens
+from unembed.analyses.lens.options import LensOptions
+from unembed.analyses.lens.plan import plan_lens
 from unembed.errors import InputError, TargetError
 
 from ..contract.wiring import NAMES, wiring

@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from unembed.analyses.lens.grid import compare_lenses, logit_lens
-from unembed.analyses.lens.plan import LensOptions, plan_lens
+from unembed.analyses.lens.options import LensOptions
+from unembed.analyses.lens.plan import plan_lens
 from unembed.errors import CapabilityError, InputError, TargetError
 from unembed.models.tiny import FAMILIES, MASK
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import fields
 
 import pytest
 import typer
@@ -210,7 +209,7 @@ def test_a_cut_is_an_edit_like_others():
 
 
 def test_every_option_is_a_flag():
-    assert list(_FLAGS) == [row.name for row in fields(FlowOptions)]
+    assert list(_FLAGS) == list(FlowOptions.model_fields)
 
 
 def test_every_flag_is_in_the_reference():

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from unembed.server import bodies
+from unembed.server import parsing
 
 from .asgi import bearer, call, post
 from .bad_bodies import CASES, PREDICTIONS
@@ -57,6 +57,6 @@ def test_a_large_bad_body_is_refused_quickly(app, raw):
 
 
 def test_without_the_depth_check_a_deep_body_gets_through_to_the_parser(app, monkeypatch):
-    monkeypatch.setattr(bodies, "_check_depth", lambda *_: None)
+    monkeypatch.setattr(parsing, "_check_depth", lambda *_: None)
     with pytest.raises(RecursionError):
-        bodies.parse(b"[" * 100_000, 32)
+        parsing.parse(b"[" * 100_000, 32)

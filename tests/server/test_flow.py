@@ -13,7 +13,8 @@ from unembed.analyses.flow import cuts as flow_cuts
 from unembed.analyses.flow import graph as flow
 from unembed.analyses.flow.options import FlowOptions
 from unembed.errors import CancelledError
-from unembed.server import flow_answers, wire
+from unembed.questions import flow as flow_question
+from unembed.questions.requests import FlowRequest
 
 from .asgi import bearer, post, request
 from .flow_asking import EDITS, FAMILIES, OPTIONS, PROMPT, ask, assert_same, drawn, hashable, labels
@@ -38,9 +39,9 @@ def test_every_option_gives_what_python_gives(app, model, fields):
 
 
 def test_defaults_are_those_of_python():
-    body = wire.FlowRequest(prompt="a", layers=[0])
+    body = FlowRequest(prompt="a", layers=[0])
     defaults = FlowOptions()
-    for name in FlowOptions.__dataclass_fields__:
+    for name in FlowOptions.model_fields:
         assert hashable(getattr(body, name)) == getattr(defaults, name), name
 
 
@@ -79,7 +80,7 @@ def test_the_same_request_alone_or_among_others_gives_the_same_bytes(make_app):
 def test_a_graph_can_be_cancelled_and_tells_its_progress(app, monkeypatch):
     began = threading.Event()
     stages: list[str] = []
-    draw = flow_answers.flow_graph
+    draw = flow_question.flow_graph
 
     def slow(*args: Any, cancel: Any, progress: Any, **options: Any) -> Any:
         def told(stage: str, done: int, total: int) -> None:
@@ -91,7 +92,7 @@ def test_a_graph_can_be_cancelled_and_tells_its_progress(app, monkeypatch):
         while True:
             cancel.check()
 
-    monkeypatch.setattr(flow_answers, "flow_graph", slow)
+    monkeypatch.setattr(flow_question, "flow_graph", slow)
     body = {"prompt": PROMPT, "layers": [1], "job": "job-of-mine"}
 
     async def main() -> Any:

@@ -9,7 +9,7 @@ import pytest
 import unembed as ue
 from unembed.analyses.flow import cuts as flow_cuts
 from unembed.analyses.flow import graph as flow
-from unembed.server import flow_answers
+from unembed.questions import flow as flow_question
 
 from .asgi import post
 from .flow_asking import EDITS, FAMILIES, HALF_A_CHARACTER, PROMPT, ask, assert_same, drawn, labels
@@ -89,13 +89,13 @@ def test_edits_beyond_the_limit_are_measured_together_only(make_app):
 
 def test_a_graph_that_was_drawn_is_not_drawn_again(app, monkeypatch):
     seen: list[Any] = []
-    draw = flow_answers.flow_graph
+    draw = flow_question.flow_graph
 
     def counted(*args: Any, **options: Any) -> Any:
         seen.append(args)
         return draw(*args, **options)
 
-    monkeypatch.setattr(flow_answers, "flow_graph", counted)
+    monkeypatch.setattr(flow_question, "flow_graph", counted)
     ask(app)
     ask(app, edits=EDITS)
     ask(app, edits=EDITS)
@@ -104,13 +104,13 @@ def test_a_graph_that_was_drawn_is_not_drawn_again(app, monkeypatch):
 
 def test_an_edit_that_was_measured_is_not_measured_again(app, monkeypatch):
     seen: list[Any] = []
-    measure = flow_answers.measure_edits
+    measure = flow_question.measure_edits
 
     def counted(run: Any, groups: Any, *args: Any, **options: Any) -> Any:
         seen.append(groups)
         return measure(run, groups, *args, **options)
 
-    monkeypatch.setattr(flow_answers, "measure_edits", counted)
+    monkeypatch.setattr(flow_question, "measure_edits", counted)
     more = {"target": "L1.H0", "operation": "zero"}
     ask(app, edits=EDITS)
     assert len(seen) == 1
@@ -256,7 +256,7 @@ def test_every_route_that_takes_edits_takes_a_cut(app, path):
         assert answers[1].body == answers[2].body
 
 
-def test_a_cut_acts_at_the_position_that_it_names(app):
+def test_a_cut_acts_where_the_graph_is_drawn_unless_it_names_a_position(app):
     def edited(**more: Any) -> Any:
         edits = [{"target": "L1.H2", "operation": "cut"} | more]
         return ask(app, edits=edits, position=2).edited

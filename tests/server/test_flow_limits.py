@@ -40,12 +40,12 @@ def test_too_many_vectors_are_refused_before_anything_runs(make_app, monkeypatch
     ids=str,
 )
 def test_no_graph_reads_more_vectors_than_are_counted(models, family, fields):
-    from unembed.server.flow_limits import _vectors
+    from unembed.questions.flow_cost import most_vectors
 
     model = models[family]
     options = FlowOptions(**{name: hashable(value) for name, value in fields.items()})
     n_positions = len(model.tokenize(PROMPT))
-    counted = _vectors(model.anatomy.blocks[1], options, n_positions)
+    counted = most_vectors(model.anatomy.blocks[1], options, n_positions)
     graph = drawn(model, layers=[1], **fields)
     assert len(graph.vectors) <= counted
     assert counted <= 3 * len(graph.vectors)

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from unembed.errors import CancelledError
-from unembed.server import answers, wire
+from unembed.server import responses, wire
 
 from .asgi import COOKIE, HOST, ORIGIN, TOKEN, bearer, call, cookie, post, request
 
@@ -97,7 +97,7 @@ class Slow:
 @pytest.fixture
 def slow(monkeypatch) -> Slow:
     work = Slow()
-    monkeypatch.setattr(answers, "generate", work)
+    monkeypatch.setattr(responses, "generate", work)
     return work
 
 
@@ -228,7 +228,7 @@ def test_a_fault_in_an_analysis_is_a_500_that_says_nothing_and_changes_nothing(
         raise ValueError("secret/path.py")
 
     with monkeypatch.context() as patched:
-        patched.setattr(answers, "generate", broken)
+        patched.setattr(responses, "generate", broken)
         answer = asyncio.run(generate(app))
     assert (answer.status, answer.error["code"]) == (500, "internal")
     assert b"secret" not in answer.body

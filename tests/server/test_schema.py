@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from unembed.questions.table import QUESTIONS
 from unembed.server import schema, wire
 from unembed.server.table import API
 
@@ -54,14 +55,16 @@ def test_every_route_is_in_the_schema_and_nothing_else():
     assert documented == {(entry.path, method) for entry in API for method in entry.methods}
 
 
-def test_every_body_of_the_wire_is_in_the_schema():
+def test_every_body_of_the_wire_and_every_request_is_in_the_schema():
     named = set(schema.document()["components"]["schemas"])
     bodies = {
         name
         for name, kind in vars(wire).items()
         if isinstance(kind, type) and issubclass(kind, wire.Wire) and kind is not wire.Wire
     }
-    assert bodies - named == {"Experiment", "IndexRequest", "IndexPage"}  # bases of requests
+    asked = {question.request.__name__ for question in QUESTIONS}
+    assert len(asked) > 10
+    assert (bodies | asked) - named == set()
 
 
 def test_every_error_has_the_one_shape():

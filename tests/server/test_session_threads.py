@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from unembed.errors import CancelledError, InputError
-from unembed.session import Feed, Job, Session
+from unembed.session import Channel, Job, Session
 from unembed.session.bridge import drain
 from unembed.session.cache import Recent
 from unembed.settings import Settings
@@ -102,32 +102,32 @@ def test_a_result_that_could_not_be_made_is_tried_again():
 
 
 def test_a_feed_gives_everything_in_order_then_the_result(session):
-    feed: Feed[int] = Feed()
+    channel: Channel[int] = Channel()
 
     def work(_: Any) -> str:
         for n in range(200):
-            feed.put(n)
+            channel.put(n)
         return "done"
 
     async def main() -> list[object]:
         job = session.submit(work)
-        return [item async for item in drain(session, job, feed, _never())]
+        return [item async for item in drain(session, job, channel, _never())]
 
     assert asyncio.run(main()) == [*range(200), "done"]
 
 
 def test_who_reads_a_feed_no_further_cancels_the_work(session):
-    feed: Feed[int] = Feed()
+    channel: Channel[int] = Channel()
 
     def work(job: Any) -> None:
-        feed.put(1)
+        channel.put(1)
         while True:
             job.cancel.check()
             time.sleep(0.001)
 
     async def main() -> Job:
         job = session.submit(work)
-        items = drain(session, job, feed, _never())
+        items = drain(session, job, channel, _never())
         assert await anext(items) == 1
         await items.aclose()
         return job

@@ -673,7 +673,10 @@ export interface components {
             /** Items */
             items: components["schemas"]["ClusterSummary"][];
         };
-        /** ComponentRequest */
+        /**
+         * ComponentRequest
+         * @description One node on one prompt.
+         */
         ComponentRequest: {
             /**
              * Prompt
@@ -697,11 +700,13 @@ export interface components {
             target: string;
             /**
              * Position
+             * @description Where it writes; a negative one counts from the end.
              * @default -1
              */
             position?: number;
             /**
              * Top K
+             * @description Tokens listed of those that it promotes, and suppresses.
              * @default 10
              */
             top_k?: number;
@@ -787,7 +792,7 @@ export interface components {
             target: string;
             /**
              * Operation
-             * @description "on" sets a neuron so that it writes as much as the strongest one of its layer does in the unedited run; "lmd_on" and "lmd_off" are LM-Debugger's own on and off; "cut" takes a node or link of the flow graph out, at one position: the graph's where `positions` is absent, the last one where there is no graph.
+             * @description "zero" sets the target to zero; "scale" multiplies it by a number; "set_to" sets it to a number, or a site to a vector; "add" adds a vector, or one number; "patch" sets it to what it is on another prompt; "on" sets a neuron so that it writes as much as the strongest one of its layer does in the unedited run; with `sign` -1 the other way round; "lmd_on" is LM-Debugger's own on; "lmd_off" is LM-Debugger's own off; "cut" takes a node or link of the flow graph out, at one position: the graph's where `positions` is absent, the last one where there is no graph.
              * @enum {string}
              */
             operation: "zero" | "scale" | "set_to" | "add" | "patch" | "on" | "lmd_on" | "lmd_off" | "cut";
@@ -808,6 +813,13 @@ export interface components {
              * @enum {string}
              */
             stage?: "pre" | "post";
+            /**
+             * Sign
+             * @description Of on: -1 sets a negative activation, which writes the neuron's value vector the other way round.
+             * @default 1
+             * @enum {integer}
+             */
+            sign?: 1 | -1;
             /** @description For patch, and only for it. */
             source?: components["schemas"]["PatchSource"] | null;
             /**
@@ -1095,21 +1107,6 @@ export interface components {
              */
             job?: string | null;
             /**
-             * Layers
-             * @description 0-based, each once, in any order; drawn from the first to the last.
-             */
-            layers: number[];
-            /**
-             * Position
-             * @default -1
-             */
-            position?: number;
-            /**
-             * Target
-             * @description What vectors are rated by: an id, or text, which may be several tokens (see `target_mode`). Absent: the model's own most likely token at the position.
-             */
-            target?: string | number | null;
-            /**
              * Top Neurons
              * @description Of a feed-forward, and rows of W_O: the largest scores.
              * @default 18
@@ -1146,7 +1143,7 @@ export interface components {
             include?: string[];
             /**
              * Rest
-             * @description Nodes for what is not shown.
+             * @description Nodes for what is not shown, so that links sum to what was added.
              * @default false
              */
             rest?: boolean;
@@ -1223,6 +1220,22 @@ export interface components {
              * @default 1.5
              */
             neuron_factor?: number;
+            /**
+             * Layers
+             * @description 0-based, each once, in any order; drawn from the first to the last.
+             */
+            layers: number[];
+            /**
+             * Position
+             * @description Whose forward pass is drawn; a negative one counts from the end.
+             * @default -1
+             */
+            position?: number;
+            /**
+             * Target
+             * @description What vectors are rated by: an id, or text, which may be several tokens (see `target_mode`). Absent: the model's own most likely token at the position.
+             */
+            target?: string | number | null;
         };
         /**
          * FlowResponse
@@ -1362,7 +1375,10 @@ export interface components {
             /** Probability */
             probability: number;
         };
-        /** GenerateRequest */
+        /**
+         * GenerateRequest
+         * @description A continuation of the prompt.
+         */
         GenerateRequest: {
             /**
              * Prompt
@@ -1381,6 +1397,7 @@ export interface components {
             job?: string | null;
             /**
              * Max New Tokens
+             * @description Most tokens to add.
              * @default 20
              */
             max_new_tokens?: number;
@@ -1392,6 +1409,7 @@ export interface components {
             temperature?: number;
             /**
              * Seed
+             * @description Decides what is drawn where the temperature is not 0.
              * @default 0
              */
             seed?: number;
@@ -1531,11 +1549,14 @@ export interface components {
                 [key: string]: string;
             };
         };
-        /** IndexBrowseRequest */
+        /**
+         * IndexBrowseRequest
+         * @description By number.
+         */
         IndexBrowseRequest: {
             /**
              * Projection
-             * @description "raw": the unembedding times the vector, as LM-Debugger has it; "final_norm": through the final norm's weight.
+             * @description How vectors are read: "raw", the unembedding times the vector, as LM-Debugger has it; "final_norm", through the final norm's weight.
              * @default raw
              * @enum {string}
              */
@@ -1545,7 +1566,10 @@ export interface components {
              * @description A name of the client's choice, to follow or cancel the work by.
              */
             job?: string | null;
-            /** Layer */
+            /**
+             * Layer
+             * @description Which layer.
+             */
             layer: number;
             /**
              * First
@@ -1555,15 +1579,19 @@ export interface components {
             first?: number;
             /**
              * Count
+             * @description How many to list.
              * @default 20
              */
             count?: number;
         };
-        /** IndexBuildRequest */
+        /**
+         * IndexBuildRequest
+         * @description An index to be built.
+         */
         IndexBuildRequest: {
             /**
              * Projection
-             * @description "raw": the unembedding times the vector, as LM-Debugger has it; "final_norm": through the final norm's weight.
+             * @description How vectors are read: "raw", the unembedding times the vector, as LM-Debugger has it; "final_norm", through the final norm's weight.
              * @default raw
              * @enum {string}
              */
@@ -1606,11 +1634,14 @@ export interface components {
              */
             total: number;
         };
-        /** IndexClusterRequest */
+        /**
+         * IndexClusterRequest
+         * @description One cluster.
+         */
         IndexClusterRequest: {
             /**
              * Projection
-             * @description "raw": the unembedding times the vector, as LM-Debugger has it; "final_norm": through the final norm's weight.
+             * @description How vectors are read: "raw", the unembedding times the vector, as LM-Debugger has it; "final_norm", through the final norm's weight.
              * @default raw
              * @enum {string}
              */
@@ -1622,18 +1653,26 @@ export interface components {
             job?: string | null;
             /**
              * Method
+             * @description How the clusters were made.
              * @default kmeans
              * @enum {string}
              */
             method?: "kmeans" | "complete";
-            /** N */
+            /**
+             * N
+             * @description How many there are; absent: chosen by size.
+             */
             n?: number | null;
             /**
              * Seed
+             * @description Where k-means began.
              * @default 0
              */
             seed?: number;
-            /** Cluster */
+            /**
+             * Cluster
+             * @description Its number.
+             */
             cluster: number;
             /**
              * Sample Seed
@@ -1642,11 +1681,14 @@ export interface components {
              */
             sample_seed?: number;
         };
-        /** IndexClustersRequest */
+        /**
+         * IndexClustersRequest
+         * @description A page of clusters.
+         */
         IndexClustersRequest: {
             /**
              * Projection
-             * @description "raw": the unembedding times the vector, as LM-Debugger has it; "final_norm": through the final norm's weight.
+             * @description How vectors are read: "raw", the unembedding times the vector, as LM-Debugger has it; "final_norm", through the final norm's weight.
              * @default raw
              * @enum {string}
              */
@@ -1670,16 +1712,19 @@ export interface components {
             n?: number | null;
             /**
              * Seed
+             * @description Where k-means begins.
              * @default 0
              */
             seed?: number;
             /**
              * Offset
+             * @description How many to skip.
              * @default 0
              */
             offset?: number;
             /**
              * Limit
+             * @description How many to list.
              * @default 20
              */
             limit?: number;
@@ -1696,11 +1741,14 @@ export interface components {
             /** Bytes */
             bytes: number;
         };
-        /** IndexSearchRequest */
+        /**
+         * IndexSearchRequest
+         * @description By words.
+         */
         IndexSearchRequest: {
             /**
              * Projection
-             * @description "raw": the unembedding times the vector, as LM-Debugger has it; "final_norm": through the final norm's weight.
+             * @description How vectors are read: "raw", the unembedding times the vector, as LM-Debugger has it; "final_norm", through the final norm's weight.
              * @default raw
              * @enum {string}
              */
@@ -1717,15 +1765,20 @@ export interface components {
             layers?: number[] | null;
             /**
              * Limit
+             * @description How many to list.
              * @default 20
              */
             limit?: number;
             /**
              * Offset
+             * @description How many to skip.
              * @default 0
              */
             offset?: number;
-            /** Words */
+            /**
+             * Words
+             * @description What to look for.
+             */
             words: string[];
             /**
              * Match
@@ -1736,18 +1789,21 @@ export interface components {
             match?: "word" | "exact" | "part";
             /**
              * Combine
+             * @description Whether any of the words is enough, or all must be there.
              * @default any
              * @enum {string}
              */
             combine?: "any" | "all";
             /**
              * Side
+             * @description What vectors do to the tokens.
              * @default promoted
              * @enum {string}
              */
             side?: "promoted" | "suppressed" | "both";
             /**
              * Ranking
+             * @description How what is found is ordered.
              * @default strength
              * @enum {string}
              */
@@ -1760,7 +1816,7 @@ export interface components {
         IndexSimilarRequest: {
             /**
              * Projection
-             * @description "raw": the unembedding times the vector, as LM-Debugger has it; "final_norm": through the final norm's weight.
+             * @description How vectors are read: "raw", the unembedding times the vector, as LM-Debugger has it; "final_norm", through the final norm's weight.
              * @default raw
              * @enum {string}
              */
@@ -1785,6 +1841,7 @@ export interface components {
             layers?: number[] | null;
             /**
              * Limit
+             * @description How many to list.
              * @default 20
              */
             limit?: number;
@@ -1810,11 +1867,14 @@ export interface components {
             /** @description Absent with a reason. */
             estimate: components["schemas"]["IndexEstimate"] | null;
         };
-        /** IndexTokenRequest */
+        /**
+         * IndexTokenRequest
+         * @description By one token.
+         */
         IndexTokenRequest: {
             /**
              * Projection
-             * @description "raw": the unembedding times the vector, as LM-Debugger has it; "final_norm": through the final norm's weight.
+             * @description How vectors are read: "raw", the unembedding times the vector, as LM-Debugger has it; "final_norm", through the final norm's weight.
              * @default raw
              * @enum {string}
              */
@@ -1831,21 +1891,24 @@ export interface components {
             layers?: number[] | null;
             /**
              * Limit
+             * @description How many to list.
              * @default 20
              */
             limit?: number;
             /**
              * Offset
+             * @description How many to skip.
              * @default 0
              */
             offset?: number;
             /**
              * Token
-             * @description One token: its id, or text that the tokenizer makes exactly one token of.
+             * @description One token: its id, or text that is exactly one token.
              */
             token: string | number;
             /**
              * Side
+             * @description Whether vectors raise or lower it.
              * @default promoted
              * @enum {string}
              */
@@ -2004,6 +2067,7 @@ export interface components {
             decoder?: string;
             /**
              * Top K
+             * @description Tokens listed for each cell.
              * @default 10
              */
             top_k?: number;
@@ -2163,7 +2227,10 @@ export interface components {
              */
             layers: components["schemas"]["LayerReading"][] | null;
         };
-        /** PredictionsRequest */
+        /**
+         * PredictionsRequest
+         * @description What one position predicts, layer by layer.
+         */
         PredictionsRequest: {
             /**
              * Prompt
@@ -2182,17 +2249,25 @@ export interface components {
             job?: string | null;
             /**
              * Position
+             * @description Position to read; a negative one counts from the end.
              * @default -1
              */
             position?: number;
             /**
              * Top K
+             * @description Tokens listed for each distribution.
              * @default 10
              */
             top_k?: number;
-            /** Target */
+            /**
+             * Target
+             * @description Token followed through the layers.
+             */
             target?: (string | number) | null;
-            /** Distractor */
+            /**
+             * Distractor
+             * @description Another one, to set beside it.
+             */
             distractor?: (string | number) | null;
             /**
              * Sub Updates
@@ -2436,7 +2511,10 @@ export interface components {
              */
             special?: boolean;
         };
-        /** TokenizeRequest */
+        /**
+         * TokenizeRequest
+         * @description The tokens of a prompt.
+         */
         TokenizeRequest: {
             /**
              * Prompt
@@ -2495,11 +2573,14 @@ export interface components {
              */
             suppresses: components["schemas"]["TokenEffect"][];
         };
-        /** VectorRequest */
+        /**
+         * VectorRequest
+         * @description One neuron.
+         */
         VectorRequest: {
             /**
              * Projection
-             * @description "raw": the unembedding times the vector, as LM-Debugger has it; "final_norm": through the final norm's weight.
+             * @description How vectors are read: "raw", the unembedding times the vector, as LM-Debugger has it; "final_norm", through the final norm's weight.
              * @default raw
              * @enum {string}
              */

@@ -1,50 +1,44 @@
 """Edits as they are typed: "zero L9.H6", "scale L12.N512 0 positions=3,4 stage=pre".
 
-    zero TARGET                     scale TARGET FACTOR
-    set_to TARGET NUMBER[,...]      add TARGET NUMBER[,...]
-    patch TARGET [from=4,5] ANOTHER PROMPT
-    on NEURON                       as strong as the strongest of its layer in the unedited run
-    lmd_on NEURON                   lmd_off NEURON: LM-Debugger's own
-    cut NAME                        a node or a link of the flow graph: "cut L14.z448@7"
-
-`positions=` and `stage=` follow the target of any of them.
+An operation of `questions.operations`, a target, and what the operation takes: numbers with commas
+between, or the prompt to patch from. `positions=`, `stage=`, for patch `from=` and for on `sign=`
+follow the target.
 """
 
 from __future__ import annotations
 
-from typing import Any, get_args
+from collections.abc import Callable
+from typing import Any
 
 from pydantic import ValidationError
 
 from unembed.errors import EditError
-from unembed.server import wire
-from unembed.server.bodies import explain
-
-_FORM = (
-    '"zero TARGET", "scale TARGET NUMBER", "set_to TARGET NUMBER", "add TARGET NUMBER", '
-    '"patch TARGET PROMPT", "on NEURON", "lmd_on NEURON", "lmd_off NEURON" or "cut NAME"'
-)
+from unembed.options import explain
+from unembed.questions.experiment import EditSpec
+from unembed.questions.operations import BY_NAME, grammar
 
 
-def parse_edit(text: str, index: int) -> wire.EditSpec:
+def parse_edit(text: str, index: int) -> EditSpec:
     """One --edit; raises EditError."""
     field = f"edits[{index}]"
     operation, _, rest = text.strip().partition(" ")
     target, _, rest = rest.strip().partition(" ")
-    if operation not in get_args(wire.Operation) or not target:
+    row = BY_NAME.get(operation)  # type: ignore[call-overload]
+    if row is None or not target:
+        form = grammar()
         raise EditError(
-            f"--edit {text!r} is not an edit; write {_FORM}", field=field, value=text, legal=_FORM
+            f"--edit {text!r} is not an edit; write {form}", field=field, value=text, legal=form
         )
     spec: dict[str, Any] = {"target": target, "operation": operation}
     options, rest = _options(rest.strip(), field)
     sources = options.pop("from", None)
     spec |= options
-    if operation == "patch":
+    if row.takes == "source":
         spec["source"] = {"prompt": rest, "positions": sources}
     elif rest:
         spec["value"] = _value(rest, field)
     try:
-        return wire.EditSpec.model_validate(spec)
+        return EditSpec.model_validate(spec)
     except ValidationError as error:
         found = explain(error.errors(include_url=False), spec)
         raise EditError(f"--edit {text!r}: {found.message}", field=field, value=text) from None
@@ -56,11 +50,20 @@ def _options(rest: str, field: str) -> tuple[dict[str, Any], str]:
     while rest:
         word, _, after = rest.partition(" ")
         name, equals, value = word.partition("=")
-        if not equals or name not in ("positions", "stage", "from"):
+        if not equals or name not in _READERS:
             break
-        options[name] = value if name == "stage" else _integers(value, f"{field}.{name}")
+        options[name] = _READERS[name](value, f"{field}.{name}")
         rest = after.strip()
     return options, rest
+
+
+def _text(text: str, _: str) -> str:
+    return text
+
+
+def _sign(text: str, _: str) -> int | str:
+    """What is neither is refused where the edit is read as a whole."""
+    return {"1": 1, "+1": 1, "-1": -1}.get(text, text)
 
 
 def _integers(text: str, field: str) -> list[int]:
@@ -73,6 +76,14 @@ def _integers(text: str, field: str) -> list[int]:
             value=text,
             legal="integers with commas",
         ) from None
+
+
+_READERS: dict[str, Callable[[str, str], Any]] = {
+    "positions": _integers,
+    "from": _integers,
+    "stage": _text,
+    "sign": _sign,
+}
 
 
 def _value(text: str, field: str) -> float | list[float]:

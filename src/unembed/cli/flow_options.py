@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from dataclasses import fields
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -95,7 +94,7 @@ def with_flow_options(command: Callable[..., None]) -> Callable[..., None]:
     own = inspect.signature(command, eval_str=True).parameters.values()
 
     def wrapped(**given: Any) -> None:
-        typed = {row.name: given.pop(row.name) for row in fields(FlowOptions)}
+        typed = {name: given.pop(name) for name in FlowOptions.model_fields}
         changes = {name: value for name, value in typed.items() if value is not None}
         if "include" in changes:
             parts = (part.strip() for part in changes["include"].split(","))
@@ -104,20 +103,20 @@ def with_flow_options(command: Callable[..., None]) -> Callable[..., None]:
 
     flags = [
         inspect.Parameter(
-            row.name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=_annotation(row)
+            name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=_annotation(name, row)
         )
-        for row in fields(FlowOptions)
+        for name, row in FlowOptions.model_fields.items()
     ]
     return signed(wrapped, command, [*(one for one in own if one.name != "changes"), *flags])
 
 
-def _annotation(row: Any) -> Any:
-    kind, sentence = _FLAGS[row.name]
-    flag = "--" + row.name.replace("_", "-")
+def _annotation(name: str, row: Any) -> Any:
+    kind, sentence = _FLAGS[name]
+    flag = "--" + name.replace("_", "-")
     if kind is bool:
-        flag += "/--no-" + row.name.replace("_", "-")
+        flag += "/--no-" + name.replace("_", "-")
     default = {None: "off", (): "none", True: "yes", False: "no"}.get(row.default, row.default)
-    widths = row.name.endswith(("_width", "_factor"))
+    widths = name.endswith(("_width", "_factor"))
     option = typer.Option(
         flag,
         help=f"{sentence} (default {default})",

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 
 from unembed.cli import tables
-from unembed.cli.asking import ask, request, token_ref
 from unembed.cli.loading import Loading, load
-from unembed.server import wire
+from unembed.cli.questions import ask, request, token_ref
+from unembed.questions.requests import PredictionsRequest
 from unembed.settings import Settings
 
 if TYPE_CHECKING:
+    from unembed.questions.predictions import PredictionsAnswer
     from unembed.session import Job, Session
 
 
@@ -22,21 +23,21 @@ def run(
     loading: Loading, prompt: str, edits: Sequence[str], fields: dict[str, Any], *, as_json: bool
 ) -> None:
     """See `unembed run`."""
-    settings = Settings.from_environment()
     fields = fields | {"target": token_ref(fields["target"])}
-    body = request(wire.PredictionsRequest, prompt, edits, **fields)
-
-    def work(session: Session, job: Job) -> wire.PredictionsResponse:
-        from unembed.server import answers, limits
-
-        limits.check_predictions(body, settings)
-        return answers.predictions(session, job, body)
-
-    answer = ask(loading, settings, work, Console(stderr=True))
+    asked = request(PredictionsRequest, prompt, edits, **fields)
+    found = ask(loading, _predictions, asked, Console(stderr=True))
     if as_json:
-        print(answer.model_dump_json(indent=1))
+        from unembed.server.responses import predictions_on_wire
+
+        print(predictions_on_wire(found).model_dump_json(indent=1))
     else:
-        tables.print_predictions(Console(), answer)
+        tables.print_predictions(Console(), found)
+
+
+def _predictions(session: Session, job: Job, asked: PredictionsRequest) -> PredictionsAnswer:
+    from unembed.questions import predictions  # here, not above: it imports torch
+
+    return predictions.answer(session, job, asked)
 
 
 def doctor(loading: Loading, *, as_json: bool) -> None:

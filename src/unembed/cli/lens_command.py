@@ -12,17 +12,14 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from rich.console import Console
 from rich.text import Text
 
-from unembed.cli.asking import ask, request, token_ref
 from unembed.cli.loading import Loading
+from unembed.cli.questions import ask, request, token_ref
 from unembed.errors import InputError
 from unembed.figures.files import check_path
-from unembed.server import wire
-from unembed.settings import Settings
+from unembed.questions.requests import LensRequest
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
-    from unembed.analyses.lens.result import LensResult
+    from unembed.questions.lens import LensAnswer
     from unembed.session import Job, Session
 
 EXAMPLES = '"75-100", "0,3,-1" or "0,10-20"'
@@ -43,28 +40,27 @@ def lens(
     loading: Loading, prompt: str, edits: Sequence[str], fields: dict[str, Any], shown: Shown
 ) -> None:
     """See `unembed lens`."""
-    settings = Settings.from_environment()
     fields = fields | {"target": token_ref(fields["target"])}
-    body = request(wire.LensRequest, prompt, edits, **fields)
+    asked = request(LensRequest, prompt, edits, **fields)
     if shown.html is not None:
         check_path(shown.html)
-
-    def work(session: Session, job: Job) -> tuple[dict[str, LensResult], Tensor | None]:
-        from unembed.server import answers, limits
-
-        limits.check_lens(body, settings)
-        return answers.lens_sides(session, job, body)
-
-    sides, between = ask(loading, settings, work, Console(stderr=True))
+    found = ask(loading, _lens, asked, Console(stderr=True))
     if shown.as_json:
-        print(_as_json(sides, between))
+        print(_as_json(found))
     else:
-        _print_tables(sides, shown)
+        _print_tables(found, shown)
     if shown.html is not None:
-        list(sides.values())[-1].to_html(shown.kind, path=shown.html, top_down=shown.top_down)
+        last = found.edited or found.baseline
+        last.to_html(shown.kind, path=shown.html, top_down=shown.top_down)
         Console(stderr=True, soft_wrap=True, highlight=False, markup=False).print(
             f"Wrote {shown.html.resolve()}."
         )
+
+
+def _lens(session: Session, job: Job, asked: LensRequest) -> LensAnswer:
+    from unembed.questions import lens  # here, not above: it imports torch
+
+    return lens.answer(session, job, asked)
 
 
 def parse_positions(text: str | None) -> list[int] | None:
@@ -93,18 +89,18 @@ def _refuse(message: str, text: str) -> NoReturn:
     raise InputError(message, field="positions", value=text, legal=EXAMPLES)
 
 
-def _as_json(sides: dict[str, LensResult], between: Tensor | None) -> str:
+def _as_json(found: LensAnswer) -> str:
     from unembed.result import finite
 
-    plain: dict[str, Any] = {side: result.to_dict() for side, result in sides.items()}
-    if between is not None:
-        plain["kl_between"] = between.tolist()
+    plain: dict[str, Any] = {side: result.to_dict() for side, result in found.sides.items()}
+    if found.kl_between is not None:
+        plain["kl_between"] = found.kl_between.tolist()
     return json.dumps(finite(plain), allow_nan=False)
 
 
-def _print_tables(sides: dict[str, LensResult], shown: Shown) -> None:
+def _print_tables(found: LensAnswer, shown: Shown) -> None:
     console = Console()
-    for side, result in sides.items():
-        if len(sides) > 1:
+    for side, result in found.sides.items():
+        if found.edited is not None:
             console.print(Text(side.capitalize(), style="bold"))
         console.print(result.table(shown.kind, top_down=shown.top_down))

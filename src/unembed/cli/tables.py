@@ -1,17 +1,21 @@
-"""Answers as tables for a terminal. Knows wire formats, no model."""
+"""Predictions as tables for a terminal. Knows the result, no model."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from unembed.server import wire
+if TYPE_CHECKING:
+    from unembed.analyses.predictions.predictions import Predictions, Reading
+    from unembed.engine.names.tokens import Token
+    from unembed.questions.predictions import PredictionsAnswer
 
 
-def print_predictions(console: Console, answer: wire.PredictionsResponse) -> None:
+def print_predictions(console: Console, answer: PredictionsAnswer) -> None:
     """Next tokens, baseline beside edited, then what every layer predicts."""
     console.print(_strip(answer.tokens, answer.position))
     console.print(_next_tokens(answer))
@@ -21,7 +25,7 @@ def print_predictions(console: Console, answer: wire.PredictionsResponse) -> Non
         console.print(_layers(answer.edited, "edited", answer.target))
 
 
-def _strip(tokens: Sequence[wire.TokenText], position: int) -> Text:
+def _strip(tokens: Sequence[Token], position: int) -> Text:
     line = Text("tokens  ", style="dim")
     for index, token in enumerate(tokens):
         chosen = index == position
@@ -31,7 +35,7 @@ def _strip(tokens: Sequence[wire.TokenText], position: int) -> Text:
     return line
 
 
-def _next_tokens(answer: wire.PredictionsResponse) -> Table:
+def _next_tokens(answer: PredictionsAnswer) -> Table:
     table = Table(title="Next token", title_justify="left", box=None, pad_edge=False)
     table.add_column("token")
     if answer.edited is None or answer.changes is None:
@@ -51,7 +55,7 @@ def _next_tokens(answer: wire.PredictionsResponse) -> Table:
     return table
 
 
-def _layers(side: wire.PredictionSide, name: str, target: wire.TokenText | None) -> Table:
+def _layers(side: Predictions, name: str, target: Token | None) -> Table:
     title = "What each layer predicts" + (f", {name}" if name else "")
     table = Table(title=title, title_justify="left", box=None, pad_edge=False)
     table.add_column("layer", justify="right")
@@ -69,7 +73,7 @@ def _layers(side: wire.PredictionSide, name: str, target: wire.TokenText | None)
     return table
 
 
-def _reading(reading: wire.Reading | None) -> Text:
+def _reading(reading: Reading | None) -> Text:
     if reading is None:
         return Text("-", style="dim")
     best = reading.top[0]

@@ -14,10 +14,10 @@ from starlette.types import ASGIApp
 from unembed.errors import UnembedError
 from unembed.server import static
 from unembed.server.access import Policy
-from unembed.server.bodies import explain
 from unembed.server.compression import Compression
+from unembed.server.error_responses import error_response, response_of
 from unembed.server.guard import Guard, failure
-from unembed.server.replies import error_reply, reply_of
+from unembed.server.parsing import explained
 from unembed.server.routes import ROUTERS
 from unembed.server.table import API, static_entries
 from unembed.session import Session
@@ -82,19 +82,19 @@ def _sender(asset: static.Asset):  # type: ignore[no-untyped-def]
 
 
 async def _on_purpose(_: Request, error: Exception) -> Response:
-    return reply_of(cast(UnembedError, error))
+    return response_of(cast(UnembedError, error))
 
 
 async def _invalid(_: Request, error: Exception) -> Response:
     invalid = cast(RequestValidationError, error)
-    return reply_of(explain(invalid.errors(), invalid.body))
+    return response_of(explained(invalid.errors(), invalid.body))
 
 
 async def _framework(_: Request, error: Exception) -> Response:
     """What FastAPI refuses by itself; the guard's table leaves it nothing to refuse."""
     refused = cast(HTTPException, error)
     code = "not_found" if refused.status_code == 404 else "bad_request"
-    return error_reply(refused.status_code, code, "The request was refused.")
+    return error_response(refused.status_code, code, "The request was refused.")
 
 
 async def _fault(_: Request, __: Exception) -> Response:

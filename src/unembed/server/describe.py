@@ -9,11 +9,11 @@ from pydantic import ValidationError
 
 from unembed import __version__
 from unembed.errors import EditError
+from unembed.questions.requests import TokenizeRequest
 from unembed.server import wire
 from unembed.session import Session
 
 if TYPE_CHECKING:
-    from unembed.engine.model import Model
     from unembed.engine.names.tokens import Token
 
 Body = TypeVar("Body", bound=wire.Wire)
@@ -36,11 +36,6 @@ def token_text(token: Token) -> wire.TokenText:
 def token_texts(tokens: Iterable[Token]) -> list[wire.TokenText]:
     """Tokens, in order."""
     return [token_text(token) for token in tokens]
-
-
-def optional_token(model: Model, token_id: int | None) -> Token | None:
-    """The token with this id, where there is one."""
-    return None if token_id is None else model.token(token_id)
 
 
 def as_wire(kind: type[Body], result: object) -> Body:
@@ -104,7 +99,7 @@ def model_info(session: Session) -> wire.ModelInfo:
     )
 
 
-def tokenize(session: Session, body: wire.TokenizeRequest) -> wire.TokenizeResponse:
+def tokenize(session: Session, body: TokenizeRequest) -> wire.TokenizeResponse:
     """The tokens of a prompt."""
     model = session.model
     ids = model.tokenize(body.prompt)

@@ -17,7 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from unembed.server import access
 from unembed.server.access import Headers, Policy, Refused
-from unembed.server.replies import FAILURE, error_reply
+from unembed.server.error_responses import FAILURE, error_response
 from unembed.server.table import Entry, find
 from unembed.settings import Settings
 
@@ -185,7 +185,7 @@ class _Sealed:
 
 def failure() -> Response:
     """A fault of the server: what it was stays in the log."""
-    return error_reply(500, *FAILURE)
+    return error_response(500, *FAILURE)
 
 
 def _refusal(refusal: Refused) -> Response:
@@ -196,7 +196,7 @@ def _refusal(refusal: Refused) -> Response:
         headers["Allow"] = refusal.allowed
     if refusal.status in (408, 413):
         headers["Connection"] = "close"  # the rest of the body is not read
-    return error_reply(
+    return error_response(
         refusal.status,
         refusal.code,
         refusal.message,

@@ -11,8 +11,8 @@ import asyncio
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from unembed.server.error_responses import error_response
 from unembed.server.guard import SECURITY_HEADERS
-from unembed.server.replies import error_reply
 
 
 def protocol_class(max_read_seconds: float) -> type[H11Protocol]:
@@ -53,7 +53,7 @@ def protocol_class(max_read_seconds: float) -> type[H11Protocol]:
             if self.conn.our_state not in (h11.IDLE, h11.SEND_RESPONSE):
                 self.transport.close()
                 return
-            reply = error_reply(400, "bad_request", "The request is not valid HTTP/1.1.")
+            reply = error_response(400, "bad_request", "The request is not valid HTTP/1.1.")
             headers = [*reply.raw_headers, *SECURITY_HEADERS]
             headers += [(b"cache-control", b"no-store"), (b"connection", b"close")]
             for event in (

@@ -9,33 +9,31 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import StreamingResponse
 
 from unembed import __version__
+from unembed.questions import limits, requests
 from unembed.server import (
-    answers,
     describe,
     events,
-    flow_answers,
-    flow_limits,
     index_routes,
-    limits,
     packing,
+    responses,
     streaming,
     wire,
     workspace_routes,
 )
 from unembed.server.access import Policy
-from unembed.server.replies import JSON, error_reply
+from unembed.server.error_responses import JSON, error_response
 from unembed.server.routing import (
     POST,
-    TOOK,
+    TIMING,
     WORK,
     JobId,
     Responses,
     StrictRoute,
     as_json,
     compute,
+    disconnected,
     encoded,
     errors,
-    left,
     session_of,
     work_responses,
 )
@@ -45,7 +43,7 @@ _UNKNOWN_JOB_SECONDS = 3.0
 _LENS_RESPONSE: Responses = {
     200: {
         "description": "Arrays, and `LensMetadata` as JSON under `__metadata__.lens`.",
-        "headers": TOOK,
+        "headers": TIMING,
         "content": {packing.MEDIA_TYPE: {"schema": {"type": "string", "format": "binary"}}},
     }
 }
@@ -80,7 +78,7 @@ async def login(request: Request, body: wire.LoginRequest) -> Response:
     policy: Policy = request.app.state.policy
     if not policy.knows(body.token.encode()):
         challenge = {"WWW-Authenticate": "Bearer"}
-        return error_reply(
+        return error_response(
             401, "unauthorized", "The token is wrong.", field="token", headers=challenge
         )
     response = Response(status_code=204)
@@ -99,21 +97,20 @@ async def model(request: Request) -> Response:
     response_model=wire.TokenizeResponse,
     responses=errors(*POST, *WORK),
 )
-async def tokenize(request: Request, body: wire.TokenizeRequest) -> Response:
+async def tokenize(request: Request, body: requests.TokenizeRequest) -> Response:
     """The tokens of a prompt."""
     session = session_of(request)
-    limits.check_prompt(body.prompt, "prompt", session.settings)
+    limits.check(body, session.settings)
     job = session.submit(lambda _: encoded(describe.tokenize(session, body)), on="text")
-    return Response(await finish(session, job, left(request)), media_type=JSON)
+    return Response(await finish(session, job, disconnected(request)), media_type=JSON)
 
 
 @router.post("/api/predictions", responses=work_responses(wire.PredictionsResponse))
-async def predictions(request: Request, body: wire.PredictionsRequest) -> Response:
+async def predictions(request: Request, body: requests.PredictionsRequest) -> Response:
     """Next-token distribution, and what every layer predicts, at one position."""
     session = session_of(request)
-    limits.check_predictions(body, session.settings)
     return await compute(
-        request, body, lambda job: encoded(answers.predictions(session, job, body))
+        request, body, lambda job: encoded(responses.predictions(session, job, body))
     )
 
 
@@ -122,37 +119,35 @@ async def predictions(request: Request, body: wire.PredictionsRequest) -> Respon
     response_class=Response,
     responses=_LENS_RESPONSE | errors(*POST, *WORK),
 )
-async def lens(request: Request, body: wire.LensRequest) -> Response:
+async def lens(request: Request, body: requests.LensRequest) -> Response:
     """The grid of layers and positions."""
     session = session_of(request)
-    limits.check_lens(body, session.settings)
     return await compute(
-        request, body, lambda job: answers.lens(session, job, body), packing.MEDIA_TYPE
+        request, body, lambda job: responses.lens(session, job, body), packing.MEDIA_TYPE
     )
 
 
 @router.post("/api/flow", responses=work_responses(wire.FlowResponse))
-async def flow(request: Request, body: wire.FlowRequest) -> Response:
+async def flow(request: Request, body: requests.FlowRequest) -> Response:
     """The flow graph of chosen layers at one position, with the edits and without."""
     session = session_of(request)
-    flow_limits.check_flow(body, session.settings)
-    return await compute(request, body, lambda job: encoded(flow_answers.flow(session, job, body)))
+    return await compute(request, body, lambda job: encoded(responses.flow(session, job, body)))
 
 
 @router.post("/api/component", responses=work_responses(wire.ComponentResponse))
-async def component(request: Request, body: wire.ComponentRequest) -> Response:
+async def component(request: Request, body: requests.ComponentRequest) -> Response:
     """One node: what it writes at a position, and what that promotes."""
     session = session_of(request)
-    limits.check_experiment(body, session.settings)
-    return await compute(request, body, lambda job: encoded(answers.component(session, job, body)))
+    return await compute(
+        request, body, lambda job: encoded(responses.component(session, job, body))
+    )
 
 
 @router.post("/api/generate", responses=work_responses(wire.GenerateResponse))
-async def generate(request: Request, body: wire.GenerateRequest) -> Response:
+async def generate(request: Request, body: requests.GenerateRequest) -> Response:
     """Continue the prompt, with the edits and without."""
     session = session_of(request)
-    limits.check_generate(body, session.settings)
-    return await compute(request, body, lambda job: encoded(answers.generate(session, job, body)))
+    return await compute(request, body, lambda job: encoded(responses.generate(session, job, body)))
 
 
 @router.post(
@@ -160,11 +155,11 @@ async def generate(request: Request, body: wire.GenerateRequest) -> Response:
     response_class=StreamingResponse,
     responses=_STREAM_RESPONSE | errors(*POST, *WORK),
 )
-async def generate_stream(request: Request, body: wire.GenerateRequest) -> Response:
+async def generate_stream(request: Request, body: requests.GenerateRequest) -> Response:
     """Continue the prompt, token by token. What fails before the first one has its status."""
     session = session_of(request)
-    limits.check_generate(body, session.settings)
-    return await streaming.respond(session, body, left(request))
+    limits.check(body, session.settings)
+    return await streaming.respond(session, body, disconnected(request))
 
 
 @router.get(
@@ -193,4 +188,4 @@ async def cancel_job(request: Request, job: JobId) -> Response:
 
 def _no_such_job(job: str) -> Response:
     message = "There is no such job: it never was, or it ended long ago."
-    return error_reply(404, "not_found", message, field="job", value=job)
+    return error_response(404, "not_found", message, field="job", value=job)

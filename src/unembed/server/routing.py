@@ -6,14 +6,17 @@ Every status that a route answers is listed with it, so that the OpenAPI schema 
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
-from typing import Annotated, Any, Protocol
+from typing import Annotated, Any
 
 from fastapi import Path, Request, Response
 from fastapi.routing import APIRoute
 from pydantic import BaseModel
 
-from unembed.server import bodies, wire
-from unembed.server.replies import JSON
+from unembed.questions import limits
+from unembed.questions.experiment import Experiment
+from unembed.questions.requests import IndexRequest
+from unembed.server import parsing, wire
+from unembed.server.error_responses import JSON
 from unembed.server.table import JOB
 from unembed.session import Job, Queue, Session
 from unembed.session.bridge import attend, finish
@@ -37,7 +40,7 @@ _STATUSES = {
 _ALWAYS = (400, 401, 403, 500)
 POST = (408, 413, 415)
 WORK = (422, 499, 503, 504)
-TOOK = {
+TIMING = {
     "Server-Timing": {"schema": {"type": "string"}, "description": "Waited and computed, in ms."},
     "X-Unembed-Cached": {
         "schema": {"type": "string", "enum": ["true", "false"]},
@@ -46,17 +49,11 @@ TOOK = {
 }
 JobId = Annotated[str, Path(pattern=f"^{JOB}$", description="The name that the request gave.")]
 Work = Callable[[Job], bytes]
-
-
-class Named(Protocol):
-    """A body that may name its job."""
-
-    @property
-    def job(self) -> str | None: ...
+Question = Experiment | IndexRequest
 
 
 class StrictRoute(APIRoute):
-    """A route whose body is parsed by `bodies`, before FastAPI validates it."""
+    """A route whose body is parsed by `parsing`, before FastAPI validates it."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """FastAPI's handler, given a body that is parsed already."""
@@ -65,7 +62,7 @@ class StrictRoute(APIRoute):
         async def strict(request: Request) -> Response:
             if request.method == "POST":
                 depth = session_of(request).settings.max_json_depth
-                request._json = bodies.parse(await request.body(), depth)
+                request._json = parsing.parse(await request.body(), depth)
             return await handler(request)
 
         return strict
@@ -81,7 +78,7 @@ def errors(*statuses: int) -> Responses:
 
 def work_responses(model: type[BaseModel], *, body: bool = True) -> Responses:
     """All answers of a route that computes; without a body it is a GET."""
-    ok: Responses = {200: {"model": model, "headers": TOOK}}
+    ok: Responses = {200: {"model": model, "headers": TIMING}}
     return ok | errors(*(POST if body else ()), *WORK)
 
 
@@ -101,37 +98,46 @@ def encoded(body: BaseModel) -> bytes:
     return body.model_dump_json().encode()
 
 
-async def left(request: Request) -> None:
+async def disconnected(request: Request) -> None:
     """Return when the client has gone."""
     while (await request.receive())["type"] != "http.disconnect":
         pass
 
 
-async def compute(request: Request, body: Named, work: Work, media: str = JSON) -> Response:
-    """Queue work, wait for it, and say in the headers what it took."""
+async def compute(request: Request, body: Question, work: Work, media: str = JSON) -> Response:
+    """Queue a question, wait for the answer, and say in the headers what it took.
+
+    What is too large is refused first, and never waits in the queue.
+    """
     session = session_of(request)
+    limits.check(body, session.settings)
     job = session.submit(work, body.job)
-    content = await finish(session, job, left(request))
-    return Response(content, 200, took(job), media)
+    content = await finish(session, job, disconnected(request))
+    return Response(content, 200, timing_headers(job), media)
 
 
 async def look_up(
-    request: Request, work: Work, name: str | None = None, *, on: Queue = "index"
+    request: Request, work: Work, body: Question | None = None, *, on: Queue = "index"
 ) -> Response:
-    """The same on a thread of its own, which waits behind no computation."""
+    """Do work on a thread of its own, which waits behind no computation."""
     session = session_of(request)
-    job = session.submit(work, name, on=on)
-    return Response(await finish(session, job, left(request)), 200, took(job), JSON)
+    if body is not None:
+        limits.check(body, session.settings)
+    job = session.submit(work, None if body is None else body.job, on=on)
+    return Response(
+        await finish(session, job, disconnected(request)), 200, timing_headers(job), JSON
+    )
 
 
-async def outlast(request: Request, body: Named, work: Work) -> Response:
-    """The same for work that goes on when the client leaves, and may take as long as it takes."""
+async def compute_detached(request: Request, body: Question, work: Work) -> Response:
+    """Queue work that goes on when the client leaves, and may take as long as it takes."""
     session = session_of(request)
+    limits.check(body, session.settings)
     job = session.submit(work, body.job)
-    return Response(await attend(job, left(request)), 200, took(job), JSON)
+    return Response(await attend(job, disconnected(request)), 200, timing_headers(job), JSON)
 
 
-def took(job: Job) -> dict[str, str]:
+def timing_headers(job: Job) -> dict[str, str]:
     """What a job took so far, as headers."""
     waited, computed = (seconds * 1000 for seconds in job.seconds())
     return {

@@ -10,24 +10,25 @@ from fastapi import Response
 from fastapi.responses import StreamingResponse
 
 from unembed.errors import UnembedError
-from unembed.server import answers, events, wire
-from unembed.server.replies import FAILURE, body_of, error_body
-from unembed.session import Feed, Session
+from unembed.questions.requests import GenerateRequest
+from unembed.server import events, responses, wire
+from unembed.server.error_responses import FAILURE, body_of, error_body
+from unembed.session import Channel, Session
 from unembed.session.bridge import drain
 
 log = logging.getLogger("unembed.server")
 
 
 async def respond(
-    session: Session, body: wire.GenerateRequest, left: Coroutine[Any, Any, None]
+    session: Session, body: GenerateRequest, disconnect: Coroutine[Any, Any, None]
 ) -> Response:
     """Tokens as they are made, then the whole; an error before the first token is raised.
 
     Work stops within a step when the client leaves.
     """
-    feed: Feed[wire.GenerateToken] = Feed()
-    job = session.submit(lambda job: answers.generate(session, job, body, feed.put), body.job)
-    made = drain(session, job, feed, left)
+    channel: Channel[wire.GenerateToken] = Channel()
+    job = session.submit(lambda job: responses.generate(session, job, body, channel.put), body.job)
+    made = drain(session, job, channel, disconnect)
     first = await anext(made)
     return StreamingResponse(_told(first, made), media_type=events.MEDIA_TYPE)
 

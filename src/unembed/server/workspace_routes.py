@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from fastapi import APIRouter, Request, Response
 
-from unembed.server import explore_limits, wire, workspace_answers
+from unembed.questions import limits
+from unembed.server import wire, workspace_responses
 from unembed.server.routing import (
     POST,
     WORK,
@@ -16,10 +19,19 @@ from unembed.server.routing import (
     session_of,
     work_responses,
 )
+from unembed.settings import Settings
 
 _TEXTS = ("name", "note", "spec", "summary")
 
 router = APIRouter(prefix="/api/workspace", route_class=StrictRoute)
+
+
+def _check_texts(
+    body: wire.Wire, names: Iterable[str], settings: Settings, prefix: str = ""
+) -> None:
+    """Lengths of what is kept; raises InputError."""
+    for name in names:
+        limits.check_limit(prefix + name, getattr(body, name), settings.max_saved_chars)
 
 
 async def _kept(request: Request, work: Work) -> Response:
@@ -34,15 +46,15 @@ async def _kept(request: Request, work: Work) -> Response:
 async def workspace(request: Request) -> Response:
     """Names given to this model's nodes, and every saved run."""
     session = session_of(request)
-    return await _kept(request, lambda _: encoded(workspace_answers.everything(session)))
+    return await _kept(request, lambda _: encoded(workspace_responses.everything(session)))
 
 
 @router.post("/name", status_code=204, response_class=Response, responses=errors(*POST, *WORK))
 async def workspace_name(request: Request, body: wire.NodeName) -> Response:
     """Name a node of this model; with neither name nor note, forget its name."""
     session = session_of(request)
-    explore_limits.check_texts(body, ("name", "note"), session.settings)
-    await _kept(request, lambda _: workspace_answers.name(session, body))
+    _check_texts(body, ("name", "note"), session.settings)
+    await _kept(request, lambda _: workspace_responses.name(session, body))
     return Response(status_code=204)
 
 
@@ -50,22 +62,22 @@ async def workspace_name(request: Request, body: wire.NodeName) -> Response:
 async def workspace_save(request: Request, body: wire.SaveRunRequest) -> Response:
     """Save a run."""
     session = session_of(request)
-    explore_limits.check_texts(body, _TEXTS, session.settings)
-    return await _kept(request, lambda _: encoded(workspace_answers.save(session, body)))
+    _check_texts(body, _TEXTS, session.settings)
+    return await _kept(request, lambda _: encoded(workspace_responses.save(session, body)))
 
 
 @router.post("/open", responses=work_responses(wire.SavedRun))
 async def workspace_open(request: Request, body: wire.RunId) -> Response:
     """A saved run; what it answers can be kept as a file and imported elsewhere."""
     session = session_of(request)
-    return await _kept(request, lambda _: encoded(workspace_answers.opened(session, body)))
+    return await _kept(request, lambda _: encoded(workspace_responses.opened(session, body)))
 
 
 @router.post("/delete", status_code=204, response_class=Response, responses=errors(*POST, *WORK))
 async def workspace_delete(request: Request, body: wire.RunId) -> Response:
     """Delete a saved run."""
     session = session_of(request)
-    await _kept(request, lambda _: workspace_answers.delete(session, body))
+    await _kept(request, lambda _: workspace_responses.delete(session, body))
     return Response(status_code=204)
 
 
@@ -73,5 +85,5 @@ async def workspace_delete(request: Request, body: wire.RunId) -> Response:
 async def workspace_import(request: Request, body: wire.ImportRunRequest) -> Response:
     """Keep a run that was exported here or elsewhere."""
     session = session_of(request)
-    explore_limits.check_texts(body.run, _TEXTS, session.settings, "run.")
-    return await _kept(request, lambda _: encoded(workspace_answers.imported(session, body)))
+    _check_texts(body.run, _TEXTS, session.settings, "run.")
+    return await _kept(request, lambda _: encoded(workspace_responses.imported(session, body)))

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from unembed.errors import InputError, UnembedError
 from unembed.session.cache import Recent, RunCache
-from unembed.session.feed import Feed
+from unembed.session.channel import Channel
 from unembed.session.indexes import Indexes
 from unembed.session.jobs import TERMINAL, Job, Snapshot, State
 from unembed.session.worker import Worker
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from unembed.engine.passes.run import Run
     from unembed.settings import Settings
 
-__all__ = ["TERMINAL", "Feed", "Job", "Queue", "Session", "Snapshot", "State"]
+__all__ = ["TERMINAL", "Channel", "Job", "Queue", "Session", "Snapshot", "State"]
 
 Queue = Literal["compute", "text", "index", "workspace"]
 

@@ -14,7 +14,7 @@ from concurrent.futures import Future
 from typing import Any
 
 from unembed.errors import CancelledError, TimedOutError, UnembedError
-from unembed.session import TERMINAL, Feed, Job, Session, Snapshot
+from unembed.session import TERMINAL, Channel, Job, Session, Snapshot
 
 log = logging.getLogger("unembed.session")
 
@@ -22,10 +22,10 @@ _POLL_SECONDS = 0.02
 _NEWS_SECONDS = 0.05
 
 
-async def finish(session: Session, job: Job, left: Coroutine[Any, Any, None]) -> Any:
-    """The result of a job. When `left` ends first, or time is up, the job is cancelled."""
+async def finish(session: Session, job: Job, disconnect: Coroutine[Any, Any, None]) -> Any:
+    """The result of a job. When `disconnect` ends first, or time is up, the job is cancelled."""
     limit = session.settings.max_request_seconds
-    gone = asyncio.ensure_future(left)
+    gone = asyncio.ensure_future(disconnect)
     result = asyncio.ensure_future(_settled(job.future))
     try:
         remaining = max(0.0, job.created + limit - time.monotonic())
@@ -44,9 +44,9 @@ async def finish(session: Session, job: Job, left: Coroutine[Any, Any, None]) ->
     return job.future.result()
 
 
-async def attend(job: Job, left: Coroutine[Any, Any, None]) -> Any:
+async def attend(job: Job, disconnect: Coroutine[Any, Any, None]) -> Any:
     """The result of a job that goes on without whoever waits for it; it has no limit of time."""
-    gone = asyncio.ensure_future(left)
+    gone = asyncio.ensure_future(disconnect)
     result = asyncio.ensure_future(_settled(job.future))
     try:
         await asyncio.wait({result, gone}, return_when=asyncio.FIRST_COMPLETED)
@@ -61,23 +61,23 @@ async def attend(job: Job, left: Coroutine[Any, Any, None]) -> Any:
 
 
 async def drain(
-    session: Session, job: Job, feed: Feed[Any], left: Coroutine[Any, Any, None]
+    session: Session, job: Job, channel: Channel[Any], disconnect: Coroutine[Any, Any, None]
 ) -> AsyncIterator[Any]:
     """What a job hands out, as it does, then its result; raises what the job ends with.
 
-    When `left` ends first, time is up, or nobody reads on, the job is cancelled.
+    When `disconnect` ends first, time is up, or nobody reads on, the job is cancelled.
     """
     loop, news = asyncio.get_running_loop(), asyncio.Event()
-    feed.listen(lambda: _wake(loop, news))
-    result = asyncio.ensure_future(finish(session, job, left))
+    channel.listen(lambda: _wake(loop, news))
+    result = asyncio.ensure_future(finish(session, job, disconnect))
     result.add_done_callback(lambda _: news.set())
     try:
         while not result.done():
             await news.wait()
             news.clear()
-            for item in feed.take():
+            for item in channel.take():
                 yield item
-        for item in feed.take():
+        for item in channel.take():
             yield item
         yield result.result()
     finally:

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from unembed.analyses.flow.blocks import draw_layers
 from unembed.analyses.flow.draft import Draft, DraftLink, DraftNode, Write
-from unembed.analyses.flow.options import FlowOptions, changed
+from unembed.analyses.flow.options import FlowOptions
 from unembed.analyses.flow.reading import Readings, read_vectors
 from unembed.analyses.flow.result import FlowGraph, FlowLink, FlowNode, LayerSelection
 from unembed.analyses.flow.selection import Selector
@@ -101,7 +101,7 @@ def flow_graph(
     model = run.model
     model.require("lens")
     chosen = checked_layers(model, layers)
-    options = changed(options, changes)
+    options = options.changed(**changes)
     position = resolve_position(position, len(run.ids))
     rated, notes = flow_target(run, target, options.target_mode, position)
     selector = Selector(model, options, _selection(like, chosen))

@@ -1,95 +1,53 @@
 """What a flow graph shows and how wide its links are: every number, with VISIT's defaults.
 
-Knows no model. Colours are not here: see `unembed.figures.flow_palettes`.
+Knows no torch and no model. Colours are not here: see `unembed.figures.flow_palettes`.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
-from typing import Any, Literal, get_args
+from typing import Annotated, Literal
 
-from unembed.errors import InputError
+from pydantic import Field
+
+from unembed.options import Count, Factor, Name, Options, Positive, option
 
 TargetMode = Literal["first", "whole"]
 SMALLEST_WIDTH = 0.51  # of links whose width is an attention score: thinner ones cannot be seen
 
+# Lists of JSON and of Python become tuples, so that options can be keys of a cache.
+_Names = Annotated[tuple[Name, ...], Field(strict=False, max_length=256, fail_fast=True)]
 
-@dataclass(frozen=True)
-class FlowOptions:
+
+class FlowOptions(Options):
     """Which heads, neurons and values are shown, and the factors of the links' widths.
 
     Raises InputError for a number outside its range.
     """
 
-    top_neurons: int = 18  # of a feed-forward, and rows of W_O: the largest scores
-    bottom_neurons: int = 7  # the most negative scores
-    n_heads: int = 10  # those that write most; 0: all
-    values_per_head: int = 2  # positions with the highest attention
-    threshold: float | None = None  # instead of counts: least ‖write‖ / ‖added‖ of what is shown
-    include: tuple[str, ...] = ()  # shown by hand, beside the others: "L14.H3", "L14.N512"
-    rest: bool = False  # nodes for what is not shown, so that links sum to what was added
-    attn_bias: bool = True
-    mlp_bias: bool = True
-    merge_neurons: bool = False  # one node for a neuron's key and its value
-    merge_values: bool = False  # one node for the key and the value of a position
-    target_mode: TargetMode = "first"  # of a target of several tokens: its first, or all of it
-    k: int = 5  # tokens listed for each vector
-    default_width: float = 7.0
-    query_factor: float = 0.2
-    attention_factor: float = 10.0
-    memory_factor: float = 1.3
-    head_factor: float = 1.8
-    neuron_factor: float = 1.5
-
-    def __post_init__(self) -> None:
-        for name, least in _LEAST.items():
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int) or value < least:
-                _refuse(name, value, f"an integer from {least}")
-        for name in (row.name for row in fields(self)):
-            if name.endswith(("_width", "_factor")):
-                self._check_number(name)
-        if self.threshold is not None:
-            self._check_number("threshold")
-        if self.target_mode not in get_args(TargetMode):
-            _refuse("target_mode", self.target_mode, '"first" or "whole"')
-        include: object = self.include
-        if isinstance(include, str):
-            _refuse("include", self.include, 'a list of names, as in ["L14.H3", "L14.N512"]')
-
-    def _check_number(self, name: str) -> None:
-        value = getattr(self, name)
-        good = isinstance(value, int | float) and not isinstance(value, bool)
-        if not good or not math.isfinite(value) or value < 0:
-            _refuse(name, value, "a number from 0")
-
-
-_LEAST = {
-    "top_neurons": 0,
-    "bottom_neurons": 0,
-    "n_heads": 0,
-    "values_per_head": 1,
-    "k": 1,
-}
-
-
-def changed(options: FlowOptions, changes: Mapping[str, Any]) -> FlowOptions:
-    """The options with some of them changed. Raises InputError for one that is not there."""
-    names = [row.name for row in fields(FlowOptions)]
-    unknown = next((name for name in changes if name not in names), None)
-    if unknown is not None:
-        raise InputError(
-            f"a flow graph has no option {unknown!r}; it has {', '.join(names)}",
-            field=unknown,
-            value=changes[unknown],
-            legal=", ".join(names),
-        )
-    return replace(options, **changes)
-
-
-def _refuse(name: str, value: object, legal: str) -> None:
-    raise InputError(
-        f"{name} is {value!r}; it must be {legal}", field=name, value=value, legal=legal
+    top_neurons: Count = option(18, "Of a feed-forward, and rows of W_O: the largest scores.")
+    bottom_neurons: Count = option(7, "The same of the most negative scores.")
+    n_heads: Count = option(10, "Heads shown: those that write most; 0: all.")
+    values_per_head: Positive = option(2, "Positions shown: those of the highest attention.")
+    threshold: Factor | None = option(
+        None, "Instead of the counts: the least ‖write‖ / ‖added‖ of what is shown."
     )
+    include: _Names = option(
+        (),
+        'Heads, neurons and rows of W_O shown beside the others: "L14.H3", "L14.N512", "L14.z448".',
+        legal='a list of names, as in ["L14.H3", "L14.N512"]',
+    )
+    rest: bool = option(False, "Nodes for what is not shown, so that links sum to what was added.")
+    attn_bias: bool = option(True, "A node for the bias of W_O.")
+    mlp_bias: bool = option(True, "Nodes for the feed-forward's biases.")
+    merge_neurons: bool = option(False, "One node for a neuron's key and its value.")
+    merge_values: bool = option(False, "One node for the key and the value of a position.")
+    target_mode: TargetMode = option(
+        "first", "What of a target of several tokens counts: its first one, or all of it."
+    )
+    k: Positive = option(5, "Tokens listed for each vector.", limit="max_k")
+    default_width: Factor = option(7.0, "Width of links that have no number of their own.")
+    query_factor: Factor = option(0.2, "Times the norm of the query: qkv>query.")
+    attention_factor: Factor = option(10.0, "Times the attention: query>key, key>value.")
+    memory_factor: Factor = option(1.3, "Times attention and norm of the value: value>head.")
+    head_factor: Factor = option(1.8, "Times the norm of what a head writes: head>z.")
+    neuron_factor: Factor = option(1.5, "Times |activation|: neuron_key>neuron.")

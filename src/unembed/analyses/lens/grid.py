@@ -10,13 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypedDict, Unpack, cast, overload
+from typing import TYPE_CHECKING, Any, cast, overload
 
 from torch import Tensor
 
-from unembed.analyses.lens.plan import LensOptions, LensPlan, Positions, check_cells, plan_lens
+from unembed.analyses.lens.options import LensOptions
+from unembed.analyses.lens.plan import LensPlan, check_cells, plan_lens
 from unembed.analyses.lens.reading import LensReading
-from unembed.analyses.lens.result import Follow, LensResult
+from unembed.analyses.lens.result import LensResult
 from unembed.errors import InputError, PromptError, UnembedError
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from unembed.engine.passes.hooks import Progress
     from unembed.engine.passes.run import Run
 
+DEFAULTS = LensOptions()
 Prompts = Sequence[str] | Sequence[Sequence[int]] | Sequence[Tensor]
 
 
@@ -40,28 +42,16 @@ class LensComparison:
     kl_between: Float[Tensor, "row position"]  # KL(baseline ‖ edited) of the same cell, nats
 
 
-class LensArguments(TypedDict, total=False):
-    """The keywords of `logit_lens`, for type checkers: its signature is repeated nowhere else."""
-
-    positions: Positions
-    layer_step: int
-    include_embedding: bool
-    subblocks: bool
-    decoder: str
-    top_k: int
-    target: str | int | None
-    follow: Follow
-    kl_floor: float | None
-    edits: Sequence[Edit]
-    cancel: Cancel | None
-    progress: Progress | None
-
-
 @overload
-def logit_lens(  # type: ignore[overload-overlap]  # a str is a sequence of str to a type checker
+def logit_lens(
     model: Model,
     prompt: str | Sequence[int],
-    **options: Unpack[LensArguments],
+    *,
+    options: LensOptions = ...,
+    edits: Sequence[Edit] = ...,
+    cancel: Cancel | None = ...,
+    progress: Progress | None = ...,
+    **changes: Any,
 ) -> LensResult: ...
 
 
@@ -69,7 +59,12 @@ def logit_lens(  # type: ignore[overload-overlap]  # a str is a sequence of str 
 def logit_lens(
     model: Model,
     prompt: Prompts,
-    **options: Unpack[LensArguments],
+    *,
+    options: LensOptions = ...,
+    edits: Sequence[Edit] = ...,
+    cancel: Cancel | None = ...,
+    progress: Progress | None = ...,
+    **changes: Any,
 ) -> list[LensResult]: ...
 
 
@@ -77,7 +72,12 @@ def logit_lens(
 def logit_lens(
     model: Model,
     prompt: Tensor,
-    **options: Unpack[LensArguments],
+    *,
+    options: LensOptions = ...,
+    edits: Sequence[Edit] = ...,
+    cancel: Cancel | None = ...,
+    progress: Progress | None = ...,
+    **changes: Any,
 ) -> LensResult | list[LensResult]: ...
 
 
@@ -85,18 +85,11 @@ def logit_lens(
     model: Model,
     prompt: Prompt | Prompts,
     *,
-    positions: Positions = None,
-    layer_step: int = 1,
-    include_embedding: bool = True,
-    subblocks: bool = False,
-    decoder: str = "final_norm",
-    top_k: int = 10,
-    target: str | int | None = None,
-    follow: Follow = "final",
-    kl_floor: float | None = None,
+    options: LensOptions = DEFAULTS,
     edits: Sequence[Edit] = (),
     cancel: Cancel | None = None,
     progress: Progress | None = None,
+    **changes: Any,
 ) -> LensResult | list[LensResult]:
     """Run the model on a prompt and read every row of its residual stream.
 
@@ -105,24 +98,9 @@ def logit_lens(
     Args:
         prompt: text, token ids, or a tensor of ids [pos] or [1, pos]. A list of texts or of lists
             of ids, or a tensor [n, pos], is a batch: a list of results, each as if run alone.
-        positions: which positions to read: all, one, a slice, a range, or a list; negative ones
-            count from the end. Read in ascending order, each once.
-        layer_step: read blocks 0, n, 2n ... and the last one.
-        include_embedding: whether "embed" is a row.
-        subblocks: also a row after each attention, "L0.resid_mid". A parallel block has no such
-            state; there the row is "L0.resid_pre+attn_out", the stream with attention's write
-            alone, which the model itself never computes.
-        decoder: what a row is run through before it is read: "final_norm"; "L17", block 17 and
-            everything after; "L17.mlp", the feed-forward of block 17 and everything after;
-            "last_block", "last_mlp". Rows deeper than that are left out. Costs one pass through
-            that part of the model for each row. See `decoders`.
-        top_k: how many tokens to list for each cell.
-        target: the token that logit, probability and rank are of, at every position.
-        follow: which token that is without a target: "final", the one that the model finally puts
-            first; "next", the prompt's own next token; "input", the token at the position itself.
-        kl_floor: KL(last row ‖ row) is exact by default; with a floor c both distributions are
-            clipped from below at c, and not renormalised. Costs a second walk through the
-            vocabulary.
+        options: which rows and positions are read, through what, and which token is scored.
+        changes: single options, as in `layer_step=2, target=" Tokyo"`. `positions` may be one
+            position, a slice, a range or a list; those read are in ascending order, each once.
         edits: changes made while the model runs, also in the decoder.
         cancel: checked before every layer, row and part of the vocabulary.
         progress: called with (stage, done, total).
@@ -132,17 +110,7 @@ def logit_lens(
         CapabilityError: this model's states cannot be unembedded, or not in the way asked for.
         TooLargeError: more cells than `max_lens_cells`.
     """
-    options = LensOptions(
-        positions,
-        layer_step,
-        include_embedding,
-        subblocks,
-        decoder,
-        top_k,
-        target,
-        follow,
-        kl_floor,
-    )
+    options = options.changed(**changes)
     if not _is_batch(prompt):
         ids = model.tokenize(cast("Prompt", prompt))
         return _lens(model, ids, _planned(model, ids, options), edits, cancel, progress)

@@ -3,35 +3,18 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING
 
 from unembed.analyses.lens.decoders import Decoder, parse_decoder
-from unembed.analyses.lens.result import Follow
+from unembed.analyses.lens.options import Follow, LensOptions, Positions
 from unembed.engine.names.sites import resolve_position
 from unembed.engine.names.taps import refuse
 from unembed.errors import CapabilityError, InputError, TooLargeError
 
 if TYPE_CHECKING:
     from unembed.engine.model import Model
-
-Positions = int | slice | range | Sequence[int] | None
-
-
-@dataclass(frozen=True)
-class LensOptions:
-    """What a caller may choose; see `lens.logit_lens`."""
-
-    positions: Positions = None
-    layer_step: int = 1
-    include_embedding: bool = True
-    subblocks: bool = False
-    decoder: str = "final_norm"
-    top_k: int = 10
-    target: str | int | None = None
-    follow: Follow = "final"
-    kl_floor: float | None = None
 
 
 @dataclass(frozen=True)
@@ -129,14 +112,6 @@ def checked_top_k(model: Model, top_k: int) -> int:
 
 def _rows(model: Model, options: LensOptions, decoder: Decoder) -> tuple[Row, ...]:
     """The rows that may enter the decoder, and the model's own output."""
-    step = options.layer_step
-    if isinstance(step, bool) or not isinstance(step, int) or step < 1:
-        raise InputError(
-            f"layer_step is {step!r}; it is a whole number: 1 reads every block, 2 every second",
-            field="layer_step",
-            value=step,
-            legal="1 or more",
-        )
     *inner, last = _all_rows(model, options)
     return (*(row for row in inner if row.depth <= decoder.depth), last)
 
@@ -207,14 +182,6 @@ def _resolved(position: int, n_prompt: int) -> int:
 
 
 def _check_follow(model: Model, target: int | None, follow: Follow) -> None:
-    legal = ", ".join(f'"{one}"' for one in get_args(Follow))
-    if follow not in get_args(Follow):
-        raise InputError(
-            f"follow is {follow!r}; it must be one of {legal}",
-            field="follow",
-            value=follow,
-            legal=legal,
-        )
     if target is not None and follow != "final":
         raise InputError(
             f"target and follow={follow!r} both say which token is scored; give one of them",

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
+from unembed.analyses.lens.options import Follow
 from unembed.analyses.tools.result import Drawn, figures_of
 from unembed.engine.names.tokens import Token
 from unembed.errors import InputError
@@ -15,8 +16,6 @@ if TYPE_CHECKING:
     from jaxtyping import Float, Int
     from rich.console import RenderableType
     from torch import Tensor
-
-Follow = Literal["final", "next", "input"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)

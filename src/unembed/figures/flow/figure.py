@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
@@ -305,6 +305,8 @@ def _target(graph: FlowGraph) -> str:
 
 def _options(options: FlowOptions) -> str:
     """Those that differ from the defaults."""
-    usual: Mapping[str, object] = asdict(FlowOptions())
-    changed = [f"{name}={value}" for name, value in asdict(options).items() if value != usual[name]]
+    usual: Mapping[str, object] = FlowOptions().values()
+    changed = [
+        f"{name}={value}" for name, value in options.values().items() if value != usual[name]
+    ]
     return ", ".join(changed) or "the defaults"

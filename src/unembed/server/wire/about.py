@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StrictStr
 
-from unembed.server.wire.base import Prompt, TokenText, Wire
+from unembed.server.wire.base import TokenText, Wire
 
 
 class Health(Wire):
@@ -65,10 +65,6 @@ class ModelInfo(Wire):
     examples: list[str] = Field(description="Prompts to start from.")
     licence: str | None = None
     version: str = Field(description="Version of Unembed.")
-
-
-class TokenizeRequest(Wire):
-    prompt: Prompt
 
 
 class TokenizeResponse(Wire):

@@ -8,87 +8,13 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, StrictFloat, StrictInt, StrictStr
+from pydantic import BeforeValidator, Field
 
-from unembed.analyses.flow.options import FlowOptions, TargetMode
+from unembed.analyses.flow.options import TargetMode
 from unembed.analyses.flow.result import LinkColour, LinkKind, NodeKind
-from unembed.server.wire.base import Position, TokenId, TokenText, Wire
-from unembed.server.wire.experiments import Experiment
+from unembed.server.wire.base import TokenText, Wire
 
-_DEFAULT = FlowOptions()
-_Count = Annotated[StrictInt, Field(ge=0, le=2**31 - 1)]
-_Positive = Annotated[StrictInt, Field(ge=1, le=2**31 - 1)]
-_Factor = Annotated[StrictFloat, Field(ge=0, le=1000)] | Annotated[StrictInt, Field(ge=0, le=1000)]
-_Name = Annotated[StrictStr, Field(max_length=64)]
 _IdOf = Annotated[int, BeforeValidator(lambda token: getattr(token, "id", token))]
-_TargetText = Annotated[StrictStr, Field(max_length=1000)]
-
-
-class FlowRequest(Experiment):
-    """The flow graph of chosen layers at one position."""
-
-    layers: Annotated[list[_Count], Field(min_length=1, fail_fast=True)] = Field(
-        description="0-based, each once, in any order; drawn from the first to the last."
-    )
-    position: Position = -1
-    target: Annotated[_TargetText | TokenId, Field(union_mode="left_to_right")] | None = Field(
-        None,
-        description="What vectors are rated by: an id, or text, which may be several tokens (see "
-        "`target_mode`). Absent: the model's own most likely token at the position.",
-    )
-    top_neurons: _Count = Field(
-        _DEFAULT.top_neurons, description="Of a feed-forward, and rows of W_O: the largest scores."
-    )
-    bottom_neurons: _Count = Field(
-        _DEFAULT.bottom_neurons, description="The same of the most negative scores."
-    )
-    n_heads: _Count = Field(
-        _DEFAULT.n_heads, description="Heads shown: those that write most; 0: all."
-    )
-    values_per_head: _Positive = Field(
-        _DEFAULT.values_per_head, description="Positions shown: those of the highest attention."
-    )
-    threshold: _Factor | None = Field(
-        _DEFAULT.threshold,
-        description="Instead of the counts: the least ‖write‖ / ‖added‖ of what is shown.",
-    )
-    include: Annotated[list[_Name], Field(max_length=256, fail_fast=True)] = Field(
-        [*_DEFAULT.include],
-        description='Heads, neurons and rows of W_O shown beside the others: "L14.H3", "L14.N512", '
-        '"L14.z448".',
-    )
-    rest: bool = Field(_DEFAULT.rest, description="Nodes for what is not shown.")
-    attn_bias: bool = Field(_DEFAULT.attn_bias, description="A node for the bias of W_O.")
-    mlp_bias: bool = Field(_DEFAULT.mlp_bias, description="Nodes for the feed-forward's biases.")
-    merge_neurons: bool = Field(
-        _DEFAULT.merge_neurons, description="One node for a neuron's key and its value."
-    )
-    merge_values: bool = Field(
-        _DEFAULT.merge_values, description="One node for the key and the value of a position."
-    )
-    target_mode: TargetMode = Field(
-        _DEFAULT.target_mode,
-        description="What of a target of several tokens counts: its first one, or all of it.",
-    )
-    k: _Positive = Field(_DEFAULT.k, description="Tokens listed for each vector.")
-    default_width: _Factor = Field(
-        _DEFAULT.default_width, description="Width of links that have no number of their own."
-    )
-    query_factor: _Factor = Field(
-        _DEFAULT.query_factor, description="Times the norm of the query: qkv>query."
-    )
-    attention_factor: _Factor = Field(
-        _DEFAULT.attention_factor, description="Times the attention: query>key, key>value."
-    )
-    memory_factor: _Factor = Field(
-        _DEFAULT.memory_factor, description="Times attention and norm of the value: value>head."
-    )
-    head_factor: _Factor = Field(
-        _DEFAULT.head_factor, description="Times the norm of what a head writes: head>z."
-    )
-    neuron_factor: _Factor = Field(
-        _DEFAULT.neuron_factor, description="Times |activation|: neuron_key>neuron."
-    )
 
 
 class FlowToken(Wire):

@@ -2,18 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import Field, StrictInt
+from pydantic import Field
 
-from unembed.server.wire.base import Temperature, TokenText, Wire
-from unembed.server.wire.experiments import Experiment
-
-
-class GenerateRequest(Experiment):
-    max_new_tokens: Annotated[StrictInt, Field(ge=1)] = 20
-    temperature: Temperature = Field(0, description="0 is greedy.")
-    seed: Annotated[StrictInt, Field(ge=0, le=2**31 - 1)] = 0
+from unembed.server.wire.base import TokenText, Wire
 
 
 class GenerateResponse(Wire):

@@ -2,48 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from pydantic import Field
 
-from pydantic import Field, StrictInt, StrictStr
-
-from unembed.server.wire.base import Floor, Follow, Positions, TokenRef, TokenText, Wire
-from unembed.server.wire.experiments import Experiment
-
-
-class LensRequest(Experiment):
-    """The grid of layers and positions. Answered as safetensors bytes: see LensMetadata."""
-
-    positions: Positions | None = Field(
-        None, description="Which positions to read; absent: all. The model sees the whole prompt."
-    )
-    layer_step: Annotated[StrictInt, Field(ge=1, le=2**31 - 1)] = Field(
-        1, description="Rows of blocks 0, n, 2n ... and of the last block."
-    )
-    include_embedding: bool = Field(True, description='Whether "embed" is a row.')
-    subblocks: bool = Field(
-        False,
-        description="Also a row after each attention; in a parallel block the row is the stream "
-        "with attention's write alone, which is no state of the model.",
-    )
-    decoder: Annotated[StrictStr, Field(max_length=32)] = Field(
-        "final_norm",
-        description='What a row is run through before it is read: "final_norm", "L17" (block 17 '
-        'and everything after), "L17.mlp", "last_block", "last_mlp". One pass for each row.',
-    )
-    top_k: Annotated[StrictInt, Field(ge=1, le=20)] = 10
-    target: TokenRef | None = Field(
-        None, description="What logit, probability and rank are of; absent: see `follow`."
-    )
-    follow: Follow = Field(
-        "final",
-        description="Without a target: each position's final top token, the prompt's next token, "
-        "or the token at the position itself.",
-    )
-    kl_floor: Floor | None = Field(
-        None,
-        description="Clips both distributions of kl from below, without renormalising them: above "
-        "0, at most 1 / vocabulary. Absent: the exact divergence.",
-    )
+from unembed.analyses.lens.options import Follow
+from unembed.server.wire.base import TokenText, Wire
 
 
 class LensMetadata(Wire):

@@ -2,20 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import Field, StrictInt, StrictStr
+from pydantic import Field
 
-from unembed.server.wire.base import Position, TokenText, Wire
-from unembed.server.wire.experiments import Experiment
-
-
-class ComponentRequest(Experiment):
-    target: Annotated[StrictStr, Field(max_length=64)] = Field(
-        description='A node: "L12.N512", "L9.H6", "L5.attn", "L5.mlp", "embed".'
-    )
-    position: Position = -1
-    top_k: Annotated[StrictInt, Field(ge=1)] = 10
+from unembed.server.wire.base import TokenText, Wire
 
 
 class TokenEffect(Wire):

@@ -2,23 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from pydantic import Field
 
-from pydantic import Field, StrictInt
-
-from unembed.server.wire.base import Position, TokenRef, TokenText, Wire
-from unembed.server.wire.experiments import Experiment
+from unembed.server.wire.base import TokenText, Wire
 from unembed.server.wire.updates import BranchUpdates
-
-
-class PredictionsRequest(Experiment):
-    position: Position = -1
-    top_k: Annotated[StrictInt, Field(ge=1)] = 10
-    target: TokenRef | None = None
-    distractor: TokenRef | None = None
-    sub_updates: Annotated[StrictInt, Field(ge=0)] = Field(
-        0, description="How many neurons and heads of each layer to take out; 0: none."
-    )
 
 
 class TokenProbability(Wire):

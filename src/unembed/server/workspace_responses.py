@@ -7,9 +7,9 @@ from contextlib import contextmanager
 
 from unembed.analyses.tools.writes import node_of
 from unembed.errors import TargetError, UnembedError
+from unembed.questions.tokens import naming
 from unembed.server import wire
 from unembed.server.describe import as_wire
-from unembed.server.experiments import naming
 from unembed.session import Session
 
 

@@ -47,7 +47,7 @@ def sentence(message: str, field: str | None) -> str:
     return message if message.endswith((".", "?", "!")) else message + "."
 
 
-def error_reply(
+def error_response(
     status: int,
     code: str,
     message: str,
@@ -84,7 +84,7 @@ def error_body(
     )
 
 
-def reply_of(error: UnembedError) -> Response:
+def response_of(error: UnembedError) -> Response:
     """An error raised on purpose, with the parts that mend it."""
     content = ErrorResponse(error=body_of(error)).model_dump_json(exclude_none=True).encode()
     headers = {"Retry-After": "1"} if error.status == 503 else {}

@@ -10,7 +10,7 @@ from typing import Generic, TypeVar
 Item = TypeVar("Item")
 
 
-class Feed(Generic[Item]):
+class Channel(Generic[Item]):
     """Items in the order in which they were put; thread-safe, for one reader."""
 
     def __init__(self) -> None:

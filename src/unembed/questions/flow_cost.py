@@ -1,17 +1,10 @@
-"""The limits of `settings` on flow graphs; see `limits`.
-
-`check_flow` needs no model; `checked_layers` and `check_vectors` know its shape, and run before
-anything is computed.
-"""
+"""What a flow graph would cost, from the shape of the model: checked before anything is drawn."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from unembed.errors import InputError, TooLargeError
-from unembed.server import wire
-from unembed.server.limits import check_experiment, refuse
-from unembed.settings import Settings
 
 if TYPE_CHECKING:
     from unembed.analyses.flow.options import FlowOptions
@@ -21,29 +14,17 @@ _STREAMS = 9 + 2  # nodes of every layer; the one of query, key and value has th
 _BIASES = 3
 
 
-def check_flow(body: wire.FlowRequest, settings: Settings) -> None:
-    """Sizes, how many layers, each once, and how many tokens are listed; raises InputError."""
-    check_experiment(body, settings)
-    limit, n = settings.max_flow_layers, len(body.layers)
-    if n > limit:
-        message = f"layers names {n:,} layers; the limit is {limit}."
-        refuse(InputError, message, "layers", n, f"1 to {limit} layers")
-    if len(set(body.layers)) < n:
-        twice = sorted({layer for layer in body.layers if body.layers.count(layer) > 1})
-        message = f"layers names {', '.join(map(str, twice))} more than once."
-        refuse(InputError, message, "layers", body.layers, "each layer once")
-    if body.k > settings.max_k:
-        message = f"k is {body.k:,}; the limit is {settings.max_k}."
-        refuse(InputError, message, "k", body.k, f"1 to {settings.max_k}")
-
-
 def checked_layers(layers: list[int], anatomy: Anatomy) -> tuple[int, ...]:
     """The layers, ascending; raises InputError naming those that the model does not have."""
     missing = [str(layer) for layer in sorted(layers) if layer >= anatomy.n_layers]
     if missing:
         last = anatomy.n_layers - 1
-        message = f"layers names {', '.join(missing)}; this model has layers 0 to {last}"
-        refuse(InputError, message, "layers", layers, f"0 to {last}")
+        raise InputError(
+            f"layers names {', '.join(missing)}; this model has layers 0 to {last}",
+            field="layers",
+            value=layers,
+            legal=f"0 to {last}",
+        )
     return tuple(sorted(layers))
 
 
@@ -60,7 +41,7 @@ def check_vectors(
     Counts what the options can show at most. What passes a threshold is known only from the run:
     the graph itself counts that, before it reads anything.
     """
-    n = times * sum(_vectors(anatomy.blocks[one], options, n_positions) for one in layers)
+    n = times * sum(most_vectors(anatomy.blocks[one], options, n_positions) for one in layers)
     if n <= limit:
         return
     raise TooLargeError(
@@ -73,7 +54,7 @@ def check_vectors(
     )
 
 
-def _vectors(block: BlockAnatomy, options: FlowOptions, n_positions: int) -> int:
+def most_vectors(block: BlockAnatomy, options: FlowOptions, n_positions: int) -> int:
     """Of one layer, at most: a key is read as it is and turned, a column as gate and as up."""
     heads = block.attention.n_heads
     chosen = options.top_neurons + options.bottom_neurons

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from unembed import errors
-from unembed.server.replies import error_reply, reply_of, sentence, shown
+from unembed.server.error_responses import error_response, response_of, sentence, shown
 
 
 @pytest.mark.parametrize(
@@ -52,7 +52,7 @@ def test_long_values_are_cut():
 def test_every_error_becomes_its_status_and_code():
     for kind in vars(errors).values():
         if isinstance(kind, type) and issubclass(kind, errors.UnembedError):
-            reply = reply_of(kind("it broke", field="x", value=3, legal="1 to 2", fix="try"))
+            reply = response_of(kind("it broke", field="x", value=3, legal="1 to 2", fix="try"))
             told = json.loads(bytes(reply.body))["error"]
             assert (reply.status_code, told["code"]) == (kind.status, kind.code)
             assert told["value"] == "3"
@@ -60,5 +60,5 @@ def test_every_error_becomes_its_status_and_code():
 
 
 def test_a_message_that_cannot_be_encoded_is_escaped():
-    told = json.loads(bytes(error_reply(400, "bad", "it has \ud800").body))["error"]["message"]
+    told = json.loads(bytes(error_response(400, "bad", "it has \ud800").body))["error"]["message"]
     assert told == "It has \\ud800."

@@ -1,28 +1,31 @@
-"""Puts one question to a model, the way the server does, and gives back the server's answer."""
+"""Puts one question to a model, the very one that HTTP puts, and gives back its answer."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 from rich.console import Console
 
 from unembed.cli.edits import parse_edit
 from unembed.cli.loading import Loading, load, progress_bar, read_prompt
+from unembed.options import explain
+from unembed.questions import limits
+from unembed.questions.experiment import Experiment, Request
 from unembed.settings import Settings
 
 if TYPE_CHECKING:
     from unembed.session import Job, Session
 
-Body = TypeVar("Body", bound=BaseModel)
+Asked = TypeVar("Asked", bound=Experiment)
+Put = TypeVar("Put", bound=Request)
+Answer = TypeVar("Answer")
 
 
-def request(kind: type[Body], prompt: str, edits: Sequence[str], **fields: Any) -> Body:
-    """A body of `wire`, from what was typed; raises InputError."""
-    from unembed.server.bodies import explain
-
-    specs = [parse_edit(text, index).model_dump() for index, text in enumerate(edits)]
+def request(kind: type[Asked], prompt: str, edits: Sequence[str], **fields: Any) -> Asked:
+    """A request, from what was typed; raises InputError."""
+    specs = [parse_edit(text, index).values() for index, text in enumerate(edits)]
     data = {"prompt": read_prompt(prompt), "edits": specs, **fields}
     try:
         return kind.model_validate(data)
@@ -38,21 +41,31 @@ def token_ref(text: str | None) -> str | int | None:
 
 
 def ask(
-    loading: Loading, settings: Settings, work: Callable[[Session, Job], Any], console: Console
-) -> Any:
-    """Load the model, run the work on the compute thread, show progress; Ctrl-C cancels."""
+    loading: Loading,
+    answer: Callable[[Session, Job, Put], Answer],
+    asked: Put,
+    console: Console,
+) -> Answer:
+    """Load the model, answer on the compute thread, show progress; Ctrl-C cancels.
+
+    What is too large is refused before the model is loaded.
+    """
+    settings = Settings.from_environment()
+    limits.check(asked, settings)
+    model = load(loading, settings, console)
     from unembed.session import Session
 
-    session = Session(load(loading, settings, console), settings)
+    session = Session(model, settings)
     try:
         with progress_bar(console, "Computing") as progress:
-            job = session.submit(lambda job: work(session, job))
+            job = session.submit(lambda job: answer(session, job, asked))
 
             def show() -> None:
                 snapshot = job.snapshot()
                 progress(snapshot.stage, snapshot.done, snapshot.total)
 
             job.subscribe(show)
-            return job.future.result()
+            found: Answer = job.future.result()
+            return found
     finally:
         session.close()

@@ -1,7 +1,8 @@
-"""Bytes of a request -> a body of `wire`, or an error that names the field and the legal range.
+"""Bytes of a request -> data, or an error that names the field and the legal range.
 
 Stricter than JSON parsers are by themselves: UTF-8 only, no byte order mark, no key twice, bounded
-nesting; what is not finite or not a number at all is left to `wire`, which knows the field's name.
+nesting; what is not finite or not a number at all is left to the class of the request, which
+knows the field's name.
 """
 
 from __future__ import annotations
@@ -12,31 +13,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from unembed.errors import InputError
-from unembed.server.replies import shown
+from unembed.options import explain, field_name
+from unembed.server.error_responses import shown
 
 _DIGITS = 40
 _MAX_KEYS = 64
 _STRUCTURE = re.compile(rb'"(?:[^"\\]++|\\.)*+"?|[\[{]|[\]}]', re.DOTALL)
 _SURROGATE = re.compile("[\ud800-\udfff]")
-_LEGAL = {
-    "int_type": "an integer",
-    "int_from_float": "an integer",
-    "int_parsing_size": "an integer",
-    "string_type": "text",
-    "list_type": "a list",
-    "bool_type": "true or false",
-    "float_type": "a number",
-    "finite_number": "a finite number",
-    "model_type": "an object",
-    "model_attributes_type": "an object",
-    "string_pattern_mismatch": "8 to 64 of A-Z a-z 0-9 _ -",
-}
-_UNIONS = {
-    "prompt": "text, or a list of token ids from 0 to 2147483647",
-    "target": "text that is exactly one token, or a token id from 0 to 2147483647",
-    "distractor": "text that is exactly one token, or a token id from 0 to 2147483647",
-    "value": "a finite number within ±3.4e38, or a list of such numbers",
-}
 
 
 class BodyError(InputError):
@@ -73,23 +56,9 @@ def parse(raw: bytes, max_depth: int) -> object:
     return data
 
 
-def explain(errors: Sequence[Any], body: object) -> BodyError:
+def explained(errors: Sequence[Any], body: object) -> InputError:
     """What pydantic found, as one sentence about the deepest field that it complains of."""
-    found = [(_path(error, body), error) for error in errors]
-    deepest = max(len(path) for path, _ in found)
-    path, error = next(pair for pair in found if len(pair[0]) == deepest)
-    field, kind = named(path), error["type"]
-    if kind == "missing":
-        return BodyError(f"{field} is missing.", field=field)
-    if kind == "extra_forbidden":
-        message = f"{field} is not a field of this request."
-        return BodyError(message, field=field, value=error.get("input"))
-    in_union = sum(other == path for other, _ in found) > 1
-    legal = _UNIONS.get(str(path[-1])) if in_union and path else None
-    legal = legal or _legal(error)
-    return BodyError(
-        f"{field} must be {legal}.", field=field, value=error.get("input"), legal=legal
-    )
+    return explain(errors, body, BodyError)
 
 
 def _integer(digits: str) -> int | float:
@@ -117,8 +86,10 @@ def _check_surrogates(data: object) -> None:
     while stack:
         path, value = stack.pop()
         if isinstance(value, str) and (half := _SURROGATE.search(value)):
-            message = f"{named(path)} has a lone surrogate, half a character, at {half.start()}."
-            raise BodyError(message, field=named(path), value=value, legal="whole characters")
+            message = (
+                f"{field_name(path)} has a lone surrogate, half a character, at {half.start()}."
+            )
+            raise BodyError(message, field=field_name(path), value=value, legal="whole characters")
         if isinstance(value, dict):
             stack += [((*path, key), child) for key, child in value.items()]
             stack += [((*path, key), key) for key in value]
@@ -139,44 +110,6 @@ def _check_depth(raw: bytes, max_depth: int) -> None:
                 raise BodyError(message, field="body", legal=legal)
         elif mark in b"]}":
             depth -= 1
-
-
-def _path(error: Any, body: object) -> tuple[str | int, ...]:
-    """pydantic's location without the names of union branches: only steps that the body has."""
-    steps: list[str | int] = []
-    here: Any = body
-    location = error["loc"][1:] if error["loc"][:1] == ("body",) else error["loc"]
-    for step in location:
-        inside = (isinstance(here, dict) and isinstance(step, str) and step in here) or (
-            isinstance(here, list) and isinstance(step, int) and step < len(here)
-        )
-        if inside:
-            here = here[step]
-        elif not (error["type"] == "missing" and step == location[-1]):
-            continue
-        steps.append(step)
-    return tuple(steps)
-
-
-def named(path: tuple[str | int, ...]) -> str:
-    """("edits", 0, "target") -> "edits[0].target"."""
-    name = ""
-    for step in path:
-        name += f"[{step}]" if isinstance(step, int) else f".{step}" if name else step
-    return name or "body"
-
-
-def _legal(error: Any) -> str:
-    kind, context = str(error["type"]), error.get("ctx") or {}
-    if kind == "greater_than_equal":
-        return f"at least {context['ge']}"
-    if kind == "less_than_equal":
-        return f"at most {context['le']}"
-    if kind == "string_too_long":
-        return f"at most {context['max_length']} characters long"
-    if kind == "literal_error":
-        return f"one of {context['expected']}"
-    return _LEGAL.get(kind) or str(error["msg"])
 
 
 def _kind(data: object) -> str:

@@ -1,0 +1,19 @@
+"""What can be chosen about one node. Knows no torch and no model."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field, StrictInt
+
+from unembed.options import Name, Options, Position, option
+
+
+class ComponentOptions(Options):
+    """Which node, where, and how many tokens of either side."""
+
+    target: Name = option(sentence='A node: "L12.N512", "L9.H6", "L5.attn", "L5.mlp", "embed".')
+    position: Position = option(-1, "Where it writes; a negative one counts from the end.")
+    top_k: Annotated[StrictInt, Field(ge=1)] = option(
+        10, "Tokens listed of those that it promotes, and suppresses.", limit="max_k"
+    )

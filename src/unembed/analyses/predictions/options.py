@@ -1,0 +1,23 @@
+"""What can be chosen about the predictions of one position. Knows no torch and no model."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field, StrictInt
+
+from unembed.options import Options, Position, TokenRef, option
+
+
+class PredictionsOptions(Options):
+    """Which position is read, how many tokens are listed, which ones are followed."""
+
+    position: Position = option(-1, "Position to read; a negative one counts from the end.")
+    top_k: Annotated[StrictInt, Field(ge=1)] = option(
+        10, "Tokens listed for each distribution.", limit="max_k"
+    )
+    target: TokenRef | None = option(None, "Token followed through the layers.")
+    distractor: TokenRef | None = option(None, "Another one, to set beside it.")
+    sub_updates: Annotated[StrictInt, Field(ge=0)] = option(
+        0, "How many neurons and heads of each layer to take out; 0: none.", limit="max_sub_updates"
+    )

@@ -1,0 +1,21 @@
+"""The question: what does one node write on this prompt, and which tokens does that promote?"""
+
+from __future__ import annotations
+
+from unembed.analyses.component import component as analysis
+from unembed.analyses.component.component import Component
+from unembed.questions.requests import ComponentRequest
+from unembed.questions.runs import last_run
+from unembed.questions.tokens import ids_of, naming, position_of
+from unembed.session import Job, Session
+
+
+def answer(session: Session, job: Job, request: ComponentRequest) -> Component:
+    """One node at one position, in the edited run where an edit is enabled."""
+    ids = ids_of(session, request.prompt)
+    position = position_of(request.position, len(ids))
+    with naming("target"):
+        capture = analysis.component_capture(session.model, request.target, position)
+    run = last_run(session, job, request.edits, ids, capture)
+    with naming("target"):
+        return analysis.component(run, request.target, position, request.top_k)

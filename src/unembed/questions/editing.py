@@ -1,0 +1,198 @@
+"""From the edits of a request to the engine's; see `operations` for what there is."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from itertools import groupby
+from operator import itemgetter
+
+from unembed.analyses.flow import cuts as flow_cuts
+from unembed.analyses.flow.names import parse_cut
+from unembed.analyses.sub_updates import switches
+from unembed.compat import lm_debugger
+from unembed.engine.editing import edits as engine_edits
+from unembed.engine.editing.edits import Edit
+from unembed.errors import EditError, UnembedError
+from unembed.questions.experiment import EditSpec, PatchSource
+from unembed.questions.operations import OperationName
+from unembed.questions.tokens import ids_of, naming
+from unembed.session import Job, Session
+
+_ENGINE_FIELD = re.compile(r"edits\[(\d+)\]")
+
+
+@dataclass(frozen=True)
+class Edits:
+    """The enabled edits of a request, as the engine takes them."""
+
+    edits: tuple[Edit, ...]
+    origins: tuple[int, ...]  # for each: which edit of the request it comes from
+
+    def apart(self) -> dict[int, tuple[Edit, ...]]:
+        """By number in the request: what each enabled edit is made of."""
+        made = zip(self.origins, self.edits, strict=True)
+        return {
+            origin: tuple(edit for _, edit in group)
+            for origin, group in groupby(made, key=itemgetter(0))
+        }
+
+    @contextmanager
+    def naming(self) -> Iterator[None]:
+        """Errors raised inside count the engine's edits; the request counts all of its own."""
+        try:
+            yield
+        except UnembedError as error:
+            if error.field is not None:
+                error.field = _ENGINE_FIELD.sub(
+                    lambda found: f"edits[{self.origins[int(found[1])]}]", error.field
+                )
+            raise
+
+
+@dataclass(frozen=True)
+class _Made:
+    """One edit of a request, and where it is made."""
+
+    session: Session
+    job: Job
+    spec: EditSpec
+    ids: tuple[int, ...]
+    field: str  # "edits[0]"
+    cut_position: int  # of a cut that does not say where
+
+
+def edits_of(
+    session: Session,
+    job: Job,
+    specs: Sequence[EditSpec],
+    ids: tuple[int, ...],
+    cut_position: int = -1,
+) -> Edits:
+    """The enabled edits, in order.
+
+    Runs what patches take their activations from, and the prompt without edits where one says
+    "on": what that means depends on it. A cut that names no position acts at `cut_position`.
+    """
+    edits: list[Edit] = []
+    origins: list[int] = []
+    for index, spec in enumerate(specs):
+        if spec.enabled:
+            made = _edits(_Made(session, job, spec, ids, f"edits[{index}]", cut_position))
+            edits += made
+            origins += [index] * len(made)
+    return Edits(tuple(edits), tuple(origins))
+
+
+def _edits(one: _Made) -> tuple[Edit, ...]:
+    try:
+        return MAKERS[one.spec.operation](one)
+    except UnembedError as error:
+        inner = error.field or "target"
+        error.field = inner if inner.startswith(one.field) else f"{one.field}.{inner}"
+        raise
+
+
+def _zero(one: _Made) -> tuple[Edit, ...]:
+    spec = one.spec
+    return (engine_edits.zero(spec.target, positions=spec.positions, stage=spec.stage),)
+
+
+def _scale(one: _Made) -> tuple[Edit, ...]:
+    spec, value = one.spec, _value(one)
+    factor = float(value[0] if isinstance(value, list) else value)
+    return (engine_edits.scale(spec.target, factor, positions=spec.positions, stage=spec.stage),)
+
+
+def _set_to(one: _Made) -> tuple[Edit, ...]:
+    spec = one.spec
+    value = _value(one)
+    return (engine_edits.set_to(spec.target, value, positions=spec.positions, stage=spec.stage),)
+
+
+def _add(one: _Made) -> tuple[Edit, ...]:
+    spec = one.spec
+    value = _value(one)
+    return (engine_edits.add(spec.target, value, positions=spec.positions, stage=spec.stage),)
+
+
+def _value(one: _Made) -> float | list[int | float]:
+    """`EditSpec.check` saw to it that a value is there where one is needed."""
+    return 0.0 if one.spec.value is None else one.spec.value
+
+
+def _patch(one: _Made) -> tuple[Edit, ...]:
+    spec = one.spec
+    source = spec.source or PatchSource(prompt="", positions=None)
+    # Made first without a run: a target that does not exist costs no forward pass.
+    plain = engine_edits.zero(spec.target, positions=spec.positions, stage=spec.stage)
+    site = engine_edits.required_capture(plain.target, one.session.model, spec.stage)
+    ids = ids_of(one.session, source.prompt, f"{one.field}.source.prompt")
+    run = one.session.run(one.job, ids, (), [site])
+    return (
+        engine_edits.patch(
+            spec.target,
+            run,
+            positions=spec.positions,
+            source_positions=source.positions,
+            stage=spec.stage,
+        ),
+    )
+
+
+def _on(one: _Made) -> tuple[Edit, ...]:
+    capture = switches.presets_capture(one.session.model, one.spec.target)
+    run = one.session.run(one.job, one.ids, (), capture)
+    return _placed(one, (switches.turn_on(run, one.spec.target, one.spec.sign),))
+
+
+def _lmd_on(one: _Made) -> tuple[Edit, ...]:
+    capture = switches.presets_capture(one.session.model, one.spec.target)
+    run = one.session.run(one.job, one.ids, (), capture)
+    return _placed(one, lm_debugger.lm_debugger_on(run, one.spec.target))
+
+
+def _lmd_off(one: _Made) -> tuple[Edit, ...]:
+    switches.presets_capture(one.session.model, one.spec.target)  # refuses what is no neuron here
+    return _placed(one, lm_debugger.lm_debugger_off(one.spec.target))
+
+
+def _placed(one: _Made, made: tuple[Edit, ...]) -> tuple[Edit, ...]:
+    """The same at the positions of the request."""
+    if one.spec.positions is None:
+        return made
+    checked = engine_edits.zero(one.spec.target, positions=one.spec.positions)
+    return tuple(replace(edit, positions=checked.positions) for edit in made)
+
+
+def _cut(one: _Made) -> tuple[Edit, ...]:
+    """A node or link of the flow graph taken out, with the values of the unedited run."""
+    spec, model = one.spec, one.session.model
+    with naming("target"):
+        name = parse_cut(spec.target)
+        capture = flow_cuts.cut_capture(model, name)
+    if spec.positions is not None and name.at is not None:
+        raise EditError(
+            f"{spec.target} already names position {name.at}; leave positions out",
+            field="positions",
+            value=spec.positions,
+        )
+    place = flow_cuts.cut_position(name, one.cut_position, len(one.ids), spec.positions)
+    with naming("target"):
+        return flow_cuts.cut(one.session.run(one.job, one.ids, (), capture), name, place)
+
+
+MAKERS: Mapping[OperationName, Callable[[_Made], tuple[Edit, ...]]] = {
+    "zero": _zero,
+    "scale": _scale,
+    "set_to": _set_to,
+    "add": _add,
+    "patch": _patch,
+    "on": _on,
+    "lmd_on": _lmd_on,
+    "lmd_off": _lmd_off,
+    "cut": _cut,
+}
+"""How the edits of each row of `operations.OPERATIONS` are made."""

@@ -1,0 +1,198 @@
+"""The question: how does information flow through some layers, and what do the edits change?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from unembed.analyses.flow.cut_report import CutReport
+from unembed.analyses.flow.cuts import attributed_at, cut_of, measure_edits
+from unembed.analyses.flow.graph import flow_capture, flow_graph
+from unembed.analyses.flow.options import FlowOptions
+from unembed.analyses.flow.target import target_ids
+from unembed.questions.editing import edits_of
+from unembed.questions.flow_cost import check_vectors, checked_layers
+from unembed.questions.requests import FlowRequest
+from unembed.questions.runs import runs_with
+from unembed.questions.tokens import ids_of, naming, position_of
+from unembed.session import Job, Session
+
+if TYPE_CHECKING:
+    from unembed.analyses.flow.cut_report import CutEffect
+    from unembed.analyses.flow.names import CutName
+    from unembed.analyses.flow.result import FlowGraph
+    from unembed.engine.editing.edits import Edit
+    from unembed.engine.passes.run import Run
+    from unembed.questions.experiment import EditSpec
+
+
+@dataclass(frozen=True)
+class FlowAnswer:
+    """The graph of the baseline; with an enabled edit also of the edited run, and effects.
+
+    Both graphs have the same nodes and links, those that the baseline selects; without vectors.
+    """
+
+    baseline: FlowGraph
+    edited: FlowGraph | None = None
+    effects: CutReport | None = None
+    measured: tuple[int, ...] = ()  # for each of `effects.cuts`: which edit of the request it is
+    left_out: int = 0  # enabled edits beyond the limit, which were not measured alone
+
+    @property
+    def sides(self) -> dict[str, FlowGraph]:
+        """The graphs that there are, by "baseline" and "edited"."""
+        sides = {"baseline": self.baseline}
+        return sides if self.edited is None else sides | {"edited": self.edited}
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """What a request asks to draw, on this model and prompt."""
+
+    layers: tuple[int, ...]
+    position: int
+    target: str | int | None
+    options: FlowOptions
+
+
+def answer(session: Session, job: Job, request: FlowRequest) -> FlowAnswer:
+    """Draw the baseline; with an enabled edit the edited run too, and measure what edits change."""
+    session.model.require("lens")
+    ids = ids_of(session, request.prompt)
+    asked = _asked(session, request, ids)
+    made = edits_of(session, job, request.edits, ids, cut_position=asked.position)
+    capture = flow_capture(session.model, asked.layers, asked.position)
+    baseline, edited = runs_with(session, job, made, ids, capture)
+    ours = _graph(session, job, baseline, asked)
+    if edited is None:
+        return FlowAnswer(ours)
+    alike = _rated_alike(asked, ours)
+    theirs = _graph(session, job, edited, alike, ours)
+    groups = made.apart()
+    alone = tuple(groups)[: session.settings.max_measured_cuts]
+    measure = _Measure(session, job, baseline, alike)
+    effects = _effects(measure, request.edits, groups, alone, ours)
+    return FlowAnswer(ours, theirs, effects, alone, len(groups) - len(alone))
+
+
+def _asked(session: Session, request: FlowRequest, ids: tuple[int, ...]) -> _Asked:
+    """Raises for what this model or prompt has not, and for too many vectors."""
+    anatomy = session.model.anatomy
+    options = request.part(FlowOptions)
+    layers = checked_layers(request.layers, anatomy)
+    times = request.n_runs * _n_tokens(session, request)
+    check_vectors(anatomy, layers, options, len(ids), session.settings.max_flow_vectors, times)
+    return _Asked(layers, position_of(request.position, len(ids)), request.target, options)
+
+
+def _n_tokens(session: Session, request: FlowRequest) -> int:
+    """How many times each vector is read: once for every token of a whole target.
+
+    Raises TargetError for what no token, or no text, can be.
+    """
+    if request.target is None:
+        return 1
+    with naming("target"):
+        n = len(target_ids(session.model, request.target))
+    return n if request.target_mode == "whole" else 1
+
+
+def _graph(
+    session: Session, job: Job, run: Run, asked: _Asked, like: FlowGraph | None = None
+) -> FlowGraph:
+    """The graph of a run, from the last ones where it was drawn before; without its vectors.
+
+    That of the baseline stays the same while a person changes edits.
+    """
+
+    def made() -> FlowGraph:
+        graph = flow_graph(
+            run,
+            asked.layers,
+            target=asked.target,
+            position=asked.position,
+            options=asked.options,
+            like=like,
+            cancel=job.cancel,
+            progress=job.progress,
+        )
+        return replace(graph, vectors=graph.vectors[:0])
+
+    return session.recent.get(("flow", run.key, asked), made)
+
+
+def _rated_alike(asked: _Asked, graph: FlowGraph) -> _Asked:
+    """To rate other runs by the token that the model itself chose here."""
+    if asked.target is not None or graph.target is None:
+        return asked
+    return replace(asked, target=graph.target.tokens[0].id)
+
+
+# ---------------------------------------------------------------- measured edits
+
+
+@dataclass(frozen=True)
+class _Measure:
+    """Runs the baseline's prompt with some edits, and rates what it asked for."""
+
+    session: Session
+    job: Job
+    run: Run
+    asked: _Asked
+
+    def __call__(self, edits: tuple[Edit, ...]) -> CutReport:
+        """From the last ones where it was measured before."""
+        target, position = self.asked.target, self.asked.position
+
+        def made() -> CutReport:
+            self.job.runs += 1
+            return measure_edits(
+                self.run,
+                [(None, edits)],
+                target=target,
+                position=position,
+                cancel=self.job.cancel,
+                progress=self.job.progress,
+            )
+
+        key = (self.run.key, tuple(edit.key for edit in edits), target, position)
+        return self.session.measured.get(key, made)
+
+
+def _effects(
+    measure: _Measure,
+    specs: Sequence[EditSpec],
+    groups: Mapping[int, tuple[Edit, ...]],
+    alone: tuple[int, ...],
+    graph: FlowGraph,
+) -> CutReport:
+    """Some edits each alone, and all of them together, with what the graph attributes to them."""
+    whole = measure(tuple(edit for edits in groups.values() for edit in edits))
+    cuts = {index: _cut_of(specs[index], graph) for index in groups}
+    together: CutEffect | None = None
+    if len(groups) > 1:
+        total = attributed_at(measure.run, graph, list(cuts.values()))
+        together = replace(whole.cuts[0], name="together", attributed=total)
+    each = tuple(
+        replace(
+            measure(groups[index]).cuts[0],
+            name=specs[index].target,
+            attributed=attributed_at(measure.run, graph, [cuts[index]]),
+        )
+        for index in alone
+    )
+    return CutReport(whole.target, whole.baseline, each, together)
+
+
+def _cut_of(spec: EditSpec, graph: FlowGraph) -> CutName | None:
+    """What an edit cuts, where it cuts something at one position."""
+    return cut_of(
+        spec.target,
+        spec.operation,
+        graph.position,
+        len(graph.tokens),
+        positions=spec.positions,
+        stage=spec.stage,
+    )

@@ -1,0 +1,74 @@
+"""The question: how does the prompt go on, with the edits and without?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from unembed.engine.passes.generation import Continuation
+from unembed.questions.editing import edits_of
+from unembed.questions.requests import GenerateRequest
+from unembed.questions.tokens import ids_of
+from unembed.session import Job, Session
+
+if TYPE_CHECKING:
+    from unembed.engine.editing.edits import Edit
+    from unembed.engine.names.tokens import Token
+    from unembed.engine.passes.generation import Generation, NewToken
+
+Side = Literal["baseline", "edited"]
+Tell = Callable[[Side, int, "NewToken"], None]
+
+
+@dataclass(frozen=True)
+class GenerationAnswer:
+    """Both continuations; the edited one is None when no edit is enabled."""
+
+    prompt_tokens: tuple[Token, ...]
+    baseline: Generation
+    edited: Generation | None = None
+
+
+def answer(
+    session: Session, job: Job, request: GenerateRequest, tell: Tell | None = None
+) -> GenerationAnswer:
+    """Continue the prompt, with the edits and without, token by token in turn.
+
+    `tell` gets each new token as it is made: its side, its number there, and what it is.
+    """
+    ids = ids_of(session, request.prompt)
+    made = edits_of(session, job, request.edits, ids)
+    sides: dict[Side, Continuation] = {"baseline": _continuation(session, job, request, ids, ())}
+    with made.naming():
+        if made.edits:
+            sides["edited"] = _continuation(session, job, request, ids, made.edits)
+        for index in range(request.max_new_tokens):
+            for side, growing in sides.items():
+                if not growing.is_over:
+                    with growing.running():
+                        new = growing.step()
+                    if tell is not None:
+                        tell(side, index, new)
+    whole = {side: growing.result() for side, growing in sides.items()}
+    tokens = tuple(session.model.tokens(ids))
+    return GenerationAnswer(tokens, whole["baseline"], whole.get("edited"))
+
+
+def _continuation(
+    session: Session,
+    job: Job,
+    request: GenerateRequest,
+    ids: tuple[int, ...],
+    edits: Sequence[Edit],
+) -> Continuation:
+    return Continuation(
+        session.model,
+        ids,
+        request.max_new_tokens,
+        tuple(edits),
+        temperature=float(request.temperature),
+        seed=request.seed,
+        cancel=job.cancel,
+        progress=job.progress,
+    )

@@ -1,0 +1,163 @@
+"""What can be asked: one class of request for each question, the options of an analysis with what
+every question starts from.
+
+Layers, heads and positions are 0-based; a negative position counts from the end. Knows no torch
+and no model.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field, StrictInt, StrictStr
+
+from unembed.analyses.component.options import ComponentOptions
+from unembed.analyses.flow.options import FlowOptions
+from unembed.analyses.lens.options import LensOptions
+from unembed.analyses.predictions.options import PredictionsOptions
+from unembed.engine.passes.options import GenerationOptions
+from unembed.errors import InputError
+from unembed.index import options as index
+from unembed.options import (
+    Count,
+    Position,
+    Positions,
+    Positive,
+    Prompt,
+    TokenId,
+    TokenRef,
+    option,
+)
+from unembed.questions.experiment import Edits, Experiment, JobName, Request, refuse
+
+_TargetText = Annotated[StrictStr, Field(max_length=1000)]
+_MAX_LENS_K = 20  # a grid of 400,000 cells is sent with all of them
+
+
+class TokenizeRequest(Request):
+    """The tokens of a prompt."""
+
+    prompt: Prompt
+
+
+class PredictionsRequest(PredictionsOptions, Experiment):
+    """What one position predicts, layer by layer."""
+
+
+class LensRequest(LensOptions, Experiment):
+    """The grid of layers and positions. Answered as safetensors bytes: see LensMetadata."""
+
+    # As LensOptions has them, but as JSON can say them and as large as an answer may be.
+    positions: Positions | None = option(
+        None, LensOptions.model_fields["positions"].description, limit="max_prompt_tokens"
+    )
+    top_k: Annotated[StrictInt, Field(ge=1, le=_MAX_LENS_K)] = option(
+        10, LensOptions.model_fields["top_k"].description, limit="max_k"
+    )
+
+
+class FlowRequest(FlowOptions, Experiment):
+    """The flow graph of chosen layers at one position."""
+
+    layers: Annotated[list[Count], Field(min_length=1, fail_fast=True)] = option(
+        sentence="0-based, each once, in any order; drawn from the first to the last.",
+        limit="max_flow_layers",
+    )
+    position: Position = option(
+        -1, "Whose forward pass is drawn; a negative one counts from the end."
+    )
+    target: Annotated[_TargetText | TokenId, Field(union_mode="left_to_right")] | None = option(
+        None,
+        "What vectors are rated by: an id, or text, which may be several tokens (see "
+        "`target_mode`). Absent: the model's own most likely token at the position.",
+    )
+
+    def check(self) -> None:
+        """Raises InputError for a layer that is named twice."""
+        twice = sorted({layer for layer in self.layers if self.layers.count(layer) > 1})
+        if twice:
+            message = f"layers names {', '.join(map(str, twice))} more than once."
+            refuse(InputError, message, "layers", self.layers, "each layer once")
+
+
+class ComponentRequest(ComponentOptions, Experiment):
+    """One node on one prompt."""
+
+
+class GenerateRequest(GenerationOptions, Experiment):
+    """A continuation of the prompt."""
+
+
+# ---------------------------------------------------------------- the vector index
+
+
+class IndexRequest(index.IndexOptions, Request):
+    """What every request to the index has."""
+
+    job: JobName | None = option(
+        None, "A name of the client's choice, to follow or cancel the work by."
+    )
+
+
+class IndexBuildRequest(IndexRequest):
+    """An index to be built."""
+
+    restart: bool = option(False, "Build anew what is there, or half done.")
+
+
+class IndexSearchRequest(index.SearchOptions, IndexRequest):
+    """By words."""
+
+
+class IndexTokenRequest(index.TokenOptions, IndexRequest):
+    """By one token."""
+
+
+class StateRef(Request):
+    """A state of a run: the residual stream, or any other site of its width."""
+
+    prompt: Prompt
+    edits: Edits = Field([])
+    site: Annotated[StrictStr, Field(max_length=64)] = Field(description='"L5.resid_post"')
+    position: Position = -1
+
+
+class IndexSimilarRequest(IndexRequest):
+    """Exactly one of `target`, `tokens` and `state` says what vectors are to be similar to."""
+
+    target: index.Node | None = None
+    tokens: Annotated[list[TokenRef | None], Field(min_length=1, max_length=2)] | None = option(
+        None, "The unembedding of a token, minus that of another one if there is one."
+    )
+    state: StateRef | None = None
+    layers: index.Layers | None = option(None, "Absent: every layer.")
+    limit: Positive = option(20, "How many to list.", limit="max_hits")
+
+    def check(self) -> None:
+        """Raises InputError unless one thing is named to be similar to."""
+        named = [name for name in ("target", "tokens", "state") if getattr(self, name) is not None]
+        if len(named) != 1:
+            said = " and ".join(named) if named else "none of target, tokens and state"
+            legal = "exactly one of target, tokens and state"
+            field = named[1] if named else "target"
+            refuse(InputError, f"The request has {said}; it must have {legal}.", field, None, legal)
+        if self.tokens is not None and self.tokens[0] is None:
+            refuse(InputError, "tokens[0] is missing.", "tokens[0]", None, "a token")
+
+
+class VectorRequest(IndexRequest):
+    """One neuron."""
+
+    target: index.Node
+
+
+class IndexBrowseRequest(index.BrowseOptions, IndexRequest):
+    """By number."""
+
+
+class IndexClustersRequest(index.ClustersOptions, IndexRequest):
+    """A page of clusters."""
+
+
+class IndexClusterRequest(index.ClusterOptions, IndexRequest):
+    """One cluster."""

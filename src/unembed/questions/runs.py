@@ -1,0 +1,62 @@
+"""The runs that a question reads: the baseline, and the edited one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from unembed.questions.editing import Edits, edits_of
+from unembed.questions.experiment import EditSpec, Experiment
+from unembed.session import Job, Session
+
+if TYPE_CHECKING:
+    from unembed.engine.passes.forward import Logits
+    from unembed.engine.passes.run import Run
+
+
+def both_runs(
+    session: Session,
+    job: Job,
+    request: Experiment,
+    ids: tuple[int, ...],
+    capture: Sequence[str],
+    *,
+    logits: Logits = "none",
+) -> tuple[Run, Run | None]:
+    """(baseline, edited): the second one None when no edit is enabled."""
+    made = edits_of(session, job, request.edits, ids)
+    return runs_with(session, job, made, ids, capture, logits=logits)
+
+
+def runs_with(
+    session: Session,
+    job: Job,
+    made: Edits,
+    ids: tuple[int, ...],
+    capture: Sequence[str],
+    *,
+    logits: Logits = "none",
+) -> tuple[Run, Run | None]:
+    """(baseline, edited), with edits that are made already.
+
+    Edits are checked by the engine before it computes, so the edited run comes first: what is
+    wrong with a request is said before anything is spent on it.
+    """
+    edited = None
+    if made.edits:
+        with made.naming():
+            edited = session.run(job, ids, made.edits, capture, logits=logits)
+    return session.run(job, ids, (), capture, logits=logits), edited
+
+
+def last_run(
+    session: Session,
+    job: Job,
+    specs: Sequence[EditSpec],
+    ids: tuple[int, ...],
+    capture: Sequence[str],
+) -> Run:
+    """The edited run where an edit is enabled, else the baseline."""
+    made = edits_of(session, job, specs, ids)
+    with made.naming():
+        return session.run(job, ids, made.edits, capture)

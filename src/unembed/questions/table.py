@@ -1,0 +1,35 @@
+"""Every question that can be asked, in one literal table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from unembed.questions import component, flow, generation, lens, predictions, requests, vectors
+from unembed.questions.experiment import Request
+
+
+@dataclass(frozen=True)
+class Question:
+    """One question: what is asked, and the function that answers."""
+
+    name: str
+    request: type[Request]
+    answer: Callable[..., Any]  # (session, job, request) -> a public result
+
+
+QUESTIONS: tuple[Question, ...] = (
+    Question("predictions", requests.PredictionsRequest, predictions.answer),
+    Question("lens", requests.LensRequest, lens.answer),
+    Question("flow", requests.FlowRequest, flow.answer),
+    Question("component", requests.ComponentRequest, component.answer),
+    Question("generate", requests.GenerateRequest, generation.answer),
+    Question("search", requests.IndexSearchRequest, vectors.search),
+    Question("token", requests.IndexTokenRequest, vectors.token),
+    Question("similar", requests.IndexSimilarRequest, vectors.similar),
+    Question("vector", requests.VectorRequest, vectors.vector),
+    Question("browse", requests.IndexBrowseRequest, vectors.browse),
+    Question("clusters", requests.IndexClustersRequest, vectors.clusters),
+    Question("cluster", requests.IndexClusterRequest, vectors.cluster),
+)

@@ -1,0 +1,55 @@
+"""Prompts, positions and tokens of a request, as the model has them.
+
+Every error that the engine raises gets the name of the field of the request that it is about.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from unembed.engine.names.sites import resolve_position
+from unembed.engine.names.tokens import Token
+from unembed.errors import TargetError, UnembedError
+from unembed.session import Session
+
+
+@contextmanager
+def naming(field: str) -> Iterator[None]:
+    """Errors raised inside are about this field of the request: "prompt[3]" -> "<field>[3]"."""
+    try:
+        yield
+    except UnembedError as error:
+        index = re.search(r"\[\d+\]$", error.field or "")
+        error.field = field + (index[0] if index else "")
+        raise
+
+
+def ids_of(session: Session, prompt: str | list[int], field: str = "prompt") -> tuple[int, ...]:
+    """The tokens of a prompt; raises PromptError."""
+    with naming(field):
+        return session.model.tokenize(prompt)
+
+
+def position_of(position: int, n_positions: int) -> int:
+    """A position counted from the start; raises TargetError."""
+    return resolve_position(position, n_positions, "position")
+
+
+def token_of(session: Session, ref: str | int | None, field: str) -> int | None:
+    """The id of one token, where one is named; raises TargetError."""
+    return None if ref is None else one_token(session, ref, field)
+
+
+def one_token(session: Session, ref: str | int | None, field: str) -> int:
+    """The id of one token; raises TargetError also where none is named."""
+    if ref is None:
+        raise TargetError(f"{field} is missing", field=field, legal="a token")
+    with naming(field):
+        return session.model.token_id(ref)
+
+
+def optional_token(session: Session, token_id: int | None) -> Token | None:
+    """The token with this id, where there is one."""
+    return None if token_id is None else session.model.token(token_id)

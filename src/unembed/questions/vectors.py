@@ -1,0 +1,319 @@
+"""Questions to the vector index: by word, by token, by direction, by number, by cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
+
+from unembed.analyses.tools.projections import token_direction
+from unembed.engine.names.sites import parse_target
+from unembed.errors import InputError, TargetError, UnembedError
+from unembed.index import Clusters, Hit, Hits, IndexAbout, VectorIndex
+from unembed.index.hits import Scores
+from unembed.index.live import LivePage, live_page
+from unembed.questions import requests
+from unembed.questions.runs import last_run
+from unembed.questions.tokens import ids_of, naming, one_token, position_of
+from unembed.session import Job, Session
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from unembed.session.indexes import Building, Estimate
+
+_MEMBERS, _NEIGHBOURS, _SUMMARY_TOKENS = 10, 10, 12
+
+
+# ---------------------------------------------------------------- what there is
+
+
+@dataclass(frozen=True)
+class IndexStatus:
+    """What there is of each projection, what is being built, and what building costs."""
+
+    raw: IndexAbout | None
+    final_norm: IndexAbout | None
+    building: Building | None
+    reason: str | None  # why no index of this model can be built
+    problem: str | None  # what is wrong with an index on disk
+    estimate: Estimate | None
+
+
+def status(session: Session) -> IndexStatus:
+    """What there is, whether or not it can be asked."""
+    reason, problem = _why_none(session), None
+    found: dict[str, IndexAbout | None] = {"raw": None, "final_norm": None}
+    for projection in found:
+        try:
+            found[projection] = session.indexes.about(projection)
+        except UnembedError as error:
+            problem = f"{error.message}. {error.fix}" if error.fix else error.message
+    return IndexStatus(
+        raw=found["raw"],
+        final_norm=found["final_norm"],
+        building=None if reason else session.indexes.building(),
+        reason=reason,
+        problem=problem,
+        estimate=None if reason else session.indexes.estimate(),
+    )
+
+
+def _why_none(session: Session) -> str | None:
+    if find_spec("lancedb") is None:
+        return "LanceDB is not installed: pip install 'unembed[index]'"
+    try:
+        session.indexes.estimate()
+    except UnembedError as error:
+        return error.message
+    return None
+
+
+def build(session: Session, job: Job, request: requests.IndexBuildRequest) -> IndexAbout:
+    """Build an index; what else waits for the compute thread is done in between."""
+    return session.indexes.build(request.projection, job, session.give_way, restart=request.restart)
+
+
+# ---------------------------------------------------------------- searching
+
+
+def search(session: Session, _: Job, request: requests.IndexSearchRequest) -> Hits:
+    """By words."""
+    index = session.indexes.opened(request.projection)
+    with _naming_word(request.words):
+        return index.search(
+            request.words,
+            match=request.match,
+            combine=request.combine,
+            side=request.side,
+            ranking=request.ranking,
+            layers=_layers(request.layers),
+            limit=request.limit,
+            offset=request.offset,
+        )
+
+
+@contextmanager
+def _naming_word(words: list[str]) -> Iterator[None]:
+    """Errors about one of several words name it."""
+    try:
+        yield
+    except InputError as error:
+        if error.field == "words" and error.value in words:
+            error.field = f"words[{words.index(str(error.value))}]"
+        raise
+
+
+def token(session: Session, _: Job, request: requests.IndexTokenRequest) -> Hits:
+    """By one token."""
+    index = session.indexes.opened(request.projection)
+    return index.token(
+        one_token(session, request.token, "token"),
+        side=request.side,
+        layers=_layers(request.layers),
+        limit=request.limit,
+        offset=request.offset,
+    )
+
+
+def similar(session: Session, job: Job, request: requests.IndexSimilarRequest) -> Hits:
+    """By direction: of a neuron, of a token or the difference of two, of a state of a run."""
+    index = session.indexes.opened(request.projection)
+    if request.target is not None:
+        asked: str | Tensor = request.target
+    elif request.tokens is not None:
+        asked = _of_tokens(session, request.tokens, request.projection)
+    else:
+        with _inside("state"):
+            asked = _of_state(session, job, request.state)
+    return index.similar(asked, layers=_layers(request.layers), limit=request.limit)
+
+
+def _of_tokens(session: Session, tokens: list[str | int | None], projection: str) -> Tensor:
+    """The direction of one token, or of the difference of two."""
+    plus, minus = (*tokens, None)[:2]
+    direction = token_direction(
+        session.model,
+        one_token(session, plus, "tokens[0]"),
+        None if minus is None else one_token(session, minus, "tokens[1]"),
+        projection,
+    )
+    return _usable(direction, "tokens", "two tokens that differ")
+
+
+def _of_state(session: Session, job: Job, state: requests.StateRef | None) -> Tensor:
+    """An activation of the width of the residual stream, at one position of a run."""
+    if state is None:
+        raise InputError("nothing was named to be similar to", field="target")
+    ids = ids_of(session, state.prompt)
+    position = position_of(state.position, len(ids))
+    with naming("site"):
+        target = parse_target(state.site)
+        if target.text != state.site or target.kind == "neuron" or target.head is not None:
+            raise _no_stream(state.site)
+    run = last_run(session, job, state.edits, ids, [state.site])
+    found: Tensor = run[state.site]
+    if found.shape[1:] != (session.model.anatomy.d_model,):
+        raise _no_stream(state.site)
+    return _usable(found[position].float(), "site", "a state that is not zero")
+
+
+def _usable(direction: Tensor, field: str, legal: str) -> Tensor:
+    if not bool(direction.isfinite().all()) or not bool(direction.any()):
+        message = "the direction is zero, or not finite: nothing is similar to it"
+        raise InputError(message, field=field, legal=legal)
+    return direction
+
+
+def _no_stream(site: str) -> TargetError:
+    legal = '"L5.resid_post", "L5.attn_out", "embed" ...'
+    message = f"{site} is no vector of the residual stream; write for example {legal}"
+    return TargetError(message, field="site", value=site, legal=legal)
+
+
+@contextmanager
+def _inside(prefix: str) -> Iterator[None]:
+    """Fields of errors raised inside are parts of this field."""
+    try:
+        yield
+    except UnembedError as error:
+        error.field = prefix if error.field is None else f"{prefix}.{error.field}"
+        raise
+
+
+def browse(session: Session, _: Job, request: requests.IndexBrowseRequest) -> Hits:
+    """By number; the score is the norm."""
+    index = session.indexes.opened(request.projection)
+    try:
+        pages = index.browse(request.layer, request.first, request.count)
+    except InputError as error:
+        error.field = "layer" if error.field == "layers" else error.field
+        raise
+    total = session.model.block(request.layer).mlp.d_mlp
+    return Hits(total, tuple(index.hit(page.node, page.norm) for page in pages))
+
+
+def _layers(layers: list[int] | None) -> tuple[int, int] | None:
+    return None if layers is None else (layers[0], layers[1])
+
+
+# ---------------------------------------------------------------- one neuron
+
+
+@dataclass(frozen=True)
+class Clustering:
+    """Which clusters: what to pass back to look inside."""
+
+    method: str
+    n: int
+    seed: int
+
+
+@dataclass(frozen=True)
+class VectorAnswer(LivePage):
+    """One neuron: from its weights, and where there is an index from that."""
+
+    percentile: float | None = None  # of the norm, among all
+    similar: tuple[Hit, ...] | None = None
+    cluster: int | None = None
+    clustering: Clustering | None = None
+
+
+def vector(session: Session, _: Job, request: requests.VectorRequest) -> VectorAnswer:
+    """One neuron, whatever runs. Needs no index; what only an index knows is None without."""
+    page = vars(live_page(session.model, request.target, request.projection))
+    index = session.indexes.find(request.projection)
+    return VectorAnswer(**page) if index is None else _indexed(page, index, request.target)
+
+
+def _indexed(live: dict[str, object], index: VectorIndex, target: str) -> VectorAnswer:
+    page = index.vector(target)
+    name = max(page.clusters, default=None)  # k-means before complete linkage
+    return VectorAnswer(
+        **live,  # type: ignore[arg-type]
+        percentile=page.norm_percentile,
+        similar=index.similar(target, limit=_NEIGHBOURS).items,
+        cluster=None if name is None else page.clusters[name],
+        clustering=None if name is None else _parsed(name),
+    )
+
+
+def _parsed(name: str) -> Clustering:
+    """What a clustering is called on disk: "kmeans-1229-0"."""
+    method, n, seed = name.split("-")
+    return Clustering(method, int(n), int(seed))
+
+
+# ---------------------------------------------------------------- clusters
+
+
+@dataclass(frozen=True)
+class ClusterSummary:
+    """One cluster in a list of them."""
+
+    cluster: int
+    size: int
+    tokens: Scores  # what its members promote, pooled
+    central: tuple[str, ...]  # the members nearest to its middle
+
+
+@dataclass(frozen=True)
+class ClustersAnswer:
+    """A page of clusters, largest first."""
+
+    method: str
+    n: int
+    seed: int
+    total: int
+    items: tuple[ClusterSummary, ...]
+
+
+@dataclass(frozen=True)
+class ClusterAnswer:
+    """One cluster from inside; a member's score is its cosine with the middle."""
+
+    cluster: int
+    size: int
+    tokens: Scores
+    central: tuple[Hit, ...]
+    random: tuple[Hit, ...]
+
+
+def clusters(session: Session, job: Job, request: requests.IndexClustersRequest) -> ClustersAnswer:
+    """A page of clusters, largest first."""
+    made = _clusters(session, job, request)
+    shown = range(request.offset, min(request.offset + request.limit, made.n))
+    items = tuple(
+        ClusterSummary(
+            cluster=number,
+            size=made.sizes[number],
+            tokens=made.tokens(number, _SUMMARY_TOKENS),
+            central=tuple(made.central(number)),
+        )
+        for number in shown
+    )
+    return ClustersAnswer(made.method, made.n, made.seed, made.n, items)
+
+
+def cluster(session: Session, job: Job, request: requests.IndexClusterRequest) -> ClusterAnswer:
+    """One cluster, its middle, and members drawn at random."""
+    index = session.indexes.opened(request.projection)
+    one = _clusters(session, job, request).cluster(request.cluster)
+    cosine = dict(zip(one.members, one.cosines, strict=True))
+    central, drawn = (
+        tuple(index.hit(node, cosine[node]) for node in nodes)
+        for nodes in (one.members[:_MEMBERS], one.random(request.sample_seed, _MEMBERS))
+    )
+    return ClusterAnswer(one.id, one.size, one.tokens, central, drawn)
+
+
+def _clusters(
+    session: Session,
+    job: Job,
+    request: requests.IndexClustersRequest | requests.IndexClusterRequest,
+) -> Clusters:
+    return session.indexes.clusters(
+        request.projection, request.n, request.method, request.seed, job, session.give_way
+    )
