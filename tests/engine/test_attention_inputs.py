@@ -6,7 +6,7 @@ import pytest
 import torch
 
 import unembed as ue
-from unembed.engine.reading.attention_inputs import attend, inputs_of, pulled_back
+from unembed.engine.passes.attention_inputs import attend, inputs_of, pulled_back
 from unembed.models.tiny import tiny_model, tiny_tokenizer
 
 IDS = [7, 9, 20, 33, 41, 50, 12]

@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import nn
 
+from unembed.engine import exclusive
 from unembed.engine.partial.partial_forward import partial_forward
-from unembed.engine.passes import exclusive as turns
 from unembed.errors import InputError
 
 from .partial_modules import IDS, Around, X, clean, deep, gpt2, linear
@@ -109,6 +109,6 @@ def test_names_are_looked_up_without_walking_the_module(monkeypatch):
         return iter(())
 
     monkeypatch.setattr(nn.Module, "named_modules", walk)
-    monkeypatch.setattr(turns, "_turns", {})  # no Model is alive: nobody to wait for
+    monkeypatch.setattr(exclusive, "_uses", {})  # no Model is alive: nobody to wait for
     partial_forward(module, ["0", "2"], X)
     assert not walked

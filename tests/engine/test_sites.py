@@ -44,7 +44,7 @@ def test_a_name_is_read_as_what_it_names(text, expected):
 
 def test_an_entry_of_z_counts_over_all_heads():
     target = parse_target("L3.z17@4")
-    assert (target.place, target.entry, target.position) == (("z", 3), 17, 4)
+    assert (target.site_key, target.entry, target.position) == (("z", 3), 17, 4)
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,9 @@ import torch
 from torch import nn
 
 from unembed.engine.checks import selfcheck
-from unembed.engine.model import Identity, Model
+from unembed.engine.checks.report import Report
+from unembed.engine.loaded import Identity
+from unembed.engine.model import Model
 from unembed.engine.passes.hooks import Progress
 from unembed.errors import LoadError
 from unembed.models.anatomy import Anatomy
@@ -91,7 +93,7 @@ def load(
     )
 
 
-def _understand(loaded: Loaded) -> tuple[Anatomy, selfcheck.Report]:
+def _understand(loaded: Loaded) -> tuple[Anatomy, Report]:
     anatomy, report = _by_representatives(loaded) or _prove(loaded)
     if report.fatal is not None:
         raise LoadError(
@@ -103,7 +105,7 @@ def _understand(loaded: Loaded) -> tuple[Anatomy, selfcheck.Report]:
     return replace(anatomy, reasons={**report.reasons, **anatomy.reasons}), report
 
 
-def _by_representatives(loaded: Loaded) -> tuple[Anatomy, selfcheck.Report] | None:
+def _by_representatives(loaded: Loaded) -> tuple[Anatomy, Report] | None:
     """From one block of each kind; None where that is not asked for, or does not do."""
     stack = find_stack(loaded.module) if loaded.lazy else None
     if stack is None:
@@ -118,9 +120,7 @@ def _by_representatives(loaded: Loaded) -> tuple[Anatomy, selfcheck.Report] | No
     return None if report.fatal is not None else (anatomy, report)
 
 
-def _prove(
-    loaded: Loaded, skipped: frozenset[str] = frozenset()
-) -> tuple[Anatomy, selfcheck.Report]:
+def _prove(loaded: Loaded, skipped: frozenset[str] = frozenset()) -> tuple[Anatomy, Report]:
     module = loaded.module
     embedding = input_embeddings(module)
     vocab_size = embedding.weight.shape[0]

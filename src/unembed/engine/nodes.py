@@ -281,7 +281,7 @@ class Target:
         return self.row.kind
 
     @property
-    def place(self) -> tuple[str, int | None]:
+    def site_key(self) -> tuple[str, int | None]:
         """(site, layer): which activation this is a part of."""
         return self.site, self.layer
 

@@ -22,8 +22,8 @@ from unembed.index.tables import Array, Tables
 from unembed.index.vector_index import VectorIndex
 
 if TYPE_CHECKING:
+    from unembed.engine.cancel import Cancel
     from unembed.engine.model import Model
-    from unembed.engine.passes.cancel import Cancel
     from unembed.engine.passes.hooks import Progress
 
 MOST_TOP_K = 1000

@@ -2,33 +2,65 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Any, Protocol
 
 import numpy as np
 import torch
 
 from unembed.analyses.tools.projections import scores_of
+from unembed.engine.cancel import Cancel
+from unembed.engine.loaded import Loaded
+from unembed.engine.passes.hooks import Progress
 from unembed.errors import InputError
+from unembed.index.about import IndexAbout
 from unembed.index.choices import checked
 from unembed.index.hits import Cluster, Scores
 from unembed.index.kmeans import spherical_kmeans
 from unembed.index.linkage import check_memory, complete_linkage
-from unembed.index.tables import Array
-
-if TYPE_CHECKING:
-    from unembed.engine.passes.cancel import Cancel
-    from unembed.engine.passes.hooks import Progress
-    from unembed.index.vector_index import VectorIndex
+from unembed.index.matrix import ValueMatrix
+from unembed.index.tables import Array, Tables
 
 METHODS = ("kmeans", "complete")
 VECTORS_EACH = 30  # LM-Debugger's 3,000 clusters of GPT-2 medium's 98,304 vectors
 POOLED = 30
 
 
+class Vectors(Protocol):
+    """What clusters are made of: an index, seen from below."""
+
+    about: IndexAbout
+    vectors: ValueMatrix
+
+    @property
+    def model(self) -> Loaded:
+        """Whose vectors they are."""
+
+    @property
+    def tables(self) -> Tables:
+        """Where clusters are kept."""
+
+    def __len__(self) -> int: ...
+
+    def row(self, node: str) -> int:
+        """Where a vector stands in `vectors`."""
+
+    def node(self, row: int) -> str:
+        """The name of the vector in this row."""
+
+    def lists(self, side: str) -> tuple[Array, Array]:
+        """Ids and scores [vectors, top_k] of one side."""
+
+    def memory(self, name: str) -> Any:
+        """What was remembered under a name, or None."""
+
+    def remember(self, name: str, value: object) -> None:
+        """Keep something as long as the index is open."""
+
+
 class Clusters:
     """Every vector in one cluster. Cluster 0 is the largest."""
 
-    def __init__(self, index: VectorIndex, name: str, labels: Array, cosines: Array) -> None:
+    def __init__(self, index: Vectors, name: str, labels: Array, cosines: Array) -> None:
         self.name = name
         self.method, n, seed = name.split("-")
         self.n, self.seed = int(n), int(seed)
@@ -101,7 +133,7 @@ def default_n(n_vectors: int) -> int:
 
 
 def obtain(
-    index: VectorIndex,
+    index: Vectors,
     n: int | None,
     method: str,
     seed: int,
@@ -126,7 +158,7 @@ def obtain(
     return Clusters(index, name, found["cluster"], found["cosine"])
 
 
-def known(index: VectorIndex, row: int) -> dict[str, int]:
+def known(index: Vectors, row: int) -> dict[str, int]:
     """The cluster of a vector in every clustering that was computed before."""
     found = {}
     for folder in sorted(index.tables.version.glob("clusters-*.lance")):
@@ -137,7 +169,7 @@ def known(index: VectorIndex, row: int) -> dict[str, int]:
     return found
 
 
-def _kept(index: VectorIndex, name: str) -> dict[str, Array] | None:
+def _kept(index: Vectors, name: str) -> dict[str, Array] | None:
     """A clustering from memory or from disk; None unless it is whole."""
     held: dict[str, Array] | None = index.memory(f"clusters {name}")
     if held is None:
@@ -149,7 +181,7 @@ def _kept(index: VectorIndex, name: str) -> dict[str, Array] | None:
 
 
 def _computed(
-    index: VectorIndex,
+    index: Vectors,
     n: int,
     method: str,
     seed: int,
@@ -170,7 +202,7 @@ def _computed(
     return {"cluster": labels, "cosine": _cosines(index, labels, n)}
 
 
-def _cosines(index: VectorIndex, labels: Array, n: int) -> Array:
+def _cosines(index: Vectors, labels: Array, n: int) -> Array:
     """Cosine of each vector with the mean direction of its cluster."""
     of = torch.from_numpy(labels).long()
     means = torch.zeros(n, index.about.d)

@@ -19,7 +19,7 @@ from unembed.index.tables import Array
 if TYPE_CHECKING:
     from jaxtyping import Float
 
-    from unembed.engine.passes.cancel import Cancel
+    from unembed.engine.cancel import Cancel
     from unembed.engine.passes.hooks import Progress
 
 ROWS_AT_ONCE = 1024

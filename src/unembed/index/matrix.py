@@ -17,7 +17,7 @@ from unembed.index.tables import Tables
 if TYPE_CHECKING:
     from jaxtyping import Float
 
-    from unembed.engine.passes.cancel import Cancel
+    from unembed.engine.cancel import Cancel
 
 STRETCH_BYTES = 16 * 1024 * 1024
 

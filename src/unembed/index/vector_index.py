@@ -28,8 +28,8 @@ from unembed.index.tables import Tables
 from unembed.index.words import Term, Vocabulary, listed
 
 if TYPE_CHECKING:
+    from unembed.engine.cancel import Cancel
     from unembed.engine.model import Model
-    from unembed.engine.passes.cancel import Cancel
     from unembed.engine.passes.hooks import Progress
 
 Array = NDArray[Any]

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Literal, cast
 import torch
 from torch import Tensor
 
-from unembed.analyses.lens.plan import checked_top_k
+from unembed.analyses.tools.checks import checked_top_k
 from unembed.analyses.tools.effects import Method, direct_effects, effects_capture
 from unembed.analyses.tools.writes import node_of, write, write_capture
 from unembed.engine.names.sites import Name, Target, resolve_position
 from unembed.engine.names.taps import why_not
 
 if TYPE_CHECKING:
-    from unembed.engine.model import Model
+    from unembed.engine.loaded import Loaded
     from unembed.engine.names.tokens import Token
     from unembed.engine.passes.run import Run
 
@@ -49,7 +49,7 @@ class Component:
     method: Method  # how the effects were computed; see `effects`
 
 
-def component_capture(model: Model, node: Name, position: int = -1) -> tuple[str, ...]:
+def component_capture(model: Loaded, node: Name, position: int = -1) -> tuple[str, ...]:
     """What a run must have captured for `component`.
 
     Raises CapabilityError where this model does not have the node's site, or no lens.
@@ -96,7 +96,7 @@ def component(run: Run, node: Name, position: int = -1, top_k: int = 10) -> Comp
     )
 
 
-def _stream(model: Model, target: Target) -> str:
+def _stream(model: Loaded, target: Target) -> str:
     """The site of the residual stream that the node adds to; the embedding is its beginning."""
     if target.layer is None:
         return "embed"
@@ -106,7 +106,7 @@ def _stream(model: Model, target: Target) -> str:
     return f"L{target.layer}.{'resid_mid' if after else 'resid_pre'}"
 
 
-def _has_pattern(model: Model, target: Target) -> bool:
+def _has_pattern(model: Loaded, target: Target) -> bool:
     return why_not(model.anatomy, ("pattern", target.layer)) is None
 
 
@@ -117,7 +117,7 @@ def _attends_to(run: Run, target: Target, position: int) -> tuple[float, ...] | 
     return tuple(row.tolist())
 
 
-def listed(model: Model, ids: Tensor, effects: Tensor) -> tuple[TokenEffect, ...]:
+def listed(model: Loaded, ids: Tensor, effects: Tensor) -> tuple[TokenEffect, ...]:
     """Ids and effects [k] as a list for people."""
     return tuple(
         TokenEffect(model.token(token_id), effect)

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from unembed.analyses.tools.writes import Part
-    from unembed.engine.model import Model
+    from unembed.engine.loaded import Loaded
     from unembed.engine.passes.run import Run
 
 WHOLE: dict[str, Part] = {"attn_out": "attn", "mlp_out": "mlp"}
@@ -72,7 +72,7 @@ def attributed_together(
         return None
 
 
-def checked_cut(model: Model, name: str | CutName) -> CutName:
+def checked_cut(model: Loaded, name: str | CutName) -> CutName:
     """A cut of something that this model has; raises TargetError."""
     found = parse_cut(name)
     whole = (site("attn_out", found.layer),) if found.into is None else (found.into,)
@@ -160,7 +160,7 @@ def _of_branch(run: Run, layer: int, part: Part, loss: _Loss, at: int) -> Float[
     return total + accurate(out.bias_write()[0]) if loss.bias else total
 
 
-def _inputs(model: Model, layer: int, target: Target) -> slice | int:
+def _inputs(model: Loaded, layer: int, target: Target) -> slice | int:
     """Which inputs of the output map a part of z or of mlp_post is."""
     if target.head is not None:
         return _rows(model, layer, target.head)
@@ -168,7 +168,7 @@ def _inputs(model: Model, layer: int, target: Target) -> slice | int:
     return slice(None) if number is None else number
 
 
-def _rows(model: Model, layer: int, head: int) -> slice:
+def _rows(model: Loaded, layer: int, head: int) -> slice:
     width = model.block(layer).attention.d_head
     return slice(head * width, (head + 1) * width)
 

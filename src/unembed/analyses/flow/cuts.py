@@ -21,6 +21,7 @@ from unembed.analyses.tools.writes import INSIDE, branch
 from unembed.engine.editing.edits import Edit, add, zero
 from unembed.engine.names.sites import resolve_position
 from unembed.engine.nodes import Operation, Stage, site
+from unembed.engine.passes import forward
 from unembed.errors import CapabilityError, TargetError
 
 if TYPE_CHECKING:
@@ -28,13 +29,13 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from unembed.analyses.flow.result import FlowGraph, FlowLink, FlowNode
-    from unembed.engine.model import Model
+    from unembed.engine.loaded import Loaded
     from unembed.engine.passes.cancel import Cancel
     from unembed.engine.passes.hooks import Progress
     from unembed.engine.passes.run import Run
 
 
-def cut_capture(model: Model, name: str | CutName) -> tuple[str, ...]:
+def cut_capture(model: Loaded, name: str | CutName) -> tuple[str, ...]:
     """What a run must have captured for `cut` of this node or link; often nothing."""
     found = checked_cut(model, name)
     if found.part is not None:
@@ -249,10 +250,8 @@ def _inside(cuts: Sequence[CutName | None], position: int, n_positions: int) -> 
         for order, cut in enumerate(cuts)
         if cut is not None
     ]
-    whole = {(one.place, at) for _, cut, at in found for one in cut.targets}
-    return {
-        order for order, cut, at in found if cut.site is not None and (cut.site.place, at) in whole
-    }
+    whole = {(one.site_key, at) for _, cut, at in found for one in cut.targets}
+    return {order for order, cut, at in found if cut.site and (cut.site.site_key, at) in whole}
 
 
 # ------------------------------------------------------------------ measuring
@@ -266,13 +265,12 @@ def _run_again(
     run: Run, edits: Sequence[Edit], cancel: Cancel | None, progress: Progress | None
 ) -> Run:
     capture = (f"L{run.model.anatomy.n_layers - 1}.resid_post",)
-    return run.model.run(
-        run.ids, capture, (*run.edits, *edits), logits="none", cancel=cancel, progress=progress
-    )
+    request = forward.Request(run.ids, capture, (*run.edits, *edits), "none")
+    return forward.run(run.model, request, cancel, progress)
 
 
 def _scores(
-    model: Model, states: Float[Tensor, "n d_model"], token: int, cancel: Cancel | None
+    model: Loaded, states: Float[Tensor, "n d_model"], token: int, cancel: Cancel | None
 ) -> list[CutScore]:
     targets = torch.full((len(states),), token)
     readout = model.unembedding.read(model.final_norm(states), k=1, targets=targets, cancel=cancel)

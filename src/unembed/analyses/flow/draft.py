@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from jaxtyping import Float
 
     from unembed.analyses.tools.writes import Part
-    from unembed.engine.model import Model
+    from unembed.engine.loaded import Loaded
 
 Sign = Literal[1, -1]
 
@@ -58,7 +58,7 @@ class Draft:
     `signs` makes neurons and rows of W_O be read with the sign that they had elsewhere.
     """
 
-    model: Model
+    model: Loaded
     signs: Mapping[str, Sign] = field(default_factory=dict)
     nodes: dict[str, DraftNode] = field(default_factory=dict)
     links: list[DraftLink] = field(default_factory=list)

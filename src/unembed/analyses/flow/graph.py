@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from jaxtyping import Float
 
     from unembed.analyses.tools.writes import Part
-    from unembed.engine.model import Model
+    from unembed.engine.loaded import Loaded
     from unembed.engine.passes.cancel import Cancel
     from unembed.engine.passes.hooks import Progress
     from unembed.engine.passes.run import Run
@@ -46,7 +46,9 @@ ONLY_GATED = ("mlp_gate", "mlp_pre")
 DEFAULTS = FlowOptions()
 
 
-def flow_capture(model: Model, layers: Sequence[int], position: int | None = -1) -> tuple[str, ...]:
+def flow_capture(
+    model: Loaded, layers: Sequence[int], position: int | None = -1
+) -> tuple[str, ...]:
     """What a run must have captured for `flow_graph` of these layers.
 
     Args:

@@ -74,8 +74,8 @@ class CutName:
     @property
     def what(self) -> tuple[object, ...]:
         """What is cut, however it is written: "L5.attn" and "L5.attn_out" are the same."""
-        parts = [(*one.place, one.head, one.neuron, one.entry, one.key) for one in self.targets]
-        streams = [None if one is None else one.place for one in (self.site, self.into)]
+        parts = [(*one.site_key, one.head, one.neuron, one.entry, one.key) for one in self.targets]
+        streams = [None if one is None else one.site_key for one in (self.site, self.into)]
         return self.kind, self.layer, self.part, *parts, *streams
 
 

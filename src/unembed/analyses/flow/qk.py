@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from unembed.engine.reading.attention_inputs import (
+from unembed.engine.passes.attention_inputs import (
     Attended,
     Inputs,
     attend,

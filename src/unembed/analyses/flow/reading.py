@@ -14,7 +14,7 @@ from unembed.analyses.flow.result import FlowReading, FlowScore, FlowToken
 if TYPE_CHECKING:
     from jaxtyping import Float
 
-    from unembed.engine.model import Model
+    from unembed.engine.loaded import Loaded
     from unembed.engine.passes.cancel import Cancel
     from unembed.engine.passes.hooks import Progress
     from unembed.engine.reading.unembedding import Readout
@@ -26,7 +26,7 @@ LARGEST = 1e4  # entries of a vector in half precision, so that a norm can squar
 class Readings:
     """What the vectors of a graph say; of a whole target, those of every one of its positions."""
 
-    model: Model
+    model: Loaded
     norms: list[float]
     entropies: list[float]
     tops: list[tuple[FlowToken, ...]]
@@ -46,7 +46,7 @@ class Readings:
 
 
 def read_vectors(
-    model: Model,
+    model: Loaded,
     vectors: Sequence[Float[Tensor, "row d_model"]],
     targets: Sequence[int],
     k: int,
@@ -77,7 +77,7 @@ def _within_range(vectors: Tensor, dtype: torch.dtype) -> Tensor:
     return vectors.to(dtype)
 
 
-def _tops(model: Model, readout: Readout, n_rows: int) -> list[tuple[FlowToken, ...]]:
+def _tops(model: Loaded, readout: Readout, n_rows: int) -> list[tuple[FlowToken, ...]]:
     ids = readout.top_ids[:n_rows].tolist()
     probabilities = readout.top_probabilities[:n_rows].tolist()
     return [

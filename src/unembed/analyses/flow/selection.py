@@ -16,7 +16,7 @@ from unembed.errors import TargetError
 if TYPE_CHECKING:
     from jaxtyping import Float
 
-    from unembed.engine.model import Model
+    from unembed.engine.loaded import Loaded
 
 MOST_BY_THRESHOLD = 200  # of one branch; more could not be told apart
 _BY_HAND = '"L14.H3", "L14.N512" or "L14.z448"'
@@ -25,7 +25,7 @@ _BY_HAND = '"L14.H3", "L14.N512" or "L14.z448"'
 class Chosen:
     """What was named by hand, by layer. Raises TargetError for what this model does not have."""
 
-    def __init__(self, model: Model, names: Sequence[str]) -> None:
+    def __init__(self, model: Loaded, names: Sequence[str]) -> None:
         self.heads: list[tuple[int, int]] = []
         self.neurons: list[tuple[int, int]] = []
         self.z_rows: list[tuple[int, int]] = []
@@ -36,7 +36,7 @@ class Chosen:
         """The numbers named of a layer."""
         return [number for named, number in what if named == layer]
 
-    def _take(self, model: Model, name: str) -> None:
+    def _take(self, model: Loaded, name: str) -> None:
         target = parse_target(name, "include")
         check_target(target, model.anatomy, model.name, "include")
         if target.layer is None or target.position is not None:
@@ -64,7 +64,7 @@ class Selector:
     """Chooses by the options; or as another graph did."""
 
     def __init__(
-        self, model: Model, options: FlowOptions, like: Sequence[LayerSelection] | None
+        self, model: Loaded, options: FlowOptions, like: Sequence[LayerSelection] | None
     ) -> None:
         self.options = options
         self.chosen = Chosen(model, options.include)

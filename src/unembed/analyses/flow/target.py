@@ -16,10 +16,11 @@ import torch
 from unembed.analyses.flow.options import TargetMode
 from unembed.analyses.flow.result import FlowTarget
 from unembed.engine.editing.edits import Edit
+from unembed.engine.passes import forward
 from unembed.errors import CapabilityError, InputError, TargetError
 
 if TYPE_CHECKING:
-    from unembed.engine.model import Model
+    from unembed.engine.loaded import Loaded
     from unembed.engine.passes.run import Run
 
 
@@ -79,7 +80,8 @@ def continued(run: Run, tokens: Sequence[int], position: int, capture: Sequence[
     edits = tuple(
         kept for edit in run.edits if (kept := _trimmed(edit, position, len(run.ids))) is not None
     )
-    return run.model.run(ids, capture, edits, logits="none")
+    request = forward.Request(ids, capture, edits, "none")
+    return forward.run(run.model, request)
 
 
 def _trimmed(edit: Edit, last: int, n_positions: int) -> Edit | None:
@@ -122,7 +124,7 @@ def _refuse_whole_vectors(edit: Edit) -> None:
         )
 
 
-def target_ids(model: Model, target: str | int) -> list[int]:
+def target_ids(model: Loaded, target: str | int) -> list[int]:
     """The tokens of a target. Raises TargetError for text that has none."""
     try:
         return [model.token_id(target)]

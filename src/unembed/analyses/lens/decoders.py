@@ -21,20 +21,21 @@ from torch import Tensor
 
 from unembed.engine.editing.edits import Edit, at_stage, set_to, zero
 from unembed.engine.names.sites import ATTENTION_SITES
-from unembed.engine.names.taps import Place, refuse
+from unembed.engine.names.taps import SiteKey, refuse
+from unembed.engine.passes import forward
 from unembed.engine.passes.forward import resolve_edits
 from unembed.errors import InputError, TargetError
 
 if TYPE_CHECKING:
     from jaxtyping import Float
 
-    from unembed.engine.model import Model
+    from unembed.engine.loaded import Loaded
     from unembed.engine.passes.cancel import Cancel
     from unembed.engine.passes.hooks import Progress
     from unembed.engine.passes.run import Run
 
 LEGAL = '"final_norm", "last_mlp", "last_block", "L17", "L17.mlp"'
-FINAL: Place = ("final_norm", None)
+FINAL: SiteKey = ("final_norm", None)
 BEFORE_MLP = ("resid_pre", "attn_in", *ATTENTION_SITES, "z", "attn_out", "resid_mid")
 
 
@@ -52,7 +53,7 @@ class Decoder:
         return float("inf") if self.layer is None else 2 * self.layer - 1 + self.from_mlp
 
 
-def parse_decoder(model: Model, name: str) -> Decoder:
+def parse_decoder(model: Loaded, name: str) -> Decoder:
     """The suffix that a name means in this model.
 
     Raises InputError for a name of another form, TargetError for a block that is not there, and
@@ -96,32 +97,30 @@ def through_suffix(
     """What the unembedding would read if these states, at every position, entered the suffix."""
     if decoder.layer is None:
         return _edited(run, run.model.final_norm(states))
-    found = run.model.run(
+    request = forward.Request(
         run.ids,
         ["final_norm"],
-        [*_entering(run.model, states, decoder), *_inside(run, decoder)],
-        logits="none",
+        (*_entering(run.model, states, decoder), *_inside(run, decoder)),
+        "none",
         start=(decoder.layer, states),
-        cancel=cancel,
-        progress=progress,
     )
-    return found["final_norm"]
+    return forward.run(run.model, request, cancel, progress)["final_norm"]
 
 
 def edits_final_norm(run: Run) -> bool:
     """Whether even the plain lens has an edit in its suffix."""
-    return any(_place(run.model, edit) == FINAL for edit in run.edits)
+    return any(_site_key(run.model, edit) == FINAL for edit in run.edits)
 
 
 def _edited(run: Run, states: Tensor) -> Tensor:
     """What the unembedding reads, with the run's edits of that."""
     for edit in resolve_edits(run.model, run.edits, len(run.ids)):
-        if edit.target.place == FINAL:
+        if edit.target.site_key == FINAL:
             states = edit.apply(states, len(states))
     return states
 
 
-def _entering(model: Model, states: Tensor, decoder: Decoder) -> list[Edit]:
+def _entering(model: Loaded, states: Tensor, decoder: Decoder) -> list[Edit]:
     """What makes a block start at its feed-forward: the state set there, or no attention."""
     if decoder.layer is None or not decoder.from_mlp:
         return []
@@ -135,8 +134,8 @@ def _inside(run: Run, decoder: Decoder) -> list[Edit]:
     return [edit for edit in run.edits if _is_inside(run.model, edit, decoder)]
 
 
-def _is_inside(model: Model, edit: Edit, decoder: Decoder) -> bool:
-    site, layer = _place(model, edit)
+def _is_inside(model: Loaded, edit: Edit, decoder: Decoder) -> bool:
+    site, layer = _site_key(model, edit)
     if layer is None or decoder.layer is None:
         return site != "embed"
     if layer == decoder.layer and decoder.from_mlp:
@@ -144,5 +143,5 @@ def _is_inside(model: Model, edit: Edit, decoder: Decoder) -> bool:
     return layer >= decoder.layer
 
 
-def _place(model: Model, edit: Edit) -> Place:
-    return at_stage(edit.node, edit.stage, model.anatomy).place
+def _site_key(model: Loaded, edit: Edit) -> SiteKey:
+    return at_stage(edit.node, edit.stage, model.anatomy).site_key

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 
 from unembed.analyses.lens.decoders import Decoder, parse_decoder
 from unembed.analyses.lens.options import Follow, LensOptions, Positions
+from unembed.analyses.tools.checks import checked_top_k
 from unembed.engine.names.sites import resolve_position
 from unembed.engine.names.taps import refuse
 from unembed.errors import CapabilityError, InputError, TooLargeError
 
 if TYPE_CHECKING:
-    from unembed.engine.model import Model
+    from unembed.engine.loaded import Loaded
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ class LensPlan:
         return (*dict.fromkeys(sites), "final_norm")
 
 
-def plan_lens(model: Model, n_prompt: int, options: LensOptions) -> LensPlan:
+def plan_lens(model: Loaded, n_prompt: int, options: LensOptions) -> LensPlan:
     """The lens of a prompt of `n_prompt` tokens.
 
     Raises:
@@ -95,28 +96,16 @@ def check_cells(plan: LensPlan, limit: int, n_runs: int = 1) -> None:
     )
 
 
-def checked_top_k(model: Model, top_k: int) -> int:
-    """How many tokens to list; raises InputError."""
-    if isinstance(top_k, bool) or not isinstance(top_k, int) or not 1 <= top_k <= model.vocab_size:
-        raise InputError(
-            f"top_k is {top_k}; this model has {model.vocab_size} tokens to list",
-            field="top_k",
-            value=top_k,
-            legal=f"1 to {model.vocab_size}",
-        )
-    return top_k
-
-
 # ---------------------------------------------------------------- rows
 
 
-def _rows(model: Model, options: LensOptions, decoder: Decoder) -> tuple[Row, ...]:
+def _rows(model: Loaded, options: LensOptions, decoder: Decoder) -> tuple[Row, ...]:
     """The rows that may enter the decoder, and the model's own output."""
     *inner, last = _all_rows(model, options)
     return (*(row for row in inner if row.depth <= decoder.depth), last)
 
 
-def _all_rows(model: Model, options: LensOptions) -> Iterator[Row]:
+def _all_rows(model: Loaded, options: LensOptions) -> Iterator[Row]:
     last = model.anatomy.n_layers - 1
     if options.include_embedding:
         yield Row("embed", ("embed",), -1)
@@ -129,7 +118,7 @@ def _all_rows(model: Model, options: LensOptions) -> Iterator[Row]:
         yield Row(name, (name,), 2 * layer + 1)
 
 
-def _after_attention(model: Model, layer: int) -> Row:
+def _after_attention(model: Loaded, layer: int) -> Row:
     """`resid_mid`; in a parallel block, which has none, the stream with attention's write alone."""
     if model.block(layer).parallel:
         refuse(model.anatomy, ("attn_out", layer), model.name, "subblocks")
@@ -181,7 +170,7 @@ def _resolved(position: int, n_prompt: int) -> int:
 # ---------------------------------------------------------------- what is scored
 
 
-def _check_follow(model: Model, target: int | None, follow: Follow) -> None:
+def _check_follow(model: Loaded, target: int | None, follow: Follow) -> None:
     if target is not None and follow != "final":
         raise InputError(
             f"target and follow={follow!r} both say which token is scored; give one of them",
@@ -199,7 +188,7 @@ def _check_follow(model: Model, target: int | None, follow: Follow) -> None:
         )
 
 
-def _checked_floor(model: Model, floor: float | None) -> float | None:
+def _checked_floor(model: Loaded, floor: float | None) -> float | None:
     if floor is None:
         return None
     number = isinstance(floor, int | float) and not isinstance(floor, bool)

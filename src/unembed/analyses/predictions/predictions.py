@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from unembed.analyses.lens.plan import checked_top_k
+from unembed.analyses.tools.checks import checked_top_k
 from unembed.engine.names.sites import resolve_position
 from unembed.engine.names.taps import why_not
 from unembed.engine.passes.run import TokenProbability
@@ -24,7 +24,7 @@ from unembed.errors import InputError, TargetError
 if TYPE_CHECKING:
     from jaxtyping import Float
 
-    from unembed.engine.model import Model
+    from unembed.engine.loaded import Loaded
     from unembed.engine.names.tokens import Token
     from unembed.engine.passes.cancel import Cancel
     from unembed.engine.passes.hooks import Progress
@@ -93,12 +93,12 @@ class Comparison:
     kl: float  # KL(baseline ‖ edited), nats
 
 
-def has_lens(model: Model) -> bool:
+def has_lens(model: Loaded) -> bool:
     """Whether states of the residual stream can be unembedded."""
     return model.capabilities()["lens"].available
 
 
-def predictions_capture(model: Model) -> tuple[str, ...]:
+def predictions_capture(model: Loaded) -> tuple[str, ...]:
     """What a run must have captured for `layer_predictions` and `compare_predictions`.
 
     A model without a lens needs nothing captured, but its logits at the position.
@@ -152,7 +152,7 @@ def compare_predictions(
     )
 
 
-def _state_names(model: Model) -> list[str]:
+def _state_names(model: Loaded) -> list[str]:
     """The states of one position: three for each layer, or two, then the model's own output."""
     names = []
     for layer in range(model.anatomy.n_layers):

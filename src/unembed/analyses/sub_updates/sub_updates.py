@@ -32,7 +32,7 @@ from unembed.errors import CapabilityError, InputError
 if TYPE_CHECKING:
     from jaxtyping import Float
 
-    from unembed.engine.model import Model
+    from unembed.engine.loaded import Loaded
     from unembed.engine.passes.cancel import Cancel
     from unembed.engine.passes.hooks import Progress
     from unembed.engine.passes.run import Run
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 PARTS: tuple[Part, ...] = ("attn", "mlp")
 
 
-def sub_updates_capture(model: Model, layers: Sequence[int] | None = None) -> tuple[str, ...]:
+def sub_updates_capture(model: Loaded, layers: Sequence[int] | None = None) -> tuple[str, ...]:
     """What a run must have captured for `sub_updates` of these layers; None is all."""
     chosen = _checked_layers(model, layers)
     capture = [
@@ -194,7 +194,7 @@ def _with_the_rest(
 class _Labels:
     """Hands out the effects of the view's writes in the order in which they were read."""
 
-    def __init__(self, model: Model, effects: Effects | None) -> None:
+    def __init__(self, model: Loaded, effects: Effects | None) -> None:
         self._model, self._effects, self._next = model, effects, 0
         self._rounding = rounding(model.dtype)
 
@@ -229,13 +229,13 @@ def _labels(
     return _Labels(run.model, effects), effects.method
 
 
-def _why_no_nodes(model: Model, layer: int, part: Part) -> str | None:
+def _why_no_nodes(model: Loaded, layer: int, part: Part) -> str | None:
     """Why a branch cannot be taken apart in this layer; None where it can."""
     sites = (INSIDE[part], f"{part}_out")
     return next((why for site in sites if (why := why_not(model.anatomy, (site, layer)))), None)
 
 
-def _checked_layers(model: Model, layers: Sequence[int] | None) -> list[int]:
+def _checked_layers(model: Loaded, layers: Sequence[int] | None) -> list[int]:
     return list(range(model.anatomy.n_layers)) if layers is None else checked_layers(model, layers)
 
 

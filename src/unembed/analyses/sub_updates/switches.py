@@ -16,11 +16,11 @@ from unembed.engine.names.sites import Target
 from unembed.errors import EditError, TargetError
 
 if TYPE_CHECKING:
-    from unembed.engine.model import Model
+    from unembed.engine.loaded import Loaded
     from unembed.engine.passes.run import Run
 
 
-def presets_capture(model: Model, node: str) -> tuple[str, ...]:
+def presets_capture(model: Loaded, node: str) -> tuple[str, ...]:
     """What a run must have captured for `turn_on` and `lm_debugger_on` of a neuron."""
     return (f"L{neuron_of(model, node).layer}.mlp_post",)
 
@@ -60,7 +60,7 @@ def turn_on(run: Run, node: str, sign: Literal[1, -1] = 1) -> Edit:
     return set_to(neuron_name(target), sign * largest / own)
 
 
-def neuron_of(model: Model, node: str) -> Target:
+def neuron_of(model: Loaded, node: str) -> Target:
     """The parsed name of a neuron that the model has."""
     return named_neuron(node_of(model, node))
 

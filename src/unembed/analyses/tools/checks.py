@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 from unembed.errors import InputError
 
 if TYPE_CHECKING:
-    from unembed.engine.model import Model
+    from unembed.engine.loaded import Loaded
 
 
-def checked_layers(model: Model, layers: Sequence[int]) -> list[int]:
+def checked_layers(model: Loaded, layers: Sequence[int]) -> list[int]:
     """Layers of the model, ascending, each once. Raises InputError."""
     legal = f"0 to {model.anatomy.n_layers - 1}"
     if isinstance(layers, str | int):
@@ -31,6 +31,18 @@ def checked_layers(model: Model, layers: Sequence[int]) -> list[int]:
             legal=legal,
         )
     return sorted(set(layers))
+
+
+def checked_top_k(model: Loaded, top_k: int) -> int:
+    """How many tokens to list; raises InputError."""
+    if isinstance(top_k, bool) or not isinstance(top_k, int) or not 1 <= top_k <= model.vocab_size:
+        raise InputError(
+            f"top_k is {top_k}; this model has {model.vocab_size} tokens to list",
+            field="top_k",
+            value=top_k,
+            legal=f"1 to {model.vocab_size}",
+        )
+    return top_k
 
 
 def _is_layer(layer: object, n_layers: int) -> bool:

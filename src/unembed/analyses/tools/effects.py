@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from jaxtyping import Float
 
     from unembed.analyses.tools.writes import Part
-    from unembed.engine.model import Model
+    from unembed.engine.loaded import Loaded
     from unembed.engine.passes.cancel import Cancel
     from unembed.engine.passes.run import Run
 
@@ -56,7 +56,7 @@ class Effects:
     method: Method
 
 
-def effects_capture(model: Model, layer: int | None) -> tuple[str, ...]:
+def effects_capture(model: Loaded, layer: int | None) -> tuple[str, ...]:
     """What a run must have captured for the effects of writes in a layer (None: the embedding)."""
     model.require("lens")
     capture = [f"L{model.anatomy.n_layers - 1}.resid_post"]
@@ -160,7 +160,7 @@ def _lost(
     return values[:1] - values[1:]
 
 
-def _product(model: Model, linear: Tensor) -> tuple[Tensor, Tensor]:
+def _product(model: Loaded, linear: Tensor) -> tuple[Tensor, Tensor]:
     """Rows and W_U, whose product is the effect: without the bias and the soft cap of logits."""
     unembedding = model.unembedding
     rows = linear * (unembedding.scale / unembedding.divisor)
@@ -238,7 +238,7 @@ def _of_differences(
     return Extremes.joined(parts)
 
 
-def _post_norm_layers(model: Model, layer: int | None) -> range:
+def _post_norm_layers(model: Loaded, layer: int | None) -> range:
     """Blocks whose norms the stream itself passes through after a write."""
     post_norm = any(block.stream_norms is not None for block in model.anatomy.blocks)
     return range(layer or 0, model.anatomy.n_layers if post_norm else 0)

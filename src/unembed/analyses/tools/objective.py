@@ -24,7 +24,7 @@ from unembed.errors import InputError, TargetError
 if TYPE_CHECKING:
     from jaxtyping import Float
 
-    from unembed.engine.model import Model
+    from unembed.engine.loaded import Loaded
     from unembed.engine.passes.run import Run
 
 Kind = Literal["logit", "logit_diff", "log_prob", "logit_minus_mean", "direction", "activation"]
@@ -120,7 +120,7 @@ class Objective:
         """The same at another position."""
         return replace(self, position=position)
 
-    def required_capture(self, model: Model) -> tuple[str, ...]:
+    def required_capture(self, model: Loaded) -> tuple[str, ...]:
         """What a run must have captured for `value` and `gradient`.
 
         Nothing in a model without a lens: there its logits are needed.
@@ -164,7 +164,7 @@ class Objective:
             (found,) = torch.autograd.grad(value, state)
         return found
 
-    def of_logits(self, model: Model, logits: Float[Tensor, "n vocab"]) -> Float[Tensor, " n"]:
+    def of_logits(self, model: Loaded, logits: Float[Tensor, "n vocab"]) -> Float[Tensor, " n"]:
         """Its value for each row of logits; in float32, or float64 where they are."""
         logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
         ids = [model.token_id(one) for one in self.tokens]
@@ -181,7 +181,7 @@ class Objective:
         raise self._no_tokens()
 
     def unembedded(
-        self, model: Model, logits: Float[Tensor, "1 vocab"]
+        self, model: Loaded, logits: Float[Tensor, "1 vocab"]
     ) -> Float[Tensor, " d_unembed"]:
         """The sum of rows of W_U that it is of logits like these, before multipliers and cap.
 

@@ -24,7 +24,7 @@ from unembed.models.maps import is_map, weight_in_out
 if TYPE_CHECKING:
     from jaxtyping import Float
 
-    from unembed.engine.model import Model
+    from unembed.engine.loaded import Loaded
     from unembed.engine.names.tokens import Token
 
 ProjectionName = Literal["raw", "final_norm"]
@@ -60,7 +60,7 @@ class Projection:
 
 
 def projected(
-    model: Model, vectors: Float[Tensor, "n d_model"], projection: ProjectionName = "raw"
+    model: Loaded, vectors: Float[Tensor, "n d_model"], projection: ProjectionName = "raw"
 ) -> Float[Tensor, "n d_unembed"]:
     """What W_U is multiplied with: the score of token t is `W_U[t] @ projected(...)`.
 
@@ -70,7 +70,7 @@ def projected(
 
 
 @torch.no_grad()
-def projection_of(model: Model, name: str) -> Projection:
+def projection_of(model: Loaded, name: str) -> Projection:
     """One of the two projections of this model; raises InputError, or CapabilityError."""
     checked = _checked_name(name)
     width = model.unembedding.weight.shape[1]
@@ -89,7 +89,7 @@ def projection_of(model: Model, name: str) -> Projection:
 
 @torch.no_grad()
 def token_direction(
-    model: Model, token: str | int, minus: str | int | None = None, projection: str = "raw"
+    model: Loaded, token: str | int, minus: str | int | None = None, projection: str = "raw"
 ) -> Float[Tensor, " d_model"]:
     """The direction of the residual stream that raises a token's score, less that of another one.
 
@@ -114,7 +114,7 @@ def _checked_name(name: str) -> ProjectionName:
     )
 
 
-def _steps(model: Model) -> list[StaticNorm | Tensor]:
+def _steps(model: Loaded) -> list[StaticNorm | Tensor]:
     """The modules before W_U, each as a linear map."""
     head = model.anatomy.head
     steps: list[StaticNorm | Tensor] = []
@@ -132,7 +132,7 @@ def _steps(model: Model) -> list[StaticNorm | Tensor]:
     return steps
 
 
-def _not_linear(model: Model, what: str) -> CapabilityError:
+def _not_linear(model: Loaded, what: str) -> CapabilityError:
     return CapabilityError(
         f"{model.name} has no projection through its final norm: its {what}, which is no "
         "norm, stands before the unembedding",
@@ -151,7 +151,7 @@ def accurate(tensor: Tensor) -> Tensor:
     return tensor.detach().to(torch.promote_types(tensor.dtype, torch.float32))
 
 
-def scores_of(model: Model, ids: Sequence[int], scores: Sequence[float]) -> tuple[TokenScore, ...]:
+def scores_of(model: Loaded, ids: Sequence[int], scores: Sequence[float]) -> tuple[TokenScore, ...]:
     """Tokens beside their scores."""
     pairs = zip(ids, scores, strict=True)
     return tuple(TokenScore(model.token(int(one)), float(score)) for one, score in pairs)

@@ -21,7 +21,7 @@ from unembed.models.maps import device_of, stored
 if TYPE_CHECKING:
     from jaxtyping import Float
 
-    from unembed.engine.model import Model
+    from unembed.engine.loaded import Loaded
 
 LARGE = 4096.0  # beside an input of this size the norm's epsilon is nothing, in float16 as well
 
@@ -46,7 +46,7 @@ class StaticNorm:
 
 
 @torch.no_grad()
-def static_norm(model: Model, norm: Callable[[Tensor], Tensor]) -> StaticNorm:
+def static_norm(model: Loaded, norm: Callable[[Tensor], Tensor]) -> StaticNorm:
     """Weight and form of a norm. Raises CapabilityError if the module is no norm of known form."""
     probe = _probe(model, norm)
     with model.evaluating():
@@ -71,7 +71,7 @@ def _candidates(norm: Callable[[Tensor], Tensor], like: Tensor) -> Iterator[Tens
         yield from (weight, 1 + weight)
 
 
-def _probe(model: Model, norm: Callable[[Tensor], Tensor]) -> Float[Tensor, "1 d"]:
+def _probe(model: Loaded, norm: Callable[[Tensor], Tensor]) -> Float[Tensor, "1 d"]:
     """An input with no small entry and no pattern, the same in every call."""
     width, device = model.anatomy.d_model, model.device
     if isinstance(norm, nn.Module):
@@ -85,7 +85,7 @@ def _probe(model: Model, norm: Callable[[Tensor], Tensor]) -> Float[Tensor, "1 d
 
 
 def input_norm(
-    model: Model, block: nn.Module, given: Tensor, received: Tensor
+    model: Loaded, block: nn.Module, given: Tensor, received: Tensor
 ) -> StaticNorm | None:
     """The norm of a block that turns `given` into `received`; None where they are the same.
 

@@ -21,7 +21,7 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import Tensor
 
-from unembed.analyses.lens.plan import checked_top_k
+from unembed.analyses.tools.checks import checked_top_k
 from unembed.analyses.tools.projections import (
     PROJECTIONS,
     Projection,
@@ -38,13 +38,14 @@ from unembed.analyses.tools.writes import node_of
 from unembed.engine.checks.selfcheck import N_POSITIONS, sample_ids
 from unembed.engine.names.taps import refuse, why_not
 from unembed.engine.nodes import Name
+from unembed.engine.passes import forward
 from unembed.errors import CapabilityError, InputError, TargetError
 from unembed.models.maps import input_embeddings, stored, weight_in_out
 
 if TYPE_CHECKING:
     from jaxtyping import Float
 
-    from unembed.engine.model import Model
+    from unembed.engine.loaded import Loaded
 
 __all__ = [
     "PROJECTIONS",
@@ -65,7 +66,7 @@ __all__ = [
 
 
 @torch.no_grad()
-def value_vectors(model: Model, layer: int) -> Float[Tensor, "d_mlp d_model"]:
+def value_vectors(model: Loaded, layer: int) -> Float[Tensor, "d_mlp d_model"]:
     """The value vector of each neuron of a layer, in float32 (float64 if the model is).
 
     Raises InputError for a layer that the model does not have, CapabilityError where it has no
@@ -81,7 +82,7 @@ def value_vectors(model: Model, layer: int) -> Float[Tensor, "d_mlp d_model"]:
     return vectors if multiplier == 1.0 else vectors * multiplier
 
 
-def layers_with_neurons(model: Model) -> tuple[int, ...]:
+def layers_with_neurons(model: Loaded) -> tuple[int, ...]:
     """Layers that have value vectors. Raises CapabilityError, with the reason, if none has."""
     anatomy = model.anatomy
     reasons = [why_not(anatomy, ("mlp_post", layer)) for layer in range(anatomy.n_layers)]
@@ -91,7 +92,7 @@ def layers_with_neurons(model: Model) -> tuple[int, ...]:
     return found
 
 
-def _check_layer(model: Model, layer: int) -> None:
+def _check_layer(model: Loaded, layer: int) -> None:
     last = model.anatomy.n_layers - 1
     if not 0 <= layer <= last:
         raise InputError(
@@ -122,7 +123,7 @@ class KeyTokens:
 
 
 @torch.no_grad()
-def key_tokens(model: Model, node: Name, k: int = 10) -> KeyTokens:
+def key_tokens(model: Loaded, node: Name, k: int = 10) -> KeyTokens:
     """The k tokens that the key directions of "L12.N512" fire on most, and least.
 
     Raises TargetError for anything that is no neuron of this model; CapabilityError where the
@@ -145,7 +146,7 @@ def key_tokens(model: Model, node: Name, k: int = 10) -> KeyTokens:
     return KeyTokens(lists[0] or (), lists[1] or (), lists[2], lists[3])
 
 
-def key_directions(model: Model, layer: int, neuron: int) -> Float[Tensor, "n d_model"]:
+def key_directions(model: Loaded, layer: int, neuron: int) -> Float[Tensor, "n d_model"]:
     """The columns into the pre-activation of a neuron: one, or two (the gate's second)."""
     mlp = model.block(layer).mlp
     names = [tap.module for tap in mlp.inputs]
@@ -161,7 +162,7 @@ def key_directions(model: Model, layer: int, neuron: int) -> Float[Tensor, "n d_
     return torch.stack([_column(model, *place, neuron) for place in places])
 
 
-def _column(model: Model, name: str, half: int | None, neuron: int) -> Tensor:
+def _column(model: Loaded, name: str, half: int | None, neuron: int) -> Tensor:
     weight = weight_in_out(model.module.get_submodule(name))
     part = weight if half is None else weight.chunk(2, dim=-1)[half]
     return accurate(part[:, neuron])
@@ -176,10 +177,10 @@ class _Reading:
 
 
 # The same for every neuron of a layer, and a walk through the whole vocabulary.
-_READINGS: WeakKeyDictionary[Model, dict[int, _Reading]] = WeakKeyDictionary()
+_READINGS: WeakKeyDictionary[Loaded, dict[int, _Reading]] = WeakKeyDictionary()
 
 
-def _reading(model: Model, layer: int) -> _Reading:
+def _reading(model: Loaded, layer: int) -> _Reading:
     known = _READINGS.setdefault(model, {})
     if layer not in known:
         norm = _norm_before(model, layer)
@@ -188,12 +189,12 @@ def _reading(model: Model, layer: int) -> _Reading:
     return known[layer]
 
 
-def _norm_before(model: Model, layer: int) -> StaticNorm | None:
+def _norm_before(model: Loaded, layer: int) -> StaticNorm | None:
     """The norm that the feed-forward reads the stream through, found on a short run."""
     stream = "resid_pre" if why_not(model.anatomy, ("resid_mid", layer)) else "resid_mid"
     sites = [f"L{layer}.{stream}", f"L{layer}.mlp_in"]
     ids = sample_ids(model.module, model.vocab_size, min(N_POSITIONS, model.max_positions))
-    run = model.run(ids, sites, logits="none")
+    run = forward.run(model, forward.Request(tuple(ids), sites, logits="none"))
     block = model.module.get_submodule(model.block(layer).module)
     return input_norm(model, block, *(run[site] for site in sites))
 
@@ -202,7 +203,7 @@ def _read(norm: StaticNorm | None, rows: Tensor) -> Tensor:
     return rows if norm is None else norm.carry(rows)
 
 
-def _cosines(model: Model, layer: int, keys: Tensor) -> Float[Tensor, "n vocab"]:
+def _cosines(model: Loaded, layer: int, keys: Tensor) -> Float[Tensor, "n vocab"]:
     """Cosine of every token's embedding, as the layer reads it, with each direction."""
     reading = _reading(model, layer)
     keys = torch.nn.functional.normalize(keys, dim=-1)
@@ -212,7 +213,7 @@ def _cosines(model: Model, layer: int, keys: Tensor) -> Float[Tensor, "n vocab"]
     return products / reading.lengths.clamp_min(torch.finfo(keys.dtype).tiny)
 
 
-def _embeddings(model: Model) -> Iterator[Float[Tensor, "some d_model"]]:
+def _embeddings(model: Loaded) -> Iterator[Float[Tensor, "some d_model"]]:
     """The embedding of every token, some at a time."""
     table = stored(input_embeddings(model.module), "weight")
     if table is None or table.shape[-1] != model.anatomy.d_model:

@@ -22,7 +22,7 @@ from unembed.errors import TargetError
 if TYPE_CHECKING:
     from jaxtyping import Float
 
-    from unembed.engine.model import Model
+    from unembed.engine.loaded import Loaded
     from unembed.engine.passes.run import Run
 
 Part = Literal["attn", "mlp"]
@@ -140,14 +140,14 @@ def write(run: Run, node: Name) -> Float[Tensor, "pos d_model"]:
     return whole.carry(activation[:, None] * whole.weight[target.neuron])
 
 
-def write_capture(model: Model, node: Name) -> tuple[str, ...]:
+def write_capture(model: Loaded, node: Name) -> tuple[str, ...]:
     """What a run must have captured for `write`."""
     target = node_of(model, node)
     site = target.site
     return (site if target.layer is None else f"L{target.layer}.{site}",)
 
 
-def node_of(model: Model, node: Name) -> Target:
+def node_of(model: Loaded, node: Name) -> Target:
     """The parsed name of a node of this model; raises TargetError, or CapabilityError."""
     target = parse_target(node)
     if not target.row.is_node:
@@ -158,5 +158,5 @@ def node_of(model: Model, node: Name) -> Target:
             legal='"L9.H6", "L12.N512", "L5.attn", "L5.mlp", "embed"',
         )
     check_target(target, model.anatomy, model.name)
-    refuse(model.anatomy, target.place, model.name, "target")
+    refuse(model.anatomy, target.site_key, model.name, "target")
     return target

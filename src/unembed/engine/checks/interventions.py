@@ -7,25 +7,22 @@ what a site feeds must change when it does, and nothing else may.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-from unembed.engine.checks import selfcheck
+from unembed.engine.checks.report import Report, compare
 from unembed.engine.editing.edits import Edit, set_to, zero
+from unembed.engine.loaded import Loaded
 from unembed.engine.names.taps import why_not
+from unembed.engine.passes import forward
+from unembed.engine.passes.run import Run
 from unembed.models.anatomy import Anatomy, BlockAnatomy
-
-if TYPE_CHECKING:
-    from unembed.engine.checks.selfcheck import Report
-    from unembed.engine.model import Model
-    from unembed.engine.passes.run import Run
 
 POSITION = 4
 
 
-def check_edits(model: Model, run: Run, sites: list[str], report: Report) -> None:
+def check_edits(model: Loaded, run: Run, sites: list[str], report: Report) -> None:
     """An edit at each site shows where it is read back, and changes what leaves the block."""
     for block in representatives(model.anatomy):
         at = f"L{block.layer}."
@@ -43,7 +40,7 @@ def check_edits(model: Model, run: Run, sites: list[str], report: Report) -> Non
             if sequential and site != "resid_post":
                 total = edited[at + "resid_mid"] + edited[at + "mlp_out"]
                 words = f"resid_mid + mlp_out = resid_post under an edit of {site}"
-                selfcheck.compare(report, words, total, edited[at + "resid_post"])
+                compare(report, words, total, edited[at + "resid_post"])
 
 
 def _is_dead(run: Run, at: str, site: str) -> bool:
@@ -66,7 +63,7 @@ def representatives(anatomy: Anatomy) -> Iterator[BlockAnatomy]:
             yield block
 
 
-def check_blocks(model: Model, run: Run, report: Report) -> None:
+def check_blocks(model: Loaded, run: Run, report: Report) -> None:
     """What each block's inputs feed: run one block alone with its input replaced."""
     for block in model.anatomy.blocks:
         _check_feeding(model, run, block, report)
@@ -74,7 +71,7 @@ def check_blocks(model: Model, run: Run, report: Report) -> None:
 
 
 def _alone(
-    model: Model,
+    model: Loaded,
     run: Run,
     block: BlockAnatomy,
     edits: list[Edit],
@@ -86,14 +83,15 @@ def _alone(
     names = [at + site for site in sites if _has(model, block, site)]
     start = (block.layer, run[at + "resid_pre"] if residual is None else residual)
     end = at + "resid_post"
-    return model.run(list(run.ids), names, edits, logits="none", stop_after=end, start=start)
+    request = forward.Request(run.ids, names, tuple(edits), "none", stop_after=end, start=start)
+    return forward.run(model, request)
 
 
-def _has(model: Model, block: BlockAnatomy, site: str) -> bool:
+def _has(model: Loaded, block: BlockAnatomy, site: str) -> bool:
     return why_not(model.anatomy, (site, block.layer)) is None
 
 
-def _check_feeding(model: Model, run: Run, block: BlockAnatomy, report: Report) -> None:
+def _check_feeding(model: Loaded, run: Run, block: BlockAnatomy, report: Report) -> None:
     """With attn_in and mlp_in set to a constant, another residual must give the same outputs.
 
     So q, k, v and attn_out come from attn_in and nothing else, mlp_out from mlp_in.
@@ -111,10 +109,10 @@ def _check_feeding(model: Model, run: Run, block: BlockAnatomy, report: Report) 
         for output in fed[site]:
             if at + output in first.captured:
                 words = f"{site} feeds {output}"
-                selfcheck.compare(report, words, first[at + output], second[at + output], (site,))
+                compare(report, words, first[at + output], second[at + output], (site,))
 
 
-def _check_order(model: Model, run: Run, block: BlockAnatomy, report: Report) -> None:
+def _check_order(model: Loaded, run: Run, block: BlockAnatomy, report: Report) -> None:
     """Feed-forward reads what attention added unless blocks are parallel; q asks, k answers."""
     at = f"L{block.layer}."
     sites = ("q", "k", "scores", "pattern")

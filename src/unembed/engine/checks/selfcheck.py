@@ -8,22 +8,22 @@ and the rest works.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
 from unembed.engine.checks import interventions
+from unembed.engine.checks.report import Report, compare
+from unembed.engine.loaded import Identity, Kind, Loaded
 from unembed.engine.names.sites import ATTENTION_SITES, LAYER_SITES
 from unembed.engine.names.taps import why_not
+from unembed.engine.passes import forward
+from unembed.engine.passes.run import Run
 from unembed.errors import UnembedError
 from unembed.models.anatomy import Anatomy, BlockAnatomy
-
-if TYPE_CHECKING:
-    from unembed.engine.model import Kind, Model
-    from unembed.engine.passes.run import Run
+from unembed.settings import Settings
 
 TOLERANCE = {torch.float64: 1e-9, torch.float32: 2e-5}
 HALF_TOLERANCE = 4e-2
@@ -31,26 +31,6 @@ N_POSITIONS = 10
 Part = Literal["attn", "mlp"]
 HEADS = (*ATTENTION_SITES, "z")
 NEURONS = ("mlp_pre", "mlp_gate", "mlp_post")
-
-
-@dataclass
-class Report:
-    """What the self-check found.
-
-    `errors` has the worst relative error of each equation; `reasons` why parts are refused;
-    `fatal` why the whole model is; `layers` which were checked, None for all of them.
-    """
-
-    tolerance: float
-    errors: dict[str, float] = field(default_factory=dict)
-    reasons: dict[str, str] = field(default_factory=dict)
-    fatal: str | None = None
-    layers: tuple[int, ...] | None = None
-
-    @property
-    def passed(self) -> bool:
-        """Whether nothing was refused by the check itself."""
-        return self.fatal is None and not self.reasons
 
 
 def check(module: nn.Module, anatomy: Anatomy, kind: Kind = "causal") -> Report:
@@ -66,11 +46,8 @@ def check(module: nn.Module, anatomy: Anatomy, kind: Kind = "causal") -> Report:
     return report
 
 
-def _bare_model(module: nn.Module, anatomy: Anatomy, kind: Kind) -> Model:
-    from unembed.engine.model import Identity, Model
-    from unembed.settings import Settings
-
-    return Model(module, None, anatomy, Identity("the model", kind, ""), Settings(), N_POSITIONS)
+def _bare_model(module: nn.Module, anatomy: Anatomy, kind: Kind) -> Loaded:
+    return Loaded(module, None, anatomy, Identity("the model", kind, ""), Settings(), N_POSITIONS)
 
 
 def sample_ids(module: nn.Module, vocab_size: int, n_positions: int, step: int = 17) -> list[int]:
@@ -88,10 +65,11 @@ def sample_ids(module: nn.Module, vocab_size: int, n_positions: int, step: int =
     return ids
 
 
-def _check_all(model: Model, ids: list[int], report: Report) -> None:
+def _check_all(model: Loaded, ids: list[int], report: Report) -> None:
     sites = [site for site in LAYER_SITES if _somewhere(model.anatomy, site)]
     lens = model.capabilities()["lens"].available
-    run = model.run(ids, [*sites, "embed", *(["final_norm"] if lens else [])])
+    capture = [*sites, "embed", *(["final_norm"] if lens else [])]
+    run = forward.run(model, forward.Request(model.tokenize(ids), capture))
     for block in model.anatomy.blocks:
         _stream(model, run, block, report)
     if report.fatal:
@@ -121,33 +99,7 @@ def _attempt(
             report.reasons.setdefault(part, f"the self-check of its {word} failed: {error}")
 
 
-def compare(
-    report: Report,
-    equation: str,
-    left: Tensor,
-    right: Tensor,
-    parts: tuple[str, ...] = (),
-    at_least: float = 0.0,
-) -> None:
-    """Note the relative error; refuse `parts`, or the model if there are none, where too large.
-
-    `at_least` is a tolerance for equations that the model itself computes more coarsely.
-    """
-    size = max(float(right.abs().max()), 1e-30)
-    error = float((left - right).abs().max()) / size if left.shape == right.shape else float("inf")
-    if error != error:
-        error = float("inf")
-    report.errors[equation] = max(report.errors.get(equation, 0.0), error)
-    if error <= max(report.tolerance, at_least):
-        return
-    sentence = f"the self-check found {equation} off by {error:.1e} (relative)"
-    if not parts:
-        report.fatal = report.fatal or sentence
-    for part in parts:
-        report.reasons.setdefault(part, sentence)
-
-
-def _stream(model: Model, run: Run, block: BlockAnatomy, report: Report) -> None:
+def _stream(model: Loaded, run: Run, block: BlockAnatomy, report: Report) -> None:
     at = f"L{block.layer}."
     pre, attn, mlp = run[at + "resid_pre"], run[at + "attn_out"], run[at + "mlp_out"]
     post = run[at + "resid_post"]
@@ -169,7 +121,7 @@ def _stream(model: Model, run: Run, block: BlockAnatomy, report: Report) -> None
     compare(report, "resid_mid + mlp_out = resid_post", second, post)
 
 
-def _added(model: Model, layer: int, part: Part, written: Tensor) -> Tensor:
+def _added(model: Loaded, layer: int, part: Part, written: Tensor) -> Tensor:
     """What an output map's result becomes on its way to the stream."""
     norm = model.post_norm(layer, part)
     with model.evaluating():
@@ -177,14 +129,14 @@ def _added(model: Model, layer: int, part: Part, written: Tensor) -> Tensor:
     return added * model.residual_multiplier(layer, part)
 
 
-def _product(model: Model, layer: int, part: Part, value: Tensor) -> Tensor:
+def _product(model: Loaded, layer: int, part: Part, value: Tensor) -> Tensor:
     bias = model.output_bias(layer, part)
     with model.evaluating():
         product: Tensor = value @ model.output_weight(layer, part)
         return product if bias is None else product + bias
 
 
-def _heads(model: Model, run: Run, block: BlockAnatomy, report: Report) -> None:
+def _heads(model: Loaded, run: Run, block: BlockAnatomy, report: Report) -> None:
     at = f"L{block.layer}."
     z = run[at + "z"]
     written = _added(model, block.layer, "attn", _product(model, block.layer, "attn", z.flatten(1)))
@@ -215,7 +167,7 @@ def _compare_loosely(report: Report, equation: str, left: Tensor, right: Tensor)
     compare(report, equation, left, right, parts, at_least=TOLERANCE[torch.float32])
 
 
-def _neurons(model: Model, run: Run, block: BlockAnatomy, report: Report) -> None:
+def _neurons(model: Loaded, run: Run, block: BlockAnatomy, report: Report) -> None:
     at, mlp = f"L{block.layer}.", block.mlp
     if why_not(model.anatomy, ("mlp_post", block.layer)) is not None:
         return
@@ -234,7 +186,7 @@ def _neurons(model: Model, run: Run, block: BlockAnatomy, report: Report) -> Non
             compare(report, "act(mlp_pre) = mlp_post", expected, post, NEURONS)
 
 
-def _unembedding(model: Model, run: Run, report: Report) -> None:
+def _unembedding(model: Loaded, run: Run, report: Report) -> None:
     last = run[f"L{model.anatomy.n_layers - 1}.resid_post"]
     with model.evaluating():
         states = model.final_norm(last)

@@ -11,21 +11,33 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
+from unembed.engine.loaded import Loaded
 from unembed.engine.names.sites import parse_target
 from unembed.engine.nodes import READ_ONLY, STAGES, Name, Operation, Stage, Target
 from unembed.errors import EditError
 from unembed.models.anatomy import Anatomy
 
-if TYPE_CHECKING:
-    from unembed.engine.model import Model
-    from unembed.engine.passes.run import Run
-
 Value = float | tuple[float, ...] | Tensor | None
+
+
+class Recorded(Protocol):
+    """What a patch reads: a run, seen from below."""
+
+    @property
+    def ids(self) -> tuple[int, ...]:
+        """Its tokens."""
+
+    @property
+    def key(self) -> tuple[object, ...]:
+        """Equal keys give equal numbers."""
+
+    def part(self, target: Target, full: bool = False) -> Tensor:
+        """What `target` names of its activations; `full`: at every position."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,7 +49,7 @@ class Edit:
     value: Value = None
     positions: tuple[int, ...] | None = None
     stage: Stage = "post"
-    source: Run | None = field(default=None, repr=False)
+    source: Recorded | None = field(default=None, repr=False)
     source_positions: tuple[int, ...] | None = None
 
     def __post_init__(self) -> None:
@@ -103,7 +115,7 @@ def add(
 
 def patch(
     target: Name,
-    other_run: Run,
+    other_run: Recorded,
     *,
     positions: Sequence[int] | None = None,
     source_positions: Sequence[int] | None = None,
@@ -118,7 +130,7 @@ def patch(
     return replace(edit, source=other_run, source_positions=sources)
 
 
-def required_capture(target: Name, model: Model, stage: Stage = "post") -> str:
+def required_capture(target: Name, model: Loaded, stage: Stage = "post") -> str:
     """The site that a run must capture before `patch(target, run)` can read it."""
     parsed = at_stage(parse_target(target), stage, model.anatomy)
     return parsed.site if parsed.layer is None else f"L{parsed.layer}.{parsed.site}"

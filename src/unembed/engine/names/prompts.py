@@ -3,17 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from torch import Tensor
 
+from unembed.engine.names.tokens import Token
 from unembed.errors import PromptError, TargetError
-
-if TYPE_CHECKING:
-    from unembed.engine.model import Model
+from unembed.settings import Settings
 
 
-def tokenize(model: Model, prompt: str | Sequence[int] | Tensor) -> tuple[int, ...]:
+class Vocabulary(Protocol):
+    """What must be known of a model to read its prompts."""
+
+    tokenizer: Any
+    settings: Settings
+    max_positions: int
+
+    @property
+    def name(self) -> str:
+        """What errors call it."""
+
+    @property
+    def vocab_size(self) -> int:
+        """How many token ids there are."""
+
+    def tokens(self, ids: Sequence[int]) -> tuple[Token, ...]:
+        """The tokens with these ids."""
+
+
+def tokenize(model: Vocabulary, prompt: str | Sequence[int] | Tensor) -> tuple[int, ...]:
     """Token ids of a prompt; see Model.tokenize."""
     ids = _from_text(model, prompt) if isinstance(prompt, str) else _from_ids(model, prompt)
     if not ids:
@@ -34,7 +52,7 @@ def tokenize(model: Model, prompt: str | Sequence[int] | Tensor) -> tuple[int, .
     return ids
 
 
-def _from_text(model: Model, text: str) -> tuple[int, ...]:
+def _from_text(model: Vocabulary, text: str) -> tuple[int, ...]:
     if not text:
         return ()
     limit = model.settings.max_prompt_chars
@@ -69,7 +87,7 @@ def _check_encodable(text: str) -> None:
         ) from None
 
 
-def _from_ids(model: Model, prompt: Sequence[int] | Tensor) -> tuple[int, ...]:
+def _from_ids(model: Vocabulary, prompt: Sequence[int] | Tensor) -> tuple[int, ...]:
     values: Any = prompt
     if isinstance(prompt, Tensor):
         if (
@@ -98,7 +116,7 @@ def _from_ids(model: Model, prompt: Sequence[int] | Tensor) -> tuple[int, ...]:
     return tuple(int(value) for value in values)
 
 
-def token_id(model: Model, token: str | int) -> int:
+def token_id(model: Vocabulary, token: str | int) -> int:
     """The id of one token; see Model.token_id."""
     if isinstance(token, int) and not isinstance(token, bool):
         if 0 <= token < model.vocab_size:

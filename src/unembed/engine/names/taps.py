@@ -5,13 +5,13 @@ from __future__ import annotations
 from unembed.errors import CapabilityError
 from unembed.models.anatomy import Anatomy, BlockAnatomy, Tap
 
-Place = tuple[str, int | None]
+SiteKey = tuple[str, int | None]
 """(site, layer); layer is None for embed, final_norm and logits."""
 
 
-def taps(anatomy: Anatomy, place: Place) -> tuple[Tap, ...]:
+def taps(anatomy: Anatomy, site_key: SiteKey) -> tuple[Tap, ...]:
     """Where a site lives. The first tap is read, all are written (q, k and v maps share input)."""
-    site, layer = place
+    site, layer = site_key
     if site == "embed":
         return (Tap(anatomy.blocks[0].module, "input"),)
     if site == "final_norm":
@@ -42,9 +42,9 @@ def _block_taps(block: BlockAnatomy, site: str) -> tuple[Tap, ...]:
     return () if tap is None else (tap,)
 
 
-def why_not(anatomy: Anatomy, place: Place) -> str | None:
+def why_not(anatomy: Anatomy, site_key: SiteKey) -> str | None:
     """The reason why a site cannot be seen in this layer; None where it can."""
-    site, layer = place
+    site, layer = site_key
     if site in anatomy.reasons:
         return anatomy.reasons[site]
     if site in ("final_norm", "logits"):
@@ -63,21 +63,21 @@ def why_not(anatomy: Anatomy, place: Place) -> str | None:
     return None
 
 
-def refuse(anatomy: Anatomy, place: Place, name: str, field: str) -> None:
+def refuse(anatomy: Anatomy, site_key: SiteKey, name: str, field: str) -> None:
     """Raise CapabilityError where a site cannot be seen."""
-    reason = why_not(anatomy, place)
+    reason = why_not(anatomy, site_key)
     if reason is None:
         return
-    site, layer = place
+    site, layer = site_key
     where = "" if layer is None else f" in layer {layer}"
     raise CapabilityError(
         f"{name} has no {site}{where}: {reason}", field=field, value=site, legal="other sites"
     )
 
 
-def size_of(anatomy: Anatomy, place: Place, n_positions: int) -> int:
+def size_of(anatomy: Anatomy, site_key: SiteKey, n_positions: int) -> int:
     """How many numbers a captured site holds."""
-    site, layer = place
+    site, layer = site_key
     block = anatomy.blocks[0 if layer is None else layer]
     heads, d_head = block.attention.n_heads, block.attention.d_head
     if site in ("scores", "pattern"):

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import CheckpointFunction
 
-from unembed.engine.passes import exclusive as turns
+from unembed.engine.exclusive import ExclusiveUse, uses_touching
 from unembed.errors import InputError
 
 _local = threading.local()
@@ -44,7 +44,7 @@ class Pass:
     def __init__(self, awaited: Sequence[Hashable]) -> None:
         self.missing = dict.fromkeys(awaited)
         self.found: dict[Hashable, Any] = {}
-        self.held: frozenset[turns.Turn] = frozenset()
+        self.held: frozenset[ExclusiveUse] = frozenset()
         self.watches_attention = False
         self._modules = [key for key in self.missing if isinstance(key, nn.Module)]
         self._with_graph = torch.is_grad_enabled()
@@ -151,17 +151,17 @@ def copied(value: Any) -> Any:
 
 @contextmanager
 def alone(module: nn.Module, passing: Pass) -> Iterator[None]:
-    """Take the turns of every Model that has modules in common with this one.
+    """Exclusive use of every Model that has modules in common with this one.
 
-    A plain module waits for nobody. Turns that a call around this one holds are not taken again.
+    A plain module waits for nobody. What a call around this one holds is not waited for again.
 
     Raises InputError inside a run of such a Model: its hooks would act on this pass.
     """
     outer = _stack()
     held = frozenset().union(*(one.held for one in outer)) if outer else frozenset()
-    wanted = [turn for turn in turns.turns_touching(module) if turn not in held]
+    wanted = [use for use in uses_touching(module) if use not in held]
     with ExitStack() as stack:
-        for turn in wanted:  # in the order they were made: threads cannot block each other
-            stack.enter_context(turn.taken(running=True))
+        for use in wanted:  # in the order they were made: threads cannot block each other
+            stack.enter_context(use.held(running=True))
         passing.held = frozenset(wanted)
         yield

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from unembed.engine.model import Model
+from unembed.engine.loaded import Loaded
 from unembed.engine.partial.arguments import prepared
 from unembed.engine.partial.modules import Pass, alone
 from unembed.engine.partial.names import as_names, find_module
@@ -21,7 +21,7 @@ from unembed.errors import InputError, PromptError
 
 
 def partial_forward(
-    module: nn.Module | Model, names: str | Iterable[str], *args: Any, **kwargs: Any
+    module: nn.Module | Loaded, names: str | Iterable[str], *args: Any, **kwargs: Any
 ) -> dict[str, Any]:
     """Run a module until everything named has been seen; nothing that comes later runs.
 
@@ -54,7 +54,7 @@ def partial_forward(
         PromptError: a prompt that is none.
     """
     wanted = as_names(names)
-    if isinstance(module, Model):
+    if isinstance(module, Loaded):
         return _through_model(module, wanted, args, kwargs)
     if not isinstance(module, nn.Module):
         raise InputError(
@@ -74,7 +74,7 @@ def partial_forward(
 
 
 def _through_model(
-    model: Model, names: tuple[str, ...], args: tuple[Any, ...], kwargs: Mapping[str, Any]
+    model: Loaded, names: tuple[str, ...], args: tuple[Any, ...], kwargs: Mapping[str, Any]
 ) -> dict[str, Any]:
     targets = {name: target for name in names if (target := as_target(model, name)) is not None}
     example = '; sites are named as in "L3.resid_post", "embed" or "L9.H6"'
@@ -84,7 +84,7 @@ def _through_model(
         if here is None or here.site == "logits":
             keys[name] = find_module(model.module, "" if here else name, example)
         else:
-            keys[name] = here.place
+            keys[name] = here.site_key
     ids, rest = _prompt(model, args, kwargs)
     _, options = prepared(model.module, (), rest, depth=4)
     batch, n_positions = ids.shape
@@ -110,7 +110,7 @@ def _through_model(
 
 
 def _prompt(
-    model: Model, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+    model: Loaded, args: tuple[Any, ...], kwargs: Mapping[str, Any]
 ) -> tuple[Tensor, dict[str, Any]]:
     """Token ids [batch, pos] where the model wants them, and the other keywords."""
     rest = dict(kwargs)
@@ -142,7 +142,7 @@ def _prompt(
     return ids.to(model.device), on_device
 
 
-def _checked(model: Model, batch: Tensor) -> Tensor:
+def _checked(model: Loaded, batch: Tensor) -> Tensor:
     """A batch of ids; the first row that cannot be a prompt says why."""
     model.tokenize(batch[0])
     outside = (batch < 0) | (batch >= model.vocab_size)

@@ -12,7 +12,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from unembed.engine.model import Model
+from unembed.engine.loaded import Loaded
 from unembed.engine.names.sites import (
     ATTENTION_SITES,
     LAYER_SITES,
@@ -21,7 +21,7 @@ from unembed.engine.names.sites import (
     parse_target,
     resolve_position,
 )
-from unembed.engine.names.taps import Place, refuse
+from unembed.engine.names.taps import SiteKey, refuse
 from unembed.engine.partial.modules import Pass, attention_is_watched
 from unembed.engine.passes.capture import check_cost
 from unembed.engine.passes.hooks import Instrument, Wanted
@@ -30,7 +30,7 @@ from unembed.errors import InputError, TargetError
 PAIRS = ("scores", "pattern")
 
 
-def as_target(model: Model, name: str) -> Target | None:
+def as_target(model: Loaded, name: str) -> Target | None:
     """The site or node of this name, checked against the model; None for any other name.
 
     Raises:
@@ -51,20 +51,20 @@ def as_target(model: Model, name: str) -> Target | None:
             raise
         return None
     check_target(target, model.anatomy, model.name, "names")
-    refuse(model.anatomy, target.place, model.name, "names")
+    refuse(model.anatomy, target.site_key, model.name, "names")
     return target
 
 
 class SiteReader(Instrument):
     """Reads sites for one pass: values get a batch axis, and the pass ends when it has all."""
 
-    def __init__(self, model: Model, targets: Sequence[Target], batch: int, n_positions: int):
-        places = {target.place: Wanted() for target in targets if target.site != "logits"}
+    def __init__(self, model: Loaded, targets: Sequence[Target], batch: int, n_positions: int):
+        site_keys = {target.site_key: Wanted() for target in targets if target.site != "logits"}
         self.batch = batch
         self.passing: Pass | None = None
-        super().__init__(model.module, model.anatomy, places)
+        super().__init__(model.module, model.anatomy, site_keys)
         each = model.dtype.itemsize * batch
-        check_cost(places, model.anatomy, n_positions, each, model.settings.max_capture_bytes)
+        check_cost(site_keys, model.anatomy, n_positions, each, model.settings.max_capture_bytes)
         self._refuse_batches()
         self.begin(n_positions)
 
@@ -100,8 +100,8 @@ class SiteReader(Instrument):
     def _active(self) -> bool:
         return self.passing is not None and self.passing.active
 
-    def here(self, place: Place) -> bool:
-        return self._active and super().here(place)
+    def here(self, site_key: SiteKey) -> bool:
+        return self._active and super().here(site_key)
 
     def on(self, core: nn.Module, site: str, value: Tensor) -> Tensor:
         return super().on(core, site, value) if self._active else value
@@ -109,25 +109,25 @@ class SiteReader(Instrument):
     def _enter_block(self, module: nn.Module, args: Any, kwargs: Any) -> Any:
         return super()._enter_block(module, args, kwargs) if self._active else None
 
-    def _keep(self, place: Place, value: Tensor) -> Tensor:
-        if self.passing is None or place not in self.passing.missing:
+    def _keep(self, site_key: SiteKey, value: Tensor) -> Tensor:
+        if self.passing is None or site_key not in self.passing.missing:
             return value
         shape = value.shape
-        batched = value[None] if place[0] in ATTENTION_SITES else self._batched(place, value)
-        onward: Tensor = self.passing.keep(place, batched)
-        self.captured[place] = self.passing.found[place]
+        batched = value[None] if site_key[0] in ATTENTION_SITES else self._batched(site_key, value)
+        onward: Tensor = self.passing.keep(site_key, batched)
+        self.captured[site_key] = self.passing.found[site_key]
         return value if onward is batched else onward.reshape(shape)
 
-    def _batched(self, place: Place, value: Tensor) -> Tensor:
+    def _batched(self, site_key: SiteKey, value: Tensor) -> Tensor:
         """[batch * pos, ...] as [batch, pos, ...]."""
         rows = self.batch * self.n_positions
         if value.shape[0] != rows:
             raise InputError(
-                f"{place[0]} has {value.shape[0]} rows for a batch of {self.batch} x "
+                f"{site_key[0]} has {value.shape[0]} rows for a batch of {self.batch} x "
                 f"{self.n_positions} tokens: this model drops padding; give sequences of one "
                 "length, or one at a time",
                 field="names",
-                value=place[0],
+                value=site_key[0],
                 legal="sequences without padding",
             )
         return value.reshape(self.batch, self.n_positions, *value.shape[1:])

@@ -1,4 +1,4 @@
-"""From what a caller asks to capture to the places that a run keeps, and what that costs."""
+"""From what a caller asks to capture to the sites that a run keeps, and what that costs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from unembed.engine.names.sites import (
     parse_target,
     resolve_position,
 )
-from unembed.engine.names.taps import Place, refuse, size_of, why_not
+from unembed.engine.names.taps import SiteKey, refuse, size_of, why_not
 from unembed.engine.passes.hooks import Wanted
 from unembed.errors import InputError, TooLargeError
 from unembed.models.anatomy import Anatomy
@@ -23,8 +23,8 @@ PAIRS = ("scores", "pattern")
 
 def plan_capture(
     capture: Sequence[Name], anatomy: Anatomy, name: str, n_positions: int
-) -> dict[Place, Wanted]:
-    """Places to keep. "resid_post" is that site in every layer, "L3.pattern" in one.
+) -> dict[SiteKey, Wanted]:
+    """Sites to keep. "resid_post" is that site in every layer, "L3.pattern" in one.
 
     Raises:
         TargetError: a name that this model does not have.
@@ -34,16 +34,16 @@ def plan_capture(
         raise InputError(
             f"capture is a string; write capture=[{capture!r}]", field="capture", value=capture
         )
-    places: dict[Place, Wanted] = {}
+    site_keys: dict[SiteKey, Wanted] = {}
     for order, text in enumerate(capture):
         field = f"capture[{order}]"
         if text in LAYER_SITES:
             for layer in _layers_with(text, anatomy, name, field):
-                places[(text, layer)] = Wanted()
+                site_keys[(text, layer)] = Wanted()
             continue
         target = parse_target(text, field)
         check_target(target, anatomy, name, field)
-        refuse(anatomy, target.place, name, field)
+        refuse(anatomy, target.site_key, name, field)
         wanted = Wanted()
         if target.is_pairs:
             row = target.position
@@ -51,8 +51,8 @@ def plan_capture(
                 None if target.head is None else (target.head,),
                 None if row is None else (resolve_position(row, n_positions, field),),
             )
-        places[target.place] = _union(places.get(target.place), wanted)
-    return _aligned(places)
+        site_keys[target.site_key] = _union(site_keys.get(target.site_key), wanted)
+    return _aligned(site_keys)
 
 
 def _layers_with(site: str, anatomy: Anatomy, name: str, field: str) -> list[int]:
@@ -75,22 +75,26 @@ def _union(old: Wanted | None, new: Wanted) -> Wanted:
     )
 
 
-def _aligned(places: dict[Place, Wanted]) -> dict[Place, Wanted]:
+def _aligned(site_keys: dict[SiteKey, Wanted]) -> dict[SiteKey, Wanted]:
     """Scores and pattern of a layer come from one computation: keep the same heads and rows."""
-    for place in list(places):
-        twin = ("pattern" if place[0] == "scores" else "scores", place[1])
-        if place[0] in PAIRS and twin in places:
-            places[place] = places[twin] = _union(places[place], places[twin])
-    return places
+    for site_key in list(site_keys):
+        twin = ("pattern" if site_key[0] == "scores" else "scores", site_key[1])
+        if site_key[0] in PAIRS and twin in site_keys:
+            site_keys[site_key] = site_keys[twin] = _union(site_keys[site_key], site_keys[twin])
+    return site_keys
 
 
 def check_cost(
-    places: dict[Place, Wanted], anatomy: Anatomy, n_positions: int, bytes_each: int, limit: int
+    site_keys: dict[SiteKey, Wanted],
+    anatomy: Anatomy,
+    n_positions: int,
+    bytes_each: int,
+    limit: int,
 ) -> None:
     """Raise TooLargeError when the captures would take more than `limit` bytes."""
     total = 0
-    for place, wanted in places.items():
-        size = size_of(anatomy, place, n_positions)
+    for site_key, wanted in site_keys.items():
+        size = size_of(anatomy, site_key, n_positions)
         if wanted.heads is not None:
             size = size // anatomy.n_heads * len(wanted.heads)
         if wanted.rows is not None:
@@ -106,19 +110,19 @@ def check_cost(
         )
 
 
-def last_place(places: Sequence[Place], n_layers: int) -> Place | None:
-    """The place that a forward pass reaches last, to stop there; None where it must end."""
+def last_site(site_keys: Sequence[SiteKey], n_layers: int) -> SiteKey | None:
+    """The site that a forward pass reaches last, to stop there; None where it must end."""
     order = {site: index for index, site in enumerate(SITES)}
 
-    def when(place: Place) -> tuple[int, int]:
-        site, layer = place
+    def when(site_key: SiteKey) -> tuple[int, int]:
+        site, layer = site_key
         if layer is None:
             return (-1 if site == "embed" else n_layers, order[site])
         return layer, order[site]
 
-    if not places or ("logits", None) in places:
+    if not site_keys or ("logits", None) in site_keys:
         return None
-    last = max(places, key=when)
+    last = max(site_keys, key=when)
     layer = last[1]
     if last[0] in GLOBAL_SITES or layer is None:
         return last

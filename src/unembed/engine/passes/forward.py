@@ -5,23 +5,21 @@ from __future__ import annotations
 import inspect
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
+from unembed.engine.cancel import Cancel
 from unembed.engine.editing.applying import ResolvedEdit, resolve_edit
 from unembed.engine.editing.edits import Edit
+from unembed.engine.loaded import Loaded
 from unembed.engine.names.sites import Name, check_target, parse_target
-from unembed.engine.names.taps import Place, refuse
-from unembed.engine.passes.cancel import Cancel
-from unembed.engine.passes.capture import check_cost, last_place, plan_capture
+from unembed.engine.names.taps import SiteKey, refuse
+from unembed.engine.passes.capture import check_cost, last_site, plan_capture
 from unembed.engine.passes.hooks import Instrument, Progress, StopForward, Wanted
 from unembed.engine.passes.run import Run
 from unembed.errors import EditError, InputError, TooLargeError
-
-if TYPE_CHECKING:
-    from unembed.engine.model import Model
 
 Logits = Literal["all", "last", "none"]
 
@@ -41,7 +39,7 @@ class Request:
 
 
 def run(
-    model: Model, request: Request, cancel: Cancel | None = None, progress: Progress | None = None
+    model: Loaded, request: Request, cancel: Cancel | None = None, progress: Progress | None = None
 ) -> Run:
     """One forward pass; see Model.run."""
     if request.logits not in ("all", "last", "none"):
@@ -55,7 +53,7 @@ def run(
     captures = plan_capture(request.capture, model.anatomy, model.name, n_positions)
     edits = resolve_edits(model, request.edits, n_positions)
     logits = _logits_wanted(model, request, captures)
-    kept = {place: wanted for place, wanted in captures.items() if place[0] != "logits"}
+    kept = {site_key: wanted for site_key, wanted in captures.items() if site_key[0] != "logits"}
     check_cost(
         kept, model.anatomy, n_positions, model.dtype.itemsize, model.settings.max_capture_bytes
     )
@@ -84,7 +82,7 @@ def run(
 
 
 def resolve_edits(
-    model: Model, edits: Sequence[Edit], n_positions: int
+    model: Loaded, edits: Sequence[Edit], n_positions: int
 ) -> tuple[ResolvedEdit, ...]:
     """Check every edit against the model and the prompt before anything runs."""
     limit = model.settings.max_edits
@@ -106,12 +104,12 @@ def resolve_edits(
                 value=type(edit).__name__,
             )
         found = resolve_edit(edit, model.anatomy, model.name, n_positions, field)
-        refuse(model.anatomy, found.target.place, model.name, f"{field}.target")
+        refuse(model.anatomy, found.target.site_key, model.name, f"{field}.target")
         resolved.append(found)
     return tuple(resolved)
 
 
-def _logits_wanted(model: Model, request: Request, captures: dict[Place, Wanted]) -> Logits:
+def _logits_wanted(model: Loaded, request: Request, captures: dict[SiteKey, Wanted]) -> Logits:
     wanted = request.logits
     if ("logits", None) in captures:
         wanted = "all"
@@ -133,20 +131,20 @@ def _logits_wanted(model: Model, request: Request, captures: dict[Place, Wanted]
 
 
 def _stop(
-    model: Model, request: Request, captures: dict[Place, Wanted], logits: Logits
-) -> Place | None:
+    model: Loaded, request: Request, captures: dict[SiteKey, Wanted], logits: Logits
+) -> SiteKey | None:
     if request.stop_after is not None:
         target = parse_target(request.stop_after, "stop_after")
         check_target(target, model.anatomy, model.name, "stop_after")
-        refuse(model.anatomy, target.place, model.name, "stop_after")
-        return None if target.site == "logits" else target.place
+        refuse(model.anatomy, target.site_key, model.name, "stop_after")
+        return None if target.site == "logits" else target.site_key
     if logits != "none":
         return None
-    return last_place(list(captures), model.anatomy.n_layers)
+    return last_site(list(captures), model.anatomy.n_layers)
 
 
 def _checked_start(
-    model: Model, start: tuple[int, Tensor] | None, n_positions: int
+    model: Loaded, start: tuple[int, Tensor] | None, n_positions: int
 ) -> tuple[int, Tensor] | None:
     if start is None:
         return None
@@ -165,7 +163,7 @@ def _checked_start(
     return start
 
 
-def _pass(model: Model, instrument: Instrument, request: Request, logits: Logits) -> Tensor | None:
+def _pass(model: Loaded, instrument: Instrument, request: Request, logits: Logits) -> Tensor | None:
     tokens = torch.tensor([request.ids], device=model.device)
     instrument.begin(len(request.ids))
     options: dict[str, Any] = {}
@@ -190,39 +188,3 @@ def _pass(model: Model, instrument: Instrument, request: Request, logits: Logits
 def takes(module: nn.Module, argument: str) -> bool:
     """Whether the model's forward pass has an argument of this name."""
     return argument in inspect.signature(type(module).forward).parameters
-
-
-class _Reached(Exception):  # noqa: N818 - a signal, not an error
-    def __init__(self, value: Tensor) -> None:
-        super().__init__()
-        self.value = value
-
-
-def final_norm(model: Model, states: Tensor) -> Tensor:
-    """See Model.final_norm; the caller has the model to itself."""
-    head = model.anatomy.head
-    if head is None:
-        raise InputError(f"{model.name} has no unembedding")
-    shape = states.shape
-    value = states.reshape(1, -1, shape[-1])
-    for name in head.chain:
-        value = model.module.get_submodule(name)(value)
-    if head.container is not None:
-        value = _until_unembedding(model, head.container, head.unembedding, value)
-    return value.reshape(*shape[:-1], value.shape[-1])
-
-
-def _until_unembedding(model: Model, container: str, unembedding: str, value: Tensor) -> Tensor:
-    """Run a head module up to what its unembedding is given."""
-
-    def stop(_module: nn.Module, args: tuple[Tensor, ...]) -> None:
-        raise _Reached(args[0])
-
-    handle = model.module.get_submodule(unembedding).register_forward_pre_hook(stop)
-    try:
-        model.module.get_submodule(container)(value)
-    except _Reached as reached:
-        return reached.value
-    finally:
-        handle.remove()
-    raise InputError(f"{container} did not reach {unembedding}")

@@ -10,22 +10,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import torch
 from torch import Tensor
 
+from unembed.engine.cancel import Cancel
 from unembed.engine.editing.edits import Edit
+from unembed.engine.loaded import Loaded
 from unembed.engine.names.tokens import Token
-from unembed.engine.passes.cancel import Cancel
 from unembed.engine.passes.forward import resolve_edits, takes
 from unembed.engine.passes.hooks import Instrument, Progress
 from unembed.engine.passes.run import check_finite
 from unembed.errors import InputError, PromptError
 from unembed.result import Columns, Result
-
-if TYPE_CHECKING:
-    from unembed.engine.model import Model
 
 
 @dataclass(frozen=True, repr=False)
@@ -57,7 +55,7 @@ class Generation(Result):
         }
 
 
-def _continuation_of(model: Model, prompt_ids: tuple[int, ...], new_ids: tuple[int, ...]) -> str:
+def _continuation_of(model: Loaded, prompt_ids: tuple[int, ...], new_ids: tuple[int, ...]) -> str:
     """The text of the new tokens behind the prompt's: there they may join to other characters."""
 
     def decode(ids: tuple[int, ...]) -> str:
@@ -70,7 +68,7 @@ def _continuation_of(model: Model, prompt_ids: tuple[int, ...], new_ids: tuple[i
 
 
 def generate(
-    model: Model,
+    model: Loaded,
     ids: tuple[int, ...],
     max_new_tokens: int,
     edits: tuple[Edit, ...],
@@ -121,7 +119,7 @@ class Continuation:
 
     def __init__(
         self,
-        model: Model,
+        model: Loaded,
         ids: tuple[int, ...],
         max_new_tokens: int,
         edits: tuple[Edit, ...],
@@ -177,7 +175,7 @@ class Continuation:
 class _Stepper:
     """Gives the logits after a growing text, feeding the model what it has not seen."""
 
-    def __init__(self, model: Model, instrument: Instrument, use_cache: bool) -> None:
+    def __init__(self, model: Loaded, instrument: Instrument, use_cache: bool) -> None:
         self.model, self.instrument, self.use_cache = model, instrument, use_cache
         self.past: Any = None
         self.seen = 0
@@ -198,7 +196,7 @@ class _Stepper:
         return output.logits[0, -1]  # type: ignore[no-any-return]
 
 
-def _choose(model: Model, logits: Tensor, temperature: float, sampler: torch.Generator) -> int:
+def _choose(model: Loaded, logits: Tensor, temperature: float, sampler: torch.Generator) -> int:
     check_finite(logits, model)
     if temperature == 0:
         return int(logits.argmax())
@@ -206,7 +204,7 @@ def _choose(model: Model, logits: Tensor, temperature: float, sampler: torch.Gen
     return int(torch.multinomial(probabilities, 1, generator=sampler))
 
 
-def _check(model: Model, ids: tuple[int, ...], max_new_tokens: int, temperature: float) -> None:
+def _check(model: Loaded, ids: tuple[int, ...], max_new_tokens: int, temperature: float) -> None:
     limit = model.settings.max_new_tokens
     whole = isinstance(max_new_tokens, int) and not isinstance(max_new_tokens, bool)
     if not whole or not 1 <= max_new_tokens <= limit:
@@ -234,7 +232,7 @@ def _check(model: Model, ids: tuple[int, ...], max_new_tokens: int, temperature:
         )
 
 
-def _end_ids(model: Model) -> set[int]:
+def _end_ids(model: Loaded) -> set[int]:
     config = getattr(model.module, "generation_config", None)
     ends = getattr(config, "eos_token_id", None)
     if ends is None and model.tokenizer is not None:

@@ -1,7 +1,7 @@
 """The hooks of one run: they read what was asked for, do the edits, and are gone afterwards.
 
 An `Instrument` belongs to one run. `installed()` puts its hooks on the model and takes them off
-whatever happens; `turns` makes sure that no other run is on the model meanwhile. A module
+whatever happens; `exclusive` makes sure that no other run is on the model meanwhile. A module
 without anything to read or edit gets no hook.
 """
 
@@ -16,10 +16,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from unembed.engine.cancel import Cancel
 from unembed.engine.editing.applying import ResolvedEdit
 from unembed.engine.names.sites import ATTENTION_SITES
-from unembed.engine.names.taps import Place, taps
-from unembed.engine.passes.cancel import Cancel
+from unembed.engine.names.taps import SiteKey, taps
 from unembed.models import kernels
 from unembed.models.anatomy import Anatomy, Tap
 from unembed.models.patching import first_tensor, forward_replaced, with_tensor
@@ -57,23 +57,23 @@ class Instrument:
 
     module: nn.Module
     anatomy: Anatomy
-    captures: Mapping[Place, Wanted]
+    captures: Mapping[SiteKey, Wanted]
     edits: Sequence[ResolvedEdit] = ()
     cancel: Cancel | None = None
     progress: Progress | None = None
-    stop: Place | None = None
+    stop: SiteKey | None = None
     start: tuple[int, Tensor] | None = None
     volatile: frozenset[str] = frozenset()
-    captured: dict[Place, Tensor] = field(default_factory=dict)
+    captured: dict[SiteKey, Tensor] = field(default_factory=dict)
     offset: int = field(default=0, init=False)
     n_positions: int = field(default=0, init=False)
 
     def __post_init__(self) -> None:
         self._layer = -1
-        self._versions: dict[Place, int] = {}
-        self._edits: dict[Place, list[ResolvedEdit]] = defaultdict(list)
+        self._versions: dict[SiteKey, int] = {}
+        self._edits: dict[SiteKey, list[ResolvedEdit]] = defaultdict(list)
         for edit in self.edits:
-            self._edits[edit.target.place].append(edit)
+            self._edits[edit.target.site_key].append(edit)
         blocks = self.anatomy.blocks
         names = [block.module for block in blocks]
         self._shared = len(set(names)) < len(names)
@@ -103,7 +103,7 @@ class Instrument:
     def _get(self, name: str) -> nn.Module:
         return self.module.get_submodule(name)
 
-    def _places(self) -> list[Place]:
+    def _site_keys(self) -> list[SiteKey]:
         return list(
             dict.fromkeys([*self.captures, *self._edits, *([self.stop] if self.stop else [])])
         )
@@ -111,7 +111,7 @@ class Instrument:
     def _follow_blocks(self, stack: ExitStack) -> None:
         """Count layers where something depends on the count."""
         start = 0 if self.start is None else self.start[0]
-        counts = self._shared and bool(self._places())
+        counts = self._shared and bool(self._site_keys())
         follow = counts or self.cancel is not None or self.progress is not None
         if not follow and self.start is None:
             return
@@ -150,11 +150,11 @@ class Instrument:
 
     def _tap_modules(self, stack: ExitStack) -> None:
         """One hook for each side of each module where something is read or edited."""
-        found: dict[tuple[str, str], list[tuple[Place, Tap, bool]]] = defaultdict(list)
-        for place in self._places():
-            if place[0] not in ATTENTION_SITES and place[0] != "logits":
-                for order, tap in enumerate(taps(self.anatomy, place)):
-                    found[tap.module, tap.side].append((place, tap, order == 0))
+        found: dict[tuple[str, str], list[tuple[SiteKey, Tap, bool]]] = defaultdict(list)
+        for site_key in self._site_keys():
+            if site_key[0] not in ATTENTION_SITES and site_key[0] != "logits":
+                for order, tap in enumerate(taps(self.anatomy, site_key)):
+                    found[tap.module, tap.side].append((site_key, tap, order == 0))
         for (name, side), visits in found.items():
             module = self._get(name)
             in_order = sorted(visits, key=_visiting_order)
@@ -166,7 +166,7 @@ class Instrument:
             stack.callback(handle.remove)
 
     def _observe_attention(self, stack: ExitStack) -> None:
-        layers = {place[1] for place in self._places() if place[0] in ATTENTION_SITES}
+        layers = {site_key[1] for site_key in self._site_keys() if site_key[0] in ATTENTION_SITES}
         cores: dict[bool, dict[int, nn.Module]] = {True: {}, False: {}}
         for block in self.anatomy.blocks:
             if block.layer in layers:
@@ -179,29 +179,29 @@ class Instrument:
 
     # ------------------------------------------------------------ during the pass
 
-    def here(self, place: Place) -> bool:
-        """Whether this place is meant now; a module that several layers share serves each."""
-        site, layer = place
+    def here(self, site_key: SiteKey) -> bool:
+        """Whether this site is meant now; a module that several layers share serves each."""
+        site, layer = site_key
         layer = 0 if site == "embed" else layer
         return not self._shared or layer is None or layer == max(self._layer, 0)
 
-    def see(self, place: Place, value: Tensor, capture: bool = True) -> Tensor:
+    def see(self, site_key: SiteKey, value: Tensor, capture: bool = True) -> Tensor:
         """Edit an activation ([pos, ...], or [head, query, key]), keep it, perhaps stop."""
-        for edit in self._edits.get(place, ()):
+        for edit in self._edits.get(site_key, ()):
             value = edit.apply(value, self.offset + self.n_positions)
         if capture:
-            if place in self.captures:
-                value = self._keep(place, value)
-            if place == self.stop:
+            if site_key in self.captures:
+                value = self._keep(site_key, value)
+            if site_key == self.stop:
                 raise StopForward
         return value
 
-    def _keep(self, place: Place, value: Tensor) -> Tensor:
+    def _keep(self, site_key: SiteKey, value: Tensor) -> Tensor:
         """Keep an activation; returns what the model goes on with.
 
         With gradients that is made from what was kept, so that they reach it.
         """
-        site = place[0]
+        site = site_key[0]
         kept = onward = value
         if torch.is_grad_enabled():
             kept = value.clone()
@@ -209,34 +209,34 @@ class Instrument:
         else:
             kept = value.detach()
             kept = kept.clone() if site in self.volatile else kept
-        kept = self.captures[place].of(kept)
-        self.captured[place] = kept
-        self._versions[place] = kept._version
+        kept = self.captures[site_key].of(kept)
+        self.captured[site_key] = kept
+        self._versions[site_key] = kept._version
         return onward
 
     def overwritten(self) -> frozenset[str]:
-        """Sites whose captured tensor the model changed in place afterwards (Falcon's sums)."""
+        """Sites whose captured tensor the model changed in@@site_key afterwards (Falcon's sums)."""
         return frozenset(
-            place[0]
-            for place, value in self.captured.items()
-            if value._version != self._versions[place]
+            site_key[0]
+            for site_key, value in self.captured.items()
+            if value._version != self._versions[site_key]
         )
 
     # ------------------------------------------------------------ what `kernels` asks
 
     def on(self, core: nn.Module, site: str, value: Tensor) -> Tensor:
-        place = (site, self._core_layer(core))
-        if place not in self.captures and place not in self._edits and place != self.stop:
+        site_key = (site, self._core_layer(core))
+        if site_key not in self.captures and site_key not in self._edits and site_key != self.stop:
             return value
         if site in ("scores", "pattern"):
-            return self.see(place, value)
+            return self.see(site_key, value)
         turned = value.transpose(0, 1)
-        seen = self.see(place, turned)
+        seen = self.see(site_key, turned)
         return value if seen is turned else seen.transpose(0, 1)
 
     def wants(self, core: nn.Module, site: str) -> bool:
-        place = (site, self._core_layer(core))
-        return place in self.captures or place in self._edits or place == self.stop
+        site_key = (site, self._core_layer(core))
+        return site_key in self.captures or site_key in self._edits or site_key == self.stop
 
     def heads(self, core: nn.Module) -> Sequence[int] | None:
         return self._narrowed(core, "heads")
@@ -246,11 +246,15 @@ class Instrument:
 
     def _narrowed(self, core: nn.Module, what: str) -> Sequence[int] | None:
         layer = self._core_layer(core)
-        places = [("scores", layer), ("pattern", layer)]
-        if any(place in self._edits for place in places):
+        site_keys = [("scores", layer), ("pattern", layer)]
+        if any(site_key in self._edits for site_key in site_keys):
             return None
         return next(
-            (getattr(self.captures[place], what) for place in places if place in self.captures),
+            (
+                getattr(self.captures[site_key], what)
+                for site_key in site_keys
+                if site_key in self.captures
+            ),
             None,
         )
 
@@ -258,7 +262,7 @@ class Instrument:
         return self._layer_of_core.get(id(core), max(self._layer, 0))
 
 
-def _visiting_order(visit: tuple[Place, Tap, bool]) -> int:
+def _visiting_order(visit: tuple[SiteKey, Tap, bool]) -> int:
     """`embed` before `resid_pre`, where both are the input of the first block."""
     return 0 if visit[0][0] == "embed" else 1
 
@@ -266,26 +270,26 @@ def _visiting_order(visit: tuple[Place, Tap, bool]) -> int:
 @dataclass
 class _Hook:
     instrument: Instrument
-    visits: list[tuple[Place, Tap, bool]]
+    visits: list[tuple[SiteKey, Tap, bool]]
 
     def visit(self, tensor: Tensor) -> Tensor:
-        for place, tap, first in self.visits:
-            if self.instrument.here(place):
-                tensor = self._through(tensor, place, tap, first)
+        for site_key, tap, first in self.visits:
+            if self.instrument.here(site_key):
+                tensor = self._through(tensor, site_key, tap, first)
         return tensor
 
-    def _through(self, tensor: Tensor, place: Place, tap: Tap, first: bool) -> Tensor:
-        kept = self.instrument.captured.get(place)
+    def _through(self, tensor: Tensor, site_key: SiteKey, tap: Tap, first: bool) -> Tensor:
+        kept = self.instrument.captured.get(site_key)
         if not first and kept is not None and torch.is_grad_enabled():
             return kept.reshape(tensor.shape)  # one tensor for all maps that read the site
         flat = tensor.reshape(-1, tensor.shape[-1])
         part = flat if tap.half is None else flat.chunk(2, dim=-1)[tap.half]
         value = part if tap.scale == 1.0 else part * tap.scale
         shaped = value
-        if place[0] == "z" and place[1] is not None:
-            heads = self.instrument.anatomy.blocks[place[1]].attention.n_heads
+        if site_key[0] == "z" and site_key[1] is not None:
+            heads = self.instrument.anatomy.blocks[site_key[1]].attention.n_heads
             shaped = value.view(value.shape[0], heads, -1)
-        seen = self.instrument.see(place, shaped, capture=first)
+        seen = self.instrument.see(site_key, shaped, capture=first)
         if seen is shaped:
             return tensor
         raw = seen.reshape(value.shape)

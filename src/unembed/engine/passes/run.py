@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
+from unembed.engine.editing.edits import Edit
+from unembed.engine.loaded import Loaded
 from unembed.engine.names.sites import (
     Name,
     Target,
@@ -16,14 +17,10 @@ from unembed.engine.names.sites import (
     parse_target,
     resolve_position,
 )
-from unembed.engine.names.taps import Place
+from unembed.engine.names.taps import SiteKey
 from unembed.engine.names.tokens import Token
 from unembed.engine.passes.hooks import Wanted
 from unembed.errors import CapabilityError, InputError, TargetError
-
-if TYPE_CHECKING:
-    from unembed.engine.editing.edits import Edit
-    from unembed.engine.model import Model
 
 
 @dataclass(frozen=True)
@@ -45,12 +42,12 @@ class Run:
     `run["L14.z448"]` one entry of z.
     """
 
-    model: Model = field(repr=False)
+    model: Loaded = field(repr=False)
     ids: tuple[int, ...]
     edits: tuple[Edit, ...]
     logits: Tensor | None = field(repr=False)
-    activations: Mapping[Place, Tensor] = field(repr=False)
-    wanted: Mapping[Place, Wanted] = field(repr=False)
+    activations: Mapping[SiteKey, Tensor] = field(repr=False)
+    wanted: Mapping[SiteKey, Wanted] = field(repr=False)
     provenance: Mapping[str, str] = field(repr=False)
 
     @property
@@ -76,7 +73,7 @@ class Run:
         )
 
     def __contains__(self, site: Name) -> bool:
-        return parse_target(site).place in self.activations
+        return parse_target(site).site_key in self.activations
 
     def __getitem__(self, site: Name) -> Tensor:
         """The captured activation, or a part of it. Raises TargetError if it was not captured."""
@@ -100,9 +97,9 @@ class Run:
         return whole
 
     def _whole(self, target: Target) -> Tensor:
-        if target.place == ("logits", None) and self.logits is not None:
+        if target.site_key == ("logits", None) and self.logits is not None:
             return self.logits
-        found = self.activations.get(target.place)
+        found = self.activations.get(target.site_key)
         if found is None:
             name = target.site if target.layer is None else f"L{target.layer}.{target.site}"
             raise TargetError(
@@ -116,7 +113,7 @@ class Run:
 
     def _pairs(self, whole: Tensor, target: Target) -> Tensor:
         """A part of [head, query, key], where perhaps only some heads and rows were captured."""
-        wanted = self.wanted.get(target.place, Wanted())
+        wanted = self.wanted.get(target.site_key, Wanted())
         if target.head is not None:
             whole = whole[_index_in(wanted.heads, target.head, "head", target)]
         elif wanted.heads is not None:
@@ -190,7 +187,7 @@ class Run:
         return self.logits[row]
 
 
-def check_finite(logits: Tensor, model: Model) -> None:
+def check_finite(logits: Tensor, model: Loaded) -> None:
     """Raise CapabilityError rather than rank tokens by numbers that are none."""
     if not bool(torch.isfinite(logits.max())):
         dtype = str(logits.dtype).removeprefix("torch.")

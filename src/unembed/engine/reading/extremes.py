@@ -17,7 +17,7 @@ from unembed.engine.reading.running import BLOCK, RunningTop, block_maxima
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
 
-    from unembed.engine.passes.cancel import Cancel
+    from unembed.engine.cancel import Cancel
 
 Share = Callable[[int, int], None]
 # A tile of scores. Taller ones read W_U less often, wider ones sort less often: both cost little

@@ -29,7 +29,7 @@ from unembed.errors import InputError
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
 
-    from unembed.engine.passes.cancel import Cancel
+    from unembed.engine.cancel import Cancel
 
 Progress = Callable[[str, int, int], None]
 

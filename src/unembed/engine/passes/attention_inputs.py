@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from unembed.engine.editing.edits import add
+from unembed.engine.loaded import Loaded
 from unembed.engine.passes import forward
 from unembed.models.maps import is_map
 from unembed.models.patching import forward_replaced
@@ -25,7 +26,6 @@ from unembed.models.patching import forward_replaced
 if TYPE_CHECKING:
     from jaxtyping import Float
 
-    from unembed.engine.model import Model
 
 NEGLIGIBLE = 1e-6  # an entry this small beside the others says nothing about a norm's weight
 
@@ -53,7 +53,7 @@ class Inputs:
         return Inputs(self.layer, self.resid_pre[list(chosen)], moved)
 
 
-def attend(model: Model, inputs: Inputs, positions: Sequence[int], grad: bool = False) -> Attended:
+def attend(model: Loaded, inputs: Inputs, positions: Sequence[int], grad: bool = False) -> Attended:
     """Queries and keys of each state, as if it stood at this position."""
     sites = [f"L{inputs.layer}.{site}" for site in ("attn_in", "q", "k")]
     edits = () if inputs.moved is None else (add(sites[0], inputs.moved),)
@@ -72,13 +72,13 @@ def attend(model: Model, inputs: Inputs, positions: Sequence[int], grad: bool = 
     return Attended(*(found[site] for site in sites))
 
 
-def _filler(model: Model) -> int:
+def _filler(model: Loaded) -> int:
     """A token whose embedding nobody reads; the padding token would make transformers warn."""
     return 1 if getattr(model.module.config, "pad_token_id", None) == 0 else 0
 
 
 def inputs_of(
-    model: Model,
+    model: Loaded,
     layer: int,
     resid_pre: Float[Tensor, "n d_model"],
     attn_in: Float[Tensor, "n d_model"],
@@ -91,7 +91,7 @@ def inputs_of(
 
 @torch.no_grad()
 def rotations(
-    model: Model, layer: int, positions: Sequence[int]
+    model: Loaded, layer: int, positions: Sequence[int]
 ) -> Float[Tensor, "pos d_head d_head"]:
     """What a rotary model multiplies queries and keys with at each position: turned = still @ it.
 
@@ -113,7 +113,7 @@ def rotations(
 
 
 def pulled_back(
-    model: Model,
+    model: Loaded,
     inputs: Inputs,
     positions: Sequence[int],
     q: Float[Tensor, "n head d_head"] | None = None,
@@ -135,7 +135,7 @@ def pulled_back(
 
 
 @contextmanager
-def _norms_frozen(model: Model, layer: int) -> Iterator[None]:
+def _norms_frozen(model: Loaded, layer: int) -> Iterator[None]:
     core = model.module.get_submodule(model.block(layer).attention.core)
     with ExitStack() as stack:
         for module in core.modules():

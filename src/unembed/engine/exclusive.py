@@ -11,11 +11,11 @@ from torch import nn
 
 from unembed.errors import InputError
 
-_turns: WeakKeyDictionary[nn.Module, Turn] = WeakKeyDictionary()
+_uses: WeakKeyDictionary[nn.Module, ExclusiveUse] = WeakKeyDictionary()
 _making = threading.Lock()
 
 
-class Turn:
+class ExclusiveUse:
     """Who may use a module now: one thread, and inside a run nothing but that run."""
 
     def __init__(self) -> None:
@@ -23,7 +23,7 @@ class Turn:
         self._running = False
 
     @contextmanager
-    def taken(self, running: bool) -> Iterator[None]:
+    def held(self, running: bool) -> Iterator[None]:
         """Wait for the module; `running`: its hooks are on until the context ends.
 
         Raises InputError when this thread is inside a run of the same module (in a progress
@@ -42,17 +42,17 @@ class Turn:
                 self._running = False
 
 
-def turn_of(module: nn.Module) -> Turn:
-    """The turn of a module; the same one for every Model that holds it."""
+def exclusive_use_of(module: nn.Module) -> ExclusiveUse:
+    """The use of a module; the same one for every model that holds it."""
     with _making:
-        return _turns.setdefault(module, Turn())
+        return _uses.setdefault(module, ExclusiveUse())
 
 
-def turns_touching(module: nn.Module) -> list[Turn]:
-    """The turns of every module that has parts in common with this one."""
+def uses_touching(module: nn.Module) -> list[ExclusiveUse]:
+    """The uses of every module that has parts in common with this one."""
     with _making:
-        known = list(_turns.items())
+        known = list(_uses.items())
     if not known:
         return []
     own = set(module.modules())
-    return [turn for root, turn in known if any(part in own for part in root.modules())]
+    return [use for root, use in known if any(part in own for part in root.modules())]

@@ -1,0 +1,53 @@
+"""What a self-check found, and how it compares two sides of an equation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from torch import Tensor
+
+
+@dataclass
+class Report:
+    """What the self-check found.
+
+    `errors` has the worst relative error of each equation; `reasons` why parts are refused;
+    `fatal` why the whole model is; `layers` which were checked, None for all of them.
+    """
+
+    tolerance: float
+    errors: dict[str, float] = field(default_factory=dict)
+    reasons: dict[str, str] = field(default_factory=dict)
+    fatal: str | None = None
+    layers: tuple[int, ...] | None = None
+
+    @property
+    def passed(self) -> bool:
+        """Whether nothing was refused by the check itself."""
+        return self.fatal is None and not self.reasons
+
+
+def compare(
+    report: Report,
+    equation: str,
+    left: Tensor,
+    right: Tensor,
+    parts: tuple[str, ...] = (),
+    at_least: float = 0.0,
+) -> None:
+    """Note the relative error; refuse `parts`, or the model if there are none, where too large.
+
+    `at_least` is a tolerance for equations that the model itself computes more coarsely.
+    """
+    size = max(float(right.abs().max()), 1e-30)
+    error = float((left - right).abs().max()) / size if left.shape == right.shape else float("inf")
+    if error != error:
+        error = float("inf")
+    report.errors[equation] = max(report.errors.get(equation, 0.0), error)
+    if error <= max(report.tolerance, at_least):
+        return
+    sentence = f"the self-check found {equation} off by {error:.1e} (relative)"
+    if not parts:
+        report.fatal = report.fatal or sentence
+    for part in parts:
+        report.reasons.setdefault(part, sentence)

@@ -1,0 +1,316 @@
+"""What was loaded: a module with its tokenizer, its anatomy and its identity, before any pass.
+
+Everything that runs the model takes this; `Model` is this with the ways to run it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache, cached_property
+from importlib.metadata import version
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from unembed.engine.exclusive import exclusive_use_of
+from unembed.engine.names import prompts
+from unembed.engine.names.sites import LAYER_SITES
+from unembed.engine.names.taps import why_not
+from unembed.engine.names.tokens import Token, TokenReader
+from unembed.engine.reading.final_norm import final_norm
+from unembed.engine.reading.unembedding import Unembedding
+from unembed.errors import CapabilityError
+from unembed.models.anatomy import Anatomy, BlockAnatomy
+from unembed.models.maps import bias_of, device_of, input_embeddings, weight_in_out
+from unembed.settings import Settings
+
+Kind = Literal["causal", "masked"]
+Prompt = str | Sequence[int] | Tensor
+
+
+@dataclass(frozen=True)
+class Capability:
+    """One thing that can be asked of a model, or the reason why it cannot."""
+
+    name: str
+    available: bool
+    reason: str | None = None
+
+
+@dataclass(frozen=True)
+class Identity:
+    """What a model is and where it came from."""
+
+    name: str
+    kind: Kind
+    fingerprint: str
+    revision: str | None = None
+    licence: str | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class InputMap:
+    """A map that neurons read the residual stream through."""
+
+    weight: Tensor  # [d_model, d_mlp]
+    bias: Tensor | None  # [d_mlp]
+
+
+class Loaded:
+    """A module with what is known of it.
+
+    Uses of one module never overlap: threads wait for each other.
+    """
+
+    def __init__(
+        self,
+        module: nn.Module,
+        tokenizer: Any,
+        anatomy: Anatomy,
+        identity: Identity,
+        settings: Settings,
+        max_positions: int,
+        volatile: frozenset[str] = frozenset(),
+    ) -> None:
+        self.module = module
+        self.tokenizer = tokenizer
+        self.anatomy = anatomy
+        self.identity = identity
+        self.settings = settings
+        self.max_positions = max_positions
+        self.volatile = volatile
+        self._exclusive_use = exclusive_use_of(module)
+        self._reader = TokenReader(tokenizer)
+        self._unembedding: Unembedding | None = None
+
+    # ------------------------------------------------------------ what it is
+
+    @property
+    def name(self) -> str:
+        return self.identity.name
+
+    @property
+    def kind(self) -> Kind:
+        return self.identity.kind
+
+    @property
+    def family(self) -> str:
+        return self.anatomy.family
+
+    @property
+    def fingerprint(self) -> str:
+        return self.identity.fingerprint
+
+    @property
+    def licence(self) -> str | None:
+        return self.identity.licence
+
+    @property
+    def vocab_size(self) -> int:
+        return self.anatomy.vocab_size
+
+    @property
+    def dtype(self) -> torch.dtype:
+        return next(p.dtype for p in self.module.parameters() if p.is_floating_point())
+
+    @property
+    def device(self) -> torch.device:
+        """Where token ids go."""
+        return device_of(input_embeddings(self.module))
+
+    @property
+    def mask_token(self) -> str | None:
+        """Text of the mask token of a masked model."""
+        if self.kind != "masked" or self.tokenizer is None:
+            return None
+        return self.tokenizer.mask_token  # type: ignore[no-any-return]
+
+    def __repr__(self) -> str:
+        parts, word = self.anatomy, type(self).__name__
+        return (
+            f"{word}({self.name!r}, {self.family}, {self.kind}, layers={parts.n_layers}, "
+            f"heads={parts.n_heads}, d_model={parts.d_model}, {self.dtype}, {self.device})"
+        )
+
+    def capabilities(self) -> dict[str, Capability]:
+        """What can be asked of this model, with the reason for each thing that cannot."""
+        return dict(self._capabilities)
+
+    @cached_property
+    def _capabilities(self) -> dict[str, Capability]:
+        found: dict[str, Capability] = {}
+        for site in ("embed", *LAYER_SITES, "final_norm", "logits"):
+            found[site] = _capability(site, self._why_no_site(site))
+        found["heads"] = _capability("heads", self._why_no_site("z"))
+        found["neurons"] = _capability("neurons", self._why_no_site("mlp_post"))
+        reasons = self.anatomy.reasons
+        found["lens"] = _capability("lens", reasons.get("lens"))
+        generate = reasons.get("logits")
+        if self.kind == "masked":
+            generate = "a masked model predicts masked tokens; it does not continue a text"
+        found["generate"] = _capability("generate", generate)
+        return found
+
+    def _why_no_site(self, site: str) -> str | None:
+        """The reason if no layer has the site; where some have it, it is available."""
+        if site not in LAYER_SITES:
+            return why_not(self.anatomy, (site, None))
+        reasons = [why_not(self.anatomy, (site, block.layer)) for block in self.anatomy.blocks]
+        return None if None in reasons else reasons[0]
+
+    def require(self, capability: str) -> None:
+        """Raise CapabilityError, with the reason, unless the model can do this."""
+        found = self._capabilities[capability]
+        if not found.available:
+            raise CapabilityError(
+                f"{self.name} cannot do this ({capability}): {found.reason}", field=capability
+            )
+
+    # ------------------------------------------------------------ tokens
+
+    def tokenize(self, prompt: Prompt) -> tuple[int, ...]:
+        """Token ids of a prompt: text, ids, or a tensor of ids [pos] or [1, pos].
+
+        Raises:
+            PromptError: empty, too long, not encodable, or an id outside the vocabulary.
+        """
+        return prompts.tokenize(self, prompt)
+
+    def token(self, token_id: int) -> Token:
+        """The token with this id."""
+        return self._reader.token(token_id)
+
+    def tokens(self, ids: Sequence[int]) -> tuple[Token, ...]:
+        """The tokens with these ids."""
+        return tuple(self._reader.token(int(token_id)) for token_id in ids)
+
+    def token_id(self, token: str | int) -> int:
+        """The id of one token. Raises TargetError unless the text is exactly one token."""
+        return prompts.token_id(self, token)
+
+    # ------------------------------------------------------------ from residual to logits
+
+    @property
+    def unembedding(self) -> Unembedding:
+        """W_U with what the model does to its logits. Raises CapabilityError without one."""
+        self.require("lens")
+        if self._unembedding is None:
+            head = self.anatomy.head
+            if head is None:
+                raise CapabilityError(f"{self.name} has no unembedding")
+            linear = self.module.get_submodule(head.unembedding)
+            self._unembedding = Unembedding(
+                weight_in_out(linear).T,
+                bias_of(linear),
+                scale=head.multiplier,
+                divisor=head.divisor,
+                softcap=head.softcap,
+                chunk_bytes=self.settings.chunk_bytes,
+            )
+        return self._unembedding
+
+    def final_norm(self, states: Tensor) -> Tensor:
+        """What the unembedding reads, for states of the last residual: [..., d_model] each.
+
+        Runs the model's own modules between the last block and the unembedding: the final norm,
+        and in masked models the head's transform.
+        """
+        self.require("lens")
+        with self._exclusive_use.held(running=False):
+            return final_norm(self.module, self.anatomy.head, states)
+
+    # ------------------------------------------------------------ weights
+
+    def block(self, layer: int) -> BlockAnatomy:
+        """The anatomy of one block."""
+        return self.anatomy.blocks[layer]
+
+    def output_weight(self, layer: int, part: Literal["attn", "mlp"]) -> Tensor:
+        """W_O or W_out as [d_in, d_model]; its rows are what heads or neurons write along."""
+        return weight_in_out(self._output_map(layer, part))
+
+    def output_bias(self, layer: int, part: Literal["attn", "mlp"]) -> Tensor | None:
+        """The bias of W_O or W_out [d_model], or None."""
+        return bias_of(self._output_map(layer, part))
+
+    def input_maps(self, layer: int) -> Mapping[str, InputMap]:
+        """The maps that a layer's neurons read through: "in" and, where there is one, "gate".
+
+        The columns of their weights are the neurons' keys. Empty where the block has no neurons,
+        or what its maps compute was not understood.
+        """
+        mlp = self.block(layer).mlp
+        if mlp.pre is None:
+            return {}
+        names = [tap.module for tap in mlp.inputs]
+        if mlp.gate is None:
+            return {"in": self._input_map(names[0], None)}
+        half = mlp.pre.half
+        other = next((name for name in names if name != mlp.pre.module), mlp.pre.module)
+        return {
+            "in": self._input_map(mlp.pre.module, half),
+            "gate": self._input_map(other, None if half is None else 1 - half),
+        }
+
+    def _input_map(self, name: str, half: int | None) -> InputMap:
+        module = self.module.get_submodule(name)
+        weight, bias = weight_in_out(module), bias_of(module)
+        if half is not None:
+            weight = weight.chunk(2, dim=1)[half]
+            bias = None if bias is None else bias.chunk(2)[half]
+        return InputMap(weight, bias)
+
+    def post_norm(
+        self, layer: int, part: Literal["attn", "mlp"]
+    ) -> Callable[[Tensor], Tensor] | None:
+        """The norm between W_O or W_out and the residual stream, where there is one."""
+        block = self.block(layer)
+        name = (block.attention if part == "attn" else block.mlp).post_norm
+        return None if name is None else self.module.get_submodule(name)
+
+    def residual_multiplier(self, layer: int, part: Literal["attn", "mlp"]) -> float:
+        """The factor with which a branch joins the residual stream."""
+        block = self.block(layer)
+        return (block.attention if part == "attn" else block.mlp).added.scale
+
+    def _output_map(self, layer: int, part: Literal["attn", "mlp"]) -> nn.Module:
+        block = self.block(layer)
+        if part == "attn":
+            return self.module.get_submodule(block.attention.output_map)
+        if block.mlp.output_map is None:
+            raise CapabilityError(
+                f"layer {layer} of {self.name} has no neurons: {block.mlp.reason}", field="layer"
+            )
+        return self.module.get_submodule(block.mlp.output_map)
+
+    @contextmanager
+    def evaluating(self, grad: bool = False, running: bool = False) -> Iterator[None]:
+        """The model alone, in evaluation mode; without a graph unless asked for."""
+        with self._exclusive_use.held(running), torch.set_grad_enabled(grad):
+            if self.module.training:
+                self.module.eval()
+            yield
+
+    def provenance(self) -> Mapping[str, str]:
+        """Where numbers from this model come from."""
+        return {
+            "model": self.name,
+            "fingerprint": self.fingerprint,
+            "revision": self.identity.revision or "",
+            "dtype": str(self.dtype).removeprefix("torch."),
+            "device": str(self.device),
+            **_versions(),
+        }
+
+
+@cache
+def _versions() -> Mapping[str, str]:
+    """Looking a version up reads files: once."""
+    return {package: version(package) for package in ("unembed", "torch", "transformers")}
+
+
+def _capability(name: str, reason: str | None) -> Capability:
+    return Capability(name, reason is None, reason)
