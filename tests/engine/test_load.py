@@ -11,7 +11,7 @@ from torch import nn
 import unembed as ue
 from tests.engine.conftest import PROMPT
 from unembed.errors import CapabilityError, InputError, LoadError, TargetError
-from unembed.models.loading import fingerprint
+from unembed.models.fingerprint import fingerprint
 from unembed.models.tiny import tiny_model, tiny_tokenizer
 
 

@@ -28,7 +28,7 @@ class FakeRun:
 class FakeModel:
     """`run` adds up ids and edits, layer by layer, as a forward pass goes through blocks."""
 
-    fingerprint = "fake"
+    fingerprint = state = "fake"
 
     def __init__(
         self, n_layers: int = 5, seconds_per_layer: float = 0.0, nbytes: int = 1000

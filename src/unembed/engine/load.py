@@ -18,7 +18,8 @@ from unembed.engine.passes.hooks import Progress
 from unembed.errors import LoadError
 from unembed.models.anatomy import Anatomy
 from unembed.models.discover import discover
-from unembed.models.loading import fingerprint, load_source
+from unembed.models.fingerprint import Watched
+from unembed.models.loading import load_source
 from unembed.models.maps import device_of, input_embeddings
 from unembed.models.pretrained import Loaded
 from unembed.models.representatives import find_stack, representatives_only, spoken_for
@@ -82,11 +83,14 @@ def load(
     with _loading:  # discovery watches every module, so one model at a time
         anatomy, report = _understand(loaded)
     module = loaded.module
+    watched = Watched(module, loaded.tokenizer, loaded.kept)
+    if not loaded.lazy:  # what is used only in part is read in full only when someone asks
+        watched.begin()
     return Model(
         module,
         loaded.tokenizer,
         anatomy,
-        Identity(loaded.name, loaded.kind, fingerprint(module), loaded.revision, loaded.licence),
+        Identity(loaded.name, loaded.kind, watched, loaded.revision, loaded.licence),
         settings,
         min(_model_limit(module, loaded.tokenizer), settings.max_prompt_tokens),
         report=report,

@@ -24,6 +24,7 @@ from unembed.engine.reading.final_norm import final_norm
 from unembed.engine.reading.unembedding import Unembedding
 from unembed.errors import CapabilityError
 from unembed.models.anatomy import Anatomy, BlockAnatomy
+from unembed.models.fingerprint import State, Watched
 from unembed.models.maps import bias_of, device_of, input_embeddings, weight_in_out
 from unembed.settings import Settings
 
@@ -46,9 +47,53 @@ class Identity:
 
     name: str
     kind: Kind
-    fingerprint: str
+    watched: Watched
     revision: str | None = None
     licence: str | None = None
+
+
+class Provenance(Mapping[str, str]):
+    """Where numbers come from, in words.
+
+    The fingerprint among them is that of the model at the time; where it is not known yet, it is
+    computed when it is asked for.
+    """
+
+    def __init__(self, state: State, stated: Mapping[str, str]) -> None:
+        self.state = state
+        self._stated = {"model": stated["model"], "fingerprint": "", **stated}
+
+    def __getitem__(self, name: str) -> str:
+        return self.state.fingerprint if name == "fingerprint" else self._stated[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._stated)
+
+    def __len__(self) -> int:
+        return len(self._stated)
+
+    def __repr__(self) -> str:
+        return repr({**self._stated, "fingerprint": self.state.known or "not computed yet"})
+
+    def __reduce__(self) -> tuple[type, tuple[dict[str, str]]]:
+        return dict, (dict(self),)  # a copy is of the words
+
+
+class _Held:
+    """Which tensors a map holds: another one once they are replaced or converted.
+
+    What is written into them shows in views of them; a streamed map holds none between its calls.
+    """
+
+    def __init__(self, linear: nn.Module) -> None:
+        found = (getattr(linear, name, None) for name in ("weight", "bias"))
+        tensors = [one for one in found if isinstance(one, Tensor) and not one.is_meta]
+        self._tensors = tensors  # held, so that their ids and addresses are nobody else's
+        self._where = [(id(one), one.data_ptr(), one.dtype, one.device) for one in tensors]
+
+    def same(self, other: _Held | None) -> bool:
+        """Whether both saw the same tensors."""
+        return other is not None and self._where == other._where
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,6 +130,7 @@ class Loaded:
         self._exclusive_use = exclusive_use_of(module)
         self._reader = TokenReader(tokenizer)
         self._unembedding: Unembedding | None = None
+        self._unembedding_of: _Held | None = None
 
     # ------------------------------------------------------------ what it is
 
@@ -102,7 +148,16 @@ class Loaded:
 
     @property
     def fingerprint(self) -> str:
-        return self.identity.fingerprint
+        """What tells this model from all others: every weight as it is now, and the tokenizer.
+
+        Computed when it is first asked for, or in the background; then this waits for it.
+        """
+        return self.state.fingerprint
+
+    @property
+    def state(self) -> State:
+        """The model as it is now: the same object as before unless weights were changed since."""
+        return self.identity.watched.now()
 
     @property
     def licence(self) -> str | None:
@@ -197,11 +252,13 @@ class Loaded:
     def unembedding(self) -> Unembedding:
         """W_U with what the model does to its logits. Raises CapabilityError without one."""
         self.require("lens")
-        if self._unembedding is None:
-            head = self.anatomy.head
-            if head is None:
-                raise CapabilityError(f"{self.name} has no unembedding")
-            linear = self.module.get_submodule(head.unembedding)
+        head = self.anatomy.head
+        if head is None:
+            raise CapabilityError(f"{self.name} has no unembedding")
+        linear = self.module.get_submodule(head.unembedding)
+        held = _Held(linear)
+        if self._unembedding is None or not held.same(self._unembedding_of):
+            self._unembedding_of = held
             self._unembedding = Unembedding(
                 weight_in_out(linear).T,
                 bias_of(linear),
@@ -294,16 +351,16 @@ class Loaded:
                 self.module.eval()
             yield
 
-    def provenance(self) -> Mapping[str, str]:
+    def provenance(self) -> Provenance:
         """Where numbers from this model come from."""
-        return {
+        stated = {
             "model": self.name,
-            "fingerprint": self.fingerprint,
             "revision": self.identity.revision or "",
             "dtype": str(self.dtype).removeprefix("torch."),
             "device": str(self.device),
             **_versions(),
         }
+        return Provenance(self.state, stated)
 
 
 @cache

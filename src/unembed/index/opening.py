@@ -74,10 +74,12 @@ def unfinished(
 
 
 def check_same(model: Model, plan: Plan, folder: IndexFolder) -> None:
-    """Raise InputError unless an index is of this model, to the last weight."""
+    """Raise InputError unless an index is of this model as it is now, to the last weight."""
     if plan.fingerprint == model.fingerprint:
         return
-    what = "other weights" if plan.model == model.name else "another model"
+    what = "another model"
+    if plan.model == model.name:
+        what = "other weights, another tokenizer, or an earlier version of Unembed"
     raise InputError(
         f"the index in {folder.path} is of {what}: of {plan.model} with fingerprint "
         f"{plan.fingerprint}, and this is {model.name} with {model.fingerprint}",
@@ -91,7 +93,11 @@ def check_same(model: Model, plan: Plan, folder: IndexFolder) -> None:
 def _missing(model: Model, folder: IndexFolder, projection: str) -> IndexMissingError:
     flag = "" if projection == "raw" else f" --projection {projection}"
     others = _of_other_weights(model, folder)
-    known = f" (there is one of other weights of that name: {others})" if others else ""
+    known = (
+        f" (there is one of that name, of other weights or by an earlier version: {others})"
+        if others
+        else ""
+    )
     return IndexMissingError(
         f"{model.name} has no {projection} index yet{known}",
         field="projection",

@@ -46,11 +46,32 @@ class VectorIndex:
         self.about = about
         self.vectors = ValueMatrix(tables, plan.n_vectors, plan.d, model.settings.index_cache_bytes)
         self._model = model
+        self._state = model.state
         self._plan = plan
         self._tables = tables
         self._columns = tables.columns(plan)
         self._lock = threading.RLock()
         self._made: dict[str, Any] = {}
+
+    @property
+    def is_current(self) -> bool:
+        """Whether the model still has the weights that the index is of."""
+        state = self._model.state
+        if state is not self._state and state.fingerprint == self._plan.fingerprint:
+            self._state = state  # changed, and changed back
+        return state is self._state
+
+    def check_current(self) -> None:
+        """Raise InputError where the model's weights were changed since."""
+        if not self.is_current:
+            raise InputError(
+                f"this index is of {self._plan.fingerprint}, and the weights (or the tokenizer) of "
+                f"{self._model.name} were changed since: it is {self._model.fingerprint} now",
+                field="model",
+                value=self._model.fingerprint,
+                legal=f"an index of fingerprint {self._model.fingerprint}",
+                fix="build it again with build_index, in another folder or with restart=True",
+            )
 
     def __len__(self) -> int:
         return self.about.n_vectors
@@ -93,6 +114,7 @@ class VectorIndex:
             InputError: a word that no token matches (the message has the nearest words and how
                 the tokenizer splits it), or an argument that is not legal.
         """
+        self.check_current()
         checked("combine", combine, ("any", "all"))
         checked("ranking", ranking, ("strength", "bm25"))
         terms = [self.vocabulary.term(word, match) for word in listed(words)]
@@ -120,6 +142,7 @@ class VectorIndex:
         The score is the projection's, W_U[token] · v; "both" sorts by its size. Raises TargetError
         unless it is exactly one token.
         """
+        self.check_current()
         sides = self._sides(side)
         token_id = self._model.token_id(token)
         direction = token_direction(self._model, token_id, projection=self.about.projection)
@@ -147,6 +170,7 @@ class VectorIndex:
         The score is the cosine in the residual stream; with `include_negative` vectors that point
         the opposite way count as near, too, and keep their sign.
         """
+        self.check_current()
         row, direction = self._direction(node_or_direction)
         norms = self._columns["norm"]
         length = float(direction.norm())
@@ -170,6 +194,7 @@ class VectorIndex:
 
     def browse(self, layer: int, first: int = 0, count: int = 20) -> list[VectorPage]:
         """Vectors of one layer by number, with the beginnings of their lists."""
+        self.check_current()
         rows = layer_rows(self._plan, (layer, layer))
         if not 0 <= first < max(len(rows), 1):
             raise InputError(
@@ -188,6 +213,7 @@ class VectorIndex:
 
     def row(self, node: str) -> int:
         """Where a vector stands in `vectors`; raises as `vector` does."""
+        self.check_current()
         target = node_of(self._model, node)
         if target.kind != "neuron" or target.layer is None or target.neuron is None:
             raise TargetError(
@@ -223,6 +249,7 @@ class VectorIndex:
             InputError: n or method is not legal.
             TooLargeError: complete linkage would take more than `settings.max_linkage_bytes`.
         """
+        self.check_current()
         return clustering.obtain(self, n, method, seed, cancel, progress)
 
     # ------------------------------------------------------------ what is computed once

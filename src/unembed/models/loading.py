@@ -7,18 +7,15 @@ pickles is refused, because loading one can run code.
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from unembed.errors import InputError, LoadError
-from unembed.models.maps import stored
-from unembed.models.peeking import peeking
+from unembed.models.fingerprint import kept_for
 from unembed.models.pretrained import (
     Loaded,
     Placement,
@@ -30,7 +27,6 @@ from unembed.settings import Settings
 
 Progress = Callable[[str, int, int], None]
 DEMO = "gemma3-270m"
-SAMPLE_RUNS, SAMPLE_RUN = 8, 8  # of each weight, for the fingerprint
 DTYPES = {
     "float32": torch.float32,
     "fp32": torch.float32,
@@ -61,7 +57,13 @@ def load_source(
     _check_placement(source, placement)
     if isinstance(source, nn.Module):
         return _from_module(source, tokenizer, placement.dtype)
+    files = files_of(str(source), revision, settings)  # looked at first: they may change meanwhile
     loaded = _from_name(str(source), placement, revision, trust_remote_code, settings, progress)
+    files = files or files_of(str(source), revision, settings)
+    has_tokenizer = tokenizer is None
+    loaded.kept = kept_for(
+        settings.cache_folder(), files, placement.loads_as, has_tokenizer=has_tokenizer
+    )
     if tokenizer is not None:
         loaded.tokenizer = tokenizer
     loaded.module.eval()
@@ -112,36 +114,16 @@ def parse_dtype(dtype: str | torch.dtype | None) -> torch.dtype | None:
     return found
 
 
-def fingerprint(module: nn.Module) -> str:
-    """A short hash of the configuration and of a sample of every weight."""
-    config = json.loads(module.config.to_json_string(use_diff=False))  # type: ignore[union-attr,operator]
-    for volatile in ("_name_or_path", "transformers_version", "dtype"):
-        config.pop(volatile, None)
-    digest = hashlib.sha256(json.dumps(config, sort_keys=True, default=str).encode())
-    for name, weight in _weights(module):
-        digest.update(f"{name}{tuple(weight.shape)}{weight.dtype}".encode())
-        with peeking(weight):
-            digest.update(_sample(weight.detach().reshape(-1)).numpy().tobytes())
-    return digest.hexdigest()[:16]
+def files_of(source: str, revision: str | None, settings: Settings) -> list[Path]:
+    """The files that a source is read from; none where they are not here (yet)."""
+    from unembed.models import demo
+    from unembed.models.pretrained import downloaded
 
-
-def _weights(module: nn.Module) -> Iterator[tuple[str, Tensor]]:
-    """Every weight once, by name, also where it lies in a file; of tied ones, the original."""
-    tied = set(getattr(module, "all_tied_weights_keys", None) or ())
-    names = (name for name, _ in module.named_parameters(remove_duplicate=False))
-    for name in sorted(set(names) - tied):
-        owner, _, own = name.rpartition(".")
-        weight = stored(module.get_submodule(owner), own)
-        if weight is not None:
-            yield name, weight
-
-
-def _sample(flat: Tensor) -> Tensor:
-    """A few runs of neighbours: of a mapped weight, hardly any page is read."""
-    last = max(flat.numel() - SAMPLE_RUN, 0)
-    starts = {last * run // (SAMPLE_RUNS - 1) for run in range(SAMPLE_RUNS)}
-    runs = [flat[start : start + SAMPLE_RUN] for start in sorted(starts)]
-    return torch.cat(runs).to(torch.float64).cpu()
+    path = demo.folder(settings) if source == DEMO else Path(source).expanduser()
+    if path.is_file():
+        return [path]
+    folder = path if path.is_dir() else downloaded(source, revision)
+    return [] if folder is None else [file for file in folder.iterdir() if file.is_file()]
 
 
 # ---------------------------------------------------------------- each kind of source

@@ -1,4 +1,4 @@
-"""Looking at a few numbers of a mapped weight without making the system read the rest of it.
+"""Looking at the first number of mapped weights without making the system read the rest of it.
 
 A page fault makes Linux read ahead, megabytes on some machines, in the belief that they come next.
 Where one number of each weight is wanted, that would read a whole checkpoint.
@@ -6,45 +6,11 @@ Where one number of each weight is wanted, that would read a whole checkpoint.
 
 from __future__ import annotations
 
-import ctypes
 import json
-import mmap
 import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
-from torch import Tensor
-
 MOST_HEADER = 100_000_000  # bytes; the format's own limit
-
-
-@contextmanager
-def peeking(weight: Tensor) -> Iterator[None]:
-    """Tell the system that reads of this weight come from anywhere, while the context lasts."""
-    advise = _madvise() if weight.device.type == "cpu" else None
-    if advise is None or not weight.is_contiguous():
-        yield
-        return
-    start = weight.data_ptr() // mmap.PAGESIZE * mmap.PAGESIZE
-    length = weight.data_ptr() + weight.nbytes - start
-    advise(start, length, mmap.MADV_RANDOM)
-    try:
-        yield
-    finally:
-        advise(start, length, mmap.MADV_NORMAL)
-
-
-def _madvise() -> Callable[[int, int, int], int] | None:
-    """The C library's madvise; None where there is none."""
-    if not hasattr(mmap, "MADV_RANDOM"):
-        return None
-    try:
-        function = ctypes.CDLL(None).madvise
-    except (OSError, AttributeError):
-        return None
-    function.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int)
-    return function
 
 
 def read_first_pages(folder: Path) -> None:

@@ -22,6 +22,7 @@ import torch
 from torch import nn
 
 from unembed.errors import InputError, LoadError
+from unembed.models.fingerprint import Kept
 from unembed.models.peeking import read_first_pages
 from unembed.settings import Settings
 
@@ -50,6 +51,11 @@ class Placement:
         """Whether weights that nothing uses should not be read."""
         return self.low_memory or self.stream
 
+    @property
+    def loads_as(self) -> str:
+        """What decides which weights the same files become."""
+        return str(self.dtype or ("auto" if self.lazy else torch.float32))
+
     def options(self, folder: Path | None) -> dict[str, Any]:
         """What transformers' `from_pretrained` is told; `folder` is for what streaming converts."""
         dtype = self.dtype or ("auto" if self.lazy else torch.float32)
@@ -72,6 +78,7 @@ class Loaded:
     licence: str | None = None
     reasons: dict[str, str] = field(default_factory=dict)
     lazy: bool = False
+    kept: Kept | None = None  # what is remembered of its files, for the fingerprint
 
 
 def offload_folder(settings: Settings) -> Path:
@@ -138,14 +145,21 @@ def load_pretrained(
 
 def _prepare_mapping(source: str, revision: str | None) -> None:
     """For a folder, or a hub id that was downloaded before."""
-    from huggingface_hub import try_to_load_from_cache
-
-    folder = Path(source)
-    if not folder.is_dir():
-        found = try_to_load_from_cache(source, "config.json", revision=revision)
-        folder = Path(found).parent if isinstance(found, str) else folder
-    if folder.is_dir():
+    folder = Path(source) if Path(source).is_dir() else downloaded(source, revision)
+    if folder is not None:
         read_first_pages(folder)
+
+
+def downloaded(source: str, revision: str | None) -> Path | None:
+    """The folder of a hub id that was downloaded before."""
+    from huggingface_hub import try_to_load_from_cache
+    from huggingface_hub.errors import HFValidationError
+
+    try:
+        found = try_to_load_from_cache(source, "config.json", revision=revision)
+    except HFValidationError:  # no hub id
+        return None
+    return Path(found).parent if isinstance(found, str) else None
 
 
 def _forget(folder: Path | None) -> None:

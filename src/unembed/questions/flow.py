@@ -120,7 +120,7 @@ def _graph(
         )
         return replace(graph, vectors=graph.vectors[:0])
 
-    return session.recent.get(("flow", run.key, asked), made)
+    return session.recent.get(("flow", run.local_key, asked), made)
 
 
 def _rated_alike(asked: _Asked, graph: FlowGraph) -> _Asked:
@@ -157,7 +157,7 @@ class _Measure:
                 progress=self.job.progress,
             )
 
-        key = (self.run.key, tuple(edit.key for edit in edits), target, position)
+        key = (self.run.local_key, tuple(edit.key for edit in edits), target, position)
         return self.session.measured.get(key, made)
 
 

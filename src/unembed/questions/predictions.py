@@ -90,7 +90,7 @@ def _taken_apart(session: Session, job: Job, run: Run, position: int, k: int) ->
         found = sub_updates(run, position, k, cancel=job.cancel, progress=job.progress)
         return replace(found, layers=tuple(_without_vectors(one) for one in found.layers))
 
-    return session.recent.get(("sub-updates", run.key, position, k), made)
+    return session.recent.get(("sub-updates", run.local_key, position, k), made)
 
 
 def _without_vectors(one: LayerUpdates) -> LayerUpdates:

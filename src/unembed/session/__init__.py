@@ -102,7 +102,7 @@ class Session:
     ) -> Run:
         """A forward pass, from the cache when it was made before. Called by work, on its thread."""
         keys = tuple(edit.key for edit in edits)
-        identity = (self.model.fingerprint, ids, keys, logits)
+        identity = (self.model.state, ids, keys, logits)
         wanted = frozenset(capture)
         job.runs += 1
         run = self.cache.get(identity, wanted)

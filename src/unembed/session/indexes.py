@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
@@ -64,11 +65,16 @@ class Indexes:
 
     def __init__(self, model: Model, settings: Settings) -> None:
         self._model = model
-        self._root = settings.cache_folder() / "index" / model.fingerprint
+        self._cache = settings.cache_folder()
         self._opened: dict[str, VectorIndex] = {}
         self._running: dict[str, tuple[str, Job]] = {}
         self._estimate: Estimate | None = None
         self._lock = threading.Lock()
+
+    @property
+    def _root(self) -> Path:
+        """Of the model as it is now; waits for its fingerprint."""
+        return self._cache / "index" / self._model.fingerprint
 
     # ------------------------------------------------------------ searching
 
@@ -77,7 +83,7 @@ class Indexes:
         published = self._folder(projection).published()
         with self._lock:
             held = self._opened.get(projection)
-            if held is None or held.tables.version != published:
+            if held is None or held.tables.version != published or not held.is_current:
                 held = open_index(self._model, projection=projection, folder=self._root)
                 self._opened[projection] = held
             return held

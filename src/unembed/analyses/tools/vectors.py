@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from jaxtyping import Float
 
     from unembed.engine.loaded import Loaded
+    from unembed.models.fingerprint import State
 
 __all__ = [
     "PROJECTIONS",
@@ -177,11 +178,11 @@ class _Reading:
 
 
 # The same for every neuron of a layer, and a walk through the whole vocabulary.
-_READINGS: WeakKeyDictionary[Loaded, dict[int, _Reading]] = WeakKeyDictionary()
+_READINGS: WeakKeyDictionary[State, dict[int, _Reading]] = WeakKeyDictionary()
 
 
 def _reading(model: Loaded, layer: int) -> _Reading:
-    known = _READINGS.setdefault(model, {})
+    known = _READINGS.setdefault(model.state, {})
     if layer not in known:
         norm = _norm_before(model, layer)
         parts = [_read(norm, rows).norm(dim=-1) for rows in _embeddings(model)]

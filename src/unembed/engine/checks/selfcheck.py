@@ -23,6 +23,7 @@ from unembed.engine.passes import forward
 from unembed.engine.passes.run import Run
 from unembed.errors import UnembedError
 from unembed.models.anatomy import Anatomy, BlockAnatomy
+from unembed.models.fingerprint import Watched
 from unembed.settings import Settings
 
 TOLERANCE = {torch.float64: 1e-9, torch.float32: 2e-5}
@@ -47,7 +48,8 @@ def check(module: nn.Module, anatomy: Anatomy, kind: Kind = "causal") -> Report:
 
 
 def _bare_model(module: nn.Module, anatomy: Anatomy, kind: Kind) -> Loaded:
-    return Loaded(module, None, anatomy, Identity("the model", kind, ""), Settings(), N_POSITIONS)
+    identity = Identity("the model", kind, Watched(module, None))
+    return Loaded(module, None, anatomy, identity, Settings(), N_POSITIONS)
 
 
 def sample_ids(module: nn.Module, vocab_size: int, n_positions: int, step: int = 17) -> list[int]:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from unembed.engine.editing.edits import Edit
-from unembed.engine.loaded import Loaded
+from unembed.engine.loaded import Loaded, Provenance
 from unembed.engine.names.sites import (
     Name,
     Target,
@@ -48,7 +48,7 @@ class Run:
     logits: Tensor | None = field(repr=False)
     activations: Mapping[SiteKey, Tensor] = field(repr=False)
     wanted: Mapping[SiteKey, Wanted] = field(repr=False)
-    provenance: Mapping[str, str] = field(repr=False)
+    provenance: Provenance = field(repr=False)
 
     @property
     def tokens(self) -> tuple[Token, ...]:
@@ -57,7 +57,13 @@ class Run:
     @property
     def key(self) -> tuple[object, ...]:
         """Equal keys give equal numbers: model, tokens and edits."""
-        return self.model.fingerprint, self.ids, tuple(edit.key for edit in self.edits)
+        fingerprint = self.provenance["fingerprint"]
+        return fingerprint, self.ids, tuple(edit.key for edit in self.edits)
+
+    @property
+    def local_key(self) -> tuple[object, ...]:
+        """As `key`, for caches of this process: never has to wait for the fingerprint."""
+        return self.provenance.state, self.ids, tuple(edit.key for edit in self.edits)
 
     @property
     def nbytes(self) -> int:

@@ -1,0 +1,341 @@
+"""What tells models apart: every byte of every weight, the configuration, and the tokenizer.
+
+A fingerprint says that two models give the same numbers for the same prompt, and that an index of
+one is an index of the other. It depends on the values of all weights in the type that they are held
+in (the type changes the numbers), on the configuration but for fields that change none, and on the
+tokenizer. It does not depend on where the weights came from, on how they lay in files, on the
+device or the attention kernel (those change the rounding only).
+
+Reading every weight takes time, so it happens when a fingerprint is first asked for, or in a thread
+that `Watched.begin` starts; what comes from files is remembered in the cache folder by path, size
+and times of every file.
+
+`Watched.now()` notices weights that were changed since: parameters replaced, converted, or written
+to. What torch itself does not count it cannot see: writes through `.data`, or through a numpy view.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import secrets
+import tempfile
+import threading
+import weakref
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from unembed.models.maps import stored
+
+SCHEME = 2  # raise it when the same model would get another fingerprint
+WORTH_KEEPING = 64 * 1024 * 1024  # bytes of files; fewer are hashed in a tenth of a second
+CHUNK = 16 * 1024 * 1024  # numbers that are copied at once, where they lie on a device or apart
+
+# Fields of a configuration that change no number: where it came from, and how results are packed.
+_NO_NUMBERS = frozenset({
+    "_name_or_path", "transformers_version", "dtype", "torch_dtype", "architectures", "use_cache",
+    "return_dict", "output_hidden_states", "output_attentions", "gradient_checkpointing",
+    "id2label", "label2id", "problem_type", "chunk_size_feed_forward",
+    "tokenizer_class", "_commit_hash",
+})  # fmt: skip
+
+
+class State:
+    """A model as it was at one moment; hold it to know later which model that was.
+
+    Two states of one model are the same object exactly where nothing was changed in between.
+    """
+
+    def __init__(self, stamp: _Stamp, compute: Callable[[State], str]) -> None:
+        self.stamp = stamp
+        self._compute = compute
+        self._lock = threading.Lock()
+        self._fingerprint: str | None = None
+
+    @property
+    def known(self) -> str | None:
+        """The fingerprint where it was computed already."""
+        return self._fingerprint
+
+    @property
+    def fingerprint(self) -> str:
+        """Computed when it is first asked for: reads every weight.
+
+        Where the weights were changed before anyone asked, it is "unknown-" and something that no
+        other model has.
+        """
+        with self._lock:
+            if self._fingerprint is None:
+                self._fingerprint = self._compute(self)
+            return self._fingerprint
+
+
+class Watched:
+    """A module and its tokenizer, and what they are now."""
+
+    def __init__(self, module: nn.Module, tokenizer: Any, kept: Kept | None = None) -> None:
+        self._module = module
+        self._tokenizer = tokenizer
+        self._kept = kept
+        self._lock = threading.Lock()
+        self._state = State(_Stamp(module, tokenizer), self._fingerprint_of)
+
+    def now(self) -> State:
+        """The present state: the last one, unless something was changed since."""
+        stamp = _Stamp(self._module, self._tokenizer)
+        with self._lock:
+            if not self._state.stamp.same(stamp):
+                self._kept = None  # the files no longer say what the weights are
+                self._state = State(stamp, self._fingerprint_of)
+            return self._state
+
+    def begin(self) -> None:
+        """Compute the fingerprint in a thread, unless it is known of the files, or soon done."""
+        if self._kept is None or self._kept.is_complete:
+            return
+        state = self.now()
+        threading.Thread(
+            target=lambda: state.fingerprint, name="unembed-fingerprint", daemon=True
+        ).start()
+
+    def _fingerprint_of(self, state: State) -> str:
+        kept = self._kept
+        if self.now() is state:
+            found = fingerprint(self._module, self._tokenizer, kept)
+            if self.now() is state:  # not changed while it was read
+                if kept is not None:
+                    kept.save()
+                return found
+        return f"unknown-{secrets.token_hex(8)}"
+
+
+def fingerprint(module: nn.Module, tokenizer: Any = None, kept: Kept | None = None) -> str:
+    """A short hash of a module and its tokenizer as they are; `kept` has digests of files."""
+    weights = kept.weights if kept is not None else None
+    if weights is None:
+        weights = digest_of_weights(module)
+    words = kept.tokenizer if kept is not None else None
+    if words is None:
+        words = digest_of_tokenizer(tokenizer)
+    if kept is not None:
+        kept.weights, kept.tokenizer = weights, words
+    stated = [SCHEME, type(module).__name__, _numbers_of(module), weights, words]
+    text = json.dumps(stated, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+# ------------------------------------------------------------------ digests
+
+
+def digest_of_weights(module: nn.Module) -> str:
+    """A hash of name, type, shape and every byte of every weight."""
+    whole = hashlib.sha256()
+    for name, weight in _weights(module):
+        whole.update(f"{name} {weight.dtype} {list(weight.shape)} ".encode())
+        whole.update(_digest_of(weight))
+    return whole.hexdigest()
+
+
+def digest_of_tokenizer(tokenizer: Any) -> str:
+    """A hash of what a tokenizer does: its vocabulary, its pipeline, its special tokens."""
+    if tokenizer is None:
+        return ""
+    special = sorted((str(key), str(value)) for key, value in tokenizer.special_tokens_map.items())
+    stated: list[Any] = [special, str(getattr(tokenizer, "chat_template", None))]
+    backend = getattr(tokenizer, "backend_tokenizer", None)
+    if backend is None:
+        stated += [type(tokenizer).__name__, sorted(tokenizer.get_vocab().items())]
+    else:
+        # what stands before is set by whichever call padded or cut last; not parsed: 33 MB in Gemma
+        _, _, pipeline = backend.to_str().partition('"added_tokens":')
+        stated.append(pipeline)
+    return hashlib.sha256(json.dumps(stated).encode()).hexdigest()
+
+
+def _weights(module: nn.Module) -> Iterator[tuple[str, Tensor]]:
+    """Every weight once, by name, also where it lies in a file; of tied ones, the original."""
+    tied = set(getattr(module, "all_tied_weights_keys", None) or ())
+    seen: set[int] = set()
+    for name in sorted(_names(module), key=lambda one: (one in tied, one)):
+        owner, _, own = name.rpartition(".")
+        holder = module.get_submodule(owner)
+        held = getattr(holder, own)
+        if id(held) in seen or (name in tied and held.is_meta):
+            continue
+        seen.add(id(held))
+        weight = stored(holder, own)
+        if weight is not None:
+            yield name, weight.detach()
+
+
+def _names(module: nn.Module) -> Iterator[str]:
+    """Names of all parameters and of the buffers that are saved with them, tied ones too."""
+    for prefix, child in module.named_modules(remove_duplicate=False):
+        dot = f"{prefix}." if prefix else ""
+        passing = child._non_persistent_buffers_set
+        for name, value in (*child._parameters.items(), *child._buffers.items()):
+            if value is not None and name not in passing:
+                yield dot + name
+
+
+def _digest_of(weight: Tensor) -> bytes:
+    """SHA-1, which is three times as fast here as others: no one gains by a forged weight."""
+    digest = hashlib.sha1(usedforsecurity=False)
+    flat = weight.reshape(-1)
+    step = len(flat) if _lies_in_memory(flat) else CHUNK
+    for start in range(0, len(flat), max(step, 1)):
+        part = flat[start : start + step].cpu().contiguous()
+        digest.update(part.view(torch.uint8).numpy().data)
+    return digest.digest()
+
+
+def _lies_in_memory(flat: Tensor) -> bool:
+    return flat.device.type == "cpu" and flat.is_contiguous()
+
+
+def _numbers_of(module: nn.Module) -> Any:
+    """The configuration, but for what changes no number."""
+    return _without(json.loads(module.config.to_json_string(use_diff=False)))  # type: ignore[union-attr,operator]
+
+
+def _without(stated: Any) -> Any:
+    if isinstance(stated, dict):
+        return {key: _without(stated[key]) for key in stated if key not in _NO_NUMBERS}
+    return stated
+
+
+# ------------------------------------------------------------------ noticing changes
+
+
+class _Stamp:
+    """Cheap to take: what torch counts of every weight, and which tensors they are."""
+
+    def __init__(self, module: nn.Module, tokenizer: Any) -> None:
+        held = [weight for name in _holders(module) for weight in name]
+        self._entries = [_entry(weight) for weight in held]
+        self._alive = [weakref.ref(weight) for weight in held if not weight.is_meta]
+        self._other = (_stated(getattr(module, "config", None)), id(tokenizer), _size(tokenizer))
+
+    def same(self, other: _Stamp) -> bool:
+        """Whether nothing was changed from this one to `other`."""
+        return (
+            self._entries == other._entries
+            and self._other == other._other
+            and all(reference() is not None for reference in self._alive)  # else ids may recur
+        )
+
+
+def _holders(module: nn.Module) -> Iterator[list[Tensor]]:
+    for child in module.modules():
+        if child._parameters or child._buffers:
+            passing = child._non_persistent_buffers_set
+            lazily = _is_streamed(child)
+            yield [
+                weight
+                for name, weight in (*child._parameters.items(), *child._buffers.items())
+                if weight is not None and name not in passing and not lazily
+            ]
+
+
+def _is_streamed(child: nn.Module) -> bool:
+    """Whether accelerate puts its weights in before every call and takes them out after it."""
+    hook = child.__dict__.get("_hf_hook")  # getattr of what is missing is slow in a module
+    return hook is not None and any(
+        getattr(each, "weights_map", None) is not None for each in getattr(hook, "hooks", (hook,))
+    )
+
+
+def _entry(weight: Tensor) -> tuple[Any, ...]:
+    version = 0 if weight.is_inference() else weight._version
+    return id(weight), version, weight.data_ptr(), weight.dtype, weight.device, weight.shape
+
+
+def _stated(config: Any) -> str:
+    """The fields of a configuration; those that start with "_" change with how it is run."""
+    fields = getattr(config, "__dict__", {})
+    return ",".join(
+        f"{key}={_stated(value) if hasattr(value, 'to_dict') else value}"
+        for key, value in fields.items()
+        if not key.startswith("_") and key not in _NO_NUMBERS
+    )
+
+
+def _size(tokenizer: Any) -> int:
+    return 0 if tokenizer is None else len(tokenizer)
+
+
+# ------------------------------------------------------------------ remembering what files hold
+
+
+class Kept:
+    """Digests of what some files hold, remembered by path, size and times of each.
+
+    With another tokenizer than the files' own, `has_tokenizer` is False, and only the digest of the
+    weights is remembered.
+    """
+
+    def __init__(self, folder: Path, key: str, has_tokenizer: bool) -> None:
+        self._path = folder / f"{key}.json"
+        self._has_tokenizer = has_tokenizer
+        self.weights: str | None = None
+        self.tokenizer: str | None = None
+        with suppress(OSError, ValueError):
+            read = json.loads(self._path.read_bytes())
+            self.weights = _digest_in(read, "weights")
+            self.tokenizer = _digest_in(read, "tokenizer") if has_tokenizer else None
+        self._read = (self.weights, self.tokenizer)
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether nothing is left to compute that takes long."""
+        return self.weights is not None and (self.tokenizer is not None or not self._has_tokenizer)
+
+    def save(self) -> None:
+        """In one step; a cache that cannot be written costs time only."""
+        if self._read == (self.weights, self.tokenizer):
+            return
+        stated = {"weights": self.weights, "tokenizer": self.tokenizer}
+        if not self._has_tokenizer:
+            del stated["tokenizer"]
+        with suppress(OSError):
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            handle, draft = tempfile.mkstemp(prefix=".draft-", dir=self._path.parent)
+            with os.fdopen(handle, "w", encoding="utf-8") as file:
+                json.dump(stated, file)
+            os.replace(draft, self._path)
+
+
+def _digest_in(read: Any, name: str) -> str | None:
+    """What a file says, if it can be one of the digests made here."""
+    found = read.get(name) if isinstance(read, dict) else None
+    return found if isinstance(found, str) and re.fullmatch("[0-9a-f]{64}|", found) else None
+
+
+def kept_for(
+    cache: Path, files: list[Path], loaded_as: str, *, has_tokenizer: bool = True
+) -> Kept | None:
+    """What is remembered of these files, loaded in this way; None where it is not worth it."""
+    try:
+        described = [_described(path) for path in sorted(files)]
+    except OSError:
+        return None
+    if sum(size for _, size, *_ in described) < WORTH_KEEPING:
+        return None
+    from transformers import __version__ as reader  # it decides which weights a file becomes
+
+    stated = json.dumps([SCHEME, loaded_as, reader, described])
+    key = hashlib.sha256(stated.encode()).hexdigest()[:32]
+    return Kept(cache / "fingerprints", key, has_tokenizer)
+
+
+def _described(path: Path) -> tuple[str, int, int, int, int]:
+    found = path.stat()
+    real = str(path.resolve())
+    return real, found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino
