@@ -94,7 +94,8 @@ def _missing(model: Model, folder: IndexFolder, projection: str) -> IndexMissing
     flag = "" if projection == "raw" else f" --projection {projection}"
     others = _of_other_weights(model, folder)
     known = (
-        f" (there is one of that name, of other weights or by an earlier version: {others})"
+        f" (there is one of other weights of that name: {others}; one that an earlier version of "
+        "Unembed made counts as such)"
         if others
         else ""
     )
