@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from unembed.questions.table import QUESTIONS
-from unembed.server import schema, wire
+from unembed.server import nodes_script, schema, wire
 from unembed.server.table import API
 
 ROOT = Path(__file__).parents[2]
@@ -25,12 +25,23 @@ def test_the_committed_schema_is_current():
     )
 
 
-def test_checking_the_schema_notices_a_difference(monkeypatch, tmp_path):
+def test_the_committed_kinds_of_node_are_current():
+    assert nodes_script.PATH == WEB / "src" / "nodes.gen.ts"
+    assert nodes_script.PATH.read_text("utf-8") == nodes_script.text(), (
+        "web/src/nodes.gen.ts is old: python -m unembed.server.schema"
+    )
+
+
+@pytest.mark.parametrize("written", [schema, nodes_script])
+def test_checking_what_is_generated_notices_a_difference(written, monkeypatch, tmp_path):
     assert schema.main(["--check"]) == 0
     monkeypatch.setattr(schema, "PATH", tmp_path / "schema" / "openapi.json")
+    monkeypatch.setattr(nodes_script, "PATH", tmp_path / "web" / "nodes.gen.ts")
     assert schema.main(["--check"]) == 1
     assert schema.main([]) == 0
     assert schema.main(["--check"]) == 0
+    written.PATH.write_text("old", "utf-8")
+    assert schema.main(["--check"]) == 1
 
 
 @pytest.mark.skipif(not GENERATOR.exists(), reason="the app's packages are not installed")

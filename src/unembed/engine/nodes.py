@@ -228,7 +228,7 @@ KINDS = (
         "heads of a site",
         "{site} of head {head}, layer {layer}",
         "L5.H2.pattern",
-        sites=LAYER_SITES,
+        sites=HEAD_SITES,
         number="head",
         called="head",
         pairs=True,

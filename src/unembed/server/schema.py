@@ -1,7 +1,7 @@
-"""The OpenAPI schema of the server, from which the app's TypeScript types are generated.
+"""What the app is generated from: the OpenAPI schema of the server, and the kinds of node.
 
-python -m unembed.server.schema            # writes schema/openapi.json
-python -m unembed.server.schema --check    # exit status 1 when the committed file is not current
+python -m unembed.server.schema            # writes schema/openapi.json and web/src/nodes.gen.ts
+python -m unembed.server.schema --check    # exit status 1 when a committed file is not current
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 from pydantic.json_schema import models_json_schema
 
 from unembed import __version__
-from unembed.server import wire
+from unembed.server import nodes_script, wire
 from unembed.server.app import build
 
 PATH = Path(__file__).parents[3] / "schema" / "openapi.json"
@@ -64,12 +64,14 @@ def text() -> str:
 
 
 def main(arguments: list[str]) -> int:
-    """Write the schema, or check the one on disk."""
-    current = text()
+    """Write the files, or check those on disk."""
+    current = {PATH: text(), nodes_script.PATH: nodes_script.text()}
     if "--check" in arguments:
-        return 0 if PATH.is_file() and PATH.read_text("utf-8") == current else 1
-    PATH.parent.mkdir(exist_ok=True)
-    PATH.write_text(current, "utf-8")
+        same = (path.is_file() and path.read_text("utf-8") == now for path, now in current.items())
+        return 0 if all(same) else 1
+    for path, now in current.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(now, "utf-8")
     return 0
 
 

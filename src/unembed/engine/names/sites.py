@@ -6,6 +6,7 @@ The grammar is that of the table in `engine.nodes`. A name is read once; what it
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from unembed.engine.nodes import (
@@ -40,6 +41,7 @@ __all__ = [
     "resolve_position",
 ]
 
+_HEAD_OF_SITE = re.compile(r"L[0-9]+\.H[0-9]+\.(\w+)(?:@.*)?")
 _NUMBERS = ("layer", "head", "neuron", "entry", "index", "key")
 
 
@@ -60,12 +62,17 @@ def parse_target(name: Name, field: str = "target", derived: Sequence[NodeKind] 
             if match is None or (row.kind == "head" and match["key"] is not None):
                 continue  # a head with a key is a pair, the next row
             return _checked(_made(name, row, match.groupdict()), field)
-    raise TargetError(
-        f"{name!r} names no site or node; write for example {EXAMPLES}",
-        field=field,
-        value=name,
-        legal=EXAMPLES,
-    )
+    raise _unknown(name, field)
+
+
+def _unknown(name: str, field: str) -> TargetError:
+    undivided = _HEAD_OF_SITE.fullmatch(name)
+    if undivided is not None and undivided[1] in LAYER_SITES:
+        legal = ", ".join(HEAD_SITES)
+        message = f"{name!r}: {undivided[1]} is not divided into heads; {legal} are"
+        return TargetError(message, field=field, value=name, legal=legal)
+    message = f"{name!r} names no site or node; write for example {EXAMPLES}"
+    return TargetError(message, field=field, value=name, legal=EXAMPLES)
 
 
 def _made(text: str, row: NodeKind, parts: dict[str, str | None]) -> Target:
@@ -78,24 +85,15 @@ def _made(text: str, row: NodeKind, parts: dict[str, str | None]) -> Target:
 
 
 def _checked(target: Target, field: str) -> Target:
-    """What the form allows and the site does not."""
-    row = target.row
-    if target.key is not None and not (row.pairs and target.is_pairs):
-        raise TargetError(
-            f"{target.text!r} names a key position, which only heads have, as in L9.H6@14<3",
-            field=field,
-            value=target.text,
-            legal=EXAMPLES,
-        )
-    if row.number == "head" and target.site not in HEAD_SITES:
-        raise TargetError(
-            f"{target.text!r}: {target.site} is not divided into heads; "
-            f"{', '.join(HEAD_SITES)} are",
-            field=field,
-            value=target.text,
-            legal=", ".join(HEAD_SITES),
-        )
-    return target
+    """A key position behind what has none is in the grammar, so that it can be explained."""
+    if target.key is None or (target.row.pairs and target.is_pairs):
+        return target
+    raise TargetError(
+        f"{target.text!r} names a key position, which only heads have, as in L9.H6@14<3",
+        field=field,
+        value=target.text,
+        legal=EXAMPLES,
+    )
 
 
 def check_target(target: Target, anatomy: Anatomy, name: str, field: str = "target") -> None:

@@ -1,7 +1,10 @@
+import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
+import { KINDS } from '../../nodes.gen';
 import {
   checkTarget,
   describeFlow,
+  describeTarget,
   flowLayer,
   flowMisfit,
   formatTarget,
@@ -59,6 +62,32 @@ describe('targets', () => {
   ])('%s: the refusal says what there is', (written, said) => {
     const checked = checkTarget(written, MODEL);
     expect('problem' in checked && checked.problem).toContain(said);
+  });
+});
+
+describe('the names that Python reads', () => {
+  interface Address {
+    text: string;
+    name: string | null;
+    words?: string | null;
+    app?: boolean;
+  }
+  const file = new URL('../../../../tests/engine/addresses.json', import.meta.url);
+  const addresses = JSON.parse(readFileSync(file, 'utf8')) as Address[];
+
+  it.each(addresses)('$text', ({ text, name, words, app }) => {
+    const target = parseTarget(text);
+    if (name === null || !app) return expect(target).toBeNull();
+    expect(target && formatTarget(target)).toBe(name);
+    if (words) expect(target && describeTarget(target)).toBe(words);
+  });
+
+  it('have a row for every kind that the app knows', () => {
+    for (const row of KINDS.filter((one) => one.is_node)) {
+      const target = parseTarget(row.example);
+      expect(target?.kind).toBe(row.kind);
+      expect(target && formatTarget(target)).toBe(row.example);
+    }
   });
 });
 

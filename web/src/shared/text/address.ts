@@ -1,5 +1,7 @@
 /** Names of nodes and sites: "L9.H6", "L12.N512", "L5.attn", "embed", "L5.resid_post". */
 
+import { AT, KINDS, NUMBERS, SITE_WORDS, type NodeKind } from '../../nodes.gen';
+
 export interface Dimensions {
   n_layers: number;
   n_heads: number;
@@ -19,34 +21,45 @@ export type Target =
 
 export type Kind = Target['kind'];
 
-const PATTERN =
-  /^(?:(embed)|L(\d{1,4})\.?(?:H(\d{1,5})(?!\.|\d)|[ND](\d{1,7})|(attn|mlp)|((?:H\d{1,5}\.)?(?:[qkvz]|scores|pattern)|[a-z]+_[a-z]+)))(?:@(-?\d{1,7})(?:<(-?\d{1,7}))?)?$/i;
+const FORMS = KINDS.flatMap((row) =>
+  row.patterns.map((pattern) => ({ row, form: new RegExp(`^(?:${pattern})${AT}$`, 'i') })),
+);
 
-/** Reads a target; null where it is none. "L12D512" and "l9.h6" are understood. */
-export function parseTarget(text: string): Target | null {
-  const found = PATTERN.exec(text.trim());
-  if (!found) return null;
-  const [, embed, layerText, head, neuron, whole, site, query, key] = found;
-  const at = query === undefined ? {} : { query: Number(query) };
-  if (key !== undefined && head === undefined) return null;
-  if (embed) return { kind: 'embed', ...at };
-  const layer = Number(layerText);
-  if (head !== undefined) {
-    return {
-      kind: 'head',
-      layer,
-      head: Number(head),
-      ...at,
-      ...(key === undefined ? {} : { key: Number(key) }),
-    };
-  }
-  if (neuron !== undefined) return { kind: 'neuron', layer, neuron: Number(neuron), ...at };
-  if (whole) return { kind: whole.toLowerCase() as 'attn' | 'mlp', layer, ...at };
-  return query === undefined && site ? { kind: 'site', layer, site: siteName(site) } : null;
+/** The row of the table for what a node is. */
+export function kindOf(kind: Kind): NodeKind {
+  const row = KINDS.find((one) => one.kind === kind);
+  if (!row) throw new Error(`no kind of node is called ${kind}`);
+  return row;
 }
 
-function siteName(site: string): string {
-  return site.toLowerCase().replace(/^h/, 'H');
+/**
+ * Reads a target; null where it is none, or none that the app has a place for: an entry of z, a
+ * neuron of a site. "L12D512", "l9.h6" and "L9H6" are understood.
+ */
+export function parseTarget(text: string): Target | null {
+  const name = text.trim().replace(/^(l[0-9]+)(?=[hn])/i, '$1.');
+  for (const { row, form } of FORMS) {
+    const found = form.exec(name)?.groups;
+    if (found) return toTarget(row, found);
+  }
+  return null;
+}
+
+function toTarget(row: NodeKind, found: Record<string, string | undefined>): Target | null {
+  const number = (name: string) => Number(found[name]);
+  const at = found.pos === undefined ? {} : { query: number('pos') };
+  const layer = number('layer');
+  if (row.kind === 'head') {
+    const key = found.key === undefined ? {} : { key: number('key') };
+    return { kind: 'head', layer, head: number('head'), ...at, ...key };
+  }
+  if (found.key !== undefined) return null;
+  if (row.kind === 'embed') return { kind: 'embed', ...at };
+  if (row.kind === 'neuron') return { kind: 'neuron', layer, neuron: number('neuron'), ...at };
+  if (row.kind === 'attn' || row.kind === 'mlp') return { kind: row.kind, layer, ...at };
+  const site = found.site?.toLowerCase();
+  if (found.pos !== undefined || !site || found.layer === undefined || found.neuron) return null;
+  return { kind: 'site', layer, site: found.head ? `H${number('head')}.${site}` : site };
 }
 
 /** The one spelling of a target. */
@@ -55,18 +68,13 @@ export function formatTarget(target: Target): string {
     'query' in target && target.query !== undefined
       ? `@${target.query}${'key' in target && target.key !== undefined ? `<${target.key}` : ''}`
       : '';
-  switch (target.kind) {
-    case 'embed':
-      return `embed${at}`;
-    case 'head':
-      return `L${target.layer}.H${target.head}${at}`;
-    case 'neuron':
-      return `L${target.layer}.N${target.neuron}${at}`;
-    case 'site':
-      return `L${target.layer}.${target.site}`;
-    default:
-      return `L${target.layer}.${target.kind}${at}`;
-  }
+  return filled(kindOf(target.kind).forms[0] ?? '', target) + at;
+}
+
+/** A form or a phrase with the target's numbers in place of what stands in braces. */
+function filled(form: string, target: object): string {
+  const values: Record<string, unknown> = { ...target };
+  return form.replace(/\{(\w+)\}/g, (_, name: string) => String(values[name]));
 }
 
 /** Why the model has no such target, in a sentence; null where it has. */
@@ -75,13 +83,14 @@ export function misfit(target: Target, model: Dimensions): string | null {
     return `Layer ${target.layer} is not in this model: it has layers 0–${model.n_layers - 1}.`;
   }
   const head = target.kind === 'head' ? target.head : siteHead(target);
-  if (head !== null && head >= model.n_heads) {
-    return `Head ${head} is not in this model: each layer has heads 0–${model.n_heads - 1}.`;
-  }
-  if (target.kind === 'neuron' && target.neuron >= model.d_mlp) {
-    return `Neuron ${target.neuron} is not in this model: each layer has neurons 0–${model.d_mlp - 1}.`;
-  }
-  return null;
+  if (head !== null) return outOfRange(kindOf('head'), head, model.n_heads);
+  return target.kind === 'neuron' ? outOfRange(kindOf('neuron'), target.neuron, model.d_mlp) : null;
+}
+
+function outOfRange(row: NodeKind, value: number, count: number): string | null {
+  if (value < count) return null;
+  const word = row.called.charAt(0).toUpperCase() + row.called.slice(1);
+  return `${word} ${value} is not in this model: each layer has ${row.plural} 0–${count - 1}.`;
 }
 
 /** The head of "L14.H7.q"; null where a target is no part of a head. */
@@ -104,8 +113,7 @@ export function checkTarget(
 
 /** Why this model has nothing of the kind; null where it has. */
 function missing(target: Target, model: Dimensions): string | null {
-  const kinds: Partial<Record<Target['kind'], string>> = { head: 'heads', neuron: 'neurons' };
-  const name = target.kind === 'site' ? target.site : kinds[target.kind];
+  const name = target.kind === 'site' ? target.site : kindOf(target.kind).plural;
   const found = model.capabilities?.find((capability) => capability.name === name);
   if (!found || found.available) return null;
   return `This model has no ${name}: ${found.reason ?? 'they were not understood'}.`;
@@ -113,37 +121,13 @@ function missing(target: Target, model: Dimensions): string | null {
 
 /** What a node is, in words. */
 export function describeTarget(target: Target): string {
-  switch (target.kind) {
-    case 'embed':
-      return 'token embedding';
-    case 'head':
-      return `attention head ${target.head} of layer ${target.layer}`;
-    case 'neuron':
-      return `feed-forward neuron ${target.neuron} of layer ${target.layer}`;
-    case 'attn':
-      return `attention of layer ${target.layer}`;
-    case 'mlp':
-      return `feed-forward of layer ${target.layer}`;
-    case 'site':
-      return siteHead(target) === null
-        ? `${siteWords(target.site)}, layer ${target.layer}`
-        : `${siteWords(target.site.split('.')[1] ?? '')} of head ${siteHead(target)}, layer ${target.layer}`;
-  }
-}
-
-function siteWords(site: string): string {
-  const words: Record<string, string> = {
-    resid_pre: 'residual stream before attention',
-    resid_mid: 'residual stream after attention',
-    resid_post: 'residual stream after feed-forward',
-    attn_in: 'input of attention',
-    mlp_in: 'input of the feed-forward',
-    z: 'results of all heads',
-    q: 'query',
-    k: 'key',
-    v: 'value',
-  };
-  return words[site] ?? site;
+  if (target.kind !== 'site') return filled(kindOf(target.kind).words, target);
+  const [head, site = head] = target.site.split('.');
+  const row = KINDS.find(
+    (one) => one.kind === 'site' && (one.number === 'head') === (siteHead(target) !== null),
+  );
+  const words = SITE_WORDS[site as keyof typeof SITE_WORDS] ?? site;
+  return filled(row?.words ?? '', { ...target, site: words, head: siteHead(target) });
 }
 
 /** Parallel blocks have no state after attention: the stream with attention's write alone stands for it. */
@@ -185,8 +169,12 @@ export function writerOf(row: Row): string {
 // ------------------------------------------------------------------ nodes and links of the flow graph
 
 /** "L14.attn_in", "L14.H7.value@3", "L14.z448", "L14.N1981.key", "L14.heads.rest". */
-const FLOW_NODE =
-  /^L(\d{1,4})\.(?:(resid_pre|resid_mid|resid_post|norm|attn_in|attn_out|attn_bias|qkv|mlp_in|mlp_in_bias|mlp_bias|mlp_out|z|z\.rest|heads\.rest|neurons\.rest)|H(\d{1,5})(?:\.(query|rest|(?:key|value)@\d{1,7}))?|z(\d{1,7})|N(\d{1,7})(\.key)?)$/;
+const FLOW_NODE = new RegExp(
+  `^L(${NUMBERS.layer})\\.(?:(resid_pre|resid_mid|resid_post|norm|attn_in|attn_out|attn_bias|qkv|mlp_in|` +
+    `mlp_in_bias|mlp_bias|mlp_out|z|z\\.rest|heads\\.rest|neurons\\.rest)` +
+    `|H(${NUMBERS.head})(?:\\.(query|rest|(?:key|value)@[0-9]{1,7}))?` +
+    `|z(${NUMBERS.entry})|N(${NUMBERS.neuron})(\\.key)?)$`,
+);
 
 const FLOW_WORDS: Record<string, string> = {
   resid_pre: 'the residual stream before',

@@ -1,5 +1,5 @@
 /** An edit as the text fields of a form, and back. */
-import { formatTarget, misfit, parseTarget, type Kind, type Target } from './address';
+import { formatTarget, kindOf, misfit, parseTarget, type Kind, type Target } from './address';
 import {
   editProblem,
   formatPositions,
@@ -80,12 +80,17 @@ export function readDraft(
     operation: draft.operation,
     value,
     positions,
-    stage: draft.kind === 'neuron' && takesStage(draft.operation) ? draft.stage : 'post',
+    stage: hasStages(draft.kind) && takesStage(draft.operation) ? draft.stage : 'post',
     source: draft.operation === 'patch' ? { prompt: draft.source, positions: from } : null,
     enabled: initial.enabled,
   };
   const problem = editProblem(made, model);
   return problem ? { problem } : { made };
+}
+
+/** Whether its activation function has an argument that can be edited. */
+function hasStages(kind: Kind): boolean {
+  return kindOf(kind).stages.includes('pre');
 }
 
 function readTarget(draft: Draft): Target | null {
