@@ -1,7 +1,15 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { formatTarget, type Target } from '../shared/text/address';
-import { CHOOSABLE, cutEdit, type Edit } from '../shared/text/edits';
+import {
+  CHOOSABLE,
+  forNeurons,
+  cutEdit,
+  takesSign,
+  takesStage,
+  takesValue,
+  type Edit,
+} from '../shared/text/edits';
 import { FLOW } from '../views/flow/flowState';
 import { roundWidth } from '../draw/zoom';
 import { FOLLOWS, MODES, type Spec } from '../shared/text/url';
@@ -40,20 +48,48 @@ const number = fc
 const positions = fc
   .uniqueArray(fc.integer({ min: -50, max: 5000 }), { minLength: 1, maxLength: 20 })
   .map((list) => list.toSorted((a, b) => a - b));
-const edited = fc.oneof(
-  fc.record({ target: target.map(formatTarget), operation: fc.constantFrom(...CHOOSABLE) }),
-  fc.record({ target: flowName, operation: fc.constant('cut' as const) }),
+const edited: fc.Arbitrary<Pick<Edit, 'target' | 'operation' | 'positions'>> = fc.oneof(
+  fc.record({
+    target: target.map(formatTarget),
+    operation: fc.constantFrom(...CHOOSABLE.filter((name) => !forNeurons(name))),
+    positions: fc.option(positions),
+  }),
+  fc.record({
+    target: fc.tuple(count, count).map(([layer, neuron]) => `L${layer}.N${neuron}`),
+    operation: fc.constantFrom(...CHOOSABLE),
+    positions: fc.option(positions),
+  }),
+  fc.record({
+    target: flowName,
+    operation: fc.constant('cut' as const),
+    positions: fc.option(fc.nat({ max: 5000 }).map((position) => [position])),
+  }),
 );
 const edit: fc.Arbitrary<Edit> = fc
   .record({
-    value: fc.option(fc.oneof(number, fc.array(number, { minLength: 2, maxLength: 5 }))),
-    positions: fc.option(positions),
+    value: fc.oneof(number, fc.array(number, { minLength: 2, maxLength: 5 })),
     stage: fc.constantFrom('pre' as const, 'post' as const),
-    source: fc.option(fc.record({ prompt: text, positions: fc.option(positions) })),
+    sign: fc.constantFrom(1 as const, -1 as const),
+    source: fc.record({
+      prompt: text.filter((prompt) => prompt !== ''),
+      positions: fc.option(positions),
+    }),
     enabled: fc.boolean(),
     edited,
   })
-  .map(({ edited: what, ...rest }) => ({ ...what, ...rest }));
+  .map(({ edited: what, value, stage, sign, source, enabled }) => ({
+    ...what,
+    positions: what.target.includes('@') && what.operation !== 'cut' ? null : what.positions,
+    value: takesValue(what.operation)
+      ? what.operation === 'scale' && Array.isArray(value)
+        ? (value[0] ?? 1)
+        : value
+      : null,
+    stage: takesStage(what.operation) && /^L\d+\.N\d+$/.test(what.target) ? stage : 'post',
+    sign: takesSign(what.operation) ? sign : 1,
+    source: what.operation === 'patch' ? source : null,
+    enabled,
+  }));
 const spec: fc.Arbitrary<Spec> = fc.record({
   view: fc.constantFrom(...VIEWS.map(({ id }) => id)),
   prompt: text,
@@ -179,6 +215,7 @@ describe('the address bar', () => {
         value: 2,
         positions: [3, 4, 5, 9],
         stage: 'post',
+        sign: 1,
         source: null,
         enabled: false,
       },
@@ -209,6 +246,20 @@ describe('the address bar', () => {
     ['e=L9.H6;explode', 'e=L9.H6;explode'],
     ['e=L9.H6;scale;NaN', 'e=L9.H6;scale;NaN'],
     ['e=nonsense;zero', 'e=nonsense;zero'],
+    ['e=L9.H6;zero;2', 'e=L9.H6;zero;2'],
+    ['e=L9.H6;scale', 'e=L9.H6;scale'],
+    ['e=L9.H6;scale;1,2', 'e=L9.H6;scale;1,2'],
+    ['e=L9.N6;on;3', 'e=L9.N6;on;3'],
+    ['e=L9.H6;on', 'e=L9.H6;on'],
+    ['e=L9.H6;zero;s=pre', 'e=L9.H6;zero;s=pre'],
+    ['e=L9.N6;on;s=pre', 'e=L9.N6;on;s=pre'],
+    ['e=L9.N6;on;sign=-2', 'e=L9.N6;on;sign=-2'],
+    ['e=L9.N6;zero;sign=-1', 'e=L9.N6;zero;sign=-1'],
+    ['e=L9.H6;zero;from=Hi', 'e=L9.H6;zero;from=Hi'],
+    ['e=L9.H6;patch', 'e=L9.H6;patch'],
+    ['e=L9.H6;patch;from=', 'e=L9.H6;patch;from='],
+    ['e=L9.H6@3;zero;p=3', 'e=L9.H6@3;zero;p=3'],
+    ['e=L9.H6;cut;p=3,4', 'e=L9.H6;cut;p=3,4'],
     ['node=L5.resid_post', 'node=L5.resid_post'],
     ['node=<script>', 'node=<script>'],
     ['gen=0,0,0', 'gen=0,0,0'],

@@ -75,6 +75,7 @@ for chosen in ([], edits):
       ...spec,
       edits: [
         edit('L1.N2', 'on'),
+        { ...edit('L1.N5', 'on'), sign: -1 as const },
         edit('L1.N3', 'lmd_on'),
         { ...edit('L1.N4', 'lmd_off'), positions: [3, 5] },
       ],
@@ -83,6 +84,7 @@ for chosen in ([], edits):
     const written = predictionsPython(page('gpt2', presets, 4));
     expect(written).toContain(`edits = [
     ue.turn_on(baseline, "L1.N2"),
+    ue.turn_on(baseline, "L1.N5", sign=-1),
     *ue.lm_debugger_on(baseline, "L1.N3"),
     *(replace(edit, positions=(3, 5,)) for edit in ue.lm_debugger_off("L1.N4")),
 ]`);

@@ -155,6 +155,7 @@ export function wireEdits(edits: readonly Edit[]): Schemas['EditSpec'][] {
     enabled: made.enabled,
     ...(made.value === null ? {} : { value: made.value }),
     ...(made.positions ? { positions: made.positions } : {}),
+    ...(made.sign === -1 ? { sign: made.sign } : {}),
     ...(made.source
       ? { source: { prompt: made.source.prompt, positions: made.source.positions } }
       : {}),

@@ -8,6 +8,7 @@ import {
   forNeurons,
   OPERATION_HELP,
   operationWords,
+  takesSign,
   takesStage,
   takesValue,
   type Edit,
@@ -276,6 +277,21 @@ function OperationFields({ draft, set, problem }: FieldsProps) {
               >
                 <option value="post">after activation</option>
                 <option value="pre">before activation</option>
+              </select>
+            )}
+          </Field>
+        ) : null}
+        {takesSign(draft.operation) ? (
+          <Field label="Sign">
+            {(field) => (
+              <select
+                {...field}
+                data-testid="edit-sign"
+                value={draft.sign}
+                onChange={(event) => set({ sign: event.target.value === '-1' ? -1 : 1 })}
+              >
+                <option value={1}>positive activation</option>
+                <option value={-1}>negative activation</option>
               </select>
             )}
           </Field>

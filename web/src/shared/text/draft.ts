@@ -5,6 +5,7 @@ import {
   formatPositions,
   parsePositions,
   parseValue,
+  takesSign,
   takesStage,
   takesValue,
   type Edit,
@@ -24,6 +25,7 @@ export interface Draft {
   value: string;
   positions: string;
   stage: Edit['stage'];
+  sign: Edit['sign'];
   source: string;
   sourcePositions: string;
 }
@@ -52,6 +54,7 @@ export function toDraft(made: Edit): Draft {
         : String(made.value),
     positions: formatPositions(made.positions),
     stage: made.stage,
+    sign: made.sign,
     source: made.source?.prompt ?? '',
     sourcePositions: formatPositions(made.source?.positions ?? null),
   };
@@ -81,6 +84,7 @@ export function readDraft(
     value,
     positions,
     stage: hasStages(draft.kind) && takesStage(draft.operation) ? draft.stage : 'post',
+    sign: takesSign(draft.operation) ? draft.sign : 1,
     source: draft.operation === 'patch' ? { prompt: draft.source, positions: from } : null,
     enabled: initial.enabled,
   };

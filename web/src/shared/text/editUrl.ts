@@ -1,21 +1,23 @@
-/** One edit as a part of the address, and back. Reading never throws: what is no edit is null. */
+/** One edit as a part of the address, and back. Reading never throws: what is no edit, or one that no model takes, is null. */
 import { formatTarget, isFlowName, parseTarget } from './address';
 import {
   formatPositions,
   OPERATIONS,
   parsePositions,
   parseValue,
+  partsProblem,
   type Edit,
   type Operation,
 } from './edits';
 
-/** "L9.H6;scale;2;p=3-5,9;s=pre;off"; in a source prompt ~ and ; are written ~0 and ~1. */
+/** "L9.H6;scale;2;p=3-5,9;s=pre;off", "L3.N5;on;sign=-1"; in a source prompt ~ and ; are written ~0 and ~1. */
 export function encodeEdit(made: Edit): string {
   const parts: string[] = [made.target, made.operation];
   if (made.value !== null)
     parts.push(Array.isArray(made.value) ? made.value.join(',') : String(made.value));
   if (made.positions) parts.push(`p=${formatPositions(made.positions).replaceAll(' ', '')}`);
   if (made.stage === 'pre') parts.push('s=pre');
+  if (made.sign === -1) parts.push('sign=-1');
   if (made.source)
     parts.push(`from=${made.source.prompt.replaceAll('~', '~0').replaceAll(';', '~1')}`);
   if (made.source?.positions) parts.push(`at=${made.source.positions.join(',')}`);
@@ -33,10 +35,12 @@ export function decodeEdit(written: string): Edit | null {
     value: null,
     positions: null,
     stage: 'post',
+    sign: 1,
     source: null,
     enabled: true,
   };
-  return rest.every((part) => readEditPart(made, part)) ? made : null;
+  const good = rest.every((part) => readEditPart(made, part)) && partsProblem(made) === null;
+  return good ? made : null;
 }
 
 /** Cuts are of nodes and links of the flow graph, which have names of their own. */
@@ -49,6 +53,7 @@ function editTarget(text: string, operation: string): string | null {
 function readEditPart(made: Edit, part: string): boolean {
   if (part === 'off') made.enabled = false;
   else if (part === 's=pre') made.stage = 'pre';
+  else if (part === 'sign=-1') made.sign = -1;
   else if (part.startsWith('p=')) {
     const positions = parsePositions(part.slice(2));
     if (!Array.isArray(positions)) return false;

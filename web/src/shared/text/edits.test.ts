@@ -70,6 +70,12 @@ describe('edits', () => {
     [edit('L9.N3', 'lmd_on'), null],
     [edit('L9.H3', 'patch'), 'source'],
     [{ ...edit('L9.H3', 'patch'), source: { prompt: 'Paris', positions: null } }, null],
+    [edit('L9.H3', 'zero', 1), 'value'],
+    [{ ...edit('L9.N3', 'on'), sign: -1 as const }, null],
+    [{ ...edit('L9.N3'), sign: -1 as const }, 'sign'],
+    [{ ...edit('L9.N3', 'lmd_on'), stage: 'pre' as const }, 'stage'],
+    [{ ...edit('L9.H3@4<2'), positions: [4] }, 'positions'],
+    [{ ...edit('L9.z3', 'cut'), positions: [3, 4] }, 'positions'],
   ];
   it.each(cases)('%j: the field at fault is %s', (made, field) => {
     expect(editProblem(made, MODEL)?.field ?? null).toBe(field);
@@ -83,6 +89,7 @@ describe('edits', () => {
     ).toEqual(['off', '× 2', '= 0.5', '+ [2 numbers]']);
     expect(describeOperation(edit('a', 'scale', -1))).toBe('× −1');
     expect(describeOperation(edit('a', 'lmd_on'))).toBe('LM-Debugger on');
+    expect(describeOperation({ ...edit('a', 'on'), sign: -1 })).toBe('on, negative');
   });
 });
 
@@ -132,6 +139,12 @@ describe('switches', () => {
     expect(made).toEqual([edit('L1.H1', 'lmd_on'), ...others.slice(1)]);
   });
 
+  it('with the other sign is another one, which the switch takes the place of', () => {
+    const negative = [{ ...edit('L2.N7', 'on'), sign: -1 as const }];
+    expect(switchOf(negative, 'L2.N7')).toBeNull();
+    expect(switched(negative, 'L2.N7', 'on')).toEqual([edit('L2.N7', 'on')]);
+  });
+
   it('are taken back by the same switch, and turned on again where the card was off', () => {
     expect(switched(others, 'L1.H1', 'zero')).toEqual(others.slice(1));
     const off = [{ ...edit('L1.H1'), enabled: false }];
@@ -154,6 +167,7 @@ describe('the form', () => {
     edit('embed'),
     edit('L2.N7', 'on'),
     edit('L2.N7', 'lmd_off'),
+    { ...edit('L2.N7', 'on'), sign: -1 as const },
     {
       ...edit('L2.N7', 'set_to', 3),
       positions: [1, 2, 3, 9],

@@ -1,5 +1,5 @@
 /** Edits as plain data: what a card says, how a field is read, what is wrong with it. */
-import { checkTarget, flowMisfit, type Dimensions } from './address';
+import { checkTarget, flowMisfit, kindOf, parseTarget, type Dimensions } from './address';
 
 export const OPERATIONS = [
   'zero',
@@ -24,6 +24,8 @@ export interface Edit {
   value: number | number[] | null;
   positions: number[] | null;
   stage: Stage;
+  /** Of "on": −1 sets a negative activation. */
+  sign: 1 | -1;
   source: { prompt: string; positions: number[] | null } | null;
   enabled: boolean;
 }
@@ -38,7 +40,16 @@ export function edit(
   operation: Operation = 'zero',
   value: Edit['value'] = null,
 ): Edit {
-  return { target, operation, value, positions: null, stage: 'post', source: null, enabled: true };
+  return {
+    target,
+    operation,
+    value,
+    positions: null,
+    stage: 'post',
+    sign: 1,
+    source: null,
+    enabled: true,
+  };
 }
 
 const OPERATION_WORDS: Record<Operation, string> = {
@@ -60,7 +71,7 @@ export function operationWords(operation: Operation): string {
 /** What an operation does, in a sentence. */
 export const OPERATION_HELP: Record<Operation, string> = {
   zero: 'Writes nothing: its activation is 0.',
-  on: 'Writes as much as the strongest neuron of its layer does in the unedited run: activation = max |score| ÷ ‖value vector‖.',
+  on: 'Writes as much as the strongest neuron of its layer does in the unedited run: activation = max |score| ÷ ‖value vector‖. A negative one writes the value vector the other way round.',
   scale: 'Its activation times a factor: −1 turns it round, 2 doubles it.',
   set_to: 'Its activation is this number, or this vector.',
   add: 'This number, or this vector, is added to its activation.',
@@ -91,7 +102,7 @@ export function describeOperation(made: Edit): string {
     case 'patch':
       return `patch from “${made.source?.prompt ?? ''}”`;
     case 'on':
-      return 'on';
+      return made.sign === 1 ? 'on' : 'on, negative';
     default:
       return OPERATION_WORDS[made.operation];
   }
@@ -102,13 +113,39 @@ export function forNeurons(operation: Operation): boolean {
   return operation === 'on' || operation === 'lmd_on' || operation === 'lmd_off';
 }
 
-export function takesValue(operation: Operation): boolean {
-  return operation === 'scale' || operation === 'set_to' || operation === 'add';
+/** What the parts of each operation may be, as the server checks them. */
+interface Rule {
+  /** "vector": one number, or several. */
+  takes: 'nothing' | 'number' | 'vector' | 'source';
+  stage: boolean;
+  sign: boolean;
+  onePosition: boolean;
 }
 
-/** LM-Debugger's own act before the activation whatever is asked; "on" on what is written. */
+const USUAL: Rule = { takes: 'nothing', stage: true, sign: false, onePosition: false };
+const RULES: Readonly<Record<Operation, Rule>> = {
+  zero: USUAL,
+  scale: { ...USUAL, takes: 'number' },
+  set_to: { ...USUAL, takes: 'vector' },
+  add: { ...USUAL, takes: 'vector' },
+  patch: { ...USUAL, takes: 'source' },
+  // LM-Debugger's own act before the activation whatever is asked; "on" on what is written.
+  on: { ...USUAL, stage: false, sign: true },
+  lmd_on: { ...USUAL, stage: false },
+  lmd_off: { ...USUAL, stage: false },
+  cut: { ...USUAL, stage: false, onePosition: true },
+};
+
+export function takesValue(operation: Operation): boolean {
+  return RULES[operation].takes === 'number' || RULES[operation].takes === 'vector';
+}
+
+export function takesSign(operation: Operation): boolean {
+  return RULES[operation].sign;
+}
+
 export function takesStage(operation: Operation): boolean {
-  return !forNeurons(operation);
+  return RULES[operation].stage;
 }
 
 /** Positions as a person writes them: "3-5, 9". */
@@ -168,29 +205,51 @@ export function parseValue(text: string): number | number[] | string {
 }
 
 export interface EditProblem {
-  field: 'target' | 'value' | 'positions' | 'source';
+  field: 'target' | 'value' | 'positions' | 'stage' | 'sign' | 'source';
   message: string;
+}
+
+/** What does not fit the operation, whatever the model. */
+export function partsProblem(made: Edit): EditProblem | null {
+  const { operation, value, positions, source } = made;
+  const rule = RULES[operation];
+  const said = operationWords(operation);
+  const problem = (field: EditProblem['field'], message: string) => ({ field, message });
+  const target = parseTarget(made.target);
+  if (forNeurons(operation) && target?.kind !== 'neuron')
+    return problem('target', 'Only a neuron can be switched on, as in L12.N512.');
+  if (rule.takes === 'source' && !source?.prompt)
+    return problem('source', 'A patch needs the prompt that it takes the activation from.');
+  if (rule.takes !== 'source' && source)
+    return problem('source', `“${said}” takes nothing from another prompt.`);
+  if (!takesValue(operation) && value !== null)
+    return problem('value', `“${said}” takes no value.`);
+  if (takesValue(operation) && value === null)
+    return problem('value', 'This operation needs a value.');
+  if (rule.takes === 'number' && Array.isArray(value))
+    return problem('value', 'A factor is one number.');
+  if (!rule.stage && made.stage !== 'post')
+    return problem('stage', `“${said}” says itself where it acts.`);
+  if (target && !kindOf(target.kind).stages.includes(made.stage))
+    return problem('stage', 'Only a neuron has something before its activation.');
+  if (!rule.sign && made.sign !== 1) return problem('sign', `“${said}” has no sign.`);
+  if (rule.onePosition && positions !== null && positions.length !== 1)
+    return problem('positions', `“${said}” acts at one position.`);
+  if (operation !== 'cut' && positions !== null && made.target.includes('@'))
+    return problem('positions', 'The name says the position already.');
+  return null;
 }
 
 /** What the model would refuse about an edit, before it is sent. */
 export function editProblem(made: Edit, model: EditModel): EditProblem | null {
   if (made.operation === 'cut') {
     const problem = flowMisfit(made.target, model);
-    return problem === null ? null : { field: 'target', message: problem };
+    return problem === null ? partsProblem(made) : { field: 'target', message: problem };
   }
   const checked = checkTarget(made.target, model);
   if ('problem' in checked) return { field: 'target', message: checked.problem };
-  if (made.operation === 'patch') {
-    return made.source?.prompt
-      ? null
-      : { field: 'source', message: 'A patch needs the prompt that it takes the activation from.' };
-  }
-  if (forNeurons(made.operation) && checked.target.kind !== 'neuron')
-    return { field: 'target', message: 'Only a neuron can be switched on, as in L12.N512.' };
-  if (!takesValue(made.operation)) return null;
-  if (made.value === null) return { field: 'value', message: 'This operation needs a value.' };
-  if (made.operation === 'scale' && Array.isArray(made.value))
-    return { field: 'value', message: 'A factor is one number.' };
+  const problem = partsProblem(made);
+  if (problem) return problem;
   if (Array.isArray(made.value)) {
     const width =
       checked.target.kind === 'head'
@@ -226,7 +285,7 @@ function isSwitch(made: Edit, target: string): boolean {
 /** Which way a node is switched at every position; null where it is left as it is. */
 export function switchOf(edits: readonly Edit[], target: string): Switch | null {
   const found = edits.findLast((made) => made.enabled && isSwitch(made, target));
-  return (found?.operation as Switch | undefined) ?? null;
+  return found?.sign === 1 ? (found.operation as Switch) : null;
 }
 
 /** Switches a node: in place of how it was switched before; the same way again takes it back. */
@@ -234,7 +293,8 @@ export function switched(edits: readonly Edit[], target: string, operation: Swit
   const at = edits.findIndex((made) => isSwitch(made, target));
   const before = edits[at];
   if (!before) return [...edits, edit(target, operation)];
-  if (before.operation === operation && before.enabled) return edits.toSpliced(at, 1);
+  if (before.operation === operation && before.sign === 1 && before.enabled)
+    return edits.toSpliced(at, 1);
   return edits.with(at, edit(target, operation));
 }
 

@@ -72,7 +72,7 @@ function presetPython(made: Edit): string {
   const where = made.positions ? `positions=(${made.positions.join(', ')},)` : null;
   const node = quote(made.target);
   if (made.operation === 'on') {
-    const call = `ue.turn_on(baseline, ${node})`;
+    const call = `ue.turn_on(baseline, ${node}${made.sign === -1 ? ', sign=-1' : ''})`;
     return where ? `replace(${call}, ${where})` : call;
   }
   const call =
