@@ -223,3 +223,10 @@ def test_edits_are_read_before_a_model_is_loaded(cli, monkeypatch):
 
     monkeypatch.setattr(unembed, "load", load)
     assert cli("run", "gpt2", "x", "--edit", "zap")[0] == 2
+
+
+def test_a_note_says_what_was_done_to_the_prompt(cli, source):
+    status, out, err = cli("run", source, "The cat<eos>", "--json")
+    assert status == 0
+    assert "Note: The prompt ends with <eos>" in err
+    assert "Note" not in out

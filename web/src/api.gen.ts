@@ -2531,6 +2531,11 @@ export interface components {
              * @description The most tokens that a prompt may have.
              */
             limit: number;
+            /**
+             * Notes
+             * @description What was done to the prompt, and what to know of it.
+             */
+            notes: string[];
         };
         /**
          * Update

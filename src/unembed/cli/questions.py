@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import ValidationError
@@ -10,12 +11,14 @@ from rich.console import Console
 
 from unembed.cli.edits import parse_edit
 from unembed.cli.loading import Loading, load, progress_bar, read_prompt
+from unembed.errors import PromptError
 from unembed.options import explain
 from unembed.questions import limits
 from unembed.questions.experiment import Experiment, Request
 from unembed.settings import Settings
 
 if TYPE_CHECKING:
+    from unembed.engine.model import Model
     from unembed.session import Job, Session
 
 Asked = TypeVar("Asked", bound=Experiment)
@@ -53,6 +56,8 @@ def ask(
     settings = Settings.from_environment()
     limits.check(asked, settings)
     model = load(loading, settings, console)
+    if isinstance(asked, Experiment):
+        _print_notes(model, asked.prompt, console)
     from unembed.session import Session
 
     session = Session(model, settings)
@@ -69,3 +74,10 @@ def ask(
             return found
     finally:
         session.close()
+
+
+def _print_notes(model: Model, prompt: str | list[int], console: Console) -> None:
+    """What was done to the prompt: special tokens that are not put there twice."""
+    with suppress(PromptError):  # the answer raises it, with the field that it is about
+        for note in model.read_prompt(prompt).notes:
+            console.print(f"Note: {note}", markup=False, highlight=False, soft_wrap=True)

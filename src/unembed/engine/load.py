@@ -21,6 +21,7 @@ from unembed.models.discover import discover
 from unembed.models.fingerprint import Watched
 from unembed.models.loading import load_source
 from unembed.models.maps import device_of, input_embeddings
+from unembed.models.modes import in_evaluation
 from unembed.models.pretrained import Loaded
 from unembed.models.representatives import find_stack, representatives_only, spoken_for
 from unembed.settings import Settings
@@ -80,7 +81,8 @@ def load(
     )
     if progress is not None:
         progress("self-check", 0, 1)
-    with _loading:  # discovery watches every module, so one model at a time
+    # discovery watches every module, so one model at a time
+    with _loading, in_evaluation(loaded.module):
         anatomy, report = _understand(loaded)
     module = loaded.module
     watched = Watched(module, loaded.tokenizer, loaded.kept)

@@ -13,6 +13,7 @@ from importlib.metadata import version
 from typing import Any, Literal
 
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from unembed.engine.exclusive import exclusive_use_of
@@ -26,10 +27,11 @@ from unembed.errors import CapabilityError
 from unembed.models.anatomy import Anatomy, BlockAnatomy
 from unembed.models.fingerprint import State, Watched
 from unembed.models.maps import bias_of, device_of, input_embeddings, weight_in_out
+from unembed.models.modes import in_evaluation
 from unembed.settings import Settings
 
 Kind = Literal["causal", "masked"]
-Prompt = str | Sequence[int] | Tensor
+Prompt = str | Sequence[int] | Sequence[prompts.Message] | Mapping[str, Any] | Tensor | NDArray[Any]
 
 
 @dataclass(frozen=True)
@@ -227,12 +229,23 @@ class Loaded:
     # ------------------------------------------------------------ tokens
 
     def tokenize(self, prompt: Prompt) -> tuple[int, ...]:
-        """Token ids of a prompt: text, ids, or a tensor of ids [pos] or [1, pos].
+        """Token ids of a prompt; `read_prompt` also says what was done to it.
+
+        Text; messages ([{"role": "user", "content": "Hello"}], through the chat template); token
+        ids, or a tensor or array of them, [pos] or [1, pos]; or what a tokenizer returns, whose
+        attention mask says which are pads: those are left out.
+
+        A special token that starts or ends the text already is not added again, and none is added
+        after a text that a causal model continues.
 
         Raises:
             PromptError: empty, too long, not encodable, or an id outside the vocabulary.
         """
-        return prompts.tokenize(self, prompt)
+        return prompts.read(self, prompt).ids
+
+    def read_prompt(self, prompt: Prompt) -> prompts.Read:
+        """The same, with notes: sentences about what was done to the prompt."""
+        return prompts.read(self, prompt)
 
     def token(self, token_id: int) -> Token:
         """The token with this id."""
@@ -276,7 +289,7 @@ class Loaded:
         and in masked models the head's transform.
         """
         self.require("lens")
-        with self._exclusive_use.held(running=False):
+        with self._exclusive_use.held(running=False), in_evaluation(self.module):
             return final_norm(self.module, self.anatomy.head, states)
 
     # ------------------------------------------------------------ weights
@@ -345,10 +358,12 @@ class Loaded:
 
     @contextmanager
     def evaluating(self, grad: bool = False, running: bool = False) -> Iterator[None]:
-        """The model alone, in evaluation mode; without a graph unless asked for."""
-        with self._exclusive_use.held(running), torch.set_grad_enabled(grad):
-            if self.module.training:
-                self.module.eval()
+        """The model alone, every part in evaluation mode; without a graph unless asked for."""
+        with (
+            self._exclusive_use.held(running),
+            in_evaluation(self.module),
+            torch.set_grad_enabled(grad),
+        ):
             yield
 
     def provenance(self) -> Provenance:

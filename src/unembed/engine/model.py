@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Literal
 
 from torch import Tensor, nn
@@ -56,7 +57,7 @@ class Model(Loaded):
         """One forward pass.
 
         Args:
-            prompt: text, token ids, or a tensor of ids.
+            prompt: text, messages, token ids, or what a tokenizer returns; see `tokenize`.
             capture: sites to keep: "resid_post" in every layer, "L3.pattern", "L3.H2.pattern@5".
             edits: changes made on the way, in order.
             logits: at every position, at the last one, or none; with "none" the pass ends at the
@@ -74,10 +75,10 @@ class Model(Loaded):
             TooLargeError: captures or logits above the limits in `settings`.
             CancelledError: `cancel` was set.
         """
-        request = forward.Request(
-            self.tokenize(prompt), capture, tuple(edits), logits, stop_after, start, grad
-        )
-        return forward.run(self, request, cancel, progress)
+        read = self.read_prompt(prompt)
+        request = forward.Request(read.ids, capture, tuple(edits), logits, stop_after, start, grad)
+        run = forward.run(self, request, cancel, progress)
+        return replace(run, notes=read.notes) if read.notes else run
 
     def generate(
         self,

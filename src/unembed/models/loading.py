@@ -7,12 +7,13 @@ pickles is refused, because loading one can run code.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import copy
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from unembed.errors import InputError, LoadError
 from unembed.models.fingerprint import kept_for
@@ -137,10 +138,25 @@ def _from_module(module: nn.Module, tokenizer: Any, dtype: torch.dtype | None) -
             value=type(module).__name__,
             legal="a PreTrainedModel",
         )
-    if dtype is not None:
-        module = module.to(dtype)
+    if any(weight.is_meta for weight in module.parameters()) and not hasattr(
+        module, "hf_device_map"
+    ):
+        raise LoadError(
+            f"this {type(module).__name__} is on the meta device: it has the shapes of its weights "
+            "and no numbers",
+            field="source",
+            value="meta",
+            legal="a module with weights",
+            fix="give its folder or hub id, with stream=True where it is larger than memory",
+        )
+    if dtype is not None and any(weight.dtype != dtype for weight in _floating(module)):
+        module = copy.deepcopy(module).to(dtype)  # the caller's own stays as it is
     name = str(getattr(module.config, "_name_or_path", "") or type(module).__name__)
-    return Loaded(module.eval(), tokenizer, name, kind_of_class(type(module).__name__, name))
+    return Loaded(module, tokenizer, name, kind_of_class(type(module).__name__, name))
+
+
+def _floating(module: nn.Module) -> Iterator[Tensor]:
+    return (weight for weight in module.parameters() if weight.is_floating_point())
 
 
 def _from_name(

@@ -102,5 +102,9 @@ def model_info(session: Session) -> wire.ModelInfo:
 def tokenize(session: Session, body: TokenizeRequest) -> wire.TokenizeResponse:
     """The tokens of a prompt."""
     model = session.model
-    ids = model.tokenize(body.prompt)
-    return wire.TokenizeResponse(tokens=token_texts(model.tokens(ids)), limit=model.max_positions)
+    read = model.read_prompt(body.prompt)
+    return wire.TokenizeResponse(
+        tokens=token_texts(model.tokens(read.ids)),
+        limit=model.max_positions,
+        notes=list(read.notes),
+    )

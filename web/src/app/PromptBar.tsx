@@ -149,6 +149,13 @@ function PromptNotes({
         </span>
       )}
       {draft !== prompt && prompt !== '' ? <span className="unrun">changed, not run</span> : null}
+      {settled === draft
+        ? tokens.data?.notes.map((note) => (
+            <span key={note} data-testid="prompt-note">
+              {note}
+            </span>
+          ))
+        : null}
       {/[ \t]$/.test(draft) ? (
         <span>
           ends in a space {showSpaces(draft.slice(-1))}: most tokens begin with one themselves

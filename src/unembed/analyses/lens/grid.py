@@ -8,7 +8,7 @@ whole blocks as the decoder: "logit lens on non-gpt2 models + extensions", 2021.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast, overload
 
@@ -182,9 +182,14 @@ def _is_batch(prompt: Prompt | Prompts) -> bool:
     """Whether several prompts were given; a tensor [1, pos] is one."""
     if isinstance(prompt, Tensor):
         return prompt.dim() >= 2 and len(prompt) > 1
-    if isinstance(prompt, str) or len(prompt) == 0:
+    if getattr(prompt, "ndim", 0) >= 2:  # an array
+        return len(prompt) > 1
+    if not isinstance(prompt, list | tuple) or not prompt:
         return False
-    return isinstance(prompt[0], str | Sequence) or getattr(prompt[0], "ndim", 0) > 0
+    first = prompt[0]
+    if isinstance(first, Mapping):  # messages are one prompt
+        return "role" not in first
+    return isinstance(first, str | Sequence) or getattr(first, "ndim", 0) > 0
 
 
 def _tokenized(model: Model, prompt: object, order: int) -> tuple[int, ...]:

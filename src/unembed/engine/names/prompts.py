@@ -1,15 +1,21 @@
-"""From what a person types to token ids, with every way that can go wrong."""
+"""From what a person gives to token ids, with every way that can go wrong.
+
+A prompt is text, messages, token ids (numbers, a tensor, an array), or what a tokenizer returns.
+What is done to it beyond reading it is said, in `Read.notes`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
-
-from torch import Tensor
 
 from unembed.engine.names.tokens import Token
 from unembed.errors import PromptError, TargetError
 from unembed.settings import Settings
+
+Message = Mapping[str, Any]  # {"role": "user", "content": "Hello"}
+LEGAL = "text, messages, token ids, a tensor of ids, or what a tokenizer returns"
 
 
 class Vocabulary(Protocol):
@@ -27,13 +33,46 @@ class Vocabulary(Protocol):
     def vocab_size(self) -> int:
         """How many token ids there are."""
 
+    @property
+    def kind(self) -> str:
+        """Whether it continues a text ("causal") or fills gaps in it ("masked")."""
+
+    def token(self, token_id: int) -> Token:
+        """The token with this id."""
+
     def tokens(self, ids: Sequence[int]) -> tuple[Token, ...]:
         """The tokens with these ids."""
 
 
-def tokenize(model: Vocabulary, prompt: str | Sequence[int] | Tensor) -> tuple[int, ...]:
-    """Token ids of a prompt; see Model.tokenize."""
-    ids = _from_text(model, prompt) if isinstance(prompt, str) else _from_ids(model, prompt)
+@dataclass(frozen=True)
+class Read:
+    """A prompt as the model gets it."""
+
+    ids: tuple[int, ...]
+    notes: tuple[str, ...] = ()  # sentences: what was done to it, or what to know of it
+
+
+def read(model: Vocabulary, prompt: Any) -> Read:
+    """Token ids of a prompt, and what is to be said of them; see Model.tokenize."""
+    if isinstance(prompt, str):
+        found = _from_text(model, prompt)
+    elif isinstance(prompt, Mapping):
+        found = Read(_without_pads(model, prompt))
+    elif _is_messages(prompt):
+        found = _from_text(model, _templated(model, prompt))
+    elif isinstance(getattr(prompt, "ids", None), list):  # tokenizers.Encoding
+        given = {"input_ids": prompt.ids, "attention_mask": prompt.attention_mask}
+        found = Read(_without_pads(model, given))
+    else:
+        found = Read(ids_of(model, prompt))
+    check_length(model, found.ids)
+    if not isinstance(prompt, Mapping):
+        _refuse_pads(model, found.ids)
+    return Read(found.ids, (*found.notes, *_ends(model, found.ids)))
+
+
+def check_length(model: Vocabulary, ids: tuple[int, ...]) -> None:
+    """Raise PromptError unless the model takes a prompt of this length."""
     if not ids:
         raise PromptError(
             "the prompt is empty; write at least one word or give one token id",
@@ -49,12 +88,14 @@ def tokenize(model: Vocabulary, prompt: str | Sequence[int] | Tensor) -> tuple[i
             value=f"{len(ids)} tokens",
             legal=f"1 to {model.max_positions} tokens",
         )
-    return ids
 
 
-def _from_text(model: Vocabulary, text: str) -> tuple[int, ...]:
+# ------------------------------------------------------------------ text and messages
+
+
+def _from_text(model: Vocabulary, text: str) -> Read:
     if not text:
-        return ()
+        return Read(())
     limit = model.settings.max_prompt_chars
     if len(text) > limit:
         raise PromptError(
@@ -71,8 +112,98 @@ def _from_text(model: Vocabulary, text: str) -> tuple[int, ...]:
             legal="token ids",
         )
     _check_encodable(text)
-    encoded = model.tokenizer(text, verbose=False)
-    return tuple(encoded["input_ids"])
+    whole, bare, around = (
+        tuple(model.tokenizer(part, add_special_tokens=add, verbose=False)["input_ids"])
+        for part, add in ((text, True), (text, False), ("", True))
+    )
+    return _once(model, whole, bare, around)
+
+
+def _once(
+    model: Vocabulary, whole: tuple[int, ...], bare: tuple[int, ...], around: tuple[int, ...]
+) -> Read:
+    """Special tokens that a text has already are not added again; none is added after a text that
+    a model continues.
+
+    `whole` is `around` with the text's own tokens, `bare`, somewhere in it.
+    """
+    splits = range(len(around), -1, -1)
+    at = next((at for at in splits if (*around[:at], *bare, *around[at:]) == whole), None)
+    if at is None or not bare:
+        return Read(whole)
+    before, after = around[:at], around[at:]
+    notes: list[str] = []
+    if before and bare[: len(before)] == before:
+        notes.append(
+            f"The text starts with {_named(model, before)}, which the tokenizer would add: "
+            "it is not added again."
+        )
+        before = ()
+    if after and bare[-len(after) :] == after:
+        notes.append(
+            f"The text ends with {_named(model, after)}, which the tokenizer would add: "
+            "it is not added again."
+        )
+        after = ()
+    elif after and model.kind == "causal":
+        notes.append(
+            f"The tokenizer would add {_named(model, after)} at the end: it is left out, so that "
+            "the model continues the text."
+        )
+        after = ()
+    return Read((*before, *bare, *after), tuple(notes))
+
+
+def _ends(model: Vocabulary, ids: tuple[int, ...]) -> tuple[str, ...]:
+    """A note where a causal model is asked what follows the end of a text."""
+    end, begin = (getattr(model.tokenizer, name, None) for name in ("eos_token_id", "bos_token_id"))
+    if model.kind != "causal" or end is None or end == begin or ids[-1] != end:
+        return ()
+    return (
+        f"The prompt ends with {_named(model, ids[-1:])}, the end of a text: what the model "
+        "predicts last is what follows another text.",
+    )
+
+
+def _named(model: Vocabulary, ids: Iterable[int]) -> str:
+    return " ".join(model.token(token).text for token in ids)
+
+
+def _is_messages(prompt: Any) -> bool:
+    """Messages as chat templates take them."""
+    return (
+        isinstance(prompt, list | tuple)
+        and bool(prompt)
+        and all(isinstance(one, Mapping) and "role" in one for one in prompt)
+    )
+
+
+def _templated(model: Vocabulary, messages: Sequence[Message]) -> str:
+    """The text of a conversation, up to where the model answers, or goes on with its answer."""
+    if getattr(model.tokenizer, "chat_template", None) is None:
+        raise PromptError(
+            f"{model.name} has no chat template, so messages have no text; write the text itself",
+            field="prompt",
+            value=f"{len(messages)} messages",
+            legal="text, or token ids",
+            fix="load the model with the tokenizer of its chat version",
+        )
+    answered = messages[-1]["role"] == "assistant"
+    try:
+        text = model.tokenizer.apply_chat_template(
+            [dict(one) for one in messages],
+            tokenize=False,
+            add_generation_prompt=not answered,
+            continue_final_message=answered,
+        )
+    except Exception as error:  # whatever a template raises, and Jinja
+        raise PromptError(
+            f"the chat template of {model.name} refuses these messages: {error}",
+            field="prompt",
+            value=f"{len(messages)} messages",
+            legal='[{"role": "user", "content": "Hello"}]',
+        ) from error
+    return str(text)
 
 
 def _check_encodable(text: str) -> None:
@@ -87,22 +218,12 @@ def _check_encodable(text: str) -> None:
         ) from None
 
 
-def _from_ids(model: Vocabulary, prompt: Sequence[int] | Tensor) -> tuple[int, ...]:
-    values: Any = prompt
-    if isinstance(prompt, Tensor):
-        if (
-            prompt.is_floating_point()
-            or prompt.dim() not in (1, 2)
-            or (prompt.dim() == 2 and prompt.shape[0] != 1)
-        ):
-            raise PromptError(
-                f"the prompt is a tensor of {prompt.dtype} {list(prompt.shape)}; "
-                "it must hold integers, [pos] or [1, pos]",
-                field="prompt",
-                value=list(prompt.shape),
-                legal="integers, [pos] or [1, pos]",
-            )
-        values = prompt.reshape(-1).tolist()
+# ------------------------------------------------------------------ token ids
+
+
+def ids_of(model: Vocabulary, prompt: Any) -> tuple[int, ...]:
+    """Token ids given as numbers, checked one by one; a batch of one counts as its prompt."""
+    values = _listed(prompt)
     for order, value in enumerate(values):
         whole = hasattr(value, "__index__") and not isinstance(value, bool)
         if not whole or not 0 <= value < model.vocab_size:
@@ -114,6 +235,101 @@ def _from_ids(model: Vocabulary, prompt: Sequence[int] | Tensor) -> tuple[int, .
                 legal=f"0-{model.vocab_size - 1}",
             )
     return tuple(int(value) for value in values)
+
+
+def _listed(prompt: Any) -> list[Any]:
+    """The numbers in a tensor, an array or a sequence."""
+    if hasattr(prompt, "shape") and hasattr(prompt, "tolist"):
+        shape, kind = tuple(prompt.shape), str(getattr(prompt, "dtype", ""))
+        is_whole = "int" in kind
+        if not is_whole or len(shape) not in (1, 2) or (len(shape) == 2 and shape[0] != 1):
+            raise PromptError(
+                f"the prompt is a tensor of {kind} {list(shape)}; "
+                "it must hold integers, [pos] or [1, pos]",
+                field="prompt",
+                value=list(shape),
+                legal="integers, [pos] or [1, pos]",
+            )
+        return list(prompt.reshape(-1).tolist())
+    if isinstance(prompt, bytes | bytearray) or not isinstance(prompt, Iterable):
+        raise PromptError(
+            f"the prompt is {_said(prompt)}; give {LEGAL}",
+            field="prompt",
+            value=type(prompt).__name__,
+            legal=LEGAL,
+        )
+    values = list(prompt)
+    if len(values) > 1 and all(isinstance(one, str | list | tuple) for one in values):
+        raise PromptError(
+            f"the prompt is {len(values)} prompts; give one at a time (the lens takes several)",
+            field="prompt",
+            value=f"{len(values)} prompts",
+            legal=LEGAL,
+        )
+    return values
+
+
+def _said(prompt: Any) -> str:
+    return "None" if prompt is None else f"a {type(prompt).__name__}"
+
+
+def _without_pads(model: Vocabulary, encoded: Mapping[str, Any]) -> tuple[int, ...]:
+    """The ids that a tokenizer returned, but for those that its attention mask hides."""
+    if "input_ids" not in encoded:
+        raise PromptError(
+            f"the prompt is a dictionary without input_ids: it has {', '.join(map(str, encoded))}",
+            field="prompt",
+            value=list(map(str, encoded)),
+            legal='{"input_ids": [...]}, with an "attention_mask" where some are pads',
+        )
+    given = encoded["input_ids"]
+    if isinstance(given, list) and len(given) == 1 and isinstance(given[0], list):
+        given = given[0]  # of a tokenizer that was given a list of one text
+    ids = ids_of(model, given)
+    if encoded.get("attention_mask") is None:
+        _refuse_pads(model, ids)
+        return ids
+    mask = [bool(one) for one in _listed(encoded["attention_mask"])]
+    shown = [place for place, one in enumerate(mask) if one]
+    if len(mask) != len(ids) or (shown and shown[-1] - shown[0] >= len(shown)):
+        raise PromptError(
+            f"the attention mask has {len(mask)} entries for {len(ids)} tokens, {len(shown)} of "
+            "them on; it must be on for one stretch of the tokens, and off for the pads around it",
+            field="prompt.attention_mask",
+            value=f"{len(mask)} entries, {len(shown)} on",
+            legal=f"{len(ids)} entries, on in one stretch",
+            fix="to hide a token from others, edit the attention: zero('L3.H2.pattern@5<1')",
+        )
+    return tuple(ids[place] for place in shown)
+
+
+def _refuse_pads(model: Vocabulary, ids: tuple[int, ...]) -> None:
+    """Raise PromptError for padded ids without a mask: pads would count as text."""
+    pad = _pad_id(model)
+    if pad is None or not ids or pad not in (ids[0], ids[-1]):
+        return
+    text = model.token(pad).text
+    raise PromptError(
+        f"the prompt starts or ends with {text} (token {pad}), which is padding and no text; "
+        "leave it out, or give the attention mask that goes with it",
+        field="prompt",
+        value=text,
+        legal="tokens of a text",
+        fix='give what the tokenizer returns, {"input_ids": ids, "attention_mask": mask}',
+    )
+
+
+def _pad_id(model: Vocabulary) -> int | None:
+    """The id of a token that is for padding only; many tokenizers pad with the end of text."""
+    if model.tokenizer is None or getattr(model.tokenizer, "pad_token_id", None) is None:
+        return None
+    names = ("bos", "eos", "unk", "mask", "sep", "cls")
+    others = {getattr(model.tokenizer, f"{name}_token_id", None) for name in names}
+    pad = int(model.tokenizer.pad_token_id)
+    return None if pad in others else pad
+
+
+# ------------------------------------------------------------------ one token
 
 
 def token_id(model: Vocabulary, token: str | int) -> int:

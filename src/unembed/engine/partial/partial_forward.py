@@ -13,11 +13,13 @@ import torch
 from torch import Tensor, nn
 
 from unembed.engine.loaded import Loaded
+from unembed.engine.names.prompts import check_length, ids_of
 from unembed.engine.partial.arguments import prepared
 from unembed.engine.partial.modules import Pass, alone
 from unembed.engine.partial.names import as_names, find_module
 from unembed.engine.partial.sites import SiteReader, as_target, logits_of, part_of
 from unembed.errors import InputError, PromptError
+from unembed.models.modes import in_evaluation
 
 
 def partial_forward(
@@ -91,11 +93,8 @@ def _through_model(
     reader = SiteReader(model, list(targets.values()), batch, n_positions)
     passing = reader.passing = Pass(list(keys.values()))
     passing.watches_attention = reader.watches_attention
-    with alone(model.module, passing):
-        if model.module.training:
-            model.module.eval()
-        with reader.installed():
-            passing.run(lambda: model.module(ids, **options))
+    with alone(model.module, passing), in_evaluation(model.module), reader.installed():
+        passing.run(lambda: model.module(ids, **options))
     _check_complete(passing, keys)
     labelled = rest.get("labels") is not None
     values: dict[str, Any] = {}
@@ -134,7 +133,12 @@ def _prompt(
             value=type(prompt[0]).__name__,
             legal="text, ids, or a tensor of ids [pos] or [batch, pos]",
         )
-    ids = _checked(model, prompt) if several else torch.tensor([model.tokenize(prompt)])
+    masked = rest.get("attention_mask") is not None and not isinstance(prompt, str)
+    if several:
+        ids = _checked(model, prompt, masked)
+    else:  # a mask of its own says which are pads
+        ids = torch.tensor([ids_of(model, prompt) if masked else model.tokenize(prompt)])
+        check_length(model, tuple(ids[0].tolist()))
     on_device = {
         key: value.to(model.device) if isinstance(value, Tensor) else value
         for key, value in rest.items()
@@ -142,12 +146,13 @@ def _prompt(
     return ids.to(model.device), on_device
 
 
-def _checked(model: Loaded, batch: Tensor) -> Tensor:
-    """A batch of ids; the first row that cannot be a prompt says why."""
-    model.tokenize(batch[0])
-    outside = (batch < 0) | (batch >= model.vocab_size)
-    for row in outside.any(-1).nonzero()[:1]:
-        model.tokenize(batch[int(row)])
+def _checked(model: Loaded, batch: Tensor, masked: bool) -> Tensor:
+    """A batch of ids, each row a prompt; where a mask says which are pads, there may be some."""
+    for row in batch:
+        if masked:
+            check_length(model, ids_of(model, row))
+        else:
+            model.tokenize(row)
     return batch
 
 

@@ -49,6 +49,7 @@ class Run:
     activations: Mapping[SiteKey, Tensor] = field(repr=False)
     wanted: Mapping[SiteKey, Wanted] = field(repr=False)
     provenance: Provenance = field(repr=False)
+    notes: tuple[str, ...] = ()  # what was done to the prompt, and what to know of it
 
     @property
     def tokens(self) -> tuple[Token, ...]:

@@ -70,3 +70,4 @@ class ModelInfo(Wire):
 class TokenizeResponse(Wire):
     tokens: list[TokenText]
     limit: int = Field(description="The most tokens that a prompt may have.")
+    notes: list[str] = Field(description="What was done to the prompt, and what to know of it.")
