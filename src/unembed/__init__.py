@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from unembed.analyses.flow.options import FlowOptions
     from unembed.analyses.flow.result import FlowGraph
     from unembed.analyses.lens.grid import logit_lens
+    from unembed.analyses.lens.options import LensOptions
     from unembed.analyses.lens.result import LensResult
     from unembed.analyses.sub_updates.result import SubUpdates
     from unembed.analyses.sub_updates.sub_updates import sub_updates, sub_updates_capture
@@ -70,6 +71,7 @@ _HOME = {
     "lm_debugger_off": "unembed.compat.lm_debugger",
     "presets_capture": "unembed.analyses.sub_updates.switches",
     # analyses
+    "LensOptions": "unembed.analyses.lens.options",
     "LensResult": "unembed.analyses.lens.result",
     "logit_lens": "unembed.analyses.lens.grid",
     "SubUpdates": "unembed.analyses.sub_updates.result",
@@ -102,6 +104,7 @@ __all__ = [
     "FlowGraph",
     "FlowOptions",
     "Generation",
+    "LensOptions",
     "LensResult",
     "Model",
     "Objective",

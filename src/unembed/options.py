@@ -12,10 +12,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, StrictFloat, StrictInt, StrictStr
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    GetJsonSchemaHandler,
+    StrictFloat,
+    StrictInt,
+    StrictStr,
+)
 from pydantic import ValidationError as Invalid
 from pydantic.fields import FieldInfo
-from pydantic_core import PydanticUndefined
+from pydantic_core import CoreSchema, PydanticUndefined
 
 from unembed.errors import InputError
 
@@ -87,6 +95,17 @@ class Options(BaseModel):
     # requests, whose errors are to name the place in the whole.
     __init__.__pydantic_base_init__ = True  # type: ignore[attr-defined]
 
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        """Without the hints that are for people at a terminal."""
+        schema = handler(core_schema)
+        for field in handler.resolve_ref_schema(schema).get("properties", {}).values():
+            for name in ("legal", "flag"):
+                field.pop(name, None)
+        return schema
+
     def changed(self, **changes: Any) -> Self:
         """The same with some of them changed; raises InputError as the class itself does."""
         return type(self)(**self.values() | changes)
@@ -106,6 +125,7 @@ def option(
     *,
     limit: str | None = None,
     legal: str | None = None,
+    flag: str | None = None,
     **constraints: Any,
 ) -> Any:
     """A field of a class of options.
@@ -115,16 +135,17 @@ def option(
         sentence: what it means, in one sentence.
         limit: the setting that is the largest value, or the largest number of items.
         legal: what is legal, in words; made from type and constraints if left out.
+        flag: what it is called on the command line, where that is not its name: "--top-k/-k".
         constraints: as of pydantic's Field: ge, gt, le, lt, min_length, max_length.
     """
     hints: dict[str, Any] = {
-        name: hint for name, hint in (("limit", limit), ("legal", legal)) if hint
+        name: hint for name, hint in (("limit", limit), ("legal", legal), ("flag", flag)) if hint
     }
     return Field(default, description=sentence, json_schema_extra=hints or None, **constraints)
 
 
 def hint(field: FieldInfo, name: str) -> str | None:
-    """What `option` was told about a field: its "limit", or what is "legal"."""
+    """What `option` was told about a field: its "limit", what is "legal", its "flag"."""
     extra = field.json_schema_extra
     found = extra.get(name) if isinstance(extra, dict) else None
     return found if isinstance(found, str) else None
@@ -159,7 +180,8 @@ def legal_words(kind: type[Options], name: str) -> str:
 def _in_words(schema: Mapping[str, Any]) -> str:
     choices = schema.get("enum")
     if choices is not None:
-        return " or ".join(f'"{one}"' if isinstance(one, str) else str(one) for one in choices)
+        named = [f'"{one}"' if isinstance(one, str) else str(one) for one in choices]
+        return " or ".join(named) if len(named) < 3 else f"one of {', '.join(named)}"
     if "anyOf" in schema:
         parts = [one for one in schema["anyOf"] if one.get("type") != "null"]
         kinds = {one.get("type") for one in parts}
@@ -179,7 +201,7 @@ def _between(schema: Mapping[str, Any]) -> str:
     if low is not None and low > -INT32_MAX:
         words = f" from {low:g}"
     if high is not None and high < INT32_MAX:
-        words += f" to {high:g}"
+        words += f" to {high:g}" if low is not None else f", at most {high:g}"
     return words
 
 

@@ -149,6 +149,6 @@ def test_a_step_that_is_none_is_refused(layer_step, model_of):
 @pytest.mark.parametrize("top_k", [0, -1, 129, True, 2.0])
 def test_a_number_of_tokens_that_cannot_be_listed_is_refused(top_k, model_of):
     with pytest.raises(InputError) as caught:
-        plan_lens(model_of("gpt2"), N, LensOptions(top_k=top_k))
+        logit_lens(model_of("gpt2"), PROMPT, top_k=top_k)
     assert caught.value.field == "top_k"
     assert caught.value.legal == "1 to 128"

@@ -30,12 +30,24 @@ def test_help_and_the_module_do_without_torch():
     )
     done = python(code)
     assert done.returncode == 0, done.stderr
-    for command in ("demo", "serve", "run", "lens", "flow", "index", "search", "doctor"):
+    for command in (
+        "demo",
+        "serve",
+        "run",
+        "lens",
+        "flow",
+        "component",
+        "generate",
+        "index",
+        "search",
+        "doctor",
+    ):
         assert command in done.stdout
 
 
 @pytest.mark.parametrize(
-    "command", ["demo", "serve", "run", "lens", "flow", "index", "search", "doctor"]
+    "command",
+    ["demo", "serve", "run", "lens", "flow", "component", "generate", "index", "search", "doctor"],
 )
 def test_every_command_has_help_without_torch(command):
     code = (

@@ -11,11 +11,9 @@ import typer
 import unembed as ue
 from unembed.analyses.flow.cuts import cut, measure_cuts
 from unembed.analyses.flow.graph import flow_capture, flow_graph
-from unembed.analyses.flow.options import FlowOptions
 from unembed.cli import app
 from unembed.cli.edits import parse_edit
-from unembed.cli.flow_command import parse_layers
-from unembed.cli.flow_options import _FLAGS
+from unembed.cli.flags import parse_layers
 from unembed.errors import InputError
 from unembed.result import finite
 
@@ -208,12 +206,9 @@ def test_a_cut_is_an_edit_like_others():
     assert (spec.operation, spec.target) == ("cut", "L14.z448@7")
 
 
-def test_every_option_is_a_flag():
-    assert list(_FLAGS) == list(FlowOptions.model_fields)
-
-
 def test_every_flag_is_in_the_reference():
     section = read(REFERENCE / "cli.md").partition("## unembed flow")[2].partition("\n## ")[0]
+    section += read(REFERENCE / "questions.md").partition("## flow\n")[2].partition("\n## ")[0]
     command = typer.main.get_command(app).commands["flow"]  # type: ignore[attr-defined]
     head = read(REFERENCE / "cli.md").partition("\n## ")[0]
     shared = {"--help", *re.findall(r"`(--[a-z-]+)`", head)}

@@ -10,7 +10,7 @@ import typer
 
 import unembed as ue
 from unembed.cli import app
-from unembed.cli.lens_command import parse_positions
+from unembed.cli.flags import parse_positions
 from unembed.result import finite
 
 from ..server.test_docs import REFERENCE, read
@@ -96,7 +96,6 @@ def test_a_page_is_written_whole_and_said_where(cli, source, tmp_path):
 @pytest.mark.parametrize(
     "text, positions",
     [
-        (None, None),
         ("75-78", [75, 76, 77, 78]),
         ("0,3,-1", [0, 3, -1]),
         ("0, 2-3 ,-2", [0, 2, 3, -2]),
@@ -110,6 +109,7 @@ def test_positions_as_they_are_typed(text, positions):
 
 def test_every_flag_is_in_the_reference():
     section = read(REFERENCE / "cli.md").partition("## unembed lens")[2].partition("\n## ")[0]
+    section += read(REFERENCE / "questions.md").partition("## lens\n")[2].partition("\n## ")[0]
     command = typer.main.get_command(app).commands["lens"]  # type: ignore[attr-defined]
     head = read(REFERENCE / "cli.md").partition("\n## ")[0]
     shared = {"--help", *re.findall(r"`(--[a-z-]+)`", head)}

@@ -7,7 +7,8 @@ import json
 import pytest
 
 import unembed as ue
-from unembed.cli.index_command import KEPT, parse_layers
+from unembed.cli.flags import parse_span
+from unembed.cli.index_command import KEPT
 from unembed.errors import InputError
 from unembed.index import Builder, open_index
 
@@ -71,7 +72,10 @@ def test_a_search_is_a_table_for_people(cli, source, built):  # noqa: F811
         (["search", "SOURCE"], ["search for one thing"]),
         (["search", "SOURCE", "he", "--token", "he"], ["search for one thing"]),
         (["search", "SOURCE", "he", "--layers", "all"], ["layers is 'all'"]),
-        (["search", "SOURCE", "he", "--projection", "x"], ["one of raw, final_norm"]),
+        (
+            ["search", "SOURCE", "he", "--projection", "x"],
+            ["projection is 'x'", "raw", "final_norm"],
+        ),
         (["index", "vectors", "SOURCE", "--top-k", "500"], ["it must be 1 to 128"]),
         (["index", "vectors", "SOURCE", "--projection", "x"], ["one of raw, final_norm"]),
     ],
@@ -109,8 +113,7 @@ def test_stopping_keeps_what_was_finished(cli, source, monkeypatch):  # noqa: F8
 
 
 def test_layers_as_typed():
-    assert parse_layers("3-9") == (3, 9)
-    assert parse_layers("5") == (5, 5)
-    assert parse_layers(None) is None
+    assert parse_span("layers", "3-9") == [3, 9]
+    assert parse_span("layers", "5") == [5, 5]
     with pytest.raises(InputError):
-        parse_layers("3:9")
+        parse_span("layers", "3:9")

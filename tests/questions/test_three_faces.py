@@ -249,12 +249,19 @@ FACES = {
         {"target": "L1.H2", "position": 2, "top_k": 3},
         _python_component,
         _component,
+        lambda: [
+            *("component", PROMPT, "--target", "L1.H2", "--position", "2", "-k", "3", "--json")
+        ],
     ),
     "generate": Face(
         "/api/generate",
         {"max_new_tokens": 4, "temperature": 0.5, "seed": 3},
         _python_generate,
         _generated,
+        lambda: [
+            *("generate", PROMPT, "--max-new-tokens", "4", "--temperature", "0.5"),
+            *("--seed", "3", "--json"),
+        ],
     ),
     "search": Face(
         "/api/index/search",
@@ -312,7 +319,7 @@ FACES = {
         edits=False,
     ),
 }
-WITHOUT_A_COMMAND = {"component", "generate", "vector", "browse", "clusters", "cluster"}
+WITHOUT_A_COMMAND = {"vector", "browse", "clusters", "cluster"}
 EDIT = {"target": "L1.H2", "operation": "zero", "positions": [-1]}
 
 

@@ -32,6 +32,12 @@ def test_the_committed_kinds_of_node_are_current():
     )
 
 
+def test_what_else_is_written_from_the_questions_is_current():
+    stale = [path.name for path, one in schema.written().items() if path.read_text("utf-8") != one]
+    assert stale == [], "old: make api"
+    assert {"questions.md", "questions.gen.ts"} < {path.name for path in schema.written()}
+
+
 @pytest.mark.parametrize("written", [schema, nodes_script])
 def test_checking_what_is_generated_notices_a_difference(written, monkeypatch, tmp_path):
     assert schema.main(["--check"]) == 0

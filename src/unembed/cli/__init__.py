@@ -1,4 +1,4 @@
-"""The command line: demo, serve, run, lens, flow, index, search, doctor. Parses, asks, prints.
+"""The command line: one command for each question that is asked, and what serves and looks after.
 
 Computes nothing itself.
 
@@ -15,9 +15,10 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from unembed.cli import flow_options, index_command, lens_options, options
+from unembed.cli import flags, flow_command, index_command, lens_command, options
 from unembed.cli.loading import Loading, quiet_libraries
 from unembed.errors import UnembedError
+from unembed.questions import requests
 from unembed.settings import Settings
 
 USER_ERROR = 2
@@ -92,88 +93,92 @@ def serve(
 
 @app.command()
 @options.with_loading
+@flags.with_options(requests.PredictionsRequest)
 def run(
     *,
     loading: Loading,
     prompt: options.Prompt,
-    top_k: options.TopK = 10,
-    position: Annotated[int, typer.Option(help="Position to read; -1 is the last.")] = -1,
-    target: Annotated[
-        str | None, typer.Option(help='Token to follow through the layers: " Tokyo", or #1234.')
-    ] = None,
     edit: options.Edits = None,
     as_json: options.Json = False,
+    fields: dict[str, Any],
 ) -> None:
     """What a model predicts after a prompt, in every layer, with and without edits."""
     from unembed.cli import inspecting
 
-    fields = {"top_k": top_k, "position": position, "target": target}
     inspecting.run(loading, prompt, edit or [], fields, as_json=as_json)
 
 
 @app.command()
 @options.with_loading
+@flags.with_options(requests.LensRequest)
 def lens(
     *,
     loading: Loading,
     prompt: options.Prompt,
-    kind: lens_options.Kind = "probability",
-    positions: lens_options.Positions = None,
-    layer_step: lens_options.LayerStep = 1,
-    no_embedding: lens_options.NoEmbedding = False,
-    subblocks: lens_options.Subblocks = False,
-    decoder: lens_options.Decoder = "final_norm",
-    target: lens_options.Target = None,
-    follow: lens_options.Follow = "final",
-    kl_floor: lens_options.KlFloor = None,
-    top_k: options.TopK = 10,
+    kind: lens_command.Kind = "probability",
     edit: options.Edits = None,
-    top_down: lens_options.TopDown = False,
-    html: lens_options.Html = None,
+    top_down: lens_command.TopDown = False,
+    html: lens_command.Html = None,
     as_json: options.Json = False,
+    fields: dict[str, Any],
 ) -> None:
     """The grid of what every layer predicts at every position, with and without edits."""
-    from unembed.cli import lens_command as command
-
-    fields = {
-        "positions": command.parse_positions(positions),
-        "layer_step": layer_step,
-        "include_embedding": not no_embedding,
-        "subblocks": subblocks,
-        "decoder": decoder,
-        "target": target,
-        "follow": follow,
-        "kl_floor": kl_floor,
-        "top_k": top_k,
-    }
-    shown = command.Shown(kind, top_down, html, as_json)
-    command.lens(loading, prompt, edit or [], fields, shown)
+    shown = lens_command.Shown(kind, top_down, html, as_json)
+    lens_command.lens(loading, prompt, edit or [], fields, shown)
 
 
 @app.command()
 @options.with_loading
-@flow_options.with_flow_options
+@flags.with_options(requests.FlowRequest)
 def flow(
     *,
     loading: Loading,
     prompt: options.Prompt,
-    layers: flow_options.Layers,
-    target: flow_options.Target = None,
-    position: flow_options.Position = -1,
     edit: options.Edits = None,
-    config: flow_options.Config = None,
-    colour_by: flow_options.ColourBy = "rank",
-    palette: flow_options.Palette = None,
-    html: flow_options.Html = None,
+    config: flow_command.Config = None,
+    colour_by: flow_command.ColourBy = "rank",
+    palette: flow_command.Palette = None,
+    html: flow_command.Html = None,
     as_json: options.Json = False,
-    changes: dict[str, Any],
+    fields: dict[str, Any],
 ) -> None:
     """How information flows through chosen layers, in words: heads, memories, neurons."""
-    from unembed.cli import flow_command as command
+    shown = flow_command.Shown(colour_by, palette, html, as_json)
+    flow_command.flow(loading, prompt, edit or [], fields, config, shown)
 
-    fields = {"layers": command.parse_layers(layers), "position": position, "target": target}
-    shown = command.Shown(colour_by, palette, html, as_json)
-    command.flow(loading, prompt, edit or [], fields, config, changes, shown)
+
+@app.command()
+@options.with_loading
+@flags.with_options(requests.ComponentRequest)
+def component(
+    *,
+    loading: Loading,
+    prompt: options.Prompt,
+    edit: options.Edits = None,
+    as_json: options.Json = False,
+    fields: dict[str, Any],
+) -> None:
+    """One head, neuron or layer: what it writes on a prompt, and which tokens that promotes."""
+    from unembed.cli import inspecting
+
+    inspecting.component(loading, prompt, edit or [], fields, as_json=as_json)
+
+
+@app.command()
+@options.with_loading
+@flags.with_options(requests.GenerateRequest)
+def generate(
+    *,
+    loading: Loading,
+    prompt: options.Prompt,
+    edit: options.Edits = None,
+    as_json: options.Json = False,
+    fields: dict[str, Any],
+) -> None:
+    """How a prompt goes on, with and without edits."""
+    from unembed.cli import inspecting
+
+    inspecting.generate(loading, prompt, edit or [], fields, as_json=as_json)
 
 
 app.add_typer(index_command.index_app, name="index")
@@ -209,7 +214,7 @@ def search(
     as_json: options.Json = False,
 ) -> None:
     """Value vectors by the words that they promote, by a token, or near another one."""
-    question = index_command.Question(
+    asked = index_command.Asked(
         words=words,
         token=token,
         similar=similar,
@@ -217,11 +222,12 @@ def search(
         combine="all" if every else "any",
         side=side,
         ranking="bm25" if bm25 else "strength",
-        layers=index_command.parse_layers(layers),
+        layers=None if layers is None else flags.parse_span("layers", layers),
         limit=limit,
         offset=offset,
+        projection=projection,
     )
-    index_command.search(loading, projection, question, as_json=as_json)
+    index_command.search(loading, asked, as_json=as_json)
 
 
 @app.command()

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
+import typer
 from rich.console import Console
 
-from unembed.analyses.flow.options import FlowOptions
 from unembed.cli.loading import Loading
-from unembed.cli.questions import ask, request, token_ref
-from unembed.errors import InputError
+from unembed.cli.questions import ask, request
 from unembed.figures.files import check_path
 from unembed.questions.requests import FlowRequest
 
@@ -23,8 +21,37 @@ if TYPE_CHECKING:
     from unembed.questions.flow import FlowAnswer
     from unembed.session import Job, Session
 
-EXAMPLES = '"14", "10,14" or "9-11"'
-MOST_LAYERS = 10_000  # named by one range; the settings' own limit speaks below that
+OUTPUT = "Output"
+
+ColourBy = Annotated[
+    Literal["rank", "entropy", "attention"],
+    typer.Option(help="What colours the boxes of the page.", rich_help_panel=OUTPUT),
+]
+Palette = Annotated[
+    str | None,
+    typer.Option(
+        help="Colours of the page: unembed, visit, or visit-2; those of --config, or unembed, if "
+        "left out.",
+        show_default=False,
+        rich_help_panel=OUTPUT,
+    ),
+]
+Config = Annotated[
+    Path | None,
+    typer.Option(
+        help="A graph configuration of VISIT (JSON): its sizes, factors and colours. Flags win.",
+        metavar="FILE",
+    ),
+]
+Html = Annotated[
+    Path | None,
+    typer.Option(
+        help="Also write the graph as one HTML page that needs no network; of the edited run, "
+        "with the nodes of the unedited one, where there are edits.",
+        metavar="FILE",
+        rich_help_panel=OUTPUT,
+    ),
+]
 
 
 @dataclass(frozen=True)
@@ -43,15 +70,13 @@ def flow(
     edits: Sequence[str],
     fields: dict[str, Any],
     config: Path | None,
-    changes: dict[str, Any],
     shown: Shown,
 ) -> None:
     """See `unembed flow`."""
     console = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
     given = _configured(config, console)
-    options = given.options if given else FlowOptions()
-    fields = fields | {"target": token_ref(fields["target"])}
-    asked = request(FlowRequest, prompt, edits, **fields, **(options.values() | changes))
+    configured = given.options.values() if given else {}
+    asked = request(FlowRequest, prompt, edits, **(configured | fields))
     palette = _palette(shown.palette, given)
     if shown.html is not None:
         check_path(shown.html)
@@ -74,25 +99,6 @@ def _flow(session: Session, job: Job, asked: FlowRequest) -> FlowAnswer:
     from unembed.questions import flow  # here, not above: it imports torch
 
     return flow.answer(session, job, asked)
-
-
-def parse_layers(text: str) -> list[int]:
-    """Layers as typed: numbers and ranges with both ends in them; raises InputError."""
-    layers: list[int] = []
-    for part in text.split(","):
-        match = re.fullmatch(r"([0-9]{1,9})(?:-([0-9]{1,9}))?", part.strip())
-        if match is None:
-            raise _refused(text)
-        first, last = int(match[1]), int(match[2] or match[1])
-        if not first <= last < first + MOST_LAYERS:
-            raise _refused(text)
-        layers += range(first, last + 1)
-    return layers
-
-
-def _refused(text: str) -> InputError:
-    message = f"layers is {text!r}; write {EXAMPLES}"
-    return InputError(message, field="layers", value=text, legal=EXAMPLES)
 
 
 def _configured(path: Path | None, console: Console) -> FlowConfig | None:

@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 import json
-import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 from rich.console import Console
 
 from unembed.cli import options
+from unembed.cli.flags import parse_span, token_ref
 from unembed.cli.loading import Loading, load, progress_bar
+from unembed.cli.questions import ask
 from unembed.errors import InputError
+from unembed.questions.experiment import Request
+from unembed.questions.requests import (
+    IndexSearchRequest,
+    IndexSimilarRequest,
+    IndexTokenRequest,
+)
 from unembed.settings import Settings
 
 if TYPE_CHECKING:
     from unembed.index import Hits, VectorIndex
+    from unembed.session import Job, Session
 
 KEPT = "The layers that were finished are kept: the same command goes on after them."
 
@@ -50,7 +58,8 @@ def vectors(
 ) -> None:
     """Project every feed-forward value vector to the vocabulary, and keep the result."""
     console = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
-    chosen = parse_layers(layers)
+    span = None if layers is None else parse_span("layers", layers)
+    chosen = None if span is None else (span[0], span[1])
     model = load(loading, Settings.from_environment(), console)
     from unembed.index import build_index
 
@@ -79,7 +88,7 @@ def _summary(index: VectorIndex) -> str:
 
 
 @dataclass(frozen=True)
-class Question:
+class Asked:
     """What `unembed search` was asked."""
 
     words: str | None
@@ -89,60 +98,50 @@ class Question:
     combine: str
     side: str
     ranking: str
-    layers: tuple[int, int] | None
+    layers: list[int] | None
     limit: int
     offset: int
+    projection: str
 
-    def answer(self, index: VectorIndex) -> Hits:
-        """The one of the three searches that was asked for."""
+    def request(self) -> Request:
+        """The one of the three searches that was asked for; raises InputError."""
+        given = [one for one in (self.words, self.token, self.similar) if one is not None]
+        if len(given) != 1:
+            raise InputError(
+                "search for one thing: words, --token or --similar",
+                field="words",
+                value=given,
+                fix='for example: unembed search gemma3-270m "music, album"',
+            )
         place: dict[str, Any] = {
+            "projection": self.projection,
             "layers": self.layers,
             "limit": self.limit,
-            "offset": self.offset,
         }
-        if self.token is not None:
-            named = re.fullmatch(r"#([0-9]{1,9})", self.token)
-            token = int(named[1]) if named else self.token
-            return index.token(token, side=self.side, **place)
         if self.similar is not None:
-            return index.similar(self.similar, **place)
-        return index.search(
-            self.words or "",
-            match=self.match,
-            combine=self.combine,
-            side=self.side,
-            ranking=self.ranking,
-            **place,
-        )
+            return IndexSimilarRequest(target=self.similar, **place)
+        place |= {"offset": self.offset, "side": self.side}
+        if self.token is not None:
+            return IndexTokenRequest(token=token_ref(self.token), **place)
+        place |= {"match": self.match, "combine": self.combine, "ranking": self.ranking}
+        words = [word.strip() for word in (self.words or "").split(",")]
+        return IndexSearchRequest(words=words, **place)
 
 
-def search(loading: Loading, projection: str, question: Question, *, as_json: bool) -> None:
+def search(loading: Loading, asked: Asked, *, as_json: bool) -> None:
     """See `unembed search`."""
-    given = [one for one in (question.words, question.token, question.similar) if one is not None]
-    if len(given) != 1:
-        raise InputError(
-            "search for one thing: words, --token or --similar",
-            field="words",
-            value=given,
-            fix='for example: unembed search gemma3-270m "music, album"',
-        )
-    model = load(loading, Settings.from_environment(), Console(stderr=True))
-    from unembed.index import open_index
-
-    hits = question.answer(open_index(model, projection=projection))
+    hits = ask(loading, _search, asked.request(), Console(stderr=True))
     if as_json:
         print(hits.to_json())
     else:
         Console().print(hits)
 
 
-def parse_layers(text: str | None) -> tuple[int, int] | None:
-    """Layers as typed: "3-9", both included, or one; raises InputError."""
-    if text is None:
-        return None
-    match = re.fullmatch(r"\s*([0-9]{1,6})(?:\s*-\s*([0-9]{1,6}))?\s*", text)
-    if match is None:
-        raise InputError(
-            f'layers is {text!r}; write "3-9" or "5"', field="layers", value=text, legal='"3-9"'
-        )
-    return int(match[1]), int(match[2] or match[1])
+def _search(session: Session, job: Job, request: Request) -> Hits:
+    from unembed.questions import vectors
+
+    if isinstance(request, IndexTokenRequest):
+        return vectors.token(session, job, request)
+    if isinstance(request, IndexSimilarRequest):
+        return vectors.similar(session, job, request)
+    return vectors.search(session, job, cast(IndexSearchRequest, request))

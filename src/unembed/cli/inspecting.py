@@ -10,11 +10,13 @@ from rich.console import Console
 
 from unembed.cli import tables
 from unembed.cli.loading import Loading, load
-from unembed.cli.questions import ask, request, token_ref
-from unembed.questions.requests import PredictionsRequest
+from unembed.cli.questions import ask, request
+from unembed.questions.requests import ComponentRequest, GenerateRequest, PredictionsRequest
 from unembed.settings import Settings
 
 if TYPE_CHECKING:
+    from unembed.analyses.component.component import Component
+    from unembed.questions.generation import GenerationAnswer
     from unembed.questions.predictions import PredictionsAnswer
     from unembed.session import Job, Session
 
@@ -23,7 +25,6 @@ def run(
     loading: Loading, prompt: str, edits: Sequence[str], fields: dict[str, Any], *, as_json: bool
 ) -> None:
     """See `unembed run`."""
-    fields = fields | {"target": token_ref(fields["target"])}
     asked = request(PredictionsRequest, prompt, edits, **fields)
     found = ask(loading, _predictions, asked, Console(stderr=True))
     if as_json:
@@ -38,6 +39,46 @@ def _predictions(session: Session, job: Job, asked: PredictionsRequest) -> Predi
     from unembed.questions import predictions  # here, not above: it imports torch
 
     return predictions.answer(session, job, asked)
+
+
+def component(
+    loading: Loading, prompt: str, edits: Sequence[str], fields: dict[str, Any], *, as_json: bool
+) -> None:
+    """See `unembed component`."""
+    asked = request(ComponentRequest, prompt, edits, **fields)
+    found = ask(loading, _component, asked, Console(stderr=True))
+    if as_json:
+        from unembed.server.responses import component_on_wire
+
+        print(component_on_wire(found).model_dump_json(indent=1))
+    else:
+        tables.print_component(Console(), found)
+
+
+def _component(session: Session, job: Job, asked: ComponentRequest) -> Component:
+    from unembed.questions import component as question
+
+    return question.answer(session, job, asked)
+
+
+def generate(
+    loading: Loading, prompt: str, edits: Sequence[str], fields: dict[str, Any], *, as_json: bool
+) -> None:
+    """See `unembed generate`."""
+    asked = request(GenerateRequest, prompt, edits, **fields)
+    found = ask(loading, _generate, asked, Console(stderr=True))
+    if as_json:
+        from unembed.server.responses import generation_on_wire
+
+        print(generation_on_wire(found).model_dump_json(indent=1))
+    else:
+        tables.print_generation(Console(), found)
+
+
+def _generate(session: Session, job: Job, asked: GenerateRequest) -> GenerationAnswer:
+    from unembed.questions import generation
+
+    return generation.answer(session, job, asked)
 
 
 def doctor(loading: Loading, *, as_json: bool) -> None:

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
+import typer
 from rich.console import Console
 from rich.text import Text
 
 from unembed.cli.loading import Loading
-from unembed.cli.questions import ask, request, token_ref
-from unembed.errors import InputError
+from unembed.cli.questions import ask, request
 from unembed.figures.files import check_path
 from unembed.questions.requests import LensRequest
 
@@ -22,8 +21,24 @@ if TYPE_CHECKING:
     from unembed.questions.lens import LensAnswer
     from unembed.session import Job, Session
 
-EXAMPLES = '"75-100", "0,3,-1" or "0,10-20"'
-MOST_POSITIONS = 1_000_000  # named by one range; the settings' own limit speaks below that
+OUTPUT = "Output"
+
+Kind = Annotated[
+    Literal["top", "logit", "probability", "rank", "kl", "entropy"],
+    typer.Option(help="What a cell shows beside its top token.", rich_help_panel=OUTPUT),
+]
+TopDown = Annotated[
+    bool, typer.Option("--top-down", help="The embedding on top.", rich_help_panel=OUTPUT)
+]
+Html = Annotated[
+    Path | None,
+    typer.Option(
+        help="Also write every kind as one HTML page that needs no network; of the edited run "
+        "where there are edits.",
+        metavar="FILE",
+        rich_help_panel=OUTPUT,
+    ),
+]
 
 
 @dataclass(frozen=True)
@@ -40,7 +55,6 @@ def lens(
     loading: Loading, prompt: str, edits: Sequence[str], fields: dict[str, Any], shown: Shown
 ) -> None:
     """See `unembed lens`."""
-    fields = fields | {"target": token_ref(fields["target"])}
     asked = request(LensRequest, prompt, edits, **fields)
     if shown.html is not None:
         check_path(shown.html)
@@ -61,32 +75,6 @@ def _lens(session: Session, job: Job, asked: LensRequest) -> LensAnswer:
     from unembed.questions import lens  # here, not above: it imports torch
 
     return lens.answer(session, job, asked)
-
-
-def parse_positions(text: str | None) -> list[int] | None:
-    """Positions as typed: numbers and ranges with both ends in them; raises InputError."""
-    if text is None:
-        return None
-    return [position for part in text.split(",") for position in _part(part.strip())]
-
-
-def _part(text: str) -> Iterator[int]:
-    match = re.fullmatch(r"(-?[0-9]{1,9})(?:-(-?[0-9]{1,9}))?", text)
-    if match is None:
-        _refuse(f"positions has {text!r}; write {EXAMPLES}", text)
-    first = int(match[1])
-    last = first if match[2] is None else int(match[2])
-    if last < first or (first < 0) != (last < 0) or last - first >= MOST_POSITIONS:
-        _refuse(
-            f"positions has {text!r}; a range goes up, and both of its ends count from the same "
-            f"side: write {EXAMPLES}",
-            text,
-        )
-    return iter(range(first, last + 1))
-
-
-def _refuse(message: str, text: str) -> NoReturn:
-    raise InputError(message, field="positions", value=text, legal=EXAMPLES)
 
 
 def _as_json(found: LensAnswer) -> str:

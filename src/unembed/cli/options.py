@@ -11,22 +11,19 @@ import typer
 
 from unembed.cli.loading import Loading
 from unembed.errors import InputError
+from unembed.questions import operations
 from unembed.settings import Settings
 
 Prompt = Annotated[
     str, typer.Argument(help="The prompt; - reads it from standard input.", metavar="PROMPT")
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
-TopK = Annotated[
-    int, typer.Option("--top-k", "-k", min=1, help="How many tokens of each distribution.")
-]
 Edits = Annotated[
     list[str] | None,
     typer.Option(
         "--edit",
         "-e",
-        help='"zero L9.H6", "scale L5.mlp 0.5", "patch L5.resid_post@3 Another prompt" ... '
-        "Repeatable.",
+        help=f"{operations.grammar()}. Repeatable.",
     ),
 ]
 Token = Annotated[

@@ -36,13 +36,6 @@ def request(kind: type[Asked], prompt: str, edits: Sequence[str], **fields: Any)
         raise explain(error.errors(include_url=False), data) from None
 
 
-def token_ref(text: str | None) -> str | int | None:
-    """A token as typed: digits after # are an id, anything else is text."""
-    if text is not None and text.startswith("#") and text[1:].isascii() and text[1:].isdigit():
-        return int(text[1:])
-    return text
-
-
 def ask(
     loading: Loading,
     answer: Callable[[Session, Job, Put], Answer],

@@ -1,4 +1,4 @@
-"""Predictions as tables for a terminal. Knows the result, no model."""
+"""Predictions, nodes and continuations for a terminal. Knows results, no model."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ from rich.table import Table
 from rich.text import Text
 
 if TYPE_CHECKING:
+    from unembed.analyses.component.component import Component
     from unembed.analyses.predictions.predictions import Predictions, Reading
     from unembed.engine.names.tokens import Token
+    from unembed.questions.generation import GenerationAnswer
     from unembed.questions.predictions import PredictionsAnswer
 
 
@@ -23,6 +25,29 @@ def print_predictions(console: Console, answer: PredictionsAnswer) -> None:
         console.print(_layers(answer.baseline, "baseline" if answer.edited else "", answer.target))
     if answer.edited is not None and answer.edited.layers is not None:
         console.print(_layers(answer.edited, "edited", answer.target))
+
+
+def print_component(console: Console, found: Component) -> None:
+    """What a node promotes and suppresses, side by side."""
+    console.print(_strip(found.tokens, found.position))
+    title = f"{found.target} writes {found.write_norm:.3g} to a stream of {found.resid_norm:.3g}"
+    table = Table(title=title, title_justify="left", box=None, pad_edge=False)
+    for heading in ("promotes", "suppresses"):
+        table.add_column(heading)
+        table.add_column("logit", justify="right")
+    for up, down in zip(found.promotes, found.suppresses, strict=True):
+        table.add_row(
+            Text(up.token.label), f"{up.logit:+.3f}", Text(down.token.label), f"{down.logit:+.3f}"
+        )
+    console.print(table)
+
+
+def print_generation(console: Console, found: GenerationAnswer) -> None:
+    """The text that was added, of the baseline and of the edited run."""
+    for side, one in (("baseline", found.baseline), ("edited", found.edited)):
+        if one is not None:
+            name = f"{side}  " if found.edited is not None else ""
+            console.print(Text(name, style="dim").append(one.text, style="default"))
 
 
 def _strip(tokens: Sequence[Token], position: int) -> Text:

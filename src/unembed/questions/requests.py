@@ -52,7 +52,7 @@ class LensRequest(LensOptions, Experiment):
         None, LensOptions.model_fields["positions"].description, limit="max_prompt_tokens"
     )
     top_k: Annotated[StrictInt, Field(ge=1, le=_MAX_LENS_K)] = option(
-        10, LensOptions.model_fields["top_k"].description, limit="max_k"
+        10, LensOptions.model_fields["top_k"].description, limit="max_k", flag="--top-k/-k"
     )
 
 

@@ -24,6 +24,7 @@ from unembed.session import Job, Session
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from unembed.analyses.component.component import Component
     from unembed.analyses.flow.cut_report import CutEffect
     from unembed.analyses.flow.result import FlowGraph
     from unembed.analyses.lens.result import LensResult
@@ -67,7 +68,12 @@ def component(
     session: Session, job: Job, request: requests.ComponentRequest
 ) -> wire.ComponentResponse:
     """One node at one position."""
-    return as_wire(wire.ComponentResponse, component_question.answer(session, job, request))
+    return component_on_wire(component_question.answer(session, job, request))
+
+
+def component_on_wire(found: Component) -> wire.ComponentResponse:
+    """A node as it is sent, and printed as JSON."""
+    return as_wire(wire.ComponentResponse, found)
 
 
 # ---------------------------------------------------------------- the lens, as arrays
@@ -171,7 +177,11 @@ def generate(
         if tell is not None:
             tell(_new_token(side, index, new))
 
-    answer = generation_question.answer(session, job, request, told)
+    return generation_on_wire(generation_question.answer(session, job, request, told))
+
+
+def generation_on_wire(answer: generation_question.GenerationAnswer) -> wire.GenerateResponse:
+    """Both continuations as they are sent, and printed as JSON."""
     baseline, edited = answer.baseline, answer.edited
     return wire.GenerateResponse(
         prompt_tokens=token_texts(answer.prompt_tokens),

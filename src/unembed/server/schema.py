@@ -1,6 +1,7 @@
-"""What the app is generated from: the OpenAPI schema of the server, and the kinds of node.
+"""What is generated from the sources: the OpenAPI schema of the server, from which the app's types
+are made; the kinds of node and the questions' options, for the app; the reference of the options.
 
-python -m unembed.server.schema            # writes schema/openapi.json and web/src/nodes.gen.ts
+python -m unembed.server.schema            # writes the files of `written()`
 python -m unembed.server.schema --check    # exit status 1 when a committed file is not current
 """
 
@@ -14,10 +15,14 @@ from typing import Any
 from pydantic.json_schema import models_json_schema
 
 from unembed import __version__
+from unembed.questions import documents
 from unembed.server import nodes_script, wire
 from unembed.server.app import build
 
-PATH = Path(__file__).parents[3] / "schema" / "openapi.json"
+ROOT = Path(__file__).parents[3]
+PATH = ROOT / "schema" / "openapi.json"
+TABLE = ROOT / "docs" / "reference" / "questions.md"
+APP = ROOT / "web" / "src" / "questions.gen.ts"
 _FASTAPI_ERROR = "HTTPValidationError"
 _PUBLIC_OPERATIONS = {"health", "login"}
 
@@ -63,16 +68,30 @@ def text() -> str:
     return json.dumps(document(), indent=1, ensure_ascii=False) + "\n"
 
 
+def written() -> dict[Path, str]:
+    """Every generated file, and what is in it."""
+    return {
+        PATH: text(),
+        nodes_script.PATH: nodes_script.text(),
+        TABLE: documents.markdown(),
+        APP: documents.typescript(),
+    }
+
+
 def main(arguments: list[str]) -> int:
     """Write the files, or check those on disk."""
-    current = {PATH: text(), nodes_script.PATH: nodes_script.text()}
+    current = written()
     if "--check" in arguments:
-        same = (path.is_file() and path.read_text("utf-8") == now for path, now in current.items())
-        return 0 if all(same) else 1
-    for path, now in current.items():
+        stale = [path for path, one in current.items() if not _is(path, one)]
+        return 1 if stale else 0
+    for path, one in current.items():
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(now, "utf-8")
+        path.write_text(one, "utf-8")
     return 0
+
+
+def _is(path: Path, current: str) -> bool:
+    return path.is_file() and path.read_text("utf-8") == current
 
 
 if __name__ == "__main__":

@@ -15,5 +15,8 @@ class ComponentOptions(Options):
     target: Name = option(sentence='A node: "L12.N512", "L9.H6", "L5.attn", "L5.mlp", "embed".')
     position: Position = option(-1, "Where it writes; a negative one counts from the end.")
     top_k: Annotated[StrictInt, Field(ge=1)] = option(
-        10, "Tokens listed of those that it promotes, and suppresses.", limit="max_k"
+        10,
+        "Tokens listed of those that it promotes, and suppresses.",
+        limit="max_k",
+        flag="--top-k/-k",
     )

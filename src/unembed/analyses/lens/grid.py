@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any, cast, overload
 from torch import Tensor
 
 from unembed.analyses.lens.options import LensOptions
-from unembed.analyses.lens.plan import LensPlan, check_cells, plan_lens
+from unembed.analyses.lens.plan import LensPlan, check_cells, checked_floor, plan_lens
 from unembed.analyses.lens.reading import LensReading
 from unembed.analyses.lens.result import LensResult
+from unembed.analyses.tools.checks import checked_top_k
 from unembed.errors import InputError, PromptError, UnembedError
 
 if TYPE_CHECKING:
@@ -111,7 +112,7 @@ def logit_lens(
         CapabilityError: this model's states cannot be unembedded, or not in the way asked for.
         TooLargeError: more cells than `max_lens_cells`.
     """
-    options = options.changed(**changes)
+    options = _chosen(model, options, changes)
     if not _is_batch(prompt):
         ids = model.tokenize(cast("Prompt", prompt))
         return _lens(model, ids, _planned(model, ids, options), edits, cancel, progress)
@@ -155,6 +156,17 @@ def compare_lenses(
     readout = reading.read()
     between = reading.cells(readout.kl[:, 1])[1]
     return LensComparison(reading.result(0, readout), reading.result(1, readout), between)
+
+
+def _chosen(model: Model, options: LensOptions, changes: Mapping[str, Any]) -> LensOptions:
+    """The options with some changed; a range that depends on the model is said with its numbers."""
+    try:
+        return options.changed(**changes)
+    except InputError as error:
+        check = {"top_k": checked_top_k, "kl_floor": checked_floor}.get(error.field or "")
+        if check is not None:
+            check(model, changes[str(error.field)])
+        raise
 
 
 def _planned(model: Model, ids: tuple[int, ...], options: LensOptions) -> LensPlan:

@@ -29,7 +29,9 @@ class LensOptions(Options):
         limit="max_prompt_tokens",
     )
     layer_step: Positive = option(1, "Rows of blocks 0, n, 2n ... and of the last block.")
-    include_embedding: bool = option(True, 'Whether "embed" is a row.')
+    include_embedding: bool = option(
+        True, 'Whether "embed" is a row.', flag="--embedding/--no-embedding"
+    )
     subblocks: bool = option(
         False,
         "Also a row after each attention; in a parallel block the row is the stream with "
@@ -41,7 +43,7 @@ class LensOptions(Options):
         'after), "L17.mlp", "last_block", "last_mlp". One pass for each row.',
     )
     top_k: Annotated[StrictInt, Field(ge=1)] = option(
-        10, "Tokens listed for each cell.", limit="max_k"
+        10, "Tokens listed for each cell.", limit="max_k", flag="--top-k/-k"
     )
     target: TokenRef | None = option(
         None, "What logit, probability and rank are of; absent: see `follow`."

@@ -74,7 +74,7 @@ def plan_lens(model: Loaded, n_prompt: int, options: LensOptions) -> LensPlan:
         top_k=checked_top_k(model, options.top_k),
         target=target,
         follow=options.follow,
-        kl_floor=_checked_floor(model, options.kl_floor),
+        kl_floor=checked_floor(model, options.kl_floor),
     )
 
 
@@ -188,7 +188,7 @@ def _check_follow(model: Loaded, target: int | None, follow: Follow) -> None:
         )
 
 
-def _checked_floor(model: Loaded, floor: float | None) -> float | None:
+def checked_floor(model: Loaded, floor: float | None) -> float | None:
     if floor is None:
         return None
     number = isinstance(floor, int | float) and not isinstance(floor, bool)

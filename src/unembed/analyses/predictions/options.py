@@ -14,7 +14,7 @@ class PredictionsOptions(Options):
 
     position: Position = option(-1, "Position to read; a negative one counts from the end.")
     top_k: Annotated[StrictInt, Field(ge=1)] = option(
-        10, "Tokens listed for each distribution.", limit="max_k"
+        10, "Tokens listed for each distribution.", limit="max_k", flag="--top-k/-k"
     )
     target: TokenRef | None = option(None, "Token followed through the layers.")
     distractor: TokenRef | None = option(None, "Another one, to set beside it.")

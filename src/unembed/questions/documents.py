@@ -1,0 +1,96 @@
+"""What is written from the questions: a table of their options for people, and the app's own.
+
+docs/reference/questions.md and web/src/questions.gen.ts; `make api` writes them, tests say when
+they are stale.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+from unembed.questions.described import OptionRow, rows_of
+from unembed.questions.operations import OPERATIONS
+from unembed.questions.table import QUESTIONS, Question
+
+_HEAD = """# Questions and their options
+
+Written by `make api` from the classes of options; do not edit. Each option is the same in Python,
+as a field of the HTTP request, and as a flag of the command line. Every question about a run also
+takes `prompt`, `edits` and `job`. A limit is a [setting](settings.md).
+"""
+_GENERATED = """// Written by `make api` from the classes of options in Python; do not edit.
+"""
+
+
+def markdown(questions: Iterable[Question] = QUESTIONS) -> str:
+    """The options of every question as tables."""
+    return "\n".join([_HEAD, *(_section(question) for question in questions), _operations()])
+
+
+def _section(question: Question) -> str:
+    lines = [f"## {question.name}", "", question.request.__doc__ or "", ""]
+    lines += ["| option | flag | default | legal | limit | meaning |", "|---|---|---|---|---|---|"]
+    lines += [_line(row) for row in rows_of(question.request)]
+    return "\n".join([*lines, ""])
+
+
+def _line(row: OptionRow) -> str:
+    flag = " " if row.kind == "record" else f"`{row.flag}`"
+    limit = f"`{row.limit}`" if row.limit else " "
+    cells = (f"`{row.name}`", flag, row.typed_default, row.legal, limit, row.sentence)
+    return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
+
+
+def _operations() -> str:
+    lines = [
+        "## Edits",
+        "",
+        "| operation | takes | `stage` | `sign` | meaning |",
+        "|---|---|---|---|---|",
+    ]
+    for row in OPERATIONS:
+        stage, sign = ("yes" if one else " " for one in (row.stage, row.sign))
+        lines.append(f"| `{row.name}` | {row.takes} | {stage} | {sign} | {row.sentence} |")
+    return "\n".join([*lines, ""])
+
+
+def typescript(questions: Iterable[Question] = QUESTIONS) -> str:
+    """Defaults, ranges, choices, sentences and limits of every option, for the app."""
+    options = {
+        question.name: {row.name: _fields(row) for row in rows_of(question.request)}
+        for question in questions
+    }
+    operations = {
+        row.name: {
+            "takes": row.takes,
+            "stage": row.stage,
+            "sign": row.sign,
+            "onePosition": row.one_position,
+            "sentence": row.sentence,
+        }
+        for row in OPERATIONS
+    }
+    return (
+        f"{_GENERATED}\n"
+        f"export const QUESTIONS = {_literal(options)} as const;\n\n"
+        f"export const OPERATIONS = {_literal(operations)} as const;\n"
+    )
+
+
+def _fields(row: OptionRow) -> dict[str, Any]:
+    fields: dict[str, Any] = {"kind": row.kind}
+    if not row.required:
+        fields["default"] = row.default
+    if row.choices:
+        fields["choices"] = row.choices
+    bounds = {"low": row.low, "high": row.high}
+    fields |= {name: bound for name, bound in bounds.items() if bound is not None}
+    if row.limit is not None:
+        fields["limit"] = row.limit
+    return fields | {"sentence": row.sentence}
+
+
+def _literal(data: object) -> str:
+    return json.dumps(data, indent=2, ensure_ascii=False)
