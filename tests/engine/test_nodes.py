@@ -6,14 +6,20 @@ import json
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 
 import unembed as ue
 from unembed.engine import nodes
+from unembed.engine.derived import Derived
 from unembed.engine.names.sites import parse_target
-from unembed.errors import EditError, TargetError
+from unembed.errors import EditError, InputError, TargetError
+from unembed.models.tiny import tiny_model, tiny_tokenizer
+
+from .conftest import PROMPT
 
 ADDRESSES = json.loads((Path(__file__).parent / "addresses.json").read_text("utf-8"))
 
@@ -29,7 +35,7 @@ def test_a_name_is_read_as_the_app_reads_it(address):
     assert target.name == address["name"]
     assert address["words"] in (None, target.at(None).words)
     again = parse_target(target.name)
-    assert (again.place, again.row, again.name) == (target.place, target.row, target.name)
+    assert (again.site_key, again.row, again.name) == (target.site_key, target.row, target.name)
 
 
 def test_every_row_reads_its_example_and_writes_it_again():
@@ -110,3 +116,138 @@ def test_patterns_are_those_of_javascript_too():
     for row in nodes.KINDS:
         for pattern in (*row.patterns, nodes.AT):
             assert not re.search(r"\(\?[^:P]|\(\?P=|\\[dwsbAZ]", pattern), pattern
+
+
+# ------------------------------------------------------------------ a kind that is attached
+
+FEATURE = nodes.NodeKind(
+    "feature",
+    ("L{layer}.F{index}",),
+    "feature",
+    "features",
+    "feature {index} of the stream behind layer {layer}",
+    "L6.F77",
+    site="resid_post",
+    number="index",
+    called="feature",
+    derived="made up for a test",
+)
+N_FEATURES = 12
+
+
+@pytest.fixture(scope="module")
+def maps():
+    """There and back, which is not where one came from: something is always left over."""
+    torch.manual_seed(3)
+    there = torch.randn(40, N_FEATURES, dtype=torch.float64)
+    return there, torch.randn(N_FEATURES, 40, dtype=torch.float64)
+
+
+@pytest.fixture(scope="module")
+def model(maps):
+    there, back = maps
+    model = ue.load(tiny_model("gpt2", dtype=torch.float64), tokenizer=tiny_tokenizer())
+    model.derived["feature"] = Derived(
+        FEATURE,
+        counts={1: N_FEATURES},
+        encode=lambda layer, stream: stream @ there,
+        decode=lambda layer, values: values @ back,
+    )
+    return model
+
+
+def test_a_kind_that_is_attached_is_named_and_read_as_any_other(model, maps):
+    target = model.node("L1.F7@3")
+    assert (target.kind, target.site, target.layer, target.index) == ("feature", "resid_post", 1, 7)
+    assert (target.name, target.at(None).words) == (
+        "L1.F7@3",
+        "feature 7 of the stream behind layer 1",
+    )
+    run = model.run(PROMPT, ["L1.F7"])
+    stream = model.run(PROMPT, ["L1.resid_post"])["L1.resid_post"]
+    torch.testing.assert_close(run["L1.F7"], stream @ maps[0][:, 7])
+    assert run["L1.F7@3"] == run["L1.F7"][3]
+    assert "L1.F9" in run
+    objective = ue.Objective.activation(model.node("L1.F7"), position=3)
+    assert objective.words.startswith("activation of feature 7")
+    assert objective.value(model.run(PROMPT, objective.required_capture(model))) == run["L1.F7"][3]
+
+
+@pytest.mark.parametrize(
+    ("make", "becomes"),
+    [
+        (lambda node: ue.zero(node, positions=[2, 3]), lambda old: 0 * old),
+        (lambda node: ue.scale(node, -2.0, positions=[2, 3]), lambda old: -2 * old),
+        (lambda node: ue.set_to(node, 1.5, positions=[2, 3]), lambda old: 0 * old + 1.5),
+        (lambda node: ue.add(node, 0.5, positions=[2, 3]), lambda old: old + 0.5),
+    ],
+)
+def test_an_edit_of_it_changes_what_it_stands_for_and_keeps_the_rest(model, maps, make, becomes):
+    there, back = maps
+    edited = model.run(PROMPT, ["L1.resid_post"], [make(model.node("L1.F7"))])
+    stream = model.run(PROMPT, ["L1.resid_post"])["L1.resid_post"]
+    old = stream[2:4] @ there[:, 7]
+    change = (becomes(old) - old)[:, None] * back[7]
+    wanted = stream.clone()
+    wanted[2:4] += change
+    torch.testing.assert_close(edited["L1.resid_post"], wanted)
+    same = model.run(PROMPT, edits=[ue.add("L1.resid_post", change, positions=[2, 3])])
+    torch.testing.assert_close(edited.logits, same.logits)
+
+
+def test_several_edits_of_it_and_of_its_site_apply_in_order(model, maps):
+    there, back = maps
+    seven, eight = (model.node(f"L1.F{n}@4") for n in (7, 8))
+    twice = ue.scale("L1.resid_post@4", 2.0)
+    run = model.run(PROMPT, ["L1.resid_post"], [ue.set_to(seven, 1.0), twice, ue.zero(eight)])
+    stream = model.run(PROMPT, ["L1.resid_post"])["L1.resid_post"][4]
+    stream = 2 * (stream + (1.0 - stream @ there[:, 7]) * back[7])
+    stream = stream - (stream @ there[:, 8]) * back[8]
+    torch.testing.assert_close(run["L1.resid_post"][4], stream)
+
+
+def test_it_is_patched_from_another_run(model, maps):
+    there, back = maps
+    other = model.run(PROMPT[::-1], ["L1.F7"])
+    node = model.node("L1.F7")
+    assert ue.required_capture(node, model) == "L1.resid_post"
+    run = model.run(PROMPT, ["L1.resid_post"], [ue.patch(node, other, positions=[5])])
+    stream = model.run(PROMPT, ["L1.resid_post"])["L1.resid_post"]
+    change = other["L1.F7"][5] - stream[5] @ there[:, 7]
+    torch.testing.assert_close(run["L1.resid_post"][5], stream[5] + change * back[7])
+
+
+def test_a_model_without_it_and_a_number_outside_say_so(model, gpt2):
+    for name, said in (
+        ("L1.F12", "feature 12 is not in this model: .* has features 0-11 in layer 1"),
+        ("L0.F2", "has no features in layer 0"),
+        ("L7.F2", "layer 7 is not in this model"),
+    ):
+        with pytest.raises(TargetError, match=said):
+            model.run(PROMPT, [name])
+    with pytest.raises(TargetError, match="names no site or node"):
+        gpt2.node("L1.F7")
+    with pytest.raises(TargetError, match="does not have attached"):
+        gpt2.run(PROMPT, edits=[ue.zero(model.node("L1.F7"))])
+    with pytest.raises(TargetError, match="does not have attached"):
+        gpt2.run(PROMPT, ["resid_post"])[model.node("L1.F7")]
+    with pytest.raises(EditError):
+        ue.zero(model.node("L1.F7"), stage="pre")
+    with pytest.raises(InputError, match="derived"):
+        Derived(nodes.SITE, {}, lambda layer, x: x, lambda layer, x: x)
+
+
+def test_edits_of_nodes_with_one_name_but_other_maps_are_not_the_same(model):
+    own = ue.zero(model.node("L1.F7"))
+    other = replace(FEATURE, derived="other maps")
+    theirs = ue.zero(parse_target("L1.F7", derived=[other]))
+    assert own.target == theirs.target
+    assert own.key != theirs.key
+
+
+def test_nothing_attached_costs_nothing(model, gpt2):
+    assert gpt2.derived == {}
+    plain = tiny_model("gpt2", dtype=torch.float64)(torch.tensor([model.tokenize(PROMPT)])).logits[
+        0
+    ]
+    assert torch.equal(model.run(PROMPT, ["L1.F7"]).logits, plain)

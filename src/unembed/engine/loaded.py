@@ -16,14 +16,16 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from unembed.engine.derived import Derived
 from unembed.engine.exclusive import exclusive_use_of
 from unembed.engine.names import prompts
-from unembed.engine.names.sites import LAYER_SITES
-from unembed.engine.names.taps import why_not
+from unembed.engine.names.sites import check_target, parse_target
+from unembed.engine.names.taps import refuse, why_not
 from unembed.engine.names.tokens import Token, TokenReader
+from unembed.engine.nodes import LAYER_SITES, Name, Target
 from unembed.engine.reading.final_norm import final_norm
 from unembed.engine.reading.unembedding import Unembedding
-from unembed.errors import CapabilityError
+from unembed.errors import CapabilityError, TargetError
 from unembed.models.anatomy import Anatomy, BlockAnatomy
 from unembed.models.fingerprint import State, Watched
 from unembed.models.maps import bias_of, device_of, input_embeddings, weight_in_out
@@ -129,6 +131,7 @@ class Loaded:
         self.settings = settings
         self.max_positions = max_positions
         self.volatile = volatile
+        self.derived: dict[str, Derived] = {}  # by kind: nodes that were attached
         self._exclusive_use = exclusive_use_of(module)
         self._reader = TokenReader(tokenizer)
         self._unembedding: Unembedding | None = None
@@ -225,6 +228,35 @@ class Loaded:
             raise CapabilityError(
                 f"{self.name} cannot do this ({capability}): {found.reason}", field=capability
             )
+
+    def node(self, name: Name, field: str = "target") -> Target:
+        """The node or site of this name, which may be one that was attached (see `derived`).
+
+        Raises TargetError for what this model does not have.
+        """
+        target = self.read_name(name, field)
+        check_target(target, self.anatomy, self.name, field)
+        if target.row.derived:
+            refuse(self.anatomy, target.site_key, self.name, field)
+            self.attached(target, field).check(target, self.name, field)
+        return target
+
+    def read_name(self, name: Name, field: str = "target") -> Target:
+        """As `node`, without looking whether the model has as many."""
+        return parse_target(name, field, [one.row for one in self.derived.values()])
+
+    def attached(self, target: Target, field: str = "target") -> Derived:
+        """What computes a derived node; raises TargetError where it is not attached here."""
+        found = self.derived.get(target.kind)
+        if found is None or found.row != target.row:
+            raise TargetError(
+                f"{target.text} is a {target.row.title} of maps that {self.name} does not have "
+                "attached",
+                field=field,
+                value=target.text,
+                legal=", ".join(self.derived) or "nothing is attached",
+            )
+        return found
 
     # ------------------------------------------------------------ tokens
 

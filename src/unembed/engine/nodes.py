@@ -100,7 +100,8 @@ class NodeKind:
         is_node: whether it is a part that writes and has a page of its own.
         pairs: whether a key position may follow the query's, where the site is one of pairs.
         stages: "pre" for neurons, whose activation function has an argument.
-        derived: its values are computed from its site by maps that a model has attached.
+        derived: what tells the maps that compute its values from any others, of a kind that a model
+            has attached (`engine.derived`); empty for what every model has.
     """
 
     kind: str
@@ -118,7 +119,7 @@ class NodeKind:
     pairs: bool = False
     operations: tuple[Operation, ...] = OPERATIONS
     stages: tuple[Stage, ...] = ("post",)
-    derived: bool = False
+    derived: str = ""
 
     @property
     def patterns(self) -> tuple[str, ...]:

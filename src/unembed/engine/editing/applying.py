@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from unembed.engine.derived import Derived
 from unembed.engine.editing.edits import Edit, at_stage
 from unembed.engine.names.sites import Target, check_target, resolve_position
 from unembed.errors import EditError
@@ -26,9 +27,25 @@ class ResolvedEdit:
     positions: tuple[int, ...] | None
     source: Tensor | None = None
     field: str = "edit"
+    derived: Derived | None = None  # what computes the node from its site
 
     def apply(self, value: Tensor, n_seen: int) -> Tensor:
-        """The activation with this edit done.
+        """The activation with this edit done; of a derived node, with what its maps leave kept.
+
+        See `apply_to`.
+        """
+        if self.derived is None:
+            return self.apply_to(value, n_seen)
+        layer = self.target.layer or 0
+        before = self.derived.encode(layer, value)
+        after = self.apply_to(before, n_seen)
+        if after is before:
+            return value
+        change = self.derived.decode(layer, after) - self.derived.decode(layer, before)
+        return value + change.to(value)
+
+    def apply_to(self, value: Tensor, n_seen: int) -> Tensor:
+        """The activation, or the values of derived nodes, with this edit done.
 
         `value` is [pos, ...], or [head, query, key] for scores and pattern. It ends at the last of
         the `n_seen` positions so far and need not start at the first: with a cache the model sees
@@ -68,8 +85,9 @@ class ResolvedEdit:
         if pairs:
             head: slice | int = slice(None) if target.head is None else target.head
             return head, rows, slice(None) if key is None else key
-        if target.neuron is not None:
-            return rows, target.neuron
+        number = target.neuron if target.index is None else target.index
+        if number is not None:
+            return rows, number
         if target.entry is not None:
             return rows, *divmod(target.entry, width)
         if target.head is not None:
@@ -114,7 +132,8 @@ class ResolvedEdit:
         operand = torch.as_tensor(value, dtype=region.dtype, device=region.device)
         if operand.dim() == 0 or operand.numel() == 1:
             return operand.reshape(())
-        alone = self.target.neuron is not None or self.target.entry is not None
+        numbers = (self.target.neuron, self.target.entry, self.target.index)
+        alone = any(number is not None for number in numbers)
         per_position = operand.dim() == 2 or alone
         n_positions = 0 if self.positions is None else len(self.positions)
         if per_position and order is not None and operand.shape[0] == n_positions:
@@ -132,9 +151,17 @@ class ResolvedEdit:
 
 
 def resolve_edit(
-    edit: Edit, anatomy: Anatomy, name: str, n_positions: int, field: str
+    edit: Edit,
+    anatomy: Anatomy,
+    name: str,
+    n_positions: int,
+    field: str,
+    derived: Derived | None = None,
 ) -> ResolvedEdit:
     """Check an edit against a model and a prompt of `n_positions` tokens.
+
+    `derived` computes the node, where it is one that was attached.
+
 
     Raises:
         TargetError: layer, head, neuron or position that is not there.
@@ -155,7 +182,7 @@ def resolve_edit(
     source = None
     if edit.operation == "patch":
         source, positions = _source(edit, target, positions, n_positions, field)
-    return ResolvedEdit(edit, target, positions, source, field)
+    return ResolvedEdit(edit, target, positions, source, field, derived)
 
 
 def _source(

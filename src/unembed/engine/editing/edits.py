@@ -70,6 +70,7 @@ class Edit:
         source = None if self.source is None else self.source.key
         return (
             self.node.name,
+            self.node.row.derived,
             self.operation,
             value,
             self.positions,
@@ -132,7 +133,7 @@ def patch(
 
 def required_capture(target: Name, model: Loaded, stage: Stage = "post") -> str:
     """The site that a run must capture before `patch(target, run)` can read it."""
-    parsed = at_stage(parse_target(target), stage, model.anatomy)
+    parsed = at_stage(model.read_name(target), stage, model.anatomy)
     return parsed.site if parsed.layer is None else f"L{parsed.layer}.{parsed.site}"
 
 

@@ -16,6 +16,7 @@ from unembed.engine.editing.edits import Edit
 from unembed.engine.loaded import Loaded
 from unembed.engine.names.sites import Name, check_target, parse_target
 from unembed.engine.names.taps import SiteKey, refuse
+from unembed.engine.nodes import LAYER_SITES
 from unembed.engine.passes.capture import check_cost, last_site, plan_capture
 from unembed.engine.passes.hooks import Instrument, Progress, StopForward, Wanted
 from unembed.engine.passes.run import Run
@@ -50,7 +51,8 @@ def run(
             legal='"all", "last" or "none"',
         )
     n_positions = len(request.ids)
-    captures = plan_capture(request.capture, model.anatomy, model.name, n_positions)
+    capture = named_nodes(model, request.capture)
+    captures = plan_capture(capture, model.anatomy, model.name, n_positions)
     edits = resolve_edits(model, request.edits, n_positions)
     logits = _logits_wanted(model, request, captures)
     kept = {site_key: wanted for site_key, wanted in captures.items() if site_key[0] != "logits"}
@@ -81,6 +83,16 @@ def run(
     )
 
 
+def named_nodes(model: Loaded, capture: Sequence[Name]) -> Sequence[Name]:
+    """The same names, those of derived nodes read: only the model knows what is attached to it."""
+    if not model.derived or isinstance(capture, str):
+        return capture
+    return [
+        name if name in LAYER_SITES else model.node(name, f"capture[{order}]")
+        for order, name in enumerate(capture)
+    ]
+
+
 def resolve_edits(
     model: Loaded, edits: Sequence[Edit], n_positions: int
 ) -> tuple[ResolvedEdit, ...]:
@@ -103,7 +115,10 @@ def resolve_edits(
                 field=field,
                 value=type(edit).__name__,
             )
-        found = resolve_edit(edit, model.anatomy, model.name, n_positions, field)
+        derived = None
+        if edit.node.row.derived:
+            derived = model.attached(model.node(edit.node, f"{field}.target"))
+        found = resolve_edit(edit, model.anatomy, model.name, n_positions, field, derived)
         refuse(model.anatomy, found.target.site_key, model.name, f"{field}.target")
         resolved.append(found)
     return tuple(resolved)

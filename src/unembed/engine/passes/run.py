@@ -13,8 +13,6 @@ from unembed.engine.loaded import Loaded, Provenance
 from unembed.engine.names.sites import (
     Name,
     Target,
-    check_target,
-    parse_target,
     resolve_position,
 )
 from unembed.engine.names.taps import SiteKey
@@ -80,13 +78,11 @@ class Run:
         )
 
     def __contains__(self, site: Name) -> bool:
-        return parse_target(site).site_key in self.activations
+        return self.model.read_name(site, "site").site_key in self.activations
 
     def __getitem__(self, site: Name) -> Tensor:
         """The captured activation, or a part of it. Raises TargetError if it was not captured."""
-        target = parse_target(site, "site")
-        check_target(target, self.model.anatomy, self.model.name, "site")
-        return self.part(target)
+        return self.part(self.model.node(site, "site"))
 
     def part(self, target: Target, full: bool = False) -> Tensor:
         """What `target` names of the captured activations; `full`: at every position."""
@@ -99,6 +95,8 @@ class Run:
             whole = whole[:, target.neuron]
         if target.entry is not None:
             whole = whole.flatten(1)[:, target.entry]
+        if target.row.derived:
+            whole = self.model.attached(target, "site").read(target, whole)
         if target.position is not None and not full:
             whole = whole[resolve_position(target.position, len(self.ids), "site")]
         return whole

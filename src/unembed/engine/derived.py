@@ -1,0 +1,74 @@
+"""Nodes that a model has because maps were attached to it: what an autoencoder's latents will be.
+
+A kind of derived nodes is one row of the table (`engine.nodes`) and two maps: from a site's
+activation to the nodes' values, and back to what they stand for in it. What the maps do not
+account for is the error; an edit keeps it, so that only what the edited nodes stand for changes:
+
+    x' = x + decode(edited) - decode(encode(x))
+
+Attached to a model they are read, edited and named like any other node:
+
+    model.derived["latent"] = Derived(row, counts, encode, decode)
+    run = model.run(prompt, ["L6.F77"], [zero(model.node("L6.F12"))])
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from torch import Tensor
+
+from unembed.engine.nodes import NodeKind, Target
+from unembed.errors import InputError, TargetError
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
+
+
+@dataclass(frozen=True, eq=False)
+class Derived:
+    """A kind of nodes computed from a site.
+
+    Args:
+        row: what they are called. Its `derived` tells these maps from any others, and its number
+            is `index`.
+        counts: how many there are in each layer; a layer that is missing has none.
+        encode: (layer, activation [pos, width]) -> values [pos, n].
+        decode: (layer, values [pos, n]) -> what they stand for [pos, width].
+    """
+
+    row: NodeKind
+    counts: Mapping[int, int]
+    encode: Callable[[int, Float[Tensor, "pos width"]], Float[Tensor, "pos n"]]
+    decode: Callable[[int, Float[Tensor, "pos n"]], Float[Tensor, "pos width"]]
+
+    def __post_init__(self) -> None:
+        row = self.row
+        if not row.derived or row.number != "index" or row.site is None:
+            raise InputError(
+                f"the row of {row.kind!r} is not that of derived nodes: it needs `derived`, a "
+                'site, and number="index"',
+                field="row",
+                value=row.kind,
+                legal='NodeKind(..., site="resid_post", number="index", derived="fingerprint")',
+            )
+
+    def check(self, target: Target, name: str, field: str) -> None:
+        """Raise TargetError unless the layer has this one."""
+        layer, index = target.layer or 0, target.index or 0
+        count = self.counts.get(layer, 0)
+        if index < count:
+            return
+        legal = f"{self.row.plural} 0-{count - 1}" if count else f"no {self.row.plural}"
+        raise TargetError(
+            f"{self.row.called} {index} is not in this model: {name} has {legal} in layer {layer}",
+            field=field,
+            value=target.text,
+            legal=legal,
+        )
+
+    def read(self, target: Target, activation: Tensor) -> Float[Tensor, " pos"]:
+        """The values of one node, from its site's activation."""
+        return self.encode(target.layer or 0, activation)[:, target.index]
