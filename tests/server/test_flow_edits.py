@@ -9,6 +9,8 @@ import pytest
 import unembed as ue
 from unembed.analyses.flow import cuts as flow_cuts
 from unembed.analyses.flow import graph as flow
+from unembed.analyses.flow import names as flow_names
+from unembed.engine.names import sites
 from unembed.questions import flow as flow_question
 
 from .asgi import post
@@ -291,3 +293,33 @@ def test_a_cut_that_makes_no_sense(app, path, edit, field):
     edits = [{"operation": "cut"} | edit]
     answer = post(app, f"/api/{path}", {"prompt": PROMPT, "edits": edits} | layers)
     assert (answer.status, answer.error["field"]) == (400, f"edits[0].{field}"), answer.body
+
+
+def test_the_names_of_a_request_are_read_once(app, monkeypatch):
+    """Whatever is asked of them: edits, cuts, what is attributed, what is drawn and measured."""
+    seen: list[str] = []
+
+    def counted(read: Any) -> Any:
+        def reading(name: str, *rest: Any) -> Any:
+            seen.append(name)
+            return read(name, *rest)
+
+        return reading
+
+    for module in (flow_names, sites):
+        monkeypatch.setattr(module, "_read", counted(module._read))
+    edits = [
+        {"target": "L1.H02", "operation": "cut"},
+        {"target": "L01.mlp", "operation": "zero", "positions": [-1]},
+        {"target": "L1.N05", "operation": "scale", "value": 2, "stage": "pre"},
+        {"target": "L1.N06", "operation": "on"},
+        {
+            "target": "L02.mlp",
+            "operation": "patch",
+            "source": {"prompt": PROMPT[::-1]},
+            "positions": [0],
+        },
+    ]
+    ask(app, edits=edits)
+    times = {edit["target"]: seen.count(edit["target"]) for edit in edits}
+    assert times == dict.fromkeys(times, 1) | {"L1.H02": 2}  # the grammar of cuts, then of nodes

@@ -16,6 +16,7 @@ from torch import Tensor
 from unembed.analyses.sub_updates.switches import layer_of, named_neuron, neuron_name, neuron_of
 from unembed.engine.editing.edits import Edit, set_to
 from unembed.engine.names.sites import parse_target
+from unembed.engine.nodes import Name
 from unembed.errors import InputError
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ MARGIN = 0.01  # what LM-Debugger adds to the largest score
 
 
 @torch.no_grad()
-def lm_debugger_on(run: Run, node: str) -> tuple[Edit, ...]:
+def lm_debugger_on(run: Run, node: Name) -> tuple[Edit, ...]:
     """LM-Debugger's "on": the pre-activation of neuron i, at all positions, is max_j s_j + 0.01.
 
     s_j = |m_j| ‖v_j‖ at the last position of `run`, the prompt without edits; m is the input of the
@@ -54,7 +55,7 @@ def lm_debugger_on(run: Run, node: str) -> tuple[Edit, ...]:
     return tuple(set_to(f"{neuron_name(target)}.{site}", largest + MARGIN) for site in sites)
 
 
-def lm_debugger_off(node: str) -> tuple[Edit, ...]:
+def lm_debugger_off(node: Name) -> tuple[Edit, ...]:
     """LM-Debugger's "off": the pre-activation of the neuron, at all positions, is 0.
 
     Of a gated feed-forward that is the one that the gate multiplies: what comes out is 0 whatever

@@ -5,16 +5,18 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from itertools import groupby
 from operator import itemgetter
 
 from unembed.analyses.flow import cuts as flow_cuts
-from unembed.analyses.flow.names import parse_cut
+from unembed.analyses.flow.names import CutName, parse_cut
 from unembed.analyses.sub_updates import switches
 from unembed.compat import lm_debugger
 from unembed.engine.editing import edits as engine_edits
 from unembed.engine.editing.edits import Edit
+from unembed.engine.nodes import Target
 from unembed.errors import EditError, UnembedError
 from unembed.questions.experiment import EditSpec, PatchSource
 from unembed.questions.operations import OperationName
@@ -30,6 +32,7 @@ class Edits:
 
     edits: tuple[Edit, ...]
     origins: tuple[int, ...]  # for each: which edit of the request it comes from
+    names: Mapping[int, Target | CutName] = field(default_factory=dict)  # read, by that number
 
     def apart(self) -> dict[int, tuple[Edit, ...]]:
         """By number in the request: what each enabled edit is made of."""
@@ -63,6 +66,20 @@ class _Made:
     field: str  # "edits[0]"
     cut_position: int  # of a cut that does not say where
 
+    @cached_property
+    def name(self) -> Target | CutName:
+        """What the edit is of, read once. Raises TargetError."""
+        if self.spec.operation == "cut":
+            return parse_cut(self.spec.target)
+        return self.session.model.read_name(self.spec.target)
+
+    @property
+    def target(self) -> Target:
+        """The same, of all edits but cuts."""
+        if isinstance(self.name, CutName):
+            raise LookupError(self.name.text)
+        return self.name
+
 
 def edits_of(
     session: Session,
@@ -78,12 +95,15 @@ def edits_of(
     """
     edits: list[Edit] = []
     origins: list[int] = []
+    names: dict[int, Target | CutName] = {}
     for index, spec in enumerate(specs):
         if spec.enabled:
-            made = _edits(_Made(session, job, spec, ids, f"edits[{index}]", cut_position))
+            one = _Made(session, job, spec, ids, f"edits[{index}]", cut_position)
+            made = _edits(one)
             edits += made
             origins += [index] * len(made)
-    return Edits(tuple(edits), tuple(origins))
+            names[index] = one.name
+    return Edits(tuple(edits), tuple(origins), names)
 
 
 def _edits(one: _Made) -> tuple[Edit, ...]:
@@ -97,25 +117,25 @@ def _edits(one: _Made) -> tuple[Edit, ...]:
 
 def _zero(one: _Made) -> tuple[Edit, ...]:
     spec = one.spec
-    return (engine_edits.zero(spec.target, positions=spec.positions, stage=spec.stage),)
+    return (engine_edits.zero(one.target, positions=spec.positions, stage=spec.stage),)
 
 
 def _scale(one: _Made) -> tuple[Edit, ...]:
     spec, value = one.spec, _value(one)
     factor = float(value[0] if isinstance(value, list) else value)
-    return (engine_edits.scale(spec.target, factor, positions=spec.positions, stage=spec.stage),)
+    return (engine_edits.scale(one.target, factor, positions=spec.positions, stage=spec.stage),)
 
 
 def _set_to(one: _Made) -> tuple[Edit, ...]:
     spec = one.spec
     value = _value(one)
-    return (engine_edits.set_to(spec.target, value, positions=spec.positions, stage=spec.stage),)
+    return (engine_edits.set_to(one.target, value, positions=spec.positions, stage=spec.stage),)
 
 
 def _add(one: _Made) -> tuple[Edit, ...]:
     spec = one.spec
     value = _value(one)
-    return (engine_edits.add(spec.target, value, positions=spec.positions, stage=spec.stage),)
+    return (engine_edits.add(one.target, value, positions=spec.positions, stage=spec.stage),)
 
 
 def _value(one: _Made) -> float | list[int | float]:
@@ -127,13 +147,13 @@ def _patch(one: _Made) -> tuple[Edit, ...]:
     spec = one.spec
     source = spec.source or PatchSource(prompt="", positions=None)
     # Made first without a run: a target that does not exist costs no forward pass.
-    plain = engine_edits.zero(spec.target, positions=spec.positions, stage=spec.stage)
-    site = engine_edits.required_capture(plain.target, one.session.model, spec.stage)
+    plain = engine_edits.zero(one.target, positions=spec.positions, stage=spec.stage)
+    site = engine_edits.required_capture(plain.node, one.session.model, spec.stage)
     ids = ids_of(one.session, source.prompt, f"{one.field}.source.prompt")
     run = one.session.run(one.job, ids, (), [site])
     return (
         engine_edits.patch(
-            spec.target,
+            one.target,
             run,
             positions=spec.positions,
             source_positions=source.positions,
@@ -143,27 +163,27 @@ def _patch(one: _Made) -> tuple[Edit, ...]:
 
 
 def _on(one: _Made) -> tuple[Edit, ...]:
-    capture = switches.presets_capture(one.session.model, one.spec.target)
+    capture = switches.presets_capture(one.session.model, one.target)
     run = one.session.run(one.job, one.ids, (), capture)
-    return _placed(one, (switches.turn_on(run, one.spec.target, one.spec.sign),))
+    return _placed(one, (switches.turn_on(run, one.target, one.spec.sign),))
 
 
 def _lmd_on(one: _Made) -> tuple[Edit, ...]:
-    capture = switches.presets_capture(one.session.model, one.spec.target)
+    capture = switches.presets_capture(one.session.model, one.target)
     run = one.session.run(one.job, one.ids, (), capture)
-    return _placed(one, lm_debugger.lm_debugger_on(run, one.spec.target))
+    return _placed(one, lm_debugger.lm_debugger_on(run, one.target))
 
 
 def _lmd_off(one: _Made) -> tuple[Edit, ...]:
-    switches.presets_capture(one.session.model, one.spec.target)  # refuses what is no neuron here
-    return _placed(one, lm_debugger.lm_debugger_off(one.spec.target))
+    switches.presets_capture(one.session.model, one.target)  # refuses what is no neuron here
+    return _placed(one, lm_debugger.lm_debugger_off(one.target))
 
 
 def _placed(one: _Made, made: tuple[Edit, ...]) -> tuple[Edit, ...]:
     """The same at the positions of the request."""
     if one.spec.positions is None:
         return made
-    checked = engine_edits.zero(one.spec.target, positions=one.spec.positions)
+    checked = engine_edits.zero(one.target, positions=one.spec.positions)
     return tuple(replace(edit, positions=checked.positions) for edit in made)
 
 
@@ -171,7 +191,7 @@ def _cut(one: _Made) -> tuple[Edit, ...]:
     """A node or link of the flow graph taken out, with the values of the unedited run."""
     spec, model = one.spec, one.session.model
     with naming("target"):
-        name = parse_cut(spec.target)
+        name = parse_cut(one.name)
         capture = flow_cuts.cut_capture(model, name)
     if spec.positions is not None and name.at is not None:
         raise EditError(

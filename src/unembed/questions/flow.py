@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from unembed.analyses.flow.names import CutName
     from unembed.analyses.flow.result import FlowGraph
     from unembed.engine.editing.edits import Edit
+    from unembed.engine.nodes import Target
     from unembed.engine.passes.run import Run
     from unembed.questions.experiment import EditSpec
 
@@ -73,7 +74,8 @@ def answer(session: Session, job: Job, request: FlowRequest) -> FlowAnswer:
     groups = made.apart()
     alone = tuple(groups)[: session.settings.max_measured_cuts]
     measure = _Measure(session, job, baseline, alike)
-    effects = _effects(measure, request.edits, groups, alone, ours)
+    cuts = {index: _cut_of(request.edits[index], made.names[index], ours) for index in groups}
+    effects = _effects(measure, request.edits, groups, alone, ours, cuts)
     return FlowAnswer(ours, theirs, effects, alone, len(groups) - len(alone))
 
 
@@ -167,10 +169,10 @@ def _effects(
     groups: Mapping[int, tuple[Edit, ...]],
     alone: tuple[int, ...],
     graph: FlowGraph,
+    cuts: Mapping[int, CutName | None],
 ) -> CutReport:
     """Some edits each alone, and all of them together, with what the graph attributes to them."""
     whole = measure(tuple(edit for edits in groups.values() for edit in edits))
-    cuts = {index: _cut_of(specs[index], graph) for index in groups}
     together: CutEffect | None = None
     if len(groups) > 1:
         total = attributed_at(measure.run, graph, list(cuts.values()))
@@ -186,10 +188,10 @@ def _effects(
     return CutReport(whole.target, whole.baseline, each, together)
 
 
-def _cut_of(spec: EditSpec, graph: FlowGraph) -> CutName | None:
+def _cut_of(spec: EditSpec, name: Target | CutName, graph: FlowGraph) -> CutName | None:
     """What an edit cuts, where it cuts something at one position."""
     return cut_of(
-        spec.target,
+        name,
         spec.operation,
         graph.position,
         len(graph.tokens),

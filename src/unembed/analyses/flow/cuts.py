@@ -20,7 +20,7 @@ from unembed.analyses.flow.target import flow_target
 from unembed.analyses.tools.writes import INSIDE, branch
 from unembed.engine.editing.edits import Edit, add, zero
 from unembed.engine.names.sites import resolve_position
-from unembed.engine.nodes import Operation, Stage, site
+from unembed.engine.nodes import Operation, Stage, Target, site
 from unembed.engine.passes import forward
 from unembed.errors import CapabilityError, TargetError
 
@@ -104,7 +104,7 @@ def cut_position(
 
 
 def cut_of(
-    target: str | CutName,
+    target: str | Target | CutName,
     operation: Operation | Literal["cut", "on", "lmd_on", "lmd_off"],
     position: int,
     n_positions: int,
@@ -158,7 +158,7 @@ def _shown(graph: FlowGraph, wanted: CutName) -> float | None:
     """What the graph says of a cut at its position; the first part that is cut so."""
     parts: list[FlowNode | FlowLink] = [*graph.nodes, *graph.links]
     for part in parts:
-        if part.attributed is None or part.cut is None:
+        if part.attributed is None or part.cut is None or f"L{wanted.layer}." not in part.id:
             continue
         for name in map(parse_cut, (part.id, part.cut.target)):
             if name.what == wanted.what:

@@ -79,10 +79,17 @@ class CutName:
         return self.kind, self.layer, self.part, *parts, *streams
 
 
-def parse_cut(name: str | CutName) -> CutName:
-    """Read the id of a node or a link. Raises TargetError for what names neither."""
+def parse_cut(name: str | Target | CutName) -> CutName:
+    """Read the id of a node or a link; what was read already is not read again.
+
+    Raises TargetError for what names neither.
+    """
     if isinstance(name, CutName):
         return name
+    return _of_target(name.text, name) if isinstance(name, Target) else _read(name)
+
+
+def _read(name: str) -> CutName:
     source, arrow, end = name.partition(">")
     if arrow:
         return _link(name, source, end)
@@ -114,7 +121,11 @@ def _target(name: str, text: str) -> CutName:
         target = parse_target(text)
     except TargetError:
         raise _unknown(name) from None
-    if target.layer is None:
+    return _of_target(name, target)
+
+
+def _of_target(name: str, target: Target) -> CutName:
+    if target.layer is None or target.row.derived:
         raise _unknown(name)
     whole = target.at(None, target.key)
     return CutName(name, "zero", target.layer, target.position, (whole,))

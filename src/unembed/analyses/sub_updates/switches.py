@@ -13,6 +13,7 @@ import torch
 from unembed.analyses.tools.writes import branch, node_of
 from unembed.engine.editing.edits import Edit, set_to, zero
 from unembed.engine.names.sites import Target
+from unembed.engine.nodes import Name
 from unembed.errors import EditError, TargetError
 
 if TYPE_CHECKING:
@@ -20,18 +21,18 @@ if TYPE_CHECKING:
     from unembed.engine.passes.run import Run
 
 
-def presets_capture(model: Loaded, node: str) -> tuple[str, ...]:
+def presets_capture(model: Loaded, node: Name) -> tuple[str, ...]:
     """What a run must have captured for `turn_on` and `lm_debugger_on` of a neuron."""
     return (f"L{neuron_of(model, node).layer}.mlp_post",)
 
 
-def turn_off(node: str) -> Edit:
+def turn_off(node: Name) -> Edit:
     """The node writes nothing: L12.N512, L9.H6, L5.attn, L5.mlp."""
     return zero(node)
 
 
 @torch.no_grad()
-def turn_on(run: Run, node: str, sign: Literal[1, -1] = 1) -> Edit:
+def turn_on(run: Run, node: Name, sign: Literal[1, -1] = 1) -> Edit:
     """A neuron writes as much as the strongest neuron of its layer did, along its value vector.
 
     Its activation is set, at every position, to the largest |score| of the layer at the last
@@ -49,18 +50,19 @@ def turn_on(run: Run, node: str, sign: Literal[1, -1] = 1) -> Edit:
     largest = float((whole.inside[0].to(norms) * norms).abs().max())
     own = float(norms[target.neuron])
     if not own or not largest:
-        what = f"{node} has a value vector of zero" if not own else "no neuron of its layer wrote"
+        name = target.text
+        what = f"{name} has a value vector of zero" if not own else "no neuron of its layer wrote"
         raise EditError(
-            f"{node} cannot be turned on as the layer's strongest: {what}; set its activation to "
+            f"{name} cannot be turned on as the layer's strongest: {what}; set its activation to "
             "a number instead",
             field="target",
-            value=node,
-            fix=f'set_to("{node}", 1.0)',
+            value=name,
+            fix=f'set_to("{name}", 1.0)',
         )
     return set_to(neuron_name(target), sign * largest / own)
 
 
-def neuron_of(model: Loaded, node: str) -> Target:
+def neuron_of(model: Loaded, node: Name) -> Target:
     """The parsed name of a neuron that the model has."""
     return named_neuron(node_of(model, node))
 

@@ -54,8 +54,10 @@ def parse_target(name: Name, field: str = "target", derived: Sequence[NodeKind] 
     Raises:
         TargetError: the name has no known form.
     """
-    if isinstance(name, Target):
-        return name
+    return name if isinstance(name, Target) else _read(name, field, derived)
+
+
+def _read(name: str, field: str, derived: Sequence[NodeKind]) -> Target:
     for row in (*KINDS, *derived):
         for form in compiled(row):
             match = form.fullmatch(name)
