@@ -16,7 +16,7 @@ CHROMIUM_PATH = "$$($(BIN)/python tests/chromium.py)"
 PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check
 SAY := @printf '\033[1m%s\033[0m\n'
 WEB_SOURCES := $(shell find web/src web/public -type f 2>/dev/null) \
-  $(wildcard web/index.html web/vite.config.ts web/tsconfig.json)
+  $(wildcard web/index.html web/vite.config.ts web/vite.draw.config.ts web/tsconfig.json)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -72,7 +72,7 @@ constraints: $(VENV)/.made ## pin again what a clean environment installs
 	mv build/constraints.txt constraints.txt
 
 clean: ## remove what was built, but not what was installed
-	rm -rf dist build src/unembed/server/static web/test-results
+	rm -rf dist build src/unembed/server/static src/unembed/figures/static web/test-results
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	find src tests bench -name __pycache__ -type d -prune -exec rm -rf {} +
 

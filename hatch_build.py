@@ -1,4 +1,4 @@
-"""Puts the built app into the wheel and the source distribution.
+"""Puts the built app and the module that draws pages into the wheel and the source distribution.
 
 What is built already is taken as it is; otherwise npm builds it; without npm the build stops with
 a sentence that says what to do. An editable install carries no app, so it needs neither.
@@ -14,6 +14,7 @@ from typing import Any
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 STATIC = Path("src/unembed/server/static")
+DRAWING = Path("src/unembed/figures/static")
 
 
 class AppHook(BuildHookInterface):  # type: ignore[type-arg]
@@ -24,10 +25,12 @@ class AppHook(BuildHookInterface):  # type: ignore[type-arg]
         if version == "editable":
             return
         root = Path(self.root)
-        if not (root / STATIC / "index.html").is_file():
+        built = (root / STATIC / "index.html", root / DRAWING / "unembed-draw.js")
+        if not all(path.is_file() for path in built):
             _build_app(root)
-        # git ignores the folder, so hatchling would leave it out.
-        build_data["artifacts"].append(f"{STATIC.as_posix()}/**")
+        # git ignores the folders, so hatchling would leave them out.
+        for folder in (STATIC, DRAWING):
+            build_data["artifacts"].append(f"{folder.as_posix()}/**")
 
 
 def _build_app(root: Path) -> None:

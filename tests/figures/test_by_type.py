@@ -21,7 +21,7 @@ def test_every_result_with_a_picture_is_listed():
 
 
 @pytest.mark.parametrize("name", FIGURES)
-@pytest.mark.parametrize("function", ["plot", "html"])
+@pytest.mark.parametrize("function", ["plot", "html", "widget"])
 def test_the_package_draws_this_class(name, function):
     drawn_by = getattr(import_module(FIGURES[name]), function)
     first = next(iter(signature(drawn_by).parameters.values()))

@@ -17,7 +17,9 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 STATIC = "unembed/server/static/"
+DRAWING = "unembed/figures/static/unembed-draw.js"
 SCRIPT_LIMIT = 160_000
+DRAWING_LIMIT = 120_000
 WEB_LIMIT = 1_500_000
 
 
@@ -98,6 +100,12 @@ def test_the_app_keeps_to_its_sizes(app: dict[str, bytes]) -> None:
     assert first
     assert sum(len(gzip.compress(app[name])) for name in first) < SCRIPT_LIMIT
     assert sum(len(data) for data in app.values()) < WEB_LIMIT
+
+
+def test_the_module_that_draws_pages_and_widgets_is_there_and_small(
+    members: dict[str, bytes],
+) -> None:
+    assert 10_000 < len(members[DRAWING]) < DRAWING_LIMIT
 
 
 def test_the_source_distribution_holds_the_app_and_builds_without_node(

@@ -1,8 +1,4 @@
-"""The colours of figures, the same table as the app's. Knows no figure.
-
-`colours.json` holds what web/src/shared/styles/tokens.css and web/src/draw/lut.ts hold; a test
-compares them, so that a cell has one colour on the canvas and in a figure.
-"""
+"""The colours of figures, the same table as the app's. Knows no figure."""
 
 from __future__ import annotations
 

@@ -1,23 +1,8 @@
 /** Colour maps as tables of 256 packed RGBA words, ready for ImageData. */
+import shared from '../../../src/unembed/figures/colours.json';
 
 export type Rgb = readonly [number, number, number];
 export const ENTRIES = 256;
-
-/** Cividis (Nuñez, Anderton, Renslow 2018), ten anchors: even in lightness, safe for colour blindness. */
-const CIVIDIS = [
-  '00224e',
-  '123570',
-  '3b496c',
-  '575d6d',
-  '707173',
-  '8a8678',
-  'a59c74',
-  'c3b369',
-  'e1cc55',
-  'fee838',
-];
-const DIVERGING_LIGHT = ['a84a06', 'd8853f', 'f0c9a2', 'f5f5f2', 'aecbe8', '4d8fcb', '14559b'];
-const DIVERGING_DARK = ['ffab5e', 'c4742b', '6e4524', '242422', '27476a', '3f82c4', '8cc4ff'];
 
 /** Bytes in memory order R, G, B, A on the little-endian machines that browsers run on. */
 function pack([red, green, blue]: Rgb): number {
@@ -28,8 +13,9 @@ export function unpack(word: number): Rgb {
   return [word & 255, (word >>> 8) & 255, (word >>> 16) & 255];
 }
 
+/** "#a84a06", with or without its sign. */
 function parse(hex: string): Rgb {
-  const value = Number.parseInt(hex, 16);
+  const value = Number.parseInt(hex.replace('#', ''), 16);
   return [value >> 16, (value >> 8) & 255, value & 255];
 }
 
@@ -51,11 +37,26 @@ export function makeTable(anchors: readonly string[]): Uint32Array {
 
 export type Theme = 'light' | 'dark';
 
-const SEQUENTIAL = makeTable(CIVIDIS);
-const DIVERGING = { light: makeTable(DIVERGING_LIGHT), dark: makeTable(DIVERGING_DARK) };
+/** Evenly spaced anchors in place of the shared ones. */
+export interface ColourMaps {
+  sequential: readonly string[];
+  diverging: readonly string[];
+}
+
+/** Cividis (Nuñez, Anderton, Renslow 2018): even in lightness, safe for colour blindness. */
+const SEQUENTIAL = makeTable(shared.maps.cividis);
+const DIVERGING = {
+  light: makeTable(shared.diverging.light),
+  dark: makeTable(shared.diverging.dark),
+};
 
 /** Magnitudes: dark is low. Signs: orange below zero, blue above, the ground at zero. */
-export function table(kind: 'sequential' | 'diverging', theme: Theme): Uint32Array {
+export function table(
+  kind: 'sequential' | 'diverging',
+  theme: Theme,
+  maps?: ColourMaps,
+): Uint32Array {
+  if (maps) return makeTable(maps[kind]);
   return kind === 'sequential' ? SEQUENTIAL : DIVERGING[theme];
 }
 

@@ -10,6 +10,7 @@ from unembed.result import Result
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
+    from anywidget import AnyWidget
 
 # The package that draws a result, by the result's class. It is named, not imported: figures lie
 # above analyses, and a result that is never drawn loads none of them.
@@ -39,3 +40,11 @@ class Drawn(Result):
         """
         page: str = figures_of(self).html(self, *choices, path=path, **options)
         return page
+
+    def widget(self, *choices: Any, **options: Any) -> AnyWidget:
+        """The drawing in a notebook; needs anywidget: pip install 'unembed[notebook]'.
+
+        See `unembed.figures.lens.widget`, `unembed.figures.flow.widget`.
+        """
+        widget: AnyWidget = figures_of(self).widget(self, *choices, **options)
+        return widget

@@ -1,5 +1,6 @@
-"""The flow graph as a figure and as a page."""
+"""The flow graph as a figure, as a page and as a widget."""
 
-from unembed.figures.flow.figure import html, plot
+from unembed.figures.flow.figure import plot
+from unembed.figures.flow.page import drawing, html, widget
 
-__all__ = ["html", "plot"]
+__all__ = ["drawing", "html", "plot", "widget"]

@@ -1,22 +1,19 @@
-"""The flow graph as a figure and as a page of its own. Knows the result, no model."""
+"""The flow graph as a Plotly figure. Knows the result, no model."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
 
-from unembed.analyses.flow.options import FlowOptions
 from unembed.analyses.flow.result import FlowGraph, FlowLink, FlowNode
 from unembed.errors import InputError
 from unembed.figures.colours import Colours, Theme, choose
-from unembed.figures.flow.legend import Widths, legend, page_legend
-from unembed.figures.flow.words import link_words, node_words, sum_words, target_name
+from unembed.figures.diagram import Band, Box, Diagram, diagram_figure
+from unembed.figures.flow.legend import Widths, legend
+from unembed.figures.flow.words import link_words, node_words, target_name
 from unembed.figures.flow_palettes import Palette, PaletteChoice, palette_on, see_through
-from unembed.figures.page import Panel, standalone
-from unembed.figures.sankey import Band, Box, Diagram, sankey
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -49,11 +46,6 @@ _CAPTIONS = {
     "mlp_out": "MLP out",
     "resid_post": "stream",
 }
-_PANELS = {
-    "rank": "Rank of the target",
-    "entropy": "Entropy",
-    "attention": "Attention",
-}
 
 
 def plot(
@@ -81,58 +73,8 @@ def plot(
     """
     chosen = choose(colours)
     drawing = _Drawing(graph, palette_on(palette, chosen.theme), chosen.theme)
-    return sankey(drawing.diagram(_check(colour_by), title or heading(graph)), chosen)
-
-
-def html(
-    graph: FlowGraph,
-    *,
-    path: str | Path | None = None,
-    colour_by: str = "rank",
-    palette: PaletteChoice = "unembed",
-    title: str | None = None,
-    colours: Colours | str | None = None,
-) -> str:
-    """One HTML page that needs no network: the figure in all three colourings, and its legend.
-
-    Args:
-        path: a file to write the page to as well, in one step.
-        colour_by: what colours the boxes at first; see `plot`.
-        colours: None: light or dark as the reader's system is.
-
-    Raises:
-        InputError: no such colour_by, palette or colours; `path` cannot be written.
-    """
-    first = get_args(ColourBy).index(_check(colour_by))
-    chosen = None if colours is None else choose(colours)
-    light, dark = (palette_on(palette, theme) for theme in get_args(Theme))
-    heads = title or heading(graph)
-
-    def figure(by: ColourBy, theme: Theme) -> go.Figure:
-        return plot(
-            graph, colour_by=by, palette=palette, title=heads, colours=chosen or choose(theme)
-        )
-
-    panels = [
-        Panel(
-            _PANELS[by],
-            figure(by, "light"),
-            _meaning(graph, by),
-            dark=figure(by, "dark") if chosen is None else None,
-        )
-        for by in get_args(ColourBy)
-    ]
-    return standalone(
-        panels,
-        title=heads,
-        description=_description(graph),
-        provenance=_provenance(graph),
-        shown=first,
-        colours=chosen,
-        path=path,
-        legend=page_legend(graph, light, dark, Widths(graph)),
-        group="What colours the boxes",
-        hint="Point at a box or a link for its numbers. Drag a box to move it.",
+    return diagram_figure(
+        drawing.diagram(check_colouring(colour_by), title or heading(graph)), chosen
     )
 
 
@@ -144,7 +86,8 @@ def heading(graph: FlowGraph) -> str:
     return f"Flow through {layers} of {model}, rated by {target_name(graph)}"
 
 
-def _check(colour_by: str) -> ColourBy:
+def check_colouring(colour_by: str) -> ColourBy:
+    """Raises InputError for what no box can be coloured by."""
     legal = get_args(ColourBy)
     for one in legal:
         if one == colour_by:
@@ -250,63 +193,3 @@ def _headings(graph: FlowGraph) -> list[tuple[int, str]]:
         for layer in graph.layers
     }
     return [(min(columns), f"Layer {layer}") for layer, columns in first.items() if columns]
-
-
-# ------------------------------------------------------------------ the page
-
-
-def _meaning(graph: FlowGraph, colour_by: ColourBy) -> str:
-    if colour_by == "entropy":
-        return (
-            "The colour of a box is the entropy of what its vector predicts, in nats: how "
-            "undecided it is between the tokens of the vocabulary."
-        )
-    if colour_by == "attention":
-        return (
-            "The colour of a key or a value is the attention that its head pays to that position. "
-            "The other boxes have no attention score, and no colour."
-        )
-    return (
-        f"The colour of a box is the rank of {target_name(graph)} in what its vector predicts: "
-        "1 where it is the most likely token of all."
-    )
-
-
-def _description(graph: FlowGraph) -> list[str]:
-    prompt = "".join(token.label for token in graph.tokens)
-    position = graph.tokens[graph.position].label if graph.position < len(graph.tokens) else ""
-    said = [
-        "One forward pass, from left to right. Every box is a vector of it, or of the weights, "
-        "read as a prediction: it goes through the model's final norm and the unembedding, and "
-        "the box is labelled with the token that comes out first. Every link is what passes.",
-        f"Prompt: {prompt}. Read at position {graph.position}, {position}.",
-    ]
-    return [*said, *graph.notes, *(sum_words(row) for row in graph.sums)]
-
-
-def _provenance(graph: FlowGraph) -> dict[str, str]:
-    return {
-        **{name: value for name, value in graph.provenance.items() if value},
-        "layers": ", ".join(map(str, graph.layers)),
-        "position": str(graph.position),
-        "target": _target(graph),
-        "options": _options(graph.options),
-        "token ids": ", ".join(str(token.id) for token in graph.tokens),
-    }
-
-
-def _target(graph: FlowGraph) -> str:
-    if graph.target is None:
-        return "none"
-    ids = ", ".join(f"#{token.id}" for token in graph.target.tokens)
-    chosen = "" if graph.target.chosen else ", the model's own most likely token"
-    return f"{target_name(graph)} ({ids}{chosen})"
-
-
-def _options(options: FlowOptions) -> str:
-    """Those that differ from the defaults."""
-    usual: Mapping[str, object] = FlowOptions().values()
-    changed = [
-        f"{name}={value}" for name, value in options.values().items() if value != usual[name]
-    ]
-    return ", ".join(changed) or "the defaults"

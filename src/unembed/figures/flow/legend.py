@@ -1,4 +1,4 @@
-"""What the widths and colours of a drawn flow graph stand for: pixels, and words for a legend."""
+"""What widths and colours of a flow graph as a Plotly figure stand for."""
 
 from __future__ import annotations
 
@@ -6,14 +6,13 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable
 from functools import cached_property
-from typing import Literal, get_args
+from typing import Literal
 
 from unembed.analyses.flow.result import FlowGraph, FlowLink
 from unembed.figures import text as shown
+from unembed.figures.diagram import STEPS, Key
 from unembed.figures.flow.words import target_name
 from unembed.figures.flow_palettes import Palette
-from unembed.figures.page import Swatch
-from unembed.figures.sankey import STEPS, Key
 
 MOST_STREAM = 150.0  # px of a residual band
 MOST_WRITES = 300.0  # px of all that is written side by side
@@ -28,12 +27,11 @@ _INSIDE = ("qkv", "query", "attention", "z_row_key", "neuron_key", "activation")
 
 
 class Widths:
-    """Pixels of links.
+    """Sizes of links, in px where the figure has room for them.
 
     All widths have one scale where that can be read, as in GPT-2, for which VISIT's factors were
     chosen. Where residual streams are so much larger than what is added to them that everything
-    else would be a hair, streams, writes, and what is inside a branch have a scale each; the
-    legend says so.
+    else would be a hair, streams, writes, and what is inside a branch have a scale each.
     """
 
     def __init__(self, graph: FlowGraph) -> None:
@@ -103,84 +101,22 @@ def legend(graph: FlowGraph, palette: Palette) -> list[Key]:
             ("attention", _attentions(palette), ("0", "1")),
         )
     ]
-    return [*maps, *(Key(words, (colour,)) for words, colour, _ in _plain(palette))]
+    return [*maps, *(Key(words, (colour,)) for words, colour in _plain(palette))]
 
 
-def page_legend(graph: FlowGraph, light: Palette, dark: Palette, widths: Widths) -> list[Swatch]:
-    """Everything that a colour or a width means, in sentences."""
-    rows = [
-        Swatch(
-            _ranks(graph, light),
-            _ranks(graph, dark),
-            f"Boxes: the rank of {target_name(graph)} in what the box predicts, from 1, the most "
-            f"likely, to {graph.vocab_size:,}, {_scale_words(light)}.",
-        ),
-        Swatch(
-            _entropies(light, graph),
-            _entropies(dark, graph),
-            "Links that carry a vector: the entropy of what it predicts, from 0, certain, to "
-            f"{shown.number(_most_entropy(graph), 1)} nats.",
-        ),
-        Swatch(
-            _attentions(light),
-            _attentions(dark),
-            "Links from a query to a key and from there to a value: the attention score, 0 to 1.",
-        ),
-    ]
-    for (_, one, words), (_, other, _) in zip(_plain(light), _plain(dark), strict=True):
-        rows.append(Swatch((one,), (other,), words))
-    rows.append(Swatch((light.plain,), (dark.plain,), "Boxes that have no such number."))
-    return [*rows, Swatch((), (), width_words(graph, widths))]
-
-
-def width_words(graph: FlowGraph, widths: Widths) -> str:
-    """What the width of each kind of link is, and its scale."""
-    o = graph.options
-    said = (
-        "Widths. Residual streams, and what goes through a norm: the norm of the vector. What "
-        "attention, feed-forward, rows of W_O, neurons and biases add: the norm of what is added. "
-        f"A query: {o.query_factor:g} times its norm; attention: {o.attention_factor:g} times the "
-        f"score; a value: {o.memory_factor:g} times its norm times the score; what a head writes: "
-        f"{o.head_factor:g} times its norm; an activation: {o.neuron_factor:g} times its size; "
-        f"entries of z and inputs of neurons: always {o.default_width:g}. "
-    )
-    stream, writes, inside = (_unit(widths.scales[one]) for one in get_args(Group))
-    if widths.one_scale:
-        return f"{said}One pixel is a width of {stream}."
-    return (
-        f"{said}One pixel is a width of {stream} in residual streams and of {writes} in what is "
-        f"written by heads, rows, neurons and branches, so that both can be seen, and of {inside} "
-        "in everything else."
-    )
-
-
-def _unit(scale: float) -> str:
-    return f"{1 / scale:.2g}" if scale > 0.1 else shown.short(1 / scale)
-
-
-def _plain(palette: Palette) -> list[tuple[str, str, str]]:
-    """Short words, colour, sentence."""
+def _plain(palette: Palette) -> list[tuple[str, str]]:
     return [
-        ("positive activation", palette.positive, "Links with a positive activation."),
-        (
-            "negative activation",
-            palette.negative,
-            "Links with a negative activation: what is written is minus the vector, and the box "
-            "is labelled with a minus sign and the token that it takes probability from.",
-        ),
-        ("through a norm", palette.norm, "Links through a norm."),
-        ("bias", palette.bias, "Biases."),
-        ("past attention", palette.residual_attn, "The residual stream past the attention."),
-        ("past feed-forward", palette.residual_mlp, "The residual stream past the feed-forward."),
+        ("positive activation", palette.positive),
+        ("negative activation", palette.negative),
+        ("through a norm", palette.norm),
+        ("bias", palette.bias),
+        ("past attention", palette.residual_attn),
+        ("past feed-forward", palette.residual_mlp),
     ]
 
 
 def _rank_words(graph: FlowGraph) -> str:
     return f"rank of {shown.cut(target_name(graph), 14)}"
-
-
-def _scale_words(palette: Palette) -> str:
-    return "logarithmic" if palette.rank_scale == "log" else "linear"
 
 
 def _shares() -> list[float]:

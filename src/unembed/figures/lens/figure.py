@@ -1,10 +1,9 @@
-"""The logit lens as a figure and as a page of its own. Knows the result, no model."""
+"""The logit lens as a Plotly figure. Knows the result, no model."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
 
 from unembed.analyses.lens.result import LensResult
@@ -15,8 +14,7 @@ from unembed.figures.colours import Colours, choose
 from unembed.figures.grid import Labels, TokenGrid
 from unembed.figures.heatmap import grid_figure
 from unembed.figures.lens import kinds as lens_kinds
-from unembed.figures.lens.kinds import CELLS, KINDS, Kind, check_kind
-from unembed.figures.page import Panel, standalone
+from unembed.figures.lens.kinds import CELLS, Kind, check_kind
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -56,50 +54,8 @@ def plot(
         InputError: no such kind, text or colours.
     """
     grid = _Grids(result, top_down, text).grid(check_kind(kind))
-    heading = title or f"{grid.title} · {_model(result)}"
+    heading = title or f"{grid.title} · {model_name(result)}"
     return grid_figure(replace(grid, title=heading), choose(colours))
-
-
-def html(
-    result: LensResult,
-    kind: str = "probability",
-    *,
-    path: str | Path | None = None,
-    top_down: bool = False,
-    text: str = "auto",
-    title: str | None = None,
-    colours: Colours | str | None = None,
-) -> str:
-    """One HTML page with every kind, which needs no network; see `plot` for the options.
-
-    Args:
-        kind: the kind that is shown first.
-        path: a file to write the page to as well, in one step.
-        colours: None: light or dark as the reader's system is.
-
-    Raises:
-        InputError: no such kind, text or colours; `path` cannot be written.
-    """
-    first = KINDS.index(check_kind(kind))
-    grids = _Grids(result, top_down, text)
-    chosen = None if colours is None else choose(colours)
-    panels = [
-        Panel(
-            CELLS[one].name,
-            grid_figure(grids.grid(one), chosen or choose("light")),
-            lens_kinds.meaning(result, one),
-        )
-        for one in KINDS
-    ]
-    return standalone(
-        panels,
-        title=title or f"Logit lens of {_model(result)}",
-        description=_description(result),
-        provenance=_provenance(result),
-        shown=first,
-        colours=chosen,
-        path=path,
-    )
 
 
 # ------------------------------------------------------------------ grids
@@ -109,16 +65,9 @@ class _Grids:
     """The grids of one result: labels and hovers are made once, and serve every kind."""
 
     def __init__(self, result: LensResult, top_down: bool, text: str) -> None:
-        if text not in get_args(Text):
-            raise InputError(
-                f"text is {text!r}; write one of {', '.join(get_args(Text))}",
-                field="text",
-                value=text,
-                legal=", ".join(get_args(Text)),
-            )
         self.result = result
         self.top_down = top_down
-        self.text = text
+        self.text = check_text(text)
         self.token = {token.id: token for token in result.vocabulary}
 
     def grid(self, kind: Kind) -> TokenGrid:
@@ -249,6 +198,23 @@ class _Grids:
         return lines if more <= 0 else [*lines, f"and {more} more in the result"]
 
 
+def check_text(text: str) -> str:
+    """What cells may say; raises InputError for anything else."""
+    if text not in get_args(Text):
+        raise InputError(
+            f"text is {text!r}; write one of {', '.join(get_args(Text))}",
+            field="text",
+            value=text,
+            legal=", ".join(get_args(Text)),
+        )
+    return text
+
+
+def model_name(result: LensResult) -> str:
+    """The model that was read."""
+    return result.provenance.get("model") or "a model without a name"
+
+
 def row_label(name: str) -> str:
     """A row as the app names it: "L5" after block 5, "L5 attn" after its attention."""
     layer, _, site = name.partition(".")
@@ -259,60 +225,3 @@ def row_label(name: str) -> str:
 
 def _named(token: Token) -> str:
     return f"{shown.isolate(shown.cut(token.label, LONGEST_TOKEN))} #{token.id}"
-
-
-# ------------------------------------------------------------------ the page
-
-
-def _description(result: LensResult) -> list[str]:
-    """What is on the page, as paragraphs."""
-    said = [
-        "Every row is the residual stream at one depth of the model, every column a token of the "
-        "prompt. Each cell reads that state as a prediction, as if nothing followed: it goes "
-        f"through {_decoder(result.decoder)} and the unembedding. "
-        "The last row is the model's own output.",
-        _extent(result),
-    ]
-    if result.kl_floor is not None:
-        said.append(
-            f"For KL, probabilities below {result.kl_floor:.3g} count as {result.kl_floor:.3g}."
-        )
-    return said
-
-
-def _model(result: LensResult) -> str:
-    return result.provenance.get("model") or "a model without a name"
-
-
-def _decoder(decoder: str) -> str:
-    if decoder == "final_norm":
-        return "the model's final norm"
-    if decoder.endswith(".mlp"):
-        layer = decoder.removesuffix(".mlp").removeprefix("L")
-        return f"the feed-forward of block {layer} and everything after it, the final norm"
-    return f"block {decoder.removeprefix('L')} and everything after it, the final norm"
-
-
-def _extent(result: LensResult) -> str:
-    positions, whole, rows = result.positions, result.n_prompt, len(result.rows)
-    first, last = positions[0], positions[-1]
-    said = f"Shown: {rows} row{'s' * (rows != 1)}, "
-    if len(positions) == whole:
-        return said + (f"all {whole} tokens." if whole > 1 else "the only token.")
-    if first == last:
-        which = f"position {first}"
-    elif last - first + 1 == len(positions):
-        which = f"positions {first}–{last}"
-    else:
-        which = f"{len(positions)} positions"
-    return f"{said}{which} of {whole} tokens; the model saw the whole prompt."
-
-
-def _provenance(result: LensResult) -> dict[str, str]:
-    ids = ", ".join(map(str, result.prompt_ids))
-    return {
-        **{name: value for name, value in result.provenance.items() if value},
-        "decoder": result.decoder,
-        "scored token": lens_kinds.scored(result),
-        "token ids": ids,
-    }

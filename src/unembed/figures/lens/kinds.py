@@ -53,7 +53,7 @@ CELLS: dict[Kind, KindOfCell] = {
         "Logit of {}",
         "logit",
         "Logit that each row gives to {}: the score before the softmax. The colours span the "
-        "5th to the 95th percentile of the grid, less where these are outliers.",
+        "grid's values; outliers take the colour of the scale's end.",
         text.short,
     ),
     "rank": KindOfCell(

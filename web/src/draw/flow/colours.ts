@@ -5,7 +5,7 @@ import { css, ENTRIES, look, makeTable, type Theme } from '../lut';
 
 export type ColourBy = 'rank' | 'entropy' | 'attention';
 
-interface Palette {
+export interface Palette {
   rank: string[];
   /** Linear: of rank / vocabulary; log: the first stop is rank 1, the last one the worst rank. */
   rank_scale: string;
@@ -24,6 +24,8 @@ interface Palette {
 
 const ALL: Readonly<Record<string, Record<Theme, Palette>>> = palettes;
 export const DEFAULT_PALETTE = 'unembed';
+/** By name, or one for each theme. */
+export type PaletteChoice = string | Readonly<Record<Theme, Palette>>;
 export const PALETTES: readonly string[] = Object.keys(ALL);
 const BITS = Math.log(2);
 
@@ -47,9 +49,10 @@ export interface FlowColours {
   palette: Palette;
 }
 
-export function flowColours(name: string, theme: Theme, vocabulary: number): FlowColours {
-  const palette = (ALL[name] ?? ALL[DEFAULT_PALETTE])?.[theme];
-  if (!palette) throw new Error(`no palette ${name}`);
+export function flowColours(choice: PaletteChoice, theme: Theme, vocabulary: number): FlowColours {
+  const named = typeof choice === 'string' ? (ALL[choice] ?? ALL[DEFAULT_PALETTE]) : choice;
+  const palette = named?.[theme];
+  if (!palette) throw new Error('the table of palettes has no default');
   const tables = {
     rank: tableOf(palette.rank),
     entropy: tableOf(palette.entropy),

@@ -77,13 +77,17 @@ function decodeSide(side: Schemas['FlowSide'], word: Word): FlowSideData {
     readings: node.readings.map((reading) => decodeReading(reading, word)),
     token: node.token === null || node.token === undefined ? null : word(node.token),
   }));
+  const { links, sums, notes } = side;
+  return sideOf({ output: decodeReading(side.output, word), nodes, links, sums, notes });
+}
+
+/** With what is found by its name and along its ends. */
+export function sideOf(
+  side: Pick<FlowSideData, 'output' | 'nodes' | 'links' | 'sums' | 'notes'>,
+): FlowSideData {
   return {
-    output: decodeReading(side.output, word),
-    nodes,
-    links: side.links,
-    sums: side.sums,
-    notes: side.notes,
-    nodeOf: new Map(nodes.map((node) => [node.id, node])),
+    ...side,
+    nodeOf: new Map(side.nodes.map((node) => [node.id, node])),
     linkOf: new Map(side.links.map((link) => [link.id, link])),
     into: gathered(side.links, (link) => link.target),
     from: gathered(side.links, (link) => link.source),

@@ -1,6 +1,6 @@
 /** All that a drawing of the flow graph is made of, and in which order. Knows no canvas. */
 import { isShown, isZero, pathsOf, type FlowNode, type FlowSideData } from './data';
-import { flowColours, type ColourBy, type FlowColours } from './colours';
+import { flowColours, type ColourBy, type FlowColours, type PaletteChoice } from './colours';
 import { layOut, UNMOVED, type Box, type Layout, type Moves, type Ribbon } from './layout';
 import { placeFlow, type Places } from './places';
 import type { Theme } from '../lut';
@@ -16,7 +16,7 @@ export interface FlowDrawing {
   /** Which of the two `flow` is; "difference": the edited one, with outlines of the baseline. */
   mode: 'baseline' | 'edited' | 'difference';
   colourBy: ColourBy;
-  palette: string;
+  palette: PaletteChoice;
   theme: Theme;
   /** Kinds of nodes, and kinds of links that no node has. */
   hidden: ReadonlySet<string>;

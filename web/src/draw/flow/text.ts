@@ -9,7 +9,6 @@ import type {
   LinkKind,
 } from './data';
 import { nats, NONE, percent, probability, quantity, signed } from '../format';
-import type { Spec } from '../../shared/text/url';
 
 /** What boxes are rated by: "␣Tokyo", or all tokens of a text. */
 export function targetName({ target }: Graph): string {
@@ -215,7 +214,11 @@ export function linkSentence(link: FlowLink, side: FlowSideData, target: string)
 }
 
 /** Under the heading of a saved picture: model, layers, position, target, which run. */
-export function figureNote(graph: Graph, model: string, mode: Spec['mode']): string {
+export function figureNote(
+  graph: Graph,
+  model: string,
+  mode: 'baseline' | 'edited' | 'difference',
+): string {
   const { layers, position, tokens, edited } = graph;
   const run = {
     baseline: 'without the edits',
@@ -228,7 +231,9 @@ export function figureNote(graph: Graph, model: string, mode: Spec['mode']): str
     `at ${tokens[position]?.label ?? ''} (${position})`,
     `target ${targetName(graph)}`,
     ...(edited ? [run[mode]] : []),
-  ].join(' · ');
+  ]
+    .filter(Boolean)
+    .join(' · ');
 }
 
 // ------------------------------------------------------------------ tables

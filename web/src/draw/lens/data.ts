@@ -5,6 +5,8 @@ import { readSafetensors, type Safetensors } from '../safetensors';
 export type TokenText = components['schemas']['TokenText'];
 export type LensMetadata = components['schemas']['LensMetadata'];
 export type SideName = 'baseline' | 'edited';
+/** One side, or the edited one against the baseline. */
+export type Mode = SideName | 'difference';
 
 /** In target_ids and next_ids: there is none. */
 export const NO_TOKEN = 0xffffffff;
@@ -91,10 +93,7 @@ function words(file: Safetensors, name: string): Uint32Array {
 // ------------------------------------------------------------------ sides and cells
 
 /** The side that a mode shows the tokens of. */
-export function shownSide(
-  lens: Lens,
-  mode: SideName | 'difference',
-): { side: SideName; values: LensSide } {
+export function shownSide(lens: Lens, mode: Mode): { side: SideName; values: LensSide } {
   return lens.edited && mode !== 'baseline'
     ? { side: 'edited', values: lens.edited }
     : { side: 'baseline', values: lens.baseline };

@@ -1,8 +1,7 @@
 /** What colours a cell and what is written in it: one number per cell, its scale, its text. */
 import { logit, nats, NONE, probability, signed } from '../format';
-import { shownSide, topLabel, type Cell, type Lens, type LensSide } from './data';
-import { look, table, type Theme } from '../lut';
-import type { Spec } from '../../shared/text/url';
+import { shownSide, topLabel, type Cell, type Lens, type LensSide, type Mode } from './data';
+import { look, table, type ColourMaps, type Theme } from '../lut';
 
 export type LensKind = 'top' | 'probability' | 'logit' | 'rank' | 'kl' | 'entropy';
 
@@ -46,16 +45,17 @@ interface Measure {
 export function paintLens(
   lens: Lens,
   spec: LensLook,
-  mode: Spec['mode'],
+  mode: Mode,
   vocabulary: number,
   theme: Theme,
+  maps?: ColourMaps,
 ): Painted {
   const { values } = shownSide(lens, mode);
   const measure =
     lens.edited && mode === 'difference'
       ? measureChange(lens, lens.edited, spec.kind)
       : measureSide(lens, values, spec, vocabulary);
-  const lut = table(measure.scale.kind, theme);
+  const lut = table(measure.scale.kind, theme, maps);
   const numeric = spec.text === 'value';
   return {
     colours: coloursOf(lens, measure, lut),

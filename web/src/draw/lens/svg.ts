@@ -1,11 +1,10 @@
 /** The whole grid as one SVG, with its axes, its scale and what it is of: not only what the window shows. */
 import { rowLabel } from '../../shared/text/address';
 import { FitText } from '../fitText';
-import { outcome, shownSide, type Lens } from './data';
+import { outcome, shownSide, type Lens, type Mode } from './data';
 import type { Painted } from './paint';
-import { css, table, wantsDarkText, type Theme } from '../lut';
+import { css, table, wantsDarkText, type ColourMaps, type Theme } from '../lut';
 import { shorten } from '../tokens';
-import type { Spec } from '../../shared/text/url';
 import { ROW_HEIGHT, TEXT_FROM_WIDTH } from '../zoom';
 
 export interface Figure {
@@ -17,10 +16,14 @@ export interface Figure {
 export interface FigureInput {
   lens: Lens;
   painted: Painted;
-  mode: Spec['mode'];
-  spec: Spec;
+  mode: Mode;
+  /** First line: the prompt. */
+  heading: string;
+  /** Layer 0 at the top. */
+  flipped: boolean;
   model: string;
   theme: Theme;
+  maps?: ColourMaps;
   /** Of tokens.css: "--ground" and its like, and the fonts. */
   token: (name: string) => string;
 }
@@ -41,13 +44,13 @@ const INDEX_WIDTH = 5.5;
 
 /** Drawn in display order, the way the page shows it. */
 export function lensSvg(input: FigureInput): Figure {
-  const { lens, spec, token } = input;
+  const { lens, flipped, token } = input;
   const cell = lens.columns <= 120 ? 84 : Math.max(2, Math.floor(12_000 / lens.columns));
   const width = Math.max(NARROWEST_FIGURE, GUTTER + lens.columns * cell + 2 * MARGIN);
   const top = HEAD + AXIS;
   const bottom = top + lens.rows * ROW_HEIGHT;
   const height = bottom + AXIS + FOOT;
-  const [above, below] = spec.flipped ? [inputs, outcomes] : [outcomes, inputs];
+  const [above, below] = flipped ? [inputs, outcomes] : [outcomes, inputs];
   const parts = [
     `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}">`,
     `<rect width="100%" height="100%" fill="${token('--ground')}"/>`,
@@ -63,9 +66,9 @@ export function lensSvg(input: FigureInput): Figure {
   return { svg: parts.join('\n'), width, height };
 }
 
-function heading({ lens, spec, model, mode }: FigureInput, width: number): string {
+function heading({ lens, heading: words, model, mode }: FigureInput, width: number): string {
   const room = Math.floor((width - 2 * MARGIN) / 7);
-  const prompt = shorten(spec.prompt.replaceAll('\n', '↵'), room);
+  const prompt = shorten(words.replaceAll('\n', '↵'), room);
   const of = lens.edited ? `, ${mode === 'difference' ? 'edited against baseline' : mode}` : '';
   const read = lens.meta.decoder === 'final_norm' ? '' : `, read by ${lens.meta.decoder} on`;
   return [
@@ -116,25 +119,29 @@ function axis(marks: Mark[], cell: number, y: number, token: FigureInput['token'
   });
 }
 
-function rowNames({ lens, spec, token }: FigureInput, top: number): string[] {
+function rowNames({ lens, flipped, token }: FigureInput, top: number): string[] {
   return lens.meta.rows.map((name, row) =>
-    written(rowLabel(name), MARGIN, top + displayed(lens, spec, row) * ROW_HEIGHT + 16, {
+    written(rowLabel(name), MARGIN, top + displayed(lens, flipped, row) * ROW_HEIGHT + 16, {
       fill: token('--text-2'),
     }),
   );
 }
 
-function displayed(lens: Lens, spec: Spec, row: number): number {
-  return spec.flipped ? row : lens.rows - 1 - row;
+function displayed(lens: Lens, flipped: boolean, row: number): number {
+  return flipped ? row : lens.rows - 1 - row;
 }
 
 // ------------------------------------------------------------------ cells
 
-function cells({ lens, painted, spec, token }: FigureInput, cell: number, top: number): string[] {
+function cells(
+  { lens, painted, flipped, token }: FigureInput,
+  cell: number,
+  top: number,
+): string[] {
   const parts: string[] = [];
   const gap = cell >= 10 ? 1 : 0;
   for (let row = 0; row < lens.rows; row++) {
-    const y = top + displayed(lens, spec, row) * ROW_HEIGHT;
+    const y = top + displayed(lens, flipped, row) * ROW_HEIGHT;
     parts.push(...stripes(painted.colours, row, lens.columns, cell, y, gap));
     if (cell < TEXT_FROM_WIDTH) continue;
     for (let column = 0; column < lens.columns; column++) {
@@ -178,9 +185,9 @@ function stripes(
 
 // ------------------------------------------------------------------ scale
 
-function scale({ painted, theme, token }: FigureInput, top: number): string[] {
+function scale({ painted, theme, maps, token }: FigureInput, top: number): string[] {
   const { scale: shown } = painted;
-  const lut = table(shown.kind, theme);
+  const lut = table(shown.kind, theme, maps);
   const left = MARGIN + GUTTER;
   const step = SCALE_WIDTH / SCALE_STEPS;
   const bars = Array.from({ length: SCALE_STEPS }, (_, at) => {

@@ -2,7 +2,6 @@
 import { rowLabel } from '../../shared/text/address';
 import { probability } from '../format';
 import { cell, type Cell, type Lens, type LensSide } from './data';
-import type { Spec } from '../../shared/text/url';
 
 /** "layer 7, token ␣Paris at position 3, top prediction ␣France 0.83": what a screen reader hears. */
 export function cellSentence(lens: Lens, side: LensSide, row: number, position: number): string {
@@ -12,7 +11,7 @@ export function cellSentence(lens: Lens, side: LensSide, row: number, position: 
   const best = here.top[0];
   return [
     rowWords(lens.meta.rows[row] ?? ''),
-    `token ${lens.meta.tokens[column]?.label ?? ''} at position ${position}`,
+    `token ${lens.meta.tokens[column]?.label ?? ''} at position ${lens.meta.positions[column]}`,
     `top prediction ${best?.token.label ?? ''} ${(best?.probability ?? 0).toFixed(3)}`,
     ...(here.target && here.target.id !== best?.token.id
       ? [`${here.target.label} ${probability(here.probability)}, rank ${here.rank}`]
@@ -76,7 +75,7 @@ function numbers({ top, target, ...here }: Cell): Line {
 }
 
 /** All of the grid as plain data, with what it is an answer to. */
-export function lensJson(spec: Spec, lens: Lens): unknown {
+export function lensJson(spec: unknown, lens: Lens): unknown {
   const side = (values: LensSide | null) =>
     values &&
     Object.fromEntries(

@@ -1,6 +1,7 @@
 /**
  * What the flow graph shows: as state, as parts of the address, as the request it makes.
  */
+import { GROUPS, type Group } from '../../draw/flow/groups';
 import { flowLayer, isFlowName } from '../../shared/text/address';
 import { parsePositions } from '../../shared/text/edits';
 import {
@@ -17,18 +18,8 @@ export const COLOUR_BYS = ['rank', 'entropy', 'attention'] as const;
 export const PALETTES = ['unembed', 'visit', 'visit-2'] as const;
 export const CHOICES = ['count', 'share', 'hand'] as const;
 export const TARGET_MODES = ['first', 'whole'] as const;
-/** What can be left out of the picture, by what a person calls it. */
-export const GROUPS = [
-  'heads',
-  'memory',
-  'z_rows',
-  'neurons',
-  'biases',
-  'residual',
-  'rest',
-] as const;
-
-export type Group = (typeof GROUPS)[number];
+export { groupOf, hiddenKinds } from '../../draw/flow/groups';
+export { GROUPS, type Group };
 export type ColourBy = (typeof COLOUR_BYS)[number];
 export type Palette = (typeof PALETTES)[number];
 
@@ -82,27 +73,6 @@ const MOST_NAMES = 200;
 const DEEPEST = 9999;
 /** Nothing writes that much more than is added: what is named by hand is then all that is shown. */
 const UNREACHED = 1000;
-
-/** Node kinds, and link kinds that no node has, of each group. */
-export const GROUP_KINDS: Readonly<Record<Group, readonly string[]>> = {
-  heads: ['query', 'key', 'value', 'head'],
-  memory: ['key', 'value'],
-  z_rows: ['z_row'],
-  neurons: ['neuron_key', 'neuron'],
-  biases: ['attn_bias', 'mlp_in_bias', 'mlp_bias'],
-  residual: ['residual_attn', 'residual_mlp', 'skipped'],
-  rest: ['rest'],
-};
-
-export function hiddenKinds(hidden: readonly Group[]): ReadonlySet<string> {
-  return new Set(hidden.flatMap((group) => GROUP_KINDS[group]));
-}
-
-/** The group that a kind of node belongs to; null for the stations, which always stay. */
-export function groupOf(kind: string): Group | null {
-  if (kind === 'key' || kind === 'value') return 'memory';
-  return GROUPS.find((group) => GROUP_KINDS[group].includes(kind)) ?? null;
-}
 
 /** The layers that are drawn: those chosen that the model has, else one at two thirds of its depth. */
 export function shownLayers(layers: Flow['layers'], depth: number): number[] {

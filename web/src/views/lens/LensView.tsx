@@ -161,7 +161,8 @@ function LensBar({ shown, position, status }: BarProps) {
 function LensSave({ lens, painted, mode, model }: Shown) {
   const spec = useSpec();
   const theme = useTheme((state) => state.theme);
-  const figure = { lens, painted, mode, spec, model: model.name, theme };
+  const { prompt: heading, flipped } = spec;
+  const figure = { lens, painted, mode, heading, flipped, model: model.name, theme };
   return (
     <SaveMenu
       csv={() => saveCsv('lens.csv', lensTable(lens))}

@@ -11,6 +11,17 @@ import pytest
 
 from unembed.errors import InputError
 from unembed.figures.colours import DARK, LIGHT, parse
+from unembed.figures.diagram import (
+    LINE,
+    Band,
+    Box,
+    Diagram,
+    Key,
+    box_sizes,
+    css,
+    diagram_figure,
+    places,
+)
 from unembed.figures.flow_palettes import (
     HIDDEN,
     Palette,
@@ -19,8 +30,6 @@ from unembed.figures.flow_palettes import (
     palette_on,
     table,
 )
-from unembed.figures.sankey import Band, Box, Diagram, Key, css, sankey
-from unembed.figures.sankey_layout import LABEL, Flow, Piece, place
 
 NAMES = palette_names()
 THEMES = ("light", "dark")
@@ -160,66 +169,66 @@ def test_a_palette_is_named_or_given():
 
 
 def test_boxes_are_as_high_as_what_passes_and_stand_apart():
-    pieces = [Piece(0, 0), *[Piece(1)] * 40, Piece(2, 0)]
-    flows = [Flow(0, 41, 90.0)]
-    flows += [Flow(0, 1 + at, 1.0 + at % 7) for at in range(40)]
-    flows += [Flow(1 + at, 41, 12.0) for at in range(40)]
-    placed = place(pieces, flows, 300.0)
-    assert placed.heights[1:41] == (12.0,) * 40
-    assert placed.heights[41] == 90 + 40 * 12
+    boxes = [
+        Box("", "", "#000000", 0, lane=0),
+        *[Box("", "", "#000000", 1)] * 40,
+        Box("", "", "#000000", 2, lane=0),
+    ]
+    bands = [Band(0, 41, 90.0, "#000000", "")]
+    bands += [Band(0, 1 + at, 1.0 + at % 7, "#000000", "") for at in range(40)]
+    bands += [Band(1 + at, 41, 12.0, "#000000", "") for at in range(40)]
+    sizes = box_sizes(len(boxes), bands)
+    middles, height = places(boxes, bands, sizes)
+    assert sizes[1:41] == [12.0] * 40
+    assert sizes[41] == 90 + 40 * 12
     below = sorted(
-        (middle - height / 2, middle + height / 2, middle)
-        for middle, height in zip(placed.middles[1:41], placed.heights[1:41], strict=True)
+        (middle - size / 2, middle + size / 2, middle)
+        for middle, size in zip(middles[1:41], sizes[1:41], strict=True)
     )
     assert below[0][0] >= 90.0
-    assert below[-1][1] <= placed.height + 1e-9
+    assert below[-1][1] <= height
     for above, under in pairwise(below):
         assert above[1] < under[0]
-        assert under[2] - above[2] >= LABEL - 1e-9
+        assert under[2] - above[2] >= LINE
 
 
 def test_lanes_do_not_share_a_height():
-    pieces = [Piece(0, 0), *[Piece(1, 1)] * 4, *[Piece(1, 2)] * 8, Piece(2, 2), Piece(3, 0)]
-    flows = [Flow(0, 14, 30.0), *(Flow(0, box, 9.0) for box in range(1, 13)), Flow(5, 13, 9.0)]
-    flows += [Flow(13, 14, 5.0)]
-    placed = place(pieces, flows, 500.0)
-    lowest = max(placed.middles[1:5]) + 4.5
-    assert placed.height == 500.0
-    assert min(placed.middles[1:5]) - 4.5 > 30.0
-    assert lowest < min(placed.middles[5:14]) - 4.5
-    assert placed.middles[13] == pytest.approx(placed.middles[5])
-
-
-def test_a_box_stands_beside_what_it_is_joined_to():
-    pieces = [Piece(0), Piece(0), *[Piece(1)] * 6]
-    flows = [Flow(at // 3, 2 + at, 5.0) for at in range(6)]
-    placed = place(pieces, flows, 600.0)
-    assert placed.middles[0] == pytest.approx(placed.middles[3])
-    assert placed.middles[1] == pytest.approx(placed.middles[6])
+    boxes = [
+        Box("", "", "#000000", 0, lane=0),
+        *[Box("", "", "#000000", 1, lane=1)] * 4,
+        *[Box("", "", "#000000", 1, lane=2)] * 8,
+        Box("", "", "#000000", 2, lane=0),
+    ]
+    bands = [Band(0, 13, 30.0, "#000000", "")]
+    bands += [Band(0, box, 9.0, "#000000", "") for box in range(1, 13)]
+    middles, _ = places(boxes, bands, box_sizes(len(boxes), bands))
+    assert min(middles[1:5]) - 4.5 > 30.0
+    assert max(middles[1:5]) + 4.5 < min(middles[5:13]) - 4.5
 
 
 # ------------------------------------------------------------------ the figure
 
 
-def test_every_box_and_band_is_in_the_figure_and_the_ballast_out_of_sight():
-    trace = sankey(diagram(), LIGHT).data[0]
-    assert trace.node.label[:4] == ("start", "one", "two", "end")
-    assert trace.link.value[:5] == (100.0, 40.0, 20.0, 10.0, 5.0)
-    assert trace.link.color[0] == "rgba(17,34,51,0.267)"
-    assert trace.node.customdata[0] == "<b>start</b><br>more"
-    assert (len(trace.node.label), len(trace.link.value)) == (6, 6)
-    assert min(trace.node.x[4:]) > 1
-    assert trace.node.color[4:] == (HIDDEN, HIDDEN)
-    assert all(0 < x < 1 for x in trace.node.x[:4])
+def test_every_box_and_band_is_in_the_figure():
+    figure = diagram_figure(diagram(), LIGHT)
+    boxes, bands = figure.data
+    assert boxes.text == ("start", "one", "two", "end")
+    assert boxes.hovertext[0] == "<b>start</b><br>more"
+    assert len(bands.hovertext) == 5
+    drawn = [shape for shape in figure.layout.shapes if shape.xref is None]
+    assert [shape.type for shape in drawn] == ["path"] * 5 + ["rect"] * 4
+    assert drawn[0].fillcolor == "rgba(17,34,51,0.267)"
+    heights = [shape.y1 - shape.y0 for shape in drawn[5:]]
+    assert heights == pytest.approx([160.0, 40.0, 20.0, 115.0])
 
 
 def test_nothing_is_markup_or_a_formula():
     boxes = [Box("<b>$x$", "<script>\n&lt;", "#000000", 0), Box("&amp;", "", "#000000", 1)]
-    figure = sankey(diagram(boxes, [Band(0, 1, 3.0, "#000000", "<a>")]), DARK)
-    trace = figure.data[0]
-    assert trace.node.label[0] == "&lt;b&gt;&#36;x&#36;"
-    assert trace.node.customdata[:2] == ("<b>&lt;script&gt;</b><br>&amp;lt;", "")
-    assert trace.link.customdata[0] == "<b>&lt;a&gt;</b>"
+    figure = diagram_figure(diagram(boxes, [Band(0, 1, 3.0, "#000000", "<a>")]), DARK)
+    labels, bands = figure.data
+    assert labels.text[0] == "&lt;b&gt;&#36;x&#36;"
+    assert labels.hovertext == ("<b>&lt;script&gt;</b><br>&amp;lt;", "")
+    assert bands.hovertext[0] == "<b>&lt;a&gt;</b>"
     assert html.unescape(figure.layout.title.text) == "A <b>title</b> & $x$"
     texts = [note.text for note in figure.layout.annotations]
     assert "&lt;i&gt;<br>more" in texts
@@ -227,27 +236,15 @@ def test_nothing_is_markup_or_a_formula():
     json.loads(figure.to_json())
 
 
-def test_a_box_that_nothing_joins_is_left_out_and_moves_no_other():
-    boxes = [
-        Box("alone", "", "#000000", 0),
-        Box("a", "", "#000000", 1),
-        Box("b", "", "#000000", 3),
-    ]
-    trace = sankey(diagram(boxes, [Band(1, 2, 3.0, "#000000", "")]), LIGHT).data[0]
-    assert trace.node.label[:2] == ("a", "b")
-    assert trace.link.source[0] == 0
-    assert trace.node.x[1] - trace.node.x[0] == pytest.approx(2 / 4)
-
-
 def test_a_long_label_is_cut_to_its_room():
     boxes = [Box("x" * 40, "", "#000000", 0, room=6), Box("東京東京東京", "", "#000000", 1, room=6)]
-    trace = sankey(diagram(boxes, [Band(0, 1, 3.0, "#000000", "")]), LIGHT).data[0]
-    assert trace.node.label[:2] == ("xxxxx…", "東京…")
+    labels = diagram_figure(diagram(boxes, [Band(0, 1, 3.0, "#000000", "")]), LIGHT).data[0]
+    assert labels.text == ("xxxxx…", "東京…")
 
 
 def test_a_diagram_without_a_band_is_refused():
     with pytest.raises(InputError, match="nothing to draw"):
-        sankey(diagram(bands=[Band(0, 1, 0.0, "#000000", "")]), LIGHT)
+        diagram_figure(diagram(bands=[Band(0, 1, 0.0, "#000000", "")]), LIGHT)
 
 
 def test_colours_that_let_through_are_written_as_plotly_reads_them():

@@ -1,0 +1,51 @@
+/**
+ * The drawings as one module: for pages that stand alone, which carry it, and for notebooks.
+ *
+ * A page has an element `#unembed-drawing` to draw in and its data as JSON in `#unembed-data`. A notebook
+ * calls `render` with a model of anywidget.
+ */
+import { mountFlow, type FlowOptions } from './flow/mount';
+import type { FlowJson } from './flow/json';
+import { mountLens, type LensOptions } from './lens/mount';
+import type { LensJson } from './lens/json';
+import { readPlain, type Written } from './plainData';
+
+export { mountFlow, mountLens };
+
+/** What Python writes: figures/drawing.py. */
+export type Drawn =
+  | { kind: 'lens'; options: LensOptions; result: Written }
+  | { kind: 'flow'; options: FlowOptions; result: Written };
+
+export function mount(element: HTMLElement, drawn: Drawn): () => void {
+  const data = readPlain(drawn.result);
+  return drawn.kind === 'lens'
+    ? mountLens(element, data as LensJson, drawn.options)
+    : mountFlow(element, data as FlowJson, drawn.options);
+}
+
+interface WidgetModel {
+  get: (name: 'drawn') => string;
+  on: (event: string, tell: () => void) => void;
+  off: (event: string, tell: () => void) => void;
+}
+
+/** The contract of anywidget: draws into an element, and returns what takes that back. */
+function render({ model, el }: { model: WidgetModel; el: HTMLElement }): () => void {
+  let unmount = () => {};
+  const draw = () => {
+    unmount();
+    unmount = mount(el, JSON.parse(model.get('drawn')) as Drawn);
+  };
+  draw();
+  model.on('change:drawn', draw);
+  return () => {
+    model.off('change:drawn', draw);
+    unmount();
+  };
+}
+
+export default { render };
+
+const [place, data] = ['drawing', 'data'].map((id) => document.getElementById(`unembed-${id}`));
+if (place && data) mount(place, JSON.parse(data.textContent ?? '') as Drawn);
