@@ -283,7 +283,7 @@ def test_logits_that_overflow_are_refused(weight):
 @pytest.mark.parametrize(
     "name,indices", [("targets", [0, 20]), ("targets", [0]), ("references", [0, -1])]
 )
-def test_indices_that_do_not_fit_are_refused(name, indices):
+def test_indices_that_do_not_fit_are_refused(name, indices, any_shapes):
     with pytest.raises(InputError) as caught:
         Unembedding(torch.randn(20, 4)).read(
             torch.randn(2, 4), k=3, **{name: torch.tensor(indices)}

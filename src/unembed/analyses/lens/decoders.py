@@ -93,7 +93,7 @@ def through_suffix(
     decoder: Decoder,
     cancel: Cancel | None = None,
     progress: Progress | None = None,
-) -> Float[Tensor, "pos d_model"]:
+) -> Float[Tensor, "pos d_unembed"]:
     """What the unembedding would read if these states, at every position, entered the suffix."""
     if decoder.layer is None:
         return _edited(run, run.model.final_norm(states))
