@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+import unembed as ue
+
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), ROOT / "web/README.md"])
 WITH_CODE = [path for path in DOCUMENTS if "```python" in path.read_text(encoding="utf-8")]
@@ -18,7 +20,14 @@ def name_of(path: Path) -> str:
 
 @pytest.mark.demo
 @pytest.mark.parametrize("path", WITH_CODE, ids=name_of)
-def test_the_code_in_a_document_runs(path, capsys):
+def test_the_code_in_a_document_runs(path, capsys, demo_model, monkeypatch):
+    load = ue.load
+    plain = (("gemma3-270m",), {})  # loaded once for all documents
+
+    def loading(*source, **options):
+        return demo_model if (source, options) == plain else load(*source, **options)
+
+    monkeypatch.setattr(ue, "load", loading)
     blocks = re.findall(r"```python\n(.*?)```", path.read_text(encoding="utf-8"), flags=re.DOTALL)
     exec(compile("\n".join(blocks), name_of(path), "exec"), {})
     if path.name == "getting-started.md":

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-import unembed as ue
 from unembed.analyses.lens.grid import logit_lens
 
 PROMPT = "The capital of Japan is the city of"
 
 
-@pytest.fixture(scope="module")
-def demo():
-    return ue.load("gemma3-270m")
+@pytest.fixture
+def demo(demo_model):
+    return demo_model
 
 
 def score(found, row):

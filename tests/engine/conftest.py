@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import pytest
 
-import unembed as ue
-from unembed.models.tiny import tiny_model, tiny_tokenizer
-
 PROMPT = "the cat sat on the mat"
 
 
 @pytest.fixture(scope="session")
-def gpt2():
-    return ue.load(tiny_model("gpt2"), tiny_tokenizer())
+def gpt2(model_of):
+    return model_of("gpt2")
 
 
 @pytest.fixture(scope="session")
-def gemma():
-    return ue.load(tiny_model("gemma"), tiny_tokenizer())
+def gemma(model_of):
+    return model_of("gemma")
 
 
 @pytest.fixture(scope="session")
-def bert():
-    return ue.load(tiny_model("bert"), tiny_tokenizer())
+def bert(model_of):
+    return model_of("bert")

@@ -12,9 +12,9 @@ TOKYO = "The capital of Japan is the city of"
 MARY = "When Mary and John went to the store, John gave a drink to"
 
 
-@pytest.fixture(scope="module")
-def model():
-    return ue.load("gemma3-270m")
+@pytest.fixture
+def model(demo_model):
+    return demo_model
 
 
 def test_it_says_tokyo_and_mary(model):

@@ -254,8 +254,8 @@ def test_the_figure_can_be_saved(open_lens, form, start):
 
 
 @pytest.mark.demo
-def test_the_demo_models_lens_says_tokyo_on_a_small_page(open_lens, tmp_path):
-    lens = ue.logit_lens(ue.load("gemma3-270m"), "The capital of Japan is the city of")
+def test_the_demo_models_lens_says_tokyo_on_a_small_page(open_lens, tmp_path, demo_model):
+    lens = ue.logit_lens(demo_model, "The capital of Japan is the city of")
     opened = open_lens(lens, "top")
     assert opened.part("outcomes").locator("bdi").all_text_contents()[-1] == "␣Tokyo"
     wide, _ = cell_size(opened, lens)

@@ -8,22 +8,11 @@ from functools import cache
 import pytest
 import torch
 
-import unembed as ue
 from unembed.analyses.tools.vectors import layers_with_neurons, projected, value_vectors
 from unembed.engine.model import Model
 from unembed.index import VectorIndex, build_index
-from unembed.models.tiny import tiny_model, tiny_tokenizer
 
 TOP_K = 12
-
-
-@pytest.fixture(scope="session")
-def model_of() -> Callable[..., Model]:
-    @cache
-    def load(name: str, dtype: torch.dtype = torch.float32, seed: int = 0) -> Model:
-        return ue.load(tiny_model(name, dtype=dtype, seed=seed), tokenizer=tiny_tokenizer())
-
-    return load
 
 
 @pytest.fixture(scope="session")
@@ -44,11 +33,3 @@ def dense(model: Model, projection: str = "raw") -> tuple[torch.Tensor, torch.Te
     vectors = torch.cat([value_vectors(model, layer) for layer in layers_with_neurons(model)])
     rows = projected(model, vectors, projection).double()
     return vectors.double(), rows @ model.unembedding.weight.double().T
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)

@@ -17,10 +17,10 @@ GUIDE = Path(__file__).parents[2] / "docs/guides/vector-index.md"
 
 
 @pytest.fixture
-def drawn(tmp_path, monkeypatch):
+def drawn(tmp_path, monkeypatch, demo_model):
     """An index of the demo model that took no projecting: every list begins with " music"."""
     monkeypatch.setattr(IndexFolder, "of", lambda *_: IndexFolder(tmp_path / "raw"))
-    model = ue.load("gemma3-270m")
+    model = demo_model
     named = [model.token_id(one) for one in (" music", " France", " Germany", " doctor")]
     draw = np.random.default_rng(0)
     with Builder(model, "raw", 50) as builder:

@@ -9,12 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 
-import unembed as ue
 from unembed.engine.model import Model
 from unembed.index import VectorIndex, build_index, open_index
-from unembed.models.tiny import tiny_model, tiny_tokenizer
 from unembed.server import launch
 from unembed.server.app import create_app
 from unembed.session import Session
@@ -25,25 +22,14 @@ from .flow_asking import FAMILIES
 
 
 @pytest.fixture(scope="session")
-def model() -> Model:
-    return ue.load(tiny_model("gpt2", dtype=torch.float32), tokenizer=tiny_tokenizer())
+def model(model_of: Callable[..., Model]) -> Model:
+    return model_of("gpt2")
 
 
 @pytest.fixture(scope="session")
-def models() -> dict[str, Model]:
+def models(model_of: Callable[..., Model]) -> dict[str, Model]:
     """Tiny models of several families."""
-    return {
-        family: ue.load(tiny_model(family, dtype=torch.float32), tokenizer=tiny_tokenizer())
-        for family in FAMILIES
-    }
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+    return {family: model_of(family) for family in FAMILIES}
 
 
 @pytest.fixture
