@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from contextlib import contextmanager, redirect_stdout
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
+import unembed as ue
+from unembed.engine.model import Model
+from unembed.server import launch
+from unembed.server.app import create_app
+from unembed.session import Session
 from unembed.settings import Settings
 
 from .. import chromium
@@ -78,6 +86,43 @@ def serving(*arguments: str) -> Iterator[str]:
     finally:
         server.terminate()
         server.communicate(timeout=20)
+
+
+@contextmanager
+def served(model: Model, **settings: Any) -> Iterator[str]:
+    """A model behind a server in a thread of this process; gives its address without the token.
+
+    In all but its process it is the server that `serving` starts, without seconds of imports.
+    """
+    sock, bound = launch.bind(replace(model.settings, port=0, **settings))
+    session = Session(model, bound)
+    ready = threading.Event()
+    server = launch.make_server(create_app(session, bound, TOKEN), bound, ready.set)
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [sock]}, daemon=True)
+    thread.start()
+    try:
+        assert ready.wait(20)
+        yield f"http://127.0.0.1:{bound.port}"
+    finally:
+        server.should_exit = True
+        thread.join(20)
+        session.close()
+        sock.close()
+
+
+def printed_by(code: str, demo_model: Model) -> str:
+    """What Python that the app wrote prints, on a demo model that is loaded already."""
+
+    def load(*source: Any, **options: Any) -> Model:
+        return (
+            demo_model if source == (demo_model.name,) and not options else real(*source, **options)
+        )
+
+    real, said = ue.load, io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(said):
+        patch.setattr(ue, "load", load)
+        exec(compile(code, "copied.py", "exec"), {})
+    return said.getvalue()
 
 
 @pytest.fixture(scope="package")

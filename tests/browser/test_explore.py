@@ -2,51 +2,29 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-from contextlib import ExitStack, contextmanager
-
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 
-from unembed.models.tiny import tiny_model, tiny_tokenizer
+from unembed.index import build_index
 
-from .conftest import ANSWER, App, fresh_cache, serving
+from .conftest import ANSWER, App, served
 
 PROMPT = "the cat sat on the mat"
 ASKED = f"p={PROMPT.replace(' ', '+')}"
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("llama")
-    tiny_model("llama").save_pretrained(folder)
-    tiny_tokenizer().save_pretrained(folder)
-    return folder
-
-
-@contextmanager
-def apart(cache):
-    """A cache of the test's own: what a person keeps is neither seen nor touched."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("UNEMBED_CACHE_DIR", str(cache))
-        yield
-
-
-@pytest.fixture(scope="module")
-def tiny(folder, tmp_path_factory):
+def tiny(model_of, tmp_path_factory):
     """A tiny model, its index built."""
-    with ExitStack() as served:
-        with apart(tmp_path_factory.mktemp("cache")):
-            index(str(folder))
-            address = served.enter_context(serving("serve", str(folder)))
+    cache = tmp_path_factory.mktemp("cache")
+    index(model_of("llama"), cache)
+    with served(model_of("llama"), cache_dir=str(cache)) as address:
         yield address
 
 
-def index(source: str, *flags: str) -> None:
-    command = [sys.executable, "-m", "unembed", "index", "vectors", source, *flags]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
+def index(model, cache, **options) -> None:
+    """Where a server with this cache finds it: what a person keeps is neither seen nor touched."""
+    build_index(model, folder=cache / "index" / model.fingerprint, **options)
 
 
 @pytest.fixture
@@ -72,11 +50,8 @@ def nodes(app: App) -> list[str]:
 # ---------------------------------------------------------------- the index
 
 
-def test_the_index_is_built_with_a_button_that_says_what_it_costs(app: App, tmp_path):
-    tiny_model("gpt2").save_pretrained(tmp_path)
-    tiny_tokenizer().save_pretrained(tmp_path)
-    with apart(tmp_path / "cache"), serving("serve", str(tmp_path)) as address:
-        app.address = address
+def test_the_index_is_built_with_a_button_that_says_what_it_costs(app: App, tmp_path, model_of):
+    with served(model_of("gpt2"), cache_dir=str(tmp_path)) as app.address:
         app.open("v=1&view=explore&q=the")
         assert "vectors" in app.text("index-cost")
         assert "on disk" in app.text("index-cost")
@@ -89,27 +64,20 @@ def test_the_index_is_built_with_a_button_that_says_what_it_costs(app: App, tmp_
         assert "proj=final_norm" in app.page.url
 
 
-def test_a_damaged_index_is_said_to_be_damaged_and_is_built_anew(app: App, tmp_path):
-    tiny_model("gpt2").save_pretrained(tmp_path)
-    tiny_tokenizer().save_pretrained(tmp_path)
-    with apart(tmp_path / "cache"):
-        index(str(tmp_path))
-        for file in (tmp_path / "cache").rglob("*.lance"):
-            if file.is_file():
-                file.write_bytes(b"")
-        with serving("serve", str(tmp_path)) as address:
-            app.address = address
-            app.open("v=1&view=explore&q=the")
-            assert "damaged" in app.text("index-problem")
-            app.page.get_by_test_id("build-index").click()
-            assert nodes(app)
+def test_a_damaged_index_is_said_to_be_damaged_and_is_built_anew(app: App, tmp_path, model_of):
+    index(model_of("gpt2"), tmp_path)
+    for file in tmp_path.rglob("*.lance"):
+        if file.is_file():
+            file.write_bytes(b"")
+    with served(model_of("gpt2"), cache_dir=str(tmp_path)) as app.address:
+        app.open("v=1&view=explore&q=the")
+        assert "damaged" in app.text("index-problem")
+        app.page.get_by_test_id("build-index").click()
+        assert nodes(app)
 
 
-def test_a_model_without_neurons_says_why_it_has_no_index(app: App, tmp_path):
-    tiny_model("mixtral").save_pretrained(tmp_path)
-    tiny_tokenizer().save_pretrained(tmp_path)
-    with serving("serve", str(tmp_path)) as address:
-        app.address = address
+def test_a_model_without_neurons_says_why_it_has_no_index(app: App, tmp_path, model_of):
+    with served(model_of("mixtral"), cache_dir=str(tmp_path)) as app.address:
         app.open("v=1&view=explore")
         assert "expert" in app.text("no-index")
         assert app.page.get_by_test_id("build-index").count() == 0
@@ -333,13 +301,12 @@ def test_nothing_is_wider_than_the_window(explore, fragment: str, width: int):
 
 
 @pytest.fixture(scope="module")
-def demo():
+def demo(demo_model, tmp_path_factory):
     """The demo model with an index of its last two layers: the whole one takes minutes."""
-    with fresh_cache() as cache, pytest.MonkeyPatch.context() as patch:
-        patch.setenv("UNEMBED_CACHE_DIR", cache)
-        index("gemma3-270m", "--layers", "16-17")
-        with serving("demo", "--no-browser") as address:
-            yield address
+    cache = tmp_path_factory.mktemp("demo")
+    index(demo_model, cache, layers=(16, 17))
+    with served(demo_model, cache_dir=str(cache)) as address:
+        yield address
 
 
 def test_a_theme_is_found_switched_on_and_off_again(app: App, demo):

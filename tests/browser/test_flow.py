@@ -5,8 +5,6 @@ from __future__ import annotations
 import csv
 import json
 import re
-import subprocess
-import sys
 from pathlib import Path
 from urllib.parse import unquote
 from xml.etree import ElementTree
@@ -14,9 +12,11 @@ from xml.etree import ElementTree
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 
+import unembed as ue
+from unembed.engine.model import Model
 from unembed.models.tiny import tiny_model, tiny_tokenizer
 
-from .conftest import ANSWER, App, serving
+from .conftest import ANSWER, App, printed_by, served
 
 TOKYO = "p=The+capital+of+Japan+is+the+city+of&t=+Tokyo"
 FLOW = f"v=1&view=flow&{TOKYO}"
@@ -225,7 +225,7 @@ def test_the_keyboard_walks_from_box_to_box_opens_and_cuts(app: App):
 # ---------------------------------------------------------------- cuts
 
 
-def test_a_cut_head_is_measured_as_the_engine_measures_it(app: App, tmp_path: Path):
+def test_a_cut_head_is_measured_as_the_engine_measures_it(app: App, demo_model):
     opened(app, f"{FLOW}&fl=14&table=1")
     head = strongest_head(app, 14)
     app.page.get_by_test_id(f"cut-{head}").click()
@@ -237,14 +237,14 @@ def test_a_cut_head_is_measured_as_the_engine_measures_it(app: App, tmp_path: Pa
         float(row.get_by_test_id(name).get_attribute("data-value"))
         for name in ("attributed", "measured")
     )
-    printed = run_python(app, tmp_path, "attributed={c.attributed} change={c.logit_change}")
+    printed = run_python(app, demo_model, "attributed={c.attributed} change={c.logit_change}")
     found = re.search(r"attributed=(\S+) change=(\S+)", printed)
     assert found, printed
     assert attributed == pytest.approx(float(found[1]), abs=1e-4)
     assert measured == pytest.approx(float(found[2]), abs=1e-4)
 
 
-def run_python(app: App, folder: Path, words: str) -> str:
+def run_python(app: App, demo_model: Model, words: str) -> str:
     """Run the Python that the app copies; print its cuts in these words."""
     app.page.context.grant_permissions(["clipboard-read", "clipboard-write"], origin=app.address)
     app.page.get_by_test_id("save").click()
@@ -253,11 +253,7 @@ def run_python(app: App, folder: Path, words: str) -> str:
     measured = re.search(r"^print\((ue\.measure_cuts\(.*\))\)$", script, re.MULTILINE)
     assert measured, script
     script += f"for c in {measured[1]}.cuts: print(f'{words}')\n"
-    file = folder / "flow.py"
-    file.write_text(script, encoding="utf-8")
-    done = subprocess.run([sys.executable, str(file)], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+    return printed_by(script, demo_model)
 
 
 def test_bands_and_values_are_cut_too_and_taken_back(app: App):
@@ -334,11 +330,8 @@ def test_an_error_keeps_the_last_graph_and_says_what_is_wrong(app: App):
     assert app.page.get_by_test_id("flow-canvas").count() == 1
 
 
-def test_experts_say_why_they_are_not_taken_apart(app: App, tmp_path: Path):
-    tiny_model("mixtral").save_pretrained(tmp_path)
-    tiny_tokenizer().save_pretrained(tmp_path)
-    with serving("serve", str(tmp_path)) as served:
-        app.address = served
+def test_experts_say_why_they_are_not_taken_apart(app: App, tmp_path: Path, model_of):
+    with served(model_of("mixtral"), cache_dir=str(tmp_path)) as app.address:
         opened(app, "v=1&view=flow&p=the+cat+sat&fl=0")
         assert "not taken apart" in app.text("flow-readout")
         assert "expert" in app.text("flow-readout")
@@ -348,8 +341,7 @@ def test_experts_say_why_they_are_not_taken_apart(app: App, tmp_path: Path):
 def test_a_model_that_no_lens_reads_says_why(app: App, tmp_path: Path):
     tiny_model("bert").base_model.save_pretrained(tmp_path)
     tiny_tokenizer().save_pretrained(tmp_path)
-    with serving("serve", str(tmp_path)) as served:
-        app.address = served
+    with served(ue.load(tmp_path), cache_dir=str(tmp_path / "cache")) as app.address:
         app.open("v=1&view=flow&p=the+cat+sat")
         assert "no language-model head" in app.text("no-flow")
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import subprocess
-import sys
 from pathlib import Path
 from urllib.parse import unquote
 from xml.etree import ElementTree
@@ -13,7 +11,7 @@ from xml.etree import ElementTree
 import pytest
 from playwright.sync_api import Page
 
-from .conftest import App
+from .conftest import App, printed_by
 
 TOKYO = "p=The+capital+of+Japan+is+the+city+of"
 LENS = f"v=1&view=lens&{TOKYO}"
@@ -432,7 +430,7 @@ def test_the_grid_is_saved_as_a_picture(app, tmp_path):
     assert len(png) > 5_000
 
 
-def test_the_copied_python_computes_the_same(app, context):
+def test_the_copied_python_computes_the_same(app, context, demo_model):
     context.grant_permissions(["clipboard-read", "clipboard-write"])
     app.open(f"{LENS}&at=5-8&step=12&emb=0&dec=last_block&t=+Tokyo&e=L9.H2;zero&kind=kl")
     app.page.get_by_test_id("save").click()
@@ -441,12 +439,12 @@ def test_the_copied_python_computes_the_same(app, context):
     code = app.page.evaluate("() => navigator.clipboard.readText()")
     code += "print([f'{value:.2f}' for value in lens.kl[0].tolist()])\n"
     code += "print(lens.rows, lens.positions, lens.decoder, lens.target)\n"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    printed = printed_by(code, demo_model)
     app.page.get_by_test_id("as-table").click()
     app.page.get_by_test_id("mode").locator("input[value=edited]").check()
     shown = [cell.split()[-1] for cell in cells(app, "L0")]
-    assert str(shown) in done.stdout
-    assert "('L0.resid_post', 'L12.resid_post', 'L17.resid_post') (5, 6, 7, 8)" in done.stdout
+    assert str(shown) in printed
+    assert "('L0.resid_post', 'L12.resid_post', 'L17.resid_post') (5, 6, 7, 8)" in printed
 
 
 # ---------------------------------------------------------------- large grids

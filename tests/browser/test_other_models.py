@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+import unembed as ue
 from unembed.models.tiny import tiny_model, tiny_tokenizer
 
-from .conftest import App, serving
+from .conftest import App, served
 
 
 @pytest.fixture
@@ -17,7 +18,7 @@ def serve(tmp_path):
         module = tiny_model(family)
         (module.base_model if headless else module).save_pretrained(tmp_path)
         tiny_tokenizer().save_pretrained(tmp_path)
-        return serving("serve", str(tmp_path))
+        return served(ue.load(tmp_path), cache_dir=str(tmp_path / "cache"))
 
     return start
 

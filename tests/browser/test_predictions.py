@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Locator
 
-from .conftest import ANSWER, App
+from .conftest import ANSWER, App, printed_by
 
 TOKYO = "p=The+capital+of+Japan+is+the+city+of"
 LAST = f"v=1&{TOKYO}&t=+Tokyo&open=17"
@@ -216,7 +214,7 @@ def test_the_same_seed_draws_the_same_text(app):
 # ---------------------------------------------------------------- Python
 
 
-def test_the_copied_python_reproduces_the_page(app, context):
+def test_the_copied_python_reproduces_the_page(app, context, demo_model):
     context.grant_permissions(["clipboard-read", "clipboard-write"])
     app.open(
         f"{LAST}&k=5&e={NEURON};zero&e=L12.N512;on;p=4-8&e=L9.N3;lmd_on&e=L9.H2;scale;2&gen=4,0,0"
@@ -228,12 +226,10 @@ def test_the_copied_python_reproduces_the_page(app, context):
     code = app.page.evaluate("() => navigator.clipboard.readText()")
     code += "print([f'{one.probability:.3f}' for one in edited.top(k=3, position=8)])\n"
     code += "print(f'{lens.probability[-1, 0]:.3f}', model.generate(prompt, 4, edits=edits).text)\n"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    printed = printed_by(code, demo_model)
     edited = app.page.get_by_test_id("next-token").locator("tbody tr td:nth-of-type(3)")
     likeliest = sorted(edited.all_inner_texts()[:5], key=float, reverse=True)[:3]
-    assert str(likeliest) in done.stdout
-    assert continued(app, "edited").replace("␣", " ") in done.stdout
+    assert str(likeliest) in printed
+    assert continued(app, "edited").replace("␣", " ") in printed
     target = app.page.locator("[data-testid='state-L17.resid_post'] .token-facts.edited .number")
-    assert (
-        f"{target.first.inner_text()} {continued(app, 'edited').replace('␣', ' ')}" in done.stdout
-    )
+    assert f"{target.first.inner_text()} {continued(app, 'edited').replace('␣', ' ')}" in printed

@@ -9,23 +9,18 @@ from pathlib import Path
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 
-from unembed.models.tiny import tiny_model, tiny_tokenizer
-
-from .conftest import App, serving
+from .conftest import App, served
 
 PAGE = "v=1&p=the+cat+sat+on&e=L1.N3;scale;2&pos=2&open=1"
 
 
 @pytest.fixture(scope="module")
-def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def address(tmp_path_factory: pytest.TempPathFactory, model_of) -> Iterator[str]:
     """A tiny model, and a workspace of its own."""
     folder = tmp_path_factory.mktemp("saved")
-    tiny_model("gpt2").save_pretrained(folder / "model")
-    tiny_tokenizer().save_pretrained(folder / "model")
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setenv("UNEMBED_WORKSPACE_PATH", str(folder / "workspace.sqlite3"))
-        with serving("serve", str(folder / "model")) as address:
-            yield address
+    kept = {"cache_dir": str(folder), "workspace_path": str(folder / "workspace.sqlite3")}
+    with served(model_of("gpt2"), **kept) as address:
+        yield address
 
 
 @pytest.fixture
