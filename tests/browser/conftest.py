@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 import unembed as ue
@@ -170,6 +171,31 @@ class App:
         """Wait until what is shown is the answer to what is asked."""
         self.page.wait_for_timeout(150)
         self.page.locator("[data-busy]").first.wait_for(state="detached", timeout=ANSWER)
+
+    def assert_accessible(self, within: str | None = None) -> None:
+        """axe has nothing to say of the page, or of a part of it, nor of its contrasts in the dark.
+
+        A theme is colours alone, so that the other rules need not run twice.
+        """
+        looks = {}
+        for scheme, rules in (("dark", {"runOnly": ["color-contrast"]}), ("light", {})):
+            self.page.emulate_media(color_scheme=scheme)
+            self.page.wait_for_timeout(300)  # until colours have changed
+            looks[scheme] = self.page.evaluate("getComputedStyle(document.body).backgroundColor")
+            options = {"resultTypes": ["violations"]} | rules
+            found = Axe().run(self.page, within and f"[data-testid={within}]", options)
+            assert found.violations_count == 0, f"{scheme}: {found.generate_report()}"
+        assert looks["dark"] != looks["light"]
+
+    def too_wide(self, widths: list[int]) -> list[int]:
+        """Widths of the window at which the page scrolls sideways."""
+        found = []
+        for width in widths:
+            self.page.set_viewport_size({"width": width, "height": 850})
+            self.settled()
+            if self.page.evaluate("document.documentElement.scrollWidth") > width:
+                found.append(width)
+        return found
 
     def text(self, test_id: str) -> str:
         return self.page.get_by_test_id(test_id).inner_text()
