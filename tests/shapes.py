@@ -51,6 +51,10 @@ def unchecked() -> Iterator[None]:
 
 def check(checked: Any) -> Any:
     """A function or dataclass whose shapes are checked in each call."""
+    function = checked.__init__ if isinstance(checked, type) else checked
+    for hint in function.__annotations__.values():
+        if isinstance(hint, str) and _has_shape(hint):
+            eval(hint, function.__globals__)  # noqa: S307 (jaxtyping lets pass what it cannot resolve)
     return jaxtyping.jaxtyped(checked, typechecker=_shapes_only)
 
 
@@ -99,7 +103,8 @@ class _Checked(ast.NodeTransformer):
             return module
         start = _after_future_imports(module)
         module.body[start:start] = ast.parse(
-            f"from jaxtyping import {', '.join(KINDS)}\nfrom tests.shapes import check as {_CHECK}"
+            f"from jaxtyping import {', '.join(KINDS)}\nfrom torch import Tensor\n"
+            f"from tests.shapes import check as {_CHECK}"
         ).body
         return module
 

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from ..cli.conftest import cli, one_thread, source
+from ..cli.conftest import cli, source
 
-__all__ = ["cli", "one_thread", "source"]
+__all__ = ["cli", "source"]
