@@ -85,7 +85,7 @@ def doctor(loading: Loading, *, as_json: bool) -> None:
     """See `unembed doctor`."""
     from unembed.cli.report import as_data, print_report
 
-    model = load(loading, Settings.from_environment(), Console(stderr=True))
+    model = load(loading, Settings.from_environment(), Console(stderr=True), prove=True)
     if as_json:
         print(json.dumps(as_data(model), indent=1))
     else:

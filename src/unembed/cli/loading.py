@@ -33,7 +33,7 @@ class Loading:
     trust_remote_code: bool = False
 
 
-def load(loading: Loading, settings: Settings, console: Console) -> Model:
+def load(loading: Loading, settings: Settings, console: Console, *, prove: bool = False) -> Model:
     """The model; raises LoadError, or InputError for an option that does not exist."""
     with progress_bar(console, f"Loading {loading.source}") as progress:
         with uncollected():
@@ -51,6 +51,7 @@ def load(loading: Loading, settings: Settings, console: Console) -> Model:
             trust_remote_code=loading.trust_remote_code,
             low_memory=loading.low_memory,
             stream=loading.stream,
+            prove=prove,
             settings=settings,
             progress=progress,
         )

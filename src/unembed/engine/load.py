@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from unembed.engine.checks import selfcheck
+from unembed.engine.checks.proofs import proof_of
 from unembed.engine.checks.report import Report
 from unembed.engine.loaded import Identity
 from unembed.engine.model import Model
@@ -40,6 +41,7 @@ def load(
     trust_remote_code: bool = False,
     low_memory: bool = False,
     stream: bool = False,
+    prove: bool = False,
     settings: Settings | None = None,
     progress: Progress | None = None,
 ) -> Model:
@@ -58,6 +60,7 @@ def load(
         low_memory: weights stay mapped from their safetensors files; what is not used is not read.
         stream: each weight is read when it is used and let go of afterwards, so that a model larger
             than memory answers, on the CPU.
+        prove: prove the anatomy also where the same files were proven before.
 
     With `low_memory` and `stream` the anatomy is proven on one block of each kind, since proving
     every block would read every weight; `model.report.layers` says which.
@@ -83,7 +86,7 @@ def load(
         progress("self-check", 0, 1)
     # discovery watches every module, so one model at a time
     with _loading, in_evaluation(loaded.module):
-        anatomy, report = _understand(loaded)
+        anatomy, report = _understand(loaded, None if prove else settings.cache_folder() / "proofs")
     module = loaded.module
     watched = Watched(module, loaded.tokenizer, loaded.kept)
     if not loaded.lazy:  # what is used only in part is read in full only when someone asks
@@ -99,8 +102,9 @@ def load(
     )
 
 
-def _understand(loaded: Loaded) -> tuple[Anatomy, Report]:
-    anatomy, report = _by_representatives(loaded) or _prove(loaded)
+def _understand(loaded: Loaded, proofs: Path | None) -> tuple[Anatomy, Report]:
+    """The anatomy and its proof, which may be one of those in the folder `proofs`."""
+    anatomy, report = _by_representatives(loaded, proofs) or _prove(loaded, proofs)
     if report.fatal is not None:
         raise LoadError(
             f"{loaded.name} ({anatomy.family}) is refused, because its numbers could be wrong: "
@@ -111,14 +115,14 @@ def _understand(loaded: Loaded) -> tuple[Anatomy, Report]:
     return replace(anatomy, reasons={**report.reasons, **anatomy.reasons}), report
 
 
-def _by_representatives(loaded: Loaded) -> tuple[Anatomy, Report] | None:
+def _by_representatives(loaded: Loaded, proofs: Path | None) -> tuple[Anatomy, Report] | None:
     """From one block of each kind; None where that is not asked for, or does not do."""
     stack = find_stack(loaded.module) if loaded.lazy else None
     if stack is None:
         return None
     try:
         with representatives_only(loaded.module, stack):
-            anatomy, report = _prove(loaded, stack.skipped)
+            anatomy, report = _prove(loaded, proofs, stack.skipped)
         anatomy = spoken_for(anatomy, stack)
     except (LoadError, ValueError):
         return None
@@ -126,7 +130,9 @@ def _by_representatives(loaded: Loaded) -> tuple[Anatomy, Report] | None:
     return None if report.fatal is not None else (anatomy, report)
 
 
-def _prove(loaded: Loaded, skipped: frozenset[str] = frozenset()) -> tuple[Anatomy, Report]:
+def _prove(
+    loaded: Loaded, proofs: Path | None, skipped: frozenset[str] = frozenset()
+) -> tuple[Anatomy, Report]:
     module = loaded.module
     embedding = input_embeddings(module)
     vocab_size = embedding.weight.shape[0]
@@ -142,7 +148,13 @@ def _prove(loaded: Loaded, skipped: frozenset[str] = frozenset()) -> tuple[Anato
             value=loaded.name,
         ) from error
     anatomy = replace(anatomy, reasons={**anatomy.reasons, **loaded.reasons})
-    return anatomy, selfcheck.check(module, anatomy, loaded.kind)
+    proof = None if proofs is None else proof_of(proofs, loaded, anatomy, skipped)
+    report = None if proof is None else proof.read(selfcheck.tolerance_of(module))
+    if report is None:
+        report = selfcheck.check(module, anatomy, loaded.kind)
+        if proof is not None:
+            proof.keep(report)
+    return anatomy, report
 
 
 def _model_limit(module: nn.Module, tokenizer: Any) -> int:

@@ -282,6 +282,7 @@ class Kept:
     """
 
     def __init__(self, folder: Path, key: str, has_tokenizer: bool) -> None:
+        self.key = key  # of these files as they are now
         self._path = folder / f"{key}.json"
         self._has_tokenizer = has_tokenizer
         self.weights: str | None = None

@@ -36,8 +36,7 @@ NEURONS = ("mlp_pre", "mlp_gate", "mlp_post")
 
 def check(module: nn.Module, anatomy: Anatomy, kind: Kind = "causal") -> Report:
     """Check every equation of `anatomy` on `module`."""
-    dtype = next(p.dtype for p in module.parameters() if p.is_floating_point())
-    report = Report(TOLERANCE.get(dtype, HALF_TOLERANCE))
+    report = Report(tolerance_of(module))
     try:
         model = _bare_model(module, anatomy, kind)
         ids = sample_ids(module, anatomy.vocab_size, N_POSITIONS, step=31)
@@ -45,6 +44,12 @@ def check(module: nn.Module, anatomy: Anatomy, kind: Kind = "causal") -> Report:
     except (RuntimeError, ValueError, LookupError, AttributeError, UnembedError) as error:
         report.fatal = f"running it with every site watched failed: {error}"
     return report
+
+
+def tolerance_of(module: nn.Module) -> float:
+    """How far an equation may be off, relative to its larger side, in the module's precision."""
+    dtype = next(p.dtype for p in module.parameters() if p.is_floating_point())
+    return TOLERANCE.get(dtype, HALF_TOLERANCE)
 
 
 def _bare_model(module: nn.Module, anatomy: Anatomy, kind: Kind) -> Loaded:
