@@ -20,7 +20,7 @@ WEB_SOURCES := $(shell find web/src web/public -type f 2>/dev/null) \
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test published check bench format web wheel api constraints clean distclean node-is-there browser-is-there
+.PHONY: help demo test quick published check bench format web wheel api constraints clean distclean node-is-there browser-is-there
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -32,7 +32,12 @@ test: $(VENV)/.dev $(APP) browser-is-there ## run every test, browser tests incl
 	$(SAY) 'Tests of the app'
 	npm --prefix web test
 	$(SAY) 'Tests of the package'
-	OMP_NUM_THREADS=1 CHROMIUM=$(CHROMIUM_PATH) $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(ARGS)
+	OMP_NUM_THREADS=1 CHROMIUM=$(CHROMIUM_PATH) $(BIN)/python -m pytest \
+	  -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
+
+quick: $(VENV)/.dev ## lint, and the tests that a change breaks most often: a minute; says what it leaves out
+	@$(BIN)/ruff check .
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --quick -n 2 --dist worksteal $(ARGS)
 
 published: $(VENV)/.dev ## compare with figures published for GPT-2: GPT2=/path GPT2_MEDIUM=/path GPT2_XL=/path
 	GPT2='$(GPT2)' GPT2_MEDIUM='$(GPT2_MEDIUM)' GPT2_XL='$(GPT2_XL)' \

@@ -21,9 +21,74 @@ from unembed.engine.model import Model  # noqa: E402
 from unembed.models.tiny import tiny_model, tiny_tokenizer  # noqa: E402
 
 from .contract.oracle import Oracle  # noqa: E402
+from .contract.wiring import NAMES  # noqa: E402
 
 ModelOf = Callable[..., Model]
 OracleOf = Callable[[str, torch.dtype], Oracle]
+
+
+# Long ones first, so that no worker is left with one at the end.
+FIRST = (
+    "tests/browser/",
+    "tests/models/test_demo.py",
+    "tests/test_docs.py",
+    "tests/server/test_properties.py",
+    "tests/server/test_load.py",
+    "tests/contract/test_partial_forward.py",
+    "tests/contract/test_edits.py",
+    "tests/figures/",
+    "tests/engine/test_low_memory.py",
+)
+# `--quick`: families one of each make, and neither a browser, nor the demo model, nor what is slow.
+HEAVY = ("browser", "demo", "published")
+QUICK = ("gpt2", "gptj", "gemma3", "mixtral", "bert")
+SLOW = (
+    "tests/browser/",
+    "tests/packaging/",
+    "tests/published/",
+    "tests/models/test_demo.py",
+    "tests/models/test_store.py",
+    "tests/server/test_bad_bodies.py",
+    "tests/server/test_load.py",
+    "tests/server/test_properties.py",
+    "tests/contract/test_unlisted.py",
+    "tests/engine/test_low_memory.py",
+    "tests/engine/test_partial_cleanup.py",
+    "tests/index/test_kill.py",
+    "tests/cli/test_serving.py",
+)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--quick", action="store_true", help="what a change breaks most often")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("--quick"):
+        config.hook.pytest_deselected(items=[item for item in items if not _is_quick(item)])
+        items[:] = filter(_is_quick, items)
+    items.sort(key=lambda item: _rank(item.nodeid))
+
+
+def _rank(nodeid: str) -> int:
+    ranks = (order for order, start in enumerate(FIRST) if nodeid.startswith(start))
+    return next(ranks, len(FIRST))
+
+
+def _is_quick(item: pytest.Item) -> bool:
+    if item.nodeid.startswith(SLOW) or any(item.get_closest_marker(mark) for mark in HEAVY):
+        return False
+    parameters = getattr(item, "callspec", None)
+    named = set() if parameters is None else set(map(str, parameters.params.values()))
+    return not named & set(NAMES) or bool(named & set(QUICK))
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    if config.getoption("--quick"):
+        left_out = (f"tests with {', '.join(HEAVY)}", f"families but {', '.join(QUICK)}", *SLOW)
+        terminalreporter.write_line(f"Left out, but run by make test: {'; '.join(left_out)}")
 
 
 @pytest.fixture(scope="session")

@@ -9,9 +9,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-import unembed as ue
 from unembed.analyses.lens.grid import logit_lens
-from unembed.models.tiny import tiny_model, tiny_tokenizer
 
 from ..contract.footprint import footprint
 from ..contract.wiring import NAMES, blocks
@@ -60,9 +58,9 @@ def test_3_rows_after_attention_are_never_stale(layer_step, include_embedding, m
 
 @pytest.mark.parametrize("decoder", ["final_norm", "last_block", "last_mlp"])
 @pytest.mark.parametrize("name", NAMES)
-def test_4_a_model_in_bfloat16_is_read_as_it_computes(name, decoder):
-    module = tiny_model(name, dtype=torch.bfloat16)
-    model = ue.load(module, tokenizer=tiny_tokenizer())
+def test_4_a_model_in_bfloat16_is_read_as_it_computes(name, decoder, model_of):
+    model = model_of(name, torch.bfloat16)
+    module = model.module
     found = logit_lens(model, PROMPT, top_k=3, decoder=decoder)
     with torch.no_grad():
         logits = module(torch.tensor([PROMPT])).logits[0].double()

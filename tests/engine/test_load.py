@@ -95,7 +95,8 @@ def test_a_source_that_is_not_there_is_refused(source, words):
 
 
 def test_a_hub_id_without_a_network_says_so(monkeypatch):
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    # the variable of that name is read when the library is imported
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     with pytest.raises(LoadError, match="could not be loaded"):
         ue.load("nobody/no-such-model")
 

@@ -43,6 +43,12 @@ def checkpoint(tmp_path_factory):
     return save
 
 
+@pytest.fixture(scope="session")
+def plain_of(checkpoint):
+    """The same in memory as usual, once for all modes."""
+    return cache(lambda name: ue.load(checkpoint(name)))
+
+
 def assert_same_run(ours, theirs):
     assert ours.captured == theirs.captured
     for site in theirs.captured:
@@ -55,8 +61,8 @@ def assert_same_run(ours, theirs):
 
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("name", NAMES)
-def test_the_same_model_to_the_last_bit(name, mode, checkpoint):
-    plain, lean = ue.load(checkpoint(name)), ue.load(checkpoint(name), **{mode: True})
+def test_the_same_model_to_the_last_bit(name, mode, checkpoint, plain_of):
+    plain, lean = plain_of(name), ue.load(checkpoint(name), **{mode: True})
     assert lean.anatomy == plain.anatomy
     assert lean.fingerprint == plain.fingerprint
     assert lean.capabilities() == plain.capabilities()
