@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from unembed.engine.passes.cancel import Cancel
     from unembed.engine.passes.generation import Generation
     from unembed.engine.passes.run import Run
+    from unembed.engine.sweep import Sweep, sweep
     from unembed.index import VectorIndex, build_index, open_index, token_direction
     from unembed.models.anatomy import Anatomy
     from unembed.workspace import Workspace
@@ -54,6 +55,8 @@ _HOME = {
     "Run": "unembed.engine.passes.run",
     "Generation": "unembed.engine.passes.generation",
     "partial_forward": "unembed.engine.partial.partial_forward",
+    "Sweep": "unembed.engine.sweep",
+    "sweep": "unembed.engine.sweep",
     "Token": "unembed.engine.names.tokens",
     "Cancel": "unembed.engine.passes.cancel",
     # editing
@@ -111,6 +114,7 @@ __all__ = [
     "Run",
     "Settings",
     "SubUpdates",
+    "Sweep",
     "Token",
     "VectorIndex",
     "Workspace",
@@ -135,6 +139,7 @@ __all__ = [
     "set_to",
     "sub_updates",
     "sub_updates_capture",
+    "sweep",
     "token_direction",
     "turn_off",
     "turn_on",

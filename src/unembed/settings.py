@@ -50,6 +50,7 @@ class Settings:
     max_logits_bytes: int = _row(
         2048 * MIB, "Most memory that the full logits of one run may take."
     )
+    sweep_bytes: int = _row(256 * MIB, "Working memory of one batch of a sweep.")
     max_body_bytes: int = _row(4 * MIB, "Largest request body, in bytes.")
     max_json_depth: int = _row(32, "Deepest nesting of a JSON body.")
     max_read_seconds: float = _row(

@@ -103,14 +103,14 @@ def test_a_whole_site_and_its_parts_agree(gpt2):
 
 
 @pytest.mark.parametrize("site", ["q", "k", "v", "scores", "pattern"])
-def test_attention_of_a_batch_is_refused_with_what_to_do(gpt2, site):
+def test_attention_of_a_batch_is_that_of_each_row(gpt2, site):
     ids = torch.tensor([gpt2.tokenize(PROMPT)] * 3)
-    with pytest.raises(InputError, match=r"one sequence at a time, and this batch has 3") as caught:
-        partial_forward(gpt2, ["L0.resid_post", f"L1.{site}"], ids)
-    assert caught.value.fix
-    names = [f"L1.{site}"]
-    rows = [partial_forward(gpt2, names, row[None])[names[0]] for row in ids]
-    assert torch.equal(torch.cat(rows)[2], gpt2.run(PROMPT, capture=names)[names[0]])
+    ids[1] = ids[1].flip(0)
+    names = ["L0.resid_post", f"L1.{site}"]
+    found = partial_forward(gpt2, names, ids)[names[1]]
+    rows = [partial_forward(gpt2, names, row[None])[names[1]] for row in ids]
+    torch.testing.assert_close(found, torch.cat(rows), rtol=1e-5, atol=1e-5)
+    assert torch.equal(rows[2][0], gpt2.run(PROMPT, capture=names)[names[1]])
 
 
 def test_logits_with_labels_are_still_the_logits(gpt2):

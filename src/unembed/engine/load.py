@@ -31,6 +31,7 @@ _loading = threading.Lock()
 N_POSITIONS = 8
 
 
+@torch.inference_mode(False)
 def load(
     source: str | Path | nn.Module,
     tokenizer: Any = None,

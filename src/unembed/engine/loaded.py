@@ -394,6 +394,7 @@ class Loaded:
         with (
             self._exclusive_use.held(running),
             in_evaluation(self.module),
+            torch.inference_mode(False),  # its tensors count no versions: see Instrument
             torch.set_grad_enabled(grad),
         ):
             yield

@@ -6,8 +6,9 @@ loaded with and shows the observer what goes in and out. Families with attention
 (BLOOM, Falcon, GPT-J, GPT-Neo, CodeGen) are watched while that code runs: the product of query
 and key, the softmax and the product with the values are the same three steps in all of them.
 
-The observer sees tensors without the batch axis and returns either the same object, or a changed
-one that is used in its place. With nothing changed the kernel's own result is returned untouched.
+The observer sees tensors with the rows of the batch in front and returns either the same object,
+or a changed one that is used in its place. With nothing changed the kernel's own result is
+returned untouched.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from torch.overrides import TorchFunctionMode
 from transformers.masking_utils import AttentionMaskInterface
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS, AttentionInterface
 
-from unembed.models.patching import forward_replaced
+from unembed.models.patching import first_tensor, forward_replaced
 
 PREFIX = "unembed_"
 
@@ -33,7 +34,7 @@ class AttentionObserver(Protocol):
     """What a run wants from attention."""
 
     def on(self, core: nn.Module, site: str, value: Tensor) -> Tensor:
-        """See `q`, `k`, `v` [head, pos, d_head], `scores` or `pattern` [head, query, key]."""
+        """See `q`, `k`, `v` [row, head, pos, d_head] or scores, pattern [row, head, query, key]."""
 
     def wants(self, core: nn.Module, site: str) -> bool:
         """Whether `scores` or `pattern` must be computed."""
@@ -41,7 +42,7 @@ class AttentionObserver(Protocol):
     def heads(self, core: nn.Module) -> Sequence[int] | None:
         """The query heads to compute `scores` and `pattern` for; None is all of them."""
 
-    def rows(self, core: nn.Module) -> Sequence[int] | None:
+    def queries(self, core: nn.Module) -> Sequence[int] | None:
         """The query positions to compute them for; None is all of them."""
 
 
@@ -131,13 +132,13 @@ def _observing(implementation: str) -> Callable[..., Any]:
         observer = _observers.get(id(module)) or _observers.get(_ANY)
         if observer is None:
             return delegate(module, query, key, value, attention_mask, **kwargs)  # type: ignore[no-any-return]
-        query = _seen(observer, module, "q", query)
-        key = _seen(observer, module, "k", key)
-        value = _seen(observer, module, "v", value)
+        query = observer.on(module, "q", query)
+        key = observer.on(module, "k", key)
+        value = observer.on(module, "v", value)
         output, weights = delegate(module, query, key, value, attention_mask, **kwargs)
         wanted = [site for site in ("scores", "pattern") if observer.wants(module, site)]
         if wanted:
-            arguments = _Arguments(module, query[0], key[0], value[0], attention_mask, kwargs)
+            arguments = _Arguments(module, query, key, value, attention_mask, kwargs)
             changed = _see_pattern(observer, arguments, weights, wanted)
             if changed is not None:
                 output = _rewritten(output, changed)
@@ -146,14 +147,8 @@ def _observing(implementation: str) -> Callable[..., Any]:
     return attention
 
 
-def _seen(observer: AttentionObserver, core: nn.Module, site: str, value: Tensor) -> Tensor:
-    before = value[0]
-    after = observer.on(core, site, before)
-    return value if after is before else after.unsqueeze(0)
-
-
 class _Arguments:
-    """One call of an attention kernel, without the batch axis."""
+    """One call of an attention kernel: [row, head, pos, d_head] each, the mask as it was given."""
 
     def __init__(
         self,
@@ -168,26 +163,26 @@ class _Arguments:
         self.mask, self.kwargs = mask, kwargs
 
     def scores(self, heads: Sequence[int], rows: Sequence[int] | None = None) -> Tensor:
-        """The argument of the softmax [head, query, key]; -inf where masked."""
-        group = self.query.shape[0] // self.key.shape[0]
-        key = self.key[[head // group for head in heads]]
+        """The argument of the softmax [row, head, query, key]; -inf where masked."""
+        group = self.query.shape[1] // self.key.shape[1]
+        key = self.key[:, [head // group for head in heads]]
         width = torch.float64 if self.query.dtype == torch.float64 else torch.float32
         scale = self.kwargs.get("scaling")
         scale = self.query.shape[-1] ** -0.5 if scale is None else scale
-        query = self.query[list(heads)]
-        query = query if rows is None else query[:, list(rows)]
+        query = self.query[:, list(heads)]
+        query = query if rows is None else query[:, :, list(rows)]
         scores = (query @ key.transpose(-1, -2)).to(width) * scale
         softcap = self.kwargs.get("softcap")
         if softcap is not None:
             scores = torch.tanh(scores / softcap) * softcap
         bias = self.kwargs.get("position_bias")
         if bias is not None:
-            bias = bias[0] if bias.shape[1] == 1 else bias[0, list(heads)]
-            scores = scores + (bias if rows is None else bias[:, list(rows)])
+            bias = bias if bias.shape[1] == 1 else bias[:, list(heads)]
+            scores = scores + (bias if rows is None else bias[:, :, list(rows)])
         return self._masked(scores, heads, rows)
 
     def _masked(self, scores: Tensor, heads: Sequence[int], rows: Sequence[int] | None) -> Tensor:
-        n_query, n_key = self.query.shape[1], scores.shape[-1]
+        n_query, n_key = self.query.shape[2], scores.shape[-1]
         kept = slice(None) if rows is None else list(rows)
         if self.mask is None:
             causal = self.kwargs.get("is_causal")
@@ -196,9 +191,9 @@ class _Arguments:
                 return scores
             future = torch.ones(n_query, n_key, dtype=torch.bool, device=scores.device).triu(1)
             return scores.masked_fill(future[kept], float("-inf"))
-        mask = self.mask[0][..., :n_key]
-        mask = mask if mask.shape[1] == 1 else mask[:, kept]
-        mask = mask if mask.shape[0] == 1 else mask[list(heads)]
+        mask = self.mask[..., :n_key]
+        mask = mask if mask.shape[2] == 1 else mask[:, :, kept]
+        mask = mask if mask.shape[1] == 1 else mask[:, list(heads)]
         if mask.dtype == torch.bool:
             return scores.masked_fill(~mask, float("-inf"))
         return masked_as_infinite(scores + mask, mask.dtype)
@@ -207,15 +202,21 @@ class _Arguments:
         """Softmax of the scores; heads with a sink spend some of it there."""
         sinks = self.kwargs.get("s_aux")
         if sinks is None:
-            return torch.softmax(scores, dim=-1).to(self.query.dtype)
-        sink = sinks[list(heads)].to(scores.dtype).view(-1, 1, 1).expand(-1, scores.shape[1], 1)
+            pattern = torch.softmax(scores, dim=-1).to(self.query.dtype)
+            if len(scores) == 1:
+                return pattern
+            # padding may see nothing at all (a window behind the text): not a number otherwise
+            blind = scores.amax(-1, keepdim=True).isneginf()
+            return pattern.masked_fill(blind, 0.0)
+        sink = sinks[list(heads)].to(scores.dtype).view(1, -1, 1, 1)
+        sink = sink.expand(len(scores), -1, scores.shape[2], 1)
         whole = torch.softmax(torch.cat([scores, sink], dim=-1), dim=-1)
         return whole[..., :-1].to(self.query.dtype)
 
     def mixed(self, pattern: Tensor, heads: Sequence[int]) -> Tensor:
-        """pattern · v: [head, query, d_head]."""
-        group = self.query.shape[0] // self.value.shape[0]
-        return pattern @ self.value[[head // group for head in heads]]
+        """pattern · v: [row, head, query, d_head]."""
+        group = self.query.shape[1] // self.value.shape[1]
+        return pattern @ self.value[:, [head // group for head in heads]]
 
 
 def masked_as_infinite(scores: Tensor, dtype: torch.dtype) -> Tensor:
@@ -228,11 +229,11 @@ def _see_pattern(
 ) -> tuple[Sequence[int], Tensor, Tensor] | None:
     """Show scores and pattern; where changed: (heads, which rows, their new mixture)."""
     chosen = observer.heads(call.core)
-    heads = range(call.query.shape[0]) if chosen is None else chosen
-    rows = observer.rows(call.core)
-    own = None if weights is None else weights[0][list(heads)]
+    heads = range(call.query.shape[1]) if chosen is None else chosen
+    rows = observer.queries(call.core)
+    own = None if weights is None else weights[:, list(heads)]
     if own is not None and rows is not None:
-        own = own[:, list(rows)]
+        own = own[:, :, list(rows)]
     before = own
     pattern = own
     if "scores" in wanted:
@@ -258,12 +259,13 @@ def _see_pattern(
 
 
 def _rewritten(output: Tensor, changed: tuple[Sequence[int], Tensor, Tensor]) -> Tensor:
-    """The kernel's output [1, query, head, d_head] with the changed rows of the changed heads."""
+    """The kernel's output [row, query, head, d_head] with what changed of the changed heads."""
     heads, rows, mixed = changed
     output = output.clone()
     index = list(heads)
-    kept = output[0, :, index]
-    output[0, :, index] = torch.where(rows.T.unsqueeze(-1), mixed.transpose(0, 1), kept)
+    kept = output[:, :, index]
+    changes = rows.transpose(1, 2).unsqueeze(-1)
+    output[:, :, index] = torch.where(changes, mixed.transpose(1, 2), kept)
     return output
 
 
@@ -276,7 +278,7 @@ def _watched(core: nn.Module, observer: AttentionObserver) -> Iterator[None]:
     forward = core.forward
 
     def watched_forward(*args: Any, **kwargs: Any) -> Any:
-        with OwnCode(core, observer):
+        with OwnCode(core, observer, len(first_tensor(args, kwargs))):
             return forward(*args, **kwargs)
 
     with forward_replaced(core, watched_forward):
@@ -288,9 +290,9 @@ class OwnCode(TorchFunctionMode):
 
     PRODUCTS = ("matmul", "__matmul__", "bmm", "baddbmm")
 
-    def __init__(self, core: nn.Module, observer: AttentionObserver) -> None:
+    def __init__(self, core: nn.Module, observer: AttentionObserver, n_rows: int = 1) -> None:
         super().__init__()
-        self.core, self.observer = core, observer
+        self.core, self.observer, self.n_rows = core, observer, n_rows
         self.stage = "query-key"
 
     def __torch_function__(
@@ -319,8 +321,8 @@ class OwnCode(TorchFunctionMode):
         return all(isinstance(value, Tensor) and value.dim() >= 3 for value in args[:2])
 
     def _show(self, site: str, value: Tensor) -> Tensor:
-        """Show [.., pos, d] as [head, pos, d]; return it in the shape it came in."""
-        flat = value.reshape(-1, *value.shape[-2:])
+        """Show [.., pos, d] as [row, head, pos, d]; return it in the shape it came in."""
+        flat = value.reshape(self.n_rows, -1, *value.shape[-2:])
         seen = self.observer.on(self.core, site, flat)
         return value if seen is flat else seen.reshape(value.shape).to(value.dtype)
 
@@ -344,7 +346,8 @@ class OwnCode(TorchFunctionMode):
 
     def _softmax(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         scores = args[0]
-        flat = masked_as_infinite(scores.reshape(-1, *scores.shape[-2:]), scores.dtype)
+        flat = scores.reshape(self.n_rows, -1, *scores.shape[-2:])
+        flat = masked_as_infinite(flat, scores.dtype)
         seen = self.observer.on(self.core, "scores", flat)
         if seen is not flat:
             args = (seen.reshape(scores.shape).to(scores.dtype), *args[1:])
@@ -359,7 +362,7 @@ class OwnCode(TorchFunctionMode):
     def _kernel(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """A direct call of torch's fused kernel (Falcon)."""
         query, key, value = (
-            _seen(self.observer, self.core, site, tensor)
+            self.observer.on(self.core, site, tensor)
             for site, tensor in zip("qkv", args[:3], strict=True)
         )
         output = func(query, key, value, *args[3:], **kwargs)
@@ -367,7 +370,7 @@ class OwnCode(TorchFunctionMode):
         if wanted:
             mask = args[3] if len(args) > 3 else kwargs.get("attn_mask")
             options = {"scaling": kwargs.get("scale"), "is_causal": kwargs.get("is_causal", False)}
-            call = _Arguments(self.core, query[0], key[0], value[0], mask, options)
+            call = _Arguments(self.core, query, key, value, mask, options)
             changed = _see_pattern(self.observer, call, None, wanted)
             if changed is not None:
                 output = _rewritten(output.transpose(1, 2), changed).transpose(1, 2)

@@ -114,7 +114,7 @@ class _Recorder:
         call = next(call for call in reversed(self.stack) if call.module is core)
         if not self.kernels or self.kernels[-1].call is not call:
             self.kernels.append(KernelCall(call, self.tick()))
-        self.kernels[-1].seen.setdefault(site, value.clone())
+        self.kernels[-1].seen.setdefault(site, value[0].clone())
         return value
 
     def wants(self, core: nn.Module, site: str) -> bool:  # noqa: ARG002
@@ -123,7 +123,7 @@ class _Recorder:
     def heads(self, core: nn.Module) -> Sequence[int] | None:  # noqa: ARG002
         return None
 
-    def rows(self, core: nn.Module) -> Sequence[int] | None:  # noqa: ARG002
+    def queries(self, core: nn.Module) -> Sequence[int] | None:  # noqa: ARG002
         return None
 
 

@@ -23,8 +23,8 @@ from unembed.engine.names.sites import (
 )
 from unembed.engine.names.taps import SiteKey, refuse
 from unembed.engine.partial.modules import Pass, attention_is_watched
-from unembed.engine.passes.capture import check_cost
-from unembed.engine.passes.hooks import Instrument, Wanted
+from unembed.engine.passes.capture import capture_bytes, check_cost
+from unembed.engine.passes.hooks import Instrument, Row, Wanted
 from unembed.errors import InputError, TargetError
 
 PAIRS = ("scores", "pattern")
@@ -56,35 +56,25 @@ def as_target(model: Loaded, name: str) -> Target | None:
 
 
 class SiteReader(Instrument):
-    """Reads sites for one pass: values get a batch axis, and the pass ends when it has all."""
+    """Reads sites for one pass: the pass ends when it has all."""
 
     def __init__(self, model: Loaded, targets: Sequence[Target], batch: int, n_positions: int):
         site_keys = {target.site_key: Wanted() for target in targets if target.site != "logits"}
-        self.batch = batch
         self.passing: Pass | None = None
-        super().__init__(model.module, model.anatomy, site_keys)
+        super().__init__(model.module, model.anatomy, [Row(site_keys)] * batch)
         each = model.dtype.itemsize * batch
-        check_cost(site_keys, model.anatomy, n_positions, each, model.settings.max_capture_bytes)
-        self._refuse_batches()
-        self.begin(n_positions)
+        total = capture_bytes(site_keys, model.anatomy, n_positions, each)
+        check_cost(total, model.settings.max_capture_bytes)
+        self._refuse_nesting()
+        self.begin([n_positions] * batch)
 
     @property
     def watches_attention(self) -> bool:
         return any(site in ATTENTION_SITES for site, _ in self.captures)
 
-    def _refuse_batches(self) -> None:
-        """Attention is watched without its batch axis."""
+    def _refuse_nesting(self) -> None:
+        """Of calls inside of each other, one may watch attention."""
         inner = [f"L{layer}.{site}" for site, layer in self.captures if site in ATTENTION_SITES]
-        if self.batch > 1 and inner:
-            raise InputError(
-                f"{inner[0]} can be read for one sequence at a time, and this batch has "
-                f"{self.batch}: go through it row by row, as in "
-                "[partial_forward(model, names, row[None]) for row in ids]",
-                field="names",
-                value=inner[0],
-                legal="a batch of 1",
-                fix="one call for each row of the batch",
-            )
         if inner and attention_is_watched():
             raise InputError(
                 f"{inner[0]} cannot be read here: the partial_forward that this call is inside of "
@@ -112,25 +102,9 @@ class SiteReader(Instrument):
     def _keep(self, site_key: SiteKey, value: Tensor) -> Tensor:
         if self.passing is None or site_key not in self.passing.missing:
             return value
-        shape = value.shape
-        batched = value[None] if site_key[0] in ATTENTION_SITES else self._batched(site_key, value)
-        onward: Tensor = self.passing.keep(site_key, batched)
-        self.captured[site_key] = self.passing.found[site_key]
-        return value if onward is batched else onward.reshape(shape)
-
-    def _batched(self, site_key: SiteKey, value: Tensor) -> Tensor:
-        """[batch * pos, ...] as [batch, pos, ...]."""
-        rows = self.batch * self.n_positions
-        if value.shape[0] != rows:
-            raise InputError(
-                f"{site_key[0]} has {value.shape[0]} rows for a batch of {self.batch} x "
-                f"{self.n_positions} tokens: this model drops padding; give sequences of one "
-                "length, or one at a time",
-                field="names",
-                value=site_key[0],
-                legal="sequences without padding",
-            )
-        return value.reshape(self.batch, self.n_positions, *value.shape[1:])
+        onward: Tensor = self.passing.keep(site_key, value)
+        self._onward[site_key] = self.passing.found[site_key]
+        return onward
 
 
 def part_of(whole: Tensor, target: Target, n_positions: int) -> Tensor:

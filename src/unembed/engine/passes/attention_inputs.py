@@ -59,7 +59,7 @@ def attend(model: Loaded, inputs: Inputs, positions: Sequence[int], grad: bool =
     edits = () if inputs.moved is None else (add(sites[0], inputs.moved),)
     states = inputs.resid_pre.detach().requires_grad_(grad)
     request = forward.Request(
-        ids=(_filler(model),) * len(states),
+        ids=(forward.filler(model),) * len(states),
         capture=sites,
         edits=edits,
         logits="none",
@@ -70,11 +70,6 @@ def attend(model: Loaded, inputs: Inputs, positions: Sequence[int], grad: bool =
     )
     found = forward.run(model, request)
     return Attended(*(found[site] for site in sites))
-
-
-def _filler(model: Loaded) -> int:
-    """A token whose embedding nobody reads; the padding token would make transformers warn."""
-    return 1 if getattr(model.module.config, "pad_token_id", None) == 0 else 0
 
 
 def inputs_of(
@@ -125,7 +120,7 @@ def pulled_back(
     """
     with _norms_frozen(model, inputs.layer):
         found = attend(model, inputs, positions, grad=True)
-    with torch.enable_grad():
+    with torch.inference_mode(False), torch.enable_grad():
         total = found.q.new_zeros(())
         for made, wanted in ((found.q, q), (found.k, k)):
             if wanted is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from unembed.engine.names.sites import (
     GLOBAL_SITES,
@@ -68,7 +68,7 @@ def _union(old: Wanted | None, new: Wanted) -> Wanted:
     if old is None:
         return new
     heads = None if old.heads is None or new.heads is None else {*old.heads, *new.heads}
-    rows = None if old.rows is None or new.rows is None else {*old.rows, *new.rows}
+    rows = None if old.queries is None or new.queries is None else {*old.queries, *new.queries}
     return Wanted(
         None if heads is None else tuple(sorted(heads)),
         None if rows is None else tuple(sorted(rows)),
@@ -84,22 +84,23 @@ def _aligned(site_keys: dict[SiteKey, Wanted]) -> dict[SiteKey, Wanted]:
     return site_keys
 
 
-def check_cost(
-    site_keys: dict[SiteKey, Wanted],
-    anatomy: Anatomy,
-    n_positions: int,
-    bytes_each: int,
-    limit: int,
-) -> None:
-    """Raise TooLargeError when the captures would take more than `limit` bytes."""
+def capture_bytes(
+    site_keys: Mapping[SiteKey, Wanted], anatomy: Anatomy, n_positions: int, bytes_each: int
+) -> int:
+    """Memory that the captures of one sequence take."""
     total = 0
     for site_key, wanted in site_keys.items():
         size = size_of(anatomy, site_key, n_positions)
         if wanted.heads is not None:
             size = size // anatomy.n_heads * len(wanted.heads)
-        if wanted.rows is not None:
-            size = size // n_positions * len(wanted.rows)
+        if wanted.queries is not None:
+            size = size // n_positions * len(wanted.queries)
         total += size * bytes_each
+    return total
+
+
+def check_cost(total: int, limit: int) -> None:
+    """Raise TooLargeError when captures of `total` bytes are more than `limit`."""
     if total > limit:
         raise TooLargeError(
             f"the captured activations would take {total / 2**20:,.0f} MiB; the limit is "

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -17,8 +18,8 @@ from unembed.engine.loaded import Loaded
 from unembed.engine.names.sites import Name, check_target, parse_target
 from unembed.engine.names.taps import SiteKey, refuse
 from unembed.engine.nodes import LAYER_SITES
-from unembed.engine.passes.capture import check_cost, last_site, plan_capture
-from unembed.engine.passes.hooks import Instrument, Progress, StopForward, Wanted
+from unembed.engine.passes.capture import capture_bytes, check_cost, last_site, plan_capture
+from unembed.engine.passes.hooks import Instrument, Progress, Row, StopForward, Wanted
 from unembed.engine.passes.run import Run
 from unembed.errors import EditError, InputError, TooLargeError
 
@@ -43,44 +44,85 @@ def run(
     model: Loaded, request: Request, cancel: Cancel | None = None, progress: Progress | None = None
 ) -> Run:
     """One forward pass; see Model.run."""
-    if request.logits not in ("all", "last", "none"):
-        raise InputError(
-            f'logits is {request.logits!r}; it must be "all", "last" or "none"',
-            field="logits",
-            value=request.logits,
-            legal='"all", "last" or "none"',
-        )
-    n_positions = len(request.ids)
-    capture = named_nodes(model, request.capture)
-    captures = plan_capture(capture, model.anatomy, model.name, n_positions)
-    edits = resolve_edits(model, request.edits, n_positions)
-    logits = _logits_wanted(model, request, captures)
-    kept = {site_key: wanted for site_key, wanted in captures.items() if site_key[0] != "logits"}
-    check_cost(
-        kept, model.anatomy, n_positions, model.dtype.itemsize, model.settings.max_capture_bytes
-    )
+    return run_rows(model, [request], cancel, progress)[0]
+
+
+def run_rows(
+    model: Loaded,
+    requests: Sequence[Request],
+    cancel: Cancel | None = None,
+    progress: Progress | None = None,
+) -> list[Run]:
+    """One forward pass over several sequences, each with edits of its own; a run for each.
+
+    The requests differ in their tokens, edits and residuals to start from. Shorter ones are padded
+    at the end, where a causal model does not look; a masked one gets an attention mask. One row is
+    the model's own pass to the last bit, several agree with it as closely as its matrix products
+    do. Raises what Model.run raises, before anything runs.
+    """
+    first = requests[0]
+    _check_logits(first.logits)
+    captures = [
+        plan_capture(named_nodes(model, one.capture), model.anatomy, model.name, len(one.ids))
+        for one in requests
+    ]
+    rows = [
+        Row(_activations(wanted), resolve_edits(model, one.edits, len(one.ids)))
+        for one, wanted in zip(requests, captures, strict=True)
+    ]
+    logits = _logits_wanted(model, requests, captures[0])
+    each = [
+        capture_bytes(row.captures, model.anatomy, len(one.ids), model.dtype.itemsize)
+        for row, one in zip(rows, requests, strict=True)
+    ]
+    check_cost(sum(each), model.settings.max_capture_bytes)
+    for one in requests:
+        _check_start(model, one.start, len(one.ids))
     instrument = Instrument(
         model.module,
         model.anatomy,
-        kept,
-        edits,
+        rows,
         cancel,
         progress,
-        stop=_stop(model, request, captures, logits),
-        start=_checked_start(model, request.start, n_positions),
+        stop=_stop(model, first, captures[0], logits),
         volatile=model.volatile,
     )
-    with model.evaluating(request.grad, running=True):
+    with model.evaluating(first.grad, running=True):
         if cancel is not None:
             cancel.check()
-        found = _pass(model, instrument, request, logits)
+        found = _pass(model, instrument, requests, logits)
     overwritten = instrument.overwritten()
     if overwritten:  # learnt once for each model: from now on these are copied when seen
         model.volatile |= overwritten
-        return run(model, request, cancel, progress)
-    return Run(
-        model, request.ids, request.edits, found, instrument.captured, kept, model.provenance()
-    )
+        return run_rows(model, requests, cancel, progress)
+    provenance = model.provenance()
+    return [
+        Run(
+            model,
+            one.ids,
+            one.edits,
+            None if found is None else found[row],
+            {site_key: kept[row] for site_key, kept in instrument.captured.items()},
+            rows[row].captures,
+            provenance,
+        )
+        for row, one in enumerate(requests)
+    ]
+
+
+def _check_logits(logits: str) -> None:
+    if logits not in ("all", "last", "none"):
+        raise InputError(
+            f'logits is {logits!r}; it must be "all", "last" or "none"',
+            field="logits",
+            value=logits,
+            legal='"all", "last" or "none"',
+        )
+
+
+def _activations(captures: Mapping[SiteKey, Wanted]) -> dict[SiteKey, Wanted]:
+    """What hooks keep: logits are what the pass returns."""
+    return {site_key: wanted for site_key, wanted in captures.items() if site_key[0] != "logits"}
 
 
 def named_nodes(model: Loaded, capture: Sequence[Name]) -> Sequence[Name]:
@@ -94,20 +136,23 @@ def named_nodes(model: Loaded, capture: Sequence[Name]) -> Sequence[Name]:
 
 
 def resolve_edits(
-    model: Loaded, edits: Sequence[Edit], n_positions: int
+    model: Loaded, edits: Sequence[Edit], n_positions: int, within: str = "edits"
 ) -> tuple[ResolvedEdit, ...]:
-    """Check every edit against the model and the prompt before anything runs."""
+    """Check every edit against the model and the prompt before anything runs.
+
+    `within` is what errors call the list.
+    """
     limit = model.settings.max_edits
     if len(edits) > limit:
         raise EditError(
             f"{len(edits)} edits; the limit is {limit} (max_edits)",
-            field="edits",
+            field=within,
             value=len(edits),
             legal=f"at most {limit}",
         )
     resolved = []
     for order, edit in enumerate(edits):
-        field = f"edits[{order}]"
+        field = f"{within}[{order}]"
         if not isinstance(edit, Edit):
             raise EditError(
                 f"{field} is a {type(edit).__name__}; make edits with zero, scale, set_to, add "
@@ -124,25 +169,32 @@ def resolve_edits(
     return tuple(resolved)
 
 
-def _logits_wanted(model: Loaded, request: Request, captures: dict[SiteKey, Wanted]) -> Logits:
-    wanted = request.logits
+def _logits_wanted(
+    model: Loaded, requests: Sequence[Request], captures: dict[SiteKey, Wanted]
+) -> Logits:
+    wanted = requests[0].logits
     if ("logits", None) in captures:
         wanted = "all"
-    if "logits" in model.anatomy.reasons or request.stop_after is not None:
+    if "logits" in model.anatomy.reasons or requests[0].stop_after is not None:
         wanted = "none"
     if wanted == "all":
-        size = len(request.ids) * model.vocab_size * model.dtype.itemsize
-        limit = model.settings.max_logits_bytes
-        if size > limit:
-            raise TooLargeError(
-                f"logits at all {len(request.ids)} positions would take {size / 2**20:,.0f} MiB; "
-                f'the limit is {limit / 2**20:,.0f} MiB (max_logits_bytes): use logits="last", '
-                "or the lens, which reads any position without holding them all",
-                field="logits",
-                value=f"{size / 2**20:,.0f} MiB",
-                legal='"last" or "none"',
-            )
+        check_logits_cost(model, sum(len(one.ids) for one in requests))
     return wanted
+
+
+def check_logits_cost(model: Loaded, n_positions: int) -> None:
+    """Raise TooLargeError where the logits of this many positions are more than may be held."""
+    size = n_positions * model.vocab_size * model.dtype.itemsize
+    limit = model.settings.max_logits_bytes
+    if size > limit:
+        raise TooLargeError(
+            f"logits at all {n_positions} positions would take {size / 2**20:,.0f} MiB; "
+            f'the limit is {limit / 2**20:,.0f} MiB (max_logits_bytes): use logits="last", '
+            "or the lens, which reads any position without holding them all",
+            field="logits",
+            value=f"{size / 2**20:,.0f} MiB",
+            legal='"last" or "none"',
+        )
 
 
 def _stop(
@@ -158,11 +210,9 @@ def _stop(
     return last_site(list(captures), model.anatomy.n_layers)
 
 
-def _checked_start(
-    model: Loaded, start: tuple[int, Tensor] | None, n_positions: int
-) -> tuple[int, Tensor] | None:
+def _check_start(model: Loaded, start: tuple[int, Tensor] | None, n_positions: int) -> None:
     if start is None:
-        return None
+        return
     layer, residual = start
     target = parse_target(f"L{layer}.resid_pre", "start")
     check_target(target, model.anatomy, model.name, "start")
@@ -175,29 +225,98 @@ def _checked_start(
             value=list(residual.shape),
             legal=str(legal),
         )
-    return start
 
 
-def _pass(model: Loaded, instrument: Instrument, request: Request, logits: Logits) -> Tensor | None:
-    tokens = torch.tensor([request.ids], device=model.device)
-    instrument.begin(len(request.ids))
+def _pass(
+    model: Loaded, instrument: Instrument, requests: Sequence[Request], logits: Logits
+) -> list[Tensor] | None:
+    """Logits of each row [pos, vocab], or of its last position; None where none are wanted."""
+    lengths = [len(one.ids) for one in requests]
+    instrument.begin(lengths)
+    instrument.start = _start_of(requests, instrument.width)
+    tokens = _padded_tokens(model, requests, instrument.width)
     options: dict[str, Any] = {}
-    if request.position_ids is not None and takes(model.module, "position_ids"):
-        options["position_ids"] = torch.tensor([request.position_ids], device=model.device)
+    if requests[0].position_ids is not None and takes(model.module, "position_ids"):
+        positions = [one.position_ids for one in requests]
+        options["position_ids"] = torch.tensor(positions, device=model.device)
     if model.kind == "causal":
         options["use_cache"] = False
         whole = logits == "all" or ("final_norm", None) in instrument.captures
-        if not whole and takes(model.module, "logits_to_keep"):
+        if not whole and len(requests) == 1 and takes(model.module, "logits_to_keep"):
             options["logits_to_keep"] = 1
-    with instrument.installed():
+    elif min(lengths) < instrument.width:
+        real = [[position < length for position in range(instrument.width)] for length in lengths]
+        options["attention_mask"] = torch.tensor(real, device=model.device).long()
+    with ExitStack() as stack:
+        stack.enter_context(instrument.installed())
+        if logits == "last" and len(requests) > 1:
+            stack.enter_context(_last_states_only(model, lengths))
         try:
             output = model.module(tokens, **options)
         except StopForward:
             return None
     if logits == "none":
         return None
-    found: Tensor = output.logits[0]
-    return found[-1:] if logits == "last" else found
+    found: Tensor = output.logits
+    if logits == "all":
+        return [found[row, :length] for row, length in enumerate(lengths)]
+    if found.shape[1] == 1:
+        return list(found)
+    return [found[row, length - 1 : length] for row, length in enumerate(lengths)]
+
+
+def _start_of(requests: Sequence[Request], width: int) -> tuple[int, Tensor] | None:
+    """Where all rows enter, and with which residuals [row, pos, d_model]."""
+    starts = [one.start for one in requests if one.start is not None]
+    if not starts:
+        return None
+    layer = starts[0][0]
+    residuals = [residual for _, residual in starts]
+    padded = [
+        residual
+        if len(residual) == width
+        else torch.cat([residual, residual.new_zeros(width - len(residual), residual.shape[1])])
+        for residual in residuals
+    ]
+    # made under inference_mode, it could not be kept: such tensors count no versions
+    usable = [one.clone() if one.is_inference() else one for one in padded]
+    return layer, usable[0][None] if len(usable) == 1 else torch.stack(usable)
+
+
+def _padded_tokens(model: Loaded, requests: Sequence[Request], width: int) -> Tensor:
+    pad = getattr(model.module.config, "pad_token_id", None)
+    if model.kind == "causal" or not isinstance(pad, int):
+        pad = filler(model)
+    rows = [[*one.ids, *[pad] * (width - len(one.ids))] for one in requests]
+    return torch.tensor(rows, device=model.device)
+
+
+def filler(model: Loaded) -> int:
+    """A token that nobody reads; the padding token would make transformers warn."""
+    return 1 if getattr(model.module.config, "pad_token_id", None) == 0 else 0
+
+
+@contextmanager
+def _last_states_only(model: Loaded, lengths: Sequence[int]) -> Iterator[None]:
+    """Give the unembedding the last state of each row, so that [row, pos, vocab] is never made."""
+    head = model.anatomy.head
+    if head is None:
+        yield
+        return
+
+    def gather(_module: nn.Module, args: tuple[Any, ...]) -> tuple[Any, ...] | None:
+        states = args[0]
+        if states.dim() != 3 or states.shape[:2] != (len(lengths), max(lengths)):
+            return None
+        last = torch.tensor(lengths, device=states.device) - 1
+        rows = torch.arange(len(lengths), device=states.device)
+        return states[rows, last][:, None], *args[1:]
+
+    handle = model.module.get_submodule(head.unembedding).register_forward_pre_hook(gather)
+    try:
+        yield
+    finally:
+        handle.remove()
 
 
 def takes(module: nn.Module, argument: str) -> bool:

@@ -20,7 +20,7 @@ from unembed.engine.editing.edits import Edit
 from unembed.engine.loaded import Loaded
 from unembed.engine.names.tokens import Token
 from unembed.engine.passes.forward import resolve_edits, takes
-from unembed.engine.passes.hooks import Instrument, Progress
+from unembed.engine.passes.hooks import Instrument, Progress, Row
 from unembed.engine.passes.run import check_finite
 from unembed.errors import InputError, PromptError
 from unembed.result import Columns, Result
@@ -136,7 +136,7 @@ class Continuation:
         self._max_new_tokens, self._temperature = max_new_tokens, temperature
         self._cancel, self._progress = cancel, progress
         resolved = resolve_edits(model, edits, len(ids))
-        self._instrument = Instrument(model.module, model.anatomy, {}, resolved, cancel)
+        self._instrument = Instrument(model.module, model.anatomy, [Row(edits=resolved)], cancel)
         self._sampler = torch.Generator().manual_seed(seed)
         self._stepper = _Stepper(model, self._instrument, use_cache)
         self._stops = _end_ids(model)
@@ -189,7 +189,7 @@ class _Stepper:
             options["past_key_values"] = self.past
         if takes(self.model.module, "logits_to_keep"):
             options["logits_to_keep"] = 1
-        self.instrument.begin(len(fresh), offset)
+        self.instrument.begin([len(fresh)], offset)
         output = self.model.module(tokens, **options)
         if self.use_cache:
             self.past, self.seen = output.past_key_values, len(ids)

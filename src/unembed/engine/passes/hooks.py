@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -20,6 +20,8 @@ from unembed.engine.cancel import Cancel
 from unembed.engine.editing.applying import ResolvedEdit
 from unembed.engine.names.sites import ATTENTION_SITES
 from unembed.engine.names.taps import SiteKey, taps
+from unembed.engine.nodes import PAIR_SITES
+from unembed.errors import InputError
 from unembed.models import kernels
 from unembed.models.anatomy import Anatomy, Tap
 from unembed.models.patching import first_tensor, forward_replaced, with_tensor
@@ -36,44 +38,57 @@ class Wanted:
     """What to keep of one attention site: which heads and query positions; None is all."""
 
     heads: tuple[int, ...] | None = None
-    rows: tuple[int, ...] | None = None
+    queries: tuple[int, ...] | None = None
 
     def of(self, value: Tensor) -> Tensor:
         """The wanted part of [head, query, key], which may have been computed in full."""
         if self.heads is not None and value.shape[0] != len(self.heads):
             value = value[list(self.heads)]
-        if self.rows is not None and value.shape[1] != len(self.rows):
-            value = value[:, list(self.rows)]
+        if self.queries is not None and value.shape[1] != len(self.queries):
+            value = value[:, list(self.queries)]
         return value
+
+
+@dataclass(frozen=True)
+class Row:
+    """One sequence of a pass: what is kept of it, and what is edited in it."""
+
+    captures: Mapping[SiteKey, Wanted] = field(default_factory=dict)
+    edits: Sequence[ResolvedEdit] = ()
 
 
 @dataclass
 class Instrument:
-    """The hooks of one run.
+    """The hooks of one pass over rows. Activations are [row, pos, ...], padded at the end.
 
     Args:
-        start: (layer, residual [pos, d_model]) to enter that layer with, skipping those before.
+        rows: what to do in each; every row keeps the same sites.
+        start: (layer, residual [row, pos, d_model]) to enter that layer with, skipping those
+            before.
     """
 
     module: nn.Module
     anatomy: Anatomy
-    captures: Mapping[SiteKey, Wanted]
-    edits: Sequence[ResolvedEdit] = ()
+    rows: Sequence[Row]
     cancel: Cancel | None = None
     progress: Progress | None = None
     stop: SiteKey | None = None
     start: tuple[int, Tensor] | None = None
     volatile: frozenset[str] = frozenset()
-    captured: dict[SiteKey, Tensor] = field(default_factory=dict)
+    captured: dict[SiteKey, list[Tensor]] = field(default_factory=dict)
     offset: int = field(default=0, init=False)
-    n_positions: int = field(default=0, init=False)
+    lengths: Sequence[int] = field(default=(), init=False)
+    width: int = field(default=0, init=False)
 
     def __post_init__(self) -> None:
         self._layer = -1
         self._versions: dict[SiteKey, int] = {}
-        self._edits: dict[SiteKey, list[ResolvedEdit]] = defaultdict(list)
-        for edit in self.edits:
-            self._edits[edit.target.site_key].append(edit)
+        self._onward: dict[SiteKey, Tensor] = {}  # with gradients: what is computed from captures
+        self._edits: dict[SiteKey, dict[int, list[ResolvedEdit]]] = {}
+        for order, row in enumerate(self.rows):
+            for edit in row.edits:
+                of_site = self._edits.setdefault(edit.target.site_key, {})
+                of_site.setdefault(order, []).append(edit)
         blocks = self.anatomy.blocks
         names = [block.module for block in blocks]
         self._shared = len(set(names)) < len(names)
@@ -94,10 +109,16 @@ class Instrument:
             self._observe_attention(stack)
             yield
 
-    def begin(self, n_positions: int, offset: int = 0) -> None:
-        """A new forward pass starts, over this many tokens, the first one at `offset`."""
+    @property
+    def captures(self) -> Mapping[SiteKey, Wanted]:
+        """What is kept of the first row; of the others the same sites."""
+        return self.rows[0].captures
+
+    def begin(self, lengths: Sequence[int], offset: int = 0) -> None:
+        """A new forward pass starts, over this many tokens of each row, the first at `offset`."""
         self._layer = -1
-        self.n_positions = n_positions
+        self.lengths = lengths
+        self.width = max(lengths)
         self.offset = offset
 
     def _get(self, name: str) -> nn.Module:
@@ -186,9 +207,11 @@ class Instrument:
         return not self._shared or layer is None or layer == max(self._layer, 0)
 
     def see(self, site_key: SiteKey, value: Tensor, capture: bool = True) -> Tensor:
-        """Edit an activation ([pos, ...], or [head, query, key]), keep it, perhaps stop."""
-        for edit in self._edits.get(site_key, ()):
-            value = edit.apply(value, self.offset + self.n_positions)
+        """Edit an activation ([row, pos, ...], or [row, head, query, key]), keep it, perhaps stop.
+
+        Returns `value` itself where nothing changed.
+        """
+        value = self._edited(site_key, value)
         if capture:
             if site_key in self.captures:
                 value = self._keep(site_key, value)
@@ -196,30 +219,84 @@ class Instrument:
                 raise StopForward
         return value
 
+    def _edited(self, site_key: SiteKey, value: Tensor) -> Tensor:
+        changed = value
+        for row, edits in self._edits.get(site_key, {}).items():
+            before = after = self._own(site_key, value, row)
+            for edit in edits:
+                after = edit.apply(after, self.offset + self.lengths[row])
+            if after is before:
+                continue
+            if len(self.rows) == 1:
+                return after[None]
+            changed = value.clone() if changed is value else changed
+            self._own(site_key, changed, row).copy_(after)
+        return changed
+
+    def _own(self, site_key: SiteKey, value: Tensor, row: int) -> Tensor:
+        """A row's part of an activation, without the padding behind it (a view)."""
+        own, length = value[row], self.lengths[row]
+        if length == self.width:
+            return own
+        return own[:, :length, :length] if site_key[0] in PAIR_SITES else own[:length]
+
     def _keep(self, site_key: SiteKey, value: Tensor) -> Tensor:
         """Keep an activation; returns what the model goes on with.
 
         With gradients that is made from what was kept, so that they reach it.
         """
-        site = site_key[0]
-        kept = onward = value
+        is_volatile = site_key[0] in self.volatile
         if torch.is_grad_enabled():
-            kept = value.clone()
-            onward = kept.clone() if site in self.volatile else kept
+            own = [self._own(site_key, value, row).clone() for row in range(len(self.rows))]
+            value = self._onward[site_key] = self._joined(site_key, value, own)
+            value = value.clone() if is_volatile else value
         else:
             kept = value.detach()
-            kept = kept.clone() if site in self.volatile else kept
-        kept = self.captures[site_key].of(kept)
-        self.captured[site_key] = kept
-        self._versions[site_key] = kept._version
-        return onward
+            kept = kept.clone() if is_volatile else kept
+            own = [self._own(site_key, kept, row) for row in range(len(self.rows))]
+        wanted = [row.captures[site_key] for row in self.rows]
+        kept_rows = [each.of(part) for each, part in zip(wanted, own, strict=True)]
+        self.captured[site_key] = kept_rows
+        self._versions[site_key] = kept_rows[0]._version
+        return value
+
+    def _joined(self, site_key: SiteKey, value: Tensor, own: Sequence[Tensor]) -> Tensor:
+        """The activation made of each row's part, so that gradients reach the parts."""
+        if len(own) == 1:
+            return own[0][None]
+        joined = value.clone()
+        for row, part in enumerate(own):
+            self._own(site_key, joined, row).copy_(part)
+        return joined
+
+    def onward(self, site_key: SiteKey) -> Tensor | None:
+        """With gradients, what every map that reads a captured site must be given."""
+        return self._onward.get(site_key) if torch.is_grad_enabled() else None
+
+    def by_row(self, site_key: SiteKey, value: Tensor) -> Tensor:
+        """[row * pos, width] as [row, pos, ...], with heads apart for z (a view)."""
+        n_rows = len(self.rows)
+        if n_rows > 1 and len(value) != n_rows * self.width:
+            raise InputError(
+                f"{site_key[0]} has {len(value)} rows for a batch of {n_rows} x "
+                f"{self.width} tokens: this model drops padding; give sequences of one "
+                "length, or one at a time",
+                field="names",
+                value=site_key[0],
+                legal="sequences without padding",
+            )
+        site, layer = site_key
+        if site == "z" and layer is not None:
+            heads = self.anatomy.blocks[layer].attention.n_heads
+            return value.view(n_rows, len(value) // n_rows, heads, -1)
+        return value.view(n_rows, len(value) // n_rows, -1)
 
     def overwritten(self) -> frozenset[str]:
-        """Sites whose captured tensor the model changed in@@site_key afterwards (Falcon's sums)."""
+        """Sites whose captured tensor the model changed in place afterwards (Falcon's sums)."""
         return frozenset(
             site_key[0]
-            for site_key, value in self.captured.items()
-            if value._version != self._versions[site_key]
+            for site_key, rows in self.captured.items()
+            if rows[0]._version != self._versions[site_key]
         )
 
     # ------------------------------------------------------------ what `kernels` asks
@@ -230,9 +307,9 @@ class Instrument:
             return value
         if site in ("scores", "pattern"):
             return self.see(site_key, value)
-        turned = value.transpose(0, 1)
+        turned = value.transpose(1, 2)
         seen = self.see(site_key, turned)
-        return value if seen is turned else seen.transpose(0, 1)
+        return value if seen is turned else seen.transpose(1, 2)
 
     def wants(self, core: nn.Module, site: str) -> bool:
         site_key = (site, self._core_layer(core))
@@ -241,22 +318,20 @@ class Instrument:
     def heads(self, core: nn.Module) -> Sequence[int] | None:
         return self._narrowed(core, "heads")
 
-    def rows(self, core: nn.Module) -> Sequence[int] | None:
-        return self._narrowed(core, "rows")
+    def queries(self, core: nn.Module) -> Sequence[int] | None:
+        return self._narrowed(core, "queries")
 
-    def _narrowed(self, core: nn.Module, what: str) -> Sequence[int] | None:
+    def _narrowed(self, core: nn.Module, what: Literal["heads", "queries"]) -> Sequence[int] | None:
+        """What every row wants of scores and pattern; None, for all, where they differ."""
         layer = self._core_layer(core)
         site_keys = [("scores", layer), ("pattern", layer)]
         if any(site_key in self._edits for site_key in site_keys):
             return None
-        return next(
-            (
-                getattr(self.captures[site_key], what)
-                for site_key in site_keys
-                if site_key in self.captures
-            ),
-            None,
-        )
+        captured = next((one for one in site_keys if one in self.captures), None)
+        if captured is None:
+            return None
+        wanted = {getattr(row.captures[captured], what) for row in self.rows}
+        return wanted.pop() if len(wanted) == 1 else None
 
     def _core_layer(self, core: nn.Module) -> int:
         return self._layer_of_core.get(id(core), max(self._layer, 0))
@@ -279,16 +354,13 @@ class _Hook:
         return tensor
 
     def _through(self, tensor: Tensor, site_key: SiteKey, tap: Tap, first: bool) -> Tensor:
-        kept = self.instrument.captured.get(site_key)
-        if not first and kept is not None and torch.is_grad_enabled():
+        kept = self.instrument.onward(site_key)
+        if not first and kept is not None:
             return kept.reshape(tensor.shape)  # one tensor for all maps that read the site
         flat = tensor.reshape(-1, tensor.shape[-1])
         part = flat if tap.half is None else flat.chunk(2, dim=-1)[tap.half]
         value = part if tap.scale == 1.0 else part * tap.scale
-        shaped = value
-        if site_key[0] == "z" and site_key[1] is not None:
-            heads = self.instrument.anatomy.blocks[site_key[1]].attention.n_heads
-            shaped = value.view(value.shape[0], heads, -1)
+        shaped = self.instrument.by_row(site_key, value)
         seen = self.instrument.see(site_key, shaped, capture=first)
         if seen is shaped:
             return tensor

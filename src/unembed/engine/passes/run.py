@@ -130,13 +130,13 @@ class Run:
             )
         if target.position is not None:
             row = resolve_position(target.position, len(self.ids), "site")
-            whole = whole[..., _index_in(wanted.rows, row, "position", target), :]
-        elif wanted.rows is not None:
+            whole = whole[..., _index_in(wanted.queries, row, "position", target), :]
+        elif wanted.queries is not None:
             raise TargetError(
-                f"only positions {list(wanted.rows)} of {target.text} were captured",
+                f"only positions {list(wanted.queries)} of {target.text} were captured",
                 field="site",
                 value=target.text,
-                legal=f"positions {list(wanted.rows)}",
+                legal=f"positions {list(wanted.queries)}",
             )
         if target.key is not None:
             whole = whole[..., resolve_position(target.key, len(self.ids), "site")]
