@@ -311,7 +311,7 @@ class Target:
         return words if self.position is None else f"{words} at position {self.position}"
 
     def at(self, position: int | None, key: int | None = None) -> Target:
-        """The same at a position, or of one pair of query and key; None: at every position."""
+        """This node at a position, or its pair of query and key; None: at every position."""
         row, site = self.row, self.site
         if key is not None and row.kind == "head":
             row, site = PAIR, "pattern"

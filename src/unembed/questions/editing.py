@@ -75,7 +75,7 @@ class _Made:
 
     @property
     def target(self) -> Target:
-        """The same, of all edits but cuts."""
+        """The node or site of an edit that is no cut."""
         if isinstance(self.name, CutName):
             raise LookupError(self.name.text)
         return self.name

@@ -51,10 +51,11 @@ def attributed(run: Run, name: str | CutName | None, position: int, token: int) 
 def attributed_together(
     run: Run, names: Sequence[str | CutName | None], position: int, token: int
 ) -> float | None:
-    """The same of all cuts at once: of the union of what they take away.
+    """The change of a token's logit that the graph attributes to cuts made together.
 
-    None where that is not known of one of them. The run captured what `flow_capture` says for the
-    layers of the cuts; raises TargetError for what it did not capture.
+    It is that of the union of what they take away. None where that is not known of one of them.
+    The run captured what `flow_capture` says for the layers of the cuts; raises TargetError for
+    what it did not capture.
     """
     known = [checked_cut(run.model, name) for name in names if name is not None]
     if len(known) < len(names) or not all(_writes(cut) for cut in known):

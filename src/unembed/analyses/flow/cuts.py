@@ -200,7 +200,9 @@ def measure_edits(
     cancel: Cancel | None = None,
     progress: Progress | None = None,
 ) -> CutReport:
-    """The same for edits that were made already; a name says which node or link they cut.
+    """Make groups of edits, each alone and all together, and see what becomes of the target.
+
+    A group's name says which node or link its edits cut.
 
     Edits without a name have no attribution. All are added to the edits of `run`.
     """

@@ -117,7 +117,7 @@ class Objective:
         return phrases[self.kind] + where
 
     def at(self, position: int) -> Objective:
-        """The same at another position."""
+        """This objective at another position."""
         return replace(self, position=position)
 
     def required_capture(self, model: Loaded) -> tuple[str, ...]:
