@@ -1,4 +1,5 @@
 /** The prompt and the two tokens it is read for. Nothing runs until Run. */
+import { GENERATION } from '../shared/text/url';
 import { Popover } from 'radix-ui';
 import { useDeferredValue, useEffect, useState } from 'react';
 import { problemAt } from '../shared/api/client';
@@ -10,8 +11,6 @@ import { useProblems } from '../shared/state/problems';
 import { pressed } from '../shared/keys';
 import { PROMPT_KEYS } from './promptKeys';
 import { TokenField } from '../shared/parts/TokenField';
-
-const GENERATION = { tokens: 20, temperature: 0, seed: 0 };
 
 export function PromptBar({ model }: { model: ModelInfo | null }) {
   const spec = useSpec();

@@ -167,7 +167,7 @@ describe('the address bar', () => {
       follow: 'next',
       positions: [75, 76, 77, 120],
     };
-    expect(encodeSpec(lens)).toBe('v=1&view=lens&of=next&at=75-77,120&emb=0&step=2&dec=last_block');
+    expect(encodeSpec(lens)).toBe('v=1&view=lens&of=next&at=75-77,120&step=2&emb=0&dec=last_block');
   });
 
   it('reads back every state that it wrote', () => {

@@ -1,4 +1,5 @@
 /** What the edits do to the prompt, while one looks for more of them. */
+import { GENERATION } from '../text/url';
 import { usePredictions } from '../api/queries';
 import { SideMark, Token } from './parts';
 import { nats, probability, rank } from '../../draw/format';
@@ -7,8 +8,6 @@ import { change, useSpec } from '../state/store';
 import { Continuation } from './Continuation';
 import { ErrorNote } from './ErrorNote';
 import { Status } from './ViewBar';
-
-const GENERATION = { tokens: 20, temperature: 0, seed: 0 };
 
 export function EditsEffect({ position }: { position: number | null }) {
   const { prompt, edits } = useSpec();

@@ -2,7 +2,7 @@
 import { formatTarget, isFlowName, parseTarget } from './address';
 import {
   formatPositions,
-  OPERATIONS,
+  OPERATION_NAMES,
   parsePositions,
   parseValue,
   partsProblem,
@@ -28,7 +28,7 @@ export function encodeEdit(made: Edit): string {
 export function decodeEdit(written: string): Edit | null {
   const [targetText = '', operation = '', ...rest] = written.split(';');
   const target = editTarget(targetText, operation);
-  if (target === null || !OPERATIONS.includes(operation as Operation)) return null;
+  if (target === null || !OPERATION_NAMES.includes(operation as Operation)) return null;
   const made: Edit = {
     target,
     operation: operation as Operation,

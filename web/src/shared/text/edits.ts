@@ -1,18 +1,9 @@
 /** Edits as plain data: what a card says, how a field is read, what is wrong with it. */
+import { OPERATIONS } from '../../questions.gen';
 import { checkTarget, flowMisfit, kindOf, parseTarget, type Dimensions } from './address';
 
-export const OPERATIONS = [
-  'zero',
-  'on',
-  'scale',
-  'set_to',
-  'add',
-  'patch',
-  'lmd_off',
-  'lmd_on',
-  'cut',
-] as const;
-export type Operation = (typeof OPERATIONS)[number];
+export type Operation = keyof typeof OPERATIONS;
+export const OPERATION_NAMES = Object.keys(OPERATIONS) as Operation[];
 /** Edits that a switch makes: at most one of them stands for a node. */
 export const SWITCHES = ['zero', 'on', 'lmd_off', 'lmd_on'] as const;
 export type Switch = (typeof SWITCHES)[number];
@@ -83,7 +74,7 @@ export const OPERATION_HELP: Record<Operation, string> = {
 };
 
 /** Those that can be chosen for a node; cuts are made where the flow graph is drawn. */
-export const CHOOSABLE = OPERATIONS.filter((name) => name !== 'cut');
+export const CHOOSABLE = OPERATION_NAMES.filter((name) => name !== 'cut');
 
 /** "zero", "on", "× 2", "= 0.5", "+ 1", "patch from “Paris is”". */
 export function describeOperation(made: Edit): string {
@@ -122,19 +113,7 @@ interface Rule {
   onePosition: boolean;
 }
 
-const USUAL: Rule = { takes: 'nothing', stage: true, sign: false, onePosition: false };
-const RULES: Readonly<Record<Operation, Rule>> = {
-  zero: USUAL,
-  scale: { ...USUAL, takes: 'number' },
-  set_to: { ...USUAL, takes: 'vector' },
-  add: { ...USUAL, takes: 'vector' },
-  patch: { ...USUAL, takes: 'source' },
-  // LM-Debugger's own act before the activation whatever is asked; "on" on what is written.
-  on: { ...USUAL, stage: false, sign: true },
-  lmd_on: { ...USUAL, stage: false },
-  lmd_off: { ...USUAL, stage: false },
-  cut: { ...USUAL, stage: false, onePosition: true },
-};
+const RULES: Readonly<Record<Operation, Rule>> = OPERATIONS;
 
 export function takesValue(operation: Operation): boolean {
   return RULES[operation].takes === 'number' || RULES[operation].takes === 'vector';

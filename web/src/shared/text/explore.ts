@@ -1,20 +1,21 @@
 /**
  * What is asked of the vector index: as state, as parts of the address, as the requests it makes.
  */
+import { QUESTIONS } from '../../questions.gen';
 import { formatTarget, parseTarget } from './address';
 import { choice, field, integer, text, viewState, type Fields } from './fields';
 
-export const QUESTIONS = ['search', 'token', 'similar', 'browse', 'clusters'] as const;
-export const PROJECTIONS = ['raw', 'final_norm'] as const;
-export const MATCHES = ['word', 'exact', 'part'] as const;
-export const COMBINES = ['any', 'all'] as const;
-export const SIDES = ['promoted', 'suppressed', 'both'] as const;
-export const RANKINGS = ['strength', 'bm25'] as const;
+export const ASKS = ['search', 'token', 'similar', 'browse', 'clusters'] as const;
+export const PROJECTIONS = QUESTIONS.search.projection.choices;
+export const MATCHES = QUESTIONS.search.match.choices;
+export const COMBINES = QUESTIONS.search.combine.choices;
+export const SIDES = QUESTIONS.search.side.choices;
+export const RANKINGS = QUESTIONS.search.ranking.choices;
 export const LIKES = ['node', 'tokens', 'state'] as const;
-export const METHODS = ['kmeans', 'complete'] as const;
+export const METHODS = QUESTIONS.clusters.method.choices;
 export const SHOWS = ['table', 'bars', 'cloud'] as const;
 
-export type Question = (typeof QUESTIONS)[number];
+export type Question = (typeof ASKS)[number];
 export type Like = (typeof LIKES)[number];
 export type Show = (typeof SHOWS)[number];
 
@@ -59,12 +60,12 @@ export interface Explore {
 
 export const EXPLORE: Readonly<Explore> = {
   ask: 'search',
-  projection: 'raw',
+  projection: QUESTIONS.search.projection.default,
   words: '',
-  match: 'word',
-  combine: 'any',
-  side: 'promoted',
-  ranking: 'strength',
+  match: QUESTIONS.search.match.default,
+  combine: QUESTIONS.search.combine.default,
+  side: QUESTIONS.search.side.default,
+  ranking: QUESTIONS.search.ranking.default,
   layers: null,
   offset: 0,
   token: '',
@@ -91,7 +92,7 @@ export const MOST_SIMILAR = 200;
 const MOST = 999_999_999;
 
 const FIELDS: Fields<Explore> = {
-  ask: choice(EXPLORE, 'ask', QUESTIONS),
+  ask: choice(EXPLORE, 'ask', ASKS),
   proj: choice(EXPLORE, 'projection', PROJECTIONS),
   q: text(EXPLORE, 'words'),
   match: choice(EXPLORE, 'match', MATCHES),

@@ -5,6 +5,7 @@
  * and no length limit of a server. Reading never throws: what cannot be understood is left out and
  * named in `problems`, so that a damaged link opens with a notice.
  */
+import { QUESTIONS } from '../../questions.gen';
 import { NARROWEST, WIDEST } from '../../draw/zoom';
 import { formatTarget, parseRow, parseTarget } from './address';
 import { decodeEdit, encodeEdit } from './editUrl';
@@ -23,13 +24,21 @@ import {
 
 export const VERSION = 1;
 export const MODES = ['difference', 'baseline', 'edited'] as const;
-export const FOLLOWS = ['target', 'final', 'next', 'input'] as const;
+export const FOLLOWS = ['target', ...QUESTIONS.lens.follow.choices] as const;
 
 export interface Generation {
   tokens: number;
   temperature: number;
   seed: number;
 }
+
+const { max_new_tokens: LENGTH, temperature: TEMPERATURE, seed: SEED } = QUESTIONS.generate;
+
+export const GENERATION: Readonly<Generation> = {
+  tokens: LENGTH.default,
+  temperature: TEMPERATURE.default,
+  seed: SEED.default,
+};
 
 /** What views add to the page's state, each under its own name: `declare module` in their folders. */
 // oxlint-disable-next-line typescript/no-empty-object-type
@@ -78,7 +87,7 @@ const START: Readonly<Omit<Shared, 'view'>> = {
   mode: 'difference',
   table: false,
   flipped: false,
-  k: 10,
+  k: QUESTIONS.predictions.top_k.default,
   width: null,
   generation: null,
 };
@@ -242,7 +251,7 @@ function decodeGeneration(value: string): Generation | undefined {
   const found = /^(\d{1,4}),(\d{1,2}(?:\.\d{1,6})?),(\d{1,10})$/.exec(value);
   if (!found) return undefined;
   const [tokens, temperature, seed] = [Number(found[1]), Number(found[2]), Number(found[3])];
-  const good = tokens >= 1 && temperature <= 10 && seed < 2 ** 31;
+  const good = tokens >= LENGTH.low && temperature <= TEMPERATURE.high && seed < 2 ** 31;
   return good ? { tokens, temperature, seed } : undefined;
 }
 

@@ -1,12 +1,12 @@
 /** Any question to the vector index. */
 import fc from 'fast-check';
 import {
+  ASKS,
   COMBINES,
   LIKES,
   MATCHES,
   METHODS,
   PROJECTIONS,
-  QUESTIONS,
   RANKINGS,
   SHOWS,
   SIDES,
@@ -17,7 +17,7 @@ const text = fc.string({ unit: 'binary' }).filter((value) => value.isWellFormed(
 const count = fc.nat({ max: 9999 });
 
 export const explore: fc.Arbitrary<Explore> = fc.record({
-  ask: fc.constantFrom(...QUESTIONS),
+  ask: fc.constantFrom(...ASKS),
   projection: fc.constantFrom(...PROJECTIONS),
   words: text,
   match: fc.constantFrom(...MATCHES),

@@ -4,43 +4,30 @@
 import { GROUPS, type Group } from '../../draw/flow/groups';
 import { flowLayer, isFlowName } from '../../shared/text/address';
 import { parsePositions } from '../../shared/text/edits';
-import {
-  choice,
-  field,
-  flag,
-  integer,
-  list,
-  viewState,
-  type Fields,
-} from '../../shared/text/fields';
+import { choice, field, list, viewState, type Fields } from '../../shared/text/fields';
+import { chosen, defaultsOf, optionFields, own, type Values } from '../../shared/text/options';
+import { QUESTIONS } from '../../questions.gen';
 
 export const COLOUR_BYS = ['rank', 'entropy', 'attention'] as const;
 export const PALETTES = ['unembed', 'visit', 'visit-2'] as const;
 export const CHOICES = ['count', 'share', 'hand'] as const;
-export const TARGET_MODES = ['first', 'whole'] as const;
+export const TARGET_MODES = QUESTIONS.flow.target_mode.choices;
 export { groupOf, hiddenKinds } from '../../draw/flow/groups';
 export { GROUPS, type Group };
 export type ColourBy = (typeof COLOUR_BYS)[number];
 export type Palette = (typeof PALETTES)[number];
 
-export interface Flow {
+/** The others are said by what views share, or in another way. */
+const OPTIONS = own(QUESTIONS.flow, ['layers', 'threshold', 'target', 'position']);
+
+/** Options of the question by their names there, and how it is shown. */
+export interface Flow extends Values<typeof OPTIONS> {
   /** Ascending; null: one, at about two thirds of the depth. */
   layers: readonly number[] | null;
   /** What decides which heads, rows and neurons are shown. */
   choice: (typeof CHOICES)[number];
-  /** 0: all. */
-  n_heads: number;
-  values_per_head: number;
-  top_neurons: number;
-  bottom_neurons: number;
   /** Least share of what is added, of its norm. */
   threshold: number;
-  /** Shown by hand: beside the others, or alone. */
-  include: readonly string[];
-  rest: boolean;
-  target_mode: (typeof TARGET_MODES)[number];
-  merge_neurons: boolean;
-  merge_values: boolean;
   hidden: readonly Group[];
   colour: ColourBy;
   palette: Palette;
@@ -49,18 +36,10 @@ export interface Flow {
 }
 
 export const FLOW: Readonly<Flow> = {
+  ...defaultsOf(OPTIONS),
   layers: null,
   choice: 'count',
-  n_heads: 10,
-  values_per_head: 2,
-  top_neurons: 18,
-  bottom_neurons: 7,
   threshold: 0.1,
-  include: [],
-  rest: false,
-  target_mode: 'first',
-  merge_neurons: false,
-  merge_values: false,
   hidden: [],
   colour: 'rank',
   palette: 'unembed',
@@ -68,7 +47,6 @@ export const FLOW: Readonly<Flow> = {
 };
 
 export const MOST_LAYERS = 8;
-const MOST_SHOWN = 999;
 const MOST_NAMES = 200;
 const DEEPEST = 9999;
 /** Nothing writes that much more than is added: what is named by hand is then all that is shown. */
@@ -92,19 +70,7 @@ export function parseLayerList(typed: string, depth: number): number[] | string 
 
 // ------------------------------------------------------------------ the request
 
-/** Options of the question that are the state's own, by the names that they have in Python. */
-const OPTIONS = [
-  'target_mode',
-  'n_heads',
-  'values_per_head',
-  'top_neurons',
-  'bottom_neurons',
-  'rest',
-  'merge_neurons',
-  'merge_values',
-] as const;
-
-export type FlowBody = Pick<Flow, (typeof OPTIONS)[number]> & {
+export type FlowBody = Partial<Values<typeof OPTIONS>> & {
   layers: number[];
   target: string | null;
   threshold: number | null;
@@ -113,9 +79,8 @@ export type FlowBody = Pick<Flow, (typeof OPTIONS)[number]> & {
 
 export function flowBody(flow: Flow, target: string, depth: number): FlowBody {
   const layers = shownLayers(flow.layers, depth);
-  const options = Object.fromEntries(OPTIONS.map((name) => [name, flow[name]]));
   return {
-    ...(options as Pick<Flow, (typeof OPTIONS)[number]>),
+    ...chosen(flow, OPTIONS),
     layers,
     target: target || null,
     threshold: { count: null, share: flow.threshold, hand: UNREACHED }[flow.choice],
@@ -124,6 +89,18 @@ export function flowBody(flow: Flow, target: string, depth: number): FlowBody {
 }
 
 // ------------------------------------------------------------------ the address
+
+const KEYS = {
+  n_heads: 'fh',
+  values_per_head: 'fv',
+  top_neurons: 'ft',
+  bottom_neurons: 'fb',
+  include: 'fin',
+  rest: 'frest',
+  merge_neurons: 'fmn',
+  merge_values: 'fmv',
+  target_mode: 'fof',
+};
 
 const FIELDS: Fields<Flow> = {
   fl: field(
@@ -136,22 +113,16 @@ const FIELDS: Fields<Flow> = {
     (layers) => layers.join(','),
   ),
   fby: choice(FLOW, 'choice', CHOICES),
-  fh: integer(FLOW, 'n_heads', 0, MOST_SHOWN),
-  fv: integer(FLOW, 'values_per_head', 1, MOST_SHOWN),
-  ft: integer(FLOW, 'top_neurons', 0, MOST_SHOWN),
-  fb: integer(FLOW, 'bottom_neurons', 0, MOST_SHOWN),
   fmin: field(FLOW, 'threshold', (value) =>
     /^\d{1,3}(\.\d{1,6})?$/.test(value) ? Number(value) : undefined,
   ),
-  fin: list<Flow, string>('include', (value) => {
-    const names = value.split(',');
-    const good = names.length <= MOST_NAMES && names.every((name) => isFlowName(name));
-    return good ? [...new Set(names)] : undefined;
+  ...optionFields<Flow>('flow', OPTIONS, KEYS, {
+    include: list<Flow, string>('include', (value) => {
+      const names = value.split(',');
+      const good = names.length <= MOST_NAMES && names.every((name) => isFlowName(name));
+      return good ? [...new Set(names)] : undefined;
+    }),
   }),
-  frest: flag(FLOW, 'rest'),
-  fmn: flag(FLOW, 'merge_neurons'),
-  fmv: flag(FLOW, 'merge_values'),
-  fof: choice(FLOW, 'target_mode', TARGET_MODES),
   fhide: list<Flow, Group>('hidden', (value) => {
     const names = value.split(',');
     const good = names.every((name) => GROUPS.some((group) => group === name));

@@ -1,6 +1,7 @@
 /** The Python that reproduces the flow graph. */
 import { parseTarget } from '../../shared/text/address';
 import type { Edit } from '../../shared/text/edits';
+import { optionsPython } from '../../shared/text/options';
 import { list, on, opening, quote } from '../../shared/text/python';
 import type { Spec } from '../../shared/text/url';
 import type { Page } from '../../shared/view';
@@ -41,33 +42,17 @@ export function flowPython({ model, spec, position }: Page): string {
   return `${lines.join('\n')}\n`;
 }
 
-const OPTIONS = [
-  'n_heads',
-  'values_per_head',
-  'top_neurons',
-  'bottom_neurons',
-  'threshold',
-  'include',
-  'rest',
-  'merge_neurons',
-  'merge_values',
-  'target_mode',
-] as const;
+/** Not options: arguments of the call. */
+const ARGUMENTS = ['layers', 'target'];
 
 /** Only what is not as at the start. */
 function flowOptions(body: FlowBody): string[] {
-  const usual = flowBody(FLOW, '', 1);
-  const given = OPTIONS.filter(
-    (name) => JSON.stringify(body[name]) !== JSON.stringify(usual[name]),
-  ).map((name) => `${name}=${literal(body[name])}`);
+  const said = Object.entries(body).filter(
+    ([name, value]) =>
+      !ARGUMENTS.includes(name) && value !== null && !(Array.isArray(value) && value.length === 0),
+  );
+  const given = optionsPython(Object.fromEntries(said));
   return given.length > 0 ? [`options=ue.FlowOptions(${given.join(', ')})`] : [];
-}
-
-function literal(value: FlowBody[(typeof OPTIONS)[number]]): string {
-  if (typeof value === 'boolean') return value ? 'True' : 'False';
-  if (typeof value === 'string') return quote(value);
-  if (!Array.isArray(value)) return String(value);
-  return `(${value.map((name) => `${quote(name)},`).join(' ')})`;
 }
 
 /** Edits that cut a node or link of the graph, each alone and all together. */

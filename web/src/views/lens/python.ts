@@ -1,7 +1,10 @@
 /** The Python that reproduces the lens. */
 import { indices, on, opening, quote } from '../../shared/text/python';
 import { scoring, type Spec } from '../../shared/text/url';
+import { optionsPython } from '../../shared/text/options';
 import type { Page } from '../../shared/view';
+import { QUESTIONS } from '../../questions.gen';
+import { lensOptions } from './lensState';
 
 /** What the server is asked for a lens, as arguments: defaults are left out. */
 export function lensPython({ model, spec }: Page): string {
@@ -11,7 +14,7 @@ export function lensPython({ model, spec }: Page): string {
   ].join(', ');
   const lines = [
     ...opening(model.name, spec),
-    `lens = ue.logit_lens(${['model', 'prompt', ...lensOptions(spec)].join(', ')})`,
+    `lens = ue.logit_lens(${['model', 'prompt', ...asked(spec)].join(', ')})`,
     'print(lens.to_pandas())',
     `# lens.plot(${figure})  # the picture`,
     `# lens.to_html(${figure ? `${figure}, ` : ''}path="lens.html")  # a page of its own`,
@@ -19,16 +22,13 @@ export function lensPython({ model, spec }: Page): string {
   return `${lines.join('\n')}\n`;
 }
 
-function lensOptions(spec: Spec): string[] {
+function asked(spec: Spec): string[] {
   const scored = scoring(spec);
   return [
     ...(spec.positions ? [`positions=${indices(spec.positions)}`] : []),
-    ...(spec.lens.layer_step > 1 ? [`layer_step=${spec.lens.layer_step}`] : []),
-    ...(spec.lens.include_embedding ? [] : ['include_embedding=False']),
-    ...(spec.lens.subblocks ? ['subblocks=True'] : []),
-    ...(spec.lens.decoder === 'final_norm' ? [] : [`decoder=${quote(spec.lens.decoder)}`]),
+    ...optionsPython(lensOptions(spec.lens)),
     ...(scored.target === null ? [] : [`target=${quote(scored.target)}`]),
-    ...(scored.follow === 'final' ? [] : [`follow=${quote(scored.follow)}`]),
+    ...(scored.follow === QUESTIONS.lens.follow.default ? [] : [`follow=${quote(scored.follow)}`]),
     ...(spec.lens.clipped ? ['kl_floor=1 / (10 * model.vocab_size)'] : []),
     ...(spec.edits.some(on) ? ['edits=edits'] : []),
   ];

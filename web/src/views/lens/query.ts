@@ -24,7 +24,7 @@ export function useLens(
     [prompt, edits, options],
     enabled && prompt !== '',
     async (job, signal) => {
-      const body = { prompt, edits: wireEdits(edits), top_k: 10, ...options, job };
+      const body = { prompt, edits: wireEdits(edits), ...options, job };
       const { data, timing } = await timedAnswer(
         api.POST('/api/lens', { body, parseAs: 'arrayBuffer', signal }),
       );
