@@ -11,9 +11,9 @@ import {
   type Size,
 } from '../../draw/flow/camera';
 import type { Box } from '../../draw/flow/layout';
-import type { FlowStyle } from '../../draw/flow/labels';
 import type { Places } from '../../draw/flow/places';
 import type { Scene } from '../../draw/flow/scene';
+import { flowStyle } from '../../draw/flow/viewport';
 import { FlowStage, type Pointed } from '../../draw/flow/stage';
 
 /** After this long without a move the picture is drawn sharp. */
@@ -168,26 +168,4 @@ function alike(before: Places, after: Places): boolean {
 /** An edit makes boxes somewhat higher or lower: no reason to show all of them another way. */
 function nearly(before: number, after: number): boolean {
   return Math.abs(after - before) < 0.15 * before;
-}
-
-export function flowStyle(element: Element): FlowStyle {
-  const style = getComputedStyle(element);
-  const read = (name: string) => style.getPropertyValue(name).trim();
-  return {
-    ground: read('--ground'),
-    raised: read('--raised'),
-    line: read('--line'),
-    lineStrong: read('--line-strong'),
-    text: read('--text'),
-    text2: read('--text-2'),
-    darkText: '#111110',
-    lightText: '#fbfbfa',
-    accent: read('--accent'),
-    baseline: read('--baseline'),
-    edited: read('--edited'),
-    positive: read('--positive'),
-    negative: read('--negative'),
-    mono: read('--mono'),
-    sans: read('--sans'),
-  };
 }

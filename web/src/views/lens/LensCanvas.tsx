@@ -23,7 +23,8 @@ import type { Experiment } from '../../shared/state/experiment';
 import { GUTTER } from '../../shared/parts/layout';
 import { GRID_KEYS, GRID_STEPS } from './lensKeys';
 import { useGridPointer, useHoverPeek } from './useGridPointer';
-import { flipper, useCells, useDrawing } from './useLensDrawing';
+import { flipper } from '../../draw/lens/cells';
+import { useCells, useDrawing } from './useLensDrawing';
 import { useWheel } from '../../shared/parts/useWheel';
 
 interface Props {

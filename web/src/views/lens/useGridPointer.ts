@@ -4,7 +4,7 @@ import { cellAt, type Cursor, type Frame } from '../../draw/heatgrid';
 import type { Lens } from '../../draw/lens/data';
 import type { Spec } from '../../shared/text/url';
 import { hidePeek, showPeek } from '../../shared/state/peek';
-import { lensPeek } from './lensPeek';
+import { lensCard } from '../../draw/lens/card';
 import { useDrag } from '../../shared/parts/useDrag';
 
 type Pointer = PointerEvent<HTMLElement>;
@@ -68,7 +68,7 @@ export function useHoverPeek(
     const top = box.top + hover.row * frame.rowHeight - frame.scrollY;
     showPeek(
       { left, top, right: left + frame.cellWidth, bottom: top + frame.rowHeight },
-      lensPeek(lens, mode, source(hover.row), column),
+      lensCard(lens, mode, source(hover.row), column),
     );
     // Scrolling and zooming hide the pop-up; only another cell brings it back.
     // oxlint-disable-next-line react/exhaustive-effect-dependencies, react/exhaustive-deps
