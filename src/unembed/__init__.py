@@ -31,12 +31,12 @@ if TYPE_CHECKING:
     from unembed.analyses.sub_updates.switches import presets_capture, turn_off, turn_on
     from unembed.analyses.tools.objective import Objective
     from unembed.compat.lm_debugger import lm_debugger_off, lm_debugger_on
+    from unembed.engine.cancel import Cancel
     from unembed.engine.editing.edits import Edit, add, patch, required_capture, scale, set_to, zero
     from unembed.engine.load import load
     from unembed.engine.model import Model
     from unembed.engine.names.tokens import Token
     from unembed.engine.partial.partial_forward import partial_forward
-    from unembed.engine.passes.cancel import Cancel
     from unembed.engine.passes.generation import Generation
     from unembed.engine.passes.run import Run
     from unembed.engine.sweep import Sweep, sweep
@@ -58,7 +58,7 @@ _HOME = {
     "Sweep": "unembed.engine.sweep",
     "sweep": "unembed.engine.sweep",
     "Token": "unembed.engine.names.tokens",
-    "Cancel": "unembed.engine.passes.cancel",
+    "Cancel": "unembed.engine.cancel",
     # editing
     "Edit": "unembed.engine.editing.edits",
     "zero": "unembed.engine.editing.edits",

@@ -12,7 +12,7 @@ from unembed.analyses.lens import reading as module
 from unembed.analyses.lens.grid import compare_lenses, lens_of_run, logit_lens
 from unembed.analyses.lens.options import LensOptions
 from unembed.analyses.lens.plan import plan_lens
-from unembed.engine.passes.cancel import Cancel
+from unembed.engine.cancel import Cancel
 from unembed.errors import CancelledError, TargetError, TooLargeError
 
 from ..contract.wiring import NAMES

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import unembed as ue
-from unembed.engine.passes.cancel import Cancel
+from unembed.engine.cancel import Cancel
 from unembed.errors import CancelledError, UnembedError
 from unembed.models.tiny import tiny_model, tiny_tokenizer
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from unembed.engine.passes.cancel import Cancel
+from unembed.engine.cancel import Cancel
 from unembed.engine.reading import extremes as module
 from unembed.engine.reading.extremes import Extremes, extremes
 from unembed.errors import CancelledError

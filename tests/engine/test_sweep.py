@@ -148,3 +148,12 @@ def test_cancel_and_progress():
         ue.sweep(model, PROMPTS, cancel=cancel, progress=progress)
     assert seen == [("sweep", 0, 4), ("sweep", 1, 4), ("sweep", 2, 4)]
     assert model.run(PROMPT).logits.isfinite().all()
+
+
+def test_notes_about_a_prompt_stay_with_its_row():
+    """The text has the token that the tokenizer would put before it: it is not put there again."""
+    model = ue.load(tiny_model("gpt2"), tiny_tokenizer(add_bos=True))
+    texts = ["<bos>the cat", "the cat"]
+    found = ue.sweep(model, texts)
+    assert [run.notes for run in found] == [model.run(text).notes for text in texts]
+    assert found[0].notes

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from unembed.engine.passes.cancel import Cancel
+from unembed.engine.cancel import Cancel
 from unembed.engine.reading import unembedding as module
 from unembed.engine.reading.running import RankCounter
 from unembed.engine.reading.unembedding import Readout, Unembedding, read_logits

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 import unembed as ue
-from unembed.engine.passes.cancel import Cancel
+from unembed.engine.cancel import Cancel
 from unembed.errors import (
     CancelledError,
     CapabilityError,

@@ -8,7 +8,7 @@ import torch
 from torch.nn.functional import normalize
 
 import unembed as ue
-from unembed.engine.passes.cancel import Cancel
+from unembed.engine.cancel import Cancel
 from unembed.errors import CancelledError, InputError, TooLargeError
 from unembed.index import build_index, open_index
 from unembed.index.kmeans import spherical_kmeans

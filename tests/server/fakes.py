@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from unembed.engine.passes.cancel import Cancel
+from unembed.engine.cancel import Cancel
 from unembed.session import Session
 
 

@@ -107,7 +107,7 @@ def test_a_graph_can_be_cancelled_and_tells_its_progress(app, monkeypatch):
 
 
 def test_drawing_and_measuring_check_whether_they_were_cancelled(model):
-    from unembed.engine.passes.cancel import Cancel
+    from unembed.engine.cancel import Cancel
 
     cancel = Cancel()
     run = model.run(PROMPT, flow.flow_capture(model, [1]))

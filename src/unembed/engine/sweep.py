@@ -18,6 +18,7 @@ from torch import Tensor
 from unembed.engine.cancel import Cancel
 from unembed.engine.editing.edits import Edit
 from unembed.engine.loaded import Loaded, Prompt
+from unembed.engine.names.prompts import Read
 from unembed.engine.names.sites import Name
 from unembed.engine.names.taps import SiteKey
 from unembed.engine.passes.capture import capture_bytes, check_cost, plan_capture
@@ -98,10 +99,11 @@ def sweep(
         PromptError, TargetError, EditError, CapabilityError, TooLargeError: as `Model.run`, before
             anything runs.
     """
-    ids, shared = _token_ids(model, prompts, edits)
+    read = _read(model, prompts, edits)
+    ids = [one.ids for one in read]
     capture = named_nodes(model, capture)
     rows = _edits_of_rows(edits, len(ids))
-    required = () if objective is None else objective.required_capture(model)
+    required = named_nodes(model, () if objective is None else objective.required_capture(model))
     kept = logits or ("last" if objective is None else "none")
     asked = "all" if objective is not None and not required else kept
     requests = [
@@ -109,7 +111,7 @@ def sweep(
         for row_ids, row_edits in zip(ids, rows, strict=True)
     ]
     _check(model, requests, capture, kept)
-    starts = _starts(model, requests, shared)
+    starts = _starts(model, requests)
     batches = list(_batches(model, requests, starts))
     residuals = _baseline(model, requests[0], {starts[batch[0]] for batch in batches}, cancel)
     runs: dict[int, Run] = {}
@@ -124,7 +126,7 @@ def sweep(
         for row, run in zip(batch, run_rows(model, together, cancel), strict=True):
             if objective is not None:
                 values[row] = objective.value(run).detach()
-            runs[row] = _trimmed(run, wanted, kept)
+            runs[row] = replace(_trimmed(run, wanted, kept), notes=read[row].notes)
     in_order = range(len(requests))
     return Sweep(
         tuple(runs[row] for row in in_order),
@@ -135,16 +137,16 @@ def sweep(
 # ---------------------------------------------------------------- what is asked
 
 
-def _token_ids(
+def _read(
     model: Loaded, prompts: Prompt | Sequence[Prompt], edits: Sequence[object] | None
-) -> tuple[list[tuple[int, ...]], bool]:
-    """Token ids of each row, and whether all rows have one prompt."""
+) -> list[Read]:
+    """The prompt of each row."""
     one = _is_one(prompts)
     if one:
         n_rows = 1 if edits is None else len(edits)
-        found = [model.tokenize(prompts)] * n_rows  # type: ignore[arg-type]
+        found = [model.read_prompt(prompts)] * n_rows  # type: ignore[arg-type]
     else:
-        found = [model.tokenize(prompt) for prompt in prompts]  # type: ignore[arg-type]
+        found = [model.read_prompt(prompt) for prompt in prompts]  # type: ignore[arg-type]
     if not found:
         raise InputError(
             "there is nothing to sweep: give prompts, or edits of one prompt",
@@ -152,7 +154,7 @@ def _token_ids(
             value="[]",
             legal="at least one",
         )
-    return found, len(set(found)) == 1
+    return found
 
 
 def _is_one(prompts: Prompt | Sequence[Prompt]) -> bool:
@@ -208,9 +210,9 @@ def _trimmed(run: Run, wanted: set[SiteKey], logits: Logits) -> Run:
 # ---------------------------------------------------------------- batches
 
 
-def _starts(model: Loaded, requests: Sequence[Request], shared: bool) -> list[int]:
+def _starts(model: Loaded, requests: Sequence[Request]) -> list[int]:
     """The layer that each row may enter with the residual of the prompt without edits."""
-    if not shared or len(requests) < 2:
+    if len(requests) < 2 or len({one.ids for one in requests}) > 1:
         return [0] * len(requests)
     last = model.anatomy.n_layers - 1
     first = requests[0]

@@ -13,7 +13,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from unembed.engine.passes.cancel import Cancel
+from unembed.engine.cancel import Cancel
 from unembed.errors import CancelledError, UnembedError
 
 State = Literal["queued", "running", "done", "cancelled", "failed"]

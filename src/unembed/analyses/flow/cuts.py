@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from unembed.analyses.flow.result import FlowGraph, FlowLink, FlowNode
+    from unembed.engine.cancel import Cancel
     from unembed.engine.loaded import Loaded
-    from unembed.engine.passes.cancel import Cancel
     from unembed.engine.passes.hooks import Progress
     from unembed.engine.passes.run import Run
 

@@ -14,8 +14,8 @@ from unembed.analyses.flow.result import FlowReading, FlowScore, FlowToken
 if TYPE_CHECKING:
     from jaxtyping import Float
 
+    from unembed.engine.cancel import Cancel
     from unembed.engine.loaded import Loaded
-    from unembed.engine.passes.cancel import Cancel
     from unembed.engine.passes.hooks import Progress
     from unembed.engine.reading.unembedding import Readout
 

@@ -29,8 +29,8 @@ from unembed.errors import InputError, TargetError
 if TYPE_CHECKING:
     from jaxtyping import Float
 
+    from unembed.engine.cancel import Cancel
     from unembed.engine.loaded import Loaded
-    from unembed.engine.passes.cancel import Cancel
     from unembed.engine.passes.hooks import Progress
     from unembed.engine.passes.run import Run
 

@@ -24,10 +24,10 @@ from unembed.errors import InputError, PromptError, UnembedError
 if TYPE_CHECKING:
     from jaxtyping import Float
 
+    from unembed.engine.cancel import Cancel
     from unembed.engine.editing.edits import Edit
     from unembed.engine.loaded import Prompt
     from unembed.engine.model import Model
-    from unembed.engine.passes.cancel import Cancel
     from unembed.engine.passes.hooks import Progress
     from unembed.engine.passes.run import Run
 

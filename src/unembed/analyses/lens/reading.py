@@ -21,7 +21,7 @@ from unembed.engine.reading.unembedding import Readout
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
 
-    from unembed.engine.passes.cancel import Cancel
+    from unembed.engine.cancel import Cancel
     from unembed.engine.passes.hooks import Progress
     from unembed.engine.passes.run import Run
 

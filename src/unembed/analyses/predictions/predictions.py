@@ -24,9 +24,9 @@ from unembed.errors import InputError, TargetError
 if TYPE_CHECKING:
     from jaxtyping import Float
 
+    from unembed.engine.cancel import Cancel
     from unembed.engine.loaded import Loaded
     from unembed.engine.names.tokens import Token
-    from unembed.engine.passes.cancel import Cancel
     from unembed.engine.passes.hooks import Progress
     from unembed.engine.passes.run import Run
 

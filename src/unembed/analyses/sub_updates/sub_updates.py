@@ -32,8 +32,8 @@ from unembed.errors import CapabilityError, InputError
 if TYPE_CHECKING:
     from jaxtyping import Float
 
+    from unembed.engine.cancel import Cancel
     from unembed.engine.loaded import Loaded
-    from unembed.engine.passes.cancel import Cancel
     from unembed.engine.passes.hooks import Progress
     from unembed.engine.passes.run import Run
 

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from jaxtyping import Float
 
     from unembed.analyses.tools.writes import Part
+    from unembed.engine.cancel import Cancel
     from unembed.engine.loaded import Loaded
-    from unembed.engine.passes.cancel import Cancel
     from unembed.engine.passes.run import Run
 
 Method = Literal["frozen", "difference"]
