@@ -12,6 +12,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import pairwise
@@ -21,13 +22,14 @@ from statistics import median, quantiles
 from playwright.sync_api import Page, sync_playwright
 from transformers import GPT2Config, GPT2LMHeadModel
 
-from _harness import Figure
+from _harness import Figure, parser, report
 from unembed.models.tiny import tiny_tokenizer
 
 TOKEN = "frames-0123456789"
 FLAGS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
 WINDOW = {"width": 1280, "height": 850}
 ANSWER = 300_000  # ms
+VOCABULARY = 512
 
 RECORD = """() => {
   window.frames_ = [];
@@ -37,6 +39,32 @@ RECORD = """() => {
 STOP = "() => { cancelAnimationFrame(window.tick_); return window.frames_; }"
 
 Gesture = Callable[[Page, float, float], None]
+Measure = Callable[[Page, int, Path | None], list[Figure]]
+
+
+def main(
+    what: str,
+    title: str,
+    shape: dict[str, int],
+    open_page: Callable[[Page, str], None],
+    measure: Measure,
+) -> int:
+    """Serve a model of this shape, open what is measured, and print its figures; the exit code.
+
+    `measure(page, steps, show)` makes its gestures in that many steps, and leaves a screenshot
+    after each in the folder `show`, if there is one.
+    """
+    flags = parser(f"How smoothly the app moves {what}.")
+    flags.add_argument("--show", type=Path, help="a folder for a screenshot after each gesture")
+    chosen = flags.parse_args()
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        served(Path(folder), VOCABULARY, **shape) as address,
+        browsing(address) as page,
+    ):
+        open_page(page, address)
+        figures = measure(page, 100 if chosen.quick else 400, chosen.show)
+    return report(title, figures, strict=chosen.strict)
 
 
 @contextmanager

@@ -9,16 +9,14 @@ _frames.py for how frames are measured. The app must be built; CHROMIUM names th
 from __future__ import annotations
 
 import sys
-import tempfile
 from pathlib import Path
 from statistics import median
 
 from playwright.sync_api import Page
 
-from _frames import ANSWER, Gesture, browsing, drag_pan, figures_of, intervals, rest, served
-from _harness import Figure, parser, report
+from _frames import ANSWER, Gesture, drag_pan, figures_of, intervals, main, rest
+from _harness import Figure
 
-VOCABULARY = 512
 LAYERS = "3,4,5"
 CANVAS = "flow-canvas"
 
@@ -71,20 +69,7 @@ def measured(page: Page, steps: int, show: Path | None) -> list[Figure]:
     return figures
 
 
-def main() -> int:
-    flags = parser("How smoothly the app moves a large flow graph.")
-    flags.add_argument("--show", type=Path, help="a folder for a screenshot after each gesture")
-    chosen = flags.parse_args()
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        served(Path(folder), VOCABULARY, n_layer=8, n_embd=128, n_head=16) as address,
-        browsing(address) as page,
-    ):
-        opened(page, address)
-        figures = measured(page, 100 if chosen.quick else 400, chosen.show)
-    title = f"Flow graph of layers {LAYERS} with 16 heads in the app"
-    return report(title, figures, strict=chosen.strict)
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    title = f"Flow graph of layers {LAYERS} with 16 heads in the app"
+    shape = {"n_layer": 8, "n_embd": 128, "n_head": 16}
+    sys.exit(main("a large flow graph", title, shape, opened, measured))

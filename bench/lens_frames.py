@@ -9,7 +9,6 @@ frames are measured. The app must be built; CHROMIUM names the browser.
 from __future__ import annotations
 
 import sys
-import tempfile
 from pathlib import Path
 from statistics import median
 
@@ -18,17 +17,16 @@ from playwright.sync_api import Page
 from _frames import (
     ANSWER,
     Gesture,
-    browsing,
     drag_pan,
     figures_of,
     intervals,
+    main,
     rest,
-    served,
     wheel_pan,
 )
-from _harness import Figure, parser, report
+from _harness import Figure
 
-N_LAYERS, N_TOKENS, VOCABULARY = 48, 1024, 512
+N_LAYERS, N_TOKENS = 48, 1024
 CANVAS = "lens-canvas"
 
 
@@ -79,21 +77,7 @@ def measured(page: Page, steps: int, show: Path | None) -> list[Figure]:
     return figures
 
 
-def main() -> int:
-    flags = parser("How smoothly the app moves a large lens.")
-    flags.add_argument("--show", type=Path, help="a folder for a screenshot after each gesture")
-    chosen = flags.parse_args()
-    shape = {"n_layer": N_LAYERS, "n_embd": 64, "n_head": 4, "n_positions": N_TOKENS}
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        served(Path(folder), VOCABULARY, **shape) as address,
-        browsing(address) as page,
-    ):
-        opened(page, address)
-        figures = measured(page, 100 if chosen.quick else 400, chosen.show)
-    title = f"Lens of {N_LAYERS} layers × {N_TOKENS} positions in the app"
-    return report(title, figures, strict=chosen.strict)
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    title = f"Lens of {N_LAYERS} layers × {N_TOKENS} positions in the app"
+    shape = {"n_layer": N_LAYERS, "n_embd": 64, "n_head": 4, "n_positions": N_TOKENS}
+    sys.exit(main("a large lens", title, shape, opened, measured))
