@@ -287,6 +287,10 @@ class Loaded:
         """The tokens with these ids."""
         return tuple(self._reader.token(int(token_id)) for token_id in ids)
 
+    def named(self, text: str) -> int | None:
+        """The id of the token whose text, name in the vocabulary, or label this is."""
+        return self._reader.named(text)
+
     def token_id(self, token: str | int) -> int:
         """The id of one token. Raises TargetError unless the text is exactly one token."""
         return prompts.token_id(self, token)

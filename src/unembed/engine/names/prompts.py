@@ -40,6 +40,9 @@ class Vocabulary(Protocol):
     def token(self, token_id: int) -> Token:
         """The token with this id."""
 
+    def named(self, text: str) -> int | None:
+        """The id of the token whose text or name this is."""
+
     def tokens(self, ids: Sequence[int]) -> tuple[Token, ...]:
         """The tokens with these ids."""
 
@@ -352,12 +355,12 @@ def token_id(model: Vocabulary, token: str | int) -> int:
             legal=f"0-{model.vocab_size - 1}",
         )
     _check_encodable(token)
+    named = model.named(token)
+    if named is not None:
+        return named
     ids = model.tokenizer(token, add_special_tokens=False, verbose=False)["input_ids"]
     if len(ids) == 1:
         return int(ids[0])
-    named = model.tokenizer.get_vocab().get(token)
-    if named is not None:
-        return int(named)
     pieces = ", ".join(repr(piece.text) for piece in model.tokens(ids)) or "nothing"
     raise TargetError(
         f"{token!r} is not one token: {model.name} splits it into {len(ids)} ({pieces}); "

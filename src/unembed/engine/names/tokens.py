@@ -14,6 +14,7 @@ from functools import cache
 from typing import Annotated, Any
 
 _BYTE = re.compile(r"<0x([0-9A-Fa-f]{2})>")
+_LOOSE_BYTE = re.compile(r"⟨0x([0-9A-F]{2})⟩")
 _VISIBLE = {" ": "␣", "\n": "↵", "\t": "⇥", "\r": "␍"}
 
 
@@ -40,6 +41,36 @@ class TokenReader:
         """The token with this id."""
         return self._read(token_id)
 
+    def named(self, text: str) -> int | None:
+        """The id of the token whose text this is, or its name in the vocabulary, or its label.
+
+        A text comes first: what is one token's text may be the name of another. None where there
+        is none; the tokenizer may still read the text as one token.
+        """
+        if self._tokenizer is None:
+            return None
+        names = [text, text.replace(" ", "▁"), _byte_spelling(text)]
+        if len(text) == 1 and ord(text) < 0x80:
+            names.append(f"<0x{ord(text):02X}>")
+        found = [one for name in dict.fromkeys(names) if (one := self._id_of(name)) is not None]
+        own = next((one for one in found if self.token(one).text == text), None)
+        if own is not None:
+            return own
+        loose = _LOOSE_BYTE.fullmatch(text)
+        if loose:
+            spelt = _spelling_of_bytes().get(int(loose[1], 16), "")
+            names = [f"<0x{loose[1]}>", spelt]
+            found = [one for name in names if (one := self._id_of(name)) is not None]
+            return next((one for one in found if self.token(one).label == text), None)
+        return self._id_of(text)
+
+    def _id_of(self, name: str) -> int | None:
+        """The id of what the vocabulary calls so."""
+        found = self._tokenizer.convert_tokens_to_ids(name)
+        if found is None or self._tokenizer.convert_ids_to_tokens(found) != name:
+            return None
+        return int(found)
+
     def _make(self, token_id: int) -> Token:
         raw = None
         if self._tokenizer is not None:
@@ -53,6 +84,8 @@ class TokenReader:
             text = raw.replace("▁", " ") if self._style == "metaspace" else raw
             return Token(token_id, text, label(text))
         text = data.decode("utf-8", errors="replace")
+        if self._style != "bytes" and self._id_of(text.replace(" ", "▁")) is not None:
+            return Token(token_id, raw, label(raw))  # a spare: the character has a token of its own
         if "\ufffd" in text:
             return Token(token_id, text, _byte_label(data))
         return Token(token_id, text, label(text))
@@ -120,3 +153,15 @@ def _byte_of_character() -> dict[str, int]:
     others = [byte for byte in range(256) if byte not in set(printable)]
     table.update({chr(256 + order): byte for order, byte in enumerate(others)})
     return table
+
+
+@cache
+def _spelling_of_bytes() -> dict[int, str]:
+    """The same table forwards."""
+    return {byte: character for character, byte in _byte_of_character().items()}
+
+
+def _byte_spelling(text: str) -> str:
+    """How a vocabulary of bytes writes a text."""
+    spelling = _spelling_of_bytes()
+    return "".join(spelling[byte] for byte in text.encode("utf-8", errors="replace"))
