@@ -15,6 +15,7 @@ from unembed.errors import PromptError
 from unembed.options import explain
 from unembed.questions import limits
 from unembed.questions.experiment import Experiment, Request
+from unembed.questions.overflow import blamed_rightly
 from unembed.settings import Settings
 
 if TYPE_CHECKING:
@@ -63,7 +64,8 @@ def ask(
                 progress(snapshot.stage, snapshot.done, snapshot.total)
 
             job.subscribe(show)
-            found: Answer = job.future.result()
+            with blamed_rightly(asked):
+                found: Answer = job.future.result()
             return found
     finally:
         session.close()

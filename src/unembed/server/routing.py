@@ -14,6 +14,7 @@ from pydantic import BaseModel
 
 from unembed.questions import limits
 from unembed.questions.experiment import Experiment
+from unembed.questions.overflow import blamed_rightly
 from unembed.questions.requests import IndexRequest
 from unembed.server import parsing, wire
 from unembed.server.error_responses import JSON
@@ -111,9 +112,17 @@ async def compute(request: Request, body: Question, work: Work, media: str = JSO
     """
     session = session_of(request)
     limits.check(body, session.settings)
-    job = session.submit(work, body.job)
+    job = session.submit(_blaming_rightly(body, work), body.job)
     content = await finish(session, job, disconnected(request))
     return Response(content, 200, timing_headers(job), media)
+
+
+def _blaming_rightly(body: Question, work: Work) -> Work:
+    def answer(job: Job) -> bytes:
+        with blamed_rightly(body):
+            return work(job)
+
+    return answer
 
 
 async def look_up(
