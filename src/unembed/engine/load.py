@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,7 +22,7 @@ from unembed.errors import LoadError
 from unembed.models.anatomy import Anatomy
 from unembed.models.discover import discover
 from unembed.models.fingerprint import Watched
-from unembed.models.loading import load_source
+from unembed.models.loading import adapter_in, load_source
 from unembed.models.maps import device_of, input_embeddings
 from unembed.models.modes import in_evaluation
 from unembed.models.pretrained import Loaded
@@ -86,7 +88,7 @@ def load(
     if progress is not None:
         progress("self-check", 0, 1)
     # discovery watches every module, so one model at a time
-    with _loading, in_evaluation(loaded.module):
+    with _loading, in_evaluation(loaded.module), _advice_on_adapters(loaded):
         anatomy, report = _understand(loaded, None if prove else settings.cache_folder() / "proofs")
     module = loaded.module
     watched = Watched(module, loaded.tokenizer, loaded.kept)
@@ -101,6 +103,23 @@ def load(
         min(_model_limit(module, loaded.tokenizer), settings.max_prompt_tokens),
         report=report,
     )
+
+
+@contextmanager
+def _advice_on_adapters(loaded: Loaded) -> Iterator[None]:
+    """What to do where a model is not understood because of what peft put into it."""
+    try:
+        yield
+    except LoadError as error:
+        if not adapter_in(loaded.module):
+            raise
+        raise LoadError(
+            f"{loaded.name} has an adapter (LoRA) beside its weights, and is not understood with "
+            f"it: {error.message}",
+            field="source",
+            value=loaded.name,
+            fix="merge it first: unembed.load(model.merge_and_unload(), tokenizer)",
+        ) from error
 
 
 def _understand(loaded: Loaded, proofs: Path | None) -> tuple[Anatomy, Report]:

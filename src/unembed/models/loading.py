@@ -8,6 +8,8 @@ pickles is refused, because loading one can run code.
 from __future__ import annotations
 
 import copy
+import json
+import shlex
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -131,6 +133,9 @@ def files_of(source: str, revision: str | None, settings: Settings) -> list[Path
 
 
 def _from_module(module: nn.Module, tokenizer: Any, dtype: torch.dtype | None) -> Loaded:
+    inside = getattr(module, "_orig_mod", None)
+    if isinstance(inside, nn.Module):  # compiled code calls forward methods past their hooks
+        module = inside
     if not hasattr(module, "config") or not hasattr(module, "get_output_embeddings"):
         raise LoadError(
             f"{type(module).__name__} is not a model from transformers: it has no config",
@@ -138,6 +143,7 @@ def _from_module(module: nn.Module, tokenizer: Any, dtype: torch.dtype | None) -
             value=type(module).__name__,
             legal="a PreTrainedModel",
         )
+    _check_packed(module)
     if any(weight.is_meta for weight in module.parameters()) and not hasattr(
         module, "hf_device_map"
     ):
@@ -153,6 +159,49 @@ def _from_module(module: nn.Module, tokenizer: Any, dtype: torch.dtype | None) -
         module = copy.deepcopy(module).to(dtype)  # the caller's own stays as it is
     name = str(getattr(module.config, "_name_or_path", "") or type(module).__name__)
     return Loaded(module, tokenizer, name, kind_of_class(type(module).__name__, name))
+
+
+def _adapter_folder(path: Path, source: str) -> LoadError:
+    try:
+        stated = json.loads((path / "adapter_config.json").read_bytes())
+        base = str(stated["base_model_name_or_path"])
+    except (OSError, ValueError, KeyError, TypeError):
+        base = "BASE"
+    merged = f"{source.rstrip('/')}-merged"
+    code = (
+        "import peft, transformers as t; "
+        f"m = t.AutoModelForCausalLM.from_pretrained({base!r}); "
+        f"peft.PeftModel.from_pretrained(m, {source!r}).merge_and_unload()"
+        f".save_pretrained({merged!r}); "
+        f"t.AutoTokenizer.from_pretrained({base!r}).save_pretrained({merged!r})"
+    )
+    return LoadError(
+        f"{source} holds an adapter (LoRA) for {base}, not a model: merge it into its model once",
+        field="source",
+        value=source,
+        legal="a folder with config.json and model.safetensors",
+        fix=f"python -c {shlex.quote(code)}",
+    )
+
+
+def adapter_in(module: nn.Module) -> bool:
+    """Whether layers of it have a LoRA beside their weight, as peft puts it there."""
+    return any(hasattr(part, "lora_A") for part in module.modules())
+
+
+def _check_packed(module: nn.Module) -> None:
+    """Raise LoadError where weights are packed so that nobody can read them as numbers."""
+    for name, part in module.named_modules():
+        if "quantized" in type(part).__module__ and callable(getattr(part, "weight", None)):
+            raise LoadError(
+                f"{name} of this {type(module).__name__} is quantised dynamically ({type(part)}): "
+                "its weights are packed, and cannot be read or attributed to",
+                field="source",
+                value=name,
+                legal="a module with weights of its own",
+                fix="load the model as it was before quantize_dynamic; for 8 bits use "
+                "BitsAndBytesConfig(load_in_8bit=True)",
+            )
 
 
 def _floating(module: nn.Module) -> Iterator[Tensor]:
@@ -177,6 +226,8 @@ def _from_name(
         return loaded
     if source.endswith(".gguf"):
         return _from_gguf(path, source, placement, progress)
+    if (path / "adapter_config.json").is_file() and not (path / "config.json").is_file():
+        raise _adapter_folder(path, source)
     if path.exists() and not (path / "config.json").is_file():
         raise LoadError(
             f"{source} has no config.json; a model folder holds one beside its safetensors",

@@ -244,6 +244,15 @@ def kind_of_config(config: Any, source: str) -> Kind:
         return "masked"
     if config.model_type in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES:
         return "causal"
+    if getattr(config, "text_config", None) is not None and hasattr(config, "vision_config"):
+        raise LoadError(
+            f"{source} is a {config.model_type} model, which reads pictures too; load the language "
+            "model in it as a module",
+            field="source",
+            value=source,
+            legal="a causal or masked language model",
+            fix=_LANGUAGE_MODEL.format(source=source),
+        )
     raise LoadError(
         f"{source} is a {config.model_type} model, which transformers has neither as a causal nor "
         "as a masked language model",
@@ -251,6 +260,13 @@ def kind_of_config(config: Any, source: str) -> Kind:
         value=source,
         legal="a causal or masked language model",
     )
+
+
+_LANGUAGE_MODEL = """import transformers as t, unembed
+whole = t.AutoModelForImageTextToText.from_pretrained({source!r}).eval()
+text = t.AutoModelForCausalLM.from_config(whole.config.text_config).eval()
+text.model, text.lm_head = whole.model.language_model, whole.lm_head
+model = unembed.load(text, t.AutoTokenizer.from_pretrained({source!r}))"""
 
 
 def _missing(module: nn.Module, missing: Any, name: str) -> dict[str, str]:

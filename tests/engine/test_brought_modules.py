@@ -1,0 +1,95 @@
+"""Modules and folders as people bring them: compiled, with adapters, quantised, with pictures."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+from torch import nn
+from transformers import AutoConfig, AutoModelForImageTextToText
+
+import unembed as ue
+from unembed.errors import LoadError
+from unembed.models.tiny import tiny_model, tiny_tokenizer
+
+PROMPT = [5, 9, 13, 22]
+
+
+@pytest.mark.filterwarnings("ignore")  # torch.compile warns of torch itself
+def test_a_compiled_module_is_what_is_inside():
+    module = tiny_model("gpt2")
+    model = ue.load(torch.compile(module), tiny_tokenizer())
+    assert model.module is module
+    expected = ue.load(module).run(PROMPT, ["L1.mlp_out"])
+    found = model.run(PROMPT, ["L1.mlp_out"])
+    assert torch.equal(found.logits, expected.logits)
+    assert torch.equal(found["L1.mlp_out"], expected["L1.mlp_out"])
+
+
+class LoraLinear(nn.Module):
+    """As peft's: no nn.Linear, with the layer that it adapts inside."""
+
+    def __init__(self, base):
+        super().__init__()
+        self.base_layer = base
+        self.lora_A = nn.ModuleDict({"default": nn.Linear(base.in_features, 2, bias=False)})
+        self.lora_B = nn.ModuleDict({"default": nn.Linear(2, base.out_features, bias=False)})
+
+    def forward(self, x):
+        return self.base_layer(x) + self.lora_B["default"](self.lora_A["default"](x))
+
+
+def test_lora_on_every_layer_says_to_merge_it():
+    module = tiny_model("llama")
+    for layer in module.model.layers:
+        for part in (layer.self_attn, layer.mlp):
+            for name, child in list(part.named_children()):
+                if isinstance(child, nn.Linear):
+                    setattr(part, name, LoraLinear(child))
+    with pytest.raises(LoadError, match="adapter") as caught:
+        ue.load(module)
+    assert "merge_and_unload()" in caught.value.fix
+
+
+def test_an_adapter_folder_says_how_to_merge_it(tmp_path):
+    (tmp_path / "adapter_config.json").write_text(json.dumps({"base_model_name_or_path": "gpt2"}))
+    with pytest.raises(LoadError, match=r"adapter .* for gpt2") as caught:
+        ue.load(tmp_path)
+    assert "merge_and_unload()" in caught.value.fix
+    (tmp_path / "adapter_config.json").write_text("not JSON")
+    with pytest.raises(LoadError, match="adapter"):
+        ue.load(tmp_path)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_dynamic_int8_says_what_to_load():
+    module = tiny_model("llama")
+    try:
+        packed = torch.ao.quantization.quantize_dynamic(module, {nn.Linear}, dtype=torch.qint8)
+    except (RuntimeError, NotImplementedError) as error:
+        pytest.skip(f"this torch has no quantised engine here: {error}")
+    with pytest.raises(LoadError, match="quantised dynamically") as caught:
+        ue.load(packed)
+    assert "load_in_8bit" in caught.value.fix
+
+
+def test_a_folder_of_llava_says_how_to_load_its_language_model(tmp_path):
+    text = tiny_model("llama").config.to_dict()
+    vision = {
+        "model_type": "clip_vision_model", "hidden_size": 16, "intermediate_size": 16,
+        "num_hidden_layers": 1, "num_attention_heads": 2, "image_size": 8, "patch_size": 4,
+        "projection_dim": 8,
+    }  # fmt: skip
+    config = AutoConfig.for_model(
+        "llava", text_config=text, vision_config=vision, image_token_index=7
+    )
+    whole = AutoModelForImageTextToText.from_config(config).eval()
+    whole.save_pretrained(tmp_path)
+    tiny_tokenizer().save_pretrained(tmp_path)
+    with pytest.raises(LoadError, match="reads pictures too") as caught:
+        ue.load(tmp_path)
+    names: dict[str, object] = {}
+    exec(caught.value.fix, names)
+    expected = whole(torch.tensor([PROMPT])).logits[0]
+    assert torch.equal(names["model"].run(PROMPT).logits, expected)
