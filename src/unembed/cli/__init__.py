@@ -16,7 +16,9 @@ import typer
 from rich.console import Console
 
 from unembed.cli import flags, flow_command, index_command, lens_command, options
+from unembed.cli.arguments import TextCommand
 from unembed.cli.loading import Loading, quiet_libraries
+from unembed.cli.output import as_typed, prepare_streams
 from unembed.errors import UnembedError
 from unembed.questions import requests
 from unembed.settings import Settings
@@ -91,7 +93,7 @@ def serve(
     serving.serve(loading, settings, token=token, hosts=allow_host or [], browser=open_browser)
 
 
-@app.command()
+@app.command(cls=TextCommand)
 @options.with_loading
 @flags.with_options(requests.PredictionsRequest)
 def run(
@@ -108,7 +110,7 @@ def run(
     inspecting.run(loading, prompt, edit or [], fields, as_json=as_json)
 
 
-@app.command()
+@app.command(cls=TextCommand)
 @options.with_loading
 @flags.with_options(requests.LensRequest)
 def lens(
@@ -127,7 +129,7 @@ def lens(
     lens_command.lens(loading, prompt, edit or [], fields, shown)
 
 
-@app.command()
+@app.command(cls=TextCommand)
 @options.with_loading
 @flags.with_options(requests.FlowRequest)
 def flow(
@@ -147,7 +149,7 @@ def flow(
     flow_command.flow(loading, prompt, edit or [], fields, config, shown)
 
 
-@app.command()
+@app.command(cls=TextCommand)
 @options.with_loading
 @flags.with_options(requests.ComponentRequest)
 def component(
@@ -164,7 +166,7 @@ def component(
     inspecting.component(loading, prompt, edit or [], fields, as_json=as_json)
 
 
-@app.command()
+@app.command(cls=TextCommand)
 @options.with_loading
 @flags.with_options(requests.GenerateRequest)
 def generate(
@@ -184,7 +186,7 @@ def generate(
 app.add_typer(index_command.index_app, name="index")
 
 
-@app.command()
+@app.command(cls=TextCommand)
 @options.with_loading
 def search(
     *,
@@ -246,8 +248,9 @@ def doctor(
 def main(arguments: Sequence[str] | None = None) -> None:
     """The entry point."""
     quiet_libraries()
+    prepare_streams()
     try:
-        app(args=None if arguments is None else list(arguments), prog_name="unembed")
+        app(args=as_typed(sys.argv[1:] if arguments is None else arguments), prog_name="unembed")
     except UnembedError as error:
         _complain(error)
         sys.exit(USER_ERROR)

@@ -12,6 +12,7 @@ import typer
 from rich.console import Console
 
 from unembed.cli.loading import Loading
+from unembed.cli.output import print_json
 from unembed.cli.questions import ask, request
 from unembed.figures.files import check_path
 from unembed.questions.requests import FlowRequest
@@ -82,7 +83,7 @@ def flow(
         check_path(shown.html)
     found = ask(loading, _flow, asked, Console(stderr=True))
     if shown.as_json:
-        print(_as_json(found))
+        print_json(_as_json(found))
     else:
         from unembed.cli.flow_tables import print_effects, print_flows
 

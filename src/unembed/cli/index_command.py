@@ -12,6 +12,7 @@ from rich.console import Console
 from unembed.cli import options
 from unembed.cli.flags import parse_span, token_ref
 from unembed.cli.loading import Loading, load, progress_bar
+from unembed.cli.output import print_json
 from unembed.cli.questions import ask
 from unembed.errors import InputError
 from unembed.questions.experiment import Request
@@ -132,7 +133,7 @@ def search(loading: Loading, asked: Asked, *, as_json: bool) -> None:
     """See `unembed search`."""
     hits = ask(loading, _search, asked.request(), Console(stderr=True))
     if as_json:
-        print(hits.to_json())
+        print_json(hits.to_json())
     else:
         Console().print(hits)
 

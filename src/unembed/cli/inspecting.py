@@ -10,6 +10,7 @@ from rich.console import Console
 
 from unembed.cli import tables
 from unembed.cli.loading import Loading, load
+from unembed.cli.output import print_json
 from unembed.cli.questions import ask, request
 from unembed.questions.requests import ComponentRequest, GenerateRequest, PredictionsRequest
 from unembed.settings import Settings
@@ -30,7 +31,7 @@ def run(
     if as_json:
         from unembed.server.responses import predictions_on_wire
 
-        print(predictions_on_wire(found).model_dump_json(indent=1))
+        print_json(predictions_on_wire(found).model_dump_json(indent=1))
     else:
         tables.print_predictions(Console(), found)
 
@@ -50,7 +51,7 @@ def component(
     if as_json:
         from unembed.server.responses import component_on_wire
 
-        print(component_on_wire(found).model_dump_json(indent=1))
+        print_json(component_on_wire(found).model_dump_json(indent=1))
     else:
         tables.print_component(Console(), found)
 
@@ -70,7 +71,7 @@ def generate(
     if as_json:
         from unembed.server.responses import generation_on_wire
 
-        print(generation_on_wire(found).model_dump_json(indent=1))
+        print_json(generation_on_wire(found).model_dump_json(indent=1))
     else:
         tables.print_generation(Console(), found)
 

@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.text import Text
 
 from unembed.cli.loading import Loading
+from unembed.cli.output import print_json
 from unembed.cli.questions import ask, request
 from unembed.figures.files import check_path
 from unembed.questions.requests import LensRequest
@@ -60,7 +61,7 @@ def lens(
         check_path(shown.html)
     found = ask(loading, _lens, asked, Console(stderr=True))
     if shown.as_json:
-        print(_as_json(found))
+        print_json(_as_json(found))
     else:
         _print_tables(found, shown)
     if shown.html is not None:
