@@ -18,6 +18,7 @@ from unembed.analyses.lens.options import LensOptions
 from unembed.analyses.lens.plan import LensPlan, check_cells, checked_floor, plan_lens
 from unembed.analyses.lens.reading import LensReading
 from unembed.analyses.lens.result import LensResult
+from unembed.analyses.lens.suffix_names import suffix_of
 from unembed.analyses.tools.checks import checked_top_k
 from unembed.errors import InputError, PromptError, UnembedError
 
@@ -103,6 +104,7 @@ def logit_lens(
         options: which rows and positions are read, through what, and which token is scored.
         changes: single options, as in `layer_step=2, target=" Tokyo"`. `positions` may be one
             position, a slice, a range or a list; those read are in ascending order, each once.
+            `decoder` may be the modules of a suffix: ["h.47", "final_layernorm", "lm_head"].
         edits: changes made while the model runs, also in the decoder.
         cancel: checked before every layer, row and part of the vocabulary.
         progress: called with (stage, done, total).
@@ -112,6 +114,8 @@ def logit_lens(
         CapabilityError: this model's states cannot be unembedded, or not in the way asked for.
         TooLargeError: more cells than `max_lens_cells`.
     """
+    if isinstance(changes.get("decoder"), list | tuple):
+        changes["decoder"] = suffix_of(model, changes["decoder"])
     options = _chosen(model, options, changes)
     if not _is_batch(prompt):
         ids = model.tokenize(cast("Prompt", prompt))
