@@ -7,10 +7,12 @@ import math
 from html.parser import HTMLParser
 
 import pytest
+import torch
 
 import unembed as ue
 from unembed.models.tiny import tiny_model, tiny_tokenizer
-from unembed.result import SHOWN_ROWS, Result, columns_of
+from unembed.result import SHOWN_ROWS, Result, columns_of, written
+from unembed.server.wire.derived import body_of
 
 PROMPT = "The cat sat on the mat"
 
@@ -31,6 +33,8 @@ def results(model, tmp_path_factory):
         ue.flow_graph(flow, [1, 2]),
         ue.measure_cuts(flow, ["L1.H0", "L2.z3"]),
         ue.sub_updates(parts),
+        ue.predictions(model, PROMPT, target=3, edits=[ue.zero("L1.H0")]),
+        ue.component(model.run(PROMPT, ue.component_capture(model, "L1.H0")), "L1.H0"),
         model.generate(PROMPT, 3),
         index.similar("L1.N5", limit=15),
     ]
@@ -112,8 +116,9 @@ def test_axes_name_every_dimension_of_every_array(name, results):
     sizes = {}
     for array_name, array in result.arrays().items():
         axes = result.axes[array_name]
-        assert len(axes) == array.ndim
-        for axis, size in zip(axes, array.shape, strict=True):
+        shape = torch.as_tensor(array).shape
+        assert len(axes) == len(shape)
+        for axis, size in zip(axes, shape, strict=True):
             assert sizes.setdefault(axis, size) == size, axis
 
 
@@ -132,6 +137,15 @@ def same(data, wanted):
     if isinstance(wanted, list):
         return len(data) == len(wanted) and all(map(same, data, wanted))
     return type(data) is type(wanted) and data == wanted
+
+
+@every_result
+def test_the_body_made_from_its_class_is_what_it_writes(name, results):
+    """Strictly: no field more, none less, every type as it is stated."""
+    result = results[name]
+    data = {key: one for key, one in result.to_dict().items() if key in written(type(result))}
+    body = body_of(type(result)).model_validate_json(json.dumps(data))
+    assert body.model_dump(mode="json") == data
 
 
 @every_result

@@ -18,6 +18,8 @@ from unembed import errors
 from unembed.settings import Settings
 
 if TYPE_CHECKING:
+    from unembed.analyses.component.component import component, component_capture
+    from unembed.analyses.component.result import Component
     from unembed.analyses.flow.cut_report import CutReport
     from unembed.analyses.flow.cuts import cut, cut_capture, measure_cuts
     from unembed.analyses.flow.graph import flow_capture, flow_graph
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
     from unembed.analyses.lens.grid import logit_lens
     from unembed.analyses.lens.options import LensOptions
     from unembed.analyses.lens.result import LensResult
+    from unembed.analyses.predictions.predictions import predictions, predictions_capture
+    from unembed.analyses.predictions.result import Predictions
     from unembed.analyses.sub_updates.result import SubUpdates
     from unembed.analyses.sub_updates.sub_updates import sub_updates, sub_updates_capture
     from unembed.analyses.sub_updates.switches import presets_capture, turn_off, turn_on
@@ -77,6 +81,12 @@ _HOME = {
     "LensOptions": "unembed.analyses.lens.options",
     "LensResult": "unembed.analyses.lens.result",
     "logit_lens": "unembed.analyses.lens.grid",
+    "Predictions": "unembed.analyses.predictions.result",
+    "predictions": "unembed.analyses.predictions.predictions",
+    "predictions_capture": "unembed.analyses.predictions.predictions",
+    "Component": "unembed.analyses.component.result",
+    "component": "unembed.analyses.component.component",
+    "component_capture": "unembed.analyses.component.component",
     "SubUpdates": "unembed.analyses.sub_updates.result",
     "sub_updates": "unembed.analyses.sub_updates.sub_updates",
     "sub_updates_capture": "unembed.analyses.sub_updates.sub_updates",
@@ -102,6 +112,7 @@ _HOME = {
 __all__ = [
     "Anatomy",
     "Cancel",
+    "Component",
     "CutReport",
     "Edit",
     "FlowGraph",
@@ -111,6 +122,7 @@ __all__ = [
     "LensResult",
     "Model",
     "Objective",
+    "Predictions",
     "Run",
     "Settings",
     "SubUpdates",
@@ -120,6 +132,8 @@ __all__ = [
     "Workspace",
     "add",
     "build_index",
+    "component",
+    "component_capture",
     "cut",
     "cut_capture",
     "errors",
@@ -133,6 +147,8 @@ __all__ = [
     "open_index",
     "partial_forward",
     "patch",
+    "predictions",
+    "predictions_capture",
     "presets_capture",
     "required_capture",
     "scale",

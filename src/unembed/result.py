@@ -1,8 +1,8 @@
 """What all results have in common: frozen data with named axes, and the one way to write it down.
 
 A result is a frozen dataclass. Its fields carry their sentence (`Annotated[float, "Nats."]`), from
-which the schema of the HTTP answers is made too (`unembed.server.wire.derived`). Arrays are the
-fields that `axes` names; they are left out of JSON unless a class says otherwise. Knows no model.
+which the schema of the HTTP answers is made too (`unembed.server.wire.derived`). Tensors are left
+out of JSON unless a class says otherwise. Knows no model.
 """
 
 from __future__ import annotations
@@ -48,9 +48,13 @@ class Result:
         """Every array by name; the class's `axes` names their axes."""
         return {name: getattr(self, name) for name in self.axes}
 
-    def to_dict(self) -> dict[str, Any]:
-        """Plain lists, numbers and strings."""
+    def header(self) -> dict[str, Any]:
+        """All but the tensors, as plain lists, numbers and strings."""
         return {name: plain(getattr(self, name)) for name in written(type(self))}
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain lists, numbers and strings; without the tensors, unless a class says otherwise."""
+        return self.header()
 
     def to_json(self) -> str:
         """`to_dict` as JSON; what JSON has no number for (infinite, none) becomes null."""
@@ -86,12 +90,11 @@ def _cell(value: object) -> str:
 
 
 def _written(kind: type) -> tuple[str, ...]:
-    arrays = getattr(kind, "axes", {})
-    names = [row.name for row in fields(kind) if row.name not in arrays]
+    names = [row.name for row in fields(kind) if "Tensor" not in str(row.type)]
     return (*names, *getattr(kind, "also", ()))
 
 
-# What of a dataclass goes into JSON: its fields but the arrays, and what it adds to them.
+# What of a dataclass goes into JSON: its fields but the tensors, and what it adds to them.
 written: Callable[[type], tuple[str, ...]] = cache(_written)
 
 
@@ -101,6 +104,8 @@ def plain(value: Any) -> Any:
         return value
     if isinstance(value, Result):
         return value.to_dict()
+    if isinstance(value, Options):
+        return plain(value.values())
     if isinstance(value, tuple | list):
         return [plain(one) for one in value]
     if isinstance(value, Options):
@@ -127,6 +132,17 @@ def columns_of(records: Iterable[Mapping[str, Any]]) -> Columns:
     for record in records:
         for name, value in record.items():
             found.setdefault(name, []).append(value)
+    return found
+
+
+def sides_below(sides: Mapping[Any, Result]) -> Columns:
+    """The tables of results of one class, one below the other, with a column that says which."""
+    found: Columns = {"side": []}
+    for side, result in sides.items():
+        columns = result.columns()
+        found["side"] += [side] * len(next(iter(columns.values())))
+        for name, column in columns.items():
+            found[name] = found.get(name, []) + column
     return found
 
 

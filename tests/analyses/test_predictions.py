@@ -53,9 +53,9 @@ def test_every_state_of_a_position_is_a_full_softmax(name, dtype, model_of, slow
     sites = slow.oracle.run(PROMPT)
     final = sites["logits"][6].double()
     assert found.position == 6
-    assert_reading(found.next_token, final, final, TOLERANCE[dtype], 9, 11)
-    assert found.next_token.kl_to_final == 0
-    for layer, reading in enumerate(found.layers):
+    assert_reading(found.baseline.next_token, final, final, TOLERANCE[dtype], 9, 11)
+    assert found.baseline.next_token.kl_to_final == 0
+    for layer, reading in enumerate(found.baseline.layers):
         parts = {"resid_pre": reading.resid_pre, "resid_post": reading.resid_post}
         if slow.oracle.wiring.layout == "parallel":
             assert reading.resid_mid is None
@@ -91,7 +91,7 @@ def test_baseline_beside_edited(name, model_of, slow_of):
     sizes = [abs(c.edited_probability - c.baseline_probability) for c in found.changes]
     assert sizes == sorted(sizes, reverse=True)
     alone = layer_predictions(baseline, 4, top_k=5, target=30)
-    assert_reading(alone.next_token, before, before, 1e-10, 30)
+    assert_reading(alone.baseline.next_token, before, before, 1e-10, 30)
 
 
 def test_ranks_of_changes_agree_with_the_lists_of_both_sides(model_of):
@@ -110,7 +110,7 @@ def test_ranks_of_changes_agree_with_the_lists_of_both_sides(model_of):
 def test_a_distractor_alone(model_of):
     model = model_of("gpt2")
     run = model.run(PROMPT, predictions_capture(model))
-    reading = layer_predictions(run, distractor=3).next_token
+    reading = layer_predictions(run, distractor=3).baseline.next_token
     assert reading.target is None
     assert reading.distractor is not None
 
@@ -122,13 +122,16 @@ def test_a_model_without_a_lens_is_read_from_its_logits(model_of, monkeypatch):
     monkeypatch.setattr(type(model), "capabilities", lambda self: without)
     assert predictions_capture(model) == ()
     found = layer_predictions(model.run(PROMPT), 5, target=2)
-    assert found.layers is None
-    for one, other in zip(found.next_token.top, wanted.next_token.top, strict=True):
+    assert found.baseline.layers is None
+    for one, other in zip(
+        found.baseline.next_token.top, wanted.baseline.next_token.top, strict=True
+    ):
         assert one.token == other.token
         assert one.probability == pytest.approx(other.probability, abs=1e-12)
-    assert found.next_token.target.rank == wanted.next_token.target.rank
-    last = layer_predictions(model.run(PROMPT, logits="last"), -1)
-    assert last.next_token.top == layer_predictions(model.run(PROMPT), -1).next_token.top
+    assert found.baseline.next_token.target.rank == wanted.baseline.next_token.target.rank
+    last = layer_predictions(model.run(PROMPT, logits="last"), -1).baseline
+    whole = layer_predictions(model.run(PROMPT), -1).baseline
+    assert last.next_token.top == whole.next_token.top
     with pytest.raises(TargetError, match="no logits at position 5"):
         layer_predictions(model.run(PROMPT, logits="last"), 5)
 
@@ -151,5 +154,48 @@ def test_runs_of_different_lengths_are_not_compared(model_of):
 def test_numbers_are_finite(model_of):
     model = model_of("gpt2")
     run = model.run(PROMPT, predictions_capture(model))
-    for layer in layer_predictions(run, 0).layers:
+    for layer in layer_predictions(run, 0).baseline.layers:
         assert math.isfinite(layer.resid_pre.kl_to_final)
+
+
+def test_one_call_runs_and_reads(model_of):
+    model = model_of("gpt2")
+    run = model.run(PROMPT, predictions_capture(model))
+    options = {"position": 4, "top_k": 3, "target": 30, "distractor": 7}
+    wanted = layer_predictions(run, **options)
+    assert ue.predictions(model, PROMPT, **options) == ue.predictions(run, **options) == wanted
+    assert wanted.tokens == run.tokens
+    assert (wanted.position, wanted.target.id, wanted.distractor.id) == (4, 30, 7)
+
+
+def test_one_call_compares_with_the_edits(model_of):
+    model = model_of("gpt2")
+    capture = predictions_capture(model)
+    first, second = ue.zero("L0.H1"), ue.scale("L1.mlp", 2.0)
+    runs = [model.run(PROMPT, capture, edits) for edits in ([], [first], [first, second])]
+    assert ue.predictions(model, PROMPT, edits=[first]) == compare_predictions(*runs[:2])
+    assert ue.predictions(runs[1], edits=[second]) == compare_predictions(*runs[1:])
+
+
+def test_a_model_needs_a_prompt_and_a_run_has_one(model_of):
+    model = model_of("gpt2")
+    with pytest.raises(InputError, match="needs a prompt"):
+        ue.predictions(model)
+    with pytest.raises(InputError, match="has its prompt already"):
+        ue.predictions(model.run(PROMPT), PROMPT)
+    with pytest.raises(TargetError, match="was not captured"):
+        ue.predictions(model.run(PROMPT))
+
+
+def test_a_table_has_a_row_for_every_state_of_both_sides(model_of):
+    model = model_of("gpt2")
+    found = ue.predictions(model, PROMPT, target=30, edits=[ue.zero("L0.H1")])
+    table = found.to_pandas()
+    assert len(table) == 2 * (3 * model.anatomy.n_layers + 1)
+    row = table[(table.side == "edited") & (table.layer == 2) & (table.state == "resid_mid")].iloc[
+        0
+    ]
+    reading = found.edited.layers[2].resid_mid
+    assert row.target_rank == reading.target.rank
+    assert row.kl_to_final == reading.kl_to_final
+    assert row.top_token == reading.top[0].token.text

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from unembed.server import wire
+import unembed as ue
+from unembed.server.wire import body_of
 
 
 def python(code: str) -> subprocess.CompletedProcess[str]:
@@ -67,7 +68,7 @@ def test_run_prints_tables_and_json(cli, source):
     assert "Next token" in out
     assert "after feed-forward" in out
     status, out, _ = cli("run", source, "The cat", "--top-k", "3", "--target", "#72", "--json")
-    answer = wire.PredictionsResponse.model_validate_json(out)
+    answer = body_of(ue.Predictions).model_validate_json(out)
     assert len(answer.baseline.next_token.top) == 3
     assert answer.target is not None
     assert answer.target.id == 72
@@ -101,7 +102,7 @@ def test_run_with_every_kind_of_edit(cli, source):
     flags = [word for edit in edits for word in ("--edit", edit)]
     status, out, err = cli("run", source, "The cat", "--json", *flags)
     assert status == 0, err
-    answer = wire.PredictionsResponse.model_validate_json(out)
+    answer = body_of(ue.Predictions).model_validate_json(out)
     assert answer.edited is not None
     assert answer.kl is not None
     assert answer.kl > 0

@@ -56,8 +56,13 @@ def test_json_is_the_graph_that_python_gives(cli, source, model):
         include=("L0.H1", "L2.N5"),
     )
     found = json.loads(out)
-    assert set(found) == {"baseline"}
-    assert found["baseline"] == plain(wanted)
+    assert found == {
+        "baseline": plain(wanted),
+        "edited": None,
+        "effects": None,
+        "measured": [],
+        "left_out": 0,
+    }
 
 
 def test_edits_give_both_sides_with_the_same_nodes_and_what_they_do(cli, source, model):
@@ -65,7 +70,7 @@ def test_edits_give_both_sides_with_the_same_nodes_and_what_they_do(cli, source,
     status, out, err = cli("flow", source, PROMPT, "--json", *flags)
     assert status == 0, err
     found = json.loads(out)
-    assert set(found) == {"baseline", "edited", "effects"}
+    assert found["measured"] == [0, 1]
     ids = [[node["id"] for node in found[side]["nodes"]] for side in ("baseline", "edited")]
     assert ids[0] == ids[1]
     run = model.run(PROMPT, flow_capture(model, [1]))

@@ -34,7 +34,7 @@ def check_trace(model, trace):
     layers = [trace.layer]
     capture = [*predictions_capture(model), *sub_updates_capture(model, layers)]
     run = model.run(trace.prompt, list(dict.fromkeys(capture)))
-    read = layer_predictions(run, top_k=10, target=trace.target).layers[trace.layer]
+    read = layer_predictions(run, top_k=10, target=trace.target).baseline.layers[trace.layer]
     wrong = check_reading("before", trace.before, read.resid_mid, trace.precision)
     wrong += check_reading("after", trace.after, read.resid_post, trace.precision)
     n_shown = 2 * len(trace.dominant) + 8  # the published lists leave out some negative ones

@@ -26,6 +26,7 @@ from unembed.index import build_index, open_index
 from unembed.index.live import live_page
 from unembed.questions.table import QUESTIONS
 from unembed.server.app import create_app
+from unembed.server.wire import body_of
 from unembed.session import Session
 from unembed.settings import Settings
 
@@ -67,7 +68,7 @@ def _python_predictions(model: Model, fields: dict[str, Any], edits: list[Any]) 
     capture = predictions_capture(model)
     options = {"top_k": fields["top_k"], "target": fields["target"]}
     baseline, kl = model.run(PROMPT, capture), None
-    sides = {"baseline": layer_predictions(baseline, fields["position"], **options)}
+    sides = {"baseline": layer_predictions(baseline, fields["position"], **options).baseline}
     if edits:
         edited = model.run(PROMPT, capture, edits)
         both = compare_predictions(baseline, edited, fields["position"], **options)
@@ -92,7 +93,7 @@ def _lens_arrays(body: bytes) -> Numbers:
 
 
 def _lens_printed(answer: Any) -> Numbers:
-    sides = [side for side in ("baseline", "edited") if side in answer]
+    sides = [side for side in ("baseline", "edited") if answer[side]]
     found: Numbers = {f"{side} rank": answer[side]["rank"] for side in sides}
     found |= {f"{side} kl": answer[side]["kl"] for side in sides}
     return found | {"between": answer.get("kl_between")}
@@ -128,7 +129,7 @@ def _flow(answer: Any) -> Numbers:
     sides = [side for side in ("baseline", "edited") if answer.get(side)]
     found: Numbers = {side: _nodes(answer[side]) for side in sides}
     effects = answer.get("effects") or {}
-    alone = effects.get("edits", effects.get("cuts", []))
+    alone = effects.get("cuts", [])
     found["alone"] = [(one["attributed"], one["logit_change"]) for one in alone]
     together = effects.get("together")
     change = None if together is None else (together["attributed"], together["logit_change"])
@@ -177,7 +178,7 @@ def _python_component(model: Model, fields: dict[str, Any], edits: list[Any]) ->
 
 def _generated(answer: Any) -> Numbers:
     sides = [side for side in ("baseline", "edited") if answer.get(side)]
-    return {side: [token["id"] for token in answer[side]] for side in sides}
+    return {side: [token["id"] for token in answer[side]["new_tokens"]] for side in sides}
 
 
 def _python_generate(model: Model, fields: dict[str, Any], edits: list[Any]) -> Numbers:
@@ -341,11 +342,15 @@ def model(source: str, cache: Any) -> Model:
 
 
 @pytest.fixture
-def app(model: Model, cache: Any) -> Any:
-    settings = Settings(cache_dir=str(cache))
-    session = Session(model, settings)
-    yield create_app(session, settings, TOKEN, assets={})
-    session.close()
+def session(model: Model, cache: Any) -> Any:
+    made = Session(model, Settings(cache_dir=str(cache)))
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def app(session: Session) -> Any:
+    return create_app(session, session.settings, TOKEN, assets={})
 
 
 def same(found: Any, wanted: Any, where: str = "") -> None:
@@ -367,7 +372,7 @@ def same(found: Any, wanted: Any, where: str = "") -> None:
 @pytest.mark.parametrize("edited", [False, True], ids=["baseline", "edited"])
 @pytest.mark.parametrize("name", FACES)
 def test_the_three_faces_give_the_same_numbers(
-    name, edited, cli, source, model, app, cache, monkeypatch
+    name, edited, cli, source, model, session, app, cache, monkeypatch
 ):
     face = FACES[name]
     if edited and not face.edits:
@@ -380,6 +385,8 @@ def test_the_three_faces_give_the_same_numbers(
     answer = post(app, face.path, body)
     assert answer.status == 200, answer.body
     same(face.http(answer.body if name == "lens" else answer.json()), wanted, "HTTP")
+    written = read_json(answer, name)
+    whole(session, name, body, written)
     if face.command is None:
         return
     monkeypatch.setenv("UNEMBED_CACHE_DIR", str(cache))
@@ -387,7 +394,37 @@ def test_the_three_faces_give_the_same_numbers(
     flags = ["-e", "zero L1.H2 positions=-1"] if edited else []
     status, out, err = cli(command, source, *rest, *flags)
     assert status == 0, err
-    same((face.cli or face.http)(json.loads(out)), wanted, "command line")
+    printed = json.loads(out)
+    same((face.cli or face.http)(printed), wanted, "command line")
+    same(without_arrays(printed) if name == "lens" else printed, written, "the whole JSON")
+
+
+def read_json(answer: Any, name: str) -> Any:
+    """The JSON of an answer; that of the lens lies in the header of its arrays."""
+    if name != "lens":
+        return answer.json()
+    size = int.from_bytes(answer.body[:8], "little")
+    return json.loads(json.loads(answer.body[8 : 8 + size])["__metadata__"]["lens"])
+
+
+def without_arrays(printed: Any) -> Any:
+    arrays = {*ue.LensResult.axes, "axes"}
+    return {
+        side: lens and {name: one for name, one in lens.items() if name not in arrays}
+        for side, lens in printed.items()
+        if side != "kl_between"
+    }
+
+
+def whole(session: Session, name: str, body: Any, written: Any) -> None:
+    """What HTTP writes is what the result writes in Python, and what the schema says of it."""
+    (question,) = (one for one in QUESTIONS if one.name == name)
+    asked = question.request.model_validate(body)
+    job = session.submit(lambda job: question.answer(session, job, asked))
+    result = job.future.result()
+    data = json.loads(result.to_json())
+    same(without_arrays(data) if name == "lens" else data, written, "the result")
+    body_of(type(result)).model_validate_json(json.dumps(written))
 
 
 @pytest.mark.parametrize("edit", ["on L1.N5 sign=-1", "on L1.N5"])
@@ -452,7 +489,7 @@ def test_the_demo_models_graph_attributes_the_same_everywhere(cli):
         answer = post(app, "/api/flow", {"prompt": prompt, "layers": [14], "edits": [edit]})
     finally:
         session.close()
-    (sent,) = answer.json()["effects"]["edits"]
+    (sent,) = answer.json()["effects"]["cuts"]
     flags = ["--layers", "14", "-e", "zero L14.H3 positions=-1", "--json"]
     status, out, err = cli("flow", "gemma3-270m", prompt, *flags)
     assert status == 0, err

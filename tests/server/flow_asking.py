@@ -6,7 +6,8 @@ from typing import Any
 
 from unembed.analyses.flow import graph as flow
 from unembed.analyses.flow.options import FlowOptions
-from unembed.server import wire
+from unembed.questions.flow import FlowAnswer
+from unembed.server.wire import body_of
 
 from .asgi import post
 
@@ -29,7 +30,7 @@ OPTIONS: list[dict[str, Any]] = [
 def ask(app: Any, **fields: Any) -> Any:
     answer = post(app, "/api/flow", {"prompt": PROMPT, "layers": [1]} | fields)
     assert answer.status == 200, answer.body
-    return wire.FlowResponse.model_validate_json(answer.body)
+    return body_of(FlowAnswer).model_validate_json(answer.body)
 
 
 def refused(app: Any, **fields: Any) -> tuple[int, str, str]:
@@ -52,7 +53,7 @@ def hashable(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value
 
 
-def assert_same(side: wire.FlowSide, graph: Any, vocabulary: dict[int, str]) -> None:
+def assert_same(side: Any, graph: Any) -> None:
     assert [node.id for node in side.nodes] == [node.id for node in graph.nodes]
     assert [link.id for link in side.links] == [link.id for link in graph.links]
     for sent, node in zip(side.nodes, graph.nodes, strict=True):
@@ -60,24 +61,22 @@ def assert_same(side: wire.FlowSide, graph: Any, vocabulary: dict[int, str]) -> 
             assert getattr(sent, name) == getattr(node, name), (node.id, name)
         for name in ("activation", "gate", "up", "attention", "attributed"):
             assert getattr(sent, name) == getattr(node, name), (node.id, name)
-        assert sent.token == (None if node.token is None else node.token.id)
+        assert_same_token(sent.token, node.token)
         assert (sent.cut is None) == (node.cut is None)
         for one, reading in zip(sent.readings, node.readings, strict=True):
-            assert_same_reading(one, reading, vocabulary)
+            assert_same_reading(one, reading)
     for sent_link, link in zip(side.links, graph.links, strict=True):
         for name in ("source", "target", "kind", "width", "colour", "colour_value", "share"):
             assert getattr(sent_link, name) == getattr(link, name), (link.id, name)
-    assert_same_reading(side.output, graph.output, vocabulary)
+    assert_same_reading(side.output, graph.output)
     assert side.notes == list(graph.notes)
     assert [one.rest for one in side.sums] == [one.rest for one in graph.sums]
 
 
-def assert_same_reading(sent: wire.FlowReading, reading: Any, vocabulary: dict[int, str]) -> None:
+def assert_same_reading(sent: Any, reading: Any) -> None:
     assert (sent.name, sent.norm, sent.entropy) == (reading.name, reading.norm, reading.entropy)
-    assert [one.token for one in sent.tokens] == [one.token.id for one in reading.tokens]
-    assert [vocabulary[one.token] for one in sent.tokens] == [
-        one.token.label for one in reading.tokens
-    ]
+    for one, other in zip(sent.tokens, reading.tokens, strict=True):
+        assert_same_token(one.token, other.token)
     assert [one.probability for one in sent.tokens] == [one.probability for one in reading.tokens]
     assert (sent.target is None) == (reading.target is None)
     if sent.target is not None:
@@ -87,5 +86,7 @@ def assert_same_reading(sent: wire.FlowReading, reading: Any, vocabulary: dict[i
         )
 
 
-def labels(answer: wire.FlowResponse) -> dict[int, str]:
-    return {token.id: token.label for token in answer.vocabulary}
+def assert_same_token(sent: Any, token: Any) -> None:
+    assert (sent is None) == (token is None)
+    if token is not None:
+        assert (sent.id, sent.text, sent.label) == (token.id, token.text, token.label)

@@ -14,7 +14,7 @@ from unembed.engine.names import sites
 from unembed.questions import flow as flow_question
 
 from .asgi import post
-from .flow_asking import EDITS, FAMILIES, HALF_A_CHARACTER, PROMPT, ask, assert_same, drawn, labels
+from .flow_asking import EDITS, FAMILIES, HALF_A_CHARACTER, PROMPT, ask, assert_same, drawn
 
 # ---------------------------------------------------------------- edits
 
@@ -27,8 +27,8 @@ def test_the_edited_side_has_the_nodes_that_the_baseline_selects(make_app, model
     ours = drawn(model, layers=[1, 2])
     own = ours.target.tokens[0].id
     theirs = drawn(model, [ue.scale("L0.attn", 3)], ours, layers=[1, 2], target=own)
-    assert_same(answer.baseline, ours, labels(answer))
-    assert_same(answer.edited, theirs, labels(answer))
+    assert_same(answer.baseline, ours)
+    assert_same(answer.edited, theirs)
     names = [[node.id for node in side.nodes] for side in (answer.baseline, answer.edited)]
     assert names[0] == names[1]
     assert answer.baseline.output != answer.edited.output
@@ -40,13 +40,15 @@ def test_effects_are_measured_for_each_edit_and_for_all_together(app, model):
         {"target": "L0.mlp", "operation": "zero", "enabled": False},
         {"target": "L2.N3", "operation": "set_to", "value": 4.0},
     ]
-    effects = ask(app, edits=edits, target=72).effects
+    answer = ask(app, edits=edits, target=72)
+    effects = answer.effects
     made = [ue.zero("L1.H2"), ue.set_to("L2.N3", 4.0)]
-    assert [(one.edit, one.name) for one in effects.edits] == [(0, "L1.H2"), (2, "L2.N3")]
+    assert answer.measured == [0, 2]
+    assert [one.name for one in effects.cuts] == ["L1.H2", "L2.N3"]
     before = scored(model, [])
     assert effects.baseline.probability == pytest.approx(before[0], rel=1e-5)
     for effect, some in zip(
-        [*effects.edits, effects.together], [made[:1], made[1:], made], strict=True
+        [*effects.cuts, effects.together], [made[:1], made[1:], made], strict=True
     ):
         probability, logit, rank = scored(model, some)
         assert effect.measured.probability == pytest.approx(probability, rel=1e-5)
@@ -54,7 +56,7 @@ def test_effects_are_measured_for_each_edit_and_for_all_together(app, model):
         assert effect.measured.rank == rank
         assert effect.logit_change == pytest.approx(logit - before[1], abs=1e-4)
         assert effect.probability_change == pytest.approx(probability - before[0], abs=1e-6)
-    assert effects.left_out == 0
+    assert answer.left_out == 0
 
 
 def scored(model: Any, edits: Any, token: int = 72) -> tuple[float, float, int]:
@@ -68,10 +70,10 @@ def test_the_edited_run_is_rated_by_the_very_token_of_the_baseline(app, model, t
     """Also where its text alone would not lead back to it, or the edited run prefers another."""
     edits = [{"target": "L2.resid_post", "operation": "scale", "value": -1}]
     answer = ask(app, edits=edits, target=target)
-    (token,) = answer.target.tokens
-    assert answer.target.chosen is (target is not None)
+    (token,) = answer.baseline.target.tokens
+    assert answer.baseline.target.chosen is (target is not None)
     probability, logit, rank = scored(model, [ue.scale("L2.resid_post", -1)], token.id)
-    assert answer.effects.edits[0].measured.logit == pytest.approx(logit, abs=1e-4)
+    assert answer.effects.cuts[0].measured.logit == pytest.approx(logit, abs=1e-4)
     assert answer.edited.output.target.probability == pytest.approx(probability, rel=1e-4)
     assert answer.edited.output.target.rank == rank
 
@@ -83,8 +85,9 @@ def test_one_edit_alone_has_no_together(app):
 def test_edits_beyond_the_limit_are_measured_together_only(make_app):
     app = make_app(max_measured_cuts=2)
     edits = [{"target": f"L1.H{head}", "operation": "zero"} for head in range(4)]
-    effects = ask(app, edits=edits).effects
-    assert ([one.edit for one in effects.edits], effects.left_out) == ([0, 1], 2)
+    answer = ask(app, edits=edits)
+    effects = answer.effects
+    assert (answer.measured, len(effects.cuts), answer.left_out) == ([0, 1], 2, 2)
     every = ask(make_app(), edits=edits).effects
     assert effects.together == every.together
 
@@ -128,18 +131,18 @@ def test_what_is_attributed_to_a_cut_is_what_the_graph_attributes_to_its_node(
 ):
     app = make_app(served=models[family])
     answer = ask(app, layers=[1])
-    graph, (token,) = answer.baseline, answer.target.tokens
+    graph, (token,) = answer.baseline, answer.baseline.target.tokens
     run = models[family].run(PROMPT, flow.flow_capture(models[family], [1]))
 
     def by_name(name: str) -> float | None:
-        return flow_cuts.attributed(run, name, answer.position, token.id)
+        return flow_cuts.attributed(run, name, answer.baseline.position, token.id)
 
     parts = [part for part in (*graph.nodes, *graph.links) if part.cut]
     assert {part.cut.operation for part in parts} == {"zero", "cut"}
     first_of_each_kind = {(type(part), part.kind): part for part in reversed(parts)}.values()
     for part in first_of_each_kind:
         edit = {"target": part.cut.target, "operation": part.cut.operation}
-        (effect,) = ask(app, layers=[1], edits=[edit]).effects.edits
+        (effect,) = ask(app, layers=[1], edits=[edit]).effects.cuts
         if part.attributed is not None:
             assert effect.attributed == -part.attributed
             assert effect.attributed == pytest.approx(by_name(part.cut.target), rel=1e-4, abs=1e-6)
@@ -159,13 +162,13 @@ def test_what_is_attributed_to_a_cut_is_what_the_graph_attributes_to_its_node(
 def test_a_cut_is_known_however_it_is_written(app, edit, node):
     answer = ask(app, edits=[edit])
     (wanted,) = [one.attributed for one in answer.baseline.nodes if one.id == node]
-    assert answer.effects.edits[0].attributed == -wanted
+    assert answer.effects.cuts[0].attributed == -wanted
 
 
 def test_all_cuts_together_are_attributed_the_sum(app):
     cuts = [{"operation": "cut", "target": name} for name in ("L1.H2", "L1.mlp")]
     effects = ask(app, edits=cuts).effects
-    total = sum(one.attributed for one in effects.edits)
+    total = sum(one.attributed for one in effects.cuts)
     assert effects.together.attributed == pytest.approx(total, rel=1e-4)
     more = [*cuts, {"operation": "scale", "target": "L0.H1", "value": 2}]
     assert ask(app, edits=more).effects.together.attributed is None
@@ -176,7 +179,7 @@ def test_what_cuts_share_is_attributed_once(app):
     head = {"operation": "zero", "target": "L1.H2", "positions": [-1]}
     for edits in ([own, head], [head, own], [head, {"operation": "cut", "target": "L1.attn"}]):
         effects = ask(app, edits=edits).effects
-        largest = effects.edits[edits.index(head)] if own in edits else effects.edits[1]
+        largest = effects.cuts[edits.index(head)] if own in edits else effects.cuts[1]
         assert effects.together.attributed == pytest.approx(largest.attributed, rel=1e-4)
 
 
@@ -187,9 +190,9 @@ def test_what_is_no_cut_of_the_graph_has_nothing_attributed(app):
         {"target": "L1.H2", "operation": "zero", "positions": [0]},
         {"target": "L2.H2", "operation": "zero", "positions": [-1]},
     ):
-        assert ask(app, edits=[edit]).effects.edits[0].attributed is None, edit
+        assert ask(app, edits=[edit]).effects.cuts[0].attributed is None, edit
     spelled = {"target": "L1.H2", "operation": "zero", "positions": [-1]}
-    assert ask(app, edits=[spelled]).effects.edits[0].attributed is not None
+    assert ask(app, edits=[spelled]).effects.cuts[0].attributed is not None
 
 
 def test_edits_of_every_kind_are_drawn(app):
@@ -211,7 +214,7 @@ def test_edits_of_every_kind_are_drawn(app):
     ):
         answer = ask(app, edits=[edit])
         assert answer.edited.output != answer.baseline.output, edit
-        assert answer.effects.edits[0].name == edit["target"]
+        assert answer.effects.cuts[0].name == edit["target"]
 
 
 # ---------------------------------------------------------------- cuts
@@ -261,9 +264,12 @@ def test_every_route_that_takes_edits_takes_a_cut(app, path):
 def test_a_cut_acts_where_the_graph_is_drawn_unless_it_names_a_position(app):
     def edited(**more: Any) -> Any:
         edits = [{"target": "L1.H2", "operation": "cut"} | more]
-        return ask(app, edits=edits, position=2).edited
+        return numbers(ask(app, edits=edits, position=2).edited)
 
-    plain = ask(app, position=2).baseline
+    def numbers(graph: Any) -> Any:
+        return graph.output, graph.nodes, graph.links, graph.sums
+
+    plain = numbers(ask(app, position=2).baseline)
     assert edited(positions=[-1]) == plain  # nothing before it changes
     assert edited(positions=[2]) != plain
     assert edited() == edited(positions=[2])  # where the graph is drawn

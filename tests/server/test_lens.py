@@ -11,7 +11,8 @@ from safetensors.torch import load
 
 import unembed as ue
 from unembed.models.tiny import tiny_model, tiny_tokenizer
-from unembed.server import wire
+from unembed.questions.lens import LensAnswer
+from unembed.server.wire import body_of
 
 from .asgi import bearer, call, post
 
@@ -21,12 +22,13 @@ U32 = ("top_ids", "rank", "target_ids", "next_ids")
 NO_TOKEN = 2**32 - 1
 
 
-def ask(app: Any, **fields: Any) -> tuple[wire.LensMetadata, dict[str, torch.Tensor]]:
+def ask(app: Any, **fields: Any) -> tuple[Any, dict[str, torch.Tensor]]:
     answer = post(app, "/api/lens", {"prompt": PROMPT, **fields})
     assert answer.status == 200, answer.body
     size = int.from_bytes(answer.body[:8], "little")
     header = json.loads(answer.body[8 : 8 + size])
-    return wire.LensMetadata.model_validate_json(header["__metadata__"]["lens"]), load(answer.body)
+    described = body_of(LensAnswer).model_validate_json(header["__metadata__"]["lens"])
+    return described, load(answer.body)
 
 
 def assert_sent(arrays: dict[str, torch.Tensor], side: str, wanted: ue.LensResult) -> None:
@@ -51,7 +53,8 @@ OPTIONS: list[dict[str, Any]] = [
 
 @pytest.mark.parametrize("options", OPTIONS)
 def test_every_option_gives_what_python_gives(app, model, options):
-    metadata, arrays = ask(app, **options)
+    answer, arrays = ask(app, **options)
+    metadata = answer.baseline
     wanted = ue.logit_lens(model, PROMPT, **options)
     assert_sent(arrays, "baseline", wanted)
     assert set(arrays) == {f"baseline.{name}" for name in wanted.arrays()}
@@ -62,21 +65,22 @@ def test_every_option_gives_what_python_gives(app, model, options):
     assert (metadata.decoder, metadata.follow) == (wanted.decoder, wanted.follow)
     assert [token.id for token in metadata.vocabulary] == [one.id for one in wanted.vocabulary]
     assert (metadata.target is None) == (wanted.target is None)
-    assert not metadata.edited
+    assert answer.edited is None
 
 
 def test_an_edit_gives_both_sides_and_what_lies_between(app, model):
-    metadata, arrays = ask(app, edits=EDITS, decoder="last_block", follow="next")
+    answer, arrays = ask(app, edits=EDITS, decoder="last_block", follow="next")
     edits = [ue.zero("L1.H2")]
     options = {"decoder": "last_block", "follow": "next"}
     assert_sent(arrays, "baseline", ue.logit_lens(model, PROMPT, **options))
     assert_sent(arrays, "edited", ue.logit_lens(model, PROMPT, edits=edits, **options))
     assert arrays["kl_between"].shape == arrays["edited.kl"].shape
-    assert metadata.edited
+    assert answer.edited.rows == answer.baseline.rows
 
 
 def test_a_position_without_a_target_has_no_token_no_rank_and_no_number(app):
-    metadata, arrays = ask(app, follow="next")
+    answer, arrays = ask(app, follow="next")
+    metadata = answer.baseline
     assert arrays["baseline.target_ids"][-1].item() == NO_TOKEN
     assert arrays["baseline.next_ids"][-1].item() == NO_TOKEN
     assert NO_TOKEN not in [token.id for token in metadata.vocabulary]
@@ -86,7 +90,7 @@ def test_a_position_without_a_target_has_no_token_no_rank_and_no_number(app):
 
 def test_the_arrays_are_those_that_the_schema_describes(app):
     _, arrays = ask(app, edits=EDITS)
-    described = wire.LensMetadata.__doc__ or ""
+    described = LensAnswer.__doc__ or ""
     for name in {name.split(".")[-1] for name in arrays}:
         assert name in described
 
@@ -119,5 +123,5 @@ def test_a_masked_model_has_no_next_token_to_follow(make_app):
 def test_parallel_blocks_have_rows_after_attention_too(make_app):
     app = make_app(served=ue.load(tiny_model("gptj"), tokenizer=tiny_tokenizer()))
     metadata, _ = ask(app, subblocks=True)
-    assert metadata.rows[1] == "L0.resid_pre+attn_out"
+    assert metadata.baseline.rows[1] == "L0.resid_pre+attn_out"
     assert call(app, "GET", "/api/model", headers=[bearer()]).json()["parallel_blocks"]

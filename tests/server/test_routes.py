@@ -10,8 +10,11 @@ from typing import Any
 
 import pytest
 
+from unembed.engine.passes.generation import Generation
 from unembed.errors import CancelledError
-from unembed.server import responses, wire
+from unembed.questions import generation
+from unembed.questions.generation import GenerationAnswer
+from unembed.server import wire
 
 from .asgi import COOKIE, HOST, ORIGIN, TOKEN, bearer, call, cookie, post, request
 
@@ -55,10 +58,10 @@ def test_tokenize(app):
 def test_generate_with_and_without_edits(app):
     body = {"prompt": PROMPT, "max_new_tokens": 3, "edits": EDITS}
     answer = post(app, "/api/generate", body).json()
-    assert 1 <= len(answer["baseline"]) <= 3
-    assert answer["edited_text"] is not None
+    assert 1 <= len(answer["baseline"]["new_tokens"]) <= 3
+    assert answer["edited"]["text"]
     plain = post(app, "/api/generate", body | {"edits": []}).json()
-    assert (plain["baseline_text"], plain["edited"]) == (answer["baseline_text"], None)
+    assert (plain["baseline"], plain["edited"]) == (answer["baseline"], None)
 
 
 def test_what_a_request_took_is_in_headers(app):
@@ -82,7 +85,7 @@ class Slow:
         self.began, self.go = threading.Event(), threading.Event()
         self.error: BaseException | None = None
 
-    def __call__(self, session: Any, job: Any, body: Any) -> wire.GenerateResponse:
+    def __call__(self, session: Any, job: Any, body: Any) -> GenerationAnswer:
         job.progress("forward pass", 1, 4)
         self.began.set()
         try:
@@ -91,13 +94,13 @@ class Slow:
         except CancelledError as error:
             self.error = error
             raise
-        return wire.GenerateResponse(prompt_tokens=[], baseline=[], baseline_text="done")
+        return GenerationAnswer(Generation((), (), "done"))
 
 
 @pytest.fixture
 def slow(monkeypatch) -> Slow:
     work = Slow()
-    monkeypatch.setattr(responses, "generate", work)
+    monkeypatch.setattr(generation, "answer", work)
     return work
 
 
@@ -125,7 +128,7 @@ def test_events_tell_the_progress_until_the_end(app, slow):
         return await asked_before, await work
 
     events, work = asyncio.run(main())
-    assert work.json()["baseline_text"] == "done"
+    assert work.json()["baseline"]["text"] == "done"
     assert events.header("Content-Type").startswith("text/event-stream")
     told = events_of(events.body)
     assert told[-1]["state"] == "done"
@@ -228,7 +231,7 @@ def test_a_fault_in_an_analysis_is_a_500_that_says_nothing_and_changes_nothing(
         raise ValueError("secret/path.py")
 
     with monkeypatch.context() as patched:
-        patched.setattr(responses, "generate", broken)
+        patched.setattr(generation, "answer", broken)
         answer = asyncio.run(generate(app))
     assert (answer.status, answer.error["code"]) == (500, "internal")
     assert b"secret" not in answer.body

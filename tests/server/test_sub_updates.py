@@ -48,7 +48,8 @@ def unedited(model: Any, edits: tuple[Edit, ...] = (), layers: tuple[str, ...] =
 
 @pytest.mark.parametrize("position", [-1, 2])
 def test_every_layer_has_the_numbers_of_python(app, model, position):
-    layers = predictions(app, sub_updates=4, position=position)["baseline"]["layers"]
+    side = predictions(app, sub_updates=4, position=position)["baseline"]
+    layers = side["updates"]["layers"]
     found = sub_updates(unedited(model), position, 4)
     for layer, expected in zip(layers, found.layers, strict=True):
         for name in ("heads", "neurons"):
@@ -57,14 +58,14 @@ def test_every_layer_has_the_numbers_of_python(app, model, position):
             assert [one["score"] for one in branch["shown"]] == [one.score for one in wanted.shown]
             assert branch["explained"] == wanted.explained
             assert branch["added_norm"] == wanted.added_norm
-            assert branch["reason"] is None
+            assert layer[f"{name}_reason"] is None
             first, other = branch["shown"][0], wanted.shown[0]
             ids = [one["token"]["id"] for one in first["promotes"]]
             assert ids == [one.token.id for one in other.promotes]
 
 
 def test_shown_parts_biases_and_rest_share_out_the_whole(app):
-    for layer in predictions(app, sub_updates=3)["baseline"]["layers"]:
+    for layer in predictions(app, sub_updates=3)["baseline"]["updates"]["layers"]:
         for name, n in (("heads", 3), ("neurons", 3)):
             branch = layer[name]
             parts = [*branch["shown"], branch["bias"], branch["rest"]]
@@ -75,14 +76,15 @@ def test_shown_parts_biases_and_rest_share_out_the_whole(app):
 
 
 def test_none_are_sent_unless_asked_for(app):
-    layer = predictions(app)["baseline"]["layers"][0]
-    assert (layer["heads"], layer["neurons"]) == (None, None)
+    assert predictions(app)["baseline"]["updates"] is None
 
 
 def test_both_sides_are_taken_apart_each_in_its_own_run(app, model):
     edits = [{"target": "L0.N5", "operation": "set_to", "value": 9.0}]
     answer = predictions(app, sub_updates=2, edits=edits)
-    ours, theirs = (answer[side]["layers"][0]["neurons"] for side in ("baseline", "edited"))
+    ours, theirs = (
+        answer[side]["updates"]["layers"][0]["neurons"] for side in ("baseline", "edited")
+    )
     assert theirs["shown"][0]["node"] == "L0.N5" != ours["shown"][0]["node"]
     assert theirs["shown"][0]["activation"] == 9.0
 
@@ -91,18 +93,18 @@ def test_asking_for_them_changes_no_other_number(app):
     plain = predictions(app, edits=[ON])
     more = predictions(app, edits=[ON], sub_updates=2)
     for side in ("baseline", "edited"):
-        for layer in more[side]["layers"]:
-            layer["heads"] = layer["neurons"] = None
+        assert more[side].pop("updates")
+        assert plain[side].pop("updates") is None
     assert more == plain
 
 
 def test_neurons_of_experts_say_why_there_are_none(make_app, experts):
-    layers = predictions(make_app(served=experts), sub_updates=2)["baseline"]["layers"]
+    layers = predictions(make_app(served=experts), sub_updates=2)["baseline"]["updates"]["layers"]
     for layer in layers:
-        assert layer["neurons"]["shown"] == []
-        assert "expert" in layer["neurons"]["reason"]
-        assert layer["neurons"]["rest"] is None
-        assert layer["heads"]["reason"] is None
+        assert layer["neurons"] is None
+        assert "expert" in layer["neurons_reason"]
+        assert layer["heads"] is not None
+        assert layer["heads_reason"] is None
 
 
 def test_more_than_the_limit_is_refused(app):

@@ -552,35 +552,54 @@ export interface components {
     schemas: {
         /**
          * BranchUpdates
-         * @description The neurons, or the heads, of one layer: shown parts, biases and rest sum to what was added.
-         *
-         *     Where the branch cannot be taken apart, `reason` says why and nothing else is in it.
+         * @description Neurons, or heads, of one layer: shown parts, biases and rest sum to what was added.
          */
         BranchUpdates: {
             /**
              * Added Norm
              * @description Norm of what the branch added.
-             * @default 0
              */
-            added_norm?: number;
-            /**
-             * Explained
-             * @description Share of the shown parts.
-             * @default 0
-             */
-            explained?: number;
+            added_norm: number;
             /**
              * Shown
              * @description Largest |score| first.
-             * @default []
              */
-            shown?: components["schemas"]["Update"][];
-            /** @description Absent where there are no biases. */
-            bias?: components["schemas"]["Update"] | null;
-            /** @description All others together; absent with a reason. */
-            rest?: components["schemas"]["Update"] | null;
-            /** Reason */
-            reason?: string | null;
+            shown: components["schemas"]["Update"][];
+            /** @description Biases of the output map and of a post-norm, where there are any. */
+            bias: components["schemas"]["Update"] | null;
+            /** @description All other nodes together. */
+            rest: components["schemas"]["Update"];
+            /**
+             * Explained
+             * @description Share of the shown parts.
+             */
+            explained: number;
+        };
+        /**
+         * Building
+         * @description A build that runs, or one that was interrupted and goes on where it stopped.
+         */
+        Building: {
+            /**
+             * Projection
+             * @enum {string}
+             */
+            projection: "raw" | "final_norm";
+            /**
+             * Job
+             * @description Follow or cancel it by this name; null: it does not run.
+             */
+            job: string | null;
+            /**
+             * Done
+             * @description Vectors that are done.
+             */
+            done: number;
+            /**
+             * Total
+             * @description Of a build that goes on: what was left of it.
+             */
+            total: number;
         };
         /**
          * Capability
@@ -601,19 +620,22 @@ export interface components {
             reason?: string | null;
         };
         /**
-         * ClusterResponse
-         * @description One cluster from inside.
+         * ClusterAnswer
+         * @description One cluster from inside; a member's score is its cosine with the middle.
          */
-        ClusterResponse: {
+        ClusterAnswer: {
             /** Cluster */
             cluster: number;
             /** Size */
             size: number;
-            /** Tokens */
+            /**
+             * Tokens
+             * @description What its members promote, pooled.
+             */
             tokens: components["schemas"]["TokenScore"][];
             /**
              * Central
-             * @description Members nearest to its middle; score: the cosine.
+             * @description Members nearest to its middle.
              */
             central: components["schemas"]["Hit"][];
             /**
@@ -644,7 +666,7 @@ export interface components {
         };
         /**
          * Clustering
-         * @description Which clusters: pass it back to look inside.
+         * @description Which clusters: what to pass back to look inside.
          */
         Clustering: {
             /**
@@ -657,8 +679,11 @@ export interface components {
             /** Seed */
             seed: number;
         };
-        /** ClustersResponse */
-        ClustersResponse: {
+        /**
+         * ClustersAnswer
+         * @description A page of clusters, largest first.
+         */
+        ClustersAnswer: {
             /**
              * Method
              * @enum {string}
@@ -672,6 +697,69 @@ export interface components {
             total: number;
             /** Items */
             items: components["schemas"]["ClusterSummary"][];
+        };
+        /**
+         * Component
+         * @description A node: what it writes at a position, and which tokens that promotes.
+         */
+        Component: {
+            /** Target */
+            target: string;
+            /**
+             * Kind
+             * @enum {string}
+             */
+            kind: "head" | "neuron" | "attn" | "mlp" | "embed";
+            /** Layer */
+            layer: number | null;
+            /** Position */
+            position: number;
+            /**
+             * Tokens
+             * @description Of the prompt.
+             */
+            tokens: components["schemas"]["Token"][];
+            /**
+             * Activation
+             * @description Per position: a neuron's activation; for others the norm of what they write.
+             */
+            activation: number[];
+            /**
+             * Activation Name
+             * @description What `activation` is: "mlp_post", "norm of the write".
+             */
+            activation_name: string;
+            /**
+             * Promotes
+             * @description Most raised first.
+             */
+            promotes: components["schemas"]["TokenEffect"][];
+            /**
+             * Suppresses
+             * @description Most lowered first.
+             */
+            suppresses: components["schemas"]["TokenEffect"][];
+            /**
+             * Attends To
+             * @description Heads: the row of the pattern at the position.
+             */
+            attends_to: number[] | null;
+            /**
+             * Write Norm
+             * @description Norm of what the node writes at the position.
+             */
+            write_norm: number;
+            /**
+             * Resid Norm
+             * @description Norm of the residual stream that it writes to.
+             */
+            resid_norm: number;
+            /**
+             * Method
+             * @description Effects with norms frozen at the run, or by taking the write out.
+             * @enum {string}
+             */
+            method: "frozen" | "difference";
         };
         /**
          * ComponentRequest
@@ -712,58 +800,44 @@ export interface components {
             top_k?: number;
         };
         /**
-         * ComponentResponse
-         * @description A node: what it writes, and what that promotes.
+         * CutEffect
+         * @description What a cut does to the target: by the graph, and measured in a run that is made with it.
          */
-        ComponentResponse: {
-            /** Target */
-            target: string;
+        CutEffect: {
             /**
-             * Kind
-             * @enum {string}
+             * Name
+             * @description What is cut, or the target of the edit.
              */
-            kind: "head" | "neuron" | "attn" | "mlp" | "embed";
-            /** Layer */
-            layer: number | null;
-            /** Position */
-            position: number;
-            /** Tokens */
-            tokens: components["schemas"]["TokenText"][];
+            name: string;
             /**
-             * Activation
-             * @description Per position: a neuron's activation; for others the norm of what they write.
+             * Attributed
+             * @description Change of the target's logit that the graph attributes to the cut: minus the direct effect. Null where what is cut writes nothing itself.
              */
-            activation: number[];
+            attributed: number | null;
+            /** @description Of the run with the cut. */
+            measured: components["schemas"]["CutScore"];
             /**
-             * Activation Name
-             * @description What `activation` is: "mlp_post", "norm of the write".
+             * Logit Change
+             * @description Of the target: with the cut minus without.
              */
-            activation_name: string;
-            /** Promotes */
-            promotes: components["schemas"]["TokenEffect"][];
-            /** Suppresses */
-            suppresses: components["schemas"]["TokenEffect"][];
+            logit_change: number;
+            /** Probability Change */
+            probability_change: number;
+        };
+        /**
+         * CutReport
+         * @description Some cuts, each alone, and all of them together.
+         */
+        CutReport: {
+            target: components["schemas"]["FlowTarget"];
+            baseline: components["schemas"]["CutScore"];
             /**
-             * Attends To
-             * @description Heads: the row of the pattern at the position.
+             * Cuts
+             * @description Each alone.
              */
-            attends_to?: number[] | null;
-            /**
-             * Write Norm
-             * @description Norm of what the node writes at the position.
-             */
-            write_norm: number;
-            /**
-             * Resid Norm
-             * @description Norm of the residual stream that it writes to.
-             */
-            resid_norm: number;
-            /**
-             * Method
-             * @description Effects with norms frozen at the run, or by taking the write out.
-             * @enum {string}
-             */
-            method: "frozen" | "difference";
+            cuts: components["schemas"]["CutEffect"][];
+            /** @description All at once; null for fewer than two, and for more than a run takes. */
+            together: components["schemas"]["CutEffect"] | null;
         };
         /**
          * CutScore
@@ -861,8 +935,47 @@ export interface components {
             error: components["schemas"]["ErrorBody"];
         };
         /**
+         * Estimate
+         * @description What building would cost.
+         */
+        Estimate: {
+            /** Vectors */
+            vectors: number;
+            /** Seconds */
+            seconds: number;
+            /** Bytes */
+            bytes: number;
+        };
+        /**
+         * FlowAnswer
+         * @description The graph of the baseline; with an enabled edit also of the edited run, and effects.
+         *
+         *     Both graphs have the same nodes and links, those that the baseline selects; without vectors.
+         */
+        FlowAnswer: {
+            baseline: components["schemas"]["FlowGraph"];
+            /** @description Null where no edit is enabled. */
+            edited: components["schemas"]["FlowGraph"] | null;
+            /** @description What each enabled edit really changes, and all. */
+            effects: components["schemas"]["CutReport"] | null;
+            /**
+             * Measured
+             * @description For each of the cuts of `effects`: which edit of the request it is.
+             * @default []
+             */
+            measured: number[];
+            /**
+             * Left Out
+             * @description Enabled edits that were not measured alone: beyond `max_measured_cuts`.
+             * @default 0
+             */
+            left_out: number;
+        };
+        /**
          * FlowCut
          * @description The edit that cuts a node or a link, at the position of the graph.
+         *
+         *     "zero" is an ordinary edit of `target`; for "cut" `unembed.cut` makes the edits.
          */
         FlowCut: {
             /**
@@ -874,65 +987,57 @@ export interface components {
             target: string;
         };
         /**
-         * FlowEffect
-         * @description What one edit, or all of them together, really changes: the run is made with it.
+         * FlowGraph
+         * @description The flow of information through chosen layers at one position of a run.
          */
-        FlowEffect: {
+        FlowGraph: {
             /**
-             * Edit
-             * @description Which edit of the request; null: all enabled ones.
+             * Layers
+             * @description Ascending.
              */
-            edit: number | null;
+            layers: number[];
             /**
-             * Name
-             * @description What it is about: the edit's target.
+             * Position
+             * @description Resolved: never negative.
              */
-            name: string;
+            position: number;
             /**
-             * Attributed
-             * @description Change of the target's logit that the graph attributes to the cut: minus the direct effect. Null where the edit cuts no node or link of the graph that has one.
+             * Tokens
+             * @description Of the prompt.
              */
-            attributed: number | null;
-            /** @description Of the run with the edit. */
-            measured: components["schemas"]["CutScore"];
+            tokens: components["schemas"]["Token"][];
+            target: components["schemas"]["FlowTarget"];
+            /** @description What the model itself predicts at the position. */
+            output: components["schemas"]["FlowReading"];
+            /** Nodes */
+            nodes: components["schemas"]["FlowNode"][];
+            /** Links */
+            links: components["schemas"]["FlowLink"][];
+            /** Sums */
+            sums: components["schemas"]["FlowSum"][];
             /**
-             * Logit Change
-             * @description Of the target: edited minus baseline.
+             * Notes
+             * @description What a reader must know: "' Buenos Aires' is 2 tokens ..."
              */
-            logit_change: number;
-            /** Probability Change */
-            probability_change: number;
-        };
-        /**
-         * FlowEffects
-         * @description Attributed against measured, for the enabled edits.
-         */
-        FlowEffects: {
-            baseline: components["schemas"]["CutScore"];
+            notes: string[];
+            /** Vocab Size */
+            vocab_size: number;
+            options: components["schemas"]["FlowOptions"];
+            /** Selection */
+            selection: components["schemas"]["LayerSelection"][];
             /**
-             * Edits
-             * @description Each alone, in the request's order.
+             * Provenance
+             * @description Which model, in which precision.
              */
-            edits: components["schemas"]["FlowEffect"][];
-            /** @description All at once; absent where only one is enabled. */
-            together?: components["schemas"]["FlowEffect"] | null;
-            /**
-             * Left Out
-             * @description Enabled edits that were not measured alone: beyond `max_measured_cuts`.
-             * @default 0
-             */
-            left_out?: number;
+            provenance: {
+                [key: string]: string;
+            };
         };
         /**
          * FlowLink
          * @description What passes from one node to another.
          */
         FlowLink: {
-            /**
-             * Id
-             * @description Both ends: "L14.H7>L14.z".
-             */
-            id: string;
             /** Source */
             source: string;
             /** Target */
@@ -954,27 +1059,42 @@ export interface components {
              * Colour Value
              * @description Entropy in nats, attention score, or signed activation: see `colour`.
              */
-            colour_value?: number | null;
+            colour_value: number | null;
             /**
              * Norm
              * @description Of what passes.
              */
-            norm?: number | null;
+            norm: number | null;
             /** Activation */
-            activation?: number | null;
+            activation: number | null;
             /** Attention */
-            attention?: number | null;
+            attention: number | null;
             /**
              * Share
              * @description <write, added> / ‖added‖²: those into attn_out, or mlp_out, sum to 1; may be negative.
              */
-            share?: number | null;
+            share: number | null;
             /**
              * Attributed
              * @description Direct effect of what passes on the target's logit.
              */
-            attributed?: number | null;
-            cut?: components["schemas"]["FlowCut"] | null;
+            attributed: number | null;
+            /**
+             * Row
+             * @description Of the graph's vectors, which times `coefficient` is what passes.
+             */
+            row: number | null;
+            /**
+             * Coefficient
+             * @default 1
+             */
+            coefficient: number;
+            cut: components["schemas"]["FlowCut"] | null;
+            /**
+             * Id
+             * @description Both ends: "L14.H7>L14.z".
+             */
+            id: string;
         };
         /**
          * FlowNode
@@ -1007,60 +1127,179 @@ export interface components {
              * @description "head 7 of layer 14: what it writes"
              */
             title: string;
-            /**
-             * Label
-             * @description The token that stands for it: "␣Tokyo", "−␣the" for what it suppresses.
-             */
-            label: string;
             /** Readings */
             readings: components["schemas"]["FlowReading"][];
             /**
              * Address
-             * @description The node or branch that says more: "L14.H7", "L14.N1981".
+             * @description The node or branch whose page says more: "L14.H7", "L14.N1981".
              */
-            address?: string | null;
+            address: string | null;
             /**
              * Position
              * @description Of a key or value: where it was made.
              */
-            position?: number | null;
-            /**
-             * Token
-             * @description Id of the prompt's token there; see `vocabulary`.
-             */
-            token?: number | null;
+            position: number | null;
+            /** @description The prompt's token there. */
+            token: components["schemas"]["Token"] | null;
             /**
              * Sign
              * @default 1
              * @enum {integer}
              */
-            sign?: 1 | -1;
+            sign: 1 | -1;
             /**
              * Activation
              * @description Row of W_O: the entry of z; neuron: the input of the output map.
              */
-            activation?: number | null;
+            activation: number | null;
             /**
              * Gate
              * @description Neuron of a gated feed-forward: after the activation function.
              */
-            gate?: number | null;
+            gate: number | null;
             /**
              * Up
              * @description What the gate multiplies.
              */
-            up?: number | null;
+            up: number | null;
             /**
              * Attention
              * @description Key, value: the attention score.
              */
-            attention?: number | null;
+            attention: number | null;
             /**
              * Attributed
              * @description Direct effect of its write on the target's logit, norms frozen; null for what writes nothing.
              */
-            attributed?: number | null;
-            cut?: components["schemas"]["FlowCut"] | null;
+            attributed: number | null;
+            cut: components["schemas"]["FlowCut"] | null;
+            /**
+             * Label
+             * @description The token that stands for it: "␣Tokyo", "−␣the" for what it suppresses.
+             */
+            label: string;
+        };
+        /**
+         * FlowOptions
+         * @description Which heads, neurons and values are shown, and the factors of the links' widths.
+         *
+         *     Raises InputError for a number outside its range.
+         */
+        FlowOptions: {
+            /**
+             * Top Neurons
+             * @description Of a feed-forward, and rows of W_O: the largest scores.
+             * @default 18
+             */
+            top_neurons?: number;
+            /**
+             * Bottom Neurons
+             * @description The same of the most negative scores.
+             * @default 7
+             */
+            bottom_neurons?: number;
+            /**
+             * N Heads
+             * @description Heads shown: those that write most; 0: all.
+             * @default 10
+             */
+            n_heads?: number;
+            /**
+             * Values Per Head
+             * @description Positions shown: those of the highest attention.
+             * @default 2
+             */
+            values_per_head?: number;
+            /**
+             * Threshold
+             * @description Instead of the counts: the least ‖write‖ / ‖added‖ of what is shown.
+             */
+            threshold?: number | null;
+            /**
+             * Include
+             * @description Heads, neurons and rows of W_O shown beside the others: "L14.H3", "L14.N512", "L14.z448".
+             * @default []
+             */
+            include?: string[];
+            /**
+             * Rest
+             * @description Nodes for what is not shown, so that links sum to what was added.
+             * @default false
+             */
+            rest?: boolean;
+            /**
+             * Attn Bias
+             * @description A node for the bias of W_O.
+             * @default true
+             */
+            attn_bias?: boolean;
+            /**
+             * Mlp Bias
+             * @description Nodes for the feed-forward's biases.
+             * @default true
+             */
+            mlp_bias?: boolean;
+            /**
+             * Merge Neurons
+             * @description One node for a neuron's key and its value.
+             * @default false
+             */
+            merge_neurons?: boolean;
+            /**
+             * Merge Values
+             * @description One node for the key and the value of a position.
+             * @default false
+             */
+            merge_values?: boolean;
+            /**
+             * Target Mode
+             * @description What of a target of several tokens counts: its first one, or all of it.
+             * @default first
+             * @enum {string}
+             */
+            target_mode?: "first" | "whole";
+            /**
+             * K
+             * @description Tokens listed for each vector.
+             * @default 5
+             */
+            k?: number;
+            /**
+             * Default Width
+             * @description Width of links that have no number of their own.
+             * @default 7
+             */
+            default_width?: number;
+            /**
+             * Query Factor
+             * @description Times the norm of the query: qkv>query.
+             * @default 0.2
+             */
+            query_factor?: number;
+            /**
+             * Attention Factor
+             * @description Times the attention: query>key, key>value.
+             * @default 10
+             */
+            attention_factor?: number;
+            /**
+             * Memory Factor
+             * @description Times attention and norm of the value: value>head.
+             * @default 1.3
+             */
+            memory_factor?: number;
+            /**
+             * Head Factor
+             * @description Times the norm of what a head writes: head>z.
+             * @default 1.8
+             */
+            head_factor?: number;
+            /**
+             * Neuron Factor
+             * @description Times |activation|: neuron_key>neuron.
+             * @default 1.5
+             */
+            neuron_factor?: number;
         };
         /**
          * FlowReading
@@ -1072,6 +1311,11 @@ export interface components {
              * @description "" for the node's own; else which of its vectors: "q", "k", "v", "gate", "up", "after rotation", "suppressed".
              */
             name: string;
+            /**
+             * Row
+             * @description Of the graph's vectors, which JSON leaves out.
+             */
+            row: number;
             /** Norm */
             norm: number;
             /**
@@ -1084,7 +1328,7 @@ export interface components {
              * @description Most likely first.
              */
             tokens: components["schemas"]["FlowToken"][];
-            target?: components["schemas"]["FlowScore"] | null;
+            target: components["schemas"]["FlowScore"] | null;
         };
         /**
          * FlowRequest
@@ -1238,40 +1482,6 @@ export interface components {
             target?: string | number | null;
         };
         /**
-         * FlowResponse
-         * @description The graph of the unedited run; with an enabled edit also that of the edited run.
-         *
-         *     Both have the same nodes and links, those that the unedited run selects.
-         */
-        FlowResponse: {
-            /**
-             * Tokens
-             * @description The prompt.
-             */
-            tokens: components["schemas"]["TokenText"][];
-            /**
-             * Layers
-             * @description Ascending.
-             */
-            layers: number[];
-            /**
-             * Position
-             * @description Resolved: never negative.
-             */
-            position: number;
-            target: components["schemas"]["FlowTarget"];
-            baseline: components["schemas"]["FlowSide"];
-            /** @description Present when an edit is enabled. */
-            edited?: components["schemas"]["FlowSide"] | null;
-            /** @description Present when an edit is enabled. */
-            effects?: components["schemas"]["FlowEffects"] | null;
-            /**
-             * Vocabulary
-             * @description Each token that occurs, once.
-             */
-            vocabulary: components["schemas"]["TokenText"][];
-        };
-        /**
          * FlowScore
          * @description How a vector's prediction rates the target.
          *
@@ -1286,25 +1496,6 @@ export interface components {
              * @description 1 for the most likely.
              */
             rank: number;
-        };
-        /**
-         * FlowSide
-         * @description One run, drawn.
-         */
-        FlowSide: {
-            /** @description What the model itself predicts at the position. */
-            output: components["schemas"]["FlowReading"];
-            /** Nodes */
-            nodes: components["schemas"]["FlowNode"][];
-            /** Links */
-            links: components["schemas"]["FlowLink"][];
-            /** Sums */
-            sums: components["schemas"]["FlowSum"][];
-            /**
-             * Notes
-             * @description What a reader must know.
-             */
-            notes: string[];
         };
         /**
          * FlowSum
@@ -1340,7 +1531,7 @@ export interface components {
              * Reason
              * @description Why the branch is not taken apart.
              */
-            reason?: string | null;
+            reason: string | null;
         };
         /**
          * FlowTarget
@@ -1350,7 +1541,7 @@ export interface components {
             /** Text */
             text: string;
             /** Tokens */
-            tokens: components["schemas"]["TokenText"][];
+            tokens: components["schemas"]["Token"][];
             /**
              * Mode
              * @enum {string}
@@ -1367,11 +1558,7 @@ export interface components {
          * @description A token that a vector predicts.
          */
         FlowToken: {
-            /**
-             * Token
-             * @description Its id; see `vocabulary`.
-             */
-            token: number;
+            token: components["schemas"]["Token"];
             /** Probability */
             probability: number;
         };
@@ -1414,25 +1601,12 @@ export interface components {
              */
             seed?: number;
         };
-        /** GenerateResponse */
-        GenerateResponse: {
-            /** Prompt Tokens */
-            prompt_tokens: components["schemas"]["TokenText"][];
-            /** Baseline */
-            baseline: components["schemas"]["TokenText"][];
-            /** Baseline Text */
-            baseline_text: string;
-            /** Edited */
-            edited?: components["schemas"]["TokenText"][] | null;
-            /** Edited Text */
-            edited_text?: string | null;
-        };
         /**
          * GenerateToken
          * @description One server-sent event named `token` of `POST /api/generate/stream`.
          *
          *     The sides take turns, one token each, while both go on. The last event is `end`, a
-         *     `GenerateResponse`, or `error`, an `ErrorBody`.
+         *     `GenerationAnswer`, or `error`, an `ErrorBody`.
          */
         GenerateToken: {
             /**
@@ -1445,12 +1619,36 @@ export interface components {
              * @description 0 for the first new token of its side.
              */
             index: number;
-            token: components["schemas"]["TokenText"];
+            token: components["schemas"]["Token"];
             /**
              * Probability
              * @description Its share of the distribution at temperature 1.
              */
             probability: number;
+        };
+        /**
+         * Generation
+         * @description A prompt and its continuation.
+         */
+        Generation: {
+            /** Prompt Tokens */
+            prompt_tokens: components["schemas"]["Token"][];
+            /** New Tokens */
+            new_tokens: components["schemas"]["Token"][];
+            /**
+             * Text
+             * @description The continuation alone.
+             */
+            text: string;
+        };
+        /**
+         * GenerationAnswer
+         * @description The prompt continued, with the edits and without.
+         */
+        GenerationAnswer: {
+            baseline: components["schemas"]["Generation"];
+            /** @description Null where no edit is enabled. */
+            edited: components["schemas"]["Generation"] | null;
         };
         /** Health */
         Health: {
@@ -1465,7 +1663,7 @@ export interface components {
         };
         /**
          * Hit
-         * @description One value vector.
+         * @description A value vector that answers, and why.
          */
         Hit: {
             /** Node */
@@ -1474,18 +1672,21 @@ export interface components {
             layer: number;
             /** Neuron */
             neuron: number;
-            /** Score */
+            /**
+             * Score
+             * @description Of the ranking, the token, or the cosine.
+             */
             score: number;
             /** Norm */
             norm: number;
             /**
              * Matched
-             * @description The tokens that were asked for.
+             * @description The tokens that were asked for, as its lists have them.
              */
             matched: components["schemas"]["TokenScore"][];
             /**
              * Promoted
-             * @description Most raised first.
+             * @description The first of its list, most raised first.
              */
             promoted: components["schemas"]["TokenScore"][];
             /**
@@ -1494,8 +1695,11 @@ export interface components {
              */
             suppressed: components["schemas"]["TokenScore"][];
         };
-        /** HitsResponse */
-        HitsResponse: {
+        /**
+         * Hits
+         * @description The asked-for stretch of an answer, best first.
+         */
+        Hits: {
             /**
              * Total
              * @description How many there are in all.
@@ -1510,13 +1714,13 @@ export interface components {
         };
         /**
          * IndexAbout
-         * @description One index on disk.
+         * @description One index on disk: what it holds and where it came from.
          */
         IndexAbout: {
-            /** Model */
-            model: string;
             /** Fingerprint */
             fingerprint: string;
+            /** Model */
+            model: string;
             /**
              * Projection
              * @enum {string}
@@ -1535,13 +1739,18 @@ export interface components {
              */
             d: number;
             /**
+             * Layers
+             * @description Those that have neurons.
+             */
+            layers: number[];
+            /**
              * Bytes
              * @description On disk.
              */
             bytes: number;
             /**
              * Made
-             * @description When, ISO 8601.
+             * @description When, ISO 8601, UTC.
              */
             made: string;
             /** Versions */
@@ -1607,32 +1816,6 @@ export interface components {
              * @default false
              */
             restart?: boolean;
-        };
-        /**
-         * IndexBuilding
-         * @description A build that runs, or one that was interrupted and goes on where it stopped.
-         */
-        IndexBuilding: {
-            /**
-             * Projection
-             * @enum {string}
-             */
-            projection: "raw" | "final_norm";
-            /**
-             * Job
-             * @description Follow or cancel it by this name; null: it does not run.
-             */
-            job: string | null;
-            /**
-             * Done
-             * @description Vectors that are done.
-             */
-            done: number;
-            /**
-             * Total
-             * @description Of a build that goes on: what was left of it.
-             */
-            total: number;
         };
         /**
          * IndexClusterRequest
@@ -1728,18 +1911,6 @@ export interface components {
              * @default 20
              */
             limit?: number;
-        };
-        /**
-         * IndexEstimate
-         * @description What building would cost.
-         */
-        IndexEstimate: {
-            /** Vectors */
-            vectors: number;
-            /** Seconds */
-            seconds: number;
-            /** Bytes */
-            bytes: number;
         };
         /**
          * IndexSearchRequest
@@ -1853,7 +2024,7 @@ export interface components {
         IndexStatus: {
             raw: components["schemas"]["IndexAbout"] | null;
             final_norm: components["schemas"]["IndexAbout"] | null;
-            building: components["schemas"]["IndexBuilding"] | null;
+            building: components["schemas"]["Building"] | null;
             /**
              * Reason
              * @description Why no index of this model can be built.
@@ -1863,9 +2034,9 @@ export interface components {
              * Problem
              * @description What is wrong with an index on disk.
              */
-            problem?: string | null;
-            /** @description Absent with a reason. */
-            estimate: components["schemas"]["IndexEstimate"] | null;
+            problem: string | null;
+            /** @description Null with a reason. */
+            estimate: components["schemas"]["Estimate"] | null;
         };
         /**
          * IndexTokenRequest
@@ -1955,19 +2126,66 @@ export interface components {
             /** Layer */
             layer: number;
             resid_pre: components["schemas"]["Reading"];
-            /** @description Absent where blocks are parallel. */
-            resid_mid?: components["schemas"]["Reading"] | null;
+            /** @description Null where blocks are parallel. */
+            resid_mid: components["schemas"]["Reading"] | null;
             resid_post: components["schemas"]["Reading"];
-            /** @description What attention added, taken apart. */
-            heads?: components["schemas"]["BranchUpdates"] | null;
-            /** @description What the feed-forward added, taken apart. */
-            neurons?: components["schemas"]["BranchUpdates"] | null;
         };
         /**
-         * LensMetadata
-         * @description The JSON under `__metadata__.lens` of a lens answer.
+         * LayerSelection
+         * @description What of a layer is shown; another run's graph can be drawn with it.
+         */
+        LayerSelection: {
+            /** Layer */
+            layer: number;
+            /** Heads */
+            heads: number[];
+            /**
+             * Memory
+             * @description For each head: positions, highest attention first.
+             */
+            memory: number[][];
+            /**
+             * Z Rows
+             * @description The top group, then the bottom group.
+             */
+            z_rows: number[];
+            /** Neurons */
+            neurons: number[];
+            /**
+             * Norm
+             * @description Whether both branches read one vector, which has a node of its own.
+             * @default false
+             */
+            norm: boolean;
+        };
+        /**
+         * LayerUpdates
+         * @description One layer: its heads and its neurons, or why they cannot be shown.
+         */
+        LayerUpdates: {
+            /** Layer */
+            layer: number;
+            /** @description What attention added, taken apart. */
+            heads: components["schemas"]["BranchUpdates"] | null;
+            /** @description What the feed-forward added, taken apart. */
+            neurons: components["schemas"]["BranchUpdates"] | null;
+            /**
+             * Heads Reason
+             * @description Why attention is not taken apart.
+             */
+            heads_reason: string | null;
+            /**
+             * Neurons Reason
+             * @description Why the feed-forward is not.
+             */
+            neurons_reason: string | null;
+        };
+        /**
+         * LensAnswer
+         * @description The lens of the baseline; with an enabled edit also of the edited run.
          *
-         *     Arrays, each for "baseline." and, with an enabled edit, "edited.":
+         *     Over HTTP this is the JSON under `__metadata__.lens`; the arrays lie beside it, those of each
+         *     lens with "baseline." or "edited." before their names:
          *       top_ids U32, top_logits F32, top_probabilities F32, each [row, position, k];
          *       logit F32, probability F32, rank U32 (1 is the most likely), kl F32, entropy F32, each
          *       [row, position]: logit, probability and rank are those of the position's target, and NaN, NaN
@@ -1976,45 +2194,13 @@ export interface components {
          *       4294967295 where there is none.
          *     With an enabled edit also kl_between F32 [row, position]: KL(baseline ‖ edited) of a cell.
          */
-        LensMetadata: {
+        LensAnswer: {
+            baseline: components["schemas"]["LensResult"];
             /**
-             * Rows
-             * @description Bottom to top: "embed", "L0.resid_mid", "L0.resid_post" ...; in parallel blocks "L0.resid_pre+attn_out" in place of resid_mid. The last: the model's own output.
+             * @description Null where no edit is enabled.
+             * @default null
              */
-            rows: string[];
-            /**
-             * Positions
-             * @description The positions read, ascending.
-             */
-            positions: number[];
-            /**
-             * Tokens
-             * @description One for each position read.
-             */
-            tokens: components["schemas"]["TokenText"][];
-            /**
-             * N Prompt
-             * @description Tokens of the whole prompt.
-             */
-            n_prompt: number;
-            /**
-             * Decoder
-             * @description Resolved: "final_norm", "L17" or "L17.mlp".
-             */
-            decoder: string;
-            /**
-             * Follow
-             * @enum {string}
-             */
-            follow: "final" | "next" | "input";
-            /**
-             * Vocabulary
-             * @description Each token that occurs in top_ids, target_ids or next_ids, once.
-             */
-            vocabulary: components["schemas"]["TokenText"][];
-            target: components["schemas"]["TokenText"] | null;
-            /** Edited */
-            edited: boolean;
+            edited: components["schemas"]["LensResult"] | null;
         };
         /**
          * LensRequest
@@ -2088,6 +2274,64 @@ export interface components {
              * @description Clips both distributions of kl from below, without renormalising them: above 0, at most 1 / vocabulary. Absent: the exact divergence.
              */
             kl_floor?: number | null;
+        };
+        /**
+         * LensResult
+         * @description What every row of the residual stream predicts at the positions that were read.
+         *
+         *     Rows go from bottom to top: "embed", "L0.resid_post" ...; the last is the model's own output.
+         *     Logit, probability and rank are those of `target_ids`, one token for each position; where a
+         *     position has none (-1), they are NaN, NaN and 0. Logarithms are natural.
+         */
+        LensResult: {
+            /**
+             * Rows
+             * @description Bottom to top: "embed", "L0.resid_mid", "L0.resid_post" ...; in parallel blocks "L0.resid_pre+attn_out" in place of resid_mid. The last: the model's own output.
+             */
+            rows: string[];
+            /**
+             * Positions
+             * @description The positions read, ascending.
+             */
+            positions: number[];
+            /**
+             * Tokens
+             * @description One for each position read.
+             */
+            tokens: components["schemas"]["Token"][];
+            /**
+             * N Prompt
+             * @description Tokens of the whole prompt, all of which the model saw.
+             */
+            n_prompt: number;
+            /** Prompt Ids */
+            prompt_ids: number[];
+            /**
+             * Decoder
+             * @description Resolved: "final_norm", "L17" or "L17.mlp".
+             */
+            decoder: string;
+            /**
+             * Follow
+             * @enum {string}
+             */
+            follow: "final" | "next" | "input";
+            /** @description The one that was asked for; null: what `follow` says. */
+            target: components["schemas"]["Token"] | null;
+            /** Kl Floor */
+            kl_floor: number | null;
+            /**
+             * Vocabulary
+             * @description Each token that occurs in top_ids, target_ids or next_ids, once, by id.
+             */
+            vocabulary: components["schemas"]["Token"][];
+            /**
+             * Provenance
+             * @description Which model, in which precision.
+             */
+            provenance: {
+                [key: string]: string;
+            };
         };
         /**
          * Limits
@@ -2223,9 +2467,44 @@ export interface components {
             next_token: components["schemas"]["Reading"];
             /**
              * Layers
-             * @description Absent where the model has no lens.
+             * @description Null where the model has no lens.
              */
             layers: components["schemas"]["LayerReading"][] | null;
+            /** @description What neurons and heads of each layer wrote, where it was asked for. */
+            updates: components["schemas"]["SubUpdates"] | null;
+        };
+        /**
+         * Predictions
+         * @description What one position predicts in every layer; with edits also in the edited run.
+         *
+         *     The baseline is the run that was given, or the prompt without edits.
+         */
+        Predictions: {
+            /**
+             * Tokens
+             * @description Of the prompt.
+             */
+            tokens: components["schemas"]["Token"][];
+            /**
+             * Position
+             * @description Resolved: never negative.
+             */
+            position: number;
+            target: components["schemas"]["Token"] | null;
+            distractor: components["schemas"]["Token"] | null;
+            baseline: components["schemas"]["PredictionSide"];
+            /** @description Null without edits. */
+            edited: components["schemas"]["PredictionSide"] | null;
+            /**
+             * Changes
+             * @description Union of both top-k lists, largest change of probability first.
+             */
+            changes: components["schemas"]["TokenChange"][] | null;
+            /**
+             * Kl
+             * @description KL(baseline ‖ edited) at the position, nats.
+             */
+            kl: number | null;
         };
         /**
          * PredictionsRequest
@@ -2276,37 +2555,15 @@ export interface components {
              */
             sub_updates?: number;
         };
-        /** PredictionsResponse */
-        PredictionsResponse: {
-            /** Tokens */
-            tokens: components["schemas"]["TokenText"][];
-            /**
-             * Position
-             * @description Resolved: never negative.
-             */
-            position: number;
-            target?: components["schemas"]["TokenText"] | null;
-            distractor?: components["schemas"]["TokenText"] | null;
-            baseline: components["schemas"]["PredictionSide"];
-            /** @description Present when an edit is enabled. */
-            edited?: components["schemas"]["PredictionSide"] | null;
-            /**
-             * Changes
-             * @description Union of both top-k lists, largest change of probability first.
-             */
-            changes?: components["schemas"]["TokenChange"][] | null;
-            /**
-             * Kl
-             * @description KL(baseline ‖ edited) at the position, nats.
-             */
-            kl?: number | null;
-        };
         /**
          * Reading
          * @description What one state of the residual stream predicts.
          */
         Reading: {
-            /** Top */
+            /**
+             * Top
+             * @description Most likely first.
+             */
             top: components["schemas"]["TokenProbability"][];
             /**
              * Entropy
@@ -2318,8 +2575,8 @@ export interface components {
              * @description KL(final ‖ this), nats; 0 for the final distribution.
              */
             kl_to_final: number;
-            target?: components["schemas"]["TargetScore"] | null;
-            distractor?: components["schemas"]["TargetScore"] | null;
+            target: components["schemas"]["TargetScore"] | null;
+            distractor: components["schemas"]["TargetScore"] | null;
         };
         /**
          * RunEntry
@@ -2433,6 +2690,30 @@ export interface components {
             position?: number;
         };
         /**
+         * SubUpdates
+         * @description What the layers of a run added at one position, taken apart.
+         */
+        SubUpdates: {
+            /** Position */
+            position: number;
+            /** @description The prompt's token at the position. */
+            token: components["schemas"]["Token"];
+            /** Layers */
+            layers: components["schemas"]["LayerUpdates"][];
+            /**
+             * Method
+             * @description How effects on logits were computed; null where the model has no lens.
+             */
+            method: ("frozen" | "difference") | null;
+            /**
+             * Provenance
+             * @description Which model, in which precision.
+             */
+            provenance: {
+                [key: string]: string;
+            };
+        };
+        /**
          * TargetScore
          * @description How one distribution rates one token.
          */
@@ -2448,56 +2729,15 @@ export interface components {
             rank: number;
         };
         /**
-         * TokenChange
-         * @description One token of either side's top k, in both distributions.
+         * Token
+         * @description One token of a vocabulary, as a person reads it.
          */
-        TokenChange: {
-            token: components["schemas"]["TokenText"];
-            /** Baseline Probability */
-            baseline_probability: number;
-            /** Edited Probability */
-            edited_probability: number;
-            /** Baseline Rank */
-            baseline_rank: number;
-            /** Edited Rank */
-            edited_rank: number;
-        };
-        /** TokenEffect */
-        TokenEffect: {
-            token: components["schemas"]["TokenText"];
-            /**
-             * Logit
-             * @description Direct effect on the token's logit: see `method`.
-             */
-            logit: number;
-        };
-        /** TokenProbability */
-        TokenProbability: {
-            token: components["schemas"]["TokenText"];
-            /** Probability */
-            probability: number;
-            /** Logit */
-            logit: number;
-        };
-        /**
-         * TokenScore
-         * @description A token, and how far a vector's projection raises it.
-         */
-        TokenScore: {
-            token: components["schemas"]["TokenText"];
-            /** Score */
-            score: number;
-        };
-        /**
-         * TokenText
-         * @description A token as a person reads it.
-         */
-        TokenText: {
+        Token: {
             /** Id */
             id: number;
             /**
              * Text
-             * @description What the token decodes to; a replacement for half a character.
+             * @description What it decodes to; a replacement for half a character.
              */
             text: string;
             /**
@@ -2509,7 +2749,54 @@ export interface components {
              * Special
              * @default false
              */
-            special?: boolean;
+            special: boolean;
+        };
+        /**
+         * TokenChange
+         * @description One token of either side's top k, in both distributions.
+         */
+        TokenChange: {
+            token: components["schemas"]["Token"];
+            /** Baseline Probability */
+            baseline_probability: number;
+            /** Edited Probability */
+            edited_probability: number;
+            /** Baseline Rank */
+            baseline_rank: number;
+            /** Edited Rank */
+            edited_rank: number;
+        };
+        /**
+         * TokenEffect
+         * @description A token, and the direct effect of a write on its logit.
+         */
+        TokenEffect: {
+            token: components["schemas"]["Token"];
+            /**
+             * Logit
+             * @description Direct effect on the token's logit: see `method`.
+             */
+            logit: number;
+        };
+        /**
+         * TokenProbability
+         * @description A token, how probable it is, and its logit.
+         */
+        TokenProbability: {
+            token: components["schemas"]["Token"];
+            /** Probability */
+            probability: number;
+            /** Logit */
+            logit: number;
+        };
+        /**
+         * TokenScore
+         * @description A token, and how far a vector's projection raises it.
+         */
+        TokenScore: {
+            token: components["schemas"]["Token"];
+            /** Score */
+            score: number;
         };
         /**
          * TokenizeRequest
@@ -2522,10 +2809,13 @@ export interface components {
              */
             prompt: string | number[];
         };
-        /** TokenizeResponse */
+        /**
+         * TokenizeResponse
+         * @description The tokens of a prompt.
+         */
         TokenizeResponse: {
             /** Tokens */
-            tokens: components["schemas"]["TokenText"][];
+            tokens: components["schemas"]["Token"][];
             /**
              * Limit
              * @description The most tokens that a prompt may have.
@@ -2539,7 +2829,7 @@ export interface components {
         };
         /**
          * Update
-         * @description One part of what a branch added: a sub-update, the biases, or the rest.
+         * @description One part of what a branch added at one position: a sub-update, the biases, or the rest.
          */
         Update: {
             /**
@@ -2565,18 +2855,83 @@ export interface components {
             /**
              * Share
              * @description <write, added> / ‖added‖²: all shares of a branch sum to 1; may be negative.
+             * @default 0
              */
             share: number;
             /**
              * Promotes
              * @description Direct effect, most raised first.
+             * @default []
              */
             promotes: components["schemas"]["TokenEffect"][];
             /**
              * Suppresses
              * @description Direct effect, most lowered first.
+             * @default []
              */
             suppresses: components["schemas"]["TokenEffect"][];
+        };
+        /**
+         * VectorAnswer
+         * @description One value vector, whatever runs: from its weights, and where there is an index from that.
+         */
+        VectorAnswer: {
+            /** Target */
+            target: string;
+            /** Layer */
+            layer: number;
+            /** Neuron */
+            neuron: number;
+            /** Norm */
+            norm: number;
+            /**
+             * Layer Percentile
+             * @description Of the norm, within the layer.
+             */
+            layer_percentile: number;
+            /**
+             * Promoted
+             * @description Most raised first.
+             */
+            promoted: components["schemas"]["TokenScore"][];
+            /**
+             * Suppressed
+             * @description Most lowered first.
+             */
+            suppressed: components["schemas"]["TokenScore"][];
+            /**
+             * Key Promotes
+             * @description Tokens whose input embedding the key direction fires on most: cosines. Of a gated neuron: its input, not its gate.
+             */
+            key_promotes: components["schemas"]["TokenScore"][];
+            /** Key Suppresses */
+            key_suppresses: components["schemas"]["TokenScore"][];
+            /**
+             * Gate Promotes
+             * @description The same of the gate; null where there is none.
+             */
+            gate_promotes: components["schemas"]["TokenScore"][] | null;
+            /**
+             * Key Reason
+             * @description Why nothing is said of the key direction.
+             */
+            key_reason: string | null;
+            /**
+             * Percentile
+             * @description Of the norm, among all; needs an index.
+             */
+            percentile: number | null;
+            /**
+             * Similar
+             * @description The nearest ten; null without an index.
+             */
+            similar: components["schemas"]["Hit"][] | null;
+            /**
+             * Cluster
+             * @description Null before clusters were computed.
+             */
+            cluster: number | null;
+            clustering: components["schemas"]["Clustering"] | null;
         };
         /**
          * VectorRequest
@@ -2600,62 +2955,6 @@ export interface components {
              * @description A neuron: "L12.N512"; LM-Debugger's "L12D512" is read too.
              */
             target: string;
-        };
-        /**
-         * VectorResponse
-         * @description One value vector, whatever runs.
-         */
-        VectorResponse: {
-            /** Target */
-            target: string;
-            /** Layer */
-            layer: number;
-            /** Neuron */
-            neuron: number;
-            /** Norm */
-            norm: number;
-            /**
-             * Percentile
-             * @description Of the norm, among all; needs an index.
-             */
-            percentile?: number | null;
-            /**
-             * Layer Percentile
-             * @description Of the norm, within the layer.
-             */
-            layer_percentile: number;
-            /** Promoted */
-            promoted: components["schemas"]["TokenScore"][];
-            /** Suppressed */
-            suppressed: components["schemas"]["TokenScore"][];
-            /**
-             * Key Promotes
-             * @description Tokens whose input embedding the key direction fires on most: cosines. Of a gated neuron: its input, not its gate.
-             */
-            key_promotes: components["schemas"]["TokenScore"][];
-            /** Key Suppresses */
-            key_suppresses: components["schemas"]["TokenScore"][];
-            /**
-             * Gate Promotes
-             * @description The same of the gate; absent where there is none.
-             */
-            gate_promotes: components["schemas"]["TokenScore"][] | null;
-            /**
-             * Key Reason
-             * @description Why nothing is said of the key direction.
-             */
-            key_reason?: string | null;
-            /**
-             * Cluster
-             * @description Absent before clusters were computed.
-             */
-            cluster?: number | null;
-            clustering?: components["schemas"]["Clustering"] | null;
-            /**
-             * Similar
-             * @description The nearest ten; absent without an index.
-             */
-            similar?: components["schemas"]["Hit"][] | null;
         };
         /** WorkspaceResponse */
         WorkspaceResponse: {
@@ -3022,7 +3321,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["PredictionsResponse"];
+                    "application/json": components["schemas"]["Predictions"];
                 };
             };
             /** @description The request is malformed; the error names the field. */
@@ -3139,7 +3438,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Arrays, and `LensMetadata` as JSON under `__metadata__.lens`. */
+            /** @description Arrays, and `LensAnswer` as JSON under `__metadata__.lens`. */
             200: {
                 headers: {
                     /** @description Waited and computed, in ms. */
@@ -3276,7 +3575,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["FlowResponse"];
+                    "application/json": components["schemas"]["FlowAnswer"];
                 };
             };
             /** @description The request is malformed; the error names the field. */
@@ -3403,7 +3702,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ComponentResponse"];
+                    "application/json": components["schemas"]["Component"];
                 };
             };
             /** @description The request is malformed; the error names the field. */
@@ -3530,7 +3829,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["GenerateResponse"];
+                    "application/json": components["schemas"]["GenerationAnswer"];
                 };
             };
             /** @description The request is malformed; the error names the field. */
@@ -3647,7 +3946,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Server-sent events: `token`, each a `GenerateToken`; at the end `end`, a `GenerateResponse`, or `error`, an `ErrorBody`. */
+            /** @description Server-sent events: `token`, each a `GenerateToken`; at the end `end`, a `GenerationAnswer`, or `error`, an `ErrorBody`. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -4145,7 +4444,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["HitsResponse"];
+                    "application/json": components["schemas"]["Hits"];
                 };
             };
             /** @description The request is malformed; the error names the field. */
@@ -4272,7 +4571,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["HitsResponse"];
+                    "application/json": components["schemas"]["Hits"];
                 };
             };
             /** @description The request is malformed; the error names the field. */
@@ -4399,7 +4698,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["HitsResponse"];
+                    "application/json": components["schemas"]["Hits"];
                 };
             };
             /** @description The request is malformed; the error names the field. */
@@ -4526,7 +4825,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["VectorResponse"];
+                    "application/json": components["schemas"]["VectorAnswer"];
                 };
             };
             /** @description The request is malformed; the error names the field. */
@@ -4653,7 +4952,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["HitsResponse"];
+                    "application/json": components["schemas"]["Hits"];
                 };
             };
             /** @description The request is malformed; the error names the field. */
@@ -4780,7 +5079,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ClustersResponse"];
+                    "application/json": components["schemas"]["ClustersAnswer"];
                 };
             };
             /** @description The request is malformed; the error names the field. */
@@ -4907,7 +5206,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ClusterResponse"];
+                    "application/json": components["schemas"]["ClusterAnswer"];
                 };
             };
             /** @description The request is malformed; the error names the field. */

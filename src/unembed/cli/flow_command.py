@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -83,7 +82,7 @@ def flow(
         check_path(shown.html)
     found = ask(loading, _flow, asked, Console(stderr=True))
     if shown.as_json:
-        print_json(_as_json(found))
+        print_json(found.to_json())
     else:
         from unembed.cli.flow_tables import print_effects, print_flows
 
@@ -124,15 +123,6 @@ def _palette(name: str | None, config: FlowConfig | None) -> Any:
 
 
 # ------------------------------------------------------------------ output
-
-
-def _as_json(found: FlowAnswer) -> str:
-    from unembed.result import finite
-
-    plain: dict[str, Any] = {side: graph.to_dict() for side, graph in found.sides.items()}
-    if found.effects is not None:
-        plain["effects"] = asdict(found.effects)
-    return json.dumps(finite(plain), allow_nan=False)
 
 
 def _write(

@@ -16,9 +16,9 @@ from unembed.questions.requests import ComponentRequest, GenerateRequest, Predic
 from unembed.settings import Settings
 
 if TYPE_CHECKING:
-    from unembed.analyses.component.component import Component
+    from unembed.analyses.component.result import Component
+    from unembed.analyses.predictions.result import Predictions
     from unembed.questions.generation import GenerationAnswer
-    from unembed.questions.predictions import PredictionsAnswer
     from unembed.session import Job, Session
 
 
@@ -29,14 +29,12 @@ def run(
     asked = request(PredictionsRequest, prompt, edits, **fields)
     found = ask(loading, _predictions, asked, Console(stderr=True))
     if as_json:
-        from unembed.server.responses import predictions_on_wire
-
-        print_json(predictions_on_wire(found).model_dump_json(indent=1))
+        print_json(found.to_json())
     else:
         tables.print_predictions(Console(), found)
 
 
-def _predictions(session: Session, job: Job, asked: PredictionsRequest) -> PredictionsAnswer:
+def _predictions(session: Session, job: Job, asked: PredictionsRequest) -> Predictions:
     from unembed.questions import predictions  # here, not above: it imports torch
 
     return predictions.answer(session, job, asked)
@@ -49,9 +47,7 @@ def component(
     asked = request(ComponentRequest, prompt, edits, **fields)
     found = ask(loading, _component, asked, Console(stderr=True))
     if as_json:
-        from unembed.server.responses import component_on_wire
-
-        print_json(component_on_wire(found).model_dump_json(indent=1))
+        print_json(found.to_json())
     else:
         tables.print_component(Console(), found)
 
@@ -69,9 +65,7 @@ def generate(
     asked = request(GenerateRequest, prompt, edits, **fields)
     found = ask(loading, _generate, asked, Console(stderr=True))
     if as_json:
-        from unembed.server.responses import generation_on_wire
-
-        print_json(generation_on_wire(found).model_dump_json(indent=1))
+        print_json(found.to_json())
     else:
         tables.print_generation(Console(), found)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,7 +60,7 @@ def lens(
         check_path(shown.html)
     found = ask(loading, _lens, asked, Console(stderr=True))
     if shown.as_json:
-        print_json(_as_json(found))
+        print_json(found.to_json())
     else:
         _print_tables(found, shown)
     if shown.html is not None:
@@ -76,15 +75,6 @@ def _lens(session: Session, job: Job, asked: LensRequest) -> LensAnswer:
     from unembed.questions import lens  # here, not above: it imports torch
 
     return lens.answer(session, job, asked)
-
-
-def _as_json(found: LensAnswer) -> str:
-    from unembed.result import finite
-
-    plain: dict[str, Any] = {side: result.to_dict() for side, result in found.sides.items()}
-    if found.kl_between is not None:
-        plain["kl_between"] = found.kl_between.tolist()
-    return json.dumps(finite(plain), allow_nan=False)
 
 
 def _print_tables(found: LensAnswer, shown: Shown) -> None:

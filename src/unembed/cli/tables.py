@@ -10,14 +10,13 @@ from rich.table import Table
 from rich.text import Text
 
 if TYPE_CHECKING:
-    from unembed.analyses.component.component import Component
-    from unembed.analyses.predictions.predictions import Predictions, Reading
+    from unembed.analyses.component.result import Component
+    from unembed.analyses.predictions.result import Predictions, PredictionSide, Reading
     from unembed.engine.names.tokens import Token
     from unembed.questions.generation import GenerationAnswer
-    from unembed.questions.predictions import PredictionsAnswer
 
 
-def print_predictions(console: Console, answer: PredictionsAnswer) -> None:
+def print_predictions(console: Console, answer: Predictions) -> None:
     """Next tokens, baseline beside edited, then what every layer predicts."""
     console.print(_strip(answer.tokens, answer.position))
     console.print(_next_tokens(answer))
@@ -60,7 +59,7 @@ def _strip(tokens: Sequence[Token], position: int) -> Text:
     return line
 
 
-def _next_tokens(answer: PredictionsAnswer) -> Table:
+def _next_tokens(answer: Predictions) -> Table:
     table = Table(title="Next token", title_justify="left", box=None, pad_edge=False)
     table.add_column("token")
     if answer.edited is None or answer.changes is None:
@@ -80,7 +79,7 @@ def _next_tokens(answer: PredictionsAnswer) -> Table:
     return table
 
 
-def _layers(side: Predictions, name: str, target: Token | None) -> Table:
+def _layers(side: PredictionSide, name: str, target: Token | None) -> Table:
     title = "What each layer predicts" + (f", {name}" if name else "")
     table = Table(title=title, title_justify="left", box=None, pad_edge=False)
     table.add_column("layer", justify="right")

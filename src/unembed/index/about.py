@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Annotated, Any
 
 from unembed.analyses.tools.projections import ProjectionName
+from unembed.result import plain
 
 FORMAT = 1  # raise it when a change makes stored numbers or columns mean something else
 
@@ -51,19 +52,20 @@ class Plan:
 
 @dataclass(frozen=True)
 class IndexAbout:
-    """What an index holds and where it came from."""
+    """One index on disk: what it holds and where it came from."""
 
     fingerprint: str
     model: str
     projection: ProjectionName
-    top_k: int
+    top_k: Annotated[int, "Tokens stored at either end of each vector's list."]
     n_vectors: int
-    d: int
-    layers: tuple[int, ...]
-    bytes: int  # on disk
-    made: str  # ISO 8601, UTC
+    d: Annotated[int, "Width of a vector."]
+    layers: Annotated[tuple[int, ...], "Those that have neurons."]
+    bytes: Annotated[int, "On disk."]
+    made: Annotated[str, "When, ISO 8601, UTC."]
     versions: Mapping[str, str]
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data."""
-        return {**asdict(self), "layers": list(self.layers), "versions": dict(self.versions)}
+        data: dict[str, Any] = plain(self)
+        return data

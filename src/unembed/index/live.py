@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import torch
 
@@ -22,19 +22,23 @@ KEY_TOKENS = 20
 
 @dataclass(frozen=True)
 class LivePage:
-    """What a neuron writes and listens to; percentiles run from 0 to 100."""
+    """One value vector: what the neuron writes, and what it listens to. Percentiles: 0 to 100."""
 
     target: str
     layer: int
     neuron: int
     norm: float
-    layer_percentile: float  # of the norm, among the neurons of the layer
-    promoted: Scores  # highest first
-    suppressed: Scores  # lowest first
-    key_promotes: Scores
+    layer_percentile: Annotated[float, "Of the norm, within the layer."]
+    promoted: Annotated[Scores, "Most raised first."]
+    suppressed: Annotated[Scores, "Most lowered first."]
+    key_promotes: Annotated[
+        Scores,
+        "Tokens whose input embedding the key direction fires on most: cosines. Of a gated neuron: "
+        "its input, not its gate.",
+    ]
     key_suppresses: Scores
-    gate_promotes: Scores | None
-    key_reason: str | None  # why the three before it are empty
+    gate_promotes: Annotated[Scores | None, "The same of the gate; null where there is none."]
+    key_reason: Annotated[str | None, "Why nothing is said of the key direction."]
 
 
 @torch.no_grad()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from unembed.analyses.component import component as analysis
-from unembed.analyses.component.component import Component
+from unembed.analyses.component.result import Component
 from unembed.questions.requests import ComponentRequest
 from unembed.questions.runs import last_run
 from unembed.questions.tokens import ids_of, naming, position_of

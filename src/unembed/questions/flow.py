@@ -4,48 +4,60 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 from unembed.analyses.flow.cut_report import CutReport
 from unembed.analyses.flow.cuts import attributed_at, cut_of, measure_edits
 from unembed.analyses.flow.graph import flow_capture, flow_graph
 from unembed.analyses.flow.options import FlowOptions
+from unembed.analyses.flow.result import FlowGraph
 from unembed.analyses.flow.target import target_ids
 from unembed.questions.editing import edits_of
 from unembed.questions.flow_cost import check_vectors, checked_layers
 from unembed.questions.requests import FlowRequest
 from unembed.questions.runs import runs_with
 from unembed.questions.tokens import ids_of, naming, position_of
+from unembed.result import Columns, Result, sides_below
 from unembed.session import Job, Session
 
 if TYPE_CHECKING:
     from unembed.analyses.flow.cut_report import CutEffect
     from unembed.analyses.flow.names import CutName
-    from unembed.analyses.flow.result import FlowGraph
     from unembed.engine.editing.edits import Edit
     from unembed.engine.nodes import Target
     from unembed.engine.passes.run import Run
     from unembed.questions.experiment import EditSpec
 
 
-@dataclass(frozen=True)
-class FlowAnswer:
+@dataclass(frozen=True, repr=False)
+class FlowAnswer(Result):
     """The graph of the baseline; with an enabled edit also of the edited run, and effects.
 
     Both graphs have the same nodes and links, those that the baseline selects; without vectors.
     """
 
     baseline: FlowGraph
-    edited: FlowGraph | None = None
-    effects: CutReport | None = None
-    measured: tuple[int, ...] = ()  # for each of `effects.cuts`: which edit of the request it is
-    left_out: int = 0  # enabled edits beyond the limit, which were not measured alone
+    edited: Annotated[FlowGraph | None, "Null where no edit is enabled."] = None
+    effects: Annotated[CutReport | None, "What each enabled edit really changes, and all."] = None
+    measured: Annotated[
+        tuple[int, ...], "For each of the cuts of `effects`: which edit of the request it is."
+    ] = ()
+    left_out: Annotated[
+        int, "Enabled edits that were not measured alone: beyond `max_measured_cuts`."
+    ] = 0
 
     @property
     def sides(self) -> dict[str, FlowGraph]:
         """The graphs that there are, by "baseline" and "edited"."""
         sides = {"baseline": self.baseline}
         return sides if self.edited is None else sides | {"edited": self.edited}
+
+    def summary(self) -> str:
+        return f"{self.baseline.summary()}{'' if self.edited is None else ', edited beside'}"
+
+    def columns(self) -> Columns:
+        """One row for each node of each side."""
+        return sides_below(self.sides)
 
 
 @dataclass(frozen=True)
@@ -127,7 +139,7 @@ def _graph(
 
 def _rated_alike(asked: _Asked, graph: FlowGraph) -> _Asked:
     """To rate other runs by the token that the model itself chose here."""
-    if asked.target is not None or graph.target is None:
+    if asked.target is not None:
         return asked
     return replace(asked, target=graph.target.tokens[0].id)
 

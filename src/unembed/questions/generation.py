@@ -4,30 +4,42 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
-from unembed.engine.passes.generation import Continuation
+from unembed.engine.passes.generation import Continuation, Generation
 from unembed.questions.editing import edits_of
 from unembed.questions.requests import GenerateRequest
 from unembed.questions.tokens import ids_of
+from unembed.result import Columns, Result, sides_below
 from unembed.session import Job, Session
 
 if TYPE_CHECKING:
     from unembed.engine.editing.edits import Edit
-    from unembed.engine.names.tokens import Token
-    from unembed.engine.passes.generation import Generation, NewToken
+    from unembed.engine.passes.generation import NewToken
 
 Side = Literal["baseline", "edited"]
 Tell = Callable[[Side, int, "NewToken"], None]
 
 
-@dataclass(frozen=True)
-class GenerationAnswer:
-    """Both continuations; the edited one is None when no edit is enabled."""
+@dataclass(frozen=True, repr=False)
+class GenerationAnswer(Result):
+    """The prompt continued, with the edits and without."""
 
-    prompt_tokens: tuple[Token, ...]
     baseline: Generation
-    edited: Generation | None = None
+    edited: Annotated[Generation | None, "Null where no edit is enabled."] = None
+
+    @property
+    def sides(self) -> dict[Side, Generation]:
+        """The continuations that there are, by "baseline" and "edited"."""
+        sides: dict[Side, Generation] = {"baseline": self.baseline}
+        return sides if self.edited is None else sides | {"edited": self.edited}
+
+    def summary(self) -> str:
+        return ", ".join(f"{side} {made.text!r}" for side, made in self.sides.items())
+
+    def columns(self) -> Columns:
+        """One row for each new token of each side."""
+        return sides_below(self.sides)
 
 
 def answer(
@@ -51,8 +63,7 @@ def answer(
                     if tell is not None:
                         tell(side, index, new)
     whole = {side: growing.result() for side, growing in sides.items()}
-    tokens = tuple(session.model.tokens(ids))
-    return GenerationAnswer(tokens, whole["baseline"], whole.get("edited"))
+    return GenerationAnswer(whole["baseline"], whole.get("edited"))
 
 
 def _continuation(

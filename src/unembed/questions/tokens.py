@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from unembed.engine.names.sites import resolve_position
-from unembed.engine.names.tokens import Token
 from unembed.errors import TargetError, UnembedError
 from unembed.session import Session
 
@@ -48,8 +47,3 @@ def one_token(session: Session, ref: str | int | None, field: str) -> int:
         raise TargetError(f"{field} is missing", field=field, legal="a token")
     with naming(field):
         return session.model.token_id(ref)
-
-
-def optional_token(session: Session, token_id: int | None) -> Token | None:
-    """The token with this id, where there is one."""
-    return None if token_id is None else session.model.token(token_id)

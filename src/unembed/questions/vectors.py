@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, cast
 
 from unembed.analyses.tools.projections import token_direction
 from unembed.engine.names.sites import parse_target
@@ -14,15 +14,16 @@ from unembed.errors import InputError, TargetError, UnembedError
 from unembed.index import Clusters, Hit, Hits, IndexAbout, VectorIndex
 from unembed.index.hits import Scores
 from unembed.index.live import LivePage, live_page
+from unembed.index.options import ClusterMethod
 from unembed.questions import requests
 from unembed.questions.runs import last_run
 from unembed.questions.tokens import ids_of, naming, one_token, position_of
+from unembed.result import Columns, Result
 from unembed.session import Job, Session
+from unembed.session.indexes import Building, Estimate
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-    from unembed.session.indexes import Building, Estimate
 
 _MEMBERS, _NEIGHBOURS, _SUMMARY_TOKENS = 10, 10, 12
 
@@ -37,9 +38,9 @@ class IndexStatus:
     raw: IndexAbout | None
     final_norm: IndexAbout | None
     building: Building | None
-    reason: str | None  # why no index of this model can be built
-    problem: str | None  # what is wrong with an index on disk
-    estimate: Estimate | None
+    reason: Annotated[str | None, "Why no index of this model can be built."]
+    problem: Annotated[str | None, "What is wrong with an index on disk."]
+    estimate: Annotated[Estimate | None, "Null with a reason."]
 
 
 def status(session: Session) -> IndexStatus:
@@ -206,19 +207,33 @@ def _layers(layers: list[int] | None) -> tuple[int, int] | None:
 class Clustering:
     """Which clusters: what to pass back to look inside."""
 
-    method: str
+    method: ClusterMethod
     n: int
     seed: int
 
 
-@dataclass(frozen=True)
-class VectorAnswer(LivePage):
-    """One neuron: from its weights, and where there is an index from that."""
+@dataclass(frozen=True, repr=False)
+class VectorAnswer(LivePage, Result):
+    """One value vector, whatever runs: from its weights, and where there is an index from that."""
 
-    percentile: float | None = None  # of the norm, among all
-    similar: tuple[Hit, ...] | None = None
-    cluster: int | None = None
+    percentile: Annotated[float | None, "Of the norm, among all; needs an index."] = None
+    similar: Annotated[tuple[Hit, ...] | None, "The nearest ten; null without an index."] = None
+    cluster: Annotated[int | None, "Null before clusters were computed."] = None
     clustering: Clustering | None = None
+
+    def summary(self) -> str:
+        raised = f", raises {self.promoted[0].token.text!r}" if self.promoted else ""
+        return f"{self.target}, norm {self.norm:.3g}{raised}"
+
+    def columns(self) -> Columns:
+        """One row for each token that it raises or lowers."""
+        n = len(self.promoted)
+        scores = [*self.promoted, *self.suppressed]
+        return {
+            "list": ["promoted"] * n + ["suppressed"] * (len(scores) - n),
+            "token": [one.token.text for one in scores],
+            "score": [one.score for one in scores],
+        }
 
 
 def vector(session: Session, _: Job, request: requests.VectorRequest) -> VectorAnswer:
@@ -243,7 +258,7 @@ def _indexed(live: dict[str, object], index: VectorIndex, target: str) -> Vector
 def _parsed(name: str) -> Clustering:
     """What a clustering is called on disk: "kmeans-1229-0"."""
     method, n, seed = name.split("-")
-    return Clustering(method, int(n), int(seed))
+    return Clustering(cast("ClusterMethod", method), int(n), int(seed))
 
 
 # ---------------------------------------------------------------- clusters
@@ -255,30 +270,55 @@ class ClusterSummary:
 
     cluster: int
     size: int
-    tokens: Scores  # what its members promote, pooled
-    central: tuple[str, ...]  # the members nearest to its middle
+    tokens: Annotated[Scores, "What its members promote, pooled."]
+    central: Annotated[tuple[str, ...], "The members nearest to its middle."]
 
 
-@dataclass(frozen=True)
-class ClustersAnswer:
+@dataclass(frozen=True, repr=False)
+class ClustersAnswer(Result):
     """A page of clusters, largest first."""
 
-    method: str
+    method: ClusterMethod
     n: int
     seed: int
     total: int
     items: tuple[ClusterSummary, ...]
 
+    def summary(self) -> str:
+        return f"{len(self.items)} of {self.total:,}, {self.method}"
 
-@dataclass(frozen=True)
-class ClusterAnswer:
+    def columns(self) -> Columns:
+        """One row for each cluster."""
+        return {
+            "cluster": [one.cluster for one in self.items],
+            "size": [one.size for one in self.items],
+            "tokens": [[score.token.text for score in one.tokens] for one in self.items],
+            "central": [list(one.central) for one in self.items],
+        }
+
+
+@dataclass(frozen=True, repr=False)
+class ClusterAnswer(Result):
     """One cluster from inside; a member's score is its cosine with the middle."""
 
     cluster: int
     size: int
-    tokens: Scores
-    central: tuple[Hit, ...]
-    random: tuple[Hit, ...]
+    tokens: Annotated[Scores, "What its members promote, pooled."]
+    central: Annotated[tuple[Hit, ...], "Members nearest to its middle."]
+    random: Annotated[tuple[Hit, ...], "Members drawn at random."]
+
+    def summary(self) -> str:
+        return f"cluster {self.cluster}, {self.size:,} vectors"
+
+    def columns(self) -> Columns:
+        """One row for each member that is named."""
+        named = [*self.central, *self.random]
+        n = len(self.central)
+        return {
+            "list": ["central"] * n + ["random"] * (len(named) - n),
+            "node": [one.node for one in named],
+            "cosine": [one.score for one in named],
+        }
 
 
 def clusters(session: Session, job: Job, request: requests.IndexClustersRequest) -> ClustersAnswer:
@@ -294,7 +334,8 @@ def clusters(session: Session, job: Job, request: requests.IndexClustersRequest)
         )
         for number in shown
     )
-    return ClustersAnswer(made.method, made.n, made.seed, made.n, items)
+    method = cast("ClusterMethod", made.method)
+    return ClustersAnswer(method, made.n, made.seed, made.n, items)
 
 
 def cluster(session: Session, job: Job, request: requests.IndexClusterRequest) -> ClusterAnswer:

@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, TypeVar
-
-from pydantic import ValidationError
+from dataclasses import dataclass
+from typing import Annotated
 
 from unembed import __version__
-from unembed.errors import EditError
+from unembed.engine.names.tokens import Token
 from unembed.questions.requests import TokenizeRequest
 from unembed.server import wire
 from unembed.session import Session
-
-if TYPE_CHECKING:
-    from unembed.engine.names.tokens import Token
-
-Body = TypeVar("Body", bound=wire.Wire)
 
 _EXAMPLES = {
     "causal": [
@@ -28,33 +21,13 @@ _EXAMPLES = {
 }
 
 
-def token_text(token: Token) -> wire.TokenText:
-    """One token."""
-    return wire.TokenText(id=token.id, text=token.text, label=token.label, special=token.special)
+@dataclass(frozen=True)
+class TokenizeResponse:
+    """The tokens of a prompt."""
 
-
-def token_texts(tokens: Iterable[Token]) -> list[wire.TokenText]:
-    """Tokens, in order."""
-    return [token_text(token) for token in tokens]
-
-
-def as_wire(kind: type[Body], result: object) -> Body:
-    """An answer from the result of an analysis, which has the fields that the wire has.
-
-    Raises EditError where a number is not finite: JSON has no infinity, and what led there is
-    nearly always an edit.
-    """
-    try:
-        return kind.model_validate(result, strict=False, from_attributes=True)
-    except ValidationError as error:
-        if all(one["type"] == "finite_number" for one in error.errors(include_url=False)):
-            raise EditError(
-                "the result is not finite: with these edits, or in this precision, the model's "
-                "numbers overflow",
-                field="edits",
-                fix="use smaller values, or load the model with --dtype float32",
-            ) from None
-        raise
+    tokens: tuple[Token, ...]
+    limit: Annotated[int, "The most tokens that a prompt may have."]
+    notes: Annotated[tuple[str, ...], "What was done to the prompt, and what to know of it."]
 
 
 def model_info(session: Session) -> wire.ModelInfo:
@@ -99,12 +72,8 @@ def model_info(session: Session) -> wire.ModelInfo:
     )
 
 
-def tokenize(session: Session, body: TokenizeRequest) -> wire.TokenizeResponse:
+def tokenize(session: Session, body: TokenizeRequest) -> TokenizeResponse:
     """The tokens of a prompt."""
     model = session.model
     read = model.read_prompt(body.prompt)
-    return wire.TokenizeResponse(
-        tokens=token_texts(model.tokens(read.ids)),
-        limit=model.max_positions,
-        notes=list(read.notes),
-    )
+    return TokenizeResponse(model.tokens(read.ids), model.max_positions, tuple(read.notes))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import Any
 
-from unembed.server.wire import JobEvent, Wire
+from unembed.server.wire import JobEvent
 from unembed.session import Job, Snapshot
 from unembed.session.bridge import follow
 
@@ -26,9 +26,9 @@ def schema(*names: str) -> dict[str, Any]:
     return {"type": "object", "properties": properties, "required": list(properties)}
 
 
-def event(name: str, body: Wire) -> bytes:
-    """One event, its data on one line: JSON escapes line breaks."""
-    return f"event: {name}\ndata: {body.model_dump_json()}\n\n".encode()
+def event(name: str, data: str) -> bytes:
+    """One event, its JSON on one line: JSON escapes line breaks."""
+    return f"event: {name}\ndata: {data}\n\n".encode()
 
 
 def _state(snapshot: Snapshot) -> bytes:
@@ -41,4 +41,4 @@ def _state(snapshot: Snapshot) -> bytes:
         ahead=snapshot.ahead,
         seconds_left=snapshot.seconds_left,
     )
-    return event("state", state)
+    return event("state", state.model_dump_json())

@@ -7,37 +7,37 @@ from contextlib import suppress
 from fastapi import APIRouter, Request, Response
 
 from unembed.errors import BusyError
+from unembed.index import Hits, IndexAbout
 from unembed.questions import requests, vectors
-from unembed.server import wire
-from unembed.server.describe import as_wire
+from unembed.server.responses import json_bytes
 from unembed.server.routing import (
     StrictRoute,
     compute,
     compute_detached,
-    encoded,
     look_up,
     session_of,
     work_responses,
 )
+from unembed.server.wire import body_of
 
 router = APIRouter(prefix="/api/index", route_class=StrictRoute)
 
 
 @router.get(
-    "", response_model=wire.IndexStatus, responses=work_responses(wire.IndexStatus, body=False)
+    "",
+    response_model=body_of(vectors.IndexStatus),
+    responses=work_responses(body_of(vectors.IndexStatus), body=False),
 )
 async def index_status(request: Request) -> Response:
     """What is indexed, what is being built, and what building would cost."""
     session = session_of(request)
-    answer = await look_up(
-        request, lambda _: encoded(as_wire(wire.IndexStatus, vectors.status(session)))
-    )
+    answer = await look_up(request, lambda _: json_bytes(vectors.status(session)))
     with suppress(BusyError):
         session.submit(lambda _: session.indexes.warm(), on="index")
     return answer
 
 
-@router.post("/build", responses=work_responses(wire.IndexAbout))
+@router.post("/build", responses=work_responses(body_of(IndexAbout)))
 async def index_build(request: Request, body: requests.IndexBuildRequest) -> Response:
     """Build an index. It goes on when the client leaves; DELETE its job stops it.
 
@@ -47,82 +47,82 @@ async def index_build(request: Request, body: requests.IndexBuildRequest) -> Res
     return await compute_detached(
         request,
         body,
-        lambda job: encoded(as_wire(wire.IndexAbout, vectors.build(session, job, body))),
+        lambda job: json_bytes(vectors.build(session, job, body)),
     )
 
 
-@router.post("/search", responses=work_responses(wire.HitsResponse))
+@router.post("/search", responses=work_responses(body_of(Hits)))
 async def index_search(request: Request, body: requests.IndexSearchRequest) -> Response:
     """Vectors whose lists of tokens have the words."""
     session = session_of(request)
     return await look_up(
         request,
-        lambda job: encoded(as_wire(wire.HitsResponse, vectors.search(session, job, body))),
+        lambda job: json_bytes(vectors.search(session, job, body)),
         body,
     )
 
 
-@router.post("/token", responses=work_responses(wire.HitsResponse))
+@router.post("/token", responses=work_responses(body_of(Hits)))
 async def index_token(request: Request, body: requests.IndexTokenRequest) -> Response:
     """The vectors that raise, or lower, one token most: exactly, over all vectors."""
     session = session_of(request)
     return await look_up(
         request,
-        lambda job: encoded(as_wire(wire.HitsResponse, vectors.token(session, job, body))),
+        lambda job: json_bytes(vectors.token(session, job, body)),
         body,
     )
 
 
-@router.post("/similar", responses=work_responses(wire.HitsResponse))
+@router.post("/similar", responses=work_responses(body_of(Hits)))
 async def index_similar(request: Request, body: requests.IndexSimilarRequest) -> Response:
     """The vectors nearest to a neuron's, to a token's direction, or to a state of a run."""
     session = session_of(request)
     return await compute(
         request,
         body,
-        lambda job: encoded(as_wire(wire.HitsResponse, vectors.similar(session, job, body))),
+        lambda job: json_bytes(vectors.similar(session, job, body)),
     )
 
 
-@router.post("/vector", responses=work_responses(wire.VectorResponse))
+@router.post("/vector", responses=work_responses(body_of(vectors.VectorAnswer)))
 async def index_vector(request: Request, body: requests.VectorRequest) -> Response:
     """One neuron, whatever runs: what it writes and what makes it fire. Needs no index."""
     session = session_of(request)
     return await compute(
         request,
         body,
-        lambda job: encoded(as_wire(wire.VectorResponse, vectors.vector(session, job, body))),
+        lambda job: json_bytes(vectors.vector(session, job, body)),
     )
 
 
-@router.post("/browse", responses=work_responses(wire.HitsResponse))
+@router.post("/browse", responses=work_responses(body_of(Hits)))
 async def index_browse(request: Request, body: requests.IndexBrowseRequest) -> Response:
     """The vectors of a layer, by number."""
     session = session_of(request)
     return await look_up(
         request,
-        lambda job: encoded(as_wire(wire.HitsResponse, vectors.browse(session, job, body))),
+        lambda job: json_bytes(vectors.browse(session, job, body)),
         body,
     )
 
 
-@router.post("/clusters", responses=work_responses(wire.ClustersResponse))
+@router.post("/clusters", responses=work_responses(body_of(vectors.ClustersAnswer)))
 async def index_clusters(request: Request, body: requests.IndexClustersRequest) -> Response:
     """Clusters, largest first; computed when they are first asked for, then kept."""
     session = session_of(request)
     return await compute(
         request,
         body,
-        lambda job: encoded(as_wire(wire.ClustersResponse, vectors.clusters(session, job, body))),
+        lambda job: json_bytes(vectors.clusters(session, job, body)),
     )
 
 
-@router.post("/cluster", responses=work_responses(wire.ClusterResponse))
+@router.post("/cluster", responses=work_responses(body_of(vectors.ClusterAnswer)))
 async def index_cluster(request: Request, body: requests.IndexClusterRequest) -> Response:
     """One cluster: its tokens, its middle, and members drawn at random."""
     session = session_of(request)
     return await compute(
         request,
         body,
-        lambda job: encoded(as_wire(wire.ClusterResponse, vectors.cluster(session, job, body))),
+        lambda job: json_bytes(vectors.cluster(session, job, body)),
     )

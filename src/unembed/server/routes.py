@@ -9,19 +9,26 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import StreamingResponse
 
 from unembed import __version__
+from unembed.analyses.component.result import Component
+from unembed.analyses.predictions.result import Predictions
+from unembed.questions import component as component_question
+from unembed.questions import flow as flow_question
+from unembed.questions import generation as generation_question
+from unembed.questions import lens as lens_question
 from unembed.questions import limits, requests
+from unembed.questions import predictions as predictions_question
 from unembed.server import (
     describe,
     events,
     index_routes,
     packing,
-    responses,
     streaming,
     wire,
     workspace_routes,
 )
 from unembed.server.access import Policy
 from unembed.server.error_responses import JSON, error_response
+from unembed.server.responses import json_bytes, lens_bytes
 from unembed.server.routing import (
     POST,
     TIMING,
@@ -32,7 +39,6 @@ from unembed.server.routing import (
     as_json,
     compute,
     disconnected,
-    encoded,
     errors,
     session_of,
     work_responses,
@@ -42,7 +48,7 @@ from unembed.session.bridge import find, finish
 _UNKNOWN_JOB_SECONDS = 3.0
 _LENS_RESPONSE: Responses = {
     200: {
-        "description": "Arrays, and `LensMetadata` as JSON under `__metadata__.lens`.",
+        "description": "Arrays, and `LensAnswer` as JSON under `__metadata__.lens`.",
         "headers": TIMING,
         "content": {packing.MEDIA_TYPE: {"schema": {"type": "string", "format": "binary"}}},
     }
@@ -57,7 +63,7 @@ _EVENTS_RESPONSE: Responses = {
 _STREAM_RESPONSE: Responses = {
     200: {
         "description": "Server-sent events: `token`, each a `GenerateToken`; at the end `end`, a "
-        "`GenerateResponse`, or `error`, an `ErrorBody`.",
+        "`GenerationAnswer`, or `error`, an `ErrorBody`.",
         "content": {events.MEDIA_TYPE: {"schema": events.schema("token", "end", "error")}},
     }
 }
@@ -94,23 +100,23 @@ async def model(request: Request) -> Response:
 
 @router.post(
     "/api/tokenize",
-    response_model=wire.TokenizeResponse,
+    response_model=wire.body_of(describe.TokenizeResponse),
     responses=errors(*POST, *WORK),
 )
 async def tokenize(request: Request, body: requests.TokenizeRequest) -> Response:
     """The tokens of a prompt."""
     session = session_of(request)
     limits.check(body, session.settings)
-    job = session.submit(lambda _: encoded(describe.tokenize(session, body)), on="text")
+    job = session.submit(lambda _: json_bytes(describe.tokenize(session, body)), on="text")
     return Response(await finish(session, job, disconnected(request)), media_type=JSON)
 
 
-@router.post("/api/predictions", responses=work_responses(wire.PredictionsResponse))
+@router.post("/api/predictions", responses=work_responses(wire.body_of(Predictions)))
 async def predictions(request: Request, body: requests.PredictionsRequest) -> Response:
     """Next-token distribution, and what every layer predicts, at one position."""
     session = session_of(request)
     return await compute(
-        request, body, lambda job: encoded(responses.predictions(session, job, body))
+        request, body, lambda job: json_bytes(predictions_question.answer(session, job, body))
     )
 
 
@@ -123,31 +129,40 @@ async def lens(request: Request, body: requests.LensRequest) -> Response:
     """The grid of layers and positions."""
     session = session_of(request)
     return await compute(
-        request, body, lambda job: responses.lens(session, job, body), packing.MEDIA_TYPE
+        request,
+        body,
+        lambda job: lens_bytes(lens_question.answer(session, job, body)),
+        packing.MEDIA_TYPE,
     )
 
 
-@router.post("/api/flow", responses=work_responses(wire.FlowResponse))
+@router.post("/api/flow", responses=work_responses(wire.body_of(flow_question.FlowAnswer)))
 async def flow(request: Request, body: requests.FlowRequest) -> Response:
     """The flow graph of chosen layers at one position, with the edits and without."""
     session = session_of(request)
-    return await compute(request, body, lambda job: encoded(responses.flow(session, job, body)))
+    return await compute(
+        request, body, lambda job: json_bytes(flow_question.answer(session, job, body))
+    )
 
 
-@router.post("/api/component", responses=work_responses(wire.ComponentResponse))
+@router.post("/api/component", responses=work_responses(wire.body_of(Component)))
 async def component(request: Request, body: requests.ComponentRequest) -> Response:
     """One node: what it writes at a position, and what that promotes."""
     session = session_of(request)
     return await compute(
-        request, body, lambda job: encoded(responses.component(session, job, body))
+        request, body, lambda job: json_bytes(component_question.answer(session, job, body))
     )
 
 
-@router.post("/api/generate", responses=work_responses(wire.GenerateResponse))
+@router.post(
+    "/api/generate", responses=work_responses(wire.body_of(generation_question.GenerationAnswer))
+)
 async def generate(request: Request, body: requests.GenerateRequest) -> Response:
     """Continue the prompt, with the edits and without."""
     session = session_of(request)
-    return await compute(request, body, lambda job: encoded(responses.generate(session, job, body)))
+    return await compute(
+        request, body, lambda job: json_bytes(generation_question.answer(session, job, body))
+    )
 
 
 @router.post(

@@ -16,8 +16,10 @@ from pydantic.json_schema import models_json_schema
 
 from unembed import __version__
 from unembed.questions import documents
+from unembed.questions.lens import LensAnswer
 from unembed.server import nodes_script, wire
 from unembed.server.app import build
+from unembed.server.responses import GenerateToken
 
 ROOT = Path(__file__).parents[3]
 PATH = ROOT / "schema" / "openapi.json"
@@ -37,9 +39,9 @@ def document() -> dict[str, Any]:
     }
     _, extra = models_json_schema(
         [
-            (wire.LensMetadata, "serialization"),
+            (wire.body_of(LensAnswer), "serialization"),
             (wire.JobEvent, "serialization"),
-            (wire.GenerateToken, "serialization"),
+            (wire.body_of(GenerateToken), "serialization"),
         ],
         ref_template="#/components/schemas/{model}",
     )

@@ -10,9 +10,11 @@ from fastapi import Response
 from fastapi.responses import StreamingResponse
 
 from unembed.errors import UnembedError
+from unembed.questions.generation import GenerationAnswer
 from unembed.questions.requests import GenerateRequest
-from unembed.server import events, responses, wire
+from unembed.server import events, responses
 from unembed.server.error_responses import FAILURE, body_of, error_body
+from unembed.server.responses import GenerateToken, as_json
 from unembed.session import Channel, Session
 from unembed.session.bridge import drain
 
@@ -26,7 +28,7 @@ async def respond(
 
     Work stops within a step when the client leaves.
     """
-    channel: Channel[wire.GenerateToken] = Channel()
+    channel: Channel[GenerateToken] = Channel()
     job = session.submit(lambda job: responses.generate(session, job, body, channel.put), body.job)
     made = drain(session, job, channel, disconnect)
     first = await anext(made)
@@ -34,14 +36,15 @@ async def respond(
 
 
 async def _told(
-    first: wire.GenerateToken, rest: AsyncIterator[wire.GenerateToken | wire.GenerateResponse]
+    first: GenerateToken, rest: AsyncIterator[GenerateToken | GenerationAnswer]
 ) -> AsyncIterator[bytes]:
-    yield events.event("token", first)
+    yield events.event("token", as_json(first))
     try:
         async for made in rest:
-            yield events.event("token" if isinstance(made, wire.GenerateToken) else "end", made)
+            name = "token" if isinstance(made, GenerateToken) else "end"
+            yield events.event(name, as_json(made))
     except UnembedError as error:
-        yield events.event("error", body_of(error))
+        yield events.event("error", body_of(error).model_dump_json())
     except Exception:
         log.exception("generation failed")
-        yield events.event("error", error_body(*FAILURE))
+        yield events.event("error", error_body(*FAILURE).model_dump_json())

@@ -4,22 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TypeVar
 
 from unembed.analyses.tools.writes import node_of
 from unembed.errors import TargetError, UnembedError
 from unembed.questions.tokens import naming
 from unembed.server import wire
-from unembed.server.describe import as_wire
 from unembed.session import Session
+
+Body = TypeVar("Body", bound=wire.Wire)
 
 
 def everything(session: Session) -> wire.WorkspaceResponse:
     """Names of this model's nodes, and saved runs of all models."""
     kept = session.workspace
-    return as_wire(
+    return _body(
         wire.WorkspaceResponse,
         {"names": kept.names(session.model.fingerprint), "runs": kept.list_runs()},
     )
+
+
+def _body(kind: type[Body], kept: object) -> Body:
+    """What is kept, with the fields that the body has."""
+    return kind.model_validate(kept, strict=False, from_attributes=True)
 
 
 def name(session: Session, body: wire.NodeName) -> bytes:
@@ -54,7 +61,7 @@ def save(session: Session, body: wire.SaveRunRequest) -> wire.RunId:
 
 def opened(session: Session, body: wire.RunId) -> wire.SavedRun:
     """A saved run."""
-    return as_wire(wire.SavedRun, session.workspace.export_run(body.id))
+    return _body(wire.SavedRun, session.workspace.export_run(body.id))
 
 
 def delete(session: Session, body: wire.RunId) -> bytes:

@@ -12,10 +12,11 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, cast
 
 import torch
 
+from unembed.analyses.tools.projections import PROJECTIONS, ProjectionName
 from unembed.errors import BusyError, UnembedError
 from unembed.index import (
     Builder,
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
     from unembed.session.jobs import Job
     from unembed.settings import Settings
 
-PROJECTIONS = ("raw", "final_norm")
 TOP_K = 50
 _SLOWER = 1.5  # a build against the bare product: bench/vectors.py
 _SAMPLE = (512, 8192)  # vectors and tokens of the product that is timed
@@ -43,17 +43,17 @@ _TRIES = 4  # the fastest counts: others may compute meanwhile
 
 @dataclass(frozen=True)
 class Building:
-    """A build that runs, or one that was interrupted: then it has no job."""
+    """A build that runs, or one that was interrupted and goes on where it stopped."""
 
-    projection: str
-    job: str | None
-    done: int  # vectors
-    total: int
+    projection: ProjectionName
+    job: Annotated[str | None, "Follow or cancel it by this name; null: it does not run."]
+    done: Annotated[int, "Vectors that are done."]
+    total: Annotated[int, "Of a build that goes on: what was left of it."]
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """What a build costs."""
+    """What building would cost."""
 
     vectors: int
     seconds: float
@@ -184,7 +184,7 @@ class Indexes:
             return self._interrupted()
         projection, job = running
         now = job.snapshot()
-        return Building(projection, job.id, now.done, max(now.total, 1))
+        return Building(cast("ProjectionName", projection), job.id, now.done, max(now.total, 1))
 
     def estimate(self) -> Estimate:
         """What a build costs. Raises CapabilityError where this model has nothing to index."""

@@ -2,51 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, cast
+from typing import TYPE_CHECKING, cast
 
 import torch
 from torch import Tensor
 
+from unembed.analyses.component.result import Component, Kind, TokenEffect
 from unembed.analyses.tools.checks import checked_top_k
-from unembed.analyses.tools.effects import Method, direct_effects, effects_capture
+from unembed.analyses.tools.effects import direct_effects, effects_capture
 from unembed.analyses.tools.writes import node_of, write, write_capture
 from unembed.engine.names.sites import Name, Target, resolve_position
 from unembed.engine.names.taps import why_not
 
 if TYPE_CHECKING:
     from unembed.engine.loaded import Loaded
-    from unembed.engine.names.tokens import Token
     from unembed.engine.passes.run import Run
-
-Kind = Literal["head", "neuron", "attn", "mlp", "embed"]
-
-
-@dataclass(frozen=True)
-class TokenEffect:
-    """A token, and the direct effect of a write on its logit."""
-
-    token: Token
-    logit: float
-
-
-@dataclass(frozen=True)
-class Component:
-    """A node: what it writes at a position, and what that promotes."""
-
-    target: str
-    kind: Kind
-    layer: int | None
-    position: int
-    tokens: tuple[Token, ...]
-    activation: tuple[float, ...]  # per position
-    activation_name: str  # "mlp_post" for neurons, "norm of the write" for other nodes
-    promotes: tuple[TokenEffect, ...]
-    suppresses: tuple[TokenEffect, ...]
-    attends_to: tuple[float, ...] | None  # heads: the row of the pattern at the position
-    write_norm: float
-    resid_norm: float  # of the residual stream that the node writes to
-    method: Method  # how the effects were computed; see `effects`
 
 
 def component_capture(model: Loaded, node: Name, position: int = -1) -> tuple[str, ...]:

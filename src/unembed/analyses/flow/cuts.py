@@ -143,7 +143,7 @@ def attributed_at(run: Run, graph: FlowGraph, cuts: Sequence[CutName | None]) ->
         and one.layer in graph.layers
         and cut_position(one, graph.position, n_positions) == graph.position
     ]
-    if len(known) < len(cuts) or graph.target is None:
+    if len(known) < len(cuts):
         return None
     shown = _shown(graph, known[0]) if len(known) == 1 else None
     if shown is not None:

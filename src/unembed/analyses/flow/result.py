@@ -257,7 +257,7 @@ class FlowGraph(Drawn):
     layers: Annotated[tuple[int, ...], "Ascending."]
     position: Annotated[int, "Resolved: never negative."]
     tokens: Annotated[tuple[Token, ...], "Of the prompt."]
-    target: FlowTarget | None
+    target: FlowTarget
     output: Annotated[FlowReading, "What the model itself predicts at the position."]
     nodes: tuple[FlowNode, ...]
     links: tuple[FlowLink, ...]
@@ -300,10 +300,9 @@ class FlowGraph(Drawn):
         return found
 
     def summary(self) -> str:
-        target = "no target" if self.target is None else repr(self.target.text)
         return (
             f"layers {', '.join(map(str, self.layers))} at position {self.position}, "
-            f"{len(self.nodes)} nodes, {len(self.links)} links, rated by {target}"
+            f"{len(self.nodes)} nodes, {len(self.links)} links, rated by {self.target.text!r}"
         )
 
     def columns(self) -> Columns:

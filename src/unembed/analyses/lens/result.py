@@ -86,7 +86,7 @@ class LensResult(Drawn):
     def to_dict(self) -> dict[str, Any]:
         """Plain lists, numbers and strings; the arrays too, with the names of their axes."""
         arrays = {name: array.tolist() for name, array in self.arrays().items()}
-        return {"axes": plain(self.axes), **super().to_dict(), **arrays}
+        return {"axes": plain(self.axes), **self.header(), **arrays}
 
     def columns(self) -> Columns:
         """One row for each cell: row, position, its token, the top token, and the numbers.

@@ -8,16 +8,24 @@ the logits of the run, and then there are no layers.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch import Tensor
 
+from unembed.analyses.predictions.result import (
+    LayerReading,
+    Predictions,
+    PredictionSide,
+    Reading,
+    TargetScore,
+    TokenChange,
+)
 from unembed.analyses.tools.checks import checked_top_k
 from unembed.engine.names.sites import resolve_position
 from unembed.engine.names.taps import why_not
-from unembed.engine.passes.run import TokenProbability
+from unembed.engine.passes import forward
+from unembed.engine.passes.run import Run, TokenProbability
 from unembed.engine.reading.unembedding import Readout, read_logits
 from unembed.errors import InputError, TargetError
 
@@ -25,72 +33,12 @@ if TYPE_CHECKING:
     from jaxtyping import Float
 
     from unembed.engine.cancel import Cancel
-    from unembed.engine.loaded import Loaded
-    from unembed.engine.names.tokens import Token
+    from unembed.engine.editing.edits import Edit
+    from unembed.engine.loaded import Loaded, Prompt
+    from unembed.engine.model import Model
     from unembed.engine.passes.hooks import Progress
-    from unembed.engine.passes.run import Run
 
 LAYER_PARTS = ("resid_pre", "resid_mid", "resid_post")
-
-
-@dataclass(frozen=True)
-class TargetScore:
-    """How one distribution rates one token."""
-
-    probability: float
-    logit: float
-    rank: int  # 1 for the most likely: 1 + how many have a higher logit
-
-
-@dataclass(frozen=True)
-class Reading:
-    """What one state predicts."""
-
-    top: tuple[TokenProbability, ...]
-    entropy: float  # nats
-    kl_to_final: float  # KL(final ‖ this), nats
-    target: TargetScore | None = None
-    distractor: TargetScore | None = None
-
-
-@dataclass(frozen=True)
-class LayerReading:
-    """One layer: before attention, after attention, after feed-forward."""
-
-    layer: int
-    resid_pre: Reading
-    resid_mid: Reading | None  # None where the block is parallel
-    resid_post: Reading
-
-
-@dataclass(frozen=True)
-class Predictions:
-    """One run at one position. `layers` is None where the model has no lens."""
-
-    position: int
-    next_token: Reading
-    layers: tuple[LayerReading, ...] | None
-
-
-@dataclass(frozen=True)
-class TokenChange:
-    """One token of either side's top k, in both distributions."""
-
-    token: Token
-    baseline_probability: float
-    edited_probability: float
-    baseline_rank: int
-    edited_rank: int
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """Two runs at one position."""
-
-    baseline: Predictions
-    edited: Predictions
-    changes: tuple[TokenChange, ...]  # largest change of probability first
-    kl: float  # KL(baseline ‖ edited), nats
 
 
 def has_lens(model: Loaded) -> bool:
@@ -106,6 +54,66 @@ def predictions_capture(model: Loaded) -> tuple[str, ...]:
     if not has_lens(model):
         return ()
     return (*_state_names(model)[:-1], "final_norm")
+
+
+def predictions(
+    source: Model | Run,
+    prompt: Prompt | None = None,
+    *,
+    position: int = -1,
+    top_k: int = 10,
+    target: str | int | None = None,
+    distractor: str | int | None = None,
+    edits: Sequence[Edit] = (),
+    cancel: Cancel | None = None,
+    progress: Progress | None = None,
+) -> Predictions:
+    """What one position predicts, in every layer; with edits, beside what it does with them.
+
+    Args:
+        source: a model, which is run on `prompt`; or a run that captured
+            `predictions_capture(model)`, to whose own edits `edits` are added.
+        prompt: text or token ids; None with a run.
+        position: negative ones count from the end.
+        top_k: how many tokens to list for each state.
+        target: a token to rate in every state; `distractor` another one.
+        edits: changes made in a second run, on the same tokens.
+
+    Raises:
+        InputError: a model without a prompt, a run with one, a top_k out of range.
+        TargetError: no such position or token; the run did not capture what is read.
+        PromptError, EditError: bad input; nothing was run.
+    """
+    options: dict[str, Any] = {"cancel": cancel, "progress": progress}
+    baseline = _baseline(source, prompt, options)
+    model = baseline.model
+    asked: dict[str, Any] = {"top_k": top_k, "target": target, "distractor": distractor}
+    if not edits:
+        return layer_predictions(baseline, position, **asked, **options)
+    every = (*baseline.edits, *edits)
+    request = forward.Request(baseline.ids, predictions_capture(model), every, _logits(model))
+    edited = forward.run(model, request, cancel, progress)
+    return compare_predictions(baseline, edited, position, **asked, **options)
+
+
+def _baseline(source: Model | Run, prompt: Prompt | None, options: dict[str, Any]) -> Run:
+    if isinstance(source, Run) == (prompt is not None):
+        raise InputError(
+            "a run has its prompt already: leave prompt out"
+            if isinstance(source, Run)
+            else "a model needs a prompt to predict from",
+            field="prompt",
+            fix='predictions(run) or predictions(model, "The capital of Japan is")',
+        )
+    if isinstance(source, Run):
+        return source
+    prompt = cast("Prompt", prompt)
+    return source.run(prompt, predictions_capture(source), logits=_logits(source), **options)
+
+
+def _logits(model: Loaded) -> forward.Logits:
+    """A model without a lens is read from its logits."""
+    return "none" if has_lens(model) else "all"
 
 
 def layer_predictions(
@@ -124,7 +132,7 @@ def layer_predictions(
     capture (see `predictions_capture`).
     """
     reader = _Reader([run], position, top_k, (target, distractor), cancel, progress)
-    return reader.side(0, reader.read())
+    return Predictions(**reader.about(), baseline=reader.side(0, reader.read()))
 
 
 def compare_predictions(
@@ -137,18 +145,19 @@ def compare_predictions(
     distractor: str | int | None = None,
     cancel: Cancel | None = None,
     progress: Progress | None = None,
-) -> Comparison:
+) -> Predictions:
     """Both runs at one position, the tokens whose probability changed, and KL."""
     if len(baseline.ids) != len(edited.ids):
         raise InputError("the two runs have different numbers of tokens")
     tokens = (target, distractor)
     reader = _Reader([baseline, edited], position, top_k, tokens, cancel, progress)
     readout = reader.read()
-    return Comparison(
-        reader.side(0, readout),
-        reader.side(1, readout),
-        reader.changes(readout),
-        float(readout.kl[reader.n_states - 1 + reader.n_states, 1]),
+    return Predictions(
+        **reader.about(),
+        baseline=reader.side(0, readout),
+        edited=reader.side(1, readout),
+        changes=reader.changes(readout),
+        kl=float(readout.kl[reader.n_states - 1 + reader.n_states, 1]),
     )
 
 
@@ -214,14 +223,27 @@ class _Reader:
         inner = [run[name][self.position].to(final.device) for name in self.names[:-1]]
         return torch.cat([self.model.final_norm(torch.stack(inner)), final])
 
-    def side(self, which: int, readout: Readout) -> Predictions:
+    def about(self) -> dict[str, Any]:
+        """What was read, and how it is rated."""
+        target, distractor = (
+            None if one is None else self.model.token(one) for one in self._tokens
+        )
+        tokens = self.runs[0].tokens
+        return {
+            "tokens": tokens,
+            "position": self.position,
+            "target": target,
+            "distractor": distractor,
+        }
+
+    def side(self, which: int, readout: Readout) -> PredictionSide:
         start = which * self.n_states
         readings = {
             name: self._reading(readout, start + index) for index, name in enumerate(self.names)
         }
         next_token = readings[self.names[-1]]
         if not has_lens(self.model):
-            return Predictions(self.position, next_token, None)
+            return PredictionSide(next_token, None)
         layers = tuple(
             LayerReading(
                 layer,
@@ -231,7 +253,7 @@ class _Reader:
             )
             for layer in range(self.model.anatomy.n_layers)
         )
-        return Predictions(self.position, next_token, layers)
+        return PredictionSide(next_token, layers)
 
     def _reading(self, readout: Readout, row: int) -> Reading:
         top = tuple(

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
-from unembed.analyses.component.component import TokenEffect
+from unembed.analyses.component.result import TokenEffect
 from unembed.analyses.tools.effects import Method
 from unembed.engine.names.tokens import Token
 from unembed.errors import InputError

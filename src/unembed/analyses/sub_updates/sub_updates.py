@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from unembed.analyses.component.component import TokenEffect, listed
+from unembed.analyses.component.component import listed
+from unembed.analyses.component.result import TokenEffect
 from unembed.analyses.sub_updates.result import BranchUpdates, LayerUpdates, SubUpdates, Update
 from unembed.analyses.tools.checks import checked_layers
 from unembed.analyses.tools.effects import Effects, Method, Writes, effects_capture, effects_of

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from unembed.analyses.tools.static_norms import StaticNorm, static_norm
+from unembed.engine.names.tokens import Token
 from unembed.errors import CapabilityError, InputError
 from unembed.models.maps import is_map, weight_in_out
 
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from jaxtyping import Float
 
     from unembed.engine.loaded import Loaded
-    from unembed.engine.names.tokens import Token
 
 ProjectionName = Literal["raw", "final_norm"]
 PROJECTIONS: tuple[ProjectionName, ...] = get_args(ProjectionName)
@@ -33,7 +33,7 @@ PROJECTIONS: tuple[ProjectionName, ...] = get_args(ProjectionName)
 
 @dataclass(frozen=True)
 class TokenScore:
-    """A token, and the score that a vector's projection gives it."""
+    """A token, and how far a vector's projection raises it."""
 
     token: Token
     score: float

@@ -169,8 +169,6 @@ def _provenance(graph: FlowGraph) -> dict[str, str]:
 
 
 def _target(graph: FlowGraph) -> str:
-    if graph.target is None:
-        return "none"
     ids = ", ".join(f"#{token.id}" for token in graph.target.tokens)
     chosen = "" if graph.target.chosen else ", the model's own most likely token"
     return f"{target_name(graph)} ({ids}{chosen})"

@@ -82,7 +82,7 @@ def _reading(graph: FlowGraph, node: FlowNode, reading: FlowReading) -> Iterator
     yield _READINGS.get(reading.name, reading.name) if reading.name else plain
     for one in reading.tokens:
         yield f"{percent(one.probability):>9}  {named(one.token)}"
-    if reading.target is not None and graph.target is not None:
+    if reading.target is not None:
         yield f"{target_name(graph)}: {score_words(reading.target, graph.vocab_size)}"
     numbers = f"norm {size(reading.norm)}, entropy {shown.number(reading.entropy)} nats"
     yield numbers if own else f"entropy {shown.number(reading.entropy)} nats"
@@ -131,8 +131,6 @@ def named(token: Token) -> str:
 
 def target_name(graph: FlowGraph) -> str:
     """What nodes are rated by: "␣Tokyo"."""
-    if graph.target is None:
-        return "no target"
     tokens = graph.target.tokens
     kept = tokens if graph.target.mode == "whole" else tokens[:1]
     return shown.isolate("".join(token.label for token in kept))

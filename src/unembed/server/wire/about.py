@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StrictStr
 
-from unembed.server.wire.base import TokenText, Wire
+from unembed.server.wire.base import Wire
 
 
 class Health(Wire):
@@ -65,9 +65,3 @@ class ModelInfo(Wire):
     examples: list[str] = Field(description="Prompts to start from.")
     licence: str | None = None
     version: str = Field(description="Version of Unembed.")
-
-
-class TokenizeResponse(Wire):
-    tokens: list[TokenText]
-    limit: int = Field(description="The most tokens that a prompt may have.")
-    notes: list[str] = Field(description="What was done to the prompt, and what to know of it.")

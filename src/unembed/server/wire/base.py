@@ -1,4 +1,4 @@
-"""What bodies are made of: the strict base, errors, tokens."""
+"""What bodies are made of: the strict base, errors."""
 
 from __future__ import annotations
 
@@ -26,12 +26,3 @@ class ErrorResponse(Wire):
     """The one error shape."""
 
     error: ErrorBody
-
-
-class TokenText(Wire):
-    """A token as a person reads it."""
-
-    id: int
-    text: str = Field(description="What the token decodes to; a replacement for half a character.")
-    label: str = Field(description="Visible form: ␣ ↵ ⇥ for white space, ⟨0xE2⟩ for a lone byte.")
-    special: bool = False

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { decodeFlow, type FlowLink, type FlowNode } from './data';
 import { flowColours, PALETTES } from './colours';
 import { unpack, type Theme } from '../lut';
-import { flowExample, VOCABULARY } from './example';
+import { LINK, flowExample, VOCABULARY } from './example';
 
 const hex = (word: number) =>
   `#${unpack(word)
@@ -105,6 +105,7 @@ describe('a box', () => {
 describe('a ribbon', () => {
   const colours = flowColours('visit', 'light', VOCABULARY);
   const link = (colour: FlowLink['colour'], value: number | null = null): FlowLink => ({
+    ...LINK,
     id: 'a>b',
     source: 'a',
     target: 'b',

@@ -38,22 +38,30 @@ const layout = layOut(places, side);
 const size = { width: 1200, height: 560 };
 
 describe('an answer', () => {
-  it('has words in place of ids', () => {
-    const answer = flowExample();
-    const node = answer.baseline.nodes[0];
-    const read = decodeFlow(answer).baseline.nodes[0];
-    const word = answer.vocabulary.find(({ id }) => id === node?.readings[0]?.tokens[0]?.token);
-    expect(read?.readings[0]?.tokens[0]?.token).toEqual(word);
+  it('names every edit that was measured, and how many were not', () => {
+    const measured = { probability: 0.1, logit: 2, rank: 3 };
+    const cut = {
+      name: 'L14.H7',
+      attributed: -1,
+      measured,
+      logit_change: -2,
+      probability_change: 0,
+    };
+    const baseline = { probability: 0.5, logit: 4, rank: 1 };
+    const effects = { target: flow.target, baseline, cuts: [cut], together: cut };
+    const answer = { ...flowExample({}, 1), effects, measured: [3], left_out: 2 };
+    expect(decodeFlow(answer).effects).toEqual({
+      baseline,
+      edits: [{ ...cut, edit: 3 }],
+      together: { ...cut, edit: null },
+      leftOut: 2,
+    });
+    expect(decodeFlow(flowExample()).effects).toBeNull();
   });
 
   it('names the token of the prompt that a key comes from', () => {
     expect(side.nodeOf.get('L14.H7.key@1')?.token?.text).toBe(' capital');
     expect(side.nodeOf.get('L14.H7')?.token).toBeNull();
-  });
-
-  it('shows a token that its vocabulary lacks as unknown', () => {
-    const answer = { ...flowExample(), vocabulary: [] };
-    expect(decodeFlow(answer).baseline.nodes[0]?.readings[0]?.tokens[0]?.token.label).toBe('⟨?⟩');
   });
 
   it('gives each link at both of its ends', () => {

@@ -1,31 +1,31 @@
-/** The flow graph as the server writes it: tokens in place of ids, links found from either end. Knows no React. */
+/** The flow graph as it is written, with links found from either end. Knows no React. */
 import type { components } from '../../api.gen';
 import { probability } from '../format';
 
 type Schemas = components['schemas'];
-export type TokenText = Schemas['TokenText'];
-export type FlowResponse = Schemas['FlowResponse'];
+export type TokenText = Schemas['Token'];
+export type FlowAnswer = Schemas['FlowAnswer'];
+export type FlowToken = Schemas['FlowToken'];
+export type FlowReading = Schemas['FlowReading'];
+export type FlowNode = Schemas['FlowNode'];
 export type FlowLink = Schemas['FlowLink'];
 export type FlowSum = Schemas['FlowSum'];
 export type FlowTarget = Schemas['FlowTarget'];
-export type FlowEffects = Schemas['FlowEffects'];
 export type FlowCut = Schemas['FlowCut'];
-export type NodeKind = Schemas['FlowNode']['kind'];
+export type CutScore = Schemas['CutScore'];
+export type NodeKind = FlowNode['kind'];
 export type LinkKind = FlowLink['kind'];
 
-export interface FlowToken {
-  token: TokenText;
-  probability: number;
+/** What one edit, or all of them together (`edit` is null), really changes. */
+export type FlowEffect = Schemas['CutEffect'] & { edit: number | null };
+
+export interface FlowEffects {
+  baseline: CutScore;
+  edits: FlowEffect[];
+  together: FlowEffect | null;
+  /** Edits in force that were not measured alone. */
+  leftOut: number;
 }
-
-/** A vector read as a prediction. */
-export type FlowReading = Omit<Schemas['FlowReading'], 'tokens'> & { tokens: FlowToken[] };
-
-export type FlowNode = Omit<Schemas['FlowNode'], 'readings' | 'token'> & {
-  readings: FlowReading[];
-  /** Of the prompt, where a key or value was made. */
-  token: TokenText | null;
-};
 
 /** One run, drawn. */
 export interface FlowSideData {
@@ -52,33 +52,28 @@ export interface Flow {
   effects: FlowEffects | null;
 }
 
-const UNKNOWN = '⟨?⟩';
-
-export function decodeFlow(answer: FlowResponse): Flow {
-  const known = new Map(answer.vocabulary.map((token) => [token.id, token]));
-  const word = (id: number): TokenText =>
-    known.get(id) ?? { id, text: '', label: UNKNOWN, special: false };
+export function decodeFlow(answer: FlowAnswer): Flow {
+  const { tokens, layers, position, target } = answer.baseline;
   return {
-    tokens: answer.tokens,
-    layers: answer.layers,
-    position: answer.position,
-    target: answer.target,
-    baseline: decodeSide(answer.baseline, word),
-    edited: answer.edited ? decodeSide(answer.edited, word) : null,
-    effects: answer.effects ?? null,
+    tokens,
+    layers,
+    position,
+    target,
+    baseline: sideOf(answer.baseline),
+    edited: answer.edited ? sideOf(answer.edited) : null,
+    effects: effectsOf(answer),
   };
 }
 
-type Word = (id: number) => TokenText;
-
-function decodeSide(side: Schemas['FlowSide'], word: Word): FlowSideData {
-  const nodes = side.nodes.map((node) => ({
-    ...node,
-    readings: node.readings.map((reading) => decodeReading(reading, word)),
-    token: node.token === null || node.token === undefined ? null : word(node.token),
-  }));
-  const { links, sums, notes } = side;
-  return sideOf({ output: decodeReading(side.output, word), nodes, links, sums, notes });
+function effectsOf({ effects, measured, left_out }: FlowAnswer): FlowEffects | null {
+  if (!effects) return null;
+  const { baseline, cuts, together } = effects;
+  return {
+    baseline,
+    edits: cuts.map((cut, at) => ({ ...cut, edit: measured?.[at] ?? null })),
+    together: together && { ...together, edit: null },
+    leftOut: left_out ?? 0,
+  };
 }
 
 /** With what is found by its name and along its ends. */
@@ -91,13 +86,6 @@ export function sideOf(
     linkOf: new Map(side.links.map((link) => [link.id, link])),
     into: gathered(side.links, (link) => link.target),
     from: gathered(side.links, (link) => link.source),
-  };
-}
-
-function decodeReading(reading: Schemas['FlowReading'], word: Word): FlowReading {
-  return {
-    ...reading,
-    tokens: reading.tokens.map((one) => ({ token: word(one.token), probability: one.probability })),
   };
 }
 

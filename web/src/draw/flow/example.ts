@@ -3,7 +3,7 @@ import type { components } from '../../api.gen';
 import { token } from '../lens/example';
 
 type Schemas = components['schemas'];
-export type Wire = Schemas['FlowResponse'];
+export type Wire = Schemas['FlowAnswer'];
 type Node = Schemas['FlowNode'];
 type Link = Schemas['FlowLink'];
 type Reading = Schemas['FlowReading'];
@@ -49,6 +49,35 @@ function dice(): () => number {
   };
 }
 
+const wordOf = (id: number) => token(id, WORDS[id] ?? '');
+const PROMPT_TOKENS = PROMPT.map((text, at) => token(100 + at, text));
+
+const NODE = {
+  address: null,
+  position: null,
+  token: null,
+  sign: 1,
+  activation: null,
+  gate: null,
+  up: null,
+  attention: null,
+  attributed: null,
+  cut: null,
+} as const;
+/** What a link has where nothing else is said of it. */
+export const LINK = {
+  colour: 'entropy',
+  colour_value: null,
+  norm: null,
+  activation: null,
+  attention: null,
+  share: null,
+  attributed: null,
+  row: null,
+  coefficient: 1,
+  cut: null,
+} as const;
+
 class Builder {
   readonly nodes: Node[] = [];
   readonly links: Link[] = [];
@@ -63,10 +92,11 @@ class Builder {
   node(id: string, kind: Node['kind'], column: number, more: Partial<Node> = {}): string {
     const reading = this.reading();
     if (reading.target && id.includes('.H')) reading.target.probability *= this.change;
-    const word = WORDS[reading.tokens[0]?.token ?? 0] ?? '';
+    const word = reading.tokens[0]?.token.text ?? '';
     const suppresses = more.sign === -1;
     const layer = Number(/^L(\d+)/.exec(id)?.[1]);
     this.nodes.push({
+      ...NODE,
       id,
       kind,
       layer,
@@ -84,10 +114,11 @@ class Builder {
     const first = Math.floor(this.random(0, WORDS.length));
     return {
       name: '',
+      row: 0,
       norm: this.random(5, 30),
       entropy: this.random(0, 10.8),
       tokens: [0, 1, 2, 3, 4].map((at) => ({
-        token: (first + at) % WORDS.length,
+        token: wordOf((first + at) % WORDS.length),
         probability: 0.5 / (at + 1),
       })),
       target: { probability: rank === 1 ? 0.62 : 1 / (rank + 2), rank },
@@ -97,7 +128,7 @@ class Builder {
   link(source: string, target: string, kind: Link['kind'], width: number, more: Partial<Link>) {
     const id = `${source}>${target}`;
     const scaled = id.includes('.H') ? width * this.change : width;
-    this.links.push({ id, source, target, kind, width: scaled, colour: 'entropy', ...more });
+    this.links.push({ ...LINK, id, source, target, kind, width: scaled, ...more });
   }
 
   entropy(): Partial<Link> {
@@ -110,21 +141,15 @@ export function flowExample(shape: Partial<Shape> = {}, change: number | null = 
   const whole = { ...SHAPE, ...shape };
   const baseline = side(whole, 1);
   return {
-    tokens: PROMPT.map((text, at) => token(100 + at, text)),
-    layers: whole.layers,
-    position: PROMPT.length - 1,
-    target: { text: ' Tokyo', tokens: [token(0, ' Tokyo')], mode: 'first', chosen: true },
     baseline,
     edited: change === null ? null : side(whole, change),
     effects: null,
-    vocabulary: [
-      ...WORDS.map((text, id) => token(id, text)),
-      ...PROMPT.map((text, at) => token(100 + at, text)),
-    ],
+    measured: [],
+    left_out: 0,
   };
 }
 
-function side(shape: Shape, change: number): Schemas['FlowSide'] {
+function side(shape: Shape, change: number): Schemas['FlowGraph'] {
   const builder = new Builder(change);
   let column = 0;
   let before: string | null = null;
@@ -143,6 +168,14 @@ function side(shape: Shape, change: number): Schemas['FlowSide'] {
     column += shape.parallel ? 11 : 15;
   }
   return {
+    tokens: PROMPT_TOKENS,
+    layers: shape.layers,
+    position: PROMPT.length - 1,
+    target: { text: ' Tokyo', tokens: [token(0, ' Tokyo')], mode: 'first', chosen: true },
+    vocab_size: VOCABULARY,
+    options: {} as Schemas['FlowGraph']['options'],
+    selection: [],
+    provenance: {},
     output: builder.reading(),
     nodes: builder.nodes,
     links: builder.links,
@@ -237,7 +270,7 @@ function oneHead(builder: Builder, shape: Shape, head: string, column: number, q
     const score = builder.random(0.02, 0.8) / (at + 1);
     const width = Math.max(10 * score, 0.51);
     const colour = { colour: 'attention', colour_value: score, attention: score } as const;
-    const place = { position: at, token: 100 + at, attention: score };
+    const place = { position: at, token: PROMPT_TOKENS[at] ?? null, attention: score };
     const value = `${head}.value@${at}`;
     if (!shape.merged) {
       const key = builder.node(`${head}.key@${at}`, 'key', column + 1, place);

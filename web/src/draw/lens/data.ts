@@ -2,8 +2,13 @@
 import type { components } from '../../api.gen';
 import { readSafetensors, type Safetensors } from '../safetensors';
 
-export type TokenText = components['schemas']['TokenText'];
-export type LensMetadata = components['schemas']['LensMetadata'];
+export type TokenText = components['schemas']['Token'];
+type LensResult = components['schemas']['LensResult'];
+/** What a lens is of: what both sides share, with the tokens that occur in either. */
+export type LensMetadata = Pick<
+  LensResult,
+  'rows' | 'positions' | 'tokens' | 'n_prompt' | 'decoder' | 'follow' | 'target' | 'vocabulary'
+> & { edited: boolean };
 export type SideName = 'baseline' | 'edited';
 /** One side, or the edited one against the baseline. */
 export type Mode = SideName | 'difference';
@@ -44,8 +49,7 @@ export interface Lens {
 /** Reads the answer of POST /api/lens. */
 export function readLens(buffer: ArrayBuffer): Lens {
   const file = readSafetensors(buffer);
-  const meta = JSON.parse(file.metadata['lens'] ?? 'null') as LensMetadata | null;
-  if (!meta) throw new Error('The lens answer has no description of itself.');
+  const meta = metadataOf(file.metadata['lens']);
   const shape = file.tensors['baseline.top_ids']?.shape ?? [];
   const columnOf = new Int32Array(meta.n_prompt).fill(-1);
   meta.positions.forEach((position, column) => (columnOf[position] = column));
@@ -61,6 +65,14 @@ export function readLens(buffer: ArrayBuffer): Lens {
     tokenOf: new Map([...meta.vocabulary, ...meta.tokens].map((token) => [token.id, token])),
     columnOf,
   };
+}
+
+function metadataOf(json: string | undefined): LensMetadata {
+  const answer = JSON.parse(json ?? 'null') as components['schemas']['LensAnswer'] | null;
+  if (!answer) throw new Error('The lens answer has no description of itself.');
+  const { baseline, edited = null } = answer;
+  const vocabulary = [...baseline.vocabulary, ...(edited?.vocabulary ?? [])];
+  return { ...baseline, vocabulary, edited: edited !== null };
 }
 
 function readSide(file: Safetensors, side: SideName): LensSide {

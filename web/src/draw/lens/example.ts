@@ -1,6 +1,8 @@
 /** A lens of two rows that reads two of three positions, as the server writes it. */
-import type { LensMetadata } from './data';
+import type { components } from '../../api.gen';
 import { write, type Part } from '../write';
+
+type LensResult = components['schemas']['LensResult'];
 
 const NONE = 2 ** 32 - 1;
 
@@ -8,8 +10,8 @@ export function token(id: number, text: string) {
   return { id, text, label: text.replace(' ', '␣'), special: false };
 }
 
-export function example(edited: boolean, change: Partial<LensMetadata> = {}): ArrayBuffer {
-  const meta: LensMetadata = {
+export function example(edited: boolean, change: Partial<LensResult> = {}): ArrayBuffer {
+  const side: LensResult = {
     rows: ['embed', 'L0.resid_post'],
     positions: [1, 2],
     tokens: [token(5, 'A'), token(2, ' y')],
@@ -18,7 +20,9 @@ export function example(edited: boolean, change: Partial<LensMetadata> = {}): Ar
     follow: 'final',
     vocabulary: [token(1, ' x'), token(2, ' y')],
     target: null,
-    edited,
+    prompt_ids: [1, 5, 2],
+    kl_floor: null,
+    provenance: {},
     ...change,
   };
   const grid = (values: number[], dtype: Part['dtype'] = 'F32'): Part => ({
@@ -26,7 +30,7 @@ export function example(edited: boolean, change: Partial<LensMetadata> = {}): Ar
     shape: [2, 2],
     values,
   });
-  const side = (first: number[]): Record<string, Part> => ({
+  const arrays = (first: number[]): Record<string, Part> => ({
     top_ids: { dtype: 'U32', shape: [2, 2, 1], values: first },
     top_logits: { dtype: 'F32', shape: [2, 2, 1], values: [1, 2, 3, 4] },
     top_probabilities: { dtype: 'F32', shape: [2, 2, 1], values: [0.25, 0.5, 0.75, 1] },
@@ -41,10 +45,10 @@ export function example(edited: boolean, change: Partial<LensMetadata> = {}): Ar
   const named = (name: string, parts: Record<string, Part>) =>
     Object.fromEntries(Object.entries(parts).map(([key, part]) => [`${name}.${key}`, part]));
   const tensors = {
-    ...named('baseline', side([1, 2, 2, 2])),
-    ...(edited ? { ...named('edited', side([1, 1, 2, 2])), kl_between: grid([0, 3, 0, 0]) } : {}),
+    ...named('baseline', arrays([1, 2, 2, 2])),
+    ...(edited ? { ...named('edited', arrays([1, 1, 2, 2])), kl_between: grid([0, 3, 0, 0]) } : {}),
   };
-  return write(tensors, { lens: JSON.stringify(meta) });
+  return write(tensors, { lens: JSON.stringify({ baseline: side, edited: edited ? side : null }) });
 }
 
 /** As `example`, but nothing is scored at the last position. */

@@ -15,8 +15,8 @@ import { newJobId, useJobs, watchJob } from './jobs';
 import { queryClient, useAnalysis, wireEdits, type Analysis } from './queries';
 
 export type Hit = Schemas['Hit'];
-export type Hits = Schemas['HitsResponse'];
-export type Vector = Schemas['VectorResponse'];
+export type Hits = Schemas['Hits'];
+export type Vector = Schemas['VectorAnswer'];
 export type IndexStatus = Schemas['IndexStatus'];
 export type Projection = Explore['projection'];
 
@@ -129,7 +129,7 @@ export function useClusters(
   clustering: Clustering | null,
   projection: Projection,
   offset: number,
-): Analysis<Schemas['ClustersResponse']> {
+): Analysis<Schemas['ClustersAnswer']> {
   return useAnalysis(
     'clusters',
     [clustering, projection, offset],
@@ -149,7 +149,7 @@ export function useCluster(
   projection: Projection,
   cluster: number | null,
   draw: number,
-): Analysis<Schemas['ClusterResponse']> {
+): Analysis<Schemas['ClusterAnswer']> {
   return useAnalysis(
     'cluster',
     [clustering, projection, cluster, draw],

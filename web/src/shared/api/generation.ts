@@ -7,7 +7,7 @@ import { useAnalysis, wireEdits, type Analysis } from './queries';
 
 /** A token that was made, and how likely it was. */
 export interface Made {
-  token: Schemas['TokenText'];
+  token: Schemas['Token'];
   probability: number;
 }
 
@@ -96,8 +96,8 @@ function grow(made: Continued, event: ServerEvent): Continued {
     return { ...made, [side]: [...(made[side] ?? []), { token, probability }] };
   }
   if (event.name === 'end') {
-    const end = data as Schemas['GenerateResponse'];
-    const texts = { baseline: end.baseline_text, edited: end.edited_text ?? null };
+    const end = data as Schemas['GenerationAnswer'];
+    const texts = { baseline: end.baseline.text, edited: end.edited?.text ?? null };
     return { ...made, texts };
   }
   if (event.name === 'error') throw new ApiError(500, data as Schemas['ErrorBody']);

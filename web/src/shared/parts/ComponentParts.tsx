@@ -10,7 +10,7 @@ import { exploreWith } from '../state/exploring';
 import { change, useSpec } from '../state/store';
 import type { ScoredToken } from './WordCloud';
 
-export type Component = Schemas['ComponentResponse'];
+export type Component = Schemas['Component'];
 
 /** Direct effects as scores, so that all lists of tokens look alike. */
 export function scored(effects: Schemas['TokenEffect'][]): ScoredToken[] {

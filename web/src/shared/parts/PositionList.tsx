@@ -9,7 +9,7 @@ const ROW = 22;
 const WINDOW = 264;
 const MARGIN = 4;
 
-export function PositionList({ data }: { data: Schemas['ComponentResponse'] }) {
+export function PositionList({ data }: { data: Schemas['Component'] }) {
   const [scroll, setScroll] = useState(0);
   const most = data.activation.reduce((largest, value) => Math.max(largest, Math.abs(value)), 1e-9);
   const first = Math.max(0, Math.floor(scroll / ROW) - MARGIN);
@@ -40,9 +40,9 @@ export function PositionList({ data }: { data: Schemas['ComponentResponse'] }) {
 }
 
 interface RowProps {
-  data: Schemas['ComponentResponse'];
+  data: Schemas['Component'];
   at: number;
-  token: Schemas['TokenText'];
+  token: Schemas['Token'];
   most: number;
 }
 

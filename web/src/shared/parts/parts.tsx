@@ -3,13 +3,7 @@ import type { ReactNode } from 'react';
 import type { Schemas } from '../api/client';
 
 /** A token with its white space visible; right-to-left text cannot disturb its neighbours. */
-export function Token({
-  token,
-  className = '',
-}: {
-  token: Schemas['TokenText'];
-  className?: string;
-}) {
+export function Token({ token, className = '' }: { token: Schemas['Token']; className?: string }) {
   return (
     <bdi
       className={`token ${token.special ? 'special' : ''} ${className}`}

@@ -7,7 +7,7 @@ import type { Spec } from '../text/url';
 import { notify, useSpec, useStore } from './store';
 
 export interface Experiment {
-  tokens: Schemas['TokenText'][] | null;
+  tokens: Schemas['Token'][] | null;
   position: number | null;
   error: ApiError | null;
   waiting: boolean;
@@ -37,7 +37,7 @@ export function useExperiment(model: ModelInfo | null): Experiment {
 }
 
 function resolvePosition(
-  tokens: Schemas['TokenText'][],
+  tokens: Schemas['Token'][],
   wanted: number | null,
   model: ModelInfo,
 ): number | null {

@@ -1,9 +1,9 @@
 /** What the Predictions view reads off an answer. Knows no React. */
 import type { components } from '../../api.gen';
 
-export type Predictions = components['schemas']['PredictionsResponse'];
+export type Predictions = components['schemas']['Predictions'];
 export type Reading = components['schemas']['Reading'];
-export type TokenText = components['schemas']['TokenText'];
+export type TokenText = components['schemas']['Token'];
 export type LayerReading = components['schemas']['LayerReading'];
 
 export interface NextRow {

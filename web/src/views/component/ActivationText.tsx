@@ -3,7 +3,7 @@ import type { Schemas } from '../../shared/api/client';
 import { quantity } from '../../draw/format';
 import { change } from '../../shared/state/store';
 
-type Component = Schemas['ComponentResponse'];
+type Component = Schemas['Component'];
 
 /** Share of the colour that a full activation has: text on it stays readable. */
 const DEEPEST = 55;

@@ -1,15 +1,12 @@
 /** What the graph attributes to each cut, beside what the model really does without it. */
-import type { FlowEffects as Effects } from './query';
 import { Formula } from '../../shared/parts/Formula';
 import { SignedBar } from '../../shared/parts/parts';
 import { cutAt, describeOperation, whereWords, type Edit } from '../../shared/text/edits';
-import type { Flow } from '../../draw/flow/data';
+import type { Flow, FlowEffect as Effect, FlowEffects as Effects } from '../../draw/flow/data';
 import { agreement, targetName } from '../../draw/flow/text';
 import { NONE, probability, rank, signed } from '../../draw/format';
 import { setFlow } from './flowing';
 import { useSpec } from '../../shared/state/store';
-
-type Effect = Effects['edits'][number];
 
 export function FlowEffects({ graph, most }: { graph: Flow; most: number }) {
   const { effects } = graph;
@@ -19,7 +16,7 @@ export function FlowEffects({ graph, most }: { graph: Flow; most: number }) {
     1e-6,
     ...rows.flatMap((row) => [Math.abs(row.attributed ?? 0), Math.abs(row.logit_change)]),
   );
-  const left = effects.left_out ?? 0;
+  const left = effects.leftOut;
   const target = targetName(graph);
   return (
     <section className="flow-effects" aria-label="Effects of the edits" data-testid="flow-effects">

@@ -12,7 +12,7 @@ import { LayersMenu } from './FlowLayers';
 import { ColoursMenu, HideMenu, hiddenWords, TargetMenu } from './FlowMenus';
 import { ShownMenu, shownWords } from './FlowShown';
 
-type TokenText = Schemas['TokenText'];
+type TokenText = Schemas['Token'];
 
 interface Props {
   model: ModelInfo;

@@ -67,7 +67,7 @@ describe('words', () => {
   });
 
   it('say how much of a layer is drawn, and why one is not taken apart', () => {
-    const sum = { layer: 14, added_norm: 20, rest_norm: 1, bias: 0.02, rest: 0.17 };
+    const sum = { layer: 14, added_norm: 20, rest_norm: 1, bias: 0.02, rest: 0.17, reason: null };
     const sums = [
       { ...sum, branch: 'attn' as const, heads: 0.81, shown: 0.34 },
       { ...sum, branch: 'mlp' as const, heads: null, shown: null, reason: 'it has experts' },

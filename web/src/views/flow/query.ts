@@ -4,8 +4,7 @@ import type { Spec } from '../../shared/text/url';
 import { api, timedAnswer, type Schemas } from '../../shared/api/client';
 import { useAnalysis, wireEdits, type Analysis } from '../../shared/api/queries';
 
-export type FlowAnswer = Schemas['FlowResponse'];
-export type FlowEffects = Schemas['FlowEffects'];
+export type FlowAnswer = Schemas['FlowAnswer'];
 
 /** `depth`: layers of the model. What only changes the picture is not asked again. */
 export function useFlowGraph(

@@ -19,7 +19,7 @@ import {
 import { percent } from '../../draw/format';
 
 function part(node: string, score: number): Update {
-  const effect = { token: { id: 1, text: ' a', label: '␣a' }, logit: 2 };
+  const effect = { token: { id: 1, text: ' a', label: '␣a', special: false }, logit: 2 };
   return {
     node,
     activation: score / 2,
@@ -75,9 +75,11 @@ describe('the parts of a layer', () => {
     expect(['L12.N5', 'L9.H6', 'rest'].map(shortName)).toEqual(['N5', 'H6', 'rest']));
 
   it('make a table with one line each', () => {
-    const layer = { layer: 0, neurons: BEFORE, heads: null };
-    const data = { baseline: { layers: [layer] } } as unknown as Predictions;
-    expect(branchOf(data, 0, 'neurons').baseline).toBe(BEFORE);
+    const layer = { layer: 0, neurons: BEFORE, heads: null, heads_reason: 'it has none' };
+    const sides = { baseline: { layers: [{ layer: 0 }], updates: { layers: [layer] } } };
+    const data = sides as unknown as Predictions;
+    expect(branchOf(data, 0, 'neurons').baseline).toEqual(BEFORE);
+    expect(branchOf(data, 0, 'heads').baseline).toEqual({ reason: 'it has none' });
     expect(branchOf(data, 1, 'neurons').baseline).toBeNull();
     expect(branchOf(null, 0, 'neurons').baseline).toBeNull();
     const lines = updatesTable(data);
@@ -89,12 +91,14 @@ describe('the parts of a layer', () => {
 function reading(...tokens: Array<[id: number, probability: number]>): Reading {
   return {
     top: tokens.map(([id, probability]) => ({
-      token: { id, text: String(id), label: String(id) },
+      token: { id, text: String(id), label: String(id), special: false },
       probability,
       logit: Math.log(probability),
     })),
     entropy: 1,
     kl_to_final: 0,
+    target: null,
+    distractor: null,
   };
 }
 

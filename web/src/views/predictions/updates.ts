@@ -3,7 +3,10 @@ import type { components } from '../../api.gen';
 import type { Predictions } from '../../shared/text/predictions';
 
 export type Update = components['schemas']['Update'];
-export type BranchUpdates = components['schemas']['BranchUpdates'];
+/** A branch taken apart, or the reason why it is not. */
+export type BranchUpdates = Partial<components['schemas']['BranchUpdates']> & {
+  reason: string | null;
+};
 export type Branch = 'heads' | 'neurons';
 export type Side = 'baseline' | 'edited';
 
@@ -24,7 +27,10 @@ export function branchOf(
   layer: number,
   branch: Branch,
 ): Sides<BranchUpdates> {
-  const of = (side: Side) => data?.[side]?.layers?.[layer]?.[branch] ?? null;
+  const of = (side: Side): BranchUpdates | null => {
+    const found = data?.[side]?.updates?.layers.find((one) => one.layer === layer);
+    return found ? { ...found[branch], reason: found[`${branch}_reason`] ?? null } : null;
+  };
   return { baseline: of('baseline'), edited: of('edited') };
 }
 

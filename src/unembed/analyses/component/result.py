@@ -1,0 +1,60 @@
+"""One node on one prompt, as plain data. Knows no model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, ClassVar, Literal
+
+from unembed.analyses.tools.effects import Method
+from unembed.engine.names.tokens import Token
+from unembed.result import Axes, Columns, Result
+
+Kind = Literal["head", "neuron", "attn", "mlp", "embed"]
+
+
+@dataclass(frozen=True)
+class TokenEffect:
+    """A token, and the direct effect of a write on its logit."""
+
+    token: Token
+    logit: Annotated[float, "Direct effect on the token's logit: see `method`."]
+
+
+@dataclass(frozen=True, repr=False)
+class Component(Result):
+    """A node: what it writes at a position, and which tokens that promotes."""
+
+    axes: ClassVar[Axes] = {"activation": ("position",), "attends_to": ("position",)}
+
+    target: str
+    kind: Kind
+    layer: int | None
+    position: int
+    tokens: Annotated[tuple[Token, ...], "Of the prompt."]
+    activation: Annotated[
+        tuple[float, ...],
+        "Per position: a neuron's activation; for others the norm of what they write.",
+    ]
+    activation_name: Annotated[str, 'What `activation` is: "mlp_post", "norm of the write".']
+    promotes: Annotated[tuple[TokenEffect, ...], "Most raised first."]
+    suppresses: Annotated[tuple[TokenEffect, ...], "Most lowered first."]
+    attends_to: Annotated[
+        tuple[float, ...] | None, "Heads: the row of the pattern at the position."
+    ]
+    write_norm: Annotated[float, "Norm of what the node writes at the position."]
+    resid_norm: Annotated[float, "Norm of the residual stream that it writes to."]
+    method: Annotated[Method, "Effects with norms frozen at the run, or by taking the write out."]
+
+    def summary(self) -> str:
+        raised = f", raises {self.promotes[0].token.text!r}" if self.promotes else ""
+        return f"{self.target} at position {self.position}{raised}"
+
+    def columns(self) -> Columns:
+        """One row for each token that it promotes or suppresses."""
+        effects = [*self.promotes, *self.suppresses]
+        n = len(self.promotes)
+        return {
+            "list": ["promotes"] * n + ["suppresses"] * (len(effects) - n),
+            "token": [one.token.text for one in effects],
+            "logit": [one.logit for one in effects],
+        }
