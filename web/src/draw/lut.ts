@@ -1,5 +1,5 @@
 /** Colour maps as tables of 256 packed RGBA words, ready for ImageData. */
-import shared from '../../../src/unembed/figures/colours.json';
+import { diverging, maps as shared } from '../../../src/unembed/figures/colours.json';
 
 export type Rgb = readonly [number, number, number];
 export const ENTRIES = 256;
@@ -44,10 +44,10 @@ export interface ColourMaps {
 }
 
 /** Cividis (Nuñez, Anderton, Renslow 2018): even in lightness, safe for colour blindness. */
-const SEQUENTIAL = makeTable(shared.maps.cividis);
+const SEQUENTIAL = makeTable(shared.cividis);
 const DIVERGING = {
-  light: makeTable(shared.diverging.light),
-  dark: makeTable(shared.diverging.dark),
+  light: makeTable(diverging.light),
+  dark: makeTable(diverging.dark),
 };
 
 /** Magnitudes: dark is low. Signs: orange below zero, blue above, the ground at zero. */
