@@ -107,7 +107,7 @@ class Options(BaseModel):
         return schema
 
     def changed(self, **changes: Any) -> Self:
-        """The same with some of them changed; raises InputError as the class itself does."""
+        """These options with some of them changed; raises InputError as the class itself does."""
         return type(self)(**self.values() | changes)
 
     def values(self) -> dict[str, Any]:

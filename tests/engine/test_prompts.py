@@ -140,7 +140,6 @@ def test_what_a_tokenizer_returns_is_a_prompt(plain, tensors):
         torch.tensor([[5, 6, 7]]), {"input_ids": [[5, 6, 7]]}, (5, 6, 7), range(5, 8),
         iter([5, 6, 7]),
     ],
-    ids=str,
 )  # fmt: skip
 def test_ids_come_in_many_types(plain, given):
     assert plain.tokenize(given) == (5, 6, 7)
@@ -157,7 +156,6 @@ def test_ids_come_in_many_types(plain, given):
         "", {"input_ids": []}, np.array([True, False]),
         {"input_ids": [5, 6], "attention_mask": [1]},
     ],
-    ids=str,
 )  # fmt: skip
 def test_what_is_no_prompt_is_refused_in_our_words(plain, given):
     with pytest.raises(PromptError):

@@ -17,7 +17,6 @@ from unembed.engine.checks.proofs import proof_of
 from unembed.engine.checks.report import Report
 from unembed.engine.loaded import Identity
 from unembed.engine.model import Model
-from unembed.engine.passes.hooks import Progress
 from unembed.errors import LoadError
 from unembed.models.anatomy import Anatomy
 from unembed.models.discover import discover
@@ -26,6 +25,7 @@ from unembed.models.loading import adapter_in, load_source
 from unembed.models.maps import device_of, input_embeddings
 from unembed.models.modes import in_evaluation
 from unembed.models.pretrained import Loaded
+from unembed.models.progress import Progress
 from unembed.models.representatives import find_stack, representatives_only, spoken_for
 from unembed.settings import Settings
 

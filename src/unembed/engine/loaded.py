@@ -276,7 +276,7 @@ class Loaded:
         return prompts.read(self, prompt).ids
 
     def read_prompt(self, prompt: Prompt) -> prompts.Read:
-        """The same, with notes: sentences about what was done to the prompt."""
+        """Token ids of a prompt, with notes: sentences about what was done to it."""
         return prompts.read(self, prompt)
 
     def token(self, token_id: int) -> Token:

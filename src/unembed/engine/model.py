@@ -15,9 +15,9 @@ from unembed.engine.loaded import Identity, Loaded, Prompt
 from unembed.engine.nodes import Name
 from unembed.engine.passes import forward, generation
 from unembed.engine.passes.generation import Generation
-from unembed.engine.passes.hooks import Progress
 from unembed.engine.passes.run import Run
 from unembed.models.anatomy import Anatomy
+from unembed.models.progress import Progress
 from unembed.settings import Settings
 
 

@@ -31,9 +31,9 @@ from unembed.engine.passes.forward import (
     run_rows,
 )
 from unembed.engine.passes.forward import run as run_one
-from unembed.engine.passes.hooks import Progress
 from unembed.engine.passes.run import Run
 from unembed.errors import InputError
+from unembed.models.progress import Progress
 
 # A batch of one prompt is split by where its edits start once it has this many tokens: from here
 # on products are no faster for being larger, and later starts save layers.

@@ -24,7 +24,7 @@ from unembed.index.vector_index import VectorIndex
 if TYPE_CHECKING:
     from unembed.engine.cancel import Cancel
     from unembed.engine.model import Model
-    from unembed.engine.passes.hooks import Progress
+    from unembed.models.progress import Progress
 
 MOST_TOP_K = 1000
 

@@ -10,7 +10,6 @@ import torch
 from unembed.analyses.tools.projections import scores_of
 from unembed.engine.cancel import Cancel
 from unembed.engine.loaded import Loaded
-from unembed.engine.passes.hooks import Progress
 from unembed.errors import InputError
 from unembed.index.about import IndexAbout
 from unembed.index.choices import checked
@@ -19,6 +18,7 @@ from unembed.index.kmeans import spherical_kmeans
 from unembed.index.linkage import check_memory, complete_linkage
 from unembed.index.matrix import ValueMatrix
 from unembed.index.tables import Array, Tables
+from unembed.models.progress import Progress
 
 METHODS = ("kmeans", "complete")
 VECTORS_EACH = 30  # LM-Debugger's 3,000 clusters of GPT-2 medium's 98,304 vectors

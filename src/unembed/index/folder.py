@@ -31,7 +31,7 @@ from unembed.index.about import FORMAT, IndexAbout, Plan
 
 if TYPE_CHECKING:
     from unembed.engine.model import Model
-    from unembed.engine.passes.hooks import Progress
+    from unembed.models.progress import Progress
 
 POINTER, PLAN, ABOUT = "current.json", "plan.json", "about.json"
 

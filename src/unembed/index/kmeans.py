@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from jaxtyping import Float
 
     from unembed.engine.cancel import Cancel
-    from unembed.engine.passes.hooks import Progress
+    from unembed.models.progress import Progress
 
 MOST_ITERATIONS = 30
 SETTLED = 1e-3  # share of the vectors that may still move when it ends

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from jaxtyping import Float
 
     from unembed.engine.cancel import Cancel
-    from unembed.engine.passes.hooks import Progress
+    from unembed.models.progress import Progress
 
 ROWS_AT_ONCE = 1024
 BYTES_EACH = 4  # float32

@@ -30,7 +30,7 @@ from unembed.index.words import Term, Vocabulary, listed
 if TYPE_CHECKING:
     from unembed.engine.cancel import Cancel
     from unembed.engine.model import Model
-    from unembed.engine.passes.hooks import Progress
+    from unembed.models.progress import Progress
 
 Array = NDArray[Any]
 Layers = tuple[int, int] | None

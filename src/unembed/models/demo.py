@@ -11,12 +11,12 @@ import hashlib
 import importlib
 import json
 import logging
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from unembed.errors import LoadError
 from unembed.models import store
+from unembed.models.progress import Progress
 from unembed.settings import Settings
 
 NAME = "gemma3-270m"
@@ -31,8 +31,6 @@ NOTICE = (
     "https://ai.google.dev/gemma/terms; using it means agreeing to them, its Prohibited Use "
     "Policy (https://ai.google.dev/gemma/prohibited_use_policy) included."
 )
-
-Progress = Callable[[str, int, int], None]
 _log = logging.getLogger(__name__)
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import importlib.util
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -21,8 +21,7 @@ from torch import nn
 from unembed.errors import LoadError
 from unembed.models import gguf_facts
 from unembed.models.gguf_header import Header, check_whole, read_header
-
-Progress = Callable[[str, int, int], None]
+from unembed.models.progress import Progress
 
 _patching = threading.Lock()
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import copy
 import json
 import shlex
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +26,9 @@ from unembed.models.pretrained import (
     kind_of_class,
     load_pretrained,
 )
+from unembed.models.progress import Progress
 from unembed.settings import Settings
 
-Progress = Callable[[str, int, int], None]
 DEMO = "gemma3-270m"
 DTYPES = {
     "float32": torch.float32,

@@ -36,7 +36,7 @@ def first_tensor(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor:
 def with_tensor(
     args: tuple[Any, ...], kwargs: dict[str, Any], tensor: Tensor
 ) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """The same call with another activation."""
+    """The arguments of a module's call with another activation."""
     old = first_tensor(args, kwargs)
     new_args = tuple(tensor if value is old else value for value in args)
     return new_args, {key: tensor if value is old else value for key, value in kwargs.items()}

@@ -139,7 +139,7 @@ def spoken_for(anatomy: Anatomy, stack: Stack) -> Anatomy:
 
 
 def _renamed(value: Value, old: str, new: str) -> Value:
-    """The same data with the names of one block's modules turned into those of another's."""
+    """Data of one block with the names of its modules turned into those of another's."""
     if isinstance(value, str):
         inside = value == old or value.startswith(f"{old}.")
         return new + value[len(old) :] if inside else value  # type: ignore[return-value]

@@ -20,12 +20,11 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from unembed.errors import LoadError
+from unembed.models.progress import Progress
 
 MANIFEST = "manifest.json"
 WHOLE_BELOW = 64 * 1024 * 1024  # smaller files are hashed whole, larger ones at both ends
 EDGE = 1024 * 1024
-
-Progress = Callable[[str, int, int], None]
 
 
 def obtain(

@@ -180,7 +180,7 @@ def _lmd_off(one: _Made) -> tuple[Edit, ...]:
 
 
 def _placed(one: _Made, made: tuple[Edit, ...]) -> tuple[Edit, ...]:
-    """The same at the positions of the request."""
+    """Edits at the positions of the request, where it names some."""
     if one.spec.positions is None:
         return made
     checked = engine_edits.zero(one.target, positions=one.spec.positions)

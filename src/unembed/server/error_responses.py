@@ -92,7 +92,7 @@ def response_of(error: UnembedError) -> Response:
 
 
 def body_of(error: UnembedError) -> ErrorBody:
-    """The same as it is sent after an answer has begun."""
+    """An error raised on purpose, as events carry it once an answer has begun."""
     return error_body(
         error.code,
         error.message,

@@ -89,7 +89,7 @@ class Indexes:
             return held
 
     def find(self, projection: str) -> VectorIndex | None:
-        """The same, but None where there is no index, or a damaged one."""
+        """The published index, or None where there is none, or a damaged one."""
         try:
             return self.opened(projection)
         except UnembedError:

@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from unembed.analyses.flow.result import FlowGraph, FlowLink, FlowNode
     from unembed.engine.cancel import Cancel
     from unembed.engine.loaded import Loaded
-    from unembed.engine.passes.hooks import Progress
     from unembed.engine.passes.run import Run
+    from unembed.models.progress import Progress
 
 
 def cut_capture(model: Loaded, name: str | CutName) -> tuple[str, ...]:

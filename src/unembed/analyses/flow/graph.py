@@ -35,8 +35,8 @@ if TYPE_CHECKING:
     from unembed.analyses.tools.writes import Part
     from unembed.engine.cancel import Cancel
     from unembed.engine.loaded import Loaded
-    from unembed.engine.passes.hooks import Progress
     from unembed.engine.passes.run import Run
+    from unembed.models.progress import Progress
 
 SITES = (
     "resid_pre", "attn_in", "q", "k", "v", "z", "attn_out", "resid_mid", "mlp_in", "mlp_gate",
@@ -166,7 +166,7 @@ class _Plan:
     def later(
         self, first: Draft, selection: tuple[LayerSelection, ...], ids: Sequence[int]
     ) -> list[Float[Tensor, "row d_model"]]:
-        """The same vectors at the positions of the target's further tokens."""
+        """The vectors of `first` at the positions of the target's further tokens."""
         capture = flow_capture(self.run.model, self.layers, None)
         run = continued(self.run, ids[:-1], self.position, capture)
         self.selector.like = {one.layer: one for one in selection}

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
     from unembed.engine.cancel import Cancel
     from unembed.engine.loaded import Loaded
-    from unembed.engine.passes.hooks import Progress
     from unembed.engine.reading.unembedding import Readout
+    from unembed.models.progress import Progress
 
 LARGEST = 1e4  # entries of a vector in half precision, so that a norm can square them
 

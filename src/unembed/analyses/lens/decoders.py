@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 
     from unembed.engine.cancel import Cancel
     from unembed.engine.loaded import Loaded
-    from unembed.engine.passes.hooks import Progress
     from unembed.engine.passes.run import Run
+    from unembed.models.progress import Progress
 
 LEGAL = '"final_norm", "last_mlp", "last_block", "L17", "L17.mlp"'
 FINAL: SiteKey = ("final_norm", None)

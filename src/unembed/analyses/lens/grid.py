@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from unembed.engine.editing.edits import Edit
     from unembed.engine.loaded import Prompt
     from unembed.engine.model import Model
-    from unembed.engine.passes.hooks import Progress
     from unembed.engine.passes.run import Run
+    from unembed.models.progress import Progress
 
 DEFAULTS = LensOptions()
 Prompts = Sequence[str] | Sequence[Sequence[int]] | Sequence[Tensor]

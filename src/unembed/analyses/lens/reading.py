@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from jaxtyping import Float, Int
 
     from unembed.engine.cancel import Cancel
-    from unembed.engine.passes.hooks import Progress
     from unembed.engine.passes.run import Run
+    from unembed.models.progress import Progress
 
 CELLS_AT_A_TIME = 4096  # decoded states held at once; more rows to a product gain nothing
 NONE = -1  # the id of the token that there is none of

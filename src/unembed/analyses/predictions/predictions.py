@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from unembed.engine.editing.edits import Edit
     from unembed.engine.loaded import Loaded, Prompt
     from unembed.engine.model import Model
-    from unembed.engine.passes.hooks import Progress
+    from unembed.models.progress import Progress
 
 LAYER_PARTS = ("resid_pre", "resid_mid", "resid_post")
 

@@ -35,8 +35,8 @@ if TYPE_CHECKING:
 
     from unembed.engine.cancel import Cancel
     from unembed.engine.loaded import Loaded
-    from unembed.engine.passes.hooks import Progress
     from unembed.engine.passes.run import Run
+    from unembed.models.progress import Progress
 
 PARTS: tuple[Part, ...] = ("attn", "mlp")
 

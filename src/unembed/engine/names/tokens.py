@@ -157,7 +157,7 @@ def _byte_of_character() -> dict[str, int]:
 
 @cache
 def _spelling_of_bytes() -> dict[int, str]:
-    """The same table forwards."""
+    """GPT-2's printable stand-in for each of the 256 bytes."""
     return {byte: character for character, byte in _byte_of_character().items()}
 
 

@@ -34,7 +34,7 @@ class _Parameters:
 def prepared(
     module: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any], depth: int
 ) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """The same call with caching and recording off, where the module knows of them.
+    """A module's call with caching and recording off, where the module knows of them.
 
     `depth` is how many calls up the warnings belong, as in `warnings.warn`.
 

@@ -19,9 +19,10 @@ from unembed.engine.names.sites import Name, check_target, parse_target
 from unembed.engine.names.taps import SiteKey, refuse
 from unembed.engine.nodes import LAYER_SITES
 from unembed.engine.passes.capture import capture_bytes, check_cost, last_site, plan_capture
-from unembed.engine.passes.hooks import Instrument, Progress, Row, StopForward, Wanted
+from unembed.engine.passes.hooks import Instrument, Row, StopForward, Wanted
 from unembed.engine.passes.run import Run
 from unembed.errors import EditError, InputError, TooLargeError
+from unembed.models.progress import Progress
 
 Logits = Literal["all", "last", "none"]
 
@@ -126,7 +127,7 @@ def _activations(captures: Mapping[SiteKey, Wanted]) -> dict[SiteKey, Wanted]:
 
 
 def named_nodes(model: Loaded, capture: Sequence[Name]) -> Sequence[Name]:
-    """The same names, those of derived nodes read: only the model knows what is attached to it."""
+    """Names with those of derived nodes read: only the model knows what is attached to it."""
     if not model.derived or isinstance(capture, str):
         return capture
     return [

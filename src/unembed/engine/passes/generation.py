@@ -20,9 +20,10 @@ from unembed.engine.editing.edits import Edit
 from unembed.engine.loaded import Loaded
 from unembed.engine.names.tokens import Token
 from unembed.engine.passes.forward import resolve_edits, takes
-from unembed.engine.passes.hooks import Instrument, Progress, Row
+from unembed.engine.passes.hooks import Instrument, Row
 from unembed.engine.passes.run import check_finite
 from unembed.errors import InputError, PromptError
+from unembed.models.progress import Progress
 from unembed.result import Columns, Result
 
 

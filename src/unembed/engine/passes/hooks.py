@@ -8,7 +8,7 @@ without anything to read or edit gets no hook.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -25,8 +25,7 @@ from unembed.errors import InputError
 from unembed.models import kernels
 from unembed.models.anatomy import Anatomy, Tap
 from unembed.models.patching import first_tensor, forward_replaced, with_tensor
-
-Progress = Callable[[str, int, int], None]
+from unembed.models.progress import Progress
 
 
 class StopForward(Exception):  # noqa: N818 - a signal, not an error

@@ -9,7 +9,7 @@ model does to its logits.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING
 
@@ -25,13 +25,12 @@ from unembed.engine.reading.running import (
     block_maxima,
 )
 from unembed.errors import InputError
+from unembed.models.progress import Progress
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
 
     from unembed.engine.cancel import Cancel
-
-Progress = Callable[[str, int, int], None]
 
 # One chunk of logits. Smaller ones stay in the second-level cache and are a tenth faster on an idle
 # machine; but every step over a chunk makes all threads meet, and on a busy machine (a browser

@@ -70,7 +70,7 @@ def widget(
     title: str | None = None,
     colours: Colours | str | None = None,
 ) -> AnyWidget:
-    """The same drawing in a notebook, with the app's pointer and keyboard; see `html`.
+    """The graph in a notebook, with the app's pointer and keyboard; see `html`.
 
     Raises:
         InputError: no such colour_by, palette or colours; anywidget is not installed.

@@ -61,7 +61,7 @@ def widget(
     title: str | None = None,
     colours: Colours | str | None = None,
 ) -> AnyWidget:
-    """The same drawing in a notebook, with the app's pointer and keyboard; see `html`.
+    """The grid in a notebook, with the app's pointer and keyboard; see `html`.
 
     Raises:
         InputError: no such kind, text or colours; anywidget is not installed.
