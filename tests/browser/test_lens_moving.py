@@ -112,7 +112,7 @@ def test_ctrl_and_the_wheel_zoom_about_the_pointer(app):
     app.page.keyboard.up("Control")
     app.page.wait_for_timeout(400)
     assert column_at(app, x) == pytest.approx(before, abs=0.1)
-    width = float(address(app).partition("&w=")[2])
+    width = float(address(app).partition("&w=")[2].partition("&")[0])
     assert 10 < width < 50
 
 

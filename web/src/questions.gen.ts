@@ -4,74 +4,62 @@ export const QUESTIONS = {
   "predictions": {
     "position": {
       "kind": "integer",
-      "default": -1,
-      "sentence": "Position to read; a negative one counts from the end."
+      "default": -1
     },
     "top_k": {
       "kind": "integer",
       "default": 10,
       "low": 1,
-      "limit": "max_k",
-      "sentence": "Tokens listed for each distribution."
+      "limit": "max_k"
     },
     "target": {
       "kind": "token",
-      "default": null,
-      "sentence": "Token followed through the layers."
+      "default": null
     },
     "distractor": {
       "kind": "token",
-      "default": null,
-      "sentence": "Another one, to set beside it."
+      "default": null
     },
     "sub_updates": {
       "kind": "integer",
       "default": 0,
       "low": 0,
-      "limit": "max_sub_updates",
-      "sentence": "How many neurons and heads of each layer to take out; 0: none."
+      "limit": "max_sub_updates"
     }
   },
   "lens": {
     "positions": {
       "kind": "integers",
       "default": null,
-      "limit": "max_prompt_tokens",
-      "sentence": "Which positions to read; absent: all. The model sees the whole prompt."
+      "limit": "max_prompt_tokens"
     },
     "layer_step": {
       "kind": "integer",
       "default": 1,
-      "low": 1,
-      "sentence": "Rows of blocks 0, n, 2n ... and of the last block."
+      "low": 1
     },
     "include_embedding": {
       "kind": "boolean",
-      "default": true,
-      "sentence": "Whether \"embed\" is a row."
+      "default": true
     },
     "subblocks": {
       "kind": "boolean",
-      "default": false,
-      "sentence": "Also a row after each attention; in a parallel block the row is the stream with attention's write alone, which is no state of the model."
+      "default": false
     },
     "decoder": {
       "kind": "text",
-      "default": "final_norm",
-      "sentence": "What a row is run through before it is read: \"final_norm\", \"L17\" (block 17 and everything after), \"L17.mlp\", \"last_block\", \"last_mlp\". One pass for each row."
+      "default": "final_norm"
     },
     "top_k": {
       "kind": "integer",
       "default": 10,
       "low": 1,
       "high": 20,
-      "limit": "max_k",
-      "sentence": "Tokens listed for each cell."
+      "limit": "max_k"
     },
     "target": {
       "kind": "token",
-      "default": null,
-      "sentence": "What logit, probability and rank are of; absent: see `follow`."
+      "default": null
     },
     "follow": {
       "kind": "choice",
@@ -80,83 +68,69 @@ export const QUESTIONS = {
         "final",
         "next",
         "input"
-      ],
-      "sentence": "Without a target: each position's final top token, the prompt's next token, or the token at the position itself."
+      ]
     },
     "kl_floor": {
       "kind": "number",
       "default": null,
       "low": 0,
-      "high": 1,
-      "sentence": "Clips both distributions of kl from below, without renormalising them: above 0, at most 1 / vocabulary. Absent: the exact divergence."
+      "high": 1
     }
   },
   "flow": {
     "layers": {
       "kind": "integers",
-      "limit": "max_flow_layers",
-      "sentence": "0-based, each once, in any order; drawn from the first to the last."
+      "limit": "max_flow_layers"
     },
     "top_neurons": {
       "kind": "integer",
       "default": 18,
-      "low": 0,
-      "sentence": "Of a feed-forward, and rows of W_O: the largest scores."
+      "low": 0
     },
     "bottom_neurons": {
       "kind": "integer",
       "default": 7,
-      "low": 0,
-      "sentence": "The same of the most negative scores."
+      "low": 0
     },
     "n_heads": {
       "kind": "integer",
       "default": 10,
-      "low": 0,
-      "sentence": "Heads shown: those that write most; 0: all."
+      "low": 0
     },
     "values_per_head": {
       "kind": "integer",
       "default": 2,
-      "low": 1,
-      "sentence": "Positions shown: those of the highest attention."
+      "low": 1
     },
     "threshold": {
       "kind": "number",
       "default": null,
       "low": 0,
-      "high": 1000,
-      "sentence": "Instead of the counts: the least ‖write‖ / ‖added‖ of what is shown."
+      "high": 1000
     },
     "include": {
       "kind": "names",
-      "default": [],
-      "sentence": "Heads, neurons and rows of W_O shown beside the others: \"L14.H3\", \"L14.N512\", \"L14.z448\"."
+      "default": []
     },
     "rest": {
       "kind": "boolean",
-      "default": false,
-      "sentence": "Nodes for what is not shown, so that links sum to what was added."
+      "default": false
     },
     "attn_bias": {
       "kind": "boolean",
-      "default": true,
-      "sentence": "A node for the bias of W_O."
+      "default": true
     },
     "mlp_bias": {
       "kind": "boolean",
-      "default": true,
-      "sentence": "Nodes for the feed-forward's biases."
+      "default": true
     },
     "merge_neurons": {
       "kind": "boolean",
-      "default": false,
-      "sentence": "One node for a neuron's key and its value."
+      "default": false
     },
     "merge_values": {
       "kind": "boolean",
-      "default": false,
-      "sentence": "One node for the key and the value of a position."
+      "default": false
     },
     "target_mode": {
       "kind": "choice",
@@ -164,85 +138,72 @@ export const QUESTIONS = {
       "choices": [
         "first",
         "whole"
-      ],
-      "sentence": "What of a target of several tokens counts: its first one, or all of it."
+      ]
     },
     "k": {
       "kind": "integer",
       "default": 5,
       "low": 1,
-      "limit": "max_k",
-      "sentence": "Tokens listed for each vector."
+      "limit": "max_k"
     },
     "default_width": {
       "kind": "number",
       "default": 7.0,
       "low": 0,
-      "high": 1000,
-      "sentence": "Width of links that have no number of their own."
+      "high": 1000
     },
     "query_factor": {
       "kind": "number",
       "default": 0.2,
       "low": 0,
-      "high": 1000,
-      "sentence": "Times the norm of the query: qkv>query."
+      "high": 1000
     },
     "attention_factor": {
       "kind": "number",
       "default": 10.0,
       "low": 0,
-      "high": 1000,
-      "sentence": "Times the attention: query>key, key>value."
+      "high": 1000
     },
     "memory_factor": {
       "kind": "number",
       "default": 1.3,
       "low": 0,
-      "high": 1000,
-      "sentence": "Times attention and norm of the value: value>head."
+      "high": 1000
     },
     "head_factor": {
       "kind": "number",
       "default": 1.8,
       "low": 0,
-      "high": 1000,
-      "sentence": "Times the norm of what a head writes: head>z."
+      "high": 1000
     },
     "neuron_factor": {
       "kind": "number",
       "default": 1.5,
       "low": 0,
-      "high": 1000,
-      "sentence": "Times |activation|: neuron_key>neuron."
+      "high": 1000
     },
     "position": {
       "kind": "integer",
-      "default": -1,
-      "sentence": "Whose forward pass is drawn; a negative one counts from the end."
+      "default": -1
     },
     "target": {
       "kind": "token",
-      "default": null,
-      "sentence": "What vectors are rated by: an id, or text, which may be several tokens (see `target_mode`). Absent: the model's own most likely token at the position."
+      "default": null
     }
   },
   "component": {
     "target": {
-      "kind": "text",
-      "sentence": "A node: \"L12.N512\", \"L9.H6\", \"L5.attn\", \"L5.mlp\", \"embed\"."
+      "kind": "text"
     },
     "position": {
       "kind": "integer",
-      "default": -1,
-      "sentence": "Where it writes; a negative one counts from the end."
+      "default": -1
     },
     "top_k": {
       "kind": "integer",
       "default": 10,
       "low": 1,
-      "limit": "max_k",
-      "sentence": "Tokens listed of those that it promotes, and suppresses."
+      "limit": "max_k"
     }
   },
   "generate": {
@@ -250,28 +211,24 @@ export const QUESTIONS = {
       "kind": "integer",
       "default": 20,
       "low": 1,
-      "limit": "max_new_tokens",
-      "sentence": "Most tokens to add."
+      "limit": "max_new_tokens"
     },
     "temperature": {
       "kind": "number",
       "default": 0,
       "low": 0,
-      "high": 10,
-      "sentence": "0 is greedy."
+      "high": 10
     },
     "seed": {
       "kind": "integer",
       "default": 0,
-      "low": 0,
-      "sentence": "Decides what is drawn where the temperature is not 0."
+      "low": 0
     }
   },
   "search": {
     "words": {
       "kind": "names",
-      "limit": "max_words",
-      "sentence": "What to look for."
+      "limit": "max_words"
     },
     "projection": {
       "kind": "choice",
@@ -279,26 +236,22 @@ export const QUESTIONS = {
       "choices": [
         "raw",
         "final_norm"
-      ],
-      "sentence": "How vectors are read: \"raw\", the unembedding times the vector, as LM-Debugger has it; \"final_norm\", through the final norm's weight."
+      ]
     },
     "layers": {
       "kind": "span",
-      "default": null,
-      "sentence": "Absent: every layer."
+      "default": null
     },
     "limit": {
       "kind": "integer",
       "default": 20,
       "low": 1,
-      "limit": "max_hits",
-      "sentence": "How many to list."
+      "limit": "max_hits"
     },
     "offset": {
       "kind": "integer",
       "default": 0,
-      "low": 0,
-      "sentence": "How many to skip."
+      "low": 0
     },
     "match": {
       "kind": "choice",
@@ -307,8 +260,7 @@ export const QUESTIONS = {
         "word",
         "exact",
         "part"
-      ],
-      "sentence": "\"word\": every token that is the word up to case and white space before it; \"exact\": the token of exactly this text; \"part\": tokens that contain it."
+      ]
     },
     "combine": {
       "kind": "choice",
@@ -316,8 +268,7 @@ export const QUESTIONS = {
       "choices": [
         "any",
         "all"
-      ],
-      "sentence": "Whether any of the words is enough, or all must be there."
+      ]
     },
     "side": {
       "kind": "choice",
@@ -326,8 +277,7 @@ export const QUESTIONS = {
         "promoted",
         "suppressed",
         "both"
-      ],
-      "sentence": "What vectors do to the tokens."
+      ]
     },
     "ranking": {
       "kind": "choice",
@@ -335,14 +285,12 @@ export const QUESTIONS = {
       "choices": [
         "strength",
         "bm25"
-      ],
-      "sentence": "How what is found is ordered."
+      ]
     }
   },
   "token": {
     "token": {
-      "kind": "token",
-      "sentence": "One token: its id, or text that is exactly one token."
+      "kind": "token"
     },
     "projection": {
       "kind": "choice",
@@ -350,26 +298,22 @@ export const QUESTIONS = {
       "choices": [
         "raw",
         "final_norm"
-      ],
-      "sentence": "How vectors are read: \"raw\", the unembedding times the vector, as LM-Debugger has it; \"final_norm\", through the final norm's weight."
+      ]
     },
     "layers": {
       "kind": "span",
-      "default": null,
-      "sentence": "Absent: every layer."
+      "default": null
     },
     "limit": {
       "kind": "integer",
       "default": 20,
       "low": 1,
-      "limit": "max_hits",
-      "sentence": "How many to list."
+      "limit": "max_hits"
     },
     "offset": {
       "kind": "integer",
       "default": 0,
-      "low": 0,
-      "sentence": "How many to skip."
+      "low": 0
     },
     "side": {
       "kind": "choice",
@@ -378,8 +322,7 @@ export const QUESTIONS = {
         "promoted",
         "suppressed",
         "both"
-      ],
-      "sentence": "Whether vectors raise or lower it."
+      ]
     }
   },
   "similar": {
@@ -389,41 +332,34 @@ export const QUESTIONS = {
       "choices": [
         "raw",
         "final_norm"
-      ],
-      "sentence": "How vectors are read: \"raw\", the unembedding times the vector, as LM-Debugger has it; \"final_norm\", through the final norm's weight."
+      ]
     },
     "target": {
       "kind": "text",
-      "default": null,
-      "sentence": ""
+      "default": null
     },
     "tokens": {
       "kind": "record",
-      "default": null,
-      "sentence": "The unembedding of a token, minus that of another one if there is one."
+      "default": null
     },
     "state": {
       "kind": "record",
-      "default": null,
-      "sentence": ""
+      "default": null
     },
     "layers": {
       "kind": "span",
-      "default": null,
-      "sentence": "Absent: every layer."
+      "default": null
     },
     "limit": {
       "kind": "integer",
       "default": 20,
       "low": 1,
-      "limit": "max_hits",
-      "sentence": "How many to list."
+      "limit": "max_hits"
     }
   },
   "vector": {
     "target": {
-      "kind": "text",
-      "sentence": "A neuron: \"L12.N512\"; LM-Debugger's \"L12D512\" is read too."
+      "kind": "text"
     },
     "projection": {
       "kind": "choice",
@@ -431,15 +367,13 @@ export const QUESTIONS = {
       "choices": [
         "raw",
         "final_norm"
-      ],
-      "sentence": "How vectors are read: \"raw\", the unembedding times the vector, as LM-Debugger has it; \"final_norm\", through the final norm's weight."
+      ]
     }
   },
   "browse": {
     "layer": {
       "kind": "integer",
-      "low": 0,
-      "sentence": "Which layer."
+      "low": 0
     },
     "projection": {
       "kind": "choice",
@@ -447,21 +381,18 @@ export const QUESTIONS = {
       "choices": [
         "raw",
         "final_norm"
-      ],
-      "sentence": "How vectors are read: \"raw\", the unembedding times the vector, as LM-Debugger has it; \"final_norm\", through the final norm's weight."
+      ]
     },
     "first": {
       "kind": "integer",
       "default": 0,
-      "low": 0,
-      "sentence": "The first neuron."
+      "low": 0
     },
     "count": {
       "kind": "integer",
       "default": 20,
       "low": 1,
-      "limit": "max_hits",
-      "sentence": "How many to list."
+      "limit": "max_hits"
     }
   },
   "clusters": {
@@ -471,8 +402,7 @@ export const QUESTIONS = {
       "choices": [
         "raw",
         "final_norm"
-      ],
-      "sentence": "How vectors are read: \"raw\", the unembedding times the vector, as LM-Debugger has it; \"final_norm\", through the final norm's weight."
+      ]
     },
     "method": {
       "kind": "choice",
@@ -480,40 +410,34 @@ export const QUESTIONS = {
       "choices": [
         "kmeans",
         "complete"
-      ],
-      "sentence": "\"kmeans\": spherical; \"complete\": linkage, LM-Debugger's."
+      ]
     },
     "n": {
       "kind": "integer",
       "default": null,
-      "low": 1,
-      "sentence": "How many clusters; absent: chosen by size."
+      "low": 1
     },
     "seed": {
       "kind": "integer",
       "default": 0,
-      "low": 0,
-      "sentence": "Where k-means begins."
+      "low": 0
     },
     "offset": {
       "kind": "integer",
       "default": 0,
-      "low": 0,
-      "sentence": "How many to skip."
+      "low": 0
     },
     "limit": {
       "kind": "integer",
       "default": 20,
       "low": 1,
-      "limit": "max_hits",
-      "sentence": "How many to list."
+      "limit": "max_hits"
     }
   },
   "cluster": {
     "cluster": {
       "kind": "integer",
-      "low": 0,
-      "sentence": "Its number."
+      "low": 0
     },
     "projection": {
       "kind": "choice",
@@ -521,8 +445,7 @@ export const QUESTIONS = {
       "choices": [
         "raw",
         "final_norm"
-      ],
-      "sentence": "How vectors are read: \"raw\", the unembedding times the vector, as LM-Debugger has it; \"final_norm\", through the final norm's weight."
+      ]
     },
     "method": {
       "kind": "choice",
@@ -530,26 +453,22 @@ export const QUESTIONS = {
       "choices": [
         "kmeans",
         "complete"
-      ],
-      "sentence": "How the clusters were made."
+      ]
     },
     "n": {
       "kind": "integer",
       "default": null,
-      "low": 1,
-      "sentence": "How many there are; absent: chosen by size."
+      "low": 1
     },
     "seed": {
       "kind": "integer",
       "default": 0,
-      "low": 0,
-      "sentence": "Where k-means began."
+      "low": 0
     },
     "sample_seed": {
       "kind": "integer",
       "default": 0,
-      "low": 0,
-      "sentence": "Which members are drawn at random."
+      "low": 0
     }
   }
 } as const;

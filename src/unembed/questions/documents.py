@@ -57,7 +57,10 @@ def _operations() -> str:
 
 
 def typescript(questions: Iterable[Question] = QUESTIONS) -> str:
-    """Defaults, ranges, choices, sentences and limits of every option, for the app."""
+    """Defaults, ranges, choices and limits of every option, for the app.
+
+    Without the sentences of options, which the app does not show: it loads this first of all.
+    """
     options = {
         question.name: {row.name: _fields(row) for row in rows_of(question.request)}
         for question in questions
@@ -89,7 +92,7 @@ def _fields(row: OptionRow) -> dict[str, Any]:
     fields |= {name: bound for name, bound in bounds.items() if bound is not None}
     if row.limit is not None:
         fields["limit"] = row.limit
-    return fields | {"sentence": row.sentence}
+    return fields
 
 
 def _literal(data: object) -> str:

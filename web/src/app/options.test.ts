@@ -1,7 +1,7 @@
 import { describe, expect, it, vi } from 'vitest';
 import { page } from '../shared/pageExample';
 
-const ADDED = { kind: 'integer', default: 3, low: 1, high: 9, sentence: 'Made up.' };
+const ADDED = { kind: 'integer', default: 3, low: 1, high: 9 };
 
 vi.mock('../questions.gen', async (load) => {
   const { QUESTIONS, ...rest } = await load<typeof import('../questions.gen')>();

@@ -13,7 +13,6 @@ export interface OptionInfo {
   low?: number;
   high?: number;
   choices?: readonly string[];
-  sentence: string;
 }
 
 export type Options = Readonly<Record<string, OptionInfo>>;
