@@ -146,9 +146,11 @@ def _value(one: _Made) -> float | list[int | float]:
 def _patch(one: _Made) -> tuple[Edit, ...]:
     spec = one.spec
     source = spec.source or PatchSource(prompt="", positions=None)
-    # Made first without a run: a target that does not exist costs no forward pass.
+    # Made first without a run: a target that does not exist costs no forward pass,
+    # and is named as the edit's, not as what the other run would capture.
     plain = engine_edits.zero(one.target, positions=spec.positions, stage=spec.stage)
-    site = engine_edits.required_capture(plain.node, one.session.model, spec.stage)
+    model = one.session.model
+    site = engine_edits.required_capture(model.node(plain.node), model, spec.stage)
     ids = ids_of(one.session, source.prompt, f"{one.field}.source.prompt")
     run = one.session.run(one.job, ids, (), [site])
     return (

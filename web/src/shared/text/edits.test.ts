@@ -1,6 +1,8 @@
+import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { readDraft, toDraft } from './draft';
+import { decodeEdit, encodeEdit } from './editUrl';
 import {
   cutAt,
   cutEdit,
@@ -15,6 +17,7 @@ import {
   switchOf,
   whereWords,
   type Edit,
+  type EditModel,
 } from './edits';
 
 const MODEL = { n_layers: 18, n_heads: 4, d_mlp: 2048, d_model: 640, d_head: 256 };
@@ -188,5 +191,26 @@ describe('the form', () => {
     expect(
       [{}, { index: 'x' }, { index: '7' }, { index: '7', value: '1', positions: 'y' }].map(read),
     ).toEqual(['target', 'target', 'value', 'positions']);
+  });
+});
+
+describe('made-up edits of the address', () => {
+  interface Row {
+    edit: Omit<Edit, 'enabled'>;
+    /** The part that the server refuses; null: it takes the edit. */
+    refused: string | null;
+  }
+  const file = new URL('../../../../tests/server/edits.json', import.meta.url);
+  const made = JSON.parse(readFileSync(file, 'utf8')) as { model: EditModel; edits: Row[] };
+
+  it.each(made.edits)('$edit.operation $edit.target: $refused', ({ edit: part, refused }) => {
+    const whole = { ...part, enabled: true };
+    const read = decodeEdit(encodeEdit(whole));
+    const problem = read === null ? 'unreadable' : editProblem(read, made.model);
+    expect(problem === null).toBe(refused === null);
+    // One number and a list of one are the same edit, and the same in the address.
+    const value =
+      Array.isArray(whole.value) && whole.value.length === 1 ? whole.value[0] : whole.value;
+    if (refused === null) expect(read).toEqual({ ...whole, value });
   });
 });
