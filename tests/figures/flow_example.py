@@ -43,10 +43,9 @@ SMALL = FlowOptions(n_heads=3, top_neurons=3, bottom_neurons=2)
 
 
 class _Maker:
-    def __init__(self, options: FlowOptions, target: bool, seed: int) -> None:
+    def __init__(self, options: FlowOptions, seed: int) -> None:
         self.draw = random.Random(seed)
         self.options = options
-        self.target = target
         self.rows = 0
         self.nodes: list[FlowNode] = []
         self.links: list[FlowLink] = []
@@ -62,7 +61,7 @@ class _Maker:
             norm=self.draw.uniform(1, 30) if norm is None else norm,
             entropy=self.draw.uniform(0.2, 10.5),
             tokens=tuple(FlowToken(*pair) for pair in zip(tokens, chances, strict=False)),
-            target=FlowScore(self.draw.random() / rank, rank) if self.target else None,
+            target=FlowScore(self.draw.random() / rank, rank),
         )
 
     def node(self, name, kind, column, title, readings: Sequence[str] = ("",), **more) -> str:
@@ -92,12 +91,11 @@ def flow_example(
     layers: Sequence[int] = (14,),
     *,
     options: FlowOptions = SMALL,
-    target: bool = True,
     residual: float = 195.0,
     seed: int = 0,
 ) -> FlowGraph:
     """Layers of a sequential block; `residual` is the norm of what enters the first."""
-    make = _Maker(options, target, seed)
+    make = _Maker(options, seed)
     column, last = 0, None
     for layer in layers:
         joined = last is not None and layer == last + 1
@@ -118,7 +116,7 @@ def flow_example(
         layers=tuple(layers),
         position=LAST,
         tokens=PROMPT,
-        target=FlowTarget(" Tokyo", (TOKYO,), "first", True) if target else None,
+        target=FlowTarget(" Tokyo", (TOKYO,), "first", True),
         output=reading,
         nodes=tuple(make.nodes),
         links=tuple(make.links),

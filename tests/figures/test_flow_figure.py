@@ -110,13 +110,6 @@ def test_boxes_can_be_coloured_by_entropy_and_attention():
         assert by_attention.marker.color[place] == wanted
 
 
-def test_a_graph_without_a_target_has_plain_boxes():
-    graph = flow_example(target=False)
-    plain = load_palette("unembed", "light").plain
-    assert set(plot(graph, colours="light").data[0].marker.color) == {plain}
-    assert "no target" in html(graph)
-
-
 def test_columns_go_from_left_to_right_and_streams_stand_on_top(graph):
     trace = plot(graph).data[0]
     places = {node.id: (trace.x[at], trace.y[at]) for at, node in enumerate(graph.nodes)}

@@ -78,7 +78,7 @@ class NoLock:
     """What a lock is replaced by to show what it is for."""
 
     @contextmanager
-    def taken(self, running: bool) -> Iterator[None]:
+    def held(self, running: bool) -> Iterator[None]:
         yield
 
     def __enter__(self) -> None:

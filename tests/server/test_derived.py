@@ -48,7 +48,7 @@ def test_a_body_has_the_fields_the_types_and_the_sentences_of_its_class():
     schema = body_of(Whole).model_json_schema(mode="serialization")
     assert schema["description"] == "Some parts."
     assert list(schema["properties"]) == ["parts", "best", "weights", "note"]
-    assert schema["required"] == ["parts", "best", "weights"]
+    assert schema["required"] == ["parts", "best", "weights", "note"]
     assert schema["additionalProperties"] is False
     parts = schema["properties"]["parts"]
     assert parts["description"] == "Largest first."

@@ -159,6 +159,6 @@ def test_an_index_that_is_being_built_changes_no_byte(serve, alone, built, tmp_p
 @pytest.mark.filterwarnings("ignore")
 def test_the_tests_above_notice_hooks_that_runs_share(serve, alone, often_switching):
     mutant = ue.load(tiny_model("gpt2", dtype=torch.float32), tokenizer=tiny_tokenizer())
-    mutant._turn = NoLock()  # type: ignore[assignment]
+    mutant._exclusive_use = NoLock()  # type: ignore[assignment]
     _, port = serve(served=mutant, threads=8)
     assert all_at_once(port) != alone

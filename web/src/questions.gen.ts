@@ -478,63 +478,54 @@ export const OPERATIONS = {
     "takes": "nothing",
     "stage": true,
     "sign": false,
-    "onePosition": false,
-    "sentence": "sets the target to zero"
+    "onePosition": false
   },
   "scale": {
     "takes": "number",
     "stage": true,
     "sign": false,
-    "onePosition": false,
-    "sentence": "multiplies it by a number"
+    "onePosition": false
   },
   "set_to": {
     "takes": "vector",
     "stage": true,
     "sign": false,
-    "onePosition": false,
-    "sentence": "sets it to a number, or a site to a vector"
+    "onePosition": false
   },
   "add": {
     "takes": "vector",
     "stage": true,
     "sign": false,
-    "onePosition": false,
-    "sentence": "adds a vector, or one number"
+    "onePosition": false
   },
   "patch": {
     "takes": "source",
     "stage": true,
     "sign": false,
-    "onePosition": false,
-    "sentence": "sets it to what it is on another prompt"
+    "onePosition": false
   },
   "on": {
     "takes": "nothing",
     "stage": false,
     "sign": true,
-    "onePosition": false,
-    "sentence": "sets a neuron so that it writes as much as the strongest one of its layer does in the unedited run; with `sign` -1 the other way round"
+    "onePosition": false
   },
   "lmd_on": {
     "takes": "nothing",
     "stage": false,
     "sign": false,
-    "onePosition": false,
-    "sentence": "is LM-Debugger's own on"
+    "onePosition": false
   },
   "lmd_off": {
     "takes": "nothing",
     "stage": false,
     "sign": false,
-    "onePosition": false,
-    "sentence": "is LM-Debugger's own off"
+    "onePosition": false
   },
   "cut": {
     "takes": "nothing",
     "stage": false,
     "sign": false,
-    "onePosition": true,
-    "sentence": "takes a node or link of the flow graph out, at one position: the graph's where `positions` is absent, the last one where there is no graph"
+    "onePosition": true
   }
 } as const;

@@ -59,7 +59,7 @@ def _operations() -> str:
 def typescript(questions: Iterable[Question] = QUESTIONS) -> str:
     """Defaults, ranges, choices and limits of every option, for the app.
 
-    Without the sentences of options, which the app does not show: it loads this first of all.
+    Without their sentences, which the app does not show: it loads this first of all.
     """
     options = {
         question.name: {row.name: _fields(row) for row in rows_of(question.request)}
@@ -71,7 +71,6 @@ def typescript(questions: Iterable[Question] = QUESTIONS) -> str:
             "stage": row.stage,
             "sign": row.sign,
             "onePosition": row.one_position,
-            "sentence": row.sentence,
         }
         for row in OPERATIONS
     }

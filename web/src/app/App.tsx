@@ -3,7 +3,6 @@ import { lazy, Suspense, useMemo } from 'react';
 import { AccessDialog } from './AccessDialog';
 import { AddressProblems } from './AddressProblems';
 import { EditsTray } from './EditsTray';
-import { HelpDialog } from './HelpDialog';
 import { Peek } from '../shared/parts/Peek';
 import { PromptBar } from './PromptBar';
 import { Toast } from './Toast';
@@ -15,11 +14,13 @@ import { VIEWS } from '../views';
 import { Stage } from './Stage';
 
 const SavedRuns = lazy(() => import('./SavedRuns'));
+const HelpDialog = lazy(() => import('./HelpDialog'));
 const Drawer = lazy(async () => ({ default: (await import('./Drawer')).Drawer }));
 
 export function App() {
   const access = useStore((state) => state.access);
   const runs = useStore((state) => state.runs);
+  const help = useStore((state) => state.help);
   const shown = useStore(({ spec }) => spec.view);
   const views = useMemo(() => {
     const view = VIEWS.find(({ id }) => id === shown) ?? VIEWS[0];
@@ -29,7 +30,11 @@ export function App() {
     <Views value={views}>
       {access === 'checking' ? null : <Page />}
       <AccessDialog />
-      <HelpDialog />
+      {help ? (
+        <Suspense fallback={null}>
+          <HelpDialog />
+        </Suspense>
+      ) : null}
       <Peek />
       {runs ? null : <Toast />}
     </Views>

@@ -39,11 +39,10 @@ const WORDS: ReadonlyArray<readonly [string, string]> = [
   ['␣ ↵ ⇥', 'space, new line and tab, as they are part of tokens'],
 ];
 
-export function HelpDialog() {
-  const open = useStore((state) => state.help);
+export default function HelpDialog() {
   const close = () => useStore.setState({ help: false });
   return (
-    <Modal open={open} label="Help" testid="help-dialog" onClose={close}>
+    <Modal open label="Help" testid="help-dialog" onClose={close}>
       <button
         type="button"
         className="icon-button popover-close"

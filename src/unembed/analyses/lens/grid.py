@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, cast, overload
 
 from torch import Tensor
 
+from unembed.analyses.lens.decoders import parse_decoder
 from unembed.analyses.lens.options import LensOptions
 from unembed.analyses.lens.plan import LensPlan, check_cells, checked_floor, plan_lens
 from unembed.analyses.lens.reading import LensReading
@@ -114,8 +115,11 @@ def logit_lens(
         CapabilityError: this model's states cannot be unembedded, or not in the way asked for.
         TooLargeError: more cells than `max_lens_cells`.
     """
-    if isinstance(changes.get("decoder"), list | tuple):
-        changes["decoder"] = suffix_of(model, changes["decoder"])
+    decoder = changes.get("decoder", "final_norm")
+    if isinstance(decoder, list | tuple):
+        changes["decoder"] = suffix_of(model, decoder)
+    elif not isinstance(decoder, str):
+        parse_decoder(model, decoder)  # refuses it, with what this model has
     options = _chosen(model, options, changes)
     if not _is_batch(prompt):
         ids = model.tokenize(cast("Prompt", prompt))

@@ -8,7 +8,7 @@ import { change, notify, useSpec } from '../state/store';
 import { ErrorNote } from './ErrorNote';
 import { Status } from './ViewBar';
 
-export function Continuation({ generation }: { generation: Generation }) {
+export default function Continuation({ generation }: { generation: Generation }) {
   const spec = useSpec();
   const analysis = useGeneration(spec, generation);
   const { grown } = analysis;

@@ -5,7 +5,7 @@ import { SideMark, Token } from './parts';
 import { nats, probability, rank } from '../../draw/format';
 import type { Predictions, Reading } from '../text/predictions';
 import { change, useSpec } from '../state/store';
-import { Continuation } from './Continuation';
+import Continuation from './Continuation';
 import { ErrorNote } from './ErrorNote';
 import { Status } from './ViewBar';
 

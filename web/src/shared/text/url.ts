@@ -138,6 +138,9 @@ const FIELDS: Fields<Omit<Shared, 'view'>> = {
   gen: field(START, 'generation', decodeGeneration, encodeGeneration),
 };
 
+/** What is asked stands in front of what is changed and how it is looked at. */
+const ASKED: readonly string[] = ['p', 't', 'd'];
+
 // ------------------------------------------------------------------ the address of a list of views
 
 export interface Decoded {
@@ -180,10 +183,13 @@ export function addressOf(views: readonly Addressed[]): Address {
   return {
     DEFAULTS: fresh(),
     encodeSpec: (spec) => {
+      const shared = writeFields(spec, FIELDS);
+      const isAsked = ([key]: readonly [string, string]) => ASKED.includes(key);
       const pairs = [
         ...writeFields(spec, { view }),
+        ...shared.filter(isAsked),
         ...spec.edits.map((made): [string, string] => ['e', encodeEdit(made)]),
-        ...writeFields(spec, FIELDS),
+        ...shared.filter((pair) => !isAsked(pair)),
         ...states.flatMap(({ id, fields }) => writeFields(ownOf(spec, id), fields)),
       ];
       return pairs.length === 0 ? '' : written([['v', String(VERSION)], ...pairs]);

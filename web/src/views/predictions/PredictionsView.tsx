@@ -1,4 +1,5 @@
 /** What comes next, and what each layer would say if the model stopped there. */
+import { lazy, Suspense } from 'react';
 import { usePredictions, type ModelInfo } from '../../shared/api/queries';
 import { Formula } from '../../shared/parts/Formula';
 import { SaveMenu } from '../../shared/parts/SaveMenu';
@@ -9,7 +10,6 @@ import { useUpdates } from './query';
 import { updatesTable } from './updates';
 import { change, useSpec } from '../../shared/state/store';
 import { Segments } from '../../shared/parts/parts';
-import { Continuation } from '../../shared/parts/Continuation';
 import { ErrorNote } from '../../shared/parts/ErrorNote';
 import { useMode } from '../../shared/state/experiment';
 import { LayerTable } from './LayerTable';
@@ -18,6 +18,8 @@ import { FlipButton } from '../../shared/parts/toggles';
 import { reasonOf, type ViewProps } from '../../shared/view';
 import { TokenStrip } from '../../shared/parts/TokenStrip';
 import { ModeChoice, Status, ViewBar } from '../../shared/parts/ViewBar';
+
+const Continuation = lazy(() => import('../../shared/parts/Continuation'));
 
 export function PredictionsView({ model, experiment, cellWidth }: ViewProps) {
   const spec = useSpec();
@@ -67,7 +69,11 @@ export function PredictionsView({ model, experiment, cellWidth }: ViewProps) {
         retry={experiment.error ? experiment.retry : analysis.retry}
         stale={data !== null}
       />
-      {spec.generation ? <Continuation generation={spec.generation} /> : null}
+      {spec.generation ? (
+        <Suspense fallback={null}>
+          <Continuation generation={spec.generation} />
+        </Suspense>
+      ) : null}
       <div className={`predictions ${stale ? 'stale' : ''}`} aria-busy={analysis.busy}>
         <div className="next-column">
           {data ? (
