@@ -44,7 +44,9 @@ def test_the_stream_ends_with_the_plain_answer_and_its_tokens_are_that_answer(ap
     assert events[-1] == ("end", plain)
     for side in ("baseline", "edited"):
         made = [data for name, data in events if name == "token" and data["side"] == side]
-        assert [data["token"] for data in made] == (plain[side]["new_tokens"] if plain[side] else [])
+        assert [data["token"] for data in made] == (
+            plain[side]["new_tokens"] if plain[side] else []
+        )
         assert [data["index"] for data in made] == list(range(len(made)))
 
 
