@@ -37,6 +37,7 @@ def results(model, tmp_path_factory):
         ue.component(model.run(PROMPT, ue.component_capture(model, "L1.H0")), "L1.H0"),
         model.generate(PROMPT, 3),
         index.similar("L1.N5", limit=15),
+        ue.sweep(model, PROMPT, [(), ue.zero("L1.H0")], objective=ue.Objective.logit(3)),
     ]
     return {type(one).__name__: one for one in made}
 
@@ -56,6 +57,57 @@ def test_a_result_says_in_one_line_what_it_is_of(name, results):
     assert said.startswith(f"{name}(")
     assert len(said) < 160
     assert "\n" not in said
+
+
+@pytest.fixture(scope="module")
+def runs(model):
+    """Runs of every kind: with logits and without, edited, differentiable, of a long prompt."""
+    edits = [ue.zero("L1.H0"), ue.scale("L2.mlp", 0.5, positions=[1, 2])]
+    return [
+        model.run(PROMPT),
+        model.run(PROMPT, ["resid_post"], edits, logits="last"),
+        model.run(PROMPT, logits="none"),
+        model.run(PROMPT, grad=True),
+        model.run([3] * 60),
+        model.run(PROMPT, edits=[ue.scale("L2.resid_post", 1e38)] * 2),
+    ]
+
+
+def test_a_run_says_in_one_line_what_it_is(runs):
+    for run in runs:
+        assert repr(run).startswith("Run(")
+        assert len(repr(run)) < 160
+        assert "\n" not in repr(run)
+    assert "2 edits, 3 sites captured" in repr(runs[1])
+    assert "60 tokens" in repr(runs[4])
+
+
+def test_a_notebook_shows_what_a_run_predicts(runs):
+    for run in runs:
+        table = Table(run._repr_html_())
+        assert not table.open
+        assert len(run._repr_html_()) < 5000
+        assert len(table.rows) > 1
+    best = runs[0].top(1)[0]
+    assert Table(runs[0]._repr_html_()).rows[1][0] == best.token.label
+    assert [row[1] for row in Table(runs[2]._repr_html_()).rows[1:]] == [
+        token.label for token in runs[2].tokens
+    ]
+
+
+def test_a_sweep_names_its_rows(model):
+    edits = [(), ue.zero("L1.H0"), ue.scale("L2.mlp", 0.5, positions=[1, 2])]
+    objective = ue.Objective.logit_diff(3, 4)
+    swept = ue.sweep(model, PROMPT, edits, objective=objective, logits="last")
+    assert objective.words in repr(swept)
+    columns = swept.columns()
+    assert columns["edits"] == ["", "zero L1.H0", "scale L2.mlp by 0.5 at 1, 2"]
+    assert columns["value"] == swept.values.tolist()
+    assert columns["top_token"] == [run.top(1)[0].token.text for run in swept]
+    plain = ue.sweep(model, [PROMPT, [1, 2, 3]])
+    assert plain.arrays() == {}
+    assert plain.columns()["value"] == [None, None]
+    assert [len(row["tokens"]) for row in plain.to_dict()["rows"]] == [len(plain[0].ids), 3]
 
 
 class Table(HTMLParser):

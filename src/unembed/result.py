@@ -69,16 +69,20 @@ class Result:
 
     def _repr_html_(self) -> str:
         """The first rows of the table, for a notebook."""
-        columns = self.columns()
-        n_rows = len(next(iter(columns.values()), []))
-        head = "".join(f"<th>{escape(name)}</th>" for name in columns)
-        rows = zip(*(column[:SHOWN_ROWS] for column in columns.values()), strict=True)
-        body = "".join(f"<tr>{''.join(map(_cell, row))}</tr>" for row in rows)
-        more = f"; the first {SHOWN_ROWS} of {n_rows:,} rows" if n_rows > SHOWN_ROWS else ""
-        return (
-            f"<table><caption>{escape(repr(self))}{more}</caption>"
-            f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
-        )
+        return html_table(repr(self), self.columns())
+
+
+def html_table(caption: str, columns: Columns) -> str:
+    """The first rows of a table, for a notebook."""
+    n_rows = len(next(iter(columns.values()), []))
+    head = "".join(f"<th>{escape(name)}</th>" for name in columns)
+    rows = zip(*(column[:SHOWN_ROWS] for column in columns.values()), strict=True)
+    body = "".join(f"<tr>{''.join(map(_cell, row))}</tr>" for row in rows)
+    more = f"; the first {SHOWN_ROWS} of {n_rows:,} rows" if n_rows > SHOWN_ROWS else ""
+    return (
+        f"<table><caption>{escape(caption)}{more}</caption>"
+        f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+    )
 
 
 def _cell(value: object) -> str:
@@ -90,7 +94,11 @@ def _cell(value: object) -> str:
 
 
 def _written(kind: type) -> tuple[str, ...]:
-    names = [row.name for row in fields(kind) if "Tensor" not in str(row.type)]
+    names = [
+        row.name
+        for row in fields(kind)
+        if "Tensor" not in str(row.type) and row.metadata.get("written", True)
+    ]
     return (*names, *getattr(kind, "also", ()))
 
 
@@ -108,8 +116,6 @@ def plain(value: Any) -> Any:
         return plain(value.values())
     if isinstance(value, tuple | list):
         return [plain(one) for one in value]
-    if isinstance(value, Options):
-        return plain(value.values())
     if isinstance(value, Mapping):
         return {key: plain(one) for key, one in value.items()}
     if is_dataclass(value):

@@ -815,7 +815,7 @@ export interface components {
              */
             attributed: number | null;
             /** @description Of the run with the cut. */
-            measured: components["schemas"]["CutScore"];
+            measured: components["schemas"]["TargetScore"];
             /**
              * Logit Change
              * @description Of the target: with the cut minus without.
@@ -830,7 +830,7 @@ export interface components {
          */
         CutReport: {
             target: components["schemas"]["FlowTarget"];
-            baseline: components["schemas"]["CutScore"];
+            baseline: components["schemas"]["TargetScore"];
             /**
              * Cuts
              * @description Each alone.
@@ -838,21 +838,6 @@ export interface components {
             cuts: components["schemas"]["CutEffect"][];
             /** @description All at once; null for fewer than two, and for more than a run takes. */
             together: components["schemas"]["CutEffect"] | null;
-        };
-        /**
-         * CutScore
-         * @description How a run itself rates the target at the position.
-         */
-        CutScore: {
-            /** Probability */
-            probability: number;
-            /** Logit */
-            logit: number;
-            /**
-             * Rank
-             * @description 1 for the most likely.
-             */
-            rank: number;
         };
         /**
          * EditSpec

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import groupby
-from typing import Protocol, overload
+from typing import TYPE_CHECKING, Annotated, ClassVar, Protocol, overload
 
 import torch
 from torch import Tensor
@@ -21,6 +21,7 @@ from unembed.engine.loaded import Loaded, Prompt
 from unembed.engine.names.prompts import Read
 from unembed.engine.names.sites import Name
 from unembed.engine.names.taps import SiteKey
+from unembed.engine.names.tokens import Token
 from unembed.engine.passes.capture import capture_bytes, check_cost, plan_capture
 from unembed.engine.passes.forward import (
     Logits,
@@ -31,9 +32,13 @@ from unembed.engine.passes.forward import (
     run_rows,
 )
 from unembed.engine.passes.forward import run as run_one
-from unembed.engine.passes.run import Run
+from unembed.engine.passes.run import Run, TokenProbability
 from unembed.errors import InputError
 from unembed.models.progress import Progress
+from unembed.result import Axes, Columns, Result, columns_of
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
 
 # A batch of one prompt is split by where its edits start once it has this many tokens: from here
 # on products are no faster for being larger, and later starts save layers.
@@ -43,6 +48,10 @@ USEFUL_TOKENS = 96
 class Valued(Protocol):
     """What a sweep measures of each run; `ue.Objective` is one."""
 
+    @property
+    def words(self) -> str:
+        """What it is, in a phrase."""
+
     def required_capture(self, model: Loaded) -> tuple[str, ...]:
         """What a run must have captured; nothing where its logits are needed."""
 
@@ -50,12 +59,54 @@ class Valued(Protocol):
         """A number, as a tensor without axes."""
 
 
-@dataclass(frozen=True, eq=False)
-class Sweep(Sequence[Run]):
+@dataclass(frozen=True)
+class SweepRow:
+    """One run of a sweep, in words and numbers."""
+
+    tokens: tuple[Token, ...]
+    edits: Annotated[tuple[str, ...], 'In words: "zero L9.H2".']
+    value: Annotated[float | None, "Of the objective; null without one."]
+    top: Annotated[TokenProbability | None, "Likeliest next token, where logits were kept."]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Sweep(Result, Sequence[Run]):
     """The runs of a sweep, in the order of the rows, and the objective's value of each."""
 
-    runs: tuple[Run, ...] = field(repr=False)
-    values: Tensor | None  # [row]; None without an objective
+    axes: ClassVar[Axes] = {"values": ("row",)}
+    also: ClassVar[tuple[str, ...]] = ("rows",)
+
+    runs: tuple[Run, ...] = field(metadata={"written": False})  # `rows` says what they are
+    values: Float[Tensor, " row"] | None  # None without an objective
+    objective: Annotated[str | None, "What `values` are of, in words; null without one."] = None
+
+    @property
+    def rows(self) -> tuple[SweepRow, ...]:
+        """Each run in words and numbers."""
+        values = [None] * len(self.runs) if self.values is None else self.values.tolist()
+        return tuple(_row(*both) for both in zip(self.runs, values, strict=True))
+
+    def summary(self) -> str:
+        rated = "" if self.objective is None else f", {self.objective}"
+        return f"{len(self.runs)} runs{rated}"
+
+    def columns(self) -> Columns:
+        """One row for each run."""
+        return columns_of(
+            {
+                "row": order,
+                "prompt": "".join(token.text for token in row.tokens),
+                "edits": ", ".join(row.edits),
+                "value": row.value,
+                "top_token": None if row.top is None else row.top.token.text,
+                "top_probability": None if row.top is None else row.top.probability,
+            }
+            for order, row in enumerate(self.rows)
+        )
+
+    def arrays(self) -> dict[str, Tensor]:
+        """The values, where there is an objective."""
+        return {} if self.values is None else {"values": self.values}
 
     def __len__(self) -> int:
         return len(self.runs)
@@ -69,6 +120,11 @@ class Sweep(Sequence[Run]):
 
     def __iter__(self) -> Iterator[Run]:
         return iter(self.runs)
+
+
+def _row(run: Run, value: float | None) -> SweepRow:
+    top = None if run.logits is None else run.top(1)[0]
+    return SweepRow(run.tokens, tuple(edit.words for edit in run.edits), value, top)
 
 
 def sweep(
@@ -131,6 +187,7 @@ def sweep(
     return Sweep(
         tuple(runs[row] for row in in_order),
         torch.stack([values[row] for row in in_order]) if values else None,
+        None if objective is None else objective.words,
     )
 
 

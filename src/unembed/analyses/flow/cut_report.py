@@ -6,16 +6,8 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from unembed.analyses.flow.result import FlowTarget
+from unembed.analyses.tools.scores import TargetScore
 from unembed.result import Columns, Result, columns_of
-
-
-@dataclass(frozen=True)
-class CutScore:
-    """How a run itself rates the target at the position."""
-
-    probability: float
-    logit: float
-    rank: Annotated[int, "1 for the most likely."]
 
 
 @dataclass(frozen=True)
@@ -28,7 +20,7 @@ class CutEffect:
         "Change of the target's logit that the graph attributes to the cut: minus the direct "
         "effect. Null where what is cut writes nothing itself.",
     ]
-    measured: Annotated[CutScore, "Of the run with the cut."]
+    measured: Annotated[TargetScore, "Of the run with the cut."]
     logit_change: Annotated[float, "Of the target: with the cut minus without."]
     probability_change: float
 
@@ -38,7 +30,7 @@ class CutReport(Result):
     """Some cuts, each alone, and all of them together."""
 
     target: FlowTarget
-    baseline: CutScore
+    baseline: TargetScore
     cuts: Annotated[tuple[CutEffect, ...], "Each alone."]
     together: Annotated[
         CutEffect | None, "All at once; null for fewer than two, and for more than a run takes."

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Literal
 import torch
 
 from unembed.analyses.flow.attributed import attributed, attributed_together, checked_cut
-from unembed.analyses.flow.cut_report import CutEffect, CutReport, CutScore
+from unembed.analyses.flow.cut_report import CutEffect, CutReport
 from unembed.analyses.flow.names import CutName, parse_cut
 from unembed.analyses.flow.target import flow_target
+from unembed.analyses.tools.scores import TargetScore, target_score
 from unembed.analyses.tools.writes import INSIDE, branch
 from unembed.engine.editing.edits import Edit, add, zero
 from unembed.engine.names.sites import resolve_position
@@ -273,9 +274,7 @@ def _run_again(
 
 def _scores(
     model: Loaded, states: Float[Tensor, "n d_model"], token: int, cancel: Cancel | None
-) -> list[CutScore]:
+) -> list[TargetScore]:
     targets = torch.full((len(states),), token)
     readout = model.unembedding.read(model.final_norm(states), k=1, targets=targets, cancel=cancel)
-    columns = (readout.target_probabilities, readout.target_logits, readout.ranks)
-    rows = zip(*(column[:, 0].tolist() for column in columns), strict=True)
-    return [CutScore(*row) for row in rows]
+    return [target_score(readout, row) for row in range(len(states))]

@@ -18,10 +18,10 @@ from unembed.analyses.predictions.result import (
     Predictions,
     PredictionSide,
     Reading,
-    TargetScore,
     TokenChange,
 )
 from unembed.analyses.tools.checks import checked_top_k
+from unembed.analyses.tools.scores import target_score
 from unembed.engine.names.sites import resolve_position
 from unembed.engine.names.taps import why_not
 from unembed.engine.passes import forward
@@ -267,7 +267,8 @@ class _Reader:
         )
         scores = iter(range(readout.ranks.shape[1]))
         target, distractor = (
-            None if one is None else _score(readout, row, next(scores)) for one in self._tokens
+            None if one is None else target_score(readout, row, next(scores))
+            for one in self._tokens
         )
         entropy, kl = float(readout.entropy[row]), float(readout.kl[row, 0])
         return Reading(top, entropy, kl, target, distractor)
@@ -279,19 +280,11 @@ class _Reader:
         scores = self.read(union, k=1)  # the same product again, so the same bits
         changes = []
         for column, token_id in enumerate(union):
-            old, new = _score(scores, before, column), _score(scores, after, column)
+            old, new = target_score(scores, before, column), target_score(scores, after, column)
             token = self.model.token(token_id)
             changes.append(TokenChange(token, old.probability, new.probability, old.rank, new.rank))
         changes.sort(key=lambda c: -abs(c.edited_probability - c.baseline_probability))
         return tuple(changes)
-
-
-def _score(readout: Readout, row: int, column: int) -> TargetScore:
-    return TargetScore(
-        probability=float(readout.target_probabilities[row, column]),
-        logit=float(readout.target_logits[row, column]),
-        rank=int(readout.ranks[row, column]),
-    )
 
 
 def _logits_at(run: Run, position: int) -> Float[Tensor, "1 vocab"]:

@@ -7,18 +7,10 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 from unembed.analyses.sub_updates.result import SubUpdates
+from unembed.analyses.tools.scores import TargetScore
 from unembed.engine.names.tokens import Token
 from unembed.engine.passes.run import TokenProbability
 from unembed.result import Columns, Result, columns_of
-
-
-@dataclass(frozen=True)
-class TargetScore:
-    """How one distribution rates one token."""
-
-    probability: float
-    logit: float
-    rank: Annotated[int, "1 for the most likely token: 1 + how many have a higher logit."]
 
 
 @dataclass(frozen=True)

@@ -61,6 +61,16 @@ class Edit:
         return self.node.text
 
     @property
+    def words(self) -> str:
+        """What it does, in a few words: "scale L12.mlp by 0.5 at 3, 4"."""
+        said = f"{self.operation} {self.target}"
+        if isinstance(self.value, int | float):
+            said += f"{' by' if self.operation == 'scale' else ''} {self.value:g}"
+        if self.positions is not None:
+            said += f" at {', '.join(map(str, self.positions))}"
+        return said + (" before the activation" if self.stage == "pre" else "")
+
+    @property
     def key(self) -> tuple[object, ...]:
         """What the edit does, as something hashable: equal keys give equal runs."""
         value = self.value

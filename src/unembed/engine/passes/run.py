@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -19,6 +19,9 @@ from unembed.engine.names.taps import SiteKey
 from unembed.engine.names.tokens import Token
 from unembed.engine.passes.hooks import Wanted
 from unembed.errors import CapabilityError, InputError, TargetError
+from unembed.result import SHOWN_ROWS, columns_of, html_table
+
+SHOWN_TEXT = 60  # characters of a prompt in the name of a run
 
 
 @dataclass(frozen=True)
@@ -30,7 +33,7 @@ class TokenProbability:
     logit: float
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Run:
     """One forward pass on one prompt.
 
@@ -40,14 +43,33 @@ class Run:
     `run["L14.z448"]` one entry of z.
     """
 
-    model: Loaded = field(repr=False)
+    model: Loaded
     ids: tuple[int, ...]
     edits: tuple[Edit, ...]
-    logits: Tensor | None = field(repr=False)
-    activations: Mapping[SiteKey, Tensor] = field(repr=False)
-    wanted: Mapping[SiteKey, Wanted] = field(repr=False)
-    provenance: Provenance = field(repr=False)
+    logits: Tensor | None
+    activations: Mapping[SiteKey, Tensor]
+    wanted: Mapping[SiteKey, Wanted]
+    provenance: Provenance
     notes: tuple[str, ...] = ()  # what was done to the prompt, and what to know of it
+
+    def __repr__(self) -> str:
+        n_edits, n_sites = len(self.edits), len(self.activations)
+        edited = f", {n_edits} edit{'s' * (n_edits != 1)}" if n_edits else ""
+        kept = f", {n_sites} site{'s' * (n_sites != 1)} captured" if n_sites else ""
+        return f"Run({self.model.name}, {_shortened(self.tokens)}{edited}{kept})"
+
+    def _repr_html_(self) -> str:
+        """The likeliest next tokens, for a notebook; the prompt's tokens where there are none."""
+        logits = self.logits
+        if logits is None or not bool(torch.isfinite(logits[-1].max())):
+            tokens = [token.label for token in self.tokens]
+            return html_table(repr(self), {"position": [*range(len(tokens))], "token": tokens})
+        seen = replace(self, logits=logits[-1:].detach())
+        records = (
+            {"next token": one.token.label, "probability": one.probability, "logit": one.logit}
+            for one in seen.top(min(SHOWN_ROWS, self.model.vocab_size))
+        )
+        return html_table(repr(self), columns_of(records))
 
     @property
     def tokens(self) -> tuple[Token, ...]:
@@ -216,3 +238,11 @@ def _index_in(kept: Sequence[int] | None, index: int, word: str, target: Target)
             legal=str(list(kept)),
         )
     return list(kept).index(index)
+
+
+def _shortened(tokens: Sequence[Token]) -> str:
+    """The text of a prompt, or the end of a long one, and how many tokens it has."""
+    tail = "".join(token.label if token.special else token.text for token in tokens[-SHOWN_TEXT:])
+    whole = len(tokens) <= SHOWN_TEXT and len(tail) <= SHOWN_TEXT
+    said = f"{tail!r}" if whole else f"…{tail[-SHOWN_TEXT:]!r}"
+    return f"{said}, {len(tokens)} tokens"

@@ -12,7 +12,7 @@ export type FlowLink = Schemas['FlowLink'];
 export type FlowSum = Schemas['FlowSum'];
 export type FlowTarget = Schemas['FlowTarget'];
 export type FlowCut = Schemas['FlowCut'];
-export type CutScore = Schemas['CutScore'];
+export type TargetScore = Schemas['TargetScore'];
 export type NodeKind = FlowNode['kind'];
 export type LinkKind = FlowLink['kind'];
 
@@ -20,7 +20,7 @@ export type LinkKind = FlowLink['kind'];
 export type FlowEffect = Schemas['CutEffect'] & { edit: number | null };
 
 export interface FlowEffects {
-  baseline: CutScore;
+  baseline: TargetScore;
   edits: FlowEffect[];
   together: FlowEffect | null;
   /** Edits in force that were not measured alone. */
