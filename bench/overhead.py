@@ -21,7 +21,7 @@ from _harness import Figure, extra_bytes, in_fresh_process, parser, ratio, repor
 from unembed.analyses.lens.grid import lens_of_run
 from unembed.analyses.lens.options import LensOptions
 from unembed.analyses.lens.plan import LensPlan, plan_lens
-from unembed.engine.names.sites import LAYER_SITES
+from unembed.engine.nodes import LAYER_SITES
 from unembed.models.tiny import tiny_tokenizer
 
 N_TOKENS = 64

@@ -19,9 +19,9 @@ from unembed.engine.cancel import Cancel
 from unembed.engine.editing.edits import Edit
 from unembed.engine.loaded import Loaded, Prompt
 from unembed.engine.names.prompts import Read
-from unembed.engine.names.sites import Name
 from unembed.engine.names.taps import SiteKey
 from unembed.engine.names.tokens import Token
+from unembed.engine.nodes import Name
 from unembed.engine.passes.capture import capture_bytes, check_cost, plan_capture
 from unembed.engine.passes.forward import (
     Logits,

@@ -11,8 +11,9 @@ from unembed.analyses.component.result import Component, Kind, TokenEffect
 from unembed.analyses.tools.checks import checked_top_k
 from unembed.analyses.tools.effects import direct_effects, effects_capture
 from unembed.analyses.tools.writes import node_of, write, write_capture
-from unembed.engine.names.sites import Name, Target, resolve_position
+from unembed.engine.names.sites import resolve_position
 from unembed.engine.names.taps import why_not
+from unembed.engine.nodes import Name, Target
 
 if TYPE_CHECKING:
     from unembed.engine.loaded import Loaded

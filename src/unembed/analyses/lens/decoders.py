@@ -20,8 +20,8 @@ import torch
 from torch import Tensor
 
 from unembed.engine.editing.edits import Edit, at_stage, set_to, zero
-from unembed.engine.names.sites import ATTENTION_SITES
 from unembed.engine.names.taps import SiteKey, refuse
+from unembed.engine.nodes import ATTENTION_SITES
 from unembed.engine.passes import forward
 from unembed.engine.passes.forward import resolve_edits
 from unembed.errors import InputError, TargetError

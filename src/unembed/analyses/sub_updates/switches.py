@@ -12,8 +12,7 @@ import torch
 
 from unembed.analyses.tools.writes import branch, node_of
 from unembed.engine.editing.edits import Edit, set_to, zero
-from unembed.engine.names.sites import Target
-from unembed.engine.nodes import Name
+from unembed.engine.nodes import Name, Target
 from unembed.errors import EditError, TargetError
 
 if TYPE_CHECKING:

@@ -15,8 +15,9 @@ import torch
 from torch import Tensor
 
 from unembed.analyses.tools.frozen import FrozenNorm, freeze
-from unembed.engine.names.sites import Name, Target, check_target, parse_target
+from unembed.engine.names.sites import check_target, parse_target
 from unembed.engine.names.taps import refuse
+from unembed.engine.nodes import Name, Target
 from unembed.errors import TargetError
 
 if TYPE_CHECKING:

@@ -17,8 +17,8 @@ from torch import Tensor, nn
 from unembed.engine.checks import interventions
 from unembed.engine.checks.report import Report, compare
 from unembed.engine.loaded import Identity, Kind, Loaded
-from unembed.engine.names.sites import ATTENTION_SITES, LAYER_SITES
 from unembed.engine.names.taps import why_not
+from unembed.engine.nodes import ATTENTION_SITES, LAYER_SITES
 from unembed.engine.passes import forward
 from unembed.engine.passes.run import Run
 from unembed.errors import UnembedError

@@ -13,7 +13,8 @@ from torch import Tensor
 
 from unembed.engine.derived import Derived
 from unembed.engine.editing.edits import Edit, at_stage
-from unembed.engine.names.sites import Target, check_target, resolve_position
+from unembed.engine.names.sites import check_target, resolve_position
+from unembed.engine.nodes import Target
 from unembed.errors import EditError
 from unembed.models.anatomy import Anatomy
 

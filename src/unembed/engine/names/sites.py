@@ -10,14 +10,10 @@ import re
 from collections.abc import Sequence
 
 from unembed.engine.nodes import (
-    ATTENTION_SITES,
     EXAMPLES,
-    GLOBAL_SITES,
     HEAD_SITES,
     KINDS,
     LAYER_SITES,
-    NEURON_SITES,
-    SITES,
     Name,
     NodeKind,
     Target,
@@ -25,21 +21,6 @@ from unembed.engine.nodes import (
 )
 from unembed.errors import TargetError
 from unembed.models.anatomy import Anatomy, BlockAnatomy
-
-__all__ = [
-    "ATTENTION_SITES",
-    "EXAMPLES",
-    "GLOBAL_SITES",
-    "HEAD_SITES",
-    "LAYER_SITES",
-    "NEURON_SITES",
-    "SITES",
-    "Name",
-    "Target",
-    "check_target",
-    "parse_target",
-    "resolve_position",
-]
 
 _HEAD_OF_SITE = re.compile(r"L[0-9]+\.H[0-9]+\.(\w+)(?:@.*)?")
 _NUMBERS = ("layer", "head", "neuron", "entry", "index", "key")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from unembed.engine.nodes import NEURON_SITES, PAIR_SITES
 from unembed.errors import CapabilityError
 from unembed.models.anatomy import Anatomy, BlockAnatomy, Tap
 
@@ -54,7 +55,7 @@ def why_not(anatomy: Anatomy, site_key: SiteKey) -> str | None:
     block = anatomy.blocks[layer]
     if site == "resid_mid" and block.parallel:
         return "its blocks are parallel: attention and feed-forward read the same residual"
-    if site in ("mlp_pre", "mlp_gate", "mlp_post") and block.mlp.kind == "experts":
+    if site in NEURON_SITES and block.mlp.kind == "experts":
         return block.mlp.reason
     if site == "mlp_gate" and block.mlp.gate is None:
         return block.mlp.reason or "its feed-forward has no gate"
@@ -80,13 +81,13 @@ def size_of(anatomy: Anatomy, site_key: SiteKey, n_positions: int) -> int:
     site, layer = site_key
     block = anatomy.blocks[0 if layer is None else layer]
     heads, d_head = block.attention.n_heads, block.attention.d_head
-    if site in ("scores", "pattern"):
+    if site in PAIR_SITES:
         return heads * n_positions * n_positions
     if site in ("q", "z"):
         return n_positions * heads * d_head
     if site in ("k", "v"):
         return n_positions * block.attention.n_kv_heads * d_head
-    if site in ("mlp_pre", "mlp_gate", "mlp_post"):
+    if site in NEURON_SITES:
         return n_positions * block.mlp.d_mlp
     if site == "logits":
         return n_positions * anatomy.vocab_size

@@ -13,21 +13,13 @@ from typing import Any
 from torch import Tensor, nn
 
 from unembed.engine.loaded import Loaded
-from unembed.engine.names.sites import (
-    ATTENTION_SITES,
-    LAYER_SITES,
-    Target,
-    check_target,
-    parse_target,
-    resolve_position,
-)
+from unembed.engine.names.sites import check_target, parse_target, resolve_position
 from unembed.engine.names.taps import SiteKey, refuse
+from unembed.engine.nodes import ATTENTION_SITES, LAYER_SITES, PAIR_SITES, Target
 from unembed.engine.partial.modules import Pass, attention_is_watched
 from unembed.engine.passes.capture import capture_bytes, check_cost
 from unembed.engine.passes.hooks import Instrument, Row, Wanted
 from unembed.errors import InputError, TargetError
-
-PAIRS = ("scores", "pattern")
 
 
 def as_target(model: Loaded, name: str) -> Target | None:
@@ -109,7 +101,7 @@ class SiteReader(Instrument):
 
 def part_of(whole: Tensor, target: Target, n_positions: int) -> Tensor:
     """What a name means of its site's whole value, which has the batch in front."""
-    pairs = target.site in PAIRS
+    pairs = target.site in PAIR_SITES
     if target.head is not None:
         whole = whole[:, target.head] if pairs else whole[:, :, target.head]
     if target.neuron is not None:

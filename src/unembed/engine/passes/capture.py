@@ -4,21 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from unembed.engine.names.sites import (
-    GLOBAL_SITES,
-    LAYER_SITES,
-    SITES,
-    Name,
-    check_target,
-    parse_target,
-    resolve_position,
-)
+from unembed.engine.names.sites import check_target, parse_target, resolve_position
 from unembed.engine.names.taps import SiteKey, refuse, size_of, why_not
+from unembed.engine.nodes import GLOBAL_SITES, LAYER_SITES, PAIR_SITES, SITES, Name
 from unembed.engine.passes.hooks import Wanted
 from unembed.errors import InputError, TooLargeError
 from unembed.models.anatomy import Anatomy
-
-PAIRS = ("scores", "pattern")
 
 
 def plan_capture(
@@ -79,7 +70,7 @@ def _aligned(site_keys: dict[SiteKey, Wanted]) -> dict[SiteKey, Wanted]:
     """Scores and pattern of a layer come from one computation: keep the same heads and rows."""
     for site_key in list(site_keys):
         twin = ("pattern" if site_key[0] == "scores" else "scores", site_key[1])
-        if site_key[0] in PAIRS and twin in site_keys:
+        if site_key[0] in PAIR_SITES and twin in site_keys:
             site_keys[site_key] = site_keys[twin] = _union(site_keys[site_key], site_keys[twin])
     return site_keys
 

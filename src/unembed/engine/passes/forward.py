@@ -15,9 +15,9 @@ from unembed.engine.cancel import Cancel
 from unembed.engine.editing.applying import ResolvedEdit, resolve_edit
 from unembed.engine.editing.edits import Edit
 from unembed.engine.loaded import Loaded
-from unembed.engine.names.sites import Name, check_target, parse_target
+from unembed.engine.names.sites import check_target, parse_target
 from unembed.engine.names.taps import SiteKey, refuse
-from unembed.engine.nodes import LAYER_SITES
+from unembed.engine.nodes import LAYER_SITES, Name
 from unembed.engine.passes.capture import capture_bytes, check_cost, last_site, plan_capture
 from unembed.engine.passes.hooks import Instrument, Row, StopForward, Wanted
 from unembed.engine.passes.run import Run

@@ -18,9 +18,8 @@ from torch import Tensor, nn
 
 from unembed.engine.cancel import Cancel
 from unembed.engine.editing.applying import ResolvedEdit
-from unembed.engine.names.sites import ATTENTION_SITES
 from unembed.engine.names.taps import SiteKey, taps
-from unembed.engine.nodes import PAIR_SITES
+from unembed.engine.nodes import ATTENTION_SITES, PAIR_SITES
 from unembed.errors import InputError
 from unembed.models import kernels
 from unembed.models.anatomy import Anatomy, Tap
@@ -304,7 +303,7 @@ class Instrument:
         site_key = (site, self._core_layer(core))
         if site_key not in self.captures and site_key not in self._edits and site_key != self.stop:
             return value
-        if site in ("scores", "pattern"):
+        if site in PAIR_SITES:
             return self.see(site_key, value)
         turned = value.transpose(1, 2)
         seen = self.see(site_key, turned)

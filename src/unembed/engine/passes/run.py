@@ -10,13 +10,10 @@ from torch import Tensor
 
 from unembed.engine.editing.edits import Edit
 from unembed.engine.loaded import Loaded, Provenance
-from unembed.engine.names.sites import (
-    Name,
-    Target,
-    resolve_position,
-)
+from unembed.engine.names.sites import resolve_position
 from unembed.engine.names.taps import SiteKey
 from unembed.engine.names.tokens import Token
+from unembed.engine.nodes import Name, Target
 from unembed.engine.passes.hooks import Wanted
 from unembed.errors import CapabilityError, InputError, TargetError
 from unembed.result import SHOWN_ROWS, columns_of, html_table
