@@ -32,7 +32,9 @@ from _harness import Figure, extra_bytes, in_fresh_process, parser, ratio, repor
 from unembed.analyses.tools.projections import projection_of
 from unembed.analyses.tools.vectors import value_vectors
 from unembed.engine.reading import extremes as tiles
-from unembed.index import Builder, VectorIndex, build_index, open_index
+from unembed.index.build import Builder, build_index
+from unembed.index.opening import open_index
+from unembed.index.vector_index import VectorIndex
 
 LAYER = 9
 LIMIT = 100.0  # milliseconds, at the median

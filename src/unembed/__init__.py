@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from unembed.analyses.sub_updates.sub_updates import sub_updates, sub_updates_capture
     from unembed.analyses.sub_updates.switches import presets_capture, turn_off, turn_on
     from unembed.analyses.tools.objective import Objective
+    from unembed.analyses.tools.projections import token_direction
     from unembed.compat.lm_debugger import lm_debugger_off, lm_debugger_on
     from unembed.engine.cancel import Cancel
     from unembed.engine.editing.edits import Edit, add, patch, required_capture, scale, set_to, zero
@@ -44,7 +45,9 @@ if TYPE_CHECKING:
     from unembed.engine.passes.generation import Generation
     from unembed.engine.passes.run import Run
     from unembed.engine.sweep import Sweep, sweep
-    from unembed.index import VectorIndex, build_index, open_index, token_direction
+    from unembed.index.build import build_index
+    from unembed.index.opening import open_index
+    from unembed.index.vector_index import VectorIndex
     from unembed.models.anatomy import Anatomy
     from unembed.workspace import Workspace
 
@@ -102,10 +105,10 @@ _HOME = {
     "cut_capture": "unembed.analyses.flow.cuts",
     "measure_cuts": "unembed.analyses.flow.cuts",
     # the index of value vectors, and what the user keeps
-    "VectorIndex": "unembed.index",
-    "build_index": "unembed.index",
-    "open_index": "unembed.index",
-    "token_direction": "unembed.index",
+    "VectorIndex": "unembed.index.vector_index",
+    "build_index": "unembed.index.build",
+    "open_index": "unembed.index.opening",
+    "token_direction": "unembed.analyses.tools.projections",
     "Workspace": "unembed.workspace",
 }
 

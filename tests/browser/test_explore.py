@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from unembed.index import build_index
+from unembed.index.build import build_index
 
 from .conftest import ANSWER, App, served
 

@@ -10,7 +10,8 @@ import torch
 
 from unembed.analyses.tools.vectors import layers_with_neurons, projected, value_vectors
 from unembed.engine.model import Model
-from unembed.index import VectorIndex, build_index
+from unembed.index.build import build_index
+from unembed.index.vector_index import VectorIndex
 
 TOP_K = 12
 

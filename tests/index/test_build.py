@@ -19,7 +19,8 @@ from unembed.errors import (
     InputError,
     LoadError,
 )
-from unembed.index import Builder, build_index, look, open_index
+from unembed.index.build import Builder, build_index
+from unembed.index.opening import look, open_index
 from unembed.index.tables import Tables
 from unembed.models.tiny import tiny_model, tiny_tokenizer
 from unembed.settings import Settings

@@ -10,7 +10,8 @@ import unembed as ue
 from unembed.cli.flags import parse_span
 from unembed.cli.index_command import KEPT
 from unembed.errors import InputError
-from unembed.index import Builder, open_index
+from unembed.index.build import Builder
+from unembed.index.opening import open_index
 
 from ..cli.conftest import cli, source  # noqa: F401
 

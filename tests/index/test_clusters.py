@@ -10,9 +10,10 @@ from torch.nn.functional import normalize
 import unembed as ue
 from unembed.engine.cancel import Cancel
 from unembed.errors import CancelledError, InputError, TooLargeError
-from unembed.index import build_index, open_index
+from unembed.index.build import build_index
 from unembed.index.kmeans import spherical_kmeans
 from unembed.index.linkage import complete_linkage
+from unembed.index.opening import open_index
 from unembed.models.tiny import tiny_model, tiny_tokenizer
 from unembed.settings import Settings
 

@@ -10,7 +10,7 @@ import pytest
 
 import unembed as ue
 from unembed.analyses.tools.vectors import value_vectors
-from unembed.index import Builder
+from unembed.index.build import Builder
 from unembed.index.folder import IndexFolder
 
 GUIDE = Path(__file__).parents[2] / "docs/guides/vector-index.md"

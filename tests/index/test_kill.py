@@ -11,7 +11,8 @@ import sys
 import pytest
 
 from unembed.errors import IndexMissingError
-from unembed.index import build_index, open_index
+from unembed.index.build import build_index
+from unembed.index.opening import open_index
 
 from .test_build import assert_lists
 
@@ -19,7 +20,7 @@ from .test_build import assert_lists
 SCRIPT = """
 import os, signal, sys, threading
 import lance_namespace, pandas, pyarrow, torch, unembed  # slow to import, and start no thread
-from unembed.index import build_index
+from unembed.index.build import build_index
 from unembed.models.tiny import tiny_model, tiny_tokenizer
 
 torch.set_num_threads(1)

@@ -13,7 +13,8 @@ from torch.nn.functional import cosine_similarity
 import unembed as ue
 from unembed.analyses.tools.vectors import token_direction
 from unembed.errors import InputError, TargetError
-from unembed.index import build_index, open_index
+from unembed.index.build import build_index
+from unembed.index.opening import open_index
 from unembed.models.tiny import tiny_model, tiny_tokenizer
 from unembed.settings import Settings
 

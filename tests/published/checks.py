@@ -12,7 +12,7 @@ from unembed.analyses.predictions.predictions import layer_predictions, predicti
 from unembed.analyses.sub_updates.sub_updates import sub_updates, sub_updates_capture
 from unembed.engine.editing.edits import set_to
 from unembed.engine.reading.extremes import extremes
-from unembed.index import build_index
+from unembed.index.build import build_index
 
 from .figures import FP32
 

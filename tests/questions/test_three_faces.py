@@ -22,8 +22,9 @@ from unembed.analyses.predictions.predictions import (
     predictions_capture,
 )
 from unembed.engine.model import Model
-from unembed.index import build_index, open_index
+from unembed.index.build import build_index
 from unembed.index.live import live_page
+from unembed.index.opening import open_index
 from unembed.questions.table import QUESTIONS
 from unembed.server.app import create_app
 from unembed.server.wire import body_of

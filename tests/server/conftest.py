@@ -11,7 +11,9 @@ from typing import Any
 import pytest
 
 from unembed.engine.model import Model
-from unembed.index import VectorIndex, build_index, open_index
+from unembed.index.build import build_index
+from unembed.index.opening import open_index
+from unembed.index.vector_index import VectorIndex
 from unembed.server import launch
 from unembed.server.app import create_app
 from unembed.session import Session

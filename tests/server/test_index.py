@@ -6,8 +6,8 @@ import pytest
 import torch
 
 import unembed as ue
+from unembed.analyses.tools.projections import token_direction
 from unembed.analyses.tools.vectors import key_tokens
-from unembed.index import token_direction
 from unembed.models.tiny import tiny_model, tiny_tokenizer
 
 from .asgi import post

@@ -12,7 +12,7 @@ import torch
 
 import unembed as ue
 from unembed.errors import CancelledError
-from unembed.index import Builder
+from unembed.index.build import Builder
 from unembed.models.tiny import tiny_model, tiny_tokenizer
 
 from .asgi import bearer, post, request

@@ -24,7 +24,8 @@ from unembed.questions.requests import (
 from unembed.settings import Settings
 
 if TYPE_CHECKING:
-    from unembed.index import Hits, VectorIndex
+    from unembed.index.hits import Hits
+    from unembed.index.vector_index import VectorIndex
     from unembed.session import Job, Session
 
 KEPT = "The layers that were finished are kept: the same command goes on after them."
@@ -62,7 +63,7 @@ def vectors(
     span = None if layers is None else parse_span("layers", layers)
     chosen = None if span is None else (span[0], span[1])
     model = load(loading, Settings.from_environment(), console)
-    from unembed.index import build_index
+    from unembed.index.build import build_index
 
     try:
         with progress_bar(console, "Indexing value vectors") as progress:

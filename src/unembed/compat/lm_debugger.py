@@ -8,8 +8,6 @@ layer, a product of activation and norm, as if it were an activation. What the p
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import torch
 from torch import Tensor
 
@@ -17,10 +15,8 @@ from unembed.analyses.sub_updates.switches import layer_of, named_neuron, neuron
 from unembed.engine.editing.edits import Edit, set_to
 from unembed.engine.names.sites import parse_target
 from unembed.engine.nodes import Name
+from unembed.engine.passes.run import Run
 from unembed.errors import InputError
-
-if TYPE_CHECKING:
-    from unembed.engine.passes.run import Run
 
 MARGIN = 0.01  # what LM-Debugger adds to the largest score
 

@@ -24,7 +24,7 @@ from unembed.models.fingerprint import Watched
 from unembed.models.loading import adapter_in, load_source
 from unembed.models.maps import device_of, input_embeddings
 from unembed.models.modes import in_evaluation
-from unembed.models.pretrained import Loaded
+from unembed.models.pretrained import Checkpoint
 from unembed.models.progress import Progress
 from unembed.models.representatives import find_stack, representatives_only, spoken_for
 from unembed.settings import Settings
@@ -73,7 +73,7 @@ def load(
         InputError: an option that does not exist.
     """
     settings = settings or Settings.from_environment()
-    loaded = load_source(
+    checkpoint = load_source(
         source,
         tokenizer,
         dtype=dtype,
@@ -88,61 +88,67 @@ def load(
     if progress is not None:
         progress("self-check", 0, 1)
     # discovery watches every module, so one model at a time
-    with _loading, in_evaluation(loaded.module), _advice_on_adapters(loaded):
-        anatomy, report = _understand(loaded, None if prove else settings.cache_folder() / "proofs")
-    module = loaded.module
-    watched = Watched(module, loaded.tokenizer, loaded.kept)
-    if not loaded.lazy:  # what is used only in part is read in full only when someone asks
+    with _loading, in_evaluation(checkpoint.module), _advice_on_adapters(checkpoint):
+        anatomy, report = _understand(
+            checkpoint, None if prove else settings.cache_folder() / "proofs"
+        )
+    module = checkpoint.module
+    watched = Watched(module, checkpoint.tokenizer, checkpoint.kept)
+    if not checkpoint.lazy:  # what is used only in part is read in full only when someone asks
         watched.begin()
     return Model(
         module,
-        loaded.tokenizer,
+        checkpoint.tokenizer,
         anatomy,
-        Identity(loaded.name, loaded.kind, watched, loaded.revision, loaded.licence),
+        Identity(
+            checkpoint.name, checkpoint.kind, watched, checkpoint.revision, checkpoint.licence
+        ),
         settings,
-        min(_model_limit(module, loaded.tokenizer), settings.max_prompt_tokens),
+        min(_model_limit(module, checkpoint.tokenizer), settings.max_prompt_tokens),
         report=report,
     )
 
 
 @contextmanager
-def _advice_on_adapters(loaded: Loaded) -> Iterator[None]:
+def _advice_on_adapters(checkpoint: Checkpoint) -> Iterator[None]:
     """What to do where a model is not understood because of what peft put into it."""
     try:
         yield
     except LoadError as error:
-        if not adapter_in(loaded.module):
+        if not adapter_in(checkpoint.module):
             raise
         raise LoadError(
-            f"{loaded.name} has an adapter (LoRA) beside its weights, and is not understood with "
-            f"it: {error.message}",
+            f"{checkpoint.name} has an adapter (LoRA) beside its weights, and is not understood "
+            f"with it: {error.message}",
             field="source",
-            value=loaded.name,
+            value=checkpoint.name,
             fix="merge it first: unembed.load(model.merge_and_unload(), tokenizer)",
         ) from error
 
 
-def _understand(loaded: Loaded, proofs: Path | None) -> tuple[Anatomy, Report]:
+def _understand(checkpoint: Checkpoint, proofs: Path | None) -> tuple[Anatomy, Report]:
     """The anatomy and its proof, which may be one of those in the folder `proofs`."""
-    anatomy, report = _by_representatives(loaded, proofs) or _prove(loaded, proofs)
+    anatomy, report = _by_representatives(checkpoint, proofs) or _prove(checkpoint, proofs)
     if report.fatal is not None:
         raise LoadError(
-            f"{loaded.name} ({anatomy.family}) is refused, because its numbers could be wrong: "
+            f"{checkpoint.name} ({anatomy.family}) is refused, because its numbers could be wrong: "
             f"{report.fatal}",
             field="source",
-            value=loaded.name,
+            value=checkpoint.name,
         )
     return replace(anatomy, reasons={**report.reasons, **anatomy.reasons}), report
 
 
-def _by_representatives(loaded: Loaded, proofs: Path | None) -> tuple[Anatomy, Report] | None:
+def _by_representatives(
+    checkpoint: Checkpoint, proofs: Path | None
+) -> tuple[Anatomy, Report] | None:
     """From one block of each kind; None where that is not asked for, or does not do."""
-    stack = find_stack(loaded.module) if loaded.lazy else None
+    stack = find_stack(checkpoint.module) if checkpoint.lazy else None
     if stack is None:
         return None
     try:
-        with representatives_only(loaded.module, stack):
-            anatomy, report = _prove(loaded, proofs, stack.skipped)
+        with representatives_only(checkpoint.module, stack):
+            anatomy, report = _prove(checkpoint, proofs, stack.skipped)
         anatomy = spoken_for(anatomy, stack)
     except (LoadError, ValueError):
         return None
@@ -151,27 +157,27 @@ def _by_representatives(loaded: Loaded, proofs: Path | None) -> tuple[Anatomy, R
 
 
 def _prove(
-    loaded: Loaded, proofs: Path | None, skipped: frozenset[str] = frozenset()
+    checkpoint: Checkpoint, proofs: Path | None, skipped: frozenset[str] = frozenset()
 ) -> tuple[Anatomy, Report]:
-    module = loaded.module
+    module = checkpoint.module
     embedding = input_embeddings(module)
     vocab_size = embedding.weight.shape[0]
     ids = selfcheck.sample_ids(module, vocab_size, N_POSITIONS)
     tokens = torch.tensor([ids], device=device_of(embedding))
     try:
-        anatomy = discover(module, tokens, loaded.name, skipped)
+        anatomy = discover(module, tokens, checkpoint.name, skipped)
     except (RuntimeError, ValueError, LookupError, TypeError, AttributeError) as error:
         raise LoadError(
-            f"{loaded.name} ({type(module).__name__}) could not be run and read on a short "
-            f"prompt: {error}",
+            f"{checkpoint.name} ({type(module).__name__}) could not be run and read on a "
+            f"short prompt: {error}",
             field="source",
-            value=loaded.name,
+            value=checkpoint.name,
         ) from error
-    anatomy = replace(anatomy, reasons={**anatomy.reasons, **loaded.reasons})
-    proof = None if proofs is None else proof_of(proofs, loaded, anatomy, skipped)
+    anatomy = replace(anatomy, reasons={**anatomy.reasons, **checkpoint.reasons})
+    proof = None if proofs is None else proof_of(proofs, checkpoint, anatomy, skipped)
     report = None if proof is None else proof.read(selfcheck.tolerance_of(module))
     if report is None:
-        report = selfcheck.check(module, anatomy, loaded.kind)
+        report = selfcheck.check(module, anatomy, checkpoint.kind)
         if proof is not None:
             proof.keep(report)
     return anatomy, report

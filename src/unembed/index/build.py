@@ -5,13 +5,14 @@ from __future__ import annotations
 from contextlib import ExitStack
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from torch import Tensor
 
 from unembed.analyses.tools.projections import Projection, projection_of
 from unembed.analyses.tools.vectors import layers_with_neurons, value_vectors
+from unembed.engine.cancel import Cancel
+from unembed.engine.model import Model
 from unembed.engine.names.tokens import TokenReader
 from unembed.engine.reading.extremes import extremes
 from unembed.errors import InputError
@@ -20,11 +21,7 @@ from unembed.index.folder import IndexFolder
 from unembed.index.opening import check_same, open_folder
 from unembed.index.tables import Array, Tables
 from unembed.index.vector_index import VectorIndex
-
-if TYPE_CHECKING:
-    from unembed.engine.cancel import Cancel
-    from unembed.engine.model import Model
-    from unembed.models.progress import Progress
+from unembed.models.progress import Progress
 
 MOST_TOP_K = 1000
 

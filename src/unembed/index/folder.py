@@ -22,16 +22,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from filelock import FileLock, Timeout
 
+from unembed.engine.model import Model
 from unembed.errors import LoadError
 from unembed.index.about import FORMAT, IndexAbout, Plan
-
-if TYPE_CHECKING:
-    from unembed.engine.model import Model
-    from unembed.models.progress import Progress
+from unembed.models.progress import Progress
 
 POINTER, PLAN, ABOUT = "current.json", "plan.json", "about.json"
 

@@ -13,14 +13,14 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
+from unembed.engine.cancel import Cancel
 from unembed.index.matrix import ValueMatrix
 from unembed.index.tables import Array
+from unembed.models.progress import Progress
 
 if TYPE_CHECKING:
     from jaxtyping import Float
 
-    from unembed.engine.cancel import Cancel
-    from unembed.models.progress import Progress
 
 MOST_ITERATIONS = 30
 SETTLED = 1e-3  # share of the vectors that may still move when it ends

@@ -13,14 +13,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from unembed.engine.cancel import Cancel
 from unembed.errors import TooLargeError
 from unembed.index.tables import Array
+from unembed.models.progress import Progress
 
 if TYPE_CHECKING:
     from jaxtyping import Float
 
-    from unembed.engine.cancel import Cancel
-    from unembed.models.progress import Progress
 
 ROWS_AT_ONCE = 1024
 BYTES_EACH = 4  # float32

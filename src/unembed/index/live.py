@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import torch
 
 from unembed.analyses.tools.projections import projection_of, scores_of
 from unembed.analyses.tools.vectors import key_tokens, value_vectors
 from unembed.analyses.tools.writes import node_of
+from unembed.engine.model import Model
 from unembed.engine.reading.extremes import extremes
 from unembed.errors import CapabilityError, TargetError
 from unembed.index.hits import Scores
-
-if TYPE_CHECKING:
-    from unembed.engine.model import Model
 
 KEY_TOKENS = 20
 

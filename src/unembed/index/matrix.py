@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from unembed.engine.cancel import Cancel
 from unembed.index.tables import Tables
 
 if TYPE_CHECKING:
     from jaxtyping import Float
 
-    from unembed.engine.cancel import Cancel
 
 STRETCH_BYTES = 16 * 1024 * 1024
 

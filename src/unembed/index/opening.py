@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from unembed.analyses.tools.projections import projection_of
+from unembed.engine.model import Model
 from unembed.errors import IndexMissingError, InputError, UnembedError
+from unembed.index.about import IndexAbout, Plan
 from unembed.index.folder import IndexFolder
 from unembed.index.tables import Tables
 from unembed.index.vector_index import VectorIndex
-
-if TYPE_CHECKING:
-    from unembed.engine.model import Model
-    from unembed.index.about import IndexAbout, Plan
 
 
 def open_index(

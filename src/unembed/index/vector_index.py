@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,8 @@ from torch import Tensor
 
 from unembed.analyses.tools.projections import scores_of, token_direction
 from unembed.analyses.tools.writes import node_of
+from unembed.engine.cancel import Cancel
+from unembed.engine.model import Model
 from unembed.errors import InputError, TargetError
 from unembed.index import clusters as clustering
 from unembed.index.about import IndexAbout, Plan
@@ -26,11 +28,7 @@ from unembed.index.matrix import ValueMatrix
 from unembed.index.ranking import Postings
 from unembed.index.tables import Tables
 from unembed.index.words import Term, Vocabulary, listed
-
-if TYPE_CHECKING:
-    from unembed.engine.cancel import Cancel
-    from unembed.engine.model import Model
-    from unembed.models.progress import Progress
+from unembed.models.progress import Progress
 
 Array = NDArray[Any]
 Layers = tuple[int, int] | None

@@ -14,8 +14,12 @@ import logging
 from pathlib import Path
 from typing import Any
 
+import torch
+from safetensors import SafetensorError
+
 from unembed.errors import LoadError
 from unembed.models import store
+from unembed.models.gguf import load_gguf, quiet
 from unembed.models.progress import Progress
 from unembed.settings import Settings
 
@@ -75,11 +79,6 @@ def _ignore(_stage: str, _done: int, _total: int) -> None:
 
 
 def _convert(draft: Path, progress: Progress) -> None:
-    import torch
-    from safetensors import SafetensorError
-
-    from unembed.models.gguf import load_gguf, quiet
-
     # At first use, and to stderr even where no logging is set up: the terms ask for it.
     _log.warning(NOTICE)
     source = draft / "source.gguf"

@@ -18,18 +18,19 @@ import torch
 from torch import Tensor, nn
 
 from unembed.errors import InputError, LoadError
+from unembed.models import demo, gguf
 from unembed.models.fingerprint import kept_for
 from unembed.models.pretrained import (
-    Loaded,
+    Checkpoint,
     Placement,
     check_device,
+    downloaded,
     kind_of_class,
     load_pretrained,
 )
 from unembed.models.progress import Progress
 from unembed.settings import Settings
 
-DEMO = "gemma3-270m"
 DTYPES = {
     "float32": torch.float32,
     "fp32": torch.float32,
@@ -54,23 +55,23 @@ def load_source(
     stream: bool,
     settings: Settings,
     progress: Progress | None,
-) -> Loaded:
+) -> Checkpoint:
     """Load whatever `source` is. Raises LoadError or InputError with the fix."""
     placement = Placement(parse_dtype(dtype), device, low_memory, stream)
     _check_placement(source, placement)
     if isinstance(source, nn.Module):
         return _from_module(source, tokenizer, placement.dtype)
     files = files_of(str(source), revision, settings)  # looked at first: they may change meanwhile
-    loaded = _from_name(str(source), placement, revision, trust_remote_code, settings, progress)
+    checkpoint = _from_name(str(source), placement, revision, trust_remote_code, settings, progress)
     files = files or files_of(str(source), revision, settings)
     has_tokenizer = tokenizer is None
-    loaded.kept = kept_for(
+    checkpoint.kept = kept_for(
         settings.cache_folder(), files, placement.loads_as, has_tokenizer=has_tokenizer
     )
     if tokenizer is not None:
-        loaded.tokenizer = tokenizer
-    loaded.module.eval()
-    return loaded
+        checkpoint.tokenizer = tokenizer
+    checkpoint.module.eval()
+    return checkpoint
 
 
 def _check_placement(source: str | Path | nn.Module, placement: Placement) -> None:
@@ -119,10 +120,7 @@ def parse_dtype(dtype: str | torch.dtype | None) -> torch.dtype | None:
 
 def files_of(source: str, revision: str | None, settings: Settings) -> list[Path]:
     """The files that a source is read from; none where they are not here (yet)."""
-    from unembed.models import demo
-    from unembed.models.pretrained import downloaded
-
-    path = demo.folder(settings) if source == DEMO else Path(source).expanduser()
+    path = demo.folder(settings) if source == demo.NAME else Path(source).expanduser()
     if path.is_file():
         return [path]
     folder = path if path.is_dir() else downloaded(source, revision)
@@ -132,7 +130,7 @@ def files_of(source: str, revision: str | None, settings: Settings) -> list[Path
 # ---------------------------------------------------------------- each kind of source
 
 
-def _from_module(module: nn.Module, tokenizer: Any, dtype: torch.dtype | None) -> Loaded:
+def _from_module(module: nn.Module, tokenizer: Any, dtype: torch.dtype | None) -> Checkpoint:
     inside = getattr(module, "_orig_mod", None)
     if isinstance(inside, nn.Module):  # compiled code calls forward methods past their hooks
         module = inside
@@ -158,7 +156,7 @@ def _from_module(module: nn.Module, tokenizer: Any, dtype: torch.dtype | None) -
     if dtype is not None and any(weight.dtype != dtype for weight in _floating(module)):
         module = copy.deepcopy(module).to(dtype)  # the caller's own stays as it is
     name = str(getattr(module.config, "_name_or_path", "") or type(module).__name__)
-    return Loaded(module, tokenizer, name, kind_of_class(type(module).__name__, name))
+    return Checkpoint(module, tokenizer, name, kind_of_class(type(module).__name__, name))
 
 
 def _adapter_folder(path: Path, source: str) -> LoadError:
@@ -215,15 +213,13 @@ def _from_name(
     trust_remote_code: bool,
     settings: Settings,
     progress: Progress | None,
-) -> Loaded:
+) -> Checkpoint:
     path = Path(source).expanduser()
-    if source == DEMO:
-        from unembed.models import demo
-
+    if source == demo.NAME:
         folder = demo.ensure(settings, progress)
-        loaded = load_pretrained(str(folder), placement, settings, tokenizer=demo.tokenizer)
-        loaded.name, loaded.licence = DEMO, demo.LICENCE
-        return loaded
+        checkpoint = load_pretrained(str(folder), placement, settings, tokenizer=demo.tokenizer)
+        checkpoint.name, checkpoint.licence = demo.NAME, demo.LICENCE
+        return checkpoint
     if source.endswith(".gguf"):
         return _from_gguf(path, source, placement, progress)
     if (path / "adapter_config.json").is_file() and not (path / "config.json").is_file():
@@ -246,14 +242,14 @@ def _from_name(
     return load_pretrained(found, placement, settings, revision, trust_remote_code)
 
 
-def _from_gguf(path: Path, source: str, placement: Placement, progress: Progress | None) -> Loaded:
+def _from_gguf(
+    path: Path, source: str, placement: Placement, progress: Progress | None
+) -> Checkpoint:
     if not path.is_file():
         raise LoadError(
             f"there is no file {source}", field="source", value=source, legal="a .gguf file"
         )
-    from unembed.models import gguf
-
     module, tokenizer = gguf.load_gguf(path, placement.dtype or torch.float32, progress)
     if placement.device not in ("cpu", "auto"):
         module.to(placement.device)
-    return Loaded(module, tokenizer, path.name, kind_of_class(type(module).__name__, path.name))
+    return Checkpoint(module, tokenizer, path.name, kind_of_class(type(module).__name__, path.name))

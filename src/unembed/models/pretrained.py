@@ -67,7 +67,7 @@ class Placement:
 
 
 @dataclass
-class Loaded:
+class Checkpoint:
     """A module with its tokenizer, and what is known of where it came from."""
 
     module: nn.Module
@@ -103,7 +103,7 @@ def load_pretrained(
     revision: str | None = None,
     trust_remote_code: bool = False,
     tokenizer: Callable[[Path], Any] | None = None,
-) -> Loaded:
+) -> Checkpoint:
     """The model and tokenizer of a folder or hub id. Raises LoadError with the fix.
 
     `tokenizer` reads that of a folder in another way than transformers' AutoTokenizer.
@@ -136,11 +136,13 @@ def load_pretrained(
         raise _refusal(source, kind, error) from error
     if folder is not None:
         weakref.finalize(module, _forget, folder)
-    loaded = Loaded(module, words, Path(source).name if Path(source).exists() else source, kind)
-    loaded.revision = getattr(config, "_commit_hash", None) or revision
-    loaded.reasons = _missing(module, info["missing_keys"], loaded.name)
-    loaded.lazy = placement.lazy
-    return loaded
+    checkpoint = Checkpoint(
+        module, words, Path(source).name if Path(source).exists() else source, kind
+    )
+    checkpoint.revision = getattr(config, "_commit_hash", None) or revision
+    checkpoint.reasons = _missing(module, info["missing_keys"], checkpoint.name)
+    checkpoint.lazy = placement.lazy
+    return checkpoint
 
 
 def _prepare_mapping(source: str, revision: str | None) -> None:

@@ -4,29 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
-from unembed.analyses.flow.cut_report import CutReport
+from unembed.analyses.flow.cut_report import CutEffect, CutReport
 from unembed.analyses.flow.cuts import attributed_at, cut_of, measure_edits
 from unembed.analyses.flow.graph import flow_capture, flow_graph
+from unembed.analyses.flow.names import CutName
 from unembed.analyses.flow.options import FlowOptions
 from unembed.analyses.flow.result import FlowGraph
 from unembed.analyses.flow.target import target_ids
+from unembed.engine.editing.edits import Edit
+from unembed.engine.nodes import Target
+from unembed.engine.passes.run import Run
 from unembed.questions.editing import edits_of
+from unembed.questions.experiment import EditSpec
 from unembed.questions.flow_cost import check_vectors, checked_layers
 from unembed.questions.requests import FlowRequest
 from unembed.questions.runs import runs_with
 from unembed.questions.tokens import ids_of, naming, position_of
 from unembed.result import Columns, Result, sides_below
 from unembed.session import Job, Session
-
-if TYPE_CHECKING:
-    from unembed.analyses.flow.cut_report import CutEffect
-    from unembed.analyses.flow.names import CutName
-    from unembed.engine.editing.edits import Edit
-    from unembed.engine.nodes import Target
-    from unembed.engine.passes.run import Run
-    from unembed.questions.experiment import EditSpec
 
 
 @dataclass(frozen=True, repr=False)

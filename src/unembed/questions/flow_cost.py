@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+from unembed.analyses.flow.options import FlowOptions
 from unembed.errors import InputError, TooLargeError
-
-if TYPE_CHECKING:
-    from unembed.analyses.flow.options import FlowOptions
-    from unembed.models.anatomy import Anatomy, BlockAnatomy
+from unembed.models.anatomy import Anatomy, BlockAnatomy
 
 _STREAMS = 9 + 2  # nodes of every layer; the one of query, key and value has three readings
 _BIASES = 3

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
-from unembed.engine.passes.generation import Continuation, Generation
+from unembed.engine.editing.edits import Edit
+from unembed.engine.passes.generation import Continuation, Generation, NewToken
 from unembed.questions.editing import edits_of
 from unembed.questions.requests import GenerateRequest
 from unembed.questions.tokens import ids_of
 from unembed.result import Columns, Result, sides_below
 from unembed.session import Job, Session
-
-if TYPE_CHECKING:
-    from unembed.engine.editing.edits import Edit
-    from unembed.engine.passes.generation import NewToken
 
 Side = Literal["baseline", "edited"]
 Tell = Callable[[Side, int, "NewToken"], None]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from unembed.analyses.lens.grid import compare_lenses, lens_of_run
 from unembed.analyses.lens.options import LensOptions
-from unembed.analyses.lens.plan import check_cells, plan_lens
+from unembed.analyses.lens.plan import LensPlan, check_cells, plan_lens
 from unembed.analyses.lens.result import LensResult
 from unembed.questions.requests import LensRequest
 from unembed.questions.runs import both_runs
@@ -17,8 +17,6 @@ from unembed.session import Job, Session
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-    from unembed.analyses.lens.plan import LensPlan
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from unembed.analyses.predictions.predictions import (
     compare_predictions,
@@ -11,17 +11,15 @@ from unembed.analyses.predictions.predictions import (
     layer_predictions,
     predictions_capture,
 )
+from unembed.analyses.predictions.result import Predictions, PredictionSide
+from unembed.analyses.sub_updates.result import LayerUpdates, SubUpdates
 from unembed.analyses.sub_updates.sub_updates import sub_updates, sub_updates_capture
+from unembed.engine.passes.forward import Logits
+from unembed.engine.passes.run import Run
 from unembed.questions.requests import PredictionsRequest
 from unembed.questions.runs import both_runs
 from unembed.questions.tokens import ids_of, position_of, token_of
 from unembed.session import Job, Session
-
-if TYPE_CHECKING:
-    from unembed.analyses.predictions.result import Predictions, PredictionSide
-    from unembed.analyses.sub_updates.result import LayerUpdates, SubUpdates
-    from unembed.engine.passes.forward import Logits
-    from unembed.engine.passes.run import Run
 
 
 def answer(session: Session, job: Job, request: PredictionsRequest) -> Predictions:

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
+from unembed.engine.passes.forward import Logits
+from unembed.engine.passes.run import Run
 from unembed.questions.editing import Edits, edits_of
 from unembed.questions.experiment import EditSpec, Experiment
 from unembed.session import Job, Session
-
-if TYPE_CHECKING:
-    from unembed.engine.passes.forward import Logits
-    from unembed.engine.passes.run import Run
 
 
 def both_runs(

@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Annotated, cast
 from unembed.analyses.tools.projections import token_direction
 from unembed.engine.names.sites import parse_target
 from unembed.errors import InputError, TargetError, UnembedError
-from unembed.index import Clusters, Hit, Hits, IndexAbout, VectorIndex
-from unembed.index.hits import Scores
+from unembed.index.about import IndexAbout
+from unembed.index.clusters import Clusters
+from unembed.index.hits import Hit, Hits, Scores
 from unembed.index.live import LivePage, live_page
 from unembed.index.options import ClusterMethod
+from unembed.index.vector_index import VectorIndex
 from unembed.questions import requests
 from unembed.questions.runs import last_run
 from unembed.questions.tokens import ids_of, naming, one_token, position_of

@@ -7,7 +7,8 @@ from contextlib import suppress
 from fastapi import APIRouter, Request, Response
 
 from unembed.errors import BusyError
-from unembed.index import Hits, IndexAbout
+from unembed.index.about import IndexAbout
+from unembed.index.hits import Hits
 from unembed.questions import requests, vectors
 from unembed.server.responses import json_bytes
 from unembed.server.routing import (

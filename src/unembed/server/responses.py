@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING, Annotated
 import torch
 
 from unembed.engine.names.tokens import Token
+from unembed.engine.passes.generation import NewToken
 from unembed.errors import EditError
 from unembed.questions import generation
-from unembed.questions.generation import Side
+from unembed.questions.generation import GenerationAnswer, Side
+from unembed.questions.lens import LensAnswer
 from unembed.questions.requests import GenerateRequest
 from unembed.result import plain
 from unembed.server.packing import pack
@@ -23,10 +25,6 @@ from unembed.session import Job, Session
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-    from unembed.engine.passes.generation import NewToken
-    from unembed.questions.generation import GenerationAnswer
-    from unembed.questions.lens import LensAnswer
 
 
 def as_json(answer: object) -> str:

@@ -10,21 +10,19 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import Any, Literal, get_args
 
+from unembed.engine.editing.edits import Edit
+from unembed.engine.model import Model
+from unembed.engine.passes.run import Run
 from unembed.errors import InputError, UnembedError
 from unembed.session.cache import Recent, RunCache
 from unembed.session.channel import Channel
 from unembed.session.indexes import Indexes
 from unembed.session.jobs import TERMINAL, Job, Snapshot, State
 from unembed.session.worker import Worker
+from unembed.settings import Settings
 from unembed.workspace import Workspace
-
-if TYPE_CHECKING:
-    from unembed.engine.editing.edits import Edit
-    from unembed.engine.model import Model
-    from unembed.engine.passes.run import Run
-    from unembed.settings import Settings
 
 __all__ = ["TERMINAL", "Channel", "Job", "Queue", "Session", "Snapshot", "State"]
 

@@ -10,10 +10,9 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
-if TYPE_CHECKING:
-    from unembed.engine.passes.run import Run
+from unembed.engine.passes.run import Run
 
 Key = tuple[Hashable, frozenset[str]]
 Made = TypeVar("Made")

@@ -12,28 +12,21 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, cast
+from typing import Annotated, cast
 
 import torch
 
 from unembed.analyses.tools.projections import PROJECTIONS, ProjectionName
+from unembed.engine.model import Model
 from unembed.errors import BusyError, UnembedError
-from unembed.index import (
-    Builder,
-    Clusters,
-    IndexAbout,
-    VectorIndex,
-    look,
-    open_index,
-    unfinished,
-)
-from unembed.index.about import Plan
+from unembed.index.about import IndexAbout, Plan
+from unembed.index.build import Builder
+from unembed.index.clusters import Clusters
 from unembed.index.folder import IndexFolder
-
-if TYPE_CHECKING:
-    from unembed.engine.model import Model
-    from unembed.session.jobs import Job
-    from unembed.settings import Settings
+from unembed.index.opening import look, open_index, unfinished
+from unembed.index.vector_index import VectorIndex
+from unembed.session.jobs import Job
+from unembed.settings import Settings
 
 TOP_K = 50
 _SLOWER = 1.5  # a build against the bare product: bench/vectors.py

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 import torch
 from torch import Tensor
@@ -11,13 +11,11 @@ from unembed.analyses.component.result import Component, Kind, TokenEffect
 from unembed.analyses.tools.checks import checked_top_k
 from unembed.analyses.tools.effects import direct_effects, effects_capture
 from unembed.analyses.tools.writes import node_of, write, write_capture
+from unembed.engine.loaded import Loaded
 from unembed.engine.names.sites import resolve_position
 from unembed.engine.names.taps import why_not
 from unembed.engine.nodes import Name, Target
-
-if TYPE_CHECKING:
-    from unembed.engine.loaded import Loaded
-    from unembed.engine.passes.run import Run
+from unembed.engine.passes.run import Run
 
 
 def component_capture(model: Loaded, node: Name, position: int = -1) -> tuple[str, ...]:

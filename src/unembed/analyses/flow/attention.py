@@ -17,11 +17,10 @@ from unembed.analyses.flow.draft import accurate
 from unembed.analyses.flow.qk import Matching, matching
 from unembed.analyses.flow.selection import Selector
 from unembed.analyses.tools.writes import branch
+from unembed.engine.passes.run import Run
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
-
-    from unembed.engine.passes.run import Run
 
 
 class AttentionParts:

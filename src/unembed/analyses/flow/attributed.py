@@ -20,18 +20,17 @@ from unembed.analyses.flow.draft import accurate
 from unembed.analyses.flow.names import CutName, parse_cut
 from unembed.analyses.tools.effects import Writes, effects_on
 from unembed.analyses.tools.objective import Objective
-from unembed.analyses.tools.writes import Branch, branch
+from unembed.analyses.tools.writes import Branch, Part, branch
+from unembed.engine.loaded import Loaded
 from unembed.engine.names.sites import check_target, resolve_position
 from unembed.engine.nodes import Target, site
+from unembed.engine.passes.run import Run
 from unembed.errors import CapabilityError
 
 if TYPE_CHECKING:
     from jaxtyping import Float
     from torch import Tensor
 
-    from unembed.analyses.tools.writes import Part
-    from unembed.engine.loaded import Loaded
-    from unembed.engine.passes.run import Run
 
 WHOLE: dict[str, Part] = {"attn_out": "attn", "mlp_out": "mlp"}
 INPUTS: dict[str, Part] = {"z": "attn", "mlp_post": "mlp"}  # of the output maps

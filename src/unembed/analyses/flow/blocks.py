@@ -19,12 +19,12 @@ from unembed.analyses.flow.options import FlowOptions
 from unembed.analyses.flow.result import FlowLink, FlowNode, FlowSum, LayerSelection, LinkKind
 from unembed.analyses.flow.selection import Selector
 from unembed.engine.names.taps import why_not
+from unembed.engine.passes.run import Run
 
 if TYPE_CHECKING:
     from jaxtyping import Float
     from torch import Tensor
 
-    from unembed.engine.passes.run import Run
 
 # Columns from the block's first node on, of sequential and of parallel blocks.
 SEQUENTIAL = {

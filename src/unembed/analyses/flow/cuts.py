@@ -16,24 +16,23 @@ import torch
 from unembed.analyses.flow.attributed import attributed, attributed_together, checked_cut
 from unembed.analyses.flow.cut_report import CutEffect, CutReport
 from unembed.analyses.flow.names import CutName, parse_cut
+from unembed.analyses.flow.result import FlowGraph, FlowLink, FlowNode
 from unembed.analyses.flow.target import flow_target
 from unembed.analyses.tools.scores import TargetScore, target_score
 from unembed.analyses.tools.writes import INSIDE, branch
+from unembed.engine.cancel import Cancel
 from unembed.engine.editing.edits import Edit, add, zero
+from unembed.engine.loaded import Loaded
 from unembed.engine.names.sites import resolve_position
 from unembed.engine.nodes import Operation, Stage, Target, site
 from unembed.engine.passes import forward
+from unembed.engine.passes.run import Run
 from unembed.errors import CapabilityError, TargetError
+from unembed.models.progress import Progress
 
 if TYPE_CHECKING:
     from jaxtyping import Float
     from torch import Tensor
-
-    from unembed.analyses.flow.result import FlowGraph, FlowLink, FlowNode
-    from unembed.engine.cancel import Cancel
-    from unembed.engine.loaded import Loaded
-    from unembed.engine.passes.run import Run
-    from unembed.models.progress import Progress
 
 
 def cut_capture(model: Loaded, name: str | CutName) -> tuple[str, ...]:

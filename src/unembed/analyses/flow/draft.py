@@ -14,12 +14,12 @@ import torch
 from torch import Tensor
 
 from unembed.analyses.flow.result import FlowCut, FlowLink, FlowNode, FlowSum
+from unembed.analyses.tools.writes import Part
+from unembed.engine.loaded import Loaded
 
 if TYPE_CHECKING:
     from jaxtyping import Float
 
-    from unembed.analyses.tools.writes import Part
-    from unembed.engine.loaded import Loaded
 
 Sign = Literal[1, -1]
 

@@ -11,12 +11,11 @@ from unembed.analyses.flow.draft import Draft, Write, accurate, cut
 from unembed.analyses.flow.options import FlowOptions
 from unembed.analyses.flow.result import FlowLink, FlowNode, LinkColour, LinkKind
 from unembed.analyses.tools.shares import rounding, shares
+from unembed.analyses.tools.writes import Branch, Part
 
 if TYPE_CHECKING:
     from jaxtyping import Float
     from torch import Tensor
-
-    from unembed.analyses.tools.writes import Branch, Part
 
 
 @dataclass

@@ -25,18 +25,18 @@ from unembed.analyses.flow.target import continued, flow_target
 from unembed.analyses.tools.checks import checked_layers
 from unembed.analyses.tools.effects import Writes, effects_capture, effects_on
 from unembed.analyses.tools.objective import Objective
+from unembed.analyses.tools.writes import Part
+from unembed.engine.cancel import Cancel
+from unembed.engine.loaded import Loaded
 from unembed.engine.names.sites import resolve_position
 from unembed.engine.names.taps import why_not
+from unembed.engine.passes.run import Run
 from unembed.errors import CapabilityError, InputError, TooLargeError
+from unembed.models.progress import Progress
 
 if TYPE_CHECKING:
     from jaxtyping import Float
 
-    from unembed.analyses.tools.writes import Part
-    from unembed.engine.cancel import Cancel
-    from unembed.engine.loaded import Loaded
-    from unembed.engine.passes.run import Run
-    from unembed.models.progress import Progress
 
 SITES = (
     "resid_pre", "attn_in", "q", "k", "v", "z", "attn_out", "resid_mid", "mlp_in", "mlp_gate",

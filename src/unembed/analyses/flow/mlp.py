@@ -20,11 +20,11 @@ from unembed.analyses.flow.result import FlowLink, FlowSum
 from unembed.analyses.flow.selection import Selector
 from unembed.analyses.tools.shares import shares
 from unembed.analyses.tools.writes import branch
+from unembed.engine.passes.run import Run
 
 if TYPE_CHECKING:
     from jaxtyping import Float
 
-    from unembed.engine.passes.run import Run
 
 KEY, NEURON = range(2)  # columns, from that of the keys on
 HIDDEN_WIDTH = 0.05  # of a link that only keeps two nodes in line

@@ -24,11 +24,11 @@ from unembed.engine.passes.attention_inputs import (
     pulled_back,
     rotations,
 )
+from unembed.engine.passes.run import Run
 
 if TYPE_CHECKING:
     from jaxtyping import Float
 
-    from unembed.engine.passes.run import Run
 
 ROWS_AT_ONCE = 128  # states that a block is entered with; its mask is as large as their square
 

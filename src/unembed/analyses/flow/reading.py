@@ -10,14 +10,14 @@ import torch
 from torch import Tensor
 
 from unembed.analyses.flow.result import FlowReading, FlowScore, FlowToken
+from unembed.engine.cancel import Cancel
+from unembed.engine.loaded import Loaded
+from unembed.engine.reading.unembedding import Readout
+from unembed.models.progress import Progress
 
 if TYPE_CHECKING:
     from jaxtyping import Float
 
-    from unembed.engine.cancel import Cancel
-    from unembed.engine.loaded import Loaded
-    from unembed.engine.reading.unembedding import Readout
-    from unembed.models.progress import Progress
 
 LARGEST = 1e4  # entries of a vector in half precision, so that a norm can square them
 

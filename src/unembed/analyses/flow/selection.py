@@ -10,13 +10,13 @@ from torch import Tensor
 
 from unembed.analyses.flow.options import FlowOptions
 from unembed.analyses.flow.result import LayerSelection
+from unembed.engine.loaded import Loaded
 from unembed.engine.names.sites import check_target, parse_target
 from unembed.errors import TargetError
 
 if TYPE_CHECKING:
     from jaxtyping import Float
 
-    from unembed.engine.loaded import Loaded
 
 MOST_BY_THRESHOLD = 200  # of one branch; more could not be told apart
 _BY_HAND = '"L14.H3", "L14.N512" or "L14.z448"'

@@ -9,19 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import torch
 
 from unembed.analyses.flow.options import TargetMode
 from unembed.analyses.flow.result import FlowTarget
 from unembed.engine.editing.edits import Edit
+from unembed.engine.loaded import Loaded
 from unembed.engine.passes import forward
+from unembed.engine.passes.run import Run
 from unembed.errors import CapabilityError, InputError, TargetError
-
-if TYPE_CHECKING:
-    from unembed.engine.loaded import Loaded
-    from unembed.engine.passes.run import Run
 
 
 def flow_target(

@@ -19,20 +19,20 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from unembed.engine.cancel import Cancel
 from unembed.engine.editing.edits import Edit, at_stage, set_to, zero
+from unembed.engine.loaded import Loaded
 from unembed.engine.names.taps import SiteKey, refuse
 from unembed.engine.nodes import ATTENTION_SITES
 from unembed.engine.passes import forward
 from unembed.engine.passes.forward import resolve_edits
+from unembed.engine.passes.run import Run
 from unembed.errors import InputError, TargetError
+from unembed.models.progress import Progress
 
 if TYPE_CHECKING:
     from jaxtyping import Float
 
-    from unembed.engine.cancel import Cancel
-    from unembed.engine.loaded import Loaded
-    from unembed.engine.passes.run import Run
-    from unembed.models.progress import Progress
 
 LEGAL = '"final_norm", "last_mlp", "last_block", "L17", "L17.mlp"'
 FINAL: SiteKey = ("final_norm", None)

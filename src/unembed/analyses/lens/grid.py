@@ -21,17 +21,17 @@ from unembed.analyses.lens.reading import LensReading
 from unembed.analyses.lens.result import LensResult
 from unembed.analyses.lens.suffix_names import suffix_of
 from unembed.analyses.tools.checks import checked_top_k
+from unembed.engine.cancel import Cancel
+from unembed.engine.editing.edits import Edit
+from unembed.engine.loaded import Prompt
+from unembed.engine.model import Model
+from unembed.engine.passes.run import Run
 from unembed.errors import InputError, PromptError, UnembedError
+from unembed.models.progress import Progress
 
 if TYPE_CHECKING:
     from jaxtyping import Float
 
-    from unembed.engine.cancel import Cancel
-    from unembed.engine.editing.edits import Edit
-    from unembed.engine.loaded import Prompt
-    from unembed.engine.model import Model
-    from unembed.engine.passes.run import Run
-    from unembed.models.progress import Progress
 
 DEFAULTS = LensOptions()
 Prompts = Sequence[str] | Sequence[Sequence[int]] | Sequence[Tensor]

@@ -5,17 +5,14 @@ from __future__ import annotations
 import operator
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from unembed.analyses.lens.decoders import Decoder, parse_decoder
 from unembed.analyses.lens.options import Follow, LensOptions, Positions
 from unembed.analyses.tools.checks import checked_top_k
+from unembed.engine.loaded import Loaded
 from unembed.engine.names.sites import resolve_position
 from unembed.engine.names.taps import refuse
 from unembed.errors import CapabilityError, InputError, TooLargeError
-
-if TYPE_CHECKING:
-    from unembed.engine.loaded import Loaded
 
 
 @dataclass(frozen=True)

@@ -16,14 +16,14 @@ from torch import Tensor
 from unembed.analyses.lens.decoders import edits_final_norm, through_suffix
 from unembed.analyses.lens.plan import LensPlan, Row, check_cells
 from unembed.analyses.lens.result import LensResult
+from unembed.engine.cancel import Cancel
+from unembed.engine.passes.run import Run
 from unembed.engine.reading.unembedding import Readout
+from unembed.models.progress import Progress
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
 
-    from unembed.engine.cancel import Cancel
-    from unembed.engine.passes.run import Run
-    from unembed.models.progress import Progress
 
 CELLS_AT_A_TIME = 4096  # decoded states held at once; more rows to a product gain nothing
 NONE = -1  # the id of the token that there is none of

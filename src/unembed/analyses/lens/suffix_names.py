@@ -5,12 +5,9 @@ row is run through, in order, ending in the final norm and the unembedding.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
+from unembed.engine.loaded import Loaded
 from unembed.errors import InputError
-
-if TYPE_CHECKING:
-    from unembed.engine.loaded import Loaded
 
 FINAL = ("final_layernorm", "final_norm")
 HEAD = "lm_head"

@@ -22,21 +22,21 @@ from unembed.analyses.predictions.result import (
 )
 from unembed.analyses.tools.checks import checked_top_k
 from unembed.analyses.tools.scores import target_score
+from unembed.engine.cancel import Cancel
+from unembed.engine.editing.edits import Edit
+from unembed.engine.loaded import Loaded, Prompt
+from unembed.engine.model import Model
 from unembed.engine.names.sites import resolve_position
 from unembed.engine.names.taps import why_not
 from unembed.engine.passes import forward
 from unembed.engine.passes.run import Run, TokenProbability
 from unembed.engine.reading.unembedding import Readout, read_logits
 from unembed.errors import InputError, TargetError
+from unembed.models.progress import Progress
 
 if TYPE_CHECKING:
     from jaxtyping import Float
 
-    from unembed.engine.cancel import Cancel
-    from unembed.engine.editing.edits import Edit
-    from unembed.engine.loaded import Loaded, Prompt
-    from unembed.engine.model import Model
-    from unembed.models.progress import Progress
 
 LAYER_PARTS = ("resid_pre", "resid_mid", "resid_post")
 

@@ -26,17 +26,17 @@ from unembed.analyses.tools.checks import checked_layers
 from unembed.analyses.tools.effects import Effects, Method, Writes, effects_capture, effects_of
 from unembed.analyses.tools.shares import rounding, shares
 from unembed.analyses.tools.writes import INSIDE, Branch, Part, branch
+from unembed.engine.cancel import Cancel
+from unembed.engine.loaded import Loaded
 from unembed.engine.names.sites import resolve_position
 from unembed.engine.names.taps import why_not
+from unembed.engine.passes.run import Run
 from unembed.errors import CapabilityError, InputError
+from unembed.models.progress import Progress
 
 if TYPE_CHECKING:
     from jaxtyping import Float
 
-    from unembed.engine.cancel import Cancel
-    from unembed.engine.loaded import Loaded
-    from unembed.engine.passes.run import Run
-    from unembed.models.progress import Progress
 
 PARTS: tuple[Part, ...] = ("attn", "mlp")
 

@@ -6,18 +6,16 @@ into its activation function: see `unembed.compat.lm_debugger`.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import torch
 
 from unembed.analyses.tools.writes import branch, node_of
 from unembed.engine.editing.edits import Edit, set_to, zero
+from unembed.engine.loaded import Loaded
 from unembed.engine.nodes import Name, Target
+from unembed.engine.passes.run import Run
 from unembed.errors import EditError, TargetError
-
-if TYPE_CHECKING:
-    from unembed.engine.loaded import Loaded
-    from unembed.engine.passes.run import Run
 
 
 def presets_capture(model: Loaded, node: Name) -> tuple[str, ...]:

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
+from unembed.engine.loaded import Loaded
 from unembed.errors import InputError
-
-if TYPE_CHECKING:
-    from unembed.engine.loaded import Loaded
 
 
 def checked_layers(model: Loaded, layers: Sequence[int]) -> list[int]:

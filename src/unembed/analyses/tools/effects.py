@@ -18,7 +18,11 @@ from torch import Tensor, nn
 
 from unembed.analyses.tools.frozen import freeze
 from unembed.analyses.tools.objective import Objective
+from unembed.analyses.tools.writes import Part
+from unembed.engine.cancel import Cancel
+from unembed.engine.loaded import Loaded
 from unembed.engine.names.sites import resolve_position
+from unembed.engine.passes.run import Run
 from unembed.engine.reading.extremes import Extremes, RunningExtremes, extremes
 from unembed.errors import CapabilityError, InputError
 from unembed.models.maps import is_map, weight_in_out
@@ -26,10 +30,6 @@ from unembed.models.maps import is_map, weight_in_out
 if TYPE_CHECKING:
     from jaxtyping import Float
 
-    from unembed.analyses.tools.writes import Part
-    from unembed.engine.cancel import Cancel
-    from unembed.engine.loaded import Loaded
-    from unembed.engine.passes.run import Run
 
 Method = Literal["frozen", "difference"]
 

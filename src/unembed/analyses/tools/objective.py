@@ -17,15 +17,15 @@ from typing import TYPE_CHECKING, Literal
 import torch
 from torch import Tensor
 
+from unembed.engine.loaded import Loaded
 from unembed.engine.names.sites import check_target, parse_target, resolve_position
 from unembed.engine.nodes import Name, Target
+from unembed.engine.passes.run import Run
 from unembed.errors import InputError, TargetError
 
 if TYPE_CHECKING:
     from jaxtyping import Float
 
-    from unembed.engine.loaded import Loaded
-    from unembed.engine.passes.run import Run
 
 Kind = Literal["logit", "logit_diff", "log_prob", "logit_minus_mean", "direction", "activation"]
 Tokens = str | int | Sequence[str | int]

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from unembed.analyses.tools.static_norms import StaticNorm, static_norm
+from unembed.engine.loaded import Loaded
 from unembed.engine.names.tokens import Token
 from unembed.errors import CapabilityError, InputError
 from unembed.models.maps import is_map, weight_in_out
@@ -25,7 +26,6 @@ from unembed.models.maps import is_map, weight_in_out
 if TYPE_CHECKING:
     from jaxtyping import Float
 
-    from unembed.engine.loaded import Loaded
 
 ProjectionName = Literal["raw", "final_norm"]
 PROJECTIONS: tuple[ProjectionName, ...] = get_args(ProjectionName)

@@ -15,13 +15,13 @@ import torch
 from torch import Tensor, nn
 
 from unembed.analyses.tools.frozen import AGREEMENT, STRICT, freeze
+from unembed.engine.loaded import Loaded
 from unembed.errors import CapabilityError
 from unembed.models.maps import device_of, stored
 
 if TYPE_CHECKING:
     from jaxtyping import Float
 
-    from unembed.engine.loaded import Loaded
 
 LARGE = 4096.0  # beside an input of this size the norm's epsilon is nothing, in float16 as well
 

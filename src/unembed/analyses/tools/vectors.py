@@ -36,17 +36,17 @@ from unembed.analyses.tools.projections import (
 from unembed.analyses.tools.static_norms import StaticNorm, input_norm, static_norm
 from unembed.analyses.tools.writes import node_of
 from unembed.engine.checks.selfcheck import N_POSITIONS, sample_ids
+from unembed.engine.loaded import Loaded
 from unembed.engine.names.taps import refuse, why_not
 from unembed.engine.nodes import Name
 from unembed.engine.passes import forward
 from unembed.errors import CapabilityError, InputError, TargetError
+from unembed.models.fingerprint import State
 from unembed.models.maps import input_embeddings, stored, weight_in_out
 
 if TYPE_CHECKING:
     from jaxtyping import Float
 
-    from unembed.engine.loaded import Loaded
-    from unembed.models.fingerprint import State
 
 __all__ = [
     "PROJECTIONS",

@@ -15,16 +15,16 @@ import torch
 from torch import Tensor
 
 from unembed.analyses.tools.frozen import FrozenNorm, freeze
+from unembed.engine.loaded import Loaded
 from unembed.engine.names.sites import check_target, parse_target
 from unembed.engine.names.taps import refuse
 from unembed.engine.nodes import Name, Target
+from unembed.engine.passes.run import Run
 from unembed.errors import TargetError
 
 if TYPE_CHECKING:
     from jaxtyping import Float
 
-    from unembed.engine.loaded import Loaded
-    from unembed.engine.passes.run import Run
 
 Part = Literal["attn", "mlp"]
 INSIDE: dict[Part, str] = {"attn": "z", "mlp": "mlp_post"}

@@ -24,7 +24,7 @@ import torch
 from unembed.engine.checks.report import Report
 from unembed.models.anatomy import Anatomy
 from unembed.models.maps import device_of, input_embeddings
-from unembed.models.pretrained import Loaded
+from unembed.models.pretrained import Checkpoint
 
 COMPUTING = ("torch", "transformers", "safetensors", "accelerate", "unembed")
 
@@ -63,19 +63,19 @@ class Proof:
 
 
 def proof_of(
-    folder: Path, loaded: Loaded, anatomy: Anatomy, skipped: frozenset[str] = frozenset()
+    folder: Path, checkpoint: Checkpoint, anatomy: Anatomy, skipped: frozenset[str] = frozenset()
 ) -> Proof | None:
     """Where the proof of this anatomy is kept; None for a model whose files are not remembered."""
-    if loaded.kept is None:
+    if checkpoint.kept is None:
         return None
-    weight = input_embeddings(loaded.module).weight
+    weight = input_embeddings(checkpoint.module).weight
     depends_on: list[Any] = [
-        loaded.kept.key,
-        loaded.kind,
-        type(loaded.module).__name__,
+        checkpoint.kept.key,
+        checkpoint.kind,
+        type(checkpoint.module).__name__,
         str(weight.dtype),
-        str(device_of(input_embeddings(loaded.module))),
-        _kernel(loaded.module),
+        str(device_of(input_embeddings(checkpoint.module))),
+        _kernel(checkpoint.module),
         asdict(anatomy),
         sorted(skipped),
         _versions(),

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from unembed.engine.cancel import Cancel
 from unembed.engine.reading.running import BLOCK, RunningTop, block_maxima
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
 
-    from unembed.engine.cancel import Cancel
 
 Share = Callable[[int, int], None]
 # A tile of scores. Taller ones read W_U less often, wider ones sort less often: both cost little

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from unembed.engine.cancel import Cancel
 from unembed.engine.reading.running import (
     BLOCK,
     FlooredDivergence,
@@ -30,7 +31,6 @@ from unembed.models.progress import Progress
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
 
-    from unembed.engine.cancel import Cancel
 
 # One chunk of logits. Smaller ones stay in the second-level cache and are a tenth faster on an idle
 # machine; but every step over a chunk makes all threads meet, and on a busy machine (a browser
