@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
-if TYPE_CHECKING:
-    from unembed.engine.reading.unembedding import Readout
+from unembed.engine.reading.unembedding import Readout
 
 
 @dataclass(frozen=True)
