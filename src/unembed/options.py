@@ -71,6 +71,7 @@ _UNIONS = {
     "prompt": f"text, or a list of token ids from 0 to {INT32_MAX}",
     "target": f"text that is exactly one token, or a token id from 0 to {INT32_MAX}",
     "distractor": f"text that is exactly one token, or a token id from 0 to {INT32_MAX}",
+    "decoder": "text of at most 32 characters, or a list of module names",
     "value": "a finite number within ±3.4e38, or a list of such numbers",
 }
 

@@ -115,3 +115,15 @@ def test_every_flag_is_in_the_reference():
     shared = {"--help", *re.findall(r"`(--[a-z-]+)`", head)}
     flags = {flag for one in command.params for flag in one.opts if flag.startswith("--")}
     assert sorted(flag for flag in flags - shared if f"`{flag}" not in section) == []
+
+
+def test_the_modules_of_a_decoder_are_a_flag_each(cli, source, model):
+    flags = [flag for name in ("h.1", "h.2", "lm_head") for flag in ("--decoder", name)]
+    status, out, err = cli("lens", source, "The cat", "--json", *flags)
+    assert status == 0, err
+    found = json.loads(out)["baseline"]
+    assert found["decoder"] == "L1"
+    assert found["rank"] == ue.logit_lens(model, "The cat", decoder="L1").rank.tolist()
+    status, _, err = cli("lens", source, "The cat", "--decoder", "h.0", "--decoder", "h.2")
+    assert status != 0
+    assert "must follow one another" in " ".join(err.split())

@@ -48,6 +48,7 @@ OPTIONS: list[dict[str, Any]] = [
     {"subblocks": True, "top_k": 3, "target": 72},
     {"decoder": "last_block", "follow": "next"},
     {"decoder": "L1.mlp", "follow": "input", "kl_floor": 1e-4},
+    {"decoder": ["h.2.mlp", "final_layernorm", "lm_head"]},
 ]
 
 

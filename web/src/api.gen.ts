@@ -2232,10 +2232,10 @@ export interface components {
             subblocks?: boolean;
             /**
              * Decoder
-             * @description What a row is run through before it is read: "final_norm", "L17" (block 17 and everything after), "L17.mlp", "last_block", "last_mlp". One pass for each row.
+             * @description What a row is run through before it is read: "final_norm", "L17" (block 17 and everything after), "L17.mlp", "last_block", "last_mlp", or the names of the modules of a suffix, in order. One pass for each row.
              * @default final_norm
              */
-            decoder?: string;
+            decoder?: string | string[];
             /**
              * Top K
              * @description Tokens listed for each cell.

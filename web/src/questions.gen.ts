@@ -47,7 +47,7 @@ export const QUESTIONS = {
       "default": false
     },
     "decoder": {
-      "kind": "text",
+      "kind": "text or names",
       "default": "final_norm"
     },
     "top_k": {

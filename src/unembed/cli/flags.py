@@ -53,6 +53,7 @@ _TYPED: dict[Kind, str] = {
     "integers": ' As "0,3" or "9-11", both ends included.',
     "span": ' As "3-9", both included, or "5".',
     "names": " With commas between.",
+    "text or names": " Repeated for each name of a list.",
     "token": " Text, or #1234.",
 }
 
@@ -78,7 +79,7 @@ def _flag(row: OptionRow, sentence: str | None) -> inspect.Parameter:
 
 
 def _types() -> dict[str, type]:
-    return {"integer": int, "number": float, "boolean": bool}
+    return {"integer": int, "number": float, "boolean": bool, "text or names": list[str]}
 
 
 # ---------------------------------------------------------------- what was typed
@@ -144,6 +145,7 @@ _READERS: dict[Kind, Callable[[OptionRow, Any], Any]] = {
     "integers": _read_integers,
     "span": lambda row, text: parse_span(row.name, text),
     "names": _read_names,
+    "text or names": lambda _, typed: typed[0] if len(typed) == 1 else typed,
 }
 
 

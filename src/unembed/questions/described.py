@@ -12,9 +12,20 @@ from typing import Any, Literal
 from unembed.options import INT32_MAX, Options, hint, legal_words
 from unembed.questions.experiment import Experiment
 
-# "span": a first and a last; "record": what only a body can say
+# "span": a first and a last; "text or names": a word, or a list of names; "record": what only a
+# body can say
 Kind = Literal[
-    "integer", "number", "boolean", "choice", "text", "token", "integers", "span", "names", "record"
+    "integer",
+    "number",
+    "boolean",
+    "choice",
+    "text",
+    "token",
+    "integers",
+    "span",
+    "names",
+    "text or names",
+    "record",
 ]
 _SHARED = (*Experiment.model_fields,)
 
@@ -99,6 +110,8 @@ def _kind(parts: list[Mapping[str, Any]]) -> Kind:
         return "token"
     if "number" in kinds:
         return "number"
+    if kinds == {"string", "array"} and _list_kind(parts[-1]) == "names":
+        return "text or names"
     if kinds == {"array"}:
         return _list_kind(first)
     plain: dict[str, Kind] = {"integer": "integer", "boolean": "boolean", "string": "text"}

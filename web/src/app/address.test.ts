@@ -130,6 +130,7 @@ const spec: fc.Arbitrary<Spec> = fc.record({
     decoder: fc.oneof(
       fc.constantFrom('final_norm', 'last_mlp', 'last_block'),
       fc.tuple(count, fc.boolean()).map(([layer, mlp]) => `L${layer}${mlp ? '.mlp' : ''}`),
+      fc.constant(['h.2', 'final_layernorm', 'lm_head']),
     ),
     clipped: fc.boolean(),
   }),
@@ -168,6 +169,10 @@ describe('the address bar', () => {
       positions: [75, 76, 77, 120],
     };
     expect(encodeSpec(lens)).toBe('v=1&view=lens&of=next&at=75-77,120&step=2&emb=0&dec=last_block');
+    const modules = { ...LENS, decoder: ['h.2.mlp', 'final_layernorm', 'lm_head'] };
+    const address = 'v=1&view=lens&dec=h.2.mlp,final_layernorm,lm_head';
+    expect(encodeSpec({ ...DEFAULTS, view: 'lens', lens: modules })).toBe(address);
+    expect(decodeSpec(address).spec.lens).toEqual(modules);
   });
 
   it('reads back every state that it wrote', () => {

@@ -68,6 +68,10 @@ for chosen in ([], edits):
       'kl_floor=1 / (10 * model.vocab_size)',
     );
     expect(lensPython(page('gpt2', { ...lens, target: ' x' }))).not.toContain('target');
+    const modules = { ...lens.lens, decoder: ['h.2', 'lm_head'] };
+    expect(lensPython(page('gpt2', { ...lens, lens: modules }))).toContain(
+      'decoder=("h.2", "lm_head",)',
+    );
   });
 
   it('measures in the unedited run what a neuron is switched on with', () => {

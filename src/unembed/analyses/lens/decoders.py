@@ -3,6 +3,7 @@
     "final_norm"   the final norm and the unembedding: the plain lens
     "L17"          block 17 and everything after it
     "L17.mlp"      the feed-forward of block 17 and everything after it
+    ["h.17", "final_layernorm", "lm_head"]   the same by its modules: see `suffix_names`
 
 The suffix is the model's own modules, run on the row's states at all positions together, with the
 edits of the run that lie inside it. So the last block, given the state before it, ends in the run's
@@ -13,12 +14,14 @@ attention writes: x + mlp(x).
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
+from unembed.analyses.lens.suffix_names import suffix_of
 from unembed.engine.cancel import Cancel
 from unembed.engine.editing.edits import Edit, at_stage, set_to, zero
 from unembed.engine.loaded import Loaded
@@ -53,12 +56,14 @@ class Decoder:
         return float("inf") if self.layer is None else 2 * self.layer - 1 + self.from_mlp
 
 
-def parse_decoder(model: Loaded, name: str) -> Decoder:
-    """The suffix that a name means in this model.
+def parse_decoder(model: Loaded, name: str | Sequence[str]) -> Decoder:
+    """The suffix that a name, or the names of its modules, mean in this model.
 
-    Raises InputError for a name of another form, TargetError for a block that is not there, and
-    CapabilityError where the suffix cannot be entered.
+    Raises InputError for a name of another form or modules that are no suffix, TargetError for a
+    block that is not there, and CapabilityError where the suffix cannot be entered.
     """
+    if isinstance(name, list | tuple):
+        name = suffix_of(model, name)
     last = model.anatomy.n_layers - 1
     short = {"last_block": f"L{last}", "last_mlp": f"L{last}.mlp"}
     name = short.get(name, name) if isinstance(name, str) else name

@@ -19,7 +19,6 @@ from unembed.analyses.lens.options import LensOptions
 from unembed.analyses.lens.plan import LensPlan, check_cells, checked_floor, plan_lens
 from unembed.analyses.lens.reading import LensReading
 from unembed.analyses.lens.result import LensResult
-from unembed.analyses.lens.suffix_names import suffix_of
 from unembed.analyses.tools.checks import checked_top_k
 from unembed.engine.cancel import Cancel
 from unembed.engine.editing.edits import Edit
@@ -105,7 +104,6 @@ def logit_lens(
         options: which rows and positions are read, through what, and which token is scored.
         changes: single options, as in `layer_step=2, target=" Tokyo"`. `positions` may be one
             position, a slice, a range or a list; those read are in ascending order, each once.
-            `decoder` may be the modules of a suffix: ["h.47", "final_layernorm", "lm_head"].
         edits: changes made while the model runs, also in the decoder.
         cancel: checked before every layer, row and part of the vocabulary.
         progress: called with (stage, done, total).
@@ -115,11 +113,8 @@ def logit_lens(
         CapabilityError: this model's states cannot be unembedded, or not in the way asked for.
         TooLargeError: more cells than `max_lens_cells`.
     """
-    decoder = changes.get("decoder", "final_norm")
-    if isinstance(decoder, list | tuple):
-        changes["decoder"] = suffix_of(model, decoder)
-    elif not isinstance(decoder, str):
-        parse_decoder(model, decoder)  # refuses it, with what this model has
+    if "decoder" in changes:
+        parse_decoder(model, changes["decoder"])  # refuses it, with what this model has
     options = _chosen(model, options, changes)
     if not _is_batch(prompt):
         ids = model.tokenize(cast("Prompt", prompt))

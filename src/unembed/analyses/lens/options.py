@@ -12,6 +12,11 @@ from unembed.options import Floor, Options, Positive, TokenRef, option
 Follow = Literal["final", "next", "input"]
 Positions = int | slice | range | Sequence[int] | None
 
+# Every module of a suffix, in order; lists of JSON and of Python become tuples.
+_Modules = Annotated[
+    tuple[Annotated[StrictStr, Field(max_length=256)], ...],
+    Field(strict=False, min_length=1, max_length=4096, fail_fast=True),
+]
 _POSITIONS = {"anyOf": [{"type": "array", "items": {"type": "integer"}}, {"type": "null"}]}
 
 
@@ -37,10 +42,13 @@ class LensOptions(Options):
         "Also a row after each attention; in a parallel block the row is the stream with "
         "attention's write alone, which is no state of the model.",
     )
-    decoder: Annotated[StrictStr, Field(max_length=32)] = option(
+    decoder: Annotated[StrictStr, Field(max_length=32)] | _Modules = option(
         "final_norm",
         'What a row is run through before it is read: "final_norm", "L17" (block 17 and everything '
-        'after), "L17.mlp", "last_block", "last_mlp". One pass for each row.',
+        'after), "L17.mlp", "last_block", "last_mlp", or the names of the modules of a suffix, in '
+        "order. One pass for each row.",
+        legal='"final_norm", "L17", "L17.mlp", "last_block" or "last_mlp", or a list of module '
+        'names, as in ["h.17", "final_layernorm", "lm_head"]',
     )
     top_k: Annotated[StrictInt, Field(ge=1)] = option(
         10, "Tokens listed for each cell.", limit="max_k", flag="--top-k/-k"

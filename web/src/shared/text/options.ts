@@ -29,7 +29,9 @@ type Value<Info> = Info extends { choices: readonly (infer Choice)[] }
           ? string
           : Info extends { kind: 'names' }
             ? readonly string[]
-            : never;
+            : Info extends { kind: 'text or names' }
+              ? string | string[]
+              : never;
 
 /** What each option is set to. */
 export type Values<Table> = { -readonly [Name in keyof Table]: Value<Table[Name]> };

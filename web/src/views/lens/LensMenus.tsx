@@ -4,7 +4,7 @@ import { Check, Option } from '../../shared/parts/Choice';
 import { Segments } from '../../shared/parts/parts';
 import { count } from '../../draw/format';
 import { decoderBlocks, decoderEntry } from './lensRows';
-import { setLens } from './lensState';
+import { setLens, type LensState } from './lensState';
 import { showSpaces } from '../../draw/tokens';
 import { scoring } from '../../shared/text/url';
 import { change, useSpec } from '../../shared/state/store';
@@ -142,7 +142,13 @@ function FromBlock({ layers, layer, mlp }: { layers: number; layer: number; mlp:
   );
 }
 
-function DecoderCost({ decoder, layers, rows }: { decoder: string; layers: number; rows: number }) {
+interface CostProps {
+  decoder: LensState['decoder'];
+  layers: number;
+  rows: number;
+}
+
+function DecoderCost({ decoder, layers, rows }: CostProps) {
   const blocks = decoderBlocks(decoder, layers);
   return (
     <p className="option-note menu-foot" data-testid="decoder-cost">

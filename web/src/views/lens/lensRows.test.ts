@@ -78,6 +78,19 @@ describe('a decoder', () => {
     ]);
   });
 
+  it('that is given by its modules begins where the first of them lies', () => {
+    const end = ['final_layernorm', 'lm_head'];
+    const words = (...modules: string[]) => decoderWords([...modules, ...end], 18);
+    expect(words()).toBe('final norm');
+    expect(words('h.17')).toBe('last block');
+    expect(words('model.layers.17.mlp')).toBe('last feed-forward');
+    expect(words('h.17.attn', 'h.17.mlp')).toBe('last block');
+    expect(words('h.16.mlp', 'h.17')).toBe('from L16 feed-forward');
+    expect(rows({ decoder: ['h.3', 'h.4', ...end], include_embedding: false })).toEqual(
+      rows({ decoder: 'L3', include_embedding: false }),
+    );
+  });
+
   it('runs the blocks from its entry on', () =>
     expect(
       ['final_norm', 'last_mlp', 'last_block', 'L16', 'L99'].map((name) => decoderBlocks(name, 18)),

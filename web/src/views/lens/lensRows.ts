@@ -17,15 +17,31 @@ export interface Entry {
 }
 
 /** "last_mlp" of 18 layers is {17, mlp}; "final_norm" is null. */
-export function decoderEntry(decoder: string, layers: number): Entry | null {
+export function decoderEntry(decoder: LensState['decoder'], layers: number): Entry | null {
+  if (typeof decoder !== 'string') return moduleEntry(decoder);
   if (decoder === 'last_block') return { layer: layers - 1, mlp: false };
   if (decoder === 'last_mlp') return { layer: layers - 1, mlp: true };
   const found = /^L(\d{1,4})(\.mlp)?$/.exec(decoder);
   return found ? { layer: Number(found[1]), mlp: found[2] !== undefined } : null;
 }
 
+/**
+ * Where a suffix that is given by its modules begins: at the first that has a number, "h.47" or
+ * "h.47.mlp". Attention and feed-forward of one block together are that block. The server refuses
+ * what is no suffix.
+ */
+function moduleEntry(modules: readonly string[]): Entry | null {
+  const found = modules.flatMap((name) => {
+    const block = /(?:^|\.)(\d{1,4})(\..+)?$/.exec(name);
+    return block ? [{ layer: Number(block[1]), inside: block[2] !== undefined }] : [];
+  });
+  const [first, second] = found;
+  if (!first) return null;
+  return { layer: first.layer, mlp: first.inside && second?.layer !== first.layer };
+}
+
 /** What reads a row, in words: "the final norm", "the last 2 blocks". */
-export function decoderWords(decoder: string, layers: number): string {
+export function decoderWords(decoder: LensState['decoder'], layers: number): string {
   const entry = decoderEntry(decoder, layers);
   if (!entry) return 'final norm';
   const blocks = layers - entry.layer;
@@ -35,7 +51,7 @@ export function decoderWords(decoder: string, layers: number): string {
 }
 
 /** How many blocks a decoder runs for each row; the feed-forward of one counts as half. */
-export function decoderBlocks(decoder: string, layers: number): number {
+export function decoderBlocks(decoder: LensState['decoder'], layers: number): number {
   const entry = decoderEntry(decoder, layers);
   return entry ? Math.max(0, layers - entry.layer - (entry.mlp ? 0.5 : 0)) : 0;
 }

@@ -28,6 +28,13 @@ export const LENS: Readonly<LensState> = {
 };
 
 const DECODER = /^(final_norm|last_mlp|last_block|L\d{1,4}(\.mlp)?)$/;
+/** The modules of a suffix: "h.17,final_layernorm,lm_head". */
+const MODULES = /^[\w.]{1,256}(,[\w.]{1,256}){1,4095}$/;
+
+function readDecoder(written: string): LensState['decoder'] | undefined {
+  if (DECODER.test(written)) return written;
+  return MODULES.test(written) ? written.split(',') : undefined;
+}
 
 const FIELDS: Fields<LensState> = {
   kind: choice(LENS, 'kind', KINDS),
@@ -38,7 +45,7 @@ const FIELDS: Fields<LensState> = {
     'lens',
     OPTIONS,
     { layer_step: 'step', include_embedding: 'emb', subblocks: 'sub', decoder: 'dec' },
-    { decoder: field(LENS, 'decoder', (value) => (DECODER.test(value) ? value : undefined)) },
+    { decoder: field(LENS, 'decoder', readDecoder) },
   ),
   clip: flag(LENS, 'clipped'),
 };
