@@ -130,7 +130,7 @@ const spec: fc.Arbitrary<Spec> = fc.record({
     decoder: fc.oneof(
       fc.constantFrom('final_norm', 'last_mlp', 'last_block'),
       fc.tuple(count, fc.boolean()).map(([layer, mlp]) => `L${layer}${mlp ? '.mlp' : ''}`),
-      fc.constant(['h.2', 'final_layernorm', 'lm_head']),
+      fc.constant<string[]>(['h.2', 'final_layernorm', 'lm_head']),
     ),
     clipped: fc.boolean(),
   }),
