@@ -19,6 +19,7 @@ from unembed.settings import Settings
 
 if TYPE_CHECKING:
     from unembed.analyses.component.component import component, component_capture
+    from unembed.analyses.component.options import ComponentOptions
     from unembed.analyses.component.result import Component
     from unembed.analyses.flow.cut_report import CutReport
     from unembed.analyses.flow.cuts import cut, cut_capture, measure_cuts
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from unembed.analyses.lens.grid import logit_lens
     from unembed.analyses.lens.options import LensOptions
     from unembed.analyses.lens.result import LensResult
+    from unembed.analyses.predictions.options import PredictionsOptions
     from unembed.analyses.predictions.predictions import predictions, predictions_capture
     from unembed.analyses.predictions.result import Predictions
     from unembed.analyses.sub_updates.result import SubUpdates
@@ -43,6 +45,7 @@ if TYPE_CHECKING:
     from unembed.engine.names.tokens import Token
     from unembed.engine.partial.partial_forward import partial_forward
     from unembed.engine.passes.generation import Generation
+    from unembed.engine.passes.options import GenerationOptions
     from unembed.engine.passes.run import Run
     from unembed.engine.sweep import Sweep, sweep
     from unembed.index.build import build_index
@@ -61,6 +64,7 @@ _HOME = {
     # running
     "Run": "unembed.engine.passes.run",
     "Generation": "unembed.engine.passes.generation",
+    "GenerationOptions": "unembed.engine.passes.options",
     "partial_forward": "unembed.engine.partial.partial_forward",
     "Sweep": "unembed.engine.sweep",
     "sweep": "unembed.engine.sweep",
@@ -85,9 +89,11 @@ _HOME = {
     "LensResult": "unembed.analyses.lens.result",
     "logit_lens": "unembed.analyses.lens.grid",
     "Predictions": "unembed.analyses.predictions.result",
+    "PredictionsOptions": "unembed.analyses.predictions.options",
     "predictions": "unembed.analyses.predictions.predictions",
     "predictions_capture": "unembed.analyses.predictions.predictions",
     "Component": "unembed.analyses.component.result",
+    "ComponentOptions": "unembed.analyses.component.options",
     "component": "unembed.analyses.component.component",
     "component_capture": "unembed.analyses.component.component",
     "SubUpdates": "unembed.analyses.sub_updates.result",
@@ -116,16 +122,19 @@ __all__ = [
     "Anatomy",
     "Cancel",
     "Component",
+    "ComponentOptions",
     "CutReport",
     "Edit",
     "FlowGraph",
     "FlowOptions",
     "Generation",
+    "GenerationOptions",
     "LensOptions",
     "LensResult",
     "Model",
     "Objective",
     "Predictions",
+    "PredictionsOptions",
     "Run",
     "Settings",
     "SubUpdates",

@@ -87,6 +87,7 @@ class Options(BaseModel):
     )
 
     def __init__(self, **values: Any) -> None:
+        values = {name: _number(value) for name, value in values.items()}
         try:
             super().__init__(**values)
         except Invalid as error:
@@ -118,6 +119,16 @@ class Options(BaseModel):
     def part(self, kind: type[Chosen]) -> Chosen:
         """Those that a base class has: of a request, the options of its analysis."""
         return kind(**{name: getattr(self, name) for name in kind.model_fields})
+
+
+def _number(value: Any) -> Any:
+    """A number of NumPy or PyTorch as Python's; anything else as it is."""
+    return value.item() if getattr(value, "ndim", None) == 0 else value
+
+
+def given(**values: Any) -> dict[str, Any]:
+    """Those that are not None: arguments of a call that were not left out."""
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def option(

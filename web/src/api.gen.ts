@@ -782,11 +782,6 @@ export interface components {
              */
             job?: string | null;
             /**
-             * Target
-             * @description A node: "L12.N512", "L9.H6", "L5.attn", "L5.mlp", "embed".
-             */
-            target: string;
-            /**
              * Position
              * @description Where it writes; a negative one counts from the end.
              * @default -1
@@ -798,6 +793,11 @@ export interface components {
              * @default 10
              */
             top_k?: number;
+            /**
+             * Target
+             * @description A node: "L12.N512", "L9.H6", "L5.attn", "L5.mlp", "embed".
+             */
+            target: string;
         };
         /**
          * CutEffect

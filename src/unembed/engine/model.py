@@ -14,10 +14,12 @@ from unembed.engine.editing.edits import Edit
 from unembed.engine.loaded import Identity, Loaded, Prompt
 from unembed.engine.nodes import Name
 from unembed.engine.passes import forward, generation
-from unembed.engine.passes.generation import Generation
+from unembed.engine.passes.generation import DEFAULTS, Generation
+from unembed.engine.passes.options import GenerationOptions
 from unembed.engine.passes.run import Run
 from unembed.models.anatomy import Anatomy
 from unembed.models.progress import Progress
+from unembed.options import given
 from unembed.settings import Settings
 
 
@@ -83,23 +85,30 @@ class Model(Loaded):
     def generate(
         self,
         prompt: Prompt,
-        max_new_tokens: int = 20,
+        max_new_tokens: int | None = None,
         edits: Sequence[Edit] = (),
         *,
-        temperature: float = 0.0,
-        seed: int = 0,
+        options: GenerationOptions = DEFAULTS,
         use_cache: bool = True,
         cancel: Cancel | None = None,
         progress: Progress | None = None,
+        **changes: Any,
     ) -> Generation:
-        """Continue a text; greedy at temperature 0. Edits act on every step. See `generation`."""
+        """Continue a text; greedy at temperature 0. Edits act on every step. See `generation`.
+
+        Args:
+            options: how many tokens, and how they are drawn; `max_new_tokens` and `changes` are
+                single ones, as in `temperature=0.7, seed=3`.
+
+        Raises:
+            PromptError, EditError, InputError: bad input; nothing was run.
+            CapabilityError: a model that does not generate.
+        """
         return generation.generate(
             self,
             self.tokenize(prompt),
-            max_new_tokens,
+            options.changed(**given(max_new_tokens=max_new_tokens), **changes),
             tuple(edits),
-            temperature=temperature,
-            seed=seed,
             use_cache=use_cache,
             cancel=cancel,
             progress=progress,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from unembed.analyses.component import component as analysis
+from unembed.analyses.component.options import ComponentOptions
 from unembed.analyses.component.result import Component
 from unembed.questions.requests import ComponentRequest
 from unembed.questions.runs import last_run
@@ -18,4 +19,5 @@ def answer(session: Session, job: Job, request: ComponentRequest) -> Component:
         capture = analysis.component_capture(session.model, request.target, position)
     run = last_run(session, job, request.edits, ids, capture)
     with naming("target"):
-        return analysis.component(run, request.target, position, request.top_k)
+        options = request.part(ComponentOptions).changed(position=position)
+        return analysis.component(run, request.target, options=options)

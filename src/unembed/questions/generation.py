@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 from unembed.engine.editing.edits import Edit
 from unembed.engine.passes.generation import Continuation, Generation, NewToken
+from unembed.engine.passes.options import GenerationOptions
 from unembed.questions.editing import edits_of
 from unembed.questions.requests import GenerateRequest
 from unembed.questions.tokens import ids_of
@@ -73,10 +74,8 @@ def _continuation(
     return Continuation(
         session.model,
         ids,
-        request.max_new_tokens,
+        request.part(GenerationOptions),
         tuple(edits),
-        temperature=float(request.temperature),
-        seed=request.seed,
         cancel=job.cancel,
         progress=job.progress,
     )

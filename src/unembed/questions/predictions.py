@@ -5,15 +5,17 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from unembed.analyses.predictions.options import PredictionsOptions
 from unembed.analyses.predictions.predictions import (
     compare_predictions,
     has_lens,
     layer_predictions,
     predictions_capture,
+    with_updates,
 )
-from unembed.analyses.predictions.result import Predictions, PredictionSide
+from unembed.analyses.predictions.result import Predictions
 from unembed.analyses.sub_updates.result import LayerUpdates, SubUpdates
-from unembed.analyses.sub_updates.sub_updates import sub_updates, sub_updates_capture
+from unembed.analyses.sub_updates.sub_updates import sub_updates
 from unembed.engine.passes.forward import Logits
 from unembed.engine.passes.run import Run
 from unembed.questions.requests import PredictionsRequest
@@ -26,34 +28,25 @@ def answer(session: Session, job: Job, request: PredictionsRequest) -> Predictio
     """One position, in every layer, with the edits and without."""
     model = session.model
     ids = ids_of(session, request.prompt)
-    position = position_of(request.position, len(ids))
-    options: dict[str, Any] = {
-        "top_k": request.top_k,
-        "target": token_of(session, request.target, "target"),
-        "distractor": token_of(session, request.distractor, "distractor"),
-        "cancel": job.cancel,
-        "progress": job.progress,
-    }
-    capture = [*predictions_capture(model)]
-    if request.sub_updates:
-        capture += sub_updates_capture(model)
+    options = request.part(PredictionsOptions)
+    asked = options.changed(
+        position=position_of(request.position, len(ids)),
+        target=token_of(session, request.target, "target"),
+        distractor=token_of(session, request.distractor, "distractor"),
+        sub_updates=0,  # from the last ones: see `_taken_apart`
+    )
+    work: dict[str, Any] = {"options": asked, "cancel": job.cancel, "progress": job.progress}
+    capture = predictions_capture(model, options.sub_updates)
     logits: Logits = "none" if has_lens(model) else "all"
     baseline, edited = both_runs(session, job, request, ids, capture, logits=logits)
     if edited is None:
-        found = layer_predictions(baseline, position, **options)
+        found, runs = layer_predictions(baseline, **work), [baseline]
     else:
-        found = compare_predictions(baseline, edited, position, **options)
-    if not request.sub_updates or not has_lens(model):
+        found, runs = compare_predictions(baseline, edited, **work), [baseline, edited]
+    if not options.sub_updates:
         return found
-
-    def whole(side: PredictionSide, run: Run) -> PredictionSide:
-        updates = _taken_apart(session, job, run, position, request.sub_updates)
-        return replace(side, updates=updates)
-
-    found = replace(found, baseline=whole(found.baseline, baseline))
-    if found.edited is not None and edited is not None:
-        found = replace(found, edited=whole(found.edited, edited))
-    return found
+    k = options.sub_updates
+    return with_updates(found, runs, lambda run: _taken_apart(session, job, run, found.position, k))
 
 
 def _taken_apart(session: Session, job: Job, run: Run, position: int, k: int) -> SubUpdates:

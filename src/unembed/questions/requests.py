@@ -20,6 +20,7 @@ from unembed.errors import InputError
 from unembed.index import options as index
 from unembed.options import (
     Count,
+    Name,
     Position,
     Positions,
     Positive,
@@ -82,6 +83,8 @@ class FlowRequest(FlowOptions, Experiment):
 
 class ComponentRequest(ComponentOptions, Experiment):
     """One node on one prompt."""
+
+    target: Name = option(sentence='A node: "L12.N512", "L9.H6", "L5.attn", "L5.mlp", "embed".')
 
 
 class GenerateRequest(GenerationOptions, Experiment):

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import cast
+from functools import partial
+from typing import Any, cast
 
 import torch
 from torch import Tensor
 
+from unembed.analyses.component.options import ComponentOptions
 from unembed.analyses.component.result import Component, Kind, TokenEffect
-from unembed.analyses.tools.checks import checked_top_k
+from unembed.analyses.tools.checks import checked_top_k, chosen
 from unembed.analyses.tools.effects import direct_effects, effects_capture
 from unembed.analyses.tools.writes import node_of, write, write_capture
 from unembed.engine.loaded import Loaded
@@ -16,6 +18,9 @@ from unembed.engine.names.sites import resolve_position
 from unembed.engine.names.taps import why_not
 from unembed.engine.nodes import Name, Target
 from unembed.engine.passes.run import Run
+from unembed.options import given
+
+DEFAULTS = ComponentOptions()
 
 
 def component_capture(model: Loaded, node: Name, position: int = -1) -> tuple[str, ...]:
@@ -33,16 +38,34 @@ def component_capture(model: Loaded, node: Name, position: int = -1) -> tuple[st
 
 
 @torch.no_grad()
-def component(run: Run, node: Name, position: int = -1, top_k: int = 10) -> Component:
+def component(
+    run: Run,
+    node: Name,
+    position: int | None = None,
+    top_k: int | None = None,
+    *,
+    options: ComponentOptions = DEFAULTS,
+    **changes: Any,
+) -> Component:
     """A node at one position of a run that captured `component_capture(model, node, position)`.
 
     A position in the node's name, as in "L9.H6@14", goes before `position`.
+
+    Args:
+        options: where it is read, and how many tokens are listed; `position`, `top_k` and `changes`
+            are single ones.
+
+    Raises:
+        TargetError: no such node or position; a site that the run did not capture.
+        InputError: an option out of range.
     """
     model = run.model
     target = node_of(model, node)
-    position = position if target.position is None else target.position
+    changes |= given(position=position, top_k=top_k)
+    options = chosen(options, changes, {"top_k": partial(checked_top_k, model)})
+    position = options.position if target.position is None else target.position
     position = resolve_position(position, len(run.ids))
-    checked_top_k(model, top_k)
+    top_k = checked_top_k(model, options.top_k)
     written = write(run, target)
     here = written[position, None]
     effects = direct_effects(run, here, target.layer, target.row.writes, position, top_k)

@@ -6,13 +6,12 @@ from typing import Annotated
 
 from pydantic import Field, StrictInt
 
-from unembed.options import Name, Options, Position, option
+from unembed.options import Options, Position, option
 
 
 class ComponentOptions(Options):
-    """Which node, where, and how many tokens of either side."""
+    """Where a node is read, and how many tokens of either side are listed."""
 
-    target: Name = option(sentence='A node: "L12.N512", "L9.H6", "L5.attn", "L5.mlp", "embed".')
     position: Position = option(-1, "Where it writes; a negative one counts from the end.")
     top_k: Annotated[StrictInt, Field(ge=1)] = option(
         10,

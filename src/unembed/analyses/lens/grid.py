@@ -8,8 +8,9 @@ whole blocks as the decoder: "logit lens on non-gpt2 models + extensions", 2021.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, cast, overload
 
 from torch import Tensor
@@ -19,7 +20,7 @@ from unembed.analyses.lens.options import LensOptions
 from unembed.analyses.lens.plan import LensPlan, check_cells, checked_floor, plan_lens
 from unembed.analyses.lens.reading import LensReading
 from unembed.analyses.lens.result import LensResult
-from unembed.analyses.tools.checks import checked_top_k
+from unembed.analyses.tools.checks import checked_top_k, chosen
 from unembed.engine.cancel import Cancel
 from unembed.engine.editing.edits import Edit
 from unembed.engine.loaded import Prompt
@@ -115,7 +116,11 @@ def logit_lens(
     """
     if "decoder" in changes:
         parse_decoder(model, changes["decoder"])  # refuses it, with what this model has
-    options = _chosen(model, options, changes)
+    checks: dict[str, Callable[[Any], object]] = {
+        "top_k": partial(checked_top_k, model),
+        "kl_floor": partial(checked_floor, model),
+    }
+    options = chosen(options, changes, checks)
     if not _is_batch(prompt):
         ids = model.tokenize(cast("Prompt", prompt))
         return _lens(model, ids, _planned(model, ids, options), edits, cancel, progress)
@@ -159,17 +164,6 @@ def compare_lenses(
     readout = reading.read()
     between = reading.cells(readout.kl[:, 1])[1]
     return LensComparison(reading.result(0, readout), reading.result(1, readout), between)
-
-
-def _chosen(model: Model, options: LensOptions, changes: Mapping[str, Any]) -> LensOptions:
-    """The options with some changed; a range that depends on the model is said with its numbers."""
-    try:
-        return options.changed(**changes)
-    except InputError as error:
-        check = {"top_k": checked_top_k, "kl_floor": checked_floor}.get(error.field or "")
-        if check is not None:
-            check(model, changes[str(error.field)])
-        raise
 
 
 def _planned(model: Model, ids: tuple[int, ...], options: LensOptions) -> LensPlan:

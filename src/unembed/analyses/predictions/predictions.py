@@ -7,12 +7,15 @@ the logits of the run, and then there are no layers.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch import Tensor
 
+from unembed.analyses.predictions.options import PredictionsOptions
 from unembed.analyses.predictions.result import (
     LayerReading,
     Predictions,
@@ -20,7 +23,9 @@ from unembed.analyses.predictions.result import (
     Reading,
     TokenChange,
 )
-from unembed.analyses.tools.checks import checked_top_k
+from unembed.analyses.sub_updates.result import SubUpdates
+from unembed.analyses.sub_updates.sub_updates import sub_updates, sub_updates_capture
+from unembed.analyses.tools.checks import checked_top_k, chosen
 from unembed.analyses.tools.scores import target_score
 from unembed.engine.cancel import Cancel
 from unembed.engine.editing.edits import Edit
@@ -33,12 +38,14 @@ from unembed.engine.passes.run import Run, TokenProbability
 from unembed.engine.reading.unembedding import Readout, read_logits
 from unembed.errors import InputError, TargetError
 from unembed.models.progress import Progress
+from unembed.options import given
 
 if TYPE_CHECKING:
     from jaxtyping import Float
 
 
 LAYER_PARTS = ("resid_pre", "resid_mid", "resid_post")
+DEFAULTS = PredictionsOptions()
 
 
 def has_lens(model: Loaded) -> bool:
@@ -46,27 +53,29 @@ def has_lens(model: Loaded) -> bool:
     return model.capabilities()["lens"].available
 
 
-def predictions_capture(model: Loaded) -> tuple[str, ...]:
+def predictions_capture(model: Loaded, sub_updates: int = 0) -> tuple[str, ...]:
     """What a run must have captured for `layer_predictions` and `compare_predictions`.
 
     A model without a lens needs nothing captured, but its logits at the position.
+
+    Args:
+        sub_updates: as in the options: more than 0 needs more.
     """
     if not has_lens(model):
         return ()
-    return (*_state_names(model)[:-1], "final_norm")
+    more = sub_updates_capture(model) if sub_updates else ()
+    return tuple(dict.fromkeys((*_state_names(model)[:-1], "final_norm", *more)))
 
 
 def predictions(
     source: Model | Run,
     prompt: Prompt | None = None,
     *,
-    position: int = -1,
-    top_k: int = 10,
-    target: str | int | None = None,
-    distractor: str | int | None = None,
+    options: PredictionsOptions = DEFAULTS,
     edits: Sequence[Edit] = (),
     cancel: Cancel | None = None,
     progress: Progress | None = None,
+    **changes: Any,
 ) -> Predictions:
     """What one position predicts, in every layer; with edits, beside what it does with them.
 
@@ -74,29 +83,37 @@ def predictions(
         source: a model, which is run on `prompt`; or a run that captured
             `predictions_capture(model)`, to whose own edits `edits` are added.
         prompt: text or token ids; None with a run.
-        position: negative ones count from the end.
-        top_k: how many tokens to list for each state.
-        target: a token to rate in every state; `distractor` another one.
+        options: which position is read, how many tokens are listed, which ones are followed.
+        changes: single options, as in `position=3, target=" Tokyo"`.
         edits: changes made in a second run, on the same tokens.
 
     Raises:
-        InputError: a model without a prompt, a run with one, a top_k out of range.
+        InputError: a model without a prompt, a run with one, an option out of range.
         TargetError: no such position or token; the run did not capture what is read.
         PromptError, EditError: bad input; nothing was run.
     """
-    options: dict[str, Any] = {"cancel": cancel, "progress": progress}
-    baseline = _baseline(source, prompt, options)
-    model = baseline.model
-    asked: dict[str, Any] = {"top_k": top_k, "target": target, "distractor": distractor}
+    model = source.model if isinstance(source, Run) else source
+    options = _chosen(model, options, changes)
+    work: dict[str, Any] = {"cancel": cancel, "progress": progress}
+    capture = predictions_capture(model, options.sub_updates)
+    baseline = _baseline(source, prompt, capture, work)
     if not edits:
-        return layer_predictions(baseline, position, **asked, **options)
+        return layer_predictions(baseline, options=options, **work)
     every = (*baseline.edits, *edits)
-    request = forward.Request(baseline.ids, predictions_capture(model), every, _logits(model))
+    request = forward.Request(baseline.ids, capture, every, _logits(model))
     edited = forward.run(model, request, cancel, progress)
-    return compare_predictions(baseline, edited, position, **asked, **options)
+    return compare_predictions(baseline, edited, options=options, **work)
 
 
-def _baseline(source: Model | Run, prompt: Prompt | None, options: dict[str, Any]) -> Run:
+def _chosen(
+    model: Loaded, options: PredictionsOptions, changes: dict[str, Any]
+) -> PredictionsOptions:
+    return chosen(options, changes, {"top_k": partial(checked_top_k, model)})
+
+
+def _baseline(
+    source: Model | Run, prompt: Prompt | None, capture: Sequence[str], work: dict[str, Any]
+) -> Run:
     if isinstance(source, Run) == (prompt is not None):
         raise InputError(
             "a run has its prompt already: leave prompt out"
@@ -108,7 +125,7 @@ def _baseline(source: Model | Run, prompt: Prompt | None, options: dict[str, Any
     if isinstance(source, Run):
         return source
     prompt = cast("Prompt", prompt)
-    return source.run(prompt, predictions_capture(source), logits=_logits(source), **options)
+    return source.run(prompt, capture, logits=_logits(source), **work)
 
 
 def _logits(model: Loaded) -> forward.Logits:
@@ -118,47 +135,81 @@ def _logits(model: Loaded) -> forward.Logits:
 
 def layer_predictions(
     run: Run,
-    position: int = -1,
+    position: int | None = None,
     *,
-    top_k: int = 10,
-    target: str | int | None = None,
-    distractor: str | int | None = None,
+    options: PredictionsOptions = DEFAULTS,
     cancel: Cancel | None = None,
     progress: Progress | None = None,
+    **changes: Any,
 ) -> Predictions:
     """Read the next-token distribution and every layer of a run at one position.
 
     Raises TargetError for a position or token that does not exist, or a site that the run did not
     capture (see `predictions_capture`).
     """
-    reader = _Reader([run], position, top_k, (target, distractor), cancel, progress)
-    return Predictions(**reader.about(), baseline=reader.side(0, reader.read()))
+    options = _chosen(run.model, options, given(position=position) | changes)
+    reader = _Reader([run], options, cancel, progress)
+    found = Predictions(**reader.about(), baseline=reader.side(0, reader.read()))
+    return _taken_apart(found, [run], options.sub_updates, cancel, progress)
 
 
 def compare_predictions(
     baseline: Run,
     edited: Run,
-    position: int = -1,
+    position: int | None = None,
     *,
-    top_k: int = 10,
-    target: str | int | None = None,
-    distractor: str | int | None = None,
+    options: PredictionsOptions = DEFAULTS,
     cancel: Cancel | None = None,
     progress: Progress | None = None,
+    **changes: Any,
 ) -> Predictions:
     """Both runs at one position, the tokens whose probability changed, and KL."""
     if len(baseline.ids) != len(edited.ids):
         raise InputError("the two runs have different numbers of tokens")
-    tokens = (target, distractor)
-    reader = _Reader([baseline, edited], position, top_k, tokens, cancel, progress)
+    options = _chosen(baseline.model, options, given(position=position) | changes)
+    runs = [baseline, edited]
+    reader = _Reader(runs, options, cancel, progress)
     readout = reader.read()
-    return Predictions(
+    found = Predictions(
         **reader.about(),
         baseline=reader.side(0, readout),
         edited=reader.side(1, readout),
         changes=reader.changes(readout),
         kl=float(readout.kl[reader.n_states - 1 + reader.n_states, 1]),
     )
+    return _taken_apart(found, runs, options.sub_updates, cancel, progress)
+
+
+def _taken_apart(
+    found: Predictions,
+    runs: Sequence[Run],
+    k: int,
+    cancel: Cancel | None,
+    progress: Progress | None,
+) -> Predictions:
+    """With what neurons and heads of each layer wrote, where it was asked for."""
+    if not k:
+        return found
+    return with_updates(
+        found,
+        runs,
+        lambda run: sub_updates(run, found.position, k, cancel=cancel, progress=progress),
+    )
+
+
+def with_updates(
+    found: Predictions, runs: Sequence[Run], read: Callable[[Run], SubUpdates]
+) -> Predictions:
+    """Predictions of one run or two, with what `read` finds that each layer of them wrote.
+
+    As they are where the states of the model cannot be unembedded.
+    """
+    if not has_lens(runs[0].model):
+        return found
+    found = replace(found, baseline=replace(found.baseline, updates=read(runs[0])))
+    if found.edited is None:
+        return found
+    return replace(found, edited=replace(found.edited, updates=read(runs[1])))
 
 
 def _state_names(model: Loaded) -> list[str]:
@@ -177,18 +228,17 @@ class _Reader:
     def __init__(
         self,
         runs: Sequence[Run],
-        position: int,
-        top_k: int,
-        tokens: tuple[str | int | None, str | int | None],
+        options: PredictionsOptions,
         cancel: Cancel | None,
         progress: Progress | None,
     ) -> None:
         self.model = runs[0].model
         self.runs = runs
-        self.position = resolve_position(position, len(runs[0].ids))
-        self.top_k = checked_top_k(self.model, top_k)
+        self.position = resolve_position(options.position, len(runs[0].ids))
+        self.top_k = checked_top_k(self.model, options.top_k)
         self.names = _state_names(self.model) if has_lens(self.model) else ["logits"]
         self.n_states = len(self.names)
+        tokens = (options.target, options.distractor)
         self._tokens = [None if one is None else self.model.token_id(one) for one in tokens]
         self._cancel = cancel
         self._progress = progress

@@ -2,10 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
 
 from unembed.engine.loaded import Loaded
 from unembed.errors import InputError
+from unembed.options import Options
+
+Chosen = TypeVar("Chosen", bound=Options)
+
+
+def chosen(
+    options: Chosen, changes: Mapping[str, Any], checks: Mapping[str, Callable[[Any], object]]
+) -> Chosen:
+    """The options with some of them changed. Raises InputError.
+
+    Args:
+        checks: for an option whose range depends on the model, what refuses it with the model's own
+            numbers.
+    """
+    try:
+        return options.changed(**changes)
+    except InputError as error:
+        check = checks.get(error.field or "")
+        if check is not None:
+            check(changes[str(error.field)])
+        raise
 
 
 def checked_layers(model: Loaded, layers: Sequence[int]) -> list[int]:

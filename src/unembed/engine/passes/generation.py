@@ -21,10 +21,13 @@ from unembed.engine.loaded import Loaded
 from unembed.engine.names.tokens import Token
 from unembed.engine.passes.forward import resolve_edits, takes
 from unembed.engine.passes.hooks import Instrument, Row
+from unembed.engine.passes.options import GenerationOptions
 from unembed.engine.passes.run import check_finite
 from unembed.errors import InputError, PromptError
 from unembed.models.progress import Progress
 from unembed.result import Columns, Result
+
+DEFAULTS = GenerationOptions()
 
 
 @dataclass(frozen=True, repr=False)
@@ -71,11 +74,9 @@ def _continuation_of(model: Loaded, prompt_ids: tuple[int, ...], new_ids: tuple[
 def generate(
     model: Loaded,
     ids: tuple[int, ...],
-    max_new_tokens: int,
+    options: GenerationOptions,
     edits: tuple[Edit, ...],
     *,
-    temperature: float,
-    seed: int,
     use_cache: bool,
     cancel: Cancel | None,
     progress: Progress | None,
@@ -84,10 +85,8 @@ def generate(
     growing = Continuation(
         model,
         ids,
-        max_new_tokens,
+        options,
         edits,
-        temperature=temperature,
-        seed=seed,
         use_cache=use_cache,
         cancel=cancel,
         progress=progress,
@@ -122,23 +121,21 @@ class Continuation:
         self,
         model: Loaded,
         ids: tuple[int, ...],
-        max_new_tokens: int,
-        edits: tuple[Edit, ...],
+        options: GenerationOptions = DEFAULTS,
+        edits: tuple[Edit, ...] = (),
         *,
-        temperature: float = 0.0,
-        seed: int = 0,
         use_cache: bool = True,
         cancel: Cancel | None = None,
         progress: Progress | None = None,
     ) -> None:
         model.require("generate")
-        _check(model, ids, max_new_tokens, temperature)
+        _check(model, ids, options.max_new_tokens)
         self._model, self._ids = model, ids
-        self._max_new_tokens, self._temperature = max_new_tokens, temperature
+        self._options = options
         self._cancel, self._progress = cancel, progress
         resolved = resolve_edits(model, edits, len(ids))
         self._instrument = Instrument(model.module, model.anatomy, [Row(edits=resolved)], cancel)
-        self._sampler = torch.Generator().manual_seed(seed)
+        self._sampler = torch.Generator().manual_seed(options.seed)
         self._stepper = _Stepper(model, self._instrument, use_cache)
         self._stops = _end_ids(model)
         self._new: list[int] = []
@@ -147,7 +144,7 @@ class Continuation:
     def is_over(self) -> bool:
         """The last step made an end-of-text token, or as many tokens as were asked for."""
         ended = bool(self._new) and self._new[-1] in self._stops
-        return ended or len(self._new) == self._max_new_tokens
+        return ended or len(self._new) == self._options.max_new_tokens
 
     @contextmanager
     def running(self) -> Iterator[None]:
@@ -160,9 +157,9 @@ class Continuation:
         if self._cancel is not None:
             self._cancel.check()
         if self._progress is not None:
-            self._progress("generating", len(self._new), self._max_new_tokens)
+            self._progress("generating", len(self._new), self._options.max_new_tokens)
         logits = self._stepper.logits([*self._ids, *self._new])
-        chosen = _choose(self._model, logits, self._temperature, self._sampler)
+        chosen = _choose(self._model, logits, self._options.temperature, self._sampler)
         self._new.append(chosen)
         return NewToken(self._model.token(chosen), logits)
 
@@ -205,22 +202,14 @@ def _choose(model: Loaded, logits: Tensor, temperature: float, sampler: torch.Ge
     return int(torch.multinomial(probabilities, 1, generator=sampler))
 
 
-def _check(model: Loaded, ids: tuple[int, ...], max_new_tokens: int, temperature: float) -> None:
+def _check(model: Loaded, ids: tuple[int, ...], max_new_tokens: int) -> None:
     limit = model.settings.max_new_tokens
-    whole = isinstance(max_new_tokens, int) and not isinstance(max_new_tokens, bool)
-    if not whole or not 1 <= max_new_tokens <= limit:
+    if max_new_tokens > limit:
         raise InputError(
             f"max_new_tokens is {max_new_tokens}; it must be between 1 and {limit}",
             field="max_new_tokens",
             value=max_new_tokens,
             legal=f"1 to {limit}",
-        )
-    if not 0 <= temperature <= 100:
-        raise InputError(
-            f"temperature is {temperature}; it must be between 0 (greedy) and 100",
-            field="temperature",
-            value=temperature,
-            legal="0 to 100",
         )
     if len(ids) + max_new_tokens > model.max_positions:
         raise PromptError(
