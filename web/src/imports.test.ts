@@ -5,8 +5,6 @@ import { describe, expect, it } from 'vitest';
 
 const ROOT = import.meta.dirname;
 const GENERATED = /^\w+\.gen$/;
-/** Text alone, which pages drawn without the app need too: names of nodes and rows, CSV. */
-const TEXT = new Set(['shared/text/address', 'shared/text/files']);
 /** Tests and what is made for them may look anywhere. */
 const OF_TESTS = /(\.test|[eE]xample|write|testPage)$/;
 
@@ -45,7 +43,7 @@ function allowed(from: string, to: string): boolean {
   if (here === 'views') return there.startsWith('views/') || there === 'shared';
   if (here.startsWith('views/')) return ['shared', 'draw', 'generated'].includes(there);
   if (here === 'shared') return there === 'draw' || there === 'generated';
-  return here === 'draw' && (there === 'generated' || TEXT.has(to));
+  return here === 'draw' && there === 'generated';
 }
 
 describe('imports', () => {
@@ -54,7 +52,7 @@ describe('imports', () => {
     expect(graph.get('main')).toContain('app/App');
     expect(allowed('views/lens/LensView', 'views/flow/FlowView')).toBe(false);
     expect(allowed('shared/view', 'app/App')).toBe(false);
-    expect(allowed('draw/lut', 'shared/view')).toBe(false);
+    expect(allowed('draw/lut', 'shared/text/address')).toBe(false);
   });
 
   it('point down only', () => {

@@ -1,5 +1,5 @@
 /** The keys that are bound now, and the words of the page. */
-import type { Key } from '../shared/keys';
+import type { Key } from '../draw/keys';
 import { useStore } from '../shared/state/store';
 import { useView } from '../shared/view';
 import { Modal } from '../shared/parts/Modal';

@@ -8,7 +8,7 @@ import { count } from '../draw/format';
 import { showSpaces } from '../draw/tokens';
 import { change, useSpec, useStore } from '../shared/state/store';
 import { useProblems } from '../shared/state/problems';
-import { pressed } from '../shared/keys';
+import { pressed } from '../draw/keys';
 import { PROMPT_KEYS } from './promptKeys';
 import { TokenField } from '../shared/parts/TokenField';
 

@@ -1,5 +1,5 @@
 /** The keyboard of the whole page. What a focused control does with a key comes first, then the view. */
-import { dispatch, isControl, isTyping, type Key } from '../shared/keys';
+import { dispatch, isControl, isTyping, type Key } from '../draw/keys';
 import { closeDrawer, closePassing } from '../shared/state/escape';
 import { freezePeek, usePeek } from '../shared/state/peek';
 import { movePosition } from '../shared/state/position';

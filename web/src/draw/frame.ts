@@ -1,7 +1,8 @@
 /** What both drawings have around them: a shadow tree of their own, a bar, a theme, a card, what is printed. */
 import { Card } from './card';
 import { button, make } from './dom';
-import sheet from './draw.css?inline';
+import drawn from './draw.css?inline';
+import page from './page.css?inline';
 import type { Theme } from './lut';
 import { csvFile, pngFile, saveFile, svgFile, type Picture } from './saving';
 import { setTheme, surroundings, tokenReader, watchTheme } from './theme';
@@ -42,7 +43,7 @@ export class Frame {
     this.theme = options.theme ?? surroundings();
     this.root = this.host.attachShadow({ mode: 'open' });
     this.root.append(
-      make('style', {}, sheet),
+      make('style', {}, page, drawn),
       this.bar,
       this.meaning,
       this.body,

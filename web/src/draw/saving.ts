@@ -1,5 +1,5 @@
 /** A drawn picture or a table as a file of the reader. */
-import { toCsv } from '../shared/text/files';
+import { toCsv } from './csv';
 
 export interface Picture {
   svg: string;

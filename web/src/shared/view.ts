@@ -1,7 +1,7 @@
 /** A view as the page knows it. Its folder exports one; `views/index.ts` lists them. */
 import { createContext, useContext, type ComponentType } from 'react';
 import type { ModelInfo } from './api/queries';
-import type { Key } from './keys';
+import type { Key } from '../draw/keys';
 import type { Experiment } from './state/experiment';
 import type { ViewState } from './text/fields';
 import type { Spec } from './text/url';

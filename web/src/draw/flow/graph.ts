@@ -3,24 +3,27 @@
  * For assistive technology it is one node at a time, which arrow keys move.
  */
 import { make } from '../dom';
+import { isTyping, pressed } from '../keys';
 import { listen, watchPresses, within, type Point } from '../press';
 import { boxOnScreen, down, HEADER, reveal } from './camera';
-import { flowColours } from './colours';
-import { nodeSentence, pathsOf } from './data';
+import { nodeSentence } from './data';
 import { hitAt, neighbour, type Direction } from './hit';
-import { layOut, UNMOVED, type Moves } from './layout';
+import { GRAPH_KEYS, POINTED_KEYS } from './keys';
+import { UNMOVED, type Moves } from './layout';
 import { placeFlow, type Places } from './places';
-import { sidesOf, type FlowDrawing, type Scene } from './scene';
+import { sceneOf, sidesOf, type FlowDrawing, type Scene } from './scene';
 import { FlowViewport } from './viewport';
 
 export interface FlowEvents {
   /** With a place of the page. */
   hover: (id: string | null, at: Point | null) => void;
   focus: (id: string | null) => void;
-  open: (id: string) => void;
-  cut: (id: string) => void;
-  /** null: the ground. */
-  menu: (id: string | null, at: Point) => void;
+  /** Chosen by a click or by Enter, after `focus`. */
+  open?: (id: string) => void;
+  /** Without it nothing can be cut, and the key is not bound. */
+  cut?: (id: string) => void;
+  /** null: the ground. Without it the browser has its own. */
+  menu?: (id: string | null, at: Point) => void;
 }
 
 const WHEEL_MOST = 60;
@@ -77,7 +80,8 @@ export class FlowGraphView {
     this.compose();
     this.say();
     // Other numbers of what is still pointed at: an edit was made, or the other run is shown.
-    if (this.hovered) this.events.hover(this.hovered.id, this.hovered.at);
+    const changed = !same || before.cuts !== drawing.cuts;
+    if (this.hovered && changed) this.events.hover(this.hovered.id, this.hovered.at);
   }
 
   /** All is shown again, and what was moved is back in its place. */
@@ -96,25 +100,10 @@ export class FlowGraphView {
   // -------------------------------------------------------------- what is drawn
 
   private compose(): void {
-    const { drawing, places, scene: before } = this;
+    const { drawing, places } = this;
     if (!drawing || !places) return;
-    const { flow, focus, palette, theme, vocabSize } = drawing;
-    const compared = drawing.mode === 'difference' ? drawing.other : null;
-    const paths = focus === null ? new Set<string>() : pathsOf(flow, focus);
-    this.scene = {
-      side: flow,
-      other: compared,
-      places,
-      layout: layOut(places, flow, this.moves),
-      ghost: compared ? layOut(places, compared, this.moves) : null,
-      colours: flowColours(palette, theme, vocabSize),
-      colourBy: drawing.colourBy,
-      hidden: drawing.hidden,
-      focus,
-      lit: paths.size > 0 ? paths : null,
-      cuts: drawing.cuts,
-    };
-    if (before !== this.scene) this.viewport.show(this.scene);
+    this.scene = sceneOf(drawing, this.moves, places);
+    this.viewport.show(this.scene);
   }
 
   private say(): void {
@@ -157,6 +146,7 @@ export class FlowGraphView {
           else events.focus(id);
         },
         contextmenu: (event) => {
+          if (!events.menu) return;
           event.preventDefault();
           events.menu(this.hit(within(box, event)), { x: event.clientX, y: event.clientY });
         },
@@ -201,7 +191,7 @@ export class FlowGraphView {
     if (id !== null) this.viewport.hold();
     this.put(id !== null && this.scene?.side.nodeOf.has(id) ? id : null);
     this.events.focus(id);
-    if (id !== null) this.events.open(id);
+    if (id !== null) this.events.open?.(id);
   }
 
   private drag(dx: number, dy: number): void {
@@ -230,19 +220,20 @@ export class FlowGraphView {
   // -------------------------------------------------------------- keyboard
 
   private onPageKey(event: KeyboardEvent): void {
-    const plain = !event.ctrlKey && !event.metaKey && !event.altKey;
-    if (event.key !== 'x' || !plain || !this.hovered || isTyping(event.target)) return;
+    const { cut } = this.events;
+    if (!cut || !this.hovered || pressed(POINTED_KEYS, event) === null) return;
+    if (document.querySelector('dialog[open]') || isTyping(event.target)) return;
     event.preventDefault();
     event.stopPropagation();
-    this.events.cut(this.hovered.id);
+    cut(this.hovered.id);
   }
 
   private onKey(event: KeyboardEvent): void {
-    if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey) return;
+    const key = event.defaultPrevented ? null : pressed(GRAPH_KEYS, event);
+    if (key === null) return;
     const chosen = this.cursor ?? this.drawing?.focus ?? null;
-    const direction = ARROWS[event.key];
-    if (direction) this.go(this.next(chosen, direction) ?? this.cursor);
-    else if (!this.zoomed(event.key, chosen) && !this.acted(event.key, chosen)) return;
+    if (key === 'walk') this.go(this.next(chosen, ARROWS[event.key] ?? 'right') ?? this.cursor);
+    else if (!this.zoomed(key, chosen) && !this.acted(key, chosen)) return;
     event.preventDefault();
   }
 
@@ -254,41 +245,29 @@ export class FlowGraphView {
     return neighbour({ side, layout, hidden }, from, direction);
   }
 
-  private zoomed(key: string, chosen: string | null): boolean {
+  private zoomed(key: GraphKey, chosen: string | null): boolean {
     const { viewport } = this;
-    const acts: Record<string, () => void> = {
-      '+': () => viewport.step(1, this.middle(chosen)),
-      '=': () => viewport.step(1, this.middle(chosen)),
-      '-': () => viewport.step(-1, this.middle(chosen)),
-      '0': () => viewport.fit(),
-    };
-    const act = acts[key];
-    if (!act) return false;
-    act();
+    if (key === 'fit') viewport.fit();
+    else if (key === 'closer') viewport.step(1, this.middle(chosen));
+    else if (key === 'farther') viewport.step(-1, this.middle(chosen));
+    else return false;
     return true;
   }
 
-  private acted(key: string, chosen: string | null): boolean {
+  /** False: there is nothing to act on, and the page has its turn. */
+  private acted(key: GraphKey, chosen: string | null): boolean {
     const { events } = this;
     if (chosen === null) return false;
-    switch (key) {
-      case 'Enter':
-        events.focus(chosen);
-        events.open(chosen);
-        return true;
-      case 'x':
-        events.cut(chosen);
-        return true;
-      case 'ContextMenu':
-        events.menu(chosen, this.beside(chosen));
-        return true;
-      case 'Escape':
-        events.focus(null);
-        this.go(null);
-        return true;
-      default:
-        return false;
-    }
+    if (key === 'open') {
+      events.focus(chosen);
+      events.open?.(chosen);
+    } else if (key === 'leave') {
+      events.focus(null);
+      this.go(null);
+    } else if (key === 'cut' && events.cut) events.cut(chosen);
+    else if (key === 'menu' && events.menu) events.menu(chosen, this.beside(chosen));
+    else return false;
+    return true;
   }
 
   private put(id: string | null): void {
@@ -322,17 +301,11 @@ export class FlowGraphView {
   }
 }
 
+type GraphKey = keyof typeof GRAPH_KEYS;
+
 const ARROWS: Readonly<Record<string, Direction>> = {
   ArrowLeft: 'left',
   ArrowRight: 'right',
   ArrowUp: 'up',
   ArrowDown: 'down',
 };
-
-function isTyping(target: EventTarget | null): boolean {
-  if (document.querySelector('dialog[open]')) return true;
-  return (
-    target instanceof HTMLElement &&
-    (target.isContentEditable || target.closest('input, textarea, select') !== null)
-  );
-}

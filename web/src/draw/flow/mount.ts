@@ -1,17 +1,19 @@
 /** The flow graph as a drawing of its own: what colours its boxes, the graph, its legend, its tables. */
 import { button, choice, make } from '../dom';
 import { Frame, type FrameOptions } from '../frame';
-import { bar, gradient } from '../legendBar';
+import { help } from '../help';
+import type { Key } from '../keys';
 import type { Theme } from '../lut';
 import type { Point } from '../press';
 import { flowCard } from './card';
-import { flowColours, type ColourBy, type PaletteChoice } from './colours';
+import type { ColourBy, PaletteChoice } from './colours';
 import { flowTableOf } from './tableOf';
 import type { Flow } from './data';
 import { FlowGraphView } from './graph';
 import { GROUPS, hiddenKinds, type Group } from './groups';
 import { flowOfJson, type FlowJson } from './json';
-import { flowLegend, type LegendKey, type LegendScale } from './legend';
+import { GRAPH_KEYS } from './keys';
+import { FlowLegend } from './legend';
 import type { FlowDrawing } from './scene';
 import { flowSvg } from './svg';
 import { figureNote, flowTable } from './text';
@@ -27,6 +29,15 @@ export interface FlowOptions extends FrameOptions {
 export type Unmount = () => void;
 
 const NONE: ReadonlySet<string> = new Set();
+const HINT =
+  'Point at a box or a band for its numbers, hold Shift to keep them; click for the paths through it. ' +
+  'Drag a box to move it, the ground to pan; click the graph, then the wheel zooms.';
+/** Those of the graph, but nothing is cut, opened or done from a menu. */
+const { cut: _cut, menu: _menu, ...SHOWN_KEYS } = GRAPH_KEYS;
+const KEYS: Readonly<Record<string, Key>> = {
+  ...SHOWN_KEYS,
+  open: { ...GRAPH_KEYS.open, says: 'in the graph: light its paths' },
+};
 const LABEL = 'Flow of information: arrow keys go from node to node, Enter shows its paths';
 
 export function mountFlow(element: HTMLElement, data: FlowJson, options: FlowOptions): Unmount {
@@ -38,12 +49,7 @@ class Drawing {
   private readonly frame: Frame;
   private readonly view: FlowGraphView;
   private readonly colourings;
-  private readonly legend = make('div', {
-    class: 'flow-legend',
-    role: 'group',
-    'aria-label': 'Legend',
-    'data-testid': 'legend',
-  });
+  private readonly legend = new FlowLegend(make('div'), (group) => this.toggleGroup(group));
   private readonly picture = make('div', { class: 'picture' });
   private readonly table = make('div', { hidden: '' });
   private readonly toggle = button('Table', () => this.showTable(this.table.hidden));
@@ -70,15 +76,12 @@ class Drawing {
     const box = make('div');
     this.picture.append(box);
     this.frame.bar.append(this.colourings.element, this.zoomButtons(), this.toggle);
-    this.frame.body.append(this.picture, this.table, this.legend, hint());
+    this.frame.body.append(this.picture, this.table, this.legend.element, help(HINT, KEYS));
     this.view = new FlowGraphView(
       box,
       {
         hover: (id, at) => this.say(id, at),
         focus: (id) => this.set({ focus: id }),
-        open: () => undefined,
-        cut: () => undefined,
-        menu: () => undefined,
       },
       { label: LABEL, wheel: 'focused' },
     );
@@ -126,17 +129,8 @@ class Drawing {
     this.colourings.show(this.colourBy);
     const { meaning = '' } = this.options.colourings.find(({ by }) => by === this.colourBy) ?? {};
     this.frame.meaning.textContent = meaning;
-    this.showLegend(theme);
+    this.legend.show(this.graph, this.drawing(theme), this.hidden);
     if (!this.table.hidden) this.showTable(true);
-  }
-
-  private showLegend(theme: Theme): void {
-    const colours = flowColours(this.options.palette ?? 'unembed', theme, this.vocabulary);
-    const { scales, keys } = flowLegend(this.graph, colours, this.colourBy, this.vocabulary);
-    this.legend.replaceChildren(
-      ...scales.map(scaleOf),
-      ...keys.map((key) => keyOf(key, this.hidden, (group) => this.toggleGroup(group))),
-    );
   }
 
   private toggleGroup(group: Group): void {
@@ -171,42 +165,4 @@ class Drawing {
       button('fit', () => this.view.reset(), 'Everything, in its place'),
     );
   }
-}
-
-function scaleOf({ name, ends, at }: LegendScale): HTMLElement {
-  return make(
-    'figure',
-    { class: 'flow-scale' },
-    make('figcaption', {}, make('bdi', {}, name)),
-    make('span', { class: 'number' }, ends[0]),
-    bar(gradient(at)),
-    make('span', { class: 'number' }, ends[1]),
-  );
-}
-
-/** A click hides what has the colour. */
-function keyOf(
-  { name, colour, group }: LegendKey,
-  hidden: readonly Group[],
-  toggle: (group: Group) => void,
-): HTMLElement {
-  const mark = make('span', { class: 'flow-swatch', 'aria-hidden': 'true' });
-  mark.style.background = colour;
-  if (!group) return make('span', { class: 'flow-key' }, mark, name);
-  const off = hidden.includes(group);
-  const made = button(name, () => toggle(group), off ? 'Hidden: click to show' : 'Click to hide');
-  made.className = off ? 'flow-key off' : 'flow-key';
-  made.setAttribute('aria-pressed', String(!off));
-  made.prepend(mark);
-  return made;
-}
-
-function hint(): HTMLElement {
-  return make(
-    'p',
-    { class: 'hint faint' },
-    'Point at a box or a band for its numbers, hold Shift to keep them; click for the paths through it. ' +
-      'Drag a box to move it, the ground to pan; click the graph, then wheel, + and − zoom, 0 shows all. ' +
-      'Arrow keys go from box to box, Enter shows its paths, Escape all.',
-  );
 }

@@ -50,10 +50,13 @@ export function sidesOf({ flow, other, mode }: Pick<FlowDrawing, 'flow' | 'other
   return mode === 'baseline' ? [flow, other] : [other, flow];
 }
 
-/** All of a scene at once, where nothing is kept from one drawing to the next. */
-export function sceneOf(input: FlowDrawing, moves: Moves = UNMOVED): Scene {
+/** `places`: those of the last drawing, where the same sides are drawn in the same mode. */
+export function sceneOf(
+  input: FlowDrawing,
+  moves: Moves = UNMOVED,
+  places: Places = placeFlow(sidesOf(input)),
+): Scene {
   const { flow, mode, focus } = input;
-  const places = placeFlow(sidesOf(input));
   const other = mode === 'difference' ? input.other : null;
   const paths = focus === null ? new Set<string>() : pathsOf(flow, focus);
   return {

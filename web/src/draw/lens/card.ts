@@ -1,5 +1,5 @@
 /** What the pop-up says of a cell of the lens. */
-import { rowLabel } from '../../shared/text/address';
+import { rowLabel } from '../residual';
 import type { CardContent, CardSide } from '../card';
 import { logit, nats, probability, rank } from '../format';
 import { cell, type Lens, type Mode, type SideName } from './data';

@@ -3,7 +3,7 @@
  * a grid of one cell that moves. It draws what it is shown and tells what a person does; where it is
  * scrolled to and how wide its cells are is kept by whoever shows it, since axes share both.
  */
-import { isSubblock, parseRow, rowLabel } from '../../shared/text/address';
+import { isSubblock, parseRow, rowLabel } from '../residual';
 import { make } from '../dom';
 import {
   cellAt,
@@ -13,8 +13,11 @@ import {
   type HeatCells,
   type HeatStyle,
 } from '../heatgrid';
-import { listen, watchPresses, within, type Point } from '../press';
+import { pressed } from '../keys';
+import { listen, watchPresses, type Point } from '../press';
+import { watchWheel } from '../wheel';
 import { tickStep } from '../zoom';
+import { GRID_KEYS, GRID_STEPS } from './keys';
 
 /** Width of the row labels, px. */
 export const GUTTER = 72;
@@ -45,11 +48,17 @@ export interface GridEvents {
   /** With the cell's place in the page. */
   hover: (at: Cursor | null, place: DOMRect | null) => void;
   open: () => void;
+  /** A drag begins: what is said of a cell no longer lies beside it. */
+  drag: () => void;
   resize: (size: { width: number; height: number; scrollBar: number }) => void;
 }
 
-const WHEEL_MOST = 50;
-const WHEEL_PER_PIXEL = 0.008;
+export interface GridOptions {
+  /** Of the cell that assistive technology sees; one in the page, or in its shadow tree. */
+  id?: string;
+  /** "along": a plain wheel goes along the tokens where all rows are in sight; "page": it is the page's. */
+  wheel: 'along' | 'page';
+}
 
 export class LensGrid {
   private readonly canvas = make('canvas', { 'aria-hidden': 'true', 'data-testid': 'lens-canvas' });
@@ -77,12 +86,12 @@ export class LensGrid {
   private width = 0;
   private height = 0;
 
-  /** `id`: of the cell that assistive technology sees; one in the page, or in its shadow tree. */
   constructor(
     readonly box: HTMLElement,
     private readonly events: GridEvents,
-    id = 'lens-cell',
+    private readonly options: GridOptions,
   ) {
+    const { id = 'lens-cell' } = options;
     this.active.id = id;
     for (const [name, value] of Object.entries({
       role: 'grid',
@@ -112,9 +121,11 @@ export class LensGrid {
     this.activeRow.setAttribute('aria-rowindex', String(view.cursor.row + 1));
     this.active.setAttribute('aria-colindex', String(view.cursor.column + 1));
     if (before?.sentence !== view.sentence) this.active.textContent = view.sentence;
-    if (Math.abs(this.box.scrollLeft - view.scrollX) > 1) this.box.scrollLeft = view.scrollX;
-    if (Math.abs(this.box.scrollTop - view.scrollY) > 1) this.box.scrollTop = view.scrollY;
+    this.scrollTo(view, before);
     this.reveal(view);
+    // Other numbers of what is still pointed at: an edit was made, or the other run is shown.
+    if (this.hovered && before && before.cells !== view.cells)
+      this.events.hover(this.hovered, this.placeOf(this.hovered));
     this.draw();
   }
 
@@ -133,6 +144,8 @@ export class LensGrid {
   destroy(): void {
     cancelAnimationFrame(this.request);
     for (const stop of this.stops) stop();
+    this.space.remove();
+    this.activeRow.remove();
   }
 
   // -------------------------------------------------------------- drawing
@@ -196,6 +209,22 @@ export class LensGrid {
     return made;
   }
 
+  /** Only what is asked for anew: a person may have scrolled since, and has not been heard yet. */
+  private scrollTo(view: GridView, before: GridView | null): void {
+    const { scrollX, scrollY, cellWidth, rowHeight } = view;
+    const { box } = this;
+    const same =
+      before?.scrollX === scrollX &&
+      before.scrollY === scrollY &&
+      before.cellWidth === cellWidth &&
+      before.rowHeight === rowHeight;
+    if (same) return;
+    if (Math.abs(box.scrollLeft - scrollX) > 1) box.scrollLeft = scrollX;
+    if (Math.abs(box.scrollTop - scrollY) > 1) box.scrollTop = scrollY;
+    // Lower rows cannot be scrolled as far.
+    if (scrollY - box.scrollTop > 1) this.events.scroll(scrollX, box.scrollTop);
+  }
+
   /** Keeps the chosen row in sight when another one is chosen: a zoom keeps its own place. */
   private reveal({ cursor, rowHeight }: GridView): void {
     if (this.revealed === cursor.row || this.height === 0) return;
@@ -234,7 +263,10 @@ export class LensGrid {
         drag: (from, to) => box.scrollBy(from.x - to.x, from.y - to.y),
         pinch: (factor, at) => events.zoom(factor, at),
         hover: (at) => this.hover(at && under(at)),
-        dragging: (on) => canvas.classList.toggle('dragging', on),
+        dragging: (on) => {
+          canvas.classList.toggle('dragging', on);
+          if (on) events.drag();
+        },
       }),
       listen(canvas, { dblclick: () => events.open() }),
       listen(box, {
@@ -245,7 +277,7 @@ export class LensGrid {
         },
         keydown: (event) => this.onKey(event),
       }),
-      zoomByWheel(box, events.zoom, GUTTER),
+      watchWheel(box, events.zoom, { indent: GUTTER, along: this.options.wheel === 'along' }),
     );
   }
 
@@ -258,46 +290,17 @@ export class LensGrid {
 
   private onKey(event: KeyboardEvent): void {
     const { view } = this;
-    if (!view || event.ctrlKey || event.metaKey || event.altKey) return;
-    const { rows, columns } = view.cells;
-    const step: Record<string, [down: number, right: number]> = {
-      ArrowUp: [-1, 0],
-      ArrowDown: [1, 0],
-      ArrowLeft: [0, -1],
-      ArrowRight: [0, 1],
-      Home: [0, -columns],
-      End: [0, columns],
-      PageUp: [-rows, 0],
-      PageDown: [rows, 0],
-    };
-    const move = step[event.key];
-    if (!move) return;
+    const [down, right] = (pressed(GRID_KEYS, event) && GRID_STEPS[event.key]) ?? [0, 0];
+    if (!view || (down === 0 && right === 0)) return;
     event.preventDefault();
     const clamp = (value: number, most: number) => Math.max(0, Math.min(most - 1, value));
-    const row = clamp(view.cursor.row + move[0], rows);
-    const column = clamp(view.cursor.column + move[1], columns);
+    const row = clamp(view.cursor.row + down, view.cells.rows);
+    const column = clamp(view.cursor.column + right, view.cells.columns);
     this.events.choose({ row, column }, 'key');
   }
 }
 
-/** With Ctrl or ⌘, and so by a pinch of a track pad. `indent`: px left of the first cell. */
-export function zoomByWheel(
-  element: HTMLElement,
-  zoom: (factor: number, at: Point) => void,
-  indent = 0,
-): () => void {
-  const onWheel = (event: WheelEvent) => {
-    if (!event.ctrlKey && !event.metaKey) return;
-    event.preventDefault();
-    const turned = Math.max(-WHEEL_MOST, Math.min(WHEEL_MOST, event.deltaY));
-    const at = within(element, event);
-    zoom(Math.exp(-turned * WHEEL_PER_PIXEL), { x: Math.max(0, at.x - indent), y: at.y });
-  };
-  // Else the browser would zoom the page.
-  return listen(element, { wheel: onWheel }, { passive: false });
-}
-
-export function heatStyle(element: Element): HeatStyle {
+function heatStyle(element: Element): HeatStyle {
   const style = getComputedStyle(element);
   const read = (name: string) => style.getPropertyValue(name).trim();
   return {

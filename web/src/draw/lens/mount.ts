@@ -1,13 +1,16 @@
 /** The lens as a drawing of its own: kinds to choose from, axes, the grid, its legend, its table. */
 import type { CardContent } from '../card';
 import { button, choice, make } from '../dom';
+import { help } from '../help';
+import { pressed, type Key } from '../keys';
 import { Frame, type FrameOptions } from '../frame';
 import type { Cursor, HeatCells } from '../heatgrid';
 import { outcome, tokenLabel, type Lens } from './data';
 import { LensAxis } from './axis';
 import { lensCard } from './card';
 import { displayCells, flipper } from './cells';
-import { GUTTER, LensGrid } from './grid';
+import { GUTTER, LensGrid, type GridEvents } from './grid';
+import { GRID_KEYS, WIDTH_KEYS } from './keys';
 import { lensOfJson, type LensJson } from './json';
 import { colourBar } from '../legendBar';
 import { lensTableOf } from './tableOf';
@@ -48,8 +51,14 @@ const TEXTS = [
   ['value', '0.12'],
   ['none', 'none'],
 ] as const;
+const HINT = 'Point at a cell for its numbers, hold Shift to keep them; drag to move.';
 /** Kinds whose cells name their token unless a person chooses. */
 const NAMED: ReadonlySet<LensKind> = new Set<LensKind>(['top', 'probability', 'logit']);
+/** Bound by the drawing, which keeps the width itself. */
+const DRAWING_KEYS = {
+  ...WIDTH_KEYS,
+  leave: { on: ['Escape'], label: 'Esc', says: 'close the pop-up' },
+} as const satisfies Record<string, Key>;
 /** Of the window, for the grid. */
 const SHARE = 0.7;
 const LEAST_ROOM = 320;
@@ -109,7 +118,12 @@ class LensDrawing {
       : [this.outcomes, this.inputs];
     this.picture.append(above.element, box, below.element);
     this.frame.bar.append(this.kinds.element, this.texts.element, this.zoomButtons(), this.toggle);
-    this.frame.body.append(this.picture, this.table, this.legend, hint());
+    this.frame.body.append(
+      this.picture,
+      this.table,
+      this.legend,
+      help(HINT, { ...GRID_KEYS, ...DRAWING_KEYS }),
+    );
     this.frame.start({
       paint: (theme) => this.paint(theme),
       picture: (theme, token) => this.svg(theme, token),
@@ -123,7 +137,7 @@ class LensDrawing {
   }
 
   private gridIn(box: HTMLElement): LensGrid {
-    return new LensGrid(box, {
+    const events: GridEvents = {
       scroll: (x, y) => {
         this.scroll = { x, y };
         this.frame.card.hide();
@@ -138,8 +152,10 @@ class LensDrawing {
       },
       hover: (at) => this.say(at, false),
       open: () => this.zoomFit(),
+      drag: () => this.frame.card.drop(),
       resize: ({ width }) => this.resize(width - GUTTER),
-    });
+    };
+    return new LensGrid(box, events, { wheel: 'page' });
   }
 
   // -------------------------------------------------------------- what is drawn
@@ -295,18 +311,11 @@ class LensDrawing {
   }
 
   private onKey(event: KeyboardEvent): void {
-    if (event.ctrlKey || event.metaKey || event.altKey) return;
-    const step = (by: 1 | -1) => this.zoomTo(stepWidth(this.cellWidth, by));
-    const acts: Record<string, () => void> = {
-      '+': () => step(1),
-      '=': () => step(1),
-      '-': () => step(-1),
-      '0': () => this.zoomFit(),
-      Escape: () => this.frame.card.drop(),
-    };
-    const act = acts[event.key];
-    if (!act) return;
-    act();
+    const name = pressed(DRAWING_KEYS, event);
+    if (name === null) return;
+    if (name === 'leave') this.frame.card.drop();
+    else if (name === 'fit') this.zoomFit();
+    else this.zoomTo(stepWidth(this.cellWidth, event.key === '-' ? -1 : 1));
     event.preventDefault();
   }
 
@@ -318,13 +327,4 @@ class LensDrawing {
     else return;
     this.show();
   }
-}
-
-function hint(): HTMLElement {
-  return make(
-    'p',
-    { class: 'hint faint' },
-    'Point at a cell for its numbers, hold Shift to keep them. Arrow keys go from cell to cell; ' +
-      '+, − and 0, or Ctrl and the wheel, change the width; drag to move.',
-  );
 }

@@ -1,5 +1,5 @@
 /** The whole grid as one SVG, with its axes, its scale and what it is of: not only what the window shows. */
-import { rowLabel } from '../../shared/text/address';
+import { rowLabel } from '../residual';
 import { FitText } from '../fitText';
 import { outcome, shownSide, type Lens, type Mode } from './data';
 import type { Painted } from './paint';

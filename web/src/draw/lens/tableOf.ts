@@ -1,5 +1,5 @@
 /** The grid as a table of text: for assistive technology, for find-in-page, for copying. */
-import { rowLabel } from '../../shared/text/address';
+import { rowLabel } from '../residual';
 import { make, tokenOf } from '../dom';
 import { cell, outcome, type Lens } from './data';
 import { cellValue, type LensKind } from './paint';

@@ -1,5 +1,5 @@
 /** The lens in words and in tables: what a screen reader hears, what is saved. */
-import { rowLabel } from '../../shared/text/address';
+import { rowLabel } from '../residual';
 import { probability } from '../format';
 import { cell, type Cell, type Lens, type LensSide } from './data';
 

@@ -1,7 +1,8 @@
 /** One edit in full. What the model would refuse is said here, before anything is sent. */
 import { useId, useState, type ReactNode } from 'react';
 import type { ModelInfo } from '../api/queries';
-import { RESIDUAL_SITES, type Kind } from '../text/address';
+import { RESIDUAL_SITES } from '../../draw/residual';
+import type { Kind } from '../text/address';
 import { readDraft, toDraft, type Draft } from '../text/draft';
 import {
   CHOOSABLE,

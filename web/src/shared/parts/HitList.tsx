@@ -2,7 +2,7 @@
 import { useRef, useState, type KeyboardEvent } from 'react';
 import type { Hits } from '../api/explore';
 import type { ModelInfo } from '../api/queries';
-import { pressed } from '../keys';
+import { pressed } from '../../draw/keys';
 import { openPage } from '../state/exploring';
 import { switchNode } from '../state/store';
 import { HIT_KEYS } from './hitKeys';

@@ -8,7 +8,7 @@ import {
 } from 'react';
 import { drawnTokens, LABEL_FROM_WIDTH, span, stretches } from '../../draw/strip';
 import { change, useSpec, useStore } from '../state/store';
-import { pressed } from '../keys';
+import { pressed } from '../../draw/keys';
 import { movePosition } from '../state/position';
 import { zoomFit, zoomStep } from '../state/zoom';
 import type { Experiment } from '../state/experiment';

@@ -1,5 +1,5 @@
 /** The keys of a list of vectors; bound by the list. */
-import type { Key } from '../keys';
+import type { Key } from '../../draw/keys';
 
 export const HIT_KEYS = {
   walk: {

@@ -1,5 +1,6 @@
 /** The keys of the token strip. */
-import type { Key } from '../keys';
+import type { Key } from '../../draw/keys';
+import * as lens from '../../draw/lens/keys';
 import { zoomFit, zoomStep } from '../state/zoom';
 
 export const STRIP_STEPS: Readonly<Record<string, number>> = {
@@ -31,18 +32,14 @@ export const STRIP_KEYS = {
 /** Bound on the page of every view that has a strip. */
 export const WIDTH_KEYS: readonly Key[] = [
   {
-    on: ['+', '=', '-'],
-    label: '+ and −',
-    says: 'wider and narrower tokens; also Ctrl or ⌘ and the wheel, or a pinch',
+    ...lens.WIDTH_KEYS.step,
     act: ({ key }) => {
       zoomStep(key === '-' ? -1 : 1);
       return true;
     },
   },
   {
-    on: ['0'],
-    label: '0',
-    says: 'the whole prompt at once, and back',
+    ...lens.WIDTH_KEYS.fit,
     act: () => {
       zoomFit();
       return true;

@@ -1,7 +1,7 @@
 /** The chosen row of the residual stream, from the keyboard: moved, inspected, its writer switched off. */
 import { queryClient, type ModelInfo } from '../api/queries';
-import { isControl, type Key } from '../keys';
-import { parseRow, writerOf } from '../text/address';
+import { isControl, type Key } from '../../draw/keys';
+import { parseRow, writerOf } from '../../draw/residual';
 import { change, notify, toggleAblation, useStore } from './store';
 
 function layers(): number {

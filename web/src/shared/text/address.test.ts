@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
+import { parseRow, rowLabel, writerOf } from '../../draw/residual';
 import { KINDS } from '../../nodes.gen';
 import {
   checkTarget,
@@ -9,10 +10,7 @@ import {
   flowMisfit,
   formatTarget,
   isFlowName,
-  parseRow,
   parseTarget,
-  rowLabel,
-  writerOf,
 } from './address';
 
 const MODEL = { n_layers: 18, n_heads: 4, d_mlp: 2048 };

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { toCsv } from './files';
+import { toCsv } from '../../draw/csv';
 import {
   duration,
   figures,

@@ -7,7 +7,8 @@
  */
 import { QUESTIONS } from '../../questions.gen';
 import { NARROWEST, WIDEST } from '../../draw/zoom';
-import { formatTarget, parseRow, parseTarget } from './address';
+import { parseRow } from '../../draw/residual';
+import { formatTarget, parseTarget } from './address';
 import { decodeEdit, encodeEdit } from './editUrl';
 import { formatPositions, parsePositions, type Edit } from './edits';
 import {

@@ -1,5 +1,5 @@
 /** One layer, or several, taken apart at one token: what is read, fetched, written; and what a cut changes. */
-import { useCallback, useEffect, useMemo, useState, type ReactNode } from 'react';
+import { useEffect, useMemo, useState, type ReactNode } from 'react';
 import { useFlowGraph, type FlowAnswer } from './query';
 import type { Analysis, ModelInfo } from '../../shared/api/queries';
 import { SaveMenu } from '../../shared/parts/SaveMenu';
@@ -176,7 +176,7 @@ function FlowArea({ shown, analysis, awaited }: AreaProps) {
       {table ? <FlowTable {...shown} /> : <Picture {...shown} />}
       <FlowSelected {...shown} />
       <FlowEffects graph={shown.graph} most={shown.model.limits.max_measured_cuts} />
-      {table ? null : <FlowLegend graph={shown.graph} vocabulary={shown.model.vocab_size} />}
+      {table ? null : <FlowLegend {...shown} />}
     </div>
   );
 }
@@ -195,21 +195,21 @@ function Picture({ graph, mode, cutting, drawing }: Shown) {
   const [menu, setMenu] = useState<{ id: string | null; at: { x: number; y: number } } | null>(
     null,
   );
-  const hover = useHover({ graph, mode, cutting });
   const [reset, putBack] = useReset(graph.layers.join());
-  const menuOf = useCallback((id: string | null, at: { x: number; y: number }) => {
-    hidePeek();
-    setMenu({ id, at });
-  }, []);
   return (
     <div className="flow-picture">
       <FlowCanvas
-        {...drawing}
-        onHover={hover}
-        onFocus={chooseFocus}
-        onOpen={(id) => openOrFocus(graph, id)}
-        onCut={cutting.toggle}
-        onMenu={menuOf}
+        drawing={drawing}
+        events={{
+          hover: (id, at) => peekAt(id, at, { graph, mode, cutting }),
+          focus: chooseFocus,
+          open: (id) => openOrFocus(graph, id),
+          cut: cutting.toggle,
+          menu: (id, at) => {
+            hidePeek();
+            setMenu({ id, at });
+          },
+        }}
         reset={reset}
       />
       {menu ? (
@@ -243,20 +243,19 @@ function openOrFocus(graph: Graph, id: string): void {
   if (node?.address) change({ node: node.address });
 }
 
-function useHover({ graph, mode, cutting }: Pick<Shown, 'graph' | 'mode' | 'cutting'>) {
-  return useCallback(
-    (id: string | null, at: { x: number; y: number } | null) => {
-      if (id === null || at === null) return hidePeek();
-      const cut = cutting.possible(id)
-        ? {
-            label: cutting.cuts.has(id) ? 'Take the cut back' : 'Cut',
-            run: () => cutting.toggle(id),
-          }
-        : null;
-      const content = flowPeek(id, { graph, mode, cut });
-      const anchor = { left: at.x, right: at.x + 8, top: at.y, bottom: at.y };
-      if (content) showPeek(anchor, content);
-    },
-    [graph, mode, cutting],
-  );
+function peekAt(
+  id: string | null,
+  at: { x: number; y: number } | null,
+  { graph, mode, cutting }: Pick<Shown, 'graph' | 'mode' | 'cutting'>,
+): void {
+  if (id === null || at === null) return hidePeek();
+  const cut = cutting.possible(id)
+    ? {
+        label: cutting.cuts.has(id) ? 'Take the cut back' : 'Cut',
+        run: () => cutting.toggle(id),
+      }
+    : null;
+  const content = flowPeek(id, { graph, mode, cut });
+  const anchor = { left: at.x, right: at.x + 8, top: at.y, bottom: at.y };
+  if (content) showPeek(anchor, content);
 }

@@ -4,6 +4,7 @@ import type { View } from '../../shared/view';
 import { FLOW_KEYS } from './flowKeys';
 import { flowState } from './flowState';
 import { flowPython } from './python';
+import '../../draw/draw.css';
 import './flow.css';
 
 export const flow: View = {

@@ -1,7 +1,7 @@
 /** The same grid as a table of text: for assistive technology, for find-in-page, for copying. */
 import { useState } from 'react';
 import { Hidden, SideMark, Token } from '../../shared/parts/parts';
-import { rowLabel } from '../../shared/text/address';
+import { rowLabel } from '../../draw/residual';
 import { cell, outcome, shownSide, type Lens, type LensSide } from '../../draw/lens/data';
 import { cellValue } from '../../draw/lens/paint';
 import type { Spec } from '../../shared/text/url';

@@ -4,6 +4,7 @@ import type { View } from '../../shared/view';
 import { LENS_KEYS } from './lensKeys';
 import { lensState } from './lensState';
 import { lensPython } from './python';
+import '../../draw/draw.css';
 import './lens.css';
 
 export const lens: View = {

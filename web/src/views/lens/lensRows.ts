@@ -1,5 +1,5 @@
 /** Which rows a lens has, and what reading them costs: known before the server is asked. */
-import { PARALLEL_MID } from '../../shared/text/address';
+import { PARALLEL_MID } from '../../draw/residual';
 import type { LensState } from './lensState';
 
 export interface Blocks {

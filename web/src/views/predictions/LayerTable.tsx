@@ -5,7 +5,8 @@
  */
 import { useEffect, useRef } from 'react';
 import type { Analysis, ModelInfo } from '../../shared/api/queries';
-import { parseRow, parseTarget, type ResidualSite } from '../../shared/text/address';
+import { parseRow, type ResidualSite } from '../../draw/residual';
+import { parseTarget } from '../../shared/text/address';
 import { figures } from '../../draw/format';
 import type { LayerReading, Predictions } from '../../shared/text/predictions';
 import { branchOf, shortName, strongest, type Branch } from './updates';

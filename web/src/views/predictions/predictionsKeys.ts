@@ -1,5 +1,5 @@
 /** The keys of Predictions. */
-import type { Key } from '../../shared/keys';
+import type { Key } from '../../draw/keys';
 import { STRIP_KEYS, WIDTH_KEYS } from '../../shared/parts/stripKeys';
 import { chosenLayer, ROW_KEYS } from '../../shared/state/rows';
 import { toggleLayer, toggleLayers } from './predictionsState';

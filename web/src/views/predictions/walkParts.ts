@@ -1,6 +1,6 @@
 /** The keyboard in a layer's heads and neurons. */
 import { useEffect, type RefObject } from 'react';
-import { pressed } from '../../shared/keys';
+import { pressed } from '../../draw/keys';
 import { switchNode } from '../../shared/state/store';
 import { PART_KEYS } from './predictionsKeys';
 

@@ -1,4 +1,4 @@
-/** Tables as CSV text. Knows no DOM: saving lives in components/save.ts. */
+/** Tables as CSV text. */
 
 /** RFC 4180, with a byte order mark so that spreadsheets read it as UTF-8. */
 export function toCsv(lines: ReadonlyArray<ReadonlyArray<string | number | null>>): string {
