@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from tokenizers import processors
 
 import unembed as ue
-from unembed.models.tiny import tiny_model, tiny_tokenizer
+from unembed.models.tiny import BOS, EOS, tiny_model, tiny_tokenizer
 
 from .conftest import App, served
 
@@ -96,3 +97,32 @@ def test_a_model_without_a_head_says_so(app, serve):
         opened(app, address)
         app.run("the cat sat on the mat")
         app.page.get_by_text("no language-model head").first.wait_for()
+
+
+def test_what_is_done_to_a_prompt_is_said_below_it(app):
+    """The tokenizer would put special tokens around each text, also where it has them."""
+    tokenizer = tiny_tokenizer(add_bos=True)
+    tokenizer.backend_tokenizer.post_processor = processors.TemplateProcessing(
+        single="<bos> $A <eos>", special_tokens=[("<bos>", BOS), ("<eos>", EOS)]
+    )
+    tokenizer.chat_template = (
+        "{{ bos_token }}{% for m in messages %}[{{ m['role'] }}] {{ m['content'] }}{% endfor %}"
+    )
+    said = tokenizer.apply_chat_template([{"role": "user", "content": "hi"}], tokenize=False)
+    model = ue.load(tiny_model("gpt2"), tokenizer)
+    with served(model) as address:
+        opened(app, address)
+        for prompt, notes in (
+            ("the cat sat", ["would add <eos> at the end: it is left out"]),
+            ("<bos>the cat sat", ["starts with <bos>", "would add <eos>"]),
+            ("the cat sat<eos>", ["ends with <eos>", "what follows another text"]),
+            (said, ["starts with <bos>", "would add <eos>"]),
+        ):
+            app.run(prompt)
+            shown = app.page.get_by_test_id("prompt-note")
+            shown.first.wait_for()
+            texts = shown.all_inner_texts()
+            assert len(texts) == len(notes), texts
+            assert all(note in text for note, text in zip(notes, texts, strict=True)), texts
+            strip = app.page.locator("[data-testid^=token-][role=option]")
+            assert strip.count() == len(model.tokenize(prompt))

@@ -24,6 +24,18 @@ def test_it_says_tokyo_and_mary(model):
     assert best.probability > 0.8
 
 
+def test_a_typed_bos_is_not_doubled(model):
+    """Doubled, as the tokenizer leaves it, the prompt of a capital would go on with " a"."""
+    prompt = "The capital of Japan is"
+    run = model.run(f"<bos>{prompt}")
+    assert run.ids == model.tokenize(prompt)
+    assert "starts with <bos>" in run.notes[0]
+    best, doubled = run.top(1)[0], model.run(model.tokenizer(f"<bos>{prompt}").input_ids).top(1)[0]
+    assert (best.token.text, doubled.token.text) == (" Tokyo", " a")
+    assert best.probability == pytest.approx(0.247, abs=1e-3)
+    assert doubled.probability == pytest.approx(0.207, abs=1e-3)
+
+
 @pytest.mark.parametrize("node", ["L9.H2", "L17.N345"])
 def test_zeroing_a_head_or_neuron_changes_the_distribution(model, node):
     before = model.run(TOKYO).distribution()

@@ -57,7 +57,17 @@ def test_a_text_that_starts_with_bos_has_one(with_bos):
 
 
 def test_two_that_were_typed_are_two(with_bos):
-    assert with_bos.tokenize(f"<bos><bos>{TEXT}").count(BOS) == 2
+    read = with_bos.read_prompt(f"<bos><bos>{TEXT}")
+    assert read.ids.count(BOS) == 2
+    assert any("starts with <bos> twice" in note for note in read.notes)
+
+
+def test_ids_of_a_text_that_had_it_already_are_two_and_that_is_said(with_bos):
+    doubled = with_bos.run(with_bos.tokenizer(f"<bos>{TEXT}"))
+    assert doubled.ids.count(BOS) == 2
+    (note,) = doubled.notes
+    assert "starts with <bos> twice, as it was given" in note
+    assert with_bos.run(with_bos.tokenizer(TEXT)).notes == ()
 
 
 def test_where_none_is_added_the_text_is_as_typed(plain):

@@ -71,7 +71,8 @@ def read(model: Vocabulary, prompt: Any) -> Read:
     check_length(model, found.ids)
     if not isinstance(prompt, Mapping):
         _refuse_pads(model, found.ids)
-    return Read(found.ids, (*found.notes, *_ends(model, found.ids)))
+    said = (*found.notes, *_doubled(model, found.ids), *_ends(model, found.ids))
+    return Read(found.ids, said)
 
 
 def check_length(model: Vocabulary, ids: tuple[int, ...]) -> None:
@@ -155,6 +156,17 @@ def _once(
         )
         after = ()
     return Read((*before, *bare, *after), tuple(notes))
+
+
+def _doubled(model: Vocabulary, ids: tuple[int, ...]) -> tuple[str, ...]:
+    """A note where the first token stands twice: ids of a text that had it already, most often."""
+    begin = getattr(model.tokenizer, "bos_token_id", None)
+    if begin is None or ids[:2] != (begin, begin):
+        return ()
+    return (
+        f"The prompt starts with {_named(model, ids[:1])} twice, as it was given: give the text "
+        "itself to have it once.",
+    )
 
 
 def _ends(model: Vocabulary, ids: tuple[int, ...]) -> tuple[str, ...]:
