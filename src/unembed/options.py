@@ -17,12 +17,14 @@ from pydantic import (
     ConfigDict,
     Field,
     GetJsonSchemaHandler,
+    InstanceOf,
     StrictFloat,
     StrictInt,
     StrictStr,
 )
 from pydantic import ValidationError as Invalid
 from pydantic.fields import FieldInfo
+from pydantic.json_schema import SkipJsonSchema
 from pydantic_core import CoreSchema, PydanticUndefined
 
 from unembed.errors import InputError
@@ -52,6 +54,13 @@ TokenRef = Annotated[
     StrictStr | TokenId,
     Field(description="One token: its id, or text that the tokenizer makes exactly one token of."),
 ]
+
+
+class Explained:
+    """The base of `ue.Objective`: what a target can be in Python beside a token."""
+
+
+Target = TokenRef | SkipJsonSchema[InstanceOf[Explained]]
 
 _LEGAL = {
     "int_type": "an integer",

@@ -7,11 +7,27 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+import unembed as ue
+
 from ..contract.oracle import Edits, Oracle
 from ..contract.wiring import weight_and_bias
 
 PROMPT = (1, 59, 109, 118, 72, 87, 80, 91, 121, 4)
 TOLERANCE = {torch.float32: 2e-5, torch.float64: 1e-10}
+
+# objectives of logits, each beside what it is of all logits of a position
+OF_LOGITS = {
+    "logit": (ue.Objective.logit(72), lambda x: x[72]),
+    "logits": (ue.Objective.logit([72, 5]), lambda x: (x[72] + x[5]) / 2),
+    "logit_diff": (ue.Objective.logit_diff(72, 9), lambda x: x[72] - x[9]),
+    "several": (
+        ue.Objective.logit_diff([72, 5], [9, 11, 40]),
+        lambda x: (x[72] + x[5]) / 2 - (x[9] + x[11] + x[40]) / 3,
+    ),
+    "log_prob": (ue.Objective.log_prob(72), lambda x: x.softmax(-1)[72].log()),
+    "any": (ue.Objective.log_prob([72, 5]), lambda x: (x.softmax(-1)[72] + x.softmax(-1)[5]).log()),
+    "minus_mean": (ue.Objective.logit_minus_mean(72), lambda x: x[72] - x.sum() / len(x)),
+}
 
 
 @dataclass(frozen=True)

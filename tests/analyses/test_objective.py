@@ -12,21 +12,9 @@ from unembed.analyses.tools.effects import Writes, effects_capture, effects_on
 from unembed.errors import InputError, TargetError
 
 from ..contract.wiring import NAMES
-from .slow import PROMPT
+from .slow import OF_LOGITS, PROMPT
 
 Objective = ue.Objective
-OF_LOGITS = {
-    "logit": (Objective.logit(72), lambda x: x[72]),
-    "logits": (Objective.logit([72, 5]), lambda x: (x[72] + x[5]) / 2),
-    "logit_diff": (Objective.logit_diff(72, 9), lambda x: x[72] - x[9]),
-    "several": (
-        Objective.logit_diff([72, 5], [9, 11, 40]),
-        lambda x: (x[72] + x[5]) / 2 - (x[9] + x[11] + x[40]) / 3,
-    ),
-    "log_prob": (Objective.log_prob(72), lambda x: x.softmax(-1)[72].log()),
-    "any": (Objective.log_prob([72, 5]), lambda x: (x.softmax(-1)[72] + x.softmax(-1)[5]).log()),
-    "minus_mean": (Objective.logit_minus_mean(72), lambda x: x[72] - x.sum() / len(x)),
-}
 LIMIT = {torch.float32: 5e-5, torch.float64: 1e-9}
 
 

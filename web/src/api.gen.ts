@@ -2301,7 +2301,7 @@ export interface components {
              * @enum {string}
              */
             follow: "final" | "next" | "input";
-            /** @description The one that was asked for; null: what `follow` says. */
+            /** @description The one that was asked for, of an objective the first; null: what `follow` says. */
             target: components["schemas"]["Token"] | null;
             /** Kl Floor */
             kl_floor: number | null;
@@ -2317,6 +2317,12 @@ export interface components {
             provenance: {
                 [key: string]: string;
             };
+            /**
+             * Objective
+             * @description What was asked for: "logit of ' Tokyo'", which is `logit`; or another objective, which is `value`. Null: what `follow` says.
+             * @default null
+             */
+            objective: string | null;
         };
         /**
          * Limits
@@ -2475,7 +2481,9 @@ export interface components {
              * @description Resolved: never negative.
              */
             position: number;
+            /** @description Of an objective of several tokens: the first. */
             target: components["schemas"]["Token"] | null;
+            /** @description What stands against it: of several tokens the first. */
             distractor: components["schemas"]["Token"] | null;
             baseline: components["schemas"]["PredictionSide"];
             /** @description Null without edits. */
@@ -2490,6 +2498,11 @@ export interface components {
              * @description KL(baseline ‖ edited) at the position, nats.
              */
             kl: number | null;
+            /**
+             * Objective
+             * @description What each state is rated by: "logit of ' Tokyo' less that of ' Paris'".
+             */
+            objective: string | null;
         };
         /**
          * PredictionsRequest
@@ -2562,6 +2575,11 @@ export interface components {
             kl_to_final: number;
             target: components["schemas"]["TargetScore"] | null;
             distractor: components["schemas"]["TargetScore"] | null;
+            /**
+             * Objective
+             * @description The value of `Predictions.objective`.
+             */
+            objective: number | null;
         };
         /**
          * RunEntry

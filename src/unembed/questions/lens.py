@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from unembed.analyses.lens.grid import compare_lenses, lens_of_run
 from unembed.analyses.lens.options import LensOptions
-from unembed.analyses.lens.plan import LensPlan, check_cells, plan_lens
+from unembed.analyses.lens.plan import check_cells, plan_lens
 from unembed.analyses.lens.result import LensResult
 from unembed.questions.requests import LensRequest
 from unembed.questions.runs import both_runs
-from unembed.questions.tokens import ids_of, token_of
+from unembed.questions.tokens import ids_of
 from unembed.result import Axes, Columns, Result, sides_below
 from unembed.session import Job, Session
 
@@ -74,17 +74,10 @@ class LensAnswer(Result):
 def answer(session: Session, job: Job, request: LensRequest) -> LensAnswer:
     """The grid, or both grids and what lies between."""
     ids = ids_of(session, request.prompt)
-    plan = _plan(session, request, len(ids))
+    plan = plan_lens(session.model, len(ids), request.part(LensOptions))
     check_cells(plan, session.settings.max_lens_cells, request.n_runs)
     baseline, edited = both_runs(session, job, request, ids, plan.capture)
     if edited is None:
         return LensAnswer(lens_of_run(baseline, plan, job.cancel, job.progress))
     found = compare_lenses(baseline, edited, plan, job.cancel, job.progress)
     return LensAnswer(found.baseline, found.edited, found.kl_between)
-
-
-def _plan(session: Session, request: LensRequest, n_prompt: int) -> LensPlan:
-    """What the request asks to read; raises before anything runs."""
-    options = request.part(LensOptions)
-    target = token_of(session, request.target, "target")
-    return plan_lens(session.model, n_prompt, options.changed(target=target))

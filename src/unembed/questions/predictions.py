@@ -16,11 +16,12 @@ from unembed.analyses.predictions.predictions import (
 from unembed.analyses.predictions.result import Predictions
 from unembed.analyses.sub_updates.result import LayerUpdates, SubUpdates
 from unembed.analyses.sub_updates.sub_updates import sub_updates
+from unembed.analyses.tools.target import read_target
 from unembed.engine.passes.forward import Logits
 from unembed.engine.passes.run import Run
 from unembed.questions.requests import PredictionsRequest
 from unembed.questions.runs import both_runs
-from unembed.questions.tokens import ids_of, position_of, token_of
+from unembed.questions.tokens import ids_of, position_of
 from unembed.session import Job, Session
 
 
@@ -31,10 +32,9 @@ def answer(session: Session, job: Job, request: PredictionsRequest) -> Predictio
     options = request.part(PredictionsOptions)
     asked = options.changed(
         position=position_of(request.position, len(ids)),
-        target=token_of(session, request.target, "target"),
-        distractor=token_of(session, request.distractor, "distractor"),
         sub_updates=0,  # from the last ones: see `_taken_apart`
     )
+    read_target(model, request.target, request.distractor)  # refuses it before anything runs
     work: dict[str, Any] = {"options": asked, "cancel": job.cancel, "progress": job.progress}
     capture = predictions_capture(model, options.sub_updates)
     logits: Logits = "none" if has_lens(model) else "all"

@@ -36,11 +36,6 @@ def position_of(position: int, n_positions: int) -> int:
     return resolve_position(position, n_positions, "position")
 
 
-def token_of(session: Session, ref: str | int | None, field: str) -> int | None:
-    """The id of one token, where one is named; raises TargetError."""
-    return None if ref is None else one_token(session, ref, field)
-
-
 def one_token(session: Session, ref: str | int | None, field: str) -> int:
     """The id of one token; raises TargetError also where none is named."""
     if ref is None:

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, SkipValidation, StrictInt, StrictStr, WithJsonSchema
 
-from unembed.options import Floor, Options, Positive, TokenRef, option
+from unembed.options import Floor, Options, Positive, Target, option
 
 Follow = Literal["final", "next", "input"]
 Positions = int | slice | range | Sequence[int] | None
@@ -53,7 +53,7 @@ class LensOptions(Options):
     top_k: Annotated[StrictInt, Field(ge=1)] = option(
         10, "Tokens listed for each cell.", limit="max_k", flag="--top-k/-k"
     )
-    target: TokenRef | None = option(
+    target: Target | None = option(
         None, "What logit, probability and rank are of; absent: see `follow`."
     )
     follow: Follow = option(

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from unembed.analyses.lens.decoders import Decoder, parse_decoder
 from unembed.analyses.lens.options import Follow, LensOptions, Positions
 from unembed.analyses.tools.checks import checked_top_k
+from unembed.analyses.tools.target import Rated, read_target
 from unembed.engine.loaded import Loaded
 from unembed.engine.names.sites import resolve_position
 from unembed.engine.names.taps import refuse
@@ -36,7 +37,7 @@ class LensPlan:
     n_prompt: int
     decoder: Decoder
     top_k: int
-    target: int | None
+    target: Rated | None
     follow: Follow
     kl_floor: float | None
 
@@ -61,7 +62,7 @@ def plan_lens(model: Loaded, n_prompt: int, options: LensOptions) -> LensPlan:
     """
     model.require("lens")
     decoder = parse_decoder(model, options.decoder)
-    target = None if options.target is None else model.token_id(options.target)
+    target = read_target(model, options.target)
     _check_follow(model, target, options.follow)
     return LensPlan(
         rows=_rows(model, options, decoder),
@@ -167,7 +168,7 @@ def _resolved(position: int, n_prompt: int) -> int:
 # ---------------------------------------------------------------- what is scored
 
 
-def _check_follow(model: Loaded, target: int | None, follow: Follow) -> None:
+def _check_follow(model: Loaded, target: Rated | None, follow: Follow) -> None:
     if target is not None and follow != "final":
         raise InputError(
             f"target and follow={follow!r} both say which token is scored; give one of them",

@@ -134,12 +134,17 @@ class LensReading:
     def _read_states(
         self, states: Tensor, slab: slice, references: Tensor, progress: Progress
     ) -> Readout:
-        targets = self.target_ids[slab].clamp_min(0)
+        rated = self.plan.target
+        if rated is None:
+            targets = self.target_ids[slab].clamp_min(0).repeat_interleave(self._per_position)
+        else:
+            targets = torch.tensor(rated.ids).expand(len(states), -1)
         return self.model.unembedding.read(
             states,
             k=self.plan.top_k,
-            targets=targets.repeat_interleave(self._per_position),
+            targets=targets,
             references=references,
+            mean=rated is not None and rated.needs_mean,
             kl_floor=self.plan.kl_floor,
             cancel=self._cancel,
             progress=progress,
@@ -155,7 +160,7 @@ class LensReading:
             return unembedding.read(self._finals[0], k=1, cancel=self._cancel).top_ids[:, 0]
         device = self._finals[0].device
         if self.plan.target is not None:
-            return torch.full((self.n_positions,), self.plan.target, device=device)
+            return torch.full((self.n_positions,), self.plan.target.ids[0], device=device)
         if self.plan.follow == "next":
             return self._next_ids().to(device)
         return torch.tensor(self.runs[0].ids)[self._index].to(device)
@@ -199,7 +204,8 @@ class LensReading:
             prompt_ids=run.ids,
             decoder=plan.decoder.name,
             follow=plan.follow,
-            target=None if plan.target is None else self.model.token(plan.target),
+            target=None if plan.target is None else plan.target.token,
+            objective=None if plan.target is None else plan.target.words,
             kl_floor=plan.kl_floor,
             vocabulary=self.model.tokens(occurring[occurring != NONE].tolist()),
             provenance=run.provenance,
@@ -213,9 +219,18 @@ class LensReading:
                 none, torch.nan
             ),
             rank=self.cells(readout.ranks[:, 0])[which].masked_fill(none, 0),
+            value=self._values(which, readout),
             kl=self.cells(readout.kl[:, 0])[which],
             entropy=self.cells(readout.entropy)[which],
         )
+
+    def _values(self, which: int, readout: Readout) -> Float[Tensor, "row position"] | None:
+        """The objective in each cell, where it is more than the logit of one token."""
+        rated = self.plan.target
+        found = None if rated is None or rated.is_one_logit else rated.values(readout)
+        if found is None:
+            return None
+        return self.cells(found.to(readout.target_logits.dtype))[which]
 
 
 def state_of(run: Run, row: Row, index: Tensor | None = None) -> Float[Tensor, "pos d_model"]:

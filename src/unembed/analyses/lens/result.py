@@ -36,6 +36,7 @@ class LensResult(Drawn):
         "rank": ("row", "position"),
         "kl": ("row", "position"),
         "entropy": ("row", "position"),
+        "value": ("row", "position"),
         "target_ids": ("position",),
         "next_ids": ("position",),
     }
@@ -51,7 +52,10 @@ class LensResult(Drawn):
     prompt_ids: tuple[int, ...]
     decoder: Annotated[str, 'Resolved: "final_norm", "L17" or "L17.mlp".']
     follow: Follow
-    target: Annotated[Token | None, "The one that was asked for; null: what `follow` says."]
+    target: Annotated[
+        Token | None,
+        "The one that was asked for, of an objective the first; null: what `follow` says.",
+    ]
     kl_floor: float | None
     vocabulary: Annotated[
         tuple[Token, ...],
@@ -69,6 +73,12 @@ class LensResult(Drawn):
     rank: Int[Tensor, "row position"]  # 1 is the most likely token
     kl: Float[Tensor, "row position"]  # KL(last row ‖ row), nats
     entropy: Float[Tensor, "row position"]  # nats
+    objective: Annotated[
+        str | None,
+        "What was asked for: \"logit of ' Tokyo'\", which is `logit`; or another objective, which "
+        "is `value`. Null: what `follow` says.",
+    ] = None
+    value: Float[Tensor, "row position"] | None = None  # `objective`, unless it is `logit`
 
     def token(self, token_id: int) -> Token:
         """One of the tokens that occur in the result. Raises InputError for any other."""
@@ -81,11 +91,19 @@ class LensResult(Drawn):
 
     def summary(self) -> str:
         rated = f"the {self.follow} token" if self.target is None else repr(self.target.text)
+        if self.value is not None:
+            rated = f"by {self.objective}"
         return f"{len(self.rows)} rows × {len(self.positions)} positions, rating {rated}"
+
+    def arrays(self) -> dict[str, Any]:
+        """Every array by name; `value` only where there is one."""
+        return {name: found for name, found in super().arrays().items() if found is not None}
 
     def to_dict(self) -> dict[str, Any]:
         """Plain lists, numbers and strings; the arrays too, with the names of their axes."""
-        arrays = {name: array.tolist() for name, array in self.arrays().items()}
+        arrays = dict.fromkeys(self.axes) | {
+            name: array.tolist() for name, array in self.arrays().items()
+        }
         return {"axes": plain(self.axes), **self.header(), **arrays}
 
     def columns(self) -> Columns:
@@ -95,6 +113,7 @@ class LensResult(Drawn):
         """
         n_rows, n_positions = len(self.rows), len(self.positions)
         text = {token.id: token.text for token in self.vocabulary}
+        rated = {} if self.value is None else {"value": self.value.flatten().tolist()}
         return {
             "row": [row for row in self.rows for _ in range(n_positions)],
             "position": list(self.positions) * n_rows,
@@ -109,6 +128,7 @@ class LensResult(Drawn):
             "rank": self.rank.flatten().tolist(),
             "kl": self.kl.flatten().tolist(),
             "entropy": self.entropy.flatten().tolist(),
+            **rated,
         }
 
     def table(self, *choices: Any, **options: Any) -> RenderableType:

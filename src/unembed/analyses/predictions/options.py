@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field, StrictInt
 
-from unembed.options import Options, Position, TokenRef, option
+from unembed.options import Options, Position, Target, TokenRef, option
 
 
 class PredictionsOptions(Options):
@@ -16,7 +16,7 @@ class PredictionsOptions(Options):
     top_k: Annotated[StrictInt, Field(ge=1)] = option(
         10, "Tokens listed for each distribution.", limit="max_k", flag="--top-k/-k"
     )
-    target: TokenRef | None = option(None, "Token followed through the layers.")
+    target: Target | None = option(None, "Token followed through the layers.")
     distractor: TokenRef | None = option(None, "Another one, to set beside it.")
     sub_updates: Annotated[StrictInt, Field(ge=0)] = option(
         0, "How many neurons and heads of each layer to take out; 0: none.", limit="max_sub_updates"

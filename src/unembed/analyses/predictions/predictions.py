@@ -27,6 +27,7 @@ from unembed.analyses.sub_updates.result import SubUpdates
 from unembed.analyses.sub_updates.sub_updates import sub_updates, sub_updates_capture
 from unembed.analyses.tools.checks import checked_top_k, chosen
 from unembed.analyses.tools.scores import target_score
+from unembed.analyses.tools.target import check_position, read_target
 from unembed.engine.cancel import Cancel
 from unembed.engine.editing.edits import Edit
 from unembed.engine.loaded import Loaded, Prompt
@@ -84,11 +85,13 @@ def predictions(
             `predictions_capture(model)`, to whose own edits `edits` are added.
         prompt: text or token ids; None with a run.
         options: which position is read, how many tokens are listed, which ones are followed.
-        changes: single options, as in `position=3, target=" Tokyo"`.
+        changes: single options, as in `position=3, target=" Tokyo"`; in place of a target and a
+            distractor also a `ue.Objective` of logits at the position.
         edits: changes made in a second run, on the same tokens.
 
     Raises:
-        InputError: a model without a prompt, a run with one, an option out of range.
+        InputError: a model without a prompt, a run with one, an option out of range, an
+            objective that is not of logits.
         TargetError: no such position or token; the run did not capture what is read.
         PromptError, EditError: bad input; nothing was run.
     """
@@ -238,14 +241,15 @@ class _Reader:
         self.top_k = checked_top_k(self.model, options.top_k)
         self.names = _state_names(self.model) if has_lens(self.model) else ["logits"]
         self.n_states = len(self.names)
-        tokens = (options.target, options.distractor)
-        self._tokens = [None if one is None else self.model.token_id(one) for one in tokens]
+        check_position(options.target, self.position, len(runs[0].ids))
+        self._rated = read_target(self.model, options.target, options.distractor)
         self._cancel = cancel
         self._progress = progress
 
     def read(self, targets: Sequence[int] | None = None, k: int | None = None) -> Readout:
-        """Every state; `targets` replaces the target and distractor asked for."""
-        ids = [one for one in self._tokens if one is not None] if targets is None else targets
+        """Every state; `targets` replaces the tokens of what was asked for."""
+        rated = self._rated
+        ids = (() if rated is None else rated.ids) if targets is None else targets
         states = torch.cat([self._states(run) for run in self.runs])
         n = len(states)
         index = torch.arange(n)
@@ -254,13 +258,15 @@ class _Reader:
         wanted = torch.tensor([list(ids)] * n, dtype=torch.long).reshape(n, -1)
         references = torch.stack([last, same], 1)
         k = self.top_k if k is None else k
+        mean = rated is not None and rated.needs_mean
         if not has_lens(self.model):
-            return read_logits(states, k=k, targets=wanted, references=references)
+            return read_logits(states, k=k, targets=wanted, references=references, mean=mean)
         return self.model.unembedding.read(
             states,
             k=k,
             targets=wanted,
             references=references,
+            mean=mean,
             cancel=self._cancel,
             progress=self._progress,
         )
@@ -275,21 +281,21 @@ class _Reader:
 
     def about(self) -> dict[str, Any]:
         """What was read, and how it is rated."""
-        target, distractor = (
-            None if one is None else self.model.token(one) for one in self._tokens
-        )
-        tokens = self.runs[0].tokens
+        rated = self._rated
         return {
-            "tokens": tokens,
+            "tokens": self.runs[0].tokens,
             "position": self.position,
-            "target": target,
-            "distractor": distractor,
+            "target": None if rated is None else rated.token,
+            "distractor": None if rated is None else rated.other,
+            "objective": None if rated is None else rated.words,
         }
 
     def side(self, which: int, readout: Readout) -> PredictionSide:
         start = which * self.n_states
+        values = None if self._rated is None else self._rated.values(readout)
         readings = {
-            name: self._reading(readout, start + index) for index, name in enumerate(self.names)
+            name: self._reading(readout, values, start + index)
+            for index, name in enumerate(self.names)
         }
         next_token = readings[self.names[-1]]
         if not has_lens(self.model):
@@ -305,7 +311,7 @@ class _Reader:
         )
         return PredictionSide(next_token, layers)
 
-    def _reading(self, readout: Readout, row: int) -> Reading:
+    def _reading(self, readout: Readout, values: Tensor | None, row: int) -> Reading:
         top = tuple(
             TokenProbability(self.model.token(token_id), probability, logit)
             for token_id, probability, logit in zip(
@@ -315,13 +321,17 @@ class _Reader:
                 strict=True,
             )
         )
-        scores = iter(range(readout.ranks.shape[1]))
-        target, distractor = (
-            None if one is None else target_score(readout, row, next(scores))
-            for one in self._tokens
+        rated = self._rated
+        n = 0 if rated is None else len(rated.tokens)
+        both = rated is not None and rated.others
+        return Reading(
+            top,
+            entropy=float(readout.entropy[row]),
+            kl_to_final=float(readout.kl[row, 0]),
+            target=target_score(readout, row) if n else None,
+            distractor=target_score(readout, row, n) if both else None,
+            objective=None if values is None else float(values[row]),
         )
-        entropy, kl = float(readout.entropy[row]), float(readout.kl[row, 0])
-        return Reading(top, entropy, kl, target, distractor)
 
     def changes(self, readout: Readout) -> tuple[TokenChange, ...]:
         """The union of both top k: probabilities and ranks on both sides."""

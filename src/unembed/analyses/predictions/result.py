@@ -22,6 +22,7 @@ class Reading:
     kl_to_final: Annotated[float, "KL(final ‖ this), nats; 0 for the final distribution."]
     target: TargetScore | None = None
     distractor: TargetScore | None = None
+    objective: Annotated[float | None, "The value of `Predictions.objective`."] = None
 
 
 @dataclass(frozen=True)
@@ -65,8 +66,8 @@ class Predictions(Result):
 
     tokens: Annotated[tuple[Token, ...], "Of the prompt."]
     position: Annotated[int, "Resolved: never negative."]
-    target: Token | None
-    distractor: Token | None
+    target: Annotated[Token | None, "Of an objective of several tokens: the first."]
+    distractor: Annotated[Token | None, "What stands against it: of several tokens the first."]
     baseline: PredictionSide
     edited: Annotated[PredictionSide | None, "Null without edits."] = None
     changes: Annotated[
@@ -74,6 +75,9 @@ class Predictions(Result):
         "Union of both top-k lists, largest change of probability first.",
     ] = None
     kl: Annotated[float | None, "KL(baseline ‖ edited) at the position, nats."] = None
+    objective: Annotated[
+        str | None, "What each state is rated by: \"logit of ' Tokyo' less that of ' Paris'\"."
+    ] = None
 
     def summary(self) -> str:
         best = self.baseline.next_token.top[0]
@@ -115,6 +119,7 @@ def _row(side: str, layer: int | None, state: str, reading: Reading) -> dict[str
         "target_probability": None if target is None else target.probability,
         "target_logit": None if target is None else target.logit,
         "target_rank": None if target is None else target.rank,
+        "objective": reading.objective,
         "entropy": reading.entropy,
         "kl_to_final": reading.kl_to_final,
     }

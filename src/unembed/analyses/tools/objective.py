@@ -10,7 +10,7 @@ its value in a run. Logits are the model's own, after multipliers and soft cap.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
@@ -21,7 +21,9 @@ from unembed.engine.loaded import Loaded
 from unembed.engine.names.sites import check_target, parse_target, resolve_position
 from unembed.engine.nodes import Name, Target
 from unembed.engine.passes.run import Run
+from unembed.engine.reading.unembedding import Readout
 from unembed.errors import InputError, TargetError
+from unembed.options import Explained
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -33,7 +35,7 @@ ROWS_AT_ONCE = 16384  # of W_U, made accurate: all of them would be a second cop
 
 
 @dataclass(frozen=True, eq=False)
-class Objective:
+class Objective(Explained):
     """What is explained; make one with logit, logit_diff, log_prob, logit_minus_mean, direction
     or activation.
 
@@ -99,6 +101,11 @@ class Objective:
         return cls("activation", position=position, node=target)
 
     # ------------------------------------------------------------ what it is
+
+    @property
+    def is_of_logits(self) -> bool:
+        """Whether the logits of one position are all that it takes."""
+        return self.node is None
 
     @property
     def words(self) -> str:
@@ -167,17 +174,42 @@ class Objective:
     def of_logits(self, model: Loaded, logits: Float[Tensor, "n vocab"]) -> Float[Tensor, " n"]:
         """Its value for each row of logits; in float32, or float64 where they are."""
         logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
-        ids = [model.token_id(one) for one in self.tokens]
-        chosen = logits[:, ids]
+        tokens, others = self.ids(model)
+        parts = logits[:, tokens], logits[:, others]
+        return self._combined(*parts, lambda: logits.logsumexp(-1), lambda: logits.mean(-1))
+
+    def of_readout(self, readout: Readout) -> Float[Tensor, " n"]:
+        """As `of_logits`, of states that were read with these targets: its tokens, then others.
+
+        A readout for `logit_minus_mean` has the mean, too.
+        """
+        n = len(self.tokens)
+        columns = readout.target_logits
+        parts = columns[:, :n], columns[:, n : n + len(self.others)]
+        return self._combined(*parts, lambda: readout.logsumexp, lambda: readout.mean[:, 0])
+
+    def ids(self, model: Loaded) -> tuple[list[int], list[int]]:
+        """Its tokens and those that stand against them; raises TargetError for what is no token."""
+        return [model.token_id(one) for one in self.tokens], [
+            model.token_id(one) for one in self.others
+        ]
+
+    def _combined(
+        self,
+        chosen: Float[Tensor, "n tokens"],
+        others: Float[Tensor, "n others"],
+        logsumexp: Callable[[], Tensor],
+        mean: Callable[[], Tensor],
+    ) -> Float[Tensor, " n"]:
+        """What it makes of the logits of its tokens; the rest is computed where it is needed."""
         if self.kind == "log_prob":
-            return chosen.logsumexp(-1) - logits.logsumexp(-1)
-        mean = chosen.mean(-1)
+            return chosen.logsumexp(-1) - logsumexp()
         if self.kind == "logit_diff":
-            return mean - logits[:, [model.token_id(one) for one in self.others]].mean(-1)
+            return chosen.mean(-1) - others.mean(-1)
         if self.kind == "logit_minus_mean":
-            return mean - logits.mean(-1)
+            return chosen.mean(-1) - mean()
         if self.kind == "logit":
-            return mean
+            return chosen.mean(-1)
         raise self._no_tokens()
 
     def unembedded(

@@ -155,6 +155,24 @@ class RunningSums:
         return (difference + log_mass[:, None] - log_mass[self._references]).clamp_min(0)
 
 
+class RunningMean:
+    """The mean of each row. Chunks are summed in their own dtype, chunk totals in float64."""
+
+    def __init__(self, like: Float[Tensor, "n width"]) -> None:
+        wide = torch.float32 if like.device.type == "mps" else torch.float64
+        self._total = torch.zeros(len(like), dtype=wide, device=like.device)
+        self._count = 0
+
+    def add(self, logits: Float[Tensor, "n width"]) -> None:
+        """Takes in a chunk, and leaves it as it is."""
+        self._total += logits.sum(-1)
+        self._count += logits.shape[1]
+
+    def found(self) -> Float[Tensor, "n 1"]:
+        """Of the chunks so far."""
+        return (self._total / self._count)[:, None]
+
+
 class RankCounter:
     """The rank of each row's targets: 1, and one more for each token with a strictly higher logit.
 

@@ -21,6 +21,7 @@ from unembed.engine.reading.running import (
     BLOCK,
     FlooredDivergence,
     RankCounter,
+    RunningMean,
     RunningSums,
     RunningTop,
     block_maxima,
@@ -54,6 +55,7 @@ class Readout:
     target_logits: Float[Tensor, "n m"]
     ranks: Int[Tensor, "n m"]  # 1 is the best: 1 + how many logits are strictly higher
     kl: Float[Tensor, "n pairs"]  # KL(reference ‖ state), nats
+    mean: Float[Tensor, "n means"]  # of all logits; no column unless it was asked for
 
     @staticmethod
     def joined(parts: Sequence[Readout]) -> Readout:
@@ -81,6 +83,7 @@ class _Request:
     targets: Int[Tensor, "n m"]
     references: Int[Tensor, "n pairs"]
     kl_floor: float | None
+    mean: bool
     cancel: Cancel | None
 
 
@@ -141,6 +144,7 @@ class Unembedding:
         targets: Int[Tensor, "n ..."] | None = None,
         references: Int[Tensor, "n ..."] | None = None,
         kl_floor: float | None = None,
+        mean: bool = False,
         cancel: Cancel | None = None,
         progress: Progress | None = None,
     ) -> Readout:
@@ -150,7 +154,7 @@ class Unembedding:
         per state, each giving a KL(reference ‖ state); a state that names itself gets exactly 0.
         States that share references should stand close together: they are read in one product.
         `kl_floor` clips both distributions of a divergence from below, without renormalising them;
-        that takes a second walk through the vocabulary.
+        that takes a second walk through the vocabulary. `mean` asks for the mean of all logits.
         Raises InputError where a state, or a row's largest logit, is not finite; single logits of
         -inf, from a bias that forbids tokens, are allowed.
         """
@@ -162,6 +166,7 @@ class Unembedding:
             targets=_columns(targets, n, self.vocab_size, "targets").to(states.device),
             references=_columns(references, n, n, "references").to(states.device),
             kl_floor=kl_floor,
+            mean=mean,
             cancel=cancel,
         )
         _require_finite("state", states.isfinite().all(-1), states.dtype)
@@ -204,7 +209,8 @@ class Unembedding:
         ranks = RankCounter(
             targets, self._target_logits(request, buffers.logits.shape[1]), sums.scratch
         )
-        readout = _walk(self._chunks(request, buffers, first), top, sums, ranks)
+        mean = RunningMean(buffers.logits) if request.mean else None
+        readout = _walk(self._chunks(request, buffers, first), top, sums, ranks, mean)
         if not ranks.agreed():
             again = RankCounter(targets, ranks.logits, sums.scratch)
             for start, logits in self._chunks(request, buffers, first):
@@ -304,6 +310,7 @@ def read_logits(
     k: int = 10,
     targets: Int[Tensor, "n ..."] | None = None,
     references: Int[Tensor, "n ..."] | None = None,
+    mean: bool = False,
 ) -> Readout:
     """`Unembedding.read` for logits that are held already: a few rows. Leaves them as they are."""
     n, vocab_size = logits.shape
@@ -315,19 +322,25 @@ def read_logits(
     top = RunningTop(n, k, held)
     sums = RunningSums(held, references, masked=bool(held.isneginf().any()))
     ranks = RankCounter(targets, held.gather(1, targets), sums.scratch)
-    readout = _walk([(0, held)], top, sums, ranks)
+    readout = _walk([(0, held)], top, sums, ranks, RunningMean(held) if mean else None)
     _require_finite("distribution", readout.logsumexp.isfinite(), logits.dtype)
     return readout
 
 
 def _walk(
-    chunks: Iterable[tuple[int, Tensor]], top: RunningTop, sums: RunningSums, ranks: RankCounter
+    chunks: Iterable[tuple[int, Tensor]],
+    top: RunningTop,
+    sums: RunningSums,
+    ranks: RankCounter,
+    mean: RunningMean | None,
 ) -> Readout:
     """Takes in every chunk, and overwrites it."""
     for start, logits in chunks:
         maxima = block_maxima(logits)
         top.add(start, logits, maxima)
         ranks.add(start, logits)
+        if mean is not None:
+            mean.add(logits)
         sums.add(logits, maxima.amax(-1))  # last: it overwrites the logits
     return Readout(
         top_ids=top.ids,
@@ -337,6 +350,7 @@ def _walk(
         target_logits=ranks.logits,
         ranks=ranks.ranks,
         kl=sums.divergence(),
+        mean=top.values.new_empty((len(top.ids), 0)) if mean is None else mean.found(),
     )
 
 

@@ -20,6 +20,7 @@ export function example(edited: boolean, change: Partial<LensResult> = {}): Arra
     follow: 'final',
     vocabulary: [token(1, ' x'), token(2, ' y')],
     target: null,
+    objective: null,
     prompt_ids: [1, 5, 2],
     kl_floor: null,
     provenance: {},

@@ -99,6 +99,7 @@ function reading(...tokens: Array<[id: number, probability: number]>): Reading {
     kl_to_final: 0,
     target: null,
     distractor: null,
+    objective: null,
   };
 }
 

@@ -1,0 +1,162 @@
+"""What states are rated by, read in one way for every analysis: a token, one token against another,
+or an objective.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from unembed.analyses.tools.objective import Objective
+from unembed.engine.loaded import Loaded
+from unembed.engine.names.sites import resolve_position
+from unembed.engine.names.tokens import Token
+from unembed.engine.reading.unembedding import Readout
+from unembed.errors import InputError, TargetError
+from unembed.options import Explained
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
+    from torch import Tensor
+
+
+TargetLike = str | int | Explained  # a token, or an objective
+OF_LOGITS = "logit, logit_diff, log_prob, logit_minus_mean"
+
+
+@dataclass(frozen=True)
+class Rated:
+    """What states are rated by: an objective of logits, and its tokens as this model has them.
+
+    Without an objective a distractor alone is followed.
+    """
+
+    model: Loaded
+    objective: Objective | None
+    tokens: tuple[int, ...]
+    others: tuple[int, ...]
+
+    @property
+    def ids(self) -> tuple[int, ...]:
+        """The targets with which states are read."""
+        return self.tokens + self.others
+
+    @property
+    def is_one_logit(self) -> bool:
+        """Whether the objective is no more than the logit of its token."""
+        objective = self.objective
+        return objective is not None and objective.kind == "logit" and len(self.tokens) == 1
+
+    @property
+    def needs_mean(self) -> bool:
+        """Whether states are read with the mean of their logits."""
+        return self.objective is not None and self.objective.kind == "logit_minus_mean"
+
+    @property
+    def token(self) -> Token | None:
+        """The token whose probability, logit and rank are told: of several the first."""
+        return self.model.token(self.tokens[0]) if self.tokens else None
+
+    @property
+    def other(self) -> Token | None:
+        """What stands against it: of several tokens the first."""
+        return self.model.token(self.others[0]) if self.others else None
+
+    @property
+    def words(self) -> str | None:
+        """What the values are of: "logit of ' Tokyo' less that of ' Paris'"."""
+        return None if self.objective is None else in_words(self.model, self.objective)
+
+    def values(self, readout: Readout) -> Float[Tensor, " n"] | None:
+        """The objective in each state that was read; None without one."""
+        return None if self.objective is None else self.objective.of_readout(readout)
+
+
+def read_target(
+    model: Loaded, target: TargetLike | None, distractor: str | int | None = None
+) -> Rated | None:
+    """What a target means in this model, to an analysis that reads states as logits.
+
+    Text that is one token, or an id, is the logit of that token; with a distractor, less that of
+    the distractor.
+
+    Raises:
+        TargetError: what is no token of this model.
+        InputError: an objective that is not of logits, or a distractor beside one.
+    """
+    if isinstance(target, Explained):
+        objective = _of_logits(target)
+        if distractor is not None:
+            raise InputError(
+                "the objective says what stands against what; leave distractor out",
+                field="distractor",
+                value=distractor,
+                legal="left out beside an objective",
+                fix="target=ue.Objective.logit_diff(token, distractor)",
+            )
+    else:
+        other = None if distractor is None else _one(model, distractor, "distractor")
+        if target is None:
+            return None if other is None else Rated(model, None, (), (other,))
+        token = _one(model, target, "target")
+        objective = Objective.logit(token) if other is None else Objective.logit_diff(token, other)
+    tokens, others = objective.ids(model)
+    return Rated(model, objective, tuple(tokens), tuple(others))
+
+
+def in_words(model: Loaded, objective: Objective) -> str:
+    """What an objective is, with the text of tokens that were given as ids."""
+    if model.tokenizer is None or not objective.is_of_logits:
+        return objective.words
+    tokens, others = (tuple(model.token(one).text for one in ids) for ids in objective.ids(model))
+    return replace(objective, tokens=tokens, others=others).words
+
+
+def check_position(target: TargetLike | None, position: int, n_positions: int) -> None:
+    """Raise InputError for an objective at another position than the one that is read."""
+    if not isinstance(target, Objective):
+        return
+    own = resolve_position(target.position, n_positions)
+    if own != position:
+        raise InputError(
+            f"the objective is at position {own}, and position {position} is read",
+            field="target",
+            value=target.position,
+            legal=str(position),
+            fix=f"target=objective.at({position})",
+        )
+
+
+def text_tokens(model: Loaded, target: str | int) -> list[int]:
+    """The tokens of a target that may be several. Raises TargetError for text that has none."""
+    try:
+        return [model.token_id(target)]
+    except TargetError:
+        if not isinstance(target, str) or model.tokenizer is None:
+            raise
+        found = model.tokenizer(target, add_special_tokens=False, verbose=False)["input_ids"]
+        if not found:
+            raise
+        return [int(token) for token in found]
+
+
+def _one(model: Loaded, token: str | int, field: str) -> int:
+    try:
+        return model.token_id(token)
+    except TargetError as error:
+        error.field = field
+        raise
+
+
+def _of_logits(target: Explained) -> Objective:
+    if isinstance(target, Objective) and target.is_of_logits:
+        return target
+    said = target.words if isinstance(target, Objective) else repr(target)
+    raise InputError(
+        f"target is {said}, which a state of the residual stream alone does not tell; states are "
+        f"read as logits, so use an objective of logits",
+        field="target",
+        value=said,
+        legal=OF_LOGITS,
+        fix="objective.value(run) measures it in a run",
+    )
