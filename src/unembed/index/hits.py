@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
+import numpy as np
+
 from unembed.analyses.tools.projections import TokenScore
 from unembed.result import Columns, Result
 
@@ -98,8 +100,6 @@ class Cluster:
 
     def random(self, seed: int = 0, n: int = 10) -> tuple[str, ...]:
         """Members drawn at random without repetition; the same seed draws the same ones."""
-        import numpy as np
-
         drawn = np.random.default_rng([seed, self.id]).permutation(self.size)[:n]
         return tuple(self.members[place] for place in drawn)
 
