@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from unembed.engine.partial.modules import _stack
+from unembed.engine.passes.outputs import _stack
 from unembed.models.tiny import tiny_model
 
 from ..contract.footprint import hooks

@@ -70,7 +70,9 @@ def component(
     here = written[position, None]
     effects = direct_effects(run, here, target.layer, target.row.writes, position, top_k)
     neuron = target.kind == "neuron"
-    activation = run.part(target, full=True) if neuron else written.float().norm(dim=-1)
+    activation = (
+        run.value_of(target, every_position=True) if neuron else written.float().norm(dim=-1)
+    )
     return Component(
         target=target.text,
         kind=cast(Kind, target.kind),

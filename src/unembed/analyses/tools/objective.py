@@ -248,7 +248,7 @@ class Objective(Explained):
         if self.node is None:
             raise self._no_tokens()
         check_target(self.node, run.model.anatomy, run.model.name, "node")
-        return run.part(self.node.at(self._position(run), self.node.key))
+        return run.value_of(self.node.at(self._position(run), self.node.key))
 
     def _of_site(self, run: Run, found: Tensor) -> Tensor:
         if self.vector is None:

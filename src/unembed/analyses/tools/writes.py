@@ -131,13 +131,13 @@ def write(run: Run, node: Name) -> Float[Tensor, "pos d_model"]:
     """
     target = node_of(run.model, node)
     if target.layer is None or target.row.writes is None or target.row.number is None:
-        return run.part(target, full=True)
+        return run.value_of(target, every_position=True)
     whole = branch(run, target.layer, target.row.writes)
     if target.head is not None:
-        z = run.part(target, full=True)
+        z = run.value_of(target, every_position=True)
         start = target.head * z.shape[-1]
         return whole.carry(z @ whole.weight[start : start + z.shape[-1]])
-    activation = run.part(target, full=True)
+    activation = run.value_of(target, every_position=True)
     return whole.carry(activation[:, None] * whole.weight[target.neuron])
 
 

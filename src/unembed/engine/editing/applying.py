@@ -14,6 +14,7 @@ from torch import Tensor
 from unembed.engine.derived import Derived
 from unembed.engine.editing.edits import Edit, at_stage
 from unembed.engine.names.sites import check_target, resolve_position
+from unembed.engine.names.taps import EVERY, index_of
 from unembed.engine.nodes import Target
 from unembed.errors import EditError
 from unembed.models.anatomy import Anatomy
@@ -56,13 +57,12 @@ class ResolvedEdit:
         pairs = self.target.is_pairs
         n_here = value.shape[1] if pairs else value.shape[0]
         local, order = self._local(n_seen - n_here, n_here)
-        key = None if self.target.key is None else self.target.key - (n_seen - value.shape[-1])
-        if local == [] or (key is not None and not 0 <= key < value.shape[-1]):
+        n_keys = value.shape[-1]
+        key = None if self.target.key is None else self.target.key - (n_seen - n_keys)
+        if local == [] or (key is not None and not 0 <= key < n_keys):
             return value
-        rows: slice | Tensor = (
-            slice(None) if local is None else torch.tensor(local, device=value.device)
-        )
-        index = self._index(rows, key, pairs, value.shape[-1])
+        here = EVERY if local is None else torch.tensor(local, device=value.device)
+        index = index_of(self.target, value.shape[-1], here, EVERY if key is None else key)
         changed = value.clone()
         region = value[index]
         changed[index] = self._operate(region, order).to(value.dtype)
@@ -78,22 +78,6 @@ class ResolvedEdit:
             if offset <= pos < offset + n_here
         ]
         return [row for row, _ in inside], [order for _, order in inside]
-
-    def _index(
-        self, rows: slice | Tensor, key: int | None, pairs: bool, width: int
-    ) -> tuple[slice | Tensor | int, ...]:
-        target = self.target
-        if pairs:
-            head: slice | int = slice(None) if target.head is None else target.head
-            return head, rows, slice(None) if key is None else key
-        number = target.neuron if target.index is None else target.index
-        if number is not None:
-            return rows, number
-        if target.entry is not None:
-            return rows, *divmod(target.entry, width)
-        if target.head is not None:
-            return rows, target.head
-        return (rows,)
 
     def _operate(self, region: Tensor, order: list[int] | None) -> Tensor:
         operation = self.edit.operation
@@ -219,6 +203,8 @@ def _source(
             legal=f"{len(positions)} positions",
         )
     rows = [resolve_position(pos, there, f"{field}.source_positions") for pos in sources]
-    whole = run.part(replace(target, position=None, key=None, text=edit.target), full=True)
+    whole = run.value_of(
+        replace(target, position=None, key=None, text=edit.target), every_position=True
+    )
     paired = target.is_pairs and target.head is None
     return (whole[:, rows] if paired else whole[rows]), positions

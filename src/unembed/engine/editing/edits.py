@@ -36,8 +36,8 @@ class Recorded(Protocol):
     def key(self) -> tuple[object, ...]:
         """Equal keys give equal numbers."""
 
-    def part(self, target: Target, full: bool = False) -> Tensor:
-        """What `target` names of its activations; `full`: at every position."""
+    def value_of(self, target: Target, every_position: bool = False) -> Tensor:
+        """What `target` names of its activations; `every_position`: not only at its own."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from unembed.engine.nodes import NEURON_SITES, PAIR_SITES
+from torch import Tensor
+
+from unembed.engine.nodes import NEURON_SITES, PAIR_SITES, Target
 from unembed.errors import CapabilityError
 from unembed.models.anatomy import Anatomy, BlockAnatomy, Tap
 
 SiteKey = tuple[str, int | None]
 """(site, layer); layer is None for embed, final_norm and logits."""
+Index = int | slice | Tensor
+EVERY = slice(None)
 
 
 def taps(anatomy: Anatomy, site_key: SiteKey) -> tuple[Tap, ...]:
@@ -92,3 +96,39 @@ def size_of(anatomy: Anatomy, site_key: SiteKey, n_positions: int) -> int:
     if site == "logits":
         return n_positions * anatomy.vocab_size
     return n_positions * anatomy.d_model
+
+
+def index_of(
+    target: Target,
+    width: int,
+    positions: Index = EVERY,
+    key: Index = EVERY,
+    head: Index | None = None,
+) -> tuple[Index, ...]:
+    """What `target` names within its site's activation: an index of [pos, ...].
+
+    Of scores and pattern it is one of [head, query, key], and `positions` are queries.
+
+    Args:
+        width: size of the last axis.
+        head: where the target's head stands, if the activation has not all of them.
+    """
+    if target.is_pairs:
+        named = EVERY if target.head is None else target.head
+        return (named if head is None else head), positions, key
+    number = target.neuron if target.index is None else target.index
+    if number is not None:
+        return positions, number
+    if target.entry is not None:
+        return positions, *divmod(target.entry, width)
+    if target.head is not None:
+        return positions, target.head
+    return (positions,)
+
+
+def taken(activation: Tensor, index: tuple[Index, ...]) -> Tensor:
+    """The activation at an index: itself, not a view of it, where the index leaves nothing out.
+
+    Gradients reach the tensor that the model went on with, and no view that was taken of it later.
+    """
+    return activation if all(one is EVERY for one in index) else activation[index]

@@ -1,1 +1,1 @@
-"""A pass that ends early, outside a `Run`: see `partial_forward`."""
+"""Outputs of named modules and sites, outside a `Run`: see `partial_forward`."""

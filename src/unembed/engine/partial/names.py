@@ -1,13 +1,17 @@
-"""From a module's name to the module, and to an error that says which names there are."""
+"""From a name to the module, site or node, or to an error that says which names there are."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from difflib import get_close_matches
 
 from torch import nn
 
-from unembed.errors import InputError
+from unembed.engine.loaded import Loaded
+from unembed.engine.names.taps import refuse
+from unembed.engine.nodes import LAYER_SITES, Target
+from unembed.errors import InputError, TargetError
 
 N_SHOWN = 12
 
@@ -41,6 +45,31 @@ def as_names(names: str | Iterable[str]) -> tuple[str, ...]:
             legal="at least one name",
         )
     return found
+
+
+def as_target(model: Loaded, name: str) -> Target | None:
+    """The site or node of this name, checked against the model; None for any other name.
+
+    Raises:
+        TargetError: a layer, head or neuron that the model does not have.
+        CapabilityError: a site that cannot be seen in it, with the reason.
+    """
+    if name in LAYER_SITES:
+        raise TargetError(
+            f"{name!r} is in every layer; say in which, as in L0.{name}",
+            field="names",
+            value=name,
+            legal=f"L0.{name} to L{model.anatomy.n_layers - 1}.{name}",
+        )
+    try:
+        target = model.read_name(name, "names")
+    except TargetError:
+        if re.match(r"L\d+[.ND]", name):  # meant as a site, and misspelt
+            raise
+        return None
+    target = model.node(target, "names")
+    refuse(model.anatomy, target.site_key, model.name, "names")
+    return target
 
 
 def find_module(module: nn.Module, name: str, example: str = "") -> nn.Module:

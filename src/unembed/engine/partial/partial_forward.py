@@ -13,12 +13,15 @@ import torch
 from torch import Tensor, nn
 
 from unembed.engine.loaded import Loaded
-from unembed.engine.names.prompts import check_length, ids_of
-from unembed.engine.partial.arguments import prepared
-from unembed.engine.partial.modules import Pass, alone
-from unembed.engine.partial.names import as_names, find_module
-from unembed.engine.partial.sites import SiteReader, as_target, logits_of, part_of
-from unembed.errors import InputError, PromptError
+from unembed.engine.names.sites import resolve_position
+from unembed.engine.names.taps import EVERY, SiteKey, index_of, taken
+from unembed.engine.nodes import ATTENTION_SITES, Target
+from unembed.engine.partial.call import prepared, prompt_ids
+from unembed.engine.partial.names import as_names, as_target, find_module
+from unembed.engine.passes.capture import Wanted, capture_bytes, check_cost
+from unembed.engine.passes.hooks import Instrument, Row
+from unembed.engine.passes.outputs import Pass, attention_is_watched
+from unembed.errors import InputError
 from unembed.models.modes import in_evaluation
 
 
@@ -69,15 +72,16 @@ def partial_forward(
     found = {name: find_module(module, name.removeprefix("_orig_mod.")) for name in wanted}
     args, kwargs = prepared(module, args, kwargs, depth=3)
     passing = Pass(list(found.values()))
-    with alone(module, passing):
-        passing.run(lambda: module(*args, **kwargs))
+    with passing.alone(module):
+        passing.through(lambda: module(*args, **kwargs))
     _check_complete(passing, found)
-    return {name: _unwrapped(passing.found[part]) for name, part in found.items()}
+    return {name: _unwrapped(passing.found[one]) for name, one in found.items()}
 
 
 def _through_model(
     model: Loaded, names: tuple[str, ...], args: tuple[Any, ...], kwargs: Mapping[str, Any]
 ) -> dict[str, Any]:
+    """The row pass over a batch, whose rows keep the named sites, with the caller's keywords."""
     targets = {name: target for name in names if (target := as_target(model, name)) is not None}
     example = '; sites are named as in "L3.resid_post", "embed" or "L9.H6"'
     keys: dict[str, Hashable] = {}
@@ -87,73 +91,60 @@ def _through_model(
             keys[name] = find_module(model.module, "" if here else name, example)
         else:
             keys[name] = here.site_key
-    ids, rest = _prompt(model, args, kwargs)
+    ids, rest = prompt_ids(model, args, kwargs)
     _, options = prepared(model.module, (), rest, depth=4)
     batch, n_positions = ids.shape
-    reader = SiteReader(model, list(targets.values()), batch, n_positions)
-    passing = reader.passing = Pass(list(keys.values()))
-    passing.watches_attention = reader.watches_attention
-    with alone(model.module, passing), in_evaluation(model.module), reader.installed():
-        passing.run(lambda: model.module(ids, **options))
-    _check_complete(passing, keys)
-    labelled = rest.get("labels") is not None
+    captures = {one.site_key: Wanted() for one in targets.values() if one.site != "logits"}
+    each = model.dtype.itemsize * batch
+    total = capture_bytes(captures, model.anatomy, n_positions, each)
+    check_cost(total, model.settings.max_capture_bytes)
+    rows = [Row(captures)] * batch
+    instrument = Instrument(model.module, model.anatomy, rows, awaited=list(keys.values()))
+    instrument.watches_attention = _watches_attention(captures)
+    instrument.begin([n_positions] * batch)
+    with instrument.alone(model.module), in_evaluation(model.module):
+        instrument.through(lambda: model.module(ids, **options))
+    _check_complete(instrument, keys)
     values: dict[str, Any] = {}
     for name, key in keys.items():
-        value, target = passing.found[key], targets.get(name)
-        if target is None:
-            values[name] = _unwrapped(value)
-        else:
-            whole = logits_of(value, labelled) if target.site == "logits" else value
-            values[name] = part_of(whole, target, n_positions)
+        value, target = instrument.found[key], targets.get(name)
+        if target is not None and target.site == "logits":
+            value = _logits_of(value, labelled=rest.get("labels") is not None)
+        values[name] = _unwrapped(value) if target is None else _value_of(model, value, target)
     return values
 
 
-def _prompt(
-    model: Loaded, args: tuple[Any, ...], kwargs: Mapping[str, Any]
-) -> tuple[Tensor, dict[str, Any]]:
-    """Token ids [batch, pos] where the model wants them, and the other keywords."""
-    rest = dict(kwargs)
-    given = [*args, *([rest.pop("input_ids")] if "input_ids" in rest else [])]
-    if len(given) != 1:
-        raise PromptError(
-            f"a Model takes one prompt (text, ids or a tensor of ids); {len(given)} were given. "
-            "Write what else goes to the model as keywords, as in attention_mask=mask",
-            field="prompt",
-            value=len(given),
-            legal="one prompt",
+def _watches_attention(captures: Mapping[SiteKey, Wanted]) -> bool:
+    """Raises InputError where a pass around this one does: a kernel has one observer."""
+    watched = [f"L{layer}.{site}" for site, layer in captures if site in ATTENTION_SITES]
+    if watched and attention_is_watched():
+        raise InputError(
+            f"{watched[0]} cannot be read here: the partial_forward that this call is inside of "
+            "reads attention, too",
+            field="names",
+            value=watched[0],
+            legal="sites outside of attention",
         )
-    prompt = given[0]
-    several = isinstance(prompt, Tensor) and prompt.dim() == 2 and len(prompt) > 1
-    if isinstance(prompt, list | tuple) and prompt and not hasattr(prompt[0], "__index__"):
-        raise PromptError(
-            "a batch of prompts must be one tensor of ids [batch, pos]: "
-            'model.tokenizer(texts, return_tensors="pt", padding=True) makes it, with the '
-            "attention_mask that goes with it",
-            field="prompt",
-            value=type(prompt[0]).__name__,
-            legal="text, ids, or a tensor of ids [pos] or [batch, pos]",
-        )
-    masked = rest.get("attention_mask") is not None and not isinstance(prompt, str)
-    if several:
-        ids = _checked(model, prompt, masked)
-    else:  # a mask of its own says which are pads
-        ids = torch.tensor([ids_of(model, prompt) if masked else model.tokenize(prompt)])
-        check_length(model, tuple(ids[0].tolist()))
-    on_device = {
-        key: value.to(model.device) if isinstance(value, Tensor) else value
-        for key, value in rest.items()
-    }
-    return ids.to(model.device), on_device
+    return bool(watched)
 
 
-def _checked(model: Loaded, batch: Tensor, masked: bool) -> Tensor:
-    """A batch of ids, each row a prompt; where a mask says which are pads, there may be some."""
-    for row in batch:
-        if masked:
-            check_length(model, ids_of(model, row))
-        else:
-            model.tokenize(row)
-    return batch
+def _value_of(model: Loaded, whole: Tensor, target: Target) -> Tensor:
+    """What a name means of its site's activation, which has the batch in front."""
+    n_positions = whole.shape[-2] if target.is_pairs else whole.shape[1]
+    position: int | slice = EVERY
+    if target.position is not None:
+        position = resolve_position(target.position, n_positions, "names")
+    key = EVERY if target.key is None else resolve_position(target.key, n_positions, "names")
+    if target.row.derived:
+        encode = model.attached(target, "names").encode
+        whole = torch.stack([encode(target.layer or 0, row) for row in whole])
+    return taken(whole, (EVERY, *index_of(target, whole.shape[-1], position, key)))
+
+
+def _logits_of(output: Any, labelled: bool) -> Tensor:
+    """The logits in what a model returns when it returns a tuple; with labels the loss is first."""
+    found: Tensor = output[int(labelled)] if isinstance(output, tuple) else output.logits
+    return found
 
 
 def _check_complete(passing: Pass, keys: Mapping[str, Hashable]) -> None:

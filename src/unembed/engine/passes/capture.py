@@ -3,13 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from torch import Tensor
 
 from unembed.engine.names.sites import check_target, parse_target, resolve_position
 from unembed.engine.names.taps import SiteKey, refuse, size_of, why_not
 from unembed.engine.nodes import GLOBAL_SITES, LAYER_SITES, PAIR_SITES, SITES, Name
-from unembed.engine.passes.hooks import Wanted
 from unembed.errors import InputError, TooLargeError
 from unembed.models.anatomy import Anatomy
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What to keep of one attention site: which heads and query positions; None is all."""
+
+    heads: tuple[int, ...] | None = None
+    queries: tuple[int, ...] | None = None
+
+    def of(self, value: Tensor) -> Tensor:
+        """The wanted part of [head, query, key], which may have been computed in full."""
+        if self.heads is not None and value.shape[0] != len(self.heads):
+            value = value[list(self.heads)]
+        if self.queries is not None and value.shape[1] != len(self.queries):
+            value = value[:, list(self.queries)]
+        return value
 
 
 def plan_capture(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -18,8 +18,8 @@ from unembed.engine.loaded import Loaded
 from unembed.engine.names.sites import check_target, parse_target
 from unembed.engine.names.taps import SiteKey, refuse
 from unembed.engine.nodes import LAYER_SITES, Name
-from unembed.engine.passes.capture import capture_bytes, check_cost, last_site, plan_capture
-from unembed.engine.passes.hooks import Instrument, Row, StopForward, Wanted
+from unembed.engine.passes.capture import Wanted, capture_bytes, check_cost, last_site, plan_capture
+from unembed.engine.passes.hooks import Instrument, Row
 from unembed.engine.passes.run import Run
 from unembed.errors import EditError, InputError, TooLargeError
 from unembed.models.progress import Progress
@@ -248,15 +248,14 @@ def _pass(
     elif min(lengths) < instrument.width:
         real = [[position < length for position in range(instrument.width)] for length in lengths]
         options["attention_mask"] = torch.tensor(real, device=model.device).long()
-    with ExitStack() as stack:
-        stack.enter_context(instrument.installed())
-        if logits == "last" and len(requests) > 1:
-            stack.enter_context(_last_states_only(model, lengths))
-        try:
-            output = model.module(tokens, **options)
-        except StopForward:
-            return None
-    if logits == "none":
+    several = logits == "last" and len(requests) > 1
+
+    def call() -> Any:  # under the hooks already: what reads final_norm sees every position
+        with _last_states_only(model, lengths) if several else nullcontext():
+            return model.module(tokens, **options)
+
+    output = instrument.through(call)
+    if instrument.ended or logits == "none":
         return None
     found: Tensor = output.logits
     if logits == "all":

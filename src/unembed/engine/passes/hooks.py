@@ -8,7 +8,7 @@ without anything to read or edit gets no hook.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -20,31 +20,13 @@ from unembed.engine.cancel import Cancel
 from unembed.engine.editing.applying import ResolvedEdit
 from unembed.engine.names.taps import SiteKey, taps
 from unembed.engine.nodes import ATTENTION_SITES, PAIR_SITES
+from unembed.engine.passes.capture import Wanted
+from unembed.engine.passes.outputs import Pass
 from unembed.errors import InputError
 from unembed.models import kernels
 from unembed.models.anatomy import Anatomy, Tap
 from unembed.models.patching import first_tensor, forward_replaced, with_tensor
 from unembed.models.progress import Progress
-
-
-class StopForward(Exception):  # noqa: N818 - a signal, not an error
-    """Raised by a hook when everything that was asked for has been seen."""
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """What to keep of one attention site: which heads and query positions; None is all."""
-
-    heads: tuple[int, ...] | None = None
-    queries: tuple[int, ...] | None = None
-
-    def of(self, value: Tensor) -> Tensor:
-        """The wanted part of [head, query, key], which may have been computed in full."""
-        if self.heads is not None and value.shape[0] != len(self.heads):
-            value = value[list(self.heads)]
-        if self.queries is not None and value.shape[1] != len(self.queries):
-            value = value[:, list(self.queries)]
-        return value
 
 
 @dataclass(frozen=True)
@@ -55,12 +37,14 @@ class Row:
     edits: Sequence[ResolvedEdit] = ()
 
 
-@dataclass
-class Instrument:
+@dataclass(eq=False)
+class Instrument(Pass):
     """The hooks of one pass over rows. Activations are [row, pos, ...], padded at the end.
 
     Args:
         rows: what to do in each; every row keeps the same sites.
+        awaited: what `found` shall hold of all rows together: sites that every row keeps, and
+            modules, whose outputs are meant. The pass ends with the last of them.
         start: (layer, residual [row, pos, d_model]) to enter that layer with, skipping those
             before.
     """
@@ -73,12 +57,14 @@ class Instrument:
     stop: SiteKey | None = None
     start: tuple[int, Tensor] | None = None
     volatile: frozenset[str] = frozenset()
+    awaited: Sequence[Hashable] = ()
     captured: dict[SiteKey, list[Tensor]] = field(default_factory=dict)
     offset: int = field(default=0, init=False)
     lengths: Sequence[int] = field(default=(), init=False)
     width: int = field(default=0, init=False)
 
     def __post_init__(self) -> None:
+        super().__init__(self.awaited)
         self._layer = -1
         self._versions: dict[SiteKey, int] = {}
         self._onward: dict[SiteKey, Tensor] = {}  # with gradients: what is computed from captures
@@ -105,6 +91,7 @@ class Instrument:
             self._follow_blocks(stack)
             self._tap_modules(stack)
             self._observe_attention(stack)
+            stack.enter_context(super().installed())
             yield
 
     @property
@@ -142,6 +129,8 @@ class Instrument:
                 stack.enter_context(self._skippable(module))
 
     def _enter_block(self, _module: nn.Module, args: Any, kwargs: Any) -> Any:
+        if not self.active:
+            return None
         self._layer += 1
         if self.cancel is not None:
             self.cancel.check()
@@ -200,6 +189,8 @@ class Instrument:
 
     def here(self, site_key: SiteKey) -> bool:
         """Whether this site is meant now; a module that several layers share serves each."""
+        if not self.active:
+            return False
         site, layer = site_key
         layer = 0 if site == "embed" else layer
         return not self._shared or layer is None or layer == max(self._layer, 0)
@@ -214,7 +205,7 @@ class Instrument:
             if site_key in self.captures:
                 value = self._keep(site_key, value)
             if site_key == self.stop:
-                raise StopForward
+                self.end()
         return value
 
     def _edited(self, site_key: SiteKey, value: Tensor) -> Tensor:
@@ -243,6 +234,8 @@ class Instrument:
 
         With gradients that is made from what was kept, so that they reach it.
         """
+        if self.awaited:
+            return self._keep_whole(site_key, value)
         is_volatile = site_key[0] in self.volatile
         if torch.is_grad_enabled():
             own = [self._own(site_key, value, row).clone() for row in range(len(self.rows))]
@@ -257,6 +250,14 @@ class Instrument:
         self.captured[site_key] = kept_rows
         self._versions[site_key] = kept_rows[0]._version
         return value
+
+    def _keep_whole(self, site_key: SiteKey, value: Tensor) -> Tensor:
+        """Keep an activation of all rows together, of a site's first visit."""
+        if site_key not in self.missing:
+            return value
+        onward: Tensor = self.keep(site_key, value)
+        self._onward[site_key] = self.found[site_key]
+        return onward
 
     def _joined(self, site_key: SiteKey, value: Tensor, own: Sequence[Tensor]) -> Tensor:
         """The activation made of each row's part, so that gradients reach the parts."""
@@ -300,9 +301,9 @@ class Instrument:
     # ------------------------------------------------------------ what `kernels` asks
 
     def on(self, core: nn.Module, site: str, value: Tensor) -> Tensor:
-        site_key = (site, self._core_layer(core))
-        if site_key not in self.captures and site_key not in self._edits and site_key != self.stop:
+        if not self.wants(core, site):
             return value
+        site_key = (site, self._core_layer(core))
         if site in PAIR_SITES:
             return self.see(site_key, value)
         turned = value.transpose(1, 2)
@@ -310,6 +311,8 @@ class Instrument:
         return value if seen is turned else seen.transpose(1, 2)
 
     def wants(self, core: nn.Module, site: str) -> bool:
+        if not self.active:
+            return False
         site_key = (site, self._core_layer(core))
         return site_key in self.captures or site_key in self._edits or site_key == self.stop
 

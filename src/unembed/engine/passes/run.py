@@ -11,10 +11,10 @@ from torch import Tensor
 from unembed.engine.editing.edits import Edit
 from unembed.engine.loaded import Loaded, Provenance
 from unembed.engine.names.sites import resolve_position
-from unembed.engine.names.taps import SiteKey
+from unembed.engine.names.taps import EVERY, SiteKey, index_of, taken
 from unembed.engine.names.tokens import Token
 from unembed.engine.nodes import Name, Target
-from unembed.engine.passes.hooks import Wanted
+from unembed.engine.passes.capture import Wanted
 from unembed.errors import CapabilityError, InputError, TargetError
 from unembed.result import SHOWN_ROWS, columns_of, html_table
 
@@ -101,24 +101,26 @@ class Run:
 
     def __getitem__(self, site: Name) -> Tensor:
         """The captured activation, or a part of it. Raises TargetError if it was not captured."""
-        return self.part(self.model.node(site, "site"))
+        return self.value_of(self.model.node(site, "site"))
 
-    def part(self, target: Target, full: bool = False) -> Tensor:
-        """What `target` names of the captured activations; `full`: at every position."""
+    def value_of(self, target: Target, every_position: bool = False) -> Tensor:
+        """What `target` names of the captured activations, at its position or at every one."""
+        n_positions = len(self.ids)
         whole = self._whole(target)
-        if target.is_pairs:
-            return self._pairs(whole, target)
-        if target.head is not None:
-            whole = whole[:, target.head]
-        if target.neuron is not None:
-            whole = whole[:, target.neuron]
-        if target.entry is not None:
-            whole = whole.flatten(1)[:, target.entry]
+        head: int | slice | None = None
+        position: int | slice = EVERY
+        if target.position is not None and not every_position:
+            position = resolve_position(target.position, n_positions, "site")
+        key = EVERY if target.key is None else resolve_position(target.key, n_positions, "site")
         if target.row.derived:
-            whole = self.model.attached(target, "site").read(target, whole)
-        if target.position is not None and not full:
-            whole = whole[resolve_position(target.position, len(self.ids), "site")]
-        return whole
+            whole = self.model.attached(target, "site").encode(target.layer or 0, whole)
+        if target.is_pairs:  # perhaps only some heads and rows of them were captured
+            wanted = self.wanted.get(target.site_key, Wanted())
+            head = _among(
+                wanted.heads, EVERY if target.head is None else target.head, "head", target
+            )
+            position = _among(wanted.queries, position, "position", target)
+        return taken(whole, index_of(target, whole.shape[-1], position, key, head))
 
     def _whole(self, target: Target) -> Tensor:
         if target.site_key == ("logits", None) and self.logits is not None:
@@ -134,32 +136,6 @@ class Run:
                 fix=f"capture=[{name!r}]",
             )
         return found
-
-    def _pairs(self, whole: Tensor, target: Target) -> Tensor:
-        """A part of [head, query, key], where perhaps only some heads and rows were captured."""
-        wanted = self.wanted.get(target.site_key, Wanted())
-        if target.head is not None:
-            whole = whole[_index_in(wanted.heads, target.head, "head", target)]
-        elif wanted.heads is not None:
-            raise TargetError(
-                f"only heads {list(wanted.heads)} of {target.text} were captured",
-                field="site",
-                value=target.text,
-                legal=f"heads {list(wanted.heads)}",
-            )
-        if target.position is not None:
-            row = resolve_position(target.position, len(self.ids), "site")
-            whole = whole[..., _index_in(wanted.queries, row, "position", target), :]
-        elif wanted.queries is not None:
-            raise TargetError(
-                f"only positions {list(wanted.queries)} of {target.text} were captured",
-                field="site",
-                value=target.text,
-                legal=f"positions {list(wanted.queries)}",
-            )
-        if target.key is not None:
-            whole = whole[..., resolve_position(target.key, len(self.ids), "site")]
-        return whole
 
     def distribution(self, position: int = -1) -> Tensor:
         """Probabilities of every token at a position: Float[Tensor, "vocab"], summing to 1.
@@ -224,17 +200,19 @@ def check_finite(logits: Tensor, model: Loaded) -> None:
         )
 
 
-def _index_in(kept: Sequence[int] | None, index: int, word: str, target: Target) -> int:
+def _among(
+    kept: Sequence[int] | None, index: int | slice, word: str, target: Target
+) -> int | slice:
+    """Where a head or position stands among those that were captured; None captured all."""
     if kept is None:
         return index
-    if index not in kept:
-        raise TargetError(
-            f"{word} {index} of {target.text} was not captured; only {list(kept)} were",
-            field="site",
-            value=target.text,
-            legal=str(list(kept)),
-        )
-    return list(kept).index(index)
+    if isinstance(index, int) and index in kept:
+        return list(kept).index(index)
+    message = f"only {word}s {list(kept)} of {target.text} were captured"
+    if isinstance(index, int):
+        message = f"{word} {index} of {target.text} was not captured; only {list(kept)} were"
+    legal = f"{word}s {list(kept)}"
+    raise TargetError(message, field="site", value=target.text, legal=legal)
 
 
 def _shortened(tokens: Sequence[Token]) -> str:

@@ -1,4 +1,7 @@
-"""What the caller passes on to the module: the outputs that a partial pass cannot give are off."""
+"""What a partial pass is called with: the prompt's ids, and the caller's keywords.
+
+Outputs that such a pass cannot give are switched off.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +12,12 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
-from unembed.errors import InputError
+from unembed.engine.loaded import Loaded
+from unembed.engine.names.prompts import check_length, ids_of
+from unembed.errors import InputError, PromptError
 
 SWITCHES = {
     "use_cache": "the cache of a pass that ends early would be half filled",
@@ -109,3 +115,51 @@ def _read(forward: Callable[..., Any]) -> _Parameters:
         tuple(one.name for one in parameters if one.kind in ordered),
         any(one.kind is inspect.Parameter.VAR_KEYWORD for one in parameters),
     )
+
+
+def prompt_ids(
+    model: Loaded, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+) -> tuple[Tensor, dict[str, Any]]:
+    """Token ids [batch, pos] where the model wants them, and the other keywords."""
+    rest = dict(kwargs)
+    given = [*args, *([rest.pop("input_ids")] if "input_ids" in rest else [])]
+    if len(given) != 1:
+        raise PromptError(
+            f"a Model takes one prompt (text, ids or a tensor of ids); {len(given)} were given. "
+            "Write what else goes to the model as keywords, as in attention_mask=mask",
+            field="prompt",
+            value=len(given),
+            legal="one prompt",
+        )
+    prompt = given[0]
+    several = isinstance(prompt, Tensor) and prompt.dim() == 2 and len(prompt) > 1
+    if isinstance(prompt, list | tuple) and prompt and not hasattr(prompt[0], "__index__"):
+        raise PromptError(
+            "a batch of prompts must be one tensor of ids [batch, pos]: "
+            'model.tokenizer(texts, return_tensors="pt", padding=True) makes it, with the '
+            "attention_mask that goes with it",
+            field="prompt",
+            value=type(prompt[0]).__name__,
+            legal="text, ids, or a tensor of ids [pos] or [batch, pos]",
+        )
+    masked = rest.get("attention_mask") is not None and not isinstance(prompt, str)
+    if several:
+        ids = _checked(model, prompt, masked)
+    else:  # a mask of its own says which are pads
+        ids = torch.tensor([ids_of(model, prompt) if masked else model.tokenize(prompt)])
+        check_length(model, tuple(ids[0].tolist()))
+    on_device = {
+        key: value.to(model.device) if isinstance(value, Tensor) else value
+        for key, value in rest.items()
+    }
+    return ids.to(model.device), on_device
+
+
+def _checked(model: Loaded, batch: Tensor, masked: bool) -> Tensor:
+    """A batch of ids, each row a prompt; where a mask says which are pads, there may be some."""
+    for row in batch:
+        if masked:
+            check_length(model, ids_of(model, row))
+        else:
+            model.tokenize(row)
+    return batch

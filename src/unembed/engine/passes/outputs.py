@@ -1,8 +1,9 @@
-"""One pass through a module that ends as soon as everything asked for has been seen.
+"""One pass through a module, which may end as soon as everything awaited has been seen.
 
 Promises: whatever happens, no hook is left and nothing is kept on the module; hooks act for their
 own call only, so that calls may be nested and run in several threads; what was seen is not changed
-by what the module does with it later. Knows modules, not transformers.
+by what the module does with it later. Knows modules; `hooks.Instrument` knows the sites of a
+transformer.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from unembed.errors import InputError
 _local = threading.local()
 
 
-class Enough(BaseException):
+class StopForward(BaseException):
     """Ends a pass. Not an Exception: models catch those, and would run on."""
 
     def __init__(self, ended: Pass) -> None:
@@ -38,15 +39,16 @@ class Pass:
     """What one call waits for, and what it has seen.
 
     Args:
-        awaited: modules, or other keys that `keep` is called with.
+        awaited: modules, whose outputs are kept, or other keys that `keep` is called with. The
+            pass ends with the last of them; without any it ends where `end` is called.
     """
 
-    def __init__(self, awaited: Sequence[Hashable]) -> None:
+    def __init__(self, awaited: Sequence[Hashable] = ()) -> None:
         self.missing = dict.fromkeys(awaited)
         self.found: dict[Hashable, Any] = {}
-        self.held: frozenset[ExclusiveUse] = frozenset()
+        self.ended = False
         self.watches_attention = False
-        self._modules = [key for key in self.missing if isinstance(key, nn.Module)]
+        self._held: frozenset[ExclusiveUse] = frozenset()
         self._with_graph = torch.is_grad_enabled()
 
     @property
@@ -55,33 +57,61 @@ class Pass:
         stack = _stack()
         return bool(stack) and stack[-1] is self
 
-    def run(self, call: Callable[[], Any]) -> None:
-        """Call, until all has been seen or the call returns; errors of the module go through."""
+    @contextmanager
+    def installed(self) -> Iterator[None]:
+        """Hooks on, and off again on every way out."""
         with ExitStack() as stack:
             stack.enter_context(self._innermost())
-            for module in self._modules:
-                handle = module.register_forward_hook(self._after)
-                stack.callback(handle.remove)
+            for module in [key for key in self.missing if isinstance(key, nn.Module)]:
+                stack.callback(module.register_forward_hook(self._after).remove)
+            yield
+
+    def through(self, call: Callable[[], Any]) -> Any:
+        """What the call returns, or None where it `ended` early; its errors go through."""
+        with self.installed():
             try:
-                call()
-            except Enough as signal:
+                return call()
+            except StopForward as signal:
                 if signal.ended is not self:
                     raise
             except Exception:
-                if self.missing:
+                if not self.ended:
                     raise  # else the module made an error of its own out of the signal
+        return None
+
+    def end(self) -> None:
+        """End the pass here."""
+        self.ended = True
+        raise StopForward(self)
 
     def keep(self, key: Hashable, value: Any) -> Any:
-        """Keep what is missing; returns what the module goes on with, or raises Enough."""
+        """Keep what is missing; returns what the module goes on with, or ends the pass."""
         if self._with_graph and not torch.is_grad_enabled():
             _refuse_reentrant_checkpoint()
         is_last = len(self.missing) == 1
         kept = self.found[key] = value if is_last else copied(value)
         del self.missing[key]
         if is_last:
-            raise Enough(self)
+            self.end()
         # with gradients the module goes on from what was kept, so that they reach it
         return copied(kept) if torch.is_grad_enabled() else value
+
+    @contextmanager
+    def alone(self, module: nn.Module) -> Iterator[None]:
+        """Exclusive use of every Model that has modules in common with this one.
+
+        A plain module waits for nobody. What a call around this one holds is not waited for again.
+
+        Raises InputError inside a run of such a Model: its hooks would act on this pass.
+        """
+        outer = _stack()
+        held = frozenset().union(*(one._held for one in outer)) if outer else frozenset()
+        wanted = [use for use in uses_touching(module) if use not in held]
+        with ExitStack() as stack:
+            for use in wanted:  # in the order they were made: threads cannot block each other
+                stack.enter_context(use.held(running=True))
+            self._held = frozenset(wanted)
+            yield
 
     @contextmanager
     def _innermost(self) -> Iterator[None]:
@@ -98,6 +128,19 @@ class Pass:
         return self.keep(module, output)
 
 
+def attention_is_watched() -> bool:
+    """Whether a partial pass that this call is inside of watches attention."""
+    return any(outer.watches_attention for outer in _stack())
+
+
+def _stack() -> list[Pass]:
+    """The calls that this thread is in, the innermost last."""
+    if not hasattr(_local, "stack"):
+        _local.stack = []
+    stack: list[Pass] = _local.stack
+    return stack
+
+
 def _refuse_reentrant_checkpoint() -> None:
     """Such a checkpoint runs without a graph and makes one for its own output alone."""
     frame: FrameType | None = sys._getframe()
@@ -112,19 +155,6 @@ def _refuse_reentrant_checkpoint() -> None:
             legal="modules that are not inside of a reentrant checkpoint",
             fix='gradient_checkpointing_kwargs={"use_reentrant": False}',
         )
-
-
-def _stack() -> list[Pass]:
-    """The calls that this thread is in, the innermost last."""
-    if not hasattr(_local, "stack"):
-        _local.stack = []
-    stack: list[Pass] = _local.stack
-    return stack
-
-
-def attention_is_watched() -> bool:
-    """Whether a call that this one is inside of watches attention."""
-    return any(outer.watches_attention for outer in _stack())
 
 
 def copied(value: Any) -> Any:
@@ -147,21 +177,3 @@ def copied(value: Any) -> Any:
             object.__setattr__(twin, field.name, copied(getattr(value, field.name)))
         return twin
     return value
-
-
-@contextmanager
-def alone(module: nn.Module, passing: Pass) -> Iterator[None]:
-    """Exclusive use of every Model that has modules in common with this one.
-
-    A plain module waits for nobody. What a call around this one holds is not waited for again.
-
-    Raises InputError inside a run of such a Model: its hooks would act on this pass.
-    """
-    outer = _stack()
-    held = frozenset().union(*(one.held for one in outer)) if outer else frozenset()
-    wanted = [use for use in uses_touching(module) if use not in held]
-    with ExitStack() as stack:
-        for use in wanted:  # in the order they were made: threads cannot block each other
-            stack.enter_context(use.held(running=True))
-        passing.held = frozenset(wanted)
-        yield
