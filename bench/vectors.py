@@ -34,6 +34,7 @@ from unembed.analyses.tools.vectors import value_vectors
 from unembed.engine.reading import extremes as tiles
 from unembed.index.build import Builder, build_index
 from unembed.index.opening import open_index
+from unembed.index.options import BuildOptions
 from unembed.index.vector_index import VectorIndex
 
 LAYER = 9
@@ -53,8 +54,8 @@ def folder() -> Iterator[Path]:
 
 def one_layer(model: ue.Model, path: Path) -> None:
     """What the build does for a layer, from weights to disk."""
-    with Builder(model, "raw", 50, path) as builder:
-        builder.prepare(restart=True)
+    with Builder(model, BuildOptions(restart=True), path) as builder:
+        builder.prepare()
         builder.left = [LAYER]
         builder.step()
 
@@ -116,7 +117,7 @@ def drawn_index(model: ue.Model, path: Path) -> VectorIndex:
     """An index of the real sizes with the real vectors, whose lists are drawn, not projected."""
     draw = np.random.default_rng(0)
     vocab_size = len(model.unembedding.weight)
-    with Builder(model, "raw", 50, path) as builder:
+    with Builder(model, folder=path) as builder:
         builder.prepare()
         for layer in builder.left:
             vectors = value_vectors(model, layer).float().numpy()

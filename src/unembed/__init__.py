@@ -50,6 +50,14 @@ if TYPE_CHECKING:
     from unembed.engine.sweep import Sweep, sweep
     from unembed.index.build import build_index
     from unembed.index.opening import open_index
+    from unembed.index.options import (
+        BrowseOptions,
+        BuildOptions,
+        ClustersOptions,
+        SearchOptions,
+        SimilarOptions,
+        TokenSearchOptions,
+    )
     from unembed.index.vector_index import VectorIndex
     from unembed.models.anatomy import Anatomy
     from unembed.workspace import Workspace
@@ -116,11 +124,21 @@ _HOME = {
     "open_index": "unembed.index.opening",
     "token_direction": "unembed.analyses.tools.projections",
     "Workspace": "unembed.workspace",
+    # what can be asked of the index
+    "BrowseOptions": "unembed.index.options",
+    "BuildOptions": "unembed.index.options",
+    "ClustersOptions": "unembed.index.options",
+    "SearchOptions": "unembed.index.options",
+    "SimilarOptions": "unembed.index.options",
+    "TokenSearchOptions": "unembed.index.options",
 }
 
 __all__ = [
     "Anatomy",
+    "BrowseOptions",
+    "BuildOptions",
     "Cancel",
+    "ClustersOptions",
     "Component",
     "ComponentOptions",
     "CutReport",
@@ -136,10 +154,13 @@ __all__ = [
     "Predictions",
     "PredictionsOptions",
     "Run",
+    "SearchOptions",
     "Settings",
+    "SimilarOptions",
     "SubUpdates",
     "Sweep",
     "Token",
+    "TokenSearchOptions",
     "VectorIndex",
     "Workspace",
     "add",

@@ -21,6 +21,7 @@ from unembed.errors import (
 )
 from unembed.index.build import Builder, build_index
 from unembed.index.opening import look, open_index
+from unembed.index.options import BuildOptions
 from unembed.index.tables import Tables
 from unembed.models.tiny import tiny_model, tiny_tokenizer
 from unembed.settings import Settings
@@ -188,7 +189,7 @@ def test_a_cancelled_build_goes_on_after_the_last_whole_layer(model_of, tmp_path
 
 def test_progress_counts_the_vectors_that_are_left(model_of, tmp_path):
     model, heard = model_of("gpt2"), []
-    with Builder(model, "raw", 3, tmp_path) as builder:
+    with Builder(model, BuildOptions(top_k=3), tmp_path) as builder:
         assert builder.prepare()
         builder.step()
     build_index(model, top_k=3, folder=tmp_path, progress=lambda *one: heard.append(one))
@@ -198,7 +199,7 @@ def test_progress_counts_the_vectors_that_are_left(model_of, tmp_path):
 
 def test_a_draft_of_something_else_is_not_gone_on_with(model_of, tmp_path, monkeypatch):
     model = model_of("gpt2")
-    with Builder(model, "raw", 3, tmp_path) as builder:
+    with Builder(model, BuildOptions(top_k=3), tmp_path) as builder:
         builder.prepare()
         builder.step()
     done = counting(monkeypatch)
@@ -208,7 +209,7 @@ def test_a_draft_of_something_else_is_not_gone_on_with(model_of, tmp_path, monke
 
 def test_a_draft_that_is_damaged_is_thrown_away(model_of, tmp_path, monkeypatch):
     model = model_of("gpt2")
-    with Builder(model, "raw", 3, tmp_path) as builder:
+    with Builder(model, BuildOptions(top_k=3), tmp_path) as builder:
         builder.prepare()
         builder.step()
         builder.left = [2, 1]
@@ -242,7 +243,7 @@ def test_waiting_for_another_process_is_told_and_can_be_stopped(model_of, tmp_pa
     def give_up(stage, done, total):
         raise CancelledError(stage)
 
-    with Builder(model, "raw", 3, tmp_path) as builder:
+    with Builder(model, BuildOptions(top_k=3), tmp_path) as builder:
         builder.prepare()
         with pytest.raises(CancelledError, match="waiting for another process"):
             build_index(model, top_k=3, folder=tmp_path, progress=give_up)

@@ -39,11 +39,23 @@ def test_building_says_what_was_built(cli, source):  # noqa: F811
 
 
 def test_a_search_prints_what_python_returns(cli, source, built):  # noqa: F811
-    asked = ["a, he", "--all", "--side", "both", "--layers", "0-1", "--limit", "7", "--offset", "2"]
+    asked = [
+        "a, he",
+        "--combine",
+        "all",
+        "--side",
+        "both",
+        "--layers",
+        "0-1",
+        "--limit",
+        "7",
+        "--offset",
+        "2",
+    ]
     status, out, _ = cli("search", source, *asked, "--json")
     wanted = built.search("a, he", combine="all", side="both", layers=(0, 1), limit=7, offset=2)
     assert (status, json.loads(out)) == (0, json.loads(wanted.to_json()))
-    bm25 = cli("search", source, "he", "--bm25", "--match", "exact", "--json")[1]
+    bm25 = cli("search", source, "he", "--ranking", "bm25", "--match", "exact", "--json")[1]
     assert json.loads(bm25) == json.loads(
         built.search("he", match="exact", ranking="bm25").to_json()
     )
@@ -75,10 +87,18 @@ def test_a_search_is_a_table_for_people(cli, source, built):  # noqa: F811
         (["search", "SOURCE", "he", "--layers", "all"], ["layers is 'all'"]),
         (
             ["search", "SOURCE", "he", "--projection", "x"],
-            ["projection is 'x'", "raw", "final_norm"],
+            ["'x'", "raw", "final_norm"],
         ),
         (["index", "vectors", "SOURCE", "--top-k", "500"], ["it must be 1 to 128"]),
-        (["index", "vectors", "SOURCE", "--projection", "x"], ["one of raw, final_norm"]),
+        (["index", "vectors", "SOURCE", "--projection", "x"], ["'x'", "raw", "final_norm"]),
+        (
+            ["search", "SOURCE", "--token", "he", "--match", "exact"],
+            ["--match has no meaning in a search by --token", "--side"],
+        ),
+        (
+            ["search", "SOURCE", "he", "--include-negative"],
+            ["--include-negative has no meaning in a search by words"],
+        ),
     ],
     ids=lambda value: " ".join(value)[:40],
 )

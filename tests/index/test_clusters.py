@@ -206,10 +206,10 @@ def test_by_default_about_thirty_vectors_share_a_cluster(index_of):
 
 def test_what_cannot_be_is_refused_with_the_numbers(tmp_path, index_of):
     index = index_of("gpt2")
-    for n in (0, 157):
-        with pytest.raises(InputError, match="there are 156 vectors"):
+    for n, words in ((0, "an integer from 1"), (157, "there are 156 vectors")):
+        with pytest.raises(InputError, match=words):
             index.clusters(n)
-    with pytest.raises(InputError, match="one of kmeans, complete"):
+    with pytest.raises(InputError, match='"kmeans" or "complete"'):
         index.clusters(3, "dbscan")
     with pytest.raises(InputError, match="it has clusters 0-3"):
         index.clusters(4).cluster(4)

@@ -23,7 +23,7 @@ def drawn(tmp_path, monkeypatch, demo_model):
     model = demo_model
     named = [model.token_id(one) for one in (" music", " France", " Germany", " doctor")]
     draw = np.random.default_rng(0)
-    with Builder(model, "raw", 50) as builder:
+    with Builder(model) as builder:
         builder.prepare()
         for layer in builder.left:
             vectors = value_vectors(model, layer).float().numpy()

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import random
+from typing import get_args
 
 import pytest
 
 from unembed.errors import InputError
-from unembed.index.words import MATCHES, MOST_WORDS, Vocabulary, folded, listed
+from unembed.index.options import Match
+from unembed.index.words import MOST_WORDS, Vocabulary, folded, listed
 
 TEXTS = [
     "music", " music", " Music", "MUSIC", "\nmusic", " musical", " album", "disc", "ography",
@@ -75,7 +77,7 @@ def test_an_unknown_word_is_named_with_the_nearest_ones(vocabulary):
     assert vocabulary.near("qqqqqqqqqqqqqqq") == []
 
 
-@pytest.mark.parametrize("match", MATCHES)
+@pytest.mark.parametrize("match", get_args(Match))
 def test_a_word_without_letters_or_half_a_character_is_refused(vocabulary, match):
     with pytest.raises(InputError):
         vocabulary.term("  ", match) if match != "exact" else vocabulary.term("\t\t", match)

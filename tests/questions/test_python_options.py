@@ -81,3 +81,44 @@ def test_predictions_take_layers_apart(model):
     assert found.edited.updates.to_dict() == wanted.to_dict()
     assert found.baseline.updates.to_dict() != wanted.to_dict()
     assert ue.predictions(model, PROMPT).baseline.updates is None
+
+
+SEARCHES = {
+    "search": (ue.SearchOptions, {"combine": "all", "side": "both", "layers": (0, 1), "limit": 3}),
+    "token": (ue.TokenSearchOptions, {"side": "suppressed", "layers": (1, 2), "limit": 3}),
+    "similar": (ue.SimilarOptions, {"include_negative": True, "offset": 2, "limit": 3}),
+    "browse": (ue.BrowseOptions, {"first": 5, "count": 3}),
+    "clusters": (ue.ClustersOptions, {"n": 4, "seed": 2}),
+}
+ASKED = {"search": "he, a", "token": 72, "similar": "L1.N5", "browse": 1}
+
+
+@pytest.fixture(scope="module")
+def index(model, tmp_path_factory) -> ue.VectorIndex:
+    options = ue.BuildOptions(top_k=20)
+    return ue.build_index(model, options=options, folder=tmp_path_factory.mktemp("index"))
+
+
+@pytest.mark.parametrize("name", SEARCHES)
+def test_questions_to_an_index_take_options_too(name, index):
+    kind, values = SEARCHES[name]
+    what = () if name == "clusters" else (ASKED[name],)
+
+    def ask(**given):
+        found = getattr(index, name)(*what, **given)
+        return list(found.labels) if name == "clusters" else found
+
+    wanted = ask(**values)
+    assert ask(options=kind(**values)) == wanted
+    (first, value), *rest = values.items()
+    assert ask(options=kind(**dict(rest)), **{first: value}) == wanted
+    assert ask() != wanted
+    with pytest.raises(InputError) as caught:
+        kind(**{first: -1})
+    assert caught.value.field == first
+
+
+def test_an_index_is_built_by_options(model, index, tmp_path):
+    assert index.about.top_k == 20
+    some = ue.build_index(model, options=ue.BuildOptions(top_k=3), layers=(1, 2), folder=tmp_path)
+    assert (some.about.top_k, some.about.layers) == (3, (1, 2))

@@ -13,6 +13,7 @@ import torch
 import unembed as ue
 from unembed.errors import CancelledError
 from unembed.index.build import Builder
+from unembed.index.options import BuildOptions
 from unembed.models.tiny import tiny_model, tiny_tokenizer
 
 from .asgi import bearer, post, request
@@ -196,7 +197,7 @@ def test_a_build_ends_with_the_server(make_app, monkeypatch):
     app = make_app()
     watched = Watched(monkeypatch, layer=1)
     job = app.session.submit(
-        lambda job: app.session.indexes.build("raw", job, app.session.give_way)
+        lambda job: app.session.indexes.build(BuildOptions(), job, app.session.give_way)
     )
     assert watched.reached.wait(5)
     app.session.close()

@@ -1745,7 +1745,7 @@ export interface components {
         };
         /**
          * IndexBrowseRequest
-         * @description By number.
+         * @description The vectors of a layer, by number.
          */
         IndexBrowseRequest: {
             /**
@@ -1761,11 +1761,6 @@ export interface components {
              */
             job?: string | null;
             /**
-             * Layer
-             * @description Which layer.
-             */
-            layer: number;
-            /**
              * First
              * @description The first neuron.
              * @default 0
@@ -1777,6 +1772,11 @@ export interface components {
              * @default 20
              */
             count?: number;
+            /**
+             * Layer
+             * @description Which layer.
+             */
+            layer: number;
         };
         /**
          * IndexBuildRequest
@@ -1796,6 +1796,17 @@ export interface components {
              */
             job?: string | null;
             /**
+             * Top K
+             * @description Tokens kept on either side of each vector.
+             * @default 50
+             */
+            top_k?: number;
+            /**
+             * Layers
+             * @description These layers alone, in place of an index of all.
+             */
+            layers?: number[] | null;
+            /**
              * Restart
              * @description Build anew what is there, or half done.
              * @default false
@@ -1804,7 +1815,7 @@ export interface components {
         };
         /**
          * IndexClusterRequest
-         * @description One cluster.
+         * @description One cluster, and which of its members are drawn.
          */
         IndexClusterRequest: {
             /**
@@ -1821,19 +1832,19 @@ export interface components {
             job?: string | null;
             /**
              * Method
-             * @description How the clusters were made.
+             * @description "kmeans": spherical; "complete": linkage, LM-Debugger's.
              * @default kmeans
              * @enum {string}
              */
             method?: "kmeans" | "complete";
             /**
              * N
-             * @description How many there are; absent: chosen by size.
+             * @description How many clusters; absent: chosen by size.
              */
             n?: number | null;
             /**
              * Seed
-             * @description Where k-means began.
+             * @description Where k-means begins.
              * @default 0
              */
             seed?: number;
@@ -1851,7 +1862,7 @@ export interface components {
         };
         /**
          * IndexClustersRequest
-         * @description A page of clusters.
+         * @description A page of clusters, largest first.
          */
         IndexClustersRequest: {
             /**
@@ -1899,7 +1910,7 @@ export interface components {
         };
         /**
          * IndexSearchRequest
-         * @description By words.
+         * @description By words: vectors whose lists of tokens have them.
          */
         IndexSearchRequest: {
             /**
@@ -1932,13 +1943,8 @@ export interface components {
              */
             offset?: number;
             /**
-             * Words
-             * @description What to look for.
-             */
-            words: string[];
-            /**
              * Match
-             * @description "word": every token that is the word up to case and white space before it; "exact": the token of exactly this text; "part": tokens that contain it.
+             * @description "word": every token that is the word up to case and white space before it; "exact": the token of exactly this text; "part": tokens that contain it (and, of a word that the tokenizer splits, the tokens that it is split into).
              * @default word
              * @enum {string}
              */
@@ -1964,6 +1970,11 @@ export interface components {
              * @enum {string}
              */
             ranking?: "strength" | "bm25";
+            /**
+             * Words
+             * @description What to look for.
+             */
+            words: string[];
         };
         /**
          * IndexSimilarRequest
@@ -1982,14 +1993,6 @@ export interface components {
              * @description A name of the client's choice, to follow or cancel the work by.
              */
             job?: string | null;
-            /** Target */
-            target?: string | null;
-            /**
-             * Tokens
-             * @description The unembedding of a token, minus that of another one if there is one.
-             */
-            tokens?: ((string | number) | null)[] | null;
-            state?: components["schemas"]["StateRef"] | null;
             /**
              * Layers
              * @description Absent: every layer.
@@ -2001,6 +2004,30 @@ export interface components {
              * @default 20
              */
             limit?: number;
+            /**
+             * Offset
+             * @description How many to skip.
+             * @default 0
+             */
+            offset?: number;
+            /**
+             * Include Negative
+             * @description Vectors that point the opposite way count as near, too, and keep their sign.
+             * @default false
+             */
+            include_negative?: boolean;
+            /**
+             * Target
+             * @description A neuron, L12.N512: vectors near its own.
+             */
+            target?: string | null;
+            /**
+             * Tokens
+             * @description The unembedding of a token, minus that of another one if there is one.
+             */
+            tokens?: ((string | number) | null)[] | null;
+            /** @description A state of a run. */
+            state?: components["schemas"]["StateRef"] | null;
         };
         /**
          * IndexStatus
@@ -2025,7 +2052,7 @@ export interface components {
         };
         /**
          * IndexTokenRequest
-         * @description By one token.
+         * @description By one token: the vectors that raise, or lower, it most.
          */
         IndexTokenRequest: {
             /**
@@ -2058,17 +2085,17 @@ export interface components {
              */
             offset?: number;
             /**
-             * Token
-             * @description One token: its id, or text that is exactly one token.
-             */
-            token: string | number;
-            /**
              * Side
-             * @description Whether vectors raise or lower it.
+             * @description What vectors do to the tokens.
              * @default promoted
              * @enum {string}
              */
             side?: "promoted" | "suppressed" | "both";
+            /**
+             * Token
+             * @description One token: its id, or text that is exactly one token.
+             */
+            token: string | number;
         };
         /**
          * JobEvent

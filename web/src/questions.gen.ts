@@ -225,6 +225,30 @@ export const QUESTIONS = {
       "low": 0
     }
   },
+  "build": {
+    "projection": {
+      "kind": "choice",
+      "default": "raw",
+      "choices": [
+        "raw",
+        "final_norm"
+      ]
+    },
+    "top_k": {
+      "kind": "integer",
+      "default": 50,
+      "low": 1,
+      "high": 1000
+    },
+    "layers": {
+      "kind": "span",
+      "default": null
+    },
+    "restart": {
+      "kind": "boolean",
+      "default": false
+    }
+  },
   "search": {
     "words": {
       "kind": "names",
@@ -334,6 +358,25 @@ export const QUESTIONS = {
         "final_norm"
       ]
     },
+    "layers": {
+      "kind": "span",
+      "default": null
+    },
+    "limit": {
+      "kind": "integer",
+      "default": 20,
+      "low": 1,
+      "limit": "max_hits"
+    },
+    "offset": {
+      "kind": "integer",
+      "default": 0,
+      "low": 0
+    },
+    "include_negative": {
+      "kind": "boolean",
+      "default": false
+    },
     "target": {
       "kind": "text",
       "default": null
@@ -345,16 +388,6 @@ export const QUESTIONS = {
     "state": {
       "kind": "record",
       "default": null
-    },
-    "layers": {
-      "kind": "span",
-      "default": null
-    },
-    "limit": {
-      "kind": "integer",
-      "default": 20,
-      "low": 1,
-      "limit": "max_hits"
     }
   },
   "vector": {

@@ -188,48 +188,16 @@ app.add_typer(index_command.index_app, name="index")
 
 @app.command(cls=TextCommand)
 @options.with_loading
+@flags.with_options(*index_command.SEARCHES.values())
 def search(
     *,
     loading: Loading,
-    words: Annotated[
-        str | None,
-        typer.Argument(help='Words, with commas between: "music, album".', metavar="[WORDS]"),
-    ] = None,
-    token: Annotated[
-        str | None, typer.Option(help='Instead of words: one token, " music" or #1234.')
-    ] = None,
-    similar: Annotated[
-        str | None, typer.Option(help="Instead of words: a neuron, L12.N512.")
-    ] = None,
-    match: Annotated[
-        str, typer.Option(help="word (any case and leading space), exact, or part (of a token).")
-    ] = "word",
-    every: Annotated[bool, typer.Option("--all", help="All of the words, not any.")] = False,
-    side: Annotated[
-        str, typer.Option(help="What vectors do to the token: promoted, suppressed or both.")
-    ] = "promoted",
-    bm25: Annotated[bool, typer.Option("--bm25", help="Rank by plain BM25.")] = False,
-    layers: Annotated[str | None, typer.Option(help='First and last layer: "3-9".')] = None,
-    limit: Annotated[int, typer.Option(min=1, help="How many to list.")] = 20,
-    offset: Annotated[int, typer.Option(min=0, help="How many to skip.")] = 0,
-    projection: index_command.ProjectionFlag = "raw",
+    words: index_command.Words = None,
     as_json: options.Json = False,
+    fields: dict[str, Any],
 ) -> None:
     """Value vectors by the words that they promote, by a token, or near another one."""
-    asked = index_command.Asked(
-        words=words,
-        token=token,
-        similar=similar,
-        match=match,
-        combine="all" if every else "any",
-        side=side,
-        ranking="bm25" if bm25 else "strength",
-        layers=None if layers is None else flags.parse_span("layers", layers),
-        limit=limit,
-        offset=offset,
-        projection=projection,
-    )
-    index_command.search(loading, asked, as_json=as_json)
+    index_command.search(loading, words, fields, as_json=as_json)
 
 
 @app.command()

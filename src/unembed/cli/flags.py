@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import Annotated, Any, Literal, NoReturn
 
 import typer
@@ -22,17 +23,19 @@ MOST_NUMBERS = 1_000_000  # named by one range; the settings' own limit speaks b
 
 
 def with_options(
-    request: type[Options], **sentences: str
+    *requests: type[Options],
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Give a command one flag for each option of a request.
 
     The command gets what was typed, by the names of the request, as one `fields` argument; what
-    was not typed is left to the request's own defaults. `sentences` replace the help of a flag.
+    was not typed is left to the request's own defaults. An option that the command takes itself
+    gets no flag. A command that puts one of several requests has the flags of all of them, and none
+    that must be given.
     """
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
-        own = inspect.signature(command, eval_str=True).parameters.values()
-        rows = [row for row in rows_of(request) if row.kind != "record"]
+        own = inspect.signature(command, eval_str=True).parameters
+        rows = [row for row in _rows(requests) if row.name not in own]
 
         def wrapped(**given: Any) -> None:
             typed = {row.name: given.pop(row.name) for row in rows}
@@ -43,10 +46,23 @@ def with_options(
             }
             command(**given, fields=fields)
 
-        flags = [_flag(row, sentences.get(row.name)) for row in rows]
-        return signed(wrapped, command, [*(one for one in own if one.name != "fields"), *flags])
+        flags = [_flag(row) for row in rows]
+        kept = [one for one in own.values() if one.name != "fields"]
+        return signed(wrapped, command, [*kept, *flags])
 
     return decorate
+
+
+def _rows(requests: Sequence[type[Options]]) -> list[OptionRow]:
+    """Options that can be typed, each once."""
+    found: dict[str, OptionRow] = {}
+    for request in requests:
+        for row in rows_of(request):
+            if row.kind != "record":
+                found.setdefault(row.name, row)
+    if len(requests) == 1:
+        return list(found.values())
+    return [replace(row, required=False) for row in found.values()]
 
 
 _TYPED: dict[Kind, str] = {
@@ -58,11 +74,11 @@ _TYPED: dict[Kind, str] = {
 }
 
 
-def _flag(row: OptionRow, sentence: str | None) -> inspect.Parameter:
+def _flag(row: OptionRow) -> inspect.Parameter:
     names = [row.flag] if row.kind == "boolean" else row.flag.split("/")
     if row.kind == "boolean" and "/" not in row.flag:
         names = [f"{row.flag}/--no-{row.flag.removeprefix('--')}"]
-    words = (sentence or row.sentence) + _TYPED.get(row.kind, "")
+    words = row.sentence + _TYPED.get(row.kind, "")
     limit = f"; at most {getattr(Settings(), row.limit):,}" if row.limit else ""
     option = typer.Option(
         *names,

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 from rich.console import Console
 
 from unembed.cli import options
-from unembed.cli.flags import parse_span, token_ref
+from unembed.cli.flags import with_options
 from unembed.cli.loading import Loading, load, progress_bar
 from unembed.cli.output import print_json
-from unembed.cli.questions import ask
+from unembed.cli.questions import ask, validated
 from unembed.errors import InputError
+from unembed.index.options import BuildOptions
+from unembed.questions.described import rows_of
 from unembed.questions.experiment import Request
 from unembed.questions.requests import (
+    IndexBuildRequest,
     IndexSearchRequest,
     IndexSimilarRequest,
     IndexTokenRequest,
@@ -32,49 +34,37 @@ KEPT = "The layers that were finished are kept: the same command goes on after t
 
 index_app = typer.Typer(help="Build what searches need, once for each model.", no_args_is_help=True)
 
-ProjectionFlag = Annotated[
-    str,
-    typer.Option(
-        "--projection",
-        help="How vectors are read as tokens: raw, or final_norm (through its weight).",
-    ),
+SEARCHES: dict[str, type[Request]] = {
+    "words": IndexSearchRequest,
+    "token": IndexTokenRequest,
+    "target": IndexSimilarRequest,
+}
+"""What can be searched for, by the field that says it; a command searches for one of them."""
+
+Words = Annotated[
+    str | None,
+    typer.Argument(help='Words, with commas between: "music, album".', metavar="[WORDS]"),
 ]
 
 
 @index_app.command("vectors")
 @options.with_loading
+@with_options(IndexBuildRequest)
 def vectors(
     *,
     loading: Loading,
-    projection: ProjectionFlag = "raw",
-    top_k: Annotated[
-        int, typer.Option("--top-k", "-k", min=1, help="Tokens kept on either side of a vector.")
-    ] = 50,
-    layers: Annotated[
-        str | None, typer.Option("--layers", help='These layers alone: "3-9", or "5".')
-    ] = None,
-    restart: Annotated[
-        bool, typer.Option("--restart", help="Build anew, whatever is there already.")
-    ] = False,
     as_json: options.Json = False,
+    fields: dict[str, Any],
 ) -> None:
     """Project every feed-forward value vector to the vocabulary, and keep the result."""
     console = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
-    span = None if layers is None else parse_span("layers", layers)
-    chosen = None if span is None else (span[0], span[1])
+    asked = validated(IndexBuildRequest, fields).part(BuildOptions)
     model = load(loading, Settings.from_environment(), console)
     from unembed.index.build import build_index
 
     try:
         with progress_bar(console, "Indexing value vectors") as progress:
-            index = build_index(
-                model,
-                projection=projection,
-                top_k=top_k,
-                layers=chosen,
-                restart=restart,
-                progress=progress,
-            )
+            index = build_index(model, options=asked, progress=progress)
     except KeyboardInterrupt:
         console.print(KEPT)
         raise
@@ -89,54 +79,42 @@ def _summary(index: VectorIndex) -> str:
     )
 
 
-@dataclass(frozen=True)
-class Asked:
-    """What `unembed search` was asked."""
-
-    words: str | None
-    token: str | None
-    similar: str | None
-    match: str
-    combine: str
-    side: str
-    ranking: str
-    layers: list[int] | None
-    limit: int
-    offset: int
-    projection: str
-
-    def request(self) -> Request:
-        """The one of the three searches that was asked for; raises InputError."""
-        given = [one for one in (self.words, self.token, self.similar) if one is not None]
-        if len(given) != 1:
-            raise InputError(
-                "search for one thing: words, --token or --similar",
-                field="words",
-                value=given,
-                fix='for example: unembed search gemma3-270m "music, album"',
-            )
-        place: dict[str, Any] = {
-            "projection": self.projection,
-            "layers": self.layers,
-            "limit": self.limit,
-        }
-        if self.similar is not None:
-            return IndexSimilarRequest(target=self.similar, **place)
-        place |= {"offset": self.offset, "side": self.side}
-        if self.token is not None:
-            return IndexTokenRequest(token=token_ref(self.token), **place)
-        place |= {"match": self.match, "combine": self.combine, "ranking": self.ranking}
-        words = [word.strip() for word in (self.words or "").split(",")]
-        return IndexSearchRequest(words=words, **place)
-
-
-def search(loading: Loading, asked: Asked, *, as_json: bool) -> None:
+def search(loading: Loading, words: str | None, fields: dict[str, Any], *, as_json: bool) -> None:
     """See `unembed search`."""
-    hits = ask(loading, _search, asked.request(), Console(stderr=True))
+    if words is not None:
+        fields = fields | {"words": [word.strip() for word in words.split(",")]}
+    asked = _one_search(fields)
+    hits = ask(loading, _search, asked, Console(stderr=True))
     if as_json:
         print_json(hits.to_json())
     else:
         Console().print(hits)
+
+
+def _one_search(fields: dict[str, Any]) -> Request:
+    """The one of the three searches that was asked for; raises InputError."""
+    named = [name for name in SEARCHES if name in fields]
+    if len(named) != 1:
+        raise InputError(
+            "search for one thing: words, --token or --similar",
+            field="words",
+            value=named,
+            fix='for example: unembed search gemma3-270m "music, album"',
+        )
+    kind = SEARCHES[named[0]]
+    unused = [name for name in fields if name not in kind.model_fields]
+    if unused:
+        rows = {row.name: row.flag for row in rows_of(kind) if row.kind != "record"}
+        what = "words" if named == ["words"] else rows.pop(named[0])
+        legal = ", ".join(flag for name, flag in rows.items() if name != "words")
+        raise InputError(
+            f"--{unused[0].replace('_', '-')} has no meaning in a search by {what}",
+            field=unused[0],
+            value=fields[unused[0]],
+            legal=legal,
+            fix=f"leave it out; there are {legal}",
+        )
+    return validated(kind, fields)
 
 
 def _search(session: Session, job: Job, request: Request) -> Hits:

@@ -30,7 +30,11 @@ Answer = TypeVar("Answer")
 def request(kind: type[Asked], prompt: str, edits: Sequence[str], **fields: Any) -> Asked:
     """A request, from what was typed; raises InputError."""
     specs = [parse_edit(text, index).values() for index, text in enumerate(edits)]
-    data = {"prompt": read_prompt(prompt), "edits": specs, **fields}
+    return validated(kind, {"prompt": read_prompt(prompt), "edits": specs, **fields})
+
+
+def validated(kind: type[Put], data: dict[str, Any]) -> Put:
+    """A request from its fields; raises InputError."""
     try:
         return kind.model_validate(data)
     except ValidationError as error:

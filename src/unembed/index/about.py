@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Annotated, Any
 
 from unembed.analyses.tools.projections import ProjectionName
-from unembed.result import plain
+from unembed.result import Columns, Result
 
 FORMAT = 1  # raise it when a change makes stored numbers or columns mean something else
 
@@ -50,8 +50,8 @@ class Plan:
         return cls(**(asdict(plan) | lists))
 
 
-@dataclass(frozen=True)
-class IndexAbout:
+@dataclass(frozen=True, repr=False)
+class IndexAbout(Result):
     """One index on disk: what it holds and where it came from."""
 
     fingerprint: str
@@ -65,7 +65,10 @@ class IndexAbout:
     made: Annotated[str, "When, ISO 8601, UTC."]
     versions: Mapping[str, str]
 
-    def to_dict(self) -> dict[str, Any]:
-        """Plain data."""
-        data: dict[str, Any] = plain(self)
-        return data
+    def summary(self) -> str:
+        return f"{self.n_vectors:,} vectors of {self.model}, {self.projection}"
+
+    def columns(self) -> Columns:
+        """One row."""
+        names = ("model", "fingerprint", "projection", "top_k", "n_vectors", "bytes", "made")
+        return {name: [getattr(self, name)] for name in names}

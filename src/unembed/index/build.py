@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from torch import Tensor
 
+from unembed.analyses.tools.checks import chosen
 from unembed.analyses.tools.projections import Projection, projection_of
 from unembed.analyses.tools.vectors import layers_with_neurons, value_vectors
 from unembed.engine.cancel import Cancel
@@ -19,23 +22,22 @@ from unembed.errors import InputError
 from unembed.index.about import Plan
 from unembed.index.folder import IndexFolder
 from unembed.index.opening import check_same, open_folder
+from unembed.index.options import MOST_TOP_K, BuildOptions
 from unembed.index.tables import Array, Tables
 from unembed.index.vector_index import VectorIndex
 from unembed.models.progress import Progress
 
-MOST_TOP_K = 1000
+DEFAULTS = BuildOptions()
 
 
 def build_index(
     model: Model,
     *,
-    projection: str = "raw",
-    top_k: int = 50,
-    layers: tuple[int, int] | None = None,
+    options: BuildOptions = DEFAULTS,
     folder: Path | str | None = None,
-    restart: bool = False,
     cancel: Cancel | None = None,
     progress: Progress | None = None,
+    **changes: Any,
 ) -> VectorIndex:
     """Project every value vector of a model to its vocabulary, and keep the result on disk.
 
@@ -43,11 +45,10 @@ def build_index(
     layer that it finished. Until the new index is whole, the old one stays.
 
     Args:
-        projection: "raw" or "final_norm"; see `analyses.projections`.
-        top_k: tokens kept on either side of each vector.
-        layers: (first, last), both included: an index of these alone, in place of the whole one.
+        options: how vectors are read, how many tokens are kept, of which layers; `restart` builds
+            anew, whatever is there, an index of another model included.
+        changes: single options, as in `projection="final_norm", layers=(3, 9)`.
         folder: where to keep it, instead of the cache; the projection is a folder below.
-        restart: build anew, whatever is there, an index of another model included.
         cancel: checked several times a layer; what was finished is kept.
         progress: called with ("projecting", vectors done, vectors), of those that were left to do.
 
@@ -58,18 +59,19 @@ def build_index(
         LoadError: the disk is full or cannot be written.
         CancelledError: `cancel` was set.
     """
-    with Builder(model, projection, top_k, folder, layers) as builder:
-        if builder.prepare(restart=restart, progress=progress):
+    asked = chosen(options, changes, {"top_k": partial(_checked_top_k, model)})
+    with Builder(model, asked, folder) as builder:
+        if builder.prepare(progress=progress):
             while builder.left:
                 builder.step(cancel, progress)
             builder.finish()
-    return open_folder(model, builder.folder, projection)
+    return open_folder(model, builder.folder, asked.projection)
 
 
 class Builder:
     """A build in steps of one layer, for whoever has other work to do between them.
 
-    with Builder(model, "raw", 50) as builder:
+    with Builder(model) as builder:
         if builder.prepare():
             while builder.left:
                 builder.step()
@@ -79,16 +81,16 @@ class Builder:
     def __init__(
         self,
         model: Model,
-        projection: str,
-        top_k: int,
+        options: BuildOptions = DEFAULTS,
         folder: Path | str | None = None,
-        layers: tuple[int, int] | None = None,
     ) -> None:
         self.model = model
-        self.projection: Projection = projection_of(model, projection)
-        chosen = _checked_layers(model, layers)
-        self.plan = _plan(model, self.projection, _checked_top_k(model, top_k), chosen)
-        self.folder = IndexFolder.of(model, projection, folder)
+        self.projection: Projection = projection_of(model, options.projection)
+        layers = _checked_layers(model, options.layers)
+        top_k = _checked_top_k(model, options.top_k)
+        self.plan = _plan(model, self.projection, top_k, layers)
+        self.folder = IndexFolder.of(model, options.projection, folder)
+        self._restart = options.restart
         self.left: list[int] = []
         self._todo = 0
         self._held = ExitStack()
@@ -99,10 +101,10 @@ class Builder:
     def __exit__(self, *_: object) -> None:
         self._held.close()
 
-    def prepare(self, *, restart: bool = False, progress: Progress | None = None) -> bool:
+    def prepare(self, *, progress: Progress | None = None) -> bool:
         """Take the lock and find out what is left to do; False if the index is there already."""
         self._held.enter_context(self.folder.locked(progress))
-        if restart:
+        if self._restart:
             self.folder.forget_broken_pointer()
             self.folder.drop_drafts()
         elif self._is_there():
@@ -182,7 +184,7 @@ def _plan(model: Model, projection: Projection, top_k: int, layers: tuple[int, .
     )
 
 
-def _checked_layers(model: Model, layers: tuple[int, int] | None) -> tuple[int, ...]:
+def _checked_layers(model: Model, layers: tuple[int, ...] | None) -> tuple[int, ...]:
     every = layers_with_neurons(model)
     if layers is None:
         return every
@@ -201,7 +203,7 @@ def _checked_layers(model: Model, layers: tuple[int, int] | None) -> tuple[int, 
 
 def _checked_top_k(model: Model, top_k: int) -> int:
     most = min(MOST_TOP_K, len(model.unembedding.weight))
-    if not 1 <= top_k <= most:
+    if isinstance(top_k, bool) or not isinstance(top_k, int) or not 1 <= top_k <= most:
         raise InputError(
             f"top_k is {top_k}; it must be 1 to {most}",
             field="top_k",

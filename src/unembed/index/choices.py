@@ -1,4 +1,4 @@
-"""Arguments of queries, checked. Every refusal names the field and what is legal."""
+"""Which rows of an index a question is about."""
 
 from __future__ import annotations
 
@@ -12,19 +12,7 @@ from unembed.errors import InputError
 from unembed.index.about import Plan
 
 
-def checked(field: str, value: str, legal: Sequence[str]) -> str:
-    """One of a few words; raises InputError."""
-    if value not in legal:
-        raise InputError(
-            f"{field} is {value!r}; it must be one of {', '.join(legal)}",
-            field=field,
-            value=value,
-            legal=", ".join(legal),
-        )
-    return value
-
-
-def layer_rows(plan: Plan, layers: tuple[int, int] | None) -> range:
+def layer_rows(plan: Plan, layers: tuple[int, ...] | None) -> range:
     """Rows of layers first to last; raises InputError unless they hold neurons."""
     starts = [0, *accumulate(plan.widths)]
     if layers is None:
@@ -43,13 +31,5 @@ def layer_rows(plan: Plan, layers: tuple[int, int] | None) -> range:
 
 
 def page(items: Sequence[int] | NDArray[Any], limit: int, offset: int) -> list[int]:
-    """The stretch of an answer; raises InputError on numbers that are none."""
-    for field, value in (("limit", limit), ("offset", offset)):
-        if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-            raise InputError(
-                f"{field} is {value!r}; it must be zero or more",
-                field=field,
-                value=value,
-                legal="zero or more",
-            )
+    """The stretch of an answer."""
     return [int(one) for one in items[offset : offset + limit]]

@@ -12,15 +12,14 @@ from unembed.engine.cancel import Cancel
 from unembed.engine.loaded import Loaded
 from unembed.errors import InputError
 from unembed.index.about import IndexAbout
-from unembed.index.choices import checked
 from unembed.index.hits import Cluster, Scores
 from unembed.index.kmeans import spherical_kmeans
 from unembed.index.linkage import check_memory, complete_linkage
 from unembed.index.matrix import ValueMatrix
+from unembed.index.options import ClustersOptions
 from unembed.index.tables import Array, Tables
 from unembed.models.progress import Progress
 
-METHODS = ("kmeans", "complete")
 VECTORS_EACH = 30  # LM-Debugger's 3,000 clusters of GPT-2 medium's 98,304 vectors
 POOLED = 30
 
@@ -134,16 +133,14 @@ def default_n(n_vectors: int) -> int:
 
 def obtain(
     index: Vectors,
-    n: int | None,
-    method: str,
-    seed: int,
+    options: ClustersOptions,
     cancel: Cancel | None,
     progress: Progress | None,
 ) -> Clusters:
     """See `VectorIndex.clusters`."""
-    checked("method", method, METHODS)
-    n = default_n(len(index)) if n is None else n
-    if not 1 <= n <= len(index):
+    method, seed = options.method, options.seed
+    n = default_n(len(index)) if options.n is None else options.n
+    if n > len(index):
         raise InputError(
             f"n is {n}; there are {len(index)} vectors to put into clusters",
             field="n",

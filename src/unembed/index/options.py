@@ -1,12 +1,15 @@
-"""What can be chosen about questions to the vector index. Knows no torch and no model."""
+"""What can be chosen about an index of value vectors, and about each question to it.
+
+Knows no torch and no model.
+"""
 
 from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, StrictStr
+from pydantic import Field, StrictInt
 
-from unembed.options import Count, Name, Options, Positive, TokenRef, option
+from unembed.options import Count, Name, Options, Positive, option
 
 Projection = Literal["raw", "final_norm"]
 Side = Literal["promoted", "suppressed", "both"]
@@ -14,17 +17,25 @@ Match = Literal["word", "exact", "part"]
 Combine = Literal["any", "all"]
 Ranking = Literal["strength", "bm25"]
 ClusterMethod = Literal["kmeans", "complete"]
+# Lists of JSON and of Python become tuples.
 Layers = Annotated[
-    list[Count],
-    Field(min_length=2, max_length=2, description="First and last layer; both are included."),
+    tuple[Count, ...],
+    Field(
+        strict=False,
+        min_length=2,
+        max_length=2,
+        description="First and last layer; both are included.",
+    ),
 ]
 Node = Annotated[
     Name, Field(description='A neuron: "L12.N512"; LM-Debugger\'s "L12D512" is read too.')
 ]
+_LAYERS = "a first and a last layer, as in [3, 9]"
+MOST_TOP_K = 1000
 
 
 class IndexOptions(Options):
-    """Which of a model's indexes is asked."""
+    """Which of a model's indexes."""
 
     projection: Projection = option(
         "raw",
@@ -33,62 +44,66 @@ class IndexOptions(Options):
     )
 
 
-class PageOptions(IndexOptions):
+class BuildOptions(IndexOptions):
+    """What an index is to hold."""
+
+    top_k: Annotated[StrictInt, Field(ge=1, le=MOST_TOP_K)] = option(
+        50, "Tokens kept on either side of each vector.", flag="--top-k/-k"
+    )
+    layers: Layers | None = option(
+        None, "These layers alone, in place of an index of all.", legal=_LAYERS
+    )
+    restart: bool = option(False, "Build anew what is there, or half done.")
+
+
+class PageOptions(Options):
     """Which part of what is found."""
 
-    layers: Layers | None = option(None, "Absent: every layer.")
+    layers: Layers | None = option(None, "Absent: every layer.", legal=_LAYERS)
     limit: Positive = option(20, "How many to list.", limit="max_hits")
     offset: Count = option(0, "How many to skip.")
 
 
 class SearchOptions(PageOptions):
-    """Vectors whose lists of tokens have the words."""
+    """How vectors are found by the words of their lists of tokens."""
 
-    words: Annotated[list[StrictStr], Field(min_length=1, fail_fast=True)] = option(
-        sentence="What to look for.", limit="max_words"
-    )
     match: Match = option(
         "word",
         '"word": every token that is the word up to case and white space before it; "exact": the '
-        'token of exactly this text; "part": tokens that contain it.',
+        'token of exactly this text; "part": tokens that contain it (and, of a word that the '
+        "tokenizer splits, the tokens that it is split into).",
     )
     combine: Combine = option("any", "Whether any of the words is enough, or all must be there.")
     side: Side = option("promoted", "What vectors do to the tokens.")
     ranking: Ranking = option("strength", "How what is found is ordered.")
 
 
-class TokenOptions(PageOptions):
-    """The vectors that raise, or lower, one token most."""
+class TokenSearchOptions(PageOptions):
+    """How vectors are found by what they do to one token."""
 
-    token: TokenRef = option(sentence="One token: its id, or text that is exactly one token.")
-    side: Side = option("promoted", "Whether vectors raise or lower it.")
+    side: Side = option("promoted", "What vectors do to the tokens.")
 
 
-class BrowseOptions(IndexOptions):
-    """The vectors of a layer, by number."""
+class SimilarOptions(PageOptions):
+    """Which of the nearest vectors are listed."""
 
-    layer: Count = option(sentence="Which layer.")
+    include_negative: bool = option(
+        False, "Vectors that point the opposite way count as near, too, and keep their sign."
+    )
+
+
+class BrowseOptions(Options):
+    """Which vectors of a layer, by number."""
+
     first: Count = option(0, "The first neuron.")
     count: Positive = option(20, "How many to list.", limit="max_hits")
 
 
-class ClustersOptions(IndexOptions):
-    """Which clusters, and which part of the list of them."""
+class ClustersOptions(Options):
+    """How vectors are put into groups."""
 
     method: ClusterMethod = option(
         "kmeans", '"kmeans": spherical; "complete": linkage, LM-Debugger\'s.'
     )
     n: Positive | None = option(None, "How many clusters; absent: chosen by size.")
     seed: Count = option(0, "Where k-means begins.")
-    offset: Count = option(0, "How many to skip.")
-    limit: Positive = option(20, "How many to list.", limit="max_hits")
-
-
-class ClusterOptions(IndexOptions):
-    """One cluster, and which of its members are drawn."""
-
-    method: ClusterMethod = option("kmeans", "How the clusters were made.")
-    n: Positive | None = option(None, "How many there are; absent: chosen by size.")
-    seed: Count = option(0, "Where k-means began.")
-    cluster: Count = option(sentence="Its number.")
-    sample_seed: Count = option(0, "Which members are drawn at random.")

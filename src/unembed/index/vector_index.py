@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,19 +22,29 @@ from unembed.engine.model import Model
 from unembed.errors import InputError, TargetError
 from unembed.index import clusters as clustering
 from unembed.index.about import IndexAbout, Plan
-from unembed.index.choices import checked, layer_rows, page
+from unembed.index.choices import layer_rows, page
 from unembed.index.hits import Hit, Hits, Scores, VectorPage
 from unembed.index.matrix import ValueMatrix
+from unembed.index.options import (
+    BrowseOptions,
+    ClustersOptions,
+    SearchOptions,
+    Side,
+    SimilarOptions,
+    TokenSearchOptions,
+)
 from unembed.index.ranking import Postings
 from unembed.index.tables import Tables
 from unembed.index.words import Term, Vocabulary, listed
 from unembed.models.progress import Progress
+from unembed.options import given
 
 Array = NDArray[Any]
-Layers = tuple[int, int] | None
 Made = TypeVar("Made")
 SHOWN_PROMOTED, SHOWN_SUPPRESSED, MOST_MATCHED = 10, 5, 20
-SIDES = ("promoted", "suppressed", "both")
+SIDES: tuple[Side, ...] = get_args(Side)
+SEARCH, TOKEN, SIMILAR = SearchOptions(), TokenSearchOptions(), SimilarOptions()
+BROWSE, CLUSTERS = BrowseOptions(), ClustersOptions()
 
 
 class VectorIndex:
@@ -87,42 +97,32 @@ class VectorIndex:
         self,
         words: str | Sequence[str],
         *,
-        match: str = "word",
-        combine: str = "any",
-        side: str = "promoted",
-        ranking: str = "strength",
-        layers: Layers = None,
-        limit: int = 20,
-        offset: int = 0,
+        options: SearchOptions = SEARCH,
+        **changes: Any,
     ) -> Hits:
         """Vectors whose stored lists have these words.
 
         Args:
             words: "music, album", or a list.
-            match: "word" takes every token that is the word up to case and leading white space,
-                "exact" tokens with exactly this text, "part" tokens that contain it (and, of a
-                word that the tokenizer splits, the tokens that it is split into).
-            combine: vectors that have "any" of the words, or "all" of them.
-            side: look at what vectors promote, what they suppress, or "both".
-            ranking: "strength" or "bm25"; docs/guides/vector-index.md has the formulas.
-            layers: (first, last), both included.
-            limit, offset: which stretch of the answer.
+            options: what counts as the word, how words are combined, what is ranked and how
+                (docs/guides/vector-index.md has the formulas), and which part is listed.
+            changes: single options, as in `match="part", layers=(3, 9)`.
 
         Raises:
             InputError: a word that no token matches (the message has the nearest words and how
                 the tokenizer splits it), or an argument that is not legal.
         """
         self.check_current()
-        checked("combine", combine, ("any", "all"))
-        checked("ranking", ranking, ("strength", "bm25"))
-        terms = [self.vocabulary.term(word, match) for word in listed(words)]
-        sides = self._sides(side)
-        scores = np.max([self._rank(one, terms, ranking, combine) for one in sides], axis=0)
-        rows = layer_rows(self._plan, layers)
+        asked = options.changed(**changes)
+        terms = [self.vocabulary.term(word, asked.match) for word in listed(words)]
+        sides = _sides(asked.side)
+        ranked = [self._rank(one, terms, asked.ranking, asked.combine) for one in sides]
+        scores = np.max(ranked, axis=0)
+        rows = layer_rows(self._plan, asked.layers)
         found = np.flatnonzero(scores[rows.start : rows.stop] > 0) + rows.start
         order = found[np.argsort(-scores[found], kind="stable")]
         tokens = np.concatenate([group for term in terms for group in term.groups])
-        shown = page(order, limit, offset)
+        shown = page(order, asked.limit, asked.offset)
         items = [self._hit(row, scores[row], self._matched(row, tokens, sides)) for row in shown]
         return Hits(len(found), tuple(items))
 
@@ -130,10 +130,8 @@ class VectorIndex:
         self,
         token: str | int,
         *,
-        side: str = "promoted",
-        layers: Layers = None,
-        limit: int = 20,
-        offset: int = 0,
+        options: TokenSearchOptions = TOKEN,
+        **changes: Any,
     ) -> Hits:
         """Vectors that promote (suppress) one token most: exact, over all vectors.
 
@@ -141,15 +139,16 @@ class VectorIndex:
         unless it is exactly one token.
         """
         self.check_current()
-        sides = self._sides(side)
+        asked = options.changed(**changes)
+        sides = _sides(asked.side)
         token_id = self._model.token_id(token)
         direction = token_direction(self._model, token_id, projection=self.about.projection)
         scores = self.vectors.times(direction).numpy()
         sizes = {"promoted": scores, "suppressed": -scores}
         size = np.max([sizes[one] for one in sides], axis=0)
-        rows = layer_rows(self._plan, layers)
+        rows = layer_rows(self._plan, asked.layers)
         items = []
-        for row in _best(size, rows, limit, offset):
+        for row in _best(size, rows, asked.limit, asked.offset):
             matched = scores_of(self._model, [token_id], [scores[row]])
             items.append(self._hit(row, scores[row], matched))
         return Hits(len(rows), tuple(items))
@@ -158,10 +157,8 @@ class VectorIndex:
         self,
         node_or_direction: str | Tensor,
         *,
-        limit: int = 20,
-        layers: Layers = None,
-        include_negative: bool = False,
-        offset: int = 0,
+        options: SimilarOptions = SIMILAR,
+        **changes: Any,
     ) -> Hits:
         """Vectors nearest to a node ("L12.N512", itself left out) or to a direction [d_model].
 
@@ -169,19 +166,20 @@ class VectorIndex:
         the opposite way count as near, too, and keep their sign.
         """
         self.check_current()
+        asked = options.changed(**changes)
         row, direction = self._direction(node_or_direction)
         norms = self._columns["norm"]
         length = float(direction.norm())
         products = self.vectors.times(direction / length).numpy()
         cosines = np.divide(products, norms, out=np.zeros_like(products), where=norms > 0)
         cosines = np.clip(cosines, -1.0, 1.0)
-        near = np.abs(cosines) if include_negative else cosines.copy()
-        rows = layer_rows(self._plan, layers)
+        near = np.abs(cosines) if asked.include_negative else cosines.copy()
+        rows = layer_rows(self._plan, asked.layers)
         total = len(rows)
         if row is not None:
             near[row] = -np.inf
             total -= row in rows
-        best = _best(near, rows, limit, offset, total)
+        best = _best(near, rows, asked.limit, asked.offset, total)
         return Hits(total, tuple(self._hit(one, cosines[one]) for one in best))
 
     # ------------------------------------------------------------ looking
@@ -190,11 +188,20 @@ class VectorIndex:
         """One value vector by its name. Raises TargetError, or CapabilityError without neurons."""
         return self._page(self.row(node))
 
-    def browse(self, layer: int, first: int = 0, count: int = 20) -> list[VectorPage]:
+    def browse(
+        self,
+        layer: int,
+        first: int | None = None,
+        count: int | None = None,
+        *,
+        options: BrowseOptions = BROWSE,
+    ) -> list[VectorPage]:
         """Vectors of one layer by number, with the beginnings of their lists."""
         self.check_current()
+        asked = options.changed(**given(first=first, count=count))
+        first = asked.first
         rows = layer_rows(self._plan, (layer, layer))
-        if not 0 <= first < max(len(rows), 1):
+        if first >= max(len(rows), 1):
             raise InputError(
                 f"neuron {first} is not in layer {layer}: it has neurons 0-{len(rows) - 1}",
                 field="first",
@@ -202,7 +209,7 @@ class VectorIndex:
                 legal=f"0-{len(rows) - 1}",
             )
         start = rows.start + first
-        shown = range(start, min(start + max(count, 0), rows.stop))
+        shown = range(start, min(start + asked.count, rows.stop))
         return [self._page(row, SHOWN_PROMOTED, SHOWN_SUPPRESSED) for row in shown]
 
     def hit(self, node: str, score: float = 0.0) -> Hit:
@@ -229,9 +236,10 @@ class VectorIndex:
     def clusters(
         self,
         n: int | None = None,
-        method: str = "kmeans",
-        seed: int = 0,
+        method: str | None = None,
+        seed: int | None = None,
         *,
+        options: ClustersOptions = CLUSTERS,
         cancel: Cancel | None = None,
         progress: Progress | None = None,
     ) -> clustering.Clusters:
@@ -242,13 +250,15 @@ class VectorIndex:
             method: "kmeans" (spherical k-means, scales) or "complete" (exact complete linkage by
                 cosine distance, as LM-Debugger has it; takes n² memory).
             seed: of k-means; complete linkage has none.
+            options: all three at once.
 
         Raises:
             InputError: n or method is not legal.
             TooLargeError: complete linkage would take more than `settings.max_linkage_bytes`.
         """
         self.check_current()
-        return clustering.obtain(self, n, method, seed, cancel, progress)
+        asked = options.changed(**given(n=n, method=method, seed=seed))
+        return clustering.obtain(self, asked, cancel, progress)
 
     # ------------------------------------------------------------ what is computed once
 
@@ -320,10 +330,6 @@ class VectorIndex:
 
     # ------------------------------------------------------------ parts of an answer
 
-    def _sides(self, side: str) -> tuple[str, ...]:
-        checked("side", side, SIDES)
-        return SIDES[:2] if side == "both" else (side,)
-
     def _rank(self, side: str, terms: Sequence[Term], ranking: str, combine: str) -> Array:
         postings = self._postings(side)
         rank = postings.strength if ranking == "strength" else postings.bm25
@@ -387,6 +393,10 @@ class VectorIndex:
             suppressed=self.listed(row, "suppressed", suppressed),
             clusters=clustering.known(self, row),
         )
+
+
+def _sides(side: Side) -> tuple[Side, ...]:
+    return SIDES[:2] if side == "both" else (side,)
 
 
 def _best(

@@ -13,15 +13,13 @@ import unicodedata
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from unembed.errors import InputError
 
-Match = Literal["word", "exact", "part"]
-MATCHES: tuple[str, ...] = get_args(Match)
 MOST_WORDS, LONGEST_WORD = 32, 100
 BETWEEN = b"\0"
 Split = Callable[[str], Sequence[str]]

@@ -102,18 +102,22 @@ class IndexRequest(index.IndexOptions, Request):
     )
 
 
-class IndexBuildRequest(IndexRequest):
+class IndexBuildRequest(index.BuildOptions, IndexRequest):
     """An index to be built."""
-
-    restart: bool = option(False, "Build anew what is there, or half done.")
 
 
 class IndexSearchRequest(index.SearchOptions, IndexRequest):
-    """By words."""
+    """By words: vectors whose lists of tokens have them."""
+
+    words: Annotated[list[StrictStr], Field(min_length=1, fail_fast=True)] = option(
+        sentence="What to look for.", limit="max_words"
+    )
 
 
-class IndexTokenRequest(index.TokenOptions, IndexRequest):
-    """By one token."""
+class IndexTokenRequest(index.TokenSearchOptions, IndexRequest):
+    """By one token: the vectors that raise, or lower, it most."""
+
+    token: TokenRef = option(sentence="One token: its id, or text that is exactly one token.")
 
 
 class StateRef(Request):
@@ -125,16 +129,16 @@ class StateRef(Request):
     position: Position = -1
 
 
-class IndexSimilarRequest(IndexRequest):
+class IndexSimilarRequest(index.SimilarOptions, IndexRequest):
     """Exactly one of `target`, `tokens` and `state` says what vectors are to be similar to."""
 
-    target: index.Node | None = None
+    target: index.Node | None = option(
+        None, "A neuron, L12.N512: vectors near its own.", flag="--similar"
+    )
     tokens: Annotated[list[TokenRef | None], Field(min_length=1, max_length=2)] | None = option(
         None, "The unembedding of a token, minus that of another one if there is one."
     )
-    state: StateRef | None = None
-    layers: index.Layers | None = option(None, "Absent: every layer.")
-    limit: Positive = option(20, "How many to list.", limit="max_hits")
+    state: StateRef | None = option(None, "A state of a run.")
 
     def check(self) -> None:
         """Raises InputError unless one thing is named to be similar to."""
@@ -155,12 +159,20 @@ class VectorRequest(IndexRequest):
 
 
 class IndexBrowseRequest(index.BrowseOptions, IndexRequest):
-    """By number."""
+    """The vectors of a layer, by number."""
+
+    layer: Count = option(sentence="Which layer.")
 
 
 class IndexClustersRequest(index.ClustersOptions, IndexRequest):
-    """A page of clusters."""
+    """A page of clusters, largest first."""
+
+    offset: Count = option(0, "How many to skip.")
+    limit: Positive = option(20, "How many to list.", limit="max_hits")
 
 
-class IndexClusterRequest(index.ClusterOptions, IndexRequest):
-    """One cluster."""
+class IndexClusterRequest(index.ClustersOptions, IndexRequest):
+    """One cluster, and which of its members are drawn."""
+
+    cluster: Count = option(sentence="Its number.")
+    sample_seed: Count = option(0, "Which members are drawn at random.")

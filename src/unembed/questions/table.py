@@ -25,6 +25,7 @@ QUESTIONS: tuple[Question, ...] = (
     Question("flow", requests.FlowRequest, flow.answer),
     Question("component", requests.ComponentRequest, component.answer),
     Question("generate", requests.GenerateRequest, generation.answer),
+    Question("build", requests.IndexBuildRequest, vectors.build),
     Question("search", requests.IndexSearchRequest, vectors.search),
     Question("token", requests.IndexTokenRequest, vectors.token),
     Question("similar", requests.IndexSimilarRequest, vectors.similar),

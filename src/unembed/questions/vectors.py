@@ -15,7 +15,15 @@ from unembed.index.about import IndexAbout
 from unembed.index.clusters import Clusters
 from unembed.index.hits import Hit, Hits, Scores
 from unembed.index.live import LivePage, live_page
-from unembed.index.options import ClusterMethod
+from unembed.index.options import (
+    BrowseOptions,
+    BuildOptions,
+    ClusterMethod,
+    ClustersOptions,
+    SearchOptions,
+    SimilarOptions,
+    TokenSearchOptions,
+)
 from unembed.index.vector_index import VectorIndex
 from unembed.questions import requests
 from unembed.questions.runs import last_run
@@ -76,7 +84,7 @@ def _why_none(session: Session) -> str | None:
 
 def build(session: Session, job: Job, request: requests.IndexBuildRequest) -> IndexAbout:
     """Build an index; what else waits for the compute thread is done in between."""
-    return session.indexes.build(request.projection, job, session.give_way, restart=request.restart)
+    return session.indexes.build(request.part(BuildOptions), job, session.give_way)
 
 
 # ---------------------------------------------------------------- searching
@@ -86,16 +94,7 @@ def search(session: Session, _: Job, request: requests.IndexSearchRequest) -> Hi
     """By words."""
     index = session.indexes.opened(request.projection)
     with _naming_word(request.words):
-        return index.search(
-            request.words,
-            match=request.match,
-            combine=request.combine,
-            side=request.side,
-            ranking=request.ranking,
-            layers=_layers(request.layers),
-            limit=request.limit,
-            offset=request.offset,
-        )
+        return index.search(request.words, options=request.part(SearchOptions))
 
 
 @contextmanager
@@ -112,13 +111,8 @@ def _naming_word(words: list[str]) -> Iterator[None]:
 def token(session: Session, _: Job, request: requests.IndexTokenRequest) -> Hits:
     """By one token."""
     index = session.indexes.opened(request.projection)
-    return index.token(
-        one_token(session, request.token, "token"),
-        side=request.side,
-        layers=_layers(request.layers),
-        limit=request.limit,
-        offset=request.offset,
-    )
+    asked = one_token(session, request.token, "token")
+    return index.token(asked, options=request.part(TokenSearchOptions))
 
 
 def similar(session: Session, job: Job, request: requests.IndexSimilarRequest) -> Hits:
@@ -131,7 +125,7 @@ def similar(session: Session, job: Job, request: requests.IndexSimilarRequest) -
     else:
         with _inside("state"):
             asked = _of_state(session, job, request.state)
-    return index.similar(asked, layers=_layers(request.layers), limit=request.limit)
+    return index.similar(asked, options=request.part(SimilarOptions))
 
 
 def _of_tokens(session: Session, tokens: list[str | int | None], projection: str) -> Tensor:
@@ -190,16 +184,12 @@ def browse(session: Session, _: Job, request: requests.IndexBrowseRequest) -> Hi
     """By number; the score is the norm."""
     index = session.indexes.opened(request.projection)
     try:
-        pages = index.browse(request.layer, request.first, request.count)
+        pages = index.browse(request.layer, options=request.part(BrowseOptions))
     except InputError as error:
         error.field = "layer" if error.field == "layers" else error.field
         raise
     total = session.model.block(request.layer).mlp.d_mlp
     return Hits(total, tuple(index.hit(page.node, page.norm) for page in pages))
-
-
-def _layers(layers: list[int] | None) -> tuple[int, int] | None:
-    return None if layers is None else (layers[0], layers[1])
 
 
 # ---------------------------------------------------------------- one neuron
@@ -357,6 +347,5 @@ def _clusters(
     job: Job,
     request: requests.IndexClustersRequest | requests.IndexClusterRequest,
 ) -> Clusters:
-    return session.indexes.clusters(
-        request.projection, request.n, request.method, request.seed, job, session.give_way
-    )
+    options = request.part(ClustersOptions)
+    return session.indexes.clusters(request.projection, options, job, session.give_way)

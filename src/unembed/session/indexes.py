@@ -24,11 +24,11 @@ from unembed.index.build import Builder
 from unembed.index.clusters import Clusters
 from unembed.index.folder import IndexFolder
 from unembed.index.opening import look, open_index, unfinished
+from unembed.index.options import BuildOptions, ClustersOptions
 from unembed.index.vector_index import VectorIndex
 from unembed.session.jobs import Job
 from unembed.settings import Settings
 
-TOP_K = 50
 _SLOWER = 1.5  # a build against the bare product: bench/vectors.py
 _SAMPLE = (512, 8192)  # vectors and tokens of the product that is timed
 _TRIES = 4  # the fastest counts: others may compute meanwhile
@@ -98,9 +98,7 @@ class Indexes:
 
     # ------------------------------------------------------------ building
 
-    def build(
-        self, projection: str, job: Job, give_way: Callable[[], None], *, restart: bool = False
-    ) -> IndexAbout:
+    def build(self, options: BuildOptions, job: Job, give_way: Callable[[], None]) -> IndexAbout:
         """Build, letting others in several times a layer; see `build_index`.
 
         Raises BusyError while another build runs.
@@ -112,21 +110,19 @@ class Indexes:
             give_way()
 
         with (
-            self._alone("build", projection, job),
-            Builder(self._model, projection, TOP_K, self._root) as builder,
+            self._alone("build", options.projection, job),
+            Builder(self._model, options, self._root) as builder,
         ):
-            if builder.prepare(restart=restart, progress=between):
+            if builder.prepare(progress=between):
                 while builder.left:
                     builder.step(job.cancel, between)
                 builder.finish()
-        return self.opened(projection).about
+        return self.opened(options.projection).about
 
     def clusters(
         self,
         projection: str,
-        n: int | None,
-        method: str,
-        seed: int,
+        options: ClustersOptions,
         job: Job,
         give_way: Callable[[], None],
     ) -> Clusters:
@@ -146,7 +142,7 @@ class Indexes:
                 job.progress(stage, done, total)
                 give_way()
 
-            return index.clusters(n, method, seed, cancel=job.cancel, progress=between)
+            return index.clusters(options=options, cancel=job.cancel, progress=between)
 
     @contextmanager
     def _alone(self, what: str, projection: str, job: Job) -> Iterator[None]:
@@ -191,10 +187,11 @@ class Indexes:
 
     def _plan(self) -> Plan:
         """The plan of whichever projection this model has."""
+        first, other = (BuildOptions(projection=name) for name in PROJECTIONS)
         try:
-            return Builder(self._model, PROJECTIONS[0], TOP_K, self._root).plan
+            return Builder(self._model, first, self._root).plan
         except UnembedError:
-            return Builder(self._model, PROJECTIONS[1], TOP_K, self._root).plan
+            return Builder(self._model, other, self._root).plan
 
     def _measured(self, plan: Plan) -> Estimate:
         """The time of the bare product, from a part of it, and what is done beside it."""
