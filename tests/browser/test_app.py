@@ -123,7 +123,7 @@ def test_hovering_a_cell_lists_ten_tokens(app):
     canvas = app.page.get_by_test_id("lens-canvas")
     box = canvas.bounding_box()
     canvas.hover(position={"x": box["width"] - 40, "y": 12})
-    peek = app.page.get_by_test_id("peek")
+    peek = app.page.get_by_test_id("card")
     peek.wait_for()
     assert peek.inner_text().count("␣") >= 8
 

@@ -22,7 +22,7 @@ FLOW = f"v=1&view=flow&{TOKYO}"
 LAST = 8  # position of the last token; 0 is <bos>
 
 
-PEEK = "document.querySelector('[data-testid=peek]')?.innerText ?? ''"
+PEEK = "document.querySelector('[data-testid=card]')?.innerText ?? ''"
 
 
 def opened(app: App, fragment: str) -> None:

@@ -67,13 +67,13 @@ def test_the_pop_up_lists_logits_and_rates_the_target(app):
     x, _ = middle(app, "token-8")
     canvas = app.page.get_by_test_id("lens-canvas").bounding_box()
     app.page.mouse.move(x, canvas["y"] + 12)
-    app.page.get_by_test_id("peek").wait_for()
-    peek = app.text("peek")
+    app.page.get_by_test_id("card").wait_for()
+    peek = app.text("card")
     assert "logit" in peek
     assert "#1" in peek
     assert "KL from final" in peek
     assert "entropy" in peek
-    first, score = peek.splitlines(), app.page.locator(".peek-score").inner_text()
+    first, score = peek.splitlines(), app.page.locator(".card-score").inner_text()
     assert "␣Tokyo" in score
     assert any("0.3" in line or "0.4" in line or "0.5" in line for line in first)
 

@@ -1,13 +1,13 @@
 /** The page: bars at the top, one view, the drawer beside it, what floats above. */
-import { lazy, Suspense, useMemo } from 'react';
+import { lazy, Suspense, useLayoutEffect, useMemo, useRef } from 'react';
 import { AccessDialog } from './AccessDialog';
 import { AddressProblems } from './AddressProblems';
 import { EditsTray } from './EditsTray';
-import { Peek } from '../shared/parts/Peek';
 import { PromptBar } from './PromptBar';
 import { Toast } from './Toast';
 import { TopBar } from './TopBar';
 import { useModel } from '../shared/api/queries';
+import { mountPeek } from '../shared/state/peek';
 import { useStore } from '../shared/state/store';
 import { useView, Views } from '../shared/view';
 import { VIEWS } from '../views';
@@ -39,6 +39,12 @@ export function App() {
       {runs ? null : <Toast />}
     </Views>
   );
+}
+
+function Peek() {
+  const place = useRef<HTMLDivElement>(null);
+  useLayoutEffect(() => (place.current ? mountPeek(place.current) : undefined), []);
+  return <div ref={place} />;
 }
 
 function Page() {

@@ -1,7 +1,8 @@
 /** The keyboard of the whole page. What a focused control does with a key comes first, then the view. */
+import { CARD_KEYS } from '../draw/card';
 import { dispatch, isControl, isTyping, type Key } from '../draw/keys';
 import { closeDrawer, closePassing } from '../shared/state/escape';
-import { freezePeek, usePeek } from '../shared/state/peek';
+import { freezePeek } from '../shared/state/peek';
 import { movePosition } from '../shared/state/position';
 import { change, useStore } from '../shared/state/store';
 import { PROMPT_KEYS } from './promptKeys';
@@ -36,11 +37,9 @@ export const PAGE_KEYS: readonly Key[] = [
     },
   },
   {
-    on: ['Shift'],
-    label: 'Shift (hold)',
-    says: 'freeze the pop-up under the pointer',
+    ...CARD_KEYS.freeze,
     act: () => {
-      if (usePeek.getState().content) freezePeek(true);
+      freezePeek(true);
       return false;
     },
   },

@@ -1,6 +1,12 @@
 /** The pop-up beside what is pointed at: one that moves, frozen while Shift is held. */
-import { make } from './dom';
+import { button, make } from './dom';
 import { logit, probability } from './format';
+import type { Key } from './keys';
+
+/** Bound by whoever shows the pop-up, on the whole page. */
+export const CARD_KEYS = {
+  freeze: { on: ['Shift'], label: 'Shift (hold)', says: 'freeze the pop-up under the pointer' },
+} as const satisfies Record<string, Key>;
 
 export interface CardToken {
   label: string;
@@ -25,6 +31,8 @@ export interface CardContent {
   sides: CardSide[];
   /** Keys that act on it, in words. */
   hint?: string;
+  /** A button where it is frozen, and can be reached. */
+  action?: { label: string; run: () => void };
 }
 
 export interface Anchor {
@@ -42,53 +50,61 @@ export class Card {
   readonly element = make('div', { class: 'card', 'data-testid': 'card', 'aria-hidden': 'true' });
   private timer: ReturnType<typeof setTimeout> | undefined;
   private frozen = false;
-  private readonly onKey = (event: KeyboardEvent) => {
-    if (event.key === 'Shift') this.freeze(event.type === 'keydown');
-  };
+  private content: CardContent | null = null;
 
   constructor() {
     this.element.hidden = true;
     this.element.addEventListener('mouseleave', () => this.freeze(false));
-    addEventListener('keydown', this.onKey);
-    addEventListener('keyup', this.onKey);
+  }
+
+  get shown(): boolean {
+    return !this.element.hidden;
   }
 
   /** After 150 ms; at once where the pop-up is already up and only moves, or where it must be. */
   show(anchor: Anchor, content: CardContent, atOnce = false): void {
     if (this.frozen) return;
     clearTimeout(this.timer);
-    if (atOnce || !this.element.hidden) this.put(anchor, content);
+    if (atOnce || this.shown) this.put(anchor, content);
     else this.timer = setTimeout(() => this.put(anchor, content), SHOW_MS);
   }
 
   hide(): void {
     if (this.frozen) return;
     clearTimeout(this.timer);
-    this.timer = setTimeout(() => (this.element.hidden = true), HIDE_MS);
+    this.timer = setTimeout(() => this.clear(), HIDE_MS);
   }
 
   /** Whether or not it is frozen, at once. */
   drop(): void {
-    clearTimeout(this.timer);
     this.freeze(false);
-    this.element.hidden = true;
+    clearTimeout(this.timer);
+    this.clear();
   }
 
   destroy(): void {
     clearTimeout(this.timer);
-    removeEventListener('keydown', this.onKey);
-    removeEventListener('keyup', this.onKey);
     this.element.remove();
   }
 
-  private freeze(frozen: boolean): void {
-    const released = this.frozen && !frozen;
-    this.frozen = frozen && !this.element.hidden;
+  /** Nothing moves or hides it until it is released; one that is not shown is not frozen. */
+  freeze(frozen: boolean): void {
+    const before = this.frozen;
+    this.frozen = frozen && this.shown;
+    if (before === this.frozen) return;
     this.element.classList.toggle('frozen', this.frozen);
-    if (released) this.hide();
+    if (this.content) this.element.lastElementChild?.replaceWith(foot(this.content, this.frozen));
+    if (!this.frozen) this.hide();
+  }
+
+  private clear(): void {
+    this.element.hidden = true;
+    this.element.replaceChildren();
+    this.content = null;
   }
 
   private put(anchor: Anchor, content: CardContent): void {
+    this.content = content;
     this.element.replaceChildren(...parts(content));
     this.element.hidden = false;
     const { left, top } = beside(anchor, this.element.getBoundingClientRect());
@@ -97,7 +113,7 @@ export class Card {
 }
 
 /** Right of the anchor where there is room, else left of it; always inside the window. */
-export function beside(
+function beside(
   anchor: Anchor,
   box: { width: number; height: number },
 ): { left: number; top: number } {
@@ -110,14 +126,27 @@ export function beside(
 
 // ------------------------------------------------------------------ what it holds
 
-function parts({ title, note, sides, hint }: CardContent): HTMLElement[] {
+function parts(content: CardContent): HTMLElement[] {
+  const { title, note, sides } = content;
   const both = sides.length > 1;
   return [
     make('p', { class: 'card-title' }, title),
     ...(note ? [make('p', { class: 'card-note' }, note)] : []),
     make('div', { class: 'card-sides' }, ...sides.map((side) => column(side, both))),
-    make('p', { class: 'card-foot faint' }, ['Shift freezes', hint].filter(Boolean).join(' · ')),
+    foot(content, false),
   ];
+}
+
+function foot({ hint, action }: CardContent, frozen: boolean): HTMLElement {
+  const words = frozen ? 'frozen' : hint ? `Shift freezes · ${hint}` : 'hold Shift to freeze';
+  const made = make('p', { class: 'card-foot faint' });
+  if (frozen && action) {
+    const act = button(action.label, action.run);
+    Object.assign(act, { className: 'tiny', tabIndex: -1 });
+    made.append(act);
+  }
+  made.append(words);
+  return made;
 }
 
 function column(side: CardSide, marked: boolean): HTMLElement {
@@ -125,13 +154,18 @@ function column(side: CardSide, marked: boolean): HTMLElement {
   return make(
     'div',
     { class: logits ? 'with-logits' : null },
-    marked ? make('p', { class: `card-side ${side.side}` }, side.side) : null,
+    marked ? sideName(side.side) : null,
     side.top.length > 0 ? heads(logits) : null,
     make('ol', {}, ...side.top.map((entry) => line(entry, side.side, logits))),
     side.score ? scored(side.score, logits) : null,
     ...(side.also ?? []).map(([name, tokens]) => also(name, tokens)),
     make('dl', {}, ...side.facts.map(fact)),
   );
+}
+
+function sideName(side: CardSide['side']): HTMLElement {
+  const mark = make('span', { class: `side-mark ${side}` }, side === 'baseline' ? 'B' : 'E');
+  return make('p', { class: 'card-side' }, mark, ` ${side}`);
 }
 
 function heads(logits: boolean): HTMLElement {

@@ -1,6 +1,7 @@
 /** What both drawings have around them: a shadow tree of their own, a bar, a theme, a card, what is printed. */
-import { Card } from './card';
+import { Card, CARD_KEYS } from './card';
 import { button, make } from './dom';
+import { pressed } from './keys';
 import drawn from './draw.css?inline';
 import page from './page.css?inline';
 import type { Theme } from './lut';
@@ -53,6 +54,7 @@ export class Frame {
     );
     setTheme(this.host, this.theme);
     element.append(this.host);
+    this.freezeByKey();
     if (!options.theme) this.stops.push(watchTheme((theme) => this.use(theme)));
   }
 
@@ -78,6 +80,19 @@ export class Frame {
     for (const stop of this.stops) stop();
     this.card.destroy();
     this.host.remove();
+  }
+
+  private freezeByKey(): void {
+    const keys = new AbortController();
+    const bound = { signal: keys.signal };
+    addEventListener(
+      'keydown',
+      (event) => pressed(CARD_KEYS, event) && this.card.freeze(true),
+      bound,
+    );
+    addEventListener('keyup', ({ key }) => key === 'Shift' && this.card.freeze(false), bound);
+    addEventListener('blur', () => this.card.freeze(false), bound);
+    this.stops.push(() => keys.abort());
   }
 
   private use(theme: Theme): void {

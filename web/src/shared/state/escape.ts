@@ -1,10 +1,10 @@
 /** What Esc closes, before a view has its turn. */
-import { dropPeek, usePeek } from './peek';
+import { dropPeek, isPeekShown } from './peek';
 import { change, useStore } from './store';
 
 /** The pop-up, or work in progress. */
 export function closePassing(): boolean {
-  if (usePeek.getState().content) {
+  if (isPeekShown()) {
     dropPeek();
     return true;
   }

@@ -9,7 +9,8 @@ import {
   type Reading,
 } from '../../shared/text/predictions';
 import type { Spec } from '../../shared/text/url';
-import { hidePeek, showPeek, type PeekContent, type PeekSide } from '../../shared/state/peek';
+import type { CardContent, CardSide } from '../../draw/card';
+import { hidePeek, showPeek } from '../../shared/state/peek';
 import { change } from '../../shared/state/store';
 
 interface Pair {
@@ -211,8 +212,8 @@ function Value({ value, reading }: { value: number | null; reading: Reading | nu
   );
 }
 
-function peekContent(title: string, shown: Shown, data: Predictions): PeekContent {
-  const column = (side: 'baseline' | 'edited', reading: Reading): PeekSide => ({
+function peekContent(title: string, shown: Shown, data: Predictions): CardContent {
+  const column = (side: 'baseline' | 'edited', reading: Reading): CardSide => ({
     side,
     top: reading.top.slice(0, 10).map(({ token, ...score }) => ({ label: token.label, ...score })),
     facts: [
