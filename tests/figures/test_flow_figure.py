@@ -412,6 +412,30 @@ def test_a_colour_of_the_legend_hides_what_has_it(open_flow):
 
 
 @pytest.mark.browser
+def test_the_legend_keeps_the_keyboard_on_what_it_has_pressed(open_flow):
+    opened = open_flow(flow_example())
+    key = opened.page.get_by_role("button", name="active", exact=True)
+    key.focus()
+    for shown in ("false", "true"):
+        opened.page.keyboard.press("Enter")
+        assert key.get_attribute("aria-pressed") == shown
+        assert key.evaluate("one => one.getRootNode().activeElement === one")
+
+
+@pytest.mark.browser
+def test_the_page_lists_the_keys_that_it_binds_and_no_others(open_flow):
+    opened = open_flow(flow_example())
+    keys = opened.part("hint").locator("kbd").all_inner_texts()
+    assert keys == ["Shift (hold)", "↑ ↓ ← →", "Enter", "+", "−", "0", "Esc"]
+    canvas = opened.part("flow-canvas")
+    canvas.focus()
+    opened.page.keyboard.press("ArrowRight")
+    press = "(box, key) => box.dispatchEvent(new KeyboardEvent('keydown', {key, cancelable: true}))"
+    for key in ("x", "ContextMenu"):  # of the app, which has cuts and a menu
+        assert canvas.evaluate(press, key), "someone took it"
+
+
+@pytest.mark.browser
 @pytest.mark.parametrize("form", ["png", "svg", "csv"])
 def test_the_figure_can_be_saved_under_a_name_that_is_safe(open_flow, form):
     opened = open_flow(flow_example(), title='Flow of "a/b": <c>')

@@ -186,6 +186,11 @@ def test_keys_zoom_and_the_row_labels_stay_in_sight(open_lens):
     assert label["x"] >= opened.box("lens-grid")["x"]
 
 
+def test_the_page_lists_its_keys(open_lens):
+    keys = open_lens(lens_of(3, 4)).part("hint").locator("kbd").all_inner_texts()
+    assert keys == ["Shift (hold)", "↑ ↓ ← →", "+ and −", "0", "Esc"]
+
+
 def test_a_large_grid_is_drawn_at_once_and_tells_its_last_cell(open_lens):
     lens = lens_of(48, 200)
     opened = open_lens(lens, "kl")

@@ -62,6 +62,15 @@ describe('imports', () => {
     expect(wrong).toEqual([]);
   });
 
+  it('leave pointer and keyboard of what is drawn to the drawings, which pages have, too', () => {
+    expect(graph.get('views/lens/LensCanvas')).toContain('draw/lens/grid');
+    expect(graph.get('views/flow/FlowCanvas')).toContain('draw/flow/graph');
+    for (const name of ['views/lens/LensCanvas', 'views/flow/FlowCanvas'])
+      expect(readFileSync(join(ROOT, `${name}.tsx`), 'utf8')).not.toMatch(
+        /on(?:Pointer|Key|Wheel|Mouse|Context)\w+=|addEventListener|getContext/,
+      );
+  });
+
   it('go round in no circle', () => {
     expect(circles(graph)).toEqual([]);
     expect(

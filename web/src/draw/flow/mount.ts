@@ -1,4 +1,5 @@
 /** The flow graph as a drawing of its own: what colours its boxes, the graph, its legend, its tables. */
+import { CARD_KEYS } from '../card';
 import { button, choice, make } from '../dom';
 import { Frame, type FrameOptions } from '../frame';
 import { help } from '../help';
@@ -30,11 +31,12 @@ export type Unmount = () => void;
 
 const NONE: ReadonlySet<string> = new Set();
 const HINT =
-  'Point at a box or a band for its numbers, hold Shift to keep them; click for the paths through it. ' +
+  'Point at a box or a band for its numbers; click for the paths through it. ' +
   'Drag a box to move it, the ground to pan; click the graph, then the wheel zooms.';
 /** Those of the graph, but nothing is cut, opened or done from a menu. */
 const { cut: _cut, menu: _menu, ...SHOWN_KEYS } = GRAPH_KEYS;
 const KEYS: Readonly<Record<string, Key>> = {
+  ...CARD_KEYS,
   ...SHOWN_KEYS,
   open: { ...GRAPH_KEYS.open, says: 'in the graph: light its paths' },
 };

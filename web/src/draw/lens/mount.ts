@@ -1,5 +1,5 @@
 /** The lens as a drawing of its own: kinds to choose from, axes, the grid, its legend, its table. */
-import type { CardContent } from '../card';
+import { CARD_KEYS, type CardContent } from '../card';
 import { button, choice, make } from '../dom';
 import { help } from '../help';
 import { pressed, type Key } from '../keys';
@@ -51,7 +51,7 @@ const TEXTS = [
   ['value', '0.12'],
   ['none', 'none'],
 ] as const;
-const HINT = 'Point at a cell for its numbers, hold Shift to keep them; drag to move.';
+const HINT = 'Point at a cell for its numbers; drag to move.';
 /** Kinds whose cells name their token unless a person chooses. */
 const NAMED: ReadonlySet<LensKind> = new Set<LensKind>(['top', 'probability', 'logit']);
 /** Bound by the drawing, which keeps the width itself. */
@@ -122,7 +122,7 @@ class LensDrawing {
       this.picture,
       this.table,
       this.legend,
-      help(HINT, { ...GRID_KEYS, ...DRAWING_KEYS }),
+      help(HINT, { ...CARD_KEYS, ...GRID_KEYS, ...DRAWING_KEYS }),
     );
     this.frame.start({
       paint: (theme) => this.paint(theme),
