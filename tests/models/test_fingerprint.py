@@ -18,6 +18,7 @@ from unembed.errors import InputError
 from unembed.models import fingerprint as fingerprints
 from unembed.models.fingerprint import Watched, fingerprint
 from unembed.models.tiny import FAMILIES, tiny_model, tiny_tokenizer
+from unembed.models.weights import sums_of_weights
 from unembed.settings import Settings
 
 PROMPT = [5, 9, 13, 22]
@@ -156,6 +157,106 @@ def test_a_change_after_loading_is_noticed(change):
     assert model.fingerprint == fingerprint(model.module, model.tokenizer) != first[0]
     assert before.key == first
     assert before.provenance["fingerprint"] == first[0]
+
+
+def through_data(module):
+    module.transformer.h[1].mlp.c_proj.weight.data[3].neg_()
+
+
+def through_numpy(module):
+    module.transformer.wte.weight.detach().numpy()[7, 2] += 1
+
+
+def one_bit(module):
+    module.transformer.h[0].ln_1.bias.detach().view(torch.int32).numpy()[-1] ^= 1
+
+
+def two_rows(module):
+    weight = module.transformer.h[0].mlp.c_fc.weight.detach().numpy()
+    weight[[4, 5]] = weight[[5, 4]]
+
+
+def two_columns(module):
+    weight = module.transformer.h[0].mlp.c_fc.weight.detach().numpy()
+    weight[:, [4, 6]] = weight[:, [6, 4]]
+
+
+UNCOUNTED = [through_data, through_numpy, one_bit, two_rows, two_columns]
+
+
+@pytest.mark.parametrize("change", UNCOUNTED)
+def test_a_write_that_torch_does_not_count_is_noticed(change):
+    model = ue.load(tiny_model("gpt2"), tiny_tokenizer())
+    before, unasked = model.run(PROMPT), model.run(PROMPT)
+    first, state = before.key, model.state
+    change(model.module)
+    after = model.run(PROMPT)
+    assert model.state is state  # torch did not count it
+    assert after.key != first
+    assert unasked.key != first  # nobody knows which weights it saw
+    assert before.key == first
+    assert before.provenance["fingerprint"] == first[0]
+    assert model.fingerprint == fingerprint(model.module, model.tokenizer) != first[0]
+    again = model.run(PROMPT)
+    assert again.key == model.run(PROMPT).key != after.key
+
+
+@pytest.mark.parametrize("change", UNCOUNTED)
+def test_so_it_is_in_a_model_whose_files_are_known(change, tmp_path, counted):
+    folder = saved(tmp_path / "m", tiny_model("gpt2"), tiny_tokenizer())
+    kept = settings(tmp_path)
+    first = ue.load(folder, settings=kept).fingerprint
+    model = ue.load(folder, settings=kept)
+    assert counted["weights"] == 1
+    run = model.run(PROMPT)
+    change(model.module)
+    assert run.key[0] != first
+    assert model.fingerprint == fingerprint(model.module, model.tokenizer) != first
+    assert ue.load(folder, settings=kept).fingerprint == first  # what files hold stays
+
+
+def test_a_write_while_the_files_are_read_is_not_taken_for_what_they_hold(tmp_path, monkeypatch):
+    folder = saved(tmp_path / "m", tiny_model("gpt2"), tiny_tokenizer())
+    kept = settings(tmp_path)
+    monkeypatch.setattr(fingerprints, "WORTH_KEEPING", 0)
+    made = fingerprints.digest_of_weights
+
+    def meddled(module):
+        through_data(module)
+        return made(module)
+
+    monkeypatch.setattr(fingerprints, "digest_of_weights", meddled)
+    assert ue.load(folder, settings=kept).state.fingerprint.startswith("unknown-")
+    monkeypatch.setattr(fingerprints, "digest_of_weights", made)
+    assert ue.load(folder, settings=kept).fingerprint == fingerprint(
+        tiny_model("gpt2"), tiny_tokenizer()
+    )
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float64])
+def test_any_one_number_changes_the_sums(dtype):
+    module = nn.Linear(37, 53).to(dtype)
+    first = sums_of_weights(module)
+    for weight in module.parameters():
+        flat = weight.detach().view(-1).view(torch.uint8)
+        for place in range(0, len(flat), 97):
+            flat[place] ^= 128
+            assert sums_of_weights(module) != first
+            flat[place] ^= 128
+    assert sums_of_weights(module) == first
+
+
+def test_an_open_index_notices_a_write_that_torch_does_not_count(tmp_path):
+    model = ue.load(tiny_model("gpt2"), tiny_tokenizer())
+    index = ue.build_index(model, top_k=3, folder=tmp_path)
+    index.search("the")
+    through_data(model.module)
+    with pytest.raises(InputError, match="were changed since"):
+        index.search("the")
+    with pytest.raises(InputError, match="other weights"):
+        ue.open_index(model, folder=tmp_path)
+    through_data(model.module)  # negated once more
+    index.search("the")
 
 
 def test_what_was_not_asked_in_time_is_said_to_be_unknown():

@@ -93,7 +93,7 @@ def load(
             checkpoint, None if prove else settings.cache_folder() / "proofs"
         )
     module = checkpoint.module
-    watched = Watched(module, checkpoint.tokenizer, checkpoint.kept)
+    watched = Watched(module, checkpoint.tokenizer, checkpoint.kept, lazy=checkpoint.lazy)
     if not checkpoint.lazy:  # what is used only in part is read in full only when someone asks
         watched.begin()
     return Model(

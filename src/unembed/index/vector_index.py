@@ -64,7 +64,7 @@ class VectorIndex:
     @property
     def is_current(self) -> bool:
         """Whether the model still has the weights that the index is of."""
-        state = self._model.state
+        state = self._model.reread()
         if state is not self._state and state.fingerprint == self._plan.fingerprint:
             self._state = state  # changed, and changed back
         return state is self._state

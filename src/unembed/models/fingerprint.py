@@ -11,7 +11,8 @@ that `Watched.begin` starts; what comes from files is remembered in the cache fo
 and times of every file.
 
 `Watched.now()` notices weights that were changed since: parameters replaced, converted, or written
-to. What torch itself does not count it cannot see: writes through `.data`, or through a numpy view.
+to as torch counts it, and costs next to nothing. Writes through `.data` or a numpy view torch does
+not count; `Watched.reread()` notices those, too, and reads every weight for it.
 """
 
 from __future__ import annotations
@@ -29,14 +30,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
-from unembed.models.maps import stored
+from unembed.models.weights import digest_of_weights, sums_of_weights
 
 SCHEME = 2  # raise it when the same model would get another fingerprint
 WORTH_KEEPING = 64 * 1024 * 1024  # bytes of files; fewer are hashed in a tenth of a second
-CHUNK = 16 * 1024 * 1024  # numbers that are copied at once, where they lie on a device or apart
 
 # Fields of a configuration that change no number: where it came from, and how results are packed.
 _NO_NUMBERS = frozenset({
@@ -53,8 +52,11 @@ class State:
     Two states of one model are the same object exactly where nothing was changed in between.
     """
 
-    def __init__(self, stamp: _Stamp, compute: Callable[[State], str]) -> None:
+    def __init__(
+        self, stamp: _Stamp, compute: Callable[[State], str], sums: str | None = None
+    ) -> None:
         self.stamp = stamp
+        self.sums = sums  # of its weights; None: not added up
         self._compute = compute
         self._lock = threading.Lock()
         self._fingerprint: str | None = None
@@ -76,25 +78,63 @@ class State:
                 self._fingerprint = self._compute(self)
             return self._fingerprint
 
+    def doubt(self) -> None:
+        """Its weights were written to, no one knows when: what was not said by now is unknown."""
+        with self._lock:
+            self._fingerprint = _unknown()
+
 
 class Watched:
-    """A module and its tokenizer, and what they are now."""
+    """A module and its tokenizer, and what they are now.
 
-    def __init__(self, module: nn.Module, tokenizer: Any, kept: Kept | None = None) -> None:
+    Args:
+        kept: what is remembered of the files that the module was loaded from.
+        lazy: weights are read when they are used, and must not be read in full for this.
+    """
+
+    def __init__(
+        self, module: nn.Module, tokenizer: Any, kept: Kept | None = None, *, lazy: bool = False
+    ) -> None:
         self._module = module
         self._tokenizer = tokenizer
         self._kept = kept
+        self._lazy = lazy
+        self._trusted = False
         self._lock = threading.Lock()
-        self._state = State(_Stamp(module, tokenizer), self._fingerprint_of)
+        # where the files' are not known yet, `begin` adds up in the background
+        sums = self._sums() if kept is None else kept.sums
+        self._state = State(_Stamp(module, tokenizer), self._fingerprint_of, sums)
 
     def now(self) -> State:
         """The present state: the last one, unless something was changed since."""
         stamp = _Stamp(self._module, self._tokenizer)
         with self._lock:
             if not self._state.stamp.same(stamp):
-                self._kept = None  # the files no longer say what the weights are
-                self._state = State(stamp, self._fingerprint_of)
+                self._change(stamp, self._sums())
             return self._state
+
+    def reread(self) -> State:
+        """As `now`, and notices writes that torch does not count: adds up every weight.
+
+        Not of a model that reads its weights late, nor after `trust`.
+        """
+        state = self.now()
+        if self._lazy or self._trusted:
+            return state
+        if state.sums is None:
+            _ = state.fingerprint  # adds up, too; a thread may be at it already
+        sums = self._sums()
+        if sums == state.sums:
+            return state
+        with self._lock:  # not around `doubt`: who computes a fingerprint waits for this lock
+            if self._state is state:
+                self._change(state.stamp, sums)
+        state.doubt()
+        return self.now()
+
+    def trust(self) -> None:
+        """No code but this package's runs here, as from the command line: reread nothing."""
+        self._trusted = True
 
     def begin(self) -> None:
         """Compute the fingerprint in a thread, unless it is known of the files, or soon done."""
@@ -105,15 +145,32 @@ class Watched:
             target=lambda: state.fingerprint, name="unembed-fingerprint", daemon=True
         ).start()
 
+    def _change(self, stamp: _Stamp, sums: str | None) -> None:
+        self._kept = None  # the files no longer say what the weights are
+        self._state = State(stamp, self._fingerprint_of, sums)
+
+    def _sums(self) -> str | None:
+        return None if self._lazy else sums_of_weights(self._module)
+
     def _fingerprint_of(self, state: State) -> str:
         kept = self._kept
-        if self.now() is state:
-            found = fingerprint(self._module, self._tokenizer, kept)
-            if self.now() is state:  # not changed while it was read
-                if kept is not None:
-                    kept.save()
-                return found
-        return f"unknown-{secrets.token_hex(8)}"
+        if self.now() is not state:
+            return _unknown()
+        reads = kept is None or not kept.is_complete
+        sums = state.sums or self._sums() if reads else state.sums
+        found = fingerprint(self._module, self._tokenizer, kept)
+        if self.now() is not state or (reads and self._sums() != sums):
+            return _unknown()  # changed while it was read
+        state.sums = sums
+        if kept is not None:
+            kept.sums = sums
+            kept.save()
+        return found
+
+
+def _unknown() -> str:
+    """What no other model has."""
+    return f"unknown-{secrets.token_hex(8)}"
 
 
 def fingerprint(module: nn.Module, tokenizer: Any = None, kept: Kept | None = None) -> str:
@@ -134,15 +191,6 @@ def fingerprint(module: nn.Module, tokenizer: Any = None, kept: Kept | None = No
 # ------------------------------------------------------------------ digests
 
 
-def digest_of_weights(module: nn.Module) -> str:
-    """A hash of name, type, shape and every byte of every weight."""
-    whole = hashlib.sha256()
-    for name, weight in _weights(module):
-        whole.update(f"{name} {weight.dtype} {list(weight.shape)} ".encode())
-        whole.update(_digest_of(weight))
-    return whole.hexdigest()
-
-
 def digest_of_tokenizer(tokenizer: Any) -> str:
     """A hash of what a tokenizer does: its vocabulary, its pipeline, its special tokens."""
     if tokenizer is None:
@@ -157,47 +205,6 @@ def digest_of_tokenizer(tokenizer: Any) -> str:
         _, _, pipeline = backend.to_str().partition('"added_tokens":')
         stated.append(pipeline)
     return hashlib.sha256(json.dumps(stated).encode()).hexdigest()
-
-
-def _weights(module: nn.Module) -> Iterator[tuple[str, Tensor]]:
-    """Every weight once, by name, also where it lies in a file; of tied ones, the original."""
-    tied = set(getattr(module, "all_tied_weights_keys", None) or ())
-    seen: set[int] = set()
-    for name in sorted(_names(module), key=lambda one: (one in tied, one)):
-        owner, _, own = name.rpartition(".")
-        holder = module.get_submodule(owner)
-        held = getattr(holder, own)
-        if id(held) in seen or (name in tied and held.is_meta):
-            continue
-        seen.add(id(held))
-        weight = stored(holder, own)
-        if weight is not None:
-            yield name, weight.detach()
-
-
-def _names(module: nn.Module) -> Iterator[str]:
-    """Names of all parameters and of the buffers that are saved with them, tied ones too."""
-    for prefix, child in module.named_modules(remove_duplicate=False):
-        dot = f"{prefix}." if prefix else ""
-        passing = child._non_persistent_buffers_set
-        for name, value in (*child._parameters.items(), *child._buffers.items()):
-            if value is not None and name not in passing:
-                yield dot + name
-
-
-def _digest_of(weight: Tensor) -> bytes:
-    """SHA-1, which is three times as fast here as others: no one gains by a forged weight."""
-    digest = hashlib.sha1(usedforsecurity=False)
-    flat = weight.reshape(-1)
-    step = len(flat) if _lies_in_memory(flat) else CHUNK
-    for start in range(0, len(flat), max(step, 1)):
-        part = flat[start : start + step].cpu().contiguous()
-        digest.update(part.view(torch.uint8).numpy().data)
-    return digest.digest()
-
-
-def _lies_in_memory(flat: Tensor) -> bool:
-    return flat.device.type == "cpu" and flat.is_contiguous()
 
 
 def _numbers_of(module: nn.Module) -> Any:
@@ -286,23 +293,26 @@ class Kept:
         self._path = folder / f"{key}.json"
         self._has_tokenizer = has_tokenizer
         self.weights: str | None = None
+        self.sums: str | None = None
         self.tokenizer: str | None = None
         with suppress(OSError, ValueError):
             read = json.loads(self._path.read_bytes())
             self.weights = _digest_in(read, "weights")
+            self.sums = _digest_in(read, "sums")
             self.tokenizer = _digest_in(read, "tokenizer") if has_tokenizer else None
-        self._read = (self.weights, self.tokenizer)
+        self._read = (self.weights, self.sums, self.tokenizer)
 
     @property
     def is_complete(self) -> bool:
         """Whether nothing is left to compute that takes long."""
-        return self.weights is not None and (self.tokenizer is not None or not self._has_tokenizer)
+        words = self.tokenizer is not None or not self._has_tokenizer
+        return words and self.weights is not None and self.sums is not None
 
     def save(self) -> None:
         """In one step; a cache that cannot be written costs time only."""
-        if self._read == (self.weights, self.tokenizer):
+        if self._read == (self.weights, self.sums, self.tokenizer):
             return
-        stated = {"weights": self.weights, "tokenizer": self.tokenizer}
+        stated = {"weights": self.weights, "sums": self.sums, "tokenizer": self.tokenizer}
         if not self._has_tokenizer:
             del stated["tokenizer"]
         with suppress(OSError):

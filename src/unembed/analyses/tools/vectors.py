@@ -182,7 +182,7 @@ _READINGS: WeakKeyDictionary[State, dict[int, _Reading]] = WeakKeyDictionary()
 
 
 def _reading(model: Loaded, layer: int) -> _Reading:
-    known = _READINGS.setdefault(model.state, {})
+    known = _READINGS.setdefault(model.reread(), {})
     if layer not in known:
         norm = _norm_before(model, layer)
         parts = [_read(norm, rows).norm(dim=-1) for rows in _embeddings(model)]

@@ -53,7 +53,7 @@ def tolerance_of(module: nn.Module) -> float:
 
 
 def _bare_model(module: nn.Module, anatomy: Anatomy, kind: Kind) -> Loaded:
-    identity = Identity("the model", kind, Watched(module, None))
+    identity = Identity("the model", kind, Watched(module, None, lazy=True))
     return Loaded(module, None, anatomy, identity, Settings(), N_POSITIONS)
 
 
