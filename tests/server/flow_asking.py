@@ -6,7 +6,7 @@ from typing import Any
 
 from unembed.analyses.flow import graph as flow
 from unembed.analyses.flow.options import FlowOptions
-from unembed.questions.flow import FlowAnswer
+from unembed.questions.flow import FlowComparison
 from unembed.server.wire import body_of
 
 from .asgi import post
@@ -30,7 +30,7 @@ OPTIONS: list[dict[str, Any]] = [
 def ask(app: Any, **fields: Any) -> Any:
     answer = post(app, "/api/flow", {"prompt": PROMPT, "layers": [1]} | fields)
     assert answer.status == 200, answer.body
-    return body_of(FlowAnswer).model_validate_json(answer.body)
+    return body_of(FlowComparison).model_validate_json(answer.body)
 
 
 def refused(app: Any, **fields: Any) -> tuple[int, str, str]:

@@ -10,8 +10,8 @@ import torch
 from safetensors.torch import load
 
 import unembed as ue
+from unembed.analyses.lens.result import LensComparison
 from unembed.models.tiny import tiny_model, tiny_tokenizer
-from unembed.questions.lens import LensAnswer
 from unembed.server.wire import body_of
 
 from .asgi import bearer, call, post
@@ -27,7 +27,7 @@ def ask(app: Any, **fields: Any) -> tuple[Any, dict[str, torch.Tensor]]:
     assert answer.status == 200, answer.body
     size = int.from_bytes(answer.body[:8], "little")
     header = json.loads(answer.body[8 : 8 + size])
-    described = body_of(LensAnswer).model_validate_json(header["__metadata__"]["lens"])
+    described = body_of(LensComparison).model_validate_json(header["__metadata__"]["lens"])
     return described, load(answer.body)
 
 
@@ -91,7 +91,7 @@ def test_a_position_without_a_target_has_no_token_no_rank_and_no_number(app):
 
 def test_the_arrays_are_those_that_the_schema_describes(app):
     _, arrays = ask(app, edits=EDITS)
-    described = LensAnswer.__doc__ or ""
+    described = LensComparison.__doc__ or ""
     for name in {name.split(".")[-1] for name in arrays}:
         assert name in described
 

@@ -13,7 +13,7 @@ import pytest
 from unembed.engine.passes.generation import Generation
 from unembed.errors import CancelledError
 from unembed.questions import generation
-from unembed.questions.generation import GenerationAnswer
+from unembed.questions.generation import GenerationComparison
 from unembed.server import wire
 
 from .asgi import COOKIE, HOST, ORIGIN, TOKEN, bearer, call, cookie, post, request
@@ -85,7 +85,7 @@ class Slow:
         self.began, self.go = threading.Event(), threading.Event()
         self.error: BaseException | None = None
 
-    def __call__(self, session: Any, job: Any, body: Any) -> GenerationAnswer:
+    def __call__(self, session: Any, job: Any, body: Any) -> GenerationComparison:
         job.progress("forward pass", 1, 4)
         self.began.set()
         try:
@@ -94,7 +94,7 @@ class Slow:
         except CancelledError as error:
             self.error = error
             raise
-        return GenerationAnswer(Generation((), (), "done"))
+        return GenerationComparison(Generation((), (), "done"))
 
 
 @pytest.fixture

@@ -620,10 +620,29 @@ export interface components {
             reason?: string | null;
         };
         /**
-         * ClusterAnswer
+         * ClusterList
+         * @description A page of clusters, largest first.
+         */
+        ClusterList: {
+            /**
+             * Method
+             * @enum {string}
+             */
+            method: "kmeans" | "complete";
+            /** N */
+            n: number;
+            /** Seed */
+            seed: number;
+            /** Total */
+            total: number;
+            /** Items */
+            items: components["schemas"]["ClusterSummary"][];
+        };
+        /**
+         * ClusterMembers
          * @description One cluster from inside; a member's score is its cosine with the middle.
          */
-        ClusterAnswer: {
+        ClusterMembers: {
             /** Cluster */
             cluster: number;
             /** Size */
@@ -678,25 +697,6 @@ export interface components {
             n: number;
             /** Seed */
             seed: number;
-        };
-        /**
-         * ClustersAnswer
-         * @description A page of clusters, largest first.
-         */
-        ClustersAnswer: {
-            /**
-             * Method
-             * @enum {string}
-             */
-            method: "kmeans" | "complete";
-            /** N */
-            n: number;
-            /** Seed */
-            seed: number;
-            /** Total */
-            total: number;
-            /** Items */
-            items: components["schemas"]["ClusterSummary"][];
         };
         /**
          * Component
@@ -932,12 +932,12 @@ export interface components {
             bytes: number;
         };
         /**
-         * FlowAnswer
+         * FlowComparison
          * @description The graph of the baseline; with an enabled edit also of the edited run, and effects.
          *
          *     Both graphs have the same nodes and links, those that the baseline selects; without vectors.
          */
-        FlowAnswer: {
+        FlowComparison: {
             baseline: components["schemas"]["FlowGraph"];
             /** @description Null where no edit is enabled. */
             edited: components["schemas"]["FlowGraph"] | null;
@@ -1591,7 +1591,7 @@ export interface components {
          * @description One server-sent event named `token` of `POST /api/generate/stream`.
          *
          *     The sides take turns, one token each, while both go on. The last event is `end`, a
-         *     `GenerationAnswer`, or `error`, an `ErrorBody`.
+         *     `GenerationComparison`, or `error`, an `ErrorBody`.
          */
         GenerateToken: {
             /**
@@ -1627,10 +1627,10 @@ export interface components {
             text: string;
         };
         /**
-         * GenerationAnswer
+         * GenerationComparison
          * @description The prompt continued, with the edits and without.
          */
-        GenerationAnswer: {
+        GenerationComparison: {
             baseline: components["schemas"]["Generation"];
             /** @description Null where no edit is enabled. */
             edited: components["schemas"]["Generation"] | null;
@@ -2193,8 +2193,10 @@ export interface components {
             neurons_reason: string | null;
         };
         /**
-         * LensAnswer
-         * @description The lens of the baseline; with an enabled edit also of the edited run.
+         * LensComparison
+         * @description The lens of the baseline; with an enabled edit also that of the edited run.
+         *
+         *     Both are of the same tokens, and score the same ones: the baseline's.
          *
          *     Over HTTP this is the JSON under `__metadata__.lens`; the arrays lie beside it, those of each
          *     lens with "baseline." or "edited." before their names:
@@ -2206,7 +2208,7 @@ export interface components {
          *       4294967295 where there is none.
          *     With an enabled edit also kl_between F32 [row, position]: KL(baseline ‖ edited) of a cell.
          */
-        LensAnswer: {
+        LensComparison: {
             baseline: components["schemas"]["LensResult"];
             /**
              * @description Null where no edit is enabled.
@@ -2902,10 +2904,10 @@ export interface components {
             suppresses: components["schemas"]["TokenEffect"][];
         };
         /**
-         * VectorAnswer
+         * ValueVector
          * @description One value vector, whatever runs: from its weights, and where there is an index from that.
          */
-        VectorAnswer: {
+        ValueVector: {
             /** Target */
             target: string;
             /** Layer */
@@ -3468,7 +3470,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Arrays, and `LensAnswer` as JSON under `__metadata__.lens`. */
+            /** @description Arrays, and `LensComparison` as JSON under `__metadata__.lens`. */
             200: {
                 headers: {
                     /** @description Waited and computed, in ms. */
@@ -3605,7 +3607,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["FlowAnswer"];
+                    "application/json": components["schemas"]["FlowComparison"];
                 };
             };
             /** @description The request is malformed; the error names the field. */
@@ -3859,7 +3861,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["GenerationAnswer"];
+                    "application/json": components["schemas"]["GenerationComparison"];
                 };
             };
             /** @description The request is malformed; the error names the field. */
@@ -3976,7 +3978,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Server-sent events: `token`, each a `GenerateToken`; at the end `end`, a `GenerationAnswer`, or `error`, an `ErrorBody`. */
+            /** @description Server-sent events: `token`, each a `GenerateToken`; at the end `end`, a `GenerationComparison`, or `error`, an `ErrorBody`. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -4855,7 +4857,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["VectorAnswer"];
+                    "application/json": components["schemas"]["ValueVector"];
                 };
             };
             /** @description The request is malformed; the error names the field. */
@@ -5109,7 +5111,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ClustersAnswer"];
+                    "application/json": components["schemas"]["ClusterList"];
                 };
             };
             /** @description The request is malformed; the error names the field. */
@@ -5236,7 +5238,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ClusterAnswer"];
+                    "application/json": components["schemas"]["ClusterMembers"];
                 };
             };
             /** @description The request is malformed; the error names the field. */

@@ -18,7 +18,7 @@ from unembed.questions.requests import FlowRequest
 
 if TYPE_CHECKING:
     from unembed.compat.visit import FlowConfig
-    from unembed.questions.flow import FlowAnswer
+    from unembed.questions.flow import FlowComparison
     from unembed.session import Job, Session
 
 OUTPUT = "Output"
@@ -95,7 +95,7 @@ def flow(
         console.print(f"Wrote {shown.html.resolve()}.")
 
 
-def _flow(session: Session, job: Job, asked: FlowRequest) -> FlowAnswer:
+def _flow(session: Session, job: Job, asked: FlowRequest) -> FlowComparison:
     from unembed.questions import flow  # here, not above: it imports torch
 
     return flow.answer(session, job, asked)
@@ -126,7 +126,7 @@ def _palette(name: str | None, config: FlowConfig | None) -> Any:
 
 
 def _write(
-    found: FlowAnswer, shown: Shown, path: Path, palette: Any, config: FlowConfig | None
+    found: FlowComparison, shown: Shown, path: Path, palette: Any, config: FlowConfig | None
 ) -> None:
     from unembed.figures.flow.figure import heading
 

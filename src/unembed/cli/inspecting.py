@@ -18,7 +18,7 @@ from unembed.settings import Settings
 if TYPE_CHECKING:
     from unembed.analyses.component.result import Component
     from unembed.analyses.predictions.result import Predictions
-    from unembed.questions.generation import GenerationAnswer
+    from unembed.questions.generation import GenerationComparison
     from unembed.session import Job, Session
 
 
@@ -70,7 +70,7 @@ def generate(
         tables.print_generation(Console(), found)
 
 
-def _generate(session: Session, job: Job, asked: GenerateRequest) -> GenerationAnswer:
+def _generate(session: Session, job: Job, asked: GenerateRequest) -> GenerationComparison:
     from unembed.questions import generation
 
     return generation.answer(session, job, asked)

@@ -18,7 +18,7 @@ from unembed.figures.files import check_path
 from unembed.questions.requests import LensRequest
 
 if TYPE_CHECKING:
-    from unembed.questions.lens import LensAnswer
+    from unembed.analyses.lens.result import LensComparison
     from unembed.session import Job, Session
 
 OUTPUT = "Output"
@@ -71,13 +71,13 @@ def lens(
         )
 
 
-def _lens(session: Session, job: Job, asked: LensRequest) -> LensAnswer:
+def _lens(session: Session, job: Job, asked: LensRequest) -> LensComparison:
     from unembed.questions import lens  # here, not above: it imports torch
 
     return lens.answer(session, job, asked)
 
 
-def _print_tables(found: LensAnswer, shown: Shown) -> None:
+def _print_tables(found: LensComparison, shown: Shown) -> None:
     console = Console()
     for side, result in found.sides.items():
         if found.edited is not None:

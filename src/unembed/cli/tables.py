@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from unembed.analyses.component.result import Component
     from unembed.analyses.predictions.result import Predictions, PredictionSide, Reading
     from unembed.engine.names.tokens import Token
-    from unembed.questions.generation import GenerationAnswer
+    from unembed.questions.generation import GenerationComparison
 
 
 def print_predictions(console: Console, answer: Predictions) -> None:
@@ -41,7 +41,7 @@ def print_component(console: Console, found: Component) -> None:
     console.print(table)
 
 
-def print_generation(console: Console, found: GenerationAnswer) -> None:
+def print_generation(console: Console, found: GenerationComparison) -> None:
     """The text that was added, of the baseline and of the edited run."""
     for side, one in (("baseline", found.baseline), ("edited", found.edited)):
         if one is not None:

@@ -27,7 +27,7 @@ from unembed.session import Job, Session
 
 
 @dataclass(frozen=True, repr=False)
-class FlowAnswer(Result):
+class FlowComparison(Result):
     """The graph of the baseline; with an enabled edit also of the edited run, and effects.
 
     Both graphs have the same nodes and links, those that the baseline selects; without vectors.
@@ -67,7 +67,7 @@ class _Asked:
     options: FlowOptions
 
 
-def answer(session: Session, job: Job, request: FlowRequest) -> FlowAnswer:
+def answer(session: Session, job: Job, request: FlowRequest) -> FlowComparison:
     """Draw the baseline; with an enabled edit the edited run too, and measure what edits change."""
     session.model.require("lens")
     ids = ids_of(session, request.prompt)
@@ -77,7 +77,7 @@ def answer(session: Session, job: Job, request: FlowRequest) -> FlowAnswer:
     baseline, edited = runs_with(session, job, made, ids, capture)
     ours = _graph(session, job, baseline, asked)
     if edited is None:
-        return FlowAnswer(ours)
+        return FlowComparison(ours)
     alike = _rated_alike(asked, ours)
     theirs = _graph(session, job, edited, alike, ours)
     groups = made.apart()
@@ -85,7 +85,7 @@ def answer(session: Session, job: Job, request: FlowRequest) -> FlowAnswer:
     measure = _Measure(session, job, baseline, alike)
     cuts = {index: _cut_of(request.edits[index], made.names[index], ours) for index in groups}
     effects = _effects(measure, request.edits, groups, alone, ours, cuts)
-    return FlowAnswer(ours, theirs, effects, alone, len(groups) - len(alone))
+    return FlowComparison(ours, theirs, effects, alone, len(groups) - len(alone))
 
 
 def _asked(session: Session, request: FlowRequest, ids: tuple[int, ...]) -> _Asked:

@@ -20,7 +20,7 @@ Tell = Callable[[Side, int, "NewToken"], None]
 
 
 @dataclass(frozen=True, repr=False)
-class GenerationAnswer(Result):
+class GenerationComparison(Result):
     """The prompt continued, with the edits and without."""
 
     baseline: Generation
@@ -42,7 +42,7 @@ class GenerationAnswer(Result):
 
 def answer(
     session: Session, job: Job, request: GenerateRequest, tell: Tell | None = None
-) -> GenerationAnswer:
+) -> GenerationComparison:
     """Continue the prompt, with the edits and without, token by token in turn.
 
     `tell` gets each new token as it is made: its side, its number there, and what it is.
@@ -61,7 +61,7 @@ def answer(
                     if tell is not None:
                         tell(side, index, new)
     whole = {side: growing.result() for side, growing in sides.items()}
-    return GenerationAnswer(whole["baseline"], whole.get("edited"))
+    return GenerationComparison(whole["baseline"], whole.get("edited"))
 
 
 def _continuation(

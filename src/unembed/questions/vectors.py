@@ -205,7 +205,7 @@ class Clustering:
 
 
 @dataclass(frozen=True, repr=False)
-class VectorAnswer(LivePage, Result):
+class ValueVector(LivePage, Result):
     """One value vector, whatever runs: from its weights, and where there is an index from that."""
 
     percentile: Annotated[float | None, "Of the norm, among all; needs an index."] = None
@@ -228,17 +228,17 @@ class VectorAnswer(LivePage, Result):
         }
 
 
-def vector(session: Session, _: Job, request: requests.VectorRequest) -> VectorAnswer:
+def vector(session: Session, _: Job, request: requests.VectorRequest) -> ValueVector:
     """One neuron, whatever runs. Needs no index; what only an index knows is None without."""
     page = vars(live_page(session.model, request.target, request.projection))
     index = session.indexes.find(request.projection)
-    return VectorAnswer(**page) if index is None else _indexed(page, index, request.target)
+    return ValueVector(**page) if index is None else _indexed(page, index, request.target)
 
 
-def _indexed(live: dict[str, object], index: VectorIndex, target: str) -> VectorAnswer:
+def _indexed(live: dict[str, object], index: VectorIndex, target: str) -> ValueVector:
     page = index.vector(target)
     name = max(page.clusters, default=None)  # k-means before complete linkage
-    return VectorAnswer(
+    return ValueVector(
         **live,  # type: ignore[arg-type]
         percentile=page.norm_percentile,
         similar=index.similar(target, limit=_NEIGHBOURS).items,
@@ -267,7 +267,7 @@ class ClusterSummary:
 
 
 @dataclass(frozen=True, repr=False)
-class ClustersAnswer(Result):
+class ClusterList(Result):
     """A page of clusters, largest first."""
 
     method: ClusterMethod
@@ -290,7 +290,7 @@ class ClustersAnswer(Result):
 
 
 @dataclass(frozen=True, repr=False)
-class ClusterAnswer(Result):
+class ClusterMembers(Result):
     """One cluster from inside; a member's score is its cosine with the middle."""
 
     cluster: int
@@ -313,7 +313,7 @@ class ClusterAnswer(Result):
         }
 
 
-def clusters(session: Session, job: Job, request: requests.IndexClustersRequest) -> ClustersAnswer:
+def clusters(session: Session, job: Job, request: requests.IndexClustersRequest) -> ClusterList:
     """A page of clusters, largest first."""
     made = _clusters(session, job, request)
     shown = range(request.offset, min(request.offset + request.limit, made.n))
@@ -327,10 +327,10 @@ def clusters(session: Session, job: Job, request: requests.IndexClustersRequest)
         for number in shown
     )
     method = cast("ClusterMethod", made.method)
-    return ClustersAnswer(method, made.n, made.seed, made.n, items)
+    return ClusterList(method, made.n, made.seed, made.n, items)
 
 
-def cluster(session: Session, job: Job, request: requests.IndexClusterRequest) -> ClusterAnswer:
+def cluster(session: Session, job: Job, request: requests.IndexClusterRequest) -> ClusterMembers:
     """One cluster, its middle, and members drawn at random."""
     index = session.indexes.opened(request.projection)
     one = _clusters(session, job, request).cluster(request.cluster)
@@ -339,7 +339,7 @@ def cluster(session: Session, job: Job, request: requests.IndexClusterRequest) -
         tuple(index.hit(node, cosine[node]) for node in nodes)
         for nodes in (one.members[:_MEMBERS], one.random(request.sample_seed, _MEMBERS))
     )
-    return ClusterAnswer(one.id, one.size, one.tokens, central, drawn)
+    return ClusterMembers(one.id, one.size, one.tokens, central, drawn)
 
 
 def _clusters(

@@ -85,7 +85,7 @@ async def index_similar(request: Request, body: requests.IndexSimilarRequest) ->
     )
 
 
-@router.post("/vector", responses=work_responses(body_of(vectors.VectorAnswer)))
+@router.post("/vector", responses=work_responses(body_of(vectors.ValueVector)))
 async def index_vector(request: Request, body: requests.VectorRequest) -> Response:
     """One neuron, whatever runs: what it writes and what makes it fire. Needs no index."""
     session = session_of(request)
@@ -107,7 +107,7 @@ async def index_browse(request: Request, body: requests.IndexBrowseRequest) -> R
     )
 
 
-@router.post("/clusters", responses=work_responses(body_of(vectors.ClustersAnswer)))
+@router.post("/clusters", responses=work_responses(body_of(vectors.ClusterList)))
 async def index_clusters(request: Request, body: requests.IndexClustersRequest) -> Response:
     """Clusters, largest first; computed when they are first asked for, then kept."""
     session = session_of(request)
@@ -118,7 +118,7 @@ async def index_clusters(request: Request, body: requests.IndexClustersRequest) 
     )
 
 
-@router.post("/cluster", responses=work_responses(body_of(vectors.ClusterAnswer)))
+@router.post("/cluster", responses=work_responses(body_of(vectors.ClusterMembers)))
 async def index_cluster(request: Request, body: requests.IndexClusterRequest) -> Response:
     """One cluster: its tokens, its middle, and members drawn at random."""
     session = session_of(request)

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import torch
 
+from unembed.analyses.lens.result import LensComparison
 from unembed.engine.names.tokens import Token
 from unembed.engine.passes.generation import NewToken
 from unembed.errors import EditError
 from unembed.questions import generation
-from unembed.questions.generation import GenerationAnswer, Side
-from unembed.questions.lens import LensAnswer
+from unembed.questions.generation import GenerationComparison, Side
 from unembed.questions.requests import GenerateRequest
 from unembed.result import plain
 from unembed.server.packing import pack
@@ -49,7 +49,7 @@ def json_bytes(answer: object) -> bytes:
     return as_json(answer).encode()
 
 
-def lens_bytes(answer: LensAnswer) -> bytes:
+def lens_bytes(answer: LensComparison) -> bytes:
     """The grid, or both grids and what lies between, as arrays and what says how to read them."""
     arrays = {name: _sent(array) for name, array in answer.arrays().items()}
     return pack(arrays, {"lens": as_json(answer.header())})
@@ -70,7 +70,7 @@ class GenerateToken:
     """One server-sent event named `token` of `POST /api/generate/stream`.
 
     The sides take turns, one token each, while both go on. The last event is `end`, a
-    `GenerationAnswer`, or `error`, an `ErrorBody`.
+    `GenerationComparison`, or `error`, an `ErrorBody`.
     """
 
     side: Side
@@ -81,7 +81,7 @@ class GenerateToken:
 
 def generate(
     session: Session, job: Job, request: GenerateRequest, tell: Callable[[GenerateToken], None]
-) -> GenerationAnswer:
+) -> GenerationComparison:
     """Continue the prompt, with the edits and without; `tell` gets each token as it is made."""
 
     def told(side: Side, index: int, new: NewToken) -> None:

@@ -48,7 +48,7 @@ from unembed.session.bridge import find, finish
 _UNKNOWN_JOB_SECONDS = 3.0
 _LENS_RESPONSE: Responses = {
     200: {
-        "description": "Arrays, and `LensAnswer` as JSON under `__metadata__.lens`.",
+        "description": "Arrays, and `LensComparison` as JSON under `__metadata__.lens`.",
         "headers": TIMING,
         "content": {packing.MEDIA_TYPE: {"schema": {"type": "string", "format": "binary"}}},
     }
@@ -63,7 +63,7 @@ _EVENTS_RESPONSE: Responses = {
 _STREAM_RESPONSE: Responses = {
     200: {
         "description": "Server-sent events: `token`, each a `GenerateToken`; at the end `end`, a "
-        "`GenerationAnswer`, or `error`, an `ErrorBody`.",
+        "`GenerationComparison`, or `error`, an `ErrorBody`.",
         "content": {events.MEDIA_TYPE: {"schema": events.schema("token", "end", "error")}},
     }
 }
@@ -136,7 +136,7 @@ async def lens(request: Request, body: requests.LensRequest) -> Response:
     )
 
 
-@router.post("/api/flow", responses=work_responses(wire.body_of(flow_question.FlowAnswer)))
+@router.post("/api/flow", responses=work_responses(wire.body_of(flow_question.FlowComparison)))
 async def flow(request: Request, body: requests.FlowRequest) -> Response:
     """The flow graph of chosen layers at one position, with the edits and without."""
     session = session_of(request)
@@ -155,7 +155,8 @@ async def component(request: Request, body: requests.ComponentRequest) -> Respon
 
 
 @router.post(
-    "/api/generate", responses=work_responses(wire.body_of(generation_question.GenerationAnswer))
+    "/api/generate",
+    responses=work_responses(wire.body_of(generation_question.GenerationComparison)),
 )
 async def generate(request: Request, body: requests.GenerateRequest) -> Response:
     """Continue the prompt, with the edits and without."""

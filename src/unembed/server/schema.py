@@ -15,8 +15,8 @@ from typing import Any
 from pydantic.json_schema import models_json_schema
 
 from unembed import __version__
+from unembed.analyses.lens.result import LensComparison
 from unembed.questions import documents
-from unembed.questions.lens import LensAnswer
 from unembed.server import nodes_script, wire
 from unembed.server.app import build
 from unembed.server.responses import GenerateToken
@@ -39,7 +39,7 @@ def document() -> dict[str, Any]:
     }
     _, extra = models_json_schema(
         [
-            (wire.body_of(LensAnswer), "serialization"),
+            (wire.body_of(LensComparison), "serialization"),
             (wire.JobEvent, "serialization"),
             (wire.body_of(GenerateToken), "serialization"),
         ],

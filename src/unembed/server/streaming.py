@@ -10,7 +10,7 @@ from fastapi import Response
 from fastapi.responses import StreamingResponse
 
 from unembed.errors import UnembedError
-from unembed.questions.generation import GenerationAnswer
+from unembed.questions.generation import GenerationComparison
 from unembed.questions.requests import GenerateRequest
 from unembed.server import events, responses
 from unembed.server.error_responses import FAILURE, body_of, error_body
@@ -36,7 +36,7 @@ async def respond(
 
 
 async def _told(
-    first: GenerateToken, rest: AsyncIterator[GenerateToken | GenerationAnswer]
+    first: GenerateToken, rest: AsyncIterator[GenerateToken | GenerationComparison]
 ) -> AsyncIterator[bytes]:
     yield events.event("token", as_json(first))
     try:

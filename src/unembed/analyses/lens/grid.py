@@ -9,9 +9,8 @@ whole blocks as the decoder: "logit lens on non-gpt2 models + extensions", 2021.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, cast, overload
+from typing import Any, cast, overload
 
 from torch import Tensor
 
@@ -19,7 +18,7 @@ from unembed.analyses.lens.decoders import parse_decoder
 from unembed.analyses.lens.options import LensOptions
 from unembed.analyses.lens.plan import LensPlan, check_cells, checked_floor, plan_lens
 from unembed.analyses.lens.reading import LensReading
-from unembed.analyses.lens.result import LensResult
+from unembed.analyses.lens.result import LensComparison, LensResult
 from unembed.analyses.tools.checks import checked_top_k, chosen
 from unembed.engine.cancel import Cancel
 from unembed.engine.editing.edits import Edit
@@ -29,21 +28,8 @@ from unembed.engine.passes.run import Run
 from unembed.errors import InputError, PromptError, UnembedError
 from unembed.models.progress import Progress
 
-if TYPE_CHECKING:
-    from jaxtyping import Float
-
-
 DEFAULTS = LensOptions()
 Prompts = Sequence[str] | Sequence[Sequence[int]] | Sequence[Tensor]
-
-
-@dataclass(frozen=True, eq=False)
-class LensComparison:
-    """Two runs on the same tokens. Both results score the same tokens: the baseline's."""
-
-    baseline: LensResult
-    edited: LensResult
-    kl_between: Float[Tensor, "row position"]  # KL(baseline ‖ edited) of the same cell, nats
 
 
 @overload

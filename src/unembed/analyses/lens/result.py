@@ -10,7 +10,7 @@ from unembed.analyses.lens.options import Follow
 from unembed.analyses.tools.result import Drawn, figures_of
 from unembed.engine.names.tokens import Token
 from unembed.errors import InputError
-from unembed.result import Axes, Columns, plain
+from unembed.result import Axes, Columns, Result, plain, sides_below
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
@@ -138,3 +138,57 @@ class LensResult(Drawn):
 
     def __rich__(self) -> RenderableType:
         return self.table()
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class LensComparison(Result):
+    """The lens of the baseline; with an enabled edit also that of the edited run.
+
+    Both are of the same tokens, and score the same ones: the baseline's.
+
+    Over HTTP this is the JSON under `__metadata__.lens`; the arrays lie beside it, those of each
+    lens with "baseline." or "edited." before their names:
+      top_ids U32, top_logits F32, top_probabilities F32, each [row, position, k];
+      logit F32, probability F32, rank U32 (1 is the most likely), kl F32, entropy F32, each
+      [row, position]: logit, probability and rank are those of the position's target, and NaN, NaN
+      and 0 where it has none; kl is KL(last row ‖ row) in nats;
+      target_ids U32, next_ids U32 [position]: the target, and the prompt's own next token;
+      4294967295 where there is none.
+    With an enabled edit also kl_between F32 [row, position]: KL(baseline ‖ edited) of a cell.
+    """
+
+    axes: ClassVar[Axes] = {"kl_between": ("row", "position")}
+
+    baseline: LensResult
+    edited: Annotated[LensResult | None, "Null where no edit is enabled."] = None
+    kl_between: Float[Tensor, "row position"] | None = None
+
+    @property
+    def sides(self) -> dict[str, LensResult]:
+        """The lenses that there are, by "baseline" and "edited"."""
+        sides = {"baseline": self.baseline}
+        return sides if self.edited is None else sides | {"edited": self.edited}
+
+    def summary(self) -> str:
+        return f"{self.baseline.summary()}{'' if self.edited is None else ', edited beside'}"
+
+    def columns(self) -> Columns:
+        """One row for each cell of each side."""
+        return sides_below(self.sides)
+
+    def arrays(self) -> dict[str, Any]:
+        """Those of both sides, "baseline.kl", and what lies between them."""
+        found = {} if self.kl_between is None else {"kl_between": self.kl_between}
+        for side, lens in self.sides.items():
+            found |= {f"{side}.{name}": array for name, array in lens.arrays().items()}
+        return found
+
+    def header(self) -> dict[str, Any]:
+        edited = None if self.edited is None else self.edited.header()
+        return {"baseline": self.baseline.header(), "edited": edited}
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain lists, numbers and strings, arrays too; null for what there is not."""
+        between = None if self.kl_between is None else self.kl_between.tolist()
+        edited = None if self.edited is None else self.edited.to_dict()
+        return {"baseline": self.baseline.to_dict(), "edited": edited, "kl_between": between}

@@ -4,7 +4,7 @@ import { probability } from '../format';
 
 type Schemas = components['schemas'];
 export type TokenText = Schemas['Token'];
-export type FlowAnswer = Schemas['FlowAnswer'];
+export type FlowComparison = Schemas['FlowComparison'];
 export type FlowToken = Schemas['FlowToken'];
 export type FlowReading = Schemas['FlowReading'];
 export type FlowNode = Schemas['FlowNode'];
@@ -52,7 +52,7 @@ export interface Flow {
   effects: FlowEffects | null;
 }
 
-export function decodeFlow(answer: FlowAnswer): Flow {
+export function decodeFlow(answer: FlowComparison): Flow {
   const { tokens, layers, position, target } = answer.baseline;
   return {
     tokens,
@@ -65,7 +65,7 @@ export function decodeFlow(answer: FlowAnswer): Flow {
   };
 }
 
-function effectsOf({ effects, measured, left_out }: FlowAnswer): FlowEffects | null {
+function effectsOf({ effects, measured, left_out }: FlowComparison): FlowEffects | null {
   if (!effects) return null;
   const { baseline, cuts, together } = effects;
   return {

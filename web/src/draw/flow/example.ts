@@ -3,7 +3,7 @@ import type { components } from '../../api.gen';
 import { token } from '../lens/example';
 
 type Schemas = components['schemas'];
-export type Wire = Schemas['FlowAnswer'];
+export type Wire = Schemas['FlowComparison'];
 type Node = Schemas['FlowNode'];
 type Link = Schemas['FlowLink'];
 type Reading = Schemas['FlowReading'];

@@ -68,7 +68,7 @@ export function readLens(buffer: ArrayBuffer): Lens {
 }
 
 function metadataOf(json: string | undefined): LensMetadata {
-  const answer = JSON.parse(json ?? 'null') as components['schemas']['LensAnswer'] | null;
+  const answer = JSON.parse(json ?? 'null') as components['schemas']['LensComparison'] | null;
   if (!answer) throw new Error('The lens answer has no description of itself.');
   const { baseline, edited = null } = answer;
   const vocabulary = [...baseline.vocabulary, ...(edited?.vocabulary ?? [])];

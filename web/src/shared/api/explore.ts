@@ -16,7 +16,7 @@ import { queryClient, useAnalysis, wireEdits, type Analysis } from './queries';
 
 export type Hit = Schemas['Hit'];
 export type Hits = Schemas['Hits'];
-export type Vector = Schemas['VectorAnswer'];
+export type Vector = Schemas['ValueVector'];
 export type IndexStatus = Schemas['IndexStatus'];
 export type Projection = Explore['projection'];
 
@@ -129,7 +129,7 @@ export function useClusters(
   clustering: Clustering | null,
   projection: Projection,
   offset: number,
-): Analysis<Schemas['ClustersAnswer']> {
+): Analysis<Schemas['ClusterList']> {
   return useAnalysis(
     'clusters',
     [clustering, projection, offset],
@@ -149,7 +149,7 @@ export function useCluster(
   projection: Projection,
   cluster: number | null,
   draw: number,
-): Analysis<Schemas['ClusterAnswer']> {
+): Analysis<Schemas['ClusterMembers']> {
   return useAnalysis(
     'cluster',
     [clustering, projection, cluster, draw],

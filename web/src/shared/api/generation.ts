@@ -96,7 +96,7 @@ function grow(made: Continued, event: ServerEvent): Continued {
     return { ...made, [side]: [...(made[side] ?? []), { token, probability }] };
   }
   if (event.name === 'end') {
-    const end = data as Schemas['GenerationAnswer'];
+    const end = data as Schemas['GenerationComparison'];
     const texts = { baseline: end.baseline.text, edited: end.edited?.text ?? null };
     return { ...made, texts };
   }

@@ -1,6 +1,6 @@
 /** One layer, or several, taken apart at one token: what is read, fetched, written; and what a cut changes. */
 import { useEffect, useMemo, useState, type ReactNode } from 'react';
-import { useFlowGraph, type FlowAnswer } from './query';
+import { useFlowGraph, type FlowComparison } from './query';
 import type { Analysis, ModelInfo } from '../../shared/api/queries';
 import { SaveMenu } from '../../shared/parts/SaveMenu';
 import { saveCsv, saveJson } from '../../shared/parts/save';
@@ -123,7 +123,7 @@ function useCutting(graph: Graph | null): Cutting | null {
 
 interface BarProps {
   shown: Shown | null;
-  answer: FlowAnswer | null;
+  answer: FlowComparison | null;
   status: ReactNode;
 }
 
@@ -137,7 +137,7 @@ function FlowBar({ shown, answer, status }: BarProps) {
   );
 }
 
-function FlowSave({ graph, model, mode, drawing, answer }: Shown & { answer: FlowAnswer }) {
+function FlowSave({ graph, model, mode, drawing, answer }: Shown & { answer: FlowComparison }) {
   const spec = useSpec();
   const figure = { drawing, heading: spec.prompt, note: figureNote(graph, model.name, mode) };
   return (
@@ -155,7 +155,7 @@ function FlowSave({ graph, model, mode, drawing, answer }: Shown & { answer: Flo
 
 interface AreaProps {
   shown: Shown | null;
-  analysis: Analysis<FlowAnswer>;
+  analysis: Analysis<FlowComparison>;
   awaited: boolean;
 }
 

@@ -4,7 +4,7 @@ import type { Spec } from '../../shared/text/url';
 import { api, timedAnswer, type Schemas } from '../../shared/api/client';
 import { useAnalysis, wireEdits, type Analysis } from '../../shared/api/queries';
 
-export type FlowAnswer = Schemas['FlowAnswer'];
+export type FlowComparison = Schemas['FlowComparison'];
 
 /** `depth`: layers of the model. What only changes the picture is not asked again. */
 export function useFlowGraph(
@@ -12,7 +12,7 @@ export function useFlowGraph(
   position: number | null,
   depth: number,
   enabled: boolean,
-): Analysis<FlowAnswer> {
+): Analysis<FlowComparison> {
   const { prompt, edits } = spec;
   const options = flowBody(spec.flow, spec.target, depth);
   return useAnalysis(
