@@ -40,16 +40,51 @@ class LoraLinear(nn.Module):
         return self.base_layer(x) + self.lora_B["default"](self.lora_A["default"](x))
 
 
-def test_lora_on_every_layer_says_to_merge_it():
-    module = tiny_model("llama")
-    for layer in module.model.layers:
-        for part in (layer.self_attn, layer.mlp):
-            for name, child in list(part.named_children()):
-                if isinstance(child, nn.Linear):
-                    setattr(part, name, LoraLinear(child))
+def adapt(module, chosen=lambda name: True):
+    """LoRA at every chosen linear map of the blocks."""
+    for name, child in list(module.model.layers.named_modules()):
+        if isinstance(child, nn.Linear) and chosen(name):
+            parent, _, last = name.rpartition(".")
+            setattr(module.model.layers.get_submodule(parent), last, LoraLinear(child))
+    return module
+
+
+WHERE = {
+    "every map": lambda name: True,
+    "one layer": lambda name: name.startswith("1."),
+    "q and v": lambda name: name.endswith(("q_proj", "v_proj")),
+    "one v": lambda name: name == "2.self_attn.v_proj",
+    "gate of one layer": lambda name: name == "0.mlp.gate_proj",
+    "W_O of one layer": lambda name: name == "1.self_attn.o_proj",
+}
+
+
+@pytest.mark.parametrize("where", WHERE)
+def test_lora_anywhere_says_to_merge_it(where):
+    """Of q and v alone every site was right, and what was read of the weights was not adapted."""
     with pytest.raises(LoadError, match="adapter") as caught:
-        ue.load(module)
+        ue.load(adapt(tiny_model("llama"), WHERE[where]))
     assert "merge_and_unload()" in caught.value.fix
+
+
+def test_a_merged_adapter_is_the_model_that_it_made():
+    torch.manual_seed(0)
+    module, merged = adapt(tiny_model("llama"), WHERE["q and v"]), tiny_model("llama")
+    expected = module(torch.tensor([PROMPT])).logits[0]
+    for name, child in module.named_modules():
+        if isinstance(child, LoraLinear):
+            change = child.lora_B["default"].weight @ child.lora_A["default"].weight
+            merged.get_submodule(name).weight.data += change
+    assert not torch.allclose(tiny_model("llama")(torch.tensor([PROMPT])).logits[0], expected)
+    torch.testing.assert_close(ue.load(merged).run(PROMPT).logits, expected, rtol=1e-5, atol=1e-5)
+
+
+def test_learnt_prompts_say_that_the_model_is_inside():
+    module = tiny_model("llama")
+    module.get_base_model = lambda: module
+    with pytest.raises(LoadError, match="no tokens to be shown at") as caught:
+        ue.load(module)
+    assert "get_base_model()" in caught.value.fix
 
 
 def test_an_adapter_folder_says_how_to_merge_it(tmp_path):

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,7 +19,7 @@ from unembed.errors import LoadError
 from unembed.models.anatomy import Anatomy
 from unembed.models.discover import discover
 from unembed.models.fingerprint import Watched
-from unembed.models.loading import adapter_in, load_source
+from unembed.models.loading import load_source
 from unembed.models.maps import device_of, input_embeddings
 from unembed.models.modes import in_evaluation
 from unembed.models.pretrained import Checkpoint
@@ -88,7 +86,7 @@ def load(
     if progress is not None:
         progress("self-check", 0, 1)
     # discovery watches every module, so one model at a time
-    with _loading, in_evaluation(checkpoint.module), _advice_on_adapters(checkpoint):
+    with _loading, in_evaluation(checkpoint.module):
         anatomy, report = _understand(
             checkpoint, None if prove else settings.cache_folder() / "proofs"
         )
@@ -107,23 +105,6 @@ def load(
         min(_model_limit(module, checkpoint.tokenizer), settings.max_prompt_tokens),
         report=report,
     )
-
-
-@contextmanager
-def _advice_on_adapters(checkpoint: Checkpoint) -> Iterator[None]:
-    """What to do where a model is not understood because of what peft put into it."""
-    try:
-        yield
-    except LoadError as error:
-        if not adapter_in(checkpoint.module):
-            raise
-        raise LoadError(
-            f"{checkpoint.name} has an adapter (LoRA) beside its weights, and is not understood "
-            f"with it: {error.message}",
-            field="source",
-            value=checkpoint.name,
-            fix="merge it first: unembed.load(model.merge_and_unload(), tokenizer)",
-        ) from error
 
 
 def _understand(checkpoint: Checkpoint, proofs: Path | None) -> tuple[Anatomy, Report]:

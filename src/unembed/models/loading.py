@@ -63,6 +63,7 @@ def load_source(
         return _from_module(source, tokenizer, placement.dtype)
     files = files_of(str(source), revision, settings)  # looked at first: they may change meanwhile
     checkpoint = _from_name(str(source), placement, revision, trust_remote_code, settings, progress)
+    _check_adapters(checkpoint.module, checkpoint.name)  # transformers puts those of a folder in
     files = files or files_of(str(source), revision, settings)
     has_tokenizer = tokenizer is None
     checkpoint.kept = kept_for(
@@ -142,6 +143,7 @@ def _from_module(module: nn.Module, tokenizer: Any, dtype: torch.dtype | None) -
             legal="a PreTrainedModel",
         )
     _check_packed(module)
+    _check_adapters(module, type(module).__name__)
     if any(weight.is_meta for weight in module.parameters()) and not hasattr(
         module, "hf_device_map"
     ):
@@ -182,9 +184,36 @@ def _adapter_folder(path: Path, source: str) -> LoadError:
     )
 
 
-def adapter_in(module: nn.Module) -> bool:
-    """Whether layers of it have a LoRA beside their weight, as peft puts it there."""
-    return any(hasattr(part, "lora_A") for part in module.modules())
+def _check_adapters(module: nn.Module, name: str) -> None:
+    """Raise LoadError where a layer has an adapter beside its weight, as peft puts it there.
+
+    What runs can be observed all the same, but weights are read as well, and without the adapter
+    they are those of another model. peft can also switch it off, or to another one, and no weight
+    shows that: what was kept of the model would be taken for what it is now.
+    """
+    adapted = [
+        layer
+        for layer, one in module.named_modules()
+        if hasattr(one, "lora_A") or isinstance(getattr(one, "base_layer", None), nn.Module)
+    ]
+    if adapted:
+        raise LoadError(
+            f"{name} has an adapter (LoRA) beside the weights of {len(adapted)} maps, the first "
+            f"{adapted[0]}: a weight that is read alone would be another model's",
+            field="source",
+            value=adapted[0],
+            legal="a model whose adapters were merged",
+            fix="merge it first: unembed.load(model.merge_and_unload(), tokenizer)",
+        )
+    if hasattr(module, "get_base_model"):  # learnt prompts: nothing can be merged
+        raise LoadError(
+            f"{name} is a {type(module).__name__} around a model: what it puts before the prompt "
+            "has no tokens to be shown at",
+            field="source",
+            value=type(module).__name__,
+            legal="a PreTrainedModel",
+            fix="unembed.load(model.get_base_model(), tokenizer) reads the model without it",
+        )
 
 
 def _check_packed(module: nn.Module) -> None:
