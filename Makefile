@@ -18,6 +18,9 @@ SAY := @printf '\033[1m%s\033[0m\n'
 WEB_SOURCES := $(shell find web/src web/public -type f 2>/dev/null) \
   $(wildcard web/index.html web/vite.config.ts web/vite.draw.config.ts web/tsconfig.json)
 
+# Compiled Python is kept, whatever the surroundings say: tests and demo start processes again and again.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help demo test quick published check bench format web wheel api constraints clean distclean node-is-there browser-is-there
@@ -35,7 +38,7 @@ test: $(VENV)/.dev $(APP) browser-is-there ## run every test, browser tests incl
 	OMP_NUM_THREADS=1 CHROMIUM=$(CHROMIUM_PATH) $(BIN)/python -m pytest \
 	  -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
-quick: $(VENV)/.dev ## lint, and the tests that a change breaks most often: a minute; says what it leaves out
+quick: $(VENV)/.dev ## lint, and the tests that a change breaks most often: a minute or so; says what it leaves out
 	@$(BIN)/ruff check .
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --quick -n 2 --dist worksteal $(ARGS)
 

@@ -124,6 +124,7 @@ def test_the_tables_say_states_heads_neurons_and_how_much_is_shown(cli, source):
     assert re.search(r"zero L0\.mlp +–", out)
 
 
+@pytest.mark.drawing
 def test_the_page_is_of_the_edited_run(cli, source, tmp_path):
     page = tmp_path / "flow.html"
     page.write_text("old")

@@ -82,6 +82,7 @@ def test_edits_give_both_sides(cli, source, model):
     assert out.index("Baseline") < out.index("Edited")
 
 
+@pytest.mark.drawing
 def test_a_page_is_written_whole_and_said_where(cli, source, tmp_path):
     page = tmp_path / "lens.html"
     page.write_text("old")

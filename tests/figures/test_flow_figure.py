@@ -120,6 +120,7 @@ def test_columns_go_from_left_to_right_and_streams_stand_on_top(graph):
     assert max(tops) < min(others) + 150
 
 
+@pytest.mark.drawing
 @pytest.mark.parametrize("family", ["gpt2", "gptj", "cohere", "mixtral", "olmo2"])
 @pytest.mark.parametrize(
     "options", [{}, {"rest": True}, {"merge_neurons": True, "merge_values": True}]
@@ -245,6 +246,7 @@ def test_a_name_is_one_that_every_system_takes():
     assert len(file_name("x" * 500)) == 100
 
 
+@pytest.mark.drawing
 def test_the_page_has_the_legend_in_words_and_where_numbers_come_from():
     page = html(flow_example(options=FlowOptions()), palette="visit")
     text = markup.unescape(page)
@@ -255,6 +257,7 @@ def test_the_page_has_the_legend_in_words_and_where_numbers_come_from():
         assert words in text
 
 
+@pytest.mark.drawing
 def test_the_page_is_written_where_it_is_told(tmp_path):
     path = tmp_path / "flow.html"
     assert html(flow_example(), path=path) == path.read_text(encoding="utf-8")

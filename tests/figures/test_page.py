@@ -50,6 +50,7 @@ def page_of(text: str = "plain", **changes) -> str:
     return standalone(given, **words | changes)
 
 
+@pytest.mark.drawing
 @pytest.mark.parametrize("result", [lens_of(3, 5), flow_example()], ids=["lens", "flow"])
 def test_the_page_names_no_address(result):
     page = result.to_html().replace("http://www.w3.org/2000/svg", "")
@@ -59,6 +60,7 @@ def test_the_page_names_no_address(result):
         assert not {"src", "href", "action"} & set(attributes)
 
 
+@pytest.mark.drawing
 def test_a_policy_runs_the_module_alone_and_forbids_every_request():
     page = page_of()
     metas = [attributes for tag, attributes in Reader(page).elements if tag == "meta"]
@@ -70,6 +72,7 @@ def test_a_policy_runs_the_module_alone_and_forbids_every_request():
     assert f"script-src 'sha256-{digest}'" in policy
 
 
+@pytest.mark.drawing
 def test_text_is_never_markup():
     plainly, odd = Reader(page_of()), Reader(page_of(EVIL))
     assert [tag for tag, _ in odd.elements] == [tag for tag, _ in plainly.elements]
@@ -79,6 +82,7 @@ def test_text_is_never_markup():
     assert EVIL in "".join(odd.texts)
 
 
+@pytest.mark.drawing
 def test_a_script_neither_ends_its_element_nor_hides_the_page():
     written = in_script("a = '</script>'; b = /<\\/SCRIPT/; c = '</ScRiPt'; d = '<!-- x';")
     assert not re.search("</script|<!--", written, re.IGNORECASE)
@@ -86,6 +90,7 @@ def test_a_script_neither_ends_its_element_nor_hides_the_page():
     assert in_script(module()).count("</script") == 0
 
 
+@pytest.mark.drawing
 def test_every_kind_is_on_the_page():
     given = json.loads(Reader(lens_of(3, 4).to_html("rank")).data)
     assert given["kind"] == "lens"
@@ -96,6 +101,7 @@ def test_every_kind_is_on_the_page():
     assert given["options"]["kind"] == "rank"
 
 
+@pytest.mark.drawing
 def test_the_page_says_what_was_computed_how_and_from_what():
     lens = lens_of(3, 4)
     read = Reader(lens.to_html("kl"))
@@ -140,12 +146,14 @@ def test_the_data_is_the_results_with_every_token_once(result):
     assert alike(restored(written), whole)
 
 
+@pytest.mark.drawing
 def test_what_json_has_no_number_for_is_null(awkward):
     given = json.loads(Reader(awkward.to_html()).data)["result"]["data"]
     assert given["kl"][0][:2] == [None, None]
     assert given["logit"][1][3] is None
 
 
+@pytest.mark.drawing
 def test_the_theme_is_the_readers_unless_one_was_chosen():
     page = lens_of(1, 1).to_html()
     assert "@media screen and (prefers-color-scheme: dark)" in page
@@ -155,6 +163,7 @@ def test_the_theme_is_the_readers_unless_one_was_chosen():
     assert json.loads(Reader(chosen).data)["options"]["theme"] == "dark"
 
 
+@pytest.mark.drawing
 def test_the_page_is_written_where_it_is_told(tmp_path):
     path = tmp_path / "lens.html"
     page = lens_of(1, 1).to_html(path=path)
@@ -163,10 +172,12 @@ def test_the_page_is_written_where_it_is_told(tmp_path):
         lens_of(1, 1).to_html(path=tmp_path)
 
 
+@pytest.mark.drawing
 def test_the_same_lens_gives_the_same_page():
     assert lens_of(2, 3).to_html() == lens_of(2, 3).to_html()
 
 
+@pytest.mark.drawing
 @pytest.mark.parametrize("result", [lens_of(18, 9, k=10), flow_example()], ids=["lens", "flow"])
 def test_pages_are_small(result):
     assert len(result.to_html().encode()) <= 400_000

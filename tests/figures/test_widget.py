@@ -38,6 +38,7 @@ async ([source, first]) => {
 """
 
 
+@pytest.mark.drawing
 @pytest.mark.parametrize("result", [lens_of(2, 3), flow_example()], ids=["lens", "flow"])
 def test_the_trait_is_what_the_page_has(result):
     shown = result.widget()
@@ -57,6 +58,7 @@ def test_options_are_checked_as_those_of_pages_are():
     assert caught.value.field == "palette"
 
 
+@pytest.mark.drawing
 def test_without_anywidget_the_error_says_what_to_install(monkeypatch):
     whole = builtins.__import__
 
