@@ -35,11 +35,10 @@ class Loading:
 
 def load(loading: Loading, settings: Settings, console: Console, *, prove: bool = False) -> Model:
     """The model; raises LoadError, or InputError for an option that does not exist."""
-    with progress_bar(console, f"Loading {loading.source}") as progress:
-        with uncollected():
-            import torch
+    with progress_bar(console, f"Loading {loading.source}") as progress, uncollected():
+        import torch
 
-            from unembed.engine.load import load as load_model
+        from unembed.engine.load import load as load_model
 
         if settings.threads:
             torch.set_num_threads(settings.threads)
@@ -61,8 +60,8 @@ def load(loading: Loading, settings: Settings, console: Console, *, prove: bool 
 
 @contextmanager
 def uncollected() -> Iterator[None]:
-    """Without the garbage collector, for imports: of the millions of objects that they make none
-    can go, and it would walk them all again and again, for a fifth of the time.
+    """Without the garbage collector, for imports and loading: of the millions of objects that they
+    make none can go, and it would walk them all again and again, for a fifth of the time.
     """
     gc.disable()
     try:

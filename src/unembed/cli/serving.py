@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import signal
@@ -32,6 +33,7 @@ def serve(
         with uncollected():
             from unembed.server.app import create_app
             from unembed.session import Session
+        gc.freeze()  # what is here by now stays: no later collection need walk it
 
         session = Session(model, settings)
         where = launch.address(settings, secret)
