@@ -2,9 +2,10 @@
 
     python bench/start.py [--strict] [--quick]
 
-The demo model is converted already. Every other start finds no record of the self-check and so
-proves the model again: that is the baseline of the ratio. CPU seconds are what the process used
-until then, which other work on the machine disturbs less than the clock.
+The demo model is converted, and its fingerprint known, as after the first use. Every other start
+finds no record of the self-check and so proves the model again: that is the baseline of the ratio.
+CPU seconds are what the process used until then, which other work on the machine disturbs less than
+the clock. Python keeps what it compiled, as it does of installed packages.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ def start(cache: Path) -> tuple[float, float]:
     begun = time.perf_counter()
     server = subprocess.Popen(
         [sys.executable, "-m", "unembed", "demo", "--port", "0", "--no-browser"],
-        env={**os.environ, "UNEMBED_CACHE_DIR": str(cache), "PYTHONUNBUFFERED": "1"},
+        env=_environment(cache),
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
@@ -47,6 +48,17 @@ def start(cache: Path) -> tuple[float, float]:
     finally:
         server.terminate()
         server.wait(timeout=20)
+
+
+def _environment(cache: Path) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    return {**kept, "UNEMBED_CACHE_DIR": str(cache), "PYTHONUNBUFFERED": "1"}
+
+
+def _fingerprinted(cache: Path) -> None:
+    """A server that is ended at once is ended before the fingerprint is kept, each time anew."""
+    code = "import unembed; unembed.load('gemma3-270m').fingerprint"
+    subprocess.run([sys.executable, "-c", code], env=_environment(cache), check=True)
 
 
 def _cpu_seconds(process: int) -> float:
@@ -72,6 +84,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         cache = Path(folder)
         (cache / "models").symlink_to(models)
+        _fingerprinted(cache)
         start(cache)  # files are in memory, and the record is there
         recorded, proven = [], []
         for _ in range(2 if chosen.quick else PAIRS):

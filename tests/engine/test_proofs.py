@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 from dataclasses import replace
 
 import pytest
 
 import unembed as ue
 from unembed.engine.checks import proofs, selfcheck
+from unembed.engine.checks.report import Report
 from unembed.errors import LoadError
 from unembed.models import fingerprint
 from unembed.models.tiny import tiny_model, tiny_tokenizer
@@ -130,6 +133,65 @@ def test_what_cannot_be_read_is_proven_again_and_replaced(folder, load, checks, 
     load(folder)
     assert len(checks) == 2
     assert json.loads(path.read_text()) == json.loads(whole)
+
+
+KILLS = [
+    (function, moment, old)
+    for function in ("fdopen", "fsync", "replace")
+    for moment in ("before", "after")
+    for old in (None, '{"tolerance": 2e-05, "errors": {"a = b": 3e-07}}')
+]
+KILLED = """
+import json, os, signal, sys
+from pathlib import Path
+from unembed.engine.checks import proofs
+from unembed.engine.checks.report import Report
+
+for path, (function, moment, _) in zip(sys.argv[2:], json.loads(sys.argv[1]), strict=True):
+    if child := os.fork():
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
+        continue
+    made = getattr(os, function)
+
+    def killed(*args, **kwargs):
+        if moment == "after":
+            made(*args, **kwargs)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    setattr(os, function, killed)
+    proofs.Proof(Path(path)).keep(Report(2e-5, {"a = b": 1e-7}))
+    os._exit(0)
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
+def test_a_kill_at_any_moment_leaves_the_old_proof_or_the_new(tmp_path):
+    paths = [tmp_path / str(number) / "proof.json" for number in range(len(KILLS))]
+    for path, (_, _, old) in zip(paths, KILLS, strict=True):
+        path.parent.mkdir()
+        if old is not None:
+            path.write_text(old)
+    command = [sys.executable, "-c", KILLED, json.dumps(KILLS), *map(str, paths)]
+    subprocess.run(command, check=True)
+    for path, (function, moment, old) in zip(paths, KILLS, strict=True):
+        found = proofs.Proof(path).read(2e-5)
+        is_new = function == "replace" and moment == "after"
+        wanted = {"a = b": 1e-7} if is_new else None if old is None else {"a = b": 3e-7}
+        assert (None if found is None else found.errors) == wanted, (function, moment, old)
+        later = Report(2e-5, {"a = b": 5e-7})
+        proofs.Proof(path).keep(later)  # what is left behind is in no one's way
+        assert proofs.Proof(path).read(2e-5) == later
+
+
+def test_a_torn_proof_is_none(tmp_path):
+    path = tmp_path / "one.json"
+    proofs.Proof(path).keep(Report(2e-5, {"a = b": 1e-7}))
+    whole = path.read_bytes()
+    for length in range(len(whole)):
+        path.write_bytes(whole[:length])
+        assert proofs.Proof(path).read(2e-5) is None
+        path.write_bytes(whole[:length] + bytes(len(whole) - length))
+        assert proofs.Proof(path).read(2e-5) is None
 
 
 def test_what_failed_is_not_kept(folder, load, tmp_path, monkeypatch):
