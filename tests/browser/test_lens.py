@@ -111,9 +111,9 @@ def test_links_from_before_still_open(app):
 
 def test_the_grid_can_be_turned_round(app):
     app.open(LENS)
-    assert middle(app, "outcome")[1] < middle(app, "strip")[1]
+    assert middle(app, "outcomes")[1] < middle(app, "strip")[1]
     app.page.get_by_test_id("flip").click()
-    assert middle(app, "outcome")[1] > middle(app, "strip")[1]
+    assert middle(app, "outcomes")[1] > middle(app, "strip")[1]
     assert "flip=1" in address(app)
 
 

@@ -78,6 +78,16 @@ def test_a_range_of_a_long_prompt_opens_in_sight(app):
     box = app.page.get_by_test_id("strip").bounding_box()
     x, _ = middle(app, "token-80")
     assert box["x"] < x < box["x"] + box["width"]
+    assert column_at(app, x) == pytest.approx(80.5, abs=0.1)
+
+
+def test_the_grid_of_a_longer_prompt_stands_where_its_tokens_do(app):
+    app.open(LENS)
+    app.page.goto(f"{app.address}/#{LONG}&pos=80")
+    app.settled()
+    x, _ = middle(app, "token-80")
+    app.page.wait_for_timeout(200)
+    assert column_at(app, x) == pytest.approx(80.5, abs=0.1)
 
 
 def test_a_new_prompt_is_read_whole(app):

@@ -211,14 +211,9 @@ export class LensGrid {
 
   /** Only what is asked for anew: a person may have scrolled since, and has not been heard yet. */
   private scrollTo(view: GridView, before: GridView | null): void {
-    const { scrollX, scrollY, cellWidth, rowHeight } = view;
+    if (before && scrollOf(before) === scrollOf(view)) return;
+    const { scrollX, scrollY } = view;
     const { box } = this;
-    const same =
-      before?.scrollX === scrollX &&
-      before.scrollY === scrollY &&
-      before.cellWidth === cellWidth &&
-      before.rowHeight === rowHeight;
-    if (same) return;
     if (Math.abs(box.scrollLeft - scrollX) > 1) box.scrollLeft = scrollX;
     if (Math.abs(box.scrollTop - scrollY) > 1) box.scrollTop = scrollY;
     // Lower rows cannot be scrolled as far.
@@ -298,6 +293,11 @@ export class LensGrid {
     const column = clamp(view.cursor.column + right, view.cells.columns);
     this.events.choose({ row, column }, 'key');
   }
+}
+
+/** Where it is to be scrolled to, and how far it can be: other cells may reach what those before did not. */
+function scrollOf({ scrollX, scrollY, cellWidth, rowHeight, cells }: GridView): string {
+  return [scrollX, scrollY, cellWidth * cells.columns, rowHeight * cells.rows].join();
 }
 
 function heatStyle(element: Element): HeatStyle {

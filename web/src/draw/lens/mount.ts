@@ -87,6 +87,7 @@ class LensDrawing {
   private cells: HeatCells | null = null;
   private cursor: Cursor;
   private width = 0;
+  private scrollBar = 0;
   private cellWidth = 72;
   /** The person has not zoomed: cells follow the width of the window. */
   private fitted = true;
@@ -108,8 +109,8 @@ class LensDrawing {
       options.kinds.map(({ kind, name }) => [kind, name] as const),
       (kind) => this.set({ kind }),
     );
-    this.inputs = new LensAxis(lens, 'inputs');
-    this.outcomes = new LensAxis(lens, 'outcomes');
+    this.inputs = new LensAxis(make('div'), 'inputs');
+    this.outcomes = new LensAxis(make('div'), 'outcomes');
     const box = make('div');
     box.addEventListener('keydown', (event) => this.onKey(event));
     this.grid = this.gridIn(box);
@@ -153,7 +154,7 @@ class LensDrawing {
       hover: (at) => this.say(at, false),
       open: () => this.zoomFit(),
       drag: () => this.frame.card.drop(),
-      resize: ({ width }) => this.resize(width - GUTTER),
+      resize: ({ width, scrollBar }) => this.resize(width - GUTTER, scrollBar),
     };
     return new LensGrid(box, events, { wheel: 'page' });
   }
@@ -216,8 +217,17 @@ class LensDrawing {
   }
 
   private showAxes(): void {
+    const { lens, cellWidth, scrollBar, cursor } = this;
     for (const axis of [this.inputs, this.outcomes])
-      axis.show(this.cellWidth, this.scroll.x, this.width, this.cursor.column);
+      axis.show({
+        lens,
+        side: lens.baseline,
+        cellWidth,
+        scrollX: this.scroll.x,
+        scrollBar,
+        room: this.width,
+        chosen: cursor.column,
+      });
   }
 
   private room(): number {
@@ -278,9 +288,10 @@ class LensDrawing {
     );
   }
 
-  private resize(width: number): void {
-    if (width <= 0 || width === this.width) return;
+  private resize(width: number, scrollBar: number): void {
+    if (width <= 0 || (width === this.width && scrollBar === this.scrollBar)) return;
     this.width = width;
+    this.scrollBar = scrollBar;
     if (this.fitted) this.cellWidth = fittingWidth(this.lens.length, width);
     this.show();
   }

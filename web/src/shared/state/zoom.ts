@@ -12,6 +12,7 @@ import {
   roundWidth,
   stepWidth,
 } from '../../draw/zoom';
+import { hidePeek } from './peek';
 import { change, useStore } from './store';
 
 /** What is drawn now, px and counts; the views keep it current. */
@@ -52,7 +53,9 @@ export function zoomTo(width: number, at: Point = anchor()): void {
   timer = setTimeout(rest, REST_MS);
 }
 
+/** By the wheel or two fingers: the pop-up no longer lies beside what it is of. */
 export function zoomBy(factor: number, at?: Point): void {
+  hidePeek();
   zoomTo(widthNow() * factor, at);
 }
 

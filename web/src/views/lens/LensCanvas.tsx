@@ -71,10 +71,7 @@ function eventsOf(lens: Lens, mode: Spec['mode'], source: (row: number) => numbe
       useStore.setState({ scrollX: x, scrollY: y });
       hidePeek();
     },
-    zoom: (factor, at) => {
-      hidePeek();
-      zoomBy(factor, at);
-    },
+    zoom: zoomBy,
     choose: (at) => {
       const row = lens.meta.rows[source(at.row)];
       change({ position: at.column, ...(row === undefined ? {} : { row }) }, 'replace');

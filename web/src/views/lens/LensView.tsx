@@ -213,10 +213,9 @@ function LensArea({ shown, awaited, stale, busy, positions, choose, ...common }:
       side={shownSide(shown.lens, shown.mode).values}
       cellWidth={cellWidth}
       position={experiment.position}
-      below={flipped}
     />
   ) : (
-    <div className={`outcome ${flipped ? 'below' : ''}`} />
+    <div className="axis" />
   );
   return (
     <div ref={place} className={`lens ${stale ? 'stale' : ''}`} aria-busy={busy}>
