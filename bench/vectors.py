@@ -56,7 +56,7 @@ def one_layer(model: ue.Model, path: Path) -> None:
     """What the build does for a layer, from weights to disk."""
     with Builder(model, BuildOptions(restart=True), path) as builder:
         builder.prepare()
-        builder.left = [LAYER]
+        builder.remaining = [LAYER]
         builder.step()
 
 
@@ -119,7 +119,7 @@ def drawn_index(model: ue.Model, path: Path) -> VectorIndex:
     vocab_size = len(model.unembedding.weight)
     with Builder(model, folder=path) as builder:
         builder.prepare()
-        for layer in builder.left:
+        for layer in builder.remaining:
             vectors = value_vectors(model, layer).float().numpy()
             shape = (len(vectors), 50)
             scores = -np.sort(-draw.normal(10, 2, shape).astype(np.float32), axis=1)
@@ -137,7 +137,7 @@ def drawn_index(model: ue.Model, path: Path) -> VectorIndex:
                     "bottom_scores": -scores,
                 }
             )
-        builder.left = []
+        builder.remaining = []
         builder.finish()
     return open_index(model, folder=path)
 

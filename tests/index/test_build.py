@@ -163,7 +163,7 @@ def counting(monkeypatch):
     real = Builder.step
 
     def step(self, *arguments):
-        done.append(self.left[0])
+        done.append(self.remaining[0])
         real(self, *arguments)
 
     monkeypatch.setattr(Builder, "step", step)
@@ -212,7 +212,7 @@ def test_a_draft_that_is_damaged_is_thrown_away(model_of, tmp_path, monkeypatch)
     with Builder(model, BuildOptions(top_k=3), tmp_path) as builder:
         builder.prepare()
         builder.step()
-        builder.left = [2, 1]
+        builder.remaining = [2, 1]
         builder.step()  # layers out of order: no beginning of any index
     done = counting(monkeypatch)
     assert_lists(build_index(model, top_k=3, folder=tmp_path), model, "raw")

@@ -121,7 +121,7 @@ def test_stopping_keeps_what_was_finished(cli, source, monkeypatch):  # noqa: F8
     def step(self, *arguments):
         if len(steps) == 2:
             raise KeyboardInterrupt
-        steps.append(self.left[0])
+        steps.append(self.remaining[0])
         real(self, *arguments)
 
     monkeypatch.setattr(Builder, "step", step)

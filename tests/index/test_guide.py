@@ -25,7 +25,7 @@ def drawn(tmp_path, monkeypatch, demo_model):
     draw = np.random.default_rng(0)
     with Builder(model) as builder:
         builder.prepare()
-        for layer in builder.left:
+        for layer in builder.remaining:
             vectors = value_vectors(model, layer).float().numpy()
             scores = -np.sort(-draw.uniform(1, 2, (len(vectors), 50)).astype(np.float32), axis=1)
             ids = draw.integers(0, model.vocab_size, scores.shape).astype(np.int32)
@@ -42,7 +42,7 @@ def drawn(tmp_path, monkeypatch, demo_model):
                 "bottom_scores": -scores,
             }
             builder.tables.append(columns)
-        builder.left = []
+        builder.remaining = []
         builder.finish()
     return model
 

@@ -20,7 +20,7 @@ from unembed.session import Session
 from unembed.settings import Settings
 
 from .asgi import TOKEN
-from .flow_asking import FAMILIES
+from .flow_requests import FAMILIES
 
 
 @pytest.fixture(scope="session")

@@ -17,7 +17,7 @@ from unembed.questions import flow as flow_question
 from unembed.questions.requests import FlowRequest
 
 from .asgi import bearer, post, request
-from .flow_asking import EDITS, FAMILIES, OPTIONS, PROMPT, ask, assert_same, drawn, hashable
+from .flow_requests import EDITS, FAMILIES, OPTIONS, PROMPT, ask, assert_same, drawn, hashable
 
 # ---------------------------------------------------------------- the graph
 

@@ -14,7 +14,7 @@ from unembed.engine.names import sites
 from unembed.questions import flow as flow_question
 
 from .asgi import post
-from .flow_asking import EDITS, FAMILIES, HALF_A_CHARACTER, PROMPT, ask, assert_same, drawn
+from .flow_requests import EDITS, FAMILIES, HALF_A_CHARACTER, PROMPT, ask, assert_same, drawn
 
 # ---------------------------------------------------------------- edits
 

@@ -7,7 +7,7 @@ import pytest
 from unembed.analyses.flow.options import FlowOptions
 
 from .asgi import post
-from .flow_asking import EDITS, FAMILIES, PROMPT, ask, drawn, hashable, refused
+from .flow_requests import EDITS, FAMILIES, PROMPT, ask, drawn, hashable, refused
 
 
 def test_layers_that_are_not_there_are_named(app):

@@ -91,8 +91,8 @@ class Watched:
         original = Builder.step
 
         def step(builder: Any, cancel: Any, progress: Any) -> None:
-            self.layers.append(builder.left[0])
-            if builder.left[0] == layer:
+            self.layers.append(builder.remaining[0])
+            if builder.remaining[0] == layer:
                 progress("projecting", 1, 2)
                 self.reached.set()
                 while not self.go.wait(0.005):

@@ -62,7 +62,7 @@ def build_index(
     asked = chosen(options, changes, {"top_k": partial(_checked_top_k, model)})
     with Builder(model, asked, folder) as builder:
         if builder.prepare(progress=progress):
-            while builder.left:
+            while builder.remaining:
                 builder.step(cancel, progress)
             builder.finish()
     return open_folder(model, builder.folder, asked.projection)
@@ -73,7 +73,7 @@ class Builder:
 
     with Builder(model) as builder:
         if builder.prepare():
-            while builder.left:
+            while builder.remaining:
                 builder.step()
             builder.finish()
     """
@@ -91,7 +91,7 @@ class Builder:
         self.plan = _plan(model, self.projection, top_k, layers)
         self.folder = IndexFolder.of(model, options.projection, folder)
         self._restart = options.restart
-        self.left: list[int] = []
+        self.remaining: list[int] = []
         self._todo = 0
         self._held = ExitStack()
 
@@ -110,14 +110,14 @@ class Builder:
         elif self._is_there():
             return False
         self.tables = Tables(self.folder, self.folder.draft(self.plan))
-        self.left = self._find_left()
-        self._todo = self._vectors_left()
+        self.remaining = self._remaining_layers()
+        self._todo = self._n_remaining()
         return True
 
     def step(self, cancel: Cancel | None = None, progress: Progress | None = None) -> None:
         """Build the next layer that is left, and keep it."""
-        layer = self.left[0]
-        done = self._todo - self._vectors_left()
+        layer = self.remaining[0]
+        done = self._todo - self._n_remaining()
         own = self._widths[layer]
 
         def share(part: int, parts: int) -> None:
@@ -135,7 +135,7 @@ class Builder:
             "bottom_scores": _array(ends.lowered),
         }
         self.tables.append(_labelled(layer, vectors, columns))
-        self.left.pop(0)
+        self.remaining.pop(0)
 
     def finish(self) -> None:
         """Publish what was built."""
@@ -146,8 +146,8 @@ class Builder:
     def _widths(self) -> dict[int, int]:
         return dict(zip(self.plan.layers, self.plan.widths, strict=True))
 
-    def _vectors_left(self) -> int:
-        return sum(self._widths[layer] for layer in self.left)
+    def _n_remaining(self) -> int:
+        return sum(self._widths[layer] for layer in self.remaining)
 
     def _is_there(self) -> bool:
         """Whether what is published is what was asked for; raises if it is of another model."""
@@ -158,7 +158,7 @@ class Builder:
         check_same(self.model, plan, self.folder)
         return plan.matches(self.plan)
 
-    def _find_left(self) -> list[int]:
+    def _remaining_layers(self) -> list[int]:
         """Layers that the draft lacks. A draft that is no beginning of the plan is thrown away."""
         kept = self.tables.rows_kept()
         planned = np.repeat(self.plan.layers, self.plan.widths)

@@ -58,7 +58,7 @@ class FlowComparison(Result):
 
 
 @dataclass(frozen=True)
-class _Asked:
+class _Drawing:
     """What a request asks to draw, on this model and prompt."""
 
     layers: tuple[int, ...]
@@ -71,14 +71,14 @@ def answer(session: Session, job: Job, request: FlowRequest) -> FlowComparison:
     """Draw the baseline; with an enabled edit the edited run too, and measure what edits change."""
     session.model.require("lens")
     ids = ids_of(session, request.prompt)
-    asked = _asked(session, request, ids)
-    made = edits_of(session, job, request.edits, ids, cut_position=asked.position)
-    capture = flow_capture(session.model, asked.layers, asked.position)
+    drawing = _drawing(session, request, ids)
+    made = edits_of(session, job, request.edits, ids, cut_position=drawing.position)
+    capture = flow_capture(session.model, drawing.layers, drawing.position)
     baseline, edited = runs_with(session, job, made, ids, capture)
-    ours = _graph(session, job, baseline, asked)
+    ours = _graph(session, job, baseline, drawing)
     if edited is None:
         return FlowComparison(ours)
-    alike = _rated_alike(asked, ours)
+    alike = _rated_alike(drawing, ours)
     theirs = _graph(session, job, edited, alike, ours)
     groups = made.apart()
     alone = tuple(groups)[: session.settings.max_measured_cuts]
@@ -88,14 +88,14 @@ def answer(session: Session, job: Job, request: FlowRequest) -> FlowComparison:
     return FlowComparison(ours, theirs, effects, alone, len(groups) - len(alone))
 
 
-def _asked(session: Session, request: FlowRequest, ids: tuple[int, ...]) -> _Asked:
+def _drawing(session: Session, request: FlowRequest, ids: tuple[int, ...]) -> _Drawing:
     """Raises for what this model or prompt has not, and for too many vectors."""
     anatomy = session.model.anatomy
     options = request.part(FlowOptions)
     layers = checked_layers(request.layers, anatomy)
     times = request.n_runs * _n_tokens(session, request)
     check_vectors(anatomy, layers, options, len(ids), session.settings.max_flow_vectors, times)
-    return _Asked(layers, position_of(request.position, len(ids)), request.target, options)
+    return _Drawing(layers, position_of(request.position, len(ids)), request.target, options)
 
 
 def _n_tokens(session: Session, request: FlowRequest) -> int:
@@ -111,7 +111,7 @@ def _n_tokens(session: Session, request: FlowRequest) -> int:
 
 
 def _graph(
-    session: Session, job: Job, run: Run, asked: _Asked, like: FlowGraph | None = None
+    session: Session, job: Job, run: Run, drawing: _Drawing, like: FlowGraph | None = None
 ) -> FlowGraph:
     """The graph of a run, from the last ones where it was drawn before; without its vectors.
 
@@ -121,24 +121,24 @@ def _graph(
     def made() -> FlowGraph:
         graph = flow_graph(
             run,
-            asked.layers,
-            target=asked.target,
-            position=asked.position,
-            options=asked.options,
+            drawing.layers,
+            target=drawing.target,
+            position=drawing.position,
+            options=drawing.options,
             like=like,
             cancel=job.cancel,
             progress=job.progress,
         )
         return replace(graph, vectors=graph.vectors[:0])
 
-    return session.recent.get(("flow", run.local_key, asked), made)
+    return session.recent.get(("flow", run.local_key, drawing), made)
 
 
-def _rated_alike(asked: _Asked, graph: FlowGraph) -> _Asked:
+def _rated_alike(drawing: _Drawing, graph: FlowGraph) -> _Drawing:
     """To rate other runs by the token that the model itself chose here."""
-    if asked.target is not None:
-        return asked
-    return replace(asked, target=graph.target.tokens[0].id)
+    if drawing.target is not None:
+        return drawing
+    return replace(drawing, target=graph.target.tokens[0].id)
 
 
 # ---------------------------------------------------------------- measured edits
@@ -151,11 +151,11 @@ class _Measure:
     session: Session
     job: Job
     run: Run
-    asked: _Asked
+    drawing: _Drawing
 
     def __call__(self, edits: tuple[Edit, ...]) -> CutReport:
         """From the last ones where it was measured before."""
-        target, position = self.asked.target, self.asked.position
+        target, position = self.drawing.target, self.drawing.position
 
         def made() -> CutReport:
             self.job.runs += 1

@@ -32,7 +32,7 @@ def answer(session: Session, job: Job, request: PredictionsRequest) -> Predictio
     options = request.part(PredictionsOptions)
     asked = options.changed(
         position=position_of(request.position, len(ids)),
-        sub_updates=0,  # from the last ones: see `_taken_apart`
+        sub_updates=0,  # from the last ones: see `_sub_updates`
     )
     read_target(model, request.target, request.distractor)  # refuses it before anything runs
     work: dict[str, Any] = {"options": asked, "cancel": job.cancel, "progress": job.progress}
@@ -46,10 +46,10 @@ def answer(session: Session, job: Job, request: PredictionsRequest) -> Predictio
     if not options.sub_updates:
         return found
     k = options.sub_updates
-    return with_updates(found, runs, lambda run: _taken_apart(session, job, run, found.position, k))
+    return with_updates(found, runs, lambda run: _sub_updates(session, job, run, found.position, k))
 
 
-def _taken_apart(session: Session, job: Job, run: Run, position: int, k: int) -> SubUpdates:
+def _sub_updates(session: Session, job: Job, run: Run, position: int, k: int) -> SubUpdates:
     """What neurons and heads wrote; the baseline's stays the same while a person changes edits."""
 
     def made() -> SubUpdates:

@@ -114,7 +114,7 @@ class Indexes:
             Builder(self._model, options, self._root) as builder,
         ):
             if builder.prepare(progress=between):
-                while builder.left:
+                while builder.remaining:
                     builder.step(job.cancel, between)
                 builder.finish()
         return self.opened(options.projection).about

@@ -3,7 +3,7 @@
     "final_norm"   the final norm and the unembedding: the plain lens
     "L17"          block 17 and everything after it
     "L17.mlp"      the feed-forward of block 17 and everything after it
-    ["h.17", "final_layernorm", "lm_head"]   the same by its modules: see `suffix_names`
+    ["h.17", "final_layernorm", "lm_head"]   block 17, by the modules that a row is run through
 
 The suffix is the model's own modules, run on the row's states at all positions together, with the
 edits of the run that lie inside it. So the last block, given the state before it, ends in the run's
@@ -21,7 +21,6 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from unembed.analyses.lens.suffix_names import suffix_of
 from unembed.engine.cancel import Cancel
 from unembed.engine.editing.edits import Edit, at_stage, set_to, zero
 from unembed.engine.loaded import Loaded
@@ -38,6 +37,8 @@ if TYPE_CHECKING:
 
 
 LEGAL = '"final_norm", "last_mlp", "last_block", "L17", "L17.mlp"'
+FINAL_NAMES = ("final_layernorm", "final_norm")  # of a list of modules, in every model
+HEAD_NAME = "lm_head"
 FINAL: SiteKey = ("final_norm", None)
 BEFORE_MLP = ("resid_pre", "attn_in", *ATTENTION_SITES, "z", "attn_out", "resid_mid")
 
@@ -63,7 +64,7 @@ def parse_decoder(model: Loaded, name: str | Sequence[str]) -> Decoder:
     block that is not there, and CapabilityError where the suffix cannot be entered.
     """
     if isinstance(name, list | tuple):
-        name = suffix_of(model, name)
+        name = _suffix_of(model, name)
     last = model.anatomy.n_layers - 1
     short = {"last_block": f"L{last}", "last_mlp": f"L{last}.mlp"}
     name = short.get(name, name) if isinstance(name, str) else name
@@ -89,6 +90,64 @@ def parse_decoder(model: Loaded, name: str | Sequence[str]) -> Decoder:
     if from_mlp and not model.block(layer).parallel:
         refuse(model.anatomy, ("resid_mid", layer), model.name, "decoder")
     return Decoder(f"L{layer}{match[2] or ''}", layer, from_mlp)
+
+
+def _suffix_of(model: Loaded, names: Sequence[str]) -> str:
+    """The decoder that these modules are: ["h.47", "final_layernorm", "lm_head"] is "L47".
+
+    Names are those of `named_modules()`, or ends of them; "final_layernorm" and "lm_head" are the
+    final norm and the unembedding of every model. Raises InputError where the modules are not the
+    end of the model, without a gap.
+    """
+    rest = [str(name) for name in names]
+    head = model.anatomy.head
+    unembedding = head.unembedding if head is not None else ""
+    chain = head.chain if head is not None else ()
+    if rest and (rest[-1] == HEAD_NAME or _ends(unembedding, rest[-1])):
+        rest.pop()
+    if rest and (rest[-1] in FINAL_NAMES or any(_ends(name, rest[-1]) for name in chain)):
+        rest.pop()
+    blocks = {block.layer: block.module for block in model.anatomy.blocks}
+    for first in blocks:
+        for parts, decoder in _ways(model, first):
+            if len(parts) == len(rest) and all(map(_ends, parts, rest)):
+                return decoder
+    if not rest and names:
+        return "final_norm"
+    last = max(blocks)
+    raise InputError(
+        f"decoder {list(names)!r} is no end of {model.name}: the modules must follow one another, "
+        f"up to the last block, {blocks[last]!r}",
+        field="decoder",
+        value=list(map(str, names)),
+        legal=f'[{blocks[last]!r}, "final_layernorm", "lm_head"], or "L{last}"',
+        fix=f'decoder="L{last}" runs the last block on every row',
+    )
+
+
+def _ways(model: Loaded, first: int) -> list[tuple[list[str], str]]:
+    """How a suffix from block `first` on may be written, and what it is called here."""
+    anatomy = model.anatomy
+    later = [block.module for block in anatomy.blocks[first + 1 :]]
+    block = anatomy.blocks[first]
+    attention, mlp = (
+        _branch(block.module, name or "")
+        for name in (block.attention.output_map, block.mlp.output_map)
+    )
+    return [
+        ([block.module, *later], f"L{first}"),
+        ([attention, mlp, *later], f"L{first}"),
+        ([mlp, *later], f"L{first}.mlp"),
+    ]
+
+
+def _branch(block: str, inside: str) -> str:
+    """The module of a block that something in it belongs to: h.3.mlp of h.3.mlp.c_proj."""
+    return f"{block}.{inside.removeprefix(f'{block}.').split('.')[0]}"
+
+
+def _ends(whole: str, name: str) -> bool:
+    return whole == name or whole.endswith(f".{name}")
 
 
 @torch.no_grad()

@@ -153,7 +153,7 @@ def layer_predictions(
     options = _chosen(run.model, options, given(position=position) | changes)
     reader = _Reader([run], options, cancel, progress)
     found = Predictions(**reader.about(), baseline=reader.side(0, reader.read()))
-    return _taken_apart(found, [run], options.sub_updates, cancel, progress)
+    return _with_sub_updates(found, [run], options.sub_updates, cancel, progress)
 
 
 def compare_predictions(
@@ -180,10 +180,10 @@ def compare_predictions(
         changes=reader.changes(readout),
         kl=float(readout.kl[reader.n_states - 1 + reader.n_states, 1]),
     )
-    return _taken_apart(found, runs, options.sub_updates, cancel, progress)
+    return _with_sub_updates(found, runs, options.sub_updates, cancel, progress)
 
 
-def _taken_apart(
+def _with_sub_updates(
     found: Predictions,
     runs: Sequence[Run],
     k: int,

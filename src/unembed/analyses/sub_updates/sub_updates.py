@@ -89,7 +89,9 @@ def sub_updates(
             cancel.check()
         if progress is not None:
             progress("sub-updates", done, len(chosen))
-        rows.append(_Row(layer, *(_taken_apart(run, layer, part, position, k) for part in PARTS)))
+        rows.append(
+            _Row(layer, *(_branch_updates(run, layer, part, position, k) for part in PARTS))
+        )
     labels, method = _labels(run, rows, position, effects, cancel)
     return SubUpdates(
         position=position,
@@ -120,7 +122,7 @@ class _Row:
         return LayerUpdates(self.layer, heads[0], neurons[0], heads[1], neurons[1])
 
 
-def _taken_apart(run: Run, layer: int, part: Part, position: int, k: int) -> BranchUpdates | str:
+def _branch_updates(run: Run, layer: int, part: Part, position: int, k: int) -> BranchUpdates | str:
     """One branch, its effects still missing; or the reason why it cannot be taken apart."""
     reason = _why_no_nodes(run.model, layer, part)
     if reason is not None:
