@@ -126,7 +126,7 @@ class Options(BaseModel):
         return {name: getattr(self, name) for name in type(self).model_fields}
 
     def part(self, kind: type[Chosen]) -> Chosen:
-        """Those that a base class has: of a request, the options of its analysis."""
+        """The options that a base class has: of a request, those of its analysis."""
         return kind(**{name: getattr(self, name) for name in kind.model_fields})
 
 
@@ -136,7 +136,7 @@ def _number(value: Any) -> Any:
 
 
 def given(**values: Any) -> dict[str, Any]:
-    """Those that are not None: arguments of a call that were not left out."""
+    """Arguments of a call that were not left out: None stands for one that was."""
     return {name: value for name, value in values.items() if value is not None}
 
 

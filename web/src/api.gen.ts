@@ -2218,7 +2218,7 @@ export interface components {
         };
         /**
          * LensRequest
-         * @description The grid of layers and positions. Answered as safetensors bytes: see LensMetadata.
+         * @description The grid of layers and positions. Answered as safetensors bytes: see LensComparison.
          */
         LensRequest: {
             /**

@@ -46,7 +46,7 @@ class PredictionsRequest(PredictionsOptions, Experiment):
 
 
 class LensRequest(LensOptions, Experiment):
-    """The grid of layers and positions. Answered as safetensors bytes: see LensMetadata."""
+    """The grid of layers and positions. Answered as safetensors bytes: see LensComparison."""
 
     # As LensOptions has them, but as JSON can say them and as large as an answer may be.
     positions: Positions | None = option(

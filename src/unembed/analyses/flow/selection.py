@@ -76,7 +76,7 @@ class Selector:
         return alike if self.like is None else self.like[layer].norm
 
     def heads(self, layer: int, norms: Float[Tensor, " head"], added: float) -> tuple[int, ...]:
-        """Those that write most, in the order of heads."""
+        """The heads that write most, in their order."""
         if self.like is not None:
             return self.like[layer].heads
         named = self.chosen.of(layer, self.chosen.heads)
@@ -134,7 +134,7 @@ class Selector:
         return tuple(wanted[order].tolist())
 
     def _above(self, norms: Tensor, added: float, what: str) -> list[int]:
-        """Those whose write is at least so large a part of what was added."""
+        """What writes at least so large a part of what was added."""
         least = (self.options.threshold or 0.0) * added
         found = norms.argsort(descending=True, stable=True)
         found = found[norms[found] >= least]

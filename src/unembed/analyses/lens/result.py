@@ -177,7 +177,7 @@ class LensComparison(Result):
         return sides_below(self.sides)
 
     def arrays(self) -> dict[str, Any]:
-        """Those of both sides, "baseline.kl", and what lies between them."""
+        """The arrays of both sides, as "baseline.kl", and what lies between them."""
         found = {} if self.kl_between is None else {"kl_between": self.kl_between}
         for side, lens in self.sides.items():
             found |= {f"{side}.{name}": array for name, array in lens.arrays().items()}

@@ -175,7 +175,7 @@ def _target(graph: FlowGraph) -> str:
 
 
 def _options(options: FlowOptions) -> str:
-    """Those that differ from the defaults."""
+    """The options of the graph that differ from their defaults."""
     usual: Mapping[str, object] = FlowOptions().values()
     changed = [
         f"{name}={value}" for name, value in options.values().items() if value != usual[name]
