@@ -21,29 +21,34 @@ def _row(default: int | float | str, sentence: str) -> Any:
     return dataclass_field(default=default, metadata={"sentence": sentence})
 
 
+def _asked(default: int, sentence: str) -> Any:
+    """A limit on what a request may ask for: clients are told it."""
+    return dataclass_field(default=default, metadata={"sentence": sentence, "asked": True})
+
+
 @dataclass(frozen=True)
 class Settings:
     """The limits in force. `Settings.from_environment()` reads `UNEMBED_*`."""
 
     host: str = _row("127.0.0.1", "Address that the server binds.")
     port: int = _row(8420, "Port that the server binds; 0 takes a free one.")
-    max_prompt_chars: int = _row(200_000, "Longest prompt, in characters.")
-    max_prompt_tokens: int = _row(
+    max_prompt_chars: int = _asked(200_000, "Longest prompt, in characters.")
+    max_prompt_tokens: int = _asked(
         4096, "Longest prompt, in tokens; the model's own limit counts too."
     )
-    max_edits: int = _row(64, "Most edits in one request.")
-    max_edit_positions: int = _row(4096, "Most positions named by one edit.")
-    max_edit_value: int = _row(65_536, "Longest vector that one edit may carry, in numbers.")
-    max_k: int = _row(100, "Most tokens listed for one distribution.")
-    max_sub_updates: int = _row(50, "Most neurons, and heads, shown apart in each layer.")
-    max_words: int = _row(32, "Most words of one search of the vector index.")
-    max_hits: int = _row(200, "Most vectors, or clusters, listed in one answer.")
+    max_edits: int = _asked(64, "Most edits in one request.")
+    max_edit_positions: int = _asked(4096, "Most positions named by one edit.")
+    max_edit_value: int = _asked(65_536, "Longest vector that one edit may carry, in numbers.")
+    max_k: int = _asked(100, "Most tokens listed for one distribution.")
+    max_sub_updates: int = _asked(50, "Most neurons, and heads, shown apart in each layer.")
+    max_words: int = _asked(32, "Most words of one search of the vector index.")
+    max_hits: int = _asked(200, "Most vectors, or clusters, listed in one answer.")
     max_saved_chars: int = _row(100_000, "Longest text kept in the workspace, in characters.")
-    max_new_tokens: int = _row(512, "Most tokens that one request may generate.")
-    max_lens_cells: int = _row(400_000, "Largest lens grid, in cells (rows x positions).")
-    max_flow_layers: int = _row(8, "Most layers of one flow graph.")
-    max_flow_vectors: int = _row(4000, "Most vectors that one flow graph may read.")
-    max_measured_cuts: int = _row(8, "Most edits of one flow graph that are each run alone.")
+    max_new_tokens: int = _asked(512, "Most tokens that one request may generate.")
+    max_lens_cells: int = _asked(400_000, "Largest lens grid, in cells (rows x positions).")
+    max_flow_layers: int = _asked(8, "Most layers of one flow graph.")
+    max_flow_vectors: int = _asked(4000, "Most vectors that one flow graph may read.")
+    max_measured_cuts: int = _asked(8, "Most edits of one flow graph that are each run alone.")
     max_capture_bytes: int = _row(
         4096 * MIB, "Most memory that one run's captured activations may take."
     )
@@ -71,6 +76,12 @@ class Settings:
     workspace_path: str = _row(
         "", "File of saved runs, names and notes; empty is workspace.sqlite3 in the cache folder."
     )
+
+    @classmethod
+    def asked(cls) -> dict[str, tuple[int, str]]:
+        """Limits on what a request may ask for: default and sentence of each, by name."""
+        rows = [row for row in fields(cls) if row.metadata.get("asked")]
+        return {row.name: (row.default, row.metadata["sentence"]) for row in rows}  # type: ignore[misc]
 
     @classmethod
     def from_environment(cls, environment: dict[str, str] | None = None) -> Settings:

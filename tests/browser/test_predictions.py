@@ -219,7 +219,8 @@ def test_the_copied_python_reproduces_the_page(app, context, demo_model):
     app.page.get_by_test_id("toast").wait_for()
     code = app.page.evaluate("() => navigator.clipboard.readText()")
     code += "print([f'{one.probability:.3f}' for one in edited.top(k=3, position=8)])\n"
-    code += "print(f'{lens.probability[-1, 0]:.3f}', model.generate(prompt, 4, edits=edits).text)\n"
+    code += "rated = found.edited.layers[-1].resid_post.target\n"
+    code += "print(f'{rated.probability:.3f}', model.generate(prompt, 4, edits=edits).text)\n"
     printed = printed_by(code, demo_model)
     edited = app.page.get_by_test_id("next-token").locator("tbody tr td:nth-of-type(3)")
     likeliest = sorted(edited.all_inner_texts()[:5], key=float, reverse=True)[:3]

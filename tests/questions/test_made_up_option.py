@@ -1,58 +1,132 @@
-"""An option is one line in one file: a made-up one is everywhere, and nothing else was touched."""
+"""An option is one line in one file: a made-up one is everywhere, and nothing else was touched.
+
+The app's part is web/src/app/options.test.ts.
+"""
 
 from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from unembed.questions.table import QUESTIONS
+
 ROOT = Path(__file__).parents[2]
-LINE = """
-    sharpness: Positive = option(3, "How sharp the reading is.", limit="max_k")
-"""
+LINE = '    sharpness: Positive = option(3, "How sharp the reading is.", limit="max_k")\n'
+# question -> the file and class of its options, and the command that puts it
+PLACES = {
+    "predictions": ("analyses/predictions/options.py", "PredictionsOptions", "run"),
+    "lens": ("analyses/lens/options.py", "LensOptions", "lens"),
+    "flow": ("analyses/flow/options.py", "FlowOptions", "flow"),
+    "component": ("analyses/component/options.py", "ComponentOptions", "component"),
+    "generate": ("engine/passes/options.py", "GenerationOptions", "generate"),
+    "build": ("index/options.py", "BuildOptions", "index vectors"),
+    "search": ("index/options.py", "SearchOptions", "search"),
+    "token": ("index/options.py", "TokenSearchOptions", "search"),
+    "similar": ("index/options.py", "SimilarOptions", "search"),
+    "browse": ("index/options.py", "BrowseOptions", None),
+    "clusters": ("index/options.py", "ClustersOptions", None),
+    "cluster": ("index/options.py", "ClustersOptions", None),
+}
+WITHOUT_OPTIONS = {"vector"}  # of its own: it asks which index, as all of them do
 ASKED = """
-import json
+import json, sys, tempfile
+from pathlib import Path
 import unembed as ue
 from unembed.errors import InputError
+from unembed.models.tiny import tiny_model, tiny_tokenizer
 from unembed.questions import documents, limits
-from unembed.questions.requests import LensRequest
+from unembed.questions.table import QUESTIONS
 from unembed.server import schema
 from unembed.settings import Settings
 
-refused = []
-for make in (
-    lambda: ue.LensOptions(sharpness=0),
-    lambda: ue.LensOptions().changed(sharpness="3"),
-    lambda: limits.check(LensRequest(prompt="a", sharpness=101), Settings()),
-):
+model = ue.load(tiny_model("gpt2"), tiny_tokenizer())
+folder = tempfile.mkdtemp()
+ue.build_index(model, folder=folder)
+index = ue.open_index(model, folder=folder)
+node, flow = (
+    model.run("a b", capture)
+    for capture in (ue.component_capture(model, "L1.H2"), ue.flow_capture(model, [1]))
+)
+CALLS = {
+    "predictions": lambda **given: ue.predictions(model, "a b", **given),
+    "lens": lambda **given: ue.logit_lens(model, "a b", **given),
+    "flow": lambda **given: ue.flow_graph(flow, [1], **given),
+    "component": lambda **given: ue.component(node, "L1.H2", **given),
+    "generate": lambda **given: model.generate("a b", 2, **given),
+    "build": lambda **given: ue.build_index(model, folder=folder, **given),
+    "search": lambda **given: index.search("he", **given),
+    "token": lambda **given: index.token(72, **given),
+    "similar": lambda **given: index.similar("L1.N2", **given),
+    "browse": lambda **given: index.browse(1, **given),
+    "clusters": lambda **given: index.clusters(3, **given),
+    "cluster": lambda **given: index.clusters(3, **given).cluster(1),
+}
+FIELDS = {
+    "flow": {"layers": [1]}, "component": {"target": "L1.H2"}, "search": {"words": ["he"]},
+    "token": {"token": 72}, "similar": {"target": "L1.N2"}, "browse": {"layer": 1},
+    "cluster": {"cluster": 0},
+}
+
+def refused(make):
     try:
         make()
     except InputError as error:
-        refused.append([error.field, error.message])
-document = schema.document()
-print(json.dumps({
-    "python": [ue.LensOptions().sharpness, ue.LensOptions(sharpness=7).sharpness],
-    "refused": refused,
-    "http": document["components"]["schemas"]["LensRequest"]["properties"]["sharpness"],
-    "docs": [line for line in documents.markdown().splitlines() if "sharpness" in line],
-    "app": documents.typescript().partition('"sharpness": ')[2].partition("}")[0] + "}",
-}))
+        return [error.field, error.message]
+
+schemas = schema.document()["components"]["schemas"]
+docs = documents.markdown().split("\\n## ")
+app = json.loads(documents.typescript().partition("QUESTIONS = ")[2].partition(" as const")[0])
+found = {}
+for question in QUESTIONS:
+    name, kind = question.name, question.request
+    if name not in CALLS:
+        continue
+    prompt = {"prompt": "a"} if "prompt" in kind.model_fields else {}
+    fields = prompt | FIELDS.get(name, {})
+    options = getattr(ue, PLACES[name][1])
+    CALLS[name](sharpness=7)
+    CALLS[name](options=options(sharpness=7))
+    found[name] = {
+        "python": [options().sharpness, kind(**fields, sharpness=7).part(options).sharpness],
+        "refused": [
+            refused(lambda: options(sharpness=0)),
+            refused(lambda: CALLS[name](sharpness="3")),
+            refused(lambda: limits.check(kind(**fields, sharpness=101), Settings())),
+        ],
+        "http": schemas[kind.__name__]["properties"]["sharpness"],
+        "docs": [
+            line for one in docs if one.startswith(name + "\\n")
+            for line in one.splitlines() if "sharpness" in line
+        ],
+        "app": app[name]["sharpness"],
+    }
+print(json.dumps(found))
 """
 
 
 @pytest.fixture(scope="module")
 def patched(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """The environment of a copy of the sources with one more line in the lens's options."""
+    """The environment of a copy of the sources with one more line in each class of options."""
     copy = tmp_path_factory.mktemp("copy")
     ignored = shutil.ignore_patterns("__pycache__", "static")
     shutil.copytree(ROOT / "src" / "unembed", copy / "unembed", ignore=ignored)
-    options = copy / "unembed" / "analyses" / "lens" / "options.py"
-    options.write_text(options.read_text("utf-8").rstrip() + LINE, "utf-8")
+    for file, kind in {(file, kind) for file, kind, _ in PLACES.values()}:
+        path = copy / "unembed" / file
+        head = re.compile(rf'(class {kind}\(\w+\):\n    """.*?"""\n\n)', re.DOTALL)
+        text, n = head.subn(lambda found: found[1] + LINE, path.read_text("utf-8"))
+        assert n == 1, kind
+        if "Positive" not in text.partition("class ")[0]:
+            text = text.replace("import Options, ", "import Options, Positive, ")
+            text = text.replace("import Count, Options, ", "import Count, Options, Positive, ")
+        path.write_text(text, "utf-8")
     return os.environ | {"PYTHONPATH": str(copy), "COLUMNS": "200", "TERM": "dumb"}
 
 
@@ -63,25 +137,38 @@ def run(patched: dict[str, str], *arguments: str) -> str:
     return done.stdout
 
 
-def test_it_reaches_python_http_the_docs_and_the_app(patched):
-    found = json.loads(run(patched, "-c", ASKED))
-    assert found["python"] == [3, 7]
-    assert found["refused"] == [
+@pytest.fixture(scope="module")
+def found(patched: dict[str, str]) -> dict[str, Any]:
+    """Where the option is, by question."""
+    answer: dict[str, Any] = json.loads(run(patched, "-c", f"PLACES = {PLACES!r}\n{ASKED}"))
+    return answer
+
+
+def test_no_question_is_missing():
+    assert {*PLACES, *WITHOUT_OPTIONS} == {question.name for question in QUESTIONS}
+
+
+@pytest.mark.parametrize("name", PLACES)
+def test_it_reaches_python_http_the_docs_and_the_app(name, found):
+    here = found[name]
+    assert here["python"] == [3, 7]
+    assert here["refused"] == [
         ["sharpness", "sharpness is 0; it must be an integer from 1"],
         ["sharpness", "sharpness is '3'; it must be an integer from 1"],
         ["sharpness", "sharpness is 101; the limit is 100."],
     ]
-    assert found["http"]["default"] == 3
-    assert found["http"]["description"] == "How sharp the reading is."
-    (row,) = found["docs"]
+    assert here["http"]["default"] == 3
+    assert here["http"]["description"] == "How sharp the reading is."
+    (row,) = here["docs"]
     cells = ["`sharpness`", "`--sharpness`", "3", "an integer from 1", "`max_k`"]
     assert [cell.strip() for cell in row.strip("|").split("|")][:5] == cells
-    app = json.loads(found["app"])
+    app = here["app"]
     assert (app["default"], app["low"], app["limit"]) == (3, 1, "max_k")
 
 
-def test_it_is_a_flag(patched):
-    text = " ".join(run(patched, "-m", "unembed", "lens", "--help").split())
+@pytest.mark.parametrize("command", sorted({place[2] for place in PLACES.values() if place[2]}))
+def test_it_is_a_flag(command, patched):
+    text = " ".join(run(patched, "-m", "unembed", *command.split(), "--help").split())
     assert "--sharpness" in text
     assert "How sharp the reading is." in text
 

@@ -10,9 +10,12 @@ import torch
 import unembed as ue
 from unembed.engine.model import Model
 from unembed.models.tiny import tiny_model, tiny_tokenizer
+from unembed.questions.described import rows_of
+from unembed.questions.table import QUESTIONS
 from unembed.server import wire
+from unembed.settings import Settings
 
-from .asgi import post
+from .asgi import bearer, call, post
 
 PATHS = (
     "/api/predictions",
@@ -163,3 +166,14 @@ def post_model(app: Any) -> Any:
     from .asgi import bearer, call
 
     return call(app, "GET", "/api/model", headers=[bearer()]).json()
+
+
+def test_clients_are_told_every_limit_that_an_option_names(make_app):
+    named = {row.limit for asked in QUESTIONS for row in rows_of(asked.request) if row.limit}
+    app = make_app(max_hits=7)
+    limits = call(app, "GET", "/api/model", headers=[bearer()]).json()["limits"]
+    assert named <= set(limits)
+    assert limits["max_hits"] == 7
+    assert limits["max_prompt_tokens"] == app.session.model.max_positions
+    told = {name: getattr(app.session.settings, name) for name in Settings.asked()}
+    assert limits == told | {"max_prompt_tokens": limits["max_prompt_tokens"]}

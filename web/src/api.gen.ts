@@ -2358,23 +2358,75 @@ export interface components {
          * @description The limits in force that a client can run into.
          */
         Limits: {
-            /** Max Prompt Tokens */
-            max_prompt_tokens: number;
-            /** Max Prompt Chars */
+            /**
+             * Max Prompt Chars
+             * @description Longest prompt, in characters.
+             */
             max_prompt_chars: number;
-            /** Max Edits */
+            /**
+             * Max Prompt Tokens
+             * @description Longest prompt, in tokens; the model's own limit counts too.
+             */
+            max_prompt_tokens: number;
+            /**
+             * Max Edits
+             * @description Most edits in one request.
+             */
             max_edits: number;
-            /** Max K */
+            /**
+             * Max Edit Positions
+             * @description Most positions named by one edit.
+             */
+            max_edit_positions: number;
+            /**
+             * Max Edit Value
+             * @description Longest vector that one edit may carry, in numbers.
+             */
+            max_edit_value: number;
+            /**
+             * Max K
+             * @description Most tokens listed for one distribution.
+             */
             max_k: number;
-            /** Max New Tokens */
+            /**
+             * Max Sub Updates
+             * @description Most neurons, and heads, shown apart in each layer.
+             */
+            max_sub_updates: number;
+            /**
+             * Max Words
+             * @description Most words of one search of the vector index.
+             */
+            max_words: number;
+            /**
+             * Max Hits
+             * @description Most vectors, or clusters, listed in one answer.
+             */
+            max_hits: number;
+            /**
+             * Max New Tokens
+             * @description Most tokens that one request may generate.
+             */
             max_new_tokens: number;
-            /** Max Lens Cells */
+            /**
+             * Max Lens Cells
+             * @description Largest lens grid, in cells (rows x positions).
+             */
             max_lens_cells: number;
-            /** Max Flow Layers */
+            /**
+             * Max Flow Layers
+             * @description Most layers of one flow graph.
+             */
             max_flow_layers: number;
-            /** Max Flow Vectors */
+            /**
+             * Max Flow Vectors
+             * @description Most vectors that one flow graph may read.
+             */
             max_flow_vectors: number;
-            /** Max Measured Cuts */
+            /**
+             * Max Measured Cuts
+             * @description Most edits of one flow graph that are each run alone.
+             */
             max_measured_cuts: number;
         };
         /** LoginRequest */

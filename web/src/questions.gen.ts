@@ -562,3 +562,21 @@ export const OPERATIONS = {
     "onePosition": true
   }
 } as const;
+
+/** Unless said otherwise where the server was started: `limits` of the model says. */
+export const LIMITS = {
+  "max_prompt_chars": 200000,
+  "max_prompt_tokens": 4096,
+  "max_edits": 64,
+  "max_edit_positions": 4096,
+  "max_edit_value": 65536,
+  "max_k": 100,
+  "max_sub_updates": 50,
+  "max_words": 32,
+  "max_hits": 200,
+  "max_new_tokens": 512,
+  "max_lens_cells": 400000,
+  "max_flow_layers": 8,
+  "max_flow_vectors": 4000,
+  "max_measured_cuts": 8
+} as const;

@@ -195,10 +195,11 @@ class VectorIndex:
         count: int | None = None,
         *,
         options: BrowseOptions = BROWSE,
+        **changes: Any,
     ) -> list[VectorPage]:
         """Vectors of one layer by number, with the beginnings of their lists."""
         self.check_current()
-        asked = options.changed(**given(first=first, count=count))
+        asked = options.changed(**given(first=first, count=count), **changes)
         first = asked.first
         rows = layer_rows(self._plan, (layer, layer))
         if first >= max(len(rows), 1):
@@ -242,6 +243,7 @@ class VectorIndex:
         options: ClustersOptions = CLUSTERS,
         cancel: Cancel | None = None,
         progress: Progress | None = None,
+        **changes: Any,
     ) -> clustering.Clusters:
         """Vectors in n groups by direction, computed once and kept with the index.
 
@@ -257,7 +259,7 @@ class VectorIndex:
             TooLargeError: complete linkage would take more than `settings.max_linkage_bytes`.
         """
         self.check_current()
-        asked = options.changed(**given(n=n, method=method, seed=seed))
+        asked = options.changed(**given(n=n, method=method, seed=seed), **changes)
         return clustering.obtain(self, asked, cancel, progress)
 
     # ------------------------------------------------------------ what is computed once

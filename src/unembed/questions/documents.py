@@ -13,6 +13,7 @@ from typing import Any
 from unembed.questions.described import OptionRow, rows_of
 from unembed.questions.operations import OPERATIONS
 from unembed.questions.table import QUESTIONS, Question
+from unembed.settings import Settings
 
 _HEAD = """# Questions and their options
 
@@ -74,10 +75,13 @@ def typescript(questions: Iterable[Question] = QUESTIONS) -> str:
         }
         for row in OPERATIONS
     }
+    limits = {name: default for name, (default, _) in Settings.asked().items()}
     return (
         f"{_GENERATED}\n"
         f"export const QUESTIONS = {_literal(options)} as const;\n\n"
-        f"export const OPERATIONS = {_literal(operations)} as const;\n"
+        f"export const OPERATIONS = {_literal(operations)} as const;\n\n"
+        "/** Unless said otherwise where the server was started: `limits` of the model says. */\n"
+        f"export const LIMITS = {_literal(limits)} as const;\n"
     )
 
 

@@ -38,6 +38,8 @@ def model_info(session: Session) -> wire.ModelInfo:
         wire.Capability(name=one.name, available=one.available, reason=one.reason)
         for one in model.capabilities().values()
     ]
+    limits = {name: getattr(settings, name) for name in settings.asked()}
+    limits["max_prompt_tokens"] = model.max_positions  # the model's own limit counts, too
     return wire.ModelInfo(
         name=model.name,
         family=model.family,
@@ -55,17 +57,7 @@ def model_info(session: Session) -> wire.ModelInfo:
         vocab_size=model.vocab_size,
         parallel_blocks=all(block.parallel for block in anatomy.blocks),
         capabilities=capabilities,
-        limits=wire.Limits(
-            max_prompt_tokens=model.max_positions,
-            max_prompt_chars=settings.max_prompt_chars,
-            max_edits=settings.max_edits,
-            max_k=settings.max_k,
-            max_new_tokens=settings.max_new_tokens,
-            max_lens_cells=settings.max_lens_cells,
-            max_flow_layers=settings.max_flow_layers,
-            max_flow_vectors=settings.max_flow_vectors,
-            max_measured_cuts=settings.max_measured_cuts,
-        ),
+        limits=wire.Limits(**limits),
         examples=[one.format(mask=model.mask_token) for one in _EXAMPLES[model.kind]],
         licence=model.licence,
         version=__version__,

@@ -81,7 +81,7 @@ function Sections({
   const experiment = useExperiment(model);
   const side = useMode() === 'edited' ? 'edited' : 'baseline';
   const analysis = useComponent(spec, experiment.position, side);
-  const vector = useVector(target.kind === 'neuron' ? node : null, spec.explore.projection);
+  const vector = useVector(spec, target.kind === 'neuron' ? node : null);
   const here = analysis.data?.target === node ? analysis.data : null;
   const facts = vector.data?.target === node ? vector.data : null;
   return (

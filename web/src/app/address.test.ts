@@ -119,6 +119,7 @@ const spec: fc.Arbitrary<Spec> = fc.record({
       seed: fc.nat(),
     }),
   ),
+  further: fc.constant(DEFAULTS.further),
   explore,
   flow,
   lens: fc.record({

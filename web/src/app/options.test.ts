@@ -9,7 +9,9 @@ vi.mock('../questions.gen', async (load) => {
   return {
     ...rest,
     QUESTIONS: {
-      ...QUESTIONS,
+      ...Object.fromEntries(
+        Object.entries(QUESTIONS).map(([name, table]) => [name, { ...table, made_up: ADDED }]),
+      ),
       lens: {
         ...lens,
         made_up: ADDED,
@@ -26,6 +28,26 @@ const { lensOptions } = await import('../views/lens/lensState');
 const { lensPython } = await import('../views/lens/python');
 const { flowBody } = await import('../views/flow/flowState');
 const { flowPython } = await import('../views/flow/python');
+const { predictionsPython } = await import('../views/predictions/python');
+const { componentPython } = await import('../views/component/python');
+const { explorePython } = await import('../views/explore/python');
+const { furtherOf } = await import('../shared/text/further');
+const { QUESTIONS } = await import('../questions.gen');
+
+/** The address of a page that asks the question, and the call that it is in Python. */
+const PAGES = {
+  predictions: ['view=predictions&p=Hi', predictionsPython, 'ue.predictions(model, prompt, '],
+  component: ['view=component&p=Hi&node=L1.H2', componentPython, 'ue.component(run, "L1.H2", '],
+  generate: ['view=predictions&p=Hi&gen=5,0,0', predictionsPython, 'model.generate(prompt, 5, '],
+  search: ['view=explore&q=music', explorePython, 'index.search(["music"], '],
+  token: ['view=explore&ask=token&tok=a', explorePython, 'index.token("a", '],
+  similar: ['view=explore&ask=similar&to=L1.N2', explorePython, 'index.similar("L1.N2", '],
+  browse: ['view=explore&ask=browse', explorePython, 'index.browse(0, 0, 25, '],
+  clusters: ['view=explore&ask=clusters&groups=kmeans,5,0', explorePython, 'index.clusters(n=5, '],
+  cluster: ['view=explore&ask=clusters&groups=kmeans,5,0&c=2', explorePython, 'clusters(n=5, '],
+} as const;
+/** Asked by a button, or beside what a page is about: in the address and the request alone. */
+const BESIDE = ['build', 'vector'] as const;
 
 const read = (address: string) => {
   const { spec, problems } = decodeSpec(address);
@@ -49,6 +71,35 @@ describe('an option that the server declares', () => {
     expect(flowPython(page('gpt2', spec))).toContain('options=ue.FlowOptions(made_up="b")');
     expect(flowPython(page('gpt2', DEFAULTS))).not.toContain('made_up');
     expect(decodeSpec('flow.made_up=c').problems).toHaveLength(1);
+  });
+
+  it('is in a page of every question', () => {
+    const tried = ['lens', 'flow', ...Object.keys(PAGES), ...BESIDE];
+    expect(tried.toSorted()).toEqual(Object.keys(QUESTIONS).toSorted());
+  });
+
+  it.each(Object.entries(PAGES))('is in address, request and Python of %s', (name, asked) => {
+    const [address, python, call] = asked;
+    const question = name as keyof typeof PAGES;
+    const { spec, problems } = decodeSpec(`${address}&${name}.made_up=5`);
+    expect(problems).toEqual([]);
+    expect(encodeSpec(spec)).toContain(`${name}.made_up=5`);
+    expect(furtherOf(spec, question)).toEqual({ made_up: 5 });
+    const line = python(page('gpt2', spec, 0))
+      .split('\n')
+      .find((one) => one.includes('made_up=5'));
+    expect(line).toContain(call);
+    const plain = decodeSpec(address).spec;
+    expect(python(page('gpt2', plain, 0))).toContain(call.replace(/, $/, ''));
+    expect(python(page('gpt2', plain, 0))).not.toContain('made_up');
+    expect(furtherOf(plain, question)).toEqual({});
+    expect(decodeSpec(`${name}.made_up=10`).problems).toHaveLength(1);
+  });
+
+  it.each(BESIDE)('is in address and request of %s', (name) => {
+    const { spec } = decodeSpec(`${name}.made_up=5`);
+    expect(encodeSpec(spec)).toContain(`${name}.made_up=5`);
+    expect(furtherOf(spec, name)).toEqual({ made_up: 5 });
   });
 
   it('has its default and its choices from there', () => {

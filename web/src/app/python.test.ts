@@ -30,9 +30,8 @@ for run in (baseline, edited):
     print(*run.top(k=10, position=4), sep="\\n")
     parts = ue.sub_updates(run, position=4, k=10)
     print(parts.to_pandas())
-for chosen in ([], edits):
-    lens = ue.logit_lens(model, prompt, positions=[4], subblocks=True, target=" x", edits=chosen)
-    print(lens.to_pandas())
+found = ue.predictions(model, prompt, position=4, target=" x", edits=edits)
+print(found.to_pandas())
 `);
     expect(lensPython(page('gpt2', spec))).toContain(
       'lens = ue.logit_lens(model, prompt, target=" x", edits=edits)\n',

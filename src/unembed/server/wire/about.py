@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
+import pydantic
 from pydantic import Field, StrictStr
 
 from unembed.server.wire.base import Wire
+from unembed.settings import Settings
 
 
 class Health(Wire):
@@ -26,18 +28,12 @@ class Capability(Wire):
     reason: str | None = Field(None, description="Why not, in one sentence.")
 
 
-class Limits(Wire):
-    """The limits in force that a client can run into."""
-
-    max_prompt_tokens: int
-    max_prompt_chars: int
-    max_edits: int
-    max_k: int
-    max_new_tokens: int
-    max_lens_cells: int
-    max_flow_layers: int
-    max_flow_vectors: int
-    max_measured_cuts: int
+_ROWS: dict[str, Any] = {
+    name: (int, Field(description=sentence)) for name, (_, sentence) in Settings.asked().items()
+}
+Limits = pydantic.create_model(
+    "Limits", __base__=Wire, __doc__="The limits in force that a client can run into.", **_ROWS
+)
 
 
 class ModelInfo(Wire):
@@ -61,7 +57,7 @@ class ModelInfo(Wire):
         description="Attention and feed-forward read the same residual: there is no resid_mid."
     )
     capabilities: list[Capability]
-    limits: Limits
+    limits: Limits  # type: ignore[valid-type]
     examples: list[str] = Field(description="Prompts to start from.")
     licence: str | None = None
     version: str = Field(description="Version of Unembed.")

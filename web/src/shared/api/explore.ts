@@ -9,6 +9,7 @@ import {
   type Explore,
   type HitsQuestion,
 } from '../text/explore';
+import { furtherOf, type Further } from '../text/further';
 import type { Spec } from '../text/url';
 import { answer, api, ApiError, timedAnswer, type Schemas, type Timed } from './client';
 import { newJobId, useJobs, watchJob } from './jobs';
@@ -41,7 +42,11 @@ interface Build {
 }
 
 /** Building goes on when the page is left, and is found again when it comes back. */
-export function useBuild(projection: Projection, status: IndexStatus | null): Build {
+export function useBuild(
+  spec: { further: Further },
+  projection: Projection,
+  status: IndexStatus | null,
+): Build {
   const [error, setError] = useState<ApiError | null>(null);
   const [own, setOwn] = useState<string | null>(null);
   const job = own ?? status?.building?.job ?? null;
@@ -50,7 +55,8 @@ export function useBuild(projection: Projection, status: IndexStatus | null): Bu
     const id = newJobId();
     setOwn(id);
     setError(null);
-    answer(api.POST('/api/index/build', { body: { projection, restart, job: id } }))
+    const body = { ...furtherOf(spec, 'build'), projection, restart, job: id };
+    answer(api.POST('/api/index/build', { body }))
       .catch((failure: unknown) => {
         if (failure instanceof ApiError && failure.body.code !== 'cancelled') setError(failure);
       })
@@ -79,7 +85,8 @@ export function useHits(spec: Spec, context: Context, ready: boolean): Analysis<
   const question = hitsQuestion(spec.explore, context);
   const state = question?.path === 'similar' && question.body.state;
   // What is not asked about must not ask again when it changes: the prompt matters to states only.
-  const key = [question, state ? [spec.prompt, spec.edits] : null];
+  const further = question && furtherOf(spec, question.path);
+  const key = [question, further, state ? [spec.prompt, spec.edits] : null];
   return useAnalysis('hits', key, ready && question !== null, (job, signal) =>
     question ? askHits(question, spec, job, signal) : Promise.reject(new Error('nothing asked')),
   );
@@ -91,16 +98,20 @@ function askHits(
   job: string,
   signal: AbortSignal,
 ): Promise<Timed<Hits>> {
+  const further = furtherOf(spec, question.path);
   switch (question.path) {
     case 'search':
       return timedAnswer(
-        api.POST('/api/index/search', { body: { ...question.body, job }, signal }),
+        api.POST('/api/index/search', { body: { ...further, ...question.body, job }, signal }),
       );
     case 'token':
-      return timedAnswer(api.POST('/api/index/token', { body: { ...question.body, job }, signal }));
+      return timedAnswer(
+        api.POST('/api/index/token', { body: { ...further, ...question.body, job }, signal }),
+      );
     case 'similar': {
       const { state, ...rest } = question.body;
       const body = {
+        ...further,
         ...rest,
         ...(state
           ? { state: { ...state, prompt: spec.prompt, edits: wireEdits(spec.edits) } }
@@ -111,33 +122,48 @@ function askHits(
     }
     case 'browse':
       return timedAnswer(
-        api.POST('/api/index/browse', { body: { ...question.body, job }, signal }),
+        api.POST('/api/index/browse', { body: { ...further, ...question.body, job }, signal }),
       );
   }
 }
 
 /** Facts of a neuron that hold for every prompt; needs no index. */
-export function useVector(node: string | null, projection: Projection): Analysis<Vector> {
-  return useAnalysis('vector', [node, projection], node !== null, (job, signal) =>
+export function useVector(spec: Spec, node: string | null): Analysis<Vector> {
+  const { projection } = spec.explore;
+  const further = furtherOf(spec, 'vector');
+  return useAnalysis('vector', [node, projection, further], node !== null, (job, signal) =>
     timedAnswer(
-      api.POST('/api/index/vector', { body: { target: node ?? '', projection, job }, signal }),
+      api.POST('/api/index/vector', {
+        body: { ...further, target: node ?? '', projection, job },
+        signal,
+      }),
     ),
   );
 }
 
 export function useClusters(
+  spec: { further: Further },
   clustering: Clustering | null,
   projection: Projection,
   offset: number,
 ): Analysis<Schemas['ClusterList']> {
+  const further = furtherOf(spec, 'clusters');
   return useAnalysis(
     'clusters',
-    [clustering, projection, offset],
+    [clustering, projection, offset, further],
     clustering !== null,
     (job, signal) =>
       timedAnswer(
         api.POST('/api/index/clusters', {
-          body: { projection, method: 'kmeans', ...clustering, offset, limit: PAGE, job },
+          body: {
+            ...further,
+            projection,
+            method: 'kmeans',
+            ...clustering,
+            offset,
+            limit: PAGE,
+            job,
+          },
           signal,
         }),
       ),
@@ -145,19 +171,22 @@ export function useClusters(
 }
 
 export function useCluster(
+  spec: { further: Further },
   clustering: Clustering | null,
   projection: Projection,
   cluster: number | null,
   draw: number,
 ): Analysis<Schemas['ClusterMembers']> {
+  const further = furtherOf(spec, 'cluster');
   return useAnalysis(
     'cluster',
-    [clustering, projection, cluster, draw],
+    [clustering, projection, cluster, draw, further],
     clustering !== null && cluster !== null,
     (job, signal) =>
       timedAnswer(
         api.POST('/api/index/cluster', {
           body: {
+            ...further,
             projection,
             method: 'kmeans',
             ...clustering,

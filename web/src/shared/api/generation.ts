@@ -1,5 +1,6 @@
 /** Continuations, token by token as the server makes them. */
 import { create } from 'zustand';
+import { furtherOf } from '../text/further';
 import { eventReader, type ServerEvent } from '../text/sse';
 import type { Generation, Spec } from '../text/url';
 import { api, ApiError, timedAnswer, type Schemas, type Timed } from './client';
@@ -33,10 +34,11 @@ export interface GenerationAnalysis extends Analysis<Continued> {
 
 export function useGeneration(spec: Spec, generation: Generation): GenerationAnalysis {
   const { prompt, edits } = spec;
-  const question = JSON.stringify([prompt, edits, generation]);
+  const further = furtherOf(spec, 'generate');
+  const question = JSON.stringify([prompt, edits, generation, further]);
   const analysis = useAnalysis(
     'generate',
-    [prompt, edits, generation],
+    [prompt, edits, generation, further],
     prompt !== '',
     (job, signal) => stream(question, requestOf(spec, generation, job), signal),
   );
@@ -47,6 +49,7 @@ export function useGeneration(spec: Spec, generation: Generation): GenerationAna
 
 function requestOf(spec: Spec, generation: Generation, job: string): Schemas['GenerateRequest'] {
   return {
+    ...furtherOf(spec, 'generate'),
     prompt: spec.prompt,
     edits: wireEdits(spec.edits),
     max_new_tokens: generation.tokens,

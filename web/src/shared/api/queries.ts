@@ -2,6 +2,7 @@
 import { QueryClient, useQuery, useQueryClient } from '@tanstack/react-query';
 import { useState } from 'react';
 import type { Edit } from '../text/edits';
+import { furtherOf } from '../text/further';
 import type { Spec } from '../text/url';
 import {
   answer,
@@ -97,14 +98,16 @@ export function useTokens(prompt: string, enabled = true) {
 export function usePredictions(spec: Spec, position: number | null) {
   const { prompt, edits, k, target, distractor } = spec;
   const enabled = prompt !== '' && position !== null;
+  const further = furtherOf(spec, 'predictions');
   return useAnalysis(
     'predictions',
-    [prompt, edits, position, k, target, distractor],
+    [prompt, edits, position, k, target, distractor, further],
     enabled,
     (job, signal) =>
       timedAnswer(
         api.POST('/api/predictions', {
           body: {
+            ...further,
             prompt,
             edits: wireEdits(edits),
             position: position ?? -1,
@@ -129,10 +132,13 @@ export function useComponent(
   const { prompt, node } = spec;
   const edits = side === 'edited' ? spec.edits : [];
   const enabled = prompt !== '' && node !== null && position !== null;
-  return useAnalysis('component', [prompt, edits, node, position, topK], enabled, (job, signal) =>
+  const further = furtherOf(spec, 'component');
+  const key = [prompt, edits, node, position, topK, further];
+  return useAnalysis('component', key, enabled, (job, signal) =>
     timedAnswer(
       api.POST('/api/component', {
         body: {
+          ...further,
           prompt,
           edits: wireEdits(edits),
           target: node ?? '',

@@ -1,7 +1,7 @@
 /**
  * What is asked of the vector index: as state, as parts of the address, as the requests it makes.
  */
-import { QUESTIONS } from '../../questions.gen';
+import { LIMITS, QUESTIONS } from '../../questions.gen';
 import { formatTarget, parseTarget } from './address';
 import { choice, field, integer, text, viewState, type Fields } from './fields';
 
@@ -85,7 +85,7 @@ export const EXPLORE: Readonly<Explore> = {
 /** Hits on a page. */
 export const PAGE = 25;
 /** Nearest vectors that can be asked for at once. */
-export const MOST_SIMILAR = 200;
+export const MOST_SIMILAR = LIMITS.max_hits;
 
 // ------------------------------------------------------------------ the address
 

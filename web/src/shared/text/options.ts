@@ -3,7 +3,6 @@
  * stand in the address, what is asked for, and how Python says it. An option that is added there gets
  * all four from here.
  */
-import { quote } from './python';
 import { choice, field, flag, integer, list, text, type Field, type Fields } from './fields';
 
 export interface OptionInfo {
@@ -88,6 +87,8 @@ function optionField(name: string, info: OptionInfo): Field<Loose> | null {
       });
     case 'text':
       return text(start, name);
+    case 'token':
+      return field(start, name, (value) => value);
     case 'names':
       return list<Loose, string>(name, (value) => [...new Set(value.split(','))]);
     default:
@@ -111,6 +112,11 @@ export function chosen<Table extends object>(
 /** "layer_step=2", and so on. */
 export function optionsPython(options: object): string[] {
   return Object.entries(options).map(([name, value]) => `${name}=${literal(value)}`);
+}
+
+/** A Python string literal: JSON's escapes are Python's too, but for characters beyond the 16-bit plane, which JSON leaves as they are. */
+export function quote(value: string): string {
+  return JSON.stringify(value.toWellFormed());
 }
 
 function literal(value: unknown): string {

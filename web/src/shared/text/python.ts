@@ -1,5 +1,6 @@
 /** The Python that reproduces a view, in the public names of the library: what all views begin with. */
 import { forNeurons, type Edit } from './edits';
+import { quote } from './options';
 import type { Spec } from './url';
 
 /** A range where positions run on, as people write them. */
@@ -89,9 +90,4 @@ function sourceRun(made: Edit): string {
 
 export function list(numbers: readonly number[]): string {
   return `[${numbers.join(', ')}]`;
-}
-
-/** A Python string literal: JSON's escapes are Python's too, but for characters beyond the 16-bit plane, which JSON leaves as they are. */
-export function quote(text: string): string {
-  return JSON.stringify(text.toWellFormed());
 }

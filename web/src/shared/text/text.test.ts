@@ -12,7 +12,7 @@ import {
   signed,
 } from '../../draw/format';
 import { cellAt, type Frame } from '../../draw/heatgrid';
-import { quote } from './python';
+import { quote } from './options';
 import { readSpaces, shorten, showSpaces } from '../../draw/tokens';
 
 describe('tokens', () => {

@@ -5,12 +5,13 @@
  * and no length limit of a server. Reading never throws: what cannot be understood is left out and
  * named in `problems`, so that a damaged link opens with a notice.
  */
-import { QUESTIONS } from '../../questions.gen';
+import { LIMITS, QUESTIONS } from '../../questions.gen';
 import { NARROWEST, WIDEST } from '../../draw/zoom';
 import { parseRow } from '../../draw/residual';
 import { formatTarget, parseTarget } from './address';
 import { decodeEdit, encodeEdit } from './editUrl';
 import { formatPositions, parsePositions, type Edit } from './edits';
+import { FURTHER, furtherFields, type Further } from './further';
 import {
   choice,
   field,
@@ -71,6 +72,8 @@ export interface Shared {
   /** Pixels per token; null: as the prompt allows. */
   width: number | null;
   generation: Generation | null;
+  /** Options of the questions that no control says. */
+  further: Further;
 }
 
 export interface Spec extends Shared, ViewStates {}
@@ -91,6 +94,7 @@ const START: Readonly<Omit<Shared, 'view'>> = {
   k: QUESTIONS.predictions.top_k.default,
   width: null,
   generation: null,
+  further: FURTHER,
 };
 
 /** What the lens scores: a token, or one for each position. */
@@ -102,7 +106,7 @@ export function scoring(spec: Spec): { target: string | null; follow: 'final' | 
   };
 }
 
-export const MAX_EDITS = 64;
+export const MAX_EDITS = LIMITS.max_edits;
 const MAX_POSITION = 1_000_000;
 
 // ------------------------------------------------------------------ parts that views share
@@ -131,12 +135,13 @@ const FIELDS: Fields<Omit<Shared, 'view'>> = {
   ),
   table: flag(START, 'table'),
   flip: flag(START, 'flipped'),
-  k: integer(START, 'k', 1, 100),
+  k: integer(START, 'k', 1, LIMITS.max_k),
   w: field(START, 'width', (value) => {
     const width = /^\d{1,3}(\.\d{1,2})?$/.test(value) ? Number(value) : Number.NaN;
     return width >= NARROWEST && width <= WIDEST ? width : undefined;
   }),
   gen: field(START, 'generation', decodeGeneration, encodeGeneration),
+  ...furtherFields,
 };
 
 /** What is asked stands in front of what is changed and how it is looked at. */

@@ -71,7 +71,7 @@ function Page({ node, target, model, position, waiting }: PageProps) {
   const spec = useSpec();
   const neuron = target.kind === 'neuron';
   const side = useMode() === 'edited' ? 'edited' : 'baseline';
-  const vector = useVector(neuron ? node : null, spec.explore.projection);
+  const vector = useVector(spec, neuron ? node : null);
   const component = useComponent(spec, position, side, EFFECTS);
   const facts = vector.data?.target === node ? vector.data : null;
   const here = component.data?.target === node ? component.data : null;

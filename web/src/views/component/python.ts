@@ -1,17 +1,41 @@
 /** The Python that reproduces the page of a component. */
+import { parseTarget } from '../../shared/text/address';
 import { projectionPython } from '../../shared/text/explore';
-import { quote } from '../../shared/text/python';
+import { furtherPython } from '../../shared/text/further';
+import { quote } from '../../shared/text/options';
+import { on, opening } from '../../shared/text/python';
 import type { Page } from '../../shared/view';
 
-/** The index of the model and what it says of one neuron. */
-export function componentPython({ model, spec }: Page): string {
-  const node = spec.node ?? '';
-  return `${[
-    'import unembed as ue',
-    '',
-    `model = ue.load(${quote(model.name)})`,
-    `index = ue.open_index(model${projectionPython(spec.explore)})`,
-    `print(index.vector(${quote(node)}))`,
-    `print(index.similar(${quote(node)}, limit=10))`,
-  ].join('\n')}\n`;
+/** What the node does on the prompt, if one runs; of a neuron also what its index says of it. */
+export function componentPython(page: Page): string {
+  const { model, spec } = page;
+  const node = quote(spec.node ?? '');
+  const neuron = parseTarget(spec.node ?? '')?.kind === 'neuron';
+  const lines = [
+    ...(spec.prompt === ''
+      ? ['import unembed as ue', '', `model = ue.load(${quote(model.name)})`]
+      : runPython(page, node)),
+    ...(neuron
+      ? [
+          `index = ue.open_index(model${projectionPython(spec.explore)})`,
+          `print(index.vector(${node}))`,
+          `print(index.similar(${node}, limit=10))`,
+        ]
+      : []),
+  ];
+  return `${lines.join('\n')}\n`;
+}
+
+function runPython({ model, spec, position }: Page, node: string): string[] {
+  const edits = spec.mode !== 'baseline' && spec.edits.some(on) ? ', edits=edits' : '';
+  const further = furtherPython(spec, 'component')
+    .map((one) => `, ${one}`)
+    .join('');
+  return [
+    ...opening(model.name, spec),
+    `needed = ue.component_capture(model, ${node}, ${position})`,
+    `run = model.run(prompt, capture=needed${edits})`,
+    `found = ue.component(run, ${node}, position=${position}${further})`,
+    'print(found.to_pandas())',
+  ];
 }

@@ -7,7 +7,7 @@ import { Icon, Segments } from '../../shared/parts/parts';
 import { clusterSeconds, linkageBytes, PAGE, type Clustering } from '../../shared/text/explore';
 import { bytes, count, duration } from '../../draw/format';
 import { ask, useExplore } from '../../shared/state/exploring';
-import { change } from '../../shared/state/store';
+import { change, useSpec } from '../../shared/state/store';
 import { ErrorNote } from '../../shared/parts/ErrorNote';
 import { HitList } from '../../shared/parts/HitList';
 import { TokenChip } from '../../shared/parts/HitRow';
@@ -97,7 +97,7 @@ function ChooseClusters({ model, status }: Props) {
 
 function ClusterList({ clustering }: { clustering: Clustering }) {
   const { projection, offset } = useExplore();
-  const analysis = useClusters(clustering, projection, offset);
+  const analysis = useClusters(useSpec(), clustering, projection, offset);
   const { data } = analysis;
   return (
     <>
@@ -204,7 +204,7 @@ interface PageProps {
 
 function ClusterPage({ clustering, cluster, model }: PageProps) {
   const { projection, draw } = useExplore();
-  const analysis = useCluster(clustering, projection, cluster, draw);
+  const analysis = useCluster(useSpec(), clustering, projection, cluster, draw);
   const { data } = analysis;
   return (
     <>

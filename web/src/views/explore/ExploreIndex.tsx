@@ -11,7 +11,7 @@ import { Icon, Segments } from '../../shared/parts/parts';
 import { bytes, count, duration } from '../../draw/format';
 import { neuronName } from '../../shared/text/explore';
 import { ask, useExplore } from '../../shared/state/exploring';
-import { change } from '../../shared/state/store';
+import { change, useSpec } from '../../shared/state/store';
 import { useState } from 'react';
 import { ErrorNote } from '../../shared/parts/ErrorNote';
 
@@ -74,7 +74,7 @@ function AboutIndex({
   model: ModelInfo | null;
   status: IndexStatus;
 }) {
-  const build = useBuild(about.projection, status);
+  const build = useBuild(useSpec(), about.projection, status);
   const facts: Array<[string, string]> = [
     ['Model', about.model],
     ['Weights', about.fingerprint.slice(0, 16)],
@@ -114,7 +114,7 @@ function AboutIndex({
 
 export function NoIndex({ status, model }: { status: IndexStatus; model: ModelInfo | null }) {
   const { projection } = useExplore();
-  const build = useBuild(projection, status);
+  const build = useBuild(useSpec(), projection, status);
   const left = status.building?.projection === projection ? status.building : null;
   if (status.reason !== null) return <Impossible reason={status.reason} />;
   return (

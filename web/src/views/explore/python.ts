@@ -1,7 +1,10 @@
 /** The Python that asks the vector index the same, in the public names of the library. */
 import { hitsQuestion, projectionPython, type HitsQuestion } from '../../shared/text/explore';
-import { opening, quote } from '../../shared/text/python';
+import { quote } from '../../shared/text/options';
+import { opening } from '../../shared/text/python';
+import { furtherPython } from '../../shared/text/further';
 import type { Page } from '../../shared/view';
+import { QUESTIONS } from '../../questions.gen';
 import { contextOf } from './context';
 
 export function explorePython({ model, spec, position }: Page): string {
@@ -23,15 +26,34 @@ export function explorePython({ model, spec, position }: Page): string {
       : []),
     ...(question
       ? [
-          `hits = ${callOf(question)}`,
+          `hits = ${callOf(question, furtherPython(spec, question.path))}`,
           question.path === 'browse' ? 'print(*hits, sep="\\n")' : 'print(hits.to_pandas())',
         ]
       : []),
+    ...clustersPython(spec),
   ];
   return `${lines.join('\n')}\n`;
 }
 
-function callOf(question: HitsQuestion): string {
+/** The groups that are shown, and the one that is looked into. */
+function clustersPython(spec: Page['spec']): string[] {
+  const { ask, clustering, cluster } = spec.explore;
+  if (ask !== 'clusters' || clustering === null) return [];
+  const given = [
+    ...(clustering.n === null ? [] : [`n=${clustering.n}`]),
+    ...named('method', clustering.method, METHOD.default),
+    ...(clustering.seed === 0 ? [] : [`seed=${clustering.seed}`]),
+    ...furtherPython(spec, cluster === null ? 'clusters' : 'cluster'),
+  ];
+  return [
+    `groups = index.clusters(${given.join(', ')})`,
+    cluster === null ? 'print(groups.sizes)' : `print(groups.cluster(${cluster}))`,
+  ];
+}
+
+const { method: METHOD } = QUESTIONS.clusters;
+
+function callOf(question: HitsQuestion, further: readonly string[]): string {
   switch (question.path) {
     case 'search': {
       const { body } = question;
@@ -43,17 +65,18 @@ function callOf(question: HitsQuestion): string {
         ...named('side', body.side, 'promoted'),
         ...named('ranking', body.ranking, 'strength'),
         ...paged(body),
+        ...further,
       ].join(', ')})`;
     }
     case 'token': {
       const { body } = question;
-      return `index.token(${[quote(body.token), ...named('side', body.side, 'promoted'), ...paged(body)].join(', ')})`;
+      return `index.token(${[quote(body.token), ...named('side', body.side, 'promoted'), ...paged(body), ...further].join(', ')})`;
     }
     case 'similar':
-      return `index.similar(${[similarTo(question.body), ...paged({ ...question.body, offset: 0 })].join(', ')})`;
+      return `index.similar(${[similarTo(question.body), ...paged({ ...question.body, offset: 0 }), ...further].join(', ')})`;
     case 'browse': {
       const { layer, first, count } = question.body;
-      return `index.browse(${layer}, ${first}, ${count})`;
+      return `index.browse(${[layer, first, count, ...further].join(', ')})`;
     }
   }
 }

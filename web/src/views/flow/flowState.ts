@@ -6,7 +6,7 @@ import { flowLayer, isFlowName } from '../../shared/text/address';
 import { parsePositions } from '../../shared/text/edits';
 import { choice, field, list, viewState, type Fields } from '../../shared/text/fields';
 import { chosen, defaultsOf, optionFields, own, type Values } from '../../shared/text/options';
-import { QUESTIONS } from '../../questions.gen';
+import { LIMITS, QUESTIONS } from '../../questions.gen';
 
 export const COLOUR_BYS = ['rank', 'entropy', 'attention'] as const;
 export const PALETTES = ['unembed', 'visit', 'visit-2'] as const;
@@ -46,7 +46,7 @@ export const FLOW: Readonly<Flow> = {
   focus: null,
 };
 
-export const MOST_LAYERS = 8;
+export const MOST_LAYERS = LIMITS.max_flow_layers;
 const MOST_NAMES = 200;
 const DEEPEST = 9999;
 /** Nothing writes that much more than is added: what is named by hand is then all that is shown. */

@@ -1,8 +1,8 @@
 /** The Python that reproduces the flow graph. */
 import { parseTarget } from '../../shared/text/address';
 import type { Edit } from '../../shared/text/edits';
-import { optionsPython } from '../../shared/text/options';
-import { list, on, opening, quote } from '../../shared/text/python';
+import { optionsPython, quote } from '../../shared/text/options';
+import { list, on, opening } from '../../shared/text/python';
 import type { Spec } from '../../shared/text/url';
 import type { Page } from '../../shared/view';
 import { FLOW, flowBody, type FlowBody } from './flowState';

@@ -1,7 +1,7 @@
 /** The Python that reproduces the lens. */
-import { indices, on, opening, quote } from '../../shared/text/python';
+import { indices, on, opening } from '../../shared/text/python';
 import { scoring, type Spec } from '../../shared/text/url';
-import { optionsPython } from '../../shared/text/options';
+import { optionsPython, quote } from '../../shared/text/options';
 import type { Page } from '../../shared/view';
 import { QUESTIONS } from '../../questions.gen';
 import { lensOptions } from './lensState';

@@ -2,6 +2,7 @@
 import { integer, viewState, type Fields } from '../../shared/text/fields';
 import { formatPositions, parsePositions } from '../../shared/text/edits';
 import { change, useStore } from '../../shared/state/store';
+import { LIMITS } from '../../questions.gen';
 
 export interface PredictionsState {
   /** Layers whose parts are shown; "all". */
@@ -13,7 +14,6 @@ export interface PredictionsState {
 export const PREDICTIONS: Readonly<PredictionsState> = { open: [], parts: 10 };
 
 const MOST_LAYERS = 1024;
-const MOST_PARTS = 50;
 
 const FIELDS: Fields<PredictionsState> = {
   open: {
@@ -25,7 +25,7 @@ const FIELDS: Fields<PredictionsState> = {
       return good;
     },
   },
-  parts: integer(PREDICTIONS, 'parts', 1, MOST_PARTS),
+  parts: integer(PREDICTIONS, 'parts', 1, LIMITS.max_sub_updates),
 };
 
 function written(layers: readonly number[]): string {

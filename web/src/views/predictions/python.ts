@@ -1,42 +1,52 @@
 /** The Python that reproduces the Predictions view. */
-import { on, opening, quote } from '../../shared/text/python';
+import { quote } from '../../shared/text/options';
+import { on, opening } from '../../shared/text/python';
+import { furtherPython } from '../../shared/text/further';
 import type { Generation, Spec } from '../../shared/text/url';
-import { lacks, type Page } from '../../shared/view';
+import type { Page } from '../../shared/view';
+import { QUESTIONS } from '../../questions.gen';
 
 /** The whole page: both runs, what layers read and added, the continuation. */
 export function predictionsPython({ model, spec, position }: Page): string {
-  const lens = lacks(model, 'lens') === null;
   const edited = spec.edits.some(on);
   const chosen = edited ? ', edits=chosen' : '';
   const perRun = [
     `print(*run.top(k=${spec.k}, position=${position}), sep="\\n")`,
-    ...(spec.distractor
-      ? [`print(run.distribution(${position})[model.token_id(${quote(spec.distractor)})])`]
-      : []),
     `parts = ue.sub_updates(run, position=${position}, k=${spec.predictions.parts})`,
     'print(parts.to_pandas())',
   ];
-  const perEdits = [
-    ...(lens ? [`lens = ${lensCall(spec, position, chosen)}`, 'print(lens.to_pandas())'] : []),
-    ...(spec.generation ? [generationPython(spec.generation, chosen)] : []),
-  ];
+  const perEdits = spec.generation ? [generationPython(spec, spec.generation, chosen)] : [];
   const lines = [
     ...opening(model.name, spec, edited ? 'baseline' : 'run'),
     ...(edited ? ['edited = model.run(prompt, edits=edits, capture=capture)'] : []),
     ...loop(edited ? 'for run in (baseline, edited):' : null, perRun),
+    `found = ${call(spec, position, edited)}`,
+    'print(found.to_pandas())',
     ...loop(edited ? 'for chosen in ([], edits):' : null, perEdits),
   ];
   return `${lines.join('\n')}\n`;
 }
 
-function lensCall(spec: Spec, position: number, chosen: string): string {
-  const target = spec.target ? `, target=${quote(spec.target)}` : '';
-  return `ue.logit_lens(model, prompt, positions=[${position}], subblocks=True${target}${chosen})`;
+/** What the server is asked, as arguments. */
+function call(spec: Spec, position: number, edited: boolean): string {
+  const asked = [
+    `position=${position}`,
+    ...(spec.k === QUESTIONS.predictions.top_k.default ? [] : [`top_k=${spec.k}`]),
+    ...(spec.target ? [`target=${quote(spec.target)}`] : []),
+    ...(spec.distractor ? [`distractor=${quote(spec.distractor)}`] : []),
+    ...furtherPython(spec, 'predictions'),
+    ...(edited ? ['edits=edits'] : []),
+  ];
+  return `ue.predictions(${['model', 'prompt', ...asked].join(', ')})`;
 }
 
-function generationPython({ tokens, temperature, seed }: Generation, chosen: string): string {
+function generationPython(spec: Spec, generation: Generation, chosen: string): string {
+  const { tokens, temperature, seed } = generation;
   const sampled = temperature > 0 ? `, temperature=${temperature}, seed=${seed}` : '';
-  return `print(model.generate(prompt, ${tokens}${chosen}${sampled}).text)`;
+  const further = furtherPython(spec, 'generate')
+    .map((one) => `, ${one}`)
+    .join('');
+  return `print(model.generate(prompt, ${tokens}${chosen}${sampled}${further}).text)`;
 }
 
 /** The lines under a head, or, where there is only one side, as they are. */

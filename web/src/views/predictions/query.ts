@@ -1,20 +1,23 @@
 /** What layers added, as a hook. */
 import { api, timedAnswer } from '../../shared/api/client';
 import { useAnalysis, wireEdits } from '../../shared/api/queries';
+import { furtherOf } from '../../shared/text/further';
 import type { Spec } from '../../shared/text/url';
 
 /** What each layer added, taken apart: asked for after the predictions, which it would hold up. */
 export function useUpdates(spec: Spec, position: number | null, enabled: boolean) {
   const { prompt, edits } = spec;
   const { parts } = spec.predictions;
+  const further = furtherOf(spec, 'predictions');
   return useAnalysis(
     'updates',
-    [prompt, edits, position, parts],
+    [prompt, edits, position, parts, further],
     enabled && prompt !== '' && position !== null,
     (job, signal) =>
       timedAnswer(
         api.POST('/api/predictions', {
           body: {
+            ...further,
             prompt,
             edits: wireEdits(edits),
             position: position ?? -1,
