@@ -46,11 +46,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def fresh_cache() -> tempfile.TemporaryDirectory[str]:
-    """A cache folder with no index and no workspace in it; converted models are the user's."""
+    """A cache folder with no index and no workspace in it; the models in it are the user's.
+
+    So is what is known of them: to prove and to hash the demo model takes a server longer than all
+    the rest of its start.
+    """
     folder = tempfile.TemporaryDirectory(prefix="unembed-tests-")
-    models = Settings.from_environment().cache_folder() / "models"
-    models.mkdir(parents=True, exist_ok=True)
-    (Path(folder.name) / "models").symlink_to(models)
+    users = Settings.from_environment().cache_folder()
+    for name in ("models", "proofs", "fingerprints"):
+        (users / name).mkdir(parents=True, exist_ok=True)
+        (Path(folder.name) / name).symlink_to(users / name)
     return folder
 
 

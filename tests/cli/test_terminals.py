@@ -15,24 +15,48 @@ ENCODINGS = {
 }
 
 
-def called(source, *arguments, **changes):
+BETWEEN = b"-- the next command --"
+# One process for all commands: its start is most of what they take.
+CALLS = """
+import json, sys
+from unembed.cli import main
+
+between, *calls = map(json.loads, sys.argv[1:])
+for arguments in calls:
+    try:
+        main(arguments)
+    except SystemExit as end:
+        if end.code:
+            raise
+    sys.stdout.flush()
+    sys.stdout.buffer.write(between.encode())
+    sys.stdout.buffer.flush()
+"""
+
+
+def printed(*calls: list[str], **changes: str) -> list[bytes]:
+    """What the command line writes in another encoding than UTF-8."""
     environment = {**os.environ, "COLUMNS": "160", **changes}
     environment.pop("PYTHONIOENCODING", None) if "PYTHONIOENCODING" not in changes else None
-    return subprocess.run(
-        [sys.executable, "-m", "unembed", *arguments[:1], source, *arguments[1:]],
+    said = [json.dumps(one) for one in (BETWEEN.decode(), *calls)]
+    done = subprocess.run(
+        [sys.executable, "-c", CALLS, *said],
         env=environment, capture_output=True, timeout=300, check=False,
     )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    *outputs, rest = done.stdout.split(BETWEEN)
+    assert not rest
+    return outputs
 
 
 @pytest.mark.parametrize("changes", ENCODINGS.values(), ids=ENCODINGS)
 def test_a_terminal_that_is_not_utf8_gets_everything(changes, source):
     """Labels of spaces (␣) and the prompt's 日本 are not in these encodings."""
-    table = called(source, "lens", "the cat", **changes)
-    assert table.returncode == 0, table.stderr
-    assert len(table.stdout.splitlines()) > 4
-    answer = called(source, "run", "日本 is", "--json", **changes)
-    assert answer.returncode == 0, answer.stderr
-    found = json.loads(answer.stdout.decode("ascii"))
+    table, answer = printed(
+        ["lens", source, "the cat"], ["run", source, "日本 is", "--json"], **changes
+    )
+    assert len(table.splitlines()) > 4
+    found = json.loads(answer.decode("ascii"))
     assert "".join(token["text"] for token in found["tokens"]).endswith(" is")
     assert len(found["tokens"]) == len("日本".encode()) + 2
 
