@@ -8,9 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import ClassVar, Literal
 
-Arrangement = Literal["sequential", "parallel", "post_norm"]
+from unembed.errors import CapabilityError
+
+Arrangement = Literal["sequential", "parallel", "post_norm", "single"]
+ATTENTION = "attention"  # the kind of a token mixer that is one
 
 
 @dataclass(frozen=True)
@@ -33,8 +36,28 @@ class Tap:
 
 
 @dataclass(frozen=True)
+class MixerAnatomy:
+    """What moves information between positions in one block: its token mixer.
+
+    `kind` is "attention", or the class of the module (MambaMixer, Qwen3NextGatedDeltaNet); `inputs`
+    is where it reads; `added` is where what joins the residual stream can be read. `reason` says
+    why nothing is known of heads.
+    """
+
+    kind: str
+    inputs: tuple[Tap, ...]
+    added: Tap
+    reason: str
+
+    @property
+    def is_attention(self) -> bool:
+        """Whether it is softmax attention, even if its heads could not be told apart."""
+        return self.kind == ATTENTION
+
+
+@dataclass(frozen=True)
 class AttentionAnatomy:
-    """The attention of one block.
+    """The attention of one block, with heads that are understood.
 
     `core` is the module that calls the attention kernel; `maps` read `attn_in`; `output_map` is
     W_O; `added` is where what joins the residual stream can be read; `post_norm` is a norm
@@ -50,6 +73,14 @@ class AttentionAnatomy:
     d_head: int
     added: Tap
     post_norm: str | None = None
+
+    kind: ClassVar[str] = ATTENTION
+    is_attention: ClassVar[bool] = True
+
+    @property
+    def inputs(self) -> tuple[Tap, ...]:
+        """Where it reads."""
+        return tuple(Tap(name, "input") for name in self.maps)
 
 
 @dataclass(frozen=True)
@@ -74,7 +105,7 @@ class MlpAnatomy:
 
 @dataclass(frozen=True)
 class BlockAnatomy:
-    """One block: where it starts and ends, and its two branches.
+    """One block: where it starts and ends, and its branches, of which it has one or two.
 
     `stream_norms` are the norms that the residual stream itself passes through (post-norm blocks);
     `n_outputs` is the length of the tuple that the block's module returns, 0 for a bare tensor.
@@ -83,8 +114,8 @@ class BlockAnatomy:
     layer: int
     module: str
     arrangement: Arrangement
-    attention: AttentionAnatomy
-    mlp: MlpAnatomy
+    mixer: AttentionAnatomy | MixerAnatomy | None
+    feed_forward: MlpAnatomy | None
     resid_mid: Tap | None
     stream_norms: tuple[str, str] | None = None
     n_outputs: int = 0
@@ -93,6 +124,36 @@ class BlockAnatomy:
     def parallel(self) -> bool:
         """Attention and feed-forward read the same residual: there is no `resid_mid`."""
         return self.arrangement == "parallel"
+
+    @property
+    def why_no_heads(self) -> str | None:
+        """Why this block has no q, k, v, z and pattern; None where it has."""
+        if isinstance(self.mixer, AttentionAnatomy):
+            return None
+        if self.mixer is None:
+            return f"layer {self.layer} is a feed-forward alone"
+        return self.mixer.reason
+
+    @property
+    def attention(self) -> AttentionAnatomy:
+        """Its attention. Raises CapabilityError where it has none, or no heads are known of it."""
+        if isinstance(self.mixer, AttentionAnatomy):
+            return self.mixer
+        raise CapabilityError(f"no heads: {self.why_no_heads}", field="layer", value=self.layer)
+
+    @property
+    def mlp(self) -> MlpAnatomy:
+        """Its feed-forward. Raises CapabilityError where it has none."""
+        if self.feed_forward is None:
+            raise CapabilityError(
+                f"layer {self.layer} has no feed-forward", field="layer", value=self.layer
+            )
+        return self.feed_forward
+
+    @property
+    def d_mlp(self) -> int:
+        """How many neurons it has; 0 without any."""
+        return 0 if self.feed_forward is None else self.feed_forward.d_mlp
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,8 @@
 """How a block's attention and feed-forward join the residual stream.
 
 Sequential: each is added in turn. Parallel: both read the same residual and are added together.
-Post-norm: the sum goes through a norm on its way (BERT). Each is an equation that either holds for
-the activations that were seen, or does not.
+Post-norm: the sum goes through a norm on its way (BERT). Single: the block has one branch. Each is
+an equation that either holds for the activations that were seen, or does not.
 """
 
 from __future__ import annotations
@@ -32,10 +32,13 @@ class Arranged:
 
 
 def arrange(
-    block: Call, inside: list[Call], output_map: Call, unit: Unit, config: Any
+    block: Call, inside: list[Call], after: int, unit: Unit, config: Any
 ) -> Arranged | None:
-    """Which equation joins attention and feed-forward to the stream; None where none does."""
-    attention = _outputs(inside, block, output_map.end, unit.start)
+    """Which equation joins attention and feed-forward to the stream; None where none does.
+
+    `after` is when the attention's output map ended, or another token mixer as a whole.
+    """
+    attention = _outputs(inside, block, after, unit.start)
     mlp = _outputs(inside, block, unit.end, None)
     if block.input is None or block.output is None:
         return None
@@ -45,6 +48,25 @@ def arrange(
                 found = hypothesis(block.input, block.output, inside, first, mlp, scale)
                 if found is not None:
                     return found
+    return None
+
+
+@dataclass(frozen=True)
+class Single:
+    """How the only branch of a block joins the stream."""
+
+    multiplier: float
+    branch: Call
+
+
+def arrange_single(block: Call, inside: list[Call], branch: Call, config: Any) -> Single | None:
+    """The call whose result alone is added, from `branch` on; None where none is."""
+    if block.input is None or block.output is None:
+        return None
+    for scale in _multipliers(config):
+        for call in _outputs(inside, block, branch.end, None):
+            if same(block.input + scale * result(call), block.output):
+                return Single(scale, call)
     return None
 
 

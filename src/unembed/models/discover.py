@@ -10,25 +10,20 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from itertools import pairwise
+from itertools import chain, pairwise
 from typing import Any
 
 from torch import Tensor, nn
 
 from unembed.errors import LoadError
-from unembed.models import discover_mlp
-from unembed.models.anatomy import (
-    Anatomy,
-    AttentionAnatomy,
-    BlockAnatomy,
-    Tap,
-)
-from unembed.models.arrange import Arranged, arrange
+from unembed.models.anatomy import Anatomy, AttentionAnatomy, BlockAnatomy
+from unembed.models.discover_block import BlockReader
 from unembed.models.discover_head import read_head
-from unembed.models.equations import post_norm, same
-from unembed.models.maps import is_map
+from unembed.models.equations import same
 from unembed.models.trace import Call, KernelCall, Trace, record
 
+Found = tuple[Call, KernelCall | None]
+"""A block, and the call of an attention kernel in it."""
 SITES_OF_ATTENTION = ("q", "k", "v", "scores", "pattern")
 
 
@@ -40,7 +35,7 @@ def discover(
     `skipped` are blocks that hand on what they are given: they are not part of the anatomy.
 
     Raises:
-        LoadError: the model has no chain of blocks with attention that could be understood.
+        LoadError: the model has no chain of blocks that could be understood.
     """
     config = model.config.get_text_config()  # type: ignore[union-attr,operator]
     family = str(getattr(config, "model_type", type(model).__name__))
@@ -53,26 +48,25 @@ def discover(
     _check_stream(found, name)
     reasons: dict[str, str] = {}
     blocks = tuple(
-        _read_block(layer, block, kernel, trace, config, name)
-        for layer, (block, kernel) in enumerate(found)
+        _read_block(layer, each, trace, config, name) for layer, each in enumerate(found)
     )
     for layer, (_, kernel) in enumerate(found):
-        for site in SITES_OF_ATTENTION:
-            if site not in kernel.seen:
+        for site in SITES_OF_ATTENTION if kernel is not None else ():
+            if kernel is not None and site not in kernel.seen:
                 reasons.setdefault(
                     site, f"layer {layer}'s attention code shows no {site} of the usual form"
                 )
     head = read_head(model, found[-1][0], trace, config, reasons)
-    attention = [block.attention for block in blocks]
+    attention = [block.mixer for block in blocks if isinstance(block.mixer, AttentionAnatomy)]
     stream = found[0][0].input
     return Anatomy(
         family=family,
         n_layers=len(blocks),
-        n_heads=max(part.n_heads for part in attention),
-        n_kv_heads=max(part.n_kv_heads for part in attention),
+        n_heads=max((one.n_heads for one in attention), default=0),
+        n_kv_heads=max((one.n_kv_heads for one in attention), default=0),
         d_model=0 if stream is None else stream.shape[-1],
-        d_head=max(part.d_head for part in attention),
-        d_mlp=max(block.mlp.d_mlp for block in blocks),
+        d_head=max((one.d_head for one in attention), default=0),
+        d_mlp=max(block.d_mlp for block in blocks),
         vocab_size=trace.logits.shape[-1],
         blocks=blocks,
         head=head,
@@ -83,15 +77,14 @@ def discover(
 # ---------------------------------------------------------------- blocks
 
 
-def _find_blocks(trace: Trace, name: str, family: str) -> list[tuple[Call, KernelCall]]:
-    """The block around each attention call: the outermost list member that holds just that one."""
+def _find_blocks(trace: Trace, name: str, family: str) -> list[Found]:
+    """The block around each attention call: the outermost list member that holds just that one.
+
+    Their neighbours in the same list are blocks too, with a token mixer of another kind or with
+    none. Without any attention, the longest list whose members hand a residual stream on.
+    """
     calls = [kernel for kernel in trace.kernels if "pattern" in kernel.seen]
-    if not calls:
-        raise LoadError(
-            f"{name} ({family}) makes no attention call of a known form, so its layers could not "
-            "be told apart; models without softmax attention are not supported"
-        )
-    found = []
+    found: dict[str, list[Found]] = {}
     for kernel in calls:
         holders = [
             call
@@ -104,26 +97,52 @@ def _find_blocks(trace: Trace, name: str, family: str) -> list[tuple[Call, Kerne
                 f"{name} ({family}): the attention of {kernel.call.name} is not inside a list of "
                 "blocks with one attention each, so its layers could not be told apart"
             )
-        found.append((holders[-1], kernel))
-    _refuse_hybrids(found, trace, name, family)
-    return found
+        block = holders[-1]
+        found.setdefault(_list_of(block), []).append((block, kernel))
+    if not found:
+        return [(block, None) for block in _longest_chain(trace, name, family)]
+    with_attention = {block.name for blocks in found.values() for block, _ in blocks}
+    others: list[Found] = [
+        (call, None)
+        for call in trace.calls
+        if _list_of(call) in found and call.name not in with_attention
+    ]
+    return sorted([*chain(*found.values()), *others], key=lambda each: each[0].start)
 
 
-def _refuse_hybrids(
-    found: list[tuple[Call, KernelCall]], trace: Trace, name: str, family: str
-) -> None:
-    with_attention = {block.name for block, _ in found}
-    for parent in {block.rsplit(".", 1)[0] for block in with_attention}:
-        for call in trace.calls:
-            sibling = call.name.rpartition(".")
-            if sibling[0] == parent and sibling[2].isdigit() and call.name not in with_attention:
-                raise LoadError(
-                    f"{name} ({family}): {call.name} has no attention of a known form while its "
-                    "neighbours do; models that mix kinds of layers are not supported"
-                )
+def _list_of(call: Call) -> str:
+    """The name of the list that a module is a numbered member of; empty where it is in none."""
+    parent, _, last = call.name.rpartition(".")
+    return parent if last.isdigit() else ""
 
 
-def _check_stream(found: list[tuple[Call, KernelCall]], name: str) -> None:
+def _longest_chain(trace: Trace, name: str, family: str) -> list[Call]:
+    """The members of the list that hands on the residual stream through most blocks."""
+    lists: dict[str, list[Call]] = {}
+    for call in trace.calls:
+        if _list_of(call):
+            lists.setdefault(_list_of(call), []).append(call)
+    chains = [
+        members
+        for members in lists.values()
+        if len(members) > 1
+        and all(same(before.output, after.input) for before, after in pairwise(members))
+        and all(_hands_on(call) for call in members)
+    ]
+    if not chains:
+        raise LoadError(
+            f"{name} ({family}) makes no attention call of a known form and has no list of blocks "
+            "that hand a residual stream on, so its layers could not be told apart"
+        )
+    return max(chains, key=len)
+
+
+def _hands_on(call: Call) -> bool:
+    one, other = call.input, call.output
+    return one is not None and other is not None and one.shape == other.shape
+
+
+def _check_stream(found: list[Found], name: str) -> None:
     for layer, (block, _) in enumerate(found):
         if block.input is None or block.output is None or block.input.shape != block.output.shape:
             raise LoadError(
@@ -138,38 +157,20 @@ def _check_stream(found: list[tuple[Call, KernelCall]], name: str) -> None:
             )
 
 
-def _read_block(
-    layer: int, block: Call, kernel: KernelCall, trace: Trace, config: Any, name: str
-) -> BlockAnatomy:
+def _read_block(layer: int, found: Found, trace: Trace, config: Any, name: str) -> BlockAnatomy:
+    block, kernel = found
     inside = _called_once(call for call in trace.calls if call.within(block) and call is not block)
     if block.input is None:
         raise LoadError(f"{name}: layer {layer} takes no activation")
-    width = block.input.shape[-1]
-    output_map = _find_output_map(inside, kernel, width)
-    if output_map is None:
-        raise LoadError(
-            f"{name}: no output map (W_O) was found after the attention of layer {layer}"
-        )
-    unit = discover_mlp.find_unit(inside, output_map, width)
-    if unit is None:
-        raise LoadError(f"{name}: no feed-forward was found after the attention of layer {layer}")
-    arranged = arrange(block, inside, output_map, unit, config)
-    if arranged is None:
+    reader = BlockReader(layer, block, block.input, inside, kernel, trace.own_code, config)
+    anatomy = reader.read()
+    if anatomy is None:
         raise LoadError(
             f"{name}: what layer {layer} ({type(block.module).__name__}) adds to the residual "
-            "stream is not its attention's and its feed-forward's output in any known order; "
+            "stream is not its token mixer's and its feed-forward's output in any known order; "
             "it is refused because its numbers could be wrong"
         )
-    return BlockAnatomy(
-        layer,
-        block.name,
-        arranged.arrangement,
-        _read_attention(inside, kernel, output_map, arranged, trace.own_code),
-        discover_mlp.read(inside, unit, output_map, arranged.mlp, arranged.multiplier),
-        arranged.resid_mid,
-        arranged.stream_norms,
-        block.n_outputs,
-    )
+    return anatomy
 
 
 def _called_once(calls: Iterator[Call]) -> list[Call]:
@@ -177,39 +178,3 @@ def _called_once(calls: Iterator[Call]) -> list[Call]:
     listed = list(calls)
     count = Counter(call.name for call in listed)
     return [call for call in listed if count[call.name] == 1]
-
-
-def _find_output_map(inside: list[Call], kernel: KernelCall, width: int) -> Call | None:
-    if "q" not in kernel.seen:
-        return None
-    value = kernel.seen.get("v", kernel.seen["q"])
-    mixed = kernel.seen["q"].shape[0] * value.shape[-1]
-    for call in inside:
-        if call.start > kernel.time and is_map(call.module) and call.output is not None:
-            reads = call.input is not None and call.input.shape[-1] == mixed
-            if reads and call.output.shape[-1] == width:
-                return call
-    return None
-
-
-def _read_attention(
-    inside: list[Call],
-    kernel: KernelCall,
-    output_map: Call,
-    arranged: Arranged,
-    own_code: bool,
-) -> AttentionAnatomy:
-    before = [call for call in inside if is_map(call.module) and call.end < kernel.time]
-    maps = tuple(call.name for call in before if same(call.input, before[0].input))
-    query, key = kernel.seen["q"], kernel.seen.get("k", kernel.seen["q"])
-    return AttentionAnatomy(
-        core=kernel.call.name,
-        own_code=own_code,
-        maps=maps,
-        output_map=output_map.name,
-        n_heads=query.shape[0],
-        n_kv_heads=key.shape[0],
-        d_head=kernel.seen.get("v", query).shape[-1],
-        added=Tap(arranged.attention.name, "output", arranged.multiplier),
-        post_norm=post_norm(arranged.attention, output_map.output),
-    )

@@ -25,13 +25,13 @@ class Unit:
     experts: Call | None
 
 
-def find_unit(inside: list[Call], attention_output: Call, width: int) -> Unit | None:
-    """The feed-forward that runs after `attention_output` (W_O)."""
-    after = [call for call in inside if call.start > attention_output.end]
-    experts = next((call for call in after if _holds_experts(call.module)), None)
+def find_unit(inside: list[Call], after: int, width: int) -> Unit | None:
+    """The feed-forward that runs after the token mixer, which ended at `after`."""
+    later = [call for call in inside if call.start > after]
+    experts = next((call for call in later if _holds_experts(call.module)), None)
     if experts is not None:
         return Unit(experts.start, experts.end, None, experts)
-    maps = [call for call in after if is_map(call.module) and call.output is not None]
+    maps = [call for call in later if is_map(call.module) and call.output is not None]
     outputs = [call for call in maps if call.output is not None and call.output.shape[-1] == width]
     if not outputs:
         return None
@@ -41,12 +41,15 @@ def find_unit(inside: list[Call], attention_output: Call, width: int) -> Unit | 
 def _holds_experts(module: nn.Module) -> bool:
     if any(parameter.dim() >= 3 for parameter in module.parameters()):
         return True
+    return names_experts(module)
+
+
+def names_experts(module: nn.Module) -> bool:
+    """Whether a module in it is called after experts."""
     return any("expert" in name for name, _ in module.named_modules())
 
 
-def read(
-    inside: list[Call], unit: Unit, attention_output: Call, added: Call, multiplier: float
-) -> MlpAnatomy:
+def read(inside: list[Call], unit: Unit, after: int, added: Call, multiplier: float) -> MlpAnatomy:
     """The anatomy of `unit`; what is not understood of its inside is its `reason`."""
     tap = Tap(added.name, "output", multiplier)
     if unit.experts is not None:
@@ -61,9 +64,7 @@ def read(
         raise AssertionError("a unit has an output map or experts")
     d_mlp = output_map.input.shape[-1]
     between = [
-        call
-        for call in inside
-        if attention_output.end < call.start < output_map.start and call.output is not None
+        call for call in inside if after < call.start < output_map.start and call.output is not None
     ]
     maps = [call for call in between if is_map(call.module)]
     maps = [call for call in maps if same(call.input, maps[0].input)]

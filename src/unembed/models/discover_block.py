@@ -1,0 +1,214 @@
+"""Reading one block: its token mixer, its feed-forward, and how each joins the residual stream.
+
+A block has both, or one of them. Attention whose heads are understood is read in full; any other
+mixer, and attention that is put together in an unknown way, is one box: what goes in, what is
+added. Nothing is believed of either but equations between the activations that were seen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor
+
+from unembed.models import discover_mlp
+from unembed.models.anatomy import (
+    ATTENTION,
+    AttentionAnatomy,
+    BlockAnatomy,
+    MixerAnatomy,
+    MlpAnatomy,
+    Tap,
+)
+from unembed.models.arrange import arrange, arrange_single
+from unembed.models.equations import post_norm, same
+from unembed.models.maps import is_map
+from unembed.models.trace import Call, KernelCall
+
+
+@dataclass(frozen=True)
+class BlockReader:
+    """One call of a block, with the calls inside it, and the attention kernel it called, if any."""
+
+    layer: int
+    block: Call
+    stream: Tensor  # what enters the block [pos, d_model]
+    inside: list[Call]
+    kernel: KernelCall | None
+    own_code: bool
+    config: Any
+
+    def read(self) -> BlockAnatomy | None:
+        """The block; None where what it adds to the stream is in no known order."""
+        return self._with_heads() or self._two_branches() or self._one_branch()
+
+    # ------------------------------------------------------------ attention that is understood
+
+    def _with_heads(self) -> BlockAnatomy | None:
+        output_map = self._output_map()
+        if self.kernel is None or output_map is None:
+            return None
+        unit = discover_mlp.find_unit(self.inside, output_map.end, self.stream.shape[-1])
+        if unit is None:
+            single = arrange_single(self.block, self.inside, output_map, self.config)
+            if single is None:
+                return None
+            return self._single(self._attention(output_map, single.branch, single.multiplier), None)
+        arranged = arrange(self.block, self.inside, output_map.end, unit, self.config)
+        if arranged is None:
+            return None
+        return BlockAnatomy(
+            self.layer,
+            self.block.name,
+            arranged.arrangement,
+            self._attention(output_map, arranged.attention, arranged.multiplier),
+            discover_mlp.read(self.inside, unit, output_map.end, arranged.mlp, arranged.multiplier),
+            arranged.resid_mid,
+            arranged.stream_norms,
+            self.block.n_outputs,
+        )
+
+    def _output_map(self) -> Call | None:
+        if self.kernel is None or "q" not in self.kernel.seen:
+            return None
+        value = self.kernel.seen.get("v", self.kernel.seen["q"])
+        mixed = self.kernel.seen["q"].shape[0] * value.shape[-1]
+        for call in self.inside:
+            if call.start > self.kernel.time and is_map(call.module) and call.output is not None:
+                reads = call.input is not None and call.input.shape[-1] == mixed
+                if reads and call.output.shape[-1] == self.stream.shape[-1]:
+                    return call
+        return None
+
+    def _attention(self, output_map: Call, added: Call, multiplier: float) -> AttentionAnatomy:
+        kernel = self.kernel
+        if kernel is None:
+            raise AssertionError("attention has a kernel")
+        before = [call for call in self.inside if is_map(call.module) and call.end < kernel.time]
+        maps = tuple(call.name for call in before if same(call.input, before[0].input))
+        query, key = kernel.seen["q"], kernel.seen.get("k", kernel.seen["q"])
+        return AttentionAnatomy(
+            core=kernel.call.name,
+            own_code=self.own_code,
+            maps=maps,
+            output_map=output_map.name,
+            n_heads=query.shape[0],
+            n_kv_heads=key.shape[0],
+            d_head=kernel.seen.get("v", query).shape[-1],
+            added=Tap(added.name, "output", multiplier),
+            post_norm=post_norm(added, output_map.output),
+        )
+
+    # ------------------------------------------------------------ a mixer as one box
+
+    def _two_branches(self) -> BlockAnatomy | None:
+        for mixer in self._candidates():
+            unit = discover_mlp.find_unit(self.inside, mixer.end, self.stream.shape[-1])
+            if unit is None:
+                continue
+            arranged = arrange(self.block, self.inside, mixer.end, unit, self.config)
+            if arranged is not None:
+                return BlockAnatomy(
+                    self.layer,
+                    self.block.name,
+                    arranged.arrangement,
+                    self._mixer(mixer, arranged.attention, arranged.multiplier),
+                    discover_mlp.read(
+                        self.inside, unit, mixer.end, arranged.mlp, arranged.multiplier
+                    ),
+                    arranged.resid_mid,
+                    arranged.stream_norms,
+                    self.block.n_outputs,
+                )
+        return None
+
+    def _one_branch(self) -> BlockAnatomy | None:
+        feed_forward = self._feed_forward_alone()
+        if feed_forward is not None:
+            return self._single(None, feed_forward)
+        for mixer in self._candidates():
+            single = arrange_single(self.block, self.inside, mixer, self.config)
+            if single is not None and self._ends_in(mixer, single.branch):
+                return self._single(self._mixer(mixer, single.branch, single.multiplier), None)
+        return None
+
+    def _ends_in(self, mixer: Call, added: Call) -> bool:
+        """Whether what is added is the mixer's output, or a norm of it; not the mixer of a norm."""
+        if same(mixer.output, added.output):
+            return self._reads_stream(mixer) or self.kernel is not None
+        return post_norm(added, mixer.output) is not None and not self._is_norm(mixer)
+
+    def _is_norm(self, call: Call) -> bool:
+        """Whether it only scales what it is given: no matrix, nothing called inside."""
+        return not call.children and all(weight.dim() < 2 for weight in call.module.parameters())
+
+    def _feed_forward_alone(self) -> MlpAnatomy | None:
+        """A feed-forward whose maps and activation function are seen to be all that it does."""
+        unit = discover_mlp.find_unit(self.inside, self.block.start, self.stream.shape[-1])
+        branch = None if unit is None else (unit.output_map or unit.experts)
+        if self.kernel is not None or unit is None or branch is None:
+            return None
+        single = arrange_single(self.block, self.inside, branch, self.config)
+        if single is None:
+            return None
+        read = discover_mlp.read(
+            self.inside, unit, self.block.start, single.branch, single.multiplier
+        )
+        # a convolution's weight has as many axes as experts' have: here their name must say so
+        experts = unit.experts is not None and discover_mlp.names_experts(unit.experts.module)
+        return read if experts or (unit.experts is None and read.reason is None) else None
+
+    def _candidates(self) -> Iterator[Call]:
+        """Modules that could be the token mixer: around attention first, and outermost."""
+        fitting = [
+            call
+            for call in self.inside
+            if call.output is not None and call.output.shape == self.stream.shape
+        ]
+        kernel = self.kernel
+        around = [call for call in fitting if kernel is not None and kernel.call.within(call)]
+        yield from around
+        yield from (call for call in fitting if call not in around)
+
+    def _mixer(self, mixer: Call, added: Call, multiplier: float) -> MixerAnatomy:
+        tap = Tap(added.name, "output", multiplier)
+        if is_map(mixer.module) or not self._reads_stream(mixer):
+            holder = next(call for call in mixer.ancestors() if call.parent is self.block)
+            return self._box(holder, (), tap)
+        return self._box(mixer, (Tap(mixer.name, "input"),), tap)
+
+    def _box(self, mixer: Call, inputs: tuple[Tap, ...], added: Tap) -> MixerAnatomy:
+        kind = type(mixer.module).__name__
+        if self.kernel is None:
+            words = f"its token mixer is {kind}, which is not softmax attention"
+            return MixerAnatomy(kind, inputs, added, words)
+        if not self.kernel.call.within(mixer):
+            words = f"its attention adds nothing to the residual stream by itself; {kind} does"
+            return MixerAnatomy(kind, inputs, added, words)
+        words = f"what {kind} does between its attention and what it adds is not understood"
+        return MixerAnatomy(ATTENTION, inputs, added, words)
+
+    def _reads_stream(self, call: Call) -> bool:
+        """Whether a module is given the residual stream, or a norm of it."""
+        if same(call.input, self.stream):
+            return True
+        earlier = (each for each in self.inside if each.end < call.start)
+        return any(
+            same(call.input, each.output) for each in earlier if same(each.input, self.stream)
+        )
+
+    def _single(
+        self, mixer: AttentionAnatomy | MixerAnatomy | None, feed_forward: MlpAnatomy | None
+    ) -> BlockAnatomy:
+        return BlockAnatomy(
+            self.layer,
+            self.block.name,
+            "single",
+            mixer,
+            feed_forward,
+            None,
+            None,
+            self.block.n_outputs,
+        )
