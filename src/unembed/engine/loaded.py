@@ -359,8 +359,8 @@ class Loaded:
         The columns of their weights are the neurons' keys. Empty where the block has no neurons,
         or what its maps compute was not understood.
         """
-        mlp = self.block(layer).mlp
-        if mlp.pre is None:
+        mlp = self.block(layer).feed_forward
+        if mlp is None or mlp.pre is None:
             return {}
         names = [tap.module for tap in mlp.inputs]
         if mlp.gate is None:
@@ -385,19 +385,22 @@ class Loaded:
     ) -> Callable[[Tensor], Tensor] | None:
         """The norm between W_O or W_out and the residual stream, where there is one."""
         block = self.block(layer)
+        if part == "attn" and block.why_no_heads is not None:
+            return None
         name = (block.attention if part == "attn" else block.mlp).post_norm
         return None if name is None else self.module.get_submodule(name)
 
     def residual_multiplier(self, layer: int, part: Literal["attn", "mlp"]) -> float:
         """The factor with which a branch joins the residual stream."""
         block = self.block(layer)
-        return (block.attention if part == "attn" else block.mlp).added.scale
+        branch = block.mixer if part == "attn" else block.feed_forward
+        return 1.0 if branch is None else branch.added.scale
 
     def _output_map(self, layer: int, part: Literal["attn", "mlp"]) -> nn.Module:
         block = self.block(layer)
         if part == "attn":
             return self.module.get_submodule(block.attention.output_map)
-        if block.mlp.output_map is None:
+        if block.mlp.output_map is None:  # experts
             raise CapabilityError(
                 f"layer {layer} of {self.name} has no neurons: {block.mlp.reason}", field="layer"
             )

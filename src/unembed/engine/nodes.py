@@ -11,6 +11,7 @@ L9.H6@14<3             one query and key: an entry of the pattern
 L12.N512, L12D512      a feed-forward neuron     L12.N512.mlp_pre  one neuron of a site
 L14.z448               an entry of z, over all heads: what row 448 of W_O is multiplied with
 L5.attn, L5.mlp        what a branch adds        embed
+L5.mixer               the same of a token mixer that is not attention: Mamba, linear attention ...
 """
 
 from __future__ import annotations
@@ -32,10 +33,12 @@ NumberName = Literal["head", "neuron", "entry", "index"]
 ATTENTION_SITES = ("q", "k", "v", "scores", "pattern")
 LAYER_SITES = (
     "resid_pre",
+    "mixer_in",
     "attn_in",
     *ATTENTION_SITES,
     "z",
     "attn_out",
+    "mixer_out",
     "resid_mid",
     "mlp_in",
     "mlp_pre",
@@ -54,6 +57,7 @@ READ_ONLY = ("logits",)  # nothing is computed from them
 SITE_WORDS = {
     "embed": "token embedding",
     "resid_pre": "residual stream before attention",
+    "mixer_in": "input of a token mixer that is not attention",
     "attn_in": "input of attention",
     "q": "query",
     "k": "key",
@@ -62,6 +66,7 @@ SITE_WORDS = {
     "pattern": "attention pattern",
     "z": "results of all heads",
     "attn_out": "what attention adds",
+    "mixer_out": "what a token mixer that is not attention adds",
     "resid_mid": "residual stream after attention",
     "mlp_in": "input of the feed-forward",
     "mlp_pre": "neurons before the activation function",
@@ -176,6 +181,17 @@ KINDS = (
         "attention of layer {layer}",
         "L5.attn",
         site="attn_out",
+        writes="attn",
+        is_node=True,
+    ),
+    NodeKind(
+        "mixer",
+        ("L{layer}.mixer",),
+        "token mixer of a layer",
+        "token mixers of layers",
+        "token mixer of layer {layer}",
+        "L5.mixer",
+        site="mixer_out",
         writes="attn",
         is_node=True,
     ),

@@ -126,6 +126,19 @@ class BlockAnatomy:
         return self.arrangement == "parallel"
 
     @property
+    def mixer_site(self) -> str | None:
+        """The site of what its token mixer adds: attn_out, or mixer_out of any other."""
+        if self.mixer is None:
+            return None
+        return "attn_out" if self.mixer.is_attention else "mixer_out"
+
+    @property
+    def branch_sites(self) -> tuple[str, ...]:
+        """The sites of what it adds to the residual stream, in order."""
+        mixer = () if self.mixer_site is None else (self.mixer_site,)
+        return mixer if self.feed_forward is None else (*mixer, "mlp_out")
+
+    @property
     def why_no_heads(self) -> str | None:
         """Why this block has no q, k, v, z and pattern; None where it has."""
         if isinstance(self.mixer, AttentionAnatomy):

@@ -17,7 +17,7 @@ from unembed.engine.loaded import Loaded
 from unembed.engine.names.taps import why_not
 from unembed.engine.passes import forward
 from unembed.engine.passes.run import Run
-from unembed.models.anatomy import Anatomy, BlockAnatomy
+from unembed.models.anatomy import Anatomy, AttentionAnatomy, BlockAnatomy, MlpAnatomy
 
 POSITION = 4
 
@@ -47,20 +47,29 @@ def _is_dead(run: Run, at: str, site: str) -> bool:
     """Whether the branch of a site writes nothing (a zero map), so that no edit can show."""
     if site.startswith("resid"):
         return False
-    branch = "mlp_out" if site.startswith("mlp") else "attn_out"
-    return not bool(run[at + branch].any())
+    branch = at + ("mlp_out" if site.startswith("mlp") else "attn_out")
+    return branch in run and not bool(run[branch].any())
 
 
 def representatives(anatomy: Anatomy) -> Iterator[BlockAnatomy]:
     """The first block of each make."""
     seen = set()
     for block in anatomy.blocks:
-        attention, mlp = block.attention, block.mlp
-        shape = (attention.n_heads, attention.n_kv_heads, attention.post_norm is None)
-        make = (block.arrangement, *shape, mlp.kind, mlp.gate is None, mlp.reason)
+        make = (block.arrangement, *_make_of_mixer(block), *_make_of_mlp(block.feed_forward))
         if make not in seen:
             seen.add(make)
             yield block
+
+
+def _make_of_mixer(block: BlockAnatomy) -> tuple[object, ...]:
+    mixer = block.mixer
+    if not isinstance(mixer, AttentionAnatomy):
+        return (None if mixer is None else mixer.kind,)
+    return mixer.n_heads, mixer.n_kv_heads, mixer.post_norm is None
+
+
+def _make_of_mlp(mlp: MlpAnatomy | None) -> tuple[object, ...]:
+    return () if mlp is None else (mlp.kind, mlp.gate is None, mlp.reason)
 
 
 def check_blocks(model: Loaded, run: Run, report: Report) -> None:
@@ -97,9 +106,15 @@ def _check_feeding(model: Loaded, run: Run, block: BlockAnatomy, report: Report)
     So q, k, v and attn_out come from attn_in and nothing else, mlp_out from mlp_in.
     """
     at = f"L{block.layer}."
-    fed = {"attn_in": ("q", "k", "v", "attn_out"), "mlp_in": ("mlp_out",)}
+    fed = {
+        "attn_in": ("q", "k", "v", "attn_out"),
+        "mixer_in": ("mixer_out",),
+        "mlp_in": ("mlp_out",),
+    }
     inputs = [site for site in fed if _has(model, block, site) and site not in report.reasons]
     outputs = [site for name in inputs for site in fed[name] if site not in report.reasons]
+    if not inputs:
+        return
     constant = torch.cos(torch.arange(model.anatomy.d_model, dtype=torch.float64) * 0.7)
     edits = [set_to(at + site, constant) for site in inputs]
     residual = run[at + "resid_pre"]
@@ -117,12 +132,15 @@ def _check_order(model: Loaded, run: Run, block: BlockAnatomy, report: Report) -
     at = f"L{block.layer}."
     sites = ("q", "k", "scores", "pattern")
     asks = all(site not in report.reasons and _has(model, block, site) for site in sites)
-    edits = [zero(at + "attn_out"), *([zero(at + "q", positions=[POSITION])] if asks else [])]
+    added = at + block.mixer_site if block.mixer_site else None
+    edits = [] if added is None else [zero(added)]
+    edits += [zero(at + "q", positions=[POSITION])] if asks else []
     alone = _alone(model, run, block, edits, ["mlp_out", *(["pattern"] if asks else [])])
-    unchanged = torch.equal(alone[at + "mlp_out"], run[at + "mlp_out"])
-    if unchanged != block.parallel and not _is_dead(run, at, "attn_out"):
-        claim = "parallel" if block.parallel else "sequential"
-        report.fatal = report.fatal or f"layer {block.layer} is not {claim}, as it was read"
+    if added is not None and block.feed_forward is not None:
+        unchanged = torch.equal(alone[at + "mlp_out"], run[at + "mlp_out"])
+        if unchanged != block.parallel and bool(run[added].any()):
+            claim = "parallel" if block.parallel else "sequential"
+            report.fatal = report.fatal or f"layer {block.layer} is not {claim}, as it was read"
     if not asks:
         return
     changed = alone[at + "pattern"] != run[at + "pattern"]

@@ -108,23 +108,24 @@ def _attempt(
 
 def _stream(model: Loaded, run: Run, block: BlockAnatomy, report: Report) -> None:
     at = f"L{block.layer}."
-    pre, attn, mlp = run[at + "resid_pre"], run[at + "attn_out"], run[at + "mlp_out"]
-    post = run[at + "resid_post"]
+    pre, post = run[at + "resid_pre"], run[at + "resid_post"]
+    added = [run[at + site] for site in block.branch_sites]
     if block.layer:
         before = run[f"L{block.layer - 1}.resid_post"]
         compare(report, "resid_post = next resid_pre", pre, before)
     else:
         compare(report, "embed = first resid_pre", run["embed"], pre)
-    if block.arrangement == "parallel":
-        compare(report, "resid_pre + attn_out + mlp_out = resid_post", pre + attn + mlp, post)
+    if block.arrangement in ("parallel", "single"):
+        words = " + ".join(("resid_pre", *block.branch_sites))
+        compare(report, f"{words} = resid_post", pre + sum(added), post)
         return
     mid = run[at + "resid_mid"]
-    first, second = pre + attn, mid + mlp
+    first, second = pre + added[0], mid + added[1]
     if block.stream_norms is not None:
         norms = [model.module.get_submodule(name) for name in block.stream_norms]
         with model.evaluating():
             first, second = norms[0](first), norms[1](second)
-    compare(report, "resid_pre + attn_out = resid_mid", first, mid)
+    compare(report, f"resid_pre + {block.mixer_site} = resid_mid", first, mid)
     compare(report, "resid_mid + mlp_out = resid_post", second, post)
 
 
@@ -144,6 +145,8 @@ def _product(model: Loaded, layer: int, part: Part, value: Tensor) -> Tensor:
 
 
 def _heads(model: Loaded, run: Run, block: BlockAnatomy, report: Report) -> None:
+    if block.why_no_heads is not None:
+        return
     at = f"L{block.layer}."
     z = run[at + "z"]
     written = _added(model, block.layer, "attn", _product(model, block.layer, "attn", z.flatten(1)))
@@ -175,9 +178,9 @@ def _compare_loosely(report: Report, equation: str, left: Tensor, right: Tensor)
 
 
 def _neurons(model: Loaded, run: Run, block: BlockAnatomy, report: Report) -> None:
-    at, mlp = f"L{block.layer}.", block.mlp
     if why_not(model.anatomy, ("mlp_post", block.layer)) is not None:
         return
+    at, mlp = f"L{block.layer}.", block.mlp
     post = run[at + "mlp_post"]
     written = _added(model, block.layer, "mlp", _product(model, block.layer, "mlp", post))
     compare(report, "mlp_post·W_out + b = mlp_out", written, run[at + "mlp_out"], NEURONS)

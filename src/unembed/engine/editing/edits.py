@@ -151,7 +151,8 @@ def at_stage(target: Target, stage: Stage, anatomy: Anatomy) -> Target:
     """Where an edit of `target` acts: before the activation function, a neuron is its argument."""
     if stage == "post" or target.layer is None:
         return target
-    gated = anatomy.blocks[min(target.layer, anatomy.n_layers - 1)].mlp.gate is not None
+    mlp = anatomy.blocks[min(target.layer, anatomy.n_layers - 1)].feed_forward
+    gated = mlp is not None and mlp.gate is not None
     return replace(target, site="mlp_gate" if gated else "mlp_pre")
 
 

@@ -96,12 +96,14 @@ def check_target(target: Target, anatomy: Anatomy, name: str, field: str = "targ
 
 def _count(target: Target, block: BlockAnatomy) -> int | None:
     """How many of its kind the layer has; None where that is not known, or checked elsewhere."""
-    attention, mlp = block.attention, block.mlp
+    if target.row.number == "neuron":
+        return block.d_mlp or None
+    if block.why_no_heads is not None:
+        return None
+    attention = block.attention
     if target.row.number == "head":
         return attention.n_kv_heads if target.site in ("k", "v") else attention.n_heads
-    if target.row.number == "entry":
-        return attention.n_heads * attention.d_head
-    return mlp.d_mlp if target.row.number == "neuron" and mlp.kind != "experts" else None
+    return attention.n_heads * attention.d_head if target.row.number == "entry" else None
 
 
 def _in_range(word: str, value: int, count: int, target: Target, name: str, field: str) -> None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from unembed.engine.nodes import NEURON_SITES, PAIR_SITES, Target
+from unembed.engine.nodes import HEAD_SITES, NEURON_SITES, PAIR_SITES, Target
 from unembed.errors import CapabilityError
-from unembed.models.anatomy import Anatomy, BlockAnatomy, Tap
+from unembed.models.anatomy import Anatomy, AttentionAnatomy, BlockAnatomy, MlpAnatomy, Tap
 
+MLP_SITES = ("mlp_in", *NEURON_SITES, "mlp_out")
 SiteKey = tuple[str, int | None]
 """(site, layer); layer is None for embed, final_norm and logits."""
 Index = int | slice | Tensor
@@ -27,22 +28,33 @@ def taps(anatomy: Anatomy, site_key: SiteKey) -> tuple[Tap, ...]:
 
 
 def _block_taps(block: BlockAnatomy, site: str) -> tuple[Tap, ...]:
-    attention, mlp = block.attention, block.mlp
+    if site in ("resid_pre", "resid_post"):
+        return (Tap(block.module, "input" if site == "resid_pre" else "output"),)
+    if site == "resid_mid":
+        return () if block.resid_mid is None else (block.resid_mid,)
+    if site.startswith("mlp"):
+        return () if block.feed_forward is None else _mlp_taps(block.feed_forward, site)
+    mixer = block.mixer
+    if mixer is None:
+        return ()
+    if site == "z":
+        whole = isinstance(mixer, AttentionAnatomy)
+        return (Tap(block.attention.output_map, "input"),) if whole else ()
+    own = {"attn_in", "attn_out"} if mixer.is_attention else {"mixer_in", "mixer_out"}
+    if site not in own:
+        return ()
+    return mixer.inputs if site.endswith("_in") else (mixer.added,)
+
+
+def _mlp_taps(mlp: MlpAnatomy, site: str) -> tuple[Tap, ...]:
+    if site == "mlp_in":
+        return mlp.inputs
     single: dict[str, Tap | None] = {
-        "resid_pre": Tap(block.module, "input"),
-        "z": Tap(attention.output_map, "input"),
-        "attn_out": attention.added,
-        "resid_mid": block.resid_mid,
         "mlp_pre": mlp.pre,
         "mlp_gate": mlp.gate,
         "mlp_post": None if mlp.output_map is None else Tap(mlp.output_map, "input"),
         "mlp_out": mlp.added,
-        "resid_post": Tap(block.module, "output"),
     }
-    if site == "attn_in":
-        return tuple(Tap(name, "input") for name in attention.maps)
-    if site == "mlp_in":
-        return mlp.inputs
     tap = single[site]
     return () if tap is None else (tap,)
 
@@ -56,15 +68,54 @@ def why_not(anatomy: Anatomy, site_key: SiteKey) -> str | None:
         return anatomy.reasons.get("lens") if site == "final_norm" else None
     if layer is None:
         return None
-    block = anatomy.blocks[layer]
-    if site == "resid_mid" and block.parallel:
+    return _why_not_in(anatomy.blocks[layer], site)
+
+
+def _why_not_in(block: BlockAnatomy, site: str) -> str | None:
+    if site == "resid_mid":
+        return _why_no_middle(block)
+    if site in MLP_SITES:
+        return _why_not_of_mlp(block, site)
+    if site in HEAD_SITES:
+        return block.why_no_heads
+    if site in ("attn_in", "attn_out", "mixer_in", "mixer_out"):
+        return _why_not_of_mixer(block, site)
+    return None
+
+
+def _why_no_middle(block: BlockAnatomy) -> str | None:
+    if block.parallel:
         return "its blocks are parallel: attention and feed-forward read the same residual"
-    if site in NEURON_SITES and block.mlp.kind == "experts":
-        return block.mlp.reason
-    if site == "mlp_gate" and block.mlp.gate is None:
-        return block.mlp.reason or "its feed-forward has no gate"
-    if site in ("mlp_pre", "mlp_post", "mlp_in", "attn_in") and not _block_taps(block, site):
-        return block.mlp.reason or "its maps were not understood"
+    if block.arrangement == "single":
+        return f"layer {block.layer} adds to the residual stream once, so it has no middle"
+    return None
+
+
+def _why_not_of_mixer(block: BlockAnatomy, site: str) -> str | None:
+    mixer = block.mixer
+    if mixer is None:
+        return f"layer {block.layer} is a feed-forward alone"
+    if mixer.is_attention != site.startswith("attn"):
+        other = (
+            site.replace("mixer", "attn") if mixer.is_attention else site.replace("attn", "mixer")
+        )
+        words = "attention" if mixer.is_attention else mixer.kind
+        return f"the token mixer of layer {block.layer} is {words}: it has {other}"
+    if not _block_taps(block, site):
+        return "what its token mixer reads was not understood"
+    return None
+
+
+def _why_not_of_mlp(block: BlockAnatomy, site: str) -> str | None:
+    mlp = block.feed_forward
+    if mlp is None:
+        return f"layer {block.layer} has no feed-forward"
+    if site in NEURON_SITES and mlp.kind == "experts":
+        return mlp.reason
+    if site == "mlp_gate" and mlp.gate is None:
+        return mlp.reason or "its feed-forward has no gate"
+    if not _mlp_taps(mlp, site):
+        return mlp.reason or "its maps were not understood"
     return None
 
 
@@ -83,18 +134,15 @@ def refuse(anatomy: Anatomy, site_key: SiteKey, name: str, field: str) -> None:
 def size_of(anatomy: Anatomy, site_key: SiteKey, n_positions: int) -> int:
     """How many numbers a captured site holds."""
     site, layer = site_key
-    block = anatomy.blocks[0 if layer is None else layer]
-    heads, d_head = block.attention.n_heads, block.attention.d_head
-    if site in PAIR_SITES:
-        return heads * n_positions * n_positions
-    if site in ("q", "z"):
-        return n_positions * heads * d_head
-    if site in ("k", "v"):
-        return n_positions * block.attention.n_kv_heads * d_head
-    if site in NEURON_SITES:
-        return n_positions * block.mlp.d_mlp
     if site == "logits":
         return n_positions * anatomy.vocab_size
+    if layer is None:
+        return n_positions * anatomy.d_model
+    block = anatomy.blocks[layer]
+    if site in HEAD_SITES:
+        return _size_of_heads(block.attention, site, n_positions)
+    if site in NEURON_SITES:
+        return n_positions * block.d_mlp
     return n_positions * anatomy.d_model
 
 
@@ -132,3 +180,10 @@ def taken(activation: Tensor, index: tuple[Index, ...]) -> Tensor:
     Gradients reach the tensor that the model went on with, and no view that was taken of it later.
     """
     return activation if all(one is EVERY for one in index) else activation[index]
+
+
+def _size_of_heads(attention: AttentionAnatomy, site: str, n_positions: int) -> int:
+    if site in PAIR_SITES:
+        return attention.n_heads * n_positions * n_positions
+    heads = attention.n_kv_heads if site in ("k", "v") else attention.n_heads
+    return n_positions * heads * attention.d_head

@@ -101,7 +101,8 @@ def capture_bytes(
     for site_key, wanted in site_keys.items():
         size = size_of(anatomy, site_key, n_positions)
         if wanted.heads is not None:
-            size = size // anatomy.n_heads * len(wanted.heads)
+            n_heads = anatomy.blocks[site_key[1] or 0].attention.n_heads
+            size = size // n_heads * len(wanted.heads)
         if wanted.queries is not None:
             size = size // n_positions * len(wanted.queries)
         total += size * bytes_each

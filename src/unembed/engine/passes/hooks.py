@@ -79,7 +79,11 @@ class Instrument(Pass):
         self._layer_of_core = (
             {}
             if self._shared
-            else {id(self._get(block.attention.core)): block.layer for block in blocks}
+            else {
+                id(self._get(block.attention.core)): block.layer
+                for block in blocks
+                if block.why_no_heads is None
+            }
         )
 
     # ------------------------------------------------------------ installing
