@@ -8,10 +8,12 @@ ATTENTION = ("q", "k", "v", "scores", "pattern")
 NEURONS = ("mlp_pre", "mlp_gate", "mlp_post")
 LAYER_SITES = (
     "resid_pre",
+    "mixer_in",
     "attn_in",
     *ATTENTION,
     "z",
     "attn_out",
+    "mixer_out",
     "resid_mid",
     "mlp_in",
     *NEURONS,
@@ -22,6 +24,8 @@ GLOBAL_SITES = ("embed", "final_norm")
 
 
 def exists(oracle: Oracle, layer: int, site: str) -> bool:
+    if site in ("mixer_in", "mixer_out"):  # every listed family's token mixer is attention
+        return False
     if site == "resid_mid":
         return oracle.wiring.layout != "parallel"
     if site in NEURONS and layer in oracle.wiring.moe_layers:

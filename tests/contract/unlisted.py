@@ -43,6 +43,29 @@ _MLA = {
     "n_shared_experts": 1,
 }
 _MOE = {"num_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 20}
+# by default the stream is rounded to fp32 between blocks, in fp64 models too
+_STATE_SPACE = {
+    "hidden_size": 40,
+    "num_hidden_layers": 3,
+    "state_size": 8,
+    "residual_in_fp32": False,
+}
+_MAMBA_HEADS = {
+    "mamba_n_heads": 4,
+    "mamba_d_head": 20,
+    "mamba_d_state": 8,
+    "mamba_n_groups": 1,
+    "mamba_expand": 2,
+    "mamba_chunk_size": 8,
+}
+_LINEAR = {
+    "linear_num_value_heads": 4,
+    "linear_num_key_heads": 2,
+    "linear_key_head_dim": 8,
+    "linear_value_head_dim": 8,
+    "linear_conv_kernel_dim": 3,
+    "layer_types": ["linear_attention", "full_attention", "linear_attention"],
+}
 _SHORT = {"n_embd": 40, "n_layer": 3, "n_head": 4, "n_positions": 64}
 _XLM = {"emb_dim": 40, "n_layers": 3, "n_heads": 4}
 _DISENTANGLED = _BASE | {"relative_attention": True, "pos_att_type": ["c2p", "p2c"]}
@@ -103,7 +126,7 @@ _CAUSAL: dict[str, dict[str, Any]] = {
         "n_head": 4,
         "apply_residual_connection_post_layernorm": True,
     },
-    "mamba": {"hidden_size": 40, "num_hidden_layers": 3, "state_size": 8},
+    "mamba": _STATE_SPACE,
     "mamba2": {
         "hidden_size": 32,
         "num_hidden_layers": 2,
@@ -111,7 +134,25 @@ _CAUSAL: dict[str, dict[str, Any]] = {
         "head_dim": 16,
         "num_heads": 4,
         "n_groups": 1,
+        "chunk_size": 8,
+        "residual_in_fp32": False,
     },
+    "falcon_mamba": _STATE_SPACE,
+    "bamba": _GROUPED | _MAMBA_HEADS | {"attn_layer_indices": [1]},
+    "nemotron_h": _WIDE
+    | {
+        "num_hidden_layers": 4,
+        "layers_block_type": ["mamba", "attention", "mlp", "mamba"],
+        "mamba_num_heads": 4,
+        "mamba_head_dim": 16,
+        "ssm_state_size": 8,
+        "n_groups": 1,
+        "chunk_size": 8,
+    },
+    "qwen3_next": _WIDE | _MOE | _LINEAR | {"shared_expert_intermediate_size": 20},
+    "qwen3_5_text": _WIDE | _LINEAR,
+    "olmo_hybrid": _GROUPED | _LINEAR,
+    "kimi_linear": _GROUPED | _LINEAR | _MLA,
     "rwkv": {"hidden_size": 40, "num_hidden_layers": 3, "attention_hidden_size": 40},
     "recurrent_gemma": _BASE
     | {"intermediate_size": 104, "lru_width": 40, "attention_window_size": 4},
@@ -194,8 +235,25 @@ COMPLETE = [
     "rembert-masked",
 ]
 
-# No attention, or not in every layer, or not one that mixes values by a pattern.
-HOPELESS = ["mamba", "mamba2", "rwkv", "recurrent_gemma", "jamba", "lfm2", "minimax", "fnet-masked"]
+# What their blocks add to the stream is in no order that the engine knows.
+HOPELESS = ["rwkv", "minimax"]
+
+# Token mixers that are not attention, in some layers or in all: everything else must work.
+MIXED = {
+    "mamba": "MambaMixer",
+    "mamba2": "Mamba2Mixer",
+    "falcon_mamba": "FalconMambaMixer",
+    "recurrent_gemma": "RecurrentGemmaRecurrentBlock",
+    "jamba": "JambaMambaMixer",
+    "bamba": "BambaMixer",
+    "nemotron_h": "NemotronHMamba2Mixer",
+    "lfm2": "Lfm2ShortConv",
+    "qwen3_next": "Qwen3NextGatedDeltaNet",
+    "qwen3_5_text": "Qwen3_5GatedDeltaNet",
+    "olmo_hybrid": "OlmoHybridGatedDeltaNet",
+    "kimi_linear": "KimiLinearDeltaAttention",
+    "fnet-masked": "FNetBasicFourierTransform",
+}
 
 # transformers itself cannot run these in fp64.
 _FP32_ONLY = ("xglm",)
