@@ -143,7 +143,7 @@ def check_weights(model: Model, run: Any, sites: dict[int, list[str]]) -> None:
     if model.capabilities()["lens"].available:
         last = run[f"L{model.anatomy.n_layers - 1}.resid_post"]
         logits = model.unembedding.logits(model.final_norm(last))
-        assert_close(logits.to(run.logits), run.logits)  # Mamba gives float32 logits
+        assert_close(logits.to(run.logits), run.logits)
 
 
 def check_reported(family: Unlisted, run: Any, sites: dict[int, list[str]]) -> None:
