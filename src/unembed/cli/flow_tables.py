@@ -24,6 +24,8 @@ _STATES = {
     "norm": "after the norm",
     "attn_in": "attention reads",
     "attn_out": "attention adds",
+    "mixer_in": "token mixer reads",
+    "mixer_out": "token mixer adds",
     "resid_mid": "after attention",
     "mlp_in": "feed-forward reads",
     "mlp_out": "feed-forward adds",

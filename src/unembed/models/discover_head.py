@@ -45,7 +45,7 @@ def _read_chain(
     chain: list[str] = []
     current, done = last.output, last.end
     for call in trace.calls:
-        if call.start < done or not same(call.input, current):
+        if call.start < done or not same(call.input, current) or _drops_positions(call):
             continue
         if call is unembedding:
             return tuple(chain), None
@@ -57,10 +57,18 @@ def _read_chain(
     return None, None
 
 
+def _drops_positions(call: Call) -> bool:
+    """A pooler beside the chain gives one vector for all positions."""
+    if call.input is None or call.output is None:
+        return False
+    return len(call.output) != len(call.input)
+
+
 def _logit_forms(config: Any) -> Iterator[tuple[float, float, float | None]]:
     multiplier = float(getattr(config, "logit_scale", None) or 1.0)
     divisor = float(getattr(config, "logits_scaling", None) or 1.0)
-    softcap = getattr(config, "final_logit_softcapping", None)
+    named = ("final_logit_softcapping", "logits_soft_cap")
+    softcap = next((cap for name in named if (cap := getattr(config, name, None))), None)
     yield 1.0, 1.0, None
     yield multiplier, divisor, None
     if softcap:

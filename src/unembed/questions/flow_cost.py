@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from unembed.analyses.flow.options import FlowOptions
 from unembed.errors import InputError, TooLargeError
-from unembed.models.anatomy import Anatomy, BlockAnatomy
+from unembed.models.anatomy import Anatomy, AttentionAnatomy, BlockAnatomy
 
 _STREAMS = 9 + 2  # nodes of every layer; the one of query, key and value has three readings
 _BIASES = 3
@@ -52,13 +52,14 @@ def check_vectors(
 
 def most_vectors(block: BlockAnatomy, options: FlowOptions, n_positions: int) -> int:
     """Of one layer, at most: a key is read as it is and turned, a column as gate and as up."""
-    heads = block.attention.n_heads
+    attention = block.mixer if isinstance(block.mixer, AttentionAnatomy) else None
+    heads = 0 if attention is None else attention.n_heads
     chosen = options.top_neurons + options.bottom_neurons
     n_heads = min(options.n_heads or heads, heads)
     if options.threshold is not None:
         chosen = n_heads = 0
-    n_rows = min(chosen, heads * block.attention.d_head)
-    n_neurons = min(chosen, block.mlp.d_mlp)
+    n_rows = 0 if attention is None else min(chosen, heads * attention.d_head)
+    n_neurons = min(chosen, block.d_mlp)
     shown = [
         n + _by_hand(options, block.layer, kind)
         for n, kind in ((n_heads, "H"), (n_rows, "z"), (n_neurons, "N"))

@@ -6,7 +6,7 @@ left out. Every norm is the one that the run has there.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -18,34 +18,55 @@ from unembed.analyses.flow.mlp import MlpDrawing, MlpParts
 from unembed.analyses.flow.options import FlowOptions
 from unembed.analyses.flow.result import FlowLink, FlowNode, FlowSum, LayerSelection, LinkKind
 from unembed.analyses.flow.selection import Selector
+from unembed.analyses.tools.writes import Part
 from unembed.engine.names.taps import why_not
+from unembed.engine.nodes import ATTENTION_SITES
 from unembed.engine.passes.run import Run
+from unembed.models.anatomy import Anatomy, Arrangement
 
 if TYPE_CHECKING:
     from jaxtyping import Float
     from torch import Tensor
 
 
-# Columns from the block's first node on, of sequential and of parallel blocks.
+# Columns from the block's first node on, of sequential and of parallel blocks, and of those that
+# are a token mixer or a feed-forward alone.
 SEQUENTIAL = {
-    "resid_pre": 0, "attn_in": 1, "qkv": 2, "attn_out": 9, "resid_mid": 10, "mlp_in": 11,
-    "neuron_key": 12, "mlp_out": 14, "resid_post": 15,
+    "resid_pre": 0, "attn_in": 1, "mixer_in": 1, "qkv": 2, "attn_out": 9, "mixer_out": 9,
+    "resid_mid": 10, "mlp_in": 11, "neuron_key": 12, "mlp_out": 14, "resid_post": 15,
 }  # fmt: skip
 PARALLEL = {
-    "resid_pre": 0, "norm": 1, "attn_in": 2, "mlp_in": 2, "qkv": 3, "attn_out": 10,
-    "neuron_key": 8, "mlp_out": 10, "resid_post": 11,
+    "resid_pre": 0, "norm": 1, "attn_in": 2, "mixer_in": 2, "mlp_in": 2, "qkv": 3, "attn_out": 10,
+    "mixer_out": 10, "neuron_key": 8, "mlp_out": 10, "resid_post": 11,
 }  # fmt: skip
+SINGLE = {
+    "resid_pre": 0, "attn_in": 1, "mixer_in": 1, "mlp_in": 1, "qkv": 2, "neuron_key": 2,
+    "attn_out": 9, "mixer_out": 9, "mlp_out": 9, "resid_post": 10,
+}  # fmt: skip
+COLUMNS: dict[Arrangement, Mapping[str, int]] = {
+    "sequential": SEQUENTIAL,
+    "post_norm": SEQUENTIAL,
+    "parallel": PARALLEL,
+    "single": SINGLE,
+}
+NEEDED = (*ATTENTION_SITES, "z", "attn_in")  # to draw heads
 WORDS = {
     "resid_pre": "the residual stream before layer {}",
     "norm": "the residual stream before layer {}, normalised",
     "attn_in": "what the attention of layer {} reads",
     "attn_out": "what the attention of layer {} adds",
+    "mixer_in": "what the token mixer of layer {} reads",
+    "mixer_out": "what the token mixer of layer {} adds",
     "resid_mid": "the residual stream after the attention of layer {}",
     "mlp_in": "what the feed-forward of layer {} reads",
     "mlp_out": "what the feed-forward of layer {} adds",
     "resid_post": "the residual stream after layer {}",
 }
-ADDRESSES = {"attn_out": "attn", "mlp_out": "mlp"}
+ADDRESSES = {"attn_out": "attn", "mixer_out": "mixer", "mlp_out": "mlp"}
+
+
+Heads = tuple[tuple[int, ...], Any, tuple[int, ...]]
+"""The heads, values and rows of W_O that are shown."""
 
 
 class BlockDrawing:
@@ -56,7 +77,11 @@ class BlockDrawing:
     ) -> None:
         self.draft, self.run, self.layer, self.position = draft, run, layer, position
         self.block = run.model.block(layer)
-        self.columns = PARALLEL if self.block.parallel else SEQUENTIAL
+        self.columns = COLUMNS[self.block.arrangement]
+        self.mixes = self.block.mixer_site
+        self.reads = None if self.mixes is None else self.mixes.replace("out", "in")
+        if self.reads and why_not(run.model.anatomy, (self.reads, layer)) is not None:
+            self.reads = None
         self.column, self.start, self.name = column, start, f"L{layer}"
         self._rows: dict[str, int] = {}
 
@@ -68,40 +93,45 @@ class BlockDrawing:
     def draw(self, selector: Selector, options: FlowOptions) -> LayerSelection:
         """All of it; returns what of it is shown."""
         norm = self.block.parallel and selector.shared_norm(self.layer, self._alike())
-        before, after = self._frame(norm)
+        before, between, after = self._frame(norm)
         for site in before:
             self._site(site)
-        attention = AttentionParts(self.run, self.layer, self.position, selector)
-        column = self.column + self.columns["qkv"]
-        AttentionDrawing(attention, self.draft, options, column).draw()
-        for site in after[:-2]:
+        heads, memory, z_rows = self._mixer(selector, options)
+        for site in between:
             self._site(site)
         neurons = self._feed_forward(selector, options)
-        for site in after[-2:]:
+        for site in after:
             self._site(site)
         self._links()
-        return LayerSelection(
-            self.layer, attention.heads, attention.memory, attention.z_rows, neurons, norm
-        )
+        return LayerSelection(self.layer, heads, memory, z_rows, neurons, norm)
 
-    def _frame(self, norm: bool) -> tuple[list[str], list[str]]:
-        """Sites before the attention's inside, and after it; the last two follow the neurons."""
+    def _frame(self, norm: bool) -> tuple[list[str], list[str], list[str]]:
+        """Sites before the token mixer's inside, after it, and after the feed-forward's inside."""
         first = [] if self.start != f"{self.name}.resid_pre" else ["resid_pre"]
-        if not self.block.parallel:
-            return [*first, "attn_in"], ["attn_out", "resid_mid", "mlp_in", "mlp_out", "resid_post"]
-        first += ["norm"] if norm else []
-        return [*first, "attn_in", "mlp_in"], ["attn_out", "mlp_out", "resid_post"]
+        reads = [] if self.reads is None else [self.reads]
+        adds = [] if self.mixes is None else [self.mixes]
+        if self.block.parallel:
+            first += ["norm"] if norm else []
+            return [*first, *reads, "mlp_in"], adds, ["mlp_out", "resid_post"]
+        if self.block.arrangement != "single":
+            return [*first, *reads], [*adds, "resid_mid", "mlp_in"], ["mlp_out", "resid_post"]
+        if self.mixes is None:
+            return [*first, "mlp_in"], [], ["mlp_out", "resid_post"]
+        return [*first, *reads], adds, ["resid_post"]
 
     def _alike(self) -> bool:
         """Both branches read the same vector wherever no edit came between."""
-        both = (self.run[f"{self.name}.{site}"] for site in ("attn_in", "mlp_in"))
+        if self.reads is None:
+            return False
+        both = (self.run[f"{self.name}.{site}"] for site in (self.reads, "mlp_in"))
         return bool(torch.eq(*both).all(-1).any())
 
     def at(self, site: str) -> Float[Tensor, " d_model"]:
         """A site of this layer at the position; the shared norm is where it was not edited."""
         if site == "norm":
-            edited = any(edit.target.startswith(f"{self.name}.attn_in") for edit in self.run.edits)
-            site = "mlp_in" if edited else "attn_in"
+            reads = self.reads or "mlp_in"
+            edited = any(edit.target.startswith(f"{self.name}.{reads}") for edit in self.run.edits)
+            site = "mlp_in" if edited else reads
         found: Tensor = self.run[f"{self.name}.{site}"]
         return found[self.position]
 
@@ -130,27 +160,47 @@ class BlockDrawing:
         self.draft.add(node, ("", row), write=write)
 
     def _write(self, site: str) -> Write:
-        return Write(self._rows[site], 1.0, self.layer, "attn" if site == "attn_out" else "mlp")
+        return Write(self._rows[site], 1.0, self.layer, "mlp" if site == "mlp_out" else "attn")
+
+    def _mixer(self, selector: Selector, options: FlowOptions) -> Heads:
+        """The attention's inside; a token mixer without heads is one link."""
+        if self.mixes is None:
+            return (), (), ()
+        reason = why_no_drawn_heads(self.run.model.anatomy, self.layer)
+        if reason is None:
+            attention = AttentionParts(self.run, self.layer, self.position, selector)
+            column = self.column + self.columns["qkv"]
+            AttentionDrawing(attention, self.draft, options, column).draw()
+            return attention.heads, attention.memory, attention.z_rows
+        self._as_one_link("attn", self.reads, self.mixes, "mixer", reason)
+        return (), (), ()
 
     def _feed_forward(self, selector: Selector, options: FlowOptions) -> tuple[int, ...]:
+        if self.block.feed_forward is None:
+            return ()
         reason = why_not(self.run.model.anatomy, ("mlp_post", self.layer))
         if reason is None:
             parts = MlpParts(self.run, self.layer, self.position, selector)
             column = self.column + self.columns["neuron_key"]
             MlpDrawing(parts, self.draft, options, column).draw()
             return parts.neurons
-        added = accurate(self.at("mlp_out"))
-        norm = float(added.norm())
-        self.draft.sums.append(
-            FlowSum(self.layer, "mlp", norm, None, None, 0.0, None, None, reason)
-        )
-        self.draft.notes.append(f"Layer {self.layer}: {reason}; it is drawn as one link.")
-        ends = (f"{self.name}.mlp_in", f"{self.name}.mlp_out")
-        own = zero(f"{self.name}.mlp", self.position)
-        row = self.draft.row(added)
-        link = FlowLink(*ends, "experts", norm, "entropy", norm=norm, share=1.0, cut=own)
-        self.draft.join(link, Write(row, 1.0, self.layer, "mlp"))
+        self._as_one_link("mlp", "mlp_in", "mlp_out", "experts", reason)
         return ()
+
+    def _as_one_link(
+        self, part: Part, reads: str | None, adds: str, kind: LinkKind, reason: str
+    ) -> None:
+        """A branch whose inside is not seen: its link is as wide as what it adds."""
+        added = accurate(self.at(adds))
+        norm = float(added.norm())
+        self.draft.sums.append(FlowSum(self.layer, part, norm, None, None, 0.0, None, None, reason))
+        self.draft.notes.append(f"Layer {self.layer}: {reason}; it is drawn as one link.")
+        source = self.start if reads is None else f"{self.name}.{reads}"
+        own = zero(f"{self.name}.{ADDRESSES[adds]}", self.position)
+        row = self.draft.row(added)
+        ends = (source, f"{self.name}.{adds}")
+        link = FlowLink(*ends, kind, norm, "entropy", norm=norm, share=1.0, cut=own)
+        self.draft.join(link, Write(row, 1.0, self.layer, part))
 
     # ------------------------------------------------------------ links
 
@@ -159,16 +209,30 @@ class BlockDrawing:
         reads = self.start if norm is None else f"{self.name}.norm"
         if norm is not None:
             self._normed("resid_pre", self.start, "norm")
-        self._normed("resid_pre" if norm is None else "norm", reads, "attn_in")
+        given = "resid_pre" if norm is None else "norm"
+        if self.reads is not None:
+            self._normed(given, reads, self.reads)
         if self.block.parallel:
-            self._normed("resid_pre" if norm is None else "norm", reads, "mlp_in")
+            self._normed(given, reads, "mlp_in")
             self._past("resid_pre", "resid_post", "residual_attn", None)
+        elif self.block.arrangement == "single":
+            self._single(given, reads)
         else:
             self._past("resid_pre", "resid_mid", "residual_attn", "attn")
             self._normed("resid_mid", f"{self.name}.resid_mid", "mlp_in")
             self._past("resid_mid", "resid_post", "residual_mlp", "mlp")
-        self._branch("attn_out", "resid_post" if self.block.parallel else "resid_mid")
-        self._branch("mlp_out", "resid_post")
+        two = self.block.arrangement in ("sequential", "post_norm")
+        if self.mixes is not None:
+            self._branch(self.mixes, "resid_mid" if two else "resid_post")
+        if self.block.feed_forward is not None:
+            self._branch("mlp_out", "resid_post")
+
+    def _single(self, given: str, reads: str) -> None:
+        if self.mixes is None:
+            self._normed(given, reads, "mlp_in")
+            self._past("resid_pre", "resid_post", "residual_mlp", "mlp")
+        else:
+            self._past("resid_pre", "resid_post", "residual_attn", "attn")
 
     def _normed(self, given: str, source: str, target: str) -> None:
         """Through a norm; the width is the norm of what goes in."""
@@ -198,6 +262,12 @@ class BlockDrawing:
         ends = (f"{self.name}.{site}", f"{self.name}.{target}")
         link = FlowLink(*ends, "branch", norm, "entropy", norm=norm, cut=own)
         self.draft.join(link, self._write(site))
+
+
+def why_no_drawn_heads(anatomy: Anatomy, layer: int) -> str | None:
+    """Why the token mixer of a layer is drawn as one link; None where its heads are drawn."""
+    reasons = (why_not(anatomy, (site, layer)) for site in NEEDED)
+    return next((reason for reason in reasons if reason is not None), None)
 
 
 def draw_layers(

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from unembed.analyses.flow.blocks import draw_layers
+from unembed.analyses.flow.blocks import draw_layers, why_no_drawn_heads
 from unembed.analyses.flow.draft import Draft, DraftLink, DraftNode, Write
 from unembed.analyses.flow.options import FlowOptions
 from unembed.analyses.flow.reading import Readings, read_vectors
@@ -39,8 +39,8 @@ if TYPE_CHECKING:
 
 
 SITES = (
-    "resid_pre", "attn_in", "q", "k", "v", "z", "attn_out", "resid_mid", "mlp_in", "mlp_gate",
-    "mlp_pre", "mlp_post", "mlp_out", "resid_post",
+    "resid_pre", "mixer_in", "attn_in", "q", "k", "v", "z", "attn_out", "mixer_out", "resid_mid",
+    "mlp_in", "mlp_gate", "mlp_pre", "mlp_post", "mlp_out", "resid_post",
 )  # fmt: skip
 ONLY_GATED = ("mlp_gate", "mlp_pre")
 DEFAULTS = FlowOptions()
@@ -61,12 +61,14 @@ def flow_capture(
     chosen = checked_layers(model, layers)
     capture = list(effects_capture(model, chosen[0]))
     for layer in chosen:
-        gated = model.block(layer).mlp.gate is not None
+        mlp = model.block(layer).feed_forward
+        gated = mlp is not None and mlp.gate is not None
         for site in SITES:
             if why_not(model.anatomy, (site, layer)) is None and (gated or site not in ONLY_GATED):
                 capture.append(f"L{layer}.{site}")
         row = "" if position is None else f"@{position}"
-        capture.append(f"L{layer}.pattern{row}")
+        if why_no_drawn_heads(model.anatomy, layer) is None:
+            capture.append(f"L{layer}.pattern{row}")
     return tuple(dict.fromkeys(capture))
 
 

@@ -26,6 +26,7 @@ NodeKind = Literal[
     "resid_pre",  # what enters the block
     "norm",  # parallel blocks: the norm that attention and feed-forward share
     "attn_in",
+    "mixer_in",  # of a token mixer that is not attention
     "qkv",  # query, key and value of the position, all heads
     "query",  # one head's query
     "key",  # one head's key at one position
@@ -35,6 +36,7 @@ NodeKind = Literal[
     "z_row",  # one entry of z and its row of W_O
     "attn_bias",
     "attn_out",
+    "mixer_out",
     "resid_mid",
     "mlp_in",
     "neuron_key",  # the column of the input map (and of the gate)
@@ -63,6 +65,7 @@ LinkKind = Literal[
     "neuron",  # neuron>mlp_out
     "bias",
     "rest",
+    "mixer",  # mixer_in>mixer_out of a token mixer without heads, or of attention so drawn
     "experts",  # mlp_in>mlp_out of a mixture of experts, which has no single neurons
 ]
 # What the colour of a link says; `colour_value` is the entropy in nats, the attention score, or

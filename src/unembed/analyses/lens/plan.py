@@ -110,7 +110,7 @@ def _all_rows(model: Loaded, options: LensOptions) -> Iterator[Row]:
     for layer in range(last + 1):
         if layer % options.layer_step and layer != last:
             continue
-        if options.subblocks:
+        if options.subblocks and model.block(layer).arrangement != "single":
             yield _after_attention(model, layer)
         name = f"L{layer}.resid_post"
         yield Row(name, (name,), 2 * layer + 1)
@@ -119,9 +119,10 @@ def _all_rows(model: Loaded, options: LensOptions) -> Iterator[Row]:
 def _after_attention(model: Loaded, layer: int) -> Row:
     """`resid_mid`; in a parallel block, which has none, the stream with attention's write alone."""
     if model.block(layer).parallel:
-        refuse(model.anatomy, ("attn_out", layer), model.name, "subblocks")
-        sites = (f"L{layer}.resid_pre", f"L{layer}.attn_out")
-        return Row(f"L{layer}.resid_pre+attn_out", sites, 2 * layer)
+        added = model.block(layer).branch_sites[0]
+        refuse(model.anatomy, (added, layer), model.name, "subblocks")
+        sites = (f"L{layer}.resid_pre", f"L{layer}.{added}")
+        return Row(f"L{layer}.resid_pre+{added}", sites, 2 * layer)
     refuse(model.anatomy, ("resid_mid", layer), model.name, "subblocks")
     return Row(f"L{layer}.resid_mid", (f"L{layer}.resid_mid",), 2 * layer)
 

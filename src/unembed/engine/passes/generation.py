@@ -175,6 +175,9 @@ class _Stepper:
 
     def __init__(self, model: Loaded, instrument: Instrument, use_cache: bool) -> None:
         self.model, self.instrument, self.use_cache = model, instrument, use_cache
+        # a model of state spaces alone has no keys and values to keep
+        takes_state = takes(model.module, "cache_params")
+        self.past_name = "cache_params" if takes_state else "past_key_values"
         self.past: Any = None
         self.seen = 0
 
@@ -184,13 +187,13 @@ class _Stepper:
         tokens = torch.tensor([fresh], device=self.model.device)
         options: dict[str, Any] = {"use_cache": self.use_cache}
         if self.past is not None:
-            options["past_key_values"] = self.past
+            options[self.past_name] = self.past
         if takes(self.model.module, "logits_to_keep"):
             options["logits_to_keep"] = 1
         self.instrument.begin([len(fresh)], offset)
         output = self.model.module(tokens, **options)
         if self.use_cache:
-            self.past, self.seen = output.past_key_values, len(ids)
+            self.past, self.seen = getattr(output, self.past_name), len(ids)
         return output.logits[0, -1]  # type: ignore[no-any-return]
 
 

@@ -44,6 +44,7 @@ _LINKS = {
     "neuron": "what the neuron writes",
     "bias": "bias",
     "rest": "what is not shown",
+    "mixer": "the token mixer",
     "experts": "the experts",
 }
 
