@@ -12,6 +12,7 @@ from rich.text import Text
 
 if TYPE_CHECKING:
     from unembed.engine.model import Model
+    from unembed.models.anatomy import Anatomy, BlockAnatomy
 
 _PACKAGES = ("unembed", "torch", "transformers", "safetensors", "tokenizers")
 
@@ -33,6 +34,7 @@ def as_data(model: Model) -> dict[str, Any]:
         },
         "anatomy": {
             "layers": anatomy.n_layers,
+            "token mixers": _mixers(anatomy),
             "query heads": anatomy.n_heads,
             "key/value heads": anatomy.n_kv_heads,
             "residual width": anatomy.d_model,
@@ -40,7 +42,7 @@ def as_data(model: Model) -> dict[str, Any]:
             "neurons per layer": anatomy.d_mlp,
             "vocabulary": model.vocab_size,
             "blocks": ", ".join(sorted({block.arrangement for block in anatomy.blocks})),
-            "feed-forward": ", ".join(sorted({block.mlp.kind for block in anatomy.blocks})),
+            "feed-forward": ", ".join(sorted({_feed_forward(block) for block in anatomy.blocks})),
         },
         "capabilities": [
             {"name": one.name, "available": one.available, "reason": one.reason}
@@ -54,6 +56,21 @@ def as_data(model: Model) -> dict[str, Any]:
         "versions": {"python": platform.python_version()}
         | {package: version(package) for package in _PACKAGES},
     }
+
+
+def _mixers(anatomy: Anatomy) -> str:
+    """Which layers have attention, and what the others have: "attention in 1, 3; Mamba in 0, 2"."""
+    layers: dict[str, list[str]] = {}
+    for block in anatomy.blocks:
+        kind = "none" if block.mixer is None else block.mixer.kind
+        layers.setdefault(kind, []).append(str(block.layer))
+    if len(layers) == 1:
+        return next(iter(layers))
+    return "; ".join(f"{kind} in {', '.join(some)}" for kind, some in sorted(layers.items()))
+
+
+def _feed_forward(block: BlockAnatomy) -> str:
+    return "none" if block.feed_forward is None else block.feed_forward.kind
 
 
 def print_report(console: Console, data: dict[str, Any]) -> None:

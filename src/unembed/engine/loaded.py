@@ -22,7 +22,7 @@ from unembed.engine.names import prompts
 from unembed.engine.names.sites import check_target, parse_target
 from unembed.engine.names.taps import refuse, why_not
 from unembed.engine.names.tokens import Token, TokenReader
-from unembed.engine.nodes import LAYER_SITES, Name, Target
+from unembed.engine.nodes import LAYER_SITES, MIXER_SITES, Name, Target
 from unembed.engine.reading.final_norm import final_norm
 from unembed.engine.reading.unembedding import Unembedding
 from unembed.errors import CapabilityError, TargetError
@@ -134,6 +134,9 @@ class Loaded:
         self.settings = settings
         self.max_positions = max_positions
         self.volatile = volatile
+        # whether the states of its mixers can be gone on from; None: not tried yet
+        everywhere = len(anatomy.attention_layers) == anatomy.n_layers
+        self.keeps_states: bool | None = True if everywhere else None
         self.derived: dict[str, Derived] = {}  # by kind: nodes that were attached
         self._exclusive_use = exclusive_use_of(module)
         self._reader = TokenReader(tokenizer)
@@ -213,7 +216,10 @@ class Loaded:
     @cached_property
     def _capabilities(self) -> dict[str, Capability]:
         found: dict[str, Capability] = {}
+        everywhere = len(self.anatomy.attention_layers) == self.anatomy.n_layers
         for site in ("embed", *LAYER_SITES, "final_norm", "logits"):
+            if site in MIXER_SITES and everywhere:
+                continue  # they are attn_in and attn_out in such a model
             found[site] = _capability(site, self._why_no_site(site))
         found["heads"] = _capability("heads", self._why_no_site("z"))
         found["neurons"] = _capability("neurons", self._why_no_site("mlp_post"))

@@ -51,6 +51,7 @@ GLOBAL_SITES = ("embed", "final_norm", "logits")
 SITES = ("embed", *LAYER_SITES, "final_norm", "logits")
 HEAD_SITES = (*ATTENTION_SITES, "z")
 NEURON_SITES = ("mlp_pre", "mlp_gate", "mlp_post")
+MIXER_SITES = ("mixer_in", "mixer_out")  # of layers whose token mixer is not attention
 PAIR_SITES = ("scores", "pattern")  # [head, query, key]; others are [pos, ...]
 READ_ONLY = ("logits",)  # nothing is computed from them
 

@@ -203,6 +203,12 @@ class Anatomy:
     reasons: Mapping[str, str] = field(default_factory=dict)
 
     @property
+    def attention_layers(self) -> tuple[int, ...]:
+        """The layers whose token mixer is attention."""
+        mixers = ((block.layer, block.mixer) for block in self.blocks)
+        return tuple(layer for layer, mixer in mixers if mixer is not None and mixer.is_attention)
+
+    @property
     def parallel(self) -> bool:
         """Some block reads attention and feed-forward from the same residual."""
         return any(block.parallel for block in self.blocks)

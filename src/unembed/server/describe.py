@@ -51,6 +51,7 @@ def model_info(session: Session) -> wire.ModelInfo:
         n_layers=anatomy.n_layers,
         n_heads=anatomy.n_heads,
         n_kv_heads=anatomy.n_kv_heads,
+        attention_layers=list(anatomy.attention_layers),
         d_model=anatomy.d_model,
         d_head=anatomy.d_head,
         d_mlp=anatomy.d_mlp,

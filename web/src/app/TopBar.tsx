@@ -119,17 +119,27 @@ function Fact({ name, value }: { name: string; value: string }) {
   );
 }
 
+function inLayers(model: ModelInfo): string {
+  const one = model.attention_layers.length === 1;
+  return `in ${one ? 'layer' : 'layers'} ${model.attention_layers.join(', ')}`;
+}
+
 function factsOf(model: ModelInfo): Array<[string, string]> {
   const number = (value: number) => value.toLocaleString('en');
   const groups =
     model.n_kv_heads === model.n_heads ? '' : `, sharing ${model.n_kv_heads} key/value`;
+  const some = model.attention_layers.length < model.n_layers;
+  const mixed: Array<[string, string]> = some
+    ? [['Attention', model.attention_layers.length === 0 ? 'in no layer' : inLayers(model)]]
+    : [];
   return [
     [
       'Family',
       `${model.family} (${model.kind === 'causal' ? 'predicts the next token' : 'fills masks'})`,
     ],
     ['Layers', number(model.n_layers)],
-    ['Heads per layer', `${model.n_heads}${groups}`],
+    ['Heads per layer', model.n_heads === 0 ? 'none' : `${model.n_heads}${groups}`],
+    ...mixed,
     ['Residual stream', `${number(model.d_model)} wide`],
     ['Neurons per layer', number(model.d_mlp)],
     ['Blocks', model.parallel_blocks ? 'parallel' : 'attention, then feed-forward'],

@@ -40,7 +40,16 @@ LEGAL = '"final_norm", "last_mlp", "last_block", "L17", "L17.mlp"'
 FINAL_NAMES = ("final_layernorm", "final_norm")  # of a list of modules, in every model
 HEAD_NAME = "lm_head"
 FINAL: SiteKey = ("final_norm", None)
-BEFORE_MLP = ("resid_pre", "attn_in", *ATTENTION_SITES, "z", "attn_out", "resid_mid")
+BEFORE_MLP = (
+    "resid_pre",
+    "mixer_in",
+    "attn_in",
+    *ATTENTION_SITES,
+    "z",
+    "attn_out",
+    "mixer_out",
+    "resid_mid",
+)
 
 
 @dataclass(frozen=True)
@@ -130,12 +139,15 @@ def _ways(model: Loaded, first: int) -> list[tuple[list[str], str]]:
     anatomy = model.anatomy
     later = [block.module for block in anatomy.blocks[first + 1 :]]
     block = anatomy.blocks[first]
+    whole = [([block.module, *later], f"L{first}")]
+    if block.mixer is None or block.feed_forward is None:
+        return whole
+    mixer = block.attention.output_map if block.why_no_heads is None else block.mixer.added.module
     attention, mlp = (
-        _branch(block.module, name or "")
-        for name in (block.attention.output_map, block.mlp.output_map)
+        _branch(block.module, name or "") for name in (mixer, block.feed_forward.output_map)
     )
     return [
-        ([block.module, *later], f"L{first}"),
+        *whole,
         ([attention, mlp, *later], f"L{first}"),
         ([mlp, *later], f"L{first}.mlp"),
     ]
@@ -189,7 +201,7 @@ def _entering(model: Loaded, states: Tensor, decoder: Decoder) -> list[Edit]:
     if decoder.layer is None or not decoder.from_mlp:
         return []
     if model.block(decoder.layer).parallel:
-        return [zero(f"L{decoder.layer}.attn_out")]
+        return [zero(f"L{decoder.layer}.{model.block(decoder.layer).mixer_site}")]
     return [set_to(f"L{decoder.layer}.resid_mid", states)]
 
 

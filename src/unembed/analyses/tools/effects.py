@@ -61,8 +61,8 @@ def effects_capture(model: Loaded, layer: int | None) -> tuple[str, ...]:
     model.require("lens")
     capture = [f"L{model.anatomy.n_layers - 1}.resid_post"]
     for later in _post_norm_layers(model, layer):
-        capture += [f"L{later}.{site}" for site in ("resid_pre", "attn_out", "resid_mid")]
-        capture.append(f"L{later}.mlp_out")
+        branches = model.block(later).branch_sites
+        capture += [f"L{later}.{site}" for site in ("resid_pre", "resid_mid", *branches)]
     return tuple(capture)
 
 
@@ -253,7 +253,8 @@ def _to_last_residual(
         norms = model.anatomy.blocks[later].stream_norms
         if norms is None:
             continue
-        sums = (("resid_pre", "attn_out"), ("resid_mid", "mlp_out"))
+        streams = ("resid_pre", "resid_mid")
+        sums = tuple(zip(streams, model.block(later).branch_sites, strict=True))
         skip = 1 if later == layer and part == "mlp" else 0
         for name, sites in list(zip(norms, sums, strict=True))[skip:]:
             stream, added = (run[f"L{later}.{site}"][position, None] for site in sites)

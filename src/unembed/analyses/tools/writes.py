@@ -18,7 +18,7 @@ from unembed.analyses.tools.frozen import FrozenNorm, freeze
 from unembed.engine.loaded import Loaded
 from unembed.engine.names.sites import check_target, parse_target
 from unembed.engine.names.taps import refuse
-from unembed.engine.nodes import Name, Target
+from unembed.engine.nodes import KINDS, Name, Target
 from unembed.engine.passes.run import Run
 from unembed.errors import TargetError
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 
 Part = Literal["attn", "mlp"]
+_EXAMPLES = ", ".join(row.example for row in KINDS if row.is_node)
 INSIDE: dict[Part, str] = {"attn": "z", "mlp": "mlp_post"}
 ROWS_AT_ONCE = 4096  # of an output map, where each row is worked on: a copy of all would be large
 
@@ -153,10 +154,10 @@ def node_of(model: Loaded, node: Name) -> Target:
     target = parse_target(node)
     if not target.row.is_node:
         raise TargetError(
-            f"{target.text!r} is not a node; nodes are L9.H6, L12.N512, L5.attn, L5.mlp and embed",
+            f"{target.text!r} is not a node; nodes are {_EXAMPLES}",
             field="target",
             value=target.text,
-            legal='"L9.H6", "L12.N512", "L5.attn", "L5.mlp", "embed"',
+            legal=_EXAMPLES,
         )
     check_target(target, model.anatomy, model.name)
     refuse(model.anatomy, target.site_key, model.name, "target")

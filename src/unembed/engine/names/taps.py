@@ -62,13 +62,11 @@ def _mlp_taps(mlp: MlpAnatomy, site: str) -> tuple[Tap, ...]:
 def why_not(anatomy: Anatomy, site_key: SiteKey) -> str | None:
     """The reason why a site cannot be seen in this layer; None where it can."""
     site, layer = site_key
-    if site in anatomy.reasons:
-        return anatomy.reasons[site]
-    if site in ("final_norm", "logits"):
-        return anatomy.reasons.get("lens") if site == "final_norm" else None
-    if layer is None:
-        return None
-    return _why_not_in(anatomy.blocks[layer], site)
+    own = None if layer is None else _why_not_in(anatomy.blocks[layer], site)
+    if own is not None:
+        return own
+    lens = "lens" if site == "final_norm" else site
+    return anatomy.reasons.get(site, anatomy.reasons.get(lens))
 
 
 def _why_not_in(block: BlockAnatomy, site: str) -> str | None:

@@ -49,6 +49,9 @@ class ModelInfo(Wire):
     n_layers: int
     n_heads: int
     n_kv_heads: int
+    attention_layers: list[int] = Field(
+        description="Whose token mixer is attention: every layer, but in hybrids."
+    )
     d_model: int
     d_head: int
     d_mlp: int
