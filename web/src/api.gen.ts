@@ -709,7 +709,7 @@ export interface components {
              * Kind
              * @enum {string}
              */
-            kind: "head" | "neuron" | "attn" | "mlp" | "embed";
+            kind: "head" | "neuron" | "attn" | "mixer" | "mlp" | "embed";
             /** Layer */
             layer: number | null;
             /** Position */
@@ -1031,7 +1031,7 @@ export interface components {
              * Kind
              * @enum {string}
              */
-            kind: "norm" | "residual_attn" | "residual_mlp" | "skipped" | "branch" | "qkv" | "query" | "attention" | "memory" | "head" | "z_row_key" | "z_row" | "neuron_key" | "activation" | "neuron" | "bias" | "rest" | "experts";
+            kind: "norm" | "residual_attn" | "residual_mlp" | "skipped" | "branch" | "qkv" | "query" | "attention" | "memory" | "head" | "z_row_key" | "z_row" | "neuron_key" | "activation" | "neuron" | "bias" | "rest" | "mixer" | "experts";
             /** Width */
             width: number;
             /**
@@ -1099,7 +1099,7 @@ export interface components {
              * Kind
              * @enum {string}
              */
-            kind: "resid_pre" | "norm" | "attn_in" | "qkv" | "query" | "key" | "value" | "head" | "z" | "z_row" | "attn_bias" | "attn_out" | "resid_mid" | "mlp_in" | "neuron_key" | "neuron" | "mlp_in_bias" | "mlp_bias" | "mlp_out" | "resid_post" | "rest";
+            kind: "resid_pre" | "norm" | "attn_in" | "mixer_in" | "qkv" | "query" | "key" | "value" | "head" | "z" | "z_row" | "attn_bias" | "attn_out" | "mixer_out" | "resid_mid" | "mlp_in" | "neuron_key" | "neuron" | "mlp_in_bias" | "mlp_bias" | "mlp_out" | "resid_post" | "rest";
             /** Layer */
             layer: number;
             /**
@@ -2468,6 +2468,11 @@ export interface components {
             n_heads: number;
             /** N Kv Heads */
             n_kv_heads: number;
+            /**
+             * Attention Layers
+             * @description Whose token mixer is attention: every layer, but in hybrids.
+             */
+            attention_layers: number[];
             /** D Model */
             d_model: number;
             /** D Head */
