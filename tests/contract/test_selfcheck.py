@@ -32,11 +32,11 @@ def at_layer(change: Callable[[BlockAnatomy], BlockAnatomy]) -> Callable[[Anatom
 
 
 def attention(**fields: Any) -> Callable[[Anatomy], Anatomy]:
-    return at_layer(lambda block: replace(block, attention=replace(block.attention, **fields)))
+    return at_layer(lambda block: replace(block, mixer=replace(block.mixer, **fields)))
 
 
 def mlp(**fields: Any) -> Callable[[Anatomy], Anatomy]:
-    return at_layer(lambda block: replace(block, mlp=replace(block.mlp, **fields)))
+    return at_layer(lambda block: replace(block, feed_forward=replace(block.mlp, **fields)))
 
 
 def head(**fields: Any) -> Callable[[Anatomy], Anatomy]:
@@ -130,19 +130,19 @@ def _mistakes() -> list[Mistake]:
 
     layers = "gpt2 gptj bloom llama gemma2 bert"
     return [
-        *in_each("wrong W_O", layers, from_another_layer("attention", "output_map")),
-        *in_each("wrong attention", layers, from_another_layer("attention", "core")),
-        *in_each("wrong attn_in", layers, from_another_layer("attention", "maps")),
+        *in_each("wrong W_O", layers, from_another_layer("mixer", "output_map")),
+        *in_each("wrong attention", layers, from_another_layer("mixer", "core")),
+        *in_each("wrong attn_in", layers, from_another_layer("mixer", "maps")),
         *in_each("no value map", "llama opt gptj qwen3_moe", no_value_map),
-        *in_each("wrong attn_out", "gpt2 granite", from_another_layer("attention", "added")),
+        *in_each("wrong attn_out", "gpt2 granite", from_another_layer("mixer", "added")),
         *in_each("fewer heads", layers, fewer_heads),
         *in_each("every key its own", "llama mixtral gemma3 falcon", every_key_its_own),
         *in_each("gate and in swapped", "llama granite gemma3", gate_and_in_swapped),
         *in_each("halves swapped", "phi3 glm4 modernbert", halves_swapped),
-        *in_each("wrong W_out", layers, from_another_layer("mlp", "output_map")),
-        *in_each("wrong mlp_in", layers, from_another_layer("mlp", "inputs")),
+        *in_each("wrong W_out", layers, from_another_layer("feed_forward", "output_map")),
+        *in_each("wrong mlp_in", layers, from_another_layer("feed_forward", "inputs")),
         *in_each("only the first mlp map", "llama gemma3 granite", only_the_first_mlp_map),
-        *in_each("wrong mlp_out", "gpt2 mixtral", from_another_layer("mlp", "added")),
+        *in_each("wrong mlp_out", "gpt2 mixtral", from_another_layer("feed_forward", "added")),
         *in_each("no post-norm", "gemma2 gemma3 olmo2 glm4", before_the_post_norm),
         *in_each("post-norm forgotten", "gemma2 olmo2", attention(post_norm=None)),
         *in_each("mlp post-norm forgotten", "gemma2 olmo2", mlp(post_norm=None)),

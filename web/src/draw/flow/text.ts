@@ -97,6 +97,7 @@ const LINKS: Record<LinkKind, string> = {
   neuron: 'activation times value vector',
   bias: 'a bias',
   rest: 'what is not shown one by one',
+  mixer: 'a token mixer whose heads are not seen',
   experts: 'a mixture of experts, which has no single neurons',
 };
 

@@ -22,10 +22,17 @@ const KINDS: ReadonlyArray<readonly [Kind, string]> = [
   ['head', 'Attention head'],
   ['neuron', 'Feed-forward neuron'],
   ['attn', 'Attention of a layer'],
+  ['mixer', 'Token mixer that is no attention'],
   ['mlp', 'Feed-forward of a layer'],
   ['site', 'Residual stream'],
   ['embed', 'Token embedding'],
 ];
+
+/** Only some layers of a hybrid have attention; the others a token mixer of another kind. */
+function kindsOf(model: ModelInfo): typeof KINDS {
+  const hybrid = model.attention_layers.length < model.n_layers;
+  return KINDS.filter(([kind]) => kind !== 'mixer' || hybrid);
+}
 
 const SITE_WORDS: Record<string, string> = {
   resid_pre: 'before attention',
@@ -150,7 +157,7 @@ function TargetFields({ draft, set, model, problem }: FieldsProps & { model: Mod
               value={draft.kind}
               onChange={(event) => set(ofKind(event.target.value as Kind, draft.operation))}
             >
-              {KINDS.map(([kind, words]) => (
+              {kindsOf(model).map(([kind, words]) => (
                 <option
                   key={kind}
                   value={kind}

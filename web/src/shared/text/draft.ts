@@ -107,6 +107,7 @@ function readTarget(draft: Draft): Target | null {
     head: `L${draft.layer}.H${draft.index}${pair}`,
     neuron: `L${draft.layer}.N${draft.index}`,
     attn: `L${draft.layer}.attn`,
+    mixer: `L${draft.layer}.mixer`,
     mlp: `L${draft.layer}.mlp`,
     site: `L${draft.layer}.${draft.site}`,
   };

@@ -248,7 +248,7 @@ function useTouched(layer: number, part: 'attn' | 'mlp'): boolean {
     const target = made.enabled ? parseTarget(made.target) : null;
     if (!target || !('layer' in target) || target.layer !== layer) return false;
     return part === 'attn'
-      ? target.kind === 'attn' || target.kind === 'head'
+      ? target.kind === 'attn' || target.kind === 'mixer' || target.kind === 'head'
       : target.kind === 'mlp' || target.kind === 'neuron';
   });
 }
