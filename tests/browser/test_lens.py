@@ -145,6 +145,17 @@ def test_a_decoder_can_begin_at_any_block_or_its_feed_forward(app):
     assert "from L12 feed-forward" in said(app, "decoder")
 
 
+def test_a_decoder_may_be_the_modules_of_a_suffix(app):
+    app.open(f"{TABLE}&dec=layers.17.mlp,final_layernorm,lm_head&sub=1&step=6")
+    assert said(app, "decoder").endswith("last feed-forward")
+    by_modules = [cells(app, row) for row in rows(app)]
+    assert "dec=layers.17.mlp,final_layernorm,lm_head" in address(app)
+    menu(app, "decoder")
+    app.page.get_by_test_id("decoder-last_mlp").check()
+    app.settled()
+    assert [cells(app, row) for row in rows(app)] == by_modules
+
+
 def test_a_decoder_that_the_model_has_not_is_an_error_beside_the_last_picture(app):
     app.open(LENS)
     app.page.goto(f"{app.address}/#{LENS}&dec=L99")
