@@ -1,14 +1,13 @@
 /** The place of the view: chooses it, measures it, teaches where there is nothing to show yet. */
 import { Suspense, useEffect, useLayoutEffect, useRef, useState } from 'react';
 import type { ModelInfo } from '../shared/api/queries';
-import { fittingWidth } from '../draw/zoom';
+import { fittingWidth, GUTTER } from '../draw/zoom';
 import { shorten } from '../draw/tokens';
 import { dropPeek } from '../shared/state/peek';
 import type { Spec } from '../shared/text/url';
 import { change, useSpec, useStore } from '../shared/state/store';
 import { port } from '../shared/state/zoom';
 import { useExperiment } from '../shared/state/experiment';
-import { GUTTER } from '../shared/parts/layout';
 import { TokenStrip } from '../shared/parts/TokenStrip';
 import { ViewBar } from '../shared/parts/ViewBar';
 import { lacks, useView, type View } from '../shared/view';

@@ -4,6 +4,8 @@
 export const NARROWEST = 1;
 export const WIDEST = 200;
 
+/** Width of the row labels, left of everything that runs along the tokens. */
+export const GUTTER = 72;
 export const ROW_HEIGHT = 24;
 const LOWEST_ROW = 2;
 /** From this width on cells have text; below, rows give up height too, so that all of them fit. */

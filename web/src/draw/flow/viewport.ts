@@ -147,7 +147,7 @@ function nearly(before: number, after: number): boolean {
   return Math.abs(after - before) < 0.15 * before;
 }
 
-export function flowStyle(element: Element): FlowStyle {
+function flowStyle(element: Element): FlowStyle {
   const style = getComputedStyle(element);
   const read = (name: string) => style.getPropertyValue(name).trim();
   return {

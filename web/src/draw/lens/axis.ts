@@ -3,8 +3,8 @@ import { make, tokenOf } from '../dom';
 import { listen, type Point } from '../press';
 import { drawnTokens, LABEL_FROM_WIDTH } from '../strip';
 import { watchWheel } from '../wheel';
+import { GUTTER } from '../zoom';
 import { outcome, type Lens, type LensSide } from './data';
-import { GUTTER } from './grid';
 
 export interface AxisView {
   lens: Lens;

@@ -16,11 +16,8 @@ import {
 import { pressed } from '../keys';
 import { listen, watchPresses, type Point } from '../press';
 import { watchWheel } from '../wheel';
-import { tickStep } from '../zoom';
+import { GUTTER, tickStep } from '../zoom';
 import { GRID_KEYS, GRID_STEPS } from './keys';
-
-/** Width of the row labels, px. */
-export const GUTTER = 72;
 
 export interface GridView {
   /** Of the model, bottom to top. */

@@ -9,7 +9,7 @@ import { outcome, tokenLabel, type Lens } from './data';
 import { LensAxis } from './axis';
 import { lensCard } from './card';
 import { displayCells, flipper } from './cells';
-import { GUTTER, LensGrid, type GridEvents } from './grid';
+import { LensGrid, type GridEvents } from './grid';
 import { GRID_KEYS, WIDTH_KEYS } from './keys';
 import { lensOfJson, type LensJson } from './json';
 import { colourBar } from '../legendBar';
@@ -21,6 +21,7 @@ import type { ColourMaps, Theme } from '../lut';
 import type { Point } from '../press';
 import {
   fittingWidth,
+  GUTTER,
   keepInPlace,
   overviewWidth,
   rowHeight,

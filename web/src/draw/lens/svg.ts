@@ -5,7 +5,7 @@ import { outcome, shownSide, type Lens, type Mode } from './data';
 import type { Painted } from './paint';
 import { css, table, wantsDarkText, type ColourMaps, type Theme } from '../lut';
 import { shorten } from '../tokens';
-import { ROW_HEIGHT, TEXT_FROM_WIDTH } from '../zoom';
+import { GUTTER, ROW_HEIGHT, TEXT_FROM_WIDTH } from '../zoom';
 
 export interface Figure {
   svg: string;
@@ -28,7 +28,6 @@ export interface FigureInput {
   token: (name: string) => string;
 }
 
-const GUTTER = 72;
 const MARGIN = 16;
 const HEAD = 48;
 const AXIS = 22;

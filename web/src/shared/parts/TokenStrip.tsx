@@ -9,10 +9,10 @@ import {
 import { drawnTokens, LABEL_FROM_WIDTH, span, stretches } from '../../draw/strip';
 import { change, useSpec, useStore } from '../state/store';
 import { pressed } from '../../draw/keys';
+import { GUTTER } from '../../draw/zoom';
 import { movePosition } from '../state/position';
 import { zoomFit, zoomStep } from '../state/zoom';
 import type { Experiment } from '../state/experiment';
-import { GUTTER } from './layout';
 import { RANGE_KEYS, STRIP_KEYS, STRIP_STEPS } from './stripKeys';
 import { useBrush, type Range } from './useBrush';
 import { useWheel } from './useWheel';
