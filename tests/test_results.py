@@ -175,6 +175,12 @@ def test_axes_name_every_dimension_of_every_array(name, results):
 
 
 @every_result
+def test_a_result_has_arrays(name, results):
+    assert results[name].axes
+    assert set(results[name].arrays()) <= set(results[name].axes)
+
+
+@every_result
 def test_json_is_the_dict_and_has_no_other_numbers(name, results):
     result = results[name]
     data = json.loads(result.to_json(), parse_constant=pytest.fail)

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields, is_dataclass
 from functools import cache
 from html import escape
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from unembed.errors import InputError
 from unembed.options import Options
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 Axes = Mapping[str, tuple[str, ...]]
 Columns = dict[str, list[Any]]
 _ATOMS = frozenset({str, int, float, bool, type(None)})
+TABLE_ROW = "table_row"  # the axis of a column of a result's table
+# For reading annotations: tensors need packages that are there for tests alone.
+TENSORS = {"Float": Annotated, "Int": Annotated, "Bool": Annotated, "Tensor": Any}
 SHOWN_ROWS = 12  # of a table in a notebook
 
 
@@ -46,8 +49,10 @@ class Result:
         raise NotImplementedError
 
     def arrays(self) -> dict[str, Any]:
-        """Every array by name; the class's `axes` names their axes."""
-        return {name: getattr(self, name) for name in self.axes}
+        """Every array by name, of the fields or of the table; `axes` names their axes."""
+        in_table = {name for name, axes in self.axes.items() if axes == (TABLE_ROW,)}
+        table = self.columns() if in_table else {}
+        return {name: table[name] if name in table else getattr(self, name) for name in self.axes}
 
     def header(self) -> dict[str, Any]:
         """All but the tensors, as plain lists, numbers and strings."""

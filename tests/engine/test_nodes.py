@@ -251,3 +251,9 @@ def test_nothing_attached_costs_nothing(model, gpt2):
         0
     ]
     assert torch.equal(model.run(PROMPT, ["L1.F7"]).logits, plain)
+
+
+def test_a_name_that_may_be_attached_says_how_it_is_named():
+    with pytest.raises(TargetError) as caught:
+        ue.zero("L6.F77")
+    assert "model.node('L6.F77')" in caught.value.fix

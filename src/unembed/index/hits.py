@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import numpy as np
 
 from unembed.analyses.tools.projections import TokenScore
-from unembed.result import Columns, Result
+from unembed.result import Axes, Columns, Result
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -33,6 +33,13 @@ class Hit:
 @dataclass(frozen=True, repr=False)
 class Hits(Result):
     """The asked-for stretch of an answer, best first."""
+
+    axes: ClassVar[Axes] = {
+        "layer": ("table_row",),
+        "neuron": ("table_row",),
+        "score": ("table_row",),
+        "norm": ("table_row",),
+    }
 
     total: Annotated[int, "How many there are in all."]
     items: tuple[Hit, ...]

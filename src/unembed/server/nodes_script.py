@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from unembed.engine import nodes
+from unembed.questions.documents import constant
 
 PATH = Path(__file__).parents[3] / "web" / "src" / "nodes.gen.ts"
 _HEAD = """\
@@ -41,7 +42,7 @@ export interface NodeKind {
 
 def text() -> str:
     """The file as it is committed."""
-    rows = ",\n".join("  " + _literal(_row(row)) for row in nodes.KINDS)
+    rows = ",\n".join("  " + json.dumps(_row(row), ensure_ascii=False) for row in nodes.KINDS)
     numbers = {name: f"[0-9]{{1,{digits}}}" for name, digits in nodes.DIGITS.items()}
     constants = {
         "NUMBERS": numbers,
@@ -51,12 +52,8 @@ def text() -> str:
         "PAIR_SITES": nodes.PAIR_SITES,
         "OPERATIONS": nodes.OPERATIONS,
     }
-    lines = [
-        f"export const {name} = {_literal(value)} as const;" for name, value in constants.items()
-    ]
-    return f"{_HEAD}\nexport const KINDS: readonly NodeKind[] = [\n{rows},\n];\n\n" + "\n".join(
-        [*lines, ""]
-    )
+    written = "".join(constant(name, value) for name, value in constants.items())
+    return f"{_HEAD}\nexport const KINDS: readonly NodeKind[] = [\n{rows},\n];\n\n{written}"
 
 
 def _row(row: nodes.NodeKind) -> dict[str, Any]:
@@ -71,7 +68,3 @@ def _row(row: nodes.NodeKind) -> dict[str, Any]:
 def _groups(pattern: str) -> str:
     """Named groups as JavaScript writes them."""
     return pattern.replace("(?P<", "(?<")
-
-
-def _literal(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False)

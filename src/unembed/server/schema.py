@@ -24,6 +24,7 @@ from unembed.server.responses import GenerateToken
 ROOT = Path(__file__).parents[3]
 PATH = ROOT / "schema" / "openapi.json"
 TABLE = ROOT / "docs" / "reference" / "questions.md"
+RESULTS = ROOT / "docs" / "reference" / "results.md"
 APP = ROOT / "web" / "src" / "questions.gen.ts"
 _FASTAPI_ERROR = "HTTPValidationError"
 _PUBLIC_OPERATIONS = {"health", "login"}
@@ -76,6 +77,7 @@ def written() -> dict[Path, str]:
         PATH: text(),
         nodes_script.PATH: nodes_script.text(),
         TABLE: documents.markdown(),
+        RESULTS: documents.results(),
         APP: documents.typescript(),
     }
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from unembed.analyses.flow.result import FlowTarget
 from unembed.analyses.tools.scores import TargetScore
-from unembed.result import Columns, Result, columns_of
+from unembed.result import Axes, Columns, Result, columns_of
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,13 @@ class CutEffect:
 @dataclass(frozen=True, repr=False)
 class CutReport(Result):
     """Some cuts, each alone, and all of them together."""
+
+    axes: ClassVar[Axes] = {
+        "logit_change": ("table_row",),
+        "probability_change": ("table_row",),
+        "probability": ("table_row",),
+        "rank": ("table_row",),
+    }
 
     target: FlowTarget
     baseline: TargetScore

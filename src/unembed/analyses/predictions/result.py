@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 from unembed.analyses.sub_updates.result import SubUpdates
 from unembed.analyses.tools.scores import TargetScore
 from unembed.engine.names.tokens import Token
 from unembed.engine.passes.run import TokenProbability
-from unembed.result import Columns, Result, columns_of
+from unembed.result import Axes, Columns, Result, columns_of
 
 
 @dataclass(frozen=True)
@@ -63,6 +63,13 @@ class Predictions(Result):
 
     The baseline is the run that was given, or the prompt without edits.
     """
+
+    axes: ClassVar[Axes] = {
+        "top_probability": ("table_row",),
+        "top_logit": ("table_row",),
+        "entropy": ("table_row",),
+        "kl_to_final": ("table_row",),
+    }
 
     tokens: Annotated[tuple[Token, ...], "Of the prompt."]
     position: Annotated[int, "Resolved: never negative."]

@@ -71,6 +71,12 @@ class LayerUpdates:
 class SubUpdates(Result):
     """What the layers of a run added at one position, taken apart."""
 
+    axes: ClassVar[Axes] = {
+        "norm": ("table_row",),
+        "score": ("table_row",),
+        "share": ("table_row",),
+    }
+
     position: int
     token: Annotated[Token, "The prompt's token at the position."]
     layers: tuple[LayerUpdates, ...]

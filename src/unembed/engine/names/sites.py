@@ -23,6 +23,7 @@ from unembed.errors import TargetError
 from unembed.models.anatomy import Anatomy, BlockAnatomy
 
 _HEAD_OF_SITE = re.compile(r"L[0-9]+\.H[0-9]+\.(\w+)(?:@.*)?")
+_PERHAPS_ATTACHED = re.compile(r"L[0-9]+\.[A-Za-z][0-9]+(?:@.*)?")
 _NUMBERS = ("layer", "head", "neuron", "entry", "index", "key")
 
 
@@ -55,7 +56,10 @@ def _unknown(name: str, field: str) -> TargetError:
         message = f"{name!r}: {undivided[1]} is not divided into heads; {legal} are"
         return TargetError(message, field=field, value=name, legal=legal)
     message = f"{name!r} names no site or node; write for example {EXAMPLES}"
-    return TargetError(message, field=field, value=name, legal=EXAMPLES)
+    fix = None
+    if _PERHAPS_ATTACHED.fullmatch(name):
+        fix = f"a node that was attached to a model is named by it: model.node({name!r})"
+    return TargetError(message, field=field, value=name, legal=EXAMPLES, fix=fix)
 
 
 def _made(text: str, row: NodeKind, parts: dict[str, str | None]) -> Target:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -25,7 +25,7 @@ from unembed.engine.passes.options import GenerationOptions
 from unembed.engine.passes.run import check_finite
 from unembed.errors import InputError, PromptError
 from unembed.models.progress import Progress
-from unembed.result import Columns, Result
+from unembed.result import Axes, Columns, Result
 
 DEFAULTS = GenerationOptions()
 
@@ -36,6 +36,8 @@ STATES_DRIFT = 1e-2  # of the largest logit: more than rounding of half precisio
 @dataclass(frozen=True, repr=False)
 class Generation(Result):
     """A prompt and its continuation."""
+
+    axes: ClassVar[Axes] = {"position": ("table_row",), "id": ("table_row",)}
 
     prompt_tokens: tuple[Token, ...]
     new_tokens: tuple[Token, ...]

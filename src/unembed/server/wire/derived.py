@@ -15,11 +15,8 @@ from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 import pydantic
 from pydantic import ConfigDict
 
-from unembed.result import written
+from unembed.result import TENSORS, written
 from unembed.server.wire.base import Wire
-
-# Tensors are not written, and their annotations need packages that are there for tests alone.
-_TENSORS = {"Float": Annotated, "Int": Annotated, "Bool": Annotated, "Tensor": Any}
 
 
 class Written(Wire):
@@ -31,7 +28,7 @@ class Written(Wire):
 @cache
 def body_of(kind: type) -> type[Wire]:
     """The body of a result class, or of a part of one; it has the class's name."""
-    hints = get_type_hints(kind, localns=_TENSORS, include_extras=True)
+    hints = get_type_hints(kind, localns=TENSORS, include_extras=True)
     rows = {row.name: row for row in fields(kind)}
     made: dict[str, Any] = {}
     for name in written(kind):
