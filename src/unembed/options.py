@@ -125,7 +125,7 @@ class Options(BaseModel):
         """Every option by its name, as it is."""
         return {name: getattr(self, name) for name in type(self).model_fields}
 
-    def part(self, kind: type[Chosen]) -> Chosen:
+    def only(self, kind: type[Chosen]) -> Chosen:
         """The options that a base class has: of a request, those of its analysis."""
         return kind(**{name: getattr(self, name) for name in kind.model_fields})
 

@@ -32,11 +32,11 @@ from unembed.errors import TargetError
 def test_a_link_is_cut_where_it_is_narrowest(link, finer):
     one, other = parse_cut(link), parse_cut(finer)
     assert one.what == other.what
-    assert (one.kind, one.layer, one.targets, one.part) == (
+    assert (one.kind, one.layer, one.targets, one.branch) == (
         other.kind,
         other.layer,
         other.targets,
-        other.part,
+        other.branch,
     )
     assert parse_cut(f"{link}@7").at == 7
 

@@ -156,6 +156,18 @@ def model(maps):
     return model
 
 
+def test_a_kind_that_is_attached_is_read_by_a_partial_pass(model):
+    ids = torch.tensor([model.tokenize(PROMPT)] * 2)
+    expected = model.run(PROMPT, ["L1.F7"])["L1.F7"]
+    found = ue.partial_forward(model, ["L1.F7", "L1.F7@3"], ids)
+    assert found["L1.F7"].shape == ids.shape
+    for row in range(2):
+        torch.testing.assert_close(found["L1.F7"][row], expected)
+        torch.testing.assert_close(found["L1.F7@3"][row], expected[3])
+    with pytest.raises(TargetError, match="features 0-11"):
+        ue.partial_forward(model, ["L1.F12"], ids)
+
+
 def test_a_kind_that_is_attached_is_named_and_read_as_any_other(model, maps):
     target = model.node("L1.F7@3")
     assert (target.kind, target.site, target.layer, target.index) == ("feature", "resid_post", 1, 7)

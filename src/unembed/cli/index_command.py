@@ -58,7 +58,7 @@ def vectors(
 ) -> None:
     """Project every feed-forward value vector to the vocabulary, and keep the result."""
     console = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
-    asked = validated(IndexBuildRequest, fields).part(BuildOptions)
+    asked = validated(IndexBuildRequest, fields).only(BuildOptions)
     model = load(loading, Settings.from_environment(), console)
     from unembed.index.build import build_index
 

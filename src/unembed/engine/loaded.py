@@ -22,7 +22,7 @@ from unembed.engine.names import prompts
 from unembed.engine.names.sites import check_target, parse_target
 from unembed.engine.names.taps import refuse, why_not
 from unembed.engine.names.tokens import Token, TokenReader
-from unembed.engine.nodes import LAYER_SITES, MIXER_SITES, Name, Target
+from unembed.engine.nodes import LAYER_SITES, MIXER_SITES, Branch, Name, Target
 from unembed.engine.reading.final_norm import final_norm
 from unembed.engine.reading.unembedding import Unembedding
 from unembed.errors import CapabilityError, TargetError
@@ -203,10 +203,10 @@ class Loaded:
         return self.tokenizer.mask_token  # type: ignore[no-any-return]
 
     def __repr__(self) -> str:
-        parts, word = self.anatomy, type(self).__name__
+        anatomy, word = self.anatomy, type(self).__name__
         return (
-            f"{word}({self.name!r}, {self.family}, {self.kind}, layers={parts.n_layers}, "
-            f"heads={parts.n_heads}, d_model={parts.d_model}, {self.dtype}, {self.device})"
+            f"{word}({self.name!r}, {self.family}, {self.kind}, layers={anatomy.n_layers}, "
+            f"heads={anatomy.n_heads}, d_model={anatomy.d_model}, {self.dtype}, {self.device})"
         )
 
     def capabilities(self) -> dict[str, Capability]:
@@ -351,13 +351,13 @@ class Loaded:
         """The anatomy of one block."""
         return self.anatomy.blocks[layer]
 
-    def output_weight(self, layer: int, part: Literal["attn", "mlp"]) -> Tensor:
+    def output_weight(self, layer: int, branch: Branch) -> Tensor:
         """W_O or W_out as [d_in, d_model]; its rows are what heads or neurons write along."""
-        return weight_in_out(self._output_map(layer, part))
+        return weight_in_out(self._output_map(layer, branch))
 
-    def output_bias(self, layer: int, part: Literal["attn", "mlp"]) -> Tensor | None:
+    def output_bias(self, layer: int, branch: Branch) -> Tensor | None:
         """The bias of W_O or W_out [d_model], or None."""
-        return bias_of(self._output_map(layer, part))
+        return bias_of(self._output_map(layer, branch))
 
     def input_maps(self, layer: int) -> Mapping[str, InputMap]:
         """The maps that a layer's neurons read through: "in" and, where there is one, "gate".
@@ -386,25 +386,23 @@ class Loaded:
             bias = None if bias is None else bias.chunk(2)[half]
         return InputMap(weight, bias)
 
-    def post_norm(
-        self, layer: int, part: Literal["attn", "mlp"]
-    ) -> Callable[[Tensor], Tensor] | None:
+    def post_norm(self, layer: int, branch: Branch) -> Callable[[Tensor], Tensor] | None:
         """The norm between W_O or W_out and the residual stream, where there is one."""
         block = self.block(layer)
-        if part == "attn" and block.why_no_heads is not None:
+        if branch == "attn" and block.why_no_heads is not None:
             return None
-        name = (block.attention if part == "attn" else block.mlp).post_norm
+        name = (block.attention if branch == "attn" else block.mlp).post_norm
         return None if name is None else self.module.get_submodule(name)
 
-    def residual_multiplier(self, layer: int, part: Literal["attn", "mlp"]) -> float:
+    def residual_multiplier(self, layer: int, branch: Branch) -> float:
         """The factor with which a branch joins the residual stream."""
         block = self.block(layer)
-        branch = block.mixer if part == "attn" else block.feed_forward
-        return 1.0 if branch is None else branch.added.scale
+        written = block.mixer if branch == "attn" else block.feed_forward
+        return 1.0 if written is None else written.added.scale
 
-    def _output_map(self, layer: int, part: Literal["attn", "mlp"]) -> nn.Module:
+    def _output_map(self, layer: int, branch: Branch) -> nn.Module:
         block = self.block(layer)
-        if part == "attn":
+        if branch == "attn":
             return self.module.get_submodule(block.attention.output_map)
         if block.mlp.output_map is None:  # experts
             raise CapabilityError(

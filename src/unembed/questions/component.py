@@ -19,5 +19,5 @@ def answer(session: Session, job: Job, request: ComponentRequest) -> Component:
         capture = analysis.component_capture(session.model, request.target, position)
     run = last_run(session, job, request.edits, ids, capture)
     with naming("target"):
-        options = request.part(ComponentOptions).changed(position=position)
+        options = request.only(ComponentOptions).changed(position=position)
         return analysis.component(run, request.target, options=options)

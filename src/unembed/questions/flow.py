@@ -91,7 +91,7 @@ def answer(session: Session, job: Job, request: FlowRequest) -> FlowComparison:
 def _drawing(session: Session, request: FlowRequest, ids: tuple[int, ...]) -> _Drawing:
     """Raises for what this model or prompt has not, and for too many vectors."""
     anatomy = session.model.anatomy
-    options = request.part(FlowOptions)
+    options = request.only(FlowOptions)
     layers = checked_layers(request.layers, anatomy)
     times = request.n_runs * _n_tokens(session, request)
     check_vectors(anatomy, layers, options, len(ids), session.settings.max_flow_vectors, times)

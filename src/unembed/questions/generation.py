@@ -74,7 +74,7 @@ def _continuation(
     return Continuation(
         session.model,
         ids,
-        request.part(GenerationOptions),
+        request.only(GenerationOptions),
         tuple(edits),
         cancel=job.cancel,
         progress=job.progress,

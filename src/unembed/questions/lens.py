@@ -15,7 +15,7 @@ from unembed.session import Job, Session
 def answer(session: Session, job: Job, request: LensRequest) -> LensComparison:
     """The grid, or both grids and what lies between."""
     ids = ids_of(session, request.prompt)
-    plan = plan_lens(session.model, len(ids), request.part(LensOptions))
+    plan = plan_lens(session.model, len(ids), request.only(LensOptions))
     check_cells(plan, session.settings.max_lens_cells, request.n_runs)
     baseline, edited = both_runs(session, job, request, ids, plan.capture)
     if edited is None:

@@ -29,7 +29,7 @@ def answer(session: Session, job: Job, request: PredictionsRequest) -> Predictio
     """One position, in every layer, with the edits and without."""
     model = session.model
     ids = ids_of(session, request.prompt)
-    options = request.part(PredictionsOptions)
+    options = request.only(PredictionsOptions)
     asked = options.changed(
         position=position_of(request.position, len(ids)),
         sub_updates=0,  # from the last ones: see `_sub_updates`

@@ -84,7 +84,7 @@ def _why_none(session: Session) -> str | None:
 
 def build(session: Session, job: Job, request: requests.IndexBuildRequest) -> IndexAbout:
     """Build an index; what else waits for the compute thread is done in between."""
-    return session.indexes.build(request.part(BuildOptions), job, session.give_way)
+    return session.indexes.build(request.only(BuildOptions), job, session.give_way)
 
 
 # ---------------------------------------------------------------- searching
@@ -94,7 +94,7 @@ def search(session: Session, _: Job, request: requests.IndexSearchRequest) -> Hi
     """By words."""
     index = session.indexes.opened(request.projection)
     with _naming_word(request.words):
-        return index.search(request.words, options=request.part(SearchOptions))
+        return index.search(request.words, options=request.only(SearchOptions))
 
 
 @contextmanager
@@ -112,7 +112,7 @@ def token(session: Session, _: Job, request: requests.IndexTokenRequest) -> Hits
     """By one token."""
     index = session.indexes.opened(request.projection)
     asked = one_token(session, request.token, "token")
-    return index.token(asked, options=request.part(TokenSearchOptions))
+    return index.token(asked, options=request.only(TokenSearchOptions))
 
 
 def similar(session: Session, job: Job, request: requests.IndexSimilarRequest) -> Hits:
@@ -125,7 +125,7 @@ def similar(session: Session, job: Job, request: requests.IndexSimilarRequest) -
     else:
         with _inside("state"):
             asked = _of_state(session, job, request.state)
-    return index.similar(asked, options=request.part(SimilarOptions))
+    return index.similar(asked, options=request.only(SimilarOptions))
 
 
 def _of_tokens(session: Session, tokens: list[str | int | None], projection: str) -> Tensor:
@@ -184,7 +184,7 @@ def browse(session: Session, _: Job, request: requests.IndexBrowseRequest) -> Hi
     """By number; the score is the norm."""
     index = session.indexes.opened(request.projection)
     try:
-        pages = index.browse(request.layer, options=request.part(BrowseOptions))
+        pages = index.browse(request.layer, options=request.only(BrowseOptions))
     except InputError as error:
         error.field = "layer" if error.field == "layers" else error.field
         raise
@@ -347,5 +347,5 @@ def _clusters(
     job: Job,
     request: requests.IndexClustersRequest | requests.IndexClusterRequest,
 ) -> Clusters:
-    options = request.part(ClustersOptions)
+    options = request.only(ClustersOptions)
     return session.indexes.clusters(request.projection, options, job, session.give_way)

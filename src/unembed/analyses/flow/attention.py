@@ -16,7 +16,7 @@ from torch import Tensor
 from unembed.analyses.flow.draft import accurate
 from unembed.analyses.flow.qk import Matching, matching
 from unembed.analyses.flow.selection import Selector
-from unembed.analyses.tools.writes import branch
+from unembed.analyses.tools.writes import branch_output
 from unembed.engine.passes.run import Run
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ class AttentionParts:
 
     def __init__(self, run: Run, layer: int, position: int, selector: Selector) -> None:
         self.run, self.layer, self.position = run, layer, position
-        self.whole = branch(run, layer, "attn", position)
+        self.whole = branch_output(run, layer, "attn", position)
         self.added = accurate(run[f"L{layer}.attn_out"][position])
         self.pattern = accurate(run[f"L{layer}.pattern@{position}"])  # [head, key]
         self.n_heads = len(self.pattern)

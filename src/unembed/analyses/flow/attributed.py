@@ -20,10 +20,10 @@ from unembed.analyses.flow.draft import accurate
 from unembed.analyses.flow.names import CutName, parse_cut
 from unembed.analyses.tools.effects import Writes, effects_on
 from unembed.analyses.tools.objective import Objective
-from unembed.analyses.tools.writes import Branch, Part, branch
+from unembed.analyses.tools.writes import BranchOutput, branch_output
 from unembed.engine.loaded import Loaded
 from unembed.engine.names.sites import check_target, resolve_position
-from unembed.engine.nodes import Target, site
+from unembed.engine.nodes import Branch, Target, site
 from unembed.engine.passes.run import Run
 from unembed.errors import CapabilityError
 
@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-WHOLE: dict[str, Part] = {"attn_out": "attn", "mlp_out": "mlp"}
-INPUTS: dict[str, Part] = {"z": "attn", "mlp_post": "mlp"}  # of the output maps
+WHOLE: dict[str, Branch] = {"attn_out": "attn", "mlp_out": "mlp"}
+INPUTS: dict[str, Branch] = {"z": "attn", "mlp_post": "mlp"}  # of the output maps
 
 
 @torch.no_grad()
@@ -104,31 +104,31 @@ class _Loss:
 
 def _lost(run: Run, cuts: Iterable[CutName], at: int) -> list[Writes]:
     """The union of what cuts at one position take away, branch by branch."""
-    losses: dict[tuple[int, Part], _Loss] = defaultdict(_Loss)
+    losses: dict[tuple[int, Branch], _Loss] = defaultdict(_Loss)
     streams: list[CutName] = []
     for cut in cuts:
         if cut.kind == "residual":
             streams.append(cut)
-        elif cut.part is not None:
-            losses[cut.layer, cut.part].bias = True
+        elif cut.branch is not None:
+            losses[cut.layer, cut.branch].bias = True
         for target in cut.targets:
             _take(losses, cut.layer, target, len(run.ids))
     last = max(map(_reached, streams), default=(-1, 0))
     groups = [
-        Writes(_of_branch(run, layer, part, loss, at)[None], layer, part)
-        for (layer, part), loss in losses.items()
-        if (layer, int(part == "mlp")) >= last
+        Writes(_of_branch(run, layer, branch, loss, at)[None], layer, branch)
+        for (layer, branch), loss in losses.items()
+        if (layer, int(branch == "mlp")) >= last
     ]
     for stream in streams:
         if _reached(stream) == last and stream.site is not None:
-            past: Part = "mlp" if last[1] else "attn"
+            past: Branch = "mlp" if last[1] else "attn"
             groups.append(Writes(accurate(run[stream.site][at])[None], stream.layer, past))
             break  # the others are in this one
     return groups
 
 
 def _take(
-    losses: dict[tuple[int, Part], _Loss], layer: int, target: Target, n_positions: int
+    losses: dict[tuple[int, Branch], _Loss], layer: int, target: Target, n_positions: int
 ) -> None:
     if target.site in WHOLE:
         losses[layer, WHOLE[target.site]].whole = True
@@ -145,10 +145,12 @@ def _reached(stream: CutName) -> tuple[int, int]:
     return stream.layer, int(behind)
 
 
-def _of_branch(run: Run, layer: int, part: Part, loss: _Loss, at: int) -> Float[Tensor, " d_model"]:
+def _of_branch(
+    run: Run, layer: int, branch: Branch, loss: _Loss, at: int
+) -> Float[Tensor, " d_model"]:
     if loss.whole:
-        return accurate(run[site(f"{part}_out", layer)][at])
-    out = branch(run, layer, part, at)
+        return accurate(run[site(f"{branch}_out", layer)][at])
+    out = branch_output(run, layer, branch, at)
     inside = accurate(out.inside[0])
     lost = torch.zeros_like(inside)
     for head, key in loss.pairs:
@@ -181,7 +183,7 @@ def _from_key(run: Run, layer: int, head: int, key: int, at: int) -> Float[Tenso
     return score * accurate(values[key, head * values.shape[1] // n_heads])
 
 
-def _written(out: Branch, inputs: Float[Tensor, " d_in"]) -> Float[Tensor, " d_model"]:
+def _written(out: BranchOutput, inputs: Float[Tensor, " d_in"]) -> Float[Tensor, " d_model"]:
     """What some inputs of an output map write."""
     rows = inputs.nonzero()[:, 0]
     product = inputs[rows] @ accurate(out.weight[rows])

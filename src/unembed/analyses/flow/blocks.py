@@ -18,9 +18,8 @@ from unembed.analyses.flow.mlp import MlpDrawing, MlpParts
 from unembed.analyses.flow.options import FlowOptions
 from unembed.analyses.flow.result import FlowLink, FlowNode, FlowSum, LayerSelection, LinkKind
 from unembed.analyses.flow.selection import Selector
-from unembed.analyses.tools.writes import Part
 from unembed.engine.names.taps import why_not
-from unembed.engine.nodes import ATTENTION_SITES
+from unembed.engine.nodes import ATTENTION_SITES, Branch
 from unembed.engine.passes.run import Run
 from unembed.models.anatomy import Anatomy, Arrangement
 
@@ -188,19 +187,21 @@ class BlockDrawing:
         return ()
 
     def _as_one_link(
-        self, part: Part, reads: str | None, adds: str, kind: LinkKind, reason: str
+        self, branch: Branch, reads: str | None, adds: str, kind: LinkKind, reason: str
     ) -> None:
         """A branch whose inside is not seen: its link is as wide as what it adds."""
         added = accurate(self.at(adds))
         norm = float(added.norm())
-        self.draft.sums.append(FlowSum(self.layer, part, norm, None, None, 0.0, None, None, reason))
+        self.draft.sums.append(
+            FlowSum(self.layer, branch, norm, None, None, 0.0, None, None, reason)
+        )
         self.draft.notes.append(f"Layer {self.layer}: {reason}; it is drawn as one link.")
         source = self.start if reads is None else f"{self.name}.{reads}"
         own = zero(f"{self.name}.{ADDRESSES[adds]}", self.position)
         row = self.draft.row(added)
         ends = (source, f"{self.name}.{adds}")
         link = FlowLink(*ends, kind, norm, "entropy", norm=norm, share=1.0, cut=own)
-        self.draft.join(link, Write(row, 1.0, self.layer, part))
+        self.draft.join(link, Write(row, 1.0, self.layer, branch))
 
     # ------------------------------------------------------------ links
 

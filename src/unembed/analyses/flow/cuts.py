@@ -19,7 +19,7 @@ from unembed.analyses.flow.names import CutName, parse_cut
 from unembed.analyses.flow.result import FlowGraph, FlowLink, FlowNode
 from unembed.analyses.flow.target import flow_target
 from unembed.analyses.tools.scores import TargetScore, target_score
-from unembed.analyses.tools.writes import INSIDE, branch
+from unembed.analyses.tools.writes import INSIDE, branch_output
 from unembed.engine.cancel import Cancel
 from unembed.engine.editing.edits import Edit, add, zero
 from unembed.engine.loaded import Loaded
@@ -38,8 +38,8 @@ if TYPE_CHECKING:
 def cut_capture(model: Loaded, name: str | CutName) -> tuple[str, ...]:
     """What a run must have captured for `cut` of this node or link; often nothing."""
     found = checked_cut(model, name)
-    if found.part is not None:
-        return (f"L{found.layer}.{INSIDE[found.part]}",)
+    if found.branch is not None:
+        return (f"L{found.layer}.{INSIDE[found.branch]}",)
     return () if found.site is None else (found.site.stem,)
 
 
@@ -58,9 +58,9 @@ def cut(run: Run, name: str | CutName, position: int = -1) -> tuple[Edit, ...]:
     """
     found = checked_cut(run.model, name)
     at = cut_position(found, position, len(run.ids))
-    if found.part is not None:
-        bias = branch(run, found.layer, found.part, at).bias_write()[0]
-        return (add(site(f"{found.part}_out", found.layer).at(at), -bias),)
+    if found.branch is not None:
+        bias = branch_output(run, found.layer, found.branch, at).bias_write()[0]
+        return (add(site(f"{found.branch}_out", found.layer).at(at), -bias),)
     if found.kind == "residual":
         return (_stream_edit(run, found, at),)
     keys = [

@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 
 from unembed.analyses.flow.result import FlowCut, FlowLink, FlowNode, FlowSum
-from unembed.analyses.tools.writes import Part
 from unembed.engine.loaded import Loaded
+from unembed.engine.nodes import Branch
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -31,7 +31,7 @@ class Write:
     row: int
     coefficient: float
     layer: int
-    part: Part
+    branch: Branch
 
 
 @dataclass(frozen=True)

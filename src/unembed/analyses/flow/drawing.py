@@ -11,7 +11,8 @@ from unembed.analyses.flow.draft import Draft, Write, accurate, cut
 from unembed.analyses.flow.options import FlowOptions
 from unembed.analyses.flow.result import FlowLink, FlowNode, LinkColour, LinkKind
 from unembed.analyses.tools.shares import rounding, shares
-from unembed.analyses.tools.writes import Branch, Part
+from unembed.analyses.tools.writes import BranchOutput
+from unembed.engine.nodes import Branch
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -27,7 +28,7 @@ class BranchDrawing:
     layer: int
     position: int
     column: int  # of the branch's first node
-    part: Part
+    branch: Branch
     added: Float[Tensor, " d_model"]
 
     @property
@@ -37,7 +38,7 @@ class BranchDrawing:
     @property
     def end(self) -> str:
         """The node that everything of the branch flows into."""
-        return f"{self.name}.{self.part}_out"
+        return f"{self.name}.{self.branch}_out"
 
     def node(self, suffix: str, column: int, **fields: Any) -> FlowNode:
         """A node of this layer, without its readings."""
@@ -67,7 +68,7 @@ class BranchDrawing:
 
     def write(self, vector: Float[Tensor, " d_model"], coefficient: float = 1.0) -> Write:
         """A vector that joins the residual stream."""
-        return Write(self.draft.row(vector), coefficient, self.layer, self.part)
+        return Write(self.draft.row(vector), coefficient, self.layer, self.branch)
 
     def rest(
         self,
@@ -92,14 +93,14 @@ class BranchDrawing:
         self.draft.add(node, ("", write.row), write=write)
         self.join(node.id, target, "rest", norm, "entropy", write, norm=norm)
 
-    def bias(self, source: str, title: str, whole: Branch, column: int) -> bool:
+    def bias(self, source: str, title: str, whole: BranchOutput, column: int) -> bool:
         """The bias of the output map, where there is one and it is asked for; its own way in."""
-        asked = self.options.attn_bias if self.part == "attn" else self.options.mlp_bias
+        asked = self.options.attn_bias if self.branch == "attn" else self.options.mlp_bias
         if not (asked and whole.has_bias):
             return False
         vector = accurate(whole.bias_write()[0])
         write, norm = self.write(vector), float(vector.norm())
-        name = f"{self.part}_bias"
+        name = f"{self.branch}_bias"
         own = cut(f"{self.name}.{name}", self.position)
         node = self.node(name, column, kind=name, title=title, cut=own)
         self.draft.add(node, ("", write.row), write=write)

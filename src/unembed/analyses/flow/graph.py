@@ -25,11 +25,11 @@ from unembed.analyses.flow.target import continued, flow_target
 from unembed.analyses.tools.checks import checked_layers
 from unembed.analyses.tools.effects import Writes, effects_capture, effects_on
 from unembed.analyses.tools.objective import Objective
-from unembed.analyses.tools.writes import Part
 from unembed.engine.cancel import Cancel
 from unembed.engine.loaded import Loaded
 from unembed.engine.names.sites import resolve_position
 from unembed.engine.names.taps import why_not
+from unembed.engine.nodes import Branch
 from unembed.engine.passes.run import Run
 from unembed.errors import CapabilityError, InputError, TooLargeError
 from unembed.models.progress import Progress
@@ -226,14 +226,14 @@ def _attributed(run: Run, draft: Draft, objective: Objective) -> dict[Write, flo
     """The direct effect of every write of the graph on what is explained: the target's logit."""
     drafted: list[DraftNode | DraftLink] = [*draft.nodes.values(), *draft.links]
     writes = list(dict.fromkeys(one.write for one in drafted if one.write is not None))
-    groups: dict[tuple[int, Part], list[Write]] = defaultdict(list)
+    groups: dict[tuple[int, Branch], list[Write]] = defaultdict(list)
     for write in writes:
-        groups[write.layer, write.part].append(write)
+        groups[write.layer, write.branch].append(write)
     found: dict[Write, float] = {}
-    for (layer, part), some in groups.items():
+    for (layer, branch), some in groups.items():
         rows = torch.stack([draft.vector(write.row) * write.coefficient for write in some])
         here = run[f"L{layer}.resid_post"]
-        effects = effects_on(run, [Writes(rows.to(here.device), layer, part)], [objective])
+        effects = effects_on(run, [Writes(rows.to(here.device), layer, branch)], [objective])
         found |= dict(zip(some, effects[:, 0].tolist(), strict=True))
     return found
 

@@ -19,7 +19,7 @@ from unembed.analyses.flow.options import FlowOptions
 from unembed.analyses.flow.result import FlowLink, FlowSum
 from unembed.analyses.flow.selection import Selector
 from unembed.analyses.tools.shares import shares
-from unembed.analyses.tools.writes import branch
+from unembed.analyses.tools.writes import branch_output
 from unembed.engine.passes.run import Run
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ class MlpParts:
 
     def __init__(self, run: Run, layer: int, position: int, selector: Selector) -> None:
         self.run, self.layer, self.position = run, layer, position
-        self.whole = branch(run, layer, "mlp", position)
+        self.whole = branch_output(run, layer, "mlp", position)
         self.added = accurate(run[f"L{layer}.mlp_out"][position])
         self.activations = accurate(self.whole.inside[0])
         scores = self.activations * self.whole.unit_norms().to(self.activations)

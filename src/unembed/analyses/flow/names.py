@@ -24,7 +24,7 @@ _KEY = rf"@(?P<key>[0-9]{{1,{DIGITS['neuron']}}})"
 _PAIR = re.compile(rf"{_L}{_HEAD}\.(?:key|value){_KEY}{_AT}")
 _QUERY = re.compile(rf"{_L}{_HEAD}\.query{_AT}")
 _READ = re.compile(rf"{_L}(?P<read>qkv|norm){_AT}")
-_BIAS = re.compile(rf"{_L}(?P<part>attn|mlp)_bias{_AT}")
+_BIAS = re.compile(rf"{_L}(?P<branch>attn|mlp)_bias{_AT}")
 _READ_SITES = {"qkv": ("q", "k", "v"), "norm": ("attn_in", "mlp_in")}
 _NEURON_KEY = re.compile(rf"(?P<neuron>L[0-9]+\.N[0-9]+)\.key(?P<rest>{_AT})")
 _STREAM = re.compile(rf"{_L}(?P<site>resid_pre|resid_mid|resid_post)")
@@ -67,7 +67,7 @@ class CutName:
     layer: int
     at: int | None = None  # the position whose forward pass is cut; None: not said
     targets: tuple[Target, ...] = ()  # zero: what is set to zero, of a pair with its key
-    part: Branch | None = None  # bias: of which branch
+    branch: Branch | None = None  # bias: of which branch
     site: Target | None = None  # residual: where the stream comes from
     into: Target | None = None  # and where it is taken out
 
@@ -76,7 +76,7 @@ class CutName:
         """What is cut, however it is written: "L5.attn" and "L5.attn_out" are the same."""
         parts = [(*one.site_key, one.head, one.neuron, one.entry, one.key) for one in self.targets]
         streams = [None if one is None else one.site_key for one in (self.site, self.into)]
-        return self.kind, self.layer, self.part, *parts, *streams
+        return self.kind, self.layer, self.branch, *parts, *streams
 
 
 def parse_cut(name: str | Target | CutName) -> CutName:
@@ -102,8 +102,8 @@ def _read(name: str) -> CutName:
         sites = _READ_SITES[found["read"]]
         return _zero(name, tuple(site(one, int(found["layer"])) for one in sites), found["at"])
     if found := _BIAS.fullmatch(name):
-        part: Branch = "attn" if found["part"] == "attn" else "mlp"
-        return CutName(name, "bias", int(found["layer"]), _number(found["at"]), part=part)
+        branch: Branch = "attn" if found["branch"] == "attn" else "mlp"
+        return CutName(name, "bias", int(found["layer"]), _number(found["at"]), branch=branch)
     column = _NEURON_KEY.fullmatch(name)
     return _target(name, column["neuron"] + column["rest"] if column else name)
 

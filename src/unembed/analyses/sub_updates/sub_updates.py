@@ -25,11 +25,12 @@ from unembed.analyses.sub_updates.result import BranchUpdates, LayerUpdates, Sub
 from unembed.analyses.tools.checks import checked_layers
 from unembed.analyses.tools.effects import Effects, Method, Writes, effects_capture, effects_of
 from unembed.analyses.tools.shares import rounding, shares
-from unembed.analyses.tools.writes import INSIDE, Branch, Part, branch
+from unembed.analyses.tools.writes import INSIDE, BranchOutput, branch_output
 from unembed.engine.cancel import Cancel
 from unembed.engine.loaded import Loaded
 from unembed.engine.names.sites import resolve_position
 from unembed.engine.names.taps import why_not
+from unembed.engine.nodes import Branch
 from unembed.engine.passes.run import Run
 from unembed.errors import CapabilityError, InputError
 from unembed.models.progress import Progress
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
     from jaxtyping import Float
 
 
-PARTS: tuple[Part, ...] = ("attn", "mlp")
+BRANCHES: tuple[Branch, ...] = ("attn", "mlp")
 
 
 def sub_updates_capture(model: Loaded, layers: Sequence[int] | None = None) -> tuple[str, ...]:
@@ -47,9 +48,9 @@ def sub_updates_capture(model: Loaded, layers: Sequence[int] | None = None) -> t
     capture = [
         f"L{layer}.{site}"
         for layer in chosen
-        for part in PARTS
-        if _why_no_nodes(model, layer, part) is None
-        for site in (INSIDE[part], f"{part}_out")
+        for branch in BRANCHES
+        if _why_no_nodes(model, layer, branch) is None
+        for site in (INSIDE[branch], f"{branch}_out")
     ]
     if model.capabilities()["lens"].available:
         capture += effects_capture(model, chosen[0])
@@ -90,7 +91,7 @@ def sub_updates(
         if progress is not None:
             progress("sub-updates", done, len(chosen))
         rows.append(
-            _Row(layer, *(_branch_updates(run, layer, part, position, k) for part in PARTS))
+            _Row(layer, *(_branch_updates(run, layer, branch, position, k) for branch in BRANCHES))
         )
     labels, method = _labels(run, rows, position, effects, cancel)
     return SubUpdates(
@@ -110,9 +111,9 @@ class _Row:
     heads: BranchUpdates | str
     neurons: BranchUpdates | str
 
-    def branches(self) -> list[tuple[Part, BranchUpdates]]:
-        both = zip(PARTS, (self.heads, self.neurons), strict=True)
-        return [(part, one) for part, one in both if not isinstance(one, str)]
+    def branches(self) -> list[tuple[Branch, BranchUpdates]]:
+        both = zip(BRANCHES, (self.heads, self.neurons), strict=True)
+        return [(branch, one) for branch, one in both if not isinstance(one, str)]
 
     def labelled(self, labels: _Labels) -> LayerUpdates:
         heads, neurons = (
@@ -122,21 +123,23 @@ class _Row:
         return LayerUpdates(self.layer, heads[0], neurons[0], heads[1], neurons[1])
 
 
-def _branch_updates(run: Run, layer: int, part: Part, position: int, k: int) -> BranchUpdates | str:
+def _branch_updates(
+    run: Run, layer: int, branch: Branch, position: int, k: int
+) -> BranchUpdates | str:
     """One branch, its effects still missing; or the reason why it cannot be taken apart."""
-    reason = _why_no_nodes(run.model, layer, part)
+    reason = _why_no_nodes(run.model, layer, branch)
     if reason is not None:
         return reason
     try:
-        whole = branch(run, layer, part, position)
+        whole = branch_output(run, layer, branch, position)
     except CapabilityError as error:
         return error.message
-    added = _accurate(run[f"L{layer}.{part}_out"][position])
-    shown, writes = _heads(run, layer, whole, k) if part == "attn" else _neurons(layer, whole, k)
+    added = _accurate(run[f"L{layer}.{branch}_out"][position])
+    shown, writes = _heads(run, layer, whole, k) if branch == "attn" else _neurons(layer, whole, k)
     return _with_the_rest(shown, writes, _accurate(whole.bias_write()), added)
 
 
-def _neurons(layer: int, whole: Branch, k: int) -> tuple[list[Update], Tensor]:
+def _neurons(layer: int, whole: BranchOutput, k: int) -> tuple[list[Update], Tensor]:
     """The neurons with the largest scores either way, and what they write [k, d_model]."""
     activations = _accurate(whole.inside[0])
     scores = activations * whole.unit_norms()
@@ -155,7 +158,7 @@ def _neurons(layer: int, whole: Branch, k: int) -> tuple[list[Update], Tensor]:
     return shown, writes
 
 
-def _heads(run: Run, layer: int, whole: Branch, k: int) -> tuple[list[Update], Tensor]:
+def _heads(run: Run, layer: int, whole: BranchOutput, k: int) -> tuple[list[Update], Tensor]:
     """The heads that write most, and what they write [k, d_model]."""
     n_heads = run.model.block(layer).attention.n_heads
     z = whole.inside[0].reshape(n_heads, -1)
@@ -225,16 +228,18 @@ def _labels(
     run: Run, rows: Sequence[_Row], position: int, k: int, cancel: Cancel | None
 ) -> tuple[_Labels, Method | None]:
     """The effects of every write of the view, in one product."""
-    groups = [Writes(one.writes, row.layer, part) for row in rows for part, one in row.branches()]
+    groups = [
+        Writes(one.writes, row.layer, branch) for row in rows for branch, one in row.branches()
+    ]
     if not k or not groups or not run.model.capabilities()["lens"].available:
         return _Labels(run.model, None), None
     effects = effects_of(run, groups, position, min(k, run.model.vocab_size), cancel)
     return _Labels(run.model, effects), effects.method
 
 
-def _why_no_nodes(model: Loaded, layer: int, part: Part) -> str | None:
+def _why_no_nodes(model: Loaded, layer: int, branch: Branch) -> str | None:
     """Why a branch cannot be taken apart in this layer; None where it can."""
-    sites = (INSIDE[part], f"{part}_out")
+    sites = (INSIDE[branch], f"{branch}_out")
     return next((why for site in sites if (why := why_not(model.anatomy, (site, layer)))), None)
 
 

@@ -10,7 +10,7 @@ from typing import Literal
 
 import torch
 
-from unembed.analyses.tools.writes import branch, node_of
+from unembed.analyses.tools.writes import branch_output, node_of
 from unembed.engine.editing.edits import Edit, set_to, zero
 from unembed.engine.loaded import Loaded
 from unembed.engine.nodes import Name, Target
@@ -42,7 +42,7 @@ def turn_on(run: Run, node: Name, sign: Literal[1, -1] = 1) -> Edit:
         EditError: the neuron's value vector is zero, or the layer wrote nothing.
     """
     target = neuron_of(run.model, node)
-    whole = branch(run, layer_of(target), "mlp", len(run.ids) - 1)
+    whole = branch_output(run, layer_of(target), "mlp", len(run.ids) - 1)
     norms = whole.unit_norms()
     largest = float((whole.inside[0].to(norms) * norms).abs().max())
     own = float(norms[target.neuron])

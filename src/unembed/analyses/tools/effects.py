@@ -18,10 +18,10 @@ from torch import Tensor, nn
 
 from unembed.analyses.tools.frozen import freeze
 from unembed.analyses.tools.objective import Objective
-from unembed.analyses.tools.writes import Part
 from unembed.engine.cancel import Cancel
 from unembed.engine.loaded import Loaded
 from unembed.engine.names.sites import resolve_position
+from unembed.engine.nodes import Branch
 from unembed.engine.passes.run import Run
 from unembed.engine.reading.extremes import Extremes, RunningExtremes, extremes
 from unembed.errors import CapabilityError, InputError
@@ -42,7 +42,7 @@ class Writes:
 
     rows: Float[Tensor, "n d_model"]
     layer: int | None
-    part: Part | None
+    branch: Branch | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,7 +71,7 @@ def direct_effects(
     run: Run,
     writes: Float[Tensor, "n d_model"],
     layer: int | None,
-    part: Part | None,
+    branch: Branch | None,
     position: int,
     k: int = 10,
 ) -> Effects:
@@ -79,7 +79,7 @@ def direct_effects(
 
     All writes are read in one product. Needs `effects_capture(model, layer)` captured.
     """
-    return effects_of(run, [Writes(writes, layer, part)], position, k)
+    return effects_of(run, [Writes(writes, layer, branch)], position, k)
 
 
 @torch.no_grad()
@@ -95,7 +95,7 @@ def effects_of(
     Needs `effects_capture` of the lowest layer captured.
     """
     end = _last(run, position).device  # a model may lie on several
-    parts = [_to_last_residual(run, one.rows, one.layer, one.part, position) for one in groups]
+    parts = [_to_last_residual(run, one.rows, one.layer, one.branch, position) for one in groups]
     carried = torch.cat([one.to(end) for one in parts])
     _require_finite(carried)
     linear = _linear_to_unembedding(run, carried, position)
@@ -117,7 +117,7 @@ def effects_on(
     """
     position = _one_position(run, objectives)
     end = _last(run, position).device
-    parts = [_to_last_residual(run, one.rows, one.layer, one.part, position) for one in groups]
+    parts = [_to_last_residual(run, one.rows, one.layer, one.branch, position) for one in groups]
     carried = torch.cat([one.to(end) for one in parts])
     carried = carried.sum(0, keepdim=True) if joint else carried
     linear = _linear_to_unembedding(run, carried, position)
@@ -245,7 +245,7 @@ def _post_norm_layers(model: Loaded, layer: int | None) -> range:
 
 
 def _to_last_residual(
-    run: Run, writes: Tensor, layer: int | None, part: Part | None, position: int
+    run: Run, writes: Tensor, layer: int | None, branch: Branch | None, position: int
 ) -> Float[Tensor, "n d_model"]:
     """What is left of each write in the last residual: all of it, unless blocks are post-norm."""
     model, parts = run.model, writes[None]
@@ -255,7 +255,7 @@ def _to_last_residual(
             continue
         streams = ("resid_pre", "resid_mid")
         sums = tuple(zip(streams, model.block(later).branch_sites, strict=True))
-        skip = 1 if later == layer and part == "mlp" else 0
+        skip = 1 if later == layer and branch == "mlp" else 0
         for name, sites in list(zip(norms, sums, strict=True))[skip:]:
             stream, added = (run[f"L{later}.{site}"][position, None] for site in sites)
             with model.evaluating():

@@ -9,7 +9,7 @@ and the write of its bias sum to `attn_out` (or `mlp_out`).
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -18,7 +18,7 @@ from unembed.analyses.tools.frozen import FrozenNorm, freeze
 from unembed.engine.loaded import Loaded
 from unembed.engine.names.sites import check_target, parse_target
 from unembed.engine.names.taps import refuse
-from unembed.engine.nodes import KINDS, Name, Target
+from unembed.engine.nodes import KINDS, Branch, Name, Target
 from unembed.engine.passes.run import Run
 from unembed.errors import TargetError
 
@@ -26,14 +26,13 @@ if TYPE_CHECKING:
     from jaxtyping import Float
 
 
-Part = Literal["attn", "mlp"]
 _EXAMPLES = ", ".join(row.example for row in KINDS if row.is_node)
-INSIDE: dict[Part, str] = {"attn": "z", "mlp": "mlp_post"}
+INSIDE: dict[Branch, str] = {"attn": "z", "mlp": "mlp_post"}
 ROWS_AT_ONCE = 4096  # of an output map, where each row is worked on: a copy of all would be large
 
 
 @dataclass(frozen=True, eq=False)
-class Branch:
+class BranchOutput:
     """The output map of one branch of one block, and what this run had it followed by."""
 
     inside: Float[Tensor, "pos d_in"]  # z of all heads, or the activations of all neurons
@@ -76,31 +75,33 @@ class Branch:
 
 
 @torch.no_grad()
-def branch(run: Run, layer: int, part: Part, position: int | None = None) -> Branch:
+def branch_output(
+    run: Run, layer: int, branch: Branch, position: int | None = None
+) -> BranchOutput:
     """One branch in one run, which captured its z or mlp_post; at every position, or at one.
 
     Raises CapabilityError where the branch has no output map (a mixture of experts), or a post-norm
     that cannot be frozen.
     """
     model = run.model
-    weight = model.output_weight(layer, part)
-    bias = model.output_bias(layer, part)
-    inside = run[f"L{layer}.{INSIDE[part]}"].flatten(1)
+    weight = model.output_weight(layer, branch)
+    bias = model.output_bias(layer, branch)
+    inside = run[f"L{layer}.{INSIDE[branch]}"].flatten(1)
     inside = inside if position is None else inside[position, None]
-    norm = model.post_norm(layer, part)
+    norm = model.post_norm(layer, branch)
     frozen = None
     if norm is not None:
         product = inside @ weight
         with model.evaluating():
             frozen = freeze(norm, product if bias is None else product + bias)
-    return Branch(inside, weight, bias, frozen, model.residual_multiplier(layer, part))
+    return BranchOutput(inside, weight, bias, frozen, model.residual_multiplier(layer, branch))
 
 
 @torch.no_grad()
 def head_writes(run: Run, layer: int) -> Float[Tensor, "pos head d_model"]:
     """What every head of a layer writes at every position; needs z captured."""
     z = run[f"L{layer}.z"]
-    whole = branch(run, layer, "attn")
+    whole = branch_output(run, layer, "attn")
     maps = whole.weight.reshape(z.shape[1], z.shape[2], -1)
     return whole.carry(torch.einsum("phz,hzd->phd", z, maps))
 
@@ -113,15 +114,15 @@ def neuron_writes(
 
     All neurons of a large model are [pos, d_mlp, d_model] numbers: name the ones you need.
     """
-    whole = branch(run, layer, "mlp")
+    whole = branch_output(run, layer, "mlp")
     chosen = slice(None) if neurons is None else neurons
     return whole.carry(whole.inside[:, chosen, None] * whole.weight[chosen])
 
 
 @torch.no_grad()
-def bias_write(run: Run, layer: int, part: Part) -> Float[Tensor, "pos d_model"]:
+def bias_write(run: Run, layer: int, branch: Branch) -> Float[Tensor, "pos d_model"]:
     """What a branch writes whatever its nodes do; needs z or mlp_post captured."""
-    return branch(run, layer, part).bias_write()
+    return branch_output(run, layer, branch).bias_write()
 
 
 @torch.no_grad()
@@ -133,7 +134,7 @@ def write(run: Run, node: Name) -> Float[Tensor, "pos d_model"]:
     target = node_of(run.model, node)
     if target.layer is None or target.row.writes is None or target.row.number is None:
         return run.value_of(target, every_position=True)
-    whole = branch(run, target.layer, target.row.writes)
+    whole = branch_output(run, target.layer, target.row.writes)
     if target.head is not None:
         z = run.value_of(target, every_position=True)
         start = target.head * z.shape[-1]

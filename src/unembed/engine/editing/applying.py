@@ -63,7 +63,7 @@ class ResolvedEdit:
             return value
         here = EVERY if local is None else torch.tensor(local, device=value.device)
         index = index_of(self.target, value.shape[-1], here, EVERY if key is None else key)
-        changed = value.clone()
+        changed = value.clone()  # the stream that goes past may be the same tensor
         region = value[index]
         changed[index] = self._operate(region, order).to(value.dtype)
         return changed
@@ -115,7 +115,7 @@ class ResolvedEdit:
     def _operand(self, region: Tensor, order: list[int] | None) -> Tensor:
         value = self.edit.value
         operand = torch.as_tensor(value, dtype=region.dtype, device=region.device)
-        if operand.dim() == 0 or operand.numel() == 1:
+        if operand.dim() == 0 or operand.numel() == 1:  # [1] would be read as one position's value
             return operand.reshape(())
         numbers = (self.target.neuron, self.target.entry, self.target.index)
         alone = any(number is not None for number in numbers)

@@ -52,6 +52,9 @@ def partial_forward(
     says, with a warning where the call asks for them. A plain module stays in the mode it is in; a
     Model is in evaluation mode. Calls may be nested, and made from several threads.
 
+    Values are those of a whole pass with use_cache=False to the last bit. A pass that fills a cache
+    reads keys and values from another place, and kernels may then add in another order: by 1e-6.
+
     Raises:
         InputError: a name that is not there, or is never called; a module that did not run; a
             cache to continue from.

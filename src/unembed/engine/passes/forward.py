@@ -144,7 +144,7 @@ def resolve_edits(
     `within` is what errors call the list.
     """
     limit = model.settings.max_edits
-    if len(edits) > limit:
+    if len(edits) > limit:  # before they are read: a list may be as long as a body allows
         raise EditError(
             f"{len(edits)} edits; the limit is {limit} (max_edits)",
             field=within,
@@ -242,6 +242,7 @@ def _pass(
         options["position_ids"] = torch.tensor(positions, device=model.device)
     if model.kind == "causal":
         options["use_cache"] = False
+        # of several rows the last positions differ, and this option cuts the same from all
         whole = logits == "all" or ("final_norm", None) in instrument.captures
         if not whole and len(requests) == 1 and takes(model.module, "logits_to_keep"):
             options["logits_to_keep"] = 1

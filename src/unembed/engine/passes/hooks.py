@@ -75,7 +75,7 @@ class Instrument(Pass):
                 of_site.setdefault(order, []).append(edit)
         blocks = self.anatomy.blocks
         names = [block.module for block in blocks]
-        self._shared = len(set(names)) < len(names)
+        self._shared = len(set(names)) < len(names)  # ALBERT: a module is several layers
         self._layer_of_core = (
             {}
             if self._shared
@@ -154,6 +154,7 @@ class Instrument(Pass):
         def skip_or_run(*args: Any, **kwargs: Any) -> Any:
             if self.start is not None and self._layer < self.start[0]:
                 given = first_tensor(args, kwargs)
+                # as many outputs as the model unpacks
                 return (given, *[None] * (n_outputs - 1)) if n_outputs else given
             return forward(*args, **kwargs)
 
@@ -221,7 +222,7 @@ class Instrument(Pass):
             if after is before:
                 continue
             if len(self.rows) == 1:
-                return after[None]
+                return after[None]  # no copy of what was made for this row alone
             changed = value.clone() if changed is value else changed
             self._own(site_key, changed, row).copy_(after)
         return changed
@@ -331,7 +332,7 @@ class Instrument(Pass):
         layer = self._core_layer(core)
         site_keys = [("scores", layer), ("pattern", layer)]
         if any(site_key in self._edits for site_key in site_keys):
-            return None
+            return None  # an edit of one head changes what all of them go on with
         captured = next((one for one in site_keys if one in self.captures), None)
         if captured is None:
             return None
@@ -378,6 +379,7 @@ class _Hook:
             halves[tap.half] = raw
             raw = torch.cat(halves, dim=-1)
         raw = raw.reshape(tensor.shape)
+        # a module that writes into its input reads it again: the edit must be in that tensor, too
         return tensor.copy_(raw) if tap.in_place else raw
 
 

@@ -104,6 +104,8 @@ class Pass:
 
         Raises InputError inside a run of such a Model: its hooks would act on this pass.
         """
+        # an outer call of this thread has the lock already, and says that it is running: taking it
+        # again would be refused as a run inside of a run
         outer = _stack()
         held = frozenset().union(*(one._held for one in outer)) if outer else frozenset()
         wanted = [use for use in uses_touching(module) if use not in held]
@@ -120,7 +122,7 @@ class Pass:
         try:
             yield
         finally:
-            del stack[stack.index(self) :]
+            del stack[stack.index(self) :]  # with inner ones that a generator left behind
 
     def _after(self, module: nn.Module, _args: Any, output: Any) -> Any:
         if not self.active or module not in self.missing:
