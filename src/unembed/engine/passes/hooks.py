@@ -379,7 +379,7 @@ class _Hook:
             halves[tap.half] = raw
             raw = torch.cat(halves, dim=-1)
         raw = raw.reshape(tensor.shape)
-        # a module that writes into its input reads it again: the edit must be in that tensor, too
+        # the block also carries that tensor past the module: there, too, it must be edited
         return tensor.copy_(raw) if tap.in_place else raw
 
 
