@@ -31,6 +31,7 @@ def slow(logits: Tensor, k: int, targets: Tensor, references: Tensor) -> Readout
         target_logits=chosen,
         ranks=1 + (logits[:, None] > chosen[..., None]).sum(-1),
         kl=torch.where(p[references] > 0, terms, 0.0).sum(-1),
+        mean=logits.mean(-1, keepdim=True),
     )
 
 
