@@ -7,6 +7,7 @@ import torch
 
 import unembed as ue
 from unembed.analyses.predictions.predictions import layer_predictions, predictions_capture
+from unembed.analyses.tools.effects import Writes, effects_on
 from unembed.errors import InputError, TargetError
 
 from ..contract.wiring import NAMES
@@ -167,3 +168,51 @@ def test_options_take_an_objective_in_python_and_no_other_object(model_of):
     with pytest.raises(InputError) as caught:
         ue.LensOptions(target=object())
     assert caught.value.field == "target"
+
+
+# ---------------------------------------------------------------- sub-updates
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32], ids=str)
+@pytest.mark.parametrize("name", ["gpt2", "olmo2", "falcon"])
+def test_parts_of_a_layer_have_effects_on_an_objective(name, dtype, model_of):
+    """They sum to that of what the layer added, and are linear in the logits."""
+    model = model_of(name, dtype)
+    run = model.run(PROMPT, ue.sub_updates_capture(model))
+    limit = {"rel": 20 * TOLERANCE[dtype], "abs": 20 * TOLERANCE[dtype]}
+
+    def parts(target):
+        found = ue.sub_updates(run, 6, 4, target=target, effects=0)
+        return [
+            [update.attributed for update in branch.parts]
+            for layer in found.layers
+            for branch in (layer.heads, layer.neurons)
+            if branch is not None
+        ]
+
+    several = parts(Objective.logit_diff([72, 5], 9, position=6))
+    each = zip(parts(72), parts(5), parts(9), strict=True)
+    for found, (one, other, third) in zip(several, each, strict=True):
+        wanted = [(a + b) / 2 - c for a, b, c in zip(one, other, third, strict=True)]
+        assert found == pytest.approx(wanted, **limit)
+    layer, branch = 1, "mlp"
+    added = run[f"L{layer}.{branch}_out"][6, None]
+    objective = Objective.log_prob([72, 5], position=6)
+    whole = float(effects_on(run, [Writes(added, layer, branch)], [objective]))
+    own = ue.sub_updates(run, 6, 4, target=objective).layer(layer).neurons
+    assert sum(one.attributed for one in own.parts) == pytest.approx(whole, **limit)
+
+
+def test_sub_updates_beside_predictions_are_on_the_same_objective(model_of):
+    model = model_of("gpt2", torch.float32)
+    asked = ue.PredictionsOptions(target=72, distractor=9, sub_updates=3)
+    found = ue.predictions(model, PROMPT, options=asked)
+    updates = found.baseline.updates
+    assert updates.objective == found.objective
+    run = model.run(PROMPT, ue.sub_updates_capture(model))
+    alone = ue.sub_updates(run, -1, 3, target=Objective.logit_diff(72, 9))
+    assert updates.columns() == alone.columns()
+    assert updates.columns()["attributed"][0] is not None
+    assert ue.sub_updates(run, -1, 3).objective is None
+    with pytest.raises(InputError, match="nothing writes directly"):
+        ue.sub_updates(run, -1, 3, target=Objective.activation("L1.N7"))

@@ -811,7 +811,7 @@ export interface components {
             name: string;
             /**
              * Attributed
-             * @description Change of the target's logit that the graph attributes to the cut: minus the direct effect. Null where what is cut writes nothing itself.
+             * @description Change of the objective that the graph attributes to the cut: minus the direct effect. Null where what is cut writes nothing itself.
              */
             attributed: number | null;
             /** @description Of the run with the cut. */
@@ -823,6 +823,11 @@ export interface components {
             logit_change: number;
             /** Probability Change */
             probability_change: number;
+            /**
+             * Change
+             * @description Of the objective: `logit_change`, where it is the target's logit.
+             */
+            change: number;
         };
         /**
          * CutReport
@@ -831,6 +836,11 @@ export interface components {
         CutReport: {
             target: components["schemas"]["FlowTarget"];
             baseline: components["schemas"]["TargetScore"];
+            /**
+             * Value
+             * @description Of the objective, in the baseline: the target's logit, or another.
+             */
+            value: number;
             /**
              * Cuts
              * @description Each alone.
@@ -1061,7 +1071,7 @@ export interface components {
             share: number | null;
             /**
              * Attributed
-             * @description Direct effect of what passes on the target's logit.
+             * @description Direct effect of what passes on the objective.
              */
             attributed: number | null;
             /**
@@ -1154,7 +1164,7 @@ export interface components {
             attention: number | null;
             /**
              * Attributed
-             * @description Direct effect of its write on the target's logit, norms frozen; null for what writes nothing.
+             * @description Direct effect of its write on the target's objective, norms frozen; null for what writes nothing.
              */
             attributed: number | null;
             cut: components["schemas"]["FlowCut"] | null;
@@ -1537,6 +1547,17 @@ export interface components {
              * @description False: the model's own most likely token.
              */
             chosen: boolean;
+            /**
+             * Objective
+             * @description What effects are on: "logit of ' Tokyo'"; of several tokens, of the first.
+             */
+            objective: string | null;
+            /**
+             * Of Token
+             * @description Whether the objective is no more than the first token's logit.
+             * @default true
+             */
+            of_token: boolean;
         };
         /**
          * FlowToken
@@ -2801,6 +2822,11 @@ export interface components {
             provenance: {
                 [key: string]: string;
             };
+            /**
+             * Objective
+             * @description What `attributed` is on, in words: "logit of ' Tokyo'".
+             */
+            objective: string | null;
         };
         /**
          * TargetScore
@@ -2959,6 +2985,11 @@ export interface components {
              * @default []
              */
             suppresses: components["schemas"]["TokenEffect"][];
+            /**
+             * Attributed
+             * @description Direct effect on the objective; null where none was asked for.
+             */
+            attributed: number | null;
         };
         /**
          * ValueVector

@@ -12,7 +12,7 @@ from unembed.analyses.flow.graph import flow_capture, flow_graph
 from unembed.analyses.flow.names import CutName
 from unembed.analyses.flow.options import FlowOptions
 from unembed.analyses.flow.result import FlowGraph
-from unembed.analyses.flow.target import target_ids
+from unembed.analyses.tools.target import text_tokens
 from unembed.engine.editing.edits import Edit
 from unembed.engine.nodes import Target
 from unembed.engine.passes.run import Run
@@ -106,7 +106,7 @@ def _n_tokens(session: Session, request: FlowRequest) -> int:
     if request.target is None:
         return 1
     with naming("target"):
-        n = len(target_ids(session.model, request.target))
+        n = len(text_tokens(session.model, request.target))
     return n if request.target_mode == "whole" else 1
 
 
@@ -194,7 +194,7 @@ def _effects(
         )
         for index in alone
     )
-    return CutReport(whole.target, whole.baseline, each, together)
+    return CutReport(whole.target, whole.baseline, whole.value, each, together)
 
 
 def _cut_of(spec: EditSpec, name: Target | CutName, graph: FlowGraph) -> CutName | None:

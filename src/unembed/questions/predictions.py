@@ -8,6 +8,7 @@ from typing import Any
 from unembed.analyses.predictions.options import PredictionsOptions
 from unembed.analyses.predictions.predictions import (
     compare_predictions,
+    explained,
     has_lens,
     layer_predictions,
     predictions_capture,
@@ -43,20 +44,27 @@ def answer(session: Session, job: Job, request: PredictionsRequest) -> Predictio
         found, runs = layer_predictions(baseline, **work), [baseline]
     else:
         found, runs = compare_predictions(baseline, edited, **work), [baseline, edited]
-    if not options.sub_updates:
-        return found
     k = options.sub_updates
-    return with_updates(found, runs, lambda run: _sub_updates(session, job, run, found.position, k))
+    if not k:
+        return found
+    return with_updates(found, runs, lambda run: _sub_updates(session, job, run, asked, k))
 
 
-def _sub_updates(session: Session, job: Job, run: Run, position: int, k: int) -> SubUpdates:
+def _sub_updates(
+    session: Session, job: Job, run: Run, asked: PredictionsOptions, k: int
+) -> SubUpdates:
     """What neurons and heads wrote; the baseline's stays the same while a person changes edits."""
 
+    position = asked.position
+
     def made() -> SubUpdates:
-        found = sub_updates(run, position, k, cancel=job.cancel, progress=job.progress)
+        target = explained(session.model, asked, position)
+        work: dict[str, Any] = {"cancel": job.cancel, "progress": job.progress}
+        found = sub_updates(run, position, k, target=target, **work)
         return replace(found, layers=tuple(_without_vectors(one) for one in found.layers))
 
-    return session.recent.get(("sub-updates", run.local_key, position, k), made)
+    key = ("sub-updates", run.local_key, position, k, asked.target, asked.distractor)
+    return session.recent.get(key, made)
 
 
 def _without_vectors(one: LayerUpdates) -> LayerUpdates:

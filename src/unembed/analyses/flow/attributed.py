@@ -18,7 +18,7 @@ import torch
 
 from unembed.analyses.flow.draft import accurate
 from unembed.analyses.flow.names import CutName, parse_cut
-from unembed.analyses.tools.effects import Writes, effects_on
+from unembed.analyses.tools.effects import Writes, effects_on, has_effects
 from unembed.analyses.tools.objective import Objective
 from unembed.analyses.tools.writes import BranchOutput, branch_output
 from unembed.engine.loaded import Loaded
@@ -37,21 +37,24 @@ INPUTS: dict[str, Branch] = {"z": "attn", "mlp_post": "mlp"}  # of the output ma
 
 
 @torch.no_grad()
-def attributed(run: Run, name: str | CutName | None, position: int, token: int) -> float | None:
-    """The change of a token's logit at a position that the graph attributes to a cut.
+def attributed(
+    run: Run, name: str | CutName | None, position: int, objective: int | Objective
+) -> float | None:
+    """The change of an objective that the graph attributes to a cut.
 
     None where what is cut does not write to the residual stream itself, or the effects of writes
     are not known in this model; 0 where it writes at other positions only.
     """
-    return attributed_together(run, [name], position, token)
+    return attributed_together(run, [name], position, objective)
 
 
 @torch.no_grad()
 def attributed_together(
-    run: Run, names: Sequence[str | CutName | None], position: int, token: int
+    run: Run, names: Sequence[str | CutName | None], position: int, objective: int | Objective
 ) -> float | None:
-    """The change of a token's logit that the graph attributes to cuts made together.
+    """The change of an objective that the graph attributes to cuts made together.
 
+    A token is the objective of its logit, at `position`, where cuts act that name none themselves.
     It is that of the union of what they take away. None where that is not known of one of them.
     The run captured what `flow_capture` says for the layers of the cuts; raises TargetError for
     what it did not capture.
@@ -60,13 +63,17 @@ def attributed_together(
     if len(known) < len(names) or not all(_writes(cut) for cut in known):
         return None
     n_positions = len(run.ids)
-    here = resolve_position(position, n_positions)
-    at = [here if cut.at is None else resolve_position(cut.at, n_positions) for cut in known]
+    usual = resolve_position(position, n_positions)
+    if isinstance(objective, int):
+        objective = Objective.logit(objective, position=usual)
+    if not has_effects(objective):
+        return None
+    here = resolve_position(objective.position, n_positions)
+    at = [usual if cut.at is None else resolve_position(cut.at, n_positions) for cut in known]
     groups = _lost(run, [cut for cut, own in zip(known, at, strict=True) if own == here], here)
     if not groups:
         return 0.0
     try:
-        objective = Objective.logit(token, position=here)
         return -float(effects_on(run, groups, [objective], joint=True)[0, 0])
     except CapabilityError:
         return None

@@ -17,12 +17,13 @@ class CutEffect:
     name: Annotated[str, "What is cut, or the target of the edit."]
     attributed: Annotated[
         float | None,
-        "Change of the target's logit that the graph attributes to the cut: minus the direct "
+        "Change of the objective that the graph attributes to the cut: minus the direct "
         "effect. Null where what is cut writes nothing itself.",
     ]
     measured: Annotated[TargetScore, "Of the run with the cut."]
     logit_change: Annotated[float, "Of the target: with the cut minus without."]
     probability_change: float
+    change: Annotated[float, "Of the objective: `logit_change`, where it is the target's logit."]
 
 
 @dataclass(frozen=True, repr=False)
@@ -38,13 +39,14 @@ class CutReport(Result):
 
     target: FlowTarget
     baseline: TargetScore
+    value: Annotated[float, "Of the objective, in the baseline: the target's logit, or another."]
     cuts: Annotated[tuple[CutEffect, ...], "Each alone."]
     together: Annotated[
         CutEffect | None, "All at once; null for fewer than two, and for more than a run takes."
     ]
 
     def summary(self) -> str:
-        return f"{len(self.cuts)} cuts, rated by {self.target.text!r}"
+        return f"{len(self.cuts)} cuts, rated by the {self.target.objective}"
 
     def columns(self) -> Columns:
         """One row for each cut, and one for all together."""
@@ -55,6 +57,7 @@ class CutReport(Result):
                 "attributed": one.attributed,
                 "logit_change": one.logit_change,
                 "probability_change": one.probability_change,
+                "change": one.change,
                 "probability": one.measured.probability,
                 "rank": one.measured.rank,
             }

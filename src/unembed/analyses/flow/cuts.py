@@ -17,8 +17,10 @@ from unembed.analyses.flow.attributed import attributed, attributed_together, ch
 from unembed.analyses.flow.cut_report import CutEffect, CutReport
 from unembed.analyses.flow.names import CutName, parse_cut
 from unembed.analyses.flow.result import FlowGraph, FlowLink, FlowNode
-from unembed.analyses.flow.target import flow_target
+from unembed.analyses.flow.target import Rating, flow_target
+from unembed.analyses.tools.objective import Objective
 from unembed.analyses.tools.scores import TargetScore, target_score
+from unembed.analyses.tools.target import TargetLike, read_target
 from unembed.analyses.tools.writes import INSIDE, branch_output
 from unembed.engine.cancel import Cancel
 from unembed.engine.editing.edits import Edit, add, zero
@@ -31,8 +33,7 @@ from unembed.errors import CapabilityError, TargetError
 from unembed.models.progress import Progress
 
 if TYPE_CHECKING:
-    from jaxtyping import Float
-    from torch import Tensor
+    pass
 
 
 def cut_capture(model: Loaded, name: str | CutName) -> tuple[str, ...]:
@@ -130,7 +131,7 @@ def cut_of(
 
 
 def attributed_at(run: Run, graph: FlowGraph, cuts: Sequence[CutName | None]) -> float | None:
-    """The change of the target's logit that a graph of `run` attributes to cuts, together.
+    """The change of its objective that a graph of `run` attributes to cuts, together.
 
     Of a single one that the graph shows, the number that it shows. None where a cut is of a layer
     or position that the graph does not have, or what it takes away is not known; see `attributed`.
@@ -145,11 +146,12 @@ def attributed_at(run: Run, graph: FlowGraph, cuts: Sequence[CutName | None]) ->
     ]
     if len(known) < len(cuts):
         return None
+    token = graph.target.tokens[0].id
     shown = _shown(graph, known[0]) if len(known) == 1 else None
     if shown is not None:
         return shown
     try:
-        return attributed_together(run, known, graph.position, graph.target.tokens[0].id)
+        return attributed_together(run, known, graph.position, graph.objective or token)
     except TargetError:  # of a layer before those of the graph, which was not captured
         return None
 
@@ -171,7 +173,7 @@ def measure_cuts(
     run: Run,
     names: Sequence[str | CutName],
     *,
-    target: str | int | None = None,
+    target: TargetLike | None = None,
     position: int = -1,
     cancel: Cancel | None = None,
     progress: Progress | None = None,
@@ -180,6 +182,8 @@ def measure_cuts(
 
     `run` is the baseline, which captured `flow_capture(model, layers, position)` of every layer
     with a cut. A target of several tokens is rated by its first; None is the baseline's top token.
+    `position` is where cuts act and where a token is rated; a `ue.Objective` of any kind is read at
+    its own.
 
     Raises as `cut` does; TargetError also where something was not captured.
     """
@@ -195,7 +199,7 @@ def measure_edits(
     run: Run,
     groups: Sequence[tuple[str | CutName | None, Sequence[Edit]]],
     *,
-    target: str | int | None = None,
+    target: TargetLike | None = None,
     position: int = -1,
     cancel: Cancel | None = None,
     progress: Progress | None = None,
@@ -207,26 +211,19 @@ def measure_edits(
     Edits without a name have no attribution. All are added to the edits of `run`.
     """
     position = resolve_position(position, len(run.ids))
-    rated, _ = flow_target(run, target, "first", position)
-    token = rated.tokens[0].id
+    rating = _rating(run, target, position)
     sets = [list(edits) for _, edits in groups]
     cuts = [None if name is None else parse_cut(name) for name, _ in groups]
-    inside = _inside(cuts, position, len(run.ids))
-    every = [edit for order, edits in enumerate(sets) if order not in inside for edit in edits]
-    if None not in cuts:  # what is taken out is not to be left of zero
-        every.sort(key=lambda edit: edit.operation != "add")
-    if len(sets) > 1 and len(run.edits) + len(every) <= run.model.settings.max_edits:
+    every = _all_at_once(run, cuts, sets, position)
+    together = every is not None
+    if every is not None:
         sets.append(every)
-    states = [_last(run, position)]
-    for edits in sets:
-        states.append(_last(_run_again(run, edits, cancel, progress), position))
-    scores = _scores(run.model, torch.stack(states), token, cancel)
-    parts = [attributed(run, name, position, token) for name in cuts]
-    if len(sets) > len(groups):
-        parts.append(attributed_together(run, cuts, position, token))
-    names = ["" if name is None else name.text for name in cuts] + ["together"] * (
-        len(sets) - len(groups)
-    )
+    runs = [run, *(_run_again(run, edits, rating.objective, cancel, progress) for edits in sets)]
+    scores, values = _scores(runs, rating, cancel)
+    parts = [attributed(run, name, position, rating.objective) for name in cuts]
+    if together:
+        parts.append(attributed_together(run, cuts, position, rating.objective))
+    names = ["" if name is None else name.text for name in cuts] + ["together"] * together
     effects = [
         CutEffect(
             name,
@@ -234,15 +231,36 @@ def measure_edits(
             score,
             score.logit - scores[0].logit,
             score.probability - scores[0].probability,
+            value - values[0],
         )
-        for name, part, score in zip(names, parts, scores[1:], strict=True)
+        for name, part, score, value in zip(names, parts, scores[1:], values[1:], strict=True)
     ]
     return CutReport(
-        target=rated,
+        target=rating.target,
         baseline=scores[0],
+        value=values[0],
         cuts=tuple(effects[: len(groups)]),
-        together=effects[-1] if len(sets) > len(groups) else None,
+        together=effects[-1] if together else None,
     )
+
+
+def _rating(run: Run, target: TargetLike | None, position: int) -> Rating:
+    """A token is rated where cuts act; an objective says itself where."""
+    if isinstance(target, Objective):
+        position = resolve_position(target.position, len(run.ids))
+    return flow_target(run, target, "first", position)
+
+
+def _all_at_once(
+    run: Run, cuts: Sequence[CutName | None], sets: Sequence[list[Edit]], position: int
+) -> list[Edit] | None:
+    """The edits of all cuts in one run; None for a single one, or more than a run takes."""
+    inside = _inside(cuts, position, len(run.ids))
+    every = [edit for order, edits in enumerate(sets) if order not in inside for edit in edits]
+    if None not in cuts:  # what is taken out is not to be left of zero
+        every.sort(key=lambda edit: edit.operation != "add")
+    fits = len(run.edits) + len(every) <= run.model.settings.max_edits
+    return every if len(sets) > 1 and fits else None
 
 
 def _inside(cuts: Sequence[CutName | None], position: int, n_positions: int) -> set[int]:
@@ -259,21 +277,37 @@ def _inside(cuts: Sequence[CutName | None], position: int, n_positions: int) -> 
 # ------------------------------------------------------------------ measuring
 
 
-def _last(run: Run, position: int) -> Float[Tensor, " d_model"]:
-    return run[f"L{run.model.anatomy.n_layers - 1}.resid_post"][position]
-
-
 def _run_again(
-    run: Run, edits: Sequence[Edit], cancel: Cancel | None, progress: Progress | None
+    run: Run,
+    edits: Sequence[Edit],
+    objective: Objective,
+    cancel: Cancel | None,
+    progress: Progress | None,
 ) -> Run:
-    capture = (f"L{run.model.anatomy.n_layers - 1}.resid_post",)
+    capture = [f"L{run.model.anatomy.n_layers - 1}.resid_post"]
+    if not objective.is_of_logits:
+        capture += objective.required_capture(run.model)
     request = forward.Request(run.ids, capture, (*run.edits, *edits), "none")
     return forward.run(run.model, request, cancel, progress)
 
 
 def _scores(
-    model: Loaded, states: Float[Tensor, "n d_model"], token: int, cancel: Cancel | None
-) -> list[TargetScore]:
-    targets = torch.full((len(states),), token)
-    readout = model.unembedding.read(model.final_norm(states), k=1, targets=targets, cancel=cancel)
-    return [target_score(readout, row) for row in range(len(states))]
+    runs: Sequence[Run], rating: Rating, cancel: Cancel | None
+) -> tuple[list[TargetScore], list[float]]:
+    """How each run rates the target, and its value of the objective."""
+    model, objective = runs[0].model, rating.objective
+    position = resolve_position(objective.position, len(runs[0].ids))
+    last = f"L{model.anatomy.n_layers - 1}.resid_post"
+    states = torch.stack([run[last][position] for run in runs])
+    rated = read_target(model, objective if objective.is_of_logits else rating.target.tokens[0].id)
+    if rated is None:
+        raise LookupError(rating.target.text)
+    targets = torch.tensor(rated.ids).expand(len(states), -1)
+    readout = model.unembedding.read(
+        model.final_norm(states), k=1, targets=targets, mean=rated.needs_mean, cancel=cancel
+    )
+    if objective.is_of_logits:
+        values = objective.of_readout(readout).tolist()
+    else:
+        values = [float(objective.value(run)) for run in runs]
+    return [target_score(readout, row) for row in range(len(states))], values

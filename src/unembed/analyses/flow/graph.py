@@ -23,8 +23,9 @@ from unembed.analyses.flow.result import FlowGraph, FlowLink, FlowNode, LayerSel
 from unembed.analyses.flow.selection import Selector
 from unembed.analyses.flow.target import continued, flow_target
 from unembed.analyses.tools.checks import checked_layers
-from unembed.analyses.tools.effects import Writes, effects_capture, effects_on
+from unembed.analyses.tools.effects import Writes, check_effects, effects_capture, effects_on
 from unembed.analyses.tools.objective import Objective
+from unembed.analyses.tools.target import TargetLike, check_position
 from unembed.engine.cancel import Cancel
 from unembed.engine.loaded import Loaded
 from unembed.engine.names.sites import resolve_position
@@ -77,7 +78,7 @@ def flow_graph(
     run: Run,
     layers: Sequence[int],
     *,
-    target: str | int | None = None,
+    target: TargetLike | None = None,
     position: int = -1,
     options: FlowOptions = DEFAULTS,
     like: FlowGraph | None = None,
@@ -90,7 +91,9 @@ def flow_graph(
     Args:
         layers: which layers, drawn one after the other.
         target: what nodes are rated by: text or a token id; text of several tokens is rated as
-            `options.target_mode` says. None: the token that the model itself predicts.
+            `options.target_mode` says. None: the token that the model itself predicts. Or a
+            `ue.Objective` at the position, which `attributed` is then of: of logits, or a direction
+            of the residual stream; nodes are rated by the first of its tokens.
         position: in which token's forward pass.
         options: what is shown, and how wide links are.
         changes: single options, as in `n_heads=0, top_neurons=5`.
@@ -98,7 +101,8 @@ def flow_graph(
 
     Raises:
         TargetError: a position, or a target, that is not there; a site that was not captured.
-        InputError: a layer or an option that is not there; another graph of other layers.
+        InputError: a layer or an option that is not there; another graph of other layers; an
+            objective at another position, or of what is not written to directly.
         CapabilityError: a model without an unembedding.
         TooLargeError: more vectors than `settings.max_flow_vectors`.
     """
@@ -107,11 +111,14 @@ def flow_graph(
     chosen = checked_layers(model, layers)
     options = options.changed(**changes)
     position = resolve_position(position, len(run.ids))
-    rated, notes = flow_target(run, target, options.target_mode, position)
+    check_position(target, position, len(run.ids))
+    rating = flow_target(run, target, options.target_mode, position)
+    check_effects(rating.objective)
+    rated = rating.target
     selector = Selector(model, options, _selection(like, chosen))
     plan = _Plan(run, chosen, position, options, selector, cancel, progress)
     draft, selection = plan.draft(run, position)
-    draft.notes = [*notes, *selector.notes, *draft.notes]
+    draft.notes = [*rating.notes, *selector.notes, *draft.notes]
     ids = [token.id for token in rated.tokens][: None if rated.mode == "whole" else 1]
     vectors = draft.vectors()
     _check_size(len(vectors) * len(ids), model.settings.max_flow_vectors)
@@ -121,7 +128,7 @@ def flow_graph(
         sides += plan.later(draft, selection, ids)
     readings = read_vectors(model, sides, ids, options.k, cancel, progress)
     try:
-        effects = _attributed(run, draft, Objective.logit(ids[0], position=position))
+        effects = _attributed(run, draft, rating.objective)
     except CapabilityError as error:
         effects = {}
         draft.notes.append(f"No effect on the target's logit is attributed: {error.message}.")
@@ -140,6 +147,7 @@ def flow_graph(
         selection=selection,
         vectors=vectors,
         provenance=run.provenance,
+        objective=rating.objective,
     )
 
 
@@ -223,7 +231,7 @@ def _with_output(
 
 
 def _attributed(run: Run, draft: Draft, objective: Objective) -> dict[Write, float]:
-    """The direct effect of every write of the graph on what is explained: the target's logit."""
+    """The direct effect of every write of the graph on what is explained."""
     drafted: list[DraftNode | DraftLink] = [*draft.nodes.values(), *draft.links]
     writes = list(dict.fromkeys(one.write for one in drafted if one.write is not None))
     groups: dict[tuple[int, Branch], list[Write]] = defaultdict(list)

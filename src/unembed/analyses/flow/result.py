@@ -7,11 +7,12 @@ passes between two nodes. `graph.vectors` holds the vectors themselves, row by r
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from unembed.analyses.flow.options import FlowOptions
+from unembed.analyses.tools.objective import Objective
 from unembed.analyses.tools.result import Drawn
 from unembed.engine.names.tokens import Token
 from unembed.errors import TargetError
@@ -157,7 +158,7 @@ class FlowNode:
     attention: Annotated[float | None, "Key, value: the attention score."] = None
     attributed: Annotated[
         float | None,
-        "Direct effect of its write on the target's logit, norms frozen; null for what writes "
+        "Direct effect of its write on the target's objective, norms frozen; null for what writes "
         "nothing.",
     ] = None
     cut: FlowCut | None = None
@@ -193,9 +194,7 @@ class FlowLink:
         float | None,
         "<write, added> / ‖added‖²: those into attn_out, or mlp_out, sum to 1; may be negative.",
     ] = None
-    attributed: Annotated[float | None, "Direct effect of what passes on the target's logit."] = (
-        None
-    )
+    attributed: Annotated[float | None, "Direct effect of what passes on the objective."] = None
     row: Annotated[
         int | None, "Of the graph's vectors, which times `coefficient` is what passes."
     ] = None
@@ -233,6 +232,12 @@ class FlowTarget:
     tokens: tuple[Token, ...]
     mode: Literal["first", "whole"]
     chosen: Annotated[bool, "False: the model's own most likely token."]
+    objective: Annotated[
+        str | None, "What effects are on: \"logit of ' Tokyo'\"; of several tokens, of the first."
+    ] = None
+    of_token: Annotated[bool, "Whether the objective is no more than the first token's logit."] = (
+        True
+    )
 
 
 @dataclass(frozen=True)
@@ -273,6 +278,8 @@ class FlowGraph(Drawn):
     selection: tuple[LayerSelection, ...]
     vectors: Float[Tensor, "row d_model"]
     provenance: Annotated[Mapping[str, str], "Which model, in which precision."]
+    # what effects are on; JSON has its words, in `target`
+    objective: Objective | None = field(default=None, metadata={"written": False})
 
     @cached_property
     def _by_id(self) -> Mapping[str, FlowNode | FlowLink]:

@@ -8,36 +8,50 @@ before, and the probabilities multiply.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import torch
 
 from unembed.analyses.flow.options import TargetMode
 from unembed.analyses.flow.result import FlowTarget
+from unembed.analyses.tools.objective import Objective
+from unembed.analyses.tools.target import TargetLike, as_objective, in_words, text_tokens
 from unembed.engine.editing.edits import Edit
 from unembed.engine.loaded import Loaded
+from unembed.engine.names.tokens import Token
 from unembed.engine.passes import forward
 from unembed.engine.passes.run import Run
-from unembed.errors import CapabilityError, InputError, TargetError
+from unembed.errors import CapabilityError, InputError
+from unembed.options import Explained
 
 
-def flow_target(
-    run: Run, target: str | int | None, mode: TargetMode, position: int
-) -> tuple[FlowTarget, tuple[str, ...]]:
-    """The target, and what a reader must know of it. None: the model's own top token.
+@dataclass(frozen=True)
+class Rating:
+    """What nodes are rated by, what their effects are on, and what a reader must know of it."""
+
+    target: FlowTarget
+    objective: Objective  # at the position that is rated
+    notes: tuple[str, ...] = ()
+
+
+def flow_target(run: Run, target: TargetLike | None, mode: TargetMode, position: int) -> Rating:
+    """The target, rated at a position. None: the model's own top token.
 
     Raises TargetError for text that the tokenizer makes no token of, CapabilityError for a whole
-    target of several tokens in a masked model, which fills in one token.
+    target of several tokens in a masked model, which fills in one token, InputError for an
+    objective that is rated as a whole.
     """
     model = run.model
+    if isinstance(target, Explained):
+        return _of_objective(run, target, mode, position)
     if target is None:
         token = model.token(_most_likely(run, position))
-        return FlowTarget(token.text, (token,), "first", chosen=False), ()
-    ids = target_ids(model, target)
+        return _of_tokens(model, token.text, (token,), "first", position, chosen=False)
+    ids = text_tokens(model, target)
     tokens = model.tokens(ids)
     text = target if isinstance(target, str) else tokens[0].text
     if len(ids) == 1:
-        return FlowTarget(text, tokens, "first", chosen=True), ()
+        return _of_tokens(model, text, tokens, "first", position)
     if mode == "whole" and model.kind == "masked":
         raise CapabilityError(
             f"{text!r} is {len(ids)} tokens; {model.name} fills in one token at a time",
@@ -53,7 +67,41 @@ def flow_target(
         if mode == "first"
         else "all of them, each read one position after the one before; ranks are the worst."
     )
-    return FlowTarget(text, tokens, mode, chosen=True), (said,)
+    return replace(_of_tokens(model, text, tokens, mode, position), notes=(said,))
+
+
+def _of_tokens(
+    model: Loaded,
+    text: str,
+    tokens: tuple[Token, ...],
+    mode: TargetMode,
+    position: int,
+    *,
+    chosen: bool = True,
+) -> Rating:
+    """Effects are on the logit of the first."""
+    objective = Objective.logit(tokens[0].id)
+    words = in_words(model, objective)
+    return Rating(FlowTarget(text, tokens, mode, chosen, words), objective.at(position))
+
+
+def _of_objective(run: Run, target: Explained, mode: TargetMode, position: int) -> Rating:
+    """Nodes are rated by the first of its tokens, or by the model's own where it has none."""
+    model, objective = run.model, as_objective(target)
+    if mode == "whole":
+        raise InputError(
+            "an objective is read at one position; only text can be rated as a whole",
+            field="target_mode",
+            value=mode,
+            legal='"first" with an objective',
+        )
+    tokens = objective.ids(model)[0] if objective.is_of_logits else []
+    token = model.token(tokens[0] if tokens else _most_likely(run, position))
+    words = in_words(model, objective)
+    plain = objective.kind == "logit" and len(tokens) == 1
+    rated = FlowTarget(token.text, (token,), "first", bool(tokens), words, plain)
+    said = f"Effects are on the {words}; nodes are rated by {token.text!r}."
+    return Rating(rated, objective.at(position), () if plain else (said,))
 
 
 def _most_likely(run: Run, position: int) -> int:
@@ -119,16 +167,3 @@ def _refuse_whole_vectors(edit: Edit) -> None:
             legal='"first"',
             fix='name the edit\'s positions, or use target_mode="first"',
         )
-
-
-def target_ids(model: Loaded, target: str | int) -> list[int]:
-    """The tokens of a target. Raises TargetError for text that has none."""
-    try:
-        return [model.token_id(target)]
-    except TargetError:
-        if not isinstance(target, str) or model.tokenizer is None:
-            raise
-        found = model.tokenizer(target, add_special_tokens=False, verbose=False)["input_ids"]
-        if not found:
-            raise
-        return [int(token) for token in found]

@@ -26,6 +26,7 @@ from unembed.analyses.predictions.result import (
 from unembed.analyses.sub_updates.result import SubUpdates
 from unembed.analyses.sub_updates.sub_updates import sub_updates, sub_updates_capture
 from unembed.analyses.tools.checks import checked_top_k, chosen
+from unembed.analyses.tools.objective import Objective
 from unembed.analyses.tools.scores import target_score
 from unembed.analyses.tools.target import check_position, read_target
 from unembed.engine.cancel import Cancel
@@ -153,7 +154,7 @@ def layer_predictions(
     options = _chosen(run.model, options, given(position=position) | changes)
     reader = _Reader([run], options, cancel, progress)
     found = Predictions(**reader.about(), baseline=reader.side(0, reader.read()))
-    return _with_sub_updates(found, [run], options.sub_updates, cancel, progress)
+    return _with_sub_updates(found, [run], options, cancel, progress)
 
 
 def compare_predictions(
@@ -180,24 +181,32 @@ def compare_predictions(
         changes=reader.changes(readout),
         kl=float(readout.kl[reader.n_states - 1 + reader.n_states, 1]),
     )
-    return _with_sub_updates(found, runs, options.sub_updates, cancel, progress)
+    return _with_sub_updates(found, runs, options, cancel, progress)
 
 
 def _with_sub_updates(
     found: Predictions,
     runs: Sequence[Run],
-    k: int,
+    options: PredictionsOptions,
     cancel: Cancel | None,
     progress: Progress | None,
 ) -> Predictions:
     """With what neurons and heads of each layer wrote, where it was asked for."""
+    k, position = options.sub_updates, found.position
     if not k:
         return found
-    return with_updates(
-        found,
-        runs,
-        lambda run: sub_updates(run, found.position, k, cancel=cancel, progress=progress),
-    )
+    target = explained(runs[0].model, options, position)
+
+    def read(run: Run) -> SubUpdates:
+        return sub_updates(run, position, k, target=target, cancel=cancel, progress=progress)
+
+    return with_updates(found, runs, read)
+
+
+def explained(model: Loaded, options: PredictionsOptions, position: int) -> Objective | None:
+    """What sub-updates have direct effects on: the target's logit, less that of a distractor."""
+    rated = read_target(model, options.target, options.distractor)
+    return None if rated is None or rated.objective is None else rated.objective.at(position)
 
 
 def with_updates(

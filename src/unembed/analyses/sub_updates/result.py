@@ -33,6 +33,9 @@ class Update:
     ] = 0.0
     promotes: Annotated[tuple[TokenEffect, ...], "Direct effect, most raised first."] = ()
     suppresses: Annotated[tuple[TokenEffect, ...], "Direct effect, most lowered first."] = ()
+    attributed: Annotated[
+        float | None, "Direct effect on the objective; null where none was asked for."
+    ] = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,6 +87,9 @@ class SubUpdates(Result):
         Method | None, "How effects on logits were computed; null where the model has no lens."
     ]
     provenance: Annotated[Mapping[str, str], "Which model, in which precision."]
+    objective: Annotated[
+        str | None, "What `attributed` is on, in words: \"logit of ' Tokyo'\"."
+    ] = None
 
     def layer(self, layer: int) -> LayerUpdates:
         """One of the layers that were taken apart. Raises InputError for any other."""
@@ -124,4 +130,5 @@ def _row(layer: int, branch: str, update: Update) -> dict[str, Any]:
         "share": update.share,
         "promotes": [one.token.text for one in update.promotes],
         "suppresses": [one.token.text for one in update.suppresses],
+        "attributed": update.attributed,
     }

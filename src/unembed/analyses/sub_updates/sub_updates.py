@@ -23,8 +23,18 @@ from unembed.analyses.component.component import listed
 from unembed.analyses.component.result import TokenEffect
 from unembed.analyses.sub_updates.result import BranchUpdates, LayerUpdates, SubUpdates, Update
 from unembed.analyses.tools.checks import checked_layers
-from unembed.analyses.tools.effects import Effects, Method, Writes, effects_capture, effects_of
+from unembed.analyses.tools.effects import (
+    Effects,
+    Method,
+    Writes,
+    check_effects,
+    effects_capture,
+    effects_of,
+    effects_on,
+)
+from unembed.analyses.tools.objective import Objective
 from unembed.analyses.tools.shares import rounding, shares
+from unembed.analyses.tools.target import TargetLike, explained_at, in_words
 from unembed.analyses.tools.writes import INSIDE, BranchOutput, branch_output
 from unembed.engine.cancel import Cancel
 from unembed.engine.loaded import Loaded
@@ -65,6 +75,7 @@ def sub_updates(
     *,
     layers: Sequence[int] | None = None,
     effects: int = 5,
+    target: TargetLike | None = None,
     cancel: Cancel | None = None,
     progress: Progress | None = None,
 ) -> SubUpdates:
@@ -73,7 +84,8 @@ def sub_updates(
     The run must have captured `sub_updates_capture(model, layers)`. Branches whose nodes cannot be
     seen (experts) are None, with the reason. `effects` is how many tokens each part lists as
     promoted and as suppressed; 0 leaves out the product with the vocabulary, which costs most. A
-    model without a lens lists none, and a rest that is rounding error has none.
+    model without a lens lists none, and a rest that is rounding error has none. `target` is a token
+    whose logit, or a `ue.Objective` at the position, that each part has a direct effect on.
 
     Raises:
         TargetError: a position that is not there, or a site that was not captured.
@@ -84,6 +96,9 @@ def sub_updates(
     _check_count("k", k, 1)
     _check_count("effects", effects, 0)
     chosen = _checked_layers(model, layers)
+    objective = None if target is None else explained_at(model, target, position, len(run.ids))
+    if objective is not None:
+        check_effects(objective)
     rows: list[_Row] = []
     for done, layer in enumerate(chosen):
         if cancel is not None:
@@ -93,13 +108,14 @@ def sub_updates(
         rows.append(
             _Row(layer, *(_branch_updates(run, layer, branch, position, k) for branch in BRANCHES))
         )
-    labels, method = _labels(run, rows, position, effects, cancel)
+    labels, method = _labels(run, rows, position, effects, objective, cancel)
     return SubUpdates(
         position=position,
         token=run.tokens[position],
         layers=tuple(row.labelled(labels) for row in rows),
         method=method,
         provenance=run.provenance,
+        objective=None if objective is None else in_words(model, objective.at(-1)),
     )
 
 
@@ -200,8 +216,11 @@ def _with_the_rest(
 class _Labels:
     """Hands out the effects of the view's writes in the order in which they were read."""
 
-    def __init__(self, model: Loaded, effects: Effects | None) -> None:
+    def __init__(
+        self, model: Loaded, effects: Effects | None, attributed: Sequence[float] | None = None
+    ) -> None:
         self._model, self._effects, self._next = model, effects, 0
+        self._attributed = attributed
         self._rounding = rounding(model.dtype)
 
     def put_on(self, one: BranchUpdates) -> BranchUpdates:
@@ -215,6 +234,8 @@ class _Labels:
     def _labelled(self, update: Update, means_something: bool = True) -> Update:
         effects, row = self._effects, self._next
         self._next += 1
+        if self._attributed is not None:
+            update = replace(update, attributed=self._attributed[row])
         if effects is None or not means_something:
             return update
         promotes: tuple[TokenEffect, ...] = listed(
@@ -225,16 +246,26 @@ class _Labels:
 
 
 def _labels(
-    run: Run, rows: Sequence[_Row], position: int, k: int, cancel: Cancel | None
+    run: Run,
+    rows: Sequence[_Row],
+    position: int,
+    k: int,
+    objective: Objective | None,
+    cancel: Cancel | None,
 ) -> tuple[_Labels, Method | None]:
     """The effects of every write of the view, in one product."""
     groups = [
         Writes(one.writes, row.layer, branch) for row in rows for branch, one in row.branches()
     ]
-    if not k or not groups or not run.model.capabilities()["lens"].available:
+    if not groups or not run.model.capabilities()["lens"].available:
         return _Labels(run.model, None), None
+    attributed: list[float] | None = None
+    if objective is not None:
+        attributed = effects_on(run, groups, [objective])[:, 0].tolist()
+    if not k:
+        return _Labels(run.model, None, attributed), None
     effects = effects_of(run, groups, position, min(k, run.model.vocab_size), cancel)
-    return _Labels(run.model, effects), effects.method
+    return _Labels(run.model, effects, attributed), effects.method
 
 
 def _why_no_nodes(model: Loaded, layer: int, branch: Branch) -> str | None:

@@ -20,7 +20,7 @@ from unembed.analyses.tools.frozen import freeze
 from unembed.analyses.tools.objective import Objective
 from unembed.engine.cancel import Cancel
 from unembed.engine.loaded import Loaded
-from unembed.engine.names.sites import resolve_position
+from unembed.engine.names.sites import check_target, resolve_position
 from unembed.engine.nodes import Branch
 from unembed.engine.passes.run import Run
 from unembed.engine.reading.extremes import Extremes, RunningExtremes, extremes
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 Method = Literal["frozen", "difference"]
 
+# states of the residual stream, in the order in which a layer has them; a final norm behind
+STREAM = ("resid_pre", "resid_mid", "resid_post", "final_norm")
 HELD_LOGITS = 16 * 1024 * 1024  # numbers: the most that differences hold at once
 
 
@@ -94,9 +96,7 @@ def effects_of(
 
     Needs `effects_capture` of the lowest layer captured.
     """
-    end = _last(run, position).device  # a model may lie on several
-    parts = [_to_last_residual(run, one.rows, one.layer, one.branch, position) for one in groups]
-    carried = torch.cat([one.to(end) for one in parts])
+    carried = _carried(run, groups, position, joint=False)
     _require_finite(carried)
     linear = _linear_to_unembedding(run, carried, position)
     if linear is None:
@@ -109,17 +109,18 @@ def effects_of(
 def effects_on(
     run: Run, groups: Sequence[Writes], objectives: Sequence[Objective], *, joint: bool = False
 ) -> Float[Tensor, "n objectives"]:
-    """Direct effects of writes on objectives that are of logits, all at one position.
+    """Direct effects of writes on objectives, all at one position.
 
     Row after row; `joint`: in one row that of all writes as if they were one, which is not their
     sum where the effect is a difference. Where it is linear the soft cap of logits is left out.
-    Needs `effects_capture` of the lowest layer captured.
+    Needs `effects_capture` of the lowest layer captured. Raises InputError for an objective without
+    direct effects: see `has_effects`.
     """
     position = _one_position(run, objectives)
-    end = _last(run, position).device
-    parts = [_to_last_residual(run, one.rows, one.layer, one.branch, position) for one in groups]
-    carried = torch.cat([one.to(end) for one in parts])
-    carried = carried.sum(0, keepdim=True) if joint else carried
+    if not all(one.is_of_logits for one in objectives):
+        each = [_on_one(run, groups, one, position, joint) for one in objectives]
+        return torch.cat([one.to(each[0]) for one in each], -1)
+    carried = _carried(run, groups, position, joint)
     linear = _linear_to_unembedding(run, carried, position)
     if linear is None:
         return _lost(run, carried, position, objectives)
@@ -127,6 +128,55 @@ def effects_on(
     logits = _logits(run, position, objectives)
     directions = [one.unembedded(run.model, logits) for one in objectives]
     return rows @ torch.stack(directions).to(rows).T
+
+
+def has_effects(objective: Objective) -> bool:
+    """Whether writes have direct effects on it: on logits, and on a direction of the stream."""
+    node = objective.node
+    if node is None:
+        return True
+    return objective.kind == "direction" and node.site in STREAM and node.head is None
+
+
+def check_effects(objective: Objective) -> None:
+    """Raise InputError for an objective without direct effects."""
+    if not has_effects(objective):
+        raise InputError(
+            f"nothing writes directly to the {objective.words}: what lies between is not linear",
+            field="target",
+            value=objective.kind,
+            legal=f"an objective of logits, or a direction of {', '.join(STREAM)}",
+            fix="measure it instead: ue.measure_cuts, or ue.sweep with objective=",
+        )
+
+
+def _carried(
+    run: Run, groups: Sequence[Writes], position: int, joint: bool, end: int | None = None
+) -> Float[Tensor, "n d_model"]:
+    """What is left of writes in the last residual, or before step `end` of the stream."""
+    device = _last(run, position).device  # a model may lie on several
+    parts = [_to_stream(run, one.rows, one.layer, one.branch, position, end) for one in groups]
+    carried = torch.cat([one.to(device) for one in parts])
+    return carried.sum(0, keepdim=True) if joint else carried
+
+
+def _on_one(
+    run: Run, groups: Sequence[Writes], objective: Objective, position: int, joint: bool
+) -> Float[Tensor, "n 1"]:
+    node, model = objective.node, run.model
+    if node is None:
+        return effects_on(run, groups, [objective], joint=joint)
+    check_effects(objective)
+    check_target(node, model.anatomy, model.name, "node")
+    if node.layer is None:
+        carried = _carried(run, groups, position, joint)
+        linear = _linear_to_unembedding(run, carried, position)
+        if linear is None:
+            states = model.final_norm(_without(run, carried, position))
+            return objective.along(model, states[:1] - states[1:])[:, None]
+        return objective.along(model, linear)[:, None]
+    end = 2 * node.layer + STREAM.index(node.site)
+    return objective.along(model, _carried(run, groups, position, joint, end))[:, None]
 
 
 def _one_position(run: Run, objectives: Sequence[Objective]) -> int:
@@ -153,8 +203,7 @@ def _lost(
     run: Run, carried: Tensor, position: int, objectives: Sequence[Objective]
 ) -> Float[Tensor, "n objectives"]:
     """What each objective loses when a write is taken out of the last residual."""
-    model, last = run.model, _last(run, position)
-    states = torch.cat([last, (last - carried).to(last.dtype)])
+    model, states = run.model, _without(run, carried, position)
     logits = model.unembedding.logits(model.final_norm(states))
     values = torch.stack([one.of_logits(model, logits) for one in objectives], -1)
     return values[:1] - values[1:]
@@ -184,6 +233,12 @@ def _effects(found: Extremes, method: Method) -> Effects:
 
 def _last(run: Run, position: int) -> Float[Tensor, "1 d_model"]:
     return run[f"L{run.model.anatomy.n_layers - 1}.resid_post"][position, None]
+
+
+def _without(run: Run, carried: Tensor, position: int) -> Float[Tensor, "states d_model"]:
+    """The last residual, and what it is without each write."""
+    last = _last(run, position)
+    return torch.cat([last, (last - carried).to(last.dtype)])
 
 
 def _linear_to_unembedding(run: Run, carried: Tensor, position: int) -> Tensor | None:
@@ -216,8 +271,7 @@ def _through(module: nn.Module, state: Tensor, parts: Tensor) -> Tensor | None:
 
 def _difference(run: Run, carried: Tensor, position: int) -> Float[Tensor, "n vocab"]:
     """Logits of the last residual less those without each write."""
-    model, last = run.model, _last(run, position)
-    states = torch.cat([last, (last - carried).to(last.dtype)])
+    model, states = run.model, _without(run, carried, position)
     logits = model.unembedding.logits(model.final_norm(states))
     return logits[:1] - logits[1:]
 
@@ -244,19 +298,32 @@ def _post_norm_layers(model: Loaded, layer: int | None) -> range:
     return range(layer or 0, model.anatomy.n_layers if post_norm else 0)
 
 
-def _to_last_residual(
-    run: Run, writes: Tensor, layer: int | None, branch: Branch | None, position: int
+def _to_stream(
+    run: Run,
+    writes: Tensor,
+    layer: int | None,
+    branch: Branch | None,
+    position: int,
+    end: int | None,
 ) -> Float[Tensor, "n d_model"]:
-    """What is left of each write in the last residual: all of it, unless blocks are post-norm."""
+    """What is left of each write in the stream: all of it, unless blocks are post-norm.
+
+    `end` counts what is added to the stream, two steps for each layer: nothing of it or after it is
+    in. None: in the last residual.
+    """
     model, parts = run.model, writes[None]
+    start = -1 if layer is None else 2 * layer + int(branch == "mlp")
+    if end is not None and start >= end:
+        return torch.zeros_like(writes)
     for later in _post_norm_layers(model, layer):
         norms = model.anatomy.blocks[later].stream_norms
         if norms is None:
             continue
         streams = ("resid_pre", "resid_mid")
         sums = tuple(zip(streams, model.block(later).branch_sites, strict=True))
-        skip = 1 if later == layer and branch == "mlp" else 0
-        for name, sites in list(zip(norms, sums, strict=True))[skip:]:
+        for step, (name, sites) in enumerate(zip(norms, sums, strict=True), 2 * later):
+            if step < start or (end is not None and step >= end):
+                continue
             stream, added = (run[f"L{later}.{site}"][position, None] for site in sites)
             with model.evaluating():
                 frozen = freeze(model.module.get_submodule(name), stream + added)

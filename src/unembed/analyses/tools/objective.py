@@ -251,16 +251,20 @@ class Objective(Explained):
         return run.value_of(self.node.at(self._position(run), self.node.key))
 
     def _of_site(self, run: Run, found: Tensor) -> Tensor:
+        return found.reshape(()) if self.vector is None else self.along(run.model, found)
+
+    def along(self, model: Loaded, found: Float[Tensor, "*rows width"]) -> Float[Tensor, "*rows"]:
+        """How far activations of its site reach along its vector; raises InputError."""
         if self.vector is None:
-            return found.reshape(())
-        if found.shape != self.vector.shape:
+            raise self._no_tokens()
+        if found.shape[-1:] != self.vector.shape:
             raise InputError(
                 f"the direction has {len(self.vector)} numbers, and "
-                f"{self.node.text if self.node else 'the site'} has {list(found.shape)} at a "
-                f"position of {run.model.name}",
+                f"{self.node.text if self.node else 'the site'} has {list(found.shape[-1:])} at a "
+                f"position of {model.name}",
                 field="vector",
                 value=list(self.vector.shape),
-                legal=str(list(found.shape)),
+                legal=str(list(found.shape[-1:])),
             )
         return found @ self.vector.to(found)
 

@@ -104,6 +104,17 @@ def read_target(
     return Rated(model, objective, tuple(tokens), tuple(others))
 
 
+def explained_at(model: Loaded, target: TargetLike, position: int, n_positions: int) -> Objective:
+    """A target as an objective at one position: a token is its logit there.
+
+    Raises TargetError for what is no token, InputError for an objective at another position.
+    """
+    if not isinstance(target, Explained):
+        return Objective.logit(_one(model, target, "target"), position=position)
+    check_position(target, position, n_positions)
+    return as_objective(target).at(position)
+
+
 def in_words(model: Loaded, objective: Objective) -> str:
     """What an objective is, with the text of tokens that were given as ids."""
     if model.tokenizer is None or not objective.is_of_logits:
@@ -149,14 +160,26 @@ def _one(model: Loaded, token: str | int, field: str) -> int:
 
 
 def _of_logits(target: Explained) -> Objective:
-    if isinstance(target, Objective) and target.is_of_logits:
-        return target
-    said = target.words if isinstance(target, Objective) else repr(target)
+    objective = as_objective(target)
+    if objective.is_of_logits:
+        return objective
     raise InputError(
-        f"target is {said}, which a state of the residual stream alone does not tell; states are "
-        f"read as logits, so use an objective of logits",
+        f"target is the {objective.words}, which a state of the residual stream alone does not "
+        "tell; states are read as logits, so use an objective of logits",
         field="target",
-        value=said,
+        value=objective.words,
         legal=OF_LOGITS,
         fix="objective.value(run) measures it in a run",
+    )
+
+
+def as_objective(target: Explained) -> Objective:
+    """There is no other `Explained`; raises InputError for what someone made of it."""
+    if isinstance(target, Objective):
+        return target
+    raise InputError(
+        f"target is {target!r}; it must be a token, a token id or a ue.Objective",
+        field="target",
+        value=repr(target),
+        legal="a token, a token id or a ue.Objective",
     )

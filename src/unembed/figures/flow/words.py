@@ -143,8 +143,10 @@ def score_words(score: FlowScore, vocab: int) -> str:
 
 
 def attributed_words(graph: FlowGraph, value: float) -> str:
-    """The direct effect of a write, in logits."""
-    return f"direct effect on the logit of {target_name(graph)}: {signed(value)}"
+    """The direct effect of a write on the target's logit, or on another objective."""
+    target = graph.target
+    explained = f"logit of {target_name(graph)}" if target.of_token else target.objective
+    return f"direct effect on the {explained}: {signed(value)}"
 
 
 def percent(value: float, digits: int = 3) -> str:

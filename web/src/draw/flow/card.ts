@@ -1,8 +1,17 @@
 /** What the pop-up says of a box or a band of the flow graph. */
 import type { CardContent, CardSide } from '../card';
 import { probability, rank } from '../format';
-import type { Flow, FlowNode, FlowSideData } from './data';
-import { linkEnds, linkFacts, linkWords, nodeFacts, readingWords, targetName } from './text';
+import type { Flow, FlowNode } from './data';
+import {
+  effectOn,
+  linkEnds,
+  linkFacts,
+  linkWords,
+  nodeFacts,
+  readingWords,
+  targetName,
+  type Fact,
+} from './text';
 
 type Side = 'baseline' | 'edited';
 
@@ -18,12 +27,13 @@ export function flowCard(
   const node = first.nodeOf.get(id);
   const link = first.linkOf.get(id);
   const target = targetName(graph);
+  const [on, write] = effectOn(graph);
   const sides = names.flatMap((name): CardSide[] => {
     const side = graph[name] ?? graph.baseline;
     const same = side.nodeOf.get(id);
-    if (same) return [nodeSide(name, same, side, target)];
+    if (same) return [nodeSide(name, same, target, nodeFacts(same, side, on, write))];
     const band = side.linkOf.get(id);
-    return band ? [{ side: name, top: [], facts: linkFacts(band, target) }] : [];
+    return band ? [{ side: name, top: [], facts: linkFacts(band, on, write) }] : [];
   });
   const hint = hintOf(node, cuttable);
   if (node) return { title: node.title, ...noteOf(node), sides, hint };
@@ -50,9 +60,8 @@ function hintOf(node: FlowNode | undefined, cuttable: boolean): string {
   ].join(' · ');
 }
 
-function nodeSide(side: Side, node: FlowNode, of: FlowSideData, target: string): CardSide {
+function nodeSide(side: Side, node: FlowNode, target: string, facts: Fact[]): CardSide {
   const own = node.readings[0];
-  const facts = nodeFacts(node, of, target);
   if (own?.norm === 0) return { side, top: [], facts };
   return {
     side,

@@ -46,9 +46,10 @@ describe('an answer', () => {
       measured,
       logit_change: -2,
       probability_change: 0,
+      change: -2,
     };
     const baseline = { probability: 0.5, logit: 4, rank: 1 };
-    const effects = { target: flow.target, baseline, cuts: [cut], together: cut };
+    const effects = { target: flow.target, baseline, value: 4, cuts: [cut], together: cut };
     const answer = { ...flowExample({}, 1), effects, measured: [3], left_out: 2 };
     expect(decodeFlow(answer).effects).toEqual({
       baseline,

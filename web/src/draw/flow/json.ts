@@ -12,7 +12,14 @@ export interface FlowJson extends Pick<
   target?: Flow['target'] | null;
 }
 
-const NO_TARGET: Flow['target'] = { text: '', tokens: [], mode: 'first', chosen: false };
+const NO_TARGET: Flow['target'] = {
+  text: '',
+  tokens: [],
+  mode: 'first',
+  chosen: false,
+  objective: null,
+  of_token: true,
+};
 
 export function flowOfJson(data: FlowJson): Flow {
   const { output, nodes, links, sums, notes } = data;

@@ -17,6 +17,14 @@ export function targetName({ target }: Graph): string {
   return rated.map(({ label }) => label).join('') || text;
 }
 
+/** What direct effects are on, and how one is written: the target's logit, or another objective. */
+export function effectOn(graph: Graph): [name: string, write: (value: number) => string] {
+  const { of_token, objective } = graph.target;
+  return of_token
+    ? [targetName(graph), effect]
+    : [`the ${objective ?? 'objective'}`, (value) => signed(value, 2)];
+}
+
 export type Fact = [name: string, value: string];
 
 // ------------------------------------------------------------------ nodes
@@ -37,7 +45,12 @@ export function readingWords(name: string): string {
 }
 
 /** What a node says about itself, a line each. */
-export function nodeFacts(node: FlowNode, side: FlowSideData, target: string): Fact[] {
+export function nodeFacts(
+  node: FlowNode,
+  side: FlowSideData,
+  target: string,
+  said = effect,
+): Fact[] {
   const own = node.readings[0];
   if (own?.norm === 0) return [['norm', '0: it writes nothing']];
   const facts: Fact[] = [];
@@ -55,7 +68,7 @@ export function nodeFacts(node: FlowNode, side: FlowSideData, target: string): F
   put('norm', own?.norm, quantity);
   put('entropy', own?.entropy, (value) => `${nats(value)} nats`);
   put(shareName(node), shareOf(node, side), percent);
-  put(`direct effect on ${target}`, node.attributed, effect);
+  put(`direct effect on ${target}`, node.attributed, said);
   return facts;
 }
 
@@ -115,7 +128,7 @@ function shortTitle(node: FlowNode | undefined, id: string): string {
   return node ? (node.title.split(':')[0] ?? id) : id;
 }
 
-export function linkFacts(link: FlowLink, target: string): Fact[] {
+export function linkFacts(link: FlowLink, target: string, said = effect): Fact[] {
   const facts: Fact[] = [];
   const put = (
     name: string,
@@ -130,7 +143,7 @@ export function linkFacts(link: FlowLink, target: string): Fact[] {
   if (link.colour === 'entropy')
     put('entropy', link.colour_value, (value) => `${nats(value)} nats`);
   put('share of what is added', link.share, percent);
-  put(`direct effect on ${target}`, link.attributed, effect);
+  put(`direct effect on ${target}`, link.attributed, said);
   put('width', link.width, quantity);
   return facts;
 }

@@ -4,6 +4,7 @@ import { decodeFlow } from '../../draw/flow/data';
 import {
   agreement,
   completeness,
+  effectOn,
   flowTable,
   linkEnds,
   nodeFacts,
@@ -57,6 +58,17 @@ describe('words', () => {
     const target = { ...graph.target, tokens: [...graph.target.tokens, ...graph.target.tokens] };
     expect(targetName(graph)).toBe('␣Tokyo');
     expect(targetName({ ...graph, target: { ...target, mode: 'whole' } })).toBe('␣Tokyo␣Tokyo');
+  });
+
+  it('names another objective than a logit by its words, and gives it no unit', () => {
+    expect(effectOn(graph)[0]).toBe('␣Tokyo');
+    expect(effectOn(graph)[1](0.5)).toBe('+0.50 logit');
+    const objective = "log probability of ' Tokyo'";
+    const [name, write] = effectOn({
+      ...graph,
+      target: { ...graph.target, objective, of_token: false },
+    });
+    expect([name, write(0.5)]).toEqual([`the ${objective}`, '+0.50']);
   });
 
   it('say of a head what it writes and does', () => {

@@ -28,6 +28,7 @@ function part(node: string, score: number): Update {
     share: score / 10,
     promotes: [effect, effect],
     suppresses: [],
+    attributed: null,
   };
 }
 
