@@ -113,7 +113,8 @@ def check_identities(model: Model, run: Any, sites: dict[int, list[str]]) -> Non
         if {"pattern", "v", "z"} <= set(found):
             value = get["v"].repeat_interleave(get["z"].shape[1] // get["v"].shape[1], dim=1)
             mixed = torch.einsum("hqk,khd->qhd", get["pattern"], value.to(get["pattern"].dtype))
-            assert_close(mixed.to(get["z"].dtype), get["z"], FP32_ROUNDING)
+            if not block.attention.gated:  # see test_gates
+                assert_close(mixed.to(get["z"].dtype), get["z"], FP32_ROUNDING)
 
 
 def check_complete(model: Model, sites: dict[int, list[str]]) -> None:

@@ -152,6 +152,9 @@ _CAUSAL: dict[str, dict[str, Any]] = {
     "qwen3_next": _WIDE | _MOE | _LINEAR | {"shared_expert_intermediate_size": 20},
     "qwen3_5_text": _WIDE | _LINEAR,
     "olmo_hybrid": _GROUPED | _LINEAR,
+    "afmoe": _WIDE | _MOE,
+    "laguna": _WIDE | _MOE,
+    "granite_swa": _GROUPED,
     "kimi_linear": _GROUPED | _LINEAR | _MLA,
     "rwkv": {"hidden_size": 40, "num_hidden_layers": 3, "attention_hidden_size": 40},
     "recurrent_gemma": _BASE

@@ -16,7 +16,7 @@ from unembed.engine.checks.report import Report
 from unembed.engine.loaded import Identity
 from unembed.engine.model import Model
 from unembed.errors import LoadError
-from unembed.models.anatomy import Anatomy
+from unembed.models.anatomy import Anatomy, with_gates
 from unembed.models.discover import discover
 from unembed.models.fingerprint import Watched
 from unembed.models.loading import load_source
@@ -161,7 +161,7 @@ def _prove(
         report = selfcheck.check(module, anatomy, checkpoint.kind)
         if proof is not None:
             proof.keep(report)
-    return anatomy, report
+    return with_gates(anatomy, report.gated), report
 
 
 def _model_limit(module: nn.Module, tokenizer: Any) -> int:

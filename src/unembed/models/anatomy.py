@@ -6,8 +6,8 @@ Nothing here runs a model. `discover` finds an anatomy by watching one short for
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
 from typing import ClassVar, Literal
 
 from unembed.errors import CapabilityError
@@ -61,7 +61,8 @@ class AttentionAnatomy:
 
     `core` is the module that calls the attention kernel; `maps` read `attn_in`; `output_map` is
     W_O; `added` is where what joins the residual stream can be read; `post_norm` is a norm
-    between W_O and the stream (Gemma 2 and 3, OLMo 2, GLM 4).
+    between W_O and the stream (Gemma 2 and 3, OLMo 2, GLM 4). `gated`: z is the pattern times the
+    values, each number of it times a gate that knows nothing of them (Qwen3-Next).
     """
 
     core: str
@@ -73,6 +74,7 @@ class AttentionAnatomy:
     d_head: int
     added: Tap
     post_norm: str | None = None
+    gated: bool = False
 
     kind: ClassVar[str] = ATTENTION
     is_attention: ClassVar[bool] = True
@@ -212,3 +214,14 @@ class Anatomy:
     def parallel(self) -> bool:
         """Some block reads attention and feed-forward from the same residual."""
         return any(block.parallel for block in self.blocks)
+
+
+def with_gates(anatomy: Anatomy, layers: Collection[int]) -> Anatomy:
+    """The anatomy with the attention of some layers known to be gated."""
+    blocks = tuple(
+        replace(block, mixer=replace(block.attention, gated=True))
+        if block.layer in layers
+        else block
+        for block in anatomy.blocks
+    )
+    return replace(anatomy, blocks=blocks)

@@ -86,13 +86,19 @@ class BlockReader:
         kernel = self.kernel
         if kernel is None:
             raise AssertionError("attention has a kernel")
-        before = [call for call in self.inside if is_map(call.module) and call.end < kernel.time]
-        maps = tuple(call.name for call in before if same(call.input, before[0].input))
+        maps = [
+            call
+            for call in self.inside
+            if is_map(call.module)
+            # a gate's map may run after the kernel
+            and (call.end < kernel.time or (call.within(kernel.call) and call is not output_map))
+        ]
+        reads = tuple(call.name for call in maps if same(call.input, maps[0].input))
         query, key = kernel.seen["q"], kernel.seen.get("k", kernel.seen["q"])
         return AttentionAnatomy(
             core=kernel.call.name,
             own_code=self.own_code,
-            maps=maps,
+            maps=reads,
             output_map=output_map.name,
             n_heads=query.shape[0],
             n_kv_heads=key.shape[0],

@@ -16,7 +16,7 @@ from torch import Tensor
 from unembed.analyses.flow.draft import accurate
 from unembed.analyses.flow.qk import Matching, matching
 from unembed.analyses.flow.selection import Selector
-from unembed.analyses.tools.writes import branch_output
+from unembed.analyses.tools.writes import branch_output, gate
 from unembed.engine.passes.run import Run
 
 if TYPE_CHECKING:
@@ -117,7 +117,13 @@ class AttentionParts:
 
     def _values(self, positions: Tensor, heads: Tensor) -> Float[Tensor, "n d_head"]:
         values = self.run[f"L{self.layer}.v"]
-        return accurate(values[positions, heads // (self.n_heads // values.shape[1])])
+        found = accurate(values[positions, heads // (self.n_heads // values.shape[1])])
+        return found if self._gate is None else found * self._gate[heads]
+
+    @cached_property
+    def _gate(self) -> Float[Tensor, "head d_head"] | None:
+        found = gate(self.run, self.layer, self.position)
+        return None if found is None else accurate(found)
 
     def _carried(self, rows: Float[Tensor, "n d_model"]) -> Float[Tensor, "n d_model"]:
         return accurate(self.whole.carry(rows[None])[0])

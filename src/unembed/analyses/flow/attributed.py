@@ -20,7 +20,7 @@ from unembed.analyses.flow.draft import accurate
 from unembed.analyses.flow.names import CutName, parse_cut
 from unembed.analyses.tools.effects import Writes, effects_on, has_effects
 from unembed.analyses.tools.objective import Objective
-from unembed.analyses.tools.writes import BranchOutput, branch_output
+from unembed.analyses.tools.writes import BranchOutput, branch_output, gate
 from unembed.engine.loaded import Loaded
 from unembed.engine.names.sites import check_target, resolve_position
 from unembed.engine.nodes import Branch, Target, site
@@ -187,7 +187,9 @@ def _from_key(run: Run, layer: int, head: int, key: int, at: int) -> Float[Tenso
     values = run[site("v", layer)]
     n_heads = run.model.block(layer).attention.n_heads
     score = accurate(run[f"L{layer}.H{head}.pattern@{at}"])[key]
-    return score * accurate(values[key, head * values.shape[1] // n_heads])
+    fetched = score * accurate(values[key, head * values.shape[1] // n_heads])
+    gates = gate(run, layer, at)
+    return fetched if gates is None else fetched * accurate(gates[head])
 
 
 def _written(out: BranchOutput, inputs: Float[Tensor, " d_in"]) -> Float[Tensor, " d_model"]:

@@ -98,6 +98,21 @@ def branch_output(
 
 
 @torch.no_grad()
+def gate(run: Run, layer: int, position: int) -> Float[Tensor, "head d_head"] | None:
+    """What each number of pattern·v is multiplied with before W_O; None where nothing is.
+
+    Needs z, v and the pattern of the position captured.
+    """
+    if not run.model.block(layer).attention.gated:
+        return None
+    pattern, values = run[f"L{layer}.pattern@{position}"], run[f"L{layer}.v"]
+    heads = torch.arange(len(pattern)) // (len(pattern) // values.shape[1])
+    mixed = torch.einsum("hk,khd->hd", pattern.to(values), values[:, heads])
+    # what nothing was mixed into, nothing comes from
+    return torch.where(mixed == 0, 0.0, run[f"L{layer}.z"][position] / mixed)
+
+
+@torch.no_grad()
 def head_writes(run: Run, layer: int) -> Float[Tensor, "pos head d_model"]:
     """What every head of a layer writes at every position; needs z captured."""
     z = run[f"L{layer}.z"]

@@ -31,7 +31,7 @@ def check_edits(model: Loaded, run: Run, sites: list[str], report: Report) -> No
             if site in report.reasons or not _has(model, block, site):
                 continue
             stream = ["resid_mid", "mlp_out", "resid_post"] if sequential else ["resid_post"]
-            edited = _alone(model, run, block, [zero(at + site)], [site, *stream])
+            edited = alone(model, run, block, [zero(at + site)], [site, *stream])
             changed = not torch.equal(edited[at + "resid_post"], run[at + "resid_post"])
             changed = changed or _is_dead(run, at, site)
             if bool(edited[at + site].any()) or not changed:
@@ -79,7 +79,7 @@ def check_blocks(model: Loaded, run: Run, report: Report) -> None:
         _check_order(model, run, block, report)
 
 
-def _alone(
+def alone(
     model: Loaded,
     run: Run,
     block: BlockAnatomy,
@@ -118,8 +118,8 @@ def _check_feeding(model: Loaded, run: Run, block: BlockAnatomy, report: Report)
     constant = torch.cos(torch.arange(model.anatomy.d_model, dtype=torch.float64) * 0.7)
     edits = [set_to(at + site, constant) for site in inputs]
     residual = run[at + "resid_pre"]
-    first = _alone(model, run, block, edits, outputs, residual)
-    second = _alone(model, run, block, edits, outputs, residual.roll(1, dims=0) * 1.5)
+    first = alone(model, run, block, edits, outputs, residual)
+    second = alone(model, run, block, edits, outputs, residual.roll(1, dims=0) * 1.5)
     for site in inputs:
         for output in fed[site]:
             if at + output in first.captured:
@@ -135,15 +135,15 @@ def _check_order(model: Loaded, run: Run, block: BlockAnatomy, report: Report) -
     added = at + block.mixer_site if block.mixer_site else None
     edits = [] if added is None else [zero(added)]
     edits += [zero(at + "q", positions=[POSITION])] if asks else []
-    alone = _alone(model, run, block, edits, ["mlp_out", *(["pattern"] if asks else [])])
+    cut = alone(model, run, block, edits, ["mlp_out", *(["pattern"] if asks else [])])
     if added is not None and block.feed_forward is not None:
-        unchanged = torch.equal(alone[at + "mlp_out"], run[at + "mlp_out"])
+        unchanged = torch.equal(cut[at + "mlp_out"], run[at + "mlp_out"])
         if unchanged != block.parallel and bool(run[added].any()):
             claim = "parallel" if block.parallel else "sequential"
             report.fatal = report.fatal or f"layer {block.layer} is not {claim}, as it was read"
     if not asks:
         return
-    changed = alone[at + "pattern"] != run[at + "pattern"]
+    changed = cut[at + "pattern"] != run[at + "pattern"]
     rows = changed.any(dim=-1).any(dim=0)
     if not rows[POSITION] or rows.sum() > 1:
         sentence = f"the self-check found that q of layer {block.layer} is not what asks"

@@ -40,13 +40,14 @@ class Proof:
         try:
             stated = json.loads(self.path.read_bytes())
             errors = {str(equation): float(error) for equation, error in stated["errors"].items()}
+            gated = {int(layer) for layer in stated["gated"]}
         except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
             return None
         if stated.get("tolerance") != tolerance or not errors:
             return None
         if not all(math.isfinite(error) and error >= 0 for error in errors.values()):
             return None
-        return Report(tolerance, errors)
+        return Report(tolerance, errors, gated=gated)
 
     def keep(self, report: Report) -> None:
         """In one step, and only what was proven in full; a cache that is read-only costs time."""
@@ -56,7 +57,8 @@ class Proof:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             handle, draft = tempfile.mkstemp(prefix=".draft-", dir=self.path.parent)
             with os.fdopen(handle, "w", encoding="utf-8") as file:
-                json.dump({"tolerance": report.tolerance, "errors": report.errors}, file)
+                stated = {"tolerance": report.tolerance, "errors": report.errors}
+                json.dump(stated | {"gated": sorted(report.gated)}, file)
                 file.flush()
                 os.fsync(file.fileno())
             os.replace(draft, self.path)

@@ -12,7 +12,8 @@ class Report:
     """What the self-check found.
 
     `errors` has the worst relative error of each equation; `reasons` why parts are refused;
-    `fatal` why the whole model is; `layers` which were checked, None for all of them.
+    `fatal` why the whole model is; `layers` which were checked, None for all of them; `gated` are
+    those whose heads are multiplied by a gate.
     """
 
     tolerance: float
@@ -20,6 +21,7 @@ class Report:
     reasons: dict[str, str] = field(default_factory=dict)
     fatal: str | None = None
     layers: tuple[int, ...] | None = None
+    gated: set[int] = field(default_factory=set)
 
     @property
     def passed(self) -> bool:
@@ -39,10 +41,7 @@ def compare(
 
     `at_least` is a tolerance for equations that the model itself computes more coarsely.
     """
-    size = max(float(right.abs().max()), 1e-30)
-    error = float((left - right).abs().max()) / size if left.shape == right.shape else float("inf")
-    if error != error:
-        error = float("inf")
+    error = relative_error(left, right)
     report.errors[equation] = max(report.errors.get(equation, 0.0), error)
     if error <= max(report.tolerance, at_least):
         return
@@ -51,3 +50,11 @@ def compare(
         report.fatal = report.fatal or sentence
     for part in parts:
         report.reasons.setdefault(part, sentence)
+
+
+def relative_error(left: Tensor, right: Tensor) -> float:
+    """The largest difference over the largest number on the right; infinite where shapes differ."""
+    if left.shape != right.shape:
+        return float("inf")
+    error = float((left - right).abs().max()) / max(float(right.abs().max()), 1e-30)
+    return error if error == error else float("inf")

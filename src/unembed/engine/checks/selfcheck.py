@@ -15,7 +15,8 @@ import torch
 from torch import Tensor, nn
 
 from unembed.engine.checks import interventions
-from unembed.engine.checks.report import Report, compare
+from unembed.engine.checks.report import Report, compare, relative_error
+from unembed.engine.editing.edits import scale, set_to
 from unembed.engine.loaded import Identity, Kind, Loaded
 from unembed.engine.names.taps import why_not
 from unembed.engine.nodes import ATTENTION_SITES, LAYER_SITES
@@ -160,10 +161,40 @@ def _heads(model: Loaded, run: Run, block: BlockAnatomy, report: Report) -> None
     if (query.shape[0], key.shape[0]) != (n_heads, block.attention.n_kv_heads):
         raise LookupError("the numbers of heads are not those of the attention call")
     _simplex(report, pattern)
-    mixed = pattern @ value.repeat_interleave(n_heads // value.shape[0], 0).to(pattern)
-    compare(report, "pattern·v = z", mixed.transpose(0, 1).to(z), z, HEADS)
+    mixed = _mixed(pattern, value).to(z)
+    if relative_error(mixed, z) <= report.tolerance or not _gated(model, run, block, report):
+        compare(report, "pattern·v = z", mixed, z, HEADS)
     softmax = torch.softmax(scores, -1).to(pattern)
     _compare_loosely(report, "softmax(scores) = pattern", softmax, pattern)
+
+
+def _mixed(pattern: Tensor, value: Tensor) -> Tensor:
+    """pattern · v: [pos, head, d_head]."""
+    values = value.repeat_interleave(len(pattern) // len(value), 0)
+    return (pattern @ values.to(pattern)).transpose(0, 1)
+
+
+def _gated(model: Loaded, run: Run, block: BlockAnatomy, report: Report) -> bool:
+    """Whether z is the pattern times the values, each number times a gate that knows no values.
+
+    Then with other values z changes as they do: z' · (pattern·v) = z · (pattern·v'); and half the
+    pattern gives half of z, which it would not if the factor were of the kernel's own making.
+    """
+    at = f"L{block.layer}."
+    value = run[at + "v"]
+    other = torch.cos(torch.arange(value.numel(), dtype=torch.float64) * 1.3).reshape(value.shape)
+    edits = [set_to(f"{at}H{head}.v", other[:, head]) for head in range(value.shape[1])]
+    changed = interventions.alone(model, run, block, edits, ["z", "v"])
+    pattern, z = run[at + "pattern"], run[at + "z"]
+    mixed, mixed_other = (_mixed(pattern, one[at + "v"].transpose(0, 1)) for one in (run, changed))
+    left, right = changed[at + "z"] * mixed.to(z), z * mixed_other.to(z)
+    halved = interventions.alone(model, run, block, [scale(f"{at}pattern", 0.5)], ["z"])
+    within = 10 * report.tolerance
+    if relative_error(left, right) > within or relative_error(halved[at + "z"] * 2, z) > within:
+        return False
+    compare(report, "gate · (pattern·v) = z", left, right, HEADS, at_least=within)
+    report.gated.add(block.layer)
+    return True
 
 
 def _simplex(report: Report, pattern: Tensor) -> None:

@@ -1,0 +1,116 @@
+"""Attention whose heads are multiplied by a gate before W_O: what nodes write includes it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+import unembed as ue
+from unembed.analyses.tools.writes import head_writes
+from unembed.engine.checks.selfcheck import check
+from unembed.engine.model import Model
+from unembed.models.tiny import tiny_tokenizer
+
+from .closeness import PROMPT, assert_close
+from .unlisted import UNLISTED, Unlisted
+
+pytestmark = pytest.mark.filterwarnings("ignore")  # transformers' own, about rare families
+
+GATED = {"qwen3_next": 1, "qwen3_5_text": 1, "afmoe": 1, "laguna": 1}
+"""Families, and a layer of each with attention."""
+
+
+@pytest.fixture(params=[one for one in UNLISTED if str(one) in GATED], ids=str, scope="module")
+def gated(request: pytest.FixtureRequest) -> tuple[Unlisted, Model, int]:
+    family: Unlisted = request.param
+    return family, ue.load(family.build(), tokenizer=tiny_tokenizer()), GATED[str(family)]
+
+
+def seen_at_the_output_map(module: nn.Module, name: str) -> Tensor:
+    seen: list[Tensor] = []
+    handle = module.get_submodule(name).register_forward_pre_hook(
+        lambda _, args: seen.append(args[0][0].clone())
+    )
+    with torch.no_grad():
+        module(torch.tensor([PROMPT]))
+    handle.remove()
+    return seen[0]
+
+
+def test_z_is_what_the_output_map_reads(gated):
+    family, model, layer = gated
+    assert model.block(layer).attention.gated
+    expected = seen_at_the_output_map(family.build(), model.block(layer).attention.output_map)
+    run = model.run(PROMPT, capture=[f"L{layer}.{site}" for site in ("z", "v", "pattern")])
+    z, v, pattern = (run[f"L{layer}.{site}"] for site in ("z", "v", "pattern"))
+    assert torch.equal(z.flatten(1), expected)
+    v = v.repeat_interleave(z.shape[1] // v.shape[1], dim=1)
+    mixed = torch.einsum("hqk,khd->qhd", pattern.to(v), v)
+    assert not torch.allclose(mixed, z, rtol=1e-3)
+
+
+def test_what_a_head_gets_from_each_position_sums_to_what_it_writes(gated):
+    _, model, layer = gated
+    run = model.run(PROMPT, capture=ue.flow_capture(model, [layer]))
+    heads = range(model.block(layer).attention.n_heads)
+    graph = ue.flow_graph(
+        run, [layer], n_heads=len(heads), values_per_head=len(PROMPT), top_neurons=0
+    )
+    written = head_writes(run, layer)[-1]
+    for head in heads:
+        links = [
+            one for one in graph.links if one.kind == "memory" and one.target == f"L{layer}.H{head}"
+        ]
+        assert len(links) > 1
+        total = sum(one.coefficient * graph.vectors[one.row] for one in links)
+        assert_close(total, written[head], 1e-6)
+
+
+def test_cutting_one_query_and_key_is_attributed_with_the_gate(gated):
+    """The last position's head without one key, by hand and by the graph."""
+    _, model, layer = gated
+    last, key = len(PROMPT) - 1, 2
+    cut = ue.zero(f"L{layer}.H0@{last}<{key}")
+    plain = model.run(PROMPT, capture=[f"L{layer}.z"])
+    without = model.run(PROMPT, edits=[cut], capture=[f"L{layer}.z"])
+    lost = (plain[f"L{layer}.z"] - without[f"L{layer}.z"])[last, 0]
+    run = model.run(PROMPT, capture=ue.flow_capture(model, [layer]))
+    graph = ue.flow_graph(run, [layer], n_heads=99, values_per_head=len(PROMPT), top_neurons=0)
+    link = next(
+        one
+        for one in graph.links
+        if one.kind == "memory"
+        and one.source == f"L{layer}.H0.value@{key}"
+        and one.target == f"L{layer}.H0"
+    )
+    weight = model.output_weight(layer, "attn")[: len(lost)]
+    whole = plain[f"L{layer}.z"][last].flatten() @ model.output_weight(layer, "attn")
+    if model.post_norm(layer, "attn") is None:
+        scale = model.residual_multiplier(layer, "attn")
+        assert_close(link.coefficient * graph.vectors[link.row], (lost @ weight) * scale, 1e-6)
+    assert whole.abs().max() > 0
+
+
+def test_a_factor_of_the_kernels_own_is_no_gate():
+    """GraniteSwa's sinks take a share inside the kernel: an edited pattern would not know of it."""
+    family = next(one for one in UNLISTED if str(one) == "granite_swa")
+    model = ue.load(family.build(), tokenizer=tiny_tokenizer())
+    assert not model.capabilities()["heads"].available
+
+
+def test_a_gate_that_is_not_one_is_caught(gated):
+    """Another layer's output map: what it reads is no gate times this layer's values."""
+    _, model, layer = gated
+    others = [one for one in model.anatomy.attention_layers if one != layer]
+    if not others:
+        pytest.skip("one layer with attention")
+    wrong = model.block(others[0]).attention.output_map
+    blocks = list(model.anatomy.blocks)
+    blocks[layer] = replace(
+        blocks[layer], mixer=replace(blocks[layer].attention, output_map=wrong, gated=False)
+    )
+    report = check(model.module, replace(model.anatomy, blocks=tuple(blocks)), model.kind)
+    assert not report.passed
