@@ -95,7 +95,7 @@ for question in QUESTIONS:
     CALLS[name](sharpness=7)
     CALLS[name](options=options(sharpness=7))
     found[name] = {
-        "python": [options().sharpness, kind(**fields, sharpness=7).part(options).sharpness],
+        "python": [options().sharpness, kind(**fields, sharpness=7).only(options).sharpness],
         "refused": [
             refused(lambda: options(sharpness=0)),
             refused(lambda: CALLS[name](sharpness="3")),
