@@ -162,7 +162,7 @@ class Loaded:
         """What tells this model from all others: every weight as it is now, and the tokenizer.
 
         Computed when it is first asked for, or in the background; then this waits for it. Whether
-        it still holds is looked up by adding all weights up, 0.1 s for a gigabyte.
+        it still holds is looked up by adding all weights up, 0.2 s for a gigabyte.
         """
         return self.reread().fingerprint
 

@@ -1,8 +1,9 @@
 """Every weight of a module, and two summaries of all their bytes: a slow one and a quick one.
 
 `digest_of_weights` tells any two sets of weights apart, wherever they are. `sums_of_weights` is for
-one module at two moments: four times as fast, since it only adds, and blind to nothing but changes
-that keep all its sums, by row and by column. Whoever changes weights by accident makes none such.
+one module at two moments: about three times as fast, since it only adds, and blind to nothing but
+changes that keep all its sums, by row and by column. Whoever changes weights by accident makes none
+such.
 """
 
 from __future__ import annotations

@@ -76,7 +76,7 @@ class Run:
     def key(self) -> tuple[object, ...]:
         """Equal keys give equal numbers: model, tokens and edits.
 
-        Adds all weights up, 0.1 s for a gigabyte, to know that they are those of the run; where
+        Adds all weights up, 0.2 s for a gigabyte, to know that they are those of the run; where
         they are not and it was not asked before, the key is one that no other run has.
         """
         self.model.reread()
