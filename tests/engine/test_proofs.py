@@ -139,7 +139,7 @@ KILLS = [
     (function, moment, old)
     for function in ("fdopen", "fsync", "replace")
     for moment in ("before", "after")
-    for old in (None, '{"tolerance": 2e-05, "errors": {"a = b": 3e-07}}')
+    for old in (None, '{"tolerance": 2e-05, "errors": {"a = b": 3e-07}, "gated": []}')
 ]
 KILLED = """
 import json, os, signal, sys

@@ -2,14 +2,13 @@
 import { lazy, Suspense } from 'react';
 import { usePredictions, type ModelInfo } from '../../shared/api/queries';
 import { Formula } from '../../shared/parts/Formula';
-import { SaveMenu } from '../../shared/parts/SaveMenu';
 import { saveCsv, saveJson } from '../../shared/parts/save';
 import { predictionsTable, type Predictions } from '../../shared/text/predictions';
 import { toggleLayers } from './predictionsState';
 import { useUpdates } from './query';
 import { updatesTable } from './updates';
 import { change, useSpec } from '../../shared/state/store';
-import { Segments } from '../../shared/parts/parts';
+import { Icon, Segments } from '../../shared/parts/parts';
 import { ErrorNote } from '../../shared/parts/ErrorNote';
 import { useMode } from '../../shared/state/experiment';
 import { LayerTable } from './LayerTable';
@@ -19,6 +18,9 @@ import { reasonOf, type ViewProps } from '../../shared/view';
 import { TokenStrip } from '../../shared/parts/TokenStrip';
 import { ModeChoice, Status, ViewBar } from '../../shared/parts/ViewBar';
 
+const SaveMenu = lazy(async () => ({
+  default: (await import('../../shared/parts/SaveMenu')).SaveMenu,
+}));
 const Continuation = lazy(() => import('../../shared/parts/Continuation'));
 
 export function PredictionsView({ model, experiment, cellWidth }: ViewProps) {
@@ -151,12 +153,14 @@ interface SaveProps {
 function PredictionsSave({ data, updates, model }: SaveProps) {
   const spec = useSpec();
   return (
-    <SaveMenu
-      csv={() => saveCsv('predictions.csv', predictionsTable(data))}
-      json={() => saveJson('predictions.json', { spec, answer: data, updates })}
-      {...(updates ? { parts: () => saveCsv('sub-updates.csv', updatesTable(updates)) } : {})}
-      model={model}
-    />
+    <Suspense fallback={<SaveButton />}>
+      <SaveMenu
+        csv={() => saveCsv('predictions.csv', predictionsTable(data))}
+        json={() => saveJson('predictions.json', { spec, answer: data, updates })}
+        {...(updates ? { parts: () => saveCsv('sub-updates.csv', updatesTable(updates)) } : {})}
+        model={model}
+      />
+    </Suspense>
   );
 }
 
@@ -210,5 +214,14 @@ function PredictionsFormula({ data }: { data: Predictions }) {
             ]),
       ]}
     />
+  );
+}
+
+/** Where the menu will be: it is no part of what is loaded first. */
+function SaveButton() {
+  return (
+    <button type="button" className="quiet" disabled>
+      Save <Icon name="down" />
+    </button>
   );
 }
