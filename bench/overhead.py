@@ -68,7 +68,8 @@ def runs(model: ue.Model, ids: tuple[int, ...], budget: float) -> list[Figure]:
     def plain() -> Tensor:
         return model.module(tokens, use_cache=False).logits
 
-    every = [site for site in LAYER_SITES if model.capabilities()[site].available]
+    can = model.capabilities()
+    every = [site for site in LAYER_SITES if site in can and can[site].available]
     wanted = [
         ("run, nothing captured / plain forward", [], 1.02),
         ("run, residual, attn_out and mlp_out sites / plain forward", STREAM, 1.05),

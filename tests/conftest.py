@@ -56,6 +56,8 @@ SLOW = (
     "tests/cli/test_terminals.py::test_a_terminal_that_is_not_utf8_gets_everything",
     "tests/compat/test_transformer_utils.py",
     "tests/contract/test_edits.py",
+    "tests/contract/test_gates.py",
+    "tests/contract/test_mixers.py",
     "tests/contract/test_unlisted.py",
     "tests/engine/test_brought_modules.py",
     "tests/engine/test_extremes.py",

@@ -155,7 +155,7 @@ _CAUSAL: dict[str, dict[str, Any]] = {
     "afmoe": _WIDE | _MOE,
     "laguna": _WIDE | _MOE,
     "granite_swa": _GROUPED,
-    "kimi_linear": _GROUPED | _LINEAR | _MLA,
+    "kimi_linear": _GROUPED | _LINEAR | _MLA | {"linear_num_heads": 4, "linear_head_dim": 8},
     "rwkv": {"hidden_size": 40, "num_hidden_layers": 3, "attention_hidden_size": 40},
     "recurrent_gemma": _BASE
     | {"intermediate_size": 104, "lru_width": 40, "attention_window_size": 4},
