@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 import unembed as ue
-from unembed.analyses.tools.writes import head_writes
+from unembed.analyses.tools.writes import branch_output, head_writes
 from unembed.engine.checks.selfcheck import check
 from unembed.engine.model import Model
 from unembed.models.tiny import tiny_tokenizer
@@ -86,12 +86,9 @@ def test_cutting_one_query_and_key_is_attributed_with_the_gate(gated):
         and one.source == f"L{layer}.H0.value@{key}"
         and one.target == f"L{layer}.H0"
     )
-    weight = model.output_weight(layer, "attn")[: len(lost)]
-    whole = plain[f"L{layer}.z"][last].flatten() @ model.output_weight(layer, "attn")
-    if model.post_norm(layer, "attn") is None:
-        scale = model.residual_multiplier(layer, "attn")
-        assert_close(link.coefficient * graph.vectors[link.row], (lost @ weight) * scale, 1e-6)
-    assert whole.abs().max() > 0
+    whole = branch_output(plain, layer, "attn", last)  # W_O, and what the block applies after it
+    written = whole.carry((lost @ whole.weight[: len(lost)])[None, None])[0, 0]
+    assert_close(link.coefficient * graph.vectors[link.row], written, 1e-6)
 
 
 def test_a_factor_of_the_kernels_own_is_no_gate():
@@ -103,10 +100,11 @@ def test_a_factor_of_the_kernels_own_is_no_gate():
 
 def test_a_gate_that_is_not_one_is_caught(gated):
     """Another layer's output map: what it reads is no gate times this layer's values."""
-    _, model, layer = gated
+    family, model, layer = gated
     others = [one for one in model.anatomy.attention_layers if one != layer]
-    if not others:
-        pytest.skip("one layer with attention")
+    if not others:  # of the small Qwens one layer has attention; AFMoE and Laguna have three
+        assert str(family).startswith("qwen3")
+        return
     wrong = model.block(others[0]).attention.output_map
     blocks = list(model.anatomy.blocks)
     blocks[layer] = replace(

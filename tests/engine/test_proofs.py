@@ -164,7 +164,7 @@ for path, (function, moment, _) in zip(sys.argv[2:], json.loads(sys.argv[1]), st
 """
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="the kills are of forked processes")
 def test_a_kill_at_any_moment_leaves_the_old_proof_or_the_new(tmp_path):
     paths = [tmp_path / str(number) / "proof.json" for number in range(len(KILLS))]
     for path, (_, _, old) in zip(paths, KILLS, strict=True):

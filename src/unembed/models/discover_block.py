@@ -7,8 +7,9 @@ added. Nothing is believed of either but equations between the activations that 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from torch import Tensor
@@ -23,9 +24,13 @@ from unembed.models.anatomy import (
     Tap,
 )
 from unembed.models.arrange import arrange, arrange_single
+from unembed.models.discover_mlp import Unit
 from unembed.models.equations import post_norm, same
 from unembed.models.maps import is_map
 from unembed.models.trace import Call, KernelCall
+
+ReadMixer = Callable[[Call, float], AttentionAnatomy | MixerAnatomy]
+"""What reads a mixer, given the call whose result is added, and how many times it is."""
 
 
 @dataclass(frozen=True)
@@ -56,15 +61,20 @@ class BlockReader:
             if single is None:
                 return None
             return self._single(self._attention(output_map, single.branch, single.multiplier), None)
-        arranged = arrange(self.block, self.inside, output_map.end, unit, self.config)
+        return self._arranged(output_map.end, unit, partial(self._attention, output_map))
+
+    def _arranged(self, after: int, unit: Unit, read_mixer: ReadMixer) -> BlockAnatomy | None:
+        """Both branches, the mixer's ending at `after`, if their sum is what leaves the block."""
+        arranged = arrange(self.block, self.inside, after, unit, self.config)
         if arranged is None:
             return None
+        scale = arranged.multiplier
         return BlockAnatomy(
             self.layer,
             self.block.name,
             arranged.arrangement,
-            self._attention(output_map, arranged.attention, arranged.multiplier),
-            discover_mlp.read(self.inside, unit, output_map.end, arranged.mlp, arranged.multiplier),
+            read_mixer(arranged.attention, scale),
+            discover_mlp.read(self.inside, unit, after, arranged.mlp, scale),
             arranged.resid_mid,
             arranged.stream_norms,
             self.block.n_outputs,
@@ -114,20 +124,9 @@ class BlockReader:
             unit = discover_mlp.find_unit(self.inside, mixer.end, self.stream.shape[-1])
             if unit is None:
                 continue
-            arranged = arrange(self.block, self.inside, mixer.end, unit, self.config)
-            if arranged is not None:
-                return BlockAnatomy(
-                    self.layer,
-                    self.block.name,
-                    arranged.arrangement,
-                    self._mixer(mixer, arranged.attention, arranged.multiplier),
-                    discover_mlp.read(
-                        self.inside, unit, mixer.end, arranged.mlp, arranged.multiplier
-                    ),
-                    arranged.resid_mid,
-                    arranged.stream_norms,
-                    self.block.n_outputs,
-                )
+            found = self._arranged(mixer.end, unit, partial(self._mixer, mixer))
+            if found is not None:
+                return found
         return None
 
     def _one_branch(self) -> BlockAnatomy | None:

@@ -160,8 +160,11 @@ def _of_branch(
     out = branch_output(run, layer, branch, at)
     inside = accurate(out.inside[0])
     lost = torch.zeros_like(inside)
+    gates = gate(run, layer, at) if loss.pairs else None
     for head, key in loss.pairs:
-        lost[_rows(run.model, layer, head)] += _from_key(run, layer, head, key, at)
+        fetched = _from_key(run, layer, head, key, at)
+        fetched = fetched if gates is None else fetched * accurate(gates[head])
+        lost[_rows(run.model, layer, head)] += fetched
     for target in loss.inputs:
         rows = _inputs(run.model, layer, target)
         lost[rows] = inside[rows]
@@ -183,13 +186,11 @@ def _rows(model: Loaded, layer: int, head: int) -> slice:
 
 
 def _from_key(run: Run, layer: int, head: int, key: int, at: int) -> Float[Tensor, " d_head"]:
-    """What a head gets from one position."""
+    """What a head gets from one position, before any gate."""
     values = run[site("v", layer)]
     n_heads = run.model.block(layer).attention.n_heads
     score = accurate(run[f"L{layer}.H{head}.pattern@{at}"])[key]
-    fetched = score * accurate(values[key, head * values.shape[1] // n_heads])
-    gates = gate(run, layer, at)
-    return fetched if gates is None else fetched * accurate(gates[head])
+    return score * accurate(values[key, head * values.shape[1] // n_heads])
 
 
 def _written(out: BranchOutput, inputs: Float[Tensor, " d_in"]) -> Float[Tensor, " d_model"]:

@@ -25,7 +25,7 @@ from unembed.engine.cancel import Cancel
 from unembed.engine.editing.edits import Edit, at_stage, set_to, zero
 from unembed.engine.loaded import Loaded
 from unembed.engine.names.taps import SiteKey, refuse
-from unembed.engine.nodes import ATTENTION_SITES
+from unembed.engine.nodes import LAYER_SITES
 from unembed.engine.passes import forward
 from unembed.engine.passes.forward import resolve_edits
 from unembed.engine.passes.run import Run
@@ -40,16 +40,7 @@ LEGAL = '"final_norm", "last_mlp", "last_block", "L17", "L17.mlp"'
 FINAL_NAMES = ("final_layernorm", "final_norm")  # of a list of modules, in every model
 HEAD_NAME = "lm_head"
 FINAL: SiteKey = ("final_norm", None)
-BEFORE_MLP = (
-    "resid_pre",
-    "mixer_in",
-    "attn_in",
-    *ATTENTION_SITES,
-    "z",
-    "attn_out",
-    "mixer_out",
-    "resid_mid",
-)
+BEFORE_MLP = LAYER_SITES[: LAYER_SITES.index("mlp_in")]
 
 
 @dataclass(frozen=True)

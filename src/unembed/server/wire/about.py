@@ -60,7 +60,7 @@ class ModelInfo(Wire):
         description="Attention and feed-forward read the same residual: there is no resid_mid."
     )
     capabilities: list[Capability]
-    limits: Limits  # type: ignore[valid-type]
+    limits: Limits  # type: ignore[valid-type]  # made of the settings when this is imported
     examples: list[str] = Field(description="Prompts to start from.")
     licence: str | None = None
     version: str = Field(description="Version of Unembed.")
