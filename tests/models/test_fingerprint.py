@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 import unembed as ue
-from unembed.engine.loaded import Provenance
+from unembed.engine.provenance import Provenance
 from unembed.errors import InputError
 from unembed.models import fingerprint as fingerprints
 from unembed.models.fingerprint import Watched, fingerprint

@@ -13,8 +13,8 @@ from torch import nn
 from unembed.engine.checks import selfcheck
 from unembed.engine.checks.proofs import proof_of
 from unembed.engine.checks.report import Report
-from unembed.engine.loaded import Identity
 from unembed.engine.model import Model
+from unembed.engine.provenance import Identity
 from unembed.errors import LoadError
 from unembed.models.anatomy import Anatomy, with_gates
 from unembed.models.discover import discover

@@ -5,12 +5,11 @@ Everything that runs the model takes this; `Model` is this with the ways to run 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache, cached_property
-from importlib.metadata import version
-from typing import Any, Literal
+from functools import cached_property
+from typing import Any
 
 import torch
 from numpy.typing import NDArray
@@ -22,17 +21,18 @@ from unembed.engine.names import prompts
 from unembed.engine.names.sites import check_target, parse_target
 from unembed.engine.names.taps import refuse, why_not
 from unembed.engine.names.tokens import Token, TokenReader
-from unembed.engine.nodes import LAYER_SITES, MIXER_SITES, Branch, Name, Target
+from unembed.engine.nodes import LAYER_SITES, MIXER_SITES, Name, Target
+from unembed.engine.provenance import Identity, Kind, Provenance, versions
 from unembed.engine.reading.final_norm import final_norm
+from unembed.engine.reading.maps import Maps
 from unembed.engine.reading.unembedding import Unembedding
 from unembed.errors import CapabilityError, TargetError
-from unembed.models.anatomy import Anatomy, BlockAnatomy
-from unembed.models.fingerprint import State, Watched
-from unembed.models.maps import bias_of, device_of, input_embeddings, weight_in_out
+from unembed.models.anatomy import Anatomy
+from unembed.models.fingerprint import State
+from unembed.models.maps import Held, bias_of, device_of, input_embeddings, weight_in_out
 from unembed.models.modes import in_evaluation
 from unembed.settings import Settings
 
-Kind = Literal["causal", "masked"]
 Prompt = str | Sequence[int] | Sequence[prompts.Message] | Mapping[str, Any] | Tensor | NDArray[Any]
 
 
@@ -45,73 +45,7 @@ class Capability:
     reason: str | None = None
 
 
-@dataclass(frozen=True)
-class Identity:
-    """What a model is and where it came from."""
-
-    name: str
-    kind: Kind
-    watched: Watched
-    revision: str | None = None
-    licence: str | None = None
-
-
-class Provenance(Mapping[str, str]):
-    """Where numbers come from, in words.
-
-    The fingerprint among them is that of the model at the time; where it is not known yet, it is
-    computed when it is asked for.
-    """
-
-    def __init__(self, state: State, stated: Mapping[str, str]) -> None:
-        self.state = state
-        self._stated = {"model": stated["model"], "fingerprint": "", **stated}
-
-    def __getitem__(self, name: str) -> str:
-        if name == "fingerprint" and not self._stated[name]:
-            self._stated[name] = self.state.fingerprint  # said once, it stays, whatever comes later
-        return self._stated[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._stated)
-
-    def __len__(self) -> int:
-        return len(self._stated)
-
-    def __repr__(self) -> str:
-        known = self._stated["fingerprint"] or self.state.known or "not computed yet"
-        return repr({**self._stated, "fingerprint": known})
-
-    def __reduce__(self) -> tuple[type, tuple[dict[str, str]]]:
-        return dict, (dict(self),)  # a copy is of the words
-
-
-class _Held:
-    """Which tensors a map holds: another one once they are replaced or converted.
-
-    What is written into them shows in views of them; a streamed map holds none between its calls.
-    """
-
-    def __init__(self, linear: nn.Module) -> None:
-        found = (getattr(linear, name, None) for name in ("weight", "bias"))
-        tensors = [one for one in found if isinstance(one, Tensor) and not one.is_meta]
-        self._tensors = tensors  # held, so that their ids and addresses are nobody else's
-        self._where = [(id(one), one.data_ptr(), one.dtype, one.device) for one in tensors]
-
-    def same(self, other: _Held | None) -> bool:
-        """Whether both saw the same tensors."""
-        return other is not None and self._where == other._where
-
-
-@dataclass(frozen=True, eq=False)
-class InputMap:
-    """A map that neurons read the residual stream through."""
-
-    weight: Tensor  # [d_model, d_mlp]
-    bias: Tensor | None  # [d_mlp]
-
-
-class Loaded:
+class Loaded(Maps):
     """A module with what is known of it.
 
     Uses of one module never overlap: threads wait for each other.
@@ -127,9 +61,8 @@ class Loaded:
         max_positions: int,
         volatile: frozenset[str] = frozenset(),
     ) -> None:
-        self.module = module
+        super().__init__(module, anatomy, identity.name)
         self.tokenizer = tokenizer
-        self.anatomy = anatomy
         self.identity = identity
         self.settings = settings
         self.max_positions = max_positions
@@ -141,13 +74,9 @@ class Loaded:
         self._exclusive_use = exclusive_use_of(module)
         self._reader = TokenReader(tokenizer)
         self._unembedding: Unembedding | None = None
-        self._unembedding_of: _Held | None = None
+        self._unembedding_of: Held | None = None
 
     # ------------------------------------------------------------ what it is
-
-    @property
-    def name(self) -> str:
-        return self.identity.name
 
     @property
     def kind(self) -> Kind:
@@ -322,7 +251,7 @@ class Loaded:
         if head is None:
             raise CapabilityError(f"{self.name} has no unembedding")
         linear = self.module.get_submodule(head.unembedding)
-        held = _Held(linear)
+        held = Held(linear)
         if self._unembedding is None or not held.same(self._unembedding_of):
             self._unembedding_of = held
             self._unembedding = Unembedding(
@@ -345,71 +274,6 @@ class Loaded:
         with self._exclusive_use.held(running=False), in_evaluation(self.module):
             return final_norm(self.module, self.anatomy.head, states)
 
-    # ------------------------------------------------------------ weights
-
-    def block(self, layer: int) -> BlockAnatomy:
-        """The anatomy of one block."""
-        return self.anatomy.blocks[layer]
-
-    def output_weight(self, layer: int, branch: Branch) -> Tensor:
-        """W_O or W_out as [d_in, d_model]; its rows are what heads or neurons write along."""
-        return weight_in_out(self._output_map(layer, branch))
-
-    def output_bias(self, layer: int, branch: Branch) -> Tensor | None:
-        """The bias of W_O or W_out [d_model], or None."""
-        return bias_of(self._output_map(layer, branch))
-
-    def input_maps(self, layer: int) -> Mapping[str, InputMap]:
-        """The maps that a layer's neurons read through: "in" and, where there is one, "gate".
-
-        The columns of their weights are the neurons' keys. Empty where the block has no neurons,
-        or what its maps compute was not understood.
-        """
-        mlp = self.block(layer).feed_forward
-        if mlp is None or mlp.pre is None:
-            return {}
-        names = [tap.module for tap in mlp.inputs]
-        if mlp.gate is None:
-            return {"in": self._input_map(names[0], None)}
-        half = mlp.pre.half
-        other = next((name for name in names if name != mlp.pre.module), mlp.pre.module)
-        return {
-            "in": self._input_map(mlp.pre.module, half),
-            "gate": self._input_map(other, None if half is None else 1 - half),
-        }
-
-    def _input_map(self, name: str, half: int | None) -> InputMap:
-        module = self.module.get_submodule(name)
-        weight, bias = weight_in_out(module), bias_of(module)
-        if half is not None:
-            weight = weight.chunk(2, dim=1)[half]
-            bias = None if bias is None else bias.chunk(2)[half]
-        return InputMap(weight, bias)
-
-    def post_norm(self, layer: int, branch: Branch) -> Callable[[Tensor], Tensor] | None:
-        """The norm between W_O or W_out and the residual stream, where there is one."""
-        block = self.block(layer)
-        if branch == "attn" and block.why_no_heads is not None:
-            return None
-        name = (block.attention if branch == "attn" else block.mlp).post_norm
-        return None if name is None else self.module.get_submodule(name)
-
-    def residual_multiplier(self, layer: int, branch: Branch) -> float:
-        """The factor with which a branch joins the residual stream."""
-        block = self.block(layer)
-        written = block.mixer if branch == "attn" else block.feed_forward
-        return 1.0 if written is None else written.added.scale
-
-    def _output_map(self, layer: int, branch: Branch) -> nn.Module:
-        block = self.block(layer)
-        if branch == "attn":
-            return self.module.get_submodule(block.attention.output_map)
-        if block.mlp.output_map is None:  # experts
-            raise CapabilityError(
-                f"layer {layer} of {self.name} has no neurons: {block.mlp.reason}", field="layer"
-            )
-        return self.module.get_submodule(block.mlp.output_map)
-
     @contextmanager
     def evaluating(self, grad: bool = False, running: bool = False) -> Iterator[None]:
         """The model alone, every part in evaluation mode; without a graph unless asked for."""
@@ -428,15 +292,9 @@ class Loaded:
             "revision": self.identity.revision or "",
             "dtype": str(self.dtype).removeprefix("torch."),
             "device": str(self.device),
-            **_versions(),
+            **versions(),
         }
         return Provenance(self.state, stated)
-
-
-@cache
-def _versions() -> Mapping[str, str]:
-    """Looking a version up reads files: once."""
-    return {package: version(package) for package in ("unembed", "torch", "transformers")}
 
 
 def _capability(name: str, reason: str | None) -> Capability:

@@ -11,12 +11,13 @@ from torch import Tensor, nn
 from unembed.engine.cancel import Cancel
 from unembed.engine.checks.report import Report
 from unembed.engine.editing.edits import Edit
-from unembed.engine.loaded import Identity, Loaded, Prompt
+from unembed.engine.loaded import Loaded, Prompt
 from unembed.engine.nodes import Name
 from unembed.engine.passes import forward, generation
 from unembed.engine.passes.generation import DEFAULTS, Generation
 from unembed.engine.passes.options import GenerationOptions
 from unembed.engine.passes.run import Run
+from unembed.engine.provenance import Identity
 from unembed.models.anatomy import Anatomy
 from unembed.models.progress import Progress
 from unembed.options import given

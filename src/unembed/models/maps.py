@@ -62,3 +62,20 @@ def _loading_hook(module: nn.Module) -> Any:
         if getattr(each, "weights_map", None) is not None:
             return each
     raise LookupError(f"a {type(module).__name__} has no weights, in memory or in a file")
+
+
+class Held:
+    """Which tensors a map holds: another one once they are replaced or converted.
+
+    What is written into them shows in views of them; a streamed map holds none between its calls.
+    """
+
+    def __init__(self, linear: nn.Module) -> None:
+        found = (getattr(linear, name, None) for name in ("weight", "bias"))
+        tensors = [one for one in found if isinstance(one, Tensor) and not one.is_meta]
+        self._tensors = tensors  # held, so that their ids and addresses are nobody else's
+        self._where = [(id(one), one.data_ptr(), one.dtype, one.device) for one in tensors]
+
+    def same(self, other: Held | None) -> bool:
+        """Whether both saw the same tensors."""
+        return other is not None and self._where == other._where

@@ -17,11 +17,12 @@ from torch import Tensor, nn
 from unembed.engine.checks import interventions
 from unembed.engine.checks.report import Report, compare, relative_error
 from unembed.engine.editing.edits import scale, set_to
-from unembed.engine.loaded import Identity, Kind, Loaded
+from unembed.engine.loaded import Loaded
 from unembed.engine.names.taps import why_not
 from unembed.engine.nodes import ATTENTION_SITES, LAYER_SITES
 from unembed.engine.passes import forward
 from unembed.engine.passes.run import Run
+from unembed.engine.provenance import Identity, Kind
 from unembed.errors import UnembedError
 from unembed.models.anatomy import Anatomy, BlockAnatomy
 from unembed.models.fingerprint import Watched

@@ -9,12 +9,13 @@ import torch
 from torch import Tensor
 
 from unembed.engine.editing.edits import Edit
-from unembed.engine.loaded import Loaded, Provenance
+from unembed.engine.loaded import Loaded
 from unembed.engine.names.sites import resolve_position
 from unembed.engine.names.taps import EVERY, SiteKey, index_of, taken
 from unembed.engine.names.tokens import Token
 from unembed.engine.nodes import Name, Target
 from unembed.engine.passes.capture import Wanted
+from unembed.engine.provenance import Provenance
 from unembed.errors import CapabilityError, InputError, TargetError
 from unembed.result import SHOWN_ROWS, columns_of, html_table
 
