@@ -1,4 +1,4 @@
-"""Modules and folders as people bring them: compiled, with adapters, quantised, with pictures."""
+"""Modules and folders as people bring them: compiled, with adapters, quantised."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import json
 import pytest
 import torch
 from torch import nn
-from transformers import AutoConfig, AutoModelForImageTextToText
 
 import unembed as ue
 from unembed.errors import LoadError
@@ -107,24 +106,3 @@ def test_dynamic_int8_says_what_to_load():
     with pytest.raises(LoadError, match="quantised dynamically") as caught:
         ue.load(packed)
     assert "load_in_8bit" in caught.value.fix
-
-
-def test_a_folder_of_llava_says_how_to_load_its_language_model(tmp_path):
-    text = tiny_model("llama").config.to_dict()
-    vision = {
-        "model_type": "clip_vision_model", "hidden_size": 16, "intermediate_size": 16,
-        "num_hidden_layers": 1, "num_attention_heads": 2, "image_size": 8, "patch_size": 4,
-        "projection_dim": 8,
-    }  # fmt: skip
-    config = AutoConfig.for_model(
-        "llava", text_config=text, vision_config=vision, image_token_index=7
-    )
-    whole = AutoModelForImageTextToText.from_config(config).eval()
-    whole.save_pretrained(tmp_path)
-    tiny_tokenizer().save_pretrained(tmp_path)
-    with pytest.raises(LoadError, match="reads pictures too") as caught:
-        ue.load(tmp_path)
-    names: dict[str, object] = {}
-    exec(caught.value.fix, names)
-    expected = whole(torch.tensor([PROMPT])).logits[0]
-    assert torch.equal(names["model"].run(PROMPT).logits, expected)

@@ -31,6 +31,7 @@ from unembed.models.anatomy import Anatomy
 from unembed.models.fingerprint import State
 from unembed.models.maps import Held, bias_of, device_of, input_embeddings, weight_in_out
 from unembed.models.modes import in_evaluation
+from unembed.models.multimodal import placeholders
 from unembed.settings import Settings
 
 Prompt = str | Sequence[int] | Sequence[prompts.Message] | Mapping[str, Any] | Tensor | NDArray[Any]
@@ -123,6 +124,11 @@ class Loaded(Maps):
     def device(self) -> torch.device:
         """Where token ids go."""
         return device_of(input_embeddings(self.module))
+
+    @cached_property
+    def placeholders(self) -> Mapping[int, str]:
+        """What each token stands for that a picture or sound takes the place of; most have none."""
+        return placeholders(self.module.config)
 
     @property
     def mask_token(self) -> str | None:

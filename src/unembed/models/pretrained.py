@@ -108,7 +108,7 @@ def load_pretrained(
 
     `tokenizer` reads that of a folder in another way than transformers' AutoTokenizer.
     """
-    from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForMaskedLM, AutoTokenizer
+    from transformers import AutoConfig, AutoTokenizer
 
     options: dict[str, Any] = {"revision": revision, "trust_remote_code": trust_remote_code}
     options = {key: value for key, value in options.items() if value is not None}
@@ -117,11 +117,10 @@ def load_pretrained(
     try:
         config = AutoConfig.from_pretrained(source, **options)
         kind = kind_of_config(config, source)
-        auto = AutoModelForMaskedLM if kind == "masked" else AutoModelForCausalLM
         if placement.lazy:
             _prepare_mapping(source, revision)
         with _quiet():
-            module, info = auto.from_pretrained(
+            module, info = _auto_class(config, kind).from_pretrained(
                 source,
                 use_safetensors=True,
                 output_loading_info=True,
@@ -234,6 +233,7 @@ def kind_of_config(config: Any, source: str) -> Kind:
     from transformers.models.auto.modeling_auto import (
         MODEL_FOR_CAUSAL_LM_MAPPING_NAMES,
         MODEL_FOR_MASKED_LM_MAPPING_NAMES,
+        MODEL_FOR_MULTIMODAL_LM_MAPPING_NAMES,
     )
 
     for architecture in getattr(config, "architectures", None) or []:
@@ -246,15 +246,8 @@ def kind_of_config(config: Any, source: str) -> Kind:
         return "masked"
     if config.model_type in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES:
         return "causal"
-    if getattr(config, "text_config", None) is not None and hasattr(config, "vision_config"):
-        raise LoadError(
-            f"{source} is a {config.model_type} model, which reads pictures too; load the language "
-            "model in it as a module",
-            field="source",
-            value=source,
-            legal="a causal or masked language model",
-            fix=_LANGUAGE_MODEL.format(source=source),
-        )
+    if config.model_type in MODEL_FOR_MULTIMODAL_LM_MAPPING_NAMES:
+        return "causal"
     raise LoadError(
         f"{source} is a {config.model_type} model, which transformers has neither as a causal nor "
         "as a masked language model",
@@ -264,11 +257,15 @@ def kind_of_config(config: Any, source: str) -> Kind:
     )
 
 
-_LANGUAGE_MODEL = """import transformers as t, unembed
-whole = t.AutoModelForImageTextToText.from_pretrained({source!r}).eval()
-text = t.AutoModelForCausalLM.from_config(whole.config.text_config).eval()
-text.model, text.lm_head = whole.model.language_model, whole.lm_head
-model = unembed.load(text, t.AutoTokenizer.from_pretrained({source!r}))"""
+def _auto_class(config: Any, kind: Kind) -> Any:
+    """What of transformers loads it: of a model that takes pictures, only text is asked."""
+    from transformers import AutoModelForCausalLM, AutoModelForMaskedLM, AutoModelForMultimodalLM
+    from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
+
+    if kind == "masked":
+        return AutoModelForMaskedLM
+    alone = config.model_type in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES or hasattr(config, "auto_map")
+    return AutoModelForCausalLM if alone else AutoModelForMultimodalLM
 
 
 def _missing(module: nn.Module, missing: Any, name: str) -> dict[str, str]:

@@ -26,6 +26,7 @@ from unembed.engine.provenance import Identity, Kind
 from unembed.errors import UnembedError
 from unembed.models.anatomy import Anatomy, BlockAnatomy
 from unembed.models.fingerprint import Watched
+from unembed.models.multimodal import placeholders
 from unembed.settings import Settings
 
 TOLERANCE = {torch.float64: 1e-9, torch.float32: 2e-5}
@@ -63,7 +64,7 @@ def sample_ids(module: nn.Module, vocab_size: int, n_positions: int, step: int =
     """Ordinary tokens spread over the vocabulary: none of the special ones in the config."""
     config = module.config
     named = ("pad_token_id", "bos_token_id", "eos_token_id", "mask_token_id")
-    special = {getattr(config, name, None) for name in named}
+    special = {getattr(config, name, None) for name in named} | {*placeholders(config)}
     ids: list[int] = []
     candidate = 7
     while len(ids) < n_positions:

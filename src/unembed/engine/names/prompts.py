@@ -37,6 +37,10 @@ class Vocabulary(Protocol):
     def kind(self) -> str:
         """Whether it continues a text ("causal") or fills gaps in it ("masked")."""
 
+    @property
+    def placeholders(self) -> Mapping[int, str]:
+        """What each token stands for that a picture or sound takes the place of."""
+
     def token(self, token_id: int) -> Token:
         """The token with this id."""
 
@@ -69,10 +73,27 @@ def read(model: Vocabulary, prompt: Any) -> Read:
     else:
         found = Read(ids_of(model, prompt))
     check_length(model, found.ids)
+    _refuse_pictures(model, found.ids)
     if not isinstance(prompt, Mapping):
         _refuse_pads(model, found.ids)
     said = (*found.notes, *_doubled(model, found.ids), *_ends(model, found.ids))
     return Read(found.ids, said)
+
+
+def _refuse_pictures(model: Vocabulary, ids: tuple[int, ...]) -> None:
+    """Raise PromptError for a token that a picture or sound takes the place of."""
+    at = next((at for at, one in enumerate(ids) if one in model.placeholders), None)
+    if at is None:
+        return
+    text = model.token(ids[at]).label
+    raise PromptError(
+        f"token {at} of the prompt, {text}, stands for {model.placeholders[ids[at]]}; "
+        f"only the language model of {model.name} is read here, so a prompt is text alone",
+        field="prompt",
+        value=text,
+        legal="text without pictures and sound",
+        fix=f"leave {text} out",
+    )
 
 
 def check_length(model: Vocabulary, ids: tuple[int, ...]) -> None:
@@ -203,6 +224,7 @@ def _templated(model: Vocabulary, messages: Sequence[Message]) -> str:
             legal="text, or token ids",
             fix="load the model with the tokenizer of its chat version",
         )
+    _refuse_pictures_in(model, messages)
     answered = messages[-1]["role"] == "assistant"
     try:
         text = model.tokenizer.apply_chat_template(
@@ -219,6 +241,22 @@ def _templated(model: Vocabulary, messages: Sequence[Message]) -> str:
             legal='[{"role": "user", "content": "Hello"}]',
         ) from error
     return str(text)
+
+
+def _refuse_pictures_in(model: Vocabulary, messages: Sequence[Message]) -> None:
+    """Raise PromptError for a part of a message that is not text."""
+    for order, message in enumerate(messages):
+        content = message.get("content")
+        for part in content if isinstance(content, list | tuple) else ():
+            kind = part.get("type", "text") if isinstance(part, Mapping) else "text"
+            if kind != "text":
+                raise PromptError(
+                    f"message {order} has a part of type {kind!r}; only the language model of "
+                    f"{model.name} is read here, so messages are text alone",
+                    field="prompt",
+                    value=kind,
+                    legal='{"type": "text", "text": "Hello"}',
+                )
 
 
 def _check_encodable(text: str) -> None:
