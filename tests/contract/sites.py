@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .oracle import Oracle
 
-ATTENTION = ("q", "k", "v", "scores", "pattern")
+ATTENTION = ("q", "k", "v", "scores", "sink", "pattern")
 NEURONS = ("mlp_pre", "mlp_gate", "mlp_post")
 LAYER_SITES = (
     "resid_pre",
@@ -25,6 +25,8 @@ GLOBAL_SITES = ("embed", "final_norm")
 
 def exists(oracle: Oracle, layer: int, site: str) -> bool:
     if site in ("mixer_in", "mixer_out"):  # every listed family's token mixer is attention
+        return False
+    if site == "sink":  # no listed family has one
         return False
     if site == "resid_mid":
         return oracle.wiring.layout != "parallel"

@@ -122,6 +122,7 @@ def check_complete(model: Model, sites: dict[int, list[str]]) -> None:
         block = model.anatomy.blocks[layer]
         missing = {"resid_mid"} if block.parallel else set()
         missing |= {"mixer_in", "mixer_out"}
+        missing |= set() if block.attention.sink else {"sink"}
         missing |= {"mlp_gate"} if block.mlp.kind == "plain" else set()
         missing |= set(NEURONS) if block.mlp.kind == "experts" else set()
         assert set(found) == set(LAYER_SITES) - missing
@@ -171,6 +172,8 @@ def check_reported(family: Unlisted, run: Any, sites: dict[int, list[str]]) -> N
         for layer, found in sites.items():
             if "pattern" in found and patterns[layer][0].shape == run[f"L{layer}.pattern"].shape:
                 expected = patterns[layer][0].to(run.logits.dtype)
+                if "swa" in str(family):  # reported from before the sink takes its share
+                    expected = expected * (1 - run[f"L{layer}.sink"].T[..., None])
                 assert_close(run[f"L{layer}.pattern"], expected, 10 * FP32_ROUNDING)
 
 

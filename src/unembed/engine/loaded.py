@@ -155,6 +155,8 @@ class Loaded(Maps):
         for site in ("embed", *LAYER_SITES, "final_norm", "logits"):
             if site in MIXER_SITES and everywhere:
                 continue  # they are attn_in and attn_out in such a model
+            if site == "sink" and not self.anatomy.has_sinks:
+                continue
             found[site] = _capability(site, self._why_no_site(site))
         found["heads"] = _capability("heads", self._why_no_site("z"))
         found["neurons"] = _capability("neurons", self._why_no_site("mlp_post"))

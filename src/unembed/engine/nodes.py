@@ -30,12 +30,17 @@ NumberName = Literal["head", "neuron", "entry", "index"]
 
 # ------------------------------------------------------------------ sites
 
-ATTENTION_SITES = ("q", "k", "v", "scores", "pattern")
+ATTENTION_SITES = ("q", "k", "v", "scores", "pattern")  # of all attention with heads
 LAYER_SITES = (
     "resid_pre",
     "mixer_in",
     "attn_in",
-    *ATTENTION_SITES,
+    "q",
+    "k",
+    "v",
+    "scores",
+    "sink",
+    "pattern",
     "z",
     "attn_out",
     "mixer_out",
@@ -49,10 +54,12 @@ LAYER_SITES = (
 )
 GLOBAL_SITES = ("embed", "final_norm", "logits")
 SITES = ("embed", *LAYER_SITES, "final_norm", "logits")
-HEAD_SITES = (*ATTENTION_SITES, "z")
+KERNEL_SITES = (*ATTENTION_SITES, "sink")  # seen where attention is computed; few have a sink
+HEAD_SITES = (*KERNEL_SITES, "z")
 NEURON_SITES = ("mlp_pre", "mlp_gate", "mlp_post")
 MIXER_SITES = ("mixer_in", "mixer_out")  # of layers whose token mixer is not attention
 PAIR_SITES = ("scores", "pattern")  # [head, query, key]; others are [pos, ...]
+NARROWED_SITES = (*PAIR_SITES, "sink")  # computed for the heads and queries asked for
 READ_ONLY = ("logits",)  # nothing is computed from them
 
 SITE_WORDS = {
@@ -64,6 +71,7 @@ SITE_WORDS = {
     "k": "key",
     "v": "value",
     "scores": "attention scores",
+    "sink": "attention that goes to the sink",
     "pattern": "attention pattern",
     "z": "results of all heads",
     "attn_out": "what attention adds",

@@ -62,7 +62,8 @@ class AttentionAnatomy:
     `core` is the module that calls the attention kernel; `maps` read `attn_in`; `output_map` is
     W_O; `added` is where what joins the residual stream can be read; `post_norm` is a norm
     between W_O and the stream (Gemma 2 and 3, OLMo 2, GLM 4). `gated`: z is the pattern times the
-    values, each number of it times a gate that knows nothing of them (Qwen3-Next).
+    values, each number of it times a gate that knows nothing of them (Qwen3-Next). `sink`: a part
+    of each query's attention goes to no position (GPT-OSS).
     """
 
     core: str
@@ -75,6 +76,7 @@ class AttentionAnatomy:
     added: Tap
     post_norm: str | None = None
     gated: bool = False
+    sink: bool = False
 
     kind: ClassVar[str] = ATTENTION
     is_attention: ClassVar[bool] = True
@@ -209,6 +211,12 @@ class Anatomy:
         """The layers whose token mixer is attention."""
         mixers = ((block.layer, block.mixer) for block in self.blocks)
         return tuple(layer for layer, mixer in mixers if mixer is not None and mixer.is_attention)
+
+    @property
+    def has_sinks(self) -> bool:
+        """Some block's attention has a sink."""
+        mixers = (block.mixer for block in self.blocks)
+        return any(isinstance(mixer, AttentionAnatomy) and mixer.sink for mixer in mixers)
 
     @property
     def parallel(self) -> bool:

@@ -115,6 +115,7 @@ class BlockReader:
             d_head=kernel.seen.get("v", query).shape[-1],
             added=Tap(added.name, "output", multiplier),
             post_norm=post_norm(added, output_map.output),
+            sink="sink" in kernel.seen,
         )
 
     # ------------------------------------------------------------ a mixer as one box

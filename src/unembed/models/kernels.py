@@ -34,10 +34,13 @@ class AttentionObserver(Protocol):
     """What a run wants from attention."""
 
     def on(self, core: nn.Module, site: str, value: Tensor) -> Tensor:
-        """See `q`, `k`, `v` [row, head, pos, d_head] or scores, pattern [row, head, query, key]."""
+        """See `q`, `k`, `v` [row, head, pos, d_head]; scores, pattern [row, head, query, key].
+
+        `sink` is [row, head, query]: the share of a query's attention that goes to no position.
+        """
 
     def wants(self, core: nn.Module, site: str) -> bool:
-        """Whether `scores` or `pattern` must be computed."""
+        """Whether `scores`, `sink` or `pattern` must be computed."""
 
     def heads(self, core: nn.Module) -> Sequence[int] | None:
         """The query heads to compute `scores` and `pattern` for; None is all of them."""
@@ -45,6 +48,9 @@ class AttentionObserver(Protocol):
     def queries(self, core: nn.Module) -> Sequence[int] | None:
         """The query positions to compute them for; None is all of them."""
 
+
+SEEN = ("scores", "sink", "pattern")  # what is computed beside the kernel, in that order
+SINKS = ("s_aux", "sinks")  # what kernels call the logits of their sinks
 
 _observers: dict[int, AttentionObserver] = {}
 _ANY = 0  # key of an observer of every module, used while a model is being discovered
@@ -136,7 +142,7 @@ def _observing(implementation: str) -> Callable[..., Any]:
         key = observer.on(module, "k", key)
         value = observer.on(module, "v", value)
         output, weights = delegate(module, query, key, value, attention_mask, **kwargs)
-        wanted = [site for site in ("scores", "pattern") if observer.wants(module, site)]
+        wanted = [site for site in SEEN if observer.wants(module, site)]
         if wanted:
             arguments = _Arguments(module, query, key, value, attention_mask, kwargs)
             changed = _see_pattern(observer, arguments, weights, wanted)
@@ -198,20 +204,50 @@ class _Arguments:
             return scores.masked_fill(~mask, float("-inf"))
         return masked_as_infinite(scores + mask, mask.dtype)
 
-    def pattern(self, scores: Tensor, heads: Sequence[int]) -> Tensor:
-        """Softmax of the scores; heads with a sink spend some of it there."""
-        sinks = self.kwargs.get("s_aux")
+    @property
+    def sinks(self) -> Tensor | None:
+        """The logits of the sink: [head], or [row, head, query, 1]; None without one."""
+        return next((one for name in SINKS if (one := self.kwargs.get(name)) is not None), None)
+
+    def share(
+        self, scores: Tensor, heads: Sequence[int], rows: Sequence[int] | None = None
+    ) -> Tensor | None:
+        """The share of each query that goes to the sink [row, head, query]; None without one."""
+        logits = self._sink_logits(scores, heads, rows)
+        return None if logits is None else torch.sigmoid(logits - torch.logsumexp(scores, -1))
+
+    def _sink_logits(
+        self, scores: Tensor, heads: Sequence[int], rows: Sequence[int] | None
+    ) -> Tensor | None:
+        sinks = self.sinks
         if sinks is None:
-            pattern = torch.softmax(scores, dim=-1).to(self.query.dtype)
-            if len(scores) == 1:
-                return pattern
-            # padding may see nothing at all (a window behind the text): not a number otherwise
-            blind = scores.amax(-1, keepdim=True).isneginf()
-            return pattern.masked_fill(blind, 0.0)
-        sink = sinks[list(heads)].to(scores.dtype).view(1, -1, 1, 1)
-        sink = sink.expand(len(scores), -1, scores.shape[2], 1)
-        whole = torch.softmax(torch.cat([scores, sink], dim=-1), dim=-1)
+            return None
+        if sinks.dim() == 1:
+            return sinks[list(heads)].to(scores.dtype).view(1, -1, 1).expand(scores.shape[:3])
+        own = sinks[:, list(heads), :, 0].to(scores.dtype)
+        return own if rows is None else own[:, :, list(rows)]
+
+    def pattern(
+        self, scores: Tensor, heads: Sequence[int], rows: Sequence[int] | None = None
+    ) -> Tensor:
+        """Softmax of the scores; heads with a sink spend some of it there."""
+        logits = self._sink_logits(scores, heads, rows)
+        if logits is None:
+            return self.over_keys(scores)
+        whole = torch.softmax(torch.cat([scores, logits[..., None]], dim=-1), dim=-1)
         return whole[..., :-1].to(self.query.dtype)
+
+    def over_keys(self, scores: Tensor, share: Tensor | None = None) -> Tensor:
+        """Softmax of the scores, of which a sink has had its share."""
+        pattern = torch.softmax(scores, dim=-1)
+        if share is not None:
+            pattern = pattern * (1 - share[..., None])
+        pattern = pattern.to(self.query.dtype)
+        if len(scores) == 1:
+            return pattern
+        # padding may see nothing at all (a window behind the text): not a number otherwise
+        blind = scores.amax(-1, keepdim=True).isneginf()
+        return pattern.masked_fill(blind, 0.0)
 
     def mixed(self, pattern: Tensor, heads: Sequence[int]) -> Tensor:
         """pattern · v: [row, head, query, d_head]."""
@@ -227,35 +263,77 @@ def masked_as_infinite(scores: Tensor, dtype: torch.dtype) -> Tensor:
 def _see_pattern(
     observer: AttentionObserver, call: _Arguments, weights: Tensor | None, wanted: Sequence[str]
 ) -> tuple[Sequence[int], Tensor, Tensor] | None:
-    """Show scores and pattern; where changed: (heads, which rows, their new mixture)."""
+    """Show scores, sink and pattern; where changed: (heads, which rows, their new mixture)."""
     chosen = observer.heads(call.core)
     heads = range(call.query.shape[1]) if chosen is None else chosen
-    rows = observer.queries(call.core)
-    own = None if weights is None else weights[:, list(heads)]
-    if own is not None and rows is not None:
-        own = own[:, :, list(rows)]
-    before = own
-    pattern = own
-    if "scores" in wanted:
-        scores = call.scores(heads, rows)
-        seen = observer.on(call.core, "scores", scores)
-        if seen is not scores:
-            before = call.pattern(scores, heads)
-            pattern = call.pattern(seen, heads)
-        elif own is None:
-            before = pattern = call.pattern(scores, heads)
-    if pattern is None:
-        before = pattern = call.pattern(call.scores(heads, rows), heads)
-    if "pattern" in wanted:
-        pattern = observer.on(call.core, "pattern", pattern)
-    if pattern is before:
+    before, after = _edited(
+        observer, call, _own(weights, heads, observer, call.core), heads, wanted
+    )
+    if after is before:
         return None
-    if before is None:
-        return None
-    changed = torch.ne(pattern, before).any(dim=-1)  # an observer that edits asks for every row
+    changed = torch.ne(after, before).any(dim=-1)  # an observer that edits asks for every row
     if torch.is_grad_enabled():  # gradients of the pattern need all of it in the result
         changed = torch.ones_like(changed)
-    return heads, changed, call.mixed(pattern, heads)
+    return heads, changed, call.mixed(after, heads)
+
+
+def _own(
+    weights: Tensor | None, heads: Sequence[int], observer: AttentionObserver, core: nn.Module
+) -> Tensor | None:
+    """What the kernel itself returned of the wanted part of the pattern."""
+    rows = observer.queries(core)
+    own = None if weights is None else weights[:, list(heads)]
+    return own if own is None or rows is None else own[:, :, list(rows)]
+
+
+def _edited(
+    observer: AttentionObserver,
+    call: _Arguments,
+    own: Tensor | None,
+    heads: Sequence[int],
+    wanted: Sequence[str],
+) -> tuple[Tensor, Tensor]:
+    """The pattern before and after the observer saw it; the same object where nothing changed."""
+    rows = observer.queries(call.core)
+    if own is not None and "scores" not in wanted and call.sinks is None:
+        return own, _shown(observer, call, own, wanted)
+    scores = call.scores(heads, rows)
+    share = call.share(scores, heads, rows)
+    if own is None:
+        own = call.pattern(scores, heads, rows)
+    elif share is not None:
+        own = less_sink(own, share)
+    before = pattern = own
+    if "scores" in wanted:
+        seen = observer.on(call.core, "scores", scores)
+        if seen is not scores:
+            before = call.pattern(scores, heads, rows)
+            pattern = call.pattern(seen, heads, rows)
+            scores, share = seen, call.share(seen, heads, rows)
+    if share is not None and "sink" in wanted:
+        seen = observer.on(call.core, "sink", share)
+        if seen is not share:
+            rescaled = call.over_keys(scores, seen)
+            kept = (seen == share)[..., None] & (not torch.is_grad_enabled())
+            pattern = torch.where(kept, pattern, rescaled)
+    return before, _shown(observer, call, pattern, wanted)
+
+
+def _shown(
+    observer: AttentionObserver, call: _Arguments, pattern: Tensor, wanted: Sequence[str]
+) -> Tensor:
+    return observer.on(call.core, "pattern", pattern) if "pattern" in wanted else pattern
+
+
+def less_sink(weights: Tensor, share: Tensor) -> Tensor:
+    """A kernel's weights without what its sink takes: some kernels return them from before.
+
+    Those sum to 1; of the others the share is missing.
+    """
+    total, left = weights.to(share).sum(-1), 1 - share
+    if (total - left).abs().max() <= (total - 1).abs().max():
+        return weights
+    return weights * left[..., None].to(weights)
 
 
 def _rewritten(output: Tensor, changed: tuple[Sequence[int], Tensor, Tensor]) -> Tensor:
@@ -366,7 +444,7 @@ class OwnCode(TorchFunctionMode):
             for site, tensor in zip("qkv", args[:3], strict=True)
         )
         output = func(query, key, value, *args[3:], **kwargs)
-        wanted = [site for site in ("scores", "pattern") if self.observer.wants(self.core, site)]
+        wanted = [site for site in SEEN if self.observer.wants(self.core, site)]
         if wanted:
             mask = args[3] if len(args) > 3 else kwargs.get("attn_mask")
             options = {"scaling": kwargs.get("scale"), "is_causal": kwargs.get("is_causal", False)}

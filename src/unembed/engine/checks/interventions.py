@@ -65,7 +65,7 @@ def _make_of_mixer(block: BlockAnatomy) -> tuple[object, ...]:
     mixer = block.mixer
     if not isinstance(mixer, AttentionAnatomy):
         return (None if mixer is None else mixer.kind,)
-    return mixer.n_heads, mixer.n_kv_heads, mixer.post_norm is None
+    return mixer.n_heads, mixer.n_kv_heads, mixer.post_norm is None, mixer.sink
 
 
 def _make_of_mlp(mlp: MlpAnatomy | None) -> tuple[object, ...]:

@@ -19,7 +19,7 @@ from unembed.engine.checks.report import Report, compare, relative_error
 from unembed.engine.editing.edits import scale, set_to
 from unembed.engine.loaded import Loaded
 from unembed.engine.names.taps import why_not
-from unembed.engine.nodes import ATTENTION_SITES, LAYER_SITES
+from unembed.engine.nodes import ATTENTION_SITES, KERNEL_SITES, LAYER_SITES
 from unembed.engine.passes import forward
 from unembed.engine.passes.run import Run
 from unembed.engine.provenance import Identity, Kind
@@ -33,7 +33,7 @@ TOLERANCE = {torch.float64: 1e-9, torch.float32: 2e-5}
 HALF_TOLERANCE = 4e-2
 N_POSITIONS = 10
 Part = Literal["attn", "mlp"]
-HEADS = (*ATTENTION_SITES, "z")
+HEADS = (*KERNEL_SITES, "z")
 NEURONS = ("mlp_pre", "mlp_gate", "mlp_post")
 
 
@@ -162,12 +162,19 @@ def _heads(model: Loaded, run: Run, block: BlockAnatomy, report: Report) -> None
     n_heads = block.attention.n_heads
     if (query.shape[0], key.shape[0]) != (n_heads, block.attention.n_kv_heads):
         raise LookupError("the numbers of heads are not those of the attention call")
-    _simplex(report, pattern)
+    sink = run[at + "sink"].T[..., None] if block.attention.sink else None
+    _simplex(report, pattern, sink)
     mixed = _mixed(pattern, value).to(z)
-    if relative_error(mixed, z) <= report.tolerance or not _gated(model, run, block, report):
-        compare(report, "pattern·v = z", mixed, z, HEADS)
-    softmax = torch.softmax(scores, -1).to(pattern)
-    _compare_loosely(report, "softmax(scores) = pattern", softmax, pattern)
+    # some families take a sink's share in float32, whatever their type
+    within = report.tolerance if sink is None else max(report.tolerance, TOLERANCE[torch.float32])
+    if relative_error(mixed, z) <= within or not _gated(model, run, block, report):
+        compare(report, "pattern·v = z", mixed, z, HEADS, at_least=within)
+    softmax = torch.softmax(scores, -1)
+    if sink is None:
+        _compare_loosely(report, "softmax(scores) = pattern", softmax.to(pattern), pattern)
+        return
+    left = (softmax * (1 - sink)).to(pattern)
+    _compare_loosely(report, "softmax(scores) · (1 - sink) = pattern", left, pattern)
 
 
 def _mixed(pattern: Tensor, value: Tensor) -> Tensor:
@@ -199,10 +206,12 @@ def _gated(model: Loaded, run: Run, block: BlockAnatomy, report: Report) -> bool
     return True
 
 
-def _simplex(report: Report, pattern: Tensor) -> None:
+def _simplex(report: Report, pattern: Tensor, sink: Tensor | None) -> None:
     """Rows sum to 1 to the precision of the softmax, which some families take in float32."""
-    total = pattern.double().sum(-1)
-    _compare_loosely(report, "pattern rows sum to 1", total, torch.ones_like(total))
+    whole = pattern if sink is None else torch.cat([pattern, sink.to(pattern)], -1)
+    total = whole.double().sum(-1)
+    words = "pattern rows sum to 1" if sink is None else "pattern rows and sink sum to 1"
+    _compare_loosely(report, words, total, torch.ones_like(total))
 
 
 def _compare_loosely(report: Report, equation: str, left: Tensor, right: Tensor) -> None:

@@ -75,6 +75,8 @@ def _why_not_in(block: BlockAnatomy, site: str) -> str | None:
     if site in MLP_SITES:
         return _why_not_of_mlp(block, site)
     if site in HEAD_SITES:
+        if site == "sink" and block.why_no_heads is None and not block.attention.sink:
+            return f"the attention of layer {block.layer} has no sink: its rows sum to 1"
         return block.why_no_heads
     if site in ("attn_in", "attn_out", "mixer_in", "mixer_out"):
         return _why_not_of_mixer(block, site)
@@ -168,7 +170,7 @@ def index_of(
     if target.entry is not None:
         return positions, *divmod(target.entry, width)
     if target.head is not None:
-        return positions, target.head
+        return positions, target.head if head is None else head
     return (positions,)
 
 
@@ -183,5 +185,7 @@ def taken(activation: Tensor, index: tuple[Index, ...]) -> Tensor:
 def _size_of_heads(attention: AttentionAnatomy, site: str, n_positions: int) -> int:
     if site in PAIR_SITES:
         return attention.n_heads * n_positions * n_positions
+    if site == "sink":
+        return attention.n_heads * n_positions
     heads = attention.n_kv_heads if site in ("k", "v") else attention.n_heads
     return n_positions * heads * attention.d_head

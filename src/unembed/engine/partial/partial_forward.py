@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from unembed.engine.loaded import Loaded
 from unembed.engine.names.sites import resolve_position
 from unembed.engine.names.taps import EVERY, SiteKey, index_of, taken
-from unembed.engine.nodes import ATTENTION_SITES, Target
+from unembed.engine.nodes import KERNEL_SITES, Target
 from unembed.engine.partial.call import prepared, prompt_ids
 from unembed.engine.partial.names import as_names, as_target, find_module
 from unembed.engine.passes.capture import Wanted, capture_bytes, check_cost
@@ -119,7 +119,7 @@ def _through_model(
 
 def _watches_attention(captures: Mapping[SiteKey, Wanted]) -> bool:
     """Raises InputError where a pass around this one does: a kernel has one observer."""
-    watched = [f"L{layer}.{site}" for site, layer in captures if site in ATTENTION_SITES]
+    watched = [f"L{layer}.{site}" for site, layer in captures if site in KERNEL_SITES]
     if watched and attention_is_watched():
         raise InputError(
             f"{watched[0]} cannot be read here: the partial_forward that this call is inside of "

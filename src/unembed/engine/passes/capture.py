@@ -9,25 +9,28 @@ from torch import Tensor
 
 from unembed.engine.names.sites import check_target, parse_target, resolve_position
 from unembed.engine.names.taps import SiteKey, refuse, size_of, why_not
-from unembed.engine.nodes import GLOBAL_SITES, LAYER_SITES, PAIR_SITES, SITES, Name
+from unembed.engine.nodes import GLOBAL_SITES, LAYER_SITES, NARROWED_SITES, PAIR_SITES, SITES, Name
 from unembed.errors import InputError, TooLargeError
 from unembed.models.anatomy import Anatomy
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """What to keep of one attention site: which heads and query positions; None is all."""
+    """What to keep of scores, sink or pattern: which heads and query positions; None is all."""
 
     heads: tuple[int, ...] | None = None
     queries: tuple[int, ...] | None = None
 
-    def of(self, value: Tensor) -> Tensor:
-        """The wanted part of [head, query, key], which may have been computed in full."""
-        if self.heads is not None and value.shape[0] != len(self.heads):
-            value = value[list(self.heads)]
-        if self.queries is not None and value.shape[1] != len(self.queries):
-            value = value[:, list(self.queries)]
-        return value
+    def of(self, value: Tensor, site: str) -> Tensor:
+        """The wanted part of [head, query, ...], which may have been computed in full."""
+        if self.heads is None and self.queries is None:
+            return value
+        turned = value if site in PAIR_SITES else value.transpose(0, 1)  # a sink is [query, head]
+        if self.heads is not None and turned.shape[0] != len(self.heads):
+            turned = turned[list(self.heads)]
+        if self.queries is not None and turned.shape[1] != len(self.queries):
+            turned = turned[:, list(self.queries)]
+        return turned if site in PAIR_SITES else turned.transpose(0, 1)
 
 
 def plan_capture(
@@ -54,7 +57,7 @@ def plan_capture(
         check_target(target, anatomy, name, field)
         refuse(anatomy, target.site_key, name, field)
         wanted = Wanted()
-        if target.is_pairs:
+        if target.site in NARROWED_SITES:
             row = target.position
             wanted = Wanted(
                 None if target.head is None else (target.head,),
@@ -85,11 +88,13 @@ def _union(old: Wanted | None, new: Wanted) -> Wanted:
 
 
 def _aligned(site_keys: dict[SiteKey, Wanted]) -> dict[SiteKey, Wanted]:
-    """Scores and pattern of a layer come from one computation: keep the same heads and rows."""
-    for site_key in list(site_keys):
-        twin = ("pattern" if site_key[0] == "scores" else "scores", site_key[1])
-        if site_key[0] in PAIR_SITES and twin in site_keys:
-            site_keys[site_key] = site_keys[twin] = _union(site_keys[site_key], site_keys[twin])
+    """What of a layer comes from one computation: keep the same heads and rows of it."""
+    for layer in {layer for site, layer in site_keys if site in NARROWED_SITES}:
+        together = [(site, layer) for site in NARROWED_SITES if (site, layer) in site_keys]
+        wanted: Wanted | None = None
+        for site_key in together:
+            wanted = _union(wanted, site_keys[site_key])
+        site_keys |= dict.fromkeys(together, wanted or Wanted())
     return site_keys
 
 

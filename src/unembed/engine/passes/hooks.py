@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from unembed.engine.cancel import Cancel
 from unembed.engine.editing.applying import ResolvedEdit
 from unembed.engine.names.taps import SiteKey, taps
-from unembed.engine.nodes import ATTENTION_SITES, PAIR_SITES
+from unembed.engine.nodes import KERNEL_SITES, NARROWED_SITES, PAIR_SITES
 from unembed.engine.passes.capture import Wanted
 from unembed.engine.passes.outputs import Pass
 from unembed.errors import InputError
@@ -165,7 +165,7 @@ class Instrument(Pass):
         """One hook for each side of each module where something is read or edited."""
         found: dict[tuple[str, str], list[tuple[SiteKey, Tap, bool]]] = defaultdict(list)
         for site_key in self._site_keys():
-            if site_key[0] not in ATTENTION_SITES and site_key[0] != "logits":
+            if site_key[0] not in KERNEL_SITES and site_key[0] != "logits":
                 for order, tap in enumerate(taps(self.anatomy, site_key)):
                     found[tap.module, tap.side].append((site_key, tap, order == 0))
         for (name, side), visits in found.items():
@@ -179,7 +179,7 @@ class Instrument(Pass):
             stack.callback(handle.remove)
 
     def _observe_attention(self, stack: ExitStack) -> None:
-        layers = {site_key[1] for site_key in self._site_keys() if site_key[0] in ATTENTION_SITES}
+        layers = {site_key[1] for site_key in self._site_keys() if site_key[0] in KERNEL_SITES}
         cores: dict[bool, dict[int, nn.Module]] = {True: {}, False: {}}
         for block in self.anatomy.blocks:
             if block.layer in layers:
@@ -251,7 +251,7 @@ class Instrument(Pass):
             kept = kept.clone() if is_volatile else kept
             own = [self._own(site_key, kept, row) for row in range(len(self.rows))]
         wanted = [row.captures[site_key] for row in self.rows]
-        kept_rows = [each.of(part) for each, part in zip(wanted, own, strict=True)]
+        kept_rows = [each.of(part, site_key[0]) for each, part in zip(wanted, own, strict=True)]
         self.captured[site_key] = kept_rows
         self._versions[site_key] = kept_rows[0]._version
         return value
@@ -328,9 +328,9 @@ class Instrument(Pass):
         return self._narrowed(core, "queries")
 
     def _narrowed(self, core: nn.Module, what: Literal["heads", "queries"]) -> Sequence[int] | None:
-        """What every row wants of scores and pattern; None, for all, where they differ."""
+        """What every row wants of scores, sink and pattern; None, for all, where they differ."""
         layer = self._core_layer(core)
-        site_keys = [("scores", layer), ("pattern", layer)]
+        site_keys = [(site, layer) for site in NARROWED_SITES]
         if any(site_key in self._edits for site_key in site_keys):
             return None  # an edit of one head changes what all of them go on with
         captured = next((one for one in site_keys if one in self.captures), None)

@@ -13,7 +13,7 @@ from unembed.engine.loaded import Loaded
 from unembed.engine.names.sites import resolve_position
 from unembed.engine.names.taps import EVERY, SiteKey, index_of, taken
 from unembed.engine.names.tokens import Token
-from unembed.engine.nodes import Name, Target
+from unembed.engine.nodes import NARROWED_SITES, Name, Target
 from unembed.engine.passes.capture import Wanted
 from unembed.engine.provenance import Provenance
 from unembed.errors import CapabilityError, InputError, TargetError
@@ -36,9 +36,9 @@ class Run:
     """One forward pass on one prompt.
 
     `run["L5.resid_post"]` is Float[Tensor, "pos d_model"]; q, k, v and z are [pos, head, d_head];
-    pattern and scores [head, query, key]; `run["L9.H6"]` is one head's z, `run["L3.H2.pattern"]`
-    one head's pattern, `run["L12.N512"]` one neuron's activation at each position,
-    `run["L14.z448"]` one entry of z.
+    pattern and scores [head, query, key], a sink [pos, head]; `run["L9.H6"]` is one head's z,
+    `run["L3.H2.pattern"]` one head's pattern, `run["L12.N512"]` one neuron's activation at each
+    position, `run["L14.z448"]` one entry of z.
     """
 
     model: Loaded
@@ -120,7 +120,7 @@ class Run:
         key = EVERY if target.key is None else resolve_position(target.key, n_positions, "site")
         if target.row.derived:
             whole = self.model.attached(target, "site").encode(target.layer or 0, whole)
-        if target.is_pairs:  # perhaps only some heads and rows of them were captured
+        if target.site in NARROWED_SITES:  # perhaps only some heads and rows of them were captured
             wanted = self.wanted.get(target.site_key, Wanted())
             head = _among(
                 wanted.heads, EVERY if target.head is None else target.head, "head", target
