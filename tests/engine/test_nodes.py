@@ -267,5 +267,47 @@ def test_nothing_attached_costs_nothing(model, gpt2):
 
 def test_a_name_that_may_be_attached_says_how_it_is_named():
     with pytest.raises(TargetError) as caught:
-        ue.zero("L6.F77")
+        parse_target("L6.F77")
     assert "model.node('L6.F77')" in caught.value.fix
+
+
+@pytest.mark.parametrize("name", ["L1.F7", "L1.F7@3", "l1.f7@-2"])
+@pytest.mark.parametrize("make", [ue.zero, lambda node: ue.add(node, 0.5)], ids=["zero", "add"])
+def test_an_edit_may_name_it_as_text_before_there_is_a_model(model, make, name):
+    by_text, by_node = make(name), make(model.node(name))
+    assert by_text.target == name
+    found, expected = (model.run(PROMPT, edits=[edit]) for edit in (by_text, by_node))
+    assert torch.equal(found.logits, expected.logits)
+    assert found.key == expected.key  # which maps it was is a part of it
+    assert [edit.words for edit in found.edits] == [by_node.words]
+    sweep = ue.sweep(model, PROMPT, [by_text, by_node])
+    assert sweep.rows[0].value == sweep.rows[1].value
+    generated = (model.generate(PROMPT, 4, edits=[edit]).new_ids for edit in (by_text, by_node))
+    assert len(set(generated)) == 1
+
+
+def test_an_objective_may_name_it_as_text(model):
+    objective = ue.Objective.activation("L1.F7@3")
+    run = model.run(PROMPT, objective.required_capture(model))
+    assert objective.value(run) == run["L1.F7@3"]
+
+
+def test_text_that_no_model_knows_is_refused_at_once_or_by_the_model(model, gpt2):
+    for name in ("L6.H123456", "L6.N12345678", "L6.z12345678", "L6.F", "L6.F7@", "L6.F7<3", "F7"):
+        with pytest.raises(TargetError, match="names"):
+            ue.zero(name)
+    with pytest.raises(TargetError, match="names no site or node") as caught:
+        gpt2.run(PROMPT, edits=[ue.zero("L1.mlp"), ue.zero("L1.F7")])
+    assert caught.value.field == "edits[1].target"
+    with pytest.raises(TargetError, match="features 0-11"):
+        model.run(PROMPT, edits=[ue.zero("L1.F12")])
+    with pytest.raises(EditError, match="names its position already"):
+        ue.zero("L1.F7@3", positions=[2])
+
+
+def test_an_edit_named_as_text_is_held_to_what_its_kind_takes(model):
+    model = ue.load(model.module, tokenizer=model.tokenizer)
+    rigid = replace(FEATURE, operations=("zero",))
+    model.derived["feature"] = Derived(rigid, {1: 12}, lambda _, x: x[:, :12], lambda _, x: x)
+    with pytest.raises(EditError, match="takes zero, not scale"):
+        model.run(PROMPT, edits=[ue.scale("L1.F7", 2.0)])

@@ -9,7 +9,7 @@ account for is the error; an edit keeps it, so that only what the edited nodes s
 Attached to a model they are read, edited and named like any other node:
 
     model.derived["latent"] = Derived(row, counts, encode, decode)
-    run = model.run(prompt, ["L6.F77"], [zero(model.node("L6.F12"))])
+    run = model.run(prompt, ["L6.F77"], [zero("L6.F12")])
 """
 
 from __future__ import annotations

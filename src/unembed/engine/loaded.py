@@ -21,7 +21,7 @@ from unembed.engine.names import prompts
 from unembed.engine.names.sites import check_target, parse_target
 from unembed.engine.names.taps import refuse, why_not
 from unembed.engine.names.tokens import Token, TokenReader
-from unembed.engine.nodes import LAYER_SITES, MIXER_SITES, Name, Target
+from unembed.engine.nodes import LAYER_SITES, MIXER_SITES, UNREAD, Name, Target
 from unembed.engine.provenance import Identity, Kind, Provenance, versions
 from unembed.engine.reading.final_norm import final_norm
 from unembed.engine.reading.maps import Maps
@@ -197,7 +197,8 @@ class Loaded(Maps):
 
     def read_name(self, name: Name, field: str = "target") -> Target:
         """As `node`, without looking whether the model has as many."""
-        return parse_target(name, field, [one.row for one in self.derived.values()])
+        written = name.text if isinstance(name, Target) and name.row is UNREAD else name
+        return parse_target(written, field, [one.row for one in self.derived.values()])
 
     def attached(self, target: Target, field: str = "target") -> Derived:
         """What computes a derived node; raises TargetError where it is not attached here."""

@@ -112,6 +112,9 @@ class NodeKind:
         called: what its numbers are called where one is out of range.
         writes: through which branch's output map it writes to the residual stream.
         is_node: whether it is a part that writes and has a page of its own.
+        has_vector: whether it writes along a vector of its own, of the weights alone, which can be
+            indexed, clustered and switched on.
+        attends: whether it has a pattern of its own.
         pairs: whether a key position may follow the query's, where the site is one of pairs.
         stages: "pre" for neurons, whose activation function has an argument.
         derived: what tells the maps that compute its values from any others, of a kind that a model
@@ -130,6 +133,8 @@ class NodeKind:
     called: str = ""
     writes: Branch | None = None
     is_node: bool = False
+    has_vector: bool = False
+    attends: bool = False
     pairs: bool = False
     operations: tuple[Operation, ...] = OPERATIONS
     stages: tuple[Stage, ...] = ("post",)
@@ -154,6 +159,7 @@ KINDS = (
         called="head",
         writes="attn",
         is_node=True,
+        attends=True,
     ),
     NodeKind(
         "pair",
@@ -180,6 +186,7 @@ KINDS = (
         called="neuron",
         writes="mlp",
         is_node=True,
+        has_vector=True,
         stages=("pre", "post"),
     ),
     NodeKind(
@@ -281,6 +288,16 @@ KINDS = (
     ),
 )
 SITE = next(row for row in KINDS if row.kind == "site")
+UNREAD = NodeKind(
+    "unread",
+    ("L{layer}.{site}{index}",),  # where it lives is not known: `site` holds the letters of it
+    "name that a model may know",
+    "names that a model may know",
+    "{site}{index} of layer {layer}",
+    "L6.F77",
+    number="index",
+)
+"""Not a kind: a name of the form of nodes that are attached, until a model is there to read it."""
 EXAMPLES = '"L5.resid_post", "L9.H6", "L9.H6@14<3", "L12.N512", "L5.attn", "L5.mlp" or "embed"'
 
 
@@ -315,6 +332,12 @@ class Target:
     def is_pairs(self) -> bool:
         """Whether its site is [head, query, key]; all others are [pos, ...]."""
         return self.site in PAIR_SITES
+
+    @property
+    def is_number(self) -> bool:
+        """Whether it is one number at each position: its activation."""
+        numbers = (self.neuron, self.entry, self.index, self.key)
+        return any(number is not None for number in numbers)
 
     @property
     def stem(self) -> str:

@@ -8,11 +8,10 @@ from typing import Annotated
 import torch
 
 from unembed.analyses.tools.projections import projection_of, scores_of
-from unembed.analyses.tools.vectors import key_tokens, value_vectors
-from unembed.analyses.tools.writes import node_of
+from unembed.analyses.tools.vectors import key_tokens, value_vectors, vector_of
 from unembed.engine.model import Model
 from unembed.engine.reading.extremes import extremes
-from unembed.errors import CapabilityError, TargetError
+from unembed.errors import CapabilityError
 from unembed.index.hits import Scores
 
 KEY_TOKENS = 20
@@ -45,15 +44,7 @@ def live_page(model: Model, node: str, projection: str = "raw", top_k: int = 50)
 
     Raises TargetError for what is no neuron of this model, CapabilityError where it has none.
     """
-    target = node_of(model, node)
-    if target.kind != "neuron" or target.layer is None or target.neuron is None:
-        raise TargetError(
-            f"{node!r} is not a neuron; write for example L12.N512",
-            field="target",
-            value=node,
-            legal='"L12.N512"',
-        )
-    layer, neuron = target.layer, target.neuron
+    layer, neuron = vector_of(model, node)
     vectors = value_vectors(model, layer)
     norms = vectors.norm(dim=-1)
     weight = model.unembedding.weight

@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from unembed.analyses.tools.projections import scores_of, token_direction
-from unembed.analyses.tools.writes import node_of
+from unembed.analyses.tools.vectors import vector_of
 from unembed.engine.cancel import Cancel
 from unembed.engine.model import Model
-from unembed.errors import InputError, TargetError
+from unembed.errors import InputError
 from unembed.index import clusters as clustering
 from unembed.index.about import IndexAbout, Plan
 from unembed.index.choices import layer_rows, page
@@ -220,15 +220,8 @@ class VectorIndex:
     def row(self, node: str) -> int:
         """Where a vector stands in `vectors`; raises as `vector` does."""
         self.check_current()
-        target = node_of(self._model, node)
-        if target.kind != "neuron" or target.layer is None or target.neuron is None:
-            raise TargetError(
-                f"{node!r} is not a neuron; the index holds value vectors, as L12.N512",
-                field="target",
-                value=node,
-                legal='"L12.N512"',
-            )
-        return layer_rows(self._plan, (target.layer, target.layer)).start + target.neuron
+        layer, neuron = vector_of(self._model, node)
+        return layer_rows(self._plan, (layer, layer)).start + neuron
 
     def node(self, row: int) -> str:
         """The name of the vector in this row."""

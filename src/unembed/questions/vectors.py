@@ -148,7 +148,7 @@ def _of_state(session: Session, job: Job, state: requests.StateRef | None) -> Te
     position = position_of(state.position, len(ids))
     with naming("site"):
         target = parse_target(state.site)
-        if target.text != state.site or target.kind == "neuron" or target.head is not None:
+        if target.text != state.site or target.row.number is not None:
             raise _no_stream(state.site)
     run = last_run(session, job, state.edits, ids, [state.site])
     found: Tensor = run[state.site]

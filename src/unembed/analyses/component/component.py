@@ -31,7 +31,7 @@ def component_capture(model: Loaded, node: Name, position: int = -1) -> tuple[st
     target = node_of(model, node)
     capture = [*effects_capture(model, target.layer), _stream(model, target)]
     capture += write_capture(model, target)
-    if target.kind == "head" and _has_pattern(model, target):
+    if target.row.attends and _has_pattern(model, target):
         row = position if target.position is None else target.position
         capture.append(f"L{target.layer}.H{target.head}.pattern@{row}")
     return tuple(dict.fromkeys(capture))
@@ -69,9 +69,10 @@ def component(
     written = write(run, target)
     here = written[position, None]
     effects = direct_effects(run, here, target.layer, target.row.writes, position, top_k)
-    neuron = target.kind == "neuron"
     activation = (
-        run.value_of(target, every_position=True) if neuron else written.float().norm(dim=-1)
+        run.value_of(target, every_position=True)
+        if target.is_number
+        else written.float().norm(dim=-1)
     )
     return Component(
         target=target.text,
@@ -80,7 +81,7 @@ def component(
         position=position,
         tokens=run.tokens,
         activation=tuple(activation.tolist()),
-        activation_name="mlp_post" if neuron else "norm of the write",
+        activation_name=target.site if target.is_number else "norm of the write",
         promotes=listed(model, effects.raised_ids[0], effects.raised[0]),
         suppresses=listed(model, effects.lowered_ids[0], effects.lowered[0]),
         attends_to=_attends_to(run, target, position),
@@ -105,7 +106,7 @@ def _has_pattern(model: Loaded, target: Target) -> bool:
 
 
 def _attends_to(run: Run, target: Target, position: int) -> tuple[float, ...] | None:
-    if target.kind != "head" or not _has_pattern(run.model, target):
+    if not target.row.attends or not _has_pattern(run.model, target):
         return None
     row: Tensor = run[f"L{target.layer}.H{target.head}.pattern@{position}"]
     return tuple(row.tolist())

@@ -66,7 +66,7 @@ def neuron_of(model: Loaded, node: Name) -> Target:
 
 def named_neuron(target: Target) -> Target:
     """Raises TargetError for anything but a neuron at all positions."""
-    if target.kind != "neuron" or target.position is not None:
+    if not target.row.has_vector or target.position is not None:
         raise TargetError(
             f"{target.text!r} cannot be switched on and off like a sub-update: name a neuron, at "
             "all positions, as in L12.N512",

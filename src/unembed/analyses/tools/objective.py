@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from unembed.engine.loaded import Loaded
-from unembed.engine.names.sites import check_target, parse_target, resolve_position
+from unembed.engine.names.sites import perhaps_attached, resolve_position
 from unembed.engine.nodes import Name, Target
 from unembed.engine.passes.run import Run
 from unembed.engine.reading.unembedding import Readout
@@ -90,7 +90,7 @@ class Objective(Explained):
     def activation(cls, node: Name, *, position: int = -1) -> Objective:
         """The activation of one neuron, one entry of z, or one pair of query and key."""
         target, position = _placed(node, position)
-        if not _is_number(target):
+        if not target.is_number:
             raise TargetError(
                 f"{target.text!r} is more than one number at a position; name a neuron, an entry "
                 "or a pair of query and key, or use Objective.direction",
@@ -133,8 +133,8 @@ class Objective(Explained):
         Nothing in a model without a lens: there its logits are needed.
         """
         if self.node is not None:
-            check_target(self.node, model.anatomy, model.name, "node")
-            return (self.node.at(self.position, self.node.key).name,)
+            node = model.node(self.node, "node")
+            return (node.at(self.position, node.key).name,)
         if not model.capabilities()["lens"].available:
             return ()
         return (f"L{model.anatomy.n_layers - 1}.resid_post", "final_norm")
@@ -247,8 +247,8 @@ class Objective(Explained):
         """The activation at the position, of the head or pair that the node names."""
         if self.node is None:
             raise self._no_tokens()
-        check_target(self.node, run.model.anatomy, run.model.name, "node")
-        return run.value_of(self.node.at(self._position(run), self.node.key))
+        node = run.model.node(self.node, "node")
+        return run.value_of(node.at(self._position(run), node.key))
 
     def _of_site(self, run: Run, found: Tensor) -> Tensor:
         return found.reshape(()) if self.vector is None else self.along(run.model, found)
@@ -296,12 +296,6 @@ def _listed(tokens: Sequence[str | int]) -> str:
 
 def _placed(name: Name, position: int) -> tuple[Target, int]:
     """The node without its position, and the position: that of the name goes first."""
-    target = parse_target(name, "node")
+    target = perhaps_attached(name, "node")
     own = target.position
     return replace(target.at(None, target.key), text=target.text), position if own is None else own
-
-
-def _is_number(target: Target) -> bool:
-    """Whether it is one number at each position."""
-    numbers = (target.neuron, target.entry, target.index, target.key)
-    return any(number is not None for number in numbers)

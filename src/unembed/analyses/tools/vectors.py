@@ -61,6 +61,7 @@ __all__ = [
     "projection_of",
     "token_direction",
     "value_vectors",
+    "vector_of",
 ]
 
 # ------------------------------------------------------------------ value vectors
@@ -81,6 +82,19 @@ def value_vectors(model: Loaded, layer: int) -> Float[Tensor, "d_mlp d_model"]:
         vectors = static_norm(model, norm).carry(vectors)
     multiplier = model.residual_multiplier(layer, "mlp")
     return vectors if multiplier == 1.0 else vectors * multiplier
+
+
+def vector_of(model: Loaded, node: Name) -> tuple[int, int]:
+    """Layer and number of a node with a vector of its own; raises TargetError for any other."""
+    target = node_of(model, node)
+    if not target.row.has_vector or target.layer is None or target.neuron is None:
+        raise TargetError(
+            f"{target.text!r} is not a neuron; only neurons have a value vector, as L12.N512",
+            field="target",
+            value=target.text,
+            legal='"L12.N512"',
+        )
+    return target.layer, target.neuron
 
 
 def layers_with_neurons(model: Loaded) -> tuple[int, ...]:
@@ -130,14 +144,10 @@ def key_tokens(model: Loaded, node: Name, k: int = 10) -> KeyTokens:
     Raises TargetError for anything that is no neuron of this model; CapabilityError where the
     pre-activation is not understood, or embeddings are not as wide as the residual stream.
     """
-    target = node_of(model, node)
-    if target.kind != "neuron" or target.layer is None or target.neuron is None:
-        raise TargetError(
-            f"{node!r} is not a neuron; write for example L12.N512", field="target", value=node
-        )
+    layer, neuron = vector_of(model, node)
     checked_top_k(model, k)
-    refuse(model.anatomy, ("mlp_pre", target.layer), model.name, "target")
-    cosines = _cosines(model, target.layer, key_directions(model, target.layer, target.neuron))
+    refuse(model.anatomy, ("mlp_pre", layer), model.name, "target")
+    cosines = _cosines(model, layer, key_directions(model, layer, neuron))
     lists: list[Scores | None] = []
     for row in cosines:
         for sign in (1, -1):

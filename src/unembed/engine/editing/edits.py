@@ -17,8 +17,8 @@ import torch
 from torch import Tensor
 
 from unembed.engine.loaded import Loaded
-from unembed.engine.names.sites import parse_target
-from unembed.engine.nodes import READ_ONLY, STAGES, Name, Operation, Stage, Target
+from unembed.engine.names.sites import perhaps_attached
+from unembed.engine.nodes import READ_ONLY, STAGES, UNREAD, Name, Operation, Stage, Target
 from unembed.errors import EditError
 from unembed.models.anatomy import Anatomy
 
@@ -53,7 +53,7 @@ class Edit:
     source_positions: tuple[int, ...] | None = None
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "node", parse_target(self.node))  # of one made by hand: a name
+        object.__setattr__(self, "node", perhaps_attached(self.node))  # by hand: a name
 
     @property
     def target(self) -> str:
@@ -147,6 +147,18 @@ def required_capture(target: Name, model: Loaded, stage: Stage = "post") -> str:
     return parsed.site if parsed.layer is None else f"L{parsed.layer}.{parsed.site}"
 
 
+def on_model(edit: Edit, model: Loaded, field: str = "edit") -> Edit:
+    """The edit with its target read, which may be named as only the model knows.
+
+    Raises TargetError, or EditError where nodes of its kind take no such edit.
+    """
+    if edit.node.row is not UNREAD:
+        return edit
+    node = model.node(edit.node, f"{field}.target")
+    _check_legal(node, edit.operation, edit.stage)
+    return replace(edit, node=node)
+
+
 def at_stage(target: Target, stage: Stage, anatomy: Anatomy) -> Target:
     """Where an edit of `target` acts: before the activation function, a neuron is its argument."""
     if stage == "post" or target.layer is None:
@@ -163,7 +175,7 @@ def _edit(
     positions: Sequence[int] | None,
     stage: Stage,
 ) -> Edit:
-    parsed = parse_target(target)
+    parsed = perhaps_attached(target)
     _check_legal(parsed, operation, stage)
     chosen = None if positions is None else tuple(int(pos) for pos in positions)
     if chosen is not None and parsed.position is not None:

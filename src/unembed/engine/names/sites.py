@@ -8,22 +8,35 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 
 from unembed.engine.nodes import (
+    AT,
     EXAMPLES,
     HEAD_SITES,
     KINDS,
     LAYER_SITES,
+    UNREAD,
     Name,
     NodeKind,
     Target,
     compiled,
+    number,
 )
 from unembed.errors import TargetError
 from unembed.models.anatomy import Anatomy, BlockAnatomy
 
 _HEAD_OF_SITE = re.compile(r"L[0-9]+\.H[0-9]+\.(\w+)(?:@.*)?")
-_PERHAPS_ATTACHED = re.compile(r"L[0-9]+\.[A-Za-z][0-9]+(?:@.*)?")
+_LETTERS = "|".join(
+    found[1]
+    for row in KINDS
+    for form in row.forms
+    if (found := re.fullmatch(r"L\{layer\}\.(\w+)\{\w+\}", form))
+)
+_UNREAD = re.compile(
+    rf"L{number('layer')}\.(?!(?:{_LETTERS})[0-9])(?P<site>[A-Z]+){number('index')}{AT}",
+    re.IGNORECASE | re.ASCII,
+)
 _NUMBERS = ("layer", "head", "neuron", "entry", "index", "key")
 
 
@@ -37,6 +50,19 @@ def parse_target(name: Name, field: str = "target", derived: Sequence[NodeKind] 
         TargetError: the name has no known form.
     """
     return name if isinstance(name, Target) else _read(name, field, derived)
+
+
+def perhaps_attached(name: Name, field: str = "target") -> Target:
+    """As `parse_target`, where no model is at hand yet.
+
+    A name such as "L6.F77", which nothing but nodes that are attached to a model have, is kept
+    unread (`nodes.UNREAD`) for `Loaded.read_name`, which knows what is attached.
+    """
+    match = None if isinstance(name, Target) else _UNREAD.fullmatch(name)
+    if isinstance(name, Target) or match is None or match["key"] is not None:
+        return parse_target(name, field)
+    parts = match.groupdict()
+    return replace(_made(name, UNREAD, parts), site=parts["site"])
 
 
 def _read(name: str, field: str, derived: Sequence[NodeKind]) -> Target:
@@ -57,7 +83,7 @@ def _unknown(name: str, field: str) -> TargetError:
         return TargetError(message, field=field, value=name, legal=legal)
     message = f"{name!r} names no site or node; write for example {EXAMPLES}"
     fix = None
-    if _PERHAPS_ATTACHED.fullmatch(name):
+    if _UNREAD.fullmatch(name):
         fix = f"a node that was attached to a model is named by it: model.node({name!r})"
     return TargetError(message, field=field, value=name, legal=EXAMPLES, fix=fix)
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from unembed.engine.cancel import Cancel
 from unembed.engine.editing.applying import ResolvedEdit, resolve_edit
-from unembed.engine.editing.edits import Edit
+from unembed.engine.editing.edits import Edit, on_model
 from unembed.engine.loaded import Loaded
 from unembed.engine.names.sites import check_target, parse_target
 from unembed.engine.names.taps import SiteKey, refuse
@@ -101,7 +101,7 @@ def run_rows(
         Run(
             model,
             one.ids,
-            one.edits,
+            tuple(resolved.edit for resolved in rows[row].edits),
             None if found is None else found[row],
             {site_key: kept[row] for site_key, kept in instrument.captured.items()},
             rows[row].captures,
@@ -161,6 +161,7 @@ def resolve_edits(
                 field=field,
                 value=type(edit).__name__,
             )
+        edit = on_model(edit, model, field)
         derived = None
         if edit.node.row.derived:
             derived = model.attached(model.node(edit.node, f"{field}.target"))
