@@ -68,9 +68,8 @@ class Loaded(Maps):
         self.settings = settings
         self.max_positions = max_positions
         self.volatile = volatile
-        # whether the states of its mixers can be gone on from; None: not tried yet
-        everywhere = len(anatomy.attention_layers) == anatomy.n_layers
-        self.keeps_states: bool | None = True if everywhere else None
+        # whether its cache, of keys and values or states, can be gone on from; None: not tried yet
+        self.keeps_states: bool | None = None
         self.derived: dict[str, Derived] = {}  # by kind: nodes that were attached
         self._exclusive_use = exclusive_use_of(module)
         self._reader = TokenReader(tokenizer)

@@ -42,7 +42,7 @@ def arrange(
     mlp = _outputs(inside, block, unit.end, None)
     if block.input is None or block.output is None:
         return None
-    for scale in _multipliers(config):
+    for scale in _multipliers(block, config):
         for hypothesis in (_sequential, _post_norm, _parallel):
             for first in attention:
                 found = hypothesis(block.input, block.output, inside, first, mlp, scale)
@@ -63,18 +63,20 @@ def arrange_single(block: Call, inside: list[Call], branch: Call, config: Any) -
     """The call whose result alone is added, from `branch` on; None where none is."""
     if block.input is None or block.output is None:
         return None
-    for scale in _multipliers(config):
+    for scale in _multipliers(block, config):
         for call in _outputs(inside, block, branch.end, None):
             if same(block.input + scale * result(call), block.output):
                 return Single(scale, call)
     return None
 
 
-def _multipliers(config: Any) -> Iterator[float]:
+def _multipliers(block: Call, config: Any) -> Iterator[float]:
+    """What a branch could be multiplied with: a number of the config, or of the block's own."""
     yield 1.0
-    value = getattr(config, "residual_multiplier", None)
-    if isinstance(value, int | float) and value != 1.0:
-        yield float(value)
+    own = (value for value in vars(block.module).values() if isinstance(value, float))
+    for value in dict.fromkeys((getattr(config, "residual_multiplier", None), *own)):
+        if isinstance(value, int | float) and value not in (0.0, 1.0):
+            yield float(value)
 
 
 def _outputs(inside: list[Call], block: Call, after: int, before: int | None) -> list[Call]:

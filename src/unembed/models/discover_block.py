@@ -103,7 +103,9 @@ class BlockReader:
             # a gate's map may run after the kernel
             and (call.end < kernel.time or (call.within(kernel.call) and call is not output_map))
         ]
-        reads = tuple(call.name for call in maps if same(call.input, maps[0].input))
+        # a norm before attention may have maps of its own
+        first = next((call for call in maps if call.within(kernel.call)), maps[0])
+        reads = tuple(call.name for call in maps if same(call.input, first.input))
         query, key = kernel.seen["q"], kernel.seen.get("k", kernel.seen["q"])
         return AttentionAnatomy(
             core=kernel.call.name,

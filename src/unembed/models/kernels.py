@@ -106,9 +106,26 @@ def _renamed(model: nn.Module) -> Iterator[None]:
             config._attn_implementation_internal = before[key]
 
 
+class _Name(str):
+    """The name of an observing twin, which equals that of what it observes, too.
+
+    Some families ask which kernel they have (DeepSeek 3.2 masks for the plain ones only what its
+    indexer leaves out): they must go the same way as unobserved. Its hash is its own, so that it is
+    found under its own name.
+    """
+
+    def __eq__(self, other: object) -> bool:
+        return str.__eq__(self, other) or str.__eq__(self.removeprefix(PREFIX), other)
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+    __hash__ = str.__hash__
+
+
 def _twin(implementation: str) -> str:
     """Register, once, the function that observes `implementation`, and its mask function."""
-    name = PREFIX + implementation
+    name = _Name(PREFIX + implementation)
     with _register_lock:
         if name not in ALL_ATTENTION_FUNCTIONS:
             masks = AttentionMaskInterface()

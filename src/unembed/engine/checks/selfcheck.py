@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -62,9 +62,7 @@ def _bare_model(module: nn.Module, anatomy: Anatomy, kind: Kind) -> Loaded:
 
 def sample_ids(module: nn.Module, vocab_size: int, n_positions: int, step: int = 17) -> list[int]:
     """Ordinary tokens spread over the vocabulary: none of the special ones in the config."""
-    config = module.config
-    named = ("pad_token_id", "bos_token_id", "eos_token_id", "mask_token_id")
-    special = {getattr(config, name, None) for name in named} | {*placeholders(config)}
+    special = _special_ids(module.config) | {*placeholders(module.config)}
     ids: list[int] = []
     candidate = 7
     while len(ids) < n_positions:
@@ -75,11 +73,24 @@ def sample_ids(module: nn.Module, vocab_size: int, n_positions: int, step: int =
     return ids
 
 
+def _special_ids(config: Any) -> set[int | None]:
+    """The special tokens that a config names; of eos it may name several."""
+    found: set[int | None] = set()
+    for name in ("pad_token_id", "bos_token_id", "eos_token_id", "mask_token_id"):
+        value = getattr(config, name, None)
+        found.update(value if isinstance(value, list | tuple) else [value])
+    return found
+
+
 def _check_all(model: Loaded, ids: list[int], report: Report) -> None:
     sites = [site for site in LAYER_SITES if _somewhere(model.anatomy, site)]
     lens = model.capabilities()["lens"].available
     capture = [*sites, "embed", *(["final_norm"] if lens else [])]
     run = forward.run(model, forward.Request(model.tokenize(ids), capture))
+    plain = forward.run(model, forward.Request(model.tokenize(ids)))
+    if plain.logits is not None and run.logits is not None:
+        words = "logits with attention watched = logits"
+        compare(report, words, run.logits, plain.logits, HEADS)
     for block in model.anatomy.blocks:
         _stream(model, run, block, report)
     if report.fatal:

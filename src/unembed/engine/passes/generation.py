@@ -178,8 +178,8 @@ class Continuation:
 class _Stepper:
     """Gives the logits after a growing text, feeding the model what it has not seen.
 
-    What a token mixer other than attention keeps is believed only where one step with it gives the
-    logits of the whole text anew: some families' states drift from their own forward pass.
+    What a model keeps is believed only where one step with it gives the logits of the whole text
+    anew: some families' states drift from their own forward pass, some caches forget a window.
     """
 
     def __init__(self, model: Loaded, instrument: Instrument, use_cache: bool) -> None:

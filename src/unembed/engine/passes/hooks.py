@@ -344,8 +344,11 @@ class Instrument(Pass):
 
 
 def _visiting_order(visit: tuple[SiteKey, Tap, bool]) -> int:
-    """`embed` before `resid_pre`, where both are the input of the first block."""
-    return 0 if visit[0][0] == "embed" else 1
+    """The stream before the branches that read it, where one module's input is both."""
+    site = visit[0][0]
+    if site == "embed":
+        return 0
+    return 1 if site.startswith("resid") else 2
 
 
 @dataclass
