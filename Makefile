@@ -23,7 +23,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test quick published check bench format web wheel api constraints clean distclean node-is-there browser-is-there
+.PHONY: help demo test quick published families check bench format web wheel api constraints clean distclean node-is-there browser-is-there
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -45,6 +45,9 @@ quick: $(VENV)/.dev ## lint, and the tests that a change breaks most often: a mi
 published: $(VENV)/.dev ## compare with figures published for GPT-2: GPT2=/path GPT2_MEDIUM=/path GPT2_XL=/path
 	GPT2='$(GPT2)' GPT2_MEDIUM='$(GPT2_MEDIUM)' GPT2_XL='$(GPT2_XL)' \
 	  $(BIN)/python -m pytest -m published tests/published $(ARGS)
+
+families: $(VENV)/.dev ## examine every model type that transformers can build; writes the page about them
+	OMP_NUM_THREADS=1 $(BIN)/python -W ignore -m tests.families $(ARGS)
 
 check: $(VENV)/.dev web/node_modules/.installed ## check format, lint, types and the direction of imports
 	$(BIN)/ruff format --check .

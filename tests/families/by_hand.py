@@ -1,0 +1,45 @@
+"""What the shrunk defaults of a type lack to be built: overrides, by type."""
+
+from __future__ import annotations
+
+from typing import Any
+
+_MAMBA = {
+    "mamba_n_heads": 4,
+    "mamba_d_head": 16,
+    "mamba_d_state": 8,
+    "mamba_n_groups": 1,
+    "mamba_expand": 2,
+    "mamba_chunk_size": 8,
+}
+_ROPE = {"rope_parameters": {"rope_type": "default", "rope_theta": 10000.0}}
+# by default the stream is rounded to fp32 between blocks, in models of double precision too
+_FLOAT64 = {"residual_in_fp32": False}
+_EXPERTS = {"n_routed_experts": 4, "num_experts_per_tok": 2, "n_shared_experts": 1}
+
+BY_HAND: dict[str, dict[str, Any]] = {
+    "bamba": _MAMBA | {"attn_layer_indices": [1]},
+    "deepseek_v2": _EXPERTS,
+    "dots1": _EXPERTS,
+    "gemma3n_text": {
+        "num_hidden_layers": 4,
+        "num_kv_shared_layers": 0,
+        "layer_types": ["sliding_attention"] * 3 + ["full_attention"],
+        "intermediate_size": [40] * 4,
+        "activation_sparsity_pattern": [0.0] * 4,
+        "laurel_rank": 4,
+    },
+    "gpt_neo": {"attention_types": [[["global", "local"], 1]]},
+    "granitemoehybrid": _MAMBA | {"layer_types": ["mamba", "attention"]},
+    "helium": {"head_dim": 8},
+    "hunyuan_v1_dense": _ROPE,
+    "hunyuan_v1_moe": _ROPE,
+    "jamba": {"attn_layer_period": 2, "attn_layer_offset": 1},
+    "lfm2_moe": {"layer_types": ["conv", "full_attention"]},
+    "ministral": _ROPE,
+    "falcon_mamba": _FLOAT64,
+    "mamba": _FLOAT64,
+    "mamba2": _FLOAT64 | {"head_dim": 16, "num_heads": 4},
+    "recurrent_gemma": {"num_hidden_layers": 3},
+    "nemotron": {"num_key_value_heads": 2},
+}

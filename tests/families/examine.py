@@ -1,0 +1,249 @@
+"""What the engine makes of one type: right, partly right, refused, or wrong.
+
+The judge is transformers' own forward pass and arithmetic on what was captured, never what the
+engine says of itself: bit-identical logits, equal hidden states and patterns, the sums that make
+up the residual stream, output maps and unembedding multiplied out, an edit at each site, and texts
+generated with and without a cache.
+"""
+
+from __future__ import annotations
+
+import copy
+import warnings
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, Literal
+
+import torch
+import transformers
+from torch import nn
+from transformers import AutoModelForCausalLM, AutoModelForMaskedLM, AutoModelForSeq2SeqLM
+from transformers.models.auto import modeling_auto
+
+import unembed as ue
+from unembed.engine.model import Model
+from unembed.engine.names.taps import why_not
+from unembed.errors import CapabilityError, UnembedError
+from unembed.models.tiny import PAD, enliven, tiny_tokenizer
+
+from ..contract.closeness import PROMPT
+from ..contract.sites import ATTENTION, LAYER_SITES, NEURONS
+from ..contract.test_unlisted import (
+    available,
+    check_edits,
+    check_identities,
+    check_reported,
+    check_weights,
+)
+from .shrink import small_config
+
+Kind = Literal["causal", "masked", "seq2seq"]
+Verdict = Literal["right", "partly", "refused", "wrong", "not built"]
+VERDICTS: tuple[Verdict, ...] = ("right", "partly", "refused", "wrong", "not built")
+TYPES: dict[Kind, tuple[str, ...]] = {
+    "causal": tuple(sorted(modeling_auto.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES)),
+    "masked": tuple(sorted(modeling_auto.MODEL_FOR_MASKED_LM_MAPPING_NAMES)),
+    "seq2seq": tuple(sorted(modeling_auto.MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING_NAMES)),
+}
+AUTO = {
+    "causal": AutoModelForCausalLM,
+    "masked": AutoModelForMaskedLM,
+    "seq2seq": AutoModelForSeq2SeqLM,
+}
+# Beside a masked model of the same type these are causal only where they are told to be.
+DECODERS = frozenset(TYPES["causal"]) & frozenset(TYPES["masked"])
+N_NEW = 3
+SEEDS = 3
+
+
+@dataclass(frozen=True)
+class Family:
+    """One type as one kind of model, small, with random weights."""
+
+    model_type: str
+    kind: Kind
+
+    def __str__(self) -> str:
+        return self.model_type if self.kind == "causal" else f"{self.model_type}-{self.kind}"
+
+    def build(self) -> nn.Module:
+        """A copy of it in eval mode: in double precision where transformers can run that."""
+        return copy.deepcopy(self._built)
+
+    @cached_property
+    def _built(self) -> nn.Module:
+        config = small_config(self.model_type)
+        if self.kind == "causal" and self.model_type in DECODERS:
+            config.is_decoder = True
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            module: nn.Module = AUTO[self.kind].from_config(config, dtype=torch.float32)
+        enliven(module, 0)
+        module = module.eval()
+        set_experts = getattr(module, "set_experts_implementation", None)
+        if set_experts is not None:  # the grouped product of experts knows no float64
+            set_experts("eager")
+        double = copy.deepcopy(module).double()
+        try:
+            plain_logits(double, self.kind)
+        except RuntimeError:
+            plain_logits(module, self.kind)
+            return module
+        return double
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A line of the page."""
+
+    model_type: str
+    kind: Kind
+    verdict: Verdict
+    words: str = ""
+
+
+def plain_logits(module: nn.Module, kind: Kind) -> torch.Tensor:
+    """What transformers computes, with nothing of ours on the module."""
+    ids = torch.tensor([PROMPT])
+    with torch.no_grad():
+        cached = hasattr(module.config, "use_cache")
+        options = {"use_cache": False} if cached else {}  # some cannot make a cache for so few
+        if kind == "seq2seq":
+            options["decoder_input_ids"] = ids
+        output = module(ids, **options)
+    if not isinstance(getattr(output, "logits", None), torch.Tensor):
+        raise TypeError("its output has no logits over a vocabulary")
+    logits: torch.Tensor = output.logits[0]
+    return logits
+
+
+def examine(model_type: str, kind: Kind) -> Finding:
+    """Build it, load it, prove it."""
+    warnings.simplefilter("ignore")
+    transformers.logging.set_verbosity_error()
+    found = Finding(model_type, kind, "not built")
+    family = Family(model_type, kind)
+    try:
+        plain = plain_logits(family.build(), kind)
+    except Exception as error:  # whatever a type's own code raises on small numbers
+        return replace(found, words=f"{type(error).__name__}: {error}")
+    try:
+        model = ue.load(family.build(), tokenizer=tiny_tokenizer())
+    except UnembedError as refusal:
+        return replace(found, verdict="refused", words=str(refusal))
+    except Exception as error:
+        return replace(found, verdict="wrong", words=f"{type(error).__name__}: {error}")
+    try:
+        prove(family, model, plain)
+    except Exception as error:  # an assertion, or a traceback that a user would see
+        return replace(found, verdict="wrong", words=f"{type(error).__name__}: {error}")
+    lacking = what_is_missing(model)
+    words = "; ".join(lacking) if lacking else what_it_has(model)
+    return replace(found, verdict="partly" if lacking else "right", words=words)
+
+
+def prove(family: Family, model: Model, plain: torch.Tensor) -> None:
+    """Raise AssertionError where anything that the model shows is not so."""
+    assert torch.equal(model.run(PROMPT).logits, plain), "other logits than without hooks"
+    sites = available(model)
+    names = [f"L{layer}.{site}" for layer, found in sites.items() for site in found]
+    run = model.run(PROMPT, capture=names)
+    assert torch.equal(run.logits, plain), "other logits with every site captured"
+    check_identities(model, run, sites)
+    check_weights(model, run, sites)
+    check_reported(family, run, sites)
+    check_edits(model, run, sites)
+    if model.kind == "causal":
+        check_texts(model)
+
+
+def check_texts(model: Model) -> None:
+    """With a cache the same tokens as without, and as whole passes give."""
+    ids = list(PROMPT)
+    while len(ids) < len(PROMPT) + N_NEW and ids[-1] != PAD:
+        ids.append(int(model.run(tuple(ids)).logits[-1].argmax()))
+    expected = tuple(ids[len(PROMPT) :])
+    for use_cache in (True, False):
+        try:
+            made = model.generate(PROMPT, max_new_tokens=N_NEW, use_cache=use_cache)
+        except CapabilityError:
+            continue
+        made_ids = tuple(made.new_ids)[: len(expected)]
+        assert made_ids == expected[: len(made_ids)], f"other tokens with use_cache={use_cache}"
+
+
+# ---------------------------------------------------------------- words
+
+
+def what_is_missing(model: Model) -> list[str]:
+    """What the blocks have and the engine does not show, with each reason."""
+    found: dict[str, dict[str, list[int]]] = {}
+    for block in model.anatomy.blocks:
+        for site in LAYER_SITES:
+            reason = why_not(model.anatomy, (site, block.layer))
+            if reason is not None and not _is_natural(block, site):
+                reason = reason.replace(f"layer {block.layer}", "the layer")
+                found.setdefault(reason, {}).setdefault(site, []).append(block.layer)
+    lines = [
+        f"no {_sites(list(sites))}{_layers(model, next(iter(sites.values())))}: {reason}"
+        for reason, sites in found.items()
+    ]
+    lens = model.capabilities()["lens"]
+    if not lens.available and lens.reason not in found:
+        lines.append(f"no lens: {lens.reason}")
+    return lines
+
+
+def _is_natural(block: Any, site: str) -> bool:
+    """Whether a block of its make has no such thing, so that nothing is missing."""
+    mixer, feed_forward = block.mixer, block.feed_forward
+    if site == "resid_mid":
+        return block.arrangement in ("parallel", "single")
+    if site in ("mixer_in", "mixer_out"):
+        return mixer is None or mixer.is_attention
+    if site in ("attn_in", "attn_out", "z", *ATTENTION):
+        return mixer is None or not mixer.is_attention
+    if site.startswith("mlp"):
+        if feed_forward is None:
+            return True
+        if site in NEURONS and feed_forward.kind == "experts":
+            return True
+        return site == "mlp_gate" and feed_forward.gate is None and feed_forward.reason is None
+    return False
+
+
+def _sites(sites: list[str]) -> str:
+    for group, word in (((*ATTENTION, "z"), "heads"), (NEURONS, "neurons")):
+        if set(group) <= set(sites):
+            at = sites.index(group[0])
+            rest = [site for site in sites if site not in group]
+            sites = [*rest[:at], word, *rest[at:]]
+    return ", ".join(sites)
+
+
+def _layers(model: Model, layers: list[int]) -> str:
+    if len(layers) == model.anatomy.n_layers:
+        return ""
+    word = "layer" if len(layers) == 1 else "layers"
+    return f" in {word} {', '.join(map(str, layers))} of {model.anatomy.n_layers}"
+
+
+def what_it_has(model: Model) -> str:
+    """What of its make a reader would want to know."""
+    blocks = model.anatomy.blocks
+    words: list[str] = []
+    others = dict.fromkeys(
+        block.mixer.kind
+        for block in blocks
+        if block.mixer is not None and not block.mixer.is_attention
+    )
+    words += [f"{kind} as token mixer" for kind in others]
+    if any(block.feed_forward and block.feed_forward.kind == "experts" for block in blocks):
+        words.append("experts")
+    if any(block.parallel for block in blocks):
+        words.append("parallel blocks")
+    if any(block.arrangement == "post_norm" for block in blocks):
+        words.append("norms after each sum")
+    if any(getattr(block.mixer, "gated", False) for block in blocks):
+        words.append("gated heads")
+    return ", ".join(words)
