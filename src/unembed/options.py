@@ -46,10 +46,6 @@ Temperature = Annotated[StrictFloat, Field(ge=0, le=10)] | Annotated[StrictInt, 
 Floor = Annotated[StrictFloat, Field(gt=0, le=1)] | Annotated[StrictInt, Field(ge=1, le=1)]
 Positions = Annotated[list[Position], Field(fail_fast=True)]
 Numbers = Annotated[list[Number], Field(fail_fast=True)]
-Prompt = Annotated[
-    StrictStr | Annotated[list[TokenId], Field(fail_fast=True)],
-    Field(description="Text, which the model's tokenizer splits, or token ids used as they are."),
-]
 TokenRef = Annotated[
     StrictStr | TokenId,
     Field(description="One token: its id, or text that the tokenizer makes exactly one token of."),
@@ -77,7 +73,7 @@ _LEGAL = {
     "string_pattern_mismatch": "8 to 64 of A-Z a-z 0-9 _ -",
 }
 _UNIONS = {
-    "prompt": f"text, or a list of token ids from 0 to {INT32_MAX}",
+    "prompt": f"text, messages, or a list of token ids from 0 to {INT32_MAX}",
     "target": f"text that is exactly one token, or a token id from 0 to {INT32_MAX}",
     "distractor": f"text that is exactly one token, or a token id from 0 to {INT32_MAX}",
     "decoder": "text of at most 32 characters, or a list of module names",
@@ -128,6 +124,26 @@ class Options(BaseModel):
     def only(self, kind: type[Chosen]) -> Chosen:
         """The options that a base class has: of a request, those of its analysis."""
         return kind(**{name: getattr(self, name) for name in kind.model_fields})
+
+
+class Message(Options):
+    """One message of a conversation, for the chat template of the model."""
+
+    role: Annotated[StrictStr, Field(max_length=64)] = Field(
+        description='Who says it: "system", "user" or "assistant".'
+    )
+    content: StrictStr = Field(description="What is said.")
+
+
+Prompt = Annotated[
+    StrictStr
+    | Annotated[list[TokenId], Field(fail_fast=True)]
+    | Annotated[list[Message], Field(fail_fast=True, min_length=1)],
+    Field(
+        description="Text, which the model's tokenizer splits; token ids used as they are; or "
+        "messages, which the chat template of the model makes a text of."
+    ),
+]
 
 
 def _number(value: Any) -> Any:

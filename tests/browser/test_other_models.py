@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from tokenizers import processors
 
@@ -126,3 +128,47 @@ def test_what_is_done_to_a_prompt_is_said_below_it(app):
             assert all(note in text for note, text in zip(notes, texts, strict=True)), texts
             strip = app.page.locator("[data-testid^=token-][role=option]")
             assert strip.count() == len(model.tokenize(prompt))
+
+
+def test_a_chat_is_what_the_user_says_and_is_kept_in_the_address(app, tmp_path):
+    tokenizer = tiny_tokenizer()
+    tokenizer.chat_template = (
+        "{% for m in messages %}[{{ m['role'] }}] {{ m['content'] }}{% endfor %}"
+        "{% if add_generation_prompt %}[assistant]{% endif %}"
+    )
+    model = ue.load(tiny_model("gpt2"), tokenizer)
+    with served(model, cache_dir=str(tmp_path / "cache")) as address:
+        opened(app, address)
+        app.run("the cat")
+        plain = app.page.locator("[data-testid^=token-][role=option]").count()
+        app.page.get_by_test_id("chat").check()
+        assert "changed, not run" in app.page.locator("#prompt-notes").inner_text()
+        app.page.get_by_test_id("run").click()
+        app.settled()
+        shown = app.page.locator("[data-testid^=token-][role=option]").all_inner_texts()
+        assert len(shown) == len(model.tokenize([{"role": "user", "content": "the cat"}])) > plain
+        assert "chat=1" in app.page.url
+        for tab in ("lens", "flow"):
+            app.page.get_by_test_id(f"tab-{tab}").click()
+            app.settled()
+            assert app.page.get_by_test_id("error").count() == 0
+        app.page.get_by_test_id("tab-predictions").click()
+        app.page.get_by_test_id("generate").click()
+        app.settled()
+        app.page.get_by_test_id("insert-baseline").click()
+        app.settled()
+        typed = json.loads(app.page.get_by_test_id("prompt").input_value())
+        assert [one["role"] for one in typed] == ["user", "assistant"]
+
+
+def test_a_model_without_a_template_has_no_chat_but_a_link_that_has_says_why(app, serve):
+    with serve("gpt2") as address:
+        opened(app, address, "v=1&p=the+cat")
+        assert app.page.get_by_test_id("chat").count() == 0
+        app.page.goto(f"{address}/#v=1&p=the+cat&chat=1")
+        app.settled()
+        assert "no chat template" in app.text("error")
+        app.page.get_by_test_id("chat").uncheck()
+        app.page.get_by_test_id("run").click()
+        app.settled()
+        assert app.page.get_by_test_id("error").count() == 0

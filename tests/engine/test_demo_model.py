@@ -47,5 +47,5 @@ def test_zeroing_a_head_or_neuron_changes_the_distribution(model, node):
 
 def test_everything_works_on_it(model):
     refused = [name for name, found in model.capabilities().items() if not found.available]
-    assert refused == []
+    assert refused == ["chat"]  # a base model has no template
     assert model.report.passed

@@ -115,6 +115,18 @@ def test_messages_are_the_text_of_their_template(with_bos):
     assert with_bos.tokenize(begun) == with_bos.tokenize("[user] hello<eos>[assistant] I am")
 
 
+@pytest.mark.parametrize("template", [TEMPLATE, TEMPLATE.replace("{{ bos_token }}", "")])
+def test_messages_are_the_ids_that_transformers_makes_of_them(template):
+    tokenizer = tiny_tokenizer(add_bos=True)
+    tokenizer.chat_template = template
+    said = [{"role": "user", "content": "hello"}]
+    read = ue.load(tiny_model("gpt2"), tokenizer).read_prompt(said)
+    theirs = tokenizer.apply_chat_template(said, add_generation_prompt=True)["input_ids"]
+    assert read.ids == tuple(theirs)
+    assert read.ids.count(BOS) == ("bos_token" in template)
+    assert any("puts no <bos> in front" in note for note in read.notes) == (BOS not in read.ids)
+
+
 def test_messages_that_cannot_be_read_say_why(plain, with_bos):
     with pytest.raises(PromptError, match="no chat template"):
         plain.run([{"role": "user", "content": "hello"}])

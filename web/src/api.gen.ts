@@ -768,9 +768,9 @@ export interface components {
         ComponentRequest: {
             /**
              * Prompt
-             * @description Text, which the model's tokenizer splits, or token ids used as they are.
+             * @description Text, which the model's tokenizer splits; token ids used as they are; or messages, which the chat template of the model makes a text of.
              */
-            prompt: string | number[];
+            prompt: string | number[] | components["schemas"]["Message"][];
             /**
              * Edits
              * @default []
@@ -1332,9 +1332,9 @@ export interface components {
         FlowRequest: {
             /**
              * Prompt
-             * @description Text, which the model's tokenizer splits, or token ids used as they are.
+             * @description Text, which the model's tokenizer splits; token ids used as they are; or messages, which the chat template of the model makes a text of.
              */
-            prompt: string | number[];
+            prompt: string | number[] | components["schemas"]["Message"][];
             /**
              * Edits
              * @default []
@@ -1575,9 +1575,9 @@ export interface components {
         GenerateRequest: {
             /**
              * Prompt
-             * @description Text, which the model's tokenizer splits, or token ids used as they are.
+             * @description Text, which the model's tokenizer splits; token ids used as they are; or messages, which the chat template of the model makes a text of.
              */
-            prompt: string | number[];
+            prompt: string | number[] | components["schemas"]["Message"][];
             /**
              * Edits
              * @default []
@@ -2244,9 +2244,9 @@ export interface components {
         LensRequest: {
             /**
              * Prompt
-             * @description Text, which the model's tokenizer splits, or token ids used as they are.
+             * @description Text, which the model's tokenizer splits; token ids used as they are; or messages, which the chat template of the model makes a text of.
              */
-            prompt: string | number[];
+            prompt: string | number[] | components["schemas"]["Message"][];
             /**
              * Edits
              * @default []
@@ -2456,6 +2456,22 @@ export interface components {
             token: string;
         };
         /**
+         * Message
+         * @description One message of a conversation, for the chat template of the model.
+         */
+        Message: {
+            /**
+             * Role
+             * @description Who says it: "system", "user" or "assistant".
+             */
+            role: string;
+            /**
+             * Content
+             * @description What is said.
+             */
+            content: string;
+        };
+        /**
          * ModelInfo
          * @description The loaded model.
          */
@@ -2548,9 +2564,9 @@ export interface components {
         PatchSource: {
             /**
              * Prompt
-             * @description Text, which the model's tokenizer splits, or token ids used as they are.
+             * @description Text, which the model's tokenizer splits; token ids used as they are; or messages, which the chat template of the model makes a text of.
              */
-            prompt: string | number[];
+            prompt: string | number[] | components["schemas"]["Message"][];
             /**
              * Positions
              * @description Positions there, one for each of the edit's; the same ones if absent.
@@ -2618,9 +2634,9 @@ export interface components {
         PredictionsRequest: {
             /**
              * Prompt
-             * @description Text, which the model's tokenizer splits, or token ids used as they are.
+             * @description Text, which the model's tokenizer splits; token ids used as they are; or messages, which the chat template of the model makes a text of.
              */
-            prompt: string | number[];
+            prompt: string | number[] | components["schemas"]["Message"][];
             /**
              * Edits
              * @default []
@@ -2780,9 +2796,9 @@ export interface components {
         StateRef: {
             /**
              * Prompt
-             * @description Text, which the model's tokenizer splits, or token ids used as they are.
+             * @description Text, which the model's tokenizer splits; token ids used as they are; or messages, which the chat template of the model makes a text of.
              */
-            prompt: string | number[];
+            prompt: string | number[] | components["schemas"]["Message"][];
             /**
              * Edits
              * @default []
@@ -2920,9 +2936,9 @@ export interface components {
         TokenizeRequest: {
             /**
              * Prompt
-             * @description Text, which the model's tokenizer splits, or token ids used as they are.
+             * @description Text, which the model's tokenizer splits; token ids used as they are; or messages, which the chat template of the model makes a text of.
              */
-            prompt: string | number[];
+            prompt: string | number[] | components["schemas"]["Message"][];
         };
         /**
          * TokenizeResponse

@@ -17,7 +17,7 @@ from rich.console import Console
 
 from unembed.cli import flags, flow_command, index_command, lens_command, options
 from unembed.cli.arguments import TextCommand
-from unembed.cli.loading import Loading, quiet_libraries
+from unembed.cli.loading import Loading, quiet_libraries, read_prompt
 from unembed.cli.output import as_typed, prepare_streams
 from unembed.errors import UnembedError
 from unembed.questions import requests
@@ -100,6 +100,7 @@ def run(
     *,
     loading: Loading,
     prompt: options.Prompt,
+    chat: options.Chat = False,
     edit: options.Edits = None,
     as_json: options.Json = False,
     fields: dict[str, Any],
@@ -107,7 +108,7 @@ def run(
     """What a model predicts after a prompt, in every layer, with and without edits."""
     from unembed.cli import inspecting
 
-    inspecting.run(loading, prompt, edit or [], fields, as_json=as_json)
+    inspecting.run(loading, read_prompt(prompt, chat=chat), edit or [], fields, as_json=as_json)
 
 
 @app.command(cls=TextCommand)
@@ -117,6 +118,7 @@ def lens(
     *,
     loading: Loading,
     prompt: options.Prompt,
+    chat: options.Chat = False,
     kind: lens_command.Kind = "probability",
     edit: options.Edits = None,
     top_down: lens_command.TopDown = False,
@@ -126,7 +128,7 @@ def lens(
 ) -> None:
     """The grid of what every layer predicts at every position, with and without edits."""
     shown = lens_command.Shown(kind, top_down, html, as_json)
-    lens_command.lens(loading, prompt, edit or [], fields, shown)
+    lens_command.lens(loading, read_prompt(prompt, chat=chat), edit or [], fields, shown)
 
 
 @app.command(cls=TextCommand)
@@ -136,6 +138,7 @@ def flow(
     *,
     loading: Loading,
     prompt: options.Prompt,
+    chat: options.Chat = False,
     edit: options.Edits = None,
     config: flow_command.Config = None,
     colour_by: flow_command.ColourBy = "rank",
@@ -146,7 +149,7 @@ def flow(
 ) -> None:
     """How information flows through chosen layers, in words: heads, memories, neurons."""
     shown = flow_command.Shown(colour_by, palette, html, as_json)
-    flow_command.flow(loading, prompt, edit or [], fields, config, shown)
+    flow_command.flow(loading, read_prompt(prompt, chat=chat), edit or [], fields, config, shown)
 
 
 @app.command(cls=TextCommand)
@@ -156,6 +159,7 @@ def component(
     *,
     loading: Loading,
     prompt: options.Prompt,
+    chat: options.Chat = False,
     edit: options.Edits = None,
     as_json: options.Json = False,
     fields: dict[str, Any],
@@ -163,7 +167,9 @@ def component(
     """One head, neuron or layer: what it writes on a prompt, and which tokens that promotes."""
     from unembed.cli import inspecting
 
-    inspecting.component(loading, prompt, edit or [], fields, as_json=as_json)
+    inspecting.component(
+        loading, read_prompt(prompt, chat=chat), edit or [], fields, as_json=as_json
+    )
 
 
 @app.command(cls=TextCommand)
@@ -173,6 +179,7 @@ def generate(
     *,
     loading: Loading,
     prompt: options.Prompt,
+    chat: options.Chat = False,
     edit: options.Edits = None,
     as_json: options.Json = False,
     fields: dict[str, Any],
@@ -180,7 +187,9 @@ def generate(
     """How a prompt goes on, with and without edits."""
     from unembed.cli import inspecting
 
-    inspecting.generate(loading, prompt, edit or [], fields, as_json=as_json)
+    inspecting.generate(
+        loading, read_prompt(prompt, chat=chat), edit or [], fields, as_json=as_json
+    )
 
 
 app.add_typer(index_command.index_app, name="index")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 from rich.console import Console
 
-from unembed.cli.loading import Loading
+from unembed.cli.loading import Loading, Typed
 from unembed.cli.output import print_json
 from unembed.cli.questions import ask, request
 from unembed.figures.files import check_path
@@ -66,7 +66,7 @@ class Shown:
 
 def flow(
     loading: Loading,
-    prompt: str,
+    prompt: Typed,
     edits: Sequence[str],
     fields: dict[str, Any],
     config: Path | None,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 
 from unembed.cli import tables
-from unembed.cli.loading import Loading, load
+from unembed.cli.loading import Loading, Typed, load
 from unembed.cli.output import print_json
 from unembed.cli.questions import ask, request
 from unembed.questions.requests import ComponentRequest, GenerateRequest, PredictionsRequest
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def run(
-    loading: Loading, prompt: str, edits: Sequence[str], fields: dict[str, Any], *, as_json: bool
+    loading: Loading, prompt: Typed, edits: Sequence[str], fields: dict[str, Any], *, as_json: bool
 ) -> None:
     """See `unembed run`."""
     asked = request(PredictionsRequest, prompt, edits, **fields)
@@ -41,7 +41,7 @@ def _predictions(session: Session, job: Job, asked: PredictionsRequest) -> Predi
 
 
 def component(
-    loading: Loading, prompt: str, edits: Sequence[str], fields: dict[str, Any], *, as_json: bool
+    loading: Loading, prompt: Typed, edits: Sequence[str], fields: dict[str, Any], *, as_json: bool
 ) -> None:
     """See `unembed component`."""
     asked = request(ComponentRequest, prompt, edits, **fields)
@@ -59,7 +59,7 @@ def _component(session: Session, job: Job, asked: ComponentRequest) -> Component
 
 
 def generate(
-    loading: Loading, prompt: str, edits: Sequence[str], fields: dict[str, Any], *, as_json: bool
+    loading: Loading, prompt: Typed, edits: Sequence[str], fields: dict[str, Any], *, as_json: bool
 ) -> None:
     """See `unembed generate`."""
     asked = request(GenerateRequest, prompt, edits, **fields)

@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from unembed.cli.loading import Loading
+from unembed.cli.loading import Loading, Typed
 from unembed.cli.output import print_json
 from unembed.cli.questions import ask, request
 from unembed.figures.files import check_path
@@ -52,7 +52,7 @@ class Shown:
 
 
 def lens(
-    loading: Loading, prompt: str, edits: Sequence[str], fields: dict[str, Any], shown: Shown
+    loading: Loading, prompt: Typed, edits: Sequence[str], fields: dict[str, Any], shown: Shown
 ) -> None:
     """See `unembed lens`."""
     asked = request(LensRequest, prompt, edits, **fields)

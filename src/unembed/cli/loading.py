@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import gc
+import json
 import logging
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
@@ -18,6 +19,10 @@ from unembed.settings import Settings
 
 if TYPE_CHECKING:
     from unembed.engine.model import Model
+
+
+Typed = str | list[dict[str, Any]]
+"""A prompt as it was typed: text, or messages."""
 
 
 @dataclass(frozen=True)
@@ -92,10 +97,25 @@ def progress_bar(console: Console, title: str) -> Iterator[Callable[[str, int, i
         yield progress
 
 
-def read_prompt(prompt: str) -> str:
-    """The prompt itself, or standard input for "-". One newline at the end is the terminal's."""
-    if prompt != "-":
-        return prompt
+def read_prompt(prompt: str, *, chat: bool) -> Typed:
+    """The prompt itself, or standard input for "-"; as messages of a chat if it is one.
+
+    A chat is typed as messages in JSON, or as text, which is then the user's one message.
+    """
+    text = _standard_input() if prompt == "-" else prompt
+    if not chat:
+        return text
+    try:
+        read = json.loads(text)
+    except ValueError:
+        read = None
+    if isinstance(read, list) and read and all(isinstance(one, dict) for one in read):
+        return read
+    return [{"role": "user", "content": text}]
+
+
+def _standard_input() -> str:
+    """One newline at the end is the terminal's."""
     try:
         text = sys.stdin.buffer.read().decode("utf-8")
     except UnicodeDecodeError as error:

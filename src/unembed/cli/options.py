@@ -17,6 +17,14 @@ from unembed.settings import Settings
 Prompt = Annotated[
     str, typer.Argument(help="The prompt; - reads it from standard input.", metavar="PROMPT")
 ]
+Chat = Annotated[
+    bool,
+    typer.Option(
+        "--chat",
+        help="The prompt is what the user says, or messages in JSON; the model's chat template "
+        "makes the text.",
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 Edits = Annotated[
     list[str] | None,

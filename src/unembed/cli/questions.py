@@ -10,9 +10,9 @@ from pydantic import ValidationError
 from rich.console import Console
 
 from unembed.cli.edits import parse_edit
-from unembed.cli.loading import Loading, load, progress_bar, read_prompt
+from unembed.cli.loading import Loading, Typed, load, progress_bar
 from unembed.errors import PromptError
-from unembed.options import explain
+from unembed.options import Prompt, explain
 from unembed.questions import limits
 from unembed.questions.experiment import Experiment, Request
 from unembed.questions.overflow import blamed_rightly
@@ -27,10 +27,10 @@ Put = TypeVar("Put", bound=Request)
 Answer = TypeVar("Answer")
 
 
-def request(kind: type[Asked], prompt: str, edits: Sequence[str], **fields: Any) -> Asked:
+def request(kind: type[Asked], prompt: Typed, edits: Sequence[str], **fields: Any) -> Asked:
     """A request, from what was typed; raises InputError."""
     specs = [parse_edit(text, index).values() for index, text in enumerate(edits)]
-    return validated(kind, {"prompt": read_prompt(prompt), "edits": specs, **fields})
+    return validated(kind, {"prompt": prompt, "edits": specs, **fields})
 
 
 def validated(kind: type[Put], data: dict[str, Any]) -> Put:
@@ -75,8 +75,10 @@ def ask(
         session.close()
 
 
-def _print_notes(model: Model, prompt: str | list[int], console: Console) -> None:
+def _print_notes(model: Model, prompt: Prompt, console: Console) -> None:
     """What was done to the prompt: special tokens that are not put there twice."""
+    from unembed.questions.tokens import as_given  # here, not above: it imports torch
+
     with suppress(PromptError):  # the answer raises it, with the field that it is about
-        for note in model.read_prompt(prompt).notes:
+        for note in model.read_prompt(as_given(prompt)).notes:
             console.print(f"Note: {note}", markup=False, highlight=False, soft_wrap=True)

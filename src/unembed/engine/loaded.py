@@ -165,6 +165,7 @@ class Loaded(Maps):
         if self.kind == "masked":
             generate = "a masked model predicts masked tokens; it does not continue a text"
         found["generate"] = _capability("generate", generate)
+        found["chat"] = _capability("chat", prompts.why_no_chat(self.tokenizer))
         return found
 
     def _why_no_site(self, site: str) -> str | None:

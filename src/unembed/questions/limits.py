@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from unembed.errors import EditError, InputError, PromptError
-from unembed.options import Options, hint
+from unembed.options import Message, Options, Prompt, hint
 from unembed.questions.experiment import EditSpec, Request, refuse
 from unembed.settings import Settings
 
@@ -31,10 +31,12 @@ def check(request: Request, settings: Settings) -> None:
     request.check()
 
 
-def check_prompt(prompt: str | list[int], field: str, settings: Settings) -> None:
-    """Characters of text, number of ids; raises PromptError."""
-    if isinstance(prompt, str):
-        size, limit, unit = len(prompt), settings.max_prompt_chars, "characters"
+def check_prompt(prompt: Prompt, field: str, settings: Settings) -> None:
+    """Characters of text or of messages, number of ids; raises PromptError."""
+    said = [one.content for one in prompt if isinstance(one, Message)]
+    if isinstance(prompt, str) or said:
+        size = len(prompt) if isinstance(prompt, str) else sum(len(one) for one in said)
+        limit, unit = settings.max_prompt_chars, "characters"
     else:
         size, limit, unit = len(prompt), settings.max_prompt_tokens, "tokens"
     if size > limit:

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 
 from unembed.engine.names.sites import resolve_position
 from unembed.errors import TargetError, UnembedError
+from unembed.options import Message, Prompt
 from unembed.session import Session
 
 
@@ -25,10 +26,17 @@ def naming(field: str) -> Iterator[None]:
         raise
 
 
-def ids_of(session: Session, prompt: str | list[int], field: str = "prompt") -> tuple[int, ...]:
+def ids_of(session: Session, prompt: Prompt, field: str = "prompt") -> tuple[int, ...]:
     """The tokens of a prompt; raises PromptError."""
     with naming(field):
-        return session.model.tokenize(prompt)
+        return session.model.tokenize(as_given(prompt))
+
+
+def as_given(prompt: Prompt) -> str | list[int] | list[dict[str, str]]:
+    """The prompt of a request as the engine takes it: messages are dictionaries there."""
+    if isinstance(prompt, str):
+        return prompt
+    return [one.values() if isinstance(one, Message) else one for one in prompt]  # type: ignore[return-value]  # all of one kind
 
 
 def position_of(position: int, n_positions: int) -> int:

@@ -8,6 +8,7 @@ from typing import Annotated
 from unembed import __version__
 from unembed.engine.names.tokens import Token
 from unembed.questions.requests import TokenizeRequest
+from unembed.questions.tokens import as_given
 from unembed.server import wire
 from unembed.session import Session
 
@@ -68,5 +69,5 @@ def model_info(session: Session) -> wire.ModelInfo:
 def tokenize(session: Session, body: TokenizeRequest) -> TokenizeResponse:
     """The tokens of a prompt."""
     model = session.model
-    read = model.read_prompt(body.prompt)
+    read = model.read_prompt(as_given(body.prompt))
     return TokenizeResponse(model.tokens(read.ids), model.max_positions, tuple(read.notes))

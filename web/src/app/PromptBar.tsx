@@ -4,6 +4,7 @@ import { Popover } from 'radix-ui';
 import { useDeferredValue, useEffect, useState } from 'react';
 import { problemAt } from '../shared/api/client';
 import { queryClient, useTokens, type ModelInfo } from '../shared/api/queries';
+import { promptOf, type Prompted } from '../shared/text/chat';
 import { count } from '../draw/format';
 import { showSpaces } from '../draw/tokens';
 import { change, useSpec, useStore } from '../shared/state/store';
@@ -15,14 +16,16 @@ import { TokenField } from '../shared/parts/TokenField';
 export function PromptBar({ model }: { model: ModelInfo | null }) {
   const spec = useSpec();
   const [draft, setDraft] = useState(spec.prompt);
-  const [from, setFrom] = useState(spec.prompt);
+  const [chat, setChat] = useState(spec.chat);
+  const [from, setFrom] = useState(spec);
   // Back, Forward and examples change the prompt from outside.
-  if (from !== spec.prompt) {
-    setFrom(spec.prompt);
+  if (from.prompt !== spec.prompt || from.chat !== spec.chat) {
+    setFrom(spec);
     setDraft(spec.prompt);
+    setChat(spec.chat);
   }
   const generates = model?.capabilities.find((capability) => capability.name === 'generate');
-  const run = (prompt = draft) => runPrompt(prompt);
+  const run = (prompt = draft) => runPrompt({ prompt, chat });
   return (
     <form
       className="prompt-bar"
@@ -34,7 +37,7 @@ export function PromptBar({ model }: { model: ModelInfo | null }) {
     >
       <div className="prompt-field">
         <PromptText draft={draft} setDraft={setDraft} run={run} />
-        <PromptNotes draft={draft} model={model} run={run} />
+        <PromptNotes draft={{ prompt: draft, chat }} model={model} run={run} setChat={setChat} />
       </div>
       <TargetFields />
       <div className="prompt-actions">
@@ -69,16 +72,16 @@ export function PromptBar({ model }: { model: ModelInfo | null }) {
 }
 
 /** A new prompt starts at its own last token; the same one is asked again where it failed. */
-function runPrompt(prompt: string): void {
+function runPrompt({ prompt, chat }: Prompted): void {
   if (prompt === '') return;
   const { spec } = useStore.getState();
-  if (prompt === spec.prompt) {
+  if (prompt === spec.prompt && chat === spec.chat) {
     const failed = {
       predicate: (query: { state: { status: string; data: unknown } }) =>
         query.state.data === undefined,
     };
     void queryClient.refetchQueries({ type: 'active', ...failed });
-  } else change({ prompt, position: null, positions: null });
+  } else change({ prompt, chat, position: null, positions: null });
 }
 
 interface TextProps {
@@ -114,19 +117,18 @@ function PromptText({ draft, setDraft, run }: TextProps) {
   );
 }
 
-function PromptNotes({
-  draft,
-  model,
-  run,
-}: {
-  draft: string;
+interface NotesProps {
+  draft: Prompted;
   model: ModelInfo | null;
   run: (prompt: string) => void;
-}) {
-  const { prompt } = useSpec();
+  setChat: (chat: boolean) => void;
+}
+
+function PromptNotes({ draft: { prompt: draft, chat }, model, run, setChat }: NotesProps) {
+  const spec = useSpec();
   const settled = useSettled(useDeferredValue(draft), 200);
   const tokens = useTokens(
-    settled,
+    promptOf({ prompt: settled, chat }),
     model !== null && settled.length <= (model?.limits.max_prompt_chars ?? 0),
   );
   const limit = model?.limits.max_prompt_chars ?? Infinity;
@@ -134,6 +136,7 @@ function PromptNotes({
   return (
     <div className="prompt-notes" id="prompt-notes">
       <Examples model={model} run={run} />
+      <ChatSwitch model={model} chat={chat} setChat={setChat} />
       {draft === '' ? null : tooLong ? (
         <span className="problem">
           {count(draft.length, 'character')}: at most {limit.toLocaleString('en')} can be sent.
@@ -147,7 +150,9 @@ function PromptNotes({
             : '…'}
         </span>
       )}
-      {draft !== prompt && prompt !== '' ? <span className="unrun">changed, not run</span> : null}
+      {(draft !== spec.prompt || chat !== spec.chat) && spec.prompt !== '' ? (
+        <span className="unrun">changed, not run</span>
+      ) : null}
       {settled === draft
         ? tokens.data?.notes.map((note) => (
             <span key={note} data-testid="prompt-note">
@@ -161,6 +166,28 @@ function PromptNotes({
         </span>
       ) : null}
     </div>
+  );
+}
+
+/** Shown where the model can chat, or a link says that it does. */
+function ChatSwitch({
+  model,
+  chat,
+  setChat,
+}: Pick<NotesProps, 'model' | 'setChat'> & { chat: boolean }) {
+  const can = model?.capabilities.some(({ name, available }) => name === 'chat' && available);
+  const linked = useSpec().chat;
+  if (!can && !chat && !linked) return null;
+  return (
+    <label title="The prompt is what the user says, or messages in JSON; the model’s chat template makes the text">
+      <input
+        type="checkbox"
+        data-testid="chat"
+        checked={chat}
+        onChange={(event) => setChat(event.target.checked)}
+      />{' '}
+      chat
+    </label>
   );
 }
 

@@ -24,7 +24,7 @@ export function Stage({ model }: { model: ModelInfo | null }) {
   useLayoutEffect(() => {
     Object.assign(port, { cellWidth, columns, width: room });
   }, [cellWidth, columns, room]);
-  useEffect(dropPeek, [spec.view, spec.prompt]);
+  useEffect(dropPeek, [spec.view, spec.prompt, spec.chat]);
   useEffect(() => {
     document.title = titleOf(spec, view);
   }, [spec, view]);

@@ -93,6 +93,7 @@ const edit: fc.Arbitrary<Edit> = fc
 const spec: fc.Arbitrary<Spec> = fc.record({
   view: fc.constantFrom(...VIEWS.map(({ id }) => id)),
   prompt: text,
+  chat: fc.boolean(),
   target: text,
   distractor: text,
   edits: fc.array(edit, { maxLength: 4 }),

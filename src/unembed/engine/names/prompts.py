@@ -66,7 +66,7 @@ def read(model: Vocabulary, prompt: Any) -> Read:
     elif isinstance(prompt, Mapping):
         found = Read(_without_pads(model, prompt))
     elif _is_messages(prompt):
-        found = _from_text(model, _templated(model, prompt))
+        found = _from_messages(model, prompt)
     elif isinstance(getattr(prompt, "ids", None), list):  # tokenizers.Encoding
         given = {"input_ids": prompt.ids, "attention_mask": prompt.attention_mask}
         found = Read(_without_pads(model, given))
@@ -118,9 +118,38 @@ def check_length(model: Vocabulary, ids: tuple[int, ...]) -> None:
 # ------------------------------------------------------------------ text and messages
 
 
+def _from_messages(model: Vocabulary, messages: Sequence[Message]) -> Read:
+    """The template writes every special token itself: the tokenizer adds none, as transformers'
+    own `apply_chat_template` lets it add none.
+    """
+    text = _templated(model, messages)
+    _check_text(model, text)
+    ids = tuple(model.tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"])
+    begin = getattr(model.tokenizer, "bos_token_id", None)
+    added = tuple(model.tokenizer("", verbose=False)["input_ids"])
+    if begin is None or begin not in added or begin in ids:
+        return Read(ids)
+    return Read(
+        ids,
+        (
+            f"The chat template puts no {_named(model, [begin])} in front, as the tokenizer does "
+            "before a text: it is left out, as transformers leaves it out.",
+        ),
+    )
+
+
 def _from_text(model: Vocabulary, text: str) -> Read:
     if not text:
         return Read(())
+    _check_text(model, text)
+    whole, bare, around = (
+        tuple(model.tokenizer(part, add_special_tokens=add, verbose=False)["input_ids"])
+        for part, add in ((text, True), (text, False), ("", True))
+    )
+    return _once(model, whole, bare, around)
+
+
+def _check_text(model: Vocabulary, text: str) -> None:
     limit = model.settings.max_prompt_chars
     if len(text) > limit:
         raise PromptError(
@@ -137,11 +166,6 @@ def _from_text(model: Vocabulary, text: str) -> Read:
             legal="token ids",
         )
     _check_encodable(text)
-    whole, bare, around = (
-        tuple(model.tokenizer(part, add_special_tokens=add, verbose=False)["input_ids"])
-        for part, add in ((text, True), (text, False), ("", True))
-    )
-    return _once(model, whole, bare, around)
 
 
 def _once(
@@ -216,9 +240,10 @@ def _is_messages(prompt: Any) -> bool:
 
 def _templated(model: Vocabulary, messages: Sequence[Message]) -> str:
     """The text of a conversation, up to where the model answers, or goes on with its answer."""
-    if getattr(model.tokenizer, "chat_template", None) is None:
+    reason = why_no_chat(model.tokenizer)
+    if reason is not None:
         raise PromptError(
-            f"{model.name} has no chat template, so messages have no text; write the text itself",
+            f"{model.name} cannot read messages: {reason}; write the text itself",
             field="prompt",
             value=f"{len(messages)} messages",
             legal="text, or token ids",
@@ -241,6 +266,15 @@ def _templated(model: Vocabulary, messages: Sequence[Message]) -> str:
             legal='[{"role": "user", "content": "Hello"}]',
         ) from error
     return str(text)
+
+
+def why_no_chat(tokenizer: Any) -> str | None:
+    """Why messages cannot be read; None where they can."""
+    if tokenizer is None:
+        return "it was loaded without a tokenizer"
+    if getattr(tokenizer, "chat_template", None) is None:
+        return "its tokenizer has no chat template"
+    return None
 
 
 def _refuse_pictures_in(model: Vocabulary, messages: Sequence[Message]) -> None:

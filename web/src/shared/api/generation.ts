@@ -1,5 +1,6 @@
 /** Continuations, token by token as the server makes them. */
 import { create } from 'zustand';
+import { promptOf } from '../text/chat';
 import { furtherOf } from '../text/further';
 import { eventReader, type ServerEvent } from '../text/sse';
 import type { Generation, Spec } from '../text/url';
@@ -33,7 +34,8 @@ export interface GenerationAnalysis extends Analysis<Continued> {
 }
 
 export function useGeneration(spec: Spec, generation: Generation): GenerationAnalysis {
-  const { prompt, edits } = spec;
+  const { edits } = spec;
+  const prompt = promptOf(spec);
   const further = furtherOf(spec, 'generate');
   const question = JSON.stringify([prompt, edits, generation, further]);
   const analysis = useAnalysis(
@@ -50,7 +52,7 @@ export function useGeneration(spec: Spec, generation: Generation): GenerationAna
 function requestOf(spec: Spec, generation: Generation, job: string): Schemas['GenerateRequest'] {
   return {
     ...furtherOf(spec, 'generate'),
-    prompt: spec.prompt,
+    prompt: promptOf(spec),
     edits: wireEdits(spec.edits),
     max_new_tokens: generation.tokens,
     temperature: generation.temperature,

@@ -1,6 +1,7 @@
 /** Server state as hooks. Answers depend on their key alone, so they never go stale. */
 import { QueryClient, useQuery, useQueryClient } from '@tanstack/react-query';
 import { useState } from 'react';
+import { promptOf, type Message } from '../text/chat';
 import type { Edit } from '../text/edits';
 import { furtherOf } from '../text/further';
 import type { Spec } from '../text/url';
@@ -87,7 +88,7 @@ export function useModel() {
   });
 }
 
-export function useTokens(prompt: string, enabled = true) {
+export function useTokens(prompt: string | Message[], enabled = true) {
   return useQuery({
     queryKey: ['tokenize', prompt],
     enabled: enabled && prompt !== '',
@@ -96,7 +97,8 @@ export function useTokens(prompt: string, enabled = true) {
 }
 
 export function usePredictions(spec: Spec, position: number | null) {
-  const { prompt, edits, k, target, distractor } = spec;
+  const { edits, k, target, distractor } = spec;
+  const prompt = promptOf(spec);
   const enabled = prompt !== '' && position !== null;
   const further = furtherOf(spec, 'predictions');
   return useAnalysis(
@@ -129,7 +131,8 @@ export function useComponent(
   side: 'baseline' | 'edited',
   topK = 10,
 ) {
-  const { prompt, node } = spec;
+  const { node } = spec;
+  const prompt = promptOf(spec);
   const edits = side === 'edited' ? spec.edits : [];
   const enabled = prompt !== '' && node !== null && position !== null;
   const further = furtherOf(spec, 'component');

@@ -3,7 +3,8 @@ import { useGeneration, type Continued, type Made } from '../api/generation';
 import { Formula } from './Formula';
 import { Icon, Segments, SideMark, Token } from './parts';
 import { probability } from '../../draw/format';
-import type { Generation } from '../text/url';
+import { continued } from '../text/chat';
+import type { Generation, Spec } from '../text/url';
 import { change, notify, useSpec } from '../state/store';
 import { ErrorNote } from './ErrorNote';
 import { Status } from './ViewBar';
@@ -125,7 +126,7 @@ function Text({ side, made, other, text, tokens }: TextProps) {
   const apart = other
     ? made.findIndex(({ token }, at) => other[at] && token.id !== other[at].token.id)
     : -1;
-  const { prompt } = useSpec();
+  const spec = useSpec();
   return (
     <div className="text">
       <p className="generated" data-testid={`generated-${side ?? 'baseline'}`}>
@@ -150,7 +151,7 @@ function Text({ side, made, other, text, tokens }: TextProps) {
           disabled={text === null || text === ''}
           data-testid={`insert-${side ?? 'baseline'}`}
           title="The prompt becomes the prompt and this continuation"
-          onClick={() => insert(prompt, text ?? '')}
+          onClick={() => insert(spec, text ?? '')}
         >
           Insert into the prompt
         </button>
@@ -163,8 +164,8 @@ function comparison(apart: number): string {
   return apart < 0 ? 'the same as the baseline' : `another text from token ${apart + 1} on`;
 }
 
-function insert(prompt: string, text: string): void {
-  change({ prompt: prompt + text, position: null, positions: null, generation: null });
+function insert(spec: Spec, text: string): void {
+  change({ prompt: continued(spec, text), position: null, positions: null, generation: null });
   notify('The continuation is part of the prompt now.', {
     label: 'Undo',
     run: () => history.back(),

@@ -3,6 +3,7 @@ import { useEffect } from 'react';
 import { ApiError } from '../api/client';
 import { useTokens, type ModelInfo } from '../api/queries';
 import type { Schemas } from '../api/client';
+import { promptOf } from '../text/chat';
 import type { Spec } from '../text/url';
 import { notify, useSpec, useStore } from './store';
 
@@ -17,7 +18,7 @@ export interface Experiment {
 /** Views wait for the tokens: only they say where the mask is and how many positions there are. */
 export function useExperiment(model: ModelInfo | null): Experiment {
   const spec = useSpec();
-  const query = useTokens(spec.prompt, model !== null);
+  const query = useTokens(promptOf(spec), model !== null);
   const tokens = query.data?.tokens ?? null;
   const position = tokens && model ? resolvePosition(tokens, spec.position, model) : null;
   useEffect(() => {

@@ -1,5 +1,6 @@
 /** The Python that reproduces a view, in the public names of the library: what all views begin with. */
 import { forNeurons, type Edit } from './edits';
+import { promptPython } from './chat';
 import { quote } from './options';
 import type { Spec } from './url';
 
@@ -42,7 +43,7 @@ export function opening(
     'import unembed as ue',
     '',
     `model = ue.load(${quote(model)})`,
-    `prompt = ${quote(spec.prompt)}`,
+    `prompt = ${promptPython(spec)}`,
     ...(needed.length > 0
       ? [
           `capture = ${needed.length === 1 ? needed[0] : `[${needed.map((one) => `*${one}`).join(', ')}]`}`,

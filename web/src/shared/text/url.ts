@@ -50,6 +50,8 @@ export interface ViewStates {}
 export interface Shared {
   view: string;
   prompt: string;
+  /** The prompt is what the user of a chat says, or messages in JSON. */
+  chat: boolean;
   target: string;
   distractor: string;
   /** What is scored: the token typed as target ("final" where none is), or one for each position. */
@@ -80,6 +82,7 @@ export interface Spec extends Shared, ViewStates {}
 
 const START: Readonly<Omit<Shared, 'view'>> = {
   prompt: '',
+  chat: false,
   target: '',
   distractor: '',
   follow: 'target',
@@ -113,6 +116,7 @@ const MAX_POSITION = 1_000_000;
 
 const FIELDS: Fields<Omit<Shared, 'view'>> = {
   p: text(START, 'prompt'),
+  chat: flag(START, 'chat'),
   t: text(START, 'target'),
   d: text(START, 'distractor'),
   pos: integer(START, 'position', 0, MAX_POSITION),
@@ -145,7 +149,7 @@ const FIELDS: Fields<Omit<Shared, 'view'>> = {
 };
 
 /** What is asked stands in front of what is changed and how it is looked at. */
-const ASKED: readonly string[] = ['p', 't', 'd'];
+const ASKED: readonly string[] = ['p', 'chat', 't', 'd'];
 
 // ------------------------------------------------------------------ the address of a list of views
 

@@ -1,6 +1,7 @@
 /** The flow graph as a hook. */
 import { flowBody } from './flowState';
 import type { Spec } from '../../shared/text/url';
+import { promptOf } from '../../shared/text/chat';
 import { api, timedAnswer, type Schemas } from '../../shared/api/client';
 import { useAnalysis, wireEdits, type Analysis } from '../../shared/api/queries';
 
@@ -13,7 +14,8 @@ export function useFlowGraph(
   depth: number,
   enabled: boolean,
 ): Analysis<FlowComparison> {
-  const { prompt, edits } = spec;
+  const { edits } = spec;
+  const prompt = promptOf(spec);
   const options = flowBody(spec.flow, spec.target, depth);
   return useAnalysis(
     'flow',

@@ -20,7 +20,13 @@ export function useCost(model: ModelInfo | null, length: number): LensCost {
   const spec = useSpec();
   const [agreedTo, setAgreedTo] = useState<string | null>(null);
   const cost = lensCost(model, spec, length);
-  const key = JSON.stringify([spec.prompt, spec.positions, spec.lens.decoder, cost.rows]);
+  const key = JSON.stringify([
+    spec.prompt,
+    spec.chat,
+    spec.positions,
+    spec.lens.decoder,
+    cost.rows,
+  ]);
   return {
     ...cost,
     agreed: (cost.cells <= CELLS_AT_ONCE && cost.seconds <= SECONDS_AT_ONCE) || agreedTo === key,

@@ -1,5 +1,6 @@
 /** The lens as a hook. */
 import { readLens, type Lens } from '../../draw/lens/data';
+import { promptOf } from '../../shared/text/chat';
 import { api, timedAnswer } from '../../shared/api/client';
 import { useAnalysis, wireEdits, type Analysis } from '../../shared/api/queries';
 import { scoring, type Spec } from '../../shared/text/url';
@@ -12,7 +13,8 @@ export function useLens(
   vocabulary: number,
   enabled: boolean,
 ): Analysis<Lens> {
-  const { prompt, edits } = spec;
+  const { edits } = spec;
+  const prompt = promptOf(spec);
   const options = {
     positions,
     ...lensOptions(spec.lens),

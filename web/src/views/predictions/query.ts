@@ -1,4 +1,5 @@
 /** What layers added, as a hook. */
+import { promptOf } from '../../shared/text/chat';
 import { api, timedAnswer } from '../../shared/api/client';
 import { useAnalysis, wireEdits } from '../../shared/api/queries';
 import { furtherOf } from '../../shared/text/further';
@@ -6,7 +7,8 @@ import type { Spec } from '../../shared/text/url';
 
 /** What each layer added, taken apart: asked for after the predictions, which it would hold up. */
 export function useUpdates(spec: Spec, position: number | null, enabled: boolean) {
-  const { prompt, edits } = spec;
+  const { edits } = spec;
+  const prompt = promptOf(spec);
   const { parts } = spec.predictions;
   const further = furtherOf(spec, 'predictions');
   return useAnalysis(

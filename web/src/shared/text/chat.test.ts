@@ -1,0 +1,43 @@
+import { describe, expect, it } from 'vitest';
+import { continued, messagesOf, promptOf, promptPython } from './chat';
+
+describe('a chat prompt', () => {
+  const chat = true;
+
+  it('is the text itself where it is none', () => {
+    expect(promptOf({ prompt: '[{"role": "user"}]', chat: false })).toBe('[{"role": "user"}]');
+    expect(promptPython({ prompt: 'Say "hi"', chat: false })).toBe('"Say \\"hi\\""');
+  });
+
+  it('is what the user says', () => {
+    expect(promptOf({ prompt: 'Hello', chat })).toEqual([{ role: 'user', content: 'Hello' }]);
+    expect(promptOf({ prompt: '', chat })).toBe('');
+  });
+
+  it('is messages where they are typed in JSON, and text where that is none', () => {
+    const said = [
+      { role: 'system', content: 'Be brief.' },
+      { role: 'user', content: 'Hello' },
+    ];
+    expect(messagesOf(JSON.stringify(said))).toEqual(said);
+    for (const text of ['[1, 2]', '[]', '{"role": "user"}', '[{"role"', '"text"', '[["a"]]'])
+      expect(messagesOf(text)).toEqual([{ role: 'user', content: text }]);
+  });
+
+  it('goes on as the answer of the model', () => {
+    const once = continued({ prompt: 'Hello', chat }, 'I');
+    expect(messagesOf(once)).toEqual([
+      { role: 'user', content: 'Hello' },
+      { role: 'assistant', content: 'I' },
+    ]);
+    const twice = messagesOf(continued({ prompt: once, chat }, ' am'));
+    expect(twice.at(-1)).toEqual({ role: 'assistant', content: 'I am' });
+    expect(continued({ prompt: 'Hello', chat: false }, ' there')).toBe('Hello there');
+  });
+
+  it('is a list of messages in Python', () => {
+    expect(promptPython({ prompt: 'Say "hi"', chat })).toBe(
+      '[{"role": "user", "content": "Say \\"hi\\""}]',
+    );
+  });
+});

@@ -1,0 +1,54 @@
+/** A prompt as it is sent: the text itself, or messages that the model's chat template joins. */
+import { quote } from './options';
+
+export interface Message {
+  role: string;
+  content: string;
+}
+
+export interface Prompted {
+  prompt: string;
+  /** The prompt is what the user says, or messages in JSON. */
+  chat: boolean;
+}
+
+export function promptOf({ prompt, chat }: Prompted): string | Message[] {
+  return chat && prompt !== '' ? messagesOf(prompt) : prompt;
+}
+
+/** Messages in JSON, or text, which is then the user's one message. */
+export function messagesOf(text: string): Message[] {
+  return listed(text) ?? [{ role: 'user', content: text }];
+}
+
+function listed(text: string): Message[] | null {
+  try {
+    const read: unknown = JSON.parse(text);
+    const good =
+      Array.isArray(read) &&
+      read.length > 0 &&
+      read.every((one) => typeof one === 'object' && one !== null && !Array.isArray(one));
+    return good ? (read as Message[]) : null;
+  } catch {
+    return null;
+  }
+}
+
+/** The prompt with a continuation: of a chat, the model's answer as far as it got. */
+export function continued(prompted: Prompted, text: string): string {
+  if (!prompted.chat) return prompted.prompt + text;
+  const messages = messagesOf(prompted.prompt);
+  const last = messages.at(-1);
+  const begun = last?.role === 'assistant' ? last.content : '';
+  const before = last?.role === 'assistant' ? messages.slice(0, -1) : messages;
+  return JSON.stringify([...before, { role: 'assistant', content: begun + text }]);
+}
+
+export function promptPython(prompted: Prompted): string {
+  const prompt = promptOf(prompted);
+  if (typeof prompt === 'string') return quote(prompt);
+  const said = prompt.map(
+    ({ role, content }) => `{"role": ${quote(role)}, "content": ${quote(content)}}`,
+  );
+  return `[${said.join(', ')}]`;
+}
