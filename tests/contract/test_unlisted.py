@@ -136,8 +136,12 @@ def check_weights(model: Model, run: Any, sites: dict[int, list[str]]) -> None:
             if inside not in found:
                 continue
             bias, norm = model.output_bias(layer, part), model.post_norm(layer, part)
+            inner = model.inner_norm(layer, part)
             with torch.no_grad():
-                written = run[f"L{layer}.{inside}"].flatten(1) @ model.output_weight(layer, part)
+                read = run[f"L{layer}.{inside}"].flatten(1)
+                written = (read if inner is None else inner(read)) @ model.output_weight(
+                    layer, part
+                )
                 written = written if bias is None else written + bias
                 written = written if norm is None else norm(written)
             written = written * model.residual_multiplier(layer, part)

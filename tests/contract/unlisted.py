@@ -245,6 +245,7 @@ COMPLETE = [
     "granitemoe_swa",
     "flint",
     "mimo_v2_flash",
+    "bitnet",
     "modernbert-decoder",
     "megatron-bert",
     "deepseek_v3",

@@ -63,7 +63,8 @@ class AttentionAnatomy:
     W_O; `added` is where what joins the residual stream can be read; `post_norm` is a norm
     between W_O and the stream (Gemma 2 and 3, OLMo 2, GLM 4). `gated`: z is the pattern times the
     values, each number of it times a gate that knows nothing of them (Qwen3-Next). `sink`: a part
-    of each query's attention goes to no position (GPT-OSS).
+    of each query's attention goes to no position (GPT-OSS). `inner_norm` is a norm over all heads,
+    between z and W_O (BitNet).
     """
 
     core: str
@@ -75,11 +76,17 @@ class AttentionAnatomy:
     d_head: int
     added: Tap
     post_norm: str | None = None
+    inner_norm: str | None = None
     gated: bool = False
     sink: bool = False
 
     kind: ClassVar[str] = ATTENTION
     is_attention: ClassVar[bool] = True
+
+    @property
+    def z(self) -> Tap:
+        """Where the results of all heads are."""
+        return Tap(self.inner_norm or self.output_map, "input")
 
     @property
     def inputs(self) -> tuple[Tap, ...]:
@@ -92,7 +99,8 @@ class MlpAnatomy:
     """The feed-forward of one block.
 
     `gate` and `pre` are taps: mlp_post = act(mlp_gate) * mlp_pre where there is a gate, and
-    act(mlp_pre) where there is none. A mixture of experts has no maps of its own here.
+    act(mlp_pre) where there is none. `inner_norm` is a norm between mlp_post and the output map. A
+    mixture of experts has no maps of its own here.
     """
 
     kind: Literal["plain", "gated", "experts"]
@@ -104,7 +112,13 @@ class MlpAnatomy:
     pre: Tap | None = None
     gate: Tap | None = None
     post_norm: str | None = None
+    inner_norm: str | None = None
     reason: str | None = None
+
+    @property
+    def post(self) -> Tap | None:
+        """Where the activations of its neurons are."""
+        return None if self.output_map is None else Tap(self.inner_norm or self.output_map, "input")
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ from unembed.models.anatomy import (
 )
 from unembed.models.arrange import arrange, arrange_single
 from unembed.models.discover_mlp import Unit
-from unembed.models.equations import post_norm, same
+from unembed.models.equations import inner_norm, post_norm, same
 from unembed.models.maps import is_map
 from unembed.models.trace import Call, KernelCall
 
@@ -106,6 +106,8 @@ class BlockReader:
         # a norm before attention may have maps of its own
         first = next((call for call in maps if call.within(kernel.call)), maps[0])
         reads = tuple(call.name for call in maps if same(call.input, first.input))
+        after = (call for call in self.inside if call.start > kernel.time)
+        norm = inner_norm(after, output_map)
         query, key = kernel.seen["q"], kernel.seen.get("k", kernel.seen["q"])
         return AttentionAnatomy(
             core=kernel.call.name,
@@ -117,6 +119,7 @@ class BlockReader:
             d_head=kernel.seen.get("v", query).shape[-1],
             added=Tap(added.name, "output", multiplier),
             post_norm=post_norm(added, output_map.output),
+            inner_norm=None if norm is None else norm.name,
             sink="sink" in kernel.seen,
         )
 

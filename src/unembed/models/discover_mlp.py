@@ -8,7 +8,7 @@ from typing import Literal
 from torch import Tensor, nn
 
 from unembed.models.anatomy import MlpAnatomy, Tap
-from unembed.models.equations import post_norm, same
+from unembed.models.equations import inner_norm, post_norm, same
 from unembed.models.maps import is_map
 from unembed.models.trace import Call
 
@@ -71,7 +71,9 @@ def read(inside: list[Call], unit: Unit, after: int, added: Call, multiplier: fl
     # A norm before the maps is as wide as they are where d_mlp is d_model.
     inner = [call for call in between if maps and call.start > maps[0].end]
     act = next((call for call in inner if _is_activation(call, d_mlp)), None)
-    kind, pre, gate, reason = _inner_maps(maps, act, output_map.input)
+    norm = None if act is None else inner_norm((one for one in inner if one is not act), output_map)
+    post = output_map.input if norm is None or norm.input is None else norm.input
+    kind, pre, gate, reason = _inner_maps(maps, act, post)
     return MlpAnatomy(
         kind=kind,
         inputs=tuple(Tap(call.name, "input") for call in maps),
@@ -82,6 +84,7 @@ def read(inside: list[Call], unit: Unit, after: int, added: Call, multiplier: fl
         pre=pre,
         gate=gate,
         post_norm=post_norm(added, output_map.output),
+        inner_norm=None if norm is None else norm.name,
         reason=reason,
     )
 

@@ -46,9 +46,14 @@ class StaticNorm:
 
 
 @torch.no_grad()
-def static_norm(model: Loaded, norm: Callable[[Tensor], Tensor]) -> StaticNorm:
-    """Weight and form of a norm. Raises CapabilityError if the module is no norm of known form."""
-    probe = _probe(model, norm)
+def static_norm(
+    model: Loaded, norm: Callable[[Tensor], Tensor], width: int | None = None
+) -> StaticNorm:
+    """Weight and form of a norm of `width` numbers (None: of as many as the stream has).
+
+    Raises CapabilityError if the module is no norm of known form.
+    """
+    probe = _probe(model, norm, width)
     with model.evaluating():
         frozen = freeze(norm, probe)
     probe = probe.to(frozen.gain.dtype)
@@ -71,9 +76,11 @@ def _candidates(norm: Callable[[Tensor], Tensor], like: Tensor) -> Iterator[Tens
         yield from (weight, 1 + weight)
 
 
-def _probe(model: Loaded, norm: Callable[[Tensor], Tensor]) -> Float[Tensor, "1 d"]:
+def _probe(
+    model: Loaded, norm: Callable[[Tensor], Tensor], width: int | None
+) -> Float[Tensor, "1 d"]:
     """An input with no small entry and no pattern, the same in every call."""
-    width, device = model.anatomy.d_model, model.device
+    width, device = width or model.anatomy.d_model, model.device
     if isinstance(norm, nn.Module):
         weight = getattr(norm, "weight", None)
         if isinstance(weight, Tensor):

@@ -1,8 +1,9 @@
 """What a feed-forward neuron writes and what it listens to, from the weights alone.
 
 The value vector of L12.N512 is what the neuron adds to the residual stream per unit of activation:
-its row of W_out, times the weight of a post-norm where there is one (whose scale differs from run
-to run and is left out), times the residual multiplier.
+its row of W_out, times the neuron's weight in a norm before that map and the weight of a post-norm,
+where there are any (their scales differ from run to run and are left out), times the residual
+multiplier.
 
 Its key directions are the columns of the maps into the pre-activation: one, or where the
 feed-forward is gated one for the gate and one for the other factor. Which tokens they listen to is
@@ -77,6 +78,9 @@ def value_vectors(model: Loaded, layer: int) -> Float[Tensor, "d_mlp d_model"]:
     _check_layer(model, layer)
     refuse(model.anatomy, ("mlp_post", layer), model.name, "layer")
     vectors = accurate(model.output_weight(layer, "mlp"))
+    inner = model.inner_norm(layer, "mlp")
+    if inner is not None:
+        vectors = static_norm(model, inner, len(vectors)).weight[:, None].to(vectors) * vectors
     norm = model.post_norm(layer, "mlp")
     if norm is not None:
         vectors = static_norm(model, norm).carry(vectors)

@@ -1,14 +1,15 @@
 """What each node writes to the residual stream.
 
 A head writes its z through its rows of W_O, a neuron its activation times its value vector. What
-the block applies after that belongs to the write: the weight of a post-norm, its scale frozen at
-the run's value, and the residual multiplier. So the writes of all heads (or neurons) of a branch
-and the write of its bias sum to `attn_out` (or `mlp_out`).
+the block applies on the way belongs to the write: the weights of a norm before the map (BitNet) and
+of a post-norm, their scales frozen at the run's values, and the residual multiplier. So the writes
+of all heads (or neurons) of a branch and the write of its bias sum to `attn_out` (or `mlp_out`).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import torch
@@ -20,7 +21,7 @@ from unembed.engine.names.sites import check_target, parse_target
 from unembed.engine.names.taps import refuse
 from unembed.engine.nodes import KINDS, Branch, Name, Target
 from unembed.engine.passes.run import Run
-from unembed.errors import TargetError
+from unembed.errors import CapabilityError, TargetError
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -36,10 +37,24 @@ class BranchOutput:
     """The output map of one branch of one block, and what this run had it followed by."""
 
     inside: Float[Tensor, "pos d_in"]  # z of all heads, or the activations of all neurons
-    weight: Float[Tensor, "d_in d_model"]
+    stored: Float[Tensor, "d_in d_model"]
     bias: Float[Tensor, " d_model"] | None
+    inner: FrozenNorm | None  # between `inside` and the map
     norm: FrozenNorm | None
     multiplier: float
+
+    @cached_property
+    def weight(self) -> Float[Tensor, "d_in d_model"]:
+        """What one unit of each input becomes behind the map, at the branch's first position."""
+        if self.inner is None:
+            return self.stored
+        gained: Tensor = self.inner.gain[0, :, None].to(self.stored) * self.stored
+        return gained
+
+    @cached_property
+    def read(self) -> Float[Tensor, "pos d_in"]:
+        """What the map itself reads of its inputs."""
+        return self.inside if self.inner is None else self.inner.carry(self.inside).to(self.inside)
 
     @property
     def has_bias(self) -> bool:
@@ -66,7 +81,7 @@ class BranchOutput:
 
     def bias_write(self) -> Float[Tensor, "pos d_model"]:
         """What the branch writes whatever its nodes do: the biases of map and norm."""
-        write = self.inside.new_zeros(len(self.inside), self.weight.shape[1])
+        write = self.inside.new_zeros(len(self.inside), self.stored.shape[1])
         if self.bias is not None:
             write = self.carry(self.bias.expand_as(write))
         if self.norm is not None:
@@ -80,26 +95,45 @@ def branch_output(
 ) -> BranchOutput:
     """One branch in one run, which captured its z or mlp_post; at every position, or at one.
 
-    Raises CapabilityError where the branch has no output map (a mixture of experts), or a post-norm
-    that cannot be frozen.
+    Raises CapabilityError where the branch has no output map (a mixture of experts), or a norm that
+    cannot be frozen.
     """
     model = run.model
     weight = model.output_weight(layer, branch)
     bias = model.output_bias(layer, branch)
     inside = run[f"L{layer}.{INSIDE[branch]}"].flatten(1)
     inside = inside if position is None else inside[position, None]
+    multiplier = model.residual_multiplier(layer, branch)
+    out = BranchOutput(inside, weight, bias, _inner(model, layer, branch, inside), None, multiplier)
     norm = model.post_norm(layer, branch)
-    frozen = None
-    if norm is not None:
-        product = inside @ weight
-        with model.evaluating():
-            frozen = freeze(norm, product if bias is None else product + bias)
-    return BranchOutput(inside, weight, bias, frozen, model.residual_multiplier(layer, branch))
+    if norm is None:
+        return out
+    product = out.read @ weight
+    with model.evaluating():
+        return replace(out, norm=freeze(norm, product if bias is None else product + bias))
+
+
+def _inner(
+    model: Loaded, layer: int, branch: Branch, inside: Float[Tensor, "pos d_in"]
+) -> FrozenNorm | None:
+    """The norm before the output map. Raises CapabilityError where it mixes the inputs."""
+    norm = model.inner_norm(layer, branch)
+    if norm is None:
+        return None
+    with model.evaluating():
+        frozen = freeze(norm, inside)
+    if frozen.centres or bool(frozen.bias.any()):
+        raise CapabilityError(
+            f"{type(norm).__name__} before the output map of layer {layer} takes the mean of all "
+            "its inputs away, or adds a bias: what each of them writes is then not its own",
+            field="target",
+        )
+    return frozen
 
 
 @torch.no_grad()
 def gate(run: Run, layer: int, position: int) -> Float[Tensor, "head d_head"] | None:
-    """What each number of pattern·v is multiplied with before W_O; None where nothing is.
+    """What each number of pattern·v is multiplied with to be z; None where nothing is.
 
     Needs z, v and the pattern of the position captured.
     """
@@ -117,8 +151,8 @@ def head_writes(run: Run, layer: int) -> Float[Tensor, "pos head d_model"]:
     """What every head of a layer writes at every position; needs z captured."""
     z = run[f"L{layer}.z"]
     whole = branch_output(run, layer, "attn")
-    maps = whole.weight.reshape(z.shape[1], z.shape[2], -1)
-    return whole.carry(torch.einsum("phz,hzd->phd", z, maps))
+    maps = whole.stored.reshape(z.shape[1], z.shape[2], -1)
+    return whole.carry(torch.einsum("phz,hzd->phd", whole.read.reshape(z.shape), maps))
 
 
 @torch.no_grad()
@@ -131,7 +165,7 @@ def neuron_writes(
     """
     whole = branch_output(run, layer, "mlp")
     chosen = slice(None) if neurons is None else neurons
-    return whole.carry(whole.inside[:, chosen, None] * whole.weight[chosen])
+    return whole.carry(whole.read[:, chosen, None] * whole.stored[chosen])
 
 
 @torch.no_grad()
@@ -151,11 +185,10 @@ def write(run: Run, node: Name) -> Float[Tensor, "pos d_model"]:
         return run.value_of(target, every_position=True)
     whole = branch_output(run, target.layer, target.row.writes)
     if target.head is not None:
-        z = run.value_of(target, every_position=True)
-        start = target.head * z.shape[-1]
-        return whole.carry(z @ whole.weight[start : start + z.shape[-1]])
-    activation = run.value_of(target, every_position=True)
-    return whole.carry(activation[:, None] * whole.weight[target.neuron])
+        width = run.model.block(target.layer).attention.d_head
+        own = slice(target.head * width, (target.head + 1) * width)
+        return whole.carry(whole.read[:, own] @ whole.stored[own])
+    return whole.carry(whole.read[:, target.neuron, None] * whole.stored[target.neuron])
 
 
 def write_capture(model: Loaded, node: Name) -> tuple[str, ...]:

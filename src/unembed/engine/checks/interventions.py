@@ -65,11 +65,15 @@ def _make_of_mixer(block: BlockAnatomy) -> tuple[object, ...]:
     mixer = block.mixer
     if not isinstance(mixer, AttentionAnatomy):
         return (None if mixer is None else mixer.kind,)
-    return mixer.n_heads, mixer.n_kv_heads, mixer.post_norm is None, mixer.sink
+    return mixer.n_heads, mixer.n_kv_heads, *_norms(mixer), mixer.sink
 
 
 def _make_of_mlp(mlp: MlpAnatomy | None) -> tuple[object, ...]:
-    return () if mlp is None else (mlp.kind, mlp.gate is None, mlp.reason)
+    return () if mlp is None else (mlp.kind, mlp.gate is None, mlp.reason, *_norms(mlp))
+
+
+def _norms(branch: AttentionAnatomy | MlpAnatomy) -> tuple[bool, bool]:
+    return branch.inner_norm is None, branch.post_norm is None
 
 
 def check_blocks(model: Loaded, run: Run, report: Report) -> None:

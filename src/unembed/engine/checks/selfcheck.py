@@ -152,8 +152,9 @@ def _added(model: Loaded, layer: int, part: Part, written: Tensor) -> Tensor:
 
 
 def _product(model: Loaded, layer: int, part: Part, value: Tensor) -> Tensor:
-    bias = model.output_bias(layer, part)
+    bias, norm = model.output_bias(layer, part), model.inner_norm(layer, part)
     with model.evaluating():
+        value = value if norm is None else norm(value)
         product: Tensor = value @ model.output_weight(layer, part)
         return product if bias is None else product + bias
 

@@ -39,7 +39,7 @@ def _block_taps(block: BlockAnatomy, site: str) -> tuple[Tap, ...]:
         return ()
     if site == "z":
         whole = isinstance(mixer, AttentionAnatomy)
-        return (Tap(block.attention.output_map, "input"),) if whole else ()
+        return (block.attention.z,) if whole else ()
     own = {"attn_in", "attn_out"} if mixer.is_attention else {"mixer_in", "mixer_out"}
     if site not in own:
         return ()
@@ -52,7 +52,7 @@ def _mlp_taps(mlp: MlpAnatomy, site: str) -> tuple[Tap, ...]:
     single: dict[str, Tap | None] = {
         "mlp_pre": mlp.pre,
         "mlp_gate": mlp.gate,
-        "mlp_post": None if mlp.output_map is None else Tap(mlp.output_map, "input"),
+        "mlp_post": mlp.post,
         "mlp_out": mlp.added,
     }
     tap = single[site]

@@ -68,6 +68,14 @@ class Maps:
             bias = None if bias is None else bias.chunk(2)[half]
         return InputMap(weight, bias)
 
+    def inner_norm(self, layer: int, branch: Branch) -> Callable[[Tensor], Tensor] | None:
+        """The norm between z or mlp_post and W_O or W_out, where there is one."""
+        block = self.block(layer)
+        if branch == "attn" and block.why_no_heads is not None:
+            return None
+        name = (block.attention if branch == "attn" else block.mlp).inner_norm
+        return None if name is None else self.module.get_submodule(name)
+
     def post_norm(self, layer: int, branch: Branch) -> Callable[[Tensor], Tensor] | None:
         """The norm between W_O or W_out and the residual stream, where there is one."""
         block = self.block(layer)
