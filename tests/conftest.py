@@ -155,6 +155,16 @@ def model_of() -> ModelOf:
 
 
 @pytest.fixture(scope="session")
+def long_model() -> Model:
+    """A model with rotary positions, stretched to 4,096 of them."""
+    module = tiny_model("llama", dtype=torch.float32)
+    module.config.max_position_embeddings = 4096
+    tokenizer = tiny_tokenizer()
+    tokenizer.model_max_length = 1_000_000
+    return ue.load(module, tokenizer=tokenizer)
+
+
+@pytest.fixture(scope="session")
 def oracle_of() -> OracleOf:
     """The same weights in a module of their own, read the slow way."""
     return cache(Oracle)

@@ -223,11 +223,28 @@ class App:
         return [cell.strip() for cell in row.locator("td, th").all_inner_texts()]
 
 
+@pytest.fixture(scope="package")
+def profile(browser: Browser) -> Iterator[BrowserContext]:
+    """One for all tests: to make another takes the browser longer than most of them.
+
+    And it keeps what it compiled of the app.
+    """
+    profile = browser.new_context(viewport={"width": 1280, "height": 850})
+    profile.new_page()  # stays, for a tab of a window that is open costs a third of a window
+    yield profile
+    profile.close()
+
+
 @pytest.fixture
-def context(browser: Browser) -> Iterator[BrowserContext]:
-    context = browser.new_context(viewport={"width": 1280, "height": 850})
-    yield context
-    context.close()
+def context(profile: BrowserContext) -> Iterator[BrowserContext]:
+    """The profile as if it were new: no cookie, nothing stored, nothing permitted, no other tab."""
+    yield profile
+    for page in profile.pages[1:]:
+        if page.url.startswith("http"):
+            page.evaluate("localStorage.clear()")
+        page.close()
+    profile.clear_cookies()
+    profile.clear_permissions()
 
 
 @pytest.fixture

@@ -124,16 +124,6 @@ def test_numbers_that_overflow_are_an_error_and_not_a_nan(app):
         assert answer.status == 200 or "finite" in answer.error["message"]
 
 
-@pytest.fixture(scope="module")
-def long_model() -> Model:
-    """A model with rotary positions, stretched to 4,096 of them."""
-    module = tiny_model("llama", dtype=torch.float32)
-    module.config.max_position_embeddings = 4096
-    tokenizer = tiny_tokenizer()
-    tokenizer.model_max_length = 1_000_000
-    return ue.load(module, tokenizer=tokenizer)
-
-
 def test_4096_tokens_work_and_4097_are_refused(make_app, long_model):
     app = make_app(served=long_model)
     for path in ("/api/predictions", "/api/lens", "/api/component"):
