@@ -202,8 +202,7 @@ def test_the_keyboard_walks_the_list_and_switches(explore):
     app.page.keyboard.press("p")
     app.page.get_by_test_id("component-header").wait_for()
     assert "view=component" in app.page.url
-    app.page.get_by_test_id("cancel").wait_for(state="detached")  # Esc cancels what still runs
-    app.page.keyboard.press("Escape")
+    app.page.keyboard.press("Escape")  # whether it still computes or not
     app.page.get_by_test_id("view-explore").wait_for()
 
 

@@ -28,6 +28,7 @@ import { TokenChip } from '../shared/parts/HitRow';
 import { PositionList } from '../shared/parts/PositionList';
 import { ScoreBar, signedScore } from '../shared/parts/TokenScores';
 import { Status } from '../shared/parts/ViewBar';
+import type { ApiError } from '../shared/api/client';
 import type { ScoredToken } from '../shared/parts/WordCloud';
 
 export function Drawer({ model }: { model: ModelInfo | null }) {
@@ -101,7 +102,7 @@ function Sections({
           )}
         </p>
       )}
-      <ErrorNote error={analysis.error} retry={analysis.retry} stale={here !== null} />
+      <ErrorNote ofNode error={analysis.error} retry={analysis.retry} stale={here !== null} />
       {here ? <Here data={here} analysis={analysis} /> : null}
       {spec.prompt === '' && target.kind !== 'neuron' ? (
         <p className="drawer-section faint">
@@ -110,7 +111,12 @@ function Sections({
       ) : null}
       {target.kind === 'neuron' ? (
         <>
-          <ErrorNote error={vector.error} retry={vector.retry} stale={facts !== null} />
+          <ErrorNote
+            ofNode
+            error={said(vector.error, analysis.error)}
+            retry={vector.retry}
+            stale={facts !== null}
+          />
           {facts ? <Always vector={facts} analysis={vector} /> : <Coming analysis={vector} />}
         </>
       ) : null}
@@ -227,7 +233,17 @@ function Actions({
   );
 }
 
+/** The error, unless the other question's says it already. */
+function said(error: ApiError | null, other: ApiError | null): ApiError | null {
+  return error?.message === other?.message ? null : error;
+}
+
 // ------------------------------------------------------------------ in this run
+
+/** "0.0 %" would say that it writes nothing. */
+function percentOf(share: number): string {
+  return share > 0 && share < 0.0005 ? '< 0.1 %' : `${(share * 100).toFixed(1)} %`;
+}
 
 function Here({ data, analysis }: { data: Component; analysis: Analysis<Component> }) {
   const share = data.resid_norm > 0 ? data.write_norm / data.resid_norm : 0;
@@ -245,7 +261,7 @@ function Here({ data, analysis }: { data: Component; analysis: Analysis<Componen
       <p className="norms">
         norm <span className="number">{quantity(data.write_norm)}</span>, residual stream{' '}
         <span className="number">{quantity(data.resid_norm)}</span>
-        <span className="faint"> ({(share * 100).toFixed(1)} %)</span>
+        <span className="faint"> ({percentOf(share)})</span>
       </p>
       {data.write_norm === 0 ? (
         <p>

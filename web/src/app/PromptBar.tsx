@@ -11,7 +11,7 @@ import { change, useSpec, useStore } from '../shared/state/store';
 import { useProblems } from '../shared/state/problems';
 import { pressed } from '../draw/keys';
 import { PROMPT_KEYS } from './promptKeys';
-import { TokenField } from '../shared/parts/TokenField';
+import { TokenField, TokenProblem } from '../shared/parts/TokenField';
 
 export function PromptBar({ model }: { model: ModelInfo | null }) {
   const spec = useSpec();
@@ -67,6 +67,8 @@ export function PromptBar({ model }: { model: ModelInfo | null }) {
           Generate
         </button>
       </div>
+      <TokenProblem name="target" value={spec.target} onChange={setTarget} />
+      <TokenProblem name="distractor" value={spec.distractor} onChange={setDistractor} />
     </form>
   );
 }
@@ -218,6 +220,9 @@ function Examples({ model, run }: { model: ModelInfo | null; run: (prompt: strin
   );
 }
 
+const setTarget = (text: string) => change({ target: text, follow: 'target' });
+const setDistractor = (text: string) => change({ distractor: text });
+
 function TargetFields() {
   const { target, distractor } = useSpec();
   return (
@@ -226,14 +231,14 @@ function TargetFields() {
         name="target"
         label="Target token"
         value={target}
-        onChange={(text) => change({ target: text, follow: 'target' })}
+        onChange={setTarget}
         hint="What to rate at every layer"
       />
       <TokenField
         name="distractor"
         label="Distractor"
         value={distractor}
-        onChange={(text) => change({ distractor: text })}
+        onChange={setDistractor}
         hint="What to compare it with"
       />
     </div>

@@ -10,7 +10,7 @@ import { port } from '../shared/state/zoom';
 import { useExperiment } from '../shared/state/experiment';
 import { TokenStrip } from '../shared/parts/TokenStrip';
 import { ViewBar } from '../shared/parts/ViewBar';
-import { lacks, useView, type View } from '../shared/view';
+import { asSentence, lacks, useView, type View } from '../shared/view';
 
 export function Stage({ model }: { model: ModelInfo | null }) {
   const spec = useSpec();
@@ -44,7 +44,7 @@ export function Stage({ model }: { model: ModelInfo | null }) {
         <>
           <ViewBar />
           <TokenStrip experiment={experiment} cellWidth={cellWidth} />
-          <Lacking view={view.id} needs={view.needs} reason={reason} />
+          <Lacking view={view.id} needs={view.needs} reason={reason} model={model} />
         </>
       ) : (
         <Suspense fallback={<Loading />}>
@@ -59,15 +59,19 @@ interface LackingProps {
   view: string;
   needs: NonNullable<View['needs']>;
   reason: string;
+  model: ModelInfo | null;
 }
 
 /** In place of a view that this model cannot have. */
-function Lacking({ view, needs, reason }: LackingProps) {
+function Lacking({ view, needs, reason, model }: LackingProps) {
   return (
     <section className="no-lens" data-testid={`no-${view}`}>
       <h2>{needs.title}</h2>
-      <p>{reason}</p>
-      <p className="faint">{needs.note}</p>
+      <p>{asSentence(reason)}</p>
+      {needs.note ? <p className="faint">{needs.note}</p> : null}
+      {needs.instead && !lacks(model, needs.instead.capability) ? (
+        <p className="faint">{needs.instead.note}</p>
+      ) : null}
     </section>
   );
 }

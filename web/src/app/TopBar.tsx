@@ -141,14 +141,30 @@ function factsOf(model: ModelInfo): Array<[string, string]> {
     ['Heads per layer', model.n_heads === 0 ? 'none' : `${model.n_heads}${groups}`],
     ...mixed,
     ['Residual stream', `${number(model.d_model)} wide`],
-    ['Neurons per layer', number(model.d_mlp)],
-    ['Blocks', model.parallel_blocks ? 'parallel' : 'attention, then feed-forward'],
+    ['Neurons per layer', model.d_mlp === 0 ? 'none' : number(model.d_mlp)],
+    ['Blocks', blocksOf(model)],
     ['Vocabulary', `${number(model.vocab_size)} tokens`],
     ['Longest prompt', `${number(model.limits.max_prompt_tokens)} tokens`],
     ['Computes in', `${model.dtype} on ${model.device}`],
     ['Licence', model.licence ?? 'not stated'],
     ['Fingerprint', model.fingerprint.slice(0, 16)],
   ];
+}
+
+function blocksOf(model: ModelInfo): string {
+  if (model.parallel_blocks) return 'parallel';
+  const mixed = model.attention_layers.length < model.n_layers;
+  return `${mixed ? 'attention or another token mixer' : 'attention'}, then feed-forward`;
+}
+
+/** What is missing for one reason is said once. */
+function byReason(missing: ModelInfo['capabilities']): Array<[reason: string, names: string[]]> {
+  const found = new Map<string, string[]>();
+  for (const { name, reason } of missing) {
+    const said = reason ?? 'not available';
+    found.set(said, [...(found.get(said) ?? []), name]);
+  }
+  return [...found];
 }
 
 function Capabilities({ model }: { model: ModelInfo }) {
@@ -158,10 +174,9 @@ function Capabilities({ model }: { model: ModelInfo }) {
       <h3>What can be asked of it</h3>
       {missing.length === 0 ? <p>Everything: the self-check at load proved every site.</p> : null}
       <ul className="capabilities">
-        {missing.map((capability) => (
-          <li key={capability.name}>
-            <span className="mono">{capability.name}</span> no:{' '}
-            {capability.reason ?? 'not available'}
+        {byReason(missing).map(([reason, names]) => (
+          <li key={reason}>
+            <span className="mono">{names.join(', ')}</span> no: {reason}
           </li>
         ))}
       </ul>

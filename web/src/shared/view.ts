@@ -30,7 +30,13 @@ export interface View {
   /** What stands there until a prompt runs; absent: the view needs none. */
   teach?: { question: string; text: string };
   /** What the model's self-check must have proved, and what is said where it did not. */
-  needs?: { capability: string; title: string; note: string };
+  needs?: {
+    capability: string;
+    title: string;
+    note?: string;
+    /** What can be asked in its place, of a model that has this. */
+    instead?: { capability: string; note: string };
+  };
   /** Beside those of the whole page. */
   keys: readonly Key[];
   component: ComponentType<ViewProps>;
@@ -42,6 +48,12 @@ export interface View {
 export function lacks(model: ModelInfo | null, name: string): string | null {
   const found = model?.capabilities.find((capability) => capability.name === name);
   return found && !found.available ? reasonOf(model, name) : null;
+}
+
+/** A reason by itself on the page. */
+export function asSentence(reason: string): string {
+  const text = reason.charAt(0).toUpperCase() + reason.slice(1);
+  return /[.!?]$/.test(text) ? text : `${text}.`;
 }
 
 export function reasonOf(model: ModelInfo | null, name: string): string {

@@ -63,14 +63,13 @@ export class FlowLabels {
   /** "H7" before a head's row: the rows of heads are what a reader looks for first. */
   drawTag(context: Context, box: Box, style: FlowStyle): void {
     if (box.width < TEXT_FROM_WIDTH / 2 || box.height < 7) return;
-    this.fitter(context, `10px ${style.sans}`);
+    const width = this.fitter(context, `10px ${style.sans}`).width(caption(box.node));
     context.textBaseline = 'middle';
     context.textAlign = 'right';
-    context.lineJoin = 'round';
     const [x, y] = [box.x - 4, box.y + box.height / 2];
-    context.lineWidth = 3;
-    context.strokeStyle = style.ground;
-    context.strokeText(caption(box.node), x, y);
+    // A plate, since the link into the box ends right here.
+    context.fillStyle = style.ground;
+    context.fillRect(x - width - 2, y - 6, width + 4, 12);
     context.fillStyle = style.text2;
     context.fillText(caption(box.node), x, y);
     context.textAlign = 'left';

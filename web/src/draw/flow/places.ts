@@ -166,6 +166,8 @@ function layersOf(nodes: readonly FlowNode[], slots: Slots): Places['layers'] {
   });
 }
 
+const isMixer = ({ kind }: FlowNode): boolean => kind === 'mixer_in' || kind === 'mixer_out';
+
 /** Parallel blocks have both in the same columns. */
 function branchSpans(nodes: readonly FlowNode[], slots: Slots): Span[] {
   const inner = nodes.filter((node) => !STREAMS.has(node.kind) && node.kind !== 'norm');
@@ -176,7 +178,7 @@ function branchSpans(nodes: readonly FlowNode[], slots: Slots): Span[] {
     ) as [FlowNode[], FlowNode[]];
     if (sharesColumns(here)) return [spanOf('attention above, feed-forward below', here, slots)];
     return [
-      spanOf('attention', attention, slots),
+      spanOf(attention.some(isMixer) ? 'token mixer' : 'attention', attention, slots),
       spanOf('feed-forward', feedForward, slots),
     ].filter((span) => span.right > span.left);
   });

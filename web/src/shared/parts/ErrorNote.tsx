@@ -8,15 +8,17 @@ interface Props {
   retry: () => void;
   /** An older answer is still shown below. */
   stale: boolean;
+  /** The question was about a node: its target is no token of the prompt bar. */
+  ofNode?: boolean;
 }
 
-export function ErrorNote({ error, retry, stale }: Props) {
+export function ErrorNote({ error, retry, stale, ofNode = false }: Props) {
   useEffect(() => {
-    if (!error) return;
+    if (!error || (ofNode && error.body.field === 'target')) return;
     useErrors.setState(({ errors }) => ({ errors: [...errors, error] }));
     return () =>
       useErrors.setState(({ errors }) => ({ errors: errors.filter((other) => other !== error) }));
-  }, [error]);
+  }, [error, ofNode]);
   if (!error || error.refused) return null;
   const { body } = error;
   return (
@@ -29,9 +31,11 @@ export function ErrorNote({ error, retry, stale }: Props) {
       <p className="faint">
         {body.field ? <span className="mono">{body.field} </span> : null}
         {stale ? 'The last answer is kept below. ' : null}
-        <button type="button" className="link" data-testid="retry" onClick={retry}>
-          Retry
-        </button>
+        {body.code === 'not_capable' ? null : (
+          <button type="button" className="link" data-testid="retry" onClick={retry}>
+            Retry
+          </button>
+        )}
       </p>
     </section>
   );

@@ -63,13 +63,22 @@ export function TokenField({ name, label, hint, value, onChange }: Props) {
           </button>
         )}
       </div>
-      {problem === null ? null : (
-        <p className="problem field-problem" id={`${name}-problem`}>
-          {problem}
-          <Suggestion value={value} onChange={onChange} />
-        </p>
-      )}
     </div>
+  );
+}
+
+/** What is wrong with a token, on a line of its own: it covers nothing, and has room. */
+export function TokenProblem({
+  name,
+  value,
+  onChange,
+}: Pick<Props, 'name' | 'value' | 'onChange'>) {
+  const problem = useProblems((error) => problemAt(error, name));
+  if (problem === null) return null;
+  return (
+    <p className="problem field-problem" id={`${name}-problem`}>
+      {problem} <Suggestion value={value} onChange={onChange} />
+    </p>
   );
 }
 

@@ -4,10 +4,16 @@ import { change, useStore } from './store';
 
 /** The pop-up, or work in progress. */
 export function closePassing(): boolean {
-  if (isPeekShown()) {
-    dropPeek();
-    return true;
-  }
+  return closePeek() || cancelWork();
+}
+
+export function closePeek(): boolean {
+  if (!isPeekShown()) return false;
+  dropPeek();
+  return true;
+}
+
+export function cancelWork(): boolean {
   const busy = document.querySelector<HTMLButtonElement>('[data-testid="cancel"]');
   busy?.click();
   return busy !== null;

@@ -10,11 +10,17 @@ const DEEPEST = 55;
 
 export function ActivationText({ data }: { data: Component }) {
   const most = data.activation.reduce((largest, value) => Math.max(largest, Math.abs(value)), 1e-9);
+  const signed = data.activation.some((value) => value < 0);
   return (
     <div className="activation-text" data-testid="activation-text">
       <p className="faint activation-scale">
         {data.kind === 'neuron' ? 'activation' : 'norm of what it writes'}
-        <span className="activation-ramp negative" aria-hidden="true" />
+        {signed ? (
+          <>
+            <span className="number">{quantity(-most)}</span>
+            <span className="activation-ramp negative" aria-hidden="true" />
+          </>
+        ) : null}
         <span className="number">0</span>
         <span className="activation-ramp" aria-hidden="true" />
         <span className="number">{quantity(most)}</span>

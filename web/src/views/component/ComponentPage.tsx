@@ -93,7 +93,7 @@ function Page({ node, target, model, position, waiting }: PageProps) {
       </ViewBar>
       <div className="component-page">
         <Header node={node} target={target} model={model} vector={facts} />
-        <ErrorNote error={vector.error} retry={vector.retry} stale={facts !== null} />
+        <ErrorNote ofNode error={vector.error} retry={vector.retry} stale={facts !== null} />
         {facts ? <VectorSections vector={facts} analysis={vector} /> : null}
         <OnPrompt
           data={here}
@@ -226,7 +226,7 @@ function OnPrompt({ data, analysis, side, neuron, waiting, model }: OnPromptProp
           </>
         }
       >
-        <ErrorNote error={analysis.error} retry={analysis.retry} stale={data !== null} />
+        <ErrorNote ofNode error={analysis.error} retry={analysis.retry} stale={data !== null} />
         {data ? <ActivationText data={data} /> : null}
       </Section>
       {data ? (

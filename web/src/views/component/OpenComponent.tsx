@@ -39,7 +39,7 @@ export function OpenComponent({
         <input
           id="open-component"
           className="mono"
-          placeholder="L12.N512, L9.H6, L5.mlp"
+          placeholder="L9.H6, L5.mlp"
           autoComplete="off"
           spellCheck={false}
           aria-invalid={wrong !== null}

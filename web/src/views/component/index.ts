@@ -1,7 +1,7 @@
 /** The page of one component. */
 import { lazy } from 'react';
 import { HIT_KEYS } from '../../shared/parts/hitKeys';
-import { closePassing } from '../../shared/state/escape';
+import { cancelWork, closePeek } from '../../shared/state/escape';
 import { NODE_KEY } from '../../shared/state/rows';
 import { change } from '../../shared/state/store';
 import type { View } from '../../shared/view';
@@ -12,6 +12,11 @@ export const component: View = {
   id: 'component',
   label: 'Component',
   ofNode: true,
+  needs: {
+    capability: 'lens',
+    title: 'Components cannot be read for this model',
+    note: 'What one writes is told by the tokens that it promotes. Edits of it work as everywhere.',
+  },
   keys: [
     NODE_KEY,
     ...Object.values(HIT_KEYS),
@@ -20,7 +25,9 @@ export const component: View = {
       label: 'Esc',
       says: 'back to Explore',
       act: () => {
-        if (!closePassing()) change({ view: 'explore' });
+        if (closePeek()) return true;
+        cancelWork(); // what is on its way here is not wanted there
+        change({ view: 'explore' });
         return true;
       },
     },

@@ -17,7 +17,8 @@ export const flow: View = {
   needs: {
     capability: 'lens',
     title: 'The flow graph cannot be drawn for this model',
-    note: 'Every box is a vector read as a prediction, and a wrong reading is worse than none. Predictions still shows what the whole model says next.',
+    note: 'Every box is a vector read as a prediction, and a wrong reading is worse than none.',
+    instead: { capability: 'logits', note: 'Predictions shows what the whole model says next.' },
   },
   keys: FLOW_KEYS,
   component: lazy(async () => ({ default: (await import('./FlowView')).FlowView })),

@@ -17,7 +17,8 @@ export const lens: View = {
   needs: {
     capability: 'lens',
     title: 'The lens cannot be shown for this model',
-    note: 'A wrong number is worse than none. Predictions still shows what the whole model says next.',
+    note: 'A wrong number is worse than none.',
+    instead: { capability: 'logits', note: 'Predictions shows what the whole model says next.' },
   },
   keys: LENS_KEYS,
   component: lazy(async () => ({ default: (await import('./LensView')).LensView })),

@@ -15,6 +15,11 @@ export const predictions: View = {
     question: 'What does the model say next, and at which layer does it know?',
     text: 'Every layer reads and writes one vector per token, the residual stream. Read at any layer as if it were the last, it says what the model would predict if it stopped there.',
   },
+  needs: {
+    capability: 'logits',
+    title: 'This model predicts no tokens',
+    note: 'Edits, components and their activations need no prediction: open a node by its name in the tray.',
+  },
   keys: PREDICTIONS_KEYS,
   // The page opens with it: loaded with the page.
   component: PredictionsView,
