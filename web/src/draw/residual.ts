@@ -32,9 +32,12 @@ export function rowLabel(name: string): string {
   return `L${row.layer} ${isSubblock(row) ? 'attn' : 'pre'}`;
 }
 
-/** The node whose write leads to a row: what Enter inspects and x ablates there. */
-export function writerOf(row: Row): string {
-  if (isSubblock(row)) return `L${row.layer}.attn`;
+/**
+ * The node whose write leads to a row: what Enter inspects and x ablates there.
+ * `mixer`: what mixes tokens in its layer.
+ */
+export function writerOf(row: Row, mixer: 'attn' | 'mixer' = 'attn'): string {
+  if (isSubblock(row)) return `L${row.layer}.${mixer}`;
   if (row.site === 'resid_post') return `L${row.layer}.mlp`;
   return row.layer === 0 ? 'embed' : `L${row.layer - 1}.mlp`;
 }

@@ -22,7 +22,7 @@ const KINDS: ReadonlyArray<readonly [Kind, string]> = [
   ['head', 'Attention head'],
   ['neuron', 'Feed-forward neuron'],
   ['attn', 'Attention of a layer'],
-  ['mixer', 'Token mixer that is no attention'],
+  ['mixer', 'Token mixer other than attention'],
   ['mlp', 'Feed-forward of a layer'],
   ['site', 'Residual stream'],
   ['embed', 'Token embedding'],

@@ -1,11 +1,18 @@
 /** The chosen row of the residual stream, from the keyboard: moved, inspected, its writer switched off. */
 import { queryClient, type ModelInfo } from '../api/queries';
 import { isControl, type Key } from '../../draw/keys';
-import { parseRow, writerOf } from '../../draw/residual';
+import { parseRow, writerOf, type Row } from '../../draw/residual';
+import { mixerOf } from '../text/address';
 import { change, notify, toggleAblation, useStore } from './store';
 
+const modelInfo = () => queryClient.getQueryData<ModelInfo>(['model']);
+
 function layers(): number {
-  return queryClient.getQueryData<ModelInfo>(['model'])?.n_layers ?? 0;
+  return modelInfo()?.n_layers ?? 0;
+}
+
+function writer(row: Row): string {
+  return writerOf(row, mixerOf(row.layer, modelInfo()));
 }
 
 function chosenRow(): string {
@@ -32,7 +39,7 @@ function moveLayer(step: number): boolean {
 export function inspect(): boolean {
   const row = parseRow(chosenRow());
   if (useStore.getState().spec.prompt === '' || !row || layers() === 0) return false;
-  change({ node: writerOf(row) });
+  change({ node: writer(row) });
   return true;
 }
 
@@ -47,7 +54,7 @@ export function ablate(node: string | null): boolean {
 function chosenNode(): string | null {
   const { node, prompt } = useStore.getState().spec;
   const row = parseRow(chosenRow());
-  return node ?? (prompt !== '' && row && layers() > 0 ? writerOf(row) : null);
+  return node ?? (prompt !== '' && row && layers() > 0 ? writer(row) : null);
 }
 
 export const LAYER_KEY: Key = {

@@ -6,6 +6,7 @@ import {
   checkTarget,
   describeFlow,
   describeTarget,
+  mixerOf,
   flowLayer,
   flowMisfit,
   formatTarget,
@@ -60,6 +61,16 @@ describe('targets', () => {
   ])('%s: the refusal says what there is', (written, said) => {
     const checked = checkTarget(written, MODEL);
     expect('problem' in checked && checked.problem).toContain(said);
+  });
+});
+
+describe('what mixes tokens in a layer', () => {
+  it('is attention, or where there is none the mixer', () => {
+    const hybrid = { attention_layers: [1] };
+    expect([0, 1].map((layer) => mixerOf(layer, hybrid))).toEqual(['mixer', 'attn']);
+    expect(mixerOf(0, null)).toBe('attn');
+    const row = parseRow('L0.resid_mid');
+    expect(row && writerOf(row, mixerOf(0, hybrid))).toBe('L0.mixer');
   });
 });
 

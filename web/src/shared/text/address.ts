@@ -9,6 +9,14 @@ export interface Dimensions {
   capabilities?: ReadonlyArray<{ name: string; available: boolean; reason?: string | null }>;
 }
 
+/** What mixes tokens in a layer: "attn", or in some layers of hybrids "mixer". */
+export function mixerOf(
+  layer: number,
+  model: { attention_layers: readonly number[] } | null | undefined,
+): 'attn' | 'mixer' {
+  return !model || model.attention_layers.includes(layer) ? 'attn' : 'mixer';
+}
+
 export type Target =
   | { kind: 'head'; layer: number; head: number; query?: number; key?: number }
   | { kind: 'neuron'; layer: number; neuron: number; query?: number }

@@ -15,6 +15,7 @@ import {
   type BranchUpdates,
   type Sides,
 } from './updates';
+import { mixerOf } from '../../shared/text/address';
 import type { Spec } from '../../shared/text/url';
 import { change, useSpec } from '../../shared/state/store';
 import { Part } from './PartRow';
@@ -29,9 +30,10 @@ interface Props {
   model: ModelInfo | null;
 }
 
-const NAMES = {
-  heads: { part: 'attn', title: 'Attention added', noun: 'heads' },
-  neurons: { part: 'mlp', title: 'Feed-forward added', noun: 'neurons' },
+const TITLES = {
+  attn: 'Attention added',
+  mixer: 'The token mixer added',
+  mlp: 'Feed-forward added',
 } as const;
 
 export function LayerParts({ layer, updates, mode, model }: Props) {
@@ -104,7 +106,8 @@ interface BranchProps {
 }
 
 function BranchTable({ layer, branch, data, mode, model }: BranchProps) {
-  const { part, title, noun } = NAMES[branch];
+  const part = branch === 'heads' ? mixerOf(layer, model) : 'mlp';
+  const [title, noun] = [TITLES[part], branch];
   const all = branchOf(data, layer, branch);
   const same = sameUpdates(all);
   const sides = shownSides(all, all.edited && !same ? mode : 'baseline');

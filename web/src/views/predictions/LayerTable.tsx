@@ -6,7 +6,7 @@
 import { useEffect, useRef } from 'react';
 import type { Analysis, ModelInfo } from '../../shared/api/queries';
 import { parseRow, type ResidualSite } from '../../draw/residual';
-import { parseTarget } from '../../shared/text/address';
+import { mixerOf, parseTarget } from '../../shared/text/address';
 import { figures } from '../../draw/format';
 import type { LayerReading, Predictions } from '../../shared/text/predictions';
 import { branchOf, shortName, strongest, type Branch } from './updates';
@@ -139,6 +139,7 @@ function Row({ layer, edited, data, updates, mode, model, parallel }: RowProps) 
   const write = (branch: Branch) => (
     <Write
       layer={layer.layer}
+      part={branch === 'heads' ? mixerOf(layer.layer, model) : 'mlp'}
       branch={branch}
       updates={updates}
       mode={mode}
@@ -202,6 +203,7 @@ function reveal(row: HTMLElement, box: Element, open: boolean): void {
 
 interface WriteProps {
   layer: number;
+  part: 'attn' | 'mixer' | 'mlp';
   branch: Branch;
   updates: Analysis<Predictions>;
   mode: Spec['mode'];
@@ -210,9 +212,8 @@ interface WriteProps {
 }
 
 /** The step from one state to the next: names the node that wrote most, opens all that did. */
-function Write({ layer, branch, updates, mode, tabbable, open }: WriteProps) {
-  const part = branch === 'heads' ? 'attn' : 'mlp';
-  const touched = useTouched(layer, part);
+function Write({ layer, part, branch, updates, mode, tabbable, open }: WriteProps) {
+  const touched = useTouched(layer, branch);
   const sides = branchOf(updates.data, layer, branch);
   const most = strongest((mode === 'edited' ? sides.edited : null) ?? sides.baseline);
   const name = `L${layer}.${part}`;
@@ -231,7 +232,10 @@ function Write({ layer, branch, updates, mode, tabbable, open }: WriteProps) {
         data-testid={`open-${name}`}
         onClick={() => {
           if (!open) toggleLayer(layer, layer);
-          change({ row: `L${layer}.${part === 'attn' ? 'resid_mid' : 'resid_post'}` }, 'replace');
+          change(
+            { row: `L${layer}.${branch === 'heads' ? 'resid_mid' : 'resid_post'}` },
+            'replace',
+          );
         }}
       >
         {touched ? <span className="edit-dot" aria-hidden="true" /> : null}
@@ -242,12 +246,12 @@ function Write({ layer, branch, updates, mode, tabbable, open }: WriteProps) {
 }
 
 /** An edit that is in force changes what this part of the layer writes. */
-function useTouched(layer: number, part: 'attn' | 'mlp'): boolean {
+function useTouched(layer: number, branch: Branch): boolean {
   const { edits } = useSpec();
   return edits.some((made) => {
     const target = made.enabled ? parseTarget(made.target) : null;
     if (!target || !('layer' in target) || target.layer !== layer) return false;
-    return part === 'attn'
+    return branch === 'heads'
       ? target.kind === 'attn' || target.kind === 'mixer' || target.kind === 'head'
       : target.kind === 'mlp' || target.kind === 'neuron';
   });

@@ -62,6 +62,8 @@ describe('the parts of a layer', () => {
     expect(sameUpdates({ baseline: BEFORE, edited: structuredClone(BEFORE) })).toBe(true);
     expect(sameUpdates({ baseline: BEFORE, edited: AFTER })).toBe(false);
     expect(sameUpdates({ baseline: BEFORE, edited: null })).toBe(false);
+    const unknown = { reason: 'its token mixer is not attention' };
+    expect(sameUpdates({ baseline: unknown, edited: unknown })).toBe(false);
   });
 
   it('show one run or both', () => {

@@ -65,6 +65,7 @@ export function scoreBound(branch: BranchUpdates | null): number | null {
 
 /** Both runs added the very same: nothing before this branch is edited, nor the branch itself. */
 export function sameUpdates({ baseline, edited }: Sides<BranchUpdates>): boolean {
+  if (baseline?.reason) return false; // not taken apart: nobody knows
   if (!baseline || !edited || baseline.added_norm !== edited.added_norm) return false;
   const [before = [], after = []] = [baseline.shown, edited.shown];
   return (
