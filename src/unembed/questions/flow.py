@@ -12,10 +12,11 @@ from unembed.analyses.flow.graph import flow_capture, flow_graph
 from unembed.analyses.flow.names import CutName
 from unembed.analyses.flow.options import FlowOptions
 from unembed.analyses.flow.result import FlowGraph
-from unembed.analyses.tools.target import text_tokens
+from unembed.analyses.tools.target import read_text, text_tokens
 from unembed.engine.editing.edits import Edit
 from unembed.engine.nodes import Target
 from unembed.engine.passes.run import Run
+from unembed.options import Explained
 from unembed.questions.editing import edits_of
 from unembed.questions.experiment import EditSpec
 from unembed.questions.flow_cost import check_vectors, checked_layers
@@ -103,10 +104,11 @@ def _n_tokens(session: Session, request: FlowRequest) -> int:
 
     Raises TargetError for what no token, or no text, can be.
     """
-    if request.target is None:
-        return 1
     with naming("target"):
-        n = len(text_tokens(session.model, request.target))
+        target = read_text(request.target)
+        if target is None or isinstance(target, Explained):
+            return 1
+        n = len(text_tokens(session.model, target))
     return n if request.target_mode == "whole" else 1
 
 

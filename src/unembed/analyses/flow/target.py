@@ -15,7 +15,7 @@ import torch
 from unembed.analyses.flow.options import TargetMode
 from unembed.analyses.flow.result import FlowTarget
 from unembed.analyses.tools.objective import Objective
-from unembed.analyses.tools.target import TargetLike, as_objective, in_words, text_tokens
+from unembed.analyses.tools.target import TargetLike, as_objective, in_words, read_text, text_tokens
 from unembed.engine.editing.edits import Edit
 from unembed.engine.loaded import Loaded
 from unembed.engine.names.tokens import Token
@@ -42,6 +42,7 @@ def flow_target(run: Run, target: TargetLike | None, mode: TargetMode, position:
     objective that is rated as a whole.
     """
     model = run.model
+    target = read_text(target)
     if isinstance(target, Explained):
         return _of_objective(run, target, mode, position)
     if target is None:

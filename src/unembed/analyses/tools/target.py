@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from unembed.analyses.tools.objective import Objective
+from unembed.analyses.tools.spelling import spelled
 from unembed.engine.loaded import Loaded
 from unembed.engine.names.sites import resolve_position
 from unembed.engine.names.tokens import Token
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-TargetLike = str | int | Explained  # a token, or an objective
+TargetLike = str | int | Explained  # a token, or an objective, also as text
 OF_LOGITS = "logit, logit_diff, log_prob, logit_minus_mean"
 
 
@@ -78,12 +79,13 @@ def read_target(
     """What a target means in this model, to an analysis that reads states as logits.
 
     Text that is one token, or an id, is the logit of that token; with a distractor, less that of
-    the distractor.
+    the distractor. Text may spell an objective (`spelling`).
 
     Raises:
         TargetError: what is no token of this model.
         InputError: an objective that is not of logits, or a distractor beside one.
     """
+    target = read_text(target)
     if isinstance(target, Explained):
         objective = _of_logits(target)
         if distractor is not None:
@@ -104,11 +106,19 @@ def read_target(
     return Rated(model, objective, tuple(tokens), tuple(others))
 
 
+def read_text(target: TargetLike | None) -> TargetLike | None:
+    """The objective that a text spells; all else as it is."""
+    objective = spelled(target) if isinstance(target, str) else None
+    return target if objective is None else objective
+
+
 def explained_at(model: Loaded, target: TargetLike, position: int, n_positions: int) -> Objective:
     """A target as an objective at one position: a token is its logit there.
 
     Raises TargetError for what is no token, InputError for an objective at another position.
     """
+    if isinstance(target, str) and (objective := spelled(target)) is not None:
+        return objective.at(position)
     if not isinstance(target, Explained):
         return Objective.logit(_one(model, target, "target"), position=position)
     check_position(target, position, n_positions)
