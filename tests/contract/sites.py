@@ -18,13 +18,16 @@ LAYER_SITES = (
     "mlp_in",
     *NEURONS,
     "mlp_out",
+    "ple_in",
+    "ple_out",
     "resid_post",
 )
 GLOBAL_SITES = ("embed", "final_norm")
 
 
 def exists(oracle: Oracle, layer: int, site: str) -> bool:
-    if site in ("mixer_in", "mixer_out"):  # every listed family's token mixer is attention
+    # every listed family's token mixer is attention, and none has per-layer embeddings
+    if site in ("mixer_in", "mixer_out", "ple_in", "ple_out"):
         return False
     if site == "sink":  # no listed family has one
         return False

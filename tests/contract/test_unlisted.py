@@ -101,11 +101,11 @@ def check_identities(model: Model, run: Any, sites: dict[int, list[str]]) -> Non
         block = model.anatomy.blocks[layer]
         get = {site: run[f"L{layer}.{site}"] for site in found}
         assert {"resid_pre", "resid_post"} <= set(found)
-        added = [get[site] for site in ("attn_out", "mixer_out", "mlp_out") if site in get]
-        assert added, "every block adds something"
-        if block.arrangement != "post_norm":
+        added = [sum(get[site] for site in step) for step in block.steps]
+        assert block.branch_sites, "every block adds something"
+        if block.passes_unchanged:  # see test_sums for the others
             assert_close(get["resid_pre"] + sum(added), get["resid_post"])
-        if block.arrangement == "sequential":
+        if block.arrangement == "sequential" and block.passes_unchanged:
             assert_close(get["resid_pre"] + added[0], get["resid_mid"])
         if "pattern" in found:
             assert (get["pattern"] >= 0).all()
@@ -121,7 +121,7 @@ def check_complete(model: Model, sites: dict[int, list[str]]) -> None:
     for layer, found in sites.items():
         block = model.anatomy.blocks[layer]
         missing = {"resid_mid"} if block.parallel else set()
-        missing |= {"mixer_in", "mixer_out"}
+        missing |= {"mixer_in", "mixer_out", "ple_in", "ple_out"}
         missing |= set() if block.attention.sink else {"sink"}
         missing |= {"mlp_gate"} if block.mlp.kind == "plain" else set()
         missing |= set(NEURONS) if block.mlp.kind == "experts" else set()
@@ -163,8 +163,8 @@ def check_reported(family: Unlisted, run: Any, sites: dict[int, list[str]]) -> N
             return
     states = out.hidden_states or ()
     if len(states) == len(sites) + 1:
-        # Mamba reports what leaves each block, and the last state twice
-        later = str(family) in ("mamba", "mamba2", "falcon_mamba")
+        # Mamba and RWKV report what leaves each block, and the last state twice
+        later = str(family) in ("mamba", "mamba2", "falcon_mamba", "rwkv")
         for layer in list(sites)[later:]:
             reported = states[layer - later][0].to(run.logits.dtype)
             own = run[f"L{layer}.resid_pre"].to(run.logits.dtype)
@@ -197,8 +197,8 @@ def check_edits(model: Model, run: Any, sites: dict[int, list[str]]) -> None:
         assert not torch.equal(changed.logits, run.logits), f"zeroing {name} was not felt"
         if model.kind == "causal":
             assert_close(changed.logits[:5], run.logits[:5], 10 * FP32_ROUNDING)
-    if model.anatomy.blocks[layer].arrangement != "post_norm":
-        nodes = {"attn_out": "attn", "mixer_out": "mixer", "mlp_out": "mlp"}
+    if model.anatomy.blocks[layer].passes_unchanged:
+        nodes = {"attn_out": "attn", "mixer_out": "mixer", "mlp_out": "mlp", "ple_out": "ple"}
         off = [ue.zero(f"L{layer}.{nodes[site]}") for site in sites[layer] if site in nodes]
         passed = model.run(
             PROMPT, edits=off, capture=[f"L{layer}.resid_pre", f"L{layer}.resid_post"]

@@ -66,6 +66,34 @@ _LINEAR = {
     "linear_conv_kernel_dim": 3,
     "layer_types": ["linear_attention", "full_attention", "linear_attention"],
 }
+_SHARED_EXPERTS = _EXPERTS | {"shared_intermediate_size": 24, "residual_multiplier": 0.6}
+# parallel attention and Mamba, every multiplier another number
+_PARALLEL_MIXERS = (
+    _GROUPED
+    | _MAMBA_HEADS
+    | {
+        "mamba_d_ssm": 80,
+        "ssm_out_multiplier": 0.7,
+        "attention_out_multiplier": 0.9,
+        "attention_in_multiplier": 1.1,
+        "key_multiplier": 0.8,
+        "mlp_multipliers": [1.2, 0.6],
+        "ssm_multipliers": [0.5, 0.6, 0.7, 0.8, 0.9],
+        "lm_head_multiplier": 0.5,
+        "embedding_multiplier": 1.5,
+    }
+)
+# heads of two sizes; the last two layers use the keys and values of the first two
+_PER_LAYER = _WIDE | {
+    "num_hidden_layers": 4,
+    "layer_types": ["sliding_attention", "full_attention"] * 2,
+    "sliding_window": 4,
+    "global_head_dim": 16,
+    "vocab_size_per_layer_input": 128,
+    "hidden_size_per_layer_input": 8,
+    "num_kv_shared_layers": 2,
+    "use_double_wide_mlp": True,
+}
 _SHORT = {"n_embd": 40, "n_layer": 3, "n_head": 4, "n_positions": 64}
 _XLM = {"emb_dim": 40, "n_layers": 3, "n_heads": 4}
 _DISENTANGLED = _BASE | {"relative_attention": True, "pos_att_type": ["c2p", "p2c"]}
@@ -101,7 +129,17 @@ _CAUSAL: dict[str, dict[str, Any]] = {
     | {"num_local_experts": 2, "intermediate_size_mlp": 52, "interleave_moe_layer_step": 2},
     "qwen2_moe": _GROUPED | _MOE | {"shared_expert_intermediate_size": 20},
     "nanochat": _GROUPED,
-    "minimax": _GROUPED | {"num_local_experts": 2, "layer_types": ["full_attention"] * 3},
+    "minimax": _WIDE
+    | {
+        "num_local_experts": 2,
+        "layer_types": ["linear_attention", "full_attention", "linear_attention"],
+        "full_attn_alpha_factor": 1.2,
+        "full_attn_beta_factor": 0.9,
+        "linear_attn_alpha_factor": 1.3,
+        "linear_attn_beta_factor": 0.8,
+        "mlp_alpha_factor": 1.1,
+        "mlp_beta_factor": 0.7,
+    },
     "hunyuan_v1_dense": _WIDE,
     "vaultgemma": _WIDE,
     "diffllama": _GROUPED,
@@ -180,6 +218,33 @@ _CAUSAL: dict[str, dict[str, Any]] = {
     | {"intermediate_size": 104, "lru_width": 40, "attention_window_size": 4},
     "jamba": _GROUPED | {"num_experts": 2, "attn_layer_period": 2, "attn_layer_offset": 1},
     "lfm2": _GROUPED | {"full_attn_idxs": [1]},
+    "lfm2_moe": _GROUPED
+    | _MOE
+    | {"layer_types": ["conv", "full_attention", "conv"], "num_dense_layers": 1},
+    "lfm3": _GROUPED | {"num_hidden_layers": 3},
+    "falcon_h1": _PARALLEL_MIXERS,
+    "granitemoeshared": _SHARED_EXPERTS,
+    "granitemoehybrid": _SHARED_EXPERTS
+    | _MAMBA_HEADS
+    | {"layer_types": ["mamba", "attention", "mamba"]},
+    "gemma4_text": _PER_LAYER,
+    "zamba": _GROUPED
+    | {
+        "num_hidden_layers": 5,
+        "layers_block_type": ["mamba", "mamba", "hybrid", "mamba", "hybrid"],
+        "n_mamba_heads": 2,
+        "mamba_d_state": 8,
+    },
+    "zamba2": _GROUPED
+    | {
+        "num_hidden_layers": 4,
+        "layers_block_type": ["mamba", "hybrid", "mamba", "hybrid"],
+        "n_mamba_heads": 4,
+        "mamba_headdim": 20,
+        "mamba_ngroups": 1,
+        "mamba_d_state": 8,
+        "chunk_size": 8,
+    },
 }
 
 _MASKED: dict[str, dict[str, Any]] = {
@@ -253,6 +318,7 @@ COMPLETE = [
     "axk2",
     "flex_olmo",
     "llama4_text",
+    "granitemoeshared",
     "trocr",
     "camembert-masked",
     "xlm-roberta-masked",
@@ -267,7 +333,7 @@ COMPLETE = [
 ]
 
 # What their blocks add to the stream is in no order that the engine knows.
-HOPELESS = ["rwkv", "minimax"]
+HOPELESS = ["gemma3n_text"]
 
 # Token mixers that are not attention, in some layers or in all: everything else must work.
 MIXED = {
@@ -279,6 +345,11 @@ MIXED = {
     "bamba": "BambaMixer",
     "nemotron_h": "NemotronHMamba2Mixer",
     "lfm2": "Lfm2ShortConv",
+    "lfm2_moe": "Lfm2MoeShortConv",
+    "lfm3": "Lfm3ShortConv",
+    "granitemoehybrid": "GraniteMoeHybridMambaLayer",
+    "minimax": "MiniMaxLightningAttention",
+    "rwkv": "RwkvSelfAttention",
     "qwen3_next": "Qwen3NextGatedDeltaNet",
     "qwen3_5_text": "Qwen3_5GatedDeltaNet",
     "olmo_hybrid": "OlmoHybridGatedDeltaNet",

@@ -709,7 +709,7 @@ export interface components {
              * Kind
              * @enum {string}
              */
-            kind: "head" | "neuron" | "attn" | "mixer" | "mlp" | "embed";
+            kind: "head" | "neuron" | "attn" | "mixer" | "mlp" | "ple" | "embed";
             /** Layer */
             layer: number | null;
             /** Position */
@@ -1041,7 +1041,7 @@ export interface components {
              * Kind
              * @enum {string}
              */
-            kind: "norm" | "residual_attn" | "residual_mlp" | "skipped" | "branch" | "qkv" | "query" | "attention" | "memory" | "head" | "z_row_key" | "z_row" | "neuron_key" | "activation" | "neuron" | "bias" | "rest" | "mixer" | "experts";
+            kind: "norm" | "residual_attn" | "residual_mlp" | "skipped" | "branch" | "qkv" | "query" | "attention" | "memory" | "head" | "z_row_key" | "z_row" | "neuron_key" | "activation" | "neuron" | "bias" | "rest" | "mixer" | "ple" | "experts";
             /** Width */
             width: number;
             /**
@@ -1109,7 +1109,7 @@ export interface components {
              * Kind
              * @enum {string}
              */
-            kind: "resid_pre" | "norm" | "attn_in" | "mixer_in" | "qkv" | "query" | "key" | "value" | "head" | "z" | "z_row" | "attn_bias" | "attn_out" | "mixer_out" | "resid_mid" | "mlp_in" | "neuron_key" | "neuron" | "mlp_in_bias" | "mlp_bias" | "mlp_out" | "resid_post" | "rest";
+            kind: "resid_pre" | "norm" | "attn_in" | "mixer_in" | "qkv" | "query" | "key" | "value" | "head" | "z" | "z_row" | "attn_bias" | "attn_out" | "mixer_out" | "resid_mid" | "mlp_in" | "neuron_key" | "neuron" | "mlp_in_bias" | "mlp_bias" | "mlp_out" | "ple_in" | "ple_out" | "resid_post" | "rest";
             /** Layer */
             layer: number;
             /**

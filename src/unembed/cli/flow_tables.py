@@ -29,6 +29,8 @@ _STATES = {
     "resid_mid": "after attention",
     "mlp_in": "feed-forward reads",
     "mlp_out": "feed-forward adds",
+    "ple_in": "per-layer embedding reads",
+    "ple_out": "per-layer embedding adds",
     "resid_post": "leaves",
 }
 

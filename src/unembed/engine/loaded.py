@@ -21,7 +21,7 @@ from unembed.engine.names import prompts
 from unembed.engine.names.sites import check_target, parse_target
 from unembed.engine.names.taps import refuse, why_not
 from unembed.engine.names.tokens import Token, TokenReader
-from unembed.engine.nodes import LAYER_SITES, MIXER_SITES, UNREAD, Name, Target
+from unembed.engine.nodes import LAYER_SITES, MIXER_SITES, PLE_SITES, UNREAD, Name, Target
 from unembed.engine.provenance import Identity, Kind, Provenance, versions
 from unembed.engine.reading.final_norm import final_norm
 from unembed.engine.reading.maps import Maps
@@ -150,12 +150,13 @@ class Loaded(Maps):
     @cached_property
     def _capabilities(self) -> dict[str, Capability]:
         found: dict[str, Capability] = {}
-        everywhere = len(self.anatomy.attention_layers) == self.anatomy.n_layers
+        blocks = self.anatomy.blocks
+        absent: set[str] = set() if any(block.box for block in blocks) else set(MIXER_SITES)
+        absent |= set() if any(block.per_layer for block in blocks) else set(PLE_SITES)
+        absent |= set() if self.anatomy.has_sinks else {"sink"}
         for site in ("embed", *LAYER_SITES, "final_norm", "logits"):
-            if site in MIXER_SITES and everywhere:
-                continue  # they are attn_in and attn_out in such a model
-            if site == "sink" and not self.anatomy.has_sinks:
-                continue
+            if site in absent:
+                continue  # most models have no such branch
             found[site] = _capability(site, self._why_no_site(site))
         found["heads"] = _capability("heads", self._why_no_site("z"))
         found["neurons"] = _capability("neurons", self._why_no_site("mlp_post"))

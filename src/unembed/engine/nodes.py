@@ -12,6 +12,7 @@ L12.N512, L12D512      a feed-forward neuron     L12.N512.mlp_pre  one neuron of
 L14.z448               an entry of z, over all heads: what row 448 of W_O is multiplied with
 L5.attn, L5.mlp        what a branch adds        embed
 L5.mixer               the same of a token mixer that is not attention: Mamba, linear attention ...
+L5.ple                 the same of a per-layer embedding
 """
 
 from __future__ import annotations
@@ -50,6 +51,8 @@ LAYER_SITES = (
     "mlp_gate",
     "mlp_post",
     "mlp_out",
+    "ple_in",
+    "ple_out",
     "resid_post",
 )
 GLOBAL_SITES = ("embed", "final_norm", "logits")
@@ -58,6 +61,7 @@ KERNEL_SITES = (*ATTENTION_SITES, "sink")  # seen where attention is computed; f
 HEAD_SITES = (*KERNEL_SITES, "z")
 NEURON_SITES = ("mlp_pre", "mlp_gate", "mlp_post")
 MIXER_SITES = ("mixer_in", "mixer_out")  # of layers whose token mixer is not attention
+PLE_SITES = ("ple_in", "ple_out")  # of layers that add something from a per-layer embedding
 PAIR_SITES = ("scores", "pattern")  # [head, query, key]; others are [pos, ...]
 NARROWED_SITES = (*PAIR_SITES, "sink")  # computed for the heads and queries asked for
 READ_ONLY = ("logits",)  # nothing is computed from them
@@ -82,6 +86,8 @@ SITE_WORDS = {
     "mlp_gate": "gate of the neurons, before the activation function",
     "mlp_post": "activations of the neurons",
     "mlp_out": "what the feed-forward adds",
+    "ple_in": "what is multiplied with the per-layer embedding reads",
+    "ple_out": "what the per-layer embedding adds",
     "resid_post": "residual stream after feed-forward",
     "final_norm": "what the unembedding reads",
     "logits": "logits",
@@ -219,6 +225,17 @@ KINDS = (
         "feed-forward of layer {layer}",
         "L5.mlp",
         site="mlp_out",
+        writes="mlp",
+        is_node=True,
+    ),
+    NodeKind(
+        "ple",
+        ("L{layer}.ple",),
+        "per-layer embedding of a layer",
+        "per-layer embeddings of layers",
+        "per-layer embedding of layer {layer}",
+        "L5.ple",
+        site="ple_out",
         writes="mlp",
         is_node=True,
     ),

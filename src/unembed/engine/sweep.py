@@ -276,7 +276,9 @@ def _starts(model: Loaded, requests: Sequence[Request]) -> list[int]:
     captured = plan_capture(first.capture, model.anatomy, model.name, len(first.ids))
     earliest = min((_layer(site_key, last) for site_key in captured), default=last)
     return [
-        min([earliest, *(_layer(edit.node.site_key, last) for edit in one.edits)])
+        model.anatomy.entry(
+            min([earliest, *(_layer(edit.node.site_key, last) for edit in one.edits)])
+        )
         for one in requests
     ]
 

@@ -12,7 +12,7 @@ from typing import ClassVar, Literal
 
 from unembed.errors import CapabilityError
 
-Arrangement = Literal["sequential", "parallel", "post_norm", "single"]
+Arrangement = Literal["sequential", "parallel", "post_norm", "norm_first", "single"]
 ATTENTION = "attention"  # the kind of a token mixer that is one
 
 
@@ -26,6 +26,8 @@ class Tap:
         scale: the activation is this many times what is there (residual multipliers).
         half: which half of the last axis, for maps that compute gate and in together.
         in_place: write into the tensor itself, because the block also carries it past the module.
+        also: modules that were called before it, whose outputs are part of the activation: it is
+            the sum of all of them.
     """
 
     module: str
@@ -33,6 +35,7 @@ class Tap:
     scale: float = 1.0
     half: int | None = None
     in_place: bool = False
+    also: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -64,7 +67,8 @@ class AttentionAnatomy:
     between W_O and the stream (Gemma 2 and 3, OLMo 2, GLM 4). `gated`: z is the pattern times the
     values, each number of it times a gate that knows nothing of them (Qwen3-Next). `sink`: a part
     of each query's attention goes to no position (GPT-OSS). `inner_norm` is a norm over all heads,
-    between z and W_O (BitNet).
+    between z and W_O (BitNet). `keys_of` is the core of an earlier layer whose keys and values it
+    uses, where it has none of its own (Gemma 4).
     """
 
     core: str
@@ -79,6 +83,7 @@ class AttentionAnatomy:
     inner_norm: str | None = None
     gated: bool = False
     sink: bool = False
+    keys_of: str | None = None
 
     kind: ClassVar[str] = ATTENTION
     is_attention: ClassVar[bool] = True
@@ -99,8 +104,9 @@ class MlpAnatomy:
     """The feed-forward of one block.
 
     `gate` and `pre` are taps: mlp_post = act(mlp_gate) * mlp_pre where there is a gate, and
-    act(mlp_pre) where there is none. `inner_norm` is a norm between mlp_post and the output map. A
-    mixture of experts has no maps of its own here.
+    act(mlp_pre) where there is none. act is the module `activation`, or the function of that name
+    in `models.activations` (`function`). `inner_norm` is a norm between mlp_post and the output
+    map. A mixture of experts has no maps of its own here.
     """
 
     kind: Literal["plain", "gated", "experts"]
@@ -109,6 +115,7 @@ class MlpAnatomy:
     d_mlp: int = 0
     output_map: str | None = None
     activation: str | None = None
+    function: str | None = None
     pre: Tap | None = None
     gate: Tap | None = None
     post_norm: str | None = None
@@ -122,11 +129,27 @@ class MlpAnatomy:
 
 
 @dataclass(frozen=True)
-class BlockAnatomy:
-    """One block: where it starts and ends, and its branches, of which it has one or two.
+class PerLayerAnatomy:
+    """What a block adds from its per-layer embedding (PLE): a vector of each token for each layer.
 
-    `stream_norms` are the norms that the residual stream itself passes through (post-norm blocks);
-    `n_outputs` is the length of the tuple that the block's module returns, 0 for a bare tensor.
+    It reads the stream behind the feed-forward (`inputs`), multiplies what it makes of it with the
+    token's vector and adds the result (`added`).
+    """
+
+    inputs: tuple[Tap, ...]
+    added: Tap
+
+
+@dataclass(frozen=True)
+class BlockAnatomy:
+    """One block: where it starts and ends, and its branches: a mixer, a feed-forward, or both.
+
+    `stream_norms` are the norms that the residual stream itself passes through: behind each branch
+    in post-norm blocks, before it in those that are norm-first (None where it does not).
+    `stream_factors` are what the stream is multiplied with on its way past each branch; what is
+    added has its own in its tap. `beside` is a second token mixer, which reads and adds together
+    with attention; `per_layer` joins the stream together with the feed-forward. `n_outputs` is the
+    length of the tuple that the block's module returns, 0 for a bare tensor.
     """
 
     layer: int
@@ -135,8 +158,11 @@ class BlockAnatomy:
     mixer: AttentionAnatomy | MixerAnatomy | None
     feed_forward: MlpAnatomy | None
     resid_mid: Tap | None
-    stream_norms: tuple[str, str] | None = None
+    stream_norms: tuple[str | None, str | None] | None = None
     n_outputs: int = 0
+    stream_factors: tuple[float, float] = (1.0, 1.0)
+    beside: MixerAnatomy | None = None
+    per_layer: PerLayerAnatomy | None = None
 
     @property
     def parallel(self) -> bool:
@@ -151,10 +177,32 @@ class BlockAnatomy:
         return "attn_out" if self.mixer.is_attention else "mixer_out"
 
     @property
+    def box(self) -> MixerAnatomy | None:
+        """Its token mixer that is not attention, alone or beside attention."""
+        if isinstance(self.mixer, MixerAnatomy) and not self.mixer.is_attention:
+            return self.mixer
+        return self.beside
+
+    @property
+    def steps(self) -> tuple[tuple[str, ...], ...]:
+        """The sites of what it adds to the stream; those of one step are added together."""
+        mixer = () if self.mixer_site is None else (self.mixer_site,)
+        first = mixer if self.beside is None else (*mixer, "mixer_out")
+        second = () if self.feed_forward is None else ("mlp_out",)
+        second = second if self.per_layer is None else (*second, "ple_out")
+        if self.arrangement in ("parallel", "single"):
+            return ((*first, *second),)
+        return (first, second)
+
+    @property
     def branch_sites(self) -> tuple[str, ...]:
         """The sites of what it adds to the residual stream, in order."""
-        mixer = () if self.mixer_site is None else (self.mixer_site,)
-        return mixer if self.feed_forward is None else (*mixer, "mlp_out")
+        return tuple(site for step in self.steps for site in step)
+
+    @property
+    def passes_unchanged(self) -> bool:
+        """Whether the stream is only added to: no norm, no factor on its way."""
+        return self.stream_norms is None and self.stream_factors == (1.0, 1.0)
 
     @property
     def why_no_heads(self) -> str | None:
@@ -164,6 +212,11 @@ class BlockAnatomy:
         if self.mixer is None:
             return f"layer {self.layer} is a feed-forward alone"
         return self.mixer.reason
+
+    @property
+    def keys_of(self) -> str | None:
+        """The core of an earlier layer whose keys and values its attention uses."""
+        return self.mixer.keys_of if isinstance(self.mixer, AttentionAnatomy) else None
 
     @property
     def attention(self) -> AttentionAnatomy:
@@ -231,6 +284,34 @@ class Anatomy:
         """Some block's attention has a sink."""
         mixers = (block.mixer for block in self.blocks)
         return any(isinstance(mixer, AttentionAnatomy) and mixer.sink for mixer in mixers)
+
+    @property
+    def shares_keys(self) -> bool:
+        """Some layer's keys and values are those of an earlier one."""
+        return any(block.keys_of is not None for block in self.blocks)
+
+    def layer_of_keys(self, layer: int) -> int:
+        """The layer that makes the keys and values of a layer's attention: most often itself."""
+        core = self.blocks[layer].keys_of
+        if core is None:
+            return layer
+        mixers = ((block.layer, block.mixer) for block in self.blocks)
+        return next(
+            earlier
+            for earlier, mixer in mixers
+            if isinstance(mixer, AttentionAnatomy) and mixer.core == core
+        )
+
+    def entry(self, layer: int, last: int | None = None) -> int:
+        """Where a pass that ends in layer `last` may start, at `layer` or before it.
+
+        It cannot start behind a layer whose keys and values a later one uses.
+        """
+        end = self.n_layers if last is None else last + 1
+        for each in reversed(range(end)):
+            if each >= layer:
+                layer = min(layer, self.layer_of_keys(each))
+        return layer
 
     @property
     def parallel(self) -> bool:

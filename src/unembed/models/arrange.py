@@ -14,9 +14,33 @@ from typing import Any
 from torch import Tensor
 
 from unembed.models.anatomy import Arrangement, Tap
-from unembed.models.discover_mlp import Unit
 from unembed.models.equations import result, same
 from unembed.models.trace import Call
+
+
+@dataclass(frozen=True)
+class Unit:
+    """The feed-forward of a block: one output map, or one module that holds experts."""
+
+    start: int
+    end: int
+    output_map: Call | None
+    experts: Call | None
+
+
+@dataclass(frozen=True)
+class Added:
+    """What joins the stream: a call's result, and that of others before it, times a number."""
+
+    call: Call
+    multiplier: float
+    also: tuple[Call, ...] = ()
+
+    @property
+    def tap(self) -> Tap:
+        """Where it can be read and written."""
+        also = tuple(call.name for call in self.also)
+        return Tap(self.call.name, "output", self.multiplier, also=also)
 
 
 @dataclass(frozen=True)
@@ -24,11 +48,14 @@ class Arranged:
     """How a block is put together: what joins the stream, and where the stream is between."""
 
     arrangement: Arrangement
-    multiplier: float
-    attention: Call
-    mlp: Call
+    mixer: Added
+    mlp: Added
     resid_mid: Tap | None = None
-    stream_norms: tuple[str, str] | None = None
+    stream_norms: tuple[str | None, str | None] | None = None
+    stream_factors: tuple[float, float] = (1.0, 1.0)
+    beside: Added | None = None
+    per_layer: Added | None = None
+    per_layer_readers: tuple[Call, ...] = ()
 
 
 def arrange(
@@ -38,8 +65,8 @@ def arrange(
 
     `after` is when the attention's output map ended, or another token mixer as a whole.
     """
-    attention = _outputs(inside, block, after, unit.start)
-    mlp = _outputs(inside, block, unit.end, None)
+    attention = outputs_between(inside, block, after, unit.start)
+    mlp = outputs_between(inside, block, unit.end, None)
     if block.input is None or block.output is None:
         return None
     for scale in _multipliers(block, config):
@@ -64,7 +91,7 @@ def arrange_single(block: Call, inside: list[Call], branch: Call, config: Any) -
     if block.input is None or block.output is None:
         return None
     for scale in _multipliers(block, config):
-        for call in _outputs(inside, block, branch.end, None):
+        for call in outputs_between(inside, block, branch.end, None):
             if same(block.input + scale * result(call), block.output):
                 return Single(scale, call)
     return None
@@ -79,7 +106,7 @@ def _multipliers(block: Call, config: Any) -> Iterator[float]:
             yield float(value)
 
 
-def _outputs(inside: list[Call], block: Call, after: int, before: int | None) -> list[Call]:
+def outputs_between(inside: list[Call], block: Call, after: int, before: int | None) -> list[Call]:
     """Calls whose result could be what joins the stream, latest first."""
     calls = [
         call
@@ -103,7 +130,7 @@ def _sequential(
     for second in mlp:
         if same(middle + scale * result(second), end):
             tap = Tap(reader.name, "input", in_place=True)
-            return Arranged("sequential", scale, attention, second, tap)
+            return Arranged("sequential", Added(attention, scale), Added(second, scale), tap)
     return None
 
 
@@ -117,7 +144,8 @@ def _post_norm(
         last = _reader(inside, norm.output + scale * result(second), second.start)
         if last is not None and same(last.output, end):
             tap, norms = Tap(norm.name, "output"), (norm.name, last.name)
-            return Arranged("post_norm", scale, attention, second, tap, norms)
+            parts = Added(attention, scale), Added(second, scale)
+            return Arranged("post_norm", *parts, tap, norms)
     return None
 
 
@@ -127,7 +155,7 @@ def _parallel(
     for second in mlp:
         total = stream + scale * result(attention) + scale * result(second)
         if attention is not second and same(total, end):
-            return Arranged("parallel", scale, attention, second)
+            return Arranged("parallel", Added(attention, scale), Added(second, scale))
     return None
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import chain, pairwise
 from typing import Any
 
@@ -50,6 +51,7 @@ def discover(
     blocks = tuple(
         _read_block(layer, each, trace, config, name) for layer, each in enumerate(found)
     )
+    blocks = _with_shared_keys(blocks, [kernel for _, kernel in found])
     for layer, (_, kernel) in enumerate(found):
         for site in SITES_OF_ATTENTION if kernel is not None else ():
             if kernel is not None and site not in kernel.seen:
@@ -171,6 +173,32 @@ def _read_block(layer: int, found: Found, trace: Trace, config: Any, name: str) 
             "it is refused because its numbers could be wrong"
         )
     return anatomy
+
+
+def _with_shared_keys(
+    blocks: tuple[BlockAnatomy, ...], kernels: list[KernelCall | None]
+) -> tuple[BlockAnatomy, ...]:
+    """With the layers named whose keys and values are those of an earlier layer."""
+    seen: list[KernelCall] = []
+    named = []
+    for block, kernel in zip(blocks, kernels, strict=True):
+        if kernel is None or not isinstance(block.mixer, AttentionAnatomy):
+            named.append(block)
+            continue
+        source = next((one for one in seen if _same_keys(one, kernel)), None)
+        if source is None:
+            seen.append(kernel)
+        shared = None if source is None else source.call.name
+        named.append(replace(block, mixer=replace(block.mixer, keys_of=shared)))
+    return tuple(named)
+
+
+def _same_keys(one: KernelCall, other: KernelCall) -> bool:
+    pairs = [(one.seen.get(site), other.seen.get(site)) for site in ("k", "v")]
+    return all(
+        left is not None and right is not None and left.shape == right.shape and left.equal(right)
+        for left, right in pairs
+    )
 
 
 def _called_once(calls: Iterator[Call]) -> list[Call]:

@@ -21,10 +21,11 @@ from unembed.models.anatomy import (
     BlockAnatomy,
     MixerAnatomy,
     MlpAnatomy,
+    PerLayerAnatomy,
     Tap,
 )
-from unembed.models.arrange import arrange, arrange_single
-from unembed.models.discover_mlp import Unit
+from unembed.models.arrange import Added, Arranged, Unit, arrange, arrange_single
+from unembed.models.arrange_sums import arrange_sums
 from unembed.models.equations import inner_norm, post_norm, same
 from unembed.models.maps import is_map
 from unembed.models.trace import Call, KernelCall
@@ -55,30 +56,60 @@ class BlockReader:
         output_map = self._output_map()
         if self.kernel is None or output_map is None:
             return None
-        unit = discover_mlp.find_unit(self.inside, output_map.end, self.stream.shape[-1])
-        if unit is None:
+        units = self._units(output_map.end)
+        if not units:
             single = arrange_single(self.block, self.inside, output_map, self.config)
             if single is None:
                 return None
             return self._single(self._attention(output_map, single.branch, single.multiplier), None)
-        return self._arranged(output_map.end, unit, partial(self._attention, output_map))
+        return self._arranged(output_map.end, units, partial(self._attention, output_map))
 
-    def _arranged(self, after: int, unit: Unit, read_mixer: ReadMixer) -> BlockAnatomy | None:
-        """Both branches, the mixer's ending at `after`, if their sum is what leaves the block."""
-        arranged = arrange(self.block, self.inside, after, unit, self.config)
+    def _units(self, after: int) -> list[Unit]:
+        return discover_mlp.find_units(self.inside, after, self.stream.shape[-1])
+
+    def _arranged(
+        self, after: int, units: list[Unit], read_mixer: ReadMixer, solved: bool = True
+    ) -> BlockAnatomy | None:
+        """All branches, the mixer's ending at `after`, if their sum is what leaves the block.
+
+        `solved`: also with factors that are solved for.
+        """
+        if not units:
+            return None
+        arranged, unit = arrange(self.block, self.inside, after, units[0], self.config), units[0]
+        for unit in units if arranged is None and solved else ():
+            arranged = arrange_sums(self.block, self.inside, after, unit)
+            if arranged is not None:
+                break
         if arranged is None:
             return None
-        scale = arranged.multiplier
         return BlockAnatomy(
             self.layer,
             self.block.name,
             arranged.arrangement,
-            read_mixer(arranged.attention, scale),
-            discover_mlp.read(self.inside, unit, after, arranged.mlp, scale),
+            read_mixer(arranged.mixer.call, arranged.mixer.multiplier),
+            discover_mlp.read(self.inside, unit, after, arranged.mlp),
             arranged.resid_mid,
             arranged.stream_norms,
             self.block.n_outputs,
+            arranged.stream_factors,
+            self._beside(arranged.beside),
+            self._per_layer(arranged),
         )
+
+    def _beside(self, added: Added | None) -> MixerAnatomy | None:
+        """A second mixer beside attention, as one box."""
+        if added is None:
+            return None
+        kind = type(added.call.module).__name__
+        words = f"{kind}, beside its attention, is not softmax attention"
+        return MixerAnatomy(kind, (Tap(added.call.name, "input"),), added.tap, words)
+
+    def _per_layer(self, arranged: Arranged) -> PerLayerAnatomy | None:
+        if arranged.per_layer is None:
+            return None
+        inputs = tuple(Tap(call.name, "input") for call in arranged.per_layer_readers)
+        return PerLayerAnatomy(inputs, arranged.per_layer.tap)
 
     def _output_map(self) -> Call | None:
         if self.kernel is None or "q" not in self.kernel.seen:
@@ -103,9 +134,9 @@ class BlockReader:
             # a gate's map may run after the kernel
             and (call.end < kernel.time or (call.within(kernel.call) and call is not output_map))
         ]
-        # a norm before attention may have maps of its own
-        first = next((call for call in maps if call.within(kernel.call)), maps[0])
-        reads = tuple(call.name for call in maps if same(call.input, first.input))
+        # a norm before attention, or a mixer beside it, may have maps of its own
+        maps = [call for call in maps if call.within(kernel.call)] or maps
+        reads = tuple(call.name for call in maps if same(call.input, maps[0].input))
         after = (call for call in self.inside if call.start > kernel.time)
         norm = inner_norm(after, output_map)
         query, key = kernel.seen["q"], kernel.seen.get("k", kernel.seen["q"])
@@ -127,10 +158,10 @@ class BlockReader:
 
     def _two_branches(self) -> BlockAnatomy | None:
         for mixer in self._candidates():
-            unit = discover_mlp.find_unit(self.inside, mixer.end, self.stream.shape[-1])
-            if unit is None:
-                continue
-            found = self._arranged(mixer.end, unit, partial(self._mixer, mixer))
+            units = self._units(mixer.end)
+            found = self._arranged(
+                mixer.end, units, partial(self._mixer, mixer), solved=not self._is_norm(mixer)
+            )
             if found is not None:
                 return found
         return None
@@ -157,16 +188,15 @@ class BlockReader:
 
     def _feed_forward_alone(self) -> MlpAnatomy | None:
         """A feed-forward whose maps and activation function are seen to be all that it does."""
-        unit = discover_mlp.find_unit(self.inside, self.block.start, self.stream.shape[-1])
+        unit = next(iter(self._units(self.block.start)), None)
         branch = None if unit is None else (unit.output_map or unit.experts)
         if self.kernel is not None or unit is None or branch is None:
             return None
         single = arrange_single(self.block, self.inside, branch, self.config)
         if single is None:
             return None
-        read = discover_mlp.read(
-            self.inside, unit, self.block.start, single.branch, single.multiplier
-        )
+        added = Added(single.branch, single.multiplier)
+        read = discover_mlp.read(self.inside, unit, self.block.start, added)
         # a convolution's weight has as many axes as experts' have: here their name must say so
         experts = unit.experts is not None and discover_mlp.names_experts(unit.experts.module)
         return read if experts or (unit.experts is None and read.reason is None) else None
@@ -202,13 +232,13 @@ class BlockReader:
         return MixerAnatomy(ATTENTION, inputs, added, words)
 
     def _reads_stream(self, call: Call) -> bool:
-        """Whether a module is given the residual stream, or a norm of it."""
-        if same(call.input, self.stream):
-            return True
-        earlier = (each for each in self.inside if each.end < call.start)
-        return any(
-            same(call.input, each.output) for each in earlier if same(each.input, self.stream)
-        )
+        """Whether a module is given the residual stream, or a norm of it, or a norm of that."""
+        read: list[Tensor | None] = [self.stream]
+        for each in self.inside:
+            first = same(each.input, self.stream)
+            if each.end < call.start and (first or self._is_norm(each)):
+                read += [each.output] if any(same(each.input, one) for one in read) else []
+        return any(same(call.input, one) for one in read)
 
     def _single(
         self, mixer: AttentionAnatomy | MixerAnatomy | None, feed_forward: MlpAnatomy | None

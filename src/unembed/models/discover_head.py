@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from unembed.models.anatomy import HeadAnatomy
-from unembed.models.equations import same
+from unembed.models.equations import combination, numbers_of_config, same
 from unembed.models.maps import is_map
 from unembed.models.trace import Call, Trace
 
@@ -35,6 +35,9 @@ def read_head(
             logits = torch.tanh(logits / softcap) * softcap
         if same(logits.to(trace.logits.dtype), trace.logits):
             return HeadAnatomy(chain, call.name, container, multiplier, divisor, softcap)
+    scaled = combination(trace.logits, [call.output], numbers_of_config(config))
+    if scaled is not None:
+        return HeadAnatomy(chain, call.name, container, scaled[0])
     reasons["lens"] = "the logits are not the unembedding's output times a known factor or soft cap"
     return None
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import math
+from collections.abc import Collection, Iterable, Sequence
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from unembed.models.trace import Call
 
 LARGE = 64.0
+SNAPPED = {torch.float64: 1e-7, torch.float32: 1e-4}
+"""How far, relatively, a factor that was solved for may be from the number that it is."""
+NEGLIGIBLE = 1e-6  # a factor this small says that a part is no part of a sum
 
 
 def same(left: Tensor | None, right: Tensor | None) -> bool:
@@ -64,3 +68,50 @@ def post_norm(added: Call, written: Tensor | None) -> str | None:
     if same(added.output, written):
         return None
     return added.name if same(added.input, written) else None
+
+
+def combination(
+    total: Tensor, parts: Sequence[Tensor], known: Collection[float] = ()
+) -> tuple[float, ...] | None:
+    """The factors with which the parts sum to a tensor; None where they do not, or one is zero.
+
+    They are solved for. One that is close to a `known` number, or to 1, is taken to be it, so that
+    it is exact whatever the precision of the tensors.
+    """
+    if any(part.shape != total.shape for part in parts):
+        return None
+    columns = torch.stack([part.flatten().double() for part in parts], dim=1)
+    solved = torch.linalg.lstsq(columns, total.flatten().double()[:, None]).solution[:, 0].tolist()
+    if not all(math.isfinite(one) and abs(one) > NEGLIGIBLE for one in solved):
+        return None
+    within = SNAPPED.get(total.dtype, 2e-2)
+    snapped = [_nearest(one, known, within) for one in solved]
+    for factors in (snapped, solved):
+        summed = sum(
+            (factor * part for factor, part in zip(factors, parts, strict=True)),
+            torch.zeros_like(total),
+        )
+        if same(summed, total):
+            return tuple(factors)
+    return None
+
+
+def _nearest(value: float, known: Collection[float], within: float) -> float:
+    nearest = min((1.0, *known), key=lambda one: abs(one - value))
+    return nearest if abs(nearest - value) <= within * abs(value) else value
+
+
+def numbers_of_config(config: object) -> frozenset[float]:
+    """Plain numbers that a config states."""
+    return frozenset(value for value in vars(config).values() if isinstance(value, float) and value)
+
+
+def numbers_of(module: nn.Module) -> frozenset[float]:
+    """Plain numbers that a module and those in it hold: what it could multiply with."""
+    found: set[float] = set()
+    for each in module.modules():
+        held = [value for key, value in vars(each).items() if not key.startswith("_")]
+        held += [one.item() for one in each.buffers(recurse=False) if one.numel() == 1]
+        held += [one.item() for one in each.parameters(recurse=False) if one.numel() == 1]
+        found |= {float(value) for value in held if isinstance(value, float) and value}
+    return frozenset(found)

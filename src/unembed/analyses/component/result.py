@@ -9,7 +9,7 @@ from unembed.analyses.tools.effects import Method
 from unembed.engine.names.tokens import Token
 from unembed.result import Axes, Columns, Result
 
-Kind = Literal["head", "neuron", "attn", "mixer", "mlp", "embed"]
+Kind = Literal["head", "neuron", "attn", "mixer", "mlp", "ple", "embed"]
 
 
 @dataclass(frozen=True)

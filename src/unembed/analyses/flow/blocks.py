@@ -42,9 +42,11 @@ SINGLE = {
     "resid_pre": 0, "attn_in": 1, "mixer_in": 1, "mlp_in": 1, "qkv": 2, "neuron_key": 2,
     "attn_out": 9, "mixer_out": 9, "mlp_out": 9, "resid_post": 10,
 }  # fmt: skip
+PER_LAYER = {"ple_in": 15, "ple_out": 16, "resid_post": 17}  # of sequential blocks that have one
 COLUMNS: dict[Arrangement, Mapping[str, int]] = {
     "sequential": SEQUENTIAL,
     "post_norm": SEQUENTIAL,
+    "norm_first": SEQUENTIAL,
     "parallel": PARALLEL,
     "single": SINGLE,
 }
@@ -59,9 +61,11 @@ WORDS = {
     "resid_mid": "the residual stream after the attention of layer {}",
     "mlp_in": "what the feed-forward of layer {} reads",
     "mlp_out": "what the feed-forward of layer {} adds",
+    "ple_in": "what the per-layer embedding of layer {} is multiplied with reads",
+    "ple_out": "what the per-layer embedding of layer {} adds",
     "resid_post": "the residual stream after layer {}",
 }
-ADDRESSES = {"attn_out": "attn", "mixer_out": "mixer", "mlp_out": "mlp"}
+ADDRESSES = {"attn_out": "attn", "mixer_out": "mixer", "mlp_out": "mlp", "ple_out": "ple"}
 
 
 Heads = tuple[tuple[int, ...], Any, tuple[int, ...]]
@@ -76,11 +80,14 @@ class BlockDrawing:
     ) -> None:
         self.draft, self.run, self.layer, self.position = draft, run, layer, position
         self.block = run.model.block(layer)
-        self.columns = COLUMNS[self.block.arrangement]
+        extra = {} if self.block.per_layer is None else PER_LAYER
+        self.columns = {**COLUMNS[self.block.arrangement], **extra}
         self.mixes = self.block.mixer_site
         self.reads = None if self.mixes is None else self.mixes.replace("out", "in")
         if self.reads and why_not(run.model.anatomy, (self.reads, layer)) is not None:
             self.reads = None
+        no_input = why_not(run.model.anatomy, ("mlp_in", layer)) is not None
+        self.feeds = None if no_input else "mlp_in"
         self.column, self.start, self.name = column, start, f"L{layer}"
         self._rows: dict[str, int] = {}
 
@@ -93,6 +100,10 @@ class BlockDrawing:
         """All of it; returns what of it is shown."""
         norm = self.block.parallel and selector.shared_norm(self.layer, self._alike())
         before, between, after = self._frame(norm)
+        if self.block.beside is not None:
+            before, between = [*before, "mixer_in"], ["mixer_out", *between]
+        if self.block.per_layer is not None:
+            after = [*after[:-1], "ple_in", "ple_out", after[-1]]
         for site in before:
             self._site(site)
         heads, memory, z_rows = self._mixer(selector, options)
@@ -101,6 +112,7 @@ class BlockDrawing:
         neurons = self._feed_forward(selector, options)
         for site in after:
             self._site(site)
+        self._boxes()
         self._links()
         return LayerSelection(self.layer, heads, memory, z_rows, neurons, norm)
 
@@ -109,18 +121,19 @@ class BlockDrawing:
         first = [] if self.start != f"{self.name}.resid_pre" else ["resid_pre"]
         reads = [] if self.reads is None else [self.reads]
         adds = [] if self.mixes is None else [self.mixes]
+        feeds = [] if self.feeds is None else [self.feeds]
         if self.block.parallel:
             first += ["norm"] if norm else []
-            return [*first, *reads, "mlp_in"], adds, ["mlp_out", "resid_post"]
+            return [*first, *reads, *feeds], adds, ["mlp_out", "resid_post"]
         if self.block.arrangement != "single":
-            return [*first, *reads], [*adds, "resid_mid", "mlp_in"], ["mlp_out", "resid_post"]
+            return [*first, *reads], [*adds, "resid_mid", *feeds], ["mlp_out", "resid_post"]
         if self.mixes is None:
-            return [*first, "mlp_in"], [], ["mlp_out", "resid_post"]
+            return [*first, *feeds], [], ["mlp_out", "resid_post"]
         return [*first, *reads], adds, ["resid_post"]
 
     def _alike(self) -> bool:
         """Both branches read the same vector wherever no edit came between."""
-        if self.reads is None:
+        if self.reads is None or self.feeds is None:
             return False
         both = (self.run[f"{self.name}.{site}"] for site in (self.reads, "mlp_in"))
         return bool(torch.eq(*both).all(-1).any())
@@ -159,7 +172,8 @@ class BlockDrawing:
         self.draft.add(node, ("", row), write=write)
 
     def _write(self, site: str) -> Write:
-        return Write(self._rows[site], 1.0, self.layer, "mlp" if site == "mlp_out" else "attn")
+        later = site in ("mlp_out", "ple_out")
+        return Write(self._rows[site], 1.0, self.layer, "mlp" if later else "attn")
 
     def _mixer(self, selector: Selector, options: FlowOptions) -> Heads:
         """The attention's inside; a token mixer without heads is one link."""
@@ -183,20 +197,41 @@ class BlockDrawing:
             column = self.column + self.columns["neuron_key"]
             MlpDrawing(parts, self.draft, options, column).draw()
             return parts.neurons
-        self._as_one_link("mlp", "mlp_in", "mlp_out", "experts", reason)
+        self._as_one_link("mlp", self.feeds, "mlp_out", "experts", reason)
         return ()
 
+    def _boxes(self) -> None:
+        """Branches that are one link beside attention and feed-forward."""
+        if self.block.beside is not None:
+            reason = self.block.beside.reason
+            self._as_one_link("attn", "mixer_in", "mixer_out", "mixer", reason, whole=False)
+        if self.block.per_layer is not None:
+            reason = "what the per-layer embedding adds has no parts"
+            self._as_one_link("mlp", "ple_in", "ple_out", "ple", reason, whole=False)
+
     def _as_one_link(
-        self, branch: Branch, reads: str | None, adds: str, kind: LinkKind, reason: str
+        self,
+        branch: Branch,
+        reads: str | None,
+        adds: str,
+        kind: LinkKind,
+        reason: str,
+        whole: bool = True,
     ) -> None:
-        """A branch whose inside is not seen: its link is as wide as what it adds."""
+        """A branch whose inside is not seen: its link is as wide as what it adds.
+
+        `whole`: it is all of the attention or feed-forward, whose sums have nothing else.
+        """
         added = accurate(self.at(adds))
         norm = float(added.norm())
-        self.draft.sums.append(
-            FlowSum(self.layer, branch, norm, None, None, 0.0, None, None, reason)
-        )
+        if whole:
+            self.draft.sums.append(
+                FlowSum(self.layer, branch, norm, None, None, 0.0, None, None, reason)
+            )
         self.draft.notes.append(f"Layer {self.layer}: {reason}; it is drawn as one link.")
-        source = self.start if reads is None else f"{self.name}.{reads}"
+        behind = branch == "mlp" and "resid_mid" in self._rows
+        stream = f"{self.name}.resid_mid" if behind else self.start
+        source = stream if reads is None else f"{self.name}.{reads}"
         own = zero(f"{self.name}.{ADDRESSES[adds]}", self.position)
         row = self.draft.row(added)
         ends = (source, f"{self.name}.{adds}")
@@ -222,11 +257,18 @@ class BlockDrawing:
             self._past("resid_pre", "resid_mid", "residual_attn", "attn")
             self._normed("resid_mid", f"{self.name}.resid_mid", "mlp_in")
             self._past("resid_mid", "resid_post", "residual_mlp", "mlp")
-        two = self.block.arrangement in ("sequential", "post_norm")
+        two = self.block.arrangement not in ("parallel", "single")
         if self.mixes is not None:
             self._branch(self.mixes, "resid_mid" if two else "resid_post")
         if self.block.feed_forward is not None:
             self._branch("mlp_out", "resid_post")
+        if self.block.beside is not None:
+            self._normed(given, reads, "mixer_in")
+            self._branch("mixer_out", "resid_mid" if two else "resid_post")
+        if self.block.per_layer is not None:
+            self._normed("resid_mid", f"{self.name}.resid_mid", "ple_in")
+            self._normed("mlp_out", f"{self.name}.mlp_out", "ple_in")
+            self._branch("ple_out", "resid_post")
 
     def _single(self, given: str, reads: str) -> None:
         if self.mixes is None:
@@ -236,7 +278,9 @@ class BlockDrawing:
             self._past("resid_pre", "resid_post", "residual_attn", "attn")
 
     def _normed(self, given: str, source: str, target: str) -> None:
-        """Through a norm; the width is the norm of what goes in."""
+        """Through a norm, if what reads it is known; the width is the norm of what goes in."""
+        if target == "mlp_in" and self.feeds is None:
+            return
         norm = float(accurate(self.at(given)).norm())
         name = f"{self.name}.{target}"
         own = cut(name, self.position) if target == "norm" else zero(name, self.position)
@@ -245,13 +289,15 @@ class BlockDrawing:
     def _past(self, site: str, target: str, kind: LinkKind, part: str | None) -> None:
         """Past a branch: the stream itself. Behind a norm of the stream it cannot be cut out."""
         source = self.start if site == "resid_pre" else f"{self.name}.{site}"
-        vector = accurate(self.at(site))
+        factor = self.block.stream_factors[int(site == "resid_mid")]
+        vector = accurate(self.at(site)) * factor
         norm = float(vector.norm())
         own = None
         if self.block.stream_norms is None:
             own = cut(f"{self.name}.{site}>{self.name}.{target}", self.position)
         colour: Any = kind
-        row = self._rows[site] if site in self._rows else self.draft.row(vector)
+        known = site in self._rows and factor == 1.0
+        row = self._rows[site] if known else self.draft.row(vector)
         write = Write(row, 1.0, self.layer, "mlp" if part == "mlp" else "attn")
         link = FlowLink(source, f"{self.name}.{target}", kind, norm, colour, norm=norm, cut=own)
         self.draft.join(link, write)
@@ -267,6 +313,9 @@ class BlockDrawing:
 
 def why_no_drawn_heads(anatomy: Anatomy, layer: int) -> str | None:
     """Why the token mixer of a layer is drawn as one link; None where its heads are drawn."""
+    source = anatomy.layer_of_keys(layer)
+    if source != layer:
+        return f"its keys and values are those of layer {source}"
     reasons = (why_not(anatomy, (site, layer)) for site in NEEDED)
     return next((reason for reason in reasons if reason is not None), None)
 

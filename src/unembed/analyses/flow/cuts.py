@@ -75,15 +75,16 @@ def _stream_edit(run: Run, found: CutName, at: int) -> Edit:
     model = run.model
     if model.block(found.layer).stream_norms is not None:
         raise CapabilityError(
-            f"{found.text} cannot be cut: {model.name} normalises the stream behind each branch, "
-            "so that what goes past it is no part of a sum",
+            f"{found.text} cannot be cut: {model.name} normalises the stream on its way past each "
+            "branch, so that what goes past it is no part of a sum",
             field="name",
             value=found.text,
             legal="other nodes and links",
         )
     if found.site is None or found.into is None:
         raise LookupError(found.text)
-    return add(found.into.at(at), -run[found.site][at])
+    factor = model.block(found.layer).stream_factors[int(found.site.site == "resid_mid")]
+    return add(found.into.at(at), -factor * run[found.site][at])
 
 
 # ------------------------------------------------------------------ what an edit cuts

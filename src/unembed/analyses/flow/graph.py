@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
 SITES = (
     "resid_pre", "mixer_in", "attn_in", "q", "k", "v", "z", "attn_out", "mixer_out", "resid_mid",
-    "mlp_in", "mlp_gate", "mlp_pre", "mlp_post", "mlp_out", "resid_post",
+    "mlp_in", "mlp_gate", "mlp_pre", "mlp_post", "mlp_out", "ple_in", "ple_out", "resid_post",
 )  # fmt: skip
 ONLY_GATED = ("mlp_gate", "mlp_pre")
 DEFAULTS = FlowOptions()

@@ -71,11 +71,12 @@ class MlpParts:
     def gated(self) -> tuple[Float[Tensor, " d_mlp"], Float[Tensor, " d_mlp"]] | None:
         """The gate after its activation function, and what it multiplies."""
         model, mlp = self.run.model, self.run.model.block(self.layer).mlp
-        if mlp.gate is None or mlp.activation is None:
+        activation = model.activation(self.layer)
+        if mlp.gate is None or activation is None:
             return None
         gate, up = (self.run[f"L{self.layer}.{site}"][self.position] for site in _GATED)
         with model.evaluating():
-            opened = model.module.get_submodule(mlp.activation)(gate)
+            opened = activation(gate)
         return accurate(opened), accurate(up)
 
     def _carried(self, rows: Float[Tensor, "n d_model"]) -> Float[Tensor, "n d_model"]:

@@ -36,9 +36,16 @@ _NODE = re.compile(
     rf"|N{number('neuron')}(?:\.(?P<of_neuron>key))?|z{number('entry')}|(?P<site>\w+))"
 )
 _LINKS = {
-    "resid_pre": ("norm", "attn_in", "mlp_in", "resid_mid", "resid_post"),
-    "norm": ("attn_in", "mlp_in"),
-    "attn_in": ("qkv",),
+    "resid_pre": (
+        "norm",
+        *("attn_in", "mixer_in", "mlp_in"),
+        *("attn_out", "mixer_out", "mlp_out"),  # of a branch whose input is not known
+        *("resid_mid", "resid_post"),
+    ),
+    "norm": ("attn_in", "mixer_in", "mlp_in"),
+    "attn_in": ("qkv", "attn_out"),
+    "mixer_in": ("mixer_out",),
+    "mixer_out": ("resid_mid", "resid_post"),
     "qkv": ("query",),
     "query": ("key", "value"),
     "key": ("value",),
@@ -48,12 +55,14 @@ _LINKS = {
     "entry": ("attn_out",),
     "attn_bias": ("attn_out",),
     "attn_out": ("resid_mid", "resid_post"),
-    "resid_mid": ("mlp_in", "resid_post"),
+    "resid_mid": ("mlp_in", "mlp_out", "ple_in", "resid_post"),
     "mlp_in": ("neuron_key", "neuron", "mlp_bias", "mlp_out"),
     "neuron_key": ("neuron",),
     "neuron": ("mlp_out",),
     "mlp_bias": ("mlp_out",),
-    "mlp_out": ("resid_post",),
+    "mlp_out": ("ple_in", "resid_post"),
+    "ple_in": ("ple_out",),
+    "ple_out": ("resid_post",),
 }
 _EXAMPLES = '"L14.H7", "L14.H7.value@3", "L14.z448", "L14.resid_pre>L14.resid_mid"'
 
@@ -142,7 +151,7 @@ def _link(name: str, source: str, end: str) -> CutName:
         begin, out = parse_target(source), parse_target(stem)
         return CutName(name, "residual", int(into["layer"]), at, site=begin, into=out)
     through = _GATHERING.fullmatch(stem) is not None or stem.endswith(".qkv")
-    whole = source.endswith(".mlp_in") and stem.endswith(".mlp_out")
+    whole = source.endswith((".attn_in", ".mlp_in")) and stem.endswith((".attn_out", ".mlp_out"))
     found = parse_cut(source if through and not whole else stem)
     return replace(found, text=name, at=at)
 

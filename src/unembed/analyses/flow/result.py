@@ -45,6 +45,8 @@ NodeKind = Literal[
     "mlp_in_bias",
     "mlp_bias",
     "mlp_out",
+    "ple_in",  # of layers that add something from a per-layer embedding
+    "ple_out",
     "resid_post",
     "rest",  # what is not shown
 ]
@@ -67,6 +69,7 @@ LinkKind = Literal[
     "bias",
     "rest",
     "mixer",  # mixer_in>mixer_out of a token mixer without heads, or of attention so drawn
+    "ple",  # ple_in>ple_out
     "experts",  # mlp_in>mlp_out of a mixture of experts, which has no single neurons
 ]
 # What the colour of a link says; `colour_value` is the entropy in nats, the attention score, or

@@ -25,6 +25,7 @@ from unembed.engine.nodes import Branch
 from unembed.engine.passes.run import Run
 from unembed.engine.reading.extremes import Extremes, RunningExtremes, extremes
 from unembed.errors import CapabilityError, InputError
+from unembed.models.anatomy import BlockAnatomy
 from unembed.models.maps import is_map, weight_in_out
 
 if TYPE_CHECKING:
@@ -62,9 +63,11 @@ def effects_capture(model: Loaded, layer: int | None) -> tuple[str, ...]:
     """What a run must have captured for the effects of writes in a layer (None: the embedding)."""
     model.require("lens")
     capture = [f"L{model.anatomy.n_layers - 1}.resid_post"]
-    for later in _post_norm_layers(model, layer):
-        branches = model.block(later).branch_sites
-        capture += [f"L{later}.{site}" for site in ("resid_pre", "resid_mid", *branches)]
+    for later in _changing_layers(model, layer):
+        block = model.block(later)
+        if block.stream_norms is not None:
+            sites = ("resid_pre", "resid_mid", *block.branch_sites)
+            capture += [f"L{later}.{site}" for site in sites]
     return tuple(capture)
 
 
@@ -292,10 +295,10 @@ def _of_differences(
     return Extremes.joined(parts)
 
 
-def _post_norm_layers(model: Loaded, layer: int | None) -> range:
-    """Blocks whose norms the stream itself passes through after a write."""
-    post_norm = any(block.stream_norms is not None for block in model.anatomy.blocks)
-    return range(layer or 0, model.anatomy.n_layers if post_norm else 0)
+def _changing_layers(model: Loaded, layer: int | None) -> range:
+    """Blocks that normalise or scale the stream on its way, after a write in a layer."""
+    some = any(not block.passes_unchanged for block in model.anatomy.blocks)
+    return range(layer or 0, model.anatomy.n_layers if some else 0)
 
 
 def _to_stream(
@@ -306,7 +309,7 @@ def _to_stream(
     position: int,
     end: int | None,
 ) -> Float[Tensor, "n d_model"]:
-    """What is left of each write in the stream: all of it, unless blocks are post-norm.
+    """What is left of each write in the stream: all of it, unless blocks change the stream.
 
     `end` counts what is added to the stream, two steps for each layer: nothing of it or after it is
     in. None: in the last residual.
@@ -315,17 +318,28 @@ def _to_stream(
     start = -1 if layer is None else 2 * layer + int(branch == "mlp")
     if end is not None and start >= end:
         return torch.zeros_like(writes)
-    for later in _post_norm_layers(model, layer):
-        norms = model.anatomy.blocks[later].stream_norms
-        if norms is None:
-            continue
-        streams = ("resid_pre", "resid_mid")
-        sums = tuple(zip(streams, model.block(later).branch_sites, strict=True))
-        for step, (name, sites) in enumerate(zip(norms, sums, strict=True), 2 * later):
-            if step < start or (end is not None and step >= end):
-                continue
-            stream, added = (run[f"L{later}.{site}"][position, None] for site in sites)
-            with model.evaluating():
-                frozen = freeze(model.module.get_submodule(name), stream + added)
-            parts = frozen.carry(parts.to(stream.device))
+    for later in _changing_layers(model, layer):
+        block = model.block(later)
+        # behind a branch its own write goes through the norm, too
+        first = start if block.arrangement == "post_norm" else start + 1
+        for step in range(2):
+            now = 2 * later + step
+            if now >= first and (end is None or now < end):
+                parts = _past(run, block, step, position, parts)
     return parts[0]
+
+
+def _past(run: Run, block: BlockAnatomy, step: int, position: int, parts: Tensor) -> Tensor:
+    """What is left of parts of the stream behind one of the two steps of a block."""
+    factor = block.stream_factors[step]
+    name = None if block.stream_norms is None else block.stream_norms[step]
+    if name is not None:
+        model, at = run.model, f"L{block.layer}."
+        stream = run[at + ("resid_pre", "resid_mid")[step]][position, None]
+        if block.arrangement == "post_norm":
+            for site in block.steps[step]:
+                stream = stream + run[at + site][position, None]
+        with model.evaluating():
+            frozen = freeze(model.module.get_submodule(name), stream)
+        parts = frozen.carry(parts.to(stream.device))
+    return parts if factor == 1.0 else parts * factor

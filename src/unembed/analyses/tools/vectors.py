@@ -169,18 +169,19 @@ def key_directions(model: Loaded, layer: int, neuron: int) -> Float[Tensor, "n d
     if pre is None:
         raise CapabilityError(f"layer {layer} of {model.name} has no mlp_pre", field="target")
     if mlp.kind == "plain":
-        places: list[tuple[str, int | None]] = [(names[0], None)]
-    elif pre.half is not None:
-        places = [(pre.module, pre.half), (pre.module, 1 - pre.half)]
+        places: list[tuple[str, int | None, float]] = [(names[0], None, 1.0)]
     else:
-        places = [(pre.module, None), (next(n for n in names if n != pre.module), None)]
+        gate = pre.module if pre.half is not None else next(n for n in names if n != pre.module)
+        other = None if pre.half is None else 1 - pre.half
+        scale = 1.0 if mlp.gate is None else mlp.gate.scale
+        places = [(pre.module, pre.half, 1.0), (gate, other, scale)]
     return torch.stack([_column(model, *place, neuron) for place in places])
 
 
-def _column(model: Loaded, name: str, half: int | None, neuron: int) -> Tensor:
+def _column(model: Loaded, name: str, half: int | None, scale: float, neuron: int) -> Tensor:
     weight = weight_in_out(model.module.get_submodule(name))
     part = weight if half is None else weight.chunk(2, dim=-1)[half]
-    return accurate(part[:, neuron])
+    return accurate(part[:, neuron]) * scale
 
 
 @dataclass(frozen=True, eq=False)

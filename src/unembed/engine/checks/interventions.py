@@ -26,11 +26,12 @@ def check_edits(model: Loaded, run: Run, sites: list[str], report: Report) -> No
     """An edit at each site shows where it is read back, and changes what leaves the block."""
     for block in representatives(model.anatomy):
         at = f"L{block.layer}."
-        sequential = block.arrangement == "sequential"
+        sequential = block.arrangement in ("sequential", "norm_first")
+        second = block.steps[-1]
         for site in sites:
             if site in report.reasons or not _has(model, block, site):
                 continue
-            stream = ["resid_mid", "mlp_out", "resid_post"] if sequential else ["resid_post"]
+            stream = ["resid_mid", *second, "resid_post"] if sequential else ["resid_post"]
             edited = alone(model, run, block, [zero(at + site)], [site, *stream])
             changed = not torch.equal(edited[at + "resid_post"], run[at + "resid_post"])
             changed = changed or _is_dead(run, at, site)
@@ -38,16 +39,30 @@ def check_edits(model: Loaded, run: Run, sites: list[str], report: Report) -> No
                 sentence = f"the self-check found that an edit at {at}{site} does not take"
                 report.reasons.setdefault(site, sentence)
             if sequential and site != "resid_post":
-                total = edited[at + "resid_mid"] + edited[at + "mlp_out"]
-                words = f"resid_mid + mlp_out = resid_post under an edit of {site}"
+                mid = edited[at + "resid_mid"]
+                added = sum((edited[at + one] for one in second), torch.zeros_like(mid))
+                words = f"resid_mid + {' + '.join(second)} = resid_post under an edit of {site}"
+                total = past(model, block, 1, mid, added)
                 compare(report, words, total, edited[at + "resid_post"])
+
+
+def past(model: Loaded, block: BlockAnatomy, step: int, stream: Tensor, added: Tensor) -> Tensor:
+    """The stream behind one of the two steps of a block."""
+    name = None if block.stream_norms is None else block.stream_norms[step]
+    norm = None if name is None else model.module.get_submodule(name)
+    with model.evaluating():
+        if block.arrangement == "post_norm" and norm is not None:
+            return norm(stream + added)  # type: ignore[no-any-return]
+        stream = stream if norm is None else norm(stream)
+    return stream * block.stream_factors[step] + added
 
 
 def _is_dead(run: Run, at: str, site: str) -> bool:
     """Whether the branch of a site writes nothing (a zero map), so that no edit can show."""
     if site.startswith("resid"):
         return False
-    branch = at + ("mlp_out" if site.startswith("mlp") else "attn_out")
+    family = site.split("_")[0]
+    branch = f"{at}{family}_out" if family in ("mlp", "mixer", "ple") else f"{at}attn_out"
     return branch in run and not bool(run[branch].any())
 
 
@@ -55,7 +70,13 @@ def representatives(anatomy: Anatomy) -> Iterator[BlockAnatomy]:
     """The first block of each make."""
     seen = set()
     for block in anatomy.blocks:
-        make = (block.arrangement, *_make_of_mixer(block), *_make_of_mlp(block.feed_forward))
+        extra = (block.stream_norms is None, block.beside is None, block.per_layer is None)
+        make = (
+            block.arrangement,
+            *extra,
+            *_make_of_mixer(block),
+            *_make_of_mlp(block.feed_forward),
+        )
         if make not in seen:
             seen.add(make)
             yield block
@@ -94,7 +115,10 @@ def alone(
     """One block, entered with its residual of `run`, or with another one."""
     at = f"L{block.layer}."
     names = [at + site for site in sites if _has(model, block, site)]
-    start = (block.layer, run[at + "resid_pre"] if residual is None else residual)
+    state = run[at + "resid_pre"] if residual is None else residual
+    start: tuple[int, Tensor] | None = (block.layer, state)
+    if block.keys_of is not None:  # its keys are made on the way to it
+        start, edits = None, [set_to(at + "resid_pre", state), *edits]
     end = at + "resid_post"
     request = forward.Request(run.ids, names, tuple(edits), "none", stop_after=end, start=start)
     return forward.run(model, request)
@@ -114,6 +138,7 @@ def _check_feeding(model: Loaded, run: Run, block: BlockAnatomy, report: Report)
         "attn_in": ("q", "k", "v", "attn_out"),
         "mixer_in": ("mixer_out",),
         "mlp_in": ("mlp_out",),
+        "ple_in": ("ple_out",),
     }
     inputs = [site for site in fed if _has(model, block, site) and site not in report.reasons]
     outputs = [site for name in inputs for site in fed[name] if site not in report.reasons]

@@ -123,24 +123,21 @@ def _attempt(
 def _stream(model: Loaded, run: Run, block: BlockAnatomy, report: Report) -> None:
     at = f"L{block.layer}."
     pre, post = run[at + "resid_pre"], run[at + "resid_post"]
-    added = [run[at + site] for site in block.branch_sites]
+    added = [sum((run[at + site] for site in step), pre.new_zeros(())) for step in block.steps]
     if block.layer:
         before = run[f"L{block.layer - 1}.resid_post"]
         compare(report, "resid_post = next resid_pre", pre, before)
     else:
         compare(report, "embed = first resid_pre", run["embed"], pre)
-    if block.arrangement in ("parallel", "single"):
-        words = " + ".join(("resid_pre", *block.branch_sites))
-        compare(report, f"{words} = resid_post", pre + sum(added), post)
+    names = [" + ".join(step) for step in block.steps]
+    if len(block.steps) == 1:
+        compare(report, f"resid_pre + {names[0]} = resid_post", pre + added[0], post)
         return
     mid = run[at + "resid_mid"]
-    first, second = pre + added[0], mid + added[1]
-    if block.stream_norms is not None:
-        norms = [model.module.get_submodule(name) for name in block.stream_norms]
-        with model.evaluating():
-            first, second = norms[0](first), norms[1](second)
-    compare(report, f"resid_pre + {block.mixer_site} = resid_mid", first, mid)
-    compare(report, "resid_mid + mlp_out = resid_post", second, post)
+    first = interventions.past(model, block, 0, pre, added[0])
+    second = interventions.past(model, block, 1, mid, added[1])
+    compare(report, f"resid_pre + {names[0]} = resid_mid", first, mid)
+    compare(report, f"resid_mid + {names[1]} = resid_post", second, post)
 
 
 def _added(model: Loaded, layer: int, part: Part, written: Tensor) -> Tensor:
@@ -238,9 +235,9 @@ def _neurons(model: Loaded, run: Run, block: BlockAnatomy, report: Report) -> No
     post = run[at + "mlp_post"]
     written = _added(model, block.layer, "mlp", _product(model, block.layer, "mlp", post))
     compare(report, "mlp_post·W_out + b = mlp_out", written, run[at + "mlp_out"], NEURONS)
-    if mlp.pre is None or mlp.activation is None:
+    act = model.activation(block.layer)
+    if mlp.pre is None or act is None:
         return
-    act = model.module.get_submodule(mlp.activation)
     with model.evaluating():
         if mlp.gate is not None:
             expected = act(run[at + "mlp_gate"]) * run[at + "mlp_pre"]

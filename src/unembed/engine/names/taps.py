@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from unembed.engine.nodes import HEAD_SITES, NEURON_SITES, PAIR_SITES, Target
+from unembed.engine.nodes import (
+    HEAD_SITES,
+    MIXER_SITES,
+    NEURON_SITES,
+    PAIR_SITES,
+    PLE_SITES,
+    Target,
+)
 from unembed.errors import CapabilityError
 from unembed.models.anatomy import Anatomy, AttentionAnatomy, BlockAnatomy, MlpAnatomy, Tap
 
@@ -34,16 +41,24 @@ def _block_taps(block: BlockAnatomy, site: str) -> tuple[Tap, ...]:
         return () if block.resid_mid is None else (block.resid_mid,)
     if site.startswith("mlp"):
         return () if block.feed_forward is None else _mlp_taps(block.feed_forward, site)
+    if site in PLE_SITES:
+        extra = block.per_layer
+        return () if extra is None else _ends(extra.inputs, extra.added, site)
+    if site in MIXER_SITES:
+        return () if block.box is None else _ends(block.box.inputs, block.box.added, site)
     mixer = block.mixer
     if mixer is None:
         return ()
     if site == "z":
         whole = isinstance(mixer, AttentionAnatomy)
         return (block.attention.z,) if whole else ()
-    own = {"attn_in", "attn_out"} if mixer.is_attention else {"mixer_in", "mixer_out"}
-    if site not in own:
+    if site not in ("attn_in", "attn_out") or not mixer.is_attention:
         return ()
-    return mixer.inputs if site.endswith("_in") else (mixer.added,)
+    return _ends(mixer.inputs, mixer.added, site)
+
+
+def _ends(inputs: tuple[Tap, ...], added: Tap, site: str) -> tuple[Tap, ...]:
+    return inputs if site.endswith("_in") else (added,)
 
 
 def _mlp_taps(mlp: MlpAnatomy, site: str) -> tuple[Tap, ...]:
@@ -78,8 +93,10 @@ def _why_not_in(block: BlockAnatomy, site: str) -> str | None:
         if site == "sink" and block.why_no_heads is None and not block.attention.sink:
             return f"the attention of layer {block.layer} has no sink: its rows sum to 1"
         return block.why_no_heads
-    if site in ("attn_in", "attn_out", "mixer_in", "mixer_out"):
+    if site in ("attn_in", "attn_out", *MIXER_SITES):
         return _why_not_of_mixer(block, site)
+    if site in PLE_SITES and block.per_layer is None:
+        return f"layer {block.layer} adds nothing from a per-layer embedding"
     return None
 
 
@@ -95,7 +112,8 @@ def _why_not_of_mixer(block: BlockAnatomy, site: str) -> str | None:
     mixer = block.mixer
     if mixer is None:
         return f"layer {block.layer} is a feed-forward alone"
-    if mixer.is_attention != site.startswith("attn"):
+    beside = block.beside is not None and site in MIXER_SITES
+    if mixer.is_attention != site.startswith("attn") and not beside:
         other = (
             site.replace("mixer", "attn") if mixer.is_attention else site.replace("attn", "mixer")
         )

@@ -21,7 +21,7 @@ from unembed.engine.nodes import LAYER_SITES, Name
 from unembed.engine.passes.capture import Wanted, capture_bytes, check_cost, last_site, plan_capture
 from unembed.engine.passes.hooks import Instrument, Row
 from unembed.engine.passes.run import Run
-from unembed.errors import EditError, InputError, TooLargeError
+from unembed.errors import CapabilityError, EditError, InputError, TooLargeError
 from unembed.models.progress import Progress
 
 Logits = Literal["all", "last", "none"]
@@ -77,15 +77,16 @@ def run_rows(
         for row, one in zip(rows, requests, strict=True)
     ]
     check_cost(sum(each), model.settings.max_capture_bytes)
+    stop = _stop(model, first, captures[0], logits)
     for one in requests:
-        _check_start(model, one.start, len(one.ids))
+        _check_start(model, one.start, len(one.ids), None if stop is None else stop[1])
     instrument = Instrument(
         model.module,
         model.anatomy,
         rows,
         cancel,
         progress,
-        stop=_stop(model, first, captures[0], logits),
+        stop=stop,
         volatile=model.volatile,
     )
     with model.evaluating(first.grad, running=True):
@@ -212,12 +213,24 @@ def _stop(
     return last_site(list(captures), model.anatomy.n_layers)
 
 
-def _check_start(model: Loaded, start: tuple[int, Tensor] | None, n_positions: int) -> None:
+def _check_start(
+    model: Loaded, start: tuple[int, Tensor] | None, n_positions: int, last: int | None
+) -> None:
+    """`last` is the layer that the pass ends in, None: behind all of them."""
     if start is None:
         return
     layer, residual = start
     target = parse_target(f"L{layer}.resid_pre", "start")
     check_target(target, model.anatomy, model.name, "start")
+    entry = model.anatomy.entry(layer, last)
+    if entry != layer:
+        raise CapabilityError(
+            f"a pass of {model.name} cannot start at layer {layer}: a later layer uses the keys "
+            f"and values of layer {entry}",
+            field="start",
+            value=layer,
+            legal=f"layers 0-{entry}",
+        )
     legal = [n_positions, model.anatomy.d_model]
     if list(residual.shape) != legal:
         raise InputError(
@@ -245,12 +258,12 @@ def _pass(
         options["use_cache"] = False
         # of several rows the last positions differ, and this option cuts the same from all
         whole = logits == "all" or ("final_norm", None) in instrument.captures
-        if not whole and len(requests) == 1 and takes(model.module, "logits_to_keep"):
+        if not whole and len(requests) == 1 and keeps_last_logits(model):
             options["logits_to_keep"] = 1
     elif min(lengths) < instrument.width:
         real = [[position < length for position in range(instrument.width)] for length in lengths]
         options["attention_mask"] = torch.tensor(real, device=model.device).long()
-    several = logits == "last" and len(requests) > 1
+    several = logits == "last" and (len(requests) > 1 or model.anatomy.shares_keys)
 
     def call() -> Any:  # under the hooks already: what reads final_norm sees every position
         with _last_states_only(model, lengths) if several else nullcontext():
@@ -319,6 +332,14 @@ def _last_states_only(model: Loaded, lengths: Sequence[int]) -> Iterator[None]:
         yield
     finally:
         handle.remove()
+
+
+def keeps_last_logits(model: Loaded) -> bool:
+    """Whether the model can be asked for the logits of the last position alone.
+
+    One whose layers share keys and values then leaves positions out in its last layers, too.
+    """
+    return takes(model.module, "logits_to_keep") and not model.anatomy.shares_keys
 
 
 def takes(module: nn.Module, argument: str) -> bool:

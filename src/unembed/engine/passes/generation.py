@@ -19,7 +19,7 @@ from unembed.engine.cancel import Cancel
 from unembed.engine.editing.edits import Edit
 from unembed.engine.loaded import Loaded
 from unembed.engine.names.tokens import Token
-from unembed.engine.passes.forward import resolve_edits, takes
+from unembed.engine.passes.forward import keeps_last_logits, resolve_edits, takes
 from unembed.engine.passes.hooks import Instrument, Row
 from unembed.engine.passes.options import GenerationOptions
 from unembed.engine.passes.run import check_finite
@@ -209,7 +209,7 @@ class _Stepper:
         options: dict[str, Any] = {"use_cache": self.use_cache}
         if self.use_cache and self.past is not None:
             options[self.past_name] = self.past
-        if takes(self.model.module, "logits_to_keep"):
+        if keeps_last_logits(self.model):
             options["logits_to_keep"] = 1
         self.instrument.begin([len(fresh)], offset)
         output = self.model.module(tokens, **options)

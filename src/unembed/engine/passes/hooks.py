@@ -67,6 +67,7 @@ class Instrument(Pass):
         super().__init__(self.awaited)
         self._layer = -1
         self._versions: dict[SiteKey, int] = {}
+        self.parts: dict[SiteKey, list[Tensor]] = {}  # of sums, whose last part is yet to come
         self._onward: dict[SiteKey, Tensor] = {}  # with gradients: what is computed from captures
         self._edits: dict[SiteKey, dict[int, list[ResolvedEdit]]] = {}
         for order, row in enumerate(self.rows):
@@ -168,6 +169,7 @@ class Instrument(Pass):
             if site_key[0] not in KERNEL_SITES and site_key[0] != "logits":
                 for order, tap in enumerate(taps(self.anatomy, site_key)):
                     found[tap.module, tap.side].append((site_key, tap, order == 0))
+                    self._keep_parts(stack, site_key, tap)
         for (name, side), visits in found.items():
             module = self._get(name)
             in_order = sorted(visits, key=_visiting_order)
@@ -177,6 +179,17 @@ class Instrument(Pass):
             else:
                 handle = module.register_forward_hook(_OutputHook(self, in_order))
             stack.callback(handle.remove)
+
+    def _keep_parts(self, stack: ExitStack, site_key: SiteKey, tap: Tap) -> None:
+        """Of a sum: what the modules that are called before the last gave."""
+
+        def keep(_module: nn.Module, _args: Any, output: Any) -> None:
+            if self.here(site_key):
+                given = output[0] if isinstance(output, tuple | list) else output
+                self.parts[site_key] = [*self.parts.get(site_key, ()), given]
+
+        for name in tap.also:
+            stack.callback(self._get(name).register_forward_hook(keep).remove)
 
     def _observe_attention(self, stack: ExitStack) -> None:
         layers = {site_key[1] for site_key in self._site_keys() if site_key[0] in KERNEL_SITES}
@@ -368,15 +381,21 @@ class _Hook:
             return kept.reshape(tensor.shape)  # one tensor for all maps that read the site
         flat = tensor.reshape(-1, tensor.shape[-1])
         part = flat if tap.half is None else flat.chunk(2, dim=-1)[tap.half]
+        others = [one.reshape(part.shape) for one in self.instrument.parts.pop(site_key, ())]
+        own, part = part, sum(others, part)
         value = part if tap.scale == 1.0 else part * tap.scale
         shaped = self.instrument.by_row(site_key, value)
         seen = self.instrument.see(site_key, shaped, capture=first)
         if seen is shaped:
             return tensor
         raw = seen.reshape(value.shape)
+        seen_alike = raw == value
         if tap.scale != 1.0:  # what was not edited keeps its exact bits
             exact = raw / tap.scale
-            raw = exact if torch.is_grad_enabled() else torch.where(raw == value, part, exact)
+            raw = exact if torch.is_grad_enabled() else torch.where(seen_alike, part, exact)
+        if others:
+            raw = raw - sum(others, torch.zeros_like(raw))
+            raw = raw if torch.is_grad_enabled() else torch.where(seen_alike, own, raw)
         if tap.half is not None:
             halves = list(flat.chunk(2, dim=-1))
             halves[tap.half] = raw

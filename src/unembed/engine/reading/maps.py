@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from unembed.engine.nodes import Branch
 from unembed.errors import CapabilityError
+from unembed.models.activations import FUNCTIONS
 from unembed.models.anatomy import Anatomy, BlockAnatomy
 from unembed.models.maps import bias_of, weight_in_out
 
@@ -57,15 +58,26 @@ class Maps:
         other = next((name for name in names if name != mlp.pre.module), mlp.pre.module)
         return {
             "in": self._input_map(mlp.pre.module, half),
-            "gate": self._input_map(other, None if half is None else 1 - half),
+            "gate": self._input_map(other, None if half is None else 1 - half, mlp.gate.scale),
         }
 
-    def _input_map(self, name: str, half: int | None) -> InputMap:
+    def activation(self, layer: int) -> Callable[[Tensor], Tensor] | None:
+        """What makes activations of a layer's neurons of their arguments; None if not known."""
+        mlp = self.block(layer).feed_forward
+        if mlp is None:
+            return None
+        if mlp.function is not None:
+            return FUNCTIONS[mlp.function]
+        return None if mlp.activation is None else self.module.get_submodule(mlp.activation)
+
+    def _input_map(self, name: str, half: int | None, scale: float = 1.0) -> InputMap:
         module = self.module.get_submodule(name)
         weight, bias = weight_in_out(module), bias_of(module)
         if half is not None:
             weight = weight.chunk(2, dim=1)[half]
             bias = None if bias is None else bias.chunk(2)[half]
+        if scale != 1.0:
+            weight, bias = weight * scale, None if bias is None else bias * scale
         return InputMap(weight, bias)
 
     def inner_norm(self, layer: int, branch: Branch) -> Callable[[Tensor], Tensor] | None:

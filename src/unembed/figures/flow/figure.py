@@ -46,6 +46,8 @@ _CAPTIONS = {
     "neuron_key": "inputs",
     "neuron": "neurons",
     "mlp_out": "MLP out",
+    "ple_in": "PLE in",
+    "ple_out": "PLE out",
     "resid_post": "stream",
 }
 

@@ -45,6 +45,7 @@ _LINKS = {
     "bias": "bias",
     "rest": "what is not shown",
     "mixer": "the token mixer",
+    "ple": "the per-layer embedding",
     "experts": "the experts",
 }
 

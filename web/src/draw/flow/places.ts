@@ -146,6 +146,8 @@ const NAMES: Readonly<Record<NodeKind, string>> = {
   mlp_in_bias: 'bias',
   mlp_bias: 'bias',
   mlp_out: 'adds',
+  ple_in: 'reads',
+  ple_out: 'adds',
   resid_post: 'stream',
   rest: 'the rest',
 };

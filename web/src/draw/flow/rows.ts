@@ -22,6 +22,8 @@ const MLP: ReadonlySet<NodeKind> = new Set<NodeKind>([
   'mlp_in_bias',
   'mlp_bias',
   'mlp_out',
+  'ple_in',
+  'ple_out',
 ]);
 /** Beside what a column mainly holds. */
 export const ASIDE: ReadonlySet<NodeKind> = new Set<NodeKind>([

@@ -111,6 +111,7 @@ const LINKS: Record<LinkKind, string> = {
   bias: 'a bias',
   rest: 'what is not shown one by one',
   mixer: 'a token mixer whose heads are not seen',
+  ple: 'a per-layer embedding',
   experts: 'a mixture of experts, which has no single neurons',
 };
 

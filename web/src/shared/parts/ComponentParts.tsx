@@ -95,7 +95,7 @@ export function neighbour(node: string, step: number, model: ModelInfo): string 
     const head = target.head + step;
     return head >= 0 && head < model.n_heads ? `L${target.layer}.H${head}` : null;
   }
-  if (target?.kind !== 'attn' && target?.kind !== 'mixer' && target?.kind !== 'mlp') return null;
+  if (target === null || !('layer' in target) || target.kind === 'site') return null;
   const layer = target.layer + step;
   return layer >= 0 && layer < model.n_layers ? `L${layer}.${target.kind}` : null;
 }

@@ -24,14 +24,17 @@ const KINDS: ReadonlyArray<readonly [Kind, string]> = [
   ['attn', 'Attention of a layer'],
   ['mixer', 'Token mixer other than attention'],
   ['mlp', 'Feed-forward of a layer'],
+  ['ple', 'Per-layer embedding of a layer'],
   ['site', 'Residual stream'],
   ['embed', 'Token embedding'],
 ];
 
-/** Only some layers of a hybrid have attention; the others a token mixer of another kind. */
+/** Branches that few models have: what they add is among the sites of those. */
+const FEW_HAVE: Partial<Record<Kind, string>> = { mixer: 'mixer_out', ple: 'ple_out' };
+
 function kindsOf(model: ModelInfo): typeof KINDS {
-  const hybrid = model.attention_layers.length < model.n_layers;
-  return KINDS.filter(([kind]) => kind !== 'mixer' || hybrid);
+  const sites = new Set(model.capabilities.map((capability) => capability.name));
+  return KINDS.filter(([kind]) => sites.has(FEW_HAVE[kind] ?? '') || !FEW_HAVE[kind]);
 }
 
 const SITE_WORDS: Record<string, string> = {

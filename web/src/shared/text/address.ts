@@ -20,7 +20,7 @@ export function mixerOf(
 export type Target =
   | { kind: 'head'; layer: number; head: number; query?: number; key?: number }
   | { kind: 'neuron'; layer: number; neuron: number; query?: number }
-  | { kind: 'attn' | 'mixer' | 'mlp'; layer: number; query?: number }
+  | { kind: 'attn' | 'mixer' | 'mlp' | 'ple'; layer: number; query?: number }
   | { kind: 'embed'; query?: number }
   | { kind: 'site'; layer: number; site: string };
 
@@ -61,7 +61,7 @@ function toTarget(row: NodeKind, found: Record<string, string | undefined>): Tar
   if (found.key !== undefined) return null;
   if (row.kind === 'embed') return { kind: 'embed', ...at };
   if (row.kind === 'neuron') return { kind: 'neuron', layer, neuron: number('neuron'), ...at };
-  if (row.kind === 'attn' || row.kind === 'mixer' || row.kind === 'mlp')
+  if (row.kind === 'attn' || row.kind === 'mixer' || row.kind === 'mlp' || row.kind === 'ple')
     return { kind: row.kind, layer, ...at };
   const site = found.site?.toLowerCase();
   if (found.pos !== undefined || !site || found.layer === undefined || found.neuron) return null;
@@ -140,7 +140,7 @@ export function describeTarget(target: Target): string {
 
 /** "L14.attn_in", "L14.H7.value@3", "L14.z448", "L14.N1981.key", "L14.heads.rest". */
 const FLOW_NODE = new RegExp(
-  `^L(${NUMBERS.layer})\\.(?:(resid_pre|resid_mid|resid_post|norm|attn_in|attn_out|mixer_in|mixer_out|attn_bias|qkv|mlp_in|` +
+  `^L(${NUMBERS.layer})\\.(?:(resid_pre|resid_mid|resid_post|norm|attn_in|attn_out|mixer_in|mixer_out|ple_in|ple_out|attn_bias|qkv|mlp_in|` +
     `mlp_in_bias|mlp_bias|mlp_out|z|z\\.rest|heads\\.rest|neurons\\.rest)` +
     `|H(${NUMBERS.head})(?:\\.(query|rest|(?:key|value)@[0-9]{1,7}))?` +
     `|z(${NUMBERS.entry})|N(${NUMBERS.neuron})(\\.key)?)$`,
@@ -156,6 +156,8 @@ const FLOW_WORDS: Record<string, string> = {
   attn_out: 'what attention adds in',
   mixer_in: 'the input of the token mixer of',
   mixer_out: 'what the token mixer adds in',
+  ple_in: 'what the per-layer embedding is multiplied with reads in',
+  ple_out: 'what the per-layer embedding adds in',
   resid_mid: 'the residual stream after attention in',
   mlp_in: 'the input of the feed-forward of',
   mlp_in_bias: 'the feed-forward’s input bias in',

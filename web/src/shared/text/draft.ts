@@ -109,6 +109,7 @@ function readTarget(draft: Draft): Target | null {
     attn: `L${draft.layer}.attn`,
     mixer: `L${draft.layer}.mixer`,
     mlp: `L${draft.layer}.mlp`,
+    ple: `L${draft.layer}.ple`,
     site: `L${draft.layer}.${draft.site}`,
   };
   return parseTarget(names[draft.kind]);
