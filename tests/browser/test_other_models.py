@@ -6,6 +6,7 @@ import json
 
 import pytest
 from tokenizers import processors
+from transformers import AutoModelForSequenceClassification
 
 import unembed as ue
 from unembed.models.tiny import BOS, EOS, tiny_model, tiny_tokenizer
@@ -99,6 +100,24 @@ def test_a_model_without_a_head_says_so(app, serve):
         opened(app, address)
         app.run("the cat sat on the mat")
         app.page.get_by_text("no language-model head").first.wait_for()
+
+
+def test_a_model_that_gives_labels_says_so_in_every_view(app, tmp_path):
+    config = tiny_model("llama").config
+    config.id2label = {0: "bad", 1: "good"}
+    module = AutoModelForSequenceClassification.from_config(config).eval()
+    model = ue.load(module, tiny_tokenizer())
+    with served(model, cache_dir=str(tmp_path / "cache")) as address:
+        opened(app, address)
+        app.run("the cat sat on the mat")
+        for tab in ("predictions", "lens", "flow"):
+            app.page.get_by_test_id(f"tab-{tab}").click()
+            app.settled()
+            app.page.get_by_text("one of 2 labels (bad, good)").first.wait_for()
+        app.page.goto(f"{address}/#v=1&p=the+cat+sat&view=component&node=L1.H2")
+        app.settled()
+        assert "L1.H2" in app.page.locator("main").inner_text()
+        assert app.page.get_by_test_id("error").count() == 0
 
 
 def test_what_is_done_to_a_prompt_is_said_below_it(app):

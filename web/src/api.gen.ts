@@ -756,10 +756,9 @@ export interface components {
             resid_norm: number;
             /**
              * Method
-             * @description Effects with norms frozen at the run, or by taking the write out.
-             * @enum {string}
+             * @description Effects with norms frozen at the run, or by taking the write out; null where the model has no unembedding, so that no token is promoted.
              */
-            method: "frozen" | "difference";
+            method: ("frozen" | "difference") | null;
         };
         /**
          * ComponentRequest

@@ -29,6 +29,7 @@ from unembed.engine.reading.unembedding import Unembedding
 from unembed.errors import CapabilityError, TargetError
 from unembed.models.anatomy import Anatomy
 from unembed.models.fingerprint import State
+from unembed.models.labels import Labels, labels_of
 from unembed.models.maps import Held, bias_of, device_of, input_embeddings, weight_in_out
 from unembed.models.modes import in_evaluation
 from unembed.models.multimodal import placeholders
@@ -125,6 +126,11 @@ class Loaded(Maps):
         return device_of(input_embeddings(self.module))
 
     @cached_property
+    def labels(self) -> Labels | None:
+        """The labels that its head gives to texts or tokens; None of a language model."""
+        return labels_of(self.module)
+
+    @cached_property
     def placeholders(self) -> Mapping[int, str]:
         """What each token stands for that a picture or sound takes the place of; most have none."""
         return placeholders(self.module.config)
@@ -163,7 +169,7 @@ class Loaded(Maps):
         reasons = self.anatomy.reasons
         found["lens"] = _capability("lens", reasons.get("lens"))
         generate = reasons.get("logits")
-        if self.kind == "masked":
+        if self.kind == "masked" and self.labels is None:
             generate = "a masked model predicts masked tokens; it does not continue a text"
         found["generate"] = _capability("generate", generate)
         found["chat"] = _capability("chat", prompts.why_no_chat(self.tokenizer))

@@ -21,6 +21,8 @@ from unembed.models.anatomy import Anatomy, AttentionAnatomy, BlockAnatomy
 from unembed.models.discover_block import BlockReader
 from unembed.models.discover_head import read_head
 from unembed.models.equations import same
+from unembed.models.labels import labels_of
+from unembed.models.maps import input_embeddings
 from unembed.models.trace import Call, KernelCall, Trace, record
 
 Found = tuple[Call, KernelCall | None]
@@ -58,6 +60,9 @@ def discover(
                 reasons.setdefault(
                     site, f"layer {layer}'s attention code shows no {site} of the usual form"
                 )
+    labels = labels_of(model)
+    if labels is not None:
+        reasons.update(dict.fromkeys(("logits", "lens"), labels.reason))
     head = read_head(model, found[-1][0], trace, config, reasons)
     attention = [block.mixer for block in blocks if isinstance(block.mixer, AttentionAnatomy)]
     stream = found[0][0].input
@@ -69,11 +74,18 @@ def discover(
         d_model=0 if stream is None else stream.shape[-1],
         d_head=max((one.d_head for one in attention), default=0),
         d_mlp=max(block.d_mlp for block in blocks),
-        vocab_size=trace.logits.shape[-1],
+        vocab_size=_vocab_size(model, trace),
         blocks=blocks,
         head=head,
         reasons=reasons,
     )
+
+
+def _vocab_size(model: nn.Module, trace: Trace) -> int:
+    """How many tokens there are to predict, or to read where labels are given."""
+    if trace.logits is None:
+        return int(input_embeddings(model).weight.shape[0])
+    return trace.logits.shape[-1]
 
 
 # ---------------------------------------------------------------- blocks

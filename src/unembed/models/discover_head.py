@@ -17,7 +17,12 @@ from unembed.models.trace import Call, Trace
 def read_head(
     model: nn.Module, last: Call, trace: Trace, config: Any, reasons: dict[str, str]
 ) -> HeadAnatomy | None:
-    """The chain to the unembedding; where there is none, None and the reason in `reasons`."""
+    """The chain to the unembedding; where there is none, None and the reason in `reasons`.
+
+    A head that gives labels was given its reason before.
+    """
+    if trace.logits is None:
+        return None
     unembedding = model.get_output_embeddings()  # type: ignore[operator]
     call = next((c for c in reversed(trace.calls) if c.module is unembedding), None)
     if call is None or not is_map(call.module) or call.output is None:

@@ -26,6 +26,7 @@ from unembed.models.pretrained import (
     check_device,
     downloaded,
     kind_of_class,
+    kind_of_module,
     load_pretrained,
 )
 from unembed.models.progress import Progress
@@ -158,7 +159,7 @@ def _from_module(module: nn.Module, tokenizer: Any, dtype: torch.dtype | None) -
     if dtype is not None and any(weight.dtype != dtype for weight in _floating(module)):
         module = copy.deepcopy(module).to(dtype)  # the caller's own stays as it is
     name = str(getattr(module.config, "_name_or_path", "") or type(module).__name__)
-    return Checkpoint(module, tokenizer, name, kind_of_class(type(module).__name__, name))
+    return Checkpoint(module, tokenizer, name, kind_of_module(module, name))
 
 
 def _adapter_folder(path: Path, source: str) -> LoadError:

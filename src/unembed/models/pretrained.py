@@ -23,6 +23,7 @@ from torch import nn
 
 from unembed.errors import InputError, LoadError
 from unembed.models.fingerprint import Kept
+from unembed.models.labels import labels_given_by
 from unembed.models.peeking import read_first_pages
 from unembed.settings import Settings
 
@@ -220,27 +221,41 @@ def kind_of_class(architecture: str, name: str) -> Kind:
     if architecture.endswith(("ForCausalLM", "LMHeadModel", "ForConditionalGeneration")):
         return "causal"
     raise LoadError(
-        f"{name}: {architecture} is neither a causal nor a masked language model; load it with "
-        "AutoModelForCausalLM or AutoModelForMaskedLM",
+        f"{name}: {architecture} is neither a language model, causal or masked, nor one that gives "
+        "labels; load it with AutoModelForCausalLM or AutoModelForMaskedLM",
         field="source",
         value=architecture,
-        legal="...ForCausalLM or ...ForMaskedLM",
+        legal="...ForCausalLM, ...ForMaskedLM, ...ForSequenceClassification, "
+        "...ForTokenClassification",
     )
+
+
+def kind_of_module(module: nn.Module, name: str) -> Kind:
+    """Causal or masked; of a model that gives labels, what its body is trained as."""
+    architecture = type(module).__name__
+    if labels_given_by(architecture) is None:
+        return kind_of_class(architecture, name)
+    return _kind_of_type(module.config, name)
 
 
 def kind_of_config(config: Any, source: str) -> Kind:
     """Causal or masked, by a configuration. Raises LoadError for any other."""
+    for architecture in getattr(config, "architectures", None) or []:
+        if architecture.endswith(("ForMaskedLM", "ForPreTraining")):
+            return "masked"
+        if architecture.endswith(("ForCausalLM", "LMHeadModel")):
+            return "causal"
+    return _kind_of_type(config, source)
+
+
+def _kind_of_type(config: Any, source: str) -> Kind:
+    """By what transformers has of this type."""
     from transformers.models.auto.modeling_auto import (
         MODEL_FOR_CAUSAL_LM_MAPPING_NAMES,
         MODEL_FOR_MASKED_LM_MAPPING_NAMES,
         MODEL_FOR_MULTIMODAL_LM_MAPPING_NAMES,
     )
 
-    for architecture in getattr(config, "architectures", None) or []:
-        if architecture.endswith(("ForMaskedLM", "ForPreTraining")):
-            return "masked"
-        if architecture.endswith(("ForCausalLM", "LMHeadModel")):
-            return "causal"
     masked = config.model_type in MODEL_FOR_MASKED_LM_MAPPING_NAMES
     if masked and not getattr(config, "is_decoder", False):
         return "masked"
@@ -259,9 +274,15 @@ def kind_of_config(config: Any, source: str) -> Kind:
 
 def _auto_class(config: Any, kind: Kind) -> Any:
     """What of transformers loads it: of a model that takes pictures, only text is asked."""
+    import transformers
     from transformers import AutoModelForCausalLM, AutoModelForMaskedLM, AutoModelForMultimodalLM
     from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 
+    architectures = getattr(config, "architectures", None) or []
+    labels = labels_given_by(architectures[0]) if architectures else None
+    if labels is not None:
+        named = {"text": "Sequence", "token": "Token"}[labels]
+        return getattr(transformers, f"AutoModelFor{named}Classification")
     if kind == "masked":
         return AutoModelForMaskedLM
     alone = config.model_type in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES or hasattr(config, "auto_map")

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from unembed.models import kernels
+from unembed.models.labels import labels_of
 
 
 @dataclass(eq=False)
@@ -62,7 +63,7 @@ class Trace:
 
     calls: list[Call]
     kernels: list[KernelCall]
-    logits: Tensor
+    logits: Tensor | None  # None where the head gives labels
     own_code: bool
 
 
@@ -173,9 +174,9 @@ def record(model: nn.Module, ids: Tensor, skipped: frozenset[str] = frozenset())
     finally:
         for handle in handles:
             handle.remove()
-    logits = output.logits
+    logits = None if labels_of(model) else output.logits[0]
     calls = [call for call in recorder.calls if call.name not in skipped]
-    return Trace(calls, recorder.kernels, logits[0], not interface)
+    return Trace(calls, recorder.kernels, logits, not interface)
 
 
 def _caches(model: nn.Module) -> bool:

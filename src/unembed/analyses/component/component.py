@@ -26,10 +26,12 @@ DEFAULTS = ComponentOptions()
 def component_capture(model: Loaded, node: Name, position: int = -1) -> tuple[str, ...]:
     """What a run must have captured for `component`.
 
-    Raises CapabilityError where this model does not have the node's site, or no lens.
+    Raises CapabilityError where this model does not have the node's site.
     """
     target = node_of(model, node)
-    capture = [*effects_capture(model, target.layer), _stream(model, target)]
+    capture = [_stream(model, target)]
+    if _reads_tokens(model):
+        capture += effects_capture(model, target.layer)
     capture += write_capture(model, target)
     if target.row.attends and _has_pattern(model, target):
         row = position if target.position is None else target.position
@@ -68,7 +70,9 @@ def component(
     top_k = checked_top_k(model, options.top_k)
     written = write(run, target)
     here = written[position, None]
-    effects = direct_effects(run, here, target.layer, target.row.writes, position, top_k)
+    effects = None
+    if _reads_tokens(model):
+        effects = direct_effects(run, here, target.layer, target.row.writes, position, top_k)
     activation = (
         run.value_of(target, every_position=True)
         if target.is_number
@@ -82,13 +86,20 @@ def component(
         tokens=run.tokens,
         activation=tuple(activation.tolist()),
         activation_name=target.site if target.is_number else "norm of the write",
-        promotes=listed(model, effects.raised_ids[0], effects.raised[0]),
-        suppresses=listed(model, effects.lowered_ids[0], effects.lowered[0]),
+        promotes=() if effects is None else listed(model, effects.raised_ids[0], effects.raised[0]),
+        suppresses=()
+        if effects is None
+        else listed(model, effects.lowered_ids[0], effects.lowered[0]),
         attends_to=_attends_to(run, target, position),
         write_norm=float(here.float().norm()),
         resid_norm=float(run[_stream(model, target)][position].float().norm()),
-        method=effects.method,
+        method=None if effects is None else effects.method,
     )
+
+
+def _reads_tokens(model: Loaded) -> bool:
+    """Whether writes have direct effects on tokens: some models have no unembedding."""
+    return model.capabilities()["lens"].available
 
 
 def _stream(model: Loaded, target: Target) -> str:

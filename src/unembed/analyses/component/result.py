@@ -43,7 +43,11 @@ class Component(Result):
     ]
     write_norm: Annotated[float, "Norm of what the node writes at the position."]
     resid_norm: Annotated[float, "Norm of the residual stream that it writes to."]
-    method: Annotated[Method, "Effects with norms frozen at the run, or by taking the write out."]
+    method: Annotated[
+        Method | None,
+        "Effects with norms frozen at the run, or by taking the write out; null where the model "
+        "has no unembedding, so that no token is promoted.",
+    ]
 
     def summary(self) -> str:
         raised = f", raises {self.promotes[0].token.text!r}" if self.promotes else ""

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 from unembed.engine.names.tokens import Token
 from unembed.errors import PromptError, TargetError
+from unembed.models.labels import Labels
 from unembed.settings import Settings
 
 Message = Mapping[str, Any]  # {"role": "user", "content": "Hello"}
@@ -36,6 +37,10 @@ class Vocabulary(Protocol):
     @property
     def kind(self) -> str:
         """Whether it continues a text ("causal") or fills gaps in it ("masked")."""
+
+    @property
+    def labels(self) -> Labels | None:
+        """What its head says of a text; None of a language model, which continues one."""
 
     @property
     def placeholders(self) -> Mapping[int, str]:
@@ -194,7 +199,7 @@ def _once(
             "it is not added again."
         )
         after = ()
-    elif after and model.kind == "causal":
+    elif after and model.kind == "causal" and model.labels is None:
         notes.append(
             f"The tokenizer would add {_named(model, after)} at the end: it is left out, so that "
             "the model continues the text."
@@ -217,7 +222,13 @@ def _doubled(model: Vocabulary, ids: tuple[int, ...]) -> tuple[str, ...]:
 def _ends(model: Vocabulary, ids: tuple[int, ...]) -> tuple[str, ...]:
     """A note where a causal model is asked what follows the end of a text."""
     end, begin = (getattr(model.tokenizer, name, None) for name in ("eos_token_id", "bos_token_id"))
-    if model.kind != "causal" or end is None or end == begin or ids[-1] != end:
+    if (
+        model.kind != "causal"
+        or model.labels is not None
+        or end is None
+        or end == begin
+        or ids[-1] != end
+    ):
         return ()
     return (
         f"The prompt ends with {_named(model, ids[-1:])}, the end of a text: what the model "

@@ -72,12 +72,13 @@ def run_rows(
         for one, wanted in zip(requests, captures, strict=True)
     ]
     logits = _logits_wanted(model, requests, captures[0])
+    labelled = model.labels is not None and first.logits != "none" and first.stop_after is None
     each = [
         capture_bytes(row.captures, model.anatomy, len(one.ids), model.dtype.itemsize)
         for row, one in zip(rows, requests, strict=True)
     ]
     check_cost(sum(each), model.settings.max_capture_bytes)
-    stop = _stop(model, first, captures[0], logits)
+    stop = None if labelled else _stop(model, first, captures[0], logits)
     for one in requests:
         _check_start(model, one.start, len(one.ids), None if stop is None else stop[1])
     instrument = Instrument(
@@ -92,7 +93,9 @@ def run_rows(
     with model.evaluating(first.grad, running=True):
         if cancel is not None:
             cancel.check()
-        found = _pass(model, instrument, requests, logits)
+        output = _pass(model, instrument, requests, logits)
+    found = _logits_of(output, requests, logits)
+    scores = output.logits[0] if labelled and len(requests) == 1 else None
     overwritten = instrument.overwritten()
     if overwritten:  # learnt once for each model: from now on these are copied when seen
         model.volatile |= overwritten
@@ -107,6 +110,7 @@ def run_rows(
             {site_key: kept[row] for site_key, kept in instrument.captured.items()},
             rows[row].captures,
             provenance,
+            label_scores=scores,
         )
         for row, one in enumerate(requests)
     ]
@@ -244,8 +248,8 @@ def _check_start(
 
 def _pass(
     model: Loaded, instrument: Instrument, requests: Sequence[Request], logits: Logits
-) -> list[Tensor] | None:
-    """Logits of each row [pos, vocab], or of its last position; None where none are wanted."""
+) -> Any:
+    """What the module returns; None where the pass was ended before."""
     lengths = [len(one.ids) for one in requests]
     instrument.begin(lengths)
     instrument.start = _start_of(requests, instrument.width)
@@ -270,8 +274,14 @@ def _pass(
             return model.module(tokens, **options)
 
     output = instrument.through(call)
-    if instrument.ended or logits == "none":
+    return None if instrument.ended else output
+
+
+def _logits_of(output: Any, requests: Sequence[Request], logits: Logits) -> list[Tensor] | None:
+    """Logits of each row [pos, vocab], or of its last position; None where none are wanted."""
+    if output is None or logits == "none":
         return None
+    lengths = [len(one.ids) for one in requests]
     found: Tensor = output.logits
     if logits == "all":
         return [found[row, :length] for row, length in enumerate(lengths)]

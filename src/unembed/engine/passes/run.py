@@ -49,6 +49,9 @@ class Run:
     wanted: Mapping[SiteKey, Wanted]
     provenance: Provenance
     notes: tuple[str, ...] = ()  # what was done to the prompt, and what to know of it
+    # of a model with `labels`: what its head gives them, [label], or [pos, label] where it gives
+    # labels to tokens; None of other models, of a run with logits="none", and of one among many
+    label_scores: Tensor | None = None
 
     def __repr__(self) -> str:
         n_edits, n_sites = len(self.edits), len(self.activations)

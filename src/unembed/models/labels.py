@@ -1,0 +1,43 @@
+"""Models whose head gives labels: to a text as a whole, or to each of its tokens."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from torch import nn
+
+_CLASSES: dict[str, Literal["text", "token"]] = {
+    "ForSequenceClassification": "text",
+    "ForTokenClassification": "token",
+}
+
+
+@dataclass(frozen=True)
+class Labels:
+    """What a head says of a text, or of each token: one score for each name."""
+
+    of: Literal["text", "token"]
+    names: tuple[str, ...]
+
+    @property
+    def reason(self) -> str:
+        """Why such a model predicts no tokens."""
+        what = "a text as a whole" if self.of == "text" else "each token"
+        names = ", ".join(self.names[:4]) + (" ..." if len(self.names) > 4 else "")
+        return f"its head gives {what} one of {len(self.names)} labels ({names}), and no next token"
+
+
+def labels_given_by(architecture: str) -> Literal["text", "token"] | None:
+    """What a class of models gives labels to, by its name; None where it gives none."""
+    return next((of for end, of in _CLASSES.items() if architecture.endswith(end)), None)
+
+
+def labels_of(module: nn.Module) -> Labels | None:
+    """The labels that a model gives; None for a language model."""
+    of = labels_given_by(type(module).__name__)
+    if of is None:
+        return None
+    config: Any = module.config
+    names: dict[int, str] = config.id2label or {}
+    return Labels(of, tuple(str(names.get(one, one)) for one in range(config.num_labels)))
