@@ -1,4 +1,4 @@
-"""Models that look at their own config, and what that must not change."""
+"""What a model is told, asked or believed: its kernel, its ends, its order, its cache."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 import torch
 
 import unembed as ue
-from unembed.errors import CapabilityError
+from unembed.errors import CapabilityError, LoadError
 from unembed.models import kernels
 from unembed.models.tiny import EOS, random_model, tiny_model, tiny_tokenizer
 
@@ -54,6 +54,15 @@ def test_a_config_may_name_several_ends():
     module = tiny_model("llama")
     module.config.eos_token_id = [EOS, 5]
     assert ue.load(module, tokenizer=tiny_tokenizer()).run(PROMPT).logits is not None
+
+
+def test_a_model_that_looks_ahead_is_not_causal_whatever_its_class_is_called():
+    config = {"hidden_size": 40, "num_hidden_layers": 2, "num_attention_heads": 4}
+    module = random_model("bert-generation", config | {"intermediate_size": 52})
+    with pytest.raises(LoadError, match="logits change with later tokens"):
+        ue.load(module, tokenizer=tiny_tokenizer())
+    told = random_model("bert-generation", config | {"intermediate_size": 52, "is_decoder": True})
+    assert ue.load(told, tokenizer=tiny_tokenizer()).kind == "causal"
 
 
 def test_a_cache_that_forgets_is_not_gone_on_from():

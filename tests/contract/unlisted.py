@@ -184,7 +184,11 @@ _CAUSAL: dict[str, dict[str, Any]] = {
     "nemotron_h": _WIDE
     | {
         "num_hidden_layers": 4,
-        "layers_block_type": ["mamba", "attention", "mlp", "mamba"],
+        "layers_block_type": ["mamba", "attention", "mlp", "moe"],
+        "n_routed_experts": 4,
+        "n_shared_experts": 1,
+        "moe_intermediate_size": 20,
+        "moe_shared_expert_intermediate_size": 20,
         "mamba_num_heads": 4,
         "mamba_head_dim": 16,
         "ssm_state_size": 8,

@@ -15,10 +15,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 
 from .examine import TYPES, Finding, Kind, examine
-from .page import PAGE, written
+from .page import PAGE, read, written
 
 SECONDS = 300
-AT_ONCE = max(2, (os.cpu_count() or 2) // 2)
+AT_ONCE = int(os.environ.get("WORKERS", os.cpu_count() or 2))
 
 
 def apart(model_type: str, kind: Kind) -> Finding:
@@ -42,19 +42,24 @@ def apart(model_type: str, kind: Kind) -> Finding:
 
 
 def main(names: list[str]) -> int:
-    """Examine all types, or those that are named. Fails where one is wrong."""
+    """Examine all types, or those named, and write their lines. Fails where one is wrong."""
+    unknown = set(names) - {name for all_ in TYPES.values() for name in all_}
+    if unknown:
+        print(f"transformers has no model type {', '.join(sorted(unknown))}")
+        return 2
     chosen = [(name, kind) for kind, all_ in TYPES.items() for name in all_ if _is(name, names)]
-    findings = []
+    before = read(PAGE.read_text())[1] if names and PAGE.exists() else []
+    lines = {(one.model_type, one.kind): one for one in before}
+    examined = []
     for finding in _all(chosen):
-        findings.append(finding)
+        examined.append(finding)
         print(
             f"{finding.kind:8} {finding.model_type:28} {finding.verdict:10} {finding.words}"[:400]
         )
         sys.stdout.flush()
-    if not names:
-        PAGE.write_text(written(findings))
-        print(f"\n{PAGE} is written")
-    return int(any(finding.verdict == "wrong" for finding in findings))
+        lines[finding.model_type, finding.kind] = finding
+    PAGE.write_text(written(lines.values()))
+    return int(any(finding.verdict == "wrong" for finding in examined))
 
 
 def _is(name: str, names: list[str]) -> bool:
@@ -62,9 +67,6 @@ def _is(name: str, names: list[str]) -> bool:
 
 
 def _all(chosen: list[tuple[str, Kind]]) -> Iterator[Finding]:
-    if len(chosen) == 1:
-        yield examine(*chosen[0])
-        return
     with ThreadPoolExecutor(AT_ONCE) as pool:
         yield from pool.map(lambda each: apart(*each), chosen)
 

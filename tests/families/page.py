@@ -64,9 +64,9 @@ def _counts(findings: list[Finding]) -> str:
 
 
 def _line(finding: Finding) -> str:
-    words = re.sub(r"\s+", " ", finding.words).replace("|", "\\|").strip()
+    words = re.sub(r"\s+", " ", finding.words).replace("\\|", "|").replace("|", "\\|").strip()
     if len(words) > WORDS:
-        words = words[: WORDS - 1].rstrip() + "…"
+        words = words[: WORDS - 1].removesuffix("\\").rstrip() + "…"
     return f"| `{finding.model_type}` | {finding.verdict} | {words} |"
 
 

@@ -29,7 +29,10 @@ RULES: tuple[tuple[str, int], ...] = (
     (r"head_dim|d_kv|.*_head_dim|dim_head|attention_head_size|kv_channels", HEAD),
     (r"(qk_rope|qk_nope)_head_dim|rotary_dim", 8),
     (r"hidden_size|d_model|n_embd|dim|emb_dim|.*_hidden_size|embed_dim|hidden_dim", WIDTH),
-    (r"attention_hidden_size|lru_width|out_hidden_size|projection_dim", WIDTH),
+    (
+        r"attention_hidden_size|lru_width|out_hidden_size|projection_dim|adapter_in_dim|adapter_input_size",
+        WIDTH,
+    ),
     (r"embedding_size|.*_embedding_size|hidden_size_per_layer_input", 24),
     (r".*intermediate_size.*|.*ffn_(hidden_)?(size|dim)|d_ff|d_inner|n_inner|dff|dim_ff", 40),
     (r"(kv|q|o)_lora_rank|.*_rank", 16),
@@ -41,7 +44,7 @@ RULES: tuple[tuple[str, int], ...] = (
         r"max_position_embeddings|n_positions|.*max_(seq|source|target)_.*|n_ctx|model_max_length",
         64,
     ),
-    (r"sliding_window|attention_window_size|local_attention|window_size|index_topk", 4),
+    (r"sliding_window|attention_window(_size)?|local_attention|window_size|index_topk", 4),
     (r"state_size|ssm_state_size|mamba_d_state|.*chunk_size", 8),
     (r"max_window_layers", 1),
     (r"image_size", 16),
@@ -52,14 +55,8 @@ KEPT = ("chunk_size_feed_forward", "chunk_size_lm_head", "num_nextn_predict_laye
 
 def small_config(model_type: str, **overrides: Any) -> PretrainedConfig:
     """A config of this type that builds a model of some thousand weights."""
-    by_hand = dict(BY_HAND.get(model_type, {}))
-    if by_hand.pop("defaults", True):
-        return AutoConfig.for_model(model_type, **(_shrunk(model_type) | by_hand | overrides))
-    return AutoConfig.for_model(model_type, **(by_hand | overrides))
-
-
-def _shrunk(model_type: str) -> dict[str, Any]:
-    return _small_fields(AutoConfig.for_model(model_type))
+    small = _small_fields(AutoConfig.for_model(model_type))
+    return AutoConfig.for_model(model_type, **(small | BY_HAND.get(model_type, {}) | overrides))
 
 
 def _small_fields(config: PretrainedConfig) -> dict[str, Any]:
@@ -69,7 +66,8 @@ def _small_fields(config: PretrainedConfig) -> dict[str, Any]:
     for field in dataclasses.fields(config):
         value = values.get(field.name)
         if isinstance(value, PretrainedConfig):
-            small[field.name] = _small_fields(value) | {"model_type": value.model_type}
+            by_hand = BY_HAND.get(value.model_type, {})
+            small[field.name] = _small_fields(value) | by_hand | {"model_type": value.model_type}
         elif field.name.endswith(("token_id", "token_index")):
             small[field.name] = _special(field.name, value)
         elif isinstance(value, int) and not isinstance(value, bool) and field.name not in KEPT:
@@ -94,7 +92,8 @@ def _values(config: PretrainedConfig) -> dict[str, Any]:
 def _by_rule(name: str, value: int) -> int:
     for pattern, number in RULES:
         if re.fullmatch(pattern, name):
-            return min(value, number) if value > 0 else value
+            grows = number == VOCABULARY  # the prompts are in it
+            return number if grows else min(value, number) if value > 0 else value
     return value
 
 
@@ -102,7 +101,7 @@ def _special(name: str, value: Any) -> Any:
     if not isinstance(value, int):
         return value
     known = SPECIALS.get(name.partition("_")[0])
-    return known if known is not None else value % 100 + 10
+    return known if known is not None else value % 40 + 10
 
 
 def _kinds_of_layers(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -48,6 +48,7 @@ def discover(
         )
     trace = record(model, ids, skipped)
     found = _find_blocks(trace, name, family)
+    _check_positions(found, ids.shape[-1], name)
     _check_stream(found, name)
     reasons: dict[str, str] = {}
     blocks = tuple(
@@ -156,6 +157,19 @@ def _hands_on(call: Call) -> bool:
     return one is not None and other is not None and one.shape == other.shape
 
 
+def _check_positions(found: list[Found], n_positions: int, name: str) -> None:
+    """Each position of a block's input must be one of the prompt."""
+    for layer, (block, _) in enumerate(found):
+        n = n_positions if block.input is None else len(block.input)
+        if n == n_positions:
+            continue
+        raise LoadError(
+            f"{name}: {block.name} (layer {layer}) reads {n} vectors for a prompt of {n_positions} "
+            "tokens, several for each or some beside the text, so there is no one residual stream "
+            "at each token"
+        )
+
+
 def _check_stream(found: list[Found], name: str) -> None:
     for layer, (block, _) in enumerate(found):
         if block.input is None or block.output is None or block.input.shape != block.output.shape:
@@ -167,7 +181,8 @@ def _check_stream(found: list[Found], name: str) -> None:
         if not same(before[0].output, after[0].input):
             raise LoadError(
                 f"{name}: the residual stream changes between layers {layer} and {layer + 1}, "
-                "outside both; that is not understood"
+                f"outside both: what {before[0].name} returns is not what {after[0].name} reads, "
+                "and what lies between is not understood"
             )
 
 
@@ -181,8 +196,8 @@ def _read_block(layer: int, found: Found, trace: Trace, config: Any, name: str) 
     if anatomy is None:
         raise LoadError(
             f"{name}: what layer {layer} ({type(block.module).__name__}) adds to the residual "
-            "stream is not its token mixer's and its feed-forward's output in any known order; "
-            "it is refused because its numbers could be wrong"
+            "stream is not its token mixer's and its feed-forward's output in any known order: "
+            f"{reader.step()}; it is refused because its numbers could be wrong"
         )
     return anatomy
 

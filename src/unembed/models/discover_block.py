@@ -26,7 +26,7 @@ from unembed.models.anatomy import (
 )
 from unembed.models.arrange import Added, Arranged, Unit, arrange, arrange_single
 from unembed.models.arrange_sums import arrange_sums
-from unembed.models.equations import inner_norm, post_norm, same
+from unembed.models.equations import inner_norm, post_norm, result, same
 from unembed.models.maps import is_map
 from unembed.models.trace import Call, KernelCall
 
@@ -48,7 +48,28 @@ class BlockReader:
 
     def read(self) -> BlockAnatomy | None:
         """The block; None where what it adds to the stream is in no known order."""
-        return self._with_heads() or self._two_branches() or self._one_branch()
+        # a feed-forward before a mixer: shared experts could be read as one beside the others
+        return (
+            self._with_heads()
+            or self._feed_forward()
+            or self._two_branches()
+            or self._mixer_alone()
+        )
+
+    def step(self) -> str:
+        """Of a block that could not be read: the first step that is not understood."""
+        output_map = self._output_map()
+        if self.kernel is not None and output_map is None:
+            return f"behind the attention of {self.kernel.call.name} no linear map to it was seen"
+        first = output_map or next(iter(self._candidates()), None)
+        if first is None:
+            return "no module in it returns anything that could be added"
+        added = [call for call in self._fitting() if call.end >= first.end]
+        for call in added:
+            total = self.stream + result(call)
+            if any(same(later.input, total) for later in self.inside if later.start > call.start):
+                return f"what follows the sum of it and the output of {call.name}"
+        return f"no module reads the sum of it and the output of {first.name}"
 
     # ------------------------------------------------------------ attention that is understood
 
@@ -166,10 +187,11 @@ class BlockReader:
                 return found
         return None
 
-    def _one_branch(self) -> BlockAnatomy | None:
+    def _feed_forward(self) -> BlockAnatomy | None:
         feed_forward = self._feed_forward_alone()
-        if feed_forward is not None:
-            return self._single(None, feed_forward)
+        return None if feed_forward is None else self._single(None, feed_forward)
+
+    def _mixer_alone(self) -> BlockAnatomy | None:
         for mixer in self._candidates():
             single = arrange_single(self.block, self.inside, mixer, self.config)
             if single is not None and self._ends_in(mixer, single.branch):
@@ -203,15 +225,19 @@ class BlockReader:
 
     def _candidates(self) -> Iterator[Call]:
         """Modules that could be the token mixer: around attention first, and outermost."""
-        fitting = [
-            call
-            for call in self.inside
-            if call.output is not None and call.output.shape == self.stream.shape
-        ]
+        fitting = self._fitting()
         kernel = self.kernel
         around = [call for call in fitting if kernel is not None and kernel.call.within(call)]
         yield from around
         yield from (call for call in fitting if call not in around)
+
+    def _fitting(self) -> list[Call]:
+        """Modules whose result has the shape of the stream."""
+        return [
+            call
+            for call in self.inside
+            if call.output is not None and call.output.shape == self.stream.shape
+        ]
 
     def _mixer(self, mixer: Call, added: Call, multiplier: float) -> MixerAnatomy:
         tap = Tap(added.name, "output", multiplier)

@@ -7,13 +7,18 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from unembed.errors import LoadError
+
 
 def is_map(module: nn.Module) -> bool:
-    """Whether the module is one matrix: nn.Linear, its subclasses, or transformers' Conv1D."""
+    """Whether the module is one matrix: nn.Linear and what states its widths alike, or Conv1D."""
     weight = getattr(module, "weight", None)
     if not isinstance(weight, Tensor) or weight.dim() != 2:
         return False
-    return isinstance(module, nn.Linear) or type(module).__name__ == "Conv1D"
+    if isinstance(module, nn.Linear) or type(module).__name__ == "Conv1D":
+        return True
+    widths = getattr(module, "out_features", None), getattr(module, "in_features", None)
+    return widths == tuple(weight.shape)  # IBert's
 
 
 def weight_in_out(module: nn.Module) -> Tensor:
@@ -46,6 +51,13 @@ def stored(module: nn.Module, name: str) -> Tensor | None:
 def input_embeddings(module: nn.Module) -> nn.Embedding:
     """The token embedding of a model from transformers; nn.Module does not know of the method."""
     found: nn.Embedding = module.get_input_embeddings()  # type: ignore[operator]
+    if not isinstance(getattr(found, "weight", None), Tensor):  # Perceiver's are no tokens'
+        raise LoadError(
+            f"{type(module).__name__} has no table of token embeddings that its stream starts from",
+            field="source",
+            value=type(module).__name__,
+            legal="a language model that reads token ids",
+        )
     return found
 
 

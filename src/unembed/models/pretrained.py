@@ -220,6 +220,10 @@ def kind_of_class(architecture: str, name: str) -> Kind:
         return "masked"
     if architecture.endswith(("ForCausalLM", "LMHeadModel", "ForConditionalGeneration")):
         return "causal"
+    from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
+
+    if architecture in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES.values():  # BertGenerationDecoder
+        return "causal"
     raise LoadError(
         f"{name}: {architecture} is neither a language model, causal or masked, nor one that gives "
         "labels; load it with AutoModelForCausalLM or AutoModelForMaskedLM",

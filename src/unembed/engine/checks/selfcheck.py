@@ -91,6 +91,11 @@ def _check_all(model: Loaded, ids: list[int], report: Report) -> None:
     if plain.logits is not None and run.logits is not None:
         words = "logits with attention watched = logits"
         compare(report, words, run.logits, plain.logits, HEADS)
+    if len(run["L0.resid_pre"]) != len(ids):
+        report.fatal = (
+            f"its blocks read {len(run['L0.resid_pre'])} positions of a prompt of {len(ids)} tokens"
+        )
+        return
     for block in model.anatomy.blocks:
         _stream(model, run, block, report)
     if report.fatal:
@@ -98,11 +103,25 @@ def _check_all(model: Loaded, ids: list[int], report: Report) -> None:
     for block in model.anatomy.blocks:
         _attempt(report, HEADS, "heads", partial(_heads, model, run, block, report))
         _attempt(report, NEURONS, "neurons", partial(_neurons, model, run, block, report))
+    if model.kind == "causal":
+        _order_of_tokens(model, ids, plain.logits, report)
     if lens:
         _attempt(report, ("lens",), "unembedding", partial(_unembedding, model, run, report))
     if not report.fatal:
         interventions.check_edits(model, run, sites, report)
         interventions.check_blocks(model, run, report)
+
+
+def _order_of_tokens(model: Loaded, ids: list[int], logits: Tensor | None, report: Report) -> None:
+    """No token changes what comes before it: else batches would be padded where the model looks."""
+    other = forward.run(model, forward.Request(model.tokenize([*ids[:-1], ids[0]])))
+    if logits is None or other.logits is None:
+        return
+    if relative_error(other.logits[:-1], logits[:-1]) > 10 * report.tolerance:
+        report.fatal = report.fatal or (
+            "its logits change with later tokens, so it is not causal, as its class says; where "
+            "its config has is_decoder, that must be True"
+        )
 
 
 def _somewhere(anatomy: Anatomy, site: str) -> bool:
