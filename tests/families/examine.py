@@ -218,6 +218,8 @@ def _is_natural(block: Any, site: str) -> bool:
         return block.arrangement in ("parallel", "single")
     if site == "sink":
         return not getattr(mixer, "sink", False)
+    if site in ("ple_in", "ple_out"):
+        return getattr(block, "per_layer", None) is None
     if site in ("mixer_in", "mixer_out"):
         return mixer is None or mixer.is_attention
     if site in ("attn_in", "attn_out", "z", *ATTENTION):

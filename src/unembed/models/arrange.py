@@ -98,13 +98,12 @@ def arrange_single(block: Call, inside: list[Call], branch: Call, config: Any) -
 
 
 def _multipliers(block: Call, config: Any) -> Iterator[float]:
-    """What a branch could be multiplied with: a number of the config or block, or one over it."""
+    """What a branch could be multiplied with: a number of the config, or of the block's own."""
     yield 1.0
     own = (value for value in vars(block.module).values() if isinstance(value, float))
     for value in dict.fromkeys((getattr(config, "residual_multiplier", None), *own)):
         if isinstance(value, int | float) and value not in (0.0, 1.0):
             yield float(value)
-            yield 1.0 / value
 
 
 def outputs_between(inside: list[Call], block: Call, after: int, before: int | None) -> list[Call]:
