@@ -10,10 +10,10 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from functools import cache
 from html import escape
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Generic, Literal, TypeVar
 
 from unembed.errors import InputError
 from unembed.options import Options
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 Axes = Mapping[str, tuple[str, ...]]
 Columns = dict[str, list[Any]]
+Side = Literal["baseline", "edited"]
 _ATOMS = frozenset({str, int, float, bool, type(None)})
 TABLE_ROW = "table_row"  # the axis of a column of a result's table
 # For reading annotations: tensors need packages that are there for tests alone.
@@ -76,6 +77,33 @@ class Result:
     def _repr_html_(self) -> str:
         """The first rows of the table, for a notebook."""
         return html_table(repr(self), self.columns())
+
+
+One = TypeVar("One", bound=Result)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Comparison(Result, Generic[One]):
+    """One thing of the baseline and, where an edit is enabled, the same of the edited run.
+
+    A class says of what: it declares the two again, with their own class.
+    """
+
+    baseline: One
+    edited: One | None = None
+
+    @property
+    def sides(self) -> dict[Side, One]:
+        """What there is of it, by "baseline" and "edited"."""
+        sides: dict[Side, One] = {"baseline": self.baseline}
+        return sides if self.edited is None else sides | {"edited": self.edited}
+
+    def summary(self) -> str:
+        return f"{self.baseline.summary()}{'' if self.edited is None else ', edited beside'}"
+
+    def columns(self) -> Columns:
+        """The rows of each side, with a column that says whose they are."""
+        return sides_below(self.sides)
 
 
 def html_table(caption: str, columns: Columns) -> str:

@@ -52,6 +52,31 @@ def test_a_neuron_is_switched_on_either_way_round_by_all_three(edit, cli, source
     same(face.http(json.loads(out)), wanted)
 
 
+@pytest.mark.parametrize(
+    ("name", "flags", "of"),
+    [
+        ("predictions", [], lambda side: [side["next_token"]["objective"]]),
+        ("flow", ["--layers", "1"], lambda side: [one["attributed"] for one in side["nodes"]]),
+    ],
+)
+def test_an_objective_is_spelled_alike(name, flags, of, cli, source, app):
+    text = 'logit_diff("a", ["b", 9])'
+    body = {"prompt": PROMPT, "target": text} | ({"layers": [1]} if flags else {})
+    sent = post(app, f"/api/{name}", body).json()
+    command = {"predictions": "run"}.get(name, name)
+    status, out, err = cli(command, source, PROMPT, *flags, "--target", text, "--json")
+    assert status == 0, err
+    found, wanted = (
+        [value for value in of(side) if value is not None]
+        for side in (json.loads(out)["baseline"], sent["baseline"])
+    )
+    assert wanted
+    assert found == pytest.approx(wanted, rel=1e-4, abs=1e-6)
+    refused = post(app, f"/api/{name}", body | {"target": 'logit_diff("a")'})
+    assert (refused.status, refused.error["field"]) == (400, "target")
+    assert "log_prob(" in refused.error["legal"]
+
+
 def test_a_limit_is_one_limit(cli, source, make_limited, monkeypatch):
     """Counted before anything is drawn, the same number in the same words."""
     app = make_limited(max_flow_vectors=100)

@@ -1471,7 +1471,7 @@ export interface components {
             position?: number;
             /**
              * Target
-             * @description What vectors are rated by: an id, or text, which may be several tokens (see `target_mode`). Absent: the model's own most likely token at the position.
+             * @description What vectors are rated by: an id, or text, which may be several tokens (see `target_mode`), or spell an objective: log_prob(" Tokyo"). Absent: the model's own most likely token at the position.
              */
             target?: string | number | null;
         };
@@ -2293,7 +2293,7 @@ export interface components {
             top_k?: number;
             /**
              * Target
-             * @description What logit, probability and rank are of; absent: see `follow`.
+             * @description What logit, probability and rank are of; absent: see `follow`. Or an objective, as text: logit_diff(" Tokyo", " Paris").
              */
             target?: (string | number) | null;
             /**
@@ -2660,7 +2660,7 @@ export interface components {
             top_k?: number;
             /**
              * Target
-             * @description Token followed through the layers.
+             * @description Token followed through the layers; or an objective, as text: log_prob(" Tokyo").
              */
             target?: (string | number) | null;
             /**

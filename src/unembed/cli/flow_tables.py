@@ -11,6 +11,7 @@ from rich.text import Text
 
 from unembed.figures import text as shown
 from unembed.figures.flow.words import percent, signed, size, sum_words, target_name
+from unembed.result import Side
 
 if TYPE_CHECKING:
     from unembed.analyses.flow.cut_report import CutEffect, CutReport
@@ -35,7 +36,7 @@ _STATES = {
 }
 
 
-def print_flows(console: Console, graphs: Mapping[str, FlowGraph]) -> None:
+def print_flows(console: Console, graphs: Mapping[Side, FlowGraph]) -> None:
     """Each graph, layer by layer."""
     for side, graph in graphs.items():
         console.print(_head(graph, side if len(graphs) > 1 else ""))

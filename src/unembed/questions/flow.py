@@ -23,12 +23,12 @@ from unembed.questions.flow_cost import check_vectors, checked_layers
 from unembed.questions.requests import FlowRequest
 from unembed.questions.runs import runs_with
 from unembed.questions.tokens import ids_of, naming, position_of
-from unembed.result import Columns, Result, sides_below
+from unembed.result import Comparison
 from unembed.session import Job, Session
 
 
 @dataclass(frozen=True, repr=False)
-class FlowComparison(Result):
+class FlowComparison(Comparison[FlowGraph]):
     """The graph of the baseline; with an enabled edit also of the edited run, and effects.
 
     Both graphs have the same nodes and links, those that the baseline selects; without vectors.
@@ -43,19 +43,6 @@ class FlowComparison(Result):
     left_out: Annotated[
         int, "Enabled edits that were not measured alone: beyond `max_measured_cuts`."
     ] = 0
-
-    @property
-    def sides(self) -> dict[str, FlowGraph]:
-        """The graphs that there are, by "baseline" and "edited"."""
-        sides = {"baseline": self.baseline}
-        return sides if self.edited is None else sides | {"edited": self.edited}
-
-    def summary(self) -> str:
-        return f"{self.baseline.summary()}{'' if self.edited is None else ', edited beside'}"
-
-    def columns(self) -> Columns:
-        """One row for each node of each side."""
-        return sides_below(self.sides)
 
 
 @dataclass(frozen=True)

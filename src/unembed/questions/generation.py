@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated
 
 from unembed.engine.editing.edits import Edit
 from unembed.engine.passes.generation import Continuation, Generation, NewToken
@@ -12,32 +12,21 @@ from unembed.engine.passes.options import GenerationOptions
 from unembed.questions.editing import edits_of
 from unembed.questions.requests import GenerateRequest
 from unembed.questions.tokens import ids_of
-from unembed.result import Columns, Result, sides_below
+from unembed.result import Comparison, Side
 from unembed.session import Job, Session
 
-Side = Literal["baseline", "edited"]
 Tell = Callable[[Side, int, "NewToken"], None]
 
 
 @dataclass(frozen=True, repr=False)
-class GenerationComparison(Result):
+class GenerationComparison(Comparison[Generation]):
     """The prompt continued, with the edits and without."""
 
     baseline: Generation
     edited: Annotated[Generation | None, "Null where no edit is enabled."] = None
 
-    @property
-    def sides(self) -> dict[Side, Generation]:
-        """The continuations that there are, by "baseline" and "edited"."""
-        sides: dict[Side, Generation] = {"baseline": self.baseline}
-        return sides if self.edited is None else sides | {"edited": self.edited}
-
     def summary(self) -> str:
         return ", ".join(f"{side} {made.text!r}" for side, made in self.sides.items())
-
-    def columns(self) -> Columns:
-        """One row for each new token of each side."""
-        return sides_below(self.sides)
 
 
 def answer(

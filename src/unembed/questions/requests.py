@@ -70,7 +70,8 @@ class FlowRequest(FlowOptions, Experiment):
     target: Annotated[_TargetText | TokenId, Field(union_mode="left_to_right")] | None = option(
         None,
         "What vectors are rated by: an id, or text, which may be several tokens (see "
-        "`target_mode`). Absent: the model's own most likely token at the position.",
+        '`target_mode`), or spell an objective: log_prob(" Tokyo"). Absent: the model\'s own most '
+        "likely token at the position.",
     )
 
     def check(self) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Annotated, cast
+from typing import TYPE_CHECKING, Annotated, ClassVar, cast
 
 from unembed.analyses.tools.projections import token_direction
 from unembed.engine.names.sites import parse_target
@@ -28,7 +28,7 @@ from unembed.index.vector_index import VectorIndex
 from unembed.questions import requests
 from unembed.questions.runs import last_run
 from unembed.questions.tokens import ids_of, naming, one_token, position_of
-from unembed.result import Columns, Result
+from unembed.result import TABLE_ROW, Axes, Columns, Result
 from unembed.session import Job, Session
 from unembed.session.indexes import Building, Estimate
 
@@ -270,6 +270,8 @@ class ClusterSummary:
 class ClusterList(Result):
     """A page of clusters, largest first."""
 
+    axes: ClassVar[Axes] = {"cluster": (TABLE_ROW,), "size": (TABLE_ROW,)}
+
     method: ClusterMethod
     n: int
     seed: int
@@ -292,6 +294,8 @@ class ClusterList(Result):
 @dataclass(frozen=True, repr=False)
 class ClusterMembers(Result):
     """One cluster from inside; a member's score is its cosine with the middle."""
+
+    axes: ClassVar[Axes] = {"cosine": (TABLE_ROW,)}
 
     cluster: int
     size: int

@@ -17,9 +17,9 @@ from unembed.engine.names.tokens import Token
 from unembed.engine.passes.generation import NewToken
 from unembed.errors import EditError
 from unembed.questions import generation
-from unembed.questions.generation import GenerationComparison, Side
+from unembed.questions.generation import GenerationComparison
 from unembed.questions.requests import GenerateRequest
-from unembed.result import plain
+from unembed.result import Side, plain
 from unembed.server.packing import pack
 from unembed.session import Job, Session
 

@@ -232,7 +232,7 @@ function TargetFields() {
         label="Target token"
         value={target}
         onChange={setTarget}
-        hint="What to rate at every layer"
+        hint={'What to rate at every layer: a token, or an objective such as log_prob(" Tokyo")'}
       />
       <TokenField
         name="distractor"

@@ -54,7 +54,9 @@ class LensOptions(Options):
         10, "Tokens listed for each cell.", limit="max_k", flag="--top-k/-k"
     )
     target: Target | None = option(
-        None, "What logit, probability and rank are of; absent: see `follow`."
+        None,
+        "What logit, probability and rank are of; absent: see `follow`. Or an objective, as text: "
+        'logit_diff(" Tokyo", " Paris").',
     )
     follow: Follow = option(
         "final",

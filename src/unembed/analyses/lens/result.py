@@ -10,7 +10,7 @@ from unembed.analyses.lens.options import Follow
 from unembed.analyses.tools.result import Drawn, figures_of
 from unembed.engine.names.tokens import Token
 from unembed.errors import InputError
-from unembed.result import Axes, Columns, Result, plain, sides_below
+from unembed.result import Axes, Columns, Comparison, plain
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
@@ -141,7 +141,7 @@ class LensResult(Drawn):
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class LensComparison(Result):
+class LensComparison(Comparison[LensResult]):
     """The lens of the baseline; with an enabled edit also that of the edited run.
 
     Both are of the same tokens, and score the same ones: the baseline's.
@@ -162,19 +162,6 @@ class LensComparison(Result):
     baseline: LensResult
     edited: Annotated[LensResult | None, "Null where no edit is enabled."] = None
     kl_between: Float[Tensor, "row position"] | None = None
-
-    @property
-    def sides(self) -> dict[str, LensResult]:
-        """The lenses that there are, by "baseline" and "edited"."""
-        sides = {"baseline": self.baseline}
-        return sides if self.edited is None else sides | {"edited": self.edited}
-
-    def summary(self) -> str:
-        return f"{self.baseline.summary()}{'' if self.edited is None else ', edited beside'}"
-
-    def columns(self) -> Columns:
-        """One row for each cell of each side."""
-        return sides_below(self.sides)
 
     def arrays(self) -> dict[str, Any]:
         """The arrays of both sides, as "baseline.kl", and what lies between them."""

@@ -16,7 +16,10 @@ class PredictionsOptions(Options):
     top_k: Annotated[StrictInt, Field(ge=1)] = option(
         10, "Tokens listed for each distribution.", limit="max_k", flag="--top-k/-k"
     )
-    target: Target | None = option(None, "Token followed through the layers.")
+    target: Target | None = option(
+        None,
+        'Token followed through the layers; or an objective, as text: log_prob(" Tokyo").',
+    )
     distractor: TokenRef | None = option(None, "Another one, to set beside it.")
     sub_updates: Annotated[StrictInt, Field(ge=0)] = option(
         0, "How many neurons and heads of each layer to take out; 0: none.", limit="max_sub_updates"

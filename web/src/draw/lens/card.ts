@@ -31,6 +31,9 @@ function cardSide(lens: Lens, side: SideName, row: number, column: number): Card
         }
       : null,
     facts: [
+      ...(here.objective === null || lens.meta.objective === null
+        ? []
+        : ([[lens.meta.objective, logit(here.objective)]] as Array<[string, string]>)),
       ['KL from final', `${nats(here.kl)} nats`],
       ['entropy', `${nats(here.entropy)} nats`],
     ],

@@ -7,7 +7,15 @@ type LensResult = components['schemas']['LensResult'];
 /** What a lens is of: what both sides share, with the tokens that occur in either. */
 export type LensMetadata = Pick<
   LensResult,
-  'rows' | 'positions' | 'tokens' | 'n_prompt' | 'decoder' | 'follow' | 'target' | 'vocabulary'
+  | 'rows'
+  | 'positions'
+  | 'tokens'
+  | 'n_prompt'
+  | 'decoder'
+  | 'follow'
+  | 'target'
+  | 'objective'
+  | 'vocabulary'
 > & { edited: boolean };
 export type SideName = 'baseline' | 'edited';
 /** One side, or the edited one against the baseline. */
@@ -25,6 +33,8 @@ export interface LensSide {
   probability: Float32Array;
   /** Of the target, 1 is the best; 0 where there is none. */
   rank: Uint32Array;
+  /** Of the objective that was asked for, where it is another than the target's logit. */
+  objective: Float32Array | null;
   kl: Float32Array;
   entropy: Float32Array;
   targetIds: Uint32Array;
@@ -83,6 +93,7 @@ function readSide(file: Safetensors, side: SideName): LensSide {
     logit: floats(file, `${side}.logit`),
     probability: floats(file, `${side}.probability`),
     rank: words(file, `${side}.rank`),
+    objective: file.tensors[`${side}.value`] ? floats(file, `${side}.value`) : null,
     kl: floats(file, `${side}.kl`),
     entropy: floats(file, `${side}.entropy`),
     targetIds: words(file, `${side}.target_ids`),
@@ -123,6 +134,7 @@ export interface Cell {
   target: TokenText | null;
   probability: number;
   logit: number;
+  objective: number | null;
   rank: number;
   kl: number;
   entropy: number;
@@ -154,6 +166,7 @@ export function cell(lens: Lens, side: LensSide, row: number, column: number): C
     target: someToken(lens, side.targetIds[column]),
     probability: side.probability[at] ?? 0,
     logit: side.logit[at] ?? 0,
+    objective: side.objective?.[at] ?? null,
     rank: side.rank[at] ?? 0,
     kl: side.kl[at] ?? 0,
     entropy: side.entropy[at] ?? 0,

@@ -12,6 +12,7 @@ export interface LensJson {
   decoder: string;
   follow: LensMetadata['follow'];
   target: TokenText | null;
+  objective: string | null;
   vocabulary: TokenText[];
   /** -1: there is none. */
   target_ids: number[];
@@ -21,6 +22,8 @@ export interface LensJson {
   top_probabilities: Cells;
   logit: Grid;
   probability: Grid;
+  /** Of the objective, where it is another than the target's logit. */
+  value: Grid | null;
   rank: Grid;
   kl: Grid;
   entropy: Grid;
@@ -50,6 +53,7 @@ function sideOf(data: LensJson): LensSide {
     topProbabilities: floats(data.top_probabilities.flat(2)),
     logit: floats(data.logit.flat()),
     probability: floats(data.probability.flat()),
+    objective: data.value ? floats(data.value.flat()) : null,
     rank: Uint32Array.from(data.rank.flat(), (rank) => rank ?? 0),
     kl: floats(data.kl.flat()),
     entropy: floats(data.entropy.flat()),

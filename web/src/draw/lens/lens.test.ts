@@ -30,6 +30,23 @@ describe('the lens', () => {
     });
   });
 
+  it('colours by another objective than a logit in its place, and says whose number it is', () => {
+    const objective = "log probability of ' y'";
+    const lens = readLens(example(true, { objective }));
+    for (const side of [lens.baseline, lens.edited])
+      if (side) side.objective = Float32Array.from([-1, -2, -3, -4]);
+    const { label, scale } = paintLens(lens, values('logit'), 'baseline', 100, 'light');
+    expect(label(1, 1)).toBe('−4.0');
+    expect(scale.name).toBe(objective);
+    expect(cellValue(cell(lens, lens.baseline, 1, 1), 'logit')).toBe('−4.0');
+    expect(paintLens(lens, values('logit'), 'difference', 100, 'light').scale.name).toContain(
+      objective,
+    );
+    expect(paintLens(lens, values('probability'), 'baseline', 100, 'light').scale.name).not.toBe(
+      objective,
+    );
+  });
+
   it('knows which positions of the prompt it has read', () =>
     expect([...readLens(example(false)).columnOf]).toEqual([-1, 0, 1]));
 

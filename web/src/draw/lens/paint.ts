@@ -87,6 +87,11 @@ export function scoredWords(lens: Lens): string {
   }[follow];
 }
 
+/** What stands for the logit: the objective, where another was asked for. */
+export function logitWords(lens: Lens, side: LensSide): string {
+  return (side.objective && lens.meta.objective) || `logit of ${scoredWords(lens)}`;
+}
+
 /** The number that a kind takes from a cell, as text. */
 export function cellValue(here: Cell, kind: LensKind): string {
   switch (kind) {
@@ -95,7 +100,7 @@ export function cellValue(here: Cell, kind: LensKind): string {
     case 'probability':
       return probability(here.probability);
     case 'logit':
-      return logit(here.logit);
+      return logit(here.objective ?? here.logit);
     case 'rank':
       return rankText(here.rank || Number.NaN);
     case 'kl':
@@ -119,7 +124,7 @@ function measureSide(
     case 'probability':
       return share(`probability of ${of}`, side.probability);
     case 'logit':
-      return logits(lens, side, of);
+      return logits(lens, side);
     case 'rank':
       return ranks(side, of, vocabulary);
     case 'kl':
@@ -150,14 +155,14 @@ function share(name: string, values: Float32Array): Measure {
 }
 
 /** Logits have no natural ends: the scale has those of all but the outliers. */
-function logits(lens: Lens, side: LensSide, of: string): Measure {
-  const { low, high, below, above } = fences(lens, 'logit');
+function logits(lens: Lens, side: LensSide): Measure {
+  const { low, high, below, above } = fences(lens, side.objective ? 'objective' : 'logit');
   const room = high - low || 1;
   return {
-    values: side.logit,
+    values: side.objective ?? side.logit,
     share: (value) => (value - low) / room,
     text: logit,
-    scale: sequential(`logit of ${of}`, [
+    scale: sequential(logitWords(lens, side), [
       `${below ? '≤ ' : ''}${logit(low)}`,
       logit((low + high) / 2),
       `${above ? '≥ ' : ''}${logit(high)}`,
@@ -221,8 +226,8 @@ interface Fences {
  * Ends of a scale that a few extreme cells, often the embedding row, do not stretch: one and a half
  * times the distance between the quartiles beyond them (Tukey 1977). Both sides share them.
  */
-function fences(lens: Lens, name: 'kl' | 'logit'): Fences {
-  const sorted = finite([...lens.baseline[name], ...(lens.edited?.[name] ?? [])]);
+function fences(lens: Lens, name: 'kl' | 'logit' | 'objective'): Fences {
+  const sorted = finite([...(lens.baseline[name] ?? []), ...(lens.edited?.[name] ?? [])]);
   const [least, most] = [sorted[0] ?? 0, sorted.at(-1) ?? 0];
   const [first, third] = [quantile(sorted, 0.25), quantile(sorted, 0.75)];
   const reach = 1.5 * (third - first);
@@ -251,7 +256,12 @@ function measureChange(lens: Lens, edited: LensSide, kind: LensKind): Measure {
         minus(edited.probability, baseline.probability),
       );
     case 'logit':
-      return change(`change of the logit of ${of}`, minus(edited.logit, baseline.logit), '', 1);
+      return change(
+        `change of the ${logitWords(lens, baseline)}`,
+        minus(edited.objective ?? edited.logit, baseline.objective ?? baseline.logit),
+        '',
+        1,
+      );
     case 'rank':
       return change(
         `change of the rank of ${of}`,

@@ -44,7 +44,8 @@ const COLUMNS = [
 
 /** One line per cell and side, all numbers in full; what there is not is left empty. */
 export function lensTable(lens: Lens): Line[] {
-  const lines: Line[] = [COLUMNS];
+  const own = lens.baseline.objective === null ? [] : [lens.meta.objective];
+  const lines: Line[] = [[...COLUMNS, ...own]];
   for (const side of ['baseline', 'edited'] as const) {
     const values = lens[side];
     if (!values) continue;
@@ -56,6 +57,7 @@ export function lensTable(lens: Lens): Line[] {
           lens.meta.positions[column] ?? 0,
           lens.meta.tokens[column]?.text ?? '',
           ...numbers(cell(lens, values, row, column)),
+          ...own.map(() => values.objective?.[row * lens.columns + column] ?? null),
         ]);
   }
   return lines;
@@ -81,7 +83,9 @@ export function lensJson(spec: unknown, lens: Lens): unknown {
     Object.fromEntries(
       Object.entries(values).map(([name, array]) => [
         name,
-        Array.from(array as Float32Array, (value) => (Number.isFinite(value) ? value : null)),
+        array === null
+          ? null
+          : Array.from(array as Float32Array, (value) => (Number.isFinite(value) ? value : null)),
       ]),
     );
   return {

@@ -6,6 +6,9 @@ import { useTokens } from '../api/queries';
 import { useProblems } from '../state/problems';
 import { Icon } from './parts';
 
+/** Characters that the field shows. */
+const ROOM = 12;
+
 interface Props {
   name: 'target' | 'distractor';
   label: string;
@@ -36,7 +39,7 @@ export function TokenField({ name, label, hint, value, onChange }: Props) {
           autoComplete="off"
           spellCheck={false}
           placeholder="␣token"
-          title={hint}
+          title={draft.length > ROOM ? showSpaces(draft) : hint}
           aria-invalid={problem !== null}
           aria-describedby={problem === null ? undefined : `${name}-problem`}
           value={showSpaces(draft)}

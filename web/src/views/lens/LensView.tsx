@@ -40,6 +40,11 @@ const KINDS = [
   ['entropy', 'Entropy', 'How undecided it is'],
 ] as const;
 
+/** Where the target is an objective other than a logit: probability and rank are of its first token. */
+const OF_OBJECTIVE = KINDS.map((one) =>
+  one[0] === 'logit' ? (['logit', 'Objective', 'What the target spells'] as const) : one,
+);
+
 const TEXTS = [
   ['token', 'token', 'Cells show their top token'],
   ['value', '0.12', 'Cells show the number that colours them'],
@@ -141,7 +146,7 @@ function LensBar({ shown, position, status }: BarProps) {
         name="kind"
         label="What colours a cell"
         value={kind}
-        options={KINDS}
+        options={shown?.lens.baseline.objective ? OF_OBJECTIVE : KINDS}
         onChange={(chosen) => setLens({ kind: chosen }, 'replace')}
       />
       <Segments

@@ -175,7 +175,11 @@ function Facts({ data, mode }: { data: Predictions; mode: Spec['mode'] }) {
         reading.distractor &&
         `${probability(reading.distractor.probability)}  ${rank(reading.distractor.rank)}`,
     ],
-    ['logit difference', (reading) => nullable(logitDifference(reading))],
+    [data.objective ?? '', (reading) => nullable(ownObjective(reading))],
+    [
+      'logit difference',
+      (reading) => (ownObjective(reading) === null ? nullable(logitDifference(reading)) : null),
+    ],
     ['entropy, nats', (reading) => nats(reading.entropy)],
   ];
   return (
@@ -210,6 +214,16 @@ function Facts({ data, mode }: { data: Predictions; mode: Spec['mode'] }) {
       </tbody>
     </table>
   );
+}
+
+/** The objective's value, unless it is a logit or a difference that stands there already. */
+function ownObjective(reading: Reading): number | null {
+  const value = reading.objective;
+  if (value === null || value === undefined) return null;
+  const known = [reading.target?.logit, logitDifference(reading)];
+  return known.some((one) => typeof one === 'number' && Math.abs(one - value) < 1e-4)
+    ? null
+    : value;
 }
 
 function nullable(value: number | null): string | null {
