@@ -18,6 +18,10 @@ from unembed import errors
 from unembed.settings import Settings
 
 if TYPE_CHECKING:
+    from unembed.analyses.attention.attention import attention, attention_capture
+    from unembed.analyses.attention.heads import find_heads, head_scores
+    from unembed.analyses.attention.options import AttentionOptions
+    from unembed.analyses.attention.result import AttentionResult, HeadScores
     from unembed.analyses.component.component import component, component_capture
     from unembed.analyses.component.options import ComponentOptions
     from unembed.analyses.component.result import Component
@@ -107,6 +111,14 @@ _HOME = {
     "SubUpdates": "unembed.analyses.sub_updates.result",
     "sub_updates": "unembed.analyses.sub_updates.sub_updates",
     "sub_updates_capture": "unembed.analyses.sub_updates.sub_updates",
+    # attention
+    "AttentionOptions": "unembed.analyses.attention.options",
+    "AttentionResult": "unembed.analyses.attention.result",
+    "HeadScores": "unembed.analyses.attention.result",
+    "attention": "unembed.analyses.attention.attention",
+    "attention_capture": "unembed.analyses.attention.attention",
+    "find_heads": "unembed.analyses.attention.heads",
+    "head_scores": "unembed.analyses.attention.heads",
     # what is explained
     "Objective": "unembed.analyses.tools.objective",
     # the flow graph
@@ -135,6 +147,8 @@ _HOME = {
 
 __all__ = [
     "Anatomy",
+    "AttentionOptions",
+    "AttentionResult",
     "BrowseOptions",
     "BuildOptions",
     "Cancel",
@@ -147,6 +161,7 @@ __all__ = [
     "FlowOptions",
     "Generation",
     "GenerationOptions",
+    "HeadScores",
     "LensOptions",
     "LensResult",
     "Model",
@@ -164,14 +179,18 @@ __all__ = [
     "VectorIndex",
     "Workspace",
     "add",
+    "attention",
+    "attention_capture",
     "build_index",
     "component",
     "component_capture",
     "cut",
     "cut_capture",
     "errors",
+    "find_heads",
     "flow_capture",
     "flow_graph",
+    "head_scores",
     "lm_debugger_off",
     "lm_debugger_on",
     "load",

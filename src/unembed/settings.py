@@ -46,6 +46,9 @@ class Settings:
     max_saved_chars: int = _row(100_000, "Longest text kept in the workspace, in characters.")
     max_new_tokens: int = _asked(512, "Most tokens that one request may generate.")
     max_lens_cells: int = _asked(400_000, "Largest lens grid, in cells (rows x positions).")
+    max_attention_numbers: int = _asked(
+        16_777_216, "Largest attention result, in numbers (heads x queries x keys)."
+    )
     max_flow_layers: int = _asked(8, "Most layers of one flow graph.")
     max_flow_vectors: int = _asked(4000, "Most vectors that one flow graph may read.")
     max_measured_cuts: int = _asked(8, "Most edits of one flow graph that are each run alone.")

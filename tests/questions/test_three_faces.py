@@ -18,12 +18,13 @@ from unembed.session import Session
 from unembed.settings import Settings
 
 from ..server.asgi import TOKEN, post
-from . import test_component_and_generate, test_flow, test_index, test_lens, test_predictions
+from . import test_attention, test_component_and_generate, test_flow, test_index, test_lens, test_predictions
 from .faces import PROMPT, same
 
 FACES = (
     test_predictions.FACES
     | test_lens.FACES
+    | test_attention.FACES
     | test_flow.FACES
     | test_component_and_generate.FACES
     | test_index.FACES

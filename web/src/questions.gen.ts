@@ -77,6 +77,85 @@ export const QUESTIONS = {
       "high": 1
     }
   },
+  "attention": {
+    "layers": {
+      "kind": "integers"
+    },
+    "heads": {
+      "kind": "integers",
+      "default": null
+    },
+    "measure": {
+      "kind": "choice",
+      "default": "attention",
+      "choices": [
+        "attention",
+        "moved",
+        "target"
+      ]
+    },
+    "combine": {
+      "kind": "choice",
+      "default": "mean",
+      "choices": [
+        "mean",
+        "sum"
+      ]
+    },
+    "weights": {
+      "kind": "record",
+      "default": null
+    },
+    "special": {
+      "kind": "choice",
+      "default": "shown",
+      "choices": [
+        "shown",
+        "hidden",
+        "renormalised"
+      ]
+    },
+    "mass": {
+      "kind": "number",
+      "default": 0.7,
+      "low": 0,
+      "high": 1
+    },
+    "queries": {
+      "kind": "integers",
+      "default": null,
+      "limit": "max_prompt_tokens"
+    },
+    "target": {
+      "kind": "token",
+      "default": null
+    },
+    "distractor": {
+      "kind": "token",
+      "default": null
+    }
+  },
+  "heads": {
+    "kind": {
+      "kind": "choice",
+      "default": "induction",
+      "choices": [
+        "previous",
+        "next",
+        "first",
+        "same",
+        "repeated",
+        "induction",
+        "punctuation",
+        "entropy",
+        "distance"
+      ]
+    },
+    "layers": {
+      "kind": "integers",
+      "default": null
+    }
+  },
   "flow": {
     "layers": {
       "kind": "integers",
@@ -576,6 +655,7 @@ export const LIMITS = {
   "max_hits": 200,
   "max_new_tokens": 512,
   "max_lens_cells": 400000,
+  "max_attention_numbers": 16777216,
   "max_flow_layers": 8,
   "max_flow_vectors": 4000,
   "max_measured_cuts": 8

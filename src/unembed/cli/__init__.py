@@ -15,7 +15,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from unembed.cli import flags, flow_command, index_command, lens_command, options
+from unembed.cli import attention_command, flags, flow_command, index_command, lens_command, options
 from unembed.cli.arguments import TextCommand
 from unembed.cli.loading import Loading, quiet_libraries, read_prompt
 from unembed.cli.output import as_typed, prepare_streams
@@ -129,6 +129,38 @@ def lens(
     """The grid of what every layer predicts at every position, with and without edits."""
     shown = lens_command.Shown(kind, top_down, html, as_json)
     lens_command.lens(loading, read_prompt(prompt, chat=chat), edit or [], fields, shown)
+
+
+@app.command(cls=TextCommand)
+@options.with_loading
+@flags.with_options(requests.AttentionRequest)
+def attention(
+    *,
+    loading: Loading,
+    prompt: options.Prompt,
+    edit: options.Edits = None,
+    rows: attention_command.Rows = 20,
+    as_json: options.Json = False,
+    fields: dict[str, Any],
+) -> None:
+    """What attention heads look at on a prompt, and what they move."""
+    attention_command.attention(loading, prompt, edit or [], fields, rows, as_json=as_json)
+
+
+@app.command(cls=TextCommand)
+@options.with_loading
+@flags.with_options(requests.HeadsRequest)
+def heads(
+    *,
+    loading: Loading,
+    prompt: attention_command.PromptOrNone = None,
+    edit: options.Edits = None,
+    rows: attention_command.Rows = 10,
+    as_json: options.Json = False,
+    fields: dict[str, Any],
+) -> None:
+    """What each attention head does: previous token, induction, punctuation ..."""
+    attention_command.heads(loading, prompt, edit or [], fields, rows, as_json=as_json)
 
 
 @app.command(cls=TextCommand)

@@ -7,7 +7,7 @@ keeps. A row agrees with a run of its own as closely as batched matrix products 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import groupby
 from typing import TYPE_CHECKING, Annotated, ClassVar, Protocol, overload
@@ -18,7 +18,7 @@ from torch import Tensor
 from unembed.engine.cancel import Cancel
 from unembed.engine.editing.edits import Edit
 from unembed.engine.loaded import Loaded, Prompt
-from unembed.engine.names.prompts import Read
+from unembed.engine.names.prompts import Read, is_one
 from unembed.engine.names.taps import SiteKey
 from unembed.engine.names.tokens import Token
 from unembed.engine.nodes import Name
@@ -198,7 +198,7 @@ def _read(
     model: Loaded, prompts: Prompt | Sequence[Prompt], edits: Sequence[object] | None
 ) -> list[Read]:
     """The prompt of each row."""
-    one = _is_one(prompts)
+    one = is_one(prompts)
     if one:
         n_rows = 1 if edits is None else len(edits)
         found = [model.read_prompt(prompts)] * n_rows  # type: ignore[arg-type]
@@ -212,14 +212,6 @@ def _read(
             legal="at least one",
         )
     return found
-
-
-def _is_one(prompts: Prompt | Sequence[Prompt]) -> bool:
-    """Text, ids of any kind, what a tokenizer returns, or a list of messages."""
-    if isinstance(prompts, str | Mapping) or hasattr(prompts, "dtype"):
-        return True
-    each = list(prompts)
-    return bool(each) and all(hasattr(one, "__index__") or isinstance(one, Mapping) for one in each)
 
 
 def _edits_of_rows(

@@ -11,12 +11,13 @@ from typing import Annotated
 
 from pydantic import Field, StrictInt, StrictStr
 
+from unembed.analyses.attention.options import AttentionOptions, HeadKind
 from unembed.analyses.component.options import ComponentOptions
 from unembed.analyses.flow.options import FlowOptions
 from unembed.analyses.lens.options import LensOptions
 from unembed.analyses.predictions.options import PredictionsOptions
 from unembed.engine.passes.options import GenerationOptions
-from unembed.errors import InputError
+from unembed.errors import EditError, InputError
 from unembed.index import options as index
 from unembed.options import (
     Count,
@@ -55,6 +56,32 @@ class LensRequest(LensOptions, Experiment):
     top_k: Annotated[StrictInt, Field(ge=1, le=_MAX_LENS_K)] = option(
         10, LensOptions.model_fields["top_k"].description, limit="max_k", flag="--top-k/-k"
     )
+
+
+class AttentionRequest(AttentionOptions, Experiment):
+    """What heads look at. Answered as safetensors bytes: see AttentionComparison."""
+
+    layers: Annotated[list[Count], Field(min_length=1, fail_fast=True)] = option(
+        sentence="Whose heads, 0-based, each once."
+    )
+
+
+class HeadsRequest(Request):
+    """What every head does, as scores; of random tokens that come twice where no prompt is."""
+
+    prompt: Prompt | None = None
+    edits: Edits = Field([])
+    job: JobName | None = None
+    kind: HeadKind = option("induction", "The score that the heads are sorted by.")
+    layers: Annotated[list[Count], Field(min_length=1, fail_fast=True)] | None = option(
+        None, "Whose heads, 0-based; absent: all."
+    )
+
+    def check(self) -> None:
+        """Raises EditError for edits of texts that nobody named."""
+        if self.prompt is None and self.edits:
+            message = "edits need a prompt: positions of random texts say nothing."
+            refuse(EditError, message, "edits", len(self.edits), "none without a prompt")
 
 
 class FlowRequest(FlowOptions, Experiment):

@@ -6,7 +6,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from unembed.questions import component, flow, generation, lens, predictions, requests, vectors
+from unembed.questions import (
+    attention,
+    component,
+    flow,
+    generation,
+    lens,
+    predictions,
+    requests,
+    vectors,
+)
 from unembed.questions.experiment import Request
 
 
@@ -22,6 +31,8 @@ class Question:
 QUESTIONS: tuple[Question, ...] = (
     Question("predictions", requests.PredictionsRequest, predictions.answer),
     Question("lens", requests.LensRequest, lens.answer),
+    Question("attention", requests.AttentionRequest, attention.answer),
+    Question("heads", requests.HeadsRequest, attention.heads),
     Question("flow", requests.FlowRequest, flow.answer),
     Question("component", requests.ComponentRequest, component.answer),
     Question("generate", requests.GenerateRequest, generation.answer),

@@ -1,4 +1,4 @@
-"""Answers to bytes: results as JSON, the lens as arrays, continuations token by token.
+"""Answers to bytes: results as JSON, lens and attention as arrays, continuations token by token.
 
 Runs on the thread that computes. Computes nothing itself.
 """
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import torch
 
+from unembed.analyses.attention.result import AttentionComparison
 from unembed.analyses.lens.result import LensComparison
 from unembed.engine.names.tokens import Token
 from unembed.engine.passes.generation import NewToken
@@ -49,10 +50,10 @@ def json_bytes(answer: object) -> bytes:
     return as_json(answer).encode()
 
 
-def lens_bytes(answer: LensComparison) -> bytes:
-    """The grid, or both grids and what lies between, as arrays and what says how to read them."""
+def array_bytes(name: str, answer: LensComparison | AttentionComparison) -> bytes:
+    """The arrays of both sides, and below the question's name what says how to read them."""
     arrays = {name: _sent(array) for name, array in answer.arrays().items()}
-    return pack(arrays, {"lens": as_json(answer.header())})
+    return pack(arrays, {name: as_json(answer.header())})
 
 
 def _sent(array: Tensor) -> Tensor:

@@ -9,8 +9,11 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import StreamingResponse
 
 from unembed import __version__
+from unembed.analyses.attention.result import AttentionComparison, HeadScores
 from unembed.analyses.component.result import Component
+from unembed.analyses.lens.result import LensComparison
 from unembed.analyses.predictions.result import Predictions
+from unembed.questions import attention as attention_question
 from unembed.questions import component as component_question
 from unembed.questions import flow as flow_question
 from unembed.questions import generation as generation_question
@@ -28,7 +31,7 @@ from unembed.server import (
 )
 from unembed.server.access import Policy
 from unembed.server.error_responses import JSON, error_response
-from unembed.server.responses import json_bytes, lens_bytes
+from unembed.server.responses import array_bytes, json_bytes
 from unembed.server.routing import (
     POST,
     TIMING,
@@ -46,13 +49,18 @@ from unembed.server.routing import (
 from unembed.session.bridge import find, finish
 
 _UNKNOWN_JOB_SECONDS = 3.0
-_LENS_RESPONSE: Responses = {
-    200: {
-        "description": "Arrays, and `LensComparison` as JSON under `__metadata__.lens`.",
-        "headers": TIMING,
-        "content": {packing.MEDIA_TYPE: {"schema": {"type": "string", "format": "binary"}}},
+
+
+def _arrays_response(name: str, kind: type) -> Responses:
+    return {
+        200: {
+            "description": f"Arrays, and `{kind.__name__}` as JSON under `__metadata__.{name}`.",
+            "headers": TIMING,
+            "content": {packing.MEDIA_TYPE: {"schema": {"type": "string", "format": "binary"}}},
+        }
     }
-}
+
+
 _EVENTS_RESPONSE: Responses = {
     200: {
         "description": "Server-sent events named `state`, each a `JobEvent`, until its end.",
@@ -123,7 +131,7 @@ async def predictions(request: Request, body: requests.PredictionsRequest) -> Re
 @router.post(
     "/api/lens",
     response_class=Response,
-    responses=_LENS_RESPONSE | errors(*POST, *WORK),
+    responses=_arrays_response("lens", LensComparison) | errors(*POST, *WORK),
 )
 async def lens(request: Request, body: requests.LensRequest) -> Response:
     """The grid of layers and positions."""
@@ -131,8 +139,33 @@ async def lens(request: Request, body: requests.LensRequest) -> Response:
     return await compute(
         request,
         body,
-        lambda job: lens_bytes(lens_question.answer(session, job, body)),
+        lambda job: array_bytes("lens", lens_question.answer(session, job, body)),
         packing.MEDIA_TYPE,
+    )
+
+
+@router.post(
+    "/api/attention",
+    response_class=Response,
+    responses=_arrays_response("attention", AttentionComparison) | errors(*POST, *WORK),
+)
+async def attention(request: Request, body: requests.AttentionRequest) -> Response:
+    """What heads look at, with the edits and without."""
+    session = session_of(request)
+    return await compute(
+        request,
+        body,
+        lambda job: array_bytes("attention", attention_question.answer(session, job, body)),
+        packing.MEDIA_TYPE,
+    )
+
+
+@router.post("/api/heads", responses=work_responses(wire.body_of(HeadScores)))
+async def heads(request: Request, body: requests.HeadsRequest) -> Response:
+    """What every head does, as scores; in the edited run where an edit is enabled."""
+    session = session_of(request)
+    return await compute(
+        request, body, lambda job: json_bytes(attention_question.heads(session, job, body))
     )
 
 

@@ -38,6 +38,8 @@ API: tuple[Entry, ...] = (
     Entry("/api/tokenize", ("POST",)),
     Entry("/api/predictions", ("POST",)),
     Entry("/api/lens", ("POST",)),
+    Entry("/api/attention", ("POST",)),
+    Entry("/api/heads", ("POST",)),
     Entry("/api/flow", ("POST",)),
     Entry("/api/component", ("POST",)),
     Entry("/api/generate", ("POST",)),

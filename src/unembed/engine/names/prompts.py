@@ -101,6 +101,16 @@ def _refuse_pictures(model: Vocabulary, ids: tuple[int, ...]) -> None:
     )
 
 
+def is_one(prompts: Any) -> bool:
+    """Whether this is one prompt, and not several: text, ids of any kind, what a tokenizer
+    returns, or a list of messages.
+    """
+    if isinstance(prompts, str | Mapping) or hasattr(prompts, "dtype"):
+        return True
+    each = list(prompts)
+    return bool(each) and all(hasattr(one, "__index__") or isinstance(one, Mapping) for one in each)
+
+
 def check_length(model: Vocabulary, ids: tuple[int, ...]) -> None:
     """Raise PromptError unless the model takes a prompt of this length."""
     if not ids:

@@ -1,0 +1,1 @@
+"""Attention: who looks at whom, what that moves, and what each head does."""

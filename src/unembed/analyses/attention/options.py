@@ -1,0 +1,58 @@
+"""What can be chosen about attention patterns. Knows no torch and no model."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from unembed.options import Count, Number, Options, Position, Target, TokenRef, option
+
+Measure = Literal["attention", "moved", "target"]
+Combine = Literal["mean", "sum"]
+Special = Literal["shown", "hidden", "renormalised"]
+HeadKind = Literal[
+    "previous",
+    "next",
+    "first",
+    "same",
+    "repeated",
+    "induction",
+    "punctuation",
+    "entropy",
+    "distance",
+]
+
+# Lists of JSON and of Python become tuples, so that options can be keys of a cache.
+_Heads = Annotated[tuple[Count, ...], Field(strict=False, min_length=1, max_length=4096)]
+_Weights = Annotated[tuple[Number, ...], Field(strict=False, min_length=1, max_length=65_536)]
+_Queries = Annotated[tuple[Position, ...], Field(strict=False, min_length=1, fail_fast=True)]
+_Mass = Annotated[float, Field(ge=0, le=1)] | Annotated[int, Field(ge=0, le=1)]
+
+
+class AttentionOptions(Options):
+    """Which heads are shown, what a pair of positions is measured by, and which pairs are kept."""
+
+    heads: _Heads | None = option(None, "0-based, of each layer; absent: all.")
+    measure: Measure = option(
+        "attention",
+        "The pattern itself; the norm of what it moves, its weight times the value through W_O and "
+        "what follows; or the direct effect of that on the target.",
+    )
+    combine: Combine = option("mean", "How several heads become one pattern.")
+    weights: _Weights | None = option(
+        None, "A factor of each head shown, layer by layer, in what they become; absent: 1."
+    )
+    special: Special = option(
+        "shown",
+        "Special tokens: as they are; hidden, their rows and columns 0; or hidden, and the rest of "
+        "each row of the pattern made to sum to 1.",
+    )
+    mass: _Mass = option(
+        0.7, "Pairs kept of each query: the fewest that hold this part of its row; 1: all."
+    )
+    queries: _Queries | None = option(
+        None, "Positions that look; absent: all.", limit="max_prompt_tokens"
+    )
+    target: Target | None = option(None, "What effects are on, with the measure of that name.")
+    distractor: TokenRef | None = option(None, "A token whose logit is taken off the target's.")

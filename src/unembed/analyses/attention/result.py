@@ -1,0 +1,187 @@
+"""Attention of some heads on one prompt: numbers with named axes. Knows tensors, no model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+
+from unembed.analyses.attention.options import Combine, Measure, Special
+from unembed.engine.names.tokens import Token
+from unembed.errors import InputError
+from unembed.result import Axes, Columns, Result, plain, sides_below
+
+if TYPE_CHECKING:
+    from jaxtyping import Float, Int
+    from torch import Tensor
+
+WORDS: Mapping[Measure, str] = {
+    "attention": "share of attention",
+    "moved": "norm of what is moved",
+    "target": "direct effect on the target",
+}
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class AttentionResult(Result):
+    """What heads look at: a number for each head and pair of query and key.
+
+    `values` are what `measure` says, `combined` the heads made one. A pair in the future of a
+    causal model is 0. Edges are the pairs of `combined` kept: of each query the fewest that hold
+    the part `mass` of its row, by absolute value, strongest first.
+    """
+
+    axes: ClassVar[Axes] = {
+        "values": ("head", "query", "key"),
+        "combined": ("query", "key"),
+        "edge_queries": ("edge",),
+        "edge_keys": ("edge",),
+        "edge_values": ("edge",),
+    }
+
+    heads: Annotated[tuple[str, ...], '"L5.H2" ..., layer by layer.']
+    queries: Annotated[tuple[int, ...], "Positions that look, ascending; keys are all positions."]
+    tokens: Annotated[tuple[Token, ...], "Of the whole prompt."]
+    measure: Measure
+    unit: Annotated[str, 'What the numbers are: "norm of what is moved".']
+    combine: Combine
+    weights: Annotated[tuple[float, ...], "Of each head."]
+    special: Special
+    mass: float
+    provenance: Annotated[Mapping[str, str], "Which model, in which precision."]
+    values: Float[Tensor, "head query key"]
+    combined: Float[Tensor, "query key"]
+    edge_queries: Int[Tensor, " edge"]  # positions, not rows
+    edge_keys: Int[Tensor, " edge"]
+    edge_values: Float[Tensor, " edge"]
+
+    def head(self, name: str) -> Float[Tensor, "query key"]:
+        """One head by its name. Raises InputError for one that is not here."""
+        if name not in self.heads:
+            raise InputError(
+                f"{name!r} is not among the heads of this result",
+                field="head",
+                value=name,
+                legal=", ".join(self.heads),
+            )
+        return self.values[self.heads.index(name)]
+
+    def sent(self) -> Float[Tensor, "head query"]:
+        """For each head and query the mean over all keys: the map beside the queries."""
+        return self.values.mean(-1)
+
+    def received(self) -> Float[Tensor, "head key"]:
+        """For each head and key the mean over the queries: the map beside the keys."""
+        return self.values.mean(1)
+
+    def summary(self) -> str:
+        shown = ", ".join(self.heads[:3]) + (" …" if len(self.heads) > 3 else "")
+        return f"{self.unit} of {shown}, {len(self.queries)} queries × {len(self.tokens)} keys"
+
+    def columns(self) -> Columns:
+        """One row for each head and pair that is not 0."""
+        head, row, key = (axis.tolist() for axis in self.values.nonzero(as_tuple=True))
+        query = [self.queries[one] for one in row]
+        return {
+            "head": [self.heads[one] for one in head],
+            "query": query,
+            "query_token": [self.tokens[one].text for one in query],
+            "key": key,
+            "key_token": [self.tokens[one].text for one in key],
+            "value": self.values[head, row, key].tolist(),
+        }
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain lists, numbers and strings; the arrays too, with the names of their axes."""
+        arrays = {name: array.tolist() for name, array in self.arrays().items()}
+        return {"axes": plain(self.axes), **self.header(), **arrays}
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class HeadScores(Result):
+    """What each head does, as numbers: one for each kind of behaviour."""
+
+    axes: ClassVar[Axes] = {"scores": ("kind", "head"), "counts": ("kind",)}
+
+    heads: Annotated[tuple[str, ...], '"L5.H2" ..., layer by layer.']
+    kinds: Annotated[tuple[str, ...], '"previous", "induction" ...']
+    sentences: Annotated[tuple[str, ...], "What the score of each kind is."]
+    kind: Annotated[str, "By which the table is sorted, largest first."]
+    n_prompts: int
+    provenance: Annotated[Mapping[str, str], "Which model, in which precision."]
+    scores: Float[Tensor, "kind head"]  # NaN where no query of any prompt can show it
+    counts: Int[Tensor, " kind"]  # queries that a score is the mean over
+
+    def score(self, kind: str) -> Float[Tensor, " head"]:
+        """One score of every head. Raises InputError for a kind that is not here."""
+        if kind not in self.kinds:
+            raise InputError(
+                f"{kind!r} is no kind of these scores",
+                field="kind",
+                value=kind,
+                legal=", ".join(self.kinds),
+            )
+        return self.scores[self.kinds.index(kind)]
+
+    def best(self, n: int = 5, kind: str | None = None) -> list[tuple[str, float]]:
+        """The n heads that score highest, each with its score."""
+        found = self.score(self.kind if kind is None else kind).nan_to_num(float("-inf"))
+        order = found.argsort(descending=True, stable=True)[:n].tolist()
+        return [(self.heads[one], float(found[one])) for one in order]
+
+    def summary(self) -> str:
+        (best, score), *_ = self.best(1)
+        return f"{len(self.heads)} heads by {self.kind}: {best} {score:.3f}"
+
+    def columns(self) -> Columns:
+        """One row for each head, those that score highest first."""
+        order = [self.heads.index(name) for name, _ in self.best(len(self.heads))]
+        scores = {
+            kind: [float(row[one]) for one in order]
+            for kind, row in zip(self.kinds, self.scores, strict=True)
+        }
+        return {"head": [self.heads[one] for one in order], **scores}
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain lists, numbers and strings; the arrays too, with the names of their axes."""
+        arrays = {name: array.tolist() for name, array in self.arrays().items()}
+        return {"axes": plain(self.axes), **self.header(), **arrays}
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class AttentionComparison(Result):
+    """Attention in the baseline; with an enabled edit also in the edited run.
+
+    Over HTTP this is the JSON under `__metadata__.attention`; the arrays lie beside it, those of
+    each side with "baseline." or "edited." before their names:
+      values F32 [head, query, key], combined F32 [query, key];
+      edge_queries U32, edge_keys U32, edge_values F32 [edge]: the pairs kept, strongest first.
+    """
+
+    baseline: AttentionResult
+    edited: Annotated[AttentionResult | None, "Null where no edit is enabled."] = None
+
+    @property
+    def sides(self) -> dict[str, AttentionResult]:
+        """The results that there are, by "baseline" and "edited"."""
+        sides = {"baseline": self.baseline}
+        return sides if self.edited is None else sides | {"edited": self.edited}
+
+    def summary(self) -> str:
+        return f"{self.baseline.summary()}{'' if self.edited is None else ', edited beside'}"
+
+    def columns(self) -> Columns:
+        """One row for each head and pair of each side."""
+        return sides_below(self.sides)
+
+    def arrays(self) -> dict[str, Any]:
+        """The arrays of both sides, as "baseline.values"."""
+        return {
+            f"{side}.{name}": array
+            for side, one in self.sides.items()
+            for name, array in one.arrays().items()
+        }
+
+    def header(self) -> dict[str, Any]:
+        edited = None if self.edited is None else self.edited.header()
+        return {"baseline": self.baseline.header(), "edited": edited}

@@ -1,0 +1,130 @@
+"""`unembed attention` and `unembed heads`: ask once, print tables or JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from unembed.cli.edits import parse_edit
+from unembed.cli.loading import Loading, read_prompt
+from unembed.cli.output import print_json
+from unembed.cli.questions import ask, request, validated
+from unembed.questions.requests import AttentionRequest, HeadsRequest
+
+if TYPE_CHECKING:
+    from unembed.analyses.attention.result import (
+        AttentionComparison,
+        AttentionResult,
+        HeadScores,
+    )
+    from unembed.session import Job, Session
+
+OUTPUT = "Output"
+
+Rows = Annotated[
+    int,
+    typer.Option(min=1, help="Most rows of a table.", rich_help_panel=OUTPUT, show_default=True),
+]
+PromptOrNone = Annotated[
+    str | None,
+    typer.Argument(
+        help="The prompt; - reads it from standard input. Left out: random tokens that come twice.",
+        metavar="[PROMPT]",
+    ),
+]
+
+
+def attention(
+    loading: Loading,
+    prompt: str,
+    edits: Sequence[str],
+    fields: dict[str, Any],
+    rows: int,
+    *,
+    as_json: bool,
+) -> None:
+    """See `unembed attention`."""
+    asked = request(AttentionRequest, prompt, edits, **fields)
+    found = ask(loading, _attention, asked, Console(stderr=True))
+    if as_json:
+        print_json(found.to_json())
+        return
+    for side, one in found.sides.items():
+        Console().print(_edges(one, "" if found.edited is None else side, rows))
+
+
+def heads(
+    loading: Loading,
+    prompt: str | None,
+    edits: Sequence[str],
+    fields: dict[str, Any],
+    rows: int,
+    *,
+    as_json: bool,
+) -> None:
+    """See `unembed heads`."""
+    specs = [parse_edit(text, index).values() for index, text in enumerate(edits)]
+    named = {} if prompt is None else {"prompt": read_prompt(prompt)}
+    asked = validated(HeadsRequest, {"edits": specs, **named, **fields})
+    found = ask(loading, _heads, asked, Console(stderr=True))
+    if as_json:
+        print_json(found.to_json())
+    else:
+        Console().print(_scores(found, rows))
+
+
+def _attention(session: Session, job: Job, asked: AttentionRequest) -> AttentionComparison:
+    from unembed.questions import attention  # here, not above: it imports torch
+
+    return attention.answer(session, job, asked)
+
+
+def _heads(session: Session, job: Job, asked: HeadsRequest) -> HeadScores:
+    from unembed.questions import attention
+
+    return attention.heads(session, job, asked)
+
+
+def _edges(found: AttentionResult, side: str, rows: int) -> Table:
+    """The strongest pairs of query and key of the heads together."""
+    title = f"{found.unit}, {found.combine} of {', '.join(found.heads[:6])}"
+    title += f" … {len(found.heads)} heads" if len(found.heads) > 6 else ""
+    title += side and f" ({side})"
+    table = Table(title=title, title_justify="left", box=None, pad_edge=False, min_width=len(title))
+    for name in ("query", "", "looks at", ""):
+        table.add_column(name)
+    table.add_column(found.measure, justify="right")
+    edges = zip(
+        found.edge_queries.tolist(),
+        found.edge_keys.tolist(),
+        found.edge_values.tolist(),
+        strict=True,
+    )
+    for query, key, value in list(edges)[:rows]:
+        labels = (Text(found.tokens[one].label) for one in (query, key))
+        looking, seen = labels
+        table.add_row(str(query), looking, str(key), seen, f"{value:.4f}")
+    more = len(found.edge_values) - rows
+    if more > 0:
+        table.caption = f"{more:,} weaker ones are not listed; --rows lists more"
+    return table
+
+
+def _scores(found: HeadScores, rows: int) -> Table:
+    """The heads that score highest, with all their scores."""
+    title = f"Heads by {found.kind}"
+    table = Table(title=title, title_justify="left", box=None, pad_edge=False, padding=(0, 1, 0, 0))
+    table.add_column("head")
+    for kind in found.kinds:
+        style = "bold" if kind == found.kind else ""
+        table.add_column(kind, justify="right", style=style)
+    columns = found.columns()
+    for order, head in enumerate(columns["head"][:rows]):
+        cells = (columns[kind][order] for kind in found.kinds)
+        table.add_row(head, *(f"{cell:.3f}" if cell == cell else "-" for cell in cells))
+    return table

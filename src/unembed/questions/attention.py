@@ -1,0 +1,49 @@
+"""The questions: what do heads look at, with the edits and without; and what does each head do?"""
+
+from __future__ import annotations
+
+from unembed.analyses.attention import attention as analysis
+from unembed.analyses.attention.heads import find_heads, head_scores, with_heads
+from unembed.analyses.attention.options import AttentionOptions
+from unembed.analyses.attention.result import AttentionComparison, HeadScores
+from unembed.questions.requests import AttentionRequest, HeadsRequest
+from unembed.questions.runs import both_runs, last_run
+from unembed.questions.tokens import ids_of
+from unembed.session import Job, Session
+
+
+def answer(session: Session, job: Job, request: AttentionRequest) -> AttentionComparison:
+    """The heads asked for, in the baseline and in the edited run."""
+    model, options = session.model, request.only(AttentionOptions)
+    ids = ids_of(session, request.prompt)
+    analysis.check_size(
+        model,
+        request.layers,
+        options,
+        len(ids),
+        session.settings.max_attention_numbers // request.n_runs,
+    )
+    capture = analysis.attention_capture(model, request.layers, options=options)
+    runs = both_runs(session, job, request, ids, capture)
+    found = [
+        analysis.attention(
+            run, request.layers, options=options, cancel=job.cancel, progress=job.progress
+        )
+        for run in runs
+        if run is not None
+    ]
+    return AttentionComparison(*found)
+
+
+def heads(session: Session, job: Job, request: HeadsRequest) -> HeadScores:
+    """The scores of heads on the prompt, in the edited run where an edit is enabled."""
+    model, kind = session.model, request.kind
+    if request.prompt is None:
+        return find_heads(
+            model, None, kind, layers=request.layers, cancel=job.cancel, progress=job.progress
+        )
+    ids = ids_of(session, request.prompt)
+    layers = with_heads(model) if request.layers is None else request.layers
+    capture = [f"L{layer}.pattern" for layer in layers]
+    run = last_run(session, job, request.edits, ids, capture)
+    return head_scores(run, layers, kind)
