@@ -10,16 +10,19 @@ import unembed
 
 def test_nothing_else_is_public():
     assert unembed.__all__ == [
-        "Anatomy", "BrowseOptions", "BuildOptions", "Cancel", "ClustersOptions", "Component",
-        "ComponentOptions", "CutReport", "Edit", "FlowGraph", "FlowOptions", "Generation",
-        "GenerationOptions", "LensOptions", "LensResult", "Model", "Objective", "Predictions",
-        "PredictionsOptions", "Run", "SearchOptions", "Settings", "SimilarOptions", "SubUpdates",
-        "Sweep", "Token", "TokenSearchOptions", "VectorIndex", "Workspace", "add", "build_index",
-        "component", "component_capture", "cut", "cut_capture", "errors", "flow_capture",
-        "flow_graph", "lm_debugger_off", "lm_debugger_on", "load", "logit_lens", "measure_cuts",
-        "open_index", "partial_forward", "patch", "predictions", "predictions_capture",
-        "presets_capture", "required_capture", "scale", "set_to", "sub_updates",
-        "sub_updates_capture", "sweep", "token_direction", "turn_off", "turn_on", "zero",
+        "Anatomy", "AttentionOptions", "AttentionResult", "BrowseOptions", "BuildOptions",
+        "Cancel", "ClustersOptions", "Component", "ComponentOptions", "CutReport", "Edit",
+        "FlowGraph", "FlowOptions", "Generation", "GenerationOptions", "HeadScores",
+        "HeadsOptions", "LensOptions", "LensResult", "Model", "Objective", "Predictions",
+        "PredictionsOptions", "Run", "SearchOptions", "Settings", "SimilarOptions",
+        "SubUpdates", "Sweep", "Token", "TokenSearchOptions", "VectorIndex", "Workspace",
+        "add", "attention", "attention_capture", "build_index", "component",
+        "component_capture", "cut", "cut_capture", "errors", "find_heads", "flow_capture",
+        "flow_graph", "head_scores", "heads_capture", "lm_debugger_off", "lm_debugger_on",
+        "load", "logit_lens", "measure_cuts", "open_index", "partial_forward", "patch",
+        "predictions", "predictions_capture", "presets_capture", "required_capture",
+        "scale", "set_to", "sub_updates", "sub_updates_capture", "sweep", "token_direction",
+        "turn_off", "turn_on", "zero",
     ]  # fmt: skip
 
 

@@ -19,8 +19,8 @@ from unembed.settings import Settings
 
 if TYPE_CHECKING:
     from unembed.analyses.attention.attention import attention, attention_capture
-    from unembed.analyses.attention.heads import find_heads, head_scores
-    from unembed.analyses.attention.options import AttentionOptions
+    from unembed.analyses.attention.heads import find_heads, head_scores, heads_capture
+    from unembed.analyses.attention.options import AttentionOptions, HeadsOptions
     from unembed.analyses.attention.result import AttentionResult, HeadScores
     from unembed.analyses.component.component import component, component_capture
     from unembed.analyses.component.options import ComponentOptions
@@ -114,11 +114,13 @@ _HOME = {
     # attention
     "AttentionOptions": "unembed.analyses.attention.options",
     "AttentionResult": "unembed.analyses.attention.result",
+    "HeadsOptions": "unembed.analyses.attention.options",
     "HeadScores": "unembed.analyses.attention.result",
     "attention": "unembed.analyses.attention.attention",
     "attention_capture": "unembed.analyses.attention.attention",
     "find_heads": "unembed.analyses.attention.heads",
     "head_scores": "unembed.analyses.attention.heads",
+    "heads_capture": "unembed.analyses.attention.heads",
     # what is explained
     "Objective": "unembed.analyses.tools.objective",
     # the flow graph
@@ -162,6 +164,7 @@ __all__ = [
     "Generation",
     "GenerationOptions",
     "HeadScores",
+    "HeadsOptions",
     "LensOptions",
     "LensResult",
     "Model",
@@ -191,6 +194,7 @@ __all__ = [
     "flow_capture",
     "flow_graph",
     "head_scores",
+    "heads_capture",
     "lm_debugger_off",
     "lm_debugger_on",
     "load",

@@ -16,7 +16,7 @@ from unembed.settings import Settings
 
 from ..cli.conftest import Cli, cli, source
 from ..server.asgi import TOKEN, post
-from .faces import EDIT, PROMPT, Face, lasting, read_json, same, whole, without_arrays
+from .faces import ARRAYS, EDIT, PROMPT, Face, lasting, read_json, same, whole, without_arrays
 
 __all__ = ["cli", "source"]
 Put = Callable[..., None]
@@ -64,7 +64,7 @@ def put(
             body |= {"prompt": PROMPT, "edits": [EDIT] if edited else []}
         answer = post(app, face.path, body)
         assert answer.status == 200, answer.body
-        same(face.http(answer.body if name == "lens" else answer.json()), wanted, "HTTP")
+        same(face.http(answer.body if name in ARRAYS else answer.json()), wanted, "HTTP")
         written = read_json(answer, name)
         whole(session, name, face, body, written)
         if face.command is None:
@@ -76,7 +76,7 @@ def put(
         assert status == 0, err
         printed = json.loads(out)
         same((face.cli or face.http)(printed), wanted, "command line")
-        printed = without_arrays(printed) if name == "lens" else printed
+        printed = without_arrays(printed, name) if name in ARRAYS else printed
         same(lasting(face, printed), lasting(face, written), "the whole JSON")
 
     return check

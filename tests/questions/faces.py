@@ -21,6 +21,8 @@ from unembed.session import Session
 PROMPT = "The cat sat"
 EDIT = {"target": "L1.H2", "operation": "zero", "positions": [-1]}
 Numbers = dict[str, Any]
+# questions that are answered with arrays, and which those are
+ARRAYS = {"lens": ue.LensResult.axes, "attention": ue.AttentionResult.axes}
 
 
 @dataclass(frozen=True)
@@ -56,15 +58,15 @@ def same(found: Any, wanted: Any, where: str = "") -> None:
 
 
 def read_json(answer: Any, name: str) -> Any:
-    """The JSON of an answer; that of the lens lies in the header of its arrays."""
-    if name != "lens":
+    """The JSON of an answer; beside arrays it lies in their header."""
+    if name not in ARRAYS:
         return answer.json()
     size = int.from_bytes(answer.body[:8], "little")
-    return json.loads(json.loads(answer.body[8 : 8 + size])["__metadata__"]["lens"])
+    return json.loads(json.loads(answer.body[8 : 8 + size])["__metadata__"][name])
 
 
-def without_arrays(printed: Any) -> Any:
-    arrays = {*ue.LensResult.axes, "axes"}
+def without_arrays(printed: Any, name: str) -> Any:
+    arrays = {*ARRAYS.get(name, ()), "axes"}
     return {
         side: lens and {name: one for name, one in lens.items() if name not in arrays}
         for side, lens in printed.items()
@@ -79,7 +81,7 @@ def whole(session: Session, name: str, face: Face, body: Any, written: Any) -> N
     job = session.submit(lambda job: question.answer(session, job, asked))
     result = job.future.result()
     data = json.loads(result.to_json())
-    data = without_arrays(data) if name == "lens" else data
+    data = without_arrays(data, name) if name in ARRAYS else data
     same(lasting(face, data), lasting(face, written), "the result")
     body_of(type(result)).model_validate_json(json.dumps(written))
 

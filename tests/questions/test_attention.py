@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from safetensors.torch import load
 
 import unembed as ue
 from unembed.engine.model import Model
+from unembed.server.app import create_app
+from unembed.session import Session
+from unembed.settings import Settings
 
-from ..server.asgi import post
+from ..server.asgi import TOKEN, post
 from .faces import PROMPT, Face, Numbers
 
 ARRAYS = ("values", "combined", "edge_queries", "edge_keys", "edge_values")
@@ -18,7 +22,9 @@ ARRAYS = ("values", "combined", "edge_queries", "edge_keys", "edge_values")
 def _arrays(body: bytes) -> Numbers:
     arrays = load(body)
     sides = [side for side in ("baseline", "edited") if f"{side}.values" in arrays]
-    return {f"{side} {name}": arrays[f"{side}.{name}"].tolist() for side in sides for name in ARRAYS}
+    return {
+        f"{side} {name}": arrays[f"{side}.{name}"].tolist() for side in sides for name in ARRAYS
+    }
 
 
 def _printed(answer: Any) -> Numbers:
@@ -42,10 +48,9 @@ def _scores(answer: Any) -> Numbers:
 
 
 def _python_heads(model: Model, fields: dict[str, Any], edits: list[Any]) -> Numbers:
-    layers = range(model.anatomy.n_layers)
     run = model.run(PROMPT, ["pattern"], edits, logits="none")
-    found = ue.head_scores(run, layers, fields["kind"])
-    scores = [found.score(kind).tolist() for kind in ("previous", "same")]
+    found = ue.head_scores(run, kind=fields["kind"])
+    scores = [list(found.score(kind).values()) for kind in ("previous", "same")]
     return {"heads": list(found.heads), "scores": scores}
 
 
@@ -58,7 +63,16 @@ FACES = {
         ATTENTION,
         _python_attention,
         _arrays,
-        lambda: ["attention", PROMPT, "--layers", "1-2", *TYPED, "--special", "renormalised", "--json"],
+        lambda: [
+            "attention",
+            PROMPT,
+            "--layers",
+            "1-2",
+            *TYPED,
+            "--special",
+            "renormalised",
+            "--json",
+        ],
         _printed,
     ),
     "heads": Face(
@@ -71,10 +85,24 @@ FACES = {
 }
 
 
-def test_more_numbers_than_the_limit_are_refused_before_anything_runs(app):
-    body = {"prompt": [7] * 60, "layers": [0], "job": None}
-    answer = post(app, "/api/attention", body)
-    assert answer.status == 200
+@pytest.mark.parametrize("edited", [False, True], ids=["baseline", "edited"])
+@pytest.mark.parametrize("name", FACES)
+def test_the_three_faces_give_the_same_numbers(name, edited, put):
+    put(name, FACES[name], edited=edited)
+
+
+def test_more_numbers_than_the_limit_are_refused_before_anything_runs(model, cache):
+    settings = Settings(cache_dir=str(cache), max_attention_numbers=1000)
+    session = Session(model, settings)
+    try:
+        app = create_app(session, settings, TOKEN, assets={})
+        refused = post(app, "/api/attention", {"prompt": [7] * 20, "layers": [0]})
+        assert refused.status == 413
+        assert "4 heads, 20 queries and 20 keys is 1,600 numbers" in refused.error["message"]
+        few = {"prompt": [7] * 20, "layers": [0], "heads": [1], "queries": [-1]}
+        assert post(app, "/api/attention", few).status == 200
+    finally:
+        session.close()
 
 
 def test_without_a_prompt_heads_are_scored_on_texts_that_repeat(app, model):
@@ -82,5 +110,5 @@ def test_without_a_prompt_heads_are_scored_on_texts_that_repeat(app, model):
     assert answer.status == 200
     assert answer.json()["n_prompts"] == 4
     refused = post(app, "/api/heads", {"edits": [{"target": "L0.H1", "operation": "zero"}]})
-    assert refused.status == 422
+    assert refused.status == 400
     assert "need a prompt" in refused.error["message"]

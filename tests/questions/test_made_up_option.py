@@ -24,6 +24,8 @@ LINE = '    sharpness: Positive = option(3, "How sharp the reading is.", limit="
 PLACES = {
     "predictions": ("analyses/predictions/options.py", "PredictionsOptions", "run"),
     "lens": ("analyses/lens/options.py", "LensOptions", "lens"),
+    "attention": ("analyses/attention/options.py", "AttentionOptions", "attention"),
+    "heads": ("analyses/attention/options.py", "HeadsOptions", "heads"),
     "flow": ("analyses/flow/options.py", "FlowOptions", "flow"),
     "component": ("analyses/component/options.py", "ComponentOptions", "component"),
     "generate": ("engine/passes/options.py", "GenerationOptions", "generate"),
@@ -51,13 +53,15 @@ model = ue.load(tiny_model("gpt2"), tiny_tokenizer())
 folder = tempfile.mkdtemp()
 ue.build_index(model, folder=folder)
 index = ue.open_index(model, folder=folder)
-node, flow = (
+node, flow, seen = (
     model.run("a b", capture)
-    for capture in (ue.component_capture(model, "L1.H2"), ue.flow_capture(model, [1]))
+    for capture in (ue.component_capture(model, "L1.H2"), ue.flow_capture(model, [1]), ["pattern"])
 )
 CALLS = {
     "predictions": lambda **given: ue.predictions(model, "a b", **given),
     "lens": lambda **given: ue.logit_lens(model, "a b", **given),
+    "attention": lambda **given: ue.attention(seen, [1], **given),
+    "heads": lambda **given: ue.head_scores(seen, **given),
     "flow": lambda **given: ue.flow_graph(flow, [1], **given),
     "component": lambda **given: ue.component(node, "L1.H2", **given),
     "generate": lambda **given: model.generate("a b", 2, **given),
@@ -70,7 +74,8 @@ CALLS = {
     "cluster": lambda **given: index.clusters(3, **given).cluster(1),
 }
 FIELDS = {
-    "flow": {"layers": [1]}, "component": {"target": "L1.H2"}, "search": {"words": ["he"]},
+    "attention": {"layers": [1]}, "flow": {"layers": [1]},
+    "component": {"target": "L1.H2"}, "search": {"words": ["he"]},
     "token": {"token": 72}, "similar": {"target": "L1.N2"}, "browse": {"layer": 1},
     "cluster": {"cluster": 0},
 }
@@ -124,8 +129,7 @@ def patched(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         text, n = head.subn(lambda found: found[1] + LINE, path.read_text("utf-8"))
         assert n == 1, kind
         if "Positive" not in text.partition("class ")[0]:
-            text = text.replace("import Options, ", "import Options, Positive, ")
-            text = text.replace("import Count, Options, ", "import Count, Options, Positive, ")
+            text = re.sub(r"(from unembed.options import .*?Options, )", r"\1Positive, ", text)
         path.write_text(text, "utf-8")
     return os.environ | {"PYTHONPATH": str(copy), "COLUMNS": "200", "TERM": "dumb"}
 

@@ -18,7 +18,14 @@ from unembed.session import Session
 from unembed.settings import Settings
 
 from ..server.asgi import TOKEN, post
-from . import test_attention, test_component_and_generate, test_flow, test_index, test_lens, test_predictions
+from . import (
+    test_attention,
+    test_component_and_generate,
+    test_flow,
+    test_index,
+    test_lens,
+    test_predictions,
+)
 from .faces import PROMPT, same
 
 FACES = (

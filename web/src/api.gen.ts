@@ -124,6 +124,46 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/attention": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Attention
+         * @description What heads look at, with the edits and without.
+         */
+        post: operations["attention"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/heads": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Heads
+         * @description What every head does, as scores; in the edited run where an edit is enabled.
+         */
+        post: operations["heads"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/flow": {
         parameters: {
             query?: never;
@@ -550,6 +590,161 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        /**
+         * AttentionComparison
+         * @description Attention in the baseline; with an enabled edit also in the edited run.
+         *
+         *     Over HTTP this is the JSON under `__metadata__.attention`; the arrays lie beside it, those of
+         *     each side with "baseline." or "edited." before their names:
+         *       values F32 [head, query, key], combined F32 [query, key];
+         *       sink F32 [head, query], where a layer has one: the share that goes to no token;
+         *       edge_queries U32, edge_keys U32, edge_values F32 [edge]: the pairs kept, strongest first.
+         */
+        AttentionComparison: {
+            baseline: components["schemas"]["AttentionResult"];
+            /**
+             * @description Null where no edit is enabled.
+             * @default null
+             */
+            edited: components["schemas"]["AttentionResult"] | null;
+        };
+        /**
+         * AttentionRequest
+         * @description What heads look at. Answered as safetensors bytes: see AttentionComparison.
+         */
+        AttentionRequest: {
+            /**
+             * Prompt
+             * @description Text, which the model's tokenizer splits, or token ids used as they are.
+             */
+            prompt: string | number[];
+            /**
+             * Edits
+             * @default []
+             */
+            edits?: components["schemas"]["EditSpec"][];
+            /**
+             * Job
+             * @description A name of the client's choice, to follow or cancel the work by.
+             */
+            job?: string | null;
+            /**
+             * Heads
+             * @description 0-based, of each layer; absent: all.
+             */
+            heads?: number[] | null;
+            /**
+             * Measure
+             * @description The pattern itself; the norm of what it moves, its weight times the value through W_O and what follows; or the direct effect of that on the target.
+             * @default attention
+             * @enum {string}
+             */
+            measure?: "attention" | "moved" | "target";
+            /**
+             * Combine
+             * @description How several heads become one pattern.
+             * @default mean
+             * @enum {string}
+             */
+            combine?: "mean" | "sum";
+            /**
+             * Weights
+             * @description A factor of each head shown, layer by layer, in what they become; absent: 1.
+             */
+            weights?: (number)[] | null;
+            /**
+             * Special
+             * @description Special tokens: as they are; hidden, their rows and columns 0; or hidden, and the rest of each row of the pattern made to sum to 1.
+             * @default shown
+             * @enum {string}
+             */
+            special?: "shown" | "hidden" | "renormalised";
+            /**
+             * Mass
+             * @description Pairs kept of each query: the fewest that hold this part of its row; 1: all.
+             * @default 0.7
+             */
+            mass?: number;
+            /**
+             * Queries
+             * @description Positions that look; absent: all.
+             */
+            queries?: number[] | null;
+            /**
+             * Target
+             * @description What effects are on, with the measure of that name.
+             */
+            target?: (string | number) | null;
+            /**
+             * Distractor
+             * @description A token whose logit is taken off the target's.
+             */
+            distractor?: (string | number) | null;
+            /**
+             * Layers
+             * @description Whose heads, 0-based, each once.
+             */
+            layers: number[];
+        };
+        /**
+         * AttentionResult
+         * @description What heads look at: a number for each head and pair of query and key.
+         *
+         *     `values` are what `measure` says, `combined` the heads made one. A pair in the future of a
+         *     causal model is 0. Edges are the pairs of `combined` kept: of each query the fewest that hold
+         *     the part `mass` of its row, by absolute value, strongest first.
+         */
+        AttentionResult: {
+            /**
+             * Heads
+             * @description "L5.H2" ..., layer by layer.
+             */
+            heads: string[];
+            /**
+             * Queries
+             * @description Positions that look, ascending; keys are all positions.
+             */
+            queries: number[];
+            /**
+             * Tokens
+             * @description Of the whole prompt.
+             */
+            tokens: components["schemas"]["Token"][];
+            /**
+             * Measure
+             * @enum {string}
+             */
+            measure: "attention" | "moved" | "target";
+            /**
+             * Unit
+             * @description What the numbers are: "norm of what is moved".
+             */
+            unit: string;
+            /**
+             * Combine
+             * @enum {string}
+             */
+            combine: "mean" | "sum";
+            /**
+             * Weights
+             * @description Of each head.
+             */
+            weights: number[];
+            /**
+             * Special
+             * @enum {string}
+             */
+            special: "shown" | "hidden" | "renormalised";
+            /** Mass */
+            mass: number;
+            /**
+             * Provenance
+             * @description Which model, in which precision.
+             */
+            provenance: {
+                [key: string]: string;
+            };
+        };
         /**
          * BranchUpdates
          * @description Neurons, or heads, of one layer: shown parts, biases and rest sum to what was added.
@@ -1655,6 +1850,78 @@ export interface components {
             /** @description Null where no edit is enabled. */
             edited: components["schemas"]["Generation"] | null;
         };
+        /**
+         * HeadScores
+         * @description What each head does, as numbers: one for each kind of behaviour.
+         */
+        HeadScores: {
+            /**
+             * Heads
+             * @description "L5.H2" ..., layer by layer.
+             */
+            heads: string[];
+            /**
+             * Kinds
+             * @description "previous", "induction" ...
+             */
+            kinds: string[];
+            /**
+             * Sentences
+             * @description What the score of each kind is.
+             */
+            sentences: string[];
+            /**
+             * Kind
+             * @description By which the table is sorted, largest first.
+             */
+            kind: string;
+            /** N Prompts */
+            n_prompts: number;
+            /**
+             * Provenance
+             * @description Which model, in which precision.
+             */
+            provenance: {
+                [key: string]: string;
+            };
+            /**
+             * Scores
+             * @description Of each kind, of every head; null where no query of any prompt can show it.
+             */
+            scores: (number | null)[][];
+            /**
+             * Counts
+             * @description Of each kind: queries that a score is the mean over.
+             */
+            counts: number[];
+        };
+        /**
+         * HeadsRequest
+         * @description What every head does, as scores; of random tokens that come twice where no prompt is.
+         */
+        HeadsRequest: {
+            /**
+             * Kind
+             * @description The score that the heads are sorted by.
+             * @default induction
+             * @enum {string}
+             */
+            kind?: "previous" | "next" | "first" | "same" | "repeated" | "induction" | "punctuation" | "entropy" | "distance";
+            /**
+             * Layers
+             * @description Whose heads, 0-based; absent: all that have any.
+             */
+            layers?: number[] | null;
+            /** Prompt */
+            prompt?: (string | number[]) | null;
+            /**
+             * Edits
+             * @default []
+             */
+            edits?: components["schemas"]["EditSpec"][];
+            /** Job */
+            job?: string | null;
+        };
         /** Health */
         Health: {
             /**
@@ -2433,6 +2700,11 @@ export interface components {
              * @description Largest lens grid, in cells (rows x positions).
              */
             max_lens_cells: number;
+            /**
+             * Max Attention Numbers
+             * @description Largest attention result, in numbers (heads x queries x keys).
+             */
+            max_attention_numbers: number;
             /**
              * Max Flow Layers
              * @description Most layers of one flow graph.
@@ -3584,6 +3856,260 @@ export interface operations {
                 };
                 content: {
                     "application/vnd.safetensors": string;
+                };
+            };
+            /** @description The request is malformed; the error names the field. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description No token, or a wrong one. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description A Host or Origin that is not this server's. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The body took too long to arrive. */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The body, or the work it asks for, is larger than the limits allow. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The body is not application/json in UTF-8. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description This model cannot do that; the error says why. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The work was cancelled. */
+            499: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description A fault of the server. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Too many requests are waiting; `Retry-After` says when to try again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The work took longer than the limit. */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+        };
+    };
+    attention: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AttentionRequest"];
+            };
+        };
+        responses: {
+            /** @description Arrays, and `AttentionComparison` as JSON under `__metadata__.attention`. */
+            200: {
+                headers: {
+                    /** @description Waited and computed, in ms. */
+                    "Server-Timing"?: string;
+                    /** @description Whether every forward pass was at hand. */
+                    "X-Unembed-Cached"?: "true" | "false";
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/vnd.safetensors": string;
+                };
+            };
+            /** @description The request is malformed; the error names the field. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description No token, or a wrong one. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description A Host or Origin that is not this server's. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The body took too long to arrive. */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The body, or the work it asks for, is larger than the limits allow. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The body is not application/json in UTF-8. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description This model cannot do that; the error says why. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The work was cancelled. */
+            499: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description A fault of the server. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Too many requests are waiting; `Retry-After` says when to try again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The work took longer than the limit. */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+        };
+    };
+    heads: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["HeadsRequest"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    /** @description Waited and computed, in ms. */
+                    "Server-Timing"?: string;
+                    /** @description Whether every forward pass was at hand. */
+                    "X-Unembed-Cached"?: "true" | "false";
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HeadScores"];
                 };
             };
             /** @description The request is malformed; the error names the field. */

@@ -103,7 +103,7 @@ export const QUESTIONS = {
       ]
     },
     "weights": {
-      "kind": "record",
+      "kind": "numbers",
       "default": null
     },
     "special": {

@@ -126,5 +126,5 @@ def _scores(found: HeadScores, rows: int) -> Table:
     columns = found.columns()
     for order, head in enumerate(columns["head"][:rows]):
         cells = (columns[kind][order] for kind in found.kinds)
-        table.add_row(head, *(f"{cell:.3f}" if cell == cell else "-" for cell in cells))
+        table.add_row(head, *("-" if cell is None else f"{cell:.3f}" for cell in cells))
     return table

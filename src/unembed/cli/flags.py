@@ -67,6 +67,7 @@ def _rows(requests: Sequence[type[Options]]) -> list[OptionRow]:
 
 _TYPED: dict[Kind, str] = {
     "integers": ' As "0,3" or "9-11", both ends included.',
+    "numbers": ' As "1,0.5,-2".',
     "span": ' As "3-9", both included, or "5".',
     "names": " With commas between.",
     "text or names": " Repeated for each name of a list.",
@@ -152,6 +153,14 @@ def _read_integers(row: OptionRow, text: str) -> list[int]:
     return parse_layers(text) if row.name == "layers" else parse_positions(text)
 
 
+def _read_numbers(row: OptionRow, text: str) -> list[float]:
+    try:
+        return [float(part) for part in text.split(",")]
+    except ValueError:
+        examples = '"1,0.5,-2"'
+        _refuse(row.name, text, f"{row.name} is {text!r}; write {examples}", examples)
+
+
 def _read_names(_: OptionRow, text: str) -> list[str]:
     return [part.strip() for part in text.split(",") if part.strip()]
 
@@ -159,6 +168,7 @@ def _read_names(_: OptionRow, text: str) -> list[str]:
 _READERS: dict[Kind, Callable[[OptionRow, Any], Any]] = {
     "token": lambda _, text: token_ref(text),
     "integers": _read_integers,
+    "numbers": _read_numbers,
     "span": lambda row, text: parse_span(row.name, text),
     "names": _read_names,
     "text or names": lambda _, typed: typed[0] if len(typed) == 1 else typed,

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from unembed.analyses.attention import attention as analysis
-from unembed.analyses.attention.heads import find_heads, head_scores, with_heads
-from unembed.analyses.attention.options import AttentionOptions
+from unembed.analyses.attention.heads import find_heads, head_scores, heads_capture
+from unembed.analyses.attention.options import AttentionOptions, HeadsOptions
 from unembed.analyses.attention.result import AttentionComparison, HeadScores
 from unembed.questions.requests import AttentionRequest, HeadsRequest
 from unembed.questions.runs import both_runs, last_run
@@ -37,13 +37,9 @@ def answer(session: Session, job: Job, request: AttentionRequest) -> AttentionCo
 
 def heads(session: Session, job: Job, request: HeadsRequest) -> HeadScores:
     """The scores of heads on the prompt, in the edited run where an edit is enabled."""
-    model, kind = session.model, request.kind
+    model, options = session.model, request.only(HeadsOptions)
     if request.prompt is None:
-        return find_heads(
-            model, None, kind, layers=request.layers, cancel=job.cancel, progress=job.progress
-        )
+        return find_heads(model, options=options, cancel=job.cancel, progress=job.progress)
     ids = ids_of(session, request.prompt)
-    layers = with_heads(model) if request.layers is None else request.layers
-    capture = [f"L{layer}.pattern" for layer in layers]
-    run = last_run(session, job, request.edits, ids, capture)
-    return head_scores(run, layers, kind)
+    run = last_run(session, job, request.edits, ids, heads_capture(model, options=options))
+    return head_scores(run, options=options)

@@ -22,6 +22,7 @@ Kind = Literal[
     "text",
     "token",
     "integers",
+    "numbers",
     "span",
     "names",
     "text or names",
@@ -120,6 +121,8 @@ def _kind(parts: list[Mapping[str, Any]]) -> Kind:
 
 def _list_kind(schema: Mapping[str, Any]) -> Kind:
     items = schema.get("items", {}).get("type")
+    if "number" in {one.get("type") for one in _alternatives(schema.get("items", {}))}:
+        return "numbers"
     if items == "string":
         return "names"
     if items != "integer":

@@ -11,7 +11,7 @@ from typing import Annotated
 
 from pydantic import Field, StrictInt, StrictStr
 
-from unembed.analyses.attention.options import AttentionOptions, HeadKind
+from unembed.analyses.attention.options import AttentionOptions, HeadsOptions
 from unembed.analyses.component.options import ComponentOptions
 from unembed.analyses.flow.options import FlowOptions
 from unembed.analyses.lens.options import LensOptions
@@ -66,16 +66,12 @@ class AttentionRequest(AttentionOptions, Experiment):
     )
 
 
-class HeadsRequest(Request):
+class HeadsRequest(HeadsOptions, Request):
     """What every head does, as scores; of random tokens that come twice where no prompt is."""
 
     prompt: Prompt | None = None
     edits: Edits = Field([])
     job: JobName | None = None
-    kind: HeadKind = option("induction", "The score that the heads are sorted by.")
-    layers: Annotated[list[Count], Field(min_length=1, fail_fast=True)] | None = option(
-        None, "Whose heads, 0-based; absent: all."
-    )
 
     def check(self) -> None:
         """Raises EditError for edits of texts that nobody named."""

@@ -28,6 +28,7 @@ from unembed.analyses.tools.target import in_words, read_target
 from unembed.engine.cancel import Cancel
 from unembed.engine.loaded import Loaded
 from unembed.engine.names.sites import resolve_position
+from unembed.engine.names.taps import why_not
 from unembed.engine.nodes import Target, node
 from unembed.engine.passes.run import Run
 from unembed.errors import InputError, TooLargeError
@@ -58,7 +59,8 @@ def attention_capture(
     for layer in layers:
         if options.measure != "attention":
             found += moved_capture(model, layer)
-        found += [f"{one.name}.pattern" for one in _heads(model, [layer], options)]
+        shown = _heads(model, [layer], options)
+        found += [f"{one.name}.{site}" for site in _seen(model, layer) for one in shown]
     if options.measure == "target":
         found += effects_capture(model, layers[0])
     return tuple(dict.fromkeys(found))
@@ -127,6 +129,7 @@ def attention(
         provenance=run.provenance,
         values=values,
         combined=combined,
+        sink=_sinks(run, shown, queries),
         edge_queries=torch.tensor(queries)[row][order],
         edge_keys=key[order],
         edge_values=strength[order],
@@ -189,6 +192,12 @@ def _chosen(model: Loaded, options: AttentionOptions, changes: dict[str, Any]) -
     return options
 
 
+def _seen(model: Loaded, layer: int) -> tuple[str, ...]:
+    """The sites of who looks at what: where heads have a sink, its share too."""
+    has_sink = why_not(model.anatomy, ("sink", layer)) is None
+    return ("pattern", "sink") if has_sink else ("pattern",)
+
+
 def _objective(model: Loaded, options: AttentionOptions) -> Objective | None:
     if options.measure != "target":
         return None
@@ -241,6 +250,19 @@ def _patterns(
         return pattern
     total = pattern.sum(-1, keepdim=True)
     return torch.where(total > 0, pattern / total, 0.0)  # nothing but special tokens in sight
+
+
+def _sinks(
+    run: Run, shown: Sequence[Target], queries: Sequence[int]
+) -> Float[Tensor, "head query"] | None:
+    """The share of each head that goes to no token; 0 where a layer has no sink, None without."""
+    sinks = [
+        run[f"{one.name}.sink"][list(queries)].float()
+        if "sink" in _seen(run.model, one.layer or 0)
+        else torch.zeros(len(queries))
+        for one in shown
+    ]
+    return torch.stack(sinks) if any(bool(one.any()) for one in sinks) else None
 
 
 def _combined(

@@ -9,29 +9,31 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
-from unembed.analyses.attention.options import HeadKind
+from unembed.analyses.attention.options import HeadKind, HeadsOptions
 from unembed.analyses.attention.result import HeadScores
 from unembed.analyses.tools.checks import checked_layers
 from unembed.engine.cancel import Cancel
 from unembed.engine.loaded import Loaded, Prompt
 from unembed.engine.model import Model
-from unembed.engine.names.prompts import is_one
+from unembed.engine.names.prompts import several
+from unembed.engine.names.taps import refuse, why_not
 from unembed.engine.names.tokens import Token
 from unembed.engine.nodes import node
 from unembed.engine.passes.run import Run
-from unembed.errors import InputError
 from unembed.models.progress import Progress
+from unembed.options import given
 
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float, Int
 
 Measured = tuple[Tensor, Tensor]
 """A number for each head and query [head, query], and which queries count [query]."""
+DEFAULTS = HeadsOptions()
 N_REPEATED = 24  # tokens of random text, which then come once more
 SEED = 0
 
@@ -135,63 +137,71 @@ SCORES = (
 )
 
 
+def heads_capture(
+    model: Loaded, *, options: HeadsOptions = DEFAULTS, **changes: Any
+) -> tuple[str, ...]:
+    """What a run must have captured for `head_scores` with the same options."""
+    return tuple(f"L{layer}.pattern" for layer in _layers(model, options.changed(**changes)))
+
+
+@torch.no_grad()
+def head_scores(run: Run, *, options: HeadsOptions = DEFAULTS, **changes: Any) -> HeadScores:
+    """Score heads on a run that captured `heads_capture` of the same options.
+
+    Raises InputError and CapabilityError as `find_heads` does.
+    """
+    options = options.changed(**changes)
+    layers = _layers(run.model, options)
+    return _result(run.model, layers, options.kind, [_sums(run, layers)])
+
+
 @torch.no_grad()
 def find_heads(
     model: Model,
     prompts: Prompt | Sequence[Prompt] | None = None,
-    kind: HeadKind = "induction",
+    kind: HeadKind | None = None,
     *,
-    layers: Sequence[int] | None = None,
+    options: HeadsOptions = DEFAULTS,
     cancel: Cancel | None = None,
     progress: Progress | None = None,
+    **changes: Any,
 ) -> HeadScores:
-    """Score every head of some layers on some prompts.
+    """Score heads on some prompts: which look at the token before, which do induction ...
 
     Args:
         prompts: one or several; absent, four texts of random tokens that come twice, which show
             induction heads for what they are.
-        kind: by which the result is sorted; it has all scores.
-        layers: absent: all that have heads.
+        options: which layers, and which score sorts the result, which has all of them; `kind` and
+            `changes` are single ones.
 
     Raises:
         InputError: no such kind or layer.
-        CapabilityError: a layer whose heads are not known, or no layer with any.
+        CapabilityError: a layer whose heads are not known, or a model without any.
     """
-    if kind not in get_args(HeadKind):
-        legal = ", ".join(get_args(HeadKind))
-        message = f"kind is {kind!r}; it must be one of {legal}"
-        raise InputError(message, field="kind", value=kind, legal=legal)
-    chosen = with_heads(model) if layers is None else checked_layers(model, layers)
-    given = (
-        repeated_texts(model)
-        if prompts is None
-        else ([prompts] if is_one(prompts) else list(prompts))
-    )
-    runs = []
-    for order, prompt in enumerate(given):
+    options = options.changed(**given(kind=kind), **changes)
+    layers = _layers(model, options)
+    capture = heads_capture(model, options=options)
+    texts = repeated_texts(model) if prompts is None else several(prompts)
+    sums = []
+    for order, prompt in enumerate(texts):
         if cancel is not None:
             cancel.check()
         if progress is not None:
-            progress("heads", order, len(given))
-        capture = [f"L{layer}.pattern" for layer in chosen]
-        runs.append(_sums(model.run(prompt, capture=capture, logits="none"), chosen))
-    totals, counts = (torch.stack(parts).sum(0) for parts in zip(*runs, strict=True))
-    return _result(model, chosen, kind, len(given), totals / counts[:, None], counts)
+            progress("prompts", order, len(texts))
+        sums.append(_sums(model.run(prompt, capture=capture, logits="none"), layers))
+    return _result(model, layers, options.kind, sums)
 
 
-@torch.no_grad()
-def head_scores(run: Run, layers: Sequence[int], kind: HeadKind = "induction") -> HeadScores:
-    """The scores of one run that captured the patterns of these layers."""
-    chosen = checked_layers(run.model, layers)
-    totals, counts = _sums(run, chosen)
-    return _result(run.model, chosen, kind, 1, totals / counts[:, None], counts)
-
-
-def with_heads(model: Loaded) -> list[int]:
-    """Layers whose patterns can be seen. Raises CapabilityError where there are none."""
+def _layers(model: Loaded, options: HeadsOptions) -> list[int]:
+    """The layers asked for, all of which have heads; or all that have."""
     model.require("pattern")
+    if options.layers is not None:
+        chosen = checked_layers(model, options.layers)
+        for layer in chosen:
+            refuse(model.anatomy, ("pattern", layer), model.name, "layers")
+        return chosen
     blocks = model.anatomy.blocks
-    return [block.layer for block in blocks if block.why_no_heads is None]
+    return [one.layer for one in blocks if why_not(model.anatomy, ("pattern", one.layer)) is None]
 
 
 def repeated_texts(model: Loaded, n_texts: int = 4) -> list[list[int]]:
@@ -220,13 +230,11 @@ def _sums(
 
 
 def _result(
-    model: Loaded,
-    layers: Sequence[int],
-    kind: HeadKind,
-    n_prompts: int,
-    scores: Tensor,
-    counts: Tensor,
+    model: Loaded, layers: Sequence[int], kind: HeadKind, sums: Sequence[tuple[Tensor, Tensor]]
 ) -> HeadScores:
+    """The means over all queries of all prompts."""
+    totals, counts = (torch.stack(parts).sum(0) for parts in zip(*sums, strict=True))
+    scores = totals / counts[:, None]
     names = [
         node("head", layer, head).name
         for layer in layers
@@ -237,8 +245,11 @@ def _result(
         kinds=tuple(score.kind for score in SCORES),
         sentences=tuple(score.sentence for score in SCORES),
         kind=kind,
-        n_prompts=n_prompts,
+        n_prompts=len(sums),
         provenance=model.provenance(),
-        scores=scores.float(),
-        counts=counts,
+        scores=tuple(
+            tuple(row.tolist()) if count else (None,) * len(row)
+            for row, count in zip(scores, counts.tolist(), strict=True)
+        ),
+        counts=tuple(counts.tolist()),
     )

@@ -25,9 +25,17 @@ HeadKind = Literal[
 
 # Lists of JSON and of Python become tuples, so that options can be keys of a cache.
 _Heads = Annotated[tuple[Count, ...], Field(strict=False, min_length=1, max_length=4096)]
+_Layers = Annotated[tuple[Count, ...], Field(strict=False, min_length=1, max_length=4096)]
 _Weights = Annotated[tuple[Number, ...], Field(strict=False, min_length=1, max_length=65_536)]
 _Queries = Annotated[tuple[Position, ...], Field(strict=False, min_length=1, fail_fast=True)]
 _Mass = Annotated[float, Field(ge=0, le=1)] | Annotated[int, Field(ge=0, le=1)]
+
+
+class HeadsOptions(Options):
+    """Whose scores are wanted, and by which of them heads are sorted."""
+
+    kind: HeadKind = option("induction", "The score that the heads are sorted by.")
+    layers: _Layers | None = option(None, "Whose heads, 0-based; absent: all that have any.")
 
 
 class AttentionOptions(Options):

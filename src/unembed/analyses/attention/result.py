@@ -34,6 +34,7 @@ class AttentionResult(Result):
     axes: ClassVar[Axes] = {
         "values": ("head", "query", "key"),
         "combined": ("query", "key"),
+        "sink": ("head", "query"),
         "edge_queries": ("edge",),
         "edge_keys": ("edge",),
         "edge_values": ("edge",),
@@ -51,6 +52,8 @@ class AttentionResult(Result):
     provenance: Annotated[Mapping[str, str], "Which model, in which precision."]
     values: Float[Tensor, "head query key"]
     combined: Float[Tensor, "query key"]
+    # the share of each head's attention that goes to no token; None where no layer has a sink
+    sink: Float[Tensor, "head query"] | None
     edge_queries: Int[Tensor, " edge"]  # positions, not rows
     edge_keys: Int[Tensor, " edge"]
     edge_values: Float[Tensor, " edge"]
@@ -91,9 +94,15 @@ class AttentionResult(Result):
             "value": self.values[head, row, key].tolist(),
         }
 
+    def arrays(self) -> dict[str, Any]:
+        """Every array by name; `sink` only where there is one."""
+        return {name: found for name, found in super().arrays().items() if found is not None}
+
     def to_dict(self) -> dict[str, Any]:
         """Plain lists, numbers and strings; the arrays too, with the names of their axes."""
-        arrays = {name: array.tolist() for name, array in self.arrays().items()}
+        arrays = dict.fromkeys(self.axes) | {
+            name: array.tolist() for name, array in self.arrays().items()
+        }
         return {"axes": plain(self.axes), **self.header(), **arrays}
 
 
@@ -109,11 +118,14 @@ class HeadScores(Result):
     kind: Annotated[str, "By which the table is sorted, largest first."]
     n_prompts: int
     provenance: Annotated[Mapping[str, str], "Which model, in which precision."]
-    scores: Float[Tensor, "kind head"]  # NaN where no query of any prompt can show it
-    counts: Int[Tensor, " kind"]  # queries that a score is the mean over
+    scores: Annotated[
+        tuple[tuple[float | None, ...], ...],
+        "Of each kind, of every head; null where no query of any prompt can show it.",
+    ]
+    counts: Annotated[tuple[int, ...], "Of each kind: queries that a score is the mean over."]
 
-    def score(self, kind: str) -> Float[Tensor, " head"]:
-        """One score of every head. Raises InputError for a kind that is not here."""
+    def score(self, kind: str) -> dict[str, float | None]:
+        """One score of every head, by the head's name. Raises InputError for no such kind."""
         if kind not in self.kinds:
             raise InputError(
                 f"{kind!r} is no kind of these scores",
@@ -121,31 +133,26 @@ class HeadScores(Result):
                 value=kind,
                 legal=", ".join(self.kinds),
             )
-        return self.scores[self.kinds.index(kind)]
+        return dict(zip(self.heads, self.scores[self.kinds.index(kind)], strict=True))
 
     def best(self, n: int = 5, kind: str | None = None) -> list[tuple[str, float]]:
-        """The n heads that score highest, each with its score."""
-        found = self.score(self.kind if kind is None else kind).nan_to_num(float("-inf"))
-        order = found.argsort(descending=True, stable=True)[:n].tolist()
-        return [(self.heads[one], float(found[one])) for one in order]
+        """The n heads that score highest, each with its score; of equal ones the lower first."""
+        scores = self.score(self.kind if kind is None else kind)
+        found = [(head, one) for head, one in scores.items() if one is not None]
+        return sorted(found, key=lambda one: -one[1])[:n]
 
     def summary(self) -> str:
-        (best, score), *_ = self.best(1)
-        return f"{len(self.heads)} heads by {self.kind}: {best} {score:.3f}"
+        best = "".join(f": {head} {score:.3f}" for head, score in self.best(1))
+        return f"{len(self.heads)} heads by {self.kind}{best}"
 
     def columns(self) -> Columns:
         """One row for each head, those that score highest first."""
-        order = [self.heads.index(name) for name, _ in self.best(len(self.heads))]
-        scores = {
-            kind: [float(row[one]) for one in order]
-            for kind, row in zip(self.kinds, self.scores, strict=True)
+        best = [head for head, _ in self.best(len(self.heads))]
+        order = best or list(self.heads)
+        each = {kind: self.score(kind) for kind in self.kinds}
+        return {"head": order} | {
+            kind: [scores[head] for head in order] for kind, scores in each.items()
         }
-        return {"head": [self.heads[one] for one in order], **scores}
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain lists, numbers and strings; the arrays too, with the names of their axes."""
-        arrays = {name: array.tolist() for name, array in self.arrays().items()}
-        return {"axes": plain(self.axes), **self.header(), **arrays}
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -155,6 +162,7 @@ class AttentionComparison(Result):
     Over HTTP this is the JSON under `__metadata__.attention`; the arrays lie beside it, those of
     each side with "baseline." or "edited." before their names:
       values F32 [head, query, key], combined F32 [query, key];
+      sink F32 [head, query], where a layer has one: the share that goes to no token;
       edge_queries U32, edge_keys U32, edge_values F32 [edge]: the pairs kept, strongest first.
     """
 
@@ -185,3 +193,8 @@ class AttentionComparison(Result):
     def header(self) -> dict[str, Any]:
         edited = None if self.edited is None else self.edited.header()
         return {"baseline": self.baseline.header(), "edited": edited}
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain lists, numbers and strings, arrays too; null for what there is not."""
+        edited = None if self.edited is None else self.edited.to_dict()
+        return {"baseline": self.baseline.to_dict(), "edited": edited}

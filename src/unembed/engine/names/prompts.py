@@ -111,6 +111,11 @@ def is_one(prompts: Any) -> bool:
     return bool(each) and all(hasattr(one, "__index__") or isinstance(one, Mapping) for one in each)
 
 
+def several(prompts: Any) -> list[Any]:
+    """Prompts as a list, of one too."""
+    return [prompts] if is_one(prompts) else list(prompts)
+
+
 def check_length(model: Vocabulary, ids: tuple[int, ...]) -> None:
     """Raise PromptError unless the model takes a prompt of this length."""
     if not ids:
