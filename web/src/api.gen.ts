@@ -615,9 +615,9 @@ export interface components {
         AttentionRequest: {
             /**
              * Prompt
-             * @description Text, which the model's tokenizer splits, or token ids used as they are.
+             * @description Text, which the model's tokenizer splits; token ids used as they are; or messages, which the chat template of the model makes a text of.
              */
-            prompt: string | number[];
+            prompt: string | number[] | components["schemas"]["Message"][];
             /**
              * Edits
              * @default []
@@ -1913,7 +1913,7 @@ export interface components {
              */
             layers?: number[] | null;
             /** Prompt */
-            prompt?: (string | number[]) | null;
+            prompt?: (string | number[] | components["schemas"]["Message"][]) | null;
             /**
              * Edits
              * @default []
