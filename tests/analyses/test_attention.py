@@ -7,8 +7,12 @@ import torch
 
 import unembed as ue
 from unembed.analyses.attention.attention import edges
+from unembed.analyses.tools.moved import MovedValues
+from unembed.analyses.tools.writes import head_writes
 from unembed.errors import InputError, TargetError
+from unembed.models.tiny import tiny_tokenizer
 
+from ..contract.unlisted import UNLISTED
 from ..contract.wiring import FAMILIES, weight_and_bias
 from .slow import PROMPT, TOLERANCE
 
@@ -212,3 +216,26 @@ def test_bad_options_say_what_is_legal(model_of):
         asked(model, [3])
     with pytest.raises(TargetError, match="was not captured"):
         ue.attention(model.run(PROMPT, ["L1.pattern"]), [2])
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("name", ["afmoe", "bitnet", "gpt_oss"])
+def test_behind_gates_norms_and_sinks_what_is_moved_sums_to_what_heads_write(name):
+    """A gate, a norm before W_O, a sink: of each a family."""
+    family = next(one for one in UNLISTED if str(one) == name)
+    model = ue.load(family.build(), tokenizer=tiny_tokenizer())
+    layer = next(one.layer for one in model.anatomy.blocks if one.why_no_heads is None)
+    run = model.run(PROMPT, [*ue.attention_capture(model, [layer], measure="moved"), "pattern"])
+    found, values = ue.attention(run, [layer], measure="moved"), MovedValues(run, layer)
+    heads, pattern = head_writes(run, layer), run[f"L{layer}.pattern"]
+    for query in (0, len(PROMPT) - 1):
+        for head in range(len(pattern)):
+            vectors = values.at(query, head, range(len(PROMPT)))
+            vectors = vectors * pattern[head, query, :, None].to(vectors)
+            close(vectors.sum(0), heads[query, head], torch.float32)
+            close(found.values[head, query], vectors.norm(dim=-1), torch.float32)
+    plain = ue.attention(run, [layer])
+    total = plain.values.sum(-1)
+    total = total if plain.sink is None else total + plain.sink
+    close(total, torch.ones_like(total), torch.float32)
+    assert (plain.sink is not None) == (name == "gpt_oss")

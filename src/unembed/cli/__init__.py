@@ -138,13 +138,15 @@ def attention(
     *,
     loading: Loading,
     prompt: options.Prompt,
+    chat: options.Chat = False,
     edit: options.Edits = None,
     rows: attention_command.Rows = 20,
     as_json: options.Json = False,
     fields: dict[str, Any],
 ) -> None:
     """What attention heads look at on a prompt, and what they move."""
-    attention_command.attention(loading, prompt, edit or [], fields, rows, as_json=as_json)
+    typed = read_prompt(prompt, chat=chat)
+    attention_command.attention(loading, typed, edit or [], fields, rows, as_json=as_json)
 
 
 @app.command(cls=TextCommand)
@@ -154,13 +156,15 @@ def heads(
     *,
     loading: Loading,
     prompt: attention_command.PromptOrNone = None,
+    chat: options.Chat = False,
     edit: options.Edits = None,
     rows: attention_command.Rows = 10,
     as_json: options.Json = False,
     fields: dict[str, Any],
 ) -> None:
     """What each attention head does: previous token, induction, punctuation ..."""
-    attention_command.heads(loading, prompt, edit or [], fields, rows, as_json=as_json)
+    typed = None if prompt is None else read_prompt(prompt, chat=chat)
+    attention_command.heads(loading, typed, edit or [], fields, rows, as_json=as_json)
 
 
 @app.command(cls=TextCommand)

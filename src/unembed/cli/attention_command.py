@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from unembed.cli.edits import parse_edit
-from unembed.cli.loading import Loading, read_prompt
+from unembed.cli.loading import Loading, Typed
 from unembed.cli.output import print_json
 from unembed.cli.questions import ask, request, validated
 from unembed.questions.requests import AttentionRequest, HeadsRequest
@@ -41,7 +41,7 @@ PromptOrNone = Annotated[
 
 def attention(
     loading: Loading,
-    prompt: str,
+    prompt: Typed,
     edits: Sequence[str],
     fields: dict[str, Any],
     rows: int,
@@ -60,7 +60,7 @@ def attention(
 
 def heads(
     loading: Loading,
-    prompt: str | None,
+    prompt: Typed | None,
     edits: Sequence[str],
     fields: dict[str, Any],
     rows: int,
@@ -69,7 +69,7 @@ def heads(
 ) -> None:
     """See `unembed heads`."""
     specs = [parse_edit(text, index).values() for index, text in enumerate(edits)]
-    named = {} if prompt is None else {"prompt": read_prompt(prompt)}
+    named = {} if prompt is None else {"prompt": prompt}
     asked = validated(HeadsRequest, {"edits": specs, **named, **fields})
     found = ask(loading, _heads, asked, Console(stderr=True))
     if as_json:

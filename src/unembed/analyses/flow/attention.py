@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from unembed.analyses.flow.draft import accurate
 from unembed.analyses.flow.qk import Matching, matching
 from unembed.analyses.flow.selection import Selector
+from unembed.analyses.tools.frozen import accurate
 from unembed.analyses.tools.writes import branch_output, gate
 from unembed.engine.passes.run import Run
 

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from unembed.analyses.flow.draft import accurate
 from unembed.analyses.flow.names import CutName, parse_cut
 from unembed.analyses.tools.effects import Writes, effects_on, has_effects
+from unembed.analyses.tools.frozen import accurate
 from unembed.analyses.tools.objective import Objective
 from unembed.analyses.tools.writes import BranchOutput, branch_output, gate
 from unembed.engine.loaded import Loaded

@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from unembed.analyses.flow.attention import AttentionParts
-from unembed.analyses.flow.draft import Draft, Write, accurate, cut, zero
+from unembed.analyses.flow.draft import Draft, Write, cut, zero
 from unembed.analyses.flow.draw_attention import AttentionDrawing
 from unembed.analyses.flow.mlp import MlpDrawing, MlpParts
 from unembed.analyses.flow.options import FlowOptions
 from unembed.analyses.flow.result import FlowLink, FlowNode, FlowSum, LayerSelection, LinkKind
 from unembed.analyses.flow.selection import Selector
+from unembed.analyses.tools.frozen import accurate
 from unembed.engine.names.taps import why_not
 from unembed.engine.nodes import ATTENTION_SITES, Branch
 from unembed.engine.passes.run import Run

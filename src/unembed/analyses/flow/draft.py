@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from unembed.analyses.flow.result import FlowCut, FlowLink, FlowNode, FlowSum
+from unembed.analyses.tools.frozen import accurate
 from unembed.engine.loaded import Loaded
 from unembed.engine.nodes import Branch
 
@@ -108,11 +109,6 @@ class Draft:
     def signs_of_nodes(self) -> dict[str, Sign]:
         """The sign of every node; for another draft of the same selection."""
         return {name: draft.node.sign for name, draft in self.nodes.items()}
-
-
-def accurate(values: Tensor) -> Tensor:
-    """Half precision would round parts more than it rounded their sum."""
-    return values.detach().to(torch.promote_types(values.dtype, torch.float32))
 
 
 def zero(target: str, position: int) -> FlowCut:

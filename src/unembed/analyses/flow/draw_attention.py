@@ -8,10 +8,11 @@ from typing import Any
 import torch
 
 from unembed.analyses.flow.attention import AttentionParts
-from unembed.analyses.flow.draft import Draft, Write, accurate, cut, zero
+from unembed.analyses.flow.draft import Draft, Write, cut, zero
 from unembed.analyses.flow.drawing import BranchDrawing
 from unembed.analyses.flow.options import SMALLEST_WIDTH, FlowOptions
 from unembed.analyses.flow.result import FlowSum
+from unembed.analyses.tools.frozen import accurate
 from unembed.analyses.tools.shares import shares
 
 QKV, QUERY, KEY, VALUE, HEAD, Z, Z_ROW = range(7)  # columns, from that of qkv on

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from unembed.analyses.flow.draft import Draft, Write, accurate, cut
+from unembed.analyses.flow.draft import Draft, Write, cut
 from unembed.analyses.flow.options import FlowOptions
 from unembed.analyses.flow.result import FlowLink, FlowNode, LinkColour, LinkKind
+from unembed.analyses.tools.frozen import accurate
 from unembed.analyses.tools.shares import rounding, shares
 from unembed.analyses.tools.writes import BranchOutput
 from unembed.engine.nodes import Branch

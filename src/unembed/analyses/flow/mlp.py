@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from unembed.analyses.flow.draft import Draft, Write, accurate, zero
+from unembed.analyses.flow.draft import Draft, Write, zero
 from unembed.analyses.flow.drawing import BranchDrawing
 from unembed.analyses.flow.options import FlowOptions
 from unembed.analyses.flow.result import FlowLink, FlowSum
 from unembed.analyses.flow.selection import Selector
+from unembed.analyses.tools.frozen import accurate
 from unembed.analyses.tools.shares import shares
 from unembed.analyses.tools.writes import branch_output
 from unembed.engine.passes.run import Run

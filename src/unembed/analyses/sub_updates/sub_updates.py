@@ -32,6 +32,7 @@ from unembed.analyses.tools.effects import (
     effects_of,
     effects_on,
 )
+from unembed.analyses.tools.frozen import accurate
 from unembed.analyses.tools.objective import Objective
 from unembed.analyses.tools.shares import rounding, shares
 from unembed.analyses.tools.target import TargetLike, explained_at, in_words
@@ -150,17 +151,17 @@ def _branch_updates(
         whole = branch_output(run, layer, branch, position)
     except CapabilityError as error:
         return error.message
-    added = _accurate(run[f"L{layer}.{branch}_out"][position])
+    added = accurate(run[f"L{layer}.{branch}_out"][position])
     shown, writes = _heads(run, layer, whole, k) if branch == "attn" else _neurons(layer, whole, k)
-    return _with_the_rest(shown, writes, _accurate(whole.bias_write()), added)
+    return _with_the_rest(shown, writes, accurate(whole.bias_write()), added)
 
 
 def _neurons(layer: int, whole: BranchOutput, k: int) -> tuple[list[Update], Tensor]:
     """The neurons with the largest scores either way, and what they write [k, d_model]."""
-    activations = _accurate(whole.inside[0])
+    activations = accurate(whole.inside[0])
     scores = activations * whole.unit_norms()
     best = scores.abs().topk(min(k, len(scores))).indices
-    writes = _accurate(whole.carry(activations[None, best, None] * whole.weight[best])[0])
+    writes = accurate(whole.carry(activations[None, best, None] * whole.weight[best])[0])
     shown = [
         Update(f"L{layer}.N{neuron}", activation, norm, score)
         for neuron, activation, norm, score in zip(
@@ -179,8 +180,8 @@ def _heads(run: Run, layer: int, whole: BranchOutput, k: int) -> tuple[list[Upda
     n_heads = run.model.block(layer).attention.n_heads
     z = whole.inside[0].reshape(n_heads, -1)
     maps = whole.weight.reshape(n_heads, z.shape[1], -1)
-    products = torch.einsum("hz,hzd->hd", _accurate(z), _accurate(maps))
-    writes = _accurate(whole.carry(products[None])[0])
+    products = torch.einsum("hz,hzd->hd", accurate(z), accurate(maps))
+    writes = accurate(whole.carry(products[None])[0])
     norms, best = writes.norm(dim=-1).topk(min(k, n_heads))
     shown = [
         Update(f"L{layer}.H{head}", None, norm, norm)
@@ -284,8 +285,3 @@ def _check_count(name: str, value: int, least: int) -> None:
         raise InputError(
             f"{name} is {value!r}; it must be {legal}", field=name, value=value, legal=legal
         )
-
-
-def _accurate(values: Tensor) -> Tensor:
-    """Half precision would round parts more than it rounded their sum."""
-    return values.to(torch.promote_types(values.dtype, torch.float32))

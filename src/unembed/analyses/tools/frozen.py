@@ -98,14 +98,14 @@ def _ignores_shifts(norm: Norm, probe: Tensor) -> bool:
 
 
 def _apply(norm: Norm, states: Tensor) -> Tensor:
-    return _accurate(norm(states[None])[0])
+    return accurate(norm(states[None])[0])
 
 
-def _accurate(states: Tensor) -> Tensor:
-    """Half precision would round the gain more than the norm does."""
-    return states.to(torch.promote_types(states.dtype, torch.float32))
+def accurate(values: Tensor) -> Tensor:
+    """Half precision as float32: it would round parts more than it rounded their sum."""
+    return values.detach().to(torch.promote_types(values.dtype, torch.float32))
 
 
 def _centred(states: Tensor, centres: bool) -> Tensor:
-    states = _accurate(states)
+    states = accurate(states)
     return states - states.mean(-1, keepdim=True) if centres else states

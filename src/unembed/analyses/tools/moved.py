@@ -6,13 +6,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import cached_property
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-from unembed.analyses.tools.writes import BranchOutput, branch_output, gate
+from unembed.analyses.tools.frozen import accurate
+from unembed.analyses.tools.writes import branch_output, gate
 from unembed.engine.loaded import Loaded
 from unembed.engine.passes.run import Run
 
@@ -34,11 +34,12 @@ class MovedValues:
         self.whole = branch_output(run, layer, "attn")
         attention = run.model.block(layer).attention
         self.gated, self.group = attention.gated, attention.n_heads // attention.n_kv_heads
+        self._factors: dict[int, Tensor] = {}
 
     @torch.no_grad()
     def norms(self, head: int, queries: Sequence[int]) -> Float[Tensor, "query key"]:
         """Norm of what one unit of a head's attention moves from every key to some queries."""
-        if self.gated:
+        if self.gated or self.whole.inner is not None:
             every = range(len(self.run.ids))
             rows = [self.at(query, head, every).norm(dim=-1) for query in queries]
             return torch.stack(rows)
@@ -57,39 +58,35 @@ class MovedValues:
     def at(self, query: int, head: int, keys: Sequence[int]) -> Float[Tensor, "key d_model"]:
         """What one unit of a head's attention moves from some keys to a query."""
         values = self._values(head)[list(keys)]
-        if self.gated:
-            values = values * self._gates(query)[head].to(values)
-        return self._at(query).carry(self._through(values, head)[None])[0]
+        if self.gated or self.whole.inner is not None:
+            values = values * self._before_the_map(query)[head].to(values)
+        return self._behind_the_map(query, self._through(values, head))
 
     def _values(self, head: int) -> Float[Tensor, "key d_head"]:
-        found: Tensor = _accurate(self.run[f"L{self.layer}.v"][:, head // self.group])
+        found: Tensor = accurate(self.run[f"L{self.layer}.v"][:, head // self.group])
         return found
 
-    def _through(self, values: Float[Tensor, "n d_head"], head: int) -> Tensor:
+    def _through(self, values: Float[Tensor, "n d_head"], head: int) -> Float[Tensor, "n d_model"]:
         width = values.shape[-1]
-        rows = self.whole.weight[head * width : (head + 1) * width]
-        written: Tensor = values @ _accurate(rows)
+        rows = self.whole.stored[head * width : (head + 1) * width]
+        written: Tensor = values @ accurate(rows)
         return written
 
-    def _gates(self, query: int) -> Float[Tensor, "head d_head"]:
-        found = self._gate_of.get(query)
+    def _before_the_map(self, query: int) -> Float[Tensor, "head d_head"]:
+        """What values are multiplied with at a query before W_O: a gate, a norm's gain."""
+        found = self._factors.get(query)
         if found is None:
-            made = gate(self.run, self.layer, query)
-            if made is None:
-                raise AssertionError("the layer is gated")
-            found = self._gate_of[query] = made
+            width = self.run[f"L{self.layer}.v"].shape[-1]
+            inner = self.whole.inner
+            found = torch.ones_like(accurate(self.whole.inside[query]))
+            found = found if inner is None else found * inner.gain[query]
+            found = found.reshape(-1, width)
+            gates = gate(self.run, self.layer, query)
+            found = self._factors[query] = found if gates is None else found * gates
         return found
 
-    @cached_property
-    def _gate_of(self) -> dict[int, Tensor]:
-        return {}
-
-    def _at(self, query: int) -> BranchOutput:
-        """The branch at one position: its norm as it was frozen there."""
+    def _behind_the_map(self, query: int, parts: Float[Tensor, "n d_model"]) -> Tensor:
+        """What the block makes of parts of W_O's result at a query."""
         norm = self.whole.norm
         frozen = None if norm is None else replace(norm, gain=norm.gain[query, None])
-        return replace(self.whole, inside=self.whole.inside[query, None], norm=frozen)
-
-
-def _accurate(values: Tensor) -> Tensor:
-    return values.to(torch.promote_types(values.dtype, torch.float32))
+        return replace(self.whole, norm=frozen).carry(parts[None])[0]

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 import torch
 from torch import Tensor, nn
 
+from unembed.analyses.tools.frozen import accurate
 from unembed.analyses.tools.static_norms import StaticNorm, static_norm
 from unembed.engine.loaded import Loaded
 from unembed.engine.names.tokens import Token
@@ -144,11 +145,6 @@ def _not_linear(model: Loaded, what: str) -> CapabilityError:
 
 def _passes_through(module: nn.Module) -> bool:
     return isinstance(module, nn.Dropout | nn.Identity)
-
-
-def accurate(tensor: Tensor) -> Tensor:
-    """Half precision as float32."""
-    return tensor.detach().to(torch.promote_types(tensor.dtype, torch.float32))
 
 
 def scores_of(model: Loaded, ids: Sequence[int], scores: Sequence[float]) -> tuple[TokenScore, ...]:

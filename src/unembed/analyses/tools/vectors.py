@@ -23,12 +23,12 @@ import torch
 from torch import Tensor
 
 from unembed.analyses.tools.checks import checked_top_k
+from unembed.analyses.tools.frozen import accurate
 from unembed.analyses.tools.projections import (
     PROJECTIONS,
     Projection,
     ProjectionName,
     TokenScore,
-    accurate,
     projected,
     projection_of,
     scores_of,
