@@ -12,6 +12,7 @@ import unembed as ue
 from unembed.analyses.tools.writes import branch_output, head_writes
 from unembed.engine.checks.selfcheck import check
 from unembed.engine.model import Model
+from unembed.errors import CapabilityError
 from unembed.models import kernels
 from unembed.models.tiny import tiny_tokenizer
 
@@ -98,6 +99,23 @@ def test_a_factor_of_the_kernels_own_is_no_gate(monkeypatch):
     family = next(one for one in UNLISTED if str(one) == "granite_swa")
     model = ue.load(family.build(), tokenizer=tiny_tokenizer())
     assert not model.capabilities()["heads"].available
+
+
+@pytest.mark.parametrize(
+    ("name", "step"),
+    [
+        (
+            "diffllama",
+            r"DiffLlamaAttention calls its kernel 2 times, and groupnorm \(RMSNorm\) stands",
+        ),
+        ("nystromformer-masked", r"conv \(Conv2d\) stands before W_O"),
+    ],
+)
+def test_a_step_before_the_output_map_that_is_not_understood_is_named(name, step):
+    family = next(one for one in UNLISTED if str(one) == name)
+    model = ue.load(family.build(), tokenizer=tiny_tokenizer())
+    with pytest.raises(CapabilityError, match=f"pattern·v = z off by .*: {step}"):
+        model.run(PROMPT, capture=["L1.z"])
 
 
 def test_a_gate_that_is_not_one_is_caught(gated):

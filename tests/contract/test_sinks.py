@@ -221,11 +221,31 @@ def test_what_a_head_gets_from_each_position_sums_to_what_it_writes(sinking):
         assert_close(total, written[head], FP32_ROUNDING)
 
 
+def test_pages_and_flow_graphs_say_what_goes_to_the_sink(sinking):
+    _, model, layer = sinking
+    node = f"L{layer}.H{HEAD}"
+    expected = model.run(PROMPT, capture=[f"L{layer}.sink"])[f"L{layer}.sink"][QUERY]
+    capture = ue.component_capture(model, node, QUERY)
+    page = ue.component(model.run(PROMPT, capture=capture), node, QUERY)
+    assert page.sink == pytest.approx(float(expected[HEAD]), rel=1e-5)
+    assert sum(page.attends_to) + page.sink == pytest.approx(1, abs=1e-6)
+    run = model.run(PROMPT, capture=ue.flow_capture(model, [layer], QUERY))
+    graph = ue.flow_graph(run, [layer], position=QUERY, n_heads=4)
+    shown = {one.id: one.sink for one in graph.nodes if one.kind == "head"}
+    assert shown == {
+        f"L{layer}.H{head}": pytest.approx(float(share), rel=1e-5)
+        for head, share in enumerate(expected)
+    }
+    assert all(one.sink is None for one in graph.nodes if one.kind != "head")
+
+
 def test_a_layer_without_a_sink_says_so():
     family = next(one for one in UNLISTED if str(one) == "mimo_v2_flash")
     model = ue.load(family.build(), tokenizer=tiny_tokenizer())
     with pytest.raises(CapabilityError, match=r"no sink in layer 0: the attention of layer 0 has"):
         model.run(PROMPT, capture=["L0.sink"])
+    page = ue.component(model.run(PROMPT, capture=ue.component_capture(model, "L0.H1")), "L0.H1")
+    assert page.sink is None
     assert model.capabilities()["sink"].available
     without = ue.load(tiny_model("gpt2"), tokenizer=tiny_tokenizer())
     assert "sink" not in without.capabilities()

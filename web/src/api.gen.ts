@@ -940,6 +940,11 @@ export interface components {
              */
             attends_to: number[] | null;
             /**
+             * Sink
+             * @description Heads with a sink: how much of the attention at the position goes to no token; with `attends_to` it sums to 1.
+             */
+            sink: number | null;
+            /**
              * Write Norm
              * @description Norm of what the node writes at the position.
              */
@@ -1356,6 +1361,11 @@ export interface components {
              * @description Key, value: the attention score.
              */
             attention: number | null;
+            /**
+             * Sink
+             * @description Head with a sink: how much of its attention goes to no token.
+             */
+            sink: number | null;
             /**
              * Attributed
              * @description Direct effect of its write on the target's objective, norms frozen; null for what writes nothing.

@@ -68,7 +68,8 @@ class AttentionAnatomy:
     values, each number of it times a gate that knows nothing of them (Qwen3-Next). `sink`: a part
     of each query's attention goes to no position (GPT-OSS). `inner_norm` is a norm over all heads,
     between z and W_O (BitNet). `keys_of` is the core of an earlier layer whose keys and values it
-    uses, where it has none of its own (Gemma 4).
+    uses, where it has none of its own (Gemma 4). `between` says what else is at work before W_O,
+    for when z cannot be proven.
     """
 
     core: str
@@ -84,6 +85,7 @@ class AttentionAnatomy:
     gated: bool = False
     sink: bool = False
     keys_of: str | None = None
+    between: str = ""
 
     kind: ClassVar[str] = ATTENTION
     is_attention: ClassVar[bool] = True

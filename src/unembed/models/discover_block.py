@@ -173,6 +173,7 @@ class BlockReader:
             post_norm=post_norm(added, output_map.output),
             inner_norm=None if norm is None else norm.name,
             sink="sink" in kernel.seen,
+            between=_between(kernel, maps, output_map, norm),
         )
 
     # ------------------------------------------------------------ a mixer as one box
@@ -279,3 +280,19 @@ class BlockReader:
             None,
             self.block.n_outputs,
         )
+
+
+def _between(kernel: KernelCall, maps: list[Call], output_map: Call, norm: Call | None) -> str:
+    """What is at work between an attention kernel and W_O, in words; empty where nothing is."""
+    core = kernel.call
+    others = [
+        f"{call.name.removeprefix(f'{core.name}.')} ({type(call.module).__name__})"
+        for call in core.children
+        if kernel.time < call.start < output_map.start
+        and call not in (*maps, norm)
+        and not isinstance(call.module, discover_mlp.PASSES_THROUGH)
+    ]
+    said = [f"{type(core.module).__name__} calls its kernel {kernel.n_calls} times"]
+    said = said if kernel.n_calls > 1 else []
+    said += [f"{' and '.join(others)} stand{'s' * (len(others) == 1)} before W_O"] if others else []
+    return ", and ".join(said)

@@ -50,10 +50,11 @@ class Call:
 
 @dataclass(eq=False)
 class KernelCall:
-    """One call of an attention kernel, seen from the module that made it."""
+    """A module's call of its attention kernel, or several: of which the first one is seen."""
 
     call: Call
     time: int
+    n_calls: int = 0
     seen: dict[str, Tensor] = field(default_factory=dict)
 
 
@@ -115,6 +116,7 @@ class _Recorder:
         call = next(call for call in reversed(self.stack) if call.module is core)
         if not self.kernels or self.kernels[-1].call is not call:
             self.kernels.append(KernelCall(call, self.tick()))
+        self.kernels[-1].n_calls += site == "q"
         self.kernels[-1].seen.setdefault(site, value[0].clone())
         return value
 

@@ -33,9 +33,10 @@ def component_capture(model: Loaded, node: Name, position: int = -1) -> tuple[st
     if _reads_tokens(model):
         capture += effects_capture(model, target.layer)
     capture += write_capture(model, target)
-    if target.row.attends and _has_pattern(model, target):
+    if target.row.attends and _has(model, target, "pattern"):
         row = position if target.position is None else target.position
-        capture.append(f"L{target.layer}.H{target.head}.pattern@{row}")
+        sites = ["pattern", *(["sink"] if _has(model, target, "sink") else [])]
+        capture += [f"L{target.layer}.H{target.head}.{site}@{row}" for site in sites]
     return tuple(dict.fromkeys(capture))
 
 
@@ -91,6 +92,7 @@ def component(
         if effects is None
         else listed(model, effects.lowered_ids[0], effects.lowered[0]),
         attends_to=_attends_to(run, target, position),
+        sink=_sink(run, target, position),
         write_norm=float(here.float().norm()),
         resid_norm=float(run[_stream(model, target)][position].float().norm()),
         method=None if effects is None else effects.method,
@@ -112,15 +114,21 @@ def _stream(model: Loaded, target: Target) -> str:
     return f"L{target.layer}.{'resid_mid' if after else 'resid_pre'}"
 
 
-def _has_pattern(model: Loaded, target: Target) -> bool:
-    return why_not(model.anatomy, ("pattern", target.layer)) is None
+def _has(model: Loaded, target: Target, site: str) -> bool:
+    return why_not(model.anatomy, (site, target.layer)) is None
 
 
 def _attends_to(run: Run, target: Target, position: int) -> tuple[float, ...] | None:
-    if not target.row.attends or not _has_pattern(run.model, target):
+    if not target.row.attends or not _has(run.model, target, "pattern"):
         return None
     row: Tensor = run[f"L{target.layer}.H{target.head}.pattern@{position}"]
     return tuple(row.tolist())
+
+
+def _sink(run: Run, target: Target, position: int) -> float | None:
+    if not target.row.attends or not _has(run.model, target, "sink"):
+        return None
+    return float(run[f"L{target.layer}.H{target.head}.sink@{position}"])
 
 
 def listed(model: Loaded, ids: Tensor, effects: Tensor) -> tuple[TokenEffect, ...]:

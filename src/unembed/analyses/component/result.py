@@ -41,6 +41,11 @@ class Component(Result):
     attends_to: Annotated[
         tuple[float, ...] | None, "Heads: the row of the pattern at the position."
     ]
+    sink: Annotated[
+        float | None,
+        "Heads with a sink: how much of the attention at the position goes to no token; with "
+        "`attends_to` it sums to 1.",
+    ]
     write_norm: Annotated[float, "Norm of what the node writes at the position."]
     resid_norm: Annotated[float, "Norm of the residual stream that it writes to."]
     method: Annotated[

@@ -158,6 +158,7 @@ class AttentionDrawing(BranchDrawing):
             kind="head",
             title=f"head {head} of layer {self.layer}: what it writes",
             address=f"{self.name}.H{head}",
+            sink=None if self.parts.sink is None else float(self.parts.sink[head]),
             cut=zero(f"{self.name}.H{head}", self.position),
         )
         self.draft.add(node, ("", write.row), write=write)

@@ -69,7 +69,10 @@ def flow_capture(
                 capture.append(f"L{layer}.{site}")
         row = "" if position is None else f"@{position}"
         if why_no_drawn_heads(model.anatomy, layer) is None:
-            capture.append(f"L{layer}.pattern{row}")
+            here = (
+                one for one in ("pattern", "sink") if why_not(model.anatomy, (one, layer)) is None
+            )
+            capture += [f"L{layer}.{site}{row}" for site in here]
     return tuple(dict.fromkeys(capture))
 
 

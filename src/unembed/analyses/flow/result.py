@@ -159,6 +159,9 @@ class FlowNode:
     ] = None
     up: Annotated[float | None, "What the gate multiplies."] = None
     attention: Annotated[float | None, "Key, value: the attention score."] = None
+    sink: Annotated[
+        float | None, "Head with a sink: how much of its attention goes to no token."
+    ] = None
     attributed: Annotated[
         float | None,
         "Direct effect of its write on the target's objective, norms frozen; null for what writes "

@@ -36,16 +36,19 @@ def compare(
     right: Tensor,
     parts: tuple[str, ...] = (),
     at_least: float = 0.0,
+    because: str = "",
 ) -> None:
     """Note the relative error; refuse `parts`, or the model if there are none, where too large.
 
-    `at_least` is a tolerance for equations that the model itself computes more coarsely.
+    `at_least` is a tolerance for equations that the model itself computes more coarsely; `because`
+    is what is known of why it may fail.
     """
     error = relative_error(left, right)
     report.errors[equation] = max(report.errors.get(equation, 0.0), error)
     if error <= max(report.tolerance, at_least):
         return
     sentence = f"the self-check found {equation} off by {error:.1e} (relative)"
+    sentence += f": {because}" if because else ""
     if not parts:
         report.fatal = report.fatal or sentence
     for part in parts:

@@ -198,7 +198,8 @@ def _heads(model: Loaded, run: Run, block: BlockAnatomy, report: Report) -> None
     # some families take a sink's share in float32, whatever their type
     within = report.tolerance if sink is None else max(report.tolerance, TOLERANCE[torch.float32])
     if relative_error(mixed, z) <= within or not _gated(model, run, block, report):
-        compare(report, "pattern·v = z", mixed, z, HEADS, at_least=within)
+        why = block.attention.between
+        compare(report, "pattern·v = z", mixed, z, HEADS, at_least=within, because=why)
     softmax = torch.softmax(scores, -1)
     if sink is None:
         _compare_loosely(report, "softmax(scores) = pattern", softmax.to(pattern), pattern)

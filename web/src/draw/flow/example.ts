@@ -61,6 +61,7 @@ const NODE = {
   gate: null,
   up: null,
   attention: null,
+  sink: null,
   attributed: null,
   cut: null,
 } as const;

@@ -62,6 +62,7 @@ export function nodeFacts(
     if (value !== null && value !== undefined) facts.push([name, write(value)]);
   };
   put('attention', node.attention, (value) => percent(value));
+  put('attention to no token (sink)', node.sink, (value) => percent(value));
   put('activation', node.activation, quantity);
   put('= gate', node.gate, quantity);
   put('× input', node.up, quantity);

@@ -138,7 +138,11 @@ export function ComponentFormula({ data }: { data: Component }) {
               {
                 name: 'attention',
                 formula: 'softmax( q · kᵀ / √d )',
-                note: 'The row of the pattern at the chosen position: how much it takes from each token. Sums to 1.',
+                note: `The row of the pattern at the chosen position: how much it takes from each token. ${
+                  typeof data.sink === 'number'
+                    ? `Sums to 1 with what goes to the sink, ${data.sink.toPrecision(3)}.`
+                    : 'Sums to 1.'
+                }`,
               },
             ]
           : []),

@@ -35,7 +35,23 @@ export function PositionList({ data }: { data: Schemas['Component'] }) {
           ))}
         </ul>
       </div>
+      {typeof data.sink === 'number' ? <Sink share={data.sink} /> : null}
     </div>
+  );
+}
+
+/** What of a head's attention goes to no token. */
+function Sink({ share }: { share: number }) {
+  return (
+    <p className="positions-sink" data-testid="sink">
+      <span title="A learned score that competes with the tokens’ for attention. Nothing is taken from it: of this share the head gets nothing.">
+        to no token (sink)
+      </span>
+      <Bar share={share} side="accent" />
+      <span className="number" title={String(share)}>
+        {probability(share)}
+      </span>
+    </p>
   );
 }
 

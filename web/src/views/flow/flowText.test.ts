@@ -76,6 +76,14 @@ describe('words', () => {
     const facts = head ? nodeFacts(head, graph.baseline, '␣Tokyo').map(([name]) => name) : [];
     expect(facts).toContain('norm');
     expect(facts).toContain('entropy');
+    expect(facts).not.toContain('attention to no token (sink)');
+  });
+
+  it('say of a head what of its attention goes to the sink', () => {
+    const head = graph.baseline.nodes.find(({ kind }) => kind === 'head');
+    if (!head) throw new Error('the example has no head');
+    const facts = nodeFacts({ ...head, sink: 0.25 }, graph.baseline, '␣Tokyo');
+    expect(facts).toContainEqual(['attention to no token (sink)', '25 %']);
   });
 
   it('say how much of a layer is drawn, and why one is not taken apart', () => {
