@@ -9,6 +9,7 @@ import torch
 
 import unembed as ue
 from unembed.analyses.tools.effects import Writes, effects_capture, effects_on
+from unembed.engine.nodes import SiteKey
 from unembed.errors import InputError, TargetError
 
 from ..contract.wiring import NAMES
@@ -151,11 +152,11 @@ def test_writes_together_have_the_effect_of_their_sum(model_of):
 def test_gradients_reach_what_was_captured(model_of):
     model = model_of("gpt2", torch.float64)
     objective = Objective.logit_diff(72, 9)
-    capture = [*objective.required_capture(model), "L0.H1"]
+    key, capture = SiteKey("z", 0), [*objective.required_capture(model), "L0.H1"]
     run = model.run(PROMPT, capture, grad=True)
-    (found,) = torch.autograd.grad(objective.value(run), run.activations["z", 0])
+    (found,) = torch.autograd.grad(objective.value(run), run.activations[key])
     held = model.run(PROMPT, ["L0.H1"], grad=True)
-    wanted = torch.autograd.grad(held.logits[-1, 72] - held.logits[-1, 9], held.activations["z", 0])
+    wanted = torch.autograd.grad(held.logits[-1, 72] - held.logits[-1, 9], held.activations[key])
     torch.testing.assert_close(found, wanted[0])
 
 

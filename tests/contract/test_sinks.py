@@ -21,6 +21,7 @@ import unembed as ue
 from unembed.analyses.tools.writes import head_writes
 from unembed.engine.checks.selfcheck import check
 from unembed.engine.model import Model
+from unembed.engine.nodes import SiteKey
 from unembed.engine.passes.forward import Request, run_rows
 from unembed.errors import CapabilityError
 from unembed.models.tiny import tiny_model, tiny_tokenizer
@@ -118,7 +119,7 @@ def test_one_head_and_query_of_a_sink_can_be_had_alone(sinking):
     whole = model.run(PROMPT, capture=[f"L{layer}.sink"])[f"L{layer}.sink"]
     name = f"L{layer}.H{HEAD}.sink@{QUERY}"
     run = model.run(PROMPT, capture=[name])
-    assert run.activations["sink", layer].shape == (1, 1)
+    assert run.activations[SiteKey("sink", layer)].shape == (1, 1)
     assert_close(run[name], whole[QUERY, HEAD])
     both = model.run(PROMPT, capture=[name, f"L{layer}.pattern@{QUERY + 1}"])
     assert_close(both[name], whole[QUERY, HEAD])

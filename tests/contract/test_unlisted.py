@@ -14,7 +14,6 @@ from transformers import (
     GPT2Config,
     T5Config,
     T5EncoderModel,
-    T5ForConditionalGeneration,
     ViTConfig,
     ViTModel,
 )
@@ -217,7 +216,6 @@ _GPT2 = GPT2Config(n_embd=40, n_layer=2, n_head=4, vocab_size=128)
 @pytest.mark.parametrize(
     "build",
     [
-        lambda: T5ForConditionalGeneration(_T5),
         lambda: T5EncoderModel(_T5),
         lambda: BertForSequenceClassification(_BERT),
         lambda: AutoModel.from_config(_BERT),
@@ -225,7 +223,7 @@ _GPT2 = GPT2Config(n_embd=40, n_layer=2, n_head=4, vocab_size=128)
         lambda: ViTModel(_VIT),
         lambda: nn.Linear(4, 4),
     ],
-    ids=["t5", "t5-encoder", "bert-classifier", "bert-body", "gpt2-body", "vit", "no-transformer"],
+    ids=["t5-encoder", "bert-classifier", "bert-body", "gpt2-body", "vit", "no-transformer"],
 )
 def test_what_is_no_language_model_is_refused_with_a_sentence(build):
     module = build().eval()

@@ -112,15 +112,17 @@ def test_a_module_that_is_no_language_model_is_refused(module):
         ue.load(module)
 
 
-def test_an_encoder_decoder_is_refused():
+def test_an_encoder_decoder_whose_encoder_shares_its_blocks_is_refused():
     from transformers import T5Config, T5ForConditionalGeneration
 
     config = T5Config(
         vocab_size=64, d_model=16, d_kv=4, d_ff=32, num_layers=2, num_heads=4,
         decoder_start_token_id=0,
     )  # fmt: skip
-    with pytest.raises(LoadError, match="encoder-decoder"):
-        ue.load(T5ForConditionalGeneration(config))
+    module = T5ForConditionalGeneration(config).eval()
+    module.encoder.block[1] = module.encoder.block[0]
+    with pytest.raises(LoadError, match="several layers of its encoder"):
+        ue.load(module)
 
 
 def test_fingerprints_tell_models_apart():

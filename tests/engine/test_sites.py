@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from unembed.engine.names.sites import check_target, parse_target, resolve_position
+from unembed.engine.nodes import SiteKey
 from unembed.errors import TargetError
 
 
@@ -44,7 +45,7 @@ def test_a_name_is_read_as_what_it_names(text, expected):
 
 def test_an_entry_of_z_counts_over_all_heads():
     target = parse_target("L3.z17@4")
-    assert (target.site_key, target.entry, target.position) == (("z", 3), 17, 4)
+    assert (target.site_key, target.entry, target.position) == (SiteKey("z", 3), 17, 4)
 
 
 @pytest.mark.parametrize(

@@ -1707,7 +1707,7 @@ export interface components {
              * Branch
              * @enum {string}
              */
-            branch: "attn" | "mlp";
+            branch: "attn" | "cross" | "mlp";
             /** Added Norm */
             added_norm: number;
             /**
@@ -1850,6 +1850,12 @@ export interface components {
              * @description The continuation alone.
              */
             text: string;
+            /**
+             * Source Tokens
+             * @description What the encoder of an encoder-decoder was given.
+             * @default []
+             */
+            source_tokens: components["schemas"]["Token"][];
         };
         /**
          * GenerationComparison

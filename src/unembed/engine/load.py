@@ -18,6 +18,7 @@ from unembed.engine.provenance import Identity
 from unembed.errors import LoadError
 from unembed.models.anatomy import Anatomy, with_gates
 from unembed.models.discover import discover
+from unembed.models.discover_encoder import discover_both, is_encoder_decoder
 from unembed.models.fingerprint import Watched
 from unembed.models.loading import load_source
 from unembed.models.maps import device_of, input_embeddings
@@ -29,6 +30,7 @@ from unembed.settings import Settings
 
 _loading = threading.Lock()
 N_POSITIONS = 8
+N_SOURCE = 11  # another number, which tells attention to the encoder from the decoder's own
 
 
 @torch.inference_mode(False)
@@ -117,7 +119,10 @@ def _understand(checkpoint: Checkpoint, proofs: Path | None) -> tuple[Anatomy, R
             field="source",
             value=checkpoint.name,
         )
-    return replace(anatomy, reasons={**report.reasons, **anatomy.reasons}), report
+    encoder = anatomy.encoder
+    if encoder is not None:
+        encoder = replace(encoder, reasons={**report.encoder_reasons, **encoder.reasons})
+    return replace(anatomy, reasons={**report.reasons, **anatomy.reasons}, encoder=encoder), report
 
 
 def _by_representatives(
@@ -143,10 +148,18 @@ def _prove(
     module = checkpoint.module
     embedding = input_embeddings(module)
     vocab_size = embedding.weight.shape[0]
-    ids = selfcheck.sample_ids(module, vocab_size, N_POSITIONS)
-    tokens = torch.tensor([ids], device=device_of(embedding))
+    both = is_encoder_decoder(module)
+    ids, source = (
+        torch.tensor(
+            [selfcheck.sample_ids(module, vocab_size, n, step)], device=device_of(embedding)
+        )
+        for n, step in ((N_POSITIONS, 17), (N_SOURCE, 23))
+    )
     try:
-        anatomy = discover(module, tokens, checkpoint.name, skipped)
+        if both:
+            anatomy = discover_both(module, ids, source, checkpoint.name)
+        else:
+            anatomy = discover(module, ids, checkpoint.name, skipped)
     except (RuntimeError, ValueError, LookupError, TypeError, AttributeError) as error:
         raise LoadError(
             f"{checkpoint.name} ({type(module).__name__}) could not be run and read on a "

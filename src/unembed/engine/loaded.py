@@ -21,7 +21,16 @@ from unembed.engine.names import prompts
 from unembed.engine.names.sites import check_target, parse_target
 from unembed.engine.names.taps import refuse, why_not
 from unembed.engine.names.tokens import Token, TokenReader
-from unembed.engine.nodes import LAYER_SITES, MIXER_SITES, PLE_SITES, UNREAD, Name, Target
+from unembed.engine.nodes import (
+    CROSS_SITES,
+    LAYER_SITES,
+    MIXER_SITES,
+    PLE_SITES,
+    UNREAD,
+    Name,
+    SiteKey,
+    Target,
+)
 from unembed.engine.provenance import Identity, Kind, Provenance, versions
 from unembed.engine.reading.final_norm import final_norm
 from unembed.engine.reading.maps import Maps
@@ -35,7 +44,8 @@ from unembed.models.modes import in_evaluation
 from unembed.models.multimodal import placeholders
 from unembed.settings import Settings
 
-Prompt = str | Sequence[int] | Sequence[prompts.Message] | Mapping[str, Any] | Tensor | NDArray[Any]
+Text = str | Sequence[int] | Sequence[prompts.Message] | Mapping[str, Any] | Tensor | NDArray[Any]
+Prompt = Text | prompts.Sourced
 
 
 @dataclass(frozen=True)
@@ -82,6 +92,21 @@ class Loaded(Maps):
     @property
     def kind(self) -> Kind:
         return self.identity.kind
+
+    @property
+    def has_encoder(self) -> bool:
+        """Whether it is an encoder-decoder, which reads a source beside its prompt."""
+        return self.anatomy.encoder is not None
+
+    @property
+    def decoder_start(self) -> int | None:
+        """The token that the decoder of an encoder-decoder starts every text with."""
+        for config in (getattr(self.module, "generation_config", None), self.module.config):
+            for name in ("decoder_start_token_id", "bos_token_id"):
+                found = getattr(config, name, None)
+                if isinstance(found, int):
+                    return found
+        return None
 
     @property
     def family(self) -> str:
@@ -160,6 +185,7 @@ class Loaded(Maps):
         absent: set[str] = set() if any(block.box for block in blocks) else set(MIXER_SITES)
         absent |= set() if any(block.per_layer for block in blocks) else set(PLE_SITES)
         absent |= set() if self.anatomy.has_sinks else {"sink"}
+        absent |= set() if self.has_encoder else set(CROSS_SITES)
         for site in ("embed", *LAYER_SITES, "final_norm", "logits"):
             if site in absent:
                 continue  # most models have no such branch
@@ -178,8 +204,9 @@ class Loaded(Maps):
     def _why_no_site(self, site: str) -> str | None:
         """The reason if no layer has the site; where some have it, it is available."""
         if site not in LAYER_SITES:
-            return why_not(self.anatomy, (site, None))
-        reasons = [why_not(self.anatomy, (site, block.layer)) for block in self.anatomy.blocks]
+            return why_not(self.anatomy, SiteKey(site, None))
+        blocks = self.anatomy.blocks
+        reasons = [why_not(self.anatomy, SiteKey(site, block.layer)) for block in blocks]
         return None if None in reasons else reasons[0]
 
     def require(self, capability: str) -> None:
@@ -227,7 +254,7 @@ class Loaded(Maps):
 
         Text; messages ([{"role": "user", "content": "Hello"}], through the chat template); token
         ids, or a tensor or array of them, [pos] or [1, pos]; or what a tokenizer returns, whose
-        attention mask says which are pads: those are left out.
+        attention mask says which are pads: those are left out. Of an encoder-decoder a `Sourced`.
 
         A special token that starts or ends the text already is not added again, and none is added
         after a text that a causal model continues.
@@ -237,9 +264,12 @@ class Loaded(Maps):
         """
         return prompts.read(self, prompt).ids
 
-    def read_prompt(self, prompt: Prompt) -> prompts.Read:
-        """Token ids of a prompt, with notes: sentences about what was done to it."""
-        return prompts.read(self, prompt)
+    def read_prompt(self, prompt: Prompt | None, source: Text | None = None) -> prompts.Read:
+        """Token ids of a prompt, with notes: sentences about what was done to it.
+
+        `source` is what the encoder of an encoder-decoder reads; a `Sourced` prompt has both.
+        """
+        return prompts.read(self, prompt, source)
 
     def token(self, token_id: int) -> Token:
         """The token with this id."""
@@ -272,13 +302,17 @@ class Loaded(Maps):
             self._unembedding_of = held
             self._unembedding = Unembedding(
                 weight_in_out(linear).T,
-                bias_of(linear),
+                bias_of(linear) if head.bias is None else self._buffer(head.bias),
                 scale=head.multiplier,
                 divisor=head.divisor,
                 softcap=head.softcap,
                 chunk_bytes=self.settings.chunk_bytes,
             )
         return self._unembedding
+
+    def _buffer(self, name: str) -> Tensor:
+        found: Tensor = self.module.get_buffer(name)
+        return found.reshape(-1)
 
     def final_norm(self, states: Tensor) -> Tensor:
         """What the unembedding reads, for states of the last residual: [..., d_model] each.

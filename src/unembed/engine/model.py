@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from unembed.engine.cancel import Cancel
 from unembed.engine.checks.report import Report
 from unembed.engine.editing.edits import Edit
-from unembed.engine.loaded import Loaded, Prompt
+from unembed.engine.loaded import Loaded, Prompt, Text
 from unembed.engine.nodes import Name
 from unembed.engine.passes import forward, generation
 from unembed.engine.passes.generation import DEFAULTS, Generation
@@ -46,10 +46,11 @@ class Model(Loaded):
 
     def run(
         self,
-        prompt: Prompt,
+        prompt: Prompt | None = None,
         capture: Sequence[Name] = (),
         edits: Sequence[Edit] = (),
         *,
+        source: Text | None = None,
         logits: Literal["all", "last", "none"] = "all",
         stop_after: Name | None = None,
         start: tuple[int, Tensor] | None = None,
@@ -63,6 +64,8 @@ class Model(Loaded):
             prompt: text, messages, token ids, or what a tokenizer returns; see `tokenize`.
             capture: sites to keep: "resid_post" in every layer, "L3.pattern", "L3.H2.pattern@5".
             edits: changes made on the way, in order.
+            source: what the encoder of an encoder-decoder reads; the prompt is then its decoder's,
+                and may be left out.
             logits: at every position, at the last one, or none; with "none" the pass ends at the
                 last captured site.
             stop_after: a site to end the pass after, as in "L5.resid_post".
@@ -78,17 +81,20 @@ class Model(Loaded):
             TooLargeError: captures or logits above the limits in `settings`.
             CancelledError: `cancel` was set.
         """
-        read = self.read_prompt(prompt)
-        request = forward.Request(read.ids, capture, tuple(edits), logits, stop_after, start, grad)
+        read = self.read_prompt(prompt, source)
+        request = forward.Request(
+            read.ids, capture, tuple(edits), logits, stop_after, start, grad, source=read.source
+        )
         run = forward.run(self, request, cancel, progress)
         return replace(run, notes=read.notes) if read.notes else run
 
     def generate(
         self,
-        prompt: Prompt,
+        prompt: Prompt | None = None,
         max_new_tokens: int | None = None,
         edits: Sequence[Edit] = (),
         *,
+        source: Text | None = None,
         options: GenerationOptions = DEFAULTS,
         use_cache: bool = True,
         cancel: Cancel | None = None,
@@ -98,6 +104,7 @@ class Model(Loaded):
         """Continue a text; greedy at temperature 0. Edits act on every step. See `generation`.
 
         Args:
+            source: what the encoder of an encoder-decoder reads, as in `run`.
             options: how many tokens, and how they are drawn; `max_new_tokens` and `changes` are
                 single ones, as in `temperature=0.7, seed=3`.
 
@@ -105,12 +112,14 @@ class Model(Loaded):
             PromptError, EditError, InputError: bad input; nothing was run.
             CapabilityError: a model that does not generate.
         """
+        read = self.read_prompt(prompt, source)
         return generation.generate(
             self,
-            self.tokenize(prompt),
+            read.ids,
             options.changed(**given(max_new_tokens=max_new_tokens), **changes),
             tuple(edits),
             use_cache=use_cache,
             cancel=cancel,
             progress=progress,
+            source=read.source,
         )

@@ -13,6 +13,9 @@ L14.z448               an entry of z, over all heads: what row 448 of W_O is mul
 L5.attn, L5.mlp        what a branch adds        embed
 L5.mixer               the same of a token mixer that is not attention: Mamba, linear attention ...
 L5.ple                 the same of a per-layer embedding
+L5.X2, L5.X2@3<7       a head of cross-attention, and one query (here) and key (of the source)
+L5.cross               what attention to the encoder adds
+E5.H2, E5.mlp, E.embed the same in the encoder of an encoder-decoder; E.out is what it hands over
 """
 
 from __future__ import annotations
@@ -20,11 +23,11 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 from functools import cache
-from typing import Literal, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 Operation = Literal["zero", "scale", "set_to", "add", "patch"]
 Stage = Literal["pre", "post"]
-Branch = Literal["attn", "mlp"]
+Branch = Literal["attn", "cross", "mlp"]
 OPERATIONS: tuple[Operation, ...] = get_args(Operation)
 STAGES: tuple[Stage, ...] = get_args(Stage)
 NumberName = Literal["head", "neuron", "entry", "index"]
@@ -32,6 +35,9 @@ NumberName = Literal["head", "neuron", "entry", "index"]
 # ------------------------------------------------------------------ sites
 
 ATTENTION_SITES = ("q", "k", "v", "scores", "pattern")  # of all attention with heads
+CROSS = "cross_"  # before the sites of attention to an encoder
+CROSS_ATTENTION_SITES = ("cross_q", "cross_k", "cross_v", "cross_scores", "cross_pattern")
+CROSS_SITES = ("cross_in", *CROSS_ATTENTION_SITES, "cross_z", "cross_out", "resid_mid_cross")
 LAYER_SITES = (
     "resid_pre",
     "mixer_in",
@@ -46,6 +52,7 @@ LAYER_SITES = (
     "attn_out",
     "mixer_out",
     "resid_mid",
+    *CROSS_SITES,
     "mlp_in",
     "mlp_pre",
     "mlp_gate",
@@ -56,14 +63,20 @@ LAYER_SITES = (
     "resid_post",
 )
 GLOBAL_SITES = ("embed", "final_norm", "logits")
-SITES = ("embed", *LAYER_SITES, "final_norm", "logits")
-KERNEL_SITES = (*ATTENTION_SITES, "sink")  # seen where attention is computed; few have a sink
-HEAD_SITES = (*KERNEL_SITES, "z")
+ENCODER_SITES = ("embed", "out")  # of an encoder as a whole
+SITES = ("embed", *LAYER_SITES, "final_norm", "logits", "out")
+# seen where attention is computed; few have a sink
+KERNEL_SITES = (*ATTENTION_SITES, "sink", *CROSS_ATTENTION_SITES)
+HEAD_SITES = (*ATTENTION_SITES, "sink", "z", *CROSS_ATTENTION_SITES, "cross_z")
+Z_SITES = ("z", "cross_z")
+KEY_SITES = ("k", "v", "cross_k", "cross_v")  # one for each key/value head
 NEURON_SITES = ("mlp_pre", "mlp_gate", "mlp_post")
 MIXER_SITES = ("mixer_in", "mixer_out")  # of layers whose token mixer is not attention
 PLE_SITES = ("ple_in", "ple_out")  # of layers that add something from a per-layer embedding
-PAIR_SITES = ("scores", "pattern")  # [head, query, key]; others are [pos, ...]
+# [head, query, key]; others are [pos, ...]
+PAIR_SITES = ("scores", "pattern", "cross_scores", "cross_pattern")
 NARROWED_SITES = (*PAIR_SITES, "sink")  # computed for the heads and queries asked for
+SOURCE_SITES = ("cross_k", "cross_v")  # [source position, ...]; keys of cross pairs are such, too
 READ_ONLY = ("logits",)  # nothing is computed from them
 
 SITE_WORDS = {
@@ -81,6 +94,15 @@ SITE_WORDS = {
     "attn_out": "what attention adds",
     "mixer_out": "what a token mixer that is not attention adds",
     "resid_mid": "residual stream after attention",
+    "cross_in": "input of attention to the encoder",
+    "cross_q": "query to the encoder",
+    "cross_k": "key of the source",
+    "cross_v": "value of the source",
+    "cross_scores": "scores of attention to the encoder",
+    "cross_pattern": "pattern of attention to the encoder",
+    "cross_z": "results of all heads of attention to the encoder",
+    "cross_out": "what attention to the encoder adds",
+    "resid_mid_cross": "residual stream after attention to the encoder",
     "mlp_in": "input of the feed-forward",
     "mlp_pre": "neurons before the activation function",
     "mlp_gate": "gate of the neurons, before the activation function",
@@ -91,6 +113,7 @@ SITE_WORDS = {
     "resid_post": "residual stream after feed-forward",
     "final_norm": "what the unembedding reads",
     "logits": "logits",
+    "out": "what it hands to the decoder",
 }
 
 # ------------------------------------------------------------------ kinds
@@ -123,6 +146,7 @@ class NodeKind:
         attends: whether it has a pattern of its own.
         pairs: whether a key position may follow the query's, where the site is one of pairs.
         stages: "pre" for neurons, whose activation function has an argument.
+        encoder: whether encoders have it too: then its names start with E in place of L.
         derived: what tells the maps that compute its values from any others, of a kind that a model
             has attached (`engine.derived`); empty for what every model has.
     """
@@ -144,12 +168,13 @@ class NodeKind:
     pairs: bool = False
     operations: tuple[Operation, ...] = OPERATIONS
     stages: tuple[Stage, ...] = ("post",)
+    encoder: bool = True
     derived: str = ""
 
     @property
     def patterns(self) -> tuple[str, ...]:
         """A regular expression for each form, without the position behind it."""
-        return tuple(_pattern(form, self.sites) for form in self.forms)
+        return tuple(_pattern(form, self.sites, self.encoder) for form in self.forms)
 
 
 KINDS = (
@@ -216,6 +241,46 @@ KINDS = (
         site="mixer_out",
         writes="attn",
         is_node=True,
+    ),
+    NodeKind(
+        "cross",
+        ("L{layer}.cross",),
+        "cross-attention of a layer",
+        "cross-attention of layers",
+        "attention of layer {layer} to the encoder",
+        "L5.cross",
+        site="cross_out",
+        writes="cross",
+        is_node=True,
+        encoder=False,
+    ),
+    NodeKind(
+        "cross_head",
+        ("L{layer}.X{head}",),
+        "head of cross-attention",
+        "heads of cross-attention",
+        "head {head} of layer {layer} that attends to the encoder",
+        "L5.X2",
+        site="cross_z",
+        number="head",
+        called="head",
+        writes="cross",
+        is_node=True,
+        encoder=False,
+    ),
+    NodeKind(
+        "cross_pair",
+        ("L{layer}.X{head}",),
+        "pair of query and source position",
+        "pairs of query and source position",
+        "what head {head} of layer {layer} gets from one position of the source",
+        "L5.X2@3<7",
+        site="cross_pattern",
+        number="head",
+        called="head",
+        writes="cross",
+        pairs=True,
+        encoder=False,
     ),
     NodeKind(
         "mlp",
@@ -302,6 +367,17 @@ KINDS = (
         "{site}",
         "final_norm",
         sites=("final_norm", "logits"),
+        encoder=False,
+    ),
+    NodeKind(
+        "site",
+        ("E.{site}",),
+        "site of the encoder",
+        "sites of the encoder",
+        "encoder: {site}",
+        "E.out",
+        sites=ENCODER_SITES,
+        encoder=True,
     ),
 )
 SITE = next(row for row in KINDS if row.kind == "site")
@@ -321,6 +397,44 @@ EXAMPLES = '"L5.resid_post", "L9.H6", "L9.H6@14<3", "L12.N512", "L5.attn", "L5.m
 # ------------------------------------------------------------------ targets
 
 
+class SiteKey(NamedTuple):
+    """Which activation of a model: a site of a layer, or of a whole stack (layer None)."""
+
+    site: str
+    layer: int | None
+    encoder: bool = False
+
+    @property
+    def name(self) -> str:
+        """As it is written: L3.resid_post, E3.resid_post, logits, E.out."""
+        if self.layer is None:
+            return f"E.{self.site}" if self.encoder else self.site
+        return f"{'E' if self.encoder else 'L'}{self.layer}.{self.site}"
+
+    @property
+    def is_pairs(self) -> bool:
+        """Whether it is [head, query, key]; all others are [pos, ...]."""
+        return self.site in PAIR_SITES
+
+
+@dataclass(frozen=True)
+class Lengths:
+    """How many positions a prompt has, and the source beside it (0 without an encoder)."""
+
+    prompt: int
+    source: int = 0
+
+    def of(self, site_key: SiteKey) -> int:
+        """How many positions an activation has; of pairs how many queries."""
+        read = site_key.encoder or site_key.site in SOURCE_SITES
+        return self.source if read else self.prompt
+
+    def keys_of(self, site_key: SiteKey) -> int:
+        """How many keys each query of pairs has."""
+        read = site_key.encoder or site_key.site.startswith(CROSS)
+        return self.source if read else self.prompt
+
+
 @dataclass(frozen=True)
 class Target:
     """A parsed name: a site, and perhaps one head, neuron, entry or position of it."""
@@ -335,15 +449,16 @@ class Target:
     position: int | None = None
     key: int | None = None
     row: NodeKind = SITE
+    encoder: bool = False  # of the encoder of an encoder-decoder
 
     @property
     def kind(self) -> str:
         return self.row.kind
 
     @property
-    def site_key(self) -> tuple[str, int | None]:
-        """(site, layer): which activation this is a part of."""
-        return self.site, self.layer
+    def site_key(self) -> SiteKey:
+        """Which activation this is a part of."""
+        return SiteKey(self.site, self.layer, self.encoder)
 
     @property
     def is_pairs(self) -> bool:
@@ -360,7 +475,8 @@ class Target:
     def stem(self) -> str:
         """The canonical name, without a position."""
         values = {name: getattr(self, name) for name in ("layer", "site", *DIGITS)}
-        return self.row.forms[0].format(**values)
+        stem = self.row.forms[0].format(**values)
+        return f"E{stem[1:]}" if self.encoder else stem
 
     @property
     def name(self) -> str:
@@ -373,13 +489,19 @@ class Target:
         """What it is, in a phrase: "attention head 6 of layer 9"."""
         values = {name: getattr(self, name) for name in DIGITS}
         words = self.row.words.format(site=SITE_WORDS.get(self.site, self.site), **values)
-        return words if self.position is None else f"{words} at position {self.position}"
+        if self.encoder and self.layer is not None:
+            words = f"{words} of the encoder"
+        if self.position is None:
+            return words
+        source = "source " if Lengths(0, 1).of(self.site_key) else ""
+        return f"{words} at {source}position {self.position}"
 
     def at(self, position: int | None, key: int | None = None) -> Target:
         """This node at a position, or its pair of query and key; None: at every position."""
         row, site = self.row, self.site
-        if key is not None and row.kind == "head":
-            row, site = PAIR, "pattern"
+        if key is not None and row.kind in PAIRS_OF:
+            row = PAIRS_OF[row.kind]
+            site = row.site or site
         moved = replace(self, position=position, key=key, row=row, site=site)
         return replace(moved, text=moved.name)
 
@@ -388,12 +510,14 @@ Name = str | Target
 """What names a site or node: text, or what was parsed already."""
 
 PAIR = next(row for row in KINDS if row.kind == "pair")
+PAIRS_OF = {"head": PAIR, "cross_head": next(row for row in KINDS if row.kind == "cross_pair")}
+"""By kind of head: what it is with a query and a key."""
 
 
 def node(kind: str, layer: int | None = None, number: int | None = None) -> Target:
     """The target of a kind by its numbers, without spelling and reading a name."""
     row = next(row for row in KINDS if row.kind == kind)
-    named = {} if row.number is None else {row.number: number}
+    named: dict[str, Any] = {} if row.number is None else {row.number: number}
     target = Target("", row.site or "", layer, row=row, **named)
     return replace(target, text=target.name)
 
@@ -408,7 +532,8 @@ def site(name: str, layer: int | None = None) -> Target:
 
 
 def _names(row: NodeKind, layer: int | None) -> tuple[str, ...]:
-    if row.number is not None or ("{layer}" in row.forms[0]) != (layer is not None):
+    other = row.number is not None or row.forms[0].startswith("E.")
+    if other or ("{layer}" in row.forms[0]) != (layer is not None):
         return ()
     return row.sites if row.site is None else (row.site,)
 
@@ -417,8 +542,10 @@ def _names(row: NodeKind, layer: int | None) -> tuple[str, ...]:
 
 
 @cache
-def _pattern(form: str, sites: tuple[str, ...]) -> str:
+def _pattern(form: str, sites: tuple[str, ...], encoder: bool) -> str:
     pattern = re.escape(form).replace(r"\{", "{").replace(r"\}", "}")
+    if encoder and pattern.startswith("L{layer}"):
+        pattern = f"(?P<stack>[LE]){pattern[1:]}"
     for name in DIGITS:
         pattern = pattern.replace(f"{{{name}}}", number(name))
     return pattern.replace("{site}", f"(?P<site>{'|'.join(sites)})")

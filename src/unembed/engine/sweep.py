@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import groupby
-from typing import TYPE_CHECKING, Annotated, ClassVar, Protocol, overload
+from typing import TYPE_CHECKING, Annotated, ClassVar, Protocol, cast, overload
 
 import torch
 from torch import Tensor
@@ -19,9 +19,8 @@ from unembed.engine.cancel import Cancel
 from unembed.engine.editing.edits import Edit
 from unembed.engine.loaded import Loaded, Prompt
 from unembed.engine.names.prompts import Read, is_one
-from unembed.engine.names.taps import SiteKey
 from unembed.engine.names.tokens import Token
-from unembed.engine.nodes import Name
+from unembed.engine.nodes import Name, SiteKey
 from unembed.engine.passes.capture import capture_bytes, check_cost, plan_capture
 from unembed.engine.passes.forward import (
     Logits,
@@ -156,15 +155,14 @@ def sweep(
             anything runs.
     """
     read = _read(model, prompts, edits)
-    ids = [one.ids for one in read]
     capture = named_nodes(model, capture)
-    rows = _edits_of_rows(edits, len(ids))
+    rows = _edits_of_rows(edits, len(read))
     required = named_nodes(model, () if objective is None else objective.required_capture(model))
     kept = logits or ("last" if objective is None else "none")
     asked = "all" if objective is not None and not required else kept
     requests = [
-        Request(row_ids, (*capture, *required), row_edits, asked)
-        for row_ids, row_edits in zip(ids, rows, strict=True)
+        Request(one.ids, (*capture, *required), row_edits, asked, source=one.source)
+        for one, row_edits in zip(read, rows, strict=True)
     ]
     _check(model, requests, capture, kept)
     starts = _starts(model, requests)
@@ -172,7 +170,7 @@ def sweep(
     residuals = _baseline(model, requests[0], {starts[batch[0]] for batch in batches}, cancel)
     runs: dict[int, Run] = {}
     values: dict[int, Tensor] = {}
-    wanted = set(plan_capture(capture, model.anatomy, model.name, len(ids[0])))
+    wanted = set(plan_capture(capture, model.anatomy, model.name, requests[0].lengths))
     for batch in batches:
         if progress is not None:
             progress("sweep", len(runs), len(requests))
@@ -203,7 +201,7 @@ def _read(
         n_rows = 1 if edits is None else len(edits)
         found = [model.read_prompt(prompts)] * n_rows  # type: ignore[arg-type]
     else:
-        found = [model.read_prompt(prompt) for prompt in prompts]  # type: ignore[arg-type]
+        found = [model.read_prompt(prompt) for prompt in cast("Sequence[Prompt]", prompts)]
     if not found:
         raise InputError(
             "there is nothing to sweep: give prompts, or edits of one prompt",
@@ -237,9 +235,9 @@ def _check(
     """Every edit of every row, and what is kept of all of them, before anything runs."""
     total = 0
     for order, one in enumerate(requests):
-        resolve_edits(model, one.edits, len(one.ids), f"edits[{order}]")
-        site_keys = plan_capture(capture, model.anatomy, model.name, len(one.ids))
-        total += capture_bytes(site_keys, model.anatomy, len(one.ids), model.dtype.itemsize)
+        resolve_edits(model, one.edits, one.lengths, f"edits[{order}]")
+        site_keys = plan_capture(capture, model.anatomy, model.name, one.lengths)
+        total += capture_bytes(site_keys, model.anatomy, one.lengths, model.dtype.itemsize)
     check_cost(total, model.settings.max_capture_bytes)
     each = [len(one.ids) if kept == "all" else int(kept == "last") for one in requests]
     check_logits_cost(model, sum(each))
@@ -261,11 +259,11 @@ def _trimmed(run: Run, wanted: set[SiteKey], logits: Logits) -> Run:
 
 def _starts(model: Loaded, requests: Sequence[Request]) -> list[int]:
     """The layer that each row may enter with the residual of the prompt without edits."""
-    if len(requests) < 2 or len({one.ids for one in requests}) > 1:
+    if len(requests) < 2 or len({(one.ids, one.source) for one in requests}) > 1:
         return [0] * len(requests)
     last = model.anatomy.n_layers - 1
     first = requests[0]
-    captured = plan_capture(first.capture, model.anatomy, model.name, len(first.ids))
+    captured = plan_capture(first.capture, model.anatomy, model.name, first.lengths)
     earliest = min((_layer(site_key, last) for site_key in captured), default=last)
     return [
         model.anatomy.entry(
@@ -276,10 +274,11 @@ def _starts(model: Loaded, requests: Sequence[Request]) -> list[int]:
 
 
 def _layer(site_key: SiteKey, last: int) -> int:
-    site, layer = site_key
-    if layer is None:
-        return 0 if site == "embed" else last
-    return layer
+    if site_key.encoder:
+        return 0  # the decoder reads it from its first layer on
+    if site_key.layer is None:
+        return 0 if site_key.site == "embed" else last
+    return site_key.layer
 
 
 def _batches(
@@ -289,7 +288,7 @@ def _batches(
 
     The first row of a batch starts first: with it the batch enters the model.
     """
-    rows = sorted(range(len(requests)), key=lambda row: (len(requests[row].ids), starts[row]))
+    rows = sorted(range(len(requests)), key=lambda row: (_size(requests[row]), starts[row]))
     if len(set(starts)) > 1:
         yield from _by_start(model, requests, starts, rows)
         return
@@ -297,6 +296,10 @@ def _batches(
         most = _rows_at_once(model, requests[rows[-1]])
         yield rows[-most:]
         del rows[-most:]
+
+
+def _size(request: Request) -> tuple[int, int]:
+    return request.lengths.prompt, request.lengths.source
 
 
 def _by_start(
@@ -320,13 +323,13 @@ def _by_start(
 
 def _rows_at_once(model: Loaded, request: Request) -> int:
     """How many rows like this one fit into the budget for one batch."""
-    anatomy, n = model.anatomy, len(request.ids)
-    captured = plan_capture(request.capture, anatomy, model.name, n)
+    anatomy, n = model.anatomy, max(len(request.ids), len(request.source))
+    captured = plan_capture(request.capture, anatomy, model.name, request.lengths)
     widest = 8 * anatomy.d_model + 3 * anatomy.d_mlp + 4 * anatomy.n_heads * anatomy.d_head
     numbers = n * widest + 2 * anatomy.n_heads * n * n
     numbers += anatomy.vocab_size * (n if request.logits == "all" else 1)
     size = numbers * model.dtype.itemsize
-    size += capture_bytes(captured, anatomy, n, model.dtype.itemsize)
+    size += capture_bytes(captured, anatomy, request.lengths, model.dtype.itemsize)
     return max(1, model.settings.sweep_bytes // size)
 
 
@@ -337,6 +340,6 @@ def _baseline(
     sites = [f"L{layer}.resid_pre" for layer in sorted(layers) if layer]
     if not sites:
         return {}
-    plain = Request(request.ids, sites, logits="none", stop_after=sites[-1])
+    plain = Request(request.ids, sites, logits="none", stop_after=sites[-1], source=request.source)
     run = run_one(model, plain, cancel)
     return {layer: run[f"L{layer}.resid_pre"] for layer in layers if layer}

@@ -6,9 +6,9 @@ Nothing here runs a model. `discover` finds an anatomy by watching one short for
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field, replace
-from typing import ClassVar, Literal
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field, fields, is_dataclass, replace
+from typing import ClassVar, Literal, TypeVar
 
 from unembed.errors import CapabilityError
 
@@ -151,7 +151,10 @@ class BlockAnatomy:
     `stream_factors` are what the stream is multiplied with on its way past each branch; what is
     added has its own in its tap. `beside` is a second token mixer, which reads and adds together
     with attention; `per_layer` joins the stream together with the feed-forward. `n_outputs` is the
-    length of the tuple that the block's module returns, 0 for a bare tensor.
+    length of the tuple that the block's module returns, 0 for a bare tensor; `hands_on`: it returns
+    more than the stream, which the next may read (T5's position bias). A decoder's block that
+    attends to an encoder has a third branch between the two, `cross`, and the stream behind it,
+    `resid_mid_cross`.
     """
 
     layer: int
@@ -160,11 +163,14 @@ class BlockAnatomy:
     mixer: AttentionAnatomy | MixerAnatomy | None
     feed_forward: MlpAnatomy | None
     resid_mid: Tap | None
-    stream_norms: tuple[str | None, str | None] | None = None
+    stream_norms: tuple[str | None, ...] | None = None
     n_outputs: int = 0
-    stream_factors: tuple[float, float] = (1.0, 1.0)
+    stream_factors: tuple[float, ...] = (1.0, 1.0)
     beside: MixerAnatomy | None = None
     per_layer: PerLayerAnatomy | None = None
+    hands_on: bool = False
+    cross: AttentionAnatomy | None = None
+    resid_mid_cross: Tap | None = None
 
     @property
     def parallel(self) -> bool:
@@ -194,7 +200,7 @@ class BlockAnatomy:
         second = second if self.per_layer is None else (*second, "ple_out")
         if self.arrangement in ("parallel", "single"):
             return ((*first, *second),)
-        return (first, second)
+        return (first, second) if self.cross is None else (first, ("cross_out",), second)
 
     @property
     def branch_sites(self) -> tuple[str, ...]:
@@ -202,9 +208,14 @@ class BlockAnatomy:
         return tuple(site for step in self.steps for site in step)
 
     @property
+    def stream_sites(self) -> tuple[str, ...]:
+        """The residual stream before each of its steps, in order."""
+        return ("resid_pre", "resid_mid", "resid_mid_cross")[: len(self.steps)]
+
+    @property
     def passes_unchanged(self) -> bool:
         """Whether the stream is only added to: no norm, no factor on its way."""
-        return self.stream_norms is None and self.stream_factors == (1.0, 1.0)
+        return self.stream_norms is None and set(self.stream_factors) == {1.0}
 
     @property
     def why_no_heads(self) -> str | None:
@@ -228,6 +239,15 @@ class BlockAnatomy:
         raise CapabilityError(f"no heads: {self.why_no_heads}", field="layer", value=self.layer)
 
     @property
+    def crossed(self) -> AttentionAnatomy:
+        """Its attention to the encoder. Raises CapabilityError where it has none."""
+        if self.cross is None:
+            raise CapabilityError(
+                f"layer {self.layer} does not attend to an encoder", field="layer", value=self.layer
+            )
+        return self.cross
+
+    @property
     def mlp(self) -> MlpAnatomy:
         """Its feed-forward. Raises CapabilityError where it has none."""
         if self.feed_forward is None:
@@ -246,9 +266,10 @@ class BlockAnatomy:
 class HeadAnatomy:
     """What turns the last residual into logits.
 
-    `chain` are modules applied one after the other; where `container` is set, that module holds
-    the rest of the chain and the unembedding. Then logits = product (+ bias), times `multiplier`,
-    divided by `divisor`, soft-capped at `softcap`.
+    `chain` are modules applied one after the other, the result times `factor` (T5); where
+    `container` is set, that module holds the rest of the chain and the unembedding. Then logits =
+    product (+ bias), times `multiplier`, divided by `divisor`, soft-capped at `softcap`. `bias` is
+    the name of a buffer where the bias is not the map's own (BART).
     """
 
     chain: tuple[str, ...]
@@ -257,11 +278,17 @@ class HeadAnatomy:
     multiplier: float = 1.0
     divisor: float = 1.0
     softcap: float | None = None
+    factor: float = 1.0
+    bias: str | None = None
 
 
 @dataclass(frozen=True)
 class Anatomy:
-    """A whole model. `reasons` says, for each thing that this model cannot do, why."""
+    """A whole model. `reasons` says, for each thing that this model cannot do, why.
+
+    Of an encoder-decoder it is the decoder; `encoder` is the other stack of blocks, without a head,
+    and `encoded` where what the encoder hands to the decoder can be read.
+    """
 
     family: str
     n_layers: int
@@ -274,6 +301,18 @@ class Anatomy:
     blocks: tuple[BlockAnatomy, ...]
     head: HeadAnatomy | None
     reasons: Mapping[str, str] = field(default_factory=dict)
+    encoder: Anatomy | None = None
+    encoded: Tap | None = None
+
+    def stack(self, encoder: bool) -> Anatomy:
+        """One of the two stacks. Raises CapabilityError for the encoder of a model without one."""
+        if not encoder:
+            return self
+        if self.encoder is None:
+            raise CapabilityError(
+                "it has one stack of blocks, and no encoder beside it", field="layer", value="E"
+            )
+        return self.encoder
 
     @property
     def attention_layers(self) -> tuple[int, ...]:
@@ -319,6 +358,21 @@ class Anatomy:
     def parallel(self) -> bool:
         """Some block reads attention and feed-forward from the same residual."""
         return any(block.parallel for block in self.blocks)
+
+
+Data = TypeVar("Data")
+
+
+def renamed(value: Data, name_of: Callable[[str], str]) -> Data:
+    """Data of an anatomy with every name of a module turned into another one."""
+    if isinstance(value, str):
+        return name_of(value)  # type: ignore[return-value]
+    if isinstance(value, tuple):
+        return tuple(renamed(each, name_of) for each in value)  # type: ignore[return-value]
+    if is_dataclass(value) and not isinstance(value, type):
+        parts = {part.name: renamed(getattr(value, part.name), name_of) for part in fields(value)}
+        return replace(value, **parts)
+    return value
 
 
 def with_gates(anatomy: Anatomy, layers: Collection[int]) -> Anatomy:

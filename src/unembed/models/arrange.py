@@ -51,11 +51,54 @@ class Arranged:
     mixer: Added
     mlp: Added
     resid_mid: Tap | None = None
-    stream_norms: tuple[str | None, str | None] | None = None
+    stream_norms: tuple[str | None, ...] | None = None
     stream_factors: tuple[float, float] = (1.0, 1.0)
     beside: Added | None = None
     per_layer: Added | None = None
     per_layer_readers: tuple[Call, ...] = ()
+
+
+@dataclass(frozen=True)
+class Crossed:
+    """A block with a third branch, attention to an encoder, between its two.
+
+    `rest` is how that, as its mixer, and the feed-forward join the stream behind the first branch.
+    """
+
+    attention: Added
+    resid_mid: Tap
+    rest: Arranged
+
+    @property
+    def stream_norms(self) -> tuple[str | None, ...] | None:
+        """The norm behind each branch, where the stream itself goes through one."""
+        rest = self.rest.stream_norms
+        return None if rest is None else (self.resid_mid.module, *rest)
+
+
+def arrange_crossed(
+    block: Call, inside: list[Call], ends: tuple[int, int], cross: Call, unit: Unit, config: Any
+) -> Crossed | None:
+    """Which equations join the three branches to the stream; None where none does.
+
+    `ends` are when the output maps of attention and of `cross`, the attention to an encoder, ended.
+    """
+    first = outputs_between(inside, block, ends[0], cross.start)
+    second = outputs_between(inside, block, ends[1], unit.start)
+    mlp = outputs_between(inside, block, unit.end, None)
+    if block.input is None or block.output is None:
+        return None
+    for scale in _multipliers(block, config):
+        for middle, behind in ((_plain_middle, _sequential), (_normed_middle, _post_norm)):
+            for attention in first:
+                between = middle(block.input, inside, attention, scale)
+                if between is None:
+                    continue
+                for other in second:
+                    rest = behind(between[0], block.output, inside, other, mlp, scale)
+                    if rest is not None:
+                        return Crossed(Added(attention, scale), between[1], rest)
+    return None
 
 
 def arrange(
@@ -123,30 +166,49 @@ def outputs_between(inside: list[Call], block: Call, after: int, before: int | N
 def _sequential(
     stream: Tensor, end: Tensor, inside: list[Call], attention: Call, mlp: list[Call], scale: float
 ) -> Arranged | None:
-    middle = stream + scale * result(attention)
-    reader = _reader(inside, middle, attention.end)
-    if reader is None:
+    between = _plain_middle(stream, inside, attention, scale)
+    if between is None:
         return None
+    middle, tap = between
     for second in mlp:
         if same(middle + scale * result(second), end):
-            tap = Tap(reader.name, "input", in_place=True)
-            return Arranged("sequential", Added(attention, scale), Added(second, scale), tap)
+            parts = Added(attention, scale), Added(second, scale)
+            return Arranged("sequential", *parts, tap)
     return None
+
+
+def _plain_middle(
+    stream: Tensor, inside: list[Call], branch: Call, scale: float
+) -> tuple[Tensor, Tap] | None:
+    """The stream behind a branch, and where it is read; None where nothing reads it."""
+    middle = stream + scale * result(branch)
+    reader = _reader(inside, middle, branch.end)
+    return None if reader is None else (middle, Tap(reader.name, "input", in_place=True))
 
 
 def _post_norm(
     stream: Tensor, end: Tensor, inside: list[Call], attention: Call, mlp: list[Call], scale: float
 ) -> Arranged | None:
-    norm = _reader(inside, stream + scale * result(attention), attention.start)
-    if norm is None or norm.output is None:
+    between = _normed_middle(stream, inside, attention, scale)
+    if between is None:
         return None
+    middle, tap = between
     for second in mlp:
-        last = _reader(inside, norm.output + scale * result(second), second.start)
+        last = _reader(inside, middle + scale * result(second), second.start)
         if last is not None and same(last.output, end):
-            tap, norms = Tap(norm.name, "output"), (norm.name, last.name)
-            parts = Added(attention, scale), Added(second, scale)
+            parts, norms = (Added(attention, scale), Added(second, scale)), (tap.module, last.name)
             return Arranged("post_norm", *parts, tap, norms)
     return None
+
+
+def _normed_middle(
+    stream: Tensor, inside: list[Call], branch: Call, scale: float
+) -> tuple[Tensor, Tap] | None:
+    """The stream behind a branch and the norm that it goes through, which the tap is of."""
+    norm = _reader(inside, stream + scale * result(branch), branch.start)
+    if norm is None or norm.output is None:
+        return None
+    return norm.output, Tap(norm.name, "output")
 
 
 def _parallel(

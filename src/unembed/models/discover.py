@@ -9,7 +9,7 @@ carries the reason instead of a guess. `engine.selfcheck` then proves the result
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import chain, pairwise
 from typing import Any
@@ -42,17 +42,37 @@ def discover(
     """
     config = model.config.get_text_config()  # type: ignore[union-attr,operator]
     family = str(getattr(config, "model_type", type(model).__name__))
-    if getattr(config, "is_encoder_decoder", False):
-        raise LoadError(
-            f"{name} is an encoder-decoder model ({family}); causal and masked models are supported"
-        )
     trace = record(model, ids, skipped)
-    found = _find_blocks(trace, name, family)
+    found = find_blocks(trace, name, family)
     _check_positions(found, ids.shape[-1], name)
+    anatomy = read_stack(model, found, trace, config, family, name)
+    reasons = dict(anatomy.reasons)
+    labels = labels_of(model)
+    if labels is not None:
+        reasons.update(dict.fromkeys(("logits", "lens"), labels.reason))
+    head = read_head(model, found[-1][0], trace, config, reasons)
+    return replace(anatomy, head=head, reasons=reasons)
+
+
+def read_stack(
+    model: nn.Module,
+    found: list[Found],
+    trace: Trace,
+    config: Any,
+    family: str,
+    name: str,
+    crosses: Sequence[KernelCall | None] = (),
+) -> Anatomy:
+    """The anatomy of blocks that hand one residual stream on, without what comes behind them.
+
+    `crosses` has the attention of each to an encoder, where it has one.
+    """
     _check_stream(found, name)
     reasons: dict[str, str] = {}
+    crosses = crosses or [None] * len(found)
     blocks = tuple(
-        _read_block(layer, each, trace, config, name) for layer, each in enumerate(found)
+        _read_block(layer, each, trace, config, name, cross)
+        for layer, (each, cross) in enumerate(zip(found, crosses, strict=True))
     )
     blocks = _with_shared_keys(blocks, [kernel for _, kernel in found])
     for layer, (_, kernel) in enumerate(found):
@@ -61,10 +81,6 @@ def discover(
                 reasons.setdefault(
                     site, f"layer {layer}'s attention code shows no {site} of the usual form"
                 )
-    labels = labels_of(model)
-    if labels is not None:
-        reasons.update(dict.fromkeys(("logits", "lens"), labels.reason))
-    head = read_head(model, found[-1][0], trace, config, reasons)
     attention = [block.mixer for block in blocks if isinstance(block.mixer, AttentionAnatomy)]
     stream = found[0][0].input
     return Anatomy(
@@ -77,7 +93,7 @@ def discover(
         d_mlp=max(block.d_mlp for block in blocks),
         vocab_size=_vocab_size(model, trace),
         blocks=blocks,
-        head=head,
+        head=None,
         reasons=reasons,
     )
 
@@ -92,7 +108,7 @@ def _vocab_size(model: nn.Module, trace: Trace) -> int:
 # ---------------------------------------------------------------- blocks
 
 
-def _find_blocks(trace: Trace, name: str, family: str) -> list[Found]:
+def find_blocks(trace: Trace, name: str, family: str) -> list[Found]:
     """The block around each attention call: the outermost list member that holds just that one.
 
     Their neighbours in the same list are blocks too, with a token mixer of another kind or with
@@ -186,12 +202,14 @@ def _check_stream(found: list[Found], name: str) -> None:
             )
 
 
-def _read_block(layer: int, found: Found, trace: Trace, config: Any, name: str) -> BlockAnatomy:
+def _read_block(
+    layer: int, found: Found, trace: Trace, config: Any, name: str, cross: KernelCall | None = None
+) -> BlockAnatomy:
     block, kernel = found
     inside = _called_once(call for call in trace.calls if call.within(block) and call is not block)
     if block.input is None:
         raise LoadError(f"{name}: layer {layer} takes no activation")
-    reader = BlockReader(layer, block, block.input, inside, kernel, trace.own_code, config)
+    reader = BlockReader(layer, block, block.input, inside, kernel, trace.own_code, config, cross)
     anatomy = reader.read()
     if anatomy is None:
         raise LoadError(

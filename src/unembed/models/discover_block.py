@@ -8,7 +8,7 @@ added. Nothing is believed of either but equations between the activations that 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -24,7 +24,14 @@ from unembed.models.anatomy import (
     PerLayerAnatomy,
     Tap,
 )
-from unembed.models.arrange import Added, Arranged, Unit, arrange, arrange_single
+from unembed.models.arrange import (
+    Added,
+    Arranged,
+    Unit,
+    arrange,
+    arrange_crossed,
+    arrange_single,
+)
 from unembed.models.arrange_sums import arrange_sums
 from unembed.models.equations import inner_norm, post_norm, result, same
 from unembed.models.maps import is_map
@@ -45,9 +52,12 @@ class BlockReader:
     kernel: KernelCall | None
     own_code: bool
     config: Any
+    cross: KernelCall | None = None  # attention to an encoder, whose output then comes between
 
     def read(self) -> BlockAnatomy | None:
         """The block; None where what it adds to the stream is in no known order."""
+        if self.cross is not None:
+            return self._with_cross(self.cross)
         # a feed-forward before a mixer: shared experts could be read as one beside the others
         return (
             self._with_heads()
@@ -58,7 +68,7 @@ class BlockReader:
 
     def step(self) -> str:
         """Of a block that could not be read: the first step that is not understood."""
-        output_map = self._output_map()
+        output_map = self._output_map(self.kernel)
         if self.kernel is not None and output_map is None:
             return f"behind the attention of {self.kernel.call.name} no linear map to it was seen"
         first = output_map or next(iter(self._candidates()), None)
@@ -74,7 +84,7 @@ class BlockReader:
     # ------------------------------------------------------------ attention that is understood
 
     def _with_heads(self) -> BlockAnatomy | None:
-        output_map = self._output_map()
+        output_map = self._output_map(self.kernel)
         if self.kernel is None or output_map is None:
             return None
         units = self._units(output_map.end)
@@ -116,6 +126,7 @@ class BlockReader:
             arranged.stream_factors,
             self._beside(arranged.beside),
             self._per_layer(arranged),
+            self.block.hands_on,
         )
 
     def _beside(self, added: Added | None) -> MixerAnatomy | None:
@@ -132,13 +143,53 @@ class BlockReader:
         inputs = tuple(Tap(call.name, "input") for call in arranged.per_layer_readers)
         return PerLayerAnatomy(inputs, arranged.per_layer.tap)
 
-    def _output_map(self) -> Call | None:
-        if self.kernel is None or "q" not in self.kernel.seen:
+    def _with_cross(self, cross: KernelCall) -> BlockAnatomy | None:
+        """Attention, attention to an encoder and a feed-forward, one after the other."""
+        output_map, cross_map = self._output_map(self.kernel), self._output_map(cross)
+        if output_map is None or cross_map is None:
             return None
-        value = self.kernel.seen.get("v", self.kernel.seen["q"])
-        mixed = self.kernel.seen["q"].shape[0] * value.shape[-1]
+        ends = (output_map.end, cross_map.end)
+        for unit in self._units(cross_map.end):
+            found = arrange_crossed(self.block, self.inside, ends, cross.call, unit, self.config)
+            if found is not None:
+                break
+        else:
+            return None
+        own, other, mlp = found.attention, found.rest.mixer, found.rest.mlp
+        behind = replace(self, kernel=cross, inside=self._behind(output_map))
+        return BlockAnatomy(
+            self.layer,
+            self.block.name,
+            found.rest.arrangement,
+            self._attention(output_map, own.call, own.multiplier),
+            discover_mlp.read(self.inside, unit, cross_map.end, mlp),
+            found.resid_mid,
+            found.stream_norms,
+            self.block.n_outputs,
+            stream_factors=(1.0, 1.0, 1.0),
+            hands_on=self.block.hands_on,
+            cross=behind._attention(cross_map, other.call, other.multiplier),
+            resid_mid_cross=found.rest.resid_mid,
+        )
+
+    def _behind(self, output_map: Call) -> list[Call]:
+        """The calls after it of what reads the decoder's own stream: keys are the source's."""
+        n_positions = len(self.stream)
+        return [
+            call
+            for call in self.inside
+            if call.start > output_map.end
+            and call.input is not None
+            and len(call.input) == n_positions
+        ]
+
+    def _output_map(self, kernel: KernelCall | None) -> Call | None:
+        if kernel is None or "q" not in kernel.seen:
+            return None
+        value = kernel.seen.get("v", kernel.seen["q"])
+        mixed = kernel.seen["q"].shape[0] * value.shape[-1]
         for call in self.inside:
-            if call.start > self.kernel.time and is_map(call.module) and call.output is not None:
+            if call.start > kernel.time and is_map(call.module) and call.output is not None:
                 reads = call.input is not None and call.input.shape[-1] == mixed
                 if reads and call.output.shape[-1] == self.stream.shape[-1]:
                     return call
@@ -279,6 +330,7 @@ class BlockReader:
             None,
             None,
             self.block.n_outputs,
+            hands_on=self.block.hands_on,
         )
 
 

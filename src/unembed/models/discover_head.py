@@ -28,41 +28,58 @@ def read_head(
     if call is None or not is_map(call.module) or call.output is None:
         reasons["lens"] = "the model has no unembedding that is one linear map"
         return None
-    chain, container = _read_chain(last, call, trace)
+    chain, container, factor = _read_chain(last, call, trace, config)
     if chain is None:
         reasons["lens"] = (
             "what lies between the last block and the unembedding is not a chain of modules"
         )
         return None
-    for multiplier, divisor, softcap in _logit_forms(config):
-        logits = call.output * multiplier / divisor
-        if softcap is not None:
-            logits = torch.tanh(logits / softcap) * softcap
-        if same(logits.to(trace.logits.dtype), trace.logits):
-            return HeadAnatomy(chain, call.name, container, multiplier, divisor, softcap)
+    for bias in (None, *_loose_biases(model, call.output.shape[-1])):
+        product = call.output if bias is None else call.output + model.get_buffer(bias).reshape(-1)
+        for multiplier, divisor, softcap in _logit_forms(config):
+            logits = product * multiplier / divisor
+            if softcap is not None:
+                logits = torch.tanh(logits / softcap) * softcap
+            if same(logits.to(trace.logits.dtype), trace.logits):
+                return HeadAnatomy(
+                    chain, call.name, container, multiplier, divisor, softcap, factor, bias
+                )
     scaled = combination(trace.logits, [call.output], numbers_of_config(config))
     if scaled is not None:
-        return HeadAnatomy(chain, call.name, container, scaled[0])
+        return HeadAnatomy(chain, call.name, container, scaled[0], factor=factor)
     reasons["lens"] = "the logits are not the unembedding's output times a known factor or soft cap"
     return None
 
 
+def _loose_biases(model: nn.Module, n: int) -> list[str]:
+    """Buffers with a number for each token, which may be added to the unembedding's product."""
+    return [
+        name
+        for name, buffer in model.named_buffers()
+        if buffer.is_floating_point() and buffer.numel() == n and buffer.shape[-1] == n
+    ]
+
+
 def _read_chain(
-    last: Call, unembedding: Call, trace: Trace
-) -> tuple[tuple[str, ...] | None, str | None]:
+    last: Call, unembedding: Call, trace: Trace, config: Any
+) -> tuple[tuple[str, ...] | None, str | None, float]:
+    """The modules to the unembedding, the one that holds the rest, and a factor between."""
     chain: list[str] = []
     current, done = last.output, last.end
     for call in trace.calls:
         if call.start < done or not same(call.input, current) or _drops_positions(call):
             continue
         if call is unembedding:
-            return tuple(chain), None
+            return tuple(chain), None, 1.0
         if unembedding.within(call):
-            return tuple(chain), call.name
+            return tuple(chain), call.name, 1.0
         if call.output is not None:
             chain.append(call.name)
             current, done = call.output, call.end
-    return None, None
+    width = getattr(config, "d_model", None)
+    if width and current is not None and same(unembedding.input, current * width**-0.5):
+        return tuple(chain), None, width**-0.5  # T5: embeddings and unembedding are one matrix
+    return None, None, 1.0
 
 
 def _drops_positions(call: Call) -> bool:

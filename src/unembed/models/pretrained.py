@@ -28,6 +28,7 @@ from unembed.models.peeking import read_first_pages
 from unembed.settings import Settings
 
 Kind = Literal["causal", "masked"]
+CAUSAL = ("ForCausalLM", "LMHeadModel", "ForConditionalGeneration", "MTModel")
 # how transformers says that a folder, or a repository, has weights of another kind only
 NO_SAFETENSORS = re.compile(r"(no|have a|have) files? named [^.]*\.safetensors")
 
@@ -218,7 +219,7 @@ def kind_of_class(architecture: str, name: str) -> Kind:
     """Causal or masked, by the name of a class. Raises LoadError for any other."""
     if architecture.endswith(("ForMaskedLM", "ForPreTraining")):
         return "masked"
-    if architecture.endswith(("ForCausalLM", "LMHeadModel", "ForConditionalGeneration")):
+    if architecture.endswith(CAUSAL):
         return "causal"
     from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 
@@ -242,8 +243,20 @@ def kind_of_module(module: nn.Module, name: str) -> Kind:
     return _kind_of_type(module.config, name)
 
 
+def reads_a_source(config: Any) -> bool:
+    """Whether a configuration is that of an encoder-decoder for text."""
+    from transformers.models.auto.modeling_auto import (
+        MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING_NAMES,
+    )
+
+    both = getattr(config, "is_encoder_decoder", False)
+    return bool(both and config.model_type in MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING_NAMES)
+
+
 def kind_of_config(config: Any, source: str) -> Kind:
     """Causal or masked, by a configuration. Raises LoadError for any other."""
+    if reads_a_source(config):
+        return "causal"
     for architecture in getattr(config, "architectures", None) or []:
         if architecture.endswith(("ForMaskedLM", "ForPreTraining")):
             return "masked"
@@ -279,7 +292,12 @@ def _kind_of_type(config: Any, source: str) -> Kind:
 def _auto_class(config: Any, kind: Kind) -> Any:
     """What of transformers loads it: of a model that takes pictures, only text is asked."""
     import transformers
-    from transformers import AutoModelForCausalLM, AutoModelForMaskedLM, AutoModelForMultimodalLM
+    from transformers import (
+        AutoModelForCausalLM,
+        AutoModelForMaskedLM,
+        AutoModelForMultimodalLM,
+        AutoModelForSeq2SeqLM,
+    )
     from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 
     architectures = getattr(config, "architectures", None) or []
@@ -289,6 +307,8 @@ def _auto_class(config: Any, kind: Kind) -> Any:
         return getattr(transformers, f"AutoModelFor{named}Classification")
     if kind == "masked":
         return AutoModelForMaskedLM
+    if reads_a_source(config):
+        return AutoModelForSeq2SeqLM
     alone = config.model_type in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES or hasattr(config, "auto_map")
     return AutoModelForCausalLM if alone else AutoModelForMultimodalLM
 

@@ -9,17 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, fields, is_dataclass, replace
-from typing import Any, TypeVar
+from dataclasses import dataclass, replace
+from typing import Any
 
 from torch import Tensor, nn
 
-from unembed.models.anatomy import Anatomy
+from unembed.models.anatomy import Anatomy, renamed
 from unembed.models.patching import first_tensor, forward_replaced
 
 Plain = str | int | float | bool | None
 Signature = dict[tuple[str, str], object]
-Value = TypeVar("Value")
 
 
 @dataclass(frozen=True)
@@ -132,20 +131,18 @@ def spoken_for(anatomy: Anatomy, stack: Stack) -> Anatomy:
     """The anatomy of the whole model, from that of its representatives."""
     known = dict(zip(stack.representatives, anatomy.blocks, strict=True))
     blocks = tuple(
-        replace(_renamed(known[kind], f"{stack.name}.{kind}", f"{stack.name}.{layer}"), layer=layer)
+        replace(renamed(known[kind], _moving(stack.name, kind, layer)), layer=layer)
         for layer, kind in enumerate(stack.kinds)
     )
     return replace(anatomy, n_layers=len(blocks), blocks=blocks)
 
 
-def _renamed(value: Value, old: str, new: str) -> Value:
-    """Data of one block with the names of its modules turned into those of another's."""
-    if isinstance(value, str):
-        inside = value == old or value.startswith(f"{old}.")
-        return new + value[len(old) :] if inside else value  # type: ignore[return-value]
-    if isinstance(value, tuple):
-        return tuple(_renamed(each, old, new) for each in value)  # type: ignore[return-value]
-    if is_dataclass(value) and not isinstance(value, type):
-        parts = {part.name: _renamed(getattr(value, part.name), old, new) for part in fields(value)}
-        return replace(value, **parts)
-    return value
+def _moving(name: str, old: int, new: int) -> Callable[[str], str]:
+    """Names of modules of one block turned into those of another's."""
+    before, after = f"{name}.{old}", f"{name}.{new}"
+
+    def moved(value: str) -> str:
+        inside = value == before or value.startswith(f"{before}.")
+        return after + value[len(before) :] if inside else value
+
+    return moved

@@ -22,6 +22,7 @@ from transformers import (
     AutoConfig,
     AutoModelForCausalLM,
     AutoModelForMaskedLM,
+    AutoModelForSeq2SeqLM,
     PreTrainedModel,
     PreTrainedTokenizerFast,
 )
@@ -228,11 +229,13 @@ def random_model(
     config: Mapping[str, Any],
     *,
     masked: bool = False,
+    reads_source: bool = False,
     dtype: torch.dtype = torch.float32,
     seed: int = 0,
 ) -> nn.Module:
     """A model of any transformers `model_type`, with weights random enough to show mistakes."""
-    auto = AutoModelForMaskedLM if masked else AutoModelForCausalLM
+    auto: Any = AutoModelForMaskedLM if masked else AutoModelForCausalLM
+    auto = AutoModelForSeq2SeqLM if reads_source else auto
     full_config = AutoConfig.for_model(model_type, **(_COMMON | dict(config)))
     # Building draws from the global generator; fork so that a caller's own stream is untouched.
     with torch.random.fork_rng(devices=[]):
@@ -250,6 +253,9 @@ def enliven(module: nn.Module, seed: int) -> None:
     """Replace every parameter by random values at a scale that keeps activations near one."""
     generator = torch.Generator().manual_seed(seed)
     embeddings = {id(child.weight) for child in module.modules() if isinstance(child, nn.Embedding)}
+    for name, buffer in module.named_buffers():
+        if name.endswith("bias"):  # of logits, in BART; those that come after it start at 0
+            buffer.copy_(0.3 * torch.randn(buffer.shape, generator=generator))
     for name, parameter in module.named_parameters():
         noise = torch.randn(parameter.shape, generator=generator)
         if parameter.ndim < 2:

@@ -29,6 +29,7 @@ class Call:
     inputs: list[Tensor] = field(default_factory=list)
     output: Tensor | None = None
     n_outputs: int = 0  # length of the tuple that came out; 0 for a bare tensor
+    hands_on: bool = False  # whether another tensor came out beside the first
     children: list[Call] = field(default_factory=list)
 
     @property
@@ -66,6 +67,10 @@ class Trace:
     kernels: list[KernelCall]
     logits: Tensor | None  # None where the head gives labels
     own_code: bool
+
+    def part(self, calls: list[Call], kernels: list[KernelCall]) -> Trace:
+        """Some of it."""
+        return Trace(calls, kernels, self.logits, self.own_code)
 
 
 def rows(value: Any) -> Tensor | None:
@@ -108,7 +113,9 @@ class _Recorder:
         call = self.stack.pop()
         seen = rows(output)
         call.output = None if seen is None else seen.clone()
-        call.n_outputs = len(output) if isinstance(output, tuple | list) else 0
+        if isinstance(output, tuple | list):
+            call.n_outputs = len(output)
+            call.hands_on = any(isinstance(value, Tensor) for value in output[1:])
         call.end = self.tick()
 
     # what `kernels` calls an observer
@@ -158,8 +165,16 @@ def _owns(call: Call) -> bool:
 
 
 @torch.no_grad()
-def record(model: nn.Module, ids: Tensor, skipped: frozenset[str] = frozenset()) -> Trace:
-    """Run `model` on `ids` [1, pos] and write down what happens, but for calls of `skipped`."""
+def record(
+    model: nn.Module,
+    ids: Tensor,
+    skipped: frozenset[str] = frozenset(),
+    source: Tensor | None = None,
+) -> Trace:
+    """Run `model` on `ids` [1, pos] and write down what happens, but for calls of `skipped`.
+
+    `source` is for the encoder of an encoder-decoder, whose decoder then gets `ids`.
+    """
     recorder = _Recorder(model)
     interface = kernels.uses_interface(model)
     handles = []
@@ -169,16 +184,22 @@ def record(model: nn.Module, ids: Tensor, skipped: frozenset[str] = frozenset())
             handles.append(module.register_forward_hook(recorder.leave, with_kwargs=True))
         if interface:
             with kernels.observed(model, None, False, recorder):
-                output = model(input_ids=ids, use_cache=False) if _caches(model) else model(ids)
+                output = _called(model, ids, source)
         else:
             with _Watching(recorder):
-                output = model(input_ids=ids, use_cache=False) if _caches(model) else model(ids)
+                output = _called(model, ids, source)
     finally:
         for handle in handles:
             handle.remove()
     logits = None if labels_of(model) else output.logits[0]
     calls = [call for call in recorder.calls if call.name not in skipped]
     return Trace(calls, recorder.kernels, logits, not interface)
+
+
+def _called(model: nn.Module, ids: Tensor, source: Tensor | None) -> Any:
+    if source is not None:
+        return model(input_ids=source, decoder_input_ids=ids, use_cache=False)
+    return model(input_ids=ids, use_cache=False) if _caches(model) else model(ids)
 
 
 def _caches(model: nn.Module) -> bool:

@@ -31,7 +31,7 @@ export interface NodeKind {
   sites: readonly string[];
   number: 'head' | 'neuron' | 'entry' | 'index' | null;
   called: string;
-  writes: 'attn' | 'mlp' | null;
+  writes: 'attn' | 'cross' | 'mlp' | null;
   is_node: boolean;
   pairs: boolean;
   operations: readonly string[];

@@ -29,7 +29,7 @@ from unembed.engine.cancel import Cancel
 from unembed.engine.loaded import Loaded
 from unembed.engine.names.sites import resolve_position
 from unembed.engine.names.taps import why_not
-from unembed.engine.nodes import Target, node
+from unembed.engine.nodes import SiteKey, Target, node
 from unembed.engine.passes.run import Run
 from unembed.errors import InputError, TooLargeError
 from unembed.models.progress import Progress
@@ -194,7 +194,7 @@ def _chosen(model: Loaded, options: AttentionOptions, changes: dict[str, Any]) -
 
 def _seen(model: Loaded, layer: int) -> tuple[str, ...]:
     """The sites of who looks at what: where heads have a sink, its share too."""
-    has_sink = why_not(model.anatomy, ("sink", layer)) is None
+    has_sink = why_not(model.anatomy, SiteKey("sink", layer)) is None
     return ("pattern", "sink") if has_sink else ("pattern",)
 
 

@@ -23,7 +23,7 @@ from unembed.engine.model import Model
 from unembed.engine.names.prompts import several
 from unembed.engine.names.taps import refuse, why_not
 from unembed.engine.names.tokens import Token
-from unembed.engine.nodes import node
+from unembed.engine.nodes import SiteKey, node
 from unembed.engine.passes.run import Run
 from unembed.models.progress import Progress
 from unembed.options import given
@@ -198,10 +198,12 @@ def _layers(model: Loaded, options: HeadsOptions) -> list[int]:
     if options.layers is not None:
         chosen = checked_layers(model, options.layers)
         for layer in chosen:
-            refuse(model.anatomy, ("pattern", layer), model.name, "layers")
+            refuse(model.anatomy, SiteKey("pattern", layer), model.name, "layers")
         return chosen
     blocks = model.anatomy.blocks
-    return [one.layer for one in blocks if why_not(model.anatomy, ("pattern", one.layer)) is None]
+    return [
+        one.layer for one in blocks if why_not(model.anatomy, SiteKey("pattern", one.layer)) is None
+    ]
 
 
 def repeated_texts(model: Loaded, n_texts: int = 4) -> list[list[int]]:

@@ -16,7 +16,7 @@ from unembed.analyses.tools.writes import node_of, write, write_capture
 from unembed.engine.loaded import Loaded
 from unembed.engine.names.sites import resolve_position
 from unembed.engine.names.taps import why_not
-from unembed.engine.nodes import Name, Target
+from unembed.engine.nodes import Name, SiteKey, Target
 from unembed.engine.passes.run import Run
 from unembed.options import given
 
@@ -109,13 +109,14 @@ def _stream(model: Loaded, target: Target) -> str:
     if target.layer is None:
         return "embed"
     after = (
-        target.row.writes == "mlp" and why_not(model.anatomy, ("resid_mid", target.layer)) is None
+        target.row.writes == "mlp"
+        and why_not(model.anatomy, SiteKey("resid_mid", target.layer)) is None
     )
     return f"L{target.layer}.{'resid_mid' if after else 'resid_pre'}"
 
 
 def _has(model: Loaded, target: Target, site: str) -> bool:
-    return why_not(model.anatomy, (site, target.layer)) is None
+    return why_not(model.anatomy, SiteKey(site, target.layer)) is None
 
 
 def _attends_to(run: Run, target: Target, position: int) -> tuple[float, ...] | None:

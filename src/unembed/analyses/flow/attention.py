@@ -18,6 +18,7 @@ from unembed.analyses.flow.selection import Selector
 from unembed.analyses.tools.frozen import accurate
 from unembed.analyses.tools.writes import branch_output, gate
 from unembed.engine.names.taps import why_not
+from unembed.engine.nodes import SiteKey
 from unembed.engine.passes.run import Run
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ class AttentionParts:
         self.added = accurate(run[f"L{layer}.attn_out"][position])
         self.pattern = accurate(run[f"L{layer}.pattern@{position}"])  # [head, key]
         self.n_heads = len(self.pattern)
-        sinks = why_not(run.model.anatomy, ("sink", layer)) is None
+        sinks = why_not(run.model.anatomy, SiteKey("sink", layer)) is None
         self.sink = accurate(run[f"L{layer}.sink@{position}"]) if sinks else None  # [head]
         self.z = accurate(self.whole.inside[0])
         self.d_head = len(self.z) // self.n_heads

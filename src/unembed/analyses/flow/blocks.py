@@ -20,7 +20,7 @@ from unembed.analyses.flow.result import FlowLink, FlowNode, FlowSum, LayerSelec
 from unembed.analyses.flow.selection import Selector
 from unembed.analyses.tools.frozen import accurate
 from unembed.engine.names.taps import why_not
-from unembed.engine.nodes import ATTENTION_SITES, Branch
+from unembed.engine.nodes import ATTENTION_SITES, Branch, SiteKey
 from unembed.engine.passes.run import Run
 from unembed.models.anatomy import Anatomy, Arrangement
 
@@ -85,9 +85,9 @@ class BlockDrawing:
         self.columns = {**COLUMNS[self.block.arrangement], **extra}
         self.mixes = self.block.mixer_site
         self.reads = None if self.mixes is None else self.mixes.replace("out", "in")
-        if self.reads and why_not(run.model.anatomy, (self.reads, layer)) is not None:
+        if self.reads and why_not(run.model.anatomy, SiteKey(self.reads, layer)) is not None:
             self.reads = None
-        no_input = why_not(run.model.anatomy, ("mlp_in", layer)) is not None
+        no_input = why_not(run.model.anatomy, SiteKey("mlp_in", layer)) is not None
         self.feeds = None if no_input else "mlp_in"
         self.column, self.start, self.name = column, start, f"L{layer}"
         self._rows: dict[str, int] = {}
@@ -192,7 +192,7 @@ class BlockDrawing:
     def _feed_forward(self, selector: Selector, options: FlowOptions) -> tuple[int, ...]:
         if self.block.feed_forward is None:
             return ()
-        reason = why_not(self.run.model.anatomy, ("mlp_post", self.layer))
+        reason = why_not(self.run.model.anatomy, SiteKey("mlp_post", self.layer))
         if reason is None:
             parts = MlpParts(self.run, self.layer, self.position, selector)
             column = self.column + self.columns["neuron_key"]
@@ -317,7 +317,7 @@ def why_no_drawn_heads(anatomy: Anatomy, layer: int) -> str | None:
     source = anatomy.layer_of_keys(layer)
     if source != layer:
         return f"its keys and values are those of layer {source}"
-    reasons = (why_not(anatomy, (site, layer)) for site in NEEDED)
+    reasons = (why_not(anatomy, SiteKey(site, layer)) for site in NEEDED)
     return next((reason for reason in reasons if reason is not None), None)
 
 

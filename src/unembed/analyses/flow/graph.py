@@ -30,7 +30,7 @@ from unembed.engine.cancel import Cancel
 from unembed.engine.loaded import Loaded
 from unembed.engine.names.sites import resolve_position
 from unembed.engine.names.taps import why_not
-from unembed.engine.nodes import Branch
+from unembed.engine.nodes import Branch, SiteKey
 from unembed.engine.passes.run import Run
 from unembed.errors import CapabilityError, InputError, TooLargeError
 from unembed.models.progress import Progress
@@ -65,12 +65,16 @@ def flow_capture(
         mlp = model.block(layer).feed_forward
         gated = mlp is not None and mlp.gate is not None
         for site in SITES:
-            if why_not(model.anatomy, (site, layer)) is None and (gated or site not in ONLY_GATED):
+            if why_not(model.anatomy, SiteKey(site, layer)) is None and (
+                gated or site not in ONLY_GATED
+            ):
                 capture.append(f"L{layer}.{site}")
         row = "" if position is None else f"@{position}"
         if why_no_drawn_heads(model.anatomy, layer) is None:
             here = (
-                one for one in ("pattern", "sink") if why_not(model.anatomy, (one, layer)) is None
+                one
+                for one in ("pattern", "sink")
+                if why_not(model.anatomy, SiteKey(one, layer)) is None
             )
             capture += [f"L{layer}.{site}{row}" for site in here]
     return tuple(dict.fromkeys(capture))

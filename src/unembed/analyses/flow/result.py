@@ -15,6 +15,7 @@ from unembed.analyses.flow.options import FlowOptions
 from unembed.analyses.tools.objective import Objective
 from unembed.analyses.tools.result import Drawn
 from unembed.engine.names.tokens import Token
+from unembed.engine.nodes import Branch
 from unembed.errors import TargetError
 from unembed.result import Axes, Columns, columns_of, data_frame
 
@@ -218,7 +219,7 @@ class FlowSum:
     """How much of what a branch added is shown: shares of <write, added> / ‖added‖²."""
 
     layer: int
-    branch: Literal["attn", "mlp"]
+    branch: Branch
     added_norm: float
     heads: Annotated[float | None, "Attention: share of the heads shown."]
     shown: Annotated[

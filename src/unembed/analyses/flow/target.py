@@ -126,7 +126,7 @@ def continued(run: Run, tokens: Sequence[int], position: int, capture: Sequence[
     edits = tuple(
         kept for edit in run.edits if (kept := _trimmed(edit, position, len(run.ids))) is not None
     )
-    request = forward.Request(ids, capture, edits, "none")
+    request = forward.Request(ids, capture, edits, "none", source=run.source)
     return forward.run(run.model, request)
 
 

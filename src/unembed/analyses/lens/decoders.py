@@ -24,8 +24,8 @@ from torch import Tensor
 from unembed.engine.cancel import Cancel
 from unembed.engine.editing.edits import Edit, at_stage, set_to, zero
 from unembed.engine.loaded import Loaded
-from unembed.engine.names.taps import SiteKey, refuse
-from unembed.engine.nodes import LAYER_SITES
+from unembed.engine.names.taps import refuse
+from unembed.engine.nodes import LAYER_SITES, SiteKey
 from unembed.engine.passes import forward
 from unembed.engine.passes.forward import resolve_edits
 from unembed.engine.passes.run import Run
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 LEGAL = '"final_norm", "last_mlp", "last_block", "L17", "L17.mlp"'
 FINAL_NAMES = ("final_layernorm", "final_norm")  # of a list of modules, in every model
 HEAD_NAME = "lm_head"
-FINAL: SiteKey = ("final_norm", None)
+FINAL = SiteKey("final_norm", None)
 BEFORE_MLP = LAYER_SITES[: LAYER_SITES.index("mlp_in")]
 
 
@@ -88,7 +88,7 @@ def parse_decoder(model: Loaded, name: str | Sequence[str]) -> Decoder:
             legal=f"layers 0-{last}",
         )
     if from_mlp and not model.block(layer).parallel:
-        refuse(model.anatomy, ("resid_mid", layer), model.name, "decoder")
+        refuse(model.anatomy, SiteKey("resid_mid", layer), model.name, "decoder")
     return Decoder(f"L{layer}{match[2] or ''}", layer, from_mlp)
 
 
@@ -170,6 +170,7 @@ def through_suffix(
         (*_entering(run.model, states, decoder), *_inside(run, decoder)),
         "none",
         start=(decoder.layer, states),
+        source=run.source,
     )
     return forward.run(run.model, request, cancel, progress)["final_norm"]
 
@@ -181,9 +182,9 @@ def edits_final_norm(run: Run) -> bool:
 
 def _edited(run: Run, states: Tensor) -> Tensor:
     """What the unembedding reads, with the run's edits of that."""
-    for edit in resolve_edits(run.model, run.edits, len(run.ids)):
+    for edit in resolve_edits(run.model, run.edits, run.lengths):
         if edit.target.site_key == FINAL:
-            states = edit.apply(states, len(states))
+            states = edit.apply(states, run.lengths)
     return states
 
 
@@ -193,7 +194,7 @@ def _entering(model: Loaded, states: Tensor, decoder: Decoder) -> list[Edit]:
         return []
     if model.block(decoder.layer).parallel:
         return [zero(f"L{decoder.layer}.{model.block(decoder.layer).mixer_site}")]
-    return [set_to(f"L{decoder.layer}.resid_mid", states)]
+    return [set_to(f"L{decoder.layer}.{model.block(decoder.layer).stream_sites[-1]}", states)]
 
 
 def _inside(run: Run, decoder: Decoder) -> list[Edit]:
@@ -202,7 +203,9 @@ def _inside(run: Run, decoder: Decoder) -> list[Edit]:
 
 
 def _is_inside(model: Loaded, edit: Edit, decoder: Decoder) -> bool:
-    site, layer = _site_key(model, edit)
+    site, layer, encoder = _site_key(model, edit)
+    if encoder:
+        return True  # the suffix attends to it
     if layer is None or decoder.layer is None:
         return site != "embed"
     if layer == decoder.layer and decoder.from_mlp:

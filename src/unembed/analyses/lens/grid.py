@@ -24,18 +24,19 @@ from unembed.engine.cancel import Cancel
 from unembed.engine.editing.edits import Edit
 from unembed.engine.loaded import Prompt
 from unembed.engine.model import Model
+from unembed.engine.names.prompts import Read, Sourced
 from unembed.engine.passes.run import Run
 from unembed.errors import InputError, PromptError, UnembedError
 from unembed.models.progress import Progress
 
 DEFAULTS = LensOptions()
-Prompts = Sequence[str] | Sequence[Sequence[int]] | Sequence[Tensor]
+Prompts = Sequence[str] | Sequence[Sequence[int]] | Sequence[Tensor] | Sequence[Sourced]
 
 
 @overload
 def logit_lens(
     model: Model,
-    prompt: str | Sequence[int],
+    prompt: str | Sequence[int] | Sourced,
     *,
     options: LensOptions = ...,
     edits: Sequence[Edit] = ...,
@@ -108,13 +109,13 @@ def logit_lens(
     }
     options = chosen(options, changes, checks)
     if not _is_batch(prompt):
-        ids = model.tokenize(cast("Prompt", prompt))
-        return _lens(model, ids, _planned(model, ids, options), edits, cancel, progress)
-    batch = [_tokenized(model, one, order) for order, one in enumerate(prompt)]
-    plans = [_planned(model, ids, options) for ids in batch]
+        read = model.read_prompt(cast("Prompt", prompt))
+        return _lens(model, read, _planned(model, read, options), edits, cancel, progress)
+    batch = [_read(model, one, order) for order, one in enumerate(cast("Prompts", prompt))]
+    plans = [_planned(model, read, options) for read in batch]
     return [
-        _lens(model, ids, plan, edits, cancel, _share(progress, order, len(batch)))
-        for order, (ids, plan) in enumerate(zip(batch, plans, strict=True))
+        _lens(model, read, plan, edits, cancel, _share(progress, order, len(batch)))
+        for order, (read, plan) in enumerate(zip(batch, plans, strict=True))
     ]
 
 
@@ -144,7 +145,7 @@ def compare_lenses(
     Where the final top token is followed, both score the baseline's, so that their cells can be
     compared. Each run's rows are decoded with its own edits.
     """
-    if baseline.ids != edited.ids:
+    if (baseline.ids, baseline.source) != (edited.ids, edited.source):
         raise InputError("the two runs have different tokens, so their cells do not correspond")
     reading = LensReading([baseline, edited], plan, cancel, progress)
     readout = reading.read()
@@ -152,21 +153,23 @@ def compare_lenses(
     return LensComparison(reading.result(0, readout), reading.result(1, readout), between)
 
 
-def _planned(model: Model, ids: tuple[int, ...], options: LensOptions) -> LensPlan:
-    plan = plan_lens(model, len(ids), options)
+def _planned(model: Model, read: Read, options: LensOptions) -> LensPlan:
+    plan = plan_lens(model, len(read.ids), options)
     check_cells(plan, model.settings.max_lens_cells)
     return plan
 
 
 def _lens(
     model: Model,
-    ids: tuple[int, ...],
+    read: Read,
     plan: LensPlan,
     edits: Sequence[Edit],
     cancel: Cancel | None,
     progress: Progress | None,
 ) -> LensResult:
-    run = model.run(ids, plan.capture, edits, logits="none", cancel=cancel, progress=progress)
+    run = model.run(
+        read.prompt, plan.capture, edits, logits="none", cancel=cancel, progress=progress
+    )
     return lens_of_run(run, plan, cancel, progress)
 
 
@@ -175,6 +178,8 @@ def _lens(
 
 def _is_batch(prompt: Prompt | Prompts) -> bool:
     """Whether several prompts were given; a tensor [1, pos] is one."""
+    if isinstance(prompt, Sourced):
+        return False
     if isinstance(prompt, Tensor):
         return prompt.dim() >= 2 and len(prompt) > 1
     if getattr(prompt, "ndim", 0) >= 2:  # an array
@@ -182,14 +187,16 @@ def _is_batch(prompt: Prompt | Prompts) -> bool:
     if not isinstance(prompt, list | tuple) or not prompt:
         return False
     first = prompt[0]
+    if isinstance(first, Sourced):
+        return True
     if isinstance(first, Mapping):  # messages are one prompt
         return "role" not in first
     return isinstance(first, str | Sequence) or getattr(first, "ndim", 0) > 0
 
 
-def _tokenized(model: Model, prompt: object, order: int) -> tuple[int, ...]:
+def _read(model: Model, prompt: object, order: int) -> Read:
     """The tokens of one prompt of a batch; errors name it."""
-    if not hasattr(prompt, "__len__"):
+    if not hasattr(prompt, "__len__") and not isinstance(prompt, Sourced):
         raise PromptError(
             f"prompt {order} of the batch is {prompt!r}; give text or token ids",
             field=f"prompt[{order}]",
@@ -197,7 +204,7 @@ def _tokenized(model: Model, prompt: object, order: int) -> tuple[int, ...]:
             legal="text, token ids, or a tensor of ids",
         )
     try:
-        return model.tokenize(cast("Prompt", prompt))
+        return model.read_prompt(cast("Prompt", prompt))
     except UnembedError as error:
         inner = (error.field or "prompt").removeprefix("prompt")
         error.field = f"prompt[{order}]{inner}"

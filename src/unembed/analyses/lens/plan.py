@@ -13,6 +13,7 @@ from unembed.analyses.tools.target import Rated, read_target
 from unembed.engine.loaded import Loaded
 from unembed.engine.names.sites import resolve_position
 from unembed.engine.names.taps import refuse
+from unembed.engine.nodes import SiteKey
 from unembed.errors import CapabilityError, InputError, TooLargeError
 
 
@@ -120,10 +121,10 @@ def _after_attention(model: Loaded, layer: int) -> Row:
     """`resid_mid`; in a parallel block, which has none, the stream with attention's write alone."""
     if model.block(layer).parallel:
         added = model.block(layer).branch_sites[0]
-        refuse(model.anatomy, (added, layer), model.name, "subblocks")
+        refuse(model.anatomy, SiteKey(added, layer), model.name, "subblocks")
         sites = (f"L{layer}.resid_pre", f"L{layer}.{added}")
         return Row(f"L{layer}.resid_pre+{added}", sites, 2 * layer)
-    refuse(model.anatomy, ("resid_mid", layer), model.name, "subblocks")
+    refuse(model.anatomy, SiteKey("resid_mid", layer), model.name, "subblocks")
     return Row(f"L{layer}.resid_mid", (f"L{layer}.resid_mid",), 2 * layer)
 
 

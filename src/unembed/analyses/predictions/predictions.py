@@ -35,6 +35,7 @@ from unembed.engine.loaded import Loaded, Prompt
 from unembed.engine.model import Model
 from unembed.engine.names.sites import resolve_position
 from unembed.engine.names.taps import why_not
+from unembed.engine.nodes import SiteKey
 from unembed.engine.passes import forward
 from unembed.engine.passes.run import Run, TokenProbability
 from unembed.engine.reading.unembedding import Readout, read_logits
@@ -104,7 +105,7 @@ def predictions(
     if not edits:
         return layer_predictions(baseline, options=options, **work)
     every = (*baseline.edits, *edits)
-    request = forward.Request(baseline.ids, capture, every, _logits(model))
+    request = forward.Request(baseline.ids, capture, every, _logits(model), source=baseline.source)
     edited = forward.run(model, request, cancel, progress)
     return compare_predictions(baseline, edited, options=options, **work)
 
@@ -229,7 +230,7 @@ def _state_names(model: Loaded) -> list[str]:
     names = []
     for layer in range(model.anatomy.n_layers):
         for part in LAYER_PARTS:
-            if why_not(model.anatomy, (part, layer)) is None:
+            if why_not(model.anatomy, SiteKey(part, layer)) is None:
                 names.append(f"L{layer}.{part}")
     return [*names, "final_norm"]
 

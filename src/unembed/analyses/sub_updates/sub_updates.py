@@ -41,7 +41,7 @@ from unembed.engine.cancel import Cancel
 from unembed.engine.loaded import Loaded
 from unembed.engine.names.sites import resolve_position
 from unembed.engine.names.taps import why_not
-from unembed.engine.nodes import Branch
+from unembed.engine.nodes import Branch, SiteKey
 from unembed.engine.passes.run import Run
 from unembed.errors import CapabilityError, InputError
 from unembed.models.progress import Progress
@@ -272,7 +272,9 @@ def _labels(
 def _why_no_nodes(model: Loaded, layer: int, branch: Branch) -> str | None:
     """Why a branch cannot be taken apart in this layer; None where it can."""
     sites = (INSIDE[branch], f"{branch}_out")
-    return next((why for site in sites if (why := why_not(model.anatomy, (site, layer)))), None)
+    return next(
+        (why for site in sites if (why := why_not(model.anatomy, SiteKey(site, layer)))), None
+    )
 
 
 def _checked_layers(model: Loaded, layers: Sequence[int] | None) -> list[int]:

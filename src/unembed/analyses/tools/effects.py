@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 Method = Literal["frozen", "difference"]
 
 # states of the residual stream, in the order in which a layer has them; a final norm behind
-STREAM = ("resid_pre", "resid_mid", "resid_post", "final_norm")
+STREAM = ("resid_pre", "resid_mid", "resid_mid_cross", "resid_post", "final_norm")
 HELD_LOGITS = 16 * 1024 * 1024  # numbers: the most that differences hold at once
 
 
@@ -66,7 +66,7 @@ def effects_capture(model: Loaded, layer: int | None) -> tuple[str, ...]:
     for later in _changing_layers(model, layer):
         block = model.block(later)
         if block.stream_norms is not None:
-            sites = ("resid_pre", "resid_mid", *block.branch_sites)
+            sites = (*block.stream_sites, *block.branch_sites)
             capture += [f"L{later}.{site}" for site in sites]
     return tuple(capture)
 
@@ -154,7 +154,11 @@ def check_effects(objective: Objective) -> None:
 
 
 def _carried(
-    run: Run, groups: Sequence[Writes], position: int, joint: bool, end: int | None = None
+    run: Run,
+    groups: Sequence[Writes],
+    position: int,
+    joint: bool,
+    end: tuple[int, int] | None = None,
 ) -> Float[Tensor, "n d_model"]:
     """What is left of writes in the last residual, or before step `end` of the stream."""
     device = _last(run, position).device  # a model may lie on several
@@ -178,7 +182,8 @@ def _on_one(
             states = model.final_norm(_without(run, carried, position))
             return objective.along(model, states[:1] - states[1:])[:, None]
         return objective.along(model, linear)[:, None]
-    end = 2 * node.layer + STREAM.index(node.site)
+    behind = node.site == "resid_post"
+    end = (node.layer + 1, 0) if behind else (node.layer, STREAM.index(node.site))
     return objective.along(model, _carried(run, groups, position, joint, end))[:, None]
 
 
@@ -257,7 +262,7 @@ def _linear_to_unembedding(run: Run, carried: Tensor, position: int) -> Tensor |
             if found is None:
                 return None
             parts, state = found, module(state[None])[0]
-    return parts[0]
+    return parts[0] * head.factor if head.factor != 1.0 else parts[0]
 
 
 def _through(module: nn.Module, state: Tensor, parts: Tensor) -> Tensor | None:
@@ -307,26 +312,33 @@ def _to_stream(
     layer: int | None,
     branch: Branch | None,
     position: int,
-    end: int | None,
+    end: tuple[int, int] | None,
 ) -> Float[Tensor, "n d_model"]:
     """What is left of each write in the stream: all of it, unless blocks change the stream.
 
-    `end` counts what is added to the stream, two steps for each layer: nothing of it or after it is
-    in. None: in the last residual.
+    `end` is a layer and one of its steps: nothing of it or after it is in. None: in the last
+    residual.
     """
     model, parts = run.model, writes[None]
-    start = -1 if layer is None else 2 * layer + int(branch == "mlp")
+    start = (-1, 0) if layer is None else (layer, _step(model, layer, branch))
     if end is not None and start >= end:
         return torch.zeros_like(writes)
     for later in _changing_layers(model, layer):
         block = model.block(later)
-        # behind a branch its own write goes through the norm, too
-        first = start if block.arrangement == "post_norm" else start + 1
-        for step in range(2):
-            now = 2 * later + step
-            if now >= first and (end is None or now < end):
+        for step in range(len(block.stream_factors)):
+            now = (later, step)
+            # behind a branch its own write goes through the norm, too
+            passes = now > start or (now == start and block.arrangement == "post_norm")
+            if passes and (end is None or now < end):
                 parts = _past(run, block, step, position, parts)
     return parts[0]
+
+
+def _step(model: Loaded, layer: int, branch: Branch | None) -> int:
+    """Which of a layer's steps a branch adds to the stream in."""
+    if branch == "mlp":
+        return len(model.block(layer).stream_factors) - 1
+    return int(branch == "cross")
 
 
 def _past(run: Run, block: BlockAnatomy, step: int, position: int, parts: Tensor) -> Tensor:
@@ -335,7 +347,7 @@ def _past(run: Run, block: BlockAnatomy, step: int, position: int, parts: Tensor
     name = None if block.stream_norms is None else block.stream_norms[step]
     if name is not None:
         model, at = run.model, f"L{block.layer}."
-        stream = run[at + ("resid_pre", "resid_mid")[step]][position, None]
+        stream = run[at + block.stream_sites[step]][position, None]
         if block.arrangement == "post_norm":
             for site in block.steps[step]:
                 stream = stream + run[at + site][position, None]

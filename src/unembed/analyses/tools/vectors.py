@@ -39,7 +39,7 @@ from unembed.analyses.tools.writes import node_of
 from unembed.engine.checks.selfcheck import N_POSITIONS, sample_ids
 from unembed.engine.loaded import Loaded
 from unembed.engine.names.taps import refuse, why_not
-from unembed.engine.nodes import Name
+from unembed.engine.nodes import Name, SiteKey
 from unembed.engine.passes import forward
 from unembed.errors import CapabilityError, InputError, TargetError
 from unembed.models.fingerprint import State
@@ -76,7 +76,7 @@ def value_vectors(model: Loaded, layer: int) -> Float[Tensor, "d_mlp d_model"]:
     neurons (a mixture of experts) or a post-norm that is not understood.
     """
     _check_layer(model, layer)
-    refuse(model.anatomy, ("mlp_post", layer), model.name, "layer")
+    refuse(model.anatomy, SiteKey("mlp_post", layer), model.name, "layer")
     vectors = accurate(model.output_weight(layer, "mlp"))
     inner = model.inner_norm(layer, "mlp")
     if inner is not None:
@@ -104,7 +104,7 @@ def vector_of(model: Loaded, node: Name) -> tuple[int, int]:
 def layers_with_neurons(model: Loaded) -> tuple[int, ...]:
     """Layers that have value vectors. Raises CapabilityError, with the reason, if none has."""
     anatomy = model.anatomy
-    reasons = [why_not(anatomy, ("mlp_post", layer)) for layer in range(anatomy.n_layers)]
+    reasons = [why_not(anatomy, SiteKey("mlp_post", layer)) for layer in range(anatomy.n_layers)]
     found = tuple(layer for layer, reason in enumerate(reasons) if reason is None)
     if not found:
         raise CapabilityError(f"{model.name} has no neurons: {reasons[0]}", field="model")
@@ -150,7 +150,7 @@ def key_tokens(model: Loaded, node: Name, k: int = 10) -> KeyTokens:
     """
     layer, neuron = vector_of(model, node)
     checked_top_k(model, k)
-    refuse(model.anatomy, ("mlp_pre", layer), model.name, "target")
+    refuse(model.anatomy, SiteKey("mlp_pre", layer), model.name, "target")
     cosines = _cosines(model, layer, key_directions(model, layer, neuron))
     lists: list[Scores | None] = []
     for row in cosines:
@@ -207,10 +207,13 @@ def _reading(model: Loaded, layer: int) -> _Reading:
 
 def _norm_before(model: Loaded, layer: int) -> StaticNorm | None:
     """The norm that the feed-forward reads the stream through, found on a short run."""
-    stream = "resid_pre" if why_not(model.anatomy, ("resid_mid", layer)) else "resid_mid"
+    middle = why_not(model.anatomy, SiteKey("resid_mid", layer)) is None
+    stream = model.block(layer).stream_sites[-1] if middle else "resid_pre"
     sites = [f"L{layer}.{stream}", f"L{layer}.mlp_in"]
-    ids = sample_ids(model.module, model.vocab_size, min(N_POSITIONS, model.max_positions))
-    run = forward.run(model, forward.Request(tuple(ids), sites, logits="none"))
+    n_positions = min(N_POSITIONS, model.max_positions)
+    ids = tuple(sample_ids(model.module, model.vocab_size, n_positions))
+    source = ids if model.has_encoder else ()
+    run = forward.run(model, forward.Request(ids, sites, logits="none", source=source))
     block = model.module.get_submodule(model.block(layer).module)
     return input_norm(model, block, *(run[site] for site in sites))
 

@@ -7,14 +7,16 @@ what a site feeds must change when it does, and nothing else may.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 
 import torch
 from torch import Tensor
 
 from unembed.engine.checks.report import Report, compare
-from unembed.engine.editing.edits import Edit, set_to, zero
+from unembed.engine.editing.edits import Edit, scale, set_to, zero
 from unembed.engine.loaded import Loaded
 from unembed.engine.names.taps import why_not
+from unembed.engine.nodes import CROSS, SiteKey
 from unembed.engine.passes import forward
 from unembed.engine.passes.run import Run
 from unembed.models.anatomy import Anatomy, AttentionAnatomy, BlockAnatomy, MlpAnatomy
@@ -31,7 +33,8 @@ def check_edits(model: Loaded, run: Run, sites: list[str], report: Report) -> No
         for site in sites:
             if site in report.reasons or not _has(model, block, site):
                 continue
-            stream = ["resid_mid", *second, "resid_post"] if sequential else ["resid_post"]
+            before = block.stream_sites[-1]
+            stream = [before, *second, "resid_post"] if sequential else ["resid_post"]
             edited = alone(model, run, block, [zero(at + site)], [site, *stream])
             changed = not torch.equal(edited[at + "resid_post"], run[at + "resid_post"])
             changed = changed or _is_dead(run, at, site)
@@ -39,10 +42,10 @@ def check_edits(model: Loaded, run: Run, sites: list[str], report: Report) -> No
                 sentence = f"the self-check found that an edit at {at}{site} does not take"
                 report.reasons.setdefault(site, sentence)
             if sequential and site != "resid_post":
-                mid = edited[at + "resid_mid"]
+                mid = edited[at + before]
                 added = sum((edited[at + one] for one in second), torch.zeros_like(mid))
-                words = f"resid_mid + {' + '.join(second)} = resid_post under an edit of {site}"
-                total = past(model, block, 1, mid, added)
+                words = f"{before} + {' + '.join(second)} = resid_post under an edit of {site}"
+                total = past(model, block, len(block.steps) - 1, mid, added)
                 compare(report, words, total, edited[at + "resid_post"])
 
 
@@ -62,7 +65,8 @@ def _is_dead(run: Run, at: str, site: str) -> bool:
     if site.startswith("resid"):
         return False
     family = site.split("_")[0]
-    branch = f"{at}{family}_out" if family in ("mlp", "mixer", "ple") else f"{at}attn_out"
+    known = ("mlp", "mixer", "ple", "cross")
+    branch = f"{at}{family}_out" if family in known else f"{at}attn_out"
     return branch in run and not bool(run[branch].any())
 
 
@@ -120,12 +124,14 @@ def alone(
     if block.keys_of is not None:  # its keys are made on the way to it
         start, edits = None, [set_to(at + "resid_pre", state), *edits]
     end = at + "resid_post"
-    request = forward.Request(run.ids, names, tuple(edits), "none", stop_after=end, start=start)
+    request = forward.Request(
+        run.ids, names, tuple(edits), "none", stop_after=end, start=start, source=run.source
+    )
     return forward.run(model, request)
 
 
 def _has(model: Loaded, block: BlockAnatomy, site: str) -> bool:
-    return why_not(model.anatomy, (site, block.layer)) is None
+    return why_not(model.anatomy, SiteKey(site, block.layer)) is None
 
 
 def _check_feeding(model: Loaded, run: Run, block: BlockAnatomy, report: Report) -> None:
@@ -137,6 +143,7 @@ def _check_feeding(model: Loaded, run: Run, block: BlockAnatomy, report: Report)
     fed = {
         "attn_in": ("q", "k", "v", "attn_out"),
         "mixer_in": ("mixer_out",),
+        "cross_in": ("cross_q", "cross_out"),  # keys and values come from the encoder
         "mlp_in": ("mlp_out",),
         "ple_in": ("ple_out",),
     }
@@ -159,22 +166,46 @@ def _check_feeding(model: Loaded, run: Run, block: BlockAnatomy, report: Report)
 def _check_order(model: Loaded, run: Run, block: BlockAnatomy, report: Report) -> None:
     """Feed-forward reads what attention added unless blocks are parallel; q asks, k answers."""
     at = f"L{block.layer}."
-    sites = ("q", "k", "scores", "pattern")
-    asks = all(site not in report.reasons and _has(model, block, site) for site in sites)
-    added = at + block.mixer_site if block.mixer_site else None
-    edits = [] if added is None else [zero(added)]
-    edits += [zero(at + "q", positions=[POSITION])] if asks else []
-    cut = alone(model, run, block, edits, ["mlp_out", *(["pattern"] if asks else [])])
-    if added is not None and block.feed_forward is not None:
-        unchanged = torch.equal(cut[at + "mlp_out"], run[at + "mlp_out"])
-        if unchanged != block.parallel and bool(run[added].any()):
+    for added, later in pairwise(block.branch_sites):
+        cut = alone(model, run, block, [zero(at + added)], [later])
+        unchanged = torch.equal(cut[at + later], run[at + later])
+        if unchanged != block.parallel and bool(run[at + added].any()):
             claim = "parallel" if block.parallel else "sequential"
             report.fatal = report.fatal or f"layer {block.layer} is not {claim}, as it was read"
-    if not asks:
+    _check_asking(model, run, block, "", report)
+    _check_asking(model, run, block, CROSS, report)
+
+
+def _check_asking(
+    model: Loaded, run: Run, block: BlockAnatomy, prefix: str, report: Report
+) -> None:
+    """A query of one position changes the pattern of that position alone."""
+    at = f"L{block.layer}.{prefix}"
+    sites = tuple(prefix + site for site in ("q", "k", "scores", "pattern"))
+    if any(site in report.reasons or not _has(model, block, site) for site in sites):
         return
+    cut = alone(model, run, block, [zero(at + "q", positions=[POSITION])], [prefix + "pattern"])
     changed = cut[at + "pattern"] != run[at + "pattern"]
     rows = changed.any(dim=-1).any(dim=0)
     if not rows[POSITION] or rows.sum() > 1:
-        sentence = f"the self-check found that q of layer {block.layer} is not what asks"
+        sentence = f"the self-check found that {at}q is not what asks"
         for site in sites:
             report.reasons.setdefault(site, sentence)
+
+
+def check_handed_over(model: Loaded, run: Run, report: Report) -> None:
+    """What the encoder hands over at one position gives the keys and values of that position.
+
+    `run` has E.out captured; it is of the source that is used.
+    """
+    sites = [site for site in ("cross_k", "cross_v") if site not in report.reasons]
+    names = [f"L{block.layer}.{site}" for block in model.anatomy.blocks for site in sites]
+    moved = scale("E.out", -0.5, positions=[POSITION])
+    plain, found = (
+        forward.run(model, forward.Request(run.ids, names, edits, "none", source=run.source))
+        for edits in ((), (moved,))
+    )
+    for name in names:
+        changed = (found[name] != plain[name]).flatten(1).any(dim=-1)
+        if not changed[POSITION] or changed.sum() > 1:
+            report.fatal = f"{name} does not come from what the encoder was read to hand over"

@@ -13,7 +13,7 @@ class Report:
 
     `errors` has the worst relative error of each equation; `reasons` why parts are refused;
     `fatal` why the whole model is; `layers` which were checked, None for all of them; `gated` are
-    those whose heads are multiplied by a gate.
+    those whose heads are multiplied by a gate. `encoder_reasons` are `reasons` of its encoder.
     """
 
     tolerance: float
@@ -22,11 +22,12 @@ class Report:
     fatal: str | None = None
     layers: tuple[int, ...] | None = None
     gated: set[int] = field(default_factory=set)
+    encoder_reasons: dict[str, str] = field(default_factory=dict)
 
     @property
     def passed(self) -> bool:
         """Whether nothing was refused by the check itself."""
-        return self.fatal is None and not self.reasons
+        return self.fatal is None and not self.reasons and not self.encoder_reasons
 
 
 def compare(

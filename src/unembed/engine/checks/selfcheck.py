@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -19,12 +19,19 @@ from unembed.engine.checks.report import Report, compare, relative_error
 from unembed.engine.editing.edits import scale, set_to
 from unembed.engine.loaded import Loaded
 from unembed.engine.names.taps import why_not
-from unembed.engine.nodes import ATTENTION_SITES, KERNEL_SITES, LAYER_SITES
+from unembed.engine.nodes import (
+    ATTENTION_SITES,
+    CROSS,
+    LAYER_SITES,
+    Branch,
+    SiteKey,
+)
 from unembed.engine.passes import forward
 from unembed.engine.passes.run import Run
 from unembed.engine.provenance import Identity, Kind
 from unembed.errors import UnembedError
-from unembed.models.anatomy import Anatomy, BlockAnatomy
+from unembed.models.anatomy import Anatomy, AttentionAnatomy, BlockAnatomy, renamed
+from unembed.models.discover_encoder import encoder_of
 from unembed.models.fingerprint import Watched
 from unembed.models.multimodal import placeholders
 from unembed.settings import Settings
@@ -32,9 +39,10 @@ from unembed.settings import Settings
 TOLERANCE = {torch.float64: 1e-9, torch.float32: 2e-5}
 HALF_TOLERANCE = 4e-2
 N_POSITIONS = 10
+N_SOURCE = 13
 LOOKS_AHEAD = 1e-3
-Part = Literal["attn", "mlp"]
-HEADS = (*KERNEL_SITES, "z")
+HEADS = (*ATTENTION_SITES, "sink", "z")
+CROSS_HEADS = tuple(CROSS + site for site in (*ATTENTION_SITES, "z"))
 NEURONS = ("mlp_pre", "mlp_gate", "mlp_post")
 
 
@@ -44,7 +52,10 @@ def check(module: nn.Module, anatomy: Anatomy, kind: Kind = "causal") -> Report:
     try:
         model = _bare_model(module, anatomy, kind)
         ids = sample_ids(module, anatomy.vocab_size, N_POSITIONS, step=31)
-        _check_all(model, ids, report)
+        source = sample_ids(module, anatomy.vocab_size, N_SOURCE, step=37)
+        _check_all(model, tuple(ids), tuple(source) if model.has_encoder else (), report)
+        if anatomy.encoder is not None and not report.fatal:
+            _check_encoder(model, anatomy.encoder, tuple(source), report)
     except (RuntimeError, ValueError, LookupError, AttributeError, UnembedError) as error:
         report.fatal = f"running it with every site watched failed: {error}"
     return report
@@ -83,12 +94,14 @@ def _special_ids(config: Any) -> set[int | None]:
     return found
 
 
-def _check_all(model: Loaded, ids: list[int], report: Report) -> None:
+def _check_all(
+    model: Loaded, ids: tuple[int, ...], source: tuple[int, ...], report: Report
+) -> None:
     sites = [site for site in LAYER_SITES if _somewhere(model.anatomy, site)]
     lens = model.capabilities()["lens"].available
     capture = [*sites, "embed", *(["final_norm"] if lens else [])]
-    run = forward.run(model, forward.Request(model.tokenize(ids), capture))
-    plain = forward.run(model, forward.Request(model.tokenize(ids)))
+    run = forward.run(model, forward.Request(ids, capture, source=source))
+    plain = forward.run(model, forward.Request(ids, source=source))
     if plain.logits is not None and run.logits is not None:
         words = "logits with attention watched = logits"
         compare(report, words, run.logits, plain.logits, HEADS)
@@ -103,9 +116,10 @@ def _check_all(model: Loaded, ids: list[int], report: Report) -> None:
         return
     for block in model.anatomy.blocks:
         _attempt(report, HEADS, "heads", partial(_heads, model, run, block, report))
+        _attempt(report, CROSS_HEADS, "heads", partial(_cross_heads, model, run, block, report))
         _attempt(report, NEURONS, "neurons", partial(_neurons, model, run, block, report))
     if model.kind == "causal":
-        _order_of_tokens(model, ids, plain.logits, report)
+        _order_of_tokens(model, plain, report)
     if lens:
         _attempt(report, ("lens",), "unembedding", partial(_unembedding, model, run, report))
     if not report.fatal:
@@ -113,21 +127,49 @@ def _check_all(model: Loaded, ids: list[int], report: Report) -> None:
         interventions.check_blocks(model, run, report)
 
 
-def _order_of_tokens(model: Loaded, ids: list[int], logits: Tensor | None, report: Report) -> None:
+def _order_of_tokens(model: Loaded, run: Run, report: Report) -> None:
     """No token changes what comes before it: else batches would be padded where the model looks."""
-    other = forward.run(model, forward.Request(model.tokenize([*ids[:-1], ids[0]])))
-    if logits is None or other.logits is None:
+    ids = (*run.ids[:-1], run.ids[0])
+    logits, other = run.logits, forward.run(model, forward.Request(ids, source=run.source)).logits
+    if logits is None or other is None:
         return
     # experts multiply other rows together now: no closer than single precision
-    if relative_error(other.logits[:-1], logits[:-1]) > max(report.tolerance, LOOKS_AHEAD):
+    if relative_error(other[:-1], logits[:-1]) > max(report.tolerance, LOOKS_AHEAD):
         report.fatal = report.fatal or (
             "its logits change with later tokens, so it is not causal, as its class says; where "
             "its config has is_decoder, that must be True"
         )
 
 
+def _check_encoder(
+    model: Loaded, encoder: Anatomy, source: tuple[int, ...], report: Report
+) -> None:
+    """Everything of the encoder as a model of its own, and that it is the same within the whole."""
+    module = encoder_of(model.module)
+    path = next(name for name, each in model.module.named_modules() if each is module)
+    own = renamed(encoder, lambda name: name.removeprefix(f"{path}."))
+    found = check(module, own, "masked")
+    report.errors |= {f"encoder: {equation}": error for equation, error in found.errors.items()}
+    report.encoder_reasons |= found.reasons
+    if found.gated:
+        sentence = "the heads of its encoder are multiplied by a gate, which is not understood"
+        report.encoder_reasons |= dict.fromkeys(HEADS, sentence)
+    if found.fatal is not None:
+        report.fatal = f"of its encoder: {found.fatal}"
+        return
+    sites = [site for site in LAYER_SITES if _somewhere(encoder, site)]
+    alone = _bare_model(module, own, "masked")
+    apart = forward.run(alone, forward.Request(source, [*sites, "embed"], logits="none"))
+    names = [f"E.{site}" for site in (*sites, "embed", "out")]
+    within = forward.run(model, forward.Request(source[:2], names, logits="none", source=source))
+    for name in apart.captured:
+        inside = f"E{name[1:]}" if name[0] == "L" else f"E.{name}"
+        compare(report, "encoder alone = encoder of the whole", within[inside], apart[name])
+    interventions.check_handed_over(model, within, report)
+
+
 def _somewhere(anatomy: Anatomy, site: str) -> bool:
-    return any(why_not(anatomy, (site, block.layer)) is None for block in anatomy.blocks)
+    return any(why_not(anatomy, SiteKey(site, block.layer)) is None for block in anatomy.blocks)
 
 
 def _attempt(
@@ -154,14 +196,13 @@ def _stream(model: Loaded, run: Run, block: BlockAnatomy, report: Report) -> Non
     if len(block.steps) == 1:
         compare(report, f"resid_pre + {names[0]} = resid_post", pre + added[0], post)
         return
-    mid = run[at + "resid_mid"]
-    first = interventions.past(model, block, 0, pre, added[0])
-    second = interventions.past(model, block, 1, mid, added[1])
-    compare(report, f"resid_pre + {names[0]} = resid_mid", first, mid)
-    compare(report, f"resid_mid + {names[1]} = resid_post", second, post)
+    streams = (*block.stream_sites, "resid_post")
+    for order, behind in enumerate(streams[1:]):
+        written = interventions.past(model, block, order, run[at + streams[order]], added[order])
+        compare(report, f"{streams[order]} + {names[order]} = {behind}", written, run[at + behind])
 
 
-def _added(model: Loaded, layer: int, part: Part, written: Tensor) -> Tensor:
+def _added(model: Loaded, layer: int, part: Branch, written: Tensor) -> Tensor:
     """What an output map's result becomes on its way to the stream."""
     norm = model.post_norm(layer, part)
     with model.evaluating():
@@ -169,7 +210,7 @@ def _added(model: Loaded, layer: int, part: Part, written: Tensor) -> Tensor:
     return added * model.residual_multiplier(layer, part)
 
 
-def _product(model: Loaded, layer: int, part: Part, value: Tensor) -> Tensor:
+def _product(model: Loaded, layer: int, part: Branch, value: Tensor) -> Tensor:
     bias, norm = model.output_bias(layer, part), model.inner_norm(layer, part)
     with model.evaluating():
         value = value if norm is None else norm(value)
@@ -180,32 +221,58 @@ def _product(model: Loaded, layer: int, part: Part, value: Tensor) -> Tensor:
 def _heads(model: Loaded, run: Run, block: BlockAnatomy, report: Report) -> None:
     if block.why_no_heads is not None:
         return
-    at = f"L{block.layer}."
-    z = run[at + "z"]
-    written = _added(model, block.layer, "attn", _product(model, block.layer, "attn", z.flatten(1)))
-    compare(report, "z·W_O + b = attn_out", written, run[at + "attn_out"], HEADS)
-    missing = [s for s in ATTENTION_SITES if why_not(model.anatomy, (s, block.layer)) is not None]
-    if missing:
-        raise LookupError(f"without {missing[0]} nothing proves how z is divided into heads")
-    query, key, value = (run[at + site].transpose(0, 1) for site in ("q", "k", "v"))
-    scores, pattern = run[at + "scores"], run[at + "pattern"]
-    n_heads = block.attention.n_heads
-    if (query.shape[0], key.shape[0]) != (n_heads, block.attention.n_kv_heads):
-        raise LookupError("the numbers of heads are not those of the attention call")
-    sink = run[at + "sink"].T[..., None] if block.attention.sink else None
-    _simplex(report, pattern, sink)
-    mixed = _mixed(pattern, value).to(z)
-    # some families take a sink's share in float32, whatever their type
-    within = report.tolerance if sink is None else max(report.tolerance, TOLERANCE[torch.float32])
+    mixed, z, within = _attention(model, run, block, block.attention, report, "")
     if relative_error(mixed, z) <= within or not _gated(model, run, block, report):
         why = block.attention.between
         compare(report, "pattern·v = z", mixed, z, HEADS, at_least=within, because=why)
-    softmax = torch.softmax(scores, -1)
-    if sink is None:
-        _compare_loosely(report, "softmax(scores) = pattern", softmax.to(pattern), pattern)
+
+
+def _cross_heads(model: Loaded, run: Run, block: BlockAnatomy, report: Report) -> None:
+    if block.cross is None:
         return
-    left = (softmax * (1 - sink)).to(pattern)
-    _compare_loosely(report, "softmax(scores) · (1 - sink) = pattern", left, pattern)
+    if block.cross.sink:
+        raise LookupError("some of its attention to the encoder goes to a sink")
+    mixed, z, _ = _attention(model, run, block, block.cross, report, CROSS)
+    compare(report, "cross_pattern·cross_v = cross_z", mixed, z, CROSS_HEADS)
+
+
+def _attention(
+    model: Loaded,
+    run: Run,
+    block: BlockAnatomy,
+    attention: AttentionAnatomy,
+    report: Report,
+    prefix: str,
+) -> tuple[Tensor, Tensor, float]:
+    """Its equations but the last, of which both sides are returned, pattern·v and z; and within
+    what they must agree.
+    """
+    at = f"L{block.layer}."
+    branch: Branch = "cross" if prefix else "attn"
+    z = run[f"{at}{prefix}z"]
+    written = _added(model, block.layer, branch, _product(model, block.layer, branch, z.flatten(1)))
+    words = f"{prefix}z·W_O + b = {branch}_out"
+    compare(report, words, written, run[f"{at}{branch}_out"], CROSS_HEADS if prefix else HEADS)
+    missing = [
+        site
+        for site in (prefix + site for site in ATTENTION_SITES)
+        if why_not(model.anatomy, SiteKey(site, block.layer)) is not None
+    ]
+    if missing:
+        raise LookupError(f"without {missing[0]} nothing proves how z is divided into heads")
+    query, key, value = (run[at + prefix + site].transpose(0, 1) for site in ("q", "k", "v"))
+    scores, pattern = run[f"{at}{prefix}scores"], run[f"{at}{prefix}pattern"]
+    if (query.shape[0], key.shape[0]) != (attention.n_heads, attention.n_kv_heads):
+        raise LookupError("the numbers of heads are not those of the attention call")
+    sink = run[at + "sink"].T[..., None] if attention.sink else None
+    _simplex(report, pattern, sink, prefix)
+    # some families take a sink's share in float32, whatever their type
+    within = report.tolerance if sink is None else max(report.tolerance, TOLERANCE[torch.float32])
+    words, left = "softmax(scores) = pattern", torch.softmax(scores, -1)
+    if sink is not None:
+        words, left = "softmax(scores) · (1 - sink) = pattern", left * (1 - sink)
+    _compare_loosely(report, words, left.to(pattern), pattern, prefix)
+    return _mixed(pattern, value).to(z), z, within
 
 
 def _mixed(pattern: Tensor, value: Tensor) -> Tensor:
@@ -237,21 +304,24 @@ def _gated(model: Loaded, run: Run, block: BlockAnatomy, report: Report) -> bool
     return True
 
 
-def _simplex(report: Report, pattern: Tensor, sink: Tensor | None) -> None:
+def _simplex(report: Report, pattern: Tensor, sink: Tensor | None, prefix: str) -> None:
     """Rows sum to 1 to the precision of the softmax, which some families take in float32."""
     whole = pattern if sink is None else torch.cat([pattern, sink.to(pattern)], -1)
     total = whole.double().sum(-1)
     words = "pattern rows sum to 1" if sink is None else "pattern rows and sink sum to 1"
-    _compare_loosely(report, words, total, torch.ones_like(total))
+    _compare_loosely(report, words, total, torch.ones_like(total), prefix)
 
 
-def _compare_loosely(report: Report, equation: str, left: Tensor, right: Tensor) -> None:
-    parts = ("scores", "pattern")
-    compare(report, equation, left, right, parts, at_least=TOLERANCE[torch.float32])
+def _compare_loosely(
+    report: Report, equation: str, left: Tensor, right: Tensor, prefix: str
+) -> None:
+    parts = (f"{prefix}scores", f"{prefix}pattern")
+    words = equation.replace("pattern", parts[1]).replace("scores", parts[0])
+    compare(report, words, left, right, parts, at_least=TOLERANCE[torch.float32])
 
 
 def _neurons(model: Loaded, run: Run, block: BlockAnatomy, report: Report) -> None:
-    if why_not(model.anatomy, ("mlp_post", block.layer)) is not None:
+    if why_not(model.anatomy, SiteKey("mlp_post", block.layer)) is not None:
         return
     at, mlp = f"L{block.layer}.", block.mlp
     post = run[at + "mlp_post"]

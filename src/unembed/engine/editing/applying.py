@@ -15,7 +15,7 @@ from unembed.engine.derived import Derived
 from unembed.engine.editing.edits import Edit, at_stage
 from unembed.engine.names.sites import check_target, resolve_position
 from unembed.engine.names.taps import EVERY, index_of
-from unembed.engine.nodes import Target
+from unembed.engine.nodes import Lengths, Target
 from unembed.errors import EditError
 from unembed.models.anatomy import Anatomy
 
@@ -31,34 +31,35 @@ class ResolvedEdit:
     field: str = "edit"
     derived: Derived | None = None  # what computes the node from its site
 
-    def apply(self, value: Tensor, n_seen: int) -> Tensor:
+    def apply(self, value: Tensor, seen: Lengths) -> Tensor:
         """The activation with this edit done; of a derived node, with what its maps leave kept.
 
         See `apply_to`.
         """
         if self.derived is None:
-            return self.apply_to(value, n_seen)
+            return self.apply_to(value, seen)
         layer = self.target.layer or 0
         before = self.derived.encode(layer, value)
-        after = self.apply_to(before, n_seen)
+        after = self.apply_to(before, seen)
         if after is before:
             return value
         change = self.derived.decode(layer, after) - self.derived.decode(layer, before)
         return value + change.to(value)
 
-    def apply_to(self, value: Tensor, n_seen: int) -> Tensor:
+    def apply_to(self, value: Tensor, seen: Lengths) -> Tensor:
         """The activation, or the values of derived nodes, with this edit done.
 
         `value` is [pos, ...], or [head, query, key] for scores and pattern. It ends at the last of
-        the `n_seen` positions so far and need not start at the first: with a cache the model sees
+        the positions `seen` so far and need not start at the first: with a cache the model sees
         one new token at a time, and keys may reach back a window only. Returns `value` itself
         where no edited position is in it.
         """
-        pairs = self.target.is_pairs
+        site_key, pairs = self.target.site_key, self.target.is_pairs
         n_here = value.shape[1] if pairs else value.shape[0]
-        local, order = self._local(n_seen - n_here, n_here)
+        local, order = self._local(seen.of(site_key) - n_here, n_here)
         n_keys = value.shape[-1]
-        key = None if self.target.key is None else self.target.key - (n_seen - n_keys)
+        behind = seen.keys_of(site_key) - n_keys
+        key = None if self.target.key is None else self.target.key - behind
         if local == [] or (key is not None and not 0 <= key < n_keys):
             return value
         here = EVERY if local is None else torch.tensor(local, device=value.device)
@@ -139,11 +140,11 @@ def resolve_edit(
     edit: Edit,
     anatomy: Anatomy,
     name: str,
-    n_positions: int,
+    lengths: Lengths,
     field: str,
     derived: Derived | None = None,
 ) -> ResolvedEdit:
-    """Check an edit against a model and a prompt of `n_positions` tokens.
+    """Check an edit against a model and a prompt of so many tokens.
 
     `derived` computes the node, where it is one that was attached.
 
@@ -154,7 +155,7 @@ def resolve_edit(
     """
     target = at_stage(edit.node, edit.stage, anatomy)
     check_target(target, anatomy, name, f"{field}.target")
-    positions = edit.positions
+    positions, n_positions = edit.positions, lengths.of(target.site_key)
     if target.position is not None:
         positions = (target.position,)
     if positions is not None:
@@ -162,7 +163,8 @@ def resolve_edit(
             resolve_position(pos, n_positions, f"{field}.positions") for pos in positions
         )
     if target.key is not None:
-        key = resolve_position(target.key, n_positions, f"{field}.target")
+        n_keys = lengths.keys_of(target.site_key)
+        key = resolve_position(target.key, n_keys, f"{field}.target")
         target = replace(target, key=key)
     source = None
     if edit.operation == "patch":
@@ -181,7 +183,7 @@ def _source(
             field=f"{field}.source",
             legal="a run",
         )
-    there = len(run.ids)
+    there = run.lengths.of(target.site_key)
     sources = edit.source_positions
     if positions is None:
         if sources is None and there != n_positions:

@@ -18,7 +18,16 @@ from torch import Tensor
 
 from unembed.engine.loaded import Loaded
 from unembed.engine.names.sites import perhaps_attached
-from unembed.engine.nodes import READ_ONLY, STAGES, UNREAD, Name, Operation, Stage, Target
+from unembed.engine.nodes import (
+    READ_ONLY,
+    STAGES,
+    UNREAD,
+    Lengths,
+    Name,
+    Operation,
+    Stage,
+    Target,
+)
 from unembed.errors import EditError
 from unembed.models.anatomy import Anatomy
 
@@ -29,8 +38,8 @@ class Recorded(Protocol):
     """What a patch reads: a run, seen from below."""
 
     @property
-    def ids(self) -> tuple[int, ...]:
-        """Its tokens."""
+    def lengths(self) -> Lengths:
+        """How many tokens it has."""
 
     @property
     def key(self) -> tuple[object, ...]:
@@ -144,7 +153,7 @@ def patch(
 def required_capture(target: Name, model: Loaded, stage: Stage = "post") -> str:
     """The site that a run must capture before `patch(target, run)` can read it."""
     parsed = at_stage(model.read_name(target), stage, model.anatomy)
-    return parsed.site if parsed.layer is None else f"L{parsed.layer}.{parsed.site}"
+    return parsed.site_key.name
 
 
 def on_model(edit: Edit, model: Loaded, field: str = "edit") -> Edit:
@@ -163,7 +172,8 @@ def at_stage(target: Target, stage: Stage, anatomy: Anatomy) -> Target:
     """Where an edit of `target` acts: before the activation function, a neuron is its argument."""
     if stage == "post" or target.layer is None:
         return target
-    mlp = anatomy.blocks[min(target.layer, anatomy.n_layers - 1)].feed_forward
+    blocks = (anatomy.encoder if target.encoder and anatomy.encoder else anatomy).blocks
+    mlp = blocks[min(target.layer, len(blocks) - 1)].feed_forward
     gated = mlp is not None and mlp.gate is not None
     return replace(target, site="mlp_gate" if gated else "mlp_pre")
 

@@ -1,7 +1,8 @@
 """From what a person gives to token ids, with every way that can go wrong.
 
 A prompt is text, messages, token ids (numbers, a tensor, an array), or what a tokenizer returns.
-What is done to it beyond reading it is said, in `Read.notes`.
+What is done to it beyond reading it is said, in `Read.notes`. An encoder-decoder is given two:
+what its encoder reads, the source, and what its decoder goes on with (`Sourced`).
 """
 
 from __future__ import annotations
@@ -35,6 +36,14 @@ class Vocabulary(Protocol):
         """How many token ids there are."""
 
     @property
+    def has_encoder(self) -> bool:
+        """Whether it is an encoder-decoder, which reads a source beside its prompt."""
+
+    @property
+    def decoder_start(self) -> int | None:
+        """The token that its decoder starts every text with."""
+
+    @property
     def kind(self) -> str:
         """Whether it continues a text ("causal") or fills gaps in it ("masked")."""
 
@@ -57,17 +66,102 @@ class Vocabulary(Protocol):
 
 
 @dataclass(frozen=True)
+class Sourced:
+    """The prompt of an encoder-decoder.
+
+    Args:
+        source: what its encoder reads: text, token ids, or what a tokenizer returns.
+        prompt: what its decoder goes on with, in the same forms; its start token where left out.
+            A text has that token put in front; ids are taken as they are.
+    """
+
+    source: Any
+    prompt: Any = None
+
+
+@dataclass(frozen=True)
 class Read:
     """A prompt as the model gets it."""
 
     ids: tuple[int, ...]
     notes: tuple[str, ...] = ()  # sentences: what was done to it, or what to know of it
+    source: tuple[int, ...] = ()  # for the encoder of an encoder-decoder
+
+    @property
+    def prompt(self) -> tuple[int, ...] | Sourced:
+        """The same as a prompt."""
+        return Sourced(self.source, self.ids) if self.source else self.ids
 
 
-def read(model: Vocabulary, prompt: Any) -> Read:
+def read(model: Vocabulary, prompt: Any, source: Any = None) -> Read:
     """Token ids of a prompt, and what is to be said of them; see Model.tokenize."""
+    if source is not None:
+        prompt = Sourced(source, prompt)
+    if model.has_encoder:
+        return _read_both(model, _sourced(model, prompt))
+    if isinstance(prompt, Sourced):
+        raise PromptError(
+            f"{model.name} has no encoder, which would read the source: leave source out",
+            field="source",
+            value=str(prompt.source)[:40],
+            legal="no source",
+        )
+    return _read_one(model, prompt, model.kind == "causal" and model.labels is None)
+
+
+def _sourced(model: Vocabulary, prompt: Any) -> Sourced:
+    """Both prompts of an encoder-decoder; a dictionary has them as transformers calls them."""
+    if isinstance(prompt, Sourced):
+        return prompt
+    if isinstance(prompt, Mapping) and "input_ids" in prompt:
+        source = {name: prompt[name] for name in ("input_ids", "attention_mask") if name in prompt}
+        ids = prompt.get("decoder_input_ids")
+        mask = prompt.get("decoder_attention_mask")
+        both = None if ids is None else {"input_ids": ids, "attention_mask": mask}
+        return Sourced(source, both)
+    raise PromptError(
+        f"{model.name} is an encoder-decoder: say what its encoder reads, beside the prompt that "
+        "its decoder goes on with",
+        field="source",
+        value="",
+        legal="text or token ids",
+        fix='model.run(source="the text to translate"); --source on the command line',
+    )
+
+
+def _read_both(model: Vocabulary, given: Sourced) -> Read:
+    try:
+        source = _read_one(model, given.source, continued=False)
+    except PromptError as error:
+        raise _of_source(error) from error
+    empty = given.prompt is None or (isinstance(given.prompt, str) and not given.prompt)
+    own = Read(()) if empty else _read_one(model, given.prompt, continued=True)
+    start = model.decoder_start
+    if (empty or isinstance(given.prompt, str)) and own.ids[:1] != (start,):
+        if start is None:
+            raise PromptError(
+                f"{model.name} does not say which token its decoder starts with: give the prompt "
+                "as token ids that start with it",
+                field="prompt",
+                legal="token ids",
+            )
+        own = Read((start, *own.ids), own.notes)
+    check_length(model, own.ids)
+    return Read(own.ids, (*source.notes, *own.notes), source.ids)
+
+
+def _of_source(error: PromptError) -> PromptError:
+    """What is wrong with a source, said of it."""
+    field = "source" + (error.field or "prompt").removeprefix("prompt")
+    words = str(error).replace("the prompt", "the source")
+    return PromptError(words, field=field, value=error.value, legal=error.legal, fix=error.fix)
+
+
+def _read_one(model: Vocabulary, prompt: Any, continued: bool) -> Read:
+    """One prompt; `continued`: the model goes on with it, so that nothing is added behind it."""
+    target = model.has_encoder and continued  # some tokenizers have two languages
     if isinstance(prompt, str):
-        found = _from_text(model, prompt)
+        found = _from_text(model, prompt, continued, target)
     elif isinstance(prompt, Mapping):
         found = Read(_without_pads(model, prompt))
     elif _is_messages(prompt):
@@ -80,9 +174,10 @@ def read(model: Vocabulary, prompt: Any) -> Read:
     check_length(model, found.ids)
     _refuse_pictures(model, found.ids)
     if not isinstance(prompt, Mapping):
-        _refuse_pads(model, found.ids)
-    said = (*found.notes, *_doubled(model, found.ids), *_ends(model, found.ids))
-    return Read(found.ids, said)
+        starts = target and found.ids[:1] == (model.decoder_start,)  # which may be the pad
+        _refuse_pads(model, found.ids[1:] if starts else found.ids)
+    ends = _ends(model, found.ids) if continued and found.ids != (model.decoder_start,) else ()
+    return Read(found.ids, (*found.notes, *_doubled(model, found.ids), *ends))
 
 
 def _refuse_pictures(model: Vocabulary, ids: tuple[int, ...]) -> None:
@@ -103,9 +198,9 @@ def _refuse_pictures(model: Vocabulary, ids: tuple[int, ...]) -> None:
 
 def is_one(prompts: Any) -> bool:
     """Whether this is one prompt, and not several: text, ids of any kind, what a tokenizer
-    returns, or a list of messages.
+    returns, a list of messages, or one with a source.
     """
-    if isinstance(prompts, str | Mapping) or hasattr(prompts, "dtype"):
+    if isinstance(prompts, str | Mapping | Sourced) or hasattr(prompts, "dtype"):
         return True
     each = list(prompts)
     return bool(each) and all(hasattr(one, "__index__") or isinstance(one, Mapping) for one in each)
@@ -158,15 +253,16 @@ def _from_messages(model: Vocabulary, messages: Sequence[Message]) -> Read:
     )
 
 
-def _from_text(model: Vocabulary, text: str) -> Read:
+def _from_text(model: Vocabulary, text: str, continued: bool, target: bool) -> Read:
     if not text:
         return Read(())
     _check_text(model, text)
+    name = "text_target" if target else "text"
     whole, bare, around = (
-        tuple(model.tokenizer(part, add_special_tokens=add, verbose=False)["input_ids"])
+        tuple(model.tokenizer(**{name: part}, add_special_tokens=add, verbose=False)["input_ids"])
         for part, add in ((text, True), (text, False), ("", True))
     )
-    return _once(model, whole, bare, around)
+    return _once(model, whole, bare, around, continued)
 
 
 def _check_text(model: Vocabulary, text: str) -> None:
@@ -189,7 +285,11 @@ def _check_text(model: Vocabulary, text: str) -> None:
 
 
 def _once(
-    model: Vocabulary, whole: tuple[int, ...], bare: tuple[int, ...], around: tuple[int, ...]
+    model: Vocabulary,
+    whole: tuple[int, ...],
+    bare: tuple[int, ...],
+    around: tuple[int, ...],
+    continued: bool,
 ) -> Read:
     """Special tokens that a text has already are not added again; none is added after a text that
     a model continues.
@@ -214,7 +314,7 @@ def _once(
             "it is not added again."
         )
         after = ()
-    elif after and model.kind == "causal" and model.labels is None:
+    elif after and continued:
         notes.append(
             f"The tokenizer would add {_named(model, after)} at the end: it is left out, so that "
             "the model continues the text."
@@ -237,13 +337,7 @@ def _doubled(model: Vocabulary, ids: tuple[int, ...]) -> tuple[str, ...]:
 def _ends(model: Vocabulary, ids: tuple[int, ...]) -> tuple[str, ...]:
     """A note where a causal model is asked what follows the end of a text."""
     end, begin = (getattr(model.tokenizer, name, None) for name in ("eos_token_id", "bos_token_id"))
-    if (
-        model.kind != "causal"
-        or model.labels is not None
-        or end is None
-        or end == begin
-        or ids[-1] != end
-    ):
+    if end is None or end == begin or ids[-1] != end:
         return ()
     return (
         f"The prompt ends with {_named(model, ids[-1:])}, the end of a text: what the model "

@@ -12,10 +12,13 @@ from dataclasses import replace
 
 from unembed.engine.nodes import (
     AT,
+    CROSS,
     EXAMPLES,
     HEAD_SITES,
+    KEY_SITES,
     KINDS,
     LAYER_SITES,
+    PAIRS_OF,
     UNREAD,
     Name,
     NodeKind,
@@ -24,9 +27,9 @@ from unembed.engine.nodes import (
     number,
 )
 from unembed.errors import TargetError
-from unembed.models.anatomy import Anatomy, BlockAnatomy
+from unembed.models.anatomy import Anatomy, AttentionAnatomy, BlockAnatomy
 
-_HEAD_OF_SITE = re.compile(r"L[0-9]+\.H[0-9]+\.(\w+)(?:@.*)?")
+_HEAD_OF_SITE = re.compile(r"[LE][0-9]+\.H[0-9]+\.(\w+)(?:@.*)?")
 _LETTERS = "|".join(
     found[1]
     for row in KINDS
@@ -69,7 +72,7 @@ def _read(name: str, field: str, derived: Sequence[NodeKind]) -> Target:
     for row in (*KINDS, *derived):
         for form in compiled(row):
             match = form.fullmatch(name)
-            if match is None or (row.kind == "head" and match["key"] is not None):
+            if match is None or (row.kind in PAIRS_OF and match["key"] is not None):
                 continue  # a head with a key is a pair, the next row
             return _checked(_made(name, row, match.groupdict()), field)
     raise _unknown(name, field)
@@ -94,7 +97,8 @@ def _made(text: str, row: NodeKind, parts: dict[str, str | None]) -> Target:
     }
     position = None if (digits := parts.get("pos")) is None else int(digits)
     site = row.site or (parts.get("site") or "").lower()
-    return Target(text, site, position=position, row=row, **numbers)
+    encoder = (parts.get("stack") or row.forms[0][:2]).lower() in ("e", "e.")
+    return Target(text, site, position=position, row=row, encoder=encoder, **numbers)
 
 
 def _checked(target: Target, field: str) -> Target:
@@ -110,17 +114,27 @@ def _checked(target: Target, field: str) -> Target:
 
 
 def check_target(target: Target, anatomy: Anatomy, name: str, field: str = "target") -> None:
-    """Raise TargetError unless the model has this layer, head and neuron."""
+    """Raise TargetError unless the model has this stack, layer, head and neuron."""
+    if target.encoder and anatomy.encoder is None:
+        raise TargetError(
+            f"{target.text} is in an encoder: {name} has one stack of blocks, whose layers start "
+            "with L",
+            field=field,
+            value=target.text,
+            legal=f"L0-L{anatomy.n_layers - 1}",
+        )
     if target.layer is None:
         return
-    _in_range("layer", target.layer, anatomy.n_layers, target, name, field)
+    stack = anatomy.stack(target.encoder)
+    word = "encoder layer" if target.encoder else "layer"
+    _in_range(word, target.layer, stack.n_layers, target, name, field)
     number = target.row.number
     value = None if number is None else getattr(target, number)
     if value is None:
         return
-    count = _count(target, anatomy.blocks[target.layer])
+    count = _count(target, stack.blocks[target.layer])
     if count is not None:
-        word = "key/value head" if target.site in ("k", "v") else target.row.called
+        word = "key/value head" if target.site in KEY_SITES else target.row.called
         _in_range(word, value, count, target, name, field)
 
 
@@ -128,17 +142,17 @@ def _count(target: Target, block: BlockAnatomy) -> int | None:
     """How many of its kind the layer has; None where that is not known, or checked elsewhere."""
     if target.row.number == "neuron":
         return block.d_mlp or None
-    if block.why_no_heads is not None:
+    attention = block.cross if target.site.startswith(CROSS) else block.mixer
+    if not isinstance(attention, AttentionAnatomy):
         return None
-    attention = block.attention
     if target.row.number == "head":
-        return attention.n_kv_heads if target.site in ("k", "v") else attention.n_heads
+        return attention.n_kv_heads if target.site in KEY_SITES else attention.n_heads
     return attention.n_heads * attention.d_head if target.row.number == "entry" else None
 
 
 def _in_range(word: str, value: int, count: int, target: Target, name: str, field: str) -> None:
     if value >= count:
-        where = "" if word == "layer" else f" in layer {target.layer}"
+        where = "" if word.endswith("layer") else f" in layer {target.layer}"
         raise TargetError(
             f"{word} {value} is not in this model: {name} has {word}s 0-{count - 1}{where}",
             field=field,

@@ -5,33 +5,38 @@ from __future__ import annotations
 from torch import Tensor
 
 from unembed.engine.nodes import (
+    CROSS,
+    CROSS_SITES,
     HEAD_SITES,
+    KEY_SITES,
     MIXER_SITES,
     NEURON_SITES,
-    PAIR_SITES,
     PLE_SITES,
+    Lengths,
+    SiteKey,
     Target,
 )
 from unembed.errors import CapabilityError
 from unembed.models.anatomy import Anatomy, AttentionAnatomy, BlockAnatomy, MlpAnatomy, Tap
 
 MLP_SITES = ("mlp_in", *NEURON_SITES, "mlp_out")
-SiteKey = tuple[str, int | None]
-"""(site, layer); layer is None for embed, final_norm and logits."""
 Index = int | slice | Tensor
 EVERY = slice(None)
 
 
 def taps(anatomy: Anatomy, site_key: SiteKey) -> tuple[Tap, ...]:
     """Where a site lives. The first tap is read, all are written (q, k and v maps share input)."""
-    site, layer = site_key
+    site, layer, encoder = site_key
+    stack = anatomy.stack(encoder)
     if site == "embed":
-        return (Tap(anatomy.blocks[0].module, "input"),)
+        return (Tap(stack.blocks[0].module, "input"),)
+    if site == "out":
+        return () if anatomy.encoded is None else (anatomy.encoded,)
     if site == "final_norm":
         return () if anatomy.head is None else (Tap(anatomy.head.unembedding, "input"),)
     if layer is None:
         return ()
-    return _block_taps(anatomy.blocks[layer], site)
+    return _block_taps(stack.blocks[layer], site)
 
 
 def _block_taps(block: BlockAnatomy, site: str) -> tuple[Tap, ...]:
@@ -41,6 +46,8 @@ def _block_taps(block: BlockAnatomy, site: str) -> tuple[Tap, ...]:
         return () if block.resid_mid is None else (block.resid_mid,)
     if site.startswith("mlp"):
         return () if block.feed_forward is None else _mlp_taps(block.feed_forward, site)
+    if site in CROSS_SITES:
+        return _cross_taps(block, site)
     if site in PLE_SITES:
         extra = block.per_layer
         return () if extra is None else _ends(extra.inputs, extra.added, site)
@@ -61,6 +68,17 @@ def _ends(inputs: tuple[Tap, ...], added: Tap, site: str) -> tuple[Tap, ...]:
     return inputs if site.endswith("_in") else (added,)
 
 
+def _cross_taps(block: BlockAnatomy, site: str) -> tuple[Tap, ...]:
+    cross = block.cross
+    if cross is None:
+        return ()
+    if site == "resid_mid_cross":
+        return () if block.resid_mid_cross is None else (block.resid_mid_cross,)
+    if site == "cross_z":
+        return (cross.z,)
+    return {"cross_in": cross.inputs, "cross_out": (cross.added,)}.get(site, ())
+
+
 def _mlp_taps(mlp: MlpAnatomy, site: str) -> tuple[Tap, ...]:
     if site == "mlp_in":
         return mlp.inputs
@@ -76,12 +94,13 @@ def _mlp_taps(mlp: MlpAnatomy, site: str) -> tuple[Tap, ...]:
 
 def why_not(anatomy: Anatomy, site_key: SiteKey) -> str | None:
     """The reason why a site cannot be seen in this layer; None where it can."""
-    site, layer = site_key
-    own = None if layer is None else _why_not_in(anatomy.blocks[layer], site)
+    site, layer, encoder = site_key
+    stack = anatomy.stack(encoder)
+    own = None if layer is None else _why_not_in(stack.blocks[layer], site)
     if own is not None:
         return own
     lens = "lens" if site == "final_norm" else site
-    return anatomy.reasons.get(site, anatomy.reasons.get(lens))
+    return stack.reasons.get(site, stack.reasons.get(lens))
 
 
 def _why_not_in(block: BlockAnatomy, site: str) -> str | None:
@@ -89,6 +108,8 @@ def _why_not_in(block: BlockAnatomy, site: str) -> str | None:
         return _why_no_middle(block)
     if site in MLP_SITES:
         return _why_not_of_mlp(block, site)
+    if site in CROSS_SITES:
+        return None if block.cross is not None else "its layers do not attend to an encoder"
     if site in HEAD_SITES:
         if site == "sink" and block.why_no_heads is None and not block.attention.sink:
             return f"the attention of layer {block.layer} has no sink: its rows sum to 1"
@@ -142,26 +163,39 @@ def refuse(anatomy: Anatomy, site_key: SiteKey, name: str, field: str) -> None:
     reason = why_not(anatomy, site_key)
     if reason is None:
         return
-    site, layer = site_key
+    site, layer, encoder = site_key
     where = "" if layer is None else f" in layer {layer}"
+    where += " of its encoder" if encoder else ""
     raise CapabilityError(
         f"{name} has no {site}{where}: {reason}", field=field, value=site, legal="other sites"
     )
 
 
-def size_of(anatomy: Anatomy, site_key: SiteKey, n_positions: int) -> int:
+def attention_of(anatomy: Anatomy, site_key: SiteKey) -> AttentionAnatomy:
+    """The attention that a site of heads is of. Raises CapabilityError where no heads are known."""
+    block = anatomy.stack(site_key.encoder).blocks[site_key.layer or 0]
+    return block.crossed if site_key.site.startswith(CROSS) else block.attention
+
+
+def size_of(anatomy: Anatomy, site_key: SiteKey, lengths: Lengths) -> int:
     """How many numbers a captured site holds."""
-    site, layer = site_key
+    site, layer, encoder = site_key
+    stack, n_positions = anatomy.stack(encoder), lengths.of(site_key)
     if site == "logits":
         return n_positions * anatomy.vocab_size
     if layer is None:
-        return n_positions * anatomy.d_model
-    block = anatomy.blocks[layer]
+        return n_positions * stack.d_model
     if site in HEAD_SITES:
-        return _size_of_heads(block.attention, site, n_positions)
+        attention = attention_of(anatomy, site_key)
+        if site_key.is_pairs:
+            return attention.n_heads * n_positions * lengths.keys_of(site_key)
+        if site == "sink":
+            return attention.n_heads * n_positions
+        heads = attention.n_kv_heads if site in KEY_SITES else attention.n_heads
+        return n_positions * heads * attention.d_head
     if site in NEURON_SITES:
-        return n_positions * block.d_mlp
-    return n_positions * anatomy.d_model
+        return n_positions * stack.blocks[layer].d_mlp
+    return n_positions * stack.d_model
 
 
 def index_of(
@@ -198,12 +232,3 @@ def taken(activation: Tensor, index: tuple[Index, ...]) -> Tensor:
     Gradients reach the tensor that the model went on with, and no view that was taken of it later.
     """
     return activation if all(one is EVERY for one in index) else activation[index]
-
-
-def _size_of_heads(attention: AttentionAnatomy, site: str, n_positions: int) -> int:
-    if site in PAIR_SITES:
-        return attention.n_heads * n_positions * n_positions
-    if site == "sink":
-        return attention.n_heads * n_positions
-    heads = attention.n_kv_heads if site in ("k", "v") else attention.n_heads
-    return n_positions * heads * attention.d_head

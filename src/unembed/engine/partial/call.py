@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from unembed.engine.loaded import Loaded
 from unembed.engine.names.prompts import check_length, ids_of
+from unembed.engine.passes.forward import inputs_of
 from unembed.errors import InputError, PromptError
 
 SWITCHES = {
@@ -119,8 +120,8 @@ def _read(forward: Callable[..., Any]) -> _Parameters:
 
 def prompt_ids(
     model: Loaded, args: tuple[Any, ...], kwargs: Mapping[str, Any]
-) -> tuple[Tensor, dict[str, Any]]:
-    """Token ids [batch, pos] where the model wants them, and the other keywords."""
+) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Token ids [batch, pos] by what the model calls them, and the other keywords."""
     rest = dict(kwargs)
     given = [*args, *([rest.pop("input_ids")] if "input_ids" in rest else [])]
     if len(given) != 1:
@@ -142,6 +143,10 @@ def prompt_ids(
             value=type(prompt[0]).__name__,
             legal="text, ids, or a tensor of ids [pos] or [batch, pos]",
         )
+    if model.has_encoder and not several:
+        read = model.read_prompt(prompt)
+        ids = torch.tensor([read.ids], device=model.device)
+        return inputs_of(model, ids, [read.source]), rest
     masked = rest.get("attention_mask") is not None and not isinstance(prompt, str)
     if several:
         ids = _checked(model, prompt, masked)
@@ -152,7 +157,7 @@ def prompt_ids(
         key: value.to(model.device) if isinstance(value, Tensor) else value
         for key, value in rest.items()
     }
-    return ids.to(model.device), on_device
+    return {"input_ids": ids.to(model.device)}, on_device
 
 
 def _checked(model: Loaded, batch: Tensor, masked: bool) -> Tensor:

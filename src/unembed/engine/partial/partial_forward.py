@@ -14,8 +14,8 @@ from torch import Tensor, nn
 
 from unembed.engine.loaded import Loaded
 from unembed.engine.names.sites import resolve_position
-from unembed.engine.names.taps import EVERY, SiteKey, index_of, taken
-from unembed.engine.nodes import KERNEL_SITES, Target
+from unembed.engine.names.taps import EVERY, index_of, taken
+from unembed.engine.nodes import KERNEL_SITES, Lengths, SiteKey, Target
 from unembed.engine.partial.call import prepared, prompt_ids
 from unembed.engine.partial.names import as_names, as_target, find_module
 from unembed.engine.passes.capture import Wanted, capture_bytes, check_cost
@@ -94,19 +94,21 @@ def _through_model(
             keys[name] = find_module(model.module, "" if here else name, example)
         else:
             keys[name] = here.site_key
-    ids, rest = prompt_ids(model, args, kwargs)
+    inputs, rest = prompt_ids(model, args, kwargs)
     _, options = prepared(model.module, (), rest, depth=4)
-    batch, n_positions = ids.shape
+    tokens = inputs.get("decoder_input_ids", inputs["input_ids"])
+    batch, n_source = inputs["input_ids"].shape
+    lengths = Lengths(tokens.shape[1], 0 if model.anatomy.encoder is None else n_source)
     captures = {one.site_key: Wanted() for one in targets.values() if one.site != "logits"}
     each = model.dtype.itemsize * batch
-    total = capture_bytes(captures, model.anatomy, n_positions, each)
+    total = capture_bytes(captures, model.anatomy, lengths, each)
     check_cost(total, model.settings.max_capture_bytes)
     rows = [Row(captures)] * batch
     instrument = Instrument(model.module, model.anatomy, rows, awaited=list(keys.values()))
     instrument.watches_attention = _watches_attention(captures)
-    instrument.begin([n_positions] * batch)
+    instrument.begin([lengths] * batch)
     with instrument.alone(model.module), in_evaluation(model.module):
-        instrument.through(lambda: model.module(ids, **options))
+        instrument.through(lambda: model.module(**inputs, **options))
     _check_complete(instrument, keys)
     values: dict[str, Any] = {}
     for name, key in keys.items():
@@ -119,7 +121,7 @@ def _through_model(
 
 def _watches_attention(captures: Mapping[SiteKey, Wanted]) -> bool:
     """Raises InputError where a pass around this one does: a kernel has one observer."""
-    watched = [f"L{layer}.{site}" for site, layer in captures if site in KERNEL_SITES]
+    watched = [site_key.name for site_key in captures if site_key.site in KERNEL_SITES]
     if watched and attention_is_watched():
         raise InputError(
             f"{watched[0]} cannot be read here: the partial_forward that this call is inside of "
@@ -134,10 +136,11 @@ def _watches_attention(captures: Mapping[SiteKey, Wanted]) -> bool:
 def _value_of(model: Loaded, whole: Tensor, target: Target) -> Tensor:
     """What a name means of its site's activation, which has the batch in front."""
     n_positions = whole.shape[-2] if target.is_pairs else whole.shape[1]
+    n_keys = whole.shape[-1] if target.is_pairs else n_positions
     position: int | slice = EVERY
     if target.position is not None:
         position = resolve_position(target.position, n_positions, "names")
-    key = EVERY if target.key is None else resolve_position(target.key, n_positions, "names")
+    key = EVERY if target.key is None else resolve_position(target.key, n_keys, "names")
     if target.row.derived:
         encode = model.attached(target, "names").encode
         whole = torch.stack([encode(target.layer or 0, row) for row in whole])

@@ -67,6 +67,7 @@ def attend(model: Loaded, inputs: Inputs, positions: Sequence[int], grad: bool =
         start=(inputs.layer, states),
         grad=grad,
         position_ids=tuple(positions),
+        source=(forward.filler(model),) if model.has_encoder else (),  # not read before keys are
     )
     found = forward.run(model, request)
     return Attended(*(found[site] for site in sites))

@@ -8,8 +8,18 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from unembed.engine.names.sites import check_target, parse_target, resolve_position
-from unembed.engine.names.taps import SiteKey, refuse, size_of, why_not
-from unembed.engine.nodes import GLOBAL_SITES, LAYER_SITES, NARROWED_SITES, PAIR_SITES, SITES, Name
+from unembed.engine.names.taps import attention_of, refuse, size_of, why_not
+from unembed.engine.nodes import (
+    CROSS,
+    GLOBAL_SITES,
+    LAYER_SITES,
+    NARROWED_SITES,
+    PAIR_SITES,
+    SITES,
+    Lengths,
+    Name,
+    SiteKey,
+)
 from unembed.errors import InputError, TooLargeError
 from unembed.models.anatomy import Anatomy
 
@@ -34,9 +44,11 @@ class Wanted:
 
 
 def plan_capture(
-    capture: Sequence[Name], anatomy: Anatomy, name: str, n_positions: int
+    capture: Sequence[Name], anatomy: Anatomy, name: str, lengths: Lengths
 ) -> dict[SiteKey, Wanted]:
     """Sites to keep. "resid_post" is that site in every layer, "L3.pattern" in one.
+
+    "E.resid_post" is that site in every layer of an encoder.
 
     Raises:
         TargetError: a name that this model does not have.
@@ -49,31 +61,43 @@ def plan_capture(
     site_keys: dict[SiteKey, Wanted] = {}
     for order, text in enumerate(capture):
         field = f"capture[{order}]"
-        if text in LAYER_SITES:
-            for layer in _layers_with(text, anatomy, name, field):
-                site_keys[(text, layer)] = Wanted()
+        everywhere = _in_every_layer(text)
+        if everywhere is not None:
+            for site_key in _layers_with(*everywhere, anatomy, name, field):
+                site_keys[site_key] = Wanted()
             continue
         target = parse_target(text, field)
         check_target(target, anatomy, name, field)
         refuse(anatomy, target.site_key, name, field)
         wanted = Wanted()
         if target.site in NARROWED_SITES:
-            row = target.position
+            row, n_queries = target.position, lengths.of(target.site_key)
             wanted = Wanted(
                 None if target.head is None else (target.head,),
-                None if row is None else (resolve_position(row, n_positions, field),),
+                None if row is None else (resolve_position(row, n_queries, field),),
             )
         site_keys[target.site_key] = _union(site_keys.get(target.site_key), wanted)
     return _aligned(site_keys)
 
 
-def _layers_with(site: str, anatomy: Anatomy, name: str, field: str) -> list[int]:
-    layers = [
-        block.layer for block in anatomy.blocks if why_not(anatomy, (site, block.layer)) is None
-    ]
-    if not layers:
-        refuse(anatomy, (site, 0), name, field)
-    return layers
+def _in_every_layer(text: Name) -> tuple[str, bool] | None:
+    """The site that is asked for in every layer, and whether in those of the encoder."""
+    if text in LAYER_SITES:
+        return str(text), False
+    site = text[2:] if isinstance(text, str) and text.startswith("E.") else ""
+    return (site, True) if site in LAYER_SITES else None
+
+
+def _layers_with(
+    site: str, encoder: bool, anatomy: Anatomy, name: str, field: str
+) -> list[SiteKey]:
+    if encoder:
+        check_target(parse_target(f"E0.{site}"), anatomy, name, field)
+    site_keys = [SiteKey(site, block.layer, encoder) for block in anatomy.stack(encoder).blocks]
+    found = [site_key for site_key in site_keys if why_not(anatomy, site_key) is None]
+    if not found:
+        refuse(anatomy, site_keys[0], name, field)
+    return found
 
 
 def _union(old: Wanted | None, new: Wanted) -> Wanted:
@@ -88,9 +112,14 @@ def _union(old: Wanted | None, new: Wanted) -> Wanted:
 
 
 def _aligned(site_keys: dict[SiteKey, Wanted]) -> dict[SiteKey, Wanted]:
-    """What of a layer comes from one computation: keep the same heads and rows of it."""
-    for layer in {layer for site, layer in site_keys if site in NARROWED_SITES}:
-        together = [(site, layer) for site in NARROWED_SITES if (site, layer) in site_keys]
+    """What of an attention comes from one computation: keep the same heads and rows of it."""
+
+    def attention(site_key: SiteKey) -> tuple[int | None, bool, bool]:
+        return site_key.layer, site_key.encoder, site_key.site.startswith(CROSS)
+
+    narrowed = [site_key for site_key in site_keys if site_key.site in NARROWED_SITES]
+    for one in {attention(site_key) for site_key in narrowed}:
+        together = [site_key for site_key in narrowed if attention(site_key) == one]
         wanted: Wanted | None = None
         for site_key in together:
             wanted = _union(wanted, site_keys[site_key])
@@ -99,17 +128,17 @@ def _aligned(site_keys: dict[SiteKey, Wanted]) -> dict[SiteKey, Wanted]:
 
 
 def capture_bytes(
-    site_keys: Mapping[SiteKey, Wanted], anatomy: Anatomy, n_positions: int, bytes_each: int
+    site_keys: Mapping[SiteKey, Wanted], anatomy: Anatomy, lengths: Lengths, bytes_each: int
 ) -> int:
     """Memory that the captures of one sequence take."""
     total = 0
     for site_key, wanted in site_keys.items():
-        size = size_of(anatomy, site_key, n_positions)
+        size = size_of(anatomy, site_key, lengths)
         if wanted.heads is not None:
-            n_heads = anatomy.blocks[site_key[1] or 0].attention.n_heads
+            n_heads = attention_of(anatomy, site_key).n_heads
             size = size // n_heads * len(wanted.heads)
         if wanted.queries is not None:
-            size = size // n_positions * len(wanted.queries)
+            size = size // lengths.of(site_key) * len(wanted.queries)
         total += size * bytes_each
     return total
 
@@ -126,21 +155,20 @@ def check_cost(total: int, limit: int) -> None:
         )
 
 
-def last_site(site_keys: Sequence[SiteKey], n_layers: int) -> SiteKey | None:
+def last_site(site_keys: Sequence[SiteKey]) -> SiteKey | None:
     """The site that a forward pass reaches last, to stop there; None where it must end."""
     order = {site: index for index, site in enumerate(SITES)}
 
-    def when(site_key: SiteKey) -> tuple[int, int]:
-        site, layer = site_key
+    def when(site_key: SiteKey) -> tuple[bool, float, int]:
+        site, layer, encoder = site_key
         if layer is None:
-            return (-1 if site == "embed" else n_layers, order[site])
-        return layer, order[site]
+            return not encoder, -1 if site == "embed" else float("inf"), order[site]
+        return not encoder, layer, order[site]
 
-    if not site_keys or ("logits", None) in site_keys:
+    if not site_keys or SiteKey("logits", None) in site_keys:
         return None
     last = max(site_keys, key=when)
-    layer = last[1]
-    if last[0] in GLOBAL_SITES or layer is None:
+    if last.site in GLOBAL_SITES or last.layer is None:
         return last
     # within a block the order of sites differs between models: go to its end
-    return "resid_post", layer
+    return last._replace(site="resid_post")

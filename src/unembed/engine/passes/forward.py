@@ -16,8 +16,8 @@ from unembed.engine.editing.applying import ResolvedEdit, resolve_edit
 from unembed.engine.editing.edits import Edit, on_model
 from unembed.engine.loaded import Loaded
 from unembed.engine.names.sites import check_target, parse_target
-from unembed.engine.names.taps import SiteKey, refuse
-from unembed.engine.nodes import LAYER_SITES, Name
+from unembed.engine.names.taps import refuse
+from unembed.engine.nodes import LAYER_SITES, Lengths, Name, SiteKey
 from unembed.engine.passes.capture import Wanted, capture_bytes, check_cost, last_site, plan_capture
 from unembed.engine.passes.hooks import Instrument, Row
 from unembed.engine.passes.run import Run
@@ -39,6 +39,12 @@ class Request:
     start: tuple[int, Tensor] | None = None
     grad: bool = False
     position_ids: tuple[int, ...] | None = None  # instead of 0, 1, 2 ...; ignored without positions
+    source: tuple[int, ...] = ()  # what the encoder is given, of a model that has one
+
+    @property
+    def lengths(self) -> Lengths:
+        """How many tokens it has."""
+        return Lengths(len(self.ids), len(self.source))
 
 
 def run(
@@ -64,17 +70,17 @@ def run_rows(
     first = requests[0]
     _check_logits(first.logits)
     captures = [
-        plan_capture(named_nodes(model, one.capture), model.anatomy, model.name, len(one.ids))
+        plan_capture(named_nodes(model, one.capture), model.anatomy, model.name, one.lengths)
         for one in requests
     ]
     rows = [
-        Row(_activations(wanted), resolve_edits(model, one.edits, len(one.ids)))
+        Row(_activations(wanted), resolve_edits(model, one.edits, one.lengths))
         for one, wanted in zip(requests, captures, strict=True)
     ]
     logits = _logits_wanted(model, requests, captures[0])
     labelled = model.labels is not None and first.logits != "none" and first.stop_after is None
     each = [
-        capture_bytes(row.captures, model.anatomy, len(one.ids), model.dtype.itemsize)
+        capture_bytes(row.captures, model.anatomy, one.lengths, model.dtype.itemsize)
         for row, one in zip(rows, requests, strict=True)
     ]
     check_cost(sum(each), model.settings.max_capture_bytes)
@@ -111,6 +117,7 @@ def run_rows(
             rows[row].captures,
             provenance,
             label_scores=scores,
+            source=one.source,
         )
         for row, one in enumerate(requests)
     ]
@@ -128,7 +135,7 @@ def _check_logits(logits: str) -> None:
 
 def _activations(captures: Mapping[SiteKey, Wanted]) -> dict[SiteKey, Wanted]:
     """What hooks keep: logits are what the pass returns."""
-    return {site_key: wanted for site_key, wanted in captures.items() if site_key[0] != "logits"}
+    return {site_key: wanted for site_key, wanted in captures.items() if site_key.site != "logits"}
 
 
 def named_nodes(model: Loaded, capture: Sequence[Name]) -> Sequence[Name]:
@@ -142,7 +149,7 @@ def named_nodes(model: Loaded, capture: Sequence[Name]) -> Sequence[Name]:
 
 
 def resolve_edits(
-    model: Loaded, edits: Sequence[Edit], n_positions: int, within: str = "edits"
+    model: Loaded, edits: Sequence[Edit], lengths: Lengths, within: str = "edits"
 ) -> tuple[ResolvedEdit, ...]:
     """Check every edit against the model and the prompt before anything runs.
 
@@ -170,7 +177,7 @@ def resolve_edits(
         derived = None
         if edit.node.row.derived:
             derived = model.attached(model.node(edit.node, f"{field}.target"))
-        found = resolve_edit(edit, model.anatomy, model.name, n_positions, field, derived)
+        found = resolve_edit(edit, model.anatomy, model.name, lengths, field, derived)
         refuse(model.anatomy, found.target.site_key, model.name, f"{field}.target")
         resolved.append(found)
     return tuple(resolved)
@@ -180,7 +187,7 @@ def _logits_wanted(
     model: Loaded, requests: Sequence[Request], captures: dict[SiteKey, Wanted]
 ) -> Logits:
     wanted = requests[0].logits
-    if ("logits", None) in captures:
+    if SiteKey("logits", None) in captures:
         wanted = "all"
     if "logits" in model.anatomy.reasons or requests[0].stop_after is not None:
         wanted = "none"
@@ -214,7 +221,7 @@ def _stop(
         return None if target.site == "logits" else target.site_key
     if logits != "none":
         return None
-    return last_site(list(captures), model.anatomy.n_layers)
+    return last_site(list(captures))
 
 
 def _check_start(
@@ -251,9 +258,10 @@ def _pass(
 ) -> Any:
     """What the module returns; None where the pass was ended before."""
     lengths = [len(one.ids) for one in requests]
-    instrument.begin(lengths)
-    instrument.start = _start_of(requests, instrument.width)
-    tokens = _padded_tokens(model, requests, instrument.width)
+    instrument.begin([one.lengths for one in requests])
+    width = instrument.width.prompt
+    instrument.start = _start_of(requests, width)
+    tokens = _padded(model, [one.ids for one in requests], width)
     options: dict[str, Any] = {}
     if requests[0].position_ids is not None and takes(model.module, "position_ids"):
         positions = [one.position_ids for one in requests]
@@ -261,17 +269,17 @@ def _pass(
     if model.kind == "causal":
         options["use_cache"] = False
         # of several rows the last positions differ, and this option cuts the same from all
-        whole = logits == "all" or ("final_norm", None) in instrument.captures
+        whole = logits == "all" or SiteKey("final_norm", None) in instrument.captures
         if not whole and len(requests) == 1 and keeps_last_logits(model):
             options["logits_to_keep"] = 1
-    elif min(lengths) < instrument.width:
-        real = [[position < length for position in range(instrument.width)] for length in lengths]
-        options["attention_mask"] = torch.tensor(real, device=model.device).long()
+    elif min(lengths) < width:
+        options["attention_mask"] = _real(model, lengths)
     several = logits == "last" and (len(requests) > 1 or model.anatomy.shares_keys)
+    options |= inputs_of(model, tokens, [one.source for one in requests])
 
     def call() -> Any:  # under the hooks already: what reads final_norm sees every position
         with _last_states_only(model, lengths) if several else nullcontext():
-            return model.module(tokens, **options)
+            return model.module(**options)
 
     output = instrument.through(call)
     return None if instrument.ended else output
@@ -308,12 +316,36 @@ def _start_of(requests: Sequence[Request], width: int) -> tuple[int, Tensor] | N
     return layer, usable[0][None] if len(usable) == 1 else torch.stack(usable)
 
 
-def _padded_tokens(model: Loaded, requests: Sequence[Request], width: int) -> Tensor:
+def inputs_of(
+    model: Loaded, tokens: Tensor, sources: Sequence[tuple[int, ...]]
+) -> dict[str, Tensor]:
+    """What the model's forward pass calls tokens [row, pos], and each row's source beside them."""
+    if model.anatomy.encoder is None:
+        return {"input_ids": tokens}
+    if not all(sources):
+        raise InputError(
+            f"{model.name} is an encoder-decoder and this pass has no source for its encoder",
+            field="source",
+        )
+    lengths = [len(one) for one in sources]
+    found = {"input_ids": _padded(model, sources, max(lengths)), "decoder_input_ids": tokens}
+    if min(lengths) < max(lengths):
+        found["attention_mask"] = _real(model, lengths)
+    return found
+
+
+def _padded(model: Loaded, rows: Sequence[tuple[int, ...]], width: int) -> Tensor:
     pad = getattr(model.module.config, "pad_token_id", None)
     if model.kind == "causal" or not isinstance(pad, int):
         pad = filler(model)
-    rows = [[*one.ids, *[pad] * (width - len(one.ids))] for one in requests]
-    return torch.tensor(rows, device=model.device)
+    padded = [[*ids, *[pad] * (width - len(ids))] for ids in rows]
+    return torch.tensor(padded, device=model.device)
+
+
+def _real(model: Loaded, lengths: Sequence[int]) -> Tensor:
+    """An attention mask [row, pos]: 1 where there is a token and no padding."""
+    real = [[position < length for position in range(max(lengths))] for length in lengths]
+    return torch.tensor(real, device=model.device).long()
 
 
 def filler(model: Loaded) -> int:

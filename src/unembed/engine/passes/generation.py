@@ -14,12 +14,14 @@ from typing import Annotated, Any, ClassVar
 
 import torch
 from torch import Tensor
+from transformers.modeling_outputs import BaseModelOutput
 
 from unembed.engine.cancel import Cancel
 from unembed.engine.editing.edits import Edit
 from unembed.engine.loaded import Loaded
 from unembed.engine.names.tokens import Token
-from unembed.engine.passes.forward import keeps_last_logits, resolve_edits, takes
+from unembed.engine.nodes import Lengths
+from unembed.engine.passes.forward import inputs_of, keeps_last_logits, resolve_edits, takes
 from unembed.engine.passes.hooks import Instrument, Row
 from unembed.engine.passes.options import GenerationOptions
 from unembed.engine.passes.run import check_finite
@@ -42,6 +44,9 @@ class Generation(Result):
     prompt_tokens: tuple[Token, ...]
     new_tokens: tuple[Token, ...]
     text: Annotated[str, "The continuation alone."]
+    source_tokens: Annotated[
+        tuple[Token, ...], "What the encoder of an encoder-decoder was given."
+    ] = ()
 
     @property
     def prompt_ids(self) -> tuple[int, ...]:
@@ -85,6 +90,7 @@ def generate(
     use_cache: bool,
     cancel: Cancel | None,
     progress: Progress | None,
+    source: tuple[int, ...] = (),
 ) -> Generation:
     """See Model.generate. Stops early at an end-of-text token, which is kept."""
     growing = Continuation(
@@ -95,6 +101,7 @@ def generate(
         use_cache=use_cache,
         cancel=cancel,
         progress=progress,
+        source=source,
     )
     with growing.running():
         while not growing.is_over:
@@ -132,16 +139,17 @@ class Continuation:
         use_cache: bool = True,
         cancel: Cancel | None = None,
         progress: Progress | None = None,
+        source: tuple[int, ...] = (),
     ) -> None:
         model.require("generate")
         _check(model, ids, options.max_new_tokens)
-        self._model, self._ids = model, ids
+        self._model, self._ids, self._source = model, ids, source
         self._options = options
         self._cancel, self._progress = cancel, progress
-        resolved = resolve_edits(model, edits, len(ids))
+        resolved = resolve_edits(model, edits, Lengths(len(ids), len(source)))
         self._instrument = Instrument(model.module, model.anatomy, [Row(edits=resolved)], cancel)
         self._sampler = torch.Generator().manual_seed(options.seed)
-        self._stepper = _Stepper(model, self._instrument, use_cache)
+        self._stepper = _Stepper(model, self._instrument, use_cache, source)
         self._stops = _end_ids(model)
         self._new: list[int] = []
 
@@ -172,7 +180,8 @@ class Continuation:
         """The prompt and what was made so far."""
         model, new = self._model, tuple(self._new)
         text = _continuation_of(model, self._ids, new)
-        return Generation(model.tokens(self._ids), model.tokens(new), text)
+        source = model.tokens(self._source)
+        return Generation(model.tokens(self._ids), model.tokens(new), text, source)
 
 
 class _Stepper:
@@ -182,13 +191,20 @@ class _Stepper:
     anew: some families' states drift from their own forward pass, some caches forget a window.
     """
 
-    def __init__(self, model: Loaded, instrument: Instrument, use_cache: bool) -> None:
-        self.model, self.instrument = model, instrument
+    def __init__(
+        self,
+        model: Loaded,
+        instrument: Instrument,
+        use_cache: bool,
+        source: tuple[int, ...] = (),
+    ) -> None:
+        self.model, self.instrument, self.source = model, instrument, source
         self.use_cache = use_cache and model.keeps_states is not False
         # keys and values, or Mamba's states; RecurrentGemma hands out neither
         states = takes(model.module, "cache_params")
         self.past_name = "cache_params" if states else "past_key_values"
         self.past: Any = None
+        self.encoded: Tensor | None = None  # what the encoder made of the source, edits included
         self.seen = 0
 
     def logits(self, ids: list[int]) -> Tensor:
@@ -196,7 +212,7 @@ class _Stepper:
         found = self._step(ids)
         if proven:
             return found
-        whole = _Stepper(self.model, self.instrument, use_cache=False)._step(ids)
+        whole = _Stepper(self.model, self.instrument, False, self.source)._step(ids)
         largest = float((found - whole).abs().max()) / max(float(whole.abs().max()), 1e-30)
         self.model.keeps_states = largest <= STATES_DRIFT
         self.use_cache = self.model.keeps_states
@@ -207,12 +223,16 @@ class _Stepper:
         offset = self.seen if self.use_cache else 0
         tokens = torch.tensor([fresh], device=self.model.device)
         options: dict[str, Any] = {"use_cache": self.use_cache}
+        options |= inputs_of(self.model, tokens, [self.source])
+        if self.encoded is not None:
+            options["encoder_outputs"] = BaseModelOutput(last_hidden_state=self.encoded)
         if self.use_cache and self.past is not None:
             options[self.past_name] = self.past
         if keeps_last_logits(self.model):
             options["logits_to_keep"] = 1
-        self.instrument.begin([len(fresh)], offset)
-        output = self.model.module(tokens, **options)
+        self.instrument.begin([Lengths(len(fresh), len(self.source))], offset)
+        output = self.model.module(**options)
+        self.encoded = getattr(output, "encoder_last_hidden_state", None)
         self.past = getattr(output, self.past_name, None) if self.use_cache else None
         self.use_cache = self.past is not None
         self.seen = len(ids) if self.use_cache else 0

@@ -11,15 +11,15 @@ from collections import defaultdict
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from unembed.engine.cancel import Cancel
 from unembed.engine.editing.applying import ResolvedEdit
-from unembed.engine.names.taps import SiteKey, taps
-from unembed.engine.nodes import KERNEL_SITES, NARROWED_SITES, PAIR_SITES
+from unembed.engine.names.taps import attention_of, taps
+from unembed.engine.nodes import CROSS, KERNEL_SITES, Z_SITES, Lengths, SiteKey
 from unembed.engine.passes.capture import Wanted
 from unembed.engine.passes.outputs import Pass
 from unembed.errors import InputError
@@ -35,6 +35,14 @@ class Row:
 
     captures: Mapping[SiteKey, Wanted] = field(default_factory=dict)
     edits: Sequence[ResolvedEdit] = ()
+
+
+class Core(NamedTuple):
+    """Whose attention a module computes; `prefix` is what its sites' names start with."""
+
+    layer: int
+    encoder: bool = False
+    prefix: str = ""
 
 
 @dataclass(eq=False)
@@ -60,8 +68,8 @@ class Instrument(Pass):
     awaited: Sequence[Hashable] = ()
     captured: dict[SiteKey, list[Tensor]] = field(default_factory=dict)
     offset: int = field(default=0, init=False)
-    lengths: Sequence[int] = field(default=(), init=False)
-    width: int = field(default=0, init=False)
+    lengths: Sequence[Lengths] = field(default=(), init=False)  # in this pass, of each row
+    width: Lengths = field(default=Lengths(0), init=False)  # with padding
 
     def __post_init__(self) -> None:
         super().__init__(self.awaited)
@@ -77,15 +85,18 @@ class Instrument(Pass):
         blocks = self.anatomy.blocks
         names = [block.module for block in blocks]
         self._shared = len(set(names)) < len(names)  # ALBERT: a module is several layers
-        self._layer_of_core = (
-            {}
-            if self._shared
-            else {
-                id(self._get(block.attention.core)): block.layer
-                for block in blocks
-                if block.why_no_heads is None
-            }
-        )
+        self._cores = {} if self._shared else dict(self._all_cores())
+
+    def _all_cores(self) -> Iterator[tuple[int, Core]]:
+        """Whose attention each module that calls a kernel computes, by its id."""
+        encoder = () if self.anatomy.encoder is None else self.anatomy.encoder.blocks
+        for is_encoder, blocks in ((False, self.anatomy.blocks), (True, encoder)):
+            for block in blocks:
+                if block.why_no_heads is None:
+                    core = Core(block.layer, is_encoder)
+                    yield id(self._get(block.attention.core)), core
+                if block.cross is not None:
+                    yield id(self._get(block.cross.core)), Core(block.layer, prefix=CROSS)
 
     # ------------------------------------------------------------ installing
 
@@ -104,11 +115,11 @@ class Instrument(Pass):
         """What is kept of the first row; of the others the same sites."""
         return self.rows[0].captures
 
-    def begin(self, lengths: Sequence[int], offset: int = 0) -> None:
+    def begin(self, lengths: Sequence[Lengths], offset: int = 0) -> None:
         """A new forward pass starts, over this many tokens of each row, the first at `offset`."""
         self._layer = -1
         self.lengths = lengths
-        self.width = max(lengths)
+        self.width = Lengths(max(one.prompt for one in lengths), max(one.source for one in lengths))
         self.offset = offset
 
     def _get(self, name: str) -> nn.Module:
@@ -132,6 +143,15 @@ class Instrument(Pass):
             stack.callback(handle.remove)
             if start:
                 stack.enter_context(self._skippable(module))
+        encoder = self.anatomy.encoder
+        if self.cancel is not None and encoder is not None:
+            for block in encoder.blocks:
+                module = self._get(block.module)
+                stack.callback(module.register_forward_pre_hook(self._check_cancelled).remove)
+
+    def _check_cancelled(self, _module: nn.Module, _args: Any) -> None:
+        if self.active and self.cancel is not None:
+            self.cancel.check()
 
     def _enter_block(self, _module: nn.Module, args: Any, kwargs: Any) -> Any:
         if not self.active:
@@ -148,12 +168,16 @@ class Instrument(Pass):
 
     @contextmanager
     def _skippable(self, module: nn.Module) -> Iterator[None]:
-        """Let blocks before the start return what they are given."""
+        """Let blocks before the start return what they are given.
+
+        Not those that hand on more than the stream: what comes later may read it.
+        """
         forward = module.forward
-        n_outputs = self.anatomy.blocks[0].n_outputs
+        first = self.anatomy.blocks[0]
+        n_outputs = first.n_outputs
 
         def skip_or_run(*args: Any, **kwargs: Any) -> Any:
-            if self.start is not None and self._layer < self.start[0]:
+            if self._before_start and not first.hands_on:
                 given = first_tensor(args, kwargs)
                 # as many outputs as the model unpacks
                 return (given, *[None] * (n_outputs - 1)) if n_outputs else given
@@ -162,11 +186,16 @@ class Instrument(Pass):
         with forward_replaced(module, skip_or_run):
             yield
 
+    @property
+    def _before_start(self) -> bool:
+        """Whether the decoder is in a layer that this pass does not enter."""
+        return self.start is not None and self._layer < self.start[0]
+
     def _tap_modules(self, stack: ExitStack) -> None:
         """One hook for each side of each module where something is read or edited."""
         found: dict[tuple[str, str], list[tuple[SiteKey, Tap, bool]]] = defaultdict(list)
         for site_key in self._site_keys():
-            if site_key[0] not in KERNEL_SITES and site_key[0] != "logits":
+            if site_key.site not in KERNEL_SITES and site_key.site != "logits":
                 for order, tap in enumerate(taps(self.anatomy, site_key)):
                     found[tap.module, tap.side].append((site_key, tap, order == 0))
                     self._keep_parts(stack, site_key, tap)
@@ -192,12 +221,12 @@ class Instrument(Pass):
             stack.callback(self._get(name).register_forward_hook(keep).remove)
 
     def _observe_attention(self, stack: ExitStack) -> None:
-        layers = {site_key[1] for site_key in self._site_keys() if site_key[0] in KERNEL_SITES}
         cores: dict[bool, dict[int, nn.Module]] = {True: {}, False: {}}
-        for block in self.anatomy.blocks:
-            if block.layer in layers:
-                core = self._get(block.attention.core)
-                cores[block.attention.own_code][id(core)] = core
+        for site_key in self._site_keys():
+            if site_key.site in KERNEL_SITES:
+                attention = attention_of(self.anatomy, site_key)
+                core = self._get(attention.core)
+                cores[attention.own_code][id(core)] = core
         for own_code, modules in cores.items():
             if modules:
                 watched = kernels.observed(self.module, list(modules.values()), own_code, self)
@@ -209,8 +238,9 @@ class Instrument(Pass):
         """Whether this site is meant now; a module that several layers share serves each."""
         if not self.active:
             return False
-        site, layer = site_key
-        layer = 0 if site == "embed" else layer
+        layer = 0 if site_key.site == "embed" else site_key.layer
+        if self._before_start and site_key.layer is not None and not site_key.encoder:
+            return False
         return not self._shared or layer is None or layer == max(self._layer, 0)
 
     def see(self, site_key: SiteKey, value: Tensor, capture: bool = True) -> Tensor:
@@ -231,7 +261,7 @@ class Instrument(Pass):
         for row, edits in self._edits.get(site_key, {}).items():
             before = after = self._own(site_key, value, row)
             for edit in edits:
-                after = edit.apply(after, self.offset + self.lengths[row])
+                after = edit.apply(after, self._seen(row))
             if after is before:
                 continue
             if len(self.rows) == 1:
@@ -240,12 +270,18 @@ class Instrument(Pass):
             self._own(site_key, changed, row).copy_(after)
         return changed
 
+    def _seen(self, row: int) -> Lengths:
+        """How many positions of a row the model has seen at the end of this pass."""
+        here = self.lengths[row]
+        return Lengths(self.offset + here.prompt, here.source)
+
     def _own(self, site_key: SiteKey, value: Tensor, row: int) -> Tensor:
         """A row's part of an activation, without the padding behind it (a view)."""
-        own, length = value[row], self.lengths[row]
-        if length == self.width:
+        own, here = value[row], self.lengths[row]
+        if here == self.width:
             return own
-        return own[:, :length, :length] if site_key[0] in PAIR_SITES else own[:length]
+        length = here.of(site_key)
+        return own[:, :length, : here.keys_of(site_key)] if site_key.is_pairs else own[:length]
 
     def _keep(self, site_key: SiteKey, value: Tensor) -> Tensor:
         """Keep an activation; returns what the model goes on with.
@@ -254,7 +290,7 @@ class Instrument(Pass):
         """
         if self.awaited:
             return self._keep_whole(site_key, value)
-        is_volatile = site_key[0] in self.volatile
+        is_volatile = site_key.site in self.volatile
         if torch.is_grad_enabled():
             own = [self._own(site_key, value, row).clone() for row in range(len(self.rows))]
             value = self._onward[site_key] = self._joined(site_key, value, own)
@@ -292,26 +328,25 @@ class Instrument(Pass):
 
     def by_row(self, site_key: SiteKey, value: Tensor) -> Tensor:
         """[row * pos, width] as [row, pos, ...], with heads apart for z (a view)."""
-        n_rows = len(self.rows)
-        if n_rows > 1 and len(value) != n_rows * self.width:
+        n_rows, width = len(self.rows), self.width.of(site_key)
+        if n_rows > 1 and len(value) != n_rows * width:
             raise InputError(
-                f"{site_key[0]} has {len(value)} rows for a batch of {n_rows} x "
-                f"{self.width} tokens: this model drops padding; give sequences of one "
+                f"{site_key.site} has {len(value)} rows for a batch of {n_rows} x "
+                f"{width} tokens: this model drops padding; give sequences of one "
                 "length, or one at a time",
                 field="names",
-                value=site_key[0],
+                value=site_key.site,
                 legal="sequences without padding",
             )
-        site, layer = site_key
-        if site == "z" and layer is not None:
-            heads = self.anatomy.blocks[layer].attention.n_heads
+        if site_key.site in Z_SITES:
+            heads = attention_of(self.anatomy, site_key).n_heads
             return value.view(n_rows, len(value) // n_rows, heads, -1)
         return value.view(n_rows, len(value) // n_rows, -1)
 
     def overwritten(self) -> frozenset[str]:
         """Sites whose captured tensor the model changed in place afterwards (Falcon's sums)."""
         return frozenset(
-            site_key[0]
+            site_key.site
             for site_key, rows in self.captured.items()
             if rows[0]._version != self._versions[site_key]
         )
@@ -321,8 +356,8 @@ class Instrument(Pass):
     def on(self, core: nn.Module, site: str, value: Tensor) -> Tensor:
         if not self.wants(core, site):
             return value
-        site_key = (site, self._core_layer(core))
-        if site in PAIR_SITES:
+        site_key = self._site_key(core, site)
+        if site_key.is_pairs:
             return self.see(site_key, value)
         turned = value.transpose(1, 2)
         seen = self.see(site_key, turned)
@@ -331,7 +366,7 @@ class Instrument(Pass):
     def wants(self, core: nn.Module, site: str) -> bool:
         if not self.active:
             return False
-        site_key = (site, self._core_layer(core))
+        site_key = self._site_key(core, site)
         return site_key in self.captures or site_key in self._edits or site_key == self.stop
 
     def heads(self, core: nn.Module) -> Sequence[int] | None:
@@ -342,8 +377,7 @@ class Instrument(Pass):
 
     def _narrowed(self, core: nn.Module, what: Literal["heads", "queries"]) -> Sequence[int] | None:
         """What every row wants of scores, sink and pattern; None, for all, where they differ."""
-        layer = self._core_layer(core)
-        site_keys = [(site, layer) for site in NARROWED_SITES]
+        site_keys = [self._site_key(core, site) for site in ("scores", "sink", "pattern")]
         if any(site_key in self._edits for site_key in site_keys):
             return None  # an edit of one head changes what all of them go on with
         captured = next((one for one in site_keys if one in self.captures), None)
@@ -352,13 +386,14 @@ class Instrument(Pass):
         wanted = {getattr(row.captures[captured], what) for row in self.rows}
         return wanted.pop() if len(wanted) == 1 else None
 
-    def _core_layer(self, core: nn.Module) -> int:
-        return self._layer_of_core.get(id(core), max(self._layer, 0))
+    def _site_key(self, core: nn.Module, site: str) -> SiteKey:
+        of = self._cores.get(id(core)) or Core(max(self._layer, 0))
+        return SiteKey(of.prefix + site, of.layer, of.encoder)
 
 
 def _visiting_order(visit: tuple[SiteKey, Tap, bool]) -> int:
     """The stream before the branches that read it, where one module's input is both."""
-    site = visit[0][0]
+    site = visit[0].site
     if site == "embed":
         return 0
     return 1 if site.startswith("resid") else 2

@@ -11,9 +11,9 @@ from torch import Tensor
 from unembed.engine.editing.edits import Edit
 from unembed.engine.loaded import Loaded
 from unembed.engine.names.sites import resolve_position
-from unembed.engine.names.taps import EVERY, SiteKey, index_of, taken
+from unembed.engine.names.taps import EVERY, index_of, taken
 from unembed.engine.names.tokens import Token
-from unembed.engine.nodes import NARROWED_SITES, Name, Target
+from unembed.engine.nodes import NARROWED_SITES, Lengths, Name, SiteKey, Target
 from unembed.engine.passes.capture import Wanted
 from unembed.engine.provenance import Provenance
 from unembed.errors import CapabilityError, InputError, TargetError
@@ -52,6 +52,7 @@ class Run:
     # of a model with `labels`: what its head gives them, [label], or [pos, label] where it gives
     # labels to tokens; None of other models, of a run with logits="none", and of one among many
     label_scores: Tensor | None = None
+    source: tuple[int, ...] = ()  # token ids that an encoder was given; none without an encoder
 
     def __repr__(self) -> str:
         n_edits, n_sites = len(self.edits), len(self.activations)
@@ -77,6 +78,16 @@ class Run:
         return self.model.tokens(self.ids)
 
     @property
+    def source_tokens(self) -> tuple[Token, ...]:
+        """What the encoder of an encoder-decoder was given."""
+        return self.model.tokens(self.source)
+
+    @property
+    def lengths(self) -> Lengths:
+        """How many tokens it has."""
+        return Lengths(len(self.ids), len(self.source))
+
+    @property
     def key(self) -> tuple[object, ...]:
         """Equal keys give equal numbers: model, tokens and edits.
 
@@ -85,12 +96,12 @@ class Run:
         """
         self.model.reread()
         fingerprint = self.provenance["fingerprint"]
-        return fingerprint, self.ids, tuple(edit.key for edit in self.edits)
+        return fingerprint, self.ids, self.source, tuple(edit.key for edit in self.edits)
 
     @property
     def local_key(self) -> tuple[object, ...]:
         """As `key`, for caches of this process: never has to wait for the fingerprint."""
-        return self.provenance.state, self.ids, tuple(edit.key for edit in self.edits)
+        return self.provenance.state, self.ids, self.source, tuple(edit.key for edit in self.edits)
 
     @property
     def nbytes(self) -> int:
@@ -101,9 +112,7 @@ class Run:
     @property
     def captured(self) -> tuple[str, ...]:
         """Names of the captured sites."""
-        return tuple(
-            site if layer is None else f"L{layer}.{site}" for site, layer in self.activations
-        )
+        return tuple(site_key.name for site_key in self.activations)
 
     def __contains__(self, site: Name) -> bool:
         return self.model.read_name(site, "site").site_key in self.activations
@@ -114,13 +123,15 @@ class Run:
 
     def value_of(self, target: Target, every_position: bool = False) -> Tensor:
         """What `target` names of the captured activations, at its position or at every one."""
-        n_positions = len(self.ids)
+        site_key, lengths = target.site_key, self.lengths
         whole = self._whole(target)
         head: int | slice | None = None
         position: int | slice = EVERY
         if target.position is not None and not every_position:
-            position = resolve_position(target.position, n_positions, "site")
-        key = EVERY if target.key is None else resolve_position(target.key, n_positions, "site")
+            position = resolve_position(target.position, lengths.of(site_key), "site")
+        key: int | slice = EVERY
+        if target.key is not None:
+            key = resolve_position(target.key, lengths.keys_of(site_key), "site")
         if target.row.derived:
             whole = self.model.attached(target, "site").encode(target.layer or 0, whole)
         if target.site in NARROWED_SITES:  # perhaps only some heads and rows of them were captured
@@ -132,11 +143,11 @@ class Run:
         return taken(whole, index_of(target, whole.shape[-1], position, key, head))
 
     def _whole(self, target: Target) -> Tensor:
-        if target.site_key == ("logits", None) and self.logits is not None:
+        if target.site_key == SiteKey("logits", None) and self.logits is not None:
             return self.logits
         found = self.activations.get(target.site_key)
         if found is None:
-            name = target.site if target.layer is None else f"L{target.layer}.{target.site}"
+            name = target.site_key.name
             raise TargetError(
                 f"{name} was not captured in this run; run again with capture=[{name!r}]",
                 field="site",

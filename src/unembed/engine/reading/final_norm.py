@@ -24,6 +24,8 @@ def final_norm(module: nn.Module, head: HeadAnatomy | None, states: Tensor) -> T
         value = module.get_submodule(name)(value)
     if head.container is not None:
         value = _until_unembedding(module, head.container, head.unembedding, value)
+    if head.factor != 1.0:
+        value = value * head.factor
     return value.reshape(*shape[:-1], value.shape[-1])
 
 

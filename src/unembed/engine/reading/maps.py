@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from unembed.engine.nodes import Branch
 from unembed.errors import CapabilityError
 from unembed.models.activations import FUNCTIONS
-from unembed.models.anatomy import Anatomy, BlockAnatomy
+from unembed.models.anatomy import Anatomy, AttentionAnatomy, BlockAnatomy, MlpAnatomy
 from unembed.models.maps import bias_of, weight_in_out
 
 
@@ -82,30 +82,37 @@ class Maps:
 
     def inner_norm(self, layer: int, branch: Branch) -> Callable[[Tensor], Tensor] | None:
         """The norm between z or mlp_post and W_O or W_out, where there is one."""
-        block = self.block(layer)
-        if branch == "attn" and block.why_no_heads is not None:
-            return None
-        name = (block.attention if branch == "attn" else block.mlp).inner_norm
-        return None if name is None else self.module.get_submodule(name)
+        found = self._branch(layer, branch)
+        return self._norm(None if found is None else found.inner_norm)
 
     def post_norm(self, layer: int, branch: Branch) -> Callable[[Tensor], Tensor] | None:
         """The norm between W_O or W_out and the residual stream, where there is one."""
-        block = self.block(layer)
-        if branch == "attn" and block.why_no_heads is not None:
-            return None
-        name = (block.attention if branch == "attn" else block.mlp).post_norm
+        found = self._branch(layer, branch)
+        return self._norm(None if found is None else found.post_norm)
+
+    def _norm(self, name: str | None) -> nn.Module | None:
         return None if name is None else self.module.get_submodule(name)
+
+    def _branch(self, layer: int, branch: Branch) -> AttentionAnatomy | MlpAnatomy | None:
+        """A branch of a block; None for attention whose heads are not known."""
+        block = self.block(layer)
+        if branch == "mlp":
+            return block.mlp
+        if branch == "cross":
+            return block.crossed
+        return None if block.why_no_heads is not None else block.attention
 
     def residual_multiplier(self, layer: int, branch: Branch) -> float:
         """The factor with which a branch joins the residual stream."""
         block = self.block(layer)
-        written = block.mixer if branch == "attn" else block.feed_forward
+        written = {"attn": block.mixer, "cross": block.cross, "mlp": block.feed_forward}[branch]
         return 1.0 if written is None else written.added.scale
 
     def _output_map(self, layer: int, branch: Branch) -> nn.Module:
         block = self.block(layer)
-        if branch == "attn":
-            return self.module.get_submodule(block.attention.output_map)
+        if branch != "mlp":
+            attention = block.crossed if branch == "cross" else block.attention
+            return self.module.get_submodule(attention.output_map)
         if block.mlp.output_map is None:  # experts
             raise CapabilityError(
                 f"layer {layer} of {self.name} has no neurons: {block.mlp.reason}", field="layer"

@@ -18,9 +18,9 @@ export function mixerOf(
 }
 
 export type Target =
-  | { kind: 'head'; layer: number; head: number; query?: number; key?: number }
+  | { kind: 'head' | 'cross_head'; layer: number; head: number; query?: number; key?: number }
   | { kind: 'neuron'; layer: number; neuron: number; query?: number }
-  | { kind: 'attn' | 'mixer' | 'mlp' | 'ple'; layer: number; query?: number }
+  | { kind: 'attn' | 'mixer' | 'cross' | 'mlp' | 'ple'; layer: number; query?: number }
   | { kind: 'embed'; query?: number }
   | { kind: 'site'; layer: number; site: string };
 
@@ -51,21 +51,28 @@ export function parseTarget(text: string): Target | null {
 }
 
 function toTarget(row: NodeKind, found: Record<string, string | undefined>): Target | null {
+  if (found.stack?.toUpperCase() === 'E') return null; // the app shows decoders
   const number = (name: string) => Number(found[name]);
   const at = found.pos === undefined ? {} : { query: number('pos') };
   const layer = number('layer');
-  if (row.kind === 'head') {
+  if (row.kind === 'head' || row.kind === 'cross_head') {
     const key = found.key === undefined ? {} : { key: number('key') };
-    return { kind: 'head', layer, head: number('head'), ...at, ...key };
+    return { kind: row.kind, layer, head: number('head'), ...at, ...key };
   }
   if (found.key !== undefined) return null;
   if (row.kind === 'embed') return { kind: 'embed', ...at };
   if (row.kind === 'neuron') return { kind: 'neuron', layer, neuron: number('neuron'), ...at };
-  if (row.kind === 'attn' || row.kind === 'mixer' || row.kind === 'mlp' || row.kind === 'ple')
-    return { kind: row.kind, layer, ...at };
+  if (isBranch(row.kind)) return { kind: row.kind, layer, ...at };
   const site = found.site?.toLowerCase();
   if (found.pos !== undefined || !site || found.layer === undefined || found.neuron) return null;
   return { kind: 'site', layer, site: found.head ? `H${number('head')}.${site}` : site };
+}
+
+const BRANCHES = ['attn', 'mixer', 'cross', 'mlp', 'ple'] as const;
+
+/** What a branch of a block adds as a whole. */
+function isBranch(kind: string): kind is (typeof BRANCHES)[number] {
+  return BRANCHES.some((branch) => branch === kind);
 }
 
 /** The one spelling of a target. */
@@ -88,7 +95,8 @@ export function misfit(target: Target, model: Dimensions): string | null {
   if (target.kind !== 'embed' && target.layer >= model.n_layers) {
     return `Layer ${target.layer} is not in this model: it has layers 0–${model.n_layers - 1}.`;
   }
-  const head = target.kind === 'head' ? target.head : siteHead(target);
+  const whole = target.kind === 'head' || target.kind === 'cross_head';
+  const head = whole ? target.head : siteHead(target);
   if (head !== null) return outOfRange(kindOf('head'), head, model.n_heads);
   return target.kind === 'neuron' ? outOfRange(kindOf('neuron'), target.neuron, model.d_mlp) : null;
 }

@@ -99,7 +99,7 @@ function hasStages(kind: Kind): boolean {
 
 function readTarget(draft: Draft): Target | null {
   const pair =
-    draft.kind === 'head' && draft.query !== ''
+    (draft.kind === 'head' || draft.kind === 'cross_head') && draft.query !== ''
       ? `@${draft.query}${draft.key === '' ? '' : `<${draft.key}`}`
       : '';
   const names: Record<Kind, string> = {
@@ -108,6 +108,8 @@ function readTarget(draft: Draft): Target | null {
     neuron: `L${draft.layer}.N${draft.index}`,
     attn: `L${draft.layer}.attn`,
     mixer: `L${draft.layer}.mixer`,
+    cross: `L${draft.layer}.cross`,
+    cross_head: `L${draft.layer}.X${draft.index}${pair}`,
     mlp: `L${draft.layer}.mlp`,
     ple: `L${draft.layer}.ple`,
     site: `L${draft.layer}.${draft.site}`,
