@@ -15,6 +15,7 @@ import {
   ClusterLink,
   ComponentFormula,
   keysOf,
+  HeadLinks,
   NormFacts,
   scored,
   VectorFormula,
@@ -156,21 +157,12 @@ function Inside({ target, model }: { target: Target; model: ModelInfo | null }) 
   if ((target.kind !== 'attn' && target.kind !== 'mlp') || !model) return null;
   const heads = target.kind === 'attn';
   const most = heads ? model.n_heads : model.d_mlp;
+  if (most === 0) return null; // a mixture of experts
   const good = /^\d+$/.test(text) && Number(text) < most;
   if (heads && most <= 16) {
     return (
       <p className="inside">
-        heads{' '}
-        {Array.from({ length: most }, (_, head) => (
-          <button
-            key={head}
-            type="button"
-            className="link mono"
-            onClick={() => change({ node: `L${target.layer}.H${head}` })}
-          >
-            H{head}
-          </button>
-        ))}
+        heads <HeadLinks layer={target.layer} count={most} />
       </p>
     );
   }

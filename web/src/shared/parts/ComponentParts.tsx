@@ -4,7 +4,7 @@ import type { Vector } from '../api/explore';
 import type { ModelInfo } from '../api/queries';
 import { Formula } from './Formula';
 import { SideMark } from './parts';
-import { parseTarget, type Target } from '../text/address';
+import { mixerOf, parseTarget, type Target } from '../text/address';
 import { quantity } from '../../draw/format';
 import { exploreWith } from '../state/exploring';
 import { change, useSpec } from '../state/store';
@@ -97,7 +97,22 @@ export function neighbour(node: string, step: number, model: ModelInfo): string 
   }
   if (target === null || !('layer' in target) || target.kind === 'site') return null;
   const layer = target.layer + step;
-  return layer >= 0 && layer < model.n_layers ? `L${layer}.${target.kind}` : null;
+  if (layer < 0 || layer >= model.n_layers) return null;
+  return `L${layer}.${target.kind === 'mlp' ? 'mlp' : mixerOf(layer, model)}`;
+}
+
+/** The heads of a layer, each a way to its own. */
+export function HeadLinks({ layer, count }: { layer: number; count: number }) {
+  return Array.from({ length: count }, (_, head) => (
+    <button
+      key={head}
+      type="button"
+      className="link mono"
+      onClick={() => change({ node: `L${layer}.H${head}` })}
+    >
+      H{head}
+    </button>
+  ));
 }
 
 /** The layer part that a head or a neuron belongs to. */

@@ -46,7 +46,8 @@ export function HitList({ hits, model, unit }: ListProps) {
         <span>vector</span>
         <span>{unit}</span>
         <span>
-          promotes <span className="hits-signs">−</span> suppresses
+          <span className="hits-signs">+</span> promotes <span className="hits-signs">−</span>{' '}
+          suppresses
         </span>
       </p>
       {/* The keys of a row's buttons, caught in one place. */}

@@ -8,7 +8,13 @@ import { copyText } from '../../shared/parts/save';
 import { describeTarget, type Target } from '../../shared/text/address';
 import { exploreWith } from '../../shared/state/exploring';
 import { change } from '../../shared/state/store';
-import { ClusterLink, neighbour, NormFacts, wholeOf } from '../../shared/parts/ComponentParts';
+import {
+  ClusterLink,
+  HeadLinks,
+  neighbour,
+  NormFacts,
+  wholeOf,
+} from '../../shared/parts/ComponentParts';
 
 interface HeaderProps {
   node: string;
@@ -81,19 +87,10 @@ function Within({ target, model }: { target: Target; model: ModelInfo | null }) 
     return (
       <p className="component-within">
         <span className="faint">heads</span>{' '}
-        {Array.from({ length: Math.min(model.n_heads, 64) }, (_, head) => (
-          <button
-            key={head}
-            type="button"
-            className="link mono"
-            onClick={() => change({ node: `L${target.layer}.H${head}` })}
-          >
-            H{head}
-          </button>
-        ))}
+        <HeadLinks layer={target.layer} count={Math.min(model.n_heads, 64)} />
       </p>
     );
-  if (target.kind !== 'mlp') return null;
+  if (target.kind !== 'mlp' || model.d_mlp === 0) return null;
   return (
     <p className="component-within">
       <button
