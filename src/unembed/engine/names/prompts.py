@@ -172,12 +172,28 @@ def _read_one(model: Vocabulary, prompt: Any, continued: bool) -> Read:
     else:
         found = Read(ids_of(model, prompt))
     check_length(model, found.ids)
+    _check_rows(model, found.ids)
     _refuse_pictures(model, found.ids)
     if not isinstance(prompt, Mapping):
         starts = target and found.ids[:1] == (model.decoder_start,)  # which may be the pad
         _refuse_pads(model, found.ids[1:] if starts else found.ids)
     ends = _ends(model, found.ids) if continued and found.ids != (model.decoder_start,) else ()
     return Read(found.ids, (*found.notes, *_doubled(model, found.ids), *ends))
+
+
+def _check_rows(model: Vocabulary, ids: tuple[int, ...]) -> None:
+    """Raise PromptError for a token that was added to the tokenizer, and not to the model."""
+    beyond = next((at for at, one in enumerate(ids) if one >= model.vocab_size), None)
+    if beyond is not None:
+        raise PromptError(
+            f"token {beyond} of the prompt is {ids[beyond]} ({model.token(ids[beyond]).label}); "
+            f"{model.name} has token ids 0-{model.vocab_size - 1}: its tokenizer has more tokens "
+            "than its embedding has rows",
+            field="prompt",
+            value=ids[beyond],
+            legal=f"0-{model.vocab_size - 1}",
+            fix="module.resize_token_embeddings(len(tokenizer)), or load its own tokenizer",
+        )
 
 
 def _refuse_pictures(model: Vocabulary, ids: tuple[int, ...]) -> None:
@@ -561,7 +577,7 @@ def token_id(model: Vocabulary, token: str | int) -> int:
     _check_encodable(token)
     named = model.named(token)
     if named is not None:
-        return named
+        return token_id(model, named)  # a token may have been added to the tokenizer alone
     ids = model.tokenizer(token, add_special_tokens=False, verbose=False)["input_ids"]
     if len(ids) == 1:
         return int(ids[0])

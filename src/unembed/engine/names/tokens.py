@@ -35,6 +35,8 @@ class TokenReader:
         self._tokenizer = tokenizer
         self._style = "none" if tokenizer is None else _style(tokenizer)
         self._special = set() if tokenizer is None else set(tokenizer.all_special_ids)
+        # what was added to a vocabulary of bytes is spelled as it is read
+        self._added = set(getattr(tokenizer, "added_tokens_decoder", None) or ())
         self._read = cache(self._make)
 
     def token(self, token_id: int) -> Token:
@@ -79,7 +81,8 @@ class TokenReader:
             return Token(token_id, "", f"⟨{token_id}⟩")
         if token_id in self._special:
             return Token(token_id, raw, label(raw), special=True)
-        data = self._bytes(raw)
+        literal = self._style == "bytes" and token_id in self._added
+        data = None if literal else self._bytes(raw)
         if data is None:
             text = raw.replace("▁", " ") if self._style == "metaspace" else raw
             return Token(token_id, text, label(text))
