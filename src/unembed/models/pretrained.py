@@ -25,6 +25,7 @@ from unembed.errors import InputError, LoadError
 from unembed.models.fingerprint import Kept
 from unembed.models.labels import labels_given_by
 from unembed.models.peeking import read_first_pages
+from unembed.models.quantised import check_quantised
 from unembed.settings import Settings
 
 Kind = Literal["causal", "masked"]
@@ -119,6 +120,7 @@ def load_pretrained(
     try:
         config = AutoConfig.from_pretrained(source, **options)
         kind = kind_of_config(config, source)
+        check_quantised(config, source)
         if placement.lazy:
             _prepare_mapping(source, revision)
         with _quiet():
