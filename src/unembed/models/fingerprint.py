@@ -32,6 +32,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from unembed.models.adapters import in_force
 from unembed.models.weights import digest_of_weights, sums_of_weights
 
 SCHEME = 2  # raise it when the same model would get another fingerprint
@@ -184,6 +185,8 @@ def fingerprint(module: nn.Module, tokenizer: Any = None, kept: Kept | None = No
     if kept is not None:
         kept.weights, kept.tokenizer = weights, words
     stated = [SCHEME, type(module).__name__, _numbers_of(module), weights, words]
+    adapters = in_force(module)
+    stated += [adapters] if adapters else []
     text = json.dumps(stated, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
@@ -228,7 +231,8 @@ class _Stamp:
         held = [weight for name in _holders(module) for weight in name]
         self._entries = [_entry(weight) for weight in held]
         self._alive = [weakref.ref(weight) for weight in held if not weight.is_meta]
-        self._other = (_stated(getattr(module, "config", None)), id(tokenizer), _size(tokenizer))
+        stated = _stated(getattr(module, "config", None))
+        self._other = (stated, id(tokenizer), _size(tokenizer), in_force(module))
 
     def same(self, other: _Stamp) -> bool:
         """Whether nothing was changed from this one to `other`."""

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from unembed.errors import InputError, LoadError
 from unembed.models import demo, gguf
 from unembed.models.fingerprint import kept_for
+from unembed.models.maps import is_map
 from unembed.models.pretrained import (
     Checkpoint,
     Placement,
@@ -64,7 +65,8 @@ def load_source(
         return _from_module(source, tokenizer, placement.dtype)
     files = files_of(str(source), revision, settings)  # looked at first: they may change meanwhile
     checkpoint = _from_name(str(source), placement, revision, trust_remote_code, settings, progress)
-    _check_adapters(checkpoint.module, checkpoint.name)  # transformers puts those of a folder in
+    # transformers puts those of a folder in
+    _check_adapters(checkpoint.module, checkpoint.name, lazy=placement.lazy)
     files = files or files_of(str(source), revision, settings)
     has_tokenizer = tokenizer is None
     checkpoint.kept = kept_for(
@@ -144,6 +146,7 @@ def _from_module(module: nn.Module, tokenizer: Any, dtype: torch.dtype | None) -
             legal="a PreTrainedModel",
         )
     _check_packed(module)
+    module = _without_wrapper(module)
     _check_adapters(module, type(module).__name__)
     if any(weight.is_meta for weight in module.parameters()) and not hasattr(
         module, "hf_device_map"
@@ -185,22 +188,36 @@ def _adapter_folder(path: Path, source: str) -> LoadError:
     )
 
 
-def _check_adapters(module: nn.Module, name: str) -> None:
-    """Raise LoadError where a layer has an adapter beside its weight, as peft puts it there.
+def _without_wrapper(module: nn.Module) -> nn.Module:
+    """The model in a wrapper of peft that only passes on what its layers compute."""
+    config = getattr(module, "active_peft_config", None)
+    if config is None or getattr(config, "is_prompt_learning", True):
+        return module
+    inside: nn.Module = module.get_base_model()  # type: ignore[operator]
+    return inside
+
+
+def _check_adapters(module: nn.Module, name: str, *, lazy: bool = False) -> None:
+    """Raise LoadError where what stands beside a weight is not understood.
 
     What runs can be observed all the same, but weights are read as well, and without the adapter
-    they are those of another model. peft can also switch it off, or to another one, and no weight
-    shows that: what was kept of the model would be taken for what it is now.
+    they are those of another model. LoRA is a change of the weight (see `adapters`).
     """
     adapted = [
         layer
         for layer, one in module.named_modules()
-        if hasattr(one, "lora_A") or isinstance(getattr(one, "base_layer", None), nn.Module)
+        if (
+            hasattr(one, "lora_A")
+            or isinstance(getattr(one, "base_layer", None), nn.Module)
+            or isinstance(getattr(one, "original_module", None), nn.Module)  # trained as a whole
+        )
+        and (lazy or not is_map(one))
     ]
     if adapted:
         raise LoadError(
-            f"{name} has an adapter (LoRA) beside the weights of {len(adapted)} maps, the first "
-            f"{adapted[0]}: a weight that is read alone would be another model's",
+            f"{name} has an adapter beside the weights of {len(adapted)} maps, the first "
+            f"{adapted[0]}, that is not LoRA of the plain kind"
+            f"{' in memory' if lazy else ''}: a weight that is read would be another model's",
             field="source",
             value=adapted[0],
             legal="a model whose adapters were merged",

@@ -8,15 +8,23 @@ import torch
 from torch import Tensor, nn
 
 from unembed.errors import LoadError
+from unembed.models.adapters import changes, is_adapted
 
 
 def is_map(module: nn.Module) -> bool:
-    """Whether the module is one matrix: nn.Linear and what states its widths alike, or Conv1D."""
+    """Whether the module is one matrix: nn.Linear and what states its widths alike, or Conv1D.
+
+    So is one of these with LoRA beside it.
+    """
+    if is_adapted(module):
+        return is_map(_base(module))
     weight = getattr(module, "weight", None)
     if not isinstance(weight, Tensor) or weight.dim() != 2:
         return False
     if isinstance(module, nn.Linear) or type(module).__name__ == "Conv1D":
         return True
+    if next(module.children(), None) is not None:  # a wrapper hands out the weight that is inside
+        return False
     widths = getattr(module, "out_features", None), getattr(module, "in_features", None)
     return widths == tuple(weight.shape)  # IBert's
 
@@ -26,6 +34,11 @@ def weight_in_out(module: nn.Module) -> Tensor:
 
     Of a streamed model: mapped from its file, so that only what is used of it is read.
     """
+    if is_adapted(module):
+        base = _base(module)
+        change = sum(changes(module))
+        turned = change if type(base).__name__ == "Conv1D" or isinstance(change, int) else change.T
+        return weight_in_out(base) + turned
     weight = stored(module, "weight")
     if weight is None:
         raise LookupError(f"a {type(module).__name__} has no weight")
@@ -34,7 +47,14 @@ def weight_in_out(module: nn.Module) -> Tensor:
 
 def bias_of(module: nn.Module) -> Tensor | None:
     """The bias [d_out], or None."""
+    module = _base(module) if is_adapted(module) else module
     return stored(module, "bias")
+
+
+def _base(module: nn.Module) -> nn.Module:
+    """The map that an adapter stands beside."""
+    found: nn.Module = module.base_layer  # type: ignore[assignment]  # `is_adapted` says it has one
+    return found
 
 
 def stored(module: nn.Module, name: str) -> Tensor | None:
@@ -83,6 +103,7 @@ class Held:
     """
 
     def __init__(self, linear: nn.Module) -> None:
+        self._adapted = is_adapted(linear)  # its weight is put together anew: no view of it
         found = (getattr(linear, name, None) for name in ("weight", "bias"))
         tensors = [one for one in found if isinstance(one, Tensor) and not one.is_meta]
         self._tensors = tensors  # held, so that their ids and addresses are nobody else's
@@ -90,4 +111,4 @@ class Held:
 
     def same(self, other: Held | None) -> bool:
         """Whether both saw the same tensors."""
-        return other is not None and self._where == other._where
+        return not self._adapted and other is not None and self._where == other._where

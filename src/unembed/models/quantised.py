@@ -1,4 +1,4 @@
-"""Checkpoints whose weights are quantised: what cannot be read here is refused before a download."""
+"""Quantised checkpoints: what cannot be read here is refused before a download."""
 
 from __future__ import annotations
 

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from unembed.models import kernels
+from unembed.models.adapters import inside_adapted
 from unembed.models.labels import labels_of
 
 
@@ -86,7 +87,9 @@ def rows(value: Any) -> Tensor | None:
 
 class _Recorder:
     def __init__(self, model: nn.Module) -> None:
-        self.names = {module: name for name, module in model.named_modules()}
+        inside = inside_adapted(model)
+        named = model.named_modules()
+        self.names = {module: name for name, module in named if module not in inside}
         self.calls: list[Call] = []
         self.stack: list[Call] = []
         self.kernels: list[KernelCall] = []
