@@ -106,6 +106,43 @@ class Comparison(Result, Generic[One]):
         return sides_below(self.sides)
 
 
+class ArrayResult(Result):
+    """A result whose numbers are arrays; an array that there is not is None."""
+
+    def arrays(self) -> dict[str, Any]:
+        """Every array that there is, by name."""
+        return {name: found for name, found in super().arrays().items() if found is not None}
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain lists, numbers and strings; the arrays too, with the names of their axes."""
+        arrays = dict.fromkeys(self.axes) | {
+            name: array.tolist() for name, array in self.arrays().items()
+        }
+        return {"axes": plain(self.axes), **self.header(), **arrays}
+
+
+class ArrayComparison(Comparison[One]):
+    """A comparison of results that are arrays, which over HTTP lie beside its JSON."""
+
+    def arrays(self) -> dict[str, Any]:
+        """The arrays of both sides, as "baseline.kl"."""
+        return {
+            f"{side}.{name}": array
+            for side, one in self.sides.items()
+            for name, array in one.arrays().items()
+        }
+
+    def header(self) -> dict[str, Any]:
+        """What says how to read the arrays, of both sides."""
+        edited = None if self.edited is None else self.edited.header()
+        return {"baseline": self.baseline.header(), "edited": edited}
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain lists, numbers and strings, arrays too; null for what there is not."""
+        edited = None if self.edited is None else self.edited.to_dict()
+        return {"baseline": self.baseline.to_dict(), "edited": edited}
+
+
 def html_table(caption: str, columns: Columns) -> str:
     """The first rows of a table, for a notebook."""
     n_rows = len(next(iter(columns.values()), []))

@@ -8,19 +8,17 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import torch
 
-from unembed.analyses.attention.result import AttentionComparison
-from unembed.analyses.lens.result import LensComparison
 from unembed.engine.names.tokens import Token
 from unembed.engine.passes.generation import NewToken
 from unembed.errors import EditError
 from unembed.questions import generation
 from unembed.questions.generation import GenerationComparison
 from unembed.questions.requests import GenerateRequest
-from unembed.result import Side, plain
+from unembed.result import ArrayComparison, Side, plain
 from unembed.server.packing import pack
 from unembed.session import Job, Session
 
@@ -50,7 +48,7 @@ def json_bytes(answer: object) -> bytes:
     return as_json(answer).encode()
 
 
-def array_bytes(name: str, answer: LensComparison | AttentionComparison) -> bytes:
+def array_bytes(name: str, answer: ArrayComparison[Any]) -> bytes:
     """The arrays of both sides, and below the question's name what says how to read them."""
     arrays = {name: _sent(array) for name, array in answer.arrays().items()}
     return pack(arrays, {name: as_json(answer.header())})

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from unembed.analyses.attention.options import Combine, Measure, Special
 from unembed.engine.names.tokens import Token
 from unembed.errors import InputError
-from unembed.result import Axes, Columns, Result, plain, sides_below
+from unembed.result import ArrayComparison, ArrayResult, Axes, Columns, Result
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
@@ -23,7 +23,7 @@ WORDS: Mapping[Measure, str] = {
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class AttentionResult(Result):
+class AttentionResult(ArrayResult):
     """What heads look at: a number for each head and pair of query and key.
 
     `values` are what `measure` says, `combined` the heads made one. A pair in the future of a
@@ -94,17 +94,6 @@ class AttentionResult(Result):
             "value": self.values[head, row, key].tolist(),
         }
 
-    def arrays(self) -> dict[str, Any]:
-        """Every array by name; `sink` only where there is one."""
-        return {name: found for name, found in super().arrays().items() if found is not None}
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain lists, numbers and strings; the arrays too, with the names of their axes."""
-        arrays = dict.fromkeys(self.axes) | {
-            name: array.tolist() for name, array in self.arrays().items()
-        }
-        return {"axes": plain(self.axes), **self.header(), **arrays}
-
 
 @dataclass(frozen=True, eq=False, repr=False)
 class HeadScores(Result):
@@ -156,7 +145,7 @@ class HeadScores(Result):
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class AttentionComparison(Result):
+class AttentionComparison(ArrayComparison[AttentionResult]):
     """Attention in the baseline; with an enabled edit also in the edited run.
 
     Over HTTP this is the JSON under `__metadata__.attention`; the arrays lie beside it, those of
@@ -168,33 +157,3 @@ class AttentionComparison(Result):
 
     baseline: AttentionResult
     edited: Annotated[AttentionResult | None, "Null where no edit is enabled."] = None
-
-    @property
-    def sides(self) -> dict[str, AttentionResult]:
-        """The results that there are, by "baseline" and "edited"."""
-        sides = {"baseline": self.baseline}
-        return sides if self.edited is None else sides | {"edited": self.edited}
-
-    def summary(self) -> str:
-        return f"{self.baseline.summary()}{'' if self.edited is None else ', edited beside'}"
-
-    def columns(self) -> Columns:
-        """One row for each head and pair of each side."""
-        return sides_below(self.sides)
-
-    def arrays(self) -> dict[str, Any]:
-        """The arrays of both sides, as "baseline.values"."""
-        return {
-            f"{side}.{name}": array
-            for side, one in self.sides.items()
-            for name, array in one.arrays().items()
-        }
-
-    def header(self) -> dict[str, Any]:
-        edited = None if self.edited is None else self.edited.header()
-        return {"baseline": self.baseline.header(), "edited": edited}
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain lists, numbers and strings, arrays too; null for what there is not."""
-        edited = None if self.edited is None else self.edited.to_dict()
-        return {"baseline": self.baseline.to_dict(), "edited": edited}

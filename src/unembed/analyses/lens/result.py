@@ -10,7 +10,7 @@ from unembed.analyses.lens.options import Follow
 from unembed.analyses.tools.result import Drawn, figures_of
 from unembed.engine.names.tokens import Token
 from unembed.errors import InputError
-from unembed.result import Axes, Columns, Comparison, plain
+from unembed.result import ArrayComparison, ArrayResult, Axes, Columns
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class LensResult(Drawn):
+class LensResult(Drawn, ArrayResult):
     """What every row of the residual stream predicts at the positions that were read.
 
     Rows go from bottom to top: "embed", "L0.resid_post" ...; the last is the model's own output.
@@ -95,17 +95,6 @@ class LensResult(Drawn):
             rated = f"by {self.objective}"
         return f"{len(self.rows)} rows × {len(self.positions)} positions, rating {rated}"
 
-    def arrays(self) -> dict[str, Any]:
-        """Every array by name; `value` only where there is one."""
-        return {name: found for name, found in super().arrays().items() if found is not None}
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain lists, numbers and strings; the arrays too, with the names of their axes."""
-        arrays = dict.fromkeys(self.axes) | {
-            name: array.tolist() for name, array in self.arrays().items()
-        }
-        return {"axes": plain(self.axes), **self.header(), **arrays}
-
     def columns(self) -> Columns:
         """One row for each cell: row, position, its token, the top token, and the numbers.
 
@@ -141,7 +130,7 @@ class LensResult(Drawn):
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class LensComparison(Comparison[LensResult]):
+class LensComparison(ArrayComparison[LensResult]):
     """The lens of the baseline; with an enabled edit also that of the edited run.
 
     Both are of the same tokens, and score the same ones: the baseline's.
@@ -166,16 +155,9 @@ class LensComparison(Comparison[LensResult]):
     def arrays(self) -> dict[str, Any]:
         """The arrays of both sides, as "baseline.kl", and what lies between them."""
         found = {} if self.kl_between is None else {"kl_between": self.kl_between}
-        for side, lens in self.sides.items():
-            found |= {f"{side}.{name}": array for name, array in lens.arrays().items()}
-        return found
-
-    def header(self) -> dict[str, Any]:
-        edited = None if self.edited is None else self.edited.header()
-        return {"baseline": self.baseline.header(), "edited": edited}
+        return found | super().arrays()
 
     def to_dict(self) -> dict[str, Any]:
         """Plain lists, numbers and strings, arrays too; null for what there is not."""
         between = None if self.kl_between is None else self.kl_between.tolist()
-        edited = None if self.edited is None else self.edited.to_dict()
-        return {"baseline": self.baseline.to_dict(), "edited": edited, "kl_between": between}
+        return super().to_dict() | {"kl_between": between}
