@@ -176,8 +176,8 @@ def _runs(oracle: Oracle) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
     return _seen[oracle]
 
 
-# One of each make: both kinds of attention, experts, multipliers, soft caps, shared layers.
-THOROUGH = ("gpt2", "gptj", "bloom", "falcon", "gemma2", "mixtral", "albert", "granite")
+# Some of each make: both kinds of attention, grouped heads, post-norms, soft caps, shared layers.
+THOROUGH = ("gpt2", "bloom", "gemma2", "albert")
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -200,7 +200,7 @@ def test_operations_at_every_place_in_fp64(name, model_of, oracle_of):
     assert not [problem for problem in wrong if problem]
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [*THOROUGH, "gptj", "falcon", "mixtral", "granite"])
 def test_every_place_in_fp32(name, model_of, oracle_of):
     """Each place once, the layers taking turns."""
     model, oracle = model_of(name, torch.float32), oracle_of(name, torch.float32)

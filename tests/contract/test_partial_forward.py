@@ -194,7 +194,7 @@ def test_sites_of_a_model_are_what_a_run_captures(name, model_of, oracle_of):
         for site in names:
             assert found[site].shape[0] == 1
             assert torch.equal(found[site][0], run[site]), site
-        for site in layer_sites(oracle, 1):
+        for site in layer_sites(oracle, 1)[NAMES.index(name) % 3 :: 3]:
             alone = partial_forward(model, site, IDS)[site][0]
             assert torch.equal(alone, model.run(PROMPT, capture=[site])[site]), site
     assert footprint(model.module) == before
