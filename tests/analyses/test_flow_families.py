@@ -24,12 +24,19 @@ CASES = {
 }
 
 
+# One of each make: both kinds of attention, norms on either side, experts, shared layers.
+MAKES = ("gpt2", "gptj", "falcon-new", "gemma3", "granite", "mixtral", "bert", "albert")
+
+
 @pytest.mark.parametrize(
-    ("case", "dtype"),
-    [(TWO_LAYERS, torch.float32), *((case, torch.float64) for case in CASES)],
+    ("name", "case", "dtype"),
+    [
+        *((name, TWO_LAYERS, torch.float64) for name in NAMES),
+        *((name, TWO_LAYERS, torch.float32) for name in MAKES),
+        *((name, case, torch.float64) for name in MAKES for case in CASES if case != TWO_LAYERS),
+    ],
     ids=str,
 )
-@pytest.mark.parametrize("name", NAMES)
 def test_every_number_is_that_of_one_vector_at_a_time(name, case, dtype, model_of, slow_of):
     layers, position, options = CASES[case]
     _, graph = drawn(model_of(name, dtype), layers, position=position, options=options)
