@@ -21,6 +21,7 @@ from .asgi import TOKEN
 from .fakes import NoLock
 
 N_REQUESTS, N_CLIENTS = 400, 16
+N_FEWER = 150  # of every kind too; where it is the server that is another one
 PROMPTS = ("The cat sat on the mat", "A man in the rain", "is it or not?")
 Answers = list[tuple[int, bytes]]
 _alone: Answers = []
@@ -81,8 +82,8 @@ def one_by_one(port: int) -> Answers:
     return answers
 
 
-def all_at_once(port: int) -> Answers:
-    made = requests()
+def all_at_once(port: int, number: int = N_REQUESTS) -> Answers:
+    made = requests()[:number]
     answers: Answers = [(0, b"")] * len(made)
 
     def client(first: int) -> None:
@@ -131,7 +132,7 @@ def test_400_requests_of_16_clients_get_the_bytes_that_each_gets_alone(
 
 
 def test_a_cache_too_small_to_keep_anything_changes_no_byte(serve, alone):
-    assert all_at_once(serve(cache_bytes=0)[1]) == alone
+    assert all_at_once(serve(cache_bytes=0)[1], N_FEWER) == alone[:N_FEWER]
 
 
 def test_an_index_that_is_being_built_changes_no_byte(serve, alone, built, tmp_path):
@@ -149,10 +150,10 @@ def test_an_index_that_is_being_built_changes_no_byte(serve, alone, built, tmp_p
 
     builder = threading.Thread(target=build_again_and_again)
     builder.start()
-    answers = all_at_once(port)
+    answers = all_at_once(port, N_FEWER)
     over.set()
     builder.join()
-    assert answers == alone
+    assert answers == alone[:N_FEWER]
     assert set(statuses) == {200}
 
 
@@ -161,4 +162,4 @@ def test_the_tests_above_notice_hooks_that_runs_share(serve, alone, often_switch
     mutant = ue.load(tiny_model("gpt2", dtype=torch.float32), tokenizer=tiny_tokenizer())
     mutant._exclusive_use = NoLock()  # type: ignore[assignment]
     _, port = serve(served=mutant, threads=8)
-    assert all_at_once(port) != alone
+    assert all_at_once(port, N_FEWER) != alone[:N_FEWER]
