@@ -6,9 +6,11 @@ its own, or puts back what it changed.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
+from unittest.mock import patch
 
 from . import shapes
 
@@ -18,10 +20,12 @@ import pytest  # noqa: E402
 import torch  # noqa: E402
 
 import unembed as ue  # noqa: E402
+from unembed.engine.checks.proofs import Proof  # noqa: E402
 from unembed.engine.model import Model  # noqa: E402
 from unembed.figures.drawing import MODULE  # noqa: E402
 from unembed.models.tiny import tiny_model, tiny_tokenizer  # noqa: E402
 
+from . import small_demo as smaller  # noqa: E402
 from .contract.oracle import Oracle  # noqa: E402
 from .contract.wiring import NAMES  # noqa: E402
 
@@ -144,12 +148,20 @@ def pytest_terminal_summary(
 
 
 @pytest.fixture(scope="session")
-def model_of() -> ModelOf:
-    """A tiny model of a family or variant, behind the engine; float32 unless another is named."""
+def model_of(tmp_path_factory: pytest.TempPathFactory) -> ModelOf:
+    """A tiny model of a family or variant, behind the engine; float32 unless another is named.
+
+    It is proven once in each run of the tests, not once in each process: that takes nine tenths of
+    the time.
+    """
+    run = tmp_path_factory.getbasetemp()
+    proofs = (run.parent if "PYTEST_XDIST_WORKER" in os.environ else run) / "proofs"
 
     @cache
     def load(name: str, dtype: torch.dtype, seed: int) -> Model:
-        return ue.load(tiny_model(name, dtype=dtype, seed=seed), tokenizer=tiny_tokenizer())
+        proof = Proof(proofs / f"{name}-{dtype}-{seed}.json")
+        with patch("unembed.engine.load.proof_of", lambda *_: proof):
+            return ue.load(tiny_model(name, dtype=dtype, seed=seed), tokenizer=tiny_tokenizer())
 
     return lambda name, dtype=torch.float32, seed=0: load(name, dtype, seed)
 
@@ -173,6 +185,12 @@ def oracle_of() -> OracleOf:
 @pytest.fixture(scope="session")
 def demo_model() -> Model:
     return ue.load("gemma3-270m")
+
+
+@pytest.fixture(scope="session")
+def small_demo() -> Model:
+    """The demo model with an eighth of its vocabulary, and by its name."""
+    return smaller.small_demo()
 
 
 @pytest.fixture(autouse=True)

@@ -1,0 +1,67 @@
+"""The demo model with an eighth of its vocabulary: what it says of English text, it says too.
+
+Most of what the demo model computes for a page is logits of 262,144 tokens. Where the page is the
+subject and not the number, these do.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file
+from tokenizers import Tokenizer
+from transformers import AutoConfig, Gemma3ForCausalLM, PreTrainedTokenizerFast
+
+import unembed as ue
+from unembed.engine.model import Model
+from unembed.models import demo
+from unembed.settings import Settings
+
+N_FIRST = 30_000  # in the order in which they were merged: what these are made of is among them
+RARE = ("▁", "▁Kyoto")
+
+
+def small_demo() -> Model:
+    """It goes by the demo model's name."""
+    where = demo.ensure(Settings.from_environment())
+    kept, tokenizer = _tokenizer(where)
+    config: Any = AutoConfig.from_pretrained(where)
+    config.vocab_size, weights = len(kept), load_file(where / "model.safetensors")
+    weights["model.embed_tokens.weight"] = weights["model.embed_tokens.weight"][kept]
+    module = Gemma3ForCausalLM.from_pretrained(
+        None, config=config, state_dict=weights, dtype=torch.float32
+    )
+    module.config._name_or_path = demo.NAME
+    return ue.load(module.eval(), tokenizer)
+
+
+def _tokenizer(where: Path) -> tuple[list[int], Any]:
+    """The ids that are kept, in order, and a tokenizer that numbers them from nought."""
+    stated = json.loads((where / "tokenizer.json").read_bytes())
+    model = stated["model"]
+    ids = model["vocab"]
+    vocab = {token: at for token, at in ids.items() if at < N_FIRST or _is_wanted(token)}
+    kept = sorted(vocab.values())
+    new = {old: at for at, old in enumerate(kept)}
+    model["vocab"] = {token: new[at] for token, at in vocab.items()}
+    model["merges"] = [
+        [one, other]
+        for one, other in model["merges"]
+        if one in vocab and other in vocab and one + other in vocab
+    ]
+    stated["added_tokens"] = [
+        added | {"id": new[added["id"]]} for added in stated["added_tokens"] if added["id"] in new
+    ]
+    names = json.loads((where / "tokenizer_config.json").read_bytes())
+    special = {
+        key: value for key, value in names.items() if key.endswith("_token") and value in vocab
+    }
+    made = Tokenizer.from_str(json.dumps(stated))
+    return kept, PreTrainedTokenizerFast(tokenizer_object=made, **special)
+
+
+def _is_wanted(token: str) -> bool:
+    return token in RARE or (len(token) == 1 and token.isascii())
