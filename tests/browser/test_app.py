@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from .conftest import TOKEN, App, served
+from .conftest import TOKEN, App, served, serving
 
 TOKYO = "The capital of Japan is the city of"
 MARY = "When Mary and John went to the store, John gave a drink to"
@@ -18,11 +18,14 @@ def probability_of_first(app: App) -> float:
 
 
 def test_the_demo_model_says_tokyo(app):
-    app.open()
-    app.run(TOKYO, " Tokyo")
-    assert app.row("next-token", 0)[0] == "␣Tokyo"
-    assert "␣Tokyo" in app.text("layer-17")
-    assert "#1" in app.text("layer-17")  # the target's rank
+    """All of it, as a person starts it; the other tests are of a page with fewer tokens."""
+    with serving("demo", "--no-browser") as app.address:
+        app.open()
+        app.run(TOKYO, " Tokyo")
+        assert app.row("next-token", 0)[0] == "␣Tokyo"
+        assert probability_of_first(app) == pytest.approx(0.330, abs=0.001)
+        assert "␣Tokyo" in app.text("layer-17")
+        assert "#1" in app.text("layer-17")  # the target's rank
 
 
 def test_the_demo_model_gives_the_drink_to_mary(app):

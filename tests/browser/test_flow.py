@@ -224,7 +224,7 @@ def test_the_keyboard_walks_from_box_to_box_opens_and_cuts(app: App):
 # ---------------------------------------------------------------- cuts
 
 
-def test_a_cut_head_is_measured_as_the_engine_measures_it(app: App, demo_model):
+def test_a_cut_head_is_measured_as_the_engine_measures_it(app: App, small_demo):
     opened(app, f"{FLOW}&fl=14&table=1")
     head = strongest_head(app, 14)
     app.page.get_by_test_id(f"cut-{head}").click()
@@ -236,14 +236,14 @@ def test_a_cut_head_is_measured_as_the_engine_measures_it(app: App, demo_model):
         float(row.get_by_test_id(name).get_attribute("data-value"))
         for name in ("attributed", "measured")
     )
-    printed = run_python(app, demo_model, "attributed={c.attributed} change={c.logit_change}")
+    printed = run_python(app, small_demo, "attributed={c.attributed} change={c.logit_change}")
     found = re.search(r"attributed=(\S+) change=(\S+)", printed)
     assert found, printed
     assert attributed == pytest.approx(float(found[1]), abs=1e-4)
     assert measured == pytest.approx(float(found[2]), abs=1e-4)
 
 
-def run_python(app: App, demo_model: Model, words: str) -> str:
+def run_python(app: App, small_demo: Model, words: str) -> str:
     """Run the Python that the app copies; print its cuts in these words."""
     app.page.context.grant_permissions(["clipboard-read", "clipboard-write"], origin=app.address)
     app.page.get_by_test_id("save").click()
@@ -252,7 +252,7 @@ def run_python(app: App, demo_model: Model, words: str) -> str:
     measured = re.search(r"^print\((ue\.measure_cuts\(.*\))\)$", script, re.MULTILINE)
     assert measured, script
     script += f"for c in {measured[1]}.cuts: print(f'{words}')\n"
-    return printed_by(script, demo_model)
+    return printed_by(script, small_demo)
 
 
 def test_bands_and_values_are_cut_too_and_taken_back(app: App):

@@ -48,7 +48,7 @@ def test_the_grid_is_saved_as_a_picture(app, tmp_path):
     assert len(png) > 5_000
 
 
-def test_the_copied_python_computes_the_same(app, context, demo_model):
+def test_the_copied_python_computes_the_same(app, context, small_demo):
     context.grant_permissions(["clipboard-read", "clipboard-write"])
     app.open(f"{LENS}&at=5-8&step=12&emb=0&dec=last_block&t=+Tokyo&e=L9.H2;zero&kind=kl")
     app.page.get_by_test_id("save").click()
@@ -57,7 +57,7 @@ def test_the_copied_python_computes_the_same(app, context, demo_model):
     code = app.page.evaluate("() => navigator.clipboard.readText()")
     code += "print([f'{value:.2f}' for value in lens.kl[0].tolist()])\n"
     code += "print(lens.rows, lens.positions, lens.decoder, lens.target)\n"
-    printed = printed_by(code, demo_model)
+    printed = printed_by(code, small_demo)
     app.page.get_by_test_id("as-table").click()
     app.page.get_by_test_id("mode").locator("input[value=edited]").check()
     shown = [cell.split()[-1] for cell in cells(app, "L0")]

@@ -62,7 +62,7 @@ def test_all_layers_open_at_once_and_are_drawn_as_they_come_into_sight(app):
     app.page.get_by_test_id("open-all").click()
     app.settled()
     assert "open=all" in app.page.url
-    assert app.page.locator("[data-testid^=parts-]").count() >= 18
+    app.page.locator("[data-testid^=parts-]").nth(17).wait_for(state="attached")
     parts(app, "neurons")
     assert app.page.get_by_test_id("neurons-0").count() == 0
     app.page.get_by_test_id("parts-0").scroll_into_view_if_needed()
@@ -208,7 +208,7 @@ def test_the_same_seed_draws_the_same_text(app):
 # ---------------------------------------------------------------- Python
 
 
-def test_the_copied_python_reproduces_the_page(app, context, demo_model):
+def test_the_copied_python_reproduces_the_page(app, context, small_demo):
     context.grant_permissions(["clipboard-read", "clipboard-write"])
     app.open(
         f"{LAST}&k=5&e={NEURON};zero&e=L12.N512;on;p=4-8&e=L9.N3;lmd_on&e=L9.H2;scale;2&gen=4,0,0"
@@ -221,7 +221,7 @@ def test_the_copied_python_reproduces_the_page(app, context, demo_model):
     code += "print([f'{one.probability:.3f}' for one in edited.top(k=3, position=8)])\n"
     code += "rated = found.edited.layers[-1].resid_post.target\n"
     code += "print(f'{rated.probability:.3f}', model.generate(prompt, 4, edits=edits).text)\n"
-    printed = printed_by(code, demo_model)
+    printed = printed_by(code, small_demo)
     edited = app.page.get_by_test_id("next-token").locator("tbody tr td:nth-of-type(3)")
     likeliest = sorted(edited.all_inner_texts()[:5], key=float, reverse=True)[:3]
     assert str(likeliest) in printed
