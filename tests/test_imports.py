@@ -45,7 +45,7 @@ def inside(tree: ast.Module, kinds: tuple[type[ast.AST], ...]) -> Iterator[tuple
     for outer in ast.walk(tree):
         if isinstance(outer, kinds):
             for node in ast.walk(outer):
-                yield from ((node.lineno, name) for name in imported(node))  # type: ignore[attr-defined]
+                yield from ((getattr(node, "lineno", 0), name) for name in imported(node))
 
 
 def for_type_checkers(tree: ast.Module) -> ast.Module:

@@ -7,7 +7,7 @@ the command line's flags and docs/reference/settings.md come from it. Knows no m
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, fields
+from dataclasses import Field, dataclass, fields
 from dataclasses import field as dataclass_field
 from pathlib import Path
 from typing import Any
@@ -84,7 +84,7 @@ class Settings:
     def asked(cls) -> dict[str, tuple[int, str]]:
         """Limits on what a request may ask for: default and sentence of each, by name."""
         rows = [row for row in fields(cls) if row.metadata.get("asked")]
-        return {row.name: (row.default, row.metadata["sentence"]) for row in rows}  # type: ignore[misc]
+        return {row.name: (_default(row), row.metadata["sentence"]) for row in rows}
 
     @classmethod
     def from_environment(cls, environment: dict[str, str] | None = None) -> Settings:
@@ -96,7 +96,7 @@ class Settings:
             text = environment.get(variable)
             if text is not None:
                 chosen[row.name] = _parse(variable, text, type(row.default))
-        return cls(**chosen)  # type: ignore[arg-type]
+        return cls(**chosen)  # type: ignore[arg-type]  # each is of its row's own type
 
     def cache_folder(self) -> Path:
         """Where converted models are kept."""
@@ -126,9 +126,14 @@ def _parse(variable: str, text: str, kind: type) -> int | float | str:
             value=text,
             legal="a number that is zero or more",
         )
-    return number  # type: ignore[no-any-return]
+    return number  # type: ignore[no-any-return]  # of `kind`, which is a number's
 
 
 def table() -> list[tuple[str, int | float | str, str]]:
     """Rows of (name, default, sentence), in order."""
-    return [(row.name, row.default, row.metadata["sentence"]) for row in fields(Settings)]  # type: ignore[misc]
+    return [(row.name, _default(row), row.metadata["sentence"]) for row in fields(Settings)]
+
+
+def _default(row: Field[Any]) -> Any:
+    """Every row has one, which dataclasses does not promise."""
+    return row.default

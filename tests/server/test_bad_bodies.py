@@ -8,8 +8,11 @@ import pytest
 
 from unembed.server import parsing
 
+from . import bad_bodies, bad_view_bodies
 from .asgi import bearer, call, post
-from .bad_bodies import CASES, PREDICTIONS
+from .bad_bodies import PREDICTIONS
+
+CASES = [*bad_bodies.CASES, *bad_view_bodies.CASES]
 
 
 @pytest.mark.parametrize(
