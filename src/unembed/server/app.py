@@ -59,12 +59,13 @@ def build(
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
-        generate_unique_id_function=lambda route: route.name,
     )
     app.state.session = session
     app.state.policy = policy
     for router in ROUTERS:
-        app.include_router(router)
+        # As they are: to include a router builds all its routes anew, some of it while the first
+        # request waits.
+        app.router.routes.extend(router.routes)
     for path, asset in assets.items():
         app.add_route(path, _sender(asset), methods=["GET", "HEAD"], include_in_schema=False)
     app.add_exception_handler(UnembedError, _on_purpose)

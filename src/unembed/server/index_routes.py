@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 
-from fastapi import APIRouter, Request, Response
+from fastapi import Request, Response
 
 from unembed.errors import BusyError
 from unembed.index.about import IndexAbout
@@ -12,16 +12,16 @@ from unembed.index.hits import Hits
 from unembed.questions import requests, vectors
 from unembed.server.responses import json_bytes
 from unembed.server.routing import (
-    StrictRoute,
     compute,
     compute_detached,
     look_up,
+    routes_below,
     session_of,
     work_responses,
 )
 from unembed.server.wire import body_of
 
-router = APIRouter(prefix="/api/index", route_class=StrictRoute)
+router = routes_below("/api/index")
 
 
 @router.get(

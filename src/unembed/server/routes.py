@@ -5,7 +5,7 @@ No numbers here.
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Request, Response
+from fastapi import Request, Response
 from fastapi.responses import StreamingResponse
 
 from unembed import __version__
@@ -38,11 +38,11 @@ from unembed.server.routing import (
     WORK,
     JobId,
     Responses,
-    StrictRoute,
     as_json,
     compute,
     disconnected,
     errors,
+    routes_below,
     session_of,
     work_responses,
 )
@@ -76,7 +76,7 @@ _STREAM_RESPONSE: Responses = {
     }
 }
 
-router = APIRouter(route_class=StrictRoute)
+router = routes_below()
 ROUTERS = (router, index_routes.router, workspace_routes.router)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine
 from typing import Annotated, Any
 
-from fastapi import Path, Request, Response
+from fastapi import APIRouter, Path, Request, Response
 from fastapi.routing import APIRoute
 from pydantic import BaseModel
 
@@ -67,6 +67,15 @@ class StrictRoute(APIRoute):
             return await handler(request)
 
         return strict
+
+
+def routes_below(prefix: str = "") -> APIRouter:
+    """A table for strict routes; clients know each by the name of its function."""
+    return APIRouter(
+        prefix=prefix,
+        route_class=StrictRoute,
+        generate_unique_id_function=lambda route: route.name,
+    )
 
 
 def errors(*statuses: int) -> Responses:

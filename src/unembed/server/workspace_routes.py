@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from fastapi import APIRouter, Request, Response
+from fastapi import Request, Response
 
 from unembed.questions import limits
 from unembed.server import wire, workspace_responses
 from unembed.server.routing import (
     POST,
     WORK,
-    StrictRoute,
     Work,
     encoded,
     errors,
     look_up,
+    routes_below,
     session_of,
     work_responses,
 )
@@ -23,7 +23,7 @@ from unembed.settings import Settings
 
 _TEXTS = ("name", "note", "spec", "summary")
 
-router = APIRouter(prefix="/api/workspace", route_class=StrictRoute)
+router = routes_below("/api/workspace")
 
 
 def _check_texts(
