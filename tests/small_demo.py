@@ -21,7 +21,7 @@ from unembed.models import demo
 from unembed.settings import Settings
 
 N_FIRST = 30_000  # in the order in which they were merged: what these are made of is among them
-RARE = ("▁", "▁Kyoto")
+RARE = ("▁", "▁Kyoto", "▁Buenos", "▁Aires")
 
 
 def small_demo() -> Model:

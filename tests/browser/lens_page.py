@@ -6,7 +6,7 @@ from urllib.parse import unquote
 
 from playwright.sync_api import Page
 
-from .conftest import App
+from .conftest import ANSWER, App
 
 TOKYO = "p=The+capital+of+Japan+is+the+city+of"
 LENS = f"v=1&view=lens&{TOKYO}"
@@ -29,6 +29,7 @@ def said(app: App, name: str) -> str:
 def rows(app: App) -> list[str]:
     """Names of the rows, top to bottom, from the table view."""
     heads = app.page.get_by_test_id("lens-table").locator("tbody th")
+    heads.first.wait_for(timeout=ANSWER)
     return heads.all_inner_texts()
 
 

@@ -65,6 +65,7 @@ def test_reloading_the_address_reproduces_the_page(app):
     link = app.page.url
     app.page.reload()
     app.settled()
+    app.page.get_by_test_id("token-8").wait_for()  # the strip is filled once it has a width
     assert app.page.url == link
     assert [app.text(part) for part in ("strip", "edits", "next-token", "layers")] == seen
     assert "v=1" in link

@@ -288,11 +288,11 @@ def test_nothing_is_wider_than_the_window(explore, fragment: str):
 
 
 @pytest.fixture(scope="module")
-def demo(small_demo, tmp_path_factory):
-    """The demo model with an index of its last two layers: the whole one takes minutes."""
+def demo(demo_model, tmp_path_factory):
+    """The demo model with an index of its last layer: the whole one takes minutes."""
     cache = tmp_path_factory.mktemp("demo")
-    index(small_demo, cache, layers=(16, 17))
-    with served(small_demo, cache_dir=str(cache)) as address:
+    index(demo_model, cache, layers=(17, 17))
+    with served(demo_model, cache_dir=str(cache)) as address:
         yield address
 
 
