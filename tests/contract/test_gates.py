@@ -93,6 +93,29 @@ def test_cutting_one_query_and_key_is_attributed_with_the_gate(gated):
     assert_close(link.coefficient * graph.vectors[link.row], written, 1e-6)
 
 
+def test_a_gated_cut_is_attributed_and_measured_from_end_to_end(gated):
+    """As by hand: what the head loses, through W_O and a final norm of frozen scale, to a logit."""
+    _, model, layer = gated
+    last, key, token = len(PROMPT) - 1, 2, 72
+    stream = f"L{model.anatomy.n_layers - 1}.resid_post"
+    run = model.run(PROMPT, capture=[*ue.flow_capture(model, [layer]), f"L{layer}.z", stream])
+    name = f"L{layer}.H0.value@{key}>L{layer}.H0"
+    (found,) = ue.measure_cuts(run, [name], target=token).cuts
+
+    cut = ue.zero(f"L{layer}.H0@{last}<{key}")
+    without = model.run(PROMPT, edits=[cut], capture=[f"L{layer}.z"])
+    change = without.logits[last, token] - run.logits[last, token]
+    assert found.logit_change == pytest.approx(float(change), rel=1e-4)
+
+    lost = (run[f"L{layer}.z"] - without[f"L{layer}.z"])[last, 0]
+    whole = branch_output(run, layer, "attn", last)
+    written = whole.carry((lost @ whole.weight[: len(lost)])[None, None])[0, 0]
+    per_entry = model.final_norm(run[stream][last]) / run[stream][last]
+    weight = model.module.get_output_embeddings().weight[token].detach()
+    assert found.attributed == pytest.approx(-float(written * per_entry @ weight), rel=1e-4)
+    assert abs(found.attributed) > 1e-5
+
+
 def test_a_factor_of_the_kernels_own_is_no_gate(monkeypatch):
     """Were GraniteSwa's sinks not known: an edited pattern would know nothing of their factor."""
     monkeypatch.setattr(kernels, "SINKS", ())
