@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,12 @@ NAMES = (
 HEADERS = {"Authorization": f"Bearer {TOKEN}"}
 
 
+@cache
+def stated() -> Any:
+    """What the schema says, worked out once."""
+    return schemathesis.openapi.from_dict(schema.document())
+
+
 @pytest.fixture
 def base_url(live: Any, built: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     shutil.copytree(built, tmp_path / "cache")
@@ -47,7 +54,7 @@ def base_url(live: Any, built: Path, tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 @pytest.mark.parametrize(("path", "method", "mode"), CASES)
 def test_what_the_schema_allows_or_forbids_is_answered_as_it_says(base_url, path, method, mode):
-    operation = schemathesis.openapi.from_dict(schema.document())[path][method]
+    operation = stated()[path][method]
     checks = CHECKS.get_by_names(NAMES)
     hypothesis_settings = settings(
         max_examples=12, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)
