@@ -175,11 +175,11 @@ class App:
 
     def settled(self) -> None:
         """Wait until what is shown is the answer to what is asked."""
-        self.page.get_by_test_id("prompt").wait_for(state="attached")  # a page that is loaded anew
-        for _ in range(2):  # between an answer and the next question the page looks settled
-            self.page.evaluate(DRAWN_TWICE)  # a busy machine draws late
-            self.page.wait_for_timeout(100)
-            self.page.locator("[data-busy]").first.wait_for(state="detached", timeout=ANSWER)
+        # A page that is loaded anew asks nothing before it knows the model, and is not busy till then.
+        self.page.get_by_test_id("model").wait_for(state="attached")
+        self.page.evaluate(DRAWN_TWICE)  # a busy machine draws late
+        self.page.wait_for_timeout(100)
+        self.page.locator("[data-busy]").first.wait_for(state="detached", timeout=ANSWER)
 
     def assert_accessible(self, within: str | None = None) -> None:
         """axe has nothing to say of the page, or of a part of it, nor of its contrasts in the dark.
