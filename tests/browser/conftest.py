@@ -175,7 +175,7 @@ class App:
 
     def settled(self) -> None:
         """Wait until what is shown is the answer to what is asked."""
-        # A page that is loaded anew asks nothing before it knows the model, and is not busy till then.
+        # a page that is loaded anew asks nothing, nor is it busy, before it knows the model
         self.page.get_by_test_id("model").wait_for(state="attached")
         self.page.evaluate(DRAWN_TWICE)  # a busy machine draws late
         self.page.wait_for_timeout(100)
