@@ -11,7 +11,8 @@ import unembed as ue
 
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), ROOT / "web/README.md"])
-COMPARED = ("getting-started.md",)
+# Their numbers are compared, or they name rare tokens; the others run with fewer tokens, too.
+ALL_TOKENS = ("getting-started.md", "interventions.md")
 WITH_CODE = [path for path in DOCUMENTS if "```python" in path.read_text(encoding="utf-8")]
 
 
@@ -24,8 +25,7 @@ def name_of(path: Path) -> str:
 def test_the_code_in_a_document_runs(path, capsys, request, monkeypatch):
     load = ue.load
     plain = (("gemma3-270m",), {})  # loaded once for all documents
-    # whose numbers are compared, where there are any; to run, fewer tokens do
-    model = request.getfixturevalue("demo_model" if path.name in COMPARED else "small_demo")
+    model = request.getfixturevalue("demo_model" if path.name in ALL_TOKENS else "small_demo")
 
     def loading(*source, **options):
         return model if (source, options) == plain else load(*source, **options)
@@ -33,7 +33,7 @@ def test_the_code_in_a_document_runs(path, capsys, request, monkeypatch):
     monkeypatch.setattr(ue, "load", loading)
     blocks = re.findall(r"```python\n(.*?)```", path.read_text(encoding="utf-8"), flags=re.DOTALL)
     exec(compile("\n".join(blocks), name_of(path), "exec"), {})
-    if path.name in COMPARED:
+    if path.name == "getting-started.md":
         printed = capsys.readouterr().out
         assert "␣Tokyo 0.33" in printed
         assert "layer 30 is not in this model: gemma3-270m has layers 0-17" in printed
