@@ -14,7 +14,7 @@ from typing import Any
 from torch import Tensor
 
 from unembed.models.anatomy import Arrangement, Tap
-from unembed.models.equations import result, same
+from unembed.models.equations import adds_up, result, same
 from unembed.models.trace import Call
 
 
@@ -56,6 +56,11 @@ class Arranged:
     beside: Added | None = None
     per_layer: Added | None = None
     per_layer_readers: tuple[Call, ...] = ()
+
+    @property
+    def has_more(self) -> bool:
+        """Whether more than two things are added."""
+        return self.beside is not None or self.per_layer is not None or bool(self.mlp.also)
 
 
 @dataclass(frozen=True)
@@ -135,7 +140,7 @@ def arrange_single(block: Call, inside: list[Call], branch: Call, config: Any) -
         return None
     for scale in _multipliers(block, config):
         for call in outputs_between(inside, block, branch.end, None):
-            if same(block.input + scale * result(call), block.output):
+            if adds_up(block.output, [block.input, scale * result(call)]):
                 return Single(scale, call)
     return None
 
@@ -171,7 +176,7 @@ def _sequential(
         return None
     middle, tap = between
     for second in mlp:
-        if same(middle + scale * result(second), end):
+        if adds_up(end, [middle, scale * result(second)]):
             parts = Added(attention, scale), Added(second, scale)
             return Arranged("sequential", *parts, tap)
     return None
@@ -181,9 +186,10 @@ def _plain_middle(
     stream: Tensor, inside: list[Call], branch: Call, scale: float
 ) -> tuple[Tensor, Tap] | None:
     """The stream behind a branch, and where it is read; None where nothing reads it."""
-    middle = stream + scale * result(branch)
-    reader = _reader(inside, middle, branch.end)
-    return None if reader is None else (middle, Tap(reader.name, "input", in_place=True))
+    reader = _reader(inside, [stream, scale * result(branch)], branch.end)
+    if reader is None or reader.input is None:
+        return None
+    return reader.input, Tap(reader.name, "input", in_place=True)
 
 
 def _post_norm(
@@ -194,7 +200,7 @@ def _post_norm(
         return None
     middle, tap = between
     for second in mlp:
-        last = _reader(inside, middle + scale * result(second), second.start)
+        last = _reader(inside, [middle, scale * result(second)], second.start)
         if last is not None and same(last.output, end):
             parts, norms = (Added(attention, scale), Added(second, scale)), (tap.module, last.name)
             return Arranged("post_norm", *parts, tap, norms)
@@ -205,7 +211,7 @@ def _normed_middle(
     stream: Tensor, inside: list[Call], branch: Call, scale: float
 ) -> tuple[Tensor, Tap] | None:
     """The stream behind a branch and the norm that it goes through, which the tap is of."""
-    norm = _reader(inside, stream + scale * result(branch), branch.start)
+    norm = _reader(inside, [stream, scale * result(branch)], branch.start)
     if norm is None or norm.output is None:
         return None
     return norm.output, Tap(norm.name, "output")
@@ -215,12 +221,13 @@ def _parallel(
     stream: Tensor, end: Tensor, _: list[Call], attention: Call, mlp: list[Call], scale: float
 ) -> Arranged | None:
     for second in mlp:
-        total = stream + scale * result(attention) + scale * result(second)
-        if attention is not second and same(total, end):
+        parts = [stream, scale * result(attention), scale * result(second)]
+        if attention is not second and adds_up(end, parts):
             return Arranged("parallel", Added(attention, scale), Added(second, scale))
     return None
 
 
-def _reader(inside: list[Call], value: Tensor, after: int) -> Call | None:
-    """The first module that is given this activation after this time."""
-    return next((call for call in inside if call.start > after and same(call.input, value)), None)
+def _reader(inside: list[Call], parts: list[Tensor], after: int) -> Call | None:
+    """The first module that is given the sum of these after this time."""
+    later = (call for call in inside if call.start > after)
+    return next((call for call in later if adds_up(call.input, parts)), None)

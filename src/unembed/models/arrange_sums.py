@@ -8,15 +8,25 @@ per-layer embeddings (Gemma 4). The factors are solved for: see `equations.combi
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from torch import Tensor
 
 from unembed.models.anatomy import Tap
 from unembed.models.arrange import Added, Arranged, Unit, outputs_between
-from unembed.models.equations import combination, is_norm, numbers_of, result, same
+from unembed.models.equations import (
+    combination,
+    distance,
+    is_half,
+    is_norm,
+    numbers_of,
+    result,
+    same,
+)
 from unembed.models.trace import Call
+
+CLEARLY = 0.7  # times as far: a part that was not there would hardly bring a sum closer
 
 
 @dataclass(frozen=True)
@@ -91,14 +101,53 @@ def _first_steps(
             if middle is None:
                 continue
             for stream in _streams(block.input, inside, mixer):
-                for beside in (None, *_besides(block, inside, mixer)):
-                    parts = [stream.value, result(mixer)]
-                    parts += [] if beside is None else [result(beside)]
-                    factors = combination(middle, parts, known)
-                    if factors is not None:
-                        other = None if beside is None else Added(beside, factors[2])
-                        added = Added(mixer, factors[1])
-                        yield _First(middle, reader, stream, factors[0], added, other)
+                parts = [stream.value, result(mixer)]
+                others = _besides(block, inside, mixer)
+                for beside, factors in _fitting(middle, parts, others, known):
+                    other = None if beside is None else Added(beside, factors[2])
+                    added = Added(mixer, factors[1])
+                    yield _First(middle, reader, stream, factors[0], added, other)
+
+
+Fitting = tuple[Call | None, tuple[float, ...]]
+"""What is added beside two parts, if anything, and the factors of all."""
+
+
+def _fitting(
+    total: Tensor, parts: list[Tensor], others: Iterable[Call], known: frozenset[float]
+) -> list[Fitting]:
+    """The ways in which two parts, or a third beside them, sum to a tensor.
+
+    In half precision a small third part is lost in the rounding of the others: there it counts
+    as one where the sum is clearly closer with it.
+    """
+    found: list[Fitting] = []
+    factors = combination(total, parts, known)
+    if factors is not None:
+        found.append((None, factors))
+        if not is_half(total):
+            return found
+    for other in others:
+        more = [*parts, result(other)]
+        with_it = combination(total, more, known)
+        if with_it is None:
+            continue
+        closer = factors is None or (
+            distance(total, more, with_it) < CLEARLY * distance(total, parts, factors)
+        )
+        found = [(other, with_it), *found] if closer else found
+    return found
+
+
+def may_have_more(block: Call, inside: list[Call], arranged: Arranged) -> bool:
+    """Whether modules beside the two of an arrangement make something that could be added, too."""
+    chosen = (arranged.mixer.call, arranged.mlp.call)
+    for call in outputs_between(inside, block, block.start, None):
+        apart = all(not call.within(one) and not one.within(call) for one in chosen)
+        used = any(same(call.output, one) for each in chosen for one in (each.input, each.output))
+        if apart and not used and not is_norm(call):
+            return True
+    return False
 
 
 def _readers(block: Call, inside: list[Call], after: int, before: int) -> Iterator[Call]:
@@ -141,12 +190,11 @@ def _second_step(
     for mlp in later:
         for stream in _streams(first.middle, inside, mlp):
             parts = [stream.value, result(mlp)]
-            factors = combination(block.output, parts, known)
-            if factors is not None:
-                return _Second(stream, factors[0], Added(mlp, factors[1]))
-            for other in outputs_between(inside, block, first.reader.start, None):
-                factors = combination(block.output, [*parts, result(other)], known)
-                found = None if factors is None else _third(inside, stream, mlp, other, factors)
+            others = outputs_between(inside, block, first.reader.start, None)
+            for other, factors in _fitting(block.output, parts, others, known):
+                if other is None:
+                    return _Second(stream, factors[0], Added(mlp, factors[1]))
+                found = _third(inside, stream, mlp, other, factors)
                 if found is not None:
                     return found
     return None

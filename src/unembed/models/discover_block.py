@@ -32,8 +32,8 @@ from unembed.models.arrange import (
     arrange_crossed,
     arrange_single,
 )
-from unembed.models.arrange_sums import arrange_sums
-from unembed.models.equations import inner_norm, post_norm, result, same
+from unembed.models.arrange_sums import arrange_sums, may_have_more
+from unembed.models.equations import inner_norm, is_half, post_norm, result, same
 from unembed.models.maps import is_map
 from unembed.models.trace import Call, KernelCall
 
@@ -108,9 +108,15 @@ class BlockReader:
         if not units:
             return None
         arranged, unit = arrange(self.block, self.inside, after, units[0], self.config), units[0]
-        for unit in units if arranged is None and solved else ():
-            arranged = arrange_sums(self.block, self.inside, after, unit)
-            if arranged is not None:
+        doubtful = (
+            arranged is not None
+            and is_half(self.stream)
+            and may_have_more(self.block, self.inside, arranged)
+        )
+        for one in units if solved and (arranged is None or doubtful) else ():
+            found = arrange_sums(self.block, self.inside, after, one)
+            if found is not None and (arranged is None or found.has_more):
+                arranged, unit = found, one
                 break
         if arranged is None:
             return None

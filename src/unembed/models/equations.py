@@ -13,6 +13,7 @@ from unembed.models.trace import Call
 LARGE = 64.0
 SNAPPED = {torch.float64: 1e-7, torch.float32: 1e-4}
 """How far, relatively, a factor that was solved for may be from the number that it is."""
+ROUNDINGS = 3  # in half precision, of a sum of a few parts with factors of their own
 NEGLIGIBLE = 1e-6  # a factor this small says that a part is no part of a sum
 
 
@@ -23,6 +24,34 @@ def same(left: Tensor | None, right: Tensor | None) -> bool:
     tolerance = {torch.float64: 1e-10, torch.float32: 2e-5}.get(left.dtype, 2e-2)
     size = float(right.abs().max())
     return bool((left - right).abs().max() <= tolerance * max(size, 1e-30))
+
+
+def adds_up(total: Tensor | None, parts: Sequence[Tensor]) -> bool:
+    """Whether a tensor is the sum of others, up to rounding.
+
+    Of half precision entry by entry, beside the size of the parts there: next to the largest entry
+    of all a whole part could be missing.
+    """
+    if total is None or any(part.shape != total.shape for part in parts):
+        return False
+    if not is_half(total):
+        return same(sum(parts[1:], parts[0]), total)
+    wide = [part.float() for part in parts]
+    error = (sum(wide[1:], wide[0]) - total.float()).abs()
+    size = sum((part.abs() for part in wide), torch.zeros_like(error))
+    return bool((error <= ROUNDINGS * torch.finfo(total.dtype).eps * size).all())
+
+
+def is_half(value: Tensor) -> bool:
+    """Whether it has so few digits that a small part of a sum is lost in its rounding."""
+    return value.dtype in (torch.bfloat16, torch.float16)
+
+
+def distance(total: Tensor, parts: Sequence[Tensor], factors: Sequence[float]) -> float:
+    """How far, root mean square, a sum is from a tensor."""
+    wide = (factor * part.float() for factor, part in zip(factors, parts, strict=True))
+    error = sum(wide, -total.float())
+    return float(torch.as_tensor(error).square().mean().sqrt())
 
 
 def result(call: Call) -> Tensor:
@@ -85,20 +114,24 @@ def combination(
     if not all(math.isfinite(one) and abs(one) > NEGLIGIBLE for one in solved):
         return None
     within = SNAPPED.get(total.dtype, 2e-2)
-    snapped = [_nearest(one, known, within) for one in solved]
+    noise = 3 * distance(total, parts, solved) / total.numel() ** 0.5  # three standard errors
+    snapped = [
+        _nearest(one, known, max(within * abs(one), noise / max(_size(part), 1e-30)))
+        for one, part in zip(solved, parts, strict=True)
+    ]
     for factors in (snapped, solved):
-        summed = sum(
-            (factor * part for factor, part in zip(factors, parts, strict=True)),
-            torch.zeros_like(total),
-        )
-        if same(summed, total):
+        if adds_up(total, [factor * one for factor, one in zip(factors, parts, strict=True)]):
             return tuple(factors)
     return None
 
 
+def _size(part: Tensor) -> float:
+    return float(part.float().square().mean().sqrt())
+
+
 def _nearest(value: float, known: Collection[float], within: float) -> float:
     nearest = min((1.0, *known), key=lambda one: abs(one - value))
-    return nearest if abs(nearest - value) <= within * abs(value) else value
+    return nearest if abs(nearest - value) <= within else value
 
 
 def numbers_of_config(config: object) -> frozenset[float]:
