@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 import unembed as ue
+from unembed.analyses.flow.attributed import attributed
 from unembed.analyses.tools.effects import Writes, effects_capture, effects_on
 from unembed.analyses.tools.writes import bias_write, head_writes, neuron_writes
 from unembed.engine.checks.selfcheck import check
@@ -287,6 +288,47 @@ def test_every_branch_is_in_the_flow_graph_and_its_links_can_be_cut(summed):
         if link.kind in ("mixer", "ple", "branch", "experts"):
             name = f"{link.source}>{link.target}"
             assert ue.cut(run, name), name
+
+
+@pytest.mark.parametrize("name", ["falcon_h1", "gemma4_text", "granitemoehybrid"])
+def test_what_is_attributed_to_the_parts_of_the_last_block_sums_to_the_logit(name):
+    """The stream past the feed-forward and all that is added to it: each cut alone."""
+    model = ue.load(build(of(name)), tokenizer=tiny_tokenizer())
+    last = model.anatomy.n_layers - 1
+    at = f"L{last}."
+    run = model.run(PROMPT, capture=ue.flow_capture(model, [last]))
+    second = [at + site for site in model.block(last).steps[1]]
+    cuts = [f"{at}resid_mid>{at}resid_post", *second]
+    found = sum(attributed(run, cut, len(PROMPT) - 1, 7) for cut in cuts)
+    assert -found == pytest.approx(float(run.logits[-1, 7]), rel=1e-8)
+    first = [at + site for site in model.block(last).steps[0]]
+    cuts = [f"{at}resid_pre>{at}resid_mid", *first, *second]
+    found = sum(attributed(run, cut, len(PROMPT) - 1, 7) for cut in cuts)
+    assert -found == pytest.approx(float(run.logits[-1, 7]), rel=1e-8)
+
+
+def test_the_stream_is_cut_with_the_factor_that_it_has(gemma):
+    run = gemma.run(PROMPT, capture=ue.flow_capture(gemma, [1]))
+    edits = ue.cut(run, "L1.resid_mid>L1.resid_post", 5)
+    edited = gemma.run(PROMPT, edits=edits, capture=["L1.resid_post"])
+    assert_close(edited["L1.resid_post"][5], run["L1.mlp_out"][5] + run["L1.ple_out"][5])
+
+
+# ------------------------------------------------------------------ half precision
+
+
+def test_in_half_precision_the_same_parts_and_factors_are_found(summed):
+    """A part that is small beside the others is not lost in their rounding."""
+    family, model = summed
+    half = ue.load(build(family).to(torch.bfloat16), tokenizer=tiny_tokenizer())
+    for block, other in zip(model.anatomy.blocks, half.anatomy.blocks, strict=True):
+        assert block.steps == other.steps
+        assert block.arrangement == other.arrangement
+        assert other.stream_factors == pytest.approx(block.stream_factors, rel=1e-2)
+        assert other.mlp.added.also == block.mlp.added.also
+        for one, two in ((block.mixer, other.mixer), (block.beside, other.beside)):
+            if one is not None and two is not None:
+                assert two.added == one.added
 
 
 # ------------------------------------------------------------------ wrong anatomies

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 
 WHOLE: dict[str, Branch] = {"attn_out": "attn", "mlp_out": "mlp"}
+BOXES: dict[str, Branch] = {"mixer_out": "attn", "ple_out": "mlp"}  # beside those, in their steps
 INPUTS: dict[str, Branch] = {"z": "attn", "mlp_post": "mlp"}  # of the output maps
 
 
@@ -91,8 +92,7 @@ def checked_cut(model: Loaded, name: str | CutName) -> CutName:
 def _writes(cut: CutName) -> bool:
     """Whether what is cut writes to the residual stream itself."""
     return all(
-        target.site in WHOLE or target.site in INPUTS or target.key is not None
-        for target in cut.targets
+        target.site in (*WHOLE, *BOXES, *INPUTS) or target.key is not None for target in cut.targets
     )
 
 
@@ -112,6 +112,7 @@ class _Loss:
 def _lost(run: Run, cuts: Iterable[CutName], at: int) -> list[Writes]:
     """The union of what cuts at one position take away, branch by branch."""
     losses: dict[tuple[int, Branch], _Loss] = defaultdict(_Loss)
+    boxes: dict[tuple[int, str], Branch] = {}
     streams: list[CutName] = []
     for cut in cuts:
         if cut.kind == "residual":
@@ -119,17 +120,27 @@ def _lost(run: Run, cuts: Iterable[CutName], at: int) -> list[Writes]:
         elif cut.branch is not None:
             losses[cut.layer, cut.branch].bias = True
         for target in cut.targets:
-            _take(losses, cut.layer, target, len(run.ids))
+            if target.site in BOXES:
+                boxes[cut.layer, target.site] = BOXES[target.site]
+            else:
+                _take(losses, cut.layer, target, len(run.ids))
     last = max(map(_reached, streams), default=(-1, 0))
     groups = [
         Writes(_of_branch(run, layer, branch, loss, at)[None], layer, branch)
         for (layer, branch), loss in losses.items()
         if (layer, int(branch == "mlp")) >= last
     ]
+    groups += [
+        Writes(accurate(run[f"L{layer}.{name}"][at])[None], layer, branch)
+        for (layer, name), branch in boxes.items()
+        if (layer, int(branch == "mlp")) >= last
+    ]
     for stream in streams:
         if _reached(stream) == last and stream.site is not None:
             past: Branch = "mlp" if last[1] else "attn"
-            groups.append(Writes(accurate(run[stream.site][at])[None], stream.layer, past))
+            passed = accurate(run[stream.site][at])[None]
+            passed = passed * run.model.block(stream.layer).stream_factors[last[1]]
+            groups.append(Writes(passed, stream.layer, past))
             break  # the others are in this one
     return groups
 
