@@ -166,7 +166,9 @@ def _check_feeding(model: Loaded, run: Run, block: BlockAnatomy, report: Report)
 def _check_order(model: Loaded, run: Run, block: BlockAnatomy, report: Report) -> None:
     """Feed-forward reads what attention added unless blocks are parallel; q asks, k answers."""
     at = f"L{block.layer}."
-    for added, later in pairwise(block.branch_sites):
+    # what is added in one step need not read what is added in it, too
+    pairs = [(added, after[0]) for step, after in pairwise(block.steps) for added in step]
+    for added, later in pairs or pairwise(block.branch_sites):
         cut = alone(model, run, block, [zero(at + added)], [later])
         unchanged = torch.equal(cut[at + later], run[at + later])
         if unchanged != block.parallel and bool(run[at + added].any()):
