@@ -24,6 +24,7 @@ from unembed.engine.model import Model
 from unembed.engine.nodes import SiteKey
 from unembed.engine.passes.forward import Request, run_rows
 from unembed.errors import CapabilityError
+from unembed.models import kernels
 from unembed.models.tiny import tiny_model, tiny_tokenizer
 
 from .closeness import FP32_ROUNDING, PROMPT, assert_close
@@ -276,3 +277,16 @@ def test_a_kernel_that_ignores_the_sink_is_caught(sinking):
     with mock.patch.object(file, "eager_attention_forward", forward):
         report = check(module, model.anatomy, model.kind)
     assert {"z", "pattern", "sink"} <= set(report.reasons)
+
+
+def test_a_sink_of_each_query_is_read_as_one_of_each_head():
+    """Kernels may be given the sink's logits by query, as Inkling's is."""
+    generator = torch.Generator().manual_seed(0)
+    query, key = torch.randn(2, 1, 4, 6, 8, generator=generator)
+    logits = torch.randn(1, 4, 6, 1, generator=generator)
+    call = kernels._Arguments(nn.Module(), query, key, key, None, {"sinks": logits})
+    heads, rows = [1, 3], [0, 2, 5]
+    whole = torch.softmax(torch.cat([call.scores(range(4)), logits], -1), -1)[:, heads][:, :, rows]
+    scores = call.scores(heads, rows)
+    assert_close(call.pattern(scores, heads, rows), whole[..., :-1])
+    assert_close(call.share(scores, heads, rows), whole[..., -1])
