@@ -125,7 +125,7 @@ def _heads(graph: FlowGraph, heads: Sequence[FlowNode]) -> Table:
 
 
 def _memory(graph: FlowGraph, head: FlowNode) -> Text:
-    """The positions that it attends to most, and what their values say."""
+    """The positions that it attends to most, what their values say, and what goes to a sink."""
     links = [link for link in graph.links if link.target == head.id and link.kind == "memory"]
     links.sort(key=lambda link: -(link.attention or 0.0))
     line = Text()
@@ -136,6 +136,8 @@ def _memory(graph: FlowGraph, head: FlowNode) -> Text:
         score = shown.number(link.attention or 0.0)
         line.append(f"@{node.position} {score}", style="dim")
         line.append(f" → {_cut(node.label)}" if node.label else "")
+    if head.sink is not None:
+        line.append(", " if line else "").append(f"sink {shown.number(head.sink)}", style="dim")
     return line
 
 
