@@ -6,6 +6,7 @@ keys and one more column, whose logit is the head's sink and whose value is zero
 
 from __future__ import annotations
 
+import io
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,15 +16,18 @@ from unittest import mock
 
 import pytest
 import torch
+from rich.console import Console
 from torch import Tensor, nn
 
 import unembed as ue
 from unembed.analyses.tools.writes import head_writes
+from unembed.cli.flow_tables import print_flows
 from unembed.engine.checks.selfcheck import check
 from unembed.engine.model import Model
 from unembed.engine.nodes import SiteKey
 from unembed.engine.passes.forward import Request, run_rows
 from unembed.errors import CapabilityError
+from unembed.figures.text import number as shown_number
 from unembed.models import kernels
 from unembed.models.tiny import tiny_model, tiny_tokenizer
 
@@ -239,6 +243,9 @@ def test_pages_and_flow_graphs_say_what_goes_to_the_sink(sinking):
         for head, share in enumerate(expected)
     }
     assert all(one.sink is None for one in graph.nodes if one.kind != "head")
+    console = Console(width=200, record=True, file=io.StringIO())
+    print_flows(console, {"baseline": graph})
+    assert f"sink {shown_number(float(expected[HEAD]))}" in console.export_text()
 
 
 def test_a_layer_without_a_sink_says_so():
