@@ -15,7 +15,7 @@ def test_nothing_else_is_public():
         "FlowGraph", "FlowOptions", "Generation", "GenerationOptions", "HeadScores",
         "HeadsOptions", "LensOptions", "LensResult", "Model", "Objective", "Predictions",
         "PredictionsOptions", "Run", "SearchOptions", "Settings", "SimilarOptions",
-        "SubUpdates", "Sweep", "Token", "TokenSearchOptions", "VectorIndex", "Workspace",
+        "Sourced", "SubUpdates", "Sweep", "Token", "TokenSearchOptions", "VectorIndex", "Workspace",
         "add", "attention", "attention_capture", "build_index", "component",
         "component_capture", "cut", "cut_capture", "errors", "find_heads", "flow_capture",
         "flow_graph", "head_scores", "heads_capture", "lm_debugger_off", "lm_debugger_on",

@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from unembed.engine.editing.edits import Edit, add, patch, required_capture, scale, set_to, zero
     from unembed.engine.load import load
     from unembed.engine.model import Model
+    from unembed.engine.names.prompts import Sourced
     from unembed.engine.names.tokens import Token
     from unembed.engine.partial.partial_forward import partial_forward
     from unembed.engine.passes.generation import Generation
@@ -108,6 +109,7 @@ _HOME = {
     "ComponentOptions": "unembed.analyses.component.options",
     "component": "unembed.analyses.component.component",
     "component_capture": "unembed.analyses.component.component",
+    "Sourced": "unembed.engine.names.prompts",
     "SubUpdates": "unembed.analyses.sub_updates.result",
     "sub_updates": "unembed.analyses.sub_updates.sub_updates",
     "sub_updates_capture": "unembed.analyses.sub_updates.sub_updates",
@@ -175,6 +177,7 @@ __all__ = [
     "SearchOptions",
     "Settings",
     "SimilarOptions",
+    "Sourced",
     "SubUpdates",
     "Sweep",
     "Token",

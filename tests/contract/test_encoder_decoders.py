@@ -14,6 +14,9 @@ import torch
 from torch import Tensor, nn
 
 import unembed as ue
+from unembed.analyses.tools.effects import Writes, effects_on
+from unembed.analyses.tools.objective import Objective
+from unembed.analyses.tools.writes import bias_write, write
 from unembed.engine.checks.selfcheck import check
 from unembed.engine.model import Model
 from unembed.engine.names.prompts import Sourced
@@ -330,6 +333,39 @@ def test_the_lens_and_a_partial_forward_read_both(name):
     part = ue.partial_forward(model, ["E1.resid_post", "L1.cross_pattern"], prompt)
     assert_close(part["E1.resid_post"][0], run["E1.resid_post"])
     assert_close(part["L1.cross_pattern"][0], run["L1.cross_pattern"])
+
+
+@pytest.mark.parametrize("name", ["t5", "t5-gated"])
+def test_what_all_branches_write_sums_to_the_logit(name):
+    """Norms of T5 have no biases, so nothing else is in the logit."""
+    model, run, position = model_of(name), whole_run(name), 5
+    target = Objective.logit(7, position=position)
+    groups = [Writes(run["embed"][position][None], None, None)]
+    for layer in range(model.anatomy.n_layers):
+        for branch in ("attn", "cross", "mlp"):
+            added = run[f"L{layer}.{branch}_out"][position]
+            groups.append(Writes(added[None], layer, branch))
+    effects = effects_on(run, groups, [target])
+    assert_close(effects.sum(0), run.logits[position, 7][None])
+
+
+def test_a_head_of_cross_attention_writes_its_part():
+    model = model_of("bart")
+    run = model.run(PROMPT, ["L1.cross_z", "L1.cross_out"], source=SOURCE)
+    heads = [write(run, f"L1.X{head}") for head in range(4)]
+    assert_close(sum(heads) + bias_write(run, 1, "cross"), run["L1.cross_out"])
+
+
+def test_what_is_not_the_decoders_has_no_page_and_no_flow_graph():
+    model = model_of("bart")
+    with pytest.raises(CapabilityError, match="writes to the encoder's stream"):
+        ue.component_capture(model, "E1.H2")
+    with pytest.raises(CapabilityError, match="flow graph does not draw"):
+        ue.flow_capture(model, [0])
+    page = ue.component(
+        model.run(PROMPT, ue.component_capture(model, "L1.X2"), source=SOURCE), "L1.X2"
+    )
+    assert page.write_norm > 0
 
 
 # ---------------------------------------------------------------- what is wrong is caught

@@ -108,11 +108,9 @@ def _stream(model: Loaded, target: Target) -> str:
     """The site of the residual stream that the node adds to; the embedding is its beginning."""
     if target.layer is None:
         return "embed"
-    after = (
-        target.row.writes == "mlp"
-        and why_not(model.anatomy, SiteKey("resid_mid", target.layer)) is None
-    )
-    return f"L{target.layer}.{'resid_mid' if after else 'resid_pre'}"
+    streams = model.block(target.layer).stream_sites
+    step = {"mlp": len(streams) - 1, "cross": 1}.get(target.row.writes or "", 0)
+    return f"L{target.layer}.{streams[step]}"
 
 
 def _has(model: Loaded, target: Target, site: str) -> bool:

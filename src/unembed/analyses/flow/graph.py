@@ -59,6 +59,7 @@ def flow_capture(
         InputError: no layers, or a layer that the model does not have.
         CapabilityError: a model without an unembedding, or with attention that cannot be seen.
     """
+    _refuse_crossed(model)
     chosen = checked_layers(model, layers)
     capture = list(effects_capture(model, chosen[0]))
     for layer in chosen:
@@ -78,6 +79,18 @@ def flow_capture(
             )
             capture += [f"L{layer}.{site}{row}" for site in here]
     return tuple(dict.fromkeys(capture))
+
+
+def _refuse_crossed(model: Loaded) -> None:
+    """A graph without one of a block's branches would not add up."""
+    if model.has_encoder:
+        raise CapabilityError(
+            f"{model.name} is an encoder-decoder: blocks attend to the encoder between their own "
+            "attention and the feed-forward, which a flow graph does not draw yet",
+            field="layers",
+            value=model.name,
+            fix='the sites of it are "L0.cross_out" and "L0.cross_pattern"; ue.component has L0.X1',
+        )
 
 
 @torch.no_grad()
@@ -115,6 +128,7 @@ def flow_graph(
     """
     model = run.model
     model.require("lens")
+    _refuse_crossed(model)
     chosen = checked_layers(model, layers)
     options = options.changed(**changes)
     position = resolve_position(position, len(run.ids))

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 _EXAMPLES = ", ".join(row.example for row in KINDS if row.is_node)
-INSIDE: dict[Branch, str] = {"attn": "z", "mlp": "mlp_post"}
+INSIDE: dict[Branch, str] = {"attn": "z", "cross": "cross_z", "mlp": "mlp_post"}
 ROWS_AT_ONCE = 4096  # of an output map, where each row is worked on: a copy of all would be large
 
 
@@ -209,5 +209,14 @@ def node_of(model: Loaded, node: Name) -> Target:
             legal=_EXAMPLES,
         )
     check_target(target, model.anatomy, model.name)
+    if target.encoder:
+        raise CapabilityError(
+            f"{target.text} writes to the encoder's stream, which reaches the logits through the "
+            "attention of the decoder only: it has no direct effects",
+            field="target",
+            value=target.text,
+            legal="nodes of the decoder",
+            fix="edit it and look at what changes: ue.zero(...)",
+        )
     refuse(model.anatomy, target.site_key, model.name, "target")
     return target

@@ -125,7 +125,7 @@ def _sourced(model: Vocabulary, prompt: Any) -> Sourced:
         field="source",
         value="",
         legal="text or token ids",
-        fix='model.run(source="the text to translate"); --source on the command line',
+        fix='model.run(source="the text to translate") in Python',
     )
 
 
