@@ -131,3 +131,13 @@ def test_other_adapters_and_learnt_prompts_are_refused():
     learnt = peft.PromptTuningConfig(task_type="CAUSAL_LM", num_virtual_tokens=3)
     with pytest.raises(LoadError, match="no tokens to be shown at"):
         ue.load(peft.get_peft_model(tiny_model("llama"), learnt))
+
+
+def test_a_folder_with_an_adapter_in_it_is_the_adapted_model(tmp_path):
+    module = adapted(*WHERE["q and v"], torch.float32)
+    tiny_model("llama").save_pretrained(tmp_path)
+    module.save_pretrained(tmp_path)
+    model = ue.load(tmp_path)
+    torch.testing.assert_close(model.run(PROMPT).logits, logits_of(module))
+    with pytest.raises(LoadError, match="whose weights lie in a file"):
+        ue.load(tmp_path, low_memory=True)

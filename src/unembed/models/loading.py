@@ -214,10 +214,10 @@ def _check_adapters(module: nn.Module, name: str, *, lazy: bool = False) -> None
         and (lazy or not is_map(one))
     ]
     if adapted:
+        why = "whose weights lie in a file" if lazy else "that is not LoRA of the plain kind"
         raise LoadError(
             f"{name} has an adapter beside the weights of {len(adapted)} maps, the first "
-            f"{adapted[0]}, that is not LoRA of the plain kind"
-            f"{' in memory' if lazy else ''}: a weight that is read would be another model's",
+            f"{adapted[0]}, {why}: a weight that is read would be another model's",
             field="source",
             value=adapted[0],
             legal="a model whose adapters were merged",
