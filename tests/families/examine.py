@@ -22,11 +22,10 @@ from transformers.models.auto import modeling_auto
 
 import unembed as ue
 from unembed.engine.model import Model
-from unembed.engine.names.taps import why_not
 from unembed.errors import CapabilityError, PromptError, UnembedError
-from unembed.models.tiny import PAD, enliven, tiny_tokenizer
+from unembed.models.tiny import EOS, PAD, enliven, tiny_tokenizer
 
-from ..contract.closeness import PROMPT
+from ..contract.closeness import FP32_ROUNDING, OTHER_PROMPT, PROMPT, assert_close
 from ..contract.sites import ATTENTION, LAYER_SITES, NEURONS
 from ..contract.test_unlisted import (
     available,
@@ -34,6 +33,7 @@ from ..contract.test_unlisted import (
     check_identities,
     check_reported,
     check_weights,
+    reason_against,
 )
 from .shrink import small_config
 
@@ -53,7 +53,8 @@ AUTO = {
 # Beside a masked model of the same type these are causal only where they are told to be.
 DECODERS = frozenset(TYPES["causal"]) & frozenset(TYPES["masked"])
 N_NEW = 3
-SEEDS = 3
+SOURCE = (*OTHER_PROMPT, EOS)
+CROSS = ("cross_out", "resid_mid_cross")  # of a decoder: what its attention to the source adds
 
 
 @dataclass(frozen=True)
@@ -104,12 +105,12 @@ class Finding:
 
 def plain_logits(module: nn.Module, kind: Kind) -> torch.Tensor:
     """What transformers computes, with nothing of ours on the module."""
-    ids = torch.tensor([PROMPT])
+    ids = torch.tensor([SOURCE if kind == "seq2seq" else PROMPT])
     with torch.no_grad():
         cached = hasattr(module.config, "use_cache")
         options = {"use_cache": False} if cached else {}  # some cannot make a cache for so few
         if kind == "seq2seq":
-            options["decoder_input_ids"] = ids
+            options["decoder_input_ids"] = torch.tensor([PROMPT])
         output = module(ids, **options)
     if not isinstance(getattr(output, "logits", None), torch.Tensor):
         raise TypeError("its output has no logits over a vocabulary")
@@ -128,12 +129,13 @@ def examine(model_type: str, kind: Kind) -> Finding:
     except Exception as error:  # whatever a type's own code raises on small numbers
         return replace(found, words=f"{type(error).__name__}: {error}")
     try:
-        model = ue.load(family.build(), tokenizer=tiny_tokenizer())
+        model: Any = ue.load(family.build(), tokenizer=tiny_tokenizer())
     except UnembedError as refusal:
         return replace(found, verdict="refused", words=str(refusal))
     except Exception as error:
         return replace(found, verdict="wrong", words=f"{type(error).__name__}: {error}")
     try:
+        model = _WithSource(model) if kind == "seq2seq" else model
         prove(family, model, plain)
     except Exception as error:  # an assertion, or a traceback that a user would see
         return replace(found, verdict="wrong", words=f"{type(error).__name__}: {error}")
@@ -142,19 +144,73 @@ def examine(model_type: str, kind: Kind) -> Finding:
     return replace(found, verdict="partly" if lacking else "right", words=words)
 
 
-def prove(family: Family, model: Model, plain: torch.Tensor) -> None:
+class _WithSource:
+    """An encoder-decoder whose passes all read the same source."""
+
+    def __init__(self, model: Model) -> None:
+        self._model = model
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._model, name)
+
+    def run(self, prompt: Any, *args: Any, **options: Any) -> Any:
+        return self._model.run(prompt, *args, source=SOURCE, **options)
+
+    def generate(self, prompt: Any, **options: Any) -> Any:
+        return self._model.generate(prompt, source=SOURCE, **options)
+
+
+def prove(family: Family, model: Any, plain: torch.Tensor) -> None:
     """Raise AssertionError where anything that the model shows is not so."""
     assert torch.equal(model.run(PROMPT).logits, plain), "other logits than without hooks"
     sites = available(model)
+    if family.kind == "seq2seq":
+        sites = {layer: [*found, *CROSS] for layer, found in sites.items()}
     names = [f"L{layer}.{site}" for layer, found in sites.items() for site in found]
     run = model.run(PROMPT, capture=names)
     assert torch.equal(run.logits, plain), "other logits with every site captured"
     check_identities(model, run, sites)
     check_weights(model, run, sites)
-    check_reported(family, run, sites)
-    check_edits(model, run, sites)
+    if family.kind == "seq2seq":
+        check_stacks(family, model)
+        check_felt(model, run, sites)
+    else:
+        check_reported(family, run, sites)
+        check_edits(model, run, sites)
     if model.kind == "causal":
         check_texts(model)
+
+
+def check_stacks(family: Family, model: Any) -> None:
+    """Both stacks of an encoder-decoder against what transformers reports of them."""
+    stacks = {"E": model.anatomy.encoder, "L": model.anatomy}
+    names = [f"{s}{n}.resid_pre" for s, stack in stacks.items() for n in range(stack.n_layers)]
+    run = model.run(PROMPT, capture=names)
+    with torch.no_grad():
+        out = family.build()(
+            torch.tensor([SOURCE]),
+            decoder_input_ids=torch.tensor([PROMPT]),
+            output_hidden_states=True,
+            use_cache=False,
+        )
+    reported = {"E": out.encoder_hidden_states, "L": out.decoder_hidden_states}
+    for letter, stack in stacks.items():
+        for layer, states in zip(range(stack.n_layers), reported[letter], strict=False):
+            assert_close(run[f"{letter}{layer}.resid_pre"], states[0], 10 * FP32_ROUNDING)
+    off = model.run(PROMPT, edits=[ue.zero(f"E{stacks['E'].n_layers - 1}.mlp")])
+    assert not torch.equal(off.logits, run.logits), "an edit in the encoder was not felt"
+
+
+def check_felt(model: Any, run: Any, sites: dict[int, list[str]]) -> None:
+    """A patch of a run into itself changes nothing; a position that is zeroed is felt behind it."""
+    for site in sites[1]:
+        name = f"L1.{site}"
+        same = model.run(PROMPT, edits=[ue.patch(name, run)])
+        assert_close(same.logits, run.logits, 10 * FP32_ROUNDING)
+        if site != "scores":  # zero unmasks
+            off = model.run(PROMPT, edits=[ue.zero(name, positions=[5])])
+            assert not torch.equal(off.logits, run.logits), f"zeroing {name} was not felt"
+            assert_close(off.logits[:5], run.logits[:5], 10 * FP32_ROUNDING)
 
 
 def check_texts(model: Model) -> None:
@@ -192,14 +248,18 @@ def _caches(model: Model) -> bool:
 # ---------------------------------------------------------------- words
 
 
-def what_is_missing(model: Model) -> list[str]:
+def what_is_missing(model: Any) -> list[str]:
     """What the blocks have and the engine does not show, with each reason."""
     found: dict[str, dict[str, list[int]]] = {}
     for block in model.anatomy.blocks:
         for site in LAYER_SITES:
-            reason = why_not(model.anatomy, (site, block.layer))
-            if reason is not None and not _is_natural(block, site):
-                reason = reason.replace(f"layer {block.layer}", "the layer")
+            refusal = (
+                None
+                if _is_natural(block, site)
+                else reason_against(model, f"L{block.layer}.{site}")
+            )
+            if refusal is not None:
+                reason = refusal.partition(": ")[2].replace(f"layer {block.layer}", "the layer")
                 found.setdefault(reason, {}).setdefault(site, []).append(block.layer)
     lines = [
         f"no {_sites(list(sites))}{_layers(model, next(iter(sites.values())))}: {reason}"
@@ -250,7 +310,7 @@ def _layers(model: Model, layers: list[int]) -> str:
     return f" in {word} {', '.join(map(str, layers))} of {model.anatomy.n_layers}"
 
 
-def what_it_has(model: Model) -> str:
+def what_it_has(model: Any) -> str:
     """What of its make a reader would want to know."""
     blocks = model.anatomy.blocks
     words: list[str] = []
