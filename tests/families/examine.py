@@ -105,11 +105,12 @@ class Finding:
 
 def plain_logits(module: nn.Module, kind: Kind) -> torch.Tensor:
     """What transformers computes, with nothing of ours on the module."""
-    ids = torch.tensor([SOURCE if kind == "seq2seq" else PROMPT])
+    sourced = kind == "seq2seq" or getattr(module.config, "is_encoder_decoder", False)
+    ids = torch.tensor([SOURCE if sourced else PROMPT])
     with torch.no_grad():
         cached = hasattr(module.config, "use_cache")
         options = {"use_cache": False} if cached else {}  # some cannot make a cache for so few
-        if kind == "seq2seq":
+        if sourced:
             options["decoder_input_ids"] = torch.tensor([PROMPT])
         output = module(ids, **options)
     if not isinstance(getattr(output, "logits", None), torch.Tensor):
@@ -135,7 +136,7 @@ def examine(model_type: str, kind: Kind) -> Finding:
     except Exception as error:
         return replace(found, verdict="wrong", words=f"{type(error).__name__}: {error}")
     try:
-        model = _WithSource(model) if kind == "seq2seq" else model
+        model = model if model.anatomy.encoder is None else _WithSource(model)
         prove(family, model, plain)
     except Exception as error:  # an assertion, or a traceback that a user would see
         return replace(found, verdict="wrong", words=f"{type(error).__name__}: {error}")
@@ -164,14 +165,14 @@ def prove(family: Family, model: Any, plain: torch.Tensor) -> None:
     """Raise AssertionError where anything that the model shows is not so."""
     assert torch.equal(model.run(PROMPT).logits, plain), "other logits than without hooks"
     sites = available(model)
-    if family.kind == "seq2seq":
+    if isinstance(model, _WithSource):
         sites = {layer: [*found, *CROSS] for layer, found in sites.items()}
     names = [f"L{layer}.{site}" for layer, found in sites.items() for site in found]
     run = model.run(PROMPT, capture=names)
     assert torch.equal(run.logits, plain), "other logits with every site captured"
     check_identities(model, run, sites)
     check_weights(model, run, sites)
-    if family.kind == "seq2seq":
+    if isinstance(model, _WithSource):
         check_stacks(family, model)
         check_felt(model, run, sites)
     else:

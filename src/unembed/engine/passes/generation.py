@@ -14,7 +14,7 @@ from typing import Annotated, Any, ClassVar
 
 import torch
 from torch import Tensor
-from transformers.modeling_outputs import BaseModelOutput
+from transformers.modeling_outputs import MoEModelOutput
 
 from unembed.engine.cancel import Cancel
 from unembed.engine.editing.edits import Edit
@@ -225,7 +225,8 @@ class _Stepper:
         options: dict[str, Any] = {"use_cache": self.use_cache}
         options |= inputs_of(self.model, tokens, [self.source])
         if self.encoded is not None:
-            options["encoder_outputs"] = BaseModelOutput(last_hidden_state=self.encoded)
+            # of those without experts it is read as what they return
+            options["encoder_outputs"] = MoEModelOutput(last_hidden_state=self.encoded)
         if self.use_cache and self.past is not None:
             options[self.past_name] = self.past
         if keeps_last_logits(self.model):
