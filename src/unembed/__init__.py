@@ -46,8 +46,8 @@ if TYPE_CHECKING:
     from unembed.engine.editing.edits import Edit, add, patch, required_capture, scale, set_to, zero
     from unembed.engine.load import load
     from unembed.engine.model import Model
-    from unembed.engine.names.prompts import Sourced
     from unembed.engine.names.tokens import Token
+    from unembed.engine.names.vocabulary import Sourced
     from unembed.engine.partial.partial_forward import partial_forward
     from unembed.engine.passes.generation import Generation
     from unembed.engine.passes.options import GenerationOptions
@@ -109,7 +109,7 @@ _HOME = {
     "ComponentOptions": "unembed.analyses.component.options",
     "component": "unembed.analyses.component.component",
     "component_capture": "unembed.analyses.component.component",
-    "Sourced": "unembed.engine.names.prompts",
+    "Sourced": "unembed.engine.names.vocabulary",
     "SubUpdates": "unembed.analyses.sub_updates.result",
     "sub_updates": "unembed.analyses.sub_updates.sub_updates",
     "sub_updates_capture": "unembed.analyses.sub_updates.sub_updates",

@@ -19,8 +19,8 @@ from unembed.analyses.tools.objective import Objective
 from unembed.analyses.tools.writes import bias_write, write
 from unembed.engine.checks.selfcheck import check
 from unembed.engine.model import Model
-from unembed.engine.names.prompts import Sourced
 from unembed.engine.names.taps import why_not
+from unembed.engine.names.vocabulary import Sourced
 from unembed.engine.nodes import ENCODER_SITES, LAYER_SITES, SiteKey
 from unembed.errors import CapabilityError, LoadError, PromptError, TargetError
 from unembed.models.anatomy import Anatomy

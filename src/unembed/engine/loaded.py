@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from unembed.engine.derived import Derived
 from unembed.engine.exclusive import exclusive_use_of
-from unembed.engine.names import prompts
+from unembed.engine.names import prompts, texts, token_ids, vocabulary
 from unembed.engine.names.sites import check_target, parse_target
 from unembed.engine.names.taps import refuse, why_not
 from unembed.engine.names.tokens import Token, TokenReader
@@ -44,8 +44,8 @@ from unembed.models.modes import in_evaluation
 from unembed.models.multimodal import placeholders
 from unembed.settings import Settings
 
-Text = str | Sequence[int] | Sequence[prompts.Message] | Mapping[str, Any] | Tensor | NDArray[Any]
-Prompt = Text | prompts.Sourced
+Text = str | Sequence[int] | Sequence[texts.Message] | Mapping[str, Any] | Tensor | NDArray[Any]
+Prompt = Text | vocabulary.Sourced
 
 
 @dataclass(frozen=True)
@@ -198,7 +198,7 @@ class Loaded(Maps):
         if self.kind == "masked" and self.labels is None:
             generate = "a masked model predicts masked tokens; it does not continue a text"
         found["generate"] = _capability("generate", generate)
-        found["chat"] = _capability("chat", prompts.why_no_chat(self.tokenizer))
+        found["chat"] = _capability("chat", texts.why_no_chat(self.tokenizer))
         return found
 
     def _why_no_site(self, site: str) -> str | None:
@@ -264,7 +264,7 @@ class Loaded(Maps):
         """
         return prompts.read(self, prompt).ids
 
-    def read_prompt(self, prompt: Prompt | None, source: Text | None = None) -> prompts.Read:
+    def read_prompt(self, prompt: Prompt | None, source: Text | None = None) -> vocabulary.Read:
         """Token ids of a prompt, with notes: sentences about what was done to it.
 
         `source` is what the encoder of an encoder-decoder reads; a `Sourced` prompt has both.
@@ -285,7 +285,7 @@ class Loaded(Maps):
 
     def token_id(self, token: str | int) -> int:
         """The id of one token. Raises TargetError unless the text is exactly one token."""
-        return prompts.token_id(self, token)
+        return token_ids.token_id(self, token)
 
     # ------------------------------------------------------------ from residual to logits
 

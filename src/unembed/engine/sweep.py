@@ -18,8 +18,9 @@ from torch import Tensor
 from unembed.engine.cancel import Cancel
 from unembed.engine.editing.edits import Edit
 from unembed.engine.loaded import Loaded, Prompt
-from unembed.engine.names.prompts import Read, is_one
+from unembed.engine.names.prompts import is_one
 from unembed.engine.names.tokens import Token
+from unembed.engine.names.vocabulary import Read
 from unembed.engine.nodes import Name, SiteKey
 from unembed.engine.passes.capture import capture_bytes, check_cost, plan_capture
 from unembed.engine.passes.forward import (

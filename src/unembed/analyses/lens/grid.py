@@ -24,7 +24,7 @@ from unembed.engine.cancel import Cancel
 from unembed.engine.editing.edits import Edit
 from unembed.engine.loaded import Prompt
 from unembed.engine.model import Model
-from unembed.engine.names.prompts import Read, Sourced
+from unembed.engine.names.vocabulary import Read, Sourced
 from unembed.engine.passes.run import Run
 from unembed.errors import InputError, PromptError, UnembedError
 from unembed.models.progress import Progress

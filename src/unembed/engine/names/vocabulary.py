@@ -1,0 +1,103 @@
+"""What must be known of a model to read its prompts, and what reading one gives."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from unembed.engine.names.tokens import Token
+from unembed.errors import PromptError
+from unembed.models.labels import Labels
+from unembed.settings import Settings
+
+
+class Vocabulary(Protocol):
+    """What must be known of a model to read its prompts."""
+
+    tokenizer: Any
+    settings: Settings
+    max_positions: int
+
+    @property
+    def name(self) -> str:
+        """What errors call it."""
+
+    @property
+    def vocab_size(self) -> int:
+        """How many token ids there are."""
+
+    @property
+    def has_encoder(self) -> bool:
+        """Whether it is an encoder-decoder, which reads a source beside its prompt."""
+
+    @property
+    def decoder_start(self) -> int | None:
+        """The token that its decoder starts every text with."""
+
+    @property
+    def kind(self) -> str:
+        """Whether it continues a text ("causal") or fills gaps in it ("masked")."""
+
+    @property
+    def labels(self) -> Labels | None:
+        """What its head says of a text; None of a language model, which continues one."""
+
+    @property
+    def placeholders(self) -> Mapping[int, str]:
+        """What each token stands for that a picture or sound takes the place of."""
+
+    def token(self, token_id: int) -> Token:
+        """The token with this id."""
+
+    def named(self, text: str) -> int | None:
+        """The id of the token whose text or name this is."""
+
+    def tokens(self, ids: Sequence[int]) -> tuple[Token, ...]:
+        """The tokens with these ids."""
+
+
+@dataclass(frozen=True)
+class Sourced:
+    """The prompt of an encoder-decoder.
+
+    Args:
+        source: what its encoder reads: text, token ids, or what a tokenizer returns.
+        prompt: what its decoder goes on with, in the same forms; its start token where left out.
+            A text has that token put in front; ids are taken as they are.
+    """
+
+    source: Any
+    prompt: Any = None
+
+
+@dataclass(frozen=True)
+class Read:
+    """A prompt as the model gets it."""
+
+    ids: tuple[int, ...]
+    notes: tuple[str, ...] = ()  # sentences: what was done to it, or what to know of it
+    source: tuple[int, ...] = ()  # for the encoder of an encoder-decoder
+
+    @property
+    def prompt(self) -> tuple[int, ...] | Sourced:
+        """The same as a prompt."""
+        return Sourced(self.source, self.ids) if self.source else self.ids
+
+
+def named_in(model: Vocabulary, ids: Iterable[int]) -> str:
+    """The text of some tokens, for a sentence."""
+    return " ".join(model.token(token).text for token in ids)
+
+
+def check_encodable(text: str) -> None:
+    """Raise PromptError for half of a surrogate pair, which no tokenizer reads."""
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise PromptError(
+            f"the prompt is not valid Unicode: character {error.start} is half of a pair",
+            field="prompt",
+            value=f"character {error.start}",
+            legal="valid Unicode",
+        ) from None
