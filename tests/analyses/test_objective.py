@@ -9,7 +9,7 @@ import torch
 
 import unembed as ue
 from unembed.analyses.tools.effects import Writes, effects_capture, effects_on
-from unembed.engine.nodes import SiteKey
+from unembed.engine.targets import SiteKey
 from unembed.errors import InputError, TargetError
 
 from ..contract.wiring import NAMES

@@ -21,7 +21,8 @@ from unembed.engine.checks.selfcheck import check
 from unembed.engine.model import Model
 from unembed.engine.names.taps import why_not
 from unembed.engine.names.vocabulary import Sourced
-from unembed.engine.nodes import ENCODER_SITES, LAYER_SITES, SiteKey
+from unembed.engine.nodes import ENCODER_SITES, LAYER_SITES
+from unembed.engine.targets import SiteKey
 from unembed.errors import CapabilityError, LoadError, PromptError, TargetError
 from unembed.models.anatomy import Anatomy
 from unembed.models.tiny import tiny_tokenizer

@@ -24,8 +24,8 @@ from unembed.analyses.tools.writes import head_writes
 from unembed.cli.flow_tables import print_flows
 from unembed.engine.checks.selfcheck import check
 from unembed.engine.model import Model
-from unembed.engine.nodes import SiteKey
 from unembed.engine.passes.forward import Request, run_rows
+from unembed.engine.targets import SiteKey
 from unembed.errors import CapabilityError
 from unembed.figures.text import number as shown_number
 from unembed.models import kernels

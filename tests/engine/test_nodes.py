@@ -13,7 +13,7 @@ import pytest
 import torch
 
 import unembed as ue
-from unembed.engine import nodes
+from unembed.engine import nodes, targets
 from unembed.engine.derived import Derived
 from unembed.engine.names.sites import parse_target
 from unembed.errors import EditError, InputError, TargetError
@@ -78,12 +78,12 @@ def test_a_target_moves_to_another_position_and_is_named_so():
 
 def test_targets_are_made_from_numbers_as_from_names():
     made = [
-        nodes.node("head", 9, 6),
-        nodes.node("neuron", 12, 512),
-        nodes.node("entry", 14, 448),
-        nodes.node("mlp", 5),
-        nodes.site("resid_post", 5),
-        nodes.site("final_norm"),
+        targets.node("head", 9, 6),
+        targets.node("neuron", 12, 512),
+        targets.node("entry", 14, 448),
+        targets.node("mlp", 5),
+        targets.site("resid_post", 5),
+        targets.site("final_norm"),
     ]
     named = ["L9.H6", "L12.N512", "L14.z448", "L5.mlp", "L5.resid_post", "final_norm"]
     assert made == [parse_target(name) for name in named]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from unembed.engine.names.sites import check_target, parse_target, resolve_position
-from unembed.engine.nodes import SiteKey
+from unembed.engine.targets import SiteKey
 from unembed.errors import TargetError
 
 

@@ -14,8 +14,8 @@ from torch import Tensor
 from unembed.analyses.sub_updates.switches import layer_of, named_neuron, neuron_name, neuron_of
 from unembed.engine.editing.edits import Edit, set_to
 from unembed.engine.names.sites import parse_target
-from unembed.engine.nodes import Name
 from unembed.engine.passes.run import Run
+from unembed.engine.targets import Name
 from unembed.errors import InputError
 
 MARGIN = 0.01  # what LM-Debugger adds to the largest score

@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor
 
-from unembed.engine.nodes import NodeKind, Target
+from unembed.engine.nodes import NodeKind
+from unembed.engine.targets import Target
 from unembed.errors import InputError, TargetError
 
 if TYPE_CHECKING:

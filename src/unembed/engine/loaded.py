@@ -21,20 +21,12 @@ from unembed.engine.names import prompts, texts, token_ids, vocabulary
 from unembed.engine.names.sites import check_target, parse_target
 from unembed.engine.names.taps import refuse, why_not
 from unembed.engine.names.tokens import Token, TokenReader
-from unembed.engine.nodes import (
-    CROSS_SITES,
-    LAYER_SITES,
-    MIXER_SITES,
-    PLE_SITES,
-    UNREAD,
-    Name,
-    SiteKey,
-    Target,
-)
+from unembed.engine.nodes import CROSS_SITES, LAYER_SITES, MIXER_SITES, PLE_SITES, UNREAD
 from unembed.engine.provenance import Identity, Kind, Provenance, versions
 from unembed.engine.reading.final_norm import final_norm
 from unembed.engine.reading.maps import Maps
 from unembed.engine.reading.unembedding import Unembedding
+from unembed.engine.targets import Name, SiteKey, Target
 from unembed.errors import CapabilityError, TargetError
 from unembed.models.anatomy import Anatomy
 from unembed.models.fingerprint import State

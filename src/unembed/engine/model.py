@@ -12,12 +12,12 @@ from unembed.engine.cancel import Cancel
 from unembed.engine.checks.report import Report
 from unembed.engine.editing.edits import Edit
 from unembed.engine.loaded import Loaded, Prompt, Text
-from unembed.engine.nodes import Name
 from unembed.engine.passes import forward, generation
 from unembed.engine.passes.generation import DEFAULTS, Generation
 from unembed.engine.passes.options import GenerationOptions
 from unembed.engine.passes.run import Run
 from unembed.engine.provenance import Identity
+from unembed.engine.targets import Name
 from unembed.models.anatomy import Anatomy
 from unembed.models.progress import Progress
 from unembed.options import given

@@ -21,7 +21,6 @@ from unembed.engine.loaded import Loaded, Prompt
 from unembed.engine.names.prompts import is_one
 from unembed.engine.names.tokens import Token
 from unembed.engine.names.vocabulary import Read
-from unembed.engine.nodes import Name, SiteKey
 from unembed.engine.passes.capture import capture_bytes, check_cost, plan_capture
 from unembed.engine.passes.forward import (
     Logits,
@@ -33,6 +32,7 @@ from unembed.engine.passes.forward import (
 )
 from unembed.engine.passes.forward import run as run_one
 from unembed.engine.passes.run import Run, TokenProbability
+from unembed.engine.targets import Name, SiteKey
 from unembed.errors import InputError
 from unembed.models.progress import Progress
 from unembed.result import Axes, Columns, Result, columns_of

@@ -16,7 +16,7 @@ from unembed.analyses.sub_updates import switches
 from unembed.compat import lm_debugger
 from unembed.engine.editing import edits as engine_edits
 from unembed.engine.editing.edits import Edit
-from unembed.engine.nodes import Target
+from unembed.engine.targets import Target
 from unembed.errors import EditError, UnembedError
 from unembed.questions.experiment import EditSpec, PatchSource
 from unembed.questions.operations import OperationName

@@ -14,8 +14,8 @@ from unembed.analyses.flow.options import FlowOptions
 from unembed.analyses.flow.result import FlowGraph
 from unembed.analyses.tools.target import read_text, text_tokens
 from unembed.engine.editing.edits import Edit
-from unembed.engine.nodes import Target
 from unembed.engine.passes.run import Run
+from unembed.engine.targets import Target
 from unembed.options import Explained
 from unembed.questions.editing import edits_of
 from unembed.questions.experiment import EditSpec

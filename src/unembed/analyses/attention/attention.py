@@ -29,8 +29,8 @@ from unembed.engine.cancel import Cancel
 from unembed.engine.loaded import Loaded
 from unembed.engine.names.sites import resolve_position
 from unembed.engine.names.taps import why_not
-from unembed.engine.nodes import SiteKey, Target, node
 from unembed.engine.passes.run import Run
+from unembed.engine.targets import SiteKey, Target, node
 from unembed.errors import InputError, TooLargeError
 from unembed.models.progress import Progress
 from unembed.options import given

@@ -23,8 +23,8 @@ from unembed.engine.model import Model
 from unembed.engine.names.prompts import several
 from unembed.engine.names.taps import refuse, why_not
 from unembed.engine.names.tokens import Token
-from unembed.engine.nodes import SiteKey, node
 from unembed.engine.passes.run import Run
+from unembed.engine.targets import SiteKey, node
 from unembed.models.progress import Progress
 from unembed.options import given
 

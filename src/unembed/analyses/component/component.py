@@ -16,8 +16,8 @@ from unembed.analyses.tools.writes import node_of, write, write_capture
 from unembed.engine.loaded import Loaded
 from unembed.engine.names.sites import resolve_position
 from unembed.engine.names.taps import why_not
-from unembed.engine.nodes import Name, SiteKey, Target
 from unembed.engine.passes.run import Run
+from unembed.engine.targets import Name, SiteKey, Target
 from unembed.options import given
 
 DEFAULTS = ComponentOptions()

@@ -18,8 +18,8 @@ from unembed.analyses.flow.selection import Selector
 from unembed.analyses.tools.frozen import accurate
 from unembed.analyses.tools.writes import branch_output, gate
 from unembed.engine.names.taps import why_not
-from unembed.engine.nodes import SiteKey
 from unembed.engine.passes.run import Run
+from unembed.engine.targets import SiteKey
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int

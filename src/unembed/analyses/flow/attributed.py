@@ -23,8 +23,9 @@ from unembed.analyses.tools.objective import Objective
 from unembed.analyses.tools.writes import BranchOutput, branch_output, gate
 from unembed.engine.loaded import Loaded
 from unembed.engine.names.sites import check_target, resolve_position
-from unembed.engine.nodes import Branch, Target, site
+from unembed.engine.nodes import Branch
 from unembed.engine.passes.run import Run
+from unembed.engine.targets import Target, site
 from unembed.errors import CapabilityError
 
 if TYPE_CHECKING:

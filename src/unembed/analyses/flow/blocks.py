@@ -20,8 +20,9 @@ from unembed.analyses.flow.result import FlowLink, FlowNode, FlowSum, LayerSelec
 from unembed.analyses.flow.selection import Selector
 from unembed.analyses.tools.frozen import accurate
 from unembed.engine.names.taps import why_not
-from unembed.engine.nodes import ATTENTION_SITES, Branch, SiteKey
+from unembed.engine.nodes import ATTENTION_SITES, Branch
 from unembed.engine.passes.run import Run
+from unembed.engine.targets import SiteKey
 from unembed.models.anatomy import Anatomy, Arrangement
 
 if TYPE_CHECKING:

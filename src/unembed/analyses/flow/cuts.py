@@ -26,9 +26,10 @@ from unembed.engine.cancel import Cancel
 from unembed.engine.editing.edits import Edit, add, zero
 from unembed.engine.loaded import Loaded
 from unembed.engine.names.sites import resolve_position
-from unembed.engine.nodes import Operation, Stage, Target, site
+from unembed.engine.nodes import Operation, Stage
 from unembed.engine.passes import forward
 from unembed.engine.passes.run import Run
+from unembed.engine.targets import Target, site
 from unembed.errors import CapabilityError, TargetError
 from unembed.models.progress import Progress
 

@@ -12,7 +12,8 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from unembed.engine.names.sites import parse_target
-from unembed.engine.nodes import DIGITS, POSITION, Branch, Target, node, number, site
+from unembed.engine.nodes import DIGITS, POSITION, Branch, number
+from unembed.engine.targets import Target, node, site
 from unembed.errors import TargetError
 
 CutKind = Literal["zero", "bias", "residual"]

@@ -13,7 +13,7 @@ from unembed.analyses.tools.target import Rated, read_target
 from unembed.engine.loaded import Loaded
 from unembed.engine.names.sites import resolve_position
 from unembed.engine.names.taps import refuse
-from unembed.engine.nodes import SiteKey
+from unembed.engine.targets import SiteKey
 from unembed.errors import CapabilityError, InputError, TooLargeError
 
 

@@ -41,8 +41,9 @@ from unembed.engine.cancel import Cancel
 from unembed.engine.loaded import Loaded
 from unembed.engine.names.sites import resolve_position
 from unembed.engine.names.taps import why_not
-from unembed.engine.nodes import Branch, SiteKey
+from unembed.engine.nodes import Branch
 from unembed.engine.passes.run import Run
+from unembed.engine.targets import SiteKey
 from unembed.errors import CapabilityError, InputError
 from unembed.models.progress import Progress
 

@@ -13,8 +13,8 @@ import torch
 from unembed.analyses.tools.writes import branch_output, node_of
 from unembed.engine.editing.edits import Edit, set_to, zero
 from unembed.engine.loaded import Loaded
-from unembed.engine.nodes import Name, Target
 from unembed.engine.passes.run import Run
+from unembed.engine.targets import Name, Target
 from unembed.errors import EditError, TargetError
 
 

@@ -19,9 +19,9 @@ from torch import Tensor
 
 from unembed.engine.loaded import Loaded
 from unembed.engine.names.sites import perhaps_attached, resolve_position
-from unembed.engine.nodes import Name, Target
 from unembed.engine.passes.run import Run
 from unembed.engine.reading.unembedding import Readout
+from unembed.engine.targets import Name, Target
 from unembed.errors import InputError, TargetError
 from unembed.options import Explained
 

@@ -39,8 +39,8 @@ from unembed.analyses.tools.writes import node_of
 from unembed.engine.checks.selfcheck import N_POSITIONS, sample_ids
 from unembed.engine.loaded import Loaded
 from unembed.engine.names.taps import refuse, why_not
-from unembed.engine.nodes import Name, SiteKey
 from unembed.engine.passes import forward
+from unembed.engine.targets import Name, SiteKey
 from unembed.errors import CapabilityError, InputError, TargetError
 from unembed.models.fingerprint import State
 from unembed.models.maps import input_embeddings, stored, weight_in_out

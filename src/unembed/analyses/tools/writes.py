@@ -19,8 +19,9 @@ from unembed.analyses.tools.frozen import FrozenNorm, freeze
 from unembed.engine.loaded import Loaded
 from unembed.engine.names.sites import check_target, parse_target
 from unembed.engine.names.taps import refuse
-from unembed.engine.nodes import KINDS, Branch, Name, Target
+from unembed.engine.nodes import KINDS, Branch
 from unembed.engine.passes.run import Run
+from unembed.engine.targets import Name, Target
 from unembed.errors import CapabilityError, TargetError
 
 if TYPE_CHECKING:

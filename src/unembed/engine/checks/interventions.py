@@ -16,9 +16,10 @@ from unembed.engine.checks.report import Report, compare
 from unembed.engine.editing.edits import Edit, scale, set_to, zero
 from unembed.engine.loaded import Loaded
 from unembed.engine.names.taps import why_not
-from unembed.engine.nodes import CROSS, SiteKey
+from unembed.engine.nodes import CROSS
 from unembed.engine.passes import forward
 from unembed.engine.passes.run import Run
+from unembed.engine.targets import SiteKey
 from unembed.models.anatomy import Anatomy, AttentionAnatomy, BlockAnatomy, MlpAnatomy
 
 POSITION = 4

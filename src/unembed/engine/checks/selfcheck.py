@@ -19,16 +19,11 @@ from unembed.engine.checks.report import Report, compare, relative_error
 from unembed.engine.editing.edits import scale, set_to
 from unembed.engine.loaded import Loaded
 from unembed.engine.names.taps import why_not
-from unembed.engine.nodes import (
-    ATTENTION_SITES,
-    CROSS,
-    LAYER_SITES,
-    Branch,
-    SiteKey,
-)
+from unembed.engine.nodes import ATTENTION_SITES, CROSS, LAYER_SITES, Branch
 from unembed.engine.passes import forward
 from unembed.engine.passes.run import Run
 from unembed.engine.provenance import Identity, Kind
+from unembed.engine.targets import SiteKey
 from unembed.errors import UnembedError
 from unembed.models.anatomy import Anatomy, AttentionAnatomy, BlockAnatomy, renamed
 from unembed.models.discover_encoder import encoder_of

@@ -15,7 +15,7 @@ from unembed.engine.derived import Derived
 from unembed.engine.editing.edits import Edit, at_stage
 from unembed.engine.names.sites import check_target, resolve_position
 from unembed.engine.names.taps import EVERY, index_of
-from unembed.engine.nodes import Lengths, Target
+from unembed.engine.targets import Lengths, Target
 from unembed.errors import EditError
 from unembed.models.anatomy import Anatomy
 

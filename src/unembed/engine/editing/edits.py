@@ -18,16 +18,8 @@ from torch import Tensor
 
 from unembed.engine.loaded import Loaded
 from unembed.engine.names.sites import perhaps_attached
-from unembed.engine.nodes import (
-    READ_ONLY,
-    STAGES,
-    UNREAD,
-    Lengths,
-    Name,
-    Operation,
-    Stage,
-    Target,
-)
+from unembed.engine.nodes import READ_ONLY, STAGES, UNREAD, Operation, Stage
+from unembed.engine.targets import Lengths, Name, Target
 from unembed.errors import EditError
 from unembed.models.anatomy import Anatomy
 

@@ -18,14 +18,12 @@ from unembed.engine.nodes import (
     KEY_SITES,
     KINDS,
     LAYER_SITES,
-    PAIRS_OF,
     UNREAD,
-    Name,
     NodeKind,
-    Target,
     compiled,
     number,
 )
+from unembed.engine.targets import PAIRS_OF, Name, Target
 from unembed.errors import TargetError
 from unembed.models.anatomy import Anatomy, AttentionAnatomy, BlockAnatomy
 

@@ -12,10 +12,8 @@ from unembed.engine.nodes import (
     MIXER_SITES,
     NEURON_SITES,
     PLE_SITES,
-    Lengths,
-    SiteKey,
-    Target,
 )
+from unembed.engine.targets import Lengths, SiteKey, Target
 from unembed.errors import CapabilityError
 from unembed.models.anatomy import Anatomy, AttentionAnatomy, BlockAnatomy, MlpAnatomy, Tap
 

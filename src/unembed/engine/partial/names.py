@@ -10,7 +10,8 @@ from torch import nn
 
 from unembed.engine.loaded import Loaded
 from unembed.engine.names.taps import refuse
-from unembed.engine.nodes import LAYER_SITES, Target
+from unembed.engine.nodes import LAYER_SITES
+from unembed.engine.targets import Target
 from unembed.errors import InputError, TargetError
 
 N_SHOWN = 12

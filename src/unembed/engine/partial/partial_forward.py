@@ -15,12 +15,13 @@ from torch import Tensor, nn
 from unembed.engine.loaded import Loaded
 from unembed.engine.names.sites import resolve_position
 from unembed.engine.names.taps import EVERY, index_of, taken
-from unembed.engine.nodes import KERNEL_SITES, Lengths, SiteKey, Target
+from unembed.engine.nodes import KERNEL_SITES
 from unembed.engine.partial.call import prepared, prompt_ids
 from unembed.engine.partial.names import as_names, as_target, find_module
 from unembed.engine.passes.capture import Wanted, capture_bytes, check_cost
 from unembed.engine.passes.hooks import Instrument, Row
 from unembed.engine.passes.outputs import Pass, attention_is_watched
+from unembed.engine.targets import Lengths, SiteKey, Target
 from unembed.errors import InputError
 from unembed.models.modes import in_evaluation
 

@@ -9,17 +9,8 @@ from torch import Tensor
 
 from unembed.engine.names.sites import check_target, parse_target, resolve_position
 from unembed.engine.names.taps import attention_of, refuse, size_of, why_not
-from unembed.engine.nodes import (
-    CROSS,
-    GLOBAL_SITES,
-    LAYER_SITES,
-    NARROWED_SITES,
-    PAIR_SITES,
-    SITES,
-    Lengths,
-    Name,
-    SiteKey,
-)
+from unembed.engine.nodes import CROSS, GLOBAL_SITES, LAYER_SITES, NARROWED_SITES, PAIR_SITES, SITES
+from unembed.engine.targets import Lengths, Name, SiteKey
 from unembed.errors import InputError, TooLargeError
 from unembed.models.anatomy import Anatomy
 

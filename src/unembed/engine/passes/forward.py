@@ -17,10 +17,11 @@ from unembed.engine.editing.edits import Edit, on_model
 from unembed.engine.loaded import Loaded
 from unembed.engine.names.sites import check_target, parse_target
 from unembed.engine.names.taps import refuse
-from unembed.engine.nodes import LAYER_SITES, Lengths, Name, SiteKey
+from unembed.engine.nodes import LAYER_SITES
 from unembed.engine.passes.capture import Wanted, capture_bytes, check_cost, last_site, plan_capture
 from unembed.engine.passes.hooks import Instrument, Row
 from unembed.engine.passes.run import Run
+from unembed.engine.targets import Lengths, Name, SiteKey
 from unembed.errors import CapabilityError, EditError, InputError, TooLargeError
 from unembed.models.progress import Progress
 

@@ -20,11 +20,11 @@ from unembed.engine.cancel import Cancel
 from unembed.engine.editing.edits import Edit
 from unembed.engine.loaded import Loaded
 from unembed.engine.names.tokens import Token
-from unembed.engine.nodes import Lengths
 from unembed.engine.passes.forward import inputs_of, keeps_last_logits, resolve_edits, takes
 from unembed.engine.passes.hooks import Instrument, Row
 from unembed.engine.passes.options import GenerationOptions
 from unembed.engine.passes.run import check_finite
+from unembed.engine.targets import Lengths
 from unembed.errors import InputError, PromptError
 from unembed.models.progress import Progress
 from unembed.result import Axes, Columns, Result

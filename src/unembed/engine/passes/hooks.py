@@ -19,9 +19,10 @@ from torch import Tensor, nn
 from unembed.engine.cancel import Cancel
 from unembed.engine.editing.applying import ResolvedEdit
 from unembed.engine.names.taps import attention_of, taps
-from unembed.engine.nodes import CROSS, KERNEL_SITES, Z_SITES, Lengths, SiteKey
+from unembed.engine.nodes import CROSS, KERNEL_SITES, Z_SITES
 from unembed.engine.passes.capture import Wanted
 from unembed.engine.passes.outputs import Pass
+from unembed.engine.targets import Lengths, SiteKey
 from unembed.errors import InputError
 from unembed.models import kernels
 from unembed.models.anatomy import Anatomy, Tap

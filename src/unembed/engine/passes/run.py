@@ -13,9 +13,10 @@ from unembed.engine.loaded import Loaded
 from unembed.engine.names.sites import resolve_position
 from unembed.engine.names.taps import EVERY, index_of, taken
 from unembed.engine.names.tokens import Token
-from unembed.engine.nodes import NARROWED_SITES, Lengths, Name, SiteKey, Target
+from unembed.engine.nodes import NARROWED_SITES
 from unembed.engine.passes.capture import Wanted
 from unembed.engine.provenance import Provenance
+from unembed.engine.targets import Lengths, Name, SiteKey, Target
 from unembed.errors import CapabilityError, InputError, TargetError
 from unembed.result import SHOWN_ROWS, columns_of, html_table
 
