@@ -13,7 +13,7 @@ from unembed.analyses.tools.writes import branch_output, head_writes
 from unembed.engine.checks.selfcheck import check
 from unembed.engine.model import Model
 from unembed.errors import CapabilityError
-from unembed.models import kernels
+from unembed.models import attention_call
 from unembed.models.tiny import tiny_tokenizer
 
 from .closeness import PROMPT, assert_close
@@ -118,7 +118,7 @@ def test_a_gated_cut_is_attributed_and_measured_from_end_to_end(gated):
 
 def test_a_factor_of_the_kernels_own_is_no_gate(monkeypatch):
     """Were GraniteSwa's sinks not known: an edited pattern would know nothing of their factor."""
-    monkeypatch.setattr(kernels, "SINKS", ())
+    monkeypatch.setattr(attention_call, "SINKS", ())
     family = next(one for one in UNLISTED if str(one) == "granite_swa")
     model = ue.load(family.build(), tokenizer=tiny_tokenizer())
     assert not model.capabilities()["heads"].available

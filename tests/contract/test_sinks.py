@@ -28,7 +28,7 @@ from unembed.engine.passes.forward import Request, run_rows
 from unembed.engine.targets import SiteKey
 from unembed.errors import CapabilityError
 from unembed.figures.text import number as shown_number
-from unembed.models import kernels
+from unembed.models import attention_call
 from unembed.models.tiny import tiny_model, tiny_tokenizer
 
 from .closeness import FP32_ROUNDING, PROMPT, assert_close
@@ -291,7 +291,7 @@ def test_a_sink_of_each_query_is_read_as_one_of_each_head():
     generator = torch.Generator().manual_seed(0)
     query, key = torch.randn(2, 1, 4, 6, 8, generator=generator)
     logits = torch.randn(1, 4, 6, 1, generator=generator)
-    call = kernels._Arguments(nn.Module(), query, key, key, None, {"sinks": logits})
+    call = attention_call.KernelArguments(nn.Module(), query, key, key, None, {"sinks": logits})
     heads, rows = [1, 3], [0, 2, 5]
     whole = torch.softmax(torch.cat([call.scores(range(4)), logits], -1), -1)[:, heads][:, :, rows]
     scores = call.scores(heads, rows)

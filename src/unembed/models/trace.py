@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from unembed.models import kernels
+from unembed.models import kernels, own_code
 from unembed.models.adapters import inside_adapted
 from unembed.models.labels import labels_of
 
@@ -140,7 +140,7 @@ class _Recorder:
         return None
 
 
-class _Watching(kernels.OwnCode):
+class _Watching(own_code.OwnCode):
     """Watches a whole forward pass for attention arithmetic, whichever module does it."""
 
     def __init__(self, recorder: _Recorder) -> None:
