@@ -10,7 +10,7 @@ from torch import nn
 from transformers import (
     AutoModel,
     BertConfig,
-    BertForSequenceClassification,
+    BertForQuestionAnswering,
     GPT2Config,
     T5Config,
     T5EncoderModel,
@@ -217,13 +217,13 @@ _GPT2 = GPT2Config(n_embd=40, n_layer=2, n_head=4, vocab_size=128)
     "build",
     [
         lambda: T5EncoderModel(_T5),
-        lambda: BertForSequenceClassification(_BERT),
+        lambda: BertForQuestionAnswering(_BERT),
         lambda: AutoModel.from_config(_BERT),
         lambda: AutoModel.from_config(_GPT2),
         lambda: ViTModel(_VIT),
         lambda: nn.Linear(4, 4),
     ],
-    ids=["t5-encoder", "bert-classifier", "bert-body", "gpt2-body", "vit", "no-transformer"],
+    ids=["t5-encoder", "bert-questions", "bert-body", "gpt2-body", "vit", "no-transformer"],
 )
 def test_what_is_no_language_model_is_refused_with_a_sentence(build):
     module = build().eval()

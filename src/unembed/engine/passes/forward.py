@@ -101,8 +101,9 @@ def run_rows(
         if cancel is not None:
             cancel.check()
         output = _pass(model, instrument, requests, logits)
-    found = _logits_of(output, requests, logits)
-    scores = output.logits[0] if labelled and len(requests) == 1 else None
+        # in here, too: a view that is made under inference mode is no part of the graph
+        found = _logits_of(output, requests, logits)
+        scores = output.logits[0] if labelled and len(requests) == 1 else None
     overwritten = instrument.overwritten()
     if overwritten:  # learnt once for each model: from now on these are copied when seen
         model.volatile |= overwritten
