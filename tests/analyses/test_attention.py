@@ -10,7 +10,7 @@ from unembed.analyses.attention.attention import edges
 from unembed.analyses.tools.moved import MovedValues
 from unembed.analyses.tools.writes import head_writes
 from unembed.errors import InputError, TargetError
-from unembed.models.tiny import tiny_tokenizer
+from unembed.models.tiny import tiny_model, tiny_tokenizer
 
 from ..contract.unlisted import UNLISTED
 from ..contract.wiring import FAMILIES, weight_and_bias
@@ -72,14 +72,10 @@ def test_what_is_moved_is_the_norm_of_each_pair_alone(name, model_of, oracle_of)
 def test_the_pattern_is_transformers_own(name, dtype, model_of):
     model = model_of(name, dtype)
     found = asked(model)
-    module = model.module
-    before = module.config._attn_implementation
+    module = tiny_model(name, dtype=dtype)  # of its own: transformers leaves its hooks on it
     module.set_attn_implementation("eager")
-    try:
-        with torch.no_grad():
-            own = module(torch.tensor([PROMPT]), output_attentions=True).attentions
-    finally:
-        module.set_attn_implementation(before)
+    with torch.no_grad():
+        own = module(torch.tensor([PROMPT]), output_attentions=True).attentions
     wanted = torch.cat([own[layer][0] for layer in LAYERS])
     close(found.values, wanted, torch.float32)  # its eager kernels round to that
     n_heads = model.anatomy.n_heads
