@@ -366,9 +366,9 @@ Data = TypeVar("Data")
 def renamed(value: Data, name_of: Callable[[str], str]) -> Data:
     """Data of an anatomy with every name of a module turned into another one."""
     if isinstance(value, str):
-        return name_of(value)  # type: ignore[return-value]
+        return name_of(value)  # type: ignore[return-value]  # text for text
     if isinstance(value, tuple):
-        return tuple(renamed(each, name_of) for each in value)  # type: ignore[return-value]
+        return tuple(renamed(each, name_of) for each in value)  # type: ignore[return-value]  # alike
     if is_dataclass(value) and not isinstance(value, type):
         parts = {part.name: renamed(getattr(value, part.name), name_of) for part in fields(value)}
         return replace(value, **parts)

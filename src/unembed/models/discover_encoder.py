@@ -18,7 +18,7 @@ from unembed.models.discover import Found, find_blocks, read_stack
 from unembed.models.discover_head import read_head
 from unembed.models.equations import same
 from unembed.models.labels import labels_of
-from unembed.models.maps import is_map
+from unembed.models.maps import input_embeddings, is_map
 from unembed.models.trace import Call, KernelCall, Trace, record
 
 NO_LOGITS = "an encoder predicts no tokens; its decoder does"
@@ -31,7 +31,7 @@ def is_encoder_decoder(model: nn.Module) -> bool:
 
 def encoder_of(model: nn.Module) -> nn.Module:
     """The module that reads the source."""
-    found: nn.Module = model.get_encoder()  # type: ignore[operator]
+    found: nn.Module = model.get_encoder()  # type: ignore[operator]  # a method of transformers
     return found
 
 
@@ -64,7 +64,7 @@ def discover_both(model: nn.Module, ids: Tensor, source: Tensor, name: str) -> A
             f"{name}: one module ({found[0][0].name}) is several layers of its encoder, which "
             "could not be told apart"
         )
-    vocab_size = encoder_module.get_input_embeddings().weight.shape[0]  # type: ignore[operator]
+    vocab_size = input_embeddings(encoder_module).weight.shape[0]
     reasons = {"lens": NO_LOGITS, "logits": NO_LOGITS}
     encoder = replace(encoder, vocab_size=vocab_size, reasons={**encoder.reasons, **reasons})
     anatomy, states = _decoder(model, outer, source.shape[1], family, name)
@@ -88,7 +88,8 @@ def _decoder(
     own = [kernel for kernel in trace.kernels if _n_keys(kernel) != n_source]
     found = find_blocks(trace.part(trace.calls, own), name, family)
     by_block = [_cross_of(block, crosses, layer, name) for layer, (block, _) in enumerate(found)]
-    config: Any = model.config.get_text_config(decoder=True)  # type: ignore[union-attr,operator]
+    settings: Any = model.config
+    config = settings.get_text_config(decoder=True)
     anatomy = read_stack(model, found, trace, config, family, name, by_block)
     reasons = dict(anatomy.reasons)
     head = read_head(model, found[-1][0], trace, config, reasons)

@@ -193,7 +193,7 @@ def _without_wrapper(module: nn.Module) -> nn.Module:
     config = getattr(module, "active_peft_config", None)
     if config is None or getattr(config, "is_prompt_learning", True):
         return module
-    inside: nn.Module = module.get_base_model()  # type: ignore[operator]
+    inside: nn.Module = module.get_base_model()  # type: ignore[operator]  # a method of peft
     return inside
 
 

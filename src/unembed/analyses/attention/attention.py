@@ -94,14 +94,7 @@ def attention(
     options = _chosen(model, options, given(heads=heads) | changes)
     shown = _heads(model, checked_layers(model, layers), options)
     queries = _queries(options, len(run.ids))
-    weights = options.weights or (1.0,) * len(shown)
-    if len(weights) != len(shown):
-        raise InputError(
-            f"weights has {len(weights)} numbers, and {len(shown)} heads are shown",
-            field="weights",
-            value=len(weights),
-            legal=f"{len(shown)} numbers, one for each of {shown[0].name} ... {shown[-1].name}",
-        )
+    weights = _weights(options, shown)
     pattern = _patterns(run, shown, queries, options)
     objective = _objective(model, options)
     values = pattern
@@ -123,7 +116,7 @@ def attention(
         measure=options.measure,
         unit=unit if objective is None else f"direct effect on the {in_words(model, objective)}",
         combine=options.combine,
-        weights=tuple(float(one) for one in weights),
+        weights=weights,
         special=options.special,
         mass=options.mass,
         provenance=run.provenance,
@@ -190,6 +183,19 @@ def _chosen(model: Loaded, options: AttentionOptions, changes: dict[str, Any]) -
     if options.measure == "target":
         model.require("lens")
     return options
+
+
+def _weights(options: AttentionOptions, shown: Sequence[Target]) -> tuple[float, ...]:
+    """A factor of each head shown."""
+    weights = options.weights or (1.0,) * len(shown)
+    if len(weights) != len(shown):
+        raise InputError(
+            f"weights has {len(weights)} numbers, and {len(shown)} heads are shown",
+            field="weights",
+            value=len(weights),
+            legal=f"{len(shown)} numbers, one for each of {shown[0].name} ... {shown[-1].name}",
+        )
+    return tuple(float(one) for one in weights)
 
 
 def _seen(model: Loaded, layer: int) -> tuple[str, ...]:
@@ -302,31 +308,41 @@ class _Measured:
 
     def moved(self, pattern: Float[Tensor, "head query key"]) -> Float[Tensor, "head query key"]:
         """Norm of what is moved."""
-        norms = [
-            self._step(order).norms(one.head or 0, self.queries)
-            for order, one in enumerate(self.shown)
-        ]
+        norms = []
+        for order, one in enumerate(self.shown):
+            self._step("heads", order, len(self.shown))
+            norms.append(self.values[one.layer or 0].norms(one.head or 0, self.queries))
         return pattern * torch.stack(norms).to(pattern)
 
     def toward(
         self, pattern: Float[Tensor, "head query key"], objective: Objective
     ) -> Float[Tensor, "head query key"]:
-        """Direct effect of what is moved to each query on the objective there."""
+        """Direct effect of what is moved to each query on the objective there.
+
+        What all heads of a layer move to a query is read together.
+        """
         found = torch.zeros_like(pattern)
-        for order, one in enumerate(self.shown):
-            values = self._step(order)
-            for row, query in enumerate(self.queries):
-                seen = pattern[order, row].nonzero()[:, 0]
-                weight = pattern[order, row, seen, None]
-                rows = values.at(query, one.head or 0, seen.tolist())
-                writes = Writes(rows * weight.to(rows), one.layer, "attn")
-                effects = effects_on(self.run, [writes], [objective.at(query)])
-                found[order, row, seen] = effects[:, 0].to(found)
+        for row, query in enumerate(self.queries):
+            self._step("queries", row, len(self.queries))
+            for layer, values in self.values.items():
+                orders = [at for at, one in enumerate(self.shown) if one.layer == layer]
+                seen = [pattern[at, row].nonzero()[:, 0] for at in orders]
+                rows = torch.cat(
+                    [
+                        values.at(query, self.shown[at].head or 0, keys.tolist())
+                        * pattern[at, row, keys, None]
+                        for at, keys in zip(orders, seen, strict=True)
+                    ]
+                )
+                writes = Writes(rows, layer, "attn")
+                effects = effects_on(self.run, [writes], [objective.at(query)])[:, 0].to(found)
+                own = torch.split(effects, [len(keys) for keys in seen])
+                for at, keys, part in zip(orders, seen, own, strict=True):
+                    found[at, row, keys] = part
         return found
 
-    def _step(self, order: int) -> MovedValues:
+    def _step(self, stage: str, done: int, total: int) -> None:
         if self.cancel is not None:
             self.cancel.check()
         if self.progress is not None:
-            self.progress("heads", order, len(self.shown))
-        return self.values[self.shown[order].layer or 0]
+            self.progress(stage, done, total)

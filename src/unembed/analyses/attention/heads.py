@@ -210,7 +210,8 @@ def repeated_texts(model: Loaded, n_texts: int = 4) -> list[list[int]]:
     """Random tokens that come twice, behind the token that begins a text where there is one."""
     generator = torch.Generator().manual_seed(SEED)
     tokenizer = model.tokenizer
-    special = set() if tokenizer is None else set(tokenizer.all_special_ids)
+    special = set(model.placeholders)  # refused in a prompt
+    special |= set() if tokenizer is None else set(tokenizer.all_special_ids)
     first = None if tokenizer is None else tokenizer.bos_token_id
     length = min(N_REPEATED, (model.max_positions - 1) // 2)
     texts = []
@@ -225,10 +226,12 @@ def _sums(
     run: Run, layers: Sequence[int]
 ) -> tuple[Float[Tensor, "kind head"], Int[Tensor, " kind"]]:
     """Sums over the queries that count, of every score and head, and how many they were."""
-    pattern = torch.cat([run[f"L{layer}.pattern"].double().cpu() for layer in layers])
-    parts = [score.of(pattern, run.tokens) for score in SCORES]
-    sums = torch.stack([(found * counted).sum(-1) for found, counted in parts])
-    return sums, torch.stack([counted.sum() for _, counted in parts])
+    sums = []
+    for layer in layers:  # one after the other: the patterns of all, made accurate, are large
+        pattern = run[f"L{layer}.pattern"].cpu().double()
+        parts = [score.of(pattern, run.tokens) for score in SCORES]
+        sums.append(torch.stack([(found * counted).sum(-1) for found, counted in parts]))
+    return torch.cat(sums, -1), torch.stack([counted.sum() for _, counted in parts])
 
 
 def _result(

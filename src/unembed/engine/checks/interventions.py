@@ -56,7 +56,8 @@ def past(model: Loaded, block: BlockAnatomy, step: int, stream: Tensor, added: T
     norm = None if name is None else model.module.get_submodule(name)
     with model.evaluating():
         if block.arrangement == "post_norm" and norm is not None:
-            return norm(stream + added)  # type: ignore[no-any-return]
+            normed: Tensor = norm(stream + added)
+            return normed
         stream = stream if norm is None else norm(stream)
     return stream * block.stream_factors[step] + added
 
