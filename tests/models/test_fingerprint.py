@@ -259,6 +259,30 @@ def test_an_open_index_notices_a_write_that_torch_does_not_count(tmp_path):
     index.search("the")
 
 
+def test_an_open_index_looks_again_after_a_while_where_looking_is_long(tmp_path, monkeypatch):
+    """Not at every question: 0.2 s for a gigabyte would be longer than the search."""
+    now = [100.0]
+    monkeypatch.setattr(fingerprints.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(
+        fingerprints.time, "thread_time", iter(range(1000)).__next__
+    )  # a second each
+    model = ue.load(tiny_model("gpt2"), tiny_tokenizer())
+    index = ue.build_index(model, top_k=3, folder=tmp_path)
+    index.search("the")
+    through_data(model.module)
+    now[0] += fingerprints.RESTS - 1
+    index.search("the")
+    now[0] += 2
+    with pytest.raises(InputError, match="were changed since"):
+        index.search("the")
+    through_data(model.module)
+    index.search("the")
+    through_data(model.module)
+    assert model.fingerprint  # looks at once, whoever looked before
+    with pytest.raises(InputError, match="were changed since"):
+        index.search("the")
+
+
 def test_what_was_not_asked_in_time_is_said_to_be_unknown():
     model = ue.load(tiny_model("gpt2"))
     before, other = model.run(PROMPT), model.run(PROMPT)

@@ -121,9 +121,12 @@ class Loaded(Maps):
         """
         return self.identity.watched.now()
 
-    def reread(self) -> State:
-        """`state`, after a look at every weight: notices writes that torch does not count."""
-        return self.identity.watched.reread()
+    def reread(self, *, often: bool = False) -> State:
+        """`state`, after a look at every weight: notices writes that torch does not count.
+
+        `often`: one of a large model that was made some seconds ago will do.
+        """
+        return self.identity.watched.reread(often=often)
 
     @property
     def licence(self) -> str | None:

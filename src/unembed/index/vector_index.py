@@ -64,7 +64,10 @@ class VectorIndex:
     @property
     def is_current(self) -> bool:
         """Whether the model still has the weights that the index is of."""
-        state = self._model.reread()
+        state = self._model.reread(often=True)
+        if state is self._state:
+            return True
+        state = self._model.reread()  # before a refusal as exact as can be
         if state is not self._state and state.fingerprint == self._plan.fingerprint:
             self._state = state  # changed, and changed back
         return state is self._state

@@ -24,6 +24,7 @@ import re
 import secrets
 import tempfile
 import threading
+import time
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -85,6 +86,11 @@ class State:
             self._fingerprint = _unknown()
 
 
+# A look at every weight that takes longer than SHORT, in seconds, is made again for a question that
+# comes often only when RESTS times as long has gone by: it is then a twentieth of the work.
+SHORT, RESTS = 0.02, 20
+
+
 class Watched:
     """A module and its tokenizer, and what they are now.
 
@@ -101,6 +107,8 @@ class Watched:
         self._kept = kept
         self._lazy = lazy
         self._trusted = False
+        self._looked: tuple[State, float, float] | None = None  # at what, until when, how long
+        self._turn = threading.Lock()  # of those who ask often one looks
         self._lock = threading.Lock()
         # where the files' are not known yet, `begin` adds up in the background
         sums = self._sums() if kept is None else kept.sums
@@ -114,24 +122,44 @@ class Watched:
                 self._change(stamp, self._sums())
             return self._state
 
-    def reread(self) -> State:
+    def reread(self, *, often: bool = False) -> State:
         """As `now`, and notices writes that torch does not count: adds up every weight.
 
-        Not of a model that reads its weights late, nor after `trust`.
+        Not of a model that reads its weights late, nor after `trust`. Who asks `often` is content
+        with the last look, where looking is long and that was not long ago: see `RESTS`.
         """
         state = self.now()
-        if self._lazy or self._trusted:
+        if self._lazy or self._trusted or (often and self._is_fresh(state)):
             return state
+        if not often:
+            return self._look(state)
+        if not self._turn.acquire(blocking=False):
+            return state
+        try:
+            return self._look(state)
+        finally:
+            self._turn.release()
+
+    def _look(self, state: State) -> State:
         if state.sums is None:
             _ = state.fingerprint  # adds up, too; a thread may be at it already
+        started = time.thread_time()  # of this thread alone: others may be at work, too
         sums = self._sums()
         if sums == state.sums:
+            took = time.thread_time() - started
+            self._looked = state, time.monotonic() + RESTS * took, took
             return state
         with self._lock:  # not around `doubt`: who computes a fingerprint waits for this lock
             if self._state is state:
                 self._change(state.stamp, sums)
         state.doubt()
         return self.now()
+
+    def _is_fresh(self, state: State) -> bool:
+        if self._looked is None:
+            return False
+        seen, until, took = self._looked
+        return seen is state and took > SHORT and time.monotonic() < until
 
     def trust(self) -> None:
         """No code but this package's runs here, as from the command line: reread nothing."""

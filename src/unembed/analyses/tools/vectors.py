@@ -197,7 +197,7 @@ _READINGS: WeakKeyDictionary[State, dict[int, _Reading]] = WeakKeyDictionary()
 
 
 def _reading(model: Loaded, layer: int) -> _Reading:
-    known = _READINGS.setdefault(model.reread(), {})
+    known = _READINGS.setdefault(model.reread(often=True), {})
     if layer not in known:
         norm = _norm_before(model, layer)
         parts = [_read(norm, rows).norm(dim=-1) for rows in _embeddings(model)]
