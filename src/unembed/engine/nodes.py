@@ -23,13 +23,14 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import cache
-from typing import Literal, get_args
+from typing import Literal
 
-Operation = Literal["zero", "scale", "set_to", "add", "patch"]
+Operation = Literal["zero", "scale", "set_to", "add", "patch", "mask", "knock_out"]
 Stage = Literal["pre", "post"]
 Branch = Literal["attn", "cross", "mlp"]
-OPERATIONS: tuple[Operation, ...] = get_args(Operation)
-STAGES: tuple[Stage, ...] = get_args(Stage)
+OPERATIONS: tuple[Operation, ...] = ("zero", "scale", "set_to", "add", "patch")
+ATTENDING: tuple[Operation, ...] = (*OPERATIONS, "knock_out")  # of what has a pattern
+STAGES: tuple[Stage, ...] = ("pre", "post")
 NumberName = Literal["head", "neuron", "entry", "index"]
 
 # ------------------------------------------------------------------ sites
@@ -191,6 +192,7 @@ KINDS = (
         writes="attn",
         is_node=True,
         attends=True,
+        operations=ATTENDING,
     ),
     NodeKind(
         "pair",
@@ -204,6 +206,7 @@ KINDS = (
         called="head",
         writes="attn",
         pairs=True,
+        operations=ATTENDING,
     ),
     NodeKind(
         "neuron",
@@ -230,6 +233,7 @@ KINDS = (
         site="attn_out",
         writes="attn",
         is_node=True,
+        operations=ATTENDING,
     ),
     NodeKind(
         "mixer",
@@ -252,6 +256,7 @@ KINDS = (
         site="cross_out",
         writes="cross",
         is_node=True,
+        operations=ATTENDING,
         encoder=False,
     ),
     NodeKind(
@@ -266,6 +271,7 @@ KINDS = (
         called="head",
         writes="cross",
         is_node=True,
+        operations=ATTENDING,
         encoder=False,
     ),
     NodeKind(
@@ -280,6 +286,7 @@ KINDS = (
         called="head",
         writes="cross",
         pairs=True,
+        operations=ATTENDING,
         encoder=False,
     ),
     NodeKind(
@@ -313,6 +320,7 @@ KINDS = (
         "embed",
         site="embed",
         is_node=True,
+        operations=(*OPERATIONS, "mask"),
     ),
     NodeKind(
         "entry",

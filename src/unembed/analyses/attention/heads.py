@@ -229,7 +229,7 @@ def _sums(
     sums = []
     for layer in layers:  # one after the other: the patterns of all, made accurate, are large
         pattern = run[f"L{layer}.pattern"].cpu().double()
-        parts = [score.of(pattern, run.tokens) for score in SCORES]
+        parts = [score.of(pattern, run.seen_tokens) for score in SCORES]
         sums.append(torch.stack([(found * counted).sum(-1) for found, counted in parts]))
     return torch.cat(sums, -1), torch.stack([counted.sum() for _, counted in parts])
 

@@ -17,10 +17,12 @@ from unembed.analyses.flow.result import FlowTarget
 from unembed.analyses.tools.objective import Objective
 from unembed.analyses.tools.target import TargetLike, as_objective, in_words, read_text, text_tokens
 from unembed.engine.editing.edits import Edit
+from unembed.engine.editing.knocking import resolved_pairs
 from unembed.engine.loaded import Loaded
 from unembed.engine.names.tokens import Token
 from unembed.engine.passes import forward
 from unembed.engine.passes.run import Run
+from unembed.engine.targets import Lengths
 from unembed.errors import CapabilityError, InputError
 from unembed.options import Explained
 
@@ -124,15 +126,21 @@ def continued(run: Run, tokens: Sequence[int], position: int, capture: Sequence[
     """The prompt up to a position and then some tokens, with the run's own edits."""
     ids = (*run.ids[: position + 1], *tokens)
     edits = tuple(
-        kept for edit in run.edits if (kept := _trimmed(edit, position, len(run.ids))) is not None
+        kept for edit in run.edits if (kept := _trimmed(edit, position, run.lengths)) is not None
     )
-    request = forward.Request(ids, capture, edits, "none", source=run.source)
+    own = run.segments[: position + 1]
+    segments = (*own, *own[-1:] * len(tokens))
+    request = forward.Request(ids, capture, edits, "none", source=run.source, segments=segments)
     return forward.run(run.model, request)
 
 
-def _trimmed(edit: Edit, last: int, n_positions: int) -> Edit | None:
+def _trimmed(edit: Edit, last: int, lengths: Lengths) -> Edit | None:
     """The edit without the positions after `last`, which come later and change nothing there."""
-    node = edit.node
+    node, n_positions = edit.node, lengths.prompt
+    pairs = resolved_pairs(edit, node, lengths, "edits")
+    if pairs is not None and not node.encoder:
+        pairs = pairs[pairs[:, 0] <= last]
+        return replace(edit, pairs=pairs) if len(pairs) else None
     if node.position is not None:
         here = node.position % n_positions
         key = None if node.key is None else node.key % n_positions

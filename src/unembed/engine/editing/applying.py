@@ -13,6 +13,7 @@ from torch import Tensor
 
 from unembed.engine.derived import Derived
 from unembed.engine.editing.edits import Edit, at_stage
+from unembed.engine.editing.knocking import knocked_out, resolved_pairs
 from unembed.engine.names.sites import check_target, resolve_position
 from unembed.engine.names.taps import EVERY, index_of
 from unembed.engine.targets import Lengths, Target
@@ -30,6 +31,7 @@ class ResolvedEdit:
     source: Tensor | None = None
     field: str = "edit"
     derived: Derived | None = None  # what computes the node from its site
+    pairs: Tensor | None = None  # of knock_out [pair, 2]
 
     def apply(self, value: Tensor, seen: Lengths) -> Tensor:
         """The activation with this edit done; of a derived node, with what its maps leave kept.
@@ -59,6 +61,8 @@ class ResolvedEdit:
         local, order = self._local(seen.of(site_key) - n_here, n_here)
         n_keys = value.shape[-1]
         behind = seen.keys_of(site_key) - n_keys
+        if self.pairs is not None:
+            return self._knocked_out(value, (seen.of(site_key) - n_here, behind))
         key = None if self.target.key is None else self.target.key - behind
         if local == [] or (key is not None and not 0 <= key < n_keys):
             return value
@@ -67,6 +71,22 @@ class ResolvedEdit:
         changed = value.clone()  # the stream that goes past may be the same tensor
         region = value[index]
         changed[index] = self._operate(region, order).to(value.dtype)
+        return changed
+
+    def _knocked_out(self, value: Tensor, first: tuple[int, int]) -> Tensor:
+        """A pattern [head, query, key] without the pairs, of one head or of all."""
+        head, whole = self.target.head, value
+        value = value if head is None else value[head, None]
+        found = knocked_out(
+            value,
+            self.pairs,  # type: ignore[arg-type]  # there are some
+            first,
+            renormalise=self.edit.renormalise,
+        )
+        if head is None:
+            return found
+        changed = whole.clone()
+        changed[head] = found[0]
         return changed
 
     def _local(self, offset: int, n_here: int) -> tuple[list[int] | None, list[int] | None]:
@@ -148,7 +168,6 @@ def resolve_edit(
 
     `derived` computes the node, where it is one that was attached.
 
-
     Raises:
         TargetError: layer, head, neuron or position that is not there.
         EditError: a patch whose source has not what is asked of it.
@@ -169,7 +188,8 @@ def resolve_edit(
     source = None
     if edit.operation == "patch":
         source, positions = _source(edit, target, positions, n_positions, field)
-    return ResolvedEdit(edit, target, positions, source, field, derived)
+    pairs = resolved_pairs(edit, target, lengths, field)
+    return ResolvedEdit(edit, target, positions, source, field, derived, pairs)
 
 
 def _source(

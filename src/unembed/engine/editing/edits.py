@@ -3,7 +3,8 @@
 An edit names a target, an operation and a value; positions are absolute, None is every position.
 Edits at heads act on z, at neurons on the input of the output map (or, with stage "pre", on the
 argument of the activation function), at attention pairs on the pattern after the softmax, with no
-renormalisation. Several edits of one site apply in the order of the list.
+renormalisation (`knocking` has one with it). Several edits of one site apply in the order of the
+list. A mask acts on the tokens, before all of them.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ from unembed.engine.nodes import READ_ONLY, STAGES, UNREAD, Operation, Stage
 from unembed.engine.targets import Lengths, Name, Target
 from unembed.errors import EditError
 from unembed.models.anatomy import Anatomy
+
+MAX_NAMED = 4  # pairs in the words of an edit
 
 Value = float | tuple[float, ...] | Tensor | None
 
@@ -43,7 +46,7 @@ class Recorded(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class Edit:
-    """An intervention; make one with zero, scale, set_to, add or patch."""
+    """An intervention; make one with zero, scale, set_to, add, patch, mask or knock_out."""
 
     node: Target
     operation: Operation
@@ -52,6 +55,8 @@ class Edit:
     stage: Stage = "post"
     source: Recorded | None = field(default=None, repr=False)
     source_positions: tuple[int, ...] | None = None
+    pairs: Tensor | None = field(default=None, repr=False)  # of knock_out: [pair, 2]
+    renormalise: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "node", perhaps_attached(self.node))  # by hand: a name
@@ -69,6 +74,8 @@ class Edit:
             said += f"{' by' if self.operation == 'scale' else ''} {self.value:g}"
         if self.positions is not None:
             said += f" at {', '.join(map(str, self.positions))}"
+        if self.pairs is not None:
+            said += _pair_words(self.pairs, self.renormalise)
         return said + (" before the activation" if self.stage == "pre" else "")
 
     @property
@@ -88,7 +95,16 @@ class Edit:
             self.stage,
             source,
             self.source_positions,
+            None if self.pairs is None else self.pairs.numpy().tobytes(),
+            self.renormalise,
         )
+
+
+def _pair_words(pairs: Tensor, renormalise: bool) -> str:
+    """Which pairs, or how many, and what becomes of the others."""
+    few = ", ".join(f"{query}<{key}" for query, key in pairs[:MAX_NAMED].tolist())
+    said = few if len(pairs) <= MAX_NAMED else f"{len(pairs):,} pairs"
+    return f" at {said}" + (", renormalised" if renormalise else "")
 
 
 def zero(target: Name, *, positions: Sequence[int] | None = None, stage: Stage = "post") -> Edit:
@@ -142,6 +158,15 @@ def patch(
     return replace(edit, source=other_run, source_positions=sources)
 
 
+def mask(positions: int | Sequence[int]) -> Edit:
+    """Put the mask token of a masked model in the place of tokens, before anything is computed.
+
+    Wherever it stands among edits, it comes first. The run keeps the tokens of the prompt: what
+    stands at a position, and the token that a lens follows there, is what was masked.
+    """
+    return _edit("embed", "mask", None, [positions] if isinstance(positions, int) else positions)
+
+
 def required_capture(target: Name, model: Loaded, stage: Stage = "post") -> str:
     """The site that a run must capture before `patch(target, run)` can read it."""
     parsed = at_stage(model.read_name(target), stage, model.anatomy)
@@ -175,7 +200,7 @@ def _edit(
     operation: Operation,
     value: float | Sequence[float] | Tensor | None,
     positions: Sequence[int] | None,
-    stage: Stage,
+    stage: Stage = "post",
 ) -> Edit:
     parsed = perhaps_attached(target)
     _check_legal(parsed, operation, stage)
@@ -233,7 +258,7 @@ def _check_legal(target: Target, operation: Operation, stage: Stage) -> None:
 
 
 def _checked_value(operation: Operation, value: object) -> Value:
-    if operation in ("zero", "patch"):
+    if operation in ("zero", "patch", "mask"):
         return None
     if isinstance(value, bool) or not isinstance(value, int | float | Sequence | Tensor):
         raise EditError(
