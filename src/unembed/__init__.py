@@ -43,11 +43,21 @@ if TYPE_CHECKING:
     from unembed.analyses.tools.projections import token_direction
     from unembed.compat.lm_debugger import lm_debugger_off, lm_debugger_on
     from unembed.engine.cancel import Cancel
-    from unembed.engine.editing.edits import Edit, add, patch, required_capture, scale, set_to, zero
+    from unembed.engine.editing.edits import (
+        Edit,
+        add,
+        mask,
+        patch,
+        required_capture,
+        scale,
+        set_to,
+        zero,
+    )
+    from unembed.engine.editing.knocking import knock_out, pairs_between
     from unembed.engine.load import load
     from unembed.engine.model import Model
     from unembed.engine.names.tokens import Token
-    from unembed.engine.names.vocabulary import Sourced
+    from unembed.engine.names.vocabulary import SentencePair, Sourced
     from unembed.engine.partial.partial_forward import partial_forward
     from unembed.engine.passes.generation import Generation
     from unembed.engine.passes.options import GenerationOptions
@@ -90,6 +100,9 @@ _HOME = {
     "set_to": "unembed.engine.editing.edits",
     "add": "unembed.engine.editing.edits",
     "patch": "unembed.engine.editing.edits",
+    "mask": "unembed.engine.editing.edits",
+    "knock_out": "unembed.engine.editing.knocking",
+    "pairs_between": "unembed.engine.editing.knocking",
     "required_capture": "unembed.engine.editing.edits",
     # switching neurons
     "turn_on": "unembed.analyses.sub_updates.switches",
@@ -109,6 +122,7 @@ _HOME = {
     "ComponentOptions": "unembed.analyses.component.options",
     "component": "unembed.analyses.component.component",
     "component_capture": "unembed.analyses.component.component",
+    "SentencePair": "unembed.engine.names.vocabulary",
     "Sourced": "unembed.engine.names.vocabulary",
     "SubUpdates": "unembed.analyses.sub_updates.result",
     "sub_updates": "unembed.analyses.sub_updates.sub_updates",
@@ -175,6 +189,7 @@ __all__ = [
     "PredictionsOptions",
     "Run",
     "SearchOptions",
+    "SentencePair",
     "Settings",
     "SimilarOptions",
     "Sourced",
@@ -198,12 +213,15 @@ __all__ = [
     "flow_graph",
     "head_scores",
     "heads_capture",
+    "knock_out",
     "lm_debugger_off",
     "lm_debugger_on",
     "load",
     "logit_lens",
+    "mask",
     "measure_cuts",
     "open_index",
+    "pairs_between",
     "partial_forward",
     "patch",
     "predictions",

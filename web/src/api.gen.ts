@@ -660,6 +660,13 @@ export interface components {
              */
             special?: "shown" | "hidden" | "renormalised";
             /**
+             * Between
+             * @description Of a sentence pair: every pair of positions, those within one text, or those across both; all others are 0, and renormalised with special tokens.
+             * @default all
+             * @enum {string}
+             */
+            between?: "all" | "within" | "across";
+            /**
              * Mass
              * @description Pairs kept of each query: the fewest that hold this part of its row; 1: all.
              * @default 0.7
@@ -735,6 +742,16 @@ export interface components {
              * @enum {string}
              */
             special: "shown" | "hidden" | "renormalised";
+            /**
+             * Between
+             * @enum {string}
+             */
+            between: "all" | "within" | "across";
+            /**
+             * Segments
+             * @description Of a sentence pair: 0 or 1, the text of each token.
+             */
+            segments: number[];
             /** Mass */
             mass: number;
             /**

@@ -115,6 +115,15 @@ export const QUESTIONS = {
         "renormalised"
       ]
     },
+    "between": {
+      "kind": "choice",
+      "default": "all",
+      "choices": [
+        "all",
+        "within",
+        "across"
+      ]
+    },
     "mass": {
       "kind": "number",
       "default": 0.7,

@@ -5,6 +5,7 @@ Everything that runs the model takes this; `Model` is this with the ways to run 
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from torch import Tensor, nn
 
 from unembed.engine.derived import Derived
 from unembed.engine.exclusive import exclusive_use_of
-from unembed.engine.names import prompts, texts, token_ids, vocabulary
+from unembed.engine.names import prompts, sentence_pairs, texts, token_ids, vocabulary
 from unembed.engine.names.sites import check_target, parse_target
 from unembed.engine.names.taps import refuse, why_not
 from unembed.engine.names.tokens import Token, TokenReader
@@ -37,7 +38,7 @@ from unembed.models.multimodal import placeholders
 from unembed.settings import Settings
 
 Text = str | Sequence[int] | Sequence[texts.Message] | Mapping[str, Any] | Tensor | NDArray[Any]
-Prompt = Text | vocabulary.Sourced
+Prompt = Text | vocabulary.Sourced | vocabulary.SentencePair | vocabulary.Read
 
 
 @dataclass(frozen=True)
@@ -155,6 +156,19 @@ class Loaded(Maps):
         """What each token stands for that a picture or sound takes the place of; most have none."""
         return placeholders(self.module.config)
 
+    @cached_property
+    def n_token_types(self) -> int:
+        """How many types of token its embedding tells apart, as the two texts of a pair; 0: none.
+
+        Only of masked models, and where the tokenizer says types: RoBERTa has some that nobody
+        gives it.
+        """
+        given = inspect.signature(type(self.module).forward).parameters
+        said = getattr(self.tokenizer, "model_input_names", ["token_type_ids"])
+        if self.kind != "masked" or "token_type_ids" not in given or "token_type_ids" not in said:
+            return 0
+        return int(getattr(self.module.config, "type_vocab_size", 0) or 0)
+
     @property
     def mask_token(self) -> str | None:
         """Text of the mask token of a masked model."""
@@ -193,8 +207,17 @@ class Loaded(Maps):
         if self.kind == "masked" and self.labels is None:
             generate = "a masked model predicts masked tokens; it does not continue a text"
         found["generate"] = _capability("generate", generate)
+        found["mask"] = _capability("mask", self._why_no_mask())
+        found["pairs"] = _capability("pairs", sentence_pairs.why_no_pairs(self))
         found["chat"] = _capability("chat", texts.why_no_chat(self.tokenizer))
         return found
+
+    def _why_no_mask(self) -> str | None:
+        if self.kind != "masked" or self.has_encoder:
+            return "only masked models were trained to fill in a mask token"
+        if self.mask_token is None:
+            return "it was loaded without a tokenizer that has a mask token"
+        return None
 
     def _why_no_site(self, site: str) -> str | None:
         """The reason if no layer has the site; where some have it, it is available."""
@@ -249,7 +272,8 @@ class Loaded(Maps):
 
         Text; messages ([{"role": "user", "content": "Hello"}], through the chat template); token
         ids, or a tensor or array of them, [pos] or [1, pos]; or what a tokenizer returns, whose
-        attention mask says which are pads: those are left out. Of an encoder-decoder a `Sourced`.
+        attention mask says which are pads: those are left out. Of an encoder-decoder a `Sourced`,
+        of an encoder perhaps a `SentencePair`.
 
         A special token that starts or ends the text already is not added again, and none is added
         after a text that a causal model continues.
@@ -259,12 +283,15 @@ class Loaded(Maps):
         """
         return prompts.read(self, prompt).ids
 
-    def read_prompt(self, prompt: Prompt | None, source: Text | None = None) -> vocabulary.Read:
+    def read_prompt(
+        self, prompt: Prompt | None, source: Text | None = None, pair: str | None = None
+    ) -> vocabulary.Read:
         """Token ids of a prompt, with notes: sentences about what was done to it.
 
         `source` is what the encoder of an encoder-decoder reads; a `Sourced` prompt has both.
+        `pair` is a second text for an encoder that reads two together, as in a `SentencePair`.
         """
-        return prompts.read(self, prompt, source)
+        return prompts.read(self, prompt, source, pair)
 
     def token(self, token_id: int) -> Token:
         """The token with this id."""

@@ -51,6 +51,7 @@ class Model(Loaded):
         edits: Sequence[Edit] = (),
         *,
         source: Text | None = None,
+        pair: str | None = None,
         logits: Literal["all", "last", "none"] = "all",
         stop_after: Name | None = None,
         start: tuple[int, Tensor] | None = None,
@@ -66,6 +67,7 @@ class Model(Loaded):
             edits: changes made on the way, in order.
             source: what the encoder of an encoder-decoder reads; the prompt is then its decoder's,
                 and may be left out.
+            pair: a second text, for an encoder that reads two together.
             logits: at every position, at the last one, or none; with "none" the pass ends at the
                 last captured site.
             stop_after: a site to end the pass after, as in "L5.resid_post".
@@ -81,9 +83,17 @@ class Model(Loaded):
             TooLargeError: captures or logits above the limits in `settings`.
             CancelledError: `cancel` was set.
         """
-        read = self.read_prompt(prompt, source)
+        read = self.read_prompt(prompt, source, pair)
         request = forward.Request(
-            read.ids, capture, tuple(edits), logits, stop_after, start, grad, source=read.source
+            read.ids,
+            capture,
+            tuple(edits),
+            logits,
+            stop_after,
+            start,
+            grad,
+            source=read.source,
+            segments=read.segments,
         )
         run = forward.run(self, request, cancel, progress)
         return replace(run, notes=read.notes) if read.notes else run

@@ -162,7 +162,14 @@ def sweep(
     kept = logits or ("last" if objective is None else "none")
     asked = "all" if objective is not None and not required else kept
     requests = [
-        Request(one.ids, (*capture, *required), row_edits, asked, source=one.source)
+        Request(
+            one.ids,
+            (*capture, *required),
+            row_edits,
+            asked,
+            source=one.source,
+            segments=one.segments,
+        )
         for one, row_edits in zip(read, rows, strict=True)
     ]
     _check(model, requests, capture, kept)
@@ -260,7 +267,7 @@ def _trimmed(run: Run, wanted: set[SiteKey], logits: Logits) -> Run:
 
 def _starts(model: Loaded, requests: Sequence[Request]) -> list[int]:
     """The layer that each row may enter with the residual of the prompt without edits."""
-    if len(requests) < 2 or len({(one.ids, one.source) for one in requests}) > 1:
+    if len(requests) < 2 or len({(one.ids, one.source, one.segments) for one in requests}) > 1:
         return [0] * len(requests)
     last = model.anatomy.n_layers - 1
     first = requests[0]
@@ -341,6 +348,6 @@ def _baseline(
     sites = [f"L{layer}.resid_pre" for layer in sorted(layers) if layer]
     if not sites:
         return {}
-    plain = Request(request.ids, sites, logits="none", stop_after=sites[-1], source=request.source)
+    plain = replace(request, capture=sites, edits=(), logits="none", stop_after=sites[-1])
     run = run_one(model, plain, cancel)
     return {layer: run[f"L{layer}.resid_pre"] for layer in layers if layer}

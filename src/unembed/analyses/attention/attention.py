@@ -26,6 +26,7 @@ from unembed.analyses.tools.moved import MovedValues, moved_capture
 from unembed.analyses.tools.objective import Objective
 from unembed.analyses.tools.target import in_words, read_target
 from unembed.engine.cancel import Cancel
+from unembed.engine.editing.knocking import joined
 from unembed.engine.loaded import Loaded
 from unembed.engine.names.sites import resolve_position
 from unembed.engine.names.taps import why_not
@@ -118,6 +119,8 @@ def attention(
         combine=options.combine,
         weights=weights,
         special=options.special,
+        between=options.between,
+        segments=run.segments,
         mass=options.mass,
         provenance=run.provenance,
         values=values,
@@ -244,10 +247,15 @@ def _queries(options: AttentionOptions, n_positions: int) -> list[int]:
 def _patterns(
     run: Run, shown: Sequence[Target], queries: Sequence[int], options: AttentionOptions
 ) -> Float[Tensor, "head query key"]:
-    """The patterns, with special tokens as the options say; in float32, or float64 as they are."""
+    """The patterns, with special tokens and two texts as the options say.
+
+    In float32, or float64 as they are.
+    """
     parts = [run[f"{one.name}.pattern"][list(queries)] for one in shown]
     pattern = torch.stack([part.to(parts[0].device) for part in parts])
     pattern = pattern.to(torch.promote_types(pattern.dtype, torch.float32))
+    if options.between != "all":
+        pattern = pattern * joined(run.segments, options.between)[list(queries)].to(pattern.device)
     if options.special == "shown":
         return pattern
     plain = torch.tensor([not token.special for token in run.tokens], device=pattern.device)

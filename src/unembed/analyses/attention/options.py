@@ -10,6 +10,7 @@ from unembed.options import Count, Number, Options, Position, Target, TokenRef, 
 
 Measure = Literal["attention", "moved", "target"]
 Combine = Literal["mean", "sum"]
+Between = Literal["all", "within", "across"]
 Special = Literal["shown", "hidden", "renormalised"]
 HeadKind = Literal[
     "previous",
@@ -55,6 +56,11 @@ class AttentionOptions(Options):
         "shown",
         "Special tokens: as they are; hidden, their rows and columns 0; or hidden, and the rest of "
         "each row of the pattern made to sum to 1.",
+    )
+    between: Between = option(
+        "all",
+        "Of a sentence pair: every pair of positions, those within one text, or those across both; "
+        "all others are 0, and renormalised with special tokens.",
     )
     mass: _Mass = option(
         0.7, "Pairs kept of each query: the fewest that hold this part of its row; 1: all."

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
-from unembed.analyses.attention.options import Combine, Measure, Special
+from unembed.analyses.attention.options import Between, Combine, Measure, Special
 from unembed.engine.names.tokens import Token
 from unembed.errors import InputError
 from unembed.result import ArrayComparison, ArrayResult, Axes, Columns, Result
@@ -48,6 +48,8 @@ class AttentionResult(ArrayResult):
     combine: Combine
     weights: Annotated[tuple[float, ...], "Of each head."]
     special: Special
+    between: Between
+    segments: Annotated[tuple[int, ...], "Of a sentence pair: 0 or 1, the text of each token."]
     mass: float
     provenance: Annotated[Mapping[str, str], "Which model, in which precision."]
     values: Float[Tensor, "head query key"]
@@ -68,6 +70,11 @@ class AttentionResult(ArrayResult):
                 legal=", ".join(self.heads),
             )
         return self.values[self.heads.index(name)]
+
+    @property
+    def pairs(self) -> list[tuple[int, int]]:
+        """The pairs of query and key kept, strongest first, as `ue.knock_out` takes them."""
+        return list(zip(self.edge_queries.tolist(), self.edge_keys.tolist(), strict=True))
 
     def sent(self) -> Float[Tensor, "head query"]:
         """For each head and query the mean over all keys: the map beside the queries."""

@@ -165,13 +165,11 @@ def through_suffix(
     """What the unembedding would read if these states, at every position, entered the suffix."""
     if decoder.layer is None:
         return _edited(run, run.model.final_norm(states))
-    request = forward.Request(
-        run.ids,
+    request = forward.again(
+        run,
         ["final_norm"],
         (*_entering(run.model, states, decoder), *_inside(run, decoder)),
-        "none",
         start=(decoder.layer, states),
-        source=run.source,
     )
     return forward.run(run.model, request, cancel, progress)["final_norm"]
 

@@ -24,19 +24,21 @@ from unembed.engine.cancel import Cancel
 from unembed.engine.editing.edits import Edit
 from unembed.engine.loaded import Prompt
 from unembed.engine.model import Model
-from unembed.engine.names.vocabulary import Read, Sourced
+from unembed.engine.names.vocabulary import WHOLE, Read, SentencePair, Sourced
 from unembed.engine.passes.run import Run
 from unembed.errors import InputError, PromptError, UnembedError
 from unembed.models.progress import Progress
 
 DEFAULTS = LensOptions()
-Prompts = Sequence[str] | Sequence[Sequence[int]] | Sequence[Tensor] | Sequence[Sourced]
+Prompts = (
+    Sequence[str] | Sequence[Sequence[int]] | Sequence[Tensor] | Sequence[Sourced | SentencePair]
+)
 
 
 @overload
 def logit_lens(
     model: Model,
-    prompt: str | Sequence[int] | Sourced,
+    prompt: str | Sequence[int] | Sourced | SentencePair,
     *,
     options: LensOptions = ...,
     edits: Sequence[Edit] = ...,
@@ -145,7 +147,7 @@ def compare_lenses(
     Where the final top token is followed, both score the baseline's, so that their cells can be
     compared. Each run's rows are decoded with its own edits.
     """
-    if (baseline.ids, baseline.source) != (edited.ids, edited.source):
+    if len({(run.ids, run.source, run.segments) for run in (baseline, edited)}) > 1:
         raise InputError("the two runs have different tokens, so their cells do not correspond")
     reading = LensReading([baseline, edited], plan, cancel, progress)
     readout = reading.read()
@@ -178,7 +180,7 @@ def _lens(
 
 def _is_batch(prompt: Prompt | Prompts) -> bool:
     """Whether several prompts were given; a tensor [1, pos] is one."""
-    if isinstance(prompt, Sourced):
+    if isinstance(prompt, WHOLE):
         return False
     if isinstance(prompt, Tensor):
         return prompt.dim() >= 2 and len(prompt) > 1
@@ -187,7 +189,7 @@ def _is_batch(prompt: Prompt | Prompts) -> bool:
     if not isinstance(prompt, list | tuple) or not prompt:
         return False
     first = prompt[0]
-    if isinstance(first, Sourced):
+    if isinstance(first, WHOLE):
         return True
     if isinstance(first, Mapping):  # messages are one prompt
         return "role" not in first
@@ -196,7 +198,7 @@ def _is_batch(prompt: Prompt | Prompts) -> bool:
 
 def _read(model: Model, prompt: object, order: int) -> Read:
     """The tokens of one prompt of a batch; errors name it."""
-    if not hasattr(prompt, "__len__") and not isinstance(prompt, Sourced):
+    if not hasattr(prompt, "__len__") and not isinstance(prompt, WHOLE):
         raise PromptError(
             f"prompt {order} of the batch is {prompt!r}; give text or token ids",
             field=f"prompt[{order}]",

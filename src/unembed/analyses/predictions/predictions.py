@@ -104,8 +104,7 @@ def predictions(
     baseline = _baseline(source, prompt, capture, work)
     if not edits:
         return layer_predictions(baseline, options=options, **work)
-    every = (*baseline.edits, *edits)
-    request = forward.Request(baseline.ids, capture, every, _logits(model), source=baseline.source)
+    request = forward.again(baseline, capture, (*baseline.edits, *edits), _logits(model))
     edited = forward.run(model, request, cancel, progress)
     return compare_predictions(baseline, edited, options=options, **work)
 

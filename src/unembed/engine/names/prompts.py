@@ -2,14 +2,17 @@
 
 A prompt is text, messages, token ids (numbers, a tensor, an array), or what a tokenizer returns.
 What is done to it beyond reading it is said, in `Read.notes`. An encoder-decoder is given two:
-what its encoder reads, the source, and what its decoder goes on with (`Sourced`).
+what its encoder reads, the source, and what its decoder goes on with (`Sourced`). An encoder may
+be given two texts that it reads together (`SentencePair`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
+from unembed.engine.names.sentence_pairs import from_pair
 from unembed.engine.names.texts import (
     from_messages,
     from_text,
@@ -18,14 +21,23 @@ from unembed.engine.names.texts import (
     on_end,
 )
 from unembed.engine.names.token_ids import ids_of, refuse_pads, without_pads
-from unembed.engine.names.vocabulary import Read, Sourced, Vocabulary
+from unembed.engine.names.vocabulary import WHOLE, Read, SentencePair, Sourced, Vocabulary
 from unembed.errors import PromptError
 
 
-def read(model: Vocabulary, prompt: Any, source: Any = None) -> Read:
-    """Token ids of a prompt, and what is to be said of them; see Model.tokenize."""
+def read(model: Vocabulary, prompt: Any, source: Any = None, pair: str | None = None) -> Read:
+    """Token ids of a prompt, and what is to be said of them; see Model.tokenize.
+
+    What was read already is returned as it is.
+    """
+    if isinstance(prompt, Read):
+        return prompt
+    if pair is not None:
+        prompt = SentencePair(prompt, pair)
     if source is not None:
         prompt = Sourced(source, prompt)
+    if isinstance(prompt, SentencePair):  # refused where there is an encoder beside a decoder
+        return _read_one(model, prompt, continued=False)
     if model.has_encoder:
         return _read_both(model, _sourced(model, prompt))
     if isinstance(prompt, Sourced):
@@ -91,13 +103,15 @@ def _read_one(model: Vocabulary, prompt: Any, continued: bool) -> Read:
     target = model.has_encoder and continued  # some tokenizers have two languages
     if isinstance(prompt, str):
         found = from_text(model, prompt, continued, target)
+    elif isinstance(prompt, SentencePair):
+        found = from_pair(model, prompt)
     elif isinstance(prompt, Mapping):
-        found = Read(without_pads(model, prompt))
+        found = without_pads(model, prompt)
     elif is_messages(prompt):
         found = from_messages(model, prompt)
     elif isinstance(getattr(prompt, "ids", None), list):  # tokenizers.Encoding
         given = {"input_ids": prompt.ids, "attention_mask": prompt.attention_mask}
-        found = Read(without_pads(model, given))
+        found = without_pads(model, given)
     else:
         found = Read(ids_of(model, prompt))
     check_length(model, found.ids)
@@ -107,7 +121,8 @@ def _read_one(model: Vocabulary, prompt: Any, continued: bool) -> Read:
         starts = target and found.ids[:1] == (model.decoder_start,)  # which may be the pad
         refuse_pads(model, found.ids[1:] if starts else found.ids)
     ends = on_end(model, found.ids) if continued and found.ids != (model.decoder_start,) else ()
-    return Read(found.ids, (*found.notes, *on_doubled_start(model, found.ids), *ends))
+    notes = (*found.notes, *on_doubled_start(model, found.ids), *ends)
+    return replace(found, notes=notes)
 
 
 def _check_rows(model: Vocabulary, ids: tuple[int, ...]) -> None:
@@ -143,9 +158,9 @@ def _refuse_pictures(model: Vocabulary, ids: tuple[int, ...]) -> None:
 
 def is_one(prompts: Any) -> bool:
     """Whether this is one prompt, and not several: text, ids of any kind, what a tokenizer
-    returns, a list of messages, or one with a source.
+    returns, a list of messages, a sentence pair, or one with a source.
     """
-    if isinstance(prompts, str | Mapping | Sourced) or hasattr(prompts, "dtype"):
+    if isinstance(prompts, (str, Mapping, *WHOLE)) or hasattr(prompts, "dtype"):
         return True
     each = list(prompts)
     return bool(each) and all(hasattr(one, "__index__") or isinstance(one, Mapping) for one in each)

@@ -16,7 +16,7 @@ def from_messages(model: Vocabulary, messages: Sequence[Message]) -> Read:
     own `apply_chat_template` lets it add none.
     """
     text = _templated(model, messages)
-    _check_text(model, text)
+    check_text(model, text)
     ids = tuple(model.tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"])
     begin = getattr(model.tokenizer, "bos_token_id", None)
     added = tuple(model.tokenizer("", verbose=False)["input_ids"])
@@ -34,7 +34,7 @@ def from_messages(model: Vocabulary, messages: Sequence[Message]) -> Read:
 def from_text(model: Vocabulary, text: str, continued: bool, target: bool) -> Read:
     if not text:
         return Read(())
-    _check_text(model, text)
+    check_text(model, text)
     name = "text_target" if target else "text"
     whole, bare, around = (
         tuple(model.tokenizer(**{name: part}, add_special_tokens=add, verbose=False)["input_ids"])
@@ -43,7 +43,8 @@ def from_text(model: Vocabulary, text: str, continued: bool, target: bool) -> Re
     return _once(model, whole, bare, around, continued)
 
 
-def _check_text(model: Vocabulary, text: str) -> None:
+def check_text(model: Vocabulary, text: str) -> None:
+    """Raise PromptError for a text that is too long, or that nothing can read."""
     limit = model.settings.max_prompt_chars
     if len(text) > limit:
         raise PromptError(

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from unembed.engine.names.vocabulary import Vocabulary, check_encodable
+from unembed.engine.names.sentence_pairs import segments_of
+from unembed.engine.names.vocabulary import Read, Vocabulary, check_encodable
 from unembed.errors import PromptError, TargetError
 
 LEGAL = "text, messages, token ids, a tensor of ids, or what a tokenizer returns"
@@ -63,8 +64,11 @@ def _said(prompt: Any) -> str:
     return "None" if prompt is None else f"a {type(prompt).__name__}"
 
 
-def without_pads(model: Vocabulary, encoded: Mapping[str, Any]) -> tuple[int, ...]:
-    """The ids that a tokenizer returned, but for those that its attention mask hides."""
+def without_pads(model: Vocabulary, encoded: Mapping[str, Any]) -> Read:
+    """The ids that a tokenizer returned, but for those that its attention mask hides.
+
+    Of a sentence pair also which text each of them is of.
+    """
     if "input_ids" not in encoded:
         raise PromptError(
             f"the prompt is a dictionary without input_ids: it has {', '.join(map(str, encoded))}",
@@ -76,9 +80,10 @@ def without_pads(model: Vocabulary, encoded: Mapping[str, Any]) -> tuple[int, ..
     if isinstance(given, list) and len(given) == 1 and isinstance(given[0], list):
         given = given[0]  # of a tokenizer that was given a list of one text
     ids = ids_of(model, given)
+    segments = segments_of(model, encoded)
     if encoded.get("attention_mask") is None:
         refuse_pads(model, ids)
-        return ids
+        return Read(ids, segments=segments)
     mask = [bool(one) for one in _listed(encoded["attention_mask"])]
     shown = [place for place, one in enumerate(mask) if one]
     if len(mask) != len(ids) or (shown and shown[-1] - shown[0] >= len(shown)):
@@ -90,7 +95,10 @@ def without_pads(model: Vocabulary, encoded: Mapping[str, Any]) -> tuple[int, ..
             legal=f"{len(ids)} entries, on in one stretch",
             fix="to hide a token from others, edit the attention: zero('L3.H2.pattern@5<1')",
         )
-    return tuple(ids[place] for place in shown)
+    return Read(
+        tuple(ids[place] for place in shown),
+        segments=tuple(segments[place] for place in shown) if segments else (),
+    )
 
 
 def refuse_pads(model: Vocabulary, ids: tuple[int, ...]) -> None:

@@ -44,6 +44,10 @@ class Vocabulary(Protocol):
         """What its head says of a text; None of a language model, which continues one."""
 
     @property
+    def n_token_types(self) -> int:
+        """How many types of token it tells apart, as the two texts of a pair; 0: none."""
+
+    @property
     def placeholders(self) -> Mapping[int, str]:
         """What each token stands for that a picture or sound takes the place of."""
 
@@ -72,17 +76,32 @@ class Sourced:
 
 
 @dataclass(frozen=True)
+class SentencePair:
+    """Two texts that an encoder reads together, as its tokenizer puts them."""
+
+    first: str
+    second: str
+
+
+@dataclass(frozen=True)
 class Read:
     """A prompt as the model gets it."""
 
     ids: tuple[int, ...]
     notes: tuple[str, ...] = ()  # sentences: what was done to it, or what to know of it
     source: tuple[int, ...] = ()  # for the encoder of an encoder-decoder
+    segments: tuple[int, ...] = ()  # of a sentence pair: 0 or 1, which text each token is of
 
     @property
-    def prompt(self) -> tuple[int, ...] | Sourced:
+    def prompt(self) -> tuple[int, ...] | Sourced | Read:
         """The same as a prompt."""
+        if self.segments:
+            return self
         return Sourced(self.source, self.ids) if self.source else self.ids
+
+
+WHOLE = (Sourced, SentencePair, Read)
+"""Classes of which each is one prompt."""
 
 
 def named_in(model: Vocabulary, ids: Iterable[int]) -> str:

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from unembed.engine.loaded import Loaded
 from unembed.engine.names.prompts import check_length
 from unembed.engine.names.token_ids import ids_of
-from unembed.engine.passes.forward import inputs_of
+from unembed.engine.passes.forward import inputs_of, types_of
 from unembed.errors import InputError, PromptError
 
 SWITCHES = {
@@ -144,21 +144,25 @@ def prompt_ids(
             value=type(prompt[0]).__name__,
             legal="text, ids, or a tensor of ids [pos] or [batch, pos]",
         )
-    if model.has_encoder and not several:
+    masked = rest.get("attention_mask") is not None and not isinstance(prompt, str)
+    if not several and (model.has_encoder or not masked):
         read = model.read_prompt(prompt)
         ids = torch.tensor([read.ids], device=model.device)
-        return inputs_of(model, ids, [read.source]), rest
-    masked = rest.get("attention_mask") is not None and not isinstance(prompt, str)
+        rest |= types_of(model, [read.segments], len(read.ids))
+        return inputs_of(model, ids, [read.source]), _on_device(model, rest)
     if several:
         ids = _checked(model, prompt, masked)
     else:  # a mask of its own says which are pads
-        ids = torch.tensor([ids_of(model, prompt) if masked else model.tokenize(prompt)])
+        ids = torch.tensor([ids_of(model, prompt)])
         check_length(model, tuple(ids[0].tolist()))
-    on_device = {
+    return {"input_ids": ids.to(model.device)}, _on_device(model, rest)
+
+
+def _on_device(model: Loaded, given: Mapping[str, Any]) -> dict[str, Any]:
+    return {
         key: value.to(model.device) if isinstance(value, Tensor) else value
-        for key, value in rest.items()
+        for key, value in given.items()
     }
-    return {"input_ids": ids.to(model.device)}, on_device
 
 
 def _checked(model: Loaded, batch: Tensor, masked: bool) -> Tensor:

@@ -41,11 +41,24 @@ class Request:
     grad: bool = False
     position_ids: tuple[int, ...] | None = None  # instead of 0, 1, 2 ...; ignored without positions
     source: tuple[int, ...] = ()  # what the encoder is given, of a model that has one
+    segments: tuple[int, ...] = ()  # of a sentence pair: which text each token is of
 
     @property
     def lengths(self) -> Lengths:
         """How many tokens it has."""
         return Lengths(len(self.ids), len(self.source))
+
+
+def again(
+    run: Run,
+    capture: Sequence[Name],
+    edits: Sequence[Edit] = (),
+    logits: Logits = "none",
+    **more: Any,
+) -> Request:
+    """A request for a pass over what a run was given: its tokens, and what goes with them."""
+    given = {"source": run.source, "segments": run.segments}
+    return Request(run.ids, capture, tuple(edits), logits, **given | more)
 
 
 def run(
@@ -74,10 +87,12 @@ def run_rows(
         plan_capture(named_nodes(model, one.capture), model.anatomy, model.name, one.lengths)
         for one in requests
     ]
+    resolved = [resolve_edits(model, one.edits, one.lengths) for one in requests]
     rows = [
-        Row(_activations(wanted), resolve_edits(model, one.edits, one.lengths))
-        for one, wanted in zip(requests, captures, strict=True)
+        Row(_activations(wanted), [one for one in edits if one.edit.operation != "mask"])
+        for edits, wanted in zip(resolved, captures, strict=True)
     ]
+    tokens = [masked(model, one.ids, edits) for one, edits in zip(requests, resolved, strict=True)]
     logits = _logits_wanted(model, requests, captures[0])
     labelled = model.labels is not None and first.logits != "none" and first.stop_after is None
     each = [
@@ -100,7 +115,7 @@ def run_rows(
     with model.evaluating(first.grad, running=True):
         if cancel is not None:
             cancel.check()
-        output = _pass(model, instrument, requests, logits)
+        output = _pass(model, instrument, requests, tokens, logits)
         # in here, too: a view that is made under inference mode is no part of the graph
         found = _logits_of(output, requests, logits)
         scores = output.logits[0] if labelled and len(requests) == 1 else None
@@ -113,13 +128,14 @@ def run_rows(
         Run(
             model,
             one.ids,
-            tuple(resolved.edit for resolved in rows[row].edits),
+            tuple(one.edit for one in resolved[row]),
             None if found is None else found[row],
             {site_key: kept[row] for site_key, kept in instrument.captured.items()},
             rows[row].captures,
             provenance,
             label_scores=scores,
             source=one.source,
+            segments=one.segments,
         )
         for row, one in enumerate(requests)
     ]
@@ -181,8 +197,40 @@ def resolve_edits(
             derived = model.attached(model.node(edit.node, f"{field}.target"))
         found = resolve_edit(edit, model.anatomy, model.name, lengths, field, derived)
         refuse(model.anatomy, found.target.site_key, model.name, f"{field}.target")
+        if edit.operation == "mask":
+            _check_masking(model, found, field)
         resolved.append(found)
     return tuple(resolved)
+
+
+def _check_masking(model: Loaded, edit: ResolvedEdit, field: str) -> None:
+    """Raise unless the model was trained to fill in its mask token, and positions are named."""
+    able = model.capabilities()["mask"]
+    if not able.available:
+        raise CapabilityError(
+            f"tokens of {model.name} cannot be masked: {able.reason}",
+            field=f"{field}.operation",
+            value="mask",
+            legal="a masked model with its tokenizer",
+        )
+    if edit.positions is None:
+        raise EditError(
+            "say which tokens are masked",
+            field=f"{field}.positions",
+            legal="at least one position",
+            fix="mask([3])",
+        )
+
+
+def masked(model: Loaded, ids: tuple[int, ...], edits: Sequence[ResolvedEdit]) -> tuple[int, ...]:
+    """The tokens as the model gets them: with its mask token where an edit says so."""
+    places = {
+        place for one in edits if one.edit.operation == "mask" for place in one.positions or ()
+    }
+    if not places:
+        return ids
+    token = model.tokenizer.mask_token_id
+    return tuple(token if place in places else own for place, own in enumerate(ids))
 
 
 def _logits_wanted(
@@ -256,14 +304,21 @@ def _check_start(
 
 
 def _pass(
-    model: Loaded, instrument: Instrument, requests: Sequence[Request], logits: Logits
+    model: Loaded,
+    instrument: Instrument,
+    requests: Sequence[Request],
+    rows: Sequence[tuple[int, ...]],
+    logits: Logits,
 ) -> Any:
-    """What the module returns; None where the pass was ended before."""
+    """What the module returns; None where the pass was ended before.
+
+    `rows` are the tokens of each request as the model gets them.
+    """
     lengths = [len(one.ids) for one in requests]
     instrument.begin([one.lengths for one in requests])
     width = instrument.width.prompt
     instrument.start = _start_of(requests, width)
-    tokens = _padded(model, [one.ids for one in requests], width)
+    tokens = _padded(model, rows, width)
     options: dict[str, Any] = {}
     if requests[0].position_ids is not None and takes(model.module, "position_ids"):
         positions = [one.position_ids for one in requests]
@@ -276,6 +331,7 @@ def _pass(
             options["logits_to_keep"] = 1
     elif min(lengths) < width:
         options["attention_mask"] = _real(model, lengths)
+    options |= types_of(model, [one.segments for one in requests], width)
     several = logits == "last" and (len(requests) > 1 or model.anatomy.shares_keys)
     options |= inputs_of(model, tokens, [one.source for one in requests])
 
@@ -334,6 +390,14 @@ def inputs_of(
     if min(lengths) < max(lengths):
         found["attention_mask"] = _real(model, lengths)
     return found
+
+
+def types_of(model: Loaded, segments: Sequence[tuple[int, ...]], width: int) -> dict[str, Tensor]:
+    """Which text of a sentence pair each token is of, where a row has two and the model asks."""
+    if model.n_token_types < 2 or not any(segments):
+        return {}
+    types = [[*of_row, *[0] * (width - len(of_row))] for of_row in segments]
+    return {"token_type_ids": torch.tensor(types, device=model.device)}
 
 
 def _padded(model: Loaded, rows: Sequence[tuple[int, ...]], width: int) -> Tensor:

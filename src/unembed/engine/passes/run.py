@@ -54,6 +54,8 @@ class Run:
     # labels to tokens; None of other models, of a run with logits="none", and of one among many
     label_scores: Tensor | None = None
     source: tuple[int, ...] = ()  # token ids that an encoder was given; none without an encoder
+    # of a sentence pair, for each token: 0 for the first text, 1 for the second; none of one text
+    segments: tuple[int, ...] = ()
 
     def __repr__(self) -> str:
         n_edits, n_sites = len(self.edits), len(self.activations)
@@ -79,6 +81,26 @@ class Run:
         return self.model.tokens(self.ids)
 
     @property
+    def masked(self) -> tuple[int, ...]:
+        """Positions where the model got its mask token in place of the prompt's."""
+        places = {
+            resolve_position(position, len(self.ids))
+            for edit in self.edits
+            if edit.operation == "mask"
+            for position in (edit.positions or (edit.node.position or 0,))
+        }
+        return tuple(sorted(places))
+
+    @property
+    def seen_tokens(self) -> tuple[Token, ...]:
+        """The tokens as the model got them: `tokens`, but for its mask token where `masked`."""
+        tokenizer, places = self.model.tokenizer, set(self.masked)
+        return tuple(
+            self.model.token(tokenizer.mask_token_id) if at in places else own
+            for at, own in enumerate(self.tokens)
+        )
+
+    @property
     def source_tokens(self) -> tuple[Token, ...]:
         """What the encoder of an encoder-decoder was given."""
         return self.model.tokens(self.source)
@@ -90,19 +112,24 @@ class Run:
 
     @property
     def key(self) -> tuple[object, ...]:
-        """Equal keys give equal numbers: model, tokens and edits.
+        """Equal keys give equal numbers: model, tokens, what goes with them, and edits.
 
         Adds all weights up, 0.2 s for a gigabyte, to know that they are those of the run; where
         they are not and it was not asked before, the key is one that no other run has.
         """
         self.model.reread()
         fingerprint = self.provenance["fingerprint"]
-        return fingerprint, self.ids, self.source, tuple(edit.key for edit in self.edits)
+        return fingerprint, *self._given
 
     @property
     def local_key(self) -> tuple[object, ...]:
         """As `key`, for caches of this process: never has to wait for the fingerprint."""
-        return self.provenance.state, self.ids, self.source, tuple(edit.key for edit in self.edits)
+        return self.provenance.state, *self._given
+
+    @property
+    def _given(self) -> tuple[object, ...]:
+        edits = tuple(edit.key for edit in self.edits)
+        return self.ids, self.source, self.segments, edits
 
     @property
     def nbytes(self) -> int:
