@@ -13,10 +13,14 @@ export interface CardToken {
   probability: number;
   /** Absent where vectors have no scale of their own: then the column is left out. */
   logit?: number;
+  /** In place of the probability's own words, where the bar is of another number. */
+  text?: string;
 }
 
 export interface CardSide {
   side: 'baseline' | 'edited';
+  /** Over the numbers of the list; absent: probability. */
+  heading?: string;
   top: CardToken[];
   /** What is asked about, in the columns of the list, with its place. */
   score?: { label: string; probability: string; logit: string; rank: string } | null;
@@ -155,7 +159,7 @@ function column(side: CardSide, marked: boolean): HTMLElement {
     'div',
     { class: logits ? 'with-logits' : null },
     marked ? sideName(side.side) : null,
-    side.top.length > 0 ? heads(logits) : null,
+    side.top.length > 0 ? heads(side.heading ?? 'probability', logits) : null,
     make('ol', {}, ...side.top.map((entry) => line(entry, side.side, logits))),
     side.score ? scored(side.score, logits) : null,
     ...(side.also ?? []).map(([name, tokens]) => also(name, tokens)),
@@ -168,8 +172,8 @@ function sideName(side: CardSide['side']): HTMLElement {
   return make('p', { class: 'card-side' }, mark, ` ${side}`);
 }
 
-function heads(logits: boolean): HTMLElement {
-  const names = ['', '', 'probability', ...(logits ? ['logit'] : [])];
+function heads(heading: string, logits: boolean): HTMLElement {
+  const names = ['', '', heading, ...(logits ? ['logit'] : [])];
   return make('p', { class: 'card-line faint' }, ...names.map((name) => make('span', {}, name)));
 }
 
@@ -182,7 +186,7 @@ function line(entry: CardToken, side: CardSide['side'], logits: boolean): HTMLEl
     { class: 'card-line' },
     make('bdi', { class: 'token' }, entry.label),
     bar,
-    number(probability(entry.probability)),
+    number(entry.text ?? probability(entry.probability)),
     logits ? number(logit(entry.logit ?? Number.NaN), 'faint') : null,
   );
 }

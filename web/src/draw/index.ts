@@ -4,24 +4,32 @@
  * A page has an element `#unembed-drawing` to draw in and its data as JSON in `#unembed-data`. A notebook
  * calls `render` with a model of anywidget.
  */
+import { mountAttention, type AttentionOptions } from './attention/mount';
+import type { AttentionJson } from './attention/json';
 import { mountFlow, type FlowOptions } from './flow/mount';
 import type { FlowJson } from './flow/json';
 import { mountLens, type LensOptions } from './lens/mount';
 import type { LensJson } from './lens/json';
 import { readPlain, type Written } from './plainData';
 
-export { mountFlow, mountLens };
+export { mountAttention, mountFlow, mountLens };
 
 /** What Python writes: figures/drawing.py. */
 export type Drawn =
   | { kind: 'lens'; options: LensOptions; result: Written }
-  | { kind: 'flow'; options: FlowOptions; result: Written };
+  | { kind: 'flow'; options: FlowOptions; result: Written }
+  | { kind: 'attention'; options: AttentionOptions; result: Written };
 
 export function mount(element: HTMLElement, drawn: Drawn): () => void {
   const data = readPlain(drawn.result);
-  return drawn.kind === 'lens'
-    ? mountLens(element, data as LensJson, drawn.options)
-    : mountFlow(element, data as FlowJson, drawn.options);
+  switch (drawn.kind) {
+    case 'lens':
+      return mountLens(element, data as LensJson, drawn.options);
+    case 'flow':
+      return mountFlow(element, data as FlowJson, drawn.options);
+    case 'attention':
+      return mountAttention(element, data as AttentionJson, drawn.options);
+  }
 }
 
 interface WidgetModel {

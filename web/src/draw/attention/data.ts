@@ -1,0 +1,126 @@
+/** Attention of some heads as arrays, as the server writes it. Knows no canvas and no React. */
+import type { components } from '../../api.gen';
+import { readSafetensors, type Safetensors } from '../safetensors';
+
+export type TokenText = components['schemas']['Token'];
+type AttentionResult = components['schemas']['AttentionResult'];
+/** What both sides share. */
+export type AttentionMetadata = Pick<
+  AttentionResult,
+  'heads' | 'queries' | 'measure' | 'unit' | 'combine' | 'weights' | 'special' | 'mass'
+>;
+export type SideName = 'baseline' | 'edited';
+/** One side, the edited one minus the baseline, or one next to the other. */
+export type Mode = SideName | 'difference' | 'beside';
+
+/** The pairs that are kept, strongest first. */
+export interface Edges {
+  /** Of the matrix: the index of a query, not its position. */
+  rows: Uint32Array;
+  keys: Uint32Array;
+  values: Float32Array;
+  /** How many are kept; those that are here are the strongest of them. */
+  all: number;
+}
+
+export interface AttentionSide {
+  /** Of the whole prompt: the edits may be to its tokens. */
+  tokens: TokenText[];
+  /** Heads × queries × keys; null in a page that has no room for them. */
+  values: Float32Array | null;
+  /** Queries × keys: the heads made one; null as `values`. */
+  combined: Float32Array | null;
+  /** Heads × queries: the share that goes to no token; null: no layer has a sink. */
+  sink: Float32Array | null;
+  edges: Edges;
+  /** For each head the mean over the keys, of every query; and over the queries, of every key. */
+  sent: Float32Array;
+  received: Float32Array;
+}
+
+export interface Attention {
+  meta: AttentionMetadata;
+  baseline: AttentionSide;
+  edited: AttentionSide | null;
+  /** Position -> row of the arrays; -1 where it was not asked. */
+  rowOf: Int32Array;
+  /** Tokens of the longer prompt. */
+  length: number;
+}
+
+/** Reads the answer of POST /api/attention. */
+export function readAttention(buffer: ArrayBuffer): Attention {
+  const file = readSafetensors(buffer);
+  const answer = JSON.parse(file.metadata['attention'] ?? 'null') as
+    components['schemas']['AttentionComparison'] | null;
+  if (!answer) throw new Error('The attention answer has no description of itself.');
+  const edited = answer.edited ? readSide(file, 'edited', answer.edited) : null;
+  return attentionOf(answer.baseline, readSide(file, 'baseline', answer.baseline), edited);
+}
+
+export function attentionOf(
+  meta: AttentionMetadata,
+  baseline: AttentionSide,
+  edited: AttentionSide | null,
+): Attention {
+  const length = Math.max(baseline.tokens.length, edited?.tokens.length ?? 0);
+  const rowOf = new Int32Array(length).fill(-1);
+  meta.queries.forEach((position, row) => (rowOf[position] = row));
+  return { meta, baseline, edited, rowOf, length };
+}
+
+function readSide(file: Safetensors, side: SideName, result: AttentionResult): AttentionSide {
+  const { tokens, queries, heads } = result;
+  const values = floats(file, `${side}.values`);
+  const strengths = floats(file, `${side}.edge_values`);
+  const rowOf = new Map(queries.map((position, row) => [position, row]));
+  return {
+    tokens,
+    values,
+    combined: floats(file, `${side}.combined`),
+    sink: file.tensors[`${side}.sink`] ? floats(file, `${side}.sink`) : null,
+    edges: {
+      rows: words(file, `${side}.edge_queries`).map((position) => rowOf.get(position) ?? 0),
+      keys: words(file, `${side}.edge_keys`),
+      values: strengths,
+      all: strengths.length,
+    },
+    ...meansOf(values, heads.length, queries.length, tokens.length),
+  };
+}
+
+/** What each head sends on the mean from a query, and a key receives. */
+export function meansOf(
+  values: Float32Array,
+  heads: number,
+  rows: number,
+  keys: number,
+): Pick<AttentionSide, 'sent' | 'received'> {
+  const sent = new Float32Array(heads * rows);
+  const received = new Float32Array(heads * keys);
+  for (let head = 0; head < heads; head++) {
+    for (let row = 0; row < rows; row++) {
+      const start = (head * rows + row) * keys;
+      let sum = 0;
+      for (let key = 0; key < keys; key++) {
+        const value = values[start + key] ?? 0;
+        sum += value;
+        received[head * keys + key] = (received[head * keys + key] ?? 0) + value / rows;
+      }
+      sent[head * rows + row] = sum / keys;
+    }
+  }
+  return { sent, received };
+}
+
+function floats(file: Safetensors, name: string): Float32Array {
+  const data = file.tensors[name]?.data;
+  if (!(data instanceof Float32Array)) throw new Error(`The attention answer has no ${name}.`);
+  return data;
+}
+
+function words(file: Safetensors, name: string): Uint32Array {
+  const data = file.tensors[name]?.data;
+  if (!(data instanceof Uint32Array)) throw new Error(`The attention answer has no ${name}.`);
+  return data;
+}
