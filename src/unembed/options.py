@@ -74,6 +74,7 @@ _LEGAL = {
 }
 _UNIONS = {
     "prompt": f"text, messages, or a list of token ids from 0 to {INT32_MAX}",
+    "source": f"text, messages, or a list of token ids from 0 to {INT32_MAX}",
     "target": f"text that is exactly one token, or a token id from 0 to {INT32_MAX}",
     "distractor": f"text that is exactly one token, or a token id from 0 to {INT32_MAX}",
     "decoder": "text of at most 32 characters, or a list of module names",

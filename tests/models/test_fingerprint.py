@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 import unembed as ue
+from unembed.engine.names.vocabulary import Read
 from unembed.engine.provenance import Provenance
 from unembed.errors import InputError
 from unembed.models import fingerprint as fingerprints
@@ -326,7 +327,7 @@ def test_a_server_computes_again_what_it_had_of_other_weights(tmp_path):
     from unembed.session import Job, Session
 
     def asked():
-        return session.run(Job(lambda job: None), tuple(PROMPT), logits="last")
+        return session.run(Job(lambda job: None), Read(tuple(PROMPT)), logits="last")
 
     model = ue.load(tiny_model("gpt2"), tiny_tokenizer())
     session = Session(model, Settings(cache_dir=str(tmp_path)))

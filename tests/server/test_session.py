@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from unembed.engine.names.vocabulary import Read
 from unembed.errors import BusyError, CancelledError, InputError, TimedOutError, TooLargeError
 from unembed.session import Job, Session
 from unembed.session.bridge import find, finish, follow
@@ -64,7 +65,7 @@ def test_a_running_job_is_stopped_at_its_next_check(session):
 
 def test_cancelling_stops_the_compute_within_one_layer(session, model):
     model.n_layers, model.seconds_per_layer = 200, 0.002
-    job = session.submit(lambda job: session.run(job, (1, 2)))
+    job = session.submit(lambda job: session.run(job, Read((1, 2))))
     while model.layers_run < 5:
         time.sleep(0.001)
     session.stop(job)
@@ -80,12 +81,12 @@ def test_a_failure_leaves_the_session_usable(session, model):
         raise RuntimeError("boom")
 
     model.before_layer = explode
-    job = session.submit(lambda job: session.run(job, (1,), [FakeEdit(7)]))
+    job = session.submit(lambda job: session.run(job, Read((1,)), [FakeEdit(7)]))
     with pytest.raises(RuntimeError, match="boom"):
         job.future.result(5)
     assert (job.state, model.hooks) == ("failed", [])
     model.before_layer = lambda _: None
-    assert session.submit(lambda job: session.run(job, (1,))).future.result(5).ids == (1,)
+    assert session.submit(lambda job: session.run(job, Read((1,)))).future.result(5).ids == (1,)
 
 
 def test_lack_of_memory_is_an_error_that_says_so(session):
@@ -134,7 +135,9 @@ def test_closing_ends_what_runs_and_what_waits(model):
 
 def ran(session: Session, ids: tuple[int, ...], *keys: int, capture: Any = (), **more: Any) -> Any:
     edits = [FakeEdit(key) for key in keys]
-    job = session.submit(lambda job: (session.run(job, ids, edits, capture, **more), job.cached))
+    job = session.submit(
+        lambda job: (session.run(job, Read(ids), edits, capture, **more), job.cached)
+    )
     return job.future.result(5)
 
 
@@ -190,7 +193,7 @@ def many(session: Session, n: int) -> list[int]:
     def client(start: int) -> None:
         for key in range(start, n, 16):
             jobs[key] = session.submit(
-                lambda job, key=key: session.run(job, (1, 2, 3), [FakeEdit(key)]).total
+                lambda job, key=key: session.run(job, Read((1, 2, 3)), [FakeEdit(key)]).total
             )
             jobs[key].future.result(30)
 
@@ -309,7 +312,7 @@ def test_news_of_a_job_end_with_its_end(session, model):
     model.seconds_per_layer = 0.03
 
     async def main() -> list[Any]:
-        job = session.submit(lambda job: session.run(job, (1,)))
+        job = session.submit(lambda job: session.run(job, Read((1,))))
         return [snapshot async for snapshot in follow(job, 10)]
 
     news = asyncio.run(main())

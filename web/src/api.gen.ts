@@ -619,6 +619,11 @@ export interface components {
              */
             prompt: string | number[] | components["schemas"]["Message"][];
             /**
+             * Source
+             * @description Of an encoder-decoder, and only of one: what its encoder reads. The prompt is then what its decoder goes on with; empty: its start token alone.
+             */
+            source?: (string | number[] | components["schemas"]["Message"][]) | null;
+            /**
              * Edits
              * @default []
              */
@@ -921,7 +926,7 @@ export interface components {
              * Kind
              * @enum {string}
              */
-            kind: "head" | "neuron" | "attn" | "mixer" | "mlp" | "ple" | "embed";
+            kind: "head" | "cross_head" | "neuron" | "attn" | "cross" | "mixer" | "mlp" | "ple" | "embed";
             /** Layer */
             layer: number | null;
             /** Position */
@@ -953,7 +958,7 @@ export interface components {
             suppresses: components["schemas"]["TokenEffect"][];
             /**
              * Attends To
-             * @description Heads: the row of the pattern at the position.
+             * @description Heads: the row of the pattern at the position; of cross-attention over `source_tokens`.
              */
             attends_to: number[] | null;
             /**
@@ -976,6 +981,12 @@ export interface components {
              * @description Effects with norms frozen at the run, or by taking the write out; null where the model has no unembedding, so that no token is promoted.
              */
             method: ("frozen" | "difference") | null;
+            /**
+             * Source Tokens
+             * @description What the encoder of an encoder-decoder was given.
+             * @default []
+             */
+            source_tokens: components["schemas"]["Token"][];
         };
         /**
          * ComponentRequest
@@ -987,6 +998,11 @@ export interface components {
              * @description Text, which the model's tokenizer splits; token ids used as they are; or messages, which the chat template of the model makes a text of.
              */
             prompt: string | number[] | components["schemas"]["Message"][];
+            /**
+             * Source
+             * @description Of an encoder-decoder, and only of one: what its encoder reads. The prompt is then what its decoder goes on with; empty: its start token alone.
+             */
+            source?: (string | number[] | components["schemas"]["Message"][]) | null;
             /**
              * Edits
              * @default []
@@ -1557,6 +1573,11 @@ export interface components {
              */
             prompt: string | number[] | components["schemas"]["Message"][];
             /**
+             * Source
+             * @description Of an encoder-decoder, and only of one: what its encoder reads. The prompt is then what its decoder goes on with; empty: its start token alone.
+             */
+            source?: (string | number[] | components["schemas"]["Message"][]) | null;
+            /**
              * Edits
              * @default []
              */
@@ -1800,6 +1821,11 @@ export interface components {
              */
             prompt: string | number[] | components["schemas"]["Message"][];
             /**
+             * Source
+             * @description Of an encoder-decoder, and only of one: what its encoder reads. The prompt is then what its decoder goes on with; empty: its start token alone.
+             */
+            source?: (string | number[] | components["schemas"]["Message"][]) | null;
+            /**
              * Edits
              * @default []
              */
@@ -1933,6 +1959,13 @@ export interface components {
          * @description What every head does, as scores; of random tokens that come twice where no prompt is.
          */
         HeadsRequest: {
+            /** Prompt */
+            prompt?: (string | number[] | components["schemas"]["Message"][]) | null;
+            /**
+             * Source
+             * @description Of an encoder-decoder, and only of one: what its encoder reads. The prompt is then what its decoder goes on with; empty: its start token alone.
+             */
+            source?: (string | number[] | components["schemas"]["Message"][]) | null;
             /**
              * Kind
              * @description The score that the heads are sorted by.
@@ -1945,8 +1978,6 @@ export interface components {
              * @description Whose heads, 0-based; absent: all that have any.
              */
             layers?: number[] | null;
-            /** Prompt */
-            prompt?: (string | number[] | components["schemas"]["Message"][]) | null;
             /**
              * Edits
              * @default []
@@ -2453,6 +2484,8 @@ export interface components {
         /**
          * LayerReading
          * @description One layer: before attention, after attention, after feed-forward.
+         *
+         *     A decoder that attends to an encoder does that in between.
          */
         LayerReading: {
             /** Layer */
@@ -2461,6 +2494,8 @@ export interface components {
             /** @description Null where blocks are parallel. */
             resid_mid: components["schemas"]["Reading"] | null;
             resid_post: components["schemas"]["Reading"];
+            /** @description After attention to the encoder; null without an encoder. */
+            resid_mid_cross: components["schemas"]["Reading"] | null;
         };
         /**
          * LayerSelection
@@ -2511,6 +2546,13 @@ export interface components {
              * @description Why the feed-forward is not.
              */
             neurons_reason: string | null;
+            /** @description What attention to the encoder added, taken apart; null without an encoder. */
+            cross_heads: components["schemas"]["BranchUpdates"] | null;
+            /**
+             * Cross Heads Reason
+             * @description Why that is not taken apart.
+             */
+            cross_heads_reason: string | null;
         };
         /**
          * LensComparison
@@ -2546,6 +2588,11 @@ export interface components {
              * @description Text, which the model's tokenizer splits; token ids used as they are; or messages, which the chat template of the model makes a text of.
              */
             prompt: string | number[] | components["schemas"]["Message"][];
+            /**
+             * Source
+             * @description Of an encoder-decoder, and only of one: what its encoder reads. The prompt is then what its decoder goes on with; empty: its start token alone.
+             */
+            source?: (string | number[] | components["schemas"]["Message"][]) | null;
             /**
              * Edits
              * @default []
@@ -2620,7 +2667,7 @@ export interface components {
         LensResult: {
             /**
              * Rows
-             * @description Bottom to top: "embed", "L0.resid_mid", "L0.resid_post" ...; in parallel blocks "L0.resid_pre+attn_out" in place of resid_mid. The last: the model's own output.
+             * @description Bottom to top: "embed", "L0.resid_mid", "L0.resid_post" ...; in parallel blocks "L0.resid_pre+attn_out" in place of resid_mid; after attention to an encoder "L0.resid_mid_cross". The last: the model's own output.
              */
             rows: string[];
             /**
@@ -2672,6 +2719,12 @@ export interface components {
              * @default null
              */
             objective: string | null;
+            /**
+             * Source Tokens
+             * @description What the encoder of an encoder-decoder was given.
+             * @default []
+             */
+            source_tokens: components["schemas"]["Token"][];
         };
         /**
          * Limits
@@ -2803,8 +2856,18 @@ export interface components {
             dtype: string;
             /** Device */
             device: string;
+            /**
+             * Has Encoder
+             * @description An encoder-decoder: beside the prompt, which is its decoder's, a request says what its encoder reads, `source`. All other facts are of the decoder.
+             */
+            has_encoder: boolean;
             /** N Layers */
             n_layers: number;
+            /**
+             * N Encoder Layers
+             * @description 0 without an encoder.
+             */
+            n_encoder_layers: number;
             /** N Heads */
             n_heads: number;
             /** N Kv Heads */
@@ -2832,7 +2895,7 @@ export interface components {
             limits: components["schemas"]["Limits"];
             /**
              * Examples
-             * @description Prompts to start from.
+             * @description Prompts to start from; of an encoder-decoder what its encoder reads.
              */
             examples: string[];
             /** Licence */
@@ -2871,6 +2934,11 @@ export interface components {
              * @description Text, which the model's tokenizer splits; token ids used as they are; or messages, which the chat template of the model makes a text of.
              */
             prompt: string | number[] | components["schemas"]["Message"][];
+            /**
+             * Source
+             * @description Of an encoder-decoder: what its encoder reads there; absent: the same.
+             */
+            source?: (string | number[] | components["schemas"]["Message"][]) | null;
             /**
              * Positions
              * @description Positions there, one for each of the edit's; the same ones if absent.
@@ -2930,6 +2998,12 @@ export interface components {
              * @description What each state is rated by: "logit of ' Tokyo' less that of ' Paris'".
              */
             objective: string | null;
+            /**
+             * Source Tokens
+             * @description What the encoder of an encoder-decoder was given.
+             * @default []
+             */
+            source_tokens: components["schemas"]["Token"][];
         };
         /**
          * PredictionsRequest
@@ -2941,6 +3015,11 @@ export interface components {
              * @description Text, which the model's tokenizer splits; token ids used as they are; or messages, which the chat template of the model makes a text of.
              */
             prompt: string | number[] | components["schemas"]["Message"][];
+            /**
+             * Source
+             * @description Of an encoder-decoder, and only of one: what its encoder reads. The prompt is then what its decoder goes on with; empty: its start token alone.
+             */
+            source?: (string | number[] | components["schemas"]["Message"][]) | null;
             /**
              * Edits
              * @default []
@@ -3104,6 +3183,11 @@ export interface components {
              */
             prompt: string | number[] | components["schemas"]["Message"][];
             /**
+             * Source
+             * @description Of an encoder-decoder, and only of one: what its encoder reads. The prompt is then what its decoder goes on with; empty: its start token alone.
+             */
+            source?: (string | number[] | components["schemas"]["Message"][]) | null;
+            /**
              * Edits
              * @default []
              */
@@ -3243,6 +3327,11 @@ export interface components {
              * @description Text, which the model's tokenizer splits; token ids used as they are; or messages, which the chat template of the model makes a text of.
              */
             prompt: string | number[] | components["schemas"]["Message"][];
+            /**
+             * Source
+             * @description Of an encoder-decoder, and only of one: what its encoder reads. The prompt is then what its decoder goes on with; empty: its start token alone.
+             */
+            source?: (string | number[] | components["schemas"]["Message"][]) | null;
         };
         /**
          * TokenizeResponse
@@ -3261,6 +3350,12 @@ export interface components {
              * @description What was done to the prompt, and what to know of it.
              */
             notes: string[];
+            /**
+             * Source Tokens
+             * @description What the encoder of an encoder-decoder is given.
+             * @default []
+             */
+            source_tokens: components["schemas"]["Token"][];
         };
         /**
          * Update

@@ -17,7 +17,7 @@ from rich.console import Console
 
 from unembed.cli import attention_command, flags, flow_command, index_command, lens_command, options
 from unembed.cli.arguments import TextCommand
-from unembed.cli.loading import Loading, quiet_libraries, read_prompt
+from unembed.cli.loading import Loading, Typed, quiet_libraries
 from unembed.cli.output import as_typed, prepare_streams
 from unembed.errors import UnembedError
 from unembed.questions import requests
@@ -95,12 +95,12 @@ def serve(
 
 @app.command(cls=TextCommand)
 @options.with_loading
+@options.with_prompt
 @flags.with_options(requests.PredictionsRequest)
 def run(
     *,
     loading: Loading,
-    prompt: options.Prompt,
-    chat: options.Chat = False,
+    prompt: Typed,
     edit: options.Edits = None,
     as_json: options.Json = False,
     fields: dict[str, Any],
@@ -108,17 +108,17 @@ def run(
     """What a model predicts after a prompt, in every layer, with and without edits."""
     from unembed.cli import inspecting
 
-    inspecting.run(loading, read_prompt(prompt, chat=chat), edit or [], fields, as_json=as_json)
+    inspecting.run(loading, prompt, edit or [], fields, as_json=as_json)
 
 
 @app.command(cls=TextCommand)
 @options.with_loading
+@options.with_prompt
 @flags.with_options(requests.LensRequest)
 def lens(
     *,
     loading: Loading,
-    prompt: options.Prompt,
-    chat: options.Chat = False,
+    prompt: Typed,
     kind: lens_command.Kind = "probability",
     edit: options.Edits = None,
     top_down: lens_command.TopDown = False,
@@ -128,53 +128,51 @@ def lens(
 ) -> None:
     """The grid of what every layer predicts at every position, with and without edits."""
     shown = lens_command.Shown(kind, top_down, html, as_json)
-    lens_command.lens(loading, read_prompt(prompt, chat=chat), edit or [], fields, shown)
+    lens_command.lens(loading, prompt, edit or [], fields, shown)
 
 
 @app.command(cls=TextCommand)
 @options.with_loading
+@options.with_prompt
 @flags.with_options(requests.AttentionRequest)
 def attention(
     *,
     loading: Loading,
-    prompt: options.Prompt,
-    chat: options.Chat = False,
+    prompt: Typed,
     edit: options.Edits = None,
     rows: attention_command.Rows = 20,
     as_json: options.Json = False,
     fields: dict[str, Any],
 ) -> None:
     """What attention heads look at on a prompt, and what they move."""
-    typed = read_prompt(prompt, chat=chat)
-    attention_command.attention(loading, typed, edit or [], fields, rows, as_json=as_json)
+    attention_command.attention(loading, prompt, edit or [], fields, rows, as_json=as_json)
 
 
 @app.command(cls=TextCommand)
 @options.with_loading
+@options.with_prompt
 @flags.with_options(requests.HeadsRequest)
 def heads(
     *,
     loading: Loading,
-    prompt: attention_command.PromptOrNone = None,
-    chat: options.Chat = False,
+    prompt: Typed | None = None,
     edit: options.Edits = None,
     rows: attention_command.Rows = 10,
     as_json: options.Json = False,
     fields: dict[str, Any],
 ) -> None:
     """What each attention head does: previous token, induction, punctuation ..."""
-    typed = None if prompt is None else read_prompt(prompt, chat=chat)
-    attention_command.heads(loading, typed, edit or [], fields, rows, as_json=as_json)
+    attention_command.heads(loading, prompt, edit or [], fields, rows, as_json=as_json)
 
 
 @app.command(cls=TextCommand)
 @options.with_loading
+@options.with_prompt
 @flags.with_options(requests.FlowRequest)
 def flow(
     *,
     loading: Loading,
-    prompt: options.Prompt,
-    chat: options.Chat = False,
+    prompt: Typed,
     edit: options.Edits = None,
     config: flow_command.Config = None,
     colour_by: flow_command.ColourBy = "rank",
@@ -185,17 +183,17 @@ def flow(
 ) -> None:
     """How information flows through chosen layers, in words: heads, memories, neurons."""
     shown = flow_command.Shown(colour_by, palette, html, as_json)
-    flow_command.flow(loading, read_prompt(prompt, chat=chat), edit or [], fields, config, shown)
+    flow_command.flow(loading, prompt, edit or [], fields, config, shown)
 
 
 @app.command(cls=TextCommand)
 @options.with_loading
+@options.with_prompt
 @flags.with_options(requests.ComponentRequest)
 def component(
     *,
     loading: Loading,
-    prompt: options.Prompt,
-    chat: options.Chat = False,
+    prompt: Typed,
     edit: options.Edits = None,
     as_json: options.Json = False,
     fields: dict[str, Any],
@@ -203,19 +201,17 @@ def component(
     """One head, neuron or layer: what it writes on a prompt, and which tokens that promotes."""
     from unembed.cli import inspecting
 
-    inspecting.component(
-        loading, read_prompt(prompt, chat=chat), edit or [], fields, as_json=as_json
-    )
+    inspecting.component(loading, prompt, edit or [], fields, as_json=as_json)
 
 
 @app.command(cls=TextCommand)
 @options.with_loading
+@options.with_prompt
 @flags.with_options(requests.GenerateRequest)
 def generate(
     *,
     loading: Loading,
-    prompt: options.Prompt,
-    chat: options.Chat = False,
+    prompt: Typed,
     edit: options.Edits = None,
     as_json: options.Json = False,
     fields: dict[str, Any],
@@ -223,9 +219,7 @@ def generate(
     """How a prompt goes on, with and without edits."""
     from unembed.cli import inspecting
 
-    inspecting.generate(
-        loading, read_prompt(prompt, chat=chat), edit or [], fields, as_json=as_json
-    )
+    inspecting.generate(loading, prompt, edit or [], fields, as_json=as_json)
 
 
 app.add_typer(index_command.index_app, name="index")

@@ -26,7 +26,7 @@ class TextCommand(TyperCommand):
             if not texts or "--" in given:
                 unknown.message = (
                     f"{unknown.message.rstrip('.')}. A text that starts with a dash stands last, "
-                    'behind --: unembed run SOURCE -- "-x = 3"'
+                    'behind --: unembed run MODEL -- "-x = 3"'
                 )
                 raise
             rest = [one for one in given if one not in texts]

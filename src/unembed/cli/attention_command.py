@@ -30,13 +30,6 @@ Rows = Annotated[
     int,
     typer.Option(min=1, help="Most rows of a table.", rich_help_panel=OUTPUT, show_default=True),
 ]
-PromptOrNone = Annotated[
-    str | None,
-    typer.Argument(
-        help="The prompt; - reads it from standard input. Left out: random tokens that come twice.",
-        metavar="[PROMPT]",
-    ),
-]
 
 
 def attention(
@@ -69,8 +62,8 @@ def heads(
 ) -> None:
     """See `unembed heads`."""
     specs = [parse_edit(text, index).values() for index, text in enumerate(edits)]
-    named = {} if prompt is None else {"prompt": prompt}
-    asked = validated(HeadsRequest, {"edits": specs, **named, **fields})
+    said = {} if prompt is None else prompt.fields()
+    asked = validated(HeadsRequest, said | {"edits": specs} | fields)
     found = ask(loading, _heads, asked, Console(stderr=True))
     if as_json:
         print_json(found.to_json())

@@ -21,8 +21,16 @@ if TYPE_CHECKING:
     from unembed.engine.model import Model
 
 
-Typed = str | list[dict[str, Any]]
-"""A prompt as it was typed: text, or messages."""
+@dataclass(frozen=True)
+class Typed:
+    """What a model is given, as it was typed: the prompt is text, or messages."""
+
+    prompt: str | list[dict[str, Any]]
+    source: str | None = None  # for the encoder of an encoder-decoder
+
+    def fields(self) -> dict[str, Any]:
+        """What was typed, by the names of a request."""
+        return {name: one for name, one in vars(self).items() if one is not None}
 
 
 @dataclass(frozen=True)
@@ -97,7 +105,7 @@ def progress_bar(console: Console, title: str) -> Iterator[Callable[[str, int, i
         yield progress
 
 
-def read_prompt(prompt: str, *, chat: bool) -> Typed:
+def read_prompt(prompt: str, *, chat: bool) -> str | list[dict[str, Any]]:
     """The prompt itself, or standard input for "-"; as messages of a chat if it is one.
 
     A chat is typed as messages in JSON, or as text, which is then the user's one message.
@@ -112,6 +120,21 @@ def read_prompt(prompt: str, *, chat: bool) -> Typed:
     if isinstance(read, list) and read and all(isinstance(one, dict) for one in read):
         return read
     return [{"role": "user", "content": text}]
+
+
+def typed(prompt: str | None, *, chat: bool, source: str | None, needed: bool) -> Typed | None:
+    """What was typed; a source alone is one without a prompt. Raises PromptError for nothing."""
+    if prompt is None and source is None:
+        if needed:
+            raise PromptError(
+                "the prompt is missing",
+                field="prompt",
+                fix='"The capital of Japan is"; of an encoder-decoder --source is enough',
+            )
+        return None
+    if source == "-":
+        source = _standard_input()
+    return Typed(read_prompt(prompt or "", chat=chat and prompt is not None), source)
 
 
 def _standard_input() -> str:

@@ -9,22 +9,11 @@ from typing import Annotated, Any
 
 import typer
 
-from unembed.cli.loading import Loading
+from unembed.cli.loading import Loading, typed
 from unembed.errors import InputError
 from unembed.questions import operations
 from unembed.settings import Settings
 
-Prompt = Annotated[
-    str, typer.Argument(help="The prompt; - reads it from standard input.", metavar="PROMPT")
-]
-Chat = Annotated[
-    bool,
-    typer.Option(
-        "--chat",
-        help="The prompt is what the user says, or messages in JSON; the model's chat template "
-        "makes the text.",
-    ),
-]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 Edits = Annotated[
     list[str] | None,
@@ -47,7 +36,30 @@ AllowHost = Annotated[
 
 
 _SOURCE = typer.Argument(
-    help="A hub id, a folder, a .gguf file, or gemma3-270m, the demo model.", metavar="SOURCE"
+    help="A hub id, a folder, a .gguf file, or gemma3-270m, the demo model.", metavar="MODEL"
+)
+
+
+_PROMPT = "- reads it from standard input."
+_PROMPTS: dict[bool, Any] = {  # by whether a command needs one
+    True: typer.Argument(
+        help=f"The prompt; {_PROMPT} Of an encoder-decoder what its decoder goes on with, and only "
+        "there it may be left out.",
+        metavar="PROMPT",
+    ),
+    False: typer.Argument(
+        help=f"The prompt; {_PROMPT} Left out: random tokens that come twice.", metavar="[PROMPT]"
+    ),
+}
+_CHAT = typer.Option(
+    "--chat",
+    help="The prompt is what the user says, or messages in JSON; the model's chat template "
+    "makes the text.",
+)
+_ENCODED = typer.Option(
+    "--source",
+    help="What the encoder of an encoder-decoder reads; - reads it from standard input.",
+    show_default=False,
 )
 
 
@@ -104,7 +116,7 @@ _LOADING: dict[str, tuple[Any, Any]] = {
 
 
 def with_loading(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command SOURCE and the flags of a model; it gets them as one `loading` argument."""
+    """Give a command MODEL and the flags of a model; it gets them as one `loading` argument."""
     own = inspect.signature(command, eval_str=True).parameters.values()
 
     def wrapped(**given: Any) -> None:
@@ -123,6 +135,30 @@ def with_loading(command: Callable[..., None]) -> Callable[..., None]:
         if parameter.name != "loading"
     ]
     return signed(wrapped, command, [flags[0], *kept, *flags[1:]])
+
+
+def with_prompt(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command PROMPT, --chat and --source; it gets them as one `prompt`, a `Typed`.
+
+    None where nothing was typed and the command has a default for that.
+    """
+    own = inspect.signature(command, eval_str=True).parameters
+    needed = own["prompt"].default is inspect.Parameter.empty
+
+    def wrapped(*, prompt: str | None, chat: bool, encoded: str | None, **given: Any) -> None:
+        command(prompt=typed(prompt, chat=chat, source=encoded, needed=needed), **given)
+
+    flags = {
+        "prompt": (Annotated[str | None, _PROMPTS[needed]], None),
+        "chat": (Annotated[bool, _CHAT], False),
+        "encoded": (Annotated[str | None, _ENCODED], None),
+    }
+    made = [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=kind)
+        for name, (kind, default) in flags.items()
+    ]
+    kept = [one for name, one in own.items() if name != "prompt"]
+    return signed(wrapped, command, [*made, *kept])
 
 
 def signed(

@@ -12,7 +12,7 @@ from rich.console import Console
 from unembed.cli.edits import parse_edit
 from unembed.cli.loading import Loading, Typed, load, progress_bar
 from unembed.errors import PromptError
-from unembed.options import Prompt, explain
+from unembed.options import explain
 from unembed.questions import limits
 from unembed.questions.experiment import Experiment, Request
 from unembed.questions.overflow import blamed_rightly
@@ -30,7 +30,7 @@ Answer = TypeVar("Answer")
 def request(kind: type[Asked], prompt: Typed, edits: Sequence[str], **fields: Any) -> Asked:
     """A request, from what was typed; raises InputError."""
     specs = [parse_edit(text, index).values() for index, text in enumerate(edits)]
-    return validated(kind, {"prompt": prompt, "edits": specs, **fields})
+    return validated(kind, prompt.fields() | {"edits": specs} | fields)
 
 
 def validated(kind: type[Put], data: dict[str, Any]) -> Put:
@@ -55,7 +55,7 @@ def ask(
     limits.check(asked, settings)
     model = load(loading, settings, console)
     if isinstance(asked, Experiment):
-        _print_notes(model, asked.prompt, console)
+        _print_notes(model, asked, console)
     from unembed.session import Session
 
     session = Session(model, settings)
@@ -75,10 +75,10 @@ def ask(
         session.close()
 
 
-def _print_notes(model: Model, prompt: Prompt, console: Console) -> None:
+def _print_notes(model: Model, asked: Experiment, console: Console) -> None:
     """What was done to the prompt: special tokens that are not put there twice."""
-    from unembed.questions.tokens import as_given  # here, not above: it imports torch
+    from unembed.questions.tokens import read_of  # here, not above: it imports torch
 
     with suppress(PromptError):  # the answer raises it, with the field that it is about
-        for note in model.read_prompt(as_given(prompt)).notes:
+        for note in read_of(model, asked).notes:
             console.print(f"Note: {note}", markup=False, highlight=False, soft_wrap=True)

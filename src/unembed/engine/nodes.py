@@ -272,6 +272,7 @@ KINDS = (
         writes="cross",
         is_node=True,
         operations=ATTENDING,
+        attends=True,
         encoder=False,
     ),
     NodeKind(

@@ -89,7 +89,7 @@ class IndexFolder:
             f"the index in {self.path} is damaged: {why}",
             field="projection",
             value=str(self.path),
-            fix="build it again with restart=True (unembed index vectors SOURCE --restart)",
+            fix="build it again with restart=True (unembed index vectors MODEL --restart)",
         )
 
     def _other_format(self, found: object) -> LoadError:
@@ -98,7 +98,7 @@ class IndexFolder:
             f"this one reads {FORMAT})",
             field="projection",
             value=str(self.path),
-            fix="build it again with restart=True (unembed index vectors SOURCE --restart)",
+            fix="build it again with restart=True (unembed index vectors MODEL --restart)",
         )
 
     # ------------------------------------------------------------ writing

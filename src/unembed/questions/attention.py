@@ -8,23 +8,23 @@ from unembed.analyses.attention.options import AttentionOptions, HeadsOptions
 from unembed.analyses.attention.result import AttentionComparison, HeadScores
 from unembed.questions.requests import AttentionRequest, HeadsRequest
 from unembed.questions.runs import both_runs, last_run
-from unembed.questions.tokens import ids_of
+from unembed.questions.tokens import read_of
 from unembed.session import Job, Session
 
 
 def answer(session: Session, job: Job, request: AttentionRequest) -> AttentionComparison:
     """The heads asked for, in the baseline and in the edited run."""
     model, options = session.model, request.only(AttentionOptions)
-    ids = ids_of(session, request.prompt)
+    read = read_of(session.model, request)
     analysis.check_size(
         model,
         request.layers,
         options,
-        len(ids),
+        len(read.ids),
         session.settings.max_attention_numbers // request.n_runs,
     )
     capture = analysis.attention_capture(model, request.layers, options=options)
-    runs = both_runs(session, job, request, ids, capture)
+    runs = both_runs(session, job, request, read, capture)
     found = [
         analysis.attention(
             run, request.layers, options=options, cancel=job.cancel, progress=job.progress
@@ -40,6 +40,6 @@ def heads(session: Session, job: Job, request: HeadsRequest) -> HeadScores:
     model, options = session.model, request.only(HeadsOptions)
     if request.prompt is None:
         return find_heads(model, options=options, cancel=job.cancel, progress=job.progress)
-    ids = ids_of(session, request.prompt)
-    run = last_run(session, job, request.edits, ids, heads_capture(model, options=options))
+    read = read_of(session.model, request)
+    run = last_run(session, job, request.edits, read, heads_capture(model, options=options))
     return head_scores(run, options=options)

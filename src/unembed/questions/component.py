@@ -7,17 +7,17 @@ from unembed.analyses.component.options import ComponentOptions
 from unembed.analyses.component.result import Component
 from unembed.questions.requests import ComponentRequest
 from unembed.questions.runs import last_run
-from unembed.questions.tokens import ids_of, naming, position_of
+from unembed.questions.tokens import naming, position_of, read_of
 from unembed.session import Job, Session
 
 
 def answer(session: Session, job: Job, request: ComponentRequest) -> Component:
     """One node at one position, in the edited run where an edit is enabled."""
-    ids = ids_of(session, request.prompt)
-    position = position_of(request.position, len(ids))
+    read = read_of(session.model, request)
+    position = position_of(request.position, len(read.ids))
     with naming("target"):
         capture = analysis.component_capture(session.model, request.target, position)
-    run = last_run(session, job, request.edits, ids, capture)
+    run = last_run(session, job, request.edits, read, capture)
     with naming("target"):
         options = request.only(ComponentOptions).changed(position=position)
         return analysis.component(run, request.target, options=options)

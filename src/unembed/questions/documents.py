@@ -21,8 +21,9 @@ _HEAD = """# Questions and their options
 
 Written by `make api` from the classes of options; do not edit. Each option is the same in Python,
 as a field of the HTTP request, and as a flag of the command line. Every question about a run also
-takes `prompt`, `edits` and `job`. A limit is a [setting](settings.md). What comes back is
-in [results](results.md).
+takes `prompt`, `edits` and `job`, and of an encoder-decoder `source`, what its encoder reads: its
+prompt is what its decoder goes on with. A limit is a [setting](settings.md). What comes back is in
+[results](results.md).
 """
 _GENERATED = """// Written by `make api` from the classes of options in Python; do not edit.
 """

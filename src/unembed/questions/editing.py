@@ -16,11 +16,12 @@ from unembed.analyses.sub_updates import switches
 from unembed.compat import lm_debugger
 from unembed.engine.editing import edits as engine_edits
 from unembed.engine.editing.edits import Edit
+from unembed.engine.names.vocabulary import Read
 from unembed.engine.targets import Target
 from unembed.errors import EditError, UnembedError
 from unembed.questions.experiment import EditSpec, PatchSource
 from unembed.questions.operations import OperationName
-from unembed.questions.tokens import ids_of, naming
+from unembed.questions.tokens import naming, read_of
 from unembed.session import Job, Session
 
 _ENGINE_FIELD = re.compile(r"edits\[(\d+)\]")
@@ -62,7 +63,7 @@ class _Made:
     session: Session
     job: Job
     spec: EditSpec
-    ids: tuple[int, ...]
+    read: Read
     field: str  # "edits[0]"
     cut_position: int  # of a cut that does not say where
 
@@ -85,7 +86,7 @@ def edits_of(
     session: Session,
     job: Job,
     specs: Sequence[EditSpec],
-    ids: tuple[int, ...],
+    read: Read,
     cut_position: int = -1,
 ) -> Edits:
     """The enabled edits, in order.
@@ -98,7 +99,7 @@ def edits_of(
     names: dict[int, Target | CutName] = {}
     for index, spec in enumerate(specs):
         if spec.enabled:
-            one = _Made(session, job, spec, ids, f"edits[{index}]", cut_position)
+            one = _Made(session, job, spec, read, f"edits[{index}]", cut_position)
             made = _edits(one)
             edits += made
             origins += [index] * len(made)
@@ -145,14 +146,16 @@ def _value(one: _Made) -> float | list[int | float]:
 
 def _patch(one: _Made) -> tuple[Edit, ...]:
     spec = one.spec
-    source = spec.source or PatchSource(prompt="", positions=None)
+    source = spec.source or PatchSource(prompt="", source=None, positions=None)
     # Made first without a run: a target that does not exist costs no forward pass,
     # and is named as the edit's, not as what the other run would capture.
     plain = engine_edits.zero(one.target, positions=spec.positions, stage=spec.stage)
     model = one.session.model
     site = engine_edits.required_capture(model.node(plain.node), model, spec.stage)
-    ids = ids_of(one.session, source.prompt, f"{one.field}.source.prompt")
-    run = one.session.run(one.job, ids, (), [site])
+    if source.source is None and one.read.source:
+        source = source.changed(source=list(one.read.source))
+    read = read_of(model, source, f"{one.field}.source.")
+    run = one.session.run(one.job, read, (), [site])
     return (
         engine_edits.patch(
             one.target,
@@ -166,13 +169,13 @@ def _patch(one: _Made) -> tuple[Edit, ...]:
 
 def _on(one: _Made) -> tuple[Edit, ...]:
     capture = switches.presets_capture(one.session.model, one.target)
-    run = one.session.run(one.job, one.ids, (), capture)
+    run = one.session.run(one.job, one.read, (), capture)
     return _placed(one, (switches.turn_on(run, one.target, one.spec.sign),))
 
 
 def _lmd_on(one: _Made) -> tuple[Edit, ...]:
     capture = switches.presets_capture(one.session.model, one.target)
-    run = one.session.run(one.job, one.ids, (), capture)
+    run = one.session.run(one.job, one.read, (), capture)
     return _placed(one, lm_debugger.lm_debugger_on(run, one.target))
 
 
@@ -201,9 +204,9 @@ def _cut(one: _Made) -> tuple[Edit, ...]:
             field="positions",
             value=spec.positions,
         )
-    place = flow_cuts.cut_position(name, one.cut_position, len(one.ids), spec.positions)
+    place = flow_cuts.cut_position(name, one.cut_position, len(one.read.ids), spec.positions)
     with naming("target"):
-        return flow_cuts.cut(one.session.run(one.job, one.ids, (), capture), name, place)
+        return flow_cuts.cut(one.session.run(one.job, one.read, (), capture), name, place)
 
 
 MAKERS: Mapping[OperationName, Callable[[_Made], tuple[Edit, ...]]] = {

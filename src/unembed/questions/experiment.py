@@ -17,10 +17,23 @@ Stage = Literal["pre", "post"]
 JobName = Annotated[StrictStr, Field(pattern=r"^[A-Za-z0-9_-]{8,64}$")]
 
 
-class PatchSource(Options):
-    """Where a patch takes its activation from."""
+class Prompted(Options):
+    """What a model is given: a prompt, and of an encoder-decoder what its encoder reads."""
 
     prompt: Prompt
+    source: Prompt | None = Field(
+        None,
+        description="Of an encoder-decoder, and only of one: what its encoder reads. The prompt is "
+        "then what its decoder goes on with; empty: its start token alone.",
+    )
+
+
+class PatchSource(Prompted):
+    """Where a patch takes its activation from."""
+
+    source: Prompt | None = Field(
+        None, description="Of an encoder-decoder: what its encoder reads there; absent: the same."
+    )
     positions: Positions | None = Field(
         None, description="Positions there, one for each of the edit's; the same ones if absent."
     )
@@ -98,10 +111,9 @@ class Request(Options):
         """What fields say together, where each alone is right; raises InputError."""
 
 
-class Experiment(Request):
+class Experiment(Prompted, Request):
     """What every analysis starts from: a prompt, and what is changed while it runs."""
 
-    prompt: Prompt
     edits: Edits = Field([])
     job: JobName | None = Field(
         None, description="A name of the client's choice, to follow or cancel the work by."

@@ -14,6 +14,7 @@ from unembed.analyses.flow.options import FlowOptions
 from unembed.analyses.flow.result import FlowGraph
 from unembed.analyses.tools.target import read_text, text_tokens
 from unembed.engine.editing.edits import Edit
+from unembed.engine.names.vocabulary import Read
 from unembed.engine.passes.run import Run
 from unembed.engine.targets import Target
 from unembed.options import Explained
@@ -22,7 +23,7 @@ from unembed.questions.experiment import EditSpec
 from unembed.questions.flow_cost import check_vectors, checked_layers
 from unembed.questions.requests import FlowRequest
 from unembed.questions.runs import runs_with
-from unembed.questions.tokens import ids_of, naming, position_of
+from unembed.questions.tokens import naming, position_of, read_of
 from unembed.result import Comparison
 from unembed.session import Job, Session
 
@@ -58,11 +59,11 @@ class _Drawing:
 def answer(session: Session, job: Job, request: FlowRequest) -> FlowComparison:
     """Draw the baseline; with an enabled edit the edited run too, and measure what edits change."""
     session.model.require("lens")
-    ids = ids_of(session, request.prompt)
-    drawing = _drawing(session, request, ids)
-    made = edits_of(session, job, request.edits, ids, cut_position=drawing.position)
+    read = read_of(session.model, request)
+    drawing = _drawing(session, request, read)
+    made = edits_of(session, job, request.edits, read, cut_position=drawing.position)
     capture = flow_capture(session.model, drawing.layers, drawing.position)
-    baseline, edited = runs_with(session, job, made, ids, capture)
+    baseline, edited = runs_with(session, job, made, read, capture)
     ours = _graph(session, job, baseline, drawing)
     if edited is None:
         return FlowComparison(ours)
@@ -76,14 +77,14 @@ def answer(session: Session, job: Job, request: FlowRequest) -> FlowComparison:
     return FlowComparison(ours, theirs, effects, alone, len(groups) - len(alone))
 
 
-def _drawing(session: Session, request: FlowRequest, ids: tuple[int, ...]) -> _Drawing:
+def _drawing(session: Session, request: FlowRequest, read: Read) -> _Drawing:
     """Raises for what this model or prompt has not, and for too many vectors."""
     anatomy = session.model.anatomy
     options = request.only(FlowOptions)
     layers = checked_layers(request.layers, anatomy)
     times = request.n_runs * _n_tokens(session, request)
-    check_vectors(anatomy, layers, options, len(ids), session.settings.max_flow_vectors, times)
-    return _Drawing(layers, position_of(request.position, len(ids)), request.target, options)
+    check_vectors(anatomy, layers, options, len(read.ids), session.settings.max_flow_vectors, times)
+    return _Drawing(layers, position_of(request.position, len(read.ids)), request.target, options)
 
 
 def _n_tokens(session: Session, request: FlowRequest) -> int:

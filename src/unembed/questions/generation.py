@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from unembed.engine.editing.edits import Edit
+from unembed.engine.names.vocabulary import Read
 from unembed.engine.passes.generation import Continuation, Generation, NewToken
 from unembed.engine.passes.options import GenerationOptions
 from unembed.questions.editing import edits_of
 from unembed.questions.requests import GenerateRequest
-from unembed.questions.tokens import ids_of
+from unembed.questions.tokens import read_of
 from unembed.result import Comparison, Side
 from unembed.session import Job, Session
 
@@ -36,12 +37,12 @@ def answer(
 
     `tell` gets each new token as it is made: its side, its number there, and what it is.
     """
-    ids = ids_of(session, request.prompt)
-    made = edits_of(session, job, request.edits, ids)
-    sides: dict[Side, Continuation] = {"baseline": _continuation(session, job, request, ids, ())}
+    read = read_of(session.model, request)
+    made = edits_of(session, job, request.edits, read)
+    sides: dict[Side, Continuation] = {"baseline": _continuation(session, job, request, read, ())}
     with made.naming():
         if made.edits:
-            sides["edited"] = _continuation(session, job, request, ids, made.edits)
+            sides["edited"] = _continuation(session, job, request, read, made.edits)
         for index in range(request.max_new_tokens):
             for side, growing in sides.items():
                 if not growing.is_over:
@@ -57,14 +58,15 @@ def _continuation(
     session: Session,
     job: Job,
     request: GenerateRequest,
-    ids: tuple[int, ...],
+    read: Read,
     edits: Sequence[Edit],
 ) -> Continuation:
     return Continuation(
         session.model,
-        ids,
+        read.ids,
         request.only(GenerationOptions),
         tuple(edits),
         cancel=job.cancel,
         progress=job.progress,
+        source=read.source,
     )

@@ -54,9 +54,11 @@ def check_edits(edits: Sequence[EditSpec], field: str, settings: Settings) -> No
 
 
 def _check_experiment(request: Options, prefix: str, settings: Settings) -> None:
-    prompt, edits = getattr(request, "prompt", None), getattr(request, "edits", None)
-    if prompt is not None:
-        check_prompt(prompt, f"{prefix}prompt", settings)
+    for name in ("prompt", "source"):
+        said = getattr(request, name, None)
+        if said is not None:
+            check_prompt(said, f"{prefix}{name}", settings)
+    edits = getattr(request, "edits", None)
     if edits is not None:
         check_edits(edits, f"{prefix}edits", settings)
 
@@ -106,5 +108,5 @@ def _check_edit(edit: EditSpec, field: str, settings: Settings) -> None:
         message = f"{field}.value has {len(edit.value):,} numbers; the limit is {limit:,}."
         refuse(EditError, message, f"{field}.value", len(edit.value), f"at most {limit:,} numbers")
     if edit.source is not None:
-        check_prompt(edit.source.prompt, f"{field}.source.prompt", settings)
+        _check_experiment(edit.source, f"{field}.source.", settings)
     edit.check(field)

@@ -22,24 +22,24 @@ from unembed.engine.passes.forward import Logits
 from unembed.engine.passes.run import Run
 from unembed.questions.requests import PredictionsRequest
 from unembed.questions.runs import both_runs
-from unembed.questions.tokens import ids_of, position_of
+from unembed.questions.tokens import position_of, read_of
 from unembed.session import Job, Session
 
 
 def answer(session: Session, job: Job, request: PredictionsRequest) -> Predictions:
     """One position, in every layer, with the edits and without."""
     model = session.model
-    ids = ids_of(session, request.prompt)
+    read = read_of(session.model, request)
     options = request.only(PredictionsOptions)
     asked = options.changed(
-        position=position_of(request.position, len(ids)),
+        position=position_of(request.position, len(read.ids)),
         sub_updates=0,  # from the last ones: see `_sub_updates`
     )
     read_target(model, request.target, request.distractor)  # refuses it before anything runs
     work: dict[str, Any] = {"options": asked, "cancel": job.cancel, "progress": job.progress}
     capture = predictions_capture(model, options.sub_updates)
     logits: Logits = "none" if has_lens(model) else "all"
-    baseline, edited = both_runs(session, job, request, ids, capture, logits=logits)
+    baseline, edited = both_runs(session, job, request, read, capture, logits=logits)
     if edited is None:
         found, runs = layer_predictions(baseline, **work), [baseline]
     else:
@@ -69,8 +69,7 @@ def _sub_updates(
 
 def _without_vectors(one: LayerUpdates) -> LayerUpdates:
     """What was written, in numbers and words alone: it is kept, and vectors are large."""
-    heads, neurons = (
-        None if branch is None else replace(branch, writes=branch.writes[:0])
-        for branch in (one.heads, one.neurons)
-    )
-    return replace(one, heads=heads, neurons=neurons)
+    bare: dict[str, Any] = {
+        name: replace(branch, writes=branch.writes[:0]) for name, branch in one.branches()
+    }
+    return replace(one, **bare)

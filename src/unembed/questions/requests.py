@@ -30,16 +30,21 @@ from unembed.options import (
     TokenRef,
     option,
 )
-from unembed.questions.experiment import Edits, Experiment, JobName, Request, refuse
+from unembed.questions.experiment import (
+    Edits,
+    Experiment,
+    JobName,
+    Prompted,
+    Request,
+    refuse,
+)
 
 _TargetText = Annotated[StrictStr, Field(max_length=1000)]
 _MAX_LENS_K = 20  # a grid of 400,000 cells is sent with all of them
 
 
-class TokenizeRequest(Request):
+class TokenizeRequest(Prompted, Request):
     """The tokens of a prompt."""
-
-    prompt: Prompt
 
 
 class PredictionsRequest(PredictionsOptions, Experiment):
@@ -66,18 +71,21 @@ class AttentionRequest(AttentionOptions, Experiment):
     )
 
 
-class HeadsRequest(HeadsOptions, Request):
+class HeadsRequest(HeadsOptions, Prompted, Request):
     """What every head does, as scores; of random tokens that come twice where no prompt is."""
 
-    prompt: Prompt | None = None
+    prompt: Prompt | None = None  # type: ignore[assignment]  # which no other question leaves out
     edits: Edits = Field([])
     job: JobName | None = None
 
     def check(self) -> None:
-        """Raises EditError for edits of texts that nobody named."""
+        """Raises EditError for edits of texts that nobody named, InputError for a lone source."""
         if self.prompt is None and self.edits:
             message = "edits need a prompt: positions of random texts say nothing."
             refuse(EditError, message, "edits", len(self.edits), "none without a prompt")
+        if self.prompt is None and self.source is not None:
+            message = "a source needs a prompt beside it, which may be empty."
+            refuse(InputError, message, "source", legal="none without a prompt")
 
 
 class FlowRequest(FlowOptions, Experiment):
@@ -144,10 +152,9 @@ class IndexTokenRequest(index.TokenSearchOptions, IndexRequest):
     token: TokenRef = option(sentence="One token: its id, or text that is exactly one token.")
 
 
-class StateRef(Request):
+class StateRef(Prompted, Request):
     """A state of a run: the residual stream, or any other site of its width."""
 
-    prompt: Prompt
     edits: Edits = Field([])
     site: Annotated[StrictStr, Field(max_length=64)] = Field(description='"L5.resid_post"')
     position: Position = -1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from unembed.engine.names.vocabulary import Read
 from unembed.engine.passes.forward import Logits
 from unembed.engine.passes.run import Run
 from unembed.questions.editing import Edits, edits_of
@@ -15,21 +16,21 @@ def both_runs(
     session: Session,
     job: Job,
     request: Experiment,
-    ids: tuple[int, ...],
+    read: Read,
     capture: Sequence[str],
     *,
     logits: Logits = "none",
 ) -> tuple[Run, Run | None]:
     """(baseline, edited): the second one None when no edit is enabled."""
-    made = edits_of(session, job, request.edits, ids)
-    return runs_with(session, job, made, ids, capture, logits=logits)
+    made = edits_of(session, job, request.edits, read)
+    return runs_with(session, job, made, read, capture, logits=logits)
 
 
 def runs_with(
     session: Session,
     job: Job,
     made: Edits,
-    ids: tuple[int, ...],
+    read: Read,
     capture: Sequence[str],
     *,
     logits: Logits = "none",
@@ -42,18 +43,18 @@ def runs_with(
     edited = None
     if made.edits:
         with made.naming():
-            edited = session.run(job, ids, made.edits, capture, logits=logits)
-    return session.run(job, ids, (), capture, logits=logits), edited
+            edited = session.run(job, read, made.edits, capture, logits=logits)
+    return session.run(job, read, (), capture, logits=logits), edited
 
 
 def last_run(
     session: Session,
     job: Job,
     specs: Sequence[EditSpec],
-    ids: tuple[int, ...],
+    read: Read,
     capture: Sequence[str],
 ) -> Run:
     """The edited run where an edit is enabled, else the baseline."""
-    made = edits_of(session, job, specs, ids)
+    made = edits_of(session, job, specs, read)
     with made.naming():
-        return session.run(job, ids, made.edits, capture)
+        return session.run(job, read, made.edits, capture)

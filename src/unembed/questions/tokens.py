@@ -9,9 +9,12 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from unembed.engine.model import Model
 from unembed.engine.names.sites import resolve_position
+from unembed.engine.names.vocabulary import Read
 from unembed.errors import TargetError, UnembedError
 from unembed.options import Message, Prompt
+from unembed.questions.experiment import Prompted
 from unembed.session import Session
 
 
@@ -21,15 +24,26 @@ def naming(field: str) -> Iterator[None]:
     try:
         yield
     except UnembedError as error:
-        index = re.search(r"\[\d+\]$", error.field or "")
-        error.field = field + (index[0] if index else "")
+        error.field = field + _index(error.field or "")
         raise
 
 
-def ids_of(session: Session, prompt: Prompt, field: str = "prompt") -> tuple[int, ...]:
-    """The tokens of a prompt; raises PromptError."""
-    with naming(field):
-        return session.model.tokenize(as_given(prompt))
+def read_of(model: Model, asked: Prompted, within: str = "") -> Read:
+    """What a request gives to the model; raises PromptError about `<within>prompt` or `source`."""
+    try:
+        source = None if asked.source is None else as_given(asked.source)
+        return model.read_prompt(as_given(asked.prompt), source)
+    except UnembedError as error:
+        named = error.field or ""
+        part = "source" if named.startswith("source") else "prompt"
+        error.field = f"{within}{part}{_index(named)}"
+        raise
+
+
+def _index(named: str) -> str:
+    """Which of several a field names: "[3]" of "prompt[3]"."""
+    index = re.search(r"\[\d+\]$", named)
+    return index[0] if index else ""
 
 
 def as_given(prompt: Prompt) -> str | list[int] | list[dict[str, str]]:

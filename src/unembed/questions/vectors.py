@@ -27,7 +27,7 @@ from unembed.index.options import (
 from unembed.index.vector_index import VectorIndex
 from unembed.questions import requests
 from unembed.questions.runs import last_run
-from unembed.questions.tokens import ids_of, naming, one_token, position_of
+from unembed.questions.tokens import naming, one_token, position_of, read_of
 from unembed.result import TABLE_ROW, Axes, Columns, Result
 from unembed.session import Job, Session
 from unembed.session.indexes import Building, Estimate
@@ -144,13 +144,13 @@ def _of_state(session: Session, job: Job, state: requests.StateRef | None) -> Te
     """An activation of the width of the residual stream, at one position of a run."""
     if state is None:
         raise InputError("nothing was named to be similar to", field="target")
-    ids = ids_of(session, state.prompt)
-    position = position_of(state.position, len(ids))
+    read = read_of(session.model, state)
     with naming("site"):
         target = parse_target(state.site)
         if target.text != state.site or target.row.number is not None:
             raise _no_stream(state.site)
-    run = last_run(session, job, state.edits, ids, [state.site])
+    position = position_of(state.position, read.lengths.of(target.site_key))
+    run = last_run(session, job, state.edits, read, [state.site])
     found: Tensor = run[state.site]
     if found.shape[1:] != (session.model.anatomy.d_model,):
         raise _no_stream(state.site)

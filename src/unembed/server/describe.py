@@ -6,13 +6,18 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from unembed import __version__
+from unembed.engine.model import Model
 from unembed.engine.names.tokens import Token
 from unembed.questions.requests import TokenizeRequest
-from unembed.questions.tokens import as_given
+from unembed.questions.tokens import read_of
 from unembed.server import wire
 from unembed.session import Session
 
 _EXAMPLES = {
+    "encoder": [
+        "translate English to German: The house is wonderful.",
+        "The river burst its banks after a week of rain, and two villages were cut off.",
+    ],
     "causal": [
         "The capital of Japan is the city of",
         "When Mary and John went to the store, John gave a drink to",
@@ -29,6 +34,9 @@ class TokenizeResponse:
     tokens: tuple[Token, ...]
     limit: Annotated[int, "The most tokens that a prompt may have."]
     notes: Annotated[tuple[str, ...], "What was done to the prompt, and what to know of it."]
+    source_tokens: Annotated[
+        tuple[Token, ...], "What the encoder of an encoder-decoder is given."
+    ] = ()
 
 
 def model_info(session: Session) -> wire.ModelInfo:
@@ -49,7 +57,9 @@ def model_info(session: Session) -> wire.ModelInfo:
         fingerprint=model.fingerprint,
         dtype=str(model.dtype).removeprefix("torch."),
         device=str(model.device),
+        has_encoder=model.has_encoder,
         n_layers=anatomy.n_layers,
+        n_encoder_layers=0 if anatomy.encoder is None else anatomy.encoder.n_layers,
         n_heads=anatomy.n_heads,
         n_kv_heads=anatomy.n_kv_heads,
         attention_layers=list(anatomy.attention_layers),
@@ -60,14 +70,20 @@ def model_info(session: Session) -> wire.ModelInfo:
         parallel_blocks=all(block.parallel for block in anatomy.blocks),
         capabilities=capabilities,
         limits=wire.Limits(**limits),
-        examples=[one.format(mask=model.mask_token) for one in _EXAMPLES[model.kind]],
+        examples=_examples(model),
         licence=model.licence,
         version=__version__,
     )
 
 
+def _examples(model: Model) -> list[str]:
+    kind = "encoder" if model.has_encoder else model.kind
+    return [one.format(mask=model.mask_token) for one in _EXAMPLES[kind]]
+
+
 def tokenize(session: Session, body: TokenizeRequest) -> TokenizeResponse:
     """The tokens of a prompt."""
     model = session.model
-    read = model.read_prompt(as_given(body.prompt))
-    return TokenizeResponse(model.tokens(read.ids), model.max_positions, tuple(read.notes))
+    read = read_of(model, body)
+    source = model.tokens(read.source)
+    return TokenizeResponse(model.tokens(read.ids), model.max_positions, read.notes, source)

@@ -14,6 +14,7 @@ from typing import Any, Literal, get_args
 
 from unembed.engine.editing.edits import Edit
 from unembed.engine.model import Model
+from unembed.engine.names.vocabulary import Read
 from unembed.engine.passes.run import Run
 from unembed.errors import InputError, UnembedError
 from unembed.session.cache import Recent, RunCache
@@ -92,7 +93,7 @@ class Session:
     def run(
         self,
         job: Job,
-        ids: tuple[int, ...],
+        read: Read,
         edits: Sequence[Edit] = (),
         capture: Sequence[str] = (),
         *,
@@ -100,7 +101,7 @@ class Session:
     ) -> Run:
         """A forward pass, from the cache when it was made before. Called by work, on its thread."""
         keys = tuple(edit.key for edit in edits)
-        identity = (self.model.state, ids, keys, logits)
+        identity = (self.model.state, read, keys, logits)
         wanted = frozenset(capture)
         job.runs += 1
         run = self.cache.get(identity, wanted)
@@ -108,7 +109,12 @@ class Session:
             job.cached_runs += 1
             return run
         run = self.model.run(
-            ids, sorted(wanted), edits, logits=logits, cancel=job.cancel, progress=job.progress
+            read.prompt,
+            sorted(wanted),
+            edits,
+            logits=logits,
+            cancel=job.cancel,
+            progress=job.progress,
         )
         self.cache.put(identity, wanted, run)
         return run

@@ -33,10 +33,8 @@ def component_capture(model: Loaded, node: Name, position: int = -1) -> tuple[st
     if _reads_tokens(model):
         capture += effects_capture(model, target.layer)
     capture += write_capture(model, target)
-    if target.row.attends and _has(model, target, "pattern"):
-        row = position if target.position is None else target.position
-        sites = ["pattern", *(["sink"] if _has(model, target, "sink") else [])]
-        capture += [f"L{target.layer}.H{target.head}.{site}@{row}" for site in sites]
+    row = position if target.position is None else target.position
+    capture += [f"L{target.layer}.H{target.head}.{site}@{row}" for site in _shares(model, target)]
     return tuple(dict.fromkeys(capture))
 
 
@@ -85,6 +83,7 @@ def component(
         layer=target.layer,
         position=position,
         tokens=run.tokens,
+        source_tokens=run.source_tokens,
         activation=tuple(activation.tolist()),
         activation_name=target.site if target.is_number else "norm of the write",
         promotes=() if effects is None else listed(model, effects.raised_ids[0], effects.raised[0]),
@@ -113,21 +112,30 @@ def _stream(model: Loaded, target: Target) -> str:
     return f"L{target.layer}.{streams[step]}"
 
 
-def _has(model: Loaded, target: Target, site: str) -> bool:
-    return why_not(model.anatomy, SiteKey(site, target.layer)) is None
+def _shares(model: Loaded, target: Target) -> list[str]:
+    """The sites that say where its attention goes: to positions, and to a sink."""
+    if not target.row.attends:
+        return []
+    sites = ["cross_pattern"] if target.row.writes == "cross" else ["pattern", "sink"]
+    return [one for one in sites if why_not(model.anatomy, SiteKey(one, target.layer)) is None]
+
+
+def _share(run: Run, target: Target, position: int, site: str) -> Tensor | None:
+    """What one of `_shares` has at the position; None where the node has no such site."""
+    if site not in _shares(run.model, target):
+        return None
+    return run[f"L{target.layer}.H{target.head}.{site}@{position}"]
 
 
 def _attends_to(run: Run, target: Target, position: int) -> tuple[float, ...] | None:
-    if not target.row.attends or not _has(run.model, target, "pattern"):
-        return None
-    row: Tensor = run[f"L{target.layer}.H{target.head}.pattern@{position}"]
-    return tuple(row.tolist())
+    site = "cross_pattern" if target.row.writes == "cross" else "pattern"
+    row = _share(run, target, position, site)
+    return None if row is None else tuple(row.tolist())
 
 
 def _sink(run: Run, target: Target, position: int) -> float | None:
-    if not target.row.attends or not _has(run.model, target, "sink"):
-        return None
-    return float(run[f"L{target.layer}.H{target.head}.sink@{position}"])
+    share = _share(run, target, position, "sink")
+    return None if share is None else float(share)
 
 
 def listed(model: Loaded, ids: Tensor, effects: Tensor) -> tuple[TokenEffect, ...]:

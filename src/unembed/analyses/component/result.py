@@ -9,7 +9,9 @@ from unembed.analyses.tools.effects import Method
 from unembed.engine.names.tokens import Token
 from unembed.result import Axes, Columns, Result
 
-Kind = Literal["head", "neuron", "attn", "mixer", "mlp", "ple", "embed"]
+Kind = Literal[
+    "head", "cross_head", "neuron", "attn", "cross", "mixer", "mlp", "ple", "embed"
+]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -24,7 +26,7 @@ class TokenEffect:
 class Component(Result):
     """A node: what it writes at a position, and which tokens that promotes."""
 
-    axes: ClassVar[Axes] = {"activation": ("position",), "attends_to": ("position",)}
+    axes: ClassVar[Axes] = {"activation": ("position",), "attends_to": ("key",)}
 
     target: str
     kind: Kind
@@ -39,7 +41,8 @@ class Component(Result):
     promotes: Annotated[tuple[TokenEffect, ...], "Most raised first."]
     suppresses: Annotated[tuple[TokenEffect, ...], "Most lowered first."]
     attends_to: Annotated[
-        tuple[float, ...] | None, "Heads: the row of the pattern at the position."
+        tuple[float, ...] | None,
+        "Heads: the row of the pattern at the position; of cross-attention over `source_tokens`.",
     ]
     sink: Annotated[
         float | None,
@@ -53,6 +56,9 @@ class Component(Result):
         "Effects with norms frozen at the run, or by taking the write out; null where the model "
         "has no unembedding, so that no token is promoted.",
     ]
+    source_tokens: Annotated[
+        tuple[Token, ...], "What the encoder of an encoder-decoder was given."
+    ] = ()
 
     def summary(self) -> str:
         raised = f", raises {self.promotes[0].token.text!r}" if self.promotes else ""

@@ -113,6 +113,9 @@ def _all_rows(model: Loaded, options: LensOptions) -> Iterator[Row]:
             continue
         if options.subblocks and model.block(layer).arrangement != "single":
             yield _after_attention(model, layer)
+            if model.block(layer).cross is not None:
+                name = f"L{layer}.resid_mid_cross"
+                yield Row(name, (name,), 2 * layer)
         name = f"L{layer}.resid_post"
         yield Row(name, (name,), 2 * layer + 1)
 

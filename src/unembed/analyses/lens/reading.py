@@ -202,6 +202,7 @@ class LensReading:
             tokens=self.model.tokens([run.ids[position] for position in plan.positions]),
             n_prompt=plan.n_prompt,
             prompt_ids=run.ids,
+            source_tokens=run.source_tokens,
             decoder=plan.decoder.name,
             follow=plan.follow,
             target=None if plan.target is None else plan.target.token,

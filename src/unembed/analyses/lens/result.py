@@ -44,7 +44,8 @@ class LensResult(Drawn, ArrayResult):
     rows: Annotated[
         tuple[str, ...],
         'Bottom to top: "embed", "L0.resid_mid", "L0.resid_post" ...; in parallel blocks '
-        '"L0.resid_pre+attn_out" in place of resid_mid. The last: the model\'s own output.',
+        '"L0.resid_pre+attn_out" in place of resid_mid; after attention to an encoder '
+        '"L0.resid_mid_cross". The last: the model\'s own output.',
     ]
     positions: Annotated[tuple[int, ...], "The positions read, ascending."]
     tokens: Annotated[tuple[Token, ...], "One for each position read."]
@@ -79,6 +80,9 @@ class LensResult(Drawn, ArrayResult):
         "is `value`. Null: what `follow` says.",
     ] = None
     value: Float[Tensor, "row position"] | None = None  # `objective`, unless it is `logit`
+    source_tokens: Annotated[
+        tuple[Token, ...], "What the encoder of an encoder-decoder was given."
+    ] = ()
 
     def token(self, token_id: int) -> Token:
         """One of the tokens that occur in the result. Raises InputError for any other."""

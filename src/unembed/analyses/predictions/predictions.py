@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from jaxtyping import Float
 
 
-LAYER_PARTS = ("resid_pre", "resid_mid", "resid_post")
+LAYER_PARTS = ("resid_pre", "resid_mid", "resid_mid_cross", "resid_post")
 DEFAULTS = PredictionsOptions()
 
 
@@ -225,7 +225,7 @@ def with_updates(
 
 
 def _state_names(model: Loaded) -> list[str]:
-    """The states of one position: three for each layer, or two, then the model's own output."""
+    """The states of one position: two to four for each layer, then the model's own output."""
     names = []
     for layer in range(model.anatomy.n_layers):
         for part in LAYER_PARTS:
@@ -293,6 +293,7 @@ class _Reader:
         rated = self._rated
         return {
             "tokens": self.runs[0].tokens,
+            "source_tokens": self.runs[0].source_tokens,
             "position": self.position,
             "target": None if rated is None else rated.token,
             "distractor": None if rated is None else rated.other,
@@ -315,6 +316,7 @@ class _Reader:
                 readings[f"L{layer}.resid_pre"],
                 readings.get(f"L{layer}.resid_mid"),
                 readings[f"L{layer}.resid_post"],
+                readings.get(f"L{layer}.resid_mid_cross"),
             )
             for layer in range(self.model.anatomy.n_layers)
         )

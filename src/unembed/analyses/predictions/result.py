@@ -27,12 +27,18 @@ class Reading:
 
 @dataclass(frozen=True)
 class LayerReading:
-    """One layer: before attention, after attention, after feed-forward."""
+    """One layer: before attention, after attention, after feed-forward.
+
+    A decoder that attends to an encoder does that in between.
+    """
 
     layer: int
     resid_pre: Reading
     resid_mid: Annotated[Reading | None, "Null where blocks are parallel."]
     resid_post: Reading
+    resid_mid_cross: Annotated[
+        Reading | None, "After attention to the encoder; null without an encoder."
+    ] = None
 
 
 @dataclass(frozen=True)
@@ -85,6 +91,9 @@ class Predictions(Result):
     objective: Annotated[
         str | None, "What each state is rated by: \"logit of ' Tokyo' less that of ' Paris'\"."
     ] = None
+    source_tokens: Annotated[
+        tuple[Token, ...], "What the encoder of an encoder-decoder was given."
+    ] = ()
 
     def summary(self) -> str:
         best = self.baseline.next_token.top[0]
@@ -107,7 +116,7 @@ class Predictions(Result):
 
 def _readings(side: PredictionSide) -> Iterator[tuple[int | None, str, Reading]]:
     for one in side.layers or ():
-        for state in ("resid_pre", "resid_mid", "resid_post"):
+        for state in ("resid_pre", "resid_mid", "resid_mid_cross", "resid_post"):
             reading = getattr(one, state)
             if reading is not None:
                 yield one.layer, state, reading

@@ -68,6 +68,17 @@ class LayerUpdates:
     neurons: Annotated[BranchUpdates | None, "What the feed-forward added, taken apart."]
     heads_reason: Annotated[str | None, "Why attention is not taken apart."] = None
     neurons_reason: Annotated[str | None, "Why the feed-forward is not."] = None
+    cross_heads: Annotated[
+        BranchUpdates | None,
+        "What attention to the encoder added, taken apart; null without an encoder.",
+    ] = None
+    cross_heads_reason: Annotated[str | None, "Why that is not taken apart."] = None
+
+    def branches(self) -> list[tuple[str, BranchUpdates]]:
+        """What is taken apart, in the order in which the block adds it."""
+        named = ("heads", "cross_heads", "neurons")
+        found = [(name, getattr(self, name)) for name in named]
+        return [(name, one) for name, one in found if one is not None]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -113,8 +124,7 @@ class SubUpdates(Result):
         return columns_of(
             _row(one.layer, branch, update)
             for one in self.layers
-            for branch, updates in (("heads", one.heads), ("neurons", one.neurons))
-            if updates is not None
+            for branch, updates in one.branches()
             for update in updates.parts
         )
 

@@ -12,9 +12,9 @@ What a write promotes is its direct effect on the logits (see `effects`).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -43,7 +43,7 @@ from unembed.engine.names.sites import resolve_position
 from unembed.engine.names.taps import why_not
 from unembed.engine.nodes import Branch
 from unembed.engine.passes.run import Run
-from unembed.engine.targets import SiteKey
+from unembed.engine.targets import SiteKey, node
 from unembed.errors import CapabilityError, InputError
 from unembed.models.progress import Progress
 
@@ -51,7 +51,8 @@ if TYPE_CHECKING:
     from jaxtyping import Float
 
 
-BRANCHES: tuple[Branch, ...] = ("attn", "mlp")
+FIELDS: Mapping[Branch, str] = {"attn": "heads", "cross": "cross_heads", "mlp": "neurons"}
+"""What the parts of each branch are called in `LayerUpdates`."""
 
 
 def sub_updates_capture(model: Loaded, layers: Sequence[int] | None = None) -> tuple[str, ...]:
@@ -60,7 +61,7 @@ def sub_updates_capture(model: Loaded, layers: Sequence[int] | None = None) -> t
     capture = [
         f"L{layer}.{site}"
         for layer in chosen
-        for branch in BRANCHES
+        for branch in _branches(model, layer)
         if _why_no_nodes(model, layer, branch) is None
         for site in (INSIDE[branch], f"{branch}_out")
     ]
@@ -107,9 +108,9 @@ def sub_updates(
             cancel.check()
         if progress is not None:
             progress("sub-updates", done, len(chosen))
-        rows.append(
-            _Row(layer, *(_branch_updates(run, layer, branch, position, k) for branch in BRANCHES))
-        )
+        branches = _branches(model, layer)
+        found = {one: _branch_updates(run, layer, one, position, k) for one in branches}
+        rows.append(_Row(layer, found))
     labels, method = _labels(run, rows, position, effects, objective, cancel)
     return SubUpdates(
         position=position,
@@ -126,19 +127,26 @@ class _Row:
     """One layer before its effects are known; a branch that is a string is the reason why not."""
 
     layer: int
-    heads: BranchUpdates | str
-    neurons: BranchUpdates | str
+    found: Mapping[Branch, BranchUpdates | str]
 
     def branches(self) -> list[tuple[Branch, BranchUpdates]]:
-        both = zip(BRANCHES, (self.heads, self.neurons), strict=True)
-        return [(branch, one) for branch, one in both if not isinstance(one, str)]
+        return [(name, one) for name, one in self.found.items() if not isinstance(one, str)]
 
     def labelled(self, labels: _Labels) -> LayerUpdates:
-        heads, neurons = (
-            (None, one) if isinstance(one, str) else (labels.put_on(one), None)
-            for one in (self.heads, self.neurons)
-        )
-        return LayerUpdates(self.layer, heads[0], neurons[0], heads[1], neurons[1])
+        fields: dict[str, Any] = {"heads": None, "neurons": None}
+        for branch, one in self.found.items():
+            name = FIELDS[branch]
+            if isinstance(one, str):
+                fields[f"{name}_reason"] = one
+            else:
+                fields[name] = labels.put_on(one)
+        return LayerUpdates(self.layer, **fields)
+
+
+def _branches(model: Loaded, layer: int) -> tuple[Branch, ...]:
+    """The branches that are listed of a layer; few attend to an encoder."""
+    crosses = model.block(layer).cross is not None
+    return tuple(one for one in FIELDS if one != "cross" or crosses)
 
 
 def _branch_updates(
@@ -153,7 +161,10 @@ def _branch_updates(
     except CapabilityError as error:
         return error.message
     added = accurate(run[f"L{layer}.{branch}_out"][position])
-    shown, writes = _heads(run, layer, whole, k) if branch == "attn" else _neurons(layer, whole, k)
+    if branch == "mlp":
+        shown, writes = _neurons(layer, whole, k)
+    else:
+        shown, writes = _heads(run.model, layer, branch, whole, k)
     return _with_the_rest(shown, writes, accurate(whole.bias_write()), added)
 
 
@@ -176,16 +187,19 @@ def _neurons(layer: int, whole: BranchOutput, k: int) -> tuple[list[Update], Ten
     return shown, writes
 
 
-def _heads(run: Run, layer: int, whole: BranchOutput, k: int) -> tuple[list[Update], Tensor]:
+def _heads(
+    model: Loaded, layer: int, branch: Branch, whole: BranchOutput, k: int
+) -> tuple[list[Update], Tensor]:
     """The heads that write most, and what they write [k, d_model]."""
-    n_heads = run.model.block(layer).attention.n_heads
+    n_heads = model.attention_of(layer, branch).n_heads
+    kind = "cross_head" if branch == "cross" else "head"
     z = whole.inside[0].reshape(n_heads, -1)
     maps = whole.weight.reshape(n_heads, z.shape[1], -1)
     products = torch.einsum("hz,hzd->hd", accurate(z), accurate(maps))
     writes = accurate(whole.carry(products[None])[0])
     norms, best = writes.norm(dim=-1).topk(min(k, n_heads))
     shown = [
-        Update(f"L{layer}.H{head}", None, norm, norm)
+        Update(node(kind, layer, head).name, None, norm, norm)
         for head, norm in zip(best.tolist(), norms.tolist(), strict=True)
     ]
     return shown, writes[best]

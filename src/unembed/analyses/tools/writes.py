@@ -186,7 +186,7 @@ def write(run: Run, node: Name) -> Float[Tensor, "pos d_model"]:
         return run.value_of(target, every_position=True)
     whole = branch_output(run, target.layer, target.row.writes)
     if target.head is not None:
-        width = run.model.block(target.layer).attention.d_head
+        width = run.model.attention_of(target.layer, target.row.writes).d_head
         own = slice(target.head * width, (target.head + 1) * width)
         return whole.carry(whole.read[:, own] @ whole.stored[own])
     return whole.carry(whole.read[:, target.neuron, None] * whole.stored[target.neuron])

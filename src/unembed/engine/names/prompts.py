@@ -66,7 +66,7 @@ def _sourced(model: Vocabulary, prompt: Any) -> Sourced:
         field="source",
         value="",
         legal="text or token ids",
-        fix='model.run(source="the text to translate") in Python',
+        fix='give the source: --source "the text to translate", source="..." in Python and HTTP',
     )
 
 

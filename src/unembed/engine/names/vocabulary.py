@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from unembed.engine.names.tokens import Token
+from unembed.engine.targets import Lengths
 from unembed.errors import PromptError
 from unembed.models.labels import Labels
 from unembed.settings import Settings
@@ -85,12 +86,18 @@ class SentencePair:
 
 @dataclass(frozen=True)
 class Read:
-    """A prompt as the model gets it."""
+    """A prompt as the model gets it; those that are equal give equal runs."""
 
     ids: tuple[int, ...]
-    notes: tuple[str, ...] = ()  # sentences: what was done to it, or what to know of it
+    # sentences: what was done to it, or what to know of it
+    notes: tuple[str, ...] = field(default=(), compare=False)
     source: tuple[int, ...] = ()  # for the encoder of an encoder-decoder
     segments: tuple[int, ...] = ()  # of a sentence pair: 0 or 1, which text each token is of
+
+    @property
+    def lengths(self) -> Lengths:
+        """How many tokens it has."""
+        return Lengths(len(self.ids), len(self.source))
 
     @property
     def prompt(self) -> tuple[int, ...] | Sourced | Read:

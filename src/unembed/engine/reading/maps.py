@@ -102,6 +102,11 @@ class Maps:
             return block.crossed
         return None if block.why_no_heads is not None else block.attention
 
+    def attention_of(self, layer: int, branch: Branch) -> AttentionAnatomy:
+        """The attention of a block, or that to the encoder. Raises CapabilityError."""
+        block = self.block(layer)
+        return block.crossed if branch == "cross" else block.attention
+
     def residual_multiplier(self, layer: int, branch: Branch) -> float:
         """The factor with which a branch joins the residual stream."""
         block = self.block(layer)
@@ -111,8 +116,7 @@ class Maps:
     def _output_map(self, layer: int, branch: Branch) -> nn.Module:
         block = self.block(layer)
         if branch != "mlp":
-            attention = block.crossed if branch == "cross" else block.attention
-            return self.module.get_submodule(attention.output_map)
+            return self.module.get_submodule(self.attention_of(layer, branch).output_map)
         if block.mlp.output_map is None:  # experts
             raise CapabilityError(
                 f"layer {layer} of {self.name} has no neurons: {block.mlp.reason}", field="layer"

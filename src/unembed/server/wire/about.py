@@ -46,7 +46,12 @@ class ModelInfo(Wire):
     fingerprint: str
     dtype: str
     device: str
+    has_encoder: bool = Field(
+        description="An encoder-decoder: beside the prompt, which is its decoder's, a request says "
+        "what its encoder reads, `source`. All other facts are of the decoder."
+    )
     n_layers: int
+    n_encoder_layers: int = Field(description="0 without an encoder.")
     n_heads: int
     n_kv_heads: int
     attention_layers: list[int] = Field(
@@ -61,6 +66,8 @@ class ModelInfo(Wire):
     )
     capabilities: list[Capability]
     limits: Limits  # type: ignore[valid-type]  # made of the settings when this is imported
-    examples: list[str] = Field(description="Prompts to start from.")
+    examples: list[str] = Field(
+        description="Prompts to start from; of an encoder-decoder what its encoder reads."
+    )
     licence: str | None = None
     version: str = Field(description="Version of Unembed.")

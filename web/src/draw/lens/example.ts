@@ -22,6 +22,7 @@ export function example(edited: boolean, change: Partial<LensResult> = {}): Arra
     target: null,
     objective: null,
     prompt_ids: [1, 5, 2],
+    source_tokens: [],
     kl_floor: null,
     provenance: {},
     ...change,

@@ -1,0 +1,202 @@
+"""An encoder-decoder is asked the same in Python, over HTTP and on the command line."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+import unembed as ue
+from unembed.engine.names.vocabulary import Sourced
+from unembed.models.tiny import tiny_tokenizer
+from unembed.server.app import create_app
+from unembed.session import Session
+from unembed.settings import Settings
+
+from ..contract.encoder_decoders import build
+from ..server.asgi import TOKEN, bearer, call, post
+from .faces import read_json, same
+
+SOURCE, PROMPT = "the cat sat on the mat", "he"
+BODY = {"prompt": PROMPT, "source": SOURCE}
+EMPTY = {"prompt": "he", "source": ""}
+PATCH = {"target": "L1.mlp", "operation": "patch", "source": EMPTY}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    where: Path = tmp_path_factory.mktemp("tiny-bart")
+    build("bart").float().save_pretrained(where)
+    tiny_tokenizer().save_pretrained(where)
+    return where
+
+
+@pytest.fixture(scope="module")
+def model(folder: Path) -> ue.Model:
+    return ue.load(folder)
+
+
+@pytest.fixture
+def app(model: ue.Model) -> Iterator[Any]:
+    session = Session(model, Settings())
+    yield create_app(session, session.settings, TOKEN, assets={})
+    session.close()
+
+
+def asked(model: ue.Model, name: str) -> Any:
+    """What Python answers, put together without the question layer."""
+    both = Sourced(SOURCE, PROMPT)
+    if name == "predictions":
+        return ue.predictions(model, both, sub_updates=3)
+    if name == "lens":
+        return ue.logit_lens(model, both, subblocks=True)
+    if name == "component":
+        run = model.run(both, ue.component_capture(model, "L1.X2"))
+        return ue.component(run, "L1.X2")
+    return model.generate(both, 3)
+
+
+FIELDS: dict[str, tuple[dict[str, Any], list[str]]] = {
+    "predictions": ({"sub_updates": 3}, ["--sub-updates", "3"]),
+    "lens": ({"subblocks": True}, ["--subblocks"]),
+    "component": ({"target": "L1.X2"}, ["--target", "L1.X2"]),
+    "generate": ({"max_new_tokens": 3}, ["--max-new-tokens", "3"]),
+}
+
+
+@pytest.mark.parametrize("name", FIELDS)
+def test_a_source_is_the_same_on_all_three_faces(name, model, app, folder, cli):
+    fields, flags = FIELDS[name]
+    found = asked(model, name)
+    wanted = json.loads(found.to_json())
+    answer = post(app, f"/api/{name}", BODY | fields)
+    assert answer.status == 200, answer.body
+    sent = read_json(answer, name)
+    command = "run" if name == "predictions" else name
+    status, out, err = cli(command, str(folder), PROMPT, "--source", SOURCE, "--json", *flags)
+    assert status == 0, err
+    printed = json.loads(out)
+    if name in ("lens", "generate"):
+        sent, printed = sent["baseline"], printed["baseline"]
+    shared = set(sent) & set(wanted) - {"provenance"}
+    assert "source_tokens" in shared
+    same({key: sent[key] for key in shared}, {key: wanted[key] for key in shared}, "HTTP")
+    same({key: printed[key] for key in shared}, {key: wanted[key] for key in shared}, "CLI")
+    assert "".join(token["text"] for token in sent["source_tokens"]) == SOURCE
+
+
+def test_the_prompt_may_be_empty_or_left_out(model, app, folder, cli):
+    start = model.run(source=SOURCE)
+    answer = post(app, "/api/predictions", {"prompt": "", "source": SOURCE})
+    best = answer.json()["baseline"]["next_token"]["top"][0]
+    assert best["token"]["id"] == start.top(1)[0].token.id
+    status, out, err = cli("run", str(folder), "--source", SOURCE, "--json")
+    assert status == 0, err
+    assert json.loads(out)["baseline"]["next_token"]["top"][0]["token"] == best["token"]
+    assert [token["id"] for token in answer.json()["tokens"]] == [2]
+
+
+def test_another_source_is_another_run(app):
+    """Also from the cache of runs, and of what was computed from them."""
+    other = BODY | {"source": "the dog"}
+    first, second = (
+        post(app, "/api/predictions", body | {"sub_updates": 2}) for body in (BODY, other)
+    )
+    assert first.json()["baseline"] != second.json()["baseline"]
+    assert post(app, "/api/predictions", BODY | {"sub_updates": 2}).json() == first.json()
+    assert first.json()["baseline"]["updates"] != second.json()["baseline"]["updates"]
+
+
+def test_edits_count_tokens_of_what_they_are_in(model, app):
+    """The source has more tokens than the prompt: its last positions are none of the prompt."""
+    n_source = len(model.run(source=SOURCE).source)
+    last = n_source - 1
+    for target in ("E1.mlp", "L1.cross_k", "E0.H1"):
+        edit = {"target": target, "operation": "zero", "positions": [last]}
+        answer = post(app, "/api/predictions", BODY | {"edits": [edit]})
+        assert answer.status == 200, answer.body
+        run = model.run(PROMPT, edits=[ue.zero(target, positions=[last])], source=SOURCE)
+        best = answer.json()["edited"]["next_token"]["top"][0]
+        assert best["logit"] == pytest.approx(run.top(1)[0].logit, abs=1e-5)
+    far = {"target": "L1.cross_q", "operation": "zero", "positions": [last]}
+    refused = post(app, "/api/predictions", BODY | {"edits": [far]})
+    assert (refused.status, refused.error["field"]) == (400, "edits[0].positions")
+
+
+def test_a_patch_is_from_the_same_source_or_another(model, app):
+    others = {"": {"prompt": "she"}, "the dog": {"prompt": PROMPT, "source": "the dog"}}
+    for source, named in others.items():
+        edit = {"target": "L1.resid_post", "operation": "patch", "source": named}
+        answer = post(app, "/api/predictions", BODY | {"edits": [edit | {"positions": [-1]}]})
+        assert answer.status == 200, answer.body
+        other = model.run(named["prompt"], ["L1.resid_post"], source=source or SOURCE)
+        patch = ue.patch("L1.resid_post", other, positions=[-1])
+        run = model.run(PROMPT, edits=[patch], source=SOURCE)
+        best = answer.json()["edited"]["next_token"]["top"][0]
+        assert best["logit"] == pytest.approx(run.top(1)[0].logit, abs=1e-5)
+
+
+def test_tokens_of_both_are_told(model, app):
+    told = post(app, "/api/tokenize", BODY).json()
+    run = model.run(PROMPT, source=SOURCE)
+    assert tuple(token["id"] for token in told["tokens"]) == run.ids
+    assert tuple(token["id"] for token in told["source_tokens"]) == run.source
+    facts = call(app, "GET", "/api/model", headers=[bearer()]).json()
+    assert (facts["has_encoder"], facts["n_encoder_layers"], facts["n_layers"]) == (True, 2, 3)
+
+
+@pytest.mark.parametrize(
+    ("body", "field", "words"),
+    [
+        ({"prompt": "he"}, "source", "say what its encoder reads"),
+        ({"prompt": "he", "source": ""}, "source", "source is empty"),
+        ({"prompt": "he", "source": [5, 99999]}, "source[1]", "99999"),
+        ({"prompt": "he", "source": 5}, "source", "text, messages, or a list"),
+        ({"prompt": [5, 99999], "source": "a"}, "prompt[1]", "99999"),
+        ({"prompt": "he", "source": "a" * 200_001}, "source", "200,000"),
+        (
+            BODY | {"edits": [PATCH]},
+            "edits[0].source.source",
+            "source is empty",
+        ),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_with_a_source_is_said_of_it(app, body, field, words):
+    refused = post(app, "/api/predictions", body)
+    assert refused.status == 400, refused.body
+    assert refused.error["field"] == field
+    assert words in refused.error["message"]
+
+
+def test_a_model_without_an_encoder_refuses_a_source(cli, source, folder):
+    status, _, err = cli("run", source, "he", "--source", "the cat")
+    assert status == 2
+    assert "has no encoder" in err
+    status, _, err = cli("run", str(folder), "he")
+    assert status == 2
+    assert "--source" in " ".join(err.split())
+    status, _, err = cli("run", source)
+    assert status == 2
+    assert "the prompt is missing" in err
+
+
+def test_a_source_is_read_from_standard_input(cli, folder):
+    flags = ("--json", "--source")
+    _, piped, _ = cli("run", str(folder), PROMPT, *flags, "-", stdin=SOURCE.encode() + b"\n")
+    _, given, _ = cli("run", str(folder), PROMPT, *flags, SOURCE)
+    assert piped == given
+
+
+def test_a_head_of_cross_attention_says_where_it_looks_in_the_source(model):
+    """Not where the head of the same number of the layer's own attention looks."""
+    both = Sourced(SOURCE, "the cat")
+    run = model.run(both, [*ue.component_capture(model, "L1.X2"), "L1.cross_pattern", "L1.pattern"])
+    found = ue.component(run, "L1.X2")
+    assert len(found.attends_to) == len(found.source_tokens) == len(run.source)
+    assert torch.equal(torch.tensor(found.attends_to), run["L1.cross_pattern"][2, -1])
+    own = ue.component(model.run(both, ue.component_capture(model, "L1.H2")), "L1.H2")
+    assert torch.equal(torch.tensor(own.attends_to), run["L1.pattern"][2, -1])
