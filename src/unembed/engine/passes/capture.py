@@ -119,10 +119,15 @@ def _aligned(site_keys: dict[SiteKey, Wanted]) -> dict[SiteKey, Wanted]:
 
 
 def capture_bytes(
-    site_keys: Mapping[SiteKey, Wanted], anatomy: Anatomy, lengths: Lengths, bytes_each: int
+    site_keys: Mapping[SiteKey, Wanted],
+    anatomy: Anatomy,
+    lengths: Lengths,
+    bytes_each: int,
+    *,
+    together: bool = True,
 ) -> int:
-    """Memory that the captures of one sequence take."""
-    total = 0
+    """Memory that the captures of one sequence take; not `together`: that the largest takes."""
+    sizes = [0]
     for site_key, wanted in site_keys.items():
         size = size_of(anatomy, site_key, lengths)
         if wanted.heads is not None:
@@ -130,8 +135,8 @@ def capture_bytes(
             size = size // n_heads * len(wanted.heads)
         if wanted.queries is not None:
             size = size // lengths.of(site_key) * len(wanted.queries)
-        total += size * bytes_each
-    return total
+        sizes.append(size * bytes_each)
+    return sum(sizes) if together else max(sizes)
 
 
 def check_cost(total: int, limit: int) -> None:

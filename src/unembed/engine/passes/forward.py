@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -42,6 +42,8 @@ class Request:
     position_ids: tuple[int, ...] | None = None  # instead of 0, 1, 2 ...; ignored without positions
     source: tuple[int, ...] = ()  # what the encoder is given, of a model that has one
     segments: tuple[int, ...] = ()  # of a sentence pair: which text each token is of
+    # shown what is captured, site after site, as it is computed: the run then keeps none of it
+    show: Callable[[SiteKey, Tensor], None] | None = None
 
     @property
     def lengths(self) -> Lengths:
@@ -96,7 +98,13 @@ def run_rows(
     logits = _logits_wanted(model, requests, captures[0])
     labelled = model.labels is not None and first.logits != "none" and first.stop_after is None
     each = [
-        capture_bytes(row.captures, model.anatomy, one.lengths, model.dtype.itemsize)
+        capture_bytes(
+            row.captures,
+            model.anatomy,
+            one.lengths,
+            model.dtype.itemsize,
+            together=one.show is None,
+        )
         for row, one in zip(rows, requests, strict=True)
     ]
     check_cost(sum(each), model.settings.max_capture_bytes)
@@ -111,6 +119,7 @@ def run_rows(
         progress,
         stop=stop,
         volatile=model.volatile,
+        show=first.show,
     )
     with model.evaluating(first.grad, running=True):
         if cancel is not None:

@@ -8,7 +8,7 @@ without anything to read or edit gets no hook.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
@@ -56,6 +56,7 @@ class Instrument(Pass):
             modules, whose outputs are meant. The pass ends with the last of them.
         start: (layer, residual [row, pos, d_model]) to enter that layer with, skipping those
             before.
+        show: given what is captured of the one row there is, instead of it being kept.
     """
 
     module: nn.Module
@@ -67,6 +68,7 @@ class Instrument(Pass):
     start: tuple[int, Tensor] | None = None
     volatile: frozenset[str] = frozenset()
     awaited: Sequence[Hashable] = ()
+    show: Callable[[SiteKey, Tensor], None] | None = None
     captured: dict[SiteKey, list[Tensor]] = field(default_factory=dict)
     offset: int = field(default=0, init=False)
     lengths: Sequence[Lengths] = field(default=(), init=False)  # in this pass, of each row
@@ -291,6 +293,10 @@ class Instrument(Pass):
         """
         if self.awaited:
             return self._keep_whole(site_key, value)
+        if self.show is not None:
+            alone = self._own(site_key, value.detach(), 0)
+            self.show(site_key, self.captures[site_key].of(alone, site_key.site))
+            return value
         is_volatile = site_key.site in self.volatile
         if torch.is_grad_enabled():
             own = [self._own(site_key, value, row).clone() for row in range(len(self.rows))]
