@@ -39,6 +39,7 @@ def results(model, tmp_path_factory):
         index.similar("L1.N5", limit=15),
         ue.attention(model.run(PROMPT, ue.attention_capture(model, [1])), [1]),
         ue.find_heads(model),
+        ue.head_thumbnails(model, PROMPT, size=4),
         ue.sweep(model, PROMPT, [(), ue.zero("L1.H0")], objective=ue.Objective.logit(3)),
     ]
     return {type(one).__name__: one for one in made}
@@ -239,5 +240,5 @@ def test_a_token_is_written_the_same_way_everywhere(results):
     for result in results.values():
         found = list(tokens(result.to_dict()))
         assert {tuple(one) for one in found} <= {("id", "text", "label", "special")}
-        # the scores of heads are of texts whose tokens nobody asked for
-        assert found or isinstance(result, ue.HeadScores)
+        # the scores of heads are of texts whose tokens nobody asked for, thumbnails of many at once
+        assert found or isinstance(result, ue.HeadScores | ue.Thumbnails)

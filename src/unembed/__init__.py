@@ -19,9 +19,15 @@ from unembed.settings import Settings
 
 if TYPE_CHECKING:
     from unembed.analyses.attention.attention import attention, attention_capture
+    from unembed.analyses.attention.compare import compare_attention
     from unembed.analyses.attention.heads import find_heads, head_scores, heads_capture
-    from unembed.analyses.attention.options import AttentionOptions, HeadsOptions
-    from unembed.analyses.attention.result import AttentionResult, HeadScores
+    from unembed.analyses.attention.options import (
+        AttentionOptions,
+        HeadsOptions,
+        ThumbnailsOptions,
+    )
+    from unembed.analyses.attention.result import AttentionResult, HeadScores, Thumbnails
+    from unembed.analyses.attention.thumbnails import head_thumbnails
     from unembed.analyses.component.component import component, component_capture
     from unembed.analyses.component.options import ComponentOptions
     from unembed.analyses.component.result import Component
@@ -132,10 +138,14 @@ _HOME = {
     "AttentionResult": "unembed.analyses.attention.result",
     "HeadsOptions": "unembed.analyses.attention.options",
     "HeadScores": "unembed.analyses.attention.result",
+    "Thumbnails": "unembed.analyses.attention.result",
+    "ThumbnailsOptions": "unembed.analyses.attention.options",
     "attention": "unembed.analyses.attention.attention",
     "attention_capture": "unembed.analyses.attention.attention",
+    "compare_attention": "unembed.analyses.attention.compare",
     "find_heads": "unembed.analyses.attention.heads",
     "head_scores": "unembed.analyses.attention.heads",
+    "head_thumbnails": "unembed.analyses.attention.thumbnails",
     "heads_capture": "unembed.analyses.attention.heads",
     # what is explained
     "Objective": "unembed.analyses.tools.objective",
@@ -195,6 +205,8 @@ __all__ = [
     "Sourced",
     "SubUpdates",
     "Sweep",
+    "Thumbnails",
+    "ThumbnailsOptions",
     "Token",
     "TokenSearchOptions",
     "VectorIndex",
@@ -203,6 +215,7 @@ __all__ = [
     "attention",
     "attention_capture",
     "build_index",
+    "compare_attention",
     "component",
     "component_capture",
     "cut",
@@ -212,6 +225,7 @@ __all__ = [
     "flow_capture",
     "flow_graph",
     "head_scores",
+    "head_thumbnails",
     "heads_capture",
     "knock_out",
     "lm_debugger_off",

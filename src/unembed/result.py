@@ -27,7 +27,13 @@ Side = Literal["baseline", "edited"]
 _ATOMS = frozenset({str, int, float, bool, type(None)})
 TABLE_ROW = "table_row"  # the axis of a column of a result's table
 # For reading annotations: tensors need packages that are there for tests alone.
-TENSORS = {"Float": Annotated, "Int": Annotated, "Bool": Annotated, "Tensor": Any}
+TENSORS = {
+    "Float": Annotated,
+    "Int": Annotated,
+    "Bool": Annotated,
+    "Shaped": Annotated,
+    "Tensor": Any,
+}
 SHOWN_ROWS = 12  # of a table in a notebook
 
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 import unembed as ue
-from unembed.analyses.attention.attention import edges
+from unembed.analyses.attention.edges import edges
 from unembed.analyses.tools.moved import MovedValues
 from unembed.analyses.tools.writes import head_writes
 from unembed.errors import InputError, TargetError
@@ -235,3 +235,53 @@ def test_behind_gates_norms_and_sinks_what_is_moved_sums_to_what_heads_write(nam
     total = total if plain.sink is None else total + plain.sink
     close(total, torch.ones_like(total), torch.float32)
     assert (plain.sink is not None) == (name == "gpt_oss")
+
+
+def test_a_model_and_a_prompt_are_the_run_that_captured_it(model_of):
+    model, edit = model_of("gemma3"), ue.zero("L0.H1")
+    asked = {"heads": [1, 2], "measure": "moved", "mass": 0.9}
+    for edits in ([], [edit]):
+        run = model.run(PROMPT, ue.attention_capture(model, [2], **asked), edits)
+        wanted = ue.attention(run, [2], **asked)
+        found = ue.attention(model, [2], prompt=PROMPT, edits=edits, **asked)
+        assert torch.equal(found.values, wanted.values)
+        assert torch.equal(found.edge_values, wanted.edge_values)
+    plain = model.run(PROMPT, ue.attention_capture(model, [2], **asked))
+    again = ue.attention(plain, [2], edits=[edit], **asked)
+    assert torch.equal(again.values, found.values)
+    with pytest.raises(InputError, match="leave prompt out"):
+        ue.attention(plain, [2], prompt=PROMPT, **asked)
+    with pytest.raises(InputError, match="needs a prompt"):
+        ue.attention(model, [2])
+
+
+def test_two_runs_beside_each_other_and_their_difference(model_of):
+    model = model_of("gpt2")
+    other = (*PROMPT[:4], 30, *PROMPT[5:])
+    capture = ue.attention_capture(model, [2])
+    runs = [model.run(one, capture) for one in (PROMPT, other)]
+    found = ue.compare_attention(*runs, [2], mass=0.5, combine="sum")
+    before, after = (ue.attention(run, [2], mass=0.5, combine="sum") for run in runs)
+    assert torch.equal(found.baseline.values, before.values)
+    assert torch.equal(found.edited.values, after.values)
+    change = found.difference()
+    assert torch.equal(change.values, after.values - before.values)
+    assert change.unit == "change of the share of attention"
+    assert change.tokens[4].id == 30
+    pairs = zip(change.edge_queries.tolist(), change.edge_keys.tolist(), strict=True)
+    assert sorted(pairs) == brute_force_edges(after.combined - before.combined, 0.5)
+    shorter = ue.compare_attention(runs[0], model.run(PROMPT[:4], capture), [2])
+    with pytest.raises(InputError, match="as many heads, queries and keys"):
+        shorter.difference()
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_the_difference_of_a_sink_is_shown():
+    family = next(one for one in UNLISTED if str(one) == "gpt_oss")
+    model = ue.load(family.build(), tokenizer=tiny_tokenizer())
+    capture = ue.attention_capture(model, [1])
+    runs = [model.run(PROMPT, capture, edits) for edits in ([], [ue.scale("L0.mlp", 3.0)])]
+    change = ue.compare_attention(*runs, [1]).difference()
+    total = change.values.sum(-1) + change.sink
+    assert float(total.abs().max()) < 1e-6
+    assert float(change.sink.abs().max()) > 1e-4

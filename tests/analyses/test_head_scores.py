@@ -101,3 +101,40 @@ def test_bad_kinds_and_layers_are_refused(model_of):
         ue.find_heads(model, [1, 2], layers=[9])
     with pytest.raises(InputError, match="no kind"):
         ue.find_heads(model, [1, 2]).score("copying")
+
+
+@pytest.mark.parametrize(
+    ("text", "factors"),
+    [
+        ("induction", {"induction": 1}),
+        ("induction - 0.5*first", {"induction": 1, "first": -0.5}),
+        (" -2 * previous+next ", {"previous": -2, "next": 1}),
+        ("same + same - entropy", {"same": 2, "entropy": -1}),
+    ],
+)
+def test_a_typed_score_is_a_sum_with_factors(text, factors, model_of):
+    scores = ue.find_heads(model_of("gpt2"), REPEATS, score=text)
+    assert scores.kind == " ".join(text.split())
+    assert set(scores.kinds) >= {scores.kind}
+    for head, found in scores.score(scores.kind).items():
+        wanted = sum(factor * scores.score(kind)[head] for kind, factor in factors.items())
+        assert found == pytest.approx(wanted, abs=1e-12)
+    best = max(scores.score(scores.kind).values())
+    assert scores.best(1)[0][1] == best
+    assert len(scores.kinds) == len(scores.sentences) == len(scores.scores) == len(scores.counts)
+
+
+def test_a_typed_score_of_what_nothing_shows_is_no_number(model_of):
+    scores = ue.find_heads(model_of("gpt2"), [59, 72, 20], score="induction + first")
+    assert set(scores.score("induction + first").values()) == {None}
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "copying", "first second", "2first", "first*2", "first -", "(first)", "first**2",
+     "1+first", "__import__('os')", "first + 1e9*same", "9" * 30 + "*first"],
+)  # fmt: skip
+def test_a_score_that_cannot_be_read_is_refused(text, model_of):
+    with pytest.raises(InputError) as refused:
+        ue.find_heads(model_of("gpt2"), [1, 2], score=text)
+    assert refused.value.field == "score"

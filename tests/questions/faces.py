@@ -22,7 +22,11 @@ PROMPT = "The cat sat"
 EDIT = {"target": "L1.H2", "operation": "zero", "positions": [-1]}
 Numbers = dict[str, Any]
 # questions that are answered with arrays, and which those are
-ARRAYS = {"lens": ue.LensResult.axes, "attention": ue.AttentionResult.axes}
+ARRAYS = {
+    "lens": ue.LensResult.axes,
+    "attention": ue.AttentionResult.axes,
+    "thumbnails": ue.Thumbnails.axes,
+}
 
 
 @dataclass(frozen=True)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
+import torch
 from safetensors.torch import load
 
 import unembed as ue
@@ -54,6 +56,21 @@ def _python_heads(model: Model, fields: dict[str, Any], edits: list[Any]) -> Num
     return {"heads": list(found.heads), "scores": scores}
 
 
+def _small(body: bytes) -> Numbers:
+    arrays = load(body)
+    return {name: array.tolist() for name, array in arrays.items()}
+
+
+def _python_thumbnails(model: Model, fields: dict[str, Any], edits: list[Any]) -> Numbers:
+    found: Numbers = {}
+    for side, some in {"baseline": [], "edited": edits}.items():
+        if side == "edited" and not edits:
+            continue
+        result = ue.head_thumbnails(model, PROMPT, edits=some, **fields)
+        found |= {f"{side}.{name}": getattr(result, name).tolist() for name in ("cells", "scale")}
+    return found
+
+
 ATTENTION = {"layers": [1, 2], "measure": "moved", "heads": [0, 2], "weights": [1, 2, 1, 0.5]}
 ATTENTION |= {"mass": 0.6, "special": "renormalised"}
 TYPED = ["--measure", "moved", "--heads", "0,2", "--weights", "1,2,1,0.5", "--mass", "0.6"]
@@ -82,6 +99,7 @@ FACES = {
         _scores,
         lambda: ["heads", PROMPT, "--kind", "same", "--json"],
     ),
+    "thumbnails": Face("/api/thumbnails", {"size": 2}, _python_thumbnails, _small),
 }
 
 
@@ -112,3 +130,31 @@ def test_without_a_prompt_heads_are_scored_on_texts_that_repeat(app, model):
     refused = post(app, "/api/heads", {"edits": [{"target": "L0.H1", "operation": "zero"}]})
     assert refused.status == 400
     assert "need a prompt" in refused.error["message"]
+
+
+def test_a_typed_score_is_one_more_by_which_heads_are_sorted(app, cli, source):
+    asked = {"prompt": PROMPT, "score": "previous - 0.5*same"}
+    found = post(app, "/api/heads", asked).json()
+    assert found["kind"] == found["kinds"][-1] == "previous - 0.5*same"
+    scores = dict(zip(found["kinds"], found["scores"], strict=True))
+    each = zip(scores["previous"], scores["same"], strict=True)
+    assert scores[found["kind"]] == pytest.approx([one - 0.5 * other for one, other in each])
+    status, out, err = cli("heads", source, PROMPT, "--score", asked["score"], "--json")
+    assert status == 0, err
+    assert json.loads(out)["scores"][-1] == pytest.approx(scores[found["kind"]], abs=1e-6)
+    refused = post(app, "/api/heads", asked | {"score": "previous * same"})
+    assert refused.status == 400
+    assert refused.error["field"] == "score"
+
+
+def test_thumbnails_asked_for_again_are_the_same_and_an_edit_changes_them(app):
+    edit = {"target": "L0.H1", "operation": "zero"}
+    first, again, edited = (
+        post(app, "/api/thumbnails", {"prompt": PROMPT} | more).body
+        for more in ({}, {}, {"edits": [edit]})
+    )
+    assert first == again
+    arrays = load(edited)
+    assert torch.equal(arrays["baseline.cells"], load(first)["baseline.cells"])
+    assert not torch.equal(arrays["edited.cells"], arrays["baseline.cells"])
+    assert arrays["edited.cells"].dtype == torch.uint8

@@ -36,7 +36,7 @@ FACES = (
     | test_component_and_generate.FACES
     | test_index.FACES
 )
-WITHOUT_A_COMMAND = {"vector", "browse", "clusters", "cluster"}
+WITHOUT_A_COMMAND = {"thumbnails", "vector", "browse", "clusters", "cluster"}
 
 
 def test_no_question_is_missing():

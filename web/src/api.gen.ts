@@ -164,6 +164,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/thumbnails": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Thumbnails
+         * @description The patterns of all heads, each shrunk, with the edits and without.
+         */
+        post: operations["thumbnails"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/flow": {
         parameters: {
             query?: never;
@@ -634,6 +654,13 @@ export interface components {
              */
             job?: string | null;
             /**
+             * Part
+             * @description Of encoder-decoders: the decoder's own attention; its attention to the encoder (cross); or the encoder's own.
+             * @default self
+             * @enum {string}
+             */
+            part?: "self" | "cross" | "encoder";
+            /**
              * Heads
              * @description 0-based, of each layer; absent: all.
              */
@@ -713,15 +740,26 @@ export interface components {
              */
             heads: string[];
             /**
+             * Part
+             * @description Whose attention it is: the layers' own unless of encoder-decoders.
+             * @enum {string}
+             */
+            part: "self" | "cross" | "encoder";
+            /**
              * Queries
              * @description Positions that look, ascending; keys are all positions.
              */
             queries: number[];
             /**
              * Tokens
-             * @description Of the whole prompt.
+             * @description Of the whole text that looks.
              */
             tokens: components["schemas"]["Token"][];
+            /**
+             * Key Tokens
+             * @description Of the text that is looked at; null where it is the same.
+             */
+            key_tokens: components["schemas"]["Token"][] | null;
             /**
              * Measure
              * @enum {string}
@@ -1974,10 +2012,22 @@ export interface components {
              */
             kind?: "previous" | "next" | "first" | "same" | "repeated" | "induction" | "punctuation" | "entropy" | "distance";
             /**
+             * Score
+             * @description A score of one's own, by which the heads are then sorted: others added up, each with a factor, as in "induction - 0.5*first".
+             */
+            score?: string | null;
+            /**
              * Layers
              * @description Whose heads, 0-based; absent: all that have any.
              */
             layers?: number[] | null;
+            /**
+             * Part
+             * @description Of encoder-decoders: the decoder's own attention; its attention to the encoder (cross); or the encoder's own.
+             * @default self
+             * @enum {string}
+             */
+            part?: "self" | "cross" | "encoder";
             /**
              * Edits
              * @default []
@@ -3248,6 +3298,107 @@ export interface components {
             rank: number;
         };
         /**
+         * Thumbnails
+         * @description The patterns of heads, each shrunk to a few rows and columns.
+         *
+         *     A cell is the largest attention among the pairs that it stands for: those of the queries from
+         *     `query_starts[row]` up to the next row's, and of keys likewise. It is cells / 255 * scale.
+         */
+        Thumbnails: {
+            /**
+             * Heads
+             * @description "L5.H2" ..., layer by layer.
+             */
+            heads: string[];
+            /**
+             * Query Starts
+             * @description The first query of each row.
+             */
+            query_starts: number[];
+            /**
+             * Key Starts
+             * @description The first key of each column.
+             */
+            key_starts: number[];
+            /**
+             * N Queries
+             * @description Queries of the whole pattern.
+             */
+            n_queries: number;
+            /**
+             * N Keys
+             * @description Keys of the whole pattern.
+             */
+            n_keys: number;
+            /**
+             * Provenance
+             * @description Which model, in which precision.
+             */
+            provenance: {
+                [key: string]: string;
+            };
+        };
+        /**
+         * ThumbnailsComparison
+         * @description Thumbnails of the baseline; with an enabled edit also of the edited run.
+         *
+         *     Over HTTP this is the JSON under `__metadata__.thumbnails`; the arrays lie beside it, those of
+         *     each side with "baseline." or "edited." before their names:
+         *       cells U8 [head, row, column], scale F32 [head]; a value is cells / 255 * scale.
+         */
+        ThumbnailsComparison: {
+            baseline: components["schemas"]["Thumbnails"];
+            /**
+             * @description Null where no edit is enabled.
+             * @default null
+             */
+            edited: components["schemas"]["Thumbnails"] | null;
+        };
+        /**
+         * ThumbnailsRequest
+         * @description All patterns, each shrunk. Answered as safetensors bytes: see ThumbnailsComparison.
+         */
+        ThumbnailsRequest: {
+            /**
+             * Prompt
+             * @description Text, which the model's tokenizer splits; token ids used as they are; or messages, which the chat template of the model makes a text of.
+             */
+            prompt: string | number[] | components["schemas"]["Message"][];
+            /**
+             * Source
+             * @description Of an encoder-decoder, and only of one: what its encoder reads. The prompt is then what its decoder goes on with; empty: its start token alone.
+             */
+            source?: (string | number[] | components["schemas"]["Message"][]) | null;
+            /**
+             * Edits
+             * @default []
+             */
+            edits?: components["schemas"]["EditSpec"][];
+            /**
+             * Job
+             * @description A name of the client's choice, to follow or cancel the work by.
+             */
+            job?: string | null;
+            /**
+             * Layers
+             * @description Whose heads, 0-based; absent: all that have any.
+             */
+            layers?: number[] | null;
+            /**
+             * Part
+             * @description Of encoder-decoders: the decoder's own attention; its attention to the encoder (cross); or the encoder's own.
+             * @default self
+             * @enum {string}
+             */
+            part?: "self" | "cross" | "encoder";
+            /**
+             * Size
+             * @description Most rows, and most columns, of one head's pattern.
+             * @default 32
+             */
+            size?: number;
+        };
+        /**
          * Token
          * @description One token of a vocabulary, as a person reads it.
          */
@@ -4238,6 +4389,133 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["HeadScores"];
+                };
+            };
+            /** @description The request is malformed; the error names the field. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description No token, or a wrong one. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description A Host or Origin that is not this server's. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The body took too long to arrive. */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The body, or the work it asks for, is larger than the limits allow. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The body is not application/json in UTF-8. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description This model cannot do that; the error says why. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The work was cancelled. */
+            499: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description A fault of the server. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Too many requests are waiting; `Retry-After` says when to try again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The work took longer than the limit. */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+        };
+    };
+    thumbnails: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ThumbnailsRequest"];
+            };
+        };
+        responses: {
+            /** @description Arrays, and `ThumbnailsComparison` as JSON under `__metadata__.thumbnails`. */
+            200: {
+                headers: {
+                    /** @description Waited and computed, in ms. */
+                    "Server-Timing"?: string;
+                    /** @description Whether every forward pass was at hand. */
+                    "X-Unembed-Cached"?: "true" | "false";
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/vnd.safetensors": string;
                 };
             };
             /** @description The request is malformed; the error names the field. */

@@ -81,6 +81,15 @@ export const QUESTIONS = {
     "layers": {
       "kind": "integers"
     },
+    "part": {
+      "kind": "choice",
+      "default": "self",
+      "choices": [
+        "self",
+        "cross",
+        "encoder"
+      ]
+    },
     "heads": {
       "kind": "integers",
       "default": null
@@ -160,9 +169,43 @@ export const QUESTIONS = {
         "distance"
       ]
     },
+    "score": {
+      "kind": "text",
+      "default": null
+    },
     "layers": {
       "kind": "integers",
       "default": null
+    },
+    "part": {
+      "kind": "choice",
+      "default": "self",
+      "choices": [
+        "self",
+        "cross",
+        "encoder"
+      ]
+    }
+  },
+  "thumbnails": {
+    "layers": {
+      "kind": "integers",
+      "default": null
+    },
+    "part": {
+      "kind": "choice",
+      "default": "self",
+      "choices": [
+        "self",
+        "cross",
+        "encoder"
+      ]
+    },
+    "size": {
+      "kind": "integer",
+      "default": 32,
+      "low": 1,
+      "high": 128
     }
   },
   "flow": {

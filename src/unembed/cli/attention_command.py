@@ -99,8 +99,7 @@ def _edges(found: AttentionResult, side: str, rows: int) -> Table:
         strict=True,
     )
     for query, key, value in list(edges)[:rows]:
-        labels = (Text(found.tokens[one].label) for one in (query, key))
-        looking, seen = labels
+        looking, seen = Text(found.tokens[query].label), Text(found.seen[key].label)
         table.add_row(str(query), looking, str(key), seen, f"{value:.4f}")
     more = len(found.edge_values) - rows
     if more > 0:

@@ -2,27 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any, TypeVar
+
 from unembed.analyses.attention import attention as analysis
-from unembed.analyses.attention.heads import find_heads, head_scores, heads_capture
-from unembed.analyses.attention.options import AttentionOptions, HeadsOptions
-from unembed.analyses.attention.result import AttentionComparison, HeadScores
-from unembed.questions.requests import AttentionRequest, HeadsRequest
-from unembed.questions.runs import both_runs, last_run
+from unembed.analyses.attention.heads import find_heads
+from unembed.analyses.attention.options import AttentionOptions, HeadsOptions, ThumbnailsOptions
+from unembed.analyses.attention.result import (
+    AttentionComparison,
+    HeadScores,
+    Thumbnails,
+    ThumbnailsComparison,
+)
+from unembed.analyses.attention.thumbnails import head_thumbnails
+from unembed.engine.editing.edits import Edit
+from unembed.engine.names.vocabulary import Read
+from unembed.options import Options
+from unembed.questions.editing import edits_of
+from unembed.questions.requests import AttentionRequest, HeadsRequest, ThumbnailsRequest
+from unembed.questions.runs import both_runs
 from unembed.questions.tokens import read_of
 from unembed.session import Job, Session
+
+Made = TypeVar("Made")
 
 
 def answer(session: Session, job: Job, request: AttentionRequest) -> AttentionComparison:
     """The heads asked for, in the baseline and in the edited run."""
     model, options = session.model, request.only(AttentionOptions)
-    read = read_of(session.model, request)
-    analysis.check_size(
-        model,
-        request.layers,
-        options,
-        len(read.ids),
-        session.settings.max_attention_numbers // request.n_runs,
-    )
+    read = read_of(model, request)
+    limit = session.settings.max_attention_numbers // request.n_runs
+    analysis.check_size(model, request.layers, options, read, limit)
     capture = analysis.attention_capture(model, request.layers, options=options)
     runs = both_runs(session, job, request, read, capture)
     found = [
@@ -35,11 +45,47 @@ def answer(session: Session, job: Job, request: AttentionRequest) -> AttentionCo
     return AttentionComparison(*found)
 
 
+def thumbnails(session: Session, job: Job, request: ThumbnailsRequest) -> ThumbnailsComparison:
+    """All patterns, shrunk, in the baseline and in the edited run."""
+    options = request.only(ThumbnailsOptions)
+    read = read_of(session.model, request)
+    made = edits_of(session, job, request.edits, read)
+    work: dict[str, Any] = {"options": options, "cancel": job.cancel, "progress": job.progress}
+
+    def shrunk(edits: tuple[Edit, ...]) -> Thumbnails:
+        return _kept(
+            session,
+            ("thumbnails", read, edits, options),
+            lambda: head_thumbnails(session.model, read.prompt, edits=edits, **work),
+        )
+
+    edited = None
+    if made.edits:  # first: what is wrong with them is said before anything is computed
+        with made.naming():
+            edited = shrunk(made.edits)
+    return ThumbnailsComparison(shrunk(()), edited)
+
+
 def heads(session: Session, job: Job, request: HeadsRequest) -> HeadScores:
     """The scores of heads on the prompt, in the edited run where an edit is enabled."""
     model, options = session.model, request.only(HeadsOptions)
+    work: dict[str, Any] = {"options": options, "cancel": job.cancel, "progress": job.progress}
     if request.prompt is None:
-        return find_heads(model, options=options, cancel=job.cancel, progress=job.progress)
-    read = read_of(session.model, request)
-    run = last_run(session, job, request.edits, read, heads_capture(model, options=options))
-    return head_scores(run, options=options)
+        return find_heads(model, **work)
+    read = read_of(model, request)
+    made = edits_of(session, job, request.edits, read)
+    with made.naming():
+        return _kept(
+            session,
+            ("heads", read, made.edits, options),
+            lambda: find_heads(model, [read.prompt], edits=made.edits, **work),
+        )
+
+
+def _kept(
+    session: Session, asked: tuple[str, Read, tuple[Edit, ...], Options], make: Callable[[], Made]
+) -> Made:
+    """What was made of the same a short while ago: no pattern of it is kept that would tell."""
+    name, read, edits, options = asked
+    key = (name, session.model.state, read, tuple(edit.key for edit in edits), options)
+    return session.recent.get(key, make)

@@ -11,7 +11,11 @@ from typing import Annotated
 
 from pydantic import Field, StrictInt, StrictStr
 
-from unembed.analyses.attention.options import AttentionOptions, HeadsOptions
+from unembed.analyses.attention.options import (
+    AttentionOptions,
+    HeadsOptions,
+    ThumbnailsOptions,
+)
 from unembed.analyses.component.options import ComponentOptions
 from unembed.analyses.flow.options import FlowOptions
 from unembed.analyses.lens.options import LensOptions
@@ -86,6 +90,10 @@ class HeadsRequest(HeadsOptions, Prompted, Request):
         if self.prompt is None and self.source is not None:
             message = "a source needs a prompt beside it, which may be empty."
             refuse(InputError, message, "source", legal="none without a prompt")
+
+
+class ThumbnailsRequest(ThumbnailsOptions, Experiment):
+    """All patterns, each shrunk. Answered as safetensors bytes: see ThumbnailsComparison."""
 
 
 class FlowRequest(FlowOptions, Experiment):

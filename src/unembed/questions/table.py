@@ -33,6 +33,7 @@ QUESTIONS: tuple[Question, ...] = (
     Question("lens", requests.LensRequest, lens.answer),
     Question("attention", requests.AttentionRequest, attention.answer),
     Question("heads", requests.HeadsRequest, attention.heads),
+    Question("thumbnails", requests.ThumbnailsRequest, attention.thumbnails),
     Question("flow", requests.FlowRequest, flow.answer),
     Question("component", requests.ComponentRequest, component.answer),
     Question("generate", requests.GenerateRequest, generation.answer),

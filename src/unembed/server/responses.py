@@ -55,7 +55,9 @@ def array_bytes(name: str, answer: ArrayComparison[Any]) -> bytes:
 
 
 def _sent(array: Tensor) -> Tensor:
-    """Ids and ranks as U32, numbers as F32; the id -1 of no token becomes 4294967295."""
+    """Ids and ranks as U32, numbers as F32, bytes as they are; id -1, no token, is 4294967295."""
+    if array.dtype == torch.uint8:
+        return array
     if array.is_floating_point():
         return array.to(torch.float32)
     return torch.where(array < 0, array + 2**32, array).to(torch.uint32)

@@ -9,7 +9,11 @@ from fastapi import Request, Response
 from fastapi.responses import StreamingResponse
 
 from unembed import __version__
-from unembed.analyses.attention.result import AttentionComparison, HeadScores
+from unembed.analyses.attention.result import (
+    AttentionComparison,
+    HeadScores,
+    ThumbnailsComparison,
+)
 from unembed.analyses.component.result import Component
 from unembed.analyses.lens.result import LensComparison
 from unembed.analyses.predictions.result import Predictions
@@ -166,6 +170,22 @@ async def heads(request: Request, body: requests.HeadsRequest) -> Response:
     session = session_of(request)
     return await compute(
         request, body, lambda job: json_bytes(attention_question.heads(session, job, body))
+    )
+
+
+@router.post(
+    "/api/thumbnails",
+    response_class=Response,
+    responses=_arrays_response("thumbnails", ThumbnailsComparison) | errors(*POST, *WORK),
+)
+async def thumbnails(request: Request, body: requests.ThumbnailsRequest) -> Response:
+    """The patterns of all heads, each shrunk, with the edits and without."""
+    session = session_of(request)
+    return await compute(
+        request,
+        body,
+        lambda job: array_bytes("thumbnails", attention_question.thumbnails(session, job, body)),
+        packing.MEDIA_TYPE,
     )
 
 

@@ -15,7 +15,7 @@ from typing import Any
 from pydantic.json_schema import models_json_schema
 
 from unembed import __version__
-from unembed.analyses.attention.result import AttentionComparison
+from unembed.analyses.attention.result import AttentionComparison, ThumbnailsComparison
 from unembed.analyses.lens.result import LensComparison
 from unembed.questions import documents
 from unembed.server import nodes_script, wire
@@ -42,6 +42,7 @@ def document() -> dict[str, Any]:
     _, extra = models_json_schema(
         [
             (wire.body_of(AttentionComparison), "serialization"),
+            (wire.body_of(ThumbnailsComparison), "serialization"),
             (wire.body_of(LensComparison), "serialization"),
             (wire.JobEvent, "serialization"),
             (wire.body_of(GenerateToken), "serialization"),

@@ -40,6 +40,7 @@ API: tuple[Entry, ...] = (
     Entry("/api/lens", ("POST",)),
     Entry("/api/attention", ("POST",)),
     Entry("/api/heads", ("POST",)),
+    Entry("/api/thumbnails", ("POST",)),
     Entry("/api/flow", ("POST",)),
     Entry("/api/component", ("POST",)),
     Entry("/api/generate", ("POST",)),

@@ -49,7 +49,7 @@ const PAGES = {
 /** Asked by a button, or beside what a page is about: in the address and the request alone. */
 const BESIDE = ['build', 'vector'] as const;
 /** Asked in Python, on the command line and over HTTP; the app has no page for them yet. */
-const WITHOUT_PAGE = ['attention', 'heads'] as const;
+const WITHOUT_PAGE = ['attention', 'heads', 'thumbnails'] as const;
 
 const read = (address: string) => {
   const { spec, problems } = decodeSpec(address);

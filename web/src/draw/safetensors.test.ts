@@ -8,6 +8,13 @@ describe('safetensors', () => {
     b: { dtype: 'U32', shape: [3], values: [0, 7, 2 ** 32 - 1] },
   };
 
+  it('reads bytes, of any number', () => {
+    const bytes: Part = { dtype: 'U8', shape: [1, 3], values: [0, 7, 255] };
+    const { tensors } = readSafetensors(write({ bytes, ...parts }, {}));
+    expect(tensors['bytes']).toEqual({ shape: [1, 3], data: new Uint8Array([0, 7, 255]) });
+    expect([...(tensors['a']?.data ?? [])]).toEqual([0.5, -1, 2, 3]);
+  });
+
   it.each([0, 1, 2, 3])('reads floats and words, %d bytes off alignment', (padding) => {
     const { tensors, metadata } = readSafetensors(write(parts, { note: 'é' }, padding));
     expect(metadata).toEqual({ note: 'é' });

@@ -2,7 +2,7 @@
 
 export interface Tensor {
   shape: number[];
-  data: Float32Array | Uint32Array;
+  data: Float32Array | Uint32Array | Uint8Array;
 }
 
 export interface Safetensors {
@@ -16,7 +16,9 @@ interface Entry {
   data_offsets: [number, number];
 }
 
-/** Throws an Error that says what is wrong with the bytes. Reads F32, U32, and F64 as F32. */
+const WIDTHS: Record<string, number> = { F64: 8, U8: 1 };
+
+/** Throws an Error that says what is wrong with the bytes. Reads F32, U32, U8, and F64 as F32. */
 export function readSafetensors(buffer: ArrayBuffer): Safetensors {
   if (buffer.byteLength < 8) throw new Error('The answer is too short to be safetensors.');
   const headerLength = Number(new DataView(buffer).getBigUint64(0, true));
@@ -35,7 +37,7 @@ export function readSafetensors(buffer: ArrayBuffer): Safetensors {
 
 function readTensor(buffer: ArrayBuffer, start: number, name: string, entry: Entry): Tensor {
   const [first, last] = entry.data_offsets;
-  const width = entry.dtype === 'F64' ? 8 : 4;
+  const width = WIDTHS[entry.dtype] ?? 4;
   const length = (last - first) / width;
   const expected = entry.shape.reduce((product, size) => product * size, 1);
   if (length !== expected || start + last > buffer.byteLength)
@@ -48,6 +50,8 @@ function readTensor(buffer: ArrayBuffer, start: number, name: string, entry: Ent
       return { shape: entry.shape, data: new Float32Array(source, offset, length) };
     case 'U32':
       return { shape: entry.shape, data: new Uint32Array(source, offset, length) };
+    case 'U8':
+      return { shape: entry.shape, data: new Uint8Array(source, offset, length) };
     case 'F64':
       return {
         shape: entry.shape,

@@ -1,10 +1,12 @@
 /** An independent writer of safetensors: what the reader must understand. */
 
 export interface Part {
-  dtype: 'F32' | 'U32';
+  dtype: 'F32' | 'U32' | 'U8';
   shape: number[];
   values: number[];
 }
+
+const ARRAYS = { F32: Float32Array, U32: Uint32Array, U8: Uint8Array };
 
 export function write(
   parts: Record<string, Part>,
@@ -15,8 +17,7 @@ export function write(
   const header: Record<string, unknown> = { __metadata__: metadata };
   const chunks: Uint8Array[] = [];
   for (const [name, part] of Object.entries(parts)) {
-    const data =
-      part.dtype === 'F32' ? new Float32Array(part.values) : new Uint32Array(part.values);
+    const data = new ARRAYS[part.dtype](part.values);
     header[name] = {
       dtype: part.dtype,
       shape: part.shape,

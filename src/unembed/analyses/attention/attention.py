@@ -13,25 +13,29 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from unembed.analyses.attention.options import AttentionOptions
-from unembed.analyses.attention.result import WORDS, AttentionResult
-from unembed.analyses.tools.checks import checked_layers, chosen
-from unembed.analyses.tools.effects import (
-    Writes,
-    check_effects,
-    effects_capture,
-    effects_on,
+from unembed.analyses.attention.edges import strongest
+from unembed.analyses.attention.measured import (
+    Measured,
+    check_measure,
+    measured_capture,
+    objective_of,
 )
-from unembed.analyses.tools.moved import MovedValues, moved_capture
-from unembed.analyses.tools.objective import Objective
-from unembed.analyses.tools.target import in_words, read_target
+from unembed.analyses.attention.options import AttentionOptions, Part
+from unembed.analyses.attention.parts import head_of, layers_of, n_heads, site_key, tokens_of
+from unembed.analyses.attention.result import WORDS, AttentionResult
+from unembed.analyses.tools.checks import chosen
+from unembed.analyses.tools.runs import run_of
+from unembed.analyses.tools.target import in_words
 from unembed.engine.cancel import Cancel
+from unembed.engine.editing.edits import Edit
 from unembed.engine.editing.knocking import joined
-from unembed.engine.loaded import Loaded
+from unembed.engine.loaded import Loaded, Prompt
+from unembed.engine.model import Model
 from unembed.engine.names.sites import resolve_position
 from unembed.engine.names.taps import why_not
+from unembed.engine.names.vocabulary import Read
 from unembed.engine.passes.run import Run
-from unembed.engine.targets import SiteKey, Target, node
+from unembed.engine.targets import Target
 from unembed.errors import InputError, TooLargeError
 from unembed.models.progress import Progress
 from unembed.options import given
@@ -55,65 +59,69 @@ def attention_capture(
     Raises InputError and CapabilityError as `attention` does, for what needs no run.
     """
     options = _chosen(model, options, given(heads=heads) | changes)
-    layers = checked_layers(model, layers)
-    found: list[str] = []
-    for layer in layers:
-        if options.measure != "attention":
-            found += moved_capture(model, layer)
-        shown = _heads(model, [layer], options)
-        found += [f"{one.name}.{site}" for site in _seen(model, layer) for one in shown]
-    if options.measure == "target":
-        found += effects_capture(model, layers[0])
+    layers = layers_of(model, options.part, layers)
+    found = measured_capture(model, layers, options)
+    for one in _heads(model, layers, options):
+        for site in _seen(model, options.part, one):
+            whole = site_key(options.part, site, one.layer or 0).name
+            found.append(whole if options.heads is None else _name(options.part, site, one))
     return tuple(dict.fromkeys(found))
 
 
 @torch.no_grad()
 def attention(
-    run: Run,
+    source: Model | Run,
     layers: Sequence[int],
     heads: Sequence[int] | None = None,
     *,
+    prompt: Prompt | None = None,
+    edits: Sequence[Edit] = (),
     options: AttentionOptions = DEFAULTS,
     cancel: Cancel | None = None,
     progress: Progress | None = None,
     **changes: Any,
 ) -> AttentionResult:
-    """What heads look at in a run that captured `attention_capture` of the same.
+    """What heads look at on a prompt.
 
     Args:
+        source: a model, which is run on `prompt`; or a run that captured `attention_capture` of
+            the same.
         layers: whose heads, 0-based.
         heads: which of each layer; absent: all.
+        prompt: text, token ids or a `ue.Sourced`; None with a run.
+        edits: changes made while the model runs; of a run that is given, in another one like it.
         options: what the numbers are, and how heads become one pattern; `heads` and `changes` are
             single ones, as in `measure="moved", mass=0.9`.
 
     Raises:
-        InputError: a layer, head, weight or measure that there is not.
+        InputError: a layer, head, weight or measure that there is not; a model without a prompt.
         TargetError: what is no token, no position, or was not captured.
         CapabilityError: a layer whose heads are not known; a model without a lens for a target.
     """
-    model = run.model
+    model = source.model if isinstance(source, Run) else source
     options = _chosen(model, options, given(heads=heads) | changes)
-    shown = _heads(model, checked_layers(model, layers), options)
-    queries = _queries(options, len(run.ids))
+    shown = _heads(model, layers_of(model, options.part, layers), options)
     weights = _weights(options, shown)
-    pattern = _patterns(run, shown, queries, options)
-    objective = _objective(model, options)
-    values = pattern
+    objective = objective_of(model, options)
+    capture = attention_capture(model, layers, options=options)
+    run = run_of(source, prompt, capture, edits, cancel=cancel, progress=progress)
+    looking, seen = tokens_of(model, Read(run.ids, source=run.source), options.part)
+    queries = _queries(options, len(looking))
+    values = pattern = _patterns(run, shown, queries, options)
     if options.measure != "attention":
-        measured = _Measured(run, shown, queries, cancel, progress)
+        measured = Measured(run, options.part, shown, queries, cancel, progress)
         values = (
             measured.moved(pattern) if objective is None else measured.toward(pattern, objective)
         )
     combined = _combined(values, weights, options)
-    kept = edges(combined, options.mass)
-    row, key = (axis.cpu() for axis in kept.nonzero(as_tuple=True))
-    strength = combined[row, key]
-    order = strength.abs().argsort(descending=True, stable=True).cpu()
+    kept = strongest(combined, options.mass, queries)
     unit = WORDS[options.measure]
     return AttentionResult(
         heads=tuple(one.name for one in shown),
+        part=options.part,
         queries=tuple(queries),
-        tokens=run.tokens,
+        tokens=looking,
+        key_tokens=None if seen is looking else seen,
         measure=options.measure,
         unit=unit if objective is None else f"direct effect on the {in_words(model, objective)}",
         combine=options.combine,
@@ -125,27 +133,24 @@ def attention(
         provenance=run.provenance,
         values=values,
         combined=combined,
-        sink=_sinks(run, shown, queries),
-        edge_queries=torch.tensor(queries)[row][order],
-        edge_keys=key[order],
-        edge_values=strength[order],
+        sink=_sinks(run, shown, queries, options.part),
+        edge_queries=kept.queries,
+        edge_keys=kept.keys,
+        edge_values=kept.values,
     )
 
 
 def check_size(
-    model: Loaded,
-    layers: Sequence[int],
-    options: AttentionOptions,
-    n_positions: int,
-    limit: int,
+    model: Loaded, layers: Sequence[int], options: AttentionOptions, read: Read, limit: int
 ) -> None:
     """Raise TooLargeError where the result has more numbers than the limit."""
-    n_heads = len(_heads(model, checked_layers(model, layers), options))
-    n_queries = len(_queries(options, n_positions))
-    size = n_heads * n_queries * n_positions
+    shown = len(_heads(model, layers_of(model, options.part, layers), options))
+    looking, seen = tokens_of(model, read, options.part)
+    n_queries, n_keys = len(_queries(options, len(looking))), len(seen)
+    size = shown * n_queries * n_keys
     if size > limit:
         raise TooLargeError(
-            f"attention of {n_heads} heads, {n_queries:,} queries and {n_positions:,} keys is "
+            f"attention of {shown} heads, {n_queries:,} queries and {n_keys:,} keys is "
             f"{size:,} numbers; the limit is {limit:,}",
             field="heads",
             value=size,
@@ -154,37 +159,12 @@ def check_size(
         )
 
 
-def edges(values: Float[Tensor, "query key"], mass: float) -> Bool[Tensor, "query key"]:
-    """Of each row the fewest entries that hold this part of the sum of its absolute values.
-
-    The one that reaches it is among them; of equal ones the earlier key. At 1 every entry but 0.
-    """
-    strength = values.abs().double()
-    if mass >= 1:
-        return strength > 0
-    ordered, order = strength.sort(dim=-1, descending=True, stable=True)
-    before = ordered.cumsum(-1) - ordered
-    wanted = (before < mass * ordered.sum(-1, keepdim=True)) & (ordered > 0)
-    return torch.zeros_like(wanted).scatter(-1, order, wanted)
-
-
 # ---------------------------------------------------------------- what is asked
 
 
 def _chosen(model: Loaded, options: AttentionOptions, changes: dict[str, Any]) -> AttentionOptions:
     options = chosen(options, changes, {})
-    has_target = options.target is not None
-    if has_target != (options.measure == "target"):
-        said = "needs a target" if options.measure == "target" else "has no use for a target"
-        raise InputError(
-            f"measure={options.measure!r} {said}",
-            field="target",
-            value=options.target if isinstance(options.target, str | int) else None,
-            legal='a token or a ue.Objective, with measure="target"',
-            fix='measure="target", target=" Tokyo"',
-        )
-    if options.measure == "target":
-        model.require("lens")
+    check_measure(model, options)
     return options
 
 
@@ -201,37 +181,35 @@ def _weights(options: AttentionOptions, shown: Sequence[Target]) -> tuple[float,
     return tuple(float(one) for one in weights)
 
 
-def _seen(model: Loaded, layer: int) -> tuple[str, ...]:
+def _seen(model: Loaded, part: Part, head: Target) -> tuple[str, ...]:
     """The sites of who looks at what: where heads have a sink, its share too."""
-    has_sink = why_not(model.anatomy, SiteKey("sink", layer)) is None
+    if part == "cross":  # no family has one there
+        return ("pattern",)
+    has_sink = why_not(model.anatomy, site_key(part, "sink", head.layer or 0)) is None
     return ("pattern", "sink") if has_sink else ("pattern",)
 
 
-def _objective(model: Loaded, options: AttentionOptions) -> Objective | None:
-    if options.measure != "target":
-        return None
-    rated = read_target(model, options.target, options.distractor)
-    if rated is None or rated.objective is None:
-        raise AssertionError("the measure has a target")
-    check_effects(rated.objective)
-    return rated.objective
+def _name(part: Part, site: str, head: Target) -> str:
+    """A site of one head, as it is captured: "L3.H2.pattern", "L3.H2.cross_pattern"."""
+    stack, _, name = site_key(part, site, head.layer or 0).name.partition(".")
+    return f"{stack}.H{head.head}.{name}"
 
 
 def _heads(model: Loaded, layers: Sequence[int], options: AttentionOptions) -> list[Target]:
     found = []
     for layer in layers:
-        n_heads = model.block(layer).attention.n_heads
-        wanted = range(n_heads) if options.heads is None else sorted(set(options.heads))
+        n_here = n_heads(model, options.part, layer)
+        wanted = range(n_here) if options.heads is None else sorted(set(options.heads))
         for head in wanted:
-            if head >= n_heads:
+            if head >= n_here:
                 raise InputError(
-                    f"head {head} is not in layer {layer}: {model.name} has heads "
-                    f"0-{n_heads - 1} there",
+                    f"head {head} is not in layer {layer}: {model.name} has heads 0-{n_here - 1} "
+                    "there",
                     field="heads",
                     value=head,
-                    legal=f"0 to {n_heads - 1}",
+                    legal=f"0 to {n_here - 1}",
                 )
-            found.append(node("head", layer, head))
+            found.append(head_of(options.part, layer, head))
     return found
 
 
@@ -251,28 +229,37 @@ def _patterns(
 
     In float32, or float64 as they are.
     """
-    parts = [run[f"{one.name}.pattern"][list(queries)] for one in shown]
+    rows = list(queries)
+    parts = [run[_name(options.part, "pattern", one)][rows] for one in shown]
     pattern = torch.stack([part.to(parts[0].device) for part in parts])
     pattern = pattern.to(torch.promote_types(pattern.dtype, torch.float32))
     if options.between != "all":
-        pattern = pattern * joined(run.segments, options.between)[list(queries)].to(pattern.device)
+        pattern = pattern * joined(run.segments, options.between)[rows].to(pattern.device)
     if options.special == "shown":
         return pattern
-    plain = torch.tensor([not token.special for token in run.tokens], device=pattern.device)
-    pattern = pattern * plain * plain[list(queries), None]
+    pattern = pattern * _counted(run, queries, options).to(pattern.device)
     if options.special == "hidden":
         return pattern
     total = pattern.sum(-1, keepdim=True)
     return torch.where(total > 0, pattern / total, 0.0)  # nothing but special tokens in sight
 
 
+def _counted(
+    run: Run, queries: Sequence[int], options: AttentionOptions
+) -> Bool[Tensor, "query key"]:
+    """Which pairs are of no special token."""
+    both = tokens_of(run.model, Read(run.ids, source=run.source), options.part)
+    looking, seen = (torch.tensor([not token.special for token in one]) for one in both)
+    return looking[list(queries), None] & seen
+
+
 def _sinks(
-    run: Run, shown: Sequence[Target], queries: Sequence[int]
+    run: Run, shown: Sequence[Target], queries: Sequence[int], part: Part
 ) -> Float[Tensor, "head query"] | None:
     """The share of each head that goes to no token; 0 where a layer has no sink, None without."""
     sinks = [
-        run[f"{one.name}.sink"][list(queries)].float()
-        if "sink" in _seen(run.model, one.layer or 0)
+        run[_name(part, "sink", one)][list(queries)].float()
+        if "sink" in _seen(run.model, part, one)
         else torch.zeros(len(queries))
         for one in shown
     ]
@@ -296,61 +283,3 @@ def _combined(
             fix='combine="sum"',
         )
     return total / whole
-
-
-class _Measured:
-    """Patterns of some heads of a run, weighed by what they move."""
-
-    def __init__(
-        self,
-        run: Run,
-        shown: Sequence[Target],
-        queries: Sequence[int],
-        cancel: Cancel | None,
-        progress: Progress | None,
-    ) -> None:
-        self.run, self.shown, self.queries = run, shown, queries
-        self.cancel, self.progress = cancel, progress
-        layers = dict.fromkeys(one.layer or 0 for one in shown)
-        self.values = {layer: MovedValues(run, layer) for layer in layers}
-
-    def moved(self, pattern: Float[Tensor, "head query key"]) -> Float[Tensor, "head query key"]:
-        """Norm of what is moved."""
-        norms = []
-        for order, one in enumerate(self.shown):
-            self._step("heads", order, len(self.shown))
-            norms.append(self.values[one.layer or 0].norms(one.head or 0, self.queries))
-        return pattern * torch.stack(norms).to(pattern)
-
-    def toward(
-        self, pattern: Float[Tensor, "head query key"], objective: Objective
-    ) -> Float[Tensor, "head query key"]:
-        """Direct effect of what is moved to each query on the objective there.
-
-        What all heads of a layer move to a query is read together.
-        """
-        found = torch.zeros_like(pattern)
-        for row, query in enumerate(self.queries):
-            self._step("queries", row, len(self.queries))
-            for layer, values in self.values.items():
-                orders = [at for at, one in enumerate(self.shown) if one.layer == layer]
-                seen = [pattern[at, row].nonzero()[:, 0] for at in orders]
-                rows = torch.cat(
-                    [
-                        values.at(query, self.shown[at].head or 0, keys.tolist())
-                        * pattern[at, row, keys, None]
-                        for at, keys in zip(orders, seen, strict=True)
-                    ]
-                )
-                writes = Writes(rows, layer, "attn")
-                effects = effects_on(self.run, [writes], [objective.at(query)])[:, 0].to(found)
-                own = torch.split(effects, [len(keys) for keys in seen])
-                for at, keys, part in zip(orders, seen, own, strict=True):
-                    found[at, row, keys] = part
-        return found
-
-    def _step(self, stage: str, done: int, total: int) -> None:
-        if self.cancel is not None:
-            self.cancel.check()
-        if self.progress is not None:
-            self.progress(stage, done, total)

@@ -1,7 +1,8 @@
 """What a head does, as a number: previous token, induction, punctuation, distance ...
 
 Each score is a mean over the queries of a prompt that can show the behaviour; over several prompts
-it is the mean over all their queries.
+it is the mean over all their queries. Patterns are looked at one layer after the other while the
+model runs, so that a text of thousands of tokens needs the memory of one.
 """
 
 from __future__ import annotations
@@ -14,84 +15,86 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from unembed.analyses.attention.options import HeadKind, HeadsOptions
+from unembed.analyses.attention.options import HeadKind, HeadsOptions, Part
+from unembed.analyses.attention.parts import (
+    as_seen,
+    head_of,
+    layers_of,
+    n_heads,
+    site_key,
+    tokens_of,
+    watch_patterns,
+)
 from unembed.analyses.attention.result import HeadScores
-from unembed.analyses.tools.checks import checked_layers
+from unembed.analyses.attention.typed import Sum, read_score
 from unembed.engine.cancel import Cancel
+from unembed.engine.editing.edits import Edit
 from unembed.engine.loaded import Loaded, Prompt
 from unembed.engine.model import Model
 from unembed.engine.names.prompts import several
-from unembed.engine.names.taps import refuse, why_not
 from unembed.engine.names.tokens import Token
+from unembed.engine.names.vocabulary import Read, Sourced
 from unembed.engine.passes.run import Run
-from unembed.engine.targets import SiteKey, node
 from unembed.models.progress import Progress
 from unembed.options import given
 
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float, Int
 
-Measured = tuple[Tensor, Tensor]
-"""A number for each head and query [head, query], and which queries count [query]."""
+Tokens = Sequence[Token]
 DEFAULTS = HeadsOptions()
 N_REPEATED = 24  # tokens of random text, which then come once more
 SEED = 0
+NUMBERS_AT_ONCE = 4 * 1024 * 1024  # of a pattern, made accurate
 
 
 @dataclass(frozen=True)
 class Score:
-    """One behaviour: its name, what its score is, and how it is computed.
+    """One behaviour: its name, what its score is, and how much each pair counts.
 
-    `of` is given a prompt's patterns [head, query, key] and its tokens.
+    `pairs` is given the tokens that look and those that are looked at. Where it tells which pairs
+    show the behaviour, the score is the attention that goes to them, at queries that have one;
+    where it gives each a number, the mean of that number. None: the entropy of the row.
+    `across`: it also has a meaning between two texts, from a decoder to its source.
     """
 
     kind: HeadKind
     sentence: str
-    of: Callable[[Tensor, Sequence[Token]], Measured]
+    pairs: Callable[[Tokens, Tokens], Tensor] | None
+    across: bool = False
 
 
-def _mass_on(
-    pairs: Callable[[Sequence[Token]], Tensor],
-) -> Callable[[Tensor, Sequence[Token]], Measured]:
-    """The attention that goes to certain pairs, at queries that have one."""
-
-    def of(pattern: Float[Tensor, "head query key"], tokens: Sequence[Token]) -> Measured:
-        wanted = pairs(tokens).to(pattern.device)
-        return (pattern * wanted).sum(-1), wanted.any(-1)
-
-    return of
-
-
-def _offset(offset: int) -> Callable[[Sequence[Token]], Tensor]:
-    def pairs(tokens: Sequence[Token]) -> Bool[Tensor, "query key"]:
-        ones = torch.ones(len(tokens), dtype=torch.bool)
+def _offset(offset: int) -> Callable[[Tokens, Tokens], Tensor]:
+    def pairs(queries: Tokens, _: Tokens) -> Bool[Tensor, "query key"]:
+        ones = torch.ones(len(queries), dtype=torch.bool)
         return torch.diag(ones[: len(ones) - abs(offset)], offset)
 
     return pairs
 
 
-def _first(tokens: Sequence[Token]) -> Bool[Tensor, "query key"]:
-    found = torch.zeros(len(tokens), len(tokens), dtype=torch.bool)
-    found[1:, 0] = True
+def _first(queries: Tokens, keys: Tokens) -> Bool[Tensor, "query key"]:
+    """From every token but the first itself."""
+    found = torch.zeros(len(queries), len(keys), dtype=torch.bool)
+    found[int(queries is keys) :, 0] = True
     return found
 
 
-def _repeats(tokens: Sequence[Token]) -> Bool[Tensor, "query key"]:
+def _repeats(queries: Tokens, _: Tokens) -> Bool[Tensor, "query key"]:
     """Query and key hold the same token, the key before the query."""
-    ids = torch.tensor([token.id for token in tokens])
+    ids = torch.tensor([token.id for token in queries])
     return (ids[:, None] == ids).tril(-1)
 
 
-def _successors(tokens: Sequence[Token]) -> Bool[Tensor, "query key"]:
+def _successors(queries: Tokens, keys: Tokens) -> Bool[Tensor, "query key"]:
     """The key follows an earlier occurrence of the query's token; the query itself is none."""
-    found = torch.zeros(len(tokens), len(tokens), dtype=torch.bool)
-    found[:, 1:] = _repeats(tokens)[:, :-1]
+    found = torch.zeros(len(queries), len(queries), dtype=torch.bool)
+    found[:, 1:] = _repeats(queries, keys)[:, :-1]
     return found.tril(-1)
 
 
-def _punctuation(tokens: Sequence[Token]) -> Bool[Tensor, "query key"]:
-    marks = torch.tensor([_is_punctuation(token) for token in tokens])
-    return marks[None].expand(len(tokens), -1).clone()
+def _punctuation(queries: Tokens, keys: Tokens) -> Bool[Tensor, "query key"]:
+    marks = torch.tensor([_is_punctuation(token) for token in keys])
+    return marks[None].expand(len(queries), -1)
 
 
 def _is_punctuation(token: Token) -> bool:
@@ -103,37 +106,29 @@ def _is_punctuation(token: Token) -> bool:
     )
 
 
-def _entropy(pattern: Float[Tensor, "head query key"], _: Sequence[Token]) -> Measured:
-    return torch.special.entr(pattern).sum(-1), _every(pattern)
-
-
-def _distance(pattern: Float[Tensor, "head query key"], _: Sequence[Token]) -> Measured:
-    at = torch.arange(pattern.shape[-1], device=pattern.device)
-    return (pattern * (at[:, None] - at).abs()).sum(-1), _every(pattern)
-
-
-def _every(pattern: Float[Tensor, "head query key"]) -> Bool[Tensor, " query"]:
-    return torch.ones(pattern.shape[1], dtype=torch.bool, device=pattern.device)
+def _distances(queries: Tokens, _: Tokens) -> Float[Tensor, "query key"]:
+    at = torch.arange(len(queries), dtype=torch.float32)
+    return (at[:, None] - at).abs()
 
 
 SCORES = (
-    Score("previous", "Mean attention to the token before.", _mass_on(_offset(-1))),
-    Score("next", "Mean attention to the token behind.", _mass_on(_offset(1))),
-    Score("first", "Mean attention to the first token, from all others.", _mass_on(_first)),
-    Score("same", "Mean attention to the position itself.", _mass_on(_offset(0))),
+    Score("previous", "Mean attention to the token before.", _offset(-1)),
+    Score("next", "Mean attention to the token behind.", _offset(1)),
+    Score("first", "Mean attention to the first token, from all others.", _first, across=True),
+    Score("same", "Mean attention to the position itself.", _offset(0)),
     Score(
         "repeated",
         "Mean attention to earlier occurrences of the token, where there are any.",
-        _mass_on(_repeats),
+        _repeats,
     ),
     Score(
         "induction",
         "Mean attention to what followed earlier occurrences of the token, where there are any.",
-        _mass_on(_successors),
+        _successors,
     ),
-    Score("punctuation", "Mean attention to punctuation marks.", _mass_on(_punctuation)),
-    Score("entropy", "Mean entropy of the pattern's rows, in nats.", _entropy),
-    Score("distance", "Mean distance to what is looked at, in tokens.", _distance),
+    Score("punctuation", "Mean attention to punctuation marks.", _punctuation, across=True),
+    Score("entropy", "Mean entropy of the pattern's rows, in nats.", None, across=True),
+    Score("distance", "Mean distance to what is looked at, in tokens.", _distances),
 )
 
 
@@ -141,7 +136,9 @@ def heads_capture(
     model: Loaded, *, options: HeadsOptions = DEFAULTS, **changes: Any
 ) -> tuple[str, ...]:
     """What a run must have captured for `head_scores` with the same options."""
-    return tuple(f"L{layer}.pattern" for layer in _layers(model, options.changed(**changes)))
+    options = options.changed(**changes)
+    layers = layers_of(model, options.part, options.layers)
+    return tuple(site_key(options.part, "pattern", layer).name for layer in layers)
 
 
 @torch.no_grad()
@@ -151,8 +148,13 @@ def head_scores(run: Run, *, options: HeadsOptions = DEFAULTS, **changes: Any) -
     Raises InputError and CapabilityError as `find_heads` does.
     """
     options = options.changed(**changes)
-    layers = _layers(run.model, options)
-    return _result(run.model, layers, options.kind, [_sums(run, layers)])
+    added = read_score(options.score)
+    layers = layers_of(run.model, options.part, options.layers)
+    seen = Read(tuple(token.id for token in run.seen_tokens), source=run.source)
+    counting = _Counting(run.model, seen, options.part)
+    for layer in layers:
+        counting.see(layer, run[site_key(options.part, "pattern", layer).name])
+    return _result(run.model, layers, options, added, [counting])
 
 
 @torch.no_grad()
@@ -162,6 +164,7 @@ def find_heads(
     kind: HeadKind | None = None,
     *,
     options: HeadsOptions = DEFAULTS,
+    edits: Sequence[Edit] = (),
     cancel: Cancel | None = None,
     progress: Progress | None = None,
     **changes: Any,
@@ -172,42 +175,35 @@ def find_heads(
         prompts: one or several; absent, four texts of random tokens that come twice, which show
             induction heads for what they are.
         options: which layers, and which score sorts the result, which has all of them; `kind` and
-            `changes` are single ones.
+            `changes` are single ones, as in `score="induction - first"`.
+        edits: changes made while the model runs.
 
     Raises:
-        InputError: no such kind or layer.
+        InputError: no such kind, score or layer.
         CapabilityError: a layer whose heads are not known, or a model without any.
     """
     options = options.changed(**given(kind=kind), **changes)
-    layers = _layers(model, options)
-    capture = heads_capture(model, options=options)
+    added = read_score(options.score)
+    layers = layers_of(model, options.part, options.layers)
     texts = repeated_texts(model) if prompts is None else several(prompts)
-    sums = []
+    seen = []
     for order, prompt in enumerate(texts):
         if cancel is not None:
             cancel.check()
         if progress is not None:
             progress("prompts", order, len(texts))
-        sums.append(_sums(model.run(prompt, capture=capture, logits="none"), layers))
-    return _result(model, layers, options.kind, sums)
+        read = model.read_prompt(prompt)
+        counting = _Counting(model, as_seen(model, read, edits), options.part)
+        watch_patterns(model, read, options.part, layers, counting.see, edits=edits, cancel=cancel)
+        seen.append(counting)
+    return _result(model, layers, options, added, seen)
 
 
-def _layers(model: Loaded, options: HeadsOptions) -> list[int]:
-    """The layers asked for, all of which have heads; or all that have."""
-    model.require("pattern")
-    if options.layers is not None:
-        chosen = checked_layers(model, options.layers)
-        for layer in chosen:
-            refuse(model.anatomy, SiteKey("pattern", layer), model.name, "layers")
-        return chosen
-    blocks = model.anatomy.blocks
-    return [
-        one.layer for one in blocks if why_not(model.anatomy, SiteKey("pattern", one.layer)) is None
-    ]
+def repeated_texts(model: Loaded, n_texts: int = 4) -> list[Any]:
+    """Random tokens that come twice, behind the token that begins a text where there is one.
 
-
-def repeated_texts(model: Loaded, n_texts: int = 4) -> list[list[int]]:
-    """Random tokens that come twice, behind the token that begins a text where there is one."""
+    Both texts of an encoder-decoder are the same.
+    """
     generator = torch.Generator().manual_seed(SEED)
     tokenizer = model.tokenizer
     special = set(model.placeholders)  # refused in a prompt
@@ -219,42 +215,87 @@ def repeated_texts(model: Loaded, n_texts: int = 4) -> list[list[int]]:
         drawn = torch.randint(model.vocab_size, (4 * length,), generator=generator).tolist()
         ids = [token for token in drawn if token not in special][:length]
         texts.append([*([] if first is None else [first]), *ids, *ids])
-    return texts
+    return [Sourced(ids, ids) for ids in texts] if model.has_encoder else texts
 
 
-def _sums(
-    run: Run, layers: Sequence[int]
-) -> tuple[Float[Tensor, "kind head"], Int[Tensor, " kind"]]:
-    """Sums over the queries that count, of every score and head, and how many they were."""
-    sums = []
-    for layer in layers:  # one after the other: the patterns of all, made accurate, are large
-        pattern = run[f"L{layer}.pattern"].cpu().double()
-        parts = [score.of(pattern, run.seen_tokens) for score in SCORES]
-        sums.append(torch.stack([(found * counted).sum(-1) for found, counted in parts]))
-    return torch.cat(sums, -1), torch.stack([counted.sum() for _, counted in parts])
+class _Counting:
+    """Sums over the queries of one prompt, of every score and head."""
+
+    def __init__(self, model: Loaded, read: Read, part: Part) -> None:
+        queries, keys = tokens_of(model, read, part)
+        used = [score for score in SCORES if part != "cross" or score.across]
+        self.pairs = {
+            score.kind: score.pairs(queries, keys) for score in used if score.pairs is not None
+        }
+        self.has_entropy = any(score.pairs is None for score in used)
+        self.n_queries = len(queries)
+        self.sums: dict[int, Float[Tensor, "kind head"]] = {}
+
+    @property
+    def counts(self) -> Int[Tensor, " kind"]:
+        """How many queries each score is the mean over; 0 where it has no meaning."""
+        return torch.tensor([self._count(score) for score in SCORES])
+
+    def _count(self, score: Score) -> int:
+        if score.pairs is None:
+            return self.n_queries * self.has_entropy
+        pairs = self.pairs.get(score.kind)
+        if pairs is None:
+            return 0
+        return int(pairs.any(-1).sum()) if pairs.dtype == torch.bool else self.n_queries
+
+    def see(self, layer: int, pattern: Float[Tensor, "head query key"]) -> None:
+        """Add the heads of a layer; a few rows at a time: made accurate, all would be large."""
+        found = torch.zeros(len(SCORES), len(pattern), dtype=torch.float64)
+        at_once = max(1, NUMBERS_AT_ONCE // (len(pattern) * pattern.shape[-1]))
+        for start in range(0, pattern.shape[1], at_once):
+            rows = slice(start, start + at_once)
+            part = pattern[:, rows].cpu().double()
+            for order, score in enumerate(SCORES):
+                if score.kind in self.pairs:
+                    weights = self.pairs[score.kind][rows].double()
+                    found[order] += torch.einsum("hqk,qk->h", part, weights)
+                elif score.pairs is None:
+                    found[order] += torch.special.entr(part).sum((-1, -2))
+        self.sums[layer] = found
 
 
 def _result(
-    model: Loaded, layers: Sequence[int], kind: HeadKind, sums: Sequence[tuple[Tensor, Tensor]]
+    model: Loaded,
+    layers: Sequence[int],
+    options: HeadsOptions,
+    added: Sum | None,
+    seen: Sequence[_Counting],
 ) -> HeadScores:
     """The means over all queries of all prompts."""
-    totals, counts = (torch.stack(parts).sum(0) for parts in zip(*sums, strict=True))
-    scores = totals / counts[:, None]
+    totals = sum(
+        (torch.cat([one.sums[layer] for layer in layers], -1) for one in seen[1:]),
+        torch.cat([seen[0].sums[layer] for layer in layers], -1),
+    )
+    counts = torch.stack([one.counts for one in seen]).sum(0)
+    means = (totals / counts[:, None]).tolist()
     names = [
-        node("head", layer, head).name
+        head_of(options.part, layer, head).name
         for layer in layers
-        for head in range(model.block(layer).attention.n_heads)
+        for head in range(n_heads(model, options.part, layer))
     ]
+    scores: dict[str, tuple[float | None, ...]] = {
+        score.kind: tuple(row) if count else (None,) * len(row)
+        for score, row, count in zip(SCORES, means, counts.tolist(), strict=True)
+    }
+    sentences = [score.sentence for score in SCORES]
+    n_queries = dict(zip(scores, counts.tolist(), strict=True))
+    if added is not None and added.text not in scores:
+        scores[added.text] = added.of(scores)
+        sentences.append("The sum that was asked for.")
+        n_queries[added.text] = min(n_queries[kind] for kind in added.factors)
     return HeadScores(
         heads=tuple(names),
-        kinds=tuple(score.kind for score in SCORES),
-        sentences=tuple(score.sentence for score in SCORES),
-        kind=kind,
-        n_prompts=len(sums),
+        kinds=tuple(scores),
+        sentences=tuple(sentences),
+        kind=options.kind if added is None else added.text,
+        n_prompts=len(seen),
         provenance=model.provenance(),
-        scores=tuple(
-            tuple(row.tolist()) if count else (None,) * len(row)
-            for row, count in zip(scores, counts.tolist(), strict=True)
-        ),
-        counts=tuple(counts.tolist()),
+        scores=tuple(scores.values()),
+        counts=tuple(n_queries.values()),
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, StrictInt, StrictStr
 
 from unembed.options import Count, Number, Options, Position, Target, TokenRef, option
 
@@ -12,6 +12,7 @@ Measure = Literal["attention", "moved", "target"]
 Combine = Literal["mean", "sum"]
 Between = Literal["all", "within", "across"]
 Special = Literal["shown", "hidden", "renormalised"]
+Part = Literal["self", "cross", "encoder"]
 HeadKind = Literal[
     "previous",
     "next",
@@ -29,19 +30,43 @@ _Heads = Annotated[tuple[Count, ...], Field(strict=False, min_length=1, max_leng
 _Layers = Annotated[tuple[Count, ...], Field(strict=False, min_length=1, max_length=4096)]
 _Weights = Annotated[tuple[Number, ...], Field(strict=False, min_length=1, max_length=65_536)]
 _Queries = Annotated[tuple[Position, ...], Field(strict=False, min_length=1, fail_fast=True)]
+ScoreText = Annotated[StrictStr, Field(min_length=1, max_length=500)]
+ThumbnailSize = Annotated[StrictInt, Field(ge=1, le=128)]
 _Mass = Annotated[float, Field(ge=0, le=1)] | Annotated[int, Field(ge=0, le=1)]
+
+
+_PART = (
+    "Of encoder-decoders: the decoder's own attention; its attention to the encoder (cross); or "
+    "the encoder's own."
+)
+_LAYERS = "Whose heads, 0-based; absent: all that have any."
 
 
 class HeadsOptions(Options):
     """Whose scores are wanted, and by which of them heads are sorted."""
 
     kind: HeadKind = option("induction", "The score that the heads are sorted by.")
-    layers: _Layers | None = option(None, "Whose heads, 0-based; absent: all that have any.")
+    score: ScoreText | None = option(
+        None,
+        "A score of one's own, by which the heads are then sorted: others added up, each with a "
+        'factor, as in "induction - 0.5*first".',
+    )
+    layers: _Layers | None = option(None, _LAYERS)
+    part: Part = option("self", _PART)
+
+
+class ThumbnailsOptions(Options):
+    """Whose patterns are shown small, and how small."""
+
+    layers: _Layers | None = option(None, _LAYERS)
+    part: Part = option("self", _PART)
+    size: ThumbnailSize = option(32, "Most rows, and most columns, of one head's pattern.")
 
 
 class AttentionOptions(Options):
     """Which heads are shown, what a pair of positions is measured by, and which pairs are kept."""
 
+    part: Part = option("self", _PART)
     heads: _Heads | None = option(None, "0-based, of each layer; absent: all.")
     measure: Measure = option(
         "attention",

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
-from unembed.analyses.attention.options import Between, Combine, Measure, Special
+from unembed.analyses.attention.edges import strongest
+from unembed.analyses.attention.options import Between, Combine, Measure, Part, Special
 from unembed.engine.names.tokens import Token
 from unembed.errors import InputError
 from unembed.result import ArrayComparison, ArrayResult, Axes, Columns, Result
 
 if TYPE_CHECKING:
-    from jaxtyping import Float, Int
+    from jaxtyping import Float, Int, Shaped
     from torch import Tensor
 
 WORDS: Mapping[Measure, str] = {
@@ -41,8 +42,12 @@ class AttentionResult(ArrayResult):
     }
 
     heads: Annotated[tuple[str, ...], '"L5.H2" ..., layer by layer.']
+    part: Annotated[Part, "Whose attention it is: the layers' own unless of encoder-decoders."]
     queries: Annotated[tuple[int, ...], "Positions that look, ascending; keys are all positions."]
-    tokens: Annotated[tuple[Token, ...], "Of the whole prompt."]
+    tokens: Annotated[tuple[Token, ...], "Of the whole text that looks."]
+    key_tokens: Annotated[
+        tuple[Token, ...] | None, "Of the text that is looked at; null where it is the same."
+    ]
     measure: Measure
     unit: Annotated[str, 'What the numbers are: "norm of what is moved".']
     combine: Combine
@@ -59,6 +64,11 @@ class AttentionResult(ArrayResult):
     edge_queries: Int[Tensor, " edge"]  # positions, not rows
     edge_keys: Int[Tensor, " edge"]
     edge_values: Float[Tensor, " edge"]
+
+    @property
+    def seen(self) -> tuple[Token, ...]:
+        """The tokens that are looked at, of every key."""
+        return self.tokens if self.key_tokens is None else self.key_tokens
 
     def head(self, name: str) -> Float[Tensor, "query key"]:
         """One head by its name. Raises InputError for one that is not here."""
@@ -86,7 +96,7 @@ class AttentionResult(ArrayResult):
 
     def summary(self) -> str:
         shown = ", ".join(self.heads[:3]) + (" …" if len(self.heads) > 3 else "")
-        return f"{self.unit} of {shown}, {len(self.queries)} queries × {len(self.tokens)} keys"
+        return f"{self.unit} of {shown}, {len(self.queries)} queries × {len(self.seen)} keys"
 
     def columns(self) -> Columns:
         """One row for each head and pair that is not 0."""
@@ -97,7 +107,7 @@ class AttentionResult(ArrayResult):
             "query": query,
             "query_token": [self.tokens[one].text for one in query],
             "key": key,
-            "key_token": [self.tokens[one].text for one in key],
+            "key_token": [self.seen[one].text for one in key],
             "value": self.values[head, row, key].tolist(),
         }
 
@@ -152,6 +162,57 @@ class HeadScores(Result):
 
 
 @dataclass(frozen=True, eq=False, repr=False)
+class Thumbnails(ArrayResult):
+    """The patterns of heads, each shrunk to a few rows and columns.
+
+    A cell is the largest attention among the pairs that it stands for: those of the queries from
+    `query_starts[row]` up to the next row's, and of keys likewise. It is cells / 255 * scale.
+    """
+
+    axes: ClassVar[Axes] = {"cells": ("head", "row", "column"), "scale": ("head",)}
+
+    heads: Annotated[tuple[str, ...], '"L5.H2" ..., layer by layer.']
+    query_starts: Annotated[tuple[int, ...], "The first query of each row."]
+    key_starts: Annotated[tuple[int, ...], "The first key of each column."]
+    n_queries: Annotated[int, "Queries of the whole pattern."]
+    n_keys: Annotated[int, "Keys of the whole pattern."]
+    provenance: Annotated[Mapping[str, str], "Which model, in which precision."]
+    cells: Shaped[Tensor, "head row column"]  # uint8
+    scale: Float[Tensor, " head"]
+
+    def values(self) -> Float[Tensor, "head row column"]:
+        """What the cells stand for, to a 510th of each head's largest value."""
+        return self.cells / 255 * self.scale[:, None, None]
+
+    def summary(self) -> str:
+        return f"{len(self.heads)} heads, {len(self.query_starts)} × {len(self.key_starts)} cells"
+
+    def columns(self) -> Columns:
+        """One row for each head: its largest attention, and the cell that it is in."""
+        flat = self.cells.flatten(1).argmax(1).tolist()
+        width = len(self.key_starts)
+        return {
+            "head": list(self.heads),
+            "largest": self.scale.tolist(),
+            "query": [self.query_starts[one // width] for one in flat],
+            "key": [self.key_starts[one % width] for one in flat],
+        }
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class ThumbnailsComparison(ArrayComparison[Thumbnails]):
+    """Thumbnails of the baseline; with an enabled edit also of the edited run.
+
+    Over HTTP this is the JSON under `__metadata__.thumbnails`; the arrays lie beside it, those of
+    each side with "baseline." or "edited." before their names:
+      cells U8 [head, row, column], scale F32 [head]; a value is cells / 255 * scale.
+    """
+
+    baseline: Thumbnails
+    edited: Annotated[Thumbnails | None, "Null where no edit is enabled."] = None
+
+
+@dataclass(frozen=True, eq=False, repr=False)
 class AttentionComparison(ArrayComparison[AttentionResult]):
     """Attention in the baseline; with an enabled edit also in the edited run.
 
@@ -164,3 +225,36 @@ class AttentionComparison(ArrayComparison[AttentionResult]):
 
     baseline: AttentionResult
     edited: Annotated[AttentionResult | None, "Null where no edit is enabled."] = None
+
+    def difference(self) -> AttentionResult:
+        """Edited less baseline, pair by pair, with the tokens of the edited side.
+
+        Its edges are those of the difference. Raises InputError where there is one side alone, or
+        two that have not as many heads, queries and keys.
+        """
+        before, after = self.baseline, self.edited
+        if after is None or before.values.shape != after.values.shape:
+            shapes = [tuple(one.values.shape) for one in self.sides.values()]
+            raise InputError(
+                "attention has a difference between two runs with as many heads, queries and keys; "
+                f"here are {' and '.join(map(str, shapes))}",
+                field="edited",
+                legal="two runs of prompts that have as many tokens",
+            )
+        combined = after.combined - before.combined
+        kept = strongest(combined, after.mass, after.queries)
+        return replace(
+            after,
+            unit=f"change of the {after.unit}",
+            values=after.values - before.values,
+            combined=combined,
+            sink=_less(after.sink, before.sink),
+            edge_queries=kept.queries,
+            edge_keys=kept.keys,
+            edge_values=kept.values,
+        )
+
+
+def _less(after: Tensor | None, before: Tensor | None) -> Tensor | None:
+    """The difference of what both sides have."""
+    return None if after is None or before is None else after - before

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -27,6 +27,7 @@ from unembed.analyses.sub_updates.result import SubUpdates
 from unembed.analyses.sub_updates.sub_updates import sub_updates, sub_updates_capture
 from unembed.analyses.tools.checks import checked_top_k, chosen
 from unembed.analyses.tools.objective import Objective
+from unembed.analyses.tools.runs import run_of
 from unembed.analyses.tools.scores import target_score
 from unembed.analyses.tools.target import check_position, read_target
 from unembed.engine.cancel import Cancel
@@ -101,11 +102,11 @@ def predictions(
     options = _chosen(model, options, changes)
     work: dict[str, Any] = {"cancel": cancel, "progress": progress}
     capture = predictions_capture(model, options.sub_updates)
-    baseline = _baseline(source, prompt, capture, work)
+    logits = _logits(model)
+    baseline = run_of(source, prompt, capture, logits=logits, **work)
     if not edits:
         return layer_predictions(baseline, options=options, **work)
-    request = forward.again(baseline, capture, (*baseline.edits, *edits), _logits(model))
-    edited = forward.run(model, request, cancel, progress)
+    edited = run_of(baseline, None, capture, edits, logits=logits, **work)
     return compare_predictions(baseline, edited, options=options, **work)
 
 
@@ -113,23 +114,6 @@ def _chosen(
     model: Loaded, options: PredictionsOptions, changes: dict[str, Any]
 ) -> PredictionsOptions:
     return chosen(options, changes, {"top_k": partial(checked_top_k, model)})
-
-
-def _baseline(
-    source: Model | Run, prompt: Prompt | None, capture: Sequence[str], work: dict[str, Any]
-) -> Run:
-    if isinstance(source, Run) == (prompt is not None):
-        raise InputError(
-            "a run has its prompt already: leave prompt out"
-            if isinstance(source, Run)
-            else "a model needs a prompt to predict from",
-            field="prompt",
-            fix='predictions(run) or predictions(model, "The capital of Japan is")',
-        )
-    if isinstance(source, Run):
-        return source
-    prompt = cast("Prompt", prompt)
-    return source.run(prompt, capture, logits=_logits(source), **work)
 
 
 def _logits(model: Loaded) -> forward.Logits:

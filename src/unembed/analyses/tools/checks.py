@@ -30,9 +30,11 @@ def chosen(
         raise
 
 
-def checked_layers(model: Loaded, layers: Sequence[int]) -> list[int]:
-    """Layers of the model, ascending, each once. Raises InputError."""
-    legal = f"0 to {model.anatomy.n_layers - 1}"
+def checked_layers(model: Loaded, layers: Sequence[int], *, encoder: bool = False) -> list[int]:
+    """Layers of the model, or of its encoder, ascending, each once. Raises InputError."""
+    n_layers = model.anatomy.stack(encoder).n_layers
+    whose = f"the encoder of {model.name}" if encoder else model.name
+    legal = f"0 to {n_layers - 1}"
     if isinstance(layers, str | int):
         raise InputError(
             f"layers is {layers!r}; it must be a list of numbers, as in [10, 14]",
@@ -40,11 +42,11 @@ def checked_layers(model: Loaded, layers: Sequence[int]) -> list[int]:
             value=layers,
             legal=legal,
         )
-    wrong = [layer for layer in layers if not _is_layer(layer, model.anatomy.n_layers)]
+    wrong = [layer for layer in layers if not _is_layer(layer, n_layers)]
     if wrong or not layers:
         said = f"layer {wrong[0]!r} is not in this model" if wrong else "layers is empty"
         raise InputError(
-            f"{said}: {model.name} has layers 0-{model.anatomy.n_layers - 1}",
+            f"{said}: {whose} has layers 0-{n_layers - 1}",
             field="layers",
             value=wrong[0] if wrong else (),
             legal=legal,

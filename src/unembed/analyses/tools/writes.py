@@ -8,6 +8,7 @@ of all heads (or neurons) of a branch and the write of its bias sum to `attn_out
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -21,6 +22,7 @@ from unembed.engine.names.sites import check_target, parse_target
 from unembed.engine.names.taps import refuse
 from unembed.engine.nodes import KINDS, Branch
 from unembed.engine.passes.run import Run
+from unembed.engine.reading.maps import Maps
 from unembed.engine.targets import Name, Target
 from unembed.errors import CapabilityError, TargetError
 
@@ -92,21 +94,30 @@ class BranchOutput:
 
 @torch.no_grad()
 def branch_output(
-    run: Run, layer: int, branch: Branch, position: int | None = None
+    run: Run,
+    layer: int,
+    branch: Branch,
+    position: int | None = None,
+    *,
+    encoder: bool = False,
 ) -> BranchOutput:
     """One branch in one run, which captured its z or mlp_post; at every position, or at one.
+
+    `encoder`: of a layer of the encoder, whose stream is another one.
 
     Raises CapabilityError where the branch has no output map (a mixture of experts), or a norm that
     cannot be frozen.
     """
     model = run.model
-    weight = model.output_weight(layer, branch)
-    bias = model.output_bias(layer, branch)
-    inside = run[f"L{layer}.{INSIDE[branch]}"].flatten(1)
+    maps = Maps(model.module, model.anatomy.stack(encoder), model.name) if encoder else model
+    weight = maps.output_weight(layer, branch)
+    bias = maps.output_bias(layer, branch)
+    inside = run[f"{'E' if encoder else 'L'}{layer}.{INSIDE[branch]}"].flatten(1)
     inside = inside if position is None else inside[position, None]
-    multiplier = model.residual_multiplier(layer, branch)
-    out = BranchOutput(inside, weight, bias, _inner(model, layer, branch, inside), None, multiplier)
-    norm = model.post_norm(layer, branch)
+    multiplier = maps.residual_multiplier(layer, branch)
+    inner = _inner(model, maps.inner_norm(layer, branch), layer, inside)
+    out = BranchOutput(inside, weight, bias, inner, None, multiplier)
+    norm = maps.post_norm(layer, branch)
     if norm is None:
         return out
     product = out.read @ weight
@@ -115,10 +126,12 @@ def branch_output(
 
 
 def _inner(
-    model: Loaded, layer: int, branch: Branch, inside: Float[Tensor, "pos d_in"]
+    model: Loaded,
+    norm: Callable[[Tensor], Tensor] | None,
+    layer: int,
+    inside: Float[Tensor, "pos d_in"],
 ) -> FrozenNorm | None:
     """The norm before the output map. Raises CapabilityError where it mixes the inputs."""
-    norm = model.inner_norm(layer, branch)
     if norm is None:
         return None
     with model.evaluating():
