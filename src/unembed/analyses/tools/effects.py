@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Literal
 import torch
 from torch import Tensor, nn
 
-from unembed.analyses.tools.frozen import freeze
+from unembed.analyses.tools.frozen import FrozenNorm, freeze
 from unembed.analyses.tools.objective import Objective
 from unembed.engine.cancel import Cancel
 from unembed.engine.loaded import Loaded
@@ -320,7 +320,7 @@ def _to_stream(
     residual.
     """
     model, parts = run.model, writes[None]
-    start = (-1, 0) if layer is None else (layer, _step(model, layer, branch))
+    start = (-1, 0) if layer is None else (layer, step_of(model, layer, branch))
     if end is not None and start >= end:
         return torch.zeros_like(writes)
     for later in _changing_layers(model, layer):
@@ -334,7 +334,7 @@ def _to_stream(
     return parts[0]
 
 
-def _step(model: Loaded, layer: int, branch: Branch | None) -> int:
+def step_of(model: Loaded, layer: int, branch: Branch | None) -> int:
     """Which of a layer's steps a branch adds to the stream in."""
     if branch == "mlp":
         return len(model.block(layer).stream_factors) - 1
@@ -343,15 +343,21 @@ def _step(model: Loaded, layer: int, branch: Branch | None) -> int:
 
 def _past(run: Run, block: BlockAnatomy, step: int, position: int, parts: Tensor) -> Tensor:
     """What is left of parts of the stream behind one of the two steps of a block."""
-    factor = block.stream_factors[step]
-    name = None if block.stream_norms is None else block.stream_norms[step]
-    if name is not None:
-        model, at = run.model, f"L{block.layer}."
-        stream = run[at + block.stream_sites[step]][position, None]
-        if block.arrangement == "post_norm":
-            for site in block.steps[step]:
-                stream = stream + run[at + site][position, None]
-        with model.evaluating():
-            frozen = freeze(model.module.get_submodule(name), stream)
-        parts = frozen.carry(parts.to(stream.device))
+    factor, frozen = block.stream_factors[step], norm_of_step(run, block, step, position)
+    if frozen is not None:
+        parts = frozen.carry(parts.to(frozen.gain.device))
     return parts if factor == 1.0 else parts * factor
+
+
+def norm_of_step(run: Run, block: BlockAnatomy, step: int, position: int) -> FrozenNorm | None:
+    """The norm that the stream itself goes through in a step of a block, at one position."""
+    name = None if block.stream_norms is None else block.stream_norms[step]
+    if name is None:
+        return None
+    model, at = run.model, f"L{block.layer}."
+    stream = run[at + block.stream_sites[step]][position, None]
+    if block.arrangement == "post_norm":
+        for site in block.steps[step]:
+            stream = stream + run[at + site][position, None]
+    with model.evaluating():
+        return freeze(model.module.get_submodule(name), stream)

@@ -41,6 +41,10 @@ class FrozenNorm:
         gain = self.gain.reshape(len(self.gain), *[1] * (parts.dim() - 2), -1)
         return gain * _centred(parts, self.centres)
 
+    def back(self, rows: Float[Tensor, "pos d"]) -> Float[Tensor, "pos d"]:
+        """The transpose: `back(rows) · part` is `rows · carry(part)`, at every position."""
+        return _centred(self.gain * accurate(rows), self.centres)
+
 
 @torch.no_grad()
 def freeze(norm: Norm, states: Float[Tensor, "pos d"]) -> FrozenNorm:

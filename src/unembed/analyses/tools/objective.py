@@ -149,6 +149,8 @@ class Objective(Explained):
         """
         if self.node is not None:
             return self._of_site(run, self._site(run))
+        if self._reads_few and not self._has_logits(run):
+            return self._of_few(run)
         return self.of_logits(run.model, self._logits(run)[None])[0]
 
     def gradient(self, run: Run) -> Tensor:
@@ -212,22 +214,27 @@ class Objective(Explained):
             return chosen.mean(-1)
         raise self._no_tokens()
 
-    def unembedded(
-        self, model: Loaded, logits: Float[Tensor, "1 vocab"]
-    ) -> Float[Tensor, " d_unembed"]:
-        """The sum of rows of W_U that it is of logits like these, before multipliers and cap.
+    def weights(self, model: Loaded, logits: Float[Tensor, "1 vocab"]) -> Float[Tensor, " vocab"]:
+        """How much each of logits like these counts in it.
 
-        Only a log probability depends on the logits: its rows count by their probabilities.
+        Only a log probability depends on the logits: there they count by their probabilities.
         """
         with torch.enable_grad():
             given = logits.detach().clone().requires_grad_()
             (weights,) = torch.autograd.grad(self.of_logits(model, given)[0], given)
-        rows = weights[0].nonzero()[:, 0]
+        return weights[0]
+
+    def unembedded(
+        self, model: Loaded, logits: Float[Tensor, "1 vocab"]
+    ) -> Float[Tensor, " d_unembed"]:
+        """The sum of rows of W_U that it is of logits like these, before multipliers and cap."""
+        weights = self.weights(model, logits)
+        rows = weights.nonzero()[:, 0]
         matrix = model.unembedding.weight
         accurate = torch.promote_types(matrix.dtype, torch.float32)
         total = matrix.new_zeros(matrix.shape[1], dtype=accurate)
         for some in torch.split(rows, ROWS_AT_ONCE):
-            total += weights[0, some].to(total) @ matrix[some.to(matrix.device)].to(accurate)
+            total += weights[some].to(total) @ matrix[some.to(matrix.device)].to(accurate)
         return total
 
     # ------------------------------------------------------------ inside
@@ -235,12 +242,30 @@ class Objective(Explained):
     def _position(self, run: Run) -> int:
         return resolve_position(self.position, len(run.ids))
 
+    @property
+    def _reads_few(self) -> bool:
+        """Whether the logits of its tokens are all that it takes."""
+        return self.kind in ("logit", "logit_diff")
+
+    def _has_logits(self, run: Run) -> bool:
+        """Whether the run kept logits of the position."""
+        return run.logits is not None and self._position(run) >= len(run.ids) - len(run.logits)
+
+    def _of_few(self, run: Run) -> Tensor:
+        """Its value by the rows of W_U of its tokens alone: a run among many reads no more."""
+        model, position = run.model, self._position(run)
+        tokens, others = self.ids(model)
+        state = run["final_norm"][position, None]
+        columns = model.unembedding.logits(state, [*tokens, *others])
+        columns = columns.to(torch.promote_types(columns.dtype, torch.float32))
+        parts = columns[:, : len(tokens)], columns[:, len(tokens) :]
+        return self._combined(*parts, lambda: columns, lambda: columns)[0]
+
     def _logits(self, run: Run) -> Float[Tensor, " vocab"]:
         """The run's own logits at the position: what it kept, else from what it captured."""
         position = self._position(run)
-        row = -1 if run.logits is None else position - (len(run.ids) - len(run.logits))
-        if run.logits is not None and row >= 0:
-            return run.logits[row]
+        if run.logits is not None and self._has_logits(run):
+            return run.logits[position - (len(run.ids) - len(run.logits))]
         return run.model.unembedding.logits(run["final_norm"][position, None])[0]
 
     def _site(self, run: Run) -> Tensor:

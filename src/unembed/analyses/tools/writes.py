@@ -69,6 +69,11 @@ class BranchOutput:
         carried = parts if self.norm is None else self.norm.carry(parts)
         return carried if self.multiplier == 1.0 else carried * self.multiplier
 
+    def back(self, directions: Float[Tensor, "pos d_model"]) -> Float[Tensor, "pos d_model"]:
+        """The transpose of `carry`: what parts of the map's result must point along."""
+        turned = directions if self.norm is None else self.norm.back(directions)
+        return turned if self.multiplier == 1.0 else turned * self.multiplier
+
     def unit_norms(self) -> Float[Tensor, " d_in"]:
         """Norm of what one unit of each input writes, at the branch's first position."""
         accurate = torch.promote_types(self.weight.dtype, torch.float32)

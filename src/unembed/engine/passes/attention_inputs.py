@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -119,7 +119,7 @@ def pulled_back(
 
     That is W_Q q + W_K k, with the norms and the rotation that each state has at its position.
     """
-    with _norms_frozen(model, inputs.layer):
+    with norms_frozen(model.module.get_submodule(model.block(inputs.layer).attention.core)):
         found = attend(model, inputs, positions, grad=True)
     with torch.inference_mode(False), torch.enable_grad():
         total = found.q.new_zeros(())
@@ -131,27 +131,33 @@ def pulled_back(
 
 
 @contextmanager
-def _norms_frozen(model: Loaded, layer: int) -> Iterator[None]:
-    core = model.module.get_submodule(model.block(layer).attention.core)
+def norms_frozen(whole: nn.Module) -> Iterator[None]:
+    """Every norm inside a module as the linear map that it is with the scale of its call."""
     with ExitStack() as stack:
-        for module in core.modules():
+        for module in whole.modules():
             if _is_norm(module):
                 stack.enter_context(forward_replaced(module, _frozen(module)))
         yield
 
 
 def _is_norm(module: nn.Module) -> bool:
-    """A leaf with a weight that is no map and no table."""
-    alone = next(module.children(), None) is None
-    weighted = isinstance(getattr(module, "weight", None), Tensor)
-    return alone and weighted and not is_map(module) and not isinstance(module, nn.Embedding)
+    """A leaf whose weight is a vector, or that is called a norm."""
+    if next(module.children(), None) is not None or is_map(module):
+        return False
+    if isinstance(module, nn.Embedding):
+        return False
+    weight = getattr(module, "weight", None)
+    vector = isinstance(weight, Tensor) and weight.dim() == 1
+    return vector or "norm" in type(module).__name__.lower()
 
 
-def _frozen(norm: nn.Module) -> Callable[[Tensor], Tensor]:
+def _frozen(norm: nn.Module) -> Callable[..., Any]:
     """The norm as a linear map with the gain that each row has in this call."""
     plain = norm.forward
 
-    def linear(states: Tensor) -> Tensor:
+    def linear(states: Tensor, *more: Any, **named: Any) -> Any:
+        if more or named:  # a gate beside it: it is no function of one state
+            return plain(states, *more, **named)
         with torch.no_grad():
             output = plain(states)
             shifted = (plain(states + 0.5) - output).abs().max()

@@ -123,10 +123,17 @@ class Unembedding:
     def vocab_size(self) -> int:
         return int(self.weight.shape[0])
 
-    def logits(self, states: Float[Tensor, "n d"]) -> Float[Tensor, "n vocab"]:
-        """Every logit, as the model computes them; differentiable. Size n x vocabulary: for few."""
+    def logits(
+        self, states: Float[Tensor, "n d"], ids: Sequence[int] | None = None
+    ) -> Float[Tensor, "n tokens"]:
+        """Every logit, as the model computes them, or those of some tokens; differentiable.
+
+        Size n x tokens: for few states, or few tokens.
+        """
         states = self._as_weight(states)
-        logits = torch.nn.functional.linear(states, self.weight, self.bias)
+        some = slice(None) if ids is None else list(ids)
+        bias = None if self.bias is None else self.bias[some]
+        logits = torch.nn.functional.linear(states, self.weight[some], bias)
         if self.scale != 1.0:
             logits = logits * self.scale
         if self.divisor != 1.0:
