@@ -10,20 +10,21 @@ import unembed
 
 def test_nothing_else_is_public():
     assert unembed.__all__ == [
-        "Anatomy", "AttentionOptions", "AttentionResult", "BrowseOptions", "BuildOptions", "Cancel",
-        "ClustersOptions", "Component", "ComponentOptions", "CutReport", "Edit", "FlowGraph",
-        "FlowOptions", "Generation", "GenerationOptions", "HeadScores", "HeadsOptions",
-        "LensOptions", "LensResult", "Model", "Objective", "Predictions", "PredictionsOptions",
-        "Run", "SearchOptions", "SentencePair", "Settings", "SimilarOptions", "Sourced",
-        "SubUpdates", "Sweep", "Thumbnails", "ThumbnailsOptions", "Token", "TokenSearchOptions",
-        "VectorIndex", "Workspace", "add", "attention", "attention_capture", "build_index",
+        "Anatomy", "AttentionOptions", "AttentionResult", "Attribution", "AttributionOptions",
+        "BrowseOptions", "BuildOptions", "Cancel", "ClustersOptions", "Component",
+        "ComponentOptions", "CutReport", "Edit", "FlowGraph", "FlowOptions", "Generation",
+        "GenerationOptions", "HeadScores", "HeadsOptions", "LensOptions", "LensResult", "Model",
+        "Objective", "PatchGrid", "PatchOptions", "Predictions", "PredictionsOptions", "Run",
+        "SearchOptions", "SentencePair", "Settings", "SimilarOptions", "Sourced", "SubUpdates",
+        "Sweep", "Thumbnails", "ThumbnailsOptions", "Token", "TokenSearchOptions", "VectorIndex",
+        "Workspace", "add", "attention", "attention_capture", "attribute", "build_index",
         "compare_attention", "component", "component_capture", "cut", "cut_capture", "errors",
         "find_heads", "flow_capture", "flow_graph", "head_scores", "head_thumbnails",
         "heads_capture", "knock_out", "lm_debugger_off", "lm_debugger_on", "load", "logit_lens",
         "mask", "measure_cuts", "open_index", "pairs_between", "partial_forward", "patch",
-        "predictions", "predictions_capture", "presets_capture", "required_capture", "scale",
-        "set_to", "sub_updates", "sub_updates_capture", "sweep", "token_direction", "turn_off",
-        "turn_on", "zero",
+        "patch_grid", "predictions", "predictions_capture", "presets_capture", "required_capture",
+        "scale", "set_to", "sub_updates", "sub_updates_capture", "sweep", "token_direction",
+        "turn_off", "turn_on", "zero",
     ]  # fmt: skip
 
 

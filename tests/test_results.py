@@ -40,6 +40,8 @@ def results(model, tmp_path_factory):
         ue.attention(model.run(PROMPT, ue.attention_capture(model, [1])), [1]),
         ue.find_heads(model),
         ue.head_thumbnails(model, PROMPT, size=4),
+        ue.attribute(model, PROMPT, 3, verify=5),
+        ue.patch_grid(model, [3, 4, 5], [3, 6, 5], 7, distractor=9),
         ue.sweep(model, PROMPT, [(), ue.zero("L1.H0")], objective=ue.Objective.logit(3)),
     ]
     return {type(one).__name__: one for one in made}

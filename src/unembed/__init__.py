@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     )
     from unembed.analyses.attention.result import AttentionResult, HeadScores, Thumbnails
     from unembed.analyses.attention.thumbnails import head_thumbnails
+    from unembed.analyses.attribution.attribute import attribute
+    from unembed.analyses.attribution.options import AttributionOptions
+    from unembed.analyses.attribution.result import Attribution
     from unembed.analyses.component.component import component, component_capture
     from unembed.analyses.component.options import ComponentOptions
     from unembed.analyses.component.result import Component
@@ -39,6 +42,9 @@ if TYPE_CHECKING:
     from unembed.analyses.lens.grid import logit_lens
     from unembed.analyses.lens.options import LensOptions
     from unembed.analyses.lens.result import LensResult
+    from unembed.analyses.patching.grid import patch_grid
+    from unembed.analyses.patching.options import PatchOptions
+    from unembed.analyses.patching.result import PatchGrid
     from unembed.analyses.predictions.options import PredictionsOptions
     from unembed.analyses.predictions.predictions import predictions, predictions_capture
     from unembed.analyses.predictions.result import Predictions
@@ -147,6 +153,13 @@ _HOME = {
     "head_scores": "unembed.analyses.attention.heads",
     "head_thumbnails": "unembed.analyses.attention.thumbnails",
     "heads_capture": "unembed.analyses.attention.heads",
+    # attribution and patching
+    "Attribution": "unembed.analyses.attribution.result",
+    "AttributionOptions": "unembed.analyses.attribution.options",
+    "PatchGrid": "unembed.analyses.patching.result",
+    "PatchOptions": "unembed.analyses.patching.options",
+    "attribute": "unembed.analyses.attribution.attribute",
+    "patch_grid": "unembed.analyses.patching.grid",
     # what is explained
     "Objective": "unembed.analyses.tools.objective",
     # the flow graph
@@ -177,6 +190,8 @@ __all__ = [
     "Anatomy",
     "AttentionOptions",
     "AttentionResult",
+    "Attribution",
+    "AttributionOptions",
     "BrowseOptions",
     "BuildOptions",
     "Cancel",
@@ -195,6 +210,8 @@ __all__ = [
     "LensResult",
     "Model",
     "Objective",
+    "PatchGrid",
+    "PatchOptions",
     "Predictions",
     "PredictionsOptions",
     "Run",
@@ -214,6 +231,7 @@ __all__ = [
     "add",
     "attention",
     "attention_capture",
+    "attribute",
     "build_index",
     "compare_attention",
     "component",
@@ -238,6 +256,7 @@ __all__ = [
     "pairs_between",
     "partial_forward",
     "patch",
+    "patch_grid",
     "predictions",
     "predictions_capture",
     "presets_capture",

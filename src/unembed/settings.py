@@ -49,6 +49,11 @@ class Settings:
     max_attention_numbers: int = _asked(
         16_777_216, "Largest attention result, in numbers (heads x queries x keys)."
     )
+    max_attributed_nodes: int = _asked(
+        100_000_000, "Largest attribution, in nodes at all positions."
+    )
+    max_attributed_rows: int = _asked(1000, "Most nodes that one attribution lists, or measures.")
+    max_patch_cells: int = _asked(20_000, "Largest patching grid, in cells; each is a run.")
     max_flow_layers: int = _asked(8, "Most layers of one flow graph.")
     max_flow_vectors: int = _asked(4000, "Most vectors that one flow graph may read.")
     max_measured_cuts: int = _asked(8, "Most edits of one flow graph that are each run alone.")

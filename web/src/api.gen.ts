@@ -2842,6 +2842,21 @@ export interface components {
              */
             max_attention_numbers: number;
             /**
+             * Max Attributed Nodes
+             * @description Largest attribution, in nodes at all positions.
+             */
+            max_attributed_nodes: number;
+            /**
+             * Max Attributed Rows
+             * @description Most nodes that one attribution lists, or measures.
+             */
+            max_attributed_rows: number;
+            /**
+             * Max Patch Cells
+             * @description Largest patching grid, in cells; each is a run.
+             */
+            max_patch_cells: number;
+            /**
              * Max Flow Layers
              * @description Most layers of one flow graph.
              */

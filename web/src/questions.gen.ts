@@ -708,6 +708,9 @@ export const LIMITS = {
   "max_new_tokens": 512,
   "max_lens_cells": 400000,
   "max_attention_numbers": 16777216,
+  "max_attributed_nodes": 100000000,
+  "max_attributed_rows": 1000,
+  "max_patch_cells": 20000,
   "max_flow_layers": 8,
   "max_flow_vectors": 4000,
   "max_measured_cuts": 8

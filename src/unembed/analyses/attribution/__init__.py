@@ -1,0 +1,1 @@
+"""Attribution: what every node does to an objective, estimated and measured."""

@@ -1,0 +1,361 @@
+"""The numbers of every node of a run, branch by branch, from one gradient at each site.
+
+A head's z, a neuron's activation and what a branch adds are the nodes' own variables; a pair's is
+its entry of the pattern. Estimated total effect: (value - reference) · gradient. Direct: what
+is written along the direction of its place, at the objective's position. Nothing of size positions²
+x heads x d_model is made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from unembed.analyses.attribution.result import NodeGroup, NodeKindName
+from unembed.analyses.tools.directions import Directions
+from unembed.analyses.tools.frozen import accurate
+from unembed.analyses.tools.moved import MovedValues
+from unembed.analyses.tools.writes import INSIDE, ROWS_AT_ONCE, BranchOutput, branch_output, gate
+from unembed.engine.editing.edits import Edit
+from unembed.engine.loaded import Loaded
+from unembed.engine.names.taps import why_not
+from unembed.engine.nodes import Branch
+from unembed.engine.passes.run import Run
+from unembed.engine.targets import SiteKey
+from unembed.errors import CapabilityError
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
+
+
+OUT: dict[Branch, str] = {"attn": "attn_out", "cross": "cross_out", "mlp": "mlp_out"}
+BOXES: tuple[tuple[NodeKindName, Branch], ...] = (("mixer", "attn"), ("ple", "mlp"))
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """A branch of a layer: taken apart into nodes (`why` is None), or one node as a whole."""
+
+    layer: int
+    branch: Branch
+    why: str | None
+
+    @property
+    def inside(self) -> SiteKey:
+        """Where its nodes' values are."""
+        return SiteKey(INSIDE[self.branch], self.layer)
+
+    @property
+    def out(self) -> SiteKey:
+        """What it adds to the stream."""
+        return SiteKey(OUT[self.branch], self.layer)
+
+    @property
+    def pattern(self) -> SiteKey:
+        """Whose entries are its pairs."""
+        return SiteKey("pattern", self.layer)
+
+
+def parts_of(model: Loaded) -> list[Part]:
+    """The branches of every layer that write to the stream, in order."""
+    found: list[Part] = []
+    branches: tuple[Branch, ...] = ("attn", "cross", "mlp")
+    for block in model.anatomy.blocks:
+        for branch in branches:
+            if why_not(model.anatomy, SiteKey(OUT[branch], block.layer)) is None:
+                found.append(Part(block.layer, branch, _why_whole(model, block.layer, branch)))
+    return found
+
+
+def _why_whole(model: Loaded, layer: int, branch: Branch) -> str | None:
+    """Why a branch cannot be taken apart; None where it can."""
+    reason = why_not(model.anatomy, SiteKey(INSIDE[branch], layer))
+    if reason is not None:
+        return reason
+    try:
+        model.output_weight(layer, branch)
+    except CapabilityError as error:
+        return error.message
+    return None
+
+
+def boxes_of(model: Loaded) -> list[tuple[NodeKindName, Branch, SiteKey]]:
+    """What else adds to the stream, each one node at a position: kind, its step, its site."""
+    return [
+        (kind, branch, SiteKey(f"{kind}_out", block.layer))
+        for block in model.anatomy.blocks
+        for kind, branch in BOXES
+        if why_not(model.anatomy, SiteKey(f"{kind}_out", block.layer)) is None
+    ]
+
+
+def layers_of_pairs(model: Loaded, edits: Sequence[Edit]) -> frozenset[int]:
+    """Layers whose heads are pairs of query and key: where nothing else makes z of the pattern."""
+    edited = {edit.node.layer for edit in edits if edit.node.site == "z"}
+    parts = (part for part in parts_of(model) if part.branch == "attn" and part.why is None)
+    return frozenset(part.layer for part in parts) - edited
+
+
+def needed(model: Loaded, pairs: Collection[int]) -> tuple[list[SiteKey], list[SiteKey]]:
+    """Sites at which gradients are taken, and those that are only read.
+
+    Args:
+        pairs: layers whose heads are pairs of query and key.
+    """
+    variables = [SiteKey("embed", None)]
+    read: list[SiteKey] = []
+    for part in parts_of(model):
+        variables.append(part.out)
+        if part.why is not None:
+            continue
+        variables.append(part.inside)
+        if part.branch == "attn" and part.layer in pairs:
+            variables.append(part.pattern)
+            read.append(SiteKey("v", part.layer))
+    variables += [site_key for _, _, site_key in boxes_of(model)]
+    return variables, read
+
+
+def count(model: Loaded, n_positions: int, pairs: Collection[int]) -> int:
+    """How many nodes a prompt has, at all positions."""
+    each = 1 + len(boxes_of(model))
+    for part in parts_of(model):
+        block = model.block(part.layer)
+        if part.why is not None:
+            each += 1
+        elif part.branch == "mlp":
+            each += block.d_mlp + 1
+        else:
+            n_heads = (block.crossed if part.branch == "cross" else block.attention).n_heads
+            each += (
+                n_heads * (n_positions if part.branch == "attn" and part.layer in pairs else 1) + 1
+            )
+    return each * n_positions
+
+
+class Nodes:
+    """Makes the groups of one run.
+
+    Args:
+        run: with every site of `needed`, and the capture of directions where there are any.
+        slopes: gradient of the objective at each variable.
+        references: what values are compared with, of sites where that is not zero.
+    """
+
+    def __init__(
+        self,
+        run: Run,
+        slopes: Mapping[SiteKey, Tensor],
+        references: Mapping[SiteKey, Tensor],
+        directions: Directions | None,
+        pairs: Collection[int],
+    ) -> None:
+        self.run, self.model, self.slopes, self.references = run, run.model, slopes, references
+        self.directions, self.pairs = directions, pairs
+        self.notes: list[str] = []
+
+    @torch.no_grad()
+    def groups(self) -> Iterator[NodeGroup]:
+        """Every group, the embedding first, then layer by layer."""
+        yield self._whole("embed", None, "embed", None, SiteKey("embed", None))
+        for part in parts_of(self.model):
+            yield from self._of_part(part)
+        for kind, branch, site_key in boxes_of(self.model):
+            yield self._whole(kind, site_key.layer, f"L{site_key.layer}.{kind}", branch, site_key)
+
+    # ------------------------------------------------------------ whole branches
+
+    def _whole(
+        self,
+        kind: NodeKindName,
+        layer: int | None,
+        stem: str,
+        branch: Branch | None,
+        site_key: SiteKey,
+    ) -> NodeGroup:
+        """One node at each position, which is all of what joins the stream there."""
+        written = accurate(self._value(site_key))
+        return NodeGroup(
+            kind,
+            layer,
+            stem,
+            None,
+            written.norm(dim=-1, keepdim=True),
+            self._along(written, layer, branch),
+            self._total(site_key, written).sum(-1, keepdim=True),
+        )
+
+    def _along(
+        self, written: Float[Tensor, "pos d_model"], layer: int | None, branch: Branch | None
+    ) -> Float[Tensor, " 1"] | None:
+        """The direct effect of what is written at the objective's position."""
+        found = self.directions
+        if found is None:
+            return None
+        direction = found.of(self.model, layer, branch)
+        here = written[found.position].to(direction)
+        return (here @ direction)[None]
+
+    # ------------------------------------------------------------ branches taken apart
+
+    def _of_part(self, part: Part) -> Iterator[NodeGroup]:
+        stem = f"L{part.layer}.{part.branch}"
+        try:
+            out = None if part.why else branch_output(self.run, part.layer, part.branch)
+            why = part.why
+        except CapabilityError as error:
+            out, why = None, error.message
+        if out is None:
+            self.notes.append(f"{stem} is one node at each position: {why}")
+            kind: NodeKindName = part.branch
+            yield self._whole(kind, part.layer, stem, part.branch, part.out)
+            return
+        if part.branch == "mlp":
+            yield self._neurons(part, out)
+        else:
+            yield self._heads(part, out)
+        if out.has_bias:
+            yield self._bias(part, out)
+
+    def _neurons(self, part: Part, out: BranchOutput) -> NodeGroup:
+        values = accurate(out.inside)
+        return NodeGroup(
+            "neuron",
+            part.layer,
+            f"L{part.layer}.N",
+            values,
+            values.abs() * _unit_norms(out),
+            self._direct(part, out),
+            self._total(part.inside, values),
+        )
+
+    def _heads(self, part: Part, out: BranchOutput) -> NodeGroup:
+        if part.branch == "attn" and part.layer in self.pairs:
+            return self._pairs(part, out)
+        z = self._value(part.inside)
+        n_heads = z.shape[1]
+        direct = self._direct(part, out)
+        return NodeGroup(
+            "head" if part.branch == "attn" else "cross_head",
+            part.layer,
+            f"L{part.layer}.{'H' if part.branch == 'attn' else 'X'}",
+            None,
+            _head_norms(out, n_heads),
+            None if direct is None else direct.reshape(n_heads, -1).sum(-1),
+            self._total(part.inside, accurate(z)).sum(-1),
+        )
+
+    def _pairs(self, part: Part, out: BranchOutput) -> NodeGroup:
+        pattern = accurate(self._value(part.pattern)).transpose(0, 1)  # [query, head, key]
+        total = self._total(part.pattern, pattern.transpose(0, 1)).transpose(0, 1)
+        moved = MovedValues(self.run, part.layer)
+        queries = range(len(pattern))
+        norms = torch.stack([moved.norms(head, queries) for head in range(pattern.shape[1])], dim=1)
+        return NodeGroup(
+            "pair",
+            part.layer,
+            f"L{part.layer}.H",
+            pattern,
+            pattern * norms.to(pattern),
+            self._direct_of_pairs(part, out, pattern),
+            total,
+        )
+
+    def _bias(self, part: Part, out: BranchOutput) -> NodeGroup:
+        written = accurate(out.bias_write())
+        slope = self.slopes[part.out].to(written)  # of a parameter: it is compared with none
+        return NodeGroup(
+            "bias",
+            part.layer,
+            f"L{part.layer}.{part.branch}_bias",
+            None,
+            written.norm(dim=-1, keepdim=True),
+            self._along(written, part.layer, part.branch),
+            (written * slope).sum(-1, keepdim=True),
+        )
+
+    # ------------------------------------------------------------ effects
+
+    def _total(self, site_key: SiteKey, values: Tensor) -> Tensor:
+        """(value - reference) · gradient, number by number."""
+        reference = self.references.get(site_key)
+        if reference is not None:
+            values = values - reference.reshape(values.shape).to(values)
+        return values * self.slopes[site_key].reshape(values.shape).to(values)
+
+    def _unit_effects(self, part: Part, out: BranchOutput) -> Float[Tensor, " d_in"] | None:
+        """The direct effect of one unit of each input, at the objective's position."""
+        found = self.directions
+        if found is None:
+            return None
+        direction = found.of(self.model, part.layer, part.branch)
+        here = _at(out, found.position)
+        wanted = here.back(direction[None])[0]
+        return accurate(here.weight) @ wanted.to(accurate(here.weight[:1]))
+
+    def _direct(self, part: Part, out: BranchOutput) -> Float[Tensor, " d_in"] | None:
+        units = self._unit_effects(part, out)
+        if units is None or self.directions is None:
+            return None
+        return accurate(out.inside[self.directions.position]).to(units) * units
+
+    def _direct_of_pairs(
+        self, part: Part, out: BranchOutput, pattern: Float[Tensor, "query head key"]
+    ) -> Float[Tensor, "head key"] | None:
+        units = self._unit_effects(part, out)
+        if units is None or self.directions is None:
+            return None
+        position, n_heads = self.directions.position, pattern.shape[1]
+        units = units.reshape(n_heads, -1)
+        gates = gate(self.run, part.layer, position)
+        units = units if gates is None else units * accurate(gates).to(units)
+        values = accurate(self.run[f"L{part.layer}.v"]).to(units)
+        group = n_heads // values.shape[1]
+        each = torch.stack([values[:, head // group] @ units[head] for head in range(n_heads)])
+        return pattern[position].to(units) * each
+
+    def _value(self, site_key: SiteKey) -> Tensor:
+        return self.run.activations[site_key]
+
+
+def _at(out: BranchOutput, position: int) -> BranchOutput:
+    """The branch at one position: its norms have the scale that they have there."""
+    inner, norm = (
+        None if one is None else replace(one, gain=one.gain[position, None])
+        for one in (out.inner, out.norm)
+    )
+    return replace(out, inside=out.inside[position, None], inner=inner, norm=norm)
+
+
+def _head_norms(out: BranchOutput, n_heads: int) -> Float[Tensor, "pos head"]:
+    """Norm of what each head writes, one head at a time."""
+    width = out.stored.shape[0] // n_heads
+    read = accurate(out.read)
+    norms = []
+    for head in range(n_heads):
+        own = slice(head * width, (head + 1) * width)
+        norms.append(out.carry(read[:, own] @ accurate(out.stored[own])).norm(dim=-1))
+    return torch.stack(norms, dim=-1)
+
+
+def _unit_norms(out: BranchOutput) -> Tensor:
+    """Norm of what one unit of each input writes: [pos, d_in], or [d_in] where it is everywhere so.
+
+    ‖gain ∘ w‖² is a product of squares: no vector for each position and neuron.
+    """
+    if out.norm is None:
+        plain = replace(out, inner=None).unit_norms()
+        if out.inner is None:
+            return plain
+        return accurate(out.inner.gain).abs() * plain
+    squares = []
+    for rows in torch.split(out.stored, ROWS_AT_ONCE):
+        rows = accurate(rows)
+        rows = rows - rows.mean(-1, keepdim=True) if out.norm.centres else rows
+        squares.append(accurate(out.norm.gain).square() @ rows.square().T.to(out.norm.gain))
+    found = torch.cat(squares, dim=-1).sqrt() * abs(out.multiplier)
+    return found if out.inner is None else found * accurate(out.inner.gain).abs()

@@ -1,0 +1,56 @@
+"""What can be chosen about an attribution. Knows no torch and no model."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from unembed.options import Count, Options, Position, Positive, Target, TokenRef, option
+
+Frozen = Literal["final", "all", "none"]
+Estimator = Literal["gradient", "integrated"]
+Against = Literal["zero", "mean"]
+SortBy = Literal["total", "direct", "write", "activation"]
+
+_Layers = Annotated[tuple[Count, ...], Field(strict=False, min_length=1, max_length=4096)]
+_Positions = Annotated[tuple[Position, ...], Field(strict=False, min_length=1, fail_fast=True)]
+
+
+class AttributionOptions(Options):
+    """What is explained, how total effects are estimated, and which nodes are listed."""
+
+    target: Target | None = option(
+        None, "What is explained; absent: the model's own most likely token at the position."
+    )
+    distractor: TokenRef | None = option(None, "A token whose logit is taken off the target's.")
+    position: Position = option(-1, "Where; a negative one counts from the end.")
+    frozen: Frozen = option(
+        "final",
+        "Norms whose scale is held at the run's value: the one before the unembedding, all, none.",
+    )
+    estimator: Estimator = option(
+        "gradient",
+        "Activation times gradient; or times the mean of gradients on the way to what it is "
+        "compared with, layer by layer (integrated gradients).",
+    )
+    steps: Positive = option(
+        5, "Gradients of each layer and branch that integrated gradients take.", le=100
+    )
+    against: Against = option(
+        "zero", "What an activation is compared with: 0, or its mean over the prompt."
+    )
+    pairs: bool = option(
+        True, "Heads by pair of query and key; without, each query's head as one node."
+    )
+    sort_by: SortBy = option("total", "What nodes are listed by, largest either way first.")
+    top_k: Positive = option(20, "Nodes listed.", limit="max_attributed_rows", flag="--top-k/-k")
+    layers: _Layers | None = option(None, "Of the nodes listed; absent: all.")
+    positions: _Positions | None = option(
+        None, "Of the nodes listed; absent: all.", limit="max_prompt_tokens"
+    )
+    verify: Count = option(
+        0,
+        "Of the nodes listed, how many are also measured, each by a run without it.",
+        limit="max_attributed_rows",
+    )

@@ -1,0 +1,1 @@
+"""Activation patching: what an activation of one prompt does in the run of another."""

@@ -1,0 +1,39 @@
+"""What can be chosen about a patching grid. Knows no torch and no model."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from unembed.options import Count, Options, Position, Target, TokenRef, option
+
+Patched = Literal["resid_pre", "resid_mid", "attn_out", "mlp_out", "heads"]
+Into = Literal["corrupted", "clean"]
+
+_Layers = Annotated[tuple[Count, ...], Field(strict=False, min_length=1, max_length=4096)]
+_Positions = Annotated[tuple[Position, ...], Field(strict=False, min_length=1, fail_fast=True)]
+
+
+class PatchOptions(Options):
+    """What is patched, into which of two prompts, and what is measured."""
+
+    site: Patched = option(
+        "resid_pre",
+        "What is patched: a site at one position in each cell, or one head at all positions.",
+    )
+    into: Into = option(
+        "corrupted",
+        "Which prompt is run: the corrupted one with activations of the clean one, which shows "
+        "what is enough, or the other way round, which shows what is needed.",
+    )
+    target: Target | None = option(
+        None, "What is measured; absent: the most likely token of the clean prompt less that of "
+        "the corrupted one."
+    )  # fmt: skip
+    distractor: TokenRef | None = option(None, "A token whose logit is taken off the target's.")
+    position: Position = option(-1, "Where it is measured; a negative one counts from the end.")
+    layers: _Layers | None = option(None, "0-based; absent: all that have the site.")
+    positions: _Positions | None = option(
+        None, "Where is patched; absent: everywhere.", limit="max_prompt_tokens"
+    )

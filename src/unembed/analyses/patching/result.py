@@ -1,0 +1,73 @@
+"""A grid of runs, each with one activation of another prompt. Knows tensors, no model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, ClassVar
+
+import torch
+
+from unembed.analyses.patching.options import Into, Patched
+from unembed.engine.names.tokens import Token
+from unembed.result import ArrayResult, Axes, Columns
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
+    from torch import Tensor
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class PatchGrid(ArrayResult):
+    """The objective of one prompt with one activation of another put in, cell by cell.
+
+    `columns_at` are positions, or heads where heads are patched: those that a layer does not have
+    are not a number.
+    """
+
+    axes: ClassVar[Axes] = {"values": ("layer", "column"), "restored": ("layer", "column")}
+
+    site: Patched
+    into: Annotated[Into, "Which prompt was run, with activations of the other."]
+    objective: Annotated[str, "What was measured, in words."]
+    position: Annotated[int, "Where it was measured."]
+    layers: Annotated[tuple[int, ...], "Of the rows."]
+    columns_at: Annotated[tuple[int, ...], "Positions of the columns, or numbers of heads."]
+    positions: Annotated[tuple[int, ...], "Where heads were patched; of other sites the columns."]
+    tokens: Annotated[tuple[Token, ...], "Of the clean prompt."]
+    corrupted_tokens: Annotated[tuple[Token, ...], "Of the corrupted one, as many."]
+    clean: Annotated[float, "The objective of the clean prompt."]
+    corrupted: Annotated[float, "The objective of the corrupted prompt."]
+    n_runs: Annotated[int, "Cells that were run."]
+    n_unchanged: Annotated[int, "Cells where both prompts have the same: nothing to run."]
+    provenance: Annotated[Mapping[str, str], "Which model, in which precision."]
+    values: Float[Tensor, "layer column"]
+
+    @property
+    def restored(self) -> Float[Tensor, "layer column"]:
+        """How far each cell gets from the corrupted prompt's objective (0) to the clean one's (1).
+
+        Not a number where both are the same.
+        """
+        span = self.clean - self.corrupted
+        if span == 0:
+            return torch.full_like(self.values, float("nan"))
+        return (self.values - self.corrupted) / span + 0.0  # no -0
+
+    def summary(self) -> str:
+        kind = "heads" if self.site == "heads" else "positions"
+        return f"{self.site}: {len(self.layers)} layers × {len(self.columns_at)} {kind}"
+
+    def columns(self) -> Columns:
+        """One row for each cell."""
+        n_layers, n_columns = self.values.shape
+        column = "head" if self.site == "heads" else "position"
+        found: Columns = {
+            "layer": [layer for layer in self.layers for _ in range(n_columns)],
+            column: list(self.columns_at) * n_layers,
+            "value": self.values.flatten().tolist(),
+            "restored": self.restored.flatten().tolist(),
+        }
+        if self.site != "heads":
+            found["token"] = [self.tokens[one].text for one in self.columns_at] * n_layers
+        return found
