@@ -38,6 +38,7 @@ class Settings:
     )
     max_edits: int = _asked(64, "Most edits in one request.")
     max_edit_positions: int = _asked(4096, "Most positions named by one edit.")
+    max_edit_pairs: int = _asked(65_536, "Most pairs of query and key named by one edit.")
     max_edit_value: int = _asked(65_536, "Longest vector that one edit may carry, in numbers.")
     max_k: int = _asked(100, "Most tokens listed for one distribution.")
     max_sub_updates: int = _asked(50, "Most neurons, and heads, shown apart in each layer.")

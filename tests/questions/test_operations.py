@@ -13,8 +13,15 @@ from unembed.questions.experiment import EditSpec
 from unembed.questions.operations import OPERATIONS, OperationName, described, grammar
 
 NAMES = [row.name for row in OPERATIONS]
-TYPED = {"nothing": "", "number": " 2", "vector": " 1,2.5", "source": " Another prompt"}
+TYPED = {
+    "nothing": "",
+    "number": " 2",
+    "vector": " 1,2.5",
+    "source": " Another prompt",
+    "pairs": " 3<1,-1<0",
+}
 GIVEN: dict[str, Any] = {"number": 2.0, "vector": [1.0, 2.5]}
+PAIRS = [[3, 1], [-1, 0]]
 
 
 def test_every_operation_has_its_row_and_is_made():
@@ -24,8 +31,16 @@ def test_every_operation_has_its_row_and_is_made():
 
 @pytest.mark.parametrize("row", OPERATIONS, ids=NAMES)
 def test_it_is_typed_and_sent_alike(row):
-    typed = parse_edit(f"{row.name} L1.N2{TYPED[row.takes]}", 0)
-    sent = EditSpec(target="L1.N2", operation=row.name, value=GIVEN.get(row.takes), source=None)
+    places = [2, -1] if row.places == "named" else None
+    where = " positions=2,-1" if places else ""
+    typed = parse_edit(f"{row.name} L1.N2{where}{TYPED[row.takes]}", 0)
+    sent = EditSpec(
+        target="L1.N2",
+        operation=row.name,
+        value=GIVEN.get(row.takes),
+        positions=places,
+        pairs=PAIRS if row.takes == "pairs" else None,
+    )
     if row.takes == "source":
         assert typed.source.prompt == "Another prompt"
     else:
@@ -45,6 +60,9 @@ def test_it_is_typed_and_sent_alike(row):
         ("stage", "pre"),
         ("sign", -1),
         ("positions", [0, 1]),
+        ("pairs", [[1, 0]]),
+        ("between", "across"),
+        ("renormalise", True),
     ],
     ids=str,
 )
@@ -54,10 +72,16 @@ def test_a_part_without_a_meaning_is_refused(row, part, value):
         "source": row.takes == "source",
         "stage": row.stage,
         "sign": row.sign,
-        "positions": not row.one_position,
+        "positions": row.places in ("any", "named"),
+        "pairs": row.takes == "pairs",
+        "between": row.takes == "pairs",
+        "renormalise": row.takes == "pairs",
     }[part]
     needed = {"number": {"value": 1.0}, "vector": {"value": 1.0}, "source": {"source": SOURCE}}
-    data = {"target": "L1.N2", "operation": row.name} | needed.get(row.takes, {}) | {part: value}
+    needed["pairs"] = {} if part in ("pairs", "between") else {"pairs": PAIRS}
+    placed = {"positions": [0]} if row.places == "named" else {}
+    data = {"target": "L1.N2", "operation": row.name, **placed}
+    data |= needed.get(row.takes, {}) | {part: value}
     spec = EditSpec.model_validate(data)
     if has_meaning:
         spec.check("edits[3]")
@@ -74,9 +98,49 @@ SOURCE = {"prompt": "a", "positions": None}
 @pytest.mark.parametrize("row", OPERATIONS, ids=NAMES)
 def test_what_it_needs_is_asked_for(row):
     spec = EditSpec(target="L1.N2", operation=row.name)
-    if row.takes == "nothing":
+    wanted = {"source": "source", "pairs": "pairs", "number": "value", "vector": "value"}
+    part = "positions" if row.places == "named" else wanted.get(row.takes)
+    if part is None:
         spec.check("edits[0]")
         return
     with pytest.raises(EditError, match="is missing") as caught:
         spec.check("edits[0]")
-    assert caught.value.field == ("edits[0].source" if row.takes == "source" else "edits[0].value")
+    assert caught.value.field == f"edits[0].{part}"
+
+
+def test_pairs_are_named_in_one_way():
+    made = {"operation": "knock_out", "renormalise": True}
+    EditSpec.model_validate({"target": "L1.H2@3<1", **made}).check("edits[0]")
+    for named in ({"pairs": PAIRS, "between": "across"}, {"pairs": PAIRS}):
+        target = "L1.H2" if "between" in named else "L1.H2@3<1"
+        with pytest.raises(EditError, match="already"):
+            EditSpec.model_validate({"target": target, **made, **named}).check("edits[0]")
+
+
+@pytest.mark.parametrize(
+    ("typed", "parts"),
+    [
+        ("knock_out L1.H2 3<1", {"pairs": [[3, 1]]}),
+        ("knock_out L1.attn renormalise=true across", {"between": "across", "renormalise": True}),
+        ("knock_out L1.H2@3<1 renormalise=false", {}),
+        ("mask embed positions=3,5", {"positions": [3, 5]}),
+    ],
+)
+def test_edits_of_tokens_and_pairs_are_typed(typed, parts):
+    operation, target, *_ = typed.split(" ")
+    wanted = {"target": target, "operation": operation, **parts}
+    assert parse_edit(typed, 0) == EditSpec.model_validate(wanted)
+
+
+@pytest.mark.parametrize(
+    ("typed", "field"),
+    [
+        ("knock_out L1.H2 3-1", "edits[0].pairs"),
+        ("knock_out L1.H2 3<1<2", "edits[0]"),
+        ("knock_out L1.H2 renormalise=yes 3<1", "edits[0].renormalise"),
+    ],
+)
+def test_what_is_no_pair_is_said(typed, field):
+    with pytest.raises(EditError) as caught:
+        parse_edit(typed, 0)
+    assert caught.value.field == field

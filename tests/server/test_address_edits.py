@@ -47,7 +47,12 @@ def made_up(model: Model) -> list[dict[str, Any]]:
             "stage": "post",
             "sign": 1,
             "source": source if row.takes == "source" else None,
+            "pairs": [[1, 0], [-1, 0]] if row.takes == "pairs" else None,
+            "between": None,
+            "renormalise": row.takes == "pairs" and draw.random() < 0.5,
         }
+        if row.places == "none":
+            edit["positions"] = None
         wrong: dict[str, list[Any]] = {
             "target": [*(FLOW if row.name == "cut" else NODES)],
             "value": [None, 2.0, vector, [1.0] * 3],
@@ -55,6 +60,8 @@ def made_up(model: Model) -> list[dict[str, Any]]:
             "stage": ["pre"],
             "sign": [-1],
             "source": [None, source],
+            "pairs": [None, [[1, 0]]],
+            "renormalise": [True],
         }
         for part in draw.sample([*wrong], draw.choice([0, 1, 1, 2])):
             edit[part] = draw.choice(wrong[part])

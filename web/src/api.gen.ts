@@ -1131,10 +1131,10 @@ export interface components {
             target: string;
             /**
              * Operation
-             * @description "zero" sets the target to zero; "scale" multiplies it by a number; "set_to" sets it to a number, or a site to a vector; "add" adds a vector, or one number; "patch" sets it to what it is on another prompt; "on" sets a neuron so that it writes as much as the strongest one of its layer does in the unedited run; with `sign` -1 the other way round; "lmd_on" is LM-Debugger's own on; "lmd_off" is LM-Debugger's own off; "cut" takes a node or link of the flow graph out, at one position: the graph's where `positions` is absent, the last one where there is no graph.
+             * @description "zero" sets the target to zero; "scale" multiplies it by a number; "set_to" sets it to a number, or a site to a vector; "add" adds a vector, or one number; "patch" sets it to what it is on another prompt; "on" sets a neuron so that it writes as much as the strongest one of its layer does in the unedited run; with `sign` -1 the other way round; "lmd_on" is LM-Debugger's own on; "lmd_off" is LM-Debugger's own off; "cut" takes a node or link of the flow graph out, at one position: the graph's where `positions` is absent, the last one where there is no graph; "mask" puts the mask token of a masked model in the place of tokens, before all else; its target is embed; "knock_out" takes pairs of query and key out of the pattern of a head, or with L5.attn of every head of a layer: those of `pairs`, or of a sentence pair those `between` its texts; with `renormalise` the rest of each row sums to what all of it did.
              * @enum {string}
              */
-            operation: "zero" | "scale" | "set_to" | "add" | "patch" | "on" | "lmd_on" | "lmd_off" | "cut";
+            operation: "zero" | "scale" | "set_to" | "add" | "patch" | "on" | "lmd_on" | "lmd_off" | "cut" | "mask" | "knock_out";
             /**
              * Value
              * @description Factor of scale; value of set_to; vector, or one number, of add.
@@ -1161,6 +1161,22 @@ export interface components {
             sign?: 1 | -1;
             /** @description For patch, and only for it. */
             source?: components["schemas"]["PatchSource"] | null;
+            /**
+             * Pairs
+             * @description Of knock_out: positions of query and key; a pair target names its own.
+             */
+            pairs?: number[][] | null;
+            /**
+             * Between
+             * @description Of knock_out, in place of pairs: all of one text of a sentence pair, or all across both.
+             */
+            between?: ("within" | "across") | null;
+            /**
+             * Renormalise
+             * @description Of knock_out: the rest of each row sums to what all of it did.
+             * @default false
+             */
+            renormalise?: boolean;
             /**
              * Enabled
              * @description False keeps the edit and leaves it out of the run.
@@ -2801,6 +2817,11 @@ export interface components {
              * @description Most positions named by one edit.
              */
             max_edit_positions: number;
+            /**
+             * Max Edit Pairs
+             * @description Most pairs of query and key named by one edit.
+             */
+            max_edit_pairs: number;
             /**
              * Max Edit Value
              * @description Longest vector that one edit may carry, in numbers.

@@ -642,55 +642,67 @@ export const OPERATIONS = {
     "takes": "nothing",
     "stage": true,
     "sign": false,
-    "onePosition": false
+    "places": "any"
   },
   "scale": {
     "takes": "number",
     "stage": true,
     "sign": false,
-    "onePosition": false
+    "places": "any"
   },
   "set_to": {
     "takes": "vector",
     "stage": true,
     "sign": false,
-    "onePosition": false
+    "places": "any"
   },
   "add": {
     "takes": "vector",
     "stage": true,
     "sign": false,
-    "onePosition": false
+    "places": "any"
   },
   "patch": {
     "takes": "source",
     "stage": true,
     "sign": false,
-    "onePosition": false
+    "places": "any"
   },
   "on": {
     "takes": "nothing",
     "stage": false,
     "sign": true,
-    "onePosition": false
+    "places": "any"
   },
   "lmd_on": {
     "takes": "nothing",
     "stage": false,
     "sign": false,
-    "onePosition": false
+    "places": "any"
   },
   "lmd_off": {
     "takes": "nothing",
     "stage": false,
     "sign": false,
-    "onePosition": false
+    "places": "any"
   },
   "cut": {
     "takes": "nothing",
     "stage": false,
     "sign": false,
-    "onePosition": true
+    "places": "one"
+  },
+  "mask": {
+    "takes": "nothing",
+    "stage": false,
+    "sign": false,
+    "places": "named"
+  },
+  "knock_out": {
+    "takes": "pairs",
+    "stage": false,
+    "sign": false,
+    "places": "none"
   }
 } as const;
 
@@ -700,6 +712,7 @@ export const LIMITS = {
   "max_prompt_tokens": 4096,
   "max_edits": 64,
   "max_edit_positions": 4096,
+  "max_edit_pairs": 65536,
   "max_edit_value": 65536,
   "max_k": 100,
   "max_sub_updates": 50,

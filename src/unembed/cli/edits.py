@@ -1,7 +1,8 @@
 """Edits as they are typed: "zero L9.H6", "scale L12.N512 0 positions=3,4 stage=pre".
 
 An operation of `questions.operations`, a target, and what the operation takes: numbers with commas
-between, or the prompt to patch from. `positions=`, `stage=`, for patch `from=` and for on `sign=`
+between, the prompt to patch from, or pairs as in 14<3,15<3, in whose place "within" or "across" may
+stand. `positions=`, `stage=`, for patch `from=`, for on `sign=` and for knock_out `renormalise=`
 follow the target.
 """
 
@@ -35,6 +36,8 @@ def parse_edit(text: str, index: int) -> EditSpec:
     spec |= options
     if row.takes == "source":
         spec["source"] = {"prompt": rest, "positions": sources}
+    elif row.takes == "pairs":
+        spec |= _pairs(rest, field)
     elif rest:
         spec["value"] = _value(rest, field)
     try:
@@ -78,12 +81,39 @@ def _integers(text: str, field: str) -> list[int]:
         ) from None
 
 
+def _yes(text: str, field: str) -> bool:
+    if text not in ("true", "false"):
+        raise EditError(
+            f"{field} is {text!r}; write true or false",
+            field=field,
+            value=text,
+            legal="true, false",
+        )
+    return text == "true"
+
+
 _READERS: dict[str, Callable[[str, str], Any]] = {
     "positions": _integers,
     "from": _integers,
     "stage": _text,
     "sign": _sign,
+    "renormalise": _yes,
 }
+
+
+def _pairs(text: str, field: str) -> dict[str, Any]:
+    """Pairs of query and key, or those between two texts; none where the target is one."""
+    if text in ("", "within", "across"):
+        return {"between": text} if text else {}
+    try:
+        return {"pairs": [[int(one) for one in pair.split("<")] for pair in text.split(",")]}
+    except ValueError:
+        raise EditError(
+            f"{field}.pairs is {text!r}; write positions of query and key, such as 14<3,15<3",
+            field=f"{field}.pairs",
+            value=text,
+            legal='14<3,15<3, "within" or "across"',
+        ) from None
 
 
 def _value(text: str, field: str) -> float | list[float]:

@@ -117,7 +117,7 @@ def typescript(questions: Iterable[Question] = QUESTIONS) -> str:
             "takes": row.takes,
             "stage": row.stage,
             "sign": row.sign,
-            "onePosition": row.one_position,
+            "places": row.places,
         }
         for row in OPERATIONS
     }

@@ -16,6 +16,7 @@ from unembed.analyses.sub_updates import switches
 from unembed.compat import lm_debugger
 from unembed.engine.editing import edits as engine_edits
 from unembed.engine.editing.edits import Edit
+from unembed.engine.editing.knocking import knock_out, pairs_between
 from unembed.engine.names.vocabulary import Read
 from unembed.engine.targets import Target
 from unembed.errors import EditError, UnembedError
@@ -209,6 +210,29 @@ def _cut(one: _Made) -> tuple[Edit, ...]:
         return flow_cuts.cut(one.session.run(one.job, one.read, (), capture), name, place)
 
 
+def _mask(one: _Made) -> tuple[Edit, ...]:
+    """The tokens themselves are masked, whatever the name of a node."""
+    target = one.target
+    if target.stem != "embed":
+        raise EditError(
+            f"{one.spec.target} takes no mask: tokens are masked, whose name is embed",
+            field="target",
+            value=one.spec.target,
+            legal='"embed"',
+        )
+    own = None if target.position is None else [target.position]
+    if own is not None and one.spec.positions is not None:
+        engine_edits.zero(target, positions=one.spec.positions)  # refuses it
+    return (engine_edits.mask(own or one.spec.positions or []),)
+
+
+def _knock_out(one: _Made) -> tuple[Edit, ...]:
+    spec = one.spec
+    pairs = None if spec.pairs is None else [(query, key) for query, key in spec.pairs]
+    found = pairs if spec.between is None else pairs_between(one.read.segments, spec.between)
+    return (knock_out(one.target, found, renormalise=spec.renormalise),)
+
+
 MAKERS: Mapping[OperationName, Callable[[_Made], tuple[Edit, ...]]] = {
     "zero": _zero,
     "scale": _scale,
@@ -219,5 +243,7 @@ MAKERS: Mapping[OperationName, Callable[[_Made], tuple[Edit, ...]]] = {
     "lmd_on": _lmd_on,
     "lmd_off": _lmd_off,
     "cut": _cut,
+    "mask": _mask,
+    "knock_out": _knock_out,
 }
 """How the edits of each row of `operations.OPERATIONS` are made."""

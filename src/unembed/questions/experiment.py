@@ -10,10 +10,14 @@ from typing import Annotated, Literal, NoReturn
 from pydantic import Field, StrictStr
 
 from unembed.errors import EditError, UnembedError
-from unembed.options import Number, Numbers, Options, Positions, Prompt
+from unembed.options import Number, Numbers, Options, Position, Positions, Prompt
 from unembed.questions.operations import BY_NAME, OperationName, described
 
 Stage = Literal["pre", "post"]
+Pairs = Annotated[
+    list[Annotated[list[Position], Field(min_length=2, max_length=2)]],
+    Field(min_length=1, fail_fast=True),
+]
 JobName = Annotated[StrictStr, Field(pattern=r"^[A-Za-z0-9_-]{8,64}$")]
 
 
@@ -61,6 +65,17 @@ class EditSpec(Options):
         "the other way round.",
     )
     source: PatchSource | None = Field(None, description="For patch, and only for it.")
+    pairs: Pairs | None = Field(
+        None, description="Of knock_out: positions of query and key; a pair target names its own."
+    )
+    between: Literal["within", "across"] | None = Field(
+        None,
+        description="Of knock_out, in place of pairs: all of one text of a sentence pair, or all "
+        "across both.",
+    )
+    renormalise: bool = Field(
+        False, description="Of knock_out: the rest of each row sums to what all of it did."
+    )
     enabled: bool = Field(True, description="False keeps the edit and leaves it out of the run.")
 
     def check(self, field: str) -> None:
@@ -82,10 +97,39 @@ class EditSpec(Options):
         if not row.sign and self.sign != 1:
             message = f"{field}.sign has no meaning for {row.name}."
             refuse(EditError, message, f"{field}.sign", self.sign, "left out, or with on")
-        if row.one_position and self.positions is not None and len(self.positions) != 1:
+        self._check_positions(field)
+        self._check_pairs(field)
+
+    def _check_positions(self, field: str) -> None:
+        row, n_named = BY_NAME[self.operation], len(self.positions or ())
+        if row.places == "one" and self.positions is not None and n_named != 1:
             message = f"{field}.positions must name one position: {row.name} acts at the graph's."
             legal = "one position, or left out"
             refuse(EditError, message, f"{field}.positions", self.positions, legal)
+        if row.places == "named" and not n_named and "@" not in self.target:
+            message = f"{field}.positions is missing: {row.name} needs positions of tokens."
+            refuse(EditError, message, f"{field}.positions", legal="at least one position")
+        if row.places == "none" and self.positions is not None:
+            message = f"{field}.positions has no meaning for {row.name}, whose pairs say where."
+            refuse(EditError, message, f"{field}.positions", self.positions, "left out")
+
+    def _check_pairs(self, field: str) -> None:
+        """Pairs of knock_out are named in one way of three, and of no other edit at all."""
+        row = BY_NAME[self.operation]
+        if row.takes != "pairs":
+            for name in ("pairs", "between", "renormalise"):
+                if getattr(self, name) not in (None, False):
+                    message = f"{field}.{name} has no meaning for {row.name}."
+                    refuse(EditError, message, f"{field}.{name}", legal="only with knock_out")
+            return
+        named = [name for name in ("pairs", "between") if getattr(self, name) is not None]
+        said = len(named) + ("<" in self.target)
+        if not said:
+            message = f"{field}.pairs is missing: {row.name} needs pairs of query and key."
+            refuse(EditError, message, f"{field}.pairs", legal="[[14, 3], ...], or between")
+        if said > 1:
+            message = f"{field}.{named[-1]} names pairs beside those that are named already."
+            refuse(EditError, message, f"{field}.{named[-1]}", legal="one of pairs and between")
 
     def _check_value(self, field: str) -> None:
         row = BY_NAME[self.operation]

@@ -103,6 +103,10 @@ def _check_edit(edit: EditSpec, field: str, settings: Settings) -> None:
         if positions is not None and len(positions) > limit:
             message = f"{field}.{name} has {len(positions):,} positions; the limit is {limit:,}."
             refuse(EditError, message, f"{field}.{name}", len(positions), f"at most {limit:,}")
+    if edit.pairs is not None and len(edit.pairs) > settings.max_edit_pairs:
+        limit = settings.max_edit_pairs
+        message = f"{field}.pairs has {len(edit.pairs):,} pairs; the limit is {limit:,}."
+        refuse(EditError, message, f"{field}.pairs", len(edit.pairs), f"at most {limit:,} pairs")
     if isinstance(edit.value, list) and len(edit.value) > settings.max_edit_value:
         limit = settings.max_edit_value
         message = f"{field}.value has {len(edit.value):,} numbers; the limit is {limit:,}."

@@ -9,8 +9,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-OperationName = Literal["zero", "scale", "set_to", "add", "patch", "on", "lmd_on", "lmd_off", "cut"]
-Takes = Literal["nothing", "number", "vector", "source"]
+OperationName = Literal[
+    "zero",
+    "scale",
+    "set_to",
+    "add",
+    "patch",
+    "on",
+    "lmd_on",
+    "lmd_off",
+    "cut",
+    "mask",
+    "knock_out",
+]
+Takes = Literal["nothing", "number", "vector", "source", "pairs"]
+Places = Literal["any", "one", "named", "none"]
 
 
 @dataclass(frozen=True)
@@ -22,13 +35,20 @@ class Operation:
     sentence: str
     target: str = "TARGET"  # what it is typed as
     stage: bool = True  # whether `stage` has a meaning
-    one_position: bool = False  # it acts at one position, not at many
+    # how many positions: any number, or none for every one; at most one; at least one; none
+    places: Places = "any"
     sign: bool = False  # whether `sign` has a meaning
 
     @property
     def typed(self) -> str:
         """How it is typed: "scale TARGET NUMBER"."""
-        value = {"nothing": "", "number": " NUMBER", "vector": " NUMBER[,...]", "source": " PROMPT"}
+        value: dict[Takes, str] = {
+            "nothing": "",
+            "number": " NUMBER",
+            "vector": " NUMBER[,...]",
+            "source": " PROMPT",
+            "pairs": " QUERY<KEY[,...]",
+        }
         return f"{self.name} {self.target}{value[self.takes]}"
 
 
@@ -56,7 +76,26 @@ OPERATIONS: tuple[Operation, ...] = (
         "`positions` is absent, the last one where there is no graph",
         target="NAME",
         stage=False,
-        one_position=True,
+        places="one",
+    ),
+    Operation(
+        "mask",
+        "nothing",
+        "puts the mask token of a masked model in the place of tokens, before all else; "
+        "its target is embed",
+        target="embed",
+        stage=False,
+        places="named",
+    ),
+    Operation(
+        "knock_out",
+        "pairs",
+        "takes pairs of query and key out of the pattern of a head, or with L5.attn of every head "
+        "of a layer: those of `pairs`, or of a sentence pair those `between` its texts; "
+        "with `renormalise` the rest of each row sums to what all of it did",
+        target="HEAD",
+        stage=False,
+        places="none",
     ),
 )
 """In the order in which they are listed to a person."""

@@ -3,8 +3,10 @@ import { describe, expect, it } from 'vitest';
 import { formatTarget, type Target } from '../shared/text/address';
 import {
   CHOOSABLE,
+  fitsKind,
   forNeurons,
   cutEdit,
+  takesPairs,
   takesSign,
   takesStage,
   takesValue,
@@ -48,16 +50,29 @@ const number = fc
 const positions = fc
   .uniqueArray(fc.integer({ min: -50, max: 5000 }), { minLength: 1, maxLength: 20 })
   .map((list) => list.toSorted((a, b) => a - b));
+const PLAIN = CHOOSABLE.filter(
+  (name) => !forNeurons(name) && name !== 'mask' && name !== 'knock_out',
+);
 const edited: fc.Arbitrary<Pick<Edit, 'target' | 'operation' | 'positions'>> = fc.oneof(
   fc.record({
     target: target.map(formatTarget),
-    operation: fc.constantFrom(...CHOOSABLE.filter((name) => !forNeurons(name))),
+    operation: fc.constantFrom(...PLAIN),
     positions: fc.option(positions),
   }),
   fc.record({
     target: fc.tuple(count, count).map(([layer, neuron]) => `L${layer}.N${neuron}`),
-    operation: fc.constantFrom(...CHOOSABLE),
+    operation: fc.constantFrom(...CHOOSABLE.filter((name) => fitsKind(name, 'neuron'))),
     positions: fc.option(positions),
+  }),
+  fc.record({
+    target: fc.constant('embed'),
+    operation: fc.constant('mask' as const),
+    positions,
+  }),
+  fc.record({
+    target: fc.tuple(count, count).map(([layer, head]) => `L${layer}.H${head}`),
+    operation: fc.constant('knock_out' as const),
+    positions: fc.constant(null),
   }),
   fc.record({
     target: flowName,
@@ -74,11 +89,17 @@ const edit: fc.Arbitrary<Edit> = fc
       prompt: text.filter((prompt) => prompt !== ''),
       positions: fc.option(positions),
     }),
+    pairs: fc.array(fc.tuple(count, count), { minLength: 1, maxLength: 5 }),
+    between: fc.constantFrom(null, 'within' as const, 'across' as const),
+    renormalise: fc.boolean(),
     enabled: fc.boolean(),
     edited,
   })
-  .map(({ edited: what, value, stage, sign, source, enabled }) => ({
+  .map(({ edited: what, value, stage, sign, source, pairs, between, renormalise, enabled }) => ({
     ...what,
+    pairs: takesPairs(what.operation) && between === null ? pairs : null,
+    between: takesPairs(what.operation) ? between : null,
+    renormalise: takesPairs(what.operation) && renormalise,
     positions: what.target.includes('@') && what.operation !== 'cut' ? null : what.positions,
     value: takesValue(what.operation)
       ? what.operation === 'scale' && Array.isArray(value)
@@ -224,6 +245,9 @@ describe('the address bar', () => {
         stage: 'post',
         sign: 1,
         source: null,
+        pairs: null,
+        between: null,
+        renormalise: false,
         enabled: false,
       },
     ];

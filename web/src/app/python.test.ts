@@ -98,6 +98,21 @@ print(found.to_pandas())
     );
   });
 
+  it('masks tokens and knocks out pairs', () => {
+    const edits = [
+      { ...edit('embed', 'mask'), positions: [3, 5] },
+      { ...edit('L1.H2', 'knock_out'), pairs: [[4, 2] as [number, number]], renormalise: true },
+      { ...edit('L1.attn', 'knock_out'), between: 'across' as const },
+      edit('L1.H2@4<2', 'knock_out'),
+    ];
+    expect(predictionsPython(page('bert', { ...spec, edits }, 4))).toContain(`edits = [
+    ue.mask([3, 5]),
+    ue.knock_out("L1.H2", [(4, 2)], renormalise=True),
+    ue.knock_out("L1.attn", ue.pairs_between(model.read_prompt(prompt).segments, "across")),
+    ue.knock_out("L1.H2@4<2"),
+]`);
+  });
+
   it('leaves out edits that are off', () => {
     expect(
       predictionsPython(

@@ -165,6 +165,9 @@ export function wireEdits(edits: readonly Edit[]): Schemas['EditSpec'][] {
     ...(made.value === null ? {} : { value: made.value }),
     ...(made.positions ? { positions: made.positions } : {}),
     ...(made.sign === -1 ? { sign: made.sign } : {}),
+    ...(made.pairs ? { pairs: made.pairs } : {}),
+    ...(made.between ? { between: made.between } : {}),
+    ...(made.renormalise ? { renormalise: true } : {}),
     ...(made.source
       ? { source: { prompt: made.source.prompt, positions: made.source.positions } }
       : {}),

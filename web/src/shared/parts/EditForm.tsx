@@ -6,9 +6,10 @@ import type { Kind } from '../text/address';
 import { readDraft, toDraft, type Draft } from '../text/draft';
 import {
   CHOOSABLE,
-  forNeurons,
+  fitsKind,
   OPERATION_HELP,
   operationWords,
+  takesPositions,
   takesSign,
   takesStage,
   takesValue,
@@ -73,7 +74,11 @@ export function EditForm({ model, initial, submit, fixed = false, onSubmit }: Pr
     >
       {fixed ? null : <TargetFields draft={draft} set={set} model={model} problem={shown} />}
       <OperationFields draft={draft} set={set} problem={shown} />
-      <PositionsField draft={draft} set={set} problem={shown} />
+      {takesPositions(draft.operation) ? (
+        <PositionsField draft={draft} set={set} problem={shown} />
+      ) : (
+        <PairsFields draft={draft} set={set} problem={shown} />
+      )}
       <div className="form-actions">
         <button type="submit" className="primary" data-testid="edit-submit">
           {submit}
@@ -206,9 +211,57 @@ function TargetFields({ draft, set, model, problem }: FieldsProps & { model: Mod
   );
 }
 
-/** Another kind of node; what only a neuron can do is not kept. */
+/** Another kind of node; what it cannot do is not kept. */
 function ofKind(kind: Kind, operation: Operation): Partial<Draft> {
-  return kind === 'neuron' || !forNeurons(operation) ? { kind } : { kind, operation: 'zero' };
+  return fitsKind(operation, kind) ? { kind } : { kind, operation: 'zero' };
+}
+
+/** Which pairs of query and key are knocked out, and what becomes of the others. */
+function PairsFields({ draft, set, problem }: FieldsProps) {
+  const isPair = draft.kind === 'head' && draft.query !== '';
+  return (
+    <div>
+      {isPair ? null : (
+        <div className="form-row">
+          <Field label="Pairs">
+            {(field) => (
+              <select
+                {...field}
+                value={draft.between}
+                onChange={(event) => set({ between: event.target.value as Draft['between'] })}
+              >
+                <option value="">named here</option>
+                <option value="across">all across both texts of a sentence pair</option>
+                <option value="within">all within each text of a sentence pair</option>
+              </select>
+            )}
+          </Field>
+          {draft.between === '' ? (
+            <Field label="Query and key" hint="14<3, 15<3" problem={messageAt(problem, 'pairs')}>
+              {(field) => (
+                <input
+                  {...field}
+                  className="mono"
+                  data-testid="edit-pairs"
+                  value={draft.pairs}
+                  onChange={(event) => set({ pairs: event.target.value })}
+                />
+              )}
+            </Field>
+          ) : null}
+        </div>
+      )}
+      <label>
+        <input
+          type="checkbox"
+          data-testid="edit-renormalise"
+          checked={draft.renormalise}
+          onChange={(event) => set({ renormalise: event.target.checked })}
+        />{' '}
+        Renormalise: the rest of each row sums to what all of it did
+      </label>
+    </div>
+  );
 }
 
 function PairFields({ draft, set }: FieldsProps) {
@@ -243,7 +296,7 @@ function PairFields({ draft, set }: FieldsProps) {
 
 function OperationFields({ draft, set, problem }: FieldsProps) {
   const needsValue = takesValue(draft.operation);
-  const legal = CHOOSABLE.filter((name) => draft.kind === 'neuron' || !forNeurons(name));
+  const legal = CHOOSABLE.filter((name) => fitsKind(name, draft.kind));
   return (
     <>
       <div className="form-row">

@@ -2,12 +2,17 @@
 import { formatTarget, kindOf, misfit, parseTarget, type Kind, type Target } from './address';
 import {
   editProblem,
+  formatPairs,
   formatPositions,
+  parsePairs,
   parsePositions,
   parseValue,
+  takesPairs,
+  takesPositions,
   takesSign,
   takesStage,
   takesValue,
+  type Between,
   type Edit,
   type EditModel,
   type EditProblem,
@@ -28,6 +33,9 @@ export interface Draft {
   sign: Edit['sign'];
   source: string;
   sourcePositions: string;
+  pairs: string;
+  between: Between | '';
+  renormalise: boolean;
 }
 
 /** The fields of the form for an edit. */
@@ -57,6 +65,9 @@ export function toDraft(made: Edit): Draft {
     sign: made.sign,
     source: made.source?.prompt ?? '',
     sourcePositions: formatPositions(made.source?.positions ?? null),
+    pairs: formatPairs(made.pairs),
+    between: made.between ?? '',
+    renormalise: made.renormalise,
   };
 }
 
@@ -78,14 +89,20 @@ export function readDraft(
   const value = takesValue(draft.operation) ? parseValue(draft.value) : null;
   if (typeof value === 'string')
     return fail('value', draft.operation === 'scale' ? 'Write a number.' : value);
+  const paired = takesPairs(draft.operation);
+  const pairs = paired && draft.between === '' ? parsePairs(draft.pairs) : null;
+  if (typeof pairs === 'string') return fail('pairs', pairs);
   const made: Edit = {
     target: formatTarget(target),
     operation: draft.operation,
     value,
-    positions,
+    positions: takesPositions(draft.operation) ? positions : null,
     stage: hasStages(draft.kind) && takesStage(draft.operation) ? draft.stage : 'post',
     sign: takesSign(draft.operation) ? draft.sign : 1,
     source: draft.operation === 'patch' ? { prompt: draft.source, positions: from } : null,
+    pairs,
+    between: paired && draft.between !== '' ? draft.between : null,
+    renormalise: paired && draft.renormalise,
     enabled: initial.enabled,
   };
   const problem = editProblem(made, model);

@@ -1,8 +1,11 @@
 /** One edit as a part of the address, and back. Reading never throws: what is no edit, or one that no model takes, is null. */
 import { formatTarget, isFlowName, parseTarget } from './address';
 import {
+  edit,
+  formatPairs,
   formatPositions,
   OPERATION_NAMES,
+  parsePairs,
   parsePositions,
   parseValue,
   partsProblem,
@@ -10,7 +13,7 @@ import {
   type Operation,
 } from './edits';
 
-/** "L9.H6;scale;2;p=3-5,9;s=pre;off", "L3.N5;on;sign=-1"; in a source prompt ~ and ; are written ~0 and ~1. */
+/** "L9.H6;scale;2;p=3-5,9;s=pre;off", "L3.N5;on;sign=-1", "L3.H2;knock_out;pairs=9<2,9<3"; in a source prompt ~ and ; are written ~0 and ~1. */
 export function encodeEdit(made: Edit): string {
   const parts: string[] = [made.target, made.operation];
   if (made.value !== null)
@@ -21,6 +24,9 @@ export function encodeEdit(made: Edit): string {
   if (made.source)
     parts.push(`from=${made.source.prompt.replaceAll('~', '~0').replaceAll(';', '~1')}`);
   if (made.source?.positions) parts.push(`at=${made.source.positions.join(',')}`);
+  if (made.pairs) parts.push(`pairs=${formatPairs(made.pairs).replaceAll(' ', '')}`);
+  if (made.between) parts.push(`between=${made.between}`);
+  if (made.renormalise) parts.push('renormalise');
   if (!made.enabled) parts.push('off');
   return parts.join(';');
 }
@@ -29,16 +35,7 @@ export function decodeEdit(written: string): Edit | null {
   const [targetText = '', operation = '', ...rest] = written.split(';');
   const target = editTarget(targetText, operation);
   if (target === null || !OPERATION_NAMES.includes(operation as Operation)) return null;
-  const made: Edit = {
-    target,
-    operation: operation as Operation,
-    value: null,
-    positions: null,
-    stage: 'post',
-    sign: 1,
-    source: null,
-    enabled: true,
-  };
+  const made = edit(target, operation as Operation);
   const good = rest.every((part) => readEditPart(made, part)) && partsProblem(made) === null;
   return good ? made : null;
 }
@@ -52,9 +49,16 @@ function editTarget(text: string, operation: string): string | null {
 
 function readEditPart(made: Edit, part: string): boolean {
   if (part === 'off') made.enabled = false;
+  else if (part === 'renormalise') made.renormalise = true;
+  else if (part === 'between=within') made.between = 'within';
+  else if (part === 'between=across') made.between = 'across';
   else if (part === 's=pre') made.stage = 'pre';
   else if (part === 'sign=-1') made.sign = -1;
-  else if (part.startsWith('p=')) {
+  else if (part.startsWith('pairs=')) {
+    const pairs = parsePairs(part.slice(6));
+    if (!Array.isArray(pairs)) return false;
+    made.pairs = pairs;
+  } else if (part.startsWith('p=')) {
     const positions = parsePositions(part.slice(2));
     if (!Array.isArray(positions)) return false;
     made.positions = positions;

@@ -11,11 +11,14 @@ import {
   editProblem,
   editsOf,
   formatPositions,
+  maskedAt,
+  parsePairs,
   parsePositions,
   parseValue,
   switched,
   switchOf,
   whereWords,
+  withMask,
   type Edit,
   type EditModel,
 } from './edits';
@@ -93,6 +96,65 @@ describe('edits', () => {
     expect(describeOperation(edit('a', 'scale', -1))).toBe('× −1');
     expect(describeOperation(edit('a', 'lmd_on'))).toBe('LM-Debugger on');
     expect(describeOperation({ ...edit('a', 'on'), sign: -1 })).toBe('on, negative');
+  });
+});
+
+describe('masks', () => {
+  const one = { ...edit('embed', 'mask'), positions: [5] };
+
+  it('are one edit for all tokens, made and taken back', () => {
+    expect(withMask([], 5)).toEqual([one]);
+    expect(withMask([edit('a'), one], 3)).toEqual([edit('a'), { ...one, positions: [3, 5] }]);
+    expect(withMask([{ ...one, positions: [3, 5] }], 5)).toEqual([{ ...one, positions: [3] }]);
+    expect(withMask([edit('a'), one], 5)).toEqual([edit('a')]);
+    expect(withMask([edit('embed@5', 'mask')], 5)).toEqual([]);
+  });
+
+  it('that are off mask nothing', () => {
+    const off = { ...one, enabled: false };
+    expect(maskedAt([off, edit('embed@7', 'mask'), { ...one, positions: [9, 2] }])).toEqual([
+      2, 7, 9,
+    ]);
+    expect(withMask([off], 5)).toEqual([off, one]);
+  });
+
+  it('are for models that have a mask token', () => {
+    const capabilities = [{ name: 'mask', available: true }];
+    expect(editProblem(one, { ...MODEL, capabilities })).toBeNull();
+    expect(editProblem(one, MODEL)?.field).toBe('target');
+    expect(editProblem(edit('embed', 'mask'), { ...MODEL, capabilities })?.field).toBe('positions');
+    expect(editProblem({ ...one, target: 'L1.mlp' }, { ...MODEL, capabilities })?.field).toBe(
+      'target',
+    );
+    expect(describeOperation(one)).toBe('masked');
+  });
+});
+
+describe('pairs of query and key', () => {
+  const made = { ...edit('L9.H3', 'knock_out'), pairs: [[4, 2] as [number, number]] };
+
+  it('are named in one way', () => {
+    expect(editProblem(made, MODEL)).toBeNull();
+    expect(editProblem({ ...made, target: 'L9.attn', renormalise: true }, MODEL)).toBeNull();
+    expect(editProblem({ ...made, pairs: null, between: 'across' }, MODEL)).toBeNull();
+    expect(editProblem({ ...made, target: 'L9.H3@4<2', pairs: null }, MODEL)).toBeNull();
+    expect(editProblem({ ...made, pairs: null }, MODEL)?.field).toBe('pairs');
+    expect(editProblem({ ...made, between: 'across' }, MODEL)?.field).toBe('pairs');
+    expect(editProblem({ ...made, target: 'L9.mlp' }, MODEL)?.field).toBe('target');
+    expect(editProblem({ ...made, target: 'L9.H3@4' }, MODEL)?.field).toBe('target');
+  });
+
+  it('are read and written as people do', () => {
+    expect(parsePairs(' 14<3, -1 < 0')).toEqual([
+      [14, 3],
+      [-1, 0],
+    ]);
+    expect(parsePairs('')).toBeNull();
+    expect(parsePairs('14-3')).toContain('no pair');
+    expect(parsePairs('1<0,2<0', 1)).toContain('At most 1');
+    expect(describeOperation({ ...made, renormalise: true })).toBe('without 4<2, renormalised');
+    const pairs = [0, 1, 2, 3, 4].map((key) => [4, key] as [number, number]);
+    expect(describeOperation({ ...made, pairs })).toBe('without 5 pairs');
   });
 });
 

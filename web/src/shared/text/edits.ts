@@ -1,6 +1,14 @@
 /** Edits as plain data: what a card says, how a field is read, what is wrong with it. */
-import { OPERATIONS } from '../../questions.gen';
-import { checkTarget, flowMisfit, kindOf, parseTarget, type Dimensions } from './address';
+import { LIMITS, OPERATIONS } from '../../questions.gen';
+import {
+  checkTarget,
+  flowMisfit,
+  kindOf,
+  parseTarget,
+  type Dimensions,
+  type Kind,
+  type Target,
+} from './address';
 
 export type Operation = keyof typeof OPERATIONS;
 export const OPERATION_NAMES = Object.keys(OPERATIONS) as Operation[];
@@ -18,8 +26,17 @@ export interface Edit {
   /** Of "on": −1 sets a negative activation. */
   sign: 1 | -1;
   source: { prompt: string; positions: number[] | null } | null;
+  /** Of "knock_out": positions of query and key. */
+  pairs: Pair[] | null;
+  /** Of "knock_out", in place of pairs: those of a sentence pair. */
+  between: Between | null;
+  /** Of "knock_out": what is left of a row sums to what all of it did. */
+  renormalise: boolean;
   enabled: boolean;
 }
+
+export type Pair = [query: number, key: number];
+export type Between = 'within' | 'across';
 
 export interface EditModel extends Dimensions {
   d_model: number;
@@ -39,6 +56,9 @@ export function edit(
     stage: 'post',
     sign: 1,
     source: null,
+    pairs: null,
+    between: null,
+    renormalise: false,
     enabled: true,
   };
 }
@@ -53,6 +73,8 @@ const OPERATION_WORDS: Record<Operation, string> = {
   lmd_off: 'LM-Debugger off',
   lmd_on: 'LM-Debugger on',
   cut: 'cut',
+  mask: 'mask',
+  knock_out: 'knock out pairs',
 };
 
 export function operationWords(operation: Operation): string {
@@ -71,10 +93,20 @@ export const OPERATION_HELP: Record<Operation, string> = {
   lmd_on:
     'As LM-Debugger does it: the pre-activation is the largest |m|·‖v‖ of the layer + 0.01, at every position.',
   cut: 'What it passes on in the unedited run is taken away where it arrives, at this position.',
+  mask: 'The model reads its mask token in place of these tokens; what it predicts there fills the gap.',
+  knock_out:
+    'These queries no longer look at these keys. Renormalised, a query shares out among the others what it gave to them.',
 };
 
 /** Those that can be chosen for a node; cuts are made where the flow graph is drawn. */
 export const CHOOSABLE = OPERATION_NAMES.filter((name) => name !== 'cut');
+
+/** Whether the table of nodes has the operation for nodes of this kind. */
+export function fitsKind(operation: Operation, kind: Kind): boolean {
+  if (operation === 'mask' || operation === 'knock_out')
+    return kindOf(kind).operations.includes(operation);
+  return kind === 'neuron' || !forNeurons(operation);
+}
 
 /** "zero", "on", "× 2", "= 0.5", "+ 1", "patch from “Paris is”". */
 export function describeOperation(made: Edit): string {
@@ -94,9 +126,38 @@ export function describeOperation(made: Edit): string {
       return `patch from “${made.source?.prompt ?? ''}”`;
     case 'on':
       return made.sign === 1 ? 'on' : 'on, negative';
+    case 'mask':
+      return 'masked';
+    case 'knock_out':
+      return `without ${pairWords(made)}${made.renormalise ? ', renormalised' : ''}`;
     default:
       return OPERATION_WORDS[made.operation];
   }
+}
+
+/** "14<3, 15<3", "12 pairs", "pairs across both texts". */
+function pairWords(made: Edit): string {
+  if (made.between !== null)
+    return made.between === 'across' ? 'pairs across both texts' : 'pairs within each text';
+  if (made.pairs === null) return 'this pair';
+  return made.pairs.length > 4 ? `${made.pairs.length} pairs` : formatPairs(made.pairs);
+}
+
+/** Pairs as a person writes them: "14<3, 15<3". */
+export function formatPairs(pairs: readonly Pair[] | null): string {
+  return (pairs ?? []).map(([query, key]) => `${query}<${key}`).join(', ');
+}
+
+/** Reads "14<3, 15<-1"; "" is none (null); a string is what is wrong. */
+export function parsePairs(text: string, most = LIMITS.max_edit_pairs): Pair[] | null | string {
+  if (text.trim() === '') return null;
+  const pairs: Pair[] = [];
+  for (const part of text.split(',')) {
+    const found = /^\s*(-?\d{1,7})\s*<\s*(-?\d{1,7})\s*$/.exec(part);
+    if (!found) return `“${part.trim()}” is no pair: write 14<3 for query 14 and key 3.`;
+    pairs.push([Number(found[1]), Number(found[2])]);
+  }
+  return pairs.length > most ? `At most ${most} pairs can be named.` : pairs;
 }
 
 /** Only neurons have an activation that these could set. */
@@ -107,10 +168,11 @@ export function forNeurons(operation: Operation): boolean {
 /** What the parts of each operation may be, as the server checks them. */
 interface Rule {
   /** "vector": one number, or several. */
-  takes: 'nothing' | 'number' | 'vector' | 'source';
+  takes: 'nothing' | 'number' | 'vector' | 'source' | 'pairs';
   stage: boolean;
   sign: boolean;
-  onePosition: boolean;
+  /** How many positions: any number, or none for every one; at most one; at least one; none. */
+  places: 'any' | 'one' | 'named' | 'none';
 }
 
 const RULES: Readonly<Record<Operation, Rule>> = OPERATIONS;
@@ -121,6 +183,14 @@ export function takesValue(operation: Operation): boolean {
 
 export function takesSign(operation: Operation): boolean {
   return RULES[operation].sign;
+}
+
+export function takesPairs(operation: Operation): boolean {
+  return RULES[operation].takes === 'pairs';
+}
+
+export function takesPositions(operation: Operation): boolean {
+  return RULES[operation].places !== 'none';
 }
 
 export function takesStage(operation: Operation): boolean {
@@ -151,6 +221,7 @@ export function formatPositions(positions: readonly number[] | null): string {
 
 /** Where an edit acts, in a few letters; a name may say it itself: "L9.H6@14<3". */
 export function whereWords(made: Edit): string {
+  if (takesPairs(made.operation)) return '';
   if (made.positions) return `@ ${formatPositions(made.positions)}`;
   return made.target.includes('@') ? '' : 'everywhere';
 }
@@ -184,7 +255,7 @@ export function parseValue(text: string): number | number[] | string {
 }
 
 export interface EditProblem {
-  field: 'target' | 'value' | 'positions' | 'stage' | 'sign' | 'source';
+  field: 'target' | 'value' | 'positions' | 'stage' | 'sign' | 'source' | 'pairs';
   message: string;
 }
 
@@ -212,10 +283,38 @@ export function partsProblem(made: Edit): EditProblem | null {
   if (target && !kindOf(target.kind).stages.includes(made.stage))
     return problem('stage', 'Only a neuron has something before its activation.');
   if (!rule.sign && made.sign !== 1) return problem('sign', `“${said}” has no sign.`);
-  if (rule.onePosition && positions !== null && positions.length !== 1)
+  if (rule.places === 'one' && positions !== null && positions.length !== 1)
     return problem('positions', `“${said}” acts at one position.`);
+  if (rule.places === 'named' && !positions?.length && !made.target.includes('@'))
+    return problem('positions', 'Say which tokens: 3-5, 9 or -1.');
+  if (rule.places === 'none' && positions !== null)
+    return problem('positions', 'The pairs say where.');
+  const pairsWrong = pairsProblem(made, target);
+  if (pairsWrong) return pairsWrong;
   if (operation !== 'cut' && positions !== null && made.target.includes('@'))
     return problem('positions', 'The name says the position already.');
+  return null;
+}
+
+/** Whether pairs are named in one way of three, of what has a pattern; or tokens masked. */
+function pairsProblem(made: Edit, target: Target | null): EditProblem | null {
+  if (made.operation === 'mask' && target && target.kind !== 'embed')
+    return { field: 'target', message: 'Tokens are masked, whose name is embed.' };
+  const named = [made.pairs, made.between].filter((one) => one !== null).length;
+  const isPair = made.target.includes('<');
+  if (!takesPairs(made.operation))
+    return named > 0 || made.renormalise
+      ? { field: 'pairs', message: `“${operationWords(made.operation)}” takes no pairs.` }
+      : null;
+  const attends = target?.kind === 'site' ? /pattern$/.test(target.site) : true;
+  const fits = target === null || target.kind === 'site' || fitsKind('knock_out', target.kind);
+  if (!attends || !fits || (made.target.includes('@') && !isPair))
+    return { field: 'target', message: 'Only a head, attention of a layer or a pair has pairs.' };
+  if (named + Number(isPair) !== 1)
+    return {
+      field: 'pairs',
+      message: named + Number(isPair) === 0 ? 'Say which pairs: 14<3, 15<3.' : 'Name pairs once.',
+    };
   return null;
 }
 
@@ -227,7 +326,7 @@ export function editProblem(made: Edit, model: EditModel): EditProblem | null {
   }
   const checked = checkTarget(made.target, model);
   if ('problem' in checked) return { field: 'target', message: checked.problem };
-  const problem = partsProblem(made);
+  const problem = partsProblem(made) ?? maskProblem(made, model);
   if (problem) return problem;
   if (Array.isArray(made.value)) {
     const width =
@@ -244,6 +343,42 @@ export function editProblem(made: Edit, model: EditModel): EditProblem | null {
     }
   }
   return null;
+}
+
+function maskProblem(made: Edit, model: EditModel): EditProblem | null {
+  if (made.operation !== 'mask') return null;
+  const able = model.capabilities?.find((capability) => capability.name === 'mask');
+  if (able?.available) return null;
+  return {
+    field: 'target',
+    message: `No token can be masked: ${able?.reason ?? 'see the model'}.`,
+  };
+}
+
+/** Tokens that edits in force mask, in ascending order. */
+export function maskedAt(edits: readonly Edit[]): number[] {
+  const masks = edits.filter((made) => made.enabled && made.operation === 'mask');
+  const own = masks.map((made) => /@(-?\d+)$/.exec(made.target)?.[1]).filter((at) => at);
+  const positions = [...masks.flatMap((made) => made.positions ?? []), ...own.map(Number)];
+  return [...new Set(positions)].toSorted((a, b) => a - b);
+}
+
+/** With a token masked; where it is already, without: one edit holds all that are masked so. */
+export function withMask(edits: readonly Edit[], position: number): Edit[] {
+  const back = maskedAt(edits).includes(position);
+  const isMask = (made: Edit) => made.operation === 'mask' && made.enabled;
+  if (back)
+    return edits.flatMap((made) => {
+      if (!isMask(made)) return [made];
+      if (made.target === `embed@${position}`) return [];
+      const positions = made.positions?.filter((at) => at !== position) ?? null;
+      return positions?.length === 0 ? [] : [{ ...made, positions }];
+    });
+  const at = edits.findIndex((made) => isMask(made) && made.positions !== null);
+  const before = edits[at];
+  if (!before) return [...edits, { ...edit('embed', 'mask'), positions: [position] }];
+  const positions = [...(before.positions ?? []), position].toSorted((a, b) => a - b);
+  return edits.with(at, { ...before, positions });
 }
 
 /** The edit that x adds: everywhere the node is zero. */

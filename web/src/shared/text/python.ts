@@ -60,6 +60,8 @@ function editPython(made: Edit): string {
   if (made.operation === 'cut')
     return `*ue.cut(baseline, ${quote(made.target)}, position=${made.positions?.[0] ?? -1})`;
   if (forNeurons(made.operation)) return presetPython(made);
+  if (made.operation === 'mask') return `ue.mask(${list(made.positions ?? ownPosition(made))})`;
+  if (made.operation === 'knock_out') return knockOutPython(made);
   const parts = [quote(made.target)];
   if (made.operation === 'patch') parts.push(sourceRun(made));
   else if (made.value !== null && made.operation !== 'zero') parts.push(JSON.stringify(made.value));
@@ -67,6 +69,22 @@ function editPython(made: Edit): string {
   if (made.source?.positions) parts.push(`source_positions=${list(made.source.positions)}`);
   if (made.stage === 'pre') parts.push('stage="pre"');
   return `ue.${made.operation}(${parts.join(', ')})`;
+}
+
+function ownPosition(made: Edit): number[] {
+  const found = /@(-?\d+)$/.exec(made.target);
+  return found ? [Number(found[1])] : [];
+}
+
+/** A sentence pair's own pairs are read from the prompt's segments. */
+function knockOutPython(made: Edit): string {
+  const parts = [quote(made.target)];
+  if (made.pairs)
+    parts.push(`[${made.pairs.map(([query, key]) => `(${query}, ${key})`).join(', ')}]`);
+  if (made.between)
+    parts.push(`ue.pairs_between(model.read_prompt(prompt).segments, ${quote(made.between)})`);
+  if (made.renormalise) parts.push('renormalise=True');
+  return `ue.knock_out(${parts.join(', ')})`;
 }
 
 /** Values measured in the unedited run; LM-Debugger's switches are one edit or two. */
