@@ -149,7 +149,10 @@ export function formatPairs(pairs: readonly Pair[] | null): string {
 }
 
 /** Reads "14<3, 15<-1"; "" is none (null); a string is what is wrong. */
-export function parsePairs(text: string, most = LIMITS.max_edit_pairs): Pair[] | null | string {
+export function parsePairs(
+  text: string,
+  most: number = LIMITS.max_edit_pairs,
+): Pair[] | null | string {
   if (text.trim() === '') return null;
   const pairs: Pair[] = [];
   for (const part of text.split(',')) {
