@@ -12,12 +12,14 @@ import {
   takesValue,
   type Edit,
 } from '../shared/text/edits';
+import { ATTENTION } from '../views/attention/attentionState';
 import { FLOW } from '../views/flow/flowState';
 import { roundWidth } from '../draw/zoom';
 import { FOLLOWS, MODES, type Spec } from '../shared/text/url';
 import { KINDS, LENS, TEXTS } from '../views/lens/lensState';
 import { VIEWS } from '../views';
 import { decodeSpec, DEFAULTS, encodeSpec } from './address';
+import { attention } from '../views/attention/attentionStateExample';
 import { explore } from '../views/explore/exploreExample';
 import { flow, flowName } from '../views/flow/flowStateExample';
 
@@ -142,6 +144,7 @@ const spec: fc.Arbitrary<Spec> = fc.record({
     }),
   ),
   further: fc.constant(DEFAULTS.further),
+  attention,
   explore,
   flow,
   lens: fc.record({
@@ -254,6 +257,27 @@ describe('the address bar', () => {
     expect(encodeSpec({ ...DEFAULTS, edits })).toBe('v=1&e=L9.H6;scale;2;p=3-5,9;off');
   });
 
+  it('says in few letters which heads are shown, and how', () => {
+    const state: Spec = {
+      ...DEFAULTS,
+      view: 'attention',
+      attention: {
+        ...ATTENTION,
+        picks: [
+          { layer: 4, head: null, weight: 1 },
+          { layer: 5, head: 1, weight: 0.5 },
+        ],
+        measure: 'moved',
+        mass: 0.9,
+        queries: [7, 8, 9],
+        focus: { side: 'key', position: 3 },
+      },
+    };
+    const address = 'v=1&view=attention&ah=L4,L5.H1*0.5&aq=7-9&afat=k3&am=moved&amass=0.9';
+    expect(encodeSpec(state)).toBe(address);
+    expect(decodeSpec(address)).toEqual({ spec: state, problems: [] });
+  });
+
   it('says in few letters what a flow graph shows, and what is cut of it', () => {
     const cut = cutEdit({ operation: 'cut', target: 'L14.z448@7' });
     const state: Spec = {
@@ -270,7 +294,14 @@ describe('the address bar', () => {
   it.each([
     ['v=2', 'v=2'],
     ['p=%E0%A4%A', 'p=%E0%A4%A'],
-    ['view=attention', 'view=attention'],
+    ['view=attentive', 'view=attentive'],
+    ['ah=', 'ah='],
+    ['ah=L5.N1', 'ah=L5.N1'],
+    ['ah=L5.H1*x', 'ah=L5.H1*x'],
+    ['aq=9-3', 'aq=9-3'],
+    ['amass=1.5', 'amass=1.5'],
+    ['am=heat', 'am=heat'],
+    ['afat=x3', 'afat=x3'],
     ['pos=-1', 'pos=-1'],
     ['pos=1e9', 'pos=1e9'],
     ['k=101', 'k=101'],

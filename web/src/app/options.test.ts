@@ -26,6 +26,8 @@ vi.mock('../questions.gen', async (load) => {
 const { DEFAULTS, decodeSpec, encodeSpec } = await import('./address');
 const { lensOptions } = await import('../views/lens/lensState');
 const { lensPython } = await import('../views/lens/python');
+const { attentionOptions } = await import('../views/attention/attentionState');
+const { attentionPython } = await import('../views/attention/python');
 const { flowBody } = await import('../views/flow/flowState');
 const { flowPython } = await import('../views/flow/python');
 const { predictionsPython } = await import('../views/predictions/python');
@@ -47,9 +49,7 @@ const PAGES = {
   cluster: ['view=explore&ask=clusters&groups=kmeans,5,0&c=2', explorePython, 'clusters(n=5, '],
 } as const;
 /** Asked by a button, or beside what a page is about: in the address and the request alone. */
-const BESIDE = ['build', 'vector'] as const;
-/** Asked in Python, on the command line and over HTTP; the app has no page for them yet. */
-const WITHOUT_PAGE = ['attention', 'heads', 'thumbnails'] as const;
+const BESIDE = ['build', 'vector', 'heads', 'thumbnails'] as const;
 
 const read = (address: string) => {
   const { spec, problems } = decodeSpec(address);
@@ -67,6 +67,17 @@ describe('an option that the server declares', () => {
     expect(decodeSpec('lens.made_up=10').problems).toHaveLength(1);
   });
 
+  it('is in the address, in the request and in the Python of attention', () => {
+    const spec = read('v=1&view=attention&p=Hi&attention.made_up=5');
+    expect(attentionOptions(spec.attention)).toEqual({ made_up: 5 });
+    const asked = '[6], made_up=5)';
+    const written = attentionPython(page('gpt2', spec));
+    expect(written).toContain(`ue.attention_capture(model, ${asked}`);
+    expect(written).toContain(`ue.attention(run, ${asked}`);
+    expect(attentionPython(page('gpt2', DEFAULTS))).not.toContain('made_up');
+    expect(decodeSpec('attention.made_up=10').problems).toHaveLength(1);
+  });
+
   it('is in the address, in the request and in the Python of the flow graph', () => {
     const spec = read('v=1&view=flow&p=Hi&flow.made_up=b');
     expect(flowBody(spec.flow, '', 12)).toMatchObject({ made_up: 'b' });
@@ -76,7 +87,7 @@ describe('an option that the server declares', () => {
   });
 
   it('is in a page of every question', () => {
-    const tried = ['lens', 'flow', ...Object.keys(PAGES), ...BESIDE, ...WITHOUT_PAGE];
+    const tried = ['lens', 'attention', 'flow', ...Object.keys(PAGES), ...BESIDE];
     expect(tried.toSorted()).toEqual(Object.keys(QUESTIONS).toSorted());
   });
 

@@ -12,8 +12,10 @@ import { integer, viewState } from '../shared/text/fields';
 import { addressOf } from '../shared/text/url';
 import { Views, type View } from '../shared/view';
 import { VIEWS } from '../views';
+import { ATTENTION_KEYS } from '../draw/attention/keys';
 import { GRAPH_KEYS, POINTED_KEYS } from '../draw/flow/keys';
 import { GRID_KEYS } from '../draw/lens/keys';
+import { HEAD_KEYS } from '../views/attention/headKeys';
 import { PART_KEYS } from '../views/predictions/predictionsKeys';
 import { address } from './address';
 import { KeyLists } from './HelpDialog';
@@ -22,6 +24,8 @@ import { PROMPT_KEYS } from './promptKeys';
 
 /** Bound by the part of the page that has the focus. */
 const INSIDE: Record<string, Readonly<Record<string, Key>>> = {
+  ATTENTION_KEYS,
+  HEAD_KEYS,
   HIT_KEYS,
   RANGE_KEYS,
   STRIP_KEYS,

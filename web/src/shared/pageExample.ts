@@ -4,6 +4,13 @@ import type { Spec } from './text/url';
 import type { Page } from './view';
 
 export function page(name: string, spec: Spec, position = -1, layers = 12): Page {
-  const model = { name, n_layers: layers, capabilities: [], examples: [] };
+  const model = {
+    name,
+    n_layers: layers,
+    n_heads: 12,
+    attention_layers: Array.from({ length: layers }, (_, layer) => layer),
+    capabilities: [],
+    examples: [],
+  };
   return { model: model as unknown as ModelInfo, spec, position };
 }

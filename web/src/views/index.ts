@@ -1,9 +1,10 @@
 /** The views, in the order of their tabs; the page opens with the first. All that knows views reads this list. */
 import type { View } from '../shared/view';
+import { attention } from './attention';
 import { component } from './component';
 import { explore } from './explore';
 import { flow } from './flow';
 import { lens } from './lens';
 import { predictions } from './predictions';
 
-export const VIEWS: readonly View[] = [predictions, lens, flow, explore, component];
+export const VIEWS: readonly View[] = [predictions, lens, attention, flow, explore, component];

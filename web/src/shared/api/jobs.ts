@@ -5,6 +5,10 @@ import { api, jobUrl, type Schemas } from './client';
 export type JobKind =
   | 'predictions'
   | 'lens'
+  | 'attention'
+  | 'preview'
+  | 'heads'
+  | 'thumbnails'
   | 'component'
   | 'generate'
   | 'updates'

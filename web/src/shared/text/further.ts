@@ -10,6 +10,8 @@ import { chosen, defaultsOf, optionFields, optionsPython } from './options';
 const SAID = {
   predictions: ['position', 'top_k', 'target', 'distractor', 'sub_updates'],
   component: ['target', 'position', 'top_k'],
+  heads: ['kind', 'layers', 'part', 'score'],
+  thumbnails: ['layers', 'part'],
   generate: ['max_new_tokens', 'temperature', 'seed'],
   build: ['projection', 'restart', 'top_k', 'layers'],
   search: [

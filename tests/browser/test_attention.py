@@ -1,0 +1,239 @@
+"""Attention in the app: the heads, what is drawn of them, what is cut from here."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.sync_api import expect
+
+from .conftest import ANSWER, App
+from .lens_page import TOKYO, address, menu, said
+
+VIEW = f"v=1&view=attention&{TOKYO}"
+TABLE = f"{VIEW}&table=1"
+
+
+def pairs(app: App) -> list[str]:
+    """Rows of the table, in words."""
+    rows = app.page.get_by_test_id("attention-table").locator("tbody tr")
+    rows.first.wait_for(timeout=ANSWER)
+    return [" ".join(text.split()) for text in rows.all_inner_texts()]
+
+
+def chosen(app: App) -> list[str]:
+    """The heads that are shown, as the grid says."""
+    tiles = app.page.get_by_test_id("head-grid").locator("[aria-selected=true]")
+    return [name.split(",")[0] for name in tiles.evaluate_all("all => all.map(t => t.ariaLabel)")]
+
+
+def test_the_view_teaches_until_a_prompt_runs(app):
+    app.open("v=1&view=attention")
+    assert "Who looks at whom" in app.text("welcome")
+    app.page.get_by_test_id("example").click()
+    app.settled()
+    assert app.page.get_by_test_id("attention-canvas").is_visible()
+    app.assert_accessible()
+
+
+def test_all_heads_of_the_layer_in_the_middle_are_shown_first(app):
+    app.open(VIEW)
+    assert said(app, "heads") == "Heads L9, all 4, mean"
+    assert chosen(app) == ["L9.H0", "L9.H1", "L9.H2", "L9.H3"]
+    app.page.keyboard.press("]")
+    app.settled()
+    assert said(app, "heads") == "Heads L10, all 4, mean"
+    assert "ah=L10" in address(app)
+
+
+def test_a_click_shows_a_head_too_and_another_one_takes_it_back(app):
+    app.open(f"{VIEW}&ah=L5.H1")
+    assert chosen(app) == ["L5.H1"]
+    app.page.get_by_test_id("tile-L4.H1").click()
+    app.settled()
+    assert chosen(app) == ["L5.H1", "L4.H1"]
+    assert "ah=L4.H1,L5.H1" in address(app)
+    app.page.get_by_test_id("tile-L5.H1").click()
+    app.settled()
+    assert chosen(app) == ["L4.H1"]
+
+
+def test_a_head_that_is_pointed_at_is_previewed(app):
+    app.open(f"{VIEW}&ah=L5.H1")
+    app.page.get_by_test_id("tile-L4.H1").hover()
+    app.page.get_by_text("share of attention, L4.H1").wait_for()
+    assert chosen(app) == ["L5.H1"]
+    app.page.get_by_test_id("prompt").hover()
+    app.page.get_by_text("share of attention, L5.H1").wait_for()
+
+
+def test_the_grid_is_walked_with_the_keyboard(app):
+    app.open(f"{VIEW}&ah=L5.H1")
+    grid = app.page.get_by_test_id("head-grid")
+    grid.focus()
+    app.page.keyboard.press("ArrowDown")
+    app.page.keyboard.press("ArrowRight")
+    assert grid.get_attribute("aria-activedescendant") == "head-L16.H1"
+    app.page.keyboard.press("Enter")
+    app.settled()
+    assert "L16.H1" in chosen(app)
+    app.page.keyboard.press("o")
+    app.settled()
+    assert chosen(app) == ["L16.H1"]
+    app.page.keyboard.press("x")
+    app.settled()
+    assert "e=L16.H1;zero" in address(app)
+
+
+def test_heads_are_sorted_by_what_they_do(app):
+    app.open(VIEW)
+    app.page.get_by_test_id("head-order").select_option("induction")
+    app.page.get_by_test_id("head-scored").locator("input[value=repeats]").check()
+    app.settled()
+    tiles = app.page.get_by_test_id("head-grid").locator("[role=option]")
+    expect(tiles.nth(0)).to_have_attribute("data-head", "L5.H1", timeout=ANSWER)
+    menu(app, "heads")
+    app.page.get_by_test_id("heads-best").click()
+    app.settled()
+    assert "L5.H1" in chosen(app)
+    assert len(chosen(app)) == 3
+
+
+def test_heads_are_found_by_the_names_that_they_were_given(app):
+    app.open(f"{VIEW}&node=L5.H1")
+    app.page.get_by_test_id("name-node").click()
+    app.page.get_by_test_id("own-name").fill("copies")
+    app.page.get_by_test_id("keep-name").click()
+    app.page.get_by_test_id("name-form").wait_for(state="detached")
+    app.page.get_by_test_id("head-find").fill("cop")
+    tiles = app.page.get_by_test_id("head-grid").locator("[role=option]")
+    expect(tiles).to_have_count(1)
+    expect(tiles).to_have_attribute("aria-label", "L5.H1, copies")
+    app.page.get_by_test_id("head-find").fill("")
+    expect(tiles).to_have_count(72)
+
+
+def test_heads_have_weights_and_become_one_by_mean_or_sum(app):
+    app.open(f"{TABLE}&ah=L5.H1&asp=hidden&amass=1")
+    one = {row.rsplit(" ", 1)[0]: row for row in pairs(app)}
+    menu(app, "heads")
+    app.page.get_by_test_id("heads").fill("L5.H1*2, L5.H2")
+    app.page.keyboard.press("Enter")
+    app.settled()
+    assert "ah=L5.H1*2,L5.H2" in address(app)
+    app.page.get_by_test_id("combine").locator("input[value=sum]").check()
+    app.settled()
+    assert "weighted sum" in app.text("menu-heads")
+    app.page.get_by_test_id("weight-L5.H2").fill("0")
+    app.page.keyboard.press("Enter")
+    app.settled()
+    twice = pairs(app)
+    assert len(twice) == len(one)
+    app.page.get_by_test_id("heads").fill("L40")
+    assert "Layer 40" in app.text("menu-heads")
+
+
+@pytest.mark.parametrize(
+    ("measure", "unit"),
+    [("attention", "share of attention"), ("moved", "norm of what is moved")],
+)
+def test_a_pair_is_measured_in_more_than_one_way(app, measure, unit):
+    app.open(VIEW)
+    menu(app, "measure")
+    app.page.get_by_test_id(f"measure-{measure}").check()
+    app.settled()
+    assert unit in app.text("legend")
+
+
+def test_the_effect_on_the_target_is_asked_at_the_chosen_position(app):
+    app.open(f"{VIEW}&t=+Tokyo")
+    menu(app, "measure")
+    app.page.get_by_test_id("measure-target").check()
+    app.settled()
+    assert "aq=position" in address(app)
+    assert "token 8 alone" in said(app, "queries")
+    assert "Tokyo" in app.text("legend")
+    app.page.get_by_test_id("as-table").click()
+    assert all("8 ␣of" in row for row in pairs(app))
+
+
+def test_what_nobody_typed_as_target_is_what_the_model_says(app):
+    app.open(f"{VIEW}&am=target&aq=position")
+    assert "Tokyo" in said(app, "measure")
+    assert app.page.get_by_test_id("error").count() == 0
+
+
+def test_special_tokens_are_hidden_where_they_have_nearly_all(app):
+    app.open(f"{VIEW}&ah=L5")
+    assert "special tokens" in app.text("attention-hint")
+    app.page.get_by_test_id("hide-special").click()
+    app.settled()
+    assert "asp=hidden" in address(app)
+    assert app.page.get_by_test_id("attention-hint").count() == 0
+
+
+def test_a_token_is_locked_and_its_pairs_are_cut_and_taken_back(app):
+    app.open(f"{VIEW}&ah=L5.H1&asp=hidden&afat=q7")
+    focus = app.page.get_by_test_id("attention-focus")
+    assert "␣city looks at" in " ".join(focus.inner_text().split())
+    cut = focus.locator("[data-testid^='cut-7<']").first
+    name = cut.get_attribute("data-testid").removeprefix("cut-")
+    cut.click()
+    app.settled()
+    assert f"e=L5.H1@{name};zero" in address(app)
+    app.page.get_by_test_id("mode").locator("input[value=edited]").check()
+    app.settled()
+    focus.locator(f"[data-testid='cut-{name}']").wait_for(state="detached")
+    app.page.get_by_test_id("mode").locator("input[value=baseline]").check()
+    focus.locator(f"[data-testid='cut-{name}']").click()
+    app.settled()
+    assert "&e=" not in address(app)
+    app.page.get_by_test_id("prompt").evaluate("field => field.blur()")
+    app.page.keyboard.press("Escape")
+    assert "afat" not in address(app)
+
+
+def test_both_runs_are_compared(app):
+    app.open(f"{VIEW}&ah=L9&asp=hidden&e=L5.H1;zero")
+    assert "edited minus baseline" in app.text("legend")
+    app.page.get_by_test_id("versus").locator("input[value=beside]").check()
+    assert "edited: share" in app.text("legend")
+    app.page.goto(f"{app.address}/#{VIEW}&ah=L2&e=L5.H1;zero")
+    app.settled()
+    assert "change nothing here" in app.text("attention-hint")
+
+
+def test_a_token_that_is_pointed_at_says_what_is_predicted_there(app):
+    app.open(f"{VIEW}&ah=L5.H1&ashow=columns")
+    app.page.get_by_test_id("attention-canvas").focus()
+    app.page.keyboard.press("End")
+    app.page.get_by_test_id("card").get_by_text("predicted next").wait_for()
+    assert "Tokyo" in app.text("card")
+
+
+def test_the_table_lists_what_is_drawn_and_is_copied_as_python(app):
+    app.open(f"{TABLE}&ah=L5.H1&asp=hidden")
+    assert pairs(app)
+    app.page.get_by_test_id("save").click()
+    app.page.get_by_text("Copy as Python").wait_for()
+    app.page.keyboard.press("Escape")
+    app.assert_accessible()
+
+
+def test_what_is_larger_than_an_answer_may_be_is_said_before_it_is_asked(app):
+    long = "+".join(["dog"] * 3000)
+    app.open(f"v=1&view=attention&p={long}&ah=L9")
+    assert "larger than the server allows" in app.text("attention-cost")
+    app.page.get_by_test_id("cost-position").click()
+    app.settled()
+    assert app.page.get_by_test_id("attention-canvas").is_visible()
+
+
+def test_a_layer_that_is_not_there_is_named(app):
+    app.open(f"{VIEW}&ah=L40")
+    assert "Layer 40 has no attention here" in app.text("heads-misfit")
+    app.page.locator("[data-testid=heads-misfit] button").click()
+    assert app.page.get_by_test_id("heads-misfit").count() == 0
+
+
+def test_the_view_does_not_scroll_sideways(app):
+    app.open(f"{VIEW}&asp=hidden&ashow=both&e=L5.H1;zero")
+    assert app.too_wide([1920, 1280, 700, 390]) == []

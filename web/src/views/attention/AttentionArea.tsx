@@ -1,0 +1,87 @@
+/** The picture or the table, what is locked in it, the heads it is of, and what its colours mean. */
+import { useLayoutEffect, useRef } from 'react';
+import { attentionLegend } from '../../draw/attention/legend';
+import { panelModes } from '../../draw/attention/pattern';
+import type { AttentionShown } from '../../draw/attention/shown';
+import { NodeActions } from '../../shared/parts/NodeActions';
+import { NodeName } from '../../shared/parts/NodeName';
+import type { ModelInfo } from '../../shared/api/queries';
+import { change, useSpec } from '../../shared/state/store';
+import { AttentionCanvas } from './AttentionCanvas';
+import { AttentionFocus } from './AttentionFocus';
+import { AttentionHint } from './AttentionHint';
+import { AttentionTable } from './AttentionTable';
+import { headName, headsWords, type Head } from './picks';
+
+interface Props {
+  shown: AttentionShown;
+  model: ModelInfo;
+  heads: readonly Head[];
+}
+
+export function AttentionArea({ shown, model, heads }: Props) {
+  const { table } = useSpec();
+  const { attention, mode, head, focus } = shown;
+  const panel = panelModes(attention, mode).at(-1) ?? 'baseline';
+  const there = focus !== null && focus.position < attention.length;
+  return (
+    <>
+      <AttentionHint attention={attention} mode={panel} head={head} />
+      {table ? (
+        <AttentionTable
+          attention={attention}
+          mode={mode}
+          head={head}
+          heads={heads}
+          focus={there ? focus : null}
+        />
+      ) : (
+        <AttentionCanvas shown={shown} model={model} />
+      )}
+      {there ? (
+        <AttentionFocus
+          attention={attention}
+          mode={panel}
+          head={head}
+          heads={heads}
+          focus={focus}
+        />
+      ) : null}
+      <HeadsShown heads={heads} model={model} />
+      {table ? null : <Legend shown={shown} />}
+    </>
+  );
+}
+
+/** More have no room in one line: they are cut in the grid, or with their layer. */
+const LISTED = 6;
+
+/** Each head that is shown, to be cut, changed, opened. */
+function HeadsShown({ heads, model }: { heads: readonly Head[]; model: ModelInfo }) {
+  const layers = [...new Set(heads.map(({ layer }) => layer))];
+  const listed = heads.length <= LISTED;
+  return (
+    <section className="attention-heads" aria-label="Heads shown" data-testid="heads-shown">
+      {listed ? null : <span className="faint">{headsWords(heads, model)}</span>}
+      {(listed ? heads.map(headName) : layers.map((layer) => `L${layer}.attn`)).map((node) => (
+        <span key={node} className="attention-head">
+          <button
+            type="button"
+            className="link mono"
+            title={`What ${node} writes`}
+            onClick={() => change({ node })}
+          >
+            {node}
+          </button>{' '}
+          <NodeName node={node} /> <NodeActions node={node} model={model} />
+        </span>
+      ))}
+    </section>
+  );
+}
+
+function Legend({ shown }: { shown: AttentionShown }) {
+  const box = useRef<HTMLDivElement>(null);
+  useLayoutEffect(() => box.current?.replaceChildren(attentionLegend(shown)), [shown]);
+  return <div ref={box} className="attention-legend" data-testid="legend" />;
+}

@@ -1,0 +1,93 @@
+/** The drawing of `draw/`, with what the page knows: theme, pop-up, what the model predicts at a token. */
+import { useEffect, useLayoutEffect, useState } from 'react';
+import { attentionCard } from '../../draw/attention/card';
+import type { AttentionEvents, AttentionShown, Pointed } from '../../draw/attention/shown';
+import { AttentionView as Drawing } from '../../draw/attention/view';
+import type { CardContent } from '../../draw/card';
+import { probability } from '../../draw/format';
+import { usePredictions, type ModelInfo } from '../../shared/api/queries';
+import { useDrawing } from '../../shared/parts/useDrawing';
+import { dropPeek, hidePeek, showPeek } from '../../shared/state/peek';
+import { change, useSpec } from '../../shared/state/store';
+import type { Predictions } from '../../shared/text/predictions';
+import { setAttention } from './attentionState';
+import { parsePicks } from './picks';
+
+interface Props {
+  shown: AttentionShown;
+  model: ModelInfo;
+}
+
+interface Hovered {
+  at: Pointed;
+  place: DOMRect;
+}
+
+const LABEL = 'Attention: arrow keys go from token to token, Enter locks one, Esc unlocks it';
+/** A token that is only passed over is asked nothing. */
+const REST_MS = 150;
+const LISTED = 5;
+
+const drawingIn = (box: HTMLElement, events: Required<AttentionEvents>) =>
+  new Drawing(box, events, { label: LABEL });
+
+export function AttentionCanvas({ shown, model }: Props) {
+  const [hovered, setHovered] = useState<Hovered | null>(null);
+  const [box, made] = useDrawing(drawingIn, {
+    hover: (at: Pointed | null, place: DOMRect | null) =>
+      setHovered(at && place ? { at, place } : null),
+    focus: lock,
+    head: (name: string) => setAttention({ picks: parsePicks(name) ?? [] }),
+    pair: (query: number) => lock({ side: 'query', position: query }),
+    moved: dropPeek,
+  });
+  useLayoutEffect(() => made.current?.show(shown), [made, shown]);
+  useCard(shown, hovered, model);
+  return <div ref={box} className="attention-canvas" />;
+}
+
+/** A locked token is the chosen one of the page, too. */
+function lock(focus: AttentionShown['focus']): void {
+  setAttention({ focus }, 'replace');
+  if (focus) change({ position: focus.position }, 'replace');
+}
+
+/** The pop-up; at a token with what is predicted there, as soon as that is known. */
+function useCard(shown: AttentionShown, hovered: Hovered | null, model: ModelInfo): void {
+  const rested = useRested(hovered?.at.kind === 'token' ? hovered.at.position : null);
+  const spec = useSpec();
+  const { data } = usePredictions({ ...spec, target: '', distractor: '', k: LISTED }, rested);
+  const { attention, mode, head } = shown;
+  useEffect(() => {
+    if (!hovered) return hidePeek();
+    const { at, place } = hovered;
+    const card = attentionCard(attention, mode, at, head);
+    const known = at.kind === 'token' && data?.position === at.position ? data : null;
+    showPeek(place, known ? withPredictions(card, known, model) : card);
+  }, [hovered, attention, mode, head, data, model]);
+  useEffect(() => hidePeek, []);
+}
+
+/** The position once the pointer has stayed there for a moment. */
+function useRested(position: number | null): number | null {
+  const [rested, setRested] = useState<number | null>(null);
+  useEffect(() => {
+    const timer = setTimeout(() => setRested(position), position === null ? 0 : REST_MS);
+    return () => clearTimeout(timer);
+  }, [position]);
+  return rested === position ? rested : null;
+}
+
+function withPredictions(card: CardContent, data: Predictions, model: ModelInfo): CardContent {
+  const name = model.kind === 'masked' ? 'predicted here' : 'predicted next';
+  return {
+    ...card,
+    sides: card.sides.map((side) => {
+      const { next_token: read } = (side.side === 'edited' && data.edited) || data.baseline;
+      const top = read.top
+        .slice(0, LISTED)
+        .map(({ token, probability: p }) => `${token.label} ${probability(p)}`);
+      return { ...side, also: [...(side.also ?? []), [name, top]] };
+    }),
+  };
+}

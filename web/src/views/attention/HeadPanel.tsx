@@ -1,0 +1,86 @@
+/** The heads of the whole model beside the picture: how they are sorted, found and scored. */
+import type { ReactNode } from 'react';
+import { Segments } from '../../shared/parts/parts';
+import { HeadGrid, type HeadGridProps } from './HeadGrid';
+import { ORDERS, setAttention, useAttentionSpec, type Order } from './attentionState';
+
+const ORDER_WORDS: Readonly<Record<Order, string>> = {
+  layer: 'layer',
+  previous: 'token before',
+  next: 'token behind',
+  first: 'first token',
+  same: 'the position itself',
+  repeated: 'the same token earlier',
+  induction: 'induction',
+  punctuation: 'punctuation',
+  entropy: 'entropy',
+  distance: 'distance',
+};
+
+/** px: of the panel, of the layers' names, of a head. */
+const NARROWEST = 264;
+const LABELS = 60;
+const TILE = 52;
+
+interface Props extends HeadGridProps {
+  /** What is said where there are no thumbnails or scores. */
+  problem: ReactNode;
+}
+
+export function HeadPanel({ problem, ...grid }: Props) {
+  const { order, scored, find } = useAttentionSpec();
+  const { scores } = grid;
+  const sentence = order === 'layer' ? null : scores?.sentences[scores.kinds.indexOf(order)];
+  return (
+    <section
+      className="head-panel"
+      aria-label="All heads"
+      style={{ maxWidth: Math.max(NARROWEST, LABELS + grid.model.n_heads * TILE) }}
+    >
+      <div className="head-controls">
+        <label>
+          <span className="faint">by</span>{' '}
+          <select
+            aria-label="Heads are sorted by"
+            data-testid="head-order"
+            value={order}
+            onChange={(event) => setAttention({ order: event.target.value as Order })}
+          >
+            {ORDERS.map((one) => (
+              <option key={one} value={one}>
+                {ORDER_WORDS[one]}
+              </option>
+            ))}
+          </select>
+        </label>
+        <input
+          type="search"
+          placeholder="find L5, or a name"
+          aria-label="Find a head by its name"
+          data-testid="head-find"
+          value={find}
+          onChange={(event) => setAttention({ find: event.target.value }, 'replace')}
+        />
+        {order === 'layer' ? null : (
+          <Segments
+            name="head-scored"
+            label="What heads are scored on"
+            value={scored}
+            options={[
+              ['prompt', 'this prompt', 'Scores are means over the tokens of the prompt'],
+              ['repeats', 'repeats', 'Random tokens that come twice: what induction heads live on'],
+            ]}
+            onChange={(value) => setAttention({ scored: value })}
+          />
+        )}
+      </div>
+      {sentence ? <p className="option-note head-note">{sentence}</p> : null}
+      {problem}
+      <HeadGrid {...grid} />
+      <p className="option-note head-note">
+        Rows look, columns are looked at, each head by its own largest share. Point at one to see
+        it, click to add it.
+      </p>
+    </section>
+  );
+}

@@ -1,0 +1,312 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { DEFAULTS } from '../../app/address';
+import type { Attention } from '../../draw/attention/data';
+import { table, look } from '../../draw/lut';
+import { page } from '../../shared/pageExample';
+import { edit } from '../../shared/text/edits';
+import { ATTENTION } from './attentionState';
+import { pairTargets, isCut, withCuts } from './cuts';
+import {
+  askedHeads,
+  formatPicks,
+  headName,
+  headsOf,
+  headsWords,
+  parsePicks,
+  picksOf,
+  picksProblem,
+  shifted,
+  toggled,
+  weighed,
+  type HeadPick,
+} from './picks';
+import { attentionPython } from './python';
+import { onlyHeads } from './query';
+import { askedQueries, attentionBody, attentionCost } from './request';
+import { found, scoreFacts, scoreWords, sorted } from './scores';
+import { readThumbnails, thumbnail } from './thumbnails';
+
+/** A hybrid: two of its layers have attention. */
+const model = { n_heads: 3, attention_layers: [1, 3, 5] };
+const read = (text: string): HeadPick[] => parsePicks(text) ?? [];
+const names = (picks: readonly HeadPick[]) => headsOf(picks, model).map(headName);
+
+describe('heads as text', () => {
+  it.each([
+    ['L1', 'L1'],
+    ['l5.h2, L5.H0', 'L5.H0,L5.H2'],
+    ['3 L1H0', 'L1.H0,L3'],
+    ['L1.H0*0.5', 'L1.H0*0.5'],
+    ['L1.H0×−2', 'L1.H0*-2'],
+    ['L1.H0*2, L1.H0*3', 'L1.H0*3'],
+  ])('%j is %j', (typed, written) => {
+    expect(formatPicks(read(typed))).toBe(written);
+    expect(parsePicks(written)).toEqual(parsePicks(typed));
+  });
+
+  it.each(['', ' , ', 'L1.N2', 'L1.H2@3', 'L1.H1*', 'L1.H1*x', 'L1.H1*1*2', 'embed', 'L1.attn'])(
+    '%j names no head',
+    (typed) => expect(parsePicks(typed)).toBeNull(),
+  );
+
+  it('says what the model does not have', () => {
+    expect(picksProblem('L2', model)).toContain('layers 1, 3, 5 have');
+    expect(picksProblem('L1.H3', model)).toContain('heads 0–2');
+    expect(picksProblem('nonsense', model)).toContain('L5.H1');
+    expect(picksProblem('L1.H2, L3', model)).toBeNull();
+  });
+});
+
+describe('heads as a set', () => {
+  it('are all of the layer in the middle where none is picked, or none is there', () => {
+    expect(names([])).toEqual(['L3.H0', 'L3.H1', 'L3.H2']);
+    expect(names(read('L2, L1.H7'))).toEqual(['L3.H0', 'L3.H1', 'L3.H2']);
+  });
+
+  it('come and go one by one, and the last one stays', () => {
+    const two = toggled(read('L3'), model, { layer: 3, head: 1 });
+    expect(formatPicks(two)).toBe('L3.H0,L3.H2');
+    expect(formatPicks(toggled(two, model, { layer: 3, head: 1 }))).toBe('L3');
+    expect(formatPicks(toggled(two, model, { layer: 1, head: 2 }))).toBe('L1.H2,L3.H0,L3.H2');
+    const one = read('L3.H0');
+    expect(toggled(one, model, { layer: 3, head: 0 })).toEqual(one);
+  });
+
+  it('have weights of their own', () => {
+    expect(formatPicks(weighed(read('L3'), model, { layer: 3, head: 1 }, 0.5))).toBe(
+      'L3.H0,L3.H1*0.5,L3.H2',
+    );
+  });
+
+  it('move over the layers that have attention alone, and stay in the model', () => {
+    expect(formatPicks(shifted(read('L1.H2*2'), model, 1) ?? [])).toBe('L3.H2*2');
+    expect(shifted(read('L1, L5'), model, 1)).toBeNull();
+  });
+
+  it('are the same in few letters', () =>
+    fc.assert(
+      fc.property(
+        fc.array(fc.tuple(fc.constantFrom(1, 3, 5), fc.nat({ max: 2 })), { minLength: 1 }),
+        (pairs) => {
+          const heads = headsOf(
+            pairs.map(([layer, head]) => ({ layer, head, weight: 1 })),
+            model,
+          );
+          expect(headsOf(picksOf(heads, model), model)).toEqual(heads);
+        },
+      ),
+    ));
+
+  it('are said in few words', () => {
+    const words = (text: string) => headsWords(headsOf(read(text), model), model);
+    expect(words('L3')).toBe('L3, all 3');
+    expect(words('L3.H1')).toBe('L3.H1');
+    expect(words('L3.H0, L3.H1')).toBe('L3.H0 H1');
+    expect(words('L3.H0, L1.H1')).toBe('2 heads of 2 layers');
+  });
+});
+
+describe('what is asked', () => {
+  it('names the heads of each layer, with weights where a layer has others', () => {
+    expect(askedHeads(headsOf(read('L3'), model), model)).toEqual({
+      layers: [3],
+      heads: null,
+      weights: null,
+    });
+    expect(askedHeads(headsOf(read('L1.H0, L3.H2*0.5'), model), model)).toEqual({
+      layers: [1, 3],
+      heads: [0, 2],
+      weights: [1, 0, 0, 0.5],
+    });
+  });
+
+  it('makes of the heads that were picked what they alone would be', () =>
+    fc.assert(
+      fc.property(
+        fc.array(
+          fc.record({
+            layer: fc.constantFrom(1, 3, 5),
+            head: fc.nat({ max: 2 }),
+            weight: fc.integer({ min: 1, max: 9 }),
+          }),
+          { minLength: 1 },
+        ),
+        (picks) => {
+          const heads = headsOf(picks, model);
+          const asked = askedHeads(heads, model);
+          const own = asked.heads ?? [0, 1, 2];
+          const value = (layer: number, head: number) => layer * 10 + head;
+          const all = asked.layers.flatMap((layer) => own.map((head) => value(layer, head)));
+          const weights = asked.weights ?? all.map(() => 1);
+          const sum = all.reduce((total, one, at) => total + one * (weights[at] ?? 0), 0);
+          expect(sum).toBe(
+            heads.reduce((total, one) => total + one.weight * value(one.layer, one.head), 0),
+          );
+        },
+      ),
+    ));
+
+  it('has the positions that are in the prompt', () => {
+    expect(askedQueries('all', 9, 3)).toBeNull();
+    expect(askedQueries('position', 9, 3)).toEqual([3]);
+    expect(askedQueries([2, -1, 8, 40], 9, 3)).toEqual([2, 8]);
+    expect(askedQueries([40], 9, 3)).toBeNull();
+  });
+
+  it('is counted before it is asked', () => {
+    const heads = headsOf(read('L1.H0, L3.H2'), model);
+    const body = attentionBody(ATTENTION, heads, model, [4], null);
+    expect(attentionCost(body, model, 10, 2)).toMatchObject({ heads: 4, queries: 1, numbers: 80 });
+  });
+});
+
+// ------------------------------------------------------------------ answers
+
+const side = (heads: number): Attention['baseline'] => ({
+  tokens: [],
+  values: Float32Array.from({ length: heads * 4 }, (_, at) => at),
+  combined: new Float32Array(4),
+  sink: null,
+  edges: { rows: new Uint32Array(), keys: new Uint32Array(), values: new Float32Array(), all: 0 },
+  sent: Float32Array.from({ length: heads * 2 }, (_, at) => at),
+  received: Float32Array.from({ length: heads * 2 }, (_, at) => -at),
+});
+
+describe('an answer', () => {
+  it('keeps the heads that were picked of all that were asked for', () => {
+    const whole = {
+      meta: { heads: ['L1.H0', 'L1.H1', 'L3.H0'], weights: [1, 0, 2] },
+      baseline: side(3),
+      edited: null,
+    } as unknown as Attention;
+    const { meta, baseline } = onlyHeads(whole, new Set(['L1.H0', 'L3.H0']));
+    expect(meta.heads).toEqual(['L1.H0', 'L3.H0']);
+    expect(meta.weights).toEqual([1, 2]);
+    expect([...(baseline.values ?? [])]).toEqual([0, 1, 2, 3, 8, 9, 10, 11]);
+    expect([...baseline.sent]).toEqual([0, 1, 4, 5]);
+    expect(onlyHeads(whole, new Set(whole.meta.heads))).toBe(whole);
+  });
+});
+
+describe('thumbnails', () => {
+  const said = (cells: number[], scale: number) => ({
+    cells: { shape: [1, 2, 2], data: Uint8Array.from(cells) },
+    scale: { shape: [1], data: Float32Array.of(scale) },
+  });
+  const before = said([0, 255, 255, 0], 0.5);
+  const after = said([255, 255, 0, 0], 1);
+  const about = { heads: ['L1.H0'], query_starts: [0, 1], key_starts: [0, 1] };
+  const sides = readThumbnails({
+    metadata: { thumbnails: JSON.stringify({ baseline: about, edited: about }) },
+    tensors: {
+      'baseline.cells': before.cells,
+      'baseline.scale': before.scale,
+      'edited.cells': after.cells,
+      'edited.scale': after.scale,
+    },
+  } as never);
+
+  it('are coloured by the head’s own largest', () => {
+    const colours = table('sequential', 'light');
+    const picture = thumbnail(sides, 'L1.H0', 'baseline', 'light');
+    expect([...(picture ?? [])]).toEqual([colours[0], colours[255], colours[255], colours[0]]);
+    expect(thumbnail(sides, 'L9.H9', 'baseline', 'light')).toBeNull();
+  });
+
+  it('show what the edits change, each side by its own scale', () => {
+    const colours = table('diverging', 'light');
+    const shares = [1, 0.75, 0.25, 0.5].map((share) => look(colours, share));
+    expect([...(thumbnail(sides, 'L1.H0', 'difference', 'light') ?? [])]).toEqual(shares);
+  });
+});
+
+describe('scores', () => {
+  const scores = {
+    heads: ['L1.H0', 'L1.H1', 'L3.H0'],
+    kinds: ['induction', 'entropy'],
+    scores: [
+      [0.2, null, 0.7],
+      [1.234, 0, 2],
+    ],
+  } as never;
+  const heads = ['L1.H0', 'L1.H1', 'L3.H0'];
+
+  it('sort heads, those without one last', () => {
+    expect(sorted(heads, 'induction', scores)).toEqual(['L3.H0', 'L1.H0', 'L1.H1']);
+    expect(sorted(heads, 'layer', scores)).toEqual(heads);
+    expect(sorted(heads, 'induction', null)).toEqual(heads);
+  });
+
+  it('are said with their units', () => {
+    expect(scoreFacts(scores, 'L1.H0')).toEqual([
+      ['induction', '0.200'],
+      ['entropy, nats', '1.23'],
+    ]);
+    expect(scoreWords('induction', null)).toBe('–');
+    expect(scoreWords('distance', 12.34)).toBe('12.3');
+  });
+
+  it('leave heads to be found by their own names and by given ones', () => {
+    const given = new Map([['L3.H0', { node: 'L3.H0', name: 'Copies', note: '' } as never]]);
+    expect(found(heads, 'l1', given)).toEqual(['L1.H0', 'L1.H1']);
+    expect(found(heads, ' copies ', given)).toEqual(['L3.H0']);
+    expect(found(heads, '', given)).toEqual(heads);
+  });
+});
+
+// ------------------------------------------------------------------ edits, Python
+
+describe('cutting pairs', () => {
+  const heads = headsOf(read('L1.H0, L1.H1'), model);
+  const pair = { query: 7, key: 3 };
+
+  it('is an edit for each head, and is taken back as a whole', () => {
+    expect(pairTargets(heads, pair)).toEqual(['L1.H0@7<3', 'L1.H1@7<3']);
+    const other = edit('L5.attn');
+    const cut = withCuts([other, edit('L1.H0@7<3')], heads, [pair]);
+    expect(cut.map(({ target }) => target)).toEqual(['L5.attn', 'L1.H0@7<3', 'L1.H1@7<3']);
+    expect(isCut(cut, heads, pair)).toBe(true);
+    expect(withCuts(cut, heads, [pair])).toEqual([other]);
+  });
+});
+
+describe('Python', () => {
+  const spec = {
+    ...DEFAULTS,
+    prompt: 'Hi',
+    target: ' x',
+    edits: [edit('L1.H2@3<1')],
+    attention: {
+      ...ATTENTION,
+      picks: read('L4.H1, L5.H2*0.5'),
+      measure: 'target' as const,
+      queries: 'position' as const,
+      combine: 'sum' as const,
+      order: 'induction' as const,
+    },
+  };
+
+  it('asks both runs for the same, and for the scores that sort the heads', () => {
+    const asked =
+      '[4, 5], heads=[1, 2], weights=[1, 0, 0, 0.5], queries=[3], measure="target", combine="sum", target=" x"';
+    expect(attentionPython(page('gpt2', spec, 3))).toBe(`import unembed as ue
+
+model = ue.load("gpt2")
+prompt = "Hi"
+capture = ue.attention_capture(model, ${asked})
+baseline = model.run(prompt, capture=capture)
+edits = [
+    ue.zero("L1.H2@3<1"),
+]
+found = ue.attention(baseline, ${asked})
+print(found.to_pandas())
+edited = model.run(prompt, edits=edits, capture=capture)
+changed = ue.attention(edited, ${asked})
+print(changed.to_pandas())
+print(ue.find_heads(model, prompt, kind="induction").best(5))
+# found.plot()  # the picture
+# found.to_html(path="attention.html")  # a page of its own
+`);
+  });
+});

@@ -1,0 +1,122 @@
+/** What the attention view shows: as state, as parts of the address, as options of the request. */
+import { QUESTIONS } from '../../questions.gen';
+import type { Focus } from '../../draw/attention/shown';
+import { change, useSpec, useStore } from '../../shared/state/store';
+import { formatPositions, parsePositions } from '../../shared/text/edits';
+import { choice, field, list, text, viewState, type Fields } from '../../shared/text/fields';
+import { chosen, defaultsOf, optionFields, own, type Values } from '../../shared/text/options';
+import { formatPicks, parsePicks, type HeadPick } from './picks';
+
+export const LAYOUTS = ['columns', 'matrix', 'both'] as const;
+export const SIDES = ['difference', 'beside'] as const;
+export const SCORED = ['prompt', 'repeats'] as const;
+export const ORDERS = ['layer', ...QUESTIONS.heads.kind.choices] as const;
+export type Order = (typeof ORDERS)[number];
+
+/** The others are said by what views share, or in another way. */
+const OPTIONS = own(QUESTIONS.attention, [
+  'layers',
+  'heads',
+  'weights',
+  'queries',
+  'target',
+  'distractor',
+]);
+
+/** Options of the question by their names there, and how it is shown. */
+export interface AttentionState extends Values<typeof OPTIONS> {
+  /** None: all of the layer in the middle. */
+  picks: readonly HeadPick[];
+  /** Which positions look: all, the chosen one, or these. */
+  queries: 'all' | 'position' | readonly number[];
+  layout: (typeof LAYOUTS)[number];
+  /** Where both runs are shown: their difference, or one beside the other. */
+  versus: (typeof SIDES)[number];
+  /** Of the thumbnails: by layer, or by what heads do. */
+  order: Order;
+  /** What heads are scored on: the prompt, or random tokens that come twice. */
+  scored: (typeof SCORED)[number];
+  /** Only heads whose name has this. */
+  find: string;
+  focus: Focus | null;
+}
+
+export const ATTENTION: Readonly<AttentionState> = {
+  ...defaultsOf(OPTIONS),
+  picks: [],
+  queries: 'all',
+  layout: 'columns',
+  versus: 'difference',
+  order: 'layer',
+  scored: 'prompt',
+  find: '',
+  focus: null,
+};
+
+function readQueries(written: string): AttentionState['queries'] | undefined {
+  if (written === 'position') return written;
+  const positions = parsePositions(written);
+  return Array.isArray(positions) ? positions : undefined;
+}
+
+function writeQueries(queries: AttentionState['queries']): string {
+  return typeof queries === 'string' ? queries : formatPositions(queries).replaceAll(' ', '');
+}
+
+function readFocus(written: string): Focus | undefined {
+  const found = /^([qk])(\d{1,7})$/.exec(written);
+  return found
+    ? { side: found[1] === 'q' ? 'query' : 'key', position: Number(found[2]) }
+    : undefined;
+}
+
+const FIELDS: Fields<AttentionState> = {
+  ah: list<AttentionState, HeadPick>(
+    'picks',
+    (value) => parsePicks(value) ?? undefined,
+    formatPicks,
+  ),
+  aq: field(ATTENTION, 'queries', readQueries, writeQueries),
+  ashow: choice(ATTENTION, 'layout', LAYOUTS),
+  avs: choice(ATTENTION, 'versus', SIDES),
+  aby: choice(ATTENTION, 'order', ORDERS),
+  aon: choice(ATTENTION, 'scored', SCORED),
+  afind: text(ATTENTION, 'find'),
+  afat: field(
+    ATTENTION,
+    'focus',
+    readFocus,
+    ({ side, position }) => `${side === 'query' ? 'q' : 'k'}${position}`,
+  ),
+  ...optionFields<AttentionState>('attention', OPTIONS, {
+    measure: 'am',
+    combine: 'ac',
+    special: 'asp',
+    mass: 'amass',
+  }),
+};
+
+/** What the server is asked for, beside what is said in another way. */
+export function attentionOptions(state: AttentionState): Partial<Values<typeof OPTIONS>> {
+  return chosen(state, OPTIONS);
+}
+
+export const attentionState = viewState(ATTENTION, FIELDS);
+
+declare module '../../shared/text/url' {
+  interface ViewStates {
+    attention: AttentionState;
+  }
+}
+
+export function useAttentionSpec(): AttentionState {
+  return useSpec().attention;
+}
+
+export function setAttention(
+  patch: Partial<AttentionState>,
+  how: 'push' | 'replace' = 'push',
+): void {
+  const { attention } = useStore.getState().spec;
+  change({ attention: { ...attention, ...patch } }, how);
+}

@@ -1,0 +1,42 @@
+/** Any state of the attention view, for tests of the address. */
+import fc from 'fast-check';
+import { ATTENTION, LAYOUTS, ORDERS, SCORED, SIDES, type AttentionState } from './attentionState';
+import { parsePicks, type HeadPick } from './picks';
+
+const few = fc.nat({ max: 99 });
+const positions = fc
+  .uniqueArray(fc.nat({ max: 999 }), { minLength: 1, maxLength: 20 })
+  .map((list) => list.toSorted((a, b) => a - b));
+const pick = fc
+  .record({
+    layer: few,
+    head: fc.option(few),
+    weight: fc.integer({ min: -200, max: 200 }).map((percent) => percent / 100 + 0),
+  })
+  .map(({ layer, head, weight }) => `L${layer}${head === null ? '' : `.H${head}`}*${weight}`);
+/** Each head once, in order, as reading has them. */
+const picks: fc.Arbitrary<readonly HeadPick[]> = fc
+  .array(pick, { maxLength: 6 })
+  .map((names) => parsePicks(names.join(',')) ?? []);
+
+export const attention: fc.Arbitrary<AttentionState> = fc
+  .record({
+    picks,
+    queries: fc.oneof(fc.constantFrom('all' as const, 'position' as const), positions),
+    layout: fc.constantFrom(...LAYOUTS),
+    versus: fc.constantFrom(...SIDES),
+    order: fc.constantFrom(...ORDERS),
+    scored: fc.constantFrom(...SCORED),
+    find: fc.string({ unit: 'binary' }).filter((value) => value.isWellFormed()),
+    focus: fc.option(
+      fc.record({
+        side: fc.constantFrom('query' as const, 'key' as const),
+        position: fc.nat({ max: 9999 }),
+      }),
+    ),
+    measure: fc.constantFrom('attention' as const, 'moved' as const, 'target' as const),
+    combine: fc.constantFrom('mean' as const, 'sum' as const),
+    special: fc.constantFrom('shown' as const, 'hidden' as const, 'renormalised' as const),
+    mass: fc.nat({ max: 100 }).map((percent) => percent / 100),
+  })
+  .map((some) => ({ ...ATTENTION, ...some }));

@@ -1,0 +1,38 @@
+/** Pairs of query and key, strongest first: those of a token in focus, and those of a table. */
+import type { Pattern } from '../../draw/attention/pattern';
+import type { Focus } from '../../draw/attention/shown';
+import { partners } from '../../draw/attention/text';
+
+export interface Pair {
+  /** Positions. */
+  query: number;
+  key: number;
+  value: number;
+}
+
+/** The strongest pairs of a token, and those of them all that are drawn. */
+export function pairsOf(
+  pattern: Pattern,
+  focus: Focus,
+  most: number,
+): { pairs: Pair[]; kept: Pair[] } {
+  const pairs = partners(pattern, focus, most).map(({ position, value }) =>
+    focus.side === 'query'
+      ? { query: focus.position, key: position, value }
+      : { query: position, key: focus.position, value },
+  );
+  return {
+    pairs,
+    kept: keptPairs(pattern).filter((pair) => pair[focus.side] === focus.position),
+  };
+}
+
+/** All pairs that are drawn, strongest first. */
+export function keptPairs({ attention, edges }: Pattern): Pair[] {
+  const { queries } = attention.meta;
+  return Array.from(edges.values, (value, at) => ({
+    query: queries[edges.rows[at] ?? 0] ?? 0,
+    key: edges.keys[at] ?? 0,
+    value,
+  }));
+}

@@ -1,0 +1,63 @@
+/** The Python that reproduces the attention that is shown. */
+import { list, on, opening } from '../../shared/text/python';
+import { optionsPython, quote } from '../../shared/text/options';
+import { useStore } from '../../shared/state/store';
+import type { Page } from '../../shared/view';
+import { attentionOptions } from './attentionState';
+import { headsOf } from './picks';
+import { askedQueries, attentionBody } from './request';
+
+/** Both runs, where an edit is on. */
+export function attentionPython({ model, spec, position }: Page): string {
+  const { attention } = spec;
+  const length = useStore.getState().positions;
+  const queries =
+    attention.queries === 'position'
+      ? [position]
+      : askedQueries(attention.queries, length || Infinity, position);
+  const body = attentionBody(attention, headsOf(attention.picks, model), model, queries, null);
+  const asked = [
+    list(body.layers),
+    ...(body.heads ? [`heads=${list(body.heads)}`] : []),
+    ...(body.weights ? [`weights=${list(body.weights)}`] : []),
+    ...(queries ? [`queries=${list(queries)}`] : []),
+    ...optionsPython(attentionOptions(attention)),
+    ...(attention.measure === 'target' ? targetPython(spec) : []),
+  ].join(', ');
+  const edited = spec.edits.some(on);
+  const lines = [
+    ...opening(
+      model.name,
+      spec,
+      edited ? 'baseline' : 'run',
+      `ue.attention_capture(model, ${asked})`,
+    ),
+    `found = ue.attention(${edited ? 'baseline' : 'run'}, ${asked})`,
+    'print(found.to_pandas())',
+    ...(edited
+      ? [
+          'edited = model.run(prompt, edits=edits, capture=capture)',
+          `changed = ue.attention(edited, ${asked})`,
+          'print(changed.to_pandas())',
+        ]
+      : []),
+    ...scoresPython(spec.attention.order, spec.attention.scored),
+    '# found.plot()  # the picture',
+    '# found.to_html(path="attention.html")  # a page of its own',
+  ];
+  return `${lines.join('\n')}\n`;
+}
+
+/** Where none is typed, the model's own most likely token at the position. */
+function targetPython({ target, distractor }: Page['spec']): string[] {
+  return [
+    `target=${target === '' ? 'model.run(prompt).top(k=1)[0].token.id' : quote(target)}`,
+    ...(distractor === '' ? [] : [`distractor=${quote(distractor)}`]),
+  ];
+}
+
+function scoresPython(order: string, scored: 'prompt' | 'repeats'): string[] {
+  if (order === 'layer') return [];
+  const of = scored === 'prompt' ? 'model, prompt' : 'model';
+  return [`print(ue.find_heads(${of}, kind=${quote(order)}).best(5))`];
+}

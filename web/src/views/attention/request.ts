@@ -1,0 +1,70 @@
+/** What the server is asked for, and how much that is: known before it is asked. */
+import { attentionOptions, type AttentionState } from './attentionState';
+import { askedHeads, type AskedHeads, type Head, type Heads } from './picks';
+
+/** What effects are on, with the measure of that name. */
+export interface Rated {
+  /** Text, or the id of a token; null: not known yet. */
+  target: string | number | null;
+  /** As it is said. */
+  label: string;
+  distractor: string | null;
+}
+
+export type AttentionBody = ReturnType<typeof attentionOptions> &
+  AskedHeads & {
+    queries: number[] | null;
+    target?: string | number | null;
+    distractor?: string | null;
+  };
+
+/** Positions that look; null: all. Those beyond the prompt are left out. */
+export function askedQueries(
+  queries: AttentionState['queries'],
+  length: number,
+  position: number | null,
+): number[] | null {
+  if (queries === 'all') return null;
+  const wanted = queries === 'position' ? [position ?? -1] : queries;
+  const inside = wanted
+    .map((at) => (at < 0 ? length + at : at))
+    .filter((at) => at >= 0 && at < length);
+  const each = [...new Set(inside)].toSorted((a, b) => a - b);
+  return each.length === 0 || each.length === length ? null : each;
+}
+
+/** `queries`: as they are asked for. */
+export function attentionBody(
+  state: AttentionState,
+  heads: readonly Head[],
+  model: Heads,
+  queries: number[] | null,
+  rated: Rated | null,
+): AttentionBody {
+  return {
+    ...attentionOptions(state),
+    ...askedHeads(heads, model),
+    queries,
+    ...(rated ? { target: rated.target, distractor: rated.distractor } : {}),
+  };
+}
+
+export interface AttentionCost {
+  heads: number;
+  queries: number;
+  keys: number;
+  /** One for the baseline, one for the edits. */
+  runs: number;
+  numbers: number;
+}
+
+export function attentionCost(
+  body: AttentionBody,
+  model: Heads,
+  length: number,
+  runs: number,
+): AttentionCost {
+  const heads = body.layers.length * (body.heads?.length ?? model.n_heads);
+  const queries = body.queries?.length ?? length;
+  return { heads, queries, keys: length, runs, numbers: heads * queries * length * runs };
+}

@@ -1,0 +1,59 @@
+/** What heads do, as numbers: which are listed, in which order, and how a number is said. */
+import { NONE, nats, probability } from '../../draw/format';
+import type { Schemas } from '../../shared/api/client';
+import type { NodeName } from '../../shared/api/workspace';
+import type { Order } from './attentionState';
+import { headName, type Heads } from './picks';
+
+type HeadScores = Schemas['HeadScores'];
+
+/** Of every head that attention has here, layer by layer. */
+export function headNames(model: Heads): string[] {
+  return model.attention_layers.flatMap((layer) =>
+    Array.from({ length: model.n_heads }, (_, head) => headName({ layer, head })),
+  );
+}
+
+export function scoreOf(scores: HeadScores, kind: string, head: string): number | null {
+  return scores.scores[scores.kinds.indexOf(kind)]?.[scores.heads.indexOf(head)] ?? null;
+}
+
+/** Those that score highest come first; heads without a score last. As they are where nothing sorts them. */
+export function sorted(
+  names: readonly string[],
+  order: Order,
+  scores: HeadScores | null,
+): string[] {
+  if (order === 'layer' || !scores) return [...names];
+  const each = new Map(names.map((name) => [name, scoreOf(scores, order, name) ?? -Infinity]));
+  return names.toSorted((a, b) => (each.get(b) ?? 0) - (each.get(a) ?? 0));
+}
+
+/** By the name of a head, "L5", or by the name that a person gave it. */
+export function found(
+  names: readonly string[],
+  find: string,
+  given: ReadonlyMap<string, NodeName>,
+): string[] {
+  const wanted = find.trim().toLowerCase();
+  if (wanted === '') return [...names];
+  return names.filter((name) => {
+    const own = given.get(name);
+    return [name, own?.name, own?.note].some((text) => text?.toLowerCase().includes(wanted));
+  });
+}
+
+/** Shares of attention are probabilities; nats and tokens are not. */
+export function scoreWords(kind: string, score: number | null): string {
+  if (score === null) return NONE;
+  if (kind === 'distance') return score.toFixed(1);
+  return kind === 'entropy' ? nats(score) : probability(score);
+}
+
+/** All that is known of a head, as lines of a pop-up. */
+export function scoreFacts(scores: HeadScores, head: string): Array<[string, string]> {
+  return scores.kinds.map((kind) => [
+    `${kind}${{ entropy: ', nats', distance: ', tokens' }[kind] ?? ''}`,
+    scoreWords(kind, scoreOf(scores, kind, head)),
+  ]);
+}
