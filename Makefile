@@ -42,8 +42,8 @@ quick: $(VENV)/.dev ## lint, and the tests that a change breaks most often: a mi
 	@$(BIN)/ruff check .
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --quick -n 2 --dist worksteal $(ARGS)
 
-published: $(VENV)/.dev ## compare with figures published for GPT-2: GPT2=/path GPT2_MEDIUM=/path GPT2_XL=/path
-	GPT2='$(GPT2)' GPT2_MEDIUM='$(GPT2_MEDIUM)' GPT2_XL='$(GPT2_XL)' \
+published: $(VENV)/.dev ## compare with published figures: GPT2=/path GPT2_MEDIUM=/path GPT2_XL=/path BERT_CASED=/path ROBERTA=/path
+	GPT2='$(GPT2)' GPT2_MEDIUM='$(GPT2_MEDIUM)' GPT2_XL='$(GPT2_XL)' BERT_CASED='$(BERT_CASED)' ROBERTA='$(ROBERTA)' \
 	  $(BIN)/python -m pytest -m published tests/published $(ARGS)
 
 families: $(VENV)/.dev ## examine every model type that transformers can build; writes the page about them

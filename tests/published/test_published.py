@@ -1,11 +1,14 @@
-"""The figures published for GPT-2, on its weights. Run with `make published`."""
+"""The figures published for GPT-2 and BERT, on their weights. Run with `make published`."""
 
 from __future__ import annotations
 
 import pytest
 import torch
 
-from . import checks, flow_checks
+import unembed as ue
+
+from . import attention_checks, checks, flow_checks
+from .attention_figures import RECORDED
 from .figures import MEDIUM, PROJECTED, READ_AS_STATES, STEERING, STEERING_VALUE, TRACES
 from .flow_figures import FLOWS
 
@@ -61,3 +64,19 @@ def test_ten_vectors_steer(published_model):
     steered = model.generate(prompt, 20, edits).text
     assert steered != plain
     assert model.generate(prompt, 20).text == plain
+
+
+@pytest.mark.parametrize("recorded", RECORDED, ids=lambda recorded: recorded.name)
+def test_attention_is_what_exbert_recorded(recorded, published_model):
+    assert attention_checks.check_recorded(published_model(recorded.model), recorded) == []
+
+
+def test_a_head_of_roberta_looks_from_an_object_to_its_preposition(published_model):
+    """exBERT's suggestion: layer 8, head 7, from "ages" to "for"."""
+    model = published_model("ROBERTA")
+    found = ue.attention(
+        model, [8], [7], prompt="A simple sentence for the ages.", special="hidden"
+    )
+    (query,) = (at for at, token in enumerate(found.tokens) if token.text.strip() == "ages")
+    best = int(found.values[0, query].argmax())
+    assert found.tokens[best].text.strip() == "for"
