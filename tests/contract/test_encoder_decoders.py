@@ -357,12 +357,10 @@ def test_a_head_of_cross_attention_writes_its_part():
     assert_close(sum(heads) + bias_write(run, 1, "cross"), run["L1.cross_out"])
 
 
-def test_what_is_not_the_decoders_has_no_page_and_no_flow_graph():
+def test_what_is_not_the_decoders_has_no_page():
     model = model_of("bart")
     with pytest.raises(CapabilityError, match="writes to the encoder's stream"):
         ue.component_capture(model, "E1.H2")
-    with pytest.raises(CapabilityError, match="flow graph does not draw"):
-        ue.flow_capture(model, [0])
     page = ue.component(
         model.run(PROMPT, ue.component_capture(model, "L1.X2"), source=SOURCE), "L1.X2"
     )

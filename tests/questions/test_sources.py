@@ -54,6 +54,8 @@ def asked(model: ue.Model, name: str) -> Any:
         return ue.predictions(model, both, sub_updates=3)
     if name == "lens":
         return ue.logit_lens(model, both, subblocks=True)
+    if name == "flow":
+        return ue.flow_graph(model.run(both, ue.flow_capture(model, [1])), [1], rest=True)
     if name == "component":
         run = model.run(both, ue.component_capture(model, "L1.X2"))
         return ue.component(run, "L1.X2")
@@ -64,6 +66,7 @@ FIELDS: dict[str, tuple[dict[str, Any], list[str]]] = {
     "predictions": ({"sub_updates": 3}, ["--sub-updates", "3"]),
     "lens": ({"subblocks": True}, ["--subblocks"]),
     "component": ({"target": "L1.X2"}, ["--target", "L1.X2"]),
+    "flow": ({"layers": [1], "rest": True}, ["--layers", "1", "--rest"]),
     "generate": ({"max_new_tokens": 3}, ["--max-new-tokens", "3"]),
 }
 
@@ -80,7 +83,7 @@ def test_a_source_is_the_same_on_all_three_faces(name, model, app, folder, cli):
     status, out, err = cli(command, str(folder), PROMPT, "--source", SOURCE, "--json", *flags)
     assert status == 0, err
     printed = json.loads(out)
-    if name in ("lens", "generate"):
+    if name in ("lens", "flow", "generate"):
         sent, printed = sent["baseline"], printed["baseline"]
     shared = set(sent) & set(wanted) - {"provenance"}
     assert "source_tokens" in shared
@@ -200,3 +203,29 @@ def test_a_head_of_cross_attention_says_where_it_looks_in_the_source(model):
     assert torch.equal(torch.tensor(found.attends_to), run["L1.cross_pattern"][2, -1])
     own = ue.component(model.run(both, ue.component_capture(model, "L1.H2")), "L1.H2")
     assert torch.equal(torch.tensor(own.attends_to), run["L1.pattern"][2, -1])
+
+
+def test_edits_of_both_stacks_are_measured_beside_a_flow_graph(model, app):
+    """What is no node of the graph has no attribution, and its positions may be beyond it."""
+    last = len(model.run(source=SOURCE).source) - 1
+    targets = ("L1.X2", f"L1.X2@0<{last}", "E1.H1", "L1.cross_v", "L1.cross")
+    edits: list[dict[str, Any]] = [{"target": one, "operation": "zero"} for one in targets]
+    edits[0]["positions"] = edits[4]["positions"] = [0]
+    edits[2]["positions"] = edits[3]["positions"] = [last]
+    body = BODY | {"layers": [1], "position": 0, "edits": edits}
+    answer = post(app, "/api/flow", body)
+    assert answer.status == 200, answer.body
+    shown = {node["id"]: node for node in answer.json()["baseline"]["nodes"]}
+    cuts = answer.json()["effects"]["cuts"]
+    found = [one["attributed"] for one in cuts]
+    assert found[0] == pytest.approx(-shown["L1.X2"]["attributed"], rel=1e-4)
+    assert found[4] == pytest.approx(-shown["L1.cross_out"]["attributed"], rel=1e-4)
+    assert found[1] is not None
+    assert found[2] is found[3] is None
+    run = model.run(PROMPT, source=SOURCE)
+    for order, target in enumerate(targets):
+        positions = edits[order].get("positions")
+        edited = model.run(PROMPT, edits=[ue.zero(target, positions=positions)], source=SOURCE)
+        token = answer.json()["baseline"]["target"]["tokens"][0]["id"]
+        change = float(edited.logits[0, token] - run.logits[0, token])
+        assert cuts[order]["logit_change"] == pytest.approx(change, abs=1e-5)

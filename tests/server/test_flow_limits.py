@@ -44,8 +44,8 @@ def test_no_graph_reads_more_vectors_than_are_counted(models, family, fields):
 
     model = models[family]
     options = FlowOptions(**{name: hashable(value) for name, value in fields.items()})
-    n_positions = len(model.tokenize(PROMPT))
-    counted = most_vectors(model.anatomy.blocks[1], options, n_positions)
+    lengths = model.read_prompt(PROMPT).lengths
+    counted = most_vectors(model.anatomy.blocks[1], options, lengths)
     graph = drawn(model, layers=[1], **fields)
     assert len(graph.vectors) <= counted
     assert counted <= 3 * len(graph.vectors)

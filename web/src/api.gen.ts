@@ -1313,6 +1313,12 @@ export interface components {
             provenance: {
                 [key: string]: string;
             };
+            /**
+             * Source Tokens
+             * @description What the encoder of an encoder-decoder was given.
+             * @default []
+             */
+            source_tokens: components["schemas"]["Token"][];
         };
         /**
          * FlowLink
@@ -1395,7 +1401,7 @@ export interface components {
              * Kind
              * @enum {string}
              */
-            kind: "resid_pre" | "norm" | "attn_in" | "mixer_in" | "qkv" | "query" | "key" | "value" | "head" | "z" | "z_row" | "attn_bias" | "attn_out" | "mixer_out" | "resid_mid" | "mlp_in" | "neuron_key" | "neuron" | "mlp_in_bias" | "mlp_bias" | "mlp_out" | "ple_in" | "ple_out" | "resid_post" | "rest";
+            kind: "resid_pre" | "norm" | "attn_in" | "mixer_in" | "qkv" | "query" | "key" | "value" | "head" | "z" | "z_row" | "attn_bias" | "attn_out" | "mixer_out" | "resid_mid" | "cross_in" | "cross_bias" | "cross_out" | "resid_mid_cross" | "mlp_in" | "neuron_key" | "neuron" | "mlp_in_bias" | "mlp_bias" | "mlp_out" | "ple_in" | "ple_out" | "resid_post" | "rest";
             /** Layer */
             layer: number;
             /**
@@ -1417,10 +1423,10 @@ export interface components {
             address: string | null;
             /**
              * Position
-             * @description Of a key or value: where it was made.
+             * @description Of a key or value: where it was made; of attention to an encoder (L3.X2) in the source.
              */
             position: number | null;
-            /** @description The prompt's token there. */
+            /** @description The token there. */
             token: components["schemas"]["Token"] | null;
             /**
              * Sign
@@ -1809,7 +1815,7 @@ export interface components {
             heads: number | null;
             /**
              * Shown
-             * @description Share of the rows of W_O, or neurons, shown; null where it has none.
+             * @description Share of the rows of W_O, or neurons, shown; null where it has none, and of attention to an encoder, whose heads are all that is shown.
              */
             shown: number | null;
             /** Bias */
@@ -2590,6 +2596,18 @@ export interface components {
              * @default false
              */
             norm: boolean;
+            /**
+             * Cross Heads
+             * @description Of attention to an encoder.
+             * @default []
+             */
+            cross_heads: number[];
+            /**
+             * Cross Memory
+             * @description For each of them: positions of the source.
+             * @default []
+             */
+            cross_memory: number[][];
         };
         /**
          * LayerUpdates

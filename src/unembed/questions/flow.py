@@ -83,7 +83,7 @@ def _drawing(session: Session, request: FlowRequest, read: Read) -> _Drawing:
     options = request.only(FlowOptions)
     layers = checked_layers(request.layers, anatomy)
     times = request.n_runs * _n_tokens(session, request)
-    check_vectors(anatomy, layers, options, len(read.ids), session.settings.max_flow_vectors, times)
+    check_vectors(anatomy, layers, options, read.lengths, session.settings.max_flow_vectors, times)
     return _Drawing(layers, position_of(request.position, len(read.ids)), request.target, options)
 
 

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from unembed.analyses.flow.options import FlowOptions
+from unembed.engine.targets import Lengths
 from unembed.errors import InputError, TooLargeError
 from unembed.models.anatomy import Anatomy, AttentionAnatomy, BlockAnatomy
 
 _STREAMS = 9 + 2  # nodes of every layer; the one of query, key and value has three readings
 _BIASES = 3
+_CROSSED = (
+    3 + 1 + 1
+)  # nodes where a layer attends to an encoder, its bias, and the rest of its heads
 
 
 def checked_layers(layers: list[int], anatomy: Anatomy) -> tuple[int, ...]:
@@ -28,7 +32,7 @@ def check_vectors(
     anatomy: Anatomy,
     layers: tuple[int, ...],
     options: FlowOptions,
-    n_positions: int,
+    lengths: Lengths,
     limit: int,
     times: int = 1,
 ) -> None:
@@ -37,7 +41,7 @@ def check_vectors(
     Counts what the options can show at most. What passes a threshold is known only from the run:
     the graph itself counts that, before it reads anything.
     """
-    n = times * sum(most_vectors(anatomy.blocks[one], options, n_positions) for one in layers)
+    n = times * sum(most_vectors(anatomy.blocks[one], options, lengths) for one in layers)
     if n <= limit:
         return
     raise TooLargeError(
@@ -50,25 +54,39 @@ def check_vectors(
     )
 
 
-def most_vectors(block: BlockAnatomy, options: FlowOptions, n_positions: int) -> int:
+def most_vectors(block: BlockAnatomy, options: FlowOptions, lengths: Lengths) -> int:
     """Of one layer, at most: a key is read as it is and turned, a column as gate and as up."""
     attention = block.mixer if isinstance(block.mixer, AttentionAnatomy) else None
     heads = 0 if attention is None else attention.n_heads
     chosen = options.top_neurons + options.bottom_neurons
-    n_heads = min(options.n_heads or heads, heads)
+    n_heads = _shown_heads(options, heads)
     if options.threshold is not None:
-        chosen = n_heads = 0
+        chosen = 0
     n_rows = 0 if attention is None else min(chosen, heads * attention.d_head)
     n_neurons = min(chosen, block.d_mlp)
     shown = [
         n + _by_hand(options, block.layer, kind)
         for n, kind in ((n_heads, "H"), (n_rows, "z"), (n_neurons, "N"))
     ]
-    memory = min(options.values_per_head, n_positions)
+    memory = min(options.values_per_head, lengths.prompt)
     rest = 3 + shown[0] if options.rest else 0
     # A row of W_O and a neuron are read with both signs where their activation is negative.
     each = (2 + 3 * memory, 2, 4)
-    return _STREAMS + _BIASES + rest + sum(n * times for n, times in zip(shown, each, strict=True))
+    inside = sum(n * times for n, times in zip(shown, each, strict=True))
+    return _STREAMS + _BIASES + rest + inside + _of_crossed(block, options, lengths)
+
+
+def _of_crossed(block: BlockAnatomy, options: FlowOptions, lengths: Lengths) -> int:
+    """Of attention to an encoder: each head, its rest, and the values that it looks at."""
+    if block.cross is None:
+        return 0
+    n_heads = _shown_heads(options, block.cross.n_heads) + _by_hand(options, block.layer, "X")
+    return _CROSSED + n_heads * (2 + min(options.values_per_head, lengths.source))
+
+
+def _shown_heads(options: FlowOptions, n_heads: int) -> int:
+    """What passes a threshold is known only from the run."""
+    return 0 if options.threshold is not None else min(options.n_heads or n_heads, n_heads)
 
 
 def _by_hand(options: FlowOptions, layer: int, kind: str) -> int:

@@ -17,25 +17,30 @@ from typing import TYPE_CHECKING
 import torch
 
 from unembed.analyses.flow.names import CutName, parse_cut
-from unembed.analyses.tools.effects import Writes, effects_on, has_effects
+from unembed.analyses.tools.effects import Writes, effects_on, has_effects, step_of
 from unembed.analyses.tools.frozen import accurate
 from unembed.analyses.tools.objective import Objective
 from unembed.analyses.tools.writes import BranchOutput, branch_output, gate
 from unembed.engine.loaded import Loaded
 from unembed.engine.names.sites import check_target, resolve_position
-from unembed.engine.nodes import Branch
+from unembed.engine.names.taps import refuse
+from unembed.engine.nodes import CROSS, CROSS_SITES, Branch
 from unembed.engine.passes.run import Run
-from unembed.engine.targets import Target, site
-from unembed.errors import CapabilityError
+from unembed.engine.targets import Lengths, SiteKey, Target, site
+from unembed.errors import CapabilityError, TargetError
 
 if TYPE_CHECKING:
     from jaxtyping import Float
     from torch import Tensor
 
 
-WHOLE: dict[str, Branch] = {"attn_out": "attn", "mlp_out": "mlp"}
+WHOLE: dict[str, Branch] = {"attn_out": "attn", "cross_out": "cross", "mlp_out": "mlp"}
 BOXES: dict[str, Branch] = {"mixer_out": "attn", "ple_out": "mlp"}  # beside those, in their steps
-INPUTS: dict[str, Branch] = {"z": "attn", "mlp_post": "mlp"}  # of the output maps
+INPUTS: dict[str, Branch] = {
+    "z": "attn",
+    "cross_z": "cross",
+    "mlp_post": "mlp",
+}  # of the output maps
 
 
 @torch.no_grad()
@@ -87,7 +92,32 @@ def checked_cut(model: Loaded, name: str | CutName) -> CutName:
     whole = (site("attn_out", found.layer),) if found.into is None else (found.into,)
     for target in found.targets or whole:
         check_target(target, model.anatomy, model.name, "name")
+    _check_crossed(model, found)
     return found
+
+
+def _check_crossed(model: Loaded, found: CutName) -> None:
+    """What is of attention to an encoder needs one; the stream past it is not past two branches.
+
+    Raises CapabilityError, or TargetError.
+    """
+    for target in (*found.targets, found.into, found.site):
+        if target is not None and target.site in CROSS_SITES:
+            refuse(model.anatomy, target.site_key, model.name, "name")
+    if found.branch == "cross":
+        refuse(model.anatomy, SiteKey("cross_out", found.layer), model.name, "name")
+    streams = model.block(found.layer).stream_sites
+    if found.site is None or found.into is None or "resid_mid_cross" not in streams:
+        return
+    behind = (*streams, "resid_post")[_reached(model, found)[1] + 1]
+    if found.into.site != behind:
+        raise TargetError(
+            f"no link goes from {found.site.text} to {found.into.text} in {model.name}: its layers "
+            "attend to the encoder between them",
+            field="name",
+            value=found.text,
+            legal=f"L{found.layer}.{behind}",
+        )
 
 
 def _writes(cut: CutName) -> bool:
@@ -106,7 +136,7 @@ class _Loss:
 
     whole: bool = False
     bias: bool = False
-    inputs: list[Target] = field(default_factory=list)  # parts of z or mlp_post
+    inputs: list[Target] = field(default_factory=list)  # parts of z, cross_z or mlp_post
     pairs: set[tuple[int, int]] = field(default_factory=set)  # (head, key)
 
 
@@ -124,44 +154,53 @@ def _lost(run: Run, cuts: Iterable[CutName], at: int) -> list[Writes]:
             if target.site in BOXES:
                 boxes[cut.layer, target.site] = BOXES[target.site]
             else:
-                _take(losses, cut.layer, target, len(run.ids))
-    last = max(map(_reached, streams), default=(-1, 0))
+                _take(losses, cut.layer, target, run.lengths)
+    model = run.model
+    last = max((_reached(model, one) for one in streams), default=(-1, 0))
     groups = [
         Writes(_of_branch(run, layer, branch, loss, at)[None], layer, branch)
         for (layer, branch), loss in losses.items()
-        if (layer, int(branch == "mlp")) >= last
+        if (layer, step_of(model, layer, branch)) >= last
     ]
     groups += [
         Writes(accurate(run[f"L{layer}.{name}"][at])[None], layer, branch)
         for (layer, name), branch in boxes.items()
-        if (layer, int(branch == "mlp")) >= last
+        if (layer, step_of(model, layer, branch)) >= last
     ]
     for stream in streams:
-        if _reached(stream) == last and stream.site is not None:
-            past: Branch = "mlp" if last[1] else "attn"
+        if _reached(model, stream) == last and stream.site is not None:
+            past = _past(model, *last)
             passed = accurate(run[stream.site][at])[None]
-            passed = passed * run.model.block(stream.layer).stream_factors[last[1]]
+            passed = passed * model.block(stream.layer).stream_factors[last[1]]
             groups.append(Writes(passed, stream.layer, past))
             break  # the others are in this one
     return groups
 
 
 def _take(
-    losses: dict[tuple[int, Branch], _Loss], layer: int, target: Target, n_positions: int
+    losses: dict[tuple[int, Branch], _Loss], layer: int, target: Target, lengths: Lengths
 ) -> None:
     if target.site in WHOLE:
         losses[layer, WHOLE[target.site]].whole = True
     elif target.site in INPUTS:
         losses[layer, INPUTS[target.site]].inputs.append(target)
     elif target.head is not None and target.key is not None:
-        key = resolve_position(target.key, n_positions, "name")
-        losses[layer, "attn"].pairs.add((target.head, key))
+        key = resolve_position(target.key, lengths.keys_of(target.site_key), "name")
+        losses[layer, target.row.writes or "attn"].pairs.add((target.head, key))
 
 
-def _reached(stream: CutName) -> tuple[int, int]:
-    """(layer, 1 behind attention): everything written before is in this stream."""
-    behind = stream.site is not None and stream.site.site == "resid_mid"
-    return stream.layer, int(behind)
+def _reached(model: Loaded, stream: CutName) -> tuple[int, int]:
+    """(layer, step): everything written before that step is in this stream."""
+    streams = model.block(stream.layer).stream_sites
+    name = "" if stream.site is None else stream.site.site
+    return stream.layer, streams.index(name) if name in streams else 0
+
+
+def _past(model: Loaded, layer: int, step: int) -> Branch:
+    """The branch that the stream passes in a step."""
+    if step == 0:
+        return "attn"
+    return "mlp" if step == step_of(model, layer, "mlp") else "cross"
 
 
 def _of_branch(
@@ -172,36 +211,39 @@ def _of_branch(
     out = branch_output(run, layer, branch, at)
     inside = accurate(out.inside[0])
     lost = torch.zeros_like(inside)
-    gates = gate(run, layer, at) if loss.pairs else None
+    gates = gate(run, layer, at) if loss.pairs and branch == "attn" else None
     for head, key in loss.pairs:
-        fetched = _from_key(run, layer, head, key, at)
+        fetched = _from_key(run, layer, branch, head, key, at)
         fetched = fetched if gates is None else fetched * accurate(gates[head])
-        lost[_rows(run.model, layer, head)] += fetched
+        lost[_rows(run.model, layer, branch, head)] += fetched
     for target in loss.inputs:
-        rows = _inputs(run.model, layer, target)
+        rows = _inputs(run.model, layer, branch, target)
         lost[rows] = inside[rows]
     total = _written(out, lost)
     return total + accurate(out.bias_write()[0]) if loss.bias else total
 
 
-def _inputs(model: Loaded, layer: int, target: Target) -> slice | int:
+def _inputs(model: Loaded, layer: int, branch: Branch, target: Target) -> slice | int:
     """Which inputs of the output map a part of z or of mlp_post is."""
     if target.head is not None:
-        return _rows(model, layer, target.head)
+        return _rows(model, layer, branch, target.head)
     number = target.neuron if target.entry is None else target.entry
     return slice(None) if number is None else number
 
 
-def _rows(model: Loaded, layer: int, head: int) -> slice:
-    width = model.block(layer).attention.d_head
+def _rows(model: Loaded, layer: int, branch: Branch, head: int) -> slice:
+    width = model.attention_of(layer, branch).d_head
     return slice(head * width, (head + 1) * width)
 
 
-def _from_key(run: Run, layer: int, head: int, key: int, at: int) -> Float[Tensor, " d_head"]:
+def _from_key(
+    run: Run, layer: int, branch: Branch, head: int, key: int, at: int
+) -> Float[Tensor, " d_head"]:
     """What a head gets from one position, before any gate."""
-    values = run[site("v", layer)]
-    n_heads = run.model.block(layer).attention.n_heads
-    score = accurate(run[f"L{layer}.H{head}.pattern@{at}"])[key]
+    prefix = CROSS if branch == "cross" else ""
+    values = run[site(f"{prefix}v", layer)]
+    n_heads = run.model.attention_of(layer, branch).n_heads
+    score = accurate(run[f"L{layer}.H{head}.{prefix}pattern@{at}"])[key]
     return score * accurate(values[key, head * values.shape[1] // n_heads])
 
 

@@ -6,53 +6,34 @@ left out. Every norm is the one that the run has there.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
 
-from unembed.analyses.flow.attention import AttentionParts
+from unembed.analyses.flow.attention import AttentionParts, HeadParts
+from unembed.analyses.flow.columns import columns_of
 from unembed.analyses.flow.draft import Draft, Write, cut, zero
 from unembed.analyses.flow.draw_attention import AttentionDrawing
+from unembed.analyses.flow.draw_cross import CrossDrawing
 from unembed.analyses.flow.mlp import MlpDrawing, MlpParts
 from unembed.analyses.flow.options import FlowOptions
 from unembed.analyses.flow.result import FlowLink, FlowNode, FlowSum, LayerSelection, LinkKind
 from unembed.analyses.flow.selection import Selector
 from unembed.analyses.tools.frozen import accurate
 from unembed.engine.names.taps import why_not
-from unembed.engine.nodes import ATTENTION_SITES, Branch
+from unembed.engine.nodes import ATTENTION_SITES, CROSS_ATTENTION_SITES, Branch
 from unembed.engine.passes.run import Run
 from unembed.engine.targets import SiteKey
-from unembed.models.anatomy import Anatomy, Arrangement
+from unembed.models.anatomy import Anatomy
 
 if TYPE_CHECKING:
     from jaxtyping import Float
     from torch import Tensor
 
 
-# Columns from the block's first node on, of sequential and of parallel blocks, and of those that
-# are a token mixer or a feed-forward alone.
-SEQUENTIAL = {
-    "resid_pre": 0, "attn_in": 1, "mixer_in": 1, "qkv": 2, "attn_out": 9, "mixer_out": 9,
-    "resid_mid": 10, "mlp_in": 11, "neuron_key": 12, "mlp_out": 14, "resid_post": 15,
-}  # fmt: skip
-PARALLEL = {
-    "resid_pre": 0, "norm": 1, "attn_in": 2, "mixer_in": 2, "mlp_in": 2, "qkv": 3, "attn_out": 10,
-    "mixer_out": 10, "neuron_key": 8, "mlp_out": 10, "resid_post": 11,
-}  # fmt: skip
-SINGLE = {
-    "resid_pre": 0, "attn_in": 1, "mixer_in": 1, "mlp_in": 1, "qkv": 2, "neuron_key": 2,
-    "attn_out": 9, "mixer_out": 9, "mlp_out": 9, "resid_post": 10,
-}  # fmt: skip
-PER_LAYER = {"ple_in": 15, "ple_out": 16, "resid_post": 17}  # of sequential blocks that have one
-COLUMNS: dict[Arrangement, Mapping[str, int]] = {
-    "sequential": SEQUENTIAL,
-    "post_norm": SEQUENTIAL,
-    "norm_first": SEQUENTIAL,
-    "parallel": PARALLEL,
-    "single": SINGLE,
-}
 NEEDED = (*ATTENTION_SITES, "z", "attn_in")  # to draw heads
+NEEDED_CROSS = (*CROSS_ATTENTION_SITES, "cross_z", "cross_in")
 WORDS = {
     "resid_pre": "the residual stream before layer {}",
     "norm": "the residual stream before layer {}, normalised",
@@ -61,13 +42,21 @@ WORDS = {
     "mixer_in": "what the token mixer of layer {} reads",
     "mixer_out": "what the token mixer of layer {} adds",
     "resid_mid": "the residual stream after the attention of layer {}",
+    "cross_in": "what the attention of layer {} to the encoder reads",
+    "cross_out": "what the attention of layer {} to the encoder adds",
+    "resid_mid_cross": "the residual stream after the attention of layer {} to the encoder",
     "mlp_in": "what the feed-forward of layer {} reads",
     "mlp_out": "what the feed-forward of layer {} adds",
     "ple_in": "what the per-layer embedding of layer {} is multiplied with reads",
     "ple_out": "what the per-layer embedding of layer {} adds",
     "resid_post": "the residual stream after layer {}",
 }
-ADDRESSES = {"attn_out": "attn", "mixer_out": "mixer", "mlp_out": "mlp", "ple_out": "ple"}
+ADDRESSES = {
+    "attn_out": "attn", "mixer_out": "mixer", "cross_out": "cross", "mlp_out": "mlp",
+    "ple_out": "ple",
+}  # fmt: skip
+BRANCHES: dict[str, Branch] = {"cross_out": "cross", "mlp_out": "mlp", "ple_out": "mlp"}
+"""The branch that a site belongs to; others are of the token mixer."""
 
 
 Heads = tuple[tuple[int, ...], Any, tuple[int, ...]]
@@ -82,8 +71,7 @@ class BlockDrawing:
     ) -> None:
         self.draft, self.run, self.layer, self.position = draft, run, layer, position
         self.block = run.model.block(layer)
-        extra = {} if self.block.per_layer is None else PER_LAYER
-        self.columns = {**COLUMNS[self.block.arrangement], **extra}
+        self.columns = columns_of(self.block)
         self.mixes = self.block.mixer_site
         self.reads = None if self.mixes is None else self.mixes.replace("out", "in")
         if self.reads and why_not(run.model.anatomy, SiteKey(self.reads, layer)) is not None:
@@ -111,12 +99,13 @@ class BlockDrawing:
         heads, memory, z_rows = self._mixer(selector, options)
         for site in between:
             self._site(site)
+        crossed, read = self._cross(selector, options)
         neurons = self._feed_forward(selector, options)
         for site in after:
             self._site(site)
         self._boxes()
         self._links()
-        return LayerSelection(self.layer, heads, memory, z_rows, neurons, norm)
+        return LayerSelection(self.layer, heads, memory, z_rows, neurons, norm, crossed, read)
 
     def _frame(self, norm: bool) -> tuple[list[str], list[str], list[str]]:
         """Sites before the token mixer's inside, after it, and after the feed-forward's inside."""
@@ -127,6 +116,8 @@ class BlockDrawing:
         if self.block.parallel:
             first += ["norm"] if norm else []
             return [*first, *reads, *feeds], adds, ["mlp_out", "resid_post"]
+        if self.block.cross is not None:  # what it adds and the rest is behind its inside
+            return [*first, *reads], [*adds, "resid_mid", "cross_in"], ["mlp_out", "resid_post"]
         if self.block.arrangement != "single":
             return [*first, *reads], [*adds, "resid_mid", *feeds], ["mlp_out", "resid_post"]
         if self.mixes is None:
@@ -174,8 +165,7 @@ class BlockDrawing:
         self.draft.add(node, ("", row), write=write)
 
     def _write(self, site: str) -> Write:
-        later = site in ("mlp_out", "ple_out")
-        return Write(self._rows[site], 1.0, self.layer, "mlp" if later else "attn")
+        return Write(self._rows[site], 1.0, self.layer, BRANCHES.get(site, "attn"))
 
     def _mixer(self, selector: Selector, options: FlowOptions) -> Heads:
         """The attention's inside; a token mixer without heads is one link."""
@@ -189,6 +179,23 @@ class BlockDrawing:
             return attention.heads, attention.memory, attention.z_rows
         self._as_one_link("attn", self.reads, self.mixes, "mixer", reason)
         return (), (), ()
+
+    def _cross(self, selector: Selector, options: FlowOptions) -> tuple[tuple[int, ...], Any]:
+        """The inside of attention to the encoder, what it adds, and the stream behind it."""
+        if self.block.cross is None:
+            return (), ()
+        reason = why_no_drawn_cross(self.run.model.anatomy, self.layer)
+        heads: tuple[tuple[int, ...], Any] = (), ()
+        if reason is None:
+            parts = HeadParts(self.run, self.layer, self.position, selector, "cross")
+            column = self.column + self.columns["cross_value"]
+            CrossDrawing(parts, self.draft, options, column).draw()
+            heads = parts.heads, parts.memory
+        for site in ("cross_out", "resid_mid_cross", *([] if self.feeds is None else [self.feeds])):
+            self._site(site)
+        if reason is not None:
+            self._as_one_link("cross", "cross_in", "cross_out", "mixer", reason)
+        return heads
 
     def _feed_forward(self, selector: Selector, options: FlowOptions) -> tuple[int, ...]:
         if self.block.feed_forward is None:
@@ -231,14 +238,18 @@ class BlockDrawing:
                 FlowSum(self.layer, branch, norm, None, None, 0.0, None, None, reason)
             )
         self.draft.notes.append(f"Layer {self.layer}: {reason}; it is drawn as one link.")
-        behind = branch == "mlp" and "resid_mid" in self._rows
-        stream = f"{self.name}.resid_mid" if behind else self.start
-        source = stream if reads is None else f"{self.name}.{reads}"
+        source = self._stream_of(branch) if reads is None else f"{self.name}.{reads}"
         own = zero(f"{self.name}.{ADDRESSES[adds]}", self.position)
         row = self.draft.row(added)
         ends = (source, f"{self.name}.{adds}")
         link = FlowLink(*ends, kind, norm, "entropy", norm=norm, share=1.0, cut=own)
         self.draft.join(link, Write(row, 1.0, self.layer, branch))
+
+    def _stream_of(self, branch: Branch) -> str:
+        """The node of the stream that a branch reads."""
+        sites = self.block.stream_sites
+        site = {"attn": sites[0], "cross": "resid_mid", "mlp": sites[-1]}[branch]
+        return self.start if site == "resid_pre" else f"{self.name}.{site}"
 
     # ------------------------------------------------------------ links
 
@@ -252,13 +263,18 @@ class BlockDrawing:
             self._normed(given, reads, self.reads)
         if self.block.parallel:
             self._normed(given, reads, "mlp_in")
-            self._past("resid_pre", "resid_post", "residual_attn", None)
+            self._past("resid_pre", "resid_post", "residual_attn", "attn")
         elif self.block.arrangement == "single":
             self._single(given, reads)
         else:
             self._past("resid_pre", "resid_mid", "residual_attn", "attn")
-            self._normed("resid_mid", f"{self.name}.resid_mid", "mlp_in")
-            self._past("resid_mid", "resid_post", "residual_mlp", "mlp")
+            if self.block.cross is not None:
+                self._normed("resid_mid", f"{self.name}.resid_mid", "cross_in")
+                self._past("resid_mid", "resid_mid_cross", "residual_attn", "cross")
+                self._branch("cross_out", "resid_mid_cross")
+            last = self.block.stream_sites[-1]
+            self._normed(last, f"{self.name}.{last}", "mlp_in")
+            self._past(last, "resid_post", "residual_mlp", "mlp")
         two = self.block.arrangement not in ("parallel", "single")
         if self.mixes is not None:
             self._branch(self.mixes, "resid_mid" if two else "resid_post")
@@ -288,10 +304,10 @@ class BlockDrawing:
         own = cut(name, self.position) if target == "norm" else zero(name, self.position)
         self.draft.join(FlowLink(source, name, "norm", norm, "norm", norm=norm, cut=own))
 
-    def _past(self, site: str, target: str, kind: LinkKind, part: str | None) -> None:
+    def _past(self, site: str, target: str, kind: LinkKind, part: Branch) -> None:
         """Past a branch: the stream itself. Behind a norm of the stream it cannot be cut out."""
         source = self.start if site == "resid_pre" else f"{self.name}.{site}"
-        factor = self.block.stream_factors[int(site == "resid_mid")]
+        factor = self.block.stream_factors[self.block.stream_sites.index(site)]
         vector = accurate(self.at(site)) * factor
         norm = float(vector.norm())
         own = None
@@ -300,7 +316,7 @@ class BlockDrawing:
         colour: Any = kind
         known = site in self._rows and factor == 1.0
         row = self._rows[site] if known else self.draft.row(vector)
-        write = Write(row, 1.0, self.layer, "mlp" if part == "mlp" else "attn")
+        write = Write(row, 1.0, self.layer, part)
         link = FlowLink(source, f"{self.name}.{target}", kind, norm, colour, norm=norm, cut=own)
         self.draft.join(link, write)
 
@@ -319,6 +335,12 @@ def why_no_drawn_heads(anatomy: Anatomy, layer: int) -> str | None:
     if source != layer:
         return f"its keys and values are those of layer {source}"
     reasons = (why_not(anatomy, SiteKey(site, layer)) for site in NEEDED)
+    return next((reason for reason in reasons if reason is not None), None)
+
+
+def why_no_drawn_cross(anatomy: Anatomy, layer: int) -> str | None:
+    """Why attention to the encoder is drawn as one link; None where its heads are drawn."""
+    reasons = (why_not(anatomy, SiteKey(site, layer)) for site in NEEDED_CROSS)
     return next((reason for reason in reasons if reason is not None), None)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import torch
 
@@ -32,9 +32,6 @@ from unembed.engine.passes.run import Run
 from unembed.engine.targets import Target, site
 from unembed.errors import CapabilityError, TargetError
 from unembed.models.progress import Progress
-
-if TYPE_CHECKING:
-    pass
 
 
 def cut_capture(model: Loaded, name: str | CutName) -> tuple[str, ...]:
@@ -66,7 +63,9 @@ def cut(run: Run, name: str | CutName, position: int = -1) -> tuple[Edit, ...]:
     if found.kind == "residual":
         return (_stream_edit(run, found, at),)
     keys = [
-        None if one.key is None else resolve_position(one.key, len(run.ids), "name")
+        None
+        if one.key is None
+        else resolve_position(one.key, run.lengths.keys_of(one.site_key), "name")
         for one in found.targets
     ]
     return tuple(zero(one.at(at, key)) for one, key in zip(found.targets, keys, strict=True))
@@ -84,7 +83,10 @@ def _stream_edit(run: Run, found: CutName, at: int) -> Edit:
         )
     if found.site is None or found.into is None:
         raise LookupError(found.text)
-    factor = model.block(found.layer).stream_factors[int(found.site.site == "resid_mid")]
+    block = model.block(found.layer)
+    passed = found.site.site
+    step = block.stream_sites.index(passed) if passed in block.stream_sites else 0
+    factor = block.stream_factors[step]
     return add(found.into.at(at), -factor * run[found.site][at])
 
 

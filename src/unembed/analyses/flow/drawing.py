@@ -96,7 +96,7 @@ class BranchDrawing:
 
     def bias(self, source: str, title: str, whole: BranchOutput, column: int) -> bool:
         """The bias of the output map, where there is one and it is asked for; its own way in."""
-        asked = self.options.attn_bias if self.branch == "attn" else self.options.mlp_bias
+        asked = self.options.mlp_bias if self.branch == "mlp" else self.options.attn_bias
         if not (asked and whole.has_bias):
             return False
         vector = accurate(whole.bias_write()[0])

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from unembed.analyses.flow.blocks import draw_layers, why_no_drawn_heads
+from unembed.analyses.flow.blocks import draw_layers, why_no_drawn_cross, why_no_drawn_heads
 from unembed.analyses.flow.draft import Draft, DraftLink, DraftNode, Write
 from unembed.analyses.flow.options import FlowOptions
 from unembed.analyses.flow.reading import Readings, read_vectors
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 
 SITES = (
     "resid_pre", "mixer_in", "attn_in", "q", "k", "v", "z", "attn_out", "mixer_out", "resid_mid",
+    "cross_in", "cross_v", "cross_z", "cross_out", "resid_mid_cross",
     "mlp_in", "mlp_gate", "mlp_pre", "mlp_post", "mlp_out", "ple_in", "ple_out", "resid_post",
 )  # fmt: skip
 ONLY_GATED = ("mlp_gate", "mlp_pre")
@@ -60,7 +61,6 @@ def flow_capture(
         InputError: no layers, or a layer that the model does not have.
         CapabilityError: a model without an unembedding, or with attention that cannot be seen.
     """
-    _refuse_crossed(model)
     chosen = checked_layers(model, layers)
     capture = list(effects_capture(model, chosen[0]))
     for layer in chosen:
@@ -79,19 +79,9 @@ def flow_capture(
                 if why_not(model.anatomy, SiteKey(one, layer)) is None
             )
             capture += [f"L{layer}.{site}{row}" for site in here]
+        if why_no_drawn_cross(model.anatomy, layer) is None:
+            capture.append(f"L{layer}.cross_pattern{row}")
     return tuple(dict.fromkeys(capture))
-
-
-def _refuse_crossed(model: Loaded) -> None:
-    """A graph without one of a block's branches would not add up."""
-    if model.has_encoder:
-        raise CapabilityError(
-            f"{model.name} is an encoder-decoder: blocks attend to the encoder between their own "
-            "attention and the feed-forward, which a flow graph does not draw yet",
-            field="layers",
-            value=model.name,
-            fix='the sites of it are "L0.cross_out" and "L0.cross_pattern"; ue.component has L0.X1',
-        )
 
 
 @torch.no_grad()
@@ -129,7 +119,6 @@ def flow_graph(
     """
     model = run.model
     model.require("lens")
-    _refuse_crossed(model)
     chosen = checked_layers(model, layers)
     options = options.changed(**changes)
     position = resolve_position(position, len(run.ids))
@@ -170,6 +159,7 @@ def flow_graph(
         vectors=vectors,
         provenance=run.provenance,
         objective=rating.objective,
+        source_tokens=run.source_tokens,
     )
 
 

@@ -9,29 +9,29 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, cast
 
 from unembed.engine.names.sites import parse_target
-from unembed.engine.nodes import DIGITS, POSITION, Branch, number
+from unembed.engine.nodes import CROSS, DIGITS, POSITION, SOURCE_SITES, Branch, number
 from unembed.engine.targets import Target, node, site
 from unembed.errors import TargetError
 
 CutKind = Literal["zero", "bias", "residual"]
 
 _L = rf"L{number('layer')}\."
-_HEAD = rf"H{number('head')}"
+_HEAD = rf"(?P<letter>[HX]){number('head')}"  # X: attends to an encoder
 _AT = rf"(?:@(?P<at>{POSITION}))?"
 _KEY = rf"@(?P<key>[0-9]{{1,{DIGITS['neuron']}}})"
 _PAIR = re.compile(rf"{_L}{_HEAD}\.(?:key|value){_KEY}{_AT}")
-_QUERY = re.compile(rf"{_L}{_HEAD}\.query{_AT}")
+_QUERY = re.compile(rf"{_L}H{number('head')}\.query{_AT}")
 _READ = re.compile(rf"{_L}(?P<read>qkv|norm){_AT}")
-_BIAS = re.compile(rf"{_L}(?P<branch>attn|mlp)_bias{_AT}")
+_BIAS = re.compile(rf"{_L}(?P<branch>attn|cross|mlp)_bias{_AT}")
 _READ_SITES = {"qkv": ("q", "k", "v"), "norm": ("attn_in", "mlp_in")}
 _NEURON_KEY = re.compile(rf"(?P<neuron>L[0-9]+\.N[0-9]+)\.key(?P<rest>{_AT})")
-_STREAM = re.compile(rf"{_L}(?P<site>resid_pre|resid_mid|resid_post)")
+_STREAM = re.compile(rf"{_L}(?P<site>resid_pre|resid_mid|resid_mid_cross|resid_post)")
 # Where many links end: what comes in is the finer end.
-_GATHERING = re.compile(r"L\d+\.(?:attn_out|mlp_out|resid_\w+|z|H\d+)")
-_END = re.compile(r"(?P<stem>L\d+\.(?:H\d+\.(?:key|value)@\d+|[\w.]+?))" + _AT)
+_GATHERING = re.compile(r"L\d+\.(?:attn_out|cross_out|mlp_out|resid_\w+|z|[HX]\d+)")
+_END = re.compile(r"(?P<stem>L\d+\.(?:[HX]\d+\.(?:key|value)@\d+|[\w.]+?))" + _AT)
 _NODE = re.compile(
     rf"{_L}(?:{_HEAD}(?:\.(?P<what>key|value){_KEY}|\.(?P<of_head>query))?"
     rf"|N{number('neuron')}(?:\.(?P<of_neuron>key))?|z{number('entry')}|(?P<site>\w+))"
@@ -56,7 +56,16 @@ _LINKS = {
     "entry": ("attn_out",),
     "attn_bias": ("attn_out",),
     "attn_out": ("resid_mid", "resid_post"),
-    "resid_mid": ("mlp_in", "mlp_out", "ple_in", "resid_post"),
+    "resid_mid": (
+        *("mlp_in", "mlp_out", "ple_in", "resid_post"),
+        *("cross_in", "resid_mid_cross"),  # of a block that attends to an encoder
+    ),
+    "cross_in": ("cross_value", "cross_bias", "cross_out"),
+    "cross_value": ("cross_head",),
+    "cross_head": ("cross_out",),
+    "cross_bias": ("cross_out",),
+    "cross_out": ("resid_mid_cross",),
+    "resid_mid_cross": ("mlp_in", "mlp_out", "resid_post"),
     "mlp_in": ("neuron_key", "neuron", "mlp_bias", "mlp_out"),
     "neuron_key": ("neuron",),
     "neuron": ("mlp_out",),
@@ -104,7 +113,8 @@ def _read(name: str) -> CutName:
     if arrow:
         return _link(name, source, end)
     if found := _PAIR.fullmatch(name):
-        head = node("head", int(found["layer"]), int(found["head"])).at(None, int(found["key"]))
+        kind = "cross_head" if found["letter"] == "X" else "head"
+        head = node(kind, int(found["layer"]), int(found["head"])).at(None, int(found["key"]))
         return _zero(name, (head,), found["at"])
     if found := _QUERY.fullmatch(name):
         return _zero(name, (parse_target(f"L{found['layer']}.H{found['head']}.q"),), found["at"])
@@ -112,7 +122,7 @@ def _read(name: str) -> CutName:
         sites = _READ_SITES[found["read"]]
         return _zero(name, tuple(site(one, int(found["layer"])) for one in sites), found["at"])
     if found := _BIAS.fullmatch(name):
-        branch: Branch = "attn" if found["branch"] == "attn" else "mlp"
+        branch = cast("Branch", found["branch"])
         return CutName(name, "bias", int(found["layer"]), _number(found["at"]), branch=branch)
     column = _NEURON_KEY.fullmatch(name)
     return _target(name, column["neuron"] + column["rest"] if column else name)
@@ -135,7 +145,8 @@ def _target(name: str, text: str) -> CutName:
 
 
 def _of_target(name: str, target: Target) -> CutName:
-    if target.layer is None or target.row.derived:
+    elsewhere = target.encoder or target.site in SOURCE_SITES  # its positions are of the source
+    if target.layer is None or target.row.derived or elsewhere:
         raise _unknown(name)
     whole = target.at(None, target.key)
     return CutName(name, "zero", target.layer, target.position, (whole,))
@@ -152,7 +163,8 @@ def _link(name: str, source: str, end: str) -> CutName:
         begin, out = parse_target(source), parse_target(stem)
         return CutName(name, "residual", int(into["layer"]), at, site=begin, into=out)
     through = _GATHERING.fullmatch(stem) is not None or stem.endswith(".qkv")
-    whole = source.endswith((".attn_in", ".mlp_in")) and stem.endswith((".attn_out", ".mlp_out"))
+    branch = source.rpartition(".")[2].removesuffix("_in")
+    whole = branch in ("attn", "cross", "mlp") and stem.endswith(f".{branch}_out")
     found = parse_cut(source if through and not whole else stem)
     return replace(found, text=name, at=at)
 
@@ -168,7 +180,7 @@ def _joined(source: str, end: str) -> bool:
         left, layer = "resid_pre", layer + 1
     alike = all(
         first[part] is None or last[part] is None or first[part] == last[part]
-        for part in ("head", "key", "neuron")
+        for part in ("letter", "head", "key", "neuron")
     )
     return layer == other and right in _LINKS.get(left, ()) and alike
 
@@ -177,11 +189,9 @@ def _kind(match: re.Match[str]) -> tuple[int, str]:
     """(layer, what the node is)."""
     if match["of_neuron"]:
         return int(match["layer"]), "neuron_key"
-    for part in ("what", "of_head"):
-        if match[part] is not None:
-            return int(match["layer"]), match[part]
-    named = ("head", "neuron", "entry")
-    return int(match["layer"]), next((part for part in named if match[part]), match["site"])
+    named = next((part for part in ("head", "neuron", "entry") if match[part]), match["site"])
+    kind = match["what"] or match["of_head"] or named
+    return int(match["layer"]), f"{CROSS}{kind}" if match["letter"] == "X" else kind
 
 
 def _unknown(name: str) -> TargetError:

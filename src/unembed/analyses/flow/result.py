@@ -40,6 +40,10 @@ NodeKind = Literal[
     "attn_out",
     "mixer_out",
     "resid_mid",
+    "cross_in",  # of decoders that attend to an encoder
+    "cross_bias",
+    "cross_out",
+    "resid_mid_cross",
     "mlp_in",
     "neuron_key",  # the column of the input map (and of the gate)
     "neuron",  # the value vector
@@ -53,15 +57,15 @@ NodeKind = Literal[
 ]
 LinkKind = Literal[
     "norm",  # through a norm: resid_pre>attn_in, resid_mid>mlp_in ...
-    "residual_attn",  # past the attention
+    "residual_attn",  # past the attention, also that to an encoder
     "residual_mlp",  # past the feed-forward
     "skipped",  # the layers between two layers that are shown
-    "branch",  # attn_out>resid_mid, mlp_out>resid_post
+    "branch",  # attn_out>resid_mid, cross_out>resid_mid_cross, mlp_out>resid_post
     "qkv",  # attn_in>qkv
     "query",  # qkv>query
-    "attention",  # query>key, key>value
+    "attention",  # query>key, key>value; cross_in>value
     "memory",  # value>head: attention times value
-    "head",  # head>z
+    "head",  # head>z; head>cross_out
     "z_row_key",  # z>z_row
     "z_row",  # z_row>attn_out
     "neuron_key",  # mlp_in>neuron_key
@@ -149,8 +153,11 @@ class FlowNode:
     address: Annotated[
         str | None, 'The node or branch whose page says more: "L14.H7", "L14.N1981".'
     ] = None
-    position: Annotated[int | None, "Of a key or value: where it was made."] = None
-    token: Annotated[Token | None, "The prompt's token there."] = None
+    position: Annotated[
+        int | None,
+        "Of a key or value: where it was made; of attention to an encoder (L3.X2) in the source.",
+    ] = None
+    token: Annotated[Token | None, "The token there."] = None
     sign: Literal[1, -1] = 1
     activation: Annotated[
         float | None, "Row of W_O: the entry of z; neuron: the input of the output map."
@@ -223,7 +230,9 @@ class FlowSum:
     added_norm: float
     heads: Annotated[float | None, "Attention: share of the heads shown."]
     shown: Annotated[
-        float | None, "Share of the rows of W_O, or neurons, shown; null where it has none."
+        float | None,
+        "Share of the rows of W_O, or neurons, shown; null where it has none, and of attention to "
+        "an encoder, whose heads are all that is shown.",
     ]
     bias: float
     rest: float | None
@@ -261,6 +270,18 @@ class LayerSelection:
     norm: Annotated[bool, "Whether both branches read one vector, which has a node of its own."] = (
         False
     )
+    cross_heads: Annotated[tuple[int, ...], "Of attention to an encoder."] = ()
+    cross_memory: Annotated[
+        tuple[tuple[int, ...], ...], "For each of them: positions of the source."
+    ] = ()
+
+    def heads_of(self, branch: Branch) -> tuple[int, ...]:
+        """The heads of its own attention, or of that to an encoder."""
+        return self.cross_heads if branch == "cross" else self.heads
+
+    def memory_of(self, branch: Branch) -> tuple[tuple[int, ...], ...]:
+        """What each of them looks at."""
+        return self.cross_memory if branch == "cross" else self.memory
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -287,6 +308,9 @@ class FlowGraph(Drawn):
     provenance: Annotated[Mapping[str, str], "Which model, in which precision."]
     # what effects are on; JSON has its words, in `target`
     objective: Objective | None = field(default=None, metadata={"written": False})
+    source_tokens: Annotated[
+        tuple[Token, ...], "What the encoder of an encoder-decoder was given."
+    ] = ()
 
     @cached_property
     def _by_id(self) -> Mapping[str, FlowNode | FlowLink]:

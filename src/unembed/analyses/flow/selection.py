@@ -12,6 +12,7 @@ from unembed.analyses.flow.options import FlowOptions
 from unembed.analyses.flow.result import LayerSelection
 from unembed.engine.loaded import Loaded
 from unembed.engine.names.sites import check_target, parse_target
+from unembed.engine.nodes import Branch
 from unembed.errors import TargetError
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ class Chosen:
     """What was named by hand, by layer. Raises TargetError for what this model does not have."""
 
     def __init__(self, model: Loaded, names: Sequence[str]) -> None:
-        self.heads: list[tuple[int, int]] = []
+        self.heads: dict[Branch, list[tuple[int, int]]] = {"attn": [], "cross": []}
         self.neurons: list[tuple[int, int]] = []
         self.z_rows: list[tuple[int, int]] = []
         for name in names:
@@ -41,8 +42,8 @@ class Chosen:
         check_target(target, model.anatomy, model.name, "include")
         if target.layer is None or target.position is not None:
             raise _unknown(name, "it is no head, neuron or row of W_O")
-        if target.kind == "head":
-            self.heads.append((target.layer, target.head or 0))
+        if target.kind in ("head", "cross_head"):
+            self.heads[target.row.writes or "attn"].append((target.layer, target.head or 0))
         elif target.kind == "neuron":
             self.neurons.append((target.layer, target.neuron or 0))
         elif target.entry is not None:
@@ -75,21 +76,23 @@ class Selector:
         """Whether both branches' input has a node; edits of one of them must not hide it."""
         return alike if self.like is None else self.like[layer].norm
 
-    def heads(self, layer: int, norms: Float[Tensor, " head"], added: float) -> tuple[int, ...]:
+    def heads(
+        self, layer: int, norms: Float[Tensor, " head"], added: float, branch: Branch
+    ) -> tuple[int, ...]:
         """The heads that write most, in their order."""
         if self.like is not None:
-            return self.like[layer].heads
-        named = self.chosen.of(layer, self.chosen.heads)
+            return self.like[layer].heads_of(branch)
+        named = self.chosen.of(layer, self.chosen.heads[branch])
         count = self.options.n_heads or len(norms)
         best = self._best(norms, count, added, f"heads of layer {layer}")
         return tuple(sorted({*best, *named}))
 
     def memory(
-        self, layer: int, rows: Float[Tensor, "shown key"], seen: Tensor
+        self, layer: int, rows: Float[Tensor, "shown key"], seen: Tensor, branch: Branch
     ) -> tuple[tuple[int, ...], ...]:
         """For each row of the pattern its largest entries, among positions that can be seen."""
         if self.like is not None:
-            return self.like[layer].memory
+            return self.like[layer].memory_of(branch)
         count = min(self.options.values_per_head, int(seen.sum()))
         masked = rows.masked_fill(~seen, -1.0)
         return tuple(tuple(row) for row in masked.topk(count).indices.tolist())

@@ -17,9 +17,9 @@ from unembed.analyses.flow.result import FlowTarget
 from unembed.analyses.tools.objective import Objective
 from unembed.analyses.tools.target import TargetLike, as_objective, in_words, read_text, text_tokens
 from unembed.engine.editing.edits import Edit
-from unembed.engine.editing.knocking import resolved_pairs
 from unembed.engine.loaded import Loaded
 from unembed.engine.names.tokens import Token
+from unembed.engine.nodes import SOURCE_SITES
 from unembed.engine.passes import forward
 from unembed.engine.passes.run import Run
 from unembed.engine.targets import Lengths
@@ -128,22 +128,22 @@ def continued(run: Run, tokens: Sequence[int], position: int, capture: Sequence[
     edits = tuple(
         kept for edit in run.edits if (kept := _trimmed(edit, position, run.lengths)) is not None
     )
-    own = run.segments[: position + 1]
-    segments = (*own, *own[-1:] * len(tokens))
-    request = forward.Request(ids, capture, edits, "none", source=run.source, segments=segments)
+    request = forward.Request(ids, capture, edits, "none", source=run.source)
     return forward.run(run.model, request)
 
 
 def _trimmed(edit: Edit, last: int, lengths: Lengths) -> Edit | None:
-    """The edit without the positions after `last`, which come later and change nothing there."""
-    node, n_positions = edit.node, lengths.prompt
-    pairs = resolved_pairs(edit, node, lengths, "edits")
-    if pairs is not None and not node.encoder:
-        pairs = pairs[pairs[:, 0] <= last]
-        return replace(edit, pairs=pairs) if len(pairs) else None
+    """The edit without the positions after `last`, which come later and change nothing there.
+
+    One whose positions are of the source stays: that is the same.
+    """
+    node = edit.node
+    if node.encoder or node.site in SOURCE_SITES:
+        return edit
+    n_positions = lengths.prompt
     if node.position is not None:
         here = node.position % n_positions
-        key = None if node.key is None else node.key % n_positions
+        key = None if node.key is None else node.key % lengths.keys_of(node.site_key)
         return replace(edit, node=node.at(here, key)) if here <= last else None
     if edit.positions is None:
         _refuse_whole_vectors(edit)

@@ -26,6 +26,7 @@ _READINGS = {
     "up": "the column that the gate multiplies",
     "suppressed": "takes probability from",
 }
+_BRANCHES = {"attn": "attention", "cross": "attention to the encoder", "mlp": "feed-forward"}
 _LINKS = {
     "norm": "through the norm",
     "residual_attn": "past the attention",
@@ -74,8 +75,14 @@ def _where(node: FlowNode) -> list[str]:
     lines = [node.id]
     if node.position is not None:
         of = "" if node.token is None else f" of {named(node.token)}"
-        lines.append(f"made at position {node.position}{of}")
+        where = "source position" if is_of_source(node) else "position"
+        lines.append(f"made at {where} {node.position}{of}")
     return lines
+
+
+def is_of_source(node: FlowNode) -> bool:
+    """Whether it is the value of a head that attends to the encoder."""
+    return node.kind == "value" and ".X" in node.id
 
 
 def _reading(graph: FlowGraph, node: FlowNode, reading: FlowReading) -> Iterator[str]:
@@ -171,11 +178,11 @@ def size(value: float) -> str:
 
 def sum_words(row: FlowSum) -> str:
     """How much of what a branch added is shown: shares along the vector that was added."""
-    branch = "attention" if row.branch == "attn" else "feed-forward"
+    branch = _BRANCHES[row.branch]
     head = f"Layer {row.layer}, {branch}: adds a vector of norm {size(row.added_norm)}"
     if row.reason is not None:
         return f"{head}. Not taken apart: {row.reason.rstrip('.')}."
-    parts = "rows of W_O" if row.branch == "attn" else "neurons"
+    parts = {"attn": "rows of W_O", "cross": "heads"}.get(row.branch, "neurons")
     said = [
         (row.heads, "the heads shown are"),
         (row.shown, f"the {parts} shown"),

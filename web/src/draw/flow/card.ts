@@ -2,6 +2,7 @@
 import type { CardContent, CardSide } from '../card';
 import { probability, rank } from '../format';
 import type { Flow, FlowNode } from './data';
+import { isOfSource } from './rows';
 import {
   effectOn,
   linkEnds,
@@ -47,7 +48,9 @@ function sidesOf(graph: Flow, mode: Side | 'difference'): Side[] {
 
 function noteOf(node: FlowNode): { note?: string } {
   if (node.token && node.position !== null && node.position !== undefined)
-    return { note: `of ${node.token.label} at position ${node.position}` };
+    return {
+      note: `of ${node.token.label} at ${isOfSource(node) ? 'source ' : ''}position ${node.position}`,
+    };
   if (node.sign === -1)
     return { note: 'Its activation is negative: it writes its vector the other way round.' };
   return {};

@@ -188,6 +188,7 @@ function side(shape: Shape, change: number): Schemas['FlowGraph'] {
     nodes: builder.nodes,
     links: builder.links,
     sums: [],
+    source_tokens: [],
     notes: [],
   };
 }

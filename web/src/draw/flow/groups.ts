@@ -18,7 +18,7 @@ export const GROUP_KINDS: Readonly<Record<Group, readonly string[]>> = {
   memory: ['key', 'value'],
   z_rows: ['z_row'],
   neurons: ['neuron_key', 'neuron'],
-  biases: ['attn_bias', 'mlp_in_bias', 'mlp_bias'],
+  biases: ['attn_bias', 'cross_bias', 'mlp_in_bias', 'mlp_bias'],
   residual: ['residual_attn', 'residual_mlp', 'skipped'],
   rest: ['rest'],
 };

@@ -5,7 +5,16 @@
  * A place depends on neither what is hidden nor which of two runs is drawn, so that nothing jumps.
  */
 import type { FlowNode, FlowSideData, NodeKind } from './data';
-import { ASIDE, BOX_HEIGHT, isMlp, sharesColumns, stackAll, STREAMS, type Heights } from './rows';
+import {
+  ASIDE,
+  BOX_HEIGHT,
+  isCross,
+  isMlp,
+  sharesColumns,
+  stackAll,
+  STREAMS,
+  type Heights,
+} from './rows';
 import { isBand, scalesOf, thickness, type Scales } from './scale';
 
 export interface Slot {
@@ -140,6 +149,10 @@ const NAMES: Readonly<Record<NodeKind, string>> = {
   attn_out: 'adds',
   mixer_out: 'adds',
   resid_mid: 'stream',
+  cross_in: 'reads',
+  cross_bias: 'bias',
+  cross_out: 'adds',
+  resid_mid_cross: 'stream',
   mlp_in: 'reads',
   neuron_key: 'keys',
   neuron: 'neurons',
@@ -175,15 +188,24 @@ function branchSpans(nodes: readonly FlowNode[], slots: Slots): Span[] {
   const inner = nodes.filter((node) => !STREAMS.has(node.kind) && node.kind !== 'norm');
   return [...new Set(inner.map((node) => node.layer))].flatMap((layer) => {
     const here = inner.filter((node) => node.layer === layer);
-    const [attention, feedForward] = [false, true].map((mlp) =>
-      here.filter((node) => isMlp(node) === mlp),
-    ) as [FlowNode[], FlowNode[]];
+    const [attention, crossed, feedForward] = partsOf(here);
     if (sharesColumns(here)) return [spanOf('attention above, feed-forward below', here, slots)];
     return [
       spanOf(attention.some(isMixer) ? 'token mixer' : 'attention', attention, slots),
+      spanOf('attention to the encoder', crossed, slots),
       spanOf('feed-forward', feedForward, slots),
     ].filter((span) => span.right > span.left);
   });
+}
+
+/** Attention, attention to an encoder, and feed-forward. */
+function partsOf(nodes: readonly FlowNode[]): [FlowNode[], FlowNode[], FlowNode[]] {
+  const others = nodes.filter((node) => !isMlp(node));
+  return [
+    others.filter((node) => !isCross(node)),
+    others.filter((node) => isCross(node)),
+    nodes.filter((node) => isMlp(node)),
+  ];
 }
 
 function spanOf(name: string, nodes: readonly FlowNode[], slots: Slots): Span {

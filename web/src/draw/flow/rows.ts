@@ -13,6 +13,7 @@ const BRANCH_GAP = 28;
 export const STREAMS: ReadonlySet<NodeKind> = new Set<NodeKind>([
   'resid_pre',
   'resid_mid',
+  'resid_mid_cross',
   'resid_post',
 ]);
 const MLP: ReadonlySet<NodeKind> = new Set<NodeKind>([
@@ -28,6 +29,7 @@ const MLP: ReadonlySet<NodeKind> = new Set<NodeKind>([
 /** Beside what a column mainly holds. */
 export const ASIDE: ReadonlySet<NodeKind> = new Set<NodeKind>([
   'attn_bias',
+  'cross_bias',
   'mlp_in_bias',
   'mlp_bias',
   'rest',
@@ -54,11 +56,11 @@ interface Seat {
 }
 
 function seatOf(node: FlowNode): Seat {
-  const head = /^(L\d+\.H\d+)(?:\.(\w+)(?:@(\d+))?)?$/.exec(node.id);
+  const head = /^(L\d+\.([HX])\d+)(?:\.(\w+)(?:@(\d+))?)?$/.exec(node.id);
   if (head) {
-    const [, group = '', part, position] = head;
+    const [, group = '', letter, part, position] = head;
     const row = part === 'rest' ? 'rest' : (position ?? null);
-    return { stack: 'heads', group, row };
+    return { stack: letter === 'X' ? 'cross' : 'heads', group, row };
   }
   const row = node.id;
   if (node.kind === 'neuron' || node.kind === 'neuron_key')
@@ -67,6 +69,8 @@ function seatOf(node: FlowNode): Seat {
     return { stack: 'neurons', group: 'bias', row: '' };
   if (node.kind === 'z_row' || node.kind === 'attn_bias')
     return { stack: 'rows', group: node.id, row };
+  if (node.kind === 'cross_bias' || node.id.endsWith('.cross_heads.rest'))
+    return { stack: 'cross', group: node.id, row };
   if (node.kind !== 'rest') return { stack: node.id, group: node.id, row };
   const stack = node.id.endsWith('.heads.rest') ? 'heads' : isMlp(node) ? 'neurons' : 'rows';
   return { stack, group: node.id, row };
@@ -77,8 +81,18 @@ export function isMlp(node: FlowNode): boolean {
   return MLP.has(node.kind) || node.id.endsWith('.neurons.rest');
 }
 
+/** Of attention to an encoder. */
+export function isCross(node: FlowNode): boolean {
+  return node.kind.startsWith('cross_') || /^L\d+\.(?:X\d+|cross_heads)\b/.test(node.id);
+}
+
+/** The value of a head that attends to an encoder: its position counts tokens of the source. */
+export function isOfSource(node: FlowNode): boolean {
+  return node.kind === 'value' && isCross(node);
+}
+
 function isAside(node: FlowNode): boolean {
-  return ASIDE.has(node.kind) && !/\.H\d+\.rest$/.test(node.id);
+  return ASIDE.has(node.kind) && !/\.[HX]\d+\.rest$/.test(node.id);
 }
 
 /** The stacks of one branch of one layer. */
@@ -88,7 +102,7 @@ function stacksOf(nodes: readonly FlowNode[]): Stack[] {
     const { stack: name, group: key, row } = seatOf(node);
     const stack = stacks.get(name) ?? {
       groups: new Map<string, Group>(),
-      gap: name === 'heads' ? HEAD_GAP : ROW_GAP,
+      gap: name === 'heads' || name === 'cross' ? HEAD_GAP : ROW_GAP,
     };
     const group = stack.groups.get(key) ?? {
       rows: new Map<string, string[]>(),

@@ -112,6 +112,7 @@ export function caption(node: FlowNode): string {
     case 'value':
       return `${node.position ?? ''} ${node.token?.label ?? ''}`.trim();
     case 'attn_bias':
+    case 'cross_bias':
     case 'mlp_in_bias':
     case 'mlp_bias':
       return 'bias';

@@ -148,9 +148,9 @@ export function describeTarget(target: Target): string {
 
 /** "L14.attn_in", "L14.H7.value@3", "L14.z448", "L14.N1981.key", "L14.heads.rest". */
 const FLOW_NODE = new RegExp(
-  `^L(${NUMBERS.layer})\\.(?:(resid_pre|resid_mid|resid_post|norm|attn_in|attn_out|mixer_in|mixer_out|ple_in|ple_out|attn_bias|qkv|mlp_in|` +
-    `mlp_in_bias|mlp_bias|mlp_out|z|z\\.rest|heads\\.rest|neurons\\.rest)` +
-    `|H(${NUMBERS.head})(?:\\.(query|rest|(?:key|value)@[0-9]{1,7}))?` +
+  `^L(${NUMBERS.layer})\\.(?:(resid_pre|resid_mid|resid_post|norm|attn_in|attn_out|cross_in|cross_out|cross_bias|resid_mid_cross|mixer_in|mixer_out|ple_in|ple_out|attn_bias|qkv|mlp_in|` +
+    `mlp_in_bias|mlp_bias|mlp_out|z|z\\.rest|heads\\.rest|cross_heads\\.rest|neurons\\.rest)` +
+    `|([HX])(${NUMBERS.head})(?:\\.(query|rest|(?:key|value)@[0-9]{1,7}))?` +
     `|z(${NUMBERS.entry})|N(${NUMBERS.neuron})(\\.key)?)$`,
 );
 
@@ -167,6 +167,10 @@ const FLOW_WORDS: Record<string, string> = {
   ple_in: 'what the per-layer embedding is multiplied with reads in',
   ple_out: 'what the per-layer embedding adds in',
   resid_mid: 'the residual stream after attention in',
+  cross_in: 'the input of attention to the encoder in',
+  cross_bias: 'the output bias of attention to the encoder in',
+  cross_out: 'what attention to the encoder adds in',
+  resid_mid_cross: 'the residual stream after attention to the encoder in',
   mlp_in: 'the input of the feed-forward of',
   mlp_in_bias: 'the feed-forward’s input bias in',
   mlp_bias: 'the feed-forward’s output bias in',
@@ -174,6 +178,7 @@ const FLOW_WORDS: Record<string, string> = {
   resid_post: 'the residual stream after',
   'z.rest': 'rows of W_O that are not shown in',
   'heads.rest': 'heads that are not shown in',
+  'cross_heads.rest': 'heads that attend to the encoder and are not shown in',
   'neurons.rest': 'neurons that are not shown in',
 };
 
@@ -198,7 +203,9 @@ export function describeFlow(name: string): string {
 function nodeWords(name: string): string {
   const found = FLOW_NODE.exec(name);
   if (!found) return name;
-  const [, layer, plain, head, part, row, neuron, key] = found;
+  const [, layer, plain, letter, number, part, row, neuron, key] = found;
+  const head = letter === 'X' ? `${number} (to the encoder)` : number;
+  const source = letter === 'X' ? 'source ' : '';
   if (plain) return `${FLOW_WORDS[plain] ?? plain} layer ${layer}`;
   if (row) return `entry ${row} of the heads’ results in layer ${layer}`;
   if (neuron) return `${key ? 'key of ' : ''}neuron ${neuron} of layer ${layer}`;
@@ -206,7 +213,7 @@ function nodeWords(name: string): string {
   if (part === 'query') return `query of head ${head} of layer ${layer}`;
   if (part === 'rest') return `other positions of head ${head} of layer ${layer}`;
   const [kind, position] = part.split('@');
-  return `${kind} of position ${position} in head ${head} of layer ${layer}`;
+  return `${kind} of ${source}position ${position} in head ${head} of layer ${layer}`;
 }
 
 /** Why the model has no such node or link, in a sentence; null where it may have. */
@@ -215,9 +222,9 @@ export function flowMisfit(name: string, model: Dimensions): string | null {
     const found = FLOW_NODE.exec(end);
     if (!found) return `“${name}” is no node or link of a flow graph.`;
     const layer = Number(found[1]);
-    const [head, neuron] = [found[3], found[6]];
+    const [letter, head, neuron] = [found[3], found[4], found[7]];
     const target: Target = head
-      ? { kind: 'head', layer, head: Number(head) }
+      ? { kind: letter === 'X' ? 'cross_head' : 'head', layer, head: Number(head) }
       : neuron
         ? { kind: 'neuron', layer, neuron: Number(neuron) }
         : { kind: 'attn', layer };

@@ -1,0 +1,38 @@
+"""Where the sites of a block stand in a flow graph: columns from the block's first node on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from unembed.models.anatomy import Arrangement, BlockAnatomy
+
+SEQUENTIAL = {
+    "resid_pre": 0, "attn_in": 1, "mixer_in": 1, "qkv": 2, "attn_out": 9, "mixer_out": 9,
+    "resid_mid": 10, "mlp_in": 11, "neuron_key": 12, "mlp_out": 14, "resid_post": 15,
+}  # fmt: skip
+PARALLEL = {
+    "resid_pre": 0, "norm": 1, "attn_in": 2, "mixer_in": 2, "mlp_in": 2, "qkv": 3, "attn_out": 10,
+    "mixer_out": 10, "neuron_key": 8, "mlp_out": 10, "resid_post": 11,
+}  # fmt: skip
+SINGLE = {  # a token mixer or a feed-forward alone
+    "resid_pre": 0, "attn_in": 1, "mixer_in": 1, "mlp_in": 1, "qkv": 2, "neuron_key": 2,
+    "attn_out": 9, "mixer_out": 9, "mlp_out": 9, "resid_post": 10,
+}  # fmt: skip
+PER_LAYER = {"ple_in": 15, "ple_out": 16, "resid_post": 17}  # of sequential blocks that have one
+CROSSED = SEQUENTIAL | {  # of decoders that attend to an encoder in between
+    "cross_in": 11, "cross_value": 12, "cross_out": 14, "resid_mid_cross": 15, "mlp_in": 16,
+    "neuron_key": 17, "mlp_out": 19, "resid_post": 20,
+}  # fmt: skip
+COLUMNS: dict[Arrangement, Mapping[str, int]] = {
+    "sequential": SEQUENTIAL,
+    "post_norm": SEQUENTIAL,
+    "norm_first": SEQUENTIAL,
+    "parallel": PARALLEL,
+    "single": SINGLE,
+}
+
+
+def columns_of(block: BlockAnatomy) -> Mapping[str, int]:
+    """The columns of a block's sites, and of the first node inside each branch."""
+    own = COLUMNS[block.arrangement] if block.cross is None else CROSSED
+    return own if block.per_layer is None else {**own, **PER_LAYER}
