@@ -22,6 +22,7 @@ from unembed.engine.names.taps import attention_of, taps
 from unembed.engine.nodes import CROSS, KERNEL_SITES, Z_SITES
 from unembed.engine.passes.capture import Wanted
 from unembed.engine.passes.outputs import Pass
+from unembed.engine.passes.tapping import InputHook, OutputHook, Visit
 from unembed.engine.targets import Lengths, SiteKey
 from unembed.errors import InputError
 from unembed.models import kernels
@@ -196,20 +197,19 @@ class Instrument(Pass):
 
     def _tap_modules(self, stack: ExitStack) -> None:
         """One hook for each side of each module where something is read or edited."""
-        found: dict[tuple[str, str], list[tuple[SiteKey, Tap, bool]]] = defaultdict(list)
+        found: dict[tuple[str, str], list[Visit]] = defaultdict(list)
         for site_key in self._site_keys():
             if site_key.site not in KERNEL_SITES and site_key.site != "logits":
                 for order, tap in enumerate(taps(self.anatomy, site_key)):
-                    found[tap.module, tap.side].append((site_key, tap, order == 0))
+                    found[tap.module, tap.side].append(Visit(site_key, tap, order == 0))
                     self._keep_parts(stack, site_key, tap)
         for (name, side), visits in found.items():
             module = self._get(name)
-            in_order = sorted(visits, key=_visiting_order)
             if side == "input":
-                hook = _InputHook(self, in_order)
+                hook = InputHook(self, visits)
                 handle = module.register_forward_pre_hook(hook, with_kwargs=True)
             else:
-                handle = module.register_forward_hook(_OutputHook(self, in_order))
+                handle = module.register_forward_hook(OutputHook(self, visits))
             stack.callback(handle.remove)
 
     def _keep_parts(self, stack: ExitStack, site_key: SiteKey, tap: Tap) -> None:
@@ -396,69 +396,3 @@ class Instrument(Pass):
     def _site_key(self, core: nn.Module, site: str) -> SiteKey:
         of = self._cores.get(id(core)) or Core(max(self._layer, 0))
         return SiteKey(of.prefix + site, of.layer, of.encoder)
-
-
-def _visiting_order(visit: tuple[SiteKey, Tap, bool]) -> int:
-    """The stream before the branches that read it, where one module's input is both."""
-    site = visit[0].site
-    if site == "embed":
-        return 0
-    return 1 if site.startswith("resid") else 2
-
-
-@dataclass
-class _Hook:
-    instrument: Instrument
-    visits: list[tuple[SiteKey, Tap, bool]]
-
-    def visit(self, tensor: Tensor) -> Tensor:
-        for site_key, tap, first in self.visits:
-            if self.instrument.here(site_key):
-                tensor = self._through(tensor, site_key, tap, first)
-        return tensor
-
-    def _through(self, tensor: Tensor, site_key: SiteKey, tap: Tap, first: bool) -> Tensor:
-        kept = self.instrument.onward(site_key)
-        if not first and kept is not None:
-            return kept.reshape(tensor.shape)  # one tensor for all maps that read the site
-        flat = tensor.reshape(-1, tensor.shape[-1])
-        part = flat if tap.half is None else flat.chunk(2, dim=-1)[tap.half]
-        others = [one.reshape(part.shape) for one in self.instrument.parts.pop(site_key, ())]
-        own, part = part, sum(others, part)
-        value = part if tap.scale == 1.0 else part * tap.scale
-        shaped = self.instrument.by_row(site_key, value)
-        seen = self.instrument.see(site_key, shaped, capture=first)
-        if seen is shaped:
-            return tensor
-        raw = seen.reshape(value.shape)
-        seen_alike = raw == value
-        if tap.scale != 1.0:  # what was not edited keeps its exact bits
-            exact = raw / tap.scale
-            raw = exact if torch.is_grad_enabled() else torch.where(seen_alike, part, exact)
-        if others:
-            raw = raw - sum(others, torch.zeros_like(raw))
-            raw = raw if torch.is_grad_enabled() else torch.where(seen_alike, own, raw)
-        if tap.half is not None:
-            halves = list(flat.chunk(2, dim=-1))
-            halves[tap.half] = raw
-            raw = torch.cat(halves, dim=-1)
-        raw = raw.reshape(tensor.shape)
-        # the block also carries that tensor past the module: there, too, it must be edited
-        return tensor.copy_(raw) if tap.in_place else raw
-
-
-class _InputHook(_Hook):
-    def __call__(self, _module: nn.Module, args: Any, kwargs: Any) -> Any:
-        given = first_tensor(args, kwargs)
-        seen = self.visit(given)
-        return None if seen is given else with_tensor(args, kwargs, seen)
-
-
-class _OutputHook(_Hook):
-    def __call__(self, _module: nn.Module, _args: Any, output: Any) -> Any:
-        several = isinstance(output, tuple | list)
-        given = output[0] if several else output
-        seen = self.visit(given)
-        if seen is given:
-            return None
-        return type(output)([seen, *output[1:]]) if several else seen
