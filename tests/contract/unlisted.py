@@ -94,6 +94,8 @@ _PER_LAYER = _WIDE | {
     "num_kv_shared_layers": 2,
     "use_double_wide_mlp": True,
 }
+_RWKV = {"hidden_size": 40, "num_hidden_layers": 3, "attention_hidden_size": 40}
+_NO_PER_LAYER = _PER_LAYER | {"hidden_size_per_layer_input": 0, "num_kv_shared_layers": 0}
 _SHORT = {"n_embd": 40, "n_layer": 3, "n_head": 4, "n_positions": 64}
 _XLM = {"emb_dim": 40, "n_layers": 3, "n_heads": 4}
 _DISENTANGLED = _BASE | {"relative_attention": True, "pos_att_type": ["c2p", "p2c"]}
@@ -217,7 +219,7 @@ _CAUSAL: dict[str, dict[str, Any]] = {
         "mlp_layer_types": ["dense", "sparse", "dense"],
     },
     "kimi_linear": _GROUPED | _LINEAR | _MLA | {"linear_num_heads": 4, "linear_head_dim": 8},
-    "rwkv": {"hidden_size": 40, "num_hidden_layers": 3, "attention_hidden_size": 40},
+    "rwkv": _RWKV,
     "recurrent_gemma": _BASE
     | {"intermediate_size": 104, "lru_width": 40, "attention_window_size": 4},
     "jamba": _GROUPED | {"num_experts": 2, "attn_layer_period": 2, "attn_layer_offset": 1},
@@ -232,6 +234,20 @@ _CAUSAL: dict[str, dict[str, Any]] = {
     | _MAMBA_HEADS
     | {"layer_types": ["mamba", "attention", "mamba"]},
     "gemma4_text": _PER_LAYER,
+    "doge": _GROUPED,
+    "gpt_neox_japanese": _BASE | {"intermediate_multiple_size": 2},
+    "inkling_text": _GROUPED
+    | {
+        "head_dim": 12,
+        "swa_head_dim": 12,
+        "swa_num_attention_heads": 4,
+        "swa_num_key_value_heads": 2,
+        "sliding_window": 4,
+        "n_routed_experts": 4,
+        "num_experts_per_tok": 2,
+        "moe_intermediate_size": 20,
+        "unpadded_vocab_size": 124,
+    },
     "zamba": _GROUPED
     | {
         "num_hidden_layers": 5,
@@ -284,6 +300,22 @@ _MASKED: dict[str, dict[str, Any]] = {
     "albert": _BASE | {"embedding_size": 24, "inner_group_num": 2},
 }
 
+# What checkpoints of a type switch on that its first fixture does not.
+_VARIANTS: dict[str, dict[str, Any]] = {
+    "gemma4_text-plain": _NO_PER_LAYER,  # no per-layer inputs, no shared keys
+    "gemma4_text-one": _NO_PER_LAYER  # keys that are the values, too
+    | {"attention_k_eq_v": True, "num_global_key_value_heads": 1},
+    "gemma4_text-experts": _NO_PER_LAYER
+    | {
+        "enable_moe_block": True,
+        "num_experts": 4,
+        "top_k_experts": 2,
+        "moe_intermediate_size": 20,
+    },
+    # the stream is halved behind every other layer, as in checkpoints behind every sixth
+    "rwkv-rescaled": _RWKV | {"num_hidden_layers": 4, "rescale_every": 2},
+}
+
 # Modern decoders and BERTs whose parts all have a usual place: everything must work.
 COMPLETE = [
     "olmo",
@@ -306,6 +338,10 @@ COMPLETE = [
     "phimoe",
     "qwen2_moe",
     "nanochat",
+    "minicpm3",
+    "esm-masked",
+    "gemma4_text-plain",
+    "gemma4_text-one",
     "hunyuan_v1_dense",
     "vaultgemma",
     "apertus",
@@ -336,8 +372,17 @@ COMPLETE = [
     "rembert-masked",
 ]
 
-# What their blocks add to the stream is in no order that the engine knows.
-HOPELESS = ["gemma3n_text"]
+# Refused, each with the module and the step that is not understood.
+HOPELESS = {
+    "gemma3n_text": "reads 32 vectors for a prompt of 8 tokens, 4 for each",
+    "rwkv-rescaled": "but 0.5 times that",
+    "doge": "the vector model.layers.0.input_residual multiplies the stream",
+    "gpt_neox_japanese": "the vector gpt_neox_japanese.layers.2.attention.dense_bias is added, too",
+    "ibert-masked": "IntLayerNorm), which takes and returns 2 things",
+    "xlm-masked": "between them run transformer.layer_norm1.0, transformer.ffns.0",
+    "flaubert-masked": "between them run transformer.layer_norm1.0, transformer.ffns.0",
+    "longformer-masked": "longformer.encoder.layer.0 (layer 0) reads 12 positions of a prompt of",
+}
 
 # Token mixers that are not attention, in some layers or in all: everything else must work.
 MIXED = {
@@ -369,12 +414,16 @@ _FP32_ONLY = ("xglm",)
 class Unlisted:
     model_type: str
     masked: bool
+    variant: str = ""  # what is switched on beside what the type's first fixture has
 
     def __str__(self) -> str:
-        return f"{self.model_type}{'-masked' if self.masked else ''}"
+        parts = (self.model_type, self.variant, "masked" if self.masked else "")
+        return "-".join(filter(None, parts))
 
     def build(self) -> nn.Module:
-        config = (_MASKED if self.masked else _CAUSAL)[self.model_type]
+        config = (_MASKED if self.masked else _CAUSAL | _VARIANTS)[
+            f"{self.model_type}-{self.variant}" if self.variant else self.model_type
+        ]
         dtype = torch.float32 if self.model_type in _FP32_ONLY else torch.float64
         return random_model(self.model_type, config, masked=self.masked, dtype=dtype)
 
@@ -382,4 +431,5 @@ class Unlisted:
 UNLISTED = [
     *(Unlisted(name, False) for name in _CAUSAL),
     *(Unlisted(name, True) for name in _MASKED),
+    *(Unlisted(name.partition("-")[0], False, name.partition("-")[2]) for name in _VARIANTS),
 ]

@@ -32,7 +32,14 @@ from unembed.errors import CapabilityError, TargetError
 from unembed.models.anatomy import Anatomy
 from unembed.models.fingerprint import State
 from unembed.models.labels import Labels, labels_of
-from unembed.models.maps import Held, bias_of, device_of, input_embeddings, weight_in_out
+from unembed.models.maps import (
+    Held,
+    bias_of,
+    device_of,
+    input_embeddings,
+    named_tensor,
+    weight_in_out,
+)
 from unembed.models.modes import in_evaluation
 from unembed.models.multimodal import placeholders
 from unembed.settings import Settings
@@ -319,22 +326,20 @@ class Loaded(Maps):
         if head is None:
             raise CapabilityError(f"{self.name} has no unembedding")
         linear = self.module.get_submodule(head.unembedding)
-        held = Held(linear)
+        loose = None if head.bias is None else named_tensor(self.module, head.bias)
+        held = Held(linear, *(() if loose is None else (loose,)))
         if self._unembedding is None or not held.same(self._unembedding_of):
             self._unembedding_of = held
+            bias = bias_of(linear) if loose is None else loose.reshape(-1)
             self._unembedding = Unembedding(
-                weight_in_out(linear).T,
-                bias_of(linear) if head.bias is None else self._buffer(head.bias),
+                weight_in_out(linear).T[: self.vocab_size],  # some pad it, and drop the rest
+                None if bias is None else bias[: self.vocab_size],
                 scale=head.multiplier,
                 divisor=head.divisor,
                 softcap=head.softcap,
                 chunk_bytes=self.settings.chunk_bytes,
             )
         return self._unembedding
-
-    def _buffer(self, name: str) -> Tensor:
-        found: Tensor = self.module.get_buffer(name)
-        return found.reshape(-1)
 
     def final_norm(self, states: Tensor) -> Tensor:
         """What the unembedding reads, for states of the last residual: [..., d_model] each.

@@ -266,10 +266,10 @@ class BlockAnatomy:
 class HeadAnatomy:
     """What turns the last residual into logits.
 
-    `chain` are modules applied one after the other, the result times `factor` (T5); where
-    `container` is set, that module holds the rest of the chain and the unembedding. Then logits =
-    product (+ bias), times `multiplier`, divided by `divisor`, soft-capped at `softcap`. `bias` is
-    the name of a buffer where the bias is not the map's own (BART).
+    `chain` are modules applied one after the other, the result times `factor` (T5, MiniCPM 3);
+    where `container` is set, that module holds the rest of the chain and the unembedding. Then
+    logits = product (+ bias), times `multiplier`, divided by `divisor`, soft-capped at `softcap`.
+    `bias` is the name of a buffer or parameter where the bias is not the map's own (BART, ESM).
     """
 
     chain: tuple[str, ...]

@@ -20,7 +20,7 @@ from unembed.errors import LoadError
 from unembed.models.anatomy import Anatomy, AttentionAnatomy, BlockAnatomy
 from unembed.models.discover_block import BlockReader
 from unembed.models.discover_head import read_head
-from unembed.models.equations import same
+from unembed.models.equations import combination, same
 from unembed.models.labels import labels_of
 from unembed.models.maps import input_embeddings
 from unembed.models.trace import Call, KernelCall, Trace, record
@@ -28,6 +28,7 @@ from unembed.models.trace import Call, KernelCall, Trace, record
 Found = tuple[Call, KernelCall | None]
 """A block, and the call of an attention kernel in it."""
 SITES_OF_ATTENTION = ("q", "k", "v", "scores", "pattern")
+SHOWN_MODULES = 4
 
 
 def discover(
@@ -67,7 +68,7 @@ def read_stack(
 
     `crosses` has the attention of each to an encoder, where it has one.
     """
-    _check_stream(found, name)
+    _check_stream(found, trace, name)
     reasons: dict[str, str] = {}
     crosses = crosses or [None] * len(found)
     blocks = tuple(
@@ -157,8 +158,8 @@ def _longest_chain(trace: Trace, name: str, family: str) -> list[Call]:
         members
         for members in lists.values()
         if len(members) > 1
-        and all(same(before.output, after.input) for before, after in pairwise(members))
         and all(_hands_on(call) for call in members)
+        and all(_factor(before, after) is not None for before, after in pairwise(members))
     ]
     if not chains:
         raise LoadError(
@@ -166,6 +167,16 @@ def _longest_chain(trace: Trace, name: str, family: str) -> list[Call]:
             "that hand a residual stream on, so its layers could not be told apart"
         )
     return max(chains, key=len)
+
+
+def _factor(before: Call, after: Call) -> float | None:
+    """How many times what one block returns the next one reads; None where it is not a multiple."""
+    if before.output is None or after.input is None:
+        return None
+    if same(before.output, after.input):
+        return 1.0
+    found = combination(after.input, [before.output])
+    return None if found is None else found[0]
 
 
 def _hands_on(call: Call) -> bool:
@@ -179,14 +190,14 @@ def _check_positions(found: list[Found], n_positions: int, name: str) -> None:
         n = n_positions if block.input is None else len(block.input)
         if n == n_positions:
             continue
+        several = f"{n // n_positions} for each" if n % n_positions == 0 else "some beside the text"
         raise LoadError(
             f"{name}: {block.name} (layer {layer}) reads {n} vectors for a prompt of {n_positions} "
-            "tokens, several for each or some beside the text, so there is no one residual stream "
-            "at each token"
+            f"tokens, {several}, so there is no one residual stream at each token"
         )
 
 
-def _check_stream(found: list[Found], name: str) -> None:
+def _check_stream(found: list[Found], trace: Trace, name: str) -> None:
     for layer, (block, _) in enumerate(found):
         if block.input is None or block.output is None or block.input.shape != block.output.shape:
             raise LoadError(
@@ -197,9 +208,28 @@ def _check_stream(found: list[Found], name: str) -> None:
         if not same(before[0].output, after[0].input):
             raise LoadError(
                 f"{name}: the residual stream changes between layers {layer} and {layer + 1}, "
-                f"outside both: what {before[0].name} returns is not what {after[0].name} reads, "
-                "and what lies between is not understood"
+                f"outside both: what {before[0].name} returns is not what {after[0].name} reads"
+                f"{_said_between(before[0], after[0], trace)}"
             )
+
+
+def _said_between(before: Call, after: Call, trace: Trace) -> str:
+    """What happens between two blocks: a layer may be no module of its own (XLM)."""
+    between = [
+        call
+        for call in trace.calls
+        if before.end < call.start
+        and call.end < after.start
+        and not (call.parent is not None and call.parent.start > before.end)
+    ]
+    factor = _factor(before, after)
+    if factor is not None:
+        return f", but {factor:.4g} times that: a factor between layers is not understood"
+    if not between:
+        return ", and what lies between is not understood"
+    names = ", ".join(call.name for call in between[:SHOWN_MODULES])
+    more = " ..." if len(between) > SHOWN_MODULES else ""
+    return f"; between them run {names}{more}, which are in neither"
 
 
 def _read_block(
@@ -217,6 +247,13 @@ def _read_block(
             "stream is not its token mixer's and its feed-forward's output in any known order: "
             f"{reader.step()}; it is refused because its numbers could be wrong"
         )
+    for call in inside:
+        if call.name in (anatomy.stream_norms or ()) and call.n_outputs:
+            raise LoadError(
+                f"{name}: the residual stream of layer {layer} passes {call.name} "
+                f"({type(call.module).__name__}), which takes and returns {call.n_outputs} things, "
+                "so it cannot be applied to a state alone, as the analyses must"
+            )
     return anatomy
 
 

@@ -79,7 +79,25 @@ class BlockReader:
             total = self.stream + result(call)
             if any(same(later.input, total) for later in self.inside if later.start > call.start):
                 return f"what follows the sum of it and the output of {call.name}"
-        return f"no module reads the sum of it and the output of {first.name}"
+        vector = next(filter(None, (self._vector_beside(call) for call in added)), None)
+        return vector or f"no module reads the sum of it and the output of {first.name}"
+
+    def _vector_beside(self, added: Call) -> str | None:
+        """Where a vector of the block's own is in the first sum, which one, and how."""
+        written = result(added)
+        for name, vector in self.block.module.named_parameters():
+            if vector.shape != self.stream.shape[-1:] or vector.is_meta:
+                continue
+            ways = {
+                "multiplies the stream": self.stream * vector + written,
+                "multiplies that output": self.stream + written * vector,
+                "is added, too": self.stream + written + vector,
+            }
+            for words, total in ways.items():
+                if any(same(later.input, total) for later in self.inside):
+                    whole = f"{self.block.name}.{name}"
+                    return f"in its sum with the output of {added.name}, the vector {whole} {words}"
+        return None
 
     # ------------------------------------------------------------ attention that is understood
 
@@ -301,8 +319,23 @@ class BlockReader:
         tap = Tap(added.name, "output", multiplier)
         if is_map(mixer.module) or not self._reads_stream(mixer):
             holder = next(call for call in mixer.ancestors() if call.parent is self.block)
-            return self._box(holder, (), tap)
+            return self._box(holder, self._read_before(mixer), tap)
         return self._box(mixer, (Tap(mixer.name, "input"),), tap)
+
+    def _read_before(self, mixer: Call) -> tuple[Tap, ...]:
+        """Where the stream, or a norm of it, is read for a mixer that is the end of a chain.
+
+        The outermost modules before it that do; whether nothing else feeds it, the self-check says.
+        """
+        read: list[Call] = []
+        for call in self.inside:
+            within = any(call.within(other) for other in read)
+            if call.end < mixer.start and not within and not self._is_norm(call):
+                read += [call] if self._reads_stream(call) else []
+        first = next(iter(read), None)
+        if first is None or not all(same(call.input, first.input) for call in read):
+            return ()
+        return tuple(Tap(call.name, "input") for call in read)
 
     def _box(self, mixer: Call, inputs: tuple[Tap, ...], added: Tap) -> MixerAnatomy:
         kind = type(mixer.module).__name__

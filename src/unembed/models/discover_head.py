@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from unembed.models.anatomy import HeadAnatomy
 from unembed.models.equations import combination, numbers_of_config, same
-from unembed.models.maps import is_map
+from unembed.models.maps import is_map, named_tensor
 from unembed.models.trace import Call, Trace
 
 
@@ -34,8 +34,10 @@ def read_head(
             "what lies between the last block and the unembedding is not a chain of modules"
         )
         return None
-    for bias in (None, *_loose_biases(model, call.output.shape[-1])):
-        product = call.output if bias is None else call.output + model.get_buffer(bias).reshape(-1)
+    n_tokens = trace.logits.shape[-1]  # Inkling leaves rows out that pad its unembedding
+    for bias in (None, *_loose_biases(model, call)):
+        loose = 0.0 if bias is None else named_tensor(model, bias).reshape(-1)
+        product = (call.output + loose)[..., :n_tokens]
         for multiplier, divisor, softcap in _logit_forms(config):
             logits = product * multiplier / divisor
             if softcap is not None:
@@ -44,19 +46,27 @@ def read_head(
                 return HeadAnatomy(
                     chain, call.name, container, multiplier, divisor, softcap, factor, bias
                 )
-    scaled = combination(trace.logits, [call.output], numbers_of_config(config))
+    whole = call.output[..., :n_tokens]
+    scaled = combination(trace.logits, [whole], numbers_of_config(config))
     if scaled is not None:
         return HeadAnatomy(chain, call.name, container, scaled[0], factor=factor)
     reasons["lens"] = "the logits are not the unembedding's output times a known factor or soft cap"
     return None
 
 
-def _loose_biases(model: nn.Module, n: int) -> list[str]:
-    """Buffers with a number for each token, which may be added to the unembedding's product."""
+def _loose_biases(model: nn.Module, unembedding: Call) -> list[str]:
+    """Vectors with a number for each token, which may be added to the unembedding's product.
+
+    A buffer (BART), or a parameter of the module around it (ESM).
+    """
+    n = 0 if unembedding.output is None else unembedding.output.shape[-1]
+    own = f"{unembedding.name}."
     return [
         name
-        for name, buffer in model.named_buffers()
-        if buffer.is_floating_point() and buffer.numel() == n and buffer.shape[-1] == n
+        for name, vector in (*model.named_buffers(), *model.named_parameters())
+        if vector.is_floating_point()
+        and vector.numel() == n == vector.shape[-1]
+        and not name.startswith(own)
     ]
 
 
@@ -76,10 +86,21 @@ def _read_chain(
         if call.output is not None:
             chain.append(call.name)
             current, done = call.output, call.end
-    width = getattr(config, "d_model", None)
-    if width and current is not None and same(unembedding.input, current * width**-0.5):
-        return tuple(chain), None, width**-0.5  # T5: embeddings and unembedding are one matrix
-    return None, None, 1.0
+    factor = _factor(unembedding, current, config)
+    return (None, None, 1.0) if factor is None else (tuple(chain), None, factor)
+
+
+def _factor(unembedding: Call, states: Tensor | None, config: Any) -> float | None:
+    """How many times a state is what the unembedding reads; None where it is not a multiple.
+
+    T5 multiplies by d_model ** -0.5, MiniCPM 3 and Inkling divide by a number of their config.
+    """
+    if states is None or unembedding.input is None:
+        return None
+    stated = {*numbers_of_config(config), float(getattr(config, "logits_scaling", None) or 1.0)}
+    known = {*stated, *(1 / one for one in stated), states.shape[-1] ** -0.5}
+    found = combination(unembedding.input, [states], frozenset(known))
+    return None if found is None else found[0]
 
 
 def _drops_positions(call: Call) -> bool:
@@ -92,7 +113,7 @@ def _drops_positions(call: Call) -> bool:
 def _logit_forms(config: Any) -> Iterator[tuple[float, float, float | None]]:
     multiplier = float(getattr(config, "logit_scale", None) or 1.0)
     divisor = float(getattr(config, "logits_scaling", None) or 1.0)
-    named = ("final_logit_softcapping", "logits_soft_cap")
+    named = ("final_logit_softcapping", "logits_soft_cap", "output_logit_soft_cap")
     softcap = next((cap for name in named if (cap := getattr(config, name, None))), None)
     yield 1.0, 1.0, None
     yield multiplier, divisor, None

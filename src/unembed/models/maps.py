@@ -68,6 +68,15 @@ def stored(module: nn.Module, name: str) -> Tensor | None:
     return found.to(weight.dtype)
 
 
+def named_tensor(module: nn.Module, name: str) -> Tensor:
+    """The buffer or parameter of this name."""
+    owner, _, own = name.rpartition(".")
+    found = stored(module.get_submodule(owner), own)
+    if found is None:
+        raise LookupError(f"a {type(module).__name__} has no {name}")
+    return found
+
+
 def input_embeddings(module: nn.Module) -> nn.Embedding:
     """The token embedding of a model from transformers; nn.Module does not know of the method."""
     found: nn.Embedding = module.get_input_embeddings()  # type: ignore[operator]
@@ -100,11 +109,12 @@ class Held:
     """Which tensors a map holds: another one once they are replaced or converted.
 
     What is written into them shows in views of them; a streamed map holds none between its calls.
+    `others` are used with it, as a bias that is not its own.
     """
 
-    def __init__(self, linear: nn.Module) -> None:
+    def __init__(self, linear: nn.Module, *others: Tensor) -> None:
         self._adapted = is_adapted(linear)  # its weight is put together anew: no view of it
-        found = (getattr(linear, name, None) for name in ("weight", "bias"))
+        found = (*(getattr(linear, name, None) for name in ("weight", "bias")), *others)
         tensors = [one for one in found if isinstance(one, Tensor) and not one.is_meta]
         self._tensors = tensors  # held, so that their ids and addresses are nobody else's
         self._where = [(id(one), one.data_ptr(), one.dtype, one.device) for one in tensors]
