@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import copy
+import json
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load, save_file
 from torch import nn
 
 import unembed as ue
 from unembed.errors import LoadError
-from unembed.models.tiny import tiny_model
+from unembed.models.loading import files_of
+from unembed.models.tiny import tiny_model, tiny_tokenizer
+from unembed.settings import Settings
 
 from ..contract.closeness import assert_close
 
@@ -141,3 +147,79 @@ def test_a_folder_with_an_adapter_in_it_is_the_adapted_model(tmp_path):
     torch.testing.assert_close(model.run(PROMPT).logits, logits_of(module))
     with pytest.raises(LoadError, match="whose weights lie in a file"):
         ue.load(tmp_path, low_memory=True)
+
+
+@pytest.fixture
+def folders(tmp_path: Path) -> tuple[nn.Module, Path, Path]:
+    """A base in one folder, an adapter of it in another; and the adapted module."""
+    base, own = tmp_path / "base", tmp_path / "adapter"
+    tiny_model("llama").save_pretrained(base)
+    tiny_tokenizer().save_pretrained(base)
+    module = adapted(*WHERE["every map"], torch.float32)
+    module.peft_config["default"].base_model_name_or_path = str(base)
+    module.save_pretrained(own)
+    return module, base, own
+
+
+def test_a_folder_with_an_adapter_alone_is_put_on_its_base(folders):
+    module, base, own = folders
+    model = ue.load(own)
+    assert model.name == "adapter"
+    assert model.tokenizer is not None
+    assert torch.equal(model.run(PROMPT).logits, ue.load(module).run(PROMPT).logits)
+    assert not torch.equal(model.run(PROMPT).logits, ue.load(base).run(PROMPT).logits)
+    assert model.fingerprint != ue.load(base).fingerprint
+    assert not any("lora" in name for name in ue.load(base).module.state_dict())
+    half = ue.load(own, dtype="bfloat16")
+    assert half.dtype == torch.bfloat16
+    assert_close(
+        half.run(PROMPT).logits.float(),
+        ue.load(module.merge_and_unload(), dtype="bfloat16").run(PROMPT).logits.float(),
+        0.1,
+    )
+
+
+def test_a_base_beside_the_adapter_and_its_own_tokenizer_are_found(folders):
+    _, base, own = folders
+    config = json.loads((own / "adapter_config.json").read_text())
+    config["base_model_name_or_path"] = "../base"
+    (own / "adapter_config.json").write_text(json.dumps(config))
+    tokenizer = tiny_tokenizer()
+    tokenizer.chat_template = "{{ messages[0]['content'] }}"
+    tokenizer.save_pretrained(own)
+    model = ue.load(own)
+    assert model.capabilities()["chat"].available
+    assert not ue.load(base).capabilities()["chat"].available
+    assert {base, own} <= {file.parent for file in files_of(str(own), None, Settings())} | {
+        file.parent.resolve() for file in files_of(str(own), None, Settings())
+    }
+
+
+def test_an_adapter_that_cannot_be_put_on_says_why_and_how_to_merge_it(folders):
+    _, base, own = folders
+    for options in ({"low_memory": True}, {"stream": True}):
+        with pytest.raises(LoadError, match="as they lie in a file") as caught:
+            ue.load(own, **options)
+        assert "merge_and_unload()" in caught.value.fix
+    weights = own / "adapter_model.safetensors"
+    kept = weights.read_bytes()
+    weights.rename(own / "adapter_model.bin")
+    with pytest.raises(LoadError, match="pickled weights are not read"):
+        ue.load(own)
+    part = {name: one for name, one in load(kept).items() if "layers.1" not in name}
+    save_file(part, weights)
+    with pytest.raises(LoadError, match="missing adapter keys"):
+        ue.load(own)
+    weights.write_bytes(kept[:200])
+    with pytest.raises(LoadError, match="merge it into its model"):
+        ue.load(own)
+    weights.write_bytes(kept)
+    (base / "config.json").unlink()
+    with pytest.raises(LoadError, match="that model is not on this machine"):
+        ue.load(own)
+
+
+def test_without_the_package_that_reads_it_an_adapter_says_so(folders, monkeypatch):
+    monkeypatch.setitem(sys.modules, "peft", None)
+    with pytest.raises(LoadError, match="peft, is not installed"):
+        ue.load(folders[2])

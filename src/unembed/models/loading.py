@@ -8,8 +8,6 @@ pickles is refused, because loading one can run code.
 from __future__ import annotations
 
 import copy
-import json
-import shlex
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,6 +17,13 @@ from torch import Tensor, nn
 
 from unembed.errors import InputError, LoadError
 from unembed.models import demo, gguf
+from unembed.models.adapter_folder import (
+    is_adapter_folder,
+    local_base,
+    not_put_on,
+    tokenizer_of,
+    with_adapter,
+)
 from unembed.models.fingerprint import kept_for
 from unembed.models.maps import is_map
 from unembed.models.pretrained import (
@@ -128,7 +133,9 @@ def files_of(source: str, revision: str | None, settings: Settings) -> list[Path
     if path.is_file():
         return [path]
     folder = path if path.is_dir() else downloaded(source, revision)
-    return [] if folder is None else [file for file in folder.iterdir() if file.is_file()]
+    base = local_base(path) if is_adapter_folder(path) else None
+    folders = [one for one in (folder, base) if one is not None]
+    return [file for each in folders for file in each.iterdir() if file.is_file()]
 
 
 # ---------------------------------------------------------------- each kind of source
@@ -163,29 +170,6 @@ def _from_module(module: nn.Module, tokenizer: Any, dtype: torch.dtype | None) -
         module = copy.deepcopy(module).to(dtype)  # the caller's own stays as it is
     name = str(getattr(module.config, "_name_or_path", "") or type(module).__name__)
     return Checkpoint(module, tokenizer, name, kind_of_module(module, name))
-
-
-def _adapter_folder(path: Path, source: str) -> LoadError:
-    try:
-        stated = json.loads((path / "adapter_config.json").read_bytes())
-        base = str(stated["base_model_name_or_path"])
-    except (OSError, ValueError, KeyError, TypeError):
-        base = "BASE"
-    merged = f"{source.rstrip('/')}-merged"
-    code = (
-        "import peft, transformers as t; "
-        f"m = t.AutoModelForCausalLM.from_pretrained({base!r}); "
-        f"peft.PeftModel.from_pretrained(m, {source!r}).merge_and_unload()"
-        f".save_pretrained({merged!r}); "
-        f"t.AutoTokenizer.from_pretrained({base!r}).save_pretrained({merged!r})"
-    )
-    return LoadError(
-        f"{source} holds an adapter (LoRA) for {base}, not a model: merge it into its model once",
-        field="source",
-        value=source,
-        legal="a folder with config.json and model.safetensors",
-        fix=f"python -c {shlex.quote(code)}",
-    )
 
 
 def _without_wrapper(module: nn.Module) -> nn.Module:
@@ -269,8 +253,8 @@ def _from_name(
         return checkpoint
     if source.endswith(".gguf"):
         return _from_gguf(path, source, placement, progress)
-    if (path / "adapter_config.json").is_file() and not (path / "config.json").is_file():
-        raise _adapter_folder(path, source)
+    if is_adapter_folder(path):
+        return _from_adapter(path, source, placement, trust_remote_code, settings)
     if path.exists() and not (path / "config.json").is_file():
         raise LoadError(
             f"{source} has no config.json; a model folder holds one beside its safetensors",
@@ -287,6 +271,23 @@ def _from_name(
         )
     found = str(path) if path.exists() else source
     return load_pretrained(found, placement, settings, revision, trust_remote_code)
+
+
+def _from_adapter(
+    path: Path, source: str, placement: Placement, trust_remote_code: bool, settings: Settings
+) -> Checkpoint:
+    """An adapter on its base, where the base is on this machine."""
+    base = local_base(path)
+    if base is None:
+        raise not_put_on(path, source, "that model is not on this machine")
+    if placement.lazy:  # whose maps must be as they lie in the file
+        raise not_put_on(path, source, "low_memory and stream read weights as they lie in a file")
+    checkpoint = load_pretrained(str(base), placement, settings, None, trust_remote_code)
+    checkpoint.module = with_adapter(checkpoint.module, path, source)
+    checkpoint.name = path.resolve().name
+    own = tokenizer_of(path)
+    checkpoint.tokenizer = checkpoint.tokenizer if own is None else own
+    return checkpoint
 
 
 def _from_gguf(
