@@ -28,6 +28,7 @@ LATE = {
     "pandas": "only where a table is asked for",
     "anywidget": "an extra",
     "traitlets": "comes with anywidget",
+    "peft": "reads adapters, which most people have none of",
 }
 
 

@@ -8,6 +8,7 @@ from html.parser import HTMLParser
 
 import pytest
 import torch
+from transformers import AutoModelForTokenClassification
 
 import unembed as ue
 from unembed.models.tiny import tiny_model, tiny_tokenizer
@@ -20,6 +21,12 @@ PROMPT = "The cat sat on the mat"
 @pytest.fixture(scope="module")
 def model():
     return ue.load(tiny_model("gpt2"), tokenizer=tiny_tokenizer())
+
+
+def labelled() -> ue.Model:
+    """A model that gives labels."""
+    module = AutoModelForTokenClassification.from_config(tiny_model("bert").config)
+    return ue.load(module.eval(), tokenizer=tiny_tokenizer())
 
 
 @pytest.fixture(scope="module")
@@ -42,6 +49,7 @@ def results(model, tmp_path_factory):
         ue.head_thumbnails(model, PROMPT, size=4),
         ue.attribute(model, PROMPT, 3, verify=5),
         ue.patch_grid(model, [3, 4, 5], [3, 6, 5], 7, distractor=9),
+        ue.label_scores(labelled(), PROMPT, edits=[ue.zero("L1.H0")]),
         ue.sweep(model, PROMPT, [(), ue.zero("L1.H0")], objective=ue.Objective.logit(3)),
     ]
     return {type(one).__name__: one for one in made}

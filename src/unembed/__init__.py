@@ -39,6 +39,9 @@ if TYPE_CHECKING:
     from unembed.analyses.flow.graph import flow_capture, flow_graph
     from unembed.analyses.flow.options import FlowOptions
     from unembed.analyses.flow.result import FlowGraph
+    from unembed.analyses.labels.labels import label_scores
+    from unembed.analyses.labels.options import LabelsOptions
+    from unembed.analyses.labels.result import LabelScores
     from unembed.analyses.lens.grid import logit_lens
     from unembed.analyses.lens.options import LensOptions
     from unembed.analyses.lens.result import LensResult
@@ -123,6 +126,9 @@ _HOME = {
     "lm_debugger_off": "unembed.compat.lm_debugger",
     "presets_capture": "unembed.analyses.sub_updates.switches",
     # analyses
+    "LabelScores": "unembed.analyses.labels.result",
+    "LabelsOptions": "unembed.analyses.labels.options",
+    "label_scores": "unembed.analyses.labels.labels",
     "LensOptions": "unembed.analyses.lens.options",
     "LensResult": "unembed.analyses.lens.result",
     "logit_lens": "unembed.analyses.lens.grid",
@@ -206,6 +212,8 @@ __all__ = [
     "GenerationOptions",
     "HeadScores",
     "HeadsOptions",
+    "LabelScores",
+    "LabelsOptions",
     "LensOptions",
     "LensResult",
     "Model",
@@ -246,6 +254,7 @@ __all__ = [
     "head_thumbnails",
     "heads_capture",
     "knock_out",
+    "label_scores",
     "lm_debugger_off",
     "lm_debugger_on",
     "load",

@@ -110,7 +110,15 @@ def test_a_model_that_gives_labels_says_so_in_every_view(app, tmp_path):
     with served(model, cache_dir=str(tmp_path / "cache")) as address:
         opened(app, address)
         app.run("the cat sat on the mat")
-        for tab in ("predictions", "lens", "flow"):
+        shown = ue.label_scores(model, "the cat sat on the mat").rows[0].baseline
+        rows = app.page.locator("[data-testid=labels] tbody tr")
+        assert [one.split()[0] for one in rows.all_inner_texts()] == [one.label for one in shown]
+        assert f"{shown[0].score:+.3f}" in rows.first.inner_text().replace("−", "-")
+        app.page.get_by_test_id("quick-target").fill("L1.attn")
+        app.page.get_by_test_id("quick-zero").click()
+        app.settled()
+        assert app.page.locator("[data-testid=labels] thead").inner_text().count("edited") == 1
+        for tab in ("lens", "flow"):
             app.page.get_by_test_id(f"tab-{tab}").click()
             app.settled()
             app.page.get_by_text("one of 2 labels (bad, good)").first.wait_for()

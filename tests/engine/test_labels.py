@@ -12,7 +12,7 @@ from transformers import AutoModelForSequenceClassification, AutoModelForTokenCl
 
 import unembed as ue
 from unembed.engine.model import Model
-from unembed.errors import CapabilityError
+from unembed.errors import CapabilityError, InputError
 from unembed.models.tiny import is_masked, tiny_model, tiny_tokenizer
 
 from ..cli.conftest import Cli, cli
@@ -100,6 +100,104 @@ def test_everything_else_works(made):
     assert len(stored) == 1
 
 
+OTHER = [7, 3, 9]
+
+
+def test_every_row_of_a_sweep_has_the_scores_of_a_run_of_its_own(made):
+    _, model = made
+    found = ue.sweep(model, [PROMPT, OTHER, PROMPT], [[], [], [ue.zero("L1.H2")]])
+    for run, prompt in zip(found, (PROMPT, OTHER, PROMPT), strict=True):
+        alone = model.run(prompt, edits=run.edits)
+        torch.testing.assert_close(run.label_scores, alone.label_scores, rtol=1e-5, atol=1e-6)
+    assert not torch.equal(found[0].label_scores, found[2].label_scores)
+    best = [row.top_label for row in found.rows]
+    if model.labels.of == "text":
+        assert best == [model.labels.names[int(run.label_scores.argmax())] for run in found]
+        assert found.columns()["top_label"] == best
+    else:
+        assert best == [None] * 3
+        assert "top_label" not in found.columns()
+
+
+def test_a_sweep_needs_no_padding_token():
+    module = labelled("llama", "text")
+    module.config.pad_token_id = None  # with one, transformers looks for the last token before it
+    module.model.config.pad_token_id = None
+    model = ue.load(module)
+    found = ue.sweep(model, [PROMPT, OTHER])
+    for run, prompt in zip(found, (PROMPT, OTHER), strict=True):
+        with torch.no_grad():
+            expected = module(torch.tensor([prompt])).logits[0]
+        torch.testing.assert_close(run.label_scores, expected)
+
+
+def test_label_scores_are_the_heads_own_and_softmax(made):
+    module, model = made
+    edit = ue.zero("L1.attn")
+    found = ue.label_scores(model, PROMPT, edits=[edit], top_k=2)
+    expected, after = scores(module), model.run(PROMPT, edits=[edit]).label_scores
+    expected, after = (one.reshape(-1, 3).double() for one in (expected, after))
+    assert len(found.rows) == len(expected) == (1 if model.labels.of == "text" else len(PROMPT))
+    for order, row in enumerate(found.rows):
+        assert row.position == (None if model.labels.of == "text" else order)
+        assert [one.score for one in row.baseline] == sorted(
+            (one.score for one in row.baseline), reverse=True
+        )
+        assert {one.label for one in row.baseline} >= {
+            model.labels.names[int(side[order].argmax())] for side in (expected, after)
+        }
+        for side, read in ((expected, row.baseline), (after, row.edited)):
+            chances = (side[order] - side[order].logsumexp(-1)).exp()
+            for one in read:
+                index = model.labels.names.index(one.label)
+                assert one.score == pytest.approx(float(side[order, index]), rel=1e-5)
+                assert one.probability == pytest.approx(float(chances[index]), rel=1e-5)
+    again = ue.label_scores(model.run(PROMPT), edits=[edit], top_k=2)
+    assert again.to_dict() == found.to_dict()
+    assert set(found.columns()) >= {"label", "score", "edited_score"}
+    assert "labels of" in repr(found)
+
+
+@pytest.mark.parametrize(
+    ("problem", "n_labels", "link"),
+    [
+        (None, 3, "softmax"),
+        (None, 1, "none"),
+        ("regression", 3, "none"),
+        ("multi_label_classification", 3, "sigmoid"),
+        ("single_label_classification", 3, "softmax"),
+    ],
+)
+def test_probabilities_are_as_the_configuration_says(problem, n_labels, link):
+    module = labelled("bert", "text")
+    if n_labels == 1:
+        module.config.num_labels = 1
+        module.classifier = nn.Linear(module.config.hidden_size, 1).eval()
+        module.num_labels = 1
+    module.config.problem_type = problem
+    model = ue.load(module)
+    assert model.labels.link == link
+    (row,) = ue.label_scores(model, PROMPT).rows
+    for one in row.baseline:
+        expected = {"sigmoid": float(torch.tensor(one.score).sigmoid()), "none": None}
+        if link in expected:
+            assert one.probability == (expected[link] and pytest.approx(expected[link], rel=1e-5))
+    if link == "softmax":
+        assert sum(one.probability for one in row.baseline) == pytest.approx(1)
+
+
+def test_a_language_model_and_a_run_without_its_head_are_refused(made):
+    _, model = made
+    with pytest.raises(CapabilityError, match="it predicts tokens"):
+        ue.label_scores(ue.load(tiny_model("gpt2")), PROMPT)
+    with pytest.raises(InputError, match="did not reach the head"):
+        ue.label_scores(model.run(PROMPT, ["L1.z"], logits="none"))
+    with pytest.raises(InputError, match="needs a prompt"):
+        ue.label_scores(model)
+    with pytest.raises(InputError, match="leave prompt out"):
+        ue.label_scores(model.run(PROMPT), PROMPT)
+
+
 def test_the_head_counts_in_the_fingerprint():
     module = labelled("bert", "text")
     before = ue.load(module).fingerprint
@@ -130,6 +228,14 @@ def test_the_command_line_says_why_and_shows_the_rest(cli: Cli, tmp_path):
     assert json.loads(out)["target"] == "L1.H2"
     status, out, err = cli("component", str(tmp_path), "the cat", "--target", "L1.N2")
     assert status == 0, err
+    edit = ("--edit", "zero L1.attn")
+    status, out, err = cli("labels", str(tmp_path), "the cat", *edit, "--json")
+    assert status == 0, err
+    found = ue.label_scores(ue.load(tmp_path), "the cat", edits=[ue.zero("L1.attn")])
+    assert json.loads(out) == json.loads(found.to_json())
+    status, out, err = cli("labels", str(tmp_path), "the cat")
+    assert status == 0, err
+    assert "good" in out
     status, out, err = cli("doctor", str(tmp_path))
     assert status == 0, err
     assert "labels" in out

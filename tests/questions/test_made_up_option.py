@@ -23,6 +23,7 @@ LINE = '    sharpness: Positive = option(3, "How sharp the reading is.", limit="
 # question -> the file and class of its options, and the command that puts it
 PLACES = {
     "predictions": ("analyses/predictions/options.py", "PredictionsOptions", "run"),
+    "labels": ("analyses/labels/options.py", "LabelsOptions", "labels"),
     "lens": ("analyses/lens/options.py", "LensOptions", "lens"),
     "attention": ("analyses/attention/options.py", "AttentionOptions", "attention"),
     "heads": ("analyses/attention/options.py", "HeadsOptions", "heads"),
@@ -42,6 +43,7 @@ WITHOUT_OPTIONS = {"vector"}  # of its own: it asks which index, as all of them 
 ASKED = """
 import json, sys, tempfile
 from pathlib import Path
+from transformers import AutoModelForSequenceClassification
 import unembed as ue
 from unembed.errors import InputError
 from unembed.models.tiny import tiny_model, tiny_tokenizer
@@ -51,6 +53,8 @@ from unembed.server import schema
 from unembed.settings import Settings
 
 model = ue.load(tiny_model("gpt2"), tiny_tokenizer())
+classifier = AutoModelForSequenceClassification.from_config(tiny_model("bert").config)
+labelled = ue.load(classifier.eval())
 folder = tempfile.mkdtemp()
 ue.build_index(model, folder=folder)
 index = ue.open_index(model, folder=folder)
@@ -60,6 +64,7 @@ node, flow, seen = (
 )
 CALLS = {
     "predictions": lambda **given: ue.predictions(model, "a b", **given),
+    "labels": lambda **given: ue.label_scores(labelled, [5, 6], **given),
     "lens": lambda **given: ue.logit_lens(model, "a b", **given),
     "attention": lambda **given: ue.attention(seen, [1], **given),
     "heads": lambda **given: ue.head_scores(seen, **given),

@@ -23,6 +23,7 @@ from . import (
     test_component_and_generate,
     test_flow,
     test_index,
+    test_labels,
     test_lens,
     test_predictions,
 )
@@ -30,6 +31,7 @@ from .faces import PROMPT, same
 
 FACES = (
     test_predictions.FACES
+    | test_labels.FACES
     | test_lens.FACES
     | test_attention.FACES
     | test_flow.FACES

@@ -104,6 +104,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/labels": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Labels
+         * @description Which labels a model for classification gives, with the edits and without.
+         */
+        post: operations["labels"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/lens": {
         parameters: {
             query?: never;
@@ -2554,6 +2574,104 @@ export interface components {
             seconds_left?: number | null;
         };
         /**
+         * LabelScore
+         * @description A label, and how a model scores it.
+         */
+        LabelScore: {
+            /** Label */
+            label: string;
+            /**
+             * Score
+             * @description What the head gives it, as a logit.
+             */
+            score: number;
+            /**
+             * Probability
+             * @description Of one label among all (softmax), or by itself where several may hold (sigmoid); null where the score is a quantity (regression).
+             */
+            probability: number | null;
+        };
+        /**
+         * LabelScores
+         * @description Which labels a model gives a prompt, with the edits and without.
+         */
+        LabelScores: {
+            /**
+             * Of
+             * @description What a label is given to.
+             * @enum {string}
+             */
+            of: "text" | "token";
+            /**
+             * Tokens
+             * @description Of the prompt.
+             */
+            tokens: components["schemas"]["Token"][];
+            /**
+             * N Labels
+             * @description How many labels the model has.
+             */
+            n_labels: number;
+            /**
+             * Rows
+             * @description One of a text, or one for each token.
+             */
+            rows: components["schemas"]["Labelled"][];
+        };
+        /**
+         * Labelled
+         * @description What is said of a text as a whole, or of one of its tokens.
+         */
+        Labelled: {
+            /**
+             * Position
+             * @description Of the token; null of the text as a whole.
+             */
+            position: number | null;
+            /**
+             * Baseline
+             * @description Highest score first.
+             */
+            baseline: components["schemas"]["LabelScore"][];
+            /**
+             * Edited
+             * @description The same labels in the same order; null without edits.
+             */
+            edited: components["schemas"]["LabelScore"][] | null;
+        };
+        /**
+         * LabelsRequest
+         * @description Which labels a model for classification gives.
+         */
+        LabelsRequest: {
+            /**
+             * Prompt
+             * @description Text, which the model's tokenizer splits; token ids used as they are; or messages, which the chat template of the model makes a text of.
+             */
+            prompt: string | number[] | components["schemas"]["Message"][];
+            /**
+             * Source
+             * @description Of an encoder-decoder, and only of one: what its encoder reads. The prompt is then what its decoder goes on with; empty: its start token alone.
+             */
+            source?: (string | number[] | components["schemas"]["Message"][]) | null;
+            /**
+             * Edits
+             * @default []
+             */
+            edits?: components["schemas"]["EditSpec"][];
+            /**
+             * Job
+             * @description A name of the client's choice, to follow or cancel the work by.
+             */
+            job?: string | null;
+            /**
+             * Top K
+             * @description Labels listed of a text, or of each token: those that score highest, on either side.
+             * @default 10
+             */
+            top_k?: number;
+        };
+        /**
          * LayerReading
          * @description One layer: before attention, after attention, after feed-forward.
          *
@@ -4062,6 +4180,133 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Predictions"];
+                };
+            };
+            /** @description The request is malformed; the error names the field. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description No token, or a wrong one. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description A Host or Origin that is not this server's. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The body took too long to arrive. */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The body, or the work it asks for, is larger than the limits allow. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The body is not application/json in UTF-8. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description This model cannot do that; the error says why. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The work was cancelled. */
+            499: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description A fault of the server. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Too many requests are waiting; `Retry-After` says when to try again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The work took longer than the limit. */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+        };
+    };
+    labels: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["LabelsRequest"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    /** @description Waited and computed, in ms. */
+                    "Server-Timing"?: string;
+                    /** @description Whether every forward pass was at hand. */
+                    "X-Unembed-Cached"?: "true" | "false";
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LabelScores"];
                 };
             };
             /** @description The request is malformed; the error names the field. */

@@ -27,6 +27,14 @@ export const QUESTIONS = {
       "limit": "max_sub_updates"
     }
   },
+  "labels": {
+    "top_k": {
+      "kind": "integer",
+      "default": 10,
+      "low": 1,
+      "limit": "max_k"
+    }
+  },
   "lens": {
     "positions": {
       "kind": "integers",

@@ -114,6 +114,24 @@ def run(
 @app.command(cls=TextCommand)
 @options.with_loading
 @options.with_prompt
+@flags.with_options(requests.LabelsRequest)
+def labels(
+    *,
+    loading: Loading,
+    prompt: Typed,
+    edit: options.Edits = None,
+    as_json: options.Json = False,
+    fields: dict[str, Any],
+) -> None:
+    """Which labels a model for classification gives, with and without edits."""
+    from unembed.cli import inspecting
+
+    inspecting.labels(loading, prompt, edit or [], fields, as_json=as_json)
+
+
+@app.command(cls=TextCommand)
+@options.with_loading
+@options.with_prompt
 @flags.with_options(requests.LensRequest)
 def lens(
     *,

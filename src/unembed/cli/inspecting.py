@@ -12,11 +12,17 @@ from unembed.cli import tables
 from unembed.cli.loading import Loading, Typed, load
 from unembed.cli.output import print_json
 from unembed.cli.questions import ask, request
-from unembed.questions.requests import ComponentRequest, GenerateRequest, PredictionsRequest
+from unembed.questions.requests import (
+    ComponentRequest,
+    GenerateRequest,
+    LabelsRequest,
+    PredictionsRequest,
+)
 from unembed.settings import Settings
 
 if TYPE_CHECKING:
     from unembed.analyses.component.result import Component
+    from unembed.analyses.labels.result import LabelScores
     from unembed.analyses.predictions.result import Predictions
     from unembed.questions.generation import GenerationComparison
     from unembed.session import Job, Session
@@ -38,6 +44,24 @@ def _predictions(session: Session, job: Job, asked: PredictionsRequest) -> Predi
     from unembed.questions import predictions  # here, not above: it imports torch
 
     return predictions.answer(session, job, asked)
+
+
+def labels(
+    loading: Loading, prompt: Typed, edits: Sequence[str], fields: dict[str, Any], *, as_json: bool
+) -> None:
+    """See `unembed labels`."""
+    asked = request(LabelsRequest, prompt, edits, **fields)
+    found = ask(loading, _labels, asked, Console(stderr=True))
+    if as_json:
+        print_json(found.to_json())
+    else:
+        tables.print_labels(Console(), found)
+
+
+def _labels(session: Session, job: Job, asked: LabelsRequest) -> LabelScores:
+    from unembed.questions import labels as question
+
+    return question.answer(session, job, asked)
 
 
 def component(

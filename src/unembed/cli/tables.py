@@ -11,6 +11,7 @@ from rich.text import Text
 
 if TYPE_CHECKING:
     from unembed.analyses.component.result import Component
+    from unembed.analyses.labels.result import LabelScores
     from unembed.analyses.predictions.result import Predictions, PredictionSide, Reading
     from unembed.engine.names.tokens import Token
     from unembed.questions.generation import GenerationComparison
@@ -24,6 +25,31 @@ def print_predictions(console: Console, answer: Predictions) -> None:
         console.print(_layers(answer.baseline, "baseline" if answer.edited else "", answer.target))
     if answer.edited is not None and answer.edited.layers is not None:
         console.print(_layers(answer.edited, "edited", answer.target))
+
+
+def print_labels(console: Console, found: LabelScores) -> None:
+    """The labels of a text, or of each token, with the scores of baseline and edited run."""
+    edited = any(row.edited is not None for row in found.rows)
+    table = Table(title=found.summary(), title_justify="left", box=None, pad_edge=False)
+    for heading in () if found.of == "text" else ("position", "token"):
+        table.add_column(heading)
+    table.add_column("label")
+    for heading in ("baseline", "edited", "change") if edited else ("score", "probability"):
+        table.add_column(heading, justify="right")
+    for row in found.rows:
+        where: list[str | Text] = []  # of a token, beside the first of its labels
+        if row.position is not None:
+            where = [str(row.position), Text(found.tokens[row.position].label)]
+        for order, one in enumerate(row.baseline):
+            cells = where if order == 0 else ["" for _ in where]
+            if row.edited is None:
+                share = "-" if one.probability is None else f"{one.probability:.4f}"
+                numbers = [f"{one.score:+.3f}", share]
+            else:
+                after = row.edited[order].score
+                numbers = [f"{one.score:+.3f}", f"{after:+.3f}", f"{after - one.score:+.3f}"]
+            table.add_row(*cells, Text(one.label), *numbers)
+    console.print(table)
 
 
 def print_component(console: Console, found: Component) -> None:

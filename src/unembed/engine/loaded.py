@@ -216,6 +216,8 @@ class Loaded(Maps):
         found["generate"] = _capability("generate", generate)
         found["mask"] = _capability("mask", self._why_no_mask())
         found["pairs"] = _capability("pairs", sentence_pairs.why_no_pairs(self))
+        if self.labels is not None:
+            found["labels"] = _capability("labels", reasons.get("labels"))
         found["chat"] = _capability("chat", texts.why_no_chat(self.tokenizer))
         return found
 

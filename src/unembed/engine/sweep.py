@@ -67,6 +67,9 @@ class SweepRow:
     edits: Annotated[tuple[str, ...], 'In words: "zero L9.H2".']
     value: Annotated[float | None, "Of the objective; null without one."]
     top: Annotated[TokenProbability | None, "Likeliest next token, where logits were kept."]
+    top_label: Annotated[
+        str | None, "The label that scores highest, of a model that gives them to whole texts."
+    ] = None
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -91,8 +94,8 @@ class Sweep(Result, Sequence[Run]):
         return f"{len(self.runs)} runs{rated}"
 
     def columns(self) -> Columns:
-        """One row for each run."""
-        return columns_of(
+        """One row for each run; with a column of labels where the model gives them."""
+        found = columns_of(
             {
                 "row": order,
                 "prompt": "".join(token.text for token in row.tokens),
@@ -100,9 +103,13 @@ class Sweep(Result, Sequence[Run]):
                 "value": row.value,
                 "top_token": None if row.top is None else row.top.token.text,
                 "top_probability": None if row.top is None else row.top.probability,
+                "top_label": row.top_label,
             }
             for order, row in enumerate(self.rows)
         )
+        if not any(found.get("top_label", ())):
+            found.pop("top_label", None)
+        return found
 
     def arrays(self) -> dict[str, Tensor]:
         """The values, where there is an objective."""
@@ -124,7 +131,12 @@ class Sweep(Result, Sequence[Run]):
 
 def _row(run: Run, value: float | None) -> SweepRow:
     top = None if run.logits is None else run.top(1)[0]
-    return SweepRow(run.tokens, tuple(edit.words for edit in run.edits), value, top)
+    labels, scores = run.model.labels, run.label_scores
+    of_text = labels is not None and labels.of == "text" and scores is not None
+    label = (
+        labels.names[int(scores.argmax())] if of_text and labels and scores is not None else None
+    )
+    return SweepRow(run.tokens, tuple(edit.words for edit in run.edits), value, top, label)
 
 
 def sweep(

@@ -13,12 +13,20 @@ _CLASSES: dict[str, Literal["text", "token"]] = {
 }
 
 
+Link = Literal["softmax", "sigmoid", "none"]
+
+
 @dataclass(frozen=True)
 class Labels:
-    """What a head says of a text, or of each token: one score for each name."""
+    """What a head says of a text, or of each token: one score for each name.
+
+    `link` is how scores become probabilities: of one label among all, of each by itself, or not at
+    all where a score is a quantity.
+    """
 
     of: Literal["text", "token"]
     names: tuple[str, ...]
+    link: Link = "softmax"
 
     @property
     def reason(self) -> str:
@@ -40,4 +48,13 @@ def labels_of(module: nn.Module) -> Labels | None:
         return None
     config: Any = module.config
     names: dict[int, str] = config.id2label or {}
-    return Labels(of, tuple(str(names.get(one, one)) for one in range(config.num_labels)))
+    named = tuple(str(names.get(one, one)) for one in range(config.num_labels))
+    return Labels(of, named, _link(getattr(config, "problem_type", None), len(named)))
+
+
+def _link(problem: str | None, n_labels: int) -> Link:
+    """As transformers chooses the loss; a single label without a stated problem is a quantity."""
+    if problem == "multi_label_classification":
+        return "sigmoid"
+    quantity = problem == "regression" or (problem is None and n_labels == 1)
+    return "none" if quantity else "softmax"

@@ -330,8 +330,9 @@ def _missing(module: nn.Module, missing: Any, name: str) -> dict[str, str]:
             value=name,
             legal="a complete checkpoint",
         )
-    reason = f"the checkpoint has no language-model head ({absent[0]} is missing)"
-    return {"logits": reason, "lens": reason}
+    head = "head for labels" if labels_given_by(type(module).__name__) else "language-model head"
+    reason = f"the checkpoint has no {head} ({absent[0]} is missing)"
+    return dict.fromkeys(("logits", "lens", "labels"), reason)
 
 
 def _refusal(source: str, kind: Kind, error: Exception) -> LoadError:

@@ -18,6 +18,7 @@ from unembed.analyses.attention.options import (
 )
 from unembed.analyses.component.options import ComponentOptions
 from unembed.analyses.flow.options import FlowOptions
+from unembed.analyses.labels.options import LabelsOptions
 from unembed.analyses.lens.options import LensOptions
 from unembed.analyses.predictions.options import PredictionsOptions
 from unembed.engine.passes.options import GenerationOptions
@@ -53,6 +54,10 @@ class TokenizeRequest(Prompted, Request):
 
 class PredictionsRequest(PredictionsOptions, Experiment):
     """What one position predicts, layer by layer."""
+
+
+class LabelsRequest(LabelsOptions, Experiment):
+    """Which labels a model for classification gives."""
 
 
 class LensRequest(LensOptions, Experiment):

@@ -11,6 +11,7 @@ from unembed.questions import (
     component,
     flow,
     generation,
+    labels,
     lens,
     predictions,
     requests,
@@ -30,6 +31,7 @@ class Question:
 
 QUESTIONS: tuple[Question, ...] = (
     Question("predictions", requests.PredictionsRequest, predictions.answer),
+    Question("labels", requests.LabelsRequest, labels.answer),
     Question("lens", requests.LensRequest, lens.answer),
     Question("attention", requests.AttentionRequest, attention.answer),
     Question("heads", requests.HeadsRequest, attention.heads),

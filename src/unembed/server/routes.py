@@ -15,12 +15,14 @@ from unembed.analyses.attention.result import (
     ThumbnailsComparison,
 )
 from unembed.analyses.component.result import Component
+from unembed.analyses.labels.result import LabelScores
 from unembed.analyses.lens.result import LensComparison
 from unembed.analyses.predictions.result import Predictions
 from unembed.questions import attention as attention_question
 from unembed.questions import component as component_question
 from unembed.questions import flow as flow_question
 from unembed.questions import generation as generation_question
+from unembed.questions import labels as labels_question
 from unembed.questions import lens as lens_question
 from unembed.questions import limits, requests
 from unembed.questions import predictions as predictions_question
@@ -129,6 +131,15 @@ async def predictions(request: Request, body: requests.PredictionsRequest) -> Re
     session = session_of(request)
     return await compute(
         request, body, lambda job: json_bytes(predictions_question.answer(session, job, body))
+    )
+
+
+@router.post("/api/labels", responses=work_responses(wire.body_of(LabelScores)))
+async def labels(request: Request, body: requests.LabelsRequest) -> Response:
+    """Which labels a model for classification gives, with the edits and without."""
+    session = session_of(request)
+    return await compute(
+        request, body, lambda job: json_bytes(labels_question.answer(session, job, body))
     )
 
 

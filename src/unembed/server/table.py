@@ -37,6 +37,7 @@ API: tuple[Entry, ...] = (
     Entry("/api/model", ("GET",)),
     Entry("/api/tokenize", ("POST",)),
     Entry("/api/predictions", ("POST",)),
+    Entry("/api/labels", ("POST",)),
     Entry("/api/lens", ("POST",)),
     Entry("/api/attention", ("POST",)),
     Entry("/api/heads", ("POST",)),

@@ -10,7 +10,7 @@ import { port } from '../shared/state/zoom';
 import { useExperiment } from '../shared/state/experiment';
 import { TokenStrip } from '../shared/parts/TokenStrip';
 import { ViewBar } from '../shared/parts/ViewBar';
-import { asSentence, lacks, useView, type View } from '../shared/view';
+import { asSentence, has, lacks, useView, type View } from '../shared/view';
 
 export function Stage({ model }: { model: ModelInfo | null }) {
   const spec = useSpec();
@@ -37,10 +37,12 @@ export function Stage({ model }: { model: ModelInfo | null }) {
     );
   }
   const reason = view.needs ? lacks(model, view.needs.capability) : null;
-  const Shown = view.component;
+  const { otherwise } = view.needs ?? {};
+  const replaced = reason !== null && otherwise && has(model, otherwise.capability);
+  const Shown = replaced ? otherwise.component : view.component;
   return (
     <main className="view" ref={place} data-testid={`view-${view.id}`}>
-      {view.needs && reason !== null ? (
+      {view.needs && reason !== null && !replaced ? (
         <>
           <ViewBar />
           <TokenStrip experiment={experiment} cellWidth={cellWidth} />

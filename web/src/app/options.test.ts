@@ -30,7 +30,7 @@ const { attentionOptions } = await import('../views/attention/attentionState');
 const { attentionPython } = await import('../views/attention/python');
 const { flowBody } = await import('../views/flow/flowState');
 const { flowPython } = await import('../views/flow/python');
-const { predictionsPython } = await import('../views/predictions/python');
+const { labelsPython, predictionsPython } = await import('../views/predictions/python');
 const { componentPython } = await import('../views/component/python');
 const { explorePython } = await import('../views/explore/python');
 const { furtherOf } = await import('../shared/text/further');
@@ -39,6 +39,7 @@ const { QUESTIONS } = await import('../questions.gen');
 /** The address of a page that asks the question, and the call that it is in Python. */
 const PAGES = {
   predictions: ['view=predictions&p=Hi', predictionsPython, 'ue.predictions(model, prompt, '],
+  labels: ['view=predictions&p=Hi', labelsPython, 'ue.label_scores(model, prompt, '],
   component: ['view=component&p=Hi&node=L1.H2', componentPython, 'ue.component(run, "L1.H2", '],
   generate: ['view=predictions&p=Hi&gen=5,0,0', predictionsPython, 'model.generate(prompt, 5, '],
   search: ['view=explore&q=music', explorePython, 'index.search(["music"], '],

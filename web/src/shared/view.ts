@@ -36,6 +36,8 @@ export interface View {
     note?: string;
     /** What can be asked in its place, of a model that has this. */
     instead?: { capability: string; note: string };
+    /** What is shown in its place, of a model that has this and not the other. */
+    otherwise?: { capability: string; component: ComponentType<ViewProps> };
   };
   /** Beside those of the whole page. */
   keys: readonly Key[];
@@ -48,6 +50,11 @@ export interface View {
 export function lacks(model: ModelInfo | null, name: string): string | null {
   const found = model?.capabilities.find((capability) => capability.name === name);
   return found && !found.available ? reasonOf(model, name) : null;
+}
+
+/** Whether the model has a capability that most models do not even list. */
+export function has(model: ModelInfo | null, name: string): boolean {
+  return model?.capabilities.some((one) => one.name === name && one.available) ?? false;
 }
 
 /** A reason by itself on the page. */

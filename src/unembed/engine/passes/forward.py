@@ -96,7 +96,10 @@ def run_rows(
     ]
     tokens = [masked(model, one.ids, edits) for one, edits in zip(requests, resolved, strict=True)]
     logits = _logits_wanted(model, requests, captures[0])
-    labelled = model.labels is not None and first.logits != "none" and first.stop_after is None
+    labelled = model.labels is not None and "labels" not in model.anatomy.reasons
+    labelled = labelled and first.logits != "none" and first.stop_after is None
+    if labelled and len(requests) > 1 and _reads_last(model):
+        return [run for one in requests for run in run_rows(model, [one], cancel, progress)]
     each = [
         capture_bytes(
             row.captures,
@@ -127,7 +130,7 @@ def run_rows(
         output = _pass(model, instrument, requests, tokens, logits)
         # in here, too: a view that is made under inference mode is no part of the graph
         found = _logits_of(output, requests, logits)
-        scores = output.logits[0] if labelled and len(requests) == 1 else None
+        scores = _scores_of(model, output, requests) if labelled else [None] * len(requests)
     overwritten = instrument.overwritten()
     if overwritten:  # learnt once for each model: from now on these are copied when seen
         model.volatile |= overwritten
@@ -142,11 +145,29 @@ def run_rows(
             {site_key: kept[row] for site_key, kept in instrument.captured.items()},
             rows[row].captures,
             provenance,
-            label_scores=scores,
+            label_scores=scores[row],
             source=one.source,
             segments=one.segments,
         )
         for row, one in enumerate(requests)
+    ]
+
+
+def _reads_last(model: Loaded) -> bool:
+    """Whether its head reads the last token of a text, which padding would hide from it.
+
+    Where that is, transformers tells by a padding token that a model may not have: each text runs
+    alone.
+    """
+    return model.labels is not None and model.labels.of == "text" and model.kind == "causal"
+
+
+def _scores_of(model: Loaded, output: Any, requests: Sequence[Request]) -> list[Tensor | None]:
+    """What the head gives the labels of each row: [label], or [pos, label] of its tokens."""
+    of_tokens = model.labels is not None and model.labels.of == "token"
+    return [
+        found[: len(one.ids)] if of_tokens else found
+        for found, one in zip(output.logits, requests, strict=True)
     ]
 
 

@@ -51,7 +51,7 @@ class Run:
     provenance: Provenance
     notes: tuple[str, ...] = ()  # what was done to the prompt, and what to know of it
     # of a model with `labels`: what its head gives them, [label], or [pos, label] where it gives
-    # labels to tokens; None of other models, of a run with logits="none", and of one among many
+    # labels to tokens; None of other models, and of a run with logits="none"
     label_scores: Tensor | None = None
     source: tuple[int, ...] = ()  # token ids that an encoder was given; none without an encoder
     # of a sentence pair, for each token: 0 for the first text, 1 for the second; none of one text

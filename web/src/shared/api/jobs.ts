@@ -4,6 +4,7 @@ import { api, jobUrl, type Schemas } from './client';
 
 export type JobKind =
   | 'predictions'
+  | 'labels'
   | 'lens'
   | 'attention'
   | 'preview'

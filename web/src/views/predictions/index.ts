@@ -1,4 +1,5 @@
 /** What comes next, and what each layer would say if the model stopped there. */
+import { lazy } from 'react';
 import type { View } from '../../shared/view';
 import { PREDICTIONS_KEYS } from './predictionsKeys';
 import { predictionsState } from './predictionsState';
@@ -19,6 +20,10 @@ export const predictions: View = {
     capability: 'logits',
     title: 'This model predicts no tokens',
     note: 'Edits, components and their activations need no prediction: open a node by its name in the tray.',
+    otherwise: {
+      capability: 'labels',
+      component: lazy(async () => ({ default: (await import('./LabelsView')).LabelsView })),
+    },
   },
   keys: PREDICTIONS_KEYS,
   // The page opens with it: loaded with the page.

@@ -3,11 +3,13 @@ import { quote } from '../../shared/text/options';
 import { on, opening } from '../../shared/text/python';
 import { furtherPython } from '../../shared/text/further';
 import type { Generation, Spec } from '../../shared/text/url';
-import type { Page } from '../../shared/view';
+import { has, type Page } from '../../shared/view';
 import { QUESTIONS } from '../../questions.gen';
 
 /** The whole page: both runs, what layers read and added, the continuation. */
-export function predictionsPython({ model, spec, position }: Page): string {
+export function predictionsPython(page: Page): string {
+  const { model, spec, position } = page;
+  if (has(model, 'labels')) return labelsPython(page);
   const edited = spec.edits.some(on);
   const chosen = edited ? ', edits=chosen' : '';
   const perRun = [
@@ -23,6 +25,22 @@ export function predictionsPython({ model, spec, position }: Page): string {
     `found = ${call(spec, position, edited)}`,
     'print(found.to_pandas())',
     ...loop(edited ? 'for chosen in ([], edits):' : null, perEdits),
+  ];
+  return `${lines.join('\n')}\n`;
+}
+
+/** Of a model that gives labels. */
+export function labelsPython({ model, spec }: Page): string {
+  const edited = spec.edits.some(on);
+  const asked = [
+    ...(spec.k === QUESTIONS.labels.top_k.default ? [] : [`top_k=${spec.k}`]),
+    ...furtherPython(spec, 'labels'),
+    ...(edited ? ['edits=edits'] : []),
+  ];
+  const lines = [
+    ...opening(model.name, spec),
+    `found = ue.label_scores(${['model', 'prompt', ...asked].join(', ')})`,
+    'print(found.to_pandas())',
   ];
   return `${lines.join('\n')}\n`;
 }

@@ -1,7 +1,8 @@
-/** What layers added, as a hook. */
+/** What layers added, and the labels of a model for classification, as hooks. */
 import { promptOf } from '../../shared/text/chat';
 import { api, timedAnswer } from '../../shared/api/client';
 import { useAnalysis, wireEdits } from '../../shared/api/queries';
+import type { Schemas } from '../../shared/api/client';
 import { furtherOf } from '../../shared/text/further';
 import type { Spec } from '../../shared/text/url';
 
@@ -30,5 +31,22 @@ export function useUpdates(spec: Spec, position: number | null, enabled: boolean
           signal,
         }),
       ),
+  );
+}
+
+export type LabelScores = Schemas['LabelScores'];
+
+/** Which labels a model for classification gives the prompt. */
+export function useLabels(spec: Spec) {
+  const { edits, k } = spec;
+  const prompt = promptOf(spec);
+  const further = furtherOf(spec, 'labels');
+  return useAnalysis('labels', [prompt, edits, k, further], prompt !== '', (job, signal) =>
+    timedAnswer(
+      api.POST('/api/labels', {
+        body: { ...further, prompt, edits: wireEdits(edits), top_k: k, job },
+        signal,
+      }),
+    ),
   );
 }

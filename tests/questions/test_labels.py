@@ -1,0 +1,82 @@
+"""The labels of a model for classification, put in Python, on the command line and over HTTP."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+import unembed as ue
+from unembed.engine.model import Model
+from unembed.models.tiny import tiny_tokenizer
+
+from ..engine.test_labels import labelled
+from ..server.asgi import post
+from .faces import PROMPT, Face, Numbers
+
+
+@pytest.fixture(scope="session")
+def source(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A folder with a tiny classifier, in the place of the language model of other questions."""
+    folder: Path = tmp_path_factory.mktemp("classifier")
+    labelled("bert", "text").save_pretrained(folder)
+    tiny_tokenizer().save_pretrained(folder)
+    return str(folder)
+
+
+@pytest.fixture(scope="session")
+def model(source: str) -> Model:
+    return ue.load(source)
+
+
+def _labels(answer: Any) -> Numbers:
+    (row,) = answer["rows"]
+    return {
+        side: row[side] and [(one["label"], one["score"], one["probability"]) for one in row[side]]
+        for side in ("baseline", "edited")
+    }
+
+
+def _python(model: Model, fields: dict[str, Any], edits: list[Any]) -> Numbers:
+    runs = [model.run(PROMPT), *([model.run(PROMPT, edits=edits)] if edits else [])]
+    scores = [run.label_scores for run in runs]
+    listed = {int(index) for one in scores for index in one.topk(fields["top_k"]).indices}
+    order = sorted(listed, key=lambda index: -float(scores[0][index]))
+    sides = [
+        [
+            (model.labels.names[index], float(one[index]), float(torch.softmax(one, -1)[index]))
+            for index in order
+        ]
+        for one in scores
+    ]
+    return {"baseline": sides[0], "edited": sides[1] if edits else None}
+
+
+FACES = {
+    "labels": Face(
+        "/api/labels",
+        {"top_k": 2},
+        _python,
+        _labels,
+        lambda: ["labels", PROMPT, "-k", "2", "--json"],
+    ),
+}
+
+
+@pytest.mark.parametrize("edited", [False, True], ids=["baseline", "edited"])
+def test_the_three_faces_give_the_same_numbers(edited, put):
+    put("labels", FACES["labels"], edited=edited)
+
+
+def test_what_predicts_no_tokens_and_what_gives_no_labels_says_so_over_http(app):
+    for path, more in (
+        ("/api/predictions", {}),
+        ("/api/lens", {}),
+        ("/api/flow", {"layers": [1]}),
+        ("/api/generate", {}),
+    ):
+        answer = post(app, path, {"prompt": PROMPT} | more)
+        assert answer.status == 422, path
+        assert "3 labels (bad, fair, good)" in answer.json()["error"]["message"], path
