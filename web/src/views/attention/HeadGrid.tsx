@@ -1,6 +1,7 @@
 /** All heads in small, by layer or by what they do: hover previews one, a click shows it too. */
 import {
   Fragment,
+  useEffect,
   useMemo,
   useRef,
   useState,
@@ -46,6 +47,7 @@ export function HeadGrid(props: HeadGridProps) {
   const box = useRef<HTMLDivElement>(null);
   const [cursor, setCursor] = useState<string | null>(null);
   const at = cursor !== null && names.includes(cursor) ? cursor : (names[0] ?? null);
+  useChosenInSight(box, heads[0] ? headName(heads[0]) : null);
   const asRows = order === 'layer' && find.trim() === '' && model.n_heads <= WIDEST_ROW;
   const go = (name: string | null) => {
     if (name === null) return;
@@ -97,6 +99,17 @@ export function HeadGrid(props: HeadGridProps) {
       <Tiles {...props} names={names} at={at} asRows={asRows} given={given} shown={heads} />
     </div>
   );
+}
+
+/** The grid starts where the first of the heads shown is. */
+function useChosenInSight(box: RefObject<HTMLElement | null>, name: string | null): void {
+  useEffect(() => {
+    const [grid, tile] = [box.current, box.current?.querySelector(`[data-head="${name}"]`)];
+    if (!grid || !(tile instanceof HTMLElement)) return;
+    const { offsetTop: top, offsetHeight: height } = tile;
+    const seen = top >= grid.scrollTop && top + height <= grid.scrollTop + grid.clientHeight;
+    if (!seen) grid.scrollTop = top - (grid.clientHeight - height) / 2;
+  }, [box, name]);
 }
 
 function useGivenNames(): ReadonlyMap<string, NodeName> {

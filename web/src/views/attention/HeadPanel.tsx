@@ -78,8 +78,8 @@ export function HeadPanel({ problem, ...grid }: Props) {
       {problem}
       <HeadGrid {...grid} />
       <p className="option-note head-note">
-        Rows look, columns are looked at, each head by its own largest share. Point at one to see
-        it, click to add it.
+        Rows look, columns are looked at; on a square root, each head by its own largest share.
+        Point at one to see it, click to add it.
       </p>
     </section>
   );

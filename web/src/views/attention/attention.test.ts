@@ -210,14 +210,16 @@ describe('thumbnails', () => {
   it('are coloured by the head’s own largest', () => {
     const colours = table('sequential', 'light');
     const picture = thumbnail(sides, 'L1.H0', 'baseline', 'light');
-    expect([...(picture ?? [])]).toEqual([colours[0], colours[255], colours[255], colours[0]]);
+    expect([...(picture ?? [])]).toEqual([0, colours[255], colours[255], 0]);
+    expect(thumbnail(sides, 'L1.H0', 'edited', 'light')?.[2]).toBe(0);
     expect(thumbnail(sides, 'L9.H9', 'baseline', 'light')).toBeNull();
   });
 
   it('show what the edits change, each side by its own scale', () => {
     const colours = table('diverging', 'light');
-    const shares = [1, 0.75, 0.25, 0.5].map((share) => look(colours, share));
-    expect([...(thumbnail(sides, 'L1.H0', 'difference', 'light') ?? [])]).toEqual(shares);
+    const half = Math.SQRT1_2 / 2;
+    const shares = [1, 0.5 + half, 0.5 - half].map((share) => look(colours, share));
+    expect([...(thumbnail(sides, 'L1.H0', 'difference', 'light') ?? [])]).toEqual([...shares, 0]);
   });
 });
 

@@ -1,6 +1,6 @@
 /** The pattern of every head in small: read, and coloured. Knows no canvas and no React. */
 import type { Safetensors } from '../../draw/safetensors';
-import { ENTRIES, look, table, type Theme } from '../../draw/lut';
+import { look, table, type Theme } from '../../draw/lut';
 import type { Spec } from '../../shared/text/url';
 
 export interface Thumbnails {
@@ -13,6 +13,9 @@ export interface Thumbnails {
   /** That attention. */
   scale: Float32Array;
 }
+
+/** Of a cell: the head's largest attention. */
+const MOST = 255;
 
 export interface ThumbnailSides {
   baseline: Thumbnails;
@@ -64,13 +67,15 @@ export function thumbnail(
   return mode === 'edited' ? plain(edited, at, theme) : difference(baseline, edited, at, theme);
 }
 
-/** Shares of the head's own largest attention. */
+/** Shares of the head's own largest attention, on a square root as in the picture; nothing where it is 0. */
 function plain(of: Thumbnails, at: number, theme: Theme): Uint32Array<ArrayBuffer> {
   const colours = table('sequential', theme);
-  return Uint32Array.from(cellsOf(of, at), (cell) => colours[cell] ?? 0);
+  return Uint32Array.from(cellsOf(of, at), (cell) =>
+    cell === 0 ? 0 : look(colours, Math.sqrt(cell / MOST)),
+  );
 }
 
-/** Edited less baseline: the middle of the map is no change, its ends the larger of both scales. */
+/** Edited less baseline, of the larger of both scales. */
 function difference(
   baseline: Thumbnails,
   edited: Thumbnails,
@@ -82,8 +87,9 @@ function difference(
   const most = Math.max(before, after, 1e-9);
   const was = cellsOf(baseline, at);
   return Uint32Array.from(cellsOf(edited, at), (cell, place) => {
-    const change = (cell * after - (was[place] ?? 0) * before) / (ENTRIES - 1) / most;
-    return look(colours, (1 + change) / 2);
+    const change = (cell * after - (was[place] ?? 0) * before) / MOST / most;
+    const strong = Math.sqrt(Math.abs(change));
+    return change === 0 ? 0 : look(colours, (1 + Math.sign(change) * strong) / 2);
   });
 }
 
