@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from playwright.sync_api import expect
+from torch import nn
 
-from .conftest import ANSWER, App
+import unembed as ue
+from unembed.engine.model import Model
+from unembed.models.tiny import random_model, tiny_model, tiny_tokenizer
+
+from .conftest import ANSWER, App, served
 from .lens_page import TOKYO, address, menu, said
 
 VIEW = f"v=1&view=attention&{TOKYO}"
@@ -23,6 +30,24 @@ def chosen(app: App) -> list[str]:
     """The heads that are shown, as the grid says."""
     tiles = app.page.get_by_test_id("head-grid").locator("[aria-selected=true]")
     return [name.split(",")[0] for name in tiles.evaluate_all("all => all.map(t => t.ariaLabel)")]
+
+
+HYBRID = {
+    "hidden_size": 40,
+    "num_hidden_layers": 3,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "intermediate_size": 52,
+    "full_attn_idxs": [1],
+}
+STATE_SPACE = {"hidden_size": 32, "num_hidden_layers": 2, "state_size": 8}
+
+
+def from_files(folder: Path, module: nn.Module) -> Model:
+    """A tiny model with its tokenizer, which a server can name."""
+    module.save_pretrained(folder)
+    tiny_tokenizer().save_pretrained(folder)
+    return ue.load(folder)
 
 
 def test_the_view_teaches_until_a_prompt_runs(app):
@@ -178,17 +203,67 @@ def test_a_token_is_locked_and_its_pairs_are_cut_and_taken_back(app):
     name = cut.get_attribute("data-testid").removeprefix("cut-")
     cut.click()
     app.settled()
-    assert f"e=L5.H1@{name};zero" in address(app)
+    assert f"e=L5.H1;knock_out;pairs={name}&" in address(app)
     app.page.get_by_test_id("mode").locator("input[value=edited]").check()
     app.settled()
-    focus.locator(f"[data-testid='cut-{name}']").wait_for(state="detached")
+    focus.get_by_test_id(f"cut-{name}").wait_for(state="detached")
     app.page.get_by_test_id("mode").locator("input[value=baseline]").check()
-    focus.locator(f"[data-testid='cut-{name}']").click()
+    focus.get_by_test_id(f"cut-{name}").click()
     app.settled()
     assert "&e=" not in address(app)
     app.page.get_by_test_id("prompt").evaluate("field => field.blur()")
     app.page.keyboard.press("Escape")
     assert "afat" not in address(app)
+
+
+def test_all_pairs_that_are_drawn_are_cut_of_a_whole_layer_and_renormalised(app):
+    app.open(f"{VIEW}&ah=L5&asp=hidden&table=1")
+    drawn = len(pairs(app))
+    app.page.get_by_test_id("renormalise").check()
+    app.page.get_by_test_id("cut-pairs-of-all").click()
+    app.settled()
+    assert "e=L5.attn;knock_out;pairs=" in address(app)
+    assert f"{drawn} pairs, renormalised" in app.text("edit-0")
+    app.page.get_by_test_id("mode").locator("input[value=baseline]").check()
+    app.page.get_by_test_id("cut-pairs-of-all").click()
+    app.settled()
+    assert "knock_out" not in address(app)
+
+
+def test_a_token_of_a_masked_model_is_masked_and_the_runs_compared(app, tmp_path):
+    model = from_files(tmp_path, tiny_model("bert"))
+    with served(model, cache_dir=str(tmp_path / "cache")) as other:
+        app.address = other
+        app.open("v=1&view=attention&p=the+cat+sat+on+the+mat&afat=q2")
+        app.page.get_by_test_id("mask-2").click()
+        app.settled()
+        assert "e=embed;mask;p=2" in address(app)
+        assert "edited minus baseline" in app.text("legend")
+        app.page.get_by_test_id("attention-canvas").focus()
+        app.page.keyboard.press("Home")
+        app.page.get_by_test_id("card").get_by_text("predicted here").first.wait_for()
+        app.page.get_by_test_id("mask-2").click()
+        app.settled()
+        assert "mask" not in address(app)
+        app.assert_accessible("view-attention")
+
+
+def test_layers_without_attention_have_no_heads_and_are_passed_over(app, tmp_path):
+    model = from_files(tmp_path, random_model("lfm2", HYBRID))
+    with served(model, cache_dir=str(tmp_path / "cache")) as other:
+        app.address = other
+        app.open("v=1&view=attention&p=the+cat+sat")
+        assert app.page.locator(".head-layer").all_inner_texts() == ["L1"]
+        assert said(app, "heads") == "Heads L1, all 4, mean"
+        assert app.page.get_by_test_id("layer-up").is_disabled()
+
+
+def test_a_model_without_attention_says_so(app, tmp_path):
+    model = from_files(tmp_path, random_model("mamba", STATE_SPACE))
+    with served(model, cache_dir=str(tmp_path / "cache")) as other:
+        app.address = other
+        app.open("v=1&view=attention&p=the+cat+sat")
+        assert "Attention cannot be shown" in app.text("no-attention")
 
 
 def test_both_runs_are_compared(app):

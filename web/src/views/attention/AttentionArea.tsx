@@ -1,16 +1,17 @@
 /** The picture or the table, what is locked in it, the heads it is of, and what its colours mean. */
 import { useLayoutEffect, useRef } from 'react';
 import { attentionLegend } from '../../draw/attention/legend';
-import { panelModes } from '../../draw/attention/pattern';
+import { panelModes, patternOf } from '../../draw/attention/pattern';
 import type { AttentionShown } from '../../draw/attention/shown';
 import { NodeActions } from '../../shared/parts/NodeActions';
 import { NodeName } from '../../shared/parts/NodeName';
 import type { ModelInfo } from '../../shared/api/queries';
 import { change, useSpec } from '../../shared/state/store';
 import { AttentionCanvas } from './AttentionCanvas';
-import { AttentionFocus } from './AttentionFocus';
+import { AttentionFocus, CutPairs, Renormalise } from './AttentionFocus';
 import { AttentionHint } from './AttentionHint';
 import { AttentionTable } from './AttentionTable';
+import { keptPairs, type Pair } from './pairs';
 import { headName, headsWords, type Head } from './picks';
 
 interface Props {
@@ -33,6 +34,7 @@ export function AttentionArea({ shown, model, heads }: Props) {
           mode={mode}
           head={head}
           heads={heads}
+          model={model}
           focus={there ? focus : null}
         />
       ) : (
@@ -44,10 +46,15 @@ export function AttentionArea({ shown, model, heads }: Props) {
           mode={panel}
           head={head}
           heads={heads}
+          model={model}
           focus={focus}
         />
       ) : null}
-      <HeadsShown heads={heads} model={model} />
+      <HeadsShown
+        heads={heads}
+        model={model}
+        pairs={keptPairs(patternOf(attention, panel, head))}
+      />
       {table ? null : <Legend shown={shown} />}
     </>
   );
@@ -56,8 +63,15 @@ export function AttentionArea({ shown, model, heads }: Props) {
 /** More have no room in one line: they are cut in the grid, or with their layer. */
 const LISTED = 6;
 
+interface HeadsProps {
+  heads: readonly Head[];
+  model: ModelInfo;
+  /** All that are drawn. */
+  pairs: readonly Pair[];
+}
+
 /** Each head that is shown, to be cut, changed, opened. */
-function HeadsShown({ heads, model }: { heads: readonly Head[]; model: ModelInfo }) {
+function HeadsShown({ heads, model, pairs }: HeadsProps) {
   const layers = [...new Set(heads.map(({ layer }) => layer))];
   const listed = heads.length <= LISTED;
   return (
@@ -76,6 +90,9 @@ function HeadsShown({ heads, model }: { heads: readonly Head[]; model: ModelInfo
           <NodeName node={node} /> <NodeActions node={node} model={model} />
         </span>
       ))}
+      <span className="spring" />
+      <CutPairs heads={heads} model={model} pairs={pairs} of="all tokens" />
+      <Renormalise />
     </section>
   );
 }

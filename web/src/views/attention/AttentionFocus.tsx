@@ -5,14 +5,13 @@ import type { Focus } from '../../draw/attention/shown';
 import { valueText } from '../../draw/attention/text';
 import { Icon, Token } from '../../shared/parts/parts';
 import { useSpec } from '../../shared/state/store';
-import { setAttention } from './attentionState';
-import { cutPairs, isCut } from './cuts';
+import { setAttention, useAttentionSpec } from './attentionState';
+import { isCut, isMasked, toggleCuts, toggleMask } from './cuts';
 import { pairsOf, type Pair } from './pairs';
 import type { Head } from './picks';
+import type { ModelInfo } from '../../shared/api/queries';
 
 const LISTED = 6;
-/** Cutting more at once says nothing of any of them. */
-const MOST_CUT = 64;
 
 interface Props {
   attention: Attention;
@@ -20,10 +19,11 @@ interface Props {
   /** Shown alone; null: all heads made one. */
   head: string | null;
   heads: readonly Head[];
+  model: ModelInfo;
   focus: Focus;
 }
 
-export function AttentionFocus({ attention, mode, head, heads, focus }: Props) {
+export function AttentionFocus({ attention, mode, head, heads, model, focus }: Props) {
   const pattern = patternOf(attention, mode, head);
   const token = pattern.tokens[focus.position];
   const { pairs, kept } = pairsOf(pattern, focus, LISTED);
@@ -47,12 +47,15 @@ export function AttentionFocus({ attention, mode, head, heads, focus }: Props) {
           >
             <span className="faint number">{other}</span> {its ? <Token token={its} /> : null}{' '}
             <span className="number">{valueText(pattern, pair.value)}</span>{' '}
-            <CutPair heads={heads} pair={pair} />
+            <CutPair heads={heads} model={model} pair={pair} />
           </span>
         );
       })}
       <span className="spring" />
-      <CutAll heads={heads} pairs={kept} />
+      {model.kind === 'masked' && model.mask_token !== null ? (
+        <MaskButton position={focus.position} mask={model.mask_token} />
+      ) : null}
+      <CutPairs heads={heads} model={model} pairs={kept} of="this token" />
       <button
         type="button"
         className="icon-button"
@@ -67,8 +70,14 @@ export function AttentionFocus({ attention, mode, head, heads, focus }: Props) {
   );
 }
 
-export function CutPair({ heads, pair }: { heads: readonly Head[]; pair: Pair }) {
+interface CutProps {
+  heads: readonly Head[];
+  model: ModelInfo;
+}
+
+export function CutPair({ heads, model, pair }: CutProps & { pair: Pair }) {
   const { edits } = useSpec();
+  const { renormalise } = useAttentionSpec();
   const cut = isCut(edits, heads, pair);
   const where = heads.length === 1 ? 'this head' : `the ${heads.length} heads shown`;
   return (
@@ -81,29 +90,82 @@ export function CutPair({ heads, pair }: { heads: readonly Head[]; pair: Pair })
       title={
         cut
           ? 'Take the cut back'
-          : `In ${where} token ${pair.query} gets nothing from token ${pair.key}; the rest of its attention stays as it is, it is not renormalised`
+          : `In ${where} token ${pair.query} gets nothing from token ${pair.key}; ${restWords(renormalise)}`
       }
-      onClick={() => cutPairs(heads, [pair])}
+      onClick={() => toggleCuts(heads, model, [pair], renormalise)}
     >
       {cut ? 'cut ✕' : 'cut'}
     </button>
   );
 }
 
-function CutAll({ heads, pairs }: { heads: readonly Head[]; pairs: readonly Pair[] }) {
+/** A whole set of pairs: those drawn of a token, or all that are drawn. */
+export function CutPairs({
+  heads,
+  model,
+  pairs,
+  of,
+}: CutProps & { pairs: readonly Pair[]; of: string }) {
   const { edits } = useSpec();
-  if (pairs.length < 2 || pairs.length > MOST_CUT) return null;
+  const { renormalise } = useAttentionSpec();
+  if (pairs.length < 2) return null;
   const cut = pairs.every((pair) => isCut(edits, heads, pair));
+  const number = pairs.length.toLocaleString('en');
   return (
     <button
       type="button"
       className="tiny"
       aria-pressed={cut}
-      data-testid="cut-all"
-      title="All pairs of this token that are drawn; nothing is renormalised"
-      onClick={() => cutPairs(heads, pairs)}
+      data-testid={`cut-pairs-of-${of.split(' ')[0]}`}
+      title={`All pairs of ${of} that are drawn, in the heads shown; ${restWords(renormalise)}`}
+      onClick={() => toggleCuts(heads, model, pairs, renormalise)}
     >
-      {cut ? `take back all ${pairs.length} cuts` : `cut all ${pairs.length} drawn`}
+      {cut ? `take back ${number} cuts` : `cut the ${number} pairs drawn`}
+    </button>
+  );
+}
+
+function restWords(renormalise: boolean): string {
+  return renormalise
+    ? 'the rest of the row is renormalised, as if the pair had never been there'
+    : 'the rest of the row stays as it is';
+}
+
+/** What becomes of the rest of a row, said beside the cuts. */
+export function Renormalise() {
+  const { renormalise } = useAttentionSpec();
+  return (
+    <label
+      className="attention-renormalise"
+      title="Off: a cut takes its share away. On: the other shares of the row grow to what all of it was."
+    >
+      <input
+        type="checkbox"
+        data-testid="renormalise"
+        checked={renormalise}
+        onChange={() => setAttention({ renormalise: !renormalise }, 'replace')}
+      />{' '}
+      cuts renormalise
+    </label>
+  );
+}
+
+function MaskButton({ position, mask }: { position: number; mask: string }) {
+  const masked = isMasked(useSpec().edits, position);
+  return (
+    <button
+      type="button"
+      className="tiny"
+      aria-pressed={masked}
+      data-testid={`mask-${position}`}
+      title={
+        masked
+          ? 'Its own token again'
+          : `The model reads ${mask} in its place; the baseline is the prompt as it is`
+      }
+      onClick={() => toggleMask(position)}
+    >
+      {masked ? 'masked ✕' : 'mask'}
     </button>
   );
 }

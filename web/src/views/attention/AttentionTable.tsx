@@ -5,6 +5,7 @@ import type { Attention, Mode } from '../../draw/attention/data';
 import type { Focus } from '../../draw/attention/shown';
 import { valueText } from '../../draw/attention/text';
 import { signed } from '../../draw/format';
+import type { ModelInfo } from '../../shared/api/queries';
 import { Token } from '../../shared/parts/parts';
 import { CutPair } from './AttentionFocus';
 import { keptPairs, type Pair } from './pairs';
@@ -18,11 +19,12 @@ interface Props {
   /** Shown alone; null: all heads made one. */
   head: string | null;
   heads: readonly Head[];
+  model: ModelInfo;
   /** Only the pairs of this token. */
   focus: Focus | null;
 }
 
-export function AttentionTable({ attention, mode, head, heads, focus }: Props) {
+export function AttentionTable({ attention, mode, head, heads, model, focus }: Props) {
   const [first, setFirst] = useState(0);
   const sides = sidesOf(attention, mode).map((side) => patternOf(attention, side, head));
   const listed = listedPairs(attention, mode, head, focus);
@@ -85,7 +87,13 @@ export function AttentionTable({ attention, mode, head, heads, focus }: Props) {
         </thead>
         <tbody>
           {pairs.map((pair) => (
-            <Row key={`${pair.query}<${pair.key}`} pair={pair} sides={sides} heads={heads} />
+            <Row
+              key={`${pair.query}<${pair.key}`}
+              pair={pair}
+              sides={sides}
+              heads={heads}
+              model={model}
+            />
           ))}
         </tbody>
       </table>
@@ -105,7 +113,14 @@ function listedPairs(
   return focus ? pairs.filter((pair) => pair[focus.side] === focus.position) : pairs;
 }
 
-function Row({ pair, sides, heads }: { pair: Pair; sides: Pattern[]; heads: readonly Head[] }) {
+interface RowProps {
+  pair: Pair;
+  sides: Pattern[];
+  heads: readonly Head[];
+  model: ModelInfo;
+}
+
+function Row({ pair, sides, heads, model }: RowProps) {
   const values = sides.map((side) =>
     valueAt(side, side.attention.rowOf[pair.query] ?? -1, pair.key),
   );
@@ -125,7 +140,7 @@ function Row({ pair, sides, heads }: { pair: Pair; sides: Pattern[]; heads: read
       ))}
       {values.length > 1 ? <td className="number">{signed(after - before)}</td> : null}
       <td>
-        <CutPair heads={heads} pair={pair} />
+        <CutPair heads={heads} model={model} pair={pair} />
       </td>
     </tr>
   );

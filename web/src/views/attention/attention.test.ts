@@ -6,7 +6,7 @@ import { table, look } from '../../draw/lut';
 import { page } from '../../shared/pageExample';
 import { edit } from '../../shared/text/edits';
 import { ATTENTION } from './attentionState';
-import { pairTargets, isCut, withCuts } from './cuts';
+import { cutTargets, isCut, isMasked, toggledMask, withCuts, withoutCuts } from './cuts';
 import {
   askedHeads,
   formatPicks,
@@ -260,16 +260,51 @@ describe('scores', () => {
 // ------------------------------------------------------------------ edits, Python
 
 describe('cutting pairs', () => {
-  const heads = headsOf(read('L1.H0, L1.H1'), model);
-  const pair = { query: 7, key: 3 };
+  const some = headsOf(read('L1.H0, L1.H1, L3'), model);
+  const [pair, other] = [
+    { query: 7, key: 3 },
+    { query: 7, key: 4 },
+  ];
 
-  it('is an edit for each head, and is taken back as a whole', () => {
-    expect(pairTargets(heads, pair)).toEqual(['L1.H0@7<3', 'L1.H1@7<3']);
-    const other = edit('L5.attn');
-    const cut = withCuts([other, edit('L1.H0@7<3')], heads, [pair]);
-    expect(cut.map(({ target }) => target)).toEqual(['L5.attn', 'L1.H0@7<3', 'L1.H1@7<3']);
-    expect(isCut(cut, heads, pair)).toBe(true);
-    expect(withCuts(cut, heads, [pair])).toEqual([other]);
+  it('is one edit for each head, or for all heads of a layer', () => {
+    expect(cutTargets(some, model)).toEqual(['L1.H0', 'L1.H1', 'L3.attn']);
+    const cut = withCuts([edit('L5.attn')], some, model, [pair], true);
+    expect(cut.map(({ target }) => target)).toEqual(['L5.attn', 'L1.H0', 'L1.H1', 'L3.attn']);
+    expect(cut[3]).toMatchObject({ operation: 'knock_out', pairs: [[7, 3]], renormalise: true });
+    expect(isCut(cut, some, pair)).toBe(true);
+    expect(isCut(cut, some, other)).toBe(false);
+  });
+
+  it('adds to the edit that is there, each pair once, and not to one that does otherwise', () => {
+    const once = withCuts([], some, model, [pair], true);
+    const twice = withCuts(once, some, model, [pair, other], true);
+    expect(twice).toHaveLength(3);
+    expect(twice[0]?.pairs).toEqual([
+      [7, 3],
+      [7, 4],
+    ]);
+    expect(withCuts(once, some, model, [other], false)).toHaveLength(6);
+  });
+
+  it('is taken back, whoever made it', () => {
+    const one = headsOf(read('L1.H0'), model);
+    const by = [edit('L1.H0@7<3'), ...withCuts([], one, model, [pair, other], false)];
+    expect(isCut(by, one, pair)).toBe(true);
+    const back = withoutCuts(by, one, [pair]);
+    expect(back).toHaveLength(1);
+    expect(back[0]?.pairs).toEqual([[7, 4]]);
+    expect(withoutCuts(back, one, [pair, other])).toEqual([]);
+  });
+});
+
+describe('masks', () => {
+  it('are one edit of all tokens that are masked', () => {
+    const one = toggledMask([edit('L1.H0')], 5);
+    expect(one[1]).toMatchObject({ target: 'embed', operation: 'mask', positions: [5] });
+    const two = toggledMask(one, 2);
+    expect(two[1]?.positions).toEqual([2, 5]);
+    expect(isMasked(two, 2)).toBe(true);
+    expect(toggledMask(toggledMask(two, 5), 2)).toEqual([edit('L1.H0')]);
   });
 });
 

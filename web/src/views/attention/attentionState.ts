@@ -3,7 +3,7 @@ import { QUESTIONS } from '../../questions.gen';
 import type { Focus } from '../../draw/attention/shown';
 import { change, useSpec, useStore } from '../../shared/state/store';
 import { formatPositions, parsePositions } from '../../shared/text/edits';
-import { choice, field, list, text, viewState, type Fields } from '../../shared/text/fields';
+import { choice, field, flag, list, text, viewState, type Fields } from '../../shared/text/fields';
 import { chosen, defaultsOf, optionFields, own, type Values } from '../../shared/text/options';
 import { formatPicks, parsePicks, type HeadPick } from './picks';
 
@@ -32,6 +32,8 @@ export interface AttentionState extends Values<typeof OPTIONS> {
   layout: (typeof LAYOUTS)[number];
   /** Where both runs are shown: their difference, or one beside the other. */
   versus: (typeof SIDES)[number];
+  /** What is left of a row that a pair is cut from sums to what all of it did. */
+  renormalise: boolean;
   /** Of the thumbnails: by layer, or by what heads do. */
   order: Order;
   /** What heads are scored on: the prompt, or random tokens that come twice. */
@@ -47,6 +49,7 @@ export const ATTENTION: Readonly<AttentionState> = {
   queries: 'all',
   layout: 'columns',
   versus: 'difference',
+  renormalise: false,
   order: 'layer',
   scored: 'prompt',
   find: '',
@@ -79,6 +82,7 @@ const FIELDS: Fields<AttentionState> = {
   aq: field(ATTENTION, 'queries', readQueries, writeQueries),
   ashow: choice(ATTENTION, 'layout', LAYOUTS),
   avs: choice(ATTENTION, 'versus', SIDES),
+  aren: flag(ATTENTION, 'renormalise'),
   aby: choice(ATTENTION, 'order', ORDERS),
   aon: choice(ATTENTION, 'scored', SCORED),
   afind: text(ATTENTION, 'find'),
@@ -93,6 +97,8 @@ const FIELDS: Fields<AttentionState> = {
     combine: 'ac',
     special: 'asp',
     mass: 'amass',
+    between: 'abt',
+    part: 'apart',
   }),
 };
 

@@ -25,6 +25,7 @@ export const attention: fc.Arbitrary<AttentionState> = fc
     queries: fc.oneof(fc.constantFrom('all' as const, 'position' as const), positions),
     layout: fc.constantFrom(...LAYOUTS),
     versus: fc.constantFrom(...SIDES),
+    renormalise: fc.boolean(),
     order: fc.constantFrom(...ORDERS),
     scored: fc.constantFrom(...SCORED),
     find: fc.string({ unit: 'binary' }).filter((value) => value.isWellFormed()),
