@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load
 
 import unembed as ue
 from unembed.engine.names.vocabulary import Sourced
@@ -229,3 +230,38 @@ def test_edits_of_both_stacks_are_measured_beside_a_flow_graph(model, app):
         token = answer.json()["baseline"]["target"]["tokens"][0]["id"]
         change = float(edited.logits[0, token] - run.logits[0, token])
         assert cuts[order]["logit_change"] == pytest.approx(change, abs=1e-5)
+
+
+@pytest.mark.parametrize("part", ["self", "cross", "encoder"])
+def test_attention_of_each_part_is_the_same_on_all_three_faces(part, model, app, folder, cli):
+    both = Sourced(SOURCE, PROMPT)
+    wanted = ue.attention(model, [1], prompt=both, part=part, mass=0.9)
+    answer = post(app, "/api/attention", BODY | {"layers": [1], "part": part, "mass": 0.9})
+    assert answer.status == 200, answer.body
+    arrays = load(answer.body)
+    assert torch.equal(arrays["baseline.values"], wanted.values)
+    assert torch.equal(arrays["baseline.edge_values"], wanted.edge_values)
+    side = read_json(answer, "attention")["baseline"]
+    keys = side["key_tokens"] or side["tokens"]
+    assert [one["id"] for one in keys] == [one.id for one in wanted.seen]
+    flags = ["--source", SOURCE, "--layers", "1", "--part", part, "--mass", "0.9", "--json"]
+    status, out, err = cli("attention", str(folder), PROMPT, *flags)
+    assert status == 0, err
+    same(json.loads(out)["baseline"]["values"], wanted.values.tolist())
+    small = load(post(app, "/api/thumbnails", BODY | {"part": part, "layers": [1]}).body)
+    assert torch.equal(
+        small["baseline.cells"],
+        ue.head_thumbnails(model, both, part=part, layers=[1]).cells,
+    )
+    scores = post(app, "/api/heads", BODY | {"part": part, "kind": "entropy"}).json()
+    found = ue.find_heads(model, both, "entropy", part=part)
+    assert scores["heads"] == list(found.heads)
+    same(scores["scores"][7], list(found.score("entropy").values()))
+
+
+def test_a_part_that_a_model_has_not_is_refused_by_its_field(app):
+    asked = BODY | {"layers": [0], "part": "encoder", "measure": "target", "target": 5}
+    refused = post(app, "/api/attention", asked)
+    assert refused.status == 422, refused.body
+    assert "no direct effects" in refused.error["message"]
+    assert refused.error["field"] == "measure"
