@@ -10,7 +10,8 @@ import unembed
 
 def test_nothing_else_is_public():
     assert unembed.__all__ == [
-        "Anatomy", "AttentionOptions", "AttentionResult", "Attribution", "AttributionOptions",
+        "Anatomy", "AttentionComparison", "AttentionOptions", "AttentionResult", "Attribution",
+        "AttributionOptions",
         "BrowseOptions", "BuildOptions", "Cancel", "ClustersOptions", "Component",
         "ComponentOptions", "CutReport", "Edit", "FlowGraph", "FlowOptions", "Generation",
         "GenerationOptions", "HeadScores", "HeadsOptions", "LabelScores", "LabelsOptions",

@@ -26,7 +26,12 @@ if TYPE_CHECKING:
         HeadsOptions,
         ThumbnailsOptions,
     )
-    from unembed.analyses.attention.result import AttentionResult, HeadScores, Thumbnails
+    from unembed.analyses.attention.result import (
+        AttentionComparison,
+        AttentionResult,
+        HeadScores,
+        Thumbnails,
+    )
     from unembed.analyses.attention.thumbnails import head_thumbnails
     from unembed.analyses.attribution.attribute import attribute
     from unembed.analyses.attribution.options import AttributionOptions
@@ -146,6 +151,7 @@ _HOME = {
     "sub_updates": "unembed.analyses.sub_updates.sub_updates",
     "sub_updates_capture": "unembed.analyses.sub_updates.sub_updates",
     # attention
+    "AttentionComparison": "unembed.analyses.attention.result",
     "AttentionOptions": "unembed.analyses.attention.options",
     "AttentionResult": "unembed.analyses.attention.result",
     "HeadsOptions": "unembed.analyses.attention.options",
@@ -194,6 +200,7 @@ _HOME = {
 
 __all__ = [
     "Anatomy",
+    "AttentionComparison",
     "AttentionOptions",
     "AttentionResult",
     "Attribution",

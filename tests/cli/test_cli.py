@@ -243,3 +243,19 @@ def test_a_note_says_what_was_done_to_the_prompt(cli, source):
     assert status == 0
     assert "Note: The prompt ends with <eos>" in err
     assert "Note" not in out
+
+
+@pytest.mark.drawing
+def test_attention_is_written_as_a_page_too(cli, source, tmp_path):
+    page = tmp_path / "attention.html"
+    flags = ["--layers", "1", "--html", str(page), "--edit", "zero L0.attn"]
+    status, out, err = cli("attention", source, "The cat", *flags)
+    assert status == 0, err
+    assert "(edited)" in out
+    assert str(page) in err.replace("\n", "")
+    assert '"edited":{"tokens"' in page.read_text("utf-8")
+    status, _, err = cli(
+        "attention", source, "The cat", *flags[:3], str(tmp_path / "no" / "a.html")
+    )
+    assert status != 0
+    assert "there is no folder" in " ".join(err.split())

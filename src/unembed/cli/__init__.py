@@ -159,11 +159,14 @@ def attention(
     prompt: Typed,
     edit: options.Edits = None,
     rows: attention_command.Rows = 20,
+    html: attention_command.Html = None,
     as_json: options.Json = False,
     fields: dict[str, Any],
 ) -> None:
     """What attention heads look at on a prompt, and what they move."""
-    attention_command.attention(loading, prompt, edit or [], fields, rows, as_json=as_json)
+    attention_command.attention(
+        loading, prompt, edit or [], fields, rows, html=html, as_json=as_json
+    )
 
 
 @app.command(cls=TextCommand)

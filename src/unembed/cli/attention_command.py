@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -14,6 +15,7 @@ from unembed.cli.edits import parse_edit
 from unembed.cli.loading import Loading, Typed
 from unembed.cli.output import print_json
 from unembed.cli.questions import ask, request, validated
+from unembed.figures.files import check_path
 from unembed.questions.requests import AttentionRequest, HeadsRequest
 
 if TYPE_CHECKING:
@@ -30,6 +32,15 @@ Rows = Annotated[
     int,
     typer.Option(min=1, help="Most rows of a table.", rich_help_panel=OUTPUT, show_default=True),
 ]
+Html = Annotated[
+    Path | None,
+    typer.Option(
+        help="Also write every head as one HTML page that needs no network; with edits, of both "
+        "runs.",
+        metavar="FILE",
+        rich_help_panel=OUTPUT,
+    ),
+]
 
 
 def attention(
@@ -39,16 +50,24 @@ def attention(
     fields: dict[str, Any],
     rows: int,
     *,
+    html: Path | None,
     as_json: bool,
 ) -> None:
     """See `unembed attention`."""
     asked = request(AttentionRequest, prompt, edits, **fields)
+    if html is not None:
+        check_path(html)
     found = ask(loading, _attention, asked, Console(stderr=True))
     if as_json:
         print_json(found.to_json())
-        return
-    for side, one in found.sides.items():
-        Console().print(_edges(one, "" if found.edited is None else side, rows))
+    else:
+        for side, one in found.sides.items():
+            Console().print(_edges(one, "" if found.edited is None else side, rows))
+    if html is not None:
+        found.to_html(path=html)
+        Console(stderr=True, soft_wrap=True, highlight=False, markup=False).print(
+            f"Wrote {html.resolve()}."
+        )
 
 
 def heads(

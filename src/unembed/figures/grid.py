@@ -23,9 +23,12 @@ class Scale:
     bright: Literal["low", "high"] = "high"  # which end of a sequential map is bright
     kind: Literal["sequential", "diverging"] = "sequential"
     log: bool = False
+    root: bool = False  # of its size; the sign stays
 
     def place(self, value: float) -> float:
-        """Where a value stands on the scale: itself, or its decimal logarithm."""
+        """Where a value stands on the scale: itself, its decimal logarithm or its square root."""
+        if self.root:
+            return math.copysign(math.sqrt(abs(value)), value)
         if not self.log:
             return value
         return math.log10(value) if value > 0 else math.nan
@@ -67,6 +70,7 @@ class TokenGrid:
     unit: str  # of the colour bar: "probability", "nats"
     top_down: bool = False  # the first row and the inputs at the top
     widen: bool = False  # rather a wide figure than cells without text
+    low: bool = False  # rather rows without labels than a tall figure
 
     def __post_init__(self) -> None:
         n_rows, n_columns = len(self.rows), len(self.inputs.names)

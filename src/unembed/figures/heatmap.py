@@ -63,6 +63,7 @@ def _sizes(grid: TokenGrid) -> Sizes:
         text=any(any(row) for row in grid.texts),
         label=max(map(width, names)),
         widen=grid.widen,
+        low=grid.low,
     )
 
 

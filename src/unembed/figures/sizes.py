@@ -23,6 +23,7 @@ ROOMY_HEIGHT = 800
 CELL_WIDTHS = (2.0, 120.0)
 PLAIN_WIDTHS = (12.0, 40.0)  # of cells without text, where there is room
 CELL_HEIGHTS = (13.0, 24.0)
+LOW_CELL = 1.0
 
 
 @dataclass(frozen=True)
@@ -49,16 +50,20 @@ class Sizes:
         return columns * GLYPH * self.label_font
 
 
-def arrange(n_rows: int, n_columns: int, text: bool, label: int, widen: bool) -> Sizes:
+def arrange(
+    n_rows: int, n_columns: int, text: bool, label: int, widen: bool, low: bool = False
+) -> Sizes:
     """Sizes for a grid.
 
     Args:
         text: cells have text.
         label: columns of the longest label of a column.
         widen: rather a wide figure than cells without text.
+        low: rather rows without labels than a tall figure.
     """
     label = min(label, LONGEST_LABEL)
-    height = _between(ROOMY_HEIGHT / n_rows, CELL_HEIGHTS)
+    least, most = CELL_HEIGHTS
+    height = _between(ROOMY_HEIGHT / n_rows, (LOW_CELL if low else least, most))
     width, font = _with_text(n_columns, label, height, widen) if text else (0.0, None)
     if font is None:
         width = _plain(n_columns)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from unembed.analyses.attention.edges import strongest
 from unembed.analyses.attention.options import Between, Combine, Measure, Part, Special
+from unembed.analyses.tools.result import Drawn
 from unembed.engine.names.tokens import Token
 from unembed.errors import InputError
 from unembed.result import ArrayComparison, ArrayResult, Axes, Columns, Result
@@ -24,7 +25,7 @@ WORDS: Mapping[Measure, str] = {
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class AttentionResult(ArrayResult):
+class AttentionResult(Drawn, ArrayResult):
     """What heads look at: a number for each head and pair of query and key.
 
     `values` are what `measure` says, `combined` the heads made one. A pair in the future of a
@@ -213,7 +214,7 @@ class ThumbnailsComparison(ArrayComparison[Thumbnails]):
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class AttentionComparison(ArrayComparison[AttentionResult]):
+class AttentionComparison(Drawn, ArrayComparison[AttentionResult]):
     """Attention in the baseline; with an enabled edit also in the edited run.
 
     Over HTTP this is the JSON under `__metadata__.attention`; the arrays lie beside it, those of

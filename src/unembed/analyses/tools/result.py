@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 # The package that draws a result, by the result's class. It is named, not imported: figures lie
 # above analyses, and a result that is never drawn loads none of them.
 FIGURES = {
+    "AttentionComparison": "unembed.figures.attention.both",
+    "AttentionResult": "unembed.figures.attention",
     "LensResult": "unembed.figures.lens",
     "FlowGraph": "unembed.figures.flow",
 }
@@ -29,14 +31,14 @@ class Drawn(Result):
     """A result that has a picture. What can be asked of it stands at the functions that draw."""
 
     def plot(self, *choices: Any, **options: Any) -> go.Figure:
-        """A Plotly figure; see `unembed.figures.lens.plot`, `unembed.figures.flow.plot`."""
+        """A Plotly figure; see `plot` of the package in `unembed.figures`."""
         figure: go.Figure = figures_of(self).plot(self, *choices, **options)
         return figure
 
     def to_html(self, *choices: Any, path: str | Path | None = None, **options: Any) -> str:
         """One HTML page that needs no network, written to `path` where one is given.
 
-        See `unembed.figures.lens.html`, `unembed.figures.flow.html`.
+        See `html` of the package in `unembed.figures`.
         """
         page: str = figures_of(self).html(self, *choices, path=path, **options)
         return page
@@ -44,7 +46,7 @@ class Drawn(Result):
     def widget(self, *choices: Any, **options: Any) -> AnyWidget:
         """The drawing in a notebook; needs anywidget: pip install 'unembed[notebook]'.
 
-        See `unembed.figures.lens.widget`, `unembed.figures.flow.widget`.
+        See `widget` of the package in `unembed.figures`.
         """
         widget: AnyWidget = figures_of(self).widget(self, *choices, **options)
         return widget

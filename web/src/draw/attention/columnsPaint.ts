@@ -4,7 +4,7 @@ import { count } from '../format';
 import { tickStep } from '../zoom';
 import { edgesAt, strokeEdges, strokeSinks, type Curves, inkOf } from './curves';
 import { HEADER, LABEL_FROM_HEIGHT, middle, type Geometry } from './geometry';
-import type { HeadMap } from './headMap';
+import { headLabels, type HeadMap } from './headMap';
 import { valueAt } from './pattern';
 import type { Focus, PanelView } from './shown';
 
@@ -92,8 +92,8 @@ export class ColumnsPainter {
     const { view, geometry, scrollY } = frame;
     const { map, left, right, rowHeight, offset } = geometry;
     const top = HEADER - scrollY + offset * rowHeight;
-    this.left.draw(context, left.from, top, map, rowHeight);
-    this.right.draw(context, right.from, top, map, rowHeight);
+    this.left.draw(context, left.from, top, map, rowHeight, view.inks.sunken);
+    this.right.draw(context, right.from, top, map, rowHeight, view.inks.sunken);
     const head = view.pointed?.kind === 'head' ? view.pointed.head : null;
     const at = head === null ? -1 : view.pattern.maps.heads.indexOf(head);
     if (at < 0) return;
@@ -285,6 +285,7 @@ function paintHeadNames(
   from: number,
 ): void {
   const { heads } = view.pattern.maps;
+  const labels = headLabels(heads);
   const cell = geometry.map / heads.length;
   const pointed = view.pointed?.kind === 'head' ? view.pointed.head : view.pattern.head;
   for (const [at, name] of heads.entries()) {
@@ -295,7 +296,7 @@ function paintHeadNames(
     context.rotate(-Math.PI / 2);
     context.font = `${strong ? 'bold ' : ''}${cell < 12 ? 8 : 10}px ${view.inks.mono}`;
     context.fillStyle = strong ? view.inks.accent : view.inks.text2;
-    context.fillText(name, 0, 0);
+    context.fillText(labels[at] ?? name, 0, 0);
     context.restore();
   }
 }

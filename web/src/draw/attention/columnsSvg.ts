@@ -1,9 +1,9 @@
 /** The two token columns in an SVG: curves, labels, a map of the heads on either side. */
 import { written } from '../flow/svgText';
 import { css } from '../lut';
-import { edgesAt, edgesBetween, inkOf } from './curves';
+import { crowding, edgesAt, edgesBetween, inkOf } from './curves';
 import { geometryOf, middle, trace, type Geometry, type Span } from './geometry';
-import { mapData } from './headMap';
+import { headLabels, mapData } from './headMap';
 import type { Pattern } from './pattern';
 import { colourOf, opacity, thickness } from './scale';
 import { fitter, FONT, type Part, type Sheet } from './sheet';
@@ -83,7 +83,9 @@ function curvesSvg({ pattern, shown, inks }: Sheet, geometry: Geometry): string[
   const { chosen } = edgesBetween(pattern, geometry, -Infinity, Infinity);
   const drawn = (at: number, alone: boolean) => {
     const value = edges.values[at] ?? 0;
-    const dark = opacity(value, most) * (focus && !alone ? 0.12 : 1);
+    const dark = alone
+      ? Math.max(0.35, opacity(value, most))
+      : opacity(value, most) * crowding(edges, at) * (focus ? 0.12 : 1);
     return curve(
       geometry.curves,
       middle(geometry, attention.meta.queries[edges.rows[at] ?? 0] ?? 0),
@@ -145,7 +147,8 @@ function labelsSvg({ pattern, shown, inks }: Sheet, geometry: Geometry, side: Fo
 }
 
 function mapSvg({ pattern, shown, lut }: Sheet, geometry: Geometry, side: Focus['side']) {
-  const { values, places, most } = mapData(pattern, side, shown.focus);
+  const { values, places, most, flat } = mapData(pattern, side, shown.focus);
+  if (flat) return [];
   const { heads } = pattern.maps;
   const cell = geometry.map / heads.length;
   const { from } = side === 'query' ? geometry.left : geometry.right;
@@ -168,10 +171,11 @@ function headNames({ pattern, inks }: Sheet, { from }: Span, geometry: Geometry)
   const { heads } = pattern.maps;
   const cell = geometry.map / heads.length;
   if (cell < 8) return [];
+  const labels = headLabels(heads);
   return heads.map((name, at) => {
     const x = from + (at + 0.5) * cell + 3;
     const strong = name === pattern.head;
-    const words = written(name, 0, 0, {
+    const words = written(labels[at] ?? name, 0, 0, {
       fill: strong ? inks.accent : inks.text2,
       bold: strong,
       size: cell < 12 ? 8 : 10,

@@ -11,6 +11,8 @@ import type { Inks } from './style';
 
 /** More than so many are a grey area: the strongest are drawn, and how many there are is said. */
 export const MOST_CURVES = 5000;
+/** Curves into one key that stay as dark as they are. */
+const CROWD = 16;
 /** Device px: of the whole bitmap, and of its height. */
 const MOST_PIXELS = 6e6;
 const TALLEST = 16_000;
@@ -139,7 +141,7 @@ export function strokeEdges(
     const value = edges.values[at] ?? 0;
     context.globalAlpha = lit
       ? Math.max(0.35, opacity(value, pattern.most))
-      : opacity(value, pattern.most);
+      : opacity(value, pattern.most) * crowding(edges, at);
     context.lineWidth = thickness(value, pattern.most, geometry.rowHeight);
     context.strokeStyle = inkOf(value, pattern, inks, lit);
     context.beginPath();
@@ -179,6 +181,12 @@ export function strokeSinks(
     context.stroke();
   }
   context.globalAlpha = 1;
+}
+
+/** Many curves into one key are each fainter, so that they do not cover all others. */
+export function crowding(edges: Edges, at: number): number {
+  const beside = edgesAt(edges, 'key', edges.keys[at] ?? 0).length;
+  return Math.max(0.12, Math.min(1, Math.sqrt(CROWD / beside)));
 }
 
 const touching = new WeakMap<Edges, Map<string, number[]>>();

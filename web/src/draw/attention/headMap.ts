@@ -1,6 +1,6 @@
 /** Tokens × heads as one small bitmap, blown up beside a column: what each head sends or receives. */
 import { make } from '../dom';
-import { headsAt, type Pattern } from './pattern';
+import { headsAt, largest, partnerOf, type Pattern } from './pattern';
 import { colourOf } from './scale';
 import type { Focus } from './shown';
 
@@ -10,23 +10,39 @@ export interface MapData {
   values: Float32Array;
   places: number;
   most: number;
+  /** All are the same: there is nothing for colours to tell. */
+  flat: boolean;
 }
+
+const SAME = 1e-3;
 
 /** The means; with a token chosen in the other column, that token's own row. */
 export function mapData(pattern: Pattern, side: Focus['side'], chosen: Focus | null): MapData {
   const places = side === 'query' ? pattern.rows : pattern.keys;
   const own = chosen && chosen.side !== side ? rowOfChosen(pattern, chosen) : null;
-  const values = own ?? (side === 'query' ? pattern.maps.sent : pattern.maps.received);
-  return {
-    values,
-    places,
-    most: values.reduce((most, one) => Math.max(most, Math.abs(one) || 0), 0) || 1,
-  };
+  if (own) return { values: own, places, most: largest(own), flat: false };
+  const name = side === 'query' ? 'sent' : 'received';
+  const values = pattern.maps[name];
+  const partner = partnerOf(pattern.attention, pattern.mode)?.[name];
+  const most = Math.max(largest(values), partner ? largest(partner) : 0);
+  return { values, places, most, flat: isFlat(values, most) };
+}
+
+/** Rows of attention sum to 1, whatever the head: their means tell nothing apart. */
+function isFlat(values: Float32Array, most: number): boolean {
+  const first = values[0] ?? 0;
+  return values.every((value) => Math.abs(value - first) <= SAME * most);
 }
 
 function rowOfChosen(pattern: Pattern, { side, position }: Focus): Float32Array | null {
   const at = side === 'query' ? (pattern.attention.rowOf[position] ?? -1) : position;
   return at < (side === 'query' ? pattern.rows : pattern.keys) ? headsAt(pattern, side, at) : null;
+}
+
+/** "H3" where all are of one layer, else "L5.H3". */
+export function headLabels(heads: readonly string[]): string[] {
+  const layers = new Set(heads.map((name) => name.split('.')[0]));
+  return heads.map((name) => (layers.size === 1 ? (name.split('.')[1] ?? name) : name));
 }
 
 export class HeadMap {
@@ -54,7 +70,13 @@ export class HeadMap {
     y: number,
     width: number,
     rowHeight: number,
+    empty: string,
   ): void {
+    if (this.data?.flat) {
+      context.fillStyle = empty;
+      context.fillRect(x, y, width, this.bitmap.height * rowHeight);
+      return;
+    }
     context.imageSmoothingEnabled = false;
     context.drawImage(this.bitmap, x, y, width, this.bitmap.height * rowHeight);
     context.imageSmoothingEnabled = true;

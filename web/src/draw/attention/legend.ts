@@ -20,13 +20,15 @@ export function attentionLegend({
   maps,
 }: AttentionShown): HTMLElement {
   const element = make('div', { class: 'att-legend', 'data-testid': 'attention-legend' });
-  for (const one of panelModes(attention, mode)) {
+  const modes = panelModes(attention, mode);
+  for (const [at, one] of modes.entries()) {
     const pattern = patternOf(attention, one, head);
-    const scale = scaleOf(pattern);
-    const name = attention.edited && mode === 'beside' ? `${one}: ${scale.name}` : scale.name;
-    element.append(colourBar({ ...scale, name }, theme, maps), line(keptWords(pattern)));
+    // Both sides have one scale.
+    if (at === 0) element.append(colourBar(scaleOf(pattern), theme, maps));
+    const side = modes.length > 1 ? `${one}: ` : '';
+    element.append(line(`${side}${keptWords(pattern)}`));
   }
-  if (attention.edited && mode === 'difference' && panelModes(attention, mode)[0] !== 'difference')
+  if (attention.edited && mode === 'difference' && modes[0] !== 'difference')
     element.append(line('The two prompts differ in length, so there is no difference to draw.'));
   const special = SPECIAL[attention.meta.special];
   if (special) element.append(line(special));

@@ -25,6 +25,8 @@ const LABEL_FROM = 10;
 const TEXT_FROM = 30;
 const GAP_FROM = 12;
 const FONT = 10;
+/** px by which the label of a thin row reaches beyond it. */
+const HANG = 6;
 
 /** Columns that are drawn: the sink, where there is one, is the first. */
 export function columnsOf({ keys, sink }: Pattern): number {
@@ -178,7 +180,7 @@ export class MatrixPainter {
       paint();
       context.restore();
     };
-    clipped(0, edge, edge, height - edge, () => {
+    clipped(0, edge - HANG, edge, height - edge + HANG, () => {
       context.textAlign = 'right';
       for (let row = top; row < bottom; row++) {
         const position = pattern.attention.meta.queries[row] ?? 0;
@@ -188,7 +190,7 @@ export class MatrixPainter {
         context.fillText(shown, edge - 5, edge + (row + 0.5) * cell - scrollY);
       }
     });
-    clipped(edge, 0, width - edge, edge, () => {
+    clipped(edge - HANG, 0, width - edge + HANG, edge, () => {
       context.textAlign = 'left';
       for (let key = left; key < right; key++) {
         const strong = key === chosen;

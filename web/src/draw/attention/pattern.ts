@@ -21,7 +21,7 @@ export interface Pattern {
   sink: Float32Array | null;
   /** Values have a sign. */
   signed: boolean;
-  /** The largest absolute value, of what the colours span. */
+  /** The largest absolute value, of both sides: what the colours span. */
   most: number;
   maps: HeadMaps;
 }
@@ -80,6 +80,7 @@ function composed(attention: Attention, mode: PanelMode, head: string | null): P
   const keys = side.tokens.length;
   const known = head !== null && side.values && meta.heads.includes(head) ? head : null;
   const other = mode === 'difference' ? attention.baseline : null;
+  const partner = partnerOf(attention, mode);
   const values = minus(
     matrixOf(attention, side, known),
     other && matrixOf(attention, other, known),
@@ -101,13 +102,21 @@ function composed(attention: Attention, mode: PanelMode, head: string | null): P
     edges,
     sink: minus(sinkOf(attention, side, known), other && sinkOf(attention, other, known)),
     signed: isSigned(attention, mode),
-    most: largest(values ?? edges.values),
+    most: Math.max(
+      largest(values ?? edges.values),
+      ...(partner ? [largest(matrixOf(attention, partner, known) ?? partner.edges.values)] : []),
+    ),
     maps: {
       heads: meta.heads,
       sent: minus(side.sent, other?.sent ?? null),
       received: minus(side.received, other?.received ?? null),
     },
   };
+}
+
+/** The side across: both have one scale, so that what looks alike is alike. */
+export function partnerOf({ baseline, edited }: Attention, mode: PanelMode): AttentionSide | null {
+  return mode === 'difference' ? null : mode === 'edited' ? baseline : edited;
 }
 
 /** A difference, an effect, or heads that a negative weight takes off. */
@@ -151,7 +160,7 @@ function minus<Left extends Float32Array | null>(left: Left, right: Float32Array
   return left.map((value, at) => value - (right[at] ?? 0)) as Left;
 }
 
-function largest(values: Float32Array): number {
+export function largest(values: Float32Array): number {
   let most = 0;
   for (const value of values) if (Math.abs(value) > most) most = Math.abs(value);
   return most || 1;

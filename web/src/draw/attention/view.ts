@@ -31,6 +31,10 @@ export interface AttentionViewOptions {
 const LABEL =
   'Attention: arrow keys go from token to token and between queries and keys, Enter keeps its pairs';
 const NARROW = 760;
+/** px of the box: at the least, around the tokens, and for each of them. */
+const LOWEST = 240;
+const EDGES = 108;
+const TALLEST_ROW = 28;
 
 export class AttentionView {
   private readonly panels = make('div', { class: 'att-panels', role: 'presentation' });
@@ -85,6 +89,8 @@ export class AttentionView {
     if (shown.focus && !sameFocus(before?.focus ?? null, shown.focus)) this.cursor = shown.focus;
     if (this.cursor.position < 0 || this.cursor.position >= length)
       this.cursor = { side: 'query', position: meta.queries.at(-1) ?? length - 1 };
+    // A short prompt leaves the page its room.
+    this.box.style.maxHeight = `${Math.max(LOWEST, EDGES + length * TALLEST_ROW)}px`;
     this.arrange();
     this.draw();
   }
