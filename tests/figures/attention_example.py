@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from unembed.analyses.attention.attention import edges
+from unembed.analyses.attention.edges import strongest
 from unembed.analyses.attention.result import AttentionResult
 
 from .conftest import AWKWARD
@@ -35,10 +35,11 @@ def attention_of(
     if signed:
         values = values * torch.randn(values.shape, generator=draw, dtype=torch.float64)
     combined = values.mean(0)
-    row, key = edges(combined, mass).nonzero(as_tuple=True)
-    order = combined[row, key].abs().argsort(descending=True, stable=True)
+    kept = strongest(combined, mass, queries)
     return AttentionResult(
         heads=tuple(f"L{4 + at // 2}.H{at % 2}" for at in range(heads)),
+        part="self",
+        key_tokens=None,
         queries=queries,
         tokens=tuple(AWKWARD[at % len(AWKWARD)] for at in range(tokens)),
         measure="target" if signed else "attention",
@@ -53,7 +54,7 @@ def attention_of(
         values=values,
         combined=combined,
         sink=shares[..., 0] if sink else None,
-        edge_queries=torch.tensor(queries)[row][order],
-        edge_keys=key[order],
-        edge_values=combined[row, key][order],
+        edge_queries=kept.queries,
+        edge_keys=kept.keys,
+        edge_values=kept.values,
     )

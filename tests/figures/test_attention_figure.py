@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import struct
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from unembed.figures.attention.packing import packed
 from unembed.figures.colours import DARK
 
 from .attention_example import attention_of
+from .conftest import AWKWARD
 
 LIMIT = 400_000  # bytes of a page
 
@@ -93,7 +95,7 @@ def test_a_difference_is_edited_minus_baseline():
     both = ue.AttentionComparison(attention_of(seed=1), attention_of(seed=2))
     wanted = both.edited.combined - both.baseline.combined
     np.testing.assert_allclose(cells_of(both.plot()), wanted.numpy(), rtol=1e-9, atol=1e-15)
-    assert "edited minus baseline" in both.plot().layout.title.text
+    assert "Change of the share of attention" in both.plot().layout.title.text
     one = cells_of(both.plot("L4.H1", mode="baseline"))
     np.testing.assert_allclose(one, both.baseline.head("L4.H1").numpy(), rtol=1e-12)
 
@@ -110,11 +112,19 @@ def test_what_cannot_be_drawn_is_refused_in_a_sentence(monkeypatch):
             refused()
         assert caught.value.field == field
     longer = ue.AttentionComparison(result, attention_of(tokens=7))
-    with pytest.raises(InputError, match="6 tokens"):
+    with pytest.raises(InputError, match="as many heads, queries and keys"):
         longer.plot()
     monkeypatch.setattr(figure, "MOST_CELLS", 30)
     with pytest.raises(TooLargeError, match="36 pairs"):
         result.plot()
+
+
+def test_keys_of_another_text_have_their_own_names():
+    source = attention_of(tokens=6)
+    crossing = replace(source, part="cross", key_tokens=AWKWARD[8:14])
+    drawn = crossing.plot()
+    assert AWKWARD[8].label in drawn.layout.xaxis.ticktext[0]
+    assert f"{AWKWARD[9].label} at 1" in drawn.data[0].hovertext[2][1]
 
 
 def test_a_long_prompt_is_a_figure_that_fits_a_window():

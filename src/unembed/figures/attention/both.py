@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from unembed.analyses.attention.result import AttentionComparison, AttentionResult
-from unembed.errors import InputError
+from unembed.analyses.attention.result import AttentionComparison
 from unembed.figures.attention import figure, packing, page, words
 from unembed.figures.colours import Colours, choose
 from unembed.figures.drawing import Drawing
@@ -35,15 +34,11 @@ def plot(
     Raises:
         InputError: no such head, mode or colours; a difference of prompts that differ in length.
     """
-    legal = ("baseline", "edited", "difference")
-    mode = words.check_one_of("mode", mode, legal)
-    edited = result.edited
-    if edited is None or mode == "baseline":
-        return figure.plot(result.baseline, head, title=title, colours=colours)
-    other = result.baseline if mode == "difference" else None
-    if other is not None:
-        check_comparable(other, edited)
-    return figure.matrix_figure(edited, head, other, title=title, colours=colours)
+    mode = words.check_one_of("mode", mode, ("baseline", "edited", "difference"))
+    shown = result.baseline
+    if result.edited is not None and mode != "baseline":
+        shown = result.edited if mode == "edited" else result.difference()
+    return figure.plot(shown, head, title=title, colours=colours)
 
 
 def html(
@@ -114,15 +109,3 @@ def drawing(
         layout=words.check_one_of("layout", layout, page.LAYOUTS),
         mode=words.check_one_of("mode", mode, page.MODES),
     )
-
-
-def check_comparable(one: AttentionResult, other: AttentionResult) -> None:
-    """Raises InputError for numbers of which one cannot be taken off the other."""
-    if one.values.shape != other.values.shape:
-        raise InputError(
-            f"a difference needs pairs of the same tokens; one side has {len(one.tokens)} tokens "
-            f"and the other {len(other.tokens)}",
-            field="mode",
-            value="difference",
-            legal="baseline, edited",
-        )

@@ -41,6 +41,7 @@ def side(result: AttentionResult, n_sides: int = 1) -> dict[str, Any]:
     rows = [row_of[query] for query in result.edge_queries[:most].tolist()]
     return {
         "tokens": plain(result.tokens),
+        "key_tokens": None if result.key_tokens is None else plain(result.key_tokens),
         "values": packed(result.values) if has_values else None,
         "combined": packed(result.combined) if has_combined else None,
         "sink": None if result.sink is None else packed(result.sink),

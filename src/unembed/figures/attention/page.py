@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from anywidget import AnyWidget
 
 LAYOUTS = ("columns", "matrix", "both")
+_OWN = ("tokens", "key_tokens", "provenance")  # of each side, or said below
 MODES = ("baseline", "edited", "difference", "beside")
 
 
@@ -106,7 +107,7 @@ def drawing_of(
         **colour_options(colours),
     }
     header = result.header()
-    shared = {name: header[name] for name in header if name not in ("tokens", "provenance")}
+    shared = {name: header[name] for name in header if name not in _OWN}
     return Drawing("attention", said, {**shared, **sides})
 
 

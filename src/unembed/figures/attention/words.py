@@ -51,13 +51,13 @@ def model_name(result: AttentionResult) -> str:
 
 def description(result: AttentionResult) -> list[str]:
     """What is on the page, as paragraphs."""
-    n_queries, n_keys = len(result.queries), len(result.tokens)
+    n_queries, n_tokens = len(result.queries), len(result.tokens)
     said = [
         "Tokens on the left look at tokens on the right: a curve is a pair, the thicker the larger "
         "its number. Of each query the fewest pairs are drawn that hold "
         f"{result.mass:.0%} of its row, by absolute value. In the matrix, rows are "
         "queries and columns are keys.",
-        f"Shown: {names(result)}, {n_queries:,} of {n_keys:,} tokens as queries.",
+        f"Shown: {names(result)}, {n_queries:,} of {n_tokens:,} tokens as queries.",
     ]
     if len(result.heads) > 1:
         weighed = any(weight != 1 for weight in result.weights)
@@ -74,10 +74,13 @@ def description(result: AttentionResult) -> list[str]:
 
 def provenance(result: AttentionResult) -> dict[str, str]:
     """Where the numbers come from, by name."""
+    ids = {"token ids": result.tokens}
+    if result.key_tokens is not None:
+        ids = {"token ids of queries": result.tokens, "token ids of keys": result.key_tokens}
     return {
         **{name: value for name, value in result.provenance.items() if value},
         "heads": ", ".join(result.heads),
-        "token ids": ", ".join(str(token.id) for token in result.tokens),
+        **{name: ", ".join(str(token.id) for token in found) for name, found in ids.items()},
     }
 
 

@@ -4,7 +4,7 @@ import { attentionCard } from './card';
 import { edgesBetween } from './curves';
 import { readAttention } from './data';
 import { edgesOf } from './edges';
-import { example, VALUES } from './example';
+import { example, token, VALUES } from './example';
 import { descent, geometryOf, middle, positionAt, trace } from './geometry';
 import { hitColumns } from './hitColumns';
 import { half, unpacked } from './json';
@@ -95,6 +95,14 @@ describe('a pattern', () => {
     const attention = readAttention(example(false));
     for (const mode of ['edited', 'difference', 'beside'] as const)
       expect(panelModes(attention, mode)).toEqual(['baseline']);
+  });
+
+  it('of one text on another has the tokens of both', () => {
+    const keys = [token(7, 'x'), token(8, 'y'), token(9, 'z')];
+    const attention = readAttention(example(false, { part: 'cross', key_tokens: keys }));
+    const at = { kind: 'pair', query: 1, key: 1 } as const;
+    expect(attentionSentence(attention, 'baseline', at, null)).toContain('A at 1 looks at y at 1');
+    expect(attentionLines(attention)[1]).toEqual(['baseline', 'L0.H0', 0, '<s>', 0, 'x', 1]);
   });
 
   it('knows the rows of the queries that were asked', () => {

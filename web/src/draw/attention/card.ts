@@ -3,7 +3,7 @@ import type { CardContent, CardSide, CardToken } from '../card';
 import type { Attention, Mode } from './data';
 import { patternOf, sideOf, sidesOf, valueAt, type PanelMode, type Pattern } from './pattern';
 import { nameOf } from './scale';
-import type { Pointed } from './shown';
+import { across, type Focus, type Pointed } from './shown';
 import { partners, rowSum, tokenWords, valueText } from './text';
 
 const LISTED = 7;
@@ -26,11 +26,12 @@ export function attentionCard(
 
 function titleOf(pattern: Pattern, at: Pointed): string {
   if (at.kind === 'head')
-    return `${at.head}${at.position < 0 ? '' : ` · ${placed(pattern, at.position)}`}`;
-  if (at.kind === 'pair') return `${placed(pattern, at.query)} looks at ${placed(pattern, at.key)}`;
+    return `${at.head}${at.position < 0 ? '' : ` · ${placed(pattern, at.side, at.position)}`}`;
+  if (at.kind === 'pair')
+    return `${placed(pattern, 'query', at.query)} looks at ${placed(pattern, 'key', at.key)}`;
   return at.side === 'query'
-    ? `${placed(pattern, at.position)} looks at`
-    : `${placed(pattern, at.position)} is looked at by`;
+    ? `${placed(pattern, at.side, at.position)} looks at`
+    : `${placed(pattern, at.side, at.position)} is looked at by`;
 }
 
 function hintOf(at: Pointed): string {
@@ -38,8 +39,8 @@ function hintOf(at: Pointed): string {
   return at.kind === 'token' ? 'click: its pairs alone' : '';
 }
 
-function placed(pattern: Pattern, position: number): string {
-  return position < 0 ? 'no token (sink)' : `${tokenWords(pattern, position)} (${position})`;
+function placed(pattern: Pattern, side: Focus['side'], position: number): string {
+  return position < 0 ? 'no token (sink)' : `${tokenWords(pattern, side, position)} (${position})`;
 }
 
 function cardSide(pattern: Pattern, side: 'baseline' | 'edited', at: Pointed): CardSide {
@@ -65,7 +66,9 @@ function tokenOfCard(pattern: Pattern, at: Pointed & { kind: 'token' }): [CardTo
   const sink = at.side === 'query' ? pattern.sink?.[row] : undefined;
   if (sink !== undefined) facts.push(['to no token (sink)', valueText(pattern, sink)]);
   return [
-    found.map(({ position, value }) => line(pattern, placed(pattern, position), value, most)),
+    found.map(({ position, value }) =>
+      line(pattern, placed(pattern, across(at.side), position), value, most),
+    ),
     facts,
   ];
 }
@@ -96,7 +99,7 @@ function headsOfPair(
   return heads
     .map((name, head): [string, number] => {
       const at = head * queries.length + row;
-      const value = key < 0 ? side.sink?.[at] : side.values?.[at * side.tokens.length + key];
+      const value = key < 0 ? side.sink?.[at] : side.values?.[at * side.tokens.key.length + key];
       return [name, value ?? 0];
     })
     .sort((one, other) => Math.abs(other[1]) - Math.abs(one[1]));
@@ -123,7 +126,7 @@ function headOfCard(pattern: Pattern, at: Pointed & { kind: 'head' }): [CardToke
   const strongest = Array.from({ length: Math.min(LISTED, edges.values.length) }, (_, edge) =>
     line(
       pattern,
-      `${placed(pattern, queries[edges.rows[edge] ?? 0] ?? 0)} → ${placed(pattern, edges.keys[edge] ?? 0)}`,
+      `${placed(pattern, 'query', queries[edges.rows[edge] ?? 0] ?? 0)} → ${placed(pattern, 'key', edges.keys[edge] ?? 0)}`,
       edges.values[edge] ?? 0,
       most,
     ),

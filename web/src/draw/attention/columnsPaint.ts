@@ -5,7 +5,7 @@ import { tickStep } from '../zoom';
 import { edgesAt, strokeEdges, strokeSinks, type Curves, inkOf } from './curves';
 import { HEADER, LABEL_FROM_HEIGHT, middle, type Geometry } from './geometry';
 import { headLabels, type HeadMap } from './headMap';
-import { valueAt } from './pattern';
+import { labelsOf, valueAt } from './pattern';
 import type { Focus, PanelView } from './shown';
 
 export interface ColumnsFrame {
@@ -51,7 +51,7 @@ export class ColumnsPainter {
   /** The widest label of a prompt, px. */
   widest(context: CanvasRenderingContext2D, { pattern, inks }: PanelView): number {
     const text = this.fit(context, inks.mono);
-    return pattern.tokens.reduce((most, { label }) => Math.max(most, text.width(label)), 0);
+    return labelsOf(pattern).reduce((most, label) => Math.max(most, text.width(label)), 0);
   }
 
   private fit(context: CanvasRenderingContext2D, mono: string): FitText {
@@ -115,7 +115,7 @@ export class ColumnsPainter {
   ): void {
     const { view, geometry, scrollY, height } = frame;
     const { rowHeight, offset } = geometry;
-    const { length } = view.pattern.attention;
+    const { length } = view.pattern.tokens[side];
     const first = Math.max(-offset, Math.floor(scrollY / rowHeight) - offset);
     const rows = Math.ceil((height - HEADER) / rowHeight) + 1;
     const last = Math.min(length - 1, first + rows);
@@ -126,6 +126,7 @@ export class ColumnsPainter {
       if (position < 0) {
         if (side === 'key') this.paintSink(context, frame);
       } else if (rowHeight >= LABEL_FROM_HEIGHT) {
+        paintSegment(context, frame, side, position);
         paintBar(context, frame, side, position);
         this.paintToken(context, frame, side, position, text);
       } else if (position % step === 0) paintTick(context, frame, side, position);
@@ -142,7 +143,7 @@ export class ColumnsPainter {
     position: number,
     text: FitText,
   ): void {
-    const token = view.pattern.tokens[position];
+    const token = view.pattern.tokens[side][position];
     if (!token) return;
     const { inks } = view;
     const y = HEADER + middle(geometry, position) - scrollY;
@@ -262,6 +263,21 @@ function paintBar(
   context.fillStyle = inkOf(value, pattern, inks, true);
   context.fillRect(side === 'query' ? to - long : from, y - high / 2, long, high);
   context.globalAlpha = 1;
+}
+
+/** A line above the first token of another text of a pair. */
+function paintSegment(
+  context: CanvasRenderingContext2D,
+  { view, geometry, scrollY }: ColumnsFrame,
+  side: Focus['side'],
+  position: number,
+): void {
+  const { segments } = view.pattern.attention.meta;
+  if (position === 0 || segments[position] === segments[position - 1]) return;
+  const { from, to } = side === 'query' ? geometry.queries : geometry.keys;
+  const y = HEADER + middle(geometry, position) - geometry.rowHeight / 2 - scrollY;
+  context.fillStyle = view.inks.accent;
+  context.fillRect(from, Math.round(y), to - from, 1);
 }
 
 function paintTick(

@@ -4,7 +4,7 @@ import { css } from '../lut';
 import { crowding, edgesAt, edgesBetween, inkOf } from './curves';
 import { geometryOf, middle, trace, type Geometry, type Span } from './geometry';
 import { headLabels, mapData } from './headMap';
-import type { Pattern } from './pattern';
+import { labelsOf, type Pattern } from './pattern';
 import { colourOf, opacity, thickness } from './scale';
 import { fitter, FONT, type Part, type Sheet } from './sheet';
 import type { Focus } from './shown';
@@ -19,7 +19,7 @@ export function columnsSvg(sheet: Sheet): Part {
   const { pattern, inks } = sheet;
   const rows = pattern.attention.length + (pattern.sink ? 1 : 0);
   const rowHeight = Math.max(2, Math.min(TALLEST_ROW, TALLEST / rows));
-  const widest = Math.max(...pattern.tokens.map(({ label }) => fitter.width(label)));
+  const widest = Math.max(...labelsOf(pattern).map((label) => fitter.width(label)));
   const geometry = geometryOf(pattern, WIDTH, rowHeight, widest);
   const parts = [
     written('queries look', geometry.queries.to - 6, NAMES - 8, {
@@ -130,7 +130,7 @@ function labelsSvg({ pattern, shown, inks }: Sheet, geometry: Geometry, side: Fo
       ? [written('no token (sink)', x, middle(geometry, -1) + 4, { fill: inks.text2, size })]
       : [];
   const room = (to - from - INDEX_ROOM) * (FONT / size);
-  const labels = pattern.tokens.map((token, position) => {
+  const labels = pattern.tokens[side].map((token, position) => {
     const y = middle(geometry, position) + size * 0.36;
     const bold = shown.focus?.side === side && shown.focus.position === position;
     const fill = bold ? inks.accent : token.special ? inks.text2 : inks.text;

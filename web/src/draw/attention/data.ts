@@ -7,7 +7,7 @@ type AttentionResult = components['schemas']['AttentionResult'];
 /** What both sides share. */
 export type AttentionMetadata = Pick<
   AttentionResult,
-  'heads' | 'queries' | 'measure' | 'unit' | 'combine' | 'weights' | 'special' | 'mass'
+  'heads' | 'queries' | 'measure' | 'unit' | 'combine' | 'weights' | 'special' | 'segments' | 'mass'
 >;
 export type SideName = 'baseline' | 'edited';
 /** One side, the edited one minus the baseline, or one next to the other. */
@@ -23,9 +23,15 @@ export interface Edges {
   all: number;
 }
 
+/** Of the whole text that looks, and of the one that is looked at; mostly the same. */
+export interface Tokens {
+  query: readonly TokenText[];
+  key: readonly TokenText[];
+}
+
 export interface AttentionSide {
-  /** Of the whole prompt: the edits may be to its tokens. */
-  tokens: TokenText[];
+  /** The edits may be to them. */
+  tokens: Tokens;
   /** Heads × queries × keys; null in a page that has no room for them. */
   values: Float32Array | null;
   /** Queries × keys: the heads made one; null as `values`. */
@@ -44,7 +50,7 @@ export interface Attention {
   edited: AttentionSide | null;
   /** Position -> row of the arrays; -1 where it was not asked. */
   rowOf: Int32Array;
-  /** Tokens of the longer prompt. */
+  /** Tokens of the longest text. */
   length: number;
 }
 
@@ -63,14 +69,19 @@ export function attentionOf(
   baseline: AttentionSide,
   edited: AttentionSide | null,
 ): Attention {
-  const length = Math.max(baseline.tokens.length, edited?.tokens.length ?? 0);
+  const texts = [baseline, ...(edited ? [edited] : [])].flatMap(({ tokens }) => [
+    tokens.query,
+    tokens.key,
+  ]);
+  const length = Math.max(...texts.map((text) => text.length));
   const rowOf = new Int32Array(length).fill(-1);
   meta.queries.forEach((position, row) => (rowOf[position] = row));
   return { meta, baseline, edited, rowOf, length };
 }
 
 function readSide(file: Safetensors, side: SideName, result: AttentionResult): AttentionSide {
-  const { tokens, queries, heads } = result;
+  const { queries, heads } = result;
+  const tokens = { query: result.tokens, key: result.key_tokens ?? result.tokens };
   const values = floats(file, `${side}.values`);
   const strengths = floats(file, `${side}.edge_values`);
   const rowOf = new Map(queries.map((position, row) => [position, row]));
@@ -85,7 +96,7 @@ function readSide(file: Safetensors, side: SideName, result: AttentionResult): A
       values: strengths,
       all: strengths.length,
     },
-    ...meansOf(values, heads.length, queries.length, tokens.length),
+    ...meansOf(values, heads.length, queries.length, tokens.key.length),
   };
 }
 

@@ -17,10 +17,10 @@ export function hitColumns(
   const y = at.y - HEADER + scrollY;
   if (within(geometry.curves, at.x)) return curveAt(pattern, geometry, at.x, y);
   const position = positionAt(geometry, y);
-  if (position === null || position >= pattern.attention.length) return null;
-  if (within(geometry.queries, at.x))
-    return position < 0 ? null : { kind: 'token', side: 'query', position };
-  if (within(geometry.keys, at.x)) return { kind: 'token', side: 'key', position };
+  const side = at.x < (geometry.curves.from + geometry.curves.to) / 2 ? 'query' : 'key';
+  if (position === null || position >= pattern.tokens[side].length) return null;
+  const onLabel = within(side === 'query' ? geometry.queries : geometry.keys, at.x);
+  if (onLabel) return side === 'query' && position < 0 ? null : { kind: 'token', side, position };
   return position < 0 ? null : headAt(pattern, geometry, at.x, position);
 }
 

@@ -20,6 +20,8 @@ export interface Packed {
 
 export interface SideJson {
   tokens: TokenText[];
+  /** Absent where they are the same. */
+  key_tokens?: TokenText[] | null;
   /** Absent where they are more than a page holds. */
   values?: Packed | null;
   combined?: Packed | null;
@@ -44,12 +46,13 @@ export function attentionOfJson(data: AttentionJson): Attention {
 }
 
 function sideOfJson(data: SideJson, { heads, queries }: AttentionMetadata): AttentionSide {
+  const tokens = { query: data.tokens, key: data.key_tokens ?? data.tokens };
   const read = (packed: Packed | null | undefined) => (packed ? unpacked(packed) : null);
   const values = read(data.values);
-  const means = values && meansOf(values, heads.length, queries.length, data.tokens.length);
+  const means = values && meansOf(values, heads.length, queries.length, tokens.key.length);
   const unknown = (length: number) => new Float32Array(heads.length * length).fill(Number.NaN);
   return {
-    tokens: data.tokens,
+    tokens,
     values,
     combined: read(data.combined),
     sink: read(data.sink),
@@ -60,7 +63,7 @@ function sideOfJson(data: SideJson, { heads, queries }: AttentionMetadata): Atte
       all: data.edge_count,
     },
     sent: means?.sent ?? read(data.sent) ?? unknown(queries.length),
-    received: means?.received ?? read(data.received) ?? unknown(data.tokens.length),
+    received: means?.received ?? read(data.received) ?? unknown(tokens.key.length),
   };
 }
 

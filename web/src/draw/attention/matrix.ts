@@ -4,6 +4,7 @@ import { keepInPlace } from '../zoom';
 import type { PanelEvents } from './columns';
 import { columnsOf, columnX, MatrixPainter, SINK_GAP, type MatrixFrame } from './matrixPaint';
 import { Pane } from './pane';
+import { labelsOf } from './pattern';
 import { samePointed, type PanelView, type Pointed } from './shown';
 
 export interface MatrixPlace {
@@ -83,10 +84,8 @@ export class MatrixPanel {
 
   /** Of the labels of rows and columns. */
   private get edge(): number {
-    const longest = (this.view?.pattern.tokens ?? []).reduce(
-      (most, { label }) => Math.max(most, label.length),
-      0,
-    );
+    const labels = this.view ? labelsOf(this.view.pattern) : [];
+    const longest = labels.reduce((most, { length }) => Math.max(most, length), 0);
     return Math.max(EDGE.least, Math.min(EDGE.most, longest * GLYPH + 10));
   }
 

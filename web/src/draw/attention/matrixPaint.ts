@@ -161,8 +161,8 @@ export class MatrixPainter {
     const step = cell >= LABEL_FROM ? 1 : tickStep(cell, FONT + 2);
     const { query, key: chosen } = crossOf(view);
     context.textBaseline = 'middle';
-    const label = (position: number, strong: boolean) => {
-      const token = pattern.tokens[position];
+    const label = (side: 'query' | 'key', position: number, strong: boolean) => {
+      const token = pattern.tokens[side][position];
       const number = cell < LABEL_FROM && !strong;
       context.fillStyle = strong
         ? view.inks.accent
@@ -186,7 +186,7 @@ export class MatrixPainter {
         const position = pattern.attention.meta.queries[row] ?? 0;
         const strong = row === query;
         if (row % step !== 0 && !strong) continue;
-        const shown = label(position, strong);
+        const shown = label('query', position, strong);
         context.fillText(shown, edge - 5, edge + (row + 0.5) * cell - scrollY);
       }
     });
@@ -195,7 +195,7 @@ export class MatrixPainter {
       for (let key = left; key < right; key++) {
         const strong = key === chosen;
         if (key >= 0 && key % step !== 0 && !strong) continue;
-        const shown = key < 0 ? sinkLabel(context, view) : label(key, strong);
+        const shown = key < 0 ? sinkLabel(context, view) : label('key', key, strong);
         context.save();
         const x = edge + columnX(pattern, key, cell) + cell / 2 - scrollX;
         context.translate(x, edge - 5);

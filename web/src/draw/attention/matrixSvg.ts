@@ -79,21 +79,23 @@ function square(x: number, y: number, wide: number, high: number, colour: number
 function labels({ pattern, inks }: Sheet, cell: number): string[] {
   const tokens = cell >= FONT;
   const step = tokens ? 1 : tickStep(cell, FONT + 2);
-  const words = (position: number) =>
-    tokens ? fitter.fit(pattern.tokens[position]?.label ?? '', EDGE - 10, false) : String(position);
+  const words = (side: 'query' | 'key', position: number) =>
+    tokens
+      ? fitter.fit(pattern.tokens[side][position]?.label ?? '', EDGE - 10, false)
+      : String(position);
   const style = { fill: inks.text, size: FONT };
   const across = (text: string, x: number, fill = inks.text) =>
     `<g transform="translate(${EDGE + x + cell / 2 + 3} ${EDGE - 5}) rotate(-90)">${written(text, 0, 0, { ...style, fill })}</g>`;
   const rows = pattern.attention.meta.queries.map((position, row) =>
     row % step === 0
-      ? written(words(position), EDGE - 5, EDGE + (row + 0.5) * cell + 3.5, {
+      ? written(words('query', position), EDGE - 5, EDGE + (row + 0.5) * cell + 3.5, {
           ...style,
           anchor: 'end',
         })
       : '',
   );
   const keys = Array.from({ length: pattern.keys }, (_, key) =>
-    key % step === 0 ? across(words(key), columnX(pattern, key, cell)) : '',
+    key % step === 0 ? across(words('key', key), columnX(pattern, key, cell)) : '',
   );
   return [...rows, ...keys, pattern.sink ? across('no token', 0, inks.text2) : ''];
 }

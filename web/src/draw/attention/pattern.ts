@@ -1,6 +1,6 @@
 /** One pattern as it is drawn: of one side, or the difference; the heads made one, or a single head. */
 import { edgesOf } from './edges';
-import type { Attention, AttentionSide, Edges, Mode, SideName, TokenText } from './data';
+import type { Attention, AttentionSide, Edges, Mode, SideName, Tokens } from './data';
 
 /** What one panel shows. */
 export type PanelMode = Exclude<Mode, 'beside'>;
@@ -11,7 +11,7 @@ export interface Pattern {
   /** "L5.H2"; null: the heads made one. */
   head: string | null;
   /** Of the queries, and of the keys. */
-  tokens: TokenText[];
+  tokens: Tokens;
   rows: number;
   keys: number;
   /** Rows × keys; null: only the edges are known. */
@@ -53,7 +53,14 @@ export function patternOf(attention: Attention, mode: PanelMode, head: string | 
 
 /** Whether the two sides are of the same tokens, so that one can be taken off the other. */
 export function comparable({ baseline, edited }: Attention): boolean {
-  return edited !== null && edited.tokens.length === baseline.tokens.length;
+  const sizes = ({ tokens }: AttentionSide) => [tokens.query.length, tokens.key.length].join();
+  return edited !== null && sizes(edited) === sizes(baseline);
+}
+
+/** Of the queries and, where they are of another text, of the keys. */
+export function labelsOf({ tokens }: Pattern): string[] {
+  const texts = tokens.key === tokens.query ? [tokens.query] : [tokens.query, tokens.key];
+  return texts.flat().map(({ label }) => label);
 }
 
 /** What a mode is drawn as: a difference there is not is the edited side. */
@@ -77,7 +84,7 @@ function composed(attention: Attention, mode: PanelMode, head: string | null): P
   const { meta } = attention;
   const side = sideOf(attention, mode);
   const rows = meta.queries.length;
-  const keys = side.tokens.length;
+  const keys = side.tokens.key.length;
   const known = head !== null && side.values && meta.heads.includes(head) ? head : null;
   const other = mode === 'difference' ? attention.baseline : null;
   const partner = partnerOf(attention, mode);
@@ -134,7 +141,7 @@ export function matrixOf(
 ): Float32Array | null {
   const at = head === null ? -1 : meta.heads.indexOf(head);
   if (at < 0 || !side.values) return side.combined;
-  const size = meta.queries.length * side.tokens.length;
+  const size = meta.queries.length * side.tokens.key.length;
   return side.values.subarray(at * size, (at + 1) * size);
 }
 

@@ -59,6 +59,11 @@ export interface PanelView {
   cursor: Focus | null;
 }
 
+/** The other column. */
+export function across(side: Focus['side']): Focus['side'] {
+  return side === 'query' ? 'key' : 'query';
+}
+
 export function sameFocus(one: Focus | null, other: Focus | null): boolean {
   return one?.side === other?.side && one?.position === other?.position;
 }

@@ -45,8 +45,8 @@ function rowOf(pattern: Pattern, at: number): HTMLElement {
   return make(
     'tr',
     {},
-    make('th', { scope: 'row' }, ...placed(tokens[query], query)),
-    make('td', {}, ...placed(tokens[key], key)),
+    make('th', { scope: 'row' }, ...placed(tokens.query[query], query)),
+    make('td', {}, ...placed(tokens.key[key], key)),
     make('td', { class: 'number' }, valueText(pattern, edges.values[at] ?? Number.NaN)),
   );
 }

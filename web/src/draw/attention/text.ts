@@ -2,7 +2,7 @@
 import { figures, probability, signed } from '../format';
 import type { Attention, AttentionSide, Mode } from './data';
 import { panelModes, patternOf, valueAt, type PanelMode, type Pattern } from './pattern';
-import type { Focus, Pointed } from './shown';
+import { across, type Focus, type Pointed } from './shown';
 
 export interface Partner {
   position: number;
@@ -46,8 +46,8 @@ export function rowSum(pattern: Pattern, { side, position }: Focus): number {
   return partners(pattern, { side, position }, Infinity).reduce((sum, { value }) => sum + value, 0);
 }
 
-export function tokenWords({ tokens }: Pattern, position: number): string {
-  return position < 0 ? 'no token' : (tokens[position]?.label ?? '?');
+export function tokenWords({ tokens }: Pattern, side: Focus['side'], position: number): string {
+  return position < 0 ? 'no token' : (tokens[side][position]?.label ?? '?');
 }
 
 /** "query ␣Paris at position 3 looks at ␣France at 1, 0.620; …": what a screen reader hears. */
@@ -74,19 +74,20 @@ function sentenceOf(
   if (at.kind === 'pair') {
     const row = attention.rowOf[at.query] ?? -1;
     const value = at.key < 0 ? (pattern.sink?.[row] ?? 0) : valueAt(pattern, row, at.key);
-    return `${whose}${placed(pattern, at.query)} looks at ${placed(pattern, at.key)}: ${valueText(pattern, value)}`;
+    return `${whose}${placed(pattern, 'query', at.query)} looks at ${placed(pattern, 'key', at.key)}: ${valueText(pattern, value)}`;
   }
   if (at.side === 'query' && (attention.rowOf[at.position] ?? -1) < 0)
-    return `${whose}query ${placed(pattern, at.position)} is not among those asked`;
+    return `${whose}query ${placed(pattern, at.side, at.position)} is not among those asked`;
   const said = partners(pattern, at, SPOKEN).map(
-    ({ position, value }) => `${placed(pattern, position)} ${valueText(pattern, value)}`,
+    ({ position, value }) =>
+      `${placed(pattern, across(at.side), position)} ${valueText(pattern, value)}`,
   );
   const verb = at.side === 'query' ? 'looks at' : 'is looked at by';
-  return `${whose}${at.side} ${placed(pattern, at.position)} ${verb} ${said.join(', ') || 'nothing'}`;
+  return `${whose}${at.side} ${placed(pattern, at.side, at.position)} ${verb} ${said.join(', ') || 'nothing'}`;
 }
 
-function placed(pattern: Pattern, position: number): string {
-  return position < 0 ? 'no token' : `${tokenWords(pattern, position)} at ${position}`;
+function placed(pattern: Pattern, side: Focus['side'], position: number): string {
+  return position < 0 ? 'no token' : `${tokenWords(pattern, side, position)} at ${position}`;
 }
 
 // ------------------------------------------------------------------ files
@@ -110,7 +111,7 @@ export function attentionLines(attention: Attention): Line[] {
 }
 
 function headValues({ meta }: Attention, side: AttentionSide, at: number): Float32Array | null {
-  const size = meta.queries.length * side.tokens.length;
+  const size = meta.queries.length * side.tokens.key.length;
   return side.values?.subarray(at * size, (at + 1) * size) ?? null;
 }
 
@@ -123,7 +124,15 @@ function* matrixLines(
 ): Generator<Line> {
   const line = (row: number, key: number, value: number): Line => {
     const query = meta.queries[row] ?? 0;
-    return [name, head, query, tokens[query]?.text ?? '', key, tokens[key]?.text ?? '', value];
+    return [
+      name,
+      head,
+      query,
+      tokens.query[query]?.text ?? '',
+      key,
+      tokens.key[key]?.text ?? '',
+      value,
+    ];
   };
   if (!values) {
     if (head !== null) return;
@@ -132,8 +141,8 @@ function* matrixLines(
     return;
   }
   for (let row = 0; row < meta.queries.length; row++)
-    for (let key = 0; key < tokens.length; key++) {
-      const value = values[row * tokens.length + key] ?? 0;
+    for (let key = 0; key < tokens.key.length; key++) {
+      const value = values[row * tokens.key.length + key] ?? 0;
       if (value !== 0) yield line(row, key, value);
     }
 }
@@ -156,7 +165,7 @@ export function attentionJson(spec: unknown, attention: Attention): unknown {
   return {
     spec,
     description: meta,
-    shape: [meta.heads.length, meta.queries.length, attention.length],
+    shape: [meta.heads.length, meta.queries.length, attention.baseline.tokens.key.length],
     baseline: side(attention.baseline),
     edited: side(attention.edited),
   };

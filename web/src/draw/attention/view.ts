@@ -87,8 +87,8 @@ export class AttentionView {
     this.shown = shown;
     const { length, meta } = shown.attention;
     if (shown.focus && !sameFocus(before?.focus ?? null, shown.focus)) this.cursor = shown.focus;
-    if (this.cursor.position < 0 || this.cursor.position >= length)
-      this.cursor = { side: 'query', position: meta.queries.at(-1) ?? length - 1 };
+    if (this.cursor.position < 0 || this.cursor.position >= this.lengthOf(this.cursor.side))
+      this.cursor = { side: 'query', position: meta.queries.at(-1) ?? 0 };
     // A short prompt leaves the page its room.
     this.box.style.maxHeight = `${Math.max(LOWEST, EDGES + length * TALLEST_ROW)}px`;
     this.arrange();
@@ -237,19 +237,21 @@ export class AttentionView {
   }
 
   private go(key: string): void {
-    const { length } = this.shown?.attention ?? { length: 0 };
-    const { side, position } = this.cursor;
-    const moved = Math.max(0, Math.min(length - 1, position + (TOKEN_STEPS[key] ?? 0)));
-    this.cursor = {
-      position: moved,
-      side: key === 'ArrowLeft' ? 'query' : key === 'ArrowRight' ? 'key' : side,
-    };
+    const side = key === 'ArrowLeft' ? 'query' : key === 'ArrowRight' ? 'key' : this.cursor.side;
+    const wanted = this.cursor.position + (TOKEN_STEPS[key] ?? 0);
+    const position = Math.max(0, Math.min(this.lengthOf(side) - 1, wanted));
+    this.cursor = { side, position };
     this.focused = true;
     for (const panel of this.columns) panel.reveal(this.cursor);
     const at: Pointed = { kind: 'token', ...this.cursor };
     const place = this.columns[0]?.placeOf(this.cursor) ?? this.matrices[0]?.placeOf(at) ?? null;
     this.hover(at, place);
     this.draw();
+  }
+
+  private lengthOf(side: Focus['side']): number {
+    const { baseline, edited } = this.shown?.attention ?? {};
+    return Math.max(baseline?.tokens[side].length ?? 0, edited?.tokens[side].length ?? 0);
   }
 
   /** What a screen reader hears of where the keyboard is. */

@@ -25,7 +25,7 @@ interface Props {
 
 export function AttentionFocus({ attention, mode, head, heads, model, focus }: Props) {
   const pattern = patternOf(attention, mode, head);
-  const token = pattern.tokens[focus.position];
+  const token = pattern.tokens[focus.side][focus.position];
   const { pairs, kept } = pairsOf(pattern, focus, LISTED);
   const drawn = new Set(kept.map((pair) => pair[focus.side === 'query' ? 'key' : 'query']));
   if (!token) return null;
@@ -39,7 +39,7 @@ export function AttentionFocus({ attention, mode, head, heads, model, focus }: P
       {pairs.length === 0 ? <span className="faint">nothing here</span> : null}
       {pairs.map((pair) => {
         const other = asks ? pair.key : pair.query;
-        const its = pattern.tokens[other];
+        const its = pattern.tokens[asks ? 'key' : 'query'][other];
         return (
           <span
             key={other}

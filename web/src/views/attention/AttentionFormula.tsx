@@ -22,7 +22,7 @@ function formulas({ attention, mode, head }: Props): FormulaLine[] {
   const [best] = keptPairs(pattern);
   const value = best
     ? {
-        value: `${valueText(pattern, best.value)}: from ${tokenWords(pattern, best.query)} (${best.query}) to ${tokenWords(pattern, best.key)} (${best.key}), the strongest pair drawn`,
+        value: `${valueText(pattern, best.value)}: from ${tokenWords(pattern, 'query', best.query)} (${best.query}) to ${tokenWords(pattern, 'key', best.key)} (${best.key}), the strongest pair drawn`,
       }
     : {};
   return [

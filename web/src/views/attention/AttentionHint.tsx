@@ -46,7 +46,7 @@ export function specialShare({ values, tokens, keys }: Pattern): number {
   for (const [at, value] of (values ?? []).entries()) {
     const size = Math.abs(value);
     all += size;
-    if (tokens[at % keys]?.special) special += size;
+    if (tokens.key[at % keys]?.special) special += size;
   }
   return all > 0 ? special / all : 0;
 }

@@ -128,10 +128,10 @@ function Row({ pair, sides, heads, model }: RowProps) {
   return (
     <tr>
       <th scope="row">
-        <Place pattern={sides[0]} position={pair.query} />
+        <Place pattern={sides[0]} side="query" position={pair.query} />
       </th>
       <td>
-        <Place pattern={sides[0]} position={pair.key} />
+        <Place pattern={sides[0]} side="key" position={pair.key} />
       </td>
       {values.map((value, at) => (
         <td key={sides[at]?.mode ?? at} className="number" title={String(value)}>
@@ -146,8 +146,14 @@ function Row({ pair, sides, heads, model }: RowProps) {
   );
 }
 
-function Place({ pattern, position }: { pattern: Pattern | undefined; position: number }) {
-  const token = pattern?.tokens[position];
+interface PlaceProps {
+  pattern: Pattern | undefined;
+  side: 'query' | 'key';
+  position: number;
+}
+
+function Place({ pattern, side, position }: PlaceProps) {
+  const token = pattern?.tokens[side][position];
   return (
     <>
       <span className="faint number">{position}</span> {token ? <Token token={token} /> : null}

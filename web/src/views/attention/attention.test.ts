@@ -164,7 +164,7 @@ describe('what is asked', () => {
 // ------------------------------------------------------------------ answers
 
 const side = (heads: number): Attention['baseline'] => ({
-  tokens: [],
+  tokens: { query: [], key: [] },
   values: Float32Array.from({ length: heads * 4 }, (_, at) => at),
   combined: new Float32Array(4),
   sink: null,
