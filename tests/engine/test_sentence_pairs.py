@@ -110,6 +110,23 @@ def test_analyses_read_the_pair(model):
     assert torch.equal(lenses[0].top_logits, lens.top_logits)
 
 
+def test_attribution_and_patching_read_the_pair(model):
+    run, target = model.run(PAIR), model.token_id("dog")
+    found = ue.attribute(model, PAIR, target, position=3)
+    assert found.value == pytest.approx(float(run.logits[3, target]), abs=1e-5)
+    other = ue.SentencePair(FIRST, "where was the cats ?")
+    grid = ue.patch_grid(model, PAIR, other, target, position=3)
+    assert grid.clean == pytest.approx(found.value, abs=1e-5)
+    corrupted = model.run(other)
+    assert grid.corrupted == pytest.approx(float(corrupted.logits[3, target]), abs=1e-5)
+    edit = ue.patch("L1.resid_pre", model.run(PAIR, ["L1.resid_pre"]), positions=[9])
+    wanted = model.run(other, edits=[edit]).logits[3, target]
+    row = grid.layers.index(1)
+    site = grid.values[row, grid.columns_at.index(9)]
+    assert grid.site == "resid_pre", "of the edit above"
+    assert float(site) == pytest.approx(float(wanted), abs=1e-5)
+
+
 def test_partial_forward_gives_the_types_to_the_model(model):
     encoded = bert_tokenizer()(FIRST, SECOND)
     found = ue.partial_forward(model, ["L1.resid_post"], dict(encoded))["L1.resid_post"]

@@ -1,4 +1,4 @@
-"""Masked tokens and pairs knocked out, asked for over HTTP and on the command line."""
+"""Masks, sentence pairs and pairs knocked out, over HTTP and on the command line."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from unembed.session import Session
 from unembed.settings import Settings
 
 from ..cli.conftest import Cli, cli
-from ..engine.paired import FIRST, bert_tokenizer
+from ..engine.paired import FIRST, SECOND, bert_tokenizer
 from ..server.asgi import TOKEN, post
 
 __all__ = ["cli"]
@@ -108,6 +108,17 @@ def assert_alike(ours: Any, theirs: Any) -> None:
         assert ours == theirs
 
 
+def test_a_mask_has_a_flag_of_its_own(cli: Cli, folder):
+    rest = ("--position", "3", "--json")
+    edits = ("-e", "zero L1.H1", "-e", "mask embed positions=3,-2")
+    wanted = cli("run", str(folder), FIRST, *edits, *rest)
+    assert wanted[0] == 0
+    assert cli("run", str(folder), FIRST, "-e", "zero L1.H1", "--mask", "3,-2", *rest) == wanted
+    status, _, error = cli("run", str(folder), FIRST, "--mask", "x")
+    assert status == 2
+    assert "write integers with commas" in " ".join(error.split())
+
+
 def test_a_mask_on_the_command_line_is_that_edit(cli: Cli, folder, app):
     code, typed, error = cli(
         "run", str(folder), FIRST, "-e", "mask embed positions=3,-2", "--position", "3", "--json"
@@ -158,3 +169,93 @@ def test_more_pairs_than_the_limit_are_refused(model):
         assert answer.error["field"] == "edits[0].pairs"
     finally:
         session.close()
+
+
+# ---------------------------------------------------------------- sentence pairs
+
+BOTH = {"prompt": FIRST, "pair": SECOND}
+PAIR = ue.SentencePair(FIRST, SECOND)
+
+
+def test_a_pair_is_asked_the_same_over_http_and_on_the_command_line(cli: Cli, folder, app, model):
+    found = asked(app, "predictions", **BOTH, position=3)
+    assert found == json.loads(ue.predictions(model, PAIR, position=3).to_json())
+    code, typed, error = cli(
+        "run", str(folder), FIRST, "--pair", SECOND, "--position", "3", "--json"
+    )
+    assert code == 0, error
+    assert json.loads(typed) == found
+    one = asked(app, "predictions", prompt=list(model.run(PAIR).ids), position=3)
+    assert one != found, "the same tokens without types are another question"
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("component", {"target": "L1.H1"}),
+        ("flow", {"layers": [1]}),
+        ("heads", {}),
+        ("predictions", {"edits": [{**MASK}]}),
+    ],
+)
+def test_every_question_takes_a_pair(name, options, app, model):
+    found = asked(app, name, **BOTH, **options)
+    other = asked(app, name, prompt=list(model.run(PAIR).ids), **options)
+    assert json.dumps(found) != json.dumps(other)
+
+
+def test_segments_are_told_with_the_tokens(app, model):
+    found = asked(app, "tokenize", **BOTH)
+    assert tuple(found["segments"]) == model.run(PAIR).segments
+    assert asked(app, "tokenize", prompt=FIRST)["segments"] == []
+
+
+@pytest.mark.parametrize("between", ["within", "across"])
+def test_attention_between_the_texts_is_that_of_python(between, app, model, cli: Cli, folder):
+    run = model.run(PAIR, ue.attention_capture(model, [1]))
+    wanted = ue.attention(run, [1], between=between, mass=1)
+    code, typed, error = cli(
+        "attention", str(folder), FIRST, "--pair", SECOND, "--layers", "1", "--between", between,
+        "--mass", "1", "--json",
+    )  # fmt: skip
+    assert code == 0, error
+    found = json.loads(typed)["baseline"]
+    assert found["between"] == between
+    assert tuple(found["segments"]) == run.segments
+    answer = post(app, "/api/attention", {**BOTH, "layers": [1], "between": between})
+    assert answer.status == 200
+    assert len(wanted.pairs) > 0
+    refused = post(app, "/api/attention", {"prompt": FIRST, "layers": [1], "between": between})
+    assert refused.error["field"] == "between"
+
+
+def test_pairs_across_the_texts_are_knocked_out_by_name(app, model):
+    edits = [
+        {"target": f"L{layer}.attn", "operation": "knock_out", "between": "across"}
+        | {"renormalise": True}
+        for layer in range(3)
+    ]
+    found = asked(app, "predictions", **BOTH, edits=edits, position=3)
+    pairs = ue.pairs_between(model.run(PAIR).segments, "across")
+    made = [ue.knock_out(f"L{layer}.attn", pairs, renormalise=True) for layer in range(3)]
+    wanted = model.run(PAIR, edits=made).top(1, 3)[0]
+    top = found["edited"]["next_token"]["top"][0]
+    assert top["token"]["id"] == wanted.token.id
+    assert top["probability"] == pytest.approx(wanted.probability, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({"prompt": [5, 6], "pair": SECOND}, "prompt"),
+        ({"prompt": FIRST, "pair": ""}, "pair"),
+        ({"prompt": FIRST, "pair": [5]}, "pair"),
+        ({"prompt": FIRST, "pair": "x" * 300_000}, "pair"),
+        ({"prompt": FIRST, "pair": "\ud800"}, "pair"),
+    ],
+    ids=lambda one: str(one)[:40],
+)
+def test_what_is_no_pair_names_its_field(body, field, app):
+    answer = post(app, "/api/predictions", body)
+    assert answer.status in (400, 422)
+    assert answer.error["field"] == field

@@ -664,6 +664,11 @@ export interface components {
              */
             source?: (string | number[] | components["schemas"]["Message"][]) | null;
             /**
+             * Pair
+             * @description A second text, for an encoder that reads two together; the prompt is then the first one, a text too.
+             */
+            pair?: string | null;
+            /**
              * Edits
              * @default []
              */
@@ -1061,6 +1066,11 @@ export interface components {
              * @description Of an encoder-decoder, and only of one: what its encoder reads. The prompt is then what its decoder goes on with; empty: its start token alone.
              */
             source?: (string | number[] | components["schemas"]["Message"][]) | null;
+            /**
+             * Pair
+             * @description A second text, for an encoder that reads two together; the prompt is then the first one, a text too.
+             */
+            pair?: string | null;
             /**
              * Edits
              * @default []
@@ -1658,6 +1668,11 @@ export interface components {
              */
             source?: (string | number[] | components["schemas"]["Message"][]) | null;
             /**
+             * Pair
+             * @description A second text, for an encoder that reads two together; the prompt is then the first one, a text too.
+             */
+            pair?: string | null;
+            /**
              * Edits
              * @default []
              */
@@ -1906,6 +1921,11 @@ export interface components {
              */
             source?: (string | number[] | components["schemas"]["Message"][]) | null;
             /**
+             * Pair
+             * @description A second text, for an encoder that reads two together; the prompt is then the first one, a text too.
+             */
+            pair?: string | null;
+            /**
              * Edits
              * @default []
              */
@@ -2046,6 +2066,11 @@ export interface components {
              * @description Of an encoder-decoder, and only of one: what its encoder reads. The prompt is then what its decoder goes on with; empty: its start token alone.
              */
             source?: (string | number[] | components["schemas"]["Message"][]) | null;
+            /**
+             * Pair
+             * @description A second text, for an encoder that reads two together; the prompt is then the first one, a text too.
+             */
+            pair?: string | null;
             /**
              * Kind
              * @description The score that the heads are sorted by.
@@ -2655,6 +2680,11 @@ export interface components {
              */
             source?: (string | number[] | components["schemas"]["Message"][]) | null;
             /**
+             * Pair
+             * @description A second text, for an encoder that reads two together; the prompt is then the first one, a text too.
+             */
+            pair?: string | null;
+            /**
              * Edits
              * @default []
              */
@@ -2795,6 +2825,11 @@ export interface components {
              * @description Of an encoder-decoder, and only of one: what its encoder reads. The prompt is then what its decoder goes on with; empty: its start token alone.
              */
             source?: (string | number[] | components["schemas"]["Message"][]) | null;
+            /**
+             * Pair
+             * @description A second text, for an encoder that reads two together; the prompt is then the first one, a text too.
+             */
+            pair?: string | null;
             /**
              * Edits
              * @default []
@@ -3162,6 +3197,11 @@ export interface components {
              */
             source?: (string | number[] | components["schemas"]["Message"][]) | null;
             /**
+             * Pair
+             * @description A second text, for an encoder that reads two together; the prompt is then the first one, a text too.
+             */
+            pair?: string | null;
+            /**
              * Positions
              * @description Positions there, one for each of the edit's; the same ones if absent.
              */
@@ -3242,6 +3282,11 @@ export interface components {
              * @description Of an encoder-decoder, and only of one: what its encoder reads. The prompt is then what its decoder goes on with; empty: its start token alone.
              */
             source?: (string | number[] | components["schemas"]["Message"][]) | null;
+            /**
+             * Pair
+             * @description A second text, for an encoder that reads two together; the prompt is then the first one, a text too.
+             */
+            pair?: string | null;
             /**
              * Edits
              * @default []
@@ -3410,6 +3455,11 @@ export interface components {
              */
             source?: (string | number[] | components["schemas"]["Message"][]) | null;
             /**
+             * Pair
+             * @description A second text, for an encoder that reads two together; the prompt is then the first one, a text too.
+             */
+            pair?: string | null;
+            /**
              * Edits
              * @default []
              */
@@ -3542,6 +3592,11 @@ export interface components {
              */
             source?: (string | number[] | components["schemas"]["Message"][]) | null;
             /**
+             * Pair
+             * @description A second text, for an encoder that reads two together; the prompt is then the first one, a text too.
+             */
+            pair?: string | null;
+            /**
              * Edits
              * @default []
              */
@@ -3655,6 +3710,11 @@ export interface components {
              * @description Of an encoder-decoder, and only of one: what its encoder reads. The prompt is then what its decoder goes on with; empty: its start token alone.
              */
             source?: (string | number[] | components["schemas"]["Message"][]) | null;
+            /**
+             * Pair
+             * @description A second text, for an encoder that reads two together; the prompt is then the first one, a text too.
+             */
+            pair?: string | null;
         };
         /**
          * TokenizeResponse
@@ -3679,6 +3739,12 @@ export interface components {
              * @default []
              */
             source_tokens: components["schemas"]["Token"][];
+            /**
+             * Segments
+             * @description Of a sentence pair: 0 or 1, which text each token is of.
+             * @default []
+             */
+            segments: number[];
         };
         /**
          * Update

@@ -27,6 +27,7 @@ class Typed:
 
     prompt: str | list[dict[str, Any]]
     source: str | None = None  # for the encoder of an encoder-decoder
+    pair: str | None = None  # a second text, for an encoder that reads two
 
     def fields(self) -> dict[str, Any]:
         """What was typed, by the names of a request."""
@@ -122,9 +123,11 @@ def read_prompt(prompt: str, *, chat: bool) -> str | list[dict[str, Any]]:
     return [{"role": "user", "content": text}]
 
 
-def typed(prompt: str | None, *, chat: bool, source: str | None, needed: bool) -> Typed | None:
+def typed(
+    prompt: str | None, *, chat: bool, source: str | None, pair: str | None, needed: bool
+) -> Typed | None:
     """What was typed; a source alone is one without a prompt. Raises PromptError for nothing."""
-    if prompt is None and source is None:
+    if prompt is None and source is None and pair is None:
         if needed:
             raise PromptError(
                 "the prompt is missing",
@@ -134,7 +137,7 @@ def typed(prompt: str | None, *, chat: bool, source: str | None, needed: bool) -
         return None
     if source == "-":
         source = _standard_input()
-    return Typed(read_prompt(prompt or "", chat=chat and prompt is not None), source)
+    return Typed(read_prompt(prompt or "", chat=chat and prompt is not None), source, pair)
 
 
 def _standard_input() -> str:

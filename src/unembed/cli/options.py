@@ -61,6 +61,17 @@ _ENCODED = typer.Option(
     help="What the encoder of an encoder-decoder reads; - reads it from standard input.",
     show_default=False,
 )
+_PAIR = typer.Option(
+    "--pair",
+    help="A second text, for an encoder that reads two together; the prompt is the first.",
+    show_default=False,
+)
+_MASK = typer.Option(
+    "--mask",
+    help="Positions, with commas, where a masked model reads its mask token: short for "
+    '--edit "mask embed positions=3,5".',
+    show_default=False,
+)
 
 
 def _of_model(name: str, sentence: str) -> Any:
@@ -138,20 +149,34 @@ def with_loading(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def with_prompt(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command PROMPT, --chat and --source; it gets them as one `prompt`, a `Typed`.
+    """Give a command PROMPT, --chat, --source and --pair; it gets them as one `prompt`, a `Typed`.
 
-    None where nothing was typed and the command has a default for that.
+    None where nothing was typed and the command has a default for that. --mask becomes the last of
+    its edits.
     """
     own = inspect.signature(command, eval_str=True).parameters
     needed = own["prompt"].default is inspect.Parameter.empty
 
-    def wrapped(*, prompt: str | None, chat: bool, encoded: str | None, **given: Any) -> None:
-        command(prompt=typed(prompt, chat=chat, source=encoded, needed=needed), **given)
+    def wrapped(
+        *,
+        prompt: str | None,
+        chat: bool,
+        encoded: str | None,
+        pair: str | None,
+        mask: str | None,
+        **given: Any,
+    ) -> None:
+        if mask is not None:
+            given["edit"] = [*(given["edit"] or ()), f"mask embed positions={mask}"]
+        said = typed(prompt, chat=chat, source=encoded, pair=pair, needed=needed)
+        command(prompt=said, **given)
 
     flags = {
         "prompt": (Annotated[str | None, _PROMPTS[needed]], None),
         "chat": (Annotated[bool, _CHAT], False),
         "encoded": (Annotated[str | None, _ENCODED], None),
+        "pair": (Annotated[str | None, _PAIR], None),
+        "mask": (Annotated[str | None, _MASK], None),
     }
     made = [
         inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=kind)

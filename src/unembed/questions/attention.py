@@ -16,6 +16,7 @@ from unembed.analyses.attention.result import (
 )
 from unembed.analyses.attention.thumbnails import head_thumbnails
 from unembed.engine.editing.edits import Edit
+from unembed.engine.editing.knocking import joined
 from unembed.engine.names.vocabulary import Read
 from unembed.options import Options
 from unembed.questions.editing import edits_of
@@ -31,6 +32,8 @@ def answer(session: Session, job: Job, request: AttentionRequest) -> AttentionCo
     """The heads asked for, in the baseline and in the edited run."""
     model, options = session.model, request.only(AttentionOptions)
     read = read_of(model, request)
+    if options.between != "all":
+        joined(read.segments, options.between)  # refuses it before anything runs
     limit = session.settings.max_attention_numbers // request.n_runs
     analysis.check_size(model, request.layers, options, read, limit)
     capture = analysis.attention_capture(model, request.layers, options=options)

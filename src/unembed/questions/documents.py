@@ -22,8 +22,8 @@ _HEAD = """# Questions and their options
 Written by `make api` from the classes of options; do not edit. Each option is the same in Python,
 as a field of the HTTP request, and as a flag of the command line. Every question about a run also
 takes `prompt`, `edits` and `job`, and of an encoder-decoder `source`, what its encoder reads: its
-prompt is what its decoder goes on with. A limit is a [setting](settings.md). What comes back is in
-[results](results.md).
+prompt is what its decoder goes on with. Of an encoder it takes `pair`, a second text read with the
+prompt. A limit is a [setting](settings.md). What comes back is in [results](results.md).
 """
 _GENERATED = """// Written by `make api` from the classes of options in Python; do not edit.
 """

@@ -22,13 +22,21 @@ JobName = Annotated[StrictStr, Field(pattern=r"^[A-Za-z0-9_-]{8,64}$")]
 
 
 class Prompted(Options):
-    """What a model is given: a prompt, and of an encoder-decoder what its encoder reads."""
+    """What a model is given: a prompt, and perhaps another text.
+
+    Of an encoder-decoder what its encoder reads, of an encoder the second text of a pair.
+    """
 
     prompt: Prompt
     source: Prompt | None = Field(
         None,
         description="Of an encoder-decoder, and only of one: what its encoder reads. The prompt is "
         "then what its decoder goes on with; empty: its start token alone.",
+    )
+    pair: StrictStr | None = Field(
+        None,
+        description="A second text, for an encoder that reads two together; the prompt is then the "
+        "first one, a text too.",
     )
 
 

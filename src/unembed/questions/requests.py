@@ -88,13 +88,18 @@ class HeadsRequest(HeadsOptions, Prompted, Request):
     job: JobName | None = None
 
     def check(self) -> None:
-        """Raises EditError for edits of texts that nobody named, InputError for a lone source."""
+        """Raises EditError for edits of texts that nobody named, InputError for a lone source or
+        second text.
+        """
         if self.prompt is None and self.edits:
             message = "edits need a prompt: positions of random texts say nothing."
             refuse(EditError, message, "edits", len(self.edits), "none without a prompt")
         if self.prompt is None and self.source is not None:
             message = "a source needs a prompt beside it, which may be empty."
             refuse(InputError, message, "source", legal="none without a prompt")
+        if self.prompt is None and self.pair is not None:
+            message = "a pair needs a prompt beside it, which is its first text."
+            refuse(InputError, message, "pair", legal="none without a prompt")
 
 
 class ThumbnailsRequest(ThumbnailsOptions, Experiment):

@@ -29,13 +29,16 @@ def naming(field: str) -> Iterator[None]:
 
 
 def read_of(model: Model, asked: Prompted, within: str = "") -> Read:
-    """What a request gives to the model; raises PromptError about `<within>prompt` or `source`."""
+    """What a request gives to the model.
+
+    Raises PromptError about `<within>prompt`, `source` or `pair`.
+    """
     try:
         source = None if asked.source is None else as_given(asked.source)
-        return model.read_prompt(as_given(asked.prompt), source)
+        return model.read_prompt(as_given(asked.prompt), source, asked.pair)
     except UnembedError as error:
         named = error.field or ""
-        part = "source" if named.startswith("source") else "prompt"
+        part = next((one for one in ("source", "pair") if named.startswith(one)), "prompt")
         error.field = f"{within}{part}{_index(named)}"
         raise
 

@@ -37,6 +37,9 @@ class TokenizeResponse:
     source_tokens: Annotated[
         tuple[Token, ...], "What the encoder of an encoder-decoder is given."
     ] = ()
+    segments: Annotated[
+        tuple[int, ...], "Of a sentence pair: 0 or 1, which text each token is of."
+    ] = ()
 
 
 def model_info(session: Session) -> wire.ModelInfo:
@@ -85,5 +88,10 @@ def tokenize(session: Session, body: TokenizeRequest) -> TokenizeResponse:
     """The tokens of a prompt."""
     model = session.model
     read = read_of(model, body)
-    source = model.tokens(read.source)
-    return TokenizeResponse(model.tokens(read.ids), model.max_positions, read.notes, source)
+    return TokenizeResponse(
+        model.tokens(read.ids),
+        model.max_positions,
+        read.notes,
+        model.tokens(read.source),
+        read.segments,
+    )

@@ -120,7 +120,9 @@ def objective_of(
         return target.at(position)
     if target is None:
         model.require("lens")
-        request = Request(read.ids, (), tuple(edits), "all", source=read.source)
+        request = Request(
+            read.ids, (), tuple(edits), "all", source=read.source, segments=read.segments
+        )
         target = run(model, request).top(1, position)[0].token.id
     rated = read_target(model, target, options.distractor)
     if rated is None or rated.objective is None:
@@ -186,7 +188,14 @@ class _Work:
             self.cancel.check()
         read = self.read
         request = Request(
-            read.ids, capture, edits, "none", start=start, grad=True, source=read.source
+            read.ids,
+            capture,
+            edits,
+            "none",
+            start=start,
+            grad=True,
+            source=read.source,
+            segments=read.segments,
         )
         found = run(self.model, request, self.cancel, self.progress)
         return replace(found, notes=read.notes) if read.notes else found

@@ -71,7 +71,13 @@ def patch_grid(
     first, other = (
         run(
             model,
-            Request(one.ids, both, logits="all" if whole else "none", source=one.source),
+            Request(
+                one.ids,
+                both,
+                logits="all" if whole else "none",
+                source=one.source,
+                segments=one.segments,
+            ),
             cancel,
             progress,
         )
@@ -234,7 +240,9 @@ def _objective(plan: _Plan, options: PatchOptions, cancel: Cancel | None) -> Obj
     if target is None:
         model.require("lens")
         target, other = (
-            run(model, Request(one.ids, source=one.source), cancel).top(1, position)[0].token.id
+            run(model, Request(one.ids, source=one.source, segments=one.segments), cancel)
+            .top(1, position)[0]
+            .token.id
             for one in (plan.clean, plan.corrupted)
         )
         distractor = other if distractor is None else distractor
