@@ -23,7 +23,8 @@ from unembed.index.about import Plan
 from unembed.index.folder import IndexFolder
 from unembed.index.opening import check_same, open_folder
 from unembed.index.options import MOST_TOP_K, BuildOptions
-from unembed.index.tables import Array, Tables
+from unembed.index.store import Array
+from unembed.index.tables import Tables
 from unembed.index.vector_index import VectorIndex
 from unembed.models.progress import Progress
 
@@ -140,7 +141,7 @@ class Builder:
     def finish(self) -> None:
         """Publish what was built."""
         self.tables.write_texts(_texts(self.model))
-        self.folder.publish(self.tables.version, self.plan, _versions(self.model))
+        self.folder.publish(self.tables.version, self.plan, {"versions": versions_of(self.model)})
 
     @property
     def _widths(self) -> dict[int, int]:
@@ -240,7 +241,8 @@ def _texts(model: Model) -> list[str]:
     return [text.encode("utf-8", "replace").decode() for text in texts]
 
 
-def _versions(model: Model) -> dict[str, str]:
+def versions_of(model: Model) -> dict[str, str]:
+    """What an index was made with."""
     found = dict(model.provenance())
     names = ("unembed", "torch", "transformers")
     return {name: found[name] for name in names} | {"lancedb": _version("lancedb")}

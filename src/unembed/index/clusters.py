@@ -17,7 +17,8 @@ from unembed.index.kmeans import spherical_kmeans
 from unembed.index.linkage import check_memory, complete_linkage
 from unembed.index.matrix import ValueMatrix
 from unembed.index.options import ClustersOptions
-from unembed.index.tables import Array, Tables
+from unembed.index.store import Array
+from unembed.index.tables import Tables
 from unembed.models.progress import Progress
 
 VECTORS_EACH = 30  # LM-Debugger's 3,000 clusters of GPT-2 medium's 98,304 vectors

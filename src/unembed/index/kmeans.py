@@ -15,7 +15,7 @@ from torch.nn.functional import normalize
 
 from unembed.engine.cancel import Cancel
 from unembed.index.matrix import ValueMatrix
-from unembed.index.tables import Array
+from unembed.index.store import Array
 from unembed.models.progress import Progress
 
 if TYPE_CHECKING:

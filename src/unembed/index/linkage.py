@@ -15,7 +15,7 @@ from torch import Tensor
 
 from unembed.engine.cancel import Cancel
 from unembed.errors import TooLargeError
-from unembed.index.tables import Array
+from unembed.index.store import Array
 from unembed.models.progress import Progress
 
 if TYPE_CHECKING:

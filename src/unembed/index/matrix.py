@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import torch
 from torch import Tensor
 
 from unembed.engine.cancel import Cancel
-from unembed.index.tables import Tables
+from unembed.index.store import Array
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -22,10 +22,20 @@ if TYPE_CHECKING:
 STRETCH_BYTES = 16 * 1024 * 1024
 
 
+class Stored(Protocol):
+    """Where the vectors are read from, float32."""
+
+    def vectors(self, rows_at_once: int) -> Iterator[Array]:
+        """All of them, in order, some [rows, d] at a time."""
+
+    def take_vectors(self, rows: Sequence[int]) -> Array:
+        """Some rows, in the order asked for."""
+
+
 class ValueMatrix:
     """Value vectors [n, d] of one index, float32."""
 
-    def __init__(self, tables: Tables, n: int, d: int, budget: int) -> None:
+    def __init__(self, tables: Stored, n: int, d: int, budget: int) -> None:
         self.shape = (n, d)
         self.fits = 4 * n * d <= budget
         self._tables = tables
@@ -62,7 +72,7 @@ class ValueMatrix:
         """Some rows, in the order asked for."""
         if self.fits:
             return self.whole()[list(numbers)]
-        return torch.from_numpy(self._tables.take(numbers))
+        return torch.from_numpy(self._tables.take_vectors(numbers))
 
     def times(self, direction: Float[Tensor, " d"]) -> Float[Tensor, " n"]:
         """The product of every row with a direction."""

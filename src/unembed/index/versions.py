@@ -1,0 +1,263 @@
+"""A folder that holds versions of something, of which one is published, and who may write.
+
+    <path>/
+        current.json       names the version that is published; replaced in one step
+        v-3f9c…/           a version; one that is not named is a draft, and is built on or removed
+            plan.json      what it is to hold
+            about.json     written last: what it holds, and the size of every file
+            ….lance
+
+A kill -9 at any moment leaves what was published or nothing, and a draft that the next build goes
+on with. The lock is held by the operating system and dies with its process.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import shutil
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, ClassVar, Generic, Protocol, TypeVar
+
+from filelock import FileLock, Timeout
+
+from unembed.errors import LoadError
+from unembed.models.progress import Progress
+
+POINTER, PLAN, ABOUT = "current.json", "plan.json", "about.json"
+
+
+class Planned(Protocol):
+    """What is to be stored: a frozen dataclass."""
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+
+    @property
+    def expected_bytes(self) -> int:
+        """About what it takes on disk."""
+
+
+PlanT = TypeVar("PlanT", bound=Planned)
+AboutT = TypeVar("AboutT")
+
+
+class VersionedFolder(Generic[PlanT, AboutT]):
+    """The base: a class says what its plans and abouts are, and how errors speak of them."""
+
+    what: ClassVar[str]  # "the index"
+    field: ClassVar[str]  # that errors are about
+    rebuild: ClassVar[str]  # how to build it again
+    kept: ClassVar[str]  # what an interrupted build leaves
+    format: ClassVar[int]
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._lock = FileLock(path / ".lock", thread_local=False)
+
+    def plan_from(self, data: Mapping[str, Any]) -> PlanT:
+        """Read back from JSON; raises KeyError, TypeError or ValueError where it is not one."""
+        raise NotImplementedError
+
+    def about_from(self, plan: PlanT, size: int, facts: Mapping[str, Any]) -> AboutT:
+        """What a version of `size` bytes says of itself; raises as `plan_from` does."""
+        raise NotImplementedError
+
+    # ------------------------------------------------------------ reading
+
+    def published(self) -> Path | None:
+        """The version that is published, or None. Raises LoadError if the pointer is damaged."""
+        try:
+            text = (self.path / POINTER).read_bytes()
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise self.damaged(error.strerror or str(error)) from error
+        try:
+            name = json.loads(text)["version"]
+        except (ValueError, KeyError, TypeError) as error:
+            raise self.damaged(f"{POINTER} cannot be read") from error
+        if not isinstance(name, str) or not name.startswith("v-") or Path(name).name != name:
+            raise self.damaged(f"{POINTER} names no version")
+        return self.path / name
+
+    def read(self, version: Path) -> tuple[PlanT, AboutT]:
+        """What a version holds, every file of it there; raises LoadError where it is damaged."""
+        try:
+            data = json.loads((version / ABOUT).read_bytes())
+            if data["plan"]["format"] != self.format:
+                raise self._other_format(data["plan"]["format"])
+            plan = self.plan_from(data["plan"])
+            stated = {str(name): int(size) for name, size in data["files"].items()}
+            about = self.about_from(plan, sum(stated.values()), data)
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise self.damaged(f"{ABOUT} cannot be read") from error
+        sizes = _sizes(version)
+        wrong = next((name for name, size in stated.items() if sizes.get(name) != size), None)
+        if wrong is not None:
+            raise self.damaged(f"{wrong} is missing or cut short")
+        return plan, about
+
+    def damaged(self, why: str) -> LoadError:
+        """The error for files that cannot be what was written."""
+        return LoadError(
+            f"{self.what} in {self.path} is damaged: {why}",
+            field=self.field,
+            value=str(self.path),
+            fix=f"build it again with {self.rebuild}",
+        )
+
+    def _other_format(self, found: object) -> LoadError:
+        return LoadError(
+            f"{self.what} in {self.path} was written by another version of Unembed (format "
+            f"{found}; this one reads {self.format})",
+            field=self.field,
+            value=str(self.path),
+            fix=f"build it again with {self.rebuild}",
+        )
+
+    # ------------------------------------------------------------ writing
+
+    @contextmanager
+    def locked(self, progress: Progress | None = None) -> Iterator[None]:
+        """The only writer; while another process is, `progress` hears so and may raise."""
+        with self.writing():
+            self.path.mkdir(parents=True, exist_ok=True)
+            self._acquire(progress)
+        try:
+            yield
+        finally:
+            self._lock.release()
+
+    def _acquire(self, progress: Progress | None) -> None:
+        while True:
+            try:
+                self._lock.acquire(timeout=0.2)
+                return
+            except Timeout:
+                if progress is not None:
+                    progress("waiting for another process", 0, 1)
+
+    def draft(self, plan: PlanT) -> Path:
+        """The draft of this plan, made if there is none; other drafts are removed."""
+        with self.writing():
+            keep = next((path for path in self._drafts() if self._plan_of(path) == plan), None)
+            for path in self._drafts():
+                if path != keep:
+                    shutil.rmtree(path, ignore_errors=True)
+            return self._new_draft(plan) if keep is None else keep
+
+    def _new_draft(self, plan: PlanT) -> Path:
+        self.check_room(plan.expected_bytes)
+        path = self.path / f"v-{secrets.token_hex(8)}"
+        path.mkdir()
+        _write(path / PLAN, asdict(plan))
+        return path
+
+    def check_room(self, needed: int) -> None:
+        """Raise LoadError where the disk has less free."""
+        free = shutil.disk_usage(self.path).free
+        if free < needed:
+            short = f"it needs {needed / 1e6:,.0f} MB and {free / 1e6:,.0f} MB are free"
+            raise self._not_kept(short)
+
+    def forget_broken_pointer(self) -> None:
+        """A pointer that cannot be read would stand in the way of building anew."""
+        try:
+            self.published()
+        except LoadError:
+            with self.writing():
+                (self.path / POINTER).unlink()
+
+    def drop_drafts(self) -> None:
+        """Forget what was not finished."""
+        for path in self._drafts():
+            shutil.rmtree(path, ignore_errors=True)
+
+    def publish(self, draft: Path, plan: PlanT, facts: Mapping[str, Any]) -> None:
+        """Make a finished draft what counts; what was before it is removed after that.
+
+        A version that is published already says anew what it holds.
+        """
+        with self.writing():
+            made = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+            said = {"plan": asdict(plan), "made": made, **facts}
+            _flush_all(draft)
+            _write(draft / ABOUT, {**said, "files": _sizes(draft)})
+            _write(self.path / POINTER, {"version": draft.name})
+        self.drop_drafts()
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Turns what a disk (or LanceDB, in its own words) refuses into one error."""
+        try:
+            yield
+        except (OSError, RuntimeError, ValueError) as error:
+            raise self._not_kept(_in_short(error)) from error
+
+    def _not_kept(self, why: str) -> LoadError:
+        return LoadError(
+            f"{self.what} cannot be kept in {self.path}: {why}; {self.kept}",
+            field="cache_dir",
+            value=str(self.path),
+            fix="make room there, or set UNEMBED_CACHE_DIR to a folder that can be written",
+        )
+
+    def drafts(self) -> list[tuple[Path, PlanT]]:
+        """What interrupted builds left, and what each was to become."""
+        plans = ((path, self._plan_of(path)) for path in self._drafts())
+        return [(path, plan) for path, plan in plans if plan is not None]
+
+    def _drafts(self) -> list[Path]:
+        current = self.published()
+        found = (path for path in self.path.glob("v-*") if path.is_dir())
+        return sorted(path for path in found if path != current)
+
+    def _plan_of(self, draft: Path) -> PlanT | None:
+        try:
+            return self.plan_from(json.loads((draft / PLAN).read_bytes()))
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            return None
+
+
+def _in_short(error: Exception) -> str:
+    """The first line, without the place in LanceDB's source that it came from."""
+    text = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    if "No space left" in text:
+        return "No space left on device"
+    return text.splitlines()[0][:200]
+
+
+def _sizes(version: Path) -> dict[str, int]:
+    """The size of every file that was there when the version was published."""
+    files = (path for path in version.rglob("*") if path.is_file() and path.name != ABOUT)
+    return {path.relative_to(version).as_posix(): path.stat().st_size for path in files}
+
+
+def _write(path: Path, data: Mapping[str, Any]) -> None:
+    """A file that is either the old one or the whole new one."""
+    beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    beside.write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
+    _flush(beside)
+    os.replace(beside, path)
+    _flush(path.parent)
+
+
+def _flush_all(version: Path) -> None:
+    for path in [*version.rglob("*"), version]:
+        _flush(path)
+
+
+def _flush(path: Path) -> None:
+    """Through to the disk: a name shall not appear before what it names."""
+    if path.is_dir() and os.name == "nt":  # Windows opens no folder
+        return
+    handle = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
