@@ -24,6 +24,7 @@ LATE = {
     "gguf": "only for a .gguf file",
     "lancedb": "an extra, which starts threads",
     "pyarrow": "comes with lancedb",
+    "spacy": "an extra, in a process of its own",
     "rich": "only in a terminal",
     "pandas": "only where a table is asked for",
     "anywidget": "an extra",

@@ -84,6 +84,9 @@ if TYPE_CHECKING:
     from unembed.engine.passes.run import Run
     from unembed.engine.sweep import Sweep, sweep
     from unembed.index.build import build_index
+    from unembed.index.corpus.build import estimate_corpus, index_corpus
+    from unembed.index.corpus.corpus import Corpus, corpora, open_corpus
+    from unembed.index.corpus.options import CorpusOptions, CorpusSearchOptions
     from unembed.index.opening import open_index
     from unembed.index.options import (
         BrowseOptions,
@@ -189,6 +192,14 @@ _HOME = {
     "open_index": "unembed.index.opening",
     "token_direction": "unembed.analyses.tools.projections",
     "Workspace": "unembed.workspace",
+    # corpora
+    "Corpus": "unembed.index.corpus.corpus",
+    "CorpusOptions": "unembed.index.corpus.options",
+    "CorpusSearchOptions": "unembed.index.corpus.options",
+    "corpora": "unembed.index.corpus.corpus",
+    "estimate_corpus": "unembed.index.corpus.build",
+    "index_corpus": "unembed.index.corpus.build",
+    "open_corpus": "unembed.index.corpus.corpus",
     # what can be asked of the index
     "BrowseOptions": "unembed.index.options",
     "BuildOptions": "unembed.index.options",
@@ -211,6 +222,9 @@ __all__ = [
     "ClustersOptions",
     "Component",
     "ComponentOptions",
+    "Corpus",
+    "CorpusOptions",
+    "CorpusSearchOptions",
     "CutReport",
     "Edit",
     "FlowGraph",
@@ -251,15 +265,18 @@ __all__ = [
     "compare_attention",
     "component",
     "component_capture",
+    "corpora",
     "cut",
     "cut_capture",
     "errors",
+    "estimate_corpus",
     "find_heads",
     "flow_capture",
     "flow_graph",
     "head_scores",
     "head_thumbnails",
     "heads_capture",
+    "index_corpus",
     "knock_out",
     "label_scores",
     "lm_debugger_off",
@@ -268,6 +285,7 @@ __all__ = [
     "logit_lens",
     "mask",
     "measure_cuts",
+    "open_corpus",
     "open_index",
     "pairs_between",
     "partial_forward",

@@ -38,6 +38,7 @@ PLACES = {
     "browse": ("index/options.py", "BrowseOptions", None),
     "clusters": ("index/options.py", "ClustersOptions", None),
     "cluster": ("index/options.py", "ClustersOptions", None),
+    "corpus": ("index/corpus/options.py", "CorpusSearchOptions", "corpus search"),
 }
 WITHOUT_OPTIONS = {"vector"}  # of its own: it asks which index, as all of them do
 ASKED = """
@@ -58,6 +59,8 @@ labelled = ue.load(classifier.eval())
 folder = tempfile.mkdtemp()
 ue.build_index(model, folder=folder)
 index = ue.open_index(model, folder=folder)
+(Path(folder) / "a.txt").write_text("the cat")
+corpus = ue.index_corpus(model, Path(folder) / "a.txt", "a", folder=folder)
 node, flow, seen = (
     model.run("a b", capture)
     for capture in (ue.component_capture(model, "L1.H2"), ue.flow_capture(model, [1]), ["pattern"])
@@ -79,12 +82,13 @@ CALLS = {
     "browse": lambda **given: index.browse(1, **given),
     "clusters": lambda **given: index.clusters(3, **given),
     "cluster": lambda **given: index.clusters(3, **given).cluster(1),
+    "corpus": lambda **given: corpus.search("the", **given),
 }
 FIELDS = {
     "attention": {"layers": [1]}, "flow": {"layers": [1]},
     "component": {"target": "L1.H2"}, "search": {"words": ["he"]},
     "token": {"token": 72}, "similar": {"target": "L1.N2"}, "browse": {"layer": 1},
-    "cluster": {"cluster": 0},
+    "cluster": {"cluster": 0}, "corpus": {"corpus": "a"},
 }
 
 def refused(make):

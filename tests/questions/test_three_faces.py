@@ -21,6 +21,7 @@ from ..server.asgi import TOKEN, post
 from . import (
     test_attention,
     test_component_and_generate,
+    test_corpus,
     test_flow,
     test_index,
     test_labels,
@@ -37,6 +38,7 @@ FACES = (
     | test_flow.FACES
     | test_component_and_generate.FACES
     | test_index.FACES
+    | test_corpus.FACES
 )
 WITHOUT_A_COMMAND = {"thumbnails", "vector", "browse", "clusters", "cluster"}
 

@@ -506,6 +506,46 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/corpus": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Corpus List
+         * @description The corpora of the model that are whole.
+         */
+        get: operations["corpus_list"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/corpus/search": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Corpus Search
+         * @description Tokens like one of a prompt, by state or context; by word, label and file; by both.
+         */
+        post: operations["corpus_search"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/workspace": {
         parameters: {
             query?: never;
@@ -1098,6 +1138,307 @@ export interface components {
              * @description A node: "L12.N512", "L9.H6", "L5.attn", "L5.mlp", "embed".
              */
             target: string;
+        };
+        /**
+         * CorpusAbout
+         * @description One corpus on disk: what it holds and where it came from.
+         */
+        CorpusAbout: {
+            /** Name */
+            name: string;
+            /** Fingerprint */
+            fingerprint: string;
+            /** Model */
+            model: string;
+            /**
+             * Files
+             * @description The files that it was read from.
+             */
+            files: string[];
+            /**
+             * Split
+             * @enum {string}
+             */
+            split: "sentences" | "lines" | "windows";
+            /**
+             * Spacy
+             * @description The pipeline that labels come from, with versions; empty: none.
+             */
+            spacy: string;
+            /**
+             * Sites
+             * @description Whose vectors are kept: L6.resid_post, L6.z.
+             */
+            sites: string[];
+            /** N Sentences */
+            n_sentences: number;
+            /**
+             * N Tokens
+             * @description Special tokens are among them.
+             */
+            n_tokens: number;
+            /**
+             * N Cut
+             * @description Parts of sentences that were longer than max_tokens.
+             */
+            n_cut: number;
+            /**
+             * N Unread
+             * @description Sentences that the model's tokenizer does not read.
+             */
+            n_unread: number;
+            /**
+             * Bytes
+             * @description On disk.
+             */
+            bytes: number;
+            /**
+             * Made
+             * @description When, ISO 8601, UTC.
+             */
+            made: string;
+            /** Versions */
+            versions: {
+                [key: string]: string;
+            };
+        };
+        /**
+         * CorpusHit
+         * @description A token that was found.
+         */
+        CorpusHit: {
+            /**
+             * Score
+             * @description Cosine, or what the weighting makes of it; null: no query.
+             */
+            score: number | null;
+            match: components["schemas"]["CorpusToken"];
+            /** @description What follows, where the model reads from left to right. */
+            next: components["schemas"]["CorpusToken"] | null;
+            /**
+             * Text
+             * @description The sentence.
+             */
+            text: string;
+            /**
+             * Sentence
+             * @description Its number in the corpus.
+             */
+            sentence: number;
+            /**
+             * Row
+             * @description The token's number in the corpus.
+             */
+            row: number;
+            /** File */
+            file: string;
+            /**
+             * Record
+             * @description Paragraph, line or row of the file, 0-based.
+             */
+            record: number;
+        };
+        /**
+         * CorpusHits
+         * @description The asked-for stretch of an answer, best first; without a query in the order of the texts.
+         */
+        CorpusHits: {
+            /** Corpus */
+            corpus: string;
+            /**
+             * Site
+             * @description What was compared: L6.resid_post, L6.z; null: no query.
+             */
+            site: string | null;
+            /** By */
+            by: ("hidden" | "context") | null;
+            /**
+             * Heads
+             * @description Whose context was compared; null: no context.
+             */
+            heads: number[] | null;
+            /** Weighting */
+            weighting: ("equal" | "query") | null;
+            /** @description The token that was asked for. */
+            query: components["schemas"]["Token"] | null;
+            /**
+             * Total
+             * @description How many tokens the filter leaves.
+             */
+            total: number;
+            /** Items */
+            items: components["schemas"]["CorpusHit"][];
+        };
+        /**
+         * CorpusList
+         * @description The corpora of the model that are whole.
+         */
+        CorpusList: {
+            /** Items */
+            items: components["schemas"]["CorpusAbout"][];
+        };
+        /**
+         * CorpusSearchRequest
+         * @description Tokens of a corpus: like one of a prompt, by their labels, or both.
+         */
+        CorpusSearchRequest: {
+            /**
+             * Prompt
+             * @description Absent: what the filter leaves, in the order of the texts.
+             */
+            prompt?: (string | number[] | components["schemas"]["Message"][]) | null;
+            /**
+             * Source
+             * @description Of an encoder-decoder, and only of one: what its encoder reads. The prompt is then what its decoder goes on with; empty: its start token alone.
+             */
+            source?: (string | number[] | components["schemas"]["Message"][]) | null;
+            /**
+             * Pair
+             * @description A second text, for an encoder that reads two together; the prompt is then the first one, a text too.
+             */
+            pair?: string | null;
+            /**
+             * Word
+             * @description The word that the token is part of, whatever its case.
+             */
+            word?: string[] | null;
+            /**
+             * Lemma
+             * @description The dictionary form of that word, whatever its case.
+             */
+            lemma?: string[] | null;
+            /**
+             * Pos
+             * @description Part of speech: "VERB" of Universal Dependencies.
+             */
+            pos?: string[] | null;
+            /**
+             * Tag
+             * @description The finer tag: "VBD".
+             */
+            tag?: string[] | null;
+            /**
+             * Dep
+             * @description Relation to the word it depends on: "nsubj".
+             */
+            dep?: string[] | null;
+            /**
+             * Entity
+             * @description Kind of named entity: "PERSON".
+             */
+            entity?: string[] | null;
+            /**
+             * Near
+             * @description One of these words is within `reach` tokens.
+             */
+            near?: string[] | null;
+            /**
+             * Reach
+             * @description How far `near` is, in tokens of the same sentence.
+             * @default 5
+             */
+            reach?: number;
+            /**
+             * File
+             * @description Only of these files, by name.
+             */
+            file?: string[] | null;
+            /**
+             * Layer
+             * @description Whose states are compared; absent: the last that is kept.
+             */
+            layer?: number | null;
+            /**
+             * By
+             * @description The residual stream of the layer, or its context: what its heads read (z).
+             * @default hidden
+             * @enum {string}
+             */
+            by?: "hidden" | "context";
+            /**
+             * Heads
+             * @description Whose context counts, 0-based; absent: all.
+             */
+            heads?: number[] | null;
+            /**
+             * Weighting
+             * @description How heads count: "equal": the mean of their cosines; "query": each by the length of the query's own context, and not divided by it, as exBERT has it.
+             * @default equal
+             * @enum {string}
+             */
+            weighting?: "equal" | "query";
+            /**
+             * Limit
+             * @description How many to list.
+             * @default 50
+             */
+            limit?: number;
+            /**
+             * Offset
+             * @description How many to skip.
+             * @default 0
+             */
+            offset?: number;
+            /**
+             * Corpus
+             * @description Which corpus, by its name.
+             */
+            corpus: string;
+            /**
+             * Position
+             * @description Which token of the prompt; a negative one counts from the end.
+             * @default -1
+             */
+            position?: number;
+            /**
+             * Edits
+             * @default []
+             */
+            edits?: components["schemas"]["EditSpec"][];
+            /** Job */
+            job?: string | null;
+        };
+        /**
+         * CorpusToken
+         * @description A token of a sentence, and the word that it is part of; null: no label.
+         */
+        CorpusToken: {
+            /**
+             * Position
+             * @description In the sentence as the model read it, special tokens counted.
+             */
+            position: number;
+            token: components["schemas"]["Token"];
+            /**
+             * Start
+             * @description Characters of the sentence from here; null: it was added.
+             */
+            start: number | null;
+            /**
+             * End
+             * @description To before here.
+             */
+            end: number | null;
+            /**
+             * Word
+             * @description Null for what is no word.
+             */
+            word: string | null;
+            /** Lemma */
+            lemma: string | null;
+            /** Pos */
+            pos: string | null;
+            /** Tag */
+            tag: string | null;
+            /** Dep */
+            dep: string | null;
+            /** Entity */
+            entity: string | null;
+            /**
+             * Head
+             * @description The word that its word depends on; itself at the root.
+             */
+            head: string | null;
         };
         /**
          * CutEffect
@@ -6639,6 +6980,229 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ClusterMembers"];
+                };
+            };
+            /** @description The request is malformed; the error names the field. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description No token, or a wrong one. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description A Host or Origin that is not this server's. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The body took too long to arrive. */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The body, or the work it asks for, is larger than the limits allow. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The body is not application/json in UTF-8. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description This model cannot do that; the error says why. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The work was cancelled. */
+            499: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description A fault of the server. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Too many requests are waiting; `Retry-After` says when to try again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The work took longer than the limit. */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+        };
+    };
+    corpus_list: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    /** @description Waited and computed, in ms. */
+                    "Server-Timing"?: string;
+                    /** @description Whether every forward pass was at hand. */
+                    "X-Unembed-Cached"?: "true" | "false";
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CorpusList"];
+                };
+            };
+            /** @description The request is malformed; the error names the field. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description No token, or a wrong one. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description A Host or Origin that is not this server's. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description This model cannot do that; the error says why. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The work was cancelled. */
+            499: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description A fault of the server. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Too many requests are waiting; `Retry-After` says when to try again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The work took longer than the limit. */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+        };
+    };
+    corpus_search: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CorpusSearchRequest"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    /** @description Waited and computed, in ms. */
+                    "Server-Timing"?: string;
+                    /** @description Whether every forward pass was at hand. */
+                    "X-Unembed-Cached"?: "true" | "false";
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CorpusHits"];
                 };
             };
             /** @description The request is malformed; the error names the field. */

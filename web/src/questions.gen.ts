@@ -642,6 +642,88 @@ export const QUESTIONS = {
       "default": 0,
       "low": 0
     }
+  },
+  "corpus": {
+    "corpus": {
+      "kind": "text"
+    },
+    "word": {
+      "kind": "names",
+      "default": null
+    },
+    "lemma": {
+      "kind": "names",
+      "default": null
+    },
+    "pos": {
+      "kind": "names",
+      "default": null
+    },
+    "tag": {
+      "kind": "names",
+      "default": null
+    },
+    "dep": {
+      "kind": "names",
+      "default": null
+    },
+    "entity": {
+      "kind": "names",
+      "default": null
+    },
+    "near": {
+      "kind": "names",
+      "default": null
+    },
+    "reach": {
+      "kind": "integer",
+      "default": 5,
+      "low": 1
+    },
+    "file": {
+      "kind": "names",
+      "default": null
+    },
+    "layer": {
+      "kind": "integer",
+      "default": null,
+      "low": 0
+    },
+    "by": {
+      "kind": "choice",
+      "default": "hidden",
+      "choices": [
+        "hidden",
+        "context"
+      ]
+    },
+    "heads": {
+      "kind": "integers",
+      "default": null
+    },
+    "weighting": {
+      "kind": "choice",
+      "default": "equal",
+      "choices": [
+        "equal",
+        "query"
+      ]
+    },
+    "limit": {
+      "kind": "integer",
+      "default": 50,
+      "low": 1,
+      "limit": "max_hits"
+    },
+    "offset": {
+      "kind": "integer",
+      "default": 0,
+      "low": 0
+    },
+    "position": {
+      "kind": "integer",
+      "default": -1
+    }
   }
 } as const;
 

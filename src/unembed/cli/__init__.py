@@ -15,7 +15,15 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from unembed.cli import attention_command, flags, flow_command, index_command, lens_command, options
+from unembed.cli import (
+    attention_command,
+    corpus_command,
+    flags,
+    flow_command,
+    index_command,
+    lens_command,
+    options,
+)
 from unembed.cli.arguments import TextCommand
 from unembed.cli.loading import Loading, Typed, quiet_libraries
 from unembed.cli.output import as_typed, prepare_streams
@@ -244,6 +252,7 @@ def generate(
 
 
 app.add_typer(index_command.index_app, name="index")
+app.add_typer(corpus_command.corpus_app, name="corpus")
 
 
 @app.command(cls=TextCommand)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 import typer
 from rich.console import Console
 
-from unembed.cli import options
+from unembed.cli import corpus_command, options
 from unembed.cli.flags import with_options
 from unembed.cli.loading import Loading, load, progress_bar
 from unembed.cli.output import print_json
@@ -18,6 +18,7 @@ from unembed.index.options import BuildOptions
 from unembed.questions.described import rows_of
 from unembed.questions.experiment import Request
 from unembed.questions.requests import (
+    CorpusBuildRequest,
     IndexBuildRequest,
     IndexSearchRequest,
     IndexSimilarRequest,
@@ -69,6 +70,21 @@ def vectors(
         console.print(KEPT)
         raise
     print(json.dumps(index.about.to_dict()) if as_json else _summary(index))
+
+
+@index_app.command("corpus")
+@options.with_loading
+@with_options(CorpusBuildRequest)
+def corpus(
+    *,
+    loading: Loading,
+    files: corpus_command.Files,
+    estimate: corpus_command.Estimate = False,
+    as_json: options.Json = False,
+    fields: dict[str, Any],
+) -> None:
+    """Read texts as the model does, and keep what it computed for every token, with labels."""
+    corpus_command.build(loading, files, fields, estimate=estimate, as_json=as_json)
 
 
 def _summary(index: VectorIndex) -> str:

@@ -1,6 +1,6 @@
 """LanceDB tables as arrays: appended to, read back, checked.
 
-The only file that knows LanceDB and Arrow; both are imported when first needed, which takes
+The only file that knows LanceDB; it and Arrow are imported when first needed, which takes
 seconds. Every table is written by appends that are whole or absent.
 """
 

@@ -24,6 +24,7 @@ from unembed.analyses.predictions.options import PredictionsOptions
 from unembed.engine.passes.options import GenerationOptions
 from unembed.errors import EditError, InputError
 from unembed.index import options as index
+from unembed.index.corpus import options as corpus
 from unembed.options import (
     Count,
     Name,
@@ -225,3 +226,34 @@ class IndexClusterRequest(index.ClustersOptions, IndexRequest):
 
     cluster: Count = option(sentence="Its number.")
     sample_seed: Count = option(0, "Which members are drawn at random.")
+
+
+# ---------------------------------------------------------------- corpora
+
+
+class CorpusBuildRequest(corpus.CorpusOptions, Request):
+    """A corpus to be built."""
+
+    name: Name = option(sentence="What it is called: letters, digits, dots and dashes.")
+
+
+class CorpusSearchRequest(corpus.CorpusSearchOptions, Prompted, Request):
+    """Tokens of a corpus: like one of a prompt, by their labels, or both."""
+
+    corpus: Name = option(sentence="Which corpus, by its name.", flag="--name")
+    prompt: Prompt | None = Field(  # type: ignore[assignment]  # as of HeadsRequest
+        None, description="Absent: what the filter leaves, in the order of the texts."
+    )
+    position: Position = option(
+        -1, "Which token of the prompt; a negative one counts from the end."
+    )
+    edits: Edits = Field([])
+    job: JobName | None = None
+
+    def check(self) -> None:
+        """Raises EditError for edits of a prompt that there is not, InputError for a source."""
+        if self.prompt is None and self.edits:
+            refuse(EditError, "edits need a prompt.", "edits", len(self.edits), "a prompt")
+        if self.source is not None:
+            message = "source is for encoder-decoders, of which there are no corpora."
+            refuse(InputError, message, "source", legal="left out")

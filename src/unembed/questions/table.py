@@ -9,6 +9,7 @@ from typing import Any
 from unembed.questions import (
     attention,
     component,
+    corpus,
     flow,
     generation,
     labels,
@@ -47,4 +48,5 @@ QUESTIONS: tuple[Question, ...] = (
     Question("browse", requests.IndexBrowseRequest, vectors.browse),
     Question("clusters", requests.IndexClustersRequest, vectors.clusters),
     Question("cluster", requests.IndexClusterRequest, vectors.cluster),
+    Question("corpus", requests.CorpusSearchRequest, corpus.search),
 )

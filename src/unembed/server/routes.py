@@ -27,6 +27,7 @@ from unembed.questions import lens as lens_question
 from unembed.questions import limits, requests
 from unembed.questions import predictions as predictions_question
 from unembed.server import (
+    corpus_routes,
     describe,
     events,
     index_routes,
@@ -83,7 +84,7 @@ _STREAM_RESPONSE: Responses = {
 }
 
 router = routes_below()
-ROUTERS = (router, index_routes.router, workspace_routes.router)
+ROUTERS = (router, index_routes.router, corpus_routes.router, workspace_routes.router)
 
 
 @router.get("/api/health", response_model=wire.Health, responses=errors())

@@ -55,6 +55,8 @@ API: tuple[Entry, ...] = (
     Entry("/api/index/browse", ("POST",)),
     Entry("/api/index/clusters", ("POST",)),
     Entry("/api/index/cluster", ("POST",)),
+    Entry("/api/corpus", ("GET",)),
+    Entry("/api/corpus/search", ("POST",)),
     Entry("/api/workspace", ("GET",)),
     Entry("/api/workspace/name", ("POST",)),
     Entry("/api/workspace/run", ("POST",)),

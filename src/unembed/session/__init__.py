@@ -19,6 +19,7 @@ from unembed.engine.passes.run import Run
 from unembed.errors import InputError, UnembedError
 from unembed.session.cache import Recent, RunCache
 from unembed.session.channel import Channel
+from unembed.session.corpora import Corpora
 from unembed.session.indexes import Indexes
 from unembed.session.jobs import TERMINAL, Job, Snapshot, State
 from unembed.session.worker import Worker
@@ -49,6 +50,7 @@ class Session:
         }
         self.workspace = Workspace(settings.workspace_file(), settings)
         self.indexes = Indexes(model, settings)
+        self.corpora = Corpora(model)
         self._jobs: OrderedDict[str, Job] = OrderedDict()
         self._lock = threading.Lock()
 

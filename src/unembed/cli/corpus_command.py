@@ -1,0 +1,118 @@
+"""`unembed index corpus` and `unembed corpus`: texts as a model reads them, kept and searched."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+
+from unembed.cli import options
+from unembed.cli.arguments import TextCommand
+from unembed.cli.edits import parse_edit
+from unembed.cli.flags import with_options
+from unembed.cli.loading import Loading, Typed, load, progress_bar
+from unembed.cli.output import print_json
+from unembed.cli.questions import ask, validated
+from unembed.index.corpus.options import CorpusOptions
+from unembed.questions.requests import CorpusBuildRequest, CorpusSearchRequest
+from unembed.settings import Settings
+
+if TYPE_CHECKING:
+    from unembed.index.corpus.corpus import Corpus
+    from unembed.index.corpus.hits import CorpusHits
+    from unembed.session import Job, Session
+
+KEPT = "What was finished is kept: the same command goes on after it."
+
+corpus_app = typer.Typer(help="Texts as a model reads them, token by token.", no_args_is_help=True)
+
+Files = Annotated[
+    list[str],
+    typer.Argument(
+        help="Texts (UTF-8), .jsonl, .parquet, .conllu, or folders of data sets.", metavar="FILES"
+    ),
+]
+Estimate = Annotated[
+    bool, typer.Option("--estimate", help="Say what it would take, and build nothing.")
+]
+
+
+def build(
+    loading: Loading, files: list[str], fields: dict[str, Any], *, estimate: bool, as_json: bool
+) -> None:
+    """See `unembed index corpus`."""
+    console = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
+    asked = validated(CorpusBuildRequest, fields)
+    model = load(loading, Settings.from_environment(), console)
+    from unembed.index.corpus.build import estimate_corpus, index_corpus
+
+    chosen = asked.only(CorpusOptions)
+    if estimate:
+        found = estimate_corpus(model, files, options=chosen)
+        print(json.dumps(found.to_dict()) if as_json else found.summary())
+        return
+    try:
+        with progress_bar(console, "Reading") as progress:
+            corpus = index_corpus(model, files, asked.name, options=chosen, progress=progress)
+    except KeyboardInterrupt:
+        console.print(KEPT)
+        raise
+    print(json.dumps(corpus.about.to_dict()) if as_json else _summary(corpus))
+
+
+def _summary(corpus: Corpus) -> str:
+    about = corpus.about
+    cut = f", {about.n_cut:,} parts of sentences that were too long" if about.n_cut else ""
+    unread = f", {about.n_unread:,} that cannot be read" if about.n_unread else ""
+    return (
+        f"{about.name}: {about.n_tokens:,} tokens in {about.n_sentences:,} sentences{cut}{unread}; "
+        f"{', '.join(about.sites)} of {about.model}, {about.bytes / 1e6:,.0f} MB"
+    )
+
+
+@corpus_app.command("search", cls=TextCommand)
+@options.with_loading
+@options.with_prompt
+@with_options(CorpusSearchRequest)
+def search(
+    *,
+    loading: Loading,
+    prompt: Typed | None = None,
+    edit: options.Edits = None,
+    as_json: options.Json = False,
+    fields: dict[str, Any],
+) -> None:
+    """Tokens like one of a prompt, by state or context; by word, label and file; by both."""
+    specs = [parse_edit(text, index).values() for index, text in enumerate(edit or [])]
+    typed = {} if prompt is None else prompt.fields()
+    asked = validated(CorpusSearchRequest, typed | {"edits": specs} | fields)
+    hits = ask(loading, _search, asked, Console(stderr=True))
+    if as_json:
+        print_json(hits.to_json())
+    else:
+        Console().print(hits)
+
+
+def _search(session: Session, job: Job, asked: CorpusSearchRequest) -> CorpusHits:
+    from unembed.questions.corpus import search as answer
+
+    return answer(session, job, asked)
+
+
+@corpus_app.command("list")
+@options.with_loading
+def listed(*, loading: Loading, as_json: options.Json = False) -> None:
+    """The corpora of a model that are whole."""
+    model = load(loading, Settings.from_environment(), Console(stderr=True))
+    from unembed.index.corpus.corpus import corpora
+
+    found = corpora(model)
+    if as_json:
+        print(json.dumps([about.to_dict() for about in found]))
+        return
+    for about in found:
+        print(f"{about.summary()}; {about.bytes / 1e6:,.0f} MB, made {about.made}")
+    if not found:
+        print(f"{model.name} has no corpus: unembed index corpus {model.name} FILES --name NAME")

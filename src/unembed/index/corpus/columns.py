@@ -1,0 +1,114 @@
+"""What the tokens of a corpus are, held in memory as numbers: a label is a place in a short list.
+
+Read when first needed, 4 bytes for each token and column; the vectors are another matter.
+Thread-safe.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unembed.errors import InputError
+from unembed.index.corpus.options import CorpusFilter
+from unembed.index.corpus.rows import SENTENCES, TOKENS, Rows
+from unembed.index.store import Array, to_numpy
+
+Mask = NDArray[np.bool_]
+_FOLDED = ("form", "lemma")  # compared whatever their case
+
+
+@dataclass(frozen=True)
+class Labels:
+    """A column of labels: `names[codes[row]]`."""
+
+    names: tuple[str, ...]
+    codes: Array
+
+    def among(self, wanted: Sequence[str], folded: bool) -> Mask:
+        """Rows whose label is one of these; where none is, no row."""
+        asked = {one.casefold() for one in wanted} if folded else set(wanted)
+        has = [(name.casefold() if folded else name) in asked for name in self.names]
+        found: Mask = np.array(has, bool)[self.codes]
+        return found
+
+
+class TokenColumns:
+    """The tokens of a corpus, without their vectors."""
+
+    def __init__(self, rows: Rows) -> None:
+        self.rows = rows
+        self._lock = threading.RLock()
+        self._numbers: dict[str, Array] = {}
+        self._labels: dict[str, Labels] = {}
+
+    def numbers(self, name: str) -> Array:
+        """A column of numbers."""
+        with self._lock:
+            if name not in self._numbers:
+                self._numbers[name] = to_numpy(self.rows.column(TOKENS, name))
+            return self._numbers[name]
+
+    def labels(self, name: str) -> Labels:
+        """A column of labels; that of files is by token, too."""
+        with self._lock:
+            if name not in self._labels:
+                self._labels[name] = self._read(name)
+            return self._labels[name]
+
+    def _read(self, name: str) -> Labels:
+        table = SENTENCES if name == "file" else TOKENS
+        coded = self.rows.column(table, name).dictionary_encode()
+        names = tuple(coded.dictionary.to_pylist())
+        codes: Array = coded.indices.to_numpy()
+        return Labels(names, codes[self.numbers("sentence")] if name == "file" else codes)
+
+    def words(self) -> Mask:
+        """Tokens of the texts themselves, without those that were added."""
+        found: Mask = self.numbers("special") == 0
+        return found
+
+    def mask(self, chosen: CorpusFilter) -> Mask:
+        """Tokens that a filter leaves. Raises InputError for a label that no token has."""
+        found = self.words()
+        columns = {"word": "form"}
+        for option in ("word", "lemma", "pos", "tag", "dep", "entity", "file"):
+            wanted = getattr(chosen, option)
+            if wanted is not None:
+                found &= self._one_of(columns.get(option, option), option, wanted)
+        if chosen.near is not None:
+            found &= self._near(self._one_of("form", "near", chosen.near), chosen.reach)
+        return found
+
+    def _one_of(self, column: str, option: str, wanted: Sequence[str]) -> Mask:
+        labels, folded = self.labels(column), column in _FOLDED
+        if not folded:
+            unknown = [one for one in wanted if one not in labels.names]
+            if unknown:
+                known = ", ".join(sorted(name for name in labels.names if name)) or "no labels"
+                raise InputError(
+                    f"no token of this corpus has {option} {unknown[0]!r}: it has {known[:500]}",
+                    field=option,
+                    value=unknown[0],
+                    legal=known,
+                )
+        return labels.among(wanted, folded)
+
+    def _near(self, marked: Mask, reach: int) -> Mask:
+        """Tokens with another one marked at most `reach` away, in the same sentence."""
+        places, rows = np.flatnonzero(marked), np.arange(len(marked))
+        sentence = self.numbers("sentence")
+        found = np.zeros(len(marked), bool)
+        if not len(places):
+            return found
+        after = np.searchsorted(places, rows, "right")
+        before = np.searchsorted(places, rows, "left") - 1
+        for order, exists in ((before, before >= 0), (after, after < len(places))):
+            other = places[np.clip(order, 0, len(places) - 1)]
+            close = (np.abs(other - rows) <= reach) & (sentence[other] == sentence)
+            found |= exists & close
+        return found

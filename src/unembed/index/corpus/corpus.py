@@ -1,0 +1,273 @@
+"""Asking a corpus: tokens like one of a prompt, by state or by context; by word and label; by both.
+
+What comes back is exact: every token that the filter leaves is compared, and those that may be
+listed are compared again in double precision. Thread-safe for reading.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from unembed.engine.loaded import Prompt
+from unembed.engine.model import Model
+from unembed.engine.names.sites import resolve_position
+from unembed.engine.names.tokens import Token
+from unembed.engine.passes.run import Run
+from unembed.errors import InputError
+from unembed.index.corpus.about import CorpusAbout, Site, state_of
+from unembed.index.corpus.columns import Mask, TokenColumns
+from unembed.index.corpus.compare import Matrices, best_rows, query_of
+from unembed.index.corpus.folder import CorpusFolder, check_same, corpora_of, missing, names_in
+from unembed.index.corpus.hits import CorpusHit, CorpusHits, CorpusToken
+from unembed.index.corpus.options import CorpusFilter, CorpusSearchOptions
+from unembed.index.corpus.rows import LABELS, NUMBERS, SENTENCES, TOKENS, Rows
+from unembed.index.corpus.states import CONTEXT
+from unembed.index.store import Array
+from unembed.options import given
+
+SEARCH = CorpusSearchOptions()
+
+
+class Corpus:
+    """A corpus as one model reads it. Make one with `index_corpus` or `open_corpus`."""
+
+    def __init__(self, model: Model, about: CorpusAbout, sites: Sequence[Site], rows: Rows) -> None:
+        self.about, self.model = about, model
+        self.sites = tuple(sites)
+        self._rows = rows
+        self._columns = TokenColumns(rows)
+        self._matrices = Matrices(rows, about.n_tokens, model.settings.index_cache_bytes)
+
+    def __len__(self) -> int:
+        return self.about.n_tokens
+
+    def __repr__(self) -> str:
+        return f"Corpus({self.about.summary()})"
+
+    @property
+    def version(self) -> Path:
+        """The folder that was opened: another one is published by a build that replaces it."""
+        return self._rows.version
+
+    # ------------------------------------------------------------ searching
+
+    def search(
+        self,
+        prompt: Prompt | Run | None = None,
+        position: int = -1,
+        layer: int | None = None,
+        *,
+        options: CorpusSearchOptions = SEARCH,
+        **changes: Any,
+    ) -> CorpusHits:
+        """Tokens whose state or context is nearest to that of a token of a prompt.
+
+        Args:
+            prompt: or a run, edited or not, that captured what is compared (`required_capture`);
+                None: what the filter leaves, in the order of the texts, without a score.
+            position: which token of it; a negative one counts from the end.
+            layer: whose states are compared; absent: the last that is kept.
+            options: by what, among which tokens, and how many; `changes` are single ones, as in
+                `by="context", heads=(3,), pos=("VERB",), near=("bank",)`.
+
+        The score is the cosine; of several heads the mean of theirs (`weighting`).
+
+        Raises:
+            InputError: a layer that is not kept, a head or label that there is not, a corpus of
+                weights that were changed since.
+            PromptError, TargetError: as `Model.run`, for a prompt or position.
+        """
+        asked = options.changed(**given(layer=layer), **changes)
+        self._check_current()
+        mask = self._columns.mask(asked.only(CorpusFilter))
+        if prompt is None:
+            return self._listed(mask, asked)
+        site = self.site(asked)
+        run = prompt
+        if not isinstance(run, Run):
+            run = self.model.run(run, capture=[site.name], logits="none")
+        at = resolve_position(position, len(run.ids), "position")
+        query = query_of(run[site.name][at], site, asked)
+        wanted = asked.offset + asked.limit
+        rows, scores = best_rows(self._matrices.of(site), query, mask, wanted)
+        shown = slice(asked.offset, wanted)
+        return CorpusHits(
+            corpus=self.about.name,
+            site=site.name,
+            by=asked.by,
+            heads=query.heads if site.site == CONTEXT else None,
+            weighting=asked.weighting if site.site == CONTEXT else None,
+            query=run.tokens[at],
+            total=int(mask.sum()),
+            items=self._hits(rows[shown], scores[shown]),
+        )
+
+    def required_capture(
+        self, *, options: CorpusSearchOptions = SEARCH, **changes: Any
+    ) -> tuple[str, ...]:
+        """What a run must have captured for `search` with the same options."""
+        return (self.site(options.changed(**changes)).name,)
+
+    def site(self, options: CorpusSearchOptions) -> Site:
+        """What a search compares; raises InputError where it is not kept."""
+        wanted = CONTEXT if options.by == "context" else state_of(self.sites)
+        fitting = [site for site in self.sites if site.site == wanted]
+        if options.layer is not None:
+            fitting = [site for site in fitting if site.layer == options.layer]
+        if not fitting:
+            kept = ", ".join(site.name for site in self.sites)
+            where = "" if options.layer is None else f" of layer {options.layer}"
+            raise InputError(
+                f"the corpus {self.about.name!r} keeps no {options.by}{where}: it has {kept}",
+                field="by" if options.layer is None else "layer",
+                value=options.layer,
+                legal=kept,
+                fix="add it: index_corpus with the same files and name, and this layer",
+            )
+        return fitting[-1]
+
+    def _listed(self, mask: Mask, asked: CorpusSearchOptions) -> CorpusHits:
+        rows = np.flatnonzero(mask)
+        shown = rows[asked.offset : asked.offset + asked.limit]
+        items = self._hits(shown, None)
+        return CorpusHits(self.about.name, None, None, None, None, None, len(rows), items)
+
+    def _check_current(self) -> None:
+        """Raise InputError where the model's weights were changed since."""
+        self.model.reread(often=True)
+        if self.model.fingerprint != self.about.fingerprint:
+            raise InputError(
+                f"this corpus is of {self.about.fingerprint}, and the weights (or the tokenizer) "
+                f"of {self.model.name} were changed since: it is {self.model.fingerprint} now",
+                field="model",
+                value=self.model.fingerprint,
+                legal=f"a corpus of fingerprint {self.about.fingerprint}",
+                fix="build it again, in another folder or with restart=True",
+            )
+
+    # ------------------------------------------------------------ looking
+
+    def tokens(self, sentence: int) -> tuple[CorpusToken, ...]:
+        """The tokens of one sentence, as the model read them, with their labels."""
+        starts, _ = self._bounds
+        if not 0 <= sentence < len(starts):
+            legal = f"0-{len(starts) - 1}"
+            raise InputError(
+                f"sentence {sentence} is not in {self.about.name!r}: it has {legal}",
+                field="sentence",
+                value=sentence,
+                legal=legal,
+            )
+        return self._read_sentences([sentence])[sentence]
+
+    def text(self, sentence: int) -> str:
+        """One sentence."""
+        return str(self._rows.take(SENTENCES, [sentence], ["text"])["text"][0].as_py())
+
+    @property
+    def _bounds(self) -> tuple[Array, Array]:
+        if not hasattr(self, "_held_bounds"):
+            self._held_bounds = self._rows.bounds()
+        return self._held_bounds
+
+    def _hits(self, rows: Array, scores: Array | None) -> tuple[CorpusHit, ...]:
+        if not len(rows):
+            return ()
+        starts, _ = self._bounds
+        numbers = np.searchsorted(starts, rows, "right") - 1
+        once = sorted({int(one) for one in numbers})
+        tokens = self._read_sentences(once)
+        said = self._rows.take(SENTENCES, once, ["text", "file", "record"])
+        about = {
+            number: (said["text"][at].as_py(), said["file"][at].as_py(), said["record"][at].as_py())
+            for at, number in enumerate(once)
+        }
+        found = []
+        for order, (row, number) in enumerate(zip(rows.tolist(), numbers.tolist(), strict=True)):
+            own, at = tokens[number], row - int(starts[number])
+            follows = self.model.kind == "causal" and at + 1 < len(own)
+            text, file, record = about[number]
+            found.append(
+                CorpusHit(
+                    score=None if scores is None else float(scores[order]),
+                    match=own[at],
+                    next=own[at + 1] if follows else None,
+                    text=text,
+                    sentence=number,
+                    row=row,
+                    file=file,
+                    record=record,
+                )
+            )
+        return tuple(found)
+
+    def _read_sentences(self, numbers: Sequence[int]) -> dict[int, tuple[CorpusToken, ...]]:
+        """The tokens of some sentences, by their numbers."""
+        starts, sizes = self._bounds
+        spans = [(int(starts[one]), int(sizes[one])) for one in numbers]
+        rows = [row for start, size in spans for row in range(start, start + size)]
+        taken = self._rows.take(TOKENS, rows, [*NUMBERS, *LABELS])
+        columns = {name: column.to_pylist() for name, column in taken.items()}
+        found, at = {}, 0
+        for number, (_, size) in zip(numbers, spans, strict=True):
+            own = {name: column[at : at + size] for name, column in columns.items()}
+            found[number] = self._made(own, size)
+            at += size
+        return found
+
+    def _made(self, own: dict[str, list[Any]], size: int) -> tuple[CorpusToken, ...]:
+        forms = dict(zip(own["word"], own["form"], strict=True))
+        tokens: tuple[Token, ...] = self.model.tokens(own["id"])
+        return tuple(
+            CorpusToken(
+                position=own["position"][at],
+                token=tokens[at],
+                start=None if own["start"][at] < 0 else own["start"][at],
+                end=None if own["start"][at] < 0 else own["end"][at],
+                word=own["form"][at] or None,
+                lemma=own["lemma"][at] or None,
+                pos=own["pos"][at] or None,
+                tag=own["tag"][at] or None,
+                dep=own["dep"][at] or None,
+                entity=own["entity"][at] or None,
+                head=forms.get(own["head"][at]) if own["head"][at] >= 0 else None,
+            )
+            for at in range(size)
+        )
+
+
+def open_corpus(model: Model, name: str, *, folder: Path | str | None = None) -> Corpus:
+    """A corpus of this model that `index_corpus` made.
+
+    Raises:
+        IndexMissingError: there is none of this name; the message names those that there are.
+        InputError: it is of another model, or of other weights.
+        LoadError: it is damaged.
+    """
+    return open_folder(model, CorpusFolder.of(model, name, folder))
+
+
+def open_folder(model: Model, folder: CorpusFolder) -> Corpus:
+    """The corpus that a folder holds; see `open_corpus`."""
+    version = folder.published()
+    if version is None:
+        raise missing(model, folder.path.name, folder.path.parent)
+    plan, about = folder.read(version)
+    check_same(model, plan, folder)
+    return Corpus(model, about, folder.sites(version), Rows(folder, version))
+
+
+def corpora(model: Model, *, folder: Path | str | None = None) -> tuple[CorpusAbout, ...]:
+    """What there is: each corpus of this model that is whole."""
+    root = corpora_of(model, folder)
+    found = []
+    for name in names_in(root):
+        place = CorpusFolder.of(model, name, folder)
+        version = place.published()
+        if version is not None:
+            found.append(place.read(version)[1])
+    return tuple(found)

@@ -1,0 +1,89 @@
+"""The folder of one corpus: `<root>/<name>/`, whose versions hold sentences.lance, tokens.lance and
+a table of vectors for each site, L6.resid_post.lance.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from unembed.engine.model import Model
+from unembed.errors import IndexMissingError, InputError
+from unembed.index.corpus.about import (
+    FORMAT,
+    CorpusAbout,
+    CorpusPlan,
+    Site,
+    about_from,
+    checked_name,
+    sites_of,
+)
+from unembed.index.versions import ABOUT, VersionedFolder
+
+
+class CorpusFolder(VersionedFolder[CorpusPlan, CorpusAbout]):
+    """Where a corpus is kept."""
+
+    what = "the corpus"
+    field = "name"
+    rebuild = "restart=True (unembed index corpus MODEL FILES --name NAME --restart)"
+    kept = "what was finished is kept, and the next build goes on after it"
+    format = FORMAT
+
+    @classmethod
+    def of(cls, model: Model, name: str, root: Path | str | None) -> CorpusFolder:
+        """`root`/name; without a root it is the cache's, by fingerprint."""
+        return cls(corpora_of(model, root) / checked_name(name))
+
+    def plan_from(self, data: Mapping[str, Any]) -> CorpusPlan:
+        return CorpusPlan.from_dict(data)
+
+    def about_from(self, plan: CorpusPlan, size: int, facts: Mapping[str, Any]) -> CorpusAbout:
+        return about_from(plan, size, facts)
+
+    def sites(self, version: Path) -> tuple[Site, ...]:
+        """Whose vectors a version that is published has."""
+        try:
+            return sites_of(json.loads((version / ABOUT).read_bytes()))
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise self.damaged(f"{ABOUT} cannot be read") from error
+
+
+def corpora_of(model: Model, root: Path | str | None) -> Path:
+    """The folder of all corpora of a model."""
+    if root is None:
+        return model.settings.cache_folder() / "corpora" / model.fingerprint
+    return Path(root).expanduser()
+
+
+def names_in(root: Path) -> list[str]:
+    """The corpora that are whole."""
+    return sorted(path.parent.name for path in root.glob("*/current.json"))
+
+
+def check_same(model: Model, plan: CorpusPlan, folder: CorpusFolder) -> None:
+    """Raise InputError unless a corpus is of this model as it is now, to the last weight."""
+    if plan.fingerprint != model.fingerprint:
+        raise InputError(
+            f"the corpus in {folder.path} is of another model, or of other weights: of "
+            f"{plan.model} with fingerprint {plan.fingerprint}, and this is {model.name} with "
+            f"{model.fingerprint}",
+            field="folder",
+            value=str(folder.path),
+            legal=f"a corpus of fingerprint {model.fingerprint}",
+            fix="choose another folder, or build with restart=True, which replaces it",
+        )
+
+
+def missing(model: Model, name: str, root: Path) -> IndexMissingError:
+    """The error where there is no such corpus: names those that there are."""
+    known = ", ".join(names_in(root)) or "none yet"
+    return IndexMissingError(
+        f"{model.name} has no corpus {name!r}; there are: {known}",
+        field="name",
+        value=name,
+        legal=known,
+        fix=f"build it: unembed index corpus {model.name} FILES --name {name}",
+    )

@@ -1,0 +1,109 @@
+"""What a search of a corpus gives: tokens in their sentences, and what they are beside the rest."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, ClassVar
+
+from unembed.engine.names.tokens import Token
+from unembed.index.corpus.options import By, Weighting
+from unembed.result import TABLE_ROW, Axes, Columns, Result
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+AROUND = 40  # characters shown in a terminal on either side of a match
+
+
+@dataclass(frozen=True)
+class CorpusToken:
+    """A token of a sentence, and the word that it is part of; null: no label."""
+
+    position: Annotated[int, "In the sentence as the model read it, special tokens counted."]
+    token: Token
+    start: Annotated[int | None, "Characters of the sentence from here; null: it was added."]
+    end: Annotated[int | None, "To before here."]
+    word: Annotated[str | None, "Null for what is no word."]
+    lemma: str | None
+    pos: str | None
+    tag: str | None
+    dep: str | None
+    entity: str | None
+    head: Annotated[str | None, "The word that its word depends on; itself at the root."]
+
+
+@dataclass(frozen=True)
+class CorpusHit:
+    """A token that was found."""
+
+    score: Annotated[float | None, "Cosine, or what the weighting makes of it; null: no query."]
+    match: CorpusToken
+    next: Annotated[CorpusToken | None, "What follows, where the model reads from left to right."]
+    text: Annotated[str, "The sentence."]
+    sentence: Annotated[int, "Its number in the corpus."]
+    row: Annotated[int, "The token's number in the corpus."]
+    file: str
+    record: Annotated[int, "Paragraph, line or row of the file, 0-based."]
+
+
+@dataclass(frozen=True, repr=False)
+class CorpusHits(Result):
+    """The asked-for stretch of an answer, best first; without a query in the order of the texts."""
+
+    axes: ClassVar[Axes] = {
+        "score": (TABLE_ROW,),
+        "sentence": (TABLE_ROW,),
+        "position": (TABLE_ROW,),
+    }
+
+    corpus: str
+    site: Annotated[str | None, "What was compared: L6.resid_post, L6.z; null: no query."]
+    by: By | None
+    heads: Annotated[tuple[int, ...] | None, "Whose context was compared; null: no context."]
+    weighting: Weighting | None
+    query: Annotated[Token | None, "The token that was asked for."]
+    total: Annotated[int, "How many tokens the filter leaves."]
+    items: tuple[CorpusHit, ...]
+
+    def summary(self) -> str:
+        near = "" if self.query is None else f" like {self.query.label}, by {self.site}"
+        return f"{len(self.items)} of {self.total:,} tokens of {self.corpus}{near}"
+
+    def columns(self) -> Columns:
+        """One row for each hit."""
+        items = self.items
+        columns: Columns = {
+            "score": [item.score for item in items],
+            "token": [item.match.token.text for item in items],
+            "text": [item.text for item in items],
+        }
+        for name in ("word", "lemma", "pos", "tag", "dep", "entity", "position"):
+            columns[name] = [getattr(item.match, name) for item in items]
+        for name in ("sentence", "file", "record"):
+            columns[name] = [getattr(item, name) for item in items]
+        return columns
+
+    def __rich__(self) -> RenderableType:
+        from rich.table import Table
+
+        table = Table(box=None, pad_edge=False)
+        for heading in ("score", "pos", "dep"):
+            table.add_column(heading, justify="right" if heading == "score" else "left")
+        table.add_column("sentence", overflow="fold")
+        for hit in self.items:
+            score = "" if hit.score is None else f"{hit.score:.3f}"
+            table.add_row(score, hit.match.pos or "", hit.match.dep or "", _marked(hit))
+        table.caption = self.summary()
+        table.caption_justify = "left"
+        return table
+
+
+def _marked(hit: CorpusHit) -> RenderableType:
+    """The match in its sentence, with as much around it as a line has room for."""
+    from rich.text import Text
+
+    start, end = hit.match.start or 0, hit.match.end or 0
+    before, after = hit.text[:start], hit.text[end:]
+    before = f"…{before[-AROUND:]}" if len(before) > AROUND else before
+    after = f"{after[:AROUND]}…" if len(after) > AROUND else after
+    return Text.assemble(before, (hit.text[start:end], "bold reverse"), after)

@@ -1,0 +1,83 @@
+"""What can be chosen about a corpus, and about each question to one.
+
+Knows no torch and no model.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, StrictInt, StrictStr
+
+from unembed.options import Count, Name, Options, Positive, option
+
+Split = Literal["sentences", "lines", "windows"]
+State = Literal["resid_post", "resid_pre"]
+Kept = Literal["both", "hidden", "context"]
+By = Literal["hidden", "context"]
+Weighting = Literal["equal", "query"]
+
+# Lists of JSON and of Python become tuples, so that options can be keys of a cache.
+_Numbers = Annotated[tuple[Count, ...], Field(strict=False, min_length=1, max_length=4096)]
+_Text = Annotated[StrictStr, Field(min_length=1, max_length=200)]
+_Labels = Annotated[tuple[_Text, ...], Field(strict=False, min_length=1, max_length=100)]
+LONGEST = 4096
+
+
+class CorpusOptions(Options):
+    """How files become a corpus, and what of a model is kept of every token."""
+
+    layers: _Numbers | None = option(None, "Whose states are kept, 0-based; absent: all.")
+    kept: Kept = option(
+        "both",
+        '"hidden": the residual stream; "context": z, what each head read, before W_O; or both.',
+    )
+    state: State = option(
+        "resid_post", "The residual stream behind each of the layers, or before it."
+    )
+    split: Split = option(
+        "sentences",
+        '"sentences": those of spaCy, or without it up to a full stop; "lines": each line is one; '
+        '"windows": stretches of `max_tokens`.',
+    )
+    max_tokens: Annotated[StrictInt, Field(ge=8, le=LONGEST)] = option(
+        128, "Longest sentence in tokens: longer ones are cut between words."
+    )
+    spacy: Name | None = option(
+        None,
+        'A spaCy pipeline for part of speech, dependency, entity and lemma: "en_core_web_sm", or '
+        '"blank:de" for words alone; absent: words are runs of letters, without labels.',
+    )
+    column: Name = option("text", "Where the text is in JSONL, Parquet and data sets.")
+    restart: bool = option(False, "Build anew what is there, or half done.")
+
+
+class CorpusFilter(Options):
+    """Which tokens: each label that is given must be one of those listed."""
+
+    word: _Labels | None = option(None, "The word that the token is part of, whatever its case.")
+    lemma: _Labels | None = option(None, "The dictionary form of that word, whatever its case.")
+    pos: _Labels | None = option(None, 'Part of speech: "VERB" of Universal Dependencies.')
+    tag: _Labels | None = option(None, 'The finer tag: "VBD".')
+    dep: _Labels | None = option(None, 'Relation to the word it depends on: "nsubj".')
+    entity: _Labels | None = option(None, 'Kind of named entity: "PERSON".')
+    near: _Labels | None = option(None, "One of these words is within `reach` tokens.")
+    reach: Positive = option(5, "How far `near` is, in tokens of the same sentence.")
+    file: _Labels | None = option(None, "Only of these files, by name.")
+
+
+class CorpusSearchOptions(CorpusFilter):
+    """What tokens are compared by, and which of them are listed."""
+
+    layer: Count | None = option(None, "Whose states are compared; absent: the last that is kept.")
+    by: By = option(
+        "hidden", "The residual stream of the layer, or its context: what its heads read (z)."
+    )
+    heads: _Numbers | None = option(None, "Whose context counts, 0-based; absent: all.")
+    weighting: Weighting = option(
+        "equal",
+        'How heads count: "equal": the mean of their cosines; "query": each by the length of the '
+        "query's own context, and not divided by it, as exBERT has it.",
+    )
+    limit: Positive = option(50, "How many to list.", limit="max_hits")
+    offset: Count = option(0, "How many to skip.")

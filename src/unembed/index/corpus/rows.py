@@ -1,0 +1,176 @@
+"""The tables of one version of a corpus: sentences, their tokens, and vectors of each site.
+
+A stretch of sentences is appended table by table: tokens first, then the sentences, then vectors.
+What counts is the sentences: after a kill, `mend` drops rows that they do not speak of, and
+vectors that are missing are computed from the tokens that are kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+
+import numpy as np
+
+from unembed.index.corpus.about import Counts, Site
+from unembed.index.corpus.reading import NOWHERE, ReadSentence
+from unembed.index.store import Array, Column, Store, to_numpy
+
+SENTENCES, TOKENS = "sentences", "tokens"
+NUMBERS = ("sentence", "position", "id", "start", "end", "word", "head")
+LABELS = ("form", "lemma", "pos", "tag", "dep", "entity")
+ROWS_AT_ONCE = 65_536
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """Some sentences of a corpus, and where each comes from."""
+
+    sentences: tuple[ReadSentence, ...]
+    files: tuple[str, ...]  # of each sentence
+    records: tuple[int, ...]
+    pieces: tuple[int, ...]  # running numbers over all files
+
+
+class Rows(Store):
+    """The tables of one version of a corpus.
+
+    Whoever writes calls `mend` first; from then on `n_sentences`, `n_tokens` and `n_pieces` say how
+    much is whole: sentences, their tokens, and pieces of the files that they came from.
+    """
+
+    n_sentences: int
+    n_tokens: int
+    n_pieces: int
+
+    def mend(self) -> None:
+        """Drop what an interrupted append left beyond the last whole sentence."""
+        self.n_sentences = self.count(SENTENCES)
+        self.n_tokens = self.n_pieces = 0
+        if self.n_sentences:
+            starts, sizes = self.bounds()
+            self.n_tokens = int(starts[-1] + sizes[-1])
+            self.n_pieces = int(to_numpy(self.column(SENTENCES, "piece"))[-1]) + 1
+        if self.count(TOKENS) > self.n_tokens:
+            self.cut(TOKENS, "row", self.n_tokens)
+
+    def bounds(self) -> tuple[Array, Array]:
+        """The first row of each sentence, and how many it has."""
+        return tuple(to_numpy(self.column(SENTENCES, name)) for name in ("first", "n"))  # type: ignore[return-value]
+
+    def counts(self) -> Counts:
+        """How much there is."""
+        _, sizes = self.bounds()
+        whole = to_numpy(self.column(SENTENCES, "whole"))
+        return Counts(
+            len(sizes), int(sizes.sum()), int((whole == 0).sum()), int((sizes == 0).sum())
+        )
+
+    # ------------------------------------------------------------ writing
+
+    def add_sentences(self, stretch: Stretch, special: set[int]) -> None:
+        """Append sentences and their tokens."""
+        first = self.n_tokens
+        sizes = [len(one.ids) for one in stretch.sentences]
+        starts = [first + before for before in accumulate(sizes[:-1], initial=0)]
+        if sum(sizes):
+            self.add(TOKENS, _token_columns(stretch, first, self.n_sentences, special))
+        self.add(
+            SENTENCES,
+            {
+                "text": [one.text for one in stretch.sentences],
+                "file": stretch.files,
+                "record": np.array(stretch.records, np.int64),
+                "piece": np.array(stretch.pieces, np.int64),
+                "first": np.array(starts, np.int64),
+                "n": np.array(sizes, np.int32),
+                "whole": np.array([one.whole for one in stretch.sentences], np.int8),
+            },
+        )
+        self.n_sentences += len(sizes)
+        self.n_tokens += sum(sizes)
+        self.n_pieces = stretch.pieces[-1] + 1
+
+    def add_vectors(self, site: Site, first: int, vectors: Array, lengths: Array) -> None:
+        """Append directions [rows, width] and lengths [rows, heads] of tokens from row `first`."""
+        columns: dict[str, Column] = {
+            "row": np.arange(first, first + len(vectors), dtype=np.int64),
+            "vector": vectors.astype(np.float16),
+            "length": lengths.astype(np.float32),
+        }
+        self.add(site.name, columns)
+
+    def n_vectors(self, site: Site) -> int:
+        """Tokens whose vectors are kept: up to the last whole sentence of them."""
+        n = self.count(site.name)
+        if not n:
+            return 0
+        starts, sizes = self.bounds()
+        ends = starts + sizes
+        whole = int(ends[ends <= n].max(initial=0))
+        if whole < n:
+            self.cut(site.name, "row", whole)
+        return whole
+
+    # ------------------------------------------------------------ reading
+
+    def ids(self, first: int) -> Iterator[tuple[int, tuple[int, ...]]]:
+        """(row of its first token, token ids) of each sentence from row `first` on."""
+        starts, sizes = self.bounds()
+        wanted = np.flatnonzero((starts >= first) & (sizes > 0))
+        held, at, reader = np.empty(0, np.int32), first, None
+        for sentence in wanted:
+            start, size = int(starts[sentence]), int(sizes[sentence])
+            reader = reader or self.stretches(TOKENS, ["id"], ROWS_AT_ONCE, first)
+            while at + len(held) < start + size:
+                held = np.concatenate([held, to_numpy(next(reader)["id"])])
+            own = held[start - at : start - at + size]
+            held, at = held[start - at + size :], start + size
+            yield start, tuple(int(one) for one in own)
+
+    def vectors(self, site: Site, rows_at_once: int) -> Iterator[Array]:
+        """The directions of a site, in order, some [rows, width] at a time."""
+        for part in self.stretches(site.name, ["vector"], rows_at_once):
+            yield to_numpy(part["vector"])
+
+    def take_vectors(self, site: Site, rows: Sequence[int]) -> Array:
+        """The directions of some rows."""
+        return to_numpy(self.take(site.name, rows, ["vector"])["vector"])
+
+
+def _token_columns(
+    stretch: Stretch, first: int, number: int, special: set[int]
+) -> dict[str, Column]:
+    """One row for each token; `number` is that of the first sentence."""
+    numbers: dict[str, list[int]] = {name: [] for name in (*NUMBERS, "special")}
+    labels: dict[str, list[str]] = {name: [] for name in LABELS}
+    for order, sentence in enumerate(stretch.sentences):
+        n = len(sentence.ids)
+        numbers["sentence"] += [number + order] * n
+        numbers["position"] += range(n)
+        numbers["id"] += sentence.ids
+        numbers["start"] += [start for start, _ in sentence.spans]
+        numbers["end"] += [end for _, end in sentence.spans]
+        numbers["word"] += sentence.word_of
+        added = [span == NOWHERE for span in sentence.spans]
+        numbers["special"] += [
+            here or one in special for here, one in zip(added, sentence.ids, strict=True)
+        ]
+        _add_words(sentence, numbers["head"], labels)
+    columns: dict[str, Column] = {
+        name: np.array(values, np.int8 if name == "special" else np.int32)
+        for name, values in numbers.items()
+    }
+    rows = np.arange(first, first + len(numbers["id"]), dtype=np.int64)
+    return {"row": rows, **columns, **labels}
+
+
+def _add_words(sentence: ReadSentence, heads: list[int], labels: dict[str, list[str]]) -> None:
+    """The word of each token, and what it is."""
+    for place in sentence.word_of:
+        word = sentence.words[place] if place >= 0 else None
+        heads.append(-1 if word is None else word.head)
+        labels["form"].append("" if word is None else sentence.text[word.start : word.end])
+        for name in LABELS[1:]:
+            labels[name].append("" if word is None else getattr(word, name))

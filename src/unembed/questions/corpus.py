@@ -1,0 +1,37 @@
+"""Questions to corpora: which there are, and tokens like one of a prompt, with its edits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from unembed.index.corpus.about import CorpusAbout
+from unembed.index.corpus.hits import CorpusHits
+from unembed.index.corpus.options import CorpusSearchOptions
+from unembed.questions.requests import CorpusSearchRequest
+from unembed.questions.runs import last_run
+from unembed.questions.tokens import read_of
+from unembed.session import Job, Session
+
+
+@dataclass(frozen=True)
+class CorpusList:
+    """The corpora of the model that are whole."""
+
+    items: tuple[CorpusAbout, ...]
+
+
+def listed(session: Session) -> CorpusList:
+    """What there is. Raises LoadError where one is damaged."""
+    return CorpusList(session.corpora.listed())
+
+
+def search(session: Session, job: Job, request: CorpusSearchRequest) -> CorpusHits:
+    """Tokens like one of the prompt, in the edited run where an edit is enabled."""
+    corpus = session.corpora.opened(request.corpus)
+    options = request.only(CorpusSearchOptions)
+    if request.prompt is None:
+        return corpus.search(options=options)
+    read = read_of(session.model, request)
+    capture = corpus.required_capture(options=options)
+    run = last_run(session, job, request.edits, read, capture)
+    return corpus.search(run, request.position, options=options)

@@ -1,0 +1,33 @@
+"""The routes of corpora. They are searched here; building one reads files, and is for the owner of
+the machine: Python, or `unembed index corpus`.
+"""
+
+from __future__ import annotations
+
+from fastapi import Request, Response
+
+from unembed.index.corpus.hits import CorpusHits
+from unembed.questions import corpus, requests
+from unembed.server.responses import json_bytes
+from unembed.server.routing import compute, look_up, routes_below, session_of, work_responses
+from unembed.server.wire import body_of
+
+router = routes_below("/api/corpus")
+
+
+@router.get(
+    "",
+    response_model=body_of(corpus.CorpusList),
+    responses=work_responses(body_of(corpus.CorpusList), body=False),
+)
+async def corpus_list(request: Request) -> Response:
+    """The corpora of the model that are whole."""
+    session = session_of(request)
+    return await look_up(request, lambda _: json_bytes(corpus.listed(session)))
+
+
+@router.post("/search", responses=work_responses(body_of(CorpusHits)))
+async def corpus_search(request: Request, body: requests.CorpusSearchRequest) -> Response:
+    """Tokens like one of a prompt, by state or context; by word, label and file; by both."""
+    session = session_of(request)
+    return await compute(request, body, lambda job: json_bytes(corpus.search(session, job, body)))

@@ -1,0 +1,47 @@
+"""The corpora of one model on disk, opened once. Thread-safe."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+from unembed.engine.model import Model
+from unembed.index.corpus.about import CorpusAbout
+from unembed.index.corpus.corpus import Corpus, corpora, open_corpus
+from unembed.index.corpus.folder import CorpusFolder
+from unembed.index.versions import ABOUT
+
+_Stamp = tuple[Path, int]
+
+
+class Corpora:
+    """The corpora of a model; one that was built anew, or got more layers, is opened again."""
+
+    def __init__(self, model: Model) -> None:
+        self._model = model
+        self._opened: dict[str, tuple[_Stamp | None, Corpus]] = {}
+        self._lock = threading.Lock()
+
+    def listed(self) -> tuple[CorpusAbout, ...]:
+        """What each says of itself, without opening it."""
+        return corpora(self._model)
+
+    def opened(self, name: str) -> Corpus:
+        """One of them. Raises IndexMissingError where there is none; see `open_corpus`."""
+        with self._lock:
+            stamp = self._stamp(name)
+            held = self._opened.get(name)
+            if held is None or stamp is None or held[0] != stamp:
+                held = (stamp, open_corpus(self._model, name))
+                self._opened = {name: held}  # of one alone the vectors are in memory
+            return held[1]
+
+    def _stamp(self, name: str) -> _Stamp | None:
+        """What changes whenever something is published."""
+        version = CorpusFolder.of(self._model, name, None).published()
+        if version is None:
+            return None
+        try:
+            return version, (version / ABOUT).stat().st_mtime_ns
+        except OSError:
+            return None

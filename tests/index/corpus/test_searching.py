@@ -1,0 +1,244 @@
+"""What a search finds equals a plain loop over all tokens; filters equal a look at every token."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+import unembed as ue
+from unembed.errors import InputError, PromptError, TargetError
+from unembed.index.corpus.build import index_corpus
+from unembed.index.corpus.corpus import open_corpus
+from unembed.settings import Settings
+
+from ...cli.conftest import cli, source  # noqa: F401
+from .conftest import PIPELINE
+
+PROMPT = "The girl ran to a local pub to escape the din of her city."
+
+
+def every_token(corpus):
+    """(sentence's text, its tokens) of every sentence."""
+    return [(corpus.text(n), corpus.tokens(n)) for n in range(corpus.about.n_sentences)]
+
+
+def slowly(corpus, score, fits=lambda _: True):
+    """(score, sentence, position) of every token that fits, best first; not of special ones."""
+    found = []
+    for number, (text, tokens) in enumerate(every_token(corpus)):
+        for one in tokens:
+            if not one.token.special and fits(one):
+                found.append((score(text, one.position), number, one.position))
+    return sorted(found, key=lambda one: -one[0])
+
+
+def vectors(model, text, site):
+    run = model.run(text, capture=[site])
+    return run[site].double()
+
+
+@pytest.fixture
+def cosine(model):
+    def of(site, query, heads=None, lengths=False):
+        asked = vectors(model, PROMPT, site)[query]
+        asked = asked.reshape(1 if heads is None else asked.shape[0], -1)
+
+        def score(text, position):
+            one = vectors(model, text, site)[position].reshape(asked.shape)
+            each = torch.nn.functional.cosine_similarity(asked, one)
+            chosen = list(range(len(each))) if heads is None else list(heads)
+            each = each * asked.norm(dim=-1) if lengths else each / len(chosen)
+            return float(each[chosen].sum())
+
+        return score
+
+    return of
+
+
+def assert_found(hits, wanted, tolerance=1e-3):
+    """Scores as in a plain loop; half precision may change the order of equals."""
+    np.testing.assert_allclose(
+        [hit.score for hit in hits.items], [one[0] for one in wanted[: len(hits.items)]],
+        atol=tolerance,
+    )  # fmt: skip
+    score = {(number, position): found for found, number, position in wanted}
+    for hit in hits.items:
+        assert hit.score == pytest.approx(score[hit.sentence, hit.match.position], abs=tolerance)
+
+
+@pytest.mark.parametrize("layer", [1, 3])
+def test_states_are_compared_as_a_plain_loop_compares_them(layer, corpus, cosine):
+    hits = corpus.search(PROMPT, 9, layer, limit=30)
+    wanted = slowly(corpus, cosine(f"L{layer}.resid_post", 9))
+    assert (hits.total, hits.site) == (len(wanted), f"L{layer}.resid_post")
+    assert_found(hits, wanted)
+
+
+@pytest.mark.parametrize(
+    ("heads", "weighting"), [(None, "equal"), ((2,), "equal"), ((3, 0), "equal"), ((1, 2), "query")]
+)
+def test_contexts_are_compared_head_by_head(heads, weighting, corpus, cosine):
+    hits = corpus.search(PROMPT, 9, by="context", heads=heads, weighting=weighting, limit=25)
+    score = cosine("L3.z", 9, heads or range(4), lengths=weighting == "query")
+    assert_found(hits, slowly(corpus, score))
+    assert hits.heads == tuple(sorted(heads or range(4)))
+
+
+def test_the_query_itself_comes_first_with_cosine_one(corpus, model):
+    for at in range(6, len(model.tokenize(PROMPT))):  # before, other sentences begin the same
+        for options in ({}, {"by": "context"}, {"by": "context", "heads": (0,)}):
+            first, second = corpus.search(PROMPT, at, limit=2, **options).items
+            assert first.score == pytest.approx(1.0, abs=1e-6)
+            assert (first.text, first.match.position) == (PROMPT, at)
+            assert (second.text, second.match.position) == (PROMPT, at)  # it is there twice
+            assert first.sentence < second.sentence
+
+
+def test_scores_equal_exact_ones_of_what_is_kept(corpus, model):
+    hits = corpus.search(PROMPT, 5, 1, limit=200)
+    asked = vectors(model, PROMPT, "L1.resid_post")[5].numpy()
+    asked = asked / np.linalg.norm(asked)
+    stored = corpus._rows.column("L1.resid_post", "vector")
+    for hit in hits.items:
+        one = np.array(stored[hit.row].as_py(), np.float64)
+        exact = one @ asked / np.linalg.norm(one)
+        assert hit.score == pytest.approx(exact, abs=1e-6)  # of a query in single precision
+
+
+FILTERS = [
+    ({"pos": ("NOUN",)}, lambda one: one.pos == "NOUN"),
+    ({"pos": ("NOUN", "VERB")}, lambda one: one.pos in ("NOUN", "VERB")),
+    ({"word": ("BANK", "England")}, lambda one: one.word in ("bank", "Banks", "England")[::2]),
+    ({"lemma": ("bank",)}, lambda one: (one.lemma or "").lower() == "bank"),
+    ({"tag": ("VBD",)}, lambda one: one.tag == "VBD"),
+    ({"dep": ("nsubj",), "pos": ("NOUN",)}, lambda one: (one.dep, one.pos) == ("nsubj", "NOUN")),
+    ({"entity": ("GPE",)}, lambda one: one.entity == "GPE"),
+]
+
+
+@pytest.mark.parametrize(("filters", "fits"), FILTERS, ids=lambda one: str(one))
+def test_a_filter_leaves_the_tokens_that_fit_and_no_other(filters, fits, corpus, cosine):
+    wanted = slowly(corpus, cosine("L3.resid_post", 4), fits)
+    hits = corpus.search(PROMPT, 4, limit=200, **filters)
+    assert hits.total == len(wanted) > 0
+    assert_found(hits, wanted)
+    listed = corpus.search(limit=200, **filters)
+    places = [(hit.sentence, hit.match.position) for hit in listed.items]
+    assert places == sorted(one[1:] for one in wanted)
+    assert {hit.score for hit in listed.items} == {None}
+
+
+def test_near_is_within_the_sentence(corpus):
+    found = {hit.row for hit in corpus.search(near=("bank",), reach=7, limit=200).items}
+    wanted, row = set(), 0
+    for _, tokens in every_token(corpus):
+        marked = [one.position for one in tokens if (one.word or "").lower() == "bank"]
+        for one in tokens:
+            close = [at for at in marked if at != one.position and abs(at - one.position) <= 7]
+            wanted |= {row} if close and not one.token.special else set()
+            row += 1
+    assert found == wanted
+
+
+def test_files_pages_and_next_tokens(corpus, model_of, texts, tmp_path):
+    only = corpus.search(PROMPT, 4, file=("b.txt",), limit=200)
+    assert {hit.file for hit in only.items} == {"b.txt"}
+    whole = corpus.search(PROMPT, 4, limit=12)
+    pages = [corpus.search(PROMPT, 4, limit=5, offset=at) for at in (0, 5, 10)]
+    assert [hit for page in pages for hit in page.items][:12] == list(whole.items)
+    hit = whole.items[0]
+    assert hit.next == corpus.tokens(hit.sentence)[hit.match.position + 1]
+    assert hit.text[hit.match.start : hit.match.end] == hit.match.token.text
+    masked = index_corpus(model_of("bert"), texts, "m", [1], folder=tmp_path)
+    assert {hit.next for hit in masked.search("a", 0).items} == {None}
+
+
+def test_an_edited_run_is_compared(corpus, model):
+    capture = corpus.required_capture(by="context")
+    run = model.run(PROMPT, capture=capture, edits=[ue.zero("L1.attn")])
+    edited = corpus.search(run, 9, by="context")
+    plain = corpus.search(model.run(PROMPT, capture=capture), 9, by="context")
+    assert plain == corpus.search(PROMPT, 9, by="context")
+    assert edited.items[0].score < plain.items[0].score
+    with pytest.raises(TargetError, match="was not captured"):
+        corpus.search(model.run(PROMPT), 9)
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "field", "message"),
+    [
+        ({"layer": 2}, InputError, "layer", "keeps no hidden of layer 2: it has L1.resid_post"),
+        ({"by": "context", "heads": (4,)}, InputError, "heads", "head 4 is not in layer 3"),
+        ({"heads": (1,)}, InputError, "heads", 'heads have no meaning for hidden states'),
+        ({"pos": ("NOON",)}, InputError, "pos", "no token of this corpus has pos 'NOON'"),
+        ({"position": 99}, TargetError, "position", "99"),
+        ({"prompt": ""}, PromptError, "prompt", "empty"),
+        ({"limit": 0}, InputError, "limit", "must be an integer from 1"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_asked_is_said(call, error, field, message, corpus):
+    with pytest.raises(error, match=message) as caught:
+        corpus.search(**{"prompt": PROMPT} | call)
+    assert caught.value.field == field
+
+
+def test_vectors_beyond_the_budget_are_read_from_disk_with_the_same_answer(
+    corpus, model, texts, tmp_path
+):
+    index_corpus(model, texts, "one", [1, 3], folder=tmp_path, spacy=PIPELINE, max_tokens=60)
+    model.settings, before = replace(model.settings, index_cache_bytes=1), model.settings
+    try:
+        small = open_corpus(model, "one", folder=tmp_path)
+    finally:
+        model.settings = before
+    for options in ({}, {"pos": ("NOUN",)}, {"pos": ("VERB",), "word": ("ran",)}):
+        found = small.search(PROMPT, 7, 1, **options)
+        wanted = corpus.search(PROMPT, 7, 1, **options)
+        assert [hit.row for hit in found.items] == [hit.row for hit in wanted.items]
+        assert [hit.score for hit in found.items] == [hit.score for hit in wanted.items]
+
+
+def test_results_are_tables(corpus):
+    hits = corpus.search(PROMPT, 9, pos=("NOUN",), limit=3)
+    assert list(hits.to_pandas()["pos"]) == ["NOUN"] * 3
+    data = json.loads(hits.to_json())
+    assert data["items"][0]["match"]["head"] == hits.items[0].match.head
+    assert "like" in hits.summary()
+
+
+def test_the_command_line_prints_what_python_returns(cli, source, tmp_path, monkeypatch):  # noqa: F811
+    monkeypatch.setenv("UNEMBED_CACHE_DIR", str(tmp_path))
+    (tmp_path / "a.txt").write_text("The cat sat on the mat.\n\nA dog ran.\n")
+    built = ("index", "corpus", source, str(tmp_path / "a.txt"), "--name", "ab", "--layers", "0,2")
+    status, out, err = cli(*built, "--estimate")
+    assert (status, "tokens" in out) == (0, True), err
+    status, out, err = cli(*built)
+    assert status == 0, err
+    assert out.startswith("ab: ")
+    assert "L0.resid_post, L0.z, L2.resid_post, L2.z" in out
+    assert "ab: " in cli("corpus", "list", source)[1]
+    model = ue.load(source, settings=Settings.from_environment())
+    corpus = open_corpus(model, "ab")
+    asked = (
+        "corpus",
+        "search",
+        source,
+        "The cat",
+        "--name",
+        "ab",
+        "--position",
+        "3",
+        "--by",
+        "context",
+    )
+    status, out, err = cli(*asked, "--heads", "1,3", "--word", "dog,mat", "--json")
+    wanted = corpus.search("The cat", 3, by="context", heads=(1, 3), word=("dog", "mat"))
+    assert (status, json.loads(out)) == (0, json.loads(wanted.to_json())), err
+    status, out, _ = cli("corpus", "search", source, "--name", "ab", "--word", "dog")
+    assert (status, "A dog ran." in out) == (0, True)
+    status, _, err = cli("corpus", "search", source, "The cat", "--name", "no")
+    assert (status, "has no corpus 'no'; there are: ab" in err) == (2, True)

@@ -1,0 +1,107 @@
+"""Questions to corpora, put in Python, on the command line and over HTTP."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from unembed.engine.model import Model
+from unembed.index.corpus.build import index_corpus
+from unembed.index.corpus.corpus import open_corpus
+
+from ..server.asgi import bearer, call, post
+from .faces import PROMPT, Face, Numbers
+
+TEXT = "The cat sat on the mat. The dog sat by the door.\n\nA cat ran."
+
+
+@pytest.fixture(scope="session")
+def corpus(model: Model, cache: Path) -> str:
+    path = cache / "tiny.txt"
+    path.write_text(TEXT)
+    return index_corpus(model, path, "tiny", [0, 2]).about.name
+
+
+def _numbers(answer: Any) -> Numbers:
+    items = answer["items"]
+    return {
+        "total": answer["total"],
+        "items": [(one["sentence"], one["match"]["position"], one["score"]) for one in items],
+    }
+
+
+def _python(model: Model, fields: dict[str, Any], edits: list[Any]) -> Numbers:
+    options = {name: value for name, value in fields.items() if name != "corpus"}
+    corpus = open_corpus(model, fields["corpus"])
+    capture = corpus.required_capture(by=fields["by"], layer=fields["layer"])
+    run = model.run(PROMPT, capture=capture, edits=edits)
+    return _numbers(corpus.search(run, **options).to_dict())
+
+
+FACES = {
+    "corpus": Face(
+        "/api/corpus/search",
+        {"corpus": "tiny", "by": "context", "layer": 2, "heads": [0, 3], "limit": 7},
+        _python,
+        _numbers,
+        lambda: [
+            "corpus search",
+            PROMPT,
+            "--name",
+            "tiny",
+            "--by",
+            "context",
+            "--layer",
+            "2",
+            "--heads",
+            "0,3",
+            "--limit",
+            "7",
+            "--json",
+        ],
+    ),
+}
+
+
+@pytest.mark.parametrize("edited", [False, True])
+@pytest.mark.parametrize("name", FACES)
+def test_all_three_find_the_same(name, edited, put, corpus):
+    put(name, FACES[name], edited=edited)
+
+
+def test_http_lists_corpora_and_searches_without_a_prompt(app, corpus, model):
+    (listed,) = call(app, "GET", "/api/corpus", headers=[bearer()]).json()["items"]
+    assert listed["name"] == "tiny"
+    assert listed["sites"] == ["L0.resid_post", "L0.z", "L2.resid_post", "L2.z"]
+    found = post(app, "/api/corpus/search", {"corpus": "tiny", "word": ["cat"]}).json()
+    assert found["total"] == sum(
+        one.word == "cat" for n in range(3) for one in open_corpus(model, "tiny").tokens(n)
+    )
+    assert {item["score"] for item in found["items"]} == {None}
+
+
+def test_a_layer_that_is_added_is_seen_by_who_serves(app, corpus, model, cache):
+    body = {"corpus": "more", "prompt": PROMPT, "layer": 1}
+    index_corpus(model, cache / "tiny.txt", "more", [0])
+    refused = post(app, "/api/corpus/search", body)
+    assert (refused.status, refused.json()["error"]["field"]) == (400, "layer")
+    index_corpus(model, cache / "tiny.txt", "more", [1])
+    assert post(app, "/api/corpus/search", body).status == 200
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({"corpus": "none"}, "name"),
+        ({"corpus": "tiny", "prompt": PROMPT, "layer": 1}, "layer"),
+        ({"corpus": "tiny", "edits": [{"target": "L1.H2", "operation": "zero"}]}, "edits"),
+        ({"corpus": "tiny", "pos": ["NOUN"]}, "pos"),
+        ({"corpus": "../tiny"}, "name"),
+        ({"corpus": "tiny", "prompt": PROMPT, "source": "a"}, "source"),
+    ],
+)
+def test_what_cannot_be_asked_is_refused_with_its_field(body, field, app, corpus):
+    answer = post(app, "/api/corpus/search", body)
+    assert (answer.status, answer.json()["error"]["field"]) == (400, field)
