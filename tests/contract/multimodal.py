@@ -97,6 +97,49 @@ _CONFIGS: dict[str, dict[str, Any]] = {
     "qwen3_vl": _qwen("qwen3_vl_text"),
     "qwen3_5": _qwen("qwen3_5_text", **_DELTA),
     "glm4v": _qwen("glm4v_text"),
+    "gemma4": {
+        "text_config": _TEXT
+        | {
+            "model_type": "gemma4_text",
+            "sliding_window": 4,
+            "layer_types": ["sliding_attention", "full_attention"],
+            "global_head_dim": 16,
+            "vocab_size_per_layer_input": 128,
+            "hidden_size_per_layer_input": 8,
+        },
+        "vision_config": _CLIP
+        | {
+            "model_type": "gemma4_vision",
+            "num_key_value_heads": 2,
+            "head_dim": 8,
+            "position_embedding_size": 16,
+        },
+        "audio_config": None,
+        "image_token_id": IMAGE,
+        "video_token_id": 8,
+        "audio_token_id": 9,
+    },
+    "mllama": {
+        "text_config": _TEXT
+        | {
+            "model_type": "mllama_text_model",
+            "num_hidden_layers": 3,
+            "cross_attention_layers": [1],
+            "rope_parameters": {"rope_type": "default", "rope_theta": 1e4},
+        },
+        "vision_config": {
+            "hidden_size": 16,
+            "intermediate_size": 16,
+            "num_hidden_layers": 2,
+            "num_global_layers": 1,
+            "attention_heads": 2,
+            "image_size": 8,
+            "patch_size": 4,
+            "vision_output_dim": 32,
+            "intermediate_layers_indices": [1],
+        },
+        "image_token_index": IMAGE,
+    },
     "phi4_multimodal": _TEXT
     | {
         "embd_pdrop": 0.0,

@@ -366,3 +366,16 @@ def test_a_sum_that_is_not_one_is_caught(summed, mistake):
         return
     report = check(model.module, replace(model.anatomy, blocks=tuple(blocks)), model.kind)
     assert report.fatal
+
+
+def test_an_edit_of_the_embedding_does_not_reach_the_vectors_that_layers_look_up(gemma):
+    """Of each token, by its id: what is added from them changes through the stream alone."""
+    given: list[Tensor] = []
+    found = gemma.module.get_submodule("model.per_layer_model_projection")
+    handle = found.register_forward_pre_hook(lambda _, args: given.append(args[0].clone()))
+    try:
+        for edits in ([], [ue.zero("embed@3")]):
+            gemma.run(PROMPT, edits=edits)
+    finally:
+        handle.remove()
+    assert torch.equal(*given)

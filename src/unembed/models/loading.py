@@ -36,6 +36,7 @@ from unembed.models.pretrained import (
     load_pretrained,
 )
 from unembed.models.progress import Progress
+from unembed.models.quantised import check_readable
 from unembed.settings import Settings
 
 DTYPES = {
@@ -153,6 +154,7 @@ def _from_module(module: nn.Module, tokenizer: Any, dtype: torch.dtype | None) -
             legal="a PreTrainedModel",
         )
     _check_packed(module)
+    check_readable(module)
     module = _without_wrapper(module)
     _check_adapters(module, type(module).__name__)
     if any(weight.is_meta for weight in module.parameters()) and not hasattr(

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from unembed.errors import LoadError
 from unembed.models.adapters import changes, is_adapted
+from unembed.models.quantised import unpacked
 
 
 def is_map(module: nn.Module) -> bool:
@@ -42,6 +43,7 @@ def weight_in_out(module: nn.Module) -> Tensor:
     weight = stored(module, "weight")
     if weight is None:
         raise LookupError(f"a {type(module).__name__} has no weight")
+    weight = weight if weight.is_floating_point() else unpacked(module)
     return weight if type(module).__name__ == "Conv1D" else weight.T
 
 
