@@ -26,8 +26,7 @@ from unembed.errors import CapabilityError, PromptError, UnembedError
 from unembed.models.tiny import EOS, PAD, enliven, tiny_tokenizer
 
 from ..contract.closeness import FP32_ROUNDING, OTHER_PROMPT, PROMPT, assert_close
-from ..contract.sites import ATTENTION, LAYER_SITES, NEURONS
-from ..contract.test_unlisted import (
+from ..contract.proving import (
     available,
     check_edits,
     check_identities,
@@ -35,6 +34,7 @@ from ..contract.test_unlisted import (
     check_weights,
     reason_against,
 )
+from ..contract.sites import ATTENTION, LAYER_SITES, NEURONS
 from .shrink import small_config
 
 Kind = Literal["causal", "masked", "seq2seq"]

@@ -18,6 +18,20 @@ TITLES: dict[Kind, str] = {
     "seq2seq": "Encoder-decoders",
 }
 WORDS = 300
+# Of the 76 types of transformers 5.23 that neither src/ nor tests/ named on 29 November 2026, every
+# eighth by name, from the first one on: nobody had written code or a fixture for them.
+BLIND = (
+    "aria_text",
+    "cwm",
+    "funnel",
+    "git",
+    "gte",
+    "jais2",
+    "mllama",
+    "nomic_bert",
+    "seamless_m4t_v2",
+    "whisper",
+)
 
 INTRODUCTION = """# Model types
 
@@ -40,6 +54,14 @@ repeats the proof on its own weights, so a part that does not hold there is refu
 """
 
 
+BLINDLY = """
+## Chosen blind
+
+The engine was written with some of the types above in view. These were chosen of the others: of all
+types that neither the code nor a test named then, every eighth by name. As found: {said}.
+"""
+
+
 def written(findings: Iterable[Finding]) -> str:
     """The page."""
     findings = sorted(findings, key=lambda one: (one.kind, one.model_type))
@@ -48,7 +70,18 @@ def written(findings: Iterable[Finding]) -> str:
         lines = [_line(one) for one in findings if one.kind == kind]
         text += "\n".join(["", f"## {title}", "", "| type | verdict | |", "|---|---|---|", *lines])
         text += "\n"
-    return text
+    return text + _blind(findings)
+
+
+def _blind(findings: list[Finding]) -> str:
+    """What was found of those that nobody wrote anything for."""
+    chosen = [one for one in findings if one.model_type in BLIND]
+    count = Counter(one.verdict for one in chosen)
+    said = ", ".join(f"{count[verdict]} {verdict}" for verdict in VERDICTS)
+    lines = [
+        f"| `{one.model_type}` ({TITLES[one.kind].lower()}) | {one.verdict} |" for one in chosen
+    ]
+    return "\n".join([BLINDLY.format(said=said), "| type | verdict |", "|---|---|", *lines, ""])
 
 
 def _counts(findings: list[Finding]) -> str:

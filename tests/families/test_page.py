@@ -22,6 +22,7 @@ SAMPLE = (
     ("musicgen", "causal"),
     ("esmc", "masked"),
     ("longformer", "masked"),
+    ("inkling_text", "causal"),
 )
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # transformers' own, about rare families
