@@ -18,12 +18,12 @@ import { toggleAblation, useSpec } from '../../shared/state/store';
 import { useTheme } from '../../shared/state/theme';
 import { switchOf } from '../../shared/text/edits';
 import type { Spec } from '../../shared/text/url';
-import { setAttention, useAttentionSpec } from './attentionState';
+import { setAttention, useAttentionSpec, type Order } from './attentionState';
 import { HEAD_KEYS } from './headKeys';
 import { HeadTile } from './HeadTile';
 import { headName, parsePicks, toggled, type Head } from './picks';
 import type { HeadScores } from './query';
-import { found, headNames, scoreFacts, scoreOf, scoreWords, sorted } from './scores';
+import { found, headNames, kindOf, scoreFacts, scoreOf, scoreWords, sorted } from './scores';
 import type { ThumbnailSides } from './thumbnails';
 
 export interface HeadGridProps {
@@ -47,7 +47,7 @@ export function HeadGrid(props: HeadGridProps) {
   const box = useRef<HTMLDivElement>(null);
   const [cursor, setCursor] = useState<string | null>(null);
   const at = cursor !== null && names.includes(cursor) ? cursor : (names[0] ?? null);
-  useChosenInSight(box, heads[0] ? headName(heads[0]) : null);
+  useInSight(box, heads[0] ? headName(heads[0]) : null, order);
   const asRows = order === 'layer' && find.trim() === '' && model.n_heads <= WIDEST_ROW;
   const go = (name: string | null) => {
     if (name === null) return;
@@ -101,15 +101,18 @@ export function HeadGrid(props: HeadGridProps) {
   );
 }
 
-/** The grid starts where the first of the heads shown is. */
-function useChosenInSight(box: RefObject<HTMLElement | null>, name: string | null): void {
+/** By layer the grid starts where the first of the heads shown is; else with those that do most. */
+function useInSight(box: RefObject<HTMLElement | null>, name: string | null, order: Order): void {
+  useEffect(() => {
+    if (box.current && order !== 'layer') box.current.scrollTop = 0;
+  }, [box, order]);
   useEffect(() => {
     const [grid, tile] = [box.current, box.current?.querySelector(`[data-head="${name}"]`)];
-    if (!grid || !(tile instanceof HTMLElement)) return;
+    if (order !== 'layer' || !grid || !(tile instanceof HTMLElement)) return;
     const { offsetTop: top, offsetHeight: height } = tile;
     const seen = top >= grid.scrollTop && top + height <= grid.scrollTop + grid.clientHeight;
     if (!seen) grid.scrollTop = top - (grid.clientHeight - height) / 2;
-  }, [box, name]);
+  }, [box, name, order]);
 }
 
 function useGivenNames(): ReadonlyMap<string, NodeName> {
@@ -126,7 +129,7 @@ function useShownNames(
   const { order, find } = useAttentionSpec();
   return useMemo(() => {
     const all = found(headNames(model), find, given);
-    return order === 'layer' ? byLayer(all, flipped) : sorted(all, order, scores);
+    return order === 'layer' ? byLayer(all, flipped) : sorted(all, kindOf(order, scores), scores);
   }, [model, find, given, order, flipped, scores]);
 }
 
@@ -174,6 +177,7 @@ function Tiles({ names, at, asRows, given, shown, ...props }: TilesProps) {
   const theme = useTheme((state) => state.theme);
   const chosen = new Set(shown.map(headName));
   const { scores } = props;
+  const kind = kindOf(order, scores);
   return names.map((name, place) => (
     <Fragment key={name}>
       {asRows && layerOf(name) !== layerOf(names[place - 1] ?? '') ? (
@@ -188,7 +192,7 @@ function Tiles({ names, at, asRows, given, shown, ...props }: TilesProps) {
         current={name === at}
         cut={switchOf(edits, name) === 'zero'}
         given={given.get(name)?.name || null}
-        score={scores && order !== 'layer' ? scoreWords(order, scoreOf(scores, order, name)) : null}
+        score={scores && kind !== null ? scoreWords(kind, scoreOf(scores, kind, name)) : null}
         thumbnails={props.thumbnails}
         mode={props.mode}
         theme={theme}

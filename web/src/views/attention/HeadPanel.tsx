@@ -1,7 +1,10 @@
 /** The heads of the whole model beside the picture: how they are sorted, found and scored. */
-import type { ReactNode } from 'react';
+import { useState, type ReactNode } from 'react';
+import { problemAt } from '../../shared/api/client';
+import { useProblems } from '../../shared/state/problems';
 import { Segments } from '../../shared/parts/parts';
 import { HeadGrid, type HeadGridProps } from './HeadGrid';
+import { kindOf } from './scores';
 import { ORDERS, setAttention, useAttentionSpec, type Order } from './attentionState';
 
 const ORDER_WORDS: Readonly<Record<Order, string>> = {
@@ -15,6 +18,7 @@ const ORDER_WORDS: Readonly<Record<Order, string>> = {
   punctuation: 'punctuation',
   entropy: 'entropy',
   distance: 'distance',
+  score: 'a sum of scores …',
 };
 
 /** px: of the panel, of the layers' names, of a head. */
@@ -30,7 +34,8 @@ interface Props extends HeadGridProps {
 export function HeadPanel({ problem, ...grid }: Props) {
   const { order, scored, find } = useAttentionSpec();
   const { scores } = grid;
-  const sentence = order === 'layer' ? null : scores?.sentences[scores.kinds.indexOf(order)];
+  const kind = kindOf(order, scores);
+  const sentence = kind === null ? null : scores?.sentences[scores?.kinds.indexOf(kind)];
   return (
     <section
       className="head-panel"
@@ -74,6 +79,7 @@ export function HeadPanel({ problem, ...grid }: Props) {
           />
         )}
       </div>
+      {order === 'score' ? <TypedScore kinds={scores?.kinds ?? []} /> : null}
       {sentence ? <p className="option-note head-note">{sentence}</p> : null}
       {problem}
       <HeadGrid {...grid} />
@@ -82,5 +88,40 @@ export function HeadPanel({ problem, ...grid }: Props) {
         Point at one to see it, click to add it.
       </p>
     </section>
+  );
+}
+
+/** "induction - 0.5*first"; taken over with Enter, or when the field is left. */
+function TypedScore({ kinds }: { kinds: readonly string[] }) {
+  const { score } = useAttentionSpec();
+  const [draft, setDraft] = useState(score);
+  const [from, setFrom] = useState(score);
+  if (from !== score) {
+    setFrom(score);
+    setDraft(score);
+  }
+  const problem = useProblems((error) => problemAt(error, 'score'));
+  const commit = () => {
+    if (draft.trim() !== score) setAttention({ score: draft.trim() });
+  };
+  return (
+    <div className="attention-typed head-score">
+      <input
+        className="mono"
+        data-testid="head-score"
+        aria-label="A sum of scores, as in induction - 0.5*first"
+        placeholder="induction - 0.5*first"
+        autoComplete="off"
+        spellCheck={false}
+        title={`Of ${kinds.join(', ')}, each with a factor`}
+        value={draft}
+        aria-invalid={problem !== null}
+        onChange={(event) => setDraft(event.target.value)}
+        onBlur={commit}
+        onKeyDown={(event) => {
+          if (event.key === 'Enter') commit();
+        }}
+      />
+    </div>
   );
 }

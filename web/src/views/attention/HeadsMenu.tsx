@@ -16,7 +16,7 @@ import {
   type Head,
 } from './picks';
 import type { HeadScores } from './query';
-import { headNames, sorted } from './scores';
+import { headNames, kindOf, sorted } from './scores';
 
 interface Props {
   model: ModelInfo;
@@ -91,7 +91,8 @@ function TypedHeads({ model, heads }: { model: ModelInfo; heads: readonly Head[]
 function Sets({ model, heads, scores }: Props) {
   const { order } = useAttentionSpec();
   const layer = heads[0]?.layer ?? 0;
-  const best = order === 'layer' ? [] : sorted(headNames(model), order, scores).slice(0, BEST);
+  const kind = kindOf(order, scores);
+  const best = kind === null ? [] : sorted(headNames(model), kind, scores).slice(0, BEST);
   return (
     <div className="attention-sets">
       <label>
@@ -125,7 +126,7 @@ function Sets({ model, heads, scores }: Props) {
           data-testid="heads-best"
           onClick={() => setAttention({ picks: parsePicks(best.join(',')) ?? [] })}
         >
-          The {BEST} highest by {order}
+          The {BEST} highest by {kind}
         </button>
       ) : null}
       {heads.some(({ weight }) => weight !== 1) ? (

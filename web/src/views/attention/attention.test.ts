@@ -24,7 +24,7 @@ import {
 import { attentionPython } from './python';
 import { onlyHeads } from './query';
 import { askedQueries, attentionBody, attentionCost } from './request';
-import { found, scoreFacts, scoreWords, sorted } from './scores';
+import { found, kindOf, scoreFacts, scoreWords, sorted } from './scores';
 import { readThumbnails, thumbnail } from './thumbnails';
 
 /** A hybrid: two of its layers have attention. */
@@ -236,8 +236,15 @@ describe('scores', () => {
 
   it('sort heads, those without one last', () => {
     expect(sorted(heads, 'induction', scores)).toEqual(['L3.H0', 'L1.H0', 'L1.H1']);
-    expect(sorted(heads, 'layer', scores)).toEqual(heads);
+    expect(sorted(heads, kindOf('layer', scores), scores)).toEqual(heads);
     expect(sorted(heads, 'induction', null)).toEqual(heads);
+  });
+
+  it('are a sum that a person typed, by the name that the answer has for it', () => {
+    const typed = { ...(scores as object), kinds: ['induction', '2*entropy'], kind: '2*entropy' };
+    expect(kindOf('score', typed as never)).toBe('2*entropy');
+    expect(kindOf('score', { ...typed, kind: 'other' } as never)).toBeNull();
+    expect(kindOf('score', null)).toBeNull();
   });
 
   it('are said with their units', () => {

@@ -10,7 +10,7 @@ import { formatPicks, parsePicks, type HeadPick } from './picks';
 export const LAYOUTS = ['columns', 'matrix', 'both'] as const;
 export const SIDES = ['difference', 'beside'] as const;
 export const SCORED = ['prompt', 'repeats'] as const;
-export const ORDERS = ['layer', ...QUESTIONS.heads.kind.choices] as const;
+export const ORDERS = ['layer', ...QUESTIONS.heads.kind.choices, 'score'] as const;
 export type Order = (typeof ORDERS)[number];
 
 /** The others are said by what views share, or in another way. */
@@ -36,6 +36,8 @@ export interface AttentionState extends Values<typeof OPTIONS> {
   renormalise: boolean;
   /** Of the thumbnails: by layer, or by what heads do. */
   order: Order;
+  /** A sum of scores, typed: "induction - 0.5*first". */
+  score: string;
   /** What heads are scored on: the prompt, or random tokens that come twice. */
   scored: (typeof SCORED)[number];
   /** Only heads whose name has this. */
@@ -51,6 +53,7 @@ export const ATTENTION: Readonly<AttentionState> = {
   versus: 'difference',
   renormalise: false,
   order: 'layer',
+  score: '',
   scored: 'prompt',
   find: '',
   focus: null,
@@ -84,6 +87,7 @@ const FIELDS: Fields<AttentionState> = {
   avs: choice(ATTENTION, 'versus', SIDES),
   aren: flag(ATTENTION, 'renormalise'),
   aby: choice(ATTENTION, 'order', ORDERS),
+  asum: text(ATTENTION, 'score'),
   aon: choice(ATTENTION, 'scored', SCORED),
   afind: text(ATTENTION, 'find'),
   afat: field(

@@ -27,6 +27,7 @@ export const attention: fc.Arbitrary<AttentionState> = fc
     versus: fc.constantFrom(...SIDES),
     renormalise: fc.boolean(),
     order: fc.constantFrom(...ORDERS),
+    score: fc.constantFrom('', 'induction - 0.5*first'),
     scored: fc.constantFrom(...SCORED),
     find: fc.string({ unit: 'binary' }).filter((value) => value.isWellFormed()),
     focus: fc.option(

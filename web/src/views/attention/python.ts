@@ -3,7 +3,7 @@ import { list, on, opening } from '../../shared/text/python';
 import { optionsPython, quote } from '../../shared/text/options';
 import { useStore } from '../../shared/state/store';
 import type { Page } from '../../shared/view';
-import { attentionOptions } from './attentionState';
+import { attentionOptions, type AttentionState } from './attentionState';
 import { headsOf } from './picks';
 import { askedQueries, attentionBody } from './request';
 
@@ -41,7 +41,7 @@ export function attentionPython({ model, spec, position }: Page): string {
           'print(changed.to_pandas())',
         ]
       : []),
-    ...scoresPython(spec.attention.order, spec.attention.scored),
+    ...scoresPython(spec.attention),
     '# found.plot()  # the picture',
     '# found.to_html(path="attention.html")  # a page of its own',
   ];
@@ -56,8 +56,9 @@ function targetPython({ target, distractor }: Page['spec']): string[] {
   ];
 }
 
-function scoresPython(order: string, scored: 'prompt' | 'repeats'): string[] {
-  if (order === 'layer') return [];
+function scoresPython({ order, score, scored }: AttentionState): string[] {
   const of = scored === 'prompt' ? 'model, prompt' : 'model';
-  return [`print(ue.find_heads(${of}, kind=${quote(order)}).best(5))`];
+  const by = order === 'score' ? `score=${quote(score)}` : `kind=${quote(order)}`;
+  const sorts = order === 'score' ? score !== '' : order !== 'layer';
+  return sorts ? [`print(ue.find_heads(${of}, ${by}).best(5))`] : [];
 }

@@ -18,14 +18,20 @@ export function scoreOf(scores: HeadScores, kind: string, head: string): number 
   return scores.scores[scores.kinds.indexOf(kind)]?.[scores.heads.indexOf(head)] ?? null;
 }
 
+/** The score that heads are sorted by, as the answer names it; null: none, or none yet. */
+export function kindOf(order: Order, scores: HeadScores | null): string | null {
+  const kind = order === 'score' ? scores?.kind : order;
+  return kind !== undefined && scores?.kinds.includes(kind) ? kind : null;
+}
+
 /** Those that score highest come first; heads without a score last. As they are where nothing sorts them. */
 export function sorted(
   names: readonly string[],
-  order: Order,
+  kind: string | null,
   scores: HeadScores | null,
 ): string[] {
-  if (order === 'layer' || !scores) return [...names];
-  const each = new Map(names.map((name) => [name, scoreOf(scores, order, name) ?? -Infinity]));
+  if (kind === null || !scores) return [...names];
+  const each = new Map(names.map((name) => [name, scoreOf(scores, kind, name) ?? -Infinity]));
   return names.toSorted((a, b) => (each.get(b) ?? 0) - (each.get(a) ?? 0));
 }
 
