@@ -264,8 +264,8 @@ describe('the address bar', () => {
       attention: {
         ...ATTENTION,
         picks: [
-          { layer: 4, head: null, weight: 1 },
-          { layer: 5, head: 1, weight: 0.5 },
+          { part: 'self', layer: 4, head: null, weight: 1 },
+          { part: 'self', layer: 5, head: 1, weight: 0.5 },
         ],
         measure: 'moved',
         mass: 0.9,

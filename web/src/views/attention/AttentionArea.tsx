@@ -12,7 +12,7 @@ import { AttentionFocus, CutPairs, Renormalise } from './AttentionFocus';
 import { AttentionHint } from './AttentionHint';
 import { AttentionTable } from './AttentionTable';
 import { keptPairs, type Pair } from './pairs';
-import { headName, headsWords, type Head } from './picks';
+import { headName, headsWords, partOf, type Head } from './picks';
 
 interface Props {
   shown: AttentionShown;
@@ -72,12 +72,13 @@ interface HeadsProps {
 
 /** Each head that is shown, to be cut, changed, opened. */
 function HeadsShown({ heads, model, pairs }: HeadsProps) {
-  const layers = [...new Set(heads.map(({ layer }) => layer))];
-  const listed = heads.length <= LISTED;
+  const nodes = nodesOf(heads);
   return (
     <section className="attention-heads" aria-label="Heads shown" data-testid="heads-shown">
-      {listed ? null : <span className="faint">{headsWords(heads, model)}</span>}
-      {(listed ? heads.map(headName) : layers.map((layer) => `L${layer}.attn`)).map((node) => (
+      {nodes.length === heads.length && nodes.length > 0 ? null : (
+        <span className="faint">{headsWords(heads, model)}</span>
+      )}
+      {nodes.map((node) => (
         <span key={node} className="attention-head">
           <button
             type="button"
@@ -90,11 +91,24 @@ function HeadsShown({ heads, model, pairs }: HeadsProps) {
           <NodeName node={node} /> <NodeActions node={node} model={model} />
         </span>
       ))}
-      <span className="spring" />
-      <CutPairs heads={heads} model={model} pairs={pairs} of="all tokens" />
-      <Renormalise />
+      {partOf(heads) === 'self' ? (
+        <>
+          <span className="spring" />
+          <CutPairs heads={heads} model={model} pairs={pairs} of="all tokens" />
+          <Renormalise />
+        </>
+      ) : null}
     </section>
   );
+}
+
+/** What of them can be cut: each, or all of their layers. The app edits nothing in an encoder that reads a source. */
+function nodesOf(heads: readonly Head[]): string[] {
+  const part = partOf(heads);
+  if (part === 'encoder') return [];
+  if (heads.length <= LISTED) return heads.map(headName);
+  const branch = part === 'cross' ? 'cross' : 'attn';
+  return [...new Set(heads.map(({ layer }) => `L${layer}.${branch}`))];
 }
 
 function Legend({ shown }: { shown: AttentionShown }) {

@@ -8,7 +8,7 @@ import { useSpec } from '../../shared/state/store';
 import { setAttention, useAttentionSpec } from './attentionState';
 import { isCut, isMasked, toggleCuts, toggleMask } from './cuts';
 import { pairsOf, type Pair } from './pairs';
-import type { Head } from './picks';
+import { partOf, type Head } from './picks';
 import type { ModelInfo } from '../../shared/api/queries';
 
 const LISTED = 6;
@@ -78,6 +78,7 @@ interface CutProps {
 export function CutPair({ heads, model, pair }: CutProps & { pair: Pair }) {
   const { edits } = useSpec();
   const { renormalise } = useAttentionSpec();
+  if (partOf(heads) !== 'self') return null;
   const cut = isCut(edits, heads, pair);
   const where = heads.length === 1 ? 'this head' : `the ${heads.length} heads shown`;
   return (
@@ -108,7 +109,7 @@ export function CutPairs({
 }: CutProps & { pairs: readonly Pair[]; of: string }) {
   const { edits } = useSpec();
   const { renormalise } = useAttentionSpec();
-  if (pairs.length < 2) return null;
+  if (pairs.length < 2 || partOf(heads) !== 'self') return null;
   const cut = pairs.every((pair) => isCut(edits, heads, pair));
   const number = pairs.length.toLocaleString('en');
   return (

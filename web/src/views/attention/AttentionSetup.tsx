@@ -2,6 +2,7 @@
 import type { ReactNode } from 'react';
 import type { ModelInfo } from '../../shared/api/queries';
 import { Choice } from '../../shared/parts/Choice';
+import { Segments } from '../../shared/parts/parts';
 import { percent } from '../../draw/format';
 import { formatPositions } from '../../shared/text/edits';
 import { ATTENTION, setAttention, useAttentionSpec, type AttentionState } from './attentionState';
@@ -12,9 +13,10 @@ import {
   picksProblem,
   formatPicks,
   shifted,
-  wholeLayer,
   middleLayer,
+  partOf,
   type Head,
+  type Part,
 } from './picks';
 import type { HeadScores } from './query';
 import type { Rated } from './request';
@@ -36,6 +38,9 @@ export function AttentionSetup({ model, heads, scores, rated, position, length, 
   return (
     <>
       <div className="lens-setup" role="group" aria-label="What is shown of attention">
+        {(model.n_encoder_layers ?? 0) > 0 ? (
+          <PartChoice model={model} part={partOf(heads)} />
+        ) : null}
         <Choice
           name="heads"
           head={heads.length === 1 ? 'Head' : 'Heads'}
@@ -84,6 +89,25 @@ export function AttentionSetup({ model, heads, scores, rated, position, length, 
       </div>
       <Misfit model={model} />
     </>
+  );
+}
+
+const PARTS: ReadonlyArray<readonly [Part, string, string]> = [
+  ['self', 'decoder', 'Tokens of the prompt look at those before them'],
+  ['cross', 'to the source', 'Tokens of the prompt look at those of the source'],
+  ['encoder', 'encoder', 'Tokens of the source look at each other'],
+];
+
+/** Whose attention, of a model that reads a source. */
+function PartChoice({ model, part }: { model: ModelInfo; part: Part }) {
+  return (
+    <Segments
+      name="part"
+      label="Whose attention"
+      value={part}
+      options={PARTS}
+      onChange={(value) => setAttention({ picks: [middleLayer(model, value)], focus: null })}
+    />
   );
 }
 
@@ -162,16 +186,12 @@ function Misfit({ model }: { model: ModelInfo }) {
   const { picks } = useAttentionSpec();
   const problem = picks.length > 0 ? picksProblem(formatPicks(picks), model) : null;
   if (problem === null) return null;
-  const layer = middleLayer(model);
+  const middle = middleLayer(model);
   return (
     <p className="problem field-problem" data-testid="heads-misfit">
       {problem}{' '}
-      <button
-        type="button"
-        className="try"
-        onClick={() => setAttention({ picks: [wholeLayer(layer)] })}
-      >
-        Show layer {layer}
+      <button type="button" className="try" onClick={() => setAttention({ picks: [middle] })}>
+        Show layer {middle.layer}
       </button>
     </p>
   );

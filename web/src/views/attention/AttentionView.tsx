@@ -24,6 +24,7 @@ import { AttentionFormula } from './AttentionFormula';
 import { AttentionSetup } from './AttentionSetup';
 import { setAttention, useAttentionSpec } from './attentionState';
 import { HeadPanel } from './HeadPanel';
+import { partOf } from './picks';
 import { useAttention, useHeadScores, useThumbnails } from './query';
 
 /** Scores of longer prompts take a while: they are asked for when heads are sorted by them. */
@@ -40,9 +41,10 @@ export function AttentionView({ model, experiment, cellWidth }: ViewProps) {
   const analysis = useAttention('attention', spec, asked.heads, asked.body);
   const [head, setHead] = useState<string | null>(null);
   const shown = useShown(analysis.data, usePreview(asked, head));
+  const part = partOf(asked.heads);
   const sorts = spec.attention.order !== 'layer';
-  const scores = useHeadScores(spec, ready && (sorts || length <= SCORED_AT_ONCE));
-  const thumbnails = useThumbnails(spec, ready);
+  const scores = useHeadScores(spec, part, ready && (sorts || length <= SCORED_AT_ONCE));
+  const thumbnails = useThumbnails(spec, part, ready);
   const error = experiment.error ?? analysis.error;
   return (
     <>

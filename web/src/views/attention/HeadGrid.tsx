@@ -21,7 +21,7 @@ import type { Spec } from '../../shared/text/url';
 import { setAttention, useAttentionSpec, type Order } from './attentionState';
 import { HEAD_KEYS } from './headKeys';
 import { HeadTile } from './HeadTile';
-import { headName, parsePicks, toggled, type Head } from './picks';
+import { headName, parsePicks, partOf, toggled, type Head, type Part } from './picks';
 import type { HeadScores } from './query';
 import { found, headNames, kindOf, scoreFacts, scoreOf, scoreWords, sorted } from './scores';
 import type { ThumbnailSides } from './thumbnails';
@@ -43,7 +43,7 @@ export function HeadGrid(props: HeadGridProps) {
   const { model, heads, scores, preview } = props;
   const { order, find, picks } = useAttentionSpec();
   const given = useGivenNames();
-  const names = useShownNames(model, given, scores);
+  const names = useShownNames(model, partOf(heads), given, scores);
   const box = useRef<HTMLDivElement>(null);
   const [cursor, setCursor] = useState<string | null>(null);
   const at = cursor !== null && names.includes(cursor) ? cursor : (names[0] ?? null);
@@ -58,7 +58,7 @@ export function HeadGrid(props: HeadGridProps) {
   const toggle = (name: string) => {
     const pick = parsePicks(name)?.[0];
     if (pick && pick.head !== null)
-      setAttention({ picks: toggled(picks, model, { layer: pick.layer, head: pick.head }) });
+      setAttention({ picks: toggled(picks, model, { ...pick, head: pick.head }) });
   };
   return (
     <div
@@ -122,15 +122,16 @@ function useGivenNames(): ReadonlyMap<string, NodeName> {
 
 function useShownNames(
   model: ModelInfo,
+  part: Part,
   given: ReadonlyMap<string, NodeName>,
   scores: HeadScores | null,
 ): string[] {
   const { flipped } = useSpec();
   const { order, find } = useAttentionSpec();
   return useMemo(() => {
-    const all = found(headNames(model), find, given);
+    const all = found(headNames(model, part), find, given);
     return order === 'layer' ? byLayer(all, flipped) : sorted(all, kindOf(order, scores), scores);
-  }, [model, find, given, order, flipped, scores]);
+  }, [model, part, find, given, order, flipped, scores]);
 }
 
 function layerOf(name: string): string {

@@ -7,7 +7,9 @@ import { ATTENTION, setAttention, useAttentionSpec } from './attentionState';
 import {
   formatPicks,
   headName,
+  layersOf,
   parsePicks,
+  partOf,
   picksOf,
   picksProblem,
   toggled,
@@ -90,9 +92,10 @@ function TypedHeads({ model, heads }: { model: ModelInfo; heads: readonly Head[]
 /** All of a layer; those that do most of what the grid is sorted by. */
 function Sets({ model, heads, scores }: Props) {
   const { order } = useAttentionSpec();
+  const part = partOf(heads);
   const layer = heads[0]?.layer ?? 0;
   const kind = kindOf(order, scores);
-  const best = kind === null ? [] : sorted(headNames(model), kind, scores).slice(0, BEST);
+  const best = kind === null ? [] : sorted(headNames(model, part), kind, scores).slice(0, BEST);
   return (
     <div className="attention-sets">
       <label>
@@ -100,11 +103,13 @@ function Sets({ model, heads, scores }: Props) {
         <select
           data-testid="heads-layer"
           value={layer}
-          onChange={(event) => setAttention({ picks: [wholeLayer(Number(event.target.value))] })}
+          onChange={(event) =>
+            setAttention({ picks: [wholeLayer(Number(event.target.value), part)] })
+          }
         >
-          {model.attention_layers.map((one) => (
+          {layersOf(model, part).map((one) => (
             <option key={one} value={one}>
-              L{one}
+              {one}
             </option>
           ))}
         </select>
@@ -114,9 +119,9 @@ function Sets({ model, heads, scores }: Props) {
           type="button"
           className="link"
           data-testid="heads-whole"
-          onClick={() => setAttention({ picks: [wholeLayer(layer)] })}
+          onClick={() => setAttention({ picks: [wholeLayer(layer, part)] })}
         >
-          All of L{layer}
+          All of layer {layer}
         </button>
       ) : null}
       {best.length > 0 && scores ? (

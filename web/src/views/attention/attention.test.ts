@@ -24,11 +24,12 @@ import {
 import { attentionPython } from './python';
 import { onlyHeads } from './query';
 import { askedQueries, attentionBody, attentionCost } from './request';
-import { found, kindOf, scoreFacts, scoreWords, sorted } from './scores';
+import { found, headNames, kindOf, scoreFacts, scoreWords, sorted } from './scores';
 import { readThumbnails, thumbnail } from './thumbnails';
 
 /** A hybrid: two of its layers have attention. */
 const model = { n_heads: 3, attention_layers: [1, 3, 5] };
+const part = 'self' as const;
 const read = (text: string): HeadPick[] => parsePicks(text) ?? [];
 const names = (picks: readonly HeadPick[]) => headsOf(picks, model).map(headName);
 
@@ -40,15 +41,26 @@ describe('heads as text', () => {
     ['L1.H0*0.5', 'L1.H0*0.5'],
     ['L1.H0×−2', 'L1.H0*-2'],
     ['L1.H0*2, L1.H0*3', 'L1.H0*3'],
+    ['L2.X, l1.x2*0.5', 'L1.X2*0.5,L2.X'],
+    ['E2 e1h0', 'E1.H0,E2'],
   ])('%j is %j', (typed, written) => {
     expect(formatPicks(read(typed))).toBe(written);
     expect(parsePicks(written)).toEqual(parsePicks(typed));
   });
 
-  it.each(['', ' , ', 'L1.N2', 'L1.H2@3', 'L1.H1*', 'L1.H1*x', 'L1.H1*1*2', 'embed', 'L1.attn'])(
-    '%j names no head',
-    (typed) => expect(parsePicks(typed)).toBeNull(),
-  );
+  it.each([
+    '',
+    ' , ',
+    'E1.X',
+    'E1.N2',
+    'L1.N2',
+    'L1.H2@3',
+    'L1.H1*',
+    'L1.H1*x',
+    'L1.H1*1*2',
+    'embed',
+    'L1.attn',
+  ])('%j names no head', (typed) => expect(parsePicks(typed)).toBeNull());
 
   it('says what the model does not have', () => {
     expect(picksProblem('L2', model)).toContain('layers 1, 3, 5 have');
@@ -65,16 +77,16 @@ describe('heads as a set', () => {
   });
 
   it('come and go one by one, and the last one stays', () => {
-    const two = toggled(read('L3'), model, { layer: 3, head: 1 });
+    const two = toggled(read('L3'), model, { part, layer: 3, head: 1 });
     expect(formatPicks(two)).toBe('L3.H0,L3.H2');
-    expect(formatPicks(toggled(two, model, { layer: 3, head: 1 }))).toBe('L3');
-    expect(formatPicks(toggled(two, model, { layer: 1, head: 2 }))).toBe('L1.H2,L3.H0,L3.H2');
+    expect(formatPicks(toggled(two, model, { part, layer: 3, head: 1 }))).toBe('L3');
+    expect(formatPicks(toggled(two, model, { part, layer: 1, head: 2 }))).toBe('L1.H2,L3.H0,L3.H2');
     const one = read('L3.H0');
-    expect(toggled(one, model, { layer: 3, head: 0 })).toEqual(one);
+    expect(toggled(one, model, { part, layer: 3, head: 0 })).toEqual(one);
   });
 
   it('have weights of their own', () => {
-    expect(formatPicks(weighed(read('L3'), model, { layer: 3, head: 1 }, 0.5))).toBe(
+    expect(formatPicks(weighed(read('L3'), model, { part, layer: 3, head: 1 }, 0.5))).toBe(
       'L3.H0,L3.H1*0.5,L3.H2',
     );
   });
@@ -90,7 +102,7 @@ describe('heads as a set', () => {
         fc.array(fc.tuple(fc.constantFrom(1, 3, 5), fc.nat({ max: 2 })), { minLength: 1 }),
         (pairs) => {
           const heads = headsOf(
-            pairs.map(([layer, head]) => ({ layer, head, weight: 1 })),
+            pairs.map(([layer, head]) => ({ part, layer, head, weight: 1 })),
             model,
           );
           expect(headsOf(picksOf(heads, model), model)).toEqual(heads);
@@ -102,8 +114,32 @@ describe('heads as a set', () => {
     const words = (text: string) => headsWords(headsOf(read(text), model), model);
     expect(words('L3')).toBe('L3, all 3');
     expect(words('L3.H1')).toBe('L3.H1');
-    expect(words('L3.H0, L3.H1')).toBe('L3.H0 H1');
+    expect(words('L3.H0, L3.H1')).toBe('L3.H0 L3.H1');
     expect(words('L3.H0, L1.H1')).toBe('2 heads of 2 layers');
+  });
+});
+
+describe('heads of a model that reads a source', () => {
+  const reader = { n_heads: 2, attention_layers: [0, 1], n_layers: 2, n_encoder_layers: 3 };
+
+  it('are of one part at a time, which the question names', () => {
+    const cross = headsOf(read('L1.X, E2'), reader);
+    expect(cross.map(headName)).toEqual(['L1.X0', 'L1.X1']);
+    expect(askedHeads(cross, reader)).toEqual({
+      part: 'cross',
+      layers: [1],
+      heads: null,
+      weights: null,
+    });
+    expect(headsOf(read('E2.H1'), reader).map(headName)).toEqual(['E2.H1']);
+    expect(formatPicks(shifted(read('E1'), reader, 1) ?? [])).toBe('E2');
+    expect(headNames(reader, 'encoder')).toHaveLength(6);
+    expect(picksProblem('L1.X, E2', reader)).toContain('one kind');
+  });
+
+  it('are no heads of another one', () => {
+    expect(picksProblem('L1.X0', model)).toContain('no encoder');
+    expect(headsOf(read('E0'), model).map(headName)).toEqual(['L3.H0', 'L3.H1', 'L3.H2']);
   });
 });
 
@@ -126,6 +162,7 @@ describe('what is asked', () => {
       fc.property(
         fc.array(
           fc.record({
+            part: fc.constant(part),
             layer: fc.constantFrom(1, 3, 5),
             head: fc.nat({ max: 2 }),
             weight: fc.integer({ min: 1, max: 9 }),

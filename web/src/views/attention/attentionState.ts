@@ -15,6 +15,7 @@ export type Order = (typeof ORDERS)[number];
 
 /** The others are said by what views share, or in another way. */
 const OPTIONS = own(QUESTIONS.attention, [
+  'part',
   'layers',
   'heads',
   'weights',
@@ -102,7 +103,6 @@ const FIELDS: Fields<AttentionState> = {
     special: 'asp',
     mass: 'amass',
     between: 'abt',
-    part: 'apart',
   }),
 };
 

@@ -7,13 +7,20 @@ const few = fc.nat({ max: 99 });
 const positions = fc
   .uniqueArray(fc.nat({ max: 999 }), { minLength: 1, maxLength: 20 })
   .map((list) => list.toSorted((a, b) => a - b));
+/** Of a layer, of a decoder to its source, of an encoder. */
+const FORMS: ReadonlyArray<(layer: number, head: number | null) => string> = [
+  (layer, head) => (head === null ? `L${layer}` : `L${layer}.H${head}`),
+  (layer, head) => (head === null ? `L${layer}.X` : `L${layer}.X${head}`),
+  (layer, head) => (head === null ? `E${layer}` : `E${layer}.H${head}`),
+];
 const pick = fc
   .record({
+    form: fc.constantFrom(...FORMS),
     layer: few,
     head: fc.option(few),
     weight: fc.integer({ min: -200, max: 200 }).map((percent) => percent / 100 + 0),
   })
-  .map(({ layer, head, weight }) => `L${layer}${head === null ? '' : `.H${head}`}*${weight}`);
+  .map(({ form, layer, head, weight }) => `${form(layer, head)}*${weight}`);
 /** Each head once, in order, as reading has them. */
 const picks: fc.Arbitrary<readonly HeadPick[]> = fc
   .array(pick, { maxLength: 6 })

@@ -1,8 +1,12 @@
 /** Which heads are shown, each with its factor: as text, as a set that is added to, as what is asked for. */
 import { parseTarget } from '../../shared/text/address';
 
+/** Whose attention: a layer's own, a decoder's to its source, or the encoder's own. */
+export type Part = 'self' | 'cross' | 'encoder';
+
 /** One head, or all of a layer. */
 export interface HeadPick {
+  part: Part;
   layer: number;
   /** Null: all of the layer. */
   head: number | null;
@@ -18,6 +22,9 @@ export interface Heads {
   n_heads: number;
   /** Layers whose token mixer is attention. */
   attention_layers: readonly number[];
+  n_layers?: number;
+  /** Layers of the encoder that the model reads a source with; 0: it has none. */
+  n_encoder_layers?: number;
 }
 
 const MOST_PICKS = 4096;
@@ -25,18 +32,25 @@ const WEIGHT = /^[-−]?\d{1,6}(\.\d{1,6})?$/;
 
 // ------------------------------------------------------------------ as text
 
-/** "L5", "L5.H1", "L5.H1*0.5". */
-export function formatPick({ layer, head, weight }: HeadPick): string {
-  const name = head === null ? `L${layer}` : headName({ layer, head });
-  return weight === 1 ? name : `${name}*${weight}`;
+/** "L5", "L5.H1", "L5.H1*0.5"; of a decoder's attention to its source "L5.X1", of the encoder "E5.H1". */
+export function formatPick(pick: HeadPick): string {
+  const name = pickName(pick);
+  return pick.weight === 1 ? name : `${name}*${pick.weight}`;
 }
 
 export function formatPicks(picks: readonly HeadPick[]): string {
   return picks.map(formatPick).join(',');
 }
 
-export function headName({ layer, head }: { layer: number; head: number }): string {
-  return `L${layer}.H${head}`;
+type Named = Pick<Head, 'part' | 'layer' | 'head'>;
+
+export function headName({ part, layer, head }: Named): string {
+  return `${part === 'encoder' ? 'E' : 'L'}${layer}.${part === 'cross' ? 'X' : 'H'}${head}`;
+}
+
+function pickName({ part, layer, head }: HeadPick): string {
+  if (head !== null) return headName({ part, layer, head });
+  return { self: `L${layer}`, cross: `L${layer}.X`, encoder: `E${layer}` }[part];
 }
 
 /** Reads "L5.H1, L4*0.5"; each head once, the last time counts. Null: something in it is no head. */
@@ -51,17 +65,38 @@ function parsePick(text: string): HeadPick | null {
   const [name = '', factor, ...more] = text.split(/[*×]/);
   if (more.length > 0 || (factor !== undefined && !WEIGHT.test(factor))) return null;
   const weight = factor === undefined ? 1 : Number(factor.replace('−', '-')) + 0;
-  const layer = /^l?(\d{1,4})$/i.exec(name);
-  if (layer) return { layer: Number(layer[1]), head: null, weight };
+  const place = parseWhole(name) ?? parseEncoderHead(name) ?? parseHead(name);
+  return place && { ...place, weight };
+}
+
+type Place = Omit<HeadPick, 'weight'>;
+
+/** "5", "L5", "L5.X", "E5". */
+function parseWhole(name: string): Place | null {
+  const found = /^(l?|e)(\d{1,4})(\.x)?$/i.exec(name);
+  if (!found) return null;
+  const encoder = found[1]?.toLowerCase() === 'e';
+  if (encoder && found[3]) return null;
+  const part = encoder ? 'encoder' : found[3] ? 'cross' : 'self';
+  return { part, layer: Number(found[2]), head: null };
+}
+
+function parseEncoderHead(name: string): Place | null {
+  const found = /^e(\d{1,4})\.?h(\d{1,4})$/i.exec(name);
+  return found && { part: 'encoder', layer: Number(found[1]), head: Number(found[2]) };
+}
+
+function parseHead(name: string): Place | null {
   const target = parseTarget(name);
-  return target?.kind === 'head' && target.query === undefined
-    ? { layer: target.layer, head: target.head, weight }
-    : null;
+  if (target?.kind !== 'head' && target?.kind !== 'cross_head') return null;
+  if (target.query !== undefined) return null;
+  const { layer, head } = target;
+  return { part: target.kind === 'head' ? 'self' : 'cross', layer, head };
 }
 
 /** Layer by layer, all of a layer before its heads. */
 function inOrder(picks: readonly HeadPick[]): HeadPick[] {
-  const each = new Map(picks.map((pick) => [`${pick.layer}.${pick.head ?? ''}`, pick]));
+  const each = new Map(picks.map((pick) => [pickName(pick), pick]));
   return [...each.values()].toSorted(
     (a, b) => a.layer - b.layer || (a.head ?? -1) - (b.head ?? -1),
   );
@@ -71,9 +106,15 @@ function inOrder(picks: readonly HeadPick[]): HeadPick[] {
 export function picksProblem(text: string, model: Heads): string | null {
   const picks = parsePicks(text);
   if (!picks) return 'Write heads like L5.H1, with a factor L5.H1*0.5, or L5 for all of layer 5.';
-  const strange = picks.find(({ layer }) => !model.attention_layers.includes(layer));
+  const [first] = picks;
+  if (!first) return null;
+  const layers = layersOf(model, first.part);
+  if (layers.length === 0) return 'This model has no encoder that reads a source.';
+  if (picks.some(({ part }) => part !== first.part))
+    return 'Heads of one kind are shown at a time: L5.H1, or L5.X1 to the source, or E5.H1 of the encoder.';
+  const strange = picks.find(({ layer }) => !layers.includes(layer));
   if (strange)
-    return `Layer ${strange.layer} has no attention here: layers ${ranges(model.attention_layers)} have.`;
+    return `Layer ${strange.layer} has no attention here: layers ${ranges(layers)} have.`;
   const beyond = picks.find(({ head }) => head !== null && head >= model.n_heads);
   return beyond ? `Each layer has heads 0–${model.n_heads - 1}.` : null;
 }
@@ -87,27 +128,46 @@ export function ranges(layers: readonly number[]): string {
 
 // ------------------------------------------------------------------ as a set
 
+/** The layers that have heads of a part. */
+export function layersOf(model: Heads, part: Part): readonly number[] {
+  if (part === 'self') return model.attention_layers;
+  const encoder = model.n_encoder_layers ?? 0;
+  const count = part === 'encoder' || encoder === 0 ? encoder : (model.n_layers ?? 0);
+  return Array.from({ length: count }, (_, layer) => layer);
+}
+
+export function partOf(heads: readonly HeadPick[]): Part {
+  return heads[0]?.part ?? 'self';
+}
+
 /** The heads one by one: of those picked, what the model has; else all of the layer in the middle. */
 export function headsOf(picks: readonly HeadPick[], model: Heads): Head[] {
+  const part = partOf(picks);
+  const layers = layersOf(model, part);
   const there = picks.filter(
-    ({ layer, head }) =>
-      model.attention_layers.includes(layer) && (head === null || head < model.n_heads),
+    (pick) =>
+      pick.part === part &&
+      layers.includes(pick.layer) &&
+      (pick.head === null || pick.head < model.n_heads),
   );
-  const shown = there.length > 0 ? there : [wholeLayer(middleLayer(model))];
+  const shown = there.length > 0 ? there : [middleLayer(model, layers.length > 0 ? part : 'self')];
   const each = new Map<string, Head>();
-  for (const { layer, head, weight } of shown) {
-    const heads = head === null ? Array.from({ length: model.n_heads }, (_, at) => at) : [head];
-    for (const one of heads) each.set(headName({ layer, head: one }), { layer, head: one, weight });
+  for (const pick of shown) {
+    const heads =
+      pick.head === null ? Array.from({ length: model.n_heads }, (_, at) => at) : [pick.head];
+    for (const head of heads) each.set(headName({ ...pick, head }), { ...pick, head });
   }
   return [...each.values()].toSorted((a, b) => a.layer - b.layer || a.head - b.head);
 }
 
-export function wholeLayer(layer: number): HeadPick {
-  return { layer, head: null, weight: 1 };
+export function wholeLayer(layer: number, part: Part = 'self'): HeadPick {
+  return { part, layer, head: null, weight: 1 };
 }
 
-export function middleLayer({ attention_layers: layers }: Heads): number {
-  return layers[Math.floor(layers.length / 2)] ?? 0;
+/** All heads of the layer in the middle of those that have any. */
+export function middleLayer(model: Heads, part: Part = 'self'): HeadPick {
+  const layers = layersOf(model, part);
+  return wholeLayer(layers[Math.floor(layers.length / 2)] ?? 0, part);
 }
 
 /** In few letters: where all heads of a layer are there, as that. */
@@ -117,21 +177,18 @@ export function picksOf(heads: readonly Head[], model: Heads): HeadPick[] {
     const own = heads.filter((head) => head.layer === layer);
     const weight = own[0]?.weight ?? 1;
     const whole = own.length === model.n_heads && own.every((head) => head.weight === weight);
-    return whole ? [{ layer, head: null, weight }] : own;
+    return whole ? [{ part: partOf(own), layer, head: null, weight }] : own;
   });
 }
 
 /** With one head more, or without it; the last one stays. */
-export function toggled(
-  picks: readonly HeadPick[],
-  model: Heads,
-  head: { layer: number; head: number },
-): HeadPick[] {
+export function toggled(picks: readonly HeadPick[], model: Heads, head: Named): HeadPick[] {
   const heads = headsOf(picks, model);
   const without = heads.filter((one) => headName(one) !== headName(head));
   if (without.length < heads.length)
     return without.length > 0 ? picksOf(without, model) : [...picks];
-  const more = [...heads, { ...head, weight: 1 }];
+  const { part, layer, head: number } = head;
+  const more = [...heads, { part, layer, head: number, weight: 1 }];
   return picksOf(
     more.toSorted((a, b) => a.layer - b.layer || a.head - b.head),
     model,
@@ -141,7 +198,7 @@ export function toggled(
 export function weighed(
   picks: readonly HeadPick[],
   model: Heads,
-  head: { layer: number; head: number },
+  head: Named,
   weight: number,
 ): HeadPick[] {
   const heads = headsOf(picks, model).map((one) =>
@@ -152,8 +209,9 @@ export function weighed(
 
 /** The same heads some layers of attention on, or back; null where one would leave the model. */
 export function shifted(picks: readonly HeadPick[], model: Heads, step: number): HeadPick[] | null {
-  const { attention_layers: layers } = model;
-  const moved = headsOf(picks, model).map((head) => {
+  const heads = headsOf(picks, model);
+  const layers = layersOf(model, partOf(heads));
+  const moved = heads.map((head) => {
     const layer = layers[layers.indexOf(head.layer) + step];
     return layer === undefined ? null : { ...head, layer };
   });
@@ -167,16 +225,16 @@ export function headsWords(heads: readonly Head[], model: Heads): string {
   const layers = new Set(heads.map(({ layer }) => layer)).size;
   if (heads.length === 1) return headName(first);
   if (layers > 1) return `${heads.length} heads of ${layers} layers`;
-  return heads.length === model.n_heads
-    ? `L${first.layer}, all ${heads.length}`
-    : heads.length <= 3
-      ? `L${first.layer}.${heads.map(({ head }) => `H${head}`).join(' ')}`
-      : `L${first.layer}, ${heads.length} heads`;
+  const layer = pickName({ ...first, head: null });
+  if (heads.length === model.n_heads) return `${layer}, all ${heads.length}`;
+  return heads.length <= 3 ? heads.map(headName).join(' ') : `${layer}, ${heads.length} heads`;
 }
 
 // ------------------------------------------------------------------ as what is asked for
 
 export interface AskedHeads {
+  /** Absent: the layers' own attention. */
+  part?: Part;
   layers: number[];
   heads: number[] | null;
   weights: number[] | null;
@@ -189,11 +247,13 @@ export interface AskedHeads {
 export function askedHeads(heads: readonly Head[], model: Heads): AskedHeads {
   const layers = [...new Set(heads.map(({ layer }) => layer))].toSorted((a, b) => a - b);
   const own = [...new Set(heads.map(({ head }) => head))].toSorted((a, b) => a - b);
+  const part = partOf(heads);
   const weightOf = new Map(heads.map((head) => [headName(head), head.weight]));
   const weights = layers.flatMap((layer) =>
-    own.map((head) => weightOf.get(headName({ layer, head })) ?? 0),
+    own.map((head) => weightOf.get(headName({ part, layer, head })) ?? 0),
   );
   return {
+    ...(part === 'self' ? {} : { part }),
     layers,
     heads: own.length === model.n_heads ? null : own,
     weights: weights.every((weight) => weight === 1) ? null : weights,

@@ -7,7 +7,7 @@ import type { JobKind } from '../../shared/api/jobs';
 import { promptOf } from '../../shared/text/chat';
 import { furtherOf } from '../../shared/text/further';
 import type { Spec } from '../../shared/text/url';
-import { headName, type Head } from './picks';
+import { headName, type Head, type Part } from './picks';
 import type { AttentionBody } from './request';
 import { readThumbnails, type ThumbnailSides } from './thumbnails';
 
@@ -71,10 +71,15 @@ export function onlyHeads(attention: Attention, names: ReadonlySet<string>): Att
 }
 
 /** Of all heads; on the prompt with its edits, or on random tokens that come twice. */
-export function useHeadScores(spec: Spec, enabled: boolean): Analysis<HeadScores> {
+export function useHeadScores(spec: Spec, part: Part, enabled: boolean): Analysis<HeadScores> {
   const prompt = promptOf(spec);
   const own = spec.attention.scored === 'prompt';
-  const further = furtherOf(spec, 'heads');
+  const { order, score } = spec.attention;
+  const further = {
+    ...furtherOf(spec, 'heads'),
+    ...ofPart(part),
+    ...(order === 'score' && score !== '' ? { score } : {}),
+  };
   const key = own ? [prompt, spec.edits, further] : [further];
   return useAnalysis('heads', key, enabled && (!own || prompt !== ''), (job, signal) =>
     timedAnswer(
@@ -86,10 +91,10 @@ export function useHeadScores(spec: Spec, enabled: boolean): Analysis<HeadScores
   );
 }
 
-export function useThumbnails(spec: Spec, enabled: boolean): Analysis<ThumbnailSides> {
+export function useThumbnails(spec: Spec, part: Part, enabled: boolean): Analysis<ThumbnailSides> {
   const { edits } = spec;
   const prompt = promptOf(spec);
-  const further = furtherOf(spec, 'thumbnails');
+  const further = { ...furtherOf(spec, 'thumbnails'), ...ofPart(part) };
   return useAnalysis(
     'thumbnails',
     [prompt, edits, further],
@@ -105,4 +110,8 @@ export function useThumbnails(spec: Spec, enabled: boolean): Analysis<ThumbnailS
       return { data: readThumbnails(readSafetensors(data as ArrayBuffer)), timing };
     },
   );
+}
+
+function ofPart(part: Part): { part?: Part } {
+  return part === 'self' ? {} : { part };
 }
