@@ -11,6 +11,7 @@ from safetensors.torch import load
 
 import unembed as ue
 from unembed.engine.model import Model
+from unembed.models.tiny import tiny_model, tiny_tokenizer
 from unembed.server.app import create_app
 from unembed.session import Session
 from unembed.settings import Settings
@@ -158,3 +159,54 @@ def test_thumbnails_asked_for_again_are_the_same_and_an_edit_changes_them(app):
     assert torch.equal(arrays["baseline.cells"], load(first)["baseline.cells"])
     assert not torch.equal(arrays["edited.cells"], arrays["baseline.cells"])
     assert arrays["edited.cells"].dtype == torch.uint8
+
+
+EDITS = {
+    "before": {"target": "L0.mlp", "operation": "scale", "value": 2},
+    "at the start": {"target": "L2.resid_pre", "operation": "add", "value": 0.5},
+    "just before it": {"target": "L1.resid_post", "operation": "add", "value": 0.5},
+    "in the layer": {"target": "L2.H1", "operation": "zero"},
+}
+
+
+@pytest.mark.parametrize("edit", [None, *EDITS], ids=str)
+@pytest.mark.parametrize("name", ["gpt2", "gemma3", "albert", "falcon"])
+def test_one_head_after_the_other_is_a_whole_pass_to_the_last_bit(name, edit):
+    model = ue.load(tiny_model(name), tiny_tokenizer())
+    session = Session(model, Settings())
+    try:
+        app = create_app(session, session.settings, TOKEN, assets={})
+        specs = [] if edit is None else [EDITS[edit]]
+        made = {
+            None: [],
+            "before": [ue.scale("L0.mlp", 2)],
+            "at the start": [ue.add("L2.resid_pre", 0.5)],
+            "just before it": [ue.add("L1.resid_post", 0.5)],
+            "in the layer": [ue.zero("L2.H1")],
+        }[edit]
+        for layers, heads in (([2], [0]), ([2], [3]), ([1, 2], [1]), ([0], [2])):
+            asked = {"layers": layers, "heads": heads, "measure": "moved"}
+            body = asked | {"prompt": [5, 9, 7, 30], "edits": specs}
+            arrays = load(post(app, "/api/attention", body).body)
+            for side, edits in (("baseline", []), ("edited", made)):
+                if side == "edited" and not specs:
+                    continue
+                wanted = ue.attention(model, **asked, prompt=[5, 9, 7, 30], edits=edits)
+                assert torch.equal(arrays[f"{side}.values"], wanted.values)
+    finally:
+        session.close()
+
+
+def test_layers_before_the_one_looked_at_are_computed_once(model):
+    session, calls = Session(model, Settings()), []
+    handle = model.module.get_submodule(model.block(0).mlp.output_map).register_forward_hook(
+        lambda *_: calls.append(1)
+    )
+    try:
+        app = create_app(session, session.settings, TOKEN, assets={})
+        for head in range(4):
+            post(app, "/api/attention", {"prompt": PROMPT, "layers": [2], "heads": [head]})
+        assert len(calls) == 1
+    finally:
+        handle.remove()
+        session.close()

@@ -21,7 +21,7 @@ from unembed.engine.names.vocabulary import Read
 from unembed.options import Options
 from unembed.questions.editing import edits_of
 from unembed.questions.requests import AttentionRequest, HeadsRequest, ThumbnailsRequest
-from unembed.questions.runs import both_runs
+from unembed.questions.runs import both_runs, runs_from
 from unembed.questions.tokens import read_of
 from unembed.session import Job, Session
 
@@ -37,7 +37,10 @@ def answer(session: Session, job: Job, request: AttentionRequest) -> AttentionCo
     limit = session.settings.max_attention_numbers // request.n_runs
     analysis.check_size(model, request.layers, options, read, limit)
     capture = analysis.attention_capture(model, request.layers, options=options)
-    runs = both_runs(session, job, request, read, capture)
+    if options.part == "encoder":  # whose layers come before all of the decoder's
+        runs = both_runs(session, job, request, read, capture)
+    else:
+        runs = runs_from(session, job, request, read, capture, request.layers)
     found = [
         analysis.attention(
             run, request.layers, options=options, cancel=job.cancel, progress=job.progress

@@ -12,6 +12,8 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from typing import Any, Literal, get_args
 
+from torch import Tensor
+
 from unembed.engine.editing.edits import Edit
 from unembed.engine.model import Model
 from unembed.engine.names.vocabulary import Read
@@ -100,8 +102,12 @@ class Session:
         capture: Sequence[str] = (),
         *,
         logits: Literal["all", "last", "none"] = "none",
+        start: tuple[int, Tensor] | None = None,
     ) -> Run:
-        """A forward pass, from the cache when it was made before. Called by work, on its thread."""
+        """A forward pass, from the cache when it was made before. Called by work, on its thread.
+
+        `start` is the layer to enter, with the residual that this very pass has before it.
+        """
         keys = tuple(edit.key for edit in edits)
         identity = (self.model.state, read, keys, logits)
         wanted = frozenset(capture)
@@ -115,6 +121,7 @@ class Session:
             sorted(wanted),
             edits,
             logits=logits,
+            start=start,
             cancel=job.cancel,
             progress=job.progress,
         )
