@@ -7,6 +7,7 @@ import { edgesOf } from './edges';
 import { example, token, VALUES } from './example';
 import { descent, geometryOf, middle, positionAt, trace } from './geometry';
 import { hitColumns } from './hitColumns';
+import { mapData } from './headMap';
 import { half, unpacked } from './json';
 import { blocks } from './matrixPaint';
 import { headsAt, panelModes, patternOf, valueAt } from './pattern';
@@ -80,6 +81,24 @@ describe('a pattern', () => {
     expect([...maps.sent].map((one) => one.toFixed(4))).toEqual(Array(6).fill('0.3333'));
     expect(maps.received[0]).toBeCloseTo((1 + 0.5 + 0.125) / 3);
     expect(maps.received[5]).toBeCloseTo(0.25 / 3);
+  });
+
+  it('shows no rounding as a change of what heads send', () => {
+    const attention = readAttention(example(true));
+    const difference = patternOf(attention, 'difference', null);
+    expect(mapData(difference, 'query', null).flat).toBe(true);
+    expect(mapData(difference, 'key', null).flat).toBe(false);
+    const alike = readAttention(example(true));
+    if (alike.edited)
+      alike.edited.combined = alike.baseline.combined?.map((one) => one + 1e-8) ?? null;
+    expect(patternOf(alike, 'difference', null).most).toBeGreaterThan(1e-4);
+  });
+
+  it('has one scale for both sides', () => {
+    const attention = readAttention(example(true));
+    if (attention.edited) attention.edited.combined = Float32Array.of(4, 0, 0, 0, 0, 0, 0, 0, 0);
+    for (const mode of ['baseline', 'edited'] as const)
+      expect(patternOf(attention, mode, null).most).toBe(4);
   });
 
   it('has a sink only where attention goes to one, made one as the heads are', () => {

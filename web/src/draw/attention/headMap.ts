@@ -1,6 +1,6 @@
 /** Tokens × heads as one small bitmap, blown up beside a column: what each head sends or receives. */
 import { make } from '../dom';
-import { headsAt, largest, partnerOf, type Pattern } from './pattern';
+import { headsAt, largest, type Pattern } from './pattern';
 import { colourOf } from './scale';
 import type { Focus } from './shown';
 
@@ -23,15 +23,19 @@ export function mapData(pattern: Pattern, side: Focus['side'], chosen: Focus | n
   if (own) return { values: own, places, most: largest(own), flat: false };
   const name = side === 'query' ? 'sent' : 'received';
   const values = pattern.maps[name];
-  const partner = partnerOf(pattern.attention, pattern.mode)?.[name];
-  const most = Math.max(largest(values), partner ? largest(partner) : 0);
-  return { values, places, most, flat: isFlat(values, most) };
+  const { baseline, edited } = pattern.attention;
+  const whole = Math.max(largest(baseline[name]), edited ? largest(edited[name]) : 0);
+  const most = pattern.mode === 'difference' ? largest(values) : whole;
+  return { values, places, most, flat: isFlat(values, whole) };
 }
 
-/** Rows of attention sum to 1, whatever the head: their means tell nothing apart. */
-function isFlat(values: Float32Array, most: number): boolean {
+/**
+ * Rows of attention sum to 1, whatever the head: their means tell nothing apart, and their difference is
+ * what rounding leaves.
+ */
+function isFlat(values: Float32Array, whole: number): boolean {
   const first = values[0] ?? 0;
-  return values.every((value) => Math.abs(value - first) <= SAME * most);
+  return values.every((value) => Math.abs(value - first) <= SAME * whole);
 }
 
 function rowOfChosen(pattern: Pattern, { side, position }: Focus): Float32Array | null {

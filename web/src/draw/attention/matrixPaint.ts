@@ -154,58 +154,106 @@ export class MatrixPainter {
   // -------------------------------------------------------------- labels
 
   private paintLabels(context: CanvasRenderingContext2D, frame: MatrixFrame): void {
-    const { view, cell, edge, scrollX, scrollY, width, height } = frame;
-    const { pattern } = view;
-    const { top, bottom, left, right } = windowOf(frame);
-    const text = this.fit(context, view.inks.mono);
-    const step = cell >= LABEL_FROM ? 1 : tickStep(cell, FONT + 2);
-    const { query, key: chosen } = crossOf(view);
+    const { edge, width, height } = frame;
     context.textBaseline = 'middle';
-    const label = (side: 'query' | 'key', position: number, strong: boolean) => {
-      const token = pattern.tokens[side][position];
-      const number = cell < LABEL_FROM && !strong;
-      context.fillStyle = strong
-        ? view.inks.accent
-        : token?.special
-          ? view.inks.text2
-          : view.inks.text;
-      context.font = `${strong ? 'bold ' : ''}${FONT}px ${view.inks.mono}`;
-      return number ? String(position) : text.fit(token?.label ?? '', edge - 10, false);
-    };
-    const clipped = (x: number, y: number, wide: number, high: number, paint: () => void) => {
-      context.save();
-      context.beginPath();
-      context.rect(x, y, wide, high);
-      context.clip();
-      paint();
-      context.restore();
-    };
-    clipped(0, edge - HANG, edge, height - edge + HANG, () => {
-      context.textAlign = 'right';
-      for (let row = top; row < bottom; row++) {
-        const position = pattern.attention.meta.queries[row] ?? 0;
-        const strong = row === query;
-        if (row % step !== 0 && !strong) continue;
-        const shown = label('query', position, strong);
-        context.fillText(shown, edge - 5, edge + (row + 0.5) * cell - scrollY);
-      }
-    });
-    clipped(edge - HANG, 0, width - edge + HANG, edge, () => {
-      context.textAlign = 'left';
-      for (let key = left; key < right; key++) {
-        const strong = key === chosen;
-        if (key >= 0 && key % step !== 0 && !strong) continue;
-        const shown = key < 0 ? sinkLabel(context, view) : label('key', key, strong);
-        context.save();
-        const x = edge + columnX(pattern, key, cell) + cell / 2 - scrollX;
-        context.translate(x, edge - 5);
-        context.rotate(-Math.PI / 2);
-        context.fillText(shown, 0, 0);
-        context.restore();
-      }
-    });
+    inside(context, 0, edge - HANG, edge, height - edge + HANG, () =>
+      this.rowLabels(context, frame),
+    );
+    inside(context, edge - HANG, 0, width - edge + HANG, edge, () =>
+      this.columnLabels(context, frame),
+    );
     context.textAlign = 'left';
   }
+
+  private rowLabels(context: CanvasRenderingContext2D, frame: MatrixFrame): void {
+    const { view, cell, edge, scrollY } = frame;
+    const { top, bottom } = windowOf(frame);
+    const { query } = crossOf(view);
+    const step = labelStep(cell);
+    context.textAlign = 'right';
+    for (let row = top; row < bottom; row++) {
+      const strong = row === query;
+      if (row % step !== 0 && !strong) continue;
+      const position = view.pattern.attention.meta.queries[row] ?? 0;
+      const shown = this.label(context, frame, 'query', position, strong);
+      const y = edge + (row + 0.5) * cell - scrollY;
+      if (strong) clear(context, view, 0, y - FONT / 2 - 1, edge, FONT + 2);
+      context.fillText(shown, edge - 5, y);
+    }
+  }
+
+  private columnLabels(context: CanvasRenderingContext2D, frame: MatrixFrame): void {
+    const { view, cell, edge, scrollX } = frame;
+    const { left, right } = windowOf(frame);
+    const { key: chosen } = crossOf(view);
+    const step = labelStep(cell);
+    context.textAlign = 'left';
+    for (let key = left; key < right; key++) {
+      const strong = key === chosen;
+      if (key >= 0 && key % step !== 0 && !strong) continue;
+      const shown =
+        key < 0 ? sinkLabel(context, view) : this.label(context, frame, 'key', key, strong);
+      const x = edge + columnX(view.pattern, key, cell) + cell / 2 - scrollX;
+      if (strong) clear(context, view, x - FONT / 2 - 1, 0, FONT + 2, edge);
+      context.save();
+      context.translate(x, edge - 5);
+      context.rotate(-Math.PI / 2);
+      context.fillText(shown, 0, 0);
+      context.restore();
+    }
+  }
+
+  /** A token where there is room for it, else its position; sets the ink. */
+  private label(
+    context: CanvasRenderingContext2D,
+    { view, cell, edge }: MatrixFrame,
+    side: 'query' | 'key',
+    position: number,
+    strong: boolean,
+  ): string {
+    const { inks, pattern } = view;
+    const token = pattern.tokens[side][position];
+    const fitter = this.fit(context, inks.mono);
+    context.font = `${strong ? 'bold ' : ''}${FONT}px ${inks.mono}`;
+    const named = cell >= LABEL_FROM || strong;
+    context.fillStyle = strong ? inks.accent : named && !token?.special ? inks.text : inks.text2;
+    return named ? fitter.fit(token?.label ?? '', edge - 10, false) : String(position);
+  }
+}
+
+function labelStep(cell: number): number {
+  return cell >= LABEL_FROM ? 1 : tickStep(cell, FONT + 2);
+}
+
+function inside(
+  context: CanvasRenderingContext2D,
+  x: number,
+  y: number,
+  wide: number,
+  high: number,
+  paint: () => void,
+): void {
+  context.save();
+  context.beginPath();
+  context.rect(x, y, wide, high);
+  context.clip();
+  paint();
+  context.restore();
+}
+
+/** The label that is pointed at lies over those beside it. */
+function clear(
+  context: CanvasRenderingContext2D,
+  { inks }: PanelView,
+  x: number,
+  y: number,
+  wide: number,
+  high: number,
+): void {
+  const ink = context.fillStyle;
+  context.fillStyle = inks.ground;
+  context.fillRect(x, y, wide, high);
+  context.fillStyle = ink;
 }
 
 function sinkLabel(context: CanvasRenderingContext2D, { inks }: PanelView): string {

@@ -35,6 +35,8 @@ export interface HeadMaps {
 
 const kept = new WeakMap<Attention, Map<string, Pattern>>();
 const MOST_KEPT = 24;
+/** Of the largest number: a difference that small is drawn faint. */
+const LEAST_CHANGE = 1e-3;
 
 /** The same pattern for the same question: who draws can compare by identity. */
 export function patternOf(attention: Attention, mode: PanelMode, head: string | null): Pattern {
@@ -87,7 +89,6 @@ function composed(attention: Attention, mode: PanelMode, head: string | null): P
   const keys = side.tokens.key.length;
   const known = head !== null && side.values && meta.heads.includes(head) ? head : null;
   const other = mode === 'difference' ? attention.baseline : null;
-  const partner = partnerOf(attention, mode);
   const values = minus(
     matrixOf(attention, side, known),
     other && matrixOf(attention, other, known),
@@ -109,10 +110,7 @@ function composed(attention: Attention, mode: PanelMode, head: string | null): P
     edges,
     sink: minus(sinkOf(attention, side, known), other && sinkOf(attention, other, known)),
     signed: isSigned(attention, mode),
-    most: Math.max(
-      largest(values ?? edges.values),
-      ...(partner ? [largest(matrixOf(attention, partner, known) ?? partner.edges.values)] : []),
-    ),
+    most: mostOf(attention, mode, known, values ?? edges.values),
     maps: {
       heads: meta.heads,
       sent: minus(side.sent, other?.sent ?? null),
@@ -121,9 +119,20 @@ function composed(attention: Attention, mode: PanelMode, head: string | null): P
   };
 }
 
-/** The side across: both have one scale, so that what looks alike is alike. */
-export function partnerOf({ baseline, edited }: Attention, mode: PanelMode): AttentionSide | null {
-  return mode === 'difference' ? null : mode === 'edited' ? baseline : edited;
+/** Both sides have one scale, so that what looks alike is alike; of a difference rounding is not drawn large. */
+function mostOf(
+  attention: Attention,
+  mode: PanelMode,
+  head: string | null,
+  values: Float32Array,
+): number {
+  const { baseline, edited } = attention;
+  if (!edited) return largest(values);
+  const sides = [baseline, edited].map((side) =>
+    largest(matrixOf(attention, side, head) ?? side.edges.values),
+  );
+  const whole = Math.max(...sides);
+  return mode === 'difference' ? Math.max(largest(values), LEAST_CHANGE * whole) : whole;
 }
 
 /** A difference, an effect, or heads that a negative weight takes off. */
