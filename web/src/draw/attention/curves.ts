@@ -18,7 +18,8 @@ const MOST_PIXELS = 6e6;
 const TALLEST = 16_000;
 /** Windows above and below, where not all of it is kept. */
 const MARGIN = 0.75;
-const STRETCH = 1.6;
+/** How far it may be stretched, and pressed, while a zoom lasts. */
+const STRETCH = { most: 2.5, least: 1 / 8 };
 
 interface Held {
   pattern: Pattern;
@@ -70,7 +71,7 @@ export class Curves {
     const stretched = rowHeight / held.rowHeight;
     const width = curves.to - curves.from;
     if (!moving && (stretched !== 1 || width !== held.width)) return false;
-    if (stretched > STRETCH || stretched < 1 / STRETCH) return false;
+    if (stretched > STRETCH.most || stretched < STRETCH.least) return false;
     return (
       held.from <= Math.max(0, top / rowHeight) && held.to >= Math.min(rows, bottom / rowHeight)
     );

@@ -82,15 +82,33 @@ export class MatrixPainter {
 
   // -------------------------------------------------------------- cells
 
-  private paintCells(context: CanvasRenderingContext2D, { view, cell }: MatrixFrame): void {
+  private paintCells(context: CanvasRenderingContext2D, frame: MatrixFrame): void {
+    const { view, cell } = frame;
     const { pattern, lut } = view;
     const by = Math.max(1, Math.floor(1 / cell));
     if (this.made?.pattern !== pattern || this.made.lut !== lut || this.made.by !== by)
       this.fill(pattern, lut, by);
     context.imageSmoothingEnabled = false;
     const { width, height } = this.bitmap;
-    const x = columnX(pattern, 0, cell);
-    context.drawImage(this.bitmap, x, 0, width * by * cell, height * by * cell);
+    const seen = windowOf(frame);
+    // Only what is in sight: a bitmap blown up far beyond the window is slow to draw.
+    const [left, top] = [Math.floor(Math.max(0, seen.left) / by), Math.floor(seen.top / by)];
+    const wide = Math.min(width, Math.ceil(seen.right / by)) - left;
+    const high = Math.min(height, Math.ceil(seen.bottom / by)) - top;
+    const side = by * cell;
+    const x = columnX(pattern, 0, cell) + left * side;
+    if (wide > 0 && high > 0)
+      context.drawImage(
+        this.bitmap,
+        left,
+        top,
+        wide,
+        high,
+        x,
+        top * side,
+        wide * side,
+        high * side,
+      );
     context.imageSmoothingEnabled = true;
   }
 

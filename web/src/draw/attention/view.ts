@@ -8,6 +8,7 @@ import { listen } from '../press';
 import { ColumnsPanel, type PanelEvents } from './columns';
 import { ATTENTION_KEYS, TOKEN_STEPS } from './keys';
 import { MatrixPanel } from './matrix';
+import type { Attention, Mode } from './data';
 import { panelModes, patternOf, type PanelMode } from './pattern';
 import { lutOf } from './scale';
 import {
@@ -27,6 +28,9 @@ export interface AttentionViewOptions {
   /** Of what assistive technology reads; one in the page, or in its shadow tree. */
   id?: string;
 }
+
+/** What a sentence is of. */
+type Spoken = readonly [Attention, Mode, string | null, Focus['side'], number];
 
 const LABEL =
   'Attention: arrow keys go from token to token and between queries and keys, Enter keeps its pairs';
@@ -52,6 +56,7 @@ export class AttentionView {
   private hovered: Pointed | null = null;
   private cursor: Focus = { side: 'query', position: -1 };
   private focused = false;
+  private spoken: Spoken | null = null;
   private readonly stops: Array<() => void> = [];
 
   constructor(
@@ -263,12 +268,11 @@ export class AttentionView {
     box.setAttribute('aria-colcount', '2');
     this.activeRow.setAttribute('aria-rowindex', String(cursor.position + 1));
     this.active.setAttribute('aria-colindex', cursor.side === 'query' ? '1' : '2');
-    const words = attentionSentence(
-      shown.attention,
-      shown.mode,
-      { kind: 'token', ...cursor },
-      this.headShown,
-    );
-    if (this.active.textContent !== words) this.active.textContent = words;
+    const { attention, mode } = shown;
+    const of: Spoken = [attention, mode, this.headShown, cursor.side, cursor.position];
+    if (of.every((one, at) => one === this.spoken?.[at])) return;
+    this.spoken = of;
+    const at: Pointed = { kind: 'token', ...cursor };
+    this.active.textContent = attentionSentence(attention, mode, at, this.headShown);
   }
 }
