@@ -395,3 +395,46 @@ def test_nothing_is_left_on_the_model(model_of):
     ue.attribute(model, PROMPT, WHY, frozen="all", estimator="integrated", steps=1)
     assert torch.equal(model.run(PROMPT).logits, before)
     assert not any("forward" in vars(part) for part in model.module.modules())
+
+
+def half(values):
+    return values * 0.5 + values.detach() * 0.5
+
+
+def by_rules(oracle, name):
+    """The feed-forwards of one model rewritten by hand with the rules of RelP."""
+    for block in oracle.blocks:
+        mlp = block.mlp
+        if name == "gpt2":
+            act = mlp.act.forward
+            mlp.act.forward = lambda x, act=act: x * (act(x) / x).detach()
+            continue
+        act = (mlp.activation_fn if name == "phi3" else mlp.act_fn).forward
+
+        def forward(x, mlp=mlp, act=act):
+            if name == "phi3":
+                gate, up = mlp.gate_up_proj(x).chunk(2, dim=-1)
+            else:
+                gate, up = mlp.gate_proj(x), mlp.up_proj(x)
+            return mlp.down_proj(half(gate * (act(gate) / gate).detach()) * half(up))
+
+        mlp.forward = forward
+
+
+@pytest.mark.parametrize("name", ["gpt2", "llama", "gemma3", "phi3"])
+def test_relevance_is_the_gradient_of_a_model_rewritten_by_the_rules(name, model_of):
+    from ..contract.oracle import Oracle
+
+    model = model_of(name, torch.float64)
+    found = ue.attribute(model, PROMPT, WHY.at(POSITION), estimator="relp")
+    assert (found.frozen, found.estimator) == ("all", "relp")
+    assert found.value == pytest.approx(ue.attribute(model, PROMPT, WHY.at(POSITION)).value)
+    oracle = Oracle(name, torch.float64)
+    hold(oracle.model)
+    by_rules(oracle, name)
+
+    def value_of(seen):
+        logits = seen["logits"][POSITION].double()
+        return (logits[72] + logits[5]) / 2 - logits[9]
+
+    totals_agree(found, oracle, value_of, 5e-6)

@@ -20,6 +20,7 @@ from unembed.settings import Settings
 from ..server.asgi import TOKEN, post
 from . import (
     test_attention,
+    test_attribution,
     test_component_and_generate,
     test_corpus,
     test_flow,
@@ -35,6 +36,7 @@ FACES = (
     | test_labels.FACES
     | test_lens.FACES
     | test_attention.FACES
+    | test_attribution.FACES
     | test_flow.FACES
     | test_component_and_generate.FACES
     | test_index.FACES

@@ -204,6 +204,46 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/attribute": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Attribute
+         * @description What every node does to an objective, with the edits and without.
+         */
+        post: operations["attribute"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/patch": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Patch
+         * @description A grid of runs of one prompt, each with one activation of another.
+         */
+        post: operations["patch"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/flow": {
         parameters: {
             query?: never;
@@ -871,6 +911,262 @@ export interface components {
             };
         };
         /**
+         * AttributeRequest
+         * @description What every node does to an objective, estimated from one backward pass.
+         */
+        AttributeRequest: {
+            /**
+             * Prompt
+             * @description Text, which the model's tokenizer splits; token ids used as they are; or messages, which the chat template of the model makes a text of.
+             */
+            prompt: string | number[] | components["schemas"]["Message"][];
+            /**
+             * Source
+             * @description Of an encoder-decoder, and only of one: what its encoder reads. The prompt is then what its decoder goes on with; empty: its start token alone.
+             */
+            source?: (string | number[] | components["schemas"]["Message"][]) | null;
+            /**
+             * Pair
+             * @description A second text, for an encoder that reads two together; the prompt is then the first one, a text too.
+             */
+            pair?: string | null;
+            /**
+             * Edits
+             * @default []
+             */
+            edits?: components["schemas"]["EditSpec"][];
+            /**
+             * Job
+             * @description A name of the client's choice, to follow or cancel the work by.
+             */
+            job?: string | null;
+            /**
+             * Target
+             * @description What is explained; absent: the model's own most likely token at the position.
+             */
+            target?: string | number | null;
+            /**
+             * Distractor
+             * @description A token whose logit is taken off the target's.
+             */
+            distractor?: (string | number) | null;
+            /**
+             * Position
+             * @description Where; a negative one counts from the end.
+             * @default -1
+             */
+            position?: number;
+            /**
+             * Frozen
+             * @description Norms whose scale is held at the run's value: the one before the unembedding, all, none.
+             * @default final
+             * @enum {string}
+             */
+            frozen?: "final" | "all" | "none";
+            /**
+             * Estimator
+             * @description Activation times gradient; times the mean of gradients on the way to what it is compared with, layer by layer (integrated gradients); or times a gradient by the rules of RelP: norms held, activation functions proportional, gates halved.
+             * @default gradient
+             * @enum {string}
+             */
+            estimator?: "gradient" | "integrated" | "relp";
+            /**
+             * Steps
+             * @description Gradients of each layer and branch that integrated gradients take.
+             * @default 5
+             */
+            steps?: number;
+            /**
+             * Against
+             * @description What an activation is compared with: 0, or its mean over the prompt.
+             * @default zero
+             * @enum {string}
+             */
+            against?: "zero" | "mean";
+            /**
+             * Pairs
+             * @description Heads by pair of query and key; without, each query's head as one node.
+             * @default true
+             */
+            pairs?: boolean;
+            /**
+             * Sort By
+             * @description What nodes are listed by, largest either way first.
+             * @default total
+             * @enum {string}
+             */
+            sort_by?: "total" | "direct" | "write" | "activation";
+            /**
+             * Top K
+             * @description Nodes listed.
+             * @default 20
+             */
+            top_k?: number;
+            /**
+             * Layers
+             * @description Of the nodes listed; absent: all.
+             */
+            layers?: number[] | null;
+            /**
+             * Positions
+             * @description Of the nodes listed; absent: all.
+             */
+            positions?: number[] | null;
+            /**
+             * Verify
+             * @description Of the nodes listed, how many are also measured, each by a run without it.
+             * @default 0
+             */
+            verify?: number;
+        };
+        /**
+         * AttributedNode
+         * @description One node at one position, and what it does to the objective.
+         */
+        AttributedNode: {
+            /** Name */
+            name: string;
+            /**
+             * Kind
+             * @enum {string}
+             */
+            kind: "embed" | "head" | "pair" | "cross_head" | "neuron" | "bias" | "attn" | "cross" | "mlp" | "mixer" | "ple";
+            /**
+             * Layer
+             * @description Null of the embedding.
+             */
+            layer: number | null;
+            /**
+             * Position
+             * @description Where it writes.
+             */
+            position: number;
+            /**
+             * Key
+             * @description Of a pair: where it looks.
+             */
+            key: number | null;
+            /**
+             * Activation
+             * @description Of a neuron; of a pair the share of attention.
+             */
+            activation: number | null;
+            /**
+             * Write
+             * @description Norm of what it adds to the residual stream.
+             */
+            write: number;
+            /**
+             * Direct
+             * @description Past all later layers; null where nothing has such an effect.
+             */
+            direct: number | null;
+            /**
+             * Total
+             * @description Estimated: the objective with it less the objective without.
+             */
+            total: number;
+            /**
+             * Measured
+             * @description The same, measured by a run without it.
+             */
+            measured: number | null;
+        };
+        /**
+         * Attribution
+         * @description What every node does to an objective: direct effects, and estimated total effects.
+         *
+         *     `rows` are the nodes that the options list; in Python `groups` have all of them, and `top` lists
+         *     by any number, kind, layer and position.
+         */
+        Attribution: {
+            /**
+             * Objective
+             * @description What is explained, in words.
+             */
+            objective: string;
+            /**
+             * Value
+             * @description Of the objective in the run.
+             */
+            value: number;
+            /**
+             * Position
+             * @description Where it is read.
+             */
+            position: number;
+            /**
+             * Tokens
+             * @description Of the whole prompt.
+             */
+            tokens: components["schemas"]["Token"][];
+            /**
+             * Frozen
+             * @enum {string}
+             */
+            frozen: "final" | "all" | "none";
+            /**
+             * Estimator
+             * @enum {string}
+             */
+            estimator: "gradient" | "integrated" | "relp";
+            /**
+             * Against
+             * @enum {string}
+             */
+            against: "zero" | "mean";
+            /**
+             * Method
+             * @description Direct effects: norms frozen, or in a head that is not linear the gradient; null: none.
+             */
+            method: ("frozen" | "gradient") | null;
+            /**
+             * Cost
+             * @description What it took, in words.
+             */
+            cost: string;
+            /**
+             * N Nodes
+             * @description How many nodes there are.
+             */
+            n_nodes: number;
+            /** @description Null where nothing has a direct effect. */
+            completeness: components["schemas"]["Completeness"] | null;
+            /**
+             * Token Totals
+             * @description Estimated total effect of the embedding at each position.
+             */
+            token_totals: number[];
+            /**
+             * Rows
+             * @description The nodes listed.
+             */
+            rows: components["schemas"]["AttributedNode"][];
+            /** @description Null unless nodes were measured. */
+            verification: components["schemas"]["Verification"] | null;
+            /**
+             * Notes
+             * @description What is not taken apart, and why.
+             */
+            notes: string[];
+            /**
+             * Provenance
+             * @description Which model, in which precision.
+             */
+            provenance: {
+                [key: string]: string;
+            };
+        };
+        /**
+         * AttributionComparison
+         * @description An attribution in the baseline; with an enabled edit also in the edited run.
+         */
+        AttributionComparison: {
+            baseline: components["schemas"]["Attribution"];
+            /** @description Null where no edit is enabled. */
+            edited: components["schemas"]["Attribution"] | null;
+        };
+        /**
          * BranchUpdates
          * @description Neurons, or heads, of one layer: shown parts, biases and rest sum to what was added.
          */
@@ -1017,6 +1313,42 @@ export interface components {
             n: number;
             /** Seed */
             seed: number;
+        };
+        /**
+         * Completeness
+         * @description What the objective is made of: these sum to it.
+         */
+        Completeness: {
+            /**
+             * Objective
+             * @description Its value in the run.
+             */
+            objective: number;
+            /**
+             * Nodes
+             * @description Direct effects of all nodes.
+             */
+            nodes: number;
+            /**
+             * Norms
+             * @description Biases of norms that the residual stream itself goes through.
+             */
+            norms: number;
+            /**
+             * Head
+             * @description Biases of the final norm and of the unembedding.
+             */
+            head: number;
+            /**
+             * Beyond
+             * @description What is not linear in the stream: a soft cap, log-sum-exp, a head.
+             */
+            beyond: number;
+            /**
+             * Rest
+             * @description What is left: rounding, and edits of the stream itself.
+             */
+            rest: number;
         };
         /**
          * Component
@@ -3523,6 +3855,164 @@ export interface components {
             note?: string;
         };
         /**
+         * PatchGrid
+         * @description The objective of one prompt with one activation of another put in, cell by cell.
+         *
+         *     `columns_at` are positions, or heads where heads are patched: those that a layer does not have
+         *     are not a number.
+         */
+        PatchGrid: {
+            /**
+             * Site
+             * @enum {string}
+             */
+            site: "resid_pre" | "resid_mid" | "attn_out" | "mlp_out" | "heads";
+            /**
+             * Into
+             * @description Which prompt was run, with activations of the other.
+             * @enum {string}
+             */
+            into: "corrupted" | "clean";
+            /**
+             * Objective
+             * @description What was measured, in words.
+             */
+            objective: string;
+            /**
+             * Position
+             * @description Where it was measured.
+             */
+            position: number;
+            /**
+             * Layers
+             * @description Of the rows.
+             */
+            layers: number[];
+            /**
+             * Columns At
+             * @description Positions of the columns, or numbers of heads.
+             */
+            columns_at: number[];
+            /**
+             * Positions
+             * @description Where heads were patched; of other sites the columns.
+             */
+            positions: number[];
+            /**
+             * Tokens
+             * @description Of the clean prompt.
+             */
+            tokens: components["schemas"]["Token"][];
+            /**
+             * Corrupted Tokens
+             * @description Of the corrupted one, as many.
+             */
+            corrupted_tokens: components["schemas"]["Token"][];
+            /**
+             * Clean
+             * @description The objective of the clean prompt.
+             */
+            clean: number;
+            /**
+             * Corrupted
+             * @description The objective of the corrupted prompt.
+             */
+            corrupted: number;
+            /**
+             * N Runs
+             * @description Cells that were run.
+             */
+            n_runs: number;
+            /**
+             * N Unchanged
+             * @description Cells where both prompts have the same: nothing to run.
+             */
+            n_unchanged: number;
+            /**
+             * Provenance
+             * @description Which model, in which precision.
+             */
+            provenance: {
+                [key: string]: string;
+            };
+            /**
+             * Rows
+             * @description The objective in each cell, layer by layer; null for a head that a layer lacks.
+             */
+            rows: (number | null)[][];
+        };
+        /**
+         * PatchRequest
+         * @description What activations of one prompt, `prompt`, do in the run of another that differs from it.
+         */
+        PatchRequest: {
+            /**
+             * Prompt
+             * @description Text, which the model's tokenizer splits; token ids used as they are; or messages, which the chat template of the model makes a text of.
+             */
+            prompt: string | number[] | components["schemas"]["Message"][];
+            /**
+             * Source
+             * @description Of an encoder-decoder, and only of one: what its encoder reads. The prompt is then what its decoder goes on with; empty: its start token alone.
+             */
+            source?: (string | number[] | components["schemas"]["Message"][]) | null;
+            /**
+             * Pair
+             * @description A second text, for an encoder that reads two together; the prompt is then the first one, a text too.
+             */
+            pair?: string | null;
+            /**
+             * Site
+             * @description What is patched: a site at one position in each cell, or one head at all positions.
+             * @default resid_pre
+             * @enum {string}
+             */
+            site?: "resid_pre" | "resid_mid" | "attn_out" | "mlp_out" | "heads";
+            /**
+             * Into
+             * @description Which prompt is run: the corrupted one with activations of the clean one, which shows what is enough, or the other way round, which shows what is needed.
+             * @default corrupted
+             * @enum {string}
+             */
+            into?: "corrupted" | "clean";
+            /**
+             * Target
+             * @description What is measured; absent: the most likely token of the clean prompt less that of the corrupted one.
+             */
+            target?: string | number | null;
+            /**
+             * Distractor
+             * @description A token whose logit is taken off the target's.
+             */
+            distractor?: (string | number) | null;
+            /**
+             * Position
+             * @description Where it is measured; a negative one counts from the end.
+             * @default -1
+             */
+            position?: number;
+            /**
+             * Layers
+             * @description 0-based; absent: all that have the site.
+             */
+            layers?: number[] | null;
+            /**
+             * Positions
+             * @description Where is patched; absent: everywhere.
+             */
+            positions?: number[] | null;
+            /**
+             * Corrupted
+             * @description The other prompt, of as many tokens, which differs where it matters.
+             */
+            corrupted: string | number[] | components["schemas"]["Message"][];
+            /**
+             * Job
+             * @description A name of the client's choice, to follow or cancel the work by.
+             */
+            job?: string | null;
+        };
+        /**
          * PatchSource
          * @description Where a patch takes its activation from.
          */
@@ -4220,6 +4710,32 @@ export interface components {
              * @description A neuron: "L12.N512"; LM-Debugger's "L12D512" is read too.
              */
             target: string;
+        };
+        /**
+         * Verification
+         * @description Estimated effects beside measured ones.
+         */
+        Verification: {
+            /**
+             * Nodes
+             * @description How many were measured.
+             */
+            nodes: number;
+            /**
+             * Pearson
+             * @description Null for fewer than 3 nodes, or where all are equal.
+             */
+            pearson: number | null;
+            /**
+             * Spearman
+             * @description Of their ranks.
+             */
+            spearman: number | null;
+            /**
+             * Largest Error
+             * @description Largest difference of an estimate from what was measured.
+             */
+            largest_error: number;
         };
         /** WorkspaceResponse */
         WorkspaceResponse: {
@@ -5222,6 +5738,260 @@ export interface operations {
                 };
                 content: {
                     "application/vnd.safetensors": string;
+                };
+            };
+            /** @description The request is malformed; the error names the field. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description No token, or a wrong one. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description A Host or Origin that is not this server's. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The body took too long to arrive. */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The body, or the work it asks for, is larger than the limits allow. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The body is not application/json in UTF-8. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description This model cannot do that; the error says why. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The work was cancelled. */
+            499: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description A fault of the server. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Too many requests are waiting; `Retry-After` says when to try again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The work took longer than the limit. */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+        };
+    };
+    attribute: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AttributeRequest"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    /** @description Waited and computed, in ms. */
+                    "Server-Timing"?: string;
+                    /** @description Whether every forward pass was at hand. */
+                    "X-Unembed-Cached"?: "true" | "false";
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AttributionComparison"];
+                };
+            };
+            /** @description The request is malformed; the error names the field. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description No token, or a wrong one. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description A Host or Origin that is not this server's. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The body took too long to arrive. */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The body, or the work it asks for, is larger than the limits allow. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The body is not application/json in UTF-8. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description This model cannot do that; the error says why. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The work was cancelled. */
+            499: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description A fault of the server. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Too many requests are waiting; `Retry-After` says when to try again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The work took longer than the limit. */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+        };
+    };
+    patch: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PatchRequest"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    /** @description Waited and computed, in ms. */
+                    "Server-Timing"?: string;
+                    /** @description Whether every forward pass was at hand. */
+                    "X-Unembed-Cached"?: "true" | "false";
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PatchGrid"];
                 };
             };
             /** @description The request is malformed; the error names the field. */

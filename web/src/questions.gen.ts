@@ -216,6 +216,131 @@ export const QUESTIONS = {
       "high": 128
     }
   },
+  "attribute": {
+    "target": {
+      "kind": "token",
+      "default": null
+    },
+    "distractor": {
+      "kind": "token",
+      "default": null
+    },
+    "position": {
+      "kind": "integer",
+      "default": -1
+    },
+    "frozen": {
+      "kind": "choice",
+      "default": "final",
+      "choices": [
+        "final",
+        "all",
+        "none"
+      ]
+    },
+    "estimator": {
+      "kind": "choice",
+      "default": "gradient",
+      "choices": [
+        "gradient",
+        "integrated",
+        "relp"
+      ]
+    },
+    "steps": {
+      "kind": "integer",
+      "default": 5,
+      "low": 1
+    },
+    "against": {
+      "kind": "choice",
+      "default": "zero",
+      "choices": [
+        "zero",
+        "mean"
+      ]
+    },
+    "pairs": {
+      "kind": "boolean",
+      "default": true
+    },
+    "sort_by": {
+      "kind": "choice",
+      "default": "total",
+      "choices": [
+        "total",
+        "direct",
+        "write",
+        "activation"
+      ]
+    },
+    "top_k": {
+      "kind": "integer",
+      "default": 20,
+      "low": 1,
+      "limit": "max_attributed_rows"
+    },
+    "layers": {
+      "kind": "integers",
+      "default": null
+    },
+    "positions": {
+      "kind": "integers",
+      "default": null,
+      "limit": "max_prompt_tokens"
+    },
+    "verify": {
+      "kind": "integer",
+      "default": 0,
+      "low": 0,
+      "limit": "max_attributed_rows"
+    }
+  },
+  "patch": {
+    "corrupted": {
+      "kind": "record"
+    },
+    "site": {
+      "kind": "choice",
+      "default": "resid_pre",
+      "choices": [
+        "resid_pre",
+        "resid_mid",
+        "attn_out",
+        "mlp_out",
+        "heads"
+      ]
+    },
+    "into": {
+      "kind": "choice",
+      "default": "corrupted",
+      "choices": [
+        "corrupted",
+        "clean"
+      ]
+    },
+    "target": {
+      "kind": "token",
+      "default": null
+    },
+    "distractor": {
+      "kind": "token",
+      "default": null
+    },
+    "position": {
+      "kind": "integer",
+      "default": -1
+    },
+    "layers": {
+      "kind": "integers",
+      "default": null
+    },
+    "positions": {
+      "kind": "integers",
+      "default": null,
+      "limit": "max_prompt_tokens"
+    }
+  },
   "flow": {
     "layers": {
       "kind": "integers",

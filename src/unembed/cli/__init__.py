@@ -17,6 +17,7 @@ from rich.console import Console
 
 from unembed.cli import (
     attention_command,
+    attribution_command,
     corpus_command,
     flags,
     flow_command,
@@ -192,6 +193,38 @@ def heads(
 ) -> None:
     """What each attention head does: previous token, induction, punctuation ..."""
     attention_command.heads(loading, prompt, edit or [], fields, rows, as_json=as_json)
+
+
+@app.command(cls=TextCommand)
+@options.with_loading
+@options.with_prompt
+@flags.with_options(requests.AttributeRequest)
+def attribute(
+    *,
+    loading: Loading,
+    prompt: Typed,
+    edit: options.Edits = None,
+    as_json: options.Json = False,
+    fields: dict[str, Any],
+) -> None:
+    """What every head, neuron and token does to an answer, estimated and measured."""
+    attribution_command.attribute(loading, prompt, edit or [], fields, as_json=as_json)
+
+
+@app.command(cls=TextCommand)
+@options.with_loading
+@options.with_prompt
+@flags.with_options(requests.PatchRequest)
+def patch(
+    *,
+    loading: Loading,
+    prompt: Typed,
+    corrupted: attribution_command.Corrupted,
+    as_json: options.Json = False,
+    fields: dict[str, Any],
+) -> None:
+    """Which activations of one prompt bring its answer back in the run of another."""
+    attribution_command.patch(loading, prompt, corrupted, fields, as_json=as_json)
 
 
 @app.command(cls=TextCommand)

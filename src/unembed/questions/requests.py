@@ -16,10 +16,12 @@ from unembed.analyses.attention.options import (
     HeadsOptions,
     ThumbnailsOptions,
 )
+from unembed.analyses.attribution.options import AttributionOptions
 from unembed.analyses.component.options import ComponentOptions
 from unembed.analyses.flow.options import FlowOptions
 from unembed.analyses.labels.options import LabelsOptions
 from unembed.analyses.lens.options import LensOptions
+from unembed.analyses.patching.options import PatchOptions
 from unembed.analyses.predictions.options import PredictionsOptions
 from unembed.engine.passes.options import GenerationOptions
 from unembed.errors import EditError, InputError
@@ -46,6 +48,7 @@ from unembed.questions.experiment import (
 )
 
 _TargetText = Annotated[StrictStr, Field(max_length=1000)]
+_Spelled = Annotated[_TargetText | TokenId, Field(union_mode="left_to_right")]
 _MAX_LENS_K = 20  # a grid of 400,000 cells is sent with all of them
 
 
@@ -130,6 +133,24 @@ class FlowRequest(FlowOptions, Experiment):
         if twice:
             message = f"layers names {', '.join(map(str, twice))} more than once."
             refuse(InputError, message, "layers", self.layers, "each layer once")
+
+
+class AttributeRequest(AttributionOptions, Experiment):
+    """What every node does to an objective, estimated from one backward pass."""
+
+    target: _Spelled | None = option(None, AttributionOptions.model_fields["target"].description)
+
+
+class PatchRequest(PatchOptions, Prompted, Request):
+    """What activations of one prompt, `prompt`, do in the run of another that differs from it."""
+
+    corrupted: Prompt = option(
+        sentence="The other prompt, of as many tokens, which differs where it matters."
+    )
+    target: _Spelled | None = option(None, PatchOptions.model_fields["target"].description)
+    job: JobName | None = Field(
+        None, description="A name of the client's choice, to follow or cancel the work by."
+    )
 
 
 class ComponentRequest(ComponentOptions, Experiment):

@@ -8,6 +8,7 @@ from typing import Any
 
 from unembed.questions import (
     attention,
+    attribution,
     component,
     corpus,
     flow,
@@ -37,6 +38,8 @@ QUESTIONS: tuple[Question, ...] = (
     Question("attention", requests.AttentionRequest, attention.answer),
     Question("heads", requests.HeadsRequest, attention.heads),
     Question("thumbnails", requests.ThumbnailsRequest, attention.thumbnails),
+    Question("attribute", requests.AttributeRequest, attribution.answer),
+    Question("patch", requests.PatchRequest, attribution.patch),
     Question("flow", requests.FlowRequest, flow.answer),
     Question("component", requests.ComponentRequest, component.answer),
     Question("generate", requests.GenerateRequest, generation.answer),

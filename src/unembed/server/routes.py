@@ -14,11 +14,14 @@ from unembed.analyses.attention.result import (
     HeadScores,
     ThumbnailsComparison,
 )
+from unembed.analyses.attribution.result import AttributionComparison
 from unembed.analyses.component.result import Component
 from unembed.analyses.labels.result import LabelScores
 from unembed.analyses.lens.result import LensComparison
+from unembed.analyses.patching.result import PatchGrid
 from unembed.analyses.predictions.result import Predictions
 from unembed.questions import attention as attention_question
+from unembed.questions import attribution as attribution_question
 from unembed.questions import component as component_question
 from unembed.questions import flow as flow_question
 from unembed.questions import generation as generation_question
@@ -198,6 +201,24 @@ async def thumbnails(request: Request, body: requests.ThumbnailsRequest) -> Resp
         body,
         lambda job: array_bytes("thumbnails", attention_question.thumbnails(session, job, body)),
         packing.MEDIA_TYPE,
+    )
+
+
+@router.post("/api/attribute", responses=work_responses(wire.body_of(AttributionComparison)))
+async def attribute(request: Request, body: requests.AttributeRequest) -> Response:
+    """What every node does to an objective, with the edits and without."""
+    session = session_of(request)
+    return await compute(
+        request, body, lambda job: json_bytes(attribution_question.answer(session, job, body))
+    )
+
+
+@router.post("/api/patch", responses=work_responses(wire.body_of(PatchGrid)))
+async def patch(request: Request, body: requests.PatchRequest) -> Response:
+    """A grid of runs of one prompt, each with one activation of another."""
+    session = session_of(request)
+    return await compute(
+        request, body, lambda job: json_bytes(attribution_question.patch(session, job, body))
     )
 
 

@@ -15,7 +15,7 @@ from pydantic import BaseModel
 from unembed.questions import limits
 from unembed.questions.experiment import Experiment
 from unembed.questions.overflow import blamed_rightly
-from unembed.questions.requests import CorpusSearchRequest, HeadsRequest, IndexRequest
+from unembed.questions.requests import CorpusSearchRequest, HeadsRequest, IndexRequest, PatchRequest
 from unembed.server import parsing, wire
 from unembed.server.error_responses import JSON
 from unembed.server.table import JOB
@@ -50,7 +50,7 @@ TIMING = {
 }
 JobId = Annotated[str, Path(pattern=f"^{JOB}$", description="The name that the request gave.")]
 Work = Callable[[Job], bytes]
-Question = Experiment | HeadsRequest | IndexRequest | CorpusSearchRequest
+Question = Experiment | HeadsRequest | IndexRequest | CorpusSearchRequest | PatchRequest
 
 
 class StrictRoute(APIRoute):

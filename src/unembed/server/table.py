@@ -42,6 +42,8 @@ API: tuple[Entry, ...] = (
     Entry("/api/attention", ("POST",)),
     Entry("/api/heads", ("POST",)),
     Entry("/api/thumbnails", ("POST",)),
+    Entry("/api/attribute", ("POST",)),
+    Entry("/api/patch", ("POST",)),
     Entry("/api/flow", ("POST",)),
     Entry("/api/component", ("POST",)),
     Entry("/api/generate", ("POST",)),

@@ -52,7 +52,7 @@ const PAGES = {
 /** Asked by a button, or beside what a page is about: in the address and the request alone. */
 const BESIDE = ['build', 'vector', 'heads', 'thumbnails'] as const;
 /** Asked in Python, on the command line and over HTTP; the app has no page for them yet. */
-const WITHOUT_PAGE = ['corpus'] as const;
+const WITHOUT_PAGE = ['corpus', 'attribute', 'patch'] as const;
 
 const read = (address: string) => {
   const { spec, problems } = decodeSpec(address);

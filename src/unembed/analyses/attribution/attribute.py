@@ -5,13 +5,14 @@ Direct effect: what a node writes at the objective's position, past all later la
 it, so to first order what the objective loses without it (attribution patching, Nanda 2023;
 Transformer Debugger's act x grad). With integrated gradients the gradient is the mean over values
 on the way from what it is compared with (Sundararajan et al. 2017; layer by layer as in Hanna et
-al. 2024, "Have faith in faithfulness").
+al. 2024, "Have faith in faithfulness"); with RelP some of the model's functions are differentiated
+by rules of relevance (`relevance`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -29,6 +30,7 @@ from unembed.analyses.attribution.groups import (
 )
 from unembed.analyses.attribution.measure import measured
 from unembed.analyses.attribution.options import AttributionOptions
+from unembed.analyses.attribution.relevance import relevance_rules
 from unembed.analyses.attribution.result import Attribution, Completeness, NodeGroup
 from unembed.analyses.tools.checks import checked_layers, chosen
 from unembed.analyses.tools.directions import Directions, directions, directions_capture
@@ -154,7 +156,7 @@ class _Work:
         self.variables, self.read_only = needed(model, self.pairs)
 
     def attribution(self) -> Attribution:
-        with norms_frozen(self.model.module) if self.options.frozen == "all" else nullcontext():
+        with self._rules():
             seen, slopes, found = self._slopes()
             references = self._references(seen)
             if self.options.estimator == "integrated":
@@ -163,6 +165,13 @@ class _Work:
         groups = tuple(nodes.groups())
         value = float(self.objective.value(seen))
         return self._listed(seen, groups, value, found, tuple(nodes.notes))
+
+    def _rules(self) -> AbstractContextManager[None]:
+        """What is not differentiated as it is."""
+        if self.options.estimator == "relp":
+            return relevance_rules(self.model)
+        held = self.options.frozen == "all"
+        return norms_frozen(self.model.module) if held else nullcontext()
 
     # ------------------------------------------------------------ gradients
 
@@ -276,7 +285,7 @@ class _Work:
             value=value,
             position=resolve_position(self.objective.position, len(seen.ids)),
             tokens=seen.tokens,
-            frozen=options.frozen,
+            frozen="all" if options.estimator == "relp" else options.frozen,
             estimator=options.estimator,
             against=options.against,
             method=None if found is None else found.method,
@@ -301,7 +310,7 @@ class _Work:
 
     def _cost(self) -> str:
         each = "1 forward and 1 backward pass"
-        if self.options.estimator == "gradient":
+        if self.options.estimator != "integrated":
             return each
         parts = sum(part.why is None for part in parts_of(self.model))
         return f"{each}, and {parts * self.options.steps} more of both"

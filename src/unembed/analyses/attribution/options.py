@@ -9,7 +9,7 @@ from pydantic import Field
 from unembed.options import Count, Options, Position, Positive, Target, TokenRef, option
 
 Frozen = Literal["final", "all", "none"]
-Estimator = Literal["gradient", "integrated"]
+Estimator = Literal["gradient", "integrated", "relp"]
 Against = Literal["zero", "mean"]
 SortBy = Literal["total", "direct", "write", "activation"]
 
@@ -31,8 +31,9 @@ class AttributionOptions(Options):
     )
     estimator: Estimator = option(
         "gradient",
-        "Activation times gradient; or times the mean of gradients on the way to what it is "
-        "compared with, layer by layer (integrated gradients).",
+        "Activation times gradient; times the mean of gradients on the way to what it is compared "
+        "with, layer by layer (integrated gradients); or times a gradient by the rules of RelP: "
+        "norms held, activation functions proportional, gates halved.",
     )
     steps: Positive = option(
         5, "Gradients of each layer and branch that integrated gradients take.", le=100

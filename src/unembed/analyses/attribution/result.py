@@ -12,7 +12,7 @@ import torch
 from unembed.analyses.attribution.options import Against, Estimator, Frozen, SortBy
 from unembed.engine.names.tokens import Token
 from unembed.errors import InputError
-from unembed.result import TABLE_ROW, Axes, Columns, Result, columns_of
+from unembed.result import TABLE_ROW, Axes, Columns, Comparison, Result, columns_of
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -283,3 +283,11 @@ def _index(group: NodeGroup, name: str, rest: tuple[int, ...]) -> tuple[int, ...
     index = (int(position), *rest, *([int(key)] if has_key else []))
     inside = all(one < size for one, size in zip(index, group.total.shape, strict=True))
     return index if inside else None
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class AttributionComparison(Comparison[Attribution]):
+    """An attribution in the baseline; with an enabled edit also in the edited run."""
+
+    baseline: Attribution
+    edited: Annotated[Attribution | None, "Null where no edit is enabled."] = None

@@ -10,7 +10,7 @@ import torch
 
 from unembed.analyses.patching.options import Into, Patched
 from unembed.engine.names.tokens import Token
-from unembed.result import ArrayResult, Axes, Columns
+from unembed.result import Axes, Columns, Result
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class PatchGrid(ArrayResult):
+class PatchGrid(Result):
     """The objective of one prompt with one activation of another put in, cell by cell.
 
     `columns_at` are positions, or heads where heads are patched: those that a layer does not have
@@ -26,6 +26,7 @@ class PatchGrid(ArrayResult):
     """
 
     axes: ClassVar[Axes] = {"values": ("layer", "column"), "restored": ("layer", "column")}
+    also: ClassVar[tuple[str, ...]] = ("rows",)
 
     site: Patched
     into: Annotated[Into, "Which prompt was run, with activations of the other."]
@@ -53,6 +54,13 @@ class PatchGrid(ArrayResult):
         if span == 0:
             return torch.full_like(self.values, float("nan"))
         return (self.values - self.corrupted) / span + 0.0  # no -0
+
+    @property
+    def rows(self) -> tuple[tuple[float | None, ...], ...]:
+        """The objective in each cell, layer by layer; null for a head that a layer lacks."""
+        return tuple(
+            tuple(None if one != one else one for one in row) for row in self.values.tolist()
+        )
 
     def summary(self) -> str:
         kind = "heads" if self.site == "heads" else "positions"

@@ -1,0 +1,140 @@
+"""`unembed attribute` and `unembed patch`: ask once, print tables or JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from unembed.cli.loading import Loading, Typed
+from unembed.cli.output import print_json
+from unembed.cli.questions import ask, request, validated
+from unembed.questions.requests import AttributeRequest, PatchRequest
+
+if TYPE_CHECKING:
+    from unembed.analyses.attribution.result import Attribution, AttributionComparison
+    from unembed.analyses.patching.result import PatchGrid
+    from unembed.session import Job, Session
+
+Corrupted = Annotated[
+    str,
+    typer.Option(
+        "--corrupted",
+        help="The other prompt, of as many tokens, which differs where it matters.",
+        rich_help_panel="What is asked",
+        show_default=False,
+    ),
+]
+
+
+def attribute(
+    loading: Loading,
+    prompt: Typed,
+    edits: Sequence[str],
+    fields: dict[str, Any],
+    *,
+    as_json: bool,
+) -> None:
+    """See `unembed attribute`."""
+    asked = request(AttributeRequest, prompt, edits, **fields)
+    found = ask(loading, _attribute, asked, Console(stderr=True))
+    if as_json:
+        print_json(found.to_json())
+        return
+    for side, one in found.sides.items():
+        _print(one, "" if found.edited is None else side)
+
+
+def patch(
+    loading: Loading, prompt: Typed, corrupted: str, fields: dict[str, Any], *, as_json: bool
+) -> None:
+    """See `unembed patch`."""
+    asked = validated(PatchRequest, prompt.fields() | {"corrupted": corrupted} | fields)
+    found = ask(loading, _patch, asked, Console(stderr=True))
+    if as_json:
+        print_json(found.to_json())
+    else:
+        Console().print(_grid(found))
+
+
+def _attribute(session: Session, job: Job, asked: AttributeRequest) -> AttributionComparison:
+    from unembed.questions import attribution  # here, not above: it imports torch
+
+    return attribution.answer(session, job, asked)
+
+
+def _patch(session: Session, job: Job, asked: PatchRequest) -> PatchGrid:
+    from unembed.questions import attribution
+
+    return attribution.patch(session, job, asked)
+
+
+def _print(found: Attribution, side: str) -> None:
+    console = Console()
+    title = f"{found.objective} = {found.value:.4f} at position {found.position}"
+    table = Table(title=title + (side and f" ({side})"), title_justify="left", box=None)
+    table.pad_edge = False
+    for name in ("node", "", "activation", "write", "direct", "total"):
+        table.add_column(name, justify="left" if name in ("node", "") else "right")
+    if found.verification is not None:
+        table.add_column("measured", justify="right")
+    for row in found.rows:
+        label = found.tokens[row.position].label
+        label += "" if row.key is None else f" ← {found.tokens[row.key].label}"
+        cells = [_number(row.activation), f"{row.write:.3f}", _signed(row.direct)]
+        cells.append(_signed(row.total))
+        if found.verification is not None:
+            cells.append(_signed(row.measured))
+        table.add_row(row.name, Text(label), *cells)
+    console.print(table)
+    for line in _said(found):
+        console.print(Text(line, style="dim"))
+
+
+def _said(found: Attribution) -> list[str]:
+    """What the numbers add up to, what they cost, how close estimates are."""
+    lines = [f"{found.n_nodes:,} nodes, {len(found.rows)} listed; {found.cost}"]
+    sums = found.completeness
+    if sums is not None:
+        parts = f"nodes {sums.nodes:+.4f}, head {sums.head:+.4f}, norms {sums.norms:+.4f}"
+        lines.append(f"direct: {parts}, beyond linear {sums.beyond:+.4f}, rest {sums.rest:+.1e}")
+    check = found.verification
+    if check is not None:
+        ranks = "" if check.spearman is None else f", Spearman {check.spearman:.3f}"
+        ranks += "" if check.pearson is None else f", Pearson {check.pearson:.3f}"
+        lines.append(f"{check.nodes} measured{ranks}, largest error {check.largest_error:.4f}")
+    return [*lines, *found.notes]
+
+
+def _grid(found: PatchGrid) -> Table:
+    """How much of the difference each cell restores, layer by layer."""
+    title = (
+        f"{found.objective}: clean {found.clean:.3f}, corrupted {found.corrupted:.3f}; "
+        f"share restored by {found.site}"
+    )
+    table = Table(title=title, title_justify="left", box=None, pad_edge=False)
+    table.add_column("layer", justify="right")
+    for column in found.columns_at:
+        if found.site == "heads":
+            table.add_column(f"H{column}", justify="right")
+        else:
+            table.add_column(Text(f"{column} {found.tokens[column].label}"), justify="right")
+    for layer, row in zip(found.layers, found.restored.tolist(), strict=True):
+        table.add_row(str(layer), *("-" if one != one else f"{one:.2f}" for one in row))
+    table.caption = (
+        f"{found.n_runs:,} runs of the {found.into} prompt; {found.n_unchanged:,} cells have the "
+        "same in both"
+    )
+    return table
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"
+
+
+def _signed(value: float | None) -> str:
+    return "-" if value is None else f"{value:+.4f}"

@@ -1,0 +1,57 @@
+"""The questions: what does every node do to an objective; and what does an activation of one prompt
+do in the run of another?
+"""
+
+from __future__ import annotations
+
+from unembed.analyses.attribution.attribute import attribute
+from unembed.analyses.attribution.options import AttributionOptions
+from unembed.analyses.attribution.result import Attribution, AttributionComparison
+from unembed.analyses.patching.grid import patch_grid
+from unembed.analyses.patching.options import PatchOptions
+from unembed.analyses.patching.result import PatchGrid
+from unembed.engine.editing.edits import Edit
+from unembed.questions.editing import edits_of
+from unembed.questions.requests import AttributeRequest, PatchRequest
+from unembed.questions.tokens import as_given, naming, read_of
+from unembed.session import Job, Session
+
+
+def answer(session: Session, job: Job, request: AttributeRequest) -> AttributionComparison:
+    """Every node in the baseline, and in the edited run."""
+    model, options = session.model, request.only(AttributionOptions)
+    read = read_of(model, request)
+    made = edits_of(session, job, request.edits, read)
+
+    def explained(edits: tuple[Edit, ...]) -> Attribution:
+        return attribute(
+            model,
+            read.prompt,
+            edits=edits,
+            options=options,
+            cancel=job.cancel,
+            progress=job.progress,
+        )
+
+    edited = None
+    if made.edits:  # first: what is wrong with them is said before anything is computed
+        with made.naming():
+            edited = explained(made.edits)
+    return AttributionComparison(explained(()), edited)
+
+
+def patch(session: Session, job: Job, request: PatchRequest) -> PatchGrid:
+    """The grid of one pair of prompts."""
+    model = session.model
+    clean = read_of(model, request)
+    with naming("corrupted"):
+        source = None if request.source is None else as_given(request.source)
+        corrupted = model.read_prompt(as_given(request.corrupted), source)
+    return patch_grid(
+        model,
+        clean.prompt,
+        corrupted.prompt,
+        options=request.only(PatchOptions),
+        cancel=job.cancel,
+        progress=job.progress,
+    )
