@@ -26,8 +26,10 @@ def corpus(model: Model, cache: Path) -> str:
 
 def _numbers(answer: Any) -> Numbers:
     items = answer["items"]
+    labels = answer["labels"]["items"]
     return {
         "total": answer["total"],
+        "labels": [(one["column"], one["label"], one["count"], one["low"]) for one in labels],
         "items": [(one["sentence"], one["match"]["position"], one["score"]) for one in items],
     }
 
@@ -43,7 +45,14 @@ def _python(model: Model, fields: dict[str, Any], edits: list[Any]) -> Numbers:
 FACES = {
     "corpus": Face(
         "/api/corpus/search",
-        {"corpus": "tiny", "by": "context", "layer": 2, "heads": [0, 3], "limit": 7},
+        {
+            "corpus": "tiny",
+            "by": "context",
+            "layer": 2,
+            "heads": [0, 3],
+            "limit": 7,
+            "summarise": "attended",
+        },
         _python,
         _numbers,
         lambda: [
@@ -59,6 +68,8 @@ FACES = {
             "0,3",
             "--limit",
             "7",
+            "--summarise",
+            "attended",
             "--json",
         ],
     ),

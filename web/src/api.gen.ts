@@ -1600,6 +1600,8 @@ export interface components {
             total: number;
             /** Items */
             items: components["schemas"]["CorpusHit"][];
+            /** @description Of what is listed; null unless asked for. */
+            labels: components["schemas"]["CorpusSummary"] | null;
         };
         /**
          * CorpusList
@@ -1700,6 +1702,11 @@ export interface components {
              */
             weighting?: "equal" | "query";
             /**
+             * Summarise
+             * @description Count labels of what is listed, beside their base rates: of the "match", of the "next" token, or of the one "attended" to most.
+             */
+            summarise?: ("match" | "next" | "attended") | null;
+            /**
              * Limit
              * @description How many to list.
              * @default 50
@@ -1729,6 +1736,25 @@ export interface components {
             edits?: components["schemas"]["EditSpec"][];
             /** Job */
             job?: string | null;
+        };
+        /**
+         * CorpusSummary
+         * @description Labels of tokens that were found, the most frequent of each column first.
+         */
+        CorpusSummary: {
+            /**
+             * Of
+             * @description The match, the token after it, or the one that it attends to most.
+             * @enum {string}
+             */
+            of: "match" | "next" | "attended";
+            /**
+             * N
+             * @description How many tokens are summed up.
+             */
+            n: number;
+            /** Items */
+            items: components["schemas"]["LabelShare"][];
         };
         /**
          * CorpusToken
@@ -3315,6 +3341,49 @@ export interface components {
              * @description One of a text, or one for each token.
              */
             rows: components["schemas"]["Labelled"][];
+        };
+        /**
+         * LabelShare
+         * @description How many of the tokens have a label, and how many of all.
+         */
+        LabelShare: {
+            /**
+             * Column
+             * @description "pos", "tag", "dep", "entity", or "offset": tokens from the match.
+             */
+            column: string;
+            /**
+             * Label
+             * @description Empty: none.
+             */
+            label: string;
+            /** Count */
+            count: number;
+            /**
+             * Share
+             * @description Of the tokens that are summed up.
+             */
+            share: number;
+            /**
+             * Base
+             * @description Share among all tokens of the texts; null of offsets.
+             */
+            base: number | null;
+            /**
+             * Lift
+             * @description Share over base.
+             */
+            lift: number | null;
+            /**
+             * Low
+             * @description Lower end of the lift's interval, 95%.
+             */
+            low: number | null;
+            /**
+             * High
+             * @description Upper end.
+             */
+            high: number | null;
         };
         /**
          * Labelled

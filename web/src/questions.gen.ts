@@ -834,6 +834,15 @@ export const QUESTIONS = {
         "query"
       ]
     },
+    "summarise": {
+      "kind": "choice",
+      "default": null,
+      "choices": [
+        "match",
+        "next",
+        "attended"
+      ]
+    },
     "limit": {
       "kind": "integer",
       "default": 50,

@@ -93,6 +93,8 @@ def search(
         print_json(hits.to_json())
     else:
         Console().print(hits)
+        if hits.labels is not None:
+            Console().print(hits.labels)
 
 
 def _search(session: Session, job: Job, asked: CorpusSearchRequest) -> CorpusHits:

@@ -35,6 +35,7 @@ from unembed.index.options import (
 )
 from unembed.index.ranking import Postings
 from unembed.index.tables import Tables
+from unembed.index.weights import SameWeights
 from unembed.index.words import Term, Vocabulary, listed
 from unembed.models.progress import Progress
 from unembed.options import given
@@ -54,7 +55,7 @@ class VectorIndex:
         self.about = about
         self.vectors = ValueMatrix(tables, plan.n_vectors, plan.d, model.settings.index_cache_bytes)
         self._model = model
-        self._state = model.state
+        self._weights = SameWeights(model, plan.fingerprint)
         self._plan = plan
         self._tables = tables
         self._columns = tables.columns(plan)
@@ -64,13 +65,7 @@ class VectorIndex:
     @property
     def is_current(self) -> bool:
         """Whether the model still has the weights that the index is of."""
-        state = self._model.reread(often=True)
-        if state is self._state:
-            return True
-        state = self._model.reread()  # before a refusal as exact as can be
-        if state is not self._state and state.fingerprint == self._plan.fingerprint:
-            self._state = state  # changed, and changed back
-        return state is self._state
+        return self._weights.hold()
 
     def check_current(self) -> None:
         """Raise InputError where the model's weights were changed since."""

@@ -7,10 +7,13 @@ listed are compared again in double precision. Thread-safe for reading.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from unembed.engine.loaded import Prompt
 from unembed.engine.model import Model
@@ -23,11 +26,16 @@ from unembed.index.corpus.columns import Mask, TokenColumns
 from unembed.index.corpus.compare import Matrices, best_rows, query_of
 from unembed.index.corpus.folder import CorpusFolder, check_same, corpora_of, missing, names_in
 from unembed.index.corpus.hits import CorpusHit, CorpusHits, CorpusToken
-from unembed.index.corpus.options import CorpusFilter, CorpusSearchOptions
+from unembed.index.corpus.options import CorpusFilter, CorpusSearchOptions, Of
 from unembed.index.corpus.rows import LABELS, NUMBERS, SENTENCES, TOKENS, Rows
 from unembed.index.corpus.states import CONTEXT
+from unembed.index.corpus.summary import CorpusSummary, summed_up
 from unembed.index.store import Array
+from unembed.index.weights import SameWeights
 from unembed.options import given
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
 
 SEARCH = CorpusSearchOptions()
 
@@ -39,6 +47,7 @@ class Corpus:
         self.about, self.model = about, model
         self.sites = tuple(sites)
         self._rows = rows
+        self._weights = SameWeights(model, about.fingerprint)
         self._columns = TokenColumns(rows)
         self._matrices = Matrices(rows, about.n_tokens, model.settings.index_cache_bytes)
 
@@ -85,7 +94,7 @@ class Corpus:
         self._check_current()
         mask = self._columns.mask(asked.only(CorpusFilter))
         if prompt is None:
-            return self._listed(mask, asked)
+            return self._with_labels(self._listed(mask, asked), asked)
         site = self.site(asked)
         run = prompt
         if not isinstance(run, Run):
@@ -95,7 +104,7 @@ class Corpus:
         wanted = asked.offset + asked.limit
         rows, scores = best_rows(self._matrices.of(site), query, mask, wanted)
         shown = slice(asked.offset, wanted)
-        return CorpusHits(
+        found = CorpusHits(
             corpus=self.about.name,
             site=site.name,
             by=asked.by,
@@ -105,6 +114,12 @@ class Corpus:
             total=int(mask.sum()),
             items=self._hits(rows[shown], scores[shown]),
         )
+        return self._with_labels(found, asked)
+
+    def _with_labels(self, hits: CorpusHits, asked: CorpusSearchOptions) -> CorpusHits:
+        if asked.summarise is None or not hits.items:
+            return hits
+        return replace(hits, labels=self.summarise(hits, asked.summarise))
 
     def required_capture(
         self, *, options: CorpusSearchOptions = SEARCH, **changes: Any
@@ -138,8 +153,7 @@ class Corpus:
 
     def _check_current(self) -> None:
         """Raise InputError where the model's weights were changed since."""
-        self.model.reread(often=True)
-        if self.model.fingerprint != self.about.fingerprint:
+        if not self._weights.hold():
             raise InputError(
                 f"this corpus is of {self.about.fingerprint}, and the weights (or the tokenizer) "
                 f"of {self.model.name} were changed since: it is {self.model.fingerprint} now",
@@ -147,6 +161,70 @@ class Corpus:
                 value=self.model.fingerprint,
                 legal=f"a corpus of fingerprint {self.about.fingerprint}",
                 fix="build it again, in another folder or with restart=True",
+            )
+
+    # ------------------------------------------------------------ what they have in common
+
+    def summarise(self, hits: CorpusHits, of: Of = "match") -> CorpusSummary:
+        """Labels of what was found, each beside its base rate in the corpus, with lift.
+
+        Args:
+            of: "match", the tokens that were found; "next", those after them, of a model that
+                reads from left to right; "attended", those that they attend to most in the layer
+                that was compared, by the mean of the heads that were (all, for hidden states),
+                special tokens left out. That is computed anew, in a run for each hit.
+
+        Raises InputError where there is nothing to sum up, or no label.
+        """
+        if of not in get_args(Of):
+            legal = '"match", "next" or "attended"'
+            raise InputError(f"of is {of!r}; it must be {legal}", field="of", value=of, legal=legal)
+        if of == "attended":
+            return summed_up(self._columns, *self._attended(hits), of)
+        if of == "next":
+            self._check_next()
+            return summed_up(self._columns, [h.row + 1 for h in hits.items if h.next], (), of)
+        return summed_up(self._columns, [hit.row for hit in hits.items], (), of)
+
+    def attention(
+        self, hit: CorpusHit, layer: int, heads: Sequence[int] | None = None
+    ) -> Float[Tensor, " key"]:
+        """Attention from a hit to each token of its sentence, the mean of heads of a layer.
+
+        Computed anew. Raises as `Model.run` for a layer or head that there is not.
+        """
+        ids = [one.token.id for one in self.tokens(hit.sentence)]
+        every = range(self.model.block(layer).attention.n_heads)
+        at = hit.match.position
+        names = [f"L{layer}.H{head}.pattern@{at}" for head in (every if heads is None else heads)]
+        run = self.model.run(ids, capture=names, logits="none")
+        return torch.stack([run[name].reshape(-1) for name in names]).mean(0)
+
+    def _attended(self, hits: CorpusHits) -> tuple[list[int], list[int]]:
+        """(row, distance) of the token that each hit attends to most; no special ones."""
+        site = next((one for one in self.sites if one.name == hits.site), None)
+        if site is None:
+            raise InputError(
+                "these hits have no layer whose attention could be summed up: they were found "
+                "without a prompt",
+                field="hits",
+                legal="hits of a search with a prompt",
+            )
+        found = []
+        for hit in hits.items:
+            tokens = self.tokens(hit.sentence)
+            row = self.attention(hit, site.layer, hits.heads).clone()
+            row[[at for at, one in enumerate(tokens) if one.start is None]] = -1.0
+            found.append(int(row.argmax()) - hit.match.position)
+        return [hit.row + off for hit, off in zip(hits.items, found, strict=True)], found
+
+    def _check_next(self) -> None:
+        if self.model.kind != "causal":
+            raise InputError(
+                f"{self.model.name} does not read from left to right: no token is its next one",
+                field="of",
+                value="next",
+                legal='"match" or "attended"',
             )
 
     # ------------------------------------------------------------ looking

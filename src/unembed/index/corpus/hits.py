@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from unembed.engine.names.tokens import Token
 from unembed.index.corpus.options import By, Weighting
+from unembed.index.corpus.summary import CorpusSummary
 from unembed.result import TABLE_ROW, Axes, Columns, Result
 
 if TYPE_CHECKING:
@@ -64,6 +65,7 @@ class CorpusHits(Result):
     query: Annotated[Token | None, "The token that was asked for."]
     total: Annotated[int, "How many tokens the filter leaves."]
     items: tuple[CorpusHit, ...]
+    labels: Annotated[CorpusSummary | None, "Of what is listed; null unless asked for."] = None
 
     def summary(self) -> str:
         near = "" if self.query is None else f" like {self.query.label}, by {self.site}"

@@ -16,6 +16,7 @@ State = Literal["resid_post", "resid_pre"]
 Kept = Literal["both", "hidden", "context"]
 By = Literal["hidden", "context"]
 Weighting = Literal["equal", "query"]
+Of = Literal["match", "next", "attended"]
 
 # Lists of JSON and of Python become tuples, so that options can be keys of a cache.
 _Numbers = Annotated[tuple[Count, ...], Field(strict=False, min_length=1, max_length=4096)]
@@ -78,6 +79,11 @@ class CorpusSearchOptions(CorpusFilter):
         "equal",
         'How heads count: "equal": the mean of their cosines; "query": each by the length of the '
         "query's own context, and not divided by it, as exBERT has it.",
+    )
+    summarise: Of | None = option(
+        None,
+        'Count labels of what is listed, beside their base rates: of the "match", of the "next" '
+        'token, or of the one "attended" to most.',
     )
     limit: Positive = option(50, "How many to list.", limit="max_hits")
     offset: Count = option(0, "How many to skip.")

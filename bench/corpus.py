@@ -1,0 +1,135 @@
+"""Building a corpus against the plain forward passes of its sentences, its size, and its searches.
+
+    python bench/corpus.py [MODEL FILE...] [--spacy PIPELINE] [--layers 0,3,5] [--strict] [--quick]
+
+MODEL is a folder or hub id, by default the demo model; the files are texts, read line by line, by
+default the guides of these documents. The build is whole: reading,
+tokens, labels (where a pipeline is named), states, writing. The plain passes are those of the same
+token ids, sorted by length, as many at once as a sweep takes, with nothing kept. Both once each.
+"""
+
+from __future__ import annotations
+
+import statistics
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+
+import unembed as ue
+from _harness import Figure, parser, report, seconds
+from unembed.cli.flags import parse_layers
+
+LIMIT = 150.0  # milliseconds, at the median
+ROWS = 64  # sentences of a plain pass
+DOCS = Path(__file__).parents[1] / "docs"
+PROMPT = "The girl ran to a local pub to escape the din of her city."
+
+
+def ids_of(corpus: ue.Corpus) -> list[list[int]]:
+    """The token ids of every sentence."""
+    return [
+        [one.token.id for one in corpus.tokens(number)]
+        for number in range(corpus.about.n_sentences)
+    ]
+
+
+@torch.no_grad()
+def plain_passes(model: ue.Model, rows: Sequence[Sequence[int]]) -> None:
+    """The model's own passes over all sentences."""
+    rows = sorted(rows, key=len)
+    for start in range(0, len(rows), ROWS):
+        batch = rows[start : start + ROWS]
+        width = max(map(len, batch))
+        ids = torch.tensor([[*row, *[0] * (width - len(row))] for row in batch])
+        mask = torch.tensor([[1] * len(row) + [0] * (width - len(row)) for row in batch])
+        model.module.base_model(ids, attention_mask=mask)
+
+
+def search_figures(corpus: ue.Corpus, times: int) -> list[Figure]:
+    """Exact searches from one client and from eight, with the pass of the prompt."""
+    figures = []
+    n_tokens = len(corpus.model.tokenize(PROMPT))
+    for by in ("hidden", "context"):
+        corpus.search(PROMPT, by=by)
+        for clients in (1, 8):
+            taken: list[float] = []
+
+            def ask(by: str = by, taken: list[float] = taken) -> None:
+                for order in range(times):
+                    start = time.perf_counter()
+                    corpus.search(PROMPT, order % n_tokens, by=by)
+                    taken.append(1000 * (time.perf_counter() - start))
+
+            threads = [threading.Thread(target=ask) for _ in range(clients)]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+            worst = statistics.quantiles(taken, n=20)[-1]
+            name = f"search by {by}, {clients} client{'s' * (clients > 1)}, {len(corpus):,} tokens"
+            detail = f"95th percentile {worst:.0f} ms"
+            figures.append(Figure(name, statistics.median(taken), LIMIT, detail, " ms"))
+    return figures
+
+
+def main() -> int:
+    flags = parser(__doc__.partition("\n")[0])
+    flags.add_argument("model", nargs="?", default="gemma3-270m")
+    flags.add_argument("files", nargs="*", default=sorted(DOCS.glob("guides/*.md")))
+    flags.add_argument("--spacy", help="a pipeline of spaCy")
+    flags.add_argument("--layers", default="0", help="whose states are kept")
+    chosen = flags.parse_args()
+    torch.set_num_threads(chosen.threads)
+    model = ue.load(chosen.model)
+    layers = parse_layers(chosen.layers)
+    options = {"split": "lines", "spacy": chosen.spacy}
+    with tempfile.TemporaryDirectory(prefix="unembed-bench-") as folder:
+        small = Path(folder, "small.txt")
+        small.write_text(PROMPT)  # so that nothing is loaded for the first time below
+        ue.index_corpus(model, small, "small", layers, folder=folder, **options)
+        said = ue.estimate_corpus(model, chosen.files, layers, **options)
+        taken = seconds(
+            lambda: ue.index_corpus(
+                model, chosen.files, "bench", layers, folder=Path(folder), **options
+            )
+        )
+        corpus = ue.open_corpus(model, "bench", folder=folder)
+        n = len(corpus)
+        rows = ids_of(corpus)
+        bare = seconds(lambda: plain_passes(model, rows))
+        numbers = sum(site.width for site in corpus.sites)
+        each = corpus.about.bytes / n
+        figures = [
+            Figure(
+                f"build of {n:,} tokens / plain passes",
+                taken / bare,
+                1.25,
+                f"{n / taken:,.0f} / {n / bare:,.0f} tokens a second",
+            ),
+            Figure(
+                "bytes of a token / 2 x numbers",
+                each / (2 * numbers),
+                1.15,
+                f"{each:,.0f} bytes for {numbers:,} numbers",
+            ),
+            Figure("tokens estimated, off by", abs(said.tokens / n - 1), 0.15, f"{said.tokens:,}"),
+            Figure(
+                "disk estimated, off by",
+                abs(said.bytes / corpus.about.bytes - 1),
+                0.15,
+                f"{said.bytes / 1e6:,.0f} of {corpus.about.bytes / 1e6:,.0f} MB",
+            ),
+            Figure("time estimated, off by", abs(said.seconds / taken - 1), 0.15, f"{taken:.0f} s"),
+            *search_figures(corpus, 5 if chosen.quick else 25),
+        ]
+    title = f"Corpus: {corpus.about.summary()}, threads: {torch.get_num_threads()}"
+    return report(title, figures, strict=chosen.strict)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
