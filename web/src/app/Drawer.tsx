@@ -1,4 +1,5 @@
 /** One component, wherever it was clicked: what it writes, what that promotes, when it is active. */
+import { isAsked } from '../shared/text/chat';
 import { useState, type ReactNode } from 'react';
 import { useVector, type Vector } from '../shared/api/explore';
 import { useComponent, type Analysis, type ModelInfo } from '../shared/api/queries';
@@ -89,7 +90,7 @@ function Sections({
   return (
     <>
       <Actions node={node} position={experiment.position} model={model} />
-      {spec.prompt === '' ? null : (
+      {!isAsked(spec) ? null : (
         <p className="drawer-status">
           {here && !analysis.busy ? (
             <WhichRun side={side} />
@@ -105,7 +106,7 @@ function Sections({
       )}
       <ErrorNote ofNode error={analysis.error} retry={analysis.retry} stale={here !== null} />
       {here ? <Here data={here} analysis={analysis} /> : null}
-      {spec.prompt === '' && target.kind !== 'neuron' ? (
+      {!isAsked(spec) && target.kind !== 'neuron' ? (
         <p className="drawer-section faint">
           What it writes depends on what it reads: run a prompt to see it.
         </p>

@@ -2,9 +2,9 @@
 import { GENERATION } from '../shared/text/url';
 import { Popover } from 'radix-ui';
 import { useDeferredValue, useEffect, useState } from 'react';
-import { problemAt } from '../shared/api/client';
+import { problemAt, type Schemas } from '../shared/api/client';
 import { queryClient, useTokens, type ModelInfo } from '../shared/api/queries';
-import { promptOf, type Prompted } from '../shared/text/chat';
+import { askedOf, exampleOf, isAsked, type Prompted } from '../shared/text/chat';
 import { count } from '../draw/format';
 import { showSpaces } from '../draw/tokens';
 import { change, useSpec, useStore } from '../shared/state/store';
@@ -15,17 +15,17 @@ import { TokenField, TokenProblem } from '../shared/parts/TokenField';
 
 export function PromptBar({ model }: { model: ModelInfo | null }) {
   const spec = useSpec();
-  const [draft, setDraft] = useState(spec.prompt);
-  const [chat, setChat] = useState(spec.chat);
+  const [draft, setDraft] = useState<Draft>(spec);
   const [from, setFrom] = useState(spec);
   // Back, Forward and examples change the prompt from outside.
-  if (from.prompt !== spec.prompt || from.chat !== spec.chat) {
+  if (!isSame(from, spec)) {
     setFrom(spec);
-    setDraft(spec.prompt);
-    setChat(spec.chat);
+    setDraft(spec);
   }
+  const edit = (part: Partial<Draft>) => setDraft({ ...draft, ...part });
   const generates = model?.capabilities.find((capability) => capability.name === 'generate');
-  const run = (prompt = draft) => runPrompt({ prompt, chat });
+  const run = (part: Partial<Draft> = {}) => runPrompt({ ...draft, ...part });
+  const nothing = !isAsked(draft);
   return (
     <form
       className="prompt-bar"
@@ -36,8 +36,20 @@ export function PromptBar({ model }: { model: ModelInfo | null }) {
       }}
     >
       <div className="prompt-field">
-        <PromptText draft={draft} setDraft={setDraft} run={run} />
-        <PromptNotes draft={{ prompt: draft, chat }} model={model} run={run} setChat={setChat} />
+        <SourceText model={model} draft={draft} edit={edit} run={run} />
+        <PromptText
+          name="prompt"
+          label="Prompt"
+          placeholder={
+            model?.has_encoder
+              ? 'What the decoder goes on with; empty: its start token'
+              : 'Type a prompt, then Run'
+          }
+          value={draft.prompt}
+          onValue={(prompt) => edit({ prompt })}
+          run={run}
+        />
+        <PromptNotes draft={draft} model={model} run={run} edit={edit} />
       </div>
       <TargetFields />
       <div className="prompt-actions">
@@ -45,7 +57,7 @@ export function PromptBar({ model }: { model: ModelInfo | null }) {
           type="submit"
           className="primary"
           data-testid="run"
-          disabled={draft === ''}
+          disabled={nothing}
           title="Ctrl Enter or ⌘ Enter"
         >
           Run <kbd>Ctrl ↵</kbd>
@@ -53,7 +65,7 @@ export function PromptBar({ model }: { model: ModelInfo | null }) {
         <button
           type="button"
           data-testid="generate"
-          disabled={draft === '' || generates?.available === false}
+          disabled={nothing || generates?.available === false}
           title={
             generates?.available === false
               ? (generates.reason ?? 'Not available')
@@ -74,39 +86,75 @@ export function PromptBar({ model }: { model: ModelInfo | null }) {
 }
 
 /** A new prompt starts at its own last token; the same one is asked again where it failed. */
-function runPrompt({ prompt, chat }: Prompted): void {
-  if (prompt === '') return;
+function runPrompt(draft: Draft): void {
+  if (!isAsked(draft)) return;
   const { spec } = useStore.getState();
-  if (prompt === spec.prompt && chat === spec.chat) {
+  if (isSame(draft, spec)) {
     const failed = {
       predicate: (query: { state: { status: string; data: unknown } }) =>
         query.state.data === undefined,
     };
     void queryClient.refetchQueries({ type: 'active', ...failed });
-  } else change({ prompt, chat, position: null, positions: null });
+  } else {
+    const { prompt, source, chat } = draft;
+    change({ prompt, source, chat, position: null, positions: null });
+  }
 }
 
-interface TextProps {
-  draft: string;
-  setDraft: (draft: string) => void;
+/** What is typed; a page has more. */
+type Draft = Required<Prompted>;
+
+function isSame(one: Draft, other: Draft): boolean {
+  return one.prompt === other.prompt && one.source === other.source && one.chat === other.chat;
+}
+
+interface SourceProps {
+  model: ModelInfo | null;
+  draft: Draft;
+  edit: (part: Partial<Draft>) => void;
   run: () => void;
 }
 
-function PromptText({ draft, setDraft, run }: TextProps) {
-  const problem = useProblems((at) => problemAt(at, 'prompt'));
+/** Shown where the model has an encoder, or a link names what it reads. */
+function SourceText({ model, draft, edit, run }: SourceProps) {
+  const linked = useSpec().source !== '';
+  if (!model?.has_encoder && !linked && draft.source === '') return null;
   return (
-    <div className="grow-text" data-text={`${draft}\u200b`}>
+    <PromptText
+      name="source"
+      label="Source"
+      placeholder="What the encoder reads, then Run"
+      value={draft.source}
+      onValue={(source) => edit({ source })}
+      run={run}
+    />
+  );
+}
+
+interface TextProps {
+  name: 'prompt' | 'source';
+  label: string;
+  placeholder: string;
+  value: string;
+  onValue: (value: string) => void;
+  run: () => void;
+}
+
+function PromptText({ name, label, placeholder, value, onValue, run }: TextProps) {
+  const problem = useProblems((at) => problemAt(at, name));
+  return (
+    <div className={`grow-text ${name}`} data-text={`${value}\u200b`}>
       <textarea
-        id="prompt"
-        data-testid="prompt"
-        aria-label="Prompt"
+        id={name}
+        data-testid={name}
+        aria-label={label}
         aria-describedby="prompt-notes"
         aria-invalid={problem !== null}
-        placeholder="Type a prompt, then Run"
+        placeholder={placeholder}
         rows={1}
         spellCheck={false}
-        value={draft}
-        onChange={(event) => setDraft(event.target.value)}
+        value={value}
+        onChange={(event) => onValue(event.target.value)}
         onKeyDown={(event) => {
           if (pressed(PROMPT_KEYS, event) === 'run') {
             event.preventDefault();
@@ -120,63 +168,65 @@ function PromptText({ draft, setDraft, run }: TextProps) {
 }
 
 interface NotesProps {
-  draft: Prompted;
+  draft: Draft;
   model: ModelInfo | null;
-  run: (prompt: string) => void;
-  setChat: (chat: boolean) => void;
+  run: (part: Partial<Draft>) => void;
+  edit: (part: Partial<Draft>) => void;
 }
 
-function PromptNotes({ draft: { prompt: draft, chat }, model, run, setChat }: NotesProps) {
+function PromptNotes({ draft, model, run, edit }: NotesProps) {
   const spec = useSpec();
-  const settled = useSettled(useDeferredValue(draft), 200);
-  const tokens = useTokens(
-    promptOf({ prompt: settled, chat }),
-    model !== null && settled.length <= (model?.limits.max_prompt_chars ?? 0),
-  );
+  const { chat } = draft;
+  const settled = useSettled(useDeferredValue(JSON.stringify([draft.prompt, draft.source])), 200);
+  const [prompt, source] = JSON.parse(settled) as [string, string];
   const limit = model?.limits.max_prompt_chars ?? Infinity;
-  const tooLong = draft.length > limit;
+  const longest = Math.max(draft.prompt.length, draft.source.length);
+  const still = prompt === draft.prompt && source === draft.source;
+  const tokens = useTokens(
+    askedOf({ prompt, chat, source }),
+    model !== null && Math.max(prompt.length, source.length) <= limit,
+  );
   return (
     <div className="prompt-notes" id="prompt-notes">
       <Examples model={model} run={run} />
-      <ChatSwitch model={model} chat={chat} setChat={setChat} />
-      {draft === '' ? null : tooLong ? (
+      <ChatSwitch model={model} chat={chat} edit={edit} />
+      {!isAsked(draft) ? null : longest > limit ? (
         <span className="problem">
-          {count(draft.length, 'character')}: at most {limit.toLocaleString('en')} can be sent.
+          {count(longest, 'character')}: at most {limit.toLocaleString('en')} can be sent.
         </span>
-      ) : tokens.error && settled === draft ? (
+      ) : tokens.error && still ? (
         <span className="problem">{tokens.error.message}</span>
       ) : (
-        <span>
-          {tokens.data && settled === draft
-            ? `${count(tokens.data.tokens.length, 'token')} of ${tokens.data.limit.toLocaleString('en')}`
-            : '…'}
-        </span>
+        <span data-testid="prompt-size">{tokens.data && still ? sizeOf(tokens.data) : '…'}</span>
       )}
-      {(draft !== spec.prompt || chat !== spec.chat) && spec.prompt !== '' ? (
+      {!isSame(draft, spec) && isAsked(spec) ? (
         <span className="unrun">changed, not run</span>
       ) : null}
-      {settled === draft
+      {still
         ? tokens.data?.notes.map((note) => (
             <span key={note} data-testid="prompt-note">
               {note}
             </span>
           ))
         : null}
-      {/[ \t]$/.test(draft) ? (
+      {/[ \t]$/.test(draft.prompt) ? (
         <span>
-          ends in a space {showSpaces(draft.slice(-1))}: most tokens begin with one themselves
+          ends in a space {showSpaces(draft.prompt.slice(-1))}: most tokens begin with one
+          themselves
         </span>
       ) : null}
     </div>
   );
 }
 
+function sizeOf(data: Schemas['TokenizeResponse']): string {
+  const read = data.source_tokens.length;
+  const own = `${count(data.tokens.length, 'token')} of ${data.limit.toLocaleString('en')}`;
+  return read > 0 ? `source ${count(read, 'token')}, prompt ${own}` : own;
+}
+
 /** Shown where the model can chat, or a link says that it does. */
-function ChatSwitch({
-  model,
-  chat,
-  setChat,
-}: Pick<NotesProps, 'model' | 'setChat'> & { chat: boolean }) {
+function ChatSwitch({ model, chat, edit }: Pick<NotesProps, 'model' | 'edit'> & { chat: boolean }) {
   const can = model?.capabilities.some(({ name, available }) => name === 'chat' && available);
   const linked = useSpec().chat;
   if (!can && !chat && !linked) return null;
@@ -186,14 +236,14 @@ function ChatSwitch({
         type="checkbox"
         data-testid="chat"
         checked={chat}
-        onChange={(event) => setChat(event.target.checked)}
+        onChange={(event) => edit({ chat: event.target.checked })}
       />{' '}
       chat
     </label>
   );
 }
 
-function Examples({ model, run }: { model: ModelInfo | null; run: (prompt: string) => void }) {
+function Examples({ model, run }: Pick<NotesProps, 'model' | 'run'>) {
   return (
     <Popover.Root>
       <Popover.Trigger className="link" data-testid="examples" disabled={!model}>
@@ -210,7 +260,9 @@ function Examples({ model, run }: { model: ModelInfo | null; run: (prompt: strin
           <ul>
             {(model?.examples ?? []).map((example) => (
               <li key={example}>
-                <Popover.Close onClick={() => run(example)}>{example}</Popover.Close>
+                <Popover.Close onClick={() => run(exampleOf(example, model))}>
+                  {example}
+                </Popover.Close>
               </li>
             ))}
           </ul>

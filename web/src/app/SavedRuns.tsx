@@ -1,4 +1,5 @@
 /** Experiments that are kept: saved under a name, opened again, sent to somebody. */
+import { isAsked } from '../shared/text/chat';
 import { useState } from 'react';
 import {
   deleteRun,
@@ -77,7 +78,7 @@ function SaveForm() {
   const [name, setName] = useState(() => nameFor(spec));
   const [note, setNote] = useState('');
   const [busy, setBusy] = useState(false);
-  const nothing = spec.prompt === '';
+  const nothing = !isAsked(spec);
   const save = async () => {
     setBusy(true);
     try {

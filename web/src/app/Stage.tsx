@@ -1,4 +1,5 @@
 /** The place of the view: chooses it, measures it, teaches where there is nothing to show yet. */
+import { exampleOf, isAsked, saidOf } from '../shared/text/chat';
 import { Suspense, useEffect, useLayoutEffect, useRef, useState } from 'react';
 import type { ModelInfo } from '../shared/api/queries';
 import { fittingWidth, GUTTER } from '../draw/zoom';
@@ -24,11 +25,11 @@ export function Stage({ model }: { model: ModelInfo | null }) {
   useLayoutEffect(() => {
     Object.assign(port, { cellWidth, columns, width: room });
   }, [cellWidth, columns, room]);
-  useEffect(dropPeek, [spec.view, spec.prompt, spec.chat]);
+  useEffect(dropPeek, [spec.view, spec.prompt, spec.source, spec.chat]);
   useEffect(() => {
     document.title = titleOf(spec, view);
   }, [spec, view]);
-  if (spec.prompt === '' && view.teach) {
+  if (!isAsked(spec) && view.teach) {
     return (
       <main className="view" ref={place}>
         <ViewBar />
@@ -88,8 +89,9 @@ function Loading() {
   );
 }
 
-function titleOf({ node, prompt }: Spec, { ofNode }: View): string {
-  const subject = ofNode && node !== null ? node : shorten(prompt.trim(), 40);
+function titleOf(spec: Spec, { ofNode }: View): string {
+  const { node } = spec;
+  const subject = ofNode && node !== null ? node : shorten(saidOf(spec), 40);
   return subject === '' ? 'Unembed' : `${subject} – Unembed`;
 }
 
@@ -122,7 +124,7 @@ function Welcome({ model, teach }: WelcomeProps) {
           type="button"
           className="example"
           data-testid="example"
-          onClick={() => change({ prompt: example })}
+          onClick={() => change(exampleOf(example, model))}
         >
           <span className="faint">Try it</span> <span>{example}</span>
         </button>

@@ -116,6 +116,7 @@ const edit: fc.Arbitrary<Edit> = fc
 const spec: fc.Arbitrary<Spec> = fc.record({
   view: fc.constantFrom(...VIEWS.map(({ id }) => id)),
   prompt: text,
+  source: text,
   chat: fc.boolean(),
   target: text,
   distractor: text,

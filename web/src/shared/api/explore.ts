@@ -9,7 +9,7 @@ import {
   type Explore,
   type HitsQuestion,
 } from '../text/explore';
-import { promptOf } from '../text/chat';
+import { askedOf } from '../text/chat';
 import { furtherOf, type Further } from '../text/further';
 import type { Spec } from '../text/url';
 import { answer, api, ApiError, timedAnswer, type Schemas, type Timed } from './client';
@@ -87,7 +87,7 @@ export function useHits(spec: Spec, context: Context, ready: boolean): Analysis<
   const state = question?.path === 'similar' && question.body.state;
   // What is not asked about must not ask again when it changes: the prompt matters to states only.
   const further = question && furtherOf(spec, question.path);
-  const key = [question, further, state ? [promptOf(spec), spec.edits] : null];
+  const key = [question, further, state ? [askedOf(spec), spec.edits] : null];
   return useAnalysis('hits', key, ready && question !== null, (job, signal) =>
     question ? askHits(question, spec, job, signal) : Promise.reject(new Error('nothing asked')),
   );
@@ -114,9 +114,7 @@ function askHits(
       const body = {
         ...further,
         ...rest,
-        ...(state
-          ? { state: { ...state, prompt: promptOf(spec), edits: wireEdits(spec.edits) } }
-          : {}),
+        ...(state ? { state: { ...state, ...askedOf(spec), edits: wireEdits(spec.edits) } } : {}),
         job,
       };
       return timedAnswer(api.POST('/api/index/similar', { body, signal }));

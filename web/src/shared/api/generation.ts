@@ -1,6 +1,6 @@
 /** Continuations, token by token as the server makes them. */
 import { create } from 'zustand';
-import { promptOf } from '../text/chat';
+import { askedOf, isAsked } from '../text/chat';
 import { furtherOf } from '../text/further';
 import { eventReader, type ServerEvent } from '../text/sse';
 import type { Generation, Spec } from '../text/url';
@@ -35,13 +35,13 @@ export interface GenerationAnalysis extends Analysis<Continued> {
 
 export function useGeneration(spec: Spec, generation: Generation): GenerationAnalysis {
   const { edits } = spec;
-  const prompt = promptOf(spec);
+  const asked = askedOf(spec);
   const further = furtherOf(spec, 'generate');
-  const question = JSON.stringify([prompt, edits, generation, further]);
+  const question = JSON.stringify([asked, edits, generation, further]);
   const analysis = useAnalysis(
     'generate',
-    [prompt, edits, generation, further],
-    prompt !== '',
+    [asked, edits, generation, further],
+    isAsked(spec),
     (job, signal) => stream(question, requestOf(spec, generation, job), signal),
   );
   const growing = useGrowing((state) => state.growing);
@@ -52,7 +52,7 @@ export function useGeneration(spec: Spec, generation: Generation): GenerationAna
 function requestOf(spec: Spec, generation: Generation, job: string): Schemas['GenerateRequest'] {
   return {
     ...furtherOf(spec, 'generate'),
-    prompt: promptOf(spec),
+    ...askedOf(spec),
     edits: wireEdits(spec.edits),
     max_new_tokens: generation.tokens,
     temperature: generation.temperature,

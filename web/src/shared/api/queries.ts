@@ -1,7 +1,7 @@
 /** Server state as hooks. Answers depend on their key alone, so they never go stale. */
 import { QueryClient, useQuery, useQueryClient } from '@tanstack/react-query';
 import { useState } from 'react';
-import { promptOf, type Message } from '../text/chat';
+import { askedOf, isAsked, type Asked } from '../text/chat';
 import type { Edit } from '../text/edits';
 import { furtherOf } from '../text/further';
 import type { Spec } from '../text/url';
@@ -88,29 +88,36 @@ export function useModel() {
   });
 }
 
-export function useTokens(prompt: string | Message[], enabled = true) {
+export function useTokens(asked: Asked, enabled = true) {
   return useQuery({
-    queryKey: ['tokenize', prompt],
-    enabled: enabled && prompt !== '',
-    queryFn: ({ signal }) => answer(api.POST('/api/tokenize', { body: { prompt }, signal })),
+    queryKey: ['tokenize', asked],
+    enabled: enabled && (asked.prompt !== '' || asked.source !== undefined),
+    queryFn: ({ signal }) => answer(api.POST('/api/tokenize', { body: asked, signal })),
   });
+}
+
+/** Of a text by itself, as a target is: of an encoder-decoder, as its decoder reads it. */
+export function useTextTokens(text: string, enabled = true) {
+  const model = useModel().data;
+  const asked = model?.has_encoder ? { prompt: text, source: text } : { prompt: text };
+  return useTokens(asked, enabled && model !== undefined);
 }
 
 export function usePredictions(spec: Spec, position: number | null) {
   const { edits, k, target, distractor } = spec;
-  const prompt = promptOf(spec);
-  const enabled = prompt !== '' && position !== null;
+  const asked = askedOf(spec);
+  const enabled = isAsked(spec) && position !== null;
   const further = furtherOf(spec, 'predictions');
   return useAnalysis(
     'predictions',
-    [prompt, edits, position, k, target, distractor, further],
+    [asked, edits, position, k, target, distractor, further],
     enabled,
     (job, signal) =>
       timedAnswer(
         api.POST('/api/predictions', {
           body: {
             ...further,
-            prompt,
+            ...asked,
             edits: wireEdits(edits),
             position: position ?? -1,
             top_k: k,
@@ -132,17 +139,17 @@ export function useComponent(
   topK = 10,
 ) {
   const { node } = spec;
-  const prompt = promptOf(spec);
+  const asked = askedOf(spec);
   const edits = side === 'edited' ? spec.edits : [];
-  const enabled = prompt !== '' && node !== null && position !== null;
+  const enabled = isAsked(spec) && node !== null && position !== null;
   const further = furtherOf(spec, 'component');
-  const key = [prompt, edits, node, position, topK, further];
+  const key = [asked, edits, node, position, topK, further];
   return useAnalysis('component', key, enabled, (job, signal) =>
     timedAnswer(
       api.POST('/api/component', {
         body: {
           ...further,
-          prompt,
+          ...asked,
           edits: wireEdits(edits),
           target: node ?? '',
           position: position ?? -1,

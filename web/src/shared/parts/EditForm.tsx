@@ -21,9 +21,11 @@ import { useStore } from '../state/store';
 
 const KINDS: ReadonlyArray<readonly [Kind, string]> = [
   ['head', 'Attention head'],
+  ['cross_head', 'Head that attends to the encoder'],
   ['neuron', 'Feed-forward neuron'],
   ['attn', 'Attention of a layer'],
   ['mixer', 'Token mixer other than attention'],
+  ['cross', 'Attention to the encoder of a layer'],
   ['mlp', 'Feed-forward of a layer'],
   ['ple', 'Per-layer embedding of a layer'],
   ['site', 'Residual stream'],
@@ -31,16 +33,28 @@ const KINDS: ReadonlyArray<readonly [Kind, string]> = [
 ];
 
 /** Branches that few models have: what they add is among the sites of those. */
-const FEW_HAVE: Partial<Record<Kind, string>> = { mixer: 'mixer_out', ple: 'ple_out' };
+const FEW_HAVE: Partial<Record<Kind, string>> = {
+  mixer: 'mixer_out',
+  ple: 'ple_out',
+  cross: 'cross_out',
+  cross_head: 'cross_z',
+};
 
 function kindsOf(model: ModelInfo): typeof KINDS {
   const sites = new Set(model.capabilities.map((capability) => capability.name));
   return KINDS.filter(([kind]) => sites.has(FEW_HAVE[kind] ?? '') || !FEW_HAVE[kind]);
 }
 
+const isHead = (kind: Kind): boolean => kind === 'head' || kind === 'cross_head';
+
+function sitesOf(model: ModelInfo): readonly string[] {
+  return RESIDUAL_SITES.filter((site) => site !== 'resid_mid_cross' || model.has_encoder);
+}
+
 const SITE_WORDS: Record<string, string> = {
   resid_pre: 'before attention',
   resid_mid: 'after attention',
+  resid_mid_cross: 'after attention to the encoder',
   resid_post: 'after feed-forward',
 };
 
@@ -181,7 +195,7 @@ function TargetFields({ draft, set, model, problem }: FieldsProps & { model: Mod
           )}
         </Field>
         {draft.kind === 'embed' ? null : numberField('layer', 'Layer', model.n_layers)}
-        {draft.kind === 'head' ? numberField('index', 'Head', model.n_heads) : null}
+        {isHead(draft.kind) ? numberField('index', 'Head', model.n_heads) : null}
         {draft.kind === 'neuron' ? numberField('index', 'Neuron', model.d_mlp) : null}
         {draft.kind === 'site' ? (
           <Field label="Where">
@@ -191,7 +205,7 @@ function TargetFields({ draft, set, model, problem }: FieldsProps & { model: Mod
                 value={draft.site}
                 onChange={(event) => set({ site: event.target.value })}
               >
-                {[...new Set<string>([...RESIDUAL_SITES, draft.site])].map((site) => (
+                {[...new Set<string>([...sitesOf(model), draft.site])].map((site) => (
                   <option key={site} value={site} disabled={!available(site)}>
                     {SITE_WORDS[site] ?? site}
                   </option>
@@ -201,7 +215,7 @@ function TargetFields({ draft, set, model, problem }: FieldsProps & { model: Mod
           </Field>
         ) : null}
       </div>
-      {draft.kind === 'head' ? <PairFields draft={draft} set={set} problem={null} /> : null}
+      {isHead(draft.kind) ? <PairFields draft={draft} set={set} problem={null} /> : null}
       {problem?.field === 'target' ? (
         <p className="problem" role="alert">
           {problem.message}
@@ -218,7 +232,7 @@ function ofKind(kind: Kind, operation: Operation): Partial<Draft> {
 
 /** Which pairs of query and key are knocked out, and what becomes of the others. */
 function PairsFields({ draft, set, problem }: FieldsProps) {
-  const isPair = draft.kind === 'head' && draft.query !== '';
+  const isPair = isHead(draft.kind) && draft.query !== '';
   return (
     <div>
       {isPair ? null : (

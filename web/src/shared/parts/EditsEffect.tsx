@@ -1,4 +1,5 @@
 /** What the edits do to the prompt, while one looks for more of them. */
+import { isAsked, saidOf } from '../text/chat';
 import { GENERATION } from '../text/url';
 import { usePredictions } from '../api/queries';
 import { SideMark, Token } from './parts';
@@ -10,8 +11,9 @@ import { ErrorNote } from './ErrorNote';
 import { Status } from './ViewBar';
 
 export function EditsEffect({ position }: { position: number | null }) {
-  const { prompt, edits } = useSpec();
-  if (prompt === '' || position === null || !edits.some((made) => made.enabled)) return null;
+  const spec = useSpec();
+  const { edits } = spec;
+  if (!isAsked(spec) || position === null || !edits.some((made) => made.enabled)) return null;
   return <Effect position={position} />;
 }
 
@@ -23,8 +25,8 @@ function Effect({ position }: { position: number }) {
     <section className="explore-effect" aria-label="What the edits do" data-testid="effect">
       <header>
         <h2>With the edits</h2>
-        <span className="faint effect-prompt" title={spec.prompt}>
-          next token after <bdi>{spec.prompt}</bdi>
+        <span className="faint effect-prompt" title={saidOf(spec)}>
+          next token after <bdi>{saidOf(spec)}</bdi>
         </span>
         <span className="spring" />
         <Status kind="predictions" analysis={analysis} timed={false} />

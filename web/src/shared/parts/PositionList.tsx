@@ -1,4 +1,7 @@
-/** Every token of the prompt with the component's activation there; for heads, how much it is attended to. */
+/**
+ * Every token of the prompt with the component’s activation there; for heads, how much it is attended
+ * to. Heads that attend to an encoder look at the source: its tokens stand there.
+ */
 import { useState } from 'react';
 import type { Schemas } from '../api/client';
 import { Bar, SignedBar, Token } from './parts';
@@ -13,15 +16,19 @@ export function PositionList({ data }: { data: Schemas['Component'] }) {
   const [scroll, setScroll] = useState(0);
   const most = data.activation.reduce((largest, value) => Math.max(largest, Math.abs(value)), 1e-9);
   const first = Math.max(0, Math.floor(scroll / ROW) - MARGIN);
-  const last = Math.min(data.tokens.length, Math.ceil((scroll + WINDOW) / ROW) + MARGIN);
+  const source = data.kind === 'cross_head';
+  const tokens = source ? data.source_tokens : data.tokens;
+  const last = Math.min(tokens.length, Math.ceil((scroll + WINDOW) / ROW) + MARGIN);
   const heads = data.attends_to !== null && data.attends_to !== undefined;
   return (
-    <div className={`positions ${heads ? 'heads' : ''}`} data-testid="positions">
+    <div className={`positions ${heads && !source ? 'heads' : ''}`} data-testid="positions">
       <p className="positions-head faint">
-        <span>token</span>
-        <span title={data.activation_name}>
-          {data.kind === 'neuron' ? 'activation' : 'write norm'}
-        </span>
+        <span>{source ? 'token of the source' : 'token'}</span>
+        {source ? null : (
+          <span title={data.activation_name}>
+            {data.kind === 'neuron' ? 'activation' : 'write norm'}
+          </span>
+        )}
         {heads ? <span>attends to</span> : null}
       </p>
       <div
@@ -29,10 +36,15 @@ export function PositionList({ data }: { data: Schemas['Component'] }) {
         style={{ maxHeight: WINDOW }}
         onScroll={(event) => setScroll(event.currentTarget.scrollTop)}
       >
-        <ul style={{ height: data.tokens.length * ROW }}>
-          {data.tokens.slice(first, last).map((token, index) => (
-            <Row key={first + index} data={data} at={first + index} token={token} most={most} />
-          ))}
+        <ul style={{ height: tokens.length * ROW }}>
+          {tokens.slice(first, last).map((token, index) => {
+            const at = first + index;
+            return source ? (
+              <SourceRow key={at} at={at} token={token} share={data.attends_to?.[at] ?? 0} />
+            ) : (
+              <Row key={at} data={data} at={at} token={token} most={most} />
+            );
+          })}
         </ul>
       </div>
       {typeof data.sink === 'number' ? <Sink share={data.sink} /> : null}
@@ -52,6 +64,20 @@ function Sink({ share }: { share: number }) {
         {probability(share)}
       </span>
     </p>
+  );
+}
+
+/** A token of the source: no position of the page. */
+function SourceRow({ at, token, share }: { at: number; token: Schemas['Token']; share: number }) {
+  return (
+    <li className="of-source" style={{ top: at * ROW, height: ROW }}>
+      <span className="faint number">{at}</span>
+      <Token token={token} />
+      <Bar share={share} side="accent" />
+      <span className="number" title={String(share)}>
+        {probability(share)}
+      </span>
+    </li>
   );
 }
 

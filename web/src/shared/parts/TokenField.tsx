@@ -2,7 +2,7 @@
 import { useState } from 'react';
 import { problemAt } from '../api/client';
 import { readSpaces, showSpaces } from '../../draw/tokens';
-import { useTokens } from '../api/queries';
+import { useTextTokens } from '../api/queries';
 import { useProblems } from '../state/problems';
 import { Icon } from './parts';
 
@@ -88,7 +88,7 @@ export function TokenProblem({
 /** The same text with a space before it, where that is one token: the usual slip. */
 function Suggestion({ value, onChange }: { value: string; onChange: (text: string) => void }) {
   const spaced = ` ${value}`;
-  const tokens = useTokens(spaced, value !== '' && !value.startsWith(' ')).data?.tokens ?? [];
+  const tokens = useTextTokens(spaced, value !== '' && !value.startsWith(' ')).data?.tokens ?? [];
   if (tokens.filter((token) => !token.special).length !== 1) return null;
   return (
     <button type="button" className="try" onClick={() => onChange(spaced)}>

@@ -3,7 +3,7 @@ import { useEffect } from 'react';
 import { ApiError } from '../api/client';
 import { useTokens, type ModelInfo } from '../api/queries';
 import type { Schemas } from '../api/client';
-import { promptOf } from '../text/chat';
+import { askedOf, isAsked } from '../text/chat';
 import type { Spec } from '../text/url';
 import { notify, useSpec, useStore } from './store';
 
@@ -18,7 +18,7 @@ export interface Experiment {
 /** Views wait for the tokens: only they say where the mask is and how many positions there are. */
 export function useExperiment(model: ModelInfo | null): Experiment {
   const spec = useSpec();
-  const query = useTokens(promptOf(spec), model !== null);
+  const query = useTokens(askedOf(spec), model !== null);
   const tokens = query.data?.tokens ?? null;
   const position = tokens && model ? resolvePosition(tokens, spec.position, model) : null;
   useEffect(() => {
@@ -32,7 +32,7 @@ export function useExperiment(model: ModelInfo | null): Experiment {
     tokens,
     position,
     error: query.error instanceof ApiError ? query.error : null,
-    waiting: model !== null && spec.prompt !== '' && !tokens && !query.error,
+    waiting: model !== null && isAsked(spec) && !tokens && !query.error,
     retry: () => void query.refetch(),
   };
 }

@@ -1,4 +1,5 @@
 /** The chosen row of the residual stream, from the keyboard: moved, inspected, its writer switched off. */
+import { isAsked } from '../text/chat';
 import { queryClient, type ModelInfo } from '../api/queries';
 import { isControl, type Key } from '../../draw/keys';
 import { parseRow, writerOf, type Row } from '../../draw/residual';
@@ -38,7 +39,7 @@ function moveLayer(step: number): boolean {
 /** Opens what wrote the chosen row in the drawer. */
 export function inspect(): boolean {
   const row = parseRow(chosenRow());
-  if (useStore.getState().spec.prompt === '' || !row || layers() === 0) return false;
+  if (!isAsked(useStore.getState().spec) || !row || layers() === 0) return false;
   change({ node: writer(row) });
   return true;
 }
@@ -52,9 +53,9 @@ export function ablate(node: string | null): boolean {
 
 /** The drawer's, else the one behind the chosen row. */
 function chosenNode(): string | null {
-  const { node, prompt } = useStore.getState().spec;
+  const { spec } = useStore.getState();
   const row = parseRow(chosenRow());
-  return node ?? (prompt !== '' && row && layers() > 0 ? writer(row) : null);
+  return spec.node ?? (isAsked(spec) && row && layers() > 0 ? writer(row) : null);
 }
 
 export const LAYER_KEY: Key = {

@@ -1,5 +1,14 @@
 import { describe, expect, it } from 'vitest';
-import { continued, messagesOf, promptOf, promptPython } from './chat';
+import {
+  askedOf,
+  continued,
+  exampleOf,
+  isAsked,
+  messagesOf,
+  promptOf,
+  promptPython,
+  saidOf,
+} from './chat';
 
 describe('a chat prompt', () => {
   const chat = true;
@@ -39,5 +48,29 @@ describe('a chat prompt', () => {
     expect(promptPython({ prompt: 'Say "hi"', chat })).toBe(
       '[{"role": "user", "content": "Say \\"hi\\""}]',
     );
+  });
+});
+
+describe('a source', () => {
+  const both = { prompt: 'Das', chat: false, source: 'That is good.' };
+
+  it('goes with the prompt into requests and into Python', () => {
+    expect(askedOf(both)).toEqual({ prompt: 'Das', source: 'That is good.' });
+    expect(promptPython(both)).toBe('ue.Sourced("That is good.", "Das")');
+    expect(promptPython({ ...both, prompt: '' })).toBe('ue.Sourced("That is good.")');
+    expect(askedOf({ ...both, source: '' })).toEqual({ prompt: 'Das' });
+    expect(promptPython({ ...both, source: '' })).toBe('"Das"');
+  });
+
+  it('is enough to ask about', () => {
+    expect(isAsked({ prompt: '', source: 'a' })).toBe(true);
+    expect(isAsked({ prompt: '', source: '' })).toBe(false);
+    expect(isAsked({ prompt: 'a' })).toBe(true);
+    expect(saidOf(both)).toBe('That is good. → Das');
+  });
+
+  it('is what an example is for a model with an encoder', () => {
+    expect(exampleOf('a', { has_encoder: true })).toEqual({ source: 'a' });
+    expect(exampleOf('a', { has_encoder: false })).toEqual({ prompt: 'a' });
   });
 });

@@ -10,6 +10,37 @@ export interface Prompted {
   prompt: string;
   /** The prompt is what the user says, or messages in JSON. */
   chat: boolean;
+  /** What the encoder of an encoder-decoder reads; the prompt is then its decoder's. */
+  source?: string;
+}
+
+/** What a request gives to the model. */
+export interface Asked {
+  prompt: string | Message[];
+  source?: string;
+}
+
+export function askedOf(prompted: Prompted): Asked {
+  const prompt = promptOf(prompted);
+  return prompted.source ? { prompt, source: prompted.source } : { prompt };
+}
+
+/** Whether there is anything to ask about: an encoder-decoder can do without a prompt. */
+export function isAsked({ prompt, source }: { prompt: string; source?: string }): boolean {
+  return prompt !== '' || Boolean(source);
+}
+
+/** What is asked about, for people: source and prompt. */
+export function saidOf({ prompt, source }: { prompt: string; source?: string }): string {
+  return [source?.trim(), prompt.trim()].filter(Boolean).join(' → ');
+}
+
+/** An example as what this model reads. */
+export function exampleOf(
+  example: string,
+  model: { has_encoder: boolean } | null,
+): { prompt?: string; source?: string } {
+  return model?.has_encoder ? { source: example } : { prompt: example };
 }
 
 export function promptOf({ prompt, chat }: Prompted): string | Message[] {
@@ -45,7 +76,13 @@ export function continued(prompted: Prompted, text: string): string {
 }
 
 export function promptPython(prompted: Prompted): string {
-  const prompt = promptOf(prompted);
+  const prompt = textPython(promptOf(prompted));
+  const { source } = prompted;
+  if (!source) return prompt;
+  return `ue.Sourced(${quote(source)}${prompted.prompt === '' ? '' : `, ${prompt}`})`;
+}
+
+function textPython(prompt: string | Message[]): string {
   if (typeof prompt === 'string') return quote(prompt);
   const said = prompt.map(
     ({ role, content }) => `{"role": ${quote(role)}, "content": ${quote(content)}}`,

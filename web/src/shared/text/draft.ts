@@ -46,7 +46,7 @@ export function toDraft(made: Edit): Draft {
     kind: target.kind,
     layer: 'layer' in target ? String(target.layer) : '0',
     index:
-      target.kind === 'head'
+      target.kind === 'head' || target.kind === 'cross_head'
         ? String(target.head)
         : target.kind === 'neuron'
           ? String(target.neuron)

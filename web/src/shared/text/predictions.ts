@@ -106,6 +106,8 @@ export function predictionsTable(data: Predictions): Array<Array<string | number
     for (const layer of side.layers ?? []) {
       states.push([`L${layer.layer}.resid_pre`, layer.resid_pre]);
       if (layer.resid_mid) states.push([`L${layer.layer}.resid_mid`, layer.resid_mid]);
+      if (layer.resid_mid_cross)
+        states.push([`L${layer.layer}.resid_mid_cross`, layer.resid_mid_cross]);
       states.push([`L${layer.layer}.resid_post`, layer.resid_post]);
     }
     for (const [state, reading] of states) lines.push(...readingLines(name, state, reading));

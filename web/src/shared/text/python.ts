@@ -51,19 +51,19 @@ export function opening(
         ]
       : []),
     ...(edits.length > 0
-      ? ['edits = [', ...edits.map((made) => `    ${editPython(made)},`), ']']
+      ? ['edits = [', ...edits.map((made) => `    ${editPython(made, spec)},`), ']']
       : []),
   ];
 }
 
-function editPython(made: Edit): string {
+function editPython(made: Edit, spec: Spec): string {
   if (made.operation === 'cut')
     return `*ue.cut(baseline, ${quote(made.target)}, position=${made.positions?.[0] ?? -1})`;
   if (forNeurons(made.operation)) return presetPython(made);
   if (made.operation === 'mask') return `ue.mask(${list(made.positions ?? ownPosition(made))})`;
   if (made.operation === 'knock_out') return knockOutPython(made);
   const parts = [quote(made.target)];
-  if (made.operation === 'patch') parts.push(sourceRun(made));
+  if (made.operation === 'patch') parts.push(sourceRun(made, spec));
   else if (made.value !== null && made.operation !== 'zero') parts.push(JSON.stringify(made.value));
   if (made.positions) parts.push(`positions=${list(made.positions)}`);
   if (made.source?.positions) parts.push(`source_positions=${list(made.source.positions)}`);
@@ -103,8 +103,9 @@ function presetPython(made: Edit): string {
 }
 
 /** A patch needs the activation itself: the run it comes from captures the site behind the target. */
-function sourceRun(made: Edit): string {
-  return `model.run(${quote(made.source?.prompt ?? '')}, capture=[ue.required_capture(${quote(made.target)}, model${made.stage === 'pre' ? ', stage="pre"' : ''})])`;
+function sourceRun(made: Edit, { source }: Spec): string {
+  const from = promptPython({ prompt: made.source?.prompt ?? '', chat: false, source });
+  return `model.run(${from}, capture=[ue.required_capture(${quote(made.target)}, model${made.stage === 'pre' ? ', stage="pre"' : ''})])`;
 }
 
 export function list(numbers: readonly number[]): string {

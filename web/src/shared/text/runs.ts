@@ -1,4 +1,5 @@
 /** Saved runs as text: what the list says of one, what a file holds. Knows no network. */
+import { saidOf } from './chat';
 import type { components } from '../../api.gen';
 import { describeOperation } from './edits';
 import { shorten } from '../../draw/tokens';
@@ -17,13 +18,13 @@ export function summaryOf(spec: Spec): string {
     .map((made) => `${made.target} ${describeOperation(made)}`);
   const more = edits.length > SHOWN_EDITS ? [`${edits.length - SHOWN_EDITS} more`] : [];
   const said = [...shown, ...more].join(', ');
-  return [shorten(spec.prompt.trim(), 120), ...(said ? [said] : [])].join(' · ');
+  return [shorten(saidOf(spec), 120), ...(said ? [said] : [])].join(' · ');
 }
 
 /** A name to start from: the prompt's last words, and what is edited. */
 export function nameFor(spec: Spec): string {
   const edits = spec.edits.filter((made) => made.enabled).map((made) => made.target);
-  const words = spec.prompt.trim().split(/\s+/).slice(-5).join(' ');
+  const words = saidOf(spec).split(/\s+/).slice(-5).join(' ');
   return shorten([words, ...edits.slice(0, 2)].filter(Boolean).join(', '), 60);
 }
 

@@ -50,6 +50,8 @@ export interface ViewStates {}
 export interface Shared {
   view: string;
   prompt: string;
+  /** What the encoder of an encoder-decoder reads; the prompt is then its decoder's. */
+  source: string;
   /** The prompt is what the user of a chat says, or messages in JSON. */
   chat: boolean;
   target: string;
@@ -82,6 +84,7 @@ export interface Spec extends Shared, ViewStates {}
 
 const START: Readonly<Omit<Shared, 'view'>> = {
   prompt: '',
+  source: '',
   chat: false,
   target: '',
   distractor: '',
@@ -116,6 +119,7 @@ const MAX_POSITION = 1_000_000;
 
 const FIELDS: Fields<Omit<Shared, 'view'>> = {
   p: text(START, 'prompt'),
+  src: text(START, 'source'),
   chat: flag(START, 'chat'),
   t: text(START, 'target'),
   d: text(START, 'distractor'),
@@ -149,7 +153,7 @@ const FIELDS: Fields<Omit<Shared, 'view'>> = {
 };
 
 /** What is asked stands in front of what is changed and how it is looked at. */
-const ASKED: readonly string[] = ['p', 'chat', 't', 'd'];
+const ASKED: readonly string[] = ['src', 'p', 'chat', 't', 'd'];
 
 // ------------------------------------------------------------------ the address of a list of views
 

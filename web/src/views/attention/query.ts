@@ -4,7 +4,7 @@ import { readSafetensors } from '../../draw/safetensors';
 import { api, timedAnswer, type Schemas } from '../../shared/api/client';
 import { useAnalysis, wireEdits, type Analysis } from '../../shared/api/queries';
 import type { JobKind } from '../../shared/api/jobs';
-import { promptOf } from '../../shared/text/chat';
+import { askedOf, isAsked } from '../../shared/text/chat';
 import { furtherOf } from '../../shared/text/further';
 import type { Spec } from '../../shared/text/url';
 import { headName, type Head, type Part } from './picks';
@@ -21,17 +21,17 @@ export function useAttention(
   body: AttentionBody | null,
 ): Analysis<Attention> {
   const { edits } = spec;
-  const prompt = promptOf(spec);
+  const asked = askedOf(spec);
   const names = heads.map(headName);
   return useAnalysis(
     kind,
-    [prompt, edits, body, names],
-    body !== null && prompt !== '',
+    [asked, edits, body, names],
+    body !== null && isAsked(spec),
     async (job, signal) => {
       if (!body) throw new Error('nothing asked');
       const { data, timing } = await timedAnswer(
         api.POST('/api/attention', {
-          body: { prompt, edits: wireEdits(edits), ...body, job },
+          body: { ...asked, edits: wireEdits(edits), ...body, job },
           parseAs: 'arrayBuffer',
           signal,
         }),
@@ -72,7 +72,7 @@ export function onlyHeads(attention: Attention, names: ReadonlySet<string>): Att
 
 /** Of all heads; on the prompt with its edits, or on random tokens that come twice. */
 export function useHeadScores(spec: Spec, part: Part, enabled: boolean): Analysis<HeadScores> {
-  const prompt = promptOf(spec);
+  const asked = askedOf(spec);
   const own = spec.attention.scored === 'prompt';
   const { order, score } = spec.attention;
   const further = {
@@ -80,11 +80,11 @@ export function useHeadScores(spec: Spec, part: Part, enabled: boolean): Analysi
     ...ofPart(part),
     ...(order === 'score' && score !== '' ? { score } : {}),
   };
-  const key = own ? [prompt, spec.edits, further] : [further];
-  return useAnalysis('heads', key, enabled && (!own || prompt !== ''), (job, signal) =>
+  const key = own ? [asked, spec.edits, further] : [further];
+  return useAnalysis('heads', key, enabled && (!own || isAsked(spec)), (job, signal) =>
     timedAnswer(
       api.POST('/api/heads', {
-        body: { ...further, ...(own ? { prompt, edits: wireEdits(spec.edits) } : {}), job },
+        body: { ...further, ...(own ? { ...asked, edits: wireEdits(spec.edits) } : {}), job },
         signal,
       }),
     ),
@@ -93,16 +93,16 @@ export function useHeadScores(spec: Spec, part: Part, enabled: boolean): Analysi
 
 export function useThumbnails(spec: Spec, part: Part, enabled: boolean): Analysis<ThumbnailSides> {
   const { edits } = spec;
-  const prompt = promptOf(spec);
+  const asked = askedOf(spec);
   const further = { ...furtherOf(spec, 'thumbnails'), ...ofPart(part) };
   return useAnalysis(
     'thumbnails',
-    [prompt, edits, further],
-    enabled && prompt !== '',
+    [asked, edits, further],
+    enabled && isAsked(spec),
     async (job, signal) => {
       const { data, timing } = await timedAnswer(
         api.POST('/api/thumbnails', {
-          body: { ...further, prompt, edits: wireEdits(edits), job },
+          body: { ...further, ...asked, edits: wireEdits(edits), job },
           parseAs: 'arrayBuffer',
           signal,
         }),

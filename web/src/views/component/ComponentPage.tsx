@@ -1,4 +1,5 @@
 /** The page of one component: what it writes, what makes it fire, what it does on this prompt. */
+import { exampleOf, isAsked } from '../../shared/text/chat';
 import type { ReactNode } from 'react';
 import { useIndex, useVector, type Vector } from '../../shared/api/explore';
 import { useComponent, type Analysis, type ModelInfo } from '../../shared/api/queries';
@@ -209,8 +210,8 @@ interface OnPromptProps {
 }
 
 function OnPrompt({ data, analysis, side, neuron, waiting, model }: OnPromptProps) {
-  const { prompt } = useSpec();
-  if (prompt === '') return <NoPrompt model={model} neuron={neuron} />;
+  const spec = useSpec();
+  if (!isAsked(spec)) return <NoPrompt model={model} neuron={neuron} />;
   const here = data?.tokens[data.position];
   return (
     <>
@@ -269,7 +270,11 @@ function NoPrompt({ model, neuron }: { model: ModelInfo | null; neuron: boolean 
       </p>
       {example ? (
         <p>
-          <button type="button" className="example" onClick={() => change({ prompt: example })}>
+          <button
+            type="button"
+            className="example"
+            onClick={() => change(exampleOf(example, model))}
+          >
             <span className="faint">Try it</span> <span>{example}</span>
           </button>
         </p>

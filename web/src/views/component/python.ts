@@ -1,4 +1,5 @@
 /** The Python that reproduces the page of a component. */
+import { isAsked } from '../../shared/text/chat';
 import { parseTarget } from '../../shared/text/address';
 import { projectionPython } from '../../shared/text/explore';
 import { furtherPython } from '../../shared/text/further';
@@ -12,7 +13,7 @@ export function componentPython(page: Page): string {
   const node = quote(spec.node ?? '');
   const neuron = parseTarget(spec.node ?? '')?.kind === 'neuron';
   const lines = [
-    ...(spec.prompt === ''
+    ...(!isAsked(spec)
       ? ['import unembed as ue', '', `model = ue.load(${quote(model.name)})`]
       : runPython(page, node)),
     ...(neuron

@@ -1,5 +1,5 @@
 /** The choices behind the words of the flow graph's quiet line. */
-import { useTokens } from '../../shared/api/queries';
+import { useTextTokens } from '../../shared/api/queries';
 import { Check, Option } from '../../shared/parts/Choice';
 import {
   COLOUR_BYS,
@@ -19,7 +19,7 @@ import { useSpec } from '../../shared/state/store';
 export function TargetMenu({ own }: { own: string | null }) {
   const { target } = useSpec();
   const { target_mode: mode } = useFlowSpec();
-  const tokens = (useTokens(target, target !== '').data?.tokens ?? []).filter(
+  const tokens = (useTextTokens(target, target !== '').data?.tokens ?? []).filter(
     (token) => !token.special,
   );
   return (

@@ -1,7 +1,7 @@
 /** The flow graph as a hook. */
 import { flowBody } from './flowState';
 import type { Spec } from '../../shared/text/url';
-import { promptOf } from '../../shared/text/chat';
+import { askedOf, isAsked } from '../../shared/text/chat';
 import { api, timedAnswer, type Schemas } from '../../shared/api/client';
 import { useAnalysis, wireEdits, type Analysis } from '../../shared/api/queries';
 
@@ -15,16 +15,16 @@ export function useFlowGraph(
   enabled: boolean,
 ): Analysis<FlowComparison> {
   const { edits } = spec;
-  const prompt = promptOf(spec);
+  const asked = askedOf(spec);
   const options = flowBody(spec.flow, spec.target, depth);
   return useAnalysis(
     'flow',
-    [prompt, edits, position, options],
-    enabled && prompt !== '' && position !== null && depth > 0,
+    [asked, edits, position, options],
+    enabled && isAsked(spec) && position !== null && depth > 0,
     (job, signal) =>
       timedAnswer(
         api.POST('/api/flow', {
-          body: { prompt, edits: wireEdits(edits), position: position ?? -1, ...options, job },
+          body: { ...asked, edits: wireEdits(edits), position: position ?? -1, ...options, job },
           signal,
         }),
       ),

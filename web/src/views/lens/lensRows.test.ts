@@ -12,7 +12,7 @@ import { edit } from '../../shared/text/edits';
 import { DEFAULTS } from '../../app/address';
 import { LENS } from './lensState';
 
-const model = { n_layers: 5, parallel_blocks: false };
+const model = { n_layers: 5, parallel_blocks: false, has_encoder: false };
 const rows = (choice: object, of = model) => rowNames(of, { ...LENS, ...choice });
 
 describe('rows', () => {
@@ -39,6 +39,11 @@ describe('rows', () => {
     expect(rows({ subblocks: true }, { ...model, parallel_blocks: true })[1]).toBe(
       'L0.resid_pre+attn_out',
     );
+    expect(rows({ subblocks: true }, { ...model, has_encoder: true }).slice(1, 4)).toEqual([
+      'L0.resid_mid',
+      'L0.resid_mid_cross',
+      'L0.resid_post',
+    ]);
   });
 
   it('beyond the entry of a decoder are left out, but for the last', () => {

@@ -5,6 +5,7 @@ import type { LensState } from './lensState';
 export interface Blocks {
   n_layers: number;
   parallel_blocks: boolean;
+  has_encoder: boolean;
 }
 
 type RowChoice = Pick<LensState, 'include_embedding' | 'layer_step' | 'subblocks' | 'decoder'>;
@@ -65,8 +66,10 @@ export function rowNames(model: Blocks, choice: RowChoice): string[] {
   for (let layer = 0; layer <= last; layer++) {
     if (layer % choice.layer_step !== 0 && layer !== last) continue;
     const mid = read(layer) || (entry?.mlp === true && layer === entry.layer);
-    if (choice.subblocks && mid)
+    if (choice.subblocks && mid) {
       rows.push(`L${layer}.${model.parallel_blocks ? PARALLEL_MID : 'resid_mid'}`);
+      if (model.has_encoder) rows.push(`L${layer}.resid_mid_cross`);
+    }
     if (read(layer) || layer === last) rows.push(`L${layer}.resid_post`);
   }
   return rows;

@@ -1,6 +1,6 @@
 /** The lens as a hook. */
 import { readLens, type Lens } from '../../draw/lens/data';
-import { promptOf } from '../../shared/text/chat';
+import { askedOf, isAsked } from '../../shared/text/chat';
 import { api, timedAnswer } from '../../shared/api/client';
 import { useAnalysis, wireEdits, type Analysis } from '../../shared/api/queries';
 import { scoring, type Spec } from '../../shared/text/url';
@@ -14,7 +14,7 @@ export function useLens(
   enabled: boolean,
 ): Analysis<Lens> {
   const { edits } = spec;
-  const prompt = promptOf(spec);
+  const asked = askedOf(spec);
   const options = {
     positions,
     ...lensOptions(spec.lens),
@@ -23,10 +23,10 @@ export function useLens(
   };
   return useAnalysis(
     'lens',
-    [prompt, edits, options],
-    enabled && prompt !== '',
+    [asked, edits, options],
+    enabled && isAsked(spec),
     async (job, signal) => {
-      const body = { prompt, edits: wireEdits(edits), ...options, job };
+      const body = { ...asked, edits: wireEdits(edits), ...options, job };
       const { data, timing } = await timedAnswer(
         api.POST('/api/lens', { body, parseAs: 'arrayBuffer', signal }),
       );

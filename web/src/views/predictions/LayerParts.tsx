@@ -7,7 +7,9 @@ import { SideMark } from '../../shared/parts/parts';
 import { figures, percent } from '../../draw/format';
 import type { Predictions } from '../../shared/text/predictions';
 import {
+  branchesOf,
   branchOf,
+  partOf,
   partRows,
   sameUpdates,
   shownSides,
@@ -15,7 +17,6 @@ import {
   type BranchUpdates,
   type Sides,
 } from './updates';
-import { mixerOf } from '../../shared/text/address';
 import type { Spec } from '../../shared/text/url';
 import { change, useSpec } from '../../shared/state/store';
 import { Part } from './PartRow';
@@ -33,6 +34,7 @@ interface Props {
 const TITLES = {
   attn: 'Attention added',
   mixer: 'The token mixer added',
+  cross: 'Attention to the encoder added',
   mlp: 'Feed-forward added',
 } as const;
 
@@ -50,7 +52,7 @@ export function LayerParts({ layer, updates, mode, model }: Props) {
       {...(near && updates.data ? {} : { style: { minHeight: 90 + rows * 24 } })}
     >
       {near && updates.data
-        ? (['heads', 'neurons'] as const).map((branch) => (
+        ? branchesOf(model).map((branch) => (
             <BranchTable
               key={branch}
               layer={layer}
@@ -106,14 +108,14 @@ interface BranchProps {
 }
 
 function BranchTable({ layer, branch, data, mode, model }: BranchProps) {
-  const part = branch === 'heads' ? mixerOf(layer, model) : 'mlp';
-  const [title, noun] = [TITLES[part], branch];
+  const part = partOf(branch, layer, model);
+  const [title, noun] = [TITLES[part], branch === 'neurons' ? 'neurons' : 'heads'];
   const all = branchOf(data, layer, branch);
   const same = sameUpdates(all);
   const sides = shownSides(all, all.edited && !same ? mode : 'baseline');
   const one = sides.baseline ?? sides.edited;
   const both = sides.baseline !== null && sides.edited !== null;
-  const total = branch === 'heads' ? model?.n_heads : model?.d_mlp;
+  const total = branch === 'neurons' ? model?.d_mlp : model?.n_heads;
   const node = `L${layer}.${part}`;
   const rows = partRows(sides);
   const most = Math.max(

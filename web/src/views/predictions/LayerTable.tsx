@@ -6,10 +6,10 @@
 import { useEffect, useRef } from 'react';
 import type { Analysis, ModelInfo } from '../../shared/api/queries';
 import { parseRow, type ResidualSite } from '../../draw/residual';
-import { mixerOf, parseTarget } from '../../shared/text/address';
+import { parseTarget, type Kind } from '../../shared/text/address';
 import { figures } from '../../draw/format';
 import type { LayerReading, Predictions } from '../../shared/text/predictions';
-import { branchOf, shortName, strongest, type Branch } from './updates';
+import { branchOf, partOf, shortName, strongest, type Branch } from './updates';
 import type { Spec } from '../../shared/text/url';
 import { change, useSpec } from '../../shared/state/store';
 import { toggleLayer } from './predictionsState';
@@ -26,6 +26,7 @@ interface Props {
 const SITE_NAMES: Record<ResidualSite, string> = {
   resid_pre: 'before attention',
   resid_mid: 'after attention',
+  resid_mid_cross: 'after attention to the encoder',
   resid_post: 'after feed-forward',
 };
 
@@ -34,6 +35,7 @@ export function LayerTable({ data, updates, mode, model }: Props) {
   const layers = data.baseline.layers ?? [];
   const order = flipped ? layers : layers.toReversed();
   const parallel = layers.every((layer) => !layer.resid_mid);
+  const crossed = layers.some((layer) => layer.resid_mid_cross);
   return (
     <section className="layers" aria-label="What each layer predicts" data-testid="layers">
       <table className={`layer-table ${parallel ? 'parallel' : ''}`}>
@@ -49,6 +51,15 @@ export function LayerTable({ data, updates, mode, model }: Props) {
               <>
                 <OpHead words="attn" title="Attention: the head that wrote most" />
                 <StateHead words="after attention" data={data} />
+                {crossed ? (
+                  <>
+                    <OpHead
+                      words="cross"
+                      title="Attention to the encoder: the head that wrote most"
+                    />
+                    <StateHead words="after cross-attention" data={data} />
+                  </>
+                ) : null}
                 <OpHead words="mlp" title="Feed-forward: the neuron that wrote most" />
               </>
             )}
@@ -66,6 +77,7 @@ export function LayerTable({ data, updates, mode, model }: Props) {
               mode={mode}
               model={model}
               parallel={parallel}
+              crossed={crossed}
             />
           ))}
         </tbody>
@@ -106,9 +118,10 @@ interface RowProps extends Props {
   layer: LayerReading;
   edited: LayerReading | null;
   parallel: boolean;
+  crossed: boolean;
 }
 
-function Row({ layer, edited, data, updates, mode, model, parallel }: RowProps) {
+function Row({ layer, edited, data, updates, mode, model, parallel, crossed }: RowProps) {
   const spec = useSpec();
   const row = useRef<HTMLTableRowElement>(null);
   const last = (model?.n_layers ?? 0) - 1;
@@ -139,7 +152,7 @@ function Row({ layer, edited, data, updates, mode, model, parallel }: RowProps) 
   const write = (branch: Branch) => (
     <Write
       layer={layer.layer}
-      part={branch === 'heads' ? mixerOf(layer.layer, model) : 'mlp'}
+      part={partOf(branch, layer.layer, model)}
       branch={branch}
       updates={updates}
       mode={mode}
@@ -174,12 +187,14 @@ function Row({ layer, edited, data, updates, mode, model, parallel }: RowProps) 
         {state('resid_pre')}
         {write('heads')}
         {parallel ? null : state('resid_mid')}
+        {crossed ? write('cross_heads') : null}
+        {crossed ? state('resid_mid_cross') : null}
         {write('neurons')}
         {state('resid_post')}
       </tr>
       {open ? (
         <tr className="layer-parts-row">
-          <td colSpan={parallel ? 5 : 6}>
+          <td colSpan={parallel ? 5 : crossed ? 8 : 6}>
             <LayerParts layer={layer.layer} updates={updates} mode={mode} model={model} />
           </td>
         </tr>
@@ -187,6 +202,13 @@ function Row({ layer, edited, data, updates, mode, model, parallel }: RowProps) 
     </>
   );
 }
+
+/** The state behind each branch. */
+const BEHIND: Record<Branch, ResidualSite> = {
+  heads: 'resid_mid',
+  cross_heads: 'resid_mid_cross',
+  neurons: 'resid_post',
+};
 
 const HEAD_HEIGHT = 36;
 
@@ -203,7 +225,7 @@ function reveal(row: HTMLElement, box: Element, open: boolean): void {
 
 interface WriteProps {
   layer: number;
-  part: 'attn' | 'mixer' | 'mlp';
+  part: ReturnType<typeof partOf>;
   branch: Branch;
   updates: Analysis<Predictions>;
   mode: Spec['mode'];
@@ -232,10 +254,7 @@ function Write({ layer, part, branch, updates, mode, tabbable, open }: WriteProp
         data-testid={`open-${name}`}
         onClick={() => {
           if (!open) toggleLayer(layer, layer);
-          change(
-            { row: `L${layer}.${branch === 'heads' ? 'resid_mid' : 'resid_post'}` },
-            'replace',
-          );
+          change({ row: `L${layer}.${BEHIND[branch]}` }, 'replace');
         }}
       >
         {touched ? <span className="edit-dot" aria-hidden="true" /> : null}
@@ -245,14 +264,18 @@ function Write({ layer, part, branch, updates, mode, tabbable, open }: WriteProp
   );
 }
 
+const WRITERS: Record<Branch, readonly Kind[]> = {
+  heads: ['attn', 'mixer', 'head'],
+  cross_heads: ['cross', 'cross_head'],
+  neurons: ['mlp', 'neuron'],
+};
+
 /** An edit that is in force changes what this part of the layer writes. */
 function useTouched(layer: number, branch: Branch): boolean {
   const { edits } = useSpec();
   return edits.some((made) => {
     const target = made.enabled ? parseTarget(made.target) : null;
     if (!target || !('layer' in target) || target.layer !== layer) return false;
-    return branch === 'heads'
-      ? target.kind === 'attn' || target.kind === 'mixer' || target.kind === 'head'
-      : target.kind === 'mlp' || target.kind === 'neuron';
+    return WRITERS[branch].includes(target.kind);
   });
 }

@@ -1,5 +1,6 @@
 /** What a layer added, part by part, in one run or in two. Knows no React. */
 import type { components } from '../../api.gen';
+import { mixerOf } from '../../shared/text/address';
 import type { Predictions } from '../../shared/text/predictions';
 
 export type Update = components['schemas']['Update'];
@@ -7,7 +8,7 @@ export type Update = components['schemas']['Update'];
 export type BranchUpdates = Partial<components['schemas']['BranchUpdates']> & {
   reason: string | null;
 };
-export type Branch = 'heads' | 'neurons';
+export type Branch = 'heads' | 'cross_heads' | 'neurons';
 export type Side = 'baseline' | 'edited';
 
 export interface Sides<Value> {
@@ -109,7 +110,7 @@ export function updatesTable(data: Predictions): Array<Array<string | number | n
   ];
   for (const side of ['baseline', 'edited'] as const) {
     for (const { layer } of data[side]?.layers ?? []) {
-      for (const branch of ['heads', 'neurons'] as const) {
+      for (const branch of ['heads', 'cross_heads', 'neurons'] as const) {
         const found = branchOf(data, layer, branch)[side];
         for (const part of [...(found?.shown ?? []), found?.bias, found?.rest]) {
           if (part) lines.push([side, layer, branch, ...partCells(part)]);
@@ -132,4 +133,19 @@ function partCells(part: Update): Array<string | number | null> {
     tokens(part.promotes),
     tokens(part.suppresses),
   ];
+}
+
+/** What a layer of the model adds, in order. */
+export function branchesOf(model: { has_encoder: boolean } | null): readonly Branch[] {
+  return model?.has_encoder ? ['heads', 'cross_heads', 'neurons'] : ['heads', 'neurons'];
+}
+
+/** The node that a branch is as a whole. */
+export function partOf(
+  branch: Branch,
+  layer: number,
+  model: { attention_layers: readonly number[] } | null,
+): 'attn' | 'mixer' | 'cross' | 'mlp' {
+  if (branch === 'neurons') return 'mlp';
+  return branch === 'cross_heads' ? 'cross' : mixerOf(layer, model);
 }

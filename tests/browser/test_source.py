@@ -1,0 +1,91 @@
+"""The app on an encoder-decoder: its source is typed beside the prompt, and every view takes it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+import unembed as ue
+from unembed.models.tiny import tiny_tokenizer
+
+from ..contract.encoder_decoders import build
+from .conftest import App, served
+
+SOURCE = "the cat sat on the mat"
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    folder = tmp_path_factory.mktemp("bart")
+    build("bart").float().save_pretrained(folder)
+    tiny_tokenizer().save_pretrained(folder)
+    with served(ue.load(folder), cache_dir=str(folder / "cache")) as found:
+        yield found
+
+
+def opened(app: App, address: str, fragment: str = "") -> None:
+    app.address = address
+    app.open(fragment)
+
+
+def test_a_source_is_typed_run_and_kept_in_the_address(app, address):
+    opened(app, address)
+    assert app.page.get_by_test_id("run").is_disabled()
+    app.page.get_by_test_id("source").fill(SOURCE)
+    app.page.get_by_test_id("source").press("Control+Enter")
+    app.settled()
+    assert "src=the+cat+sat+on+the+mat" in app.page.url
+    assert app.page.get_by_test_id("token-1").count() == 0  # the decoder's start alone
+    app.page.get_by_test_id("prompt").fill("he")
+    app.page.get_by_test_id("run").click()
+    app.settled()
+    assert "p=he" in app.page.url
+    assert app.page.get_by_test_id("token-1").is_visible()
+    assert "source" in app.text("prompt-size")
+    assert app.page.get_by_test_id("state-L1.resid_mid_cross").is_visible()
+    before = app.row("next-token", 0)
+    app.page.get_by_test_id("source").fill("on")
+    app.page.get_by_test_id("run").click()
+    app.settled()
+    assert app.row("next-token", 0) != before
+    app.page.go_back()
+    app.settled()
+    assert app.page.get_by_test_id("source").input_value() == SOURCE
+    assert app.row("next-token", 0) == before
+
+
+def test_every_view_takes_it(app, address):
+    fragment = "v=1&src=the+cat+sat&p=he&e=L1.X2;zero"
+    opened(app, address, f"{fragment}&open=1")
+    for branch in ("heads", "cross_heads", "neurons"):
+        assert app.page.get_by_test_id(f"{branch}-1").is_visible()
+    assert "L1.X" in app.text("cross_heads-1")
+    app.assert_accessible()
+    app.page.get_by_test_id("tab-lens").click()
+    app.settled()
+    app.page.get_by_test_id("tab-flow").click()
+    app.settled()
+    app.open(f"{fragment}&view=flow&layers=1&table=1")
+    assert "L1.X2" in app.text("flow-table")
+    assert "L1.cross_out" in app.text("flow-table")
+    app.open(f"{fragment}&node=L1.X3")
+    assert "token of the source" in app.text("positions")
+    assert "␣c" in app.text("positions")
+    app.assert_accessible()
+
+
+def test_a_source_that_is_missing_or_of_no_use_is_said(app, address):
+    opened(app, address, "v=1&p=he")
+    assert "say what its encoder reads" in app.text("error")
+    assert app.page.get_by_test_id("source").get_attribute("aria-invalid") == "true"
+
+
+def test_python_says_it(app, context, address):
+    context.grant_permissions(["clipboard-read", "clipboard-write"], origin=address)
+    opened(app, address, "v=1&src=the+cat&p=he")
+    app.page.get_by_test_id("save").click()
+    app.page.get_by_role("menuitem", name="Copy as Python").click()
+    assert 'prompt = ue.Sourced("the cat", "he")' in app.page.evaluate(
+        "navigator.clipboard.readText()"
+    )
