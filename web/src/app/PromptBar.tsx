@@ -40,6 +40,7 @@ export function PromptBar({ model }: { model: ModelInfo | null }) {
         <PromptText
           name="prompt"
           label="Prompt"
+          named={hasSource(model, draft)}
           placeholder={
             model?.has_encoder
               ? 'What the decoder goes on with; empty: its start token'
@@ -115,14 +116,18 @@ interface SourceProps {
   run: () => void;
 }
 
-/** Shown where the model has an encoder, or a link names what it reads. */
+/** Where the model has an encoder, or a link names what it reads. */
+function hasSource(model: ModelInfo | null, draft: Draft): boolean {
+  return model?.has_encoder === true || draft.source !== '';
+}
+
 function SourceText({ model, draft, edit, run }: SourceProps) {
-  const linked = useSpec().source !== '';
-  if (!model?.has_encoder && !linked && draft.source === '') return null;
+  if (!hasSource(model, draft)) return null;
   return (
     <PromptText
       name="source"
       label="Source"
+      named
       placeholder="What the encoder reads, then Run"
       value={draft.source}
       onValue={(source) => edit({ source })}
@@ -134,16 +139,22 @@ function SourceText({ model, draft, edit, run }: SourceProps) {
 interface TextProps {
   name: 'prompt' | 'source';
   label: string;
+  /** Beside another field, so that its name must be seen. */
+  named?: boolean;
   placeholder: string;
   value: string;
   onValue: (value: string) => void;
   run: () => void;
 }
 
-function PromptText({ name, label, placeholder, value, onValue, run }: TextProps) {
+function PromptText({ name, label, named = false, placeholder, value, onValue, run }: TextProps) {
   const problem = useProblems((at) => problemAt(at, name));
   return (
-    <div className={`grow-text ${name}`} data-text={`${value}\u200b`}>
+    <div
+      className="grow-text"
+      data-text={`${value}\u200b`}
+      {...(named ? { 'data-name': label } : {})}
+    >
       <textarea
         id={name}
         data-testid={name}

@@ -9,6 +9,7 @@ import type {
   LinkKind,
 } from './data';
 import { nats, NONE, percent, probability, quantity, signed } from '../format';
+import { isCross } from './rows';
 
 /** What boxes are rated by: "␣Tokyo", or all tokens of a text. */
 export function targetName({ target }: Graph): string {
@@ -81,7 +82,9 @@ export function effect(value: number): string {
 function shareName(node: FlowNode): string {
   return MLP_KINDS.has(node.kind) || node.id.includes('.neurons.')
     ? 'share of what the feed-forward added'
-    : 'share of what attention added';
+    : isCross(node)
+      ? 'share of what attention to the encoder added'
+      : 'share of what attention added';
 }
 
 const MLP_KINDS: ReadonlySet<string> = new Set(['neuron', 'mlp_bias', 'mlp_in_bias']);
@@ -159,6 +162,8 @@ function isNumber(value: number | null | undefined): value is number {
 export interface Completeness {
   layer: number;
   attention: string;
+  /** Only of decoders that attend to an encoder. */
+  cross?: string;
   feedForward: string;
 }
 
@@ -171,6 +176,7 @@ export function completeness(side: FlowSideData): Completeness[] {
     return {
       layer,
       attention: branchWords(of('attn'), counted(side, layer)),
+      ...(of('cross') ? { cross: branchWords(of('cross'), counted(side, layer)) } : {}),
       feedForward: branchWords(of('mlp'), counted(side, layer)),
     };
   });
@@ -178,23 +184,38 @@ export function completeness(side: FlowSideData): Completeness[] {
 
 interface Counted {
   heads: number;
+  crossHeads: number;
   rows: number;
   neurons: number;
 }
 
 function counted(side: FlowSideData, layer: number): Counted {
-  const count = (kind: FlowNode['kind']) =>
-    side.nodes.filter((node) => node.layer === layer && node.kind === kind).length;
-  return { heads: count('head'), rows: count('z_row'), neurons: count('neuron') };
+  const of = (kind: FlowNode['kind']) =>
+    side.nodes.filter((node) => node.layer === layer && node.kind === kind);
+  const count = (kind: FlowNode['kind']) => of(kind).length;
+  const crossHeads = of('head').filter(isCross).length;
+  return {
+    heads: count('head') - crossHeads,
+    crossHeads,
+    rows: count('z_row'),
+    neurons: count('neuron'),
+  };
 }
 
+const BRANCHES: Record<FlowSum['branch'], string> = {
+  attn: 'attention',
+  cross: 'attention to the encoder',
+  mlp: 'the feed-forward',
+};
+
 function branchWords(sum: FlowSum | undefined, shown: Counted): string {
-  const branch = sum?.branch === 'attn' ? 'attention' : 'the feed-forward';
   if (!sum) return NONE;
+  const branch = BRANCHES[sum.branch];
   if (sum.reason) return `${branch} is not taken apart: ${sum.reason}`;
   const parts: string[] = [];
-  if (sum.branch === 'attn') {
-    if (isNumber(sum.heads)) parts.push(`${many(shown.heads, 'head')} ${percent(sum.heads)}`);
+  if (sum.branch !== 'mlp') {
+    const heads = sum.branch === 'attn' ? shown.heads : shown.crossHeads;
+    if (isNumber(sum.heads)) parts.push(`${many(heads, 'head')} ${percent(sum.heads)}`);
     if (isNumber(sum.shown)) parts.push(`${many(shown.rows, 'row')} of W_O ${percent(sum.shown)}`);
   } else if (isNumber(sum.shown))
     parts.push(`${many(shown.neurons, 'neuron')} ${percent(sum.shown)}`);

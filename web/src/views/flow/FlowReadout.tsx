@@ -39,6 +39,12 @@ function LayerLine({ layer }: { layer: Completeness }) {
   return (
     <p>
       <strong>Layer {layer.layer}</strong> {layer.attention}
+      {layer.cross === undefined ? null : (
+        <>
+          <span className="faint"> · </span>
+          {layer.cross}
+        </>
+      )}
       <span className="faint"> · </span>
       {layer.feedForward}
     </p>

@@ -101,6 +101,20 @@ describe('words', () => {
     ]);
   });
 
+  it('count heads that attend to an encoder apart from the others', () => {
+    const sum = { layer: 14, added_norm: 20, rest_norm: 1, bias: 0, rest: 0.1, reason: null };
+    const head = graph.baseline.nodes.find(({ kind }) => kind === 'head');
+    if (!head) throw new Error('the example has no head');
+    const nodes = [head, { ...head, id: 'L14.X1' }, { ...head, id: 'L14.X2' }];
+    const sums = [
+      { ...sum, branch: 'attn' as const, heads: 0.9, shown: null },
+      { ...sum, branch: 'cross' as const, heads: 0.8, shown: null },
+    ];
+    const [found] = completeness({ ...graph.baseline, nodes, sums });
+    expect(found?.attention).toBe('of what attention added: 1 head 90 %');
+    expect(found?.cross).toBe('of what attention to the encoder added: 2 heads 80 %');
+  });
+
   it('compare what was measured with what was attributed', () => {
     expect([
       agreement(-2, -1),
