@@ -265,3 +265,38 @@ def test_a_part_that_a_model_has_not_is_refused_by_its_field(app):
     assert refused.status == 422, refused.body
     assert "no direct effects" in refused.error["message"]
     assert refused.error["field"] == "measure"
+
+
+def test_doctor_and_facts_say_what_there_is(cli, folder, model):
+    status, out, err = cli("doctor", str(folder), "--json")
+    assert status == 0, err
+    report = json.loads(out)
+    assert report["anatomy"]["encoder"].startswith("2 layers of 5 heads, which read --source")
+    found = {one["name"]: one for one in report["capabilities"]}
+    assert found["cross_pattern"]["available"]
+    assert not found["encoder_effects"]["available"]
+    assert "through the attention of the decoder" in found["encoder_effects"]["reason"]
+
+
+def test_the_index_is_of_the_decoder_and_takes_states_of_both(model, tmp_path):
+    session = Session(model, Settings(cache_dir=str(tmp_path)))
+    try:
+        app = create_app(session, session.settings, TOKEN, assets={})
+        built = post(app, "/api/index/build", {"projection": "raw"})
+        assert built.status == 200, built.body
+        last = len(model.run(source=SOURCE).source) - 1
+        for site, position in (
+            ("L1.resid_mid_cross", -1),
+            ("E1.resid_post", last),
+            ("L0.cross_out", 0),
+        ):
+            state = BODY | {"site": site, "position": position}
+            answer = post(app, "/api/index/similar", {"state": state})
+            assert answer.status == 200, answer.body
+        far = BODY | {"site": "L1.resid_post", "position": last}
+        refused = post(app, "/api/index/similar", {"state": far})
+        assert (refused.status, refused.error["field"]) == (400, "state.position")
+        page = post(app, "/api/index/vector", {"target": "L1.N3"})
+        assert page.status == 200, page.body
+    finally:
+        session.close()

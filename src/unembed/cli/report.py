@@ -34,6 +34,7 @@ def as_data(model: Model) -> dict[str, Any]:
         },
         "anatomy": {
             "layers": anatomy.n_layers,
+            "encoder": _encoder(anatomy),
             "token mixers": _mixers(anatomy),
             "query heads": anatomy.n_heads,
             "key/value heads": anatomy.n_kv_heads,
@@ -56,6 +57,14 @@ def as_data(model: Model) -> dict[str, Any]:
         "versions": {"python": platform.python_version()}
         | {package: version(package) for package in _PACKAGES},
     }
+
+
+def _encoder(anatomy: Anatomy) -> str | None:
+    """Of an encoder-decoder, what else it has and needs; the rest is its decoder's."""
+    if anatomy.encoder is None:
+        return None
+    layers, heads = anatomy.encoder.n_layers, anatomy.encoder.n_heads
+    return f"{layers} layers of {heads} heads, which read --source; all below is of the decoder"
 
 
 def _mixers(anatomy: Anatomy) -> str:

@@ -48,6 +48,12 @@ Text = str | Sequence[int] | Sequence[texts.Message] | Mapping[str, Any] | Tenso
 Prompt = Text | vocabulary.Sourced | vocabulary.SentencePair | vocabulary.Read
 
 
+NO_ENCODER_EFFECTS = (
+    "what the encoder writes reaches the logits through the attention of the decoder only: it has "
+    "no direct effects"
+)
+
+
 @dataclass(frozen=True)
 class Capability:
     """One thing that can be asked of a model, or the reason why it cannot."""
@@ -219,6 +225,8 @@ class Loaded(Maps):
         if self.labels is not None:
             found["labels"] = _capability("labels", reasons.get("labels"))
         found["chat"] = _capability("chat", texts.why_no_chat(self.tokenizer))
+        if self.has_encoder:
+            found["encoder_effects"] = _capability("encoder_effects", NO_ENCODER_EFFECTS)
         return found
 
     def _why_no_mask(self) -> str | None:
