@@ -16,6 +16,7 @@ from unembed.errors import CapabilityError, InputError
 from unembed.models.tiny import is_masked, tiny_model, tiny_tokenizer
 
 from ..cli.conftest import Cli, cli
+from .paired import bert_tokenizer
 
 __all__ = ["cli"]
 PROMPT = [5, 9, 13, 22, 40]
@@ -156,6 +157,24 @@ def test_label_scores_are_the_heads_own_and_softmax(made):
     assert again.to_dict() == found.to_dict()
     assert set(found.columns()) >= {"label", "score", "edited_score"}
     assert "labels of" in repr(found)
+
+
+def test_a_pair_of_texts_is_labelled_as_transformers_labels_it():
+    module, tokenizer = labelled("bert", "text"), bert_tokenizer()
+    model = ue.load(module, tokenizer)
+    both = tokenizer("the cat", "a dog", return_tensors="pt")
+    with torch.no_grad():
+        expected = module(both["input_ids"], token_type_ids=both["token_type_ids"]).logits[0]
+        apart = module(both["input_ids"]).logits[0]
+    assert not torch.allclose(expected, apart)
+    run = model.run("the cat", pair="a dog")
+    torch.testing.assert_close(run.label_scores, expected)
+    edit = ue.zero("L1.H2")
+    (row,) = ue.label_scores(run, edits=[edit]).rows
+    scores_of = model.run("the cat", pair="a dog", edits=[edit]).label_scores
+    for one in row.edited:
+        index = model.labels.names.index(one.label)
+        assert one.score == pytest.approx(float(scores_of[index]))
 
 
 @pytest.mark.parametrize(
