@@ -35,11 +35,18 @@ def observed(wiring: Wiring, turns: Turns, visit: Visit) -> Iterator[None]:
         "gpt_neo": partial(_replace_method, "_attn", _gpt_neo_attn),
         "bloom": partial(_replace_method, "forward", _bloom_forward),
         "falcon": partial(_replace_method, "forward", _falcon_forward),
-    }[wiring.attention]
+    }[_way_in(wiring, turns)]
     with ExitStack() as stack:
         for patch in replace(wiring, turns, visit):
             stack.enter_context(patch)
         yield
+
+
+def _way_in(wiring: Wiring, turns: Turns) -> str:
+    """GPT-J and CodeGen call the common interface from transformers 5.24 on."""
+    files = {type(module).__module__ for module in turns}
+    common = all(hasattr(sys.modules[file], "eager_attention_forward") for file in files)
+    return "interface" if common and wiring.attention in ("gptj", "codegen") else wiring.attention
 
 
 def attend(
@@ -92,7 +99,8 @@ def _replace_interface(wiring: Wiring, turns: Turns, visit: Visit) -> Iterator[A
                 scores = softcap * torch.tanh(scores / softcap)
             return scores if attention_mask is None else scores + attention_mask
 
-        softmax_dtype = torch.float32 if wiring.fp32_pattern else None
+        rounds = wiring.fp32_pattern and wiring.attention == "interface"
+        softmax_dtype = torch.float32 if rounds else None
         return attend(visit, next(layers[module]), query, key, value, scores_of, softmax_dtype)
 
     for name in {type(module).__module__ for module in turns}:
