@@ -132,7 +132,8 @@ def check_edits(model: Model, run: Any, sites: dict[int, list[str]]) -> None:
         changed = model.run(PROMPT, edits=[ue.zero(name, positions=[5])], capture=[name])
         index = (slice(None), 5) if site == "pattern" else (5,)
         assert (changed[name][index] == 0).all()
-        assert not torch.equal(changed.logits, run.logits), f"zeroing {name} was not felt"
+        felt = not torch.equal(changed.logits, run.logits)
+        assert felt or _nobody_looks_at_it(run, layer, site), f"zeroing {name} was not felt"
         if model.kind == "causal":
             assert_close(changed.logits[:5], run.logits[:5], 10 * FP32_ROUNDING)
     if model.anatomy.blocks[layer].passes_unchanged:
@@ -142,3 +143,9 @@ def check_edits(model: Model, run: Any, sites: dict[int, list[str]]) -> None:
             PROMPT, edits=off, capture=[f"L{layer}.resid_pre", f"L{layer}.resid_post"]
         )
         assert_close(passed[f"L{layer}.resid_post"], passed[f"L{layer}.resid_pre"])
+
+
+def _nobody_looks_at_it(run: Any, layer: int, site: str) -> bool:
+    """Whether no query attends to position 5: sparse attention (DeepSeek 3.2) leaves keys out."""
+    name = f"L{layer}.pattern"
+    return site in ("k", "v") and name in run and not bool(run[name][:, :, 5].any())

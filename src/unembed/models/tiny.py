@@ -254,8 +254,8 @@ def enliven(module: nn.Module, seed: int) -> None:
     generator = torch.Generator().manual_seed(seed)
     embeddings = {id(child.weight) for child in module.modules() if isinstance(child, nn.Embedding)}
     for name, buffer in module.named_buffers():
-        # of logits, in BART; those that come after it start at 0. GPT-Neo calls its mask so, too
-        if name.endswith("bias") and buffer.is_floating_point():
+        # of logits, in BART; those that come after it start at 0. GPT and GPT-Neo call masks so
+        if name.endswith("bias") and buffer.is_floating_point() and buffer.dim() <= 2:
             buffer.copy_(0.3 * torch.randn(buffer.shape, generator=generator))
     for name, parameter in module.named_parameters():
         noise = torch.randn(parameter.shape, generator=generator)
