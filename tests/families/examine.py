@@ -86,9 +86,9 @@ class Family:
             set_experts("eager")
         double = copy.deepcopy(module).double()
         try:
-            plain_logits(double, self.kind)
+            plain_logits(double)
         except RuntimeError:
-            plain_logits(module, self.kind)
+            plain_logits(module)
             return module
         return double
 
@@ -103,9 +103,11 @@ class Finding:
     words: str = ""
 
 
-def plain_logits(module: nn.Module, kind: Kind) -> torch.Tensor:
+def plain_logits(module: nn.Module) -> torch.Tensor:
     """What transformers computes, with nothing of ours on the module."""
-    sourced = kind == "seq2seq" or getattr(module.config, "is_encoder_decoder", False)
+    sourced = getattr(
+        module.config, "is_encoder_decoder", False
+    )  # not those that hear (Qwen Audio)
     ids = torch.tensor([SOURCE if sourced else PROMPT])
     with torch.no_grad():
         cached = hasattr(module.config, "use_cache")
@@ -126,7 +128,7 @@ def examine(model_type: str, kind: Kind) -> Finding:
     found = Finding(model_type, kind, "not built")
     family = Family(model_type, kind)
     try:
-        plain = plain_logits(family.build(), kind)
+        plain = plain_logits(family.build())
     except Exception as error:  # whatever a type's own code raises on small numbers
         return replace(found, words=f"{type(error).__name__}: {error}")
     try:
