@@ -85,7 +85,8 @@ class BlockReader:
     def _vector_beside(self, added: Call) -> str | None:
         """Where a vector of the block's own is in the first sum, which one, and how."""
         written = result(added)
-        for name, vector in self.block.module.named_parameters():
+        for name, parameter in self.block.module.named_parameters():
+            vector = parameter.detach()
             if vector.shape != self.stream.shape[-1:] or vector.is_meta:
                 continue
             ways = {

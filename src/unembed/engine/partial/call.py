@@ -27,7 +27,7 @@ SWITCHES = {
     "output_hidden_states": "name the blocks instead",
     "return_dict": "what is returned is a dict of the named modules' outputs",
 }
-CACHES = ("past_key_values", "past_key_value", "layer_past", "cache_params")
+CACHES = ("past_key_values", "past_key_value", "layer_past", "cache_params", "cache")
 
 
 @dataclass(frozen=True)

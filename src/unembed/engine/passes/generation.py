@@ -200,9 +200,11 @@ class _Stepper:
     ) -> None:
         self.model, self.instrument, self.source = model, instrument, source
         self.use_cache = use_cache and model.keeps_states is not False
-        # keys and values, or Mamba's states; RecurrentGemma hands out neither
-        states = takes(model.module, "cache_params")
-        self.past_name = "cache_params" if states else "past_key_values"
+        # Mamba's states, or keys and values, which are "cache" from transformers 5.24 on;
+        # RecurrentGemma hands out neither
+        names = ("cache_params", "past_key_values", "cache")
+        taken = (name for name in names if takes(model.module, name))
+        self.past_name = next(taken, "past_key_values")
         self.past: Any = None
         self.encoded: Tensor | None = None  # what the encoder made of the source, edits included
         self.seen = 0
