@@ -1,7 +1,7 @@
 /** The drawing of `draw/`, with what the page knows: theme, pop-up, what the model predicts at a token. */
 import { useEffect, useLayoutEffect, useState } from 'react';
 import { attentionCard } from '../../draw/attention/card';
-import type { AttentionEvents, AttentionShown, Pointed } from '../../draw/attention/shown';
+import type { AttentionEvents, AttentionShown, Focus, Pointed } from '../../draw/attention/shown';
 import { AttentionView as Drawing } from '../../draw/attention/view';
 import type { CardContent } from '../../draw/card';
 import { probability } from '../../draw/format';
@@ -36,9 +36,9 @@ export function AttentionCanvas({ shown, model }: Props) {
   const [box, made] = useDrawing(drawingIn, {
     hover: (at: Pointed | null, place: DOMRect | null) =>
       setHovered(at && place ? { at, place } : null),
-    focus: lock,
+    focus: (focus) => lock(focus, shown),
     head: (name: string) => setAttention({ picks: parsePicks(name) ?? [] }),
-    pair: (query: number) => lock({ side: 'query', position: query }),
+    pair: (query: number) => lock({ side: 'query', position: query }, shown),
     moved: dropPeek,
   });
   useLayoutEffect(() => made.current?.show(shown), [made, shown]);
@@ -47,14 +47,21 @@ export function AttentionCanvas({ shown, model }: Props) {
 }
 
 /** A locked token is the chosen one of the page, too. */
-function lock(focus: AttentionShown['focus']): void {
+function lock(focus: Focus | null, shown: AttentionShown): void {
   setAttention({ focus }, 'replace');
-  if (focus) change({ position: focus.position }, 'replace');
+  if (focus && ofPrompt(focus, shown)) change({ position: focus.position }, 'replace');
+}
+
+/** It is a token of the prompt: keys may be those of a source, and an encoder's tokens all are. */
+function ofPrompt({ side }: Focus, { attention }: AttentionShown): boolean {
+  const part = parsePicks(attention.meta.heads[0] ?? '')?.[0]?.part ?? 'self';
+  return part === 'self' || (part === 'cross' && side === 'query');
 }
 
 /** The pop-up; at a token with what is predicted there, as soon as that is known. */
 function useCard(shown: AttentionShown, hovered: Hovered | null, model: ModelInfo): void {
-  const rested = useRested(hovered?.at.kind === 'token' ? hovered.at.position : null);
+  const token = hovered?.at.kind === 'token' && ofPrompt(hovered.at, shown) ? hovered.at : null;
+  const rested = useRested(token?.position ?? null);
   const spec = useSpec();
   const { data } = usePredictions({ ...spec, target: '', distractor: '', k: LISTED }, rested);
   const { attention, mode, head } = shown;
@@ -62,9 +69,9 @@ function useCard(shown: AttentionShown, hovered: Hovered | null, model: ModelInf
     if (!hovered) return hidePeek();
     const { at, place } = hovered;
     const card = attentionCard(attention, mode, at, head);
-    const known = at.kind === 'token' && data?.position === at.position ? data : null;
+    const known = token && data?.position === token.position ? data : null;
     showPeek(place, known ? withPredictions(card, known, model) : card);
-  }, [hovered, attention, mode, head, data, model]);
+  }, [hovered, token, attention, mode, head, data, model]);
   useEffect(() => hidePeek, []);
 }
 

@@ -4,6 +4,9 @@ import type { Theme } from '../../draw/lut';
 import type { Spec } from '../../shared/text/url';
 import { thumbnail, type ThumbnailSides } from './thumbnails';
 
+/** Screen pixels per cell. */
+const SHARP = 1.5;
+
 interface Props {
   name: string;
   /** Its place says which head it is: no caption. */
@@ -56,6 +59,9 @@ function Thumbnail({ name, thumbnails, mode, theme }: Props) {
     if (!canvas.current || !context || !thumbnails || !colours) return;
     const { rows, columns } = thumbnails.baseline;
     Object.assign(canvas.current, { width: columns, height: rows });
+    // Fewer pixels than cells: some would be left out.
+    const small = canvas.current.clientWidth < SHARP * columns;
+    canvas.current.style.imageRendering = small ? 'auto' : 'pixelated';
     const image = new ImageData(new Uint8ClampedArray(colours.buffer), columns, rows);
     context.putImageData(image, 0, 0);
   }, [thumbnails, name, mode, theme]);

@@ -5,7 +5,7 @@ import { showSpaces } from '../../draw/tokens';
 import { usePredictions, type ModelInfo } from '../../shared/api/queries';
 import type { Experiment } from '../../shared/state/experiment';
 import { useSpec } from '../../shared/state/store';
-import { headName, headsOf, parsePicks, type Head } from './picks';
+import { headName, headsOf, parsePicks, partOf, type Head } from './picks';
 import { useAttention } from './query';
 import {
   askedQueries,
@@ -39,7 +39,9 @@ export function useAsked(
     if (!model) return { heads: [], body: null, over: null, waiting: false };
     const heads = headsOf(attention.picks, model);
     const missing = attention.measure === 'target' && (rated?.target ?? null) === null;
-    const queries = askedQueries(attention.queries, length, position);
+    // Positions are those of the prompt; an encoder's are of the source.
+    const queries =
+      partOf(heads) === 'encoder' ? null : askedQueries(attention.queries, length, position);
     const body = attentionBody(attention, heads, model, queries, rated);
     const cost = attentionCost(body, model, length, runs);
     const over = cost.numbers > model.limits.max_attention_numbers ? cost : null;

@@ -247,8 +247,8 @@ describe('thumbnails', () => {
   it('are coloured by the head’s own largest', () => {
     const colours = table('sequential', 'light');
     const picture = thumbnail(sides, 'L1.H0', 'baseline', 'light');
-    expect([...(picture ?? [])]).toEqual([0, colours[255], colours[255], 0]);
-    expect(thumbnail(sides, 'L1.H0', 'edited', 'light')?.[2]).toBe(0);
+    expect([...(picture ?? [])]).toEqual([colours[0], colours[255], colours[255], colours[0]]);
+    expect(thumbnail(sides, 'L1.H0', 'edited', 'light')?.[2]).toBe(colours[0]);
     expect(thumbnail(sides, 'L9.H9', 'baseline', 'light')).toBeNull();
   });
 

@@ -67,12 +67,10 @@ export function thumbnail(
   return mode === 'edited' ? plain(edited, at, theme) : difference(baseline, edited, at, theme);
 }
 
-/** Shares of the head's own largest attention, on a square root as in the picture; nothing where it is 0. */
+/** Shares of the head's own largest attention, on a square root as in the picture. */
 function plain(of: Thumbnails, at: number, theme: Theme): Uint32Array<ArrayBuffer> {
   const colours = table('sequential', theme);
-  return Uint32Array.from(cellsOf(of, at), (cell) =>
-    cell === 0 ? 0 : look(colours, Math.sqrt(cell / MOST)),
-  );
+  return Uint32Array.from(cellsOf(of, at), (cell) => look(colours, Math.sqrt(cell / MOST)));
 }
 
 /** Edited less baseline, of the larger of both scales. */
