@@ -267,6 +267,29 @@ def test_a_token_of_a_masked_model_is_masked_and_the_runs_compared(app, tmp_path
         app.assert_accessible("view-attention")
 
 
+def test_a_sentence_pair_is_typed_and_its_pairs_filtered(app, tmp_path):
+    model = from_files(tmp_path, tiny_model("bert"))
+    with served(model, cache_dir=str(tmp_path / "cache")) as other:
+        app.address = other
+        app.open("v=1&view=attention&p=the+cat+sat&table=1&amass=1")
+        app.page.get_by_test_id("pair").fill("on the mat")
+        app.page.get_by_test_id("run").click()
+        app.settled()
+        assert "pair=on+the+mat" in address(app)
+        every = len(pairs(app))
+        menu(app, "between")
+        app.page.get_by_test_id("between-across").check()
+        app.settled()
+        assert "abt=across" in address(app)
+        assert 0 < len(pairs(app)) < every
+        app.page.keyboard.press("Escape")
+        app.page.get_by_test_id("pair").fill("")
+        app.page.get_by_test_id("run").click()
+        app.settled()
+        assert app.page.get_by_test_id("error").count() == 0
+        assert app.page.get_by_test_id("set-between").count() == 0
+
+
 def test_layers_without_attention_have_no_heads_and_are_passed_over(app, tmp_path):
     model = from_files(tmp_path, random_model("lfm2", HYBRID))
     with served(model, cache_dir=str(tmp_path / "cache")) as other:

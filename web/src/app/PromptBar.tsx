@@ -50,6 +50,7 @@ export function PromptBar({ model }: { model: ModelInfo | null }) {
           onValue={(prompt) => edit({ prompt })}
           run={run}
         />
+        <PairText model={model} draft={draft} edit={edit} run={run} />
         <PromptNotes draft={draft} model={model} run={run} edit={edit} />
       </div>
       <TargetFields />
@@ -97,8 +98,8 @@ function runPrompt(draft: Draft): void {
     };
     void queryClient.refetchQueries({ type: 'active', ...failed });
   } else {
-    const { prompt, source, chat } = draft;
-    change({ prompt, source, chat, position: null, positions: null });
+    const { prompt, source, pair, chat } = draft;
+    change({ prompt, source, pair, chat, position: null, positions: null });
   }
 }
 
@@ -106,7 +107,8 @@ function runPrompt(draft: Draft): void {
 type Draft = Required<Prompted>;
 
 function isSame(one: Draft, other: Draft): boolean {
-  return one.prompt === other.prompt && one.source === other.source && one.chat === other.chat;
+  const same = (name: keyof Draft) => one[name] === other[name];
+  return same('prompt') && same('source') && same('pair') && same('chat');
 }
 
 interface SourceProps {
@@ -136,8 +138,25 @@ function SourceText({ model, draft, edit, run }: SourceProps) {
   );
 }
 
+/** Shown where the model reads sentence pairs, or a link has one. */
+function PairText({ model, draft, edit, run }: SourceProps) {
+  const linked = useSpec().pair !== '';
+  const can = model?.capabilities.some(({ name, available }) => name === 'pairs' && available);
+  if (!can && !linked && draft.pair === '') return null;
+  return (
+    <PromptText
+      name="pair"
+      label="Second text"
+      placeholder="A second text, for a sentence pair"
+      value={draft.pair}
+      onValue={(pair) => edit({ pair })}
+      run={run}
+    />
+  );
+}
+
 interface TextProps {
-  name: 'prompt' | 'source';
+  name: 'prompt' | 'source' | 'pair';
   label: string;
   /** Beside another field, so that its name must be seen. */
   named?: boolean;
@@ -188,14 +207,17 @@ interface NotesProps {
 function PromptNotes({ draft, model, run, edit }: NotesProps) {
   const spec = useSpec();
   const { chat } = draft;
-  const settled = useSettled(useDeferredValue(JSON.stringify([draft.prompt, draft.source])), 200);
-  const [prompt, source] = JSON.parse(settled) as [string, string];
+  const settled = useSettled(
+    useDeferredValue(JSON.stringify([draft.prompt, draft.source, draft.pair])),
+    200,
+  );
+  const [prompt, source, pair] = JSON.parse(settled) as [string, string, string];
   const limit = model?.limits.max_prompt_chars ?? Infinity;
-  const longest = Math.max(draft.prompt.length, draft.source.length);
-  const still = prompt === draft.prompt && source === draft.source;
+  const longest = Math.max(draft.prompt.length, draft.source.length, draft.pair.length);
+  const still = prompt === draft.prompt && source === draft.source && pair === draft.pair;
   const tokens = useTokens(
-    askedOf({ prompt, chat, source }),
-    model !== null && Math.max(prompt.length, source.length) <= limit,
+    askedOf({ prompt, chat, source, pair }),
+    model !== null && Math.max(prompt.length, source.length, pair.length) <= limit,
   );
   return (
     <div className="prompt-notes" id="prompt-notes">

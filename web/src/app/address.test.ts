@@ -117,6 +117,7 @@ const spec: fc.Arbitrary<Spec> = fc.record({
   view: fc.constantFrom(...VIEWS.map(({ id }) => id)),
   prompt: text,
   source: text,
+  pair: text,
   chat: fc.boolean(),
   target: text,
   distractor: text,

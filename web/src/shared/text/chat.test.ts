@@ -62,6 +62,14 @@ describe('a source', () => {
     expect(promptPython({ ...both, source: '' })).toBe('"Das"');
   });
 
+  it('stands before a prompt that has a second text as little as that before it', () => {
+    const two = { prompt: 'It rains.', chat: false, pair: 'It is wet.' };
+    expect(askedOf(two)).toEqual({ prompt: 'It rains.', pair: 'It is wet.' });
+    expect(askedOf({ ...two, pair: '' })).toEqual({ prompt: 'It rains.' });
+    expect(promptPython(two)).toBe('ue.Pair("It rains.", "It is wet.")');
+    expect(saidOf(two)).toBe('It rains. | It is wet.');
+  });
+
   it('is enough to ask about', () => {
     expect(isAsked({ prompt: '', source: 'a' })).toBe(true);
     expect(isAsked({ prompt: '', source: '' })).toBe(false);

@@ -12,17 +12,24 @@ export interface Prompted {
   chat: boolean;
   /** What the encoder of an encoder-decoder reads; the prompt is then its decoder's. */
   source?: string;
+  /** The second text of a sentence pair; the prompt is the first. */
+  pair?: string;
 }
 
 /** What a request gives to the model. */
 export interface Asked {
   prompt: string | Message[];
   source?: string;
+  pair?: string;
 }
 
 export function askedOf(prompted: Prompted): Asked {
-  const prompt = promptOf(prompted);
-  return prompted.source ? { prompt, source: prompted.source } : { prompt };
+  const { source, pair } = prompted;
+  return {
+    prompt: promptOf(prompted),
+    ...(source ? { source } : {}),
+    ...(pair ? { pair } : {}),
+  };
 }
 
 /** Whether there is anything to ask about: an encoder-decoder can do without a prompt. */
@@ -30,9 +37,10 @@ export function isAsked({ prompt, source }: { prompt: string; source?: string })
   return prompt !== '' || Boolean(source);
 }
 
-/** What is asked about, for people: source and prompt. */
-export function saidOf({ prompt, source }: { prompt: string; source?: string }): string {
-  return [source?.trim(), prompt.trim()].filter(Boolean).join(' → ');
+/** What is asked about, for people: source and prompt, or both texts of a pair. */
+export function saidOf({ prompt, source, pair }: Omit<Prompted, 'chat'>): string {
+  const own = [prompt.trim(), pair?.trim()].filter(Boolean).join(' | ');
+  return [source?.trim(), own].filter(Boolean).join(' → ');
 }
 
 /** An example as what this model reads. */
@@ -77,7 +85,8 @@ export function continued(prompted: Prompted, text: string): string {
 
 export function promptPython(prompted: Prompted): string {
   const prompt = textPython(promptOf(prompted));
-  const { source } = prompted;
+  const { source, pair } = prompted;
+  if (pair) return `ue.Pair(${prompt}, ${quote(pair)})`;
   if (!source) return prompt;
   return `ue.Sourced(${quote(source)}${prompted.prompt === '' ? '' : `, ${prompt}`})`;
 }

@@ -52,6 +52,8 @@ export interface Shared {
   prompt: string;
   /** What the encoder of an encoder-decoder reads; the prompt is then its decoder's. */
   source: string;
+  /** The second text of a sentence pair; the prompt is the first. */
+  pair: string;
   /** The prompt is what the user of a chat says, or messages in JSON. */
   chat: boolean;
   target: string;
@@ -85,6 +87,7 @@ export interface Spec extends Shared, ViewStates {}
 const START: Readonly<Omit<Shared, 'view'>> = {
   prompt: '',
   source: '',
+  pair: '',
   chat: false,
   target: '',
   distractor: '',
@@ -120,6 +123,7 @@ const MAX_POSITION = 1_000_000;
 const FIELDS: Fields<Omit<Shared, 'view'>> = {
   p: text(START, 'prompt'),
   src: text(START, 'source'),
+  pair: text(START, 'pair'),
   chat: flag(START, 'chat'),
   t: text(START, 'target'),
   d: text(START, 'distractor'),
@@ -153,7 +157,7 @@ const FIELDS: Fields<Omit<Shared, 'view'>> = {
 };
 
 /** What is asked stands in front of what is changed and how it is looked at. */
-const ASKED: readonly string[] = ['src', 'p', 'chat', 't', 'd'];
+const ASKED: readonly string[] = ['src', 'p', 'pair', 'chat', 't', 'd'];
 
 // ------------------------------------------------------------------ the address of a list of views
 

@@ -127,6 +127,46 @@ export function SpecialMenu() {
   );
 }
 
+// ------------------------------------------------------------------ between two texts
+
+type Between = AttentionState['between'];
+
+export const BETWEEN_WORDS: Readonly<Record<Between, string>> = {
+  all: 'all',
+  within: 'within each text',
+  across: 'across both texts',
+};
+
+const BETWEEN: ReadonlyArray<readonly [Between, string, string?]> = [
+  ['all', 'All pairs of tokens'],
+  ['within', 'Within each text', 'A token and another one of its own text.'],
+  ['across', 'Across both texts', 'A token of one text and one of the other.'],
+];
+
+export function BetweenMenu() {
+  const { between } = useAttentionSpec();
+  return (
+    <>
+      <h3>Of a sentence pair</h3>
+      {BETWEEN.map(([value, words, note]) => (
+        <Option
+          key={value}
+          group="between"
+          value={value}
+          checked={between === value}
+          onChange={() => setAttention({ between: value })}
+          {...(note === undefined ? {} : { note })}
+        >
+          {words}
+        </Option>
+      ))}
+      <p className="option-note menu-foot">
+        The others are 0. A special token belongs to the text before it.
+      </p>
+    </>
+  );
+}
+
 // ------------------------------------------------------------------ who looks
 
 interface QueriesProps {

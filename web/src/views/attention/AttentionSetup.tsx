@@ -4,9 +4,17 @@ import type { ModelInfo } from '../../shared/api/queries';
 import { Choice } from '../../shared/parts/Choice';
 import { Segments } from '../../shared/parts/parts';
 import { percent } from '../../draw/format';
+import { useSpec } from '../../shared/state/store';
 import { formatPositions } from '../../shared/text/edits';
 import { ATTENTION, setAttention, useAttentionSpec, type AttentionState } from './attentionState';
-import { KeptMenu, MeasureMenu, QueriesMenu, SpecialMenu } from './AttentionMenus';
+import {
+  BETWEEN_WORDS,
+  BetweenMenu,
+  KeptMenu,
+  MeasureMenu,
+  QueriesMenu,
+  SpecialMenu,
+} from './AttentionMenus';
 import { HeadsMenu } from './HeadsMenu';
 import {
   headsWords,
@@ -33,7 +41,7 @@ interface Props {
 }
 
 export function AttentionSetup({ model, heads, scores, rated, position, length, children }: Props) {
-  const attention = useAttentionSpec();
+  const { attention, pair } = useSpec();
   const { measure, special, mass, queries } = attention;
   return (
     <>
@@ -75,6 +83,16 @@ export function AttentionSetup({ model, heads, scores, rated, position, length, 
         >
           <SpecialMenu />
         </Choice>
+        {pair === '' ? null : (
+          <Choice
+            name="between"
+            head="Pairs"
+            says={BETWEEN_WORDS[attention.between]}
+            changed={attention.between !== ATTENTION.between}
+          >
+            <BetweenMenu />
+          </Choice>
+        )}
         <Choice
           name="queries"
           head="From"

@@ -31,7 +31,7 @@ export function useAsked(
   experiment: Experiment,
   rated: Rated | null,
 ): Asked {
-  const { attention, edits } = useSpec();
+  const { attention, edits, pair } = useSpec();
   const length = experiment.tokens?.length ?? 0;
   const runs = edits.some((made) => made.enabled) ? 2 : 1;
   const { position } = experiment;
@@ -42,12 +42,12 @@ export function useAsked(
     // Positions are those of the prompt; an encoder's are of the source.
     const queries =
       partOf(heads) === 'encoder' ? null : askedQueries(attention.queries, length, position);
-    const body = attentionBody(attention, heads, model, queries, rated);
+    const body = attentionBody(attention, heads, model, queries, rated, pair !== '');
     const cost = attentionCost(body, model, length, runs);
     const over = cost.numbers > model.limits.max_attention_numbers ? cost : null;
     const waiting = length > 0 && missing && !over;
     return { heads, body: length === 0 || missing || over ? null : body, over, waiting };
-  }, [model, attention, rated, length, position, runs]);
+  }, [model, attention, rated, length, position, runs, pair]);
 }
 
 /** What effects are on: the typed target, else what is most likely at the position. */

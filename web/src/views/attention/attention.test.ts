@@ -191,6 +191,13 @@ describe('what is asked', () => {
     expect(askedQueries([40], 9, 3)).toBeNull();
   });
 
+  it('has pairs between texts only where there are two', () => {
+    const state = { ...ATTENTION, between: 'across' as const };
+    const heads = headsOf([], model);
+    expect(attentionBody(state, heads, model, null, null)).not.toHaveProperty('between');
+    expect(attentionBody(state, heads, model, null, null, true).between).toBe('across');
+  });
+
   it('is counted before it is asked', () => {
     const heads = headsOf(read('L1.H0, L3.H2'), model);
     const body = attentionBody(ATTENTION, heads, model, [4], null);

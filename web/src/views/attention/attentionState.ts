@@ -106,9 +106,12 @@ const FIELDS: Fields<AttentionState> = {
   }),
 };
 
-/** What the server is asked for, beside what is said in another way. */
-export function attentionOptions(state: AttentionState): Partial<Values<typeof OPTIONS>> {
-  return chosen(state, OPTIONS);
+/** What the server is asked for, beside what is said in another way; only a sentence pair has pairs between its texts. */
+export function attentionOptions(
+  state: AttentionState,
+  paired = false,
+): Partial<Values<typeof OPTIONS>> {
+  return chosen(paired ? state : { ...state, between: ATTENTION.between }, OPTIONS);
 }
 
 export const attentionState = viewState(ATTENTION, FIELDS);

@@ -44,6 +44,7 @@ export const attention: fc.Arbitrary<AttentionState> = fc
       }),
     ),
     measure: fc.constantFrom('attention' as const, 'moved' as const, 'target' as const),
+    between: fc.constantFrom('all' as const, 'within' as const, 'across' as const),
     combine: fc.constantFrom('mean' as const, 'sum' as const),
     special: fc.constantFrom('shown' as const, 'hidden' as const, 'renormalised' as const),
     mass: fc.nat({ max: 100 }).map((percent) => percent / 100),

@@ -21,7 +21,7 @@ export function attentionPython({ model, spec, position }: Page): string {
     ...(body.heads ? [`heads=${list(body.heads)}`] : []),
     ...(body.weights ? [`weights=${list(body.weights)}`] : []),
     ...(queries ? [`queries=${list(queries)}`] : []),
-    ...optionsPython(attentionOptions(attention)),
+    ...optionsPython(attentionOptions(attention, spec.pair !== '')),
     ...(attention.measure === 'target' ? targetPython(spec) : []),
   ].join(', ');
   const edited = spec.edits.some(on);

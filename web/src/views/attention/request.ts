@@ -40,9 +40,10 @@ export function attentionBody(
   model: Heads,
   queries: number[] | null,
   rated: Rated | null,
+  paired = false,
 ): AttentionBody {
   return {
-    ...attentionOptions(state),
+    ...attentionOptions(state, paired),
     ...askedHeads(heads, model),
     queries,
     ...(rated ? { target: rated.target, distractor: rated.distractor } : {}),
