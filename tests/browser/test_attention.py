@@ -13,6 +13,7 @@ import unembed as ue
 from unembed.engine.model import Model
 from unembed.models.tiny import random_model, tiny_model, tiny_tokenizer
 
+from ..engine import paired
 from .conftest import ANSWER, App, served
 from .lens_page import TOKYO, address, menu, said
 
@@ -268,8 +269,7 @@ def test_a_token_of_a_masked_model_is_masked_and_the_runs_compared(app, tmp_path
 
 
 def test_a_sentence_pair_is_typed_and_its_pairs_filtered(app, tmp_path):
-    model = from_files(tmp_path, tiny_model("bert"))
-    with served(model, cache_dir=str(tmp_path / "cache")) as other:
+    with served(paired.bert(), cache_dir=str(tmp_path)) as other:
         app.address = other
         app.open("v=1&view=attention&p=the+cat+sat&table=1&amass=1")
         app.page.get_by_test_id("pair").fill("on the mat")
