@@ -89,3 +89,22 @@ def test_python_says_it(app, context, address):
     assert 'prompt = ue.Sourced("the cat", "he")' in app.page.evaluate(
         "navigator.clipboard.readText()"
     )
+
+
+def test_attention_to_the_source_and_within_the_encoder_is_drawn(app, address):
+    opened(app, address, "v=1&view=attention&p=he+sat&src=the+cat+sat+on+the+mat&table=1&amass=1")
+    app.page.get_by_test_id("part").locator("input[value=cross]").check()
+    app.settled()
+    assert "ah=L1.X" in app.page.url
+    assert app.page.get_by_test_id("error").count() == 0
+    rows = app.page.get_by_test_id("attention-table").locator("tbody tr")
+    # the prompt has four tokens: what is looked at is the source's
+    assert any("7 on" in row for row in rows.all_inner_texts())
+    assert app.page.get_by_test_id("renormalise").count() == 0
+    app.page.get_by_test_id("part").locator("input[value=encoder]").check()
+    app.settled()
+    assert "ah=E1" in app.page.url
+    assert app.page.get_by_test_id("error").count() == 0
+    assert app.page.locator(".head-layer").all_inner_texts() == ["E1", "E0"]
+    app.page.get_by_test_id("as-table").click()
+    assert app.page.get_by_test_id("attention-canvas").is_visible()
