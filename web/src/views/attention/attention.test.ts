@@ -359,6 +359,25 @@ describe('masks', () => {
   });
 });
 
+describe('Python of a model that reads a source', () => {
+  it('names the part, and no queries of an encoder', () => {
+    const reader = page('bart', DEFAULTS);
+    Object.assign(reader.model, { n_encoder_layers: 3 });
+    const written = (heads: string) =>
+      attentionPython({
+        ...reader,
+        spec: {
+          ...DEFAULTS,
+          attention: { ...ATTENTION, picks: read(heads), queries: 'position', order: 'first' },
+        },
+        position: 2,
+      });
+    expect(written('L1.X2')).toContain('[1], part="cross", heads=[2], queries=[2])');
+    expect(written('L1.X2')).toContain('ue.find_heads(model, prompt, part="cross", kind="first")');
+    expect(written('E2')).toContain('[2], part="encoder")');
+  });
+});
+
 describe('Python', () => {
   const spec = {
     ...DEFAULTS,

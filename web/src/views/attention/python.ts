@@ -4,20 +4,25 @@ import { optionsPython, quote } from '../../shared/text/options';
 import { useStore } from '../../shared/state/store';
 import type { Page } from '../../shared/view';
 import { attentionOptions, type AttentionState } from './attentionState';
-import { headsOf } from './picks';
+import { headsOf, partOf, type Part } from './picks';
 import { askedQueries, attentionBody } from './request';
 
 /** Both runs, where an edit is on. */
 export function attentionPython({ model, spec, position }: Page): string {
   const { attention } = spec;
   const length = useStore.getState().positions;
+  const heads = headsOf(attention.picks, model);
+  const part = partOf(heads);
   const queries =
-    attention.queries === 'position'
-      ? [position]
-      : askedQueries(attention.queries, length || Infinity, position);
-  const body = attentionBody(attention, headsOf(attention.picks, model), model, queries, null);
+    part === 'encoder'
+      ? null
+      : attention.queries === 'position'
+        ? [position]
+        : askedQueries(attention.queries, length || Infinity, position);
+  const body = attentionBody(attention, heads, model, queries, null);
   const asked = [
     list(body.layers),
+    ...partPython(part),
     ...(body.heads ? [`heads=${list(body.heads)}`] : []),
     ...(body.weights ? [`weights=${list(body.weights)}`] : []),
     ...(queries ? [`queries=${list(queries)}`] : []),
@@ -41,7 +46,7 @@ export function attentionPython({ model, spec, position }: Page): string {
           'print(changed.to_pandas())',
         ]
       : []),
-    ...scoresPython(spec.attention),
+    ...scoresPython(spec.attention, part),
     '# found.plot()  # the picture',
     '# found.to_html(path="attention.html")  # a page of its own',
   ];
@@ -56,8 +61,12 @@ function targetPython({ target, distractor }: Page['spec']): string[] {
   ];
 }
 
-function scoresPython({ order, score, scored }: AttentionState): string[] {
-  const of = scored === 'prompt' ? 'model, prompt' : 'model';
+function partPython(part: Part): string[] {
+  return part === 'self' ? [] : [`part=${quote(part)}`];
+}
+
+function scoresPython({ order, score, scored }: AttentionState, part: Part): string[] {
+  const of = ['model', ...(scored === 'prompt' ? ['prompt'] : []), ...partPython(part)].join(', ');
   const by = order === 'score' ? `score=${quote(score)}` : `kind=${quote(order)}`;
   const sorts = order === 'score' ? score !== '' : order !== 'layer';
   return sorts ? [`print(ue.find_heads(${of}, ${by}).best(5))`] : [];
