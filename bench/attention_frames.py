@@ -18,12 +18,13 @@ from _frames import Gesture, drag_pan, figures_of, intervals, main, rest, wheel_
 from _harness import Figure
 
 N_HEADS, N_TOKENS = 12, 256
+N_WORDS = 95  # of 2.7 tokens each, in the tokenizer of tiny models
 COLUMNS, MATRIX = "attention-columns", "attention-matrix"
 
 
 def opened(page: Page, address: str) -> None:
     """Columns and matrix of a whole layer, of words that are not all the same."""
-    words = "+".join(f"{'abcdefgh'[at % 8]}{'aeiou'[at % 5]}" for at in range(N_TOKENS))
+    words = "+".join(f"{'abcdefgh'[at % 8]}{'aeiou'[at % 5]}" for at in range(N_WORDS))
     page.goto(f"{address}/#v=1&view=attention&ashow=both&ac=sum&p={words}")
     for name in (COLUMNS, MATRIX):
         page.get_by_test_id(name).wait_for(timeout=30_000)

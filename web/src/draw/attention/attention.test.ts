@@ -200,13 +200,17 @@ describe('its places', () => {
     expect(positionAt(geometry, 61)).toBeNull();
     const { from, to } = geometry.curves;
     const at = { x: (from + to) / 2, y: 52 + middle(geometry, 1) };
-    expect(hitColumns(pattern, geometry, 0, at)).toEqual({ kind: 'pair', query: 1, key: 1 });
-    expect(hitColumns(pattern, geometry, 0, { x: geometry.keys.from + 2, y: 53 })).toEqual({
+    expect(hitColumns(pattern, geometry, 0, at, [0, 1])).toEqual({
+      kind: 'pair',
+      query: 1,
+      key: 1,
+    });
+    expect(hitColumns(pattern, geometry, 0, { x: geometry.keys.from + 2, y: 53 }, [])).toEqual({
       kind: 'token',
       side: 'key',
       position: 0,
     });
-    expect(hitColumns(pattern, geometry, 0, { x: 1, y: 55 })).toMatchObject({ head: 'L0.H0' });
+    expect(hitColumns(pattern, geometry, 0, { x: 1, y: 55 }, [])).toMatchObject({ head: 'L0.H0' });
   });
 
   it('say how far a curve has come down as the curve itself does', () => {
@@ -225,7 +229,7 @@ describe('its places', () => {
     }
   });
 
-  it('leave out curves that no part of lies in a window', () =>
+  it('leave out curves that neither begin nor end in a window', () =>
     expect(edgesBetween(pattern, geometry, 25, 35).chosen).toEqual([1]));
 });
 

@@ -211,7 +211,13 @@ export class ColumnsPanel {
   private hit(at: Point): Pointed | null {
     const geometry = this.geometry();
     if (!geometry || !this.view) return null;
-    return hitColumns(this.view.pattern, geometry, this.pane.scroll.y, at);
+    return hitColumns(
+      this.view.pattern,
+      geometry,
+      this.pane.scroll.y,
+      at,
+      this.curves.shown.chosen,
+    );
   }
 
   private hover(at: Point | null): void {

@@ -217,11 +217,11 @@ export class ColumnsPainter {
       context.fillStyle = mode === 'edited' ? inks.edited : inks.baseline;
       context.fillText(mode, centre, 12);
     }
-    const { drawn, all } = this.curves.shown;
-    if (drawn < all) {
+    const { chosen, all } = this.curves.shown;
+    if (chosen.length < all) {
       context.font = `10px ${inks.sans}`;
       context.fillStyle = inks.text2;
-      const words = `${count(drawn, 'curve')} of ${all.toLocaleString('en')}`;
+      const words = `${count(chosen.length, 'curve')} of ${all.toLocaleString('en')}`;
       context.fillText(words, centre, 27);
       context.fillText('in sight, the strongest', centre, 40);
     }

@@ -46,8 +46,8 @@ export interface CurvesView {
 }
 
 export class Curves {
-  /** Of those that touch what the bitmap shows. */
-  shown = { drawn: 0, all: 0 };
+  /** Edges of the pattern that are drawn, and how many begin or end where the bitmap shows. */
+  shown: { chosen: readonly number[]; all: number } = { chosen: [], all: 0 };
   private readonly bitmap = make('canvas');
   private held: Held | null = null;
 
@@ -91,16 +91,19 @@ export class Curves {
     const seen = edgesBetween(pattern, geometry, from * rowHeight, to * rowHeight);
     strokeSinks(context, view);
     strokeEdges(context, pattern.edges, seen.chosen.toReversed(), view, { lit: false });
-    this.shown = { drawn: seen.chosen.length, all: seen.all };
+    this.shown = seen;
     this.held = { pattern, inks, rowHeight, offset, width, ratio, from, to };
   }
 }
 
 /** Rows of tokens that the bitmap is to hold. */
-function reach({ geometry, top, bottom, ratio }: CurvesView, width: number) {
+function reach({ pattern, geometry, top, bottom, ratio }: CurvesView, width: number) {
   const { rowHeight, rows } = geometry;
   const height = rows * rowHeight * ratio;
-  if (height <= TALLEST && height * width * ratio <= MOST_PIXELS) return { from: 0, to: rows };
+  // Of too many, those of the window are chosen: the strongest of all may be elsewhere.
+  const few = pattern.edges.values.length <= MOST_CURVES;
+  if (few && height <= TALLEST && height * width * ratio <= MOST_PIXELS)
+    return { from: 0, to: rows };
   const more = (bottom - top) * MARGIN;
   return {
     from: Math.max(0, Math.floor((top - more) / rowHeight)),
@@ -108,7 +111,7 @@ function reach({ geometry, top, bottom, ratio }: CurvesView, width: number) {
   };
 }
 
-/** The strongest of the edges of which some part lies there. */
+/** The strongest of the edges that begin or end there. */
 export function edgesBetween(
   { attention, edges }: Pattern,
   geometry: Geometry,
@@ -121,7 +124,7 @@ export function edgesBetween(
   for (let at = 0; at < edges.values.length; at++) {
     const start = middle(geometry, queries[edges.rows[at] ?? 0] ?? 0);
     const end = middle(geometry, edges.keys[at] ?? 0);
-    if (Math.max(start, end) < top || Math.min(start, end) > bottom) continue;
+    if ((start < top || start > bottom) && (end < top || end > bottom)) continue;
     all++;
     if (chosen.length < MOST_CURVES) chosen.push(at);
   }

@@ -1,6 +1,5 @@
 /** What lies under a point of the two columns. */
 import { descent, HEADER, middle, positionAt, within, type Geometry } from './geometry';
-import { edgesBetween } from './curves';
 import type { Pattern } from './pattern';
 import type { Focus, Pointed } from './shown';
 
@@ -12,10 +11,12 @@ export function hitColumns(
   geometry: Geometry,
   scrollY: number,
   at: { x: number; y: number },
+  /** Edges that are drawn. */
+  drawn: readonly number[],
 ): Pointed | null {
   if (at.y < HEADER) return headAt(pattern, geometry, at.x, null);
   const y = at.y - HEADER + scrollY;
-  if (within(geometry.curves, at.x)) return curveAt(pattern, geometry, at.x, y);
+  if (within(geometry.curves, at.x)) return curveAt(pattern, geometry, at.x, y, drawn);
   const position = positionAt(geometry, y);
   const side = at.x < (geometry.curves.from + geometry.curves.to) / 2 ? 'query' : 'key';
   if (position === null || position >= pattern.tokens[side].length) return null;
@@ -38,7 +39,13 @@ function headAt(
 }
 
 /** The nearest of the curves that are drawn; of several as near the strongest. */
-function curveAt(pattern: Pattern, geometry: Geometry, x: number, y: number): Pointed | null {
+function curveAt(
+  pattern: Pattern,
+  geometry: Geometry,
+  x: number,
+  y: number,
+  drawn: readonly number[],
+): Pointed | null {
   const { from, to } = geometry.curves;
   const down = descent((x - from) / (to - from));
   const { queries } = pattern.attention.meta;
@@ -53,8 +60,7 @@ function curveAt(pattern: Pattern, geometry: Geometry, x: number, y: number): Po
     nearest = off;
     best = { kind: 'pair', query, key };
   };
-  for (const at of edgesBetween(pattern, geometry, y - NEAR, y + NEAR).chosen)
-    offer(queries[edges.rows[at] ?? 0] ?? 0, edges.keys[at] ?? 0);
+  for (const at of drawn) offer(queries[edges.rows[at] ?? 0] ?? 0, edges.keys[at] ?? 0);
   for (const [row, value] of (sink ?? []).entries()) if (value !== 0) offer(queries[row] ?? 0, -1);
   return best;
 }
