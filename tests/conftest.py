@@ -78,6 +78,8 @@ SLOW = (
     "tests/engine/test_token_names.py::test_every_token_of_the_demo_model_is_named_by_its_text",
     "tests/families/",
     "tests/figures/test_by_type.py::test_no_figure_is_loaded_with_the_results",
+    "tests/index/corpus/test_building.py",
+    "tests/index/corpus/test_kills.py",
     "tests/index/test_build.py",
     "tests/index/test_cli.py",
     "tests/index/test_clusters.py::test_complete_linkage_of_a_model_equals_the_plain_method",

@@ -18,6 +18,8 @@ from unembed.index.corpus.pieces import Word
 from unembed.index.corpus.tagging import Sentence
 
 Span = tuple[int, int]
+MOST_ADDED = 16  # special tokens around a text: fewer than that
+Bare = tuple[tuple[int, ...], tuple[Span, ...]]  # token ids and their places
 NOWHERE = (-1, -1)
 
 
@@ -55,14 +57,13 @@ def read_sentence(
     model: Model, piece: str, sentence: Sentence, longest: int
 ) -> Iterator[ReadSentence]:
     """A sentence of a piece, in parts where it has more than `longest` tokens."""
-    room = longest - len(model.tokenizer("", verbose=False)["input_ids"])
     start = sentence.start
     while start < sentence.end:
-        text = _fitting(model, piece[start : sentence.end], max(1, room))
+        text, bare = _fitting(model, piece[start : sentence.end], longest)
         end = start + len(text)
         words = _inside(sentence.words, start, end)
         try:
-            ids, spans = tokens_in(model, text)
+            ids, spans = _with_added(model, text, bare)
         except PromptError:
             yield ReadSentence(text, (), (), (), ())
         else:
@@ -74,10 +75,15 @@ def read_sentence(
             start += 1
 
 
-def tokens_in(model: Model, text: str) -> tuple[tuple[int, ...], tuple[Span, ...]]:
+def tokens_in(model: Model, text: str) -> Bare:
     """Token ids as `model.run(text)` has them, and the place of each in the text."""
+    return _with_added(model, text, _bare(model, text))
+
+
+def _with_added(model: Model, text: str, bare: Bare) -> Bare:
+    """What `_bare` gives, with the special tokens around it."""
     ids = model.read_prompt(text).ids
-    own, places = _bare(model, text)
+    own, places = bare
     n_added = len(ids) - len(own)
     at = next((at for at in range(n_added + 1) if ids[at : at + len(own)] == own), None)
     if at is None:
@@ -90,7 +96,7 @@ def tokens_in(model: Model, text: str) -> tuple[tuple[int, ...], tuple[Span, ...
     return ids, (*[NOWHERE] * at, *places, *[NOWHERE] * (n_added - at))
 
 
-def _bare(model: Model, text: str) -> tuple[tuple[int, ...], tuple[Span, ...]]:
+def _bare(model: Model, text: str) -> Bare:
     """Token ids and places of a text without special tokens, however long it is."""
     found = model.tokenizer(
         text, add_special_tokens=False, return_offsets_mapping=True, verbose=False
@@ -99,13 +105,16 @@ def _bare(model: Model, text: str) -> tuple[tuple[int, ...], tuple[Span, ...]]:
     return tuple(found["input_ids"]), tuple(spans)
 
 
-def _fitting(model: Model, text: str, room: int) -> str:
-    """The text, or as much of it as has at most `room` tokens; at least one character."""
-    _, spans = _bare(model, text)
-    while len(spans) > room and len(text) > 1:  # a part alone can read as more tokens than within
-        text = text[: min(_cut_at(text, spans, room), len(text) - 1)]
-        _, spans = _bare(model, text)
-    return text
+def _fitting(model: Model, text: str, longest: int) -> tuple[str, Bare]:
+    """The text, or as much of it as `longest` tokens hold; at least one character."""
+    bare = _bare(model, text)
+    if len(bare[1]) + MOST_ADDED <= longest:
+        return text, bare
+    room = max(1, longest - len(model.tokenizer("", verbose=False)["input_ids"]))
+    while len(bare[1]) > room and len(text) > 1:  # a part alone can read as more tokens than within
+        text = text[: min(_cut_at(text, bare[1], room), len(text) - 1)]
+        bare = _bare(model, text)
+    return text, bare
 
 
 def align(text: str, spans: Sequence[Span], words: Sequence[Span]) -> tuple[int, ...]:
