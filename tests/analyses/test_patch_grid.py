@@ -9,6 +9,7 @@ import torch
 
 import unembed as ue
 from unembed.analyses.patching import grid as module
+from unembed.engine.passes.suffix import prefix_of
 from unembed.errors import CapabilityError, InputError, PromptError, TargetError, TooLargeError
 from unembed.models.tiny import tiny_model, tiny_tokenizer
 
@@ -96,21 +97,40 @@ def test_the_first_layers_stream_is_the_whole_difference(model_of):
     assert columns["value"][4] == pytest.approx(found.clean)
 
 
-def test_cells_that_change_nothing_are_not_run(model_of, monkeypatch):
-    model, seen = model_of("gpt2"), []
-    real = module.sweep
+@pytest.mark.parametrize("cached", [True, False])
+def test_cells_that_change_nothing_are_not_run(cached, model_of, monkeypatch):
+    """Nor those behind the position that is measured; with cached keys or in a sweep."""
+    model, seen = model_of("gpt2", torch.float64), []
 
-    def counted(model, prompt, edits, **rest):
-        seen.append(len(edits))
-        return real(model, prompt, edits, **rest)
+    def counting(real):
+        def counted(*given, **rest):
+            seen.append(len(given[2]))
+            return real(*given, **rest)
 
-    monkeypatch.setattr(module, "sweep", counted)
+        return counted
+
+    monkeypatch.setattr(module, "sweep", counting(module.sweep))
+    monkeypatch.setattr(module, "states_after", counting(module.states_after))
+    if not cached:
+        monkeypatch.setattr(module, "prefix_of", lambda *_: None)
     found = ue.patch_grid(model, PROMPT, OTHER, WHY)
     # two embeddings differ; from the next layer on everything behind them may
-    assert seen == [found.n_runs] == [2 + 2 * 6]
+    assert sum(seen) == found.n_runs == 2 + 2 * 6
     assert found.n_unchanged == 30 - 14
+    assert cached == (len(seen) > 1)
+    seen.clear()
     assert ue.patch_grid(model, PROMPT, PROMPT, WHY).n_runs == 0
-    assert len(seen) == 1
+    assert ue.patch_grid(model, PROMPT, OTHER, WHY.at(4)).n_runs == 3
+    assert ue.patch_grid(model, PROMPT, OTHER, WHY.at(3)).n_runs == 0
+    assert sum(seen) == 3
+
+
+def test_a_pass_over_a_suffix_that_disagrees_is_not_used(model_of):
+    model = model_of("gpt2", torch.float64)
+    run = model.run(PROMPT, ["L1.resid_pre", "final_norm"])
+    residuals = {1: run["L1.resid_pre"]}
+    assert prefix_of(model, PROMPT, residuals, run["final_norm"]) is not None
+    assert prefix_of(model, PROMPT, residuals, run["final_norm"] * 1.01) is None
 
 
 def test_equal_prompts_restore_nothing(model_of):

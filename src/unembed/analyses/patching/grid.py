@@ -1,13 +1,14 @@
 """Activation patching grids: one prompt is run again and again, each time with one activation that
 another prompt had (Meng et al. 2022; Wang et al. 2022).
 
-A cell is a row of a sweep: it starts at its layer, many go through the model together, and only the
-objective's own tokens are read. Where both prompts have the same activation nothing is run.
+Where both prompts have the same activation nothing is run. In a causal model a run enters at the
+layer and the position that it changes first, with keys and values of what comes before; elsewhere
+cells are rows of a sweep. Many go through together, and only the objective's own tokens are read.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -25,14 +26,15 @@ from unembed.engine.names.sites import resolve_position
 from unembed.engine.names.taps import refuse, why_not
 from unembed.engine.passes.forward import Request, run
 from unembed.engine.passes.run import Run
-from unembed.engine.sweep import sweep
+from unembed.engine.passes.suffix import prefix_of, states_after
+from unembed.engine.sweep import USEFUL_TOKENS, sweep
 from unembed.engine.targets import SiteKey, Target, node, site
 from unembed.errors import InputError, PromptError, TooLargeError
 from unembed.models.progress import Progress
 from unembed.options import Explained, given
 
 if TYPE_CHECKING:
-    pass
+    from torch import Tensor
 
 DEFAULTS = PatchOptions()
 
@@ -66,7 +68,7 @@ def patch_grid(
     options = chosen(options, given(target=target) | changes, {})
     plan = _planned(model, clean, corrupted, options)
     objective = _objective(plan, options, cancel)
-    both = (*plan.capture, *objective.required_capture(model))
+    both = (*plan.capture, *plan.streams, *objective.required_capture(model))
     whole = objective.required_capture(model) == ()
     first, other = (
         run(
@@ -86,17 +88,13 @@ def patch_grid(
     given_by, run_again = (first, other) if options.into == "corrupted" else (other, first)
     prompt = corrupted if options.into == "corrupted" else clean
     base = objective.value(run_again)
-    cells = [cell for cell in plan.cells if plan.differs(cell, given_by, run_again)]
+    cells = [cell for cell in plan.cells if plan.differs(cell, objective, given_by, run_again)]
     values = torch.full(plan.shape, float("nan"), dtype=base.dtype)
     for cell in plan.cells:
         values[cell.place] = base
-    if cells:
-        edits = [cell.edits(given_by, plan.positions) for cell in cells]
-        found = sweep(
-            model, prompt, edits, objective=objective, cancel=cancel, progress=progress
-        ).values
-        for cell, value in zip(cells, () if found is None else found, strict=True):
-            values[cell.place] = value
+    found = _measured(plan, cells, objective, given_by, run_again, prompt, cancel, progress)
+    for cell, value in zip(cells, found, strict=True):
+        values[cell.place] = value
     return PatchGrid(
         site=options.site,
         into=options.into,
@@ -114,6 +112,41 @@ def patch_grid(
         provenance=first.provenance,
         values=values,
     )
+
+
+def _measured(
+    plan: _Plan,
+    cells: Sequence[_Cell],
+    objective: Objective,
+    source: Run,
+    into: Run,
+    prompt: Prompt,
+    cancel: Cancel | None,
+    progress: Progress | None,
+) -> Sequence[Tensor]:
+    """The objective of each cell: from its position on where the model can, else all of it."""
+    if not cells:
+        return ()
+    edits = [cell.edits(source, plan.positions) for cell in cells]
+    prefix = None
+    if objective.is_of_logits and "lens" not in plan.model.anatomy.reasons:
+        residuals = {layer: into[f"L{layer}.resid_pre"] for layer in plan.layers}
+        prefix = prefix_of(plan.model, into.ids, residuals, into["final_norm"])
+    if prefix is None:
+        swept = sweep(
+            plan.model, prompt, edits, objective=objective, cancel=cancel, progress=progress
+        )
+        return () if swept.values is None else list(swept.values)
+    found: dict[int, Tensor] = {}
+    for batch in plan.batches(cells):
+        if progress is not None:
+            progress("patching", len(found), len(cells))
+        first = min(plan.start(cells[one]) for one in batch)
+        states = states_after(
+            plan.model, prefix, [edits[one] for one in batch], first, objective.position, cancel
+        )
+        found |= dict(zip(batch, objective.of_states(plan.model, states), strict=True))
+    return [found[order] for order in range(len(cells))]
 
 
 @dataclass(frozen=True)
@@ -155,11 +188,38 @@ class _Plan:
         pairs = enumerate(zip(self.clean.ids, self.corrupted.ids, strict=True))
         return next((pos for pos, (one, other) in pairs if one != other), len(self.clean.ids))
 
-    def differs(self, cell: _Cell, source: Run, into: Run) -> bool:
+    @property
+    def streams(self) -> tuple[str, ...]:
+        """The stream before the layers that are patched, where runs enter."""
+        return tuple(f"L{layer}.resid_pre" for layer in self.layers)
+
+    def start(self, cell: _Cell) -> tuple[int, int]:
+        """The layer and the position that a run of a cell may enter at."""
+        first = max(self.first_difference, min(self.positions))
+        return self.layers[cell.place[0]], first if cell.position is None else cell.position
+
+    def batches(self, cells: Sequence[_Cell]) -> Iterator[list[int]]:
+        """Cells of one layer whose runs enter together: as few as make products efficient."""
+        n_positions = len(self.clean.ids)
+        order = sorted(range(len(cells)), key=lambda one: self.start(cells[one]))
+        batch: list[int] = []
+        for one in order:
+            begins = self.start(cells[batch[0]]) if batch else (0, 0)
+            enough = len(batch) * (n_positions - begins[1]) >= USEFUL_TOKENS
+            if batch and (enough or begins[0] != self.start(cells[one])[0]):
+                yield batch
+                batch = []
+            batch.append(one)
+        if batch:
+            yield batch
+
+    def differs(self, cell: _Cell, objective: Objective, source: Run, into: Run) -> bool:
         """Whether the cell puts in anything that is not there already."""
-        first = self.first_difference
+        first, last = self.first_difference, len(self.clean.ids)
+        if self.model.kind == "causal" and not self.clean.source:
+            last = objective.position + 1  # nothing later is seen there
         at = self.positions if cell.position is None else [cell.position]
-        at = [one for one in at if one >= first]
+        at = [one for one in at if first <= one < last]
         if not at:
             return False
         values = [one.value_of(cell.target, every_position=True)[at] for one in (source, into)]

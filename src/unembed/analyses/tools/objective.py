@@ -253,13 +253,17 @@ class Objective(Explained):
 
     def _of_few(self, run: Run) -> Tensor:
         """Its value by the rows of W_U of its tokens alone: a run among many reads no more."""
-        model, position = run.model, self._position(run)
+        return self.of_states(run.model, run["final_norm"][self._position(run), None])[0]
+
+    def of_states(self, model: Loaded, states: Float[Tensor, "n d_unembed"]) -> Float[Tensor, " n"]:
+        """Its value for each of a few states that the unembedding reads."""
+        if not self._reads_few:
+            return self.of_logits(model, model.unembedding.logits(states))
         tokens, others = self.ids(model)
-        state = run["final_norm"][position, None]
-        columns = model.unembedding.logits(state, [*tokens, *others])
+        columns = model.unembedding.logits(states, [*tokens, *others])
         columns = columns.to(torch.promote_types(columns.dtype, torch.float32))
         parts = columns[:, : len(tokens)], columns[:, len(tokens) :]
-        return self._combined(*parts, lambda: columns, lambda: columns)[0]
+        return self._combined(*parts, lambda: columns, lambda: columns)
 
     def _logits(self, run: Run) -> Float[Tensor, " vocab"]:
         """The run's own logits at the position: what it kept, else from what it captured."""
