@@ -95,7 +95,7 @@ def test_direct_effects_are_a_linearisation_and_sum_to_the_objective(
     """The direction in the last residual, found by carrying every axis there forward."""
     model, oracle = model_of(name, dtype), slow_of(name, dtype).oracle
     objective = WHY.at(POSITION)
-    found = ue.attribute(model, PROMPT, objective)
+    found = ue.attribute(model, PROMPT, objective, frozen="final")
     sums = found.completeness
     assert abs(sums.rest) < limit(name, dtype) * 10
     assert sums.nodes == pytest.approx(

@@ -958,8 +958,8 @@ export interface components {
             position?: number;
             /**
              * Frozen
-             * @description Norms whose scale is held at the run's value: the one before the unembedding, all, none.
-             * @default final
+             * @description Norms whose scale totals hold at the run's value: none, the one before the unembedding (so that in the last layer totals are direct effects), or all.
+             * @default none
              * @enum {string}
              */
             frozen?: "final" | "all" | "none";

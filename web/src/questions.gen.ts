@@ -231,7 +231,7 @@ export const QUESTIONS = {
     },
     "frozen": {
       "kind": "choice",
-      "default": "final",
+      "default": "none",
       "choices": [
         "final",
         "all",

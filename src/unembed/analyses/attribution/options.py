@@ -26,8 +26,9 @@ class AttributionOptions(Options):
     distractor: TokenRef | None = option(None, "A token whose logit is taken off the target's.")
     position: Position = option(-1, "Where; a negative one counts from the end.")
     frozen: Frozen = option(
-        "final",
-        "Norms whose scale is held at the run's value: the one before the unembedding, all, none.",
+        "none",
+        "Norms whose scale totals hold at the run's value: none, the one before the unembedding "
+        "(so that in the last layer totals are direct effects), or all.",
     )
     estimator: Estimator = option(
         "gradient",
