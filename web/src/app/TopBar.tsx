@@ -129,6 +129,9 @@ function factsOf(model: ModelInfo): Array<[string, string]> {
   const groups =
     model.n_kv_heads === model.n_heads ? '' : `, sharing ${model.n_kv_heads} key/value`;
   const some = model.attention_layers.length < model.n_layers;
+  const encoder: Array<[string, string]> = model.has_encoder
+    ? [['Encoder', `${number(model.n_encoder_layers)} layers; the rest is its decoder’s`]]
+    : [];
   const mixed: Array<[string, string]> = some
     ? [['Attention', model.attention_layers.length === 0 ? 'in no layer' : inLayers(model)]]
     : [];
@@ -138,6 +141,7 @@ function factsOf(model: ModelInfo): Array<[string, string]> {
       `${model.family} (${model.kind === 'causal' ? 'predicts the next token' : 'fills masks'})`,
     ],
     ['Layers', number(model.n_layers)],
+    ...encoder,
     ['Heads per layer', model.n_heads === 0 ? 'none' : `${model.n_heads}${groups}`],
     ...mixed,
     ['Residual stream', `${number(model.d_model)} wide`],
