@@ -312,7 +312,10 @@ def test_both_runs_are_compared(app):
     app.open(f"{VIEW}&ah=L9&asp=hidden&e=L5.H1;zero")
     assert "edited minus baseline" in app.text("legend")
     app.page.get_by_test_id("versus").locator("input[value=beside]").check()
-    assert "edited: share" in app.text("legend")
+    legend = app.text("legend")
+    assert "edited minus" not in legend
+    assert "baseline: " in legend
+    assert "edited: " in legend
     app.page.goto(f"{app.address}/#{VIEW}&ah=L2&e=L5.H1;zero")
     app.settled()
     assert "change nothing here" in app.text("attention-hint")
