@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 import torch
 from torch import Tensor
@@ -9,15 +11,18 @@ from torch import Tensor
 import unembed as ue
 from unembed.engine.passes.forward import Request, run_rows
 from unembed.errors import EditError, InputError, TargetError
-from unembed.models.tiny import FAMILIES, tiny_model
+from unembed.models.tiny import FAMILIES, tiny_model, tiny_tokenizer
 
 from .closeness import FP32_ROUNDING, PROMPT, TOLERANCE, assert_close
+from .encoder_decoders import PROMPT as SOURCED
+from .encoder_decoders import SOURCE, build
+from .unlisted import UNLISTED
 
 PAIRS = [(6, 2), (6, 3), (-1, 0), (4, 4)]
 PLACES = [(6, 2), (6, 3), (len(PROMPT) - 1, 0), (4, 4)]
 
 
-def cut(pattern: Tensor, heads: list[int], renormalise: bool) -> Tensor:
+def cut(pattern: Tensor, heads: Sequence[int], renormalise: bool) -> Tensor:
     """Pair by pair, of patterns without a sink."""
     for head in heads:
         whole = pattern[head].sum(-1)
@@ -185,3 +190,46 @@ def test_positions_that_there_are_not_are_refused(model_of):
     with pytest.raises(TargetError, match="99") as caught:
         model_of("gpt2").run(PROMPT, edits=[ue.knock_out("L1.H1", [(2, 1), (99, 0)])])
     assert caught.value.field == "edits[0].pairs"
+
+
+@pytest.mark.filterwarnings("ignore")  # transformers' own, about rare families
+def test_a_sink_keeps_its_share():
+    family = next(one for one in UNLISTED if str(one) == "gpt_oss")
+    model = ue.load(family.build(), tokenizer=tiny_tokenizer())
+    sites = ["L1.sink", "L1.pattern"]
+    plain = model.run(PROMPT, sites)
+    run = model.run(PROMPT, sites, [ue.knock_out("L1.attn", PLACES[:2], renormalise=True)])
+    pattern = run["L1.pattern"]
+    assert torch.equal(run["L1.sink"], plain["L1.sink"])
+    assert_close(pattern.sum(-1), plain["L1.pattern"].sum(-1), FP32_ROUNDING)
+    assert (plain["L1.sink"] > 0.01).any()
+    wanted = cut(plain["L1.pattern"].clone(), range(len(pattern)), True)
+    assert_close(pattern[:, 6], wanted[:, 6], FP32_ROUNDING)
+
+
+@pytest.mark.parametrize(
+    ("target", "site", "head"),
+    [
+        ("L1.X2", "L1.cross_pattern", 2),
+        ("L1.cross", "L1.cross_pattern", None),
+        ("E1.H2", "E1.pattern", 2),
+        ("E1.attn", "E1.pattern", None),
+        ("L1.H2", "L1.pattern", 2),
+    ],
+)
+def test_every_attention_of_an_encoder_decoder_has_pairs(target, site, head):
+    model = ue.load(build("bart"), tokenizer=tiny_tokenizer())
+    given = {"source": SOURCE, "capture": [site]}
+    pairs = [(2, 0), (-1, -2)] if "cross" in site else [(2, 0), (-1, 1)]
+    plain = model.run(SOURCED, **given)[site]
+    for renormalise in (False, True):
+        edit = ue.knock_out(target, pairs, renormalise=renormalise)
+        found = model.run(SOURCED, edits=[edit], **given)[site]
+        wanted = plain.clone()
+        heads = slice(None) if head is None else [head]
+        for query, key in pairs:
+            wanted[heads, query, key] = 0.0
+        if renormalise:
+            whole = plain[heads].sum(-1, keepdim=True)
+            wanted[heads] *= whole / wanted[heads].sum(-1, keepdim=True)
+        assert_close(found, wanted, 1e-5)

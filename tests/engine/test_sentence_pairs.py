@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from transformers import BertForSequenceClassification
 
 import unembed as ue
 from unembed.engine.passes.forward import Request, run_rows
@@ -37,6 +38,17 @@ def test_a_pair_is_what_transformers_makes_of_it(dtype):
     assert list(run.segments) == encoded["token_type_ids"]
     without = own_logits(dtype, token_type_ids=torch.zeros(1, len(run.ids), dtype=torch.long))
     assert (run.logits - without).abs().max() > 0.01, "the types tell"
+
+
+def test_labels_of_a_pair_are_those_of_the_classifier():
+    config = tiny_model("bert").config
+    config.num_labels = 3
+    torch.manual_seed(0)
+    module = BertForSequenceClassification(config).eval()
+    run = ue.load(module, tokenizer=bert_tokenizer()).run(FIRST, pair=SECOND)
+    with torch.no_grad():
+        own = module(**bert_tokenizer()(FIRST, SECOND, return_tensors="pt")).logits[0]
+    assert torch.equal(run.label_scores, own)
 
 
 def test_what_the_tokenizer_returns_is_the_same_pair(model):
