@@ -66,7 +66,7 @@ describe('a source', () => {
     const two = { prompt: 'It rains.', chat: false, pair: 'It is wet.' };
     expect(askedOf(two)).toEqual({ prompt: 'It rains.', pair: 'It is wet.' });
     expect(askedOf({ ...two, pair: '' })).toEqual({ prompt: 'It rains.' });
-    expect(promptPython(two)).toBe('ue.Pair("It rains.", "It is wet.")');
+    expect(promptPython(two)).toBe('ue.SentencePair("It rains.", "It is wet.")');
     expect(saidOf(two)).toBe('It rains. | It is wet.');
   });
 

@@ -86,7 +86,7 @@ export function continued(prompted: Prompted, text: string): string {
 export function promptPython(prompted: Prompted): string {
   const prompt = textPython(promptOf(prompted));
   const { source, pair } = prompted;
-  if (pair) return `ue.Pair(${prompt}, ${quote(pair)})`;
+  if (pair) return `ue.SentencePair(${prompt}, ${quote(pair)})`;
   if (!source) return prompt;
   return `ue.Sourced(${quote(source)}${prompted.prompt === '' ? '' : `, ${prompt}`})`;
 }
