@@ -8,6 +8,7 @@ import pytest
 import torch
 
 import unembed as ue
+from unembed.analyses.attention.parts import heads_by_layer
 from unembed.analyses.tools.effects import Writes, effects_on
 from unembed.analyses.tools.objective import Objective
 from unembed.analyses.tools.writes import write
@@ -17,6 +18,7 @@ from unembed.models.tiny import tiny_tokenizer
 
 from ..contract.closeness import assert_close
 from ..contract.encoder_decoders import PROMPT, SOURCE, WIRED, build, plain
+from ..contract.unlisted import Unlisted
 from ..contract.wiring import weight_and_bias
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # transformers' own, about rare families
@@ -146,3 +148,13 @@ def test_what_there_is_not_is_refused_with_the_reason(request):
         ue.attention(gpt2, [0], prompt=PROMPT, part="cross")
     with pytest.raises(CapabilityError, match="one stack of blocks"):
         ue.head_thumbnails(gpt2, PROMPT, part="encoder")
+
+
+def test_heads_are_counted_layer_by_layer():
+    both = {part: heads_by_layer(model_of("bart"), part) for part in PARTS}
+    assert both == {"self": [4] * 3, "cross": [4] * 3, "encoder": [5, 5]}
+    uneven = ue.load(Unlisted("laguna", False, "uneven").build())
+    assert heads_by_layer(uneven, "self") == [4, 2, 4]
+    assert heads_by_layer(uneven, "cross") == []
+    found = ue.find_heads(uneven).heads
+    assert [sum(one.startswith(f"L{layer}.") for one in found) for layer in range(3)] == [4, 2, 4]

@@ -302,6 +302,7 @@ _MASKED: dict[str, dict[str, Any]] = {
 
 # What checkpoints of a type switch on that its first fixture does not.
 _VARIANTS: dict[str, dict[str, Any]] = {
+    "laguna-uneven": _WIDE | _MOE | {"num_attention_heads_per_layer": [4, 2, 4]},
     "gemma4_text-plain": _NO_PER_LAYER,  # no per-layer inputs, no shared keys
     "gemma4_text-one": _NO_PER_LAYER  # keys that are the values, too
     | {"attention_k_eq_v": True, "num_global_key_value_heads": 1},

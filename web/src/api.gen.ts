@@ -3876,6 +3876,13 @@ export interface components {
              * @description Whose token mixer is attention: every layer, but in hybrids.
              */
             attention_layers: number[];
+            /**
+             * Heads
+             * @description How many each layer has, 0 where none are known; those of other parts only with an encoder.
+             */
+            heads: {
+                [key: string]: number[];
+            };
             /** D Model */
             d_model: number;
             /** D Head */

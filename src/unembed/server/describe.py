@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, get_args
 
 from unembed import __version__
+from unembed.analyses.attention.options import Part
+from unembed.analyses.attention.parts import heads_by_layer
 from unembed.engine.model import Model
 from unembed.engine.names.tokens import Token
 from unembed.questions.requests import TokenizeRequest
@@ -66,6 +68,7 @@ def model_info(session: Session) -> wire.ModelInfo:
         n_heads=anatomy.n_heads,
         n_kv_heads=anatomy.n_kv_heads,
         attention_layers=list(anatomy.attention_layers),
+        heads={part: heads_by_layer(model, part) for part in get_args(Part)},
         d_model=anatomy.d_model,
         d_head=anatomy.d_head,
         d_mlp=anatomy.d_mlp,

@@ -120,7 +120,7 @@ FILTERS = [
 ]
 
 
-@pytest.mark.parametrize(("filters", "fits"), FILTERS, ids=lambda one: str(one))
+@pytest.mark.parametrize(("filters", "fits"), FILTERS, ids=[str(filters) for filters, _ in FILTERS])
 def test_a_filter_leaves_the_tokens_that_fit_and_no_other(filters, fits, corpus, cosine):
     wanted = slowly(corpus, cosine("L3.resid_post", 4), fits)
     hits = corpus.search(PROMPT, 4, limit=200, **filters)

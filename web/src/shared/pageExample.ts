@@ -8,6 +8,7 @@ export function page(name: string, spec: Spec, position = -1, layers = 12): Page
     name,
     n_layers: layers,
     n_heads: 12,
+    heads: { self: Array.from({ length: layers }, () => 12), cross: [], encoder: [] },
     attention_layers: Array.from({ length: layers }, (_, layer) => layer),
     capabilities: [],
     examples: [],

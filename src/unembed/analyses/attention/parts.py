@@ -69,6 +69,15 @@ def n_heads(model: Loaded, part: Part, layer: int) -> int:
     return attention_of(model.anatomy, site_key(part, "pattern", layer)).n_heads
 
 
+def heads_by_layer(model: Loaded, part: Part) -> list[int]:
+    """How many heads each layer has; 0 where none are known. Empty without an encoder."""
+    if part != "self" and not model.has_encoder:
+        return []
+    every = range(model.anatomy.stack(part == "encoder").n_layers)
+    known = [why_not(model.anatomy, site_key(part, "pattern", one)) is None for one in every]
+    return [n_heads(model, part, one) if known[one] else 0 for one in every]
+
+
 def head_of(part: Part, layer: int, head: int) -> Target:
     """One head, as a node: "L3.H2", "L3.X2", "E3.H2"."""
     found = node("cross_head" if part == "cross" else "head", layer, head)

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 import pydantic
 from pydantic import Field, StrictStr
 
+from unembed.analyses.attention.options import Part
 from unembed.server.wire.base import Wire
 from unembed.settings import Settings
 
@@ -56,6 +57,10 @@ class ModelInfo(Wire):
     n_kv_heads: int
     attention_layers: list[int] = Field(
         description="Whose token mixer is attention: every layer, but in hybrids."
+    )
+    heads: dict[Part, list[int]] = Field(
+        description="How many each layer has, 0 where none are known; those of other parts only "
+        "with an encoder."
     )
     d_model: int
     d_head: int

@@ -21,7 +21,7 @@ import type { Spec } from '../../shared/text/url';
 import { setAttention, useAttentionSpec, type Order } from './attentionState';
 import { HEAD_KEYS } from './headKeys';
 import { HeadTile } from './HeadTile';
-import { headName, parsePicks, partOf, toggled, type Head, type Part } from './picks';
+import { headName, mostHeads, parsePicks, partOf, toggled, type Head, type Part } from './picks';
 import type { HeadScores } from './query';
 import { found, headNames, kindOf, scoreFacts, scoreOf, scoreWords, sorted } from './scores';
 import type { ThumbnailSides } from './thumbnails';
@@ -48,7 +48,8 @@ export function HeadGrid(props: HeadGridProps) {
   const [cursor, setCursor] = useState<string | null>(null);
   const at = cursor !== null && names.includes(cursor) ? cursor : (names[0] ?? null);
   useInSight(box, heads[0] ? headName(heads[0]) : null, order);
-  const asRows = order === 'layer' && find.trim() === '' && model.n_heads <= WIDEST_ROW;
+  const widest = mostHeads(model, partOf(heads));
+  const asRows = order === 'layer' && find.trim() === '' && widest <= WIDEST_ROW;
   const go = (name: string | null) => {
     if (name === null) return;
     setCursor(name);
@@ -64,9 +65,7 @@ export function HeadGrid(props: HeadGridProps) {
     <div
       ref={box}
       className={`head-grid ${asRows ? 'rows' : ''}`}
-      style={
-        asRows ? { gridTemplateColumns: `34px repeat(${model.n_heads}, minmax(0, 48px))` } : {}
-      }
+      style={asRows ? { gridTemplateColumns: `34px repeat(${widest}, minmax(0, 48px))` } : {}}
       role="listbox"
       aria-multiselectable="true"
       aria-label="Heads: arrow keys preview, Enter shows one too"

@@ -4,6 +4,7 @@ import { problemAt } from '../../shared/api/client';
 import { useProblems } from '../../shared/state/problems';
 import { Segments } from '../../shared/parts/parts';
 import { HeadGrid, type HeadGridProps } from './HeadGrid';
+import { mostHeads, partOf } from './picks';
 import { kindOf } from './scores';
 import { ORDERS, setAttention, useAttentionSpec, type Order } from './attentionState';
 
@@ -40,7 +41,9 @@ export function HeadPanel({ problem, ...grid }: Props) {
     <section
       className="head-panel"
       aria-label="All heads"
-      style={{ maxWidth: Math.max(NARROWEST, LABELS + grid.model.n_heads * TILE) }}
+      style={{
+        maxWidth: Math.max(NARROWEST, LABELS + mostHeads(grid.model, partOf(grid.heads)) * TILE),
+      }}
     >
       <div className="head-controls">
         <label>

@@ -6,6 +6,7 @@ import { NodeName } from '../../shared/parts/NodeName';
 import { ATTENTION, setAttention, useAttentionSpec } from './attentionState';
 import {
   formatPicks,
+  headCount,
   headName,
   layersOf,
   parsePicks,
@@ -114,7 +115,7 @@ function Sets({ model, heads, scores }: Props) {
           ))}
         </select>
       </label>
-      {heads.length < model.n_heads ? (
+      {heads.length < headCount(model, part, layer) ? (
         <button
           type="button"
           className="link"

@@ -28,7 +28,7 @@ import { found, headNames, kindOf, scoreFacts, scoreWords, sorted } from './scor
 import { readThumbnails, thumbnail } from './thumbnails';
 
 /** A hybrid: two of its layers have attention. */
-const model = { n_heads: 3, attention_layers: [1, 3, 5] };
+const model = { heads: { self: [0, 3, 0, 3, 0, 3] } };
 const part = 'self' as const;
 const read = (text: string): HeadPick[] => parsePicks(text) ?? [];
 const names = (picks: readonly HeadPick[]) => headsOf(picks, model).map(headName);
@@ -120,7 +120,7 @@ describe('heads as a set', () => {
 });
 
 describe('heads of a model that reads a source', () => {
-  const reader = { n_heads: 2, attention_layers: [0, 1], n_layers: 2, n_encoder_layers: 3 };
+  const reader = { heads: { self: [2, 2], cross: [2, 2], encoder: [2, 2, 2] } };
 
   it('are of one part at a time, which the question names', () => {
     const cross = headsOf(read('L1.X, E2'), reader);
@@ -140,6 +140,30 @@ describe('heads of a model that reads a source', () => {
   it('are no heads of another one', () => {
     expect(picksProblem('L1.X0', model)).toContain('no encoder');
     expect(headsOf(read('E0'), model).map(headName)).toEqual(['L3.H0', 'L3.H1', 'L3.H2']);
+  });
+});
+
+describe('heads of layers that differ', () => {
+  const uneven = { heads: { self: [2, 4, 0] } };
+  const asked = (text: string) => askedHeads(headsOf(read(text), uneven), uneven);
+
+  it('are as many as each layer has', () => {
+    expect(headNames(uneven, 'self')).toHaveLength(6);
+    expect(picksProblem('L0.H2', uneven)).toBe('Layer 0 has heads 0–1.');
+    expect(picksProblem('L1.H3', uneven)).toBeNull();
+    expect(picksProblem('L2', uneven)).toContain('no attention');
+    expect(shifted(read('L1.H3'), uneven, -1)).toBeNull();
+    expect(cutTargets(headsOf(read('L0, L1.H0, L1.H1'), uneven), uneven)).toEqual([
+      'L0.attn',
+      'L1.H0',
+      'L1.H1',
+    ]);
+  });
+
+  it('have a factor each where all are asked for', () => {
+    expect(asked('L0, L1')).toEqual({ layers: [0, 1], heads: null, weights: null });
+    expect(asked('L0*2, L1').weights).toEqual([2, 2, 1, 1, 1, 1]);
+    expect(asked('L0.H1, L1.H1')).toEqual({ layers: [0, 1], heads: [1], weights: null });
   });
 });
 
@@ -362,7 +386,9 @@ describe('masks', () => {
 describe('Python of a model that reads a source', () => {
   it('names the part, and no queries of an encoder', () => {
     const reader = page('bart', DEFAULTS);
-    Object.assign(reader.model, { n_encoder_layers: 3 });
+    Object.assign(reader.model, {
+      heads: { ...reader.model.heads, cross: [12, 12], encoder: [12, 12, 12] },
+    });
     const written = (heads: string) =>
       attentionPython({
         ...reader,

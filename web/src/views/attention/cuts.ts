@@ -3,7 +3,7 @@ import { LIMITS } from '../../questions.gen';
 import { edit, isPlainAblation, type Edit, type Pair } from '../../shared/text/edits';
 import { change, notify, useStore } from '../../shared/state/store';
 import { MAX_EDITS } from '../../shared/text/url';
-import { headName, type Head, type Heads } from './picks';
+import { headName, isWhole, type Head, type Heads } from './picks';
 
 export interface Place {
   query: number;
@@ -15,7 +15,7 @@ export function cutTargets(heads: readonly Head[], model: Heads): string[] {
   const layers = [...new Set(heads.map(({ layer }) => layer))];
   return layers.flatMap((layer) => {
     const own = heads.filter((head) => head.layer === layer);
-    return own.length === model.n_heads ? [`L${layer}.attn`] : own.map(headName);
+    return isWhole(model, own) ? [`L${layer}.attn`] : own.map(headName);
   });
 }
 

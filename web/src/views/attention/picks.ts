@@ -19,12 +19,8 @@ export interface Head extends HeadPick {
 
 /** What is known of the heads of a model. */
 export interface Heads {
-  n_heads: number;
-  /** Layers whose token mixer is attention. */
-  attention_layers: readonly number[];
-  n_layers?: number;
-  /** Layers of the encoder that the model reads a source with; 0: it has none. */
-  n_encoder_layers?: number;
+  /** How many each layer has, 0 where none are known. */
+  heads: Readonly<Record<string, readonly number[]>>;
 }
 
 const MOST_PICKS = 4096;
@@ -115,8 +111,9 @@ export function picksProblem(text: string, model: Heads): string | null {
   const strange = picks.find(({ layer }) => !layers.includes(layer));
   if (strange)
     return `Layer ${strange.layer} has no attention here: layers ${ranges(layers)} have.`;
-  const beyond = picks.find(({ head }) => head !== null && head >= model.n_heads);
-  return beyond ? `Each layer has heads 0–${model.n_heads - 1}.` : null;
+  const beyond = picks.find((pick) => !isThere(model, pick));
+  if (!beyond) return null;
+  return `Layer ${beyond.layer} has heads 0–${headCount(model, beyond.part, beyond.layer) - 1}.`;
 }
 
 /** "0–11", "3, 7, 11". */
@@ -128,12 +125,34 @@ export function ranges(layers: readonly number[]): string {
 
 // ------------------------------------------------------------------ as a set
 
+function upTo(count: number): number[] {
+  return Array.from({ length: count }, (_, at) => at);
+}
+
+/** How many heads a layer has. */
+export function headCount(model: Heads, part: Part, layer: number): number {
+  return model.heads[part]?.[layer] ?? 0;
+}
+
+/** The most heads that a layer of a part has. */
+export function mostHeads(model: Heads, part: Part): number {
+  return Math.max(0, ...(model.heads[part] ?? []));
+}
+
 /** The layers that have heads of a part. */
 export function layersOf(model: Heads, part: Part): readonly number[] {
-  if (part === 'self') return model.attention_layers;
-  const encoder = model.n_encoder_layers ?? 0;
-  const count = part === 'encoder' || encoder === 0 ? encoder : (model.n_layers ?? 0);
-  return Array.from({ length: count }, (_, layer) => layer);
+  return (model.heads[part] ?? []).flatMap((count, layer) => (count > 0 ? [layer] : []));
+}
+
+/** "L3", "L3.H0", "L3.H1" … are of the model. */
+function isThere(model: Heads, { part, layer, head }: HeadPick): boolean {
+  return (head ?? 0) < headCount(model, part, layer);
+}
+
+/** All heads of a layer. */
+export function isWhole(model: Heads, heads: readonly Head[]): boolean {
+  const [first] = heads;
+  return first !== undefined && heads.length === headCount(model, first.part, first.layer);
 }
 
 export function partOf(heads: readonly HeadPick[]): Part {
@@ -144,18 +163,13 @@ export function partOf(heads: readonly HeadPick[]): Part {
 export function headsOf(picks: readonly HeadPick[], model: Heads): Head[] {
   const part = partOf(picks);
   const layers = layersOf(model, part);
-  const there = picks.filter(
-    (pick) =>
-      pick.part === part &&
-      layers.includes(pick.layer) &&
-      (pick.head === null || pick.head < model.n_heads),
-  );
+  const there = picks.filter((pick) => pick.part === part && isThere(model, pick));
   const shown = there.length > 0 ? there : [middleLayer(model, layers.length > 0 ? part : 'self')];
   const each = new Map<string, Head>();
   for (const pick of shown) {
-    const heads =
-      pick.head === null ? Array.from({ length: model.n_heads }, (_, at) => at) : [pick.head];
-    for (const head of heads) each.set(headName({ ...pick, head }), { ...pick, head });
+    const all = () => upTo(headCount(model, pick.part, pick.layer));
+    for (const head of pick.head === null ? all() : [pick.head])
+      each.set(headName({ ...pick, head }), { ...pick, head });
   }
   return [...each.values()].toSorted((a, b) => a.layer - b.layer || a.head - b.head);
 }
@@ -176,7 +190,7 @@ export function picksOf(heads: readonly Head[], model: Heads): HeadPick[] {
   return layers.flatMap((layer): HeadPick[] => {
     const own = heads.filter((head) => head.layer === layer);
     const weight = own[0]?.weight ?? 1;
-    const whole = own.length === model.n_heads && own.every((head) => head.weight === weight);
+    const whole = isWhole(model, own) && own.every((head) => head.weight === weight);
     return whole ? [{ part: partOf(own), layer, head: null, weight }] : own;
   });
 }
@@ -213,7 +227,7 @@ export function shifted(picks: readonly HeadPick[], model: Heads, step: number):
   const layers = layersOf(model, partOf(heads));
   const moved = heads.map((head) => {
     const layer = layers[layers.indexOf(head.layer) + step];
-    return layer === undefined ? null : { ...head, layer };
+    return layer === undefined || !isThere(model, { ...head, layer }) ? null : { ...head, layer };
   });
   return moved.every((head) => head !== null) ? picksOf(moved, model) : null;
 }
@@ -226,7 +240,7 @@ export function headsWords(heads: readonly Head[], model: Heads): string {
   if (heads.length === 1) return headName(first);
   if (layers > 1) return `${heads.length} heads of ${layers} layers`;
   const layer = pickName({ ...first, head: null });
-  if (heads.length === model.n_heads) return `${layer}, all ${heads.length}`;
+  if (isWhole(model, heads)) return `${layer}, all ${heads.length}`;
   return heads.length <= 3 ? heads.map(headName).join(' ') : `${layer}, ${heads.length} heads`;
 }
 
@@ -249,13 +263,18 @@ export function askedHeads(heads: readonly Head[], model: Heads): AskedHeads {
   const own = [...new Set(heads.map(({ head }) => head))].toSorted((a, b) => a - b);
   const part = partOf(heads);
   const weightOf = new Map(heads.map((head) => [headName(head), head.weight]));
+  const every = layers.every((layer) =>
+    upTo(headCount(model, part, layer)).every((head) => own.includes(head)),
+  );
   const weights = layers.flatMap((layer) =>
-    own.map((head) => weightOf.get(headName({ part, layer, head })) ?? 0),
+    (every ? upTo(headCount(model, part, layer)) : own).map(
+      (head) => weightOf.get(headName({ part, layer, head })) ?? 0,
+    ),
   );
   return {
     ...(part === 'self' ? {} : { part }),
     layers,
-    heads: own.length === model.n_heads ? null : own,
+    heads: every ? null : own,
     weights: weights.every((weight) => weight === 1) ? null : weights,
   };
 }

@@ -1,6 +1,6 @@
 /** What the server is asked for, and how much that is: known before it is asked. */
 import { attentionOptions, type AttentionState } from './attentionState';
-import { askedHeads, type AskedHeads, type Head, type Heads } from './picks';
+import { askedHeads, headCount, type AskedHeads, type Head, type Heads } from './picks';
 
 /** What effects are on, with the measure of that name. */
 export interface Rated {
@@ -65,7 +65,8 @@ export function attentionCost(
   length: number,
   runs: number,
 ): AttentionCost {
-  const heads = body.layers.length * (body.heads?.length ?? model.n_heads);
+  const all = (layer: number) => headCount(model, body.part ?? 'self', layer);
+  const heads = body.layers.reduce((sum, one) => sum + (body.heads?.length ?? all(one)), 0);
   const queries = body.queries?.length ?? length;
   return { heads, queries, keys: length, runs, numbers: heads * queries * length * runs };
 }

@@ -3,14 +3,14 @@ import { NONE, nats, probability } from '../../draw/format';
 import type { Schemas } from '../../shared/api/client';
 import type { NodeName } from '../../shared/api/workspace';
 import type { Order } from './attentionState';
-import { headName, layersOf, type Heads, type Part } from './picks';
+import { headName, headsOf, layersOf, wholeLayer, type Heads, type Part } from './picks';
 
 type HeadScores = Schemas['HeadScores'];
 
 /** Of every head of a part, layer by layer. */
 export function headNames(model: Heads, part: Part): string[] {
   return layersOf(model, part).flatMap((layer) =>
-    Array.from({ length: model.n_heads }, (_, head) => headName({ part, layer, head })),
+    headsOf([wholeLayer(layer, part)], model).map(headName),
   );
 }
 
