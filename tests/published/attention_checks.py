@@ -38,6 +38,13 @@ def check_recorded(model, recorded):
     return wrong + check_maps(run, layer, recorded)
 
 
+def looks_from(model, layer, head, prompt, word):
+    """The token that a head looks at most from a word that occurs once, special tokens aside."""
+    found = ue.attention(model, [layer], [head], prompt=prompt, special="hidden")
+    (query,) = (at for at, token in enumerate(found.tokens) if token.text.strip() == word)
+    return found.tokens[int(found.values[0, query].argmax())].text.strip()
+
+
 def check_predicted(run, recorded):
     wrong = []
     for position, wanted in recorded.predicted.items():

@@ -11,7 +11,7 @@ import torch
 import unembed as ue
 from unembed.models.tiny import tiny_model, tiny_tokenizer
 
-from .attention_checks import check_recorded
+from .attention_checks import check_recorded, looks_from
 from .attention_figures import RECORDED, Recorded
 
 PROMPT = (1, 59, 109, 118, 72, 87, 80, 91, 121, 2)  # a special token at either end
@@ -125,6 +125,20 @@ MISTAKES = {
 @pytest.mark.parametrize("mistake", MISTAKES.values(), ids=list(MISTAKES))
 def test_a_mistake_is_noticed(mistake, model, figures):
     assert check_recorded(model, mistake(figures))
+
+
+def test_what_a_head_looks_at_is_the_largest_of_its_row(model):
+    """Of each head, from a word in the middle, with the special tokens at either end cut off."""
+    module = tiny_model("bert")
+    module.set_attn_implementation("eager")
+    with torch.no_grad():
+        out = module(torch.tensor([PROMPT]), output_attentions=True)
+    words = [token.text.strip() for token in model.tokens(PROMPT)]
+    assert words.count(words[QUERY]) == 1
+    for head, pattern in enumerate(out.attentions[LAYER][0].tolist()):
+        row = pattern[QUERY][1:-1]
+        found = looks_from(model, LAYER, head, PROMPT, words[QUERY])
+        assert found == words[1:-1][row.index(max(row))]
 
 
 def test_the_recorded_numbers_agree_with_each_other():

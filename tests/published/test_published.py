@@ -5,8 +5,6 @@ from __future__ import annotations
 import pytest
 import torch
 
-import unembed as ue
-
 from . import attention_checks, checks, flow_checks
 from .attention_figures import RECORDED
 from .figures import MEDIUM, PROJECTED, READ_AS_STATES, STEERING, STEERING_VALUE, TRACES
@@ -73,10 +71,7 @@ def test_attention_is_what_exbert_recorded(recorded, published_model):
 
 def test_a_head_of_roberta_looks_from_an_object_to_its_preposition(published_model):
     """exBERT's suggestion: layer 8, head 7, from "ages" to "for"."""
-    model = published_model("ROBERTA")
-    found = ue.attention(
-        model, [8], [7], prompt="A simple sentence for the ages.", special="hidden"
+    found = attention_checks.looks_from(
+        published_model("ROBERTA"), 8, 7, "A simple sentence for the ages.", "ages"
     )
-    (query,) = (at for at, token in enumerate(found.tokens) if token.text.strip() == "ages")
-    best = int(found.values[0, query].argmax())
-    assert found.tokens[best].text.strip() == "for"
+    assert found == "for"
