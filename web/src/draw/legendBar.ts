@@ -1,9 +1,18 @@
 /** A colour map as a bar, with what it is of and where its ends are. */
 import { make } from './dom';
-import type { Scale } from './lens/paint';
 import { css, ENTRIES, table, type ColourMaps, type Theme } from './lut';
 
 const STEPS = 32;
+
+/** What the colours of a picture say. */
+export interface Scale {
+  kind: 'sequential' | 'diverging';
+  /** What the colour is, in a sentence part: "probability of ␣Tokyo". */
+  name: string;
+  /** Labels from the left end of the legend to the right one. */
+  ticks: string[];
+  note: string;
+}
 
 export function colourBar(scale: Scale, theme: Theme, maps?: ColourMaps): HTMLElement {
   const colours = table(scale.kind, theme, maps);

@@ -1,5 +1,5 @@
 /** The two token columns in an SVG: curves, labels, a map of the heads on either side. */
-import { written } from '../flow/svgText';
+import { written } from '../svgText';
 import { css } from '../lut';
 import { crowding, edgesAt, edgesBetween, inkOf } from './curves';
 import { geometryOf, middle, trace, type Geometry, type Span } from './geometry';

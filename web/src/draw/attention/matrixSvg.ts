@@ -1,5 +1,5 @@
 /** The pattern as a matrix in an SVG: rectangles, one for a stretch of the same colour. */
-import { written } from '../flow/svgText';
+import { written } from '../svgText';
 import { css } from '../lut';
 import { tickStep } from '../zoom';
 import { blocks, columnsOf, columnX, fromEdges, SINK_GAP } from './matrixPaint';

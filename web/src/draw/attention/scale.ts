@@ -1,6 +1,6 @@
 /** How strong a value looks: its share of the largest, its colour, the width of its curve. */
 import { figures } from '../format';
-import type { Scale } from '../lens/paint';
+import type { Scale } from '../legendBar';
 import { look, table, type ColourMaps, type Theme } from '../lut';
 import type { Pattern } from './pattern';
 

@@ -1,5 +1,5 @@
 /** The whole picture as one SVG, with what it is of: not only what the window shows. */
-import { escaped, written, type Ink } from '../flow/svgText';
+import { escaped, written, type Ink } from '../svgText';
 import { css, table } from '../lut';
 import type { Picture } from '../saving';
 import { shorten } from '../tokens';

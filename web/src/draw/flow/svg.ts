@@ -15,7 +15,7 @@ import {
 } from './scene';
 import { legendParts, LEGEND_HEIGHT } from './svgLegend';
 import { css, wantsDarkText } from '../lut';
-import { escaped, written, type Ink } from './svgText';
+import { escaped, written, type Ink } from '../svgText';
 import { shorten } from '../tokens';
 
 export interface Figure {

@@ -1,6 +1,6 @@
 /** What the colours and widths of a saved picture mean: it is looked at without the page. */
 import type { Scene } from './scene';
-import { written, type Ink } from './svgText';
+import { written, type Ink } from '../svgText';
 import { css } from '../lut';
 
 export const LEGEND_HEIGHT = 92;

@@ -1,6 +1,7 @@
 /** What colours a cell and what is written in it: one number per cell, its scale, its text. */
 import { logit, nats, NONE, probability, signed } from '../format';
 import { shownSide, topLabel, type Cell, type Lens, type LensSide, type Mode } from './data';
+import type { Scale } from '../legendBar';
 import { look, table, type ColourMaps, type Theme } from '../lut';
 
 export type LensKind = 'top' | 'probability' | 'logit' | 'rank' | 'kl' | 'entropy';
@@ -12,15 +13,6 @@ export interface LensLook {
   text: 'token' | 'value';
   /** KL is of distributions that were clipped from below. */
   clipped: boolean;
-}
-
-export interface Scale {
-  kind: 'sequential' | 'diverging';
-  /** What the colour is, in a sentence part: "probability of ␣Tokyo". */
-  name: string;
-  /** Labels from the left end of the legend to the right one. */
-  ticks: string[];
-  note: string;
 }
 
 export interface Painted {

@@ -1,7 +1,6 @@
 /** What the colours mean, with their scale. */
 import { useLayoutEffect, useRef, type ReactNode } from 'react';
-import { colourBar } from '../../draw/legendBar';
-import type { Scale } from '../../draw/lens/paint';
+import { colourBar, type Scale } from '../../draw/legendBar';
 import { useTheme } from '../../shared/state/theme';
 
 interface Props {
