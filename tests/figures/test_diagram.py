@@ -11,17 +11,9 @@ import pytest
 
 from unembed.errors import InputError
 from unembed.figures.colours import DARK, LIGHT, parse
-from unembed.figures.diagram import (
-    LINE,
-    Band,
-    Box,
-    Diagram,
-    Key,
-    box_sizes,
-    css,
-    diagram_figure,
-    places,
-)
+from unembed.figures.diagram.figure import diagram_figure
+from unembed.figures.diagram.parts import Band, Box, Diagram, Key, css
+from unembed.figures.diagram.places import LINE, box_sizes, places
 from unembed.figures.flow_palettes import (
     HIDDEN,
     Palette,

@@ -14,7 +14,8 @@ import unembed as ue
 from unembed.analyses.flow.options import FlowOptions
 from unembed.errors import InputError
 from unembed.figures.colours import parse
-from unembed.figures.diagram import LINE, css
+from unembed.figures.diagram.parts import css
+from unembed.figures.diagram.places import LINE
 from unembed.figures.files import file_name
 from unembed.figures.flow import html, plot
 from unembed.figures.flow.figure import LINK_ALPHA

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Literal, get_args
 from unembed.analyses.flow.result import FlowGraph, FlowLink, FlowNode
 from unembed.errors import InputError
 from unembed.figures.colours import Colours, Theme, choose
-from unembed.figures.diagram import Band, Box, Diagram, diagram_figure
+from unembed.figures.diagram.figure import diagram_figure
+from unembed.figures.diagram.parts import Band, Box, Diagram
 from unembed.figures.flow.legend import Widths, legend
 from unembed.figures.flow.words import link_words, node_words, target_name
 from unembed.figures.flow_palettes import Palette, PaletteChoice, palette_on, see_through

@@ -10,7 +10,8 @@ from typing import Literal
 
 from unembed.analyses.flow.result import FlowGraph, FlowLink
 from unembed.figures import text as shown
-from unembed.figures.diagram import STEPS, Key
+from unembed.figures.diagram.legend import STEPS
+from unembed.figures.diagram.parts import Key
 from unembed.figures.flow.words import target_name
 from unembed.figures.flow_palettes import Palette
 

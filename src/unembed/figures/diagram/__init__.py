@@ -1,0 +1,1 @@
+"""A flow diagram of boxes and bands, drawn with Plotly."""
