@@ -17,6 +17,7 @@ from torch import Tensor
 
 from unembed.engine.cancel import Cancel
 from unembed.engine.editing.edits import Edit
+from unembed.engine.editing.resolving import resolve_edits
 from unembed.engine.loaded import Loaded, Prompt
 from unembed.engine.names.prompts import is_one
 from unembed.engine.names.tokens import Token
@@ -27,7 +28,6 @@ from unembed.engine.passes.forward import (
     Request,
     check_logits_cost,
     named_nodes,
-    resolve_edits,
     run_rows,
 )
 from unembed.engine.passes.forward import run as run_one

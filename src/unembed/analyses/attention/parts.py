@@ -15,6 +15,7 @@ from unembed.analyses.attention.options import Part
 from unembed.analyses.tools.checks import checked_layers
 from unembed.engine.cancel import Cancel
 from unembed.engine.editing.edits import Edit
+from unembed.engine.editing.resolving import masked, resolve_edits
 from unembed.engine.loaded import Loaded
 from unembed.engine.names.taps import attention_of, refuse, why_not
 from unembed.engine.names.tokens import Token
@@ -98,8 +99,8 @@ def tokens_of(model: Loaded, read: Read, part: Part) -> tuple[tuple[Token, ...],
 def as_seen(model: Loaded, read: Read, edits: Sequence[Edit]) -> Read:
     """A prompt as the model gets it: with its mask token where an edit says so."""
     lengths = Lengths(len(read.ids), len(read.source))
-    resolved = forward.resolve_edits(model, edits, lengths)
-    return replace(read, ids=forward.masked(model, read.ids, resolved))
+    resolved = resolve_edits(model, edits, lengths)
+    return replace(read, ids=masked(model, read.ids, resolved))
 
 
 def watch_patterns(

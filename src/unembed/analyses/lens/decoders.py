@@ -23,11 +23,11 @@ from torch import Tensor
 
 from unembed.engine.cancel import Cancel
 from unembed.engine.editing.edits import Edit, at_stage, set_to, zero
+from unembed.engine.editing.resolving import resolve_edits
 from unembed.engine.loaded import Loaded
 from unembed.engine.names.taps import refuse
 from unembed.engine.nodes import LAYER_SITES
 from unembed.engine.passes import forward
-from unembed.engine.passes.forward import resolve_edits
 from unembed.engine.passes.run import Run
 from unembed.engine.targets import SiteKey
 from unembed.errors import InputError, TargetError

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from unembed.engine.loaded import Loaded
 from unembed.engine.names.prompts import check_length
 from unembed.engine.names.token_ids import ids_of
-from unembed.engine.passes.forward import inputs_of, types_of
+from unembed.engine.passes.inputs import inputs_of, types_of
 from unembed.errors import InputError, PromptError
 
 SWITCHES = {

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from unembed.engine.editing.edits import add
 from unembed.engine.loaded import Loaded
 from unembed.engine.passes import forward
+from unembed.engine.passes.inputs import filler
 from unembed.models.maps import is_map
 from unembed.models.patching import forward_replaced
 
@@ -59,7 +60,7 @@ def attend(model: Loaded, inputs: Inputs, positions: Sequence[int], grad: bool =
     edits = () if inputs.moved is None else (add(sites[0], inputs.moved),)
     states = inputs.resid_pre.detach().requires_grad_(grad)
     request = forward.Request(
-        ids=(forward.filler(model),) * len(states),
+        ids=(filler(model),) * len(states),
         capture=sites,
         edits=edits,
         logits="none",
@@ -67,7 +68,7 @@ def attend(model: Loaded, inputs: Inputs, positions: Sequence[int], grad: bool =
         start=(inputs.layer, states),
         grad=grad,
         position_ids=tuple(positions),
-        source=(forward.filler(model),) if model.has_encoder else (),  # not read before keys are
+        source=(filler(model),) if model.has_encoder else (),  # not read before keys are
     )
     found = forward.run(model, request)
     return Attended(*(found[site] for site in sites))

@@ -2,27 +2,37 @@
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from unembed.engine.cancel import Cancel
-from unembed.engine.editing.applying import ResolvedEdit, resolve_edit
-from unembed.engine.editing.edits import Edit, on_model
+from unembed.engine.editing.applying import ResolvedEdit
+from unembed.engine.editing.edits import Edit
+from unembed.engine.editing.resolving import masked, resolve_edits
 from unembed.engine.loaded import Loaded
 from unembed.engine.names.sites import check_target, parse_target
 from unembed.engine.names.taps import refuse
 from unembed.engine.nodes import LAYER_SITES
 from unembed.engine.passes.capture import Wanted, capture_bytes, check_cost, last_site, plan_capture
 from unembed.engine.passes.hooks import Instrument, Row
+from unembed.engine.passes.inputs import (
+    attention_mask,
+    inputs_of,
+    keeps_last_logits,
+    last_states_only,
+    padded_ids,
+    padded_residuals,
+    takes,
+    types_of,
+)
 from unembed.engine.passes.run import Run
 from unembed.engine.targets import Lengths, Name, SiteKey
-from unembed.errors import CapabilityError, EditError, InputError, TooLargeError
+from unembed.errors import CapabilityError, InputError, TooLargeError
 from unembed.models.progress import Progress
 
 Logits = Literal["all", "last", "none"]
@@ -85,21 +95,92 @@ def run_rows(
     """
     first = requests[0]
     _check_logits(first.logits)
+    plan = _planned(model, requests)
+    if plan.labelled and len(requests) > 1 and _reads_last(model):
+        return [run for one in requests for run in run_rows(model, [one], cancel, progress)]
+    _check_size(model, requests, plan.rows)
+    for one in requests:
+        _check_start(model, one.start, len(one.ids), None if plan.stop is None else plan.stop[1])
+    instrument = Instrument(
+        model.module,
+        model.anatomy,
+        plan.rows,
+        cancel,
+        progress,
+        stop=plan.stop,
+        volatile=model.volatile,
+        show=first.show,
+    )
+    with model.evaluating(first.grad, running=True):
+        if cancel is not None:
+            cancel.check()
+        output = _pass(model, instrument, requests, plan.tokens, plan.logits)
+        # in here, too: a view that is made under inference mode is no part of the graph
+        found = _logits_of(output, requests, plan.logits)
+        scores = _scores_of(model, output, requests) if plan.labelled else [None] * len(requests)
+    overwritten = instrument.overwritten()
+    if overwritten:  # learnt once for each model: from now on these are copied when seen
+        model.volatile |= overwritten
+        return run_rows(model, requests, cancel, progress)
+    provenance = model.provenance()
+    return [
+        Run(
+            model,
+            one.ids,
+            tuple(edit.edit for edit in plan.edits[row]),
+            None if found is None else found[row],
+            {site_key: kept[row] for site_key, kept in instrument.captured.items()},
+            plan.rows[row].captures,
+            provenance,
+            label_scores=scores[row],
+            source=one.source,
+            segments=one.segments,
+        )
+        for row, one in enumerate(requests)
+    ]
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """A pass over rows, checked: what is edited and kept of each, and what comes out."""
+
+    edits: Sequence[tuple[ResolvedEdit, ...]]  # by row, as rows and tokens are
+    rows: Sequence[Row]
+    tokens: Sequence[tuple[int, ...]]  # as the model gets them
+    logits: Logits
+    labelled: bool  # whether the head's scores of labels are kept
+    stop: SiteKey | None
+
+
+def _planned(model: Loaded, requests: Sequence[Request]) -> _Plan:
+    """What a pass does; raises what Model.run raises for names, edits and the size of logits."""
+    first = requests[0]
     captures = [
         plan_capture(named_nodes(model, one.capture), model.anatomy, model.name, one.lengths)
         for one in requests
     ]
-    resolved = [resolve_edits(model, one.edits, one.lengths) for one in requests]
+    edits = [resolve_edits(model, one.edits, one.lengths) for one in requests]
     rows = [
-        Row(_activations(wanted), [one for one in edits if one.edit.operation != "mask"])
-        for edits, wanted in zip(resolved, captures, strict=True)
+        Row(_activations(wanted), [one for one in of_row if one.edit.operation != "mask"])
+        for of_row, wanted in zip(edits, captures, strict=True)
     ]
-    tokens = [masked(model, one.ids, edits) for one, edits in zip(requests, resolved, strict=True)]
     logits = _logits_wanted(model, requests, captures[0])
     labelled = model.labels is not None and "labels" not in model.anatomy.reasons
     labelled = labelled and first.logits != "none" and first.stop_after is None
-    if labelled and len(requests) > 1 and _reads_last(model):
-        return [run for one in requests for run in run_rows(model, [one], cancel, progress)]
+    return _Plan(
+        edits=edits,
+        rows=rows,
+        tokens=[
+            masked(model, one.ids, of_row) for one, of_row in zip(requests, edits, strict=True)
+        ],
+        logits=logits,
+        labelled=labelled,
+        stop=None if labelled else _stop(model, first, captures[0], logits),
+    )
+
+
+def _check_size(model: Loaded, requests: Sequence[Request], rows: Sequence[Row]) -> None:
+    """Raise TooLargeError where the rows keep more bytes than a pass may."""
     each = [
         capture_bytes(
             row.captures,
@@ -111,46 +192,6 @@ def run_rows(
         for row, one in zip(rows, requests, strict=True)
     ]
     check_cost(sum(each), model.settings.max_capture_bytes)
-    stop = None if labelled else _stop(model, first, captures[0], logits)
-    for one in requests:
-        _check_start(model, one.start, len(one.ids), None if stop is None else stop[1])
-    instrument = Instrument(
-        model.module,
-        model.anatomy,
-        rows,
-        cancel,
-        progress,
-        stop=stop,
-        volatile=model.volatile,
-        show=first.show,
-    )
-    with model.evaluating(first.grad, running=True):
-        if cancel is not None:
-            cancel.check()
-        output = _pass(model, instrument, requests, tokens, logits)
-        # in here, too: a view that is made under inference mode is no part of the graph
-        found = _logits_of(output, requests, logits)
-        scores = _scores_of(model, output, requests) if labelled else [None] * len(requests)
-    overwritten = instrument.overwritten()
-    if overwritten:  # learnt once for each model: from now on these are copied when seen
-        model.volatile |= overwritten
-        return run_rows(model, requests, cancel, progress)
-    provenance = model.provenance()
-    return [
-        Run(
-            model,
-            one.ids,
-            tuple(one.edit for one in resolved[row]),
-            None if found is None else found[row],
-            {site_key: kept[row] for site_key, kept in instrument.captured.items()},
-            rows[row].captures,
-            provenance,
-            label_scores=scores[row],
-            source=one.source,
-            segments=one.segments,
-        )
-        for row, one in enumerate(requests)
-    ]
 
 
 def _reads_last(model: Loaded) -> bool:
@@ -194,73 +235,6 @@ def named_nodes(model: Loaded, capture: Sequence[Name]) -> Sequence[Name]:
         name if name in LAYER_SITES else model.node(name, f"capture[{order}]")
         for order, name in enumerate(capture)
     ]
-
-
-def resolve_edits(
-    model: Loaded, edits: Sequence[Edit], lengths: Lengths, within: str = "edits"
-) -> tuple[ResolvedEdit, ...]:
-    """Check every edit against the model and the prompt before anything runs.
-
-    `within` is what errors call the list.
-    """
-    limit = model.settings.max_edits
-    if len(edits) > limit:  # before they are read: a list may be as long as a body allows
-        raise EditError(
-            f"{len(edits)} edits; the limit is {limit} (max_edits)",
-            field=within,
-            value=len(edits),
-            legal=f"at most {limit}",
-        )
-    resolved = []
-    for order, edit in enumerate(edits):
-        field = f"{within}[{order}]"
-        if not isinstance(edit, Edit):
-            raise EditError(
-                f"{field} is a {type(edit).__name__}; make edits with zero, scale, set_to, add "
-                "or patch",
-                field=field,
-                value=type(edit).__name__,
-            )
-        edit = on_model(edit, model, field)
-        derived = None
-        if edit.node.row.derived:
-            derived = model.attached(model.node(edit.node, f"{field}.target"))
-        found = resolve_edit(edit, model.anatomy, model.name, lengths, field, derived)
-        refuse(model.anatomy, found.target.site_key, model.name, f"{field}.target")
-        if edit.operation == "mask":
-            _check_masking(model, found, field)
-        resolved.append(found)
-    return tuple(resolved)
-
-
-def _check_masking(model: Loaded, edit: ResolvedEdit, field: str) -> None:
-    """Raise unless the model was trained to fill in its mask token, and positions are named."""
-    able = model.capabilities()["mask"]
-    if not able.available:
-        raise CapabilityError(
-            f"tokens of {model.name} cannot be masked: {able.reason}",
-            field=f"{field}.operation",
-            value="mask",
-            legal="a masked model with its tokenizer",
-        )
-    if edit.positions is None:
-        raise EditError(
-            "say which tokens are masked",
-            field=f"{field}.positions",
-            legal="at least one position",
-            fix="mask([3])",
-        )
-
-
-def masked(model: Loaded, ids: tuple[int, ...], edits: Sequence[ResolvedEdit]) -> tuple[int, ...]:
-    """The tokens as the model gets them: with its mask token where an edit says so."""
-    places = {
-        place for one in edits if one.edit.operation == "mask" for place in one.positions or ()
-    }
-    if not places:
-        return ids
-    token = model.tokenizer.mask_token_id
-    return tuple(token if place in places else own for place, own in enumerate(ids))
 
 
 def _logits_wanted(
@@ -348,7 +322,7 @@ def _pass(
     instrument.begin([one.lengths for one in requests])
     width = instrument.width.prompt
     instrument.start = _start_of(requests, width)
-    tokens = _padded(model, rows, width)
+    tokens = padded_ids(model, rows, width)
     options: dict[str, Any] = {}
     if requests[0].position_ids is not None and takes(model.module, "position_ids"):
         positions = [one.position_ids for one in requests]
@@ -360,17 +334,25 @@ def _pass(
         if not whole and len(requests) == 1 and keeps_last_logits(model):
             options["logits_to_keep"] = 1
     elif min(lengths) < width:
-        options["attention_mask"] = _real(model, lengths)
+        options["attention_mask"] = attention_mask(model, lengths)
     options |= types_of(model, [one.segments for one in requests], width)
     several = logits == "last" and (len(requests) > 1 or model.anatomy.shares_keys)
     options |= inputs_of(model, tokens, [one.source for one in requests])
 
     def call() -> Any:  # under the hooks already: what reads final_norm sees every position
-        with _last_states_only(model, lengths) if several else nullcontext():
+        with last_states_only(model, lengths) if several else nullcontext():
             return model.module(**options)
 
     output = instrument.through(call)
     return None if instrument.ended else output
+
+
+def _start_of(requests: Sequence[Request], width: int) -> tuple[int, Tensor] | None:
+    """Where all rows enter, and with which residuals [row, pos, d_model]."""
+    starts = [one.start for one in requests if one.start is not None]
+    if not starts:
+        return None
+    return starts[0][0], padded_residuals([residual for _, residual in starts], width)
 
 
 def _logits_of(output: Any, requests: Sequence[Request], logits: Logits) -> list[Tensor] | None:
@@ -384,102 +366,3 @@ def _logits_of(output: Any, requests: Sequence[Request], logits: Logits) -> list
     if found.shape[1] == 1:
         return list(found)
     return [found[row, length - 1 : length] for row, length in enumerate(lengths)]
-
-
-def _start_of(requests: Sequence[Request], width: int) -> tuple[int, Tensor] | None:
-    """Where all rows enter, and with which residuals [row, pos, d_model]."""
-    starts = [one.start for one in requests if one.start is not None]
-    if not starts:
-        return None
-    layer = starts[0][0]
-    residuals = [residual for _, residual in starts]
-    padded = [
-        residual
-        if len(residual) == width
-        else torch.cat([residual, residual.new_zeros(width - len(residual), residual.shape[1])])
-        for residual in residuals
-    ]
-    # made under inference_mode, it could not be kept: such tensors count no versions
-    usable = [one.clone() if one.is_inference() else one for one in padded]
-    return layer, usable[0][None] if len(usable) == 1 else torch.stack(usable)
-
-
-def inputs_of(
-    model: Loaded, tokens: Tensor, sources: Sequence[tuple[int, ...]]
-) -> dict[str, Tensor]:
-    """What the model's forward pass calls tokens [row, pos], and each row's source beside them."""
-    if model.anatomy.encoder is None:
-        return {"input_ids": tokens}
-    if not all(sources):
-        raise InputError(
-            f"{model.name} is an encoder-decoder and this pass has no source for its encoder",
-            field="source",
-        )
-    lengths = [len(one) for one in sources]
-    found = {"input_ids": _padded(model, sources, max(lengths)), "decoder_input_ids": tokens}
-    if min(lengths) < max(lengths):
-        found["attention_mask"] = _real(model, lengths)
-    return found
-
-
-def types_of(model: Loaded, segments: Sequence[tuple[int, ...]], width: int) -> dict[str, Tensor]:
-    """Which text of a sentence pair each token is of, where a row has two and the model asks."""
-    if model.n_token_types < 2 or not any(segments):
-        return {}
-    types = [[*of_row, *[0] * (width - len(of_row))] for of_row in segments]
-    return {"token_type_ids": torch.tensor(types, device=model.device)}
-
-
-def _padded(model: Loaded, rows: Sequence[tuple[int, ...]], width: int) -> Tensor:
-    pad = getattr(model.module.config, "pad_token_id", None)
-    if model.kind == "causal" or not isinstance(pad, int):
-        pad = filler(model)
-    padded = [[*ids, *[pad] * (width - len(ids))] for ids in rows]
-    return torch.tensor(padded, device=model.device)
-
-
-def _real(model: Loaded, lengths: Sequence[int]) -> Tensor:
-    """An attention mask [row, pos]: 1 where there is a token and no padding."""
-    real = [[position < length for position in range(max(lengths))] for length in lengths]
-    return torch.tensor(real, device=model.device).long()
-
-
-def filler(model: Loaded) -> int:
-    """A token that nobody reads; the padding token would make transformers warn."""
-    return 1 if getattr(model.module.config, "pad_token_id", None) == 0 else 0
-
-
-@contextmanager
-def _last_states_only(model: Loaded, lengths: Sequence[int]) -> Iterator[None]:
-    """Give the unembedding the last state of each row, so that [row, pos, vocab] is never made."""
-    head = model.anatomy.head
-    if head is None:
-        yield
-        return
-
-    def gather(_module: nn.Module, args: tuple[Any, ...]) -> tuple[Any, ...] | None:
-        states = args[0]
-        if states.dim() != 3 or states.shape[:2] != (len(lengths), max(lengths)):
-            return None
-        last = torch.tensor(lengths, device=states.device) - 1
-        rows = torch.arange(len(lengths), device=states.device)
-        return states[rows, last][:, None], *args[1:]
-
-    handle = model.module.get_submodule(head.unembedding).register_forward_pre_hook(gather)
-    try:
-        yield
-    finally:
-        handle.remove()
-
-
-def keeps_last_logits(model: Loaded) -> bool:
-    """Whether the model can be asked for the logits of the last position alone.
-
-    One whose layers share keys and values then leaves positions out in its last layers, too.
-    """
-    return takes(model.module, "logits_to_keep") and not model.anatomy.shares_keys
-
-
-def takes(module: nn.Module, argument: str) -> bool:
-    """Whether the model's forward pass has an argument of this name."""
-    return argument in inspect.signature(type(module).forward).parameters

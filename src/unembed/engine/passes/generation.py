@@ -18,10 +18,11 @@ from transformers.modeling_outputs import MoEModelOutput
 
 from unembed.engine.cancel import Cancel
 from unembed.engine.editing.edits import Edit
+from unembed.engine.editing.resolving import resolve_edits
 from unembed.engine.loaded import Loaded
 from unembed.engine.names.tokens import Token
-from unembed.engine.passes.forward import inputs_of, keeps_last_logits, resolve_edits, takes
 from unembed.engine.passes.hooks import Instrument, Row
+from unembed.engine.passes.inputs import inputs_of, keeps_last_logits, takes
 from unembed.engine.passes.options import GenerationOptions
 from unembed.engine.passes.run import check_finite
 from unembed.engine.targets import Lengths

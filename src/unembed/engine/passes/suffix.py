@@ -17,10 +17,11 @@ from transformers import DynamicCache
 
 from unembed.engine.cancel import Cancel
 from unembed.engine.editing.edits import Edit
+from unembed.engine.editing.resolving import resolve_edits
 from unembed.engine.loaded import Loaded
 from unembed.engine.passes.capture import Wanted
-from unembed.engine.passes.forward import keeps_last_logits, resolve_edits, takes
 from unembed.engine.passes.hooks import Instrument, Row
+from unembed.engine.passes.inputs import keeps_last_logits, takes
 from unembed.engine.targets import Lengths, SiteKey
 
 if TYPE_CHECKING:
