@@ -1,0 +1,184 @@
+"""Which runs a patching grid asks for, where each may enter the model, and which need none."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+
+from unembed.analyses.patching.options import PatchOptions
+from unembed.analyses.tools.checks import checked_layers
+from unembed.analyses.tools.objective import Objective
+from unembed.engine.editing.edits import Edit, patch
+from unembed.engine.loaded import Loaded, Prompt
+from unembed.engine.names.sites import resolve_position
+from unembed.engine.names.taps import refuse, why_not
+from unembed.engine.names.vocabulary import Read
+from unembed.engine.passes.run import Run
+from unembed.engine.sweep import USEFUL_TOKENS
+from unembed.engine.targets import SiteKey, Target, node, site
+from unembed.errors import PromptError, TooLargeError
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What one run puts in, and where its value stands."""
+
+    place: tuple[int, int]
+    target: Target
+    position: int | None  # None: at all of the plan's
+
+    def edits(self, source: Run, positions: Sequence[int]) -> tuple[Edit, ...]:
+        """What it has from the run `source`, at its position or else at all of `positions`."""
+        if self.position is None:
+            return (patch(self.target, source, positions=positions),)
+        return (patch(self.target.at(self.position), source),)
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """Which cells there are, in a grid of layers and columns."""
+
+    model: Loaded
+    clean: Read
+    corrupted: Read
+    layers: list[int]
+    columns: list[int]
+    positions: list[int]
+    cells: list[Cell]
+    capture: tuple[str, ...]
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Of the grid: layers, columns."""
+        return len(self.layers), len(self.columns)
+
+    @property
+    def first_difference(self) -> int:
+        """The first position with another token: a causal model sees no difference before it."""
+        if self.model.kind != "causal" or self.clean.source != self.corrupted.source:
+            return 0
+        pairs = enumerate(zip(self.clean.ids, self.corrupted.ids, strict=True))
+        return next((pos for pos, (one, other) in pairs if one != other), len(self.clean.ids))
+
+    @property
+    def streams(self) -> tuple[str, ...]:
+        """The stream before the layers that are patched, where runs enter."""
+        return tuple(f"L{layer}.resid_pre" for layer in self.layers)
+
+    def start(self, cell: Cell) -> tuple[int, int]:
+        """The layer and the position that a run of a cell may enter at."""
+        first = max(self.first_difference, min(self.positions))
+        return self.layers[cell.place[0]], first if cell.position is None else cell.position
+
+    def batches(self, cells: Sequence[Cell]) -> Iterator[list[int]]:
+        """Cells of one layer whose runs enter together: as few as make products efficient."""
+        n_positions = len(self.clean.ids)
+        order = sorted(range(len(cells)), key=lambda one: self.start(cells[one]))
+        batch: list[int] = []
+        for one in order:
+            begins = self.start(cells[batch[0]]) if batch else (0, 0)
+            enough = len(batch) * (n_positions - begins[1]) >= USEFUL_TOKENS
+            if batch and (enough or begins[0] != self.start(cells[one])[0]):
+                yield batch
+                batch = []
+            batch.append(one)
+        if batch:
+            yield batch
+
+    def differs(self, cell: Cell, objective: Objective, source: Run, into: Run) -> bool:
+        """Whether the cell puts in anything that is not there already."""
+        first, last = self.first_difference, len(self.clean.ids)
+        if self.model.kind == "causal" and not self.clean.source:
+            last = objective.position + 1  # nothing later is seen there
+        at = self.positions if cell.position is None else [cell.position]
+        at = [one for one in at if first <= one < last]
+        if not at:
+            return False
+        values = [one.value_of(cell.target, every_position=True)[at] for one in (source, into)]
+        return not torch.equal(*values)
+
+
+def planned(model: Loaded, clean: Prompt, corrupted: Prompt, options: PatchOptions) -> Plan:
+    """The grid of two prompts.
+
+    Raises:
+        PromptError: prompts that cannot be read, or have different numbers of tokens.
+        InputError, TargetError: a layer or a position that there is not.
+        CapabilityError: a site that the model does not have.
+        TooLargeError: more cells than `max_patch_cells`.
+    """
+    read, other = model.read_prompt(clean), model.read_prompt(corrupted)
+    n_positions = len(read.ids)
+    _check_lengths(n_positions, len(other.ids))
+    positions = list(range(n_positions))
+    if options.positions is not None:
+        named = (resolve_position(one, n_positions, "positions") for one in options.positions)
+        positions = sorted(set(named))
+    layers = _layers(model, options)
+    if options.site == "heads":
+        columns, cells = _cells_of_heads(model, layers)
+    else:
+        columns = positions
+        cells = [
+            Cell((row, column), site(options.site, layer), position)
+            for row, layer in enumerate(layers)
+            for column, position in enumerate(positions)
+        ]
+    _check_size(len(cells), len(layers), len(columns), model.settings.max_patch_cells)
+    capture = tuple(_key(options, layer).name for layer in layers)
+    return Plan(model, read, other, layers, columns, positions, cells, capture)
+
+
+def _cells_of_heads(model: Loaded, layers: Sequence[int]) -> tuple[list[int], list[Cell]]:
+    """The heads of the layer that has most, and a cell for each head of each layer."""
+    counts = [model.block(layer).attention.n_heads for layer in layers]
+    cells = [
+        Cell((row, head), node("head", layer, head), None)
+        for row, (layer, n_heads) in enumerate(zip(layers, counts, strict=True))
+        for head in range(n_heads)
+    ]
+    return list(range(max(counts))), cells
+
+
+def _check_lengths(clean: int, corrupted: int) -> None:
+    if corrupted != clean:
+        raise PromptError(
+            f"the clean prompt has {clean} tokens and the corrupted one {corrupted}: "
+            "what stands at a position of one must have its place in the other",
+            field="corrupted",
+            value=corrupted,
+            legal=f"{clean} tokens",
+            fix="words of as many tokens, or ue.patch with source_positions",
+        )
+
+
+def _check_size(n_cells: int, n_layers: int, n_columns: int, limit: int) -> None:
+    if n_cells > limit:
+        raise TooLargeError(
+            f"a grid of {n_layers} layers x {n_columns} is {n_cells:,} runs; the limit is "
+            f"{limit:,} (max_patch_cells)",
+            field="positions",
+            value=n_cells,
+            legal=f"at most {limit:,} cells",
+            fix="name fewer layers or positions",
+        )
+
+
+def _layers(model: Loaded, options: PatchOptions) -> list[int]:
+    """The layers of the rows: those named, or all that have the site."""
+    if options.layers is not None:
+        layers = checked_layers(model, options.layers)
+        for layer in layers:
+            refuse(model.anatomy, _key(options, layer), model.name, "layers")
+        return layers
+    every = range(model.anatomy.n_layers)
+    layers = [layer for layer in every if why_not(model.anatomy, _key(options, layer)) is None]
+    if not layers:
+        refuse(model.anatomy, _key(options, 0), model.name, "site")
+    return layers
+
+
+def _key(options: PatchOptions, layer: int) -> SiteKey:
+    return SiteKey("z" if options.site == "heads" else options.site, layer)
