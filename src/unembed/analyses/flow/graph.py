@@ -138,11 +138,7 @@ def flow_graph(
     if len(ids) > 1:
         sides += plan.later(draft, selection, ids)
     readings = read_vectors(model, sides, ids, options.k, cancel, progress)
-    try:
-        effects = _attributed(run, draft, rating.objective)
-    except CapabilityError as error:
-        effects = {}
-        draft.notes.append(f"No effect on the target's logit is attributed: {error.message}.")
+    effects = _attributed(run, draft, rating.objective)
     return FlowGraph(
         layers=tuple(chosen),
         position=position,
@@ -243,6 +239,15 @@ def _with_output(
 
 
 def _attributed(run: Run, draft: Draft, objective: Objective) -> dict[Write, float]:
+    """What `_effects` finds; where that is refused none, and a note of the draft that says why."""
+    try:
+        return _effects(run, draft, objective)
+    except CapabilityError as error:
+        draft.notes.append(f"No effect on the target's logit is attributed: {error.message}.")
+        return {}
+
+
+def _effects(run: Run, draft: Draft, objective: Objective) -> dict[Write, float]:
     """The direct effect of every write of the graph on what is explained."""
     drafted: list[DraftNode | DraftLink] = [*draft.nodes.values(), *draft.links]
     writes = list(dict.fromkeys(one.write for one in drafted if one.write is not None))
