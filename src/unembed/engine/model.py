@@ -84,16 +84,8 @@ class Model(Loaded):
             CancelledError: `cancel` was set.
         """
         read = self.read_prompt(prompt, source, pair)
-        request = forward.Request(
-            read.ids,
-            capture,
-            tuple(edits),
-            logits,
-            stop_after,
-            start,
-            grad,
-            source=read.source,
-            segments=read.segments,
+        request = forward.request_of(
+            read, capture, edits, logits, stop_after=stop_after, start=start, grad=grad
         )
         run = forward.run(self, request, cancel, progress)
         return replace(run, notes=read.notes) if read.notes else run

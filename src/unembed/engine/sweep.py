@@ -28,6 +28,7 @@ from unembed.engine.passes.forward import (
     Request,
     check_logits_cost,
     named_nodes,
+    request_of,
     run_rows,
 )
 from unembed.engine.passes.forward import run as run_one
@@ -174,14 +175,7 @@ def sweep(
     kept = logits or ("last" if objective is None else "none")
     asked = "all" if objective is not None and not required else kept
     requests = [
-        Request(
-            one.ids,
-            (*capture, *required),
-            row_edits,
-            asked,
-            source=one.source,
-            segments=one.segments,
-        )
+        request_of(one, (*capture, *required), row_edits, asked)
         for one, row_edits in zip(read, rows, strict=True)
     ]
     _check(model, requests, capture, kept)

@@ -107,12 +107,10 @@ def attention(
     run = run_of(source, prompt, capture, edits, cancel=cancel, progress=progress)
     looking, seen = tokens_of(model, Read(run.ids, source=run.source), options.part)
     queries = _queries(options, len(looking))
-    values = pattern = _patterns(run, shown, queries, options)
+    values = _patterns(run, shown, queries, options)
     if options.measure != "attention":
         measured = Measured(run, options.part, shown, queries, cancel, progress)
-        values = (
-            measured.moved(pattern) if objective is None else measured.toward(pattern, objective)
-        )
+        values = measured.moved(values) if objective is None else measured.toward(values, objective)
     combined = _combined(values, weights, options)
     kept = strongest(combined, options.mass, queries)
     unit = WORDS[options.measure]

@@ -118,13 +118,10 @@ def watch_patterns(
 
     None of them is kept, so that all heads of a long text are looked at in the memory of one layer.
     """
-    request = forward.Request(
-        read.ids,
+    request = forward.request_of(
+        read,
         [site_key(part, "pattern", layer).name for layer in layers],
-        tuple(edits),
-        logits="none",
-        source=read.source,
-        segments=read.segments,
+        edits,
         show=lambda key, pattern: see(key.layer or 0, pattern),
     )
     forward.run(model, request, cancel, progress)

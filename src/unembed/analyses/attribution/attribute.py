@@ -43,7 +43,7 @@ from unembed.engine.loaded import Loaded, Prompt
 from unembed.engine.names.sites import resolve_position
 from unembed.engine.names.vocabulary import Read
 from unembed.engine.passes.attention_inputs import norms_frozen
-from unembed.engine.passes.forward import Request, run
+from unembed.engine.passes.forward import request_of, run
 from unembed.engine.passes.run import Run
 from unembed.engine.targets import SiteKey, site
 from unembed.errors import TooLargeError
@@ -122,10 +122,7 @@ def objective_of(
         return target.at(position)
     if target is None:
         model.require("lens")
-        request = Request(
-            read.ids, (), tuple(edits), "all", source=read.source, segments=read.segments
-        )
-        target = run(model, request).top(1, position)[0].token.id
+        target = run(model, request_of(read, (), edits, "all")).top(1, position)[0].token.id
     rated = read_target(model, target, options.distractor)
     if rated is None or rated.objective is None:
         raise AssertionError("a target was read")
@@ -196,16 +193,7 @@ class _Work:
         if self.cancel is not None:
             self.cancel.check()
         read = self.read
-        request = Request(
-            read.ids,
-            capture,
-            edits,
-            "none",
-            start=start,
-            grad=True,
-            source=read.source,
-            segments=read.segments,
-        )
+        request = request_of(read, capture, edits, start=start, grad=True)
         found = run(self.model, request, self.cancel, self.progress)
         return replace(found, notes=read.notes) if read.notes else found
 

@@ -291,7 +291,7 @@ def _run_again(
     capture = [f"L{run.model.anatomy.n_layers - 1}.resid_post"]
     if not objective.is_of_logits:
         capture += objective.required_capture(run.model)
-    request = forward.again(run, capture, (*run.edits, *edits))
+    request = forward.request_of(run, capture, (*run.edits, *edits))
     return forward.run(run.model, request, cancel, progress)
 
 

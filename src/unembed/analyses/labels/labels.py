@@ -73,7 +73,7 @@ def label_scores(
         baseline = source.run(cast("Prompt", prompt), logits="last", **work)
     if not edits:
         return compare_labels(baseline, None, options)
-    request = forward.again(baseline, (), (*baseline.edits, *edits), "last")
+    request = forward.request_of(baseline, (), (*baseline.edits, *edits), "last")
     return compare_labels(baseline, forward.run(model, request, **work), options)
 
 

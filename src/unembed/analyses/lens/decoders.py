@@ -165,7 +165,7 @@ def through_suffix(
     """What the unembedding would read if these states, at every position, entered the suffix."""
     if decoder.layer is None:
         return _edited(run, run.model.final_norm(states))
-    request = forward.again(
+    request = forward.request_of(
         run,
         ["final_norm"],
         (*_entering(run.model, states, decoder), *_inside(run, decoder)),

@@ -22,7 +22,7 @@ from unembed.analyses.tools.target import in_words, read_target, read_text
 from unembed.engine.cancel import Cancel
 from unembed.engine.loaded import Loaded, Prompt
 from unembed.engine.names.sites import resolve_position
-from unembed.engine.passes.forward import Request, run
+from unembed.engine.passes.forward import Logits, request_of, run
 from unembed.engine.passes.run import Run
 from unembed.engine.passes.suffix import prefix_of, states_after
 from unembed.engine.sweep import sweep
@@ -100,19 +100,10 @@ def _runs(
 ) -> tuple[Run, Run]:
     """The clean run and the corrupted one, with what cells and the objective read of them."""
     required = objective.required_capture(plan.model)
+    capture = (*plan.capture, *plan.streams, *required)
+    logits: Logits = "none" if required else "all"
     first, other = (
-        run(
-            plan.model,
-            Request(
-                one.ids,
-                (*plan.capture, *plan.streams, *required),
-                logits="none" if required else "all",
-                source=one.source,
-                segments=one.segments,
-            ),
-            cancel,
-            progress,
-        )
+        run(plan.model, request_of(one, capture, logits=logits), cancel, progress)
         for one in (plan.clean, plan.corrupted)
     )
     return first, other
@@ -165,9 +156,7 @@ def _objective(plan: Plan, options: PatchOptions, cancel: Cancel | None) -> Obje
     if target is None:
         model.require("lens")
         target, other = (
-            run(model, Request(one.ids, source=one.source, segments=one.segments), cancel)
-            .top(1, position)[0]
-            .token.id
+            run(model, request_of(one, logits="all"), cancel).top(1, position)[0].token.id
             for one in (plan.clean, plan.corrupted)
         )
         distractor = other if distractor is None else distractor

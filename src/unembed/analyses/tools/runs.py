@@ -43,5 +43,5 @@ def run_of(
         return source.run(prompt, capture, edits, logits=logits, cancel=cancel, progress=progress)
     if not edits:
         return source
-    request = forward.again(source, capture, (*source.edits, *edits), logits)
+    request = forward.request_of(source, capture, (*source.edits, *edits), logits)
     return forward.run(source.model, request, cancel, progress)

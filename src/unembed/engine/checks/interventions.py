@@ -126,7 +126,7 @@ def alone(
     if block.keys_of is not None:  # its keys are made on the way to it
         start, edits = None, [set_to(at + "resid_pre", state), *edits]
     end = at + "resid_post"
-    request = forward.again(run, names, edits, stop_after=end, start=start)
+    request = forward.request_of(run, names, edits, stop_after=end, start=start)
     return forward.run(model, request)
 
 
@@ -204,7 +204,7 @@ def check_handed_over(model: Loaded, run: Run, report: Report) -> None:
     names = [f"L{block.layer}.{site}" for block in model.anatomy.blocks for site in sites]
     moved = scale("E.out", -0.5, positions=[POSITION])
     plain, found = (
-        forward.run(model, forward.again(run, names, edits)) for edits in ((), (moved,))
+        forward.run(model, forward.request_of(run, names, edits)) for edits in ((), (moved,))
     )
     for name in names:
         changed = (found[name] != plain[name]).flatten(1).any(dim=-1)

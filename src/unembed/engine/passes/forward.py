@@ -17,6 +17,7 @@ from unembed.engine.editing.resolving import masked, resolve_edits
 from unembed.engine.loaded import Loaded
 from unembed.engine.names.sites import check_target, parse_target
 from unembed.engine.names.taps import refuse
+from unembed.engine.names.vocabulary import Read
 from unembed.engine.nodes import LAYER_SITES
 from unembed.engine.passes.capture import Wanted, capture_bytes, check_cost, last_site, plan_capture
 from unembed.engine.passes.hooks import Instrument, Row
@@ -61,16 +62,19 @@ class Request:
         return Lengths(len(self.ids), len(self.source))
 
 
-def again(
-    run: Run,
-    capture: Sequence[Name],
+def request_of(
+    given: Read | Run,
+    capture: Sequence[Name] = (),
     edits: Sequence[Edit] = (),
     logits: Logits = "none",
     **more: Any,
 ) -> Request:
-    """A request for a pass over what a run was given: its tokens, and what goes with them."""
-    given = {"source": run.source, "segments": run.segments}
-    return Request(run.ids, capture, tuple(edits), logits, **given | more)
+    """A request for a pass over a prompt, or what a run was given: all that goes with its tokens.
+
+    `more` are other fields of `Request`.
+    """
+    beside = {"source": given.source, "segments": given.segments}
+    return Request(given.ids, capture, tuple(edits), logits, **beside | more)
 
 
 def run(
