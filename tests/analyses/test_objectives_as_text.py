@@ -23,6 +23,8 @@ Made = ue.Objective
         ('logit_diff(" a", ["b", "c"])', Made.logit_diff(" a", ["b", "c"])),
         (r'logit("\"")', Made.logit('"')),
         ('activation("L1.N3")', Made.activation("L1.N3")),
+        ('label("POSITIVE")', Made.label("POSITIVE")),
+        ("label(1)", Made.label(1)),
     ],
 )
 def test_it_is_read_as_the_call_in_python(text, made):
@@ -30,6 +32,7 @@ def test_it_is_read_as_the_call_in_python(text, made):
     assert (found.kind, found.tokens, found.others) == (made.kind, made.tokens, made.others)
     assert found.words == made.words
     assert (found.node, found.position) == (made.node, made.position)
+    assert found.scored == made.scored
 
 
 @pytest.mark.parametrize(
@@ -52,6 +55,7 @@ def test_other_text_is_a_token(text):
         'logit_diff(" a")',
         'log_prob(" a", " b")',
         "activation(3)",
+        'label(["good", "bad"])',
         f"logit({'[' * 100_000})",
         "logit([[3]])",
     ],

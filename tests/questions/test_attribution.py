@@ -14,7 +14,7 @@ OTHER = "The sat sat"
 ROW = ("name", "write", "direct", "total", "measured")
 
 
-def _attributed(answer: Any) -> Numbers:
+def attributed(answer: Any) -> Numbers:
     sides = [side for side in ("baseline", "edited") if answer[side]]
     return {
         side: {
@@ -26,7 +26,7 @@ def _attributed(answer: Any) -> Numbers:
     }
 
 
-def _python_attribution(model: Model, fields: dict[str, Any], edits: list[Any]) -> Numbers:
+def python_attribution(model: Model, fields: dict[str, Any], edits: list[Any]) -> Numbers:
     found: Numbers = {}
     for side, some in {"baseline": [], "edited": edits}.items():
         if side == "baseline" or edits:
@@ -67,8 +67,8 @@ FACES = {
     "attribute": Face(
         "/api/attribute",
         ATTRIBUTE,
-        _python_attribution,
-        _attributed,
+        python_attribution,
+        attributed,
         lambda: [
             *("attribute", PROMPT, "--target", "#40", "--distractor", "a", "--verify", "3"),
             *("--top-k", "6", "--frozen", "all", "--json"),

@@ -15,6 +15,7 @@ from unembed.models.tiny import tiny_tokenizer
 from ..engine.test_labels import labelled
 from ..server.asgi import post
 from .faces import PROMPT, Face, Numbers
+from .test_attribution import attributed, python_attribution
 
 
 @pytest.fixture(scope="session")
@@ -68,6 +69,29 @@ FACES = {
 @pytest.mark.parametrize("edited", [False, True], ids=["baseline", "edited"])
 def test_the_three_faces_give_the_same_numbers(edited, put):
     put("labels", FACES["labels"], edited=edited)
+
+
+@pytest.mark.parametrize("edited", [False, True], ids=["baseline", "edited"])
+def test_the_three_faces_attribute_a_label_with_the_same_numbers(edited, put):
+    target = 'label("fair")'
+    command = ["attribute", PROMPT, "--target", target, "--verify", "3", "--top-k", "6", "--json"]
+    fields = {"target": target, "verify": 3, "top_k": 6}
+    face = Face("/api/attribute", fields, python_attribution, attributed, lambda: command)
+    put("attribute", face, edited=edited)
+
+
+def test_a_label_that_the_model_does_not_have_says_which_it_has(app):
+    asked = {"prompt": PROMPT, "target": 'label("great")'}
+    answer = post(app, "/api/attribute", asked)
+    assert answer.status == 400
+    error = answer.json()["error"]
+    assert error["field"] == "target"
+    assert "'good'" in error["legal"]
+    patched = post(
+        app, "/api/patch", asked | {"target": 'label("good")', "corrupted": "The sat sat"}
+    )
+    assert patched.status == 200
+    assert patched.json()["objective"] == "score of the label 'good'"
 
 
 def test_what_predicts_no_tokens_and_what_gives_no_labels_says_so_over_http(app):

@@ -942,7 +942,7 @@ export interface components {
             job?: string | null;
             /**
              * Target
-             * @description What is explained; absent: the model's own most likely token at the position.
+             * @description What is explained: a token, or an objective as text, which of a classifier is a label's score: label("POSITIVE"). Absent: the model's own most likely token or label there.
              */
             target?: string | number | null;
             /**
@@ -1092,7 +1092,7 @@ export interface components {
             value: number;
             /**
              * Position
-             * @description Where it is read.
+             * @description Where it is read; of a label, the position that the head for labels reads.
              */
             position: number;
             /**

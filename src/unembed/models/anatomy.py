@@ -287,7 +287,9 @@ class Anatomy:
     """A whole model. `reasons` says, for each thing that this model cannot do, why.
 
     Of an encoder-decoder it is the decoder; `encoder` is the other stack of blocks, without a head,
-    and `encoded` where what the encoder hands to the decoder can be read.
+    and `encoded` where what the encoder hands to the decoder can be read. `label_head` is of a
+    model that gives labels, where a linear map scores them at each position; its `unembedding` is
+    that map.
     """
 
     family: str
@@ -303,6 +305,7 @@ class Anatomy:
     reasons: Mapping[str, str] = field(default_factory=dict)
     encoder: Anatomy | None = None
     encoded: Tap | None = None
+    label_head: HeadAnatomy | None = None
 
     def stack(self, encoder: bool) -> Anatomy:
         """One of the two stacks. Raises CapabilityError for the encoder of a model without one."""

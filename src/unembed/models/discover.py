@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from unembed.errors import LoadError
 from unembed.models.anatomy import Anatomy, AttentionAnatomy, BlockAnatomy
 from unembed.models.discover_block import BlockReader
-from unembed.models.discover_head import read_head
+from unembed.models.discover_head import read_head, read_label_head
 from unembed.models.equations import combination, same
 from unembed.models.labels import labels_of
 from unembed.models.maps import input_embeddings
@@ -52,7 +52,10 @@ def discover(
     if labels is not None:
         reasons.update(dict.fromkeys(("logits", "lens"), labels.reason))
     head = read_head(model, found[-1][0], trace, config, reasons)
-    return replace(anatomy, head=head, reasons=reasons)
+    scores = None
+    if labels is not None:
+        scores = read_label_head(found[-1][0], trace, len(labels.names), config)
+    return replace(anatomy, head=head, label_head=scores, reasons=reasons)
 
 
 def read_stack(

@@ -54,6 +54,28 @@ def read_head(
     return None
 
 
+def read_label_head(last: Call, trace: Trace, n_labels: int, config: Any) -> HeadAnatomy | None:
+    """The chain from the last residual to the map that scores labels, position by position.
+
+    None where that is not one linear map behind modules that keep positions: a pooled head.
+    """
+    if last.output is None:
+        return None
+    after = [call for call in trace.calls if call.start >= last.end and is_map(call.module)]
+    shape = (len(last.output), n_labels)
+    call = next((one for one in reversed(after) if _shape(one) == shape), None)
+    if call is None:
+        return None
+    chain, container, factor = _read_chain(last, call, trace, config)
+    if chain is None or container is not None:
+        return None
+    return HeadAnatomy(chain, call.name, factor=factor)
+
+
+def _shape(call: Call) -> tuple[int, ...] | None:
+    return None if call.output is None else tuple(call.output.shape)
+
+
 def _loose_biases(model: nn.Module, unembedding: Call) -> list[str]:
     """Vectors with a number for each token, which may be added to the unembedding's product.
 

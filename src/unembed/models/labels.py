@@ -7,6 +7,8 @@ from typing import Any, Literal
 
 from torch import nn
 
+from unembed.errors import TargetError
+
 _CLASSES: dict[str, Literal["text", "token"]] = {
     "ForSequenceClassification": "text",
     "ForTokenClassification": "token",
@@ -27,6 +29,24 @@ class Labels:
     of: Literal["text", "token"]
     names: tuple[str, ...]
     link: Link = "softmax"
+
+    def index(self, label: str | int) -> int:
+        """Which score is that of a label, by its name or number; raises TargetError."""
+        if isinstance(label, int) and 0 <= label < len(self.names):
+            return label
+        found = [order for order, name in enumerate(self.names) if name == label]
+        if len(found) == 1:
+            return found[0]
+        what = f"the name of {len(found)} labels" if found else "no label of this model"
+        shown = ", ".join(repr(name) for name in self.names[:8])
+        raise TargetError(
+            f"{label!r} is {what}",
+            field="target",
+            value=label,
+            legal=f"0-{len(self.names) - 1}"
+            if found
+            else f"{shown}{' ...' if len(self.names) > 8 else ''}, or 0-{len(self.names) - 1}",
+        )
 
     @property
     def reason(self) -> str:

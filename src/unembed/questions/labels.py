@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from unembed.analyses.labels.labels import compare_labels, labels_of
+from unembed.analyses.labels.labels import compare_labels
 from unembed.analyses.labels.options import LabelsOptions
 from unembed.analyses.labels.result import LabelScores
+from unembed.analyses.tools.labelled import labels_of
 from unembed.questions.requests import LabelsRequest
 from unembed.questions.runs import both_runs
 from unembed.questions.tokens import read_of

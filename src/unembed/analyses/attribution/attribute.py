@@ -33,8 +33,14 @@ from unembed.analyses.attribution.options import AttributionOptions
 from unembed.analyses.attribution.relevance import relevance_rules
 from unembed.analyses.attribution.result import Attribution, Completeness, NodeGroup
 from unembed.analyses.tools.checks import checked_layers, chosen
-from unembed.analyses.tools.directions import Directions, directions, directions_capture
+from unembed.analyses.tools.directions import (
+    Directions,
+    directions,
+    directions_capture,
+    label_directions,
+)
 from unembed.analyses.tools.effects import has_effects
+from unembed.analyses.tools.labelled import top_label
 from unembed.analyses.tools.objective import Objective
 from unembed.analyses.tools.target import in_words, read_target, read_text
 from unembed.engine.cancel import Cancel
@@ -43,7 +49,7 @@ from unembed.engine.loaded import Loaded, Prompt
 from unembed.engine.names.sites import resolve_position
 from unembed.engine.names.vocabulary import Read
 from unembed.engine.passes.attention_inputs import norms_frozen
-from unembed.engine.passes.forward import request_of, run
+from unembed.engine.passes.forward import Logits, request_of, run
 from unembed.engine.passes.run import Run
 from unembed.engine.targets import SiteKey, site
 from unembed.errors import TooLargeError
@@ -68,14 +74,15 @@ def attribute(
 
     Args:
         target: a token, whose logit is explained, or a `ue.Objective`, which says its own position;
-            absent: the model's own most likely token.
+            absent: the model's own most likely token, or label.
         edits: changes made while the model runs, in every pass.
         options: how effects are estimated and which nodes are listed; `target` and `changes` are
             single ones, as in `distractor=" Paris", verify=20`.
 
     Raises:
         PromptError, TargetError, EditError, InputError: bad input; nothing was run.
-        CapabilityError: a model without a lens, for an objective of logits.
+        CapabilityError: a model without a lens, for an objective of logits; one without labels, for
+            that of a label.
         TooLargeError: patterns larger than `max_capture_bytes`: use `pairs=False`.
     """
     options = chosen(options, given(target=target) | changes, {})
@@ -118,11 +125,15 @@ def objective_of(
         own = options.target if isinstance(options.target, Objective) else None
         if own is not None:
             return own.at(resolve_position(own.position, len(read.ids)))
-    if isinstance(target, Objective) and not target.is_of_logits:
+    if isinstance(target, Objective) and not target.is_of_logits and options.distractor is None:
         return target.at(position)
     if target is None:
-        model.require("lens")
-        target = run(model, request_of(read, (), edits, "all")).top(1, position)[0].token.id
+        if model.labels is None:
+            model.require("lens")
+        seen = run(model, request_of(read, (), edits, "all"))
+        if model.labels is not None:
+            return Objective.label(top_label(seen, position), position=position)
+        target = seen.top(1, position)[0].token.id
     rated = read_target(model, target, options.distractor)
     if rated is None or rated.objective is None:
         raise AssertionError("a target was read")
@@ -146,7 +157,8 @@ class _Work:
         self.model, self.prompt, self.read, self.edits = model, prompt, read, edits
         self.objective, self.options = objective, options
         self.cancel, self.progress = cancel, progress
-        self.direct = has_effects(objective)
+        self.of_label = objective.scored is not None
+        self.direct = has_effects(objective) or self.of_label
         if objective.is_of_logits:
             model.require("lens")
         self.pairs = layers_of_pairs(model, edits) if options.pairs else frozenset()
@@ -180,9 +192,14 @@ class _Work:
             *(directions_capture(self.model, self.objective) if self.direct else ()),
         ]
         seen = self._run(tuple(dict.fromkeys(capture)), self.edits)
-        found = directions(_plain(seen), self.objective) if self.direct else None
+        found = self._directions(seen) if self.direct else None
         slopes = _gradients(self._scalar(seen, found), seen, self.variables)
         return _plain(seen), slopes, found
+
+    def _directions(self, seen: Run) -> Directions | None:
+        if self.of_label:
+            return label_directions(seen, self.objective)
+        return directions(_plain(seen), self.objective)
 
     def _run(
         self,
@@ -193,7 +210,8 @@ class _Work:
         if self.cancel is not None:
             self.cancel.check()
         read = self.read
-        request = request_of(read, capture, edits, start=start, grad=True)
+        logits: Logits = "last" if self.of_label else "none"
+        request = request_of(read, capture, edits, logits, start=start, grad=True)
         found = run(self.model, request, self.cancel, self.progress)
         return replace(found, notes=read.notes) if read.notes else found
 
@@ -271,7 +289,9 @@ class _Work:
         made = Attribution(
             objective=in_words(model, self.objective.at(-1)),
             value=value,
-            position=resolve_position(self.objective.position, len(seen.ids)),
+            position=resolve_position(
+                self.objective.position if found is None else found.position, len(seen.ids)
+            ),
             tokens=seen.tokens,
             frozen="all" if options.estimator == "relp" else options.frozen,
             estimator=options.estimator,
@@ -323,7 +343,12 @@ def _gradients(scalar: Tensor, seen: Run, variables: Sequence[SiteKey]) -> dict[
 
 def _plain(seen: Run) -> Run:
     """The run without its graph."""
-    return replace(seen, activations={key: one.detach() for key, one in seen.activations.items()})
+    scores = seen.label_scores
+    return replace(
+        seen,
+        activations={key: one.detach() for key, one in seen.activations.items()},
+        label_scores=None if scores is None else scores.detach(),
+    )
 
 
 def _name(key: SiteKey) -> str:

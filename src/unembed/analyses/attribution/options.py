@@ -21,7 +21,9 @@ class AttributionOptions(Options):
     """What is explained, how total effects are estimated, and which nodes are listed."""
 
     target: Target | None = option(
-        None, "What is explained; absent: the model's own most likely token at the position."
+        None,
+        "What is explained: a token, or an objective as text, which of a classifier is a label's "
+        'score: label("POSITIVE"). Absent: the model\'s own most likely token or label there.',
     )
     distractor: TokenRef | None = option(None, "A token whose logit is taken off the target's.")
     position: Position = option(-1, "Where; a negative one counts from the end.")

@@ -121,7 +121,9 @@ class Attribution(Result):
 
     objective: Annotated[str, "What is explained, in words."]
     value: Annotated[float, "Of the objective in the run."]
-    position: Annotated[int, "Where it is read."]
+    position: Annotated[
+        int, "Where it is read; of a label, the position that the head for labels reads."
+    ]
     tokens: Annotated[tuple[Token, ...], "Of the whole prompt."]
     frozen: Frozen
     estimator: Estimator

@@ -14,6 +14,7 @@ import torch
 
 from unembed.analyses.flow.options import TargetMode
 from unembed.analyses.flow.result import FlowTarget
+from unembed.analyses.tools.effects import check_effects
 from unembed.analyses.tools.objective import Objective
 from unembed.analyses.tools.target import TargetLike, as_objective, in_words, read_text, text_tokens
 from unembed.engine.editing.edits import Edit
@@ -98,6 +99,8 @@ def _of_objective(run: Run, target: Explained, mode: TargetMode, position: int) 
             value=mode,
             legal='"first" with an objective',
         )
+    if objective.scored is not None:
+        check_effects(objective)  # it has none that a run without a graph could tell
     tokens = objective.ids(model)[0] if objective.is_of_logits else []
     token = model.token(tokens[0] if tokens else _most_likely(run, position))
     words = in_words(model, objective)

@@ -14,13 +14,14 @@ from torch import Tensor
 
 from unembed.analyses.labels.options import LabelsOptions
 from unembed.analyses.labels.result import Labelled, LabelScore, LabelScores
+from unembed.analyses.tools.labelled import labels_of, scores_of
 from unembed.engine.cancel import Cancel
 from unembed.engine.editing.edits import Edit
-from unembed.engine.loaded import Loaded, Prompt
+from unembed.engine.loaded import Prompt
 from unembed.engine.model import Model
 from unembed.engine.passes import forward
 from unembed.engine.passes.run import Run
-from unembed.errors import CapabilityError, InputError
+from unembed.errors import InputError
 from unembed.models.labels import Labels
 from unembed.models.progress import Progress
 
@@ -77,20 +78,6 @@ def label_scores(
     return compare_labels(baseline, forward.run(model, request, **work), options)
 
 
-def labels_of(model: Loaded) -> Labels:
-    """The labels of a model. Raises CapabilityError where it has none."""
-    if model.labels is None:
-        raise CapabilityError(
-            f"{model.name} gives no labels: it predicts tokens",
-            field="labels",
-            value=model.name,
-            legal="a model for sequence or token classification",
-            fix='predictions(model, "The cat sat"), or unembed run',
-        )
-    model.require("labels")
-    return model.labels
-
-
 def compare_labels(
     baseline: Run, edited: Run | None, options: LabelsOptions = DEFAULTS
 ) -> LabelScores:
@@ -102,15 +89,7 @@ def compare_labels(
 
 
 def _scores(run: Run) -> Float[Tensor, "row label"]:
-    found = run.label_scores
-    if found is None:
-        raise InputError(
-            'the run did not reach the head, which gives the labels: run it with logits="last"',
-            field="logits",
-            value="none",
-            legal='"last" or "all"',
-        )
-    return found.detach().double().reshape(-1, found.shape[-1])
+    return scores_of(run).detach().double()
 
 
 def _row(labels: Labels, before: Tensor, after: Tensor | None, row: int, k: int) -> Labelled:

@@ -4,7 +4,7 @@ The direct effect of a write on an objective is its dot product with the directi
 is written at: the transpose of what `effects` does, so that the effects of all neurons of a layer
 are one product of a matrix with a vector. The head's norms, and those that the stream goes through,
 are frozen at the run's scale. Where the head is not linear (masked models), the direction in the
-last residual is the gradient there.
+last residual is the gradient there; so it is where a head scores labels from pooled states.
 """
 
 from __future__ import annotations
@@ -22,14 +22,17 @@ from unembed.analyses.tools.effects import (
     effects_capture,
     norm_of_step,
     step_of,
+    stream_capture,
 )
 from unembed.analyses.tools.frozen import accurate, freeze
+from unembed.analyses.tools.labelled import labels_of, read_by_head
 from unembed.analyses.tools.objective import Objective
 from unembed.engine.loaded import Loaded
 from unembed.engine.names.sites import check_target, resolve_position
 from unembed.engine.nodes import Branch
 from unembed.engine.passes.run import Run
 from unembed.errors import CapabilityError
+from unembed.models.anatomy import HeadAnatomy
 from unembed.models.maps import bias_of, is_map, weight_in_out
 
 if TYPE_CHECKING:
@@ -37,6 +40,7 @@ if TYPE_CHECKING:
 
 
 Method = Literal["frozen", "gradient"]
+HEAD_AGREEMENT = 0.01  # of the size of what is summed; more than rounding in bfloat16 makes
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,6 +70,8 @@ class Directions:
 
 def directions_capture(model: Loaded, objective: Objective) -> tuple[str, ...]:
     """What a run must have captured for `directions`. Raises InputError as that does."""
+    if objective.scored is not None:
+        return stream_capture(model, None)
     check_effects(objective)
     needed = (*effects_capture(model, None), *objective.required_capture(model))
     return tuple(dict.fromkeys(needed))
@@ -75,7 +81,8 @@ def directions_capture(model: Loaded, objective: Objective) -> tuple[str, ...]:
 def directions(run: Run, objective: Objective) -> Directions:
     """The directions of every place, for one objective in one run.
 
-    Raises InputError for an objective that nothing has a direct effect on.
+    Of a label's score: of a run with a graph, see `label_directions`. Raises InputError for an
+    objective that nothing has a direct effect on.
     """
     check_effects(objective)
     model, node = run.model, objective.node
@@ -91,6 +98,25 @@ def directions(run: Run, objective: Objective) -> Directions:
     else:
         last, bias, beyond, method = _of_head(run, objective, position)
     embed, behind, norms = _through_stream(run, last, position, end)
+    return Directions(position, method, last, behind, embed, norms, bias, beyond)
+
+
+@torch.no_grad()
+def label_directions(run: Run, objective: Objective) -> Directions | None:
+    """The directions for a label's score, in a run with `grad=True` that reached the head.
+
+    They are those of the position that the head reads; None where it reads several, or none, and
+    no single write has a direct effect. Raises as `Objective.value` does.
+    """
+    with torch.inference_mode(False), torch.enable_grad():
+        score = objective.value(run)
+        read = read_by_head(run, score)
+    if len(read) != 1:
+        return None
+    ((position, slope),) = read.items()
+    value = float(score)
+    last, bias, beyond, method = _of_label(run, objective, position, slope, value)
+    embed, behind, norms = _through_stream(run, last, position, None)
     return Directions(position, method, last, behind, embed, norms, bias, beyond)
 
 
@@ -145,6 +171,32 @@ def _of_head(run: Run, objective: Objective, position: int) -> tuple[Tensor, flo
     return rows, bias, value - at_unembedding, "frozen"
 
 
+def _of_label(
+    run: Run, objective: Objective, position: int, slope: Float[Tensor, " d_model"], value: float
+) -> tuple[Tensor, float, float, Method]:
+    """As `_of_head`; the gradient where the head is not linear behind its norms."""
+    model, slope = run.model, accurate(slope)
+    state = run[f"L{model.anatomy.n_layers - 1}.resid_post"][position, None]
+    head = model.anatomy.label_head
+    steps = None if head is None else _turned_round(model, head, state)
+    if head is None or steps is None or objective.scored is None:
+        return slope, 0.0, value - float(accurate(state[0]) @ slope), "gradient"
+    scored = model.module.get_submodule(head.unembedding)
+    index, own = labels_of(model).index(objective.scored), bias_of(scored)
+    rows = accurate(weight_in_out(scored)[:, index]) * head.factor
+    bias = 0.0 if own is None else float(own[index])
+    for back, constant in reversed(steps):
+        if constant is not None:
+            bias += float(accurate(constant) @ rows)
+        rows = back(rows)
+    parts = accurate(state[0]) * rows
+    beyond = value - float(parts.sum()) - bias
+    if abs(beyond) > HEAD_AGREEMENT * float(parts.abs().sum() + abs(bias) + abs(value)):
+        # something else is done to the scores: what the model itself does is differentiated
+        return slope, 0.0, value - float(accurate(state[0]) @ slope), "gradient"
+    return rows, bias, beyond, "frozen"
+
+
 def _value(model: Loaded, objective: Objective, state: Float[Tensor, "1 d_model"]) -> Tensor:
     """The objective of a state of the last residual."""
     states = model.final_norm(state)
@@ -186,6 +238,13 @@ def _steps(model: Loaded, state: Float[Tensor, "1 d_model"]) -> list[Step] | Non
     head = model.anatomy.head
     if head is None or head.container is not None:
         return None
+    return _turned_round(model, head, state)
+
+
+def _turned_round(
+    model: Loaded, head: HeadAnatomy, state: Float[Tensor, "1 d_model"]
+) -> list[Step] | None:
+    """The modules of a head's chain turned round; None if one is not linear."""
     found: list[Step] = []
     with model.evaluating():
         for name in head.chain:

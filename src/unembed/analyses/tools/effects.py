@@ -62,6 +62,11 @@ class Effects:
 def effects_capture(model: Loaded, layer: int | None) -> tuple[str, ...]:
     """What a run must have captured for the effects of writes in a layer (None: the embedding)."""
     model.require("lens")
+    return stream_capture(model, layer)
+
+
+def stream_capture(model: Loaded, layer: int | None) -> tuple[str, ...]:
+    """What a run must have captured to carry writes in a layer on to the last residual."""
     capture = [f"L{model.anatomy.n_layers - 1}.resid_post"]
     for later in _changing_layers(model, layer):
         block = model.block(later)
@@ -134,15 +139,28 @@ def effects_on(
 
 
 def has_effects(objective: Objective) -> bool:
-    """Whether writes have direct effects on it: on logits, and on a direction of the stream."""
+    """Whether writes have direct effects on it: on logits, and on a direction of the stream.
+
+    On the score of a label see `directions`: how the head reads the stream only a run with a graph
+    tells.
+    """
     node = objective.node
     if node is None:
-        return True
+        return objective.is_of_logits
     return objective.kind == "direction" and node.site in STREAM and node.head is None
 
 
 def check_effects(objective: Objective) -> None:
     """Raise InputError for an objective without direct effects."""
+    if objective.scored is not None:
+        raise InputError(
+            f"direct effects on the {objective.words} are not told here: how a head for labels "
+            "reads the stream is found by a backward pass",
+            field="target",
+            value=objective.kind,
+            legal=f"an objective of logits, or a direction of {', '.join(STREAM)}",
+            fix="ue.attribute(model, prompt, objective), or ue.sweep with objective=",
+        )
     if not has_effects(objective):
         raise InputError(
             f"nothing writes directly to the {objective.words}: what lies between is not linear",

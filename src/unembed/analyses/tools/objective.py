@@ -1,4 +1,5 @@
-"""The number that an attribution explains, as data: a logit, a difference of logits, a direction.
+"""The number that an attribution explains, as data: a logit, a difference of logits, a direction,
+the score of a label.
 
     objective = ue.Objective.logit_diff(" Tokyo", " Kyoto")
     run = model.run(prompt, objective.required_capture(model))
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING, Literal
 import torch
 from torch import Tensor
 
+from unembed.analyses.tools.labelled import label_score, read_by_head
 from unembed.engine.loaded import Loaded
 from unembed.engine.names.sites import perhaps_attached, resolve_position
 from unembed.engine.passes.run import Run
@@ -29,15 +31,17 @@ if TYPE_CHECKING:
     from jaxtyping import Float
 
 
-Kind = Literal["logit", "logit_diff", "log_prob", "logit_minus_mean", "direction", "activation"]
+Kind = Literal[
+    "logit", "logit_diff", "log_prob", "logit_minus_mean", "direction", "activation", "label"
+]
 Tokens = str | int | Sequence[str | int]
 ROWS_AT_ONCE = 16384  # of W_U, made accurate: all of them would be a second copy
 
 
 @dataclass(frozen=True, eq=False)
 class Objective(Explained):
-    """What is explained; make one with logit, logit_diff, log_prob, logit_minus_mean, direction
-    or activation.
+    """What is explained; make one with logit, logit_diff, log_prob, logit_minus_mean, direction,
+    activation or label.
 
     Of several tokens the mean logit counts, and for log_prob the probability of any of them.
     """
@@ -48,6 +52,7 @@ class Objective(Explained):
     position: int = -1
     node: Target | None = None
     vector: Tensor | None = field(default=None, repr=False)
+    scored: str | int | None = None  # a label, by its name or number
 
     # ------------------------------------------------------------ making one
 
@@ -100,12 +105,28 @@ class Objective(Explained):
             )
         return cls("activation", position=position, node=target)
 
+    @classmethod
+    def label(cls, label: str | int, *, position: int = -1) -> Objective:
+        """The score that a classifier's head gives a label, by its name or number.
+
+        As a logit, before softmax or sigmoid. Of the token at the position, or of the text as a
+        whole, which has none: see `Loaded.labels`.
+        """
+        if isinstance(label, bool) or not isinstance(label, str | int):
+            raise InputError(
+                f"label is {label!r}; it must be the name of a label, or its number",
+                field="label",
+                value=repr(label),
+                legal='"POSITIVE", or 1',
+            )
+        return cls("label", position=position, scored=label)
+
     # ------------------------------------------------------------ what it is
 
     @property
     def is_of_logits(self) -> bool:
         """Whether the logits of one position are all that it takes."""
-        return self.node is None
+        return self.node is None and self.scored is None
 
     @property
     def words(self) -> str:
@@ -114,6 +135,9 @@ class Objective(Explained):
         if self.node is not None:
             what = "activation of" if self.kind == "activation" else "a direction of the"
             return f"{what} {self.node.words}{where}"
+        if self.scored is not None:
+            name = repr(self.scored) if isinstance(self.scored, str) else f"number {self.scored}"
+            return f"score of the label {name}{where}"
         tokens, others = _listed(self.tokens), _listed(self.others)
         phrases: dict[str, str] = {
             "logit": f"logit of {tokens}",
@@ -130,8 +154,11 @@ class Objective(Explained):
     def required_capture(self, model: Loaded) -> tuple[str, ...]:
         """What a run must have captured for `value` and `gradient`.
 
-        Nothing in a model without a lens: there its logits are needed.
+        Nothing in a model without a lens: there its logits are needed. Nor of a label: its run
+        must reach the head, with `logits="last"`, and see `gradient`.
         """
+        if self.scored is not None:
+            return ()
         if self.node is not None:
             node = model.node(self.node, "node")
             return (node.at(self.position, node.key).name,)
@@ -145,8 +172,12 @@ class Objective(Explained):
         """Its value in a run, a tensor without axes; differentiable in a run with `grad=True`.
 
         Raises:
-            TargetError: a token or position that is not there, or what was not captured.
+            TargetError: a token, label or position that is not there, or what was not captured.
+            CapabilityError: the score of a label, in a model that gives none.
+            InputError: the same in a run that did not reach the head.
         """
+        if self.scored is not None:
+            return label_score(run, self.scored, self.position)
         if self.node is not None:
             return self._of_site(run, self._site(run))
         if self._reads_few and not self._has_logits(run):
@@ -158,8 +189,20 @@ class Objective(Explained):
 
         Of a direction or an activation: at that site's activation, of that position. How the
         final norm's scale depends on the residual is in it; direct effects freeze that scale, see
-        `effects_on`.
+        `effects_on`. Of a label: in a run with `grad=True` that captured that residual, and at the
+        one position that the head reads. Raises InputError where that is not so.
         """
+        if self.scored is not None:
+            with torch.inference_mode(False), torch.enable_grad():
+                read = read_by_head(run, self.value(run))
+            if len(read) != 1:
+                raise InputError(
+                    f"the {self.words} depends on the last residual at {len(read)} positions",
+                    field="objective",
+                    value=len(read),
+                    legal="a head that reads one position",
+                )
+            return next(iter(read.values()))
         with torch.enable_grad():
             if self.node is not None:
                 state = self._site(run).detach().clone().requires_grad_()

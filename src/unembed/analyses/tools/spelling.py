@@ -1,6 +1,7 @@
 """Objectives as text, for where only text can be sent: the command line, HTTP, the app's target.
 
     log_prob(" Tokyo")      logit_diff(" Tokyo", [" Paris", " Rome"])      activation("L12.N512")
+    label("POSITIVE")
 
 The call that makes it in Python, after `ue.Objective.`, its arguments as JSON. Its position is the
 one that is read.
@@ -20,11 +21,13 @@ _MAKERS = {
     "log_prob": (Objective.log_prob, 1),
     "logit_minus_mean": (Objective.logit_minus_mean, 1),
     "activation": (Objective.activation, 1),
+    "label": (Objective.label, 1),
 }
 _FORM = re.compile(rf"\s*({'|'.join(_MAKERS)})\((.*)\)\s*", re.DOTALL)
 FORMS = (
     'logit_diff(" Tokyo", " Paris"), log_prob(" Tokyo"), logit_minus_mean(" Tokyo"), '
-    'logit([" Tokyo", " Osaka"]) or activation("L12.N512")'
+    'logit([" Tokyo", " Osaka"]), activation("L12.N512") '
+    'or label("POSITIVE")'
 )
 
 
@@ -41,6 +44,8 @@ def spelled(text: str) -> Objective | None:
     if arguments is None or len(arguments) != takes or not all(map(_is_tokens, arguments)):
         raise _not_whole(text)
     if match[1] == "activation" and not isinstance(arguments[0], str):
+        raise _not_whole(text)
+    if match[1] == "label" and isinstance(arguments[0], list):
         raise _not_whole(text)
     return make(*arguments)  # type: ignore[operator, no-any-return]  # each takes as many
 

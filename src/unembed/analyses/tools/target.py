@@ -7,6 +7,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from unembed.analyses.tools.labelled import labels_of
 from unembed.analyses.tools.objective import Objective
 from unembed.analyses.tools.spelling import spelled
 from unembed.engine.loaded import Loaded
@@ -126,7 +127,10 @@ def explained_at(model: Loaded, target: TargetLike, position: int, n_positions: 
 
 
 def in_words(model: Loaded, objective: Objective) -> str:
-    """What an objective is, with the text of tokens that were given as ids."""
+    """What an objective is, with the text of tokens and labels that were given as numbers."""
+    if objective.scored is not None:
+        labels = labels_of(model)
+        return replace(objective, scored=labels.names[labels.index(objective.scored)]).words
     if model.tokenizer is None or not objective.is_of_logits:
         return objective.words
     tokens, others = (tuple(model.token(one).text for one in ids) for ids in objective.ids(model))
