@@ -228,6 +228,28 @@ def test_a_sweep_measures_cuts(made):
     torch.testing.assert_close(found.values[1:], torch.stack(expected))
 
 
+def test_a_direction_of_the_stream_is_explained_without_a_lens(made):
+    _, _, model = made
+    vector = torch.linspace(-1, 1, model.anatomy.d_model, dtype=torch.float64)
+    toward = ue.Objective.direction("L1.resid_mid", vector, position=2)
+    found = ue.attribute(model, PROMPT, toward, pairs=False)
+    run = model.run(PROMPT, ["L1.resid_mid", *ue.sub_updates_capture(model)])
+    assert found.value == pytest.approx(float(run["L1.resid_mid"][2] @ vector))
+    assert found.completeness.rest == pytest.approx(0, abs=1e-9)
+    parts = ue.sub_updates(run, target=toward, position=2, effects=0)
+    assert parts.objective == found.objective
+    heads = {
+        row["node"]: row["attributed"]
+        for row in parts.to_pandas().to_dict("records")
+        if row["node"].startswith(("L0.H", "L1.H"))
+    }
+    assert heads
+    for row in found.top(100, kinds=["head"], positions=[2]):
+        name = row.name.split("@")[0]
+        if name in heads:
+            assert row.direct == pytest.approx(heads[name])
+
+
 def test_without_a_target_the_top_label_is_explained(made):
     _, _, model = made
     found = ue.attribute(model, PROMPT, pairs=False)

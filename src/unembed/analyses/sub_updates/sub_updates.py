@@ -28,9 +28,9 @@ from unembed.analyses.tools.effects import (
     Method,
     Writes,
     check_effects,
-    effects_capture,
     effects_of,
     effects_on,
+    stream_capture,
 )
 from unembed.analyses.tools.frozen import accurate
 from unembed.analyses.tools.objective import Objective
@@ -65,8 +65,7 @@ def sub_updates_capture(model: Loaded, layers: Sequence[int] | None = None) -> t
         if _why_no_nodes(model, layer, branch) is None
         for site in (INSIDE[branch], f"{branch}_out")
     ]
-    if model.capabilities()["lens"].available:
-        capture += effects_capture(model, chosen[0])
+    capture += stream_capture(model, chosen[0])
     return tuple(dict.fromkeys(capture))
 
 
@@ -88,7 +87,8 @@ def sub_updates(
     seen (experts) are None, with the reason. `effects` is how many tokens each part lists as
     promoted and as suppressed; 0 leaves out the product with the vocabulary, which costs most. A
     model without a lens lists none, and a rest that is rounding error has none. `target` is a token
-    whose logit, or a `ue.Objective` at the position, that each part has a direct effect on.
+    whose logit, or a `ue.Objective` at the position, that each part has a direct effect on; without
+    a lens only a direction of the stream has any.
 
     Raises:
         TargetError: a position that is not there, or a site that was not captured.
@@ -273,12 +273,13 @@ def _labels(
     groups = [
         Writes(one.writes, row.layer, branch) for row in rows for branch, one in row.branches()
     ]
-    if not groups or not run.model.capabilities()["lens"].available:
+    has_lens = run.model.capabilities()["lens"].available
+    if not groups or not (has_lens or (objective and not objective.is_of_logits)):
         return _Labels(run.model, None), None
     attributed: list[float] | None = None
     if objective is not None:
         attributed = effects_on(run, groups, [objective])[:, 0].tolist()
-    if not k:
+    if not k or not has_lens:
         return _Labels(run.model, None, attributed), None
     effects = effects_of(run, groups, position, min(k, run.model.vocab_size), cancel)
     return _Labels(run.model, effects, attributed), effects.method

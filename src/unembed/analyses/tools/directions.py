@@ -73,7 +73,9 @@ def directions_capture(model: Loaded, objective: Objective) -> tuple[str, ...]:
     if objective.scored is not None:
         return stream_capture(model, None)
     check_effects(objective)
-    needed = (*effects_capture(model, None), *objective.required_capture(model))
+    of_stream = objective.node is not None and objective.node.layer is not None
+    stream = stream_capture if of_stream else effects_capture  # no lens is needed inside
+    needed = (*stream(model, None), *objective.required_capture(model))
     return tuple(dict.fromkeys(needed))
 
 
