@@ -273,6 +273,9 @@ def test_two_runs_beside_each_other_and_their_difference(model_of):
     shorter = ue.compare_attention(runs[0], model.run(PROMPT[:4], capture), [2])
     with pytest.raises(InputError, match="as many heads, queries and keys"):
         shorter.difference()
+    assert found.names == shorter.names == ("this prompt", "other prompt")
+    edited = model.run(PROMPT, capture, [ue.zero("L0.H1")])
+    assert ue.compare_attention(runs[0], edited, [2]).names == ("baseline", "edited")
 
 
 @pytest.mark.filterwarnings("ignore")

@@ -373,3 +373,38 @@ def test_a_layer_that_is_not_there_is_named(app):
 def test_the_view_does_not_scroll_sideways(app):
     app.open(f"{VIEW}&asp=hidden&ashow=both&e=L5.H1;zero")
     assert app.too_wide([1920, 1280, 700, 390]) == []
+
+
+def test_another_prompt_stands_beside_the_own_one(app):
+    app.open(f"{VIEW}&ah=L5.H1")
+    menu(app, "against")
+    field = app.page.get_by_test_id("against")
+    assert field.input_value() == "The capital of Japan is the city of"
+    field.fill("The capital of France is the city of")
+    app.page.get_by_test_id("against-use").click()
+    app.settled()
+    expect(app.page.get_by_test_id("menu-against")).to_contain_text("so that there is a difference")
+    app.page.keyboard.press("Escape")
+    assert "aother=The" in address(app)
+    legend = app.page.get_by_test_id("legend")
+    expect(legend).to_contain_text("other prompt minus this prompt")
+    app.page.get_by_text("Side by side", exact=True).click()
+    expect(legend).to_contain_text("other prompt: ")
+    assert "baseline" not in legend.inner_text()
+    app.assert_accessible()
+
+
+def test_prompts_that_differ_in_length_stand_side_by_side(app):
+    app.open(f"{TABLE}&ah=L5.H1&aother=The%20capital")
+    expect(app.page.get_by_test_id("attention-hint")).to_contain_text("no difference to draw")
+    heads = app.page.get_by_test_id("attention-table").locator("thead th").all_inner_texts()
+    assert [head for head in heads if "prompt" in head] == [
+        "this prompt, share of attention",
+        "other prompt, share of attention",
+    ]
+    assert "change" not in heads
+    assert any(" – " in f"{row} " for row in pairs(app))
+    app.page.locator("[name=mode][value=edited]").check(force=True)
+    app.settled()
+    expect(app.page.get_by_test_id("attention-table").locator("thead th")).to_have_count(4)
+    assert all(int(row.split()[0]) < 4 for row in pairs(app))

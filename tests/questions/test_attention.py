@@ -17,7 +17,7 @@ from unembed.session import Session
 from unembed.settings import Settings
 
 from ..server.asgi import TOKEN, post
-from .faces import PROMPT, Face, Numbers
+from .faces import PROMPT, Face, Numbers, read_json
 
 ARRAYS = ("values", "combined", "edge_queries", "edge_keys", "edge_values")
 
@@ -209,4 +209,66 @@ def test_layers_before_the_one_looked_at_are_computed_once(model):
         assert len(calls) == 1
     finally:
         handle.remove()
+        session.close()
+
+
+OTHERS = {"as long": "The dog sat", "longer": "The cat sat on the mat", "shorter": "The cat"}
+
+
+@pytest.mark.parametrize("edited", [False, True], ids=["plain", "edited"])
+@pytest.mark.parametrize("other", OTHERS.values(), ids=OTHERS)
+def test_two_prompts_are_the_same_on_every_face(app, cli, source, model, other, edited):
+    fields = {name: one for name, one in ATTENTION.items() if name != "layers"}
+    edits = [ue.zero("L0.H1")] if edited else []
+    capture = ue.attention_capture(model, [1, 2], **fields)
+    runs = [model.run(one, capture, edits) for one in (PROMPT, other)]
+    wanted = ue.compare_attention(*runs, [1, 2], **fields)
+    asked = {"prompt": PROMPT, "against": other} | ATTENTION
+    asked |= {"edits": [{"target": "L0.H1", "operation": "zero"}]} if edited else {}
+    answer = post(app, "/api/attention", asked)
+    assert answer.status == 200, answer.error
+    found = _arrays(answer.body)
+    words = ["--layers", "1-2", *TYPED, "--special", "renormalised", "--against", other, "--json"]
+    words += ["--edit", "zero L0.H1"] if edited else []
+    status, out, err = cli("attention", source, PROMPT, *words)
+    assert status == 0, err
+    printed = _printed(json.loads(out))
+    for side, one in {"baseline": wanted.baseline, "edited": wanted.edited}.items():
+        for name in ARRAYS:
+            exact = getattr(one, name)
+            assert found[f"{side} {name}"] == exact.tolist()
+            assert torch.allclose(torch.tensor(printed[f"{side} {name}"]).float(), exact.float())
+    said = read_json(answer, "attention")
+    for side, run in zip(("baseline", "edited"), runs, strict=True):
+        assert [one["id"] for one in said[side]["tokens"]] == list(run.ids)
+        assert said[side]["queries"] == list(range(len(run.ids)))
+    assert wanted.names == ("this prompt", "other prompt")
+
+
+def test_two_prompts_are_named_where_people_read_them(app, cli, source):
+    status, out, err = cli("attention", source, PROMPT, "--layers", "1", "--against", "A dog")
+    assert status == 0, err
+    assert "(this prompt)" in out
+    assert "(other prompt)" in out
+    assert "baseline" not in out
+
+
+def test_another_prompt_is_refused_with_its_own_name(app, model, cache):
+    whole = {"prompt": PROMPT, "layers": [0]}
+    empty = post(app, "/api/attention", whole | {"against": ""})
+    assert (empty.status, empty.error["field"]) == (400, "against")
+    unknown = post(app, "/api/attention", whole | {"against": [1, 10**6]})
+    assert (unknown.status, unknown.error["field"]) == (400, "against[1]")
+    encoder = post(app, "/api/attention", whole | {"against": "a", "part": "encoder"})
+    assert (encoder.status, encoder.error["field"]) == (400, "against")
+    settings = Settings(cache_dir=str(cache), max_attention_numbers=4 * 2 * 20 * 20)
+    session = Session(model, settings)
+    try:
+        small = create_app(session, settings, TOKEN, assets={})
+        asked = {"prompt": [7] * 20, "layers": [0]}
+        assert post(small, "/api/attention", asked | {"against": [8] * 20}).status == 200
+        assert post(small, "/api/attention", asked | {"against": [8] * 21}).status == 413
+        long = asked | {"against": "a" * (settings.max_prompt_chars + 1)}
+        assert post(small, "/api/attention", long).error["field"] == "against"
+    finally:
         session.close()

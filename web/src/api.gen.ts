@@ -714,6 +714,9 @@ export interface components {
          * AttentionComparison
          * @description Attention in the baseline; with an enabled edit also in the edited run.
          *
+         *     Of two prompts `baseline` is the one and `edited` the other, which may have as many tokens or
+         *     not; `names` says which it is.
+         *
          *     Over HTTP this is the JSON under `__metadata__.attention`; the arrays lie beside it, those of
          *     each side with "baseline." or "edited." before their names:
          *       values F32 [head, query, key], combined F32 [query, key];
@@ -723,7 +726,7 @@ export interface components {
         AttentionComparison: {
             baseline: components["schemas"]["AttentionResult"];
             /**
-             * @description Null where no edit is enabled.
+             * @description Null where no edit is enabled, and no other prompt is named.
              * @default null
              */
             edited: components["schemas"]["AttentionResult"] | null;
@@ -829,6 +832,11 @@ export interface components {
              * @description Whose heads, 0-based, each once.
              */
             layers: number[];
+            /**
+             * Against
+             * @description Another prompt, with the same edits, source or second text: it is the second side, and the first is the prompt with the edits. Positions, of queries too, are each prompt's own.
+             */
+            against?: (string | number[] | components["schemas"]["Message"][]) | null;
         };
         /**
          * AttentionResult

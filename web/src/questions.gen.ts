@@ -159,6 +159,10 @@ export const QUESTIONS = {
     "distractor": {
       "kind": "token",
       "default": null
+    },
+    "against": {
+      "kind": "record",
+      "default": null
     }
   },
   "heads": {

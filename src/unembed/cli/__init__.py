@@ -167,6 +167,7 @@ def attention(
     loading: Loading,
     prompt: Typed,
     edit: options.Edits = None,
+    against: attention_command.Against = None,
     rows: attention_command.Rows = 20,
     html: attention_command.Html = None,
     as_json: options.Json = False,
@@ -174,7 +175,7 @@ def attention(
 ) -> None:
     """What attention heads look at on a prompt, and what they move."""
     attention_command.attention(
-        loading, prompt, edit or [], fields, rows, html=html, as_json=as_json
+        loading, prompt, edit or [], fields, rows, against=against, html=html, as_json=as_json
     )
 
 

@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from unembed.cli.edits import parse_edit
-from unembed.cli.loading import Loading, Typed
+from unembed.cli.loading import Loading, Typed, read_prompt
 from unembed.cli.output import print_json
 from unembed.cli.questions import ask, request, validated
 from unembed.figures.files import check_path
@@ -32,11 +32,22 @@ Rows = Annotated[
     int,
     typer.Option(min=1, help="Most rows of a table.", rich_help_panel=OUTPUT, show_default=True),
 ]
+Against = Annotated[
+    str | None,
+    typer.Option(
+        "--against",
+        help="Another prompt, with the same edits, source or second text: its attention beside "
+        "that of the prompt.",
+        metavar="TEXT",
+        rich_help_panel="What is asked",
+        show_default=False,
+    ),
+]
 Html = Annotated[
     Path | None,
     typer.Option(
         help="Also write every head as one HTML page that needs no network; with edits, of both "
-        "runs.",
+        "runs; of both prompts.",
         metavar="FILE",
         rich_help_panel=OUTPUT,
     ),
@@ -50,10 +61,14 @@ def attention(
     fields: dict[str, Any],
     rows: int,
     *,
+    against: str | None,
     html: Path | None,
     as_json: bool,
 ) -> None:
     """See `unembed attention`."""
+    if against is not None:
+        other = read_prompt(against, chat=isinstance(prompt.prompt, list))
+        fields = fields | {"against": other}
     asked = request(AttentionRequest, prompt, edits, **fields)
     if html is not None:
         check_path(html)
@@ -61,7 +76,7 @@ def attention(
     if as_json:
         print_json(found.to_json())
     else:
-        for side, one in found.sides.items():
+        for side, one in found.named.items():
             Console().print(_edges(one, "" if found.edited is None else side, rows))
     if html is not None:
         found.to_html(path=html)

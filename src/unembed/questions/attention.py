@@ -9,6 +9,8 @@ from unembed.analyses.attention import attention as analysis
 from unembed.analyses.attention.heads import find_heads
 from unembed.analyses.attention.options import AttentionOptions, HeadsOptions, ThumbnailsOptions
 from unembed.analyses.attention.result import (
+    PROMPTS,
+    RUNS,
     AttentionComparison,
     HeadScores,
     Thumbnails,
@@ -18,29 +20,36 @@ from unembed.analyses.attention.thumbnails import head_thumbnails
 from unembed.engine.editing.edits import Edit
 from unembed.engine.editing.knocking import joined
 from unembed.engine.names.vocabulary import Read
+from unembed.engine.passes.run import Run
 from unembed.options import Options
 from unembed.questions.editing import edits_of
+from unembed.questions.experiment import Prompted
 from unembed.questions.requests import AttentionRequest, HeadsRequest, ThumbnailsRequest
-from unembed.questions.runs import both_runs, runs_from
-from unembed.questions.tokens import read_of
+from unembed.questions.runs import both_runs, last_from, runs_from
+from unembed.questions.tokens import naming, read_of
 from unembed.session import Job, Session
 
 Made = TypeVar("Made")
 
 
 def answer(session: Session, job: Job, request: AttentionRequest) -> AttentionComparison:
-    """The heads asked for, in the baseline and in the edited run."""
+    """The heads asked for, in the baseline and in the edited run, or of the two prompts."""
     model, options = session.model, request.only(AttentionOptions)
-    read = read_of(model, request)
-    if options.between != "all":
-        joined(read.segments, options.between)  # refuses it before anything runs
-    limit = session.settings.max_attention_numbers // request.n_runs
-    analysis.check_size(model, request.layers, options, read, limit)
+    reads = _read(session, request)
+    for read in reads:
+        if options.between != "all":
+            joined(read.segments, options.between)  # refuses it before anything runs
+        limit = session.settings.max_attention_numbers // request.n_runs
+        analysis.check_size(model, request.layers, options, read, limit)
     capture = analysis.attention_capture(model, request.layers, options=options)
-    if options.part == "encoder":  # whose layers come before all of the decoder's
-        runs = both_runs(session, job, request, read, capture)
+    runs: tuple[Run | None, ...]
+    if request.against is not None:  # each with the edits, where there are any
+        edits, layers = request.edits, request.layers
+        runs = tuple(last_from(session, job, edits, one, capture, layers) for one in reads)
+    elif options.part == "encoder":  # whose layers come before all of the decoder's
+        runs = both_runs(session, job, request, reads[0], capture)
     else:
-        runs = runs_from(session, job, request, read, capture, request.layers)
+        runs = runs_from(session, job, request, reads[0], capture, request.layers)
     found = [
         analysis.attention(
             run, request.layers, options=options, cancel=job.cancel, progress=job.progress
@@ -48,7 +57,18 @@ def answer(session: Session, job: Job, request: AttentionRequest) -> AttentionCo
         for run in runs
         if run is not None
     ]
-    return AttentionComparison(*found)
+    names = RUNS if request.against is None else PROMPTS
+    return AttentionComparison(found[0], found[1] if len(found) > 1 else None, names)
+
+
+def _read(session: Session, request: AttentionRequest) -> list[Read]:
+    """The prompt, and the other one where there is one. Raises PromptError about either."""
+    read = read_of(session.model, request)
+    if request.against is None:
+        return [read]
+    other = Prompted(prompt=request.against, source=request.source, pair=request.pair)
+    with naming("against"):
+        return [read, read_of(session.model, other)]
 
 
 def thumbnails(session: Session, job: Job, request: ThumbnailsRequest) -> ThumbnailsComparison:

@@ -54,7 +54,7 @@ def check_edits(edits: Sequence[EditSpec], field: str, settings: Settings) -> No
 
 
 def _check_experiment(request: Options, prefix: str, settings: Settings) -> None:
-    for name in ("prompt", "source", "pair", "corrupted"):
+    for name in ("prompt", "source", "pair", "corrupted", "against"):
         said = getattr(request, name, None)
         if said is not None:
             check_prompt(said, f"{prefix}{name}", settings)

@@ -15,7 +15,7 @@ def blamed_rightly(asked: Request) -> Iterator[None]:
     try:
         yield
     except UnembedError as error:
-        edited = not isinstance(asked, Experiment) or asked.n_runs > 1
+        edited = not isinstance(asked, Experiment) or any(edit.enabled for edit in asked.edits)
         if edited or "not finite" not in error.message:
             raise
         raise CapabilityError(

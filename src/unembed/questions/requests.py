@@ -82,6 +82,22 @@ class AttentionRequest(AttentionOptions, Experiment):
     layers: Annotated[list[Count], Field(min_length=1, fail_fast=True)] = option(
         sentence="Whose heads, 0-based, each once."
     )
+    against: Prompt | None = option(
+        None,
+        "Another prompt, with the same edits, source or second text: it is the second side, and "
+        "the first is the prompt with the edits. Positions, of queries too, are each prompt's own.",
+    )
+
+    @property
+    def n_runs(self) -> int:
+        """2 also where there is another prompt: the prompt and the other one."""
+        return 2 if self.against is not None else super().n_runs
+
+    def check(self) -> None:
+        """Raises InputError for another prompt that the encoder asked about never reads."""
+        if self.against is not None and self.part == "encoder":
+            message = "against has no meaning for the encoder, which reads the source alone."
+            refuse(InputError, message, "against", legal='part "self" or "cross", or left out')
 
 
 class HeadsRequest(HeadsOptions, Prompted, Request):

@@ -81,16 +81,37 @@ def runs_from(
     waits for the layers asked for alone. Numbers are those of a whole pass to the last bit.
     """
     made = edits_of(session, job, request.edits, read)
-
-    def run(edits: Sequence[Edit]) -> Run:
-        start = _entered(session, job, read, edits, layers)
-        return session.run(job, read, edits, capture, start=start)
-
     edited = None
     if made.edits:
         with made.naming():
-            edited = run(made.edits)
-    return run(()), edited
+            edited = _run_from(session, job, read, made.edits, capture, layers)
+    return _run_from(session, job, read, (), capture, layers), edited
+
+
+def last_from(
+    session: Session,
+    job: Job,
+    specs: Sequence[EditSpec],
+    read: Read,
+    capture: Sequence[str],
+    layers: Sequence[int],
+) -> Run:
+    """As `last_run`, in the way of `runs_from`."""
+    made = edits_of(session, job, specs, read)
+    with made.naming():
+        return _run_from(session, job, read, made.edits, capture, layers)
+
+
+def _run_from(
+    session: Session,
+    job: Job,
+    read: Read,
+    edits: Sequence[Edit],
+    capture: Sequence[str],
+    layers: Sequence[int],
+) -> Run:
+    start = _entered(session, job, read, edits, layers)
+    return session.run(job, read, edits, capture, start=start)
 
 
 def _entered(

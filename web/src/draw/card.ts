@@ -19,6 +19,8 @@ export interface CardToken {
 
 export interface CardSide {
   side: 'baseline' | 'edited';
+  /** In place of that. */
+  name?: string;
   /** Over the numbers of the list; absent: probability. */
   heading?: string;
   top: CardToken[];
@@ -158,7 +160,7 @@ function column(side: CardSide, marked: boolean): HTMLElement {
   return make(
     'div',
     { class: logits ? 'with-logits' : null },
-    marked ? sideName(side.side) : null,
+    marked ? sideName(side) : null,
     side.top.length > 0 ? heads(side.heading ?? 'probability', logits) : null,
     make('ol', {}, ...side.top.map((entry) => line(entry, side.side, logits))),
     side.score ? scored(side.score, logits) : null,
@@ -167,7 +169,8 @@ function column(side: CardSide, marked: boolean): HTMLElement {
   );
 }
 
-function sideName(side: CardSide['side']): HTMLElement {
+function sideName({ side, name }: CardSide): HTMLElement {
+  if (name !== undefined) return make('p', { class: 'card-side' }, name);
   const mark = make('span', { class: `side-mark ${side}` }, side === 'baseline' ? 'B' : 'E');
   return make('p', { class: 'card-side' }, mark, ` ${side}`);
 }

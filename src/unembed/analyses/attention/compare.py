@@ -7,7 +7,7 @@ from typing import Any
 
 from unembed.analyses.attention.attention import DEFAULTS, attention
 from unembed.analyses.attention.options import AttentionOptions
-from unembed.analyses.attention.result import AttentionComparison
+from unembed.analyses.attention.result import PROMPTS, RUNS, AttentionComparison
 from unembed.engine.cancel import Cancel
 from unembed.engine.passes.run import Run
 from unembed.models.progress import Progress
@@ -31,9 +31,8 @@ def compare_attention(
     Raises what `attention` raises.
     """
     options = options.changed(**given(heads=heads), **changes)
-    return AttentionComparison(
-        *(
-            attention(run, layers, options=options, cancel=cancel, progress=progress)
-            for run in (baseline, edited)
-        )
+    before, after = (
+        attention(run, layers, options=options, cancel=cancel, progress=progress)
+        for run in (baseline, edited)
     )
+    return AttentionComparison(before, after, RUNS if baseline.ids == edited.ids else PROMPTS)

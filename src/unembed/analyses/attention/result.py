@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from unembed.analyses.attention.edges import strongest
@@ -22,6 +22,10 @@ WORDS: Mapping[Measure, str] = {
     "moved": "norm of what is moved",
     "target": "direct effect on the target",
 }
+
+# What people call the two sides of a comparison.
+RUNS = ("baseline", "edited")
+PROMPTS = ("this prompt", "other prompt")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -217,6 +221,9 @@ class ThumbnailsComparison(ArrayComparison[Thumbnails]):
 class AttentionComparison(Drawn, ArrayComparison[AttentionResult]):
     """Attention in the baseline; with an enabled edit also in the edited run.
 
+    Of two prompts `baseline` is the one and `edited` the other, which may have as many tokens or
+    not; `names` says which it is.
+
     Over HTTP this is the JSON under `__metadata__.attention`; the arrays lie beside it, those of
     each side with "baseline." or "edited." before their names:
       values F32 [head, query, key], combined F32 [query, key];
@@ -225,7 +232,15 @@ class AttentionComparison(Drawn, ArrayComparison[AttentionResult]):
     """
 
     baseline: AttentionResult
-    edited: Annotated[AttentionResult | None, "Null where no edit is enabled."] = None
+    edited: Annotated[
+        AttentionResult | None, "Null where no edit is enabled, and no other prompt is named."
+    ] = None
+    names: tuple[str, str] = field(default=RUNS, metadata={"written": False})
+
+    @property
+    def named(self) -> dict[str, AttentionResult]:
+        """The sides that there are, by what people call them."""
+        return dict(zip(self.names, self.sides.values(), strict=False))
 
     def difference(self) -> AttentionResult:
         """Edited less baseline, pair by pair, with the tokens of the edited side.

@@ -102,7 +102,8 @@ def drawing(
     baseline, sides = result.baseline, result.sides
     return page.drawing_of(
         baseline,
-        {side: packing.side(one, len(sides)) for side, one in sides.items()},
+        {side: packing.side(one, len(sides)) for side, one in sides.items()}
+        | {"names": dict(zip(("baseline", "edited"), result.names, strict=True))},
         title=title or words.heading(baseline),
         colours=None if colours is None else choose(colours),
         head=words.check_head(baseline, head),

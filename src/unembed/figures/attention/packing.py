@@ -40,6 +40,7 @@ def side(result: AttentionResult, n_sides: int = 1) -> dict[str, Any]:
     row_of = {query: row for row, query in enumerate(result.queries)}
     rows = [row_of[query] for query in result.edge_queries[:most].tolist()]
     return {
+        "queries": list(result.queries),
         "tokens": plain(result.tokens),
         "key_tokens": None if result.key_tokens is None else plain(result.key_tokens),
         "values": packed(result.values) if has_values else None,

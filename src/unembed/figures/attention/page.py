@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from anywidget import AnyWidget
 
 LAYOUTS = ("columns", "matrix", "both")
-_OWN = ("tokens", "key_tokens", "provenance")  # of each side, or said below
+_OWN = ("queries", "tokens", "key_tokens", "provenance")  # of each side, or said below
 MODES = ("baseline", "edited", "difference", "beside")
 
 

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { attentionCard } from './card';
 import { edgesBetween } from './curves';
-import { readAttention } from './data';
+import { PROMPTS, readAttention } from './data';
 import { edgesOf } from './edges';
 import { example, token, VALUES } from './example';
 import { descent, geometryOf, middle, positionAt, trace } from './geometry';
@@ -10,10 +10,10 @@ import { hitColumns } from './hitColumns';
 import { mapData } from './headMap';
 import { half, unpacked } from './json';
 import { blocks } from './matrixPaint';
-import { headsAt, panelModes, patternOf, valueAt } from './pattern';
+import { comparable, headsAt, panelModes, patternOf, valueAt } from './pattern';
 import { colourOf, lutOf, scaleOf, shareOf } from './scale';
 import { attentionSvg } from './svg';
-import { attentionLines, attentionSentence, keptWords, partners } from './text';
+import { attentionJson, attentionLines, attentionSentence, keptWords, partners } from './text';
 
 const NONE = '#000000';
 
@@ -126,7 +126,7 @@ describe('a pattern', () => {
 
   it('knows the rows of the queries that were asked', () => {
     const attention = readAttention(example(false, { queries: [0, 2, 1] }));
-    expect([...attention.rowOf]).toEqual([0, 2, 1]);
+    expect([...attention.baseline.rowOf]).toEqual([0, 2, 1]);
   });
 });
 
@@ -266,4 +266,60 @@ it('is saved as a picture with every token, and no markup of theirs', () => {
   expect(svg).toContain('&#60;s&#62;');
   expect(svg.match(/<path/g)).toHaveLength(4);
   expect(svg).not.toContain('<s>');
+});
+
+describe('two prompts', () => {
+  /** The other one has two tokens, and is asked for its last alone. */
+  const apart = () => {
+    const buffer = example(
+      false,
+      {},
+      {
+        'edited.values': { dtype: 'F32', shape: [2, 1, 2], values: [0.25, 0.75, 0.5, 0.5] },
+        'edited.combined': { dtype: 'F32', shape: [1, 2], values: [0.375, 0.625] },
+        'edited.edge_queries': { dtype: 'U32', shape: [1], values: [1] },
+        'edited.edge_keys': { dtype: 'U32', shape: [1], values: [0] },
+        'edited.edge_values': { dtype: 'F32', shape: [1], values: [0.625] },
+      },
+      { queries: [1], tokens: [token(0, '<s>'), token(6, 'B')] },
+    );
+    return readAttention(buffer, PROMPTS);
+  };
+
+  it('have rows, tokens and edges of their own', () => {
+    const attention = apart();
+    const other = patternOf(attention, 'edited', 'L0.H1');
+    expect([other.rows, other.keys, attention.length]).toEqual([1, 2, 3]);
+    expect([...other.rowOf]).toEqual([-1, 0]);
+    expect(valueAt(other, other.rowOf[1] ?? -1, 1)).toBe(0.5);
+    expect([...patternOf(attention, 'edited', null).edges.rows]).toEqual([0]);
+    expect([...(patternOf(attention, 'baseline', 'L0.H1').values ?? [])]).toEqual(VALUES[1]);
+    expect([...(attention.edited?.received ?? [])]).toEqual([0.25, 0.75, 0.5, 0.5]);
+  });
+
+  it('of different lengths have no difference', () => {
+    expect(comparable(apart())).toBe(false);
+    expect(comparable(readAttention(example(true), PROMPTS))).toBe(true);
+  });
+
+  it('are named as prompts, not as runs', () => {
+    const attention = readAttention(example(true), PROMPTS);
+    const at = { kind: 'token', side: 'query', position: 2 } as const;
+    const said = [
+      attentionSentence(attention, 'beside', at, null),
+      JSON.stringify(attentionCard(attention, 'beside', at, null).sides.map(({ name }) => name)),
+      scaleOf(patternOf(attention, 'difference', null)).name,
+      attentionLines(attention)
+        .map(([side]) => side)
+        .join(),
+    ];
+    for (const words of said) expect(words).toContain('other prompt');
+    for (const words of said) expect(words).not.toMatch(/baseline|edited/);
+    const saved = attentionJson({}, apart()) as { edited: { name: string; shape: number[] } };
+    expect(saved.edited).toMatchObject({
+      name: 'other prompt',
+      shape: [2, 1, 2],
+      edges: [[1, 0, 0.625]],
+    });
+  });
 });

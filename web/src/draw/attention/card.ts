@@ -1,6 +1,6 @@
 /** What the pop-up says of a token, a pair or a head. */
 import type { CardContent, CardSide, CardToken } from '../card';
-import type { Attention, Mode } from './data';
+import { RUNS, type Attention, type Mode } from './data';
 import { patternOf, sideOf, sidesOf, valueAt, type PanelMode, type Pattern } from './pattern';
 import { nameOf } from './scale';
 import { across, type Focus, type Pointed } from './shown';
@@ -51,7 +51,9 @@ function cardSide(pattern: Pattern, side: 'baseline' | 'edited', at: Pointed): C
       : at.kind === 'pair'
         ? pairOfCard(pattern, at)
         : headOfCard(pattern, at);
-  return { side, heading, top, facts: [...facts, ['what', nameOf(pattern)]] };
+  const { edited, names } = pattern.attention;
+  const name = edited && names.edited !== RUNS.edited ? { name: names[side] } : {};
+  return { side, ...name, heading, top, facts: [...facts, ['what', nameOf(pattern)]] };
 }
 
 function line(pattern: Pattern, label: string, value: number, most: number): CardToken {
@@ -61,7 +63,7 @@ function line(pattern: Pattern, label: string, value: number, most: number): Car
 function tokenOfCard(pattern: Pattern, at: Pointed & { kind: 'token' }): [CardToken[], Facts] {
   const found = partners(pattern, at, LISTED);
   const most = Math.abs(found[0]?.value ?? 1) || 1;
-  const row = pattern.attention.rowOf[at.position] ?? -1;
+  const row = pattern.rowOf[at.position] ?? -1;
   const facts: Facts = [['sum of all', valueText(pattern, rowSum(pattern, at))]];
   const sink = at.side === 'query' ? pattern.sink?.[row] : undefined;
   if (sink !== undefined) facts.push(['to no token (sink)', valueText(pattern, sink)]);
@@ -84,17 +86,17 @@ function pairOfCard(pattern: Pattern, at: Pointed & { kind: 'pair' }): [CardToke
 }
 
 function pairValue(pattern: Pattern, query: number, key: number): number {
-  const row = pattern.attention.rowOf[query] ?? -1;
+  const row = pattern.rowOf[query] ?? -1;
   return key < 0 ? (pattern.sink?.[row] ?? Number.NaN) : valueAt(pattern, row, key);
 }
 
 function headsOfPair(
-  { attention, mode }: Pattern,
+  { attention, mode, rowOf, queries }: Pattern,
   { query, key }: { query: number; key: number },
 ): Array<[string, number]> {
   const side = sideOf(attention, mode);
-  const row = attention.rowOf[query] ?? -1;
-  const { heads, queries } = attention.meta;
+  const row = rowOf[query] ?? -1;
+  const { heads } = attention.meta;
   if (row < 0 || (key < 0 ? !side.sink : !side.values) || heads.length < 2) return [];
   return heads
     .map((name, head): [string, number] => {
@@ -108,10 +110,11 @@ function headsOfPair(
 /** A head's strongest pairs, and its own mean where the map is pointed at. */
 function headOfCard(pattern: Pattern, at: Pointed & { kind: 'head' }): [CardToken[], Facts] {
   const { attention, edges, maps } = pattern;
-  const { queries, weights } = attention.meta;
+  const { queries } = pattern;
+  const { weights } = attention.meta;
   const order = maps.heads.indexOf(at.head);
   const facts: Facts = [];
-  const place = at.side === 'query' ? (attention.rowOf[at.position] ?? -1) : at.position;
+  const place = at.side === 'query' ? (pattern.rowOf[at.position] ?? -1) : at.position;
   if (at.position >= 0 && place >= 0) {
     const [values, length, words] =
       at.side === 'query'

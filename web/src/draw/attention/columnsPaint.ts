@@ -5,7 +5,7 @@ import { tickStep } from '../zoom';
 import { edgesAt, strokeEdges, strokeSinks, type Curves, inkOf } from './curves';
 import { HEADER, LABEL_FROM_HEIGHT, middle, type Geometry } from './geometry';
 import { headLabels, type HeadMap } from './headMap';
-import { labelsOf, valueAt } from './pattern';
+import { labelsOf, modeName, sideOf, valueAt } from './pattern';
 import type { Focus, PanelView } from './shown';
 
 export interface ColumnsFrame {
@@ -209,13 +209,13 @@ export class ColumnsPainter {
 
   /** Between the columns: whose side it is, and how much of it is drawn. */
   private paintSideName(context: CanvasRenderingContext2D, { view, geometry }: ColumnsFrame): void {
-    const { inks, mode, named } = view;
+    const { inks, mode, named, pattern } = view;
     const centre = (geometry.curves.from + geometry.curves.to) / 2;
     context.textAlign = 'center';
     if (named) {
       context.font = `600 ${FONT}px ${inks.sans}`;
       context.fillStyle = mode === 'edited' ? inks.edited : inks.baseline;
-      context.fillText(mode, centre, 12);
+      context.fillText(modeName(pattern.attention, mode), centre, 12);
     }
     const { chosen, all } = this.curves.shown;
     if (chosen.length < all) {
@@ -234,7 +234,7 @@ function curvesOf({ view, geometry }: ColumnsFrame) {
 }
 
 function rowOf({ pattern }: PanelView, position: number): number {
-  return pattern.attention.rowOf[position] ?? -1;
+  return pattern.rowOf[position] ?? -1;
 }
 
 /** The token of a column that is lit, or an end of the pair that is pointed at; null: none. */
@@ -272,7 +272,8 @@ function paintSegment(
   side: Focus['side'],
   position: number,
 ): void {
-  const { segments } = view.pattern.attention.meta;
+  const { attention, mode } = view.pattern;
+  const { segments } = sideOf(attention, mode);
   if (position === 0 || segments[position] === segments[position - 1]) return;
   const { from, to } = side === 'query' ? geometry.queries : geometry.keys;
   const y = HEADER + middle(geometry, position) - geometry.rowHeight / 2 - scrollY;

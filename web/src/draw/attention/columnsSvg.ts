@@ -4,7 +4,7 @@ import { css } from '../lut';
 import { crowding, edgesAt, edgesBetween, inkOf } from './curves';
 import { geometryOf, middle, trace, type Geometry, type Span } from './geometry';
 import { headLabels, mapData } from './headMap';
-import { labelsOf, type Pattern } from './pattern';
+import { labelsOf, modeName, type Pattern } from './pattern';
 import { colourOf, opacity, thickness } from './scale';
 import { fitter, FONT, type Part, type Sheet } from './sheet';
 import type { Focus } from './shown';
@@ -29,11 +29,16 @@ export function columnsSvg(sheet: Sheet): Part {
     }),
     written('at keys', geometry.keys.from + 6, NAMES - 8, { fill: inks.text2, size: 10 }),
     pattern.attention.edited
-      ? written(pattern.mode, (geometry.curves.from + geometry.curves.to) / 2, 12, {
-          fill: pattern.mode === 'edited' ? inks.edited : inks.baseline,
-          anchor: 'middle',
-          bold: true,
-        })
+      ? written(
+          modeName(pattern.attention, pattern.mode),
+          (geometry.curves.from + geometry.curves.to) / 2,
+          12,
+          {
+            fill: pattern.mode === 'edited' ? inks.edited : inks.baseline,
+            anchor: 'middle',
+            bold: true,
+          },
+        )
       : '',
     `<g transform="translate(0 ${NAMES})">`,
     ...curvesSvg(sheet, geometry),
@@ -77,7 +82,7 @@ function curve(
 
 /** Weakest first, so that the strongest lie on top; those of a token in focus over all others. */
 function curvesSvg({ pattern, shown, inks }: Sheet, geometry: Geometry): string[] {
-  const { edges, attention, sink, most } = pattern;
+  const { edges, queries, sink, most } = pattern;
   const { focus } = shown;
   const lit = new Set(focus ? edgesAt(edges, focus.side, litAt(pattern, focus)) : []);
   const { chosen } = edgesBetween(pattern, geometry, -Infinity, Infinity);
@@ -88,7 +93,7 @@ function curvesSvg({ pattern, shown, inks }: Sheet, geometry: Geometry): string[
       : opacity(value, most) * crowding(edges, at) * (focus ? 0.12 : 1);
     return curve(
       geometry.curves,
-      middle(geometry, attention.meta.queries[edges.rows[at] ?? 0] ?? 0),
+      middle(geometry, queries[edges.rows[at] ?? 0] ?? 0),
       middle(geometry, edges.keys[at] ?? 0),
       inkOf(value, pattern, inks, alone),
       thickness(value, most, geometry.rowHeight),
@@ -100,7 +105,7 @@ function curvesSvg({ pattern, shown, inks }: Sheet, geometry: Geometry): string[
       ? ''
       : curve(
           geometry.curves,
-          middle(geometry, attention.meta.queries[row] ?? 0),
+          middle(geometry, queries[row] ?? 0),
           middle(geometry, -1),
           inks.sink,
           thickness(value, most, geometry.rowHeight),
@@ -114,8 +119,8 @@ function curvesSvg({ pattern, shown, inks }: Sheet, geometry: Geometry): string[
   ];
 }
 
-function litAt({ attention }: Pattern, { side, position }: Focus): number {
-  return side === 'query' ? (attention.rowOf[position] ?? -1) : position;
+function litAt({ rowOf }: Pattern, { side, position }: Focus): number {
+  return side === 'query' ? (rowOf[position] ?? -1) : position;
 }
 
 function labelsSvg({ pattern, shown, inks }: Sheet, geometry: Geometry, side: Focus['side']) {
@@ -154,7 +159,7 @@ function mapSvg({ pattern, shown, lut }: Sheet, geometry: Geometry, side: Focus[
   const { from } = side === 'query' ? geometry.left : geometry.right;
   const parts: string[] = [];
   for (let place = 0; place < places; place++) {
-    const position = side === 'query' ? (pattern.attention.meta.queries[place] ?? 0) : place;
+    const position = side === 'query' ? (pattern.queries[place] ?? 0) : place;
     const y = middle(geometry, position) - geometry.rowHeight / 2;
     for (let head = 0; head < heads.length; head++) {
       const colour = colourOf(values[head * places + place] ?? 0, most, pattern.signed, lut);

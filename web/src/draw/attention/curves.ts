@@ -113,12 +113,11 @@ function reach({ pattern, geometry, top, bottom, ratio }: CurvesView, width: num
 
 /** The strongest of the edges that begin or end there. */
 export function edgesBetween(
-  { attention, edges }: Pattern,
+  { queries, edges }: Pattern,
   geometry: Geometry,
   top: number,
   bottom: number,
 ): { chosen: number[]; all: number } {
-  const { queries } = attention.meta;
   const chosen: number[] = [];
   let all = 0;
   for (let at = 0; at < edges.values.length; at++) {
@@ -139,7 +138,7 @@ export function strokeEdges(
   { pattern, geometry, inks }: Pick<CurvesView, 'pattern' | 'geometry' | 'inks'>,
   { lit }: { lit: boolean },
 ): void {
-  const { queries } = pattern.attention.meta;
+  const { queries } = pattern;
   const span = { from: 0, to: geometry.curves.to - geometry.curves.from };
   for (const at of chosen) {
     const value = edges.values[at] ?? 0;
@@ -172,7 +171,7 @@ export function strokeSinks(
   { pattern, geometry, inks }: Pick<CurvesView, 'pattern' | 'geometry' | 'inks'>,
   only: number | null = null,
 ): void {
-  const { sink, attention } = pattern;
+  const { sink, queries } = pattern;
   if (!sink) return;
   const span = { from: 0, to: geometry.curves.to - geometry.curves.from };
   context.strokeStyle = inks.sink;
@@ -181,7 +180,7 @@ export function strokeSinks(
     context.globalAlpha = opacity(value, pattern.most);
     context.lineWidth = thickness(value, pattern.most, geometry.rowHeight);
     context.beginPath();
-    trace(context, span, middle(geometry, attention.meta.queries[row] ?? 0), middle(geometry, -1));
+    trace(context, span, middle(geometry, queries[row] ?? 0), middle(geometry, -1));
     context.stroke();
   }
   context.globalAlpha = 1;

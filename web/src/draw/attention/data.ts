@@ -7,9 +7,14 @@ type AttentionResult = components['schemas']['AttentionResult'];
 /** What both sides share. */
 export type AttentionMetadata = Pick<
   AttentionResult,
-  'heads' | 'queries' | 'measure' | 'unit' | 'combine' | 'weights' | 'special' | 'segments' | 'mass'
+  'heads' | 'measure' | 'unit' | 'combine' | 'weights' | 'special' | 'mass'
 >;
 export type SideName = 'baseline' | 'edited';
+/** What people call the sides. */
+export type SideNames = Readonly<Record<SideName, string>>;
+export const RUNS: SideNames = { baseline: 'baseline', edited: 'edited' };
+/** As `PROMPTS` of analyses/attention. */
+export const PROMPTS: SideNames = { baseline: 'this prompt', edited: 'other prompt' };
 /** One side, the edited one minus the baseline, or one next to the other. */
 export type Mode = SideName | 'difference' | 'beside';
 
@@ -30,8 +35,14 @@ export interface Tokens {
 }
 
 export interface AttentionSide {
-  /** The edits may be to them. */
+  /** The edits may be to them, or they are those of another prompt. */
   tokens: Tokens;
+  /** Positions of the rows. */
+  queries: readonly number[];
+  /** Position -> row of the arrays; -1 where it was not asked. */
+  rowOf: Int32Array;
+  /** Of a sentence pair: the text of each token. */
+  segments: readonly number[];
   /** Heads × queries × keys; null in a page that has no room for them. */
   values: Float32Array | null;
   /** Queries × keys: the heads made one; null as `values`. */
@@ -48,35 +59,40 @@ export interface Attention {
   meta: AttentionMetadata;
   baseline: AttentionSide;
   edited: AttentionSide | null;
-  /** Position -> row of the arrays; -1 where it was not asked. */
-  rowOf: Int32Array;
+  names: SideNames;
   /** Tokens of the longest text. */
   length: number;
 }
 
 /** Reads the answer of POST /api/attention. */
-export function readAttention(buffer: ArrayBuffer): Attention {
+export function readAttention(buffer: ArrayBuffer, names: SideNames = RUNS): Attention {
   const file = readSafetensors(buffer);
   const answer = JSON.parse(file.metadata['attention'] ?? 'null') as
     components['schemas']['AttentionComparison'] | null;
   if (!answer) throw new Error('The attention answer has no description of itself.');
   const edited = answer.edited ? readSide(file, 'edited', answer.edited) : null;
-  return attentionOf(answer.baseline, readSide(file, 'baseline', answer.baseline), edited);
+  return attentionOf(answer.baseline, readSide(file, 'baseline', answer.baseline), edited, names);
 }
 
 export function attentionOf(
   meta: AttentionMetadata,
   baseline: AttentionSide,
   edited: AttentionSide | null,
+  names: SideNames = RUNS,
 ): Attention {
   const texts = [baseline, ...(edited ? [edited] : [])].flatMap(({ tokens }) => [
     tokens.query,
     tokens.key,
   ]);
   const length = Math.max(...texts.map((text) => text.length));
-  const rowOf = new Int32Array(length).fill(-1);
-  meta.queries.forEach((position, row) => (rowOf[position] = row));
-  return { meta, baseline, edited, rowOf, length };
+  return { meta, baseline, edited, names, length };
+}
+
+/** Position of a text -> row; -1 where it was not asked. */
+export function rowsOf(queries: readonly number[], text: readonly unknown[]): Int32Array {
+  const rowOf = new Int32Array(text.length).fill(-1);
+  queries.forEach((position, row) => (rowOf[position] = row));
+  return rowOf;
 }
 
 function readSide(file: Safetensors, side: SideName, result: AttentionResult): AttentionSide {
@@ -84,14 +100,17 @@ function readSide(file: Safetensors, side: SideName, result: AttentionResult): A
   const tokens = { query: result.tokens, key: result.key_tokens ?? result.tokens };
   const values = floats(file, `${side}.values`);
   const strengths = floats(file, `${side}.edge_values`);
-  const rowOf = new Map(queries.map((position, row) => [position, row]));
+  const rowOf = rowsOf(queries, tokens.query);
   return {
     tokens,
+    queries,
+    rowOf,
+    segments: result.segments,
     values,
     combined: floats(file, `${side}.combined`),
     sink: file.tensors[`${side}.sink`] ? floats(file, `${side}.sink`) : null,
     edges: {
-      rows: words(file, `${side}.edge_queries`).map((position) => rowOf.get(position) ?? 0),
+      rows: words(file, `${side}.edge_queries`).map((position) => rowOf[position] ?? 0),
       keys: words(file, `${side}.edge_keys`),
       values: strengths,
       all: strengths.length,

@@ -18,6 +18,7 @@ export function example(
   edited: boolean,
   change: Partial<Result> = {},
   more: Record<string, Part> = {},
+  other: Partial<Result> | null = edited ? {} : null,
 ): ArrayBuffer {
   const side = {
     heads: ['L0.H0', 'L0.H1'],
@@ -41,7 +42,7 @@ export function example(
     ...(edited ? named('edited', arrays([VALUES[0] ?? [], VALUES[0] ?? []])) : {}),
     ...more,
   };
-  const answer = { baseline: side, edited: edited ? side : null };
+  const answer = { baseline: side, edited: other && { ...side, ...other } };
   return write(tensors, { attention: JSON.stringify(answer) });
 }
 

@@ -39,7 +39,7 @@ function isFlat(values: Float32Array, whole: number): boolean {
 }
 
 function rowOfChosen(pattern: Pattern, { side, position }: Focus): Float32Array | null {
-  const at = side === 'query' ? (pattern.attention.rowOf[position] ?? -1) : position;
+  const at = side === 'query' ? (pattern.rowOf[position] ?? -1) : position;
   return at < (side === 'query' ? pattern.rows : pattern.keys) ? headsAt(pattern, side, at) : null;
 }
 
@@ -94,7 +94,7 @@ export class HeadMap {
     const image = new ImageData(heads, attention.length);
     const words = new Uint32Array(image.data.buffer);
     for (let place = 0; place < places; place++) {
-      const position = this.side === 'query' ? (attention.meta.queries[place] ?? 0) : place;
+      const position = this.side === 'query' ? (pattern.queries[place] ?? 0) : place;
       for (let head = 0; head < heads; head++)
         words[position * heads + head] = colourOf(
           values[head * places + place] ?? 0,

@@ -48,7 +48,7 @@ function curveAt(
 ): Pointed | null {
   const { from, to } = geometry.curves;
   const down = descent((x - from) / (to - from));
-  const { queries } = pattern.attention.meta;
+  const { queries } = pattern;
   const { edges, sink } = pattern;
   let best: Pointed | null = null;
   let nearest = NEAR;

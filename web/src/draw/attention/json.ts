@@ -2,9 +2,11 @@
 import {
   attentionOf,
   meansOf,
+  rowsOf,
   type Attention,
   type AttentionMetadata,
   type AttentionSide,
+  type SideNames,
   type TokenText,
 } from './data';
 
@@ -19,6 +21,7 @@ export interface Packed {
 }
 
 export interface SideJson {
+  queries: number[];
   tokens: TokenText[];
   /** Absent where they are the same. */
   key_tokens?: TokenText[] | null;
@@ -38,14 +41,19 @@ export interface SideJson {
 export interface AttentionJson extends AttentionMetadata {
   baseline: SideJson;
   edited?: SideJson | null;
+  /** Of a sentence pair: the text of each token. */
+  segments: number[];
+  /** Absent where there is one side. */
+  names?: SideNames;
 }
 
 export function attentionOfJson(data: AttentionJson): Attention {
   const side = (one: SideJson) => sideOfJson(one, data);
-  return attentionOf(data, side(data.baseline), data.edited ? side(data.edited) : null);
+  return attentionOf(data, side(data.baseline), data.edited ? side(data.edited) : null, data.names);
 }
 
-function sideOfJson(data: SideJson, { heads, queries }: AttentionMetadata): AttentionSide {
+function sideOfJson(data: SideJson, { heads, segments }: AttentionJson): AttentionSide {
+  const { queries } = data;
   const tokens = { query: data.tokens, key: data.key_tokens ?? data.tokens };
   const read = (packed: Packed | null | undefined) => (packed ? unpacked(packed) : null);
   const values = read(data.values);
@@ -53,6 +61,9 @@ function sideOfJson(data: SideJson, { heads, queries }: AttentionMetadata): Atte
   const unknown = (length: number) => new Float32Array(heads.length * length).fill(Number.NaN);
   return {
     tokens,
+    queries,
+    rowOf: rowsOf(queries, tokens.query),
+    segments,
     values,
     combined: read(data.combined),
     sink: read(data.sink),

@@ -1,7 +1,7 @@
 /** What the colours and curves are, and how much of the pattern they are. */
 import { make } from '../dom';
 import { colourBar } from '../legendBar';
-import { panelModes, patternOf } from './pattern';
+import { modeName, panelModes, patternOf } from './pattern';
 import { scaleOf } from './scale';
 import type { AttentionShown } from './shown';
 import { keptWords } from './text';
@@ -25,7 +25,7 @@ export function attentionLegend({
     const pattern = patternOf(attention, one, head);
     // Both sides have one scale.
     if (at === 0) element.append(colourBar(scaleOf(pattern), theme, maps));
-    const side = modes.length > 1 ? `${one}: ` : '';
+    const side = modes.length > 1 ? `${modeName(attention, one)}: ` : '';
     element.append(line(`${side}${keptWords(pattern)}`));
   }
   if (attention.edited && mode === 'difference' && modes[0] !== 'difference')

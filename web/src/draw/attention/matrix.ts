@@ -154,7 +154,7 @@ export class MatrixPanel {
     if (!view || cell <= 0) return null;
     const { pattern } = view;
     const row = Math.floor((y - edge + pane.scroll.y) / cell);
-    const query = pattern.attention.meta.queries[row];
+    const query = pattern.queries[row];
     const right = x - edge + pane.scroll.x;
     const lead = pattern.sink ? 1 : 0;
     const inSink = lead === 1 && right >= 0 && right < cell;
@@ -187,7 +187,7 @@ export class MatrixPanel {
     const key = pointed.kind === 'pair' ? pointed.key : pointed.position;
     const onRow = pointed.kind === 'pair' || pointed.side === 'query';
     const onKey = pointed.kind === 'pair' || pointed.side === 'key';
-    const row = pattern.attention.rowOf[query] ?? 0;
+    const row = pattern.rowOf[query] ?? 0;
     const x = onKey ? edge + columnX(pattern, key, cell) - pane.scroll.x : 0;
     const y = onRow ? edge + row * cell - pane.scroll.y : 0;
     return pane.placed(x, y, onKey ? cell : edge, onRow ? cell : edge);

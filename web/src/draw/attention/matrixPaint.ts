@@ -192,7 +192,7 @@ export class MatrixPainter {
     for (let row = top; row < bottom; row++) {
       const strong = row === query;
       if (row % step !== 0 && !strong) continue;
-      const position = view.pattern.attention.meta.queries[row] ?? 0;
+      const position = view.pattern.queries[row] ?? 0;
       const shown = this.label(context, frame, 'query', position, strong);
       const y = edge + (row + 0.5) * cell - scrollY;
       if (strong) clear(context, view, 0, y - FONT / 2 - 1, edge, FONT + 2);
@@ -309,7 +309,7 @@ function crossOf({ pattern, lit, pointed }: PanelView): {
   query: number | null;
   key: number | null;
 } {
-  const rowOf = (position: number) => pattern.attention.rowOf[position] ?? -1;
+  const rowOf = (position: number) => pattern.rowOf[position] ?? -1;
   if (pointed?.kind === 'pair') return { query: rowOf(pointed.query), key: pointed.key };
   if (!lit) return { query: null, key: null };
   return lit.side === 'query'

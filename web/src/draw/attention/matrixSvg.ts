@@ -3,6 +3,7 @@ import { written } from '../svgText';
 import { css } from '../lut';
 import { tickStep } from '../zoom';
 import { blocks, columnsOf, columnX, fromEdges, SINK_GAP } from './matrixPaint';
+import { modeName } from './pattern';
 import { colourOf } from './scale';
 import { fitter, type Part, type Sheet } from './sheet';
 
@@ -19,7 +20,7 @@ export function matrixSvg(sheet: Sheet): Part {
   const cell = Math.max(CELLS.least, Math.min(CELLS.most, SIDE / Math.max(columns, pattern.rows)));
   const parts = [
     pattern.attention.edited
-      ? written(pattern.mode, EDGE, 12, {
+      ? written(modeName(pattern.attention, pattern.mode), EDGE, 12, {
           fill: pattern.mode === 'edited' ? inks.edited : inks.baseline,
           bold: true,
         })
@@ -86,7 +87,7 @@ function labels({ pattern, inks }: Sheet, cell: number): string[] {
   const style = { fill: inks.text, size: FONT };
   const across = (text: string, x: number, fill = inks.text) =>
     `<g transform="translate(${EDGE + x + cell / 2 + 3} ${EDGE - 5}) rotate(-90)">${written(text, 0, 0, { ...style, fill })}</g>`;
-  const rows = pattern.attention.meta.queries.map((position, row) =>
+  const rows = pattern.queries.map((position, row) =>
     row % step === 0
       ? written(words('query', position), EDGE - 5, EDGE + (row + 0.5) * cell + 3.5, {
           ...style,

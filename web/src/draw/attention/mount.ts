@@ -35,15 +35,17 @@ const LAYOUTS = [
   ['matrix', 'Matrix'],
   ['both', 'Both'],
 ] as const;
-const MODES = [
-  ['baseline', 'Baseline'],
-  ['edited', 'Edited'],
-  ['difference', 'Difference'],
-  ['beside', 'Side by side'],
-] as const;
 const HINT =
   'Point at a token, a curve or a cell for its numbers; click a token to keep its pairs alone, a head ' +
   'of the maps to see it alone. Drag or scroll to move.';
+
+const modesOf = ({ names }: Attention) =>
+  [
+    ['baseline', capital(names.baseline)],
+    ['edited', capital(names.edited)],
+    ['difference', 'Difference'],
+    ['beside', 'Side by side'],
+  ] as const;
 
 export function mountAttention(
   element: HTMLElement,
@@ -52,6 +54,10 @@ export function mountAttention(
 ): Unmount {
   const view = new Drawing(element, attentionOfJson(data), options);
   return () => view.destroy();
+}
+
+function capital(words: string): string {
+  return words.charAt(0).toUpperCase() + words.slice(1);
 }
 
 class Drawing {
@@ -80,7 +86,7 @@ class Drawing {
     this.frame = new Frame(element, options);
     this.modes = choice(
       'Which side',
-      MODES.filter(([mode]) => mode !== 'difference' || comparable(attention)),
+      modesOf(attention).filter(([mode]) => mode !== 'difference' || comparable(attention)),
       (mode) => this.set({ mode }),
     );
     this.heads = this.headsOf(attention);

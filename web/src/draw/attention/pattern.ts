@@ -12,6 +12,9 @@ export interface Pattern {
   head: string | null;
   /** Of the queries, and of the keys. */
   tokens: Tokens;
+  /** Positions of the rows, and the row of a position; -1 where it was not asked. */
+  queries: readonly number[];
+  rowOf: Int32Array;
   rows: number;
   keys: number;
   /** Rows × keys; null: only the edges are known. */
@@ -55,7 +58,8 @@ export function patternOf(attention: Attention, mode: PanelMode, head: string | 
 
 /** Whether the two sides are of the same tokens, so that one can be taken off the other. */
 export function comparable({ baseline, edited }: Attention): boolean {
-  const sizes = ({ tokens }: AttentionSide) => [tokens.query.length, tokens.key.length].join();
+  const sizes = ({ tokens, queries }: AttentionSide) =>
+    [tokens.query.length, tokens.key.length, ...queries].join();
   return edited !== null && sizes(edited) === sizes(baseline);
 }
 
@@ -76,6 +80,11 @@ export function sideOf(attention: Attention, mode: PanelMode): AttentionSide {
   return mode === 'baseline' ? attention.baseline : (attention.edited ?? attention.baseline);
 }
 
+/** What people call it. */
+export function modeName({ names }: Attention, mode: PanelMode): string {
+  return mode === 'difference' ? mode : names[mode];
+}
+
 /** The sides whose numbers a card or a table says. */
 export function sidesOf(attention: Attention, mode: Mode): SideName[] {
   if (!attention.edited) return ['baseline'];
@@ -85,7 +94,7 @@ export function sidesOf(attention: Attention, mode: Mode): SideName[] {
 function composed(attention: Attention, mode: PanelMode, head: string | null): Pattern {
   const { meta } = attention;
   const side = sideOf(attention, mode);
-  const rows = meta.queries.length;
+  const rows = side.queries.length;
   const keys = side.tokens.key.length;
   const known = head !== null && side.values && meta.heads.includes(head) ? head : null;
   const other = mode === 'difference' ? attention.baseline : null;
@@ -104,6 +113,8 @@ function composed(attention: Attention, mode: PanelMode, head: string | null): P
     mode,
     head: known,
     tokens: side.tokens,
+    queries: side.queries,
+    rowOf: side.rowOf,
     rows,
     keys,
     values,
@@ -150,14 +161,14 @@ export function matrixOf(
 ): Float32Array | null {
   const at = head === null ? -1 : meta.heads.indexOf(head);
   if (at < 0 || !side.values) return side.combined;
-  const size = meta.queries.length * side.tokens.key.length;
+  const size = side.queries.length * side.tokens.key.length;
   return side.values.subarray(at * size, (at + 1) * size);
 }
 
 /** Only a share of attention goes to a sink: nothing is moved from there. */
 function sinkOf({ meta }: Attention, side: AttentionSide, head: string | null) {
   if (!side.sink || meta.measure !== 'attention') return null;
-  const rows = meta.queries.length;
+  const rows = side.queries.length;
   const at = head === null ? -1 : meta.heads.indexOf(head);
   if (at >= 0) return side.sink.subarray(at * rows, (at + 1) * rows);
   const whole = meta.combine === 'mean' ? meta.weights.reduce((sum, one) => sum + one, 0) : 1;

@@ -47,9 +47,10 @@ export function scaleOf(pattern: Pattern): Scale {
 
 /** "share of attention, mean of 12 heads", "norm of what is moved, L5.H2". */
 export function nameOf({ attention, mode, head }: Pattern): string {
+  const { names } = attention;
   const { unit, heads, combine, weights } = attention.meta;
   const weighed = weights.some((weight) => weight !== 1) ? 'weighted ' : '';
   const all = heads.length === 1 ? heads[0] : `${weighed}${combine} of ${heads.length} heads`;
-  const change = mode === 'difference' ? ', edited minus baseline' : '';
+  const change = mode === 'difference' ? `, ${names.edited} minus ${names.baseline}` : '';
   return `${unit}, ${head ?? all}${change}`;
 }

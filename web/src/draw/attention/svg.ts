@@ -5,7 +5,7 @@ import type { Picture } from '../saving';
 import { shorten } from '../tokens';
 import { columnsSvg } from './columnsSvg';
 import { matrixSvg } from './matrixSvg';
-import { panelModes, patternOf } from './pattern';
+import { modeName, panelModes, patternOf } from './pattern';
 import { lutOf, scaleOf } from './scale';
 import { FONT, type Sheet } from './sheet';
 import type { AttentionShown } from './shown';
@@ -84,7 +84,7 @@ function scaleSvg({ pattern, shown, inks }: Sheet, x: number, y: number): string
       anchor: ['start', 'middle', 'end'][at] ?? 'start',
     }),
   );
-  const side = pattern.attention.edited ? `${pattern.mode}: ` : '';
+  const side = pattern.attention.edited ? `${modeName(pattern.attention, pattern.mode)}: ` : '';
   const right = x + SCALE.width + 16;
   return [
     ...bars,

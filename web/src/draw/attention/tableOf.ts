@@ -1,7 +1,7 @@
 /** The pairs that are kept as a table of text: for assistive technology, for find-in-page, for copying. */
 import { make, tokenOf } from '../dom';
 import type { Attention, Mode, TokenText } from './data';
-import { panelModes, patternOf, type Pattern } from './pattern';
+import { modeName, panelModes, patternOf, type Pattern } from './pattern';
 import { nameOf } from './scale';
 import { keptWords, valueText } from './text';
 
@@ -14,7 +14,7 @@ export function attentionTableOf(
   head: string | null,
 ): HTMLElement {
   const tables = panelModes(attention, mode).map((one) =>
-    oneTable(patternOf(attention, one, head), attention.edited ? one : null),
+    oneTable(patternOf(attention, one, head), attention.edited ? modeName(attention, one) : null),
   );
   return make(
     'div',
@@ -39,8 +39,8 @@ function oneTable(pattern: Pattern, side: string | null): HTMLElement {
 }
 
 function rowOf(pattern: Pattern, at: number): HTMLElement {
-  const { edges, attention, tokens } = pattern;
-  const query = attention.meta.queries[edges.rows[at] ?? 0] ?? 0;
+  const { edges, queries, tokens } = pattern;
+  const query = queries[edges.rows[at] ?? 0] ?? 0;
   const key = edges.keys[at] ?? 0;
   return make(
     'tr',

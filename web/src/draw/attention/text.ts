@@ -1,7 +1,7 @@
 /** Attention in words and in tables: what a screen reader hears, what is saved. */
 import { figures, probability, signed } from '../format';
-import type { Attention, AttentionSide, Mode } from './data';
-import { panelModes, patternOf, valueAt, type PanelMode, type Pattern } from './pattern';
+import type { Attention, AttentionSide, Mode, SideName } from './data';
+import { modeName, panelModes, patternOf, valueAt, type PanelMode, type Pattern } from './pattern';
 import { across, type Focus, type Pointed } from './shown';
 
 export interface Partner {
@@ -22,14 +22,13 @@ export function valueText({ attention, mode }: Pattern, value: number): string {
 
 /** What a token is paired with, strongest first; what is 0 is left out. */
 export function partners(pattern: Pattern, { side, position }: Focus, most: number): Partner[] {
-  const { attention } = pattern;
   const found: Partner[] = [];
   if (side === 'query') {
-    const row = attention.rowOf[position] ?? -1;
+    const row = pattern.rowOf[position] ?? -1;
     for (let key = 0; key < pattern.keys; key++)
       found.push({ position: key, value: valueOf(pattern, row, key) });
   } else
-    for (const [row, query] of attention.meta.queries.entries())
+    for (const [row, query] of pattern.queries.entries())
       found.push({ position: query, value: valueOf(pattern, row, position) });
   return found
     .filter(({ value }) => value !== 0 && !Number.isNaN(value))
@@ -68,15 +67,15 @@ function sentenceOf(
   at: Pointed,
   head: string | null,
 ): string {
-  const whose = attention.edited ? `${mode}: ` : '';
+  const whose = attention.edited ? `${modeName(attention, mode)}: ` : '';
   if (at.kind === 'head') return `${whose}head ${at.head}`;
   const pattern = patternOf(attention, mode, head);
   if (at.kind === 'pair') {
-    const row = attention.rowOf[at.query] ?? -1;
+    const row = pattern.rowOf[at.query] ?? -1;
     const value = at.key < 0 ? (pattern.sink?.[row] ?? 0) : valueAt(pattern, row, at.key);
     return `${whose}${placed(pattern, 'query', at.query)} looks at ${placed(pattern, 'key', at.key)}: ${valueText(pattern, value)}`;
   }
-  if (at.side === 'query' && (attention.rowOf[at.position] ?? -1) < 0)
+  if (at.side === 'query' && (pattern.rowOf[at.position] ?? -1) < 0)
     return `${whose}query ${placed(pattern, at.side, at.position)} is not among those asked`;
   const said = partners(pattern, at, SPOKEN).map(
     ({ position, value }) =>
@@ -103,27 +102,26 @@ export function attentionLines(attention: Attention): Line[] {
     const values = attention[side];
     if (!values) continue;
     for (const [at, head] of attention.meta.heads.entries())
-      lines.push(...matrixLines(attention, side, values, head, headValues(attention, values, at)));
+      lines.push(...matrixLines(attention.names[side], values, head, headValues(values, at)));
     if (attention.meta.heads.length > 1 || !values.values)
-      lines.push(...matrixLines(attention, side, values, null, values.combined));
+      lines.push(...matrixLines(attention.names[side], values, null, values.combined));
   }
   return lines;
 }
 
-function headValues({ meta }: Attention, side: AttentionSide, at: number): Float32Array | null {
-  const size = meta.queries.length * side.tokens.key.length;
+function headValues(side: AttentionSide, at: number): Float32Array | null {
+  const size = side.queries.length * side.tokens.key.length;
   return side.values?.subarray(at * size, (at + 1) * size) ?? null;
 }
 
 function* matrixLines(
-  { meta }: Attention,
   name: string,
-  { tokens, edges }: AttentionSide,
+  { tokens, queries, edges }: AttentionSide,
   head: string | null,
   values: Float32Array | null,
 ): Generator<Line> {
   const line = (row: number, key: number, value: number): Line => {
-    const query = meta.queries[row] ?? 0;
+    const query = queries[row] ?? 0;
     return [
       name,
       head,
@@ -140,7 +138,7 @@ function* matrixLines(
       yield line(edges.rows[at] ?? 0, edges.keys[at] ?? 0, edges.values[at] ?? 0);
     return;
   }
-  for (let row = 0; row < meta.queries.length; row++)
+  for (let row = 0; row < queries.length; row++)
     for (let key = 0; key < tokens.key.length; key++) {
       const value = values[row * tokens.key.length + key] ?? 0;
       if (value !== 0) yield line(row, key, value);
@@ -150,24 +148,28 @@ function* matrixLines(
 /** The heads made one as plain data, with what it is an answer to. */
 export function attentionJson(spec: unknown, attention: Attention): unknown {
   const { meta } = attention;
-  const side = (one: AttentionSide | null) =>
-    one && {
+  const written = (side: SideName) => {
+    const one = attention[side];
+    if (!one) return null;
+    return {
+      name: attention.names[side],
       tokens: one.tokens,
+      shape: [meta.heads.length, one.queries.length, one.tokens.key.length],
       combined: one.combined && [...one.combined],
       values: one.values && [...one.values],
       sink: one.sink && [...one.sink],
       edges: [...one.edges.values].map((value, at) => [
-        meta.queries[one.edges.rows[at] ?? 0],
+        one.queries[one.edges.rows[at] ?? 0],
         one.edges.keys[at],
         value,
       ]),
     };
+  };
   return {
     spec,
     description: meta,
-    shape: [meta.heads.length, meta.queries.length, attention.baseline.tokens.key.length],
-    baseline: side(attention.baseline),
-    edited: side(attention.edited),
+    baseline: written('baseline'),
+    edited: written('edited'),
   };
 }
 

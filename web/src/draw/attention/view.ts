@@ -90,10 +90,10 @@ export class AttentionView {
   show(shown: AttentionShown): void {
     const before = this.shown;
     this.shown = shown;
-    const { length, meta } = shown.attention;
+    const { length, baseline } = shown.attention;
     if (shown.focus && !sameFocus(before?.focus ?? null, shown.focus)) this.cursor = shown.focus;
     if (this.cursor.position < 0 || this.cursor.position >= this.lengthOf(this.cursor.side))
-      this.cursor = { side: 'query', position: meta.queries.at(-1) ?? 0 };
+      this.cursor = { side: 'query', position: baseline.queries.at(-1) ?? 0 };
     // A short prompt leaves the page its room.
     this.box.style.maxHeight = `${Math.max(LOWEST, EDGES + length * TALLEST_ROW)}px`;
     this.arrange();

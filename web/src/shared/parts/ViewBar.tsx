@@ -47,23 +47,40 @@ export function ViewBar({ children, status }: { children?: ReactNode; status?: R
   );
 }
 
-/** Which side is shown; only where an edit is on. */
-export function ModeChoice({ difference }: { difference: string }) {
+interface ModeProps {
+  difference: string;
+  /** Of two prompts, in place of the runs without and with edits. */
+  prompts?: readonly [own: string, other: string] | null;
+}
+
+/** Which side is shown; only where an edit is on, or there are two prompts. */
+export function ModeChoice({ difference, prompts = null }: ModeProps) {
   const { edits, mode } = useSpec();
   const holding = useStore((state) => state.holding);
-  if (!edits.some((made) => made.enabled)) return null;
+  if (!prompts && !edits.some((made) => made.enabled)) return null;
   return (
     <Segments
       name="mode"
       label="Side"
       value={holding ? 'baseline' : mode}
-      options={MODES.map(
-        ([value, label, title]) =>
-          [value, value === 'difference' ? difference : label, title] as const,
-      )}
+      options={modesOf(difference, prompts)}
       onChange={(value: Spec['mode']) => change({ mode: value })}
     />
   );
+}
+
+function modesOf(difference: string, prompts: ModeProps['prompts']) {
+  if (!prompts)
+    return MODES.map(
+      ([value, label, title]) =>
+        [value, value === 'difference' ? difference : label, title] as const,
+    );
+  const [own, other] = prompts;
+  return [
+    ['difference', difference, 'Both prompts'],
+    ['baseline', own, 'The prompt above (hold Space)'],
+    ['edited', other, 'The other prompt'],
+  ] as const;
 }
 
 interface StatusProps {

@@ -52,9 +52,9 @@ function resolvePosition(
   return mask >= 0 ? mask : last;
 }
 
-/** Without edits there is only the baseline; holding Space shows it too. */
-export function useMode(): Spec['mode'] {
+/** Without edits, or two prompts, there is only the baseline; holding Space shows it too. */
+export function useMode(two = false): Spec['mode'] {
   const { edits, mode } = useSpec();
   const holding = useStore((state) => state.holding);
-  return holding || !edits.some((made) => made.enabled) ? 'baseline' : mode;
+  return holding || !(two || edits.some((made) => made.enabled)) ? 'baseline' : mode;
 }

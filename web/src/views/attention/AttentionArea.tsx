@@ -10,6 +10,7 @@ import { change, useSpec } from '../../shared/state/store';
 import { AttentionCanvas } from './AttentionCanvas';
 import { AttentionFocus, CutPairs, Renormalise } from './AttentionFocus';
 import { AttentionHint } from './AttentionHint';
+import { useAttentionSpec } from './attentionState';
 import { AttentionTable } from './AttentionTable';
 import { keptPairs, type Pair } from './pairs';
 import { headName, headsWords, partOf, type Head } from './picks';
@@ -21,13 +22,19 @@ interface Props {
 }
 
 export function AttentionArea({ shown, model, heads }: Props) {
-  const { table } = useSpec();
+  const { table, mode: wanted } = useSpec();
   const { attention, mode, head, focus } = shown;
+  const { versus } = useAttentionSpec();
   const panel = panelModes(attention, mode).at(-1) ?? 'baseline';
   const there = focus !== null && focus.position < attention.length;
   return (
     <>
-      <AttentionHint attention={attention} mode={panel} head={head} />
+      <AttentionHint
+        attention={attention}
+        mode={panel}
+        head={head}
+        compared={attention.edited !== null && wanted === 'difference' && versus === 'difference'}
+      />
       {table ? (
         <AttentionTable
           attention={attention}

@@ -1,6 +1,7 @@
 /** The drawing of `draw/`, with what the page knows: theme, pop-up, what the model predicts at a token. */
 import { useEffect, useLayoutEffect, useState } from 'react';
 import { attentionCard } from '../../draw/attention/card';
+import { PROMPTS, type SideName } from '../../draw/attention/data';
 import type { AttentionEvents, AttentionShown, Focus, Pointed } from '../../draw/attention/shown';
 import { AttentionView as Drawing } from '../../draw/attention/view';
 import type { CardContent } from '../../draw/card';
@@ -52,8 +53,9 @@ function lock(focus: Focus | null, shown: AttentionShown): void {
   if (focus && ofPrompt(focus, shown)) change({ position: focus.position }, 'replace');
 }
 
-/** It is a token of the prompt: keys may be those of a source, and an encoder's tokens all are. */
-function ofPrompt({ side }: Focus, { attention }: AttentionShown): boolean {
+/** It is a token of the prompt: another one may be longer, keys may be those of a source, and an encoder's tokens all are. */
+function ofPrompt({ side, position }: Focus, { attention }: AttentionShown): boolean {
+  if (position >= attention.baseline.tokens[side].length) return false;
   const part = parsePicks(attention.meta.heads[0] ?? '')?.[0]?.part ?? 'self';
   return part === 'self' || (part === 'cross' && side === 'query');
 }
@@ -63,15 +65,27 @@ function useCard(shown: AttentionShown, hovered: Hovered | null, model: ModelInf
   const token = hovered?.at.kind === 'token' && ofPrompt(hovered.at, shown) ? hovered.at : null;
   const rested = useRested(token?.position ?? null);
   const spec = useSpec();
-  const { data } = usePredictions({ ...spec, target: '', distractor: '', k: LISTED }, rested);
+  const asked = { ...spec, target: '', distractor: '', k: LISTED };
   const { attention, mode, head } = shown;
+  const two = attention.names === PROMPTS;
+  const there = two && rested !== null && rested < (attention.edited?.tokens.query.length ?? 0);
+  const own = usePredictions(asked, rested).data;
+  const other = usePredictions(
+    { ...asked, prompt: spec.attention.against },
+    there ? rested : null,
+  ).data;
   useEffect(() => {
     if (!hovered) return hidePeek();
     const { at, place } = hovered;
     const card = attentionCard(attention, mode, at, head);
-    const known = token && data?.position === token.position ? data : null;
-    showPeek(place, known ? withPredictions(card, known, model) : card);
-  }, [hovered, token, attention, mode, head, data, model]);
+    const known = (data: Predictions | null) =>
+      token && data?.position === token.position ? data : null;
+    const [first, second] = [known(own), known(other)];
+    const reads = two
+      ? { baseline: last(first), edited: last(second) }
+      : { baseline: first?.baseline ?? null, edited: last(first) };
+    showPeek(place, withPredictions(card, reads, model));
+  }, [hovered, token, attention, mode, head, two, own, other, model]);
   useEffect(() => hidePeek, []);
 }
 
@@ -85,13 +99,25 @@ function useRested(position: number | null): number | null {
   return rested === position ? rested : null;
 }
 
-function withPredictions(card: CardContent, data: Predictions, model: ModelInfo): CardContent {
+type Read = Predictions['baseline'] | null;
+
+/** With the edits, where there are any. */
+function last(data: Predictions | null): Read {
+  return data ? (data.edited ?? data.baseline) : null;
+}
+
+function withPredictions(
+  card: CardContent,
+  reads: Readonly<Record<SideName, Read>>,
+  model: ModelInfo,
+): CardContent {
   const name = model.kind === 'masked' ? 'predicted here' : 'predicted next';
   return {
     ...card,
     sides: card.sides.map((side) => {
-      const { next_token: read } = (side.side === 'edited' && data.edited) || data.baseline;
-      const top = read.top
+      const read = reads[side.side];
+      if (!read) return side;
+      const top = read.next_token.top
         .slice(0, LISTED)
         .map(({ token, probability: p }) => `${token.label} ${probability(p)}`);
       return { ...side, also: [...(side.also ?? []), [name, top]] };

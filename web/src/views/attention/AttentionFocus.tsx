@@ -1,6 +1,6 @@
 /** The locked token in one line: its strongest pairs, and cutting them. */
-import { patternOf, type PanelMode } from '../../draw/attention/pattern';
-import type { Attention } from '../../draw/attention/data';
+import { modeName, patternOf, type PanelMode } from '../../draw/attention/pattern';
+import { PROMPTS, type Attention } from '../../draw/attention/data';
 import type { Focus } from '../../draw/attention/shown';
 import { valueText } from '../../draw/attention/text';
 import { Icon, Token } from '../../shared/parts/parts';
@@ -33,6 +33,9 @@ export function AttentionFocus({ attention, mode, head, heads, model, focus }: P
   return (
     <section className="flow-selected" aria-label="Locked" data-testid="attention-focus">
       <span className="flow-selected-title">
+        {attention.names === PROMPTS ? (
+          <span className="faint">{modeName(attention, mode)}: </span>
+        ) : null}
         <span className="faint number">{focus.position}</span> <Token token={token} />{' '}
         {asks ? 'looks at' : 'is looked at by'}
       </span>

@@ -1,7 +1,7 @@
 /** What a picture does not say by itself: where nearly all of it goes, and why nothing is in it. */
-import { patternOf, type PanelMode, type Pattern } from '../../draw/attention/pattern';
-import type { Attention } from '../../draw/attention/data';
-import { percent } from '../../draw/format';
+import { comparable, patternOf, type PanelMode, type Pattern } from '../../draw/attention/pattern';
+import { PROMPTS, type Attention } from '../../draw/attention/data';
+import { count, percent } from '../../draw/format';
 import { setAttention } from './attentionState';
 
 /** From here on the other tokens can hardly be seen. */
@@ -11,17 +11,31 @@ interface Props {
   attention: Attention;
   mode: PanelMode;
   head: string | null;
+  /** The two sides are asked to be compared. */
+  compared: boolean;
 }
 
-export function AttentionHint({ attention, mode, head }: Props) {
+export function AttentionHint({ attention, mode, head, compared }: Props) {
   const pattern = patternOf(attention, mode, head);
   if (mode === 'difference') {
     return pattern.edges.values.length === 0 ? (
       <p className="attention-hint" data-testid="attention-hint">
-        The edits change nothing here: they act later, or on what these heads do not read. What they
-        write is in the lens and in Predictions.
+        {attention.names === PROMPTS
+          ? 'The two prompts look alike here.'
+          : 'The edits change nothing here: they act later, or on what these heads do not read. What they write is in the lens and in Predictions.'}
       </p>
     ) : null;
+  }
+  if (compared && !comparable(attention)) {
+    const [own, other] = [attention.baseline, attention.edited ?? attention.baseline].map(
+      ({ tokens }) => tokens.query.length,
+    );
+    return (
+      <p className="attention-hint" data-testid="attention-hint">
+        This prompt has {count(own ?? 0, 'token')}, the other one {count(other ?? 0, 'token')}:
+        there is no difference to draw, so they are side by side.
+      </p>
+    );
   }
   if (attention.meta.special !== 'shown') return null;
   const share = specialShare(pattern);

@@ -15,6 +15,7 @@ import {
   QueriesMenu,
   SpecialMenu,
 } from './AttentionMenus';
+import { AgainstMenu, againstWords } from './AgainstMenu';
 import { HeadsMenu } from './HeadsMenu';
 import {
   headsWords,
@@ -101,6 +102,15 @@ export function AttentionSetup({ model, heads, scores, rated, position, length, 
         >
           <QueriesMenu position={position} length={length} />
         </Choice>
+        <Choice
+          name="against"
+          head="Other prompt"
+          says={attention.against === '' ? 'none' : againstWords(attention.against)}
+          changed={attention.against !== ''}
+          wide
+        >
+          <AgainstMenu heads={heads} length={length} />
+        </Choice>
         <Reset />
         <span className="spring" />
         {children}
@@ -183,8 +193,8 @@ function Steps({ model }: { model: ModelInfo }) {
 /** Back to the start, but for the heads. */
 function Reset() {
   const attention = useAttentionSpec();
-  const { measure, combine, special, mass, queries } = ATTENTION;
-  const start = { ...attention, measure, combine, special, mass, queries };
+  const { measure, combine, special, mass, queries, against } = ATTENTION;
+  const start = { ...attention, measure, combine, special, mass, queries, against };
   if (JSON.stringify(attention) === JSON.stringify(start)) return null;
   return (
     <button

@@ -1,6 +1,14 @@
 /** The pairs that are drawn as a table, strongest first: for assistive technology, for find-in-page, for copying. */
-import { useState } from 'react';
-import { patternOf, sidesOf, valueAt, type Pattern } from '../../draw/attention/pattern';
+import { Fragment, useState } from 'react';
+import {
+  comparable,
+  modeName,
+  panelModes,
+  patternOf,
+  sidesOf,
+  valueAt,
+  type Pattern,
+} from '../../draw/attention/pattern';
 import type { Attention, Mode } from '../../draw/attention/data';
 import type { Focus } from '../../draw/attention/shown';
 import { valueText } from '../../draw/attention/text';
@@ -71,11 +79,11 @@ export function AttentionTable({ attention, mode, head, heads, model, focus }: P
             <th scope="col">is looked at</th>
             {sides.map(({ mode: side }) => (
               <th key={side} scope="col" className="number">
-                {sides.length > 1 ? `${side}, ` : ''}
+                {sides.length > 1 ? `${modeName(attention, side)}, ` : ''}
                 {attention.meta.unit}
               </th>
             ))}
-            {sides.length > 1 ? (
+            {sides.length > 1 && comparable(attention) ? (
               <th scope="col" className="number">
                 change
               </th>
@@ -108,8 +116,11 @@ function listedPairs(
   head: string | null,
   focus: Focus | null,
 ): Pair[] {
-  const shown = mode === 'beside' ? 'edited' : mode;
-  const pairs = keptPairs(patternOf(attention, shown, head));
+  const modes = panelModes(attention, mode);
+  const drawn = modes.flatMap((one) => keptPairs(patternOf(attention, one, head)));
+  if (modes.length > 1) drawn.sort((one, other) => Math.abs(other.value) - Math.abs(one.value));
+  const each = new Map(drawn.toReversed().map((pair) => [`${pair.query}<${pair.key}`, pair]));
+  const pairs = [...each.values()].toReversed();
   return focus ? pairs.filter((pair) => pair[focus.side] === focus.position) : pairs;
 }
 
@@ -121,24 +132,24 @@ interface RowProps {
 }
 
 function Row({ pair, sides, heads, model }: RowProps) {
-  const values = sides.map((side) =>
-    valueAt(side, side.attention.rowOf[pair.query] ?? -1, pair.key),
-  );
+  const values = sides.map((side) => valueAt(side, side.rowOf[pair.query] ?? -1, pair.key));
   const [before = 0, after = 0] = values;
   return (
     <tr>
       <th scope="row">
-        <Place pattern={sides[0]} side="query" position={pair.query} />
+        <Place patterns={sides} side="query" position={pair.query} />
       </th>
       <td>
-        <Place pattern={sides[0]} side="key" position={pair.key} />
+        <Place patterns={sides} side="key" position={pair.key} />
       </td>
       {values.map((value, at) => (
         <td key={sides[at]?.mode ?? at} className="number" title={String(value)}>
           {sides[at] ? valueText(sides[at], value) : null}
         </td>
       ))}
-      {values.length > 1 ? <td className="number">{signed(after - before)}</td> : null}
+      {values.length > 1 && sides[0] && comparable(sides[0].attention) ? (
+        <td className="number">{signed(after - before)}</td>
+      ) : null}
       <td>
         <CutPair heads={heads} model={model} pair={pair} />
       </td>
@@ -147,16 +158,24 @@ function Row({ pair, sides, heads, model }: RowProps) {
 }
 
 interface PlaceProps {
-  pattern: Pattern | undefined;
+  patterns: readonly Pattern[];
   side: 'query' | 'key';
   position: number;
 }
 
-function Place({ pattern, side, position }: PlaceProps) {
-  const token = pattern?.tokens[side][position];
+/** Both tokens where the two sides have others: one is masked, or there are two prompts. */
+function Place({ patterns, side, position }: PlaceProps) {
+  const tokens = patterns.flatMap((one) => one.tokens[side][position] ?? []);
+  const each = tokens.filter(({ id }, at) => tokens.findIndex((one) => one.id === id) === at);
   return (
     <>
-      <span className="faint number">{position}</span> {token ? <Token token={token} /> : null}
+      <span className="faint number">{position}</span>{' '}
+      {each.map((token, at) => (
+        <Fragment key={token.id}>
+          {at > 0 ? ' / ' : null}
+          <Token token={token} />
+        </Fragment>
+      ))}
     </>
   );
 }

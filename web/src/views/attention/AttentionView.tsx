@@ -1,7 +1,7 @@
 /** Who looks at whom: tokens left and right with curves between them, the matrix, and all heads in small. */
 import { useMemo, useState, type ReactNode } from 'react';
-import type { Attention } from '../../draw/attention/data';
-import { panelModes } from '../../draw/attention/pattern';
+import { PROMPTS as TWO, type Attention } from '../../draw/attention/data';
+import { comparable, panelModes } from '../../draw/attention/pattern';
 import type { AttentionShown } from '../../draw/attention/shown';
 import { attentionJson, attentionLines } from '../../draw/attention/text';
 import type { Analysis, ModelInfo } from '../../shared/api/queries';
@@ -15,6 +15,7 @@ import { ModeChoice, Status, ViewBar } from '../../shared/parts/ViewBar';
 import { useMode } from '../../shared/state/experiment';
 import { useSpec } from '../../shared/state/store';
 import { useTheme } from '../../shared/state/theme';
+import type { Spec } from '../../shared/text/url';
 import type { ViewProps } from '../../shared/view';
 import { useAsked, usePreview, useRated, type Preview } from './asking';
 import { AttentionArea } from './AttentionArea';
@@ -32,15 +33,18 @@ const SCORED_AT_ONCE = 256;
 
 export function AttentionView({ model, experiment, cellWidth }: ViewProps) {
   const spec = useSpec();
-  const mode = useMode();
   const { position } = experiment;
   const length = experiment.tokens?.length ?? 0;
   const ready = model !== null && length > 0;
   const rated = useRated(position);
   const asked = useAsked(model, experiment, rated);
+  const edited = spec.edits.some((made) => made.enabled);
+  const own = useMode();
+  // Both prompts have the edits.
+  const mode = asked.other ? (edited ? 'edited' : 'baseline') : own;
   const analysis = useAttention('attention', spec, asked.heads, asked.body);
   const [head, setHead] = useState<string | null>(null);
-  const shown = useShown(analysis.data, usePreview(asked, head));
+  const shown = useShown(analysis.data, usePreview(asked, head), asked.other !== null);
   // One thread computes: the picture comes first, then what stands beside it.
   const drawn = ready && (analysis.current || analysis.error !== null);
   const part = partOf(asked.heads);
@@ -53,6 +57,7 @@ export function AttentionView({ model, experiment, cellWidth }: ViewProps) {
       <AttentionBar
         shown={shown}
         model={model}
+        two={asked.other !== null}
         status={
           <Status
             kind="attention"
@@ -123,15 +128,20 @@ function Problem({ of }: { of: Analysis<unknown> }) {
 }
 
 /** The answer, or the head that is pointed at in its place, as it is drawn. */
-function useShown(data: Attention | null, preview: Preview | null): AttentionShown | null {
-  const mode = useMode();
+function useShown(
+  data: Attention | null,
+  preview: Preview | null,
+  two: boolean,
+): AttentionShown | null {
+  const mode = useMode(two);
   const { layout, versus, focus } = useAttentionSpec();
   const theme = useTheme((state) => state.theme);
   const attention = preview?.attention ?? data;
   const head = preview && !preview.attention ? preview.head : null;
   return useMemo(() => {
     if (!attention) return null;
-    const drawn = mode === 'difference' && versus === 'beside' ? 'beside' : mode;
+    const apart = versus === 'beside' || (attention.edited !== null && !comparable(attention));
+    const drawn = mode === 'difference' && apart ? 'beside' : mode;
     return { attention, mode: drawn, layout, theme, focus, head };
   }, [attention, head, mode, versus, layout, theme, focus]);
 }
@@ -149,24 +159,33 @@ const VERSUS = [
   ['beside', 'Side by side', 'Baseline and edited, one beside the other'],
 ] as const;
 
+const VERSUS_OTHER = [
+  ['difference', 'Difference', 'The other prompt less this one'],
+  ['beside', 'Side by side', 'Both prompts, one beside the other'],
+] as const;
+
 interface BarProps {
   shown: AttentionShown | null;
   model: ModelInfo | null;
+  /** Of two prompts, not of the baseline and the edited run. */
+  two: boolean;
   status: ReactNode;
 }
 
-function AttentionBar({ shown, model, status }: BarProps) {
+const PROMPTS = ['This prompt', 'Other prompt'] as const;
+
+function AttentionBar({ shown, model, two, status }: BarProps) {
   const { layout, versus } = useAttentionSpec();
-  const mode = useMode();
+  const mode = useMode(two);
   return (
     <ViewBar status={status}>
-      <ModeChoice difference="Compared" />
+      <ModeChoice difference="Compared" prompts={two ? PROMPTS : null} />
       {mode === 'difference' ? (
         <Segments
           name="versus"
-          label="How both runs are shown"
+          label="How both are shown"
           value={versus}
-          options={VERSUS}
+          options={two ? VERSUS_OTHER : VERSUS}
           onChange={(value) => setAttention({ versus: value }, 'replace')}
         />
       ) : null}
@@ -189,9 +208,14 @@ function AttentionBar({ shown, model, status }: BarProps) {
   );
 }
 
+/** The prompt; of two prompts both. */
+function headingOf({ prompt, attention }: Spec, { attention: { names } }: AttentionShown): string {
+  return names === TWO ? `${prompt} | ${attention.against}` : prompt;
+}
+
 function AttentionSave({ shown, model }: { shown: AttentionShown; model: ModelInfo }) {
   const spec = useSpec();
-  const figure = { shown, heading: spec.prompt, model: model.name };
+  const figure = { shown, heading: headingOf(spec, shown), model: model.name };
   return (
     <SaveMenu
       csv={() => saveCsv('attention.csv', attentionLines(shown.attention))}

@@ -5,12 +5,14 @@ import { showSpaces } from '../../draw/tokens';
 import { usePredictions, type ModelInfo } from '../../shared/api/queries';
 import type { Experiment } from '../../shared/state/experiment';
 import { useSpec } from '../../shared/state/store';
+import type { Prompted } from '../../shared/text/chat';
 import { headName, headsOf, parsePicks, partOf, type Head } from './picks';
 import { useAttention } from './query';
 import {
   askedQueries,
   attentionBody,
   attentionCost,
+  otherOf,
   type AttentionBody,
   type AttentionCost,
   type Rated,
@@ -18,6 +20,8 @@ import {
 
 export interface Asked {
   heads: Head[];
+  /** Whose attention is the second side; null: of the edited run, where there is one. */
+  other: Prompted | null;
   /** Null: nothing can be asked yet. */
   body: AttentionBody | null;
   /** More than the server sends; null: it is not. */
@@ -31,23 +35,25 @@ export function useAsked(
   experiment: Experiment,
   rated: Rated | null,
 ): Asked {
-  const { attention, edits, pair } = useSpec();
+  const spec = useSpec();
+  const { attention, edits, pair } = spec;
   const length = experiment.tokens?.length ?? 0;
-  const runs = edits.some((made) => made.enabled) ? 2 : 1;
   const { position } = experiment;
   return useMemo(() => {
-    if (!model) return { heads: [], body: null, over: null, waiting: false };
+    if (!model) return { heads: [], other: null, body: null, over: null, waiting: false };
     const heads = headsOf(attention.picks, model);
     const missing = attention.measure === 'target' && (rated?.target ?? null) === null;
     // Positions are those of the prompt; an encoder's are of the source.
     const queries =
       partOf(heads) === 'encoder' ? null : askedQueries(attention.queries, length, position);
-    const body = attentionBody(attention, heads, model, queries, rated, pair !== '');
+    const other = otherOf(spec, heads);
+    const body = attentionBody(attention, heads, model, queries, rated, pair !== '', other);
+    const runs = other || edits.some((made) => made.enabled) ? 2 : 1;
     const cost = attentionCost(body, model, length, runs);
     const over = cost.numbers > model.limits.max_attention_numbers ? cost : null;
     const waiting = length > 0 && missing && !over;
-    return { heads, body: length === 0 || missing || over ? null : body, over, waiting };
-  }, [model, attention, rated, length, position, runs, pair]);
+    return { heads, other, body: length === 0 || missing || over ? null : body, over, waiting };
+  }, [model, spec, attention, edits, rated, length, position, pair]);
 }
 
 /** What effects are on: the typed target, else what is most likely at the position. */

@@ -23,7 +23,7 @@ import {
 } from './picks';
 import { attentionPython } from './python';
 import { onlyHeads } from './query';
-import { askedQueries, attentionBody, attentionCost } from './request';
+import { askedQueries, attentionBody, attentionCost, otherOf } from './request';
 import { found, headNames, kindOf, scoreFacts, scoreWords, sorted } from './scores';
 import { readThumbnails, thumbnail } from './thumbnails';
 
@@ -233,6 +233,9 @@ describe('what is asked', () => {
 
 const side = (heads: number): Attention['baseline'] => ({
   tokens: { query: [], key: [] },
+  queries: [0, 1],
+  rowOf: Int32Array.of(0, 1),
+  segments: [],
   values: Float32Array.from({ length: heads * 4 }, (_, at) => at),
   combined: new Float32Array(4),
   sink: null,
@@ -441,5 +444,47 @@ print(ue.find_heads(model, prompt, kind="induction").best(5))
 # found.plot()  # the picture
 # found.to_html(path="attention.html")  # a page of its own
 `);
+  });
+
+  it('compares two prompts, each with the edits', () => {
+    const other = {
+      ...spec,
+      target: '',
+      attention: { ...ATTENTION, picks: read('L4.H1'), against: 'Ho "x"' },
+    };
+    expect(attentionPython(page('gpt2', other, 3))).toBe(`import unembed as ue
+
+model = ue.load("gpt2")
+prompt = "Hi"
+edits = [
+    ue.zero("L1.H2@3<1"),
+]
+other = "Ho \\"x\\""
+kept = ue.attention_capture(model, [4], heads=[1])
+runs = [model.run(one, capture=kept, edits=edits) for one in (prompt, other)]
+found = ue.compare_attention(*runs, [4], heads=[1])
+print(found.to_pandas())
+# found.plot()  # the picture
+# found.to_html(path="attention.html")  # a page of its own
+`);
+    const plain = attentionPython(page('gpt2', { ...other, edits: [] }, 3));
+    expect(plain).toContain('runs = [model.run(one, capture=kept) for one in (prompt, other)]');
+  });
+});
+
+describe('another prompt', () => {
+  const asked = { ...DEFAULTS, prompt: 'Hi', attention: { ...ATTENTION, against: 'Ho' } };
+
+  it('is asked for beside the own one, as it is given', () => {
+    const heads = headsOf(read('L1.H0'), model);
+    const body = (spec: typeof asked) =>
+      attentionBody(spec.attention, heads, model, null, null, false, otherOf(spec, heads));
+    expect(body(asked).against).toBe('Ho');
+    expect(body({ ...asked, chat: true }).against).toEqual([{ role: 'user', content: 'Ho' }]);
+    expect(body({ ...asked, attention: ATTENTION })).not.toHaveProperty('against');
+  });
+
+  it('is none of an encoder that reads a source', () => {
+    expect(otherOf(asked, headsOf(read('E1'), { ...model, n_encoder_layers: 3 }))).toBeNull();
   });
 });

@@ -20,6 +20,7 @@ const OPTIONS = own(QUESTIONS.attention, [
   'heads',
   'weights',
   'queries',
+  'against',
   'target',
   'distractor',
 ]);
@@ -30,6 +31,8 @@ export interface AttentionState extends Values<typeof OPTIONS> {
   picks: readonly HeadPick[];
   /** Which positions look: all, the chosen one, or these. */
   queries: 'all' | 'position' | readonly number[];
+  /** Another prompt, beside the own one; "": none. */
+  against: string;
   layout: (typeof LAYOUTS)[number];
   /** Where both runs are shown: their difference, or one beside the other. */
   versus: (typeof SIDES)[number];
@@ -50,6 +53,7 @@ export const ATTENTION: Readonly<AttentionState> = {
   ...defaultsOf(OPTIONS),
   picks: [],
   queries: 'all',
+  against: '',
   layout: 'columns',
   versus: 'difference',
   renormalise: false,
@@ -84,6 +88,7 @@ const FIELDS: Fields<AttentionState> = {
     formatPicks,
   ),
   aq: field(ATTENTION, 'queries', readQueries, writeQueries),
+  aother: text(ATTENTION, 'against'),
   ashow: choice(ATTENTION, 'layout', LAYOUTS),
   avs: choice(ATTENTION, 'versus', SIDES),
   aren: flag(ATTENTION, 'renormalise'),

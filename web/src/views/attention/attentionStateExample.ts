@@ -30,6 +30,7 @@ export const attention: fc.Arbitrary<AttentionState> = fc
   .record({
     picks,
     queries: fc.oneof(fc.constantFrom('all' as const, 'position' as const), positions),
+    against: fc.string({ unit: 'binary' }).filter((value) => value.isWellFormed()),
     layout: fc.constantFrom(...LAYOUTS),
     versus: fc.constantFrom(...SIDES),
     renormalise: fc.boolean(),

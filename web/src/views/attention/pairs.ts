@@ -28,8 +28,7 @@ export function pairsOf(
 }
 
 /** All pairs that are drawn, strongest first. */
-export function keptPairs({ attention, edges }: Pattern): Pair[] {
-  const { queries } = attention.meta;
+export function keptPairs({ queries, edges }: Pattern): Pair[] {
   return Array.from(edges.values, (value, at) => ({
     query: queries[edges.rows[at] ?? 0] ?? 0,
     key: edges.keys[at] ?? 0,

@@ -1,11 +1,14 @@
 /** The Python that reproduces the attention that is shown. */
 import { list, on, opening } from '../../shared/text/python';
 import { optionsPython, quote } from '../../shared/text/options';
+import { promptPython, type Prompted } from '../../shared/text/chat';
+import { forNeurons } from '../../shared/text/edits';
+import type { Spec } from '../../shared/text/url';
 import { useStore } from '../../shared/state/store';
 import type { Page } from '../../shared/view';
 import { attentionOptions, type AttentionState } from './attentionState';
 import { headsOf, partOf, type Part } from './picks';
-import { askedQueries, attentionBody } from './request';
+import { askedQueries, attentionBody, otherOf } from './request';
 
 /** Both runs, where an edit is on. */
 export function attentionPython({ model, spec, position }: Page): string {
@@ -30,6 +33,9 @@ export function attentionPython({ model, spec, position }: Page): string {
     ...(attention.measure === 'target' ? targetPython(spec) : []),
   ].join(', ');
   const edited = spec.edits.some(on);
+  const other = otherOf(spec, heads);
+  if (other)
+    return `${[...againstPython(model.name, spec, other, asked), ...scoresPython(attention, part), ...PICTURE].join('\n')}\n`;
   const lines = [
     ...opening(
       model.name,
@@ -47,10 +53,34 @@ export function attentionPython({ model, spec, position }: Page): string {
         ]
       : []),
     ...scoresPython(spec.attention, part),
-    '# found.plot()  # the picture',
-    '# found.to_html(path="attention.html")  # a page of its own',
+    ...PICTURE,
   ];
   return `${lines.join('\n')}\n`;
+}
+
+const PICTURE = [
+  '# found.plot()  # the picture',
+  '# found.to_html(path="attention.html")  # a page of its own',
+];
+
+/** Both prompts, each with the edits. */
+function againstPython(model: string, spec: Spec, other: Prompted, asked: string): string[] {
+  const edits = spec.edits.some(on) ? ', edits=edits' : '';
+  // What such an edit is made of is measured in a run.
+  const measured = spec.edits.some(
+    (made) => on(made) && (forNeurons(made.operation) || made.operation === 'cut'),
+  );
+  return [
+    ...opening(model, spec, measured ? 'baseline' : undefined),
+    `other = ${promptPython(other)}`,
+    `kept = ue.attention_capture(model, ${asked})`,
+    ...(measured
+      ? ['# The edits were measured in the first prompt; the app measures them in each.']
+      : []),
+    `runs = [model.run(one, capture=kept${edits}) for one in (prompt, other)]`,
+    `found = ue.compare_attention(*runs, ${asked})`,
+    'print(found.to_pandas())',
+  ];
 }
 
 /** Where none is typed, the model's own most likely token at the position. */

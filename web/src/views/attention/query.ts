@@ -1,5 +1,11 @@
 /** Attention, the scores of heads and their thumbnails as hooks. */
-import { readAttention, type Attention, type AttentionSide } from '../../draw/attention/data';
+import {
+  PROMPTS,
+  readAttention,
+  RUNS,
+  type Attention,
+  type AttentionSide,
+} from '../../draw/attention/data';
 import { readSafetensors } from '../../draw/safetensors';
 import { api, timedAnswer, type Schemas } from '../../shared/api/client';
 import { useAnalysis, wireEdits, type Analysis } from '../../shared/api/queries';
@@ -36,7 +42,9 @@ export function useAttention(
           signal,
         }),
       );
-      return { data: onlyHeads(readAttention(data as ArrayBuffer), new Set(names)), timing };
+      const sides = body.against === undefined ? RUNS : PROMPTS;
+      const attention = readAttention(data as ArrayBuffer, sides);
+      return { data: onlyHeads(attention, new Set(names)), timing };
     },
   );
 }

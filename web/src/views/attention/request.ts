@@ -1,6 +1,7 @@
 /** What the server is asked for, and how much that is: known before it is asked. */
 import { attentionOptions, type AttentionState } from './attentionState';
-import { askedHeads, headCount, type AskedHeads, type Head, type Heads } from './picks';
+import { promptOf, type Asked, type Prompted } from '../../shared/text/chat';
+import { askedHeads, headCount, partOf, type AskedHeads, type Head, type Heads } from './picks';
 
 /** What effects are on, with the measure of that name. */
 export interface Rated {
@@ -14,6 +15,7 @@ export interface Rated {
 export type AttentionBody = ReturnType<typeof attentionOptions> &
   AskedHeads & {
     queries: number[] | null;
+    against?: Asked['prompt'];
     target?: string | number | null;
     distractor?: string | null;
   };
@@ -33,6 +35,15 @@ export function askedQueries(
   return each.length === 0 || each.length === length ? null : each;
 }
 
+/** The other prompt, as the own one is given; null: there is none, or only an encoder is asked, which reads the source. */
+export function otherOf(
+  spec: Prompted & { attention: AttentionState },
+  heads: readonly Head[],
+): Prompted | null {
+  const { against } = spec.attention;
+  return against === '' || partOf(heads) === 'encoder' ? null : { ...spec, prompt: against };
+}
+
 /** `queries`: as they are asked for. */
 export function attentionBody(
   state: AttentionState,
@@ -41,11 +52,13 @@ export function attentionBody(
   queries: number[] | null,
   rated: Rated | null,
   paired = false,
+  other: Prompted | null = null,
 ): AttentionBody {
   return {
     ...attentionOptions(state, paired),
     ...askedHeads(heads, model),
     queries,
+    ...(other ? { against: promptOf(other) } : {}),
     ...(rated ? { target: rated.target, distractor: rated.distractor } : {}),
   };
 }
@@ -54,7 +67,7 @@ export interface AttentionCost {
   heads: number;
   queries: number;
   keys: number;
-  /** One for the baseline, one for the edits. */
+  /** One for the baseline, one for the edits; or one for each prompt. */
   runs: number;
   numbers: number;
 }

@@ -1,0 +1,91 @@
+/** Another prompt, whose attention is shown beside that of the own one. */
+import { useState } from 'react';
+import { count } from '../../draw/format';
+import { shorten, showSpaces } from '../../draw/tokens';
+import { useTokens } from '../../shared/api/queries';
+import { useSpec } from '../../shared/state/store';
+import { askedOf } from '../../shared/text/chat';
+import { setAttention } from './attentionState';
+import type { Head } from './picks';
+import { otherOf } from './request';
+
+const SHOWN = 28;
+
+export function againstWords(against: string): string {
+  return shorten(showSpaces(against), SHOWN);
+}
+
+interface Props {
+  heads: readonly Head[];
+  /** Tokens of the own prompt. */
+  length: number;
+}
+
+export function AgainstMenu({ heads, length }: Props) {
+  const { prompt, attention } = useSpec();
+  const { against } = attention;
+  const [draft, setDraft] = useState(against === '' ? prompt : against);
+  const use = (value: string) => setAttention({ against: value });
+  return (
+    <>
+      <h3>Another prompt, beside this one</h3>
+      <textarea
+        className="mono against-field"
+        data-testid="against"
+        aria-label="The other prompt"
+        aria-describedby="against-note"
+        rows={3}
+        spellCheck={false}
+        value={draft}
+        onChange={(event) => setDraft(event.target.value)}
+        onKeyDown={(event) => {
+          if (event.key !== 'Enter' || event.shiftKey || event.nativeEvent.isComposing) return;
+          event.preventDefault();
+          use(draft);
+        }}
+      />
+      <p className="cost-actions">
+        <button
+          type="button"
+          className="primary"
+          data-testid="against-use"
+          disabled={draft === '' || draft === against}
+          onClick={() => use(draft)}
+        >
+          Compare
+        </button>
+        {against === '' ? null : (
+          <button
+            type="button"
+            data-testid="against-remove"
+            onClick={() => {
+              use('');
+              setDraft(prompt);
+            }}
+          >
+            Remove
+          </button>
+        )}
+      </p>
+      <p id="against-note" className="option-note menu-foot">
+        <Fit heads={heads} length={length} /> Edits, and a source or second text, are those of both
+        prompts. Change one word to see what these heads make of it.
+      </p>
+    </>
+  );
+}
+
+/** Whether the two can be taken off each other. */
+function Fit({ heads, length }: Props) {
+  const spec = useSpec();
+  const { against } = spec.attention;
+  const other = otherOf(spec, heads);
+  const { data } = useTokens(askedOf(other ?? spec), other !== null);
+  if (against === '') return null;
+  if (!other) return 'An encoder reads the source alone: there is no other prompt of it.';
+  if (!data) return null;
+  const n = data.tokens.length;
+  return n === length
+    ? `Both have ${count(n, 'token')}, so that there is a difference.`
+    : `It has ${count(n, 'token')}, this prompt ${length}: they stand side by side, without a difference.`;
+}
