@@ -388,7 +388,7 @@ def test_another_prompt_stands_beside_the_own_one(app):
     assert "aother=The" in address(app)
     legend = app.page.get_by_test_id("legend")
     expect(legend).to_contain_text("other prompt minus this prompt")
-    app.page.get_by_text("Side by side", exact=True).click()
+    app.page.locator("[name=versus][value=beside]").check()
     expect(legend).to_contain_text("other prompt: ")
     assert "baseline" not in legend.inner_text()
     app.assert_accessible()
@@ -404,7 +404,7 @@ def test_prompts_that_differ_in_length_stand_side_by_side(app):
     ]
     assert "change" not in heads
     assert any(" – " in f"{row} " for row in pairs(app))
-    app.page.locator("[name=mode][value=edited]").check(force=True)
+    app.page.locator("[name=mode][value=edited]").check()
     app.settled()
     expect(app.page.get_by_test_id("attention-table").locator("thead th")).to_have_count(4)
     assert all(int(row.split()[0]) < 4 for row in pairs(app))

@@ -4,7 +4,7 @@ import { figures } from '../format';
 import { make } from '../dom';
 import { unpack, wantsDarkText } from '../lut';
 import { tickStep } from '../zoom';
-import type { Pattern } from './pattern';
+import { modeName, type Pattern } from './pattern';
 import { colourOf } from './scale';
 import type { PanelView } from './shown';
 
@@ -181,6 +181,16 @@ export class MatrixPainter {
       this.columnLabels(context, frame),
     );
     context.textAlign = 'left';
+    this.paintSideName(context, frame);
+  }
+
+  /** In the corner: whose side it is, where both are shown. */
+  private paintSideName(context: CanvasRenderingContext2D, { view }: MatrixFrame): void {
+    const { named, inks, mode, pattern } = view;
+    if (!named) return;
+    context.font = `600 ${FONT}px ${inks.sans}`;
+    context.fillStyle = mode === 'edited' ? inks.edited : inks.baseline;
+    context.fillText(modeName(pattern.attention, mode), 0, FONT);
   }
 
   private rowLabels(context: CanvasRenderingContext2D, frame: MatrixFrame): void {

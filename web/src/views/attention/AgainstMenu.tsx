@@ -1,7 +1,7 @@
 /** Another prompt, whose attention is shown beside that of the own one. */
 import { useState } from 'react';
 import { count } from '../../draw/format';
-import { shorten, showSpaces } from '../../draw/tokens';
+import { shorten } from '../../draw/tokens';
 import { useTokens } from '../../shared/api/queries';
 import { useSpec } from '../../shared/state/store';
 import { askedOf } from '../../shared/text/chat';
@@ -9,10 +9,15 @@ import { setAttention } from './attentionState';
 import type { Head } from './picks';
 import { otherOf } from './request';
 
-const SHOWN = 28;
+const SHOWN = 18;
 
-export function againstWords(against: string): string {
-  return shorten(showSpaces(against), SHOWN);
+/** From the word on in which it differs from the own prompt. */
+export function againstWords(against: string, prompt: string): string {
+  let same = 0;
+  while (same < against.length && against[same] === prompt[same]) same++;
+  const from = against.lastIndexOf(' ', same - 1) + 1;
+  const words = from > 0 ? `…${against.slice(from)}` : against;
+  return shorten(words.replaceAll('\n', '↵'), SHOWN);
 }
 
 interface Props {

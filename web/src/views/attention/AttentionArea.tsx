@@ -1,6 +1,7 @@
 /** The picture or the table, what is locked in it, the heads it is of, and what its colours mean. */
 import { useLayoutEffect, useRef } from 'react';
 import { attentionLegend } from '../../draw/attention/legend';
+import type { Attention } from '../../draw/attention/data';
 import { panelModes, patternOf } from '../../draw/attention/pattern';
 import type { AttentionShown } from '../../draw/attention/shown';
 import { NodeActions } from '../../shared/parts/NodeActions';
@@ -60,11 +61,17 @@ export function AttentionArea({ shown, model, heads }: Props) {
       <HeadsShown
         heads={heads}
         model={model}
-        pairs={keptPairs(patternOf(attention, panel, head))}
+        pairs={inBoth(attention, keptPairs(patternOf(attention, panel, head)))}
       />
       {table ? null : <Legend shown={shown} />}
     </>
   );
+}
+
+/** Edits are of both sides: of two prompts no longer than the shorter one. */
+function inBoth({ baseline: { tokens } }: Attention, pairs: Pair[]): Pair[] {
+  const { query, key } = tokens;
+  return pairs.filter((pair) => pair.query < query.length && pair.key < key.length);
 }
 
 /** More have no room in one line: they are cut in the grid, or with their layer. */

@@ -42,7 +42,7 @@ interface Props {
 }
 
 export function AttentionSetup({ model, heads, scores, rated, position, length, children }: Props) {
-  const { attention, pair } = useSpec();
+  const { attention, pair, prompt } = useSpec();
   const { measure, special, mass, queries } = attention;
   return (
     <>
@@ -105,7 +105,7 @@ export function AttentionSetup({ model, heads, scores, rated, position, length, 
         <Choice
           name="against"
           head="Other prompt"
-          says={attention.against === '' ? 'none' : againstWords(attention.against)}
+          says={attention.against === '' ? 'none' : againstWords(attention.against, prompt)}
           changed={attention.against !== ''}
           wide
         >
