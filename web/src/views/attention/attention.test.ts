@@ -485,6 +485,8 @@ describe('another prompt', () => {
   });
 
   it('is none of an encoder that reads a source', () => {
-    expect(otherOf(asked, headsOf(read('E1'), { ...model, n_encoder_layers: 3 }))).toBeNull();
+    expect(
+      otherOf(asked, headsOf(read('E1'), { heads: { ...model.heads, encoder: [2, 2] } })),
+    ).toBeNull();
   });
 });
