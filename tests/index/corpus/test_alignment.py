@@ -30,7 +30,7 @@ from unembed.models.tiny import tiny_model, tiny_tokenizer
 from .conftest import PIPELINE
 
 SENTENCES = {
-    "the reference page": "The girl ran to a local pub to escape the din of her city.",
+    "plain words": "The girl ran to a local pub to escape the din of her city.",
     "sounds": "Do you know why they call me the Count? Because I love to count! Ah-hah-hah!",
     "contractions": "I can't believe they'd've gone; it's what'll happen, ain't it?",
     "hyphens": "A well-known co-op's e-mail -- state-of-the-art — whatve-you-dont.",
@@ -212,7 +212,7 @@ def test_other_scripts_are_words_of_their_own_pipelines(name):
 
 
 def test_a_long_sentence_is_cut_between_words_and_keeps_its_labels(model, english):
-    text = " ".join([SENTENCES["the reference page"][:-1]] * 6) + "."
+    text = " ".join([SENTENCES["plain words"][:-1]] * 6) + "."
     english.submit([Piece("", 0, text, 1.0)], whole=True)
     ((sentence,),) = english.result()
     parts = list(read_sentence(model, text, sentence, 40))
