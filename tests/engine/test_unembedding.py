@@ -10,8 +10,9 @@ from torch import Tensor
 
 from unembed.engine.cancel import Cancel
 from unembed.engine.reading import unembedding as module
+from unembed.engine.reading.readout import Readout
 from unembed.engine.reading.running import RankCounter
-from unembed.engine.reading.unembedding import Readout, Unembedding, read_logits
+from unembed.engine.reading.unembedding import Unembedding, read_logits
 from unembed.errors import CancelledError, InputError, UnembedError
 
 

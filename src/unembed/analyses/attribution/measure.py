@@ -39,9 +39,13 @@ def measured(
     some = rows[: options.verify]
     without = [(*edits, *edits_without(seen, row, options)) for row in some]
     swept = sweep(
-        model, prompt, [tuple(edits), *without], objective=objective, cancel=cancel,
+        model,
+        prompt,
+        [tuple(edits), *without],
+        objective=objective,
+        cancel=cancel,
         progress=progress,
-    )  # fmt: skip
+    )
     values = swept.values
     if values is None:
         raise AssertionError("there is an objective")

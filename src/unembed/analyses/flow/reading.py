@@ -12,7 +12,7 @@ from torch import Tensor
 from unembed.analyses.flow.result import FlowReading, FlowScore, FlowToken
 from unembed.engine.cancel import Cancel
 from unembed.engine.loaded import Loaded
-from unembed.engine.reading.unembedding import Readout
+from unembed.engine.reading.readout import Readout
 from unembed.models.progress import Progress
 
 if TYPE_CHECKING:

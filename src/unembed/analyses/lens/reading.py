@@ -18,7 +18,7 @@ from unembed.analyses.lens.plan import LensPlan, Row, check_cells
 from unembed.analyses.lens.result import LensResult
 from unembed.engine.cancel import Cancel
 from unembed.engine.passes.run import Run
-from unembed.engine.reading.unembedding import Readout
+from unembed.engine.reading.readout import Readout
 from unembed.models.progress import Progress
 
 if TYPE_CHECKING:

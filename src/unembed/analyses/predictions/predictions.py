@@ -38,7 +38,8 @@ from unembed.engine.names.sites import resolve_position
 from unembed.engine.names.taps import why_not
 from unembed.engine.passes import forward
 from unembed.engine.passes.run import Run, TokenProbability
-from unembed.engine.reading.unembedding import Readout, read_logits
+from unembed.engine.reading.readout import Readout
+from unembed.engine.reading.unembedding import read_logits
 from unembed.engine.targets import SiteKey
 from unembed.errors import InputError, TargetError
 from unembed.models.progress import Progress

@@ -22,7 +22,7 @@ from unembed.analyses.tools.labelled import label_score, read_by_head
 from unembed.engine.loaded import Loaded
 from unembed.engine.names.sites import perhaps_attached, resolve_position
 from unembed.engine.passes.run import Run
-from unembed.engine.reading.unembedding import Readout
+from unembed.engine.reading.readout import Readout
 from unembed.engine.targets import Name, Target
 from unembed.errors import InputError, TargetError
 from unembed.options import Explained

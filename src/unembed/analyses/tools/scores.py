@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated
 
-from unembed.engine.reading.unembedding import Readout
+from unembed.engine.reading.readout import Readout
 
 
 @dataclass(frozen=True)

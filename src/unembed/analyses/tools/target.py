@@ -13,7 +13,7 @@ from unembed.analyses.tools.spelling import spelled
 from unembed.engine.loaded import Loaded
 from unembed.engine.names.sites import resolve_position
 from unembed.engine.names.tokens import Token
-from unembed.engine.reading.unembedding import Readout
+from unembed.engine.reading.readout import Readout
 from unembed.errors import InputError, TargetError
 from unembed.options import Explained
 

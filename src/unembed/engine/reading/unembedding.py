@@ -10,13 +10,14 @@ model does to its logits.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from unembed.engine.cancel import Cancel
+from unembed.engine.reading.readout import Readout
 from unembed.engine.reading.running import (
     BLOCK,
     FlooredDivergence,
@@ -38,40 +39,6 @@ if TYPE_CHECKING:
 # beside the server) each meeting waits for the slowest: fewer, larger steps cost less there.
 CHUNK_BYTES = 16 * 1024 * 1024
 MIN_CHUNK = 2 * BLOCK  # columns; narrower products lose more than the cache gives
-
-
-@dataclass(frozen=True)
-class Readout:
-    """What n states predict. Sums are float64 wherever the device has it.
-
-    `target_logits`, `ranks` and `kl` have one column per target or reference that was asked for,
-    so none where none was.
-    """
-
-    top_ids: Int[Tensor, "n k"]  # best first, ties by lower id
-    top_logits: Float[Tensor, "n k"]
-    logsumexp: Float[Tensor, " n"]
-    entropy: Float[Tensor, " n"]  # nats
-    target_logits: Float[Tensor, "n m"]
-    ranks: Int[Tensor, "n m"]  # 1 is the best: 1 + how many logits are strictly higher
-    kl: Float[Tensor, "n pairs"]  # KL(reference ‖ state), nats
-    mean: Float[Tensor, "n means"]  # of all logits; no column unless it was asked for
-
-    @staticmethod
-    def joined(parts: Sequence[Readout]) -> Readout:
-        """One readout of the states of several, in order."""
-        if len(parts) == 1:
-            return parts[0]
-        names = [field.name for field in fields(Readout)]
-        return Readout(*(torch.cat([getattr(part, name) for part in parts]) for name in names))
-
-    @property
-    def top_probabilities(self) -> Float[Tensor, "n k"]:
-        return (self.top_logits - self.logsumexp[:, None]).exp()
-
-    @property
-    def target_probabilities(self) -> Float[Tensor, "n m"]:
-        return (self.target_logits - self.logsumexp[:, None]).exp()
 
 
 @dataclass(frozen=True)
@@ -204,7 +171,7 @@ class Unembedding:
             targets=request.targets[rows],
             references=references,
         )
-        return _first(self._scan(tile, share), len(own))
+        return self._scan(tile, share).first(len(own))
 
     def _scan(self, request: _Request, share: Progress) -> Readout:
         """One walk through the vocabulary; another for a floor, and in rare cases for ranks."""
@@ -416,7 +383,3 @@ def _share(progress: Progress | None, done: int, parts: int) -> Progress:
             progress(stage, done * part_total + part_done, parts * part_total)
 
     return report
-
-
-def _first(readout: Readout, n: int) -> Readout:
-    return Readout(*(getattr(readout, field.name)[:n] for field in fields(Readout)))
