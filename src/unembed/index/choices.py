@@ -1,4 +1,4 @@
-"""Which rows of an index a question is about."""
+"""Which rows of an index a question is about, and which of them an answer shows."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from itertools import accumulate
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from unembed.errors import InputError
@@ -33,3 +34,17 @@ def layer_rows(plan: Plan, layers: tuple[int, ...] | None) -> range:
 def page(items: Sequence[int] | NDArray[Any], limit: int, offset: int) -> list[int]:
     """The stretch of an answer."""
     return [int(one) for one in items[offset : offset + limit]]
+
+
+def best_rows(
+    values: NDArray[Any], rows: range, limit: int, offset: int, total: int | None = None
+) -> list[int]:
+    """Rows by value, highest first, ties by row; only as many are sorted as are asked for."""
+    wanted = page(range(len(rows) if total is None else total), limit, offset)
+    own = -values[rows.start : rows.stop]
+    if not wanted:
+        return []
+    edge = np.partition(own, wanted[-1])[wanted[-1]]
+    candidates = np.flatnonzero(own <= edge)
+    order = candidates[np.argsort(own[candidates], kind="stable")]
+    return [int(order[place]) + rows.start for place in wanted]

@@ -22,7 +22,7 @@ from unembed.engine.model import Model
 from unembed.errors import InputError
 from unembed.index import clusters as clustering
 from unembed.index.about import IndexAbout, Plan
-from unembed.index.choices import layer_rows, page
+from unembed.index.choices import best_rows, layer_rows, page
 from unembed.index.hits import Hit, Hits, Scores, VectorPage
 from unembed.index.matrix import ValueMatrix
 from unembed.index.options import (
@@ -146,7 +146,7 @@ class VectorIndex:
         size = np.max([sizes[one] for one in sides], axis=0)
         rows = layer_rows(self._plan, asked.layers)
         items = []
-        for row in _best(size, rows, asked.limit, asked.offset):
+        for row in best_rows(size, rows, asked.limit, asked.offset):
             matched = scores_of(self._model, [token_id], [scores[row]])
             items.append(self._hit(row, scores[row], matched))
         return Hits(len(rows), tuple(items))
@@ -177,7 +177,7 @@ class VectorIndex:
         if row is not None:
             near[row] = -np.inf
             total -= row in rows
-        best = _best(near, rows, asked.limit, asked.offset, total)
+        best = best_rows(near, rows, asked.limit, asked.offset, total)
         return Hits(total, tuple(self._hit(one, cosines[one]) for one in best))
 
     # ------------------------------------------------------------ looking
@@ -390,20 +390,6 @@ class VectorIndex:
 
 def _sides(side: Side) -> tuple[Side, ...]:
     return SIDES[:2] if side == "both" else (side,)
-
-
-def _best(
-    values: Array, rows: range, limit: int, offset: int, total: int | None = None
-) -> list[int]:
-    """Rows by value, highest first, ties by row; only as many are sorted as are asked for."""
-    wanted = page(range(len(rows) if total is None else total), limit, offset)
-    own = -values[rows.start : rows.stop]
-    if not wanted:
-        return []
-    edge = np.partition(own, wanted[-1])[wanted[-1]]
-    candidates = np.flatnonzero(own <= edge)
-    order = candidates[np.argsort(own[candidates], kind="stable")]
-    return [int(order[place]) + rows.start for place in wanted]
 
 
 def _percentile(norms: Array, norm: float) -> float:
