@@ -28,6 +28,7 @@ from filelock import FileLock, Timeout
 
 from unembed.errors import LoadError
 from unembed.models.progress import Progress
+from unembed.models.store import flush
 
 POINTER, PLAN, ABOUT = "current.json", "plan.json", "about.json"
 
@@ -242,22 +243,11 @@ def _write(path: Path, data: Mapping[str, Any]) -> None:
     """A file that is either the old one or the whole new one."""
     beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     beside.write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
-    _flush(beside)
+    flush(beside)
     os.replace(beside, path)
-    _flush(path.parent)
+    flush(path.parent)
 
 
 def _flush_all(version: Path) -> None:
     for path in [*version.rglob("*"), version]:
-        _flush(path)
-
-
-def _flush(path: Path) -> None:
-    """Through to the disk: a name shall not appear before what it names."""
-    if path.is_dir() and os.name == "nt":  # Windows opens no folder
-        return
-    handle = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+        flush(path)

@@ -63,7 +63,7 @@ def _build(folder: Path, build: Callable[[Path], None], progress: Progress) -> N
         if folder.exists():  # damaged; a folder cannot be replaced in one step, so aside it goes
             os.replace(folder, Path(tempfile.mkdtemp(prefix=_prefix(folder), dir=folder.parent)))
         os.replace(draft, folder)
-        _flush(folder.parent)
+        flush(folder.parent)
         progress("saving", 1, 1)
     finally:
         _remove_drafts(folder)
@@ -76,9 +76,9 @@ def _seal(draft: Path) -> None:
     (draft / MANIFEST).write_text(json.dumps({"files": stated}, indent=1) + "\n", encoding="utf-8")
     for path in draft.iterdir():
         path.chmod(0o644)
-        _flush(path)
+        flush(path)
     draft.chmod(0o755)
-    _flush(draft)
+    flush(draft)
 
 
 def _describe(path: Path) -> dict[str, int | str]:
@@ -94,7 +94,8 @@ def _describe(path: Path) -> dict[str, int | str]:
     return {"size": size, "sha256": digest.hexdigest()}
 
 
-def _flush(path: Path) -> None:
+def flush(path: Path) -> None:
+    """A file or folder through to the disk: a name shall not appear before what it names."""
     if path.is_dir() and os.name == "nt":  # Windows opens no folder
         return
     handle = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)

@@ -68,7 +68,8 @@ def segments_of(model: Vocabulary, encoded: Mapping[str, Any]) -> tuple[int, ...
     if any(types):
         _check_types(model, types, _flat(encoded["input_ids"]))
         return types
-    texts = encoded.sequence_ids(0) if getattr(encoded, "is_fast", False) else []  # type: ignore[attr-defined]
+    told = getattr(encoded, "is_fast", False)  # then it is a BatchEncoding of transformers
+    texts = encoded.sequence_ids(0) if told else []  # type: ignore[attr-defined]
     if 1 not in texts:
         return ()
     segments: list[int] = []

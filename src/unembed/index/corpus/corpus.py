@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -246,11 +247,10 @@ class Corpus:
         """One sentence."""
         return str(self._rows.take(SENTENCES, [sentence], ["text"])["text"][0].as_py())
 
-    @property
+    @cached_property
     def _bounds(self) -> tuple[Array, Array]:
-        if not hasattr(self, "_held_bounds"):
-            self._held_bounds = self._rows.bounds()
-        return self._held_bounds
+        """The first row of each sentence, and how many it has."""
+        return self._rows.bounds()
 
     def _hits(self, rows: Array, scores: Array | None) -> tuple[CorpusHit, ...]:
         if not len(rows):

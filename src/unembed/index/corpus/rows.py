@@ -57,7 +57,8 @@ class Rows(Store):
 
     def bounds(self) -> tuple[Array, Array]:
         """The first row of each sentence, and how many it has."""
-        return tuple(to_numpy(self.column(SENTENCES, name)) for name in ("first", "n"))  # type: ignore[return-value]
+        first, n = (to_numpy(self.column(SENTENCES, name)) for name in ("first", "n"))
+        return first, n
 
     def counts(self) -> Counts:
         """How much there is."""
