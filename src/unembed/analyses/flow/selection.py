@@ -12,6 +12,7 @@ from unembed.analyses.flow.options import FlowOptions
 from unembed.analyses.flow.result import LayerSelection
 from unembed.engine.loaded import Loaded
 from unembed.engine.names.sites import check_target, parse_target
+from unembed.engine.names.taps import why_not
 from unembed.engine.nodes import Branch
 from unembed.errors import TargetError
 
@@ -42,6 +43,10 @@ class Chosen:
         check_target(target, model.anatomy, model.name, "include")
         if target.layer is None or target.position is not None:
             raise _unknown(name, "it is no head, neuron or row of W_O")
+        if target.kind == "cross_head":
+            reason = why_not(model.anatomy, target.site_key)
+            if reason is not None:
+                raise _unknown(name, reason)
         if target.kind in ("head", "cross_head"):
             self.heads[target.row.writes or "attn"].append((target.layer, target.head or 0))
         elif target.kind == "neuron":
