@@ -12,6 +12,7 @@ import pytest
 import torch
 
 import unembed as ue
+from unembed.analyses.attention.result import PROMPTS
 from unembed.errors import InputError, TooLargeError
 from unembed.figures.attention import figure
 from unembed.figures.attention.packing import packed
@@ -197,6 +198,16 @@ def test_a_page_is_small_and_says_what_it_has_no_room_for(heads, tokens, missing
 
 
 @pytest.mark.drawing
+@pytest.mark.drawing
+def test_a_page_of_two_prompts_names_them_and_has_the_queries_of_each():
+    both = ue.AttentionComparison(attention_of(), attention_of(tokens=7), PROMPTS)
+    data = page_data(both)["result"]["data"]
+    assert data["names"] == {"baseline": "this prompt", "edited": "other prompt"}
+    for side, one in both.sides.items():
+        assert data[side]["queries"] == list(one.queries)
+        assert len(data[side]["tokens"]) == len(one.tokens)
+
+
 def test_a_page_of_both_runs_is_small_too():
     both = ue.AttentionComparison(attention_of(12, 200), attention_of(12, 200, seed=1))
     assert len(both.to_html().encode()) <= LIMIT

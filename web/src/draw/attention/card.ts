@@ -21,7 +21,10 @@ export function attentionCard(
   );
   const change = mode === 'difference' ? changeOf(attention, own, at) : null;
   if (change && sides[1]) sides[1].facts.push(change);
-  return { title: titleOf(patternOf(attention, 'baseline', own), at), sides, hint: hintOf(at) };
+  const titles = sidesOf(attention, mode).map((side) =>
+    titleOf(patternOf(attention, side, own), at),
+  );
+  return { title: [...new Set(titles)].join(' · '), sides, hint: hintOf(at) };
 }
 
 function titleOf(pattern: Pattern, at: Pointed): string {
