@@ -12,7 +12,7 @@ from transformers import AutoModelForTokenClassification
 
 import unembed as ue
 from unembed.models.tiny import tiny_model, tiny_tokenizer
-from unembed.result import SHOWN_ROWS, Result, columns_of, written
+from unembed.result import SHOWN_ROWS, ArrayComparison, Result, columns_of, plain, written
 from unembed.server.wire.derived import body_of
 
 PROMPT = "The cat sat on the mat"
@@ -45,6 +45,7 @@ def results(model, tmp_path_factory):
         model.generate(PROMPT, 3),
         index.similar("L1.N5", limit=15),
         ue.attention(model.run(PROMPT, ue.attention_capture(model, [1])), [1]),
+        ue.compare_attention(*(model.run(one, ["L1.pattern"]) for one in (PROMPT, [3, 4])), [1]),
         ue.find_heads(model),
         ue.head_thumbnails(model, PROMPT, size=4),
         ue.attribute(model, PROMPT, 3, verify=5),
@@ -180,17 +181,30 @@ def test_axes_name_every_dimension_of_every_array(name, results):
     result = results[name]
     sizes = {}
     for array_name, array in result.arrays().items():
-        axes = result.axes[array_name]
+        side, _, own = array_name.rpartition(".")
+        axes = axes_of(result)[array_name]
         shape = torch.as_tensor(array).shape
-        assert len(axes) == len(shape)
+        assert len(axes) == len(shape), own
         for axis, size in zip(axes, shape, strict=True):
-            assert sizes.setdefault(axis, size) == size, axis
+            assert sizes.setdefault((side, axis), size) == size, axis
+
+
+def axes_of(result):
+    """Of a comparison those of each side, as its arrays are named: two prompts differ in length."""
+    if not isinstance(result, ArrayComparison):
+        return result.axes
+    return {
+        f"{side}.{name}": axes
+        for side, one in result.sides.items()
+        for name, axes in one.axes.items()
+    }
 
 
 @every_result
 def test_a_result_has_arrays(name, results):
-    assert results[name].axes
-    assert set(results[name].arrays()) <= set(results[name].axes)
+    axes = axes_of(results[name])
+    assert axes
+    assert set(results[name].arrays()) <= set(axes)
 
 
 @every_result
@@ -214,7 +228,9 @@ def same(data, wanted):
 def test_the_body_made_from_its_class_is_what_it_writes(name, results):
     """Strictly: no field more, none less, every type as it is stated."""
     result = results[name]
-    data = {key: one for key, one in result.to_dict().items() if key in written(type(result))}
+    beside = isinstance(result, ArrayComparison)  # its sides' arrays are no part of the body
+    said = plain(result.header()) if beside else result.to_dict()
+    data = {key: one for key, one in said.items() if key in written(type(result))}
     body = body_of(type(result)).model_validate_json(json.dumps(data))
     assert body.model_dump(mode="json") == data
 

@@ -28,6 +28,8 @@ PLACES = {
     "attention": ("analyses/attention/options.py", "AttentionOptions", "attention"),
     "heads": ("analyses/attention/options.py", "HeadsOptions", "heads"),
     "thumbnails": ("analyses/attention/options.py", "ThumbnailsOptions", None),
+    "attribute": ("analyses/attribution/options.py", "AttributionOptions", "attribute"),
+    "patch": ("analyses/patching/options.py", "PatchOptions", "patch"),
     "flow": ("analyses/flow/options.py", "FlowOptions", "flow"),
     "component": ("analyses/component/options.py", "ComponentOptions", "component"),
     "generate": ("engine/passes/options.py", "GenerationOptions", "generate"),
@@ -72,6 +74,8 @@ CALLS = {
     "attention": lambda **given: ue.attention(seen, [1], **given),
     "heads": lambda **given: ue.head_scores(seen, **given),
     "thumbnails": lambda **given: ue.head_thumbnails(model, "a b", **given),
+    "attribute": lambda **given: ue.attribute(model, "a b", 72, **given),
+    "patch": lambda **given: ue.patch_grid(model, [5, 6], [7, 6], 72, **given),
     "flow": lambda **given: ue.flow_graph(flow, [1], **given),
     "component": lambda **given: ue.component(node, "L1.H2", **given),
     "generate": lambda **given: model.generate("a b", 2, **given),
@@ -85,7 +89,7 @@ CALLS = {
     "corpus": lambda **given: corpus.search("the", **given),
 }
 FIELDS = {
-    "attention": {"layers": [1]}, "flow": {"layers": [1]},
+    "attention": {"layers": [1]}, "patch": {"corrupted": "b"}, "flow": {"layers": [1]},
     "component": {"target": "L1.H2"}, "search": {"words": ["he"]},
     "token": {"token": 72}, "similar": {"target": "L1.N2"}, "browse": {"layer": 1},
     "cluster": {"cluster": 0}, "corpus": {"corpus": "a"},
