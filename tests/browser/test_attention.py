@@ -131,7 +131,10 @@ def test_heads_are_sorted_by_a_sum_that_a_person_types(app):
     app.page.keyboard.press("Enter")
     app.settled()
     tiles = app.page.get_by_test_id("head-grid").locator("[role=option]")
-    expect(tiles.first).to_have_attribute("aria-label", re.compile(r"^L\d+\.H\d, "), timeout=ANSWER)
+    # scores come after the picture: those of the sum alone are negative
+    expect(tiles.last).to_have_attribute(
+        "aria-label", re.compile(r"^L\d+\.H\d, −0\.\d"), timeout=ANSWER
+    )
     labels = tiles.evaluate_all("all => all.map(tile => tile.ariaLabel)")
     found = [float(label.split(", ")[1].replace("−", "-")) for label in labels]
     assert found[0] > 0 > found[-1]

@@ -325,6 +325,7 @@ describe('scores', () => {
     ]);
     expect(scoreWords('induction', null)).toBe('–');
     expect(scoreWords('distance', 12.34)).toBe('12.3');
+    expect(scoreWords('induction - first', -0.25)).toBe('−0.250');
   });
 
   it('leave heads to be found by their own names and by given ones', () => {

@@ -53,7 +53,8 @@ export function found(
 export function scoreWords(kind: string, score: number | null): string {
   if (score === null) return NONE;
   if (kind === 'distance') return score.toFixed(1);
-  return kind === 'entropy' ? nats(score) : probability(score);
+  if (kind === 'entropy') return nats(score);
+  return score < 0 ? `−${probability(-score)}` : probability(score); // a typed sum may be negative
 }
 
 /** All that is known of a head, as lines of a pop-up. */
