@@ -49,6 +49,7 @@ class FakeModel:
         edits: Sequence[FakeEdit] = (),
         *,
         logits: str = "all",
+        start: Any = None,
         cancel: Cancel | None = None,
         progress: Callable[[str, int, int], None] | None = None,
     ) -> Any:

@@ -67,6 +67,7 @@ def test_cancelling_stops_the_compute_within_one_layer(session, model):
     model.n_layers, model.seconds_per_layer = 200, 0.002
     job = session.submit(lambda job: session.run(job, Read((1, 2))))
     while model.layers_run < 5:
+        assert not job.is_over
         time.sleep(0.001)
     session.stop(job)
     seen = model.layers_run
