@@ -253,7 +253,7 @@ def test_attention_is_written_as_a_page_too(cli, source, tmp_path):
     assert status == 0, err
     assert "(edited)" in out
     assert str(page) in err.replace("\n", "")
-    assert '"edited":{"tokens"' in page.read_text("utf-8")
+    assert '"edited":{"queries"' in page.read_text("utf-8")
     status, _, err = cli(
         "attention", source, "The cat", *flags[:3], str(tmp_path / "no" / "a.html")
     )

@@ -47,5 +47,6 @@ def test_zeroing_a_head_or_neuron_changes_the_distribution(model, node):
 
 def test_everything_works_on_it(model):
     refused = [name for name, found in model.capabilities().items() if not found.available]
-    assert refused == ["chat"]  # a base model has no template
+    # a causal model fills no masks and takes no sentence pairs, a base model has no template
+    assert refused == ["mask", "pairs", "chat"]
     assert model.report.passed
