@@ -365,6 +365,8 @@ def test_what_cannot_be_explained_is_refused(model_of):
         ue.attribute(model, PROMPT, 7, position=99)
     with pytest.raises(TargetError, match="not one token"):
         ue.attribute(model, PROMPT, "the cat is on the")
+    with pytest.raises(InputError, match="same token"):
+        ue.attribute(model, PROMPT, 7, distractor=7)
     with pytest.raises(InputError, match="layer 7 is not in this model"):
         ue.attribute(model, PROMPT, 7, layers=[7])
     with pytest.raises(InputError, match="estimator"):

@@ -15,7 +15,7 @@ from unembed.index.corpus.build import index_corpus
 from unembed.index.corpus.corpus import open_corpus
 from unembed.settings import Settings
 
-from ...cli.conftest import cli, source  # noqa: F401
+from ...cli.conftest import cli, source  # noqa: F401 - fixtures, as the arguments below are
 from .conftest import PIPELINE
 
 PROMPT = "The girl ran to a local pub to escape the din of her city."

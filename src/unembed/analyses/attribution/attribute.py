@@ -42,7 +42,7 @@ from unembed.analyses.tools.directions import (
 from unembed.analyses.tools.effects import has_effects
 from unembed.analyses.tools.labelled import top_label
 from unembed.analyses.tools.objective import Objective
-from unembed.analyses.tools.target import in_words, read_target, read_text
+from unembed.analyses.tools.target import in_words, measured_at
 from unembed.engine.cancel import Cancel
 from unembed.engine.editing.edits import Edit, set_to
 from unembed.engine.loaded import Loaded, Prompt
@@ -120,13 +120,7 @@ def objective_of(
     An objective made in Python says its position itself. Raises as `attribute` does.
     """
     position = resolve_position(options.position, len(read.ids))
-    target = read_text(options.target)
-    if isinstance(options.target, Explained) and options.distractor is None:
-        own = options.target if isinstance(options.target, Objective) else None
-        if own is not None:
-            return own.at(resolve_position(own.position, len(read.ids)))
-    if isinstance(target, Objective) and not target.is_of_logits and options.distractor is None:
-        return target.at(position)
+    target = options.target
     if target is None:
         if model.labels is None:
             model.require("lens")
@@ -134,10 +128,7 @@ def objective_of(
         if model.labels is not None:
             return Objective.label(top_label(seen, position), position=position)
         target = seen.top(1, position)[0].token.id
-    rated = read_target(model, target, options.distractor)
-    if rated is None or rated.objective is None:
-        raise AssertionError("a target was read")
-    return rated.objective.at(position)
+    return measured_at(model, target, options.distractor, position, len(read.ids))
 
 
 class _Work:
@@ -187,7 +178,7 @@ class _Work:
     def _slopes(self) -> tuple[Run, dict[SiteKey, Tensor], Directions | None]:
         """One forward and one backward pass: the run without its graph, and gradients."""
         capture = [
-            *(_name(key) for key in (*self.variables, *self.read_only)),
+            *(key.name for key in (*self.variables, *self.read_only)),
             *self.objective.required_capture(self.model),
             *(directions_capture(self.model, self.objective) if self.direct else ()),
         ]
@@ -265,7 +256,7 @@ class _Work:
         reference = references.get(key)
         reference = torch.zeros_like(values) if reference is None else reference
         steps, total = self.options.steps, None
-        needs = [_name(key), *self.objective.required_capture(self.model)]
+        needs = [key.name, *self.objective.required_capture(self.model)]
         last = f"L{self.model.anatomy.n_layers - 1}.resid_post"
         for step in range(steps):
             share = (step + 0.5) / steps  # the middle of each step
@@ -349,7 +340,3 @@ def _plain(seen: Run) -> Run:
         activations={key: one.detach() for key, one in seen.activations.items()},
         label_scores=None if scores is None else scores.detach(),
     )
-
-
-def _name(key: SiteKey) -> str:
-    return key.name

@@ -18,7 +18,7 @@ from unembed.analyses.patching.plan import Cell, Plan, planned
 from unembed.analyses.patching.result import PatchGrid
 from unembed.analyses.tools.checks import chosen
 from unembed.analyses.tools.objective import Objective
-from unembed.analyses.tools.target import in_words, read_target, read_text
+from unembed.analyses.tools.target import in_words, measured_at
 from unembed.engine.cancel import Cancel
 from unembed.engine.loaded import Loaded, Prompt
 from unembed.engine.names.sites import resolve_position
@@ -26,7 +26,6 @@ from unembed.engine.passes.forward import Logits, request_of, run
 from unembed.engine.passes.run import Run
 from unembed.engine.passes.suffix import prefix_of, states_after
 from unembed.engine.sweep import sweep
-from unembed.errors import InputError
 from unembed.models.progress import Progress
 from unembed.options import Explained, given
 
@@ -148,11 +147,7 @@ def _objective(plan: Plan, options: PatchOptions, cancel: Cancel | None) -> Obje
     """What is measured, at its position."""
     model, n_positions = plan.model, len(plan.clean.ids)
     position = resolve_position(options.position, n_positions)
-    target = read_text(options.target)
-    if isinstance(target, Objective) and options.distractor is None:
-        own = isinstance(options.target, Explained)
-        return target.at(resolve_position(target.position, n_positions) if own else position)
-    distractor = options.distractor
+    target, distractor = options.target, options.distractor
     if target is None:
         model.require("lens")
         target, other = (
@@ -160,16 +155,4 @@ def _objective(plan: Plan, options: PatchOptions, cancel: Cancel | None) -> Obje
             for one in (plan.clean, plan.corrupted)
         )
         distractor = other if distractor is None else distractor
-    rated = read_target(model, target, distractor)
-    if rated is None or rated.objective is None:
-        raise AssertionError("a target was read")
-    if rated.tokens and rated.tokens == rated.others:
-        raise InputError(
-            f"target and distractor are the same token, {model.token(rated.tokens[0]).label!r}: "
-            "their difference is 0 in every run",
-            field="target" if options.distractor is None else "distractor",
-            value=rated.tokens[0],
-            legal="two tokens",
-            fix='target=" Mary", distractor=" John"',
-        )
-    return rated.objective.at(position)
+    return measured_at(model, target, distractor, position, n_positions)

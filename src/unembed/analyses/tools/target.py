@@ -126,6 +126,41 @@ def explained_at(model: Loaded, target: TargetLike, position: int, n_positions: 
     return as_objective(target).at(position)
 
 
+def measured_at(
+    model: Loaded,
+    target: TargetLike,
+    distractor: str | int | None,
+    position: int,
+    n_positions: int,
+) -> Objective:
+    """What a run is measured by, at a position counted from the start.
+
+    An objective made in Python says its position itself; it need not be of logits.
+
+    Raises:
+        TargetError: what is no token of this model.
+        InputError: a distractor beside an objective, or one that is the target itself.
+    """
+    if isinstance(target, Objective) and distractor is None:
+        return target.at(resolve_position(target.position, n_positions))
+    spoken = read_text(target)
+    if isinstance(spoken, Objective) and distractor is None:
+        return spoken.at(position)
+    rated = read_target(model, spoken, distractor)
+    if rated is None or rated.objective is None:
+        raise AssertionError("a target is given")
+    if rated.tokens == rated.others:
+        raise InputError(
+            f"target and distractor are the same token, {model.token(rated.tokens[0]).label!r}: "
+            "their difference is 0 in every run",
+            field="distractor",
+            value=rated.tokens[0],
+            legal="another token than the target",
+            fix='target=" Mary", distractor=" John"',
+        )
+    return rated.objective.at(position)
+
+
 def in_words(model: Loaded, objective: Objective) -> str:
     """What an objective is, with the text of tokens and labels that were given as numbers."""
     if objective.scored is not None:
