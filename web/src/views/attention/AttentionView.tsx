@@ -91,6 +91,7 @@ export function AttentionView({ model, experiment, cellWidth }: ViewProps) {
             model={model}
             heads={asked.heads}
             thumbnails={thumbnails.data}
+            stale={thumbnails.data !== null && !thumbnails.current}
             scores={scores.data}
             mode={mode}
             preview={setHead}

@@ -28,18 +28,21 @@ const LABELS = 60;
 const TILE = 52;
 
 interface Props extends HeadGridProps {
+  /** The thumbnails are of what was asked before. */
+  stale: boolean;
   /** What is said where there are no thumbnails or scores. */
   problem: ReactNode;
 }
 
-export function HeadPanel({ problem, ...grid }: Props) {
+export function HeadPanel({ stale, problem, ...grid }: Props) {
   const { order, scored, find } = useAttentionSpec();
   const { scores } = grid;
   const kind = kindOf(order, scores);
   const sentence = kind === null ? null : scores?.sentences[scores?.kinds.indexOf(kind)];
   return (
     <section
-      className="head-panel"
+      className={`head-panel ${stale ? 'stale' : ''}`}
+      aria-busy={stale}
       aria-label="All heads"
       style={{
         maxWidth: Math.max(NARROWEST, LABELS + mostHeads(grid.model, partOf(grid.heads)) * TILE),
