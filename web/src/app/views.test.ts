@@ -107,7 +107,7 @@ describe('a view that is added', () => {
     keys: [{ on: ['m'], label: 'm', says: 'makes it up', act: ({ key }) => shown.push(key) > 0 }],
     component: () => null,
     state: viewState(LOOKED, { mu: integer(LOOKED, 'depth', 1, 9) }),
-    python: ({ spec }) => `# ${spec.prompt}`,
+    python: ({ spec }) => Promise.resolve(`# ${spec.prompt}`),
   };
   const views = [...VIEWS, added];
 

@@ -43,7 +43,8 @@ export interface View {
   keys: readonly Key[];
   component: ComponentType<ViewProps>;
   state?: ViewState;
-  python: (page: Page) => string;
+  /** Fetched when it is asked for. */
+  python: (page: Page) => Promise<string>;
 }
 
 /** Why the model lacks a capability; null where it has it, or is not there yet. */

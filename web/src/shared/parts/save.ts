@@ -10,9 +10,9 @@ export function saveJson(name: string, data: unknown): void {
   saveFile(name, new Blob([JSON.stringify(data, null, 2)], { type: 'application/json' }));
 }
 
-export async function copyText(text: string, what: string): Promise<void> {
+export async function copyText(text: string | Promise<string>, what: string): Promise<void> {
   try {
-    await navigator.clipboard.writeText(text);
+    await navigator.clipboard.writeText(await text);
     notify(`Copied ${what}.`);
   } catch {
     notify(`The browser did not allow copying ${what}.`);

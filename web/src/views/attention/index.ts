@@ -3,7 +3,6 @@ import { lazy } from 'react';
 import type { View } from '../../shared/view';
 import { VIEW_KEYS } from './attentionKeys';
 import { attentionState } from './attentionState';
-import { attentionPython } from './python';
 import '../../draw/draw.css';
 import './attention.css';
 
@@ -23,5 +22,5 @@ export const attention: View = {
   keys: VIEW_KEYS,
   component: lazy(async () => ({ default: (await import('./AttentionView')).AttentionView })),
   state: attentionState,
-  python: attentionPython,
+  python: async (page) => (await import('./python')).attentionPython(page),
 };

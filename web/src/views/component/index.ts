@@ -5,7 +5,6 @@ import { cancelWork, closePeek } from '../../shared/state/escape';
 import { NODE_KEY } from '../../shared/state/rows';
 import { change } from '../../shared/state/store';
 import type { View } from '../../shared/view';
-import { componentPython } from './python';
 import './component.css';
 
 export const component: View = {
@@ -33,5 +32,5 @@ export const component: View = {
     },
   ],
   component: lazy(async () => ({ default: (await import('./ComponentPage')).ComponentPage })),
-  python: componentPython,
+  python: async (page) => (await import('./python')).componentPython(page),
 };

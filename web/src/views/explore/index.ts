@@ -4,7 +4,6 @@ import { HIT_KEYS } from '../../shared/parts/hitKeys';
 import { LAYER_KEY, NODE_KEY } from '../../shared/state/rows';
 import { exploreState } from '../../shared/text/explore';
 import type { View } from '../../shared/view';
-import { explorePython } from './python';
 import './explore.css';
 import './explore-index.css';
 
@@ -18,5 +17,5 @@ export const explore: View = {
   ],
   component: lazy(async () => ({ default: (await import('./ExploreView')).ExploreView })),
   state: exploreState,
-  python: explorePython,
+  python: async (page) => (await import('./python')).explorePython(page),
 };

@@ -3,7 +3,6 @@ import { lazy } from 'react';
 import type { View } from '../../shared/view';
 import { FLOW_KEYS } from './flowKeys';
 import { flowState } from './flowState';
-import { flowPython } from './python';
 import '../../draw/draw.css';
 import './flow.css';
 
@@ -23,5 +22,5 @@ export const flow: View = {
   keys: FLOW_KEYS,
   component: lazy(async () => ({ default: (await import('./FlowView')).FlowView })),
   state: flowState,
-  python: flowPython,
+  python: async (page) => (await import('./python')).flowPython(page),
 };

@@ -3,7 +3,6 @@ import { lazy } from 'react';
 import type { View } from '../../shared/view';
 import { LENS_KEYS } from './lensKeys';
 import { lensState } from './lensState';
-import { lensPython } from './python';
 import '../../draw/draw.css';
 import './lens.css';
 
@@ -23,5 +22,5 @@ export const lens: View = {
   keys: LENS_KEYS,
   component: lazy(async () => ({ default: (await import('./LensView')).LensView })),
   state: lensState,
-  python: lensPython,
+  python: async (page) => (await import('./python')).lensPython(page),
 };

@@ -4,7 +4,6 @@ import type { View } from '../../shared/view';
 import { PREDICTIONS_KEYS } from './predictionsKeys';
 import { predictionsState } from './predictionsState';
 import { PredictionsView } from './PredictionsView';
-import { predictionsPython } from './python';
 import './predictions.css';
 import './layers.css';
 import './parts.css';
@@ -29,5 +28,5 @@ export const predictions: View = {
   // The page opens with it: loaded with the page.
   component: PredictionsView,
   state: predictionsState,
-  python: predictionsPython,
+  python: async (page) => (await import('./python')).predictionsPython(page),
 };
