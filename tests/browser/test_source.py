@@ -100,7 +100,6 @@ def test_attention_to_the_source_and_within_the_encoder_is_drawn(app, address):
     rows = app.page.get_by_test_id("attention-table").locator("tbody tr")
     # the prompt has four tokens: what is looked at is the source's
     assert any("7 on" in row for row in rows.all_inner_texts())
-    assert app.page.get_by_test_id("renormalise").count() == 0
     app.page.get_by_test_id("part").locator("input[value=encoder]").check()
     app.settled()
     assert "ah=E1" in app.page.url
@@ -108,3 +107,41 @@ def test_attention_to_the_source_and_within_the_encoder_is_drawn(app, address):
     assert app.page.locator(".head-layer").all_inner_texts() == ["E1", "E0"]
     app.page.get_by_test_id("as-table").click()
     assert app.page.get_by_test_id("attention-canvas").is_visible()
+
+
+@pytest.mark.parametrize("picks, whole", [("L1.X", "L1.cross"), ("E1", "E1.attn")])
+def test_pairs_of_every_part_are_cut_and_taken_back(app, address, picks, whole):
+    source = "src=the+cat+sat+on+the+mat"
+    opened(app, address, f"v=1&view=attention&p=he+sat&{source}&ah={picks}&table=1&amass=1")
+    app.page.get_by_test_id("cut-2<3").click()
+    app.settled()
+    assert app.text("edit-0").startswith(whole)
+    assert "2<3" in app.text("edit-0")
+    # nothing is left of the pair, and something changed
+    (row,) = app.page.get_by_role("row").filter(has=app.page.get_by_test_id("cut-2<3")).all()
+    assert float(row.locator("td.number").nth(1).get_attribute("title")) == 0
+    assert float(row.locator("td.number").nth(0).get_attribute("title")) > 0
+    app.page.get_by_test_id("renormalise").check()
+    app.page.get_by_test_id("cut-2<3").click()
+    app.settled()
+    assert app.page.get_by_test_id("edit-0").count() == 0
+    app.page.get_by_test_id("cut-pairs-of-all").click()
+    app.settled()
+    assert "pairs, renormalised" in app.text("edit-0")
+
+
+def test_a_head_of_the_encoder_is_switched_off_and_changed_in_full(app, address):
+    fragment = "v=1&view=attention&p=he+sat&src=the+cat+sat+on+the+mat&ah=E1.H2&table=1"
+    opened(app, address, fragment)
+    app.page.get_by_test_id("off-E1.H2").click()
+    app.settled()
+    assert "e=E1.H2;zero" in app.page.url
+    assert app.page.get_by_test_id("tile-E1.H2").get_attribute("class").endswith("cut")
+    app.page.get_by_test_id("edit-0").locator(".edit-body").click()
+    form = app.page.get_by_test_id("edit-form")
+    assert form.get_by_test_id("edit-stack").input_value() == "encoder"
+    form.get_by_test_id("edit-stack").select_option("decoder")
+    app.page.get_by_test_id("edit-submit").click()
+    app.settled()
+    assert "e=L1.H2;zero" in app.page.url
+    assert app.page.get_by_test_id("error").count() == 0

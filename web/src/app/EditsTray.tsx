@@ -9,6 +9,7 @@ import {
   describeTarget,
   flowLayer,
   formatTarget,
+  hasPage,
   parseTarget,
 } from '../shared/text/address';
 import {
@@ -162,7 +163,7 @@ function AddEdit({ model }: { model: ModelInfo }) {
   const checked = text.trim() === '' ? null : checkTarget(text, model);
   const problem = checked && 'problem' in checked ? checked.problem : null;
   const target = checked && 'target' in checked ? checked.target : null;
-  const inspectable = target !== null && target.kind !== 'site' && !('query' in target);
+  const inspectable = target !== null && hasPage(target);
   const add = (made: Edit) => {
     addEdit(made);
     setText('');

@@ -2,7 +2,7 @@
 import { useEffect, useId, useRef, useState, type ReactNode } from 'react';
 import type { ModelInfo } from '../api/queries';
 import { RESIDUAL_SITES } from '../../draw/residual';
-import type { Kind } from '../text/address';
+import { inEncoders, type Kind } from '../text/address';
 import { readDraft, toDraft, type Draft } from '../text/draft';
 import {
   CHOOSABLE,
@@ -126,8 +126,10 @@ function PositionsField({ draft, set, problem }: FieldsProps) {
   const position = useStore((state) => state.position);
   const positions = useStore((state) => state.positions);
   const last = positions - 1;
+  const ofSource = draft.encoder;
   const ranges: Array<[label: string, text: string]> = [['every position', '']];
-  if (position !== null) {
+  // The position that is chosen is one of the prompt.
+  if (position !== null && !ofSource) {
     ranges.push([`only ${position}`, String(position)]);
     if (position < last) ranges.push([`${position} to ${last}`, `${position}-${last}`]);
     if (position > 0) ranges.push([`0 to ${position}`, `0-${position}`]);
@@ -136,7 +138,11 @@ function PositionsField({ draft, set, problem }: FieldsProps) {
     <div>
       <Field
         label="Positions"
-        hint="3-5, 9 or -1; empty: every position, those of generated tokens too"
+        hint={
+          ofSource
+            ? 'Of the source: 3-5, 9 or -1; empty: every position'
+            : '3-5, 9 or -1; empty: every position, those of generated tokens too'
+        }
         problem={messageAt(problem, 'positions')}
       >
         {(field) => (
@@ -207,7 +213,12 @@ function TargetFields({ draft, set, model, problem }: FieldsProps & { model: Mod
             </select>
           )}
         </Field>
-        {draft.kind === 'embed' ? null : numberField('layer', 'Layer', model.n_layers)}
+        {model.n_encoder_layers > 0 && inEncoders(draft.kind) ? (
+          <StackField draft={draft} set={set} />
+        ) : null}
+        {draft.kind === 'embed'
+          ? null
+          : numberField('layer', 'Layer', draft.encoder ? model.n_encoder_layers : model.n_layers)}
         {isHead(draft.kind) ? numberField('index', 'Head', model.n_heads) : null}
         {draft.kind === 'neuron' ? numberField('index', 'Neuron', model.d_mlp) : null}
         {draft.kind === 'site' ? (
@@ -238,9 +249,29 @@ function TargetFields({ draft, set, model, problem }: FieldsProps & { model: Mod
   );
 }
 
+/** Of a model that reads a source: which of its two stacks of layers. */
+function StackField({ draft, set }: Omit<FieldsProps, 'problem'>) {
+  return (
+    <Field label="Of the">
+      {(field) => (
+        <select
+          {...field}
+          data-testid="edit-stack"
+          value={draft.encoder ? 'encoder' : 'decoder'}
+          onChange={(event) => set({ encoder: event.target.value === 'encoder' })}
+        >
+          <option value="decoder">decoder</option>
+          <option value="encoder">encoder</option>
+        </select>
+      )}
+    </Field>
+  );
+}
+
 /** Another kind of node; what it cannot do is not kept. */
 function ofKind(kind: Kind, operation: Operation): Partial<Draft> {
-  return fitsKind(operation, kind) ? { kind } : { kind, operation: 'zero' };
+  const kept = inEncoders(kind) ? {} : { encoder: false };
+  return fitsKind(operation, kind) ? { kind, ...kept } : { kind, ...kept, operation: 'zero' };
 }
 
 /** Which pairs of query and key are knocked out, and what becomes of the others. */

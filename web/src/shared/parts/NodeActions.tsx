@@ -2,7 +2,7 @@
 import { Popover } from 'radix-ui';
 import { useState } from 'react';
 import type { ModelInfo } from '../api/queries';
-import { describeTarget, parseTarget } from '../text/address';
+import { describeTarget, hasPage, parseTarget } from '../text/address';
 import {
   describeOperation,
   edit,
@@ -120,9 +120,11 @@ function Inside({ node, model, close }: { node: string; model: ModelInfo; close:
         }}
       />
       <div className="node-foot">
-        <button type="button" className="link" onClick={() => change({ node })}>
-          What it writes
-        </button>
+        {target && hasPage(target) ? (
+          <button type="button" className="link" onClick={() => change({ node })}>
+            What it writes
+          </button>
+        ) : null}
         <button type="button" className="link" onClick={() => void copyText(node, node)}>
           Copy name
         </button>

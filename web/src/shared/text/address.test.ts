@@ -10,11 +10,14 @@ import {
   flowLayer,
   flowMisfit,
   formatTarget,
+  hasPage,
   isFlowName,
+  isOfEncoder,
   parseTarget,
 } from './address';
 
 const MODEL = { n_layers: 18, n_heads: 4, d_mlp: 2048 };
+const READER = { ...MODEL, n_encoder_layers: 6, heads: { self: [4], encoder: [4, 8] } };
 
 describe('targets', () => {
   it.each([
@@ -61,6 +64,33 @@ describe('targets', () => {
   ])('%s: the refusal says what there is', (written, said) => {
     const checked = checkTarget(written, MODEL);
     expect('problem' in checked && checked.problem).toContain(said);
+  });
+});
+
+describe('nodes of an encoder that reads a source', () => {
+  it('are named and described as such, and have no page', () => {
+    for (const name of ['E5.H2', 'E5.attn', 'E3.N7', 'E0.mlp', 'E5.resid_mid', 'E5.H2@4<3']) {
+      const target = parseTarget(name.toLowerCase());
+      expect(target && formatTarget(target)).toBe(name);
+      expect(target && isOfEncoder(target)).toBe(true);
+      expect(target && hasPage(target)).toBe(false);
+      expect(target && describeTarget(target)).toContain('of the encoder');
+    }
+    expect(parseTarget('E5.cross')).toBeNull();
+    expect(parseTarget('E5.X2')).toBeNull();
+  });
+
+  it.each([
+    ['E5.H2', READER, null],
+    ['E5.H7', READER, null],
+    ['E5.H8', READER, 'heads 0–7'],
+    ['E6.H0', READER, 'its encoder has layers 0–5'],
+    ['L6.H0', READER, null],
+    ['E5.H2', MODEL, 'no encoder'],
+  ])('%s is in the model, or it is said what is', (name, model, said) => {
+    const checked = checkTarget(name, model);
+    if (said === null) expect(checked).toHaveProperty('target');
+    else expect('problem' in checked && checked.problem).toContain(said);
   });
 });
 

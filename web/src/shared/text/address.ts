@@ -6,6 +6,10 @@ export interface Dimensions {
   n_layers: number;
   n_heads: number;
   d_mlp: number;
+  /** 0 without an encoder. */
+  n_encoder_layers?: number;
+  /** How many heads each layer of a part has. */
+  heads?: Readonly<Record<string, readonly number[]>>;
   capabilities?: ReadonlyArray<{ name: string; available: boolean; reason?: string | null }>;
 }
 
@@ -17,12 +21,18 @@ export function mixerOf(
   return !model || model.attention_layers.includes(layer) ? 'attn' : 'mixer';
 }
 
+/** Of a layer: of the decoder's, or of an encoder that reads a source. */
+interface Layered {
+  layer: number;
+  encoder?: true;
+}
+
 export type Target =
-  | { kind: 'head' | 'cross_head'; layer: number; head: number; query?: number; key?: number }
-  | { kind: 'neuron'; layer: number; neuron: number; query?: number }
-  | { kind: 'attn' | 'mixer' | 'cross' | 'mlp' | 'ple'; layer: number; query?: number }
+  | ({ kind: 'head' | 'cross_head'; head: number; query?: number; key?: number } & Layered)
+  | ({ kind: 'neuron'; neuron: number; query?: number } & Layered)
+  | ({ kind: 'attn' | 'mixer' | 'cross' | 'mlp' | 'ple'; query?: number } & Layered)
   | { kind: 'embed'; query?: number }
-  | { kind: 'site'; layer: number; site: string };
+  | ({ kind: 'site'; site: string } & Layered);
 
 export type Kind = Target['kind'];
 
@@ -37,12 +47,27 @@ export function kindOf(kind: Kind): NodeKind {
   return row;
 }
 
+/** Whether an encoder has nodes of this kind, too: "E5.H2". */
+export function inEncoders(kind: Kind): boolean {
+  return kindOf(kind).patterns.some((pattern) => pattern.includes('(?<stack>'));
+}
+
+/** Whether a target is a whole node of the decoder: those have a drawer and a page. */
+export function hasPage(target: Target): boolean {
+  return target.kind !== 'site' && !('query' in target) && !isOfEncoder(target);
+}
+
+/** Its positions are those of the source. */
+export function isOfEncoder(target: Target): boolean {
+  return 'encoder' in target;
+}
+
 /**
  * Reads a target; null where it is none, or none that the app has a place for: an entry of z, a
- * neuron of a site. "L12D512", "l9.h6" and "L9H6" are understood.
+ * neuron of a site, an encoder as a whole. "L12D512", "l9.h6" and "L9H6" are understood.
  */
 export function parseTarget(text: string): Target | null {
-  const name = text.trim().replace(/^(l[0-9]+)(?=[hn])/i, '$1.');
+  const name = text.trim().replace(/^([le][0-9]+)(?=[hn])/i, '$1.');
   for (const { row, form } of FORMS) {
     const found = form.exec(name)?.groups;
     if (found) return toTarget(row, found);
@@ -51,21 +76,21 @@ export function parseTarget(text: string): Target | null {
 }
 
 function toTarget(row: NodeKind, found: Record<string, string | undefined>): Target | null {
-  if (found.stack?.toUpperCase() === 'E') return null; // the app shows decoders
   const number = (name: string) => Number(found[name]);
   const at = found.pos === undefined ? {} : { query: number('pos') };
-  const layer = number('layer');
+  const encoder = found.stack?.toUpperCase() === 'E' ? { encoder: true as const } : {};
+  const layer = { layer: number('layer'), ...encoder };
   if (row.kind === 'head' || row.kind === 'cross_head') {
     const key = found.key === undefined ? {} : { key: number('key') };
-    return { kind: row.kind, layer, head: number('head'), ...at, ...key };
+    return { kind: row.kind, ...layer, head: number('head'), ...at, ...key };
   }
   if (found.key !== undefined) return null;
   if (row.kind === 'embed') return { kind: 'embed', ...at };
-  if (row.kind === 'neuron') return { kind: 'neuron', layer, neuron: number('neuron'), ...at };
-  if (isBranch(row.kind)) return { kind: row.kind, layer, ...at };
+  if (row.kind === 'neuron') return { kind: 'neuron', ...layer, neuron: number('neuron'), ...at };
+  if (isBranch(row.kind)) return { kind: row.kind, ...layer, ...at };
   const site = found.site?.toLowerCase();
   if (found.pos !== undefined || !site || found.layer === undefined || found.neuron) return null;
-  return { kind: 'site', layer, site: found.head ? `H${number('head')}.${site}` : site };
+  return { kind: 'site', ...layer, site: found.head ? `H${number('head')}.${site}` : site };
 }
 
 const BRANCHES = ['attn', 'mixer', 'cross', 'mlp', 'ple'] as const;
@@ -81,7 +106,8 @@ export function formatTarget(target: Target): string {
     'query' in target && target.query !== undefined
       ? `@${target.query}${'key' in target && target.key !== undefined ? `<${target.key}` : ''}`
       : '';
-  return filled(kindOf(target.kind).forms[0] ?? '', target) + at;
+  const name = filled(kindOf(target.kind).forms[0] ?? '', target);
+  return (isOfEncoder(target) ? name.replace(/^L/, 'E') : name) + at;
 }
 
 /** A form or a phrase with the target's numbers in place of what stands in braces. */
@@ -92,13 +118,22 @@ function filled(form: string, target: object): string {
 
 /** Why the model has no such target, in a sentence; null where it has. */
 export function misfit(target: Target, model: Dimensions): string | null {
-  if (target.kind !== 'embed' && target.layer >= model.n_layers) {
-    return `Layer ${target.layer} is not in this model: it has layers 0–${model.n_layers - 1}.`;
+  const layers = isOfEncoder(target) ? (model.n_encoder_layers ?? 0) : model.n_layers;
+  if (layers === 0 && isOfEncoder(target)) return 'This model has no encoder that reads a source.';
+  if (target.kind !== 'embed' && target.layer >= layers) {
+    const whose = isOfEncoder(target) ? 'its encoder' : 'it';
+    return `Layer ${target.layer} is not in this model: ${whose} has layers 0–${layers - 1}.`;
   }
   const whole = target.kind === 'head' || target.kind === 'cross_head';
   const head = whole ? target.head : siteHead(target);
-  if (head !== null) return outOfRange(kindOf('head'), head, model.n_heads);
+  if (head !== null) return outOfRange(kindOf('head'), head, headsIn(target, model));
+  if (isOfEncoder(target)) return null; // how many neurons it has, the server knows
   return target.kind === 'neuron' ? outOfRange(kindOf('neuron'), target.neuron, model.d_mlp) : null;
+}
+
+function headsIn(target: Target, model: Dimensions): number {
+  if (!isOfEncoder(target)) return model.n_heads;
+  return Math.max(0, ...(model.heads?.['encoder'] ?? [model.n_heads]));
 }
 
 function outOfRange(row: NodeKind, value: number, count: number): string | null {
@@ -135,6 +170,11 @@ function missing(target: Target, model: Dimensions): string | null {
 
 /** What a node is, in words. */
 export function describeTarget(target: Target): string {
+  const words = targetWords(target);
+  return isOfEncoder(target) ? `${words} of the encoder` : words;
+}
+
+function targetWords(target: Target): string {
   if (target.kind !== 'site') return filled(kindOf(target.kind).words, target);
   const [head, site = head] = target.site.split('.');
   const row = KINDS.find(

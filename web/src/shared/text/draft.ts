@@ -1,5 +1,13 @@
 /** An edit as the text fields of a form, and back. */
-import { formatTarget, kindOf, misfit, parseTarget, type Kind, type Target } from './address';
+import {
+  formatTarget,
+  isOfEncoder,
+  kindOf,
+  misfit,
+  parseTarget,
+  type Kind,
+  type Target,
+} from './address';
 import {
   editProblem,
   formatPairs,
@@ -21,6 +29,8 @@ import {
 
 export interface Draft {
   kind: Kind;
+  /** Of an encoder that reads a source. */
+  encoder: boolean;
   layer: string;
   index: string;
   site: string;
@@ -44,6 +54,7 @@ export function toDraft(made: Edit): Draft {
   const text = (value: number | undefined) => (value === undefined ? '' : String(value));
   return {
     kind: target.kind,
+    encoder: isOfEncoder(target),
     layer: 'layer' in target ? String(target.layer) : '0',
     index:
       target.kind === 'head' || target.kind === 'cross_head'
@@ -119,17 +130,18 @@ function readTarget(draft: Draft): Target | null {
     (draft.kind === 'head' || draft.kind === 'cross_head') && draft.query !== ''
       ? `@${draft.query}${draft.key === '' ? '' : `<${draft.key}`}`
       : '';
+  const layer = `${draft.encoder ? 'E' : 'L'}${draft.layer}`;
   const names: Record<Kind, string> = {
     embed: 'embed',
-    head: `L${draft.layer}.H${draft.index}${pair}`,
-    neuron: `L${draft.layer}.N${draft.index}`,
-    attn: `L${draft.layer}.attn`,
-    mixer: `L${draft.layer}.mixer`,
-    cross: `L${draft.layer}.cross`,
-    cross_head: `L${draft.layer}.X${draft.index}${pair}`,
-    mlp: `L${draft.layer}.mlp`,
-    ple: `L${draft.layer}.ple`,
-    site: `L${draft.layer}.${draft.site}`,
+    head: `${layer}.H${draft.index}${pair}`,
+    neuron: `${layer}.N${draft.index}`,
+    attn: `${layer}.attn`,
+    mixer: `${layer}.mixer`,
+    cross: `${layer}.cross`,
+    cross_head: `${layer}.X${draft.index}${pair}`,
+    mlp: `${layer}.mlp`,
+    ple: `${layer}.ple`,
+    site: `${layer}.${draft.site}`,
   };
   return parseTarget(names[draft.kind]);
 }

@@ -244,6 +244,14 @@ describe('the form', () => {
     expect(readDraft(toDraft(made), made, MODEL)).toEqual({ made });
   });
 
+  it('says again an edit of an encoder that reads a source', () => {
+    const reader = { ...MODEL, n_encoder_layers: 2 };
+    for (const made of [edit('E1.H2'), edit('E1.mlp', 'scale', 2), edit('E1.H2@4<3')]) {
+      expect(readDraft(toDraft(made), made, reader)).toEqual({ made });
+      expect(readDraft(toDraft(made), made, MODEL)).toHaveProperty('problem.field', 'target');
+    }
+  });
+
   it('names the first field at fault', () => {
     const draft = { ...toDraft(edit('L2.N7', 'scale')), index: '99999' };
     const read = (patch: object) => {

@@ -333,7 +333,7 @@ export function editProblem(made: Edit, model: EditModel): EditProblem | null {
   if (problem) return problem;
   if (Array.isArray(made.value)) {
     const width =
-      checked.target.kind === 'head'
+      checked.target.kind === 'head' || checked.target.kind === 'cross_head'
         ? model.d_head
         : checked.target.kind === 'neuron'
           ? 1

@@ -8,7 +8,7 @@
 import { LIMITS, QUESTIONS } from '../../questions.gen';
 import { NARROWEST, WIDEST } from '../../draw/zoom';
 import { parseRow } from '../../draw/residual';
-import { formatTarget, parseTarget } from './address';
+import { formatTarget, hasPage, parseTarget } from './address';
 import { decodeEdit, encodeEdit } from './editUrl';
 import { formatPositions, parsePositions, type Edit } from './edits';
 import { FURTHER, furtherFields, type Further } from './further';
@@ -131,8 +131,7 @@ const FIELDS: Fields<Omit<Shared, 'view'>> = {
   row: field(START, 'row', (value) => (parseRow(value) === null ? undefined : value)),
   node: field(START, 'node', (value) => {
     const node = parseTarget(value);
-    const good = node !== null && node.kind !== 'site' && !('query' in node);
-    return good ? formatTarget(node) : undefined;
+    return node !== null && hasPage(node) ? formatTarget(node) : undefined;
   }),
   mode: choice(START, 'mode', MODES),
   of: choice(START, 'follow', FOLLOWS),

@@ -1,20 +1,20 @@
 /** The picture or the table, what is locked in it, the heads it is of, and what its colours mean. */
 import { useLayoutEffect, useRef } from 'react';
 import { attentionLegend } from '../../draw/attention/legend';
-import type { Attention } from '../../draw/attention/data';
 import { panelModes, patternOf } from '../../draw/attention/pattern';
 import type { AttentionShown } from '../../draw/attention/shown';
 import { NodeActions } from '../../shared/parts/NodeActions';
 import { NodeName } from '../../shared/parts/NodeName';
 import type { ModelInfo } from '../../shared/api/queries';
 import { change, useSpec } from '../../shared/state/store';
+import { hasPage, parseTarget } from '../../shared/text/address';
 import { AttentionCanvas } from './AttentionCanvas';
 import { AttentionFocus, CutPairs, Renormalise } from './AttentionFocus';
 import { AttentionHint } from './AttentionHint';
 import { useAttentionSpec } from './attentionState';
 import { AttentionTable } from './AttentionTable';
-import { keptPairs, type Pair } from './pairs';
-import { headName, headsWords, partOf, type Head } from './picks';
+import { inBoth, keptPairs, type Pair } from './pairs';
+import { branchName, headName, headsWords, type Head } from './picks';
 
 interface Props {
   shown: AttentionShown;
@@ -68,12 +68,6 @@ export function AttentionArea({ shown, model, heads }: Props) {
   );
 }
 
-/** Edits are of both sides: of two prompts no longer than the shorter one. */
-function inBoth({ baseline: { tokens } }: Attention, pairs: Pair[]): Pair[] {
-  const { query, key } = tokens;
-  return pairs.filter((pair) => pair.query < query.length && pair.key < key.length);
-}
-
 /** More have no room in one line: they are cut in the grid, or with their layer. */
 const LISTED = 6;
 
@@ -94,35 +88,36 @@ function HeadsShown({ heads, model, pairs }: HeadsProps) {
       )}
       {nodes.map((node) => (
         <span key={node} className="attention-head">
-          <button
-            type="button"
-            className="link mono"
-            title={`What ${node} writes`}
-            onClick={() => change({ node })}
-          >
-            {node}
-          </button>{' '}
-          <NodeName node={node} /> <NodeActions node={node} model={model} />
+          <HeadLink node={node} /> <NodeName node={node} />{' '}
+          <NodeActions node={node} model={model} />
         </span>
       ))}
-      {partOf(heads) === 'self' ? (
-        <>
-          <span className="spring" />
-          <CutPairs heads={heads} model={model} pairs={pairs} of="all tokens" />
-          <Renormalise />
-        </>
-      ) : null}
+      <span className="spring" />
+      <CutPairs heads={heads} model={model} pairs={pairs} of="all tokens" />
+      <Renormalise />
     </section>
   );
 }
 
-/** What of them can be cut: each, or all of their layers. The app edits nothing in an encoder that reads a source. */
+/** What of them can be cut: each, or all of their layers. */
 function nodesOf(heads: readonly Head[]): string[] {
-  const part = partOf(heads);
-  if (part === 'encoder') return [];
-  if (heads.length <= LISTED) return heads.map(headName);
-  const branch = part === 'cross' ? 'cross' : 'attn';
-  return [...new Set(heads.map(({ layer }) => `L${layer}.${branch}`))];
+  return heads.length <= LISTED ? heads.map(headName) : [...new Set(heads.map(branchName))];
+}
+
+/** To what it writes; heads of an encoder write no logits. */
+function HeadLink({ node }: { node: string }) {
+  const target = parseTarget(node);
+  if (!target || !hasPage(target)) return <span className="mono">{node}</span>;
+  return (
+    <button
+      type="button"
+      className="link mono"
+      title={`What ${node} writes`}
+      onClick={() => change({ node })}
+    >
+      {node}
+    </button>
+  );
 }
 
 function Legend({ shown }: { shown: AttentionShown }) {

@@ -7,8 +7,8 @@ import { Icon, Token } from '../../shared/parts/parts';
 import { useSpec } from '../../shared/state/store';
 import { setAttention, useAttentionSpec } from './attentionState';
 import { isCut, isMasked, toggleCuts, toggleMask } from './cuts';
-import { pairsOf, type Pair } from './pairs';
-import { partOf, type Head } from './picks';
+import { canCut, inBoth, pairsOf, type Pair } from './pairs';
+import type { Head } from './picks';
 import type { ModelInfo } from '../../shared/api/queries';
 
 const LISTED = 6;
@@ -50,7 +50,7 @@ export function AttentionFocus({ attention, mode, head, heads, model, focus }: P
           >
             <span className="faint number">{other}</span> {its ? <Token token={its} /> : null}{' '}
             <span className="number">{valueText(pattern, pair.value)}</span>{' '}
-            <CutPair heads={heads} model={model} pair={pair} />
+            {canCut(attention, pair) ? <CutPair heads={heads} model={model} pair={pair} /> : null}
           </span>
         );
       })}
@@ -58,7 +58,7 @@ export function AttentionFocus({ attention, mode, head, heads, model, focus }: P
       {model.kind === 'masked' && model.mask_token !== null ? (
         <MaskButton position={focus.position} mask={model.mask_token} />
       ) : null}
-      <CutPairs heads={heads} model={model} pairs={kept} of="this token" />
+      <CutPairs heads={heads} model={model} pairs={inBoth(attention, kept)} of="this token" />
       <button
         type="button"
         className="icon-button"
@@ -81,7 +81,6 @@ interface CutProps {
 export function CutPair({ heads, model, pair }: CutProps & { pair: Pair }) {
   const { edits } = useSpec();
   const { renormalise } = useAttentionSpec();
-  if (partOf(heads) !== 'self') return null;
   const cut = isCut(edits, heads, pair);
   const where = heads.length === 1 ? 'this head' : `the ${heads.length} heads shown`;
   return (
@@ -112,7 +111,7 @@ export function CutPairs({
 }: CutProps & { pairs: readonly Pair[]; of: string }) {
   const { edits } = useSpec();
   const { renormalise } = useAttentionSpec();
-  if (pairs.length < 2 || partOf(heads) !== 'self') return null;
+  if (pairs.length < 2) return null;
   const cut = pairs.every((pair) => isCut(edits, heads, pair));
   const number = pairs.length.toLocaleString('en');
   return (

@@ -16,7 +16,7 @@ import { signed } from '../../draw/format';
 import type { ModelInfo } from '../../shared/api/queries';
 import { Token } from '../../shared/parts/parts';
 import { CutPair } from './AttentionFocus';
-import { keptPairs, type Pair } from './pairs';
+import { canCut, keptPairs, type Pair } from './pairs';
 import type { Head } from './picks';
 
 const PAGE = 100;
@@ -151,7 +151,9 @@ function Row({ pair, sides, heads, model }: RowProps) {
         <td className="number">{signed(after - before)}</td>
       ) : null}
       <td>
-        <CutPair heads={heads} model={model} pair={pair} />
+        {sides[0] && canCut(sides[0].attention, pair) ? (
+          <CutPair heads={heads} model={model} pair={pair} />
+        ) : null}
       </td>
     </tr>
   );

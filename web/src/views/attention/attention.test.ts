@@ -5,6 +5,7 @@ import type { Attention } from '../../draw/attention/data';
 import { table, look } from '../../draw/lut';
 import { page } from '../../shared/pageExample';
 import { edit } from '../../shared/text/edits';
+import { decodeEdit, encodeEdit } from '../../shared/text/editUrl';
 import { ATTENTION } from './attentionState';
 import { cutTargets, isCut, isMasked, toggledMask, withCuts, withoutCuts } from './cuts';
 import {
@@ -22,6 +23,7 @@ import {
   type HeadPick,
 } from './picks';
 import { attentionPython } from './python';
+import { canCut } from './pairs';
 import { onlyHeads } from './query';
 import { askedQueries, attentionBody, attentionCost, otherOf } from './request';
 import { found, headNames, kindOf, scoreFacts, scoreWords, sorted } from './scores';
@@ -363,6 +365,35 @@ describe('cutting pairs', () => {
       [7, 4],
     ]);
     expect(withCuts(once, some, model, [other], false)).toHaveLength(6);
+  });
+
+  it('is of the decoder’s attention to its source, and of the encoder, as of its own', () => {
+    const reader = { heads: { self: [2, 2], cross: [2, 2], encoder: [2, 2, 2] } };
+    for (const [picks, targets] of [
+      ['L1.X', ['L1.cross']],
+      ['L0.X1, L1.X', ['L0.X1', 'L1.cross']],
+      ['E0.H1, E2', ['E0.H1', 'E2.attn']],
+    ] as const) {
+      const heads = headsOf(read(picks), reader);
+      expect(cutTargets(heads, reader)).toEqual(targets);
+      const cut = withCuts([edit('L0.attn')], heads, reader, [pair], false);
+      expect(isCut(cut, heads, pair)).toBe(true);
+      expect(isCut(cut, headsOf(read('L0.H1, L1'), reader), pair)).toBe(false);
+      expect(cut.map((made) => decodeEdit(encodeEdit(made)))).toEqual(cut);
+      expect(withoutCuts(cut, heads, [pair])).toEqual([edit('L0.attn')]);
+    }
+  });
+
+  it('is of pairs that both of two prompts have', () => {
+    const tokens = (query: number, key: number) =>
+      ({ tokens: { query: Array(query).fill(0), key: Array(key).fill(0) } }) as never;
+    const two = { baseline: tokens(9, 9), edited: tokens(8, 8) };
+    expect([6, 7, 8].map((query) => canCut(two, { query, key: 3 }))).toEqual([true, true, false]);
+    expect(canCut({ baseline: two.edited, edited: two.baseline }, { query: 8, key: 3 })).toBe(
+      false,
+    );
+    expect(canCut({ baseline: two.baseline, edited: null }, { query: 8, key: 8 })).toBe(true);
+    expect(canCut({ baseline: tokens(4, 9), edited: null }, { query: 3, key: 8 })).toBe(true);
   });
 
   it('is taken back, whoever made it', () => {

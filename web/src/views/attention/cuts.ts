@@ -3,7 +3,7 @@ import { LIMITS } from '../../questions.gen';
 import { edit, isPlainAblation, type Edit, type Pair } from '../../shared/text/edits';
 import { change, notify, useStore } from '../../shared/state/store';
 import { MAX_EDITS } from '../../shared/text/url';
-import { headName, isWhole, type Head, type Heads } from './picks';
+import { branchName, headName, isWhole, partOf, type Head, type Heads } from './picks';
 
 export interface Place {
   query: number;
@@ -15,7 +15,7 @@ export function cutTargets(heads: readonly Head[], model: Heads): string[] {
   const layers = [...new Set(heads.map(({ layer }) => layer))];
   return layers.flatMap((layer) => {
     const own = heads.filter((head) => head.layer === layer);
-    return isWhole(model, own) ? [`L${layer}.attn`] : own.map(headName);
+    return isWhole(model, own) ? [branchName({ part: partOf(own), layer })] : own.map(headName);
   });
 }
 
@@ -29,7 +29,7 @@ function cuts(made: Edit, head: Head, { query, key }: Place): boolean {
   if (isPlainAblation(made, `${name}@${query}<${key}`)) return true;
   if (made.operation !== 'knock_out') return false;
   if (made.target === `${name}@${query}<${key}`) return true;
-  const within = made.target === name || made.target === `L${head.layer}.attn`;
+  const within = made.target === name || made.target === branchName(head);
   return within && (made.pairs ?? []).some((one) => one[0] === query && one[1] === key);
 }
 

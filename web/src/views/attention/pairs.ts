@@ -1,4 +1,5 @@
 /** Pairs of query and key, strongest first: those of a token in focus, and those of a table. */
+import type { Attention } from '../../draw/attention/data';
 import type { Pattern } from '../../draw/attention/pattern';
 import type { Focus } from '../../draw/attention/shown';
 import { partners } from '../../draw/attention/text';
@@ -25,6 +26,19 @@ export function pairsOf(
     pairs,
     kept: keptPairs(pattern).filter((pair) => pair[focus.side] === focus.position),
   };
+}
+
+type Sides = Pick<Attention, 'baseline' | 'edited'>;
+
+/** Edits are of both sides: of two prompts, a pair within the shorter one can be cut. */
+export function canCut({ baseline, edited }: Sides, { query, key }: Omit<Pair, 'value'>): boolean {
+  return [baseline, edited ?? baseline].every(
+    ({ tokens }) => query < tokens.query.length && key < tokens.key.length,
+  );
+}
+
+export function inBoth(sides: Sides, pairs: readonly Pair[]): Pair[] {
+  return pairs.filter((pair) => canCut(sides, pair));
 }
 
 /** All pairs that are drawn, strongest first. */

@@ -44,6 +44,11 @@ export function headName({ part, layer, head }: Named): string {
   return `${part === 'encoder' ? 'E' : 'L'}${layer}.${part === 'cross' ? 'X' : 'H'}${head}`;
 }
 
+/** All heads of a layer together, as a node: "L5.attn", "L5.cross", "E5.attn". */
+export function branchName({ part, layer }: Pick<Head, 'part' | 'layer'>): string {
+  return `${part === 'encoder' ? 'E' : 'L'}${layer}.${part === 'cross' ? 'cross' : 'attn'}`;
+}
+
 function pickName({ part, layer, head }: HeadPick): string {
   if (head !== null) return headName({ part, layer, head });
   return { self: `L${layer}`, cross: `L${layer}.X`, encoder: `E${layer}` }[part];

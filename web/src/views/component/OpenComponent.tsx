@@ -1,7 +1,7 @@
 /** A page of no component: how they are named, and a way to one. */
 import { useState } from 'react';
 import type { ModelInfo } from '../../shared/api/queries';
-import { checkTarget, formatTarget } from '../../shared/text/address';
+import { checkTarget, formatTarget, hasPage } from '../../shared/text/address';
 import { change } from '../../shared/state/store';
 
 export function OpenComponent({
@@ -15,7 +15,7 @@ export function OpenComponent({
   const checked = model && text !== '' ? checkTarget(text, model) : null;
   const target = checked && 'target' in checked ? checked.target : null;
   const wrong = checked && 'problem' in checked ? checked.problem : null;
-  const page = target !== null && target.kind !== 'site' && !('query' in target);
+  const page = target !== null && hasPage(target);
   return (
     <section className="welcome" data-testid="open-component">
       <h2>Which component?</h2>

@@ -6,7 +6,7 @@
 import { useEffect, useRef } from 'react';
 import type { Analysis, ModelInfo } from '../../shared/api/queries';
 import { parseRow, type ResidualSite } from '../../draw/residual';
-import { parseTarget, type Kind } from '../../shared/text/address';
+import { isOfEncoder, parseTarget, type Kind } from '../../shared/text/address';
 import { figures } from '../../draw/format';
 import type { LayerReading, Predictions } from '../../shared/text/predictions';
 import { branchOf, partOf, shortName, strongest, type Branch } from './updates';
@@ -275,7 +275,8 @@ function useTouched(layer: number, branch: Branch): boolean {
   const { edits } = useSpec();
   return edits.some((made) => {
     const target = made.enabled ? parseTarget(made.target) : null;
-    if (!target || !('layer' in target) || target.layer !== layer) return false;
+    if (!target || !('layer' in target) || isOfEncoder(target) || target.layer !== layer)
+      return false;
     return WRITERS[branch].includes(target.kind);
   });
 }
