@@ -19,8 +19,7 @@ from rich.console import Console
 from rich.table import Table
 
 import unembed as ue
-from unembed.analyses.attribution.measure import agreement, edits_without
-from unembed.analyses.attribution.options import AttributionOptions
+from unembed.analyses.attribution.measure import agreement
 from unembed.analyses.attribution.result import AttributedNode, Attribution
 
 PROMPTS = [
@@ -56,9 +55,7 @@ def main() -> None:
         why = ue.Objective.logit_diff(target, other)
         plain = ue.attribute(model, prompt, why, pairs=False)
         rows = nodes_of(plain)
-        capture = ["z", "mlp_post", "embed", *why.required_capture(model)]
-        run = model.run(prompt, capture, logits="none")
-        edits = [edits_without(run, row, AttributionOptions()) for row in rows]
+        edits = [ue.zero(row.name) for row in rows]
         values = ue.sweep(model, prompt, [(), *edits], objective=why).values
         for row, value in zip(rows, values[1:].tolist(), strict=True):
             measured[row.kind].append(float(values[0]) - value)

@@ -54,6 +54,9 @@ class Settings:
         100_000_000, "Largest attribution, in nodes at all positions."
     )
     max_attributed_rows: int = _asked(1000, "Most nodes that one attribution lists, or measures.")
+    max_measured_nodes: int = _asked(
+        20_000, "Most nodes of one attribution that are each measured by a run of its own."
+    )
     max_patch_cells: int = _asked(20_000, "Largest patching grid, in cells; each is a run.")
     max_flow_layers: int = _asked(8, "Most layers of one flow graph.")
     max_flow_vectors: int = _asked(4000, "Most vectors that one flow graph may read.")

@@ -33,6 +33,8 @@ NAN, INF = math.nan, math.inf
         (lambda: ue.set_to("L0.H1", [[1.0], [2.0, 3.0]]), "value"),
         (lambda: ue.set_to("L0.H1", [1.0, NAN]), "value"),
         (lambda: ue.add("L0.resid_post", torch.tensor([INF])), "value"),
+        (lambda: ue.set_to("L0.mlp_out", 0, where=torch.ones(10, 40)), "where"),
+        (lambda: ue.set_to("L0.z", 0, positions=[1], where=torch.ones(10) > 0), "where"),
     ],
 )
 def test_a_bad_edit_is_refused_when_it_is_made(make, field):
@@ -52,6 +54,7 @@ def test_a_bad_edit_is_refused_when_it_is_made(make, field):
         (ue.zero("L0.mlp_gate"), CapabilityError, "edits[0].target"),
         (ue.set_to("L0.H0", [1.0, 2.0, 3.0]), EditError, "edits[0].value"),
         (ue.Edit("L0.H0", "patch"), EditError, "edits[0].source"),
+        (ue.set_to("L0.z", 0, where=torch.ones(10, 4) > 0), EditError, "edits[0].where"),
         ("zero L0.H0", EditError, "edits[0]"),
     ],
 )

@@ -20,6 +20,7 @@ def attributed(answer: Any) -> Numbers:
         side: {
             "value": answer[side]["value"],
             "completeness": answer[side]["completeness"]["nodes"],
+            "bound": answer[side]["bound"]["largest"],
             "rows": [[row[name] for name in ROW] for row in answer[side]["rows"]],
         }
         for side in sides
@@ -34,6 +35,7 @@ def python_attribution(model: Model, fields: dict[str, Any], edits: list[Any]) -
             found[side] = {
                 "value": result.value,
                 "completeness": result.completeness.nodes,
+                "bound": result.bound.largest,
                 "rows": [[getattr(row, name) for name in ROW] for row in result.rows],
             }
     return found
@@ -55,6 +57,7 @@ def _python_patch(model: Model, fields: dict[str, Any], edits: list[Any]) -> Num
 
 
 ATTRIBUTE = {"target": 40, "distractor": "a", "verify": 3, "top_k": 6, "frozen": "all"}
+ATTRIBUTE |= {"against": "prompt", "references": [OTHER], "sample": 16}
 PATCH = {
     "prompt": PROMPT,
     "corrupted": OTHER,
@@ -71,7 +74,8 @@ FACES = {
         attributed,
         lambda: [
             *("attribute", PROMPT, "--target", "#40", "--distractor", "a", "--verify", "3"),
-            *("--top-k", "6", "--frozen", "all", "--json"),
+            *("--top-k", "6", "--frozen", "all", "--against", "prompt", "--reference", OTHER),
+            *("--sample", "16", "--json"),
         ],
     ),
     "patch": Face(
@@ -98,7 +102,10 @@ def test_a_grid_is_the_same_in_all_three(put):
 
 
 def test_tables_say_what_adds_up_and_what_was_measured(cli, source):
-    status, out, err = cli("attribute", source, PROMPT, "--verify", "4", "--top-k", "6")
+    status, out, err = cli(
+        "attribute", source, PROMPT, "--verify", "4", "--top-k", "6", "--sample", "16"
+    )
+    assert "95% sure" in out
     assert status == 0, err
     assert "measured" in out
     assert "beyond linear" in out
@@ -116,6 +123,10 @@ def test_what_is_too_large_or_wrong_names_its_field(app):
         ("/api/attribute", {"verify": 2000}, "verify"),
         ("/api/attribute", {"target": "no such token"}, "target"),
         ("/api/attribute", {"layers": [9]}, "layers"),
+        ("/api/attribute", {"references": [OTHER]}, "against"),
+        ("/api/attribute", {"references": ["a"], "against": "prompt"}, "references"),
+        ("/api/attribute", {"references": ["x" * 300_000], "against": "mean"}, "references[0]"),
+        ("/api/attribute", {"sample": 5}, "sample"),
         ("/api/patch", {"corrupted": "The"}, "corrupted"),
         ("/api/patch", {"corrupted": "x" * 300_000}, "corrupted"),
         ("/api/patch", {}, "corrupted"),

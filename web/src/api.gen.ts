@@ -986,11 +986,11 @@ export interface components {
             steps?: number;
             /**
              * Against
-             * @description What an activation is compared with: 0, or its mean over the prompt.
+             * @description What an activation is compared with: 0; its mean over the prompt, or over the reference prompts where there are any; or what it is at that position of a reference prompt.
              * @default zero
              * @enum {string}
              */
-            against?: "zero" | "mean";
+            against?: "zero" | "mean" | "prompt";
             /**
              * Pairs
              * @description Heads by pair of query and key; without, each query's head as one node.
@@ -1003,7 +1003,7 @@ export interface components {
              * @default total
              * @enum {string}
              */
-            sort_by?: "total" | "direct" | "write" | "activation";
+            sort_by?: "total" | "direct" | "write" | "activation" | "measured";
             /**
              * Top K
              * @description Nodes listed.
@@ -1026,6 +1026,24 @@ export interface components {
              * @default 0
              */
             verify?: number;
+            /**
+             * Verify All
+             * @description Measure every node, of the layers and positions named, in place of those listed; refused above max_measured_nodes.
+             * @default false
+             */
+            verify_all?: boolean;
+            /**
+             * Sample
+             * @description Runs, each without a random part of the nodes that were not measured, for a bound on what any of them does; none, or at least 16.
+             * @default 0
+             */
+            sample?: number;
+            /**
+             * References
+             * @description Prompts that values are compared with, with the same edits: of as many tokens where `against` is prompt, any where it is mean.
+             * @default []
+             */
+            references?: (string | number[] | components["schemas"]["Message"][])[];
         };
         /**
          * AttributedNode
@@ -1122,7 +1140,7 @@ export interface components {
              * Against
              * @enum {string}
              */
-            against: "zero" | "mean";
+            against: "zero" | "mean" | "prompt";
             /**
              * Method
              * @description Direct effects: norms frozen, or in a head that is not linear the gradient; null: none.
@@ -1164,6 +1182,8 @@ export interface components {
             provenance: {
                 [key: string]: string;
             };
+            /** @description Null unless there were runs for it. */
+            bound: components["schemas"]["Bound"] | null;
         };
         /**
          * AttributionComparison
@@ -1173,6 +1193,46 @@ export interface components {
             baseline: components["schemas"]["Attribution"];
             /** @description Null where no edit is enabled. */
             edited: components["schemas"]["Attribution"] | null;
+        };
+        /**
+         * Bound
+         * @description How much any node that was not measured can do, from runs without random parts of them.
+         *
+         *     Every node is out in as many runs. What it does is at most the difference of the mean of those
+         *     runs from that of the others, and what chance may have hidden (Student's t, for all nodes
+         *     at once), as far as effects add up.
+         */
+        Bound: {
+            /**
+             * Nodes
+             * @description How many were not measured.
+             */
+            nodes: number;
+            /**
+             * Runs
+             * @description Runs without some of them.
+             */
+            runs: number;
+            /**
+             * Share
+             * @description Of the nodes that each run is without.
+             */
+            share: number;
+            /**
+             * Confidence
+             * @description That no node is outside the bound.
+             */
+            confidence: number;
+            /**
+             * Largest
+             * @description No node that was not measured does more than this, either way.
+             */
+            largest: number;
+            /**
+             * Node
+             * @description The one that the bound is largest of; null where there is none.
+             */
+            node: string | null;
         };
         /**
          * BranchUpdates
@@ -3793,6 +3853,11 @@ export interface components {
              * @description Most nodes that one attribution lists, or measures.
              */
             max_attributed_rows: number;
+            /**
+             * Max Measured Nodes
+             * @description Most nodes of one attribution that are each measured by a run of its own.
+             */
+            max_measured_nodes: number;
             /**
              * Max Patch Cells
              * @description Largest patching grid, in cells; each is a run.

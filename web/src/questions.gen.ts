@@ -261,7 +261,8 @@ export const QUESTIONS = {
       "default": "zero",
       "choices": [
         "zero",
-        "mean"
+        "mean",
+        "prompt"
       ]
     },
     "pairs": {
@@ -275,7 +276,8 @@ export const QUESTIONS = {
         "total",
         "direct",
         "write",
-        "activation"
+        "activation",
+        "measured"
       ]
     },
     "top_k": {
@@ -298,6 +300,20 @@ export const QUESTIONS = {
       "default": 0,
       "low": 0,
       "limit": "max_attributed_rows"
+    },
+    "verify_all": {
+      "kind": "boolean",
+      "default": false
+    },
+    "sample": {
+      "kind": "integer",
+      "default": 0,
+      "low": 0,
+      "limit": "max_attributed_rows"
+    },
+    "references": {
+      "kind": "record",
+      "default": []
     }
   },
   "patch": {
@@ -951,6 +967,7 @@ export const LIMITS = {
   "max_attention_numbers": 16777216,
   "max_attributed_nodes": 100000000,
   "max_attributed_rows": 1000,
+  "max_measured_nodes": 20000,
   "max_patch_cells": 20000,
   "max_flow_layers": 8,
   "max_flow_vectors": 4000,

@@ -205,11 +205,14 @@ def attribute(
     loading: Loading,
     prompt: Typed,
     edit: options.Edits = None,
+    references: attribution_command.References = None,
     as_json: options.Json = False,
     fields: dict[str, Any],
 ) -> None:
     """What every head, neuron and token does to an answer, estimated and measured."""
-    attribution_command.attribute(loading, prompt, edit or [], fields, as_json=as_json)
+    attribution_command.attribute(
+        loading, prompt, edit or [], fields, references or [], as_json=as_json
+    )
 
 
 @app.command(cls=TextCommand)

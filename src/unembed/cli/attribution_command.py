@@ -10,13 +10,13 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from unembed.cli.loading import Loading, Typed
+from unembed.cli.loading import Loading, Typed, read_prompt
 from unembed.cli.output import print_json
 from unembed.cli.questions import ask, request, validated
 from unembed.questions.requests import AttributeRequest, PatchRequest
 
 if TYPE_CHECKING:
-    from unembed.analyses.attribution.result import Attribution, AttributionComparison
+    from unembed.analyses.attribution.result import Attribution, AttributionComparison, Bound
     from unembed.analyses.patching.result import PatchGrid
     from unembed.session import Job, Session
 
@@ -31,16 +31,32 @@ Corrupted = Annotated[
 ]
 
 
+References = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--reference",
+        help="A prompt whose activations take the place of the prompt's: with --against prompt one "
+        "of as many tokens, with --against mean any. May be repeated.",
+        metavar="TEXT",
+        rich_help_panel="What is asked",
+        show_default=False,
+    ),
+]
+
+
 def attribute(
     loading: Loading,
     prompt: Typed,
     edits: Sequence[str],
     fields: dict[str, Any],
+    references: Sequence[str],
     *,
     as_json: bool,
 ) -> None:
     """See `unembed attribute`."""
-    asked = request(AttributeRequest, prompt, edits, **fields)
+    chat = isinstance(prompt.prompt, list)
+    others = [read_prompt(one, chat=chat) for one in references]
+    asked = request(AttributeRequest, prompt, edits, **fields, references=others)
     found = ask(loading, _attribute, asked, Console(stderr=True))
     if as_json:
         print_json(found.to_json())
@@ -107,7 +123,18 @@ def _said(found: Attribution) -> list[str]:
         ranks = "" if check.spearman is None else f", Spearman {check.spearman:.3f}"
         ranks += "" if check.pearson is None else f", Pearson {check.pearson:.3f}"
         lines.append(f"{check.nodes} measured{ranks}, largest error {check.largest_error:.4f}")
+    if found.bound is not None:
+        lines.append(bound_words(found.bound))
     return [*lines, *found.notes]
+
+
+def bound_words(bound: Bound) -> str:
+    """What the runs without random parts of the other nodes say, in a sentence."""
+    said = f"none of the {bound.nodes:,} nodes not measured does more than {bound.largest:.4f}"
+    return (
+        f"{said} ({bound.confidence:.0%} sure, as far as effects add up; {bound.runs} runs, each "
+        f"without {bound.share:.0%} of them)"
+    )
 
 
 def _grid(found: PatchGrid) -> Table:

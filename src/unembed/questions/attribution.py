@@ -12,6 +12,7 @@ from unembed.analyses.patching.options import PatchOptions
 from unembed.analyses.patching.result import PatchGrid
 from unembed.engine.editing.edits import Edit
 from unembed.questions.editing import edits_of
+from unembed.questions.experiment import Prompted
 from unembed.questions.requests import AttributeRequest, PatchRequest
 from unembed.questions.tokens import as_given, naming, read_of
 from unembed.session import Job, Session
@@ -22,12 +23,21 @@ def answer(session: Session, job: Job, request: AttributeRequest) -> Attribution
     model, options = session.model, request.only(AttributionOptions)
     read = read_of(model, request)
     made = edits_of(session, job, request.edits, read)
+    others = []
+    for order, one in enumerate(request.references):
+        with naming(f"references[{order}]"):
+            others.append(
+                read_of(
+                    model, Prompted(prompt=one, source=request.source, pair=request.pair)
+                ).prompt
+            )
 
     def explained(edits: tuple[Edit, ...]) -> Attribution:
         return attribute(
             model,
             read.prompt,
             edits=edits,
+            references=others,
             options=options,
             cancel=job.cancel,
             progress=job.progress,

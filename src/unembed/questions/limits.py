@@ -58,6 +58,8 @@ def _check_experiment(request: Options, prefix: str, settings: Settings) -> None
         said = getattr(request, name, None)
         if said is not None:
             check_prompt(said, f"{prefix}{name}", settings)
+    for order, said in enumerate(getattr(request, "references", ())):
+        check_prompt(said, f"{prefix}references[{order}]", settings)
     edits = getattr(request, "edits", None)
     if edits is not None:
         check_edits(edits, f"{prefix}edits", settings)

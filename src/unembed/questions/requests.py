@@ -49,6 +49,7 @@ from unembed.questions.experiment import (
 
 _TargetText = Annotated[StrictStr, Field(max_length=1000)]
 _Spelled = Annotated[_TargetText | TokenId, Field(union_mode="left_to_right")]
+_MAX_REFERENCES = 64
 _MAX_LENS_K = 20  # a grid of 400,000 cells is sent with all of them
 
 
@@ -155,6 +156,11 @@ class AttributeRequest(AttributionOptions, Experiment):
     """What every node does to an objective, estimated from one backward pass."""
 
     target: _Spelled | None = option(None, AttributionOptions.model_fields["target"].description)
+    references: Annotated[list[Prompt], Field(max_length=_MAX_REFERENCES, fail_fast=True)] = option(
+        [],
+        "Prompts that values are compared with, with the same edits: of as many tokens where "
+        "`against` is prompt, any where it is mean.",
+    )
 
 
 class PatchRequest(PatchOptions, Prompted, Request):

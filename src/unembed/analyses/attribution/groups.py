@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from unembed.analyses.attribution.references import References
 from unembed.analyses.attribution.result import NodeGroup, NodeKindName
 from unembed.analyses.tools.directions import Directions
 from unembed.analyses.tools.frozen import accurate
@@ -143,14 +144,14 @@ class Nodes:
     Args:
         run: with every site of `needed`, and the capture of directions where there are any.
         slopes: gradient of the objective at each variable.
-        references: what values are compared with, of sites where that is not zero.
+        references: what values are compared with.
     """
 
     def __init__(
         self,
         run: Run,
         slopes: Mapping[SiteKey, Tensor],
-        references: Mapping[SiteKey, Tensor],
+        references: References,
         directions: Directions | None,
         pairs: Collection[int],
     ) -> None:
@@ -267,7 +268,8 @@ class Nodes:
 
     def _bias(self, part: Part, out: BranchOutput) -> NodeGroup:
         written = accurate(out.bias_write())
-        slope = self.slopes[part.out].to(written)  # of a parameter: it is compared with none
+        slope = self.slopes[part.out].to(written)  # of a parameter: it is compared with 0
+        slope = torch.zeros_like(slope) if self.references.keeps_biases else slope
         return NodeGroup(
             "bias",
             part.layer,
@@ -282,7 +284,7 @@ class Nodes:
 
     def _total(self, site_key: SiteKey, values: Tensor) -> Tensor:
         """(value - reference) · gradient, number by number."""
-        reference = self.references.get(site_key)
+        reference = self.references.of(site_key)
         if reference is not None:
             values = values - reference.reshape(values.shape).to(values)
         return values * self.slopes[site_key].reshape(values.shape).to(values)

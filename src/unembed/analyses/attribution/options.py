@@ -10,8 +10,8 @@ from unembed.options import Count, Options, Position, Positive, Target, TokenRef
 
 Frozen = Literal["final", "all", "none"]
 Estimator = Literal["gradient", "integrated", "relp"]
-Against = Literal["zero", "mean"]
-SortBy = Literal["total", "direct", "write", "activation"]
+Against = Literal["zero", "mean", "prompt"]
+SortBy = Literal["total", "direct", "write", "activation", "measured"]
 
 _Layers = Annotated[tuple[Count, ...], Field(strict=False, min_length=1, max_length=4096)]
 _Positions = Annotated[tuple[Position, ...], Field(strict=False, min_length=1, fail_fast=True)]
@@ -42,7 +42,9 @@ class AttributionOptions(Options):
         5, "Gradients of each layer and branch that integrated gradients take.", le=100
     )
     against: Against = option(
-        "zero", "What an activation is compared with: 0, or its mean over the prompt."
+        "zero",
+        "What an activation is compared with: 0; its mean over the prompt, or over the reference "
+        "prompts where there are any; or what it is at that position of a reference prompt.",
     )
     pairs: bool = option(
         True, "Heads by pair of query and key; without, each query's head as one node."
@@ -56,5 +58,16 @@ class AttributionOptions(Options):
     verify: Count = option(
         0,
         "Of the nodes listed, how many are also measured, each by a run without it.",
+        limit="max_attributed_rows",
+    )
+    verify_all: bool = option(
+        False,
+        "Measure every node, of the layers and positions named, in place of those listed; refused "
+        "above max_measured_nodes.",
+    )
+    sample: Count = option(
+        0,
+        "Runs, each without a random part of the nodes that were not measured, for a bound on what "
+        "any of them does; none, or at least 16.",
         limit="max_attributed_rows",
     )

@@ -40,6 +40,7 @@ class NodeGroup:
     write: Float[Tensor, "pos ..."]
     direct: Float[Tensor, " ..."] | None
     total: Float[Tensor, "pos ..."]
+    measured: Float[Tensor, "pos ..."] | None = None  # not a number where it was not
 
     @property
     def words(self) -> str:
@@ -64,7 +65,12 @@ class NodeGroup:
             spread = torch.zeros_like(self.total)
             spread[position] = self.direct
             return spread
-        by_name = {"total": self.total, "write": self.write, "activation": self.activation}
+        by_name = {
+            "total": self.total,
+            "write": self.write,
+            "activation": self.activation,
+            "measured": self.measured,
+        }
         return by_name.get(metric)
 
 
@@ -106,6 +112,23 @@ class Verification:
     largest_error: Annotated[float, "Largest difference of an estimate from what was measured."]
 
 
+@dataclass(frozen=True)
+class Bound:
+    """How much any node that was not measured can do, from runs without random parts of them.
+
+    Every node is out in as many runs. What it does is at most the difference of the mean of those
+    runs from that of the others, and what chance may have hidden (Student's t, for all nodes
+    at once), as far as effects add up.
+    """
+
+    nodes: Annotated[int, "How many were not measured."]
+    runs: Annotated[int, "Runs without some of them."]
+    share: Annotated[float, "Of the nodes that each run is without."]
+    confidence: Annotated[float, "That no node is outside the bound."]
+    largest: Annotated[float, "No node that was not measured does more than this, either way."]
+    node: Annotated[str | None, "The one that the bound is largest of; null where there is none."]
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class Attribution(Result):
     """What every node does to an objective: direct effects, and estimated total effects.
@@ -143,6 +166,7 @@ class Attribution(Result):
     notes: Annotated[tuple[str, ...], "What is not taken apart, and why."]
     provenance: Annotated[Mapping[str, str], "Which model, in which precision."]
     groups: tuple[NodeGroup, ...] = field(metadata={"written": False})
+    bound: Annotated[Bound | None, "Null unless there were runs for it."] = None
 
     def top(
         self,
@@ -168,8 +192,13 @@ class Attribution(Result):
 
     def node(self, name: str) -> AttributedNode:
         """One node by its name at a position, as in "L9.H6@14<3". Raises InputError."""
+        order, index = self.place(name)
+        return self._row(self.groups[order], index)
+
+    def place(self, name: str) -> tuple[int, tuple[int, ...]]:
+        """Where a node is, by its name: the number of its group, its index there. As `node`."""
         found = self._places.get(name.partition("@")[0])
-        index = None if found is None else _index(found[0], name, found[1])
+        index = None if found is None else _index(self.groups[found[0]], name, found[1])
         if found is None or index is None:
             raise InputError(
                 f"{name!r} is no node of this attribution",
@@ -177,7 +206,7 @@ class Attribution(Result):
                 value=name,
                 legal=", ".join(row.name for row in self.rows[:3]),
             )
-        return self._row(found[0], index)
+        return found[0], index
 
     def by_component(self, by: Literal["total", "direct"] = "total") -> dict[str, float]:
         """The sum over positions, and of pairs over keys, of each head, and of whole branches.
@@ -210,13 +239,13 @@ class Attribution(Result):
     # ------------------------------------------------------------ inside
 
     @cached_property
-    def _places(self) -> dict[str, tuple[NodeGroup, tuple[int, ...]]]:
-        """By name without its position: the group and the number within it."""
-        found: dict[str, tuple[NodeGroup, tuple[int, ...]]] = {}
-        for group in self.groups:
+    def _places(self) -> dict[str, tuple[int, tuple[int, ...]]]:
+        """By name without its position: the number of the group and that within it."""
+        found: dict[str, tuple[int, tuple[int, ...]]] = {}
+        for order, group in enumerate(self.groups):
             for number in range(group.total.shape[1]):
                 stem = group.name((0, number, 0) if group.kind == "pair" else (0, number))
-                found[stem.partition("@")[0]] = (group, (number,))
+                found[stem.partition("@")[0]] = (order, (number,))
         return found
 
     def _chosen(
@@ -252,7 +281,13 @@ class Attribution(Result):
             write=float(group.write[index]),
             direct=direct,
             total=float(group.total[index]),
+            measured=_measured(group, index),
         )
+
+
+def _measured(group: NodeGroup, index: tuple[int, ...]) -> float | None:
+    found = float("nan") if group.measured is None else float(group.measured[index])
+    return None if found != found else found
 
 
 def _largest(
@@ -263,7 +298,7 @@ def _largest(
     if values is None:
         return []
     n_positions = len(values)
-    strength = values.abs()
+    strength = values.abs().nan_to_num(0.0)
     if positions is not None:
         kept = torch.zeros(n_positions, dtype=torch.bool, device=values.device)
         kept[[one % n_positions for one in positions]] = True

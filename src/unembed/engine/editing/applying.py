@@ -107,6 +107,8 @@ class ResolvedEdit:
         if operation == "patch":
             return self._patched(region, order)
         operand = self._operand(region, order)
+        if self.edit.where is not None:
+            return torch.where(self._where(region), operand, region)
         if operation == "scale":
             return region * operand
         return operand.expand_as(region) if operation == "set_to" else region + operand
@@ -132,6 +134,19 @@ class ResolvedEdit:
                 legal=str(list(region.shape)),
             )
         return chosen.to(region)
+
+    def _where(self, region: Tensor) -> Tensor:
+        where = self.edit.where
+        if where is None or where.shape != region.shape:
+            raise EditError(
+                f"where of the edit at {self.edit.target} has shape "
+                f"{None if where is None else list(where.shape)}; the activation has "
+                f"{list(region.shape)}",
+                field=f"{self.field}.where",
+                value=None if where is None else list(where.shape),
+                legal=str(list(region.shape)),
+            )
+        return where.to(region.device)
 
     def _operand(self, region: Tensor, order: list[int] | None) -> Tensor:
         value = self.edit.value

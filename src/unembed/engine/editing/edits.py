@@ -57,6 +57,8 @@ class Edit:
     source_positions: tuple[int, ...] | None = None
     pairs: Tensor | None = field(default=None, repr=False)  # of knock_out: [pair, 2]
     renormalise: bool = False
+    where: Tensor | None = field(default=None, repr=False)  # of set_to, as the activation
+    counted: bool = field(default=True, repr=False)  # of max_edits: see `by_analysis`
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "node", perhaps_attached(self.node))  # by hand: a name
@@ -76,6 +78,8 @@ class Edit:
             said += f" at {', '.join(map(str, self.positions))}"
         if self.pairs is not None:
             said += _pair_words(self.pairs, self.renormalise)
+        if self.where is not None:
+            said += f" in {int(self.where.sum()):,} places"
         return said + (" before the activation" if self.stage == "pre" else "")
 
     @property
@@ -97,6 +101,7 @@ class Edit:
             self.source_positions,
             None if self.pairs is None else self.pairs.numpy().tobytes(),
             self.renormalise,
+            None if self.where is None else self.where.cpu().numpy().tobytes(),
         )
 
 
@@ -125,9 +130,26 @@ def set_to(
     *,
     positions: Sequence[int] | None = None,
     stage: Stage = "post",
+    where: Tensor | None = None,
 ) -> Edit:
-    """Set the target to a number, a vector of its width, or one vector per position."""
-    return _edit(target, "set_to", value, positions, stage)
+    """Set the target to a number, a vector of its width, or one vector per position.
+
+    With `where`, a mask of the whole activation's shape (of z [pos, head, d_head], of pattern
+    [head, query, key]), only where it is true: any number of nodes at once, each at positions of
+    its own. `value` is then of that shape too, or fits it.
+    """
+    edit = _edit(target, "set_to", value, positions, stage)
+    if where is None:
+        return edit
+    if where.dtype != torch.bool or edit.positions is not None or edit.node.position is not None:
+        raise EditError(
+            f"where of the edit at {edit.target} must be a mask of true and false, and without "
+            "positions: it says them itself",
+            field="where",
+            value=str(where.dtype).removeprefix("torch."),
+            legal="a tensor of bool, and no positions",
+        )
+    return replace(edit, where=where.detach().clone())
 
 
 def add(
@@ -165,6 +187,13 @@ def mask(positions: int | Sequence[int]) -> Edit:
     stands at a position, and the token that a lens follows there, is what was masked.
     """
     return _edit("embed", "mask", None, [positions] if isinstance(positions, int) else positions)
+
+
+def by_analysis(edit: Edit) -> Edit:
+    """The edit as one that nobody asked for: an analysis makes some for every layer, which
+    `max_edits` does not count.
+    """
+    return replace(edit, counted=False)
 
 
 def required_capture(target: Name, model: Loaded, stage: Stage = "post") -> str:

@@ -20,11 +20,12 @@ def resolve_edits(
     `within` is what errors call the list.
     """
     limit = model.settings.max_edits
-    if len(edits) > limit:  # before they are read: a list may be as long as a body allows
+    n_edits = sum(getattr(edit, "counted", True) for edit in edits)
+    if n_edits > limit:  # before they are read: a list may be as long as a body allows
         raise EditError(
-            f"{len(edits)} edits; the limit is {limit} (max_edits)",
+            f"{n_edits} edits; the limit is {limit} (max_edits)",
             field=within,
-            value=len(edits),
+            value=n_edits,
             legal=f"at most {limit}",
         )
     resolved = []

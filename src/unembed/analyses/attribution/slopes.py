@@ -1,0 +1,175 @@
+"""Gradients of an objective at the variables of nodes: how many passes, along which way.
+
+One forward and one backward pass give all of them. With integrated gradients a gradient is the mean
+over values on the way from what they are compared with (Sundararajan et al. 2017; layer by layer as
+in Hanna et al. 2024, "Have faith in faithfulness").
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from unembed.analyses.attribution.groups import Part, needed, parts_of
+from unembed.analyses.attribution.options import AttributionOptions
+from unembed.analyses.attribution.references import References
+from unembed.analyses.tools.directions import (
+    Directions,
+    directions,
+    directions_capture,
+    label_directions,
+)
+from unembed.analyses.tools.effects import has_effects
+from unembed.analyses.tools.objective import Objective
+from unembed.engine.cancel import Cancel
+from unembed.engine.editing.edits import Edit, set_to
+from unembed.engine.loaded import Loaded
+from unembed.engine.names.vocabulary import Read
+from unembed.engine.passes.forward import Logits, request_of, run
+from unembed.engine.passes.run import Run
+from unembed.engine.targets import SiteKey, site
+from unembed.models.progress import Progress
+
+
+@dataclass(frozen=True, eq=False)
+class Passes:
+    """The passes of one attribution.
+
+    Args:
+        pairs: layers whose heads are pairs of query and key.
+    """
+
+    model: Loaded
+    read: Read
+    edits: tuple[Edit, ...]
+    objective: Objective
+    options: AttributionOptions
+    pairs: frozenset[int]
+    cancel: Cancel | None
+    progress: Progress | None
+
+    @property
+    def of_label(self) -> bool:
+        return self.objective.scored is not None
+
+    @property
+    def direct(self) -> bool:
+        """Whether nodes have direct effects."""
+        return has_effects(self.objective) or self.of_label
+
+    @property
+    def variables(self) -> list[SiteKey]:
+        """Where gradients are taken."""
+        return needed(self.model, self.pairs)[0]
+
+    def slopes(self) -> tuple[Run, dict[SiteKey, Tensor], Directions | None]:
+        """One forward and one backward pass: the run without its graph, and gradients."""
+        variables, read_only = needed(self.model, self.pairs)
+        capture = [
+            *(key.name for key in (*variables, *read_only)),
+            *self.objective.required_capture(self.model),
+            *(directions_capture(self.model, self.objective) if self.direct else ()),
+        ]
+        seen = self._run(tuple(dict.fromkeys(capture)), self.edits)
+        found = self._directions(seen) if self.direct else None
+        slopes = _gradients(self._scalar(seen, found), seen, variables)
+        return _plain(seen), slopes, found
+
+    def of_reference(self, read: Read) -> Run:
+        """Another prompt with the same edits: what its nodes are."""
+        if self.cancel is not None:
+            self.cancel.check()
+        capture = [key.name for key in self.variables]
+        request = request_of(read, capture, self.edits, "none")
+        return run(self.model, request, self.cancel, self.progress)
+
+    def integrated(
+        self, seen: Run, references: References, found: Directions | None
+    ) -> dict[SiteKey, Tensor]:
+        """Mean gradients on the way from the reference to the value, of one branch at a time."""
+        parts = [part for part in parts_of(self.model) if part.why is None]
+        slopes: dict[SiteKey, Tensor] = {}
+        for done, part in enumerate(parts):
+            if self.progress is not None:
+                self.progress("integrated gradients", done, len(parts))
+            slopes |= self._along_the_way(seen, part, references, found)
+        return slopes
+
+    # ------------------------------------------------------------ inside
+
+    def _directions(self, seen: Run) -> Directions | None:
+        if self.of_label:
+            return label_directions(seen, self.objective)
+        return directions(_plain(seen), self.objective)
+
+    def _run(
+        self,
+        capture: Sequence[str],
+        edits: tuple[Edit, ...],
+        start: tuple[int, Tensor] | None = None,
+    ) -> Run:
+        if self.cancel is not None:
+            self.cancel.check()
+        read = self.read
+        logits: Logits = "last" if self.of_label else "none"
+        request = request_of(read, capture, edits, logits, start=start, grad=True)
+        found = run(self.model, request, self.cancel, self.progress)
+        return replace(found, notes=read.notes) if read.notes else found
+
+    def _scalar(self, seen: Run, found: Directions | None) -> Tensor:
+        """What is differentiated: the objective, or what the head makes of it with frozen norms."""
+        node = self.objective.node
+        inside = node is not None and node.layer is not None
+        with torch.inference_mode(False), torch.enable_grad():
+            if found is None or inside or self.options.frozen == "none":
+                return self.objective.value(seen)
+            last = seen.activations[SiteKey("resid_post", self.model.anatomy.n_layers - 1)]
+            here = last[found.position]
+            return here.to(found.last) @ found.last
+
+    def _along_the_way(
+        self,
+        seen: Run,
+        part: Part,
+        references: References,
+        found: Directions | None,
+    ) -> dict[SiteKey, Tensor]:
+        pairs = part.branch == "attn" and part.layer in self.pairs
+        key = part.pattern if pairs else part.inside
+        values = seen.activations[key]
+        reference = references.of(key)
+        reference = torch.zeros_like(values) if reference is None else reference
+        steps, total = self.options.steps, None
+        needs = [key.name, *self.objective.required_capture(self.model)]
+        last = f"L{self.model.anatomy.n_layers - 1}.resid_post"
+        for step in range(steps):
+            share = (step + 0.5) / steps  # the middle of each step
+            here = set_to(site(key.site, key.layer), reference + share * (values - reference))
+            run_here = self._run(tuple(dict.fromkeys([*needs, last])), (*self.edits, here))
+            slope = _gradients(self._scalar(run_here, found), run_here, [key])[key]
+            total = slope if total is None else total + slope
+        return {} if total is None else {key: total / steps}
+
+
+def _gradients(scalar: Tensor, seen: Run, variables: Sequence[SiteKey]) -> dict[SiteKey, Tensor]:
+    """The gradient at each variable; zeros where nothing depends on it."""
+    values = [seen.activations[key] for key in variables]
+    with torch.inference_mode(False), torch.enable_grad():
+        found = torch.autograd.grad(scalar, values, allow_unused=True)
+    return {
+        key: torch.zeros_like(value) if slope is None else slope.detach()
+        for key, value, slope in zip(variables, values, found, strict=True)
+    }
+
+
+def _plain(seen: Run) -> Run:
+    """The run without its graph."""
+    scores = seen.label_scores
+    return replace(
+        seen,
+        activations={key: one.detach() for key, one in seen.activations.items()},
+        label_scores=None if scores is None else scores.detach(),
+    )
