@@ -18,7 +18,8 @@ def test_nothing_else_is_public():
         "Model", "Objective", "PatchGrid", "PatchOptions", "Predictions", "PredictionsOptions",
         "Run", "SearchOptions", "SentencePair", "Settings", "SimilarOptions", "Sourced",
         "SubUpdates", "Sweep", "Thumbnails", "ThumbnailsOptions", "Token", "TokenSearchOptions",
-        "VectorIndex", "Workspace", "add", "attention", "attention_capture", "attribute",
+        "Trace", "TraceOptions", "VectorIndex", "Workspace", "add", "attention",
+        "attention_capture", "attribute",
         "build_index", "compare_attention", "component", "component_capture", "corpora", "cut",
         "cut_capture", "errors", "estimate_corpus", "find_heads", "flow_capture", "flow_graph",
         "head_scores", "head_thumbnails", "heads_capture", "index_corpus", "knock_out",
@@ -26,7 +27,7 @@ def test_nothing_else_is_public():
         "measure_cuts", "open_corpus", "open_index", "pairs_between", "partial_forward", "patch",
         "patch_grid", "predictions", "predictions_capture", "presets_capture", "required_capture",
         "scale", "set_to", "sub_updates", "sub_updates_capture", "sweep", "token_direction",
-        "turn_off", "turn_on", "zero",
+        "trace", "turn_off", "turn_on", "zero",
     ]  # fmt: skip
 
 

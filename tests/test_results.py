@@ -49,6 +49,7 @@ def results(model, tmp_path_factory):
         ue.find_heads(model),
         ue.head_thumbnails(model, PROMPT, size=4),
         ue.attribute(model, PROMPT, 3, verify=5),
+        ue.trace(model, PROMPT, "L1.N3@0"),
         ue.patch_grid(model, [3, 4, 5], [3, 6, 5], 7, distractor=9),
         ue.label_scores(labelled(), PROMPT, edits=[ue.zero("L1.H0")]),
         ue.sweep(model, PROMPT, [(), ue.zero("L1.H0")], objective=ue.Objective.logit(3)),

@@ -61,6 +61,9 @@ if TYPE_CHECKING:
     from unembed.analyses.sub_updates.switches import presets_capture, turn_off, turn_on
     from unembed.analyses.tools.objective import Objective
     from unembed.analyses.tools.projections import token_direction
+    from unembed.analyses.tracing.options import TraceOptions
+    from unembed.analyses.tracing.result import Trace
+    from unembed.analyses.tracing.trace import trace
     from unembed.compat.lm_debugger import lm_debugger_off, lm_debugger_on
     from unembed.engine.cancel import Cancel
     from unembed.engine.editing.edits import (
@@ -175,6 +178,10 @@ _HOME = {
     "PatchOptions": "unembed.analyses.patching.options",
     "attribute": "unembed.analyses.attribution.attribute",
     "patch_grid": "unembed.analyses.patching.grid",
+    # tracing
+    "Trace": "unembed.analyses.tracing.result",
+    "TraceOptions": "unembed.analyses.tracing.options",
+    "trace": "unembed.analyses.tracing.trace",
     # what is explained
     "Objective": "unembed.analyses.tools.objective",
     # the flow graph
@@ -255,6 +262,8 @@ __all__ = [
     "ThumbnailsOptions",
     "Token",
     "TokenSearchOptions",
+    "Trace",
+    "TraceOptions",
     "VectorIndex",
     "Workspace",
     "add",
@@ -301,6 +310,7 @@ __all__ = [
     "sub_updates_capture",
     "sweep",
     "token_direction",
+    "trace",
     "turn_off",
     "turn_on",
     "zero",

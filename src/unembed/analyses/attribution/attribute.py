@@ -181,7 +181,7 @@ class _Work:
             method=None if found is None else found.method,
             cost=self._cost(),
             n_nodes=sum(group.total.numel() for group in groups),
-            completeness=None if found is None else _completeness(groups, value, found),
+            completeness=None if found is None else completeness(groups, value, found),
             token_totals=tuple(groups[0].total[:, 0].tolist()),
             rows=(),
             verification=None,
@@ -227,7 +227,7 @@ class _Work:
         return f"{each}, and {parts * self.options.steps} more of both"
 
 
-def _completeness(groups: Sequence[NodeGroup], value: float, found: Directions) -> Completeness:
+def completeness(groups: Sequence[NodeGroup], value: float, found: Directions) -> Completeness:
     direct = sum(float(one.direct.double().sum()) for one in groups if one.direct is not None)
     rest = value - direct - found.norms - found.bias - found.beyond
     return Completeness(value, direct, found.norms, found.bias, found.beyond, rest)

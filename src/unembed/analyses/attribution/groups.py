@@ -18,6 +18,7 @@ from torch import Tensor
 from unembed.analyses.attribution.references import References
 from unembed.analyses.attribution.result import NodeGroup, NodeKindName
 from unembed.analyses.tools.directions import Directions
+from unembed.analyses.tools.effects import step_of
 from unembed.analyses.tools.frozen import accurate
 from unembed.analyses.tools.moved import MovedValues
 from unembed.analyses.tools.writes import INSIDE, ROWS_AT_ONCE, BranchOutput, branch_output, gate
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
 
 
 OUT: dict[Branch, str] = {"attn": "attn_out", "cross": "cross_out", "mlp": "mlp_out"}
+End = tuple[int, int]
+"""A layer and one of its steps: `tools.effects.STREAM` says what each of them reads."""
 BOXES: tuple[tuple[NodeKindName, Branch], ...] = (("mixer", "attn"), ("ple", "mlp"))
 
 
@@ -61,15 +64,22 @@ class Part:
         return SiteKey("pattern", self.layer)
 
 
-def parts_of(model: Loaded) -> list[Part]:
-    """The branches of every layer that write to the stream, in order."""
+def parts_of(model: Loaded, end: End | None = None) -> list[Part]:
+    """The branches of every layer that write to the stream, in order; of those before `end`."""
     found: list[Part] = []
     branches: tuple[Branch, ...] = ("attn", "cross", "mlp")
     for block in model.anatomy.blocks:
         for branch in branches:
+            if not _before(model, block.layer, branch, end):
+                continue
             if why_not(model.anatomy, SiteKey(OUT[branch], block.layer)) is None:
                 found.append(Part(block.layer, branch, _why_whole(model, block.layer, branch)))
     return found
+
+
+def _before(model: Loaded, layer: int, branch: Branch, end: End | None) -> bool:
+    """Whether a branch has written when the stream reaches step `end`."""
+    return end is None or (layer, step_of(model, layer, branch)) < end
 
 
 def _why_whole(model: Loaded, layer: int, branch: Branch) -> str | None:
@@ -84,13 +94,14 @@ def _why_whole(model: Loaded, layer: int, branch: Branch) -> str | None:
     return None
 
 
-def boxes_of(model: Loaded) -> list[tuple[NodeKindName, Branch, SiteKey]]:
+def boxes_of(model: Loaded, end: End | None = None) -> list[tuple[NodeKindName, Branch, SiteKey]]:
     """What else adds to the stream, each one node at a position: kind, its step, its site."""
     return [
         (kind, branch, SiteKey(f"{kind}_out", block.layer))
         for block in model.anatomy.blocks
         for kind, branch in BOXES
         if why_not(model.anatomy, SiteKey(f"{kind}_out", block.layer)) is None
+        and _before(model, block.layer, branch, end)
     ]
 
 
@@ -101,15 +112,18 @@ def layers_of_pairs(model: Loaded, edits: Sequence[Edit]) -> frozenset[int]:
     return frozenset(part.layer for part in parts) - edited
 
 
-def needed(model: Loaded, pairs: Collection[int]) -> tuple[list[SiteKey], list[SiteKey]]:
+def needed(
+    model: Loaded, pairs: Collection[int], end: End | None = None
+) -> tuple[list[SiteKey], list[SiteKey]]:
     """Sites at which gradients are taken, and those that are only read.
 
     Args:
         pairs: layers whose heads are pairs of query and key.
+        end: nodes that write at this step of a layer, or after it, are left out.
     """
     variables = [SiteKey("embed", None)]
     read: list[SiteKey] = []
-    for part in parts_of(model):
+    for part in parts_of(model, end):
         variables.append(part.out)
         if part.why is not None:
             continue
@@ -117,7 +131,7 @@ def needed(model: Loaded, pairs: Collection[int]) -> tuple[list[SiteKey], list[S
         if part.branch == "attn" and part.layer in pairs:
             variables.append(part.pattern)
             read.append(SiteKey("v", part.layer))
-    variables += [site_key for _, _, site_key in boxes_of(model)]
+    variables += [site_key for _, _, site_key in boxes_of(model, end)]
     return variables, read
 
 
@@ -145,6 +159,7 @@ class Nodes:
         run: with every site of `needed`, and the capture of directions where there are any.
         slopes: gradient of the objective at each variable.
         references: what values are compared with.
+        end: nodes that write at this step of a layer, or after it, are left out.
     """
 
     def __init__(
@@ -154,18 +169,19 @@ class Nodes:
         references: References,
         directions: Directions | None,
         pairs: Collection[int],
+        end: End | None = None,
     ) -> None:
         self.run, self.model, self.slopes, self.references = run, run.model, slopes, references
-        self.directions, self.pairs = directions, pairs
+        self.directions, self.pairs, self.end = directions, pairs, end
         self.notes: list[str] = []
 
     @torch.no_grad()
     def groups(self) -> Iterator[NodeGroup]:
         """Every group, the embedding first, then layer by layer."""
         yield self._whole("embed", None, "embed", None, SiteKey("embed", None))
-        for part in parts_of(self.model):
+        for part in parts_of(self.model, self.end):
             yield from self._of_part(part)
-        for kind, branch, site_key in boxes_of(self.model):
+        for kind, branch, site_key in boxes_of(self.model, self.end):
             yield self._whole(kind, site_key.layer, f"L{site_key.layer}.{kind}", branch, site_key)
 
     # ------------------------------------------------------------ whole branches
@@ -295,9 +311,7 @@ class Nodes:
         if found is None:
             return None
         direction = found.of(self.model, part.layer, part.branch)
-        here = _at(out, found.position)
-        wanted = here.back(direction[None])[0]
-        return accurate(here.weight) @ wanted.to(accurate(here.weight[:1]))
+        return unit_effects(out, direction, found.position)
 
     def _direct(self, part: Part, out: BranchOutput) -> Float[Tensor, " d_in"] | None:
         units = self._unit_effects(part, out)
@@ -322,6 +336,15 @@ class Nodes:
 
     def _value(self, site_key: SiteKey) -> Tensor:
         return self.run.activations[site_key]
+
+
+def unit_effects(
+    out: BranchOutput, direction: Float[Tensor, " d_model"], position: int
+) -> Float[Tensor, " d_in"]:
+    """How far what one unit of each input writes at a position reaches along a direction."""
+    here = _at(out, position)
+    wanted = here.back(direction[None])[0]
+    return accurate(here.weight) @ wanted.to(accurate(here.weight[:1]))
 
 
 def _at(out: BranchOutput, position: int) -> BranchOutput:

@@ -75,8 +75,8 @@ class Passes:
         ]
         seen = self._run(tuple(dict.fromkeys(capture)), self.edits)
         found = self._directions(seen) if self.direct else None
-        slopes = _gradients(self._scalar(seen, found), seen, variables)
-        return _plain(seen), slopes, found
+        slopes = gradients(self._scalar(seen, found), seen, variables)
+        return without_graph(seen), slopes, found
 
     def of_reference(self, read: Read) -> Run:
         """Another prompt with the same edits: what its nodes are."""
@@ -103,7 +103,7 @@ class Passes:
     def _directions(self, seen: Run) -> Directions | None:
         if self.of_label:
             return label_directions(seen, self.objective)
-        return directions(_plain(seen), self.objective)
+        return directions(without_graph(seen), self.objective)
 
     def _run(
         self,
@@ -149,12 +149,12 @@ class Passes:
             share = (step + 0.5) / steps  # the middle of each step
             here = set_to(site(key.site, key.layer), reference + share * (values - reference))
             run_here = self._run(tuple(dict.fromkeys([*needs, last])), (*self.edits, here))
-            slope = _gradients(self._scalar(run_here, found), run_here, [key])[key]
+            slope = gradients(self._scalar(run_here, found), run_here, [key])[key]
             total = slope if total is None else total + slope
         return {} if total is None else {key: total / steps}
 
 
-def _gradients(scalar: Tensor, seen: Run, variables: Sequence[SiteKey]) -> dict[SiteKey, Tensor]:
+def gradients(scalar: Tensor, seen: Run, variables: Sequence[SiteKey]) -> dict[SiteKey, Tensor]:
     """The gradient at each variable; zeros where nothing depends on it."""
     values = [seen.activations[key] for key in variables]
     with torch.inference_mode(False), torch.enable_grad():
@@ -165,7 +165,7 @@ def _gradients(scalar: Tensor, seen: Run, variables: Sequence[SiteKey]) -> dict[
     }
 
 
-def _plain(seen: Run) -> Run:
+def without_graph(seen: Run) -> Run:
     """The run without its graph."""
     scores = seen.label_scores
     return replace(

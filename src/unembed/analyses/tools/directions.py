@@ -99,7 +99,7 @@ def directions(run: Run, objective: Objective) -> Directions:
         last = _vector(run, objective.vector)
     else:
         last, bias, beyond, method = _of_head(run, objective, position)
-    embed, behind, norms = _through_stream(run, last, position, end)
+    embed, behind, norms = through_stream(run, last, position, end)
     return Directions(position, method, last, behind, embed, norms, bias, beyond)
 
 
@@ -118,7 +118,7 @@ def label_directions(run: Run, objective: Objective) -> Directions | None:
     ((position, slope),) = read.items()
     value = float(score)
     last, bias, beyond, method = _of_label(run, objective, position, slope, value)
-    embed, behind, norms = _through_stream(run, last, position, None)
+    embed, behind, norms = through_stream(run, last, position, None)
     return Directions(position, method, last, behind, embed, norms, bias, beyond)
 
 
@@ -127,7 +127,7 @@ def _vector(run: Run, vector: Tensor) -> Tensor:
     return vector.to(accurate(run[f"L{run.model.anatomy.n_layers - 1}.resid_post"][:1]))
 
 
-def _through_stream(
+def through_stream(
     run: Run, direction: Tensor, position: int, end: tuple[int, int] | None
 ) -> tuple[Tensor, dict[tuple[int, int], Tensor], float]:
     """The direction before everything and behind every step, and what norms on the way add."""

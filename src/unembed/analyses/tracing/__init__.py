@@ -1,0 +1,1 @@
+"""Tracing: what made a node inside the model what it is."""
