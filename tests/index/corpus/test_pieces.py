@@ -43,6 +43,25 @@ def test_a_long_line_is_cut_between_words(tmp_path):
     assert {word for piece in texts(path) for word in piece.split()} == {"abcd"}
 
 
+@pytest.mark.parametrize("lines", [False, True])
+def test_an_end_of_line_may_lie_across_what_is_read_at_once(lines, tmp_path):
+    """A stretch of 65,536 bytes that ends between "\\r" and "\\n" is cut as any other is."""
+    before, after = "ab. " * 16_383 + "ab.", "ab. " * 9_000
+    for before in (before, before[:-1], before + "a"):
+        for name, end in (("dos.txt", "\r\n"), ("unix.txt", "\n")):
+            (tmp_path / name).write_bytes(f"{before}{end}{after}{end}{end}c\r".encode())
+        assert texts(tmp_path / "dos.txt", lines=lines) == texts(tmp_path / "unix.txt", lines=lines)
+
+
+def test_a_record_of_ten_million_characters_is_cut(tmp_path):
+    text = "A sentence of words. " * 500_000
+    (tmp_path / "a.jsonl").write_text(json.dumps({"text": text}) + '\n{"text": "Next."}')
+    *found, last = pieces(tmp_path / "a.jsonl")
+    assert (last.text, last.record) == ("Next.", 1)
+    assert max(len(piece.text) for piece in found) <= LONGEST_PIECE
+    assert " ".join(piece.text for piece in found) == text.strip()
+
+
 def test_records_of_every_kind_of_file(tmp_path):
     said = ["One.\nTwo.", "Three."]
     (tmp_path / "a.jsonl").write_text("\n".join(json.dumps({"text": one}) for one in said))

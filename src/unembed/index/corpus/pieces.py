@@ -113,15 +113,17 @@ def _decoded(path: Path) -> Iterator[tuple[str, float]]:
     """(characters, part of the file read by now), a stretch at a time."""
     size, read = max(1, path.stat().st_size), 0
     decoder = codecs.getincrementaldecoder("utf-8-sig")()
+    held = ""  # half of a line's end, whose other half is in the next stretch
     with path.open("rb") as file:
         while stretch := file.read(_STRETCH):
             before, read = read, read + len(stretch)
             try:
-                text = decoder.decode(stretch, final=read >= size)
+                text = held + decoder.decode(stretch, final=read >= size)
             except UnicodeDecodeError as error:
                 place = max(0, before + error.start)
                 raise _refused(path, f"is no UTF-8 text: byte {place} is wrong") from None
-            yield text.replace("\r\n", "\n"), read / size
+            held = "\r" if text.endswith("\r") and read < size else ""
+            yield text.removesuffix(held).replace("\r\n", "\n"), read / size
 
 
 def _paragraphs(path: Path) -> Iterator[Piece]:
@@ -164,24 +166,25 @@ def _blocks(stretches: Iterator[tuple[str, float]]) -> Iterator[tuple[str, float
         held = held[at:]
 
 
-def _cut_at(text: str) -> int:
-    """Where to end a piece of a longer text."""
+def _cut_at(text: str, start: int = 0) -> int:
+    """Where to end a piece that starts here, of a longer text."""
     for ends in (_PARAGRAPH, _SENTENCE_END, _SPACE):
         last = 0
-        for match in ends.finditer(text, LONGEST_PIECE // 2, LONGEST_PIECE):
+        for match in ends.finditer(text, start + LONGEST_PIECE // 2, start + LONGEST_PIECE):
             last = match.end()
         if last:
             return last
-    return LONGEST_PIECE
+    return start + LONGEST_PIECE
 
 
 def _cut(path: Path, record: int, text: str, done: float) -> Iterator[Piece]:
     """One text as pieces; nothing of an empty one."""
-    while text:
-        at = len(text) if len(text) <= LONGEST_PIECE else _cut_at(text)
-        if text[:at].strip():
-            yield Piece(path.name, record, text[:at].strip(), done)
-        text = text[at:]
+    start = 0
+    while start < len(text):  # by places: a copy of what is left for each piece would be quadratic
+        end = len(text) if len(text) - start <= LONGEST_PIECE else _cut_at(text, start)
+        if part := text[start:end].strip():
+            yield Piece(path.name, record, part, done)
+        start = end
 
 
 # ---------------------------------------------------------------- records
