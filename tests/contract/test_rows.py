@@ -6,7 +6,7 @@ import pytest
 import torch
 
 import unembed as ue
-from unembed.engine.passes.forward import Request, run, run_rows
+from unembed.engine.passes.forward import Request, capture_rows, run, run_rows
 from unembed.models.tiny import FAMILIES
 
 from .closeness import FP32_ROUNDING, TOLERANCE, assert_close
@@ -55,6 +55,20 @@ def test_rows_of_any_length_agree_with_runs_of_their_own(model_of, name):
 @pytest.mark.parametrize("name", ["gpt2", "bloom", "mixtral", "modernbert", "falcon-alibi"])
 def test_rows_agree_in_single_precision_and_with_all_logits(model_of, name):
     compare(model_of(name, torch.float32), TOLERANCE[torch.float32], logits="all")
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_what_is_kept_of_all_rows_together_is_what_each_alone_computes(model_of, name):
+    model = model_of(name, torch.float64)
+    can = model.capabilities()
+    sites = [site for site in ("resid_pre", "resid_post", "z") if can[site].available]
+    tolerance = FP32_ROUNDING if name in IN_FP32 else TOLERANCE[torch.float64]
+    found = capture_rows(model, ROWS, sites)
+    for row, ids in enumerate(ROWS):
+        alone = run(model, Request(ids, sites, logits="none"))
+        assert {site_key.name for site_key in alone.activations} == set(found)
+        for site_key, expected in alone.activations.items():
+            assert_close(found[site_key.name][row, : len(ids)], expected, tolerance)
 
 
 @pytest.mark.parametrize("name", ["gpt2", "gemma3", "bert"])

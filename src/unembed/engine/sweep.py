@@ -307,7 +307,7 @@ def _batches(
         yield from _by_start(model, requests, starts, rows)
         return
     while rows:
-        most = _rows_at_once(model, requests[rows[-1]])
+        most = rows_at_once(model, requests[rows[-1]])
         yield rows[-most:]
         del rows[-most:]
 
@@ -320,7 +320,7 @@ def _by_start(
     model: Loaded, requests: Sequence[Request], starts: Sequence[int], rows: Sequence[int]
 ) -> Iterator[list[int]]:
     """Of one prompt: rows of one start stay together until a batch is worth a pass."""
-    most = _rows_at_once(model, requests[0])
+    most = rows_at_once(model, requests[0])
     n_positions = len(requests[0].ids)
     batch: list[int] = []
     for _, group in groupby(rows, key=lambda row: starts[row]):
@@ -335,7 +335,7 @@ def _by_start(
     yield batch
 
 
-def _rows_at_once(model: Loaded, request: Request) -> int:
+def rows_at_once(model: Loaded, request: Request) -> int:
     """How many rows like this one fit into the budget for one batch."""
     anatomy, n = model.anatomy, max(len(request.ids), len(request.source))
     captured = plan_capture(request.capture, anatomy, model.name, request.lengths)

@@ -46,8 +46,8 @@ def test_a_long_line_is_cut_between_words(tmp_path):
 @pytest.mark.parametrize("lines", [False, True])
 def test_an_end_of_line_may_lie_across_what_is_read_at_once(lines, tmp_path):
     """A stretch of 65,536 bytes that ends between "\\r" and "\\n" is cut as any other is."""
-    before, after = "ab. " * 16_383 + "ab.", "ab. " * 9_000
-    for before in (before, before[:-1], before + "a"):
+    first, after = "ab. " * 16_383 + "ab.", "ab. " * 9_000
+    for before in (first, first[:-1], first + "a"):
         for name, end in (("dos.txt", "\r\n"), ("unix.txt", "\n")):
             (tmp_path / name).write_bytes(f"{before}{end}{after}{end}{end}c\r".encode())
         assert texts(tmp_path / "dos.txt", lines=lines) == texts(tmp_path / "unix.txt", lines=lines)

@@ -144,6 +144,44 @@ def run_rows(
     ]
 
 
+def capture_rows(
+    model: Loaded,
+    rows: Sequence[tuple[int, ...]],
+    capture: Sequence[Name],
+    cancel: Cancel | None = None,
+) -> dict[str, Tensor]:
+    """One forward pass over several sequences of tokens, up to the last site that is kept.
+
+    Of each site its values [row, pos, ...], what lies behind a shorter row's tokens included: that
+    is padding. For many rows of which nothing else is wanted: no run is made of each. They agree
+    with `run_rows` to the last bit. Raises what Model.run raises for names and cost.
+    """
+    requests = [Request(ids, logits="none") for ids in rows]
+    longest = Lengths(max(map(len, rows)))
+    kept = plan_capture(capture, model.anatomy, model.name, longest)
+    size = capture_bytes(kept, model.anatomy, longest, model.dtype.itemsize)
+    check_cost(size * len(rows), model.settings.max_capture_bytes)
+    instrument = Instrument(
+        model.module,
+        model.anatomy,
+        [Row(kept)] * len(rows),
+        cancel,
+        awaited=list(kept),
+    )
+    with model.evaluating(False, running=True):
+        if cancel is not None:
+            cancel.check()
+        _pass(model, instrument, requests, rows, "none")
+    if instrument.missing:
+        missed = ", ".join(site_key.name for site_key in kept if site_key in instrument.missing)
+        raise CapabilityError(
+            f"{model.name} did not compute {missed} in its forward pass",
+            field="capture",
+            value=missed,
+        )
+    return {site_key.name: instrument.found[site_key] for site_key in kept}
+
+
 @dataclass(frozen=True)
 class _Plan:
     """A pass over rows, checked: what is edited and kept of each, and what comes out."""

@@ -206,15 +206,13 @@ class _Builder:
         first, held = 0, 0
         for start, ids in sentences:
             if batch and held + len(ids) > most:
-                add_states(self.model, rows, sites, first, batch, self.cancel)
-                watch.add(held)
+                add_states(self.model, rows, sites, first, batch, self.cancel, watch.add)
                 batch, held = [], 0
             first = start if not batch else first
             batch.append(ids)
             held += len(ids)
         if batch:
-            add_states(self.model, rows, sites, first, batch, self.cancel)
-            watch.add(held)
+            add_states(self.model, rows, sites, first, batch, self.cancel, watch.add)
 
     def _read_on(self, rows: Rows, words: Tagger, watch: _Watch) -> None:
         """Read the files from the first piece that is not kept: text first, then its vectors."""

@@ -7,9 +7,11 @@ own. A vector of zeros stays one. A query is made by the same function.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from itertools import accumulate
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -17,17 +19,22 @@ from unembed.analyses.tools.checks import checked_layers
 from unembed.engine.cancel import Cancel
 from unembed.engine.model import Model
 from unembed.engine.names.taps import refuse, why_not
-from unembed.engine.passes.run import Run
-from unembed.engine.sweep import sweep
+from unembed.engine.passes.forward import Request, capture_rows
+from unembed.engine.sweep import rows_at_once
 from unembed.engine.targets import SiteKey
 from unembed.index.corpus.about import Site
 from unembed.index.corpus.options import Kept, State
 from unembed.index.corpus.rows import Rows
+from unembed.index.store import Array
 
 if TYPE_CHECKING:
-    from jaxtyping import Float
+    from jaxtyping import Bool, Float
 
 CONTEXT = "z"
+CPU_TOKENS = 1024  # of one pass: with more, what a layer makes outgrows the caches of a core
+LEAST_OF_LONGEST = (
+    0.8  # as long as the longest row of a pass each other one is: the rest is padding
+)
 
 
 def sites_for(
@@ -64,12 +71,58 @@ def directions(
     return rows / shown[..., None], lengths
 
 
-def kept_of(
-    model: Model, ids: Sequence[tuple[int, ...]], sites: Sequence[Site], cancel: Cancel | None
-) -> list[Run]:
-    """A run of each sentence that captured the sites, many in one pass."""
-    capture = [site.name for site in sites]
-    return list(sweep(model, list(ids), capture=capture, logits="none", cancel=cancel))
+def vectors_of(
+    model: Model,
+    ids: Sequence[tuple[int, ...]],
+    sites: Sequence[Site],
+    cancel: Cancel | None,
+    heard: Callable[[int], None] = lambda _: None,
+) -> dict[Site, tuple[Array, Array]]:
+    """Of each site the directions [rows, width] and lengths [rows, head] of sentences' tokens.
+
+    Many sentences go through the model at once, those of like length together; rows are in the
+    order given. `heard` is told how many tokens each pass was of.
+    """
+    sizes = [len(one) for one in ids]
+    starts = [0, *accumulate(sizes)]
+    found = {
+        site: (
+            np.empty((starts[-1], site.width), np.float16),
+            np.empty((starts[-1], site.heads), np.float32),
+        )
+        for site in sites
+    }
+    names = [site.name for site in sites]
+    for batch in _batches(model, ids, names):
+        states = capture_rows(model, [ids[one] for one in batch], names, cancel)
+        rows = np.concatenate([np.arange(starts[one], starts[one + 1]) for one in batch])
+        real = _real([sizes[one] for one in batch]).to(model.device)
+        for site, (vectors, lengths) in found.items():
+            own, size = directions(states[site.name][real], site.heads)
+            vectors[rows] = own.flatten(1).half().cpu().numpy()
+            lengths[rows] = size.float().cpu().numpy()
+        heard(len(rows))
+    return found
+
+
+def _batches(
+    model: Model, ids: Sequence[tuple[int, ...]], names: Sequence[str]
+) -> Iterator[list[int]]:
+    """Which sentences go through the model together: like ones, the longest first."""
+    order = sorted(range(len(ids)), key=lambda one: -len(ids[one]))
+    while order:
+        longest = len(ids[order[0]])
+        most = rows_at_once(model, Request(ids[order[0]], names, logits="none"))
+        if model.device.type == "cpu":
+            most = min(most, max(1, CPU_TOKENS // longest))
+        n = sum(len(ids[one]) >= LEAST_OF_LONGEST * longest for one in order[:most])
+        yield order[:n]
+        del order[:n]
+
+
+def _real(sizes: Sequence[int]) -> Bool[Tensor, "row pos"]:
+    """Where rows of these lengths have tokens, and no padding."""
+    return torch.arange(max(sizes)) < torch.tensor(sizes)[:, None]
 
 
 def add_states(
@@ -79,11 +132,8 @@ def add_states(
     first: int,
     ids: Sequence[tuple[int, ...]],
     cancel: Cancel | None,
+    heard: Callable[[int], None],
 ) -> None:
     """Compute and append the vectors of sentences whose first token is row `first`."""
-    runs = kept_of(model, ids, sites, cancel)
-    for site in sites:
-        parts = [directions(run[site.name], site.heads) for run in runs]
-        vectors = torch.cat([part.flatten(1).cpu().half() for part, _ in parts])
-        lengths = torch.cat([part.cpu() for _, part in parts])
-        rows.add_vectors(site, first, vectors.numpy(), lengths.numpy())
+    for site, (vectors, lengths) in vectors_of(model, ids, sites, cancel, heard).items():
+        rows.add_vectors(site, first, vectors, lengths)
