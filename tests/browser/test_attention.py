@@ -341,13 +341,14 @@ def test_the_table_lists_what_is_drawn_and_is_copied_as_python(app):
     app.assert_accessible()
 
 
-def test_what_is_larger_than_an_answer_may_be_is_said_before_it_is_asked(app):
-    long = "+".join(["dog"] * 2100)
-    app.open(f"v=1&view=attention&p={long}&ah=L9")
-    assert "larger than the server allows" in app.text("attention-cost")
-    app.page.get_by_test_id("cost-position").click()
-    app.settled()
-    assert app.page.get_by_test_id("attention-canvas").is_visible()
+def test_what_is_larger_than_an_answer_may_be_is_said_before_it_is_asked(app, small_demo, tmp_path):
+    limits = {"max_attention_numbers": 50_000}  # 4 heads, 121 tokens: 58,564
+    with served(small_demo, cache_dir=str(tmp_path), **limits) as app.address:
+        app.open(f"v=1&view=attention&p={'+'.join(['dog'] * 120)}&ah=L9")
+        assert "larger than the server allows" in app.text("attention-cost")
+        app.page.get_by_test_id("cost-position").click()
+        app.settled()
+        assert app.page.get_by_test_id("attention-canvas").is_visible()
 
 
 def test_a_real_encoder_is_walked(app, tmp_path):

@@ -288,23 +288,23 @@ def test_nothing_is_wider_than_the_window(explore, fragment: str):
 
 
 @pytest.fixture(scope="module")
-def demo(demo_model, tmp_path_factory):
+def demo(small_demo, tmp_path_factory):
     """The demo model with an index of its last layer: the whole one takes minutes."""
     cache = tmp_path_factory.mktemp("demo")
-    index(demo_model, cache, layers=(17, 17))
-    with served(demo_model, cache_dir=str(cache)) as address:
+    index(small_demo, cache, layers=(17, 17))
+    with served(small_demo, cache_dir=str(cache)) as address:
         yield address
 
 
 def test_a_theme_is_found_switched_on_and_off_again(app: App, demo):
-    """Searched: doctor, hospital. The first hit alone turns a teacher into a doctor.
+    """Searched: doctor. The first hit alone turns a teacher into a doctor.
 
     Tried on the same prompt, with an index of all layers: L16.N1654, the second hit, writes of
     nurses and patients; L11.N1721 alone changes nothing, with L14.N851 it makes a doctor, too.
     """
     app.address = demo
     app.open("v=1&view=explore&p=She+is+working+as+a&t=+doctor&gen=12,0,0")
-    app.page.get_by_test_id("words").fill("doctor, hospital")
+    app.page.get_by_test_id("words").fill("doctor")
     app.page.get_by_test_id("search").click()
     node = nodes(app)[0]
     assert "Doctor" in app.text("hit-0")

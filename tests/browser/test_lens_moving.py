@@ -180,6 +180,7 @@ def test_a_large_grid_counts_what_is_chosen_before_it_starts(app):
     menu(app, "decoder")
     app.page.get_by_test_id("decoder-last_block").check()
     cost.get_by_text("passes of the prompt through the decoder").wait_for()
+    app.page.get_by_test_id("decoder-final_norm").check()  # the others take their time below
     app.page.keyboard.press("Escape")
     menu(app, "positions")
     app.page.get_by_test_id("lens-positions").fill("0-3")
