@@ -118,10 +118,19 @@ def test_a_model_that_gives_labels_says_so_in_every_view(app, tmp_path):
         app.page.get_by_test_id("quick-zero").click()
         app.settled()
         assert app.page.locator("[data-testid=labels] thead").inner_text().count("edited") == 1
-        for tab in ("lens", "flow"):
-            app.page.get_by_test_id(f"tab-{tab}").click()
-            app.settled()
-            app.page.get_by_text("one of 2 labels (bad, good)").first.wait_for()
+        app.page.get_by_test_id("tab-lens").click()
+        app.settled()
+        app.page.get_by_text("one of 2 labels (bad, good)").first.wait_for()
+        app.page.get_by_test_id("tab-flow").click()
+        app.settled()
+        app.page.get_by_text("one of 2 labels (bad, good)").first.wait_for()  # why no tokens
+        assert shown[0].label in app.page.get_by_test_id("set-flow-target").inner_text()
+        run = model.run("the cat sat on the mat")
+        off = model.run("the cat sat on the mat", edits=[ue.zero("L1.attn")])
+        label = model.labels.index(shown[0].label)
+        change = float(off.label_scores[label] - run.label_scores[label])
+        measured = app.page.get_by_test_id("measured").first.get_attribute("data-value")
+        assert float(measured) == pytest.approx(change, abs=1e-5)
         app.page.goto(f"{address}/#v=1&p=the+cat+sat&view=component&node=L1.H2")
         app.settled()
         assert "L1.H2" in app.page.locator("main").inner_text()

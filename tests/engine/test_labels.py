@@ -238,7 +238,7 @@ def test_a_folder_of_it_is_one(tmp_path, family, of):
 def test_the_command_line_says_why_and_shows_the_rest(cli: Cli, tmp_path):
     labelled("llama", "text").save_pretrained(tmp_path)
     tiny_tokenizer().save_pretrained(tmp_path)
-    for command in (["run"], ["lens"], ["generate"], ["flow", "--layers", "1"]):
+    for command in (["run"], ["lens"], ["generate"]):
         status, _, err = cli(command[0], str(tmp_path), "the cat", *command[1:])
         assert status == 2, command
         assert "one of 3 labels (bad, fair, good)" in " ".join(err.split())

@@ -1881,15 +1881,18 @@ export interface components {
              * @description Change of the objective that the graph attributes to the cut: minus the direct effect. Null where what is cut writes nothing itself.
              */
             attributed: number | null;
-            /** @description Of the run with the cut. */
-            measured: components["schemas"]["TargetScore"];
+            /** @description Of the run with the cut; null where the target is no token. */
+            measured: components["schemas"]["TargetScore"] | null;
             /**
              * Logit Change
-             * @description Of the target: with the cut minus without.
+             * @description Of the target: with the cut minus without; null where it is no token.
              */
-            logit_change: number;
-            /** Probability Change */
-            probability_change: number;
+            logit_change: number | null;
+            /**
+             * Probability Change
+             * @description The same; null where it is no token.
+             */
+            probability_change: number | null;
             /**
              * Change
              * @description Of the objective: `logit_change`, where it is the target's logit.
@@ -1902,10 +1905,11 @@ export interface components {
          */
         CutReport: {
             target: components["schemas"]["FlowTarget"];
-            baseline: components["schemas"]["TargetScore"];
+            /** @description Null where the target is no token. */
+            baseline: components["schemas"]["TargetScore"] | null;
             /**
              * Value
-             * @description Of the objective, in the baseline: the target's logit, or another.
+             * @description Of the objective, in the baseline: the target's logit, a label's score, or another.
              */
             value: number;
             /**
@@ -2085,7 +2089,7 @@ export interface components {
              */
             tokens: components["schemas"]["Token"][];
             target: components["schemas"]["FlowTarget"];
-            /** @description What the model itself predicts at the position. */
+            /** @description What the model itself predicts at the position: the last residual. */
             output: components["schemas"]["FlowReading"];
             /** Nodes */
             nodes: components["schemas"]["FlowNode"][];
@@ -2393,6 +2397,9 @@ export interface components {
         /**
          * FlowReading
          * @description A vector read as a prediction: through the final norm and the unembedding.
+         *
+         *     In a model without a lens, one whose head gives labels, it is no prediction and has its norm
+         *     alone.
          */
         FlowReading: {
             /**
@@ -2409,12 +2416,12 @@ export interface components {
             norm: number;
             /**
              * Entropy
-             * @description Nats.
+             * @description Nats; null in a model without a lens.
              */
-            entropy: number;
+            entropy: number | null;
             /**
              * Tokens
-             * @description Most likely first.
+             * @description Most likely first; none without a lens.
              */
             tokens: components["schemas"]["FlowToken"][];
             target: components["schemas"]["FlowScore"] | null;
@@ -2637,9 +2644,15 @@ export interface components {
          * @description What nodes are rated by.
          */
         FlowTarget: {
-            /** Text */
+            /**
+             * Text
+             * @description The token's, or the label's.
+             */
             text: string;
-            /** Tokens */
+            /**
+             * Tokens
+             * @description None of a label, nor in a model without a lens, where effects alone are told.
+             */
             tokens: components["schemas"]["Token"][];
             /**
              * Mode
@@ -2648,7 +2661,7 @@ export interface components {
             mode: "first" | "whole";
             /**
              * Chosen
-             * @description False: the model's own most likely token.
+             * @description False: the model's own most likely token, or label.
              */
             chosen: boolean;
             /**

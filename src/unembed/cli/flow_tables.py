@@ -16,6 +16,7 @@ from unembed.result import Side
 if TYPE_CHECKING:
     from unembed.analyses.flow.cut_report import CutEffect, CutReport
     from unembed.analyses.flow.result import FlowGraph, FlowNode, FlowReading
+    from unembed.analyses.tools.scores import TargetScore
 
 LISTED = 3  # tokens of a prediction
 LONGEST = 16  # columns of a token
@@ -54,13 +55,13 @@ def print_effects(
     console: Console, report: CutReport, edits: Sequence[str], left_out: int = 0
 ) -> None:
     """What edits, as they were typed, do to the target: by the graph, and measured."""
-    target = "".join(token.label for token in report.target.tokens[:1])
+    target = "".join(token.label for token in report.target.tokens[:1]) or report.target.text
+    unit = "logit" if report.target.tokens else "effect"
     table = _table(
-        Text(f"What the edits do to {target}"), "", "logit, by the graph", "logit, measured",
+        Text(f"What the edits do to {target}"), "", f"{unit}, by the graph", f"{unit}, measured",
         "probability", "rank",
     )  # fmt: skip
-    before = report.baseline
-    table.add_row("baseline", "", "", percent(before.probability), shown.rank(before.rank))
+    table.add_row("baseline", "", "", *_rated(report.baseline))
     for text, effect in zip(edits, report.cuts, strict=False):
         table.add_row(*_measured(effect, text))
     if report.together is not None:
@@ -76,6 +77,9 @@ def _head(graph: FlowGraph, side: str) -> Text:
     line.append(graph.tokens[graph.position].label, style="reverse")
     line.append("".join(token.label for token in graph.tokens[graph.position + 1 :]), style="dim")
     score = graph.output.target
+    if not graph.has_readings:
+        line.append(f"\nToward {target_name(graph)}")
+        return line
     line.append(f"\nThe model itself: {_tokens(graph.output)}")
     if score is not None:
         line.append(
@@ -175,10 +179,15 @@ def _measured(effect: CutEffect, name: str) -> tuple[Text, str, str, str, str]:
     return (
         Text(shown.cut(name, LONGEST_EDIT)),
         shown.NONE if effect.attributed is None else signed(effect.attributed),
-        signed(effect.logit_change),
-        percent(effect.measured.probability),
-        shown.rank(effect.measured.rank),
+        signed(effect.change if effect.logit_change is None else effect.logit_change),
+        *_rated(effect.measured),
     )
+
+
+def _rated(score: TargetScore | None) -> tuple[str, str]:
+    if score is None:  # the target is no token
+        return shown.NONE, shown.NONE
+    return percent(score.probability), shown.rank(score.rank)
 
 
 # ------------------------------------------------------------------ cells

@@ -12,9 +12,11 @@ from unembed.analyses.flow.graph import flow_capture, flow_graph
 from unembed.analyses.flow.names import CutName
 from unembed.analyses.flow.options import FlowOptions
 from unembed.analyses.flow.result import FlowGraph
+from unembed.analyses.flow.target import check_flow
 from unembed.analyses.tools.target import read_text, text_tokens
 from unembed.engine.editing.edits import Edit
 from unembed.engine.names.vocabulary import Read
+from unembed.engine.passes.forward import Logits
 from unembed.engine.passes.run import Run
 from unembed.engine.targets import Target
 from unembed.options import Explained
@@ -58,12 +60,13 @@ class _Drawing:
 
 def answer(session: Session, job: Job, request: FlowRequest) -> FlowComparison:
     """Draw the baseline; with an enabled edit the edited run too, and measure what edits change."""
-    session.model.require("lens")
+    check_flow(session.model, request.target)
     read = read_of(session.model, request)
     drawing = _drawing(session, request, read)
     made = edits_of(session, job, request.edits, read, cut_position=drawing.position)
     capture = flow_capture(session.model, drawing.layers, drawing.position)
-    baseline, edited = runs_with(session, job, made, read, capture)
+    logits: Logits = "none" if session.model.labels is None else "last"
+    baseline, edited = runs_with(session, job, made, read, capture, logits=logits)
     ours = _graph(session, job, baseline, drawing)
     if edited is None:
         return FlowComparison(ours)
@@ -125,9 +128,11 @@ def _graph(
 
 
 def _rated_alike(drawing: _Drawing, graph: FlowGraph) -> _Drawing:
-    """To rate other runs by the token that the model itself chose here."""
+    """To rate other runs by the token, or label, that the model itself chose here."""
     if drawing.target is not None:
         return drawing
+    if graph.objective is not None and graph.objective.scored is not None:
+        return replace(drawing, target=f"label({graph.objective.scored})")
     return replace(drawing, target=graph.target.tokens[0].id)
 
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from unembed.analyses.flow.names import CutName, parse_cut
+from unembed.analyses.tools.directions import Directions
 from unembed.analyses.tools.effects import Writes, effects_on, has_effects, step_of
 from unembed.analyses.tools.frozen import accurate
 from unembed.analyses.tools.objective import Objective
@@ -45,23 +46,32 @@ INPUTS: dict[str, Branch] = {
 
 @torch.no_grad()
 def attributed(
-    run: Run, name: str | CutName | None, position: int, objective: int | Objective
+    run: Run,
+    name: str | CutName | None,
+    position: int,
+    objective: int | Objective,
+    read: Directions | None = None,
 ) -> float | None:
     """The change of an objective that the graph attributes to a cut.
 
     None where what is cut does not write to the residual stream itself, or the effects of writes
     are not known in this model; 0 where it writes at other positions only.
     """
-    return attributed_together(run, [name], position, objective)
+    return attributed_together(run, [name], position, objective, read)
 
 
 @torch.no_grad()
 def attributed_together(
-    run: Run, names: Sequence[str | CutName | None], position: int, objective: int | Objective
+    run: Run,
+    names: Sequence[str | CutName | None],
+    position: int,
+    objective: int | Objective,
+    read: Directions | None = None,
 ) -> float | None:
     """The change of an objective that the graph attributes to cuts made together.
 
     A token is the objective of its logit, at `position`, where cuts act that name none themselves.
+    `read` is how a head reads the stream to score a label, of an objective that is one.
     It is that of the union of what they take away. None where that is not known of one of them.
     The run captured what `flow_capture` says for the layers of the cuts; raises TargetError for
     what it did not capture.
@@ -73,13 +83,15 @@ def attributed_together(
     usual = resolve_position(position, n_positions)
     if isinstance(objective, int):
         objective = Objective.logit(objective, position=usual)
-    if not has_effects(objective):
+    if read is None and not has_effects(objective):
         return None
-    here = resolve_position(objective.position, n_positions)
+    here = resolve_position(objective.position, n_positions) if read is None else read.position
     at = [usual if cut.at is None else resolve_position(cut.at, n_positions) for cut in known]
     groups = _lost(run, [cut for cut, own in zip(known, at, strict=True) if own == here], here)
     if not groups:
         return 0.0
+    if read is not None:
+        return -float(read.effects(run.model, groups).sum())
     try:
         return -float(effects_on(run, groups, [objective], joint=True)[0, 0])
     except CapabilityError:

@@ -20,9 +20,13 @@ class CutEffect:
         "Change of the objective that the graph attributes to the cut: minus the direct "
         "effect. Null where what is cut writes nothing itself.",
     ]
-    measured: Annotated[TargetScore, "Of the run with the cut."]
-    logit_change: Annotated[float, "Of the target: with the cut minus without."]
-    probability_change: float
+    measured: Annotated[
+        TargetScore | None, "Of the run with the cut; null where the target is no token."
+    ]
+    logit_change: Annotated[
+        float | None, "Of the target: with the cut minus without; null where it is no token."
+    ]
+    probability_change: Annotated[float | None, "The same; null where it is no token."]
     change: Annotated[float, "Of the objective: `logit_change`, where it is the target's logit."]
 
 
@@ -38,8 +42,10 @@ class CutReport(Result):
     }
 
     target: FlowTarget
-    baseline: TargetScore
-    value: Annotated[float, "Of the objective, in the baseline: the target's logit, or another."]
+    baseline: Annotated[TargetScore | None, "Null where the target is no token."]
+    value: Annotated[
+        float, "Of the objective, in the baseline: the target's logit, a label's score, or another."
+    ]
     cuts: Annotated[tuple[CutEffect, ...], "Each alone."]
     together: Annotated[
         CutEffect | None, "All at once; null for fewer than two, and for more than a run takes."
@@ -58,8 +64,8 @@ class CutReport(Result):
                 "logit_change": one.logit_change,
                 "probability_change": one.probability_change,
                 "change": one.change,
-                "probability": one.measured.probability,
-                "rank": one.measured.rank,
+                "probability": None if one.measured is None else one.measured.probability,
+                "rank": None if one.measured is None else one.measured.rank,
             }
             for one in every
         )

@@ -150,12 +150,12 @@ def attributed_at(run: Run, graph: FlowGraph, cuts: Sequence[CutName | None]) ->
     ]
     if len(known) < len(cuts):
         return None
-    token = graph.target.tokens[0].id
+    objective = graph.objective or graph.target.tokens[0].id
     shown = _shown(graph, known[0]) if len(known) == 1 else None
     if shown is not None:
         return shown
     try:
-        return attributed_together(run, known, graph.position, graph.objective or token)
+        return attributed_together(run, known, graph.position, objective, graph.read)
     except TargetError:  # of a layer before those of the graph, which was not captured
         return None
 
@@ -223,29 +223,36 @@ def measure_edits(
     if every is not None:
         sets.append(every)
     runs = [run, *(_run_again(run, edits, rating.objective, cancel, progress) for edits in sets)]
-    scores, values = _scores(runs, rating, cancel)
-    parts = [attributed(run, name, position, rating.objective) for name in cuts]
+    (before, *after), values = _scores(runs, rating, cancel)
+    toward = rating.objective, rating.read
+    parts = [attributed(run, name, position, *toward) for name in cuts]
     if together:
-        parts.append(attributed_together(run, cuts, position, rating.objective))
+        parts.append(attributed_together(run, cuts, position, *toward))
     names = ["" if name is None else name.text for name in cuts] + ["together"] * together
     effects = [
-        CutEffect(
-            name,
-            part,
-            score,
-            score.logit - scores[0].logit,
-            score.probability - scores[0].probability,
-            value - values[0],
-        )
-        for name, part, score, value in zip(names, parts, scores[1:], values[1:], strict=True)
+        _effect(name, part, before, score, value - values[0])
+        for name, part, score, value in zip(names, parts, after, values[1:], strict=True)
     ]
     return CutReport(
         target=rating.target,
-        baseline=scores[0],
+        baseline=before,
         value=values[0],
         cuts=tuple(effects[: len(groups)]),
         together=effects[-1] if together else None,
     )
+
+
+def _effect(
+    name: str,
+    attributed: float | None,
+    before: TargetScore | None,
+    after: TargetScore | None,
+    change: float,
+) -> CutEffect:
+    if before is None or after is None:
+        return CutEffect(name, attributed, None, None, None, change)
+    logit, probability = after.logit - before.logit, after.probability - before.probability
+    return CutEffect(name, attributed, after, logit, probability, change)
 
 
 def _rating(run: Run, target: TargetLike | None, position: int) -> Rating:
@@ -291,15 +298,18 @@ def _run_again(
     capture = [f"L{run.model.anatomy.n_layers - 1}.resid_post"]
     if not objective.is_of_logits:
         capture += objective.required_capture(run.model)
-    request = forward.request_of(run, capture, (*run.edits, *edits))
+    logits: forward.Logits = "none" if objective.scored is None else "last"
+    request = forward.request_of(run, capture, (*run.edits, *edits), logits)
     return forward.run(run.model, request, cancel, progress)
 
 
 def _scores(
     runs: Sequence[Run], rating: Rating, cancel: Cancel | None
-) -> tuple[list[TargetScore], list[float]]:
-    """How each run rates the target, and its value of the objective."""
+) -> tuple[list[TargetScore | None], list[float]]:
+    """How each run rates the target where that is a token, and its value of the objective."""
     model, objective = runs[0].model, rating.objective
+    if not rating.target.tokens:
+        return [None] * len(runs), [float(objective.value(run)) for run in runs]
     position = resolve_position(objective.position, len(runs[0].ids))
     last = f"L{model.anatomy.n_layers - 1}.resid_post"
     states = torch.stack([run[last][position] for run in runs])

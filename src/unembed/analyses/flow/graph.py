@@ -18,14 +18,19 @@ from torch import Tensor
 from unembed.analyses.flow.blocks import draw_layers, why_no_drawn_cross, why_no_drawn_heads
 from unembed.analyses.flow.draft import Draft, DraftLink, DraftNode, Write
 from unembed.analyses.flow.options import FlowOptions
-from unembed.analyses.flow.reading import Readings, read_vectors
+from unembed.analyses.flow.reading import Readings, read_vectors, unread
 from unembed.analyses.flow.result import FlowGraph, FlowLink, FlowNode, LayerSelection
 from unembed.analyses.flow.selection import Selector
-from unembed.analyses.flow.target import continued, flow_target
+from unembed.analyses.flow.target import (
+    Rating,
+    check_flow,
+    continued,
+    flow_target,
+    has_lens,
+)
 from unembed.analyses.tools.checks import checked_layers
-from unembed.analyses.tools.effects import Writes, check_effects, effects_capture, effects_on
-from unembed.analyses.tools.objective import Objective
-from unembed.analyses.tools.target import TargetLike, check_position
+from unembed.analyses.tools.effects import Writes, check_effects, effects_on, stream_capture
+from unembed.analyses.tools.target import TargetLike, check_position, is_of_text
 from unembed.engine.cancel import Cancel
 from unembed.engine.loaded import Loaded
 from unembed.engine.names.sites import resolve_position
@@ -59,10 +64,10 @@ def flow_capture(
 
     Raises:
         InputError: no layers, or a layer that the model does not have.
-        CapabilityError: a model without an unembedding, or with attention that cannot be seen.
+        CapabilityError: attention that cannot be seen.
     """
     chosen = checked_layers(model, layers)
-    capture = list(effects_capture(model, chosen[0]))
+    capture = list(stream_capture(model, chosen[0]))
     for layer in chosen:
         mlp = model.block(layer).feed_forward
         gated = mlp is not None and mlp.gate is not None
@@ -103,8 +108,10 @@ def flow_graph(
         layers: which layers, drawn one after the other.
         target: what nodes are rated by: text or a token id; text of several tokens is rated as
             `options.target_mode` says. None: the token that the model itself predicts. Or a
-            `ue.Objective` at the position, which `attributed` is then of: of logits, or a direction
-            of the residual stream; nodes are rated by the first of its tokens.
+            `ue.Objective` at the position, which `attributed` is then of: of logits, a direction of
+            the residual stream, or the score of a label; nodes are rated by the first of its
+            tokens. Without a lens (a head for labels) nodes predict no tokens and are not rated;
+            None is then the label that scores highest.
         position: in which token's forward pass.
         options: what is shown, and how wide links are.
         changes: single options, as in `n_heads=0, top_neurons=5`.
@@ -114,17 +121,19 @@ def flow_graph(
         TargetError: a position, or a target, that is not there; a site that was not captured.
         InputError: a layer or an option that is not there; another graph of other layers; an
             objective at another position, or of what is not written to directly.
-        CapabilityError: a model without an unembedding.
+        CapabilityError: a token as target of a model without a lens.
         TooLargeError: more vectors than `settings.max_flow_vectors`.
     """
     model = run.model
-    model.require("lens")
+    check_flow(model, target)
     chosen = checked_layers(model, layers)
     options = options.changed(**changes)
     position = resolve_position(position, len(run.ids))
-    check_position(target, position, len(run.ids))
+    if not is_of_text(model, target):
+        check_position(target, position, len(run.ids))
     rating = flow_target(run, target, options.target_mode, position)
-    check_effects(rating.objective)
+    if rating.objective.scored is None:
+        check_effects(rating.objective)
     rated = rating.target
     selector = Selector(model, options, _selection(like, chosen))
     plan = _Plan(run, chosen, position, options, selector, cancel, progress)
@@ -137,8 +146,12 @@ def flow_graph(
     sides = [_with_output(run, vectors, position)]
     if len(ids) > 1:
         sides += plan.later(draft, selection, ids)
-    readings = read_vectors(model, sides, ids, options.k, cancel, progress)
-    effects = _attributed(run, draft, rating.objective)
+    if has_lens(model):
+        readings = read_vectors(model, sides, ids, options.k, cancel, progress)
+    else:
+        readings = unread(model, sides[0])
+        draft.notes.append(f"No box promotes tokens: {model.capabilities()['lens'].reason}.")
+    effects = _attributed(run, draft, rating, position)
     return FlowGraph(
         layers=tuple(chosen),
         position=position,
@@ -155,6 +168,7 @@ def flow_graph(
         vectors=vectors,
         provenance=run.provenance,
         objective=rating.objective,
+        read=rating.read,
         source_tokens=run.source_tokens,
     )
 
@@ -238,17 +252,19 @@ def _with_output(
 # ------------------------------------------------------------------ effects and the finished parts
 
 
-def _attributed(run: Run, draft: Draft, objective: Objective) -> dict[Write, float]:
+def _attributed(run: Run, draft: Draft, rating: Rating, position: int) -> dict[Write, float]:
     """What `_effects` finds; where that is refused none, and a note of the draft that says why."""
     try:
-        return _effects(run, draft, objective)
+        return _effects(run, draft, rating, position)
     except CapabilityError as error:
         draft.notes.append(f"No effect on the target's logit is attributed: {error.message}.")
         return {}
 
 
-def _effects(run: Run, draft: Draft, objective: Objective) -> dict[Write, float]:
+def _effects(run: Run, draft: Draft, rating: Rating, position: int) -> dict[Write, float]:
     """The direct effect of every write of the graph on what is explained."""
+    if rating.objective.scored is not None and rating.read is None:
+        return {}  # a head that reads several positions
     drafted: list[DraftNode | DraftLink] = [*draft.nodes.values(), *draft.links]
     writes = list(dict.fromkeys(one.write for one in drafted if one.write is not None))
     groups: dict[tuple[int, Branch], list[Write]] = defaultdict(list)
@@ -258,9 +274,20 @@ def _effects(run: Run, draft: Draft, objective: Objective) -> dict[Write, float]
     for (layer, branch), some in groups.items():
         rows = torch.stack([draft.vector(write.row) * write.coefficient for write in some])
         here = run[f"L{layer}.resid_post"]
-        effects = effects_on(run, [Writes(rows.to(here.device), layer, branch)], [objective])
-        found |= dict(zip(some, effects[:, 0].tolist(), strict=True))
+        group = Writes(rows.to(here.device), layer, branch)
+        found |= dict(zip(some, _on(run, group, position, rating), strict=True))
     return found
+
+
+def _on(run: Run, group: Writes, position: int, rating: Rating) -> list[float]:
+    """What some writes at a position do directly to what is explained."""
+    if rating.read is None:
+        effects: list[float] = effects_on(run, [group], [rating.objective])[:, 0].tolist()
+    elif rating.read.position == position:
+        effects = rating.read.effects(run.model, [group]).tolist()
+    else:
+        effects = [0.0] * len(group.rows)  # the head does not read what is written here
+    return effects
 
 
 def _node(one: DraftNode, readings: Readings, effects: dict[Write, float]) -> FlowNode:
@@ -274,5 +301,5 @@ def _node(one: DraftNode, readings: Readings, effects: dict[Write, float]) -> Fl
 def _link(one: DraftLink, readings: Readings, effects: dict[Write, float]) -> FlowLink:
     link = one.link
     if link.colour == "entropy" and link.row is not None:
-        link = replace(link, colour_value=readings.entropies[link.row])
+        link = replace(link, colour_value=readings.entropy(link.row))
     return replace(link, attributed=None if one.write is None else effects.get(one.write))

@@ -32,17 +32,26 @@ class Readings:
     tops: list[tuple[FlowToken, ...]]
     scores: list[FlowScore]
 
+    def entropy(self, row: int) -> float | None:
+        """Of what a row predicts; None without a lens."""
+        return self.entropies[row] if self.entropies else None
+
     def reading(self, name: str, row: int) -> FlowReading:
         """A row under a name. A vector of zeros predicts nothing: it has no tokens."""
-        something = self.norms[row] > 0
+        something = self.norms[row] > 0 and bool(self.entropies)
         return FlowReading(
             name=name,
             row=row,
             norm=self.norms[row],
-            entropy=self.entropies[row],
+            entropy=self.entropy(row),
             tokens=self.tops[row] if something else (),
             target=self.scores[row] if something else None,
         )
+
+
+def unread(model: Loaded, vectors: Float[Tensor, "row d_model"]) -> Readings:
+    """The vectors of a model without a lens: their norms, and no predictions."""
+    return Readings(model, vectors.norm(dim=-1).tolist(), [], [], [])
 
 
 def read_vectors(

@@ -12,6 +12,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from unembed.analyses.flow.options import FlowOptions
+from unembed.analyses.tools.directions import Directions
 from unembed.analyses.tools.objective import Objective
 from unembed.analyses.tools.result import Drawn
 from unembed.engine.names.tokens import Token
@@ -106,7 +107,11 @@ class FlowScore:
 
 @dataclass(frozen=True)
 class FlowReading:
-    """A vector read as a prediction: through the final norm and the unembedding."""
+    """A vector read as a prediction: through the final norm and the unembedding.
+
+    In a model without a lens, one whose head gives labels, it is no prediction and has its norm
+    alone.
+    """
 
     name: Annotated[
         str,
@@ -115,8 +120,8 @@ class FlowReading:
     ]
     row: Annotated[int, "Of the graph's vectors, which JSON leaves out."]
     norm: float
-    entropy: Annotated[float, "Nats."]
-    tokens: Annotated[tuple[FlowToken, ...], "Most likely first."]
+    entropy: Annotated[float | None, "Nats; null in a model without a lens."]
+    tokens: Annotated[tuple[FlowToken, ...], "Most likely first; none without a lens."]
     target: FlowScore | None = None
 
 
@@ -244,10 +249,13 @@ class FlowSum:
 class FlowTarget:
     """What nodes are rated by."""
 
-    text: str
-    tokens: tuple[Token, ...]
+    text: Annotated[str, "The token's, or the label's."]
+    tokens: Annotated[
+        tuple[Token, ...],
+        "None of a label, nor in a model without a lens, where effects alone are told.",
+    ]
     mode: Literal["first", "whole"]
-    chosen: Annotated[bool, "False: the model's own most likely token."]
+    chosen: Annotated[bool, "False: the model's own most likely token, or label."]
     objective: Annotated[
         str | None, "What effects are on: \"logit of ' Tokyo'\"; of several tokens, of the first."
     ] = None
@@ -294,7 +302,9 @@ class FlowGraph(Drawn):
     position: Annotated[int, "Resolved: never negative."]
     tokens: Annotated[tuple[Token, ...], "Of the prompt."]
     target: FlowTarget
-    output: Annotated[FlowReading, "What the model itself predicts at the position."]
+    output: Annotated[
+        FlowReading, "What the model itself predicts at the position: the last residual."
+    ]
     nodes: tuple[FlowNode, ...]
     links: tuple[FlowLink, ...]
     sums: tuple[FlowSum, ...]
@@ -306,11 +316,17 @@ class FlowGraph(Drawn):
     selection: tuple[LayerSelection, ...]
     vectors: Float[Tensor, "row d_model"]
     provenance: Annotated[Mapping[str, str], "Which model, in which precision."]
-    # what effects are on; JSON has its words, in `target`
+    # what effects are on; JSON has its words, in `target`; and how a head for labels reads it
     objective: Objective | None = field(default=None, metadata={"written": False})
+    read: Directions | None = field(default=None, metadata={"written": False})
     source_tokens: Annotated[
         tuple[Token, ...], "What the encoder of an encoder-decoder was given."
     ] = ()
+
+    @property
+    def has_readings(self) -> bool:
+        """Whether its vectors are read as predictions of tokens."""
+        return self.output.entropy is not None
 
     @cached_property
     def _by_id(self) -> Mapping[str, FlowNode | FlowLink]:

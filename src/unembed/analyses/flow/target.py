@@ -7,6 +7,7 @@ before, and the probabilities multiply.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -14,9 +15,17 @@ import torch
 
 from unembed.analyses.flow.options import TargetMode
 from unembed.analyses.flow.result import FlowTarget
-from unembed.analyses.tools.effects import check_effects
+from unembed.analyses.tools.directions import Directions, read_of_label
+from unembed.analyses.tools.labelled import labels_of, top_label
 from unembed.analyses.tools.objective import Objective
-from unembed.analyses.tools.target import TargetLike, as_objective, in_words, read_text, text_tokens
+from unembed.analyses.tools.target import (
+    TargetLike,
+    as_objective,
+    in_words,
+    placed,
+    read_text,
+    text_tokens,
+)
 from unembed.engine.editing.edits import Edit
 from unembed.engine.loaded import Loaded
 from unembed.engine.names.tokens import Token
@@ -35,6 +44,7 @@ class Rating:
     target: FlowTarget
     objective: Objective  # at the position that is rated
     notes: tuple[str, ...] = ()
+    read: Directions | None = None  # how a head for labels reads the stream, where it is linear
 
 
 def flow_target(run: Run, target: TargetLike | None, mode: TargetMode, position: int) -> Rating:
@@ -42,12 +52,16 @@ def flow_target(run: Run, target: TargetLike | None, mode: TargetMode, position:
 
     Raises TargetError for text that the tokenizer makes no token of, CapabilityError for a whole
     target of several tokens in a masked model, which fills in one token, InputError for an
-    objective that is rated as a whole.
+    objective that is rated as a whole. A model without a lens has no token to rate nodes by: see
+    `check_flow`.
     """
     model = run.model
     target = read_text(target)
+    if target is None and not has_lens(model):
+        top = Objective.label(top_label(run, _label_position(model, position)))
+        return _of_label(run, top, position, chosen=False)
     if isinstance(target, Explained):
-        return _of_objective(run, target, mode, position)
+        return _of_objective(run, as_objective(target), mode, position)
     if target is None:
         token = model.token(_most_likely(run, position))
         return _of_tokens(model, token.text, (token,), "first", position, chosen=False)
@@ -89,9 +103,40 @@ def _of_tokens(
     return Rating(FlowTarget(text, tokens, mode, chosen, words), objective.at(position))
 
 
-def _of_objective(run: Run, target: Explained, mode: TargetMode, position: int) -> Rating:
+def has_lens(model: Loaded) -> bool:
+    """Whether vectors are read as predictions of tokens."""
+    return model.capabilities()["lens"].available
+
+
+def check_flow(model: Loaded, target: TargetLike | None) -> None:
+    """Raise CapabilityError where there is nothing that nodes could be rated by.
+
+    Without a lens that takes labels, or a direction of the residual stream as target.
+    """
+    target = read_text(target)
+    if has_lens(model):
+        return
+    if target is None and model.labels is not None:
+        model.require("labels")
+        return
+    if isinstance(target, Explained) and not as_objective(target).is_of_logits:
+        return
+    try:
+        model.require("lens")
+    except CapabilityError as error:
+        if model.labels is not None:
+            error.fix = f"target='label({json.dumps(model.labels.names[0])})', or no target"
+        raise
+
+
+def _label_position(model: Loaded, position: int) -> int:
+    """Where labels are given: a text as a whole has no position."""
+    return position if labels_of(model).of == "token" else -1
+
+
+def _of_objective(run: Run, objective: Objective, mode: TargetMode, position: int) -> Rating:
     """Nodes are rated by the first of its tokens, or by the model's own where it has none."""
-    model, objective = run.model, as_objective(target)
+    model = run.model
     if mode == "whole":
         raise InputError(
             "an objective is read at one position; only text can be rated as a whole",
@@ -100,7 +145,11 @@ def _of_objective(run: Run, target: Explained, mode: TargetMode, position: int) 
             legal='"first" with an objective',
         )
     if objective.scored is not None:
-        check_effects(objective)  # it has none that a run without a graph could tell
+        return _of_label(run, objective, position)
+    if not has_lens(model):
+        words = in_words(model, objective)
+        rated = FlowTarget(words, (), "first", True, words, False)
+        return Rating(rated, objective.at(position), (f"Effects are on the {words}.",))
     tokens = objective.ids(model)[0] if objective.is_of_logits else []
     token = model.token(tokens[0] if tokens else _most_likely(run, position))
     words = in_words(model, objective)
@@ -108,6 +157,33 @@ def _of_objective(run: Run, target: Explained, mode: TargetMode, position: int) 
     rated = FlowTarget(token.text, (token,), "first", bool(tokens), words, plain)
     said = f"Effects are on the {words}; nodes are rated by {token.text!r}."
     return Rating(rated, objective.at(position), () if plain else (said,))
+
+
+def _of_label(run: Run, objective: Objective, position: int, *, chosen: bool = True) -> Rating:
+    """Effects are on the score of a label, as its head reads the last residual."""
+    model = run.model
+    labels = labels_of(model)
+    objective = placed(model, objective, position)
+    read = read_of_label(run, objective)
+    name = labels.names[labels.index(objective.scored if objective.scored is not None else 0)]
+    words = in_words(model, objective.at(-1))
+    rated = FlowTarget(name, (), "first", chosen, words, False)
+    said = [f"Effects are on the {words}."]
+    if read is None:
+        said.append(
+            "Its head reads no single position, so that no write has a direct effect of its own: "
+            "measure what edits do."
+        )
+    elif read.position != position:
+        said.append(
+            f"Its head reads position {read.position} alone: nothing that is written at position "
+            f"{position} reaches it directly."
+        )
+    elif read.method == "gradient":
+        said.append(
+            "Its head is not linear: effects are along its gradient, which holds for small changes."
+        )
+    return Rating(rated, objective, tuple(said), read)
 
 
 def _most_likely(run: Run, position: int) -> int:

@@ -23,6 +23,7 @@ from unembed.analyses.component.component import listed
 from unembed.analyses.component.result import TokenEffect
 from unembed.analyses.sub_updates.result import BranchUpdates, LayerUpdates, SubUpdates, Update
 from unembed.analyses.tools.checks import checked_layers
+from unembed.analyses.tools.directions import Directions, read_of_label
 from unembed.analyses.tools.effects import (
     Effects,
     Method,
@@ -88,7 +89,8 @@ def sub_updates(
     promoted and as suppressed; 0 leaves out the product with the vocabulary, which costs most. A
     model without a lens lists none, and a rest that is rounding error has none. `target` is a token
     whose logit, or a `ue.Objective` at the position, that each part has a direct effect on; without
-    a lens only a direction of the stream has any.
+    a lens a direction of the stream has any, and the score of a label at the position that its head
+    reads: along the head's gradient where it is not linear.
 
     Raises:
         TargetError: a position that is not there, or a site that was not captured.
@@ -100,8 +102,7 @@ def sub_updates(
     _check_count("effects", effects, 0)
     chosen = _checked_layers(model, layers)
     objective = None if target is None else explained_at(model, target, position, len(run.ids))
-    if objective is not None:
-        check_effects(objective)
+    read = None if objective is None else _read(run, objective, position)
     rows: list[_Row] = []
     for done, layer in enumerate(chosen):
         if cancel is not None:
@@ -111,7 +112,7 @@ def sub_updates(
         branches = _branches(model, layer)
         found = {one: _branch_updates(run, layer, one, position, k) for one in branches}
         rows.append(_Row(layer, found))
-    labels, method = _labels(run, rows, position, effects, objective, cancel)
+    labels, method = _labels(run, rows, position, effects, objective, read, cancel)
     return SubUpdates(
         position=position,
         token=run.tokens[position],
@@ -267,6 +268,7 @@ def _labels(
     position: int,
     k: int,
     objective: Objective | None,
+    read: Directions | None,
     cancel: Cancel | None,
 ) -> tuple[_Labels, Method | None]:
     """The effects of every write of the view, in one product."""
@@ -277,12 +279,44 @@ def _labels(
     if not groups or not (has_lens or (objective and not objective.is_of_logits)):
         return _Labels(run.model, None), None
     attributed: list[float] | None = None
-    if objective is not None:
+    if read is not None:
+        attributed = read.effects(run.model, groups).tolist()
+    elif objective is not None:
         attributed = effects_on(run, groups, [objective])[:, 0].tolist()
     if not k or not has_lens:
         return _Labels(run.model, None, attributed), None
     effects = effects_of(run, groups, position, min(k, run.model.vocab_size), cancel)
     return _Labels(run.model, effects, attributed), effects.method
+
+
+def _read(run: Run, objective: Objective, position: int) -> Directions | None:
+    """How the head reads what is written here, where a label is scored; None of other objectives.
+
+    Raises InputError for an objective that nothing written here has a direct effect on.
+    """
+    if objective.scored is None:
+        check_effects(objective)
+        return None
+    read = read_of_label(run, objective)
+    if read is None:
+        raise InputError(
+            f"nothing written at one position has a direct effect on the {objective.words}: its "
+            "head reads no single position",
+            field="target",
+            value=objective.words,
+            legal="an objective that is read at one position",
+            fix="ue.attribute(model, prompt, objective), or ue.sweep with objective=",
+        )
+    if read.position != position:
+        raise InputError(
+            f"the head reads the {objective.words} at position {read.position} alone, and what is "
+            f"written at position {position} is shown",
+            field="position",
+            value=position,
+            legal=str(read.position),
+            fix=f"position={read.position}",
+        )
+    return read
 
 
 def _why_no_nodes(model: Loaded, layer: int, branch: Branch) -> str | None:

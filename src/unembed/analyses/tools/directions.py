@@ -9,7 +9,7 @@ last residual is the gradient there; so it is where a head scores labels from po
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from unembed.analyses.tools.effects import (
     STREAM,
+    Writes,
     check_effects,
     effects_capture,
     norm_of_step,
@@ -27,9 +28,11 @@ from unembed.analyses.tools.effects import (
 from unembed.analyses.tools.frozen import accurate, freeze
 from unembed.analyses.tools.labelled import labels_of, read_by_head
 from unembed.analyses.tools.objective import Objective
+from unembed.engine.cancel import Cancel
 from unembed.engine.loaded import Loaded
 from unembed.engine.names.sites import check_target, resolve_position
 from unembed.engine.nodes import Branch
+from unembed.engine.passes import forward
 from unembed.engine.passes.run import Run
 from unembed.errors import CapabilityError
 from unembed.models.anatomy import HeadAnatomy
@@ -66,6 +69,14 @@ class Directions:
         if layer is None:
             return self.embed
         return self.behind[layer, step_of(model, layer, branch)]
+
+    def effects(self, model: Loaded, groups: Sequence[Writes]) -> Float[Tensor, " n"]:
+        """Direct effects of writes at its position, row after row: linear, so they sum."""
+        parts = []
+        for one in groups:
+            way = self.of(model, one.layer, one.branch)
+            parts.append(accurate(one.rows).to(way) @ way)
+        return torch.cat(parts)
 
 
 def directions_capture(model: Loaded, objective: Objective) -> tuple[str, ...]:
@@ -120,6 +131,17 @@ def label_directions(run: Run, objective: Objective) -> Directions | None:
     last, bias, beyond, method = _of_label(run, objective, position, slope, value)
     embed, behind, norms = through_stream(run, last, position, None)
     return Directions(position, method, last, behind, embed, norms, bias, beyond)
+
+
+@torch.no_grad()
+def read_of_label(
+    run: Run, objective: Objective, cancel: Cancel | None = None
+) -> Directions | None:
+    """As `label_directions`, of a run without a graph: the same run is made once more, with one."""
+    model = run.model
+    capture = directions_capture(model, objective)
+    request = forward.request_of(run, capture, run.edits, "last", grad=True)
+    return label_directions(forward.run(model, request, cancel), objective)
 
 
 def _vector(run: Run, vector: Tensor) -> Tensor:

@@ -119,11 +119,31 @@ def explained_at(model: Loaded, target: TargetLike, position: int, n_positions: 
     Raises TargetError for what is no token, InputError for an objective at another position.
     """
     if isinstance(target, str) and (objective := spelled(target)) is not None:
-        return objective.at(position)
+        return placed(model, objective, position)
     if not isinstance(target, Explained):
         return Objective.logit(_one(model, target, "target"), position=position)
-    check_position(target, position, n_positions)
-    return as_objective(target).at(position)
+    return placed(model, as_objective(target), position, n_positions)
+
+
+def placed(
+    model: Loaded, objective: Objective, position: int, n_positions: int | None = None
+) -> Objective:
+    """An objective at the position that is read; the label of a text as a whole has none.
+
+    Raises InputError for one that says another position, which is looked at where their number is
+    given.
+    """
+    if is_of_text(model, objective):
+        return objective.at(-1)
+    if n_positions is not None:
+        check_position(objective, position, n_positions)
+    return objective.at(position)
+
+
+def is_of_text(model: Loaded, target: TargetLike | None) -> bool:
+    """Whether it is the score of a label that a text has as a whole, and so at no position."""
+    scored = isinstance(target, Objective) and target.scored is not None
+    return scored and labels_of(model).of == "text"
 
 
 def measured_at(

@@ -91,7 +91,8 @@ def heading(graph: FlowGraph) -> str:
     *others, last = map(str, graph.layers)
     layers = f"layers {', '.join(others)} and {last}" if others else f"layer {last}"
     model = graph.provenance.get("model") or "a model without a name"
-    return f"Flow through {layers} of {model}, rated by {target_name(graph)}"
+    rated = "rated by" if graph.has_readings else "toward"
+    return f"Flow through {layers} of {model}, {rated} {target_name(graph)}"
 
 
 def check_colouring(colour_by: str) -> ColourBy:
@@ -162,7 +163,7 @@ class _Drawing:
         own = node.readings[0] if node.readings else None
         if own is None:
             return self.palette.plain
-        if colour_by == "entropy":
+        if colour_by == "entropy" and own.entropy is not None:
             return self.palette.entropy(own.entropy, self.graph.vocab_size)
         if own.target is None:
             return self.palette.plain

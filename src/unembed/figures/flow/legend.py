@@ -90,19 +90,17 @@ def group_of(link: FlowLink) -> Group:
 
 def legend(graph: FlowGraph, palette: Palette) -> list[Key]:
     """Colour maps, then plain colours, as they stand above the figure."""
-    maps = [
-        Key(words, colours, ends)
-        for words, colours, ends in (
-            (_rank_words(graph), _ranks(graph, palette), ("1", f"{graph.vocab_size:,}")),
-            (
-                "entropy of what passes",
-                _entropies(palette, graph),
-                ("0", f"{shown.number(_most_entropy(graph), 1)} nats"),
-            ),
-            ("attention", _attentions(palette), ("0", "1")),
-        )
+    read = [
+        Key(_rank_words(graph), _ranks(graph, palette), ("1", f"{graph.vocab_size:,}")),
+        Key(
+            "entropy of what passes",
+            _entropies(palette, graph),
+            ("0", f"{shown.number(_most_entropy(graph), 1)} nats"),
+        ),
     ]
-    return [*maps, *(Key(words, (colour,)) for words, colour in _plain(palette))]
+    maps = read if graph.has_readings else []
+    attention = Key("attention", _attentions(palette), ("0", "1"))
+    return [*maps, attention, *(Key(words, (colour,)) for words, colour in _plain(palette))]
 
 
 def _plain(palette: Palette) -> list[tuple[str, str]]:

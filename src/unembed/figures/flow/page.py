@@ -129,6 +129,8 @@ def _palette(palette: Palette) -> dict[str, Any]:
 
 
 def _meaning(graph: FlowGraph, colour_by: ColourBy) -> str:
+    if not graph.has_readings and colour_by != "attention":
+        return "Boxes have no colour: their vectors are read as no prediction."
     if colour_by == "entropy":
         return (
             "The colour of a box is the entropy of what its vector predicts, in nats: how "
@@ -148,10 +150,13 @@ def _meaning(graph: FlowGraph, colour_by: ColourBy) -> str:
 def _description(graph: FlowGraph) -> list[str]:
     prompt = "".join(token.label for token in graph.tokens)
     position = graph.tokens[graph.position].label if graph.position < len(graph.tokens) else ""
+    read = (
+        ", read as a prediction: it goes through the model's final norm and the unembedding, and "
+        "the box is labelled with the token that comes out first"
+    )
     said = [
-        "One forward pass, from left to right. Every box is a vector of it, or of the weights, "
-        "read as a prediction: it goes through the model's final norm and the unembedding, and "
-        "the box is labelled with the token that comes out first. Every link is what passes.",
+        "One forward pass, from left to right. Every box is a vector of it, or of the weights"
+        f"{read if graph.has_readings else ''}. Every link is what passes.",
         f"Prompt: {prompt}. Read at position {graph.position}, {position}.",
     ]
     return [*said, *graph.notes, *(sum_words(row) for row in graph.sums)]
@@ -169,6 +174,8 @@ def _provenance(graph: FlowGraph) -> dict[str, str]:
 
 
 def _target(graph: FlowGraph) -> str:
+    if not graph.target.tokens:
+        return target_name(graph)
     ids = ", ".join(f"#{token.id}" for token in graph.target.tokens)
     chosen = "" if graph.target.chosen else ", the model's own most likely token"
     return f"{target_name(graph)} ({ids}{chosen})"
@@ -190,11 +197,14 @@ def _legend(graph: FlowGraph, palette: Palette) -> list[str]:
     """Everything that a colour or a width means, in sentences."""
     scale = "logarithmic" if palette.rank_scale == "log" else "linear"
     most = shown.number(math.log(graph.vocab_size), 1)
-    return [
+    read = [
         f"Boxes: the rank of {target_name(graph)} in what the box predicts, from 1, the most "
         f"likely, to {graph.vocab_size:,}, {scale}. Boxes that have no such number are plain.",
         f"Bands that carry a vector: the entropy of what it predicts, from 0, certain, to {most} "
         "nats.",
+    ]
+    return [
+        *(read if graph.has_readings else []),
         "Bands from a query to a key and from there to a value: the attention score, 0 to 1.",
         "Bands of a neuron or of a row of W_O: the sign of its activation. With a negative "
         "activation what is written is minus the vector, and the box is labelled with a minus "

@@ -87,6 +87,9 @@ def is_of_source(node: FlowNode) -> bool:
 
 def _reading(graph: FlowGraph, node: FlowNode, reading: FlowReading) -> Iterator[str]:
     own = reading is node.readings[0]
+    if reading.entropy is None:  # no prediction: what it is called, and its norm
+        yield _READINGS.get(reading.name, reading.name or f"norm {size(reading.norm)}")
+        return
     plain = "predicts" if node.sign > 0 else "what is written, with its minus sign, predicts"
     yield _READINGS.get(reading.name, reading.name) if reading.name else plain
     for one in reading.tokens:
@@ -139,8 +142,10 @@ def named(token: Token) -> str:
 
 
 def target_name(graph: FlowGraph) -> str:
-    """What nodes are rated by: "␣Tokyo"."""
+    """What nodes are rated by: "␣Tokyo"; without tokens the name of a label."""
     tokens = graph.target.tokens
+    if not tokens:
+        return shown.isolate(shown.cut(graph.target.text, LONGEST_TOKEN))
     kept = tokens if graph.target.mode == "whole" else tokens[:1]
     return shown.isolate("".join(token.label for token in kept))
 

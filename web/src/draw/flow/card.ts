@@ -82,6 +82,7 @@ function nodeSide(side: Side, node: FlowNode, target: string, facts: Fact[]): Ca
       : null,
     also: node.readings
       .slice(1)
+      .filter((reading) => reading.entropy !== null)
       .map((reading) => [
         readingWords(reading.name),
         reading.tokens.slice(0, 4).map(({ token }) => token.label),

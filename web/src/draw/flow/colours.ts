@@ -85,7 +85,7 @@ type Maps = Pick<FlowColours, 'rank' | 'entropy' | 'attention'>;
 function nodeColour(node: FlowNode, by: ColourBy, maps: Maps): number | null {
   const own = isZero(node) ? undefined : node.readings[0];
   if (by === 'attention') return isNumber(node.attention) ? maps.attention(node.attention) : null;
-  if (by === 'entropy') return own ? maps.entropy(own.entropy) : null;
+  if (by === 'entropy') return own && isNumber(own.entropy) ? maps.entropy(own.entropy) : null;
   return own?.target ? maps.rank(own.target.rank) : null;
 }
 

@@ -53,6 +53,7 @@ describe('an answer', () => {
     const answer = { ...flowExample({}, 1), effects, measured: [3], left_out: 2 };
     expect(decodeFlow(answer).effects).toEqual({
       baseline,
+      value: 4,
       edits: [{ ...cut, edit: 3 }],
       together: { ...cut, edit: null },
       leftOut: 2,

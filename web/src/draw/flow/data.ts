@@ -20,7 +20,10 @@ export type LinkKind = FlowLink['kind'];
 export type FlowEffect = Schemas['CutEffect'] & { edit: number | null };
 
 export interface FlowEffects {
-  baseline: TargetScore;
+  /** Null where the target is no token. */
+  baseline: TargetScore | null;
+  /** Of what is explained, in the baseline. */
+  value: number;
   edits: FlowEffect[];
   together: FlowEffect | null;
   /** Edits in force that were not measured alone. */
@@ -67,9 +70,10 @@ export function decodeFlow(answer: FlowComparison): Flow {
 
 function effectsOf({ effects, measured, left_out }: FlowComparison): FlowEffects | null {
   if (!effects) return null;
-  const { baseline, cuts, together } = effects;
+  const { baseline, value, cuts, together } = effects;
   return {
     baseline,
+    value,
     edits: cuts.map((cut, at) => ({ ...cut, edit: measured?.[at] ?? null })),
     together: together && { ...together, edit: null },
     leftOut: left_out ?? 0,
@@ -163,6 +167,11 @@ export function isShown(
     const node = side.nodeOf.get(end);
     return node !== undefined && !hidden.has(node.kind);
   });
+}
+
+/** Whether vectors are read as predictions: not in a model whose head gives labels. */
+export function hasReadings(graph: Flow): boolean {
+  return graph.baseline.output.entropy !== null;
 }
 
 /** True of what writes nothing, as a head that is cut: a reading of it would be of no meaning. */

@@ -4,7 +4,7 @@ import { rank } from '../format';
 import { bar, gradient } from '../legendBar';
 import { css } from '../lut';
 import { flowColours, type ColourBy, type FlowColours } from './colours';
-import type { Flow } from './data';
+import { hasReadings, type Flow } from './data';
 import type { Group } from './groups';
 import type { FlowDrawing } from './scene';
 import { targetName } from './text';
@@ -75,20 +75,22 @@ function legendOf(graph: Flow, colours: FlowColours, by: ColourBy, vocabulary: n
     at: (share: number) =>
       css(colours.rank(logarithmic ? vocabulary ** share : Math.max(1, share * vocabulary))),
   };
+  const entropy: LegendScale = {
+    name: by === 'entropy' ? 'box and band: entropy' : 'band: entropy',
+    ends: ['sharp', 'even'],
+    at: (share) => css(colours.entropy(share * most)),
+  };
+  const read = hasReadings(graph);
   const biased = graph.baseline.links.some((link) => link.colour === 'bias');
   return {
     scales: [
-      ...(by === 'rank' && targetName(graph) !== '' ? [ranks] : []),
+      ...(by === 'rank' && read && targetName(graph) !== '' ? [ranks] : []),
       {
         name: by === 'attention' ? 'box and band: attention' : 'band: attention',
         ends: ['0', '1'],
         at: (share) => css(colours.attention(share)),
       },
-      {
-        name: by === 'entropy' ? 'box and band: entropy' : 'band: entropy',
-        ends: ['sharp', 'even'],
-        at: (share) => css(colours.entropy(share * most)),
-      },
+      ...(read ? [entropy] : []),
     ],
     keys: [
       { name: 'active', colour: palette.positive, group: 'neurons' },

@@ -93,9 +93,10 @@ export function isLit(scene: Scene, id: string): boolean {
   return scene.lit === null || scene.lit.has(id);
 }
 
-/** What stands for a node: its token; "" where its vector is zero, which says nothing of any token. */
+/** What stands for a node: its token, or its name where nothing is read; "" where its vector is zero. */
 export function labelOf(node: FlowNode): string {
-  return isZero(node) ? '' : node.label;
+  if (isZero(node)) return '';
+  return node.readings[0]?.entropy === null ? caption(node) : node.label;
 }
 
 /** What a node is, in the fewest signs: "H7", "3 ␣Japan", "N1981"; "" for stations, which are alone. */

@@ -37,7 +37,7 @@ interface Map {
   ticks: [string, string];
 }
 
-function mapsOf({ colours, colourBy }: Scene, vocabulary: number): Map[] {
+function mapsOf({ colours, colourBy, side }: Scene, vocabulary: number): Map[] {
   const most = vocabulary.toLocaleString('en');
   const log = colours.palette.rank_scale === 'log';
   const nats =
@@ -46,7 +46,8 @@ function mapsOf({ colours, colourBy }: Scene, vocabulary: number): Map[] {
       : colours.palette.entropy_bits * Math.log(2);
   const ends = `${nats.toFixed(1)} nats`;
   const boxes: Map[] = [];
-  if (colourBy === 'rank')
+  const read = side.output.entropy !== null;
+  if (read && colourBy === 'rank')
     boxes.push({
       name: `box: rank of the target${log ? ', log scale' : ''}`,
       colour: (share) =>
@@ -57,7 +58,15 @@ function mapsOf({ colours, colourBy }: Scene, vocabulary: number): Map[] {
   const attention = colourBy === 'attention' ? 'box and ribbon: attention' : 'ribbon: attention';
   return [
     ...boxes,
-    { name: entropy, colour: (share) => colours.entropy(share * nats), ticks: ['0', ends] },
+    ...(read
+      ? [
+          {
+            name: entropy,
+            colour: (share) => colours.entropy(share * nats),
+            ticks: ['0', ends],
+          } satisfies Map,
+        ]
+      : []),
     { name: attention, colour: colours.attention, ticks: ['0', '1'] },
   ];
 }

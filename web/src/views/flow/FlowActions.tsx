@@ -3,7 +3,7 @@ import { DropdownMenu } from 'radix-ui';
 import type { Schemas } from '../../shared/api/client';
 import type { Flow as Graph, FlowCut, FlowLink, FlowNode } from '../../draw/flow/data';
 import { pathsOf } from '../../draw/flow/data';
-import { effect, linkEnds, linkWords, shareOf, targetName } from '../../draw/flow/text';
+import { effectOn, linkEnds, linkWords, shareOf, targetName } from '../../draw/flow/text';
 import { groupOf, type Flow as FlowChoices } from './flowState';
 import { percent, probability, rank } from '../../draw/format';
 import { Icon, Token } from '../../shared/parts/parts';
@@ -116,7 +116,7 @@ export function FlowSelected({ graph, side, mode, cutting }: SelectedProps) {
       {typeof item.attributed !== 'number' || (read && !own) ? null : (
         <span>
           <span className="faint">direct effect</span>{' '}
-          <span className="number">{effect(item.attributed)}</span>
+          <span className="number">{effectOn(graph)[1](item.attributed)}</span>
         </span>
       )}
       <span className="spring" />

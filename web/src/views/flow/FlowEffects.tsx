@@ -14,18 +14,22 @@ export function FlowEffects({ graph, most }: { graph: Flow; most: number }) {
   const rows = [...effects.edits, ...(effects.together ? [effects.together] : [])];
   const scale = Math.max(
     1e-6,
-    ...rows.flatMap((row) => [Math.abs(row.attributed ?? 0), Math.abs(row.logit_change)]),
+    ...rows.flatMap((row) => [Math.abs(row.attributed ?? 0), Math.abs(measuredOf(row))]),
   );
   const left = effects.leftOut;
   const target = targetName(graph);
+  const unit = effects.baseline ? ', logit' : '';
   return (
     <section className="flow-effects" aria-label="Effects of the edits" data-testid="flow-effects">
       <table>
         <caption>
           What the edits do to <bdi className="token">{target}</bdi>{' '}
           <span className="faint">
-            at position {graph.position}: probability {probability(effects.baseline.probability)},
-            rank {rank(effects.baseline.rank)} without them
+            at position {graph.position}:{' '}
+            {effects.baseline
+              ? `probability ${probability(effects.baseline.probability)}, rank ${rank(effects.baseline.rank)}`
+              : signed(effects.value)}{' '}
+            without them
           </span>
           <EffectsFormula effects={effects} />
         </caption>
@@ -33,20 +37,24 @@ export function FlowEffects({ graph, most }: { graph: Flow; most: number }) {
           <tr>
             <th scope="col">edit</th>
             <th scope="col" colSpan={2}>
-              attributed, logit
+              attributed{unit}
             </th>
             <th scope="col" colSpan={2}>
-              measured, logit
+              measured{unit}
             </th>
             <th scope="col" className="number">
               measured ÷ attributed
             </th>
-            <th scope="col" className="number">
-              probability
-            </th>
-            <th scope="col" className="number">
-              rank
-            </th>
+            {effects.baseline ? (
+              <>
+                <th scope="col" className="number">
+                  probability
+                </th>
+                <th scope="col" className="number">
+                  rank
+                </th>
+              </>
+            ) : null}
           </tr>
         </thead>
         <tbody>
@@ -87,19 +95,28 @@ function Row({ row, scale, graph, together = false }: RowProps) {
       ) : (
         <Change value={row.attributed} scale={scale} name="attributed" />
       )}
-      <Change value={row.logit_change} scale={scale} name="measured" />
+      <Change value={measuredOf(row)} scale={scale} name="measured" />
       <td className="number">
-        {row.attributed === null ? NONE : agreement(row.attributed, row.logit_change)}
+        {row.attributed === null ? NONE : agreement(row.attributed, measuredOf(row))}
       </td>
-      <td className="number">
-        {probability(before?.probability ?? Number.NaN)} →{' '}
-        <strong>{probability(row.measured.probability)}</strong>
-      </td>
-      <td className="number">
-        {rank(before?.rank ?? 0)} → {rank(row.measured.rank)}
-      </td>
+      {before && row.measured ? (
+        <>
+          <td className="number">
+            {probability(before.probability)} →{' '}
+            <strong>{probability(row.measured.probability)}</strong>
+          </td>
+          <td className="number">
+            {rank(before.rank)} → {rank(row.measured.rank)}
+          </td>
+        </>
+      ) : null}
     </tr>
   );
+}
+
+/** Of the target's logit; where the target is no token, of what is explained. */
+function measuredOf(row: Effect): number {
+  return row.logit_change ?? row.change;
 }
 
 function Change({ value, scale, name }: { value: number; scale: number; name: string }) {
@@ -165,7 +182,7 @@ function EffectsFormula({ effects }: { effects: Effects }) {
         {
           name: 'measured',
           formula: 'logit(target) with the edit − logit(target) without',
-          ...(first ? { value: `${signed(first.logit_change, 4)} for ${first.name}` } : {}),
+          ...(first ? { value: `${signed(measuredOf(first), 4)} for ${first.name}` } : {}),
           note: 'The model is run again with the edit alone. Later layers answer to it: they may repair what is missing, or lean on it. Probability may move the other way: it depends on all other logits, too.',
         },
         {

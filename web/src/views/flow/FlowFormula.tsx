@@ -1,7 +1,12 @@
 /** How the numbers of the flow graph are computed, with their values on this run. */
 import { Formula, type FormulaLine } from '../../shared/parts/Formula';
-import type { Flow as Graph, FlowLink, FlowNode } from '../../draw/flow/data';
-import { linkEnds, targetName } from '../../draw/flow/text';
+import {
+  hasReadings,
+  type Flow as Graph,
+  type FlowLink,
+  type FlowNode,
+} from '../../draw/flow/data';
+import { effectOn, linkEnds, targetName } from '../../draw/flow/text';
 import { signed } from '../../draw/format';
 
 export function FlowFormula({ graph }: { graph: Graph }) {
@@ -15,7 +20,8 @@ function formulas(graph: Graph): FormulaLine[] {
   const memory = widest(baseline.links, 'memory');
   const neuron = widest(baseline.links, 'neuron');
   const rated = head?.readings[0]?.target;
-  return [
+  const on = graph.target.of_token ? `the logit of ${target}` : effectOn(graph)[0];
+  const box: FormulaLine[] = [
     {
       name: 'a box',
       formula: 'p = softmax( W_U · norm_final(vector) )',
@@ -26,6 +32,9 @@ function formulas(graph: Graph): FormulaLine[] {
         : {}),
       note: 'Every vector is read as if it were the last state of the model. Its most likely token is the box’s label, the rank of the target its colour.',
     },
+  ];
+  return [
+    ...(hasReadings(graph) ? box : []),
     {
       name: 'what a head writes',
       formula: 'head_h = ( Σ_pos a_pos · v_pos ) W_O[h]',
@@ -55,10 +64,12 @@ function formulas(graph: Graph): FormulaLine[] {
     },
     {
       name: 'direct effect',
-      formula: '(write · s) W_U[target],  s = scale of the final norm',
+      formula: hasReadings(graph)
+        ? '(write · s) W_U[target],  s = scale of the final norm'
+        : 'write · g,  g = how the head reads the stream for the label',
       ...(head?.attributed === null || head?.attributed === undefined
         ? {}
-        : { value: `${signed(head.attributed, 4)} on the logit of ${target}: ${head.title}` }),
+        : { value: `${signed(head.attributed, 4)} on ${on}: ${head.title}` }),
       note: 'What is written goes straight to the output, with every norm as it is. Cut it to see what the model really does without it.',
     },
   ];

@@ -15,6 +15,21 @@ import { useSpec } from '../../shared/state/store';
 
 // ------------------------------------------------------------------ target
 
+/** What effects are on in a model that gives labels, and predicts no tokens. */
+export function LabelMenu({ own }: { own: string }) {
+  const { target } = useSpec();
+  return (
+    <>
+      <h3>What effects are on</h3>
+      <p className="option-note">
+        The score of the label <bdi className="token">{own}</bdi>
+        {target === '' ? ', which scores highest' : ''}. Name another one as the target, beside the
+        prompt: <code>{`label(${JSON.stringify(own)})`}</code>.
+      </p>
+    </>
+  );
+}
+
 /** What boxes are rated by; text of several tokens is allowed here. */
 export function TargetMenu({ own }: { own: string | null }) {
   const { target } = useSpec();

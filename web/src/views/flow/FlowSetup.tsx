@@ -9,20 +9,22 @@ import { showSpaces } from '../../draw/tokens';
 import { setFlow, shiftLayers, useFlowSpec } from './flowing';
 import { useSpec } from '../../shared/state/store';
 import { LayersMenu } from './FlowLayers';
-import { ColoursMenu, HideMenu, hiddenWords, TargetMenu } from './FlowMenus';
+import { ColoursMenu, HideMenu, hiddenWords, LabelMenu, TargetMenu } from './FlowMenus';
 import { ShownMenu, shownWords } from './FlowShown';
 
 type TokenText = Schemas['Token'];
 
 interface Props {
   model: ModelInfo;
-  /** What boxes are rated by, its first token; null while that is not known. */
+  /** What boxes are rated by, its first token; null while that is not known, and of a label. */
   token: TokenText | null;
+  /** The label that effects are on, in place of a token. */
+  label: string | null;
   position: number | null;
   children: ReactNode;
 }
 
-export function FlowSetup({ model, token, position, children }: Props) {
+export function FlowSetup({ model, token, label, position, children }: Props) {
   const flow = useFlowSpec();
   const { target } = useSpec();
   const layers = shownLayers(flow.layers, model.n_layers);
@@ -43,11 +45,13 @@ export function FlowSetup({ model, token, position, children }: Props) {
         name="flow-target"
         head="Target"
         says={
-          <bdi className="token">{target === '' ? (token?.label ?? '…') : showSpaces(target)}</bdi>
+          <bdi className="token">
+            {target === '' ? (label ?? token?.label ?? '…') : showSpaces(target)}
+          </bdi>
         }
         changed={whole}
       >
-        <TargetMenu own={token?.label ?? null} />
+        {label === null ? <TargetMenu own={token?.label ?? null} /> : <LabelMenu own={label} />}
       </Choice>
       <Choice
         name="flow-shown"

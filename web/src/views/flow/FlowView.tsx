@@ -54,6 +54,7 @@ export function FlowView({ model, experiment, cellWidth }: ViewProps) {
         <FlowSetup
           model={model}
           token={token ?? graph?.target.tokens[0] ?? null}
+          label={graph && graph.target.tokens.length === 0 ? graph.target.text : null}
           position={experiment.position}
         >
           <ViewToggles />

@@ -6,6 +6,8 @@ import { flowState } from './flowState';
 import '../../draw/draw.css';
 import './flow.css';
 
+const component = lazy(async () => ({ default: (await import('./FlowView')).FlowView }));
+
 export const flow: View = {
   id: 'flow',
   label: 'Flow',
@@ -17,10 +19,11 @@ export const flow: View = {
     capability: 'lens',
     title: 'The flow graph cannot be drawn for this model',
     note: 'Every box is a vector read as a prediction, and a wrong reading is worse than none.',
+    otherwise: { capability: 'labels', component }, // toward a label, and with no tokens
     instead: { capability: 'logits', note: 'Predictions shows what the whole model says next.' },
   },
   keys: FLOW_KEYS,
-  component: lazy(async () => ({ default: (await import('./FlowView')).FlowView })),
+  component,
   state: flowState,
   python: async (page) => (await import('./python')).flowPython(page),
 };
