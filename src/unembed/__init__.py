@@ -100,6 +100,9 @@ if TYPE_CHECKING:
         TokenSearchOptions,
     )
     from unembed.index.vector_index import VectorIndex
+    from unembed.latents.check import SaeCheck, check_sae
+    from unembed.latents.load import load_sae
+    from unembed.latents.sae import Sae
     from unembed.models.anatomy import Anatomy
     from unembed.workspace import Workspace
 
@@ -214,6 +217,10 @@ _HOME = {
     "SearchOptions": "unembed.index.options",
     "SimilarOptions": "unembed.index.options",
     "TokenSearchOptions": "unembed.index.options",
+    "Sae": "unembed.latents.sae",
+    "SaeCheck": "unembed.latents.check",
+    "check_sae": "unembed.latents.check",
+    "load_sae": "unembed.latents.load",
 }
 
 __all__ = [
@@ -251,6 +258,8 @@ __all__ = [
     "Predictions",
     "PredictionsOptions",
     "Run",
+    "Sae",
+    "SaeCheck",
     "SearchOptions",
     "SentencePair",
     "Settings",
@@ -271,6 +280,7 @@ __all__ = [
     "attention_capture",
     "attribute",
     "build_index",
+    "check_sae",
     "compare_attention",
     "component",
     "component_capture",
@@ -291,6 +301,7 @@ __all__ = [
     "lm_debugger_off",
     "lm_debugger_on",
     "load",
+    "load_sae",
     "logit_lens",
     "mask",
     "measure_cuts",

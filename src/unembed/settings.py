@@ -61,6 +61,9 @@ class Settings:
     max_flow_layers: int = _asked(8, "Most layers of one flow graph.")
     max_flow_vectors: int = _asked(4000, "Most vectors that one flow graph may read.")
     max_measured_cuts: int = _asked(8, "Most edits of one flow graph that are each run alone.")
+    max_sae_bytes: int = _row(
+        8192 * MIB, "Most memory that the weights of one autoencoder's file may take."
+    )
     max_capture_bytes: int = _row(
         4096 * MIB, "Most memory that one run's captured activations may take."
     )

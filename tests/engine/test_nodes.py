@@ -151,7 +151,7 @@ def model(maps):
         FEATURE,
         counts={1: N_FEATURES},
         encode=lambda layer, stream: stream @ there,
-        decode=lambda layer, values: values @ back,
+        decode=lambda layer, values, stream: values @ back,
     )
     return model
 
@@ -246,7 +246,7 @@ def test_a_model_without_it_and_a_number_outside_say_so(model, gpt2):
     with pytest.raises(EditError):
         ue.zero(model.node("L1.F7"), stage="pre")
     with pytest.raises(InputError, match="derived"):
-        Derived(nodes.SITE, {}, lambda layer, x: x, lambda layer, x: x)
+        Derived(nodes.SITE, {}, lambda layer, x: x, lambda layer, x, at: x)
 
 
 def test_edits_of_nodes_with_one_name_but_other_maps_are_not_the_same(model):
@@ -308,6 +308,6 @@ def test_text_that_no_model_knows_is_refused_at_once_or_by_the_model(model, gpt2
 def test_an_edit_named_as_text_is_held_to_what_its_kind_takes(model):
     model = ue.load(model.module, tokenizer=model.tokenizer)
     rigid = replace(FEATURE, operations=("zero",))
-    model.derived["feature"] = Derived(rigid, {1: 12}, lambda _, x: x[:, :12], lambda _, x: x)
+    model.derived["feature"] = Derived(rigid, {1: 12}, lambda _, x: x[:, :12], lambda _, x, at: x)
     with pytest.raises(EditError, match="takes zero, not scale"):
         model.run(PROMPT, edits=[ue.scale("L1.F7", 2.0)])

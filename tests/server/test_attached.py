@@ -29,7 +29,9 @@ ROW = NodeKind(
 def test_an_edit_of_a_request_names_an_attached_node(make_app):
     model = ue.load(tiny_model("gpt2", dtype=torch.float32), tokenizer=tiny_tokenizer())
     eye = torch.eye(model.anatomy.d_model)[:12]
-    model.derived["feature"] = Derived(ROW, {1: 12}, lambda _, x: x @ eye.T, lambda _, x: x @ eye)
+    model.derived["feature"] = Derived(
+        ROW, {1: 12}, lambda _, x: x @ eye.T, lambda _, x, at: x @ eye
+    )
     app = make_app(served=model)
     logits = model.run(PROMPT, edits=[ue.set_to("L1.F7", 9.0)]).logits
     body = {"prompt": PROMPT, "top_k": 1}

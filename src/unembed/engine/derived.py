@@ -1,4 +1,4 @@
-"""Nodes that a model has because maps were attached to it: what an autoencoder's latents will be.
+"""Nodes that a model has because maps were attached to it: the latents of an autoencoder.
 
 A kind of derived nodes is one row of the table (`engine.nodes`) and two maps: from a site's
 activation to the nodes' values, and back to what they stand for in it. What the maps do not
@@ -6,6 +6,7 @@ account for is the error; an edit keeps it, so that only what the edited nodes s
 
     x' = x + decode(edited) - decode(encode(x))
 
+Of a transcoder what is read and what is written are two sites: the change is made at the second.
 Attached to a model they are read, edited and named like any other node:
 
     model.derived["latent"] = Derived(row, counts, encode, decode)
@@ -15,13 +16,13 @@ Attached to a model they are read, edited and named like any other node:
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Protocol
 
 from torch import Tensor
 
 from unembed.engine.nodes import NodeKind
-from unembed.engine.targets import Target
+from unembed.engine.targets import SiteKey, Target
 from unembed.errors import InputError, TargetError
 
 if TYPE_CHECKING:
@@ -37,13 +38,19 @@ class Derived:
             is `index`.
         counts: how many there are in each layer; a layer that is missing has none.
         encode: (layer, activation [pos, width]) -> values [pos, n].
-        decode: (layer, values [pos, n]) -> what they stand for [pos, width].
+        decode: (layer, values [pos, n], activation [pos, width]) -> what they stand for
+            [pos, width of where it is written]; linear in the values, but for what is added
+            whatever they are.
+        sites: where each layer's are read, of layers where that is not the row's site.
+        writes: where each layer's write, of layers where that is not where they are read.
     """
 
     row: NodeKind
     counts: Mapping[int, int]
     encode: Callable[[int, Float[Tensor, "pos width"]], Float[Tensor, "pos n"]]
-    decode: Callable[[int, Float[Tensor, "pos n"]], Float[Tensor, "pos width"]]
+    decode: Callable[[int, Float[Tensor, "pos n"], Tensor], Float[Tensor, "pos width"]]
+    sites: Mapping[int, str] = field(default_factory=dict)
+    writes: Mapping[int, SiteKey] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         row = self.row
@@ -55,6 +62,11 @@ class Derived:
                 value=row.kind,
                 legal='NodeKind(..., site="resid_post", number="index", derived="fingerprint")',
             )
+
+    def placed(self, target: Target) -> Target:
+        """The target of a node of this kind, at the site where its layer's are read."""
+        site = self.sites.get(target.layer or 0)
+        return target if site is None else replace(target, site=site)
 
     def check(self, target: Target, name: str, field: str) -> None:
         """Raise TargetError unless the layer has this one."""
@@ -73,3 +85,13 @@ class Derived:
     def read(self, target: Target, activation: Tensor) -> Float[Tensor, " pos"]:
         """The values of one node, from its site's activation."""
         return self.encode(target.layer or 0, activation)[:, target.index]
+
+
+class Attachable(Protocol):
+    """What `Model.attach` takes."""
+
+    def attached_to(self, model: Any, verify: bool) -> Derived:
+        """Its nodes, together with those of its kind that the model has already.
+
+        Raises what says that it does not fit the model; then nothing is attached.
+        """

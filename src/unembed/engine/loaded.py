@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from unembed.engine.derived import Derived
+from unembed.engine.derived import Attachable, Derived
 from unembed.engine.exclusive import exclusive_use_of
 from unembed.engine.names import prompts, sentence_pairs, texts, token_ids, vocabulary
 from unembed.engine.names.sites import check_target, parse_target
@@ -267,7 +267,32 @@ class Loaded(Maps):
     def read_name(self, name: Name, field: str = "target") -> Target:
         """As `node`, without looking whether the model has as many."""
         written = name.text if isinstance(name, Target) and name.row is UNREAD else name
-        return parse_target(written, field, [one.row for one in self.derived.values()])
+        target = parse_target(written, field, [one.row for one in self.derived.values()])
+        attached = self.derived.get(target.kind) if target.row.derived else None
+        return target if attached is None else attached.placed(target)
+
+    def attach(self, *parts: Attachable, verify: bool = True) -> None:
+        """Give the model further nodes, as autoencoders' latents: all of them, or none.
+
+        Args:
+            parts: what `load_sae` gave; one for each layer.
+            verify: hold each against this model first, and refuse what does not fit.
+
+        Raises:
+            LoadError: one that does not fit, or two of one layer.
+        """
+        before = dict(self.derived)
+        try:
+            for part in parts:
+                made = part.attached_to(self, verify)
+                self.derived[made.row.kind] = made
+        except BaseException:
+            self.derived = before
+            raise
+
+    def detach(self) -> None:
+        """Take off everything that was attached."""
+        self.derived = {}
 
     def attached(self, target: Target, field: str = "target") -> Derived:
         """What computes a derived node; raises TargetError where it is not attached here."""

@@ -400,6 +400,20 @@ UNREAD = NodeKind(
     number="index",
 )
 """Not a kind: a name of the form of nodes that are attached, until a model is there to read it."""
+LATENT = NodeKind(
+    "latent",
+    ("L{layer}.F{index}",),
+    "latent",
+    "latents",
+    "latent {index} of layer {layer}",
+    "L6.F77",
+    site="resid_post",  # or where the autoencoder of the layer was trained
+    number="index",
+    called="latent",
+    encoder=False,
+    derived="latents",
+)
+"""Latents of autoencoders that were attached; `derived` says which those are."""
 EXAMPLES = '"L5.resid_post", "L9.H6", "L9.H6@14<3", "L12.N512", "L5.attn", "L5.mlp" or "embed"'
 
 

@@ -16,9 +16,24 @@ from unembed.engine.editing.edits import Edit, at_stage
 from unembed.engine.editing.knocking import knocked_out, resolved_pairs
 from unembed.engine.names.sites import check_target, resolve_position
 from unembed.engine.names.taps import EVERY, index_of
-from unembed.engine.targets import Lengths, Target
+from unembed.engine.targets import Lengths, SiteKey, Target
 from unembed.errors import EditError
 from unembed.models.anatomy import Anatomy
+
+
+@dataclass(eq=False)
+class Late:
+    """What an edit of derived nodes changes at another site than they are read at.
+
+    It is known when they have been read, and made when the pass comes to that site.
+    """
+
+    site_key: SiteKey
+    change: Tensor | None = None
+
+    def apply(self, value: Tensor, seen: Lengths) -> Tensor:  # noqa: ARG002  # as an edit
+        """The activation with the change made; itself where there is none."""
+        return value if self.change is None else value + self.change.to(value)
 
 
 @dataclass(frozen=True)
@@ -32,6 +47,7 @@ class ResolvedEdit:
     field: str = "edit"
     derived: Derived | None = None  # what computes the node from its site
     pairs: Tensor | None = None  # of knock_out [pair, 2]
+    late: Late | None = None  # of derived nodes that write elsewhere
 
     def apply(self, value: Tensor, seen: Lengths) -> Tensor:
         """The activation with this edit done; of a derived node, with what its maps leave kept.
@@ -43,10 +59,14 @@ class ResolvedEdit:
         layer = self.target.layer or 0
         before = self.derived.encode(layer, value)
         after = self.apply_to(before, seen)
-        if after is before:
+        change = None
+        if after is not before:
+            decode = self.derived.decode
+            change = decode(layer, after, value) - decode(layer, before, value)
+        if self.late is not None:
+            self.late.change = change
             return value
-        change = self.derived.decode(layer, after) - self.derived.decode(layer, before)
-        return value + change.to(value)
+        return value if change is None else value + change.to(value)
 
     def apply_to(self, value: Tensor, seen: Lengths) -> Tensor:
         """The activation, or the values of derived nodes, with this edit done.
@@ -204,7 +224,9 @@ def resolve_edit(
     if edit.operation == "patch":
         source, positions = _source(edit, target, positions, n_positions, field)
     pairs = resolved_pairs(edit, target, lengths, field)
-    return ResolvedEdit(edit, target, positions, source, field, derived, pairs)
+    elsewhere = None if derived is None else derived.writes.get(target.layer or 0)
+    late = None if elsewhere is None else Late(elsewhere)
+    return ResolvedEdit(edit, target, positions, source, field, derived, pairs, late)
 
 
 def _source(

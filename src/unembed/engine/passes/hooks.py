@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from unembed.engine.cancel import Cancel
-from unembed.engine.editing.applying import ResolvedEdit
+from unembed.engine.editing.applying import Late, ResolvedEdit
 from unembed.engine.names.taps import attention_of, taps
 from unembed.engine.nodes import CROSS, KERNEL_SITES, Z_SITES
 from unembed.engine.passes.capture import Wanted
@@ -81,11 +81,13 @@ class Instrument(Pass):
         self._versions: dict[SiteKey, int] = {}
         self.parts: dict[SiteKey, list[Tensor]] = {}  # of sums, whose last part is yet to come
         self._onward: dict[SiteKey, Tensor] = {}  # with gradients: what is computed from captures
-        self._edits: dict[SiteKey, dict[int, list[ResolvedEdit]]] = {}
+        self._edits: dict[SiteKey, dict[int, list[ResolvedEdit | Late]]] = {}
         for order, row in enumerate(self.rows):
             for edit in row.edits:
-                of_site = self._edits.setdefault(edit.target.site_key, {})
-                of_site.setdefault(order, []).append(edit)
+                self._edits.setdefault(edit.target.site_key, {}).setdefault(order, []).append(edit)
+                if edit.late is not None:
+                    of_site = self._edits.setdefault(edit.late.site_key, {})
+                    of_site.setdefault(order, []).append(edit.late)
         blocks = self.anatomy.blocks
         names = [block.module for block in blocks]
         self._shared = len(set(names)) < len(names)  # ALBERT: a module is several layers

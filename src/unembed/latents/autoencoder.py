@@ -1,0 +1,200 @@
+"""An autoencoder or transcoder in canonical form: what it makes of activations, and back.
+
+Formulas: Bricken et al. 2023 (ReLU), Gao et al. 2024 (TopK), Bussmann et al. 2024 (BatchTopK),
+Rajamanoharan et al. 2024 (gated, JumpReLU), Dunefsky et al. 2024 (transcoders).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from dataclasses import dataclass, fields, replace
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from unembed.latents.description import Description
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
+
+EPSILON = 1e-5  # beside the standard deviation, in every layout that normalises so
+
+
+@dataclass(frozen=True, eq=False)
+class Weights:
+    """The tensors, in one orientation whatever the file has.
+
+    Args:
+        b_enc: of a gated one the gate's bias.
+        threshold: of JumpReLU, for each latent.
+        r_mag, b_mag: of a gated one only.
+        skip: y gets x @ skip.
+    """
+
+    W_enc: Float[Tensor, "d_in n"]
+    W_dec: Float[Tensor, "n d_out"]
+    b_enc: Float[Tensor, " n"]
+    b_dec: Float[Tensor, " d_out"]
+    threshold: Float[Tensor, " n"] | None = None
+    r_mag: Float[Tensor, " n"] | None = None
+    b_mag: Float[Tensor, " n"] | None = None
+    skip: Float[Tensor, "d_in d_out"] | None = None
+
+    def named(self) -> dict[str, Tensor]:
+        """Every tensor that there is, by name."""
+        found = {row.name: getattr(self, row.name) for row in fields(self)}
+        return {name: one for name, one in found.items() if one is not None}
+
+    def like(self, other: Tensor) -> Weights:
+        """In the type of `other`, where it lies."""
+        return Weights(**{name: one.to(other) for name, one in self.named().items()})
+
+
+@dataclass(frozen=True, eq=False)
+class Autoencoder:
+    """One autoencoder, or one transcoder.
+
+    Activations are [pos, d_in], or with heads apart [pos, head, d_head]; values of latents are
+    [pos, n]. Any number of positions will do, but for BatchTopK without a threshold, which keeps
+    the k x pos largest of all that it is given.
+    """
+
+    description: Description
+    weights: Weights
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """What tells it from any other: its weights, and how they are used."""
+        digest = hashlib.sha256(repr(self._used).encode())
+        for name, tensor in self.weights.named().items():
+            digest.update(name.encode())
+            digest.update(tensor.detach().cpu().float().contiguous().numpy().tobytes())
+        return digest.hexdigest()[:16]
+
+    @property
+    def _used(self) -> Description:
+        return replace(self.description, source="", notes=(), open=())
+
+    def like(self, other: Tensor) -> Autoencoder:
+        """The same in the type of an activation, where it lies."""
+        return replace(self, weights=self.weights.like(other))
+
+    # ------------------------------------------------------------ there
+
+    def encode(self, activation: Float[Tensor, "pos ..."]) -> Float[Tensor, "pos n"]:
+        """The latents' values."""
+        says, held = self.description, self.weights
+        x = self._read(activation)
+        pre = x @ held.W_enc
+        if says.activation == "gated":
+            return self._gated(pre)
+        pre = pre + held.b_enc
+        if says.by_decoder_norm:
+            pre = pre * self._lengths
+        return self._active(pre)
+
+    def _gated(self, pre: Float[Tensor, "pos n"]) -> Float[Tensor, "pos n"]:
+        """Of pre-activations without a bias: where the gate is open, and how much then."""
+        held = self.weights
+        is_open = (pre + held.b_enc > 0).to(pre)
+        scale = 1.0 if held.r_mag is None else held.r_mag.exp()
+        bias = held.b_enc if held.b_mag is None else held.b_mag
+        return is_open * torch.relu(pre * scale + bias)
+
+    def _active(self, pre: Float[Tensor, "pos n"]) -> Float[Tensor, "pos n"]:
+        kind, k, threshold = self.description.activation, self.description.k, self.weights.threshold
+        if kind == "topk" and k is not None:
+            return _largest(torch.relu(pre), k)
+        if kind == "abstopk" and k is not None:
+            kept = _largest(pre.abs(), k)
+            return torch.where(kept > 0, pre, 0)
+        if kind == "groupmax" and k is not None:
+            groups = torch.relu(pre).reshape(*pre.shape[:-1], k, -1)
+            return _largest(groups, 1).flatten(-2)
+        values = torch.relu(pre)
+        if kind == "batchtopk" and threshold is None and k is not None:
+            return _largest(values.reshape(1, -1), k * len(values)).reshape(values.shape)
+        return values if threshold is None else values * (pre > threshold)
+
+    def _read(self, activation: Tensor) -> Float[Tensor, "pos d_in"]:
+        """What the encoder is given."""
+        says = self.description
+        x = activation.reshape(len(activation), -1)
+        if says.centred:
+            x = x - x.mean(-1, keepdim=True)
+        if says.normalise != "none":
+            x = (x - self._mean(x)) / self._spread(x)
+        if says.scale_in != 1.0:
+            x = x * says.scale_in
+        return x - self.weights.b_dec if says.subtract_bias else x
+
+    def _mean(self, x: Tensor) -> Tensor:
+        if self.description.normalise == "layer_norm":
+            return x.mean(-1, keepdim=True)
+        return torch.zeros_like(x[..., :1])
+
+    def _spread(self, x: Tensor) -> Tensor:
+        if self.description.normalise == "layer_norm":
+            spread: Tensor = x.std(-1, keepdim=True) + EPSILON  # the unbiased one
+            return spread
+        length: Tensor = x.norm(dim=-1, keepdim=True) / math.sqrt(self.description.d_in)
+        return length
+
+    @cached_property
+    def _lengths(self) -> Float[Tensor, " n"]:
+        lengths: Tensor = self.weights.W_dec.norm(dim=-1)
+        return lengths
+
+    # ------------------------------------------------------------ and back
+
+    def decode(
+        self, values: Float[Tensor, "pos n"], activation: Float[Tensor, "pos ..."]
+    ) -> Float[Tensor, "pos d_out"]:
+        """The reconstruction: what latents stand for, and what is added whatever they are."""
+        return self.written(values, activation) + self.constant(activation)
+
+    def written(
+        self, values: Float[Tensor, "pos n"], activation: Float[Tensor, "pos ..."]
+    ) -> Float[Tensor, "pos d_out"]:
+        """What latents of these values stand for: linear in them, and without the bias."""
+        return values @ self.directions * self.factor(activation)
+
+    @cached_property
+    def directions(self) -> Float[Tensor, "n d_out"]:
+        """What each latent writes for a value of 1, but for the `factor` of a position."""
+        rows = self.weights.W_dec
+        if self.description.by_decoder_norm:
+            rows = rows / self._lengths[:, None]
+        return rows / self.description.scale_out
+
+    def factor(self, activation: Float[Tensor, "pos ..."]) -> Float[Tensor, "pos 1"]:
+        """What the normalisation of a position multiplies everything written there with."""
+        x = activation.reshape(len(activation), -1)
+        if self.description.normalise == "none" or self.description.kind != "sae":
+            return torch.ones_like(x[:, :1])
+        x = x - x.mean(-1, keepdim=True) if self.description.centred else x
+        return self._spread(x)
+
+    def constant(self, activation: Float[Tensor, "pos ..."]) -> Float[Tensor, "pos d_out"]:
+        """What is written whatever the latents are: the bias, the mean, and the skip."""
+        says, held = self.description, self.weights
+        x = activation.reshape(len(activation), -1)
+        found = held.b_dec / says.scale_out * self.factor(activation)
+        if says.kind == "sae":
+            if says.centred:
+                found = found + x.mean(-1, keepdim=True)
+                x = x - x.mean(-1, keepdim=True)
+            if says.normalise == "layer_norm":
+                found = found + self._mean(x)
+        if held.skip is not None:
+            found = found + x @ held.skip
+        return found
+
+
+def _largest(values: Float[Tensor, "... n"], k: int) -> Float[Tensor, "... n"]:
+    """Zero but for the k largest of the last axis."""
+    found = values.topk(min(k, values.shape[-1]), dim=-1)
+    return torch.zeros_like(values).scatter(-1, found.indices, found.values)

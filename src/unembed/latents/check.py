@@ -1,0 +1,341 @@
+"""Holding an autoencoder against a model: does it explain what the model computes, read this way?
+
+A file can be read in several ways that give numbers, and most files do not say which is meant. On a
+fixed text the share of variance that is explained decides: what the file leaves open is chosen by
+it, and a file that says what the activations contradict is refused, with what would fit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+from torch import Tensor
+
+from unembed.engine.loaded import Loaded
+from unembed.engine.targets import SiteKey
+from unembed.errors import LoadError
+from unembed.latents.autoencoder import Autoencoder
+from unembed.latents.description import Description
+from unembed.latents.sample import activations, width
+from unembed.result import TABLE_ROW, Axes, Columns, Result
+
+FLOOR = 0.2  # less explained variance than this is no autoencoder of the site
+BETTER = 0.7  # a reading that leaves this share of what is unexplained contradicts the file
+RATHER = 0.97  # and one that leaves this share of it is told
+ELSEWHERE = 0.5  # as BETTER, of other places, whose activations differ in how much there is to say
+FEWER = 96  # tokens that other places are tried on
+MANY_TIMES, SOME_TIMES = 4.0, 2.0  # how far the number of active latents may be from what is said
+_AT_LAYER = ("resid_pre", "resid_mid", "resid_post", "attn_out", "mlp_out", "attn_in", "mlp_in")
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How well an autoencoder does, read in one way.
+
+    Args:
+        explained: 1 - |y - reconstruction|² / |y - mean of y|², over all tokens.
+        active: how many latents are not 0 at a token, in the mean (L0).
+    """
+
+    words: str
+    explained: float
+    active: float
+
+    @property
+    def left(self) -> float:
+        """The share of the variance that is not explained."""
+        return 1 - self.explained
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class SaeCheck(Result):
+    """An autoencoder held against a model on a fixed text.
+
+    Args:
+        dead: how many latents are 0 at every token; on so short a text most may be.
+        readings: as it is used, and the other ways that were tried.
+        doubts: sentences about what does not fit as it should, though it is used.
+    """
+
+    sae: str
+    source: str
+    site: str
+    model: str
+    n_tokens: int
+    n_latents: int
+    explained: float
+    active: float
+    declared: float | None
+    dead: int
+    readings: tuple[Reading, ...]
+    doubts: tuple[str, ...]
+    notes: tuple[str, ...]
+
+    axes: ClassVar[Axes] = {"explained": (TABLE_ROW,), "active": (TABLE_ROW,)}
+
+    def summary(self) -> str:
+        return (
+            f"{self.sae} explains {self.explained:.1%} of {self.site} in {self.model} on "
+            f"{self.n_tokens} tokens, {self.active:.1f} latents active at each"
+        )
+
+    def columns(self) -> Columns:
+        return {
+            "reading": [one.words for one in self.readings],
+            "explained": [one.explained for one in self.readings],
+            "active": [one.active for one in self.readings],
+        }
+
+
+def check_sae(sae: Autoencoder, model: Loaded) -> SaeCheck:
+    """How well it explains the model on a fixed text, read as it says and in other ways.
+
+    Raises:
+        LoadError: what it says is contradicted: of another width, site, layer, scale or model.
+    """
+    return decided(sae, model)[1]
+
+
+def decided(sae: Autoencoder, model: Loaded) -> tuple[Autoencoder, SaeCheck]:
+    """The autoencoder with what its file leaves open settled, and the evidence. See `check_sae`."""
+    return _Evidence(sae, model).decided()
+
+
+class _Evidence:
+    def __init__(self, sae: Autoencoder, model: Loaded) -> None:
+        self.sae, self.model = sae, model
+        self.reads, self.writes = placed(sae.description, model)
+        keys = {self.reads, self.writes, *(key for pair in self._places() for key in pair)}
+        self.seen = activations(model, sorted(keys, key=lambda key: key.name))
+
+    def decided(self) -> tuple[Autoencoder, SaeCheck]:
+        here = self.seen[self.reads], self.seen[self.writes]
+        chosen, base = self.sae.like(here[0]), None
+        readings: list[Reading] = []
+        for words, one in _left_open(chosen):
+            found = _reading(words, one, *here)
+            readings.append(found)
+            if base is None or found.left < base.left:
+                chosen, base = one, found
+        assert base is not None  # as it says is always among them
+        others = [_reading(words, one, *here) for words, one in other_readings(chosen, here[0])]
+        doubts = [*self._judged(base, others), *self._declared(base)]
+        elsewhere = self._elsewhere(chosen, base)
+        doubts += elsewhere[1]
+        says = replace(chosen.description, open=())
+        return Autoencoder(says, self.sae.weights), SaeCheck(
+            sae=says.words,
+            source=says.source,
+            site=says.where,
+            model=self.model.name,
+            n_tokens=len(here[0]),
+            n_latents=says.n,
+            explained=base.explained,
+            active=base.active,
+            declared=says.declared_l0,
+            dead=_dead(chosen, here[0]),
+            readings=(*readings, *others, *elsewhere[0]),
+            doubts=tuple(doubts),
+            notes=says.notes,
+        )
+
+    # ------------------------------------------------------------ what contradicts it
+
+    def _judged(self, base: Reading, others: Sequence[Reading]) -> list[str]:
+        best = min(others, key=lambda one: one.left, default=base)
+        if best.explained > FLOOR and best.left < BETTER * base.left:
+            raise self._refused(
+                f"read as its files say it explains {base.explained:.1%} of {self._where}, and "
+                f"{best.explained:.1%} {best.words}",
+                best,
+            )
+        return [
+            f"{one.words} it would explain {one.explained:.1%}, as it is read {base.explained:.1%}"
+            for one in others
+            if one.left < RATHER * base.left
+        ]
+
+    def _declared(self, base: Reading) -> list[str]:
+        """What is said of how many latents are active at a token, against how many are."""
+        said = self.sae.description.declared_l0
+        if said is None or not said > 0:
+            return []
+        times = max(base.active, 1e-9) / said
+        told = f"it says that {said:g} latents are active at a token; {base.active:.1f} are"
+        if not 1 / MANY_TIMES < times < MANY_TIMES:
+            raise self._refused(told, base)
+        return [] if 1 / SOME_TIMES < times < SOME_TIMES else [told]
+
+    def _elsewhere(self, sae: Autoencoder, base: Reading) -> tuple[list[Reading], list[str]]:
+        """The same at other layers and sites; raises where one is what was meant."""
+        few = {key: value[:FEWER] for key, value in self.seen.items()}
+        here = _reading("here", sae, few[self.reads], few[self.writes])
+        found = [
+            _reading(f"at {_named(reads, writes)}", sae, few[reads], few[writes])
+            for reads, writes in self._places()
+        ]
+        best = min(found, key=lambda one: one.left, default=here)
+        if base.explained < FLOOR or best.left < ELSEWHERE * here.left:
+            fits = best.explained > FLOOR and best.left < ELSEWHERE * here.left
+            rather = f", and {best.explained:.1%} {best.words}" if fits else ""
+            raise self._refused(
+                f"it explains {base.explained:.1%} of {self._where}{rather}",
+                best if fits else None,
+            )
+        doubts = [
+            f"{one.words} it would explain {one.explained:.1%} on {len(few[self.reads])} tokens, "
+            f"at {self._where} {here.explained:.1%}"
+            for one in found
+            if one.left < BETTER * here.left
+        ]
+        return found, doubts
+
+    def _places(self) -> list[tuple[SiteKey, SiteKey]]:
+        """Where else it may have been trained: other layers, and other sites of the layer."""
+        says = self.sae.description
+        found = []
+        if self.reads.layer is not None:
+            for layer in range(self.model.anatomy.n_layers):
+                shift = layer - self.reads.layer
+                written = (self.writes.layer or 0) + shift
+                found.append(
+                    (self.reads._replace(layer=layer), self.writes._replace(layer=written))
+                )
+            for site in _AT_LAYER:
+                reads = self.reads._replace(site=site)
+                found.append((reads, reads if says.kind == "sae" else self.writes))
+        here = {(self.reads, self.writes)}
+        return [
+            (reads, writes)
+            for reads, writes in dict.fromkeys(found)
+            if (reads, writes) not in here
+            and width(self.model, reads) == says.d_in
+            and width(self.model, writes) == says.d_out
+        ]
+
+    @property
+    def _where(self) -> str:
+        return _named(self.reads, self.writes)
+
+    def _refused(self, message: str, rather: Reading | None) -> LoadError:
+        says = self.sae.description
+        of = f"; it was trained on {says.model_name}" if says.model_name else ""
+        fix = "an autoencoder that was trained on this model and this site"
+        if rather is not None and rather.words.startswith("at "):
+            fix = f'ue.load_sae(source, site="{rather.words.removeprefix("at ")}")'
+        elif rather is not None and rather.words in _FIXES:
+            fix = _FIXES[rather.words]
+        return LoadError(
+            f"the {says.words} does not fit {self.model.name}: {message}{of}",
+            field="source",
+            value=says.source,
+            fix=fix,
+        )
+
+
+NOT_TAKEN, TAKEN = "with b_dec not taken off", "with b_dec taken off"
+_FIXES = {
+    NOT_TAKEN: "ue.load_sae(source, subtract_bias=False)",
+    TAKEN: "ue.load_sae(source, subtract_bias=True)",
+}
+
+
+def placed(says: Description, model: Loaded) -> tuple[SiteKey, SiteKey]:
+    """Where it reads and writes. Raises LoadError where that is not known, or not of its width."""
+    reads, writes = says.reads, says.writes
+    if reads is None or writes is None:
+        raise LoadError(
+            f"the files of the {says.words} do not say which site it belongs to",
+            field="site",
+            value=says.source,
+            legal=f"a site of {says.d_in} numbers",
+            fix='ue.load_sae(source, site="L5.resid_post")',
+        )
+    for key, d in ((reads, says.d_in), (writes, says.d_out)):
+        found = width(model, key)
+        if found == d:
+            continue
+        has = f"{found} numbers at a position" if found else "no such site"
+        of = f"; it was trained on {says.model_name}" if says.model_name else ""
+        raise LoadError(
+            f"the {says.words} does not fit {model.name}: {key.name} has {has}, it is for {d}{of}",
+            field="source",
+            value=says.source,
+            legal=f"an autoencoder of {found} numbers" if found else "a site of this model",
+            fix="an autoencoder of this model and site",
+        )
+    return reads, writes
+
+
+def _named(reads: SiteKey, writes: SiteKey) -> str:
+    return reads.name if reads == writes else f"{reads.name}>{writes.name}"
+
+
+def _reading(words: str, sae: Autoencoder, reads: Tensor, writes: Tensor) -> Reading:
+    values = sae.encode(reads)
+    left = (writes - sae.decode(values, reads)).double().square().sum()
+    whole = (writes - writes.mean(0)).double().square().sum()
+    explained = float(1 - left / whole) if float(whole) > 0 else float("-inf")
+    explained = explained if explained == explained else float("-inf")
+    return Reading(words, explained, float((values != 0).sum() / len(values)))
+
+
+def _dead(sae: Autoencoder, reads: Tensor) -> int:
+    return int((sae.encode(reads) == 0).all(0).sum())
+
+
+def _left_open(sae: Autoencoder) -> Iterator[tuple[str, Autoencoder]]:
+    """As its files say, first, and what they leave open in its other ways."""
+    says = sae.description
+    yield "as its files say", sae
+    if "subtract_bias" in says.open:
+        yield _toggled(sae)
+    if "threshold" in says.open and says.scale_in != 1.0:
+        yield "with its threshold after scaling", _thresholds_times(sae, 1 / says.scale_in)
+
+
+def other_readings(sae: Autoencoder, reads: Tensor) -> Iterator[tuple[str, Autoencoder]]:
+    """Ways that other layouts have, in which the same tensors give numbers too."""
+    says = sae.description
+    yield _toggled(sae)
+    if says.scale_in != 1.0:
+        yield "without scaling", _described(sae, scale_in=1.0, scale_out=1.0)
+    mean = float(reads.norm(dim=-1).mean())
+    scale = says.d_in**0.5 / mean if mean > 0 else 1.0
+    out = scale if says.kind == "sae" else says.scale_out
+    if says.normalise == "none":
+        yield f"scaled by {scale:.4g}", _described(sae, scale_in=scale, scale_out=out)
+        yield "with each activation normalised", _described(sae, normalise="layer_norm")
+        yield "with each activation scaled to one length", _described(sae, normalise="length")
+    else:
+        yield "without normalising", _described(sae, normalise="none")
+    if says.centred or (says.reads is not None and says.reads.site.startswith("resid")):
+        word = "without its mean taken off" if says.centred else "with its mean taken off"
+        yield word, _described(sae, centred=not says.centred)
+    if says.d_in == says.n:
+        yield "with its encoder transposed", _with(sae, W_enc=sae.weights.W_enc.T)
+    if says.d_out == says.n:
+        yield "with its decoder transposed", _with(sae, W_dec=sae.weights.W_dec.T)
+    if sae.weights.skip is not None and says.d_in == says.d_out:
+        yield "with its skip transposed", _with(sae, skip=sae.weights.skip.T)
+
+
+def _toggled(sae: Autoencoder) -> tuple[str, Autoencoder]:
+    taken = sae.description.subtract_bias
+    return (NOT_TAKEN if taken else TAKEN), _described(sae, subtract_bias=not taken)
+
+
+def _described(sae: Autoencoder, **changes: object) -> Autoencoder:
+    says = replace(sae.description, **changes)  # type: ignore[arg-type]  # fields of it
+    return Autoencoder(says, sae.weights)
+
+
+def _with(sae: Autoencoder, **tensors: Tensor) -> Autoencoder:
+    return Autoencoder(sae.description, replace(sae.weights, **tensors))
+
+
+def _thresholds_times(sae: Autoencoder, factor: float) -> Autoencoder:
+    threshold = sae.weights.threshold
+    return sae if threshold is None else _with(sae, threshold=threshold * factor)

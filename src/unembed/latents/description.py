@@ -1,0 +1,93 @@
+"""What an autoencoder is, apart from its weights. Torch-free.
+
+Row vectors throughout: x [d_in], W_enc [d_in, n], W_dec [n, d_out],
+
+    pre = read(x) W_enc + b_enc
+    f = activation(pre)
+    y = written(f W_dec + b_dec) + skip
+
+where `read` centres, normalises, scales and shifts as the description says, and `written` undoes
+what of that has to be undone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from unembed.engine.targets import SiteKey
+
+Kind = Literal["sae", "transcoder", "cross_layer"]
+Activation = Literal["relu", "jumprelu", "topk", "batchtopk", "abstopk", "groupmax", "gated"]
+Normalise = Literal["none", "layer_norm", "length"]
+Open = Literal["subtract_bias", "threshold"]
+
+OF_KIND: dict[Kind, str] = {
+    "sae": "autoencoder",
+    "transcoder": "transcoder",
+    "cross_layer": "cross-layer transcoder",
+}
+
+
+@dataclass(frozen=True)
+class Description:
+    """How an autoencoder reads, what it holds, and where it belongs.
+
+    Args:
+        layout: whose files these are, as in "SAELens".
+        d_in, d_out: width of what is read and of what is written.
+        n: how many latents.
+        reads, writes: the sites; None where the file does not say. Of an autoencoder they are one.
+        k: how many latents a TopK keeps at a position.
+        subtract_bias: whether b_dec is taken off before the encoder.
+        normalise: "layer_norm": mean off, over the unbiased standard deviation; "length": to length
+            sqrt(d_in). What an autoencoder writes is brought back.
+        scale_in, scale_out: what is read is multiplied with the first; what is written is divided
+            by the second.
+        by_decoder_norm: TopK chooses by pre-activation times the length of the decoder's row.
+        centred: the mean over the entries of what is read is taken off and added again.
+        declared_l0: how many latents are active at a token, as the file says.
+        model_name: which model it says that it was trained on.
+        open: what the file does not settle; evidence does (`check`).
+        notes: sentences about how it was read.
+    """
+
+    layout: str
+    kind: Kind
+    activation: Activation
+    d_in: int
+    d_out: int
+    n: int
+    reads: SiteKey | None = None
+    writes: SiteKey | None = None
+    k: int | None = None
+    subtract_bias: bool = False
+    normalise: Normalise = "none"
+    scale_in: float = 1.0
+    scale_out: float = 1.0
+    by_decoder_norm: bool = False
+    centred: bool = False
+    declared_l0: float | None = None
+    model_name: str | None = None
+    source: str = ""
+    open: tuple[Open, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def where(self) -> str:
+        """The site, or both: "L9.resid_post", "L9.mlp_in>L9.mlp_out"; "" where none is known."""
+        ends = dict.fromkeys(end.name for end in (self.reads, self.writes) if end is not None)
+        return ">".join(ends)
+
+    @property
+    def words(self) -> str:
+        """In a phrase: "TopK autoencoder of 32,768 latents at L9.resid_post (OpenAI)"."""
+        at = f" at {self.where}" if self.where else ""
+        k = "" if self.k is None else f", k = {self.k}"
+        return (
+            f"{self.activation} {OF_KIND[self.kind]} of {self.n:,} latents{at}{k} ({self.layout})"
+        )
+
+    def at(self, reads: SiteKey, writes: SiteKey | None = None) -> Description:
+        """The same of another place."""
+        return replace(self, reads=reads, writes=writes or reads)

@@ -1,0 +1,276 @@
+"""Where the files of an autoencoder are: a folder, one file, or a repository of the hub.
+
+Every file is named before it is fetched: folders of the hub hold gigabytes of examples beside the
+weights. Tensors come from safetensors, from arrays of numpy, or from what `unpickle` converted.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import tempfile
+import zipfile
+from abc import abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path, PurePosixPath
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+import yaml
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from unembed.errors import LoadError, TooLargeError
+from unembed.latents.unpickle import converted
+
+PICKLES = (".pt", ".pth")
+WEIGHTS = (".safetensors", ".npz", *PICKLES)
+MIB = 1024 * 1024
+Given = TypeVar("Given")
+
+
+class Files:
+    """The files of one folder, by names relative to it.
+
+    `main` is the one that was named, where it was one file.
+    """
+
+    source: str
+    main: str | None = None
+    limit: int  # bytes of tensors that may be read
+
+    @property
+    @abstractmethod
+    def names(self) -> tuple[str, ...]:
+        """All files, those of folders inside with a slash."""
+
+    @abstractmethod
+    def path(self, name: str) -> Path:
+        """Where a file lies on this machine; it is fetched first if it has to be."""
+
+    @property
+    def candidates(self) -> tuple[str, ...]:
+        """The files that may hold weights: the named one, or all."""
+        return self.names if self.main is None else (self.main,)
+
+    def has(self, name: str) -> bool:
+        return name in self.names
+
+    def config(self, name: str) -> Mapping[str, Any]:
+        """A file of JSON or YAML. Raises LoadError where it is not a table."""
+        path = self.path(name)
+        try:
+            text = path.read_text("utf-8")
+            found = json.loads(text) if name.endswith(".json") else yaml.safe_load(text)
+        except (ValueError, yaml.YAMLError, OSError) as error:
+            raise self.refusal(f"{name} cannot be read: {first_line(error)}") from error
+        if not isinstance(found, dict):
+            raise self.refusal(f"{name} holds no table of settings")
+        return found
+
+    def first_config(self, *names: str) -> Mapping[str, Any]:
+        """The first of these that there is; empty without one."""
+        return next((self.config(name) for name in names if self.has(name)), {})
+
+    def tensors(self, name: str) -> Tensors:
+        """What a file of weights holds."""
+        path = self.path(name)
+        size = _unpacked(path)
+        if size > self.limit:
+            raise TooLargeError(
+                f"{name} of {self.source} holds {size / MIB:,.0f} MiB; the limit is "
+                f"{self.limit / MIB:,.0f} MiB (max_sae_bytes)",
+                field="source",
+                value=f"{size / MIB:,.0f} MiB",
+                legal=f"{self.limit / MIB:,.0f} MiB",
+                fix="a narrower one, or a larger UNEMBED_MAX_SAE_BYTES",
+            )
+        if name.endswith(".npz"):
+            return self._of_arrays(path)
+        if not name.endswith(PICKLES):
+            return self._of_safetensors(path, name)
+        with tempfile.TemporaryDirectory() as folder:
+            to = Path(folder) / "converted.safetensors"
+            converted(path, to)
+            return self._of_safetensors(to, name)
+
+    def _of_safetensors(self, path: Path, name: str) -> Tensors:
+        try:
+            with safe_open(path, framework="pt") as opened:
+                values = json.loads((opened.metadata() or {}).get("values", "{}"))
+                # copies: the file may go, or be one that was converted for this
+                held = {key: opened.get_tensor(key).clone() for key in opened.keys()}  # noqa: SIM118
+        except (SafetensorError, OSError, ValueError) as error:
+            raise self.refusal(f"{name} cannot be read: {first_line(error)}") from error
+        return Tensors(self, name, held, values)
+
+    def _of_arrays(self, path: Path) -> Tensors:
+        try:
+            with path.open("rb") as raw, np.load(raw, allow_pickle=False) as opened:
+                held = {key: torch.from_numpy(np.array(opened[key])) for key in opened.files}
+        except (ValueError, OSError, zipfile.BadZipFile, TypeError) as error:
+            raise self.refusal(f"{path.name} cannot be read: {first_line(error)}") from error
+        return Tensors(self, path.name, held, {})
+
+    def refusal(self, message: str, fix: str | None = None, legal: str | None = None) -> LoadError:
+        """The error that says what of these files cannot be used."""
+        return LoadError(
+            f"{self.source} is refused: {message}",
+            field="source",
+            value=self.source,
+            legal=legal,
+            fix=fix,
+        )
+
+
+@dataclass(frozen=True)
+class Tensors:
+    """The tensors of one file, and the plain values beside them."""
+
+    files: Files
+    name: str
+    held: Mapping[str, Tensor]
+    values: Mapping[str, Any]
+
+    def __contains__(self, name: str) -> bool:
+        return name in self.held
+
+    def get(self, name: str, *shape: int | None) -> Tensor:
+        """A tensor in float32 at least. Raises LoadError unless it has this shape (None: any)."""
+        found = self.held.get(name)
+        if found is None:
+            raise self.files.refusal(
+                f"{self.name} has no {name}; it holds {', '.join(sorted(self.held)) or 'nothing'}"
+            )
+        fits = len(found.shape) == len(shape) and all(
+            there in (None, here) for here, there in zip(found.shape, shape, strict=True)
+        )
+        if not fits:
+            self._misshapen(name, found, shape)
+        if found.is_floating_point() and not bool(found.isfinite().all()):
+            raise self.files.refusal(f"{name} of {self.name} has entries that are not finite")
+        return found.to(torch.promote_types(found.dtype, torch.float32))
+
+    def maybe(self, name: str, *shape: int | None) -> Tensor | None:
+        """The same; None where there is none of this name."""
+        return self.get(name, *shape) if name in self.held else None
+
+    def _misshapen(self, name: str, found: Tensor, shape: tuple[int | None, ...]) -> None:
+        here, there = list(found.shape), ["any" if one is None else one for one in shape]
+        turned = ", which is transposed" if here == there[::-1] else ""
+        raise self.files.refusal(
+            f"{name} of {self.name} has shape {here}{turned}; with the other tensors and this "
+            f"layout it must be {there}",
+            legal=str(there),
+        )
+
+
+class Folder(Files):
+    """Files of a folder on this machine."""
+
+    def __init__(self, folder: Path, limit: int, main: str | None = None) -> None:
+        self.folder, self.limit, self.main = folder, limit, main
+        self.source = str(folder / main if main else folder)
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        # no deeper than any layout goes; what is inside is listed, not read
+        found = [*self.folder.glob("*"), *self.folder.glob("*/*")]
+        return tuple(
+            sorted(one.relative_to(self.folder).as_posix() for one in found if one.is_file())
+        )
+
+    def path(self, name: str) -> Path:
+        found = self.folder / name
+        if not found.is_file():
+            raise self.refusal(f"there is no {name} in it")
+        return found
+
+
+class Hub(Files):
+    """Files of a folder of a repository, fetched one by one."""
+
+    def __init__(
+        self, repository: str, inside: str, limit: int, revision: str | None = None
+    ) -> None:
+        self.repository, self.revision, self.limit = repository, revision, limit
+        path = PurePosixPath(inside)
+        is_file = path.suffix in WEIGHTS and not re.search(r"v5_\d+k_layer_\d+\.pt$", inside)
+        self.main = path.name if is_file else None
+        self.inside = str(path.parent if is_file else path).strip("./")
+        self.source = f"{repository}/{inside}".rstrip("/")
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        from huggingface_hub import HfApi
+
+        def listed() -> tuple[str, ...]:
+            found = HfApi().list_repo_tree(
+                self.repository, self.inside or None, revision=self.revision
+            )
+            paths = [one.path for one in found if hasattr(one, "size")]
+            start = len(self.inside) + 1 if self.inside else 0
+            return tuple(sorted(path[start:] for path in paths))
+
+        return self._reached(listed)
+
+    def path(self, name: str) -> Path:
+        from huggingface_hub import hf_hub_download
+
+        inside = f"{self.inside}/{name}" if self.inside else name
+        return self._reached(
+            lambda: Path(hf_hub_download(self.repository, inside, revision=self.revision))
+        )
+
+    def _reached(self, ask: Callable[[], Given]) -> Given:
+        from huggingface_hub.errors import HfHubHTTPError, HFValidationError
+
+        try:
+            return ask()
+        except (OSError, HfHubHTTPError, HFValidationError, ValueError) as error:
+            raise LoadError(
+                f"{self.source} is no folder or file here, and could not be read from the hub: "
+                f"{first_line(error)}",
+                field="source",
+                value=self.source,
+                legal="a folder, a file, or owner/name/path of a repository of the hub",
+                fix="download it where there is a network, and give the folder",
+            ) from error
+
+
+def files_of(source: str | Path, limit: int, revision: str | None = None) -> Files:
+    """The files that a source names. Raises LoadError where there are none."""
+    path = Path(source).expanduser()
+    if path.is_dir():
+        return Folder(path, limit)
+    if path.is_file():
+        return Folder(path.parent, limit, path.name)
+    parts = str(source).removeprefix("hf://").split("/")
+    if len(parts) < 2 or Path(source).is_absolute() or parts[0] in ("", ".", "..", "~"):
+        raise LoadError(
+            f"there is no file or folder {source}",
+            field="source",
+            value=str(source),
+            legal="a folder, a file, or owner/name/path of a repository of the hub",
+        )
+    return Hub("/".join(parts[:2]), "/".join(parts[2:]), limit, revision)
+
+
+def first_line(error: BaseException) -> str:
+    """What an error says, in a line."""
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__
+
+
+def _unpacked(path: Path) -> int:
+    """How many bytes a file's arrays take: an archive may hold much more than its size."""
+    if path.suffix != ".npz":
+        return path.stat().st_size
+    try:
+        with zipfile.ZipFile(path) as opened:
+            return sum(one.file_size for one in opened.infolist())
+    except (zipfile.BadZipFile, OSError):
+        return path.stat().st_size  # what reads it says what is wrong

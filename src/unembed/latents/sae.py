@@ -1,0 +1,145 @@
+"""An autoencoder that a model can have attached: its latents are then nodes, as in `L6.F77`.
+
+Edits of latents keep what the autoencoder does not explain: the site is what it was, plus what the
+change of the latents stands for. So attaching one changes no logit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from unembed.engine.derived import Derived
+from unembed.engine.loaded import Loaded
+from unembed.engine.nodes import LATENT
+from unembed.errors import LoadError
+from unembed.latents.autoencoder import Autoencoder
+from unembed.latents.check import decided, placed
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
+
+
+class Sae(Autoencoder):
+    """A sparse autoencoder or transcoder; make one with `unembed.load_sae`."""
+
+    def attached_to(self, model: Loaded, verify: bool) -> Derived:
+        """See `Model.attach`."""
+        found = decided(self, model)[0] if verify else self
+        reads, _ = placed(found.description, model)
+        if reads.layer is None:
+            raise LoadError(
+                f"the {self.description.words} is of no layer: latents are named by their layer, "
+                "as in L6.F77",
+                field="site",
+                value=self.description.where,
+                legal="a site of a layer",
+            )
+        present = attached(model)
+        if reads.layer in present:
+            raise LoadError(
+                f"layer {reads.layer} has the {present[reads.layer].description.words} attached "
+                "already: a layer's latents are of one",
+                field="site",
+                value=self.description.where,
+                legal="one autoencoder for each layer",
+                fix="model.detach(), then attach the other one",
+            )
+        return latents_of({**present, reads.layer: found})
+
+    def __repr__(self) -> str:
+        return f"Sae({self.description.words})"
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """A site's activation, taken apart: `latents` written + `constant` + `error` are all of it.
+
+    Args:
+        values: of the latents.
+        written: what they stand for, together.
+        constant: the bias, and whatever else is written however active they are.
+        error: what the autoencoder does not explain.
+    """
+
+    values: Float[Tensor, "pos n"]
+    written: Float[Tensor, "pos d_out"]
+    constant: Float[Tensor, "pos d_out"]
+    error: Float[Tensor, "pos d_out"]
+
+
+def split(
+    sae: Autoencoder, reads: Float[Tensor, "pos ..."], writes: Float[Tensor, "pos ..."]
+) -> Split:
+    """What an autoencoder makes of a site; of a transcoder `reads` and `writes` are two."""
+    x = reads.to(torch.promote_types(reads.dtype, torch.float32))
+    sae = sae.like(x)
+    values = sae.encode(x)
+    written, constant = sae.written(values, x), sae.constant(x)
+    whole = writes.reshape(len(writes), -1).to(x)
+    return Split(values, written, constant, whole - written - constant)
+
+
+def attached(model: Loaded) -> Mapping[int, Autoencoder]:
+    """By layer: the autoencoders that a model has attached."""
+    found = model.derived.get(LATENT.kind)
+    return found.saes if isinstance(found, Latents) else {}
+
+
+@dataclass(frozen=True, eq=False)
+class Latents(Derived):
+    """The latents of the autoencoders of several layers."""
+
+    saes: Mapping[int, Autoencoder] = field(default_factory=dict)
+
+
+def latents_of(saes: Mapping[int, Autoencoder]) -> Latents:
+    """The nodes of one autoencoder for each layer."""
+    ready = _Ready(saes)
+    ends = {layer: (one.description.reads, one.description.writes) for layer, one in saes.items()}
+    digest = ",".join(f"{layer}:{saes[layer].fingerprint}" for layer in sorted(saes))
+    return Latents(
+        row=replace(LATENT, derived=digest),
+        counts={layer: one.description.n for layer, one in saes.items()},
+        encode=ready.encode,
+        decode=ready.decode,
+        sites={layer: reads.site for layer, (reads, _) in ends.items() if reads is not None},
+        writes={
+            layer: writes
+            for layer, (reads, writes) in ends.items()
+            if writes is not None and writes != reads
+        },
+        saes=saes,
+    )
+
+
+class _Ready:
+    """The autoencoders in the type, and on the device, that a layer's activations come in."""
+
+    def __init__(self, saes: Mapping[int, Autoencoder]) -> None:
+        self._saes = saes
+        self._made: dict[int, Autoencoder] = {}
+
+    def encode(self, layer: int, activation: Tensor) -> Tensor:
+        x = _accurate(activation)
+        return self._of(layer, x).encode(x)
+
+    def decode(self, layer: int, values: Tensor, activation: Tensor) -> Tensor:
+        x = _accurate(activation)
+        found = self._of(layer, x).decode(values.to(x), x)
+        return found.reshape(activation.shape) if found.numel() == activation.numel() else found
+
+    def _of(self, layer: int, like: Tensor) -> Autoencoder:
+        found = self._made.get(layer)
+        held = None if found is None else found.weights.W_enc
+        if held is None or (held.dtype, held.device) != (like.dtype, like.device):
+            self._made[layer] = found = self._saes[layer].like(like)
+        return found or self._saes[layer]
+
+
+def _accurate(activation: Tensor) -> Tensor:
+    return activation.to(torch.promote_types(activation.dtype, torch.float32))
