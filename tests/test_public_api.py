@@ -13,6 +13,7 @@ def test_nothing_else_is_public():
         "Anatomy", "AttentionComparison", "AttentionOptions", "AttentionResult", "Attribution",
         "AttributionOptions", "BrowseOptions", "BuildOptions", "Cancel", "ClustersOptions",
         "Component", "ComponentOptions", "Corpus", "CorpusOptions", "CorpusSearchOptions",
+        "CorpusSentencesOptions",
         "CutReport", "Edit", "FlowGraph", "FlowOptions", "Generation", "GenerationOptions",
         "HeadScores", "HeadsOptions", "LabelScores", "LabelsOptions", "LensOptions", "LensResult",
         "Model", "Objective", "PatchGrid", "PatchOptions", "Predictions", "PredictionsOptions",

@@ -89,7 +89,11 @@ if TYPE_CHECKING:
     from unembed.index.build import build_index
     from unembed.index.corpus.build import estimate_corpus, index_corpus
     from unembed.index.corpus.corpus import Corpus, corpora, open_corpus
-    from unembed.index.corpus.options import CorpusOptions, CorpusSearchOptions
+    from unembed.index.corpus.options import (
+        CorpusOptions,
+        CorpusSearchOptions,
+        CorpusSentencesOptions,
+    )
     from unembed.index.opening import open_index
     from unembed.index.options import (
         BrowseOptions,
@@ -206,6 +210,7 @@ _HOME = {
     "Corpus": "unembed.index.corpus.corpus",
     "CorpusOptions": "unembed.index.corpus.options",
     "CorpusSearchOptions": "unembed.index.corpus.options",
+    "CorpusSentencesOptions": "unembed.index.corpus.options",
     "corpora": "unembed.index.corpus.corpus",
     "estimate_corpus": "unembed.index.corpus.build",
     "index_corpus": "unembed.index.corpus.build",
@@ -239,6 +244,7 @@ __all__ = [
     "Corpus",
     "CorpusOptions",
     "CorpusSearchOptions",
+    "CorpusSentencesOptions",
     "CutReport",
     "Edit",
     "FlowGraph",

@@ -34,6 +34,15 @@ def _numbers(answer: Any) -> Numbers:
     }
 
 
+def _read(answer: Any) -> Numbers:
+    return {
+        "items": [
+            (one["row"], one["position"], one["text"], len(one["tokens"]), one["attention"])
+            for one in answer["items"]
+        ]
+    }
+
+
 def _python(model: Model, fields: dict[str, Any], edits: list[Any]) -> Numbers:
     options = {name: value for name, value in fields.items() if name != "corpus"}
     corpus = open_corpus(model, fields["corpus"])
@@ -73,13 +82,28 @@ FACES = {
             "--json",
         ],
     ),
+    "sentences": Face(
+        "/api/corpus/sentences",
+        {"corpus": "tiny", "rows": [7, 2], "layer": 1, "heads": [3]},
+        lambda model, fields, _: _read(
+            open_corpus(model, "tiny").sentences([7, 2], 1, heads=(3,)).to_dict()
+        ),
+        lambda answer: _read(answer),
+        edits=False,
+    ),
 }
 
 
-@pytest.mark.parametrize("edited", [False, True])
-@pytest.mark.parametrize("name", FACES)
+@pytest.mark.parametrize(
+    ("name", "edited"), [("corpus", False), ("corpus", True), ("sentences", False)]
+)
 def test_all_three_find_the_same(name, edited, put, corpus):
     put(name, FACES[name], edited=edited)
+
+
+def test_a_row_that_there_is_not_is_refused_by_its_field(app, corpus):
+    answer = post(app, "/api/corpus/sentences", {"corpus": "tiny", "rows": [9999]})
+    assert (answer.status, answer.json()["error"]["field"]) == (400, "rows")
 
 
 def test_http_lists_corpora_and_searches_without_a_prompt(app, corpus, model):

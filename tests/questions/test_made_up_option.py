@@ -41,6 +41,7 @@ PLACES = {
     "clusters": ("index/options.py", "ClustersOptions", None),
     "cluster": ("index/options.py", "ClustersOptions", None),
     "corpus": ("index/corpus/options.py", "CorpusSearchOptions", "corpus search"),
+    "sentences": ("index/corpus/options.py", "CorpusSentencesOptions", None),
 }
 WITHOUT_OPTIONS = {"vector"}  # of its own: it asks which index, as all of them do
 ASKED = """
@@ -87,12 +88,14 @@ CALLS = {
     "clusters": lambda **given: index.clusters(3, **given),
     "cluster": lambda **given: index.clusters(3, **given).cluster(1),
     "corpus": lambda **given: corpus.search("the", **given),
+    "sentences": lambda **given: corpus.sentences([0], **given),
 }
 FIELDS = {
     "attention": {"layers": [1]}, "patch": {"corrupted": "b"}, "flow": {"layers": [1]},
     "component": {"target": "L1.H2"}, "search": {"words": ["he"]},
     "token": {"token": 72}, "similar": {"target": "L1.N2"}, "browse": {"layer": 1},
     "cluster": {"cluster": 0}, "corpus": {"corpus": "a"},
+    "sentences": {"corpus": "a", "rows": [0]},
 }
 
 def refused(make):

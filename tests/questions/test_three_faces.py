@@ -42,7 +42,7 @@ FACES = (
     | test_index.FACES
     | test_corpus.FACES
 )
-WITHOUT_A_COMMAND = {"thumbnails", "vector", "browse", "clusters", "cluster"}
+WITHOUT_A_COMMAND = {"thumbnails", "vector", "browse", "clusters", "cluster", "sentences"}
 
 
 def test_no_question_is_missing():

@@ -586,6 +586,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/corpus/sentences": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Corpus Sentences
+         * @description Whole sentences of a corpus, and what tokens of them attend to.
+         */
+        post: operations["corpus_sentences"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/workspace": {
         parameters: {
             query?: never;
@@ -1802,6 +1822,87 @@ export interface components {
              * @default []
              */
             edits?: components["schemas"]["EditSpec"][];
+            /** Job */
+            job?: string | null;
+        };
+        /**
+         * CorpusSentence
+         * @description The sentence of one token, as the model read it.
+         */
+        CorpusSentence: {
+            /**
+             * Row
+             * @description The token's number in the corpus.
+             */
+            row: number;
+            /**
+             * Sentence
+             * @description Its number in the corpus.
+             */
+            sentence: number;
+            /**
+             * Position
+             * @description Of the token in its sentence.
+             */
+            position: number;
+            /** Text */
+            text: string;
+            /**
+             * Tokens
+             * @description Of the sentence, special ones among them.
+             */
+            tokens: components["schemas"]["CorpusToken"][];
+            /**
+             * Attention
+             * @description From the token to each of them, the mean of heads; null unless a layer is named.
+             */
+            attention: number[] | null;
+        };
+        /**
+         * CorpusSentences
+         * @description Sentences of a corpus, in the order that they were asked for.
+         */
+        CorpusSentences: {
+            /** Corpus */
+            corpus: string;
+            /**
+             * Layer
+             * @description Whose attention is said; null: none.
+             */
+            layer: number | null;
+            /**
+             * Heads
+             * @description Of which it is the mean; null: no attention.
+             */
+            heads: number[] | null;
+            /** Items */
+            items: components["schemas"]["CorpusSentence"][];
+        };
+        /**
+         * CorpusSentencesRequest
+         * @description Whole sentences of a corpus.
+         */
+        CorpusSentencesRequest: {
+            /**
+             * Layer
+             * @description Whose attention from the token of each row is said, computed anew; absent: none.
+             */
+            layer?: number | null;
+            /**
+             * Heads
+             * @description Whose mean it is, 0-based; absent: of all.
+             */
+            heads?: number[] | null;
+            /**
+             * Corpus
+             * @description Which corpus, by its name.
+             */
+            corpus: string;
+            /**
+             * Rows
+             * @description Numbers of the tokens whose sentences are wanted, as hits have them.
+             */
+            rows: number[];
             /** Job */
             job?: string | null;
         };
@@ -8135,6 +8236,133 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["CorpusHits"];
+                };
+            };
+            /** @description The request is malformed; the error names the field. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description No token, or a wrong one. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description A Host or Origin that is not this server's. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The body took too long to arrive. */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The body, or the work it asks for, is larger than the limits allow. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The body is not application/json in UTF-8. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description This model cannot do that; the error says why. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The work was cancelled. */
+            499: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description A fault of the server. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Too many requests are waiting; `Retry-After` says when to try again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The work took longer than the limit. */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+        };
+    };
+    corpus_sentences: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CorpusSentencesRequest"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    /** @description Waited and computed, in ms. */
+                    "Server-Timing"?: string;
+                    /** @description Whether every forward pass was at hand. */
+                    "X-Unembed-Cached"?: "true" | "false";
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CorpusSentences"];
                 };
             };
             /** @description The request is malformed; the error names the field. */

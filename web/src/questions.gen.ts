@@ -878,6 +878,24 @@ export const QUESTIONS = {
       "kind": "integer",
       "default": -1
     }
+  },
+  "sentences": {
+    "corpus": {
+      "kind": "text"
+    },
+    "rows": {
+      "kind": "integers",
+      "limit": "max_hits"
+    },
+    "layer": {
+      "kind": "integer",
+      "default": null,
+      "low": 0
+    },
+    "heads": {
+      "kind": "integers",
+      "default": null
+    }
   }
 } as const;
 

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 from unembed.index.corpus.about import CorpusAbout
 from unembed.index.corpus.hits import CorpusHits
-from unembed.index.corpus.options import CorpusSearchOptions
-from unembed.questions.requests import CorpusSearchRequest
+from unembed.index.corpus.options import CorpusSearchOptions, CorpusSentencesOptions
+from unembed.index.corpus.sentences import CorpusSentences
+from unembed.questions.requests import CorpusSearchRequest, CorpusSentencesRequest
 from unembed.questions.runs import last_run
 from unembed.questions.tokens import read_of
 from unembed.session import Job, Session
@@ -35,3 +36,10 @@ def search(session: Session, job: Job, request: CorpusSearchRequest) -> CorpusHi
     capture = corpus.required_capture(options=options)
     run = last_run(session, job, request.edits, read, capture)
     return corpus.search(run, request.position, options=options)
+
+
+def sentences(session: Session, job: Job, request: CorpusSentencesRequest) -> CorpusSentences:
+    """Whole sentences, and what the tokens of the rows attend to in them."""
+    corpus = session.corpora.opened(request.corpus)
+    options = request.only(CorpusSentencesOptions)
+    return corpus.sentences(request.rows, options=options, cancel=job.cancel)

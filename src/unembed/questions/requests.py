@@ -300,3 +300,14 @@ class CorpusSearchRequest(corpus.CorpusSearchOptions, Prompted, Request):
         if self.source is not None:
             message = "source is for encoder-decoders, of which there are no corpora."
             refuse(InputError, message, "source", legal="left out")
+
+
+class CorpusSentencesRequest(corpus.CorpusSentencesOptions, Request):
+    """Whole sentences of a corpus."""
+
+    corpus: Name = option(sentence="Which corpus, by its name.", flag="--name")
+    rows: Annotated[list[Count], Field(min_length=1)] = option(
+        sentence="Numbers of the tokens whose sentences are wanted, as hits have them.",
+        limit="max_hits",
+    )
+    job: JobName | None = None

@@ -52,4 +52,5 @@ QUESTIONS: tuple[Question, ...] = (
     Question("clusters", requests.IndexClustersRequest, vectors.clusters),
     Question("cluster", requests.IndexClusterRequest, vectors.cluster),
     Question("corpus", requests.CorpusSearchRequest, corpus.search),
+    Question("sentences", requests.CorpusSentencesRequest, corpus.sentences),
 )

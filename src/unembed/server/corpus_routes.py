@@ -7,6 +7,7 @@ from __future__ import annotations
 from fastapi import Request, Response
 
 from unembed.index.corpus.hits import CorpusHits
+from unembed.index.corpus.sentences import CorpusSentences
 from unembed.questions import corpus, requests
 from unembed.server.responses import json_bytes
 from unembed.server.routing import compute, look_up, routes_below, session_of, work_responses
@@ -31,3 +32,12 @@ async def corpus_search(request: Request, body: requests.CorpusSearchRequest) ->
     """Tokens like one of a prompt, by state or context; by word, label and file; by both."""
     session = session_of(request)
     return await compute(request, body, lambda job: json_bytes(corpus.search(session, job, body)))
+
+
+@router.post("/sentences", responses=work_responses(body_of(CorpusSentences)))
+async def corpus_sentences(request: Request, body: requests.CorpusSentencesRequest) -> Response:
+    """Whole sentences of a corpus, and what tokens of them attend to."""
+    session = session_of(request)
+    return await compute(
+        request, body, lambda job: json_bytes(corpus.sentences(session, job, body))
+    )

@@ -15,7 +15,13 @@ from pydantic import BaseModel
 from unembed.questions import limits
 from unembed.questions.experiment import Experiment
 from unembed.questions.overflow import blamed_rightly
-from unembed.questions.requests import CorpusSearchRequest, HeadsRequest, IndexRequest, PatchRequest
+from unembed.questions.requests import (
+    CorpusSearchRequest,
+    CorpusSentencesRequest,
+    HeadsRequest,
+    IndexRequest,
+    PatchRequest,
+)
 from unembed.server import parsing, wire
 from unembed.server.error_responses import JSON
 from unembed.server.table import JOB
@@ -50,7 +56,14 @@ TIMING = {
 }
 JobId = Annotated[str, Path(pattern=f"^{JOB}$", description="The name that the request gave.")]
 Work = Callable[[Job], bytes]
-Question = Experiment | HeadsRequest | IndexRequest | CorpusSearchRequest | PatchRequest
+Question = (
+    Experiment
+    | HeadsRequest
+    | IndexRequest
+    | CorpusSearchRequest
+    | CorpusSentencesRequest
+    | PatchRequest
+)
 
 
 class StrictRoute(APIRoute):

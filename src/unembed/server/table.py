@@ -59,6 +59,7 @@ API: tuple[Entry, ...] = (
     Entry("/api/index/cluster", ("POST",)),
     Entry("/api/corpus", ("GET",)),
     Entry("/api/corpus/search", ("POST",)),
+    Entry("/api/corpus/sentences", ("POST",)),
     Entry("/api/workspace", ("GET",)),
     Entry("/api/workspace/name", ("POST",)),
     Entry("/api/workspace/run", ("POST",)),

@@ -67,6 +67,9 @@ def test_attention_is_the_models_own(corpus, model):
             row = own[list(heads or range(4)), hit.match.position].mean(0)
             found = corpus.attention(hit, 3, heads)
             torch.testing.assert_close(found, row, atol=1e-5, rtol=1e-4)
+            (whole,) = corpus.sentences([hit.row], 3, heads=heads).items
+            assert whole.attention == pytest.approx(row.tolist(), rel=1e-4, abs=1e-5)
+            assert (whole.text, whole.tokens) == (hit.text, tokens)
             real = [
                 float(row[at]) if one.start is not None else -1 for at, one in enumerate(tokens)
             ]

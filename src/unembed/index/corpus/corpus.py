@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from unembed.engine.cancel import Cancel
 from unembed.engine.loaded import Prompt
 from unembed.engine.model import Model
 from unembed.engine.names.sites import resolve_position
@@ -27,8 +28,14 @@ from unembed.index.corpus.columns import Mask, TokenColumns
 from unembed.index.corpus.compare import Matrices, best_rows, query_of
 from unembed.index.corpus.folder import CorpusFolder, check_same, corpora_of, missing, names_in
 from unembed.index.corpus.hits import CorpusHit, CorpusHits, CorpusToken
-from unembed.index.corpus.options import CorpusFilter, CorpusSearchOptions, Of
+from unembed.index.corpus.options import (
+    CorpusFilter,
+    CorpusSearchOptions,
+    CorpusSentencesOptions,
+    Of,
+)
 from unembed.index.corpus.rows import LABELS, NUMBERS, SENTENCES, TOKENS, Rows
+from unembed.index.corpus.sentences import CorpusSentence, CorpusSentences
 from unembed.index.corpus.states import CONTEXT
 from unembed.index.corpus.summary import CorpusSummary, summed_up
 from unembed.index.store import Array
@@ -39,6 +46,7 @@ if TYPE_CHECKING:
     from jaxtyping import Float
 
 SEARCH = CorpusSearchOptions()
+SENTENCES_OF = CorpusSentencesOptions()
 
 
 class Corpus:
@@ -194,11 +202,20 @@ class Corpus:
 
         Computed anew. Raises as `Model.run` for a layer or head that there is not.
         """
-        ids = [one.token.id for one in self.tokens(hit.sentence)]
+        return self._attention(self.tokens(hit.sentence), hit.match.position, layer, heads)
+
+    def _attention(
+        self,
+        tokens: Sequence[CorpusToken],
+        at: int,
+        layer: int,
+        heads: Sequence[int] | None,
+        cancel: Cancel | None = None,
+    ) -> Tensor:
+        ids = [one.token.id for one in tokens]
         every = range(self.model.block(layer).attention.n_heads)
-        at = hit.match.position
         names = [f"L{layer}.H{head}.pattern@{at}" for head in (every if heads is None else heads)]
-        run = self.model.run(ids, capture=names, logits="none")
+        run = self.model.run(ids, capture=names, logits="none", cancel=cancel)
         return torch.stack([run[name].reshape(-1) for name in names]).mean(0)
 
     def _attended(self, hits: CorpusHits) -> tuple[list[int], list[int]]:
@@ -242,6 +259,57 @@ class Corpus:
                 legal=legal,
             )
         return self._read_sentences([sentence])[sentence]
+
+    def sentences(
+        self,
+        rows: Sequence[int],
+        layer: int | None = None,
+        *,
+        options: CorpusSentencesOptions = SENTENCES_OF,
+        cancel: Cancel | None = None,
+        **changes: Any,
+    ) -> CorpusSentences:
+        """The sentence of each of these tokens; with a layer, what the token attends to in it.
+
+        Args:
+            rows: numbers of tokens in the corpus, as `CorpusHit.row` has them.
+            layer: whose attention is computed, in a run for each row; absent: none.
+            options: `changes` are single ones, as in `heads=(3,)`: the mean of these.
+
+        Raises InputError for a row that there is not, or weights that were changed since; as
+        `Model.run` for a layer or head that there is not.
+        """
+        asked = options.changed(**given(layer=layer), **changes)
+        self._check_current()
+        self._check_rows(rows)
+        starts, _ = self._bounds
+        numbers = [int(one) for one in np.searchsorted(starts, list(rows), "right") - 1]
+        tokens = self._read_sentences(sorted(set(numbers)))
+        found = []
+        for row, number in zip(rows, numbers, strict=True):
+            own, at, attention = tokens[number], row - int(starts[number]), None
+            if asked.layer is not None:
+                attention = tuple(
+                    self._attention(own, at, asked.layer, asked.heads, cancel).tolist()
+                )
+            text = self.text(number)
+            found.append(CorpusSentence(row, number, at, text, own, attention))
+        heads = None
+        if asked.layer is not None:
+            every = range(self.model.block(asked.layer).attention.n_heads)
+            heads = tuple(every) if asked.heads is None else asked.heads
+        return CorpusSentences(self.about.name, asked.layer, heads, tuple(found))
+
+    def _check_rows(self, rows: Sequence[int]) -> None:
+        for row in rows:
+            if not 0 <= row < self.about.n_tokens:
+                legal = f"0-{self.about.n_tokens - 1}"
+                raise InputError(
+                    f"row {row} is not in {self.about.name!r}: it has {legal}",
+                    field="rows",
+                    value=row,
+                    legal=legal,
+                )
 
     def text(self, sentence: int) -> str:
         """One sentence."""

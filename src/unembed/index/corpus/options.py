@@ -87,3 +87,12 @@ class CorpusSearchOptions(CorpusFilter):
     )
     limit: Positive = option(50, "How many to list.", limit="max_hits")
     offset: Count = option(0, "How many to skip.")
+
+
+class CorpusSentencesOptions(Options):
+    """What is said of sentences beside their tokens."""
+
+    layer: Count | None = option(
+        None, "Whose attention from the token of each row is said, computed anew; absent: none."
+    )
+    heads: _Numbers | None = option(None, "Whose mean it is, 0-based; absent: of all.")
