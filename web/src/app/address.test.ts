@@ -20,6 +20,7 @@ import { KINDS, LENS, TEXTS } from '../views/lens/lensState';
 import { VIEWS } from '../views';
 import { decodeSpec, DEFAULTS, encodeSpec } from './address';
 import { attention } from '../views/attention/attentionStateExample';
+import { corpus } from '../views/corpus/corpusStateExample';
 import { explore } from '../views/explore/exploreExample';
 import { flow, flowName } from '../views/flow/flowStateExample';
 
@@ -147,6 +148,7 @@ const spec: fc.Arbitrary<Spec> = fc.record({
   ),
   further: fc.constant(DEFAULTS.further),
   attention,
+  corpus,
   explore,
   flow,
   lens: fc.record({

@@ -3,7 +3,7 @@ import { CARD_KEYS } from '../draw/card';
 import { dispatch, isControl, isTyping, type Key } from '../draw/keys';
 import { closeDrawer, closePassing } from '../shared/state/escape';
 import { freezePeek } from '../shared/state/peek';
-import { movePosition } from '../shared/state/position';
+import { findLike, movePosition } from '../shared/state/position';
 import { change, useStore } from '../shared/state/store';
 import { PROMPT_KEYS } from './promptKeys';
 import type { View } from '../shared/view';
@@ -41,6 +41,15 @@ export const PAGE_KEYS: readonly Key[] = [
     act: () => {
       freezePeek(true);
       return false;
+    },
+  },
+  {
+    on: ['f'],
+    label: 'f',
+    says: 'find tokens like the chosen one in a corpus',
+    act: () => {
+      findLike();
+      return true;
     },
   },
   {

@@ -33,6 +33,7 @@ const { flowPython } = await import('../views/flow/python');
 const { labelsPython, predictionsPython } = await import('../views/predictions/python');
 const { componentPython } = await import('../views/component/python');
 const { explorePython } = await import('../views/explore/python');
+const { corpusPython } = await import('../views/corpus/python');
 const { furtherOf } = await import('../shared/text/further');
 const { QUESTIONS } = await import('../questions.gen');
 
@@ -48,11 +49,12 @@ const PAGES = {
   browse: ['view=explore&ask=browse', explorePython, 'index.browse(0, 0, 25, '],
   clusters: ['view=explore&ask=clusters&groups=kmeans,5,0', explorePython, 'index.clusters(n=5, '],
   cluster: ['view=explore&ask=clusters&groups=kmeans,5,0&c=2', explorePython, 'clusters(n=5, '],
+  corpus: ['view=corpus&p=Hi&cc=a', corpusPython, 'corpus.search(run, 0, '],
 } as const;
 /** Asked by a button, or beside what a page is about: in the address and the request alone. */
-const BESIDE = ['build', 'vector', 'heads', 'thumbnails'] as const;
+const BESIDE = ['build', 'vector', 'heads', 'thumbnails', 'sentences'] as const;
 /** Asked in Python, on the command line and over HTTP; the app has no page for them yet. */
-const WITHOUT_PAGE = ['corpus', 'attribute', 'patch'] as const;
+const WITHOUT_PAGE = ['attribute', 'patch'] as const;
 
 const read = (address: string) => {
   const { spec, problems } = decodeSpec(address);

@@ -16,6 +16,7 @@ import { ATTENTION_KEYS } from '../draw/attention/keys';
 import { GRAPH_KEYS, POINTED_KEYS } from '../draw/flow/keys';
 import { GRID_KEYS } from '../draw/lens/keys';
 import { HEAD_KEYS } from '../views/attention/headKeys';
+import { CORPUS_KEYS } from '../views/corpus/corpusKeys';
 import { PART_KEYS } from '../views/predictions/predictionsKeys';
 import { address } from './address';
 import { KeyLists } from './HelpDialog';
@@ -25,6 +26,7 @@ import { PROMPT_KEYS } from './promptKeys';
 /** Bound by the part of the page that has the focus. */
 const INSIDE: Record<string, Readonly<Record<string, Key>>> = {
   ATTENTION_KEYS,
+  CORPUS_KEYS,
   HEAD_KEYS,
   HIT_KEYS,
   RANGE_KEYS,

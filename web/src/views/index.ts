@@ -2,9 +2,18 @@
 import type { View } from '../shared/view';
 import { attention } from './attention';
 import { component } from './component';
+import { corpus } from './corpus';
 import { explore } from './explore';
 import { flow } from './flow';
 import { lens } from './lens';
 import { predictions } from './predictions';
 
-export const VIEWS: readonly View[] = [predictions, lens, attention, flow, explore, component];
+export const VIEWS: readonly View[] = [
+  predictions,
+  lens,
+  attention,
+  flow,
+  explore,
+  corpus,
+  component,
+];

@@ -1,14 +1,8 @@
 /** Questions to the vector index as hooks. */
 import { useQuery } from '@tanstack/react-query';
 import { useEffect, useState } from 'react';
-import {
-  hitsQuestion,
-  PAGE,
-  type Clustering,
-  type Context,
-  type Explore,
-  type HitsQuestion,
-} from '../text/explore';
+import { PAGE, type Clustering, type Explore } from '../text/explore';
+import { hitsQuestion, type Context, type HitsQuestion } from '../text/exploreQuestions';
 import { askedOf } from '../text/chat';
 import { furtherOf, type Further } from '../text/further';
 import type { Spec } from '../text/url';

@@ -18,6 +18,7 @@ export type JobKind =
   | 'vector'
   | 'clusters'
   | 'cluster'
+  | 'corpus'
   | 'build';
 export type JobEvent = Schemas['JobEvent'];
 

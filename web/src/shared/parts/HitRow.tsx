@@ -5,7 +5,7 @@ import { NodeActions } from './NodeActions';
 import { NodeName } from './NodeName';
 import { Bar, Hidden, Icon, SignedBar } from './parts';
 import { copyText } from './save';
-import { withMatched } from '../text/explore';
+import { withMatched } from '../text/exploreQuestions';
 import { quantity } from '../../draw/format';
 import { exploreWith, openPage } from '../state/exploring';
 import { change, useSpec } from '../state/store';

@@ -10,10 +10,11 @@ import { drawnTokens, LABEL_FROM_WIDTH, span, stretches } from '../../draw/strip
 import { change, useSpec, useStore } from '../state/store';
 import { pressed } from '../../draw/keys';
 import { GUTTER } from '../../draw/zoom';
-import { movePosition } from '../state/position';
+import { findLike, movePosition } from '../state/position';
 import { zoomFit, zoomStep } from '../state/zoom';
 import type { Experiment } from '../state/experiment';
 import { RANGE_KEYS, STRIP_KEYS, STRIP_STEPS } from './stripKeys';
+import { Icon } from './parts';
 import { useBrush, type Range } from './useBrush';
 import { useWheel } from './useWheel';
 
@@ -65,7 +66,31 @@ export function TokenStrip({ experiment, cellWidth, range, below = false }: Prop
           />
         </div>
       </div>
+      <LikeButton position={position} cellWidth={cellWidth} />
     </div>
+  );
+}
+
+/** At the corner of the chosen token, while the pointer is over the strip; `f` does the same. */
+function LikeButton({ position, cellWidth }: { position: number | null; cellWidth: number }) {
+  const { view } = useSpec();
+  const scrollX = useStore((state) => state.scrollX);
+  const right = ((position ?? 0) + 1) * cellWidth - scrollX;
+  if (position === null || view === 'corpus' || cellWidth < LABEL_FROM_WIDTH || right < 24)
+    return null;
+  return (
+    <button
+      type="button"
+      className="icon-button strip-like"
+      style={{ left: GUTTER + right - 24 }}
+      tabIndex={-1}
+      aria-label="Find tokens like this one in a corpus"
+      title="Find tokens like this one in a corpus (f)"
+      data-testid="find-like"
+      onClick={findLike}
+    >
+      <Icon name="similar" />
+    </button>
   );
 }
 

@@ -32,6 +32,27 @@ const SAID = {
   browse: ['layer', 'projection', 'first', 'count'],
   clusters: ['projection', 'method', 'n', 'seed', 'offset', 'limit'],
   cluster: ['projection', 'method', 'n', 'seed', 'cluster', 'sample_seed'],
+  corpus: [
+    'corpus',
+    'position',
+    'word',
+    'lemma',
+    'pos',
+    'tag',
+    'dep',
+    'entity',
+    'near',
+    'reach',
+    'file',
+    'layer',
+    'by',
+    'heads',
+    'weighting',
+    'summarise',
+    'limit',
+    'offset',
+  ],
+  sentences: ['corpus', 'rows', 'layer', 'heads'],
 } as const;
 
 export type Asking = keyof typeof SAID;

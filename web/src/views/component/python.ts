@@ -1,7 +1,7 @@
 /** The Python that reproduces the page of a component. */
 import { isAsked } from '../../shared/text/chat';
 import { parseTarget } from '../../shared/text/address';
-import { projectionPython } from '../../shared/text/explore';
+import { projectionPython } from '../../shared/text/exploreQuestions';
 import { furtherPython } from '../../shared/text/further';
 import { quote } from '../../shared/text/options';
 import { on, opening } from '../../shared/text/python';

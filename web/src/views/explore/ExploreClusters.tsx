@@ -4,7 +4,8 @@ import { useCluster, useClusters, type IndexStatus } from '../../shared/api/expl
 import type { Schemas } from '../../shared/api/client';
 import type { ModelInfo } from '../../shared/api/queries';
 import { Icon, Segments } from '../../shared/parts/parts';
-import { clusterSeconds, linkageBytes, PAGE, type Clustering } from '../../shared/text/explore';
+import { PAGE, type Clustering } from '../../shared/text/explore';
+import { clusterSeconds, linkageBytes } from '../../shared/text/exploreQuestions';
 import { bytes, count, duration } from '../../draw/format';
 import { ask, useExplore } from '../../shared/state/exploring';
 import { change, useSpec } from '../../shared/state/store';

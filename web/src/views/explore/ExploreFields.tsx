@@ -3,7 +3,8 @@ import { useState, type ReactNode } from 'react';
 import { problemAt, type ApiError } from '../../shared/api/client';
 import type { ModelInfo } from '../../shared/api/queries';
 import { Segments } from '../../shared/parts/parts';
-import { formatLayers, parseLayers, type Explore } from '../../shared/text/explore';
+import { parseLayers, type Explore } from '../../shared/text/explore';
+import { formatLayers } from '../../shared/text/exploreQuestions';
 import { readSpaces, showSpaces } from '../../draw/tokens';
 import { ask, useExplore } from '../../shared/state/exploring';
 

@@ -2,7 +2,8 @@
 import { problemAt, type ApiError } from '../../shared/api/client';
 import type { ModelInfo } from '../../shared/api/queries';
 import { Segments } from '../../shared/parts/parts';
-import { splitWords, type Context, type Explore } from '../../shared/text/explore';
+import { type Explore } from '../../shared/text/explore';
+import { splitWords, type Context } from '../../shared/text/exploreQuestions';
 import { ask, useExplore } from '../../shared/state/exploring';
 import { change } from '../../shared/state/store';
 import {

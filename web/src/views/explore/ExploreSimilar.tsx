@@ -3,7 +3,8 @@ import { problemAt, type ApiError } from '../../shared/api/client';
 import type { ModelInfo } from '../../shared/api/queries';
 import { Segments } from '../../shared/parts/parts';
 import { parseTarget } from '../../shared/text/address';
-import { neuronName, type Context, type Explore } from '../../shared/text/explore';
+import { neuronName, type Explore } from '../../shared/text/explore';
+import { type Context } from '../../shared/text/exploreQuestions';
 import { ask, useExplore } from '../../shared/state/exploring';
 import {
   LayersField,

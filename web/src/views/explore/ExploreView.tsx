@@ -3,7 +3,8 @@ import { useHits, useIndex, type Hits, type IndexStatus } from '../../shared/api
 import { ApiError, problemAt } from '../../shared/api/client';
 import type { Analysis, ModelInfo } from '../../shared/api/queries';
 import { Segments } from '../../shared/parts/parts';
-import type { Context, Explore, Question } from '../../shared/text/explore';
+import type { Explore, Question } from '../../shared/text/explore';
+import type { Context } from '../../shared/text/exploreQuestions';
 import { ask, useExplore } from '../../shared/state/exploring';
 import { useSpec } from '../../shared/state/store';
 import { ErrorNote } from '../../shared/parts/ErrorNote';

@@ -1,7 +1,7 @@
 /** What of the page a question about vectors can refer to: a state of its run. */
 import { saidOf } from '../../shared/text/chat';
 import type { ModelInfo } from '../../shared/api/queries';
-import type { Context } from '../../shared/text/explore';
+import type { Context } from '../../shared/text/exploreQuestions';
 
 export function contextOf(
   spec: { prompt: string; source?: string; row: string | null },

@@ -1,14 +1,12 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { EXPLORE, neuronName, parseLayers } from '../../shared/text/explore';
 import {
-  EXPLORE,
   formatLayers,
   hitsQuestion,
-  neuronName,
-  parseLayers,
   splitWords,
   withMatched,
-} from '../../shared/text/explore';
+} from '../../shared/text/exploreQuestions';
 import { edit } from '../../shared/text/edits';
 import { DEFAULTS } from '../../app/address';
 import { page } from '../../shared/pageExample';

@@ -1,5 +1,9 @@
 /** The Python that asks the vector index the same, in the public names of the library. */
-import { hitsQuestion, projectionPython, type HitsQuestion } from '../../shared/text/explore';
+import {
+  hitsQuestion,
+  projectionPython,
+  type HitsQuestion,
+} from '../../shared/text/exploreQuestions';
 import { quote } from '../../shared/text/options';
 import { opening } from '../../shared/text/python';
 import { furtherPython } from '../../shared/text/further';

@@ -1,0 +1,40 @@
+/** How what is listed was computed, with the value of the first hit. */
+import { Formula, type FormulaLine } from '../../shared/parts/Formula';
+import { useCorpus } from './corpusState';
+import type { Hits } from './query';
+
+export function CorpusFormula({ data }: { data: Hits | null }) {
+  const { ask, by, weighting } = useCorpus();
+  const score = data?.items[0]?.score;
+  const value =
+    score === null || score === undefined ? {} : { value: `${score.toFixed(4)}, first` };
+  const lines: FormulaLine[] = [];
+  if (ask === 'like' && by === 'hidden')
+    lines.push({
+      name: 'score',
+      formula: 'x · y / ( ‖x‖ ‖y‖ )',
+      note: 'x: the residual stream at the chosen token, y: at a token of the corpus, same layer. Exact, over every token that the filter leaves.',
+      ...value,
+    });
+  if (ask === 'like' && by === 'context')
+    lines.push({
+      name: 'score',
+      formula:
+        weighting === 'query' ? 'Σₕ ‖zₕ(x)‖ cos( zₕ(x), zₕ(y) )' : 'meanₕ cos( zₕ(x), zₕ(y) )',
+      note: 'zₕ: what head h read, before W_O. Only the chosen heads count.',
+      ...value,
+    });
+  lines.push(
+    {
+      name: 'lift',
+      formula: 'share among these ÷ share among all tokens of the texts',
+      note: 'Special tokens left out. The interval is Wilson’s, 95%, of the share; the base rate is taken as known.',
+    },
+    {
+      name: 'attention',
+      formula: 'meanₕ pattern[h, match, ·]',
+      note: 'Of the layer that was compared and the heads that were; computed anew for each sentence.',
+    },
+  );
+  return <Formula title="How tokens are found" lines={lines} />;
+}

@@ -1,0 +1,154 @@
+/** What was found: one line for each token, its sentence around it; only what is in sight is drawn. */
+import { useEffect, useLayoutEffect, useRef, useState, type KeyboardEvent } from 'react';
+import { pressed } from '../../draw/keys';
+import { useSpec } from '../../shared/state/store';
+import { HitLine } from './HitLine';
+import { CORPUS_KEYS } from './corpusKeys';
+import { askCorpus, FILTERS, showCorpus, useCorpus } from './corpusState';
+import { CHUNK, useSentences, type Hit, type Hits } from './query';
+import { keptOf, type About } from './request';
+import { LINE, litOf } from './sentence';
+
+const BEYOND = 6;
+
+interface Props {
+  data: Hits;
+  about: About;
+}
+
+export function CorpusHits({ data, about }: Props) {
+  const corpus = useCorpus();
+  const scroller = useRef<HTMLDivElement>(null);
+  const [first, last] = useInSight(scroller, data.items.length);
+  const chosen = data.items.findIndex(({ row }) => row === corpus.chosen);
+  useEffect(() => {
+    const box = scroller.current;
+    if (!box || chosen < 0) return;
+    const top = chosen * LINE;
+    if (top < box.scrollTop) box.scrollTop = top;
+    else if (top + LINE > box.scrollTop + box.clientHeight)
+      box.scrollTop = top + LINE - box.clientHeight;
+  }, [chosen]);
+  if (data.items.length === 0) return <Nothing />;
+  const scored = data.items[0]?.score !== null;
+  return (
+    <section className="corpus-hits" aria-label="What was found">
+      <p className="corpus-count" data-testid="corpus-count">
+        {data.items.length.toLocaleString('en')} of {data.total.toLocaleString('en')} tokens
+        {scored ? ', nearest first' : ', in the order of the texts'}
+        {data.site ? <span className="faint"> · by {data.site}</span> : null}
+      </p>
+      <div
+        ref={scroller}
+        className="corpus-lines"
+        role="listbox"
+        tabIndex={0}
+        aria-label="Tokens in their sentences"
+        aria-activedescendant={chosen < 0 ? undefined : `corpus-hit-${chosen}`}
+        data-testid="corpus-hits"
+        onKeyDown={(event) => walk(event, data.items, chosen)}
+      >
+        <div style={{ height: data.items.length * LINE, position: 'relative' }}>
+          <Lines data={data} about={about} first={first} last={last} />
+        </div>
+      </div>
+    </section>
+  );
+}
+
+function Lines({ data, about, first, last }: Props & { first: number; last: number }) {
+  const chunks = [];
+  for (let at = Math.floor(first / CHUNK); at * CHUNK <= last; at += 1) chunks.push(at);
+  return (
+    <>
+      {chunks.map((at) => (
+        <Chunk key={at} at={at} data={data} about={about} first={first} last={last} />
+      ))}
+    </>
+  );
+}
+
+/** Lines whose sentences are fetched together. */
+function Chunk(props: Props & { at: number; first: number; last: number }) {
+  const { data, about, at, first, last } = props;
+  const spec = useSpec();
+  const { corpus } = spec;
+  const items = data.items.slice(at * CHUNK, (at + 1) * CHUNK);
+  const lit = corpus.lit ? litOf(data, keptOf(about).at(-1)?.layer ?? 0) : null;
+  const rows = items.map(({ row }) => row);
+  const sentences = useSentences(spec, about.name, rows, lit);
+  return (
+    <>
+      {items.map((hit, offset) => {
+        const place = at * CHUNK + offset;
+        return place < first || place > last ? null : (
+          <HitLine
+            key={hit.row}
+            hit={hit}
+            place={place}
+            count={data.items.length}
+            chosen={hit.row === corpus.chosen}
+            sentence={sentences?.get(hit.row) ?? null}
+            onChoose={() => showCorpus({ chosen: hit.row === corpus.chosen ? null : hit.row })}
+          />
+        );
+      })}
+    </>
+  );
+}
+
+function Nothing() {
+  const corpus = useCorpus();
+  const without = Object.fromEntries(FILTERS.map((name) => [name, []]));
+  const filtered = FILTERS.some((name) => corpus[name].length > 0);
+  return (
+    <p className="corpus-none" data-testid="corpus-none">
+      No token of this corpus fits.{' '}
+      {filtered ? (
+        <button type="button" className="link" onClick={() => askCorpus(without)}>
+          Without the filters
+        </button>
+      ) : null}
+    </p>
+  );
+}
+
+/** The first and last line that are drawn. */
+function useInSight(
+  scroller: React.RefObject<HTMLDivElement | null>,
+  count: number,
+): readonly [number, number] {
+  const [sight, setSight] = useState<readonly [number, number]>([0, CHUNK - 1]);
+  useLayoutEffect(() => {
+    const box = scroller.current;
+    if (!box) return;
+    const look = () => {
+      const first = Math.max(0, Math.floor(box.scrollTop / LINE) - BEYOND);
+      const last = Math.min(count - 1, first + Math.ceil(box.clientHeight / LINE) + 2 * BEYOND);
+      setSight((before) => (before[0] === first && before[1] === last ? before : [first, last]));
+    };
+    look();
+    box.addEventListener('scroll', look, { passive: true });
+    const observer = new ResizeObserver(look);
+    observer.observe(box);
+    return () => {
+      box.removeEventListener('scroll', look);
+      observer.disconnect();
+    };
+  }, [scroller, count]);
+  return sight;
+}
+
+function walk(event: KeyboardEvent, items: readonly Hit[], chosen: number): void {
+  if (!pressed(CORPUS_KEYS, event)) return;
+  const last = items.length - 1;
+  const places: Readonly<Record<string, number>> = {
+    ArrowUp: Math.max(0, chosen - 1),
+    ArrowDown: Math.min(last, chosen + 1),
+    Home: 0,
+    End: last,
+  };
+  const hit = items[places[event.key] ?? 0];
+  if (hit) showCorpus({ chosen: hit.row });
+  event.preventDefault();
+}

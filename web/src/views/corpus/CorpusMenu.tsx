@@ -1,0 +1,36 @@
+/** Which corpus is asked, and what it is. */
+import { bytes, count } from '../../draw/format';
+import { Choice, Option } from '../../shared/parts/Choice';
+import { askCorpus } from './corpusState';
+import type { About } from './request';
+
+export function CorpusMenu({ corpora, shown }: { corpora: readonly About[]; shown: About | null }) {
+  return (
+    <Choice
+      name="corpus"
+      head="in"
+      says={shown ? <span className="mono">{shown.name}</span> : 'choose one'}
+      changed={false}
+      wide
+    >
+      {corpora.map((about) => (
+        <Option
+          key={about.name}
+          group="corpus-name"
+          value={about.name}
+          checked={about.name === shown?.name}
+          onChange={() => askCorpus({ name: about.name, layer: null, file: [] })}
+          note={`${count(about.n_tokens, 'token')}, ${count(about.n_sentences, 'sentence')}, ${count(about.files.length, 'file')}, ${bytes(about.bytes)}`}
+        >
+          <span className="mono">{about.name}</span>
+        </Option>
+      ))}
+      {shown ? (
+        <p className="faint">
+          Kept: {shown.sites.join(', ')}. Labels:{' '}
+          {shown.spacy === '' ? 'of the files, if any' : shown.spacy}.
+        </p>
+      ) : null}
+    </Choice>
+  );
+}

@@ -1,0 +1,34 @@
+/** Taking what was found along. */
+import type { ModelInfo } from '../../shared/api/queries';
+import { saveCsv, saveJson } from '../../shared/parts/save';
+import { SaveMenu } from '../../shared/parts/SaveMenu';
+import { useSpec } from '../../shared/state/store';
+import type { Hits } from './query';
+
+export function CorpusSave({ data, model }: { data: Hits; model: ModelInfo }) {
+  const spec = useSpec();
+  return (
+    <SaveMenu
+      csv={() => saveCsv(`${data.corpus}.csv`, rows(data))}
+      json={() => saveJson(`${data.corpus}.json`, { question: spec.corpus, answer: data })}
+      model={model}
+    />
+  );
+}
+
+const LABELS = ['word', 'lemma', 'pos', 'tag', 'dep', 'entity', 'position'] as const;
+
+function rows({ items }: Hits): Array<Array<string | number>> {
+  return [
+    ['score', 'token', 'text', ...LABELS, 'sentence', 'file', 'record'],
+    ...items.map((hit) => [
+      hit.score ?? '',
+      hit.match.token.text,
+      hit.text,
+      ...LABELS.map((name) => hit.match[name] ?? ''),
+      hit.sentence,
+      hit.file,
+      hit.record,
+    ]),
+  ];
+}

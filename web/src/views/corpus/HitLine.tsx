@@ -1,0 +1,88 @@
+/** A token in its sentence, on one line, the match in the middle. */
+import type { Hit, Sentence } from './query';
+import { around, LINE, saysOf, stretchesOf, type Stretch } from './sentence';
+
+interface Props {
+  hit: Hit;
+  place: number;
+  count: number;
+  chosen: boolean;
+  sentence: Sentence | null;
+  onChoose: () => void;
+}
+
+export function HitLine({ hit, place, count, chosen, sentence, onChoose }: Props) {
+  const stretches = stretchesOf(hit.text, hit, sentence);
+  const [before, match, after] = around(stretches);
+  const most = mostOf(stretches);
+  return (
+    // The listbox has the keyboard; a line is chosen with the pointer.
+    // oxlint-disable-next-line jsx-a11y/click-events-have-key-events
+    <div
+      id={`corpus-hit-${place}`}
+      role="option"
+      tabIndex={-1}
+      aria-selected={chosen}
+      aria-setsize={count}
+      aria-posinset={place + 1}
+      className={`corpus-line ${chosen ? 'chosen' : ''}`}
+      style={{ top: place * LINE }}
+      data-testid={`corpus-hit-${place}`}
+      onClick={onChoose}
+    >
+      <span className="number">{hit.score === null ? '' : hit.score.toFixed(3)}</span>
+      <span className="corpus-before">
+        <span>
+          <Text stretches={before} most={most} />
+        </span>
+      </span>
+      <span className="corpus-match">
+        <Text stretches={match} most={most} />
+      </span>
+      <span className="corpus-after">
+        <Text stretches={after} most={most} />
+      </span>
+      <span className="corpus-label faint">{hit.match.pos ?? ''}</span>
+      <span className="corpus-file faint" title={`${hit.file}, record ${hit.record}`}>
+        {hit.file}
+      </span>
+    </div>
+  );
+}
+
+/** What the strongest colour stands for. */
+export function mostOf(stretches: readonly Stretch[]): number {
+  return Math.max(...stretches.map(({ attention }) => attention ?? 0), 1e-9);
+}
+
+/** Share of the colour that the most attention has: text on it stays readable. */
+const DEEPEST = 45;
+
+export function Text({ stretches, most }: { stretches: readonly Stretch[]; most: number }) {
+  return stretches.map((one, at) =>
+    one.token ? (
+      <span
+        key={at}
+        className={`${one.match ? 'match' : ''} ${one.next ? 'next' : ''}`}
+        title={titleOf(one)}
+        style={
+          one.attention === null
+            ? undefined
+            : {
+                backgroundColor: `color-mix(in srgb, var(--positive-bar) ${Math.round((one.attention / most) * DEEPEST)}%, transparent)`,
+              }
+        }
+      >
+        {one.text}
+      </span>
+    ) : (
+      <span key={at}>{one.text}</span>
+    ),
+  );
+}
+
+function titleOf(one: Stretch): string {
+  if (!one.token) return '';
+  const attention = one.attention === null ? '' : `attention ${one.attention.toFixed(3)}`;
+  return [one.token.token.label, saysOf(one.token), attention].filter(Boolean).join('\n');
+}

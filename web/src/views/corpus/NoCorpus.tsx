@@ -1,0 +1,84 @@
+/** What stands there before there is a corpus, or a prompt. */
+import type { ModelInfo } from '../../shared/api/queries';
+import { exampleOf } from '../../shared/text/chat';
+import { change } from '../../shared/state/store';
+import { askCorpus } from './corpusState';
+import type { About } from './request';
+
+interface Props {
+  model: ModelInfo | null;
+  listed: readonly About[];
+  name: string;
+}
+
+export function NoCorpus({ model, listed, name }: Props) {
+  const first = listed[0];
+  if (model?.has_encoder)
+    return (
+      <section className="no-lens" data-testid="no-corpus">
+        <h2>This model has no corpora</h2>
+        <p>It is an encoder-decoder: a corpus has one text, and it reads two.</p>
+      </section>
+    );
+  return (
+    <section className="welcome corpus-welcome" data-testid="no-corpus">
+      <h2>Where else does the model treat a token like this one?</h2>
+      <p>
+        A corpus is your own texts as this model reads them: for every token what the model computed
+        there, and its part of speech, dependency and entity. Then any token of a prompt can be
+        looked for in it, by hidden state or by what chosen heads read.
+      </p>
+      {first ? (
+        <p>
+          This model has no corpus <span className="mono">{name}</span>.{' '}
+          <button type="button" className="link" onClick={() => askCorpus({ name: '' })}>
+            Ask {first.name}
+          </button>
+        </p>
+      ) : (
+        <>
+          <p>This model has none yet. Build one where the server runs, and come back:</p>
+          <pre className="corpus-command">
+            <code>
+              unembed index corpus {model?.name ?? 'MODEL'} texts/*.txt --name mine --spacy
+              en_core_web_sm
+            </code>
+          </pre>
+          <p className="faint">
+            <code>--estimate</code> says first what it takes; <code>--layers 6,12</code> keeps some
+            layers alone. Without <code>--spacy</code> words have no labels.
+          </p>
+        </>
+      )}
+    </section>
+  );
+}
+
+/** There is a corpus, and nothing yet that could be looked for in it. */
+export function NoPrompt({ model }: { model: ModelInfo | null }) {
+  const example = model?.examples[0];
+  return (
+    <section className="welcome corpus-welcome" data-testid="corpus-no-prompt">
+      <h2>Which tokens are like one of a prompt?</h2>
+      <p>
+        Run a prompt and choose a token of it: those of the corpus that are nearest to it are listed
+        in their sentences, beside what they have in common.
+      </p>
+      {example ? (
+        <button
+          type="button"
+          className="example"
+          data-testid="example"
+          onClick={() => change(exampleOf(example, model))}
+        >
+          <span className="faint">Try it</span> <span>{example}</span>
+        </button>
+      ) : null}
+      <p>
+        <button type="button" className="link" onClick={() => askCorpus({ ask: 'labels' })}>
+          Or look at its tokens by word and label
+        </button>
+      </p>
+    </section>
+  );
+}

@@ -1,0 +1,134 @@
+/** What is asked of a corpus: as state, as parts of the address. */
+import { QUESTIONS } from '../../questions.gen';
+import { change, useSpec, useStore } from '../../shared/state/store';
+import { formatPositions, parsePositions } from '../../shared/text/edits';
+import {
+  choice,
+  field,
+  flag,
+  integer,
+  list,
+  text,
+  viewState,
+  type Field,
+  type Fields,
+} from '../../shared/text/fields';
+
+const ASKED = QUESTIONS.corpus;
+export const ASKS = ['like', 'labels'] as const;
+/** What filters tokens, each a list of which one must fit. */
+export const FILTERS = ['word', 'lemma', 'pos', 'tag', 'dep', 'entity', 'near', 'file'] as const;
+export type Filter = (typeof FILTERS)[number];
+export const OF = ASKED.summarise.choices;
+export const LIMITS = [50, 100, 200] as const;
+
+export interface CorpusState extends Record<Filter, readonly string[]> {
+  /** Which corpus; "": the first that there is. */
+  name: string;
+  /** Tokens like one of the prompt, or all that the filter leaves. */
+  ask: (typeof ASKS)[number];
+  by: (typeof ASKED.by.choices)[number];
+  weighting: (typeof ASKED.weighting.choices)[number];
+  /** Null: the last that is kept. */
+  layer: number | null;
+  /** None: all of the layer. */
+  heads: readonly number[];
+  reach: number;
+  /** Whose labels are counted. */
+  of: (typeof OF)[number];
+  limit: number;
+  /** Attention from the match lies behind its sentence. */
+  lit: boolean;
+  /** The token that is looked at, by its number in the corpus. */
+  chosen: number | null;
+}
+
+export const CORPUS: Readonly<CorpusState> = {
+  name: '',
+  ask: 'like',
+  by: ASKED.by.default,
+  weighting: ASKED.weighting.default,
+  layer: null,
+  heads: [],
+  word: [],
+  lemma: [],
+  pos: [],
+  tag: [],
+  dep: [],
+  entity: [],
+  near: [],
+  file: [],
+  reach: ASKED.reach.default,
+  of: 'match',
+  limit: ASKED.limit.default,
+  lit: false,
+  chosen: null,
+};
+
+const MOST = 999_999_999;
+
+/** A label may have a comma in it. */
+function labels(name: Filter): Field<CorpusState> {
+  return list<CorpusState, string>(
+    name,
+    (value) => {
+      try {
+        const found = value.split(',').map(decodeURIComponent);
+        return found.every((one) => one !== '' && one.length <= 200) ? found : undefined;
+      } catch {
+        return undefined;
+      }
+    },
+    (items) => items.map(encodeURIComponent).join(','),
+  );
+}
+
+const FIELDS: Fields<CorpusState> = {
+  cc: text(CORPUS, 'name'),
+  cask: choice(CORPUS, 'ask', ASKS),
+  cby: choice(CORPUS, 'by', ASKED.by.choices),
+  cweight: choice(CORPUS, 'weighting', ASKED.weighting.choices),
+  clayer: field(CORPUS, 'layer', (value) => (/^\d{1,4}$/.test(value) ? Number(value) : undefined)),
+  cheads: list<CorpusState, number>(
+    'heads',
+    (value) => {
+      const found = parsePositions(value);
+      return Array.isArray(found) && found.every((head) => head >= 0) ? found : undefined;
+    },
+    (heads) => (heads.length === 0 ? '' : formatPositions(heads).replaceAll(' ', '')),
+  ),
+  ...Object.fromEntries(FILTERS.map((name) => [`c${name}`, labels(name)])),
+  creach: integer(CORPUS, 'reach', 1, 4096),
+  cof: choice(CORPUS, 'of', OF),
+  cn: field(CORPUS, 'limit', (value) => LIMITS.find((one) => String(one) === value)),
+  clit: flag(CORPUS, 'lit'),
+  cat: field(CORPUS, 'chosen', (value) => {
+    const row = /^\d{1,9}$/.test(value) ? Number(value) : MOST + 1;
+    return row <= MOST ? row : undefined;
+  }),
+};
+
+export const corpusState = viewState(CORPUS, FIELDS);
+
+declare module '../../shared/text/url' {
+  interface ViewStates {
+    /** What is asked of a corpus. */
+    corpus: CorpusState;
+  }
+}
+
+export function useCorpus(): CorpusState {
+  return useSpec().corpus;
+}
+
+/** Another question has no token chosen yet. */
+export function askCorpus(patch: Partial<CorpusState>, how: 'push' | 'replace' = 'push'): void {
+  const { corpus } = useStore.getState().spec;
+  change({ corpus: { ...corpus, chosen: null, ...patch } }, how);
+}
+
+/** How a thing is shown, with the same answer. */
+export function showCorpus(patch: Partial<CorpusState>): void {
+  const { corpus } = useStore.getState().spec;
+  change({ corpus: { ...corpus, ...patch } }, 'replace');
+}
