@@ -72,6 +72,17 @@ def test_a_checkpoint_with_missing_weights_is_refused(tmp_path):
         ue.load(tmp_path)
 
 
+def test_an_encoder_without_a_head_has_one_fingerprint(tmp_path):
+    """The head that transformers adds is drawn at random, and an index is of a fingerprint."""
+    tiny_model("bert").bert.save_pretrained(tmp_path)
+    found = set()
+    for seed in (1, 2):
+        torch.manual_seed(seed)
+        found.add(ue.load(tmp_path).fingerprint)
+        assert torch.initial_seed() == seed
+    assert len(found) == 1
+
+
 def test_pickled_weights_are_not_read(tmp_path):
     module = tiny_model("gpt2")
     module.config.save_pretrained(tmp_path)

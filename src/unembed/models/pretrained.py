@@ -123,7 +123,7 @@ def load_pretrained(
         check_quantised(config, source)
         if placement.lazy:
             _prepare_mapping(source, revision)
-        with _quiet():
+        with _quiet(), _same_chance():
             module, info = _auto_class(config, kind).from_pretrained(
                 source,
                 use_safetensors=True,
@@ -185,6 +185,16 @@ def check_device(device: str) -> None:
             value=device,
             legal='"cpu", "cuda", "cuda:0", "mps" or "auto"',
         ) from error
+
+
+@contextmanager
+def _same_chance() -> Iterator[None]:
+    """What a checkpoint does not have, as the head of an encoder, is drawn at random: alike each
+    time, so that the same files have the same fingerprint in every process.
+    """
+    with torch.random.fork_rng(devices=()):
+        torch.manual_seed(0)
+        yield
 
 
 @contextmanager
