@@ -10,7 +10,7 @@ import { hitColumns } from './hitColumns';
 import { mapData } from './headMap';
 import { half, unpacked } from './json';
 import { blocks } from './matrixPaint';
-import { comparable, headsAt, panelModes, patternOf, valueAt } from './pattern';
+import { comparable, headsAt, panelModes, patternOf, textStarts, valueAt } from './pattern';
 import { colourOf, lutOf, scaleOf, shareOf } from './scale';
 import { attentionSvg } from './svg';
 import { attentionJson, attentionLines, attentionSentence, keptWords, partners } from './text';
@@ -266,6 +266,34 @@ it('is saved as a picture with every token, and no markup of theirs', () => {
   expect(svg).toContain('&#60;s&#62;');
   expect(svg.match(/<path/g)).toHaveLength(4);
   expect(svg).not.toContain('<s>');
+});
+
+describe('a sentence pair', () => {
+  const lines = (queries: number[], layout: 'columns' | 'matrix') => {
+    const whole = readAttention(example(false, { segments: [0, 0, 1] }));
+    const attention = { ...whole, baseline: { ...whole.baseline, queries } };
+    const { svg } = attentionSvg({
+      shown: { attention, mode: 'baseline', layout, theme: 'light', focus: null, head: null },
+      heading: '',
+      model: 'tiny',
+      token: () => NONE,
+    });
+    return [...svg.matchAll(/<path d="(M[\d. ]+[HV][\d.]+)" stroke/g)].map(([, path]) => path);
+  };
+
+  it('has a line above the second text in both columns', () =>
+    expect(lines([0, 1, 2], 'columns')).toHaveLength(2));
+
+  it('has a line above its first row and one before its first key in the matrix', () => {
+    expect(lines([0, 1, 2], 'matrix')).toEqual(['M0 47.5H72', 'M47.5 0V72']);
+    // Of the first text no row is there: the second one's is the first.
+    expect(lines([2], 'matrix')).toHaveLength(1);
+  });
+
+  it('of one text alone has none', () => {
+    const attention = readAttention(example(false));
+    expect(textStarts(patternOf(attention, 'baseline', null))).toEqual([]);
+  });
 });
 
 describe('two prompts', () => {

@@ -5,7 +5,7 @@ import { tickStep } from '../zoom';
 import { edgesAt, strokeEdges, strokeSinks, type Curves, inkOf } from './curves';
 import { HEADER, LABEL_FROM_HEIGHT, middle, type Geometry } from './geometry';
 import { headLabels, type HeadMap } from './headMap';
-import { labelsOf, modeName, sideOf, valueAt } from './pattern';
+import { labelsOf, modeName, textStarts, valueAt } from './pattern';
 import type { Focus, PanelView } from './shown';
 
 export interface ColumnsFrame {
@@ -126,11 +126,11 @@ export class ColumnsPainter {
       if (position < 0) {
         if (side === 'key') this.paintSink(context, frame);
       } else if (rowHeight >= LABEL_FROM_HEIGHT) {
-        paintSegment(context, frame, side, position);
         paintBar(context, frame, side, position);
         this.paintToken(context, frame, side, position, text);
       } else if (position % step === 0) paintTick(context, frame, side, position);
     }
+    paintTextStarts(context, frame, side);
     const strong = marked(view, side);
     if (strong !== null && strong >= 0 && rowHeight < LABEL_FROM_HEIGHT)
       this.paintToken(context, frame, side, strong, text);
@@ -266,19 +266,17 @@ function paintBar(
 }
 
 /** A line above the first token of another text of a pair. */
-function paintSegment(
+function paintTextStarts(
   context: CanvasRenderingContext2D,
   { view, geometry, scrollY }: ColumnsFrame,
   side: Focus['side'],
-  position: number,
 ): void {
-  const { attention, mode } = view.pattern;
-  const { segments } = sideOf(attention, mode);
-  if (position === 0 || segments[position] === segments[position - 1]) return;
   const { from, to } = side === 'query' ? geometry.queries : geometry.keys;
-  const y = HEADER + middle(geometry, position) - geometry.rowHeight / 2 - scrollY;
   context.fillStyle = view.inks.accent;
-  context.fillRect(from, Math.round(y), to - from, 1);
+  for (const position of textStarts(view.pattern)) {
+    const y = HEADER + middle(geometry, position) - geometry.rowHeight / 2 - scrollY;
+    if (y > HEADER) context.fillRect(from, Math.round(y), to - from, 1);
+  }
 }
 
 function paintTick(

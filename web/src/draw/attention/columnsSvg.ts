@@ -4,7 +4,7 @@ import { css } from '../lut';
 import { crowding, edgesAt, edgesBetween, inkOf } from './curves';
 import { geometryOf, middle, trace, type Geometry, type Span } from './geometry';
 import { headLabels, mapData } from './headMap';
-import { labelsOf, modeName, type Pattern } from './pattern';
+import { labelsOf, modeName, textStarts, type Pattern } from './pattern';
 import { colourOf, opacity, thickness } from './scale';
 import { fitter, FONT, type Part, type Sheet } from './sheet';
 import type { Focus } from './shown';
@@ -44,6 +44,7 @@ export function columnsSvg(sheet: Sheet): Part {
     ...curvesSvg(sheet, geometry),
     ...mapSvg(sheet, geometry, 'query'),
     ...mapSvg(sheet, geometry, 'key'),
+    ...textStartsSvg(sheet, geometry),
     ...labelsSvg(sheet, geometry, 'query'),
     ...labelsSvg(sheet, geometry, 'key'),
     '</g>',
@@ -149,6 +150,16 @@ function labelsSvg({ pattern, shown, inks }: Sheet, geometry: Geometry, side: Fo
     );
   });
   return [...sink, ...labels];
+}
+
+/** A line above the first token of another text of a pair. */
+function textStartsSvg({ pattern, inks }: Sheet, geometry: Geometry): string[] {
+  return textStarts(pattern).flatMap((position) => {
+    const y = round(middle(geometry, position) - geometry.rowHeight / 2);
+    return [geometry.queries, geometry.keys].map(
+      ({ from, to }) => `<path d="M${from} ${y}H${to}" stroke="${inks.accent}"/>`,
+    );
+  });
 }
 
 function mapSvg({ pattern, shown, lut }: Sheet, geometry: Geometry, side: Focus['side']) {

@@ -4,7 +4,7 @@ import { figures } from '../format';
 import { make } from '../dom';
 import { unpack, wantsDarkText } from '../lut';
 import { tickStep } from '../zoom';
-import { modeName, type Pattern } from './pattern';
+import { modeName, textStarts, type Pattern } from './pattern';
 import { colourOf } from './scale';
 import type { PanelView } from './shown';
 
@@ -75,6 +75,7 @@ export class MatrixPainter {
     this.paintSink(context, frame);
     if (frame.cell >= GAP_FROM) paintGaps(context, frame);
     if (frame.cell >= TEXT_FROM) this.paintNumbers(context, frame);
+    paintTextStarts(context, frame);
     paintMarks(context, frame);
     context.restore();
     this.paintLabels(context, frame);
@@ -336,6 +337,25 @@ function paintGaps(context: CanvasRenderingContext2D, frame: MatrixFrame): void 
   for (let row = top; row <= bottom; row++) context.fillRect(0, row * cell - 1, across, 1);
   for (let key = left; key <= right; key++)
     context.fillRect(columnX(pattern, key, cell) - 1, top * cell, 1, (bottom - top) * cell);
+}
+
+/** Where another text of a pair begins: above its first row that is asked for, left of its first key. */
+export function textLines(pattern: Pattern, cell: number): { rows: number[]; keys: number[] } {
+  const starts = textStarts(pattern);
+  const rows = starts.map((start) => pattern.queries.findIndex((position) => position >= start));
+  return {
+    rows: [...new Set(rows)].filter((row) => row > 0).map((row) => row * cell),
+    keys: starts.map((start) => columnX(pattern, start, cell)),
+  };
+}
+
+function paintTextStarts(context: CanvasRenderingContext2D, { view, cell }: MatrixFrame): void {
+  const { pattern, inks } = view;
+  const { rows, keys } = textLines(pattern, cell);
+  context.fillStyle = inks.accent;
+  const wide = columnX(pattern, pattern.keys, cell);
+  for (const y of rows) context.fillRect(0, Math.round(y) - 1, wide, 1);
+  for (const x of keys) context.fillRect(Math.round(x) - 1, 0, 1, pattern.rows * cell);
 }
 
 /** Rails along the row and column that are lit, a frame around the cell that is pointed at. */

@@ -2,7 +2,7 @@
 import { written } from '../svgText';
 import { css } from '../lut';
 import { tickStep } from '../zoom';
-import { blocks, columnsOf, columnX, fromEdges, SINK_GAP } from './matrixPaint';
+import { blocks, columnsOf, columnX, fromEdges, SINK_GAP, textLines } from './matrixPaint';
 import { modeName } from './pattern';
 import { colourOf } from './scale';
 import { fitter, type Part, type Sheet } from './sheet';
@@ -28,6 +28,7 @@ export function matrixSvg(sheet: Sheet): Part {
     `<g transform="translate(${EDGE} ${EDGE})">`,
     ...cells(sheet, cell),
     ...sinks(sheet, cell),
+    ...textLinesSvg(sheet, cell),
     '</g>',
     ...labels(sheet, cell),
   ];
@@ -69,6 +70,17 @@ function sinks({ pattern, lut }: Sheet, cell: number): string[] {
     const colour = colourOf(value, pattern.most, pattern.signed, lut);
     return colour === 0 ? '' : square(0, row * cell, cell - gap, cell - gap, colour);
   });
+}
+
+/** Where another text of a pair begins. */
+function textLinesSvg({ pattern, inks }: Sheet, cell: number): string[] {
+  const { rows, keys } = textLines(pattern, cell);
+  const [wide, high] = [columnX(pattern, pattern.keys, cell), pattern.rows * cell];
+  const line = (path: string) => `<path d="${path}" stroke="${inks.accent}"/>`;
+  return [
+    ...rows.map((y) => line(`M0 ${y - 0.5}H${wide}`)),
+    ...keys.map((x) => line(`M${x - 0.5} 0V${high}`)),
+  ];
 }
 
 function square(x: number, y: number, wide: number, high: number, colour: number): string {

@@ -80,6 +80,12 @@ export function sideOf(attention: Attention, mode: PanelMode): AttentionSide {
   return mode === 'baseline' ? attention.baseline : (attention.edited ?? attention.baseline);
 }
 
+/** Positions at which the second text of a sentence pair, or its end, begins; none of one text. */
+export function textStarts({ attention, mode }: Pattern): number[] {
+  const { segments } = sideOf(attention, mode);
+  return segments.flatMap((text, at) => (at > 0 && text !== segments[at - 1] ? [at] : []));
+}
+
 /** What people call it. */
 export function modeName({ names }: Attention, mode: PanelMode): string {
   return mode === 'difference' ? mode : names[mode];
