@@ -17,6 +17,42 @@ export function on(made: Edit): boolean {
   return made.enabled;
 }
 
+/** Up to the prompt. */
+export function preamble(model: string, spec: Spec): string[] {
+  const placed = spec.edits.some(
+    (made) => on(made) && forNeurons(made.operation) && made.positions !== null,
+  );
+  return [
+    ...(placed ? ['from dataclasses import replace', ''] : []),
+    'import unembed as ue',
+    '',
+    `model = ue.load(${quote(model)})`,
+    `prompt = ${promptPython(spec)}`,
+  ];
+}
+
+/** What the run without edits must capture for those that are measured in it: `capture = …`. */
+export function capturePython(spec: Spec, kept: readonly string[] = []): string[] {
+  const edits = spec.edits.filter(on);
+  const captures = [
+    ...kept,
+    ...(edits.some((made) => forNeurons(made.operation)) ? ['ue.sub_updates_capture(model)'] : []),
+    ...edits
+      .filter((made) => made.operation === 'cut')
+      .map((made) => `ue.cut_capture(model, ${quote(made.target)})`),
+  ];
+  const needed = [...new Set(captures)];
+  if (needed.length === 0) return [];
+  return [
+    `capture = ${needed.length === 1 ? needed[0] : `[${needed.map((one) => `*${one}`).join(', ')}]`}`,
+  ];
+}
+
+/** The edits in force, of `baseline` and `prompt` where they are measured in them: lines of a list. */
+export function editLines(spec: Spec): string[] {
+  return spec.edits.filter(on).map((made) => `    ${editPython(made, spec)},`);
+}
+
 /**
  * Up to the edits. The run without them comes first where it is shown, or where presets and cuts are
  * measured in it; `kept` is what the view itself reads of it.
@@ -27,32 +63,15 @@ export function opening(
   shown?: 'baseline' | 'run',
   kept = 'ue.sub_updates_capture(model)',
 ): string[] {
-  const edits = spec.edits.filter(on);
-  const presets = edits.filter((made) => forNeurons(made.operation));
-  const placed = presets.some((made) => made.positions);
-  const captures = [
-    ...(shown ? [kept] : []),
-    ...(presets.length > 0 ? ['ue.sub_updates_capture(model)'] : []),
-    ...edits
-      .filter((made) => made.operation === 'cut')
-      .map((made) => `ue.cut_capture(model, ${quote(made.target)})`),
-  ];
-  const needed = [...new Set(captures)];
+  const capture = capturePython(spec, shown ? [kept] : []);
+  const edits = editLines(spec);
   return [
-    ...(placed ? ['from dataclasses import replace', ''] : []),
-    'import unembed as ue',
-    '',
-    `model = ue.load(${quote(model)})`,
-    `prompt = ${promptPython(spec)}`,
-    ...(needed.length > 0
-      ? [
-          `capture = ${needed.length === 1 ? needed[0] : `[${needed.map((one) => `*${one}`).join(', ')}]`}`,
-          `${shown === 'run' ? 'run' : 'baseline'} = model.run(prompt, capture=capture)`,
-        ]
+    ...preamble(model, spec),
+    ...capture,
+    ...(capture.length > 0
+      ? [`${shown === 'run' ? 'run' : 'baseline'} = model.run(prompt, capture=capture)`]
       : []),
-    ...(edits.length > 0
-      ? ['edits = [', ...edits.map((made) => `    ${editPython(made, spec)},`), ']']
-      : []),
+    ...(edits.length > 0 ? ['edits = [', ...edits, ']'] : []),
   ];
 }
 

@@ -499,6 +499,23 @@ print(found.to_pandas())
 # found.plot()  # the picture
 # found.to_html(path="attention.html")  # a page of its own
 `);
+    const switched = { ...edit('L1.N3', 'on'), positions: [2] };
+    const measured = attentionPython(page('gpt2', { ...other, edits: [switched] }, 3));
+    expect(measured).toContain(`prompt = "Hi"
+other = "Ho \\"x\\""
+capture = ue.sub_updates_capture(model)
+
+
+def edits_of(prompt):
+    baseline = model.run(prompt, capture=capture)
+    return [
+        replace(ue.turn_on(baseline, "L1.N3"), positions=(2,)),
+    ]
+
+
+kept = ue.attention_capture(model, [4], heads=[1])
+runs = [model.run(one, capture=kept, edits=edits_of(one)) for one in (prompt, other)]
+`);
     const plain = attentionPython(page('gpt2', { ...other, edits: [] }, 3));
     expect(plain).toContain('runs = [model.run(one, capture=kept) for one in (prompt, other)]');
   });

@@ -1,5 +1,5 @@
 /** The Python that reproduces the attention that is shown. */
-import { list, on, opening } from '../../shared/text/python';
+import { capturePython, editLines, list, on, opening, preamble } from '../../shared/text/python';
 import { optionsPython, quote } from '../../shared/text/options';
 import { promptPython, type Prompted } from '../../shared/text/chat';
 import { forNeurons } from '../../shared/text/edits';
@@ -63,23 +63,37 @@ const PICTURE = [
   '# found.to_html(path="attention.html")  # a page of its own',
 ];
 
-/** Both prompts, each with the edits. */
+/** Both prompts, each with the edits; those that are made of numbers of a run, of its own run. */
 function againstPython(model: string, spec: Spec, other: Prompted, asked: string): string[] {
-  const edits = spec.edits.some(on) ? ', edits=edits' : '';
-  // What such an edit is made of is measured in a run.
-  const measured = spec.edits.some(
-    (made) => on(made) && (forNeurons(made.operation) || made.operation === 'cut'),
+  const edits = spec.edits.filter(on);
+  const measured = edits.some(
+    ({ operation, between }) => forNeurons(operation) || operation === 'cut' || between !== null,
   );
+  const given = measured ? ', edits=edits_of(one)' : edits.length > 0 ? ', edits=edits' : '';
   return [
-    ...opening(model, spec, measured ? 'baseline' : undefined),
+    ...(measured ? preamble(model, spec) : opening(model, spec)),
     `other = ${promptPython(other)}`,
+    ...(measured ? editsOfPython(spec) : []),
     `kept = ue.attention_capture(model, ${asked})`,
-    ...(measured
-      ? ['# The edits were measured in the first prompt; the app measures them in each.']
-      : []),
-    `runs = [model.run(one, capture=kept${edits}) for one in (prompt, other)]`,
+    `runs = [model.run(one, capture=kept${given}) for one in (prompt, other)]`,
     `found = ue.compare_attention(*runs, ${asked})`,
     'print(found.to_pandas())',
+  ];
+}
+
+function editsOfPython(spec: Spec): string[] {
+  const capture = capturePython(spec);
+  return [
+    ...capture,
+    '',
+    '',
+    'def edits_of(prompt):',
+    ...(capture.length > 0 ? ['    baseline = model.run(prompt, capture=capture)'] : []),
+    '    return [',
+    ...editLines(spec).map((line) => `    ${line}`),
+    '    ]',
+    '',
+    '',
   ];
 }
 
