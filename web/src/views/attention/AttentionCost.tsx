@@ -1,7 +1,7 @@
 /** What cannot be sent at once is said before it is asked, with what can. */
 import { count } from '../../draw/format';
 import { setAttention } from './attentionState';
-import type { Head } from './picks';
+import { partOf, type Head } from './picks';
 import type { AttentionCost } from './request';
 
 interface Props {
@@ -26,17 +26,21 @@ export function TooLarge({ cost, limit, heads, length }: Props) {
       </p>
       <p className="cost-actions">
         <span className="faint">Ask for less:</span>
-        <button
-          type="button"
-          className="primary"
-          data-testid="cost-position"
-          onClick={() => setAttention({ queries: 'position' })}
-        >
-          what the chosen token looks at
-        </button>
-        <button type="button" onClick={() => setAttention({ queries: lastPositions(length) })}>
-          what the last {LAST} tokens look at
-        </button>
+        {partOf(heads) === 'encoder' ? null : (
+          <>
+            <button
+              type="button"
+              className="primary"
+              data-testid="cost-position"
+              onClick={() => setAttention({ queries: 'position' })}
+            >
+              what the chosen token looks at
+            </button>
+            <button type="button" onClick={() => setAttention({ queries: lastPositions(length) })}>
+              what the last {LAST} tokens look at
+            </button>
+          </>
+        )}
         {first && heads.length > 1 ? (
           <button type="button" onClick={() => setAttention({ picks: [first] })}>
             one head

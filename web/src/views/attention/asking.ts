@@ -2,10 +2,10 @@
 import { useEffect, useMemo, useState } from 'react';
 import type { Attention } from '../../draw/attention/data';
 import { showSpaces } from '../../draw/tokens';
-import { usePredictions, type ModelInfo } from '../../shared/api/queries';
+import { usePredictions, useTokens, type ModelInfo } from '../../shared/api/queries';
 import type { Experiment } from '../../shared/state/experiment';
 import { useSpec } from '../../shared/state/store';
-import type { Prompted } from '../../shared/text/chat';
+import { askedOf, type Prompted } from '../../shared/text/chat';
 import { headName, headsOf, parsePicks, partOf, type Head } from './picks';
 import { useAttention } from './query';
 import {
@@ -15,6 +15,7 @@ import {
   otherOf,
   type AttentionBody,
   type AttentionCost,
+  type Lengths,
   type Rated,
 } from './request';
 
@@ -38,22 +39,38 @@ export function useAsked(
   const spec = useSpec();
   const { attention, edits, pair } = spec;
   const length = experiment.tokens?.length ?? 0;
+  const own = useLengths(spec);
+  const others = useLengths({ ...spec, prompt: attention.against }, attention.against !== '');
   const { position } = experiment;
   return useMemo(() => {
     if (!model) return { heads: [], other: null, body: null, over: null, waiting: false };
     const heads = headsOf(attention.picks, model);
-    const missing = attention.measure === 'target' && (rated?.target ?? null) === null;
+    const target = (rated?.target ?? null) !== null;
     // Positions are those of the prompt; an encoder's are of the source.
     const queries =
       partOf(heads) === 'encoder' ? null : askedQueries(attention.queries, length, position);
     const other = otherOf(spec, heads);
     const body = attentionBody(attention, heads, model, queries, rated, pair !== '', other);
     const runs = other || edits.some((made) => made.enabled) ? 2 : 1;
-    const cost = attentionCost(body, model, length, runs);
+    const sides = other ? [own, others] : [own];
+    const known = sides.filter((side) => side !== null);
+    const missing = known.length < sides.length || (attention.measure === 'target' && !target);
+    const cost = attentionCost(body, model, known, runs);
     const over = cost.numbers > model.limits.max_attention_numbers ? cost : null;
     const waiting = length > 0 && missing && !over;
     return { heads, other, body: length === 0 || missing || over ? null : body, over, waiting };
-  }, [model, spec, attention, edits, rated, length, position, pair]);
+  }, [model, spec, attention, edits, rated, length, own, others, position, pair]);
+}
+
+const NOTHING: Lengths = { prompt: 0, source: 0 };
+
+/** Null while they are not known; of what the server refuses, it says why when it is asked for more. */
+function useLengths(prompted: Prompted, enabled = true): Lengths | null {
+  const { data, isError } = useTokens(askedOf(prompted), enabled);
+  return useMemo(() => {
+    if (isError) return NOTHING;
+    return data ? { prompt: data.tokens.length, source: data.source_tokens.length } : null;
+  }, [data, isError]);
 }
 
 /** What effects are on: the typed target, else what is most likely at the position. */

@@ -25,7 +25,7 @@ import {
 import { attentionPython } from './python';
 import { canCut } from './pairs';
 import { onlyHeads } from './query';
-import { askedQueries, attentionBody, attentionCost, otherOf } from './request';
+import { askedQueries, attentionBody, attentionCost, otherOf, type Lengths } from './request';
 import { found, headNames, kindOf, scoreFacts, scoreWords, sorted } from './scores';
 import { readThumbnails, thumbnail } from './thumbnails';
 
@@ -227,7 +227,16 @@ describe('what is asked', () => {
   it('is counted before it is asked', () => {
     const heads = headsOf(read('L1.H0, L3.H2'), model);
     const body = attentionBody(ATTENTION, heads, model, [4], null);
-    expect(attentionCost(body, model, 10, 2)).toMatchObject({ heads: 4, queries: 1, numbers: 80 });
+    const reader = { heads: { ...model.heads, cross: [0, 3], encoder: [0, 3] } };
+    const [short, long] = [10, 30].map((prompt) => ({ prompt, source: 7 }));
+    if (!short || !long) throw new Error('two lengths');
+    const cost = (sides: Lengths[], of?: 'cross' | 'encoder') =>
+      attentionCost({ ...body, ...(of ? { part: of, queries: null } : {}) }, reader, sides, 2);
+    expect(cost([short])).toMatchObject({ heads: 4, queries: 1, keys: 10, numbers: 80 });
+    // The server gives each of two prompts half of what it sends.
+    expect(cost([short, long])).toMatchObject({ queries: 1, keys: 30, numbers: 240 });
+    expect(cost([short], 'cross')).toMatchObject({ queries: 10, keys: 7 });
+    expect(cost([short], 'encoder')).toMatchObject({ queries: 7, keys: 7 });
   });
 });
 

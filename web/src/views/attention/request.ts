@@ -72,14 +72,29 @@ export interface AttentionCost {
   numbers: number;
 }
 
+/** Tokens of a prompt, and of what an encoder reads beside it. */
+export interface Lengths {
+  prompt: number;
+  source: number;
+}
+
+/** Each side may have its part of what is sent: of two prompts the larger one counts. */
 export function attentionCost(
   body: AttentionBody,
   model: Heads,
-  length: number,
+  sides: readonly Lengths[],
   runs: number,
 ): AttentionCost {
-  const all = (layer: number) => headCount(model, body.part ?? 'self', layer);
+  const part = body.part ?? 'self';
+  const all = (layer: number) => headCount(model, part, layer);
   const heads = body.layers.reduce((sum, one) => sum + (body.heads?.length ?? all(one)), 0);
-  const queries = body.queries?.length ?? length;
-  return { heads, queries, keys: length, runs, numbers: heads * queries * length * runs };
+  const sizes = sides.map(({ prompt, source }) => ({
+    queries: body.queries?.length ?? (part === 'encoder' ? source : prompt),
+    keys: part === 'self' ? prompt : source,
+  }));
+  const { queries, keys } = sizes.reduce(
+    (most, one) => (one.queries * one.keys > most.queries * most.keys ? one : most),
+    { queries: 0, keys: 0 },
+  );
+  return { heads, queries, keys, runs, numbers: heads * queries * keys * runs };
 }
