@@ -136,6 +136,32 @@ def test_a_model_without_a_lens_is_read_from_its_logits(model_of, monkeypatch):
         layer_predictions(model.run(PROMPT, logits="last"), 5)
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_the_output_alone_is_that_of_all_layers_and_needs_no_layer(name, model_of):
+    model = model_of(name, torch.float64)
+    edit = ue.scale("L1.mlp", 3.0)
+    capture = predictions_capture(model, layers=False)
+    assert capture == ("final_norm",)
+    options = {"position": 5, "target": 9, "distractor": 3, "top_k": 4}
+    whole = ue.predictions(model, PROMPT, edits=[edit], **options)
+    runs = [model.run(PROMPT, capture, edits, logits="none") for edits in ([], [edit])]
+    alone = compare_predictions(*runs, layers=False, **options)
+    assert alone.baseline.layers is alone.edited.layers is None
+    assert alone.kl == pytest.approx(whole.kl, rel=1e-9)
+    for side in ("baseline", "edited"):
+        one, other = (getattr(found, side).next_token for found in (alone, whole))
+        assert one.target.logit == pytest.approx(other.target.logit, rel=1e-9)
+        assert one.distractor.rank == other.distractor.rank
+        assert one.entropy == pytest.approx(other.entropy, rel=1e-9)
+        assert [at.token for at in one.top] == [at.token for at in other.top]
+        assert [at.probability for at in one.top] == pytest.approx(
+            [at.probability for at in other.top], rel=1e-9
+        )
+    assert [one.token.id for one in alone.changes] == [one.token.id for one in whole.changes]
+    with pytest.raises(TargetError, match="was not captured"):
+        layer_predictions(runs[0])
+
+
 @pytest.mark.parametrize("position", [10, -11])
 def test_a_position_outside_the_prompt_is_refused(model_of, position):
     model = model_of("gpt2")

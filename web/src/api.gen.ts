@@ -4309,7 +4309,7 @@ export interface components {
             next_token: components["schemas"]["Reading"];
             /**
              * Layers
-             * @description Null where the model has no lens.
+             * @description Null where the model has no lens, or only its own output was asked for.
              */
             layers: components["schemas"]["LayerReading"][] | null;
             /** @description What neurons and heads of each layer wrote, where it was asked for. */
@@ -4413,6 +4413,12 @@ export interface components {
              * @description Another one, to set beside it.
              */
             distractor?: (string | number) | null;
+            /**
+             * Layers
+             * @description Also what the residual stream predicts in every layer; without, the model's own output alone, for which no layer is read.
+             * @default true
+             */
+            layers?: boolean;
             /**
              * Sub Updates
              * @description How many neurons and heads of each layer to take out; 0: none.

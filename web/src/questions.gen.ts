@@ -20,6 +20,10 @@ export const QUESTIONS = {
       "kind": "token",
       "default": null
     },
+    "layers": {
+      "kind": "boolean",
+      "default": true
+    },
     "sub_updates": {
       "kind": "integer",
       "default": 0,

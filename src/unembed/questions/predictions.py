@@ -37,7 +37,7 @@ def answer(session: Session, job: Job, request: PredictionsRequest) -> Predictio
     )
     read_target(model, request.target, request.distractor)  # refuses it before anything runs
     work: dict[str, Any] = {"options": asked, "cancel": job.cancel, "progress": job.progress}
-    capture = predictions_capture(model, options.sub_updates)
+    capture = predictions_capture(model, options.sub_updates, options.layers)
     logits: Logits = "none" if has_lens(model) else "all"
     baseline, edited = both_runs(session, job, request, read, capture, logits=logits)
     if edited is None:

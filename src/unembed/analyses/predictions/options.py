@@ -21,6 +21,12 @@ class PredictionsOptions(Options):
         'Token followed through the layers; or an objective, as text: log_prob(" Tokyo").',
     )
     distractor: TokenRef | None = option(None, "Another one, to set beside it.")
+    layers: bool = option(
+        True,
+        "Also what the residual stream predicts in every layer; without, the model's own output "
+        "alone, for which no layer is read.",
+        flag="--layers/--no-layers",
+    )
     sub_updates: Annotated[StrictInt, Field(ge=0)] = option(
         0, "How many neurons and heads of each layer to take out; 0: none.", limit="max_sub_updates"
     )

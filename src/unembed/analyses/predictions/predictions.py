@@ -58,18 +58,21 @@ def has_lens(model: Loaded) -> bool:
     return model.capabilities()["lens"].available
 
 
-def predictions_capture(model: Loaded, sub_updates: int = 0) -> tuple[str, ...]:
+def predictions_capture(
+    model: Loaded, sub_updates: int = 0, layers: bool = True
+) -> tuple[str, ...]:
     """What a run must have captured for `layer_predictions` and `compare_predictions`.
 
     A model without a lens needs nothing captured, but its logits at the position.
 
     Args:
         sub_updates: as in the options: more than 0 needs more.
+        layers: as in the options: without them, what the unembedding reads is enough.
     """
     if not has_lens(model):
         return ()
     more = sub_updates_capture(model) if sub_updates else ()
-    return tuple(dict.fromkeys((*_state_names(model)[:-1], "final_norm", *more)))
+    return tuple(dict.fromkeys((*_state_names(model, layers), *more)))
 
 
 def predictions(
@@ -102,7 +105,7 @@ def predictions(
     model = source.model if isinstance(source, Run) else source
     options = _chosen(model, options, changes)
     work: dict[str, Any] = {"cancel": cancel, "progress": progress}
-    capture = predictions_capture(model, options.sub_updates)
+    capture = predictions_capture(model, options.sub_updates, options.layers)
     logits = _logits(model)
     baseline = run_of(source, prompt, capture, logits=logits, **work)
     if not edits:
@@ -209,10 +212,10 @@ def with_updates(
     return replace(found, edited=replace(found.edited, updates=read(runs[1])))
 
 
-def _state_names(model: Loaded) -> list[str]:
+def _state_names(model: Loaded, layers: bool) -> list[str]:
     """The states of one position: two to four for each layer, then the model's own output."""
     names = []
-    for layer in range(model.anatomy.n_layers):
+    for layer in range(model.anatomy.n_layers if layers else 0):
         for part in LAYER_PARTS:
             if why_not(model.anatomy, SiteKey(part, layer)) is None:
                 names.append(f"L{layer}.{part}")
@@ -233,7 +236,8 @@ class _Reader:
         self.runs = runs
         self.position = resolve_position(options.position, len(runs[0].ids))
         self.top_k = checked_top_k(self.model, options.top_k)
-        self.names = _state_names(self.model) if has_lens(self.model) else ["logits"]
+        self.layers = options.layers and has_lens(self.model)
+        self.names = _state_names(self.model, self.layers) if has_lens(self.model) else ["logits"]
         self.n_states = len(self.names)
         check_position(options.target, self.position, len(runs[0].ids))
         self._rated = read_target(self.model, options.target, options.distractor)
@@ -271,6 +275,8 @@ class _Reader:
             return _logits_at(run, self.position)
         final = run["final_norm"][self.position, None]
         inner = [run[name][self.position].to(final.device) for name in self.names[:-1]]
+        if not inner:
+            return final
         return torch.cat([self.model.final_norm(torch.stack(inner)), final])
 
     def about(self) -> dict[str, Any]:
@@ -293,7 +299,7 @@ class _Reader:
             for index, name in enumerate(self.names)
         }
         next_token = readings[self.names[-1]]
-        if not has_lens(self.model):
+        if not self.layers:
             return PredictionSide(next_token, None)
         layers = tuple(
             LayerReading(

@@ -46,7 +46,10 @@ class PredictionSide:
     """One run, read at one position."""
 
     next_token: Reading
-    layers: Annotated[tuple[LayerReading, ...] | None, "Null where the model has no lens."]
+    layers: Annotated[
+        tuple[LayerReading, ...] | None,
+        "Null where the model has no lens, or only its own output was asked for.",
+    ]
     updates: Annotated[
         SubUpdates | None, "What neurons and heads of each layer wrote, where it was asked for."
     ] = None

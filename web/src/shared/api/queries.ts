@@ -103,14 +103,19 @@ export function useTextTokens(text: string, enabled = true) {
   return useTokens(asked, enabled && model !== undefined);
 }
 
-export function usePredictions(spec: Spec, position: number | null) {
+/** What comes next, with no layer read for it: the cheapest that can be asked of a position. */
+export function useNextTokens(spec: Spec, position: number | null) {
+  return usePredictions(spec, position, false);
+}
+
+export function usePredictions(spec: Spec, position: number | null, layers = true) {
   const { edits, k, target, distractor } = spec;
   const asked = askedOf(spec);
   const enabled = isAsked(spec) && position !== null;
   const further = furtherOf(spec, 'predictions');
   return useAnalysis(
     'predictions',
-    [asked, edits, position, k, target, distractor, further],
+    [asked, edits, position, k, target, distractor, further, layers],
     enabled,
     (job, signal) =>
       timedAnswer(
@@ -123,6 +128,7 @@ export function usePredictions(spec: Spec, position: number | null) {
             top_k: k,
             target: target || null,
             distractor: distractor || null,
+            ...(layers ? {} : { layers }),
             job,
           },
           signal,

@@ -1,7 +1,7 @@
 /** What the edits do to the prompt, while one looks for more of them. */
 import { isAsked, saidOf } from '../text/chat';
 import { GENERATION } from '../text/url';
-import { usePredictions } from '../api/queries';
+import { useNextTokens } from '../api/queries';
 import { SideMark, Token } from './parts';
 import { nats, probability, rank } from '../../draw/format';
 import type { Predictions, Reading } from '../text/predictions';
@@ -19,7 +19,7 @@ export function EditsEffect({ position }: { position: number | null }) {
 
 function Effect({ position }: { position: number }) {
   const spec = useSpec();
-  const analysis = usePredictions(spec, position);
+  const analysis = useNextTokens(spec, position);
   const { data } = analysis;
   return (
     <section className="explore-effect" aria-label="What the edits do" data-testid="effect">

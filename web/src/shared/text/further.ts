@@ -8,7 +8,7 @@ import { chosen, defaultsOf, optionFields, optionsPython } from './options';
 
 /** What controls say, or the server alone. */
 const SAID = {
-  predictions: ['position', 'top_k', 'target', 'distractor', 'sub_updates'],
+  predictions: ['position', 'top_k', 'target', 'distractor', 'layers', 'sub_updates'],
   labels: ['top_k'],
   component: ['target', 'position', 'top_k'],
   heads: ['kind', 'layers', 'part', 'score'],

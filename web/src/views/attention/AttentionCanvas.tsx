@@ -6,7 +6,7 @@ import type { AttentionEvents, AttentionShown, Focus, Pointed } from '../../draw
 import { AttentionView as Drawing } from '../../draw/attention/view';
 import type { CardContent } from '../../draw/card';
 import { probability } from '../../draw/format';
-import { usePredictions, type ModelInfo } from '../../shared/api/queries';
+import { useNextTokens, type ModelInfo } from '../../shared/api/queries';
 import { useDrawing } from '../../shared/parts/useDrawing';
 import { dropPeek, hidePeek, showPeek } from '../../shared/state/peek';
 import { change, useSpec } from '../../shared/state/store';
@@ -69,8 +69,8 @@ function useCard(shown: AttentionShown, hovered: Hovered | null, model: ModelInf
   const { attention, mode, head } = shown;
   const two = attention.names === PROMPTS;
   const there = two && rested !== null && rested < (attention.edited?.tokens.query.length ?? 0);
-  const own = usePredictions(asked, rested).data;
-  const other = usePredictions(
+  const own = useNextTokens(asked, rested).data;
+  const other = useNextTokens(
     { ...asked, prompt: spec.attention.against },
     there ? rested : null,
   ).data;

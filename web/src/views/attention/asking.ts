@@ -2,7 +2,7 @@
 import { useEffect, useMemo, useState } from 'react';
 import type { Attention } from '../../draw/attention/data';
 import { showSpaces } from '../../draw/tokens';
-import { usePredictions, useTokens, type ModelInfo } from '../../shared/api/queries';
+import { useNextTokens, useTokens, type ModelInfo } from '../../shared/api/queries';
 import type { Experiment } from '../../shared/state/experiment';
 import { useSpec } from '../../shared/state/store';
 import { askedOf, type Prompted } from '../../shared/text/chat';
@@ -80,7 +80,7 @@ export function useRated(position: number | null): Rated | null {
   const effects = attention.measure === 'target';
   const own = effects && target === '';
   const asked = { ...spec, edits: [], target: '', distractor: '', k: 1 };
-  const { data } = usePredictions(asked, own ? position : null);
+  const { data } = useNextTokens(asked, own ? position : null);
   const best = data?.baseline.next_token.top[0]?.token ?? null;
   return useMemo(() => {
     if (!effects) return null;
