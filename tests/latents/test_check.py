@@ -10,6 +10,7 @@ import torch
 
 import unembed as ue
 from unembed.errors import LoadError
+from unembed.latents import sample
 
 from .fitted import fitted
 from .written import LAYOUTS, Layout, Parts, Source
@@ -106,3 +107,72 @@ def test_what_fits_is_accepted_without_doubt_and_mistakes_are_told(
     if not said(tmp_path / "elsewhere", layout.write(parts), layout, model, elsewhere):
         silent.append("another site")
     assert silent == []
+
+
+def test_what_a_file_leaves_open_is_chosen_by_what_explains_more(model, tmp_path):
+    layout = next(one for one in LAYOUTS if one.name == "dictionary-jumprelu")
+    parts = fitted(layout, model)
+    toggled = replace(parts, b_enc=parts.b_enc + parts.b_dec @ parts.enc)
+    for folder, made, subtracts in (("as", parts, False), ("toggled", toggled, True)):
+        path = layout.write(made).save(tmp_path / folder)
+        sae = ue.load_sae(path, model=model)
+        assert sae.description.subtract_bias is subtracts
+        assert sae.description.open == ()
+    check = ue.check_sae(sae, model)
+    whole = check.to_dict()
+    assert whole["explained"] == pytest.approx(0.88, abs=0.02)
+    assert len(check.columns()["reading"]) == len(check.readings)
+    assert "explains 8" in check.summary()
+
+
+def test_the_share_that_is_explained_and_what_is_active_are_those_of_plain_sums(model, tmp_path):
+    layout = next(one for one in LAYOUTS if one.name == "sparsify")
+    parts = fitted(layout, model)
+    check = ue.check_sae(ue.load_sae(layout.write(parts).save(tmp_path)), model)
+    x = torch.cat(
+        [
+            model.run(list(ids), ["L1.resid_post"])["L1.resid_post"][1:]
+            for ids in sample.windows(model)
+        ]
+    )
+    left = (x - layout.y(parts, x)).square().sum()
+    assert check.n_tokens == len(x)
+    assert check.explained == pytest.approx(1 - float(left / (x - x.mean(0)).square().sum()))
+    active = (layout.values(parts, x) != 0).sum(1).double().mean()
+    assert check.active == pytest.approx(float(active))
+
+
+@pytest.mark.parametrize(("times", "refused"), [(1.0, False), (3.0, False), (10.0, True)])
+def test_how_many_latents_are_active_is_held_against_what_is_declared(
+    model, tmp_path, times, refused
+):
+    layout = next(one for one in LAYOUTS if one.name == "gemma-scope-2")
+    parts = fitted(layout, model)
+    plain = ue.check_sae(ue.load_sae(layout.write(parts).save(tmp_path / "plain")), model)
+    source = layout.write(parts)
+    source.configs["config.json"]["l0"] = plain.active * times
+    sae = ue.load_sae(source.save(tmp_path / "declared"))
+    if refused:
+        with pytest.raises(LoadError, match="latents are active at a token"):
+            ue.check_sae(sae, model)
+        return
+    check = ue.check_sae(sae, model)
+    assert bool(check.doubts) == (times != 1.0)
+    assert check.declared == pytest.approx(plain.active * times)
+
+
+@pytest.mark.parametrize("name", ["llama", "gemma3", "bert"])
+def test_it_is_held_against_models_of_other_families(model_of, tmp_path, name):
+    other = model_of(name)
+    layout = next(one for one in LAYOUTS if one.name == "saelens-topk")
+    path = layout.write(fitted(layout, other)).save(tmp_path)
+    sae = ue.load_sae(path)
+    check = ue.check_sae(sae, other)
+    assert check.explained > 0.5
+    assert check.doubts == ()
+    fresh = ue.load(other.module, tokenizer=other.tokenizer)
+    fresh.attach(sae)
+    edit = [ue.scale("L1.F2", 1.0), ue.scale("L1.F3", 1.0)]
+    torch.testing.assert_close(
+        fresh.run([5, 6, 7], edits=edit).logits, other.run([5, 6, 7]).logits, atol=1e-5, rtol=1e-5
+    )

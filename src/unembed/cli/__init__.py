@@ -24,6 +24,7 @@ from unembed.cli import (
     index_command,
     lens_command,
     options,
+    sae_command,
 )
 from unembed.cli.arguments import TextCommand
 from unembed.cli.loading import Loading, Typed, quiet_libraries
@@ -290,6 +291,7 @@ def generate(
 
 app.add_typer(index_command.index_app, name="index")
 app.add_typer(corpus_command.corpus_app, name="corpus")
+app.add_typer(sae_command.sae_app, name="sae")
 
 
 @app.command(cls=TextCommand)

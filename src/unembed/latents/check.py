@@ -25,7 +25,7 @@ FLOOR = 0.2  # less explained variance than this is no autoencoder of the site
 BETTER = 0.7  # a reading that leaves this share of what is unexplained contradicts the file
 RATHER = 0.97  # and one that leaves this share of it is told
 ELSEWHERE = 0.5  # as BETTER, of other places, whose activations differ in how much there is to say
-FEWER = 96  # tokens that other places are tried on
+SOME, FEWER = 192, 96  # tokens that other readings, and other places, are tried on
 MANY_TIMES, SOME_TIMES = 4.0, 2.0  # how far the number of active latents may be from what is said
 _AT_LAYER = ("resid_pre", "resid_mid", "resid_post", "attn_out", "mlp_out", "attn_in", "mlp_in")
 
@@ -111,33 +111,34 @@ class _Evidence:
         self.seen = activations(model, sorted(keys, key=lambda key: key.name))
 
     def decided(self) -> tuple[Autoencoder, SaeCheck]:
-        here = self.seen[self.reads], self.seen[self.writes]
-        chosen, base = self.sae.like(here[0]), None
-        readings: list[Reading] = []
+        whole = self.seen[self.reads], self.seen[self.writes]
+        here = whole[0][:SOME], whole[1][:SOME]
+        chosen = self.sae.like(here[0])
+        base = _reading("as its files say", chosen, *here)
+        readings = [base]
         for words, one in _left_open(chosen):
             found = _reading(words, one, *here)
             readings.append(found)
-            if base is None or found.left < base.left:
+            if found.left < base.left:
                 chosen, base = one, found
-        assert base is not None  # as it says is always among them
         others = [_reading(words, one, *here) for words, one in other_readings(chosen, here[0])]
         doubts = [*self._judged(base, others), *self._declared(base)]
-        elsewhere = self._elsewhere(chosen, base)
-        doubts += elsewhere[1]
+        places, of_places = self._elsewhere(chosen, base)
         says = replace(chosen.description, open=())
-        return Autoencoder(says, self.sae.weights), SaeCheck(
+        found = _reading(base.words, chosen, *whole)
+        return Autoencoder(says, chosen.weights), SaeCheck(
             sae=says.words,
             source=says.source,
             site=says.where,
             model=self.model.name,
-            n_tokens=len(here[0]),
+            n_tokens=len(whole[0]),
             n_latents=says.n,
-            explained=base.explained,
-            active=base.active,
+            explained=found.explained,
+            active=found.active,
             declared=says.declared_l0,
-            dead=_dead(chosen, here[0]),
-            readings=(*readings, *others, *elsewhere[0]),
-            doubts=tuple(doubts),
+            dead=_dead(chosen, whole[0]),
+            readings=(*readings, *others, *places),
+            doubts=(*doubts, *of_places),
             notes=says.notes,
         )
 
@@ -147,12 +148,12 @@ class _Evidence:
         best = min(others, key=lambda one: one.left, default=base)
         if best.explained > FLOOR and best.left < BETTER * base.left:
             raise self._refused(
-                f"read as its files say it explains {base.explained:.1%} of {self._where}, and "
-                f"{best.explained:.1%} {best.words}",
+                f"read as its files say it explains {_share(base)} of {self._where}, and "
+                f"{_share(best)} {best.words}",
                 best,
             )
         return [
-            f"{one.words} it would explain {one.explained:.1%}, as it is read {base.explained:.1%}"
+            f"{one.words} it would explain {_share(one)}, as it is read {_share(base)}"
             for one in others
             if one.left < RATHER * base.left
         ]
@@ -179,14 +180,14 @@ class _Evidence:
         best = min(found, key=lambda one: one.left, default=here)
         if base.explained < FLOOR or best.left < ELSEWHERE * here.left:
             fits = best.explained > FLOOR and best.left < ELSEWHERE * here.left
-            rather = f", and {best.explained:.1%} {best.words}" if fits else ""
+            rather = f", and {_share(best)} {best.words}" if fits else ""
             raise self._refused(
-                f"it explains {base.explained:.1%} of {self._where}{rather}",
+                f"it explains {_share(base)} of {self._where}{rather}",
                 best if fits else None,
             )
         doubts = [
-            f"{one.words} it would explain {one.explained:.1%} on {len(few[self.reads])} tokens, "
-            f"at {self._where} {here.explained:.1%}"
+            f"{one.words} it would explain {_share(one)} on {len(few[self.reads])} tokens, "
+            f"at {self._where} {_share(here)}"
             for one in found
             if one.left < BETTER * here.left
         ]
@@ -282,14 +283,17 @@ def _reading(words: str, sae: Autoencoder, reads: Tensor, writes: Tensor) -> Rea
     return Reading(words, explained, float((values != 0).sum() / len(values)))
 
 
+def _share(one: Reading) -> str:
+    return f"{one.explained:.1%}" if one.explained > 0 else "nothing"
+
+
 def _dead(sae: Autoencoder, reads: Tensor) -> int:
     return int((sae.encode(reads) == 0).all(0).sum())
 
 
 def _left_open(sae: Autoencoder) -> Iterator[tuple[str, Autoencoder]]:
-    """As its files say, first, and what they leave open in its other ways."""
+    """What its files leave open, in the other ways."""
     says = sae.description
-    yield "as its files say", sae
     if "subtract_bias" in says.open:
         yield _toggled(sae)
     if "threshold" in says.open and says.scale_in != 1.0:

@@ -55,7 +55,8 @@ def activations(model: Loaded, keys: Sequence[SiteKey]) -> dict[SiteKey, Tensor]
         request = request_of(read, [key.name for key in keys])
         seen = run(model, request)
         for key in keys:
-            found[key].append(seen.activations[key][1:].flatten(1))
+            part = seen.activations[key][1:].flatten(1)
+            found[key].append(part.to(torch.promote_types(part.dtype, torch.float32)))
     return {key: torch.cat(parts) for key, parts in found.items()}
 
 
