@@ -1076,7 +1076,7 @@ export interface components {
              * Kind
              * @enum {string}
              */
-            kind: "embed" | "head" | "pair" | "cross_head" | "neuron" | "bias" | "attn" | "cross" | "mlp" | "mixer" | "ple";
+            kind: "embed" | "head" | "pair" | "cross_head" | "neuron" | "bias" | "attn" | "cross" | "mlp" | "mixer" | "ple" | "latent" | "latent_bias" | "error";
             /**
              * Layer
              * @description Null of the embedding.

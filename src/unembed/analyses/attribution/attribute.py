@@ -15,6 +15,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from typing import Any
 
+from unembed.analyses.attribution import latents
 from unembed.analyses.attribution.bound import bounded, check_sample
 from unembed.analyses.attribution.groups import Nodes, count, layers_of_pairs, parts_of
 from unembed.analyses.attribution.measure import Measuring, all_measured, rows_measured
@@ -88,6 +89,7 @@ def attribute(
     if options.layers is not None:
         checked_layers(model, options.layers)
     check_size(model, len(read.ids), options, edits)
+    latents.check(model, options.against, options.sample)
     others = [model.read_prompt(one) for one in several(references)]
     check_references(options.against, len(read.ids), [len(one.ids) for one in others])
     pairs = layers_of_pairs(model, edits) if options.pairs else frozenset()
@@ -228,6 +230,10 @@ class _Work:
 
 
 def completeness(groups: Sequence[NodeGroup], value: float, found: Directions) -> Completeness:
-    direct = sum(float(one.direct.double().sum()) for one in groups if one.direct is not None)
+    direct = sum(
+        float(one.direct.double().sum())
+        for one in groups
+        if one.direct is not None and not one.of_stream
+    )
     rest = value - direct - found.norms - found.bias - found.beyond
     return Completeness(value, direct, found.norms, found.bias, found.beyond, rest)

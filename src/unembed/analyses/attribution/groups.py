@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from unembed.analyses.attribution import latents
 from unembed.analyses.attribution.references import References
 from unembed.analyses.attribution.result import NodeGroup, NodeKindName
 from unembed.analyses.tools.directions import Directions
@@ -84,6 +85,8 @@ def _before(model: Loaded, layer: int, branch: Branch, end: End | None) -> bool:
 
 def _why_whole(model: Loaded, layer: int, branch: Branch) -> str | None:
     """Why a branch cannot be taken apart; None where it can."""
+    if latents.of_branch(model, SiteKey(OUT[branch], layer)) is not None:
+        return latents.WHY
     reason = why_not(model.anatomy, SiteKey(INSIDE[branch], layer))
     if reason is not None:
         return reason
@@ -126,18 +129,23 @@ def needed(
     for part in parts_of(model, end):
         variables.append(part.out)
         if part.why is not None:
+            attached = latents.of_branch(model, part.out)
+            read += [] if attached is None else [attached.reads]
             continue
         variables.append(part.inside)
         if part.branch == "attn" and part.layer in pairs:
             variables.append(part.pattern)
             read.append(SiteKey("v", part.layer))
     variables += [site_key for _, _, site_key in boxes_of(model, end)]
+    if end is None:
+        variables += latents.of_stream(model)
+    read = [key for key in dict.fromkeys(read) if key not in variables]
     return variables, read
 
 
 def count(model: Loaded, n_positions: int, pairs: Collection[int]) -> int:
     """How many nodes a prompt has, at all positions."""
-    each = 1 + len(boxes_of(model))
+    each = 1 + len(boxes_of(model)) + latents.count(model)
     for part in parts_of(model):
         block = model.block(part.layer)
         if part.why is not None:
@@ -183,6 +191,13 @@ class Nodes:
             yield from self._of_part(part)
         for kind, branch, site_key in boxes_of(self.model, self.end):
             yield self._whole(kind, site_key.layer, f"L{site_key.layer}.{kind}", branch, site_key)
+        if self.end is None:
+            for one in latents.attached_to(self.model):
+                yield from self._latents(one) if one.of_stream else ()
+            self.notes += latents.notes(self.model)
+
+    def _latents(self, one: latents.Attached) -> Iterator[NodeGroup]:
+        return latents.groups(one, self.run, self.slopes[one.writes], self.directions)
 
     # ------------------------------------------------------------ whole branches
 
@@ -221,6 +236,10 @@ class Nodes:
 
     def _of_part(self, part: Part) -> Iterator[NodeGroup]:
         stem = f"L{part.layer}.{part.branch}"
+        attached = latents.of_branch(self.model, part.out)
+        if attached is not None:
+            yield from self._latents(attached)
+            return
         try:
             out = None if part.why else branch_output(self.run, part.layer, part.branch)
             why = part.why

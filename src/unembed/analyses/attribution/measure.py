@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from unembed.analyses.attribution import latents
 from unembed.analyses.attribution.options import AttributionOptions
 from unembed.analyses.attribution.references import References
 from unembed.analyses.attribution.result import (
@@ -85,6 +86,9 @@ class Measuring:
             branch = bias_branch(group)
             written = branch_output(self.seen, group.layer or 0, branch).bias_write()[position]
             return (add(site(f"{branch}_out", group.layer).at(position), -written),)
+        if group.kind in ("latent_bias", "error"):
+            key, written = latents.written_by(group, self.seen, position)
+            return (add(site(key.site, key.layer).at(position), -written),)
         value = self.references.at(name)
         return (zero(name),) if isinstance(value, float) else (set_to(name, value),)
 
@@ -131,7 +135,7 @@ def acts(measuring: Measuring, group: NodeGroup, position: int) -> Tensor:
     found = torch.ones_like(group.total, dtype=torch.bool)
     if measuring.model.kind == "causal":
         found[position + 1 :] = False
-    if group.kind == "pair" and group.activation is not None:
+    if group.kind in ("pair", "latent") and group.activation is not None:
         found &= group.activation != 0
     return found
 

@@ -19,7 +19,20 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 NodeKindName = Literal[
-    "embed", "head", "pair", "cross_head", "neuron", "bias", "attn", "cross", "mlp", "mixer", "ple"
+    "embed",
+    "head",
+    "pair",
+    "cross_head",
+    "neuron",
+    "bias",
+    "attn",
+    "cross",
+    "mlp",
+    "mixer",
+    "ple",
+    "latent",
+    "latent_bias",
+    "error",
 ]
 
 
@@ -41,6 +54,7 @@ class NodeGroup:
     direct: Float[Tensor, " ..."] | None
     total: Float[Tensor, "pos ..."]
     measured: Float[Tensor, "pos ..."] | None = None  # not a number where it was not
+    of_stream: bool = False  # of an autoencoder of the stream: beside the sums
 
     @property
     def words(self) -> str:
@@ -52,7 +66,7 @@ class NodeGroup:
         position, *rest = index
         if self.kind == "pair":
             return f"{self.stem}{rest[0]}@{position}<{rest[1]}"
-        number = rest[0] if self.kind in ("head", "cross_head", "neuron") else ""
+        number = rest[0] if self.kind in ("head", "cross_head", "neuron", "latent") else ""
         return f"{self.stem}{number}@{position}"
 
     def of(self, metric: SortBy, position: int) -> Float[Tensor, "pos ..."] | None:
@@ -222,7 +236,7 @@ class Attribution(Result):
                 each = values.flatten(2).sum(-1).sum(0) if values.dim() > 2 else values.sum(0)
                 found |= {f"{group.stem}{head}": one for head, one in enumerate(each.tolist())}
             else:
-                name = f"{group.stem}*" if group.kind == "neuron" else group.stem
+                name = f"{group.stem}*" if group.kind in ("neuron", "latent") else group.stem
                 found[name] = float(values.sum())
         return found
 

@@ -1,0 +1,167 @@
+"""Latents of attached autoencoders as nodes: what they write, the bias, and what is left over.
+
+An autoencoder of what a branch adds takes the place of the branch's own nodes: latents, bias and
+error sum to what was added, so completeness holds. One of the stream itself divides once more what
+other nodes wrote: its groups are `of_stream`, beside the sums and not in them.
+
+A latent's value is its own variable, as an edit has it: its total effect is value · gradient of
+what it writes, and nothing is said of how other latents would change.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from unembed.analyses.attribution.result import NodeGroup
+from unembed.analyses.tools.directions import Directions
+from unembed.analyses.tools.frozen import accurate
+from unembed.engine.loaded import Loaded
+from unembed.engine.nodes import Branch
+from unembed.engine.passes.run import Run
+from unembed.engine.targets import SiteKey
+from unembed.errors import InputError
+from unembed.latents.autoencoder import Autoencoder
+from unembed.latents.sae import Split, attached, split
+
+WHY = "its nodes are the latents of an autoencoder"
+BRANCHES: dict[str, Branch] = {"attn_out": "attn", "cross_out": "cross", "mlp_out": "mlp"}
+# of the stream: the branch whose step ends there
+STREAM: dict[str, Branch] = {"resid_mid": "attn", "resid_mid_cross": "cross", "resid_post": "mlp"}
+
+
+@dataclass(frozen=True, eq=False)
+class Attached:
+    """An autoencoder that is attached, with its two ends."""
+
+    sae: Autoencoder
+    reads: SiteKey
+    writes: SiteKey
+
+    @property
+    def of_stream(self) -> bool:
+        return self.writes.site not in BRANCHES
+
+    def split(self, run: Run) -> Split:
+        """What it makes of its site in a run."""
+        reads, writes = (run.activations[key].detach() for key in (self.reads, self.writes))
+        return split(self.sae, reads, writes)
+
+
+def attached_to(model: Loaded) -> list[Attached]:
+    """All that are attached, by layer."""
+    found = []
+    for _, sae in sorted(attached(model).items()):
+        reads, writes = sae.description.reads, sae.description.writes
+        if reads is not None and writes is not None:
+            found.append(Attached(sae, reads, writes))
+    return found
+
+
+def of_branch(model: Loaded, out: SiteKey) -> Attached | None:
+    """The autoencoder of what a branch adds; None where there is none."""
+    return next((one for one in attached_to(model) if one.writes == out), None)
+
+
+def of_stream(model: Loaded) -> list[SiteKey]:
+    """Sites of the stream that autoencoders divide: gradients are taken there."""
+    return [one.writes for one in attached_to(model) if one.of_stream]
+
+
+def count(model: Loaded) -> int:
+    """How many nodes they have at a position."""
+    return sum(one.sae.description.n + 2 for one in attached_to(model))
+
+
+def check(model: Loaded, against: str, sample: int) -> None:
+    """Raise InputError for what is not told of latents."""
+    if not attached_to(model):
+        return
+    for field, wrong, legal in (("against", against != "zero", '"zero"'), ("sample", sample, "0")):
+        if wrong:
+            raise InputError(
+                f"{model.name} has autoencoders attached, whose latents are compared with 0 and "
+                "measured one by one",
+                field=field,
+                value=against if field == "against" else sample,
+                legal=legal,
+                fix="model.detach()",
+            )
+
+
+@torch.no_grad()
+def groups(
+    one: Attached, run: Run, slope: Tensor, directions: Directions | None
+) -> Iterator[NodeGroup]:
+    """Latents, bias and error of one, with what each does. `slope`: gradient where it writes."""
+    parts, layer = one.split(run), one.reads.layer
+    values = accurate(parts.values)
+    slope = slope.reshape(len(values), -1).to(values)
+    reads = run.activations[one.reads].detach()
+    sae = one.sae.like(values)
+    factor = sae.factor(reads.to(values))
+    rows = sae.directions
+    way = None if directions is None else _way(run.model, directions, one.writes)
+    at = -1 if directions is None else directions.position
+    direct = None if way is None else values[at] * (rows @ way.to(rows)) * factor[at]
+    stem = f"L{layer}.F"
+    yield NodeGroup(
+        "latent",
+        layer,
+        stem,
+        values,
+        values.abs() * factor.abs() * rows.norm(dim=-1),
+        direct,
+        values * (slope * factor @ rows.T),
+        of_stream=one.of_stream,
+    )
+    for kind, written in (("latent_bias", parts.constant), ("error", parts.error)):
+        written = accurate(written)
+        yield NodeGroup(
+            "latent_bias" if kind == "latent_bias" else "error",
+            layer,
+            f"{stem}_{'bias' if kind == 'latent_bias' else kind}",
+            None,
+            written.norm(dim=-1, keepdim=True),
+            None if way is None else (written[at] @ way.to(written))[None],
+            (written * slope.to(written)).sum(-1, keepdim=True),
+            of_stream=one.of_stream,
+        )
+
+
+def _way(model: Loaded, directions: Directions, writes: SiteKey) -> Tensor | None:
+    """The direction of what is written there; None where what follows is a norm of the stream."""
+    branch = BRANCHES.get(writes.site)
+    if branch is not None:
+        return directions.of(model, writes.layer, branch)
+    layer = writes.layer or 0
+    if writes.site == "resid_pre":
+        if layer == 0:
+            return directions.embed
+        layer, branch = layer - 1, "mlp"
+    else:
+        branch = STREAM.get(writes.site)
+    if branch is None or model.block(layer).arrangement == "post_norm":
+        return None
+    return directions.of(model, layer, branch)
+
+
+def written_by(group: NodeGroup, run: Run, position: int) -> tuple[SiteKey, Tensor]:
+    """Where a bias or an error is written, and what, at a position."""
+    one = next(one for one in attached_to(run.model) if one.reads.layer == group.layer)
+    parts = one.split(run)
+    written = parts.error if group.kind == "error" else parts.constant
+    return one.writes, written[position]
+
+
+def notes(model: Loaded) -> Sequence[str]:
+    """What is to be known of them."""
+    return [
+        f"latents of {one.writes.name} divide once more what other nodes wrote: they are beside "
+        "the sums"
+        for one in attached_to(model)
+        if one.of_stream
+    ]
