@@ -113,6 +113,24 @@ def test_what_is_measured_is_what_runs_without_it_lose(attached):
     assert found.node(named[0].name).activation == pytest.approx(named[0].activation)
 
 
+def test_latents_inside_of_a_branch_are_edited_and_are_no_rows(plain, tmp_path):
+    layout = BY_NAME["saelens-topk"]
+    parts = fitted(layout, plain, place="L1.z")
+    sae = ue.load_sae(layout.write(parts).save(tmp_path), "L1.z")
+    model = ue.load(plain.module, tokenizer=plain.tokenizer)
+    model.attach(sae)
+    found = ue.attribute(model, PROMPT, GOAL)
+    assert {group.kind for group in found.groups}.isdisjoint({"latent", "error"})
+    assert any("L1.z are no rows" in note for note in found.notes)
+    z = plain.run(PROMPT, ["L1.z"])["L1.z"]
+    values = sae.like(z).encode(z)
+    number = int(values[3].argmax())
+    change = torch.zeros_like(z).flatten(1)
+    change[3] = -values[3, number] * parts.dec.double()[number]
+    edited = model.run(PROMPT, ["L1.z"], [ue.zero(f"L1.F{number}@3")])["L1.z"]
+    torch.testing.assert_close(edited, z + change.reshape(z.shape), atol=1e-9, rtol=1e-9)
+
+
 def test_what_is_not_told_of_latents_is_refused(attached):
     model, _, _ = attached
     with pytest.raises(InputError, match="autoencoders attached"):

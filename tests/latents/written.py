@@ -254,7 +254,7 @@ def _llama_scope(p: Parts) -> Source:
     return Source("", {"hyperparams.json": config}, {"checkpoints/final.safetensors": held})
 
 
-def _llamascopium(p: Parts) -> Source:
+def _llamascopium(p: Parts, by_norm: bool = False) -> Source:
     name = f"blocks.{p.layer}.hook_resid_post"
     held = {"W_E": p.enc, "W_D": p.dec, "b_E": p.b_enc, "b_D": p.b_dec}
     held[f"dataset_average_activation_norm.{name}"] = torch.tensor(p.d**0.5 / p.scale)
@@ -265,7 +265,7 @@ def _llamascopium(p: Parts) -> Source:
         "use_decoder_bias": True,
         "act_fn": "topk",
         "norm_activation": "dataset-wise",
-        "sparsity_include_decoder_norm": False,
+        "sparsity_include_decoder_norm": by_norm,
         "top_k": p.k,
         "hook_point_in": name,
         "hook_point_out": name,
@@ -418,6 +418,11 @@ def _rescaled(p: Parts, x: Tensor) -> Tensor:
     return top(shifted(p, x) * p.dec.norm(dim=-1), p.k)
 
 
+def _chosen_by_norm(p: Parts, x: Tensor) -> Tensor:
+    lengths = p.dec.norm(dim=-1)
+    return top(straight(p, x * p.scale) * lengths, p.k) / lengths
+
+
 def _whole_batch(p: Parts, x: Tensor) -> Tensor:
     values = relu(shifted(p, x))
     return top(values.reshape(1, -1), p.k * len(x)).reshape(values.shape)
@@ -560,6 +565,14 @@ LAYOUTS = (
         activation="topk",
         by_hand=_scaled_y,
         roles={"enc": "W_E", "dec": "W_D", "b_enc": "b_E", "b_dec": "b_D"},
+    ),
+    Layout(
+        "llamascopium-by-norm",
+        lambda p: _llamascopium(p, by_norm=True),
+        _chosen_by_norm,
+        needs=("scale",),
+        activation="topk",
+        by_hand=_scaled_y,
     ),
     Layout(
         "sparsify",

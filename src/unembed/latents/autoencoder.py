@@ -92,9 +92,10 @@ class Autoencoder:
         if says.activation == "gated":
             return self._gated(pre)
         pre = pre + held.b_enc
-        if says.by_decoder_norm:
-            pre = pre * self._lengths
-        return self._active(pre)
+        if says.decoder_norm == "none":
+            return self._active(pre)
+        values = self._active(pre * self._lengths)
+        return values / self._lengths if says.decoder_norm == "choice" else values
 
     def _gated(self, pre: Float[Tensor, "pos n"]) -> Float[Tensor, "pos n"]:
         """Of pre-activations without a bias: where the gate is open, and how much then."""
@@ -166,7 +167,7 @@ class Autoencoder:
     def directions(self) -> Float[Tensor, "n d_out"]:
         """What each latent writes for a value of 1, but for the `factor` of a position."""
         rows = self.weights.W_dec
-        if self.description.by_decoder_norm:
+        if self.description.decoder_norm == "values":
             rows = rows / self._lengths[:, None]
         return rows / self.description.scale_out
 

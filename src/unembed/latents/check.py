@@ -306,6 +306,8 @@ def other_readings(sae: Autoencoder, reads: Tensor) -> Iterator[tuple[str, Autoe
     yield _toggled(sae)
     if says.scale_in != 1.0:
         yield "without scaling", _described(sae, scale_in=1.0, scale_out=1.0)
+    if says.kind != "sae" and says.scale_out != 1.0:
+        yield "with what it writes not scaled back", _described(sae, scale_out=1.0)
     mean = float(reads.norm(dim=-1).mean())
     scale = says.d_in**0.5 / mean if mean > 0 else 1.0
     out = scale if says.kind == "sae" else says.scale_out

@@ -21,6 +21,7 @@ Kind = Literal["sae", "transcoder", "cross_layer"]
 Activation = Literal["relu", "jumprelu", "topk", "batchtopk", "abstopk", "groupmax", "gated"]
 Normalise = Literal["none", "layer_norm", "length"]
 Open = Literal["subtract_bias", "threshold"]
+DecoderNorm = Literal["none", "values", "choice"]
 
 OF_KIND: dict[Kind, str] = {
     "sae": "autoencoder",
@@ -44,7 +45,8 @@ class Description:
             sqrt(d_in). What an autoencoder writes is brought back.
         scale_in, scale_out: what is read is multiplied with the first; what is written is divided
             by the second.
-        by_decoder_norm: TopK chooses by pre-activation times the length of the decoder's row.
+        decoder_norm: what is active is chosen by pre-activation times the length of the decoder's
+            row. "values": those are the values, too, of rows of length 1; "choice": they are not.
         centred: the mean over the entries of what is read is taken off and added again.
         declared_l0: how many latents are active at a token, as the file says.
         model_name: which model it says that it was trained on.
@@ -65,7 +67,7 @@ class Description:
     normalise: Normalise = "none"
     scale_in: float = 1.0
     scale_out: float = 1.0
-    by_decoder_norm: bool = False
+    decoder_norm: DecoderNorm = "none"
     centred: bool = False
     declared_l0: float | None = None
     model_name: str | None = None

@@ -32,6 +32,8 @@ BRANCHES: dict[str, Branch] = {"attn_out": "attn", "cross_out": "cross", "mlp_ou
 # of the stream: the branch whose step ends there
 STREAM: dict[str, Branch] = {"resid_mid": "attn", "resid_mid_cross": "cross", "resid_post": "mlp"}
 
+SITES = (*BRANCHES, *STREAM, "resid_pre")
+
 
 @dataclass(frozen=True, eq=False)
 class Attached:
@@ -52,11 +54,11 @@ class Attached:
 
 
 def attached_to(model: Loaded) -> list[Attached]:
-    """All that are attached, by layer."""
+    """All that are attached where something is added to the stream, or to the stream, by layer."""
     found = []
     for _, sae in sorted(attached(model).items()):
         reads, writes = sae.description.reads, sae.description.writes
-        if reads is not None and writes is not None:
+        if reads is not None and writes is not None and writes.site in SITES:
             found.append(Attached(sae, reads, writes))
     return found
 
@@ -159,6 +161,18 @@ def written_by(group: NodeGroup, run: Run, position: int) -> tuple[SiteKey, Tens
 
 def notes(model: Loaded) -> Sequence[str]:
     """What is to be known of them."""
+    inside = [
+        sae.description.where
+        for sae in attached(model).values()
+        if sae.description.writes is not None and sae.description.writes.site not in SITES
+    ]
+    return [
+        *(f"latents of {place} are no rows: they write inside of a branch" for place in inside),
+        *_beside(model),
+    ]
+
+
+def _beside(model: Loaded) -> list[str]:
     return [
         f"latents of {one.writes.name} divide once more what other nodes wrote: they are beside "
         "the sums"

@@ -74,7 +74,7 @@ def read(files: Files, _asked: Asked) -> Autoencoder:
             normalise=normalise,
             scale_in=scales[0],
             scale_out=scales[1],
-            by_decoder_norm=bool(config.get("sparsity_include_decoder_norm", False)),
+            decoder_norm="choice" if config.get("sparsity_include_decoder_norm") else "none",
         ),
     )
 

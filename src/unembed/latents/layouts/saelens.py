@@ -110,7 +110,7 @@ def _described(
         normalise=_normalised(files, config),
         scale_in=scale,
         scale_out=scale,
-        by_decoder_norm=bool(config.get("rescale_acts_by_decoder_norm", False)),
+        decoder_norm="values" if config.get("rescale_acts_by_decoder_norm") else "none",
         centred=centred and reads is not None and reads.site.startswith("resid"),
         model_name=config.get("model_name"),
         notes=notes,
