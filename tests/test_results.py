@@ -35,6 +35,10 @@ def results(model, tmp_path_factory):
     flow = model.run(PROMPT, ue.flow_capture(model, [1, 2]))
     parts = model.run(PROMPT, ue.sub_updates_capture(model))
     index = ue.build_index(model, folder=tmp_path_factory.mktemp("index"))
+
+    def pair(answer, wrong):
+        return ue.PromptPair(clean="a b", corrupted="c b", answer=answer, wrong=wrong)
+
     made = [
         ue.logit_lens(model, PROMPT, follow="next"),
         ue.flow_graph(flow, [1, 2]),
@@ -51,6 +55,7 @@ def results(model, tmp_path_factory):
         ue.attribute(model, PROMPT, 3, verify=5),
         ue.trace(model, PROMPT, "L1.N3@0"),
         ue.patch_grid(model, [3, 4, 5], [3, 6, 5], 7, distractor=9),
+        ue.patch_pairs(model, [pair(3, 4), pair(6, 9)]),
         ue.label_scores(labelled(), PROMPT, edits=[ue.zero("L1.H0")]),
         ue.sweep(model, PROMPT, [(), ue.zero("L1.H0")], objective=ue.Objective.logit(3)),
     ]

@@ -51,8 +51,10 @@ if TYPE_CHECKING:
     from unembed.analyses.lens.options import LensOptions
     from unembed.analyses.lens.result import LensResult
     from unembed.analyses.patching.grid import patch_grid
-    from unembed.analyses.patching.options import PatchOptions
-    from unembed.analyses.patching.result import PatchGrid
+    from unembed.analyses.patching.options import PairsOptions, PatchOptions
+    from unembed.analyses.patching.pairs import PromptPair, pair_template, read_pairs
+    from unembed.analyses.patching.result import PatchGrid, PatchStudy
+    from unembed.analyses.patching.study import patch_pairs
     from unembed.analyses.predictions.options import PredictionsOptions
     from unembed.analyses.predictions.predictions import predictions, predictions_capture
     from unembed.analyses.predictions.result import Predictions
@@ -182,7 +184,13 @@ _HOME = {
     "Attribution": "unembed.analyses.attribution.result",
     "AttributionOptions": "unembed.analyses.attribution.options",
     "PatchGrid": "unembed.analyses.patching.result",
+    "PairsOptions": "unembed.analyses.patching.options",
     "PatchOptions": "unembed.analyses.patching.options",
+    "PatchStudy": "unembed.analyses.patching.result",
+    "PromptPair": "unembed.analyses.patching.pairs",
+    "pair_template": "unembed.analyses.patching.pairs",
+    "patch_pairs": "unembed.analyses.patching.study",
+    "read_pairs": "unembed.analyses.patching.pairs",
     "attribute": "unembed.analyses.attribution.attribute",
     "patch_grid": "unembed.analyses.patching.grid",
     # tracing
@@ -259,10 +267,13 @@ __all__ = [
     "LensResult",
     "Model",
     "Objective",
+    "PairsOptions",
     "PatchGrid",
     "PatchOptions",
+    "PatchStudy",
     "Predictions",
     "PredictionsOptions",
+    "PromptPair",
     "Run",
     "Sae",
     "SaeCheck",
@@ -313,13 +324,16 @@ __all__ = [
     "measure_cuts",
     "open_corpus",
     "open_index",
+    "pair_template",
     "pairs_between",
     "partial_forward",
     "patch",
     "patch_grid",
+    "patch_pairs",
     "predictions",
     "predictions_capture",
     "presets_capture",
+    "read_pairs",
     "required_capture",
     "scale",
     "set_to",

@@ -58,6 +58,7 @@ class Settings:
         20_000, "Most nodes of one attribution that are each measured by a run of its own."
     )
     max_patch_cells: int = _asked(20_000, "Largest patching grid, in cells; each is a run.")
+    max_pairs: int = _asked(1000, "Most pairs of prompts of one question.")
     max_flow_layers: int = _asked(8, "Most layers of one flow graph.")
     max_flow_vectors: int = _asked(4000, "Most vectors that one flow graph may read.")
     max_measured_cuts: int = _asked(8, "Most edits of one flow graph that are each run alone.")

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
+
+import pytest
 
 import unembed as ue
 from unembed.engine.model import Model
@@ -101,6 +104,34 @@ def test_a_grid_is_the_same_in_all_three(put):
     put("patch", FACES["patch"], edited=False)
 
 
+PAIRS = [
+    {"clean": "The cat sat", "corrupted": "The sat sat", "answer": 5, "wrong": 40},
+    {"clean": "The sat sat", "corrupted": "The cat sat", "answer": 40, "wrong": 5},
+]
+
+
+def test_pairs_are_the_same_in_all_three(model, app, cli, source, tmp_path):
+    file = tmp_path / "pairs.jsonl"
+    file.write_text("\n".join(json.dumps(one) for one in PAIRS))
+    body = {"pairs": PAIRS, "site": "heads", "layers": [1]}
+    answer = post(app, "/api/patch/pairs", body)
+    assert answer.status == 200, answer.body
+    found = ue.patch_pairs(model, ue.read_pairs(file), site="heads", layers=[1])
+    there = [cell[0] for cell in answer.json()["rows"][0]]
+    assert there == pytest.approx(found.restored[0].tolist(), rel=1e-4)
+    flags = ["--site", "heads", "--layers", "1"]
+    status, out, err = cli("patch-pairs", source, "--pairs", str(file), *flags, "--json")
+    assert status == 0, err
+    typed = [cell[0] for cell in json.loads(out)["rows"][0]]
+    assert typed == pytest.approx(found.restored[0].tolist(), rel=1e-4)
+    status, out, err = cli("patch-pairs", source, "--pairs", str(file), *flags)
+    assert "2 pairs" in out
+    assert "±" in out
+    status, out, err = cli("patch-pairs", source, *flags)
+    assert status == 2
+    assert "pairs or a template" in " ".join(err.split())
+
+
 def test_tables_say_what_adds_up_and_what_was_measured(cli, source):
     status, out, err = cli(
         "attribute", source, PROMPT, "--verify", "4", "--top-k", "6", "--sample", "16"
@@ -131,6 +162,12 @@ def test_what_is_too_large_or_wrong_names_its_field(app):
         ("/api/patch", {"corrupted": "x" * 300_000}, "corrupted"),
         ("/api/patch", {}, "corrupted"),
         ("/api/patch", {"corrupted": OTHER, "target": 5, "distractor": 5}, "distractor"),
+        ("/api/patch/pairs", {}, "pairs"),
+        ("/api/patch/pairs", {"pairs": PAIRS, "template": "ioi"}, "pairs"),
+        ("/api/patch/pairs", {"template": "none"}, "template"),
+        ("/api/patch/pairs", {"pairs": [PAIRS[0] | {"clean": ""}]}, "pairs[0].clean"),
+        ("/api/patch/pairs", {"pairs": [PAIRS[0] | {"clean": "x" * 300_000}]}, "pairs[0].clean"),
     ]:
-        answer = post(app, path, body | {"prompt": PROMPT})
+        prompt = {} if path.endswith("pairs") else {"prompt": PROMPT}
+        answer = post(app, path, body | prompt)
         assert (answer.status, answer.error["field"]) == (400, field), answer.body

@@ -30,6 +30,7 @@ PLACES = {
     "thumbnails": ("analyses/attention/options.py", "ThumbnailsOptions", None),
     "attribute": ("analyses/attribution/options.py", "AttributionOptions", "attribute"),
     "patch": ("analyses/patching/options.py", "PatchOptions", "patch"),
+    "patch_pairs": ("analyses/patching/options.py", "PairsOptions", "patch-pairs"),
     "flow": ("analyses/flow/options.py", "FlowOptions", "flow"),
     "component": ("analyses/component/options.py", "ComponentOptions", "component"),
     "generate": ("engine/passes/options.py", "GenerationOptions", "generate"),
@@ -68,6 +69,7 @@ node, flow, seen = (
     model.run("a b", capture)
     for capture in (ue.component_capture(model, "L1.H2"), ue.flow_capture(model, [1]), ["pattern"])
 )
+pair = ue.PromptPair(clean="a b", corrupted="c b", answer=72, wrong=5)
 CALLS = {
     "predictions": lambda **given: ue.predictions(model, "a b", **given),
     "labels": lambda **given: ue.label_scores(labelled, [5, 6], **given),
@@ -77,6 +79,7 @@ CALLS = {
     "thumbnails": lambda **given: ue.head_thumbnails(model, "a b", **given),
     "attribute": lambda **given: ue.attribute(model, "a b", 72, **given),
     "patch": lambda **given: ue.patch_grid(model, [5, 6], [7, 6], 72, **given),
+    "patch_pairs": lambda **given: ue.patch_pairs(model, [pair], **given),
     "flow": lambda **given: ue.flow_graph(flow, [1], **given),
     "component": lambda **given: ue.component(node, "L1.H2", **given),
     "generate": lambda **given: model.generate("a b", 2, **given),
@@ -91,7 +94,8 @@ CALLS = {
     "sentences": lambda **given: corpus.sentences([0], **given),
 }
 FIELDS = {
-    "attention": {"layers": [1]}, "patch": {"corrupted": "b"}, "flow": {"layers": [1]},
+    "attention": {"layers": [1]}, "patch": {"corrupted": "b"},
+    "patch_pairs": {"template": "ioi"}, "flow": {"layers": [1]},
     "component": {"target": "L1.H2"}, "search": {"words": ["he"]},
     "token": {"token": 72}, "similar": {"target": "L1.N2"}, "browse": {"layer": 1},
     "cluster": {"cluster": 0}, "corpus": {"corpus": "a"},

@@ -244,6 +244,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/patch/pairs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Patch Pairs
+         * @description Patching grids of many pairs of prompts, and the mean of each cell.
+         */
+        post: operations["patch_pairs"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/flow": {
         parameters: {
             query?: never;
@@ -3711,6 +3731,19 @@ export interface components {
             cross_heads_reason: string | null;
         };
         /**
+         * LeftOut
+         * @description A pair that is not in the mean.
+         */
+        LeftOut: {
+            /**
+             * Pair
+             * @description Its number, from 0.
+             */
+            pair: number;
+            /** Reason */
+            reason: string;
+        };
+        /**
          * LensComparison
          * @description The lens of the baseline; with an enabled edit also that of the edited run.
          *
@@ -3978,6 +4011,11 @@ export interface components {
              */
             max_patch_cells: number;
             /**
+             * Max Pairs
+             * @description Most pairs of prompts of one question.
+             */
+            max_pairs: number;
+            /**
              * Max Flow Layers
              * @description Most layers of one flow graph.
              */
@@ -4205,6 +4243,51 @@ export interface components {
             rows: (number | null)[][];
         };
         /**
+         * PatchPairsRequest
+         * @description What activations do over many pairs of prompts, in the mean.
+         */
+        PatchPairsRequest: {
+            /**
+             * Site
+             * @description What is patched: a site at one position in each cell, or one head at all positions.
+             * @default resid_pre
+             * @enum {string}
+             */
+            site?: "resid_pre" | "resid_mid" | "attn_out" | "mlp_out" | "heads";
+            /**
+             * Into
+             * @description Which prompt is run: the corrupted one with activations of the clean one, which shows what is enough, or the other way round, which shows what is needed.
+             * @default corrupted
+             * @enum {string}
+             */
+            into?: "corrupted" | "clean";
+            /**
+             * Layers
+             * @description 0-based; absent: all that have the site.
+             */
+            layers?: number[] | null;
+            /**
+             * Positions
+             * @description Where is patched; absent: everywhere.
+             */
+            positions?: number[] | null;
+            /**
+             * Template
+             * @description Pairs that come with the package.
+             */
+            template?: ("ioi" | "facts" | "greater_than" | "induction" | "agreement") | null;
+            /**
+             * Pairs
+             * @description Pairs of your own, in place of a template.
+             */
+            pairs?: components["schemas"]["PromptPair"][] | null;
+            /**
+             * Job
+             * @description A name of the client's choice, to follow or cancel the work by.
+             */
+            job?: string | null;
+        };
+        /**
          * PatchRequest
          * @description What activations of one prompt, `prompt`, do in the run of another that differs from it.
          */
@@ -4239,6 +4322,16 @@ export interface components {
              */
             into?: "corrupted" | "clean";
             /**
+             * Layers
+             * @description 0-based; absent: all that have the site.
+             */
+            layers?: number[] | null;
+            /**
+             * Positions
+             * @description Where is patched; absent: everywhere.
+             */
+            positions?: number[] | null;
+            /**
              * Target
              * @description What is measured; absent: the most likely token of the clean prompt less that of the corrupted one.
              */
@@ -4254,16 +4347,6 @@ export interface components {
              * @default -1
              */
             position?: number;
-            /**
-             * Layers
-             * @description 0-based; absent: all that have the site.
-             */
-            layers?: number[] | null;
-            /**
-             * Positions
-             * @description Where is patched; absent: everywhere.
-             */
-            positions?: number[] | null;
             /**
              * Corrupted
              * @description The other prompt, of as many tokens, which differs where it matters.
@@ -4300,6 +4383,84 @@ export interface components {
              * @description Positions there, one for each of the edit's; the same ones if absent.
              */
             positions?: number[] | null;
+        };
+        /**
+         * PatchStudy
+         * @description Patching grids of many pairs: how far each cell gets, in the mean over them.
+         *
+         *     `restored` is 0 where the corrupted prompts' answers stay and 1 where the clean ones' are back:
+         *     the mean of what a cell changes, as a share of the mean difference of both.
+         */
+        PatchStudy: {
+            /**
+             * Site
+             * @enum {string}
+             */
+            site: "resid_pre" | "resid_mid" | "attn_out" | "mlp_out" | "heads";
+            /**
+             * Into
+             * @description Which prompts were run, with activations of the others.
+             * @enum {string}
+             */
+            into: "corrupted" | "clean";
+            /**
+             * Layers
+             * @description Of the rows.
+             */
+            layers: number[];
+            /**
+             * Columns At
+             * @description Positions of the columns, or numbers of heads.
+             */
+            columns_at: number[];
+            /**
+             * Tokens
+             * @description Of the first clean prompt, as an example.
+             */
+            tokens: components["schemas"]["Token"][];
+            /**
+             * N Pairs
+             * @description In the mean.
+             */
+            n_pairs: number;
+            /**
+             * Left Out
+             * @description Pairs that are not, and why.
+             */
+            left_out: components["schemas"]["LeftOut"][];
+            /**
+             * Clean
+             * @description Answer less wrong answer in the clean prompts, mean.
+             */
+            clean: number;
+            /**
+             * Corrupted
+             * @description The same in the corrupted ones.
+             */
+            corrupted: number;
+            /**
+             * N Runs
+             * @description Cells that were run, of all pairs.
+             */
+            n_runs: number;
+            /**
+             * Confidence
+             * @description Of the intervals.
+             */
+            confidence: number;
+            /**
+             * Provenance
+             * @description Which model, in which precision.
+             */
+            provenance: {
+                [key: string]: string;
+            };
+            /**
+             * Rows
+             * @description Of each cell, layer by layer: restored, and from where to where it may be; null for a
+             *             head that a layer lacks.
+             */
+            rows: (number | null)[][][];
         };
         /**
          * PredictionSide
@@ -4425,6 +4586,32 @@ export interface components {
              * @default 0
              */
             sub_updates?: number;
+        };
+        /**
+         * PromptPair
+         * @description Two prompts that differ where it matters, and the token that each is answered with.
+         */
+        PromptPair: {
+            /**
+             * Clean
+             * @description The prompt that is answered as one expects.
+             */
+            clean: string;
+            /**
+             * Corrupted
+             * @description The one that differs where it matters; grids take one of as many tokens.
+             */
+            corrupted: string;
+            /**
+             * Answer
+             * @description The clean prompt's.
+             */
+            answer: string | number;
+            /**
+             * Wrong
+             * @description The corrupted prompt's, whose logit is taken off.
+             */
+            wrong: string | number;
         };
         /**
          * Reading
@@ -6261,6 +6448,133 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["PatchGrid"];
+                };
+            };
+            /** @description The request is malformed; the error names the field. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description No token, or a wrong one. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description A Host or Origin that is not this server's. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The body took too long to arrive. */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The body, or the work it asks for, is larger than the limits allow. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The body is not application/json in UTF-8. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description This model cannot do that; the error says why. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The work was cancelled. */
+            499: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description A fault of the server. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Too many requests are waiting; `Retry-After` says when to try again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The work took longer than the limit. */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+        };
+    };
+    patch_pairs: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PatchPairsRequest"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    /** @description Waited and computed, in ms. */
+                    "Server-Timing"?: string;
+                    /** @description Whether every forward pass was at hand. */
+                    "X-Unembed-Cached"?: "true" | "false";
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PatchStudy"];
                 };
             };
             /** @description The request is malformed; the error names the field. */

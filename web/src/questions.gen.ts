@@ -343,6 +343,15 @@ export const QUESTIONS = {
         "clean"
       ]
     },
+    "layers": {
+      "kind": "integers",
+      "default": null
+    },
+    "positions": {
+      "kind": "integers",
+      "default": null,
+      "limit": "max_prompt_tokens"
+    },
     "target": {
       "kind": "token",
       "default": null
@@ -354,6 +363,27 @@ export const QUESTIONS = {
     "position": {
       "kind": "integer",
       "default": -1
+    }
+  },
+  "patch_pairs": {
+    "site": {
+      "kind": "choice",
+      "default": "resid_pre",
+      "choices": [
+        "resid_pre",
+        "resid_mid",
+        "attn_out",
+        "mlp_out",
+        "heads"
+      ]
+    },
+    "into": {
+      "kind": "choice",
+      "default": "corrupted",
+      "choices": [
+        "corrupted",
+        "clean"
+      ]
     },
     "layers": {
       "kind": "integers",
@@ -363,6 +393,22 @@ export const QUESTIONS = {
       "kind": "integers",
       "default": null,
       "limit": "max_prompt_tokens"
+    },
+    "template": {
+      "kind": "choice",
+      "default": null,
+      "choices": [
+        "ioi",
+        "facts",
+        "greater_than",
+        "induction",
+        "agreement"
+      ]
+    },
+    "pairs": {
+      "kind": "record",
+      "default": null,
+      "limit": "max_pairs"
     }
   },
   "flow": {
@@ -991,6 +1037,7 @@ export const LIMITS = {
   "max_attributed_rows": 1000,
   "max_measured_nodes": 20000,
   "max_patch_cells": 20000,
+  "max_pairs": 1000,
   "max_flow_layers": 8,
   "max_flow_vectors": 4000,
   "max_measured_cuts": 8

@@ -232,6 +232,20 @@ def patch(
     attribution_command.patch(loading, prompt, corrupted, fields, as_json=as_json)
 
 
+@app.command("patch-pairs", cls=TextCommand)
+@options.with_loading
+@flags.with_options(requests.PatchPairsRequest)
+def patch_pairs(
+    *,
+    loading: Loading,
+    pairs: attribution_command.Pairs = None,
+    as_json: options.Json = False,
+    fields: dict[str, Any],
+) -> None:
+    """The same over many pairs of prompts, of a file or a template: means with intervals."""
+    attribution_command.patch_pairs(loading, pairs, fields, as_json=as_json)
+
+
 @app.command(cls=TextCommand)
 @options.with_loading
 @options.with_prompt

@@ -1,8 +1,9 @@
-"""`unembed attribute` and `unembed patch`: ask once, print tables or JSON."""
+"""`unembed attribute`, `patch` and `patch-pairs`: ask once, print tables or JSON."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -10,14 +11,15 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from unembed.analyses.patching.pairs import read_pairs
 from unembed.cli.loading import Loading, Typed, read_prompt
 from unembed.cli.output import print_json
 from unembed.cli.questions import ask, request, validated
-from unembed.questions.requests import AttributeRequest, PatchRequest
+from unembed.questions.requests import AttributeRequest, PatchPairsRequest, PatchRequest
 
 if TYPE_CHECKING:
     from unembed.analyses.attribution.result import Attribution, AttributionComparison, Bound
-    from unembed.analyses.patching.result import PatchGrid
+    from unembed.analyses.patching.result import PatchGrid, PatchStudy
     from unembed.session import Job, Session
 
 Corrupted = Annotated[
@@ -31,6 +33,16 @@ Corrupted = Annotated[
 ]
 
 
+Pairs = Annotated[
+    Path | None,
+    typer.Option(
+        "--pairs",
+        help="CSV or JSONL file of pairs: clean, corrupted, answer, wrong.",
+        metavar="FILE",
+        rich_help_panel="What is asked",
+        show_default=False,
+    ),
+]
 References = Annotated[
     list[str] | None,
     typer.Option(
@@ -77,6 +89,21 @@ def patch(
         Console().print(_grid(found))
 
 
+def patch_pairs(
+    loading: Loading, pairs: Path | None, fields: dict[str, Any], *, as_json: bool
+) -> None:
+    """See `unembed patch-pairs`."""
+    if pairs is not None:
+        fields = fields | {"pairs": [pair.values() for pair in read_pairs(pairs)]}
+    found = ask(loading, _patch_pairs, validated(PatchPairsRequest, fields), Console(stderr=True))
+    if as_json:
+        print_json(found.to_json())
+        return
+    Console().print(_study(found))
+    for one in found.left_out:
+        Console(stderr=True).print(Text(f"pair {one.pair} is left out: {one.reason}", style="dim"))
+
+
 def _attribute(session: Session, job: Job, asked: AttributeRequest) -> AttributionComparison:
     from unembed.questions import attribution  # here, not above: it imports torch
 
@@ -87,6 +114,12 @@ def _patch(session: Session, job: Job, asked: PatchRequest) -> PatchGrid:
     from unembed.questions import attribution
 
     return attribution.patch(session, job, asked)
+
+
+def _patch_pairs(session: Session, job: Job, asked: PatchPairsRequest) -> PatchStudy:
+    from unembed.questions import attribution
+
+    return attribution.patch_over(session, job, asked)
 
 
 def _print(found: Attribution, side: str) -> None:
@@ -156,6 +189,28 @@ def _grid(found: PatchGrid) -> Table:
         f"{found.n_runs:,} runs of the {found.into} prompt; {found.n_unchanged:,} cells have the "
         "same in both"
     )
+    return table
+
+
+def _study(found: PatchStudy) -> Table:
+    """The share that each cell restores, with half the width of its interval."""
+    title = (
+        f"{found.n_pairs} pairs: answer less wrong answer clean {found.clean:.3f}, corrupted "
+        f"{found.corrupted:.3f}; share restored by {found.site}"
+    )
+    table = Table(title=title, title_justify="left", box=None, pad_edge=False)
+    table.add_column("layer", justify="right")
+    for column in found.columns_at:
+        heading = f"H{column}" if found.site == "heads" else str(column)
+        table.add_column(heading, justify="right")
+    halves = ((found.high - found.low) / 2).tolist()
+    for layer, row, half in zip(found.layers, found.restored.tolist(), halves, strict=True):
+        cells = [
+            "-" if one != one else f"{one:.2f}" + ("" if width != width else f" ±{width:.2f}")
+            for one, width in zip(row, half, strict=True)
+        ]
+        table.add_row(str(layer), *cells)
+    table.caption = f"{found.n_runs:,} runs; ± is half of a {found.confidence:.0%} interval"
     return table
 
 

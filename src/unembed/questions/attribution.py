@@ -1,5 +1,5 @@
 """The questions: what does every node do to an objective; and what does an activation of one prompt
-do in the run of another?
+do in the run of another, or over many pairs of prompts?
 """
 
 from __future__ import annotations
@@ -8,12 +8,14 @@ from unembed.analyses.attribution.attribute import attribute
 from unembed.analyses.attribution.options import AttributionOptions
 from unembed.analyses.attribution.result import Attribution, AttributionComparison
 from unembed.analyses.patching.grid import patch_grid
-from unembed.analyses.patching.options import PatchOptions
-from unembed.analyses.patching.result import PatchGrid
+from unembed.analyses.patching.options import PairsOptions, PatchOptions
+from unembed.analyses.patching.pairs import pair_template
+from unembed.analyses.patching.result import PatchGrid, PatchStudy
+from unembed.analyses.patching.study import patch_pairs
 from unembed.engine.editing.edits import Edit
 from unembed.questions.editing import edits_of
 from unembed.questions.experiment import Prompted
-from unembed.questions.requests import AttributeRequest, PatchRequest
+from unembed.questions.requests import AttributeRequest, PatchPairsRequest, PatchRequest
 from unembed.questions.tokens import as_given, naming, read_of
 from unembed.session import Job, Session
 
@@ -62,6 +64,18 @@ def patch(session: Session, job: Job, request: PatchRequest) -> PatchGrid:
         clean.prompt,
         corrupted.prompt,
         options=request.only(PatchOptions),
+        cancel=job.cancel,
+        progress=job.progress,
+    )
+
+
+def patch_over(session: Session, job: Job, request: PatchPairsRequest) -> PatchStudy:
+    """The mean grid of many pairs."""
+    pairs = request.pairs if request.template is None else pair_template(request.template)
+    return patch_pairs(
+        session.model,
+        pairs or (),
+        options=request.only(PairsOptions),
         cancel=job.cancel,
         progress=job.progress,
     )

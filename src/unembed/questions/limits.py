@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from unembed.analyses.patching.pairs import PromptPair
 from unembed.errors import EditError, InputError, PromptError
 from unembed.options import Message, Options, Prompt, hint
 from unembed.questions.experiment import EditSpec, Request, refuse
@@ -60,9 +61,17 @@ def _check_experiment(request: Options, prefix: str, settings: Settings) -> None
             check_prompt(said, f"{prefix}{name}", settings)
     for order, said in enumerate(getattr(request, "references", ())):
         check_prompt(said, f"{prefix}references[{order}]", settings)
+    for order, pair in enumerate(_pairs_of(request)):
+        for side in ("clean", "corrupted"):
+            check_prompt(getattr(pair, side), f"{prefix}pairs[{order}].{side}", settings)
     edits = getattr(request, "edits", None)
     if edits is not None:
         check_edits(edits, f"{prefix}edits", settings)
+
+
+def _pairs_of(request: Options) -> Sequence[PromptPair]:
+    pairs = getattr(request, "pairs", None)
+    return pairs if isinstance(pairs, list) else ()
 
 
 def _check_field(request: Request, name: str, settings: Settings) -> None:

@@ -21,7 +21,8 @@ from unembed.analyses.component.options import ComponentOptions
 from unembed.analyses.flow.options import FlowOptions
 from unembed.analyses.labels.options import LabelsOptions
 from unembed.analyses.lens.options import LensOptions
-from unembed.analyses.patching.options import PatchOptions
+from unembed.analyses.patching.options import PairsOptions, PatchOptions
+from unembed.analyses.patching.pairs import PromptPair, TemplateName
 from unembed.analyses.predictions.options import PredictionsOptions
 from unembed.engine.passes.options import GenerationOptions
 from unembed.errors import EditError, InputError
@@ -173,6 +174,24 @@ class PatchRequest(PatchOptions, Prompted, Request):
     job: JobName | None = Field(
         None, description="A name of the client's choice, to follow or cancel the work by."
     )
+
+
+class PatchPairsRequest(PairsOptions, Request):
+    """What activations do over many pairs of prompts, in the mean."""
+
+    template: TemplateName | None = option(None, "Pairs that come with the package.")
+    pairs: Annotated[list[PromptPair], Field(min_length=1, fail_fast=True)] | None = option(
+        None, "Pairs of your own, in place of a template.", limit="max_pairs"
+    )
+    job: JobName | None = Field(
+        None, description="A name of the client's choice, to follow or cancel the work by."
+    )
+
+    def check(self) -> None:
+        """Raises InputError unless there are pairs, or a template: one of both."""
+        if (self.pairs is None) == (self.template is None):
+            message = "The request must have pairs or a template, and not both."
+            refuse(InputError, message, "pairs", None, "pairs, or a template")
 
 
 class ComponentRequest(ComponentOptions, Experiment):

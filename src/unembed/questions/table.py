@@ -40,6 +40,7 @@ QUESTIONS: tuple[Question, ...] = (
     Question("thumbnails", requests.ThumbnailsRequest, attention.thumbnails),
     Question("attribute", requests.AttributeRequest, attribution.answer),
     Question("patch", requests.PatchRequest, attribution.patch),
+    Question("patch_pairs", requests.PatchPairsRequest, attribution.patch_over),
     Question("flow", requests.FlowRequest, flow.answer),
     Question("component", requests.ComponentRequest, component.answer),
     Question("generate", requests.GenerateRequest, generation.answer),

@@ -18,7 +18,7 @@ from unembed.analyses.attribution.result import AttributionComparison
 from unembed.analyses.component.result import Component
 from unembed.analyses.labels.result import LabelScores
 from unembed.analyses.lens.result import LensComparison
-from unembed.analyses.patching.result import PatchGrid
+from unembed.analyses.patching.result import PatchGrid, PatchStudy
 from unembed.analyses.predictions.result import Predictions
 from unembed.questions import attention as attention_question
 from unembed.questions import attribution as attribution_question
@@ -219,6 +219,15 @@ async def patch(request: Request, body: requests.PatchRequest) -> Response:
     session = session_of(request)
     return await compute(
         request, body, lambda job: json_bytes(attribution_question.patch(session, job, body))
+    )
+
+
+@router.post("/api/patch/pairs", responses=work_responses(wire.body_of(PatchStudy)))
+async def patch_pairs(request: Request, body: requests.PatchPairsRequest) -> Response:
+    """Patching grids of many pairs of prompts, and the mean of each cell."""
+    session = session_of(request)
+    return await compute(
+        request, body, lambda job: json_bytes(attribution_question.patch_over(session, job, body))
     )
 
 

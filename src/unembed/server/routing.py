@@ -20,6 +20,7 @@ from unembed.questions.requests import (
     CorpusSentencesRequest,
     HeadsRequest,
     IndexRequest,
+    PatchPairsRequest,
     PatchRequest,
 )
 from unembed.server import parsing, wire
@@ -63,6 +64,7 @@ Question = (
     | CorpusSearchRequest
     | CorpusSentencesRequest
     | PatchRequest
+    | PatchPairsRequest
 )
 
 

@@ -44,6 +44,7 @@ API: tuple[Entry, ...] = (
     Entry("/api/thumbnails", ("POST",)),
     Entry("/api/attribute", ("POST",)),
     Entry("/api/patch", ("POST",)),
+    Entry("/api/patch/pairs", ("POST",)),
     Entry("/api/flow", ("POST",)),
     Entry("/api/component", ("POST",)),
     Entry("/api/generate", ("POST",)),

@@ -54,7 +54,7 @@ const PAGES = {
 /** Asked by a button, or beside what a page is about: in the address and the request alone. */
 const BESIDE = ['build', 'vector', 'heads', 'thumbnails', 'sentences'] as const;
 /** Asked in Python, on the command line and over HTTP; the app has no page for them yet. */
-const WITHOUT_PAGE = ['attribute', 'patch'] as const;
+const WITHOUT_PAGE = ['attribute', 'patch', 'patch_pairs'] as const;
 
 const read = (address: string) => {
   const { spec, problems } = decodeSpec(address);

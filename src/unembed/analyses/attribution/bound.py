@@ -19,6 +19,7 @@ from torch import Tensor
 
 from unembed.analyses.attribution.measure import Measuring, acts, bias_branch
 from unembed.analyses.attribution.result import Attribution, Bound, NodeGroup
+from unembed.analyses.tools.quantiles import student
 from unembed.analyses.tools.writes import branch_output
 from unembed.engine.editing.edits import Edit, add, by_analysis, set_to
 from unembed.engine.targets import site
@@ -73,7 +74,7 @@ def bounded(measuring: Measuring, found: Attribution, n_runs: int) -> Attributio
     rest, trust = min(ways, key=lambda way: float(way[0].std()))
     share = 1 - (1 - CONFIDENCE) / 2 / len(ways) / max(n_nodes, 1)
     spread = float(rest.std()) * sqrt(1 / OUT + 1 / (n_runs - OUT))
-    hidden = spread * _student(share, n_runs - 2)
+    hidden = spread * student(share, n_runs - 2)
     largest, name = 0.0, None
     for group, total, some in zip(found.groups, estimates, out, strict=True):
         inside = some.any(0)
@@ -139,12 +140,3 @@ def _group_out(measuring: Measuring, group: NodeGroup, mask: Tensor) -> Edit:
         mask = mask[..., None]
     reference = measuring.references.of(target.site_key)
     return set_to(target, 0.0 if reference is None else reference, where=mask.expand_as(values))
-
-
-def _student(share: float, freedom: int) -> float:
-    """The quantile of Student's t: Cornish and Fisher's expansion of it (Abramowitz 26.7.5)."""
-    z = float(torch.special.ndtri(torch.tensor(share, dtype=torch.float64)))
-    first = (z**3 + z) / 4
-    second = (5 * z**5 + 16 * z**3 + 3 * z) / 96
-    third = (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / 384
-    return z + first / freedom + second / freedom**2 + third / freedom**3

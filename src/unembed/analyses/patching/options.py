@@ -15,8 +15,8 @@ _Layers = Annotated[tuple[Count, ...], Field(strict=False, min_length=1, max_len
 _Positions = Annotated[tuple[Position, ...], Field(strict=False, min_length=1, fail_fast=True)]
 
 
-class PatchOptions(Options):
-    """What is patched, into which of two prompts, and what is measured."""
+class PatchPlaces(Options):
+    """What is patched, where, and into which of two prompts."""
 
     site: Patched = option(
         "resid_pre",
@@ -27,13 +27,22 @@ class PatchOptions(Options):
         "Which prompt is run: the corrupted one with activations of the clean one, which shows "
         "what is enough, or the other way round, which shows what is needed.",
     )
+    layers: _Layers | None = option(None, "0-based; absent: all that have the site.")
+    positions: _Positions | None = option(
+        None, "Where is patched; absent: everywhere.", limit="max_prompt_tokens"
+    )
+
+
+class PairsOptions(PatchPlaces):
+    """What is patched, and into which prompt of each pair; answer less wrong answer is measured."""
+
+
+class PatchOptions(PatchPlaces):
+    """What is patched, into which of two prompts, and what is measured."""
+
     target: Target | None = option(
         None, "What is measured; absent: the most likely token of the clean prompt less that of "
         "the corrupted one."
     )  # fmt: skip
     distractor: TokenRef | None = option(None, "A token whose logit is taken off the target's.")
     position: Position = option(-1, "Where it is measured; a negative one counts from the end.")
-    layers: _Layers | None = option(None, "0-based; absent: all that have the site.")
-    positions: _Positions | None = option(
-        None, "Where is patched; absent: everywhere.", limit="max_prompt_tokens"
-    )

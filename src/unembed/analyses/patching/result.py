@@ -79,3 +79,66 @@ class PatchGrid(Result):
         if self.site != "heads":
             found["token"] = [self.tokens[one].text for one in self.columns_at] * n_layers
         return found
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """A pair that is not in the mean."""
+
+    pair: Annotated[int, "Its number, from 0."]
+    reason: str
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class PatchStudy(Result):
+    """Patching grids of many pairs: how far each cell gets, in the mean over them.
+
+    `restored` is 0 where the corrupted prompts' answers stay and 1 where the clean ones' are back:
+    the mean of what a cell changes, as a share of the mean difference of both.
+    """
+
+    axes: ClassVar[Axes] = dict.fromkeys(("restored", "low", "high"), ("layer", "column"))
+    also: ClassVar[tuple[str, ...]] = ("rows",)
+
+    site: Patched
+    into: Annotated[Into, "Which prompts were run, with activations of the others."]
+    layers: Annotated[tuple[int, ...], "Of the rows."]
+    columns_at: Annotated[tuple[int, ...], "Positions of the columns, or numbers of heads."]
+    tokens: Annotated[tuple[Token, ...], "Of the first clean prompt, as an example."]
+    n_pairs: Annotated[int, "In the mean."]
+    left_out: Annotated[tuple[LeftOut, ...], "Pairs that are not, and why."]
+    clean: Annotated[float, "Answer less wrong answer in the clean prompts, mean."]
+    corrupted: Annotated[float, "The same in the corrupted ones."]
+    n_runs: Annotated[int, "Cells that were run, of all pairs."]
+    confidence: Annotated[float, "Of the intervals."]
+    provenance: Annotated[Mapping[str, str], "Which model, in which precision."]
+    restored: Float[Tensor, "layer column"]
+    low: Float[Tensor, "layer column"]  # not a number with one pair
+    high: Float[Tensor, "layer column"]
+
+    @property
+    def rows(self) -> tuple[tuple[tuple[float | None, float | None, float | None], ...], ...]:
+        """Of each cell, layer by layer: restored, and from where to where it may be; null for a
+        head that a layer lacks.
+        """
+        cells = torch.stack([self.restored, self.low, self.high], dim=-1).tolist()
+        return tuple(tuple(tuple(_or_none(cell)) for cell in row) for row in cells)  # type: ignore[misc]
+
+    def summary(self) -> str:
+        return f"{self.site}: {self.n_pairs} pairs, {len(self.left_out)} left out"
+
+    def columns(self) -> Columns:
+        """One row for each cell."""
+        n_layers, n_columns = self.restored.shape
+        column = "head" if self.site == "heads" else "position"
+        return {
+            "layer": [layer for layer in self.layers for _ in range(n_columns)],
+            column: list(self.columns_at) * n_layers,
+            "restored": self.restored.flatten().tolist(),
+            "low": self.low.flatten().tolist(),
+            "high": self.high.flatten().tolist(),
+        }
+
+
+def _or_none(cell: list[float]) -> list[float | None]:
+    return [None if one != one else one for one in cell]
