@@ -31,7 +31,7 @@ ESTIMATORS = {
     f"{estimator}, norms held: {frozen}": {"estimator": estimator, "frozen": frozen}
     for estimator in ("gradient", "integrated")
     for frozen in ("final", "all", "none")
-} | {"RelP": {"estimator": "relp"}}
+} | {"RelP": {"estimator": "relp"}, "GradDrop": {"estimator": "graddrop"}}
 N_NEURONS = 200
 
 

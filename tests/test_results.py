@@ -55,6 +55,7 @@ def results(model, tmp_path_factory):
         ue.attribute(model, PROMPT, 3, verify=5),
         ue.trace(model, PROMPT, "L1.N3@0"),
         ue.patch_grid(model, [3, 4, 5], [3, 6, 5], 7, distractor=9),
+        ue.path_patch(model, [3, 4, 5], [3, 6, 5], ["L0.H1"], ["L1.H2"], 7),
         ue.patch_pairs(model, [pair(3, 4), pair(6, 9)]),
         ue.label_scores(labelled(), PROMPT, edits=[ue.zero("L1.H0")]),
         ue.sweep(model, PROMPT, [(), ue.zero("L1.H0")], objective=ue.Objective.logit(3)),

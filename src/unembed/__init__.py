@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from unembed.analyses.patching.grid import patch_grid
     from unembed.analyses.patching.options import PairsOptions, PatchOptions
     from unembed.analyses.patching.pairs import PromptPair, pair_template, read_pairs
+    from unembed.analyses.patching.paths import PathPatches, path_patch
     from unembed.analyses.patching.result import PatchGrid, PatchStudy
     from unembed.analyses.patching.study import patch_pairs
     from unembed.analyses.predictions.options import PredictionsOptions
@@ -187,9 +188,11 @@ _HOME = {
     "PairsOptions": "unembed.analyses.patching.options",
     "PatchOptions": "unembed.analyses.patching.options",
     "PatchStudy": "unembed.analyses.patching.result",
+    "PathPatches": "unembed.analyses.patching.paths",
     "PromptPair": "unembed.analyses.patching.pairs",
     "pair_template": "unembed.analyses.patching.pairs",
     "patch_pairs": "unembed.analyses.patching.study",
+    "path_patch": "unembed.analyses.patching.paths",
     "read_pairs": "unembed.analyses.patching.pairs",
     "attribute": "unembed.analyses.attribution.attribute",
     "patch_grid": "unembed.analyses.patching.grid",
@@ -271,6 +274,7 @@ __all__ = [
     "PatchGrid",
     "PatchOptions",
     "PatchStudy",
+    "PathPatches",
     "Predictions",
     "PredictionsOptions",
     "PromptPair",
@@ -330,6 +334,7 @@ __all__ = [
     "patch",
     "patch_grid",
     "patch_pairs",
+    "path_patch",
     "predictions",
     "predictions_capture",
     "presets_capture",

@@ -219,6 +219,37 @@ def test_pairs_of_a_query_sum_to_its_head(name, model_of):
         assert by_pair.by_component()[node] == pytest.approx(value, rel=1e-5, abs=1e-6)
 
 
+@pytest.mark.parametrize("name", ["gpt2", "gemma3", "gptj"])
+def test_with_a_layers_gradient_dropped_effects_are_those_past_it(name, model_of, slow_of):
+    """The slow model, with what one layer adds held, layer by layer."""
+    model, oracle = model_of(name, torch.float64), slow_of(name, torch.float64).oracle
+    objective = WHY.at(POSITION)
+    found = ue.attribute(model, PROMPT, objective, estimator="graddrop", pairs=False)
+    plain = ue.attribute(model, PROMPT, objective, pairs=False)
+    layers = range(model.anatomy.n_layers)
+    assert f"and {len(layers)} more of both" in found.cost
+    sites = [f"L{layer}.mlp_post" for layer in layers]
+    sizes = dict.fromkeys(sites, 0.0)
+    seen = oracle.run(PROMPT)
+    for dropped in layers:
+        pushes = {site: torch.zeros_like(seen[site], requires_grad=True) for site in sites}
+        changes = {site: lambda value, push=push: value + push for site, push in pushes.items()}
+        for out in ("attn_out", "mlp_out"):
+            changes[f"L{dropped}.{out}"] = lambda value: value.detach()
+        run = oracle.run(PROMPT, changes, grad=True)
+        logits = run["logits"][POSITION].double()
+        value = (logits[72] + logits[5]) / 2 - logits[9]
+        slopes = torch.autograd.grad(value, list(pushes.values()), allow_unused=True)
+        for site, slope in zip(pushes, slopes, strict=True):
+            if slope is not None:
+                sizes[site] = sizes[site] + (seen[site] * slope).abs()
+    for group, before in zip(found.groups, plain.groups, strict=True):
+        if group.kind == "neuron":
+            size = sizes[f"L{group.layer}.mlp_post"] / (len(layers) - 1)
+            close(group.total.abs(), size, limit(name, torch.float64))
+            assert torch.equal(group.total < 0, (before.total < 0) & (group.total != 0))
+
+
 def test_integrated_gradients_of_a_layer_sum_to_what_it_does(model_of):
     """The axiom of completeness, for each branch of each layer alone."""
     model = model_of("gpt2", torch.float64)

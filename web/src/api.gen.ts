@@ -1013,11 +1013,11 @@ export interface components {
             frozen?: "final" | "all" | "none";
             /**
              * Estimator
-             * @description Activation times gradient; times the mean of gradients on the way to what it is compared with, layer by layer (integrated gradients); or times a gradient by the rules of RelP: norms held, activation functions proportional, gates halved.
+             * @description Activation times gradient; times the mean of gradients on the way to what it is compared with, layer by layer (integrated gradients); times a gradient by the rules of RelP: norms held, activation functions proportional, gates halved; or as large as the mean over layers of what is left with the gradient through one layer dropped (GradDrop).
              * @default gradient
              * @enum {string}
              */
-            estimator?: "gradient" | "integrated" | "relp";
+            estimator?: "gradient" | "integrated" | "relp" | "graddrop";
             /**
              * Steps
              * @description Gradients of each layer and branch that integrated gradients take.
@@ -1175,7 +1175,7 @@ export interface components {
              * Estimator
              * @enum {string}
              */
-            estimator: "gradient" | "integrated" | "relp";
+            estimator: "gradient" | "integrated" | "relp" | "graddrop";
             /**
              * Against
              * @enum {string}

@@ -252,7 +252,8 @@ export const QUESTIONS = {
       "choices": [
         "gradient",
         "integrated",
-        "relp"
+        "relp",
+        "graddrop"
       ]
     },
     "steps": {

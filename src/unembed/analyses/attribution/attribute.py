@@ -15,6 +15,8 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from typing import Any
 
+import torch
+
 from unembed.analyses.attribution import latents
 from unembed.analyses.attribution.bound import bounded, check_sample
 from unembed.analyses.attribution.groups import Nodes, count, layers_of_pairs, parts_of
@@ -150,10 +152,38 @@ class _Work:
             references = references_of(seen, options.against, others, passes.variables)
             if options.estimator == "integrated":
                 slopes = slopes | passes.integrated(seen, references, found)
-        nodes = Nodes(seen, slopes, references, found, passes.pairs)
-        groups = tuple(nodes.groups())
+            nodes = Nodes(seen, slopes, references, found, passes.pairs)
+            groups = tuple(nodes.groups())
+            if options.estimator == "graddrop":
+                groups = self._as_large(groups, seen, references, found)
         made = self._made(seen, groups, found, tuple(nodes.notes))
         return self._listed(self._measured(made, seen, references))
+
+    def _as_large(
+        self,
+        groups: tuple[NodeGroup, ...],
+        seen: Run,
+        references: References,
+        found: Directions | None,
+    ) -> tuple[NodeGroup, ...]:
+        """Totals with the sign that they have and the size of GradDrop's.
+
+        That is the sum of the sizes of what is left with each layer dropped, over one less than
+        there are: the layer that a node is in leaves nothing (Kramár et al. 2024).
+        """
+        pairs, n_layers = self.passes.pairs, self.passes.n_dropped
+        sizes = [torch.zeros_like(group.total) for group in groups]
+        for slopes in self.passes.dropped(seen, found):
+            left = Nodes(seen, slopes, references, None, pairs).groups()
+            sizes = [size + one.total.abs() for size, one in zip(sizes, left, strict=True)]
+        return tuple(
+            replace(
+                group,
+                total=torch.where(group.total < 0, -size, size)
+                / max(n_layers - (group.layer is not None), 1),
+            )
+            for group, size in zip(groups, sizes, strict=True)
+        )
 
     def _rules(self) -> AbstractContextManager[None]:
         """What is not differentiated as it is."""
@@ -223,6 +253,8 @@ class _Work:
         each = "1 forward and 1 backward pass"
         if self.others:
             each = f"{each}, {len(self.others)} more forward"
+        if self.options.estimator == "graddrop":
+            return f"{each}, and {self.passes.n_dropped} more of both"
         if self.options.estimator != "integrated":
             return each
         parts = sum(part.why is None for part in parts_of(self.model))

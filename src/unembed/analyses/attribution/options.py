@@ -9,7 +9,7 @@ from pydantic import Field
 from unembed.options import Count, Options, Position, Positive, Target, TokenRef, option
 
 Frozen = Literal["final", "all", "none"]
-Estimator = Literal["gradient", "integrated", "relp"]
+Estimator = Literal["gradient", "integrated", "relp", "graddrop"]
 Against = Literal["zero", "mean", "prompt"]
 SortBy = Literal["total", "direct", "write", "activation", "measured"]
 
@@ -35,8 +35,9 @@ class AttributionOptions(Options):
     estimator: Estimator = option(
         "gradient",
         "Activation times gradient; times the mean of gradients on the way to what it is compared "
-        "with, layer by layer (integrated gradients); or times a gradient by the rules of RelP: "
-        "norms held, activation functions proportional, gates halved.",
+        "with, layer by layer (integrated gradients); times a gradient by the rules of RelP: norms "
+        "held, activation functions proportional, gates halved; or as large as the mean over "
+        "layers of what is left with the gradient through one layer dropped (GradDrop).",
     )
     steps: Positive = option(
         5, "Gradients of each layer and branch that integrated gradients take.", le=100

@@ -2,18 +2,19 @@
 
 One forward and one backward pass give all of them. With integrated gradients a gradient is the mean
 over values on the way from what they are compared with (Sundararajan et al. 2017; layer by layer as
-in Hanna et al. 2024, "Have faith in faithfulness").
+in Hanna et al. 2024, "Have faith in faithfulness"). GradDrop (Kramár et al. 2024, AtP*) takes one
+more pair of passes for each layer: effects along ways that cancel are seen with one way shut.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
-from unembed.analyses.attribution.groups import Part, needed, parts_of
+from unembed.analyses.attribution.groups import OUT, Part, needed, parts_of
 from unembed.analyses.attribution.options import AttributionOptions
 from unembed.analyses.attribution.references import References
 from unembed.analyses.tools.directions import (
@@ -25,13 +26,15 @@ from unembed.analyses.tools.directions import (
 from unembed.analyses.tools.effects import has_effects
 from unembed.analyses.tools.objective import Objective
 from unembed.engine.cancel import Cancel
-from unembed.engine.editing.edits import Edit, set_to
+from unembed.engine.editing.edits import Edit, by_analysis, set_to
 from unembed.engine.loaded import Loaded
 from unembed.engine.names.vocabulary import Read
 from unembed.engine.passes.forward import Logits, request_of, run
 from unembed.engine.passes.run import Run
 from unembed.engine.targets import SiteKey, site
 from unembed.models.progress import Progress
+
+ADDED = (*OUT.values(), "mixer_out", "ple_out")  # where a layer adds to the stream
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,6 +100,32 @@ class Passes:
                 self.progress("integrated gradients", done, len(parts))
             slopes |= self._along_the_way(seen, part, references, found)
         return slopes
+
+    @property
+    def n_dropped(self) -> int:
+        """How many layers `dropped` has gradients without."""
+        return len({part.layer for part in parts_of(self.model)})
+
+    def dropped(self, seen: Run, found: Directions | None) -> Iterator[dict[SiteKey, Tensor]]:
+        """Gradients with those through one layer left out, for each layer in turn.
+
+        What a layer adds is set to what it added: the same numbers, and no way back through it. So
+        nothing inside of it has a gradient, nor what it adds as a whole.
+        """
+        layers = sorted({part.layer for part in parts_of(self.model)})
+        needs = [*self.objective.required_capture(self.model)]
+        needs += directions_capture(self.model, self.objective) if self.direct else ()
+        for done, layer in enumerate(layers):
+            if self.progress is not None:
+                self.progress("gradients without a layer", done, len(layers))
+            outs = [key for key in self.variables if key.layer == layer and key.site in ADDED]
+            held = [
+                by_analysis(set_to(site(key.site, layer), seen.activations[key])) for key in outs
+            ]
+            capture = dict.fromkeys([*(key.name for key in self.variables), *needs])
+            run_here = self._run(tuple(capture), (*self.edits, *held))
+            slopes = gradients(self._scalar(run_here, found), run_here, self.variables)
+            yield slopes | {key: torch.zeros_like(slopes[key]) for key in outs}
 
     # ------------------------------------------------------------ inside
 

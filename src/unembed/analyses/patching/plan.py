@@ -111,7 +111,7 @@ def planned(model: Loaded, clean: Prompt, corrupted: Prompt, options: PatchOptio
     """
     read, other = model.read_prompt(clean), model.read_prompt(corrupted)
     n_positions = len(read.ids)
-    _check_lengths(n_positions, len(other.ids))
+    check_lengths(n_positions, len(other.ids))
     positions = list(range(n_positions))
     if options.positions is not None:
         named = (resolve_position(one, n_positions, "positions") for one in options.positions)
@@ -142,7 +142,8 @@ def _cells_of_heads(model: Loaded, layers: Sequence[int]) -> tuple[list[int], li
     return list(range(max(counts))), cells
 
 
-def _check_lengths(clean: int, corrupted: int) -> None:
+def check_lengths(clean: int, corrupted: int) -> None:
+    """Raise PromptError unless both prompts have as many tokens."""
     if corrupted != clean:
         raise PromptError(
             f"the clean prompt has {clean} tokens and the corrupted one {corrupted}: "

@@ -1,0 +1,180 @@
+"""Path patching: what one node does to another, and through it to the objective (Wang et al. 2022;
+Goldowsky-Dill et al. 2023).
+
+Two runs for each edge. In the first a sender has what it has in another prompt, and all that the
+stream gets from others is held at what the prompt itself gives: what receivers become, they become
+by the sender's own write. In the second nothing is held, and receivers have become that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+
+import torch
+
+from unembed.analyses.attribution.groups import OUT, parts_of
+from unembed.analyses.patching.plan import check_lengths
+from unembed.analyses.tools.target import in_words, measured_at
+from unembed.engine.cancel import Cancel
+from unembed.engine.editing.edits import Edit, by_analysis, patch, set_to
+from unembed.engine.loaded import Loaded, Prompt
+from unembed.engine.names.sites import resolve_position
+from unembed.engine.passes.forward import Logits, request_of, run
+from unembed.engine.passes.run import Run
+from unembed.engine.sweep import sweep
+from unembed.engine.targets import Name, SiteKey, Target, site
+from unembed.errors import InputError
+from unembed.models.progress import Progress
+from unembed.options import Explained
+from unembed.result import TABLE_ROW, Axes, Columns, Result, columns_of
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
+    from torch import Tensor
+
+Through = Literal["nothing", "mlps"]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class PathPatches(Result):
+    """The objective of one prompt with what each sender tells the receivers from another."""
+
+    axes: ClassVar[Axes] = {"values": (TABLE_ROW,)}
+
+    objective: Annotated[str, "What was measured, in words."]
+    senders: Annotated[tuple[str, ...], "Each of a run of its own."]
+    receivers: Annotated[tuple[str, ...], "Changed together."]
+    through: Annotated[Through, "What lies between and was not held."]
+    clean: Annotated[float, "The objective of the prompt that was run."]
+    corrupted: Annotated[float, "That of the prompt that senders have their activations of."]
+    provenance: Annotated[Mapping[str, str], "Which model, in which precision."]
+    values: Float[Tensor, " sender"]
+
+    @property
+    def effects(self) -> Float[Tensor, " sender"]:
+        """What the objective loses by each path."""
+        return self.clean - self.values
+
+    def summary(self) -> str:
+        return f"{len(self.senders)} senders to {', '.join(self.receivers[:3])}"
+
+    def columns(self) -> Columns:
+        """One row for each sender."""
+        rows = zip(self.senders, self.values.tolist(), self.effects.tolist(), strict=True)
+        names = ("sender", "values", "effect")
+        return columns_of(dict(zip(names, row, strict=True)) for row in rows)
+
+
+@torch.no_grad()
+def path_patch(
+    model: Loaded,
+    clean: Prompt,
+    corrupted: Prompt,
+    senders: Sequence[Name],
+    receivers: Sequence[Name],
+    target: str | int | Explained,
+    *,
+    distractor: str | int | None = None,
+    position: int = -1,
+    through: Through = "nothing",
+    cancel: Cancel | None = None,
+    progress: Progress | None = None,
+) -> PathPatches:
+    """What each sender does to the objective through the receivers alone.
+
+    Args:
+        clean: the prompt that is run.
+        corrupted: as many tokens; senders have their activations of it.
+        senders: nodes that write to the stream, "L9.H6", "L9.H6@14", "L3.mlp", "embed"; each alone.
+        receivers: what may change: nodes, or a site of one: "L12.H3", "L12.H3.q", "L17.resid_post".
+        through: "nothing": all that lies between is held, so that it is the one edge; "mlps":
+            feed-forwards go with the sender, as in Wang et al.
+
+    Raises:
+        PromptError, TargetError, InputError, CapabilityError: bad input; nothing was run.
+    """
+    read, other = model.read_prompt(clean), model.read_prompt(corrupted)
+    check_lengths(len(read.ids), len(other.ids))
+    to = [model.node(name, "receivers") for name in receivers]
+    by = [model.node(name, "senders") for name in senders]
+    _check(by, to, through)
+    place = resolve_position(position, len(read.ids))
+    objective = measured_at(model, target, distractor, place, len(read.ids))
+    needed = objective.required_capture(model)
+    logits: Logits = "none" if needed else "all"
+    outs = [part.out for part in parts_of(model)]
+    held = [key for key in outs if through == "nothing" or key.site != OUT["mlp"]]
+    capture = dict.fromkeys([*(key.name for key in held), *needed])
+    here = run(model, request_of(read, tuple(capture), logits=logits), cancel, progress)
+    sources = dict.fromkeys([*(one.site_key.name for one in by), *needed])
+    there = run(model, request_of(other, tuple(sources), logits=logits), cancel, progress)
+    work: dict[str, Any] = {"cancel": cancel, "progress": progress}
+    first = [_sent(one, there, here, held) for one in by]
+    told = sweep(
+        model, clean, first, capture=[one.site_key.name for one in to], logits="none", **work
+    )
+    second = [tuple(patch(one, seen) for one in to) for seen in told]
+    values = sweep(model, clean, second, objective=objective, **work).values
+    if values is None:
+        raise AssertionError("there is an objective")
+    return PathPatches(
+        objective=in_words(model, objective.at(-1)),
+        senders=tuple(one.text for one in by),
+        receivers=tuple(one.text for one in to),
+        through=through,
+        clean=float(objective.value(here)),
+        corrupted=float(objective.value(there)),
+        provenance=here.provenance,
+        values=values,
+    )
+
+
+def _sent(sender: Target, there: Run, here: Run, held: Sequence[SiteKey]) -> tuple[Edit, ...]:
+    """The sender as in the other run, all that others write as in this one."""
+    own = _branch_out(sender)
+    kept = [
+        by_analysis(set_to(site(key.site, key.layer), here.activations[key]))
+        for key in held
+        if key != own
+    ]
+    return (*kept, patch(sender, there))
+
+
+def _branch_out(sender: Target) -> SiteKey | None:
+    """Where the branch that a sender is in adds to the stream."""
+    branch = sender.row.writes
+    return None if branch is None else SiteKey(OUT[branch], sender.layer)
+
+
+def _check(senders: Sequence[Target], receivers: Sequence[Target], through: str) -> None:
+    """Raise InputError for what is no edge."""
+    if through not in ("nothing", "mlps"):
+        raise InputError(
+            f"through is {through!r}; it must be 'nothing' or 'mlps'",
+            field="through",
+            value=through,
+            legal="nothing, mlps",
+        )
+    for field, some in (("senders", senders), ("receivers", receivers)):
+        if not some:
+            raise InputError(f"there are no {field}", field=field, legal="at least one node")
+    for sender in senders:
+        whole = sender.site in ("mixer_out", "ple_out") or sender.row.derived
+        if (not sender.row.is_node and sender.kind != "pair") or sender.encoder or whole:
+            raise InputError(
+                f"{sender.text} is no node whose write can be sent alone",
+                field="senders",
+                value=sender.text,
+                legal="heads, neurons, attention and feed-forwards of layers, and embed",
+            )
+    latest = max(sender.layer if sender.layer is not None else -1 for sender in senders)
+    for receiver in receivers:
+        if receiver.layer is not None and receiver.layer < latest:
+            raise InputError(
+                f"{receiver.text} comes before a sender of layer {latest}",
+                field="receivers",
+                value=receiver.text,
+                legal=f"of layer {latest} or later",
+            )
