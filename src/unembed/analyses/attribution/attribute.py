@@ -91,7 +91,7 @@ def attribute(
     if options.layers is not None:
         checked_layers(model, options.layers)
     check_size(model, len(read.ids), options, edits)
-    latents.check(model, options.against, options.sample)
+    latents.check(model, options.against, options.sample, options.estimator)
     others = [model.read_prompt(one) for one in several(references)]
     check_references(options.against, len(read.ids), [len(one.ids) for one in others])
     pairs = layers_of_pairs(model, edits) if options.pairs else frozenset()

@@ -78,7 +78,7 @@ def count(model: Loaded) -> int:
     return sum(one.sae.description.n + 2 for one in attached_to(model))
 
 
-def check(model: Loaded, against: str, sample: int) -> None:
+def check(model: Loaded, against: str, sample: int, estimator: str = "gradient") -> None:
     """Raise InputError for what is not told of latents."""
     if not attached_to(model):
         return
@@ -92,6 +92,14 @@ def check(model: Loaded, against: str, sample: int) -> None:
                 legal=legal,
                 fix="model.detach()",
             )
+    if estimator == "graddrop":
+        raise InputError(
+            f"{model.name} has autoencoders attached, and no gradient is dropped past them",
+            field="estimator",
+            value=estimator,
+            legal="gradient, integrated, relp",
+            fix="model.detach()",
+        )
 
 
 @torch.no_grad()
