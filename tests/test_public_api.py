@@ -9,7 +9,11 @@ import unembed
 
 
 def test_nothing_else_is_public():
-    assert unembed.__all__ == [
+    corpora = {"CorpusExamples", "ExamplesOptions", "HeadRelations", "HeadRelationsOptions"}
+    corpora |= {"find_examples", "head_relations"}
+    assert corpora < set(unembed.__all__)
+    assert unembed.__all__ == sorted(unembed.__all__)
+    assert [name for name in unembed.__all__ if name not in corpora] == [
         "Anatomy", "AttentionComparison", "AttentionOptions", "AttentionResult", "Attribution",
         "AttributionOptions", "BrowseOptions", "BuildOptions", "Cancel", "ClustersOptions",
         "Component", "ComponentOptions", "Corpus", "CorpusOptions", "CorpusSearchOptions",

@@ -23,6 +23,13 @@ def model():
     return ue.load(tiny_model("gpt2"), tokenizer=tiny_tokenizer())
 
 
+def of_corpus(model, folder):
+    """What a corpus answers."""
+    (folder / "a.txt").write_text(PROMPT)
+    corpus = ue.index_corpus(model, folder / "a.txt", "a", folder=folder)
+    return [*ue.find_examples(corpus, "L1.N5"), ue.head_relations(corpus, min_count=1)]
+
+
 def labelled() -> ue.Model:
     """A model that gives labels."""
     module = AutoModelForTokenClassification.from_config(tiny_model("bert").config)
@@ -51,6 +58,7 @@ def results(model, tmp_path_factory):
         ue.attention(model.run(PROMPT, ue.attention_capture(model, [1])), [1]),
         ue.compare_attention(*(model.run(one, ["L1.pattern"]) for one in (PROMPT, [3, 4])), [1]),
         ue.find_heads(model),
+        *of_corpus(model, tmp_path_factory.mktemp("corpus")),
         ue.head_thumbnails(model, PROMPT, size=4),
         ue.attribute(model, PROMPT, 3, verify=5),
         ue.trace(model, PROMPT, "L1.N3@0"),
@@ -273,5 +281,6 @@ def test_a_token_is_written_the_same_way_everywhere(results):
     for result in results.values():
         found = list(tokens(result.to_dict()))
         assert {tuple(one) for one in found} <= {("id", "text", "label", "special")}
-        # the scores of heads are of texts whose tokens nobody asked for, thumbnails of many at once
-        assert found or isinstance(result, ue.HeadScores | ue.Thumbnails)
+        # the scores of heads are of texts whose tokens nobody asked for, thumbnails and relations
+        # of many at once
+        assert found or isinstance(result, ue.HeadScores | ue.Thumbnails | ue.HeadRelations)

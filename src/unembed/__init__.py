@@ -92,11 +92,17 @@ if TYPE_CHECKING:
     from unembed.index.build import build_index
     from unembed.index.corpus.build import estimate_corpus, index_corpus
     from unembed.index.corpus.corpus import Corpus, corpora, open_corpus
+    from unembed.index.corpus.examples import find_examples
+    from unembed.index.corpus.examples_result import CorpusExamples
     from unembed.index.corpus.options import (
         CorpusOptions,
         CorpusSearchOptions,
         CorpusSentencesOptions,
+        ExamplesOptions,
+        HeadRelationsOptions,
     )
+    from unembed.index.corpus.relations import head_relations
+    from unembed.index.corpus.relations_result import HeadRelations
     from unembed.index.opening import open_index
     from unembed.index.options import (
         BrowseOptions,
@@ -219,6 +225,12 @@ _HOME = {
     "Workspace": "unembed.workspace",
     # corpora
     "Corpus": "unembed.index.corpus.corpus",
+    "CorpusExamples": "unembed.index.corpus.examples_result",
+    "ExamplesOptions": "unembed.index.corpus.options",
+    "HeadRelationsOptions": "unembed.index.corpus.options",
+    "HeadRelations": "unembed.index.corpus.relations_result",
+    "find_examples": "unembed.index.corpus.examples",
+    "head_relations": "unembed.index.corpus.relations",
     "CorpusOptions": "unembed.index.corpus.options",
     "CorpusSearchOptions": "unembed.index.corpus.options",
     "CorpusSentencesOptions": "unembed.index.corpus.options",
@@ -253,15 +265,19 @@ __all__ = [
     "Component",
     "ComponentOptions",
     "Corpus",
+    "CorpusExamples",
     "CorpusOptions",
     "CorpusSearchOptions",
     "CorpusSentencesOptions",
     "CutReport",
     "Edit",
+    "ExamplesOptions",
     "FlowGraph",
     "FlowOptions",
     "Generation",
     "GenerationOptions",
+    "HeadRelations",
+    "HeadRelationsOptions",
     "HeadScores",
     "HeadsOptions",
     "LabelScores",
@@ -310,9 +326,11 @@ __all__ = [
     "cut_capture",
     "errors",
     "estimate_corpus",
+    "find_examples",
     "find_heads",
     "flow_capture",
     "flow_graph",
+    "head_relations",
     "head_scores",
     "head_thumbnails",
     "heads_capture",

@@ -44,6 +44,8 @@ class Settings:
     max_sub_updates: int = _asked(50, "Most neurons, and heads, shown apart in each layer.")
     max_words: int = _asked(32, "Most words of one search of the vector index.")
     max_hits: int = _asked(200, "Most vectors, or clusters, listed in one answer.")
+    max_examples: int = _asked(100, "Most examples of one group, of a node in a corpus.")
+    max_relations: int = _asked(2000, "Most heads and relations listed in one answer.")
     max_saved_chars: int = _row(100_000, "Longest text kept in the workspace, in characters.")
     max_new_tokens: int = _asked(512, "Most tokens that one request may generate.")
     max_lens_cells: int = _asked(400_000, "Largest lens grid, in cells (rows x positions).")

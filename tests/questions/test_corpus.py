@@ -10,6 +10,8 @@ import pytest
 from unembed.engine.model import Model
 from unembed.index.corpus.build import index_corpus
 from unembed.index.corpus.corpus import open_corpus
+from unembed.index.corpus.examples import find_examples
+from unembed.index.corpus.relations import head_relations
 
 from ..server.asgi import bearer, call, post
 from .faces import PROMPT, Face, Numbers
@@ -41,6 +43,16 @@ def _read(answer: Any) -> Numbers:
             for one in answer["items"]
         ]
     }
+
+
+def _examples(answer: Any) -> Numbers:
+    return {name: answer[name] for name in ("n", "density", "mean", "least", "most")} | {
+        "items": [(one["group"], one["value"], one["row"]) for one in answer["items"]]
+    }
+
+
+def _relations(answer: Any) -> Numbers:
+    return {"total": answer["total"], "items": [one["attention"] for one in answer["items"]]}
 
 
 def _python(model: Model, fields: dict[str, Any], edits: list[Any]) -> Numbers:
@@ -91,11 +103,54 @@ FACES = {
         lambda answer: _read(answer),
         edits=False,
     ),
+    "examples": Face(
+        "/api/corpus/examples",
+        {"corpus": "tiny", "target": "L1.N5", "top": 2, "each": 1},
+        lambda model, fields, _: _examples(
+            find_examples(open_corpus(model, "tiny"), "L1.N5", top=2, each=1)[0].to_dict()
+        ),
+        lambda answer: _examples(answer),
+        lambda: [
+            "corpus examples",
+            "--name",
+            "tiny",
+            "--node",
+            "L1.N5",
+            *["--top", "2", "--each", "1", "--json"],
+        ],
+        edits=False,
+    ),
+    "relations": Face(
+        "/api/corpus/relations",
+        {"corpus": "tiny", "layers": [1], "min_count": 1, "sort": "attention"},
+        lambda model, fields, _: _relations(
+            head_relations(
+                open_corpus(model, "tiny"), layers=(1,), min_count=1, sort="attention"
+            ).to_dict()
+        ),
+        lambda answer: _relations(answer),
+        lambda: [
+            "corpus heads",
+            "--name",
+            "tiny",
+            "--layers",
+            "1",
+            *["--min-count", "1", "--sort", "attention", "--json"],
+        ],
+        edits=False,
+    ),
 }
 
 
 @pytest.mark.parametrize(
-    ("name", "edited"), [("corpus", False), ("corpus", True), ("sentences", False)]
+    ("name", "edited"),
+    [
+        ("corpus", False),
+        ("corpus", True),
+        ("sentences", False),
+        ("examples", False),
+        ("relations", False),
+    ],
 )
 def test_all_three_find_the_same(name, edited, put, corpus):
     put(name, FACES[name], edited=edited)

@@ -43,6 +43,8 @@ PLACES = {
     "cluster": ("index/options.py", "ClustersOptions", None),
     "corpus": ("index/corpus/options.py", "CorpusSearchOptions", "corpus search"),
     "sentences": ("index/corpus/options.py", "CorpusSentencesOptions", None),
+    "examples": ("index/corpus/options.py", "ExamplesOptions", "corpus examples"),
+    "relations": ("index/corpus/options.py", "HeadRelationsOptions", "corpus heads"),
 }
 WITHOUT_OPTIONS = {"vector"}  # of its own: it asks which index, as all of them do
 ASKED = """
@@ -92,6 +94,8 @@ CALLS = {
     "cluster": lambda **given: index.clusters(3, **given).cluster(1),
     "corpus": lambda **given: corpus.search("the", **given),
     "sentences": lambda **given: corpus.sentences([0], **given),
+    "examples": lambda **given: ue.find_examples(corpus, "L1.N2", **given),
+    "relations": lambda **given: ue.head_relations(corpus, **given),
 }
 FIELDS = {
     "attention": {"layers": [1]}, "patch": {"corrupted": "b"},
@@ -99,7 +103,8 @@ FIELDS = {
     "component": {"target": "L1.H2"}, "search": {"words": ["he"]},
     "token": {"token": 72}, "similar": {"target": "L1.N2"}, "browse": {"layer": 1},
     "cluster": {"cluster": 0}, "corpus": {"corpus": "a"},
-    "sentences": {"corpus": "a", "rows": [0]},
+    "sentences": {"corpus": "a", "rows": [0]}, "relations": {"corpus": "a"},
+    "examples": {"corpus": "a", "target": "L1.N2"},
 }
 
 def refused(make):

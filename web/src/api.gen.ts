@@ -626,6 +626,46 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/corpus/examples": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Corpus Examples
+         * @description Where in a corpus a node is strongest: one pass over it, which lets other requests in.
+         */
+        post: operations["corpus_examples"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/corpus/relations": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Corpus Relations
+         * @description The relations that heads follow in sentences of a corpus; lets other requests in.
+         */
+        post: operations["corpus_relations"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/workspace": {
         parameters: {
             query?: never;
@@ -1643,6 +1683,143 @@ export interface components {
             };
         };
         /**
+         * CorpusExample
+         * @description A token, and what the node is at every token of its sentence.
+         */
+        CorpusExample: {
+            /**
+             * Group
+             * @description Among the strongest, at a quantile, or drawn at random.
+             * @enum {string}
+             */
+            group: "top" | "quantile" | "random";
+            /**
+             * Quantile
+             * @description 0.99: the node is weaker at 99% of the tokens drawn.
+             */
+            quantile: number | null;
+            /**
+             * Value
+             * @description Of the node at this token.
+             */
+            value: number;
+            /**
+             * Row
+             * @description The token's number in the corpus.
+             */
+            row: number;
+            /**
+             * Sentence
+             * @description Its number in the corpus.
+             */
+            sentence: number;
+            /**
+             * Position
+             * @description Of the token in its sentence.
+             */
+            position: number;
+            /** Text */
+            text: string;
+            /**
+             * Tokens
+             * @description Of the sentence, special ones among them.
+             */
+            tokens: components["schemas"]["CorpusToken"][];
+            /**
+             * Values
+             * @description Of the node at each of them.
+             */
+            values: number[];
+        };
+        /**
+         * CorpusExamples
+         * @description Examples of one node, the strongest first, then those at quantiles, then random ones.
+         */
+        CorpusExamples: {
+            /** Corpus */
+            corpus: string;
+            /** Node */
+            node: string;
+            /**
+             * Measured
+             * @description What is measured: "mlp_post", "norm of the write", a direction.
+             */
+            measured: string;
+            /**
+             * N
+             * @description Tokens that were looked at; special ones are not among them.
+             */
+            n: number;
+            /**
+             * Density
+             * @description Share of them where it is above `threshold`.
+             */
+            density: number;
+            /** Threshold */
+            threshold: number;
+            /** Mean */
+            mean: number;
+            /** Least */
+            least: number;
+            /** Most */
+            most: number;
+            /**
+             * N Drawn
+             * @description Tokens that quantiles and random ones are of.
+             */
+            n_drawn: number;
+            /** Items */
+            items: components["schemas"]["CorpusExample"][];
+        };
+        /**
+         * CorpusExamplesRequest
+         * @description Where in a corpus a node is strongest.
+         */
+        CorpusExamplesRequest: {
+            /**
+             * Top
+             * @description Strongest tokens, at most one of each sentence.
+             * @default 10
+             */
+            top?: number;
+            /**
+             * Each
+             * @description Tokens at each of the quantiles 0.99, 0.9, 0.75 and 0.5.
+             * @default 2
+             */
+            each?: number;
+            /**
+             * Random
+             * @description Tokens drawn at random.
+             * @default 4
+             */
+            random?: number;
+            /**
+             * Threshold
+             * @description Active is whatever is above.
+             * @default 0
+             */
+            threshold?: number;
+            /**
+             * Seed
+             * @description Which tokens are drawn.
+             * @default 0
+             */
+            seed?: number;
+            /**
+             * Corpus
+             * @description Which corpus, by its name.
+             */
+            corpus: string;
+            /**
+             * Target
+             * @description A node: "L12.N512", "L9.H6", "L5.mlp".
+             */
+            target: string;
+            /** Job */
+            job?: string | null;
+        };
+        /**
          * CorpusHit
          * @description A token that was found.
          */
@@ -1718,6 +1895,60 @@ export interface components {
         CorpusList: {
             /** Items */
             items: components["schemas"]["CorpusAbout"][];
+        };
+        /**
+         * CorpusRelationsRequest
+         * @description What the heads of a model look at in a corpus.
+         */
+        CorpusRelationsRequest: {
+            /**
+             * Layers
+             * @description Whose heads, 0-based; absent: all.
+             */
+            layers?: number[] | null;
+            /**
+             * Sentences
+             * @description How many sentences are drawn.
+             * @default 300
+             */
+            sentences?: number;
+            /**
+             * Seed
+             * @description Which sentences are drawn.
+             * @default 0
+             */
+            seed?: number;
+            /**
+             * Min Count
+             * @description Relations that fewer tokens have in sight are left out: chance decides there.
+             * @default 30
+             */
+            min_count?: number;
+            /**
+             * Relation
+             * @description Only these: "head", "child: det", "previous".
+             */
+            relation?: string[] | null;
+            /**
+             * Sort
+             * @description The largest first: "gain", the share less the larger of base and best distance; "share"; "lift"; "attention".
+             * @default gain
+             * @enum {string}
+             */
+            sort?: "gain" | "share" | "lift" | "attention";
+            /**
+             * Limit
+             * @description How many to list.
+             * @default 50
+             */
+            limit?: number;
+            /**
+             * Corpus
+             * @description Which corpus, by its name.
+             */
+            corpus: string;
+            /** Job */
+            job?: string | null;
         };
         /**
          * CorpusSearchRequest
@@ -2911,6 +3142,101 @@ export interface components {
             edited: components["schemas"]["Generation"] | null;
         };
         /**
+         * HeadRelation
+         * @description One head and one relation.
+         */
+        HeadRelation: {
+            /**
+             * Node
+             * @description "L3.H2".
+             */
+            node: string;
+            /** Layer */
+            layer: number;
+            /** Head */
+            head: number;
+            /**
+             * Relation
+             * @description "previous", "head", "child: det" ...
+             */
+            relation: string;
+            /**
+             * N
+             * @description Tokens that have a token of this relation in sight.
+             */
+            n: number;
+            /**
+             * Share
+             * @description How often the token attended to most is one of the relation's.
+             */
+            share: number;
+            /**
+             * Base
+             * @description How often it would be, were it any token in sight alike.
+             */
+            base: number;
+            /**
+             * Lift
+             * @description Share over base.
+             */
+            lift: number;
+            /**
+             * Low
+             * @description Lower end of the lift's interval, 95%.
+             */
+            low: number;
+            /**
+             * High
+             * @description Upper end.
+             */
+            high: number;
+            /**
+             * Attention
+             * @description Attention that goes to the relation's tokens, the mean.
+             */
+            attention: number;
+            /**
+             * Distance
+             * @description The fixed distance in tokens that hits the relation most often.
+             */
+            distance: number;
+            /**
+             * Distance Share
+             * @description How often it does.
+             */
+            distance_share: number;
+        };
+        /**
+         * HeadRelations
+         * @description Heads and relations, in the order that was asked for.
+         */
+        HeadRelations: {
+            /** Corpus */
+            corpus: string;
+            /**
+             * N Sentences
+             * @description That were drawn.
+             */
+            n_sentences: number;
+            /**
+             * N Tokens
+             * @description In them, without special ones.
+             */
+            n_tokens: number;
+            /**
+             * Relations
+             * @description All that were looked for.
+             */
+            relations: string[];
+            /**
+             * Total
+             * @description Pairs of head and relation, before the list was cut.
+             */
+            total: number;
+            /** Items */
+            items: components["schemas"]["HeadRelation"][];
+        };
+        /**
          * HeadScores
          * @description What each head does, as numbers: one for each kind of behaviour.
          */
@@ -3975,6 +4301,16 @@ export interface components {
              * @description Most vectors, or clusters, listed in one answer.
              */
             max_hits: number;
+            /**
+             * Max Examples
+             * @description Most examples of one group, of a node in a corpus.
+             */
+            max_examples: number;
+            /**
+             * Max Relations
+             * @description Most heads and relations listed in one answer.
+             */
+            max_relations: number;
             /**
              * Max New Tokens
              * @description Most tokens that one request may generate.
@@ -8683,6 +9019,260 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["CorpusSentences"];
+                };
+            };
+            /** @description The request is malformed; the error names the field. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description No token, or a wrong one. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description A Host or Origin that is not this server's. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The body took too long to arrive. */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The body, or the work it asks for, is larger than the limits allow. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The body is not application/json in UTF-8. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description This model cannot do that; the error says why. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The work was cancelled. */
+            499: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description A fault of the server. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Too many requests are waiting; `Retry-After` says when to try again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The work took longer than the limit. */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+        };
+    };
+    corpus_examples: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CorpusExamplesRequest"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    /** @description Waited and computed, in ms. */
+                    "Server-Timing"?: string;
+                    /** @description Whether every forward pass was at hand. */
+                    "X-Unembed-Cached"?: "true" | "false";
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CorpusExamples"];
+                };
+            };
+            /** @description The request is malformed; the error names the field. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description No token, or a wrong one. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description A Host or Origin that is not this server's. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The body took too long to arrive. */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The body, or the work it asks for, is larger than the limits allow. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The body is not application/json in UTF-8. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description This model cannot do that; the error says why. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The work was cancelled. */
+            499: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description A fault of the server. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Too many requests are waiting; `Retry-After` says when to try again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The work took longer than the limit. */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+        };
+    };
+    corpus_relations: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CorpusRelationsRequest"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    /** @description Waited and computed, in ms. */
+                    "Server-Timing"?: string;
+                    /** @description Whether every forward pass was at hand. */
+                    "X-Unembed-Cached"?: "true" | "false";
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HeadRelations"];
                 };
             };
             /** @description The request is malformed; the error names the field. */

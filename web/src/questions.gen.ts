@@ -947,6 +947,86 @@ export const QUESTIONS = {
       "kind": "integers",
       "default": null
     }
+  },
+  "examples": {
+    "corpus": {
+      "kind": "text"
+    },
+    "target": {
+      "kind": "text"
+    },
+    "top": {
+      "kind": "integer",
+      "default": 10,
+      "low": 1,
+      "limit": "max_examples"
+    },
+    "each": {
+      "kind": "integer",
+      "default": 2,
+      "low": 0,
+      "limit": "max_examples"
+    },
+    "random": {
+      "kind": "integer",
+      "default": 4,
+      "low": 0,
+      "limit": "max_examples"
+    },
+    "threshold": {
+      "kind": "number",
+      "default": 0
+    },
+    "seed": {
+      "kind": "integer",
+      "default": 0,
+      "low": 0
+    }
+  },
+  "relations": {
+    "corpus": {
+      "kind": "text"
+    },
+    "layers": {
+      "kind": "integers",
+      "default": null
+    },
+    "sentences": {
+      "kind": "integer",
+      "default": 300,
+      "low": 1,
+      "high": 100000
+    },
+    "seed": {
+      "kind": "integer",
+      "default": 0,
+      "low": 0
+    },
+    "min_count": {
+      "kind": "integer",
+      "default": 30,
+      "low": 1
+    },
+    "relation": {
+      "kind": "names",
+      "default": null
+    },
+    "sort": {
+      "kind": "choice",
+      "default": "gain",
+      "choices": [
+        "gain",
+        "share",
+        "lift",
+        "attention"
+      ]
+    },
+    "limit": {
+      "kind": "integer",
+      "default": 50,
+      "low": 1,
+      "limit": "max_relations"
+    }
   }
 } as const;
 
@@ -1031,6 +1111,8 @@ export const LIMITS = {
   "max_sub_updates": 50,
   "max_words": 32,
   "max_hits": 200,
+  "max_examples": 100,
+  "max_relations": 2000,
   "max_new_tokens": 512,
   "max_lens_cells": 400000,
   "max_attention_numbers": 16777216,

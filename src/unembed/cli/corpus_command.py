@@ -16,12 +16,19 @@ from unembed.cli.loading import Loading, Typed, load, progress_bar
 from unembed.cli.output import print_json
 from unembed.cli.questions import ask, validated
 from unembed.index.corpus.options import CorpusOptions
-from unembed.questions.requests import CorpusBuildRequest, CorpusSearchRequest
+from unembed.questions.requests import (
+    CorpusBuildRequest,
+    CorpusExamplesRequest,
+    CorpusRelationsRequest,
+    CorpusSearchRequest,
+)
 from unembed.settings import Settings
 
 if TYPE_CHECKING:
     from unembed.index.corpus.corpus import Corpus
+    from unembed.index.corpus.examples_result import CorpusExamples
     from unembed.index.corpus.hits import CorpusHits
+    from unembed.index.corpus.relations_result import HeadRelations
     from unembed.session import Job, Session
 
 KEPT = "What was finished is kept: the same command goes on after it."
@@ -99,6 +106,44 @@ def search(
 
 def _search(session: Session, job: Job, asked: CorpusSearchRequest) -> CorpusHits:
     from unembed.questions.corpus import search as answer
+
+    return answer(session, job, asked)
+
+
+@corpus_app.command("examples")
+@options.with_loading
+@with_options(CorpusExamplesRequest)
+def examples(*, loading: Loading, as_json: options.Json = False, fields: dict[str, Any]) -> None:
+    """Where in a corpus a node is strongest, where it is middling, and anywhere."""
+    asked = validated(CorpusExamplesRequest, fields)
+    found = ask(loading, _examples, asked, Console(stderr=True))
+    if as_json:
+        print_json(found.to_json())
+        return
+    Console().print(found)
+
+
+def _examples(session: Session, job: Job, asked: CorpusExamplesRequest) -> CorpusExamples:
+    from unembed.questions.corpus import examples as answer
+
+    return answer(session, job, asked)
+
+
+@corpus_app.command("heads")
+@options.with_loading
+@with_options(CorpusRelationsRequest)
+def heads(*, loading: Loading, as_json: options.Json = False, fields: dict[str, Any]) -> None:
+    """What each head looks at in a corpus: the relations that its attention follows."""
+    asked = validated(CorpusRelationsRequest, fields)
+    found = ask(loading, _relations, asked, Console(stderr=True))
+    if as_json:
+        print_json(found.to_json())
+        return
+    Console().print(found)
+
+
+def _relations(session: Session, job: Job, asked: CorpusRelationsRequest) -> HeadRelations:
+    from unembed.questions.corpus import relations as answer
 
     return answer(session, job, asked)
 

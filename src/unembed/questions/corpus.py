@@ -2,16 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 from unembed.index.corpus.about import CorpusAbout
+from unembed.index.corpus.corpus import Corpus
+from unembed.index.corpus.examples import find_examples
+from unembed.index.corpus.examples_result import CorpusExamples
 from unembed.index.corpus.hits import CorpusHits
-from unembed.index.corpus.options import CorpusSearchOptions, CorpusSentencesOptions
+from unembed.index.corpus.options import (
+    CorpusSearchOptions,
+    CorpusSentencesOptions,
+    ExamplesOptions,
+    HeadRelationsOptions,
+)
+from unembed.index.corpus.relations import head_relations
+from unembed.index.corpus.relations_result import HeadRelations
 from unembed.index.corpus.sentences import CorpusSentences
-from unembed.questions.requests import CorpusSearchRequest, CorpusSentencesRequest
+from unembed.models.progress import Progress
+from unembed.questions.requests import (
+    CorpusExamplesRequest,
+    CorpusRelationsRequest,
+    CorpusSearchRequest,
+    CorpusSentencesRequest,
+)
 from unembed.questions.runs import last_run
 from unembed.questions.tokens import read_of
 from unembed.session import Job, Session
+
+Found = TypeVar("Found")
 
 
 @dataclass(frozen=True)
@@ -43,3 +63,48 @@ def sentences(session: Session, job: Job, request: CorpusSentencesRequest) -> Co
     corpus = session.corpora.opened(request.corpus)
     options = request.only(CorpusSentencesOptions)
     return corpus.sentences(request.rows, options=options, cancel=job.cancel)
+
+
+def examples(session: Session, job: Job, request: CorpusExamplesRequest) -> CorpusExamples:
+    """Tokens where a node is strongest, and others. What waits is done in between."""
+    options = request.only(ExamplesOptions)
+
+    def answer(corpus: Corpus, between: Progress) -> CorpusExamples:
+        (found,) = find_examples(
+            corpus, request.target, options=options, cancel=job.cancel, progress=between
+        )
+        return found
+
+    return _passed(session, job, request.corpus, ("examples", request.target, options), answer)
+
+
+def relations(session: Session, job: Job, request: CorpusRelationsRequest) -> HeadRelations:
+    """What heads look at. What waits is done in between."""
+    options = request.only(HeadRelationsOptions)
+
+    def answer(corpus: Corpus, between: Progress) -> HeadRelations:
+        return head_relations(corpus, options=options, cancel=job.cancel, progress=between)
+
+    return _passed(session, job, request.corpus, ("relations", options), answer)
+
+
+def _passed(
+    session: Session,
+    job: Job,
+    name: str,
+    asked: tuple[object, ...],
+    answer: Callable[[Corpus, Progress], Found],
+) -> Found:
+    """A pass over a corpus, of which there is one at a time, or what it gave before."""
+    corpus = session.corpora.opened(name)
+
+    def between(stage: str, done: int, total: int) -> None:
+        job.progress(stage, done, total)
+        job.cancel.check()
+        session.give_way()
+
+    def make() -> Found:
+        with session.corpora.alone(job):
+            return answer(corpus, between)
+
+    return session.recent.get((session.model.state, corpus.version, *asked), make)

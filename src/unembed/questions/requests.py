@@ -330,3 +330,18 @@ class CorpusSentencesRequest(corpus.CorpusSentencesOptions, Request):
         limit="max_hits",
     )
     job: JobName | None = None
+
+
+class CorpusExamplesRequest(corpus.ExamplesOptions, Request):
+    """Where in a corpus a node is strongest."""
+
+    corpus: Name = option(sentence="Which corpus, by its name.", flag="--name")
+    target: Name = option(sentence='A node: "L12.N512", "L9.H6", "L5.mlp".', flag="--node")
+    job: JobName | None = None
+
+
+class CorpusRelationsRequest(corpus.HeadRelationsOptions, Request):
+    """What the heads of a model look at in a corpus."""
+
+    corpus: Name = option(sentence="Which corpus, by its name.", flag="--name")
+    job: JobName | None = None

@@ -54,4 +54,6 @@ QUESTIONS: tuple[Question, ...] = (
     Question("cluster", requests.IndexClusterRequest, vectors.cluster),
     Question("corpus", requests.CorpusSearchRequest, corpus.search),
     Question("sentences", requests.CorpusSentencesRequest, corpus.sentences),
+    Question("examples", requests.CorpusExamplesRequest, corpus.examples),
+    Question("relations", requests.CorpusRelationsRequest, corpus.relations),
 )

@@ -16,6 +16,8 @@ from unembed.questions import limits
 from unembed.questions.experiment import Experiment
 from unembed.questions.overflow import blamed_rightly
 from unembed.questions.requests import (
+    CorpusExamplesRequest,
+    CorpusRelationsRequest,
     CorpusSearchRequest,
     CorpusSentencesRequest,
     HeadsRequest,
@@ -61,6 +63,8 @@ Question = (
     Experiment
     | HeadsRequest
     | IndexRequest
+    | CorpusExamplesRequest
+    | CorpusRelationsRequest
     | CorpusSearchRequest
     | CorpusSentencesRequest
     | PatchRequest

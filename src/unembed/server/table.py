@@ -61,6 +61,8 @@ API: tuple[Entry, ...] = (
     Entry("/api/corpus", ("GET",)),
     Entry("/api/corpus/search", ("POST",)),
     Entry("/api/corpus/sentences", ("POST",)),
+    Entry("/api/corpus/examples", ("POST",)),
+    Entry("/api/corpus/relations", ("POST",)),
     Entry("/api/workspace", ("GET",)),
     Entry("/api/workspace/name", ("POST",)),
     Entry("/api/workspace/run", ("POST",)),

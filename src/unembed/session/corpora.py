@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from unembed.engine.model import Model
+from unembed.errors import BusyError
 from unembed.index.corpus.about import CorpusAbout
 from unembed.index.corpus.corpus import Corpus, corpora, open_corpus
 from unembed.index.corpus.folder import CorpusFolder
 from unembed.index.versions import ABOUT
+from unembed.session.jobs import Job
 
 _Stamp = tuple[Path, int]
 
@@ -20,6 +24,7 @@ class Corpora:
     def __init__(self, model: Model) -> None:
         self._model = model
         self._opened: dict[str, tuple[_Stamp | None, Corpus]] = {}
+        self._passing: Job | None = None
         self._lock = threading.Lock()
 
     def listed(self) -> tuple[CorpusAbout, ...]:
@@ -35,6 +40,22 @@ class Corpora:
                 held = (stamp, open_corpus(self._model, name))
                 self._opened = {name: held}  # of one alone the vectors are in memory
             return held[1]
+
+    @contextmanager
+    def alone(self, job: Job) -> Iterator[None]:
+        """A pass over a corpus: it lets others in, but no other pass. Raises BusyError."""
+        with self._lock:
+            other = self._passing
+            if other is not None:
+                raise BusyError(
+                    f"A pass over a corpus runs already, as job {other.id}.", field="corpus"
+                )
+            self._passing = job
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._passing = None
 
     def _stamp(self, name: str) -> _Stamp | None:
         """What changes whenever something is published."""

@@ -52,7 +52,7 @@ const PAGES = {
   corpus: ['view=corpus&p=Hi&cc=a', corpusPython, 'corpus.search(run, 0, '],
 } as const;
 /** Asked by a button, or beside what a page is about: in the address and the request alone. */
-const BESIDE = ['build', 'vector', 'heads', 'thumbnails', 'sentences'] as const;
+const BESIDE = ['build', 'vector', 'heads', 'thumbnails', 'sentences', 'examples'] as const;
 /** Asked in Python, on the command line and over HTTP; the app has no page for them yet. */
 const WITHOUT_PAGE = ['attribute', 'patch', 'patch_pairs'] as const;
 
@@ -92,7 +92,16 @@ describe('an option that the server declares', () => {
   });
 
   it('is in a page of every question', () => {
-    const tried = ['lens', 'attention', 'flow', ...Object.keys(PAGES), ...BESIDE, ...WITHOUT_PAGE];
+    // Relations are asked in Python, on the command line and over HTTP alone.
+    const tried = [
+      'lens',
+      'attention',
+      'flow',
+      'relations',
+      ...Object.keys(PAGES),
+      ...BESIDE,
+      ...WITHOUT_PAGE,
+    ];
     expect(tried.toSorted()).toEqual(Object.keys(QUESTIONS).toSorted());
   });
 

@@ -57,7 +57,7 @@ class Corpus:
         self.sites = tuple(sites)
         self._rows = rows
         self._weights = SameWeights(model, about.fingerprint)
-        self._columns = TokenColumns(rows)
+        self.columns = TokenColumns(rows)
         self._matrices = Matrices(rows, about.n_tokens, model.settings.index_cache_bytes)
 
     def __len__(self) -> int:
@@ -100,8 +100,8 @@ class Corpus:
             PromptError, TargetError: as `Model.run`, for a prompt or position.
         """
         asked = options.changed(**given(layer=layer), **changes)
-        self._check_current()
-        mask = self._columns.mask(asked.only(CorpusFilter))
+        self.check_current()
+        mask = self.columns.mask(asked.only(CorpusFilter))
         if prompt is None:
             return self._with_labels(self._listed(mask, asked), asked)
         site = self.site(asked)
@@ -160,7 +160,7 @@ class Corpus:
         items = self._hits(shown, None)
         return CorpusHits(self.about.name, None, None, None, None, None, len(rows), items)
 
-    def _check_current(self) -> None:
+    def check_current(self) -> None:
         """Raise InputError where the model's weights were changed since."""
         if not self._weights.hold():
             raise InputError(
@@ -189,11 +189,11 @@ class Corpus:
             legal = '"match", "next" or "attended"'
             raise InputError(f"of is {of!r}; it must be {legal}", field="of", value=of, legal=legal)
         if of == "attended":
-            return summed_up(self._columns, *self._attended(hits), of)
+            return summed_up(self.columns, *self._attended(hits), of)
         if of == "next":
             self._check_next()
-            return summed_up(self._columns, [h.row + 1 for h in hits.items if h.next], (), of)
-        return summed_up(self._columns, [hit.row for hit in hits.items], (), of)
+            return summed_up(self.columns, [h.row + 1 for h in hits.items if h.next], (), of)
+        return summed_up(self.columns, [hit.row for hit in hits.items], (), of)
 
     def attention(
         self, hit: CorpusHit, layer: int, heads: Sequence[int] | None = None
@@ -280,7 +280,7 @@ class Corpus:
         `Model.run` for a layer or head that there is not.
         """
         asked = options.changed(**given(layer=layer), **changes)
-        self._check_current()
+        self.check_current()
         self._check_rows(rows)
         starts, _ = self._bounds
         numbers = [int(one) for one in np.searchsorted(starts, list(rows), "right") - 1]

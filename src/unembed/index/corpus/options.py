@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StrictInt, StrictStr
 
-from unembed.options import Count, Name, Options, Positive, option
+from unembed.options import Count, Name, Number, Options, Positive, option
 
 Split = Literal["sentences", "lines", "windows"]
 State = Literal["resid_post", "resid_pre"]
@@ -96,3 +96,37 @@ class CorpusSentencesOptions(Options):
         None, "Whose attention from the token of each row is said, computed anew; absent: none."
     )
     heads: _Numbers | None = option(None, "Whose mean it is, 0-based; absent: of all.")
+
+
+class ExamplesOptions(Options):
+    """How many examples of a node are listed, and from where on it is active."""
+
+    top: Positive = option(
+        10, "Strongest tokens, at most one of each sentence.", limit="max_examples"
+    )
+    each: Count = option(
+        2, "Tokens at each of the quantiles 0.99, 0.9, 0.75 and 0.5.", limit="max_examples"
+    )
+    random: Count = option(4, "Tokens drawn at random.", limit="max_examples")
+    threshold: Number = option(0, "Active is whatever is above.")
+    seed: Count = option(0, "Which tokens are drawn.")
+
+
+class HeadRelationsOptions(Options):
+    """Of which heads the relations are looked for, in how much, and which are listed."""
+
+    layers: _Numbers | None = option(None, "Whose heads, 0-based; absent: all.")
+    sentences: Annotated[StrictInt, Field(ge=1, le=100_000)] = option(
+        300, "How many sentences are drawn."
+    )
+    seed: Count = option(0, "Which sentences are drawn.")
+    min_count: Positive = option(
+        30, "Relations that fewer tokens have in sight are left out: chance decides there."
+    )
+    relation: _Labels | None = option(None, 'Only these: "head", "child: det", "previous".')
+    sort: Literal["gain", "share", "lift", "attention"] = option(
+        "gain",
+        'The largest first: "gain", the share less the larger of base and best distance; "share"; '
+        '"lift"; "attention".',
+    )
+    limit: Positive = option(50, "How many to list.", limit="max_relations")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
 from unembed.index.corpus.hits import CorpusToken
-from unembed.result import Axes, Columns, Result
+from unembed.result import TABLE_ROW, Axes, Columns, Result
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class CorpusSentence:
 class CorpusSentences(Result):
     """Sentences of a corpus, in the order that they were asked for."""
 
-    axes: ClassVar[Axes] = {}
+    axes: ClassVar[Axes] = {"position": (TABLE_ROW,), "attention": (TABLE_ROW,)}
 
     corpus: str
     layer: Annotated[int | None, "Whose attention is said; null: none."]

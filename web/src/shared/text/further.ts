@@ -53,6 +53,7 @@ const SAID = {
     'offset',
   ],
   sentences: ['corpus', 'rows', 'layer', 'heads'],
+  examples: ['corpus', 'target'],
 } as const;
 
 export type Asking = keyof typeof SAID;

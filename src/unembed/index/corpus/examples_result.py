@@ -1,0 +1,61 @@
+"""Tokens of a corpus where a node is strongest, and others, as plain data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, ClassVar, Literal
+
+from unembed.index.corpus.hits import CorpusToken
+from unembed.result import TABLE_ROW, Axes, Columns, Result
+
+Group = Literal["top", "quantile", "random"]
+
+
+@dataclass(frozen=True)
+class CorpusExample:
+    """A token, and what the node is at every token of its sentence."""
+
+    group: Annotated[Group, "Among the strongest, at a quantile, or drawn at random."]
+    quantile: Annotated[float | None, "0.99: the node is weaker at 99% of the tokens drawn."]
+    value: Annotated[float, "Of the node at this token."]
+    row: Annotated[int, "The token's number in the corpus."]
+    sentence: Annotated[int, "Its number in the corpus."]
+    position: Annotated[int, "Of the token in its sentence."]
+    text: str
+    tokens: Annotated[tuple[CorpusToken, ...], "Of the sentence, special ones among them."]
+    values: Annotated[tuple[float, ...], "Of the node at each of them."]
+
+
+@dataclass(frozen=True, repr=False)
+class CorpusExamples(Result):
+    """Examples of one node, the strongest first, then those at quantiles, then random ones."""
+
+    axes: ClassVar[Axes] = {"value": (TABLE_ROW,), "position": (TABLE_ROW,)}
+
+    corpus: str
+    node: str
+    measured: Annotated[str, 'What is measured: "mlp_post", "norm of the write", a direction.']
+    n: Annotated[int, "Tokens that were looked at; special ones are not among them."]
+    density: Annotated[float, "Share of them where it is above `threshold`."]
+    threshold: float
+    mean: float
+    least: float
+    most: float
+    n_drawn: Annotated[int, "Tokens that quantiles and random ones are of."]
+    items: tuple[CorpusExample, ...]
+
+    def summary(self) -> str:
+        return (
+            f"{self.node} in {self.corpus}: active at {self.density:.2%} of {self.n:,} tokens, "
+            f"at most {self.most:.4g}"
+        )
+
+    def columns(self) -> Columns:
+        """One row for each example."""
+        found: Columns = {
+            name: [getattr(item, name) for item in self.items]
+            for name in ("group", "quantile", "value", "text", "sentence", "position", "row")
+        }
+        found["token"] = [item.tokens[item.position].token.text for item in self.items]
+        found["pos"] = [item.tokens[item.position].pos for item in self.items]
+        return found

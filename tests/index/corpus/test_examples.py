@@ -1,0 +1,118 @@
+"""Examples of nodes equal a look at every token, sentence by sentence."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+import unembed as ue
+from unembed.analyses.tools.writes import node_of, write, write_capture
+from unembed.errors import InputError, TargetError
+from unembed.index.corpus import examples as module
+from unembed.index.corpus.passes import runs_of, spans_of
+
+
+def slowly(corpus, capture, value):
+    """(value, row, sentence) of every token that is not special; the sentence alone in a run."""
+    found, row = [], 0
+    for number in range(corpus.about.n_sentences):
+        tokens = corpus.tokens(number)
+        run = corpus.model.run([one.token.id for one in tokens], capture=capture)
+        values = value(run).tolist()
+        found += [
+            (values[at], row + at, number) for at, one in enumerate(tokens) if not one.token.special
+        ]
+        row += len(tokens)
+    return found
+
+
+def strongest(found, most):
+    """The strongest token of each sentence, the strongest sentences first."""
+    best = {}
+    for value, row, number in found:
+        if number not in best or value > best[number][0]:
+            best[number] = (value, row)
+    return sorted(best.values(), key=lambda one: -one[0])[:most]
+
+
+def test_examples_equal_a_look_at_every_token(corpus, model):
+    torch.manual_seed(0)
+    vector = torch.randn(model.anatomy.d_model, dtype=torch.float64)
+    head = node_of(model, "L2.H1")
+    named = {
+        "L1.N5": (["L1.mlp_post"], lambda run: run["L1.mlp_post"][:, 5]),
+        "L2.H1": (write_capture(model, head), lambda run: write(run, head).norm(dim=-1)),
+        "L2.resid_post": (
+            ["L2.resid_post"],
+            lambda run: run["L2.resid_post"].double() @ (vector / vector.norm()),
+        ),
+    }
+    nodes = ["L1.N5", "L2.H1", ("L2.resid_post", vector)]
+    answers = ue.find_examples(corpus, nodes, top=3, each=2, random=3, threshold=0.25)
+    for answer in answers:
+        every = slowly(corpus, *named[answer.node])
+        values = np.array([value for value, *_ in every])
+        top = [item for item in answer.items if item.group == "top"]
+        wanted = strongest(every, 3)
+        assert [item.row for item in top] == [row for _, row in wanted]
+        assert [item.value for item in top] == pytest.approx(
+            [value for value, _ in wanted], rel=1e-4, abs=1e-5
+        )
+        assert answer.n == answer.n_drawn == len(every)
+        assert answer.density == pytest.approx((values > 0.25).mean())
+        assert [answer.mean, answer.least, answer.most] == pytest.approx(
+            [values.mean(), values.min(), values.max()], rel=1e-4, abs=1e-5
+        )
+        by_row = {row: value for value, row, _ in every}
+        for item in answer.items:
+            assert item.value == pytest.approx(by_row[item.row], rel=1e-4, abs=1e-5)
+            assert item.values[item.position] == pytest.approx(item.value, rel=1e-4, abs=1e-5)
+            assert (item.tokens, item.text) == (
+                corpus.tokens(item.sentence),
+                corpus.text(item.sentence),
+            )
+            if item.group == "quantile":
+                below = (values < item.value - 1e-6).mean()
+                assert abs(below - item.quantile) <= 4 / len(values)  # one sentence is there twice
+        assert [item.group for item in answer.items].count("random") == 3
+        assert len({item.row for item in answer.items if item.group == "random"}) == 3
+
+
+def test_what_is_kept_does_not_grow_with_the_corpus(corpus, monkeypatch):
+    monkeypatch.setattr(module, "DRAWN", 20)
+    (answer,) = ue.find_examples(corpus, "L1.N5", top=2, random=5)
+    assert answer.n_drawn == 20
+    assert answer.n > 100
+    (every,) = ue.find_examples(corpus, ["L1.N5"], top=2, each=0, random=0)
+    assert [item.row for item in answer.items[:2]] == [item.row for item in every.items]
+
+
+def test_sentences_of_a_pass_are_those_of_the_corpus(corpus, model):
+    spans = spans_of(corpus.columns)
+    seen = []
+    again = list(
+        runs_of(
+            model, corpus.columns, spans, [], at_once=40, progress=lambda *one: seen.append(one)
+        )
+    )
+    assert sorted(span for span, _ in again) == spans
+    for (first, _), run in again:
+        (sentence,) = corpus.sentences([first]).items
+        assert list(run.ids) == [one.token.id for one in sentence.tokens]
+    assert seen[0][1:] == (0, corpus.about.n_tokens)
+    assert seen[-1][1:] == (corpus.about.n_tokens, corpus.about.n_tokens)
+
+
+@pytest.mark.parametrize(
+    ("nodes", "error", "field"),
+    [
+        ("L9.N5", TargetError, "target"),
+        ("L1.H0@3", InputError, "target"),
+        (("L1.resid_post", torch.zeros(3)), InputError, "direction"),
+    ],
+)
+def test_what_has_no_examples_is_said(nodes, error, field, corpus):
+    with pytest.raises(error) as refused:
+        ue.find_examples(corpus, nodes)
+    assert refused.value.field == field
