@@ -1,6 +1,5 @@
 /** The page: bars at the top, one view, the drawer beside it, what floats above. */
 import { lazy, Suspense, useLayoutEffect, useMemo, useRef } from 'react';
-import { AccessDialog } from './AccessDialog';
 import { AddressProblems } from './AddressProblems';
 import { EditsTray } from './EditsTray';
 import { PromptBar } from './PromptBar';
@@ -14,6 +13,9 @@ import { VIEWS } from '../views';
 import { Stage } from './Stage';
 
 const SavedRuns = lazy(() => import('./SavedRuns'));
+const AccessDialog = lazy(async () => ({
+  default: (await import('./AccessDialog')).AccessDialog,
+}));
 const HelpDialog = lazy(() => import('./HelpDialog'));
 const Drawer = lazy(async () => ({ default: (await import('./Drawer')).Drawer }));
 
@@ -29,7 +31,11 @@ export function App() {
   return (
     <Views value={views}>
       {access === 'checking' ? null : <Page />}
-      <AccessDialog />
+      {access === 'refused' ? (
+        <Suspense fallback={null}>
+          <AccessDialog />
+        </Suspense>
+      ) : null}
       {help ? (
         <Suspense fallback={null}>
           <HelpDialog />
