@@ -19,6 +19,7 @@ export type JobKind =
   | 'clusters'
   | 'cluster'
   | 'corpus'
+  | 'examples'
   | 'build';
 export type JobEvent = Schemas['JobEvent'];
 

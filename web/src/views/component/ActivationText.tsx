@@ -49,7 +49,7 @@ export function ActivationText({ data }: { data: Component }) {
   );
 }
 
-function colour(share: number): string {
+export function colour(share: number): string {
   const name = share < 0 ? '--negative-bar' : '--positive-bar';
   return `color-mix(in srgb, var(${name}) ${Math.round(Math.abs(share) * DEEPEST)}%, transparent)`;
 }

@@ -11,6 +11,7 @@ import { quantity } from '../../draw/format';
 import { exploreWith, useExplore } from '../../shared/state/exploring';
 import { change, useSpec } from '../../shared/state/store';
 import { ActivationText } from './ActivationText';
+import { InCorpus } from './InCorpus';
 import { Header } from './ComponentHeader';
 import {
   ComponentFormula,
@@ -105,6 +106,9 @@ function Page({ node, target, model, position, waiting }: PageProps) {
           model={model}
         />
         {facts ? <Neighbours vector={facts} model={model} /> : null}
+        <Section title="In a corpus" note="where it is strongest, in the middle, and anywhere">
+          <InCorpus key={node} node={node} />
+        </Section>
       </div>
       <EditsEffect position={position} />
     </>

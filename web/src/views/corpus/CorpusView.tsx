@@ -1,5 +1,6 @@
 /** Corpus: tokens of one's own texts, in their sentences, and what they have in common. */
 import { ApiError } from '../../shared/api/client';
+import { useCorpora } from '../../shared/api/corpora';
 import type { Analysis, ModelInfo } from '../../shared/api/queries';
 import { ErrorNote } from '../../shared/parts/ErrorNote';
 import { TokenStrip } from '../../shared/parts/TokenStrip';
@@ -17,7 +18,7 @@ import { CorpusSetup } from './CorpusSetup';
 import { CorpusSummary } from './CorpusSummary';
 import { NoCorpus, NoPrompt } from './NoCorpus';
 import { askCorpus, useCorpus, type CorpusState } from './corpusState';
-import { useCorpora, useCorpusHits, type Hits } from './query';
+import { useCorpusHits, type Hits } from './query';
 import { summedOf, type About } from './request';
 import './corpus.css';
 

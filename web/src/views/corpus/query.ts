@@ -15,14 +15,6 @@ export type CorpusToken = Schemas['CorpusToken'];
 /** Rows whose sentences are fetched together. */
 export const CHUNK = 25;
 
-export function useCorpora() {
-  return useQuery({
-    queryKey: ['corpora'],
-    staleTime: 0, // one may have been built meanwhile
-    queryFn: ({ signal }) => answer(api.GET('/api/corpus', { signal })),
-  });
-}
-
 export function useCorpusHits(
   spec: Spec,
   about: About | null,

@@ -1,0 +1,37 @@
+/** The corpora of the model, and where in one of them a node is strongest, as hooks. */
+import { useQuery } from '@tanstack/react-query';
+import { furtherOf, type Further } from '../text/further';
+import { answer, api, timedAnswer, type Schemas } from './client';
+import { useAnalysis, type Analysis } from './queries';
+
+export type CorpusAbout = Schemas['CorpusAbout'];
+export type CorpusExamples = Schemas['CorpusExamples'];
+
+export function useCorpora() {
+  return useQuery({
+    queryKey: ['corpora'],
+    staleTime: 0, // one may have been built meanwhile
+    queryFn: ({ signal }) => answer(api.GET('/api/corpus', { signal })),
+  });
+}
+
+/** A pass over the corpus: nothing is asked before `about` is given. */
+export function useExamples(
+  spec: { further: Further },
+  about: CorpusAbout | null,
+  node: string,
+): Analysis<CorpusExamples> {
+  const further = furtherOf(spec, 'examples');
+  return useAnalysis(
+    'examples',
+    [about?.name, about?.made, node, further],
+    about !== null,
+    (job, signal) =>
+      timedAnswer(
+        api.POST('/api/corpus/examples', {
+          body: { ...further, corpus: about?.name ?? '', target: node, job },
+          signal,
+        }),
+      ),
+  );
+}

@@ -1,0 +1,105 @@
+/** The tokens of a corpus where the component is strongest, others beside them; asked for by a button. */
+import { useState } from 'react';
+import { useCorpora, useExamples, type CorpusExamples } from '../../shared/api/corpora';
+import { count, quantity } from '../../draw/format';
+import { ErrorNote } from '../../shared/parts/ErrorNote';
+import { saveJson } from '../../shared/parts/save';
+import { Status } from '../../shared/parts/ViewBar';
+import { change, useSpec } from '../../shared/state/store';
+import { colour } from './ActivationText';
+import { groupsOf, stretchesOf, type Example } from './examples';
+
+export function InCorpus({ node }: { node: string }) {
+  const spec = useSpec();
+  const corpora = useCorpora().data?.items ?? null;
+  const [asked, setAsked] = useState(false);
+  const about = corpora?.find(({ name }) => name === spec.corpus.name) ?? corpora?.[0] ?? null;
+  const found = useExamples(spec, asked ? about : null, node);
+  const data = found.data?.node === node ? found.data : null;
+  if (corpora === null) return null;
+  if (!about)
+    return (
+      <p className="faint">
+        Examples need a corpus.{' '}
+        <button type="button" className="link" onClick={() => change({ view: 'corpus' })}>
+          How to build one
+        </button>
+      </p>
+    );
+  return (
+    <div data-testid="in-corpus">
+      <p>
+        {asked ? (
+          <Status kind="examples" analysis={found} timed={false} />
+        ) : (
+          <button type="button" data-testid="find-examples" onClick={() => setAsked(true)}>
+            Look through {about.name}
+          </button>
+        )}{' '}
+        {asked ? null : (
+          <span className="faint">{count(about.n_tokens, 'token')} are run once more</span>
+        )}
+      </p>
+      <ErrorNote ofNode error={found.error} retry={found.retry} stale={false} />
+      {data ? <Examples data={data} /> : null}
+    </div>
+  );
+}
+
+function Examples({ data }: { data: CorpusExamples }) {
+  const most = Math.max(Math.abs(data.most), Math.abs(data.least), 1e-9);
+  return (
+    <>
+      <p className="faint" data-testid="examples-density">
+        {data.measured}: above {quantity(data.threshold)} at {(100 * data.density).toFixed(2)}% of{' '}
+        {count(data.n, 'token')}, mean {quantity(data.mean)}, most {quantity(data.most)}.{' '}
+        <button
+          type="button"
+          className="link"
+          onClick={() => saveJson(`${data.node}-${data.corpus}.json`, data)}
+        >
+          Save as JSON
+        </button>
+      </p>
+      <div className="component-examples" data-testid="node-examples">
+        {groupsOf(data.items).map(([title, items]) => (
+          <Group key={title} title={title} items={items} most={most} />
+        ))}
+      </div>
+    </>
+  );
+}
+
+function Group({ title, items, most }: { title: string; items: Example[]; most: number }) {
+  return (
+    <>
+      <h4>{title}</h4>
+      {items.map((example) => (
+        <Line key={example.row} example={example} most={most} />
+      ))}
+    </>
+  );
+}
+
+function Line({ example, most }: { example: Example; most: number }) {
+  return (
+    <>
+      <span className="number" title={String(example.value)}>
+        {quantity(example.value)}
+      </span>
+      <bdi>
+        {stretchesOf(example).map(({ text, value, match }, at) => (
+          <span
+            key={at}
+            className={match ? 'match' : undefined}
+            title={value === null ? undefined : quantity(value)}
+            style={value === null ? undefined : { backgroundColor: colour(value / most) }}
+          >
+            {text}
+          </span>
+        ))}
+      </bdi>
+      <span className="faint">{example.tokens[example.position]?.pos ?? ''}</span>
+    </>
+  );
+}
