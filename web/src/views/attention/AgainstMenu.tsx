@@ -86,9 +86,7 @@ function Fit({ heads, length }: Props) {
   const { against } = spec.attention;
   const other = otherOf(spec, heads);
   const { data } = useTokens(askedOf(other ?? spec), other !== null);
-  if (against === '') return null;
-  if (!other) return 'An encoder reads the source alone: there is no other prompt of it.';
-  if (!data) return null;
+  if (against === '' || !data) return null;
   const n = data.tokens.length;
   return n === length
     ? `Both have ${count(n, 'token')}, so that there is a difference.`

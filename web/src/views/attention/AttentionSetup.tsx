@@ -44,12 +44,11 @@ interface Props {
 export function AttentionSetup({ model, heads, scores, rated, position, length, children }: Props) {
   const { attention, pair, prompt } = useSpec();
   const { measure, special, mass, queries } = attention;
+  const part = partOf(heads);
   return (
     <>
       <div className="lens-setup" role="group" aria-label="What is shown of attention">
-        {(model.n_encoder_layers ?? 0) > 0 ? (
-          <PartChoice model={model} part={partOf(heads)} />
-        ) : null}
+        {(model.n_encoder_layers ?? 0) > 0 ? <PartChoice model={model} part={part} /> : null}
         <Choice
           name="heads"
           head={heads.length === 1 ? 'Head' : 'Heads'}
@@ -94,26 +93,29 @@ export function AttentionSetup({ model, heads, scores, rated, position, length, 
             <BetweenMenu />
           </Choice>
         )}
-        <Choice
-          name="queries"
-          head="From"
-          says={queryWords(queries, position, length)}
-          changed={queries !== ATTENTION.queries}
-        >
-          <QueriesMenu position={position} length={length} />
-        </Choice>
-        <Choice
-          name="against"
-          head="Other prompt"
-          says={attention.against === '' ? 'none' : againstWords(attention.against, prompt)}
-          changed={attention.against !== ''}
-          wide
-        >
-          <AgainstMenu heads={heads} length={length} />
-        </Choice>
+        {part === 'encoder' ? null : (
+          <>
+            <Choice
+              name="queries"
+              head="From"
+              says={queryWords(queries, position, length)}
+              changed={queries !== ATTENTION.queries}
+            >
+              <QueriesMenu position={position} length={length} />
+            </Choice>
+            <Choice
+              name="against"
+              head="Other prompt"
+              says={attention.against === '' ? 'none' : againstWords(attention.against, prompt)}
+              changed={attention.against !== ''}
+              wide
+            >
+              <AgainstMenu heads={heads} length={length} />
+            </Choice>
+          </>
+        )}
         <Reset />
-        <span className="spring" />
-        {children}
+        <span className="setup-end">{children}</span>
       </div>
       <Misfit model={model} />
     </>
