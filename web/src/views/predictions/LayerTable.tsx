@@ -3,7 +3,7 @@
  * after attention, after feed-forward. An opened layer lists its tokens and takes apart what it added.
  * Only the chosen layer's controls are tab stops.
  */
-import { useEffect, useRef } from 'react';
+import { lazy, Suspense, useEffect, useRef } from 'react';
 import type { Analysis, ModelInfo } from '../../shared/api/queries';
 import { parseRow, type ResidualSite } from '../../draw/residual';
 import { isOfEncoder, parseTarget, type Kind } from '../../shared/text/address';
@@ -13,8 +13,9 @@ import { branchOf, partOf, shortName, strongest, type Branch } from './updates';
 import type { Spec } from '../../shared/text/url';
 import { change, useSpec } from '../../shared/state/store';
 import { toggleLayer } from './predictionsState';
-import { LayerParts } from './LayerParts';
 import { State } from './LayerState';
+
+const LayerParts = lazy(async () => ({ default: (await import('./LayerParts')).LayerParts }));
 
 interface Props {
   data: Predictions;
@@ -195,7 +196,9 @@ function Row({ layer, edited, data, updates, mode, model, parallel, crossed }: R
       {open ? (
         <tr className="layer-parts-row">
           <td colSpan={parallel ? 5 : crossed ? 8 : 6}>
-            <LayerParts layer={layer.layer} updates={updates} mode={mode} model={model} />
+            <Suspense fallback={<div data-busy />}>
+              <LayerParts layer={layer.layer} updates={updates} mode={mode} model={model} />
+            </Suspense>
           </td>
         </tr>
       ) : null}
