@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 import unembed as ue
+from unembed.analyses.attribution.result import AttributionComparison
 from unembed.analyses.tools.effects import Writes, effects_capture, effects_on
 from unembed.analyses.tools.writes import write, write_capture
 from unembed.engine.editing.edits import by_analysis
@@ -531,6 +532,54 @@ def test_listing_and_naming(model_of):
         found.node("L1.H2@3")
     with pytest.raises(InputError, match="'ple'"):
         found.top(kinds=["ple"])
+
+
+@pytest.mark.parametrize("pairs", [True, False])
+@pytest.mark.parametrize("name", ["gemma3", "mixtral"])
+def test_sums_of_components_and_of_positions_are_those_of_their_nodes(name, pairs, model_of):
+    model = model_of(name, torch.float64)
+    found = ue.attribute(model, PROMPT, WHY, pairs=pairs, top_k=1000)
+    nodes = found.top(10**9)
+    by_name: dict[str, list[float]] = {}
+    for row in nodes:
+        stem = row.name.partition("@")[0]
+        stem = f"L{row.layer}.N*" if row.kind == "neuron" else stem
+        sums = by_name.setdefault(stem, [0.0, 0.0])
+        sums[0], sums[1] = sums[0] + row.total, sums[1] + row.direct
+    assert {one.name for one in found.components} == set(by_name)
+    for one in found.components:
+        assert (one.total, one.direct) == pytest.approx(tuple(by_name[one.name]), abs=1e-9)
+    assert found.by_component()["L1.H0"] == pytest.approx(by_name["L1.H0"][0], abs=1e-9)
+    columns = {"embed": "embedding", "neuron": "neurons", "pair": "heads", "head": "heads"}
+    for position, sums in enumerate(found.at_positions):
+        for column in ("embedding", "heads", "neurons", "others"):
+            wanted = sum(
+                row.total
+                for row in nodes
+                if row.position == position and columns.get(row.kind, "others") == column
+            )
+            assert getattr(sums, column) == pytest.approx(wanted, abs=1e-9), (column, position)
+        looked_at = sum(row.total for row in nodes if row.key == position)
+        assert sums.looked_at == (pytest.approx(looked_at, abs=1e-9) if pairs else None)
+
+
+def test_kinds_are_chosen_and_each_side_has_the_nodes_of_the_other(model_of):
+    model = model_of("gpt2", torch.float64)
+    found = ue.attribute(model, PROMPT, WHY, kinds=["bias", "embed"])
+    assert {row.kind for row in found.rows} == {"bias", "embed"}
+    with pytest.raises(InputError) as caught:
+        ue.attribute(model, PROMPT, WHY, kinds=["head"])
+    assert (caught.value.field, "pair" in str(caught.value.legal)) == ("kinds", True)
+    plain = ue.attribute(model, PROMPT, WHY, top_k=5)
+    edited = ue.attribute(model, PROMPT, WHY, [ue.zero(plain.rows[0].name)], top_k=5)
+    both = AttributionComparison(plain, edited)
+    names = {row.name for row in (*plain.rows, *edited.rows)}
+    for side, one in both.sides.items():
+        listed = [row.name for row in (*one.rows, *both.unlisted[side])]
+        assert sorted(listed) == sorted(name for name in names if one.has_node(name))
+        assert all(row == one.node(row.name) for row in both.unlisted[side])
+    assert both.unlisted["edited"]
+    assert AttributionComparison(plain).unlisted == {}
 
 
 def test_without_a_target_the_likeliest_token_is_explained(model_of):

@@ -1091,6 +1091,11 @@ export interface components {
              */
             top_k?: number;
             /**
+             * Kinds
+             * @description Of the nodes listed; absent: all.
+             */
+            kinds?: ("embed" | "head" | "pair" | "cross_head" | "neuron" | "bias" | "attn" | "cross" | "mlp" | "mixer" | "ple" | "latent" | "latent_bias" | "error")[] | null;
+            /**
              * Layers
              * @description Of the nodes listed; absent: all.
              */
@@ -1264,6 +1269,16 @@ export interface components {
             };
             /** @description Null unless there were runs for it. */
             bound: components["schemas"]["Bound"] | null;
+            /**
+             * Components
+             * @description Sums over positions of each head, of the neurons of each layer, and of whole branches.
+             */
+            components: components["schemas"]["ComponentEffects"][];
+            /**
+             * At Positions
+             * @description Sums of estimated total effects at each position, by kind of node.
+             */
+            at_positions: components["schemas"]["PositionEffects"][];
         };
         /**
          * AttributionComparison
@@ -1273,6 +1288,15 @@ export interface components {
             baseline: components["schemas"]["Attribution"];
             /** @description Null where no edit is enabled. */
             edited: components["schemas"]["Attribution"] | null;
+            /**
+             * Unlisted
+             * @description By side, the nodes that the other side alone lists: with both, each stands beside itself.
+             *
+             *             A node that a side does not have is left out: a whole head where the other has its pairs.
+             */
+            unlisted: {
+                [key: string]: components["schemas"]["AttributedNode"][];
+            };
         };
         /**
          * Bound
@@ -1570,6 +1594,37 @@ export interface components {
              * @default []
              */
             source_tokens: components["schemas"]["Token"][];
+        };
+        /**
+         * ComponentEffects
+         * @description What all nodes of one component do together: sums over positions, and of pairs over keys.
+         */
+        ComponentEffects: {
+            /**
+             * Name
+             * @description A head, a branch, or all neurons or latents of a layer: "L3.N*".
+             */
+            name: string;
+            /**
+             * Kind
+             * @enum {string}
+             */
+            kind: "embed" | "head" | "pair" | "cross_head" | "neuron" | "bias" | "attn" | "cross" | "mlp" | "mixer" | "ple" | "latent" | "latent_bias" | "error";
+            /**
+             * Layer
+             * @description Null of the embedding.
+             */
+            layer: number | null;
+            /**
+             * Direct
+             * @description Null where nothing has a direct effect.
+             */
+            direct: number | null;
+            /**
+             * Total
+             * @description Estimated, as that of each node is.
+             */
+            total: number;
         };
         /**
          * ComponentRequest
@@ -4797,6 +4852,31 @@ export interface components {
              *             head that a layer lacks.
              */
             rows: (number | null)[][][];
+        };
+        /**
+         * PositionEffects
+         * @description Estimated total effects of what is written at one position, summed by kind of node.
+         */
+        PositionEffects: {
+            /** Embedding */
+            embedding: number;
+            /**
+             * Heads
+             * @description Pairs count where they write: at the query.
+             */
+            heads: number;
+            /** Neurons */
+            neurons: number;
+            /**
+             * Others
+             * @description Biases, and branches that are not taken apart.
+             */
+            others: number;
+            /**
+             * Looked At
+             * @description Of pairs by where they look; null without pairs.
+             */
+            looked_at: number | null;
         };
         /**
          * PredictionSide

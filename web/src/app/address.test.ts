@@ -20,7 +20,9 @@ import { KINDS, LENS, TEXTS } from '../views/lens/lensState';
 import { VIEWS } from '../views';
 import { decodeSpec, DEFAULTS, encodeSpec } from './address';
 import { attention } from '../views/attention/attentionStateExample';
+import { attribution } from '../views/attribution/attributionStateExample';
 import { corpus } from '../views/corpus/corpusStateExample';
+import { patching } from '../views/patching/patchingStateExample';
 import { explore } from '../views/explore/exploreExample';
 import { flow, flowName } from '../views/flow/flowStateExample';
 
@@ -148,9 +150,11 @@ const spec: fc.Arbitrary<Spec> = fc.record({
   ),
   further: fc.constant(DEFAULTS.further),
   attention,
+  attribution,
   corpus,
   explore,
   flow,
+  patching,
   lens: fc.record({
     kind: fc.constantFrom(...KINDS),
     text: fc.constantFrom(...TEXTS),

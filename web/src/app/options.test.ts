@@ -28,6 +28,10 @@ const { lensOptions } = await import('../views/lens/lensState');
 const { lensPython } = await import('../views/lens/python');
 const { attentionOptions } = await import('../views/attention/attentionState');
 const { attentionPython } = await import('../views/attention/python');
+const { attributionBody } = await import('../views/attribution/attributionState');
+const { attributionPython } = await import('../views/attribution/python');
+const { patchingBody } = await import('../views/patching/patchingState');
+const { patchingPython } = await import('../views/patching/python');
 const { flowBody } = await import('../views/flow/flowState');
 const { flowPython } = await import('../views/flow/python');
 const { labelsPython, predictionsPython } = await import('../views/predictions/python');
@@ -54,7 +58,7 @@ const PAGES = {
 /** Asked by a button, or beside what a page is about: in the address and the request alone. */
 const BESIDE = ['build', 'vector', 'heads', 'thumbnails', 'sentences', 'examples'] as const;
 /** Asked in Python, on the command line and over HTTP; the app has no page for them yet. */
-const WITHOUT_PAGE = ['attribute', 'patch', 'patch_pairs'] as const;
+const WITHOUT_PAGE = ['patch_pairs'] as const;
 
 const read = (address: string) => {
   const { spec, problems } = decodeSpec(address);
@@ -91,12 +95,31 @@ describe('an option that the server declares', () => {
     expect(decodeSpec('flow.made_up=c').problems).toHaveLength(1);
   });
 
+  it('is in the address, in the request and in the Python of attribution', () => {
+    const spec = read('v=1&view=attribution&p=Hi&attribution.made_up=5');
+    const size = { layers: 12, positions: 2 };
+    expect(attributionBody(spec.attribution, spec, size)).toMatchObject({ made_up: 5 });
+    expect(attributionPython(page('gpt2', spec))).toContain('made_up=5');
+    expect(attributionPython(page('gpt2', DEFAULTS))).not.toContain('made_up');
+    expect(decodeSpec('attribution.made_up=10').problems).toHaveLength(1);
+  });
+
+  it('is in the address, in the request and in the Python of a patching grid', () => {
+    const spec = read('v=1&view=patching&p=Hi&patching.made_up=5');
+    expect(patchingBody(spec.patching)).toEqual({ made_up: 5 });
+    expect(patchingPython(page('gpt2', spec))).toContain('made_up=5');
+    expect(patchingPython(page('gpt2', DEFAULTS))).not.toContain('made_up');
+    expect(decodeSpec('patching.made_up=10').problems).toHaveLength(1);
+  });
+
   it('is in a page of every question', () => {
     // Relations are asked in Python, on the command line and over HTTP alone.
     const tried = [
       'lens',
       'attention',
       'flow',
+      'attribute',
+      'patch',
       'relations',
       ...Object.keys(PAGES),
       ...BESIDE,

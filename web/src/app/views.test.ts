@@ -15,6 +15,7 @@ import { VIEWS } from '../views';
 import { ATTENTION_KEYS } from '../draw/attention/keys';
 import { GRAPH_KEYS, POINTED_KEYS } from '../draw/flow/keys';
 import { GRID_KEYS } from '../draw/lens/keys';
+import { ROW_KEYS } from '../views/attribution/attributionKeys';
 import { HEAD_KEYS } from '../views/attention/headKeys';
 import { CORPUS_KEYS } from '../views/corpus/corpusKeys';
 import { PART_KEYS } from '../views/predictions/predictionsKeys';
@@ -36,6 +37,7 @@ const INSIDE: Record<string, Readonly<Record<string, Key>>> = {
   GRID_KEYS,
   PART_KEYS,
   PROMPT_KEYS,
+  ROW_KEYS,
 };
 
 const stroke = (key: string, more: Partial<Stroke> = {}): Stroke => ({

@@ -1,11 +1,13 @@
 /** The views, in the order of their tabs; the page opens with the first. All that knows views reads this list. */
 import type { View } from '../shared/view';
 import { attention } from './attention';
+import { attribution } from './attribution';
 import { component } from './component';
 import { corpus } from './corpus';
 import { explore } from './explore';
 import { flow } from './flow';
 import { lens } from './lens';
+import { patching } from './patching';
 import { predictions } from './predictions';
 
 export const VIEWS: readonly View[] = [
@@ -13,6 +15,8 @@ export const VIEWS: readonly View[] = [
   lens,
   attention,
   flow,
+  attribution,
+  patching,
   explore,
   corpus,
   component,

@@ -245,7 +245,11 @@ class _Work:
     def _listed(self, made: Attribution) -> Attribution:
         options = self.options
         rows = made.top(
-            options.top_k, by=options.sort_by, layers=options.layers, positions=options.positions
+            options.top_k,
+            by=options.sort_by,
+            kinds=options.kinds,
+            layers=options.layers,
+            positions=options.positions,
         )
         return replace(made, rows=rows)
 

@@ -13,6 +13,24 @@ Estimator = Literal["gradient", "integrated", "relp", "graddrop"]
 Against = Literal["zero", "mean", "prompt"]
 SortBy = Literal["total", "direct", "write", "activation", "measured"]
 
+NodeKindName = Literal[
+    "embed",
+    "head",
+    "pair",
+    "cross_head",
+    "neuron",
+    "bias",
+    "attn",
+    "cross",
+    "mlp",
+    "mixer",
+    "ple",
+    "latent",
+    "latent_bias",
+    "error",
+]
+
+_Kinds = Annotated[tuple[NodeKindName, ...], Field(strict=False, min_length=1, max_length=20)]
 _Layers = Annotated[tuple[Count, ...], Field(strict=False, min_length=1, max_length=4096)]
 _Positions = Annotated[tuple[Position, ...], Field(strict=False, min_length=1, fail_fast=True)]
 
@@ -52,6 +70,7 @@ class AttributionOptions(Options):
     )
     sort_by: SortBy = option("total", "What nodes are listed by, largest either way first.")
     top_k: Positive = option(20, "Nodes listed.", limit="max_attributed_rows", flag="--top-k/-k")
+    kinds: _Kinds | None = option(None, "Of the nodes listed; absent: all.")
     layers: _Layers | None = option(None, "Of the nodes listed; absent: all.")
     positions: _Positions | None = option(
         None, "Of the nodes listed; absent: all.", limit="max_prompt_tokens"

@@ -10,30 +10,20 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 import torch
 
 from unembed.analyses.attribution.options import Against, Estimator, Frozen, SortBy
+from unembed.analyses.attribution.options import NodeKindName as NodeKindName
+from unembed.analyses.attribution.sums import (
+    ComponentEffects,
+    PositionEffects,
+    component_effects,
+    position_effects,
+)
 from unembed.engine.names.tokens import Token
 from unembed.errors import InputError
-from unembed.result import TABLE_ROW, Axes, Columns, Comparison, Result, columns_of
+from unembed.result import TABLE_ROW, Axes, Columns, Comparison, Result, Side, columns_of
 
 if TYPE_CHECKING:
     from jaxtyping import Float
     from torch import Tensor
-
-NodeKindName = Literal[
-    "embed",
-    "head",
-    "pair",
-    "cross_head",
-    "neuron",
-    "bias",
-    "attn",
-    "cross",
-    "mlp",
-    "mixer",
-    "ple",
-    "latent",
-    "latent_bias",
-    "error",
-]
 
 
 @dataclass(frozen=True, eq=False)
@@ -155,6 +145,7 @@ class Attribution(Result):
         "write": (TABLE_ROW,),
         "total": (TABLE_ROW,),
     }
+    also: ClassVar[tuple[str, ...]] = ("components", "at_positions")
 
     objective: Annotated[str, "What is explained, in words."]
     value: Annotated[float, "Of the objective in the run."]
@@ -181,6 +172,16 @@ class Attribution(Result):
     provenance: Annotated[Mapping[str, str], "Which model, in which precision."]
     groups: tuple[NodeGroup, ...] = field(metadata={"written": False})
     bound: Annotated[Bound | None, "Null unless there were runs for it."] = None
+
+    @property
+    def components(self) -> tuple[ComponentEffects, ...]:
+        """Sums over positions of each head, of the neurons of each layer, and of whole branches."""
+        return tuple(component_effects(self.groups, self.position))
+
+    @property
+    def at_positions(self) -> tuple[PositionEffects, ...]:
+        """Sums of estimated total effects at each position, by kind of node."""
+        return position_effects(self.groups)
 
     def top(
         self,
@@ -211,34 +212,27 @@ class Attribution(Result):
 
     def place(self, name: str) -> tuple[int, tuple[int, ...]]:
         """Where a node is, by its name: the number of its group, its index there. As `node`."""
-        found = self._places.get(name.partition("@")[0])
-        index = None if found is None else _index(self.groups[found[0]], name, found[1])
-        if found is None or index is None:
+        found = self._find(name)
+        if found is None:
             raise InputError(
                 f"{name!r} is no node of this attribution",
                 field="name",
                 value=name,
                 legal=", ".join(row.name for row in self.rows[:3]),
             )
-        return found[0], index
+        return found
+
+    def has_node(self, name: str) -> bool:
+        """Whether `node` finds it."""
+        return self._find(name) is not None
 
     def by_component(self, by: Literal["total", "direct"] = "total") -> dict[str, float]:
         """The sum over positions, and of pairs over keys, of each head, and of whole branches.
 
         Neurons of a layer are one sum.
         """
-        found: dict[str, float] = {}
-        for group in self.groups:
-            values = group.of(by, self.position)
-            if values is None:
-                continue
-            if group.kind in ("pair", "head", "cross_head"):
-                each = values.flatten(2).sum(-1).sum(0) if values.dim() > 2 else values.sum(0)
-                found |= {f"{group.stem}{head}": one for head, one in enumerate(each.tolist())}
-            else:
-                name = f"{group.stem}*" if group.kind in ("neuron", "latent") else group.stem
-                found[name] = float(values.sum())
-        return found
+        of_each = {one.name: getattr(one, by) for one in self.components}
+        return {name: value for name, value in of_each.items() if value is not None}
 
     def summary(self) -> str:
         return f"{self.objective} = {self.value:.4g}, {self.n_nodes:,} nodes"
@@ -261,6 +255,11 @@ class Attribution(Result):
                 stem = group.name((0, number, 0) if group.kind == "pair" else (0, number))
                 found[stem.partition("@")[0]] = (order, (number,))
         return found
+
+    def _find(self, name: str) -> tuple[int, tuple[int, ...]] | None:
+        found = self._places.get(name.partition("@")[0])
+        index = None if found is None else _index(self.groups[found[0]], name, found[1])
+        return None if found is None or index is None else (found[0], index)
 
     def _chosen(
         self, kinds: Sequence[str] | None, layers: Sequence[int] | None
@@ -340,5 +339,29 @@ def _index(group: NodeGroup, name: str, rest: tuple[int, ...]) -> tuple[int, ...
 class AttributionComparison(Comparison[Attribution]):
     """An attribution in the baseline; with an enabled edit also in the edited run."""
 
+    also: ClassVar[tuple[str, ...]] = ("unlisted",)
+
     baseline: Attribution
     edited: Annotated[Attribution | None, "Null where no edit is enabled."] = None
+
+    @property
+    def unlisted(self) -> Mapping[Side, tuple[AttributedNode, ...]]:
+        """By side, the nodes that the other side alone lists: with both, each stands beside itself.
+
+        A node that a side does not have is left out: a whole head where the other has its pairs.
+        """
+        if self.edited is None:
+            return {}
+        return {
+            "baseline": _counterparts(self.baseline, self.edited),
+            "edited": _counterparts(self.edited, self.baseline),
+        }
+
+
+def _counterparts(own: Attribution, other: Attribution) -> tuple[AttributedNode, ...]:
+    listed = {row.name for row in own.rows}
+    return tuple(
+        own.node(row.name)
+        for row in other.rows
+        if row.name not in listed and own.has_node(row.name)
+    )

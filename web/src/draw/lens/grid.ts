@@ -53,12 +53,18 @@ export interface GridEvents {
 export interface GridOptions {
   /** Of the cell that assistive technology sees; one in the page, or in its shadow tree. */
   id?: string;
+  /** Of what is drawn: "lens" names the grid of layers; of another one its test ids are made, too. */
+  name?: string;
+  /** What assistive technology says that it is. */
+  label?: string;
   /** "along": a plain wheel goes along the tokens where all rows are in sight; "page": it is the page's. */
   wheel: 'along' | 'page';
 }
 
+const LABEL = 'Logit lens: rows are layers, columns are tokens';
+
 export class LensGrid {
-  private readonly canvas = make('canvas', { 'aria-hidden': 'true', 'data-testid': 'lens-canvas' });
+  private readonly canvas = make('canvas', { 'aria-hidden': 'true' });
   private readonly labels = make('div', {
     class: 'lens-labels',
     role: 'presentation',
@@ -69,7 +75,6 @@ export class LensGrid {
     role: 'gridcell',
     'aria-selected': 'true',
     'aria-live': 'polite',
-    'data-testid': 'lens-cell',
   });
   private readonly activeRow = make('div', { role: 'row', class: 'visually-hidden' }, this.active);
   private readonly heat = new HeatGrid(this.canvas);
@@ -88,14 +93,16 @@ export class LensGrid {
     private readonly events: GridEvents,
     private readonly options: GridOptions,
   ) {
-    const { id = 'lens-cell' } = options;
+    const { name: grid = 'lens', id = `${grid}-cell`, label = LABEL } = options;
     this.active.id = id;
+    this.active.dataset['testid'] = `${grid}-cell`;
+    this.canvas.dataset['testid'] = `${grid}-canvas`;
     for (const [name, value] of Object.entries({
       role: 'grid',
       tabindex: '0',
-      'aria-label': 'Logit lens: rows are layers, columns are tokens',
+      'aria-label': label,
       'aria-activedescendant': id,
-      'data-testid': 'lens-grid',
+      'data-testid': `${grid}-grid`,
     }))
       box.setAttribute(name, value);
     box.classList.add('lens-grid');

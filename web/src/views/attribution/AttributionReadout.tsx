@@ -1,0 +1,115 @@
+/** What is explained, what the direct effects add up to, how far the estimates can be trusted. */
+import { count, figures, signed } from '../../draw/format';
+import { Token } from '../../shared/parts/parts';
+import { setAttribution, useAttributionSpec } from './attributionState';
+import type { Comparison } from './query';
+import { Scatter } from './Scatter';
+import { cancels, sideOf, type Shown } from './rows';
+
+interface Props {
+  answer: Comparison;
+  shown: Shown;
+  /** After the filters of the page. */
+  listed: number;
+}
+
+export function AttributionReadout({ answer, shown, listed }: Props) {
+  const { grouping } = useAttributionSpec();
+  const side = sideOf(answer, shown);
+  const here = side.tokens[side.position];
+  return (
+    <div className="attribution-readout" data-testid="attribution-readout">
+      <p>
+        <strong>
+          {side.objective} = {figures(side.value)}
+        </strong>
+        {shown === 'difference' ? (
+          <>
+            <span className="faint"> edited, </span>
+            <strong>{figures(answer.baseline.value)}</strong>
+            <span className="faint"> baseline,</span>
+          </>
+        ) : null}{' '}
+        <span className="faint">at position {side.position}</span>{' '}
+        {here ? <Token token={here} /> : null}
+        <span className="faint"> · </span>
+        {count(side.n_nodes, 'node')}
+        {grouping === 'nodes' ? `, ${listed.toLocaleString('en')} listed` : null}
+        <span className="faint"> · {side.cost}</span>
+      </p>
+      <Completeness side={side} />
+      {cancels(side) ? (
+        <p className="faint" data-testid="cancels">
+          A norm stands behind each branch: what its nodes do to the answer cancels in their sum, so
+          that heads and neurons have 0 for each token as a whole.
+        </p>
+      ) : null}
+      <Verified side={side} />
+      {side.notes.map((note) => (
+        <p key={note} className="faint">
+          {note}
+        </p>
+      ))}
+    </div>
+  );
+}
+
+type Side = Comparison['baseline'];
+
+function Completeness({ side }: { side: Side }) {
+  const { completeness: sums } = side;
+  if (!sums)
+    return (
+      <p className="faint" data-testid="completeness">
+        Nothing has a direct effect on it: it is no sum of what the stream holds.
+      </p>
+    );
+  const parts = [
+    ['nodes', sums.nodes],
+    ['biases of the head', sums.head],
+    ['biases of norms', sums.norms],
+    ['not linear', sums.beyond],
+  ] as const;
+  const said = parts.filter(([name, value]) => name === 'nodes' || Math.abs(value) > 5e-5);
+  return (
+    <p data-testid="completeness">
+      Direct effects add up: {said.map(([name, value]) => `${name} ${signed(value, 3)}`).join(', ')}
+      , left over <span title={String(sums.rest)}>{figures(sums.rest)}</span>
+      <span className="faint">
+        {side.method === 'gradient' ? ' (the head is not linear: its gradient)' : null}
+      </span>
+    </p>
+  );
+}
+
+function Verified({ side }: { side: Side }) {
+  const { verify, top_k } = useAttributionSpec();
+  const found = side.verification;
+  const next = [20, 50, 100].find((number) => number > verify && number <= top_k);
+  const measure =
+    next === undefined ? null : (
+      <button
+        type="button"
+        className="link"
+        data-testid="measure"
+        title={`Runs the model without each of them: ${next} runs, several in a pass`}
+        onClick={() => setAttribution({ verify: next })}
+      >
+        Measure the first {next}
+      </button>
+    );
+  if (!found) return <p>Total effects are estimates, none of them measured. {measure}</p>;
+  return (
+    <p data-testid="verification" className="attribution-verified">
+      <span>
+        {count(found.nodes, 'node')} measured:{' '}
+        {found.pearson == null
+          ? 'too few for a correlation'
+          : `Pearson ${found.pearson.toFixed(2)}`}
+        {found.spearman == null ? '' : `, of ranks ${found.spearman.toFixed(2)}`}, largest error{' '}
+        {figures(found.largest_error)}. {measure}
+      </span>
+      <Scatter rows={side.rows} />
+    </p>
+  );
+}

@@ -1,0 +1,159 @@
+/** What is attributed, how it is estimated, what is listed: one quiet line. */
+import type { ModelInfo } from '../../shared/api/queries';
+import { Choice } from '../../shared/parts/Choice';
+import { Segments } from '../../shared/parts/parts';
+import { useSpec } from '../../shared/state/store';
+import { formatPositions } from '../../shared/text/edits';
+import { showSpaces } from '../../draw/tokens';
+import {
+  ATTRIBUTION,
+  setAttribution,
+  useAttributionSpec,
+  type Attribution,
+} from './attributionState';
+import { EstimateMenu, ESTIMATORS, ListedMenu, MeasuredMenu, TargetMenu } from './AttributionMenus';
+import type { Comparison } from './query';
+
+interface Props {
+  model: ModelInfo;
+  answer: Comparison | null;
+  /** Tokens of the prompt. */
+  length: number;
+}
+
+const SIGNS = [
+  ['both', '±', 'Whatever the sign'],
+  ['positive', '+', 'Only what raises the answer'],
+  ['negative', '−', 'Only what lowers it'],
+] as const;
+
+export function AttributionSetup({ model, answer, length }: Props) {
+  const state = useAttributionSpec();
+  const { target, distractor } = useSpec();
+  return (
+    <div className="lens-setup" role="group" aria-label="What is attributed, and what is listed">
+      <Choice
+        name="attributed"
+        head="Explains"
+        says={<Explained target={target} distractor={distractor} answer={answer} />}
+        changed={target !== ''}
+      >
+        <TargetMenu />
+      </Choice>
+      <Choice
+        name="estimate"
+        head="Estimated by"
+        says={estimateWords(state)}
+        changed={isEstimateChosen(state)}
+        wide
+      >
+        <EstimateMenu model={model} length={length} />
+      </Choice>
+      <Choice
+        name="listed"
+        head="Listed"
+        says={listedWords(state)}
+        changed={isListChosen(state)}
+        wide
+      >
+        <ListedMenu model={model} answer={answer} length={length} />
+      </Choice>
+      <Choice
+        name="measured"
+        head="Measured"
+        says={state.verify === 0 ? 'none' : `the first ${state.verify}`}
+        changed={state.verify > 0}
+      >
+        <MeasuredMenu />
+      </Choice>
+      <Segments
+        name="sign"
+        label="Sign of what is listed"
+        value={state.sign}
+        options={SIGNS}
+        onChange={(sign: Attribution['sign']) => setAttribution({ sign }, 'replace')}
+      />
+      <input
+        className="attribution-find"
+        type="search"
+        data-testid="find"
+        aria-label="Only rows whose node or token has this text"
+        placeholder="node or token"
+        autoComplete="off"
+        spellCheck={false}
+        value={state.find}
+        onChange={(event) => setAttribution({ find: event.target.value }, 'replace')}
+      />
+      <Reset />
+    </div>
+  );
+}
+
+interface ExplainedProps {
+  target: string;
+  distractor: string;
+  answer: Comparison | null;
+}
+
+function Explained({ target, distractor, answer }: ExplainedProps) {
+  if (target === '') return <bdi>{answer?.baseline.objective ?? 'its own answer'}</bdi>;
+  return (
+    <>
+      <bdi className="token">{showSpaces(target)}</bdi>
+      {distractor === '' ? null : (
+        <>
+          {' '}
+          less <bdi className="token">{showSpaces(distractor)}</bdi>
+        </>
+      )}
+    </>
+  );
+}
+
+const NORMS: Record<Attribution['frozen'], string> = {
+  none: '',
+  final: ', final norm held',
+  all: ', norms held',
+};
+
+function estimateWords({ estimator, frozen, against, pairs }: Attribution): string {
+  const held = estimator === 'relp' ? '' : NORMS[frozen];
+  const from = against === 'zero' ? '' : `, against the ${against}`;
+  return `${ESTIMATORS[estimator][0].toLowerCase()}${held}${from}${pairs ? '' : ', whole heads'}`;
+}
+
+function isEstimateChosen(state: Attribution): boolean {
+  const names = ['estimator', 'frozen', 'against', 'pairs', 'steps'] as const;
+  return names.some((name) => state[name] !== ATTRIBUTION[name]);
+}
+
+function listedWords({ top_k, kinds, layers, positions }: Attribution): string {
+  const parts = [
+    ...(kinds ? [kinds.length > 2 ? `${kinds.length} kinds` : kinds.join(', ')] : []),
+    ...(layers ? [`layers ${formatPositions([...layers])}`] : []),
+    ...(positions ? [`at ${formatPositions([...positions])}`] : []),
+  ];
+  return [`the first ${top_k}`, ...parts].join(' · ');
+}
+
+function isListChosen({ top_k, kinds, layers, positions }: Attribution): boolean {
+  return top_k !== ATTRIBUTION.top_k || Boolean(kinds ?? layers ?? positions);
+}
+
+/** Back to the start, but for what kind of row is shown. */
+function Reset() {
+  const state = useAttributionSpec();
+  const start = { ...ATTRIBUTION, grouping: state.grouping, open: state.open };
+  if (JSON.stringify(state) === JSON.stringify(start)) return null;
+  return (
+    <button
+      type="button"
+      className="quiet"
+      data-testid="attribution-reset"
+      title="Everything as at the start"
+      onClick={() => setAttribution(start)}
+    >
+      Reset
+    </button>
+  );
+}

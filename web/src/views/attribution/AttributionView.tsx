@@ -1,0 +1,208 @@
+/** What every head, neuron and token does to an answer: a table, a strip of tokens, what was measured. */
+import { useMemo, type ReactNode } from 'react';
+import type { Analysis, ModelInfo } from '../../shared/api/queries';
+import { ErrorNote } from '../../shared/parts/ErrorNote';
+import { SaveMenu } from '../../shared/parts/SaveMenu';
+import { saveCsv, saveJson } from '../../shared/parts/save';
+import { Segments } from '../../shared/parts/parts';
+import { TokenStrip } from '../../shared/parts/TokenStrip';
+import { ModeChoice, Status, ViewBar } from '../../shared/parts/ViewBar';
+import { useMode } from '../../shared/state/experiment';
+import { useSpec } from '../../shared/state/store';
+import type { ViewProps } from '../../shared/view';
+import { AttributionFormula } from './AttributionFormula';
+import { AttributionReadout } from './AttributionReadout';
+import { AttributionSetup } from './AttributionSetup';
+import { setAttribution, useAttributionSpec, type Attribution } from './attributionState';
+import { AttributionTable } from './AttributionTable';
+import { EffectStrip } from './EffectStrip';
+import { useAttribution, type Comparison } from './query';
+import {
+  columnsOf,
+  filtered,
+  rowsOf,
+  shownOf,
+  sideOf,
+  type Column,
+  type Row,
+  type Shown,
+} from './rows';
+import { attributionTable } from './text';
+
+const GROUPINGS = [
+  ['nodes', 'Nodes', 'Each head, neuron and token at its position'],
+  ['components', 'Components', 'Heads, branches and layers of neurons, summed over positions'],
+  ['positions', 'Positions', 'Tokens, summed over all that writes there'],
+] as const;
+
+export function AttributionView({ model, experiment, cellWidth }: ViewProps) {
+  const spec = useSpec();
+  const length = experiment.tokens?.length ?? 0;
+  const analysis = useAttribution(
+    spec,
+    experiment.position,
+    { layers: model?.n_layers ?? 0, positions: length },
+    model !== null && length > 0,
+  );
+  const listed = useListed(analysis.data);
+  const error = experiment.error ?? analysis.error;
+  return (
+    <>
+      <AttributionBar
+        answer={analysis.data}
+        listed={listed}
+        model={model}
+        status={<Status kind="attribute" analysis={analysis} waiting={experiment.waiting} />}
+      />
+      {model ? <AttributionSetup model={model} answer={analysis.data} length={length} /> : null}
+      <TokenStrip experiment={experiment} cellWidth={cellWidth} />
+      <ErrorNote
+        error={error}
+        retry={experiment.error ? experiment.retry : analysis.retry}
+        stale={analysis.data !== null}
+      />
+      <Smaller code={analysis.error?.body.code} />
+      {listed && model ? (
+        <Area
+          {...listed}
+          analysis={analysis}
+          model={model}
+          cellWidth={cellWidth}
+          position={experiment.position}
+        />
+      ) : null}
+    </>
+  );
+}
+
+/** What is in the table. */
+interface Listed {
+  answer: Comparison;
+  shown: Shown;
+  rows: Row[];
+  columns: Column[];
+}
+
+function useListed(answer: Comparison | null): Listed | null {
+  const state = useAttributionSpec();
+  const mode = useMode();
+  return useMemo(() => {
+    if (!answer) return null;
+    const shown = shownOf(answer, mode);
+    const { tokens } = sideOf(answer, shown);
+    const rows = filtered(rowsOf(answer, state, shown), state, shown, tokens);
+    return { answer, shown, rows, columns: columnsOf(state.grouping, shown, rows) };
+  }, [answer, state, mode]);
+}
+
+// ------------------------------------------------------------------ bar
+
+interface BarProps {
+  answer: Comparison | null;
+  listed: Listed | null;
+  model: ModelInfo | null;
+  status: ReactNode;
+}
+
+function AttributionBar({ answer, listed, model, status }: BarProps) {
+  const spec = useSpec();
+  const { grouping } = spec.attribution;
+  return (
+    <ViewBar status={status}>
+      <ModeChoice difference="Difference" />
+      <Segments
+        name="grouping"
+        label="What is listed"
+        value={grouping}
+        options={GROUPINGS}
+        onChange={(value: Attribution['grouping']) =>
+          setAttribution({ grouping: value }, 'replace')
+        }
+      />
+      {listed && model ? (
+        <SaveMenu
+          csv={() =>
+            saveCsv(
+              'attribution.csv',
+              attributionTable(
+                listed.rows,
+                listed.columns,
+                sideOf(listed.answer, listed.shown).tokens,
+                grouping,
+              ),
+            )
+          }
+          json={() => saveJson('attribution.json', { spec, answer: listed.answer })}
+          model={model}
+        />
+      ) : null}
+      {answer ? <AttributionFormula side={answer.baseline} /> : null}
+    </ViewBar>
+  );
+}
+
+/** A prompt that is too long for pairs is not too long for whole heads. */
+function Smaller({ code }: { code: string | undefined }) {
+  const { pairs } = useAttributionSpec();
+  if (code !== 'too_large' || !pairs) return null;
+  return (
+    <p className="cost-actions attribution-smaller">
+      <button
+        type="button"
+        className="primary"
+        data-testid="whole-heads"
+        onClick={() => setAttribution({ pairs: false })}
+      >
+        Take heads as wholes
+      </button>
+      <span className="faint">One node for each head and position, not one for each pair.</span>
+    </p>
+  );
+}
+
+// ------------------------------------------------------------------ strip and table
+
+interface AreaProps extends Listed {
+  analysis: Analysis<Comparison>;
+  model: ModelInfo;
+  cellWidth: number;
+  position: number | null;
+}
+
+function Area({ answer, shown, rows, columns, analysis, model, cellWidth, position }: AreaProps) {
+  const stale = !analysis.current;
+  return (
+    <div className={`attribution ${stale ? 'stale' : ''}`} aria-busy={analysis.busy}>
+      <EffectStrip answer={answer} shown={shown} cellWidth={cellWidth} position={position} />
+      <AttributionReadout answer={answer} shown={shown} listed={rows.length} />
+      {rows.length === 0 ? (
+        <NoRows />
+      ) : (
+        <AttributionTable
+          rows={rows}
+          columns={columns}
+          tokens={sideOf(answer, shown).tokens}
+          shown={shown}
+          model={model}
+        />
+      )}
+    </div>
+  );
+}
+
+function NoRows() {
+  return (
+    <p className="attribution-none" data-testid="no-rows">
+      No node of those listed passes the filters.{' '}
+      <button
+        type="button"
+        className="link"
+        onClick={() =>
+          setAttribution({ sign: 'both', find: '', kinds: null, layers: null, positions: null })
+        }
+      >
+        Take all filters away
+      </button>
+    </p>
+  );
+}

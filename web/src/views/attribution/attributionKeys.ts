@@ -1,0 +1,52 @@
+/** The keys of the attribution. */
+import type { Key } from '../../draw/keys';
+import { STRIP_KEYS, WIDTH_KEYS } from '../../shared/parts/stripKeys';
+import { closeDrawer, closePassing } from '../../shared/state/escape';
+import { NODE_KEY } from '../../shared/state/rows';
+import { useStore } from '../../shared/state/store';
+import { setAttribution } from './attributionState';
+
+/** Bound by the table. */
+export const ROW_KEYS = {
+  walk: {
+    on: ['ArrowDown', 'ArrowUp', 'Home', 'End', 'PageDown', 'PageUp'],
+    label: '↑ ↓',
+    says: 'in the table: from row to row; Home and End to its ends',
+  },
+  expand: { on: ['o'], label: 'o', says: 'in the table: what the node writes, and back' },
+  off: {
+    on: ['x'],
+    label: 'x',
+    says: 'in the table: switch the node off there, or take that back',
+  },
+  page: { on: ['p'], label: 'p', says: 'in the table: open the page of its component' },
+} as const satisfies Record<string, Key>;
+
+/** Rows that a key moves by. */
+export const ROW_STEPS: Readonly<Record<string, number>> = {
+  ArrowDown: 1,
+  ArrowUp: -1,
+  PageDown: 20,
+  PageUp: -20,
+  Home: -Infinity,
+  End: Infinity,
+};
+
+function closeRow(): boolean {
+  if (useStore.getState().spec.attribution.open === null) return false;
+  setAttribution({ open: null }, 'replace');
+  return true;
+}
+
+export const ATTRIBUTION_KEYS: readonly Key[] = [
+  ...Object.values(ROW_KEYS),
+  { ...NODE_KEY, says: 'outside the table: ablate the component in the drawer' },
+  {
+    on: ['Escape'],
+    label: 'Esc',
+    says: 'close the drawer, then the open row',
+    act: () => closePassing() || closeDrawer() || closeRow(),
+  },
+  ...Object.values(STRIP_KEYS),
+  ...WIDTH_KEYS,
+];

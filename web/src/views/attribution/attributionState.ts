@@ -1,0 +1,178 @@
+/** What of an attribution is asked for and listed: as state, as parts of the address, as the request. */
+import { LIMITS, QUESTIONS } from '../../questions.gen';
+import type { Schemas } from '../../shared/api/client';
+import { change, useSpec, useStore } from '../../shared/state/store';
+import { formatPositions, parsePositions } from '../../shared/text/edits';
+import { choice, field, integer, text, viewState, type Fields } from '../../shared/text/fields';
+import { chosen, defaultsOf, optionFields, own, type Values } from '../../shared/text/options';
+
+export type NodeKind = Schemas['AttributedNode']['kind'];
+export const NODE_KINDS = [
+  'embed',
+  'pair',
+  'head',
+  'cross_head',
+  'neuron',
+  'bias',
+  'attn',
+  'cross',
+  'mlp',
+  'mixer',
+  'ple',
+  'latent',
+  'latent_bias',
+  'error',
+] as const satisfies readonly NodeKind[];
+export const GROUPINGS = ['nodes', 'components', 'positions'] as const;
+export const SIGNS = ['both', 'positive', 'negative'] as const;
+export const SORTS = QUESTIONS.attribute.sort_by.choices;
+/** Of what is listed: as the server ranks it, or by a column that it ranks nothing by. */
+export const ORDERS = ['listed', 'name', 'position', 'measured'] as const;
+
+/** The others are said by what views share, or in a way of this view's own. */
+const OPTIONS = own(QUESTIONS.attribute, [
+  'target',
+  'distractor',
+  'position',
+  'sort_by',
+  'top_k',
+  'kinds',
+  'layers',
+  'positions',
+  'verify',
+]);
+
+/** Options of the question by their names there, and how it is shown. */
+export interface Attribution extends Values<typeof OPTIONS> {
+  sort_by: (typeof SORTS)[number];
+  top_k: number;
+  /** Of the nodes listed; null: all. */
+  kinds: readonly NodeKind[] | null;
+  layers: readonly number[] | null;
+  positions: readonly number[] | null;
+  /** How many of those listed first are measured. */
+  verify: number;
+  grouping: (typeof GROUPINGS)[number];
+  sign: (typeof SIGNS)[number];
+  /** In the node's name, or in its tokens. */
+  find: string;
+  order: (typeof ORDERS)[number];
+  /** The node whose row is open. */
+  open: string | null;
+}
+
+export const ATTRIBUTION: Readonly<Attribution> = {
+  ...defaultsOf(OPTIONS),
+  sort_by: QUESTIONS.attribute.sort_by.default,
+  top_k: 200,
+  kinds: null,
+  layers: null,
+  positions: null,
+  verify: 0,
+  grouping: 'nodes',
+  sign: 'both',
+  find: '',
+  order: 'listed',
+  open: null,
+};
+
+// ------------------------------------------------------------------ the request
+
+export type AttributionBody = Partial<Values<typeof OPTIONS>> &
+  Pick<Attribution, 'sort_by' | 'top_k' | 'verify'> & {
+    kinds: NodeKind[] | null;
+    layers: number[] | null;
+    positions: number[] | null;
+    target: string | null;
+    distractor: string | null;
+  };
+
+/** Of another model or prompt a filter may name what is not there: that is then no filter. */
+export function attributionBody(
+  state: Attribution,
+  asked: { target: string; distractor: string },
+  size: { layers: number; positions: number },
+): AttributionBody {
+  return {
+    ...chosen(state, OPTIONS),
+    sort_by: state.sort_by,
+    top_k: state.top_k,
+    verify: Math.min(state.verify, state.top_k),
+    kinds: state.kinds && [...state.kinds],
+    layers: within(state.layers, size.layers),
+    positions: within(state.positions, size.positions),
+    target: asked.target || null,
+    distractor: asked.distractor || null,
+  };
+}
+
+function within(numbers: readonly number[] | null, size: number): number[] | null {
+  const there = (numbers ?? []).filter((number) => number >= 0 && number < size);
+  return there.length > 0 ? there : null;
+}
+
+// ------------------------------------------------------------------ the address
+
+const MOST = LIMITS.max_attributed_rows;
+const NODE = /^[\w.]{1,40}@\d{1,6}(<\d{1,6})?$/;
+
+const numbers = (name: 'layers' | 'positions') =>
+  field(
+    ATTRIBUTION,
+    name,
+    (written) => {
+      const read = parsePositions(written);
+      return Array.isArray(read) && read.every((one) => one >= 0) ? read : undefined;
+    },
+    (list) => formatPositions([...list]).replaceAll(' ', ''),
+  );
+
+const FIELDS: Fields<Attribution> = {
+  nby: choice(ATTRIBUTION, 'sort_by', SORTS),
+  ntop: integer(ATTRIBUTION, 'top_k', 1, MOST),
+  nver: integer(ATTRIBUTION, 'verify', 0, MOST),
+  nkind: field(
+    ATTRIBUTION,
+    'kinds',
+    (written) => {
+      const names = written.split(',');
+      const good = names.every((name) => NODE_KINDS.some((kind) => kind === name));
+      return good ? NODE_KINDS.filter((kind) => names.includes(kind)) : undefined;
+    },
+    (kinds) => kinds.join(','),
+  ),
+  nlay: numbers('layers'),
+  npos: numbers('positions'),
+  ngrp: choice(ATTRIBUTION, 'grouping', GROUPINGS),
+  nsign: choice(ATTRIBUTION, 'sign', SIGNS),
+  nfind: text(ATTRIBUTION, 'find'),
+  nord: choice(ATTRIBUTION, 'order', ORDERS),
+  nopen: field(ATTRIBUTION, 'open', (written) => (NODE.test(written) ? written : undefined)),
+  ...optionFields<Attribution>('attribution', OPTIONS, {
+    frozen: 'nfroz',
+    estimator: 'nest',
+    steps: 'nstep',
+    against: 'nref',
+    pairs: 'npair',
+  }),
+};
+
+export const attributionState = viewState(ATTRIBUTION, FIELDS);
+
+declare module '../../shared/text/url' {
+  interface ViewStates {
+    attribution: Attribution;
+  }
+}
+
+export function useAttributionSpec(): Attribution {
+  return useSpec().attribution;
+}
+
+export function setAttribution(
+  patch: Partial<Attribution>,
+  how: 'push' | 'replace' = 'push',
+): void {
+  const { attribution } = useStore.getState().spec;
+  change({ attribution: { ...attribution, ...patch } }, how);
+}

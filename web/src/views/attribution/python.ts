@@ -1,0 +1,43 @@
+/** The Python that reproduces the attribution. */
+import { on, opening } from '../../shared/text/python';
+import { optionsPython, quote } from '../../shared/text/options';
+import type { Page } from '../../shared/view';
+import { attributionBody } from './attributionState';
+
+/** Of both runs where an edit is on. */
+export function attributionPython({ model, spec, position }: Page): string {
+  const size = { layers: model.n_layers, positions: Infinity };
+  const { target, sort_by, verify, ...rest } = attributionBody(spec.attribution, spec, size);
+  const options = Object.entries({
+    position,
+    ...rest,
+    ...(sort_by === 'total' ? {} : { sort_by }),
+    ...(verify === 0 ? {} : { verify }),
+  }).filter(([, value]) => value !== null);
+  const given = [
+    ...(target === null ? [] : [quote(target)]),
+    ...optionsPython(Object.fromEntries(options)),
+  ].join(', ');
+  const shown = {
+    nodes: 'found.to_pandas()',
+    components: 'sorted(found.by_component().items(), key=lambda one: -abs(one[1]))',
+    positions: '*found.at_positions, sep="\\n"',
+  }[spec.attribution.grouping];
+  const report = [
+    `print(${shown})`,
+    'print(found.completeness)',
+    ...(verify === 0 ? [] : ['print(found.verification)']),
+  ];
+  const edited = spec.edits.some(on);
+  const lines = [
+    ...opening(model.name, spec),
+    ...(edited
+      ? [
+          'for changes in ([], edits):',
+          `    found = ue.attribute(model, prompt, edits=changes, ${target === null ? '' : 'target='}${given})`,
+          ...report.map((line) => `    ${line}`),
+        ]
+      : [`found = ue.attribute(model, prompt, ${given})`, ...report]),
+  ];
+  return `${lines.join('\n')}\n`;
+}

@@ -1,0 +1,328 @@
+/** What is listed, side by side: nodes, components, positions; with the columns of each. */
+import { figures, signed } from '../../draw/format';
+import type { Schemas } from '../../shared/api/client';
+import type { Attribution } from './attributionState';
+import type { Comparison } from './query';
+
+export type Node = Schemas['AttributedNode'];
+export type Token = Schemas['Token'];
+type Side = Schemas['Attribution'];
+export type Shown = 'baseline' | 'edited' | 'difference';
+
+/** One line of the table: what it is of, and its numbers, each under the name of its column. */
+export interface Row {
+  /** "L9.H6@14<3", "L9.H6", "14". */
+  id: string;
+  kind: string;
+  layer: number | null;
+  /** Where it writes; null of a component. */
+  position: number | null;
+  /** Of a pair: where it looks. */
+  key: number | null;
+  numbers: Readonly<Record<string, number | null>>;
+}
+
+export interface Column {
+  name: string;
+  /** In the head of the table. */
+  head: string;
+  about: string;
+  write: (value: number) => string;
+  /** What a click on its head ranks by. */
+  sort?: Pick<Partial<Attribution>, 'sort_by' | 'order'>;
+  /** Drawn as a bar beside the number. */
+  bar?: true;
+}
+
+/** Where nothing can be, 0 is not rounded. */
+const effect = (value: number) => (value === 0 ? '0' : signed(value, 3));
+
+const TOTAL = 'Estimated: what the objective loses without it, later effects included';
+const DIRECT = 'What it writes there does to the objective, past all later layers';
+
+const COLUMNS: Readonly<Record<string, Column>> = Object.fromEntries(
+  [
+    {
+      name: 'activation',
+      head: 'activation',
+      about: 'Of a neuron; of a pair the share of attention',
+      write: figures,
+      sort: { sort_by: 'activation', order: 'listed' } as const,
+    },
+    {
+      name: 'write',
+      head: 'write norm',
+      about: 'Norm of what it adds to the residual stream',
+      write: figures,
+      sort: { sort_by: 'write', order: 'listed' } as const,
+    },
+    {
+      name: 'direct',
+      head: 'direct',
+      about: DIRECT,
+      write: effect,
+      sort: { sort_by: 'direct', order: 'listed' } as const,
+      bar: true as const,
+    },
+    {
+      name: 'total',
+      head: 'total, estimated',
+      about: TOTAL,
+      write: effect,
+      sort: { sort_by: 'total', order: 'listed' } as const,
+      bar: true as const,
+    },
+    {
+      name: 'measured',
+      head: 'measured',
+      about: 'What the objective really loses, by a run without it',
+      write: effect,
+      sort: { order: 'measured' } as const,
+      bar: true as const,
+    },
+    ...(['direct', 'total'] as const).flatMap((name) => [
+      { name: `${name}.baseline`, head: `${name}, baseline`, about: '', write: effect },
+      { name: `${name}.edited`, head: 'edited', about: '', write: effect },
+      {
+        name: `${name}.change`,
+        head: 'change',
+        about: `Edited less baseline: ${name} effect`,
+        write: effect,
+        sort: { sort_by: name, order: 'listed' } as const,
+        bar: true as const,
+      },
+    ]),
+    ...(
+      [
+        ['embedding', 'Of the token’s embedding'],
+        ['heads', 'Of what heads write there'],
+        ['neurons', 'Of the neurons there'],
+        ['others', 'Of biases, and of branches that are not taken apart'],
+        ['sum', 'Of all that is written there'],
+        ['looked_at', 'Of what heads elsewhere, and here, fetch from there'],
+      ] as const
+    ).map(([name, about]) => ({
+      name,
+      head: name === 'looked_at' ? 'looked at' : name,
+      about: `Estimated total effects: ${about.charAt(0).toLowerCase()}${about.slice(1)}`,
+      write: effect,
+      ...(name === 'sum' || name === 'looked_at' ? { bar: true as const } : {}),
+    })),
+  ].map((column) => [column.name, column]),
+);
+
+const NAMES: Readonly<Record<Attribution['grouping'], Readonly<Record<Shown, readonly string[]>>>> =
+  {
+    nodes: {
+      baseline: ['activation', 'write', 'direct', 'total', 'measured'],
+      edited: ['activation', 'write', 'direct', 'total', 'measured'],
+      difference: changes(['total', 'direct']),
+    },
+    components: {
+      baseline: ['direct', 'total'],
+      edited: ['direct', 'total'],
+      difference: changes(['total', 'direct']),
+    },
+    positions: {
+      baseline: ['embedding', 'heads', 'neurons', 'others', 'sum', 'looked_at'],
+      edited: ['embedding', 'heads', 'neurons', 'others', 'sum', 'looked_at'],
+      difference: changes(['total']),
+    },
+  };
+
+function changes(names: readonly string[]): string[] {
+  return names.flatMap((name) => [`${name}.baseline`, `${name}.edited`, `${name}.change`]);
+}
+
+/** Without a node that was measured there is no such column; without direct effects none of them. */
+export function columnsOf(
+  grouping: Attribution['grouping'],
+  shown: Shown,
+  rows: readonly Row[],
+): Column[] {
+  const optional = ['measured', 'activation', 'direct', 'looked_at', 'direct.change'];
+  return NAMES[grouping][shown].flatMap((name) => {
+    const column = COLUMNS[name];
+    const there = !optional.includes(name) || rows.some((row) => row.numbers[name] != null);
+    return column && there ? [column] : [];
+  });
+}
+
+// ------------------------------------------------------------------ rows
+
+/** The side that is shown; the difference needs both. */
+export function shownOf(answer: Comparison, mode: Shown): Shown {
+  if (!answer.edited) return 'baseline';
+  return mode;
+}
+
+export function sideOf(answer: Comparison, shown: Shown): Side {
+  return shown !== 'baseline' && answer.edited ? answer.edited : answer.baseline;
+}
+
+export function rowsOf(answer: Comparison, state: Attribution, shown: Shown): Row[] {
+  if (state.grouping === 'components') return ranked(componentRows(answer, shown), state, shown);
+  if (state.grouping === 'positions') return positionRows(answer, shown);
+  const rows = nodeRows(answer, shown);
+  return shown === 'difference' ? ranked(rows, state, shown) : rows;
+}
+
+function nodeRows(answer: Comparison, shown: Shown): Row[] {
+  if (shown !== 'difference') return sideOf(answer, shown).rows.map(rowOf);
+  const sides = (['baseline', 'edited'] as const).map((side) => {
+    const listed = [...(answer[side]?.rows ?? []), ...(answer.unlisted[side] ?? [])];
+    return new Map(listed.map((node) => [node.name, node]));
+  });
+  const [before, after] = sides;
+  const names = new Set(sides.flatMap((side) => [...side.keys()]));
+  return [...names].flatMap((name) => {
+    const [one, other] = [before?.get(name), after?.get(name)];
+    const node = one ?? other;
+    return node ? [{ ...rowOf(node), numbers: beside(one, other) }] : [];
+  });
+}
+
+function rowOf(node: Node): Row {
+  const { name, kind, layer, position, key, ...rest } = node;
+  const { activation, write, direct, total, measured } = rest;
+  return {
+    id: name,
+    kind,
+    layer: layer ?? null,
+    position,
+    key: key ?? null,
+    numbers: {
+      activation: activation ?? null,
+      write,
+      direct: direct ?? null,
+      total,
+      measured: measured ?? null,
+    },
+  };
+}
+
+interface Effects {
+  total: number;
+  direct?: number | null;
+}
+
+function beside(one: Effects | undefined, other: Effects | undefined): Row['numbers'] {
+  const pair = (name: 'total' | 'direct') => {
+    const [before, after] = [one?.[name] ?? null, other?.[name] ?? null];
+    return {
+      [`${name}.baseline`]: before,
+      [`${name}.edited`]: after,
+      [`${name}.change`]: before === null || after === null ? null : after - before,
+    };
+  };
+  return { ...pair('total'), ...pair('direct') };
+}
+
+function componentRows(answer: Comparison, shown: Shown): Row[] {
+  const base = sideOf(answer, shown === 'difference' ? 'baseline' : shown);
+  const others = new Map((answer.edited?.components ?? []).map((one) => [one.name, one]));
+  return base.components.map((one) => ({
+    id: one.name,
+    kind: one.kind,
+    layer: one.layer ?? null,
+    position: null,
+    key: null,
+    numbers:
+      shown === 'difference'
+        ? beside(one, others.get(one.name))
+        : { direct: one.direct ?? null, total: one.total },
+  }));
+}
+
+function positionRows(answer: Comparison, shown: Shown): Row[] {
+  const side = sideOf(answer, shown === 'difference' ? 'baseline' : shown);
+  const sum = (one: Side['at_positions'][number] | undefined) =>
+    one && { total: one.embedding + one.heads + one.neurons + one.others };
+  return side.at_positions.map((one, at) => ({
+    id: String(at),
+    kind: '',
+    layer: null,
+    position: at,
+    key: null,
+    numbers:
+      shown === 'difference'
+        ? beside(sum(one), sum(answer.edited?.at_positions[at]))
+        : { ...one, looked_at: one.looked_at ?? null, sum: sum(one)?.total ?? 0 },
+  }));
+}
+
+/** Largest either way first, of what the server did not rank. */
+function ranked(rows: Row[], { sort_by: by }: Attribution, shown: Shown): Row[] {
+  const metric = by === 'direct' ? 'direct' : 'total';
+  const name = shown === 'difference' ? `${metric}.change` : metric;
+  const size = (row: Row) => Math.abs(row.numbers[name] ?? 0);
+  return rows.toSorted((a, b) => size(b) - size(a));
+}
+
+// ------------------------------------------------------------------ filters and order
+
+/** The column whose sign counts. */
+export function signColumn(shown: Shown, state: Pick<Attribution, 'sort_by' | 'grouping'>): string {
+  if (state.grouping === 'positions') return shown === 'difference' ? 'total.change' : 'sum';
+  const metric = state.sort_by === 'direct' ? 'direct' : 'total';
+  return shown === 'difference' ? `${metric}.change` : metric;
+}
+
+export function filtered(
+  rows: readonly Row[],
+  state: Attribution,
+  shown: Shown,
+  tokens: readonly Token[],
+): Row[] {
+  const column = signColumn(shown, state);
+  const wanted = state.find.trim().toLowerCase();
+  const said = (row: Row) =>
+    [row.id, row.kind, label(tokens, row.position), label(tokens, row.key)].join(' ').toLowerCase();
+  const signs = { both: () => true, positive: isAbove, negative: isBelow }[state.sign];
+  const kept = rows.filter(
+    (row) => signs(row.numbers[column] ?? 0) && (wanted === '' || said(row).includes(wanted)),
+  );
+  return ordered(kept, state);
+}
+
+const isAbove = (value: number) => value > 0;
+const isBelow = (value: number) => value < 0;
+
+function label(tokens: readonly Token[], at: number | null): string {
+  return at === null ? '' : `${tokens[at]?.label ?? ''} ${tokens[at]?.text ?? ''}`;
+}
+
+function ordered(rows: Row[], { order, grouping }: Attribution): Row[] {
+  if (order === 'name')
+    return rows.toSorted((a, b) => a.id.localeCompare(b.id, 'en', { numeric: true }));
+  if (order === 'position' && grouping === 'nodes')
+    return rows.toSorted((a, b) => (a.position ?? 0) - (b.position ?? 0));
+  if (order !== 'measured' || grouping !== 'nodes') return rows;
+  const size = ({ numbers: { measured } }: Row) => (measured == null ? -1 : Math.abs(measured));
+  return rows.toSorted((a, b) => size(b) - size(a));
+}
+
+/** The largest number of a column that has bars. */
+export function largest(rows: readonly Row[], columns: readonly Column[]): number {
+  const names = columns.filter(({ bar }) => bar).map(({ name }) => name);
+  return rows.reduce(
+    (most, { numbers }) => Math.max(most, ...names.map((name) => Math.abs(numbers[name] ?? 0))),
+    1e-12,
+  );
+}
+
+/** Whether a norm behind each branch makes the effects of its nodes sum to nothing. */
+export function cancels({ at_positions: all }: Pick<Side, 'at_positions'>): boolean {
+  const most = (of: (one: (typeof all)[number]) => number) =>
+    Math.max(...all.map(of).map(Math.abs));
+  const branches = most((one) => Math.max(Math.abs(one.heads), Math.abs(one.neurons)));
+  return (
+    branches < 1e-3 * most((one) => Math.max(Math.abs(one.embedding), Math.abs(one.looked_at ?? 0)))
+  );
+}
+
+/** The component that a node is of, where it has a page. */
+export function componentOf(row: Pick<Row, 'id' | 'kind'>): string | null {
+  if (['bias', 'latent_bias', 'error'].includes(row.kind) || row.id.endsWith('*')) return null;
+  return row.id.split('@')[0] ?? null;
+}

@@ -1,0 +1,129 @@
+/** What is patched into which of two prompts: one quiet line, and the form for the other prompt. */
+import { useState, type ReactNode } from 'react';
+import type { ModelInfo } from '../../shared/api/queries';
+import { Choice, Option } from '../../shared/parts/Choice';
+import { Segments } from '../../shared/parts/parts';
+import { useSpec } from '../../shared/state/store';
+import { shorten, showSpaces } from '../../draw/tokens';
+import { setPatching, usePatchingSpec, type Patching } from './patchingState';
+
+const SITES: ReadonlyArray<readonly [Patching['site'], string, string]> = [
+  ['resid_pre', 'Residual stream', 'What a layer reads: all that was written before it.'],
+  ['resid_mid', 'Stream after attention', 'What the feed-forward of a layer reads.'],
+  ['attn_out', 'Attention', 'What attention adds in a layer.'],
+  ['mlp_out', 'Feed-forward', 'What the feed-forward adds in a layer.'],
+  ['heads', 'Heads', 'Each head, at all positions.'],
+];
+
+const INTO = [
+  ['corrupted', 'corrupted ← clean', 'The corrupted prompt runs: what is enough for the answer?'],
+  ['clean', 'clean ← corrupted', 'The clean prompt runs: what does the answer need?'],
+] as const;
+
+export function PatchingSetup({ model, children }: { model: ModelInfo; children: ReactNode }) {
+  const { site, into, corrupted } = usePatchingSpec();
+  const { target, distractor } = useSpec();
+  const parallel = model.parallel_blocks;
+  return (
+    <div className="lens-setup" role="group" aria-label="What is patched, into which prompt">
+      <Choice
+        name="corrupted"
+        head="Corrupted"
+        says={<bdi>{shorten(corrupted.replaceAll('\n', '↵'), 36)}</bdi>}
+        changed
+        wide
+      >
+        <CorruptedForm />
+      </Choice>
+      <Choice
+        name="site"
+        head="Patched"
+        says={SITES.find(([name]) => name === site)?.[1].toLowerCase()}
+        changed={site !== 'resid_pre'}
+      >
+        <h3>What is taken over</h3>
+        {SITES.map(([name, label, note]) => (
+          <Option
+            key={name}
+            group="site"
+            value={name}
+            checked={site === name}
+            disabled={parallel && name === 'resid_mid'}
+            onChange={() => setPatching({ site: name, cell: null })}
+            note={note}
+          >
+            {label}
+          </Option>
+        ))}
+      </Choice>
+      <Segments
+        name="into"
+        label="Which prompt is run"
+        value={into}
+        options={INTO}
+        onChange={(value: Patching['into']) => setPatching({ into: value })}
+      />
+      {target === '' ? (
+        <span className="faint">
+          of the two prompts’ own answers: type target and distractor beside the prompt
+        </span>
+      ) : distractor === '' ? (
+        <span className="faint">
+          of the logit of <bdi className="token">{showSpaces(target)}</bdi>
+        </span>
+      ) : null}
+      <span className="spring" />
+      {children}
+    </div>
+  );
+}
+
+/** The other prompt: of as many tokens, differing where it matters. */
+export function CorruptedForm() {
+  const { prompt } = useSpec();
+  const { corrupted } = usePatchingSpec();
+  const [draft, setDraft] = useState(corrupted === '' ? prompt : corrupted);
+  const same = draft === '' || draft === prompt;
+  const use = () => (same ? undefined : setPatching({ corrupted: draft, cell: null }));
+  return (
+    <form
+      className="patching-form"
+      onSubmit={(event) => {
+        event.preventDefault();
+        use();
+      }}
+    >
+      <h3>The corrupted prompt</h3>
+      <textarea
+        className="mono against-field"
+        data-testid="corrupted"
+        aria-label="The corrupted prompt"
+        aria-describedby="corrupted-note"
+        rows={3}
+        spellCheck={false}
+        value={draft}
+        onChange={(event) => setDraft(event.target.value)}
+        onKeyDown={(event) => {
+          if (event.key !== 'Enter' || event.shiftKey || event.nativeEvent.isComposing) return;
+          event.preventDefault();
+          use();
+        }}
+      />
+      <p className="cost-actions">
+        <button
+          type="submit"
+          className="primary"
+          data-testid="corrupted-use"
+          disabled={same || draft === corrupted}
+        >
+          Compare
+        </button>
+        <span id="corrupted-note" className="faint">
+          {same
+            ? 'Change a word so that the answer changes: “Japan” to “France”. It must have as many tokens.'
+            : 'The prompt above is the clean one. Both must have as many tokens.'}
+        </span>
+      </p>
+    </form>
+  );
+}
