@@ -44,7 +44,7 @@ export const ESTIMATORS: Readonly<Record<Estimator, readonly [name: string, note
   ],
   graddrop: [
     'GradDrop',
-    'The mean size of gradients, each with one layer left out on the way back: effects along ways that cancel are seen, without their sign. A backward pass for each layer.',
+    'The mean size over layers of the effect with the gradient through one layer shut, with the plain estimate’s sign: ways that cancel are seen. A backward pass more for each layer.',
   ],
   relp: [
     'RelP',
