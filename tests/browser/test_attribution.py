@@ -1,0 +1,82 @@
+"""Attribution and patching grids in the app: what they list is the library's, and is acted on."""
+
+from __future__ import annotations
+
+from urllib.parse import unquote
+
+import pytest
+
+import unembed as ue
+from unembed.engine.model import Model
+
+from .conftest import ANSWER, App
+
+TOKYO = "p=The+capital+of+Japan+is+the+city+of&t=+Tokyo&d=+Paris"
+ATTRIBUTION = f"v=1&view=attribution&{TOKYO}"
+PROMPT = "The capital of Japan is the city of"
+OTHER = "The capital of France is the city of"
+
+
+def address(app: App) -> str:
+    # asked of the page: what the driver knows of the address comes a moment later
+    return unquote(app.page.evaluate("location.hash").removeprefix("#"))
+
+
+def test_nodes_are_listed_measured_opened_and_switched_off(app: App, small_demo: Model):
+    app.open(f"{ATTRIBUTION}&ntop=50")
+    page = app.page
+    table = page.get_by_test_id("attribution-table")
+    table.wait_for(timeout=ANSWER)
+    found = ue.attribute(small_demo, PROMPT, " Tokyo", distractor=" Paris", top_k=50)
+    first = found.rows[0]
+    row = page.get_by_test_id(f"row-{first.name}")
+    total = row.locator("td.number").last.get_attribute("title")
+    assert float(total) == pytest.approx(first.total, rel=1e-4)
+    assert "left over" in app.text("completeness")
+    page.get_by_test_id("measure").click()
+    app.settled()
+    assert "20 nodes measured" in app.text("verification")
+    page.get_by_test_id(f"expand-{first.name}").click()
+    page.get_by_test_id("node-detail").get_by_text("promotes").wait_for(timeout=ANSWER)
+    app.assert_accessible()
+    row.locator(".attribution-name").focus()
+    page.keyboard.press("x")
+    app.settled()
+    assert f"e={first.name}" in address(app)
+    assert table.get_by_text("change").count() > 0
+    assert app.too_wide([1920, 1280, 700]) == []
+
+
+def test_components_are_sums_and_filters_say_when_nothing_passes(app: App, small_demo: Model):
+    app.open(f"{ATTRIBUTION}&ngrp=components")
+    app.page.get_by_test_id("attribution-table").wait_for(timeout=ANSWER)
+    found = ue.attribute(small_demo, PROMPT, " Tokyo", distractor=" Paris")
+    best = max(found.components, key=lambda one: abs(one.total))
+    assert app.row("attribution-table", 0)[0] == best.name
+    app.page.get_by_test_id("find").fill("no such node")
+    app.page.get_by_test_id("no-rows").wait_for()
+
+
+def test_a_grid_is_drawn_and_a_cell_becomes_an_edit(app: App, small_demo: Model):
+    app.open(f"v=1&view=patching&{TOKYO}")
+    page = app.page
+    page.get_by_test_id("corrupted").fill(OTHER)
+    page.get_by_test_id("corrupted-use").click()
+    page.get_by_test_id("patching-readout").wait_for(timeout=ANSWER)
+    app.settled()
+    grid = ue.patch_grid(small_demo, PROMPT, OTHER, " Tokyo", distractor=" Paris")
+    page.get_by_test_id("as-table").click()
+    shares = app.row("patch-table", 0)[1:]  # the last layer
+    wanted = [f"{share:.2f}".replace("-", "−") for share in grid.restored[-1].tolist()]
+    assert [one.replace("−0.00", "0.00") for one in wanted] == shares
+    page.get_by_test_id("as-table").click()
+    page.get_by_test_id("patch-grid").focus()
+    page.keyboard.press("ArrowDown")
+    page.get_by_test_id("patch-note").wait_for()
+    app.assert_accessible()
+    page.get_by_text("clean ← corrupted").click()
+    app.settled()
+    page.get_by_test_id("patch-edit").click()
+    page.get_by_test_id("edit-0").wait_for()
+    assert "patch" in app.text("edit-0")
+    assert app.too_wide([1920, 1280, 700]) == []
