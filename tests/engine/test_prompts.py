@@ -8,6 +8,7 @@ import torch
 from tokenizers import processors
 
 import unembed as ue
+from unembed.engine.names.prompts import is_one
 from unembed.errors import PromptError
 from unembed.models.tiny import BOS, EOS, PAD, tiny_model, tiny_tokenizer
 
@@ -222,3 +223,24 @@ def test_a_padded_batch_of_a_partial_forward_needs_its_mask(plain):
     assert len(found) == 2
     with pytest.raises(PromptError, match="padding and no text"):
         ue.partial_forward(plain, ["L0.resid_post"], batch["input_ids"])
+
+
+@pytest.mark.parametrize(
+    ("prompts", "one"),
+    [
+        ("the cat", True),
+        ([1, 2], True),
+        (torch.tensor([1, 2]), True),
+        (torch.tensor([[1, 2]]), True),
+        (torch.tensor([[1, 2], [3, 4]]), False),
+        ([torch.tensor([1, 2]), torch.tensor([3])], False),
+        ([torch.tensor(1), torch.tensor(2)], True),
+        (["the cat", [1, 2]], False),
+        ([{"role": "user", "content": "hi"}], True),
+        ([{"input_ids": [1]}, {"input_ids": [2]}], False),
+        (5, True),
+    ],
+    ids=str,
+)
+def test_one_prompt_is_told_from_several(prompts, one):
+    assert is_one(prompts) is one

@@ -144,6 +144,27 @@ def test_a_patch_is_from_the_same_source_or_another(model, app):
         assert best["logit"] == pytest.approx(run.top(1)[0].logit, abs=1e-5)
 
 
+def test_a_patch_typed_names_another_source(model, folder, cli):
+    typed = 'patch L1.resid_post positions=1 source="the dog" from=0 she'
+    status, out, err = cli(
+        "run", str(folder), PROMPT, "--source", SOURCE, "--json", "--edit", typed
+    )
+    assert status == 0, err
+    other = model.run("she", ["L1.resid_post"], source="the dog")
+    patch = ue.patch("L1.resid_post", other, positions=[1], source_positions=[0])
+    run = model.run(PROMPT, edits=[patch], source=SOURCE)
+    top = json.loads(out)["edited"]["next_token"]["top"][0]
+    assert top["token"]["id"] == run.top(1)[0].token.id
+    assert top["probability"] == pytest.approx(run.top(1)[0].probability, abs=1e-6)
+    for wrong, said in (
+        ('patch L1.resid_post source="the dog', "double quotes do not end"),
+        ("zero L1.mlp source=x", "source= has no meaning for zero"),
+    ):
+        status, _, err = cli("run", str(folder), PROMPT, "--source", SOURCE, "--edit", wrong)
+        assert status == 2
+        assert said in " ".join(err.split())
+
+
 def test_tokens_of_both_are_told(model, app):
     told = post(app, "/api/tokenize", BODY).json()
     run = model.run(PROMPT, source=SOURCE)

@@ -2,12 +2,14 @@
 
 An operation of `questions.operations`, a target, and what the operation takes: numbers with commas
 between, the prompt to patch from, or pairs as in 14<3,15<3, in whose place "within" or "across" may
-stand. `positions=`, `stage=`, for patch `from=`, for on `sign=` and for knock_out `renormalise=`
-follow the target.
+stand. `positions=`, `stage=`, for patch `from=`, `source=` and `pair=`, for on `sign=` and for
+knock_out `renormalise=` follow the target; what has spaces stands in double quotes, as in
+source="The house".
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -33,9 +35,18 @@ def parse_edit(text: str, index: int) -> EditSpec:
     spec: dict[str, Any] = {"target": target, "operation": operation}
     options, rest = _options(rest.strip(), field)
     sources = options.pop("from", None)
+    beside = {name: options.pop(name) for name in _BESIDE if name in options}
     spec |= options
     if row.takes == "source":
-        spec["source"] = {"prompt": rest, "positions": sources}
+        spec["source"] = {"prompt": rest, "positions": sources, **beside}
+    elif beside:
+        name = next(iter(beside))
+        raise EditError(
+            f"--edit {text!r}: {name}= has no meaning for {operation}",
+            field=f"{field}.source",
+            value=text,
+            legal="only with patch",
+        )
     elif row.takes == "pairs":
         spec |= _pairs(rest, field)
     elif rest:
@@ -55,9 +66,25 @@ def _options(rest: str, field: str) -> tuple[dict[str, Any], str]:
         name, equals, value = word.partition("=")
         if not equals or name not in _READERS:
             break
+        if value.startswith('"'):
+            value, after = _quoted(rest[len(name) + 1 :], f"{field}.{name}")
         options[name] = _READERS[name](value, f"{field}.{name}")
         rest = after.strip()
     return options, rest
+
+
+def _quoted(rest: str, field: str) -> tuple[str, str]:
+    """The text in double quotes, with backslashes as in JSON, and what follows it."""
+    try:
+        value, end = json.JSONDecoder(strict=False).raw_decode(rest)
+    except ValueError:
+        raise EditError(
+            f"{field} is {rest!r}, whose double quotes do not end",
+            field=field,
+            value=rest,
+            legal='a text in double quotes, such as "The house"',
+        ) from None
+    return str(value), rest[end:]
 
 
 def _text(text: str, _: str) -> str:
@@ -92,9 +119,12 @@ def _yes(text: str, field: str) -> bool:
     return text == "true"
 
 
+_BESIDE = ("source", "pair")  # of patch: what goes with the other prompt
 _READERS: dict[str, Callable[[str, str], Any]] = {
     "positions": _integers,
     "from": _integers,
+    "source": _text,
+    "pair": _text,
     "stage": _text,
     "sign": _sign,
     "renormalise": _yes,

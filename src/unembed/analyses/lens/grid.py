@@ -8,7 +8,7 @@ whole blocks as the decoder: "logit lens on non-gpt2 models + extensions", 2021.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, cast, overload
 
@@ -24,6 +24,7 @@ from unembed.engine.cancel import Cancel
 from unembed.engine.editing.edits import Edit
 from unembed.engine.loaded import Prompt
 from unembed.engine.model import Model
+from unembed.engine.names.prompts import is_one
 from unembed.engine.names.vocabulary import WHOLE, Read, SentencePair, Sourced
 from unembed.engine.passes.run import Run
 from unembed.errors import InputError, PromptError, UnembedError
@@ -110,7 +111,7 @@ def logit_lens(
         "kl_floor": partial(checked_floor, model),
     }
     options = chosen(options, changes, checks)
-    if not _is_batch(prompt):
+    if is_one(prompt) or (isinstance(prompt, list | tuple) and not prompt):
         read = model.read_prompt(cast("Prompt", prompt))
         return _lens(model, read, _planned(model, read, options), edits, cancel, progress)
     batch = [_read(model, one, order) for order, one in enumerate(cast("Prompts", prompt))]
@@ -176,24 +177,6 @@ def _lens(
 
 
 # ---------------------------------------------------------------- batches
-
-
-def _is_batch(prompt: Prompt | Prompts) -> bool:
-    """Whether several prompts were given; a tensor [1, pos] is one."""
-    if isinstance(prompt, WHOLE):
-        return False
-    if isinstance(prompt, Tensor):
-        return prompt.dim() >= 2 and len(prompt) > 1
-    if getattr(prompt, "ndim", 0) >= 2:  # an array
-        return len(prompt) > 1
-    if not isinstance(prompt, list | tuple) or not prompt:
-        return False
-    first = prompt[0]
-    if isinstance(first, WHOLE):
-        return True
-    if isinstance(first, Mapping):  # messages are one prompt
-        return "role" not in first
-    return isinstance(first, str | Sequence) or getattr(first, "ndim", 0) > 0
 
 
 def _read(model: Model, prompt: object, order: int) -> Read:

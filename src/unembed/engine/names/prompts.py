@@ -159,11 +159,24 @@ def _refuse_pictures(model: Vocabulary, ids: tuple[int, ...]) -> None:
 def is_one(prompts: Any) -> bool:
     """Whether this is one prompt, and not several: text, ids of any kind, what a tokenizer
     returns, a list of messages, a sentence pair, or one with a source.
+
+    Several are a list, or a tensor or array of more rows than one. What is neither is one, and
+    refused where it is read.
     """
-    if isinstance(prompts, (str, Mapping, *WHOLE)) or hasattr(prompts, "dtype"):
+    if getattr(prompts, "ndim", 0) >= 2:
+        return len(prompts) == 1
+    if isinstance(prompts, WHOLE) or not isinstance(prompts, list | tuple):
         return True
-    each = list(prompts)
-    return bool(each) and all(hasattr(one, "__index__") or isinstance(one, Mapping) for one in each)
+    return bool(prompts) and all(_is_id(one) or _is_message(one) for one in prompts)
+
+
+def _is_id(one: Any) -> bool:
+    """Tensors and arrays of several numbers have an `__index__` too."""
+    return hasattr(one, "__index__") and getattr(one, "ndim", 0) == 0
+
+
+def _is_message(one: Any) -> bool:
+    return isinstance(one, Mapping) and "role" in one
 
 
 def several(prompts: Any) -> list[Any]:
