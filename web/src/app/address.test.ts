@@ -90,10 +90,14 @@ const edit: fc.Arbitrary<Edit> = fc
     value: fc.oneof(number, fc.array(number, { minLength: 2, maxLength: 5 })),
     stage: fc.constantFrom('pre' as const, 'post' as const),
     sign: fc.constantFrom(1 as const, -1 as const),
-    source: fc.record({
-      prompt: text.filter((prompt) => prompt !== ''),
-      positions: fc.option(positions),
-    }),
+    source: fc.record(
+      {
+        prompt: text.filter((prompt) => prompt !== ''),
+        positions: fc.option(positions),
+        source: text.filter((source) => source !== ''),
+      },
+      { requiredKeys: ['prompt', 'positions'] },
+    ),
     pairs: fc.array(fc.tuple(count, count), { minLength: 1, maxLength: 5 }),
     between: fc.constantFrom(null, 'within' as const, 'across' as const),
     renormalise: fc.boolean(),

@@ -100,7 +100,7 @@ export function EditFields({ model, initial, submit, fixed = false, onSubmit }: 
       }}
     >
       {fixed ? null : <TargetFields draft={draft} set={set} model={model} problem={shown} />}
-      <OperationFields draft={draft} set={set} problem={shown} />
+      <OperationFields draft={draft} set={set} problem={shown} model={model} />
       {takesPositions(draft.operation) ? (
         <PositionsField draft={draft} set={set} problem={shown} />
       ) : (
@@ -352,7 +352,7 @@ function PairFields({ draft, set }: FieldsProps) {
   );
 }
 
-function OperationFields({ draft, set, problem }: FieldsProps) {
+function OperationFields({ draft, set, problem, model }: FieldsProps & { model: ModelInfo }) {
   const needsValue = takesValue(draft.operation);
   const legal = CHOOSABLE.filter((name) => fitsKind(name, draft.kind));
   return (
@@ -431,6 +431,18 @@ function OperationFields({ draft, set, problem }: FieldsProps) {
               />
             )}
           </Field>
+          {(model.n_encoder_layers ?? 0) > 0 ? (
+            <Field label="And this source" hint="empty: the same one">
+              {(field) => (
+                <input
+                  {...field}
+                  data-testid="edit-source-source"
+                  value={draft.sourceSource}
+                  onChange={(event) => set({ sourceSource: event.target.value })}
+                />
+              )}
+            </Field>
+          ) : null}
           <Field label="At its positions" hint="empty: the same ones">
             {(field) => (
               <input

@@ -25,6 +25,7 @@ import {
   type EditModel,
   type EditProblem,
   type Operation,
+  type PatchSource,
 } from './edits';
 
 export interface Draft {
@@ -42,6 +43,8 @@ export interface Draft {
   stage: Edit['stage'];
   sign: Edit['sign'];
   source: string;
+  /** What an encoder reads there; empty: the same. */
+  sourceSource: string;
   sourcePositions: string;
   pairs: string;
   between: Between | '';
@@ -75,6 +78,7 @@ export function toDraft(made: Edit): Draft {
     stage: made.stage,
     sign: made.sign,
     source: made.source?.prompt ?? '',
+    sourceSource: made.source?.source ?? '',
     sourcePositions: formatPositions(made.source?.positions ?? null),
     pairs: formatPairs(made.pairs),
     between: made.between ?? '',
@@ -110,7 +114,7 @@ export function readDraft(
     positions: takesPositions(draft.operation) ? positions : null,
     stage: hasStages(draft.kind) && takesStage(draft.operation) ? draft.stage : 'post',
     sign: takesSign(draft.operation) ? draft.sign : 1,
-    source: draft.operation === 'patch' ? { prompt: draft.source, positions: from } : null,
+    source: draft.operation === 'patch' ? patchSource(draft, from) : null,
     pairs,
     between: paired && draft.between !== '' ? draft.between : null,
     renormalise: paired && draft.renormalise,
@@ -118,6 +122,11 @@ export function readDraft(
   };
   const problem = editProblem(made, model);
   return problem ? { problem } : { made };
+}
+
+function patchSource(draft: Draft, positions: number[] | null): PatchSource {
+  const { source, sourceSource } = draft;
+  return { prompt: source, positions, ...(sourceSource === '' ? {} : { source: sourceSource }) };
 }
 
 /** Whether its activation function has an argument that can be edited. */

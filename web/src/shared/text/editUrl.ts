@@ -21,14 +21,22 @@ export function encodeEdit(made: Edit): string {
   if (made.positions) parts.push(`p=${formatPositions(made.positions).replaceAll(' ', '')}`);
   if (made.stage === 'pre') parts.push('s=pre');
   if (made.sign === -1) parts.push('sign=-1');
-  if (made.source)
-    parts.push(`from=${made.source.prompt.replaceAll('~', '~0').replaceAll(';', '~1')}`);
+  if (made.source) parts.push(`from=${escaped(made.source.prompt)}`);
+  if (made.source?.source) parts.push(`source=${escaped(made.source.source)}`);
   if (made.source?.positions) parts.push(`at=${made.source.positions.join(',')}`);
   if (made.pairs) parts.push(`pairs=${formatPairs(made.pairs).replaceAll(' ', '')}`);
   if (made.between) parts.push(`between=${made.between}`);
   if (made.renormalise) parts.push('renormalise');
   if (!made.enabled) parts.push('off');
   return parts.join(';');
+}
+
+function escaped(text: string): string {
+  return text.replaceAll('~', '~0').replaceAll(';', '~1');
+}
+
+function unescaped(text: string): string {
+  return text.replaceAll('~1', ';').replaceAll('~0', '~');
 }
 
 export function decodeEdit(written: string): Edit | null {
@@ -63,10 +71,9 @@ function readEditPart(made: Edit, part: string): boolean {
     if (!Array.isArray(positions)) return false;
     made.positions = positions;
   } else if (part.startsWith('from=')) {
-    made.source = {
-      prompt: part.slice(5).replaceAll('~1', ';').replaceAll('~0', '~'),
-      positions: null,
-    };
+    made.source = { prompt: unescaped(part.slice(5)), positions: null };
+  } else if (part.startsWith('source=') && made.source) {
+    made.source = { ...made.source, source: unescaped(part.slice(7)) };
   } else if (part.startsWith('at=') && made.source) {
     const positions = parseValue(part.slice(3));
     const list = typeof positions === 'number' ? [positions] : positions;

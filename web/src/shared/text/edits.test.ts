@@ -76,6 +76,7 @@ describe('edits', () => {
     [edit('L9.N3', 'lmd_on'), null],
     [edit('L9.H3', 'patch'), 'source'],
     [{ ...edit('L9.H3', 'patch'), source: { prompt: 'Paris', positions: null } }, null],
+    [{ ...edit('L9.H3', 'patch'), source: { prompt: '', positions: null, source: 'x' } }, null],
     [edit('L9.H3', 'zero', 1), 'value'],
     [{ ...edit('L9.N3', 'on'), sign: -1 as const }, null],
     [{ ...edit('L9.N3'), sign: -1 as const }, 'sign'],
@@ -240,6 +241,7 @@ describe('the form', () => {
       enabled: false,
     },
     { ...edit('L2.mlp', 'patch'), source: { prompt: 'Paris', positions: [4] } },
+    { ...edit('L2.mlp', 'patch'), source: { prompt: '', positions: null, source: 'Das Haus' } },
   ])('says again the edit that it was opened with: %j', (made) => {
     expect(readDraft(toDraft(made), made, MODEL)).toEqual({ made });
   });

@@ -1,5 +1,6 @@
 /** Edits as plain data: what a card says, how a field is read, what is wrong with it. */
 import { LIMITS, OPERATIONS } from '../../questions.gen';
+import { saidOf } from './chat';
 import {
   checkTarget,
   flowMisfit,
@@ -25,7 +26,7 @@ export interface Edit {
   stage: Stage;
   /** Of "on": −1 sets a negative activation. */
   sign: 1 | -1;
-  source: { prompt: string; positions: number[] | null } | null;
+  source: PatchSource | null;
   /** Of "knock_out": positions of query and key. */
   pairs: Pair[] | null;
   /** Of "knock_out", in place of pairs: those of a sentence pair. */
@@ -33,6 +34,14 @@ export interface Edit {
   /** Of "knock_out": what is left of a row sums to what all of it did. */
   renormalise: boolean;
   enabled: boolean;
+}
+
+/** Where a patch takes its activation from. */
+export interface PatchSource {
+  prompt: string;
+  positions: number[] | null;
+  /** What the encoder of an encoder-decoder reads there; absent: the same as here. */
+  source?: string;
 }
 
 export type Pair = [query: number, key: number];
@@ -123,7 +132,7 @@ export function describeOperation(made: Edit): string {
     case 'add':
       return `+ ${value}`;
     case 'patch':
-      return `patch from “${made.source?.prompt ?? ''}”`;
+      return `patch from “${made.source ? saidOf(made.source) : ''}”`;
     case 'on':
       return made.sign === 1 ? 'on' : 'on, negative';
     case 'mask':
@@ -271,7 +280,7 @@ export function partsProblem(made: Edit): EditProblem | null {
   const target = parseTarget(made.target);
   if (forNeurons(operation) && target?.kind !== 'neuron')
     return problem('target', 'Only a neuron can be switched on, as in L12.N512.');
-  if (rule.takes === 'source' && !source?.prompt)
+  if (rule.takes === 'source' && !source?.prompt && !source?.source)
     return problem('source', 'A patch needs the prompt that it takes the activation from.');
   if (rule.takes !== 'source' && source)
     return problem('source', `“${said}” takes nothing from another prompt.`);

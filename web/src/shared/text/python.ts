@@ -122,7 +122,8 @@ function presetPython(made: Edit): string {
 }
 
 /** A patch needs the activation itself: the run it comes from captures the site behind the target. */
-function sourceRun(made: Edit, { source }: Spec): string {
+function sourceRun(made: Edit, spec: Spec): string {
+  const source = made.source?.source ?? spec.source;
   const from = promptPython({ prompt: made.source?.prompt ?? '', chat: false, source });
   return `model.run(${from}, capture=[ue.required_capture(${quote(made.target)}, model${made.stage === 'pre' ? ', stage="pre"' : ''})])`;
 }

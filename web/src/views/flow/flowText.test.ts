@@ -191,6 +191,20 @@ print(ue.measure_cuts(baseline, ["L14.H7", "L14.z448", "L14.H1@7<3"], position=7
     );
   });
 
+  it('patches from another prompt of the same source, or of its own', () => {
+    const from = { prompt: 'Das', positions: [0] };
+    const made = (source: object) =>
+      lensPython(
+        page('t5', {
+          ...spec,
+          source: 'The house',
+          edits: [{ ...edit('L1.mlp', 'patch'), source: { ...from, ...source } }],
+        }),
+      );
+    expect(made({})).toContain('model.run(ue.Sourced("The house", "Das"), capture=');
+    expect(made({ source: 'A dog' })).toContain('model.run(ue.Sourced("A dog", "Das"), capture=');
+  });
+
   it('measures cuts in the unedited run in other views, too', () => {
     const written = lensPython(page('gpt2', spec));
     expect(written).toContain('capture = ue.cut_capture(model, "L14.z448")\nbaseline = ');
