@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 import unembed as ue
 from unembed.engine.model import Model
-from unembed.errors import CapabilityError, TargetError
+from unembed.errors import CapabilityError, InputError, TargetError
 from unembed.figures.flow.words import sum_words
 from unembed.models.tiny import tiny_model, tiny_tokenizer
 from unembed.questions.flow_cost import most_vectors
@@ -346,3 +346,20 @@ def test_it_is_drawn_and_said():
     assert "cross out" in hovers
     assert "L1.X" in graph.to_html()
     assert "attention to the encoder: adds a vector" in sum_words(graph.sums[1])
+
+
+def test_what_is_of_the_encoder_is_in_no_graph_of_the_decoder():
+    """Its layers have the same numbers: a head of the encoder must not be taken for another one."""
+    model, run = model_of("bart"), run_of("bart")
+    with pytest.raises(TargetError, match="through the attention of the decoder only"):
+        graph_of("bart", include=("E1.H2",))
+    with pytest.raises(TargetError, match="of the encoder") as caught:
+        ue.cut(run, "E1.H2@3")
+    assert caught.value.fix == 'edit it and look at what changes: ue.zero("E1.H2")'
+    vector = torch.ones(model.anatomy.d_model, dtype=torch.float64)
+    inner = ue.Objective.direction("E1.resid_post", vector, position=POSITION)
+    with pytest.raises(InputError, match="nothing writes directly"):
+        ue.flow_graph(run, LAYERS, target=inner, position=POSITION)
+    parts = model.run(PROMPT, ue.sub_updates_capture(model), source=SOURCE)
+    with pytest.raises(InputError, match="nothing writes directly"):
+        ue.sub_updates(parts, POSITION, target=inner)

@@ -145,8 +145,16 @@ def _target(name: str, text: str) -> CutName:
 
 
 def _of_target(name: str, target: Target) -> CutName:
-    elsewhere = target.encoder or target.site in SOURCE_SITES  # its positions are of the source
-    if target.layer is None or target.row.derived or elsewhere:
+    if target.encoder or target.site in SOURCE_SITES:  # its positions are of the source
+        raise TargetError(
+            f"{name!r} names no node or link of a flow graph: it is of the encoder, or of what is "
+            "read of it, and a graph is of the decoder's stream at one position of the prompt",
+            field="name",
+            value=name,
+            legal="nodes and links of the decoder",
+            fix=f'edit it and look at what changes: ue.zero("{target.stem}")',
+        )
+    if target.layer is None or target.row.derived:
         raise _unknown(name)
     whole = target.at(None, target.key)
     return CutName(name, "zero", target.layer, target.position, (whole,))

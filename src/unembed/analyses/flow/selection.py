@@ -10,7 +10,7 @@ from torch import Tensor
 
 from unembed.analyses.flow.options import FlowOptions
 from unembed.analyses.flow.result import LayerSelection
-from unembed.engine.loaded import Loaded
+from unembed.engine.loaded import NO_ENCODER_EFFECTS, Loaded
 from unembed.engine.names.sites import check_target, parse_target
 from unembed.engine.names.taps import why_not
 from unembed.engine.nodes import Branch
@@ -43,6 +43,8 @@ class Chosen:
         check_target(target, model.anatomy, model.name, "include")
         if target.layer is None or target.position is not None:
             raise _unknown(name, "it is no head, neuron or row of W_O")
+        if target.encoder:
+            raise _unknown(name, NO_ENCODER_EFFECTS)
         if target.kind == "cross_head":
             reason = why_not(model.anatomy, target.site_key)
             if reason is not None:

@@ -147,7 +147,8 @@ def has_effects(objective: Objective) -> bool:
     node = objective.node
     if node is None:
         return objective.is_of_logits
-    return objective.kind == "direction" and node.site in STREAM and node.head is None
+    inner = node.site in STREAM and node.head is None and not node.encoder  # none of the encoder's
+    return objective.kind == "direction" and inner
 
 
 def check_effects(objective: Objective) -> None:
