@@ -225,7 +225,7 @@ def test_a_cache_to_continue_from_is_refused_with_the_fix():
     ):
         with pytest.raises(InputError, match="pass the whole sequence") as caught:
             call()
-        assert caught.value.field == "past_key_values"
+        assert caught.value.field in ("past_key_values", "cache")  # which 5.24 turns it into
         assert caught.value.fix
     assert cache.get_seq_length() == length
     partial_forward(module, "h.0", IDS, past_key_values=None)

@@ -108,6 +108,14 @@ def keeps_last_logits(model: Loaded) -> bool:
     return takes(model.module, "logits_to_keep") and not model.anatomy.shares_keys
 
 
+def cache_name(module: nn.Module) -> str | None:
+    """What the forward pass calls keys and values to go on from; None where it takes none.
+
+    "cache" from transformers 5.24 on.
+    """
+    return next((name for name in ("past_key_values", "cache") if takes(module, name)), None)
+
+
 def takes(module: nn.Module, argument: str) -> bool:
     """Whether the model's forward pass has an argument of this name."""
     return argument in inspect.signature(type(module).forward).parameters

@@ -21,7 +21,7 @@ from unembed.engine.editing.resolving import resolve_edits
 from unembed.engine.loaded import Loaded
 from unembed.engine.passes.capture import Wanted
 from unembed.engine.passes.hooks import Instrument, Row
-from unembed.engine.passes.inputs import keeps_last_logits, takes
+from unembed.engine.passes.inputs import cache_name, keeps_last_logits
 from unembed.engine.targets import Lengths, SiteKey
 
 if TYPE_CHECKING:
@@ -59,14 +59,15 @@ def prefix_of(
     )
     if model.kind != "causal" or not plain or model.anatomy.shares_keys or model.has_encoder:
         return None
-    if not takes(model.module, "past_key_values") or len(ids) < 2:
+    name = cache_name(model.module)
+    if name is None or len(ids) < 2:
         return None
     cache = DynamicCache()
     tokens = torch.tensor([ids], device=model.device)
     options = {"logits_to_keep": 1} if keeps_last_logits(model) else {}
     try:
         with model.evaluating():
-            model.module(input_ids=tokens, past_key_values=cache, use_cache=True, **options)
+            model.module(input_ids=tokens, use_cache=True, **{name: cache}, **options)
         kept = [(layer.keys, layer.values) for layer in cache.layers]
         whole = len(kept) == model.anatomy.n_layers
         if not whole or any(keys.shape[2] != len(ids) for keys, _ in kept):
@@ -110,7 +111,6 @@ def states_after(
             cache.update(keys, values, number)
         instrument.begin([Lengths(len(prefix.ids) - offset)] * n_rows, offset)
         instrument.start = (layer, residual[None].expand(n_rows, -1, -1))
-        instrument.through(
-            lambda: model.module(input_ids=tokens, past_key_values=cache, use_cache=True)
-        )
+        past = {cache_name(model.module) or "past_key_values": cache}
+        instrument.through(lambda: model.module(input_ids=tokens, use_cache=True, **past))
     return torch.stack([one[position - offset] for one in instrument.captured[FINAL]])
