@@ -7,6 +7,7 @@ import os
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 
 import unembed as ue
 from unembed.errors import LoadError, TargetError, TooLargeError
@@ -81,6 +82,14 @@ def test_what_is_there_and_what_is_not(tmp_path):
     (path / "cfg.json").write_text("[1, 2", "utf-8")
     with pytest.raises(LoadError, match=r"cfg\.json cannot be read"):
         ue.load_sae(path)
+
+
+@pytest.mark.parametrize("name", ["params_layer_0.safetensors", "W_enc_3.safetensors"])
+def test_what_writes_at_several_layers_is_refused_as_such(tmp_path, name):
+    save_file({"w_enc": torch.zeros(2, 3)}, tmp_path / name)
+    (tmp_path / "config.json").write_text("{}", "utf-8")
+    with pytest.raises(LoadError, match="write at several layers"):
+        ue.load_sae(tmp_path)
 
 
 def test_weights_above_the_limit_are_not_read(tmp_path):

@@ -17,7 +17,7 @@ from typing import Literal
 
 from unembed.engine.targets import SiteKey
 
-Kind = Literal["sae", "transcoder", "cross_layer"]
+Kind = Literal["sae", "transcoder"]
 Activation = Literal["relu", "jumprelu", "topk", "batchtopk", "abstopk", "groupmax", "gated"]
 Normalise = Literal["none", "layer_norm", "length"]
 Open = Literal["subtract_bias", "threshold"]
@@ -26,7 +26,6 @@ DecoderNorm = Literal["none", "values", "choice"]
 OF_KIND: dict[Kind, str] = {
     "sae": "autoencoder",
     "transcoder": "transcoder",
-    "cross_layer": "cross-layer transcoder",
 }
 
 

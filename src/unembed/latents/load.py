@@ -12,7 +12,7 @@ from unembed.errors import InputError, TargetError
 from unembed.latents.autoencoder import Autoencoder
 from unembed.latents.check import decided
 from unembed.latents.files import Files, files_of
-from unembed.latents.layouts import LAYOUTS
+from unembed.latents.layouts import LAYOUTS, cross_layer
 from unembed.latents.layouts.common import Asked
 from unembed.latents.sae import Sae
 from unembed.settings import Settings
@@ -84,7 +84,7 @@ def _read(files: Files, asked: Asked) -> Autoencoder:
     listed = ", ".join(files.candidates[:8]) or "nothing"
     raise files.refusal(
         f"its layout is not known; it has {listed}",
-        legal=", ".join(layout.NAME for layout in LAYOUTS),
+        legal=", ".join(layout.NAME for layout in LAYOUTS if layout is not cross_layer),
         fix="name the folder that holds the weights and the settings beside them",
     )
 

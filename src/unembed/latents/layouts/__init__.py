@@ -12,6 +12,7 @@ from unembed.latents.autoencoder import Autoencoder
 from unembed.latents.files import Files
 from unembed.latents.layouts import (
     circuit_tracer,
+    cross_layer,
     dictionary_learning,
     gemma_scope,
     gemma_scope_2,
@@ -39,6 +40,7 @@ class Layout(Protocol):
 
 
 LAYOUTS: tuple[Layout, ...] = (
+    cross_layer,
     saelens,
     llamascopium,
     sparsify,
