@@ -11,6 +11,9 @@ import torch
 from transformers import AutoModelForTokenClassification
 
 import unembed as ue
+from unembed.engine.targets import SiteKey
+from unembed.latents.autoencoder import Weights
+from unembed.latents.description import Description
 from unembed.models.tiny import tiny_model, tiny_tokenizer
 from unembed.result import SHOWN_ROWS, ArrayComparison, Result, columns_of, plain, written
 from unembed.server.wire.derived import body_of
@@ -34,6 +37,14 @@ def labelled() -> ue.Model:
     """A model that gives labels."""
     module = AutoModelForTokenClassification.from_config(tiny_model("bert").config)
     return ue.load(module.eval(), tokenizer=tiny_tokenizer())
+
+
+def two_sided(d: int) -> ue.Sae:
+    """One that explains everything: a latent for each entry, and for its negative."""
+    site = SiteKey("resid_post", 1)
+    rows = torch.cat([torch.eye(d), -torch.eye(d)])
+    says = Description("made up", "sae", "relu", d, d, 2 * d, reads=site, writes=site)
+    return ue.Sae(says, Weights(rows.T, rows, torch.zeros(2 * d), torch.zeros(d)))
 
 
 @pytest.fixture(scope="module")
@@ -65,6 +76,7 @@ def results(model, tmp_path_factory):
         ue.patch_grid(model, [3, 4, 5], [3, 6, 5], 7, distractor=9),
         ue.path_patch(model, [3, 4, 5], [3, 6, 5], ["L0.H1"], ["L1.H2"], 7),
         ue.patch_pairs(model, [pair(3, 4), pair(6, 9)]),
+        ue.check_sae(two_sided(model.anatomy.d_model), model),
         ue.label_scores(labelled(), PROMPT, edits=[ue.zero("L1.H0")]),
         ue.sweep(model, PROMPT, [(), ue.zero("L1.H0")], objective=ue.Objective.logit(3)),
     ]
@@ -283,4 +295,5 @@ def test_a_token_is_written_the_same_way_everywhere(results):
         assert {tuple(one) for one in found} <= {("id", "text", "label", "special")}
         # the scores of heads are of texts whose tokens nobody asked for, thumbnails and relations
         # of many at once
-        assert found or isinstance(result, ue.HeadScores | ue.Thumbnails | ue.HeadRelations)
+        untold = ue.HeadScores | ue.SaeCheck | ue.Thumbnails | ue.HeadRelations
+        assert found or isinstance(result, untold)

@@ -122,7 +122,7 @@ def test_what_a_file_leaves_open_is_chosen_by_what_explains_more(model, tmp_path
     whole = check.to_dict()
     assert whole["explained"] == pytest.approx(0.88, abs=0.02)
     assert len(check.columns()["reading"]) == len(check.readings)
-    assert "explains 8" in check.summary()
+    assert check.summary().startswith("8")
 
 
 def test_the_share_that_is_explained_and_what_is_active_are_those_of_plain_sums(model, tmp_path):

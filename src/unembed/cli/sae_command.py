@@ -70,7 +70,7 @@ def check(
 
 
 def _print(console: Console, checked: SaeCheck) -> None:
-    console.print(f"{checked.summary()}.")
+    console.print(f"The {checked.sae}: {checked.summary()}.")
     if checked.declared is not None:
         console.print(f"Its files say that {checked.declared:g} are active.")
     table = Table("read", "explained", "active", box=None)

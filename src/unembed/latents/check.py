@@ -21,6 +21,7 @@ from unembed.latents.description import Description
 from unembed.latents.sample import activations, width
 from unembed.result import TABLE_ROW, Axes, Columns, Result
 
+NEARLY = 0.001  # what is not explained of a reading that nothing contradicts
 FLOOR = 0.2  # less explained variance than this is no autoencoder of the site
 BETTER = 0.7  # a reading that leaves this share of what is unexplained contradicts the file
 RATHER = 0.97  # and one that leaves this share of it is told
@@ -77,8 +78,9 @@ class SaeCheck(Result):
 
     def summary(self) -> str:
         return (
-            f"{self.sae} explains {self.explained:.1%} of {self.site} in {self.model} on "
-            f"{self.n_tokens} tokens, {self.active:.1f} latents active at each"
+            f"{self.explained:.1%} of {self.site} in {self.model} explained by "
+            f"{self.n_latents:,} latents, {self.active:.1f} active at each of "
+            f"{self.n_tokens} tokens"
         )
 
     def columns(self) -> Columns:
@@ -145,6 +147,8 @@ class _Evidence:
     # ------------------------------------------------------------ what contradicts it
 
     def _judged(self, base: Reading, others: Sequence[Reading]) -> list[str]:
+        if base.left < NEARLY:
+            return []
         best = min(others, key=lambda one: one.left, default=base)
         if best.explained > FLOOR and best.left < BETTER * base.left:
             raise self._refused(
@@ -178,7 +182,7 @@ class _Evidence:
             for reads, writes in self._places()
         ]
         best = min(found, key=lambda one: one.left, default=here)
-        if base.explained < FLOOR or best.left < ELSEWHERE * here.left:
+        if base.explained < FLOOR or (here.left > NEARLY and best.left < ELSEWHERE * here.left):
             fits = best.explained > FLOOR and best.left < ELSEWHERE * here.left
             rather = f", and {_share(best)} {best.words}" if fits else ""
             raise self._refused(
@@ -189,7 +193,7 @@ class _Evidence:
             f"{one.words} it would explain {_share(one)} on {len(few[self.reads])} tokens, "
             f"at {self._where} {_share(here)}"
             for one in found
-            if one.left < BETTER * here.left
+            if here.left > NEARLY and one.left < BETTER * here.left
         ]
         return found, doubts
 
