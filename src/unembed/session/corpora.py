@@ -35,10 +35,11 @@ class Corpora:
         """One of them. Raises IndexMissingError where there is none; see `open_corpus`."""
         with self._lock:
             stamp = self._stamp(name)
-            held = self._opened.get(name)
+            held = self._opened.pop(name, None)
             if held is None or stamp is None or held[0] != stamp:
                 held = (stamp, open_corpus(self._model, name))
-                self._opened = {name: held}  # of one alone the vectors are in memory
+            self._make_room()
+            self._opened[name] = held
             return held[1]
 
     @contextmanager
@@ -56,6 +57,12 @@ class Corpora:
         finally:
             with self._lock:
                 self._passing = None
+
+    def _make_room(self) -> None:
+        """Close those that were used longest ago, until half of the budget is left for another."""
+        most = self._model.settings.index_cache_bytes // 2
+        while sum(corpus.bytes_in_memory for _, corpus in self._opened.values()) > most:
+            del self._opened[next(iter(self._opened))]
 
     def _stamp(self, name: str) -> _Stamp | None:
         """What changes whenever something is published."""

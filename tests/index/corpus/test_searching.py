@@ -11,8 +11,10 @@ import torch
 
 import unembed as ue
 from unembed.errors import InputError, PromptError, TargetError
+from unembed.index.corpus import compare
 from unembed.index.corpus.build import index_corpus
 from unembed.index.corpus.corpus import open_corpus
+from unembed.session.corpora import Corpora
 from unembed.settings import Settings
 
 from ...cli.conftest import cli, source  # noqa: F401 - fixtures, as the arguments below are
@@ -200,6 +202,45 @@ def test_vectors_beyond_the_budget_are_read_from_disk_with_the_same_answer(
         wanted = corpus.search(PROMPT, 7, 1, **options)
         assert [hit.row for hit in found.items] == [hit.row for hit in wanted.items]
         assert [hit.score for hit in found.items] == [hit.score for hit in wanted.items]
+
+
+@pytest.mark.parametrize("wanted", [1, 3, 700, 5000])
+def test_what_may_be_among_the_best_is_not_put_aside(wanted):
+    """Of scores that are each off by up to half the margin, in blocks of any size."""
+    drawn = np.random.default_rng(wanted)
+    exact = drawn.normal(size=5000).round(2)  # with equals
+    seen = torch.from_numpy(exact + drawn.uniform(-0.05, 0.05, 5000))
+    seen[::7], exact[::7] = -torch.inf, -np.inf
+    n = min(wanted, int(np.isfinite(exact).sum()))
+    again = compare._near(seen, n, 0.1)
+    assert list(again) == sorted(again)
+    assert set(again) >= set(np.argsort(-exact, kind="stable")[:n])
+    assert len(again) < n + 1500 or wanted == 5000
+
+
+def test_a_processor_that_adds_up_in_half_precision_gives_the_same(corpus, monkeypatch):
+    wanted = corpus.search(PROMPT, 7, 1, limit=40)
+    monkeypatch.setattr(compare, "adds_in_single", lambda _: False)
+    assert corpus.search(PROMPT, 7, 1, limit=40) == wanted
+
+
+def test_corpora_stay_open_as_far_as_memory_goes(model, texts, tmp_path, monkeypatch):
+    settings = replace(model.settings, cache_dir=str(tmp_path), index_cache_bytes=1_000_000)
+    monkeypatch.setattr(model, "settings", settings)
+    for name in ("one", "two"):
+        index_corpus(model, texts[0], name, [1], kept="hidden")
+    opened = Corpora(model)
+    one = opened.opened("one")
+    one.search("The girl", 1)
+    assert one.bytes_in_memory == 2 * len(one) * model.anatomy.d_model
+    opened.opened("two").search("The girl", 1)
+    assert opened.opened("one") is one
+    small = replace(settings, index_cache_bytes=one.bytes_in_memory)
+    monkeypatch.setattr(model, "settings", small)
+    two = opened.opened("two")
+    assert opened.opened("one") is not one  # closed, since both are more than half of that
+    assert opened.opened("one").search("The girl", 1) == one.search("The girl", 1)
+    assert two.bytes_in_memory > 0
 
 
 def test_results_are_tables(corpus):

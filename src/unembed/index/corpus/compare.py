@@ -1,14 +1,14 @@
 """Comparing one state with those of all tokens: a product with each, and the best ones again.
 
-Kept directions are rounded to half precision, so that their lengths are one but for some 1e-5: what
-may be among the best is divided by its length again and compared in double precision.
+Kept directions are rounded to half precision, and the first product is computed in it: what may be
+among the best by that is divided by its length again and compared in double precision.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import torch
@@ -20,10 +20,14 @@ from unembed.index.corpus.columns import Mask
 from unembed.index.corpus.options import CorpusSearchOptions
 from unembed.index.corpus.rows import Rows
 from unembed.index.corpus.states import CONTEXT, directions
-from unembed.index.matrix import ValueMatrix
 from unembed.index.store import Array
 
-CLOSE = 1e-3  # more than rounding changes a score by, where no head counts more than one
+# Twice what rounding changes a score by, where the heads' weights add up to one: half precision of
+# a query and of a product, each by one part in 2,048, and of a kept vector's length.
+CLOSE = 2.5e-3
+ROUNDED = 5e-4  # of a product of two directions in half precision, of the result alone
+BLOCK = 1024  # rows
+STRETCH_BYTES = 16 * 1024 * 1024
 MOST_AGAIN = 20_000
 FEW = 0.05  # part of the rows below which they are read one by one
 
@@ -83,40 +87,111 @@ def query_of(state: Tensor, site: Site, asked: CorpusSearchOptions) -> Query:
     return Query(rows[0].cpu().double(), weights.double(), tuple(sorted(set(heads))))
 
 
-def best_rows(matrix: ValueMatrix, query: Query, mask: Mask, wanted: int) -> tuple[Array, Array]:
+def best_rows(kept: KeptVectors, query: Query, mask: Mask, wanted: int) -> tuple[Array, Array]:
     """(rows, scores) of the tokens nearest to a query, best first, the first row of equals."""
-    rows = np.flatnonzero(mask)
-    if not len(rows) or not wanted:
-        return rows[:0], np.empty(0)
-    direction = query.flat.float()
-    if len(rows) < FEW * len(mask):
-        scores = (matrix.rows(rows.tolist()) @ direction).numpy()
-    else:
-        scores = matrix.times(direction).numpy()[rows]
-    wanted = min(wanted, len(rows))
-    least = np.partition(scores, len(scores) - wanted)[len(scores) - wanted]
+    n_left = int(np.count_nonzero(mask))
+    wanted = min(wanted, n_left)
+    if not wanted:
+        return np.empty(0, np.int64), np.empty(0)
     margin = CLOSE * float(query.weights.sum())
-    again = np.flatnonzero(scores >= least - margin)
-    if len(again) > max(MOST_AGAIN, wanted):
-        again = np.argpartition(-scores, max(MOST_AGAIN, wanted))[: max(MOST_AGAIN, wanted)]
-    again = np.sort(again)
-    exact = query.exact(matrix.rows(rows[again].tolist()).numpy())
+    if n_left < FEW * len(mask):
+        rows = np.flatnonzero(mask)
+        near = _near(torch.from_numpy(kept.rows(rows).astype(np.float32)) @ query.flat.float(),
+                     wanted, margin)  # fmt: skip
+        again = rows[near]
+    else:
+        scores = kept.times(query.flat)
+        scores.masked_fill_(torch.from_numpy(~mask), -torch.inf)
+        again = _near(scores, wanted, margin)
+    exact = query.exact(kept.rows(again))
     order = np.argsort(-exact, kind="stable")[:wanted]
-    return rows[again][order], exact[order]
+    return again[order], exact[order]
 
 
-class _Vectors:
-    """The vectors of one site as `ValueMatrix` reads them: float32."""
+def _near(scores: Tensor, wanted: int, margin: float) -> Array:
+    """Places of scores that may be among the best `wanted`, in order; all are finite or -inf.
 
-    def __init__(self, rows: Rows, site: Site) -> None:
-        self._rows, self._site = rows, site
+    Of some thousand maxima of blocks the one of rank `wanted` is at most the score of that rank:
+    what is less is put aside before anything is sorted.
+    """
+    least = torch.tensor(-torch.inf)
+    n_blocks = len(scores) // BLOCK
+    if n_blocks >= wanted:
+        maxima = scores[: n_blocks * BLOCK].view(n_blocks, BLOCK).amax(1)
+        least = maxima.topk(wanted).values[-1]
+    found = torch.nonzero((scores >= least - margin) & (scores > -torch.inf))[:, 0]
+    own = scores[found]
+    ranked = own.topk(min(len(own), max(wanted, MOST_AGAIN)))
+    close = ranked.values >= ranked.values[wanted - 1] - margin
+    again: Array = found[ranked.indices[close]].sort().values.numpy()
+    return again
 
-    def vectors(self, rows_at_once: int) -> Iterator[Array]:
-        for part in self._rows.vectors(self._site, rows_at_once):
-            yield part.astype(np.float32)
 
-    def take_vectors(self, rows: Sequence[int]) -> Array:
-        return self._rows.take_vectors(self._site, rows).astype(np.float32)
+class KeptVectors:
+    """The directions of one site as they are kept [n, width], in half precision.
+
+    In memory where they fit the budget, else read in stretches. Thread-safe.
+    """
+
+    def __init__(self, rows: Rows, site: Site, n: int, budget: int) -> None:
+        self.bytes = 2 * n * site.width
+        self._rows, self._site, self._n = rows, site, n
+        self._fits = self.bytes <= budget
+        self._held: Tensor | None = None
+        self._lock = threading.Lock()
+
+    def rows(self, numbers: Array) -> Array:
+        """Some rows, in the order asked for."""
+        if self._fits:
+            found: Array = self._whole()[torch.from_numpy(numbers)].numpy()
+            return found
+        return self._rows.take_vectors(self._site, numbers.tolist())
+
+    def times(self, direction: Tensor) -> Tensor:
+        """The product of every row with a direction [width], but for rounding."""
+        length = direction.norm()
+        flat = (direction / length).float()
+        if self._fits:
+            return products(self._whole(), flat).mul_(length.float())
+        parts = self._rows.vectors(self._site, self._step)
+        found = [products(torch.from_numpy(part), flat) for part in parts]
+        return torch.cat(found).mul_(length.float())
+
+    @property
+    def _step(self) -> int:
+        return max(1, STRETCH_BYTES // (2 * self._site.width))
+
+    def _whole(self) -> Tensor:
+        with self._lock:
+            if self._held is None:
+                held = torch.empty(self._n, self._site.width, dtype=torch.float16)
+                start = 0
+                for part in self._rows.vectors(self._site, self._step):
+                    held[start : start + len(part)] = torch.from_numpy(part)
+                    start += len(part)
+                self._held = held
+            return self._held
+
+
+def products(rows: Tensor, direction: Tensor) -> Tensor:
+    """Products of half-precision rows with a direction, as single precision.
+
+    Where the processor adds halves up in single precision, it does so at the speed of memory;
+    where it does not, rows are made single precision first, some at a time.
+    """
+    if adds_in_single(rows.shape[1]):
+        return torch.mv(rows, direction.half()).float()
+    return torch.cat([part.float() @ direction for part in torch.split(rows, BLOCK)])
+
+
+@cache
+def adds_in_single(width: int) -> bool:
+    """Whether a product of halves is within its rounding of the exact one, on this machine."""
+    drawn = torch.randn(512, width, generator=torch.Generator().manual_seed(0))
+    rows = torch.nn.functional.normalize(drawn, dim=1).half()
+    found = torch.mv(rows, rows[0]).double()
+    off = (found - rows.double() @ rows[0].double()).abs()
+    return bool(off.max() <= ROUNDED)
 
 
 class Matrices:
@@ -124,20 +199,21 @@ class Matrices:
 
     def __init__(self, rows: Rows, n: int, budget: int) -> None:
         self._rows, self._n, self._budget = rows, n, budget
-        self._held: dict[Site, ValueMatrix] = {}
+        self._held: dict[Site, KeptVectors] = {}
         self._lock = threading.Lock()
 
-    def of(self, site: Site) -> ValueMatrix:
+    def of(self, site: Site) -> KeptVectors:
         """All vectors of a site."""
         with self._lock:
             found = self._held.pop(site, None)
             if found is None:
-                stored = _Vectors(self._rows, site)
-                found = ValueMatrix(stored, self._n, site.width, self._budget)
-                while self._held and self._size(site) > self._budget:
+                found = KeptVectors(self._rows, site, self._n, self._budget)
+                while self._held and self.bytes + found.bytes > self._budget:
                     del self._held[next(iter(self._held))]
             self._held[site] = found
             return found
 
-    def _size(self, site: Site) -> int:
-        return sum(4 * self._n * one.width for one in (*self._held, site))
+    @property
+    def bytes(self) -> int:
+        """What they take in memory, once all are read."""
+        return sum(one.bytes for one in self._held.values())

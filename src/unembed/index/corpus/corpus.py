@@ -71,6 +71,11 @@ class Corpus:
         """The folder that was opened: another one is published by a build that replaces it."""
         return self._rows.version
 
+    @property
+    def bytes_in_memory(self) -> int:
+        """What the vectors that were searched take."""
+        return self._matrices.bytes
+
     # ------------------------------------------------------------ searching
 
     def search(
