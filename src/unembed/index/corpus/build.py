@@ -23,10 +23,11 @@ from unembed.index.corpus.estimate import CorpusEstimate, estimate, expected_tok
 from unembed.index.corpus.folder import CorpusFolder, check_same
 from unembed.index.corpus.options import CorpusOptions
 from unembed.index.corpus.pieces import Piece, pieces, sources
-from unembed.index.corpus.reading import check_readable, read_sentence
-from unembed.index.corpus.rows import SENTENCES, TOKENS, Rows, Stretch
+from unembed.index.corpus.reading import check_readable
+from unembed.index.corpus.rows import SENTENCES, TOKENS, Rows
 from unembed.index.corpus.states import add_states, sites_for
-from unembed.index.corpus.tagging import Sentence, Tagger, tagger
+from unembed.index.corpus.stretches import read_stretch, token_rows
+from unembed.index.corpus.tagging import Tagger, tagger
 from unembed.models.progress import Progress
 from unembed.options import given
 
@@ -227,11 +228,11 @@ class _Builder:
             ahead = next(stretches, None)
             if ahead is not None:
                 words.submit([piece for _, piece in ahead], whole)
-            stretch = self._read(numbered, found)
+            stretch = read_stretch(self.model, numbered, found, self.longest)
             first = rows.n_tokens
             if stretch.sentences:
                 rows.add_sentences(stretch, self.special)
-                self._add_states(rows, _numbered(stretch, first), self.sites, watch)
+                self._add_states(rows, token_rows(stretch, first), self.sites, watch)
 
     def _stretches(self, first: int, lines: bool) -> Iterator[list[tuple[int, Piece]]]:
         """Pieces with their running numbers, from number `first` on, some at a time."""
@@ -251,19 +252,6 @@ class _Builder:
         if held:
             yield held
 
-    def _read(
-        self, numbered: Sequence[tuple[int, Piece]], found: Sequence[Sequence[Sentence]]
-    ) -> Stretch:
-        """Sentences of pieces as the model reads them."""
-        rows = [
-            (sentence, piece.file, piece.record, number)
-            for (number, piece), own in zip(numbered, found, strict=True)
-            for one in own
-            for sentence in read_sentence(self.model, piece.text, one, self.longest)
-        ]
-        sentences, files, records, numbers = zip(*rows, strict=True) if rows else ((), (), (), ())
-        return Stretch(sentences, files, records, numbers)
-
     def _publish(self, rows: Rows, plan: CorpusPlan, there: tuple[Site, ...]) -> None:
         """Say what is whole now; `there` was before."""
         sites = (*there, *(one for one in self.sites if one not in there))
@@ -281,14 +269,6 @@ class _Builder:
             rows.optimise(name)
         facts = facts_of(sites, rows.counts(), versions_of(self.model))
         self.folder.publish(rows.version, plan, facts)
-
-
-def _numbered(stretch: Stretch, first: int) -> Iterator[tuple[int, tuple[int, ...]]]:
-    """(row of its first token, token ids) of each sentence that has any."""
-    for sentence in stretch.sentences:
-        if sentence.ids:
-            yield first, sentence.ids
-        first += len(sentence.ids)
 
 
 class _Watch:

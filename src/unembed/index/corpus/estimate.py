@@ -7,20 +7,25 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Annotated
 
 from unembed.engine.cancel import Cancel
 from unembed.engine.model import Model
 from unembed.index.corpus.about import BYTES_BESIDE, Site
+from unembed.index.corpus.folder import CorpusFolder
 from unembed.index.corpus.options import CorpusOptions
 from unembed.index.corpus.pieces import Piece, pieces
-from unembed.index.corpus.reading import read_sentence
-from unembed.index.corpus.states import vectors_of
-from unembed.index.corpus.tagging import Tagger
+from unembed.index.corpus.rows import Rows
+from unembed.index.corpus.states import add_states
+from unembed.index.corpus.stretches import read_stretch, token_rows
+from unembed.index.corpus.tagging import Sentence, Tagger
 from unembed.result import Columns, Result
 
 _FILES, _SHARE_BYTES, _PIECES = 16, 1 << 20, 24
-_LEAST_SECONDS = 2.0  # of passes that are timed
+WARM_CHARS = 4_000  # of a stretch that is not timed
+ROUND_SECONDS = 1.5  # that a stretch should take
+LEAST_SECONDS, MOST_ROUNDS = 3.0, 8  # that are timed
 
 
 @dataclass(frozen=True, repr=False)
@@ -112,39 +117,69 @@ def estimate(
 ) -> CorpusEstimate:
     """See `estimate_corpus`."""
     bare, sampled = _measured(model, paths, options)
-    longest = min(options.max_tokens, model.max_positions)
-    start = time.perf_counter()
-    words.submit(sampled, options.split != "sentences")
-    found = words.result()
-    tagged = time.perf_counter() - start
-    start = time.perf_counter()
-    sentences = [
-        sentence.ids
-        for piece, own in zip(sampled, found, strict=True)
-        for one in own
-        for sentence in read_sentence(model, piece.text, one, longest)
-        if sentence.ids
-    ]
-    read = time.perf_counter() - start
-    n = max(1, sum(map(len, sentences)))
-    n_special = sum(len(model.tokenizer("", verbose=False)["input_ids"]) for _ in sentences)
-    tokens = bare * n / max(1, n - n_special)
-    each = (read + max(tagged, _timed(model, sentences, sites, cancel))) / n
+    with TemporaryDirectory(prefix="unembed-estimate-") as folder:
+        version = Path(folder, "v-estimate")
+        version.mkdir()
+        rows = Rows(CorpusFolder(Path(folder)), version)
+        rows.mend()
+        trial = _Trial(model, rows, sites, options, words, cancel)
+        each = trial.seconds_each(sampled) if sampled else 0.0
+    n_special = rows.n_sentences * len(model.tokenizer("", verbose=False)["input_ids"])
+    tokens = bare * rows.n_tokens / max(1, rows.n_tokens - n_special)
     size = BYTES_BESIDE + sum(site.bytes_each for site in sites)
-    return CorpusEstimate(round(tokens), round(tokens * size), tokens * each, 1 / each)
+    rate = 1 / each if each else 0.0
+    return CorpusEstimate(round(tokens), round(tokens * size), tokens * each, rate)
 
 
-def _timed(
-    model: Model,
-    sentences: Sequence[tuple[int, ...]],
-    sites: Sequence[Site],
-    cancel: Cancel | None,
-) -> float:
-    """Seconds that the model needs for the sentences, as a build makes its passes."""
-    taken: list[float] = []
-    begun = time.perf_counter()
-    while sentences and len(taken) < 3 and time.perf_counter() - begun < _LEAST_SECONDS:
+class _Trial:
+    """A build of samples: each stretch is read, computed and written while the next is tagged."""
+
+    def __init__(
+        self,
+        model: Model,
+        rows: Rows,
+        sites: Sequence[Site],
+        options: CorpusOptions,
+        words: Tagger,
+        cancel: Cancel | None,
+    ) -> None:
+        self._model, self._rows, self._sites, self._cancel = model, rows, sites, cancel
+        self._words, self._whole = words, options.split != "sentences"
+        self._longest = min(options.max_tokens, model.max_positions)
+
+    def seconds_each(self, sampled: Sequence[Piece]) -> float:
+        """Seconds of a token, after a first stretch whose time does not count."""
         start = time.perf_counter()
-        vectors_of(model, sentences, sites, cancel)
-        taken.append(time.perf_counter() - start)
-    return min(taken, default=0.0)
+        first = _stretch(sampled, WARM_CHARS)
+        self._kept(first, self._tagged(first))
+        a_second = sum(len(piece.text) for piece in first) / (time.perf_counter() - start)
+        part = _stretch(sampled, max(WARM_CHARS, round(a_second * ROUND_SECONDS)))
+        found, n, rounds = self._tagged(part), 0, 0
+        start = time.perf_counter()
+        while rounds < MOST_ROUNDS and time.perf_counter() - start < LEAST_SECONDS:
+            self._words.submit(part, self._whole)
+            n += self._kept(part, found)
+            found = self._words.result()
+            rounds += 1
+        return (time.perf_counter() - start) / max(1, n)
+
+    def _tagged(self, part: Sequence[Piece]) -> list[list[Sentence]]:
+        self._words.submit(part, self._whole)
+        return self._words.result()
+
+    def _kept(self, part: Sequence[Piece], found: Sequence[Sequence[Sentence]]) -> int:
+        """Tokens of a stretch that was read and kept."""
+        rows, first = self._rows, self._rows.n_tokens
+        stretch = read_stretch(self._model, list(enumerate(part)), found, self._longest)
+        ids = [own for _, own in token_rows(stretch, first)]
+        if stretch.sentences:
+            rows.add_sentences(stretch, set())
+        if ids:
+            add_states(self._model, rows, self._sites, first, ids, self._cancel)
+        return rows.n_tokens - first
+
+
+def _stretch(sampled: Sequence[Piece], chars: int) -> list[Piece]:
+    """Samples of about so many characters, from all over, or all that there are."""
+    step = max(1.0, sum(len(piece.text) for piece in sampled) / chars)
+    return [sampled[int(at * step)] for at in range(max(1, int(len(sampled) / step)))]

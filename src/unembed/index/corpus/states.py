@@ -132,7 +132,7 @@ def add_states(
     first: int,
     ids: Sequence[tuple[int, ...]],
     cancel: Cancel | None,
-    heard: Callable[[int], None],
+    heard: Callable[[int], None] = lambda _: None,
 ) -> None:
     """Compute and append the vectors of sentences whose first token is row `first`."""
     for site, (vectors, lengths) in vectors_of(model, ids, sites, cancel, heard).items():
