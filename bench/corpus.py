@@ -5,11 +5,15 @@
 MODEL is a folder or hub id, by default the demo model; the files are texts, read line by line, by
 default the guides of these documents. The build is whole: reading,
 tokens, labels (where a pipeline is named), states, writing. The plain passes are those of the same
-token ids, sorted by length, as many at once as a sweep takes, with nothing kept. Both once each.
+token ids, sorted by length, 64 at once, with nothing kept. Both once each: in seconds, and in
+seconds of processors, which other work on the machine changes less. The model has --threads; spaCy
+is a process of its own beside it, and the title says how many cores there are for both.
 """
 
 from __future__ import annotations
 
+import os
+import resource
 import statistics
 import sys
 import tempfile
@@ -21,20 +25,44 @@ from pathlib import Path
 import torch
 
 import unembed as ue
-from _harness import Figure, parser, report, seconds
+from _harness import Figure, extra_bytes, parser, report, seconds
 from unembed.cli.flags import parse_layers
 
+PROCESSES = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
 LIMIT = 150.0  # milliseconds, at the median
 ROWS = 64  # sentences of a plain pass
 DOCS = Path(__file__).parents[1] / "docs"
 PROMPT = "The girl ran to a local pub to escape the din of her city."
 
 
-def ids_of(corpus: ue.Corpus) -> list[list[int]]:
-    """The token ids of every sentence."""
+def tenth_of(files: Sequence[Path | str], folder: Path) -> Path:
+    """A file of every tenth line."""
+    lines = [line for file in files for line in Path(file).read_text().splitlines()]
+    path = folder / "tenth.txt"
+    path.write_text("\n".join(lines[::10]))
+    return path
+
+
+def processor_seconds(who: int) -> float:
+    """Of this process, or of those that it started and that ended."""
+    used = resource.getrusage(who)
+    return used.ru_utime + used.ru_stime
+
+
+def build_figures(
+    corpus: ue.Corpus, model: ue.Model, taken: float, used: float, beside: float
+) -> list[Figure]:
+    """A build that took and used so many seconds, against the plain passes of its sentences."""
+    rows = [ids for _, ids in corpus._rows.ids(0)]
+    before = time.process_time()
+    bare = seconds(lambda: plain_passes(model, rows))
+    bare_used = time.process_time() - before
+    n = len(corpus)
+    rates = f"{n / taken:,.0f} / {n / bare:,.0f} tokens a second"
+    cores = f"{used:.0f} s / {bare_used:.0f} s, and {beside:.0f} s in spaCy's process"
     return [
-        [one.token.id for one in corpus.tokens(number)]
-        for number in range(corpus.about.n_sentences)
+        Figure(f"build of {n:,} tokens / plain passes", taken / bare, 1.25, rates),
+        Figure("the same in processor seconds", used / bare_used, 1.25, cores),
     ]
 
 
@@ -93,23 +121,30 @@ def main() -> int:
         small.write_text(PROMPT)  # so that nothing is loaded for the first time below
         ue.index_corpus(model, small, "small", layers, folder=folder, **options)
         said = ue.estimate_corpus(model, chosen.files, layers, **options)
-        taken = seconds(
-            lambda: ue.index_corpus(
-                model, chosen.files, "bench", layers, folder=Path(folder), **options
-            )
+
+        def build(files: Sequence[Path | str], name: str) -> None:
+            ue.index_corpus(model, files, name, layers, folder=Path(folder), **options)
+
+        tenth = tenth_of(chosen.files, Path(folder))
+        held = extra_bytes(lambda: build([tenth], "tenth"))
+        before = [processor_seconds(who) for who in PROCESSES]
+        start = time.perf_counter()
+        peak = extra_bytes(lambda: build(chosen.files, "bench"))
+        taken = time.perf_counter() - start
+        used, beside = (
+            processor_seconds(who) - b for who, b in zip(PROCESSES, before, strict=True)
         )
         corpus = ue.open_corpus(model, "bench", folder=folder)
         n = len(corpus)
-        rows = ids_of(corpus)
-        bare = seconds(lambda: plain_passes(model, rows))
         numbers = sum(site.width for site in corpus.sites)
         each = corpus.about.bytes / n
         figures = [
+            *build_figures(corpus, model, taken, used, beside),
             Figure(
-                f"build of {n:,} tokens / plain passes",
-                taken / bare,
-                1.25,
-                f"{n / taken:,.0f} / {n / bare:,.0f} tokens a second",
+                "memory of a build / of a tenth of it",
+                peak / held,
+                1.5,
+                f"{peak / 1e6:,.0f} / {held / 1e6:,.0f} MB above what was held",
             ),
             Figure(
                 "bytes of a token / 2 x numbers",
@@ -127,7 +162,8 @@ def main() -> int:
             Figure("time estimated, off by", abs(said.seconds / taken - 1), 0.15, f"{taken:.0f} s"),
             *search_figures(corpus, 5 if chosen.quick else 25),
         ]
-    title = f"Corpus: {corpus.about.summary()}, threads: {torch.get_num_threads()}"
+    shared = f"{torch.get_num_threads()} of {os.cpu_count()} cores for the model"
+    title = f"Corpus: {corpus.about.summary()}; {shared}, load {os.getloadavg()[0]:.1f}"
     return report(title, figures, strict=chosen.strict)
 
 
