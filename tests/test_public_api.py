@@ -15,7 +15,8 @@ def test_nothing_else_is_public():
     assert unembed.__all__ == sorted(unembed.__all__)
     assert [name for name in unembed.__all__ if name not in corpora] == [
         "Anatomy", "AttentionComparison", "AttentionOptions", "AttentionResult", "Attribution",
-        "AttributionOptions", "BrowseOptions", "BuildOptions", "Cancel", "ClustersOptions",
+        "AttributionOptions", "BrowseOptions", "BuildOptions", "Cancel", "Circuit",
+        "CircuitOptions", "ClustersOptions",
         "Component", "ComponentOptions", "Corpus", "CorpusOptions", "CorpusSearchOptions",
         "CorpusSentencesOptions", "CutReport", "Edit", "FlowGraph", "FlowOptions", "Generation",
         "GenerationOptions", "HeadScores", "HeadsOptions", "LabelScores", "LabelsOptions",
@@ -26,7 +27,8 @@ def test_nothing_else_is_public():
         "Token", "TokenSearchOptions", "Trace", "TraceOptions", "VectorIndex", "Workspace", "add",
         "attention", "attention_capture", "attribute", "build_index", "check_sae",
         "compare_attention", "component", "component_capture", "corpora", "cut", "cut_capture",
-        "errors", "estimate_corpus", "find_heads", "flow_capture", "flow_graph", "head_scores",
+        "errors", "estimate_corpus", "find_circuit", "find_heads", "flow_capture", "flow_graph",
+        "head_scores",
         "head_thumbnails", "heads_capture", "index_corpus", "knock_out", "label_scores",
         "lm_debugger_off", "lm_debugger_on", "load", "load_sae", "logit_lens", "mask",
         "measure_cuts", "open_corpus", "open_index", "pair_template", "pairs_between",

@@ -72,6 +72,7 @@ def results(model, tmp_path_factory):
         *of_corpus(model, tmp_path_factory.mktemp("corpus")),
         ue.head_thumbnails(model, PROMPT, size=4),
         ue.attribute(model, PROMPT, 3, verify=5),
+        ue.find_circuit(model, [3, 4, 5], [3, 6, 5], 7, distractor=9, shares=(0.5, 1), measure=1),
         ue.trace(model, PROMPT, "L1.N3@0"),
         ue.patch_grid(model, [3, 4, 5], [3, 6, 5], 7, distractor=9),
         ue.path_patch(model, [3, 4, 5], [3, 6, 5], ["L0.H1"], ["L1.H2"], 7),

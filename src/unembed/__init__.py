@@ -36,6 +36,9 @@ if TYPE_CHECKING:
     from unembed.analyses.attribution.attribute import attribute
     from unembed.analyses.attribution.options import AttributionOptions
     from unembed.analyses.attribution.result import Attribution
+    from unembed.analyses.circuits.find import find_circuit
+    from unembed.analyses.circuits.options import CircuitOptions
+    from unembed.analyses.circuits.result import Circuit
     from unembed.analyses.component.component import component, component_capture
     from unembed.analyses.component.options import ComponentOptions
     from unembed.analyses.component.result import Component
@@ -202,7 +205,10 @@ _HOME = {
     "read_pairs": "unembed.analyses.patching.pairs",
     "attribute": "unembed.analyses.attribution.attribute",
     "patch_grid": "unembed.analyses.patching.grid",
-    # tracing
+    # tracing and circuits
+    "Circuit": "unembed.analyses.circuits.result",
+    "CircuitOptions": "unembed.analyses.circuits.options",
+    "find_circuit": "unembed.analyses.circuits.find",
     "Trace": "unembed.analyses.tracing.result",
     "TraceOptions": "unembed.analyses.tracing.options",
     "trace": "unembed.analyses.tracing.trace",
@@ -261,6 +267,8 @@ __all__ = [
     "BrowseOptions",
     "BuildOptions",
     "Cancel",
+    "Circuit",
+    "CircuitOptions",
     "ClustersOptions",
     "Component",
     "ComponentOptions",
@@ -326,6 +334,7 @@ __all__ = [
     "cut_capture",
     "errors",
     "estimate_corpus",
+    "find_circuit",
     "find_examples",
     "find_heads",
     "flow_capture",

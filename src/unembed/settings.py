@@ -61,6 +61,9 @@ class Settings:
     )
     max_patch_cells: int = _asked(20_000, "Largest patching grid, in cells; each is a run.")
     max_pairs: int = _asked(1000, "Most pairs of prompts of one question.")
+    max_circuit_runs: int = _asked(
+        200, "Most runs that one circuit is measured by, each with some of the edges."
+    )
     max_flow_layers: int = _asked(8, "Most layers of one flow graph.")
     max_flow_vectors: int = _asked(4000, "Most vectors that one flow graph may read.")
     max_measured_cuts: int = _asked(8, "Most edits of one flow graph that are each run alone.")

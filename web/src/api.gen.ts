@@ -224,6 +224,46 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/trace": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Trace
+         * @description What every node upstream does to a node, with the edits and without.
+         */
+        post: operations["trace"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/circuit": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Circuit
+         * @description The edges that carry an objective, and how much of it they carry alone.
+         */
+        post: operations["circuit"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/patch": {
         parameters: {
             query?: never;
@@ -1406,6 +1446,265 @@ export interface components {
              * @description Why not, in one sentence.
              */
             reason?: string | null;
+        };
+        /**
+         * Circuit
+         * @description Edges between nodes of a model, and what they do to an objective alone.
+         *
+         *     In Python `effects` has the estimate of every edge, [source, reader] as `graph` names them.
+         */
+        Circuit: {
+            /**
+             * Objective
+             * @description What is explained, in words.
+             */
+            objective: string;
+            /**
+             * Position
+             * @description Where it is read.
+             */
+            position: number;
+            /**
+             * Tokens
+             * @description Of the prompt.
+             */
+            tokens: components["schemas"]["Token"][];
+            /**
+             * Ablation
+             * @enum {string}
+             */
+            ablation: "patch" | "zero" | "mean";
+            /**
+             * Estimator
+             * @enum {string}
+             */
+            estimator: "gradient" | "integrated";
+            /**
+             * Whole
+             * @description The objective of the whole model.
+             */
+            whole: number;
+            /**
+             * None
+             * @description The objective without any edge.
+             */
+            none: number;
+            /**
+             * Value
+             * @description The objective with the edges of the circuit alone.
+             */
+            value: number;
+            /**
+             * N Edges
+             * @description How many edges the model has.
+             */
+            n_edges: number;
+            /**
+             * Nodes
+             * @description That edges of the circuit start or end at.
+             */
+            nodes: string[];
+            /**
+             * Edges
+             * @description Of the circuit, largest effect either way first.
+             */
+            edges: components["schemas"]["CircuitEdge"][];
+            /**
+             * Curve
+             * @description With growing shares of edges; empty if not asked.
+             */
+            curve: components["schemas"]["CircuitPoint"][];
+            /**
+             * Cost
+             * @description What it took, in words.
+             */
+            cost: string;
+            /**
+             * Provenance
+             * @description Which model, in which precision.
+             */
+            provenance: {
+                [key: string]: string;
+            };
+            /**
+             * Faithfulness
+             * @description How much of the objective the circuit keeps: 1 is all of it; null: there is nothing.
+             */
+            faithfulness: number | null;
+            /**
+             * Cpr
+             * @description Area under the curve (MIB's CPR), higher is better; null without one.
+             */
+            cpr: number | null;
+            /**
+             * Cmd
+             * @description Area between the curve and 1 (MIB's CMD), lower is better; null without one.
+             */
+            cmd: number | null;
+        };
+        /**
+         * CircuitEdge
+         * @description One edge that was kept.
+         */
+        CircuitEdge: {
+            /**
+             * Source
+             * @description What writes: embed, a head, a feed-forward.
+             */
+            source: string;
+            /**
+             * Target
+             * @description What reads: a head's query, key or value, a feed-forward, logits.
+             */
+            target: string;
+            /**
+             * Effect
+             * @description Estimated: the objective with it less the objective without.
+             */
+            effect: number;
+            /**
+             * Measured
+             * @description The same, measured by leaving it out of the model.
+             */
+            measured: number | null;
+            /**
+             * Within
+             * @description Measured by leaving it out of the circuit.
+             */
+            within: number | null;
+        };
+        /**
+         * CircuitPoint
+         * @description The model with a share of its edges, largest effects first.
+         */
+        CircuitPoint: {
+            /**
+             * Share
+             * @description Of all edges.
+             */
+            share: number;
+            /**
+             * Edges
+             * @description How many.
+             */
+            edges: number;
+            /**
+             * Value
+             * @description The objective with these alone.
+             */
+            value: number;
+            /**
+             * Faithfulness
+             * @description 0: as without any edge, 1: as the whole model; null where those are the same.
+             */
+            faithfulness: number | null;
+        };
+        /**
+         * CircuitRequest
+         * @description Which edges between nodes carry an objective, and how much of it they carry alone.
+         */
+        CircuitRequest: {
+            /**
+             * Prompt
+             * @description Text, which the model's tokenizer splits; token ids used as they are; or messages, which the chat template of the model makes a text of.
+             */
+            prompt: string | number[] | components["schemas"]["Message"][];
+            /**
+             * Source
+             * @description Of an encoder-decoder, and only of one: what its encoder reads. The prompt is then what its decoder goes on with; empty: its start token alone.
+             */
+            source?: (string | number[] | components["schemas"]["Message"][]) | null;
+            /**
+             * Pair
+             * @description A second text, for an encoder that reads two together; the prompt is then the first one, a text too.
+             */
+            pair?: string | null;
+            /**
+             * Target
+             * @description What is explained: a token, or an objective of logits as text. Absent: the most likely token, less that of the other prompt where there is one.
+             */
+            target?: string | number | null;
+            /**
+             * Distractor
+             * @description A token whose logit is taken off the target's.
+             */
+            distractor?: (string | number) | null;
+            /**
+             * Position
+             * @description Where; a negative one counts from the end.
+             * @default -1
+             */
+            position?: number;
+            /**
+             * Ablation
+             * @description What an edge that is left out carries: what its source writes in the other prompt, nothing, or its mean over the prompt.
+             * @default patch
+             * @enum {string}
+             */
+            ablation?: "patch" | "zero" | "mean";
+            /**
+             * Estimator
+             * @description Edges are rated by the change of the source times the gradient at what reads it (EAP), or times its mean on the way from the other prompt's embeddings (EAP-IG).
+             * @default gradient
+             * @enum {string}
+             */
+            estimator?: "gradient" | "integrated";
+            /**
+             * Steps
+             * @description Gradients that integrated gradients take.
+             * @default 5
+             */
+            steps?: number;
+            /**
+             * Edges
+             * @description How many edges are kept, largest effect first.
+             * @default 100
+             */
+            edges?: number;
+            /**
+             * Threshold
+             * @description Keeps the edges whose effect is at least as large instead, either way.
+             */
+            threshold?: number | null;
+            /**
+             * Curve
+             * @description Whether faithfulness is measured with growing shares of the edges, too.
+             * @default true
+             */
+            curve?: boolean;
+            /**
+             * Shares
+             * @description Which shares of all edges.
+             * @default [
+             *       0.001,
+             *       0.002,
+             *       0.005,
+             *       0.01,
+             *       0.02,
+             *       0.05,
+             *       0.1,
+             *       0.2,
+             *       0.5,
+             *       1
+             *     ]
+             */
+            shares?: (number)[];
+            /**
+             * Measure
+             * @description Of the edges kept, how many are also measured: left out of the whole model, and of the circuit.
+             * @default 0
+             */
+            measure?: number;
+            /**
+             * Corrupted
+             * @description The other prompt, of as many tokens, whose writes edges carry that are left out; needed unless ablation is zero or mean.
+             */
+            corrupted?: (string | number[] | components["schemas"]["Message"][]) | null;
+            /**
+             * Job
+             * @description A name of the client's choice, to follow or cancel the work by.
+             */
+            job?: string | null;
         };
         /**
          * ClusterList
@@ -4407,6 +4706,11 @@ export interface components {
              */
             max_pairs: number;
             /**
+             * Max Circuit Runs
+             * @description Most runs that one circuit is measured by, each with some of the edges.
+             */
+            max_circuit_runs: number;
+            /**
              * Max Flow Layers
              * @description Most layers of one flow graph.
              */
@@ -5448,6 +5752,182 @@ export interface components {
              * @default []
              */
             segments: number[];
+        };
+        /**
+         * Trace
+         * @description What every node upstream of a node does to it.
+         *
+         *     Each of `parts` is the attribution of one way in, at one position: of a score that through its
+         *     query and that through its key, of anything else one. `rows` are nodes with their effects
+         *     through all ways in.
+         */
+        Trace: {
+            /**
+             * Node
+             * @description What is traced.
+             */
+            node: string;
+            /**
+             * Through
+             * @description Through what.
+             * @enum {string}
+             */
+            through: "qk" | "q" | "k" | "v" | "pre" | "gate";
+            /**
+             * Trail
+             * @description What was traced before it, from the objective on.
+             */
+            trail: string[];
+            /**
+             * Objective
+             * @description What a value is traced towards, in words; null: nothing.
+             */
+            objective: string | null;
+            /**
+             * Words
+             * @description What is explained, in words.
+             */
+            words: string;
+            /**
+             * Value
+             * @description Of that in the run.
+             */
+            value: number;
+            /**
+             * Tokens
+             * @description Of the whole prompt.
+             */
+            tokens: components["schemas"]["Token"][];
+            /**
+             * Parts
+             * @description By way in.
+             */
+            parts: components["schemas"]["Attribution"][];
+            /**
+             * Rows
+             * @description The nodes listed, through all ways in.
+             */
+            rows: components["schemas"]["AttributedNode"][];
+            /**
+             * Cost
+             * @description What it took, in words.
+             */
+            cost: string;
+            /**
+             * Provenance
+             * @description Which model, in which precision.
+             */
+            provenance: {
+                [key: string]: string;
+            };
+        };
+        /**
+         * TraceComparison
+         * @description A trace in the baseline; with an enabled edit also in the edited run.
+         */
+        TraceComparison: {
+            baseline: components["schemas"]["Trace"];
+            /** @description Null where no edit is enabled. */
+            edited: components["schemas"]["Trace"] | null;
+        };
+        /**
+         * TraceRequest
+         * @description What every node upstream of a node inside the model does to it.
+         */
+        TraceRequest: {
+            /**
+             * Prompt
+             * @description Text, which the model's tokenizer splits; token ids used as they are; or messages, which the chat template of the model makes a text of.
+             */
+            prompt: string | number[] | components["schemas"]["Message"][];
+            /**
+             * Source
+             * @description Of an encoder-decoder, and only of one: what its encoder reads. The prompt is then what its decoder goes on with; empty: its start token alone.
+             */
+            source?: (string | number[] | components["schemas"]["Message"][]) | null;
+            /**
+             * Pair
+             * @description A second text, for an encoder that reads two together; the prompt is then the first one, a text too.
+             */
+            pair?: string | null;
+            /**
+             * Edits
+             * @default []
+             */
+            edits?: components["schemas"]["EditSpec"][];
+            /**
+             * Job
+             * @description A name of the client's choice, to follow or cancel the work by.
+             */
+            job?: string | null;
+            /**
+             * Through
+             * @description What is traced: of a pair of query and key qk (its score), q or k (its score with the other held), or v (what its value brings to what is traced towards); of a neuron pre, or gate. Absent: qk, or what goes through the neuron's activation function.
+             */
+            through?: ("qk" | "q" | "k" | "v" | "pre" | "gate") | null;
+            /**
+             * Trail
+             * @description Nodes traced before this one, from the objective on, each as NODE or NODE:THROUGH, as in "L15.H1@8<3:v": a value is traced towards what the last of them reads.
+             * @default []
+             */
+            trail?: string[];
+            /**
+             * Target
+             * @description What a value is traced towards without a trail: a token, or an objective as text. Absent: the model's own most likely token.
+             */
+            target?: string | number | null;
+            /**
+             * Distractor
+             * @description A token whose logit is taken off the target's.
+             */
+            distractor?: (string | number) | null;
+            /**
+             * Position
+             * @description Where the target is predicted; a negative one counts from the end.
+             * @default -1
+             */
+            position?: number;
+            /**
+             * Frozen
+             * @description Norms further upstream whose scale totals hold at the run's value: none, or all. That before the node is always held.
+             * @default none
+             * @enum {string}
+             */
+            frozen?: "all" | "none";
+            /**
+             * Pairs
+             * @description Heads by pair of query and key; without, each query's head as one node.
+             * @default true
+             */
+            pairs?: boolean;
+            /**
+             * Sort By
+             * @description What nodes are listed by, largest either way first.
+             * @default total
+             * @enum {string}
+             */
+            sort_by?: "total" | "direct" | "write" | "activation";
+            /**
+             * Top K
+             * @description Nodes listed.
+             * @default 20
+             */
+            top_k?: number;
+            /**
+             * Layers
+             * @description Of the nodes listed; absent: all.
+             */
+            layers?: number[] | null;
+            /**
+             * Positions
+             * @description Of the nodes listed; absent: all.
+             */
+            positions?: number[] | null;
+            /**
+             * Node
+             * @description What is traced: a neuron at a position, "L12.N512@4", or a pair of query and key, "L9.H6@14<3".
+             */
+            node: string;
         };
         /**
          * Update
@@ -6737,6 +7217,260 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["AttributionComparison"];
+                };
+            };
+            /** @description The request is malformed; the error names the field. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description No token, or a wrong one. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description A Host or Origin that is not this server's. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The body took too long to arrive. */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The body, or the work it asks for, is larger than the limits allow. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The body is not application/json in UTF-8. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description This model cannot do that; the error says why. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The work was cancelled. */
+            499: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description A fault of the server. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Too many requests are waiting; `Retry-After` says when to try again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The work took longer than the limit. */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+        };
+    };
+    trace: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TraceRequest"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    /** @description Waited and computed, in ms. */
+                    "Server-Timing"?: string;
+                    /** @description Whether every forward pass was at hand. */
+                    "X-Unembed-Cached"?: "true" | "false";
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TraceComparison"];
+                };
+            };
+            /** @description The request is malformed; the error names the field. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description No token, or a wrong one. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description A Host or Origin that is not this server's. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The body took too long to arrive. */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The body, or the work it asks for, is larger than the limits allow. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The body is not application/json in UTF-8. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description This model cannot do that; the error says why. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The work was cancelled. */
+            499: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description A fault of the server. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Too many requests are waiting; `Retry-After` says when to try again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The work took longer than the limit. */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+        };
+    };
+    circuit: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CircuitRequest"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    /** @description Waited and computed, in ms. */
+                    "Server-Timing"?: string;
+                    /** @description Whether every forward pass was at hand. */
+                    "X-Unembed-Cached"?: "true" | "false";
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Circuit"];
                 };
             };
             /** @description The request is malformed; the error names the field. */

@@ -325,6 +325,151 @@ export const QUESTIONS = {
       "default": []
     }
   },
+  "trace": {
+    "node": {
+      "kind": "text"
+    },
+    "through": {
+      "kind": "choice",
+      "default": null,
+      "choices": [
+        "qk",
+        "q",
+        "k",
+        "v",
+        "pre",
+        "gate"
+      ]
+    },
+    "trail": {
+      "kind": "names",
+      "default": []
+    },
+    "target": {
+      "kind": "token",
+      "default": null
+    },
+    "distractor": {
+      "kind": "token",
+      "default": null
+    },
+    "position": {
+      "kind": "integer",
+      "default": -1
+    },
+    "frozen": {
+      "kind": "choice",
+      "default": "none",
+      "choices": [
+        "all",
+        "none"
+      ]
+    },
+    "pairs": {
+      "kind": "boolean",
+      "default": true
+    },
+    "sort_by": {
+      "kind": "choice",
+      "default": "total",
+      "choices": [
+        "total",
+        "direct",
+        "write",
+        "activation"
+      ]
+    },
+    "top_k": {
+      "kind": "integer",
+      "default": 20,
+      "low": 1,
+      "limit": "max_attributed_rows"
+    },
+    "layers": {
+      "kind": "integers",
+      "default": null
+    },
+    "positions": {
+      "kind": "integers",
+      "default": null,
+      "limit": "max_prompt_tokens"
+    }
+  },
+  "circuit": {
+    "target": {
+      "kind": "token",
+      "default": null
+    },
+    "distractor": {
+      "kind": "token",
+      "default": null
+    },
+    "position": {
+      "kind": "integer",
+      "default": -1
+    },
+    "ablation": {
+      "kind": "choice",
+      "default": "patch",
+      "choices": [
+        "patch",
+        "zero",
+        "mean"
+      ]
+    },
+    "estimator": {
+      "kind": "choice",
+      "default": "gradient",
+      "choices": [
+        "gradient",
+        "integrated"
+      ]
+    },
+    "steps": {
+      "kind": "integer",
+      "default": 5,
+      "low": 1
+    },
+    "edges": {
+      "kind": "integer",
+      "default": 100,
+      "low": 1
+    },
+    "threshold": {
+      "kind": "number",
+      "default": null
+    },
+    "curve": {
+      "kind": "boolean",
+      "default": true
+    },
+    "shares": {
+      "kind": "numbers",
+      "default": [
+        0.001,
+        0.002,
+        0.005,
+        0.01,
+        0.02,
+        0.05,
+        0.1,
+        0.2,
+        0.5,
+        1
+      ],
+      "limit": "max_circuit_runs"
+    },
+    "measure": {
+      "kind": "integer",
+      "default": 0,
+      "low": 0,
+      "limit": "max_circuit_runs"
+    },
+    "corrupted": {
+      "kind": "record",
+      "default": null
+    }
+  },
   "patch": {
     "corrupted": {
       "kind": "record"
@@ -1125,6 +1270,7 @@ export const LIMITS = {
   "max_measured_nodes": 20000,
   "max_patch_cells": 20000,
   "max_pairs": 1000,
+  "max_circuit_runs": 200,
   "max_flow_layers": 8,
   "max_flow_vectors": 4000,
   "max_measured_cuts": 8

@@ -18,6 +18,7 @@ from rich.console import Console
 from unembed.cli import (
     attention_command,
     attribution_command,
+    circuit_command,
     corpus_command,
     flags,
     flow_command,
@@ -214,6 +215,38 @@ def attribute(
     attribution_command.attribute(
         loading, prompt, edit or [], fields, references or [], as_json=as_json
     )
+
+
+@app.command(cls=TextCommand)
+@options.with_loading
+@options.with_prompt
+@flags.with_options(requests.TraceRequest)
+def trace(
+    *,
+    loading: Loading,
+    prompt: Typed,
+    edit: options.Edits = None,
+    as_json: options.Json = False,
+    fields: dict[str, Any],
+) -> None:
+    """What made a neuron fire, or a head look where it looks: every node upstream."""
+    circuit_command.trace(loading, prompt, edit or [], fields, as_json=as_json)
+
+
+@app.command(cls=TextCommand)
+@options.with_loading
+@options.with_prompt
+@flags.with_options(requests.CircuitRequest)
+def circuit(
+    *,
+    loading: Loading,
+    prompt: Typed,
+    corrupted: circuit_command.Corrupted = None,
+    as_json: options.Json = False,
+    fields: dict[str, Any],
+) -> None:
+    """Which edges between nodes carry an answer, and how much of it they carry alone."""
+    circuit_command.circuit(loading, prompt, corrupted, fields, as_json=as_json)
 
 
 @app.command(cls=TextCommand)

@@ -17,6 +17,7 @@ from unembed.analyses.attention.options import (
     ThumbnailsOptions,
 )
 from unembed.analyses.attribution.options import AttributionOptions
+from unembed.analyses.circuits.options import CircuitOptions
 from unembed.analyses.component.options import ComponentOptions
 from unembed.analyses.flow.options import FlowOptions
 from unembed.analyses.labels.options import LabelsOptions
@@ -24,6 +25,7 @@ from unembed.analyses.lens.options import LensOptions
 from unembed.analyses.patching.options import PairsOptions, PatchOptions
 from unembed.analyses.patching.pairs import PromptPair, TemplateName
 from unembed.analyses.predictions.options import PredictionsOptions
+from unembed.analyses.tracing.options import TraceOptions
 from unembed.engine.passes.options import GenerationOptions
 from unembed.errors import EditError, InputError
 from unembed.index import options as index
@@ -161,6 +163,30 @@ class AttributeRequest(AttributionOptions, Experiment):
         [],
         "Prompts that values are compared with, with the same edits: of as many tokens where "
         "`against` is prompt, any where it is mean.",
+    )
+
+
+class TraceRequest(TraceOptions, Experiment):
+    """What every node upstream of a node inside the model does to it."""
+
+    node: Name = option(
+        sentence='What is traced: a neuron at a position, "L12.N512@4", or a pair of query and '
+        'key, "L9.H6@14<3".'
+    )
+    target: _Spelled | None = option(None, TraceOptions.model_fields["target"].description)
+
+
+class CircuitRequest(CircuitOptions, Prompted, Request):
+    """Which edges between nodes carry an objective, and how much of it they carry alone."""
+
+    corrupted: Prompt | None = option(
+        None,
+        "The other prompt, of as many tokens, whose writes edges carry that are left out; needed "
+        "unless ablation is zero or mean.",
+    )
+    target: _Spelled | None = option(None, CircuitOptions.model_fields["target"].description)
+    job: JobName | None = Field(
+        None, description="A name of the client's choice, to follow or cancel the work by."
     )
 
 

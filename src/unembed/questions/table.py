@@ -9,6 +9,7 @@ from typing import Any
 from unembed.questions import (
     attention,
     attribution,
+    circuits,
     component,
     corpus,
     flow,
@@ -39,6 +40,8 @@ QUESTIONS: tuple[Question, ...] = (
     Question("heads", requests.HeadsRequest, attention.heads),
     Question("thumbnails", requests.ThumbnailsRequest, attention.thumbnails),
     Question("attribute", requests.AttributeRequest, attribution.answer),
+    Question("trace", requests.TraceRequest, circuits.trace),
+    Question("circuit", requests.CircuitRequest, circuits.circuit),
     Question("patch", requests.PatchRequest, attribution.patch),
     Question("patch_pairs", requests.PatchPairsRequest, attribution.patch_over),
     Question("flow", requests.FlowRequest, flow.answer),

@@ -15,13 +15,16 @@ from unembed.analyses.attention.result import (
     ThumbnailsComparison,
 )
 from unembed.analyses.attribution.result import AttributionComparison
+from unembed.analyses.circuits.result import Circuit
 from unembed.analyses.component.result import Component
 from unembed.analyses.labels.result import LabelScores
 from unembed.analyses.lens.result import LensComparison
 from unembed.analyses.patching.result import PatchGrid, PatchStudy
 from unembed.analyses.predictions.result import Predictions
+from unembed.analyses.tracing.result import TraceComparison
 from unembed.questions import attention as attention_question
 from unembed.questions import attribution as attribution_question
+from unembed.questions import circuits as circuit_question
 from unembed.questions import component as component_question
 from unembed.questions import flow as flow_question
 from unembed.questions import generation as generation_question
@@ -210,6 +213,24 @@ async def attribute(request: Request, body: requests.AttributeRequest) -> Respon
     session = session_of(request)
     return await compute(
         request, body, lambda job: json_bytes(attribution_question.answer(session, job, body))
+    )
+
+
+@router.post("/api/trace", responses=work_responses(wire.body_of(TraceComparison)))
+async def trace(request: Request, body: requests.TraceRequest) -> Response:
+    """What every node upstream does to a node, with the edits and without."""
+    session = session_of(request)
+    return await compute(
+        request, body, lambda job: json_bytes(circuit_question.trace(session, job, body))
+    )
+
+
+@router.post("/api/circuit", responses=work_responses(wire.body_of(Circuit)))
+async def circuit(request: Request, body: requests.CircuitRequest) -> Response:
+    """The edges that carry an objective, and how much of it they carry alone."""
+    session = session_of(request)
+    return await compute(
+        request, body, lambda job: json_bytes(circuit_question.circuit(session, job, body))
     )
 
 

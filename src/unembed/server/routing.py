@@ -16,6 +16,7 @@ from unembed.questions import limits
 from unembed.questions.experiment import Experiment
 from unembed.questions.overflow import blamed_rightly
 from unembed.questions.requests import (
+    CircuitRequest,
     CorpusExamplesRequest,
     CorpusRelationsRequest,
     CorpusSearchRequest,
@@ -69,6 +70,7 @@ Question = (
     | CorpusSentencesRequest
     | PatchRequest
     | PatchPairsRequest
+    | CircuitRequest
 )
 
 

@@ -43,6 +43,8 @@ API: tuple[Entry, ...] = (
     Entry("/api/heads", ("POST",)),
     Entry("/api/thumbnails", ("POST",)),
     Entry("/api/attribute", ("POST",)),
+    Entry("/api/trace", ("POST",)),
+    Entry("/api/circuit", ("POST",)),
     Entry("/api/patch", ("POST",)),
     Entry("/api/patch/pairs", ("POST",)),
     Entry("/api/flow", ("POST",)),

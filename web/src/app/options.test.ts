@@ -113,7 +113,7 @@ describe('an option that the server declares', () => {
   });
 
   it('is in a page of every question', () => {
-    // Relations are asked in Python, on the command line and over HTTP alone.
+    // Relations, traces and circuits are asked in Python, on the command line and over HTTP alone.
     const tried = [
       'lens',
       'attention',
@@ -124,6 +124,8 @@ describe('an option that the server declares', () => {
       ...Object.keys(PAGES),
       ...BESIDE,
       ...WITHOUT_PAGE,
+      'trace',
+      'circuit',
     ];
     expect(tried.toSorted()).toEqual(Object.keys(QUESTIONS).toSorted());
   });

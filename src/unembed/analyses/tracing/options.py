@@ -6,11 +6,11 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from unembed.analyses.attribution.options import SortBy
 from unembed.options import Count, Name, Options, Position, Positive, Target, TokenRef, option
 
 Through = Literal["qk", "q", "k", "v", "pre", "gate"]
 Held = Literal["all", "none"]
+SortTraced = Literal["total", "direct", "write", "activation"]
 
 _Layers = Annotated[tuple[Count, ...], Field(strict=False, min_length=1, max_length=4096)]
 _Positions = Annotated[tuple[Position, ...], Field(strict=False, min_length=1, fail_fast=True)]
@@ -48,7 +48,7 @@ class TraceOptions(Options):
     pairs: bool = option(
         True, "Heads by pair of query and key; without, each query's head as one node."
     )
-    sort_by: SortBy = option("total", "What nodes are listed by, largest either way first.")
+    sort_by: SortTraced = option("total", "What nodes are listed by, largest either way first.")
     top_k: Positive = option(20, "Nodes listed.", limit="max_attributed_rows", flag="--top-k/-k")
     layers: _Layers | None = option(None, "Of the nodes listed; absent: all.")
     positions: _Positions | None = option(

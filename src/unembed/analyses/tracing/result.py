@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 import torch
 
-from unembed.analyses.attribution.options import SortBy
 from unembed.analyses.attribution.result import AttributedNode, Attribution, NodeKindName
-from unembed.analyses.tracing.options import Through
+from unembed.analyses.tracing.options import SortTraced, Through
 from unembed.engine.names.tokens import Token
 from unembed.errors import InputError
 from unembed.result import TABLE_ROW, Axes, Columns, Comparison, Result, columns_of
@@ -47,7 +46,7 @@ class Trace(Result):
         self,
         k: int = 20,
         *,
-        by: SortBy = "total",
+        by: SortTraced = "total",
         kinds: Sequence[NodeKindName] | None = None,
         layers: Sequence[int] | None = None,
         positions: Sequence[int] | None = None,

@@ -1,0 +1,1 @@
+"""Circuits: which edges between nodes an answer needs, and how much of it they carry alone."""

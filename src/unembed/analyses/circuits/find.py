@@ -1,0 +1,307 @@
+"""Finds the edges that an answer needs, and measures how much of it they carry alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from unembed.analyses.circuits.graph import Graph
+from unembed.analyses.circuits.options import CircuitOptions
+from unembed.analyses.circuits.rating import edges_of, rated, reading_slopes
+from unembed.analyses.circuits.result import (
+    Circuit,
+    CircuitEdge,
+    CircuitPoint,
+    nodes_of,
+    share_kept,
+)
+from unembed.analyses.circuits.running import Circuits, graph_of, written, written_capture
+from unembed.analyses.tools.checks import chosen
+from unembed.analyses.tools.objective import Objective
+from unembed.analyses.tools.target import OF_LOGITS, in_words, measured_at
+from unembed.engine.cancel import Cancel
+from unembed.engine.loaded import Loaded, Prompt
+from unembed.engine.names.sites import resolve_position
+from unembed.engine.names.vocabulary import Read
+from unembed.engine.passes.forward import request_of, run
+from unembed.engine.passes.run import Run
+from unembed.errors import InputError, PromptError, TooLargeError
+from unembed.models.progress import Progress
+from unembed.options import Explained, given
+
+if TYPE_CHECKING:
+    from jaxtyping import Bool, Float
+
+DEFAULTS = CircuitOptions()
+
+
+def find_circuit(
+    model: Loaded,
+    prompt: Prompt,
+    corrupted: Prompt | None = None,
+    target: str | int | Explained | None = None,
+    *,
+    options: CircuitOptions = DEFAULTS,
+    cancel: Cancel | None = None,
+    progress: Progress | None = None,
+    **changes: Any,
+) -> Circuit:
+    """The edges between nodes that matter most to an objective, and how much they carry alone.
+
+    Args:
+        corrupted: another prompt of as many tokens, which differs where it matters; needed unless
+            `ablation` is "zero" or "mean".
+        target: a token, or a `ue.Objective` of logits, which says its own position.
+        options: how edges are rated, which are kept and measured; `target` and `changes` are single
+            ones, as in `distractor=" John", edges=200`.
+
+    Raises:
+        PromptError, TargetError, InputError: bad input; nothing was run.
+        CapabilityError: a model whose stream is not a sum of embedding, heads and feed-forwards.
+        TooLargeError: more runs than `max_circuit_runs`, more edges than the model has.
+    """
+    options = chosen(options, given(target=target) | changes, {})
+    graph, read = graph_of(model), model.read_prompt(prompt)
+    other = None if corrupted is None else model.read_prompt(corrupted)
+    _check_prompts(options, read, other)
+    _check_size(model, options, graph, len(read.ids))
+    objective = _objective(model, read, other, options)
+    return _Search(model, read, other, graph, objective, options, cancel, progress).circuit()
+
+
+def _check_prompts(options: CircuitOptions, read: Read, other: Read | None) -> None:
+    needed = options.ablation == "patch" or options.estimator == "integrated"
+    if needed and other is None:
+        raise InputError(
+            "edges that are left out carry what they carry in another prompt, and there is none",
+            field="corrupted",
+            legal="a prompt of as many tokens",
+            fix='corrupted=..., or ablation="mean", estimator="gradient"',
+        )
+    if other is not None and len(other.ids) != len(read.ids):
+        raise PromptError(
+            f"the prompt has {len(read.ids)} tokens and the corrupted one {len(other.ids)}; what "
+            "an edge carries is replaced position by position, so they must have as many",
+            field="corrupted",
+            value=len(other.ids),
+            legal=f"{len(read.ids)} tokens",
+        )
+
+
+def _check_size(model: Loaded, options: CircuitOptions, graph: Graph, n_positions: int) -> None:
+    parts = 2 * len(graph.sources) + len(graph.readers)  # writes of both prompts, and gradients
+    each = parts * model.anatomy.d_model * model.dtype.itemsize
+    most = model.settings.max_capture_bytes // each
+    if n_positions > most:
+        raise TooLargeError(
+            f"what every node of {model.name} writes and reads at {n_positions:,} positions would "
+            f"take {each * n_positions / 2**20:,.0f} MiB (max_capture_bytes)",
+            field="prompt",
+            value=n_positions,
+            legal=f"at most {most:,} tokens",
+            fix="a shorter prompt",
+        )
+    runs = 1 + (len(options.shares) if options.curve else 0) + 2 * options.measure
+    limit = model.settings.max_circuit_runs
+    if runs > limit:
+        raise TooLargeError(
+            f"this takes {runs:,} runs of circuits; the limit is {limit:,} (max_circuit_runs)",
+            field="measure" if options.measure else "shares",
+            value=runs,
+            legal=f"at most {limit:,} runs",
+            fix="measure fewer edges, or curve=False",
+        )
+    if options.edges > graph.n_edges:
+        raise InputError(
+            f"edges is {options.edges:,}; {model.name} has {graph.n_edges:,}",
+            field="edges",
+            value=options.edges,
+            legal=f"1 to {graph.n_edges:,}",
+        )
+
+
+def _objective(model: Loaded, read: Read, other: Read | None, options: CircuitOptions) -> Objective:
+    """What is explained, at its position counted from the start; an objective of logits."""
+    model.require("lens")
+    position, target = resolve_position(options.position, len(read.ids)), options.target
+    distractor = options.distractor
+    if target is None:
+        likely = [_likeliest(model, one, position) for one in (read, other) if one is not None]
+        target = likely[0]
+        if distractor is None and len(set(likely)) == 2:
+            distractor = likely[1]
+    objective = measured_at(model, target, distractor, position, len(read.ids))
+    if not objective.is_of_logits:
+        raise InputError(
+            f"a circuit of the {objective.words} is not found here",
+            field="target",
+            value=objective.kind,
+            legal=OF_LOGITS,
+            fix="ue.trace(model, prompt, node) for a node inside the model",
+        )
+    return objective
+
+
+def _likeliest(model: Loaded, read: Read, position: int) -> int:
+    return run(model, request_of(read, logits="all")).top(1, position)[0].token.id
+
+
+class _Search:
+    """One circuit."""
+
+    def __init__(
+        self,
+        model: Loaded,
+        read: Read,
+        other: Read | None,
+        graph: Graph,
+        objective: Objective,
+        options: CircuitOptions,
+        cancel: Cancel | None,
+        progress: Progress | None,
+    ) -> None:
+        self.model, self.read, self.other, self.graph = model, read, other, graph
+        self.objective, self.options = objective, options
+        self.cancel, self.progress = cancel, progress
+        self.done = 0
+
+    def circuit(self) -> Circuit:
+        options, graph = self.options, self.graph
+        seen = self._seen(self.read)
+        writes = written(seen)
+        replaced = self._replaced(writes)
+        effects = rated(graph, writes - replaced, self._slopes(writes[0], replaced[0]))
+        self.circuits = Circuits(self.model, self.read, graph, replaced, self.cancel)
+        order = _strongest_first(effects, graph)
+        kept = self._mask(order[: self._n_kept(effects, order)])
+        edges = self._edges(kept, effects, order)
+        whole, none = float(self.objective.value(seen)), self._value(self._mask(order[:0]))
+        value = self._value(kept)
+        edges = self._measured(edges, kept, value, whole)
+        curve = self._curve(order, whole, none) if options.curve else ()
+        return Circuit(
+            objective=in_words(self.model, self.objective.at(-1)),
+            position=self.objective.position,
+            tokens=seen.tokens,
+            ablation=options.ablation,
+            estimator=options.estimator,
+            whole=whole,
+            none=none,
+            value=value,
+            n_edges=graph.n_edges,
+            nodes=nodes_of(edges),
+            edges=edges,
+            curve=curve,
+            cost=self._cost(),
+            provenance=seen.provenance,
+            graph=graph,
+            effects=effects,
+            d_model=self.model.anatomy.d_model,
+        )
+
+    # ------------------------------------------------------------ effects
+
+    def _seen(self, read: Read) -> Run:
+        capture = [*written_capture(self.model), *self.objective.required_capture(self.model)]
+        return run(self.model, request_of(read, list(dict.fromkeys(capture))), self.cancel)
+
+    def _replaced(self, writes: Float[Tensor, "source pos d_model"]) -> Tensor:
+        """What edges that are left out carry."""
+        if self.options.ablation == "zero":
+            return torch.zeros_like(writes)
+        if self.options.ablation == "mean" or self.other is None:
+            return writes.mean(1, keepdim=True).expand_as(writes)
+        return written(self._seen(self.other))
+
+    def _slopes(self, here: Tensor, there: Tensor) -> Float[Tensor, "reader pos d_model"]:
+        """Gradients at what reads, or their mean on the way from the other embeddings."""
+        given = self.model, self.read, self.graph, self.objective
+        if self.options.estimator == "gradient":
+            return reading_slopes(*given, cancel=self.cancel)
+        steps, total = self.options.steps, None
+        for step in range(1, steps + 1):
+            self._say("gradients of edges", step - 1, steps)
+            embedded = there + step / steps * (here - there)
+            found = reading_slopes(*given, embedded, self.cancel)
+            total = found if total is None else total + found
+        if total is None:
+            raise AssertionError("there is a step")
+        return total / steps
+
+    # ------------------------------------------------------------ which edges
+
+    def _n_kept(self, effects: Tensor, order: Tensor) -> int:
+        """How many of the edges in order are in the circuit."""
+        if self.options.threshold is None:
+            return self.options.edges
+        sizes = effects[order[:, 0], order[:, 1]].abs()
+        return int((sizes >= self.options.threshold).sum())
+
+    def _mask(self, edges: Tensor) -> Bool[Tensor, "source reader"]:
+        shape = len(self.graph.sources), len(self.graph.readers)
+        mask = torch.zeros(shape, dtype=torch.bool)
+        mask[edges[:, 0], edges[:, 1]] = True
+        return mask
+
+    def _edges(self, kept: Tensor, effects: Tensor, order: Tensor) -> tuple[CircuitEdge, ...]:
+        sources, readers = self.graph.sources, self.graph.readers
+        return tuple(
+            CircuitEdge(sources[row], readers[column], float(effects[row, column]))
+            for row, column in order[: int(kept.sum())].tolist()
+        )
+
+    # ------------------------------------------------------------ what is measured
+
+    def _value(self, kept: Tensor) -> float:
+        self._say("runs of circuits", self.done, self._n_runs)
+        self.done += 1
+        return self.circuits.value(kept, self.objective)
+
+    @property
+    def _n_runs(self) -> int:
+        options = self.options
+        return 2 + (len(options.shares) if options.curve else 0) + 2 * options.measure
+
+    def _measured(
+        self, edges: Sequence[CircuitEdge], kept: Tensor, value: float, whole: float
+    ) -> tuple[CircuitEdge, ...]:
+        """The largest edges with what the model, and the circuit, lose without each of them."""
+        everything = edges_of(self.graph)
+        found = []
+        for edge in edges[: self.options.measure]:
+            numbers = self.graph.numbers(edge.source, edge.target)
+            lost = []
+            for mask, before in ((everything, whole), (kept, value)):
+                without = mask.clone()
+                without[numbers] = False
+                lost.append(before - self._value(without))
+            found.append(replace(edge, measured=lost[0], within=lost[1]))
+        return (*found, *edges[len(found) :])
+
+    def _curve(self, order: Tensor, whole: float, none: float) -> tuple[CircuitPoint, ...]:
+        points = []
+        for share in sorted(set(self.options.shares)):
+            count = round(float(share) * self.graph.n_edges)
+            value = self._value(self._mask(order[:count]))
+            points.append(CircuitPoint(float(share), count, value, share_kept(value, whole, none)))
+        return tuple(points)
+
+    def _cost(self) -> str:
+        steps = self.options.steps if self.options.estimator == "integrated" else 1
+        passes = "pass" if steps == 1 else "passes"
+        return f"{steps} forward and backward {passes} over all edges, {self.done} runs of circuits"
+
+    def _say(self, stage: str, done: int, total: int) -> None:
+        if self.progress is not None:
+            self.progress(stage, done, total)
+
+
+def _strongest_first(effects: Float[Tensor, "source reader"], graph: Graph) -> Tensor:
+    """Every edge as numbers of source and reader [edge, 2], largest effect either way first."""
+    edges = edges_of(graph).nonzero()
+    sizes = effects[edges[:, 0], edges[:, 1]].abs().cpu()
+    return edges[sizes.argsort(descending=True, stable=True)]

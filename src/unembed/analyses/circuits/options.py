@@ -1,0 +1,62 @@
+"""What can be chosen about a circuit. Knows no torch and no model."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from unembed.options import (
+    Count,
+    Floor,
+    Number,
+    Options,
+    Position,
+    Positive,
+    Target,
+    TokenRef,
+    option,
+)
+
+Ablation = Literal["patch", "zero", "mean"]
+EdgeEstimator = Literal["gradient", "integrated"]
+
+_Shares = Annotated[tuple[Floor, ...], Field(strict=False, min_length=1, max_length=50)]
+SHARES = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1)
+
+
+class CircuitOptions(Options):
+    """What is explained, how edges are rated, and which of them are kept and measured."""
+
+    target: Target | None = option(
+        None,
+        "What is explained: a token, or an objective of logits as text. Absent: the most likely "
+        "token, less that of the other prompt where there is one.",
+    )
+    distractor: TokenRef | None = option(None, "A token whose logit is taken off the target's.")
+    position: Position = option(-1, "Where; a negative one counts from the end.")
+    ablation: Ablation = option(
+        "patch",
+        "What an edge that is left out carries: what its source writes in the other prompt, "
+        "nothing, or its mean over the prompt.",
+    )
+    estimator: EdgeEstimator = option(
+        "gradient",
+        "Edges are rated by the change of the source times the gradient at what reads it (EAP), "
+        "or times its mean on the way from the other prompt's embeddings (EAP-IG).",
+    )
+    steps: Positive = option(5, "Gradients that integrated gradients take.", le=100)
+    edges: Positive = option(100, "How many edges are kept, largest effect first.")
+    threshold: Number | None = option(
+        None, "Keeps the edges whose effect is at least as large instead, either way."
+    )
+    curve: bool = option(
+        True, "Whether faithfulness is measured with growing shares of the edges, too."
+    )
+    shares: _Shares = option(SHARES, "Which shares of all edges.", limit="max_circuit_runs")
+    measure: Count = option(
+        0,
+        "Of the edges kept, how many are also measured: left out of the whole model, and of the "
+        "circuit.",
+        limit="max_circuit_runs",
+    )

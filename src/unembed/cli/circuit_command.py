@@ -1,0 +1,141 @@
+"""`unembed trace` and `unembed circuit`: ask once, print tables or JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from unembed.cli.loading import Loading, Typed
+from unembed.cli.output import print_json
+from unembed.cli.questions import ask, request, validated
+from unembed.questions.requests import CircuitRequest, TraceRequest
+
+if TYPE_CHECKING:
+    from unembed.analyses.circuits.result import Circuit
+    from unembed.analyses.tracing.result import Trace, TraceComparison
+    from unembed.session import Job, Session
+
+Corrupted = Annotated[
+    str | None,
+    typer.Option(
+        "--corrupted",
+        help="The other prompt, of as many tokens, whose writes edges carry that are left out; "
+        "needed unless --ablation is zero or mean.",
+        rich_help_panel="What is asked",
+        show_default=False,
+    ),
+]
+
+
+def trace(
+    loading: Loading,
+    prompt: Typed,
+    edits: Sequence[str],
+    fields: dict[str, Any],
+    *,
+    as_json: bool,
+) -> None:
+    """See `unembed trace`."""
+    asked = request(TraceRequest, prompt, edits, **fields)
+    found = ask(loading, _trace, asked, Console(stderr=True))
+    if as_json:
+        print_json(found.to_json())
+        return
+    for side, one in found.sides.items():
+        _print_trace(one, "" if found.edited is None else f" ({side})")
+
+
+def circuit(
+    loading: Loading,
+    prompt: Typed,
+    corrupted: str | None,
+    fields: dict[str, Any],
+    *,
+    as_json: bool,
+) -> None:
+    """See `unembed circuit`."""
+    given = {} if corrupted is None else {"corrupted": corrupted}
+    asked = validated(CircuitRequest, prompt.fields() | given | fields)
+    found = ask(loading, _circuit, asked, Console(stderr=True))
+    if as_json:
+        print_json(found.to_json())
+    else:
+        _print_circuit(found)
+
+
+def _trace(session: Session, job: Job, asked: TraceRequest) -> TraceComparison:
+    from unembed.questions import circuits  # here, not above: it imports torch
+
+    return circuits.trace(session, job, asked)
+
+
+def _circuit(session: Session, job: Job, asked: CircuitRequest) -> Circuit:
+    from unembed.questions import circuits
+
+    return circuits.circuit(session, job, asked)
+
+
+def _print_trace(found: Trace, side: str) -> None:
+    table = _table(f"{found.words} = {found.value:.4f}{side}", ("node", ""))
+    for name in ("activation", "write", "direct", "total"):
+        table.add_column(name, justify="right")
+    for row in found.rows:
+        label = found.tokens[row.position].label
+        label += "" if row.key is None else f" ← {found.tokens[row.key].label}"
+        numbers = [_number(row.activation), f"{row.write:.3f}"]
+        numbers += [_signed(row.direct), _signed(row.total)]
+        table.add_row(row.name, Text(label), *numbers)
+    lines = [found.cost]
+    for part in found.parts:
+        sums = part.completeness
+        if sums is not None:
+            said = f"nodes {sums.nodes:+.4f}, biases {sums.head + sums.norms:+.4f}"
+            lines.append(f"direct, at position {part.position}: {said}, rest {sums.rest:+.1e}")
+    _print(table, [*lines, *found.parts[0].notes])
+
+
+def _print_circuit(found: Circuit) -> None:
+    title = f"{found.objective}: {found.whole:.4f}, without any edge {found.none:.4f}"
+    table = _table(title, ("from", "to"))
+    measured = any(edge.measured is not None for edge in found.edges)
+    for name in ("effect", *(("measured", "within") if measured else ())):
+        table.add_column(name, justify="right")
+    for edge in found.edges:
+        more = [_signed(edge.measured), _signed(edge.within)] if measured else []
+        table.add_row(edge.source, edge.target, _signed(edge.effect), *more)
+    kept = found.faithfulness
+    said = "" if kept is None else f", faithfulness {kept:.3f}"
+    lines = [f"{len(found.edges):,} of {found.n_edges:,} edges: {found.value:.4f}{said}"]
+    for point in found.curve:
+        if point.faithfulness is not None:
+            lines.append(f"{point.edges:>9,} edges: faithfulness {point.faithfulness:.3f}")
+    if found.cmd is not None:
+        lines.append(f"CMD {found.cmd:.3f}, CPR {found.cpr:.3f}")
+    _print(table, [*lines, found.cost])
+
+
+def _table(title: str, names: Sequence[str]) -> Table:
+    table = Table(title=Text(title), title_justify="left", box=None, pad_edge=False)
+    for name in names:
+        table.add_column(name)
+    return table
+
+
+def _print(table: Table, lines: Sequence[str]) -> None:
+    console = Console()
+    console.print(table)
+    for line in lines:
+        console.print(Text(line, style="dim"))
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"
+
+
+def _signed(value: float | None) -> str:
+    return "-" if value is None else f"{value:+.4f}"

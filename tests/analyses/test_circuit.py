@@ -1,0 +1,303 @@
+"""Circuits against a forward pass written out by hand, where each head reads streams of its own."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+
+import unembed as ue
+from unembed.analyses.circuits.graph import Graph, Layer, areas
+from unembed.analyses.circuits.running import Circuits, graph_of, written, written_capture
+from unembed.errors import CapabilityError, InputError, PromptError, TooLargeError
+from unembed.models.tiny import tiny_model
+
+from .slow import PROMPT
+
+OTHER = (*PROMPT[:4], 33, *PROMPT[5:])
+WHY = ue.Objective.logit_diff([72, 5], 9)
+
+
+def value_of(logits):
+    return (logits[-1, 72] + logits[-1, 5]) / 2 - logits[-1, 9]
+
+
+class ByHand:
+    """GPT-2 and Llama with one stream for each query, key, value, feed-forward, and the logits."""
+
+    def __init__(self, name):
+        self.name, self.model = name, tiny_model(name, dtype=torch.float64)
+        config = self.model.config
+        self.heads = config.num_attention_heads
+        self.groups = self.heads // getattr(config, "num_key_value_heads", self.heads)
+        self.layers = self.model.transformer.h if name == "gpt2" else self.model.model.layers
+
+    def projected(self, layer, states, side, head):
+        part = self.layers[layer]
+        width = self.model.config.hidden_size // self.heads
+        if self.name == "gpt2":
+            states = part.ln_1(states)
+            offset = "qkv".index(side) * states.shape[-1] + head * width
+            columns = slice(offset, offset + width)
+            attn = part.attn.c_attn
+            return states @ attn.weight[:, columns] + attn.bias[columns]
+        states = part.input_layernorm(states)
+        own = head if side == "q" else head // self.groups
+        weight = getattr(part.self_attn, f"{side}_proj").weight[own * width : (own + 1) * width]
+        made = states @ weight.T
+        if side == "v":
+            return made
+        cos, sin = self.model.model.rotary_emb(made, torch.arange(len(made))[None])
+        first, second = made.chunk(2, -1)
+        return made * cos[0] + torch.cat([-second, first], -1) * sin[0]
+
+    def head(self, layer, head, streams):
+        """What a head writes, given what its query, key and value read."""
+        q, k, v = (
+            self.projected(layer, states, side, head)
+            for side, states in zip("qkv", streams, strict=True)
+        )
+        scores = q @ k.T / q.shape[-1] ** 0.5
+        mask = torch.ones_like(scores, dtype=torch.bool).tril()
+        pattern = scores.masked_fill(~mask, -torch.inf).softmax(-1)
+        rows = slice(head * q.shape[-1], (head + 1) * q.shape[-1])
+        if self.name == "gpt2":
+            return pattern @ v @ self.layers[layer].attn.c_proj.weight[rows]
+        return pattern @ v @ self.layers[layer].self_attn.o_proj.weight[:, rows].T
+
+    def run(self, ids, kept=None, replaced=None, pushes=None):
+        """Logits, and what every source writes."""
+        made, reader = [], 0
+        if self.name == "gpt2":
+            body = self.model.transformer
+            made.append(body.wte.weight[list(ids)] + body.wpe.weight[: len(ids)])
+        else:
+            made.append(self.model.model.embed_tokens.weight[list(ids)])
+        biases = torch.zeros_like(made[0])
+
+        def read(beside):
+            nonlocal reader
+            found = beside
+            for source, write in enumerate(made):
+                whole = kept is None or kept[source, reader]
+                found = found + (write if whole else replaced[source])
+            found = found if pushes is None else found + pushes[reader]
+            reader += 1
+            return found
+
+        for layer, part in enumerate(self.layers):
+            streams = [[read(biases) for _ in "qkv"] for _ in range(self.heads)]
+            made += [self.head(layer, head, streams[head]) for head in range(self.heads)]
+            if self.name == "gpt2":
+                biases = biases + part.attn.c_proj.bias
+                made.append(part.mlp(part.ln_2(read(biases))))
+            else:
+                made.append(part.mlp(part.post_attention_layernorm(read(biases))))
+        last = read(biases)
+        norm = self.model.transformer.ln_f if self.name == "gpt2" else self.model.model.norm
+        return norm(last) @ self.model.lm_head.weight.T, made
+
+
+@pytest.mark.parametrize("name", ["gpt2", "llama"])
+def test_with_some_edges_a_run_is_that_written_out_by_hand(name, model_of):
+    model, hand = model_of(name, torch.float64), ByHand(name)
+    graph = graph_of(model)
+    with torch.no_grad():
+        plain, made = hand.run(PROMPT)
+        _, replaced = hand.run(OTHER)
+        seen = model.run(PROMPT, written_capture(model))
+        torch.testing.assert_close(plain, seen.logits)
+        torch.testing.assert_close(written(seen), torch.stack(made))
+        circuits = Circuits(model, model.read_prompt(PROMPT), graph, torch.stack(replaced))
+        generator = torch.Generator().manual_seed(0)
+        for share in (0.2, 0.8):
+            shape = len(graph.sources), len(graph.readers)
+            kept = torch.rand(shape, generator=generator) < share
+            wanted, _ = hand.run(PROMPT, kept, replaced)
+            found = circuits.value(kept, WHY)
+            assert found == pytest.approx(float(value_of(wanted)), abs=1e-10)
+
+
+@pytest.mark.parametrize("name", ["gpt2", "llama"])
+def test_edges_are_rated_by_the_gradient_at_what_reads_them(name, model_of):
+    model, hand = model_of(name, torch.float64), ByHand(name)
+    graph = graph_of(model)
+    found = ue.find_circuit(model, PROMPT, OTHER, WHY, curve=False, edges=7)
+    shape = len(graph.readers), len(PROMPT), model.anatomy.d_model
+    pushes = torch.zeros(shape, dtype=torch.float64, requires_grad=True)
+    logits, made = hand.run(PROMPT, pushes=pushes)
+    (slopes,) = torch.autograd.grad(value_of(logits), pushes)
+    with torch.no_grad():
+        _, other = hand.run(OTHER)
+        change = torch.stack(made) - torch.stack(other)
+        wanted = torch.einsum("spd,rpd->sr", change, slopes)
+    for reader, count in enumerate(graph.before):
+        wanted[count:, reader] = 0  # no edge
+    torch.testing.assert_close(found.effects, wanted, rtol=1e-5, atol=1e-6)
+    sizes = sorted(
+        (
+            abs(float(wanted[source, reader]))
+            for reader, count in enumerate(graph.before)
+            for source in range(count)
+        ),
+        reverse=True,
+    )
+    assert [abs(edge.effect) for edge in found.edges] == pytest.approx(sizes[:7], rel=1e-5)
+    edge = found.edges[0]
+    assert found.effect(edge.source, edge.target) == edge.effect
+    assert found.n_edges == len(sizes)
+    some = ue.find_circuit(model, PROMPT, OTHER, WHY, curve=False, threshold=sizes[11] * 0.9999)
+    assert len(some.edges) == 12
+
+
+def test_integrated_gradients_are_means_on_the_way_from_the_other_prompt(model_of):
+    model, hand = model_of("gpt2", torch.float64), ByHand("gpt2")
+    found = ue.find_circuit(model, PROMPT, OTHER, WHY, curve=False, estimator="integrated", steps=3)
+    with torch.no_grad():
+        made, other = (torch.stack(hand.run(ids)[1]) for ids in (PROMPT, OTHER))
+    total = 0
+    for share in (1 / 3, 2 / 3, 1):
+        shape = len(graph_of(model).readers), len(PROMPT), model.anatomy.d_model
+        pushes = torch.zeros(shape, dtype=torch.float64, requires_grad=True)
+        body = hand.model.transformer
+        rows = body.wte.weight.detach().clone()
+        between = other[0] + share * (made[0] - other[0]) - body.wpe.weight[: len(PROMPT)].detach()
+        rows[list(PROMPT)] = between
+        body.wte.weight, kept = torch.nn.Parameter(rows), body.wte.weight
+        try:
+            (slope,) = torch.autograd.grad(value_of(embedded(hand, pushes)), pushes)
+        finally:
+            body.wte.weight = kept
+        total = total + slope
+    wanted = torch.einsum("spd,rpd->sr", made - other, total / 3)
+    for reader, count in enumerate(graph_of(model).before):
+        wanted[count:, reader] = 0
+    torch.testing.assert_close(found.effects, wanted)
+
+
+def embedded(hand, pushes):
+    """The logits with rows of W_E put in: the unembedding is not tied to them while they are."""
+    return hand.run(PROMPT, pushes=pushes)[0]
+
+
+FAMILIES = ["gemma3", "gpt_neox", "mixtral", "bloom", "falcon-new", "modernbert", "cohere"]
+
+
+@pytest.mark.parametrize("name", [*FAMILIES, "gemma2", "olmo2", "granite", "qwen3"])
+def test_all_edges_are_the_model_and_none_the_other_prompt(name, model_of):
+    model = model_of(name, torch.float64)
+    capture = WHY.required_capture(model)
+    whole, none = (float(WHY.value(model.run(ids, capture))) for ids in (PROMPT, OTHER))
+    found = ue.find_circuit(model, PROMPT, OTHER, WHY, shares=(1,), edges=5)
+    assert found.whole == pytest.approx(whole, abs=1e-9)
+    assert found.none == pytest.approx(none, abs=1e-6)
+    (point,) = found.curve
+    assert point.value == pytest.approx(whole, abs=1e-6)
+    assert point.edges == found.n_edges
+
+
+def test_edges_are_measured_in_the_model_and_in_the_circuit(model_of):
+    model, hand = model_of("gpt2", torch.float64), ByHand("gpt2")
+    graph = graph_of(model)
+    found = ue.find_circuit(
+        model, PROMPT, OTHER, WHY, ablation="mean", edges=10, measure=2, shares=(0.1, 0.5, 1)
+    )
+    with torch.no_grad():
+        _, made = hand.run(PROMPT)
+        replaced = torch.stack(made).mean(1, keepdim=True).expand(-1, len(PROMPT), -1)
+        circuit = torch.zeros(len(graph.sources), len(graph.readers), dtype=torch.bool)
+        for edge in found.edges:
+            circuit[graph.numbers(edge.source, edge.target)] = True
+        for edge in found.edges[:2]:
+            for kept, lost in ((torch.ones_like(circuit), edge.measured), (circuit, edge.within)):
+                values = []
+                for there in (True, False):
+                    mask = kept.clone()
+                    mask[graph.numbers(edge.source, edge.target)] = there
+                    values.append(float(value_of(hand.run(PROMPT, mask, replaced)[0])))
+                assert lost == pytest.approx(values[0] - values[1], abs=1e-9)
+    assert all(edge.measured is None for edge in found.edges[2:])
+    kept = (found.value - found.none) / (found.whole - found.none)
+    assert found.faithfulness == pytest.approx(kept)
+    points = [point.faithfulness for point in found.curve]
+    assert points[-1] == pytest.approx(1)
+    assert found.cpr == pytest.approx(
+        0.4 * (points[0] + points[1]) / 2 + 0.5 * (points[1] + points[2]) / 2
+    )
+
+
+def test_scores_of_a_curve_made_by_hand():
+    """Half of the objective at 0.2 of the edges, one and a half times at 0.6, all of it at 1."""
+    cpr, cmd = areas((0.2, 0.6, 1.0), (0.5, 1.5, 1.0))
+    assert cpr == pytest.approx(0.4 * 1.0 + 0.4 * 1.25)
+    assert cmd == pytest.approx(0.4 * 0.5 + 0.4 * 0.25)
+
+
+def test_a_graph_made_by_hand():
+    graph = Graph((Layer(1, True, False), Layer(1, True, True)))
+    assert graph.sources == ("embed", "L0.H0", "L0.mlp", "L1.H0", "L1.mlp")
+    assert graph.readers == (
+        *("L0.H0.q", "L0.H0.k", "L0.H0.v", "L0.mlp"),
+        *("L1.H0.q", "L1.H0.k", "L1.H0.v", "L1.mlp", "logits"),
+    )
+    assert graph.before == (1, 1, 1, 2, 3, 3, 3, 3, 5)
+    assert graph.n_edges == 22
+    assert graph.numbers("L1.H0", "L1.mlp") is None  # side by side
+    assert graph.numbers("L0.H0", "L0.mlp") == (1, 3)
+
+
+def test_a_circuit_is_written_as_mib_writes_it(model_of):
+    model = model_of("gpt2", torch.float64)
+    found = ue.find_circuit(model, PROMPT, OTHER, WHY, curve=False, edges=9)
+    data = json.loads(found.to_mib())
+    assert data["cfg"] == {
+        "n_layers": 3,
+        "n_heads": 4,
+        "parallel_attn_mlp": False,
+        "d_model": model.anatomy.d_model,
+    }
+    assert len(data["edges"]) == found.n_edges
+    assert sum(edge["in_graph"] for edge in data["edges"].values()) == 9
+    score = data["edges"]["a0.h1->a2.h3<v>"]["score"]
+    assert score == found.effect("L0.H1", "L2.H3.v")
+    assert data["edges"]["input->m0"]["score"] == found.effect("embed", "L0.mlp")
+    assert {"input", "a2.h3", "m2", "logits"} <= data["nodes"].keys()
+    assert json.loads(found.to_json())["edges"][0]["source"] == found.edges[0].source
+
+
+def test_what_has_no_circuit_is_refused(model_of):
+    model = model_of("gpt2")
+    with pytest.raises(InputError, match="there is none"):
+        ue.find_circuit(model, PROMPT, target=WHY)
+    with pytest.raises(PromptError, match="10 tokens and the corrupted one 9"):
+        ue.find_circuit(model, PROMPT, PROMPT[:-1], WHY)
+    with pytest.raises(InputError, match="edges is 9,999"):
+        ue.find_circuit(model, PROMPT, OTHER, WHY, edges=9999)
+    with pytest.raises(TooLargeError, match="max_circuit_runs"):
+        ue.find_circuit(model, PROMPT, OTHER, WHY, measure=150)
+    with pytest.raises(InputError, match="a circuit of the activation"):
+        ue.find_circuit(model, PROMPT, OTHER, ue.Objective.activation("L1.N3"))
+    with pytest.raises(CapabilityError, match="normalised or scaled"):
+        ue.find_circuit(model_of("bert"), PROMPT, OTHER, WHY)
+    small = ue.load(tiny_model("gpt2"), settings=ue.Settings(max_capture_bytes=50_000))
+    with pytest.raises(TooLargeError, match="max_capture_bytes") as caught:
+        ue.find_circuit(small, PROMPT, OTHER, WHY)
+    assert caught.value.field == "prompt"
+    with pytest.raises(InputError, match="no edge from"):
+        ue.find_circuit(model, PROMPT, OTHER, WHY, curve=False).effect("L2.H0", "L1.mlp")
+
+
+def test_a_circuit_leaves_nothing_behind_and_can_be_cancelled(model_of):
+    model = model_of("gemma3")
+    before = model.run(PROMPT).logits
+    said = []
+    ue.find_circuit(
+        model, PROMPT, OTHER, WHY, shares=(0.5,), progress=lambda *one: said.append(one[0])
+    )
+    assert "runs of circuits" in said
+    assert torch.equal(model.run(PROMPT).logits, before)
+    cancel = ue.Cancel()
+    cancel.cancel()
+    with pytest.raises(ue.errors.CancelledError):
+        ue.find_circuit(model, PROMPT, OTHER, WHY, cancel=cancel)

@@ -1,0 +1,125 @@
+"""Traces and circuits, put in Python, on the command line and over HTTP."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import unembed as ue
+from unembed.engine.model import Model
+
+from ..server.asgi import post
+from .faces import PROMPT, Face, Numbers
+
+OTHER = "The sat sat"
+NODE = "L1.H1@2<1"
+
+
+def traced(answer: Any) -> Numbers:
+    sides = [side for side in ("baseline", "edited") if answer[side]]
+    return {
+        side: {
+            "value": answer[side]["value"],
+            "rows": [[row["name"], row["direct"], row["total"]] for row in answer[side]["rows"]],
+            "parts": [part["completeness"]["nodes"] for part in answer[side]["parts"]],
+        }
+        for side in sides
+    }
+
+
+def python_trace(model: Model, fields: dict[str, Any], edits: list[Any]) -> Numbers:
+    found: Numbers = {}
+    for side, some in {"baseline": [], "edited": edits}.items():
+        if side == "baseline" or edits:
+            trace = ue.trace(model, PROMPT, edits=some, **fields)
+            found[side] = {
+                "value": trace.value,
+                "rows": [[row.name, row.direct, row.total] for row in trace.rows],
+                "parts": [part.completeness.nodes for part in trace.parts],
+            }
+    return found
+
+
+def edges(answer: Any) -> Numbers:
+    return {
+        "numbers": [answer[name] for name in ("whole", "none", "value", "cmd", "cpr", "n_edges")],
+        "edges": [[edge["source"], edge["target"], edge["effect"]] for edge in answer["edges"]],
+    }
+
+
+def python_circuit(model: Model, fields: dict[str, Any], edits: list[Any]) -> Numbers:
+    asked = {k: v for k, v in fields.items() if k not in ("prompt", "corrupted")}
+    found = ue.find_circuit(model, PROMPT, OTHER, **asked)
+    names = ("whole", "none", "value", "cmd", "cpr", "n_edges")
+    return {
+        "numbers": [getattr(found, name) for name in names],
+        "edges": [[edge.source, edge.target, edge.effect] for edge in found.edges],
+    }
+
+
+TRACE = {"node": NODE, "top_k": 6}
+CIRCUIT = {
+    "prompt": PROMPT,
+    "corrupted": OTHER,
+    "target": 40,
+    "distractor": "a",
+    "edges": 9,
+    "measure": 1,
+    "shares": [0.2, 1],
+}
+FACES = {
+    "trace": Face(
+        "/api/trace",
+        TRACE,
+        python_trace,
+        traced,
+        lambda: ["trace", PROMPT, "--node", NODE, "--top-k", "6", "--json"],
+    ),
+    "circuit": Face(
+        "/api/circuit",
+        CIRCUIT,
+        python_circuit,
+        edges,
+        lambda: [
+            *("circuit", PROMPT, "--corrupted", OTHER, "--target", "#40", "--distractor", "a"),
+            *("--edges", "9", "--measure", "1", "--shares", "0.2,1", "--json"),
+        ],
+        edits=False,
+    ),
+}
+
+
+def test_a_trace_is_the_same_in_all_three(put):
+    for edited in (False, True):
+        put("trace", FACES["trace"], edited=edited)
+
+
+def test_a_circuit_is_the_same_in_all_three(put):
+    put("circuit", FACES["circuit"], edited=False)
+
+
+def test_tables_say_what_adds_up_and_what_was_measured(cli, source):
+    status, out, err = cli("trace", source, PROMPT, "--node", NODE)
+    assert status == 0, err
+    assert "direct, at position 1" in " ".join(out.split())
+    given = ("--corrupted", OTHER, "--target", "a", "--measure", "1", "--edges", "5")
+    status, out, err = cli("circuit", source, PROMPT, *given)
+    assert status == 0, err
+    for words in ("within", "faithfulness 1.000", "CMD"):
+        assert words in out
+
+
+def test_what_is_too_large_or_wrong_names_its_field(app):
+    for path, body, field in [
+        ("/api/trace", {"node": "L1.attn@2"}, "node"),
+        ("/api/trace", {"node": "L1.H1@1<2"}, "node"),
+        ("/api/trace", {}, "node"),
+        ("/api/trace", {"node": NODE, "through": "pre"}, "through"),
+        ("/api/trace", {"node": NODE, "trail": ["L2.H0@2<1:x"]}, "trail"),
+        ("/api/circuit", {}, "corrupted"),
+        ("/api/circuit", {"corrupted": "The"}, "corrupted"),
+        ("/api/circuit", {"corrupted": "x" * 300_000}, "corrupted"),
+        ("/api/circuit", {"corrupted": OTHER, "measure": 500}, "measure"),
+        ("/api/circuit", {"corrupted": OTHER, "edges": 100_000}, "edges"),
+    ]:
+        answer = post(app, path, body | {"prompt": PROMPT})
+        assert (answer.status, answer.error["field"]) == (400, field), answer.body
