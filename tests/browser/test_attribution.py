@@ -44,7 +44,7 @@ def test_nodes_are_listed_measured_opened_and_switched_off(app: App, small_demo:
     app.settled()
     assert f"e={first.name}" in address(app)
     assert table.get_by_text("change").count() > 0
-    assert app.too_wide([1920, 1280]) == []
+    assert app.too_wide([1920, 1280, 700]) == []
 
 
 def test_components_are_sums_and_filters_say_when_nothing_passes(app: App, small_demo: Model):
@@ -79,4 +79,4 @@ def test_a_grid_is_drawn_and_a_cell_becomes_an_edit(app: App, small_demo: Model)
     page.get_by_test_id("patch-edit").click()
     page.get_by_test_id("edit-0").wait_for()
     assert "patch" in app.text("edit-0")
-    assert app.too_wide([1920, 1280]) == []
+    assert app.too_wide([1920, 1280, 700]) == []
