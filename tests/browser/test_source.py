@@ -105,6 +105,11 @@ def test_attention_to_the_source_and_within_the_encoder_is_drawn(app, address):
     assert "ah=E1" in app.page.url
     assert app.page.get_by_test_id("error").count() == 0
     assert app.page.locator(".head-layer").all_inner_texts() == ["E1", "E0"]
+    # its queries are the source's, and another prompt has the same source
+    assert [app.page.get_by_test_id(f"set-{name}").count() for name in ("queries", "against")] == [
+        0,
+        0,
+    ]
     app.page.get_by_test_id("as-table").click()
     assert app.page.get_by_test_id("attention-canvas").is_visible()
 
