@@ -295,6 +295,6 @@ def test_a_token_is_written_the_same_way_everywhere(results):
         found = list(tokens(result.to_dict()))
         assert {tuple(one) for one in found} <= {("id", "text", "label", "special")}
         # the scores of heads are of texts whose tokens nobody asked for, thumbnails and relations
-        # of many at once
-        untold = ue.HeadScores | ue.SaeCheck | ue.Thumbnails | ue.HeadRelations
+        # of many at once, path patches one number a node
+        untold = ue.HeadScores | ue.SaeCheck | ue.Thumbnails | ue.HeadRelations | ue.PathPatches
         assert found or isinstance(result, untold)

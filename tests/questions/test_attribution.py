@@ -23,7 +23,7 @@ def attributed(answer: Any) -> Numbers:
         side: {
             "value": answer[side]["value"],
             "completeness": answer[side]["completeness"]["nodes"],
-            "bound": answer[side]["bound"]["largest"],
+            "bound": (answer[side]["bound"] or {}).get("largest"),
             "rows": [[row[name] for name in ROW] for row in answer[side]["rows"]],
         }
         for side in sides
@@ -38,7 +38,7 @@ def python_attribution(model: Model, fields: dict[str, Any], edits: list[Any]) -
             found[side] = {
                 "value": result.value,
                 "completeness": result.completeness.nodes,
-                "bound": result.bound.largest,
+                "bound": result.bound and result.bound.largest,
                 "rows": [[getattr(row, name) for name in ROW] for row in result.rows],
             }
     return found

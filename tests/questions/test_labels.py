@@ -98,7 +98,6 @@ def test_what_predicts_no_tokens_and_what_gives_no_labels_says_so_over_http(app)
     for path, more in (
         ("/api/predictions", {}),
         ("/api/lens", {}),
-        ("/api/flow", {"layers": [1]}),
         ("/api/generate", {}),
     ):
         answer = post(app, path, {"prompt": PROMPT} | more)
