@@ -77,8 +77,8 @@ def test_the_same_model_to_the_last_bit(name, mode, checkpoint, plain_of):
 
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("name", ["gpt2", "gemma2", "mixtral", "bert", "gptj", "olmo2", "falcon"])
-def test_the_lens_reads_the_same_unembedding(name, mode, checkpoint):
-    plain, lean = ue.load(checkpoint(name)), ue.load(checkpoint(name), **{mode: True})
+def test_the_lens_reads_the_same_unembedding(name, mode, checkpoint, plain_of):
+    plain, lean = plain_of(name), ue.load(checkpoint(name), **{mode: True})
     ours, theirs = (ue.logit_lens(model, PROMPT) for model in (lean, plain))
     for key, array in theirs.arrays().items():
         assert torch.equal(ours.arrays()[key].nan_to_num(), array.nan_to_num()), key
@@ -86,8 +86,8 @@ def test_the_lens_reads_the_same_unembedding(name, mode, checkpoint):
 
 @pytest.mark.parametrize("name", ["gpt2", "gemma3", "qwen3_moe", "bloom"])
 @pytest.mark.parametrize("use_cache", [True, False])
-def test_a_streamed_model_continues_a_text(name, use_cache, checkpoint):
-    plain, lean = ue.load(checkpoint(name)), ue.load(checkpoint(name), stream=True)
+def test_a_streamed_model_continues_a_text(name, use_cache, checkpoint, plain_of):
+    plain, lean = plain_of(name), ue.load(checkpoint(name), stream=True)
     options = {"max_new_tokens": 6, "edits": [ue.zero("L1.mlp")], "use_cache": use_cache}
     ours, theirs = (model.generate(PROMPT, **options) for model in (lean, plain))
     assert ours.new_ids == theirs.new_ids

@@ -201,9 +201,28 @@ def test_it_reaches_python_http_the_docs_and_the_app(name, found):
     assert (app["default"], app["low"], app["limit"]) == (3, 1, "max_k")
 
 
-@pytest.mark.parametrize("command", sorted({place[2] for place in PLACES.values() if place[2]}))
-def test_it_is_a_flag(command, patched):
-    text = " ".join(run(patched, "-m", "unembed", *command.split(), "--help").split())
+COMMANDS = sorted({place[2] for place in PLACES.values() if place[2]})
+HELP = """
+import contextlib, io, json, unembed.cli as cli
+said = {}
+for command in COMMANDS:
+    with contextlib.redirect_stdout(io.StringIO()) as out, contextlib.suppress(SystemExit):
+        cli.main([*command.split(), "--help"])
+    said[command] = out.getvalue()
+print(json.dumps(said))
+"""
+
+
+@pytest.fixture(scope="module")
+def helps(patched: dict[str, str]) -> dict[str, str]:
+    """What each command says of itself."""
+    said: dict[str, str] = json.loads(run(patched, "-c", f"COMMANDS = {COMMANDS!r}\n{HELP}"))
+    return said
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_it_is_a_flag(command, helps):
+    text = " ".join(helps[command].split())
     assert "--sharpness" in text
     assert "How sharp the reading is." in text
 
