@@ -9,7 +9,7 @@ NODE_NEEDED := 20.19
 PYTHON ?= $(firstword $(foreach name,python3 python3.13 python3.12 python3.11 python,\
   $(shell $(name) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $(name))))
 # Processes that share the tests; each loads models of its own.
-WORKERS ?= 5
+WORKERS ?= 4
 # The tests use the browser that is here, or bring one; set CHROMIUM to name another.
 CHROMIUM_PATH = "$$($(BIN)/python tests/chromium.py)"
 

@@ -33,19 +33,17 @@ ModelOf = Callable[..., Model]
 OracleOf = Callable[[str, torch.dtype], Oracle]
 
 
-# Long ones first, so that no worker is left with one at the end; two that need the demo model and
-# two that do not before all others, so that not everyone waits while it is converted.
+# Long ones first, so that no worker is left with one at the end.
 FIRST = (
-    "tests/models/test_demo.py",
-    "tests/browser/test_app.py",
-    "tests/contract/test_partial_forward.py",
-    "tests/engine/test_low_memory.py",
     "tests/browser/",
+    "tests/models/test_demo.py",
     "tests/test_docs.py",
     "tests/server/test_properties.py",
     "tests/server/test_load.py",
+    "tests/contract/test_partial_forward.py",
     "tests/contract/test_edits.py",
     "tests/figures/",
+    "tests/engine/test_low_memory.py",
 )
 # `--quick`: two families in single precision, and neither a browser, nor the demo model, nor what
 # takes long: processes of its own, many threads, whole tables of mistakes.
