@@ -217,6 +217,16 @@ class App:
                 found.append(width)
         return found
 
+    def copied_python(self) -> str:
+        """What "Copy as Python" puts into the clipboard; the app fetches the words first."""
+        self.page.context.grant_permissions(
+            ["clipboard-read", "clipboard-write"], origin=self.address
+        )
+        self.page.get_by_test_id("save").click()
+        self.page.get_by_role("menuitem", name="Copy as Python").click()
+        self.page.get_by_text("Copied the Python that reproduces this view").wait_for()
+        return str(self.page.evaluate("navigator.clipboard.readText()"))
+
     def text(self, test_id: str) -> str:
         return self.page.get_by_test_id(test_id).inner_text()
 

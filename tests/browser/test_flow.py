@@ -245,10 +245,7 @@ def test_a_cut_head_is_measured_as_the_engine_measures_it(app: App, small_demo):
 
 def run_python(app: App, small_demo: Model, words: str) -> str:
     """Run the Python that the app copies; print its cuts in these words."""
-    app.page.context.grant_permissions(["clipboard-read", "clipboard-write"], origin=app.address)
-    app.page.get_by_test_id("save").click()
-    app.page.get_by_role("menuitem", name="Copy as Python").click()
-    script = app.page.evaluate("navigator.clipboard.readText()")
+    script = app.copied_python()
     measured = re.search(r"^print\((ue\.measure_cuts\(.*\))\)$", script, re.MULTILINE)
     assert measured, script
     script += f"for c in {measured[1]}.cuts: print(f'{words}')\n"

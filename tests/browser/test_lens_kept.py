@@ -48,13 +48,9 @@ def test_the_grid_is_saved_as_a_picture(app, tmp_path):
     assert len(png) > 5_000
 
 
-def test_the_copied_python_computes_the_same(app, context, small_demo):
-    context.grant_permissions(["clipboard-read", "clipboard-write"])
+def test_the_copied_python_computes_the_same(app, small_demo):
     app.open(f"{LENS}&at=5-8&step=12&emb=0&dec=last_block&t=+Tokyo&e=L9.H2;zero&kind=kl")
-    app.page.get_by_test_id("save").click()
-    app.page.get_by_role("menuitem", name="Python").click()
-    app.page.get_by_test_id("toast").wait_for()
-    code = app.page.evaluate("() => navigator.clipboard.readText()")
+    code = app.copied_python()
     code += "print([f'{value:.2f}' for value in lens.kl[0].tolist()])\n"
     code += "print(lens.rows, lens.positions, lens.decoder, lens.target)\n"
     printed = printed_by(code, small_demo)

@@ -39,12 +39,9 @@ def test_a_second_text_is_asked_for_run_and_kept_in_the_address(app, address):
     assert app.row("next-token", 0) == one
 
 
-def test_python_says_it(app, context, address):
-    context.grant_permissions(["clipboard-read", "clipboard-write"], origin=address)
+def test_python_says_it(app, address):
     opened(app, address, f"v=1&p={TEXT}&pair=where+is+the+cats&e=embed;mask;p=3")
-    app.page.get_by_test_id("save").click()
-    app.page.get_by_role("menuitem", name="Copy as Python").click()
-    copied = app.page.evaluate("navigator.clipboard.readText()")
+    copied = app.copied_python()
     assert f'prompt = ue.SentencePair("{FIRST}", "where is the cats")' in copied
     assert "ue.mask([3])" in copied
 

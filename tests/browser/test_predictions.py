@@ -208,16 +208,12 @@ def test_the_same_seed_draws_the_same_text(app):
 # ---------------------------------------------------------------- Python
 
 
-def test_the_copied_python_reproduces_the_page(app, context, small_demo):
-    context.grant_permissions(["clipboard-read", "clipboard-write"])
+def test_the_copied_python_reproduces_the_page(app, small_demo):
     app.open(
         f"{LAST}&k=5&e={NEURON};zero&e=L12.N512;on;p=4-8&e=L9.N3;lmd_on&e=L9.H2;scale;2&gen=4,0,0"
     )
     parts(app, "neurons")
-    app.page.get_by_test_id("save").click()
-    app.page.get_by_role("menuitem", name="Python").click()
-    app.page.get_by_test_id("toast").wait_for()
-    code = app.page.evaluate("() => navigator.clipboard.readText()")
+    code = app.copied_python()
     code += "print([f'{one.probability:.3f}' for one in edited.top(k=3, position=8)])\n"
     code += "rated = found.edited.layers[-1].resid_post.target\n"
     code += "print(f'{rated.probability:.3f}', model.generate(prompt, 4, edits=edits).text)\n"

@@ -81,14 +81,9 @@ def test_a_source_that_is_missing_or_of_no_use_is_said(app, address):
     assert app.page.get_by_test_id("source").get_attribute("aria-invalid") == "true"
 
 
-def test_python_says_it(app, context, address):
-    context.grant_permissions(["clipboard-read", "clipboard-write"], origin=address)
+def test_python_says_it(app, address):
     opened(app, address, "v=1&src=the+cat&p=he")
-    app.page.get_by_test_id("save").click()
-    app.page.get_by_role("menuitem", name="Copy as Python").click()
-    assert 'prompt = ue.Sourced("the cat", "he")' in app.page.evaluate(
-        "navigator.clipboard.readText()"
-    )
+    assert 'prompt = ue.Sourced("the cat", "he")' in app.copied_python()
 
 
 def test_attention_to_the_source_and_within_the_encoder_is_drawn(app, address):

@@ -57,7 +57,7 @@ def test_what_the_schema_allows_or_forbids_is_answered_as_it_says(base_url, path
     operation = stated()[path][method]
     checks = CHECKS.get_by_names(NAMES)
     hypothesis_settings = settings(
-        max_examples=8, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)
+        max_examples=12, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)
     )
     seen = []
 
