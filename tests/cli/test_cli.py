@@ -58,7 +58,7 @@ def test_every_command_has_help_without_torch():
     )
     done = python(code)
     assert done.returncode == 0, done.stderr
-    for command in typer.main.get_command(app).commands:  # type: ignore[attr-defined]
+    for command in typer.main.get_command(app).commands:  # type: ignore[attr-defined]  # a group
         assert f"unembed {command}" in done.stdout
 
 

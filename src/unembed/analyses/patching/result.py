@@ -122,7 +122,7 @@ class PatchStudy(Result):
         head that a layer lacks.
         """
         cells = torch.stack([self.restored, self.low, self.high], dim=-1).tolist()
-        return tuple(tuple(tuple(_or_none(cell)) for cell in row) for row in cells)  # type: ignore[misc]
+        return tuple(tuple(tuple(_or_none(cell)) for cell in row) for row in cells)  # type: ignore[misc]  # three
 
     def summary(self) -> str:
         return f"{self.site}: {self.n_pairs} pairs, {len(self.left_out)} left out"

@@ -110,7 +110,7 @@ class _Measure:
         elif self.target is not None and self.target.is_number:
             found = run.value_of(self.target, every_position=True)
         else:
-            found = write(run, self.target).norm(dim=-1)  # type: ignore[arg-type]
+            found = write(run, self.target).norm(dim=-1)  # type: ignore[arg-type]  # there
         values: Array = found.double().cpu().numpy()
         return values
 

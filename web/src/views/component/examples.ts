@@ -1,5 +1,6 @@
 /** Examples as they are listed: by group, each sentence as stretches of its text. */
 import type { Schemas } from '../../shared/api/client';
+import { cutAtTokens } from '../../shared/text/stretches';
 
 export type Example = Schemas['CorpusExample'];
 
@@ -28,28 +29,12 @@ export interface Stretch {
 
 /** The sentence cut at its tokens; of several for one character, the strongest counts. */
 export function stretchesOf({ text, tokens, values, position }: Example): Stretch[] {
-  const characters = [...text]; // Python counts characters, not halves of them
-  const found: Stretch[] = [];
-  let at = 0;
-  for (const token of tokens) {
-    const { start, end } = token;
-    if (start === null || end === null || end <= start) continue;
-    const value = values[token.position] ?? 0;
-    const match = token.position === position;
-    const before = found.at(-1);
-    if (start < at) {
-      if (before) {
-        before.match ||= match;
-        if (Math.abs(value) > Math.abs(before.value ?? 0)) before.value = value;
-      }
-      continue;
-    }
-    if (start > at)
-      found.push({ text: characters.slice(at, start).join(''), value: null, match: false });
-    found.push({ text: characters.slice(start, end).join(''), value, match });
-    at = end;
-  }
-  if (at < characters.length)
-    found.push({ text: characters.slice(at).join(''), value: null, match: false });
-  return found;
+  return cutAtTokens(text, tokens).map((one) => {
+    const here = one.tokens.map((token) => values[token.position] ?? 0);
+    return {
+      text: one.text,
+      value: here.toSorted((left, right) => Math.abs(right) - Math.abs(left))[0] ?? null,
+      match: one.tokens.some((token) => token.position === position),
+    };
+  });
 }

@@ -1,4 +1,5 @@
 /** A sentence as stretches of its text: tokens with what is said of them, nothing rewritten. */
+import { cutAtTokens } from '../../shared/text/stretches';
 import type { CorpusToken, Hits, Lit, Sentence } from './query';
 
 /** Height of a line, px, as in corpus.css. */
@@ -20,41 +21,22 @@ export interface Marks {
   next: CorpusToken | null;
 }
 
-/** Before tokens are known, only the match is a stretch of its own. Bytes of one character have one place. */
+/** Before tokens are known, only the match is a stretch of its own. What is said of one is said of all here. */
 export function stretchesOf(text: string, marks: Marks, sentence: Sentence | null): Stretch[] {
-  const placed = (sentence?.tokens ?? [marks.match, ...(marks.next ? [marks.next] : [])]).filter(
-    (one) => one.start !== null && one.end !== null && one.end > one.start,
-  );
-  const characters = [...text]; // Python counts characters, not halves of them
-  const found: Stretch[] = [];
-  let at = 0;
-  for (const token of placed) {
-    const [start, end] = [token.start ?? 0, token.end ?? 0];
-    const here = {
-      match: token.position === marks.match.position,
-      next: token.position === marks.next?.position,
-      attention: sentence?.attention?.[token.position] ?? null,
-    };
-    const before = found.at(-1);
-    if (start < at) {
-      // Another part of the same characters: what is said of them is said of all.
-      if (before) {
-        before.match ||= here.match;
-        before.next ||= here.next;
-        if (here.attention !== null) before.attention = (before.attention ?? 0) + here.attention;
-      }
-      continue;
-    }
-    if (start > at) found.push(bare(characters.slice(at, start).join('')));
-    found.push({ text: characters.slice(start, end).join(''), token, ...here });
-    at = end;
-  }
-  if (at < characters.length) found.push(bare(characters.slice(at).join('')));
-  return found;
+  const known = sentence?.tokens ?? [marks.match, ...(marks.next ? [marks.next] : [])];
+  return cutAtTokens(text, known).map((one) => ({
+    text: one.text,
+    token: one.tokens[0] ?? null,
+    match: one.tokens.some(({ position }) => position === marks.match.position),
+    next: one.tokens.some(({ position }) => position === marks.next?.position),
+    attention: sum(one.tokens.map(({ position }) => sentence?.attention?.[position] ?? null)),
+  }));
 }
 
-function bare(text: string): Stretch {
-  return { text, token: null, attention: null, match: false, next: false };
+/** Of what is known; null: nothing is. */
+function sum(shares: readonly (number | null)[]): number | null {
+  const known = shares.filter((share) => share !== null);
+  return known.length > 0 ? known.reduce((all, share) => all + share, 0) : null;
 }
 
 /** What is left and right of the match. */
