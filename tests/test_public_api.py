@@ -11,7 +11,7 @@ import unembed
 def test_nothing_else_is_public():
     assert unembed.__all__ == [
         "Anatomy", "AttentionComparison", "AttentionOptions", "AttentionResult", "Attribution",
-        "AttributionOptions", "BrowseOptions", "BuildOptions", "Cancel", "Circuit",
+        "AttributionOptions", "BrowseOptions", "BuildOptions", "Cancel", "Circuit", "CircuitFile",
         "CircuitOptions", "ClustersOptions", "Component", "ComponentOptions", "Corpus",
         "CorpusExamples", "CorpusOptions", "CorpusSearchOptions", "CorpusSentencesOptions",
         "CutReport", "Edit", "ExamplesOptions", "FlowGraph", "FlowOptions", "Generation",
@@ -26,12 +26,12 @@ def test_nothing_else_is_public():
         "corpora", "cut", "cut_capture", "errors", "estimate_corpus", "find_circuit",
         "find_examples", "find_heads", "flow_capture", "flow_graph", "head_relations",
         "head_scores", "head_thumbnails", "heads_capture", "index_corpus", "knock_out",
-        "label_scores", "lm_debugger_off", "lm_debugger_on", "load", "load_sae", "logit_lens",
-        "mask", "measure_cuts", "open_corpus", "open_index", "pair_template", "pairs_between",
-        "partial_forward", "patch", "patch_grid", "patch_pairs", "path_patch", "predictions",
-        "predictions_capture", "presets_capture", "read_pairs", "required_capture", "scale",
-        "set_to", "sub_updates", "sub_updates_capture", "sweep", "token_direction", "trace",
-        "turn_off", "turn_on", "zero",
+        "label_scores", "lm_debugger_off", "lm_debugger_on", "load", "load_circuit", "load_sae",
+        "logit_lens", "mask", "measure_cuts", "open_corpus", "open_index", "pair_template",
+        "pairs_between", "partial_forward", "patch", "patch_grid", "patch_pairs", "path_patch",
+        "predictions", "predictions_capture", "presets_capture", "read_pairs", "required_capture",
+        "scale", "set_to", "sub_updates", "sub_updates_capture", "sweep", "token_direction",
+        "trace", "turn_off", "turn_on", "zero",
     ]  # fmt: skip
 
 

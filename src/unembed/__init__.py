@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from unembed.analyses.attribution.attribute import attribute
     from unembed.analyses.attribution.options import AttributionOptions
     from unembed.analyses.attribution.result import Attribution
+    from unembed.analyses.circuits.files import CircuitFile, load_circuit
     from unembed.analyses.circuits.find import find_circuit
     from unembed.analyses.circuits.options import CircuitOptions
     from unembed.analyses.circuits.result import Circuit
@@ -209,6 +210,8 @@ _HOME = {
     "Circuit": "unembed.analyses.circuits.result",
     "CircuitOptions": "unembed.analyses.circuits.options",
     "find_circuit": "unembed.analyses.circuits.find",
+    "CircuitFile": "unembed.analyses.circuits.files",
+    "load_circuit": "unembed.analyses.circuits.files",
     "Trace": "unembed.analyses.tracing.result",
     "TraceOptions": "unembed.analyses.tracing.options",
     "trace": "unembed.analyses.tracing.trace",
@@ -268,6 +271,7 @@ __all__ = [
     "BuildOptions",
     "Cancel",
     "Circuit",
+    "CircuitFile",
     "CircuitOptions",
     "ClustersOptions",
     "Component",
@@ -349,6 +353,7 @@ __all__ = [
     "lm_debugger_off",
     "lm_debugger_on",
     "load",
+    "load_circuit",
     "load_sae",
     "logit_lens",
     "mask",

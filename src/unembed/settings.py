@@ -64,6 +64,9 @@ class Settings:
     max_circuit_runs: int = _asked(
         200, "Most runs that one circuit is measured by, each with some of the edges."
     )
+    max_circuit_names: int = _asked(
+        2000, "Most edges and nodes put into a circuit, or taken out of it, by name."
+    )
     max_flow_layers: int = _asked(8, "Most layers of one flow graph.")
     max_flow_vectors: int = _asked(4000, "Most vectors that one flow graph may read.")
     max_measured_cuts: int = _asked(8, "Most edits of one flow graph that are each run alone.")

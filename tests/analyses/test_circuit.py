@@ -301,3 +301,104 @@ def test_a_circuit_leaves_nothing_behind_and_can_be_cancelled(model_of):
     cancel.cancel()
     with pytest.raises(ue.errors.CancelledError):
         ue.find_circuit(model, PROMPT, OTHER, WHY, cancel=cancel)
+
+
+def names(found):
+    return [f"{edge.source}>{edge.target}" for edge in found.edges]
+
+
+def test_edges_and_nodes_are_put_in_and_taken_out_by_hand(model_of):
+    """Against a plain loop over names, and the run of those edges written out by hand."""
+    model, hand = model_of("gpt2", torch.float64), ByHand("gpt2")
+    graph = graph_of(model)
+    asked = {"include": ["L1.H2", "embed>L2.H0.q"], "exclude": ["L0.mlp", "L1.H2>L2.H3.v"]}
+    first = ue.find_circuit(model, PROMPT, OTHER, WHY, curve=False, edges=12)
+    found = ue.find_circuit(model, PROMPT, OTHER, WHY, curve=False, edges=12, **asked)
+    wanted = {*names(first), "embed>L2.H0.q"}
+
+    def ends(name):
+        source, _, target = name.partition(">")
+        return source, ".".join(target.split(".")[:2])
+
+    inside = {"embed", "logits", "L1.H2"} | {end for name in wanted for end in ends(name)}
+    everything = [
+        f"{source}>{reader}"
+        for reader, count in zip(graph.readers, graph.before, strict=True)
+        for source in graph.sources[:count]
+    ]
+    wanted |= {n for n in everything if "L1.H2" in ends(n) and inside.issuperset(ends(n))}
+    wanted = {n for n in wanted if "L0.mlp" not in ends(n)} - {"L1.H2>L2.H3.v"}
+    assert set(names(found)) == wanted
+    sizes = [abs(edge.effect) for edge in found.edges]
+    assert sizes == sorted(sizes, reverse=True)
+    with torch.no_grad():
+        mask = torch.zeros(len(graph.sources), len(graph.readers), dtype=torch.bool)
+        for edge in found.edges:
+            mask[graph.numbers(edge.source, edge.target)] = True
+        _, other = hand.run(OTHER)
+        logits, _ = hand.run(PROMPT, mask, other)
+    assert found.value == pytest.approx(float(value_of(logits)), abs=1e-9)
+
+
+def test_an_edge_is_measured_by_its_name(model_of):
+    model = model_of("gpt2", torch.float64)
+    first = ue.find_circuit(model, PROMPT, OTHER, WHY, curve=False, edges=8, measure=6)
+    name = names(first)[5]
+    found = ue.find_circuit(model, PROMPT, OTHER, WHY, curve=False, edges=8, measure_named=[name])
+    assert [edge.measured is None for edge in found.edges] == [place != 5 for place in range(8)]
+    assert found.edges[5].measured == pytest.approx(first.edges[5].measured, abs=1e-9)
+    assert found.edges[5].within == pytest.approx(first.edges[5].within, abs=1e-9)
+    nothing = ue.find_circuit(model, PROMPT, OTHER, WHY, curve=False, edges=0)
+    assert (nothing.edges, nothing.faithfulness) == ((), pytest.approx(0, abs=1e-9))
+
+
+def test_a_circuit_is_read_from_its_own_json_and_from_mibs(model_of, tmp_path):
+    model = model_of("gpt2", torch.float64)
+    found = ue.find_circuit(model, PROMPT, OTHER, WHY, edges=9, shares=(0.1, 0.5, 1))
+    for form, text in (("ours", found.to_json()), ("mib", found.to_mib())):
+        (tmp_path / form).write_text(text)
+        given = ue.load_circuit(tmp_path / form)
+        assert set(given.edges) == set(names(found))
+        assert all(given.scores[f"{e.source}>{e.target}"] == e.effect for e in found.edges)
+    again = ue.find_circuit(
+        model, PROMPT, OTHER, WHY, edges=0, include=given.edges, scores=given, shares=(0.1, 0.5, 1)
+    )
+    assert again.estimator == "given"
+    assert (again.value, again.cmd) == pytest.approx((found.value, found.cmd), abs=1e-9)
+    assert json.loads(again.to_mib())["edges"] == json.loads(found.to_mib())["edges"]
+
+
+def test_names_and_files_of_no_circuit_are_refused(model_of, tmp_path):
+    model = model_of("gpt2")
+
+    def asked(**options):
+        return ue.find_circuit(model, PROMPT, OTHER, WHY, curve=False, edges=3, **options)
+
+    for field, name in [
+        ("include", "L0.H9"),
+        ("include", "L2.H0>L1.mlp"),
+        ("exclude", "L0.H0.q"),
+        ("measure_named", "L9.H0>logits"),
+    ]:
+        with pytest.raises(InputError, match=r"there is no (edge|node)") as caught:
+            asked(**{field: [name]})
+        assert (caught.value.field, caught.value.value) == (field, name)
+    with pytest.raises(InputError, match="is no edge of the circuit"):
+        asked(measure_named=["embed>L0.H0.q"], exclude=["embed"])
+    for text, why in [
+        ("[", "it is no JSON"),
+        ("[1]", 'it has no "edges"'),
+        ('{"edges": [{"source": "embed"}]}', "no source and target"),
+        ('{"edges": {"a0.h1": {}}}', "no edge of MIB's format"),
+        ('{"edges": {"input->m0": {"score": NaN}}}', "no finite number"),
+    ]:
+        (tmp_path / "bad.json").write_text(text)
+        with pytest.raises(InputError, match=why):
+            ue.load_circuit(tmp_path / "bad.json")
+    with pytest.raises(InputError, match="cannot be read as a circuit"):
+        ue.load_circuit(tmp_path)
+    (tmp_path / "some.json").write_text('{"edges": {"input->m0": {"score": 1, "in_graph": true}}}')
+    given = ue.load_circuit(tmp_path / "some.json")
+    assert given.edges == ("embed>L0.mlp",)
+    with pytest.raises(InputError, match="scores has none for"):
+        asked(scores=given)

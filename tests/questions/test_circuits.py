@@ -64,6 +64,7 @@ CIRCUIT = {
     "distractor": "a",
     "edges": 9,
     "measure": 1,
+    "include": ["L0.H1>logits"],
     "shares": [0.2, 1],
 }
 FACES = {
@@ -81,7 +82,8 @@ FACES = {
         edges,
         lambda: [
             *("circuit", PROMPT, "--corrupted", OTHER, "--target", "#40", "--distractor", "a"),
-            *("--edges", "9", "--measure", "1", "--shares", "0.2,1", "--json"),
+            *("--edges", "9", "--measure", "1", "--shares", "0.2,1"),
+            *("--include", "L0.H1>logits", "--json"),
         ],
         edits=False,
     ),
@@ -120,6 +122,9 @@ def test_what_is_too_large_or_wrong_names_its_field(app):
         ("/api/circuit", {"corrupted": "x" * 300_000}, "corrupted"),
         ("/api/circuit", {"corrupted": OTHER, "measure": 500}, "measure"),
         ("/api/circuit", {"corrupted": OTHER, "edges": 100_000}, "edges"),
+        ("/api/circuit", {"corrupted": OTHER, "include": ["L9.H0"]}, "include"),
+        ("/api/circuit", {"corrupted": OTHER, "exclude": ["L0.H0>L0.H0.q"]}, "exclude"),
+        ("/api/circuit", {"corrupted": OTHER, "measure_named": ["embed"]}, "measure_named"),
     ]:
         answer = post(app, path, body | {"prompt": PROMPT})
         assert (answer.status, answer.error["field"]) == (400, field), answer.body

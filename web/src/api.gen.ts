@@ -1476,9 +1476,9 @@ export interface components {
             ablation: "patch" | "zero" | "mean";
             /**
              * Estimator
-             * @enum {string}
+             * @description How edges were rated; given: by scores of a file.
              */
-            estimator: "gradient" | "integrated";
+            estimator: ("gradient" | "integrated") | "given";
             /**
              * Whole
              * @description The objective of the whole model.
@@ -1499,6 +1499,11 @@ export interface components {
              * @description How many edges the model has.
              */
             n_edges: number;
+            /**
+             * N Heads
+             * @description How many heads each layer has.
+             */
+            n_heads: number[];
             /**
              * Nodes
              * @description That edges of the circuit start or end at.
@@ -1667,6 +1672,18 @@ export interface components {
              */
             threshold?: number | null;
             /**
+             * Include
+             * @description Edges kept beside these, and nodes: with every edge between one and the nodes of the circuit, the embedding and the logits.
+             * @default []
+             */
+            include?: string[];
+            /**
+             * Exclude
+             * @description Edges, and nodes with all of theirs, that are not kept, whatever else would keep them.
+             * @default []
+             */
+            exclude?: string[];
+            /**
              * Curve
              * @description Whether faithfulness is measured with growing shares of the edges, too.
              * @default true
@@ -1695,6 +1712,12 @@ export interface components {
              * @default 0
              */
             measure?: number;
+            /**
+             * Measure Named
+             * @description Edges of the circuit that are measured beside those, by name.
+             * @default []
+             */
+            measure_named?: string[];
             /**
              * Corrupted
              * @description The other prompt, of as many tokens, whose writes edges carry that are left out; needed unless ablation is zero or mean.
@@ -4710,6 +4733,11 @@ export interface components {
              * @description Most runs that one circuit is measured by, each with some of the edges.
              */
             max_circuit_runs: number;
+            /**
+             * Max Circuit Names
+             * @description Most edges and nodes put into a circuit, or taken out of it, by name.
+             */
+            max_circuit_names: number;
             /**
              * Max Flow Layers
              * @description Most layers of one flow graph.

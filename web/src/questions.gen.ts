@@ -433,11 +433,21 @@ export const QUESTIONS = {
     "edges": {
       "kind": "integer",
       "default": 100,
-      "low": 1
+      "low": 0
     },
     "threshold": {
       "kind": "number",
       "default": null
+    },
+    "include": {
+      "kind": "names",
+      "default": [],
+      "limit": "max_circuit_names"
+    },
+    "exclude": {
+      "kind": "names",
+      "default": [],
+      "limit": "max_circuit_names"
     },
     "curve": {
       "kind": "boolean",
@@ -463,6 +473,11 @@ export const QUESTIONS = {
       "kind": "integer",
       "default": 0,
       "low": 0,
+      "limit": "max_circuit_runs"
+    },
+    "measure_named": {
+      "kind": "names",
+      "default": [],
       "limit": "max_circuit_runs"
     },
     "corrupted": {
@@ -1271,6 +1286,7 @@ export const LIMITS = {
   "max_patch_cells": 20000,
   "max_pairs": 1000,
   "max_circuit_runs": 200,
+  "max_circuit_names": 2000,
   "max_flow_layers": 8,
   "max_flow_vectors": 4000,
   "max_measured_cuts": 8

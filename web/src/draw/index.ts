@@ -6,19 +6,22 @@
  */
 import { mountAttention, type AttentionOptions } from './attention/mount';
 import type { AttentionJson } from './attention/json';
+import type { CircuitJson } from './circuit/data';
+import { mountCircuit, type CircuitOptions } from './circuit/mount';
 import { mountFlow, type FlowOptions } from './flow/mount';
 import type { FlowJson } from './flow/json';
 import { mountLens, type LensOptions } from './lens/mount';
 import type { LensJson } from './lens/json';
 import { readPlain, type Written } from './plainData';
 
-export { mountAttention, mountFlow, mountLens };
+export { mountAttention, mountCircuit, mountFlow, mountLens };
 
 /** What Python writes: figures/drawing.py. */
 export type Drawn =
   | { kind: 'lens'; options: LensOptions; result: Written }
   | { kind: 'flow'; options: FlowOptions; result: Written }
-  | { kind: 'attention'; options: AttentionOptions; result: Written };
+  | { kind: 'attention'; options: AttentionOptions; result: Written }
+  | { kind: 'circuit'; options: CircuitOptions; result: Written };
 
 export function mount(element: HTMLElement, drawn: Drawn): () => void {
   const data = readPlain(drawn.result);
@@ -29,6 +32,8 @@ export function mount(element: HTMLElement, drawn: Drawn): () => void {
       return mountFlow(element, data as FlowJson, drawn.options);
     case 'attention':
       return mountAttention(element, data as AttentionJson, drawn.options);
+    case 'circuit':
+      return mountCircuit(element, data as CircuitJson, drawn.options);
   }
 }
 

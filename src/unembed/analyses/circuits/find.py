@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from unembed.analyses.circuits.graph import Graph
+from unembed.analyses.circuits.files import CircuitFile
+from unembed.analyses.circuits.graph import Graph, edge_name
+from unembed.analyses.circuits.naming import edge_numbers, edges_by_hand, effects_of_file
 from unembed.analyses.circuits.options import CircuitOptions
 from unembed.analyses.circuits.rating import edges_of, rated, reading_slopes
 from unembed.analyses.circuits.result import (
@@ -46,6 +48,7 @@ def find_circuit(
     target: str | int | Explained | None = None,
     *,
     options: CircuitOptions = DEFAULTS,
+    scores: CircuitFile | None = None,
     cancel: Cancel | None = None,
     progress: Progress | None = None,
     **changes: Any,
@@ -58,9 +61,11 @@ def find_circuit(
         target: a token, or a `ue.Objective` of logits, which says its own position.
         options: how edges are rated, which are kept and measured; `target` and `changes` are single
             ones, as in `distractor=" John", edges=200`.
+        scores: of every edge, from `ue.load_circuit`, in place of what the estimator says.
 
     Raises:
-        PromptError, TargetError, InputError: bad input; nothing was run.
+        PromptError, TargetError, InputError: bad input; nothing was run, but for an edge of
+            `measure_named` that turns out to be none of the circuit.
         CapabilityError: a model whose stream is not a sum of embedding, heads and feed-forwards.
         TooLargeError: more runs than `max_circuit_runs`, more edges than the model has.
     """
@@ -69,8 +74,12 @@ def find_circuit(
     other = None if corrupted is None else model.read_prompt(corrupted)
     _check_prompts(options, read, other)
     _check_size(model, options, graph, len(read.ids))
+    _check_names(options, graph)
+    given_effects = None if scores is None else effects_of_file(graph, scores)
     objective = _objective(model, read, other, options)
-    return _Search(model, read, other, graph, objective, options, cancel, progress).circuit()
+    return _Search(model, read, other, graph, objective, options, cancel, progress).circuit(
+        given_effects
+    )
 
 
 def _check_prompts(options: CircuitOptions, read: Read, other: Read | None) -> None:
@@ -105,12 +114,17 @@ def _check_size(model: Loaded, options: CircuitOptions, graph: Graph, n_position
             legal=f"at most {most:,} tokens",
             fix="a shorter prompt",
         )
-    runs = 1 + (len(options.shares) if options.curve else 0) + 2 * options.measure
+    measured = options.measure + len(options.measure_named)
+    runs = 2 + (len(options.shares) if options.curve else 0) + 2 * measured
     limit = model.settings.max_circuit_runs
     if runs > limit:
         raise TooLargeError(
             f"this takes {runs:,} runs of circuits; the limit is {limit:,} (max_circuit_runs)",
-            field="measure" if options.measure else "shares",
+            field="measure"
+            if options.measure
+            else "measure_named"
+            if options.measure_named
+            else "shares",
             value=runs,
             legal=f"at most {limit:,} runs",
             fix="measure fewer edges, or curve=False",
@@ -120,8 +134,15 @@ def _check_size(model: Loaded, options: CircuitOptions, graph: Graph, n_position
             f"edges is {options.edges:,}; {model.name} has {graph.n_edges:,}",
             field="edges",
             value=options.edges,
-            legal=f"1 to {graph.n_edges:,}",
+            legal=f"0 to {graph.n_edges:,}",
         )
+
+
+def _check_names(options: CircuitOptions, graph: Graph) -> None:
+    """Raises InputError for a name that the model has no edge, or node, of."""
+    edges_by_hand(graph, edges_of(graph), options.include, options.exclude)
+    for name in options.measure_named:
+        edge_numbers(graph, name, "measure_named")
 
 
 def _objective(model: Loaded, read: Read, other: Read | None, options: CircuitOptions) -> Objective:
@@ -169,16 +190,20 @@ class _Search:
         self.cancel, self.progress = cancel, progress
         self.done = 0
 
-    def circuit(self) -> Circuit:
+    def circuit(self, given_effects: Tensor | None = None) -> Circuit:
         options, graph = self.options, self.graph
         seen = self._seen(self.read)
         writes = written(seen)
         replaced = self._replaced(writes)
-        effects = rated(graph, writes - replaced, self._slopes(writes[0], replaced[0]))
+        effects = given_effects
+        if effects is None:
+            effects = rated(graph, writes - replaced, self._slopes(writes[0], replaced[0]))
         self.circuits = Circuits(self.model, self.read, graph, replaced, self.cancel)
         order = _strongest_first(effects, graph)
         kept = self._mask(order[: self._n_kept(effects, order)])
+        kept = edges_by_hand(graph, kept, options.include, options.exclude)
         edges = self._edges(kept, effects, order)
+        self._check_named(kept)
         whole, none = float(self.objective.value(seen)), self._value(self._mask(order[:0]))
         value = self._value(kept)
         edges = self._measured(edges, kept, value, whole)
@@ -188,15 +213,16 @@ class _Search:
             position=self.objective.position,
             tokens=seen.tokens,
             ablation=options.ablation,
-            estimator=options.estimator,
+            estimator=options.estimator if given_effects is None else "given",
             whole=whole,
             none=none,
             value=value,
             n_edges=graph.n_edges,
+            n_heads=tuple(layer.n_heads for layer in graph.layers),
             nodes=nodes_of(edges),
             edges=edges,
             curve=curve,
-            cost=self._cost(),
+            cost=self._cost(given_effects is not None),
             provenance=seen.provenance,
             graph=graph,
             effects=effects,
@@ -249,10 +275,22 @@ class _Search:
 
     def _edges(self, kept: Tensor, effects: Tensor, order: Tensor) -> tuple[CircuitEdge, ...]:
         sources, readers = self.graph.sources, self.graph.readers
+        inside = order[kept[order[:, 0], order[:, 1]]]
         return tuple(
             CircuitEdge(sources[row], readers[column], float(effects[row, column]))
-            for row, column in order[: int(kept.sum())].tolist()
+            for row, column in inside.tolist()
         )
+
+    def _check_named(self, kept: Bool[Tensor, "source reader"]) -> None:
+        for name in self.options.measure_named:
+            if not kept[edge_numbers(self.graph, name, "measure_named")]:
+                raise InputError(
+                    f"{name} is no edge of the circuit, so that nothing is lost without it",
+                    field="measure_named",
+                    value=name,
+                    legal="edges that are kept",
+                    fix=f"include=[{name!r}] as well",
+                )
 
     # ------------------------------------------------------------ what is measured
 
@@ -264,15 +302,25 @@ class _Search:
     @property
     def _n_runs(self) -> int:
         options = self.options
-        return 2 + (len(options.shares) if options.curve else 0) + 2 * options.measure
+        return (
+            2
+            + len(options.shares) * options.curve
+            + 2 * (options.measure + len(options.measure_named))
+        )
 
     def _measured(
         self, edges: Sequence[CircuitEdge], kept: Tensor, value: float, whole: float
     ) -> tuple[CircuitEdge, ...]:
-        """The largest edges with what the model, and the circuit, lose without each of them."""
-        everything = edges_of(self.graph)
+        """Edges with what the model, and the circuit, lose without each: the largest, and those
+        that are named.
+        """
+        everything, named = edges_of(self.graph), set(self.options.measure_named)
         found = []
-        for edge in edges[: self.options.measure]:
+        for place, edge in enumerate(edges):
+            asked = edge_name(edge.source, edge.target) in named
+            if place >= self.options.measure and not asked:
+                found.append(edge)
+                continue
             numbers = self.graph.numbers(edge.source, edge.target)
             lost = []
             for mask, before in ((everything, whole), (kept, value)):
@@ -280,7 +328,7 @@ class _Search:
                 without[numbers] = False
                 lost.append(before - self._value(without))
             found.append(replace(edge, measured=lost[0], within=lost[1]))
-        return (*found, *edges[len(found) :])
+        return tuple(found)
 
     def _curve(self, order: Tensor, whole: float, none: float) -> tuple[CircuitPoint, ...]:
         points = []
@@ -290,7 +338,9 @@ class _Search:
             points.append(CircuitPoint(float(share), count, value, share_kept(value, whole, none)))
         return tuple(points)
 
-    def _cost(self) -> str:
+    def _cost(self, given: bool) -> str:
+        if given:
+            return f"{self.done} runs of circuits, by scores that were given"
         steps = self.options.steps if self.options.estimator == "integrated" else 1
         passes = "pass" if steps == 1 else "passes"
         return f"{steps} forward and backward {passes} over all edges, {self.done} runs of circuits"

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 SIDES = ("q", "k", "v")
+ARROW = ">"
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,11 @@ class Graph:
             ]
             found += [f"L{number}.mlp"] if layer.mlp else []
         return (*found, "logits")
+
+    @cached_property
+    def nodes(self) -> frozenset[str]:
+        """All that an edge starts or ends at."""
+        return frozenset((*self.sources, "logits"))
 
     def reads_of(self, layer: int) -> range:
         """The numbers among `readers` of a layer's queries, keys and values."""
@@ -86,6 +92,11 @@ class Graph:
     @cached_property
     def _reader_numbers(self) -> dict[str, int]:
         return {name: number for number, name in enumerate(self.readers)}
+
+
+def edge_name(source: str, target: str) -> str:
+    """An edge by its two ends: "L11.H3>L13.H3.q"."""
+    return f"{source}{ARROW}{target}"
 
 
 def node_of(reader: str) -> str:

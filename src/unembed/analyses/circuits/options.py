@@ -9,6 +9,7 @@ from pydantic import Field
 from unembed.options import (
     Count,
     Floor,
+    Name,
     Number,
     Options,
     Position,
@@ -22,7 +23,9 @@ Ablation = Literal["patch", "zero", "mean"]
 EdgeEstimator = Literal["gradient", "integrated"]
 
 _Shares = Annotated[tuple[Floor, ...], Field(strict=False, min_length=1, max_length=50)]
+_Names = Annotated[tuple[Name, ...], Field(strict=False)]
 SHARES = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1)
+_NAMES = 'a list of names, as in ["L11.H3>L13.H3.q", "L9.H1"]'
 
 
 class CircuitOptions(Options):
@@ -46,9 +49,22 @@ class CircuitOptions(Options):
         "or times its mean on the way from the other prompt's embeddings (EAP-IG).",
     )
     steps: Positive = option(5, "Gradients that integrated gradients take.", le=100)
-    edges: Positive = option(100, "How many edges are kept, largest effect first.")
+    edges: Count = option(100, "How many edges are kept, largest effect first.")
     threshold: Number | None = option(
         None, "Keeps the edges whose effect is at least as large instead, either way."
+    )
+    include: _Names = option(
+        (),
+        "Edges kept beside these, and nodes: with every edge between one and the nodes of the "
+        "circuit, the embedding and the logits.",
+        limit="max_circuit_names",
+        legal=_NAMES,
+    )
+    exclude: _Names = option(
+        (),
+        "Edges, and nodes with all of theirs, that are not kept, whatever else would keep them.",
+        limit="max_circuit_names",
+        legal=_NAMES,
     )
     curve: bool = option(
         True, "Whether faithfulness is measured with growing shares of the edges, too."
@@ -59,4 +75,10 @@ class CircuitOptions(Options):
         "Of the edges kept, how many are also measured: left out of the whole model, and of the "
         "circuit.",
         limit="max_circuit_runs",
+    )
+    measure_named: _Names = option(
+        (),
+        "Edges of the circuit that are measured beside those, by name.",
+        limit="max_circuit_runs",
+        legal='a list of edges of the circuit, as in ["L11.H3>L13.H3.q"]',
     )

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Annotated, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
+from unembed.analyses.circuits.files import mib_name
 from unembed.analyses.circuits.graph import Graph, areas, node_of
 from unembed.analyses.circuits.options import Ablation, EdgeEstimator
+from unembed.analyses.tools.result import Drawn
 from unembed.engine.names.tokens import Token
 from unembed.errors import InputError
-from unembed.result import TABLE_ROW, Axes, Columns, Result, columns_of
+from unembed.result import TABLE_ROW, Axes, Columns, columns_of
 
 if TYPE_CHECKING:
     from jaxtyping import Float
     from torch import Tensor
+
+Rating = EdgeEstimator | Literal["given"]
 
 
 @dataclass(frozen=True)
@@ -44,7 +47,7 @@ class CircuitPoint:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Circuit(Result):
+class Circuit(Drawn):
     """Edges between nodes of a model, and what they do to an objective alone.
 
     In Python `effects` has the estimate of every edge, [source, reader] as `graph` names them.
@@ -57,11 +60,12 @@ class Circuit(Result):
     position: Annotated[int, "Where it is read."]
     tokens: Annotated[tuple[Token, ...], "Of the prompt."]
     ablation: Ablation
-    estimator: EdgeEstimator
+    estimator: Annotated[Rating, "How edges were rated; given: by scores of a file."]
     whole: Annotated[float, "The objective of the whole model."]
     none: Annotated[float, "The objective without any edge."]
     value: Annotated[float, "The objective with the edges of the circuit alone."]
     n_edges: Annotated[int, "How many edges the model has."]
+    n_heads: Annotated[tuple[int, ...], "How many heads each layer has."]
     nodes: Annotated[tuple[str, ...], "That edges of the circuit start or end at."]
     edges: Annotated[tuple[CircuitEdge, ...], "Of the circuit, largest effect either way first."]
     curve: Annotated[tuple[CircuitPoint, ...], "With growing shares of edges; empty if not asked."]
@@ -149,19 +153,6 @@ def share_kept(value: float, whole: float, none: float) -> float | None:
     """How far a value is from that without any edge to that of the whole model."""
     span = whole - none
     return None if span == 0 else (value - none) / span
-
-
-def mib_name(name: str) -> str:
-    """A node, or what reads, as MIB calls it: "L3.H2.q" -> "a3.h2<q>", "embed" -> "input"."""
-    if name == "embed":
-        return "input"
-    found = re.fullmatch(r"L(\d+)\.(?:H(\d+)(?:\.([qkv]))?|mlp)", name)
-    if found is None:
-        return name
-    layer, head, side = found.groups()
-    if head is None:
-        return f"m{layer}"
-    return f"a{layer}.h{head}" + (f"<{side}>" if side else "")
 
 
 def nodes_of(edges: tuple[CircuitEdge, ...]) -> tuple[str, ...]:

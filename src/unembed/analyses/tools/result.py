@@ -19,6 +19,7 @@ FIGURES = {
     "AttentionResult": "unembed.figures.attention",
     "LensResult": "unembed.figures.lens",
     "FlowGraph": "unembed.figures.flow",
+    "Circuit": "unembed.figures.circuit",
 }
 
 

@@ -1,0 +1,63 @@
+"""A circuit as a figure and a page: every edge drawn, by its sign and its size."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import pytest
+
+import unembed as ue
+from unembed.errors import InputError
+from unembed.figures.circuit import drawing, html, plot
+from unembed.figures.circuit.figure import BAND_ALPHA, THICKEST, THINNEST
+from unembed.figures.colours import LIGHT
+from unembed.figures.diagram.parts import css
+from unembed.figures.flow_palettes import see_through
+from unembed.models.tiny import tiny_model
+
+PROMPT, OTHER = [5, 6, 7, 8], [5, 9, 7, 8]
+
+
+@pytest.fixture(scope="module")
+def circuit():
+    model = ue.load(tiny_model("gpt2"))
+    return ue.find_circuit(model, PROMPT, OTHER, 72, distractor=9, edges=15, measure=2, shares=(1,))
+
+
+def test_every_edge_is_a_band_by_its_sign_and_its_size(circuit):
+    figure = plot(circuit, colours="light")
+    bands = [s for s in figure.layout.shapes if s.type == "path"]
+    assert len(bands) == len(circuit.edges) == 15
+    largest = max(abs(edge.effect) for edge in circuit.edges)
+    for edge, band in zip(circuit.edges, bands, strict=True):
+        name = "negative" if edge.effect < 0 else "positive"
+        assert band.fillcolor == css(see_through(LIGHT[name], BAND_ALPHA))
+        wanted = max(THINNEST, THICKEST * math.sqrt(abs(edge.effect) / largest))
+        places = [float(one.split(",")[1]) for one in band.path.split() if "," in one]
+        assert places[-1] - places[0] == pytest.approx(wanted, abs=0.02)
+    hovers = figure.data[1].hovertext
+    assert sum("of faithfulness" in hover for hover in hovers) == 2
+
+
+def test_the_page_has_what_the_drawing_needs(circuit):
+    written = json.loads(drawing(circuit).to_json())
+    data = written["result"]["data"]
+    assert written["kind"] == "circuit"
+    assert data["n_heads"] == [4, 4, 4]
+    assert [e["source"] for e in data["edges"]] == [e.source for e in circuit.edges]
+    assert f"{len(circuit.edges)} of {circuit.n_edges:,} edges" in written["options"]["title"]
+
+
+def test_a_circuit_without_edges_is_refused(circuit):
+    model = ue.load(tiny_model("gpt2"))
+    none = ue.find_circuit(model, PROMPT, OTHER, 72, edges=0, curve=False)
+    with pytest.raises(InputError, match="no edges"):
+        plot(none)
+
+
+@pytest.mark.drawing
+def test_a_circuit_is_a_page_of_its_own(circuit, tmp_path):
+    page = html(circuit, path=tmp_path / "circuit.html")
+    assert (tmp_path / "circuit.html").read_text() == page
+    assert "in the whole model" in page

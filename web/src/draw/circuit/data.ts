@@ -1,0 +1,75 @@
+/** A circuit as it is written: its edges by name, and what is at either end. Knows no React. */
+import type { components } from '../../api.gen';
+
+type Schemas = components['schemas'];
+export type CircuitJson = Pick<
+  Schemas['Circuit'],
+  'n_heads' | 'edges' | 'whole' | 'none' | 'objective'
+>;
+export type CircuitEdge = Schemas['CircuitEdge'];
+
+export interface Edge extends CircuitEdge {
+  /** "L11.H3>L13.H3.q" */
+  id: string;
+  /** The node that reads: "L13.H3". */
+  reader: string;
+}
+
+export interface CircuitData {
+  /** Of each layer. */
+  heads: readonly number[];
+  edges: readonly Edge[];
+  edgeOf: ReadonlyMap<string, Edge>;
+  /** Nodes that edges start or end at. */
+  nodes: ReadonlySet<string>;
+  /** Of the largest effect, either way. */
+  largest: number;
+  /** From the objective without any edge to that of the whole model. */
+  span: number;
+}
+
+export function circuitData(circuit: CircuitJson): CircuitData {
+  const edges = circuit.edges.map((edge) => ({
+    ...edge,
+    id: edgeId(edge.source, edge.target),
+    reader: nodeOf(edge.target),
+  }));
+  return {
+    heads: circuit.n_heads,
+    edges,
+    edgeOf: new Map(edges.map((edge) => [edge.id, edge])),
+    nodes: new Set(edges.flatMap(({ source, reader }) => [source, reader])),
+    largest: edges.reduce((most, { effect }) => Math.max(most, Math.abs(effect)), 1e-12),
+    span: circuit.whole - circuit.none,
+  };
+}
+
+export function edgeId(source: string, target: string): string {
+  return `${source}>${target}`;
+}
+
+/** The node that reads: "L3.H2.q" is part of "L3.H2". */
+export function nodeOf(target: string): string {
+  return target.split('.').slice(0, 2).join('.');
+}
+
+/** "q", "k" or "v" of a head that reads; "" of everything else. */
+export function sideOf(target: string): string {
+  return target.split('.')[2] ?? '';
+}
+
+export function isEdge(id: string): boolean {
+  return id.includes('>');
+}
+
+/** Of a node: what writes to it, and what it writes to, largest effect first. */
+export function edgesAt(data: CircuitData, node: string, end: 'into' | 'from'): Edge[] {
+  return data.edges
+    .filter((edge) => (end === 'into' ? edge.reader : edge.source) === node)
+    .toSorted((one, other) => Math.abs(other.effect) - Math.abs(one.effect));
+}
+
+/** How much faithfulness falls where the edge is left out of the circuit; null: not measured, or of nothing. */
+export function dropOf(data: CircuitData, edge: CircuitEdge): number | null {
+  return edge.within == null || data.span === 0 ? null : edge.within / data.span;
+}

@@ -1,0 +1,93 @@
+/** What lies under a point of a drawn circuit, and what lies beside a node of it. */
+import { edgesAt, type CircuitData } from './data';
+import { pointOf, type Curve, type Layout } from './layout';
+
+interface Point {
+  x: number;
+  y: number;
+}
+
+/** px around a curve. */
+const SLACK = 5;
+const STEPS = 24;
+
+/** A node of the circuit, else the nearest edge; null: neither. */
+export function hitAt(data: CircuitData, layout: Layout, at: Point): string | null {
+  for (const box of layout.boxes.values())
+    if (
+      data.nodes.has(box.id) &&
+      at.x >= box.x &&
+      at.x <= box.x + box.width &&
+      at.y >= box.y &&
+      at.y <= box.y + box.height
+    )
+      return box.id;
+  let [nearest, best]: [string | null, number] = [null, SLACK];
+  for (const curve of layout.curves.toReversed()) {
+    const off = distance(curve, at);
+    if (off < best) [nearest, best] = [curve.edge.id, off];
+  }
+  return nearest;
+}
+
+function distance(curve: Curve, at: Point): number {
+  const [top, bottom] = [Math.min(curve.y0, curve.y1), Math.max(curve.y0, curve.y1)];
+  if (at.y < top - SLACK || at.y > bottom + SLACK) return Infinity;
+  let least = Infinity;
+  let last = pointOf(curve, 0);
+  for (let step = 1; step <= STEPS; step++) {
+    const next = pointOf(curve, step / STEPS);
+    least = Math.min(least, toLine(last, next, at));
+    last = next;
+  }
+  return least;
+}
+
+/** From a point to a stretch between two others. */
+function toLine(from: Point, to: Point, at: Point): number {
+  const [dx, dy] = [to.x - from.x, to.y - from.y];
+  const along = ((at.x - from.x) * dx + (at.y - from.y) * dy) / Math.max(1e-9, dx * dx + dy * dy);
+  const share = Math.max(0, Math.min(1, along));
+  return Math.hypot(from.x + share * dx - at.x, from.y + share * dy - at.y);
+}
+
+export type Direction = 'left' | 'right' | 'up' | 'down';
+
+/** Where an arrow key leads from a node: along its largest edge, or to the next node of the layer. */
+export function neighbour(
+  data: CircuitData,
+  layout: Layout,
+  id: string | null,
+  direction: Direction,
+): string | null {
+  const here = id === null ? undefined : layout.boxes.get(id);
+  if (!here || !data.nodes.has(here.id)) return first(data, layout);
+  if (direction === 'left') return edgesAt(data, here.id, 'into')[0]?.source ?? null;
+  if (direction === 'right') return edgesAt(data, here.id, 'from')[0]?.reader ?? null;
+  const sign = direction === 'down' ? 1 : -1;
+  const layer = layerOf(here.id);
+  const beside = [...layout.boxes.values()].filter(
+    (box) => data.nodes.has(box.id) && layerOf(box.id) === layer && sign * (box.y - here.y) > 0,
+  );
+  return beside.toSorted((a, b) => sign * (a.y - b.y))[0]?.id ?? null;
+}
+
+function layerOf(id: string): string {
+  return id.split('.')[0] ?? id;
+}
+
+/** Where the keyboard starts: at the answer. */
+function first(data: CircuitData, layout: Layout): string | null {
+  if (data.nodes.has('logits')) return 'logits';
+  return [...layout.boxes.keys()].findLast((id) => data.nodes.has(id)) ?? null;
+}
+
+/** The edges of a node one after the other, and of an edge the next at the same node. */
+export function nextEdge(data: CircuitData, id: string): string | null {
+  const own = data.edgeOf.get(id);
+  const node = own ? own.reader : id;
+  const list = edgesAt(data, node, 'into');
+  const all = list.length > 0 ? list : edgesAt(data, node, 'from');
+  const at = own ? all.findIndex((edge) => edge.id === own.id) : -1;
+  return all[(at + 1) % Math.max(1, all.length)]?.id ?? null;
+}

@@ -1,0 +1,91 @@
+/** A circuit as a drawing of its own: the picture, and its edges as a table. */
+import { CARD_KEYS } from '../card';
+import { button, make } from '../dom';
+import { Frame, type FrameOptions } from '../frame';
+import { help } from '../help';
+import type { Point } from '../press';
+import { circuitData, type CircuitData, type CircuitJson } from './data';
+import { CIRCUIT_KEYS } from './keys';
+import { circuitSvg } from './svg';
+import { circuitCard, circuitTable } from './text';
+import { CircuitView } from './view';
+
+export interface CircuitOptions extends FrameOptions {
+  /** Under the title: what is explained, and how much of it is kept. */
+  note: string;
+}
+
+const HINT = 'Point at a node or an edge for its numbers; click for its edges alone.';
+const { open: _open, out: _out, ...SHOWN_KEYS } = CIRCUIT_KEYS;
+
+export function mountCircuit(
+  element: HTMLElement,
+  json: CircuitJson,
+  options: CircuitOptions,
+): () => void {
+  const data = circuitData(json);
+  const frame = new Frame(element, options);
+  const picture = make('div', { class: 'picture circuit-picture' });
+  const table = make('div', { hidden: '' }, tableOf(data));
+  const toggle = button('Table', () => {
+    table.hidden = !table.hidden;
+    picture.hidden = !table.hidden;
+    toggle.setAttribute('aria-pressed', String(!table.hidden));
+  });
+  const box = make('div');
+  picture.append(box);
+  frame.bar.append(toggle);
+  frame.body.append(picture, table, help(HINT, { ...CARD_KEYS, ...SHOWN_KEYS }));
+  let chosen: string | null = null;
+  const view = new CircuitView(box, {
+    hover: (id: string | null, at: Point | null) => {
+      if (id === null || !at) return frame.card.hide();
+      const anchor = { left: at.x, right: at.x + 8, top: at.y, bottom: at.y };
+      frame.card.show(anchor, circuitCard(data, id, 'click: its edges alone'));
+    },
+    choose: (id) => {
+      chosen = id === chosen ? null : id;
+      view.show({ data, chosen, theme: frame.theme });
+    },
+  });
+  frame.meaning.textContent = options.note;
+  frame.start({
+    paint: (theme) => view.show({ data, chosen, theme }),
+    picture: (_theme, token) =>
+      circuitSvg({ data, heading: options.title ?? '', note: options.note, token }),
+    lines: () => circuitTable(data),
+  });
+  return () => {
+    view.destroy();
+    frame.destroy();
+  };
+}
+
+function tableOf(data: CircuitData): HTMLElement {
+  const [heads = [], ...rows] = circuitTable(data);
+  return make(
+    'div',
+    { class: 'table', tabindex: 0, role: 'region', 'aria-label': 'Circuit as a table' },
+    make(
+      'table',
+      {},
+      make('caption', {}, `${rows.length} edges`),
+      make('thead', {}, row('th', heads)),
+      make('tbody', {}, ...rows.map((cells) => row('td', cells))),
+    ),
+  );
+}
+
+function row(tag: 'th' | 'td', cells: ReadonlyArray<string | number | null>): HTMLElement {
+  return make(
+    'tr',
+    {},
+    ...cells.map((cell) =>
+      make(
+        tag,
+        typeof cell === 'number' ? { class: 'number', title: cell } : {},
+        typeof cell === 'number' ? cell.toPrecision(4) : (cell ?? ''),
+      ),
+    ),
+  );
+}

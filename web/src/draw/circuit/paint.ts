@@ -1,0 +1,102 @@
+/** A circuit on a canvas: what stays, and on another one what follows the pointer. */
+import { isEdge, type CircuitData } from './data';
+import { bends, HEADER, type Box, type Curve, type Layout } from './layout';
+import { alphaOf, colourOf, DIMMED, widthOf, type CircuitStyle } from './style';
+
+export interface Shown {
+  data: CircuitData;
+  layout: Layout;
+  /** The node or edge that is chosen. */
+  chosen: string | null;
+}
+
+type Context = CanvasRenderingContext2D;
+
+export function paintCircuit(context: Context, shown: Shown, style: CircuitStyle): void {
+  const { data, layout, chosen } = shown;
+  paintColumns(context, layout, style);
+  for (const curve of layout.curves) {
+    const lit = chosen === null || touches(curve, chosen);
+    stroke(context, data, curve, style, lit ? alphaOf(data, curve.edge) : DIMMED);
+  }
+  context.globalAlpha = 1;
+  for (const box of layout.boxes.values()) paintBox(context, box, shown, style);
+}
+
+export function paintPointed(
+  context: Context,
+  { data, layout, chosen }: Shown,
+  hover: string | null,
+  style: CircuitStyle,
+): void {
+  for (const id of [hover, chosen]) {
+    if (id === null) continue;
+    for (const curve of layout.curves)
+      if (touches(curve, id)) stroke(context, data, curve, style, id === hover ? 1 : 0.9);
+    context.globalAlpha = 1;
+    const box = layout.boxes.get(id);
+    if (box) outline(context, box, id === chosen ? style.accent : style.text, 2);
+    if (isEdge(id) && id === chosen) ends(context, layout, id, style);
+  }
+  context.globalAlpha = 1;
+}
+
+/** An edge by itself, or any edge of a node. */
+function touches({ edge }: Curve, id: string): boolean {
+  return edge.id === id || edge.source === id || edge.reader === id;
+}
+
+function ends(context: Context, layout: Layout, id: string, style: CircuitStyle): void {
+  const curve = layout.curves.find(({ edge }) => edge.id === id);
+  if (!curve) return;
+  for (const end of [curve.edge.source, curve.edge.reader]) {
+    const box = layout.boxes.get(end);
+    if (box) outline(context, box, style.accent, 1.5);
+  }
+}
+
+function paintColumns(context: Context, layout: Layout, style: CircuitStyle): void {
+  context.font = `11px ${style.mono}`;
+  context.textBaseline = 'middle';
+  context.textAlign = 'left';
+  context.fillStyle = style.text2;
+  for (const { name, x } of layout.columns) context.fillText(name, x, HEADER / 2 + 2);
+  context.fillStyle = style.line;
+  context.fillRect(0, HEADER, layout.width, 1);
+}
+
+function stroke(
+  context: Context,
+  data: CircuitData,
+  curve: Curve,
+  style: CircuitStyle,
+  alpha: number,
+): void {
+  const [c0, c1] = bends(curve);
+  context.globalAlpha = alpha;
+  context.strokeStyle = colourOf(curve.edge, style);
+  context.lineWidth = widthOf(data, curve.edge);
+  context.beginPath();
+  context.moveTo(curve.x0, curve.y0);
+  context.bezierCurveTo(c0, curve.y0, c1, curve.y1, curve.x1, curve.y1);
+  context.stroke();
+}
+
+/** What is not in the circuit is where it would be, and hardly there. */
+function paintBox(context: Context, box: Box, { data }: Shown, style: CircuitStyle): void {
+  if (!data.nodes.has(box.id)) return outline(context, box, style.line, 1);
+  context.fillStyle = style.raised;
+  context.fillRect(box.x, box.y, box.width, box.height);
+  outline(context, box, style.lineStrong, 1);
+  context.font = `10px ${style.mono}`;
+  context.textAlign = 'center';
+  context.textBaseline = 'middle';
+  context.fillStyle = style.text;
+  context.fillText(box.label, box.x + box.width / 2, box.y + box.height / 2 + 0.5, box.width - 2);
+}
+
+function outline(context: Context, box: Box, colour: string, width: number): void {
+  context.strokeStyle = colour;
+  context.lineWidth = width;
+  context.strokeRect(box.x, box.y, box.width, box.height);
+}
