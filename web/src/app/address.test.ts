@@ -23,6 +23,7 @@ import { attention } from '../views/attention/attentionStateExample';
 import { attribution } from '../views/attribution/attributionStateExample';
 import { corpus } from '../views/corpus/corpusStateExample';
 import { patching } from '../views/patching/patchingStateExample';
+import { circuit } from '../views/circuit/circuitStateExample';
 import { explore } from '../views/explore/exploreExample';
 import { flow, flowName } from '../views/flow/flowStateExample';
 
@@ -155,6 +156,7 @@ const spec: fc.Arbitrary<Spec> = fc.record({
   further: fc.constant(DEFAULTS.further),
   attention,
   attribution,
+  circuit,
   corpus,
   explore,
   flow,

@@ -32,6 +32,8 @@ const { attributionBody } = await import('../views/attribution/attributionState'
 const { attributionPython } = await import('../views/attribution/python');
 const { patchingBody } = await import('../views/patching/patchingState');
 const { patchingPython } = await import('../views/patching/python');
+const { circuitBody } = await import('../views/circuit/circuitState');
+const { circuitPython } = await import('../views/circuit/python');
 const { flowBody } = await import('../views/flow/flowState');
 const { flowPython } = await import('../views/flow/python');
 const { labelsPython, predictionsPython } = await import('../views/predictions/python');
@@ -53,12 +55,11 @@ const PAGES = {
   browse: ['view=explore&ask=browse', explorePython, 'index.browse(0, 0, 25, '],
   clusters: ['view=explore&ask=clusters&groups=kmeans,5,0', explorePython, 'index.clusters(n=5, '],
   cluster: ['view=explore&ask=clusters&groups=kmeans,5,0&c=2', explorePython, 'clusters(n=5, '],
+  patch_pairs: ['view=patching&p=Hi&pset=ioi', patchingPython, 'ue.patch_pairs(model, pairs, '],
   corpus: ['view=corpus&p=Hi&cc=a', corpusPython, 'corpus.search(run, 0, '],
 } as const;
 /** Asked by a button, or beside what a page is about: in the address and the request alone. */
 const BESIDE = ['build', 'vector', 'heads', 'thumbnails', 'sentences', 'examples'] as const;
-/** Asked in Python, on the command line and over HTTP; the app has no page for them yet. */
-const WITHOUT_PAGE = ['patch_pairs'] as const;
 
 const read = (address: string) => {
   const { spec, problems } = decodeSpec(address);
@@ -112,8 +113,16 @@ describe('an option that the server declares', () => {
     expect(decodeSpec('patching.made_up=10').problems).toHaveLength(1);
   });
 
+  it('is in the address, in the request and in the Python of a circuit', () => {
+    const spec = read('v=1&view=circuit&p=Hi&circuit.made_up=5');
+    expect(circuitBody(spec.circuit)).toEqual({ made_up: 5 });
+    expect(circuitPython(page('gpt2', spec))).toContain('made_up=5');
+    expect(circuitPython(page('gpt2', DEFAULTS))).not.toContain('made_up');
+    expect(decodeSpec('circuit.made_up=10').problems).toHaveLength(1);
+  });
+
   it('is in a page of every question', () => {
-    // Relations, traces and circuits are asked in Python, on the command line and over HTTP alone.
+    // Relations and traces are asked in Python, on the command line and over HTTP alone.
     const tried = [
       'lens',
       'attention',
@@ -123,7 +132,6 @@ describe('an option that the server declares', () => {
       'relations',
       ...Object.keys(PAGES),
       ...BESIDE,
-      ...WITHOUT_PAGE,
       'trace',
       'circuit',
     ];

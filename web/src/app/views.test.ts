@@ -13,6 +13,7 @@ import { addressOf } from '../shared/text/url';
 import { Views, type View } from '../shared/view';
 import { VIEWS } from '../views';
 import { ATTENTION_KEYS } from '../draw/attention/keys';
+import { CIRCUIT_KEYS } from '../draw/circuit/keys';
 import { GRAPH_KEYS, POINTED_KEYS } from '../draw/flow/keys';
 import { GRID_KEYS } from '../draw/lens/keys';
 import { ROW_KEYS } from '../views/attribution/attributionKeys';
@@ -27,6 +28,7 @@ import { PROMPT_KEYS } from './promptKeys';
 /** Bound by the part of the page that has the focus. */
 const INSIDE: Record<string, Readonly<Record<string, Key>>> = {
   ATTENTION_KEYS,
+  CIRCUIT_KEYS,
   CORPUS_KEYS,
   HEAD_KEYS,
   HIT_KEYS,

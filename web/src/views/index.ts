@@ -2,6 +2,7 @@
 import type { View } from '../shared/view';
 import { attention } from './attention';
 import { attribution } from './attribution';
+import { circuit } from './circuit';
 import { component } from './component';
 import { corpus } from './corpus';
 import { explore } from './explore';
@@ -17,6 +18,7 @@ export const VIEWS: readonly View[] = [
   flow,
   attribution,
   patching,
+  circuit,
   explore,
   corpus,
   component,

@@ -10,13 +10,14 @@ interface Props {
   csv: () => void;
   /** What layers added, part by part. */
   parts?: () => void;
+  more?: ReadonlyArray<[label: string, act: () => void]>;
   json: () => void;
   png?: () => void;
   svg?: () => void;
   model: ModelInfo;
 }
 
-export function SaveMenu({ csv, parts, json, png, svg, model }: Props) {
+export function SaveMenu({ csv, parts, json, more = [], png, svg, model }: Props) {
   const view = useView();
   const python = () => {
     const { spec, position } = useStore.getState();
@@ -26,6 +27,7 @@ export function SaveMenu({ csv, parts, json, png, svg, model }: Props) {
     ['Save as CSV', csv],
     ...(parts ? [['Save heads and neurons as CSV', parts] as [string, () => void]] : []),
     ['Save as JSON', json],
+    ...more,
     ...(png ? [['Save as PNG', png] as [string, () => void]] : []),
     ...(svg ? [['Save as SVG', svg] as [string, () => void]] : []),
     ['Copy as Python', () => void copyText(python(), 'the Python that reproduces this view')],

@@ -13,6 +13,7 @@ const SAID = {
   component: ['target', 'position', 'top_k'],
   heads: ['kind', 'layers', 'part', 'score'],
   thumbnails: ['layers', 'part'],
+  patch_pairs: ['site', 'into', 'layers', 'positions', 'template', 'pairs'],
   generate: ['max_new_tokens', 'temperature', 'seed'],
   build: ['projection', 'restart', 'top_k', 'layers'],
   search: [

@@ -7,7 +7,6 @@ import { useSpec } from '../../shared/state/store';
 import { formatPositions, parsePositions } from '../../shared/text/edits';
 import { count } from '../../draw/format';
 import {
-  ATTRIBUTION,
   NODE_KINDS,
   setAttribution,
   useAttributionSpec,
@@ -68,7 +67,14 @@ const FROZEN: ReadonlyArray<readonly [Attribution['frozen'], string, string]> = 
 
 const AGAINST: Readonly<Record<string, readonly [string, string]>> = {
   zero: ['Zero', 'What the answer loses without the node.'],
-  mean: ['Mean', 'What it loses with the node’s mean over the prompt in its place.'],
+  mean: [
+    'Mean',
+    'What it loses with the node’s mean in its place: over the prompt, or over the prompts below.',
+  ],
+  prompt: [
+    'Another prompt',
+    'What it loses with what the node is at the same position there, as in activation patching.',
+  ],
 };
 
 export function EstimateMenu({ model, length }: { model: ModelInfo; length: number }) {
@@ -113,12 +119,14 @@ export function EstimateMenu({ model, length }: { model: ModelInfo; length: numb
           group="reference"
           value={against}
           checked={state.against === against}
+          disabled={against === 'prompt' && state.references.trim() === ''}
           onChange={() => setAttribution({ against: against as Attribution['against'] })}
           note={note}
         >
           {name}
         </Option>
       ))}
+      <References />
       <div className="menu-foot">
         <Check
           name="pairs"
@@ -130,6 +138,39 @@ export function EstimateMenu({ model, length }: { model: ModelInfo; length: numb
         </Check>
       </div>
     </>
+  );
+}
+
+/** Taken over where the field is left: prompts that values are compared with. */
+function References() {
+  const { references, against } = useAttributionSpec();
+  const [draft, setDraft] = useState(references);
+  const use = () => {
+    if (draft === references) return;
+    const none = draft.trim() === '';
+    setAttribution({
+      references: draft,
+      against:
+        none && against === 'prompt' ? 'zero' : against === 'zero' && !none ? 'mean' : against,
+    });
+  };
+  return (
+    <label className="attribution-references">
+      <span>Prompts to compare with, one in each line</span>
+      <textarea
+        className="mono"
+        rows={2}
+        data-testid="references"
+        spellCheck={false}
+        value={draft}
+        placeholder="The capital of France is the city of"
+        onChange={(event) => setDraft(event.target.value)}
+        onBlur={use}
+      />
+      <span className="option-note">
+        For the mean any; as another prompt one, of as many tokens as the prompt above.
+      </span>
+    </label>
   );
 }
 
@@ -280,34 +321,4 @@ function problemOf(draft: string, size: number): string | null {
   if (!Array.isArray(read)) return 'Write numbers like 3, 8-11.';
   const good = read.every((one) => one >= 0 && one < size);
   return good ? null : `There are 0–${size - 1}.`;
-}
-
-// ------------------------------------------------------------------ what is measured
-
-const MEASURED = [0, 20, 50, 100, 200] as const;
-
-export function MeasuredMenu() {
-  const { verify, top_k } = useAttributionSpec();
-  const values = MEASURED.filter((one) => one <= top_k);
-  return (
-    <>
-      <h3>Measured, beside the estimate</h3>
-      {[...values, ...(values.some((one) => one === verify) ? [] : [verify])].map((number) => (
-        <Option
-          key={number}
-          group="verify"
-          value={String(number)}
-          checked={verify === number}
-          onChange={() => setAttribution({ verify: number })}
-        >
-          {number === 0 ? 'None' : `The first ${number} of the list`}
-        </Option>
-      ))}
-      <p className="option-note menu-foot">
-        One run of the model without each node, many in a pass. An estimate is a slope, and a node
-        that is large is far from zero: measure what you rely on.
-        {top_k < ATTRIBUTION.top_k ? ' More can be measured where more are listed.' : null}
-      </p>
-    </>
-  );
 }

@@ -1,5 +1,5 @@
 /** What is explained, what the direct effects add up to, how far the estimates can be trusted. */
-import { count, figures, signed } from '../../draw/format';
+import { count, figures, percent, signed } from '../../draw/format';
 import { Token } from '../../shared/parts/parts';
 import { setAttribution, useAttributionSpec } from './attributionState';
 import type { Comparison } from './query';
@@ -45,6 +45,7 @@ export function AttributionReadout({ answer, shown, listed }: Props) {
         </p>
       ) : null}
       <Verified side={side} />
+      <Bounded side={side} />
       {side.notes.map((note) => (
         <p key={note} className="faint">
           {note}
@@ -83,9 +84,9 @@ function Completeness({ side }: { side: Side }) {
 }
 
 function Verified({ side }: { side: Side }) {
-  const { verify, top_k } = useAttributionSpec();
+  const { verify, verify_all: all, top_k } = useAttributionSpec();
   const found = side.verification;
-  const next = [20, 50, 100].find((number) => number > verify && number <= top_k);
+  const next = all ? undefined : [20, 50, 100].find((number) => number > verify && number <= top_k);
   const measure =
     next === undefined ? null : (
       <button
@@ -110,6 +111,22 @@ function Verified({ side }: { side: Side }) {
         {figures(found.largest_error)}. {measure}
       </span>
       <Scatter rows={side.rows} />
+    </p>
+  );
+}
+
+function Bounded({ side }: { side: Side }) {
+  const { bound } = side;
+  if (!bound) return null;
+  return (
+    <p data-testid="bound">
+      None of the {count(bound.nodes, 'node')} that were not measured does more than{' '}
+      <strong>{figures(bound.largest)}</strong> either way
+      {bound.node == null ? null : <> (it is largest for {bound.node})</>}
+      <span className="faint">
+        : {percent(bound.confidence)} sure, as far as effects add up; from{' '}
+        {count(bound.runs, 'run')}
+      </span>
     </p>
   );
 }

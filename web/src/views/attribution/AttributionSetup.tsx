@@ -11,7 +11,8 @@ import {
   useAttributionSpec,
   type Attribution,
 } from './attributionState';
-import { EstimateMenu, ESTIMATORS, ListedMenu, MeasuredMenu, TargetMenu } from './AttributionMenus';
+import { EstimateMenu, ESTIMATORS, ListedMenu, TargetMenu } from './AttributionMenus';
+import { isMeasuringChosen, MeasuredMenu, measuredWords } from './MeasuredMenu';
 import type { Comparison } from './query';
 
 interface Props {
@@ -61,10 +62,11 @@ export function AttributionSetup({ model, answer, length }: Props) {
       <Choice
         name="measured"
         head="Measured"
-        says={state.verify === 0 ? 'none' : `the first ${state.verify}`}
-        changed={state.verify > 0}
+        says={measuredWords(state)}
+        changed={isMeasuringChosen(state)}
+        wide
       >
-        <MeasuredMenu />
+        <MeasuredMenu model={model} answer={answer} length={length} />
       </Choice>
       <Segments
         name="sign"
@@ -118,12 +120,13 @@ const NORMS: Record<Attribution['frozen'], string> = {
 
 function estimateWords({ estimator, frozen, against, pairs }: Attribution): string {
   const held = estimator === 'relp' ? '' : NORMS[frozen];
-  const from = against === 'zero' ? '' : `, against the ${against}`;
+  const from =
+    against === 'zero' ? '' : `, against the ${against === 'prompt' ? 'other prompt' : 'mean'}`;
   return `${ESTIMATORS[estimator][0].toLowerCase()}${held}${from}${pairs ? '' : ', whole heads'}`;
 }
 
 function isEstimateChosen(state: Attribution): boolean {
-  const names = ['estimator', 'frozen', 'against', 'pairs', 'steps'] as const;
+  const names = ['estimator', 'frozen', 'against', 'pairs', 'steps', 'references'] as const;
   return names.some((name) => state[name] !== ATTRIBUTION[name]);
 }
 

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { ATTRIBUTION, attributionBody, type Attribution } from './attributionState';
+import { measuredWords, nodesOf } from './MeasuredMenu';
 import type { Comparison } from './query';
 import { cancels, columnsOf, componentOf, filtered, rowsOf, signColumn, type Node } from './rows';
 import { attributionTable } from './text';
@@ -179,5 +180,25 @@ describe('the request', () => {
       estimator: 'relp',
       target: ' a',
     });
+  });
+});
+
+describe('what is measured', () => {
+  it('says about how many nodes there are where some layers and positions are chosen', () => {
+    const answer = { ...PLAIN, baseline: { ...PLAIN.baseline, n_nodes: 1200 } };
+    const some = (layers: number[] | null, positions: number[] | null) =>
+      nodesOf({ layers, positions }, answer, 4, 3);
+    expect([some(null, null), some([1], null), some([1, 2], [0])]).toEqual([1200, 300, 200]);
+    expect(nodesOf({ layers: null, positions: null }, null, 4, 3)).toBeNull();
+  });
+
+  it('compares with the prompts of its lines, and with none against zero', () => {
+    const references = 'The capital of France\n\n of Italy';
+    const asked = (against: Attribution['against']) =>
+      attributionBody(state({ references, against }), { target: '', distractor: '' }, size);
+    const size = { layers: 4, positions: 3 };
+    expect(asked('mean').references).toEqual(['The capital of France', ' of Italy']);
+    expect(asked('zero').references).toBeUndefined();
+    expect(measuredWords(state({ verify_all: true, sample: 32 }))).toBe('all, others bounded');
   });
 });

@@ -40,6 +40,7 @@ const OPTIONS = own(QUESTIONS.attribute, [
   'layers',
   'positions',
   'verify',
+  'references',
 ]);
 
 /** Options of the question by their names there, and how it is shown. */
@@ -52,6 +53,8 @@ export interface Attribution extends Values<typeof OPTIONS> {
   positions: readonly number[] | null;
   /** How many of those listed first are measured. */
   verify: number;
+  /** Prompts that values are compared with, one in each line. */
+  references: string;
   grouping: (typeof GROUPINGS)[number];
   sign: (typeof SIGNS)[number];
   /** In the node's name, or in its tokens. */
@@ -69,6 +72,7 @@ export const ATTRIBUTION: Readonly<Attribution> = {
   layers: null,
   positions: null,
   verify: 0,
+  references: '',
   grouping: 'nodes',
   sign: 'both',
   find: '',
@@ -85,6 +89,7 @@ export type AttributionBody = Partial<Values<typeof OPTIONS>> &
     positions: number[] | null;
     target: string | null;
     distractor: string | null;
+    references?: string[];
   };
 
 /** Of another model or prompt a filter may name what is not there: that is then no filter. */
@@ -93,8 +98,10 @@ export function attributionBody(
   asked: { target: string; distractor: string },
   size: { layers: number; positions: number },
 ): AttributionBody {
+  const references = referencesOf(state);
   return {
     ...chosen(state, OPTIONS),
+    ...(references.length > 0 ? { references } : {}),
     sort_by: state.sort_by,
     top_k: state.top_k,
     verify: Math.min(state.verify, state.top_k),
@@ -104,6 +111,12 @@ export function attributionBody(
     target: asked.target || null,
     distractor: asked.distractor || null,
   };
+}
+
+/** Against zero there are none. */
+export function referencesOf({ against, references }: Attribution): string[] {
+  if (against === 'zero') return [];
+  return references.split('\n').filter((line) => line.trim() !== '');
 }
 
 function within(numbers: readonly number[] | null, size: number): number[] | null {
@@ -131,6 +144,7 @@ const FIELDS: Fields<Attribution> = {
   nby: choice(ATTRIBUTION, 'sort_by', SORTS),
   ntop: integer(ATTRIBUTION, 'top_k', 1, MOST),
   nver: integer(ATTRIBUTION, 'verify', 0, MOST),
+  nrefs: text(ATTRIBUTION, 'references'),
   nkind: field(
     ATTRIBUTION,
     'kinds',
@@ -154,6 +168,8 @@ const FIELDS: Fields<Attribution> = {
     steps: 'nstep',
     against: 'nref',
     pairs: 'npair',
+    verify_all: 'nall',
+    sample: 'nruns',
   }),
 };
 

@@ -26,7 +26,8 @@ export function attributionPython({ model, spec, position }: Page): string {
   const report = [
     `print(${shown})`,
     'print(found.completeness)',
-    ...(verify === 0 ? [] : ['print(found.verification)']),
+    ...(verify === 0 && !spec.attribution.verify_all ? [] : ['print(found.verification)']),
+    ...(spec.attribution.sample === 0 ? [] : ['print(found.bound)']),
   ];
   const edited = spec.edits.some(on);
   const lines = [

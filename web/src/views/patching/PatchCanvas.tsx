@@ -23,7 +23,14 @@ const gridIn = (box: HTMLElement, events: GridEvents) =>
     wheel: 'along',
   });
 
-export function PatchCanvas({ grid, cellWidth }: { grid: Grid; cellWidth: number }) {
+interface Props {
+  grid: Grid;
+  cellWidth: number;
+  /** What a cell says, in place of the words of one grid. */
+  say?: (row: number, column: number) => string;
+}
+
+export function PatchCanvas({ grid, cellWidth, say }: Props) {
   const { flipped } = useSpec();
   const { show, cell } = usePatchingSpec();
   const theme = useTheme((state) => state.theme);
@@ -36,7 +43,9 @@ export function PatchCanvas({ grid, cellWidth }: { grid: Grid; cellWidth: number
   const cells = useMemo(() => cellsOf(grid, show, theme, flipped), [grid, show, theme, flipped]);
   const chosen = chosenCell(grid, cell);
   const cursor = chosen ?? { row: last, column: grid.columns_at.length - 1 };
-  const at = (here: Cursor) => sentence(grid, source(here.row), here.column);
+  const said = (row: number, column: number) =>
+    say ? say(row, column) : sentence(grid, row, column);
+  const at = (here: Cursor) => said(source(here.row), here.column);
   const [box, drawing] = useDrawing(gridIn, {
     scroll: (x: number, y: number) => {
       if (heads) setHeadScroll(x);

@@ -1,10 +1,12 @@
 /** What is patched into which of two prompts: one quiet line, and the form for the other prompt. */
-import { useState, type ReactNode } from 'react';
+import type { ReactNode } from 'react';
 import type { ModelInfo } from '../../shared/api/queries';
 import { Choice, Option } from '../../shared/parts/Choice';
+import { OtherPrompt } from '../../shared/parts/OtherPrompt';
 import { Segments } from '../../shared/parts/parts';
 import { useSpec } from '../../shared/state/store';
 import { shorten, showSpaces } from '../../draw/tokens';
+import { PairsChoice } from './PairsMenu';
 import { setPatching, usePatchingSpec, type Patching } from './patchingState';
 
 const SITES: ReadonlyArray<readonly [Patching['site'], string, string]> = [
@@ -21,20 +23,23 @@ const INTO = [
 ] as const;
 
 export function PatchingSetup({ model, children }: { model: ModelInfo; children: ReactNode }) {
-  const { site, into, corrupted } = usePatchingSpec();
+  const { site, into, corrupted, set } = usePatchingSpec();
   const { target, distractor } = useSpec();
   const parallel = model.parallel_blocks;
   return (
     <div className="lens-setup" role="group" aria-label="What is patched, into which prompt">
-      <Choice
-        name="corrupted"
-        head="Corrupted"
-        says={<bdi>{shorten(corrupted.replaceAll('\n', '↵'), 36)}</bdi>}
-        changed
-        wide
-      >
-        <CorruptedForm />
-      </Choice>
+      <PairsChoice />
+      {set === 'one' ? (
+        <Choice
+          name="corrupted"
+          head="Corrupted"
+          says={<bdi>{shorten(corrupted.replaceAll('\n', '↵'), 36)}</bdi>}
+          changed
+          wide
+        >
+          <CorruptedForm />
+        </Choice>
+      ) : null}
       <Choice
         name="site"
         head="Patched"
@@ -63,7 +68,7 @@ export function PatchingSetup({ model, children }: { model: ModelInfo; children:
         options={INTO}
         onChange={(value: Patching['into']) => setPatching({ into: value })}
       />
-      {target === '' ? (
+      {set !== 'one' ? null : target === '' ? (
         <span className="faint">
           of the two prompts’ own answers: type target and distractor beside the prompt
         </span>
@@ -78,52 +83,12 @@ export function PatchingSetup({ model, children }: { model: ModelInfo; children:
   );
 }
 
-/** The other prompt: of as many tokens, differing where it matters. */
 export function CorruptedForm() {
-  const { prompt } = useSpec();
   const { corrupted } = usePatchingSpec();
-  const [draft, setDraft] = useState(corrupted === '' ? prompt : corrupted);
-  const same = draft === '' || draft === prompt;
-  const use = () => (same ? undefined : setPatching({ corrupted: draft, cell: null }));
   return (
-    <form
-      className="patching-form"
-      onSubmit={(event) => {
-        event.preventDefault();
-        use();
-      }}
-    >
-      <h3>The corrupted prompt</h3>
-      <textarea
-        className="mono against-field"
-        data-testid="corrupted"
-        aria-label="The corrupted prompt"
-        aria-describedby="corrupted-note"
-        rows={3}
-        spellCheck={false}
-        value={draft}
-        onChange={(event) => setDraft(event.target.value)}
-        onKeyDown={(event) => {
-          if (event.key !== 'Enter' || event.shiftKey || event.nativeEvent.isComposing) return;
-          event.preventDefault();
-          use();
-        }}
-      />
-      <p className="cost-actions">
-        <button
-          type="submit"
-          className="primary"
-          data-testid="corrupted-use"
-          disabled={same || draft === corrupted}
-        >
-          Compare
-        </button>
-        <span id="corrupted-note" className="faint">
-          {same
-            ? 'Change a word so that the answer changes: “Japan” to “France”. It must have as many tokens.'
-            : 'The prompt above is the clean one. Both must have as many tokens.'}
-        </span>
-      </p>
-    </form>
+    <OtherPrompt
+      corrupted={corrupted}
+      use={(other) => setPatching({ corrupted: other, cell: null })}
+    />
   );
 }

@@ -11,14 +11,20 @@ import { FlipButton, ViewToggles } from '../../shared/parts/toggles';
 import { TokenStrip } from '../../shared/parts/TokenStrip';
 import { Status, ViewBar } from '../../shared/parts/ViewBar';
 import { useSpec } from '../../shared/state/store';
+import { useTheme } from '../../shared/state/theme';
+import { saidOf } from '../../shared/text/chat';
+import type { Spec } from '../../shared/text/url';
 import type { ViewProps } from '../../shared/view';
 import { gridTable } from './cells';
+import { Sets } from './PairsMenu';
 import { CellNote } from './CellNote';
 import { CorruptedForm, PatchingSetup } from './PatchingSetup';
 import { CorruptedStrip, PatchCanvas } from './PatchCanvas';
 import { PatchTable } from './PatchTable';
 import { setPatching, usePatchingSpec, type Patching } from './patchingState';
-import { usePatchGrid, type Grid } from './query';
+import { usePatchGrid, usePatchStudy, type Grid } from './query';
+import { gridOf, studyTable } from './study';
+import { StudyArea } from './StudyArea';
 
 /** Grids up to this many cells start by themselves. */
 const CELLS_AT_ONCE = 1500;
@@ -28,7 +34,12 @@ const SHOWS = [
   ['value', 'value', 'The objective in each cell'],
 ] as const;
 
-export function PatchingView({ model, experiment, cellWidth }: ViewProps) {
+export function PatchingView(props: ViewProps) {
+  const { set } = usePatchingSpec();
+  return set === 'one' ? <OnePair {...props} /> : <ManyPairs {...props} />;
+}
+
+function OnePair({ model, experiment, cellWidth }: ViewProps) {
   const spec = useSpec();
   const { corrupted } = spec.patching;
   const length = experiment.tokens?.length ?? 0;
@@ -60,11 +71,45 @@ export function PatchingView({ model, experiment, cellWidth }: ViewProps) {
         retry={experiment.error ? experiment.retry : analysis.retry}
         stale={grid !== null}
       />
-      {asked ? null : <CorruptedForm />}
+      {asked ? null : (
+        <>
+          <CorruptedForm />
+          <Sets />
+        </>
+      )}
       {asked && !cost.agreed ? <Cost cost={cost} /> : null}
       {grid && model ? (
         <Area grid={grid} analysis={analysis} model={model} cellWidth={cellWidth} />
       ) : null}
+    </>
+  );
+}
+
+/** The page's own prompt is no part of it. */
+function ManyPairs({ model, cellWidth }: ViewProps) {
+  const spec = useSpec();
+  const analysis = usePatchStudy(spec, model !== null);
+  const study = analysis.data;
+  return (
+    <>
+      <ViewBar status={<Status kind="patch-pairs" analysis={analysis} />}>
+        {study && model ? (
+          <SaveMenu
+            csv={() => saveCsv('patching.csv', studyTable(study))}
+            json={() => saveJson('patching.json', { spec, answer: study })}
+            {...pictures(gridOf(study), spec, `${count(study.n_pairs, 'pair')}, mean`, model)}
+            model={model}
+          />
+        ) : null}
+      </ViewBar>
+      {model ? (
+        <PatchingSetup model={model}>
+          <FlipButton />
+          <ViewToggles />
+        </PatchingSetup>
+      ) : null}
+      <ErrorNote error={analysis.error} retry={analysis.retry} stale={study !== null} />
+      {study ? <StudyArea study={study} analysis={analysis} cellWidth={cellWidth} /> : null}
     </>
   );
 }
@@ -94,12 +139,34 @@ function PatchingBar({ grid, model, status }: BarProps) {
         <SaveMenu
           csv={() => saveCsv('patching.csv', gridTable(grid))}
           json={() => saveJson('patching.json', { spec, answer: grid })}
+          {...pictures(grid, spec, saidOf(spec), model)}
           model={model}
         />
       ) : null}
       {grid ? <PatchingFormula grid={grid} /> : null}
     </ViewBar>
   );
+}
+
+/** Fetched when one is asked for. */
+function pictures(grid: Grid, spec: Spec, heading: string, model: ModelInfo) {
+  const drawn = async () => {
+    const { patchingPicture } = await import('./figure');
+    const { show } = spec.patching;
+    const { theme } = useTheme.getState();
+    return patchingPicture({
+      grid,
+      show,
+      flipped: spec.flipped,
+      theme,
+      heading,
+      model: model.name,
+    });
+  };
+  return {
+    png: () => void drawn().then((picture) => picture.png()),
+    svg: () => void drawn().then((picture) => picture.svg()),
+  };
 }
 
 function PatchingFormula({ grid }: { grid: Grid }) {

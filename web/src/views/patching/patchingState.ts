@@ -1,4 +1,4 @@
-/** Which prompt a patching grid takes activations of, what is patched, how it is shown. */
+/** Which prompts a patching grid is of, what is patched, how it is shown. */
 import { QUESTIONS } from '../../questions.gen';
 import { change, useSpec, useStore } from '../../shared/state/store';
 import { choice, field, text, viewState, type Fields } from '../../shared/text/fields';
@@ -6,6 +6,8 @@ import { chosen, defaultsOf, optionFields, own, type Values } from '../../shared
 
 export const SHOWS = ['restored', 'value'] as const;
 export const SITES = QUESTIONS.patch.site.choices;
+/** One pair: the prompt and the corrupted one; a set of pairs that comes with the package; a file's. */
+export const SETS = ['one', ...QUESTIONS.patch_pairs.template.choices, 'own'] as const;
 
 /** The others are said by what views share, or are all. */
 const OPTIONS = own(QUESTIONS.patch, [
@@ -21,6 +23,9 @@ const OPTIONS = own(QUESTIONS.patch, [
 export interface Patching extends Values<typeof OPTIONS> {
   /** The other prompt. */
   corrupted: string;
+  set: (typeof SETS)[number];
+  /** The pairs of a file, as `pairs.ts` writes them. */
+  own: string;
   /** What a cell says: how far it gets to the clean prompt's answer, or the objective itself. */
   show: (typeof SHOWS)[number];
   /** The chosen cell: row of the layer, and its column. */
@@ -30,6 +35,8 @@ export interface Patching extends Values<typeof OPTIONS> {
 export const PATCHING: Readonly<Patching> = {
   ...defaultsOf(OPTIONS),
   corrupted: '',
+  set: 'one',
+  own: '',
   show: 'restored',
   cell: null,
 };
@@ -42,6 +49,8 @@ export function patchingBody(state: Patching): PatchBody {
 
 const FIELDS: Fields<Patching> = {
   pcor: text(PATCHING, 'corrupted'),
+  pset: choice(PATCHING, 'set', SETS),
+  pown: text(PATCHING, 'own'),
   pshow: choice(PATCHING, 'show', SHOWS),
   pcell: field(
     PATCHING,

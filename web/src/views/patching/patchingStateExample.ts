@@ -1,7 +1,7 @@
 /** Any state of the patching grid, for tests of the address. */
 import fc from 'fast-check';
 import { QUESTIONS } from '../../questions.gen';
-import { PATCHING, SHOWS, type Patching } from './patchingState';
+import { PATCHING, SETS, SHOWS, type Patching } from './patchingState';
 
 const { site, into } = QUESTIONS.patch;
 
@@ -10,6 +10,8 @@ export const patching: fc.Arbitrary<Patching> = fc
     corrupted: fc.string({ unit: 'binary' }).filter((value) => value.isWellFormed()),
     site: fc.constantFrom(...site.choices),
     into: fc.constantFrom(...into.choices),
+    set: fc.constantFrom(...SETS),
+    own: fc.constantFrom('', '[["a","b"," c",5]]'),
     show: fc.constantFrom(...SHOWS),
     cell: fc.option(fc.tuple(fc.nat({ max: 99 }), fc.nat({ max: 9999 }))),
   })

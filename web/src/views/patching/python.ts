@@ -1,10 +1,17 @@
 /** The Python that reproduces the patching grid. */
 import { promptPython } from '../../shared/text/chat';
+import { furtherPython } from '../../shared/text/further';
 import { optionsPython, quote } from '../../shared/text/options';
 import type { Page } from '../../shared/view';
+import { COLUMNS, ownPairs } from './pairs';
 import { patchingBody } from './patchingState';
 
-export function patchingPython({ model, spec, position }: Page): string {
+export function patchingPython(page: Page): string {
+  const lines = page.spec.patching.set === 'one' ? onePair(page) : manyPairs(page);
+  return `${['import unembed as ue', '', ...lines].join('\n')}\n`;
+}
+
+function onePair({ model, spec, position }: Page): string[] {
   const { target, distractor, patching } = spec;
   const options = {
     ...(distractor === '' ? {} : { distractor }),
@@ -12,9 +19,7 @@ export function patchingPython({ model, spec, position }: Page): string {
     ...patchingBody(patching),
   };
   const given = [...(target === '' ? [] : [quote(target)]), ...optionsPython(options)].join(', ');
-  const lines = [
-    'import unembed as ue',
-    '',
+  return [
     `model = ue.load(${quote(model.name)})`,
     `clean = ${promptPython(spec)}`,
     `corrupted = ${promptPython({ ...spec, prompt: patching.corrupted })}`,
@@ -22,5 +27,29 @@ export function patchingPython({ model, spec, position }: Page): string {
     'print(grid.clean, grid.corrupted)',
     'print(grid.to_pandas())',
   ];
-  return `${lines.join('\n')}\n`;
+}
+
+function manyPairs({ model, spec }: Page): string[] {
+  const { set, own } = spec.patching;
+  const { site, into } = patchingBody(spec.patching);
+  const options = { ...(site ? { site } : {}), ...(into ? { into } : {}) };
+  const given = [...optionsPython(options), ...furtherPython(spec, 'patch_pairs')];
+  const pairs =
+    set === 'own'
+      ? [
+          'pairs = [',
+          ...ownPairs(own).map(
+            (pair) =>
+              `    ue.PromptPair(${optionsPython(Object.fromEntries(COLUMNS.map((name) => [name, pair[name]]))).join(', ')}),`,
+          ),
+          ']',
+        ]
+      : [`pairs = ue.pair_template(${quote(set)})`];
+  return [
+    `model = ue.load(${quote(model.name)})`,
+    ...pairs,
+    `study = ue.patch_pairs(${['model', 'pairs', ...given].join(', ')})`,
+    'print(study.n_pairs, study.left_out)',
+    'print(study.to_pandas())',
+  ];
 }

@@ -2,7 +2,9 @@
 import { api, timedAnswer, type Schemas } from '../../shared/api/client';
 import { useAnalysis, type Analysis } from '../../shared/api/queries';
 import { askedOf, isAsked, promptOf } from '../../shared/text/chat';
+import { furtherOf } from '../../shared/text/further';
 import type { Spec } from '../../shared/text/url';
+import { ownPairs } from './pairs';
 import { patchingBody } from './patchingState';
 
 export type Grid = Schemas['PatchGrid'];
@@ -31,5 +33,25 @@ export function usePatchGrid(
           signal,
         }),
       ),
+  );
+}
+
+export type Study = Schemas['PatchStudy'];
+
+/** The mean over a set of pairs; the prompt of the page is no part of it. */
+export function usePatchStudy(spec: Spec, enabled: boolean): Analysis<Study> {
+  const { set, own } = spec.patching;
+  const { site, into } = patchingBody(spec.patching);
+  const pairs = set === 'own' ? ownPairs(own) : [];
+  const of = set === 'own' ? { pairs } : { template: set === 'one' ? null : set };
+  const options = {
+    ...furtherOf(spec, 'patch_pairs'),
+    ...(site ? { site } : {}),
+    ...(into ? { into } : {}),
+    ...of,
+  };
+  const asks = set === 'own' ? pairs.length > 0 : set !== 'one';
+  return useAnalysis('patch-pairs', [options], enabled && asks, (job, signal) =>
+    timedAnswer(api.POST('/api/patch/pairs', { body: { ...options, job }, signal })),
   );
 }

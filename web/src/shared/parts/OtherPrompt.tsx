@@ -1,0 +1,59 @@
+/** The form for another prompt: of as many tokens as the one above, differing where it matters. */
+import { useState } from 'react';
+import { useSpec } from '../state/store';
+
+interface Props {
+  /** "": none yet. */
+  corrupted: string;
+  /** What is offered where there is none. */
+  offered?: string;
+  use: (corrupted: string) => void;
+}
+
+export function OtherPrompt({ corrupted, offered = '', use }: Props) {
+  const { prompt } = useSpec();
+  const [draft, setDraft] = useState(corrupted || offered || prompt);
+  const same = draft === '' || draft === prompt;
+  const take = () => (same ? undefined : use(draft));
+  return (
+    <form
+      className="other-prompt"
+      onSubmit={(event) => {
+        event.preventDefault();
+        take();
+      }}
+    >
+      <h3>The corrupted prompt</h3>
+      <textarea
+        className="mono against-field"
+        data-testid="corrupted"
+        aria-label="The corrupted prompt"
+        aria-describedby="corrupted-note"
+        rows={3}
+        spellCheck={false}
+        value={draft}
+        onChange={(event) => setDraft(event.target.value)}
+        onKeyDown={(event) => {
+          if (event.key !== 'Enter' || event.shiftKey || event.nativeEvent.isComposing) return;
+          event.preventDefault();
+          take();
+        }}
+      />
+      <p className="cost-actions">
+        <button
+          type="submit"
+          className="primary"
+          data-testid="corrupted-use"
+          disabled={same || draft === corrupted}
+        >
+          Compare
+        </button>
+        <span id="corrupted-note" className="faint">
+          {same
+            ? 'Change a word so that the answer changes: “Japan” to “France”. It must have as many tokens.'
+            : 'The prompt above is the clean one. Both must have as many tokens.'}
+        </span>
+      </p>
+    </form>
+  );
+}
