@@ -23,7 +23,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test quick published families check bench format web wheel api constraints clean distclean node-is-there browser-is-there
+.PHONY: help demo test quick published families kills check bench format web wheel api constraints clean distclean node-is-there browser-is-there
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -48,6 +48,9 @@ published: $(VENV)/.dev ## compare with published figures: GPT2=/path GPT2_MEDIU
 
 families: $(VENV)/.dev ## examine every model type that transformers can build; writes the page about them
 	OMP_NUM_THREADS=1 $(BIN)/python -W ignore -m tests.families $(ARGS)
+
+kills: $(VENV)/.dev ## kill builds of a corpus at a hundred random moments, and go on with each: some minutes
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.kills $(ARGS)
 
 check: $(VENV)/.dev web/node_modules/.installed ## check format, lint, types and the direction of imports
 	$(BIN)/ruff format --check .

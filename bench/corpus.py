@@ -1,6 +1,7 @@
 """Building a corpus against the plain forward passes of its sentences, its size, and its searches.
 
     python bench/corpus.py [MODEL FILE...] [--spacy PIPELINE] [--layers 0,3,5] [--strict] [--quick]
+                           [--open FOLDER]
 
 MODEL is a folder or hub id, by default the demo model; the files are texts, read line by line, by
 default the guides of these documents. The build is whole: reading,
@@ -20,7 +21,9 @@ import tempfile
 import threading
 import time
 from collections.abc import Sequence
+from itertools import product
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -79,30 +82,46 @@ def plain_passes(model: ue.Model, rows: Sequence[Sequence[int]]) -> None:
 
 
 def search_figures(corpus: ue.Corpus, times: int) -> list[Figure]:
-    """Exact searches from one client and from eight, with the pass of the prompt."""
+    """Searches from one client and from eight, with the pass of the prompt; by lists, exact."""
     figures = []
-    n_tokens = len(corpus.model.tokenize(PROMPT))
     for by in ("hidden", "context"):
-        corpus.search(PROMPT, by=by)
-        for clients in (1, 8):
-            taken: list[float] = []
-
-            def ask(by: str = by, taken: list[float] = taken) -> None:
-                for order in range(times):
-                    start = time.perf_counter()
-                    corpus.search(PROMPT, order % n_tokens, by=by)
-                    taken.append(1000 * (time.perf_counter() - start))
-
-            threads = [threading.Thread(target=ask) for _ in range(clients)]
-            for thread in threads:
-                thread.start()
-            for thread in threads:
-                thread.join()
+        if not any((site.site == "z") == (by == "context") for site in corpus.sites):
+            continue
+        recall = corpus.search(PROMPT, by=by).recall
+        ways = {"exact": True} if recall is None else {f"recall {recall:.3f}": False, "exact": True}
+        for (way, exact), clients in product(ways.items(), (1, 8)):
+            corpus.search(PROMPT, by=by, exact=exact)
+            taken = milliseconds(corpus, times, clients, by=by, exact=exact)
             worst = statistics.quantiles(taken, n=20)[-1]
-            name = f"search by {by}, {clients} client{'s' * (clients > 1)}, {len(corpus):,} tokens"
+            name = f"{way}, by {by}, {clients} client{'s' * (clients > 1)}, {len(corpus):,} tokens"
             detail = f"95th percentile {worst:.0f} ms"
             figures.append(Figure(name, statistics.median(taken), LIMIT, detail, " ms"))
     return figures
+
+
+def milliseconds(corpus: ue.Corpus, times: int, clients: int, **options: Any) -> list[float]:
+    """How long each search took, of clients that each ask so many times, one after the other."""
+    n_tokens = len(corpus.model.tokenize(PROMPT))
+    taken: list[float] = []
+
+    def ask() -> None:
+        for order in range(times):
+            start = time.perf_counter()
+            corpus.search(PROMPT, order % n_tokens, **options)
+            taken.append(1000 * (time.perf_counter() - start))
+
+    threads = [threading.Thread(target=ask) for _ in range(clients)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return taken
+
+
+def machine() -> str:
+    """What this ran on."""
+    cores = f"{torch.get_num_threads()} of {os.cpu_count()} cores for the model"
+    return f"{cores}, load {os.getloadavg()[0]:.1f}"
 
 
 def main() -> int:
@@ -111,9 +130,15 @@ def main() -> int:
     flags.add_argument("files", nargs="*", default=sorted(DOCS.glob("guides/*.md")))
     flags.add_argument("--spacy", help="a pipeline of spaCy")
     flags.add_argument("--layers", default="0", help="whose states are kept")
+    flags.add_argument("--open", type=Path, help="the folder of a corpus: searches of it alone")
     chosen = flags.parse_args()
     torch.set_num_threads(chosen.threads)
     model = ue.load(chosen.model)
+    times = 5 if chosen.quick else 25
+    if chosen.open is not None:
+        corpus = ue.open_corpus(model, chosen.open.name, folder=chosen.open.parent)
+        title = f"Searches of {corpus.about.summary()}; {machine()}"
+        return report(title, search_figures(corpus, times), strict=chosen.strict)
     layers = parse_layers(chosen.layers)
     options = {"split": "lines", "spacy": chosen.spacy}
     with tempfile.TemporaryDirectory(prefix="unembed-bench-") as folder:
@@ -160,10 +185,9 @@ def main() -> int:
                 f"{said.bytes / 1e6:,.0f} of {corpus.about.bytes / 1e6:,.0f} MB",
             ),
             Figure("time estimated, off by", abs(said.seconds / taken - 1), 0.15, f"{taken:.0f} s"),
-            *search_figures(corpus, 5 if chosen.quick else 25),
+            *search_figures(corpus, times),
         ]
-    shared = f"{torch.get_num_threads()} of {os.cpu_count()} cores for the model"
-    title = f"Corpus: {corpus.about.summary()}; {shared}, load {os.getloadavg()[0]:.1f}"
+    title = f"Corpus: {corpus.about.summary()}; {machine()}"
     return report(title, figures, strict=chosen.strict)
 
 

@@ -92,6 +92,11 @@ class Settings:
     index_cache_bytes: int = _row(
         2048 * MIB, "Memory for an index's value vectors; larger ones are read from disk each time."
     )
+    exact_search_tokens: int = _row(
+        500_000,
+        "Tokens of a corpus up to which searches compare every one; a larger one gets lists of "
+        "like tokens when it is built.",
+    )
     max_linkage_bytes: int = _row(
         8192 * MIB, "Most memory that exact complete-linkage clustering may take."
     )

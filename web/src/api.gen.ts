@@ -2262,6 +2262,11 @@ export interface components {
             total: number;
             /** Items */
             items: components["schemas"]["CorpusHit"][];
+            /**
+             * Recall
+             * @description Approximate: the share of the nearest tokens that such a search finds, measured on this corpus; null: exact, every token was compared.
+             */
+            recall: number | null;
             /** @description Of what is listed; null unless asked for. */
             labels: components["schemas"]["CorpusSummary"] | null;
         };
@@ -2422,6 +2427,12 @@ export interface components {
              * @description Count labels of what is listed, beside their base rates: of the "match", of the "next" token, or of the one "attended" to most.
              */
             summarise?: ("match" | "next" | "attended") | null;
+            /**
+             * Exact
+             * @description Compare every token, of a large corpus too, where else lists of like ones are used.
+             * @default false
+             */
+            exact?: boolean;
             /**
              * Limit
              * @description How many to list.

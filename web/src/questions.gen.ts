@@ -1078,6 +1078,10 @@ export const QUESTIONS = {
         "attended"
       ]
     },
+    "exact": {
+      "kind": "boolean",
+      "default": false
+    },
     "limit": {
       "kind": "integer",
       "default": 50,

@@ -6,7 +6,8 @@ and Vassilvitskii 2007) on a sample. The same seed gives the same groups on the 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import torch
@@ -14,7 +15,6 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from unembed.engine.cancel import Cancel
-from unembed.index.matrix import ValueMatrix
 from unembed.index.store import Array
 from unembed.models.progress import Progress
 
@@ -28,16 +28,34 @@ SAMPLE_EACH = 8  # vectors of the sample that centres are drawn from, per centre
 SIMILARITY_BYTES = 32 * 1024 * 1024
 
 
+class Vectors(Protocol):
+    """What is grouped: float32 [n, d]."""
+
+    shape: tuple[int, int]
+
+    def stretches(self, cancel: Cancel | None = None) -> Iterator[tuple[int, Tensor]]:
+        """(first row, rows) in order, some megabytes each."""
+
+    def rows(self, numbers: Sequence[int]) -> Tensor:
+        """Some rows, in the order asked for."""
+
+
 @torch.no_grad()
 def spherical_kmeans(
-    vectors: ValueMatrix, n: int, seed: int, cancel: Cancel | None, progress: Progress | None
+    vectors: Vectors,
+    n: int,
+    seed: int,
+    cancel: Cancel | None,
+    progress: Progress | None,
+    *,
+    iterations: int = MOST_ITERATIONS,
 ) -> Array:
     """The group of each vector, 0 to n - 1; none is empty. Vectors of zeros join any group."""
     centres = _first_centres(vectors, n, seed, cancel)
     labels = np.full(vectors.shape[0], -1, np.int64)
-    for iteration in range(MOST_ITERATIONS):
+    for iteration in range(iterations):
         if progress is not None:
-            progress("clustering", iteration, MOST_ITERATIONS)
+            progress("clustering", iteration, iterations)
         found, near, sums = _assign(vectors, centres, cancel)
         moved = float((found != labels).mean())
         labels = _without_empty(found, near, n)
@@ -48,7 +66,7 @@ def spherical_kmeans(
 
 
 def _first_centres(
-    vectors: ValueMatrix, n: int, seed: int, cancel: Cancel | None
+    vectors: Vectors, n: int, seed: int, cancel: Cancel | None
 ) -> Float[Tensor, "n d"]:
     """k-means++: each centre far from those before it, drawn by squared distance."""
     generator = torch.Generator().manual_seed(seed)
@@ -72,7 +90,7 @@ def _first_centres(
 
 
 def _assign(
-    vectors: ValueMatrix, centres: Tensor, cancel: Cancel | None
+    vectors: Vectors, centres: Tensor, cancel: Cancel | None
 ) -> tuple[Array, Array, Tensor]:
     """The nearest centre of each vector, its cosine, and the sum of each centre's vectors."""
     sums = torch.zeros_like(centres)
@@ -104,7 +122,7 @@ def _without_empty(labels: Array, near: Array, n: int) -> Array:
     return labels
 
 
-def _centres(vectors: ValueMatrix, labels: Array, found: Array, sums: Tensor) -> Tensor:
+def _centres(vectors: Vectors, labels: Array, found: Array, sums: Tensor) -> Tensor:
     """Directions of the sums, after what `_without_empty` moved was moved."""
     moved = np.flatnonzero(labels != found)
     if len(moved):

@@ -18,7 +18,7 @@ import os
 import secrets
 import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -31,6 +31,7 @@ from unembed.models.progress import Progress
 from unembed.models.store import flush
 
 POINTER, PLAN, ABOUT = "current.json", "plan.json", "about.json"
+BASE = "base"  # in a draft's plan.json: the version that it began with
 
 
 class Planned(Protocol):
@@ -143,20 +144,28 @@ class VersionedFolder(Generic[PlanT, AboutT]):
                 if progress is not None:
                     progress("waiting for another process", 0, 1)
 
-    def draft(self, plan: PlanT) -> Path:
-        """The draft of this plan, made if there is none; other drafts are removed."""
+    def draft(self, plan: PlanT, base: Path | None = None, tables: Sequence[str] = ()) -> Path:
+        """The draft of this plan, made if there is none; other drafts are removed.
+
+        A draft that is made begins with some tables of `base`, a version that is published.
+        """
         with self.writing():
-            keep = next((path for path in self._drafts() if self._plan_of(path) == plan), None)
+            fitting = (path for path in self._drafts() if self._plan_of(path) == plan)
+            keep = next((path for path in fitting if _base_of(path) == (base and base.name)), None)
             for path in self._drafts():
                 if path != keep:
                     shutil.rmtree(path, ignore_errors=True)
-            return self._new_draft(plan) if keep is None else keep
+            return self._new_draft(plan, base, tables) if keep is None else keep
 
-    def _new_draft(self, plan: PlanT) -> Path:
+    def _new_draft(self, plan: PlanT, base: Path | None, tables: Sequence[str]) -> Path:
         self.check_room(plan.expected_bytes)
         path = self.path / f"v-{secrets.token_hex(8)}"
         path.mkdir()
-        _write(path / PLAN, asdict(plan))
+        if base is not None:
+            for name in tables:
+                _take_over(base / f"{name}.lance", path / f"{name}.lance")
+        begun = {} if base is None else {BASE: base.name}
+        _write(path / PLAN, asdict(plan) | begun)  # last: without it a kill leaves no draft
         return path
 
     def check_room(self, needed: int) -> None:
@@ -223,6 +232,28 @@ class VersionedFolder(Generic[PlanT, AboutT]):
             return self.plan_from(json.loads((draft / PLAN).read_bytes()))
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return None
+
+
+def _base_of(draft: Path) -> str | None:
+    """The version that a draft began with."""
+    try:
+        found = json.loads((draft / PLAN).read_bytes()).get(BASE)
+    except (OSError, ValueError, AttributeError):
+        return None
+    return None if found is None else str(found)
+
+
+def _take_over(table: Path, to: Path) -> None:
+    """The files of a table, which are only ever added to or removed: in both folders at once."""
+    for file in sorted(table.rglob("*")):
+        copy = to / file.relative_to(table)
+        if file.is_dir():
+            continue
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            os.link(file, copy)
+        except OSError:  # a file system without links
+            shutil.copyfile(file, copy)
 
 
 def _in_short(error: Exception) -> str:

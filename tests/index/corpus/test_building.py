@@ -306,3 +306,41 @@ def test_an_estimate_is_near_what_a_build_takes(model, tmp_path):
     assert said.tokens == pytest.approx(built.about.n_tokens, rel=0.15)
     assert said.bytes == pytest.approx(built.about.bytes, rel=0.3)
     assert said.seconds > 0
+
+
+@pytest.mark.parametrize("count", [1, 2, 5])
+def test_a_disk_that_is_full_in_a_build_is_said_and_what_was_done_is_kept(
+    count, model, texts, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("unembed.index.corpus.build.STRETCH_CHARS", 60)
+    old = index_corpus(model, texts[0], "one", [1], folder=tmp_path)
+    real, writes = Store._table_to_append, []
+
+    def full(self, columns):
+        writes.append(1)
+        if len(writes) == count:
+            raise OSError(28, "No space left on device")
+        return real(self, columns)
+
+    monkeypatch.setattr(Store, "_table_to_append", full)
+    with pytest.raises(LoadError, match="No space left on device; what was finished is kept") as e:
+        index_corpus(model, texts, "one", [1], folder=tmp_path, restart=True)
+    assert "make room" in e.value.fix
+    assert open_corpus(model, "one", folder=tmp_path).about == old.about
+    monkeypatch.setattr(Store, "_table_to_append", real)
+    index_corpus(model, texts, "two", [1], folder=tmp_path)
+
+
+def test_a_disk_that_is_full_when_all_is_whole_leaves_what_was_there(
+    model, texts, tmp_path, monkeypatch
+):
+    old = index_corpus(model, texts[0], "one", [1], folder=tmp_path)
+
+    def full(path):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("unembed.index.versions.flush", full)
+        with pytest.raises(LoadError, match="No space left on device"):
+            index_corpus(model, texts, "one", [1], folder=tmp_path, restart=True)
+    assert open_corpus(model, "one", folder=tmp_path).about == old.about

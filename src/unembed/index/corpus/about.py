@@ -82,6 +82,28 @@ class Site:
         return cls(int(data["layer"]), str(data["site"]), int(data["width"]), int(data["heads"]))
 
 
+@dataclass(frozen=True)
+class ListsAbout:
+    """Lists of like vectors of one site: what a search by them looks at and finds, as measured."""
+
+    rows: int  # that are in lists, or special: the first ones
+    lists: int
+    probes: int  # lists that a search looks at
+    share: float  # of all rows that it looks at, in the mean
+    recalls: tuple[tuple[int, float], ...]  # (k, part of the k nearest tokens that it finds)
+
+    def recall(self, wanted: int) -> float | None:
+        """At the next depth that was measured; None: it was not for so many."""
+        return next((found for depth, found in self.recalls if depth >= wanted), None)
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> ListsAbout:
+        """Read back from JSON."""
+        recalls = tuple((int(k), float(found)) for k, found in data["recalls"])
+        rows, lists, probes = (int(data[name]) for name in ("rows", "lists", "probes"))
+        return cls(rows, lists, probes, float(data["share"]), recalls)
+
+
 @dataclass(frozen=True, repr=False)
 class CorpusAbout(Result):
     """One corpus on disk: what it holds and where it came from."""
@@ -119,12 +141,18 @@ class Counts:
     unread: int
 
 
-def facts_of(sites: tuple[Site, ...], counts: Counts, versions: Mapping[str, str]) -> Any:
-    """What about.json says beside the plan."""
+def facts_of(
+    sites: tuple[Site, ...],
+    counts: Counts,
+    versions: Mapping[str, str],
+    lists: Mapping[str, ListsAbout],
+) -> Any:
+    """What about.json says beside the plan; `lists` of sites by name."""
     return {
         "sites": [asdict(site) for site in sites],
         "counts": asdict(counts),
         "versions": dict(versions),
+        "lists": {name: asdict(one) for name, one in lists.items()},
     }
 
 
@@ -152,6 +180,11 @@ def about_from(plan: CorpusPlan, size: int, facts: Mapping[str, Any]) -> CorpusA
 def sites_of(facts: Mapping[str, Any]) -> tuple[Site, ...]:
     """The tables of vectors that about.json names."""
     return tuple(Site.from_dict(one) for one in facts["sites"])
+
+
+def lists_of(facts: Mapping[str, Any]) -> dict[str, ListsAbout]:
+    """The lists that about.json names, by site; none in one that was written before there were."""
+    return {str(name): ListsAbout.from_dict(one) for name, one in facts.get("lists", {}).items()}
 
 
 def checked_name(name: str) -> str:

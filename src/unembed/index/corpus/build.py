@@ -17,10 +17,12 @@ from unembed.engine.cancel import Cancel
 from unembed.engine.model import Model
 from unembed.errors import InputError
 from unembed.index.build import versions_of
-from unembed.index.corpus.about import CorpusPlan, Site, checked_name, facts_of
+from unembed.index.corpus.about import CorpusPlan, ListsAbout, Site, checked_name, facts_of
+from unembed.index.corpus.adding import Base, base_of, same_sites
 from unembed.index.corpus.corpus import Corpus, open_folder
 from unembed.index.corpus.estimate import CorpusEstimate, estimate, expected_tokens
 from unembed.index.corpus.folder import CorpusFolder, check_same
+from unembed.index.corpus.lists import make_lists
 from unembed.index.corpus.options import CorpusOptions
 from unembed.index.corpus.pieces import Piece, pieces, sources
 from unembed.index.corpus.reading import check_readable
@@ -28,6 +30,7 @@ from unembed.index.corpus.rows import SENTENCES, TOKENS, Rows
 from unembed.index.corpus.states import add_states, sites_for
 from unembed.index.corpus.stretches import read_stretch, token_rows
 from unembed.index.corpus.tagging import Tagger, tagger
+from unembed.index.store import to_numpy
 from unembed.models.progress import Progress
 from unembed.options import given
 
@@ -51,14 +54,17 @@ def index_corpus(
     """Read files as a model reads them, and keep its states for every token.
 
     A build that was interrupted goes on where it stopped; to a corpus that is there, layers are
-    added without reading the files again. Until it is whole, what was there before stays.
+    added without reading the files again, and with `add` files. Until it is whole, what was there
+    before stays.
 
     Args:
         files: texts (UTF-8), .jsonl, .parquet, .conllu, or folders of data sets.
         name: of the corpus: its folder.
         layers: whose states are kept, 0-based; absent: all.
         options: how texts become sentences, and what is kept; `changes` are single ones, as in
-            `spacy="en_core_web_sm", kept="context"`.
+            `spacy="en_core_web_sm", kept="context"`. With `add`, files that the corpus of this name
+            does not have are added to it, read and kept as the others were: give the same options.
+            Its layers may be left out.
         folder: where to keep it, instead of the cache; the name is a folder below.
         cancel: checked before every layer; what was finished is kept.
         progress: called with (rate in words, tokens done, tokens expected in all).
@@ -66,6 +72,7 @@ def index_corpus(
     Raises:
         InputError: a file that cannot be read, a layer or column that there is not, a spaCy
             pipeline that is not installed, or another corpus of this name.
+        IndexMissingError: `add`, and there is no corpus of this name.
         CapabilityError: an encoder-decoder, or a tokenizer that does not say places.
         LoadError: the disk is full or cannot be written, or spaCy's process ended.
         CancelledError: `cancel` was set.
@@ -115,6 +122,14 @@ class _Builder:
         cancel: Cancel | None,
     ) -> None:
         check_readable(model)
+        if options.add and options.restart:
+            raise InputError(
+                "add keeps what is there, and restart builds it anew: one of the two",
+                field="add",
+                value=True,
+                legal="without restart",
+                fix="leave restart out; or build with all of the files and restart",
+            )
         self.model, self.options, self.name, self.cancel = model, options, name, cancel
         self.paths, self.sources = sources(_listed(files))
         self.folder = CorpusFolder.of(model, checked_name(name), folder)
@@ -125,20 +140,21 @@ class _Builder:
     def build(self, progress: Progress | None) -> None:
         """Build what is not there yet, and publish it."""
         with closing(tagger(self.options.spacy)) as words:
-            plan = self._plan(words.name)
-            version = self._published(plan)
+            plan, base = self._with_base(self._plan(words.name))
+            version = None if base is not None else self._published(plan)
             there = () if version is None else self.folder.sites(version)
-            if version is not None and set(self.sites) <= set(there):
+            lists = {} if version is None else self.folder.lists(version)
+            if version is not None and set(self.sites) <= set(there) and self._listed(version):
                 return
             expected = expected_tokens(self.model, self.paths, self.options)
             self._check_room(expected, version is None)
-            rows = Rows(self.folder, version or self.folder.draft(plan))
+            rows = Rows(self.folder, version or self._draft(plan, base))
             rows.mend()
-            watch = _Watch(progress, expected, self.cancel)
+            watch = _Watch(progress, expected + (base.n_tokens if base else 0), self.cancel)
             self._catch_up(rows, watch)
             if version is None:
-                self._read_on(rows, words, watch)
-        self._publish(rows, plan, there)
+                self._read_on(rows, words, watch, base.n_pieces if base else 0)
+        self._publish(rows, plan, there, lists, progress)
 
     def _plan(self, spacy: str) -> CorpusPlan:
         options = self.options
@@ -152,6 +168,27 @@ class _Builder:
             spacy=spacy,
             column=options.column,
         )
+
+    def _with_base(self, plan: CorpusPlan) -> tuple[CorpusPlan, Base | None]:
+        """The plan, and the corpus that files are added to; None: to none, or they are there."""
+        if not self.options.add:
+            return plan, None
+        base = base_of(self.model, self.folder, plan)
+        options = self.options
+        layers = options.layers or sorted({site.layer for site in base.sites})
+        asked = sites_for(self.model, layers, options.kept, options.state)
+        self.sites = same_sites(base, asked, self.name)
+        self.paths = [
+            path
+            for path, source in zip(self.paths, self.sources, strict=True)
+            if source not in base.plan.files
+        ]
+        return base.grown(plan), base if self.paths else None
+
+    def _draft(self, plan: CorpusPlan, base: Base | None) -> Path:
+        if base is None:
+            return self.folder.draft(plan)
+        return self.folder.draft(plan, base.version, base.tables)
 
     def _published(self, plan: CorpusPlan) -> Path | None:
         """The version that is there with these rows; raises InputError where it has others."""
@@ -171,8 +208,8 @@ class _Builder:
                 f"{about.spacy or 'nobody'}",
                 field="name",
                 value=self.name,
-                fix="choose another name, or build with restart=True (--restart), which replaces "
-                "it",
+                fix="choose another name; add=True (--add) adds files to it, restart=True "
+                "(--restart) replaces it",
             )
         return version
 
@@ -215,10 +252,13 @@ class _Builder:
         if batch:
             add_states(self.model, rows, sites, first, batch, self.cancel, watch.add)
 
-    def _read_on(self, rows: Rows, words: Tagger, watch: _Watch) -> None:
-        """Read the files from the first piece that is not kept: text first, then its vectors."""
+    def _read_on(self, rows: Rows, words: Tagger, watch: _Watch, n_before: int) -> None:
+        """Read the files from the first piece that is not kept: text first, then its vectors.
+
+        `n_before` pieces are of files that were there, and are not looked at.
+        """
         lines = self.options.split == "lines"
-        stretches = self._stretches(rows.n_pieces, lines)
+        stretches = self._stretches(rows.n_pieces, lines, n_before)
         whole = self.options.split != "sentences"
         ahead = next(stretches, None)
         if ahead is not None:
@@ -234,10 +274,13 @@ class _Builder:
                 rows.add_sentences(stretch, self.special)
                 self._add_states(rows, token_rows(stretch, first), self.sites, watch)
 
-    def _stretches(self, first: int, lines: bool) -> Iterator[list[tuple[int, Piece]]]:
-        """Pieces with their running numbers, from number `first` on, some at a time."""
+    def _stretches(self, first: int, lines: bool, number: int) -> Iterator[list[tuple[int, Piece]]]:
+        """Pieces with their running numbers, from number `first` on, some at a time.
+
+        `number` is that of the first piece of the files.
+        """
         held: list[tuple[int, Piece]] = []
-        size = number = 0
+        size = 0
         for path in self.paths:
             for piece in pieces(path, column=self.options.column, lines=lines):
                 if self.cancel is not None:
@@ -252,8 +295,21 @@ class _Builder:
         if held:
             yield held
 
-    def _publish(self, rows: Rows, plan: CorpusPlan, there: tuple[Site, ...]) -> None:
-        """Say what is whole now; `there` was before."""
+    def _listed(self, version: Path) -> bool:
+        """Whether a version that is published has all the lists that it is to have."""
+        about = self.folder.read(version)[1]
+        small = about.n_tokens <= self.model.settings.exact_search_tokens
+        return small or set(about.sites) <= set(self.folder.lists(version))
+
+    def _publish(
+        self,
+        rows: Rows,
+        plan: CorpusPlan,
+        there: tuple[Site, ...],
+        lists: dict[str, ListsAbout],
+        progress: Progress | None,
+    ) -> None:
+        """Say what is whole now; `there` and `lists` were before."""
         sites = (*there, *(one for one in self.sites if one not in there))
         if not rows.n_tokens:
             raise InputError(
@@ -267,8 +323,23 @@ class _Builder:
         added = [site.name for site in sites if site not in there]
         for name in added if there else (SENTENCES, TOKENS, *added):
             rows.optimise(name)
-        facts = facts_of(sites, rows.counts(), versions_of(self.model))
+        lists |= self._make_lists(rows, [one for one in sites if one.name not in lists], progress)
+        facts = facts_of(sites, rows.counts(), versions_of(self.model), lists)
         self.folder.publish(rows.version, plan, facts)
+
+    def _make_lists(
+        self, rows: Rows, sites: Sequence[Site], progress: Progress | None
+    ) -> dict[str, ListsAbout]:
+        """Lists of like tokens, by site; none of a corpus whose every token is compared."""
+        if rows.n_tokens <= self.model.settings.exact_search_tokens:
+            return {}
+        words = to_numpy(rows.column(TOKENS, "special")) == 0
+        made = {}
+        for order, site in enumerate(sites):
+            if progress is not None:
+                progress(f"lists of like tokens, {site.name}", order, len(sites))
+            made[site.name] = make_lists(rows, site, words, self.cancel)
+        return made
 
 
 class _Watch:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -66,6 +67,11 @@ class TokenColumns:
         names = tuple(coded.dictionary.to_pylist())
         codes: Array = coded.indices.to_numpy()
         return Labels(names, codes[self.numbers("sentence")] if name == "file" else codes)
+
+    @cached_property
+    def n_words(self) -> int:
+        """How many tokens of the texts there are."""
+        return int(self.words().sum())
 
     def words(self) -> Mask:
         """Tokens of the texts themselves, without those that were added."""

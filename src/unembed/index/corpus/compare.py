@@ -87,22 +87,31 @@ def query_of(state: Tensor, site: Site, asked: CorpusSearchOptions) -> Query:
     return Query(rows[0].cpu().double(), weights.double(), tuple(sorted(set(heads))))
 
 
-def best_rows(kept: KeptVectors, query: Query, mask: Mask, wanted: int) -> tuple[Array, Array]:
-    """(rows, scores) of the tokens nearest to a query, best first, the first row of equals."""
+def best_rows(
+    kept: KeptVectors, query: Query, mask: Mask, wanted: int, among: Array | None = None
+) -> tuple[Array, Array]:
+    """(rows, scores) of the tokens nearest to a query, best first, the first row of equals.
+
+    Args:
+        mask: rows that may be found.
+        among: look at these rows alone.
+    """
     n_left = int(np.count_nonzero(mask))
+    rows: Array | None = None
+    if among is not None:
+        rows = among[mask[among]]
+        n_left = len(rows)
+    elif n_left < FEW * len(mask):
+        rows = np.flatnonzero(mask)
     wanted = min(wanted, n_left)
     if not wanted:
         return np.empty(0, np.int64), np.empty(0)
     margin = CLOSE * float(query.weights.sum())
-    if n_left < FEW * len(mask):
-        rows = np.flatnonzero(mask)
-        near = _near(torch.from_numpy(kept.rows(rows).astype(np.float32)) @ query.flat.float(),
-                     wanted, margin)  # fmt: skip
-        again = rows[near]
-    else:
-        scores = kept.times(query.flat)
-        scores.masked_fill_(torch.from_numpy(~mask), -torch.inf)
+    if rows is None:
+        scores = kept.times(query.flat).masked_fill_(torch.from_numpy(~mask), -torch.inf)
         again = _near(scores, wanted, margin)
+    else:
+        again = np.sort(rows[_near(kept.times(query.flat, rows), wanted, margin)])
     exact = query.exact(kept.rows(again))
     order = np.argsort(-exact, kind="stable")[:wanted]
     return again[order], exact[order]
@@ -143,19 +152,22 @@ class KeptVectors:
     def rows(self, numbers: Array) -> Array:
         """Some rows, in the order asked for."""
         if self._fits:
-            found: Array = self._whole()[torch.from_numpy(numbers)].numpy()
+            found: Array = self._whole().index_select(0, torch.from_numpy(numbers)).numpy()
             return found
         return self._rows.take_vectors(self._site, numbers.tolist())
 
-    def times(self, direction: Tensor) -> Tensor:
-        """The product of every row with a direction [width], but for rounding."""
+    def times(self, direction: Tensor, rows: Array | None = None) -> Tensor:
+        """The product of every row, or of some, with a direction [width], but for rounding."""
         length = direction.norm()
         flat = (direction / length).float()
-        if self._fits:
-            return products(self._whole(), flat).mul_(length.float())
-        parts = self._rows.vectors(self._site, self._step)
-        found = [products(torch.from_numpy(part), flat) for part in parts]
-        return torch.cat(found).mul_(length.float())
+        if rows is not None:
+            found = products(torch.from_numpy(self.rows(rows)), flat)
+        elif self._fits:
+            found = products(self._whole(), flat)
+        else:
+            parts = self._rows.vectors(self._site, self._step)
+            found = torch.cat([products(torch.from_numpy(part), flat) for part in parts])
+        return found.mul_(length.float())
 
     @property
     def _step(self) -> int:

@@ -1,12 +1,13 @@
 """Asking a corpus: tokens like one of a prompt, by state or by context; by word and label; by both.
 
 What comes back is exact: every token that the filter leaves is compared, and those that may be
-listed are compared again in double precision. Thread-safe for reading.
+listed are compared again in double precision. Of a large corpus, where nothing is filtered, lists
+of like tokens say which are compared, and the answer says what that finds. Thread-safe for reading.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -23,11 +24,12 @@ from unembed.engine.names.sites import resolve_position
 from unembed.engine.names.tokens import Token
 from unembed.engine.passes.run import Run
 from unembed.errors import InputError
-from unembed.index.corpus.about import CorpusAbout, Site, state_of
+from unembed.index.corpus.about import CorpusAbout, ListsAbout, Site, state_of
 from unembed.index.corpus.columns import Mask, TokenColumns
-from unembed.index.corpus.compare import Matrices, best_rows, query_of
+from unembed.index.corpus.compare import Matrices, Query, best_rows, query_of
 from unembed.index.corpus.folder import CorpusFolder, check_same, corpora_of, missing, names_in
 from unembed.index.corpus.hits import CorpusHit, CorpusHits, CorpusToken
+from unembed.index.corpus.lists import SiteLists
 from unembed.index.corpus.options import (
     CorpusFilter,
     CorpusSearchOptions,
@@ -52,13 +54,21 @@ SENTENCES_OF = CorpusSentencesOptions()
 class Corpus:
     """A corpus as one model reads it. Make one with `index_corpus` or `open_corpus`."""
 
-    def __init__(self, model: Model, about: CorpusAbout, sites: Sequence[Site], rows: Rows) -> None:
+    def __init__(
+        self,
+        model: Model,
+        about: CorpusAbout,
+        sites: Sequence[Site],
+        rows: Rows,
+        lists: Mapping[str, ListsAbout],
+    ) -> None:
         self.about, self.model = about, model
         self.sites = tuple(sites)
         self._rows = rows
         self._weights = SameWeights(model, about.fingerprint)
         self.columns = TokenColumns(rows)
         self._matrices = Matrices(rows, about.n_tokens, model.settings.index_cache_bytes)
+        self._lists = SiteLists(rows, about.n_tokens, lists)
 
     def __len__(self) -> int:
         return self.about.n_tokens
@@ -97,7 +107,8 @@ class Corpus:
             options: by what, among which tokens, and how many; `changes` are single ones, as in
                 `by="context", heads=(3,), pos=("VERB",), near=("bank",)`.
 
-        The score is the cosine; of several heads the mean of theirs (`weighting`).
+        The score is the cosine; of several heads the mean of theirs (`weighting`). It is exact in
+        any case; the `recall` of the answer is None where every token was compared.
 
         Raises:
             InputError: a layer that is not kept, a head or label that there is not, a corpus of
@@ -116,7 +127,10 @@ class Corpus:
         at = resolve_position(position, len(run.ids), "position")
         query = query_of(run[site.name][at], site, asked)
         wanted = asked.offset + asked.limit
-        rows, scores = best_rows(self._matrices.of(site), query, mask, wanted)
+        total = int(np.count_nonzero(mask))
+        recall = self._recall(site, query, total, asked)
+        among = None if recall is None else self._lists.near(site, query.flat, wanted)
+        rows, scores = best_rows(self._matrices.of(site), query, mask, wanted, among)
         shown = slice(asked.offset, wanted)
         found = CorpusHits(
             corpus=self.about.name,
@@ -125,10 +139,25 @@ class Corpus:
             heads=query.heads if site.site == CONTEXT else None,
             weighting=asked.weighting if site.site == CONTEXT else None,
             query=run.tokens[at],
-            total=int(mask.sum()),
+            total=total,
             items=self._hits(rows[shown], scores[shown]),
+            recall=recall,
         )
         return self._with_labels(found, asked)
+
+    def _recall(
+        self, site: Site, query: Query, total: int, asked: CorpusSearchOptions
+    ) -> float | None:
+        """What a search by lists of like tokens finds; None: every token is compared.
+
+        It was measured for whole vectors, among all tokens of the texts: of single heads, of heads
+        that count otherwise, or behind a filter, nothing is known.
+        """
+        small = self.about.n_tokens <= self.model.settings.exact_search_tokens
+        other = len(query.heads) < site.heads or asked.weighting != "equal"
+        if small or other or asked.exact or total < self.columns.n_words:
+            return None
+        return self._lists.recall(site, asked.offset + asked.limit)
 
     def _with_labels(self, hits: CorpusHits, asked: CorpusSearchOptions) -> CorpusHits:
         if asked.summarise is None or not hits.items:
@@ -409,7 +438,8 @@ def open_folder(model: Model, folder: CorpusFolder) -> Corpus:
         raise missing(model, folder.path.name, folder.path.parent)
     plan, about = folder.read(version)
     check_same(model, plan, folder)
-    return Corpus(model, about, folder.sites(version), Rows(folder, version))
+    rows = Rows(folder, version)
+    return Corpus(model, about, folder.sites(version), rows, folder.lists(version))
 
 
 def corpora(model: Model, *, folder: Path | str | None = None) -> tuple[CorpusAbout, ...]:

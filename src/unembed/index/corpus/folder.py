@@ -1,13 +1,14 @@
 """The folder of one corpus: `<root>/<name>/`, whose versions hold sentences.lance, tokens.lance and
-a table of vectors for each site, L6.resid_post.lance.
+a table of vectors for each site, L6.resid_post.lance; of large corpora lists of them, too, in
+L6.resid_post.lists.lance and L6.resid_post.centres.lance.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from unembed.engine.model import Model
 from unembed.errors import IndexMissingError, InputError
@@ -15,12 +16,16 @@ from unembed.index.corpus.about import (
     FORMAT,
     CorpusAbout,
     CorpusPlan,
+    ListsAbout,
     Site,
     about_from,
     checked_name,
+    lists_of,
     sites_of,
 )
 from unembed.index.versions import ABOUT, VersionedFolder
+
+Said = TypeVar("Said")
 
 
 class CorpusFolder(VersionedFolder[CorpusPlan, CorpusAbout]):
@@ -45,9 +50,16 @@ class CorpusFolder(VersionedFolder[CorpusPlan, CorpusAbout]):
 
     def sites(self, version: Path) -> tuple[Site, ...]:
         """Whose vectors a version that is published has."""
+        return self._said(version, sites_of)
+
+    def lists(self, version: Path) -> dict[str, ListsAbout]:
+        """The lists of like vectors that a version that is published has, by site."""
+        return self._said(version, lists_of)
+
+    def _said(self, version: Path, read: Callable[[Any], Said]) -> Said:
         try:
-            return sites_of(json.loads((version / ABOUT).read_bytes()))
-        except (OSError, ValueError, KeyError, TypeError) as error:
+            return read(json.loads((version / ABOUT).read_bytes()))
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise self.damaged(f"{ABOUT} cannot be read") from error
 
 

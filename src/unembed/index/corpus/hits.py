@@ -65,11 +65,18 @@ class CorpusHits(Result):
     query: Annotated[Token | None, "The token that was asked for."]
     total: Annotated[int, "How many tokens the filter leaves."]
     items: tuple[CorpusHit, ...]
+    recall: Annotated[
+        float | None,
+        "Approximate: the share of the nearest tokens that such a search finds, measured on this "
+        "corpus; null: exact, every token was compared.",
+    ] = None
     labels: Annotated[CorpusSummary | None, "Of what is listed; null unless asked for."] = None
 
     def summary(self) -> str:
         near = "" if self.query is None else f" like {self.query.label}, by {self.site}"
-        return f"{len(self.items)} of {self.total:,} tokens of {self.corpus}{near}"
+        found = "" if self.recall is None else f"; approximate, recall {self.recall:.3f}"
+        how = "; exact" if self.query is not None and self.recall is None else found
+        return f"{len(self.items)} of {self.total:,} tokens of {self.corpus}{near}{how}"
 
     def columns(self) -> Columns:
         """One row for each hit."""

@@ -51,6 +51,9 @@ class CorpusOptions(Options):
     )
     column: Name = option("text", "Where the text is in JSONL, Parquet and data sets.")
     restart: bool = option(False, "Build anew what is there, or half done.")
+    add: bool = option(
+        False, "Add the files to the corpus of this name; those that it has are not read again."
+    )
 
 
 class CorpusFilter(Options):
@@ -84,6 +87,9 @@ class CorpusSearchOptions(CorpusFilter):
         None,
         'Count labels of what is listed, beside their base rates: of the "match", of the "next" '
         'token, or of the one "attended" to most.',
+    )
+    exact: bool = option(
+        False, "Compare every token, of a large corpus too, where else lists of like ones are used."
     )
     limit: Positive = option(50, "How many to list.", limit="max_hits")
     offset: Count = option(0, "How many to skip.")

@@ -51,9 +51,13 @@ class Rows(Store):
         if self.n_sentences:
             starts, sizes = self.bounds()
             self.n_tokens = int(starts[-1] + sizes[-1])
-            self.n_pieces = int(to_numpy(self.column(SENTENCES, "piece"))[-1]) + 1
+            self.n_pieces = self.last_piece() + 1
         if self.count(TOKENS) > self.n_tokens:
             self.cut(TOKENS, "row", self.n_tokens)
+
+    def last_piece(self) -> int:
+        """The number of the piece that the last sentence is of."""
+        return int(to_numpy(self.column(SENTENCES, "piece"))[-1])
 
     def bounds(self) -> tuple[Array, Array]:
         """The first row of each sentence, and how many it has."""

@@ -50,6 +50,7 @@ const SAID = {
     'heads',
     'weighting',
     'summarise',
+    'exact',
     'limit',
     'offset',
   ],

@@ -13,7 +13,7 @@ export function CorpusFormula({ data }: { data: Hits | null }) {
     lines.push({
       name: 'score',
       formula: 'x · y / ( ‖x‖ ‖y‖ )',
-      note: 'x: the residual stream at the chosen token, y: at a token of the corpus, same layer. Exact, over every token that the filter leaves.',
+      note: 'x: the residual stream at the chosen token, y: at a token of the corpus, same layer. Exact; of a large corpus without a filter, lists of like tokens say which are compared, and the count says what that finds.',
       ...value,
     });
   if (ask === 'like' && by === 'context')

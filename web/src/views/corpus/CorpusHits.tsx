@@ -37,6 +37,7 @@ export function CorpusHits({ data, about }: Props) {
         {data.items.length.toLocaleString('en')} of {data.total.toLocaleString('en')} tokens
         {scored ? ', nearest first' : ', in the order of the texts'}
         {data.site ? <span className="faint"> · by {data.site}</span> : null}
+        {scored ? <HowFound recall={data.recall ?? null} /> : null}
       </p>
       <div
         ref={scroller}
@@ -53,6 +54,22 @@ export function CorpusHits({ data, about }: Props) {
         </div>
       </div>
     </section>
+  );
+}
+
+/** Whether every token was compared, or what is found by lists of like ones. */
+function HowFound({ recall }: { recall: number | null }) {
+  const { exact } = useCorpus();
+  if (recall === null && !exact) return <span className="faint"> · exact</span>;
+  return (
+    <span className="faint" data-testid="corpus-recall">
+      {recall === null
+        ? ' · exact '
+        : ` · approximate: finds ${(100 * recall).toFixed(1)}% of the nearest, measured on this corpus `}
+      <button type="button" className="link" onClick={() => askCorpus({ exact: !exact })}>
+        {recall === null ? 'allow approximate' : 'compare every token'}
+      </button>
+    </span>
   );
 }
 

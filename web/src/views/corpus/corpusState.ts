@@ -37,6 +37,8 @@ export interface CorpusState extends Record<Filter, readonly string[]> {
   /** Whose labels are counted. */
   of: (typeof OF)[number];
   limit: number;
+  /** Every token is compared, of a large corpus too. */
+  exact: boolean;
   /** Attention from the match lies behind its sentence. */
   lit: boolean;
   /** The token that is looked at, by its number in the corpus. */
@@ -61,6 +63,7 @@ export const CORPUS: Readonly<CorpusState> = {
   reach: ASKED.reach.default,
   of: 'match',
   limit: ASKED.limit.default,
+  exact: false,
   lit: false,
   chosen: null,
 };
@@ -101,6 +104,7 @@ const FIELDS: Fields<CorpusState> = {
   creach: integer(CORPUS, 'reach', 1, 4096),
   cof: choice(CORPUS, 'of', OF),
   cn: field(CORPUS, 'limit', (value) => LIMITS.find((one) => String(one) === value)),
+  cexact: flag(CORPUS, 'exact'),
   clit: flag(CORPUS, 'lit'),
   cat: field(CORPUS, 'chosen', (value) => {
     const row = /^\d{1,9}$/.test(value) ? Number(value) : MOST + 1;

@@ -28,6 +28,7 @@ export const corpus: fc.Arbitrary<CorpusState> = fc.record({
   reach: fc.integer({ min: 1, max: 4096 }),
   of: fc.constantFrom(...OF),
   limit: fc.constantFrom(...LIMITS),
+  exact: fc.boolean(),
   lit: fc.boolean(),
   chosen: fc.option(fc.nat({ max: 999_999_999 })),
 });

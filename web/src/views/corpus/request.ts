@@ -40,6 +40,7 @@ export type Options = Partial<
     weighting: CorpusState['weighting'];
     reach: number;
     summarise: CorpusState['of'];
+    exact: true;
     limit: number;
   }
 >;
@@ -48,6 +49,7 @@ export type Options = Partial<
 export function optionsOf(corpus: CorpusState, about: About, like: boolean, causal: boolean) {
   const options: Options = {};
   if (like) {
+    if (corpus.exact) options.exact = true;
     if (corpus.layer !== null) options.layer = corpus.layer;
     if (corpus.by !== 'hidden') options.by = corpus.by;
     if (corpus.by === 'context') {

@@ -1,0 +1,190 @@
+"""Kills builds of a corpus at random moments, and looks at what is left.
+
+    python -m tests.kills [--times 100] [--seed 0]
+
+A corpus is built, gets files, or gets a layer, with lists of like tokens; after a time that is
+drawn, from none to a little more than the whole takes, the process is killed (kill -9). The corpus
+must then open as it was before, or as it is to become; where there was none, it is whole or
+missing. Every third is killed once more as it goes on. Then it goes on to the end, and must hold
+what a build holds that nobody interrupted. Not in the suite: a hundred take some minutes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+import unembed as ue
+from unembed.errors import IndexMissingError
+from unembed.index.corpus import build as building
+from unembed.index.corpus.build import index_corpus
+from unembed.index.corpus.corpus import Corpus, open_corpus
+from unembed.models.tiny import tiny_model, tiny_tokenizer
+
+from .index.corpus.conftest import MORE, TEXT
+from .index.corpus.test_building import assert_same, kept
+
+NAME = "one"
+STRETCH_CHARS = 200
+LISTED = 100  # tokens above which there are lists
+
+# Loads everything once and forks before LanceDB starts its threads: a kill comes from outside.
+SERVER = """
+import json, os, signal, sys, time
+import lance_namespace, pandas, pyarrow  # slow to import, and start no thread
+from pathlib import Path
+from tests import kills
+
+model = kills.loaded()
+for line in sys.stdin:
+    asked = json.loads(line)
+    pid = os.fork()
+    if pid == 0:
+        kills.build(model, Path(asked["folder"]), asked["files"], asked["options"])
+        os._exit(0)
+    start = time.monotonic()
+    if asked["after"] is not None:
+        time.sleep(asked["after"])
+        os.kill(pid, signal.SIGKILL)
+    _, status = os.waitpid(pid, 0)
+    print(json.dumps([os.waitstatus_to_exitcode(status), time.monotonic() - start]), flush=True)
+"""
+
+
+def loaded() -> ue.Model:
+    """A tiny model whose corpora get lists early."""
+    torch.set_num_threads(1)
+    building.STRETCH_CHARS = STRETCH_CHARS
+    model = ue.load(tiny_model("gemma3"), tokenizer=tiny_tokenizer(), prove=False)
+    model.settings = replace(model.settings, exact_search_tokens=LISTED)
+    return model
+
+
+def build(model: ue.Model, folder: Path, files: list[str], options: dict[str, Any]) -> Corpus:
+    """What is killed, and what goes on."""
+    return index_corpus(model, files, NAME, folder=folder, **options)
+
+
+def state(model: ue.Model, folder: Path) -> dict[Any, Any] | None:
+    """What the corpus holds now; None: there is none."""
+    try:
+        corpus = open_corpus(model, NAME, folder=folder)
+    except IndexMissingError:
+        return None
+    listed = corpus._lists._abouts
+    assert set(listed) == {site.name for site in corpus.sites}, "a site has no lists"
+    assert {one.rows for one in listed.values()} == {len(corpus)}, "lists are of other rows"
+    corpus.search("The girl", 1)
+    return kept(corpus)
+
+
+def same(found: dict[Any, Any] | None, wanted: dict[Any, Any] | None) -> bool:
+    """Whether both hold the same."""
+    if found is None or wanted is None:
+        return found is wanted
+    try:
+        assert_same(found, wanted)
+    except AssertionError:
+        return False
+    return True
+
+
+class Trials:
+    """Three kinds of build, each with what is there before and after it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.model = folder, loaded()
+        self._server = subprocess.Popen(
+            [sys.executable, "-c", SERVER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        first, second = str(folder / "a.txt"), str(folder / "b.txt")
+        Path(first).write_text((TEXT + "\n" + MORE + "\n") * 2)
+        Path(second).write_text(MORE + "\n" + TEXT)
+        self.kinds: dict[str, tuple[list[str], dict[str, Any]]] = {
+            "new": ([first], {"layers": [1]}),
+            "files": ([first, second], {"add": True}),
+            "layer": ([first], {"layers": [1, 3]}),
+        }
+        self.before = {"new": folder / "nothing", "files": folder / "new", "layer": folder / "new"}
+        self.before["new"].mkdir()
+        self.wanted, self.seconds = {}, {}
+        for kind in self.kinds:
+            place = folder / kind
+            shutil.copytree(self.before[kind], place, dirs_exist_ok=True)
+            status, self.seconds[kind] = self.run(kind, place, None)
+            assert status == 0, status
+            self.wanted[kind] = state(self.model, place)
+
+    def run(self, kind: str, place: Path, after: float | None) -> tuple[int, float]:
+        """How a build ended (-9: killed), and how long it took."""
+        files, options = self.kinds[kind]
+        asked = {"folder": str(place), "files": files, "options": options, "after": after}
+        assert self._server.stdin is not None
+        assert self._server.stdout is not None
+        print(json.dumps(asked), file=self._server.stdin, flush=True)
+        status, seconds = json.loads(self._server.stdout.readline())
+        return status, seconds
+
+    def trial(self, kind: str, draw: random.Random, twice: bool) -> str:
+        """Kill one, look, go on: what was found after the kill. Raises AssertionError."""
+        place = self.folder / "trial"
+        shutil.rmtree(place, ignore_errors=True)
+        shutil.copytree(self.before[kind], place)
+        old = None if kind == "new" else self.wanted["new"]
+        for _ in range(1 + twice):
+            status, _ = self.run(kind, place, draw.uniform(0, 1.1 * self.seconds[kind]))
+            assert status in (0, -9), f"the build ended with {status}"
+            found = state(self.model, place)
+            is_new = same(found, self.wanted[kind])
+            assert is_new or same(found, old), "what is there is neither what was nor what is to be"
+        files, options = self.kinds[kind]
+        build(self.model, place, files, options)
+        assert same(state(self.model, place), self.wanted[kind]), "what it became is not the same"
+        assert len(list((place / NAME).glob("v-*"))) == 1, "something was left over"
+        return ("came through" if status == 0 else "killed") + (
+            ", whole" if is_new else ", as before"
+        )
+
+    def close(self) -> None:
+        """End the process that forks."""
+        assert self._server.stdin is not None
+        self._server.stdin.close()
+        self._server.wait()
+
+
+def main() -> int:
+    flags = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    flags.add_argument("--times", type=int, default=100)
+    flags.add_argument("--seed", type=int, default=0)
+    chosen = flags.parse_args()
+    draw = random.Random(chosen.seed)
+    ended: Counter[str] = Counter()
+    wrong = 0
+    with tempfile.TemporaryDirectory(prefix="unembed-kills-") as folder:
+        trials = Trials(Path(folder))
+        for number in range(chosen.times):
+            kind = list(trials.kinds)[number % 3]
+            try:
+                ended[trials.trial(kind, draw, twice=number % 9 < 3)] += 1
+            except Exception as error:  # whatever it is, it is a find
+                wrong += 1
+                print(f"{number}, {kind}: {type(error).__name__}: {error}", file=sys.stderr)
+        trials.close()
+    told = ", ".join(f"{count} {what}" for what, count in sorted(ended.items()))
+    print(f"{chosen.times} builds: {told}; {wrong} wrong")
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
