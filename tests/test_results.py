@@ -28,9 +28,13 @@ def model():
 
 def of_corpus(model, folder):
     """What a corpus answers."""
-    (folder / "a.txt").write_text(PROMPT)
+    (folder / "a.txt").write_text("\n\n".join([PROMPT, "A dog ran"] * 20))
     corpus = ue.index_corpus(model, folder / "a.txt", "a", folder=folder)
-    return [*ue.find_examples(corpus, "L1.N5"), ue.head_relations(corpus, min_count=1)]
+    return [
+        *ue.find_examples(corpus, "L1.N5"),
+        ue.head_relations(corpus, min_count=1),
+        ue.explain(corpus, "L1.N5"),
+    ]
 
 
 def labelled() -> ue.Model:

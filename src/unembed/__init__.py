@@ -93,6 +93,9 @@ if TYPE_CHECKING:
     from unembed.engine.passes.options import GenerationOptions
     from unembed.engine.passes.run import Run
     from unembed.engine.sweep import Sweep, sweep
+    from unembed.explanations.explain import explain
+    from unembed.explanations.options import ExplainOptions
+    from unembed.explanations.result import Explanations
     from unembed.index.build import build_index
     from unembed.index.corpus.build import estimate_corpus, index_corpus
     from unembed.index.corpus.corpus import Corpus, corpora, open_corpus
@@ -247,6 +250,10 @@ _HOME = {
     "estimate_corpus": "unembed.index.corpus.build",
     "index_corpus": "unembed.index.corpus.build",
     "open_corpus": "unembed.index.corpus.corpus",
+    # components in words
+    "ExplainOptions": "unembed.explanations.options",
+    "Explanations": "unembed.explanations.result",
+    "explain": "unembed.explanations.explain",
     # what can be asked of the index
     "BrowseOptions": "unembed.index.options",
     "BuildOptions": "unembed.index.options",
@@ -284,6 +291,8 @@ __all__ = [
     "CutReport",
     "Edit",
     "ExamplesOptions",
+    "ExplainOptions",
+    "Explanations",
     "FlowGraph",
     "FlowOptions",
     "Generation",
@@ -338,6 +347,7 @@ __all__ = [
     "cut_capture",
     "errors",
     "estimate_corpus",
+    "explain",
     "find_circuit",
     "find_examples",
     "find_heads",

@@ -45,6 +45,10 @@ class Settings:
     max_words: int = _asked(32, "Most words of one search of the vector index.")
     max_hits: int = _asked(200, "Most vectors, or clusters, listed in one answer.")
     max_examples: int = _asked(100, "Most examples of one group, of a node in a corpus.")
+    max_explained_nodes: int = _asked(1000, "Most nodes that one question gives labels.")
+    max_explained_tokens: int = _asked(
+        100_000, "Most tokens of a corpus that labels are made from and tested on."
+    )
     max_relations: int = _asked(2000, "Most heads and relations listed in one answer.")
     max_saved_chars: int = _row(100_000, "Longest text kept in the workspace, in characters.")
     max_new_tokens: int = _asked(512, "Most tokens that one request may generate.")

@@ -47,6 +47,7 @@ PLACES = {
     "sentences": ("index/corpus/options.py", "CorpusSentencesOptions", None),
     "examples": ("index/corpus/options.py", "ExamplesOptions", "corpus examples"),
     "relations": ("index/corpus/options.py", "HeadRelationsOptions", "corpus heads"),
+    "explain": ("explanations/options.py", "ExplainOptions", "explain"),
 }
 WITHOUT_OPTIONS = {"vector"}  # of its own: it asks which index, as all of them do
 ASKED = """
@@ -67,7 +68,7 @@ labelled = ue.load(classifier.eval())
 folder = tempfile.mkdtemp()
 ue.build_index(model, folder=folder)
 index = ue.open_index(model, folder=folder)
-(Path(folder) / "a.txt").write_text("the cat")
+(Path(folder) / "a.txt").write_text("the cat\n\n" * 4)
 corpus = ue.index_corpus(model, Path(folder) / "a.txt", "a", folder=folder)
 node, flow, seen = (
     model.run("a b", capture)
@@ -100,6 +101,7 @@ CALLS = {
     "sentences": lambda **given: corpus.sentences([0], **given),
     "examples": lambda **given: ue.find_examples(corpus, "L1.N2", **given),
     "relations": lambda **given: ue.head_relations(corpus, **given),
+    "explain": lambda **given: ue.explain(corpus, "L1.N2", **given),
 }
 FIELDS = {
     "attention": {"layers": [1]}, "patch": {"corrupted": "b"},
@@ -109,6 +111,7 @@ FIELDS = {
     "cluster": {"cluster": 0}, "corpus": {"corpus": "a"},
     "sentences": {"corpus": "a", "rows": [0]}, "relations": {"corpus": "a"},
     "examples": {"corpus": "a", "target": "L1.N2"},
+    "explain": {"corpus": "a", "nodes": ["L1.N2"]},
 }
 
 def refused(make):

@@ -24,6 +24,7 @@ from . import (
     test_circuits,
     test_component_and_generate,
     test_corpus,
+    test_explanations,
     test_flow,
     test_index,
     test_labels,
@@ -43,6 +44,7 @@ FACES = (
     | test_component_and_generate.FACES
     | test_index.FACES
     | test_corpus.FACES
+    | test_explanations.FACES
 )
 WITHOUT_A_COMMAND = {"thumbnails", "vector", "browse", "clusters", "cluster", "sentences"}
 

@@ -706,6 +706,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/explain": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Explain
+         * @description Labels of nodes from a corpus, with scores and nulls: one pass, which lets others in.
+         */
+        post: operations["explain"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/workspace": {
         parameters: {
             query?: never;
@@ -830,6 +850,39 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        /**
+         * Agreement
+         * @description How well a label tells where a node is active, on sentences that it was not made from.
+         */
+        Agreement: {
+            /**
+             * Precision
+             * @description Share of the tokens it describes where the node is active.
+             */
+            precision: number;
+            /**
+             * Recall
+             * @description Share of the tokens where the node is active that it describes.
+             */
+            recall: number;
+            /** F1 */
+            f1: number;
+            /**
+             * Low
+             * @description Lower end of the interval of F1, 95%, over sentences.
+             */
+            low: number;
+            /**
+             * High
+             * @description Upper end.
+             */
+            high: number;
+            /**
+             * Auc
+             * @description Chance that the node is stronger at a token it describes than at another one.
+             */
+            auc: number;
+        };
         /**
          * AttentionComparison
          * @description Attention in the baseline; with an enabled edit also in the edited run.
@@ -1430,6 +1483,24 @@ export interface components {
             total: number;
         };
         /**
+         * Candidate
+         * @description The best label of another family.
+         */
+        Candidate: {
+            /** Label */
+            label: string;
+            /**
+             * Kind
+             * @enum {string}
+             */
+            kind: "position" | "repeated" | "repeated pair" | "brackets" | "quotes" | "shape" | "piece" | "pos" | "entity" | "token" | "lemma" | "prefix" | "suffix" | "previous" | "bigram" | "says";
+            /**
+             * F1
+             * @description On the sentences that labels are made from.
+             */
+            f1: number;
+        };
+        /**
          * Capability
          * @description One thing that can be asked of this model, or why it cannot.
          */
@@ -1446,6 +1517,26 @@ export interface components {
              * @description Why not, in one sentence.
              */
             reason?: string | null;
+        };
+        /**
+         * Cause
+         * @description Whether a node raises the tokens that it promotes.
+         */
+        Cause: {
+            /** @description Set to its strongest at tokens where it is not active. */
+            steered: components["schemas"]["Effect"];
+            /** @description Set to 0 at tokens where it is active. */
+            ablated: components["schemas"]["Effect"];
+            /**
+             * Raises
+             * @description Whether steering raises them more than other tokens, intervals counted.
+             */
+            raises: boolean;
+            /**
+             * Lowers
+             * @description Whether they fall without it, more than other tokens do.
+             */
+            lowers: boolean;
         };
         /**
          * Circuit
@@ -2726,6 +2817,49 @@ export interface components {
             enabled?: boolean;
         };
         /**
+         * Effect
+         * @description What an edit of a node does to the tokens that it promotes, at the tokens of some sentences.
+         *
+         *     Changes of logits, less the mean change of all logits.
+         */
+        Effect: {
+            /**
+             * N
+             * @description At how many tokens, each of another sentence.
+             */
+            n: number;
+            /**
+             * Mean
+             * @description Of the promoted tokens' logits.
+             */
+            mean: number;
+            /**
+             * Low
+             * @description Lower end of its interval, 95%, over sentences.
+             */
+            low: number;
+            /**
+             * High
+             * @description Upper end.
+             */
+            high: number;
+            /**
+             * Chance
+             * @description Of as many other tokens of the corpus, the mean of sets drawn.
+             */
+            chance: number;
+            /**
+             * Chance Low
+             * @description What 2.5% of these sets are below.
+             */
+            chance_low: number;
+            /**
+             * Chance High
+             * @description What 2.5% of them are above.
+             */
+            chance_high: number;
+        };
+        /**
          * ErrorBody
          * @description What went wrong, and what would mend it.
          */
@@ -2767,6 +2901,171 @@ export interface components {
             seconds: number;
             /** Bytes */
             bytes: number;
+        };
+        /**
+         * ExplainRequest
+         * @description What nodes do, in words, from a corpus.
+         */
+        ExplainRequest: {
+            /**
+             * Tokens
+             * @description Tokens that are looked at, in whole sentences drawn at random; the half of the sentences that no label was made from says how well it does.
+             * @default 20000
+             */
+            tokens?: number;
+            /**
+             * Threshold
+             * @description Active is whatever is above; absent: halfway from a node's median to what it exceeds at one token in 1,000.
+             */
+            threshold?: number | null;
+            /**
+             * Joined
+             * @description Most tokens, words or endings that one label joins.
+             * @default 3
+             */
+            joined?: number;
+            /**
+             * Says
+             * @description Tokens that a node promotes most: listed, and looked for behind it.
+             * @default 10
+             */
+            says?: number;
+            /**
+             * Shuffles
+             * @description How often activations are shuffled, for each of the two nulls.
+             * @default 20
+             */
+            shuffles?: number;
+            /**
+             * Cause
+             * @description Measure, too, whether a node raises the tokens that it promotes: it is set to its strongest where it is idle, and to 0 where it is active.
+             * @default false
+             */
+            cause?: boolean;
+            /**
+             * Prompts
+             * @description At how many tokens of the corpus that is measured, for either.
+             * @default 16
+             */
+            prompts?: number;
+            /**
+             * Seed
+             * @description Which sentences are drawn, and how activations are shuffled.
+             * @default 0
+             */
+            seed?: number;
+            /**
+             * Corpus
+             * @description Which corpus, by its name.
+             */
+            corpus: string;
+            /**
+             * Nodes
+             * @description Nodes: "L12.N512", "L9.H6", "L5.mlp".
+             */
+            nodes: string[];
+            /** Job */
+            job?: string | null;
+        };
+        /**
+         * Explanation
+         * @description One node, and what it does in words.
+         */
+        Explanation: {
+            /** Node */
+            node: string;
+            /**
+             * Measured
+             * @description What is measured: "mlp_post", "norm of the write", "latent".
+             */
+            measured: string;
+            /**
+             * Label
+             * @description In words: "words that end in ing"; null: see `reason`.
+             */
+            label: string | null;
+            /**
+             * Kind
+             * @description The family of predicates that the label is of.
+             */
+            kind: ("position" | "repeated" | "repeated pair" | "brackets" | "quotes" | "shape" | "piece" | "pos" | "entity" | "token" | "lemma" | "prefix" | "suffix" | "previous" | "bigram" | "says") | null;
+            /**
+             * Values
+             * @description The tokens, words, endings ... that it names.
+             */
+            values: string[];
+            /**
+             * Supported
+             * @description Whether its F1 is above that of both nulls, intervals counted.
+             */
+            supported: boolean;
+            /**
+             * Reason
+             * @description Why there is no label, or why it is not supported.
+             */
+            reason: string | null;
+            /**
+             * Threshold
+             * @description Active is whatever is above.
+             */
+            threshold: number;
+            /**
+             * Density
+             * @description Share of the held-out tokens where it is active.
+             */
+            density: number;
+            /**
+             * N Active
+             * @description How many held-out tokens that are.
+             */
+            n_active: number;
+            /**
+             * N Described
+             * @description Held-out tokens that the label describes.
+             */
+            n_described: number;
+            held_out: components["schemas"]["Agreement"] | null;
+            /** @description The same label, of a node whose activations are shuffled. */
+            shuffled: components["schemas"]["Null"] | null;
+            /** @description Labels made from shuffled activations, in the same way. */
+            searched: components["schemas"]["Null"] | null;
+            /**
+             * Promotes
+             * @description Tokens that what it writes raises most, past later layers; null where there are none.
+             */
+            promotes: components["schemas"]["TokenScore"][] | null;
+            /** @description Whether it raises what it promotes; null unless asked for, or not to be told. */
+            cause: components["schemas"]["Cause"] | null;
+            /**
+             * Others
+             * @description The best of other families, best first.
+             */
+            others: components["schemas"]["Candidate"][];
+        };
+        /**
+         * Explanations
+         * @description Labels of some nodes, in the order in which they were asked for.
+         */
+        Explanations: {
+            /** Corpus */
+            corpus: string;
+            /**
+             * N Sentences
+             * @description How many were looked at.
+             */
+            n_sentences: number;
+            /**
+             * N Tokens
+             * @description In the sentences that labels are made from, without special ones.
+             */
+            n_tokens: number;
+            /**
+             * N Held Out
+             * @description In the others.
+             */
+            n_held_out: number;
+            /** Items */
+            items: components["schemas"]["Explanation"][];
         };
         /**
          * FlowComparison
@@ -4695,6 +4994,16 @@ export interface components {
              */
             max_examples: number;
             /**
+             * Max Explained Nodes
+             * @description Most nodes that one question gives labels.
+             */
+            max_explained_nodes: number;
+            /**
+             * Max Explained Tokens
+             * @description Most tokens of a corpus that labels are made from and tested on.
+             */
+            max_explained_tokens: number;
+            /**
              * Max Relations
              * @description Most heads and relations listed in one answer.
              */
@@ -4888,6 +5197,24 @@ export interface components {
              * @default
              */
             note?: string;
+        };
+        /**
+         * Null
+         * @description What is left of a score where activations are shuffled: means, and 95% of the shuffles.
+         */
+        Null: {
+            /** F1 */
+            f1: number;
+            /** Low */
+            low: number;
+            /** High */
+            high: number;
+            /** Auc */
+            auc: number;
+            /** Auc Low */
+            auc_low: number;
+            /** Auc High */
+            auc_high: number;
         };
         /**
          * PatchGrid
@@ -10126,6 +10453,133 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["HeadRelations"];
+                };
+            };
+            /** @description The request is malformed; the error names the field. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description No token, or a wrong one. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description A Host or Origin that is not this server's. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The body took too long to arrive. */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The body, or the work it asks for, is larger than the limits allow. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The body is not application/json in UTF-8. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description This model cannot do that; the error says why. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The work was cancelled. */
+            499: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description A fault of the server. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Too many requests are waiting; `Retry-After` says when to try again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The work took longer than the limit. */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+        };
+    };
+    explain: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ExplainRequest"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    /** @description Waited and computed, in ms. */
+                    "Server-Timing"?: string;
+                    /** @description Whether every forward pass was at hand. */
+                    "X-Unembed-Cached"?: "true" | "false";
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Explanations"];
                 };
             };
             /** @description The request is malformed; the error names the field. */

@@ -1195,6 +1195,58 @@ export const QUESTIONS = {
       "low": 1,
       "limit": "max_relations"
     }
+  },
+  "explain": {
+    "corpus": {
+      "kind": "text"
+    },
+    "nodes": {
+      "kind": "names",
+      "limit": "max_explained_nodes"
+    },
+    "tokens": {
+      "kind": "integer",
+      "default": 20000,
+      "low": 100,
+      "limit": "max_explained_tokens"
+    },
+    "threshold": {
+      "kind": "number",
+      "default": null
+    },
+    "joined": {
+      "kind": "integer",
+      "default": 3,
+      "low": 1,
+      "high": 10
+    },
+    "says": {
+      "kind": "integer",
+      "default": 10,
+      "low": 1,
+      "limit": "max_k"
+    },
+    "shuffles": {
+      "kind": "integer",
+      "default": 20,
+      "low": 10,
+      "high": 1000
+    },
+    "cause": {
+      "kind": "boolean",
+      "default": false
+    },
+    "prompts": {
+      "kind": "integer",
+      "default": 16,
+      "low": 2,
+      "high": 256
+    },
+    "seed": {
+      "kind": "integer",
+      "default": 0,
+      "low": 0
+    }
   }
 } as const;
 
@@ -1280,6 +1332,8 @@ export const LIMITS = {
   "max_words": 32,
   "max_hits": 200,
   "max_examples": 100,
+  "max_explained_nodes": 1000,
+  "max_explained_tokens": 100000,
   "max_relations": 2000,
   "max_new_tokens": 512,
   "max_lens_cells": 400000,

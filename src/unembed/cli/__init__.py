@@ -20,6 +20,7 @@ from unembed.cli import (
     attribution_command,
     circuit_command,
     corpus_command,
+    explain_command,
     flags,
     flow_command,
     index_command,
@@ -353,6 +354,14 @@ def search(
 ) -> None:
     """Value vectors by the words that they promote, by a token, or near another one."""
     index_command.search(loading, words, fields, as_json=as_json)
+
+
+@app.command()
+@options.with_loading
+@flags.with_options(requests.ExplainRequest)
+def explain(*, loading: Loading, as_json: options.Json = False, fields: dict[str, Any]) -> None:
+    """What neurons, heads and other nodes do, in words, each label tested against chance."""
+    explain_command.explain(loading, fields, as_json=as_json)
 
 
 @app.command()

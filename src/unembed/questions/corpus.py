@@ -75,7 +75,7 @@ def examples(session: Session, job: Job, request: CorpusExamplesRequest) -> Corp
         )
         return found
 
-    return _passed(session, job, request.corpus, ("examples", request.target, options), answer)
+    return passed(session, job, request.corpus, ("examples", request.target, options), answer)
 
 
 def relations(session: Session, job: Job, request: CorpusRelationsRequest) -> HeadRelations:
@@ -85,10 +85,10 @@ def relations(session: Session, job: Job, request: CorpusRelationsRequest) -> He
     def answer(corpus: Corpus, between: Progress) -> HeadRelations:
         return head_relations(corpus, options=options, cancel=job.cancel, progress=between)
 
-    return _passed(session, job, request.corpus, ("relations", options), answer)
+    return passed(session, job, request.corpus, ("relations", options), answer)
 
 
-def _passed(
+def passed(
     session: Session,
     job: Job,
     name: str,

@@ -28,6 +28,7 @@ from unembed.analyses.predictions.options import PredictionsOptions
 from unembed.analyses.tracing.options import TraceOptions
 from unembed.engine.passes.options import GenerationOptions
 from unembed.errors import EditError, InputError
+from unembed.explanations.options import ExplainOptions
 from unembed.index import options as index
 from unembed.index.corpus import options as corpus
 from unembed.options import (
@@ -363,6 +364,16 @@ class CorpusExamplesRequest(corpus.ExamplesOptions, Request):
 
     corpus: Name = option(sentence="Which corpus, by its name.", flag="--name")
     target: Name = option(sentence='A node: "L12.N512", "L9.H6", "L5.mlp".', flag="--node")
+    job: JobName | None = None
+
+
+class ExplainRequest(ExplainOptions, Request):
+    """What nodes do, in words, from a corpus."""
+
+    corpus: Name = option(sentence="Which corpus, by its name.", flag="--name")
+    nodes: Annotated[list[Name], Field(min_length=1, fail_fast=True)] = option(
+        sentence='Nodes: "L12.N512", "L9.H6", "L5.mlp".', limit="max_explained_nodes"
+    )
     job: JobName | None = None
 
 

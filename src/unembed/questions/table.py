@@ -12,6 +12,7 @@ from unembed.questions import (
     circuits,
     component,
     corpus,
+    explanations,
     flow,
     generation,
     labels,
@@ -59,4 +60,5 @@ QUESTIONS: tuple[Question, ...] = (
     Question("sentences", requests.CorpusSentencesRequest, corpus.sentences),
     Question("examples", requests.CorpusExamplesRequest, corpus.examples),
     Question("relations", requests.CorpusRelationsRequest, corpus.relations),
+    Question("explain", requests.ExplainRequest, explanations.answer),
 )

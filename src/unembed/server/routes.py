@@ -36,6 +36,7 @@ from unembed.server import (
     corpus_routes,
     describe,
     events,
+    explain_routes,
     index_routes,
     packing,
     streaming,
@@ -90,7 +91,13 @@ _STREAM_RESPONSE: Responses = {
 }
 
 router = routes_below()
-ROUTERS = (router, index_routes.router, corpus_routes.router, workspace_routes.router)
+ROUTERS = (
+    router,
+    index_routes.router,
+    corpus_routes.router,
+    explain_routes.router,
+    workspace_routes.router,
+)
 
 
 @router.get("/api/health", response_model=wire.Health, responses=errors())

@@ -21,6 +21,7 @@ from unembed.questions.requests import (
     CorpusRelationsRequest,
     CorpusSearchRequest,
     CorpusSentencesRequest,
+    ExplainRequest,
     HeadsRequest,
     IndexRequest,
     PatchPairsRequest,
@@ -68,6 +69,7 @@ Question = (
     | CorpusRelationsRequest
     | CorpusSearchRequest
     | CorpusSentencesRequest
+    | ExplainRequest
     | PatchRequest
     | PatchPairsRequest
     | CircuitRequest

@@ -65,6 +65,7 @@ API: tuple[Entry, ...] = (
     Entry("/api/corpus/sentences", ("POST",)),
     Entry("/api/corpus/examples", ("POST",)),
     Entry("/api/corpus/relations", ("POST",)),
+    Entry("/api/explain", ("POST",)),
     Entry("/api/workspace", ("GET",)),
     Entry("/api/workspace/name", ("POST",)),
     Entry("/api/workspace/run", ("POST",)),

@@ -10,6 +10,7 @@ import unembed as ue
 from unembed.analyses.tools.writes import node_of, write, write_capture
 from unembed.errors import InputError, TargetError
 from unembed.index.corpus import examples as module
+from unembed.index.corpus.measures import Measures
 from unembed.index.corpus.passes import runs_of, spans_of
 
 
@@ -102,6 +103,22 @@ def test_sentences_of_a_pass_are_those_of_the_corpus(corpus, model):
         assert list(run.ids) == [one.token.id for one in sentence.tokens]
     assert seen[0][1:] == (0, corpus.about.n_tokens)
     assert seen[-1][1:] == (corpus.about.n_tokens, corpus.about.n_tokens)
+
+
+def test_what_is_read_together_is_what_is_read_alone(model):
+    torch.manual_seed(1)
+    vectors = torch.randn(2, model.anatomy.d_model)
+    along = [("L2.resid_post", vector) for vector in vectors]
+    nodes = ["L1.N5", along[0], "L2.H1", "L1.N7", "L3.N5", along[1], "L1.mlp"]
+    whole = Measures(model, nodes)
+    run = model.run("The cat sat on the mat", whole.capture)
+    found = whole.values(run)
+    assert found.shape == (len(nodes), len(run.ids))
+    for node, values in zip(nodes, found, strict=True):
+        alone = Measures(model, [node])
+        assert values == pytest.approx(alone.values(run)[0], rel=1e-6)
+    assert found[0] == pytest.approx(run["L1.N5"].double().numpy())
+    assert found[6] == pytest.approx(write(run, "L1.mlp").norm(dim=-1).double().numpy())
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,43 @@
+"""What can be chosen about labels of components. Knows no torch and no model."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field, StrictInt
+
+from unembed.options import Count, Number, Options, Positive, option
+
+
+class ExplainOptions(Options):
+    """How much of a corpus is looked at, what counts as active, and how labels are tested."""
+
+    tokens: Annotated[StrictInt, Field(ge=100)] = option(
+        20_000,
+        "Tokens that are looked at, in whole sentences drawn at random; the half of the sentences "
+        "that no label was made from says how well it does.",
+        limit="max_explained_tokens",
+    )
+    threshold: Number | None = option(
+        None,
+        "Active is whatever is above; absent: halfway from a node's median to what it exceeds at "
+        "one token in 1,000.",
+    )
+    joined: Annotated[StrictInt, Field(ge=1, le=10)] = option(
+        3, "Most tokens, words or endings that one label joins."
+    )
+    says: Positive = option(
+        10, "Tokens that a node promotes most: listed, and looked for behind it.", limit="max_k"
+    )
+    shuffles: Annotated[StrictInt, Field(ge=10, le=1000)] = option(
+        20, "How often activations are shuffled, for each of the two nulls."
+    )
+    cause: bool = option(
+        False,
+        "Measure, too, whether a node raises the tokens that it promotes: it is set to its "
+        "strongest where it is idle, and to 0 where it is active.",
+    )
+    prompts: Annotated[StrictInt, Field(ge=2, le=256)] = option(
+        16, "At how many tokens of the corpus that is measured, for either."
+    )
+    seed: Count = option(0, "Which sentences are drawn, and how activations are shuffled.")

@@ -1,0 +1,60 @@
+"""Scores of an explanation that was simulated: activations told from its words alone, against real.
+
+Bills et al. 2023, "Language models can explain neurons in language models". Pure functions of
+arrays over tokens, real activations [token] and simulated ones [token]. What cannot be scored is
+None, never nought: an array that is constant has no correlation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+Values = NDArray[np.float64]
+Calibration = Callable[[Values], Values]
+"""From what a simulator says, on a scale of its own, to activations."""
+
+
+def correlation(real: Values, simulated: Values) -> float | None:
+    """Pearson's correlation over all tokens, the score that the paper prefers."""
+    off, other = real - real.mean(), simulated - simulated.mean()
+    size = float(np.sqrt((off @ off) * (other @ other)))
+    return float(off @ other) / size if size > 0 else None
+
+
+def explained_variance(real: Values, simulated: Values) -> float | None:
+    """1 - mean((real - simulated)²) / variance of the real ones; not above 1, below 0 if worse than
+    their mean.
+    """
+    spread = float(real.var())
+    return 1 - float(((real - simulated) ** 2).mean()) / spread if spread > 0 else None
+
+
+def explained_deviation(real: Values, simulated: Values) -> float | None:
+    """1 - mean |real - simulated| / mean |real - their median|."""
+    spread = float(np.abs(real - np.median(real)).mean())
+    return 1 - float(np.abs(real - simulated).mean()) / spread if spread > 0 else None
+
+
+def linear(real: Values, simulated: Values) -> Calibration:
+    """The line through (simulated, real) with the least squares; flat where all say the same."""
+    off = simulated - simulated.mean()
+    size = float(off @ off)
+    slope = float(off @ (real - real.mean())) / size if size > 0 else 0.0
+    middle, height = float(simulated.mean()), float(real.mean())
+    return lambda values: height + slope * (values - middle)
+
+
+def percentiles(real: Values, simulated: Values) -> Calibration:
+    """What is simulated at a percentile becomes the real activation at that percentile.
+
+    Between two simulated values of the calibration it is interpolated, outside the nearest counts;
+    of equal simulated values the mean of their percentiles.
+    """
+    heights = np.sort(real)
+    known, first, counts = np.unique(np.sort(simulated), return_index=True, return_counts=True)
+    middle = first + (counts - 1) / 2
+    matched = np.interp(middle, np.arange(len(heights)), heights)
+    return lambda values: np.interp(values, known, matched)
