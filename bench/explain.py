@@ -53,7 +53,7 @@ def main() -> int:
         kept: list[ue.Explanations] = []
         taken = seconds(lambda: kept.append(ue.explain(corpus, names)))
     found = kept[0]
-    stages = f"{found.n_tokens + found.n_held_out:,} tokens; {found.summary()}"
+    stages = f"{found.n_tokens:,} tokens; {found.summary()}"
     promise = PROMISE * max(1.0, chosen.latents / 1000)
     figures = [Figure(f"labels of {chosen.latents:,} latents", taken, promise, stages, " s")]
     title = f"{chosen.model}, layer {chosen.layer}, {torch.get_num_threads()} threads"

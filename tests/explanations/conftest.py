@@ -31,4 +31,4 @@ def corpus(planted, tmp_path_factory):
 def explained(corpus, planted):
     """Of latents with a meaning, and behind them of as many as there are by chance."""
     names = [f"L0.F{order}" for order in range(len(planted) + N_CHANCE)]
-    return ue.explain(corpus, names, tokens=TOKENS)
+    return ue.explain(corpus, names, n_tokens=TOKENS)

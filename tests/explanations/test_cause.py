@@ -73,7 +73,7 @@ def test_effects_are_those_of_hooks_by_hand(kind, corpus, monkeypatch):
         return changes
 
     monkeypatch.setattr(module, "_changes", watched)
-    (item,) = explain(corpus, [node], tokens=400, cause=True, prompts=PROMPTS, says=3).items
+    (item,) = explain(corpus, [node], n_tokens=400, cause=True, prompts=PROMPTS, says=3).items
     said = [one.token.id for one in item.promotes]
     assert len(said) == 3
     for effect, (sample, places, to, changes) in zip(
@@ -101,7 +101,7 @@ def test_a_direction_of_a_token_raises_it_and_any_other_does_not(corpus):
     model = corpus.model
     last = f"L{model.anatomy.n_layers - 1}.resid_post"
     vector = ue.token_direction(model, " the", projection="final_norm")
-    (item,) = explain(corpus, [(last, vector)], tokens=400, cause=True, prompts=8, says=1).items
+    (item,) = explain(corpus, [(last, vector)], n_tokens=400, cause=True, prompts=8, says=1).items
     assert item.promotes[0].token.text == " the"
     assert item.cause.raises
     assert item.cause.steered.low > item.cause.steered.chance_high
@@ -110,6 +110,6 @@ def test_a_direction_of_a_token_raises_it_and_any_other_does_not(corpus):
 
 
 def test_heads_and_what_is_not_asked_have_no_cause(corpus):
-    items = explain(corpus, ["L1.H0", "L1.N5"], tokens=400, cause=True, prompts=2).items
+    items = explain(corpus, ["L1.H0", "L1.N5"], n_tokens=400, cause=True, prompts=2).items
     assert [item.cause is None for item in items] == [True, False]
-    assert explain(corpus, ["L1.N5"], tokens=400).items[0].cause is None
+    assert explain(corpus, ["L1.N5"], n_tokens=400).items[0].cause is None

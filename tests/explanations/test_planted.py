@@ -57,9 +57,9 @@ def test_no_null_of_a_node_is_far_from_chance(explained):
 def test_the_same_call_gives_the_same_bytes(corpus, planted, explained):
     some = [0, 9, 20, len(planted) + 1]
     names = [f"L0.F{order}" for order in some]
-    again = ue.explain(corpus, names, tokens=TOKENS)
+    again = ue.explain(corpus, names, n_tokens=TOKENS)
     wanted = [explained.items[order] for order in some]
-    assert again.to_json() == ue.explain(corpus, names, tokens=TOKENS).to_json()
+    assert again.to_json() == ue.explain(corpus, names, n_tokens=TOKENS).to_json()
     assert [repr(one) for one in again.items] == [repr(one) for one in wanted]
 
 

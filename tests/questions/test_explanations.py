@@ -39,15 +39,15 @@ def _numbers(answer: Any) -> Numbers:
 FACES = {
     "explain": Face(
         "/api/explain",
-        {"corpus": "many", "nodes": ["L1.N5", "L2.H1"], "says": 3, "tokens": 400},
+        {"corpus": "many", "nodes": ["L1.N5", "L2.H1"], "says": 3, "n_tokens": 400},
         lambda model, fields, _: _numbers(
-            explain(open_corpus(model, "many"), fields["nodes"], says=3, tokens=400).to_dict()
+            explain(open_corpus(model, "many"), fields["nodes"], says=3, n_tokens=400).to_dict()
         ),
         lambda answer: _numbers(answer),
         lambda: [
             "explain",
             *["--name", "many", "--nodes", "L1.N5,L2.H1", "--says", "3"],
-            *["--tokens", "400", "--json"],
+            *["--n-tokens", "400", "--json"],
         ],
         edits=False,
     ),
@@ -62,7 +62,7 @@ def test_a_table_is_printed_with_the_reasons_below(cli, source, corpus, cache, m
     monkeypatch.setenv("UNEMBED_CACHE_DIR", str(cache))
     monkeypatch.setenv("COLUMNS", "200")
     command = ["explain", source, "--name", "many", "--nodes", "L1.N5,L2.H1"]
-    status, out, err = cli(*command, "--tokens", "400")
+    status, out, err = cli(*command, "--n-tokens", "400")
     assert status == 0, err
     assert "chance" in out
     assert "held out" in out
@@ -77,7 +77,7 @@ def test_a_table_is_printed_with_the_reasons_below(cli, source, corpus, cache, m
         ({"corpus": "many", "nodes": ["L1.H0@3"]}, "target"),
         ({"corpus": "many", "nodes": []}, "nodes"),
         ({"corpus": "many", "nodes": ["L1.N5"] * 1001}, "nodes"),
-        ({"corpus": "many", "nodes": ["L1.N5"], "tokens": 200_000}, "tokens"),
+        ({"corpus": "many", "nodes": ["L1.N5"], "n_tokens": 200_000}, "n_tokens"),
         ({"corpus": "many", "nodes": ["L1.N5"], "shuffles": 2}, "shuffles"),
     ],
 )

@@ -68,7 +68,7 @@ labelled = ue.load(classifier.eval())
 folder = tempfile.mkdtemp()
 ue.build_index(model, folder=folder)
 index = ue.open_index(model, folder=folder)
-(Path(folder) / "a.txt").write_text("the cat\n\n" * 4)
+(Path(folder) / "a.txt").write_text("the cat.  " * 4)
 corpus = ue.index_corpus(model, Path(folder) / "a.txt", "a", folder=folder)
 node, flow, seen = (
     model.run("a b", capture)

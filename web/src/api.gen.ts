@@ -2908,11 +2908,11 @@ export interface components {
          */
         ExplainRequest: {
             /**
-             * Tokens
+             * N Tokens
              * @description Tokens that are looked at, in whole sentences drawn at random; the half of the sentences that no label was made from says how well it does.
              * @default 20000
              */
-            tokens?: number;
+            n_tokens?: number;
             /**
              * Threshold
              * @description Active is whatever is above; absent: halfway from a node's median to what it exceeds at one token in 1,000.
@@ -3056,12 +3056,12 @@ export interface components {
             n_sentences: number;
             /**
              * N Tokens
-             * @description In the sentences that labels are made from, without special ones.
+             * @description In these, without special ones.
              */
             n_tokens: number;
             /**
              * N Held Out
-             * @description In the others.
+             * @description Of them in sentences that no label was made from.
              */
             n_held_out: number;
             /** Items */

@@ -1204,7 +1204,7 @@ export const QUESTIONS = {
       "kind": "names",
       "limit": "max_explained_nodes"
     },
-    "tokens": {
+    "n_tokens": {
       "kind": "integer",
       "default": 20000,
       "low": 100,

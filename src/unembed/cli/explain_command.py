@@ -49,7 +49,7 @@ def _print(found: Explanations) -> None:
     for item in found.items:
         if item.reason is not None:
             console.print(Text(f"{item.node}: {item.reason}", style="dim"))
-    held = f"{found.n_held_out:,} of {found.n_tokens + found.n_held_out:,} tokens are held out"
+    held = f"{found.n_held_out:,} of {found.n_tokens:,} tokens are held out"
     console.print(Text(f"{found.summary()}; {held}", style="dim"))
 
 

@@ -62,7 +62,7 @@ def explain(
             a neuron or latent its activation counts, of other nodes the norm of what they write, of
             a direction the residual stream along it.
         options: how much is looked at, and what active is; `changes` are single ones, as in
-            `tokens=50_000`.
+            `n_tokens=50_000`.
         cancel: checked before every layer, and every node.
         progress: called with ("reading the corpus", tokens done, tokens) and ("labels", nodes done,
             nodes).
@@ -76,7 +76,7 @@ def explain(
     model = corpus.model
     measures = Measures(model, nodes)
     corpus.check_current()
-    sample = drawn_from(corpus.columns, asked.tokens, asked.seed)
+    sample = drawn_from(corpus.columns, asked.n_tokens, asked.seed)
     values = values_of(model, measures, sample, cancel, progress)
     told = promoted(model, measures, sample, values, asked.says, cancel)
     explainer = _Explainer(sample, families_of(sample, model), asked, model.kind == "causal")
@@ -92,7 +92,7 @@ def explain(
     return Explanations(
         corpus=corpus.about.name,
         n_sentences=len(sample.spans),
-        n_tokens=len(explainer.own),
+        n_tokens=len(sample.rows),
         n_held_out=len(explainer.held_out),
         items=tuple(items),
     )

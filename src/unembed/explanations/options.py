@@ -12,7 +12,7 @@ from unembed.options import Count, Number, Options, Positive, option
 class ExplainOptions(Options):
     """How much of a corpus is looked at, what counts as active, and how labels are tested."""
 
-    tokens: Annotated[StrictInt, Field(ge=100)] = option(
+    n_tokens: Annotated[StrictInt, Field(ge=100)] = option(
         20_000,
         "Tokens that are looked at, in whole sentences drawn at random; the half of the sentences "
         "that no label was made from says how well it does.",

@@ -138,8 +138,8 @@ class Explanations(Result):
 
     corpus: str
     n_sentences: Annotated[int, "How many were looked at."]
-    n_tokens: Annotated[int, "In the sentences that labels are made from, without special ones."]
-    n_held_out: Annotated[int, "In the others."]
+    n_tokens: Annotated[int, "In these, without special ones."]
+    n_held_out: Annotated[int, "Of them in sentences that no label was made from."]
     items: tuple[Explanation, ...]
 
     def summary(self) -> str:
