@@ -122,7 +122,7 @@ describe('an option that the server declares', () => {
   });
 
   it('is in a page of every question', () => {
-    // Relations and traces are asked in Python, on the command line and over HTTP alone.
+    // Relations, traces and labels are asked in Python, on the command line and over HTTP alone.
     const tried = [
       'lens',
       'attention',
@@ -134,6 +134,7 @@ describe('an option that the server declares', () => {
       ...BESIDE,
       'trace',
       'circuit',
+      'explain',
     ];
     expect(tried.toSorted()).toEqual(Object.keys(QUESTIONS).toSorted());
   });
