@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -341,6 +342,76 @@ def test_a_mean_is_over_all_positions_of_the_references(model_of):
             assert row.measured == pytest.approx(found.value - float(WHY.value(without)))
 
 
+LONGER = (*PROMPT[:3], 33, 7, 12, *PROMPT[5:])  # two tokens made three
+PLACES = (0, 1, 2, 4, 5, 6, 7, 8, 9, 10)
+
+
+def test_a_reference_of_another_length_stands_where_tokens_are_the_same():
+    from unembed.analyses.attribution.references import counterparts
+
+    assert counterparts(PROMPT, LONGER) == PLACES
+    assert counterparts(LONGER, PROMPT) == (0, 1, 2, None, 3, 4, 5, 6, 7, 8, 9)
+    assert counterparts((1, 2, 3), (3, 2, 1)) == (0, 1, 2)
+    assert counterparts((1, 2, 3, 4), (1, 4)) == (0, None, None, 1)
+
+
+@pytest.mark.parametrize("name", ["gpt2", "gemma3"])
+def test_against_a_prompt_of_another_length_values_change_into_their_counterparts(name, model_of):
+    model = model_of(name, torch.float64)
+    objective = WHY.at(POSITION)
+    found = ue.attribute(
+        model, PROMPT, objective, against="prompt", references=LONGER, verify=25, top_k=25
+    )
+    assert not found.notes
+    plain = ue.attribute(model, PROMPT, objective)
+    capture = ["mlp_post", "pattern", "z", "embed", *objective.required_capture(model)]
+    here, there = model.run(PROMPT, capture), model.run(LONGER, capture)
+    for row in found.rows:
+        stem, _, _ = row.name.partition("@")
+        at = PLACES[row.position]
+        key = "" if row.key is None else f"<{PLACES[row.key]}"
+        if row.kind in ("pair", "neuron"):
+            slope = plain.node(row.name).total / float(here[row.name])
+            estimate = slope * (float(here[row.name]) - float(there[f"{stem}@{at}{key}"]))
+            assert row.total == pytest.approx(estimate, rel=1e-6, abs=1e-9)
+        edit = ue.set_to(row.name, there[f"{stem}@{at}{key}"])
+        without = model.run(PROMPT, objective.required_capture(model), [edit])
+        lost = found.value - float(objective.value(without))
+        assert row.measured == pytest.approx(lost, rel=1e-5, abs=1e-7), row.name
+    kept = ue.attribute(model, LONGER, objective, against="prompt", references=PROMPT)
+    assert kept.notes == ("a reference has nothing for position 3: kept there",)
+    assert not any(group.total[3].any() for group in kept.groups)
+    assert any(group.total[4].any() for group in kept.groups)
+
+
+def test_drawn_references_are_those_of_one_position_for_all_sites(model_of):
+    from unembed.analyses.attribution.references import draw
+
+    model = model_of("gpt2", torch.float64)
+    others = [PROMPT[:3], OTHER]
+    found = ue.attribute(
+        model,
+        PROMPT,
+        WHY,
+        against="resample",
+        references=others,
+        pairs=False,
+        seed=5,
+        verify=20,
+    )
+    seen = [model.run(one, ["mlp_post", "z", "embed"]) for one in others]
+    rows = draw(10, [3, 10], 5)
+    assert rows == draw(10, [3, 10], 5) != draw(10, [3, 10], 6)
+    assert rows[0] in (0, 3)
+    assert not {0, 3} & set(rows[1:])
+    for row in found.rows:
+        stem = row.name.partition("@")[0]
+        drawn = torch.cat([run[stem] for run in seen])[rows[row.position]]
+        without = model.run(PROMPT, WHY.required_capture(model), [ue.set_to(row.name, drawn)])
+        assert row.measured == pytest.approx(found.value - float(WHY.value(without)), abs=1e-9)
+    assert not any(group.total.any() for group in found.groups if group.kind == "bias")
+
+
 def test_every_node_is_measured_where_one_asks_for_all(model_of):
     """Those that nothing could come of are 0 and were not run."""
     model = model_of("gpt2", torch.float64)
@@ -441,8 +512,16 @@ def test_references_that_do_not_fit_are_refused(model_of):
     with pytest.raises(InputError, match="there is none") as caught:
         ue.attribute(model, PROMPT, WHY, against="prompt")
     assert caught.value.field == "references"
-    with pytest.raises(PromptError, match="10 tokens and a reference 3"):
-        ue.attribute(model, PROMPT, WHY, against="prompt", references=PROMPT[:3])
+    with pytest.raises(PromptError, match="10 tokens and reference 1 has 2, none") as wrong:
+        ue.attribute(model, PROMPT, WHY, against="prompt", references=[PROMPT[:3], (50, 51)])
+    assert wrong.value.field == "references"
+    with pytest.raises(InputError, match="there is none"):
+        ue.attribute(model, PROMPT, WHY, against="resample", pairs=False)
+    with pytest.raises(InputError, match="cannot be drawn") as pairs:
+        ue.attribute(model, PROMPT, WHY, against="resample", references=OTHER)
+    assert pairs.value.field == "pairs"
+    with pytest.raises(PromptError, match="no reference has a second token"):
+        ue.attribute(model, PROMPT, WHY, against="resample", references=[(7,)], pairs=False)
     with pytest.raises(InputError, match="compared with 0"):
         ue.attribute(model, PROMPT, WHY, references=PROMPT)
     with pytest.raises(InputError, match="fewer than 16 runs"):
@@ -535,7 +614,7 @@ def test_listing_and_naming(model_of):
 
 
 @pytest.mark.parametrize("pairs", [True, False])
-@pytest.mark.parametrize("name", ["gemma3", "mixtral"])
+@pytest.mark.parametrize("name", ["llama", "mixtral"])
 def test_sums_of_components_and_of_positions_are_those_of_their_nodes(name, pairs, model_of):
     model = model_of(name, torch.float64)
     found = ue.attribute(model, PROMPT, WHY, pairs=pairs, top_k=1000)
@@ -561,6 +640,44 @@ def test_sums_of_components_and_of_positions_are_those_of_their_nodes(name, pair
             assert getattr(sums, column) == pytest.approx(wanted, abs=1e-9), (column, position)
         looked_at = sum(row.total for row in nodes if row.key == position)
         assert sums.looked_at == (pytest.approx(looked_at, abs=1e-9) if pairs else None)
+
+
+@pytest.mark.parametrize("pairs", [True, False])
+@pytest.mark.parametrize("name", ["gemma3", "olmo2"])
+def test_sums_behind_a_norm_have_its_scale_held(name, pairs, model_of, slow_of):
+    """Its nodes cancel where the norm sees that all of them change; what it adds does not."""
+    model, oracle = model_of(name, torch.float64), slow_of(name, torch.float64).oracle
+    found = ue.attribute(model, PROMPT, WHY.at(POSITION), pairs=pairs)
+    parts = [
+        SimpleNamespace(kind=branch, layer=layer, stem="")
+        for layer in range(model.anatomy.n_layers)
+        for branch in ("attn", "mlp")
+    ]
+
+    def value_of(seen):
+        logits = seen["logits"][POSITION].double()
+        return (logits[72] + logits[5]) / 2 - logits[9]
+
+    plain, slopes = slow_slopes(oracle, parts, value_of)
+    tolerance = limit(name, torch.float64)
+    for column, branch in (("heads", "attn"), ("neurons", "mlp")):
+        sites = [site_of(part) for part in parts if part.kind == branch]
+        wanted = sum((plain[site] * slopes[site]).sum(-1) for site in sites)
+        sums = torch.tensor([getattr(one, column) for one in found.at_positions])
+        close(sums, wanted, tolerance)
+        assert wanted.abs().max() > 1e-3
+        for layer, site in enumerate(sites):
+            if branch == "mlp":
+                added = float((plain[site] * slopes[site]).sum())
+                assert found.by_component()[f"L{layer}.N*"] == pytest.approx(added, abs=1e-5)
+    groups = [group for group in found.groups if group.kind in ("pair", "head", "neuron")]
+    for group in groups:
+        close(group.total.flatten(1).sum(-1), torch.zeros(len(PROMPT)), 1e-4)
+    assert (found.at_positions[0].looked_at is not None) == pairs
+    if pairs:
+        wanted = sum(group.held.sum((0, 1)) for group in groups if group.kind == "pair")
+        looked_at = torch.tensor([one.looked_at for one in found.at_positions]).double()
+        close(looked_at, wanted, 1e-5)
 
 
 def test_kinds_are_chosen_and_each_side_has_the_nodes_of_the_other(model_of):

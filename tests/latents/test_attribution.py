@@ -99,6 +99,28 @@ def test_a_total_is_the_slope_of_the_objective_along_the_latent(attached, found)
         )
 
 
+def test_integrated_gradients_of_latents_sum_to_what_they_do_together(attached, found):
+    """The axiom of completeness: beside a run without any latent, but with bias and error."""
+    model, sae, place = attached
+    steps = 8
+    along = ue.attribute(model, PROMPT, GOAL, estimator="integrated", steps=steps, pairs=False)
+    branches = 6 if place == "stream" else 5  # that are taken apart
+    assert f"and {(branches + 1) * steps} more of both" in along.cost
+    reads, writes = sae.description.reads.name, sae.description.writes.name
+    run = model.run(PROMPT, [reads, writes])
+    left = split(sae, run[reads], run[writes])
+    without = (left.constant + left.error).reshape(run[writes].shape)
+    edited = model.run(PROMPT, edits=[ue.set_to(writes, without)])
+    lost = found.value - float(edited.logits[-1, 7])
+    (latent,) = of_kinds(along, "latent")
+    assert float(latent.total.sum()) == pytest.approx(lost, abs=2e-3)
+    (plain,) = of_kinds(found, "latent")
+    assert abs(float(plain.total.sum()) - lost) > 1e-2
+    for kind in ("latent_bias", "error"):  # there all the way: by the plain gradient
+        (one,), (same,) = of_kinds(along, kind), of_kinds(found, kind)
+        torch.testing.assert_close(one.total, same.total, atol=1e-9, rtol=1e-9)
+
+
 def test_what_is_measured_is_what_runs_without_it_lose(attached):
     model, _, _ = attached
     found = ue.attribute(model, PROMPT, GOAL, verify=400, top_k=400)

@@ -16,8 +16,10 @@ from dataclasses import replace
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from unembed.analyses.attribution import latents
+from unembed.analyses.attribution.attending import QueriesAndKeys, count_attending
 from unembed.analyses.attribution.bound import bounded, check_sample
 from unembed.analyses.attribution.groups import Nodes, count, layers_of_pairs, parts_of
 from unembed.analyses.attribution.measure import Measuring, all_measured, rows_measured
@@ -44,7 +46,8 @@ from unembed.engine.names.vocabulary import Read
 from unembed.engine.passes.attention_inputs import norms_frozen
 from unembed.engine.passes.forward import request_of, run
 from unembed.engine.passes.run import Run
-from unembed.errors import TooLargeError
+from unembed.engine.targets import SiteKey
+from unembed.errors import InputError, TooLargeError
 from unembed.models.progress import Progress
 from unembed.options import Explained, given
 
@@ -69,9 +72,12 @@ def attribute(
         target: a token, whose logit is explained, or a `ue.Objective`, which says its own position;
             absent: the model's own most likely token, or label.
         edits: changes made while the model runs, in every pass.
-        references: with `against="prompt"` a prompt of as many tokens, whose activations take the
-            place of the prompt's; of several, their means position by position. With
-            `against="mean"` any prompts: the mean over all of their positions.
+        references: with `against="prompt"` a prompt whose activations take the place of the
+            prompt's; of several, their means position by position. One of other length has for
+            each position what `references.counterparts` finds, and where it has nothing a value is
+            kept. With `against="mean"` any prompts: the mean over all of their positions; with
+            `against="resample"`, too: at each position all sites have what they are at one that
+            is drawn from theirs.
         options: how effects are estimated and which nodes are listed; `target` and `changes` are
             single ones, as in `distractor=" Paris", verify=20`; `verify="all"` is `verify_all`.
 
@@ -91,12 +97,23 @@ def attribute(
     if options.layers is not None:
         checked_layers(model, options.layers)
     check_size(model, len(read.ids), options, edits)
+    _check_integrated(options)
     latents.check(model, options.against, options.sample, options.estimator)
     others = [model.read_prompt(one) for one in several(references)]
-    check_references(options.against, len(read.ids), [len(one.ids) for one in others])
+    check_references(options, read.ids, [one.ids for one in others])
     pairs = layers_of_pairs(model, edits) if options.pairs else frozenset()
     passes = Passes(model, read, tuple(edits), objective, options, pairs, cancel, progress)
     return _Work(prompt, passes, others).attribution()
+
+
+def _check_integrated(options: AttributionOptions) -> None:
+    if options.estimator == "integrated" and options.qk != "none":
+        raise InputError(
+            "queries and keys have no integrated gradients",
+            field="qk",
+            value=options.qk,
+            legal='"none", or another estimator',
+        )
 
 
 def check_size(
@@ -105,6 +122,7 @@ def check_size(
     """Raise TooLargeError where there are more nodes than `max_attributed_nodes`."""
     pairs = layers_of_pairs(model, edits) if options.pairs else ()
     size, limit = count(model, n_positions, pairs), model.settings.max_attributed_nodes
+    size += 0 if options.qk == "none" else count_attending(model) * n_positions
     if size > limit:
         raise TooLargeError(
             f"{n_positions:,} tokens have {size:,} nodes; the limit is {limit:,} "
@@ -149,15 +167,30 @@ class _Work:
         with self._rules():
             seen, slopes, found = passes.slopes()
             others = [passes.of_reference(one) for one in self.others]
-            references = references_of(seen, options.against, others, passes.variables)
+            references = references_of(seen, options, others, passes.variables)
+            along: dict[SiteKey, Tensor] = {}
             if options.estimator == "integrated":
+                along = passes.integrated_latents(seen, found)
                 slopes = slopes | passes.integrated(seen, references, found)
-            nodes = Nodes(seen, slopes, references, found, passes.pairs)
-            groups = tuple(nodes.groups())
+            nodes = Nodes(
+                seen, slopes, references, found, passes.pairs, along=along, held=self._holds()
+            )
+            groups, notes = tuple(nodes.groups()), [*nodes.notes, *references.notes]
+            heads = self._queries_and_keys(seen, references)
+            if heads is not None:
+                groups, notes = (*groups, *heads.groups(slopes)), [*notes, *heads.notes]
             if options.estimator == "graddrop":
-                groups = self._as_large(groups, seen, references, found)
-        made = self._made(seen, groups, found, tuple(nodes.notes))
+                groups = self._as_large(groups, seen, references, found, heads)
+        made = self._made(seen, groups, found, tuple(notes))
         return self._listed(self._measured(made, seen, references))
+
+    def _queries_and_keys(self, seen: Run, references: References) -> QueriesAndKeys | None:
+        """None where they are no nodes."""
+        if self.options.qk == "none":
+            return None
+        anew = self.options.qk == "softmax"
+        made = self.passes.attending(seen, references) if anew else None
+        return QueriesAndKeys(seen, references, made)
 
     def _as_large(
         self,
@@ -165,6 +198,7 @@ class _Work:
         seen: Run,
         references: References,
         found: Directions | None,
+        heads: QueriesAndKeys | None,
     ) -> tuple[NodeGroup, ...]:
         """Totals with the sign that they have and the size of GradDrop's.
 
@@ -174,7 +208,8 @@ class _Work:
         pairs, n_layers = self.passes.pairs, self.passes.n_dropped
         sizes = [torch.zeros_like(group.total) for group in groups]
         for slopes in self.passes.dropped(seen, found):
-            left = Nodes(seen, slopes, references, None, pairs).groups()
+            left = [*Nodes(seen, slopes, references, None, pairs).groups()]
+            left += [] if heads is None else heads.groups(slopes)
             sizes = [size + one.total.abs() for size, one in zip(sizes, left, strict=True)]
         return tuple(
             replace(
@@ -184,6 +219,10 @@ class _Work:
             )
             for group, size in zip(groups, sizes, strict=True)
         )
+
+    def _holds(self) -> bool:
+        """Whether totals of the nodes of a branch with a norm behind it cancel in their sum."""
+        return self.options.estimator == "gradient" and self.options.frozen != "all"
 
     def _rules(self) -> AbstractContextManager[None]:
         """What is not differentiated as it is."""
@@ -257,11 +296,14 @@ class _Work:
         each = "1 forward and 1 backward pass"
         if self.others:
             each = f"{each}, {len(self.others)} more forward"
+        if self.options.qk == "softmax":
+            each = f"{each}, 2 more forward for queries and keys"
         if self.options.estimator == "graddrop":
             return f"{each}, and {self.passes.n_dropped} more of both"
         if self.options.estimator != "integrated":
             return each
         parts = sum(part.why is None for part in parts_of(self.model))
+        parts += len(latents.attached_to(self.model))
         return f"{each}, and {parts * self.options.steps} more of both"
 
 
@@ -269,7 +311,7 @@ def completeness(groups: Sequence[NodeGroup], value: float, found: Directions) -
     direct = sum(
         float(one.direct.double().sum())
         for one in groups
-        if one.direct is not None and not one.of_stream
+        if one.direct is not None and not one.beside
     )
     rest = value - direct - found.norms - found.bias - found.beyond
     return Completeness(value, direct, found.norms, found.bias, found.beyond, rest)

@@ -16,13 +16,14 @@ import torch
 from torch import Tensor
 
 from unembed.analyses.attribution import latents
+from unembed.analyses.attribution.outputs import head_norms, held_units, unit_norms
 from unembed.analyses.attribution.references import References
 from unembed.analyses.attribution.result import NodeGroup, NodeKindName
 from unembed.analyses.tools.directions import Directions
 from unembed.analyses.tools.effects import step_of
 from unembed.analyses.tools.frozen import accurate
 from unembed.analyses.tools.moved import MovedValues
-from unembed.analyses.tools.writes import INSIDE, ROWS_AT_ONCE, BranchOutput, branch_output, gate
+from unembed.analyses.tools.writes import INSIDE, BranchOutput, branch_output, gate
 from unembed.engine.editing.edits import Edit
 from unembed.engine.loaded import Loaded
 from unembed.engine.names.taps import why_not
@@ -168,6 +169,8 @@ class Nodes:
         slopes: gradient of the objective at each variable.
         references: what values are compared with.
         end: nodes that write at this step of a layer, or after it, are left out.
+        along: gradients for latents, where theirs are others than those of the sites they are at.
+        held: whether nodes behind whose branch a norm stands have totals with that norm held, too.
     """
 
     def __init__(
@@ -178,7 +181,10 @@ class Nodes:
         directions: Directions | None,
         pairs: Collection[int],
         end: End | None = None,
+        along: Mapping[SiteKey, Tensor] | None = None,
+        held: bool = False,
     ) -> None:
+        self.along, self.held = {} if along is None else along, held
         self.run, self.model, self.slopes, self.references = run, run.model, slopes, references
         self.directions, self.pairs, self.end = directions, pairs, end
         self.notes: list[str] = []
@@ -197,7 +203,9 @@ class Nodes:
             self.notes += latents.notes(self.model)
 
     def _latents(self, one: latents.Attached) -> Iterator[NodeGroup]:
-        return latents.groups(one, self.run, self.slopes[one.writes], self.directions)
+        slope = self.slopes[one.writes]
+        along = self.along.get(one.writes, slope)
+        return latents.groups(one, self.run, slope, along, self.directions)
 
     # ------------------------------------------------------------ whole branches
 
@@ -264,9 +272,10 @@ class Nodes:
             part.layer,
             f"L{part.layer}.N",
             values,
-            values.abs() * _unit_norms(out),
+            values.abs() * unit_norms(out),
             self._direct(part, out),
             self._total(part.inside, values),
+            held=self._held(part, out),
         )
 
     def _heads(self, part: Part, out: BranchOutput) -> NodeGroup:
@@ -274,15 +283,16 @@ class Nodes:
             return self._pairs(part, out)
         z = self._value(part.inside)
         n_heads = z.shape[1]
-        direct = self._direct(part, out)
+        direct, held = self._direct(part, out), self._held(part, out)
         return NodeGroup(
             "head" if part.branch == "attn" else "cross_head",
             part.layer,
             f"L{part.layer}.{'H' if part.branch == 'attn' else 'X'}",
             None,
-            _head_norms(out, n_heads),
+            head_norms(out, n_heads),
             None if direct is None else direct.reshape(n_heads, -1).sum(-1),
             self._total(part.inside, accurate(z)).sum(-1),
+            held=None if held is None else held.reshape(z.shape).sum(-1),
         )
 
     def _pairs(self, part: Part, out: BranchOutput) -> NodeGroup:
@@ -299,6 +309,7 @@ class Nodes:
             pattern * norms.to(pattern),
             self._direct_of_pairs(part, out, pattern),
             total,
+            held=self._held_of_pairs(part, out),
         )
 
     def _bias(self, part: Part, out: BranchOutput) -> NodeGroup:
@@ -319,10 +330,32 @@ class Nodes:
 
     def _total(self, site_key: SiteKey, values: Tensor) -> Tensor:
         """(value - reference) · gradient, number by number."""
+        return self._less(site_key, values) * self.slopes[site_key].reshape(values.shape).to(values)
+
+    def _less(self, site_key: SiteKey, values: Tensor) -> Tensor:
+        """Values less what they are compared with."""
         reference = self.references.of(site_key)
-        if reference is not None:
-            values = values - reference.reshape(values.shape).to(values)
-        return values * self.slopes[site_key].reshape(values.shape).to(values)
+        return values if reference is None else values - reference.reshape(values.shape).to(values)
+
+    def _held(self, part: Part, out: BranchOutput) -> Float[Tensor, "pos d_in"] | None:
+        """Totals of the branch's inputs with the norm behind it held; None without one."""
+        if not self.held or out.norm is None:
+            return None
+        units = held_units(out, self.slopes[part.out])
+        return self._less(part.inside, accurate(out.inside)).to(units) * units
+
+    def _held_of_pairs(
+        self, part: Part, out: BranchOutput
+    ) -> Float[Tensor, "query head key"] | None:
+        if not self.held or out.norm is None or self.model.block(part.layer).attention.gated:
+            return None
+        pattern = accurate(self._value(part.pattern))
+        values = accurate(self.run[f"L{part.layer}.v"])
+        units = held_units(out, self.slopes[part.out]).to(values)
+        units = units.reshape(len(units), len(pattern), -1)
+        group = len(pattern) // values.shape[1]
+        each = [units[:, head] @ values[:, head // group].T for head in range(len(pattern))]
+        return (self._less(part.pattern, pattern) * torch.stack(each)).transpose(0, 1)
 
     def _unit_effects(self, part: Part, out: BranchOutput) -> Float[Tensor, " d_in"] | None:
         """The direct effect of one unit of each input, at the objective's position."""
@@ -373,33 +406,3 @@ def _at(out: BranchOutput, position: int) -> BranchOutput:
         for one in (out.inner, out.norm)
     )
     return replace(out, inside=out.inside[position, None], inner=inner, norm=norm)
-
-
-def _head_norms(out: BranchOutput, n_heads: int) -> Float[Tensor, "pos head"]:
-    """Norm of what each head writes, one head at a time."""
-    width = out.stored.shape[0] // n_heads
-    read = accurate(out.read)
-    norms = []
-    for head in range(n_heads):
-        own = slice(head * width, (head + 1) * width)
-        norms.append(out.carry(read[:, own] @ accurate(out.stored[own])).norm(dim=-1))
-    return torch.stack(norms, dim=-1)
-
-
-def _unit_norms(out: BranchOutput) -> Tensor:
-    """Norm of what one unit of each input writes: [pos, d_in], or [d_in] where it is everywhere so.
-
-    ‖gain ∘ w‖² is a product of squares: no vector for each position and neuron.
-    """
-    if out.norm is None:
-        plain = replace(out, inner=None).unit_norms()
-        if out.inner is None:
-            return plain
-        return accurate(out.inner.gain).abs() * plain
-    squares = []
-    for rows in torch.split(out.stored, ROWS_AT_ONCE):
-        rows = accurate(rows)
-        rows = rows - rows.mean(-1, keepdim=True) if out.norm.centres else rows
-        squares.append(accurate(out.norm.gain).square() @ rows.square().T.to(out.norm.gain))
-    found = torch.cat(squares, dim=-1).sqrt() * abs(out.multiplier)
-    return found if out.inner is None else found * accurate(out.inner.gain).abs()

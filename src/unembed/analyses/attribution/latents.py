@@ -2,7 +2,7 @@
 
 An autoencoder of what a branch adds takes the place of the branch's own nodes: latents, bias and
 error sum to what was added, so completeness holds. One of the stream itself divides once more what
-other nodes wrote: its groups are `of_stream`, beside the sums and not in them.
+other nodes wrote: its groups are `beside` the sums and not in them.
 
 A latent's value is its own variable, as an edit has it: its total effect is value · gradient of
 what it writes, and nothing is said of how other latents would change.
@@ -104,12 +104,17 @@ def check(model: Loaded, against: str, sample: int, estimator: str = "gradient")
 
 @torch.no_grad()
 def groups(
-    one: Attached, run: Run, slope: Tensor, directions: Directions | None
+    one: Attached, run: Run, slope: Tensor, along: Tensor, directions: Directions | None
 ) -> Iterator[NodeGroup]:
-    """Latents, bias and error of one, with what each does. `slope`: gradient where it writes."""
+    """Latents, bias and error of one, with what each does.
+
+    Args:
+        slope: gradient where it writes.
+        along: the same for latents, perhaps its mean on their way from 0.
+    """
     parts, layer = one.split(run), one.reads.layer
     values = accurate(parts.values)
-    slope = slope.reshape(len(values), -1).to(values)
+    slope, along = (each.reshape(len(values), -1).to(values) for each in (slope, along))
     reads = run.activations[one.reads].detach()
     sae = one.sae.like(values)
     factor = sae.factor(reads.to(values))
@@ -125,8 +130,8 @@ def groups(
         values,
         values.abs() * factor.abs() * rows.norm(dim=-1),
         direct,
-        values * (slope * factor @ rows.T),
-        of_stream=one.of_stream,
+        values * (along * factor @ rows.T),
+        beside=one.of_stream,
     )
     for kind, written in (("latent_bias", parts.constant), ("error", parts.error)):
         written = accurate(written)
@@ -138,7 +143,7 @@ def groups(
             written.norm(dim=-1, keepdim=True),
             None if way is None else (written[at] @ way.to(written))[None],
             (written * slope.to(written)).sum(-1, keepdim=True),
-            of_stream=one.of_stream,
+            beside=one.of_stream,
         )
 
 

@@ -10,7 +10,8 @@ from unembed.options import Count, Options, Position, Positive, Target, TokenRef
 
 Frozen = Literal["final", "all", "none"]
 Estimator = Literal["gradient", "integrated", "relp", "graddrop"]
-Against = Literal["zero", "mean", "prompt"]
+Against = Literal["zero", "mean", "prompt", "resample"]
+Attending = Literal["none", "linear", "softmax"]
 SortBy = Literal["total", "direct", "write", "activation", "measured"]
 
 NodeKindName = Literal[
@@ -18,6 +19,8 @@ NodeKindName = Literal[
     "head",
     "pair",
     "cross_head",
+    "query",
+    "key",
     "neuron",
     "bias",
     "attn",
@@ -63,10 +66,17 @@ class AttributionOptions(Options):
     against: Against = option(
         "zero",
         "What an activation is compared with: 0; its mean over the prompt, or over the reference "
-        "prompts where there are any; or what it is at that position of a reference prompt.",
+        "prompts where there are any; what it is at that position of a reference prompt; or what "
+        "it is at a position drawn from all of theirs.",
     )
+    seed: Count = option(0, "Of the draw, where values are compared with drawn ones.")
     pairs: bool = option(
         True, "Heads by pair of query and key; without, each query's head as one node."
+    )
+    qk: Attending = option(
+        "none",
+        "Queries and keys of heads as nodes, beside the sums: none; by the gradient at each; or by "
+        "the pattern that the softmax makes with one replaced, times the gradient there (AtP*).",
     )
     sort_by: SortBy = option("total", "What nodes are listed by, largest either way first.")
     top_k: Positive = option(20, "Nodes listed.", limit="max_attributed_rows", flag="--top-k/-k")

@@ -1,17 +1,22 @@
-"""What the value of a node is compared with: 0, a mean, or what it is in another prompt."""
+"""What the value of a node is compared with: 0, a mean, what it is in another prompt, or a draw."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from difflib import SequenceMatcher
+from itertools import accumulate
 
 import torch
 from torch import Tensor
 
-from unembed.analyses.attribution.options import Against
+from unembed.analyses.attribution.options import Against, AttributionOptions
 from unembed.engine.passes.run import Run
 from unembed.engine.targets import Name, SiteKey
 from unembed.errors import InputError, PromptError
+
+Counterparts = tuple[int | None, ...]
+"""For each position of a prompt the one of another that stands for it; None: there is none."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,6 +29,7 @@ class References:
 
     against: Against = "zero"
     run: Run | None = None
+    notes: tuple[str, ...] = ()
 
     def of(self, key: SiteKey) -> Tensor | None:
         """Those of a site, shaped as it; None: 0."""
@@ -38,58 +44,165 @@ class References:
 
     @property
     def keeps_biases(self) -> bool:
-        return self.against == "prompt"
+        return self.against in ("prompt", "resample")
 
 
 def references_of(
-    seen: Run, against: Against, others: Sequence[Run], keys: Sequence[SiteKey]
+    seen: Run, options: AttributionOptions, others: Sequence[Run], keys: Sequence[SiteKey]
 ) -> References:
     """What the sites of a run are compared with.
 
     Args:
-        others: runs of the reference prompts: for "prompt" each of as many tokens; for "mean" any,
-            none for the mean over the prompt itself.
+        others: runs of the reference prompts; for "mean" none for that over the prompt itself.
     """
+    against = options.against
     if against == "zero":
         return References()
     found: dict[SiteKey, Tensor] = {}
-    for key in keys:
-        values = seen.activations[key].detach()
-        if against == "prompt":
-            found[key] = torch.stack([one.activations[key] for one in others]).mean(0)
-        elif not key.is_pairs:  # rows of a pattern are of different lengths: they go to 0
-            every = [one.activations[key] for one in others] or [values]
-            found[key] = torch.cat(every).mean(0, keepdim=True).expand_as(values).clone()
-    return References(against, replace(seen, activations=found))
+    notes: tuple[str, ...] = ()
+    if against == "prompt":
+        places = [counterparts(seen.ids, one.ids) for one in others]
+        notes = tuple(dict.fromkeys(note for one in places for note in _left(one)))
+        found = {key: _placed(key, seen, others, places) for key in keys}
+    elif against == "resample":
+        drawn = draw(len(seen.ids), [len(one.ids) for one in others], options.seed)
+        for key in keys:
+            if not key.is_pairs:
+                found[key] = torch.cat([one.activations[key] for one in others])[drawn]
+    else:
+        for key in keys:
+            values = seen.activations[key].detach()
+            if not key.is_pairs:  # rows of a pattern are of different lengths: they go to 0
+                every = [one.activations[key] for one in others] or [values]
+                found[key] = torch.cat(every).mean(0, keepdim=True).expand_as(values).clone()
+    return References(against, replace(seen, activations=found), notes)
 
 
-def check_references(against: Against, n_tokens: int, lengths: Sequence[int]) -> None:
-    """Whether there are reference prompts where there must be, and of as many tokens.
+# ------------------------------------------------------------------ another prompt
+
+
+def counterparts(ids: Sequence[int], other: Sequence[int]) -> Counterparts:
+    """Which positions of another prompt stand for those of a prompt.
+
+    Of prompts of as many tokens the same ones. Else those of the longest common stretches of
+    tokens; in what lies between, the last tokens: a name of two tokens has its own for the last of
+    one of three, where what is read of it stands.
+    """
+    if len(ids) == len(other):
+        return tuple(range(len(ids)))
+    found: list[int | None] = [None] * len(ids)
+    for _, first, last, start, end in SequenceMatcher(None, ids, other, False).get_opcodes():
+        for back in range(1, min(last - first, end - start) + 1):
+            found[last - back] = end - back
+    return tuple(found)
+
+
+def _placed(
+    key: SiteKey, seen: Run, others: Sequence[Run], places: Sequence[Counterparts]
+) -> Tensor:
+    """The mean over other prompts, where they have a counterpart; elsewhere the value itself."""
+    own = seen.activations[key].detach()
+    total, n = torch.zeros_like(own), torch.zeros_like(own)
+    for run, place in zip(others, places, strict=True):
+        here = [at for at, there in enumerate(place) if there is not None]
+        there = [at for at in place if at is not None]
+        values = run.activations[key]
+        if key.is_pairs:
+            rows, columns = torch.meshgrid(torch.tensor(here), torch.tensor(here), indexing="ij")
+            total[:, rows, columns] += values[:, there][:, :, there]
+            n[:, rows, columns] += 1
+        else:
+            total[here] += values[there]
+            n[here] += 1
+    return torch.where(n > 0, total / n.clamp(min=1), own)
+
+
+def _left(place: Counterparts) -> list[str]:
+    left = [str(at) for at, there in enumerate(place) if there is None]
+    if not left:
+        return []
+    listed = ", ".join(left[:8]) + (f" and {len(left) - 8} more" if len(left) > 8 else "")
+    return [f"a reference has nothing for position{'s' * (len(left) > 1)} {listed}: kept there"]
+
+
+# ------------------------------------------------------------------ a draw
+
+
+def draw(n_positions: int, lengths: Sequence[int], seed: int) -> list[int]:
+    """For each position a row of the reference prompts, which stand behind each other.
+
+    A first position is drawn from first ones, which see nothing before them; all others from all
+    others.
+    """
+    starts = [0, *accumulate(lengths)][:-1]
+    later = [row for row in range(sum(lengths)) if row not in starts]
+    generator = torch.Generator().manual_seed(seed)
+
+    def one_of(rows: Sequence[int]) -> int:
+        return rows[int(torch.randint(len(rows), (), generator=generator))]
+
+    return [one_of(starts if position == 0 else later) for position in range(n_positions)]
+
+
+# ------------------------------------------------------------------ what fits
+
+
+def check_references(
+    options: AttributionOptions, ids: Sequence[int], others: Sequence[Sequence[int]]
+) -> None:
+    """Whether there are reference prompts where there must be, and such that they can be.
 
     Raises InputError, PromptError.
     """
-    if against == "zero" and lengths:
+    against = options.against
+    if against == "zero" and others:
         raise InputError(
             "there are reference prompts, and values are compared with 0",
             field="against",
             value="zero",
-            legal='"prompt" or "mean"',
+            legal='"prompt", "mean" or "resample"',
         )
-    if against != "prompt":
-        return
-    if not lengths:
+    if against in ("prompt", "resample") and not others:
         raise InputError(
             "values are to be compared with those of another prompt, and there is none",
             field="references",
             legal="at least one prompt",
         )
-    wrong = next((one for one in lengths if one != n_tokens), None)
-    if wrong is not None:
+    if against == "prompt":
+        _check_common(ids, others)
+    elif against == "resample":
+        _check_drawn(options, ids, others)
+
+
+def _check_common(ids: Sequence[int], others: Sequence[Sequence[int]]) -> None:
+    for order, other in enumerate(others):
+        if len(other) != len(ids) and not set(ids) & set(other):
+            raise PromptError(
+                f"the prompt has {len(ids)} tokens and reference {order} has {len(other)}, none of "
+                "them the same: nothing says what stands for what",
+                field="references",
+                value=len(other),
+                legal=f"{len(ids)} tokens, or some that the prompt has",
+                fix='words of as many tokens, or against="mean"',
+            )
+
+
+def _check_drawn(
+    options: AttributionOptions, ids: Sequence[int], others: Sequence[Sequence[int]]
+) -> None:
+    if options.pairs:
+        raise InputError(
+            "pairs of query and key cannot be drawn from other prompts: rows of their patterns are "
+            "of other lengths",
+            field="pairs",
+            value="true",
+            legal="false",
+            fix="pairs=False",
+        )
+    if len(ids) > 1 and not any(len(one) > 1 for one in others):
         raise PromptError(
-            f"the prompt has {n_tokens} tokens and a reference {wrong}: what stands at a position "
-            "of one must have its place in the other",
+            "no reference has a second token, and all but the first are drawn from those",
             field="references",
-            value=wrong,
-            legal=f"{n_tokens} tokens",
-            fix='words of as many tokens, or against="mean"',
+            value=1,
+            legal="a prompt of at least 2 tokens",
         )

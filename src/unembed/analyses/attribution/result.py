@@ -30,10 +30,13 @@ if TYPE_CHECKING:
 class NodeGroup:
     """All nodes of one kind in one layer: numbers at every position.
 
-    [pos, *node]: heads [pos, head], pairs [query, head, key], neurons [pos, neuron]; biases and
-    whole branches have one node, [pos, 1]. Only what is written at the objective's position has a
-    direct effect: `direct` is that of its nodes there [*node]; None where the objective is no sum
-    of what the stream holds.
+    [pos, *node]: heads [pos, head], their queries [pos, head] and keys [pos, kv_head], pairs
+    [query, head, key], neurons [pos, neuron]; biases and whole branches have one node, [pos, 1].
+    Only what is written at the objective's position has a direct effect: `direct` is that of its
+    nodes there [*node]; None where the objective is no sum of what the stream holds.
+
+    A norm behind a branch sees no length: without `held`, totals of all nodes of the branch at a
+    position sum to 0 there.
     """
 
     kind: NodeKindName
@@ -44,7 +47,8 @@ class NodeGroup:
     direct: Float[Tensor, " ..."] | None
     total: Float[Tensor, "pos ..."]
     measured: Float[Tensor, "pos ..."] | None = None  # not a number where it was not
-    of_stream: bool = False  # of an autoencoder of the stream: beside the sums
+    held: Float[Tensor, "pos ..."] | None = None  # totals with the norm behind the branch held
+    beside: bool = False  # of the sums: what others write is divided once more, or nothing written
 
     @property
     def words(self) -> str:
@@ -52,10 +56,12 @@ class NodeGroup:
         return self.kind if self.layer is None else f"{self.kind} of layer {self.layer}"
 
     def name(self, index: Sequence[int]) -> str:
-        """The name of one node: "L9.H6@14<3", "L12.N512@4", "L3.attn_bias@4", "embed@0"."""
+        """The name of one node: "L9.H6@14<3", "L9.H6.q@14", "L3.attn_bias@4", "embed@0"."""
         position, *rest = index
         if self.kind == "pair":
             return f"{self.stem}{rest[0]}@{position}<{rest[1]}"
+        if self.kind in ("query", "key"):
+            return f"{self.stem}{rest[0]}.{self.kind[0]}@{position}"
         number = rest[0] if self.kind in ("head", "cross_head", "neuron", "latent") else ""
         return f"{self.stem}{number}@{position}"
 
@@ -175,12 +181,18 @@ class Attribution(Result):
 
     @property
     def components(self) -> tuple[ComponentEffects, ...]:
-        """Sums over positions of each head, of the neurons of each layer, and of whole branches."""
+        """Sums over positions of each head, of the neurons of each layer, and of whole branches.
+
+        Of all neurons of a layer the norm behind them is held, where there is one.
+        """
         return tuple(component_effects(self.groups, self.position))
 
     @property
     def at_positions(self) -> tuple[PositionEffects, ...]:
-        """Sums of estimated total effects at each position, by kind of node."""
+        """Sums of estimated total effects at each position, by kind of node.
+
+        Norms behind branches are held, where there are any: nodes of a branch cancel otherwise.
+        """
         return position_effects(self.groups)
 
     def top(

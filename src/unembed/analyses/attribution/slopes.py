@@ -14,7 +14,9 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from unembed.analyses.attribution.groups import OUT, Part, needed, parts_of
+from unembed.analyses.attribution import latents
+from unembed.analyses.attribution.attending import Attending, attending, own_keys, sites_of
+from unembed.analyses.attribution.groups import OUT, needed, parts_of
 from unembed.analyses.attribution.options import AttributionOptions
 from unembed.analyses.attribution.references import References
 from unembed.analyses.tools.directions import (
@@ -66,11 +68,21 @@ class Passes:
     @property
     def variables(self) -> list[SiteKey]:
         """Where gradients are taken."""
-        return needed(self.model, self.pairs)[0]
+        return self._sites[0]
+
+    @property
+    def _sites(self) -> tuple[list[SiteKey], list[SiteKey]]:
+        """Where gradients are taken, and what is only read."""
+        variables, read = needed(self.model, self.pairs)
+        if self.options.qk != "none":
+            more, read_too = sites_of(self.model)
+            variables = list(dict.fromkeys([*variables, *more]))
+            read = list(dict.fromkeys([*read, *read_too]))
+        return variables, read
 
     def slopes(self) -> tuple[Run, dict[SiteKey, Tensor], Directions | None]:
         """One forward and one backward pass: the run without its graph, and gradients."""
-        variables, read_only = needed(self.model, self.pairs)
+        variables, read_only = self._sites
         capture = [
             *(key.name for key in (*variables, *read_only)),
             *self.objective.required_capture(self.model),
@@ -89,6 +101,30 @@ class Passes:
         request = request_of(read, capture, self.edits, "none")
         return run(self.model, request, self.cancel, self.progress)
 
+    def attending(self, seen: Run, references: References) -> Attending:
+        """What patterns become of with queries and with keys replaced: two runs.
+
+        What every layer adds is set to what it added, so that each layer sees what it saw.
+        """
+        held = [
+            by_analysis(set_to(site(key.site, key.layer), seen.activations[key]))
+            for key in self.variables
+            if key.site in ADDED
+        ]
+        keys = own_keys(self.model)
+        queries = [key for key in self.variables if key.site == "q"]
+        runs = []
+        for replaced, read in (
+            (queries, [f"L{key.layer}.pattern" for key in queries]),
+            ([SiteKey("k", layer) for layer in keys], [f"L{layer}.scores" for layer in keys]),
+        ):
+            edits = [by_analysis(_replacing(key, seen, references)) for key in replaced]
+            request = request_of(self.read, read, (*self.edits, *held, *edits), "none")
+            if self.cancel is not None:
+                self.cancel.check()
+            runs.append(run(self.model, request, self.cancel, self.progress))
+        return attending(seen, *runs)
+
     def integrated(
         self, seen: Run, references: References, found: Directions | None
     ) -> dict[SiteKey, Tensor]:
@@ -98,7 +134,23 @@ class Passes:
         for done, part in enumerate(parts):
             if self.progress is not None:
                 self.progress("integrated gradients", done, len(parts))
-            slopes |= self._along_the_way(seen, part, references, found)
+            pairs = part.branch == "attn" and part.layer in self.pairs
+            key = part.pattern if pairs else part.inside
+            values, reference = seen.activations[key], references.of(key)
+            start = torch.zeros_like(values) if reference is None else reference
+            slopes[key] = self._along_the_way(key, start, values, found)
+        return slopes
+
+    def integrated_latents(self, seen: Run, found: Directions | None) -> dict[SiteKey, Tensor]:
+        """Mean gradients where autoencoders write, on the way of their latents from 0.
+
+        What they do not explain, and their biases, are there all the way.
+        """
+        slopes: dict[SiteKey, Tensor] = {}
+        for one in latents.attached_to(self.model):
+            values = seen.activations[one.writes]
+            written = one.split(seen).written.reshape(values.shape).to(values)
+            slopes[one.writes] = self._along_the_way(one.writes, values - written, values, found)
         return slopes
 
     @property
@@ -161,26 +213,28 @@ class Passes:
 
     def _along_the_way(
         self,
-        seen: Run,
-        part: Part,
-        references: References,
+        key: SiteKey,
+        start: Tensor,
+        end: Tensor,
         found: Directions | None,
-    ) -> dict[SiteKey, Tensor]:
-        pairs = part.branch == "attn" and part.layer in self.pairs
-        key = part.pattern if pairs else part.inside
-        values = seen.activations[key]
-        reference = references.of(key)
-        reference = torch.zeros_like(values) if reference is None else reference
-        steps, total = self.options.steps, None
+    ) -> Tensor:
+        """The mean gradient at a site on the way from one of its values to another."""
         needs = [key.name, *self.objective.required_capture(self.model)]
         last = f"L{self.model.anatomy.n_layers - 1}.resid_post"
+        slopes, steps = [], self.options.steps
         for step in range(steps):
             share = (step + 0.5) / steps  # the middle of each step
-            here = set_to(site(key.site, key.layer), reference + share * (values - reference))
+            here = set_to(site(key.site, key.layer), start + share * (end - start))
             run_here = self._run(tuple(dict.fromkeys([*needs, last])), (*self.edits, here))
-            slope = gradients(self._scalar(run_here, found), run_here, [key])[key]
-            total = slope if total is None else total + slope
-        return {} if total is None else {key: total / steps}
+            slopes.append(gradients(self._scalar(run_here, found), run_here, [key])[key])
+        return torch.stack(slopes).mean(0)
+
+
+def _replacing(key: SiteKey, seen: Run, references: References) -> Edit:
+    """All of a site set to what it is compared with."""
+    reference = references.of(key)
+    value = torch.zeros_like(seen.activations[key]) if reference is None else reference
+    return set_to(site(key.site, key.layer), value)
 
 
 def gradients(scalar: Tensor, seen: Run, variables: Sequence[SiteKey]) -> dict[SiteKey, Tensor]:

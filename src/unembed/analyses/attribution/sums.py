@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 _HEADS = ("pair", "head", "cross_head")
+_BY_HEAD = (*_HEADS, "query", "key")
 _COLUMN = {"embed": "embedding", "neuron": "neurons"} | dict.fromkeys(_HEADS, "heads")
 
 
@@ -28,7 +29,11 @@ class Nodes(Protocol):
     @property
     def stem(self) -> str: ...
     @property
+    def beside(self) -> bool: ...
+    @property
     def total(self) -> Float[Tensor, "pos ..."]: ...
+    @property
+    def held(self) -> Float[Tensor, "pos ..."] | None: ...
     def of(self, metric: SortBy, position: int) -> Float[Tensor, "pos ..."] | None: ...
 
 
@@ -40,7 +45,9 @@ class ComponentEffects:
     kind: NodeKindName
     layer: Annotated[int | None, "Null of the embedding."]
     direct: Annotated[float | None, "Null where nothing has a direct effect."]
-    total: Annotated[float, "Estimated, as that of each node is."]
+    total: Annotated[
+        float, "Estimated, as of each node; of neurons with the norm behind them held."
+    ]
 
 
 @dataclass(frozen=True)
@@ -48,7 +55,9 @@ class PositionEffects:
     """Estimated total effects of what is written at one position, summed by kind of node."""
 
     embedding: float
-    heads: Annotated[float, "Pairs count where they write: at the query."]
+    heads: Annotated[
+        float, "Pairs count where they write: at the query. Norms behind branches are held."
+    ]
     neurons: float
     others: Annotated[float, "Biases, and branches that are not taken apart."]
     looked_at: Annotated[float | None, "Of pairs by where they look; null without pairs."]
@@ -61,11 +70,11 @@ def component_effects(groups: Sequence[Nodes], position: int) -> Iterator[Compon
         position: the objective's; direct effects are 0 at all others.
     """
     for group in groups:
-        totals = _of_each(group, group.total)
+        totals = _of_each(group, group.total if group.kind in _BY_HEAD else _together(group))
         spread = group.of("direct", position)
         directs = [None] * len(totals) if spread is None else _of_each(group, spread)
         for number, (direct, total) in enumerate(zip(directs, totals, strict=True)):
-            name = f"{group.stem}{number}" if group.kind in _HEADS else _whole(group)
+            name = _of_head(group, number) if group.kind in _BY_HEAD else _whole(group)
             yield ComponentEffects(name, group.kind, group.layer, direct, total)
 
 
@@ -78,7 +87,9 @@ def position_effects(groups: Sequence[Nodes]) -> tuple[PositionEffects, ...]:
     }
     looked_at: Tensor | None = None
     for group in groups:
-        here = group.total.double().cpu()
+        if group.beside:
+            continue
+        here = _together(group).double().cpu()
         written[_COLUMN.get(group.kind, "others")] += here.flatten(1).sum(-1)
         if group.kind == "pair":
             by_key = here.sum((0, 1))
@@ -93,12 +104,22 @@ def position_effects(groups: Sequence[Nodes]) -> tuple[PositionEffects, ...]:
     )
 
 
+def _together(group: Nodes) -> Float[Tensor, "pos ..."]:
+    """Totals for a sum over all nodes of a branch."""
+    return group.total if group.held is None else group.held
+
+
 def _of_each(group: Nodes, values: Float[Tensor, "pos ..."]) -> list[float]:
-    """Of each head, or of all nodes of the group."""
-    if group.kind not in _HEADS:
+    """Of each head, its query or key; or of all nodes of the group."""
+    if group.kind not in _BY_HEAD:
         return [float(values.sum())]
     by_head = values.flatten(2).sum(-1) if values.dim() > 2 else values
     return [float(one) for one in by_head.sum(0)]
+
+
+def _of_head(group: Nodes, head: int) -> str:
+    part = f".{group.kind[0]}" if group.kind in ("query", "key") else ""
+    return f"{group.stem}{head}{part}"
 
 
 def _whole(group: Nodes) -> str:

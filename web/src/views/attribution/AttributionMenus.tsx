@@ -55,7 +55,7 @@ const FROZEN: ReadonlyArray<readonly [Attribution['frozen'], string, string]> = 
   [
     'none',
     'No norm',
-    'The model as it is: agreed best with measurement. Where a norm stands behind a branch, the effects of its nodes then cancel in their sum.',
+    'The model as it is: agreed best with measurement. Sums over a token have the norms behind branches held.',
   ],
   [
     'final',
@@ -136,6 +136,14 @@ export function EstimateMenu({ model, length }: { model: ModelInfo; length: numb
         >
           Heads by pair of tokens
         </Check>
+        <Check
+          name="qk"
+          checked={state.qk !== 'none'}
+          onChange={() => setAttribution({ qk: state.qk === 'none' ? 'softmax' : 'none' })}
+          note="Beside the sums: what changes through a head’s attention, its softmax made anew (AtP*). Two passes more."
+        >
+          Queries and keys of heads
+        </Check>
       </div>
     </>
   );
@@ -205,6 +213,8 @@ export const KIND_WORDS: Readonly<Record<NodeKind, string>> = {
   pair: 'Heads, by pair of tokens',
   head: 'Heads, as wholes',
   cross_head: 'Heads that look at the source',
+  query: 'Queries of heads',
+  key: 'Keys of heads',
   neuron: 'Neurons',
   bias: 'Biases',
   attn: 'Attention of layers not taken apart',

@@ -4,7 +4,7 @@ import { Token } from '../../shared/parts/parts';
 import { setAttribution, useAttributionSpec } from './attributionState';
 import type { Comparison } from './query';
 import { Scatter } from './Scatter';
-import { cancels, sideOf, type Shown } from './rows';
+import { sideOf, type Shown } from './rows';
 
 interface Props {
   answer: Comparison;
@@ -38,12 +38,6 @@ export function AttributionReadout({ answer, shown, listed }: Props) {
         <span className="faint"> · {side.cost}</span>
       </p>
       <Completeness side={side} />
-      {cancels(side) ? (
-        <p className="faint" data-testid="cancels">
-          A norm stands behind each branch: what its nodes do to the answer cancels in their sum, so
-          that heads and neurons have 0 for each token as a whole.
-        </p>
-      ) : null}
       <Verified side={side} />
       <Bounded side={side} />
       {side.notes.map((note) => (

@@ -118,15 +118,22 @@ const NORMS: Record<Attribution['frozen'], string> = {
   all: ', norms held',
 };
 
-function estimateWords({ estimator, frozen, against, pairs }: Attribution): string {
+const AGAINST_WORDS: Record<Attribution['against'], string> = {
+  zero: '',
+  mean: ', against the mean',
+  prompt: ', against the other prompt',
+  resample: ', against drawn positions',
+};
+
+function estimateWords({ estimator, frozen, against, pairs, qk }: Attribution): string {
   const held = estimator === 'relp' ? '' : NORMS[frozen];
-  const from =
-    against === 'zero' ? '' : `, against the ${against === 'prompt' ? 'other prompt' : 'mean'}`;
-  return `${ESTIMATORS[estimator][0].toLowerCase()}${held}${from}${pairs ? '' : ', whole heads'}`;
+  const from = AGAINST_WORDS[against];
+  const heads = `${pairs ? '' : ', whole heads'}${qk === 'none' ? '' : ', queries and keys'}`;
+  return `${ESTIMATORS[estimator][0].toLowerCase()}${held}${from}${heads}`;
 }
 
 function isEstimateChosen(state: Attribution): boolean {
-  const names = ['estimator', 'frozen', 'against', 'pairs', 'steps', 'references'] as const;
+  const names = ['estimator', 'frozen', 'against', 'pairs', 'steps', 'references', 'qk'] as const;
   return names.some((name) => state[name] !== ATTRIBUTION[name]);
 }
 

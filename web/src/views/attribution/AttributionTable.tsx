@@ -266,6 +266,8 @@ const KIND_WORDS: Readonly<Record<string, string>> = {
   embed: 'token',
   pair: 'head, pair',
   cross_head: 'head to source',
+  query: 'query of head',
+  key: 'key of head',
   attn: 'attention',
   mlp: 'feed-forward',
   cross: 'attention to source',

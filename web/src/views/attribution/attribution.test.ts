@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { ATTRIBUTION, attributionBody, type Attribution } from './attributionState';
 import { measuredWords, nodesOf } from './MeasuredMenu';
 import type { Comparison } from './query';
-import { cancels, columnsOf, componentOf, filtered, rowsOf, signColumn, type Node } from './rows';
+import { columnsOf, componentOf, filtered, rowsOf, signColumn, type Node } from './rows';
 import { attributionTable } from './text';
 import { firstInSight, topOf } from './window';
 
@@ -118,12 +118,6 @@ describe('rows', () => {
     expect(of('L9.H6@14<3', 'pair')).toBe('L9.H6');
     expect(of('L3.mlp_bias@8', 'bias')).toBeNull();
     expect(of('L3.N*', 'neuron')).toBeNull();
-  });
-
-  it('say where the effects of a branch cancel', () => {
-    expect(cancels(PLAIN.baseline)).toBe(false);
-    const none = { ...sums, heads: 1e-9, neurons: -1e-9 };
-    expect(cancels({ ...PLAIN.baseline, at_positions: [none, none] })).toBe(true);
   });
 
   it('are a table with the text of their tokens', () => {

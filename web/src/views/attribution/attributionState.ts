@@ -12,6 +12,8 @@ export const NODE_KINDS = [
   'pair',
   'head',
   'cross_head',
+  'query',
+  'key',
   'neuron',
   'bias',
   'attn',

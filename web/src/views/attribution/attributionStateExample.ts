@@ -11,7 +11,7 @@ import {
   type Attribution,
 } from './attributionState';
 
-const { frozen, estimator, against } = QUESTIONS.attribute;
+const { frozen, estimator, against, qk } = QUESTIONS.attribute;
 const numbers = fc.option(
   fc
     .uniqueArray(fc.nat({ max: 999 }), { minLength: 1, maxLength: 8 })
@@ -23,6 +23,8 @@ export const attribution: fc.Arbitrary<Attribution> = fc
     frozen: fc.constantFrom(...frozen.choices),
     estimator: fc.constantFrom(...estimator.choices),
     against: fc.constantFrom(...against.choices),
+    qk: fc.constantFrom(...qk.choices),
+    seed: fc.nat({ max: 99 }),
     steps: fc.integer({ min: 1, max: 100 }),
     pairs: fc.boolean(),
     sort_by: fc.constantFrom(...SORTS),

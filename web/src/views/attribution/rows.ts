@@ -311,16 +311,6 @@ export function largest(rows: readonly Row[], columns: readonly Column[]): numbe
   );
 }
 
-/** Whether a norm behind each branch makes the effects of its nodes sum to nothing. */
-export function cancels({ at_positions: all }: Pick<Side, 'at_positions'>): boolean {
-  const most = (of: (one: (typeof all)[number]) => number) =>
-    Math.max(...all.map(of).map(Math.abs));
-  const branches = most((one) => Math.max(Math.abs(one.heads), Math.abs(one.neurons)));
-  return (
-    branches < 1e-3 * most((one) => Math.max(Math.abs(one.embedding), Math.abs(one.looked_at ?? 0)))
-  );
-}
-
 /** The component that a node is of, where it has a page. */
 export function componentOf(row: Pick<Row, 'id' | 'kind'>): string | null {
   if (['bias', 'latent_bias', 'error'].includes(row.kind) || row.id.endsWith('*')) return null;
