@@ -55,7 +55,7 @@ if TYPE_CHECKING:
     from unembed.analyses.lens.options import LensOptions
     from unembed.analyses.lens.result import LensResult
     from unembed.analyses.patching.grid import patch_grid
-    from unembed.analyses.patching.options import PairsOptions, PatchOptions
+    from unembed.analyses.patching.options import PairsOptions, PatchOptions, PathOptions
     from unembed.analyses.patching.pairs import PromptPair, pair_template, read_pairs
     from unembed.analyses.patching.paths import PathPatches, path_patch
     from unembed.analyses.patching.result import PatchGrid, PatchStudy
@@ -200,6 +200,7 @@ _HOME = {
     "PatchGrid": "unembed.analyses.patching.result",
     "PairsOptions": "unembed.analyses.patching.options",
     "PatchOptions": "unembed.analyses.patching.options",
+    "PathOptions": "unembed.analyses.patching.options",
     "PatchStudy": "unembed.analyses.patching.result",
     "PathPatches": "unembed.analyses.patching.paths",
     "PromptPair": "unembed.analyses.patching.pairs",
@@ -311,6 +312,7 @@ __all__ = [
     "PatchGrid",
     "PatchOptions",
     "PatchStudy",
+    "PathOptions",
     "PathPatches",
     "Predictions",
     "PredictionsOptions",

@@ -85,6 +85,28 @@ def test_heads_are_patched_at_all_positions_or_at_some(name, positions, model_of
         same(found.values[layer], wanted, 1e-6)
 
 
+@pytest.mark.parametrize("positions", [None, [6]])
+@pytest.mark.parametrize("name", ["gpt2", "gemma3", "llama", "bert"])
+def test_where_heads_look_is_patched_at_all_positions_or_at_some(name, positions, model_of):
+    """The pattern alone: values are those of the prompt that is run."""
+    model = model_of(name, torch.float64)
+    found = ue.patch_grid(model, PROMPT, OTHER, WHY, site="patterns", positions=positions)
+    there = model.run(PROMPT, ["pattern"])
+    for layer in range(model.anatomy.n_layers):
+        for head in range(model.anatomy.n_heads):
+            rows = there[f"L{layer}.H{head}.pattern"]
+            own = model.run(OTHER, [f"L{layer}.pattern"])[f"L{layer}.pattern"]
+            own[head, slice(None) if positions is None else positions] = (
+                rows if positions is None else rows[positions]
+            )
+            edit = ue.set_to(f"L{layer}.pattern", own, where=torch.ones_like(own).bool())
+            run = model.run(OTHER, WHY.required_capture(model), [edit])
+            wanted = float(WHY.value(run))
+            assert float(found.values[layer, head]) == pytest.approx(wanted, abs=1e-6)
+    assert found.n_runs > 0
+    assert found.columns()["head"][:2] == [0, 1]
+
+
 def test_the_first_layers_stream_is_the_whole_difference(model_of):
     """With both differing tokens' embeddings put in, the clean prompt is back."""
     model = model_of("gpt2", torch.float64)
@@ -97,8 +119,8 @@ def test_the_first_layers_stream_is_the_whole_difference(model_of):
     assert columns["value"][4] == pytest.approx(found.clean)
 
 
-@pytest.mark.parametrize("cached", [True, False])
-def test_cells_that_change_nothing_are_not_run(cached, model_of, monkeypatch):
+@pytest.mark.parametrize("how", ["packed", "rows", "sweep"])
+def test_cells_that_change_nothing_are_not_run(how, model_of, monkeypatch):
     """Nor those behind the position that is measured; with cached keys or in a sweep."""
     model, seen = model_of("gpt2", torch.float64), []
 
@@ -111,13 +133,16 @@ def test_cells_that_change_nothing_are_not_run(cached, model_of, monkeypatch):
 
     monkeypatch.setattr(module, "sweep", counting(module.sweep))
     monkeypatch.setattr(module, "states_after", counting(module.states_after))
-    if not cached:
+    monkeypatch.setattr(module, "packed_states", counting(module.packed_states))
+    if how == "sweep":
         monkeypatch.setattr(module, "prefix_of", lambda *_: None)
+    if how == "rows":
+        monkeypatch.setattr(module, "can_pack", lambda *_: False)
     found = ue.patch_grid(model, PROMPT, OTHER, WHY)
     # two embeddings differ; from the next layer on everything behind them may
     assert sum(seen) == found.n_runs == 2 + 2 * 6
     assert found.n_unchanged == 30 - 14
-    assert cached == (len(seen) > 1)
+    assert (how != "sweep") == (len(seen) > 1)
     seen.clear()
     assert ue.patch_grid(model, PROMPT, PROMPT, WHY).n_runs == 0
     assert ue.patch_grid(model, PROMPT, OTHER, WHY.at(4)).n_runs == 3

@@ -69,6 +69,33 @@ PATCH = {
     "distractor": "a",
     "layers": [1, 2],
 }
+PATHS = {
+    "prompt": PROMPT,
+    "corrupted": OTHER,
+    "senders": ["L0.H1", "L0.mlp"],
+    "receivers": ["L2.H1.q", "L2.H1.k"],
+    "through": "mlps",
+    "target": 40,
+    "distractor": "a",
+}
+
+
+def _paths(answer: Any) -> Numbers:
+    effects = {row["sender"]: row["effect"] for row in answer["rows"]}
+    tokens = [[one["id"] for one in answer[side]] for side in ("tokens", "corrupted_tokens")]
+    return {"effects": effects, "clean": answer["clean"], "tokens": tokens}
+
+
+def _python_paths(model: Model, fields: dict[str, Any], edits: list[Any]) -> Numbers:
+    given = {name: value for name, value in fields.items() if name not in ("prompt", "corrupted")}
+    found = ue.path_patch(model, PROMPT, OTHER, **given)
+    return {
+        "effects": dict(zip(found.senders, found.effects.tolist(), strict=True)),
+        "clean": found.clean,
+        "tokens": [list(model.tokenize(PROMPT)), list(model.tokenize(OTHER))],
+    }
+
+
 FACES = {
     "attribute": Face(
         "/api/attribute",
@@ -92,6 +119,18 @@ FACES = {
         ],
         edits=False,
     ),
+    "patch_path": Face(
+        "/api/patch/path",
+        PATHS,
+        _python_paths,
+        _paths,
+        lambda: [
+            *("patch-path", PROMPT, "--corrupted", OTHER, "--senders", "L0.H1,L0.mlp"),
+            *("--receivers", "L2.H1.q,L2.H1.k", "--through", "mlps", "--target", "#40"),
+            *("--distractor", "a", "--json"),
+        ],
+        edits=False,
+    ),
 }
 
 
@@ -102,6 +141,15 @@ def test_attribution_is_the_same_in_all_three(put):
 
 def test_a_grid_is_the_same_in_all_three(put):
     put("patch", FACES["patch"], edited=False)
+
+
+def test_paths_are_the_same_in_all_three(put, cli, source):
+    put("patch_path", FACES["patch_path"], edited=False)
+    flags = ["--senders", "L0.H1", "--receivers", "L2.H1", "--target", "a"]
+    status, out, err = cli("patch-path", source, PROMPT, "--corrupted", OTHER, *flags)
+    assert status == 0, err
+    assert "what is lost through L2.H1" in " ".join(out.split())
+    assert "all else is held" in " ".join(out.split())
 
 
 PAIRS = [
@@ -162,6 +210,10 @@ def test_what_is_too_large_or_wrong_names_its_field(app):
         ("/api/patch", {"corrupted": "x" * 300_000}, "corrupted"),
         ("/api/patch", {}, "corrupted"),
         ("/api/patch", {"corrupted": OTHER, "target": 5, "distractor": 5}, "distractor"),
+        ("/api/patch/path", {"corrupted": OTHER, "senders": [], "receivers": ["L1.H0"]}, "senders"),
+        ("/api/patch/path", PATHS | {"receivers": ["L0.H1"] * 20_001}, "receivers"),
+        ("/api/patch/path", PATHS | {"senders": ["L9.H1"]}, "senders"),
+        ("/api/patch/path", PATHS | {"corrupted": "The"}, "corrupted"),
         ("/api/patch/pairs", {}, "pairs"),
         ("/api/patch/pairs", {"pairs": PAIRS, "template": "ioi"}, "pairs"),
         ("/api/patch/pairs", {"template": "none"}, "template"),

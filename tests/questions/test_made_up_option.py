@@ -32,6 +32,7 @@ PLACES = {
     "trace": ("analyses/tracing/options.py", "TraceOptions", "trace"),
     "circuit": ("analyses/circuits/options.py", "CircuitOptions", "circuit"),
     "patch": ("analyses/patching/options.py", "PatchOptions", "patch"),
+    "patch_path": ("analyses/patching/options.py", "PathOptions", "patch-path"),
     "patch_pairs": ("analyses/patching/options.py", "PairsOptions", "patch-pairs"),
     "flow": ("analyses/flow/options.py", "FlowOptions", "flow"),
     "component": ("analyses/component/options.py", "ComponentOptions", "component"),
@@ -86,6 +87,9 @@ CALLS = {
     "trace": lambda **given: ue.trace(model, "a b", "L1.N2@0", **given),
     "circuit": lambda **given: ue.find_circuit(model, [5, 6], [7, 6], 72, **given),
     "patch": lambda **given: ue.patch_grid(model, [5, 6], [7, 6], 72, **given),
+    "patch_path": lambda **given: ue.path_patch(
+        model, [5, 6], [7, 6], ["L0.H1"], ["L1.H2"], 72, **given
+    ),
     "patch_pairs": lambda **given: ue.patch_pairs(model, [pair], **given),
     "flow": lambda **given: ue.flow_graph(flow, [1], **given),
     "component": lambda **given: ue.component(node, "L1.H2", **given),
@@ -105,6 +109,7 @@ CALLS = {
 }
 FIELDS = {
     "attention": {"layers": [1]}, "patch": {"corrupted": "b"},
+    "patch_path": {"corrupted": "b", "senders": ["L0.H1"], "receivers": ["L1.H2"]},
     "patch_pairs": {"template": "ioi"}, "flow": {"layers": [1]},
     "component": {"target": "L1.H2"}, "trace": {"node": "L1.N2@0"}, "search": {"words": ["he"]},
     "token": {"token": 72}, "similar": {"target": "L1.N2"}, "browse": {"layer": 1},
@@ -159,7 +164,7 @@ def patched(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     shutil.copytree(ROOT / "src" / "unembed", copy / "unembed", ignore=ignored)
     for file, kind in {(file, kind) for file, kind, _ in PLACES.values()}:
         path = copy / "unembed" / file
-        head = re.compile(rf'(class {kind}\(\w+\):\n    """.*?"""\n\n)', re.DOTALL)
+        head = re.compile(rf'(class {kind}\([\w, ]+\):\n    """.*?"""\n\n)', re.DOTALL)
         text, n = head.subn(lambda found: found[1] + LINE, path.read_text("utf-8"))
         assert n == 1, kind
         if "Positive" not in text.partition("class ")[0]:

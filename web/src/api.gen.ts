@@ -284,6 +284,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/patch/path": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Patch Path
+         * @description What nodes do to the objective of one prompt through others alone.
+         */
+        post: operations["patch_path"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/patch/pairs": {
         parameters: {
             query?: never;
@@ -1159,17 +1179,30 @@ export interface components {
             steps?: number;
             /**
              * Against
-             * @description What an activation is compared with: 0; its mean over the prompt, or over the reference prompts where there are any; or what it is at that position of a reference prompt.
+             * @description What an activation is compared with: 0; its mean over the prompt, or over the reference prompts where there are any; what it is at that position of a reference prompt; or what it is at a position drawn from all of theirs.
              * @default zero
              * @enum {string}
              */
-            against?: "zero" | "mean" | "prompt";
+            against?: "zero" | "mean" | "prompt" | "resample";
+            /**
+             * Seed
+             * @description Of the draw, where values are compared with drawn ones.
+             * @default 0
+             */
+            seed?: number;
             /**
              * Pairs
              * @description Heads by pair of query and key; without, each query's head as one node.
              * @default true
              */
             pairs?: boolean;
+            /**
+             * Qk
+             * @description Queries and keys of heads as nodes, beside the sums: none; by the gradient at each; or by the pattern that the softmax makes with one replaced, times the gradient there (AtP*).
+             * @default none
+             * @enum {string}
+             */
+            qk?: "none" | "linear" | "softmax";
             /**
              * Sort By
              * @description What nodes are listed by, largest either way first.
@@ -1187,7 +1220,7 @@ export interface components {
              * Kinds
              * @description Of the nodes listed; absent: all.
              */
-            kinds?: ("embed" | "head" | "pair" | "cross_head" | "neuron" | "bias" | "attn" | "cross" | "mlp" | "mixer" | "ple" | "latent" | "latent_bias" | "error")[] | null;
+            kinds?: ("embed" | "head" | "pair" | "cross_head" | "query" | "key" | "neuron" | "bias" | "attn" | "cross" | "mlp" | "mixer" | "ple" | "latent" | "latent_bias" | "error")[] | null;
             /**
              * Layers
              * @description Of the nodes listed; absent: all.
@@ -1218,7 +1251,7 @@ export interface components {
             sample?: number;
             /**
              * References
-             * @description Prompts that values are compared with, with the same edits: of as many tokens where `against` is prompt, any where it is mean.
+             * @description Prompts that values are compared with, with the same edits: where `against` is prompt best of as many tokens; of others the tokens in common stand for each other.
              * @default []
              */
             references?: (string | number[] | components["schemas"]["Message"][])[];
@@ -1234,7 +1267,7 @@ export interface components {
              * Kind
              * @enum {string}
              */
-            kind: "embed" | "head" | "pair" | "cross_head" | "neuron" | "bias" | "attn" | "cross" | "mlp" | "mixer" | "ple" | "latent" | "latent_bias" | "error";
+            kind: "embed" | "head" | "pair" | "cross_head" | "query" | "key" | "neuron" | "bias" | "attn" | "cross" | "mlp" | "mixer" | "ple" | "latent" | "latent_bias" | "error";
             /**
              * Layer
              * @description Null of the embedding.
@@ -1318,7 +1351,7 @@ export interface components {
              * Against
              * @enum {string}
              */
-            against: "zero" | "mean" | "prompt";
+            against: "zero" | "mean" | "prompt" | "resample";
             /**
              * Method
              * @description Direct effects: norms frozen, or in a head that is not linear the gradient; null: none.
@@ -1365,11 +1398,15 @@ export interface components {
             /**
              * Components
              * @description Sums over positions of each head, of the neurons of each layer, and of whole branches.
+             *
+             *             Of all neurons of a layer the norm behind them is held, where there is one.
              */
             components: components["schemas"]["ComponentEffects"][];
             /**
              * At Positions
              * @description Sums of estimated total effects at each position, by kind of node.
+             *
+             *             Norms behind branches are held, where there are any: nodes of a branch cancel otherwise.
              */
             at_positions: components["schemas"]["PositionEffects"][];
         };
@@ -2022,7 +2059,7 @@ export interface components {
              * Kind
              * @enum {string}
              */
-            kind: "embed" | "head" | "pair" | "cross_head" | "neuron" | "bias" | "attn" | "cross" | "mlp" | "mixer" | "ple" | "latent" | "latent_bias" | "error";
+            kind: "embed" | "head" | "pair" | "cross_head" | "query" | "key" | "neuron" | "bias" | "attn" | "cross" | "mlp" | "mixer" | "ple" | "latent" | "latent_bias" | "error";
             /**
              * Layer
              * @description Null of the embedding.
@@ -2035,7 +2072,7 @@ export interface components {
             direct: number | null;
             /**
              * Total
-             * @description Estimated, as that of each node is.
+             * @description Estimated, as of each node; of neurons with the norm behind them held.
              */
             total: number;
         };
@@ -5228,7 +5265,7 @@ export interface components {
              * Site
              * @enum {string}
              */
-            site: "resid_pre" | "resid_mid" | "attn_out" | "mlp_out" | "heads";
+            site: "resid_pre" | "resid_mid" | "attn_out" | "mlp_out" | "heads" | "patterns";
             /**
              * Into
              * @description Which prompt was run, with activations of the other.
@@ -5310,11 +5347,11 @@ export interface components {
         PatchPairsRequest: {
             /**
              * Site
-             * @description What is patched: a site at one position in each cell, or one head at all positions.
+             * @description What is patched: a site at one position in each cell; or of one head what it writes, or where it looks, at all positions.
              * @default resid_pre
              * @enum {string}
              */
-            site?: "resid_pre" | "resid_mid" | "attn_out" | "mlp_out" | "heads";
+            site?: "resid_pre" | "resid_mid" | "attn_out" | "mlp_out" | "heads" | "patterns";
             /**
              * Into
              * @description Which prompt is run: the corrupted one with activations of the clean one, which shows what is enough, or the other way round, which shows what is needed.
@@ -5349,6 +5386,70 @@ export interface components {
             job?: string | null;
         };
         /**
+         * PatchPathRequest
+         * @description What nodes do to the answer of `prompt` through others alone, one path at a time.
+         */
+        PatchPathRequest: {
+            /**
+             * Prompt
+             * @description Text, which the model's tokenizer splits; token ids used as they are; or messages, which the chat template of the model makes a text of.
+             */
+            prompt: string | number[] | components["schemas"]["Message"][];
+            /**
+             * Source
+             * @description Of an encoder-decoder, and only of one: what its encoder reads. The prompt is then what its decoder goes on with; empty: its start token alone.
+             */
+            source?: (string | number[] | components["schemas"]["Message"][]) | null;
+            /**
+             * Pair
+             * @description A second text, for an encoder that reads two together; the prompt is then the first one, a text too.
+             */
+            pair?: string | null;
+            /**
+             * Target
+             * @description What is measured; absent: the most likely token of the clean prompt less that of the corrupted one.
+             */
+            target?: string | number | null;
+            /**
+             * Distractor
+             * @description A token whose logit is taken off the target's.
+             */
+            distractor?: (string | number) | null;
+            /**
+             * Position
+             * @description Where it is measured; a negative one counts from the end.
+             * @default -1
+             */
+            position?: number;
+            /**
+             * Through
+             * @description What lies between senders and receivers and is not held: nothing, so that it is the one edge; or feed-forwards, which go with the sender.
+             * @default nothing
+             * @enum {string}
+             */
+            through?: "nothing" | "mlps";
+            /**
+             * Senders
+             * @description Nodes that write, each a path of its own: "L9.H6", "L9.H6@14", "L3.mlp".
+             */
+            senders: string[];
+            /**
+             * Receivers
+             * @description What they tell, all together: nodes, or a site of one, as in "L12.H3.q".
+             */
+            receivers: string[];
+            /**
+             * Corrupted
+             * @description The other prompt, of as many tokens, whose activations senders have.
+             */
+            corrupted: string | number[] | components["schemas"]["Message"][];
+            /**
+             * Job
+             * @description A name of the client's choice, to follow or cancel the work by.
+             */
+            job?: string | null;
+        };
+        /**
          * PatchRequest
          * @description What activations of one prompt, `prompt`, do in the run of another that differs from it.
          */
@@ -5370,11 +5471,11 @@ export interface components {
             pair?: string | null;
             /**
              * Site
-             * @description What is patched: a site at one position in each cell, or one head at all positions.
+             * @description What is patched: a site at one position in each cell; or of one head what it writes, or where it looks, at all positions.
              * @default resid_pre
              * @enum {string}
              */
-            site?: "resid_pre" | "resid_mid" | "attn_out" | "mlp_out" | "heads";
+            site?: "resid_pre" | "resid_mid" | "attn_out" | "mlp_out" | "heads" | "patterns";
             /**
              * Into
              * @description Which prompt is run: the corrupted one with activations of the clean one, which shows what is enough, or the other way round, which shows what is needed.
@@ -5457,7 +5558,7 @@ export interface components {
              * Site
              * @enum {string}
              */
-            site: "resid_pre" | "resid_mid" | "attn_out" | "mlp_out" | "heads";
+            site: "resid_pre" | "resid_mid" | "attn_out" | "mlp_out" | "heads" | "patterns";
             /**
              * Into
              * @description Which prompts were run, with activations of the others.
@@ -5524,6 +5625,70 @@ export interface components {
             rows: (number | null)[][][];
         };
         /**
+         * PathPatches
+         * @description The objective of one prompt with what each sender tells the receivers from another.
+         */
+        PathPatches: {
+            /**
+             * Objective
+             * @description What was measured, in words.
+             */
+            objective: string;
+            /**
+             * Position
+             * @description Where it was measured.
+             */
+            position: number;
+            /**
+             * Tokens
+             * @description Of the prompt that was run.
+             */
+            tokens: components["schemas"]["Token"][];
+            /**
+             * Corrupted Tokens
+             * @description Of the other one, as many.
+             */
+            corrupted_tokens: components["schemas"]["Token"][];
+            /**
+             * Senders
+             * @description Each of a run of its own.
+             */
+            senders: string[];
+            /**
+             * Receivers
+             * @description Changed together.
+             */
+            receivers: string[];
+            /**
+             * Through
+             * @description What lies between and was not held.
+             * @enum {string}
+             */
+            through: "nothing" | "mlps";
+            /**
+             * Clean
+             * @description The objective of the prompt that was run.
+             */
+            clean: number;
+            /**
+             * Corrupted
+             * @description That of the prompt that senders have their activations of.
+             */
+            corrupted: number;
+            /**
+             * Provenance
+             * @description Which model, in which precision.
+             */
+            provenance: {
+                [key: string]: string;
+            };
+            /**
+             * Rows
+             * @description What each sender does to the objective through the receivers.
+             */
+            rows: components["schemas"]["SentPath"][];
+        };
+        /**
          * PositionEffects
          * @description Estimated total effects of what is written at one position, summed by kind of node.
          */
@@ -5532,7 +5697,7 @@ export interface components {
             embedding: number;
             /**
              * Heads
-             * @description Pairs count where they write: at the query.
+             * @description Pairs count where they write: at the query. Norms behind branches are held.
              */
             heads: number;
             /** Neurons */
@@ -5811,6 +5976,24 @@ export interface components {
             model: string;
             /** Fingerprint */
             fingerprint: string;
+        };
+        /**
+         * SentPath
+         * @description One path: from a sender to the receivers.
+         */
+        SentPath: {
+            /** Sender */
+            sender: string;
+            /**
+             * Value
+             * @description Of the objective in the run in which the receivers were told.
+             */
+            value: number;
+            /**
+             * Effect
+             * @description What the objective loses by it.
+             */
+            effect: number;
         };
         /**
          * StateRef
@@ -7964,6 +8147,133 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["PatchGrid"];
+                };
+            };
+            /** @description The request is malformed; the error names the field. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description No token, or a wrong one. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description A Host or Origin that is not this server's. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The body took too long to arrive. */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The body, or the work it asks for, is larger than the limits allow. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The body is not application/json in UTF-8. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description This model cannot do that; the error says why. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The work was cancelled. */
+            499: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description A fault of the server. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Too many requests are waiting; `Retry-After` says when to try again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The work took longer than the limit. */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+        };
+    };
+    patch_path: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PatchPathRequest"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    /** @description Waited and computed, in ms. */
+                    "Server-Timing"?: string;
+                    /** @description Whether every forward pass was at hand. */
+                    "X-Unembed-Cached"?: "true" | "false";
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PathPatches"];
                 };
             };
             /** @description The request is malformed; the error names the field. */

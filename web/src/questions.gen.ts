@@ -267,12 +267,27 @@ export const QUESTIONS = {
       "choices": [
         "zero",
         "mean",
-        "prompt"
+        "prompt",
+        "resample"
       ]
+    },
+    "seed": {
+      "kind": "integer",
+      "default": 0,
+      "low": 0
     },
     "pairs": {
       "kind": "boolean",
       "default": true
+    },
+    "qk": {
+      "kind": "choice",
+      "default": "none",
+      "choices": [
+        "none",
+        "linear",
+        "softmax"
+      ]
     },
     "sort_by": {
       "kind": "choice",
@@ -497,7 +512,8 @@ export const QUESTIONS = {
         "resid_mid",
         "attn_out",
         "mlp_out",
-        "heads"
+        "heads",
+        "patterns"
       ]
     },
     "into": {
@@ -530,6 +546,39 @@ export const QUESTIONS = {
       "default": -1
     }
   },
+  "patch_path": {
+    "senders": {
+      "kind": "names",
+      "limit": "max_patch_cells"
+    },
+    "receivers": {
+      "kind": "names",
+      "limit": "max_patch_cells"
+    },
+    "corrupted": {
+      "kind": "record"
+    },
+    "target": {
+      "kind": "token",
+      "default": null
+    },
+    "distractor": {
+      "kind": "token",
+      "default": null
+    },
+    "position": {
+      "kind": "integer",
+      "default": -1
+    },
+    "through": {
+      "kind": "choice",
+      "default": "nothing",
+      "choices": [
+        "nothing",
+        "mlps"
+      ]
+    }
+  },
   "patch_pairs": {
     "site": {
       "kind": "choice",
@@ -539,7 +588,8 @@ export const QUESTIONS = {
         "resid_mid",
         "attn_out",
         "mlp_out",
-        "heads"
+        "heads",
+        "patterns"
       ]
     },
     "into": {

@@ -266,6 +266,22 @@ def patch(
     attribution_command.patch(loading, prompt, corrupted, fields, as_json=as_json)
 
 
+@app.command("patch-path", cls=TextCommand)
+@options.with_loading
+@options.with_prompt
+@flags.with_options(requests.PatchPathRequest)
+def patch_path(
+    *,
+    loading: Loading,
+    prompt: Typed,
+    corrupted: attribution_command.Corrupted,
+    as_json: options.Json = False,
+    fields: dict[str, Any],
+) -> None:
+    """What nodes tell others, and what that does to the answer: path patching."""
+    attribution_command.patch_path(loading, prompt, corrupted, fields, as_json=as_json)
+
+
 @app.command("patch-pairs", cls=TextCommand)
 @options.with_loading
 @flags.with_options(requests.PatchPairsRequest)

@@ -1,4 +1,4 @@
-"""`unembed attribute`, `patch` and `patch-pairs`: ask once, print tables or JSON."""
+"""`unembed attribute`, `patch`, `patch-path`, `patch-pairs`: ask once, print tables or JSON."""
 
 from __future__ import annotations
 
@@ -11,14 +11,21 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from unembed.analyses.patching.options import BY_HEAD
 from unembed.analyses.patching.pairs import read_pairs
 from unembed.cli.loading import Loading, Typed, read_prompt
 from unembed.cli.output import print_json
 from unembed.cli.questions import ask, request, validated
-from unembed.questions.requests import AttributeRequest, PatchPairsRequest, PatchRequest
+from unembed.questions.requests import (
+    AttributeRequest,
+    PatchPairsRequest,
+    PatchPathRequest,
+    PatchRequest,
+)
 
 if TYPE_CHECKING:
     from unembed.analyses.attribution.result import Attribution, AttributionComparison, Bound
+    from unembed.analyses.patching.paths import PathPatches
     from unembed.analyses.patching.result import PatchGrid, PatchStudy
     from unembed.session import Job, Session
 
@@ -47,8 +54,8 @@ References = Annotated[
     list[str] | None,
     typer.Option(
         "--reference",
-        help="A prompt whose activations take the place of the prompt's: with --against prompt one "
-        "of as many tokens, with --against mean any. May be repeated.",
+        help="A prompt whose activations take the place of the prompt's: with --against prompt "
+        "best one of as many tokens, with --against mean or resample any. May be repeated.",
         metavar="TEXT",
         rich_help_panel="What is asked",
         show_default=False,
@@ -89,6 +96,18 @@ def patch(
         Console().print(_grid(found))
 
 
+def patch_path(
+    loading: Loading, prompt: Typed, corrupted: str, fields: dict[str, Any], *, as_json: bool
+) -> None:
+    """See `unembed patch-path`."""
+    asked = validated(PatchPathRequest, prompt.fields() | {"corrupted": corrupted} | fields)
+    found = ask(loading, _patch_path, asked, Console(stderr=True))
+    if as_json:
+        print_json(found.to_json())
+    else:
+        Console().print(_paths(found))
+
+
 def patch_pairs(
     loading: Loading, pairs: Path | None, fields: dict[str, Any], *, as_json: bool
 ) -> None:
@@ -114,6 +133,12 @@ def _patch(session: Session, job: Job, asked: PatchRequest) -> PatchGrid:
     from unembed.questions import attribution
 
     return attribution.patch(session, job, asked)
+
+
+def _patch_path(session: Session, job: Job, asked: PatchPathRequest) -> PathPatches:
+    from unembed.questions import attribution
+
+    return attribution.patch_path(session, job, asked)
 
 
 def _patch_pairs(session: Session, job: Job, asked: PatchPairsRequest) -> PatchStudy:
@@ -179,7 +204,7 @@ def _grid(found: PatchGrid) -> Table:
     table = Table(title=title, title_justify="left", box=None, pad_edge=False)
     table.add_column("layer", justify="right")
     for column in found.columns_at:
-        if found.site == "heads":
+        if found.site in BY_HEAD:
             table.add_column(f"H{column}", justify="right")
         else:
             table.add_column(Text(f"{column} {found.tokens[column].label}"), justify="right")
@@ -192,6 +217,24 @@ def _grid(found: PatchGrid) -> Table:
     return table
 
 
+def _paths(found: PathPatches) -> Table:
+    """What each sender does to the objective through the receivers."""
+    told = ", ".join(found.receivers)
+    title = (
+        f"{found.objective}: clean {found.clean:.3f}, corrupted {found.corrupted:.3f}; "
+        f"what is lost through {told}"
+    )
+    table = Table(title=title, title_justify="left", box=None, pad_edge=False)
+    table.add_column("sender")
+    for name in ("value", "effect"):
+        table.add_column(name, justify="right")
+    for row in found.rows:
+        table.add_row(row.sender, f"{row.value:.4f}", _signed(row.effect))
+    between = "feed-forwards go with the sender" if found.through == "mlps" else "all else is held"
+    table.caption = f"between them {between}"
+    return table
+
+
 def _study(found: PatchStudy) -> Table:
     """The share that each cell restores, with half the width of its interval."""
     title = (
@@ -201,7 +244,7 @@ def _study(found: PatchStudy) -> Table:
     table = Table(title=title, title_justify="left", box=None, pad_edge=False)
     table.add_column("layer", justify="right")
     for column in found.columns_at:
-        heading = f"H{column}" if found.site == "heads" else str(column)
+        heading = f"H{column}" if found.site in BY_HEAD else str(column)
         table.add_column(heading, justify="right")
     halves = ((found.high - found.low) / 2).tolist()
     for layer, row, half in zip(found.layers, found.restored.tolist(), halves, strict=True):

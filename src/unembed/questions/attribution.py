@@ -1,5 +1,5 @@
 """The questions: what does every node do to an objective; and what does an activation of one prompt
-do in the run of another, or over many pairs of prompts?
+do in the run of another, along one path, or over many pairs of prompts?
 """
 
 from __future__ import annotations
@@ -8,14 +8,22 @@ from unembed.analyses.attribution.attribute import attribute
 from unembed.analyses.attribution.options import AttributionOptions
 from unembed.analyses.attribution.result import Attribution, AttributionComparison
 from unembed.analyses.patching.grid import patch_grid
-from unembed.analyses.patching.options import PairsOptions, PatchOptions
+from unembed.analyses.patching.options import PairsOptions, PatchOptions, PathOptions
 from unembed.analyses.patching.pairs import pair_template
+from unembed.analyses.patching.paths import PathPatches, path_patch
 from unembed.analyses.patching.result import PatchGrid, PatchStudy
 from unembed.analyses.patching.study import patch_pairs
 from unembed.engine.editing.edits import Edit
+from unembed.engine.model import Model
+from unembed.engine.names.vocabulary import Read
 from unembed.questions.editing import edits_of
 from unembed.questions.experiment import Prompted
-from unembed.questions.requests import AttributeRequest, PatchPairsRequest, PatchRequest
+from unembed.questions.requests import (
+    AttributeRequest,
+    PatchPairsRequest,
+    PatchPathRequest,
+    PatchRequest,
+)
 from unembed.questions.tokens import as_given, naming, read_of
 from unembed.session import Job, Session
 
@@ -55,10 +63,7 @@ def answer(session: Session, job: Job, request: AttributeRequest) -> Attribution
 def patch(session: Session, job: Job, request: PatchRequest) -> PatchGrid:
     """The grid of one pair of prompts."""
     model = session.model
-    clean = read_of(model, request)
-    with naming("corrupted"):
-        source = None if request.source is None else as_given(request.source)
-        corrupted = model.read_prompt(as_given(request.corrupted), source)
+    clean, corrupted = _both(model, request)
     return patch_grid(
         model,
         clean.prompt,
@@ -67,6 +72,30 @@ def patch(session: Session, job: Job, request: PatchRequest) -> PatchGrid:
         cancel=job.cancel,
         progress=job.progress,
     )
+
+
+def patch_path(session: Session, job: Job, request: PatchPathRequest) -> PathPatches:
+    """Paths from senders to receivers, of one pair of prompts."""
+    model = session.model
+    clean, corrupted = _both(model, request)
+    return path_patch(
+        model,
+        clean.prompt,
+        corrupted.prompt,
+        request.senders,
+        request.receivers,
+        options=request.only(PathOptions),
+        cancel=job.cancel,
+        progress=job.progress,
+    )
+
+
+def _both(model: Model, request: PatchRequest | PatchPathRequest) -> tuple[Read, Read]:
+    """The clean prompt and the corrupted one."""
+    clean = read_of(model, request)
+    with naming("corrupted"):
+        source = None if request.source is None else as_given(request.source)
+        return clean, model.read_prompt(as_given(request.corrupted), source)
 
 
 def patch_over(session: Session, job: Job, request: PatchPairsRequest) -> PatchStudy:

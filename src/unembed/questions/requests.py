@@ -22,7 +22,7 @@ from unembed.analyses.component.options import ComponentOptions
 from unembed.analyses.flow.options import FlowOptions
 from unembed.analyses.labels.options import LabelsOptions
 from unembed.analyses.lens.options import LensOptions
-from unembed.analyses.patching.options import PairsOptions, PatchOptions
+from unembed.analyses.patching.options import PairsOptions, PatchOptions, PathOptions
 from unembed.analyses.patching.pairs import PromptPair, TemplateName
 from unembed.analyses.predictions.options import PredictionsOptions
 from unembed.analyses.tracing.options import TraceOptions
@@ -53,6 +53,7 @@ from unembed.questions.experiment import (
 
 _TargetText = Annotated[StrictStr, Field(max_length=1000)]
 _Spelled = Annotated[_TargetText | TokenId, Field(union_mode="left_to_right")]
+_Nodes = Annotated[list[Name], Field(min_length=1, fail_fast=True)]
 _MAX_REFERENCES = 64
 _MAX_LENS_K = 20  # a grid of 400,000 cells is sent with all of them
 
@@ -162,8 +163,8 @@ class AttributeRequest(AttributionOptions, Experiment):
     target: _Spelled | None = option(None, AttributionOptions.model_fields["target"].description)
     references: Annotated[list[Prompt], Field(max_length=_MAX_REFERENCES, fail_fast=True)] = option(
         [],
-        "Prompts that values are compared with, with the same edits: of as many tokens where "
-        "`against` is prompt, any where it is mean.",
+        "Prompts that values are compared with, with the same edits: where `against` is prompt "
+        "best of as many tokens; of others the tokens in common stand for each other.",
     )
 
 
@@ -198,6 +199,26 @@ class PatchRequest(PatchOptions, Prompted, Request):
         sentence="The other prompt, of as many tokens, which differs where it matters."
     )
     target: _Spelled | None = option(None, PatchOptions.model_fields["target"].description)
+    job: JobName | None = Field(
+        None, description="A name of the client's choice, to follow or cancel the work by."
+    )
+
+
+class PatchPathRequest(PathOptions, Prompted, Request):
+    """What nodes do to the answer of `prompt` through others alone, one path at a time."""
+
+    senders: _Nodes = option(
+        sentence='Nodes that write, each a path of its own: "L9.H6", "L9.H6@14", "L3.mlp".',
+        limit="max_patch_cells",
+    )
+    receivers: _Nodes = option(
+        sentence='What they tell, all together: nodes, or a site of one, as in "L12.H3.q".',
+        limit="max_patch_cells",
+    )
+    corrupted: Prompt = option(
+        sentence="The other prompt, of as many tokens, whose activations senders have."
+    )
+    target: _Spelled | None = option(None, PathOptions.model_fields["target"].description)
     job: JobName | None = Field(
         None, description="A name of the client's choice, to follow or cancel the work by."
     )

@@ -44,6 +44,7 @@ QUESTIONS: tuple[Question, ...] = (
     Question("trace", requests.TraceRequest, circuits.trace),
     Question("circuit", requests.CircuitRequest, circuits.circuit),
     Question("patch", requests.PatchRequest, attribution.patch),
+    Question("patch_path", requests.PatchPathRequest, attribution.patch_path),
     Question("patch_pairs", requests.PatchPairsRequest, attribution.patch_over),
     Question("flow", requests.FlowRequest, flow.answer),
     Question("component", requests.ComponentRequest, component.answer),

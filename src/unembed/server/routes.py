@@ -19,6 +19,7 @@ from unembed.analyses.circuits.result import Circuit
 from unembed.analyses.component.result import Component
 from unembed.analyses.labels.result import LabelScores
 from unembed.analyses.lens.result import LensComparison
+from unembed.analyses.patching.paths import PathPatches
 from unembed.analyses.patching.result import PatchGrid, PatchStudy
 from unembed.analyses.predictions.result import Predictions
 from unembed.analyses.tracing.result import TraceComparison
@@ -247,6 +248,15 @@ async def patch(request: Request, body: requests.PatchRequest) -> Response:
     session = session_of(request)
     return await compute(
         request, body, lambda job: json_bytes(attribution_question.patch(session, job, body))
+    )
+
+
+@router.post("/api/patch/path", responses=work_responses(wire.body_of(PathPatches)))
+async def patch_path(request: Request, body: requests.PatchPathRequest) -> Response:
+    """What nodes do to the objective of one prompt through others alone."""
+    session = session_of(request)
+    return await compute(
+        request, body, lambda job: json_bytes(attribution_question.patch_path(session, job, body))
     )
 
 

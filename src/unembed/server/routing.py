@@ -25,6 +25,7 @@ from unembed.questions.requests import (
     HeadsRequest,
     IndexRequest,
     PatchPairsRequest,
+    PatchPathRequest,
     PatchRequest,
 )
 from unembed.server import parsing, wire
@@ -71,6 +72,7 @@ Question = (
     | CorpusSentencesRequest
     | ExplainRequest
     | PatchRequest
+    | PatchPathRequest
     | PatchPairsRequest
     | CircuitRequest
 )

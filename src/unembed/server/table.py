@@ -46,6 +46,7 @@ API: tuple[Entry, ...] = (
     Entry("/api/trace", ("POST",)),
     Entry("/api/circuit", ("POST",)),
     Entry("/api/patch", ("POST",)),
+    Entry("/api/patch/path", ("POST",)),
     Entry("/api/patch/pairs", ("POST",)),
     Entry("/api/flow", ("POST",)),
     Entry("/api/component", ("POST",)),

@@ -60,6 +60,8 @@ const PAGES = {
 } as const;
 /** Asked by a button, or beside what a page is about: in the address and the request alone. */
 const BESIDE = ['build', 'vector', 'heads', 'thumbnails', 'sentences', 'examples'] as const;
+/** Asked in Python, on the command line and over HTTP; the app has no page for them yet. */
+const WITHOUT_PAGE = ['patch_path'] as const;
 
 const read = (address: string) => {
   const { spec, problems } = decodeSpec(address);
@@ -132,6 +134,7 @@ describe('an option that the server declares', () => {
       'relations',
       ...Object.keys(PAGES),
       ...BESIDE,
+      ...WITHOUT_PAGE,
       'trace',
       'circuit',
       'explain',

@@ -14,15 +14,16 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from unembed.analyses.patching.options import PatchOptions
-from unembed.analyses.patching.plan import Cell, Plan, planned
+from unembed.analyses.patching.plan import Cell, Plan, objective_of, planned
 from unembed.analyses.patching.result import PatchGrid
 from unembed.analyses.tools.checks import chosen
 from unembed.analyses.tools.objective import Objective
-from unembed.analyses.tools.target import in_words, measured_at
+from unembed.analyses.tools.target import in_words
 from unembed.engine.cancel import Cancel
 from unembed.engine.loaded import Loaded, Prompt
 from unembed.engine.names.sites import resolve_position
 from unembed.engine.passes.forward import Logits, request_of, run
+from unembed.engine.passes.packed import Suffix, can_pack, packed_states
 from unembed.engine.passes.run import Run
 from unembed.engine.passes.suffix import prefix_of, states_after
 from unembed.engine.sweep import sweep
@@ -63,7 +64,7 @@ def patch_grid(
     """
     options = chosen(options, given(target=target) | changes, {})
     plan = planned(model, clean, corrupted, options)
-    objective = _objective(plan, options, cancel)
+    objective = objective_of(model, plan.clean, plan.corrupted, options, cancel)
     first, other = _runs(plan, objective, cancel, progress)
     given_by, run_again = (first, other) if options.into == "corrupted" else (other, first)
     prompt = corrupted if options.into == "corrupted" else clean
@@ -131,28 +132,18 @@ def _measured(
             plan.model, prompt, edits, objective=objective, cancel=cancel, progress=progress
         )
         return () if swept.values is None else list(swept.values)
+    model, at = plan.model, objective.position
+    packs = plan.at_positions and can_pack(model, prefix, into["final_norm"])
     found: dict[int, Tensor] = {}
-    for batch in plan.batches(cells):
+    for batch in plan.batches(cells, packed=packs):
         if progress is not None:
             progress("patching", len(found), len(cells))
-        first = min(plan.start(cells[one]) for one in batch)
-        states = states_after(
-            plan.model, prefix, [edits[one] for one in batch], first, objective.position, cancel
-        )
-        found |= dict(zip(batch, objective.of_states(plan.model, states), strict=True))
+        layer, first = min(plan.start(cells[one]) for one in batch)
+        if packs:
+            suffixes = [Suffix(plan.start(cells[one])[1], edits[one]) for one in batch]
+            states = packed_states(model, prefix, suffixes, layer, at, cancel)
+        else:
+            rows = [edits[one] for one in batch]
+            states = states_after(model, prefix, rows, (layer, first), at, cancel)
+        found |= dict(zip(batch, objective.of_states(model, states), strict=True))
     return [found[order] for order in range(len(cells))]
-
-
-def _objective(plan: Plan, options: PatchOptions, cancel: Cancel | None) -> Objective:
-    """What is measured, at its position."""
-    model, n_positions = plan.model, len(plan.clean.ids)
-    position = resolve_position(options.position, n_positions)
-    target, distractor = options.target, options.distractor
-    if target is None:
-        model.require("lens")
-        target, other = (
-            run(model, request_of(one, logits="all"), cancel).top(1, position)[0].token.id
-            for one in (plan.clean, plan.corrupted)
-        )
-        distractor = other if distractor is None else distractor
-    return measured_at(model, target, distractor, position, n_positions)

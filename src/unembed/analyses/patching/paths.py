@@ -10,31 +10,43 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import torch
 
 from unembed.analyses.attribution.groups import OUT, parts_of
-from unembed.analyses.patching.plan import check_lengths
-from unembed.analyses.tools.target import in_words, measured_at
+from unembed.analyses.patching.options import PathOptions, Through
+from unembed.analyses.patching.plan import check_lengths, objective_of
+from unembed.analyses.tools.checks import chosen
+from unembed.analyses.tools.target import in_words
 from unembed.engine.cancel import Cancel
 from unembed.engine.editing.edits import Edit, by_analysis, patch, set_to
 from unembed.engine.loaded import Loaded, Prompt
 from unembed.engine.names.sites import resolve_position
+from unembed.engine.names.tokens import Token
 from unembed.engine.passes.forward import Logits, request_of, run
 from unembed.engine.passes.run import Run
 from unembed.engine.sweep import sweep
 from unembed.engine.targets import Name, SiteKey, Target, site
-from unembed.errors import InputError
+from unembed.errors import InputError, TooLargeError
 from unembed.models.progress import Progress
-from unembed.options import Explained
+from unembed.options import Explained, given
 from unembed.result import TABLE_ROW, Axes, Columns, Result, columns_of
 
 if TYPE_CHECKING:
     from jaxtyping import Float
     from torch import Tensor
 
-Through = Literal["nothing", "mlps"]
+DEFAULTS = PathOptions()
+
+
+@dataclass(frozen=True)
+class SentPath:
+    """One path: from a sender to the receivers."""
+
+    sender: str
+    value: Annotated[float, "Of the objective in the run in which the receivers were told."]
+    effect: Annotated[float, "What the objective loses by it."]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -42,8 +54,12 @@ class PathPatches(Result):
     """The objective of one prompt with what each sender tells the receivers from another."""
 
     axes: ClassVar[Axes] = {"values": (TABLE_ROW,)}
+    also: ClassVar[tuple[str, ...]] = ("rows",)
 
     objective: Annotated[str, "What was measured, in words."]
+    position: Annotated[int, "Where it was measured."]
+    tokens: Annotated[tuple[Token, ...], "Of the prompt that was run."]
+    corrupted_tokens: Annotated[tuple[Token, ...], "Of the other one, as many."]
     senders: Annotated[tuple[str, ...], "Each of a run of its own."]
     receivers: Annotated[tuple[str, ...], "Changed together."]
     through: Annotated[Through, "What lies between and was not held."]
@@ -57,14 +73,20 @@ class PathPatches(Result):
         """What the objective loses by each path."""
         return self.clean - self.values
 
+    @property
+    def rows(self) -> tuple[SentPath, ...]:
+        """What each sender does to the objective through the receivers."""
+        numbers = zip(self.senders, self.values.tolist(), self.effects.tolist(), strict=True)
+        return tuple(SentPath(*one) for one in numbers)
+
     def summary(self) -> str:
         return f"{len(self.senders)} senders to {', '.join(self.receivers[:3])}"
 
     def columns(self) -> Columns:
         """One row for each sender."""
-        rows = zip(self.senders, self.values.tolist(), self.effects.tolist(), strict=True)
-        names = ("sender", "values", "effect")
-        return columns_of(dict(zip(names, row, strict=True)) for row in rows)
+        return columns_of(
+            {"sender": row.sender, "values": row.value, "effect": row.effect} for row in self.rows
+        )
 
 
 @torch.no_grad()
@@ -74,13 +96,12 @@ def path_patch(
     corrupted: Prompt,
     senders: Sequence[Name],
     receivers: Sequence[Name],
-    target: str | int | Explained,
+    target: str | int | Explained | None = None,
     *,
-    distractor: str | int | None = None,
-    position: int = -1,
-    through: Through = "nothing",
+    options: PathOptions = DEFAULTS,
     cancel: Cancel | None = None,
     progress: Progress | None = None,
+    **changes: Any,
 ) -> PathPatches:
     """What each sender does to the objective through the receivers alone.
 
@@ -89,19 +110,23 @@ def path_patch(
         corrupted: as many tokens; senders have their activations of it.
         senders: nodes that write to the stream, "L9.H6", "L9.H6@14", "L3.mlp", "embed"; each alone.
         receivers: what may change: nodes, or a site of one: "L12.H3", "L12.H3.q", "L17.resid_post".
-        through: "nothing": all that lies between is held, so that it is the one edge; "mlps":
-            feed-forwards go with the sender, as in Wang et al.
+        target: what is measured, a token or a `ue.Objective`.
+        options: what is measured and held; `target` and `changes` are single ones, as in
+            `distractor=" John", through="mlps"`, with which feed-forwards between go with the
+            sender, as in Wang et al.
 
     Raises:
         PromptError, TargetError, InputError, CapabilityError: bad input; nothing was run.
+        TooLargeError: more senders than `max_patch_cells`.
     """
+    options = chosen(options, given(target=target) | changes, {})
     read, other = model.read_prompt(clean), model.read_prompt(corrupted)
     check_lengths(len(read.ids), len(other.ids))
     to = [model.node(name, "receivers") for name in receivers]
     by = [model.node(name, "senders") for name in senders]
-    _check(by, to, through)
-    place = resolve_position(position, len(read.ids))
-    objective = measured_at(model, target, distractor, place, len(read.ids))
+    _check(by, to)
+    _check_size(len(by), model.settings.max_patch_cells)
+    objective, through = objective_of(model, read, other, options, cancel), options.through
     needed = objective.required_capture(model)
     logits: Logits = "none" if needed else "all"
     outs = [part.out for part in parts_of(model)]
@@ -115,12 +140,15 @@ def path_patch(
     told = sweep(
         model, clean, first, capture=[one.site_key.name for one in to], logits="none", **work
     )
-    second = [tuple(patch(one, seen) for one in to) for seen in told]
+    second = [tuple(by_analysis(patch(one, seen)) for one in to) for seen in told]
     values = sweep(model, clean, second, objective=objective, **work).values
     if values is None:
         raise AssertionError("there is an objective")
     return PathPatches(
         objective=in_words(model, objective.at(-1)),
+        position=resolve_position(objective.position, len(read.ids)),
+        tokens=here.tokens,
+        corrupted_tokens=there.tokens,
         senders=tuple(one.text for one in by),
         receivers=tuple(one.text for one in to),
         through=through,
@@ -148,15 +176,19 @@ def _branch_out(sender: Target) -> SiteKey | None:
     return None if branch is None else SiteKey(OUT[branch], sender.layer)
 
 
-def _check(senders: Sequence[Target], receivers: Sequence[Target], through: str) -> None:
-    """Raise InputError for what is no edge."""
-    if through not in ("nothing", "mlps"):
-        raise InputError(
-            f"through is {through!r}; it must be 'nothing' or 'mlps'",
-            field="through",
-            value=through,
-            legal="nothing, mlps",
+def _check_size(n_senders: int, limit: int) -> None:
+    if n_senders > limit:
+        raise TooLargeError(
+            f"{n_senders:,} senders are two runs each; the limit is {limit:,} (max_patch_cells)",
+            field="senders",
+            value=n_senders,
+            legal=f"at most {limit:,}",
+            fix="name fewer senders",
         )
+
+
+def _check(senders: Sequence[Target], receivers: Sequence[Target]) -> None:
+    """Raise InputError for what is no edge."""
     for field, some in (("senders", senders), ("receivers", receivers)):
         if not some:
             raise InputError(f"there are no {field}", field=field, legal="at least one node")

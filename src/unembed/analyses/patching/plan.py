@@ -7,14 +7,17 @@ from dataclasses import dataclass
 
 import torch
 
-from unembed.analyses.patching.options import PatchOptions
+from unembed.analyses.patching.options import BY_HEAD, Measured, PatchOptions
 from unembed.analyses.tools.checks import checked_layers
 from unembed.analyses.tools.objective import Objective
+from unembed.analyses.tools.target import measured_at
+from unembed.engine.cancel import Cancel
 from unembed.engine.editing.edits import Edit, patch
 from unembed.engine.loaded import Loaded, Prompt
-from unembed.engine.names.sites import resolve_position
+from unembed.engine.names.sites import parse_target, resolve_position
 from unembed.engine.names.taps import refuse, why_not
 from unembed.engine.names.vocabulary import Read
+from unembed.engine.passes.forward import request_of, run
 from unembed.engine.passes.run import Run
 from unembed.engine.sweep import USEFUL_TOKENS
 from unembed.engine.targets import SiteKey, Target, node, site
@@ -72,17 +75,29 @@ class Plan:
         first = max(self.first_difference, min(self.positions))
         return self.layers[cell.place[0]], first if cell.position is None else cell.position
 
-    def batches(self, cells: Sequence[Cell]) -> Iterator[list[int]]:
-        """Cells of one layer whose runs enter together: as few as make products efficient."""
+    @property
+    def at_positions(self) -> bool:
+        """Whether what is patched is of single positions: a pattern is of two."""
+        return not any(cell.target.is_pairs for cell in self.cells)
+
+    def batches(self, cells: Sequence[Cell], *, packed: bool = False) -> Iterator[list[int]]:
+        """Cells of one layer whose runs enter together: as few as make products efficient.
+
+        Args:
+            packed: runs stand behind each other, each as long as it is; else all are as long as
+                the longest.
+        """
         n_positions = len(self.clean.ids)
         order = sorted(range(len(cells)), key=lambda one: self.start(cells[one]))
         batch: list[int] = []
+        size = 0
         for one in order:
-            begins = self.start(cells[batch[0]]) if batch else (0, 0)
-            enough = len(batch) * (n_positions - begins[1]) >= USEFUL_TOKENS
-            if batch and (enough or begins[0] != self.start(cells[one])[0]):
+            layer, first = self.start(cells[one])
+            if batch and (size >= USEFUL_TOKENS or self.start(cells[batch[0]])[0] != layer):
                 yield batch
-                batch = []
+                batch, size = [], 0
+            own = first if packed or not batch else self.start(cells[batch[0]])[1]
+            size += n_positions - own
             batch.append(one)
         if batch:
             yield batch
@@ -117,8 +132,8 @@ def planned(model: Loaded, clean: Prompt, corrupted: Prompt, options: PatchOptio
         named = (resolve_position(one, n_positions, "positions") for one in options.positions)
         positions = sorted(set(named))
     layers = _layers(model, options)
-    if options.site == "heads":
-        columns, cells = _cells_of_heads(model, layers)
+    if options.site in BY_HEAD:
+        columns, cells = _cells_of_heads(model, layers, options)
     else:
         columns = positions
         cells = [
@@ -131,15 +146,43 @@ def planned(model: Loaded, clean: Prompt, corrupted: Prompt, options: PatchOptio
     return Plan(model, read, other, layers, columns, positions, cells, capture)
 
 
-def _cells_of_heads(model: Loaded, layers: Sequence[int]) -> tuple[list[int], list[Cell]]:
+def _cells_of_heads(
+    model: Loaded, layers: Sequence[int], options: PatchOptions
+) -> tuple[list[int], list[Cell]]:
     """The heads of the layer that has most, and a cell for each head of each layer."""
     counts = [model.block(layer).attention.n_heads for layer in layers]
     cells = [
-        Cell((row, head), node("head", layer, head), None)
+        Cell((row, head), _head(options, layer, head), None)
         for row, (layer, n_heads) in enumerate(zip(layers, counts, strict=True))
         for head in range(n_heads)
     ]
     return list(range(max(counts))), cells
+
+
+def _head(options: PatchOptions, layer: int, head: int) -> Target:
+    if options.site == "patterns":
+        return parse_target(f"L{layer}.H{head}.pattern")
+    return node("head", layer, head)
+
+
+def objective_of(
+    model: Loaded, clean: Read, corrupted: Read, options: Measured, cancel: Cancel | None = None
+) -> Objective:
+    """What is measured, at its position: without a target, why each prompt says what it says.
+
+    Raises TargetError for what is no token or position; CapabilityError without a lens.
+    """
+    n_positions = len(clean.ids)
+    position = resolve_position(options.position, n_positions)
+    target, distractor = options.target, options.distractor
+    if target is None:
+        model.require("lens")
+        target, other = (
+            run(model, request_of(one, logits="all"), cancel).top(1, position)[0].token.id
+            for one in (clean, corrupted)
+        )
+        distractor = other if distractor is None else distractor
+    return measured_at(model, target, distractor, position, n_positions)
 
 
 def check_lengths(clean: int, corrupted: int) -> None:
@@ -182,4 +225,5 @@ def _layers(model: Loaded, options: PatchOptions) -> list[int]:
 
 
 def _key(options: PatchOptions, layer: int) -> SiteKey:
-    return SiteKey("z" if options.site == "heads" else options.site, layer)
+    by_head = {"heads": "z", "patterns": "pattern"}
+    return SiteKey(by_head.get(options.site, options.site), layer)

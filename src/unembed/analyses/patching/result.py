@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import torch
 
-from unembed.analyses.patching.options import Into, Patched
+from unembed.analyses.patching.options import BY_HEAD, Into, Patched
 from unembed.engine.names.tokens import Token
 from unembed.result import Axes, Columns, Result
 
@@ -63,20 +63,20 @@ class PatchGrid(Result):
         )
 
     def summary(self) -> str:
-        kind = "heads" if self.site == "heads" else "positions"
+        kind = "heads" if self.site in BY_HEAD else "positions"
         return f"{self.site}: {len(self.layers)} layers × {len(self.columns_at)} {kind}"
 
     def columns(self) -> Columns:
         """One row for each cell."""
         n_layers, n_columns = self.values.shape
-        column = "head" if self.site == "heads" else "position"
+        column = "head" if self.site in BY_HEAD else "position"
         found: Columns = {
             "layer": [layer for layer in self.layers for _ in range(n_columns)],
             column: list(self.columns_at) * n_layers,
             "value": self.values.flatten().tolist(),
             "restored": self.restored.flatten().tolist(),
         }
-        if self.site != "heads":
+        if self.site not in BY_HEAD:
             found["token"] = [self.tokens[one].text for one in self.columns_at] * n_layers
         return found
 
@@ -130,7 +130,7 @@ class PatchStudy(Result):
     def columns(self) -> Columns:
         """One row for each cell."""
         n_layers, n_columns = self.restored.shape
-        column = "head" if self.site == "heads" else "position"
+        column = "head" if self.site in BY_HEAD else "position"
         return {
             "layer": [layer for layer in self.layers for _ in range(n_columns)],
             column: list(self.columns_at) * n_layers,

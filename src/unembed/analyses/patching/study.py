@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from unembed.analyses.patching.grid import patch_grid
-from unembed.analyses.patching.options import PairsOptions, PatchOptions, PatchPlaces
+from unembed.analyses.patching.options import BY_HEAD, PairsOptions, PatchOptions, PatchPlaces
 from unembed.analyses.patching.pairs import PromptPair
 from unembed.analyses.patching.result import LeftOut, PatchGrid, PatchStudy
 from unembed.analyses.tools.checks import chosen
@@ -109,7 +109,7 @@ def _fitting(
             lengths[order] = length
     if not lengths:
         raise _none(left_out)
-    if options.site == "heads" and options.positions is None:
+    if options.site in BY_HEAD and options.positions is None:
         return list(lengths), left_out
     most = Counter(lengths.values()).most_common(1)[0][0]
     for order, length in lengths.items():

@@ -77,9 +77,13 @@ def prefix_of(
         states = states_after(model, found, [()], start, len(ids) - 1)
     except (AttributeError, IndexError, RuntimeError, TypeError, ValueError):
         return None  # a cache of a form of its own
+    return found if agrees(model, states[0], final[-1]) else None
+
+
+def agrees(model: Loaded, state: Tensor, plain: Tensor) -> bool:
+    """Whether what the unembedding reads is what it read in the plain run, but for rounding."""
     limit = AGREEMENT if model.dtype in (torch.float32, torch.float64) else HALF
-    difference = (states[0] - final[-1]).abs().max()
-    return found if bool(difference <= limit * final[-1].abs().max()) else None
+    return bool((state - plain).abs().max() <= limit * plain.abs().max())
 
 
 @torch.no_grad()

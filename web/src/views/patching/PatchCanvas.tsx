@@ -9,7 +9,7 @@ import { dropPeek, hidePeek, showPeek } from '../../shared/state/peek';
 import { useSpec, useStore } from '../../shared/state/store';
 import { useTheme } from '../../shared/state/theme';
 import { zoomBy } from '../../shared/state/zoom';
-import { cellsOf, differing, sentence } from './cells';
+import { byHead, cellsOf, differing, sentence } from './cells';
 import { setPatching, usePatchingSpec } from './patchingState';
 import type { Grid } from './query';
 
@@ -37,7 +37,7 @@ export function PatchCanvas({ grid, cellWidth, say }: Props) {
   const shared = useStore((state) => state.scrollX);
   const [scrollY, setScrollY] = useState(0);
   const [headScroll, setHeadScroll] = useState(0);
-  const heads = grid.site === 'heads';
+  const heads = byHead(grid.site);
   const last = grid.layers.length - 1;
   const source = (row: number) => (flipped ? row : last - row);
   const cells = useMemo(() => cellsOf(grid, show, theme, flipped), [grid, show, theme, flipped]);

@@ -1,7 +1,7 @@
 /** The same grid as a table of text: for assistive technology, for find-in-page, for copying. */
 import { Token } from '../../shared/parts/parts';
 import { useSpec } from '../../shared/state/store';
-import { valueAt, words } from './cells';
+import { byHead, valueAt, words } from './cells';
 import { usePatchingSpec } from './patchingState';
 import type { Grid } from './query';
 
@@ -18,10 +18,10 @@ export function PatchTable({ grid }: { grid: Grid }) {
           <tr>
             <th scope="col">layer</th>
             {grid.columns_at.map((at) => {
-              const token = grid.site === 'heads' ? undefined : grid.tokens[at];
+              const token = byHead(grid.site) ? undefined : grid.tokens[at];
               return (
                 <th key={at} scope="col" className="number">
-                  {grid.site === 'heads' ? `H${at}` : <span className="faint">{at}</span>}{' '}
+                  {byHead(grid.site) ? `H${at}` : <span className="faint">{at}</span>}{' '}
                   {token ? <Token token={token} /> : null}
                 </th>
               );

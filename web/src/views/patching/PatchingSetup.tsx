@@ -14,7 +14,8 @@ const SITES: ReadonlyArray<readonly [Patching['site'], string, string]> = [
   ['resid_mid', 'Stream after attention', 'What the feed-forward of a layer reads.'],
   ['attn_out', 'Attention', 'What attention adds in a layer.'],
   ['mlp_out', 'Feed-forward', 'What the feed-forward adds in a layer.'],
-  ['heads', 'Heads', 'Each head, at all positions.'],
+  ['heads', 'Heads', 'What each head writes, at all positions.'],
+  ['patterns', 'Patterns', 'Where each head looks, at all positions.'],
 ];
 
 const INTO = [

@@ -15,7 +15,7 @@ import { useTheme } from '../../shared/state/theme';
 import { saidOf } from '../../shared/text/chat';
 import type { Spec } from '../../shared/text/url';
 import type { ViewProps } from '../../shared/view';
-import { gridTable } from './cells';
+import { byHead, gridTable } from './cells';
 import { Sets } from './PairsMenu';
 import { CellNote } from './CellNote';
 import { CorruptedForm, PatchingSetup } from './PatchingSetup';
@@ -203,7 +203,7 @@ interface Cost {
 function useCost(model: ModelInfo | null, length: number): Cost {
   const { prompt, patching } = useSpec();
   const [agreedTo, setAgreedTo] = useState<string | null>(null);
-  const columns = patching.site === 'heads' ? (model?.n_heads ?? 0) : length;
+  const columns = byHead(patching.site) ? (model?.n_heads ?? 0) : length;
   const cells = (model?.n_layers ?? 0) * columns;
   const key = JSON.stringify([prompt, patching.corrupted, patching.site, patching.into]);
   return {

@@ -3,6 +3,7 @@ import { useMemo } from 'react';
 import { count, figures } from '../../draw/format';
 import type { Analysis } from '../../shared/api/queries';
 import { useSpec } from '../../shared/state/store';
+import { byHead } from './cells';
 import { PatchCanvas, chosenCell } from './PatchCanvas';
 import { PatchTable } from './PatchTable';
 import { usePatchingSpec } from './patchingState';
@@ -64,7 +65,7 @@ function Readout({ study }: { study: Study }) {
         </p>
       ) : null}
       <p className="faint">
-        {study.site === 'heads' ? null : (
+        {byHead(study.site) ? null : (
           <>
             Of the first pair: <bdi>{study.tokens.map(({ label }) => label).join('')}</bdi>
           </>

@@ -6,6 +6,9 @@ import { edit, type Edit } from '../../shared/text/edits';
 import type { Patching } from './patchingState';
 import type { Grid } from './query';
 
+/** Whether columns are heads, and not positions. */
+export const byHead = (site: Patching['site']): boolean => site === 'heads' || site === 'patterns';
+
 /** How far from the corrupted prompt's objective (0) to the clean one's (1); null: no such cell, or both equal. */
 export function restored(grid: Grid, value: number | null): number | null {
   const span = grid.clean - grid.corrupted;
@@ -58,17 +61,18 @@ export function differing(grid: Grid): Set<number> {
   );
 }
 
-/** "L12.resid_pre" at one position, or a head at all that were patched. */
+/** "L12.resid_pre" at one position, or a head, or where it looks, at all that were patched. */
 export function nodeOf(grid: Grid, row: number, column: number): string {
   const [layer, at] = [grid.layers[row] ?? 0, grid.columns_at[column] ?? 0];
+  if (grid.site === 'patterns') return `L${layer}.H${at}.pattern`;
   return grid.site === 'heads' ? `L${layer}.H${at}` : `L${layer}.${grid.site}`;
 }
 
 /** What a cell is, as an edit of the prompt that was run: `from` is the other one. */
 export function patchEdit(grid: Grid, row: number, column: number, from: string): Edit {
   const at = grid.columns_at[column] ?? 0;
-  const all = grid.site === 'heads' && grid.positions.length === grid.tokens.length;
-  const positions = grid.site === 'heads' ? (all ? null : [...grid.positions]) : [at];
+  const all = byHead(grid.site) && grid.positions.length === grid.tokens.length;
+  const positions = byHead(grid.site) ? (all ? null : [...grid.positions]) : [at];
   return {
     ...edit(nodeOf(grid, row, column), 'patch'),
     positions,
@@ -80,10 +84,9 @@ export function patchEdit(grid: Grid, row: number, column: number, from: string)
 export function sentence(grid: Grid, row: number, column: number): string {
   const value = valueAt(grid, row, column);
   const at = grid.columns_at[column] ?? 0;
-  const place =
-    grid.site === 'heads'
-      ? `layer ${grid.layers[row]}, head ${at}`
-      : `layer ${grid.layers[row]}, position ${at} ${grid.tokens[at]?.label ?? ''}`;
+  const place = byHead(grid.site)
+    ? `layer ${grid.layers[row]}, head ${at}`
+    : `layer ${grid.layers[row]}, position ${at} ${grid.tokens[at]?.label ?? ''}`;
   if (value === null) return `${place}: this layer has no such head`;
   const share = restored(grid, value);
   const far = share === null ? '' : `, ${share.toFixed(3)} of the way to the clean prompt’s`;
@@ -91,13 +94,13 @@ export function sentence(grid: Grid, row: number, column: number): string {
 }
 
 export function gridTable(grid: Grid): Array<Array<string | number | null>> {
-  const column = grid.site === 'heads' ? ['head'] : ['position', 'token'];
+  const column = byHead(grid.site) ? ['head'] : ['position', 'token'];
   return [
     ['layer', ...column, 'value', 'restored'],
     ...grid.layers.flatMap((layer, row) =>
       grid.columns_at.map((at, place) => {
         const value = valueAt(grid, row, place);
-        const named = grid.site === 'heads' ? [at] : [at, grid.tokens[at]?.text ?? ''];
+        const named = byHead(grid.site) ? [at] : [at, grid.tokens[at]?.text ?? ''];
         return [layer, ...named, value, restored(grid, value)];
       }),
     ),

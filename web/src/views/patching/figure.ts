@@ -3,7 +3,7 @@ import { figures } from '../../draw/format';
 import { gridSvg } from '../../draw/gridSvg';
 import type { Theme } from '../../draw/lut';
 import { savePng, saveSvg, tokenReader } from '../../shared/parts/figure';
-import { cellsOf } from './cells';
+import { byHead, cellsOf } from './cells';
 import type { Patching } from './patchingState';
 import type { Grid } from './query';
 
@@ -21,7 +21,7 @@ interface Shown {
 export function patchingPicture({ grid, show, flipped, theme, heading, model }: Shown) {
   const names = grid.layers.map((layer) => `L${layer}`);
   const columns = grid.columns_at.map((at) =>
-    grid.site === 'heads' ? `H${at}` : (grid.tokens[at]?.label ?? String(at)),
+    byHead(grid.site) ? `H${at}` : (grid.tokens[at]?.label ?? String(at)),
   );
   const picture = gridSvg({
     heading,

@@ -1,5 +1,6 @@
 /** The mean grid of many pairs, as the canvas of one grid takes it. */
 import { figures } from '../../draw/format';
+import { byHead } from './cells';
 import type { Grid, Study } from './query';
 
 type Cell = Study['rows'][number][number];
@@ -26,10 +27,9 @@ export function gridOf(study: Study): Grid {
 /** What a cell says, with where the mean may be. */
 export function studySentence(study: Study, row: number, column: number): string {
   const at = study.columns_at[column] ?? 0;
-  const place =
-    study.site === 'heads'
-      ? `layer ${study.layers[row]}, head ${at}`
-      : `layer ${study.layers[row]}, position ${at}`;
+  const place = byHead(study.site)
+    ? `layer ${study.layers[row]}, head ${at}`
+    : `layer ${study.layers[row]}, position ${at}`;
   const [share, low, high] = cellOf(study, row, column) ?? [];
   if (share == null) return `${place}: this layer has no such head`;
   const sure =
@@ -40,7 +40,7 @@ export function studySentence(study: Study, row: number, column: number): string
 }
 
 export function studyTable(study: Study): Array<Array<string | number | null>> {
-  const column = study.site === 'heads' ? 'head' : 'position';
+  const column = byHead(study.site) ? 'head' : 'position';
   return [
     ['layer', column, 'restored', 'low', 'high'],
     ...study.layers.flatMap((layer, row) =>
