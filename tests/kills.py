@@ -82,7 +82,7 @@ def state(model: ue.Model, folder: Path) -> dict[Any, Any] | None:
         corpus = open_corpus(model, NAME, folder=folder)
     except IndexMissingError:
         return None
-    listed = corpus._lists._abouts
+    listed = corpus._lists.abouts
     assert set(listed) == {site.name for site in corpus.sites}, "a site has no lists"
     assert {one.rows for one in listed.values()} == {len(corpus)}, "lists are of other rows"
     corpus.search("The girl", 1)

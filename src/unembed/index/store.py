@@ -95,9 +95,13 @@ class Store:
 
     def column(self, name: str, column: str) -> Any:
         """A whole column as an Arrow array."""
+        return self.whole_columns(name, [column])[column]
+
+    def whole_columns(self, name: str, columns: Sequence[str]) -> dict[str, Any]:
+        """Whole columns as Arrow arrays."""
         with self.reading():
-            found = query(self._database.open_table(name), [column]).to_arrow()[column]
-            return found.combine_chunks()
+            found = query(self._database.open_table(name), columns).to_arrow()
+            return {column: found[column].combine_chunks() for column in columns}
 
     def optimise(self, name: str) -> None:
         """Put a table's many appends together, and drop what it was before them."""

@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import random
 from dataclasses import replace
+from itertools import pairwise
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -17,7 +19,7 @@ from unembed.index.corpus import lists
 from unembed.index.corpus.build import index_corpus
 from unembed.index.corpus.corpus import open_corpus
 from unembed.index.corpus.lists import Lists
-from unembed.index.store import to_numpy
+from unembed.index.store import to_arrow, to_numpy
 
 TEXT = "the a dog cat girl bank river city pub sat ran saw hear near on of to her his local"
 WORDS = TEXT.split()
@@ -68,9 +70,14 @@ def vectors_of(corpus, site):
     return kept
 
 
+def arrow(array):
+    """An array as a table of the store gives it."""
+    return to_arrow({"x": array})["x"].combine_chunks()
+
+
 def lists_in(corpus, site):
     (kept,) = (one for one in corpus.sites if one.name == site)
-    about = corpus._lists._abouts[site]
+    about = corpus._lists.abouts[site]
     return about, Lists(corpus._rows, kept, about, len(corpus))
 
 
@@ -83,7 +90,7 @@ def test_the_recall_that_is_stated_is_the_true_one(site, corpus):
         scores = kept @ kept[row]
         scores[row] = -np.inf
         nearest = set(np.argsort(-scores)[:DEPTH].tolist())
-        seen = near.near(torch.from_numpy(kept[row]), DEPTH)
+        seen = near.rows(near.near(torch.from_numpy(kept[row]), DEPTH))
         assert len(set(seen.tolist())) == len(seen)
         found.append(len(nearest & set(seen.tolist())) / DEPTH)
         looked_at.append(len(seen) / len(corpus))
@@ -157,12 +164,24 @@ def test_a_filter_that_leaves_everything_is_none(corpus, sentences):
 
 
 def test_rows_behind_the_lists_are_never_missed(corpus):
-    about, _ = lists_in(corpus, "L2.resid_post")
-    site = corpus.sites[0]
-    near = Lists(corpus._rows, site, replace(about, rows=len(corpus) - 70, probes=1), len(corpus))
-    seen = near.near(torch.randn(site.width, generator=torch.Generator().manual_seed(0)), 5)
-    assert set(range(len(corpus) - 70, len(corpus))) <= set(seen.tolist())
-    assert len(near.near(torch.ones(site.width), 400)) >= 470  # more lists where one has too few
+    """As if the last 70 rows had been appended after the lists were made."""
+    about, whole = lists_in(corpus, "L2.resid_post")
+    site, first = corpus.sites[0], len(corpus) - 70
+    members = [whole.order[start:end] for start, end in pairwise(whole._ends)]
+    members = [one[one < first] for one in members]
+    made = {
+        ("L2.resid_post.lists", "row"): np.concatenate(members),
+        ("L2.resid_post.centres", "vector"): whole._centres.numpy(),
+        ("L2.resid_post.centres", "n"): np.array([len(one) for one in members]),
+    }
+    stored = SimpleNamespace(column=lambda *named: arrow(made[named]))
+    near = Lists(stored, site, replace(about, rows=first, probes=1), len(corpus))
+    drawn = torch.randn(site.width, generator=torch.Generator().manual_seed(0))
+    seen = near.rows(near.near(drawn, 5)).tolist()
+    assert set(range(first, len(corpus))) <= set(seen)
+    assert len(seen) == len(set(seen)) < len(corpus) / 2
+    assert len(near.rows(near.near(drawn, 400))) >= 470  # more lists where one has too few
+    assert sorted(near.order.tolist()) == list(range(len(corpus)))
 
 
 def test_vectors_on_disk_give_the_same(corpus, large, file, sentences, monkeypatch):
@@ -176,7 +195,7 @@ def test_a_small_corpus_is_compared_token_by_token(large, file, sentences, tmp_p
     (tmp_path / "few.txt").write_text("\n".join(sentences[:40]))
     few = index_corpus(large, tmp_path / "few.txt", "few", [0], folder=tmp_path, split="lines")
     assert few.search(sentences[0], 2).recall is None
-    assert not few._lists._abouts
+    assert not few._lists.abouts
     assert not list(tmp_path.rglob("*.lists.lance"))
 
 
@@ -227,7 +246,7 @@ def test_a_build_cut_short_at_its_lists_goes_on(large, file, tmp_path, monkeypat
     monkeypatch.setattr(lists.Rows, "write", real)
     monkeypatch.setattr(lists.Rows, "add_sentences", None)
     built = index_corpus(large, file, "one", [2], **options)
-    assert set(built._lists._abouts) == {"L2.resid_post"}
+    assert set(built._lists.abouts) == {"L2.resid_post"}
 
 
 def test_lists_that_do_not_pay_are_not_used(corpus, sentences, monkeypatch):

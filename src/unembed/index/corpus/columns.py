@@ -10,13 +10,14 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from unembed.errors import InputError
 from unembed.index.corpus.options import CorpusFilter
-from unembed.index.corpus.rows import SENTENCES, TOKENS, Rows
+from unembed.index.corpus.rows import LABELS, SENTENCES, TOKENS, Rows
 from unembed.index.store import Array, to_numpy
 
 Mask = NDArray[np.bool_]
@@ -29,6 +30,10 @@ class Labels:
 
     names: tuple[str, ...]
     codes: Array
+
+    def at(self, rows: Array) -> list[str]:
+        """The labels of some rows."""
+        return [self.names[code] for code in self.codes[rows].tolist()]
 
     def among(self, wanted: Sequence[str], folded: bool) -> Mask:
         """Rows whose label is one of these; where none is, no row."""
@@ -47,26 +52,32 @@ class TokenColumns:
         self._numbers: dict[str, Array] = {}
         self._labels: dict[str, Labels] = {}
 
+    def read(self, names: Sequence[str]) -> None:
+        """Read columns together, which takes hardly longer than one of them."""
+        with self._lock:
+            known = {*self._numbers, *self._labels}
+            missing = [name for name in names if name not in known]
+            found = self.rows.whole_columns(TOKENS, missing) if missing else {}
+            for name, column in found.items():
+                if name in LABELS:
+                    self._labels[name] = _labels(column)
+                else:
+                    self._numbers[name] = to_numpy(column)
+
     def numbers(self, name: str) -> Array:
         """A column of numbers."""
-        with self._lock:
-            if name not in self._numbers:
-                self._numbers[name] = to_numpy(self.rows.column(TOKENS, name))
-            return self._numbers[name]
+        self.read([name])
+        return self._numbers[name]
 
     def labels(self, name: str) -> Labels:
         """A column of labels; that of files is by token, too."""
         with self._lock:
-            if name not in self._labels:
-                self._labels[name] = self._read(name)
+            if name == "file" and name not in self._labels:
+                known = _labels(self.rows.column(SENTENCES, name))
+                self._labels[name] = Labels(known.names, known.codes[self.numbers("sentence")])
+            elif name not in self._labels:
+                self.read([name])
             return self._labels[name]
-
-    def _read(self, name: str) -> Labels:
-        table = SENTENCES if name == "file" else TOKENS
-        coded = self.rows.column(table, name).dictionary_encode()
-        names = tuple(coded.dictionary.to_pylist())
-        codes: Array = coded.indices.to_numpy()
-        return Labels(names, codes[self.numbers("sentence")] if name == "file" else codes)
 
     @cached_property
     def n_words(self) -> int:
@@ -118,3 +129,9 @@ class TokenColumns:
             close = (np.abs(other - rows) <= reach) & (sentence[other] == sentence)
             found |= exists & close
         return found
+
+
+def _labels(column: Any) -> Labels:
+    """An Arrow array of text by dictionary."""
+    coded = column.dictionary_encode()
+    return Labels(tuple(coded.dictionary.to_pylist()), coded.indices.to_numpy())

@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass
 from functools import cache
+from typing import cast
 
 import numpy as np
 import torch
@@ -17,6 +18,7 @@ from torch import Tensor
 from unembed.errors import InputError
 from unembed.index.corpus.about import Site
 from unembed.index.corpus.columns import Mask
+from unembed.index.corpus.lists import Lists, SiteLists
 from unembed.index.corpus.options import CorpusSearchOptions
 from unembed.index.corpus.rows import Rows
 from unembed.index.corpus.states import CONTEXT, directions
@@ -88,30 +90,31 @@ def query_of(state: Tensor, site: Site, asked: CorpusSearchOptions) -> Query:
 
 
 def best_rows(
-    kept: KeptVectors, query: Query, mask: Mask, wanted: int, among: Array | None = None
+    kept: KeptVectors, query: Query, mask: Mask, wanted: int, *, by_lists: bool = False
 ) -> tuple[Array, Array]:
     """(rows, scores) of the tokens nearest to a query, best first, the first row of equals.
 
     Args:
         mask: rows that may be found.
-        among: look at these rows alone.
+        by_lists: look at those alone that are in the lists nearest to the query.
     """
     n_left = int(np.count_nonzero(mask))
+    if not n_left:
+        return np.empty(0, np.int64), np.empty(0)
     rows: Array | None = None
-    if among is not None:
-        rows = among[mask[among]]
-        n_left = len(rows)
+    if by_lists:
+        rows, scores = kept.near(query.flat, wanted)
     elif n_left < FEW * len(mask):
         rows = np.flatnonzero(mask)
-    wanted = min(wanted, n_left)
-    if not wanted:
-        return np.empty(0, np.int64), np.empty(0)
-    margin = CLOSE * float(query.weights.sum())
-    if rows is None:
-        scores = kept.times(query.flat).masked_fill_(torch.from_numpy(~mask), -torch.inf)
-        again = _near(scores, wanted, margin)
+        scores = kept.times(query.flat, rows)
     else:
-        again = np.sort(rows[_near(kept.times(query.flat, rows), wanted, margin)])
+        scores = kept.times(query.flat)
+    left = mask if rows is None else mask[rows]
+    scores.masked_fill_(torch.from_numpy(~left), -torch.inf)
+    wanted = min(wanted, int(np.count_nonzero(left)))
+    again = _near(scores, wanted, CLOSE * float(query.weights.sum()))
+    if rows is not None:
+        again = np.sort(rows[again])
     exact = query.exact(kept.rows(again))
     order = np.argsort(-exact, kind="stable")[:wanted]
     return again[order], exact[order]
@@ -139,35 +142,49 @@ def _near(scores: Tensor, wanted: int, margin: float) -> Array:
 class KeptVectors:
     """The directions of one site as they are kept [n, width], in half precision.
 
-    In memory where they fit the budget, else read in stretches. Thread-safe.
+    In memory where they fit the budget, list by list if there are lists, else read in stretches.
+    Thread-safe.
     """
 
-    def __init__(self, rows: Rows, site: Site, n: int, budget: int) -> None:
+    def __init__(self, rows: Rows, site: Site, n: int, budget: int, lists: Lists | None) -> None:
         self.bytes = 2 * n * site.width
-        self._rows, self._site, self._n = rows, site, n
+        self._rows, self._site, self._n, self._lists = rows, site, n, lists
         self._fits = self.bytes <= budget
         self._held: Tensor | None = None
         self._lock = threading.Lock()
 
     def rows(self, numbers: Array) -> Array:
         """Some rows, in the order asked for."""
-        if self._fits:
-            found: Array = self._whole().index_select(0, torch.from_numpy(numbers)).numpy()
-            return found
-        return self._rows.take_vectors(self._site, numbers.tolist())
+        if not self._fits:
+            return self._rows.take_vectors(self._site, numbers.tolist())
+        places = numbers if self._lists is None else self._lists.place[numbers]
+        found: Array = self._whole().index_select(0, torch.from_numpy(places)).numpy()
+        return found
 
     def times(self, direction: Tensor, rows: Array | None = None) -> Tensor:
         """The product of every row, or of some, with a direction [width], but for rounding."""
-        length = direction.norm()
-        flat = (direction / length).float()
+        flat, length = _unit(direction)
         if rows is not None:
             found = products(torch.from_numpy(self.rows(rows)), flat)
         elif self._fits:
             found = products(self._whole(), flat)
+            if self._lists is not None:
+                found = found.index_select(0, torch.from_numpy(self._lists.place))
         else:
             parts = self._rows.vectors(self._site, self._step)
             found = torch.cat([products(torch.from_numpy(part), flat) for part in parts])
-        return found.mul_(length.float())
+        return found.mul_(length)
+
+    def near(self, direction: Tensor, wanted: int) -> tuple[Array, Tensor]:
+        """The rows that lists say are near, in any order, and their products; there are lists."""
+        lists = cast("Lists", self._lists)
+        stretches = lists.near(direction, wanted)
+        rows = lists.rows(stretches)
+        if not self._fits:
+            return rows, self.times(direction, rows)
+        flat, length = _unit(direction)
+        held = self._whole()
+        return rows, torch.cat([products(held[one], flat) for one in stretches]).mul_(length)
 
     @property
     def _step(self) -> int:
@@ -179,10 +196,18 @@ class KeptVectors:
                 held = torch.empty(self._n, self._site.width, dtype=torch.float16)
                 start = 0
                 for part in self._rows.vectors(self._site, self._step):
-                    held[start : start + len(part)] = torch.from_numpy(part)
-                    start += len(part)
+                    end = start + len(part)
+                    own = slice(start, end) if self._lists is None else self._lists.place[start:end]
+                    held[own] = torch.from_numpy(part)
+                    start = end
                 self._held = held
             return self._held
+
+
+def _unit(direction: Tensor) -> tuple[Tensor, Tensor]:
+    """A direction [width] of length one, and how long it was."""
+    length = direction.norm()
+    return (direction / length).float(), length.float()
 
 
 def products(rows: Tensor, direction: Tensor) -> Tensor:
@@ -209,8 +234,8 @@ def adds_in_single(width: int) -> bool:
 class Matrices:
     """The vectors of sites, in memory as far as the budget goes; the last used stays."""
 
-    def __init__(self, rows: Rows, n: int, budget: int) -> None:
-        self._rows, self._n, self._budget = rows, n, budget
+    def __init__(self, rows: Rows, n: int, budget: int, lists: SiteLists) -> None:
+        self._rows, self._n, self._budget, self._lists = rows, n, budget, lists
         self._held: dict[Site, KeptVectors] = {}
         self._lock = threading.Lock()
 
@@ -219,7 +244,8 @@ class Matrices:
         with self._lock:
             found = self._held.pop(site, None)
             if found is None:
-                found = KeptVectors(self._rows, site, self._n, self._budget)
+                lists = self._lists.of(site)
+                found = KeptVectors(self._rows, site, self._n, self._budget, lists)
                 while self._held and self.bytes + found.bytes > self._budget:
                     del self._held[next(iter(self._held))]
             self._held[site] = found

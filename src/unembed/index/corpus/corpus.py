@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -21,7 +20,6 @@ from unembed.engine.cancel import Cancel
 from unembed.engine.loaded import Prompt
 from unembed.engine.model import Model
 from unembed.engine.names.sites import resolve_position
-from unembed.engine.names.tokens import Token
 from unembed.engine.passes.run import Run
 from unembed.errors import InputError
 from unembed.index.corpus.about import CorpusAbout, ListsAbout, Site, state_of
@@ -29,6 +27,7 @@ from unembed.index.corpus.columns import Mask, TokenColumns
 from unembed.index.corpus.compare import Matrices, Query, best_rows, query_of
 from unembed.index.corpus.folder import CorpusFolder, check_same, corpora_of, missing, names_in
 from unembed.index.corpus.hits import CorpusHit, CorpusHits, CorpusToken
+from unembed.index.corpus.listing import Listing
 from unembed.index.corpus.lists import SiteLists
 from unembed.index.corpus.options import (
     CorpusFilter,
@@ -36,11 +35,10 @@ from unembed.index.corpus.options import (
     CorpusSentencesOptions,
     Of,
 )
-from unembed.index.corpus.rows import LABELS, NUMBERS, SENTENCES, TOKENS, Rows
+from unembed.index.corpus.rows import SENTENCES, Rows
 from unembed.index.corpus.sentences import CorpusSentence, CorpusSentences
 from unembed.index.corpus.states import CONTEXT
 from unembed.index.corpus.summary import CorpusSummary, summed_up
-from unembed.index.store import Array
 from unembed.index.weights import SameWeights
 from unembed.options import given
 
@@ -67,8 +65,11 @@ class Corpus:
         self._rows = rows
         self._weights = SameWeights(model, about.fingerprint)
         self.columns = TokenColumns(rows)
-        self._matrices = Matrices(rows, about.n_tokens, model.settings.index_cache_bytes)
+        self._listing = Listing(model, rows, self.columns, about)
         self._lists = SiteLists(rows, about.n_tokens, lists)
+        self._matrices = Matrices(
+            rows, about.n_tokens, model.settings.index_cache_bytes, self._lists
+        )
 
     def __len__(self) -> int:
         return self.about.n_tokens
@@ -129,8 +130,9 @@ class Corpus:
         wanted = asked.offset + asked.limit
         total = int(np.count_nonzero(mask))
         recall = self._recall(site, query, total, asked)
-        among = None if recall is None else self._lists.near(site, query.flat, wanted)
-        rows, scores = best_rows(self._matrices.of(site), query, mask, wanted, among)
+        rows, scores = best_rows(
+            self._matrices.of(site), query, mask, wanted, by_lists=recall is not None
+        )
         shown = slice(asked.offset, wanted)
         found = CorpusHits(
             corpus=self.about.name,
@@ -140,7 +142,7 @@ class Corpus:
             weighting=asked.weighting if site.site == CONTEXT else None,
             query=run.tokens[at],
             total=total,
-            items=self._hits(rows[shown], scores[shown]),
+            items=self._listing.hits(rows[shown], scores[shown]),
             recall=recall,
         )
         return self._with_labels(found, asked)
@@ -191,7 +193,7 @@ class Corpus:
     def _listed(self, mask: Mask, asked: CorpusSearchOptions) -> CorpusHits:
         rows = np.flatnonzero(mask)
         shown = rows[asked.offset : asked.offset + asked.limit]
-        items = self._hits(shown, None)
+        items = self._listing.hits(shown, None)
         return CorpusHits(self.about.name, None, None, None, None, None, len(rows), items)
 
     def check_current(self) -> None:
@@ -283,16 +285,7 @@ class Corpus:
 
     def tokens(self, sentence: int) -> tuple[CorpusToken, ...]:
         """The tokens of one sentence, as the model read them, with their labels."""
-        starts, _ = self._bounds
-        if not 0 <= sentence < len(starts):
-            legal = f"0-{len(starts) - 1}"
-            raise InputError(
-                f"sentence {sentence} is not in {self.about.name!r}: it has {legal}",
-                field="sentence",
-                value=sentence,
-                legal=legal,
-            )
-        return self._read_sentences([sentence])[sentence]
+        return self._listing.sentence(sentence)
 
     def sentences(
         self,
@@ -316,9 +309,8 @@ class Corpus:
         asked = options.changed(**given(layer=layer), **changes)
         self.check_current()
         self._check_rows(rows)
-        starts, _ = self._bounds
-        numbers = [int(one) for one in np.searchsorted(starts, list(rows), "right") - 1]
-        tokens = self._read_sentences(sorted(set(numbers)))
+        starts, numbers = self._listing.starts, self._listing.sentence_of(rows)
+        tokens = self._listing.sentences(sorted(set(numbers)))
         found = []
         for row, number in zip(rows, numbers, strict=True):
             own, at, attention = tokens[number], row - int(starts[number]), None
@@ -348,76 +340,6 @@ class Corpus:
     def text(self, sentence: int) -> str:
         """One sentence."""
         return str(self._rows.take(SENTENCES, [sentence], ["text"])["text"][0].as_py())
-
-    @cached_property
-    def _bounds(self) -> tuple[Array, Array]:
-        """The first row of each sentence, and how many it has."""
-        return self._rows.bounds()
-
-    def _hits(self, rows: Array, scores: Array | None) -> tuple[CorpusHit, ...]:
-        if not len(rows):
-            return ()
-        starts, _ = self._bounds
-        numbers = np.searchsorted(starts, rows, "right") - 1
-        once = sorted({int(one) for one in numbers})
-        tokens = self._read_sentences(once)
-        said = self._rows.take(SENTENCES, once, ["text", "file", "record"])
-        about = {
-            number: (said["text"][at].as_py(), said["file"][at].as_py(), said["record"][at].as_py())
-            for at, number in enumerate(once)
-        }
-        found = []
-        for order, (row, number) in enumerate(zip(rows.tolist(), numbers.tolist(), strict=True)):
-            own, at = tokens[number], row - int(starts[number])
-            follows = self.model.kind == "causal" and at + 1 < len(own)
-            text, file, record = about[number]
-            found.append(
-                CorpusHit(
-                    score=None if scores is None else float(scores[order]),
-                    match=own[at],
-                    next=own[at + 1] if follows else None,
-                    text=text,
-                    sentence=number,
-                    row=row,
-                    file=file,
-                    record=record,
-                )
-            )
-        return tuple(found)
-
-    def _read_sentences(self, numbers: Sequence[int]) -> dict[int, tuple[CorpusToken, ...]]:
-        """The tokens of some sentences, by their numbers."""
-        starts, sizes = self._bounds
-        spans = [(int(starts[one]), int(sizes[one])) for one in numbers]
-        rows = [row for start, size in spans for row in range(start, start + size)]
-        taken = self._rows.take(TOKENS, rows, [*NUMBERS, *LABELS])
-        columns = {name: column.to_pylist() for name, column in taken.items()}
-        found, at = {}, 0
-        for number, (_, size) in zip(numbers, spans, strict=True):
-            own = {name: column[at : at + size] for name, column in columns.items()}
-            found[number] = self._made(own, size)
-            at += size
-        return found
-
-    def _made(self, own: dict[str, list[Any]], size: int) -> tuple[CorpusToken, ...]:
-        forms = dict(zip(own["word"], own["form"], strict=True))
-        tokens: tuple[Token, ...] = self.model.tokens(own["id"])
-        return tuple(
-            CorpusToken(
-                position=own["position"][at],
-                token=tokens[at],
-                start=None if own["start"][at] < 0 else own["start"][at],
-                end=None if own["start"][at] < 0 else own["end"][at],
-                word=own["form"][at] or None,
-                lemma=own["lemma"][at] or None,
-                pos=own["pos"][at] or None,
-                tag=own["tag"][at] or None,
-                dep=own["dep"][at] or None,
-                entity=own["entity"][at] or None,
-                head=forms.get(own["head"][at]) if own["head"][at] >= 0 else None,
-            )
-            for at in range(size)
-        )
 
 
 def open_corpus(model: Model, name: str, *, folder: Path | str | None = None) -> Corpus:

@@ -44,49 +44,61 @@ PRODUCT_BYTES = 32 * 1024 * 1024
 
 
 class Lists:
-    """The lists of one site, in memory."""
+    """The lists of one site, in memory: an order of all rows in which each list is one stretch."""
 
     def __init__(self, rows: Rows, site: Site, about: ListsAbout, n: int) -> None:
-        self._order = to_numpy(rows.column(_members(site), "row"))
+        members = to_numpy(rows.column(_members(site), "row"))
         self._centres = torch.from_numpy(to_numpy(rows.column(_centres(site), "vector")))
         sizes = to_numpy(rows.column(_centres(site), "n"))
         self._ends = np.concatenate([[0], np.cumsum(sizes)])
         self._probes = about.probes
-        self._others = np.arange(about.rows, n, dtype=self._order.dtype)
+        listed = np.zeros(n, bool)
+        listed[members] = True
+        others = np.flatnonzero(~listed).astype(np.int32)
+        self._rest = len(members) + int(np.searchsorted(others, about.rows))
+        self.order = np.concatenate([members, others])
+        self.place = np.empty(n, np.int32)
+        self.place[self.order] = np.arange(n, dtype=np.int32)
 
-    def near(self, direction: Float[Tensor, " width"], wanted: int) -> Array:
-        """The rows in the lists that are nearest to a direction, and those in none; in any order.
+    def near(self, direction: Float[Tensor, " width"], wanted: int) -> list[slice]:
+        """The stretches of `order` that a search looks at: the nearest lists, and rows in none.
 
         As many lists as were measured, or more where they have fewer than `wanted` rows.
         """
         nearest = (self._centres @ direction.float()).argsort(descending=True).numpy()
         sizes = self._ends[nearest + 1] - self._ends[nearest]
         enough = int(np.searchsorted(np.cumsum(sizes), wanted)) + 1
-        chosen = nearest[: max(self._probes, enough)]
-        parts = [self._order[self._ends[one] : self._ends[one + 1]] for one in chosen]
-        return np.concatenate([*parts, self._others])
+        chosen = nearest[: max(self._probes, enough)].tolist()
+        found = [slice(int(self._ends[one]), int(self._ends[one + 1])) for one in chosen]
+        return [*found, slice(self._rest, len(self.order))]
+
+    def rows(self, stretches: Sequence[slice]) -> Array:
+        """The numbers of the rows in stretches of `order`."""
+        return np.concatenate([self.order[one] for one in stretches])
 
 
 class SiteLists:
     """The lists of the sites of a corpus of `n` tokens, read when asked for. Thread-safe."""
 
     def __init__(self, rows: Rows, n: int, abouts: Mapping[str, ListsAbout]) -> None:
-        self._rows, self._n, self._abouts = rows, n, abouts
+        self._rows, self._n, self.abouts = rows, n, dict(abouts)
         self._read: dict[Site, Lists] = {}
         self._lock = threading.Lock()
 
     def recall(self, site: Site, wanted: int) -> float | None:
         """What a search for so many is known to find by lists; None: it has to be exact."""
-        about = self._abouts.get(site.name)
+        about = self.abouts.get(site.name)
         return None if about is None or about.share > MOST_SHARE else about.recall(wanted)
 
-    def near(self, site: Site, direction: Float[Tensor, " width"], wanted: int) -> Array:
-        """The rows that a search of a site for `wanted` of them looks at, in any order."""
+    def of(self, site: Site) -> Lists | None:
+        """The lists of a site, if it has any."""
+        about = self.abouts.get(site.name)
+        if about is None:
+            return None
         with self._lock:
             if site not in self._read:
-                about = self._abouts[site.name]
                 self._read[site] = Lists(self._rows, site, about, self._n)
-        return self._read[site].near(direction, wanted)
+            return self._read[site]
 
 
 def make_lists(rows: Rows, site: Site, words: Mask, cancel: Cancel | None) -> ListsAbout:
