@@ -204,10 +204,12 @@ class _Search:
         kept = edges_by_hand(graph, kept, options.include, options.exclude)
         edges = self._edges(kept, effects, order)
         self._check_named(kept)
-        whole, none = float(self.objective.value(seen)), self._value(self._mask(order[:0]))
-        value = self._value(kept)
-        edges = self._measured(edges, kept, value, whole)
-        curve = self._curve(order, whole, none) if options.curve else ()
+        asked, curve = self._asked(edges), self._curve_masks(order)
+        none, value, *values = self._values(
+            [self._mask(order[:0]), kept, *self._without(asked, kept), *curve]
+        )
+        whole, lost = float(self.objective.value(seen)), values[: 2 * len(asked)]
+        edges = self._measured(edges, asked, lost, whole, value)
         return Circuit(
             objective=in_words(self.model, self.objective.at(-1)),
             position=self.objective.position,
@@ -221,7 +223,7 @@ class _Search:
             n_heads=tuple(layer.n_heads for layer in graph.layers),
             nodes=nodes_of(edges),
             edges=edges,
-            curve=curve,
+            curve=self._curve(values[len(lost) :], whole, none),
             cost=self._cost(given_effects is not None),
             provenance=seen.provenance,
             graph=graph,
@@ -275,10 +277,10 @@ class _Search:
 
     def _edges(self, kept: Tensor, effects: Tensor, order: Tensor) -> tuple[CircuitEdge, ...]:
         sources, readers = self.graph.sources, self.graph.readers
-        inside = order[kept[order[:, 0], order[:, 1]]]
+        self.inside = order[kept[order[:, 0], order[:, 1]]]
         return tuple(
             CircuitEdge(sources[row], readers[column], float(effects[row, column]))
-            for row, column in inside.tolist()
+            for row, column in self.inside.tolist()
         )
 
     def _check_named(self, kept: Bool[Tensor, "source reader"]) -> None:
@@ -294,49 +296,69 @@ class _Search:
 
     # ------------------------------------------------------------ what is measured
 
-    def _value(self, kept: Tensor) -> float:
-        self._say("runs of circuits", self.done, self._n_runs)
-        self.done += 1
-        return self.circuits.value(kept, self.objective)
+    def _values(self, sets: Sequence[Tensor]) -> list[float]:
+        """The objective with each set of edges alone, as many in a pass as fit."""
+        found: list[float] = []
+        for start in range(0, len(sets), self.circuits.at_once):
+            self._say("runs of circuits", start, len(sets))
+            some = sets[start : start + self.circuits.at_once]
+            found += self.circuits.values(some, self.objective)
+        self.done = len(sets)
+        return found
 
-    @property
-    def _n_runs(self) -> int:
-        options = self.options
-        return (
-            2
-            + len(options.shares) * options.curve
-            + 2 * (options.measure + len(options.measure_named))
-        )
+    def _asked(self, edges: Sequence[CircuitEdge]) -> list[int]:
+        """Places of the edges that are measured: the largest, and those that are named."""
+        named = set(self.options.measure_named)
+        return [
+            place
+            for place, edge in enumerate(edges)
+            if place < self.options.measure or edge_name(edge.source, edge.target) in named
+        ]
+
+    def _without(self, asked: Sequence[int], kept: Tensor) -> list[Tensor]:
+        """For each edge that is measured the whole model without it, and the circuit."""
+        everything, inside = edges_of(self.graph), self.inside
+        sets = []
+        for place in asked:
+            row, column = inside[place].tolist()
+            for edges in (everything, kept):
+                without = edges.clone()
+                without[row, column] = False
+                sets.append(without)
+        return sets
 
     def _measured(
-        self, edges: Sequence[CircuitEdge], kept: Tensor, value: float, whole: float
+        self,
+        edges: Sequence[CircuitEdge],
+        asked: Sequence[int],
+        left: Sequence[float],
+        whole: float,
+        value: float,
     ) -> tuple[CircuitEdge, ...]:
-        """Edges with what the model, and the circuit, lose without each: the largest, and those
-        that are named.
-        """
-        everything, named = edges_of(self.graph), set(self.options.measure_named)
-        found = []
-        for place, edge in enumerate(edges):
-            asked = edge_name(edge.source, edge.target) in named
-            if place >= self.options.measure and not asked:
-                found.append(edge)
-                continue
-            numbers = self.graph.numbers(edge.source, edge.target)
-            lost = []
-            for mask, before in ((everything, whole), (kept, value)):
-                without = mask.clone()
-                without[numbers] = False
-                lost.append(before - self._value(without))
-            found.append(replace(edge, measured=lost[0], within=lost[1]))
+        """Edges with what the model, and the circuit, lose without each that was asked about."""
+        found = list(edges)
+        for number, place in enumerate(asked):
+            model, circuit = left[2 * number : 2 * number + 2]
+            found[place] = replace(edges[place], measured=whole - model, within=value - circuit)
         return tuple(found)
 
-    def _curve(self, order: Tensor, whole: float, none: float) -> tuple[CircuitPoint, ...]:
-        points = []
-        for share in sorted(set(self.options.shares)):
-            count = round(float(share) * self.graph.n_edges)
-            value = self._value(self._mask(order[:count]))
-            points.append(CircuitPoint(float(share), count, value, share_kept(value, whole, none)))
-        return tuple(points)
+    @property
+    def _shares(self) -> list[float]:
+        return sorted({float(one) for one in self.options.shares}) if self.options.curve else []
+
+    def _curve_masks(self, order: Tensor) -> list[Tensor]:
+        return [self._mask(order[: self._count(share)]) for share in self._shares]
+
+    def _count(self, share: float) -> int:
+        return round(share * self.graph.n_edges)
+
+    def _curve(
+        self, values: Sequence[float], whole: float, none: float
+    ) -> tuple[CircuitPoint, ...]:
+        return tuple(
+            CircuitPoint(share, self._count(share), value, share_kept(value, whole, none))
+            for share, value in zip(self._shares, values, strict=True)
+        )
 
     def _cost(self, given: bool) -> str:
         if given:

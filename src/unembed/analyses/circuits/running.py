@@ -29,6 +29,10 @@ from unembed.errors import CapabilityError
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float
 
+MOST_AT_ONCE = 16  # sets of edges
+BYTES_AT_ONCE = 2**28  # that what their sources write may take
+MOST_ROWS = 64  # of one pass of one layer
+
 
 def graph_of(model: Loaded) -> Graph:
     """The edges of a model. Raises CapabilityError where its stream is not a sum of such nodes."""
@@ -83,7 +87,7 @@ def written(seen: Run) -> Float[Tensor, "source pos d_model"]:
 
 
 class Circuits:
-    """Runs a prompt with some of the edges of its model.
+    """Runs a prompt with some of the edges of its model, several sets of edges in one pass.
 
     Args:
         replaced: what each source's writes are replaced with along edges that are left out.
@@ -100,34 +104,49 @@ class Circuits:
         self.model, self.read, self.graph = model, read, graph
         self.replaced, self.cancel = replaced, cancel
 
-    @torch.no_grad()
-    def value(self, kept: Bool[Tensor, "source reader"], objective: Objective) -> float:
-        """An objective of logits, with these edges alone."""
-        here = objective.at(objective.position % len(self.read.ids))
-        state = self.last(kept)[here.position, None]
-        model = self.model
-        with model.evaluating():
-            return float(here.of_states(model, model.final_norm(state))[0])
+    @property
+    def at_once(self) -> int:
+        """How many sets of edges are run together: what their sources write takes this memory."""
+        each = max(1, self.replaced.numel() * self.replaced.element_size())
+        return max(1, min(MOST_AT_ONCE, BYTES_AT_ONCE // each))
 
     @torch.no_grad()
-    def last(self, kept: Bool[Tensor, "source reader"]) -> Float[Tensor, "pos d_model"]:
-        """The last residual as the logits read it."""
-        graph, stream = self.graph, self._embedded
-        made = [stream[None]]
-        for layer, kind in enumerate(graph.layers):
-            reads = graph.reads_of(layer)
-            heads, added = self._attention(layer, stream, made, kept[:, list(reads)])
-            before, stream = stream, stream + added
-            if kind.mlp and not kind.parallel:
-                seen = self._less(stream, [*made, heads], kept[:, reads.stop])
-                mlp = self._feed_forward(layer, before, ("resid_mid", seen))
-            elif kind.mlp:
-                mlp = self._feed_forward(layer, self._less(before, made, kept[:, reads.stop]))
-            made.append(heads)
-            if kind.mlp:
-                made.append(mlp[None])
-                stream = stream + mlp
-        return self._less(stream, made, kept[:, -1])
+    def values(
+        self, sets: Sequence[Bool[Tensor, "source reader"]], objective: Objective
+    ) -> list[float]:
+        """An objective of logits, with each of these sets of edges alone."""
+        here = objective.at(objective.position % len(self.read.ids))
+        model, found = self.model, list[float]()
+        for start in range(0, len(sets), self.at_once):
+            last = self._last(sets[start : start + self.at_once])
+            states = torch.stack([one[here.position] for one in last])
+            with model.evaluating():
+                found += here.of_states(model, model.final_norm(states)).tolist()
+        return found
+
+    def _last(
+        self, sets: Sequence[Bool[Tensor, "source reader"]]
+    ) -> list[Float[Tensor, "pos d_model"]]:
+        """The last residual as the logits read it, of each set."""
+        passes = [_Pass(kept, self.replaced, self._embedded) for kept in sets]
+        for layer, kind in enumerate(self.graph.layers):
+            reads = self.graph.reads_of(layer)
+            before = [one.stream for one in passes]
+            beside = [one.read(reads.stop) for one in passes] if kind.parallel and kind.mlp else []
+            self._attention(layer, passes, reads)
+            if not kind.mlp:
+                continue
+            if kind.parallel:
+                requests = [self._mlp(layer, one) for one in beside]
+            else:
+                requests = [
+                    self._mlp(layer, start, ("resid_mid", one.read(reads.stop)))
+                    for start, one in zip(before, passes, strict=True)
+                ]
+            for one, seen in zip(passes, self._rows(requests), strict=True):
+                mlp = seen[f"L{layer}.mlp_out"]
+                one.add(mlp[None], mlp)
+        return [one.read(-1) for one in passes]
 
     # ------------------------------------------------------------ inside
 
@@ -136,50 +155,35 @@ class Circuits:
         request = request_of(self.read, ["embed"], stop_after="embed")
         return run(self.model, request, self.cancel)["embed"]
 
-    def _less(
-        self,
-        stream: Float[Tensor, "pos d_model"],
-        made: Sequence[Float[Tensor, "_ pos d_model"]],
-        kept: Bool[Tensor, " source"],
-    ) -> Float[Tensor, "pos d_model"]:
-        """The stream as something reads it: along edges that are left out with the replacement."""
-        writes = torch.cat(list(made))
-        out = (~kept[: len(writes)]).nonzero()[:, 0]
-        if not len(out):
-            return stream
-        return stream - (writes[out] - self.replaced[out]).sum(0)
-
-    def _attention(
-        self,
-        layer: int,
-        stream: Float[Tensor, "pos d_model"],
-        made: Sequence[Tensor],
-        kept: Bool[Tensor, "source reader"],
-    ) -> tuple[Float[Tensor, "head pos d_model"], Float[Tensor, "pos d_model"]]:
-        """What each head writes, and what attention adds, each head reading by its own edges."""
+    def _attention(self, layer: int, passes: Sequence[_Pass], reads: range) -> None:
+        """Adds what each head writes, and what attention adds, each head reading by its edges."""
         attention = self.model.block(layer).attention
         n_heads, group = attention.n_heads, attention.n_heads // attention.n_kv_heads
-        columns, which = torch.unique(kept.T, dim=0, return_inverse=True)
-        streams = [self._less(stream, made, one) for one in columns]
+        streams, places = list[Tensor](), []
+        for one in passes:
+            columns, which = torch.unique(one.kept[:, list(reads)].T, dim=0, return_inverse=True)
+            places.append(len(streams) + which.reshape(n_heads, 3))
+            streams += [one.less(column) for column in columns]
         q, k, v = self._projected(layer, streams)
-        place = which.reshape(n_heads, 3)
-        queries = torch.stack([q[place[head, 0], :, head] for head in range(n_heads)], 1)
         rows = []
-        for mate in range(group):  # each head of a group may have a key and a value of its own
-            heads = range(mate, n_heads, group)
-            keys, values = (
-                torch.stack([made_of[place[head, side], :, head // group] for head in heads], 1)
-                for made_of, side in ((k, 1), (v, 2))
-            )
-            edits = [("q", queries), ("k", keys), ("v", values)]
-            rows.append(self._request(layer, stream, edits, [f"L{layer}.z"]))
-        found = self._rows(rows)
-        z = torch.stack(
-            [found[head % group][f"L{layer}.z"][:, head] for head in range(n_heads)], dim=1
-        )
-        sites = [f"L{layer}.z", f"L{layer}.attn_out"]
-        (seen,) = self._rows([self._request(layer, stream, [("z", z)], sites)])
-        return head_writes(seen, layer).transpose(0, 1), seen[sites[1]]
+        for one, place in zip(passes, places, strict=True):
+            queries = torch.stack([q[place[head, 0], :, head] for head in range(n_heads)], 1)
+            for mate in range(group):  # each head of a group may have a key and value of its own
+                heads = range(mate, n_heads, group)
+                keys, values = (
+                    torch.stack([made[place[head, side], :, head // group] for head in heads], 1)
+                    for made, side in ((k, 1), (v, 2))
+                )
+                edits = [("q", queries), ("k", keys), ("v", values)]
+                rows.append(self._request(layer, one.stream, edits, [f"L{layer}.z"]))
+        found, sites = self._rows(rows), [f"L{layer}.z", f"L{layer}.attn_out"]
+        rows = []
+        for number, one in enumerate(passes):
+            mates = found[number * group : (number + 1) * group]
+            z = torch.stack([mates[h % group][sites[0]][:, h] for h in range(n_heads)], dim=1)
+            rows.append(self._request(layer, one.stream, [("z", z)], sites))
+        for one, seen in zip(passes, self._rows(rows), strict=True):
+            one.add(head_writes(seen, layer).transpose(0, 1), seen[sites[1]])
 
     def _projected(self, layer: int, streams: Sequence[Tensor]) -> tuple[Tensor, Tensor, Tensor]:
         """Queries, keys and values [stream, pos, head, d_head] of several streams."""
@@ -188,11 +192,8 @@ class Circuits:
         q, k, v = (torch.stack([one[site] for one in found]) for site in sites)
         return q, k, v
 
-    def _feed_forward(self, layer: int, start: Tensor, *edits: tuple[str, Tensor]) -> Tensor:
-        """What the feed-forward adds."""
-        site = f"L{layer}.mlp_out"
-        (found,) = self._rows([self._request(layer, start, edits, [site])])
-        return found[site]
+    def _mlp(self, layer: int, start: Tensor, *edits: tuple[str, Tensor]) -> Request:
+        return self._request(layer, start, edits, [f"L{layer}.mlp_out"])
 
     def _request(
         self, layer: int, start: Tensor, edits: Sequence[tuple[str, Tensor]], sites: Sequence[str]
@@ -201,6 +202,48 @@ class Circuits:
         return request_of(self.read, sites, changes, start=(layer, start), stop_after=sites[-1])
 
     def _rows(self, requests: Sequence[Request]) -> list[Run]:
-        if self.cancel is not None:
-            self.cancel.check()
-        return run_rows(self.model, requests, self.cancel)
+        """One pass for as many rows as one may have, in the order in which they were asked."""
+        found: list[Run] = []
+        for start in range(0, len(requests), MOST_ROWS):
+            if self.cancel is not None:
+                self.cancel.check()
+            found += run_rows(self.model, requests[start : start + MOST_ROWS], self.cancel)
+        return found
+
+
+class _Pass:
+    """One set of edges on its way through the layers: the stream, and what sources have written."""
+
+    def __init__(
+        self,
+        kept: Bool[Tensor, "source reader"],
+        replaced: Float[Tensor, "source pos d_model"],
+        embedded: Float[Tensor, "pos d_model"],
+    ) -> None:
+        self.kept, self.stream = kept, embedded
+        self.replaced, self.written = replaced, 0
+        self.changes = torch.empty_like(replaced)  # what each source writes, less its replacement
+        self._write(embedded[None])
+
+    def add(
+        self,
+        writes: Float[Tensor, "more pos d_model"],
+        added: Float[Tensor, "pos d_model"],
+    ) -> None:
+        """What the next sources write, and what the stream gets of it."""
+        self._write(writes)
+        self.stream = self.stream + added
+
+    def read(self, reader: int) -> Float[Tensor, "pos d_model"]:
+        """The stream as a reader has it."""
+        return self.less(self.kept[:, reader])
+
+    def less(self, kept: Bool[Tensor, " source"]) -> Float[Tensor, "pos d_model"]:
+        """The stream as something reads it: along edges that are left out with the replacement."""
+        out = (~kept[: self.written]).nonzero()[:, 0]
+        return self.stream - self.changes[out].sum(0) if len(out) else self.stream
+
+    def _write(self, writes: Float[Tensor, "more pos d_model"]) -> None:
+        places = slice(self.written, self.written + len(writes))
+        self.changes[places] = writes - self.replaced[places]
+        self.written = places.stop
