@@ -43,6 +43,11 @@ export function figures(value: number): string {
   return minus(size >= 999.5 ? value.toFixed(0) : value.toPrecision(3));
 }
 
+/** "0.655", "−0.020": a share that may be beyond 0 and 1. */
+export function part(value: number): string {
+  return minus(value.toFixed(3).replace('-0.000', '0.000'));
+}
+
 /** A difference, with its sign always shown. */
 export function signed(value: number, digits = 3): string {
   if (Math.abs(value) < 0.5 * 10 ** -digits) return `±${(0).toFixed(digits)}`;

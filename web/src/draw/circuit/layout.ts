@@ -35,10 +35,11 @@ export interface Layout {
 const MARGIN = 14;
 export const HEADER = 24;
 const BOX_HEIGHT = 18;
-const ROW = { least: 24, most: 48 };
-const COLUMN = { least: 62, most: 120 };
+const ROW = { least: 24, most: 72 };
+const COLUMN = { least: 46, most: 120 };
 /** Of a column: how wide a box is, and how far the feed-forward stands to the right. */
 const BOX_SHARE = 0.46;
+const END_SHARE = 0.8;
 const ASIDE = 0.34;
 
 /** In a box of this size; what has no room there is larger. */
@@ -54,7 +55,7 @@ export function layOut(data: CircuitData, room: { width: number; height: number 
       label,
       x: MARGIN + (column + aside) * pitch,
       y: HEADER + MARGIN + line * row + (row - BOX_HEIGHT) / 2,
-      width: pitch * BOX_SHARE,
+      width: pitch * (id.startsWith('L') ? BOX_SHARE : END_SHARE),
       height: BOX_HEIGHT,
     });
   put('embed', 'embed', 0, (rows - 1) / 2);

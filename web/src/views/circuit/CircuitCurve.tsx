@@ -1,6 +1,6 @@
 /** Faithfulness of growing shares of the edges, with the circuit among them. */
 import type { Analysis } from '../../shared/api/queries';
-import { figures } from '../../draw/format';
+import { part } from '../../draw/format';
 import { ErrorNote } from '../../shared/parts/ErrorNote';
 import { setCircuit, useCircuitSpec } from './circuitState';
 import type { CircuitAnswer } from './query';
@@ -70,7 +70,7 @@ function Points({ points }: { points: readonly Point[] }) {
           >
             {point.edges.toLocaleString('en')}
           </button>{' '}
-          <span className="number">{figures(point.faithfulness)}</span>
+          <span className="number">{part(point.faithfulness)}</span>
         </li>
       ))}
     </ul>
@@ -93,7 +93,7 @@ function Chart({ points, circuit }: { points: readonly Point[]; circuit: Circuit
       height={height}
       role="img"
       data-testid="circuit-chart"
-      aria-label={`Faithfulness of ${points.length} numbers of edges; this circuit: ${own.edges} edges, ${figures(own.faithfulness)}`}
+      aria-label={`Faithfulness of ${points.length} numbers of edges; this circuit: ${own.edges} edges, ${part(own.faithfulness)}`}
     >
       {[0, 1].map((value) => (
         <g key={value}>

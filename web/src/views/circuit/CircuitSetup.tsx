@@ -53,7 +53,7 @@ export function CircuitSetup({ answer }: { answer: CircuitAnswer | null }) {
       </Choice>
       <Choice
         name="ablation"
-        head="Other edges carry"
+        head="Left out carry"
         says={ABLATIONS[state.ablation][0]}
         changed={state.ablation !== CIRCUIT.ablation}
       >
@@ -73,7 +73,7 @@ export function CircuitSetup({ answer }: { answer: CircuitAnswer | null }) {
       </Choice>
       <Choice
         name="edges-by"
-        head="Edges rated by"
+        head="Rated by"
         says={ESTIMATORS[state.estimator][0]}
         changed={state.estimator !== CIRCUIT.estimator}
       >

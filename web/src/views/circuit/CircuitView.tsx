@@ -2,7 +2,7 @@
 import { useMemo, useState, type ReactNode } from 'react';
 import { circuitData, isEdge, type CircuitData } from '../../draw/circuit/data';
 import { circuitTable, spanWords } from '../../draw/circuit/text';
-import { count, figures } from '../../draw/format';
+import { count, figures, part } from '../../draw/format';
 import type { Analysis, ModelInfo } from '../../shared/api/queries';
 import { ErrorNote } from '../../shared/parts/ErrorNote';
 import { Formula } from '../../shared/parts/Formula';
@@ -23,7 +23,7 @@ import { Minimality } from './Minimality';
 import { allEdges, useCircuit, useCurve, useMeasured, type CircuitAnswer } from './query';
 
 /** A curve starts by itself where finding the circuit took no longer than this, seconds. */
-const QUICK = 5;
+const QUICK = 10;
 
 export function CircuitView({ model, experiment, cellWidth }: ViewProps) {
   const spec = useSpec();
@@ -218,7 +218,7 @@ function Readout({ answer, data }: { answer: CircuitAnswer; data: CircuitData })
     <div className="attribution-readout circuit-readout" data-testid="circuit-readout">
       <p>
         {count(data.edges.length, 'edge')} between {count(data.nodes.size, 'node')} carry{' '}
-        <strong data-testid="faithfulness">{kept == null ? '–' : figures(kept)}</strong> of{' '}
+        <strong data-testid="faithfulness">{kept == null ? '–' : part(kept)}</strong> of{' '}
         <strong>{answer.objective}</strong>: {figures(answer.value)}
         <span className="faint">
           {' '}

@@ -1,7 +1,7 @@
 /** The circuit as a picture to keep: SVG, or the same as PNG. */
 import type { CircuitData } from '../../draw/circuit/data';
 import { circuitSvg } from '../../draw/circuit/svg';
-import { count, figures } from '../../draw/format';
+import { count, part } from '../../draw/format';
 import { savePng, saveSvg, tokenReader } from '../../shared/parts/figure';
 import { saidOf } from '../../shared/text/chat';
 import type { Spec } from '../../shared/text/url';
@@ -13,7 +13,7 @@ export function circuitFigure(
   spec: Spec,
   model: { name: string },
 ) {
-  const kept = answer.faithfulness == null ? '' : `, faithfulness ${figures(answer.faithfulness)}`;
+  const kept = answer.faithfulness == null ? '' : `, faithfulness ${part(answer.faithfulness)}`;
   const picture = circuitSvg({
     data,
     heading: saidOf(spec),

@@ -1,0 +1,109 @@
+"""Circuits in the app: what is drawn is the library's, and is measured, changed and kept."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from urllib.parse import unquote
+
+import pytest
+from playwright.sync_api import Route
+
+import unembed as ue
+from unembed.engine.model import Model
+
+from .conftest import ANSWER, App
+
+PROMPT = "The capital of Japan is the city of"
+OTHER = "The capital of France is the city of"
+ASKED = "p=The+capital+of+Japan+is+the+city+of&t=+Tokyo&d=+Paris"
+CIRCUIT = f"v=1&view=circuit&{ASKED}&zcor=The+capital+of+France+is+the+city+of&zn=12"
+MIB = {"edges": {"input->m0": {"in_graph": True}, "m0->logits": {"in_graph": True}}}
+STUDY = {  # as the server answers: what it computes is compared where questions are
+    "site": "heads",
+    "into": "corrupted",
+    "layers": [0, 1],
+    "columns_at": [0, 1],
+    "tokens": [{"id": 2, "text": "<bos>", "label": "<bos>", "special": True}],
+    "n_pairs": 15,
+    "left_out": [{"pair": 3, "reason": "it has 6 tokens"}],
+    "clean": 2.5,
+    "corrupted": -1.0,
+    "n_runs": 60,
+    "confidence": 0.95,
+    "provenance": {},
+    "rows": [[[0.1, 0.0, 0.2], [-0.2, -0.3, -0.1]], [[0.8, 0.7, 0.9], [0.0, None, None]]],
+}
+
+
+def address(app: App) -> str:
+    return unquote(app.page.evaluate("location.hash").removeprefix("#"))
+
+
+def test_a_circuit_is_drawn_measured_and_changed_by_hand(
+    app: App, small_demo: Model, tmp_path: Path
+):
+    app.open(CIRCUIT)
+    page = app.page
+    page.get_by_test_id("circuit-chart").wait_for(timeout=ANSWER)
+    app.settled()
+    assert "CMD 0." in app.text("circuit-scores")
+    kept = float(app.text("faithfulness").replace("−", "-"))
+    page.get_by_test_id("circuit-canvas").focus()
+    for key in ("ArrowLeft", "e"):
+        page.keyboard.press(key)
+    page.get_by_test_id("measure-edge").wait_for()
+    edge = app.text("circuit-chosen").split("\n")[0]
+    page.keyboard.press("Enter")
+    page.get_by_test_id("edge-drop").wait_for(timeout=ANSWER)
+    assert f"zat={edge}&zmeas=1" in address(app)
+    asked = {"edges": 12, "curve": False, "measure_named": [edge]}
+    found = ue.find_circuit(small_demo, PROMPT, OTHER, " Tokyo", distractor=" Paris", **asked)
+    assert kept == pytest.approx(found.faithfulness, abs=0.001)
+    (measured,) = [one.measured for one in found.edges if one.measured is not None]
+    shown = page.get_by_test_id("circuit-chosen").locator("dd").nth(1).get_attribute("title")
+    assert float(shown or "nan") == pytest.approx(measured, rel=1e-3, abs=1e-4)
+    app.assert_accessible()
+    page.keyboard.press("x")
+    app.settled()
+    assert f"zout={edge}" in address(app)
+    page.get_by_test_id("as-table").click()
+    assert page.get_by_test_id("circuit-table").locator("tbody tr").count() == 11
+    assert app.too_wide([1920, 1280, 700]) == []
+    (tmp_path / "mine.json").write_text(json.dumps(MIB))
+    page.get_by_test_id("set-by-hand").click()
+    page.get_by_test_id("circuit-file").set_input_files(tmp_path / "mine.json")
+    app.settled()
+    assert "2 edges between 3 nodes" in app.text("circuit-readout")
+    assert "zn=0&zin=embed>L0.mlp,L0.mlp>logits" in address(app)
+
+
+def test_a_set_of_pairs_is_one_click_or_a_file(app: App, tmp_path: Path):
+    page, bodies = app.page, list[dict[str, object]]()
+
+    def answered(route: Route) -> None:
+        bodies.append(json.loads(route.request.post_data or "{}"))
+        route.fulfill(json=STUDY)
+
+    page.route("**/api/patch/pairs", answered)
+    app.open(f"v=1&view=patching&{ASKED}&psite=heads")
+    page.get_by_test_id("set-of-ioi").click()
+    page.get_by_test_id("study-readout").wait_for(timeout=ANSWER)
+    assert "15 pairs" in app.text("study-readout")
+    assert "1 pair left out: 3 (it has 6 tokens)" in app.text("study-readout")
+    app.assert_accessible()
+    page.get_by_test_id("patch-grid").focus()
+    page.keyboard.press("ArrowLeft")
+    page.keyboard.press("ArrowRight")
+    assert "interval" in app.text("study-note") or "in the mean" in app.text("study-note")
+    page.get_by_test_id("as-table").click()
+    assert app.row("patch-table", 0)[1:] == ["0.80", "0.00"]
+    (tmp_path / "mine.csv").write_text("clean,corrupted,answer,wrong\na b,a c, d, e\n")
+    page.get_by_test_id("set-pairs").click()
+    page.get_by_test_id("pairs-file").set_input_files(tmp_path / "mine.csv")
+    app.settled()
+    assert [body.get("template") for body in bodies] == ["ioi", None]
+    pair = {"clean": "a b", "corrupted": "a c", "answer": " d", "wrong": " e"}
+    assert bodies[1]["pairs"] == [pair]
+    assert bodies[1]["site"] == "heads"
+    assert app.too_wide([1280, 700]) == []
