@@ -10,6 +10,7 @@ Strict: no "3" for 3, no true for 1, finite numbers, no unknown names. Knows no 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Annotated, Any, Self, TypeVar
 
 from pydantic import (
@@ -212,7 +213,14 @@ def refusal(kind: type[Options], error: Invalid, values: Mapping[str, Any]) -> I
 def legal_words(kind: type[Options], name: str) -> str:
     """What a field may be, in words: "an integer from 1", '"first" or "whole"'."""
     said = hint(kind.model_fields[name], "legal")
-    return said or _in_words(kind.model_json_schema()["properties"][name])
+    return said or _in_words(schema_of(kind)[name])
+
+
+@cache
+def schema_of(kind: type[Options]) -> Mapping[str, Any]:
+    """What JSON schema says of each field. It is made once: a command has it read for each flag."""
+    properties: Mapping[str, Any] = kind.model_json_schema()["properties"]
+    return properties
 
 
 def _in_words(schema: Mapping[str, Any]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -34,13 +35,13 @@ def models(model_of: Callable[..., Model]) -> dict[str, Model]:
     return {family: model_of(family) for family in FAMILIES}
 
 
-@pytest.fixture
-def make_app(model: Model, tmp_path: Path) -> Iterator[Callable[..., Any]]:
-    """App with other settings: make_app(max_queue=1); `.session` of its inner app is reachable."""
+@contextmanager
+def making_apps(model: Model, cache: Path) -> Iterator[Callable[..., Any]]:
+    """Apps with other settings, until the end: make(max_queue=1)."""
     sessions = []
 
     def make(*, threads: int = 1, served: Any = None, **changes: Any) -> Any:
-        settings = Settings(**({"cache_dir": str(tmp_path / "cache")} | changes))
+        settings = Settings(**({"cache_dir": str(cache)} | changes))
         session = Session(served or model, settings, threads=threads)
         sessions.append(session)
         app = create_app(session, settings, TOKEN, assets={})
@@ -53,13 +54,20 @@ def make_app(model: Model, tmp_path: Path) -> Iterator[Callable[..., Any]]:
 
 
 @pytest.fixture
+def make_app(model: Model, tmp_path: Path) -> Iterator[Callable[..., Any]]:
+    """App with other settings: make_app(max_queue=1); `.session` of its inner app is reachable."""
+    with making_apps(model, tmp_path / "cache") as make:
+        yield make
+
+
+@pytest.fixture
 def app(make_app: Callable[..., Any]) -> Any:
     return make_app()
 
 
-@pytest.fixture
-def live(make_app: Callable[..., Any]) -> Iterator[Callable[..., tuple[Any, int]]]:
-    """A real server on a real port: live(max_queue=1) -> (app, port)."""
+@contextmanager
+def running_apps(make_app: Callable[..., Any]) -> Iterator[Callable[..., tuple[Any, int]]]:
+    """Real servers on real ports, until the end: start(max_queue=1) -> (app, port)."""
     running = []
 
     def start(**changes: Any) -> tuple[Any, int]:
@@ -78,6 +86,13 @@ def live(make_app: Callable[..., Any]) -> Iterator[Callable[..., tuple[Any, int]
         server.should_exit = True
         thread.join(10)
         sock.close()
+
+
+@pytest.fixture
+def live(make_app: Callable[..., Any]) -> Iterator[Callable[..., tuple[Any, int]]]:
+    """A real server on a real port: live(max_queue=1) -> (app, port)."""
+    with running_apps(make_app) as start:
+        yield start
 
 
 @pytest.fixture(scope="session")

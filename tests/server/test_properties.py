@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 import schemathesis
@@ -17,6 +19,7 @@ from unembed.server import schema
 from unembed.server.table import API
 
 from .asgi import TOKEN
+from .conftest import making_apps, running_apps
 
 OPERATIONS = [(entry.path, method) for entry in API for method in entry.methods]
 NOTHING_TO_BREAK = ("/api/health", "GET", GenerationMode.NEGATIVE)  # no parameter, no token
@@ -44,12 +47,18 @@ def stated() -> Any:
     return schemathesis.openapi.from_dict(schema.document())
 
 
-@pytest.fixture
-def base_url(live: Any, built: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    shutil.copytree(built, tmp_path / "cache")
-    monkeypatch.setattr("unembed.server.routes._UNKNOWN_JOB_SECONDS", 0.01)
-    _, port = live(max_request_seconds=20)
-    return f"http://127.0.0.1:{port}"
+@pytest.fixture(scope="module")
+def base_url(model: Any, built: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """One server for all: what one request leaves behind must trouble no other."""
+    cache = tmp_path_factory.mktemp("properties") / "cache"
+    shutil.copytree(built, cache)
+    with (
+        patch("unembed.server.routes._UNKNOWN_JOB_SECONDS", 0.01),
+        making_apps(model, cache) as make,
+        running_apps(make) as start,
+    ):
+        _, port = start(max_request_seconds=20)
+        yield f"http://127.0.0.1:{port}"
 
 
 @pytest.mark.parametrize(("path", "method", "mode"), CASES)

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from unembed.options import INT32_MAX, Options, hint, legal_words
+from unembed.options import INT32_MAX, Options, hint, legal_words, schema_of
 from unembed.questions.experiment import Experiment
 
 # "span": a first and a last; "text or names": a word, or a list of names; "record": what only a
@@ -62,7 +62,7 @@ class OptionRow:
 
 def rows_of(request: type[Options]) -> tuple[OptionRow, ...]:
     """The options of a request, without prompt, edits and job; what must be given comes first."""
-    properties = request.model_json_schema()["properties"]
+    properties = schema_of(request)
     names = [name for name in request.model_fields if name not in _SHARED]
     rows = [_row(request, name, properties[name]) for name in names]
     return tuple(sorted(rows, key=lambda row: not row.required))
