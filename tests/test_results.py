@@ -34,7 +34,20 @@ def of_corpus(model, folder):
         *ue.find_examples(corpus, "L1.N5"),
         ue.head_relations(corpus, min_count=1),
         ue.explain(corpus, "L1.N5"),
+        ue.score_explanation(corpus, "L1.N5", "dogs", Guessing(), texts=2),
     ]
+
+
+class Guessing:
+    """A judge that says yes to all."""
+
+    def simulate(self, _, passages):
+        return [tuple(map(float, range(len(one.tokens)))) for one in passages]
+
+    def detect(self, _, passages):
+        return [1.0] * len(passages)
+
+    fuzz = detect
 
 
 def labelled() -> ue.Model:
@@ -301,4 +314,5 @@ def test_a_token_is_written_the_same_way_everywhere(results):
         # the scores of heads are of texts whose tokens nobody asked for, thumbnails and relations
         # of many at once, path patches one number a node
         untold = ue.HeadScores | ue.SaeCheck | ue.Thumbnails | ue.HeadRelations | ue.PathPatches
+        untold |= ue.ExplanationScores
         assert found or isinstance(result, untold)

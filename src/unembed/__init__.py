@@ -94,7 +94,10 @@ if TYPE_CHECKING:
     from unembed.engine.passes.run import Run
     from unembed.engine.sweep import Sweep, sweep
     from unembed.explanations.explain import explain
-    from unembed.explanations.options import ExplainOptions
+    from unembed.explanations.judging.remote import RemoteJudge
+    from unembed.explanations.judging.result import ExplanationScores
+    from unembed.explanations.judging.score import score_explanation
+    from unembed.explanations.options import ExplainOptions, ScoreOptions
     from unembed.explanations.result import Explanations
     from unembed.index.build import build_index
     from unembed.index.corpus.build import estimate_corpus, index_corpus
@@ -255,6 +258,10 @@ _HOME = {
     "ExplainOptions": "unembed.explanations.options",
     "Explanations": "unembed.explanations.result",
     "explain": "unembed.explanations.explain",
+    "ExplanationScores": "unembed.explanations.judging.result",
+    "RemoteJudge": "unembed.explanations.judging.remote",
+    "ScoreOptions": "unembed.explanations.options",
+    "score_explanation": "unembed.explanations.judging.score",
     # what can be asked of the index
     "BrowseOptions": "unembed.index.options",
     "BuildOptions": "unembed.index.options",
@@ -293,6 +300,7 @@ __all__ = [
     "Edit",
     "ExamplesOptions",
     "ExplainOptions",
+    "ExplanationScores",
     "Explanations",
     "FlowGraph",
     "FlowOptions",
@@ -317,9 +325,11 @@ __all__ = [
     "Predictions",
     "PredictionsOptions",
     "PromptPair",
+    "RemoteJudge",
     "Run",
     "Sae",
     "SaeCheck",
+    "ScoreOptions",
     "SearchOptions",
     "SentencePair",
     "Settings",
@@ -385,6 +395,7 @@ __all__ = [
     "read_pairs",
     "required_capture",
     "scale",
+    "score_explanation",
     "set_to",
     "sub_updates",
     "sub_updates_capture",

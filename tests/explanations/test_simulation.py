@@ -8,7 +8,7 @@ import statistics
 import numpy as np
 import pytest
 
-from unembed.explanations import simulation
+from unembed.explanations.judging import simulation
 
 
 def drawn(seed, n=60):

@@ -41,3 +41,24 @@ class ExplainOptions(Options):
         16, "At how many tokens of the corpus that is measured, for either."
     )
     seed: Count = option(0, "Which sentences are drawn, and how activations are shuffled.")
+
+
+class ScoreOptions(Options):
+    """What a judge of one explanation is shown."""
+
+    n_tokens: Annotated[StrictInt, Field(ge=100)] = option(
+        20_000, "Tokens of the corpus that texts are taken from.", limit="max_explained_tokens"
+    )
+    threshold: Number | None = option(
+        None, "Active is whatever is above; absent: as for labels, by median and peak."
+    )
+    texts: Annotated[StrictInt, Field(ge=2, le=200)] = option(
+        10, "Texts where the node is active, and as many where it is not, for each kind of score."
+    )
+    window: Annotated[StrictInt, Field(ge=4, le=512)] = option(
+        32, "Longest text, in tokens: the part around where the node is strongest."
+    )
+    shuffles: Annotated[StrictInt, Field(ge=10, le=10_000)] = option(
+        200, "How often the truth is shuffled, for what chance gives."
+    )
+    seed: Count = option(0, "Which texts are drawn, and how the truth is shuffled.")

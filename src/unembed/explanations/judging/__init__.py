@@ -1,0 +1,1 @@
+"""Explanations given as text, scored by who reads them: simulation, detection, fuzzing."""
