@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 import torch
@@ -51,9 +52,11 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="unembed-bench-") as folder:
         corpus = ue.index_corpus(model, chosen.files, "bench", [0], folder=folder, kept="hidden")
         kept: list[ue.Explanations] = []
+        before = time.process_time()
         taken = seconds(lambda: kept.append(ue.explain(corpus, names)))
+        used = time.process_time() - before
     found = kept[0]
-    stages = f"{found.n_tokens:,} tokens; {found.summary()}"
+    stages = f"{used:.0f} s of processors, {found.n_tokens:,} tokens; {found.summary()}"
     promise = PROMISE * max(1.0, chosen.latents / 1000)
     figures = [Figure(f"labels of {chosen.latents:,} latents", taken, promise, stages, " s")]
     title = f"{chosen.model}, layer {chosen.layer}, {torch.get_num_threads()} threads"
