@@ -50,6 +50,9 @@ class Settings:
         100_000, "Most tokens of a corpus that labels are made from and tested on."
     )
     max_relations: int = _asked(2000, "Most heads and relations listed in one answer.")
+    max_upload_bytes: int = _asked(
+        2048 * MIB, "Most bytes of files that are kept at once for corpora built in the app."
+    )
     max_saved_chars: int = _row(100_000, "Longest text kept in the workspace, in characters.")
     max_new_tokens: int = _asked(512, "Most tokens that one request may generate.")
     max_lens_cells: int = _asked(400_000, "Largest lens grid, in cells (rows x positions).")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from unembed.index.corpus.build import index_corpus
 from unembed.index.corpus.corpus import open_corpus
 from unembed.index.corpus.examples import find_examples
 from unembed.index.corpus.relations import head_relations
+from unembed.questions import corpus as questions
 
 from ..server.asgi import bearer, call, post
 from .faces import PROMPT, Face, Numbers
@@ -154,6 +156,28 @@ FACES = {
 )
 def test_all_three_find_the_same(name, edited, put, corpus):
     put(name, FACES[name], edited=edited)
+
+
+def test_heads_are_listed_otherwise_without_another_pass(app, corpus, model, monkeypatch):
+    passes = []
+    count = questions.count_relations
+
+    def counted(*given: Any) -> Any:
+        passes.append(given)
+        return count(*given)
+
+    monkeypatch.setattr(questions, "count_relations", counted)
+    whole = open_corpus(model, "tiny")
+    for listing in (
+        {"sort": "lift", "min_count": 1},
+        {"sort": "share", "min_count": 4, "limit": 3},
+        {"relation": ["previous", "next"], "min_count": 1},
+    ):
+        answer = post(app, "/api/corpus/relations", {"corpus": "tiny"} | listing)
+        assert answer.json() == json.loads(head_relations(whole, **listing).to_json())
+    assert len(passes) == 1
+    assert post(app, "/api/corpus/relations", {"corpus": "tiny", "layers": [1]}).status == 200
+    assert len(passes) == 2
 
 
 def test_a_row_that_there_is_not_is_refused_by_its_field(app, corpus):

@@ -44,6 +44,7 @@ PLACES = {
     "browse": ("index/options.py", "BrowseOptions", None),
     "clusters": ("index/options.py", "ClustersOptions", None),
     "cluster": ("index/options.py", "ClustersOptions", None),
+    "corpus_build": ("index/corpus/options.py", "CorpusOptions", "index corpus"),
     "corpus": ("index/corpus/options.py", "CorpusSearchOptions", "corpus search"),
     "sentences": ("index/corpus/options.py", "CorpusSentencesOptions", None),
     "examples": ("index/corpus/options.py", "ExamplesOptions", "corpus examples"),
@@ -101,6 +102,9 @@ CALLS = {
     "browse": lambda **given: index.browse(1, **given),
     "clusters": lambda **given: index.clusters(3, **given),
     "cluster": lambda **given: index.clusters(3, **given).cluster(1),
+    "corpus_build": lambda **given: ue.index_corpus(
+        model, Path(folder) / "a.txt", "a", folder=folder, **given
+    ),
     "corpus": lambda **given: corpus.search("the", **given),
     "sentences": lambda **given: corpus.sentences([0], **given),
     "examples": lambda **given: ue.find_examples(corpus, "L1.N2", **given),
@@ -114,6 +118,7 @@ FIELDS = {
     "component": {"target": "L1.H2"}, "trace": {"node": "L1.N2@0"}, "search": {"words": ["he"]},
     "token": {"token": 72}, "similar": {"target": "L1.N2"}, "browse": {"layer": 1},
     "cluster": {"cluster": 0}, "corpus": {"corpus": "a"},
+    "corpus_build": {"upload": "uploaded", "files": ["a.txt"], "name": "a"},
     "sentences": {"corpus": "a", "rows": [0]}, "relations": {"corpus": "a"},
     "examples": {"corpus": "a", "target": "L1.N2"},
     "explain": {"corpus": "a", "nodes": ["L1.N2"]},

@@ -49,7 +49,10 @@ FACES = (
 WITHOUT_A_COMMAND = {"thumbnails", "vector", "browse", "clusters", "cluster", "sentences"}
 
 
-BY_ITSELF = {"patch_pairs"}  # its command reads a file: see test_attribution
+BY_ITSELF = {
+    "patch_pairs",  # its command reads a file: see test_attribution
+    "corpus_build",  # of files that are sent: see tests/server/test_corpus_building.py
+}
 
 
 def test_no_question_is_missing():

@@ -1053,6 +1053,69 @@ export const QUESTIONS = {
       "low": 0
     }
   },
+  "corpus_build": {
+    "upload": {
+      "kind": "text"
+    },
+    "files": {
+      "kind": "names"
+    },
+    "name": {
+      "kind": "text"
+    },
+    "layers": {
+      "kind": "integers",
+      "default": null
+    },
+    "kept": {
+      "kind": "choice",
+      "default": "both",
+      "choices": [
+        "both",
+        "hidden",
+        "context"
+      ]
+    },
+    "state": {
+      "kind": "choice",
+      "default": "resid_post",
+      "choices": [
+        "resid_post",
+        "resid_pre"
+      ]
+    },
+    "split": {
+      "kind": "choice",
+      "default": "sentences",
+      "choices": [
+        "sentences",
+        "lines",
+        "windows"
+      ]
+    },
+    "max_tokens": {
+      "kind": "integer",
+      "default": 128,
+      "low": 8,
+      "high": 4096
+    },
+    "spacy": {
+      "kind": "text",
+      "default": null
+    },
+    "column": {
+      "kind": "text",
+      "default": "text"
+    },
+    "restart": {
+      "kind": "boolean",
+      "default": false
+    },
+    "add": {
+      "kind": "boolean",
+      "default": false
+    }
+  },
   "corpus": {
     "corpus": {
       "kind": "text"
@@ -1131,6 +1194,10 @@ export const QUESTIONS = {
     "exact": {
       "kind": "boolean",
       "default": false
+    },
+    "offsets": {
+      "kind": "integers",
+      "default": null
     },
     "limit": {
       "kind": "integer",
@@ -1385,6 +1452,7 @@ export const LIMITS = {
   "max_explained_nodes": 1000,
   "max_explained_tokens": 100000,
   "max_relations": 2000,
+  "max_upload_bytes": 2147483648,
   "max_new_tokens": 512,
   "max_lens_cells": 400000,
   "max_attention_numbers": 16777216,

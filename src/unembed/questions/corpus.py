@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeVar
+from importlib.util import find_spec
+from typing import Annotated, TypeVar
 
+from unembed.errors import UnembedError
 from unembed.index.corpus.about import CorpusAbout
 from unembed.index.corpus.corpus import Corpus
 from unembed.index.corpus.examples import find_examples
@@ -17,9 +19,11 @@ from unembed.index.corpus.options import (
     ExamplesOptions,
     HeadRelationsOptions,
 )
-from unembed.index.corpus.relations import head_relations
+from unembed.index.corpus.reading import check_readable
+from unembed.index.corpus.relations import LISTING, RelationCounts, count_relations
 from unembed.index.corpus.relations_result import HeadRelations
 from unembed.index.corpus.sentences import CorpusSentences
+from unembed.index.corpus.tagging import pipelines
 from unembed.models.progress import Progress
 from unembed.questions.requests import (
     CorpusExamplesRequest,
@@ -30,20 +34,42 @@ from unembed.questions.requests import (
 from unembed.questions.runs import last_run
 from unembed.questions.tokens import read_of
 from unembed.session import Job, Session
+from unembed.session.corpora import CorpusBuilding, UnfinishedCorpus
 
 Found = TypeVar("Found")
 
 
 @dataclass(frozen=True)
 class CorpusList:
-    """The corpora of the model that are whole."""
+    """The corpora of the model that are whole, and what building another one starts from."""
 
     items: tuple[CorpusAbout, ...]
+    building: CorpusBuilding | None
+    unfinished: tuple[UnfinishedCorpus, ...]
+    pipelines: Annotated[tuple[str, ...], "The pipelines of spaCy that are installed."]
+    reason: Annotated[str | None, "Why no corpus of this model can be built."]
 
 
 def listed(session: Session) -> CorpusList:
     """What there is. Raises LoadError where one is damaged."""
-    return CorpusList(session.corpora.listed())
+    corpora = session.corpora
+    return CorpusList(
+        corpora.listed(),
+        corpora.being_built(),
+        corpora.unfinished(),
+        pipelines(),
+        _why_none(session),
+    )
+
+
+def _why_none(session: Session) -> str | None:
+    if find_spec("lancedb") is None:
+        return "LanceDB is not installed: pip install 'unembed[corpus]'"
+    try:
+        check_readable(session.model)
+    except UnembedError as error:
+        return error.message
+    return None
 
 
 def search(session: Session, job: Job, request: CorpusSearchRequest) -> CorpusHits:
@@ -79,13 +105,15 @@ def examples(session: Session, job: Job, request: CorpusExamplesRequest) -> Corp
 
 
 def relations(session: Session, job: Job, request: CorpusRelationsRequest) -> HeadRelations:
-    """What heads look at. What waits is done in between."""
+    """What heads look at. What waits is done in between; sorted otherwise, no pass is made anew."""
     options = request.only(HeadRelationsOptions)
+    start = HeadRelationsOptions()
+    counted = options.changed(**{name: getattr(start, name) for name in LISTING})
 
-    def answer(corpus: Corpus, between: Progress) -> HeadRelations:
-        return head_relations(corpus, options=options, cancel=job.cancel, progress=between)
+    def answer(corpus: Corpus, between: Progress) -> RelationCounts:
+        return count_relations(corpus, counted, job.cancel, between)
 
-    return passed(session, job, request.corpus, ("relations", options), answer)
+    return passed(session, job, request.corpus, ("relations", counted), answer).listed(options)
 
 
 def passed(

@@ -54,6 +54,7 @@ from unembed.questions.experiment import (
 _TargetText = Annotated[StrictStr, Field(max_length=1000)]
 _Spelled = Annotated[_TargetText | TokenId, Field(union_mode="left_to_right")]
 _Nodes = Annotated[list[Name], Field(min_length=1, fail_fast=True)]
+_FileName = Annotated[StrictStr, Field(min_length=1, max_length=255)]
 _MAX_REFERENCES = 64
 _MAX_LENS_K = 20  # a grid of 400,000 cells is sent with all of them
 
@@ -343,6 +344,34 @@ class IndexClusterRequest(index.ClustersOptions, IndexRequest):
 
 class CorpusBuildRequest(corpus.CorpusOptions, Request):
     """A corpus to be built."""
+
+    name: Name = option(sentence="What it is called: letters, digits, dots and dashes.")
+
+
+class CorpusUploadRequest(Request):
+    """A piece of a file, for a corpus to be built from; pieces follow one another."""
+
+    upload: JobName = option(sentence="A name of the client's choice for files sent together.")
+    file: _FileName = option(sentence="The file's name: its ending says what it is.")
+    offset: Annotated[StrictInt, Field(ge=0, le=2**53)] = option(
+        0, "Bytes of the file that come before; 0 begins it anew."
+    )
+    data: StrictStr = option(sentence="Its next bytes, in base64.")
+    job: JobName | None = None
+
+
+class CorpusEstimateRequest(corpus.CorpusOptions, Request):
+    """What a corpus of uploaded files would take."""
+
+    upload: JobName = option(sentence="The upload that the files are of.")
+    files: Annotated[list[_FileName], Field(min_length=1, max_length=10_000)] = option(
+        sentence="Which of its files, in the order that they are read."
+    )
+    job: JobName | None = None
+
+
+class UploadedCorpusRequest(CorpusEstimateRequest):
+    """A corpus to be built of uploaded files."""
 
     name: Name = option(sentence="What it is called: letters, digits, dots and dashes.")
 

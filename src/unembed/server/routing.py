@@ -17,10 +17,12 @@ from unembed.questions.experiment import Experiment
 from unembed.questions.overflow import blamed_rightly
 from unembed.questions.requests import (
     CircuitRequest,
+    CorpusEstimateRequest,
     CorpusExamplesRequest,
     CorpusRelationsRequest,
     CorpusSearchRequest,
     CorpusSentencesRequest,
+    CorpusUploadRequest,
     ExplainRequest,
     HeadsRequest,
     IndexRequest,
@@ -66,10 +68,12 @@ Question = (
     Experiment
     | HeadsRequest
     | IndexRequest
+    | CorpusEstimateRequest
     | CorpusExamplesRequest
     | CorpusRelationsRequest
     | CorpusSearchRequest
     | CorpusSentencesRequest
+    | CorpusUploadRequest
     | ExplainRequest
     | PatchRequest
     | PatchPathRequest

@@ -24,6 +24,7 @@ from unembed.session.channel import Channel
 from unembed.session.corpora import Corpora
 from unembed.session.indexes import Indexes
 from unembed.session.jobs import TERMINAL, Job, Snapshot, State
+from unembed.session.uploads import Uploads
 from unembed.session.worker import Worker
 from unembed.settings import Settings
 from unembed.workspace import Workspace
@@ -52,7 +53,8 @@ class Session:
         }
         self.workspace = Workspace(settings.workspace_file(), settings)
         self.indexes = Indexes(model, settings)
-        self.corpora = Corpora(model)
+        self.corpora = Corpora(model, settings.cache_folder())
+        self.uploads = Uploads(settings.max_upload_bytes)
         self._jobs: OrderedDict[str, Job] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -132,6 +134,7 @@ class Session:
         """Cancel everything and end the threads."""
         for worker in self._workers.values():
             worker.close()
+        self.uploads.close()
 
     def _forget(self) -> None:
         over = [name for name, job in self._jobs.items() if job.is_over]

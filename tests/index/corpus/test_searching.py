@@ -146,6 +146,23 @@ def test_near_is_within_the_sentence(corpus):
     assert found == wanted
 
 
+def test_tokens_around_a_match_are_those_of_its_sentence(corpus):
+    offsets = (-2, -1, 1)
+    for found in (
+        corpus.search(PROMPT, 9, limit=20, offsets=offsets),
+        corpus.search(offsets=offsets),
+    ):
+        for hit in found.items:
+            tokens, places = corpus.tokens(hit.sentence), [hit.match.position + n for n in offsets]
+            inside = [at if 0 <= at < len(tokens) else None for at in places]
+            assert hit.around == tuple(None if at is None else tokens[at] for at in inside)
+        assert any(None in hit.around for hit in corpus.search(offsets=offsets).items)
+        before = [one and one.token.text for one in (hit.around[1] for hit in found.items)]
+        assert found.to_dict()["offsets"] == [*offsets]
+        assert found.columns()["-1"] == before
+    assert {hit.around for hit in corpus.search(PROMPT, 9).items} == {()}
+
+
 def test_files_pages_and_next_tokens(corpus, model_of, texts, tmp_path):
     only = corpus.search(PROMPT, 4, file=("b.txt",), limit=200)
     assert {hit.file for hit in only.items} == {"b.txt"}
@@ -229,7 +246,7 @@ def test_corpora_stay_open_as_far_as_memory_goes(model, texts, tmp_path, monkeyp
     monkeypatch.setattr(model, "settings", settings)
     for name in ("one", "two"):
         index_corpus(model, texts[0], name, [1], kept="hidden")
-    opened = Corpora(model)
+    opened = Corpora(model, tmp_path)
     one = opened.opened("one")
     one.search("The girl", 1)
     assert one.bytes_in_memory == 2 * len(one) * model.anatomy.d_model

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -98,8 +99,17 @@ def test_a_search_sums_up_what_it_lists(corpus):
         hits = corpus.search(PROMPT, 9, pos=("NOUN",), limit=5, summarise=asked)
         plain = corpus.search(PROMPT, 9, pos=("NOUN",), limit=5)
         assert plain.labels is None
-        assert hits.items == plain.items
+        assert [replace(hit, attended=None) for hit in hits.items] == [*plain.items]
         assert hits.labels == corpus.summarise(plain, asked)
+        if asked != "attended":
+            assert hits.items == plain.items
+            continue
+        for hit in hits.items:
+            row = corpus.attention(hit, 3).tolist()
+            real = [
+                at for at, one in enumerate(corpus.tokens(hit.sentence)) if one.start is not None
+            ]
+            assert hit.attended == corpus.tokens(hit.sentence)[max(real, key=row.__getitem__)]
     listed = corpus.search(pos=("NOUN",), limit=5, summarise="match")
     assert {(one.label, one.count) for one in listed.labels.items if one.column == "pos"} == {
         ("NOUN", 5)

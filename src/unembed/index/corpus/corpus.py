@@ -142,8 +142,9 @@ class Corpus:
             weighting=asked.weighting if site.site == CONTEXT else None,
             query=run.tokens[at],
             total=total,
-            items=self._listing.hits(rows[shown], scores[shown]),
+            items=self._listing.hits(rows[shown], scores[shown], asked.offsets or ()),
             recall=recall,
+            offsets=asked.offsets or (),
         )
         return self._with_labels(found, asked)
 
@@ -164,7 +165,13 @@ class Corpus:
     def _with_labels(self, hits: CorpusHits, asked: CorpusSearchOptions) -> CorpusHits:
         if asked.summarise is None or not hits.items:
             return hits
-        return replace(hits, labels=self.summarise(hits, asked.summarise))
+        if asked.summarise != "attended":
+            return replace(hits, labels=self.summarise(hits, asked.summarise))
+        attended = self._attended(hits)
+        labels = self._of_attended(hits, attended)
+        pairs = zip(hits.items, attended, strict=True)
+        items = tuple(replace(hit, attended=one) for hit, one in pairs)
+        return replace(hits, items=items, labels=labels)
 
     def required_capture(
         self, *, options: CorpusSearchOptions = SEARCH, **changes: Any
@@ -193,8 +200,11 @@ class Corpus:
     def _listed(self, mask: Mask, asked: CorpusSearchOptions) -> CorpusHits:
         rows = np.flatnonzero(mask)
         shown = rows[asked.offset : asked.offset + asked.limit]
-        items = self._listing.hits(shown, None)
-        return CorpusHits(self.about.name, None, None, None, None, None, len(rows), items)
+        offsets = asked.offsets or ()
+        items = self._listing.hits(shown, None, offsets)
+        return CorpusHits(
+            self.about.name, None, None, None, None, None, len(rows), items, offsets=offsets
+        )
 
     def check_current(self) -> None:
         """Raise InputError where the model's weights were changed since."""
@@ -225,7 +235,7 @@ class Corpus:
             legal = '"match", "next" or "attended"'
             raise InputError(f"of is {of!r}; it must be {legal}", field="of", value=of, legal=legal)
         if of == "attended":
-            return summed_up(self.columns, *self._attended(hits), of)
+            return self._of_attended(hits, self._attended(hits))
         if of == "next":
             self._check_next()
             return summed_up(self.columns, [h.row + 1 for h in hits.items if h.next], (), of)
@@ -254,8 +264,15 @@ class Corpus:
         run = self.model.run(ids, capture=names, logits="none", cancel=cancel)
         return torch.stack([run[name].reshape(-1) for name in names]).mean(0)
 
-    def _attended(self, hits: CorpusHits) -> tuple[list[int], list[int]]:
-        """(row, distance) of the token that each hit attends to most; no special ones."""
+    def _of_attended(self, hits: CorpusHits, attended: Sequence[CorpusToken]) -> CorpusSummary:
+        """Their labels, and how far from the hits they are."""
+        pairs = zip(hits.items, attended, strict=True)
+        offsets = [one.position - hit.match.position for hit, one in pairs]
+        rows = [hit.row + off for hit, off in zip(hits.items, offsets, strict=True)]
+        return summed_up(self.columns, rows, offsets, "attended")
+
+    def _attended(self, hits: CorpusHits) -> list[CorpusToken]:
+        """The token that each hit attends to most; no special ones."""
         site = next((one for one in self.sites if one.name == hits.site), None)
         if site is None:
             raise InputError(
@@ -269,8 +286,8 @@ class Corpus:
             tokens = self.tokens(hit.sentence)
             row = self.attention(hit, site.layer, hits.heads).clone()
             row[[at for at, one in enumerate(tokens) if one.start is None]] = -1.0
-            found.append(int(row.argmax()) - hit.match.position)
-        return [hit.row + off for hit, off in zip(hits.items, found, strict=True)], found
+            found.append(tokens[int(row.argmax())])
+        return found
 
     def _check_next(self) -> None:
         if self.model.kind != "causal":

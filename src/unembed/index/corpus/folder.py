@@ -66,13 +66,24 @@ class CorpusFolder(VersionedFolder[CorpusPlan, CorpusAbout]):
 def corpora_of(model: Model, root: Path | str | None) -> Path:
     """The folder of all corpora of a model."""
     if root is None:
-        return model.settings.cache_folder() / "corpora" / model.fingerprint
+        return corpora_in(model.settings.cache_folder(), model)
     return Path(root).expanduser()
+
+
+def corpora_in(cache: Path, model: Model) -> Path:
+    """That folder in a cache."""
+    return cache / "corpora" / model.fingerprint
 
 
 def names_in(root: Path) -> list[str]:
     """The corpora that are whole."""
     return sorted(path.parent.name for path in root.glob("*/current.json"))
+
+
+def unfinished(root: Path) -> list[CorpusPlan]:
+    """What builds that were stopped, or still run, were to make, of the corpora in a folder."""
+    folders = sorted({path.parent.parent for path in root.glob("*/v-*/plan.json")})
+    return [plan for folder in folders for _, plan in CorpusFolder(folder).drafts()]
 
 
 def check_same(model: Model, plan: CorpusPlan, folder: CorpusFolder) -> None:

@@ -45,6 +45,12 @@ class CorpusHit:
     row: Annotated[int, "The token's number in the corpus."]
     file: str
     record: Annotated[int, "Paragraph, line or row of the file, 0-based."]
+    around: Annotated[
+        tuple[CorpusToken | None, ...], "At the offsets asked for; null: beyond the sentence."
+    ] = ()
+    attended: Annotated[CorpusToken | None, "What it attends to most, where that is summed up."] = (
+        None
+    )
 
 
 @dataclass(frozen=True, repr=False)
@@ -71,6 +77,7 @@ class CorpusHits(Result):
         "corpus; null: exact, every token was compared.",
     ] = None
     labels: Annotated[CorpusSummary | None, "Of what is listed; null unless asked for."] = None
+    offsets: Annotated[tuple[int, ...], "How far the tokens around each are from it."] = ()
 
     def summary(self) -> str:
         near = "" if self.query is None else f" like {self.query.label}, by {self.site}"
@@ -88,6 +95,9 @@ class CorpusHits(Result):
         }
         for name in ("word", "lemma", "pos", "tag", "dep", "entity", "position"):
             columns[name] = [getattr(item.match, name) for item in items]
+        for order, offset in enumerate(self.offsets):
+            beside = [item.around[order] for item in items]
+            columns[f"{offset:+d}"] = [None if one is None else one.token.text for one in beside]
         for name in ("sentence", "file", "record"):
             columns[name] = [getattr(item, name) for item in items]
         return columns

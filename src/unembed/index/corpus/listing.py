@@ -101,8 +101,13 @@ class Listing:
 
     # ------------------------------------------------------------ hits
 
-    def hits(self, rows: Array, scores: Array | None) -> tuple[CorpusHit, ...]:
-        """Rows as they are listed, in their order; without scores those are None."""
+    def hits(
+        self, rows: Array, scores: Array | None, offsets: Sequence[int] = ()
+    ) -> tuple[CorpusHit, ...]:
+        """Rows as they are listed, in their order, with the tokens at offsets from each.
+
+        Without scores those are None.
+        """
         if not len(rows):
             return ()
         numbers = self.sentence_of(rows)
@@ -112,39 +117,52 @@ class Listing:
             number: tuple(said[name][at].as_py() for name in ("text", "file", "record"))
             for at, number in enumerate(once)
         }
-        tokens = self._tokens_at(rows, numbers)
-        found = []
+        tokens = self._tokens_at(rows, numbers, (1, *offsets))
+        found, follows = [], self._model.kind == "causal"
         for order, (row, number) in enumerate(zip(rows.tolist(), numbers, strict=True)):
             text, file, record = about[number]
             found.append(
                 CorpusHit(
                     score=None if scores is None else float(scores[order]),
                     match=tokens[row],
-                    next=tokens[row + 1] if self._follows(row, number) else None,
+                    next=self._beside(tokens, row, number, 1) if follows else None,
                     text=text,
                     sentence=number,
                     row=row,
                     file=file,
                     record=record,
+                    around=tuple(self._beside(tokens, row, number, one) for one in offsets),
                 )
             )
         return tuple(found)
 
-    def _follows(self, row: int, number: int) -> bool:
-        """Whether the model reads a token of the same sentence after that one."""
-        starts, sizes = self._bounds
-        return self._model.kind == "causal" and row + 1 < int(starts[number] + sizes[number])
+    def _beside(
+        self, tokens: dict[int, CorpusToken], row: int, number: int, offset: int
+    ) -> CorpusToken | None:
+        """The token so far from a row; None where that is not in its sentence."""
+        return tokens[row + offset] if self._inside(row + offset, number) else None
 
-    def _tokens_at(self, rows: Array, numbers: Sequence[int]) -> dict[int, CorpusToken]:
-        """The tokens of some rows, and of those that follow them in their sentences."""
+    def _inside(self, row: int, number: int) -> bool:
+        """Whether a row is of that sentence."""
+        starts, sizes = self._bounds
+        return bool(starts[number] <= row < starts[number] + sizes[number])
+
+    def _tokens_at(
+        self, rows: Array, numbers: Sequence[int], offsets: Sequence[int]
+    ) -> dict[int, CorpusToken]:
+        """The tokens of some rows, and of those so far from them in their sentences."""
         here = rows.tolist()
         if not self._held:
             whole = self.sentences(sorted(set(numbers)))
             first = {number: int(self.starts[number]) for number in whole}
             return {first[n] + at: one for n, own in whole.items() for at, one in enumerate(own)}
-        pairs = zip(here, numbers, strict=True)
-        after = [row + 1 for row, number in pairs if self._follows(row, number)]
-        wanted = np.array(sorted({*here, *after}))
+        beside = [
+            row + offset
+            for row, number in zip(here, numbers, strict=True)
+            for offset in offsets
+            if self._inside(row + offset, number)
+        ]
+        wanted = np.array(sorted({*here, *beside}))
         self._columns.read(COLUMNS)
         own = {name: self._columns.numbers(name)[wanted].tolist() for name in NUMBERS}
         own |= {name: self._columns.labels(name).at(wanted) for name in LABELS}

@@ -20,6 +20,10 @@ Of = Literal["match", "next", "attended"]
 
 # Lists of JSON and of Python become tuples, so that options can be keys of a cache.
 _Numbers = Annotated[tuple[Count, ...], Field(strict=False, min_length=1, max_length=4096)]
+_Offsets = Annotated[
+    tuple[Annotated[StrictInt, Field(ge=-64, le=64)], ...],
+    Field(strict=False, min_length=1, max_length=16),
+]
 _Text = Annotated[StrictStr, Field(min_length=1, max_length=200)]
 _Labels = Annotated[tuple[_Text, ...], Field(strict=False, min_length=1, max_length=100)]
 LONGEST = 4096
@@ -90,6 +94,9 @@ class CorpusSearchOptions(CorpusFilter):
     )
     exact: bool = option(
         False, "Compare every token, of a large corpus too, where else lists of like ones are used."
+    )
+    offsets: _Offsets | None = option(
+        None, "Beside each, the tokens so far from it in its sentence: -2, -1, 1; absent: none."
     )
     limit: Positive = option(50, "How many to list.", limit="max_hits")
     offset: Count = option(0, "How many to skip.")

@@ -35,6 +35,7 @@ from unembed.models.progress import Progress
 DEFAULTS = HeadRelationsOptions()
 FARTHEST = 8  # fixed distances that are compared with
 TOKENS_AT_ONCE = 512  # whole patterns of all layers are large
+LISTING = ("min_count", "relation", "sort", "limit")  # options that need no other pass
 PLAIN = ("self", "previous", "next", "same word", "same lemma", "entity", "head", "child")
 
 
@@ -62,6 +63,16 @@ def head_relations(
     sentence; CapabilityError where no layer has attention with heads.
     """
     asked = options.changed(**changes)
+    return count_relations(corpus, asked, cancel, progress).listed(asked)
+
+
+def count_relations(
+    corpus: Corpus,
+    asked: HeadRelationsOptions,
+    cancel: Cancel | None = None,
+    progress: Progress | None = None,
+) -> RelationCounts:
+    """The pass over the corpus; which of its counts are listed (`LISTING`) means nothing here."""
     corpus.check_current()
     model, columns = corpus.model, corpus.columns
     layers = _layers(model, asked.layers)
@@ -71,9 +82,14 @@ def head_relations(
             f"the corpus {corpus.about.name!r} has no sentence to look at", field="corpus"
         )
     chosen = [spans[at] for at in drawn(np.arange(len(spans)), asked.sentences, asked.seed)]
-    names = _relations(columns)
-    counts = _Counts(names, {one: model.block(one).attention.n_heads for one in layers})
-    words = columns.words()
+    names, words = _relations(columns), columns.words()
+    counts = RelationCounts(
+        corpus.about.name,
+        len(chosen),
+        sum(int(words[first : first + size].sum()) for first, size in chosen),
+        names,
+        {one: model.block(one).attention.n_heads for one in layers},
+    )
     capture = [f"L{layer}.pattern" for layer in layers]
     for span, run in runs_of(
         model, columns, chosen, capture, at_once=TOKENS_AT_ONCE, cancel=cancel, progress=progress
@@ -84,15 +100,7 @@ def head_relations(
         if model.kind == "causal":
             seen &= np.tri(size, dtype=bool)
         counts.add(run, masks_of(columns, span, names), seen)
-    items = counts.items(asked.min_count)
-    return HeadRelations(
-        corpus=corpus.about.name,
-        n_sentences=len(chosen),
-        n_tokens=sum(int(words[first : first + size].sum()) for first, size in chosen),
-        relations=names,
-        total=len(items),
-        items=_listed(items, asked),
-    )
+    return counts
 
 
 def _layers(model: Model, layers: Sequence[int] | None) -> list[int]:
@@ -107,12 +115,6 @@ def _layers(model: Model, layers: Sequence[int] | None) -> list[int]:
             legal="layers with attention",
         )
     return found
-
-
-def _listed(items: list[HeadRelation], asked: HeadRelationsOptions) -> tuple[HeadRelation, ...]:
-    if asked.relation is not None:
-        items = [one for one in items if one.relation in asked.relation]
-    return tuple(sorted(items, key=lambda one: -_size(one, asked.sort))[: asked.limit])
 
 
 def _size(one: HeadRelation, sort: str) -> float:
@@ -175,10 +177,18 @@ class _Sums:
     mass: NDArray[np.float64]
 
 
-class _Counts:
+class RelationCounts:
     """How often, over all sentences; as much however many there are."""
 
-    def __init__(self, names: Sequence[str], heads: dict[int, int]) -> None:
+    def __init__(
+        self,
+        corpus: str,
+        n_sentences: int,
+        n_tokens: int,
+        names: Sequence[str],
+        heads: dict[int, int],
+    ) -> None:
+        self.corpus, self.n_sentences, self.n_tokens = corpus, n_sentences, n_tokens
         self.names = tuple(names)
         n = len(names)
         self.n, self.base = np.zeros(n), np.zeros(n)
@@ -208,7 +218,23 @@ class _Counts:
             given = np.einsum("hqk,rqk->hrq", pattern, masks.astype(np.float64))
             sums.mass[...] += np.where(counts[None], given, 0).sum(2)
 
-    def items(self, least: int) -> list[HeadRelation]:
+    def listed(self, asked: HeadRelationsOptions) -> HeadRelations:
+        """Those that were asked for, the largest first."""
+        items = self._items(asked.min_count)
+        total = len(items)
+        if asked.relation is not None:
+            items = [one for one in items if one.relation in asked.relation]
+        items.sort(key=lambda one: -_size(one, asked.sort))
+        return HeadRelations(
+            corpus=self.corpus,
+            n_sentences=self.n_sentences,
+            n_tokens=self.n_tokens,
+            relations=self.names,
+            total=total,
+            items=tuple(items[: asked.limit]),
+        )
+
+    def _items(self, least: int) -> list[HeadRelation]:
         """Each head with each relation that enough tokens have in sight."""
         best = self.distances.argmax(0)
         found = []

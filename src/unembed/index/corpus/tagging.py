@@ -13,6 +13,8 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.metadata import entry_points
+from importlib.util import find_spec
 from typing import IO, Any, Protocol, cast
 
 from unembed.errors import InputError, LoadError
@@ -44,6 +46,13 @@ class Tagger(Protocol):
 
     def close(self) -> None:
         """End what runs."""
+
+
+def pipelines() -> tuple[str, ...]:
+    """The pipelines of spaCy that are installed, found without importing any of it."""
+    if find_spec("spacy") is None:
+        return ()
+    return tuple(sorted({one.name for one in entry_points(group="spacy_models")}))
 
 
 def tagger(pipeline: str | None) -> Tagger:
