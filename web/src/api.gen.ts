@@ -635,11 +635,73 @@ export interface paths {
         };
         /**
          * Corpus List
-         * @description The corpora of the model that are whole.
+         * @description The corpora of the model that are whole, what is being built, and what can be.
          */
         get: operations["corpus_list"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/corpus/upload": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Corpus Upload
+         * @description A piece of a file that a corpus is to be built of; kept until it is, or the server ends.
+         */
+        post: operations["corpus_upload"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/corpus/estimate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Corpus Estimate
+         * @description Tokens, disk and time of a corpus of uploaded files, from samples; takes seconds.
+         */
+        post: operations["corpus_estimate"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/corpus/build": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Corpus Build
+         * @description Build a corpus of uploaded files. It goes on when the client leaves; DELETE its job stops it.
+         *
+         *     Other requests are answered in between; what is done is kept, and built upon the next time.
+         */
+        post: operations["corpus_build"];
         delete?: never;
         options?: never;
         head?: never;
@@ -2188,6 +2250,115 @@ export interface components {
             };
         };
         /**
+         * CorpusBuilding
+         * @description A corpus that is being built.
+         */
+        CorpusBuilding: {
+            /** Name */
+            name: string;
+            /**
+             * Job
+             * @description Follow or cancel it by this name.
+             */
+            job: string;
+        };
+        /**
+         * CorpusEstimate
+         * @description What a corpus will take.
+         */
+        CorpusEstimate: {
+            /**
+             * Tokens
+             * @description Special tokens are among them.
+             */
+            tokens: number;
+            /**
+             * Bytes
+             * @description On disk.
+             */
+            bytes: number;
+            /**
+             * Seconds
+             * @description On this machine, as busy as it is now.
+             */
+            seconds: number;
+            /** Tokens Per Second */
+            tokens_per_second: number;
+        };
+        /**
+         * CorpusEstimateRequest
+         * @description What a corpus of uploaded files would take.
+         */
+        CorpusEstimateRequest: {
+            /**
+             * Layers
+             * @description Whose states are kept, 0-based; absent: all.
+             */
+            layers?: number[] | null;
+            /**
+             * Kept
+             * @description "hidden": the residual stream; "context": z, what each head read, before W_O; or both.
+             * @default both
+             * @enum {string}
+             */
+            kept?: "both" | "hidden" | "context";
+            /**
+             * State
+             * @description The residual stream behind each of the layers, or before it.
+             * @default resid_post
+             * @enum {string}
+             */
+            state?: "resid_post" | "resid_pre";
+            /**
+             * Split
+             * @description "sentences": those of spaCy, or without it up to a full stop; "lines": each line is one; "windows": stretches of `max_tokens`.
+             * @default sentences
+             * @enum {string}
+             */
+            split?: "sentences" | "lines" | "windows";
+            /**
+             * Max Tokens
+             * @description Longest sentence in tokens: longer ones are cut between words.
+             * @default 128
+             */
+            max_tokens?: number;
+            /**
+             * Spacy
+             * @description A spaCy pipeline for part of speech, dependency, entity and lemma: "en_core_web_sm", or "blank:de" for words alone; absent: words are runs of letters, without labels.
+             */
+            spacy?: string | null;
+            /**
+             * Column
+             * @description Where the text is in JSONL, Parquet and data sets.
+             * @default text
+             */
+            column?: string;
+            /**
+             * Restart
+             * @description Build anew what is there, or half done.
+             * @default false
+             */
+            restart?: boolean;
+            /**
+             * Add
+             * @description Add the files to the corpus of this name; those that it has are not read again.
+             * @default false
+             */
+            add?: boolean;
+            /**
+             * Upload
+             * @description The upload that the files are of.
+             */
+            upload: string;
+            /**
+             * Files
+             * @description Which of its files, in the order that they are read.
+             */
+            files: string[];
+            /** Job */
+            job?: string | null;
+        };
+        /**
          * CorpusExample
          * @description A token, and what the node is at every token of its sentence.
          */
@@ -2359,6 +2530,14 @@ export interface components {
              * @description Paragraph, line or row of the file, 0-based.
              */
             record: number;
+            /**
+             * Around
+             * @description At the offsets asked for; null: beyond the sentence.
+             * @default []
+             */
+            around: (components["schemas"]["CorpusToken"] | null)[];
+            /** @description What it attends to most, where that is summed up. */
+            attended: components["schemas"]["CorpusToken"] | null;
         };
         /**
          * CorpusHits
@@ -2397,14 +2576,33 @@ export interface components {
             recall: number | null;
             /** @description Of what is listed; null unless asked for. */
             labels: components["schemas"]["CorpusSummary"] | null;
+            /**
+             * Offsets
+             * @description How far the tokens around each are from it.
+             * @default []
+             */
+            offsets: number[];
         };
         /**
          * CorpusList
-         * @description The corpora of the model that are whole.
+         * @description The corpora of the model that are whole, and what building another one starts from.
          */
         CorpusList: {
             /** Items */
             items: components["schemas"]["CorpusAbout"][];
+            building: components["schemas"]["CorpusBuilding"] | null;
+            /** Unfinished */
+            unfinished: components["schemas"]["UnfinishedCorpus"][];
+            /**
+             * Pipelines
+             * @description The pipelines of spaCy that are installed.
+             */
+            pipelines: string[];
+            /**
+             * Reason
+             * @description Why no corpus of this model can be built.
+             */
+            reason: string | null;
         };
         /**
          * CorpusRelationsRequest
@@ -2561,6 +2759,11 @@ export interface components {
              * @default false
              */
             exact?: boolean;
+            /**
+             * Offsets
+             * @description Beside each, the tokens so far from it in its sentence: -2, -1, 1; absent: none.
+             */
+            offsets?: number[] | null;
             /**
              * Limit
              * @description How many to list.
@@ -2733,6 +2936,35 @@ export interface components {
              * @description The word that its word depends on; itself at the root.
              */
             head: string | null;
+        };
+        /**
+         * CorpusUploadRequest
+         * @description A piece of a file, for a corpus to be built from; pieces follow one another.
+         */
+        CorpusUploadRequest: {
+            /**
+             * Upload
+             * @description A name of the client's choice for files sent together.
+             */
+            upload: string;
+            /**
+             * File
+             * @description The file's name: its ending says what it is.
+             */
+            file: string;
+            /**
+             * Offset
+             * @description Bytes of the file that come before; 0 begins it anew.
+             * @default 0
+             */
+            offset?: number;
+            /**
+             * Data
+             * @description Its next bytes, in base64.
+             */
+            data: string;
+            /** Job */
+            job?: string | null;
         };
         /**
          * CutEffect
@@ -5046,6 +5278,11 @@ export interface components {
              */
             max_relations: number;
             /**
+             * Max Upload Bytes
+             * @description Most bytes of files that are kept at once for corpora built in the app.
+             */
+            max_upload_bytes: number;
+            /**
              * Max New Tokens
              * @description Most tokens that one request may generate.
              */
@@ -6479,6 +6716,30 @@ export interface components {
             node: string;
         };
         /**
+         * UnfinishedCorpus
+         * @description What a build that was stopped left: one of the same files and options goes on with it.
+         */
+        UnfinishedCorpus: {
+            /** Name */
+            name: string;
+            /** Files */
+            files: string[];
+            /**
+             * Split
+             * @enum {string}
+             */
+            split: "sentences" | "lines" | "windows";
+            /** Max Tokens */
+            max_tokens: number;
+            /**
+             * Spacy
+             * @description The pipeline that it was built with.
+             */
+            spacy: string | null;
+            /** Column */
+            column: string;
+        };
+        /**
          * Update
          * @description One part of what a branch added at one position: a sub-update, the biases, or the rest.
          */
@@ -6526,6 +6787,99 @@ export interface components {
              * @description Direct effect on the objective; null where none was asked for.
              */
             attributed: number | null;
+        };
+        /**
+         * UploadedCorpusRequest
+         * @description A corpus to be built of uploaded files.
+         */
+        UploadedCorpusRequest: {
+            /**
+             * Layers
+             * @description Whose states are kept, 0-based; absent: all.
+             */
+            layers?: number[] | null;
+            /**
+             * Kept
+             * @description "hidden": the residual stream; "context": z, what each head read, before W_O; or both.
+             * @default both
+             * @enum {string}
+             */
+            kept?: "both" | "hidden" | "context";
+            /**
+             * State
+             * @description The residual stream behind each of the layers, or before it.
+             * @default resid_post
+             * @enum {string}
+             */
+            state?: "resid_post" | "resid_pre";
+            /**
+             * Split
+             * @description "sentences": those of spaCy, or without it up to a full stop; "lines": each line is one; "windows": stretches of `max_tokens`.
+             * @default sentences
+             * @enum {string}
+             */
+            split?: "sentences" | "lines" | "windows";
+            /**
+             * Max Tokens
+             * @description Longest sentence in tokens: longer ones are cut between words.
+             * @default 128
+             */
+            max_tokens?: number;
+            /**
+             * Spacy
+             * @description A spaCy pipeline for part of speech, dependency, entity and lemma: "en_core_web_sm", or "blank:de" for words alone; absent: words are runs of letters, without labels.
+             */
+            spacy?: string | null;
+            /**
+             * Column
+             * @description Where the text is in JSONL, Parquet and data sets.
+             * @default text
+             */
+            column?: string;
+            /**
+             * Restart
+             * @description Build anew what is there, or half done.
+             * @default false
+             */
+            restart?: boolean;
+            /**
+             * Add
+             * @description Add the files to the corpus of this name; those that it has are not read again.
+             * @default false
+             */
+            add?: boolean;
+            /**
+             * Upload
+             * @description The upload that the files are of.
+             */
+            upload: string;
+            /**
+             * Files
+             * @description Which of its files, in the order that they are read.
+             */
+            files: string[];
+            /** Job */
+            job?: string | null;
+            /**
+             * Name
+             * @description What it is called: letters, digits, dots and dashes.
+             */
+            name: string;
+        };
+        /**
+         * UploadedFile
+         * @description A file that is sent in pieces, as far as it is here.
+         */
+        UploadedFile: {
+            /** Upload */
+            upload: string;
+            /** File */
+            file: string;
+            /**
+             * Bytes
+             * @description How many are here: where the next piece begins.
+             */
+            bytes: number;
         };
         /**
          * ValueVector
@@ -10304,6 +10658,387 @@ export interface operations {
             };
             /** @description A Host or Origin that is not this server's. */
             403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description This model cannot do that; the error says why. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The work was cancelled. */
+            499: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description A fault of the server. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Too many requests are waiting; `Retry-After` says when to try again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The work took longer than the limit. */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+        };
+    };
+    corpus_upload: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CorpusUploadRequest"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    /** @description Waited and computed, in ms. */
+                    "Server-Timing"?: string;
+                    /** @description Whether every forward pass was at hand. */
+                    "X-Unembed-Cached"?: "true" | "false";
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UploadedFile"];
+                };
+            };
+            /** @description The request is malformed; the error names the field. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description No token, or a wrong one. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description A Host or Origin that is not this server's. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The body took too long to arrive. */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The body, or the work it asks for, is larger than the limits allow. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The body is not application/json in UTF-8. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description This model cannot do that; the error says why. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The work was cancelled. */
+            499: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description A fault of the server. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Too many requests are waiting; `Retry-After` says when to try again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The work took longer than the limit. */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+        };
+    };
+    corpus_estimate: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CorpusEstimateRequest"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    /** @description Waited and computed, in ms. */
+                    "Server-Timing"?: string;
+                    /** @description Whether every forward pass was at hand. */
+                    "X-Unembed-Cached"?: "true" | "false";
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CorpusEstimate"];
+                };
+            };
+            /** @description The request is malformed; the error names the field. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description No token, or a wrong one. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description A Host or Origin that is not this server's. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The body took too long to arrive. */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The body, or the work it asks for, is larger than the limits allow. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The body is not application/json in UTF-8. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description This model cannot do that; the error says why. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The work was cancelled. */
+            499: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description A fault of the server. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Too many requests are waiting; `Retry-After` says when to try again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The work took longer than the limit. */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+        };
+    };
+    corpus_build: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["UploadedCorpusRequest"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    /** @description Waited and computed, in ms. */
+                    "Server-Timing"?: string;
+                    /** @description Whether every forward pass was at hand. */
+                    "X-Unembed-Cached"?: "true" | "false";
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CorpusAbout"];
+                };
+            };
+            /** @description The request is malformed; the error names the field. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description No token, or a wrong one. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description A Host or Origin that is not this server's. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The body took too long to arrive. */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The body, or the work it asks for, is larger than the limits allow. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The body is not application/json in UTF-8. */
+            415: {
                 headers: {
                     [name: string]: unknown;
                 };

@@ -59,7 +59,16 @@ const PAGES = {
   corpus: ['view=corpus&p=Hi&cc=a', corpusPython, 'corpus.search(run, 0, '],
 } as const;
 /** Asked by a button, or beside what a page is about: in the address and the request alone. */
-const BESIDE = ['build', 'vector', 'heads', 'thumbnails', 'sentences', 'examples'] as const;
+const BESIDE = [
+  'build',
+  'vector',
+  'heads',
+  'thumbnails',
+  'sentences',
+  'examples',
+  'corpus_build',
+  'relations',
+] as const;
 /** Asked in Python, on the command line and over HTTP; the app has no page for them yet. */
 const WITHOUT_PAGE = ['patch_path'] as const;
 
@@ -124,14 +133,13 @@ describe('an option that the server declares', () => {
   });
 
   it('is in a page of every question', () => {
-    // Relations, traces and labels are asked in Python, on the command line and over HTTP alone.
+    // Traces and labels are asked in Python, on the command line and over HTTP alone.
     const tried = [
       'lens',
       'attention',
       'flow',
       'attribute',
       'patch',
-      'relations',
       ...Object.keys(PAGES),
       ...BESIDE,
       ...WITHOUT_PAGE,

@@ -5,13 +5,17 @@ import { answer, api, timedAnswer, type Schemas } from './client';
 import { useAnalysis, type Analysis } from './queries';
 
 export type CorpusAbout = Schemas['CorpusAbout'];
+export type Corpora = Schemas['CorpusList'];
 export type CorpusExamples = Schemas['CorpusExamples'];
+
+const WATCH_MS = 2000;
 
 export function useCorpora() {
   return useQuery({
     queryKey: ['corpora'],
     staleTime: 0, // one may have been built meanwhile
     queryFn: ({ signal }) => answer(api.GET('/api/corpus', { signal })),
+    refetchInterval: (query) => (query.state.data?.building ? WATCH_MS : false),
   });
 }
 

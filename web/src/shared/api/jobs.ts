@@ -27,6 +27,9 @@ export type JobKind =
   | 'cluster'
   | 'corpus'
   | 'examples'
+  | 'relations'
+  | 'estimate'
+  | 'corpus_build'
   | 'build';
 export type JobEvent = Schemas['JobEvent'];
 

@@ -33,6 +33,18 @@ const SAID = {
   browse: ['layer', 'projection', 'first', 'count'],
   clusters: ['projection', 'method', 'n', 'seed', 'offset', 'limit'],
   cluster: ['projection', 'method', 'n', 'seed', 'cluster', 'sample_seed'],
+  corpus_build: [
+    'upload',
+    'files',
+    'name',
+    'layers',
+    'kept',
+    'split',
+    'max_tokens',
+    'spacy',
+    'column',
+    'restart',
+  ],
   corpus: [
     'corpus',
     'position',
@@ -51,11 +63,13 @@ const SAID = {
     'weighting',
     'summarise',
     'exact',
+    'offsets',
     'limit',
     'offset',
   ],
   sentences: ['corpus', 'rows', 'layer', 'heads'],
   examples: ['corpus', 'target'],
+  relations: ['corpus', 'layers', 'sentences', 'min_count', 'relation', 'sort', 'limit'],
 } as const;
 
 export type Asking = keyof typeof SAID;

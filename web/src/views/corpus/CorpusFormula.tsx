@@ -3,12 +3,36 @@ import { Formula, type FormulaLine } from '../../shared/parts/Formula';
 import { useCorpus } from './corpusState';
 import type { Hits } from './query';
 
+const RELATIONS: FormulaLine[] = [
+  {
+    name: 'share',
+    formula: '#{ x : argmaxₖ pattern[h, x, k] ∈ R(x) } ÷ #{ x : R(x) ≠ ∅ }',
+    note: 'R(x): the tokens in sight of x that are in the relation to it; special tokens are left out.',
+  },
+  {
+    name: 'base',
+    formula: 'mean |R(x)| ÷ tokens in sight of x',
+    note: 'What any token in sight alike would give. Lift is share over base.',
+  },
+  {
+    name: 'best distance',
+    formula: 'max_d #{ x : x + d ∈ R(x) } ÷ #{ x : R(x) ≠ ∅ }',
+    note: 'What a head that always looks so many tokens away would give (Clark et al., 2019).',
+  },
+  {
+    name: 'relations',
+    formula: 'head, child; head: det, child: det',
+    note: 'head: the word that the token’s word depends on; child: one that depends on it; with one label alone. entity: any token of a named entity other than itself.',
+  },
+];
+
 export function CorpusFormula({ data }: { data: Hits | null }) {
   const { ask, by, weighting } = useCorpus();
   const score = data?.items[0]?.score;
   const value =
     score === null || score === undefined ? {} : { value: `${score.toFixed(4)}, first` };
   const lines: FormulaLine[] = [];
+  if (ask === 'heads') return <Formula title="What heads look at" lines={RELATIONS} />;
   if (ask === 'like' && by === 'hidden')
     lines.push({
       name: 'score',

@@ -1,10 +1,20 @@
 /** What was found: one line for each token, its sentence around it; only what is in sight is drawn. */
-import { useEffect, useLayoutEffect, useRef, useState, type KeyboardEvent } from 'react';
+import {
+  useEffect,
+  useLayoutEffect,
+  useMemo,
+  useRef,
+  useState,
+  type CSSProperties,
+  type KeyboardEvent,
+} from 'react';
 import { pressed } from '../../draw/keys';
+import { Icon } from '../../shared/parts/parts';
 import { useSpec } from '../../shared/state/store';
 import { HitLine } from './HitLine';
 import { CORPUS_KEYS } from './corpusKeys';
-import { askCorpus, FILTERS, showCorpus, useCorpus } from './corpusState';
+import { askCorpus, FILTERS, showCorpus, useCorpus, type CorpusState } from './corpusState';
+import { listed, offsetName, onlyOf } from './listing';
 import { CHUNK, useSentences, type Hit, type Hits } from './query';
 import { keptOf, type About } from './request';
 import { LINE, litOf } from './sentence';
@@ -19,8 +29,13 @@ interface Props {
 export function CorpusHits({ data, about }: Props) {
   const corpus = useCorpus();
   const scroller = useRef<HTMLDivElement>(null);
-  const [first, last] = useInSight(scroller, data.items.length);
-  const chosen = data.items.findIndex(({ row }) => row === corpus.chosen);
+  const { only, order } = corpus;
+  const items = useMemo(
+    () => listed(data.items, { only, order }, data.offsets),
+    [data, only, order],
+  );
+  const [first, last] = useInSight(scroller, items.length);
+  const chosen = items.findIndex(({ row }) => row === corpus.chosen);
   useEffect(() => {
     const box = scroller.current;
     if (!box || chosen < 0) return;
@@ -35,10 +50,12 @@ export function CorpusHits({ data, about }: Props) {
     <section className="corpus-hits" aria-label="What was found">
       <p className="corpus-count" data-testid="corpus-count">
         {data.items.length.toLocaleString('en')} of {data.total.toLocaleString('en')} tokens
-        {scored ? ', nearest first' : ', in the order of the texts'}
+        {order !== 'score' ? null : scored ? ', nearest first' : ', in the order of the texts'}
         {data.site ? <span className="faint"> · by {data.site}</span> : null}
         {scored ? <HowFound recall={data.recall ?? null} /> : null}
+        <Narrowed count={items.length} />
       </p>
+      {data.offsets.length > 0 ? <Heads offsets={data.offsets} scored={scored} /> : null}
       <div
         ref={scroller}
         className="corpus-lines"
@@ -47,10 +64,11 @@ export function CorpusHits({ data, about }: Props) {
         aria-label="Tokens in their sentences"
         aria-activedescendant={chosen < 0 ? undefined : `corpus-hit-${chosen}`}
         data-testid="corpus-hits"
-        onKeyDown={(event) => walk(event, data.items, chosen)}
+        style={columnsOf(data.offsets)}
+        onKeyDown={(event) => walk(event, items, chosen)}
       >
-        <div style={{ height: data.items.length * LINE, position: 'relative' }}>
-          <Lines data={data} about={about} first={first} last={last} />
+        <div style={{ height: items.length * LINE, position: 'relative' }}>
+          <Lines data={data} items={items} about={about} first={first} last={last} />
         </div>
       </div>
     </section>
@@ -73,24 +91,88 @@ function HowFound({ recall }: { recall: number | null }) {
   );
 }
 
-function Lines({ data, about, first, last }: Props & { first: number; last: number }) {
+/** Room for the tokens around the match. */
+function columnsOf(offsets: readonly number[]): CSSProperties {
+  return { '--around': offsets.map(() => 'var(--beside)').join(' ') } as CSSProperties;
+}
+
+/** That some of the answer alone are listed. */
+function Narrowed({ count }: { count: number }) {
+  const only = onlyOf(useCorpus().only);
+  if (!only) return null;
+  return (
+    <span className="corpus-chip" data-testid="chip-only">
+      <span className="faint">{count} with</span> {only.of} {only.label || 'none'}
+      <button
+        type="button"
+        className="icon-button"
+        aria-label="List all of them"
+        onClick={() => showCorpus({ only: '' })}
+      >
+        <Icon name="close" />
+      </button>
+    </span>
+  );
+}
+
+/** What the columns are; a click sorts by one, another one as they were found. */
+function Heads({ offsets, scored }: { offsets: readonly number[]; scored: boolean }) {
+  return (
+    <div className="corpus-line corpus-heads-row" style={columnsOf(offsets)}>
+      <Head order="score">{scored ? 'score' : 'order'}</Head>
+      <span />
+      <Head order="match">match</Head>
+      <span />
+      {offsets.map((offset) => (
+        <Head key={offset} order={String(offset)}>
+          {offsetName(offset)}
+        </Head>
+      ))}
+    </div>
+  );
+}
+
+function Head({ order, children }: { order: CorpusState['order']; children: string }) {
+  const sorted = useCorpus().order === order;
+  return (
+    <button
+      type="button"
+      className="link"
+      aria-pressed={sorted}
+      data-testid={`order-${order}`}
+      title={order === 'score' ? 'As they were found' : 'Sort by the word there'}
+      onClick={() => showCorpus({ order: sorted ? 'score' : order })}
+    >
+      {children}
+      {sorted ? ' ↓' : ''}
+    </button>
+  );
+}
+
+interface LinesProps extends Props {
+  items: readonly Hit[];
+  first: number;
+  last: number;
+}
+
+function Lines(props: LinesProps) {
+  const { first, last } = props;
   const chunks = [];
   for (let at = Math.floor(first / CHUNK); at * CHUNK <= last; at += 1) chunks.push(at);
   return (
     <>
       {chunks.map((at) => (
-        <Chunk key={at} at={at} data={data} about={about} first={first} last={last} />
+        <Chunk key={at} at={at} {...props} />
       ))}
     </>
   );
 }
 
 /** Lines whose sentences are fetched together. */
-function Chunk(props: Props & { at: number; first: number; last: number }) {
-  const { data, about, at, first, last } = props;
+function Chunk({ data, about, at, first, last, items: all }: LinesProps & { at: number }) {
   const spec = useSpec();
   const { corpus } = spec;
-  const items = data.items.slice(at * CHUNK, (at + 1) * CHUNK);
+  const items = all.slice(at * CHUNK, (at + 1) * CHUNK);
   const lit = corpus.lit ? litOf(data, keptOf(about).at(-1)?.layer ?? 0) : null;
   const rows = items.map(({ row }) => row);
   const sentences = useSentences(spec, about.name, rows, lit);
@@ -103,7 +185,7 @@ function Chunk(props: Props & { at: number; first: number; last: number }) {
             key={hit.row}
             hit={hit}
             place={place}
-            count={data.items.length}
+            count={all.length}
             chosen={hit.row === corpus.chosen}
             sentence={sentences?.get(hit.row) ?? null}
             onChoose={() => showCorpus({ chosen: hit.row === corpus.chosen ? null : hit.row })}

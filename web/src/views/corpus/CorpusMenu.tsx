@@ -25,6 +25,16 @@ export function CorpusMenu({ corpora, shown }: { corpora: readonly About[]; show
           <span className="mono">{about.name}</span>
         </Option>
       ))}
+      <p>
+        <button
+          type="button"
+          className="link"
+          data-testid="build-another"
+          onClick={() => askCorpus({ ask: 'build' })}
+        >
+          Build another, or add layers
+        </button>
+      </p>
       {shown ? (
         <p className="faint">
           Kept: {shown.sites.join(', ')}. Labels:{' '}

@@ -3,7 +3,7 @@ import type { ModelInfo } from '../../shared/api/queries';
 import { saveCsv, saveJson } from '../../shared/parts/save';
 import { SaveMenu } from '../../shared/parts/SaveMenu';
 import { useSpec } from '../../shared/state/store';
-import type { Hits } from './query';
+import type { Hits, Relations } from './query';
 
 export function CorpusSave({ data, model }: { data: Hits; model: ModelInfo }) {
   const spec = useSpec();
@@ -14,6 +14,23 @@ export function CorpusSave({ data, model }: { data: Hits; model: ModelInfo }) {
       model={model}
     />
   );
+}
+
+export function RelationsSave({ data, model }: { data: Relations; model: ModelInfo }) {
+  const { corpus } = useSpec();
+  const name = `${data.corpus}-heads`;
+  return (
+    <SaveMenu
+      csv={() => saveCsv(`${name}.csv`, relationRows(data))}
+      json={() => saveJson(`${name}.json`, { question: corpus, answer: data })}
+      model={model}
+    />
+  );
+}
+
+function relationRows({ items }: Relations): Array<Array<string | number>> {
+  const names = Object.keys(items[0] ?? {}) as Array<keyof Relations['items'][number]>;
+  return [names, ...items.map((one) => names.map((name) => one[name]))];
 }
 
 const LABELS = ['word', 'lemma', 'pos', 'tag', 'dep', 'entity', 'position'] as const;

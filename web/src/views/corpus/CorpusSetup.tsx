@@ -4,7 +4,16 @@ import type { ModelInfo } from '../../shared/api/queries';
 import { Segments } from '../../shared/parts/parts';
 import { formatPositions, parsePositions } from '../../shared/text/edits';
 import { CorpusFilters } from './CorpusFilters';
-import { askCorpus, LIMITS, showCorpus, useCorpus, type CorpusState } from './corpusState';
+import { Check, Choice } from '../../shared/parts/Choice';
+import { offsetName } from './listing';
+import {
+  askCorpus,
+  LIMITS,
+  MOST_OFFSETS,
+  showCorpus,
+  useCorpus,
+  type CorpusState,
+} from './corpusState';
 import { layersOf, type About } from './request';
 
 interface Props {
@@ -31,6 +40,7 @@ export function CorpusSetup({ about, model }: Props) {
         />
         attention
       </label>
+      <Columns />
       <label className="corpus-check">
         list
         <select
@@ -44,6 +54,42 @@ export function CorpusSetup({ about, model }: Props) {
         </select>
       </label>
     </div>
+  );
+}
+
+const OFFSETS = [-4, -3, -2, -1, 1, 2, 3, 4] as const;
+
+/** Which tokens around the match are columns of their own, to sort by. */
+function Columns() {
+  const { offsets } = useCorpus();
+  const toggle = (offset: number) => {
+    const rest = offsets.filter((one) => one !== offset);
+    const next = rest.length < offsets.length ? rest : [...rest, offset];
+    showCorpus({ offsets: next.toSorted((one, other) => one - other), order: 'score' });
+  };
+  const all = [...new Set([...OFFSETS, ...offsets])].toSorted((one, other) => one - other);
+  return (
+    <Choice
+      name="columns"
+      head="columns"
+      says={offsets.length === 0 ? 'none' : offsets.map(offsetName).join(' ')}
+      changed={offsets.length > 0}
+    >
+      {all.map((offset) => {
+        const checked = offsets.includes(offset);
+        return !checked && offsets.length >= MOST_OFFSETS ? null : (
+          <Check
+            key={offset}
+            name={`column-${offset}`}
+            checked={checked}
+            onChange={() => toggle(offset)}
+          >
+            {offsetName(offset)}
+          </Check>
+        );
+      })}
+      <p className="faint">Tokens so far from the match, as columns that sort.</p>
+    </Choice>
   );
 }
 

@@ -8,6 +8,7 @@ import {
   type CorpusState,
   type Filter,
 } from './corpusState';
+import { writtenOnly } from './listing';
 import type { Hits } from './query';
 import { isLabelled, type About } from './request';
 
@@ -59,7 +60,7 @@ export function CorpusSummary({ data, about, of, causal }: Props) {
             label="Whose labels are counted"
             value={of}
             options={options}
-            onChange={(chosen: CorpusState['of']) => showCorpus({ of: chosen })}
+            onChange={(chosen: CorpusState['of']) => showCorpus({ of: chosen, only: '' })}
           />
         ) : null}
       </div>
@@ -70,7 +71,7 @@ export function CorpusSummary({ data, about, of, causal }: Props) {
             title={title}
             column={column}
             items={data.labels?.items.filter((one) => one.column === column) ?? []}
-            filters={data.labels?.of === 'match'}
+            of={data.labels?.of ?? 'match'}
           />
         ))
       ) : (
@@ -82,7 +83,9 @@ export function CorpusSummary({ data, about, of, causal }: Props) {
       )}
       {data.labels ? (
         <p className="faint corpus-legend">
-          Bar: share of the {data.labels.n}; tick: share in all texts. × is one over the other.
+          Bar: share of the {data.labels.n}, with its 95% interval; tick: share in all texts. × is
+          one over the other. A click {data.labels.of === 'match' ? 'asks for' : 'lists'} these
+          alone.
         </p>
       ) : null}
     </aside>
@@ -93,10 +96,10 @@ interface ColumnProps {
   title: string;
   column: string;
   items: readonly Share[];
-  filters: boolean;
+  of: CorpusState['of'];
 }
 
-function Column({ title, column, items, filters }: ColumnProps) {
+function Column({ title, column, items, of }: ColumnProps) {
   if (items.length === 0 || items.every(({ label }) => label === '')) return null;
   const shown = items.slice(0, SHOWN);
   const rest = items.length - shown.length;
@@ -107,7 +110,11 @@ function Column({ title, column, items, filters }: ColumnProps) {
       <ul className="corpus-shares">
         {shown.map((one) => (
           <li key={one.label}>
-            <ShareRow share={one} filter={filters && one.label !== '' ? filter : undefined} />
+            <ShareRow
+              share={one}
+              of={of}
+              filter={of === 'match' && one.label !== '' ? filter : undefined}
+            />
           </li>
         ))}
       </ul>
@@ -116,8 +123,16 @@ function Column({ title, column, items, filters }: ColumnProps) {
   );
 }
 
-function ShareRow({ share, filter }: { share: Share; filter: Filter | undefined }) {
-  const { label, count, base, lift, low, high } = share;
+interface RowProps {
+  share: Share;
+  of: CorpusState['of'];
+  /** Of matches: what asks the corpus for these alone. Others narrow what is listed. */
+  filter: Filter | undefined;
+}
+
+function ShareRow({ share, of, filter }: RowProps) {
+  const corpus = useCorpus();
+  const { column, label, count, base, lift, low, high } = share;
   const said = label === '' ? 'none' : label;
   const title = [
     `${said}: ${count}, ${(100 * share.share).toFixed(0)}%`,
@@ -132,22 +147,28 @@ function ShareRow({ share, filter }: { share: Share; filter: Filter | undefined 
       <span className="corpus-share-bar" aria-hidden="true">
         <span style={{ width: `${100 * share.share}%` }} />
         {base === null ? null : <i style={{ left: `${100 * base}%` }} />}
+        {base === null || low === null || high === null ? null : (
+          <b style={{ left: `${100 * base * low}%`, width: `${100 * base * (high - low)}%` }} />
+        )}
       </span>
       <span className="number">{count}</span>
       <span className="number faint">{lift === null ? '' : `×${liftText(lift)}`}</span>
     </>
   );
-  return filter === undefined ? (
-    <span className="corpus-share" title={title}>
-      {inside}
-    </span>
-  ) : (
+  const only = writtenOnly({ of, column, label });
+  const pressed = corpus.only === only;
+  const press = () => {
+    if (filter) askCorpus({ [filter]: [label] });
+    else showCorpus({ only: pressed ? '' : only });
+  };
+  return (
     <button
       type="button"
       className="corpus-share"
-      title={`${title}. Only these`}
-      data-testid={`share-${filter}-${label}`}
-      onClick={() => askCorpus({ [filter]: [label] })}
+      title={`${title}. ${filter ? 'Ask for these alone' : 'Of those listed, only these'}`}
+      aria-pressed={filter ? undefined : pressed}
+      data-testid={`share-${column}-${label}`}
+      onClick={press}
     >
       {inside}
     </button>

@@ -1,4 +1,5 @@
-/** Corpus: tokens of one's own texts, in their sentences, and what they have in common. */
+/** Corpus: tokens of one's own texts, in their sentences, and what they have in common; what heads look at. */
+import { useState } from 'react';
 import { ApiError } from '../../shared/api/client';
 import { useCorpora } from '../../shared/api/corpora';
 import type { Analysis, ModelInfo } from '../../shared/api/queries';
@@ -9,16 +10,18 @@ import { Segments } from '../../shared/parts/parts';
 import { isAsked } from '../../shared/text/chat';
 import { useSpec } from '../../shared/state/store';
 import type { ViewProps } from '../../shared/view';
+import { BuildCorpus } from './BuildCorpus';
 import { ChosenHit } from './ChosenHit';
 import { CorpusFormula } from './CorpusFormula';
 import { CorpusHits } from './CorpusHits';
 import { CorpusMenu } from './CorpusMenu';
-import { CorpusSave } from './CorpusSave';
+import { CorpusSave, RelationsSave } from './CorpusSave';
 import { CorpusSetup } from './CorpusSetup';
 import { CorpusSummary } from './CorpusSummary';
 import { NoCorpus, NoPrompt } from './NoCorpus';
+import { RelationsSetup, RelationsTable } from './Relations';
 import { askCorpus, useCorpus, type CorpusState } from './corpusState';
-import { useCorpusHits, type Hits } from './query';
+import { useCorpusHits, useRelations, type Hits, type Relations } from './query';
 import { summedOf, type About } from './request';
 import './corpus.css';
 
@@ -29,6 +32,7 @@ const ASK = [
     'Tokens whose state, or context, is like that of a token of the prompt',
   ],
   ['labels', 'By labels', 'Every token that the filter leaves, in the order of the texts'],
+  ['heads', 'Heads', 'What each head looks at over the corpus'],
 ] as const;
 
 export function CorpusView({ model, experiment, cellWidth }: ViewProps) {
@@ -39,25 +43,37 @@ export function CorpusView({ model, experiment, cellWidth }: ViewProps) {
   const about = listed ? (listed.find(({ name }) => name === corpus.name) ?? null) : null;
   const shown = about ?? (corpus.name === '' ? (listed?.[0] ?? null) : null);
   const hits = useCorpusHits(spec, shown, experiment.position, model);
-  const like = corpus.ask === 'like';
-  const unasked = like && !isAsked(spec);
+  // A pass takes long: it is asked for by a button, once for each corpus.
+  const [through, setThrough] = useState<string | null>(null);
+  const asked = shown !== null && through === shown.name;
+  const relations = useRelations(spec, shown, asked);
+  const { ask } = corpus;
+  const unasked = ask === 'like' && !isAsked(spec);
+  const building = ask === 'build' || (listed !== null && !shown);
   return (
     <>
-      <ViewBar status={<Working pending={corpora.isPending} hits={hits} />}>
+      <ViewBar
+        status={<Working pending={corpora.isPending} hits={hits} relations={relations} ask={ask} />}
+      >
         {listed && listed.length > 0 ? (
           <>
             <CorpusMenu corpora={listed} shown={shown} />
             <Segments
               name="corpus-ask"
               label="What is looked for"
-              value={corpus.ask}
+              value={ask}
               options={ASK}
-              onChange={(ask: CorpusState['ask']) => askCorpus({ ask })}
+              onChange={(chosen: CorpusState['ask']) => askCorpus({ ask: chosen })}
             />
           </>
         ) : null}
-        {hits.data && model && !unasked ? <CorpusSave data={hits.data} model={model} /> : null}
-        {shown ? <CorpusFormula data={unasked ? null : hits.data} /> : null}
+        {ask === 'heads'
+          ? relations.data && model && <RelationsSave data={relations.data} model={model} />
+          : hits.data &&
+            model &&
+            !unasked &&
+            !building && <CorpusSave data={hits.data} model={model} />}
+        {shown && !building ? <CorpusFormula data={unasked ? null : hits.data} /> : null}
       </ViewBar>
       <ErrorNote
         error={corpora.error instanceof ApiError ? corpora.error : null}
@@ -65,9 +81,26 @@ export function CorpusView({ model, experiment, cellWidth }: ViewProps) {
         stale={false}
       />
       {listed && !shown ? <NoCorpus model={model} listed={listed} name={corpus.name} /> : null}
-      {shown ? (
+      {shown && ask === 'build' && model ? <BuildCorpus model={model} /> : null}
+      {shown && ask === 'heads' && model ? (
         <>
-          {like && isAsked(spec) ? (
+          <RelationsSetup found={relations.data} model={model} />
+          <ErrorNote
+            error={relations.error}
+            retry={relations.retry}
+            stale={relations.data !== null}
+          />
+          <RelationsTable
+            analysis={relations}
+            about={shown}
+            asked={asked}
+            ask={() => setThrough(shown.name)}
+          />
+        </>
+      ) : null}
+      {shown && (ask === 'like' || ask === 'labels') ? (
+        <>
+          {ask === 'like' && isAsked(spec) ? (
             <TokenStrip experiment={experiment} cellWidth={cellWidth} />
           ) : null}
           <CorpusSetup about={shown} model={model} />
@@ -79,9 +112,17 @@ export function CorpusView({ model, experiment, cellWidth }: ViewProps) {
   );
 }
 
-function Working({ pending, hits }: { pending: boolean; hits: Analysis<Hits> }) {
-  return pending ? (
-    <span className="status busy" data-busy="true" />
+interface WorkingProps {
+  pending: boolean;
+  hits: Analysis<Hits>;
+  relations: Analysis<Relations>;
+  ask: CorpusState['ask'];
+}
+
+function Working({ pending, hits, relations, ask }: WorkingProps) {
+  if (pending) return <span className="status busy" data-busy="true" />;
+  return ask === 'heads' ? (
+    <Status kind="relations" analysis={relations} />
   ) : (
     <Status kind="corpus" analysis={hits} />
   );

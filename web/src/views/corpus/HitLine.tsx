@@ -1,4 +1,5 @@
 /** A token in its sentence, on one line, the match in the middle. */
+import { shownOf } from './listing';
 import type { Hit, Sentence } from './query';
 import { around, LINE, saysOf, stretchesOf, type Stretch } from './sentence';
 
@@ -42,6 +43,11 @@ export function HitLine({ hit, place, count, chosen, sentence, onChoose }: Props
       <span className="corpus-after">
         <Text stretches={after} most={most} />
       </span>
+      {hit.around.map((token, at) => (
+        <span key={at} className="corpus-around" title={token ? saysOf(token) : undefined}>
+          {token ? shownOf(token) : ''}
+        </span>
+      ))}
       <span className="corpus-label faint">{hit.match.pos ?? ''}</span>
       <span className="corpus-file faint" title={`${hit.file}, record ${hit.record}`}>
         {hit.file}

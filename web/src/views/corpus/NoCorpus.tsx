@@ -2,6 +2,7 @@
 import type { ModelInfo } from '../../shared/api/queries';
 import { exampleOf } from '../../shared/text/chat';
 import { change } from '../../shared/state/store';
+import { BuildCorpus } from './BuildCorpus';
 import { askCorpus } from './corpusState';
 import type { About } from './request';
 
@@ -37,16 +38,10 @@ export function NoCorpus({ model, listed, name }: Props) {
         </p>
       ) : (
         <>
-          <p>This model has none yet. Build one where the server runs, and come back:</p>
-          <pre className="corpus-command">
-            <code>
-              unembed index corpus {model?.name ?? 'MODEL'} texts/*.txt --name mine --spacy
-              en_core_web_sm
-            </code>
-          </pre>
+          {model ? <BuildCorpus model={model} /> : null}
           <p className="faint">
-            <code>--estimate</code> says first what it takes; <code>--layers 6,12</code> keeps some
-            layers alone. Without <code>--spacy</code> words have no labels.
+            Large texts, and data sets that are folders, are better read where the server runs:{' '}
+            <code>unembed index corpus {model?.name ?? 'MODEL'} texts/*.txt --name mine</code>
           </p>
         </>
       )}

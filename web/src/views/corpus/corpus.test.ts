@@ -3,8 +3,21 @@ import { decodeSpec, DEFAULTS, encodeSpec } from '../../app/address';
 import { page } from '../../shared/pageExample';
 import { CORPUS } from './corpusState';
 import { corpusPython } from './python';
-import type { CorpusToken, Sentence } from './query';
+import type { CorpusToken, Hit, Sentence } from './query';
 import { isLabelled, layersOf, optionsOf, summedOf, type About } from './request';
+import {
+  keyOf,
+  lackOf,
+  layersIn,
+  nameOf,
+  optionsOf as buildOptions,
+  someLayers,
+  takeUp,
+  useMaking,
+  withFiles,
+} from './building';
+import { listed, onlyOf, writtenOnly } from './listing';
+import { relationsOf } from './request';
 import { around, litOf, saysOf, stretchesOf } from './sentence';
 
 const ABOUT = {
@@ -122,5 +135,143 @@ describe('a sentence', () => {
     const data = { site: 'L6.z', heads: [1, 2] };
     expect(litOf(data as never, 9)).toEqual({ layer: 6, heads: [1, 2] });
     expect(litOf({ site: null, heads: null } as never, 9)).toEqual({ layer: 9, heads: [] });
+  });
+});
+
+describe('what is listed', () => {
+  const word = (at: number, said: string, pos: string): CorpusToken => ({
+    ...token(at, 0, 1),
+    token: { id: at, text: ` ${said}`, label: said, special: false },
+    pos,
+  });
+  const hit = (row: number, match: CorpusToken, beside: Array<CorpusToken | null>, seen: number) =>
+    ({
+      row,
+      match,
+      next: null,
+      attended: word(seen, 'x', 'ADP'),
+      around: beside,
+    }) as unknown as Hit;
+  const items = [
+    hit(1, word(3, 'sat', 'VERB'), [word(2, 'dog', 'NOUN'), null], 1),
+    hit(2, word(2, 'Ran', 'VERB'), [word(1, 'cat', 'NOUN'), word(3, 'by', 'ADP')], 5),
+    hit(3, word(2, 'ran', 'NOUN'), [null, word(3, 'At', 'ADP')], 2),
+  ];
+  const rows = (only: string, order: string) =>
+    listed(items, { only, order }, [-1, 2]).map(({ row }) => row);
+
+  it('is sorted by words, whatever their case; what is not there comes last', () => {
+    expect(rows('', 'score')).toEqual([1, 2, 3]);
+    expect(rows('', 'match')).toEqual([3, 2, 1]); // of one word the noun first
+    expect(rows('', '-1')).toEqual([2, 1, 3]);
+    expect(rows('', '2')).toEqual([3, 2, 1]);
+    expect(rows('', '4')).toEqual([1, 2, 3]); // no such column
+  });
+
+  it('is narrowed by what a label is of', () => {
+    expect(rows('match.pos.NOUN', 'score')).toEqual([3]);
+    expect(rows('attended.offset.-2', 'score')).toEqual([1]);
+    expect(rows('attended.offset.+0', 'score')).toEqual([3]);
+    expect(rows('attended.pos.ADP', 'match')).toEqual([3, 2, 1]);
+    expect(rows('next.pos.ADP', 'score')).toEqual([]);
+    expect(rows('match.tag.', 'score')).toEqual([1, 2, 3]); // without one
+    const odd = { of: 'next', column: 'tag', label: 'a.b\n' } as const;
+    expect(onlyOf(writtenOnly(odd))).toEqual(odd);
+  });
+});
+
+describe('a corpus to be built', () => {
+  const file = (name: string, text = 'abc') => new File([text], name, { lastModified: 7 });
+  const { model } = page('gpt2', DEFAULTS, 0);
+  const draft = {
+    ...useMaking.getState().draft,
+    ...withFiles(useMaking.getState().draft, [file('My texts (2).txt'), file('b.jsonl')]),
+  };
+
+  it('is named by its first file, and takes the newer of two files of a name', () => {
+    expect(draft.name).toBe('My-texts-2');
+    expect(nameOf('.hidden')).toBe('');
+    expect(nameOf('Ünïcode.txt')).toMatch(/^[A-Za-z0-9]/);
+    const again = withFiles(draft, [file('b.jsonl', 'longer')]);
+    expect(again.files?.map(({ name, size }) => [name, size])).toEqual([
+      ['My texts (2).txt', 3],
+      ['b.jsonl', 6],
+    ]);
+  });
+
+  it('asks for what is not as at the start', () => {
+    expect(lackOf(draft, model)).toBeNull();
+    expect(buildOptions(draft, model)).toEqual({});
+    const full = {
+      ...draft,
+      layers: '0, 2-3',
+      kept: 'hidden' as const,
+      spacy: 'x',
+      column: 'body',
+    };
+    expect(buildOptions(full, model)).toEqual({
+      layers: [0, 2, 3],
+      kept: 'hidden',
+      spacy: 'x',
+      column: 'body',
+    });
+    const texts = { ...full, files: draft.files.slice(0, 1) };
+    expect(buildOptions(texts, model)).not.toHaveProperty('column'); // texts have none
+    expect(keyOf(draft, model)).not.toBe(keyOf(full, model));
+    expect(keyOf({ ...draft, name: 'other' }, model)).toBe(keyOf(draft, model));
+  });
+
+  it('says what is missing', () => {
+    expect(lackOf({ ...draft, files: [] }, model)).toContain('files');
+    expect(lackOf({ ...draft, name: '../a' }, model)).toContain('name');
+    expect(lackOf({ ...draft, layers: '99' }, model)).toContain('Layers');
+    expect(lackOf({ ...draft, maxTokens: 7 }, model)).toContain('8');
+    expect(layersIn('', 12)).toBeNull();
+    expect(someLayers(12)).toBe('6, 11');
+    expect(someLayers(1)).toBe('0');
+  });
+
+  it('takes up the settings of one that was stopped', () => {
+    takeUp({
+      name: 'mine',
+      files: ['a.txt'],
+      split: 'lines',
+      max_tokens: 60,
+      spacy: null,
+      column: 'body',
+    });
+    expect(useMaking.getState().draft).toMatchObject({
+      name: 'mine',
+      split: 'lines',
+      maxTokens: 60,
+      spacy: '',
+      column: 'body',
+    });
+  });
+});
+
+describe('what heads look at', () => {
+  it('is asked for with what is not as at the start, and is Python', () => {
+    expect(relationsOf(CORPUS)).toEqual({ limit: 200 });
+    const corpus = {
+      ...CORPUS,
+      name: 'a',
+      ask: 'heads' as const,
+      layers: [1],
+      relation: 'head: det',
+      sort: 'lift' as const,
+      least: 5,
+    };
+    expect(relationsOf(corpus)).toEqual({
+      layers: [1],
+      relation: ['head: det'],
+      sort: 'lift',
+      min_count: 5,
+      limit: 200,
+    });
+    const written = corpusPython(page('gpt2', { ...DEFAULTS, corpus }, 0));
+    expect(written).toContain('corpus = ue.open_corpus(model, "a")');
+    expect(written).toContain('sort="lift"');
+    expect(written).toContain('relation=("head: det",)');
   });
 });

@@ -15,17 +15,20 @@ import {
 } from '../../shared/text/fields';
 
 const ASKED = QUESTIONS.corpus;
-export const ASKS = ['like', 'labels'] as const;
+export const ASKS = ['like', 'labels', 'heads', 'build'] as const;
 /** What filters tokens, each a list of which one must fit. */
 export const FILTERS = ['word', 'lemma', 'pos', 'tag', 'dep', 'entity', 'near', 'file'] as const;
 export type Filter = (typeof FILTERS)[number];
 export const OF = ASKED.summarise.choices;
+const RELATIONS = QUESTIONS.relations;
+export const SENTENCES = [100, 300, 1000, 3000] as const;
+export const LEAST = [1, 10, 30, 100, 300] as const;
 export const LIMITS = [50, 100, 200] as const;
 
 export interface CorpusState extends Record<Filter, readonly string[]> {
   /** Which corpus; "": the first that there is. */
   name: string;
-  /** Tokens like one of the prompt, or all that the filter leaves. */
+  /** Tokens like one of the prompt, all that the filter leaves, what heads look at, or another corpus. */
   ask: (typeof ASKS)[number];
   by: (typeof ASKED.by.choices)[number];
   weighting: (typeof ASKED.weighting.choices)[number];
@@ -39,8 +42,20 @@ export interface CorpusState extends Record<Filter, readonly string[]> {
   limit: number;
   /** Every token is compared, of a large corpus too. */
   exact: boolean;
+  /** Of what heads look at: by what, which relation ("": any), in whose layers (none: all), how much. */
+  sort: (typeof RELATIONS.sort.choices)[number];
+  relation: string;
+  layers: readonly number[];
+  sentences: number;
+  least: number;
   /** Attention from the match lies behind its sentence. */
   lit: boolean;
+  /** Columns beside each line: the tokens so far from the match. */
+  offsets: readonly number[];
+  /** By what lines are sorted: as they were found, by the match, or by the token at an offset. */
+  order: string;
+  /** Of those listed only these, "attended.pos.NOUN"; "": all. */
+  only: string;
   /** The token that is looked at, by its number in the corpus. */
   chosen: number | null;
 }
@@ -64,9 +79,21 @@ export const CORPUS: Readonly<CorpusState> = {
   of: 'match',
   limit: ASKED.limit.default,
   exact: false,
+  sort: RELATIONS.sort.default,
+  relation: '',
+  layers: [],
+  sentences: RELATIONS.sentences.default,
+  least: RELATIONS.min_count.default,
   lit: false,
+  offsets: [],
+  order: 'score',
+  only: '',
   chosen: null,
 };
+
+/** Of columns of tokens around the match. */
+export const FARTHEST = 9;
+export const MOST_OFFSETS = 6;
 
 const MOST = 999_999_999;
 
@@ -86,26 +113,52 @@ function labels(name: Filter): Field<CorpusState> {
   );
 }
 
+/** As ranges. */
+function numbers(name: 'heads' | 'layers'): Field<CorpusState> {
+  return list<CorpusState, number>(
+    name,
+    (value) => {
+      const found = parsePositions(value);
+      return Array.isArray(found) && found.every((one) => one >= 0) ? found : undefined;
+    },
+    (found) => (found.length === 0 ? '' : formatPositions(found).replaceAll(' ', '')),
+  );
+}
+
 const FIELDS: Fields<CorpusState> = {
   cc: text(CORPUS, 'name'),
   cask: choice(CORPUS, 'ask', ASKS),
   cby: choice(CORPUS, 'by', ASKED.by.choices),
   cweight: choice(CORPUS, 'weighting', ASKED.weighting.choices),
   clayer: field(CORPUS, 'layer', (value) => (/^\d{1,4}$/.test(value) ? Number(value) : undefined)),
-  cheads: list<CorpusState, number>(
-    'heads',
-    (value) => {
-      const found = parsePositions(value);
-      return Array.isArray(found) && found.every((head) => head >= 0) ? found : undefined;
-    },
-    (heads) => (heads.length === 0 ? '' : formatPositions(heads).replaceAll(' ', '')),
-  ),
+  cheads: numbers('heads'),
   ...Object.fromEntries(FILTERS.map((name) => [`c${name}`, labels(name)])),
   creach: integer(CORPUS, 'reach', 1, 4096),
   cof: choice(CORPUS, 'of', OF),
   cn: field(CORPUS, 'limit', (value) => LIMITS.find((one) => String(one) === value)),
   cexact: flag(CORPUS, 'exact'),
+  csort: choice(CORPUS, 'sort', RELATIONS.sort.choices),
+  crel: text(CORPUS, 'relation'),
+  clayers: numbers('layers'),
+  csent: integer(CORPUS, 'sentences', RELATIONS.sentences.low, RELATIONS.sentences.high),
+  cleast: integer(CORPUS, 'least', 1, 999_999),
   clit: flag(CORPUS, 'lit'),
+  coff: list<CorpusState, number>(
+    'offsets',
+    (value) => {
+      const found = value.split(',').map(Number);
+      return found.every((one) => Number.isInteger(one) && one !== 0 && Math.abs(one) <= FARTHEST)
+        ? [...new Set(found)].toSorted((one, other) => one - other).slice(0, MOST_OFFSETS)
+        : undefined;
+    },
+    (offsets) => offsets.join(','),
+  ),
+  corder: field(CORPUS, 'order', (value) =>
+    /^(score|match|-?[1-9]\d?)$/.test(value) ? value : undefined,
+  ),
+  conly: field(CORPUS, 'only', (value) =>
+    /^(match|next|attended)\.\w+\./.test(value) ? value : undefined,
+  ),
   cat: field(CORPUS, 'chosen', (value) => {
     const row = /^\d{1,9}$/.test(value) ? Number(value) : MOST + 1;
     return row <= MOST ? row : undefined;
@@ -128,7 +181,7 @@ export function useCorpus(): CorpusState {
 /** Another question has no token chosen yet. */
 export function askCorpus(patch: Partial<CorpusState>, how: 'push' | 'replace' = 'push'): void {
   const { corpus } = useStore.getState().spec;
-  change({ corpus: { ...corpus, chosen: null, ...patch } }, how);
+  change({ corpus: { ...corpus, chosen: null, only: '', ...patch } }, how);
 }
 
 /** How a thing is shown, with the same answer. */

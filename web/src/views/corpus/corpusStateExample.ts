@@ -29,6 +29,16 @@ export const corpus: fc.Arbitrary<CorpusState> = fc.record({
   of: fc.constantFrom(...OF),
   limit: fc.constantFrom(...LIMITS),
   exact: fc.boolean(),
+  sort: fc.constantFrom(...QUESTIONS.relations.sort.choices),
+  relation: text,
+  layers: fc.uniqueArray(few, { maxLength: 5 }).map((one) => one.toSorted((a, b) => a - b)),
+  sentences: fc.integer({ min: 1, max: 100_000 }),
+  least: fc.integer({ min: 1, max: 999_999 }),
   lit: fc.boolean(),
+  offsets: fc
+    .uniqueArray(fc.constantFrom(-3, -2, -1, 1, 2, 3), { maxLength: 4 })
+    .map((one) => one.toSorted((a, b) => a - b)),
+  order: fc.constantFrom('score', 'match', '-1', '2'),
+  only: fc.constantFrom('', 'next.pos.VERB', 'attended.offset.-3', 'match.tag..'),
   chosen: fc.option(fc.nat({ max: 999_999_999 })),
 });

@@ -4,10 +4,19 @@ import { optionsPython, quote } from '../../shared/text/options';
 import { opening } from '../../shared/text/python';
 import { furtherPython } from '../../shared/text/further';
 import type { Page } from '../../shared/view';
-import { optionsOf, type About } from './request';
+import { draftPython } from './building';
+import { optionsOf, relationsOf, type About } from './request';
 
 export function corpusPython({ model, spec, position }: Page): string {
   const { corpus } = spec;
+  if (corpus.ask === 'heads' || corpus.ask === 'build')
+    return [
+      'import unembed as ue',
+      '',
+      `model = ue.load(${quote(model.name)})`,
+      ...(corpus.ask === 'heads' ? headLines(spec) : draftPython(spec, model)),
+      '',
+    ].join('\n');
   const like = corpus.ask === 'like';
   const about = aboutOf(corpus.name);
   const options = optionsOf(corpus, about, like, model.kind === 'causal');
@@ -31,6 +40,18 @@ export function corpusPython({ model, spec, position }: Page): string {
     ...(options.summarise ? ['print(hits.labels.to_pandas())'] : []),
   ];
   return `${lines.join('\n')}\n`;
+}
+
+function headLines(spec: Page['spec']): string[] {
+  const { relation, ...rest } = relationsOf(spec.corpus);
+  const options = [
+    ...optionsPython({ ...rest, ...(relation ? { relation } : {}) }),
+    ...furtherPython(spec, 'relations'),
+  ];
+  return [
+    `corpus = ue.open_corpus(model, ${quote(aboutOf(spec.corpus.name).name)})`,
+    `print(ue.head_relations(${['corpus', ...options].join(', ')}).to_pandas())`,
+  ];
 }
 
 /** The corpus that is shown; before the list is there, what the address says of it. */

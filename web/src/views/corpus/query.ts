@@ -5,11 +5,13 @@ import { useAnalysis, wireEdits, type Analysis, type ModelInfo } from '../../sha
 import { askedOf, isAsked } from '../../shared/text/chat';
 import { furtherOf } from '../../shared/text/further';
 import type { Spec } from '../../shared/text/url';
-import { optionsOf, type About } from './request';
+import { optionsOf, relationsOf, type About } from './request';
 
 export type Hits = Schemas['CorpusHits'];
 export type Hit = Schemas['CorpusHit'];
 export type Sentence = Schemas['CorpusSentence'];
+export type Relations = Schemas['HeadRelations'];
+export type Relation = Schemas['HeadRelation'];
 export type CorpusToken = Schemas['CorpusToken'];
 
 /** Rows whose sentences are fetched together. */
@@ -29,7 +31,9 @@ export function useCorpusHits(
   return useAnalysis(
     'corpus',
     [corpus, about?.made, asked, options, further],
-    about !== null && model !== null && (!like || (isAsked(spec) && position !== null)),
+    about !== null &&
+      model !== null &&
+      (spec.corpus.ask === 'labels' || (like && isAsked(spec) && position !== null)),
     (job, signal) =>
       timedAnswer(
         api.POST('/api/corpus/search', {
@@ -42,6 +46,25 @@ export function useCorpusHits(
             corpus,
             job,
           },
+          signal,
+        }),
+      ),
+  );
+}
+
+/** A pass over the corpus: nothing is asked before `asked`. Sorted otherwise it needs no other pass. */
+export function useRelations(spec: Spec, about: About | null, asked: boolean): Analysis<Relations> {
+  const options = relationsOf(spec.corpus);
+  const further = furtherOf(spec, 'relations');
+  const corpus = about?.name ?? '';
+  return useAnalysis(
+    'relations',
+    [corpus, about?.made, options, further],
+    asked && about !== null && spec.corpus.ask === 'heads',
+    (job, signal) =>
+      timedAnswer(
+        api.POST('/api/corpus/relations', {
+          body: { ...further, ...options, corpus, job },
           signal,
         }),
       ),

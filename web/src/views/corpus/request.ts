@@ -1,4 +1,5 @@
 /** The page's question to a corpus, as a request and as options of the call in Python. */
+import { QUESTIONS } from '../../questions.gen';
 import type { Schemas } from '../../shared/api/client';
 import { FILTERS, type CorpusState, type Filter } from './corpusState';
 
@@ -41,6 +42,7 @@ export type Options = Partial<
     reach: number;
     summarise: CorpusState['of'];
     exact: true;
+    offsets: number[];
     limit: number;
   }
 >;
@@ -61,8 +63,25 @@ export function optionsOf(corpus: CorpusState, about: About, like: boolean, caus
   if (corpus.near.length > 0 && corpus.reach !== 5) options.reach = corpus.reach;
   const of = summedOf(corpus, about, like, causal);
   if (of !== null) options.summarise = of;
+  if (corpus.offsets.length > 0) options.offsets = [...corpus.offsets];
   options.limit = corpus.limit;
   return options;
+}
+
+const RELATIONS = QUESTIONS.relations;
+/** Heads and relations that are listed. */
+const LISTED = 200;
+
+/** What is asked of heads; what is not as at the start. */
+export function relationsOf({ sort, relation, layers, sentences, least }: CorpusState) {
+  return {
+    ...(layers.length === 0 ? {} : { layers: [...layers] }),
+    ...(sentences === RELATIONS.sentences.default ? {} : { sentences }),
+    ...(least === RELATIONS.min_count.default ? {} : { min_count: least }),
+    ...(relation === '' ? {} : { relation: [relation] }),
+    ...(sort === RELATIONS.sort.default ? {} : { sort }),
+    limit: LISTED,
+  };
 }
 
 /** Whose labels are counted; null: there are none. */

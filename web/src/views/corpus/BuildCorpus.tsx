@@ -1,0 +1,393 @@
+/** A corpus of files that a person chooses: what it is made of, what it will take, how far it is. */
+import { useEffect, type ReactNode } from 'react';
+import { bytes, count, duration } from '../../draw/format';
+import { useCorpora, type Corpora } from '../../shared/api/corpora';
+import { useJobs, watchJob } from '../../shared/api/jobs';
+import type { ModelInfo } from '../../shared/api/queries';
+import { ErrorNote } from '../../shared/parts/ErrorNote';
+import { Icon, Segments } from '../../shared/parts/parts';
+import { useSpec } from '../../shared/state/store';
+import {
+  begin,
+  buildIt,
+  estimateIt,
+  fill,
+  hasColumn,
+  keyOf,
+  lackOf,
+  SPLITS,
+  stop,
+  stopJob,
+  takeUp,
+  TOKENS,
+  useMaking,
+  withFiles,
+  type Draft,
+} from './building';
+
+const KEEPS = [
+  ['both', 'both', 'States and contexts: tokens can be looked for by either'],
+  ['hidden', 'hidden states', 'The residual stream behind each layer'],
+  ['context', 'contexts', 'What each head read: z, before W_O'],
+] as const;
+const SPLIT_SAYS: Readonly<Record<Draft['split'], string>> = {
+  sentences: 'sentences',
+  lines: 'lines: each is one',
+  windows: 'stretches of the longest length',
+};
+
+export function BuildCorpus({ model }: { model: ModelInfo }) {
+  const corpora = useCorpora().data ?? null;
+  const { doing } = useMaking();
+  if (corpora === null) return null;
+  if (corpora.reason !== null)
+    return (
+      <section className="corpus-build" data-testid="corpus-impossible">
+        <h2>No corpus of this model can be built</h2>
+        <p>{corpora.reason}</p>
+      </section>
+    );
+  const elsewhere = doing === null ? corpora.building : null;
+  return (
+    <section className="corpus-build" data-testid="corpus-build">
+      <h2>Build a corpus</h2>
+      <p className="faint">
+        The files are sent to this server, read as the model reads them, and forgotten. What is kept
+        stays on the server’s disk, for this model.
+      </p>
+      {elsewhere ? (
+        <>
+          <p>
+            <span className="mono">{elsewhere.name}</span> is being built.
+          </p>
+          <Progress job={elsewhere.job} cancel={() => stopJob(elsewhere.job)} />
+        </>
+      ) : (
+        <Form model={model} corpora={corpora} />
+      )}
+    </section>
+  );
+}
+
+function Form({ model, corpora }: { model: ModelInfo; corpora: Corpora }) {
+  const { draft, doing } = useMaking();
+  useEffect(() => begin(model, corpora.pipelines), [model, corpora]);
+  const there = corpora.items.some(({ name }) => name === draft.name);
+  return (
+    <form
+      onSubmit={(event) => {
+        event.preventDefault();
+      }}
+    >
+      <fieldset className="corpus-fields" disabled={doing !== null}>
+        <legend className="visually-hidden">What it is made of</legend>
+        <Files files={draft.files} />
+        <Row label="Name">
+          <input
+            className="mono"
+            data-testid="build-name"
+            maxLength={64}
+            autoComplete="off"
+            spellCheck={false}
+            value={draft.name}
+            onChange={(event) => fill({ name: event.target.value, restart: false })}
+          />
+        </Row>
+        {there ? (
+          <label className="corpus-field">
+            <span />
+            <span>
+              <input
+                type="checkbox"
+                data-testid="build-restart"
+                checked={draft.restart}
+                onChange={() => fill({ restart: !draft.restart })}
+              />{' '}
+              replace the corpus of this name
+            </span>
+            <span className="faint">
+              if not: of the same files and settings it gets more layers
+            </span>
+          </label>
+        ) : null}
+        <Row label="Layers" note={`0–${model.n_layers - 1}, as 0, 4 or 2-5; nothing is all`}>
+          <input
+            className="mono"
+            data-testid="build-layers"
+            autoComplete="off"
+            placeholder="all"
+            value={draft.layers}
+            onChange={(event) => fill({ layers: event.target.value })}
+          />
+        </Row>
+        <div className="corpus-field">
+          <span>Kept</span>
+          <Segments
+            name="build-kept"
+            label="What is kept of every token"
+            value={draft.kept}
+            options={KEEPS}
+            onChange={(kept: Draft['kept']) => fill({ kept })}
+          />
+        </div>
+        <Labels draft={draft} pipelines={corpora.pipelines} />
+        <Row label="Cut into">
+          <select
+            data-testid="build-split"
+            value={draft.split}
+            onChange={(event) => fill({ split: event.target.value as Draft['split'] })}
+          >
+            {SPLITS.map((split) => (
+              <option key={split} value={split}>
+                {SPLIT_SAYS[split]}
+              </option>
+            ))}
+          </select>
+        </Row>
+        <Row label="Longest" note="tokens; longer sentences are cut between words">
+          <input
+            className="mono"
+            type="number"
+            min={TOKENS.least}
+            max={TOKENS.most}
+            data-testid="build-longest"
+            value={draft.maxTokens}
+            onChange={(event) => fill({ maxTokens: Number(event.target.value) })}
+          />
+        </Row>
+        {hasColumn(draft.files) ? (
+          <Row label="Column" note="where the text is">
+            <input
+              className="mono"
+              data-testid="build-column"
+              maxLength={64}
+              autoComplete="off"
+              value={draft.column}
+              onChange={(event) => fill({ column: event.target.value })}
+            />
+          </Row>
+        ) : null}
+      </fieldset>
+      <Unfinished corpora={corpora} />
+      <Actions model={model} />
+    </form>
+  );
+}
+
+function Row({ label, note, children }: { label: string; note?: string; children: ReactNode }) {
+  return (
+    <label className="corpus-field">
+      <span>{label}</span>
+      {children}
+      {note ? <span className="faint">{note}</span> : null}
+    </label>
+  );
+}
+
+function Files({ files }: { files: readonly File[] }) {
+  const { draft } = useMaking();
+  const take = (list: FileList | null) => {
+    if (list) fill(withFiles(draft, [...list]));
+  };
+  return (
+    // Dropping files is beside the button, which the keyboard has.
+    // oxlint-disable-next-line jsx-a11y/no-static-element-interactions
+    <div
+      className="corpus-field corpus-files"
+      onDragOver={(event) => event.preventDefault()}
+      onDrop={(event) => {
+        event.preventDefault();
+        take(event.dataTransfer.files);
+      }}
+    >
+      <span>Files</span>
+      <div>
+        <input
+          type="file"
+          multiple
+          aria-label="Files: text, .jsonl, .parquet, .conllu"
+          data-testid="build-files"
+          onChange={(event) => {
+            take(event.target.files);
+            event.target.value = ''; // the same file may be chosen anew after it was changed
+          }}
+        />
+        <span className="faint">text, .jsonl, .parquet, .conllu; or drop them here</span>
+        {files.length > 0 ? (
+          <ul>
+            {files.map((file) => (
+              <li key={file.name}>
+                <span className="mono">{file.name}</span>{' '}
+                <span className="faint">{bytes(file.size)}</span>
+                <button
+                  type="button"
+                  className="icon-button"
+                  aria-label={`Without ${file.name}`}
+                  onClick={() => fill({ files: files.filter((one) => one !== file) })}
+                >
+                  <Icon name="close" />
+                </button>
+              </li>
+            ))}
+          </ul>
+        ) : null}
+      </div>
+    </div>
+  );
+}
+
+function Labels({ draft, pipelines }: { draft: Draft; pipelines: readonly string[] }) {
+  const known = draft.spacy === '' || pipelines.includes(draft.spacy);
+  return (
+    <Row
+      label="Labels"
+      note={
+        pipelines.length === 0
+          ? 'no spaCy pipeline is installed where the server runs: words have no labels, but those of .conllu'
+          : 'part of speech, dependency, entity, lemma; .conllu has its own'
+      }
+    >
+      <select
+        className="mono"
+        data-testid="build-spacy"
+        value={draft.spacy}
+        onChange={(event) => fill({ spacy: event.target.value })}
+      >
+        <option value="">none</option>
+        {[...pipelines, ...(known ? [] : [draft.spacy])].map((name) => (
+          <option key={name}>{name}</option>
+        ))}
+      </select>
+    </Row>
+  );
+}
+
+/** Builds that were stopped: they go on with the same files. */
+function Unfinished({ corpora }: { corpora: Corpora }) {
+  const { draft, doing } = useMaking();
+  const left = corpora.unfinished.filter(
+    ({ name }) => name !== draft.name || draft.files.length === 0,
+  );
+  if (left.length === 0 || doing !== null) return null;
+  return (
+    <ul className="corpus-left" data-testid="corpus-unfinished">
+      {left.map((one) => (
+        <li key={one.name}>
+          <span className="mono">{one.name}</span> was begun, of {one.files.join(', ')}: choose the
+          same files, and it goes on where it stopped.{' '}
+          <button type="button" className="link" onClick={() => takeUp(one)}>
+            Take its settings
+          </button>
+        </li>
+      ))}
+    </ul>
+  );
+}
+
+// ------------------------------------------------------------------ what it takes, how far it is
+
+function Actions({ model }: { model: ModelInfo }) {
+  const spec = useSpec();
+  const { draft, doing, progress, estimate, job, stopped, error } = useMaking();
+  const lack = lackOf(draft, model);
+  const known = estimate?.of === keyOf(draft, model) ? estimate.is : null;
+  const build = () => void buildIt(spec, model);
+  const ask = () => void estimateIt(spec, model);
+  if (doing === 'building') return <Progress job={job} cancel={stop} />;
+  if (doing !== null) return <Sending doing={doing} progress={progress} />;
+  return (
+    <>
+      {known ? (
+        <p data-testid="corpus-estimate">
+          About <span className="number">{known.tokens.toLocaleString('en')}</span> tokens ·{' '}
+          <span className="number">{duration(known.seconds)}</span> ·{' '}
+          <span className="number">{bytes(known.bytes)}</span> on disk
+          <span className="faint">
+            {' '}
+            · {Math.round(known.tokens_per_second).toLocaleString('en')} tokens a second, measured
+            on samples now
+          </span>
+        </p>
+      ) : null}
+      <p className="corpus-actions">
+        <button
+          type="button"
+          className={known ? '' : 'primary'}
+          disabled={lack !== null}
+          data-testid="estimate-corpus"
+          onClick={ask}
+        >
+          {known ? 'Estimate anew' : 'What will it take?'}
+        </button>
+        <button
+          type="button"
+          className={known ? 'primary' : ''}
+          disabled={lack !== null}
+          data-testid="build-corpus"
+          onClick={build}
+        >
+          {stopped ? 'Go on' : 'Build it'}
+        </button>
+        <span className="faint" data-testid="corpus-lack">
+          {lack ?? (stopped ? 'Stopped. What was finished is kept, and built upon.' : null)}
+        </span>
+      </p>
+      <ErrorNote error={error} retry={known ? build : ask} stale={false} />
+    </>
+  );
+}
+
+function Sending({
+  doing,
+  progress: [sent, total],
+}: {
+  doing: 'sending' | 'estimating';
+  progress: readonly [number, number];
+}) {
+  return (
+    <div className="build-progress" role="status" data-testid="corpus-sending" data-busy="true">
+      <progress
+        aria-label="Preparing"
+        className="status-line"
+        {...(doing === 'sending' && total > 0 ? { value: sent, max: total } : {})}
+      />
+      <span>
+        {doing === 'sending'
+          ? `sending files, ${bytes(sent)} of ${bytes(total)}`
+          : 'building samples of them for a few seconds'}
+      </span>
+      <button type="button" className="link" onClick={stop}>
+        Cancel
+      </button>
+    </div>
+  );
+}
+
+function Progress({ job, cancel }: { job: string | null; cancel: () => void }) {
+  useEffect(() => (job === null ? undefined : watchJob('corpus_build', job)), [job]);
+  const event = useJobs((state) => state.corpus_build?.event ?? null);
+  const known = event !== null && event.total > 0 && event.state === 'running';
+  const seconds = event?.seconds_left ?? null;
+  return (
+    <div className="build-progress" role="status" data-testid="corpus-progress" data-busy="true">
+      <progress
+        aria-label="Building the corpus"
+        className="status-line"
+        {...(known ? { value: event.done, max: event.total } : {})}
+      />
+      <span>
+        {known
+          ? `${count(event.done, 'token')} of about ${event.total.toLocaleString('en')}, ${event.stage}`
+          : 'starting'}
+        {seconds === null ? '' : ` · ${duration(seconds)} left`}
+      </span>
+      <button type="button" className="link" data-testid="cancel-corpus" onClick={cancel}>
+        Cancel
+      </button>
+      <p className="faint">
+        Other questions are answered in between. What is done is kept: the same files and settings
+        go on after it.
+      </p>
+    </div>
+  );
+}

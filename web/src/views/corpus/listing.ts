@@ -1,0 +1,82 @@
+/** What of an answer is listed, and in which order: narrowed by labels, sorted by words around the match. */
+import type { CorpusState } from './corpusState';
+import type { CorpusToken, Hit } from './query';
+
+/** "attended.pos.NOUN": whose label, in which column, which. */
+export interface Only {
+  of: CorpusState['of'];
+  column: string;
+  label: string;
+}
+
+export function onlyOf(written: string): Only | null {
+  const found = /^(match|next|attended)\.(\w+)\.(.*)$/s.exec(written);
+  return found
+    ? { of: found[1] as Only['of'], column: found[2] ?? '', label: found[3] ?? '' }
+    : null;
+}
+
+export function writtenOnly({ of, column, label }: Only): string {
+  return `${of}.${column}.${label}`;
+}
+
+/** Hits as they are listed. What is not known of a hit fits nothing. */
+export function listed(
+  items: readonly Hit[],
+  { only, order }: Pick<CorpusState, 'only' | 'order'>,
+  offsets: readonly number[],
+): Hit[] {
+  const narrowed = onlyOf(only);
+  const left = narrowed ? items.filter((hit) => fits(hit, narrowed)) : [...items];
+  if (order === 'score') return left;
+  const key = (hit: Hit) => keyOf(tokenAt(hit, order, offsets));
+  // Those without a token there come last; equal ones stay in the order of the answer.
+  return left.toSorted((one, other) => compare(key(one), key(other)));
+}
+
+function fits(hit: Hit, { of, column, label }: Only): boolean {
+  const token = hit[of];
+  if (!token) return false;
+  if (column === 'offset') return away(hit, token) === label;
+  const found = (token as unknown as Record<string, string | null>)[column];
+  return (found ?? '') === label;
+}
+
+/** "+1", "-3", "+0": as the summary writes it. */
+function away(hit: Hit, token: CorpusToken): string {
+  const offset = token.position - hit.match.position;
+  return offset < 0 ? String(offset) : `+${offset}`;
+}
+
+/** The token of a hit that a column shows. */
+export function tokenAt(
+  hit: Hit,
+  order: CorpusState['order'],
+  offsets: readonly number[],
+): CorpusToken | null {
+  if (order === 'match') return hit.match;
+  return hit.around[offsets.indexOf(Number(order))] ?? null;
+}
+
+/** A token in a column of its own: without the white space before it, unless that is all of it. */
+export function shownOf({ token }: CorpusToken): string {
+  return token.special ? token.label : token.text.trim() || token.label;
+}
+
+type SortKey = readonly [missing: number, text: string, pos: string];
+
+function keyOf(token: CorpusToken | null): SortKey {
+  if (!token) return [1, '', ''];
+  return [0, shownOf(token).toLowerCase(), token.pos ?? ''];
+}
+
+function compare(one: SortKey, other: SortKey): number {
+  return (
+    one[0] - other[0] || one[1].localeCompare(other[1], 'en') || one[2].localeCompare(other[2])
+  );
+}
+
+/** "−2", "+1": the head of a column. */
+export function offsetName(offset: number): string {
+  return offset < 0 ? `−${-offset}` : `+${offset}`;
+}
