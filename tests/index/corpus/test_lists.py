@@ -16,7 +16,7 @@ import torch
 import unembed as ue
 from unembed.errors import IndexMissingError
 from unembed.index.corpus import lists
-from unembed.index.corpus.build import index_corpus
+from unembed.index.corpus.build import estimate_corpus, index_corpus
 from unembed.index.corpus.corpus import open_corpus
 from unembed.index.corpus.lists import Lists
 from unembed.index.store import to_arrow, to_numpy
@@ -252,3 +252,13 @@ def test_a_build_cut_short_at_its_lists_goes_on(large, file, tmp_path, monkeypat
 def test_lists_that_do_not_pay_are_not_used(corpus, sentences, monkeypatch):
     monkeypatch.setattr(lists, "MOST_SHARE", 0.0)
     assert corpus.search(sentences[0], 2).recall is None
+
+
+def test_an_estimate_counts_the_lists(large, file, corpus, monkeypatch):
+    monkeypatch.setattr(
+        "unembed.index.corpus.estimate.seconds_of_lists", lambda site, n: 1e6 + site.layer + n
+    )
+    said = estimate_corpus(large, file, [2], kept="hidden", split="lines")
+    assert said.tokens == pytest.approx(len(corpus), rel=0.1)
+    assert said.seconds == pytest.approx(1e6 + 2 + said.tokens, abs=500)
+    assert lists.seconds_of_lists(corpus.sites[0], len(corpus)) > 0

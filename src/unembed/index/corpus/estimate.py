@@ -14,15 +14,17 @@ from unembed.engine.cancel import Cancel
 from unembed.engine.model import Model
 from unembed.index.corpus.about import BYTES_BESIDE, Site
 from unembed.index.corpus.folder import CorpusFolder
+from unembed.index.corpus.lists import seconds_of_lists
 from unembed.index.corpus.options import CorpusOptions
 from unembed.index.corpus.pieces import Piece, pieces
-from unembed.index.corpus.rows import Rows
+from unembed.index.corpus.rows import SENTENCES, TOKENS, Rows
 from unembed.index.corpus.states import add_states
 from unembed.index.corpus.stretches import read_stretch, token_rows
 from unembed.index.corpus.tagging import Sentence, Tagger
 from unembed.result import Columns, Result
 
-_FILES, _SHARE_BYTES, _PIECES = 16, 1 << 20, 24
+_FILES, _SHARE_BYTES = 16, 1 << 20
+_PIECES = 1200  # of all files, that tokens are counted in; a batch is made of some hundred
 WARM_CHARS = 4_000  # of a stretch that is not timed
 ROUND_SECONDS = 1.5  # that a stretch should take
 LEAST_SECONDS, MOST_ROUNDS = 3.0, 8  # that are timed
@@ -87,10 +89,11 @@ def _measured(
 ) -> tuple[float, list[Piece]]:
     """Tokens in all, and the pieces that were looked at."""
     samples = [_sample(path, options) for path in _spread(paths)]
+    each = -(-_PIECES // max(1, len(samples)))
     sampled = [
         piece
         for sample in samples
-        for piece in islice(sample.pieces, 0, None, max(1, len(sample.pieces) // _PIECES))
+        for piece in islice(sample.pieces, 0, None, max(1, len(sample.pieces) // each))
     ]
     tokens = chars = 0
     for piece in sampled:
@@ -116,7 +119,9 @@ def estimate(
     cancel: Cancel | None,
 ) -> CorpusEstimate:
     """See `estimate_corpus`."""
+    start = time.perf_counter()
     bare, sampled = _measured(model, paths, options)
+    measuring = time.perf_counter() - start  # a build does so, too
     with TemporaryDirectory(prefix="unembed-estimate-") as folder:
         version = Path(folder, "v-estimate")
         version.mkdir()
@@ -127,8 +132,11 @@ def estimate(
     n_special = rows.n_sentences * len(model.tokenizer("", verbose=False)["input_ids"])
     tokens = bare * rows.n_tokens / max(1, rows.n_tokens - n_special)
     size = BYTES_BESIDE + sum(site.bytes_each for site in sites)
-    rate = 1 / each if each else 0.0
-    return CorpusEstimate(round(tokens), round(tokens * size), tokens * each, rate)
+    seconds = measuring + tokens * each
+    if tokens > model.settings.exact_search_tokens:
+        seconds += sum(seconds_of_lists(site, round(tokens)) for site in sites)
+    rate = tokens / seconds if tokens else 0.0
+    return CorpusEstimate(round(tokens), round(tokens * size), seconds, rate)
 
 
 class _Trial:
@@ -161,7 +169,11 @@ class _Trial:
             n += self._kept(part, found)
             found = self._words.result()
             rounds += 1
-        return (time.perf_counter() - start) / max(1, n)
+        each = (time.perf_counter() - start) / max(1, n)
+        start = time.perf_counter()
+        for name in (SENTENCES, TOKENS, *(site.name for site in self._sites)):
+            self._rows.optimise(name)
+        return each + (time.perf_counter() - start) / max(1, self._rows.n_tokens)
 
     def _tagged(self, part: Sequence[Piece]) -> list[list[Sentence]]:
         self._words.submit(part, self._whole)

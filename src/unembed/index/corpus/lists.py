@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import math
 import threading
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -41,6 +42,8 @@ MOST_LISTS = 8192
 ITERATIONS = 12
 STRETCH_BYTES = 16 * 1024 * 1024
 PRODUCT_BYTES = 32 * 1024 * 1024
+TIMED = 4096  # rows of a product whose time is taken
+BESIDE_PRODUCTS = 1.3  # of it, with reading, sorting and the first centres
 
 
 class Lists:
@@ -108,8 +111,7 @@ def make_lists(rows: Rows, site: Site, words: Mask, cancel: Cancel | None) -> Li
     """
     drawn = np.random.default_rng(0).permutation(np.flatnonzero(words))
     queries = np.sort(drawn[:QUERIES])
-    n_lists = min(MOST_LISTS, max(1, round(math.sqrt(len(drawn)))))
-    n_sample = min(SAMPLE_EACH * n_lists, SAMPLE_BYTES // (4 * site.width))
+    n_lists, n_sample = _sizes(len(drawn), site)
     taken = np.sort(drawn[:n_sample])
     centres = _centres_of(_some(rows, site, taken, cancel), n_lists, cancel)
     asked = _some(rows, site, queries, cancel)
@@ -119,6 +121,25 @@ def make_lists(rows: Rows, site: Site, words: Mask, cancel: Cancel | None) -> Li
     rows.write(_members(site), {"row": order})
     rows.write(_centres(site), {"vector": centres.numpy(), "n": sizes.astype(np.int32)})
     return _measured(len(words), sizes, labels[nearest], asked @ centres.T)
+
+
+def seconds_of_lists(site: Site, n: int) -> float:
+    """About how long `make_lists` takes for n tokens: most of it are products with the centres."""
+    n_lists, n_sample = _sizes(n, site)
+    rows, centres = torch.randn(TIMED, site.width), torch.randn(n_lists, site.width)
+    taken = []
+    for _ in range(3):
+        start = time.perf_counter()
+        (rows @ centres.T).max(-1)
+        taken.append(time.perf_counter() - start)
+    products = ITERATIONS * n_sample + n * (1 + QUERIES / n_lists)
+    return BESIDE_PRODUCTS * sorted(taken)[1] * products / TIMED
+
+
+def _sizes(n: int, site: Site) -> tuple[int, int]:
+    """How many lists, and vectors of the sample."""
+    n_lists = min(MOST_LISTS, max(1, round(math.sqrt(n))))
+    return n_lists, min(SAMPLE_EACH * n_lists, SAMPLE_BYTES // (4 * site.width), n)
 
 
 def _members(site: Site) -> str:
