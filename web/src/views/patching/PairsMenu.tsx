@@ -3,7 +3,7 @@ import { useState } from 'react';
 import { Choice, Option } from '../../shared/parts/Choice';
 import { notify } from '../../shared/state/store';
 import { count } from '../../draw/format';
-import { ownPairs, readPairs, writePairs } from './pairs';
+import { ownPairs, writePairs } from './pairs';
 import { setPatching, usePatchingSpec, type Patching } from './patchingState';
 
 const WORDS: Readonly<Record<Patching['set'], readonly [name: string, note: string]>> = {
@@ -43,6 +43,7 @@ export function PairsChoice() {
 export function PairsFile() {
   const [problem, setProblem] = useState<string | null>(null);
   const open = async (file: File) => {
+    const { readPairs } = await import('./pairsFile');
     const read = readPairs(await file.text(), file.name);
     if (typeof read === 'string') return setProblem(read);
     setProblem(null);

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { ownPairs, readPairs, writePairs, type Pair } from './pairs';
+import { ownPairs, writePairs, type Pair } from './pairs';
+import { readPairs } from './pairsFile';
 import type { Study } from './query';
 import { gridOf, studySentence, studyTable } from './study';
 
@@ -27,6 +28,7 @@ describe('pairs of a file', () => {
   it('say what is wrong, and where', () => {
     expect(readPairs('clean,corrupted,answer\na,b,c', 'a.csv')).toContain('“wrong”');
     expect(readPairs('clean,corrupted,answer,wrong\na,b,c', 'a.csv')).toContain('Row 2');
+    expect(readPairs('clean,corrupted,answer,wrong\n"a,b,c,d', 'a.csv')).toContain('quotation');
     expect(readPairs('{"clean": 1}', 'a.jsonl')).toContain('Line 1');
     expect(readPairs('clean,corrupted,answer,wrong\n', 'a.csv')).toContain('no pairs');
     const row = JSON.stringify({ ...PAIR, clean: 'x'.repeat(1000) });
