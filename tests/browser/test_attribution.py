@@ -80,3 +80,17 @@ def test_a_grid_is_drawn_and_a_cell_becomes_an_edit(app: App, small_demo: Model)
     page.get_by_test_id("edit-0").wait_for()
     assert "patch" in app.text("edit-0")
     assert app.too_wide([1920, 1280, 700]) == []
+
+
+def test_two_prompts_of_different_lengths_stand_beside_each_other(app: App):
+    other = "The capital city of Japan is the city of"
+    app.open(f"{ATTRIBUTION}&ntop=20&npair=0&nbes={other.replace(' ', '+')}")
+    page = app.page
+    page.get_by_text("in the other prompt").wait_for(timeout=ANSWER)
+    app.settled()
+    assert page.get_by_test_id("beside-strip").locator(".differs").all_inner_texts() == ["␣city"]
+    assert page.get_by_test_id("attribution-table").get_by_text("change").count() > 0
+    app.assert_accessible()
+    page.get_by_test_id("mode").locator("[value=edited]").check()
+    assert "in the other prompt" not in app.text("attribution-readout")
+    assert app.too_wide([1280, 700]) == []

@@ -20,7 +20,7 @@ export interface GridFigure {
 const MARGIN = 16;
 const HEAD = 48;
 const AXIS = 22;
-const GUTTER = 48;
+const GUTTER = 64;
 const ROW = 24;
 const LETTER = 6.7;
 const NARROWEST = 480;

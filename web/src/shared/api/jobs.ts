@@ -12,6 +12,7 @@ export type JobKind =
   | 'thumbnails'
   | 'component'
   | 'attribute'
+  | 'attribute-beside'
   | 'written'
   | 'patch'
   | 'patch-pairs'

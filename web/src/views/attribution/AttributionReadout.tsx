@@ -1,6 +1,7 @@
 /** What is explained, what the direct effects add up to, how far the estimates can be trusted. */
 import { count, figures, percent, signed } from '../../draw/format';
 import { Token } from '../../shared/parts/parts';
+import { useSpec } from '../../shared/state/store';
 import { setAttribution, useAttributionSpec } from './attributionState';
 import type { Comparison } from './query';
 import { Scatter } from './Scatter';
@@ -14,7 +15,9 @@ interface Props {
 }
 
 export function AttributionReadout({ answer, shown, listed }: Props) {
-  const { grouping } = useAttributionSpec();
+  const { grouping, beside } = useAttributionSpec();
+  const { edits } = useSpec();
+  const two = beside !== '';
   const side = sideOf(answer, shown);
   const here = side.tokens[side.position];
   return (
@@ -25,9 +28,9 @@ export function AttributionReadout({ answer, shown, listed }: Props) {
         </strong>
         {shown === 'difference' ? (
           <>
-            <span className="faint"> edited, </span>
+            <span className="faint"> {two ? 'in the other prompt' : 'edited'}, </span>
             <strong>{figures(answer.baseline.value)}</strong>
-            <span className="faint"> baseline,</span>
+            <span className="faint"> {two ? 'in this one' : 'baseline'},</span>
           </>
         ) : null}{' '}
         <span className="faint">at position {side.position}</span>{' '}
@@ -37,6 +40,9 @@ export function AttributionReadout({ answer, shown, listed }: Props) {
         {grouping === 'nodes' ? `, ${listed.toLocaleString('en')} listed` : null}
         <span className="faint"> · {side.cost}</span>
       </p>
+      {two && edits.some((made) => made.enabled) ? (
+        <p className="faint">Edits are no part of it: the two prompts run as they are.</p>
+      ) : null}
       <Completeness side={side} />
       <Verified side={side} />
       <Bounded side={side} />

@@ -4,7 +4,7 @@ import { Choice } from '../../shared/parts/Choice';
 import { Segments } from '../../shared/parts/parts';
 import { useSpec } from '../../shared/state/store';
 import { formatPositions } from '../../shared/text/edits';
-import { showSpaces } from '../../draw/tokens';
+import { shorten, showSpaces } from '../../draw/tokens';
 import {
   ATTRIBUTION,
   setAttribution,
@@ -13,6 +13,7 @@ import {
 } from './attributionState';
 import { EstimateMenu, ESTIMATORS, ListedMenu, TargetMenu } from './AttributionMenus';
 import { isMeasuringChosen, MeasuredMenu, measuredWords } from './MeasuredMenu';
+import { BesideMenu } from './BesideMenu';
 import type { Comparison } from './query';
 
 interface Props {
@@ -40,6 +41,15 @@ export function AttributionSetup({ model, answer, length }: Props) {
         changed={target !== ''}
       >
         <TargetMenu />
+      </Choice>
+      <Choice
+        name="beside"
+        head="Beside"
+        says={state.beside === '' ? 'nothing' : <bdi>{shorten(state.beside, 24)}</bdi>}
+        changed={state.beside !== ''}
+        wide
+      >
+        <BesideMenu />
       </Choice>
       <Choice
         name="estimate"

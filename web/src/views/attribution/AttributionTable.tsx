@@ -106,7 +106,7 @@ interface HeadsProps {
 }
 
 function Heads({ grouping, columns }: HeadsProps) {
-  const { sort_by, order } = useAttributionSpec();
+  const { sort_by, order, beside } = useAttributionSpec();
   const own = (name: 'name' | 'position', label: string) => (
     <SortHead
       label={label}
@@ -142,7 +142,7 @@ function Heads({ grouping, columns }: HeadsProps) {
           />
         ) : (
           <th key={name} scope="col" className="number" title={about || undefined}>
-            {head}
+            {headWords(head, beside !== '')}
           </th>
         ),
       )}
@@ -240,7 +240,7 @@ function Line({ row, at, grouping, columns, tokens, shown, model, most, ...rest 
         ))}
         {grouping === 'positions' ? null : (
           <td className="attribution-actions">
-            {parseTarget(row.id) ? (
+            {row.other === null && parseTarget(row.id) ? (
               <NodeActions node={row.id} model={model} tabbable={active} />
             ) : null}
           </td>
@@ -255,6 +255,12 @@ function Line({ row, at, grouping, columns, tokens, shown, model, most, ...rest 
       ) : null}
     </>
   );
+}
+
+/** Of two prompts the sides are these. */
+function headWords(head: string, two: boolean): string {
+  if (!two) return head;
+  return head === 'edited' ? 'the other' : head.replace('baseline', 'this prompt');
 }
 
 function kindWords({ kind }: Row, grouping: Attribution['grouping']): string {
@@ -365,7 +371,7 @@ function onKey(event: KeyboardEvent, row: Row | undefined, at: number, moveTo: M
   const acts: Record<keyof typeof ROW_KEYS, () => void> = {
     walk: () => moveTo(at + (ROW_STEPS[event.key] ?? 0)),
     expand: () => toggleOpen(row.id),
-    off: () => (parseTarget(row.id) ? switchNode(row.id, 'zero') : undefined),
+    off: () => (row.other === null && parseTarget(row.id) ? switchNode(row.id, 'zero') : undefined),
     page: () => (component ? openPage(component) : undefined),
   };
   acts[key]();

@@ -14,6 +14,8 @@ import { AttributionFormula } from './AttributionFormula';
 import { AttributionReadout } from './AttributionReadout';
 import { AttributionSetup } from './AttributionSetup';
 import { setAttribution, useAttributionSpec, type Attribution } from './attributionState';
+import { useBeside } from './beside';
+import { BesideStrip } from './BesideStrip';
 import { AttributionTable } from './AttributionTable';
 import { EffectStrip } from './EffectStrip';
 import { useAttribution, type Comparison } from './query';
@@ -38,30 +40,54 @@ const GROUPINGS = [
 export function AttributionView({ model, experiment, cellWidth }: ViewProps) {
   const spec = useSpec();
   const length = experiment.tokens?.length ?? 0;
+  const two = spec.attribution.beside !== '';
   const analysis = useAttribution(
-    spec,
+    two ? { ...spec, edits: [] } : spec,
     experiment.position,
     { layers: model?.n_layers ?? 0, positions: length },
     model !== null && length > 0,
   );
-  const listed = useListed(analysis.data);
-  const error = experiment.error ?? analysis.error;
+  const beside = useBeside(
+    spec,
+    analysis.data,
+    experiment.tokens,
+    experiment.position,
+    model?.n_layers ?? 0,
+  );
+  const listed = useListed(beside.answer, two);
+  const error = experiment.error ?? analysis.error ?? (two ? beside.analysis.error : null);
+  const other = two && !analysis.busy && beside.analysis.busy;
   return (
     <>
       <AttributionBar
-        answer={analysis.data}
+        answer={beside.answer}
         listed={listed}
         model={model}
-        status={<Status kind="attribute" analysis={analysis} waiting={experiment.waiting} />}
+        status={
+          <Status
+            kind={other ? 'attribute-beside' : 'attribute'}
+            analysis={other ? beside.analysis : analysis}
+            waiting={experiment.waiting}
+          />
+        }
       />
       {model ? <AttributionSetup model={model} answer={analysis.data} length={length} /> : null}
       <TokenStrip experiment={experiment} cellWidth={cellWidth} />
       <ErrorNote
         error={error}
-        retry={experiment.error ? experiment.retry : analysis.retry}
+        retry={
+          experiment.error
+            ? experiment.retry
+            : analysis.error
+              ? analysis.retry
+              : beside.analysis.retry
+        }
         stale={analysis.data !== null}
       />
       <Smaller code={analysis.error?.body.code} />
+      {beside.tokens && experiment.tokens ? (
+        <BesideStrip tokens={beside.tokens} own={experiment.tokens} cellWidth={cellWidth} />
+      ) : null}
       {listed && model ? (
         <Area
           {...listed}
@@ -83,16 +109,23 @@ interface Listed {
   columns: Column[];
 }
 
-function useListed(answer: Comparison | null): Listed | null {
+function useListed(answer: Comparison | null, two: boolean): Listed | null {
   const state = useAttributionSpec();
-  const mode = useMode();
+  const mode = useMode(two);
   return useMemo(() => {
     if (!answer) return null;
     const shown = shownOf(answer, mode);
     const { tokens } = sideOf(answer, shown);
-    const rows = filtered(rowsOf(answer, state, shown), state, shown, tokens);
+    const all = filtered(rowsOf(answer, state, shown), state, shown, tokens);
+    const rows = two ? onlyAt(all, state) : all;
     return { answer, shown, rows, columns: columnsOf(state.grouping, shown, rows) };
-  }, [answer, state, mode]);
+  }, [answer, state, mode, two]);
+}
+
+/** A column without a partner is no position that the own prompt could be asked about. */
+function onlyAt(rows: Row[], { positions, grouping }: Attribution): Row[] {
+  if (positions === null || grouping !== 'nodes') return rows;
+  return rows.filter(({ position }) => position !== null && positions.includes(position));
 }
 
 // ------------------------------------------------------------------ bar
@@ -107,9 +140,15 @@ interface BarProps {
 function AttributionBar({ answer, listed, model, status }: BarProps) {
   const spec = useSpec();
   const { grouping } = spec.attribution;
+  /** Fetched when one is asked for. */
+  const picture = async ({ answer: found, shown }: Listed, { name }: ModelInfo) =>
+    (await import('./figure')).effectsPicture(found, shown, spec, name);
   return (
     <ViewBar status={status}>
-      <ModeChoice difference="Difference" />
+      <ModeChoice
+        difference="Difference"
+        prompts={spec.attribution.beside === '' ? null : ['This prompt', 'The other']}
+      />
       <Segments
         name="grouping"
         label="What is listed"
@@ -133,6 +172,8 @@ function AttributionBar({ answer, listed, model, status }: BarProps) {
             )
           }
           json={() => saveJson('attribution.json', { spec, answer: listed.answer })}
+          png={() => void picture(listed, model).then((drawn) => drawn.png())}
+          svg={() => void picture(listed, model).then((drawn) => drawn.svg())}
           model={model}
         />
       ) : null}

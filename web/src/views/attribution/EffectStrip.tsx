@@ -105,7 +105,7 @@ function toggle(position: number, positions: readonly number[] | null): void {
 }
 
 /** Colours grow with the root, so that one token that is far above all others leaves them theirs. */
-function effectsOf(answer: Comparison, shown: Shown, theme: 'light' | 'dark'): Effects {
+export function effectsOf(answer: Comparison, shown: Shown, theme: 'light' | 'dark'): Effects {
   const side = sideOf(answer, shown === 'difference' ? 'baseline' : shown);
   const other = shown === 'difference' ? answer.edited : null;
   const kinds = KINDS.filter((kind) => side.at_positions.some((one) => one[kind]));

@@ -20,9 +20,11 @@ interface Props {
 }
 
 export function NodeDetail({ row, side }: Props) {
-  const spec = useSpec();
+  const own = useSpec();
+  const { beside: prompt } = own.attribution;
+  const spec = row.other === null ? own : { ...own, prompt, edits: [] };
   const component = componentOf(row);
-  const analysis = useWritten(spec, component, row.position ?? 0, side);
+  const analysis = useWritten(spec, component, row.other ?? row.position ?? 0, side);
   const { data, error, busy } = analysis;
   if (component === null)
     return (

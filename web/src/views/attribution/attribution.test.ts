@@ -4,6 +4,7 @@ import { measuredWords, nodesOf } from './MeasuredMenu';
 import type { Comparison } from './query';
 import { columnsOf, componentOf, filtered, rowsOf, signColumn, type Node } from './rows';
 import { attributionTable } from './text';
+import { besideOf, compared } from './twoPrompts';
 import { firstInSight, topOf } from './window';
 
 const token = (id: number, text: string) => ({
@@ -194,5 +195,45 @@ describe('what is measured', () => {
     expect(asked('mean').references).toEqual(['The capital of France', ' of Italy']);
     expect(asked('zero').references).toBeUndefined();
     expect(measuredWords(state({ verify_all: true, sample: 32 }))).toBe('all, others bounded');
+  });
+});
+
+describe('two prompts', () => {
+  const other = (label: string, id: number) => token(id, label);
+  const OWN = side(NODES);
+  const THEIRS = {
+    ...side([node('L1.N5@3', -1), node('L1.H0@3<2', 5), node('L1.N9@2', 2)]),
+    tokens: [TOKENS[0]!, other(' the', 4), other(' Republic', 5), TOKENS[2]!],
+    position: 3,
+    at_positions: [sums, sums, { ...sums, heads: 7 }, { ...sums, heads: 8 }],
+  } as unknown as Comparison['baseline'];
+
+  it('stand beside each other by their longest common parts', () => {
+    const { tokens, columns, alone } = besideOf(OWN.tokens, THEIRS.tokens);
+    expect([columns, alone]).toEqual([[0, 3, 4, 2], 2]);
+    expect(tokens.map(({ label }) => label)).toEqual([
+      '<bos>',
+      '␣Japan',
+      '␣of',
+      '␣the′',
+      '␣Republic′',
+    ]);
+    expect(besideOf(TOKENS, TOKENS.with(1, other(' France', 8))).tokens[1]?.label).toBe(
+      '␣Japan / ␣France',
+    );
+  });
+
+  it('are a comparison whose nodes are matched by their place', () => {
+    const both = compared(OWN, THEIRS);
+    const rows = rowsOf(both, ATTRIBUTION, 'difference');
+    const one = (id: string) => rows.find((row) => row.id === id);
+    expect(one('L1.N5@2')?.numbers).toMatchObject({ 'total.baseline': -3, 'total.edited': -1 });
+    expect(one('L1.N5@2')?.other).toBeNull();
+    // A token of its own: the node keeps its position there, and a mark.
+    expect(one('L1.N9@2′')).toMatchObject({ position: 4, other: 2 });
+    expect(one('L1.H0@2<2′')).toMatchObject({ position: 2, key: 4, other: 3 });
+    expect(both.edited?.position).toBe(2);
+    expect(both.edited?.at_positions.map(({ heads }) => heads)).toEqual([2, 0, 8, 2, 7]);
+    expect(both.baseline.at_positions[4]?.heads).toBe(0);
   });
 });

@@ -57,6 +57,8 @@ export interface Attribution extends Values<typeof OPTIONS> {
   verify: number;
   /** Prompts that values are compared with, one in each line. */
   references: string;
+  /** Another prompt, whose attribution stands beside; "": none. */
+  beside: string;
   grouping: (typeof GROUPINGS)[number];
   sign: (typeof SIGNS)[number];
   /** In the node's name, or in its tokens. */
@@ -75,6 +77,7 @@ export const ATTRIBUTION: Readonly<Attribution> = {
   positions: null,
   verify: 0,
   references: '',
+  beside: '',
   grouping: 'nodes',
   sign: 'both',
   find: '',
@@ -129,7 +132,7 @@ function within(numbers: readonly number[] | null, size: number): number[] | nul
 // ------------------------------------------------------------------ the address
 
 const MOST = LIMITS.max_attributed_rows;
-const NODE = /^[\w.]{1,40}@\d{1,6}(<\d{1,6})?$/;
+const NODE = /^[\w.]{1,40}@\d{1,6}′?(<\d{1,6}′?)?$/;
 
 const numbers = (name: 'layers' | 'positions') =>
   field(
@@ -147,6 +150,7 @@ const FIELDS: Fields<Attribution> = {
   ntop: integer(ATTRIBUTION, 'top_k', 1, MOST),
   nver: integer(ATTRIBUTION, 'verify', 0, MOST),
   nrefs: text(ATTRIBUTION, 'references'),
+  nbes: text(ATTRIBUTION, 'beside'),
   nkind: field(
     ATTRIBUTION,
     'kinds',

@@ -32,6 +32,7 @@ export const attribution: fc.Arbitrary<Attribution> = fc
     verify: fc.integer({ min: 0, max: 1000 }),
     verify_all: fc.boolean(),
     sample: fc.nat({ max: 500 }),
+    beside: fc.constantFrom('', 'The capital of the Republic of France'),
     references: fc.constantFrom('', 'The capital of France\nof Italy'),
     kinds: fc.option(fc.subarray([...NODE_KINDS], { minLength: 1 })),
     layers: numbers,

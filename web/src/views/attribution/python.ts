@@ -1,4 +1,5 @@
 /** The Python that reproduces the attribution. */
+import { promptPython } from '../../shared/text/chat';
 import { on, opening } from '../../shared/text/python';
 import { optionsPython, quote } from '../../shared/text/options';
 import type { Page } from '../../shared/view';
@@ -29,16 +30,24 @@ export function attributionPython({ model, spec, position }: Page): string {
     ...(verify === 0 && !spec.attribution.verify_all ? [] : ['print(found.verification)']),
     ...(spec.attribution.sample === 0 ? [] : ['print(found.bound)']),
   ];
-  const edited = spec.edits.some(on);
+  const { beside } = spec.attribution;
+  const two = beside !== '';
+  const edited = !two && spec.edits.some(on);
   const lines = [
-    ...opening(model.name, spec),
-    ...(edited
+    ...opening(model.name, two ? { ...spec, edits: [] } : spec),
+    ...(two
       ? [
-          'for changes in ([], edits):',
-          `    found = ue.attribute(model, prompt, edits=changes, ${target === null ? '' : 'target='}${given})`,
+          `for each in (prompt, ${promptPython({ ...spec, prompt: beside })}):`,
+          `    found = ue.attribute(model, each, ${given})`,
           ...report.map((line) => `    ${line}`),
         ]
-      : [`found = ue.attribute(model, prompt, ${given})`, ...report]),
+      : edited
+        ? [
+            'for changes in ([], edits):',
+            `    found = ue.attribute(model, prompt, edits=changes, ${target === null ? '' : 'target='}${given})`,
+            ...report.map((line) => `    ${line}`),
+          ]
+        : [`found = ue.attribute(model, prompt, ${given})`, ...report]),
   ];
   return `${lines.join('\n')}\n`;
 }

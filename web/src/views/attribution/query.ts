@@ -13,12 +13,13 @@ export function useAttribution(
   position: number | null,
   size: { layers: number; positions: number },
   enabled: boolean,
+  kind: 'attribute' | 'attribute-beside' = 'attribute',
 ): Analysis<Comparison> {
   const { edits } = spec;
   const asked = askedOf(spec);
   const options = attributionBody(spec.attribution, spec, size);
   return useAnalysis(
-    'attribute',
+    kind,
     [asked, edits, position, options],
     enabled && isAsked(spec) && position !== null,
     (job, signal) =>

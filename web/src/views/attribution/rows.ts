@@ -19,6 +19,8 @@ export interface Row {
   position: number | null;
   /** Of a pair: where it looks. */
   key: number | null;
+  /** Of two prompts: its position in the other one, whose node it is; null: the page's own. */
+  other: number | null;
   numbers: Readonly<Record<string, number | null>>;
 }
 
@@ -182,8 +184,8 @@ function nodeRows(answer: Comparison, shown: Shown): Row[] {
   });
 }
 
-function rowOf(node: Node): Row {
-  const { name, kind, layer, position, key, ...rest } = node;
+function rowOf(node: Node & { other?: number }): Row {
+  const { name, kind, layer, position, key, other = null, ...rest } = node;
   const { activation, write, direct, total, measured } = rest;
   return {
     id: name,
@@ -191,6 +193,7 @@ function rowOf(node: Node): Row {
     layer: layer ?? null,
     position,
     key: key ?? null,
+    other,
     numbers: {
       activation: activation ?? null,
       write,
@@ -227,6 +230,7 @@ function componentRows(answer: Comparison, shown: Shown): Row[] {
     layer: one.layer ?? null,
     position: null,
     key: null,
+    other: null,
     numbers:
       shown === 'difference'
         ? beside(one, others.get(one.name))
@@ -244,6 +248,7 @@ function positionRows(answer: Comparison, shown: Shown): Row[] {
     layer: null,
     position: at,
     key: null,
+    other: null,
     numbers:
       shown === 'difference'
         ? beside(sum(one), sum(answer.edited?.at_positions[at]))
