@@ -127,6 +127,9 @@ if TYPE_CHECKING:
     from unembed.latents.load import load_sae
     from unembed.latents.sae import Sae
     from unembed.models.anatomy import Anatomy
+    from unembed.training.options import TrainOptions
+    from unembed.training.result import SaeTraining
+    from unembed.training.train import train_sae
     from unembed.workspace import Workspace
 
 __version__ = "0.1.0"
@@ -273,6 +276,9 @@ _HOME = {
     "SaeCheck": "unembed.latents.check",
     "check_sae": "unembed.latents.check",
     "load_sae": "unembed.latents.load",
+    "SaeTraining": "unembed.training.result",
+    "TrainOptions": "unembed.training.options",
+    "train_sae": "unembed.training.train",
 }
 
 __all__ = [
@@ -329,6 +335,7 @@ __all__ = [
     "Run",
     "Sae",
     "SaeCheck",
+    "SaeTraining",
     "ScoreOptions",
     "SearchOptions",
     "SentencePair",
@@ -343,6 +350,7 @@ __all__ = [
     "TokenSearchOptions",
     "Trace",
     "TraceOptions",
+    "TrainOptions",
     "VectorIndex",
     "Workspace",
     "add",
@@ -402,6 +410,7 @@ __all__ = [
     "sweep",
     "token_direction",
     "trace",
+    "train_sae",
     "turn_off",
     "turn_on",
     "zero",

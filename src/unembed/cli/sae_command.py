@@ -1,20 +1,26 @@
-"""`unembed sae check`: an autoencoder's files, held against a model."""
+"""`unembed sae check` and `unembed sae train`: autoencoders held against a model, and learnt."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
 from unembed.cli import options
-from unembed.cli.loading import Loading, load
+from unembed.cli.flags import with_options
+from unembed.cli.loading import Loading, load, progress_bar
 from unembed.cli.output import print_json
 from unembed.settings import Settings
+from unembed.training.options import TrainOptions
 
 if TYPE_CHECKING:
     from unembed.latents.check import SaeCheck
+    from unembed.training.result import SaeTraining
+
+KEPT = "What the last checkpoint has is kept: the same command goes on after it."
 
 sae_app = typer.Typer(help="Sparse autoencoders and transcoders.", no_args_is_help=True)
 
@@ -43,6 +49,22 @@ Subtract = Annotated[
     ),
 ]
 
+Texts = Annotated[
+    list[str],
+    typer.Argument(
+        help="A corpus of the model, or files: texts (UTF-8), .jsonl, .parquet.", metavar="CORPUS"
+    ),
+]
+Trained = Annotated[
+    str,
+    typer.Option(
+        "--site", help="L9.mlp_out; of a transcoder what it reads and writes: L9.mlp_in>L9.mlp_out."
+    ),
+]
+Out = Annotated[
+    Path | None, typer.Option(help="The folder where it is kept; absent: one in the cache.")
+]
+
 
 @sae_app.command("check")
 @options.with_loading
@@ -67,6 +89,54 @@ def check(
         print_json(checked.to_json())
     else:
         _print(Console(soft_wrap=True, highlight=False, markup=False), checked)
+
+
+@sae_app.command("train")
+@options.with_loading
+@with_options(TrainOptions)
+def train(
+    *,
+    loading: Loading,
+    corpus: Texts,
+    site: Trained,
+    out: Out = None,
+    as_json: options.Json = False,
+    fields: dict[str, Any],
+) -> None:
+    """Train an autoencoder of a site, or a transcoder, on what the model computes over texts."""
+    asked = TrainOptions(**fields)
+    console = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
+    model = load(loading, Settings.from_environment(), console)
+    from unembed.training.train import train_sae
+
+    source = corpus[0] if len(corpus) == 1 else corpus
+    try:
+        with progress_bar(console, "Training") as progress:
+            found = train_sae(model, source, site, folder=out, options=asked, progress=progress)
+    except KeyboardInterrupt:
+        console.print(KEPT)
+        raise
+    if as_json:
+        print_json(found.to_json())
+    else:
+        _print_trained(Console(soft_wrap=True, highlight=False, markup=False), found)
+
+
+def _print_trained(console: Console, found: SaeTraining) -> None:
+    table = Table("tokens", "explained", "active", "dead", "loss", box=None)
+    for one in found.history:
+        loss = "-" if one.losses is None else f"{one.losses.spliced:.3f}"
+        shares = (f"{one.explained:.1%}", f"{one.active:.1f}", f"{one.dead:,}")
+        table.add_row(f"{one.tokens:,}", *shares, loss)
+    console.print(table)
+    losses = found.last.losses
+    if losses is not None:
+        console.print(
+            f"Loss on held-out tokens: {losses.clean:.3f} nats as it is, {losses.spliced:.3f} with "
+            f"the site replaced, {losses.mean:.3f} by its mean, {losses.zero:.3f} by zero."
+        )
+    console.print(f"{found.summary()}.")
+    console.print(found.folder)
 
 
 def _print(console: Console, checked: SaeCheck) -> None:

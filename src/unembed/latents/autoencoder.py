@@ -108,16 +108,16 @@ class Autoencoder:
     def _active(self, pre: Float[Tensor, "pos n"]) -> Float[Tensor, "pos n"]:
         kind, k, threshold = self.description.activation, self.description.k, self.weights.threshold
         if kind == "topk" and k is not None:
-            return _largest(torch.relu(pre), k)
+            return largest(torch.relu(pre), k)
         if kind == "abstopk" and k is not None:
-            kept = _largest(pre.abs(), k)
+            kept = largest(pre.abs(), k)
             return torch.where(kept > 0, pre, 0)
         if kind == "groupmax" and k is not None:
             groups = torch.relu(pre).reshape(*pre.shape[:-1], k, -1)
-            return _largest(groups, 1).flatten(-2)
+            return largest(groups, 1).flatten(-2)
         values = torch.relu(pre)
         if kind == "batchtopk" and threshold is None and k is not None:
-            return _largest(values.reshape(1, -1), k * len(values)).reshape(values.shape)
+            return largest(values.reshape(1, -1), k * len(values)).reshape(values.shape)
         return values if threshold is None else values * (pre > threshold)
 
     def _read(self, activation: Tensor) -> Float[Tensor, "pos d_in"]:
@@ -195,7 +195,7 @@ class Autoencoder:
         return found
 
 
-def _largest(values: Float[Tensor, "... n"], k: int) -> Float[Tensor, "... n"]:
+def largest(values: Float[Tensor, "... n"], k: int) -> Float[Tensor, "... n"]:
     """Zero but for the k largest of the last axis."""
     found = values.topk(min(k, values.shape[-1]), dim=-1)
     return torch.zeros_like(values).scatter(-1, found.indices, found.values)

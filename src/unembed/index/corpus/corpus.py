@@ -7,7 +7,7 @@ of like tokens say which are compared, and the answer says what that finds. Thre
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
@@ -358,6 +358,10 @@ class Corpus:
         """One sentence."""
         return str(self._rows.take(SENTENCES, [sentence], ["text"])["text"][0].as_py())
 
+    def token_ids(self) -> Iterator[tuple[int, ...]]:
+        """The ids of each sentence that has tokens, in order, as the model read them."""
+        for _, ids in self._rows.ids(0):
+            yield ids
 
 def open_corpus(model: Model, name: str, *, folder: Path | str | None = None) -> Corpus:
     """A corpus of this model that `index_corpus` made.

@@ -72,6 +72,16 @@ def hook(name: str | None) -> SiteKey | None:
     return None
 
 
+def hook_name(key: SiteKey | None) -> str | None:
+    """What TransformerLens calls a site; None for one that it has no name for."""
+    if key is None or key.encoder:
+        return None
+    if key.site == "embed":
+        return "hook_embed"
+    found = next((name for name, site in _LENS_SITES.items() if site == key.site), None)
+    return None if found is None else f"blocks.{key.layer}.{found}"
+
+
 def unweighted(name: str | None) -> tuple[str, ...]:
     """The note about a hook that no site is quite."""
     return (UNWEIGHTED,) if name and name.endswith("ln2.hook_normalized") else ()

@@ -1,0 +1,1 @@
+"""Training sparse autoencoders and transcoders on what a model computes over texts."""
