@@ -19,10 +19,11 @@ def test_nothing_else_is_public():
         "HeadRelations", "HeadRelationsOptions", "HeadScores", "HeadsOptions", "LabelScores",
         "LabelsOptions", "LensOptions", "LensResult", "Model", "Objective", "PairsOptions",
         "PatchGrid", "PatchOptions", "PatchStudy", "PathOptions", "PathPatches", "Predictions",
-        "PredictionsOptions", "PromptPair", "RemoteJudge", "Run", "Sae", "SaeCheck", "ScoreOptions",
+        "PredictionsOptions", "PromptPair", "RemoteJudge", "Run", "Sae", "SaeCheck",
+        "SaeTraining", "ScoreOptions",
         "SearchOptions", "SentencePair", "Settings", "SimilarOptions", "Sourced", "SubUpdates",
         "Sweep", "Thumbnails", "ThumbnailsOptions", "Token", "TokenSearchOptions", "Trace",
-        "TraceOptions", "VectorIndex", "Workspace", "add", "attention", "attention_capture",
+        "TraceOptions", "TrainOptions", "VectorIndex", "Workspace", "add", "attention", "attention_capture",
         "attribute", "build_index", "check_sae", "compare_attention", "component",
         "component_capture", "corpora", "cut", "cut_capture", "errors", "estimate_corpus",
         "explain", "find_circuit", "find_examples", "find_heads", "flow_capture", "flow_graph",
@@ -32,7 +33,7 @@ def test_nothing_else_is_public():
         "pair_template", "pairs_between", "partial_forward", "patch", "patch_grid", "patch_pairs",
         "path_patch", "predictions", "predictions_capture", "presets_capture", "read_pairs",
         "required_capture", "scale", "score_explanation", "set_to", "sub_updates",
-        "sub_updates_capture", "sweep", "token_direction", "trace", "turn_off", "turn_on", "zero",
+        "sub_updates_capture", "sweep", "token_direction", "trace", "train_sae", "turn_off", "turn_on", "zero",
     ]  # fmt: skip
 
 

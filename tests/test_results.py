@@ -35,6 +35,9 @@ def of_corpus(model, folder):
         ue.head_relations(corpus, min_count=1),
         ue.explain(corpus, "L1.N5"),
         ue.score_explanation(corpus, "L1.N5", "dogs", Guessing(), texts=2),
+        ue.train_sae(
+            model, corpus, "L1.mlp_out", 8, 2, folder=folder / "sae", tokens=64, batch=32, buffer=32
+        ),
     ]
 
 

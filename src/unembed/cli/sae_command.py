@@ -127,7 +127,7 @@ def _print_trained(console: Console, found: SaeTraining) -> None:
     for one in found.history:
         loss = "-" if one.losses is None else f"{one.losses.spliced:.3f}"
         shares = (f"{one.explained:.1%}", f"{one.active:.1f}", f"{one.dead:,}")
-        table.add_row(f"{one.tokens:,}", *shares, loss)
+        table.add_row(f"{one.n_tokens:,}", *shares, loss)
     console.print(table)
     losses = found.last.losses
     if losses is not None:

@@ -266,7 +266,8 @@ def _initial(
 
 
 def _unit(rows: Float[Tensor, "n d"]) -> Float[Tensor, "n d"]:
-    return rows / rows.norm(dim=-1, keepdim=True).clamp_min(1e-12)
+    found: Tensor = rows / rows.norm(dim=-1, keepdim=True).clamp_min(1e-12)
+    return found
 
 
 # ---------------------------------------------------------------- what jumps

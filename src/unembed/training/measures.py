@@ -40,7 +40,7 @@ class HeldOut:
             active += int((values != 0).sum())
         whole = float((self.y - self.y.mean(0)).double().square().sum())
         return Measured(
-            tokens=tokens,
+            n_tokens=tokens,
             explained=1 - left / whole if whole else float("-inf"),
             active=active / len(self),
             dead=dead,

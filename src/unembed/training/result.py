@@ -29,7 +29,7 @@ class Losses:
 class Measured:
     """What a checkpoint measured, on tokens that nothing was learnt from."""
 
-    tokens: Annotated[int, "Learnt from so far."]
+    n_tokens: Annotated[int, "Learnt from so far."]
     explained: Annotated[float, "1 - |y - reconstruction|² / |y - mean y|²."]
     active: Annotated[float, "How many latents are not 0 at a token, in the mean (L0)."]
     dead: Annotated[int, "Latents that were 0 at the last `dead_after` tokens."]
@@ -62,7 +62,7 @@ class SaeTraining(Result):
         return self.history[-1]
 
     def summary(self) -> str:
-        return f"{self.sae}, from {self.n_tokens:,} tokens of {self.texts}: {self.last.words()}"
+        return f"{self.sae}, from {self.n_tokens:,} tokens: {self.last.words()}"
 
     def columns(self) -> Columns:
         """One row for each checkpoint."""
@@ -72,5 +72,5 @@ class SaeTraining(Result):
 def _row(one: Measured) -> dict[str, float | int | None]:
     losses = one.losses
     every = dict.fromkeys(Losses.__dataclass_fields__) if losses is None else asdict(losses)
-    whole = {"tokens": one.tokens, "explained": one.explained, "active": one.active}
+    whole = {"n_tokens": one.n_tokens, "explained": one.explained, "active": one.active}
     return whole | {"dead": one.dead} | {f"loss_{name}": value for name, value in every.items()}

@@ -314,7 +314,7 @@ class _Trainer:
             site=self.site,
             model=self.of.model.name,
             texts=self.of.texts.words,
-            n_tokens=history[-1].tokens,
+            n_tokens=history[-1].n_tokens,
             n_held_out=n_held_out,
             n_latents=self.asked.latents,
             history=tuple(history),

@@ -72,9 +72,7 @@ def read(files: Files, asked: Asked) -> Autoencoder:
 
 def _place(files: Files, transcodes: bool, asked: Asked) -> tuple[SiteKey | None, SiteKey | None]:
     """The folder is called as the module whose output is modelled."""
-    said = (
-        files.config("cfg.json").get("metadata") or {}
-    )  # of what is written here: sparsify's have none
+    said = files.config("cfg.json").get("metadata") or {}  # where `saving` wrote it
     if told := hook(said.get("hook_name")):
         return told, hook(said.get("hook_name_out"))
     source = PurePath(files.source)
