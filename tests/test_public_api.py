@@ -33,7 +33,8 @@ def test_nothing_else_is_public():
         "pair_template", "pairs_between", "partial_forward", "patch", "patch_grid", "patch_pairs",
         "path_patch", "predictions", "predictions_capture", "presets_capture", "read_pairs",
         "required_capture", "scale", "score_explanation", "set_to", "sub_updates",
-        "sub_updates_capture", "sweep", "token_direction", "trace", "train_sae", "turn_off", "turn_on", "zero",
+        "sub_updates_capture", "sweep", "token_direction", "trace", "train_sae", "turn_off",
+        "turn_on", "zero",
     ]  # fmt: skip
 
 

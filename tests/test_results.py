@@ -317,5 +317,5 @@ def test_a_token_is_written_the_same_way_everywhere(results):
         # the scores of heads are of texts whose tokens nobody asked for, thumbnails and relations
         # of many at once, path patches one number a node
         untold = ue.HeadScores | ue.SaeCheck | ue.Thumbnails | ue.HeadRelations | ue.PathPatches
-        untold |= ue.ExplanationScores
+        untold |= ue.ExplanationScores | ue.SaeTraining
         assert found or isinstance(result, untold)

@@ -363,6 +363,7 @@ class Corpus:
         for _, ids in self._rows.ids(0):
             yield ids
 
+
 def open_corpus(model: Model, name: str, *, folder: Path | str | None = None) -> Corpus:
     """A corpus of this model that `index_corpus` made.
 
