@@ -23,10 +23,10 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test quick published families kills check bench format web wheel api constraints clean distclean node-is-there browser-is-there
+.PHONY: help demo test quick published families kills check bench bench-peers format web wheel api constraints clean distclean node-is-there browser-is-there
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(VENV)/.demo $(APP) ## open the app on the demo model; ARGS="--port 9000" passes options
 	$(BIN)/unembed demo $(ARGS)
@@ -62,6 +62,13 @@ check: $(VENV)/.dev web/node_modules/.installed ## check format, lint, types and
 bench: $(VENV)/.dev ## measure the promised figures
 	@for file in bench/[a-z]*.py; do printf '\n%s\n' "$$file"; $(BIN)/python "$$file" || exit 1; done
 
+bench-peers: $(VENV)/.dev ## a patching grid beside TransformerLens and nnsight, in an environment of its own
+	@test -d .bench-peers || $(BIN)/python -m venv --without-pip .bench-peers
+	@packages='import sysconfig; print(sysconfig.get_path("purelib"))'; \
+	  $(BIN)/python -c "$$packages" > "$$(.bench-peers/bin/python -c "$$packages")/shared.pth"
+	.bench-peers/bin/python -m pip install --quiet transformer-lens==4.3.0 nnsight==0.8.1
+	PYTHONPATH=src:bench .bench-peers/bin/python bench/_peers.py
+
 format: $(VENV)/.dev web/node_modules/.installed ## rewrite the sources in the agreed format
 	$(BIN)/ruff check --fix-only --quiet .
 	$(BIN)/ruff format .
@@ -91,7 +98,7 @@ clean: ## remove what was built, but not what was installed
 	find src tests bench -name __pycache__ -type d -prune -exec rm -rf {} +
 
 distclean: clean ## remove what was installed, too
-	rm -rf $(VENV) web/node_modules
+	rm -rf $(VENV) .bench-peers web/node_modules
 
 $(VENV)/.made:
 	@test -n '$(PYTHON)' || { echo 'Python 3.11 or newer is needed; none was found. https://www.python.org/downloads/'; exit 1; }

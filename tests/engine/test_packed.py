@@ -68,7 +68,7 @@ def test_what_disagrees_is_not_packed(model_of, monkeypatch):
     model = model_of("gpt2", torch.float64)
     found, final = prefix(model)
     assert not can_pack(model, found, final * 1.01)
-    monkeypatch.setattr(packed, "_mask", lambda *_: torch.zeros(1, 1, 3, 3))
+    monkeypatch.setattr(packed, "_mask", lambda *_: torch.zeros(1, 1, 6, 15))
     assert not can_pack(model, found, final)
 
 

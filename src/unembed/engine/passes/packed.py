@@ -55,7 +55,7 @@ def can_pack(model: Loaded, prefix: Prefix, final: Float[Tensor, "pos d_unembed"
         return False
     if _narrowest_window(model) < n_positions:
         return False
-    suffixes = [Suffix(n_positions // 2), Suffix(n_positions - 1), Suffix(min(1, n_positions - 1))]
+    suffixes = [Suffix(n_positions // 2), Suffix(n_positions - 1)]
     try:
         states = packed_states(model, prefix, suffixes, min(prefix.residuals), n_positions - 1)
     except (AttributeError, IndexError, RuntimeError, TypeError, ValueError):
