@@ -68,6 +68,7 @@ const BESIDE = [
   'examples',
   'corpus_build',
   'relations',
+  'explain',
 ] as const;
 /** Asked in Python, on the command line and over HTTP; the app has no page for them yet. */
 const WITHOUT_PAGE = ['patch_path'] as const;
@@ -133,7 +134,7 @@ describe('an option that the server declares', () => {
   });
 
   it('is in a page of every question', () => {
-    // Traces and labels are asked in Python, on the command line and over HTTP alone.
+    // Traces are asked in Python, on the command line and over HTTP alone.
     const tried = [
       'lens',
       'attention',
@@ -145,7 +146,6 @@ describe('an option that the server declares', () => {
       ...WITHOUT_PAGE,
       'trace',
       'circuit',
-      'explain',
     ];
     expect(tried.toSorted()).toEqual(Object.keys(QUESTIONS).toSorted());
   });

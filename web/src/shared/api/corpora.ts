@@ -9,6 +9,7 @@ export type Corpora = Schemas['CorpusList'];
 export type CorpusExamples = Schemas['CorpusExamples'];
 
 const WATCH_MS = 2000;
+export type Explanation = Schemas['Explanation'];
 
 export function useCorpora() {
   return useQuery({
@@ -34,6 +35,27 @@ export function useExamples(
       timedAnswer(
         api.POST('/api/corpus/examples', {
           body: { ...further, corpus: about?.name ?? '', target: node, job },
+          signal,
+        }),
+      ),
+  );
+}
+
+/** What a node does in words: a pass as above. */
+export function useExplanation(
+  spec: { further: Further },
+  about: CorpusAbout | null,
+  node: string,
+): Analysis<Schemas['Explanations']> {
+  const further = furtherOf(spec, 'explain');
+  return useAnalysis(
+    'explain',
+    [about?.name, about?.made, node, further],
+    about !== null,
+    (job, signal) =>
+      timedAnswer(
+        api.POST('/api/explain', {
+          body: { ...further, corpus: about?.name ?? '', nodes: [node], job },
           signal,
         }),
       ),

@@ -31,6 +31,7 @@ export type JobKind =
   | 'relations'
   | 'estimate'
   | 'corpus_build'
+  | 'explain'
   | 'build';
 export type JobEvent = Schemas['JobEvent'];
 

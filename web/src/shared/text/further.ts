@@ -70,6 +70,7 @@ const SAID = {
   sentences: ['corpus', 'rows', 'layer', 'heads'],
   examples: ['corpus', 'target'],
   relations: ['corpus', 'layers', 'sentences', 'min_count', 'relation', 'sort', 'limit'],
+  explain: ['corpus', 'nodes'],
 } as const;
 
 export type Asking = keyof typeof SAID;

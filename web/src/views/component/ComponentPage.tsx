@@ -12,6 +12,7 @@ import { exploreWith, useExplore } from '../../shared/state/exploring';
 import { change, useSpec } from '../../shared/state/store';
 import { ActivationText } from './ActivationText';
 import { InCorpus } from './InCorpus';
+import { InWords } from './InWords';
 import { Header } from './ComponentHeader';
 import {
   ComponentFormula,
@@ -107,6 +108,7 @@ function Page({ node, target, model, position, waiting }: PageProps) {
         />
         {facts ? <Neighbours vector={facts} model={model} /> : null}
         <Section title="In a corpus" note="where it is strongest, in the middle, and anywhere">
+          <InWords key={`words ${node}`} node={node} />
           <InCorpus key={node} node={node} />
         </Section>
       </div>
