@@ -8,14 +8,19 @@ import { NODE_KEY } from '../../shared/state/rows';
 import { useStore } from '../../shared/state/store';
 import { setAttention } from './attentionState';
 import { HEAD_KEYS } from './headKeys';
-import { shifted } from './picks';
 
 /** The same heads of the next layer that has attention. */
 function moveLayer(step: number): boolean {
+  void move(step);
+  return true;
+}
+
+/** What is known of sets of heads comes with the view, not with the page. */
+async function move(step: number): Promise<void> {
+  const { shifted } = await import('./picks');
   const model = queryClient.getQueryData<ModelInfo>(['model']);
   const picks = model && shifted(useStore.getState().spec.attention.picks, model, step);
   if (picks) setAttention({ picks }, 'replace');
-  return true;
 }
 
 function unlock(): boolean {

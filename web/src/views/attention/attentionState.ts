@@ -5,7 +5,7 @@ import { change, useSpec, useStore } from '../../shared/state/store';
 import { formatPositions, parsePositions } from '../../shared/text/edits';
 import { choice, field, flag, list, text, viewState, type Fields } from '../../shared/text/fields';
 import { chosen, defaultsOf, optionFields, own, type Values } from '../../shared/text/options';
-import { formatPicks, parsePicks, type HeadPick } from './picks';
+import { formatPicks, parsePicks, type HeadPick } from './pickNames';
 
 export const LAYOUTS = ['columns', 'matrix', 'both'] as const;
 export const SIDES = ['difference', 'beside'] as const;
