@@ -74,7 +74,8 @@ class HeldOut:
             if logits is None:
                 return float("nan")
             next_ids = torch.tensor(ids[1:], device=logits.device)
-            total += float(cross_entropy(logits[:-1].double(), next_ids, reduction="sum"))
+            found = logits[:-1].to(torch.promote_types(logits.dtype, torch.float32))
+            total += float(cross_entropy(found, next_ids, reduction="sum"))
             n += len(next_ids)
         return total / n
 
