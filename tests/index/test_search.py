@@ -15,6 +15,9 @@ from unembed.analyses.tools.vectors import token_direction
 from unembed.errors import InputError, TargetError
 from unembed.index.build import build_index
 from unembed.index.opening import open_index
+from unembed.latents.autoencoder import Weights
+from unembed.latents.description import Description
+from unembed.latents.load import places
 from unembed.models.tiny import tiny_model, tiny_tokenizer
 from unembed.settings import Settings
 
@@ -86,6 +89,24 @@ def test_opposite_vectors_count_where_they_are_asked_for(index_of, model_of):
     hits = index.similar("L0.N0", limit=9, include_negative=True)
     assert_best(hits, cosines.abs(), range(1, len(index)), cosines)
     assert min(hit.score for hit in hits.items) < 0
+
+
+def test_neighbours_of_what_a_latent_writes(tmp_path):
+    module = tiny_model("gpt2")
+    model = ue.load(module, tokenizer=tiny_tokenizer(), prove=False)
+    index = build_index(model, folder=tmp_path)
+    vectors, _ = dense(model)
+    for place in ("L1.mlp_out", "L2.mlp_post"):
+        site, _ = places(place)
+        d, rows = (40, torch.randn(6, 40)) if site.layer == 1 else (N, torch.randn(6, N))
+        says = Description("made up", "sae", "relu", d, d, 6, reads=site, writes=site)
+        weights = Weights(rows.T, rows, torch.zeros(6), torch.zeros(d))
+        model.attach(ue.Sae(says, weights), verify=False)
+        if site.layer == 1:
+            cosines = cosine_similarity(vectors, rows[4].double()[None])
+            assert_best(index.similar("L1.F4", limit=9), cosines, range(len(index)), cosines)
+    with pytest.raises(TargetError, match="no part of the residual stream"):
+        index.similar("L2.F0")
 
 
 def test_neighbours_of_any_direction(index_of, model_of):

@@ -24,11 +24,9 @@ from unembed.explanations.sample import Sample
 from unembed.index.corpus.measures import Measures
 from unembed.index.corpus.passes import runs_of
 from unembed.index.store import Array
-from unembed.latents.sae import attached
+from unembed.latents.sae import direction_of
 
 STRONGEST = 16  # tokens that a mean write is of
-STREAM = ("resid_pre", "resid_mid", "resid_post", "attn_out", "mlp_out", "embed")
-"""Sites whose activation is part of the residual stream as it is."""
 
 
 @torch.no_grad()
@@ -74,7 +72,7 @@ def written_vectors(model: Model, measures: Measures) -> list[Tensor | None]:
         if target is None:
             found.append(node[1].detach().double() if isinstance(node, tuple) else None)
         elif target.row.derived:
-            found.append(_of_latent(model, target))
+            found.append(direction_of(model, target))
         elif target.row.has_vector and target.layer is not None and target.neuron is not None:
             if target.layer not in layers:
                 layers[target.layer] = value_vectors(model, target.layer)
@@ -101,15 +99,6 @@ def mean_write(
     for (first, _), run in runs_of(model, sample.columns, spans, capture, cancel=cancel):
         total += write(run, target)[int(sample.positions[at[first]])].double().cpu()
     return total / max(len(spans), 1)
-
-
-def _of_latent(model: Model, target: Target) -> Tensor | None:
-    """The decoder's row, where that is added to the stream."""
-    sae = attached(model).get(target.layer or 0)
-    writes = None if sae is None else sae.description.writes
-    if sae is None or writes is None or writes.site not in STREAM:
-        return None
-    return sae.directions[target.index or 0]
 
 
 def _read(model: Model, vectors: Sequence[Tensor | None]) -> Tensor | None:

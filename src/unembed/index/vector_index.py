@@ -19,7 +19,8 @@ from unembed.analyses.tools.projections import scores_of, token_direction
 from unembed.analyses.tools.vectors import vector_of
 from unembed.engine.cancel import Cancel
 from unembed.engine.model import Model
-from unembed.errors import InputError
+from unembed.engine.targets import Target
+from unembed.errors import InputError, TargetError
 from unembed.index import clusters as clustering
 from unembed.index.about import IndexAbout, Plan
 from unembed.index.choices import best_rows, layer_rows, page
@@ -37,6 +38,7 @@ from unembed.index.ranking import Postings
 from unembed.index.tables import Tables
 from unembed.index.weights import SameWeights
 from unembed.index.words import Term, Vocabulary, listed
+from unembed.latents.sae import direction_of
 from unembed.models.progress import Progress
 from unembed.options import given
 
@@ -159,6 +161,8 @@ class VectorIndex:
         **changes: Any,
     ) -> Hits:
         """Vectors nearest to a node ("L12.N512", itself left out) or to a direction [d_model].
+
+        Of a latent that is attached ("L6.F77") what it writes is looked for among the neurons'.
 
         The score is the cosine in the residual stream; with `include_negative` vectors that point
         the opposite way count as near, too, and keep their sign.
@@ -330,8 +334,11 @@ class VectorIndex:
 
     def _direction(self, given: str | Tensor) -> tuple[int | None, Tensor]:
         if isinstance(given, str):
-            row = self.row(given)
-            return row, self.vectors.rows([row])[0]
+            latent = self._model.node(given, "target")
+            if not latent.row.derived:
+                row = self.row(given)
+                return row, self.vectors.rows([row])[0]
+            given = self._written_by(latent)
         direction = given.detach().float().cpu()
         d = self.about.d
         if direction.shape != (d,) or not bool(direction.isfinite().all()) or not direction.any():
@@ -343,6 +350,17 @@ class VectorIndex:
                 legal=f"[{d}]",
             )
         return None, direction
+
+    def _written_by(self, latent: Target) -> Tensor:
+        found = direction_of(self._model, latent)
+        if found is None:
+            raise TargetError(
+                f"{latent.text} writes no part of the residual stream, where vectors are compared",
+                field="target",
+                value=latent.text,
+                legal="a latent of the stream, or of what a branch adds to it",
+            )
+        return found
 
     def _matched(self, row: int, tokens: Array, sides: Sequence[str]) -> Scores:
         found: Scores = ()

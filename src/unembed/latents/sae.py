@@ -16,6 +16,7 @@ from torch import Tensor
 from unembed.engine.derived import Derived
 from unembed.engine.loaded import Loaded
 from unembed.engine.nodes import LATENT
+from unembed.engine.targets import Target
 from unembed.errors import LoadError
 from unembed.latents.autoencoder import Autoencoder
 from unembed.latents.check import decided, placed
@@ -88,6 +89,20 @@ def attached(model: Loaded) -> Mapping[int, Autoencoder]:
     """By layer: the autoencoders that a model has attached."""
     found = model.derived.get(LATENT.kind)
     return found.saes if isinstance(found, Latents) else {}
+
+
+STREAM = ("resid_pre", "resid_mid", "resid_post", "attn_out", "mlp_out", "embed")
+"""Sites whose activation is part of the residual stream as it is."""
+
+
+def direction_of(model: Loaded, latent: Target) -> Float[Tensor, " d_model"] | None:
+    """What a latent that is attached adds to the residual stream for a value of 1: its decoder's
+    row. None where its autoencoder writes no part of the stream."""
+    sae = attached(model).get(latent.layer or 0)
+    writes = None if sae is None else sae.description.writes
+    if sae is None or writes is None or writes.site not in STREAM:
+        return None
+    return sae.directions[latent.index or 0]
 
 
 @dataclass(frozen=True, eq=False)
