@@ -364,3 +364,10 @@ def test_the_time_left_counts_from_the_first_of_several_rows(monkeypatch):
     now[0] += 1.0
     job.progress("projecting", 10, 50)
     assert job.snapshot().seconds_left == pytest.approx(4.0)
+    job = Job(lambda _: None)
+    job.begin()
+    job.progress("61 tokens a second", 600, 1000)  # goes on where it was stopped
+    assert job.snapshot().seconds_left is None
+    now[0] += 2.0
+    job.progress("50 tokens a second", 700, 1000)
+    assert job.snapshot().seconds_left == pytest.approx(6.0)

@@ -48,7 +48,7 @@ class Job:
         self.ended: float | None = None
         self._state: State = "queued"
         self._stage = ("waiting", 0, 0)
-        self._stage_began = self.created
+        self._stage_began, self._stage_from = self.created, 0
         self._ahead = 0
         self._reason: UnembedError | None = None
         self._lock = threading.Lock()
@@ -79,12 +79,13 @@ class Job:
         """Called by the work as it goes; the engine's own signature.
 
         A stage ends where the share that is done goes back: "decoding row 2 of 18" goes on with
-        what row 1 began, and the time left counts from there.
+        what row 1 began, and the time left counts from there. What was done when it was first heard
+        of took none of that time: a build that goes on starts in the middle.
         """
         with self._lock:
             name, done_before, total_before = self._stage
             if stage != name and done * total_before <= done_before * total:
-                self._stage_began = time.monotonic()
+                self._stage_began, self._stage_from = time.monotonic(), done
             self._stage = (stage, done, total)
         self._tell()
 
@@ -100,8 +101,9 @@ class Job:
         with self._lock:
             stage, done, total = self._stage
             left = None
-            if self._state == "running" and 0 < done < total:
-                left = (time.monotonic() - self._stage_began) / done * (total - done)
+            new = done - self._stage_from
+            if self._state == "running" and new > 0 and done < total:
+                left = (time.monotonic() - self._stage_began) / new * (total - done)
             return Snapshot(self.id, self._state, stage, done, total, self._ahead, left)
 
     def subscribe(self, listener: Callable[[], None]) -> Callable[[], None]:

@@ -96,13 +96,13 @@ function Form({ model, corpora }: { model: ModelInfo; corpora: Corpora }) {
         {there ? (
           <label className="corpus-field">
             <span />
-            <span>
+            <span className="corpus-check">
               <input
                 type="checkbox"
                 data-testid="build-restart"
                 checked={draft.restart}
                 onChange={() => fill({ restart: !draft.restart })}
-              />{' '}
+              />
               replace the corpus of this name
             </span>
             <span className="faint">
@@ -202,17 +202,20 @@ function Files({ files }: { files: readonly File[] }) {
     >
       <span>Files</span>
       <div>
-        <input
-          type="file"
-          multiple
-          aria-label="Files: text, .jsonl, .parquet, .conllu"
-          data-testid="build-files"
-          onChange={(event) => {
-            take(event.target.files);
-            event.target.value = ''; // the same file may be chosen anew after it was changed
-          }}
-        />
-        <span className="faint">text, .jsonl, .parquet, .conllu; or drop them here</span>
+        <label className="corpus-choose">
+          Choose files …
+          <input
+            type="file"
+            multiple
+            className="visually-hidden"
+            data-testid="build-files"
+            onChange={(event) => {
+              take(event.target.files);
+              event.target.value = ''; // the same file may be chosen anew after it was changed
+            }}
+          />
+        </label>{' '}
+        <span className="faint">or drop them here: text, .jsonl, .parquet, .conllu</span>
         {files.length > 0 ? (
           <ul>
             {files.map((file) => (
@@ -312,7 +315,7 @@ function Actions({ model }: { model: ModelInfo }) {
       <p className="corpus-actions">
         <button
           type="button"
-          className={known ? '' : 'primary'}
+          className={known || stopped ? '' : 'primary'}
           disabled={lack !== null}
           data-testid="estimate-corpus"
           onClick={ask}
@@ -321,7 +324,7 @@ function Actions({ model }: { model: ModelInfo }) {
         </button>
         <button
           type="button"
-          className={known ? 'primary' : ''}
+          className={known || stopped ? 'primary' : ''}
           disabled={lack !== null}
           data-testid="build-corpus"
           onClick={build}
