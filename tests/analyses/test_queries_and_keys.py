@@ -8,7 +8,9 @@ import torch
 import unembed as ue
 from unembed.analyses.attribution.attending import KeyScores
 from unembed.errors import InputError
+from unembed.models.tiny import tiny_tokenizer
 
+from ..contract.unlisted import UNLISTED
 from .slow import PROMPT
 from .test_attribution import OTHER, WHY, close, limit, slow_slopes
 
@@ -85,6 +87,29 @@ def test_of_what_is_linear_in_the_pattern_the_estimate_is_what_is_measured(name,
         assert row.total == pytest.approx(row.measured, rel=1e-5, abs=1e-8), row.name
         assert (row.write, row.direct) == (0, None)
     assert found.verification.pearson == pytest.approx(1, abs=1e-9)
+
+
+@pytest.mark.filterwarnings("ignore")  # transformers' own, about a rare family
+def test_a_sink_keeps_its_part_of_the_attention():
+    """Some of each query's attention goes to no key: it is in the softmax made anew."""
+    family = next(one for one in UNLISTED if str(one) == "gpt_oss")
+    model = ue.load(family.build().double(), tokenizer=tiny_tokenizer())
+    entry = ue.Objective.activation(f"L{LAYER}.z3", position=POSITION)
+    kinds = ["query", "key"]
+    found = ue.attribute(
+        model,
+        PROMPT,
+        entry,
+        qk="softmax",
+        pairs=False,
+        kinds=kinds,
+        layers=[LAYER],
+        top_k=6,
+        verify=6,
+    )
+    assert {row.kind for row in found.rows} == set(kinds)
+    for row in found.rows:
+        assert row.total == pytest.approx(row.measured, rel=1e-4, abs=1e-6), row.name
 
 
 @pytest.mark.parametrize("name", ["gpt2", "llama", "gemma3"])
