@@ -60,6 +60,26 @@ def by_hand(model, ids, node, to):
     return (change - change.mean()).numpy()
 
 
+def without_head(model, ids):
+    """Centred change of the last logits where head 0 of layer 1 is taken out at the last token."""
+    module, attention = model.module, model.block(1).attention
+
+    def hook(_, given):
+        inside = given[0].clone()
+        inside[0, -1, : attention.d_head] = 0
+        return (inside,)
+
+    with torch.no_grad():
+        before = module(torch.tensor([ids])).logits[0, -1]
+        handle = module.get_submodule(attention.output_map).register_forward_pre_hook(hook)
+        try:
+            after = module(torch.tensor([ids])).logits[0, -1]
+        finally:
+            handle.remove()
+    change = (after - before).double()
+    return (change - change.mean()).numpy()
+
+
 @pytest.mark.parametrize("kind", ["neuron", "direction"])
 def test_effects_are_those_of_hooks_by_hand(kind, corpus, monkeypatch):
     model = corpus.model
@@ -109,7 +129,23 @@ def test_a_direction_of_a_token_raises_it_and_any_other_does_not(corpus):
     assert not reverse.lowers
 
 
-def test_heads_and_what_is_not_asked_have_no_cause(corpus):
-    items = explain(corpus, ["L1.H0", "L1.N5"], n_tokens=400, cause=True, prompts=2).items
-    assert [item.cause is None for item in items] == [True, False]
+def test_a_head_is_ablated_and_what_is_not_asked_has_no_cause(corpus, monkeypatch):
+    model, asked, real = corpus.model, [], module._changes
+
+    def watched(model, sample, lever, values, places, to, cancel):
+        asked.append((sample, places, real(model, sample, lever, values, places, to, cancel)))
+        return asked[-1][2]
+
+    monkeypatch.setattr(module, "_changes", watched)
+    (item,) = explain(corpus, ["L1.H0"], n_tokens=400, cause=True, prompts=2, says=3).items
+    assert (item.cause.steered, item.cause.raises) == (None, None)
+    ((sample, places, changes),) = asked
+    ids = corpus.columns.numbers("id")
+    rows = []
+    for place in places:
+        first = sample.rows[place] - sample.positions[place]
+        rows.append(without_head(model, ids[first : sample.rows[place] + 1].tolist()))
+    assert changes == pytest.approx(np.stack(rows), abs=1e-9)
+    said = [one.token.id for one in item.promotes]
+    assert item.cause.ablated.mean == pytest.approx(np.stack(rows)[:, said].mean(), abs=1e-9)
     assert explain(corpus, ["L1.N5"], n_tokens=400).items[0].cause is None

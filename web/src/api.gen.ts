@@ -1622,15 +1622,15 @@ export interface components {
          * @description Whether a node raises the tokens that it promotes.
          */
         Cause: {
-            /** @description Set to its strongest at tokens where it is not active. */
-            steered: components["schemas"]["Effect"];
+            /** @description Set to its strongest at tokens where it is not active; null of heads and branches. */
+            steered: components["schemas"]["Effect"] | null;
             /** @description Set to 0 at tokens where it is active. */
             ablated: components["schemas"]["Effect"];
             /**
              * Raises
              * @description Whether steering raises them more than other tokens, intervals counted.
              */
-            raises: boolean;
+            raises: boolean | null;
             /**
              * Lowers
              * @description Whether they fall without it, more than other tokens do.

@@ -10,19 +10,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from math import sqrt
+from typing import cast
 
 import numpy as np
 
 from unembed.analyses.tools.quantiles import student
 from unembed.engine.cancel import Cancel
-from unembed.engine.editing.edits import Edit, add, set_to
+from unembed.engine.editing.edits import Edit, add, set_to, zero
 from unembed.engine.model import Model
 from unembed.engine.sweep import sweep
 from unembed.explanations.agreement import INTERVAL
 from unembed.explanations.result import Cause, Effect
 from unembed.explanations.sample import Sample
 from unembed.index.corpus.columns import Mask
-from unembed.index.corpus.measures import Measures
+from unembed.index.corpus.measures import Direction, Measures
 from unembed.index.store import Array
 
 CONFIDENCE = 0.95
@@ -32,14 +33,14 @@ Lever = Callable[[float, float], Edit]
 """From a node's value at the last token of a prompt, and what it shall be there, to the edit."""
 
 
-def lever_of(measures: Measures, order: int) -> Lever | None:
-    """How one of the nodes is set to a value; None of what no number stands for, such as a head."""
+def lever_of(measures: Measures, order: int) -> Lever:
+    """How one of the nodes is set to a value; what no number stands for, as a head, to 0 alone."""
     target, node = measures.targets[order], measures.nodes[order]
+    if target is not None and target.is_number:
+        return lambda _, to: set_to(target, to, positions=[-1])
     if target is not None:
-        return (lambda _, to: set_to(target, to, positions=[-1])) if target.is_number else None
-    if not isinstance(node, tuple):
-        return None
-    site, vector = node
+        return lambda *_: zero(target, positions=[-1])
+    site, vector = cast("Direction", node)
     unit = vector.detach().double() / vector.detach().double().norm()
     return lambda now, to: add(site, (to - now) * unit, positions=[-1])
 
@@ -52,6 +53,7 @@ def cause_of(
     active: Mask,
     said: Sequence[int],
     *,
+    steers: bool,
     prompts: int,
     shuffles: int,
     seed: int,
@@ -64,6 +66,7 @@ def cause_of(
         values: of the node at every token of the sample.
         active: [token], where it is.
         said: token ids.
+        steers: whether it can be set to a number at all.
         prompts: at how many held-out tokens, each of another sentence, for either.
         shuffles: how many sets of other tokens stand beside.
     """
@@ -72,13 +75,15 @@ def cause_of(
     strongest = held[np.argsort(-values[held], kind="stable")]
     idle = rng.permutation(held[~active[held]])
     others = _other_tokens(sample, said, shuffles, rng)
-    found = []
     most = float(values[~sample.held_out].max())
-    for places, to in ((idle, most), (strongest[active[strongest]], 0.0)):
+
+    def effect(places: Array, to: float) -> Effect:
         some = sample.first_of_sentences(places, prompts)
         changes = _changes(model, sample, lever, values, some, to, cancel)
-        found.append(_effect(changes, list(said), others))
-    return Cause(*found)
+        return _effect(changes, list(said), others)
+
+    steered = effect(idle, most) if steers else None
+    return Cause(steered, effect(strongest[active[strongest]], 0.0))
 
 
 def _other_tokens(

@@ -205,21 +205,22 @@ class _Causes:
     cancel: Cancel | None
 
     def of(self, order: int, values: Array, item: Explanation) -> Cause | None:
-        """None where nothing is promoted, or the node cannot be set, or is active hardly anywhere.
+        """None where nothing is promoted, or the node is active hardly anywhere.
 
         A masked model reads to the right, too: what it says of a token is not what comes next.
         """
-        lever = lever_of(self.measures, order)
+        target = self.measures.targets[order]
         wanted = self.asked.cause and item.n_active >= FEWEST and self.model.kind == "causal"
-        if lever is None or not wanted or not item.promotes:
+        if not wanted or not item.promotes:
             return None
         return cause_of(
             self.model,
             self.sample,
-            lever,
+            lever_of(self.measures, order),
             values,
             values > item.threshold,
             [one.token.id for one in item.promotes],
+            steers=target is None or target.is_number,
             prompts=self.asked.prompts,
             shuffles=self.asked.shuffles,
             seed=self.asked.seed,

@@ -74,13 +74,17 @@ class Effect:
 class Cause:
     """Whether a node raises the tokens that it promotes."""
 
-    steered: Annotated[Effect, "Set to its strongest at tokens where it is not active."]
+    steered: Annotated[
+        Effect | None,
+        "Set to its strongest at tokens where it is not active; null of heads and branches.",
+    ]
     ablated: Annotated[Effect, "Set to 0 at tokens where it is active."]
 
     @property
-    def raises(self) -> bool:
+    def raises(self) -> bool | None:
         """Whether steering raises them more than other tokens, intervals counted."""
-        return self.steered.low > max(0.0, self.steered.chance_high)
+        found = self.steered
+        return None if found is None else found.low > max(0.0, found.chance_high)
 
     @property
     def lowers(self) -> bool:
@@ -155,6 +159,7 @@ def _row(item: Explanation) -> dict[str, object]:
     held = item.held_out
     nulls = [one for one in (item.shuffled, item.searched) if one is not None]
     promoted = item.promotes or ()
+    steered = None if item.cause is None else item.cause.steered
     return {
         "node": item.node,
         "label": item.label,
@@ -169,7 +174,7 @@ def _row(item: Explanation) -> dict[str, object]:
         "auc": None if held is None else held.auc,
         "density": item.density,
         "promotes": " ".join(one.token.label for one in promoted),
-        "steered": None if item.cause is None else item.cause.steered.mean,
+        "steered": None if steered is None else steered.mean,
         "ablated": None if item.cause is None else item.cause.ablated.mean,
         "reason": item.reason,
     }
