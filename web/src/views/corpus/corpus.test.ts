@@ -48,6 +48,10 @@ describe('a question to a corpus', () => {
       weighting: 'query',
     });
     expect(optionsOf({ ...state, by: 'context' }, ABOUT, false, true)).not.toHaveProperty('by');
+    const exact = { ...CORPUS, exact: true };
+    expect(optionsOf(exact, ABOUT, true, true)).toMatchObject({ exact: true });
+    expect(optionsOf(exact, ABOUT, false, true)).not.toHaveProperty('exact');
+    expect(decodeSpec('v=1&view=corpus&cexact=1').spec.corpus.exact).toBe(true);
   });
 
   it('counts only labels that there are', () => {
