@@ -21,6 +21,7 @@ from unembed.index.versions import VersionedFolder
 
 Array = NDArray[Any]
 Column = Array | Sequence[str]
+AHEAD = 2  # stretches that one query asks for
 
 
 class Store:
@@ -76,13 +77,16 @@ class Store:
     def stretches(
         self, name: str, columns: Sequence[str], rows_at_once: int, first: int = 0
     ) -> Iterator[dict[str, Any]]:
-        """Columns as Arrow arrays, in order, some rows at a time, from row `first` on."""
+        """Columns as Arrow arrays, in order, some rows at a time, from row `first` on.
+
+        Lance reads up to 2 GB ahead of who is slower than the disk: so a query asks for a few.
+        """
         with self.reading():
-            asked = query(self._database.open_table(name), columns)
-            if first:
-                asked = asked.offset(first)
-            for batch in asked.to_batches(rows_at_once):
-                yield {column: batch.column(column) for column in columns}
+            table = self._database.open_table(name)
+            for start in range(first, table.count_rows(), AHEAD * rows_at_once):
+                asked = query(table, columns).offset(start).limit(AHEAD * rows_at_once)
+                for batch in asked.to_batches(rows_at_once):
+                    yield {column: batch.column(column) for column in columns}
 
     def take(self, name: str, rows: Sequence[int], columns: Sequence[str]) -> dict[str, Any]:
         """Columns of some rows as Arrow arrays, in the order asked for."""

@@ -262,3 +262,11 @@ def test_an_estimate_counts_the_lists(large, file, corpus, monkeypatch):
     assert said.tokens == pytest.approx(len(corpus), rel=0.1)
     assert said.seconds == pytest.approx(1e6 + 2 + said.tokens, abs=500)
     assert lists.seconds_of_lists(corpus.sites[0], len(corpus)) > 0
+
+
+@pytest.mark.parametrize(("at_once", "first"), [(7, 5), (100, 0), (10_000, 3000)])
+def test_a_table_is_read_in_stretches_without_a_gap(at_once, first, corpus):
+    parts = list(corpus._rows.stretches("tokens", ["row"], at_once, first))
+    assert max(len(part["row"]) for part in parts) <= at_once
+    found = np.concatenate([to_numpy(part["row"]) for part in parts])
+    assert found.tolist() == list(range(first, len(corpus)))
