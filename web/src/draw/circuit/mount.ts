@@ -16,6 +16,7 @@ export interface CircuitOptions extends FrameOptions {
 }
 
 const HINT = 'Point at a node or an edge for its numbers; click for its edges alone.';
+const MEANING = 'Blue edges raise what is explained, orange ones lower it; wide ones do so most.';
 const { open: _open, out: _out, ...SHOWN_KEYS } = CIRCUIT_KEYS;
 
 export function mountCircuit(
@@ -48,7 +49,7 @@ export function mountCircuit(
       view.show({ data, chosen, theme: frame.theme });
     },
   });
-  frame.meaning.textContent = options.note;
+  frame.meaning.textContent = MEANING;
   frame.start({
     paint: (theme) => view.show({ data, chosen, theme }),
     picture: (_theme, token) =>

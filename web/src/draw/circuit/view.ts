@@ -32,8 +32,7 @@ export interface CircuitDrawing {
   theme: Theme;
 }
 
-const LABEL =
-  'Circuit: arrow keys go from node to node, e from edge to edge, Enter measures an edge';
+const LABEL = 'Circuit: arrow keys go from node to node, e from edge to edge';
 
 export class CircuitView {
   private readonly space = make('div', { class: 'circuit-space' });
@@ -59,7 +58,7 @@ export class CircuitView {
       role: 'application',
       tabindex: '0',
       'aria-roledescription': 'circuit',
-      'aria-label': LABEL,
+      'aria-label': events.open ? `${LABEL}, Enter measures an edge` : LABEL,
       'data-testid': 'circuit-canvas',
     }))
       box.setAttribute(name, value);

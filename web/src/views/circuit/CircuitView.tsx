@@ -18,6 +18,7 @@ import { CircuitChosen } from './CircuitChosen';
 import { CircuitCurve } from './CircuitCurve';
 import { CircuitSetup } from './CircuitSetup';
 import { CircuitTable } from './CircuitTable';
+import { toMib } from './files';
 import { setCircuit } from './circuitState';
 import { Minimality } from './Minimality';
 import { allEdges, useCircuit, useCurve, useMeasured, type CircuitAnswer } from './query';
@@ -147,7 +148,6 @@ function CircuitBar({ answer, data, model, status }: BarProps) {
   /** It has the score of every edge of the model, which are asked for now. */
   async function saveMib(found: CircuitAnswer, drawn: CircuitData, of: ModelInfo) {
     try {
-      const { toMib } = await import('./files');
       const all = await allEdges(spec, found.position, found.n_edges);
       saveJson('circuit-mib.json', toMib(all, new Set(drawn.edgeOf.keys()), of));
     } catch (failure) {
