@@ -8,8 +8,7 @@ import { change, useStore } from '../../shared/state/store';
 import { formatPositions, parsePositions } from '../../shared/text/edits';
 import { askCorpus, LEAST, SENTENCES, useCorpus } from './corpusState';
 import type { Relation, Relations } from './query';
-import type { About } from './request';
-import { isLabelled } from './request';
+import { isLabelled, type About } from './request';
 
 interface SetupProps {
   found: Relations | null;
@@ -37,14 +36,14 @@ export function RelationsSetup({ found, model }: SetupProps) {
           ))}
         </select>
       </label>
-      <Number
+      <Amount
         label="at least"
         note="tokens that have one of the relation in sight: chance decides where there are few"
         name="least"
         choices={LEAST}
       />
       <span className="spring" />
-      <Number
+      <Amount
         label="sentences"
         note="How many are drawn and run once more"
         name="sentences"
@@ -54,14 +53,14 @@ export function RelationsSetup({ found, model }: SetupProps) {
   );
 }
 
-interface NumberProps {
+interface AmountProps {
   label: string;
   note: string;
   name: 'least' | 'sentences';
   choices: readonly number[];
 }
 
-function Number({ label, note, name, choices }: NumberProps) {
+function Amount({ label, note, name, choices }: AmountProps) {
   const value = useCorpus()[name];
   const options = [...new Set([...choices, value])].toSorted((one, other) => one - other);
   return (
@@ -70,7 +69,7 @@ function Number({ label, note, name, choices }: NumberProps) {
       <select
         data-testid={`relations-${name}`}
         value={value}
-        onChange={(event) => askCorpus({ [name]: globalThis.Number(event.target.value) })}
+        onChange={(event) => askCorpus({ [name]: Number(event.target.value) })}
       >
         {options.map((one) => (
           <option key={one}>{one}</option>
