@@ -181,8 +181,6 @@ export function wireEdits(edits: readonly Edit[]): Schemas['EditSpec'][] {
     ...(made.pairs ? { pairs: made.pairs } : {}),
     ...(made.between ? { between: made.between } : {}),
     ...(made.renormalise ? { renormalise: true } : {}),
-    ...(made.source
-      ? { source: { prompt: made.source.prompt, positions: made.source.positions } }
-      : {}),
+    ...(made.source ? { source: made.source } : {}),
   }));
 }

@@ -18,6 +18,7 @@ import {
   type Operation,
 } from '../text/edits';
 import { useStore } from '../state/store';
+import { has } from '../view';
 
 const KINDS: ReadonlyArray<readonly [Kind, string]> = [
   ['head', 'Attention head'],
@@ -421,41 +422,60 @@ function OperationFields({ draft, set, problem, model }: FieldsProps & { model: 
       </div>
       <p className="faint operation-help">{OPERATION_HELP[draft.operation]}</p>
       {draft.operation === 'patch' ? (
-        <div className="form-row">
-          <Field label="From this prompt" problem={messageAt(problem, 'source')}>
-            {(field) => (
-              <input
-                {...field}
-                value={draft.source}
-                onChange={(event) => set({ source: event.target.value })}
-              />
-            )}
-          </Field>
-          {(model.n_encoder_layers ?? 0) > 0 ? (
-            <Field label="And this source" hint="empty: the same one">
-              {(field) => (
-                <input
-                  {...field}
-                  data-testid="edit-source-source"
-                  value={draft.sourceSource}
-                  onChange={(event) => set({ sourceSource: event.target.value })}
-                />
-              )}
-            </Field>
-          ) : null}
-          <Field label="At its positions" hint="empty: the same ones">
-            {(field) => (
-              <input
-                {...field}
-                className="mono"
-                value={draft.sourcePositions}
-                onChange={(event) => set({ sourcePositions: event.target.value })}
-              />
-            )}
-          </Field>
-        </div>
+        <PatchFields draft={draft} set={set} problem={problem} model={model} />
       ) : null}
     </>
+  );
+}
+
+/** Of another run: what it is given, as the prompt bar asks for it, and which positions are taken. */
+function PatchFields({ draft, set, problem, model }: FieldsProps & { model: ModelInfo }) {
+  return (
+    <div className="form-row">
+      <Field label="From this prompt" problem={messageAt(problem, 'source')}>
+        {(field) => (
+          <input
+            {...field}
+            value={draft.source}
+            onChange={(event) => set({ source: event.target.value })}
+          />
+        )}
+      </Field>
+      {model.n_encoder_layers > 0 ? (
+        <Field label="And this source" hint="empty: the same one">
+          {(field) => (
+            <input
+              {...field}
+              data-testid="edit-source-source"
+              value={draft.sourceSource}
+              onChange={(event) => set({ sourceSource: event.target.value })}
+            />
+          )}
+        </Field>
+      ) : null}
+      {has(model, 'pairs') || draft.sourcePair !== '' ? (
+        <Field label="And this second text" hint="empty: none">
+          {(field) => (
+            <input
+              {...field}
+              data-testid="edit-source-pair"
+              value={draft.sourcePair}
+              onChange={(event) => set({ sourcePair: event.target.value })}
+            />
+          )}
+        </Field>
+      ) : null}
+      <Field label="At its positions" hint="empty: the same ones">
+        {(field) => (
+          <input
+            {...field}
+            className="mono"
+            value={draft.sourcePositions}
+            onChange={(event) => set({ sourcePositions: event.target.value })}
+          />
+        )}
+      </Field>
+    </div>
   );
 }
 

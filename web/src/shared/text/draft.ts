@@ -45,6 +45,8 @@ export interface Draft {
   source: string;
   /** What an encoder reads there; empty: the same. */
   sourceSource: string;
+  /** The second text there, of a sentence pair; empty: none. */
+  sourcePair: string;
   sourcePositions: string;
   pairs: string;
   between: Between | '';
@@ -79,6 +81,7 @@ export function toDraft(made: Edit): Draft {
     sign: made.sign,
     source: made.source?.prompt ?? '',
     sourceSource: made.source?.source ?? '',
+    sourcePair: made.source?.pair ?? '',
     sourcePositions: formatPositions(made.source?.positions ?? null),
     pairs: formatPairs(made.pairs),
     between: made.between ?? '',
@@ -125,8 +128,13 @@ export function readDraft(
 }
 
 function patchSource(draft: Draft, positions: number[] | null): PatchSource {
-  const { source, sourceSource } = draft;
-  return { prompt: source, positions, ...(sourceSource === '' ? {} : { source: sourceSource }) };
+  const { source, sourceSource, sourcePair } = draft;
+  return {
+    prompt: source,
+    positions,
+    ...(sourceSource === '' ? {} : { source: sourceSource }),
+    ...(sourcePair === '' ? {} : { pair: sourcePair }),
+  };
 }
 
 /** Whether its activation function has an argument that can be edited. */

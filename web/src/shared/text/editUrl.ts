@@ -23,6 +23,7 @@ export function encodeEdit(made: Edit): string {
   if (made.sign === -1) parts.push('sign=-1');
   if (made.source) parts.push(`from=${escaped(made.source.prompt)}`);
   if (made.source?.source) parts.push(`source=${escaped(made.source.source)}`);
+  if (made.source?.pair) parts.push(`pair=${escaped(made.source.pair)}`);
   if (made.source?.positions) parts.push(`at=${made.source.positions.join(',')}`);
   if (made.pairs) parts.push(`pairs=${formatPairs(made.pairs).replaceAll(' ', '')}`);
   if (made.between) parts.push(`between=${made.between}`);
@@ -74,6 +75,8 @@ function readEditPart(made: Edit, part: string): boolean {
     made.source = { prompt: unescaped(part.slice(5)), positions: null };
   } else if (part.startsWith('source=') && made.source) {
     made.source = { ...made.source, source: unescaped(part.slice(7)) };
+  } else if (part.startsWith('pair=') && made.source) {
+    made.source = { ...made.source, pair: unescaped(part.slice(5)) };
   } else if (part.startsWith('at=') && made.source) {
     const positions = parseValue(part.slice(3));
     const list = typeof positions === 'number' ? [positions] : positions;

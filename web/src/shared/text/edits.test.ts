@@ -242,8 +242,10 @@ describe('the form', () => {
     },
     { ...edit('L2.mlp', 'patch'), source: { prompt: 'Paris', positions: [4] } },
     { ...edit('L2.mlp', 'patch'), source: { prompt: '', positions: null, source: 'Das Haus' } },
+    { ...edit('L2.mlp', 'patch'), source: { prompt: 'It', positions: [1], pair: 'a;b ~ c' } },
   ])('says again the edit that it was opened with: %j', (made) => {
     expect(readDraft(toDraft(made), made, MODEL)).toEqual({ made });
+    expect(decodeEdit(encodeEdit(made))).toEqual(made);
   });
 
   it('says again an edit of an encoder that reads a source', () => {

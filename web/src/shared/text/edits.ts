@@ -42,6 +42,8 @@ export interface PatchSource {
   positions: number[] | null;
   /** What the encoder of an encoder-decoder reads there; absent: the same as here. */
   source?: string;
+  /** The second text of a sentence pair there; absent: there is none. */
+  pair?: string;
 }
 
 export type Pair = [query: number, key: number];

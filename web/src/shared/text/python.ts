@@ -124,7 +124,8 @@ function presetPython(made: Edit): string {
 /** A patch needs the activation itself: the run it comes from captures the site behind the target. */
 function sourceRun(made: Edit, spec: Spec): string {
   const source = made.source?.source ?? spec.source;
-  const from = promptPython({ prompt: made.source?.prompt ?? '', chat: false, source });
+  const { prompt = '', pair = '' } = made.source ?? {};
+  const from = promptPython({ prompt, chat: false, source, pair });
   return `model.run(${from}, capture=[ue.required_capture(${quote(made.target)}, model${made.stage === 'pre' ? ', stage="pre"' : ''})])`;
 }
 

@@ -205,6 +205,14 @@ print(ue.measure_cuts(baseline, ["L14.H7", "L14.z448", "L14.H1@7<3"], position=7
     expect(made({ source: 'A dog' })).toContain('model.run(ue.Sourced("A dog", "Das"), capture=');
   });
 
+  it('patches from a sentence pair', () => {
+    const source = { prompt: 'It rains.', positions: null, pair: 'It is wet.' };
+    const edits = [{ ...edit('L1.mlp', 'patch'), source }];
+    expect(lensPython(page('bert', { ...spec, edits }))).toContain(
+      'model.run(ue.SentencePair("It rains.", "It is wet."), capture=',
+    );
+  });
+
   it('measures cuts in the unedited run in other views, too', () => {
     const written = lensPython(page('gpt2', spec));
     expect(written).toContain('capture = ue.cut_capture(model, "L14.z448")\nbaseline = ');
