@@ -257,6 +257,33 @@ def test_without_a_target_the_top_label_is_explained(made):
     assert found.objective == f"score of the label {model.labels.names[int(scores.argmax())]!r}"
 
 
+def test_the_label_of_a_text_is_at_no_position_whatever_a_question_is_asked_at(made):
+    _, module, model = made
+    other = [5, 9, 7, 22, 40]
+    for target in ('label("fair")', None):
+        found = ue.attribute(model, PROMPT, target, position=2, pairs=False)
+        grid = ue.patch_grid(model, PROMPT, other, target, position=2, layers=[1])
+        scores = module(torch.tensor([PROMPT])).logits[0]
+        at = scores if model.labels.of == "text" else scores[2]
+        label = 1 if target else int(at.argmax())
+        assert found.value == pytest.approx(at[label].item())
+        assert grid.clean == pytest.approx(at[label].item())
+        assert found.objective == grid.objective
+        assert found.objective == f"score of the label {model.labels.names[label]!r}"
+        run = model.run(PROMPT, ue.flow_capture(model, [2], 2), logits="last")
+        graph = ue.flow_graph(run, [2], position=2, target=target)
+        assert graph.target.text == model.labels.names[label]
+    if model.labels.of == "text":
+        named = ue.Objective.label("fair", position=2)
+        for ask in (
+            lambda: ue.attribute(model, PROMPT, named),
+            lambda: ue.patch_grid(model, PROMPT, other, named, layers=[1]),
+            lambda: ue.flow_graph(run, [2], position=2, target=named),
+        ):
+            with pytest.raises(InputError, match="as a whole, and not at a position"):
+                ask()
+
+
 def test_what_it_cannot_be_is_refused_with_the_reason(made):
     _, _, model = made
     run = model.run(PROMPT)

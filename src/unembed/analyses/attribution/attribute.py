@@ -34,9 +34,8 @@ from unembed.analyses.attribution.result import Attribution, Completeness, NodeG
 from unembed.analyses.attribution.slopes import Passes
 from unembed.analyses.tools.checks import checked_layers, chosen
 from unembed.analyses.tools.directions import Directions
-from unembed.analyses.tools.labelled import top_label
 from unembed.analyses.tools.objective import Objective
-from unembed.analyses.tools.target import in_words, measured_at
+from unembed.analyses.tools.target import highest_label, in_words, measured_at
 from unembed.engine.cancel import Cancel
 from unembed.engine.editing.edits import Edit
 from unembed.engine.loaded import Loaded, Prompt
@@ -148,7 +147,7 @@ def objective_of(
             model.require("lens")
         seen = run(model, request_of(read, (), edits, "all"))
         if model.labels is not None:
-            return Objective.label(top_label(seen, position), position=position)
+            return highest_label(seen, position)
         target = seen.top(1, position)[0].token.id
     return measured_at(model, target, options.distractor, position, len(read.ids))
 

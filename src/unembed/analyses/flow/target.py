@@ -16,11 +16,12 @@ import torch
 from unembed.analyses.flow.options import TargetMode
 from unembed.analyses.flow.result import FlowTarget
 from unembed.analyses.tools.directions import Directions, read_of_label
-from unembed.analyses.tools.labelled import labels_of, top_label
+from unembed.analyses.tools.labelled import labels_of
 from unembed.analyses.tools.objective import Objective
 from unembed.analyses.tools.target import (
     TargetLike,
     as_objective,
+    highest_label,
     in_words,
     placed,
     read_text,
@@ -58,8 +59,7 @@ def flow_target(run: Run, target: TargetLike | None, mode: TargetMode, position:
     model = run.model
     target = read_text(target)
     if target is None and not has_lens(model):
-        top = Objective.label(top_label(run, _label_position(model, position)))
-        return _of_label(run, top, position, chosen=False)
+        return _of_label(run, highest_label(run, position), position, chosen=False)
     if isinstance(target, Explained):
         return _of_objective(run, as_objective(target), mode, position)
     if target is None:
@@ -127,11 +127,6 @@ def check_flow(model: Loaded, target: TargetLike | None) -> None:
         if model.labels is not None:
             error.fix = f"target='label({json.dumps(model.labels.names[0])})', or no target"
         raise
-
-
-def _label_position(model: Loaded, position: int) -> int:
-    """Where labels are given: a text as a whole has no position."""
-    return position if labels_of(model).of == "token" else -1
 
 
 def _of_objective(run: Run, objective: Objective, mode: TargetMode, position: int) -> Rating:

@@ -45,7 +45,7 @@ class Measured(Options):
 
     target: Target | None = option(
         None, "What is measured; absent: the most likely token of the clean prompt less that of "
-        "the corrupted one."
+        "the corrupted one, or the label that the clean one gets."
     )  # fmt: skip
     distractor: TokenRef | None = option(None, "A token whose logit is taken off the target's.")
     position: Position = option(-1, "Where it is measured; a negative one counts from the end.")

@@ -10,7 +10,7 @@ import torch
 from unembed.analyses.patching.options import BY_HEAD, Measured, PatchOptions
 from unembed.analyses.tools.checks import checked_layers
 from unembed.analyses.tools.objective import Objective
-from unembed.analyses.tools.target import measured_at
+from unembed.analyses.tools.target import highest_label, measured_at
 from unembed.engine.cancel import Cancel
 from unembed.engine.editing.edits import Edit, patch
 from unembed.engine.loaded import Loaded, Prompt
@@ -170,11 +170,14 @@ def objective_of(
 ) -> Objective:
     """What is measured, at its position: without a target, why each prompt says what it says.
 
+    In a model that gives labels that is the score of the label that the clean prompt gets.
     Raises TargetError for what is no token or position; CapabilityError without a lens.
     """
     n_positions = len(clean.ids)
     position = resolve_position(options.position, n_positions)
     target, distractor = options.target, options.distractor
+    if target is None and model.labels is not None:
+        return highest_label(run(model, request_of(clean, logits="all"), cancel), position)
     if target is None:
         model.require("lens")
         target, other = (

@@ -7,12 +7,13 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from unembed.analyses.tools.labelled import labels_of
+from unembed.analyses.tools.labelled import labels_of, top_label
 from unembed.analyses.tools.objective import Objective
 from unembed.analyses.tools.spelling import spelled
 from unembed.engine.loaded import Loaded
 from unembed.engine.names.sites import resolve_position
 from unembed.engine.names.tokens import Token
+from unembed.engine.passes.run import Run
 from unembed.engine.reading.readout import Readout
 from unembed.errors import InputError, TargetError
 from unembed.options import Explained
@@ -131,10 +132,10 @@ def placed(
     """An objective at the position that is read; the label of a text as a whole has none.
 
     Raises InputError for one that says another position, which is looked at where their number is
-    given.
+    given. What an objective of such a label says itself is left, for its value to refuse.
     """
     if is_of_text(model, objective):
-        return objective.at(-1)
+        return objective
     if n_positions is not None:
         check_position(objective, position, n_positions)
     return objective.at(position)
@@ -146,6 +147,15 @@ def is_of_text(model: Loaded, target: TargetLike | None) -> bool:
     return scored and labels_of(model).of == "text"
 
 
+def highest_label(run: Run, position: int) -> Objective:
+    """The score of the label that is highest there, or of the text as a whole, at no position.
+
+    Raises CapabilityError for a model without labels.
+    """
+    at = position if labels_of(run.model).of == "token" else -1
+    return Objective.label(top_label(run, at), position=at)
+
+
 def measured_at(
     model: Loaded,
     target: TargetLike,
@@ -155,7 +165,8 @@ def measured_at(
 ) -> Objective:
     """What a run is measured by, at a position counted from the start.
 
-    An objective made in Python says its position itself; it need not be of logits.
+    An objective made in Python says its position itself; it need not be of logits. The label of a
+    text as a whole has none: `position` is then not that of what is measured.
 
     Raises:
         TargetError: what is no token of this model.
@@ -165,7 +176,7 @@ def measured_at(
         return target.at(resolve_position(target.position, n_positions))
     spoken = read_text(target)
     if isinstance(spoken, Objective) and distractor is None:
-        return spoken.at(position)
+        return placed(model, spoken, position)
     rated = read_target(model, spoken, distractor)
     if rated is None or rated.objective is None:
         raise AssertionError("a target is given")
