@@ -6,6 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
+import unembed as ue
+
 from ..engine.paired import FIRST, SECOND, bert
 from .conftest import App, served
 
@@ -53,6 +55,25 @@ def test_a_mask_is_a_card_that_is_switched_on_and_off(app, address):
     app.page.get_by_test_id("edit-0").get_by_role("switch").click()
     app.settled()
     assert app.row("next-token", 0) != masked
+
+
+def test_a_patch_takes_a_second_text(app, address):
+    opened(app, address, f"v=1&p={TEXT}&pair=where+is+the+cats+?")
+    app.page.get_by_test_id("quick-target").fill("L1.mlp")
+    app.page.get_by_test_id("add-edit").click()
+    form = app.page.get_by_test_id("edit-form")
+    form.get_by_label("Operation").select_option("patch")
+    form.get_by_label("From this prompt").fill(FIRST)
+    app.page.get_by_test_id("edit-source-pair").fill("the cats is where ?")
+    app.page.get_by_test_id("edit-submit").click()
+    app.settled()
+    assert f"patch from “{FIRST} | the cats is where ?”" in app.text("edit-0")
+    model = bert()
+    other = model.run(FIRST, ["L1.mlp_out"], pair="the cats is where ?")
+    edited = model.run(FIRST, edits=[ue.patch("L1.mlp", other)], pair=SECOND)
+    shown = app.page.get_by_test_id("next-token").inner_text()
+    best = edited.top(1, -1)[0]
+    assert f"{best.probability:.3f}" in shown
 
 
 def test_pairs_are_knocked_out_by_the_form(app, address):

@@ -131,6 +131,31 @@ def test_a_model_that_gives_labels_says_so_in_every_view(app, tmp_path):
         change = float(off.label_scores[label] - run.label_scores[label])
         measured = app.page.get_by_test_id("measured").first.get_attribute("data-value")
         assert float(measured) == pytest.approx(change, abs=1e-5)
+        assert "plain" in app.text("set-flow-colours")
+        other = model.labels.names[1 - label]
+        app.page.get_by_test_id("target").select_option(label=other)
+        app.settled()
+        assert "the highest" in app.page.get_by_test_id("target").inner_text()
+        assert app.page.get_by_test_id("distractor").count() == 0
+        assert other in app.page.get_by_test_id("set-flow-target").inner_text()
+        app.assert_accessible()
+        app.page.get_by_test_id("as-table").click()
+        heads = app.page.locator("[data-testid=flow-table] thead").inner_text().split()
+        assert {"norm", "effect"} <= set(heads)
+        assert not {"tokens", "rank", "entropy,", "logit"} & set(heads)
+        app.page.get_by_test_id("tab-attribution").click()
+        app.settled()
+        assert f"score of the label '{other}'" in app.text("set-attributed")
+        app.page.get_by_test_id("tab-patching").click()
+        app.page.get_by_test_id("corrupted").fill("the mat sat on the mat")
+        app.page.get_by_test_id("corrupted-use").click()
+        app.settled()
+        grid = ue.patch_grid(
+            model, "the cat sat on the mat", "the mat sat on the mat", f'label("{other}")'
+        )
+        readout = app.text("patching-readout")
+        assert f"score of the label '{other}'" in readout
+        assert f"{grid.n_runs} run" in readout
         app.page.goto(f"{address}/#v=1&p=the+cat+sat&view=component&node=L1.H2")
         app.settled()
         assert "L1.H2" in app.page.locator("main").inner_text()

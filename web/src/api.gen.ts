@@ -5391,6 +5391,11 @@ export interface components {
              * @description Text of the mask token of a masked model.
              */
             mask_token: string | null;
+            /**
+             * Labels
+             * @description Of a model whose head gives labels to texts or tokens; else empty.
+             */
+            labels: string[];
             /** Fingerprint */
             fingerprint: string;
             /** Dtype */
@@ -5644,7 +5649,7 @@ export interface components {
             pair?: string | null;
             /**
              * Target
-             * @description What is measured; absent: the most likely token of the clean prompt less that of the corrupted one.
+             * @description What is measured; absent: the most likely token of the clean prompt less that of the corrupted one, or the label that the clean one gets.
              */
             target?: string | number | null;
             /**
@@ -5732,7 +5737,7 @@ export interface components {
             positions?: number[] | null;
             /**
              * Target
-             * @description What is measured; absent: the most likely token of the clean prompt less that of the corrupted one.
+             * @description What is measured; absent: the most likely token of the clean prompt less that of the corrupted one, or the label that the clean one gets.
              */
             target?: string | number | null;
             /**

@@ -59,6 +59,7 @@ def model_info(session: Session) -> wire.ModelInfo:
         family=model.family,
         kind=model.kind,
         mask_token=model.mask_token,
+        labels=[] if model.labels is None else list(model.labels.names),
         fingerprint=model.fingerprint,
         dtype=str(model.dtype).removeprefix("torch."),
         device=str(model.device),

@@ -1,7 +1,7 @@
 /** The prompt and the two tokens it is read for. Nothing runs until Run. */
 import { GENERATION } from '../shared/text/url';
 import { Popover } from 'radix-ui';
-import { useDeferredValue, useEffect, useState } from 'react';
+import { lazy, Suspense, useDeferredValue, useEffect, useState } from 'react';
 import { problemAt, type Schemas } from '../shared/api/client';
 import { queryClient, useTokens, type ModelInfo } from '../shared/api/queries';
 import { askedOf, exampleOf, isAsked, type Prompted } from '../shared/text/chat';
@@ -12,6 +12,8 @@ import { useProblems } from '../shared/state/problems';
 import { pressed } from '../draw/keys';
 import { PROMPT_KEYS } from './promptKeys';
 import { TokenField, TokenProblem } from '../shared/parts/TokenField';
+
+const LabelField = lazy(async () => ({ default: (await import('./LabelField')).LabelField }));
 
 export function PromptBar({ model }: { model: ModelInfo | null }) {
   const spec = useSpec();
@@ -26,6 +28,7 @@ export function PromptBar({ model }: { model: ModelInfo | null }) {
   const generates = model?.capabilities.find((capability) => capability.name === 'generate');
   const run = (part: Partial<Draft> = {}) => runPrompt({ ...draft, ...part });
   const nothing = !isAsked(draft);
+  const labels = model?.labels ?? [];
   return (
     <form
       className="prompt-bar"
@@ -53,7 +56,7 @@ export function PromptBar({ model }: { model: ModelInfo | null }) {
         <PairText model={model} draft={draft} edit={edit} run={run} />
         <PromptNotes draft={draft} model={model} run={run} edit={edit} />
       </div>
-      <TargetFields />
+      <TargetFields labels={labels} />
       <div className="prompt-actions">
         <button
           type="submit"
@@ -81,7 +84,7 @@ export function PromptBar({ model }: { model: ModelInfo | null }) {
           Generate
         </button>
       </div>
-      <TokenProblem name="target" value={spec.target} onChange={setTarget} />
+      <TokenProblem name="target" value={spec.target} onChange={labels.length ? null : setTarget} />
       <TokenProblem name="distractor" value={spec.distractor} onChange={setDistractor} />
     </form>
   );
@@ -308,8 +311,16 @@ function Examples({ model, run }: Pick<NotesProps, 'model' | 'run'>) {
 const setTarget = (text: string) => change({ target: text, follow: 'target' });
 const setDistractor = (text: string) => change({ distractor: text });
 
-function TargetFields() {
+function TargetFields({ labels }: { labels: readonly string[] }) {
   const { target, distractor } = useSpec();
+  if (labels.length > 0)
+    return (
+      <div className="target-fields">
+        <Suspense fallback={null}>
+          <LabelField labels={labels} target={target} onChange={setTarget} />
+        </Suspense>
+      </div>
+    );
   return (
     <div className="target-fields">
       <TokenField

@@ -44,6 +44,9 @@ class ModelInfo(Wire):
     family: str = Field(description='The Hugging Face model type: "gemma3_text".')
     kind: Literal["causal", "masked"]
     mask_token: str | None = Field(description="Text of the mask token of a masked model.")
+    labels: list[str] = Field(
+        description="Of a model whose head gives labels to texts or tokens; else empty."
+    )
     fingerprint: str
     dtype: str
     device: str

@@ -292,13 +292,14 @@ const COLUMNS = [
   'activation',
   'attention',
   'share',
-  'direct_effect_logit',
+  'direct_effect',
   'width',
 ];
 
 /** One line per node and link and side, all numbers in full; what there is not is left empty. */
 export function flowTable(graph: Graph): Line[] {
-  const lines: Line[] = [COLUMNS];
+  const effects = graph.target.of_token ? 'direct_effect_logit' : 'direct_effect';
+  const lines: Line[] = [COLUMNS.map((name) => (name === 'direct_effect' ? effects : name))];
   for (const name of ['baseline', 'edited'] as const) {
     const side = graph[name];
     if (!side) continue;

@@ -70,17 +70,18 @@ export function TokenField({ name, label, hint, value, onChange }: Props) {
   );
 }
 
+interface ProblemProps extends Pick<Props, 'name' | 'value'> {
+  /** Takes a token that is likely meant; null where there is no token to be meant. */
+  onChange: Props['onChange'] | null;
+}
+
 /** What is wrong with a token, on a line of its own: it covers nothing, and has room. */
-export function TokenProblem({
-  name,
-  value,
-  onChange,
-}: Pick<Props, 'name' | 'value' | 'onChange'>) {
+export function TokenProblem({ name, value, onChange }: ProblemProps) {
   const problem = useProblems((error) => problemAt(error, name));
   if (problem === null) return null;
   return (
     <p className="problem field-problem" id={`${name}-problem`}>
-      {problem} <Suggestion value={value} onChange={onChange} />
+      {problem} {onChange ? <Suggestion value={value} onChange={onChange} /> : null}
     </p>
   );
 }

@@ -37,7 +37,7 @@ export function picksProblem(text: string, model: Heads): string | null {
     return 'Heads of one kind are shown at a time: L5.H1, or L5.X1 to the source, or E5.H1 of the encoder.';
   const strange = picks.find(({ layer }) => !layers.includes(layer));
   if (strange)
-    return `Layer ${strange.layer} has no attention here: layers ${ranges(layers)} have.`;
+    return `Layer ${strange.layer} has no attention here: ${layers.length === 1 ? `layer ${layers[0]} has` : `layers ${ranges(layers)} have`}.`;
   const beyond = picks.find((pick) => !isThere(model, pick));
   if (!beyond) return null;
   return `Layer ${beyond.layer} has heads 0–${headCount(model, beyond.part, beyond.layer) - 1}.`;

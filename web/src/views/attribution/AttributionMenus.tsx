@@ -15,14 +15,24 @@ import {
 } from './attributionState';
 import type { Comparison } from './query';
 
-export function TargetMenu() {
+export function TargetMenu({ model }: { model: ModelInfo }) {
   const { target } = useSpec();
+  if (model.labels.length > 0)
+    return (
+      <>
+        <h3>What is explained</h3>
+        <p className="option-note">
+          The score of a label{target === '' ? ': of the one that scores highest' : ''}. Choose it
+          beside the prompt.
+        </p>
+      </>
+    );
   return (
     <>
       <h3>What is explained</h3>
       <p className="option-note">
         {target === ''
-          ? 'The model’s own most likely token, or label, at the chosen position. '
+          ? 'The model’s own most likely token at the chosen position. '
           : 'The logit of the target there; with a second token beside it, the difference of both. '}
         Type target and distractor beside the prompt: why this one and not that one? An objective as
         text is understood, too: <code>log_prob(&quot; Tokyo&quot;)</code>.

@@ -32,15 +32,16 @@ const SIGNS = [
 export function AttributionSetup({ model, answer, length }: Props) {
   const state = useAttributionSpec();
   const { target, distractor } = useSpec();
+  const labelled = model.labels.length > 0; // the answer says the label better than its target
   return (
     <div className="lens-setup" role="group" aria-label="What is attributed, and what is listed">
       <Choice
         name="attributed"
         head="Explains"
-        says={<Explained target={target} distractor={distractor} answer={answer} />}
+        says={<Explained target={labelled ? '' : target} distractor={distractor} answer={answer} />}
         changed={target !== ''}
       >
-        <TargetMenu />
+        <TargetMenu model={model} />
       </Choice>
       <Choice
         name="beside"

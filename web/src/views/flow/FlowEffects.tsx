@@ -2,7 +2,12 @@
 import { Formula } from '../../shared/parts/Formula';
 import { SignedBar } from '../../shared/parts/parts';
 import { cutAt, describeOperation, whereWords, type Edit } from '../../shared/text/edits';
-import type { Flow, FlowEffect as Effect, FlowEffects as Effects } from '../../draw/flow/data';
+import {
+  hasReadings,
+  type Flow,
+  type FlowEffect as Effect,
+  type FlowEffects as Effects,
+} from '../../draw/flow/data';
 import { agreement, targetName } from '../../draw/flow/text';
 import { NONE, probability, rank, signed } from '../../draw/format';
 import { setFlow } from './flowing';
@@ -31,7 +36,7 @@ export function FlowEffects({ graph, most }: { graph: Flow; most: number }) {
               : signed(effects.value)}{' '}
             without them
           </span>
-          <EffectsFormula effects={effects} />
+          <EffectsFormula graph={graph} effects={effects} />
         </caption>
         <thead>
           <tr>
@@ -165,7 +170,8 @@ function cutBy({ baseline, tokens }: Flow, made: Edit): string | null {
   return found?.id ?? null;
 }
 
-function EffectsFormula({ effects }: { effects: Effects }) {
+function EffectsFormula({ graph, effects }: { graph: Flow; effects: Effects }) {
+  const ofToken = graph.target.of_token;
   const first = effects.edits[0];
   return (
     <Formula
@@ -173,7 +179,9 @@ function EffectsFormula({ effects }: { effects: Effects }) {
       lines={[
         {
           name: 'attributed',
-          formula: '− (write · s) W_U[target],  s = scale of the final norm',
+          formula: hasReadings(graph)
+            ? '− (write · s) W_U[target],  s = scale of the final norm'
+            : '− write · g,  g = how the head reads the stream for the label',
           ...(first?.attributed === null || first?.attributed === undefined
             ? {}
             : { value: `${signed(first.attributed, 4)} for ${first.name}` }),
@@ -181,9 +189,11 @@ function EffectsFormula({ effects }: { effects: Effects }) {
         },
         {
           name: 'measured',
-          formula: 'logit(target) with the edit − logit(target) without',
+          formula: ofToken
+            ? 'logit(target) with the edit − logit(target) without'
+            : 'what is explained with the edit − without',
           ...(first ? { value: `${signed(measuredOf(first), 4)} for ${first.name}` } : {}),
-          note: 'The model is run again with the edit alone. Later layers answer to it: they may repair what is missing, or lean on it. Probability may move the other way: it depends on all other logits, too.',
+          note: 'The model is run again with the edit alone. Later layers answer to it: they may repair what is missing, or lean on it. Probability may move the other way: it depends on all other scores, too.',
         },
         {
           name: 'measured ÷ attributed',

@@ -16,15 +16,14 @@ import { useSpec } from '../../shared/state/store';
 // ------------------------------------------------------------------ target
 
 /** What effects are on in a model that gives labels, and predicts no tokens. */
-export function LabelMenu({ own }: { own: string }) {
+export function LabelMenu({ own }: { own: string | null }) {
   const { target } = useSpec();
   return (
     <>
       <h3>What effects are on</h3>
       <p className="option-note">
-        The score of the label <bdi className="token">{own}</bdi>
-        {target === '' ? ', which scores highest' : ''}. Name another one as the target, beside the
-        prompt: <code>{`label(${JSON.stringify(own)})`}</code>.
+        The score of the label {own === null ? null : <bdi className="token">{own}</bdi>}
+        {target === '' ? ', which scores highest' : ''}. Choose another one beside the prompt.
       </p>
     </>
   );
@@ -144,6 +143,8 @@ const COLOUR_WORDS: Record<ColourBy, readonly [string, string]> = {
   attention: ['Attention', 'How much the head attends to a key and its value; others stay plain.'],
 };
 
+const PLAIN = ['Nothing', 'No box predicts tokens: there is no rank and no entropy.'] as const;
+
 const PALETTE_WORDS: ReadonlyArray<readonly [Palette, string, string]> = [
   ['unembed', 'Unembed', 'Safe with every kind of colour blindness, and in greyscale.'],
   [
@@ -154,21 +155,30 @@ const PALETTE_WORDS: ReadonlyArray<readonly [Palette, string, string]> = [
   ['visit-2', 'VISIT, colour-blind', 'The palette that VISIT has for colour-blind readers.'],
 ];
 
-export function ColoursMenu() {
+/** Where boxes predict no tokens they have no rank and no entropy: the colours that are left. */
+const UNREAD: readonly ColourBy[] = ['rank', 'attention'];
+
+export function colourWords(colour: ColourBy, reads: boolean): string {
+  return reads || colour === 'attention' ? colour : 'plain';
+}
+
+export function ColoursMenu({ reads }: { reads: boolean }) {
   const flow = useFlowSpec();
+  const words = reads ? COLOUR_WORDS : { ...COLOUR_WORDS, rank: PLAIN };
+  const isOn = (colour: ColourBy) => colourWords(flow.colour, reads) === colourWords(colour, reads);
   return (
     <>
       <h3>What colours a box</h3>
-      {COLOUR_BYS.map((colour) => (
+      {(reads ? COLOUR_BYS : UNREAD).map((colour) => (
         <Option
           key={colour}
           group="colour-by"
           value={colour}
-          checked={flow.colour === colour}
+          checked={isOn(colour)}
           onChange={() => setFlow({ colour }, 'replace')}
-          note={COLOUR_WORDS[colour][1]}
+          note={words[colour][1]}
         >
-          {COLOUR_WORDS[colour][0]}
+          {words[colour][0]}
         </Option>
       ))}
       <h3 className="menu-foot">Palette</h3>

@@ -9,7 +9,14 @@ import { showSpaces } from '../../draw/tokens';
 import { setFlow, shiftLayers, useFlowSpec } from './flowing';
 import { useSpec } from '../../shared/state/store';
 import { LayersMenu } from './FlowLayers';
-import { ColoursMenu, HideMenu, hiddenWords, LabelMenu, TargetMenu } from './FlowMenus';
+import {
+  ColoursMenu,
+  colourWords,
+  HideMenu,
+  hiddenWords,
+  LabelMenu,
+  TargetMenu,
+} from './FlowMenus';
 import { ShownMenu, shownWords } from './FlowShown';
 
 type TokenText = Schemas['Token'];
@@ -29,6 +36,10 @@ export function FlowSetup({ model, token, label, position, children }: Props) {
   const { target } = useSpec();
   const layers = shownLayers(flow.layers, model.n_layers);
   const whole = flow.target_mode === 'whole';
+  const reads = model.labels.length === 0; // vectors as tokens
+  const colour = colourWords(flow.colour, reads);
+  const own = label ?? token?.label ?? '…';
+  const targetWords = target === '' || label !== null ? own : showSpaces(target);
   return (
     <div className="lens-setup flow-setup" role="group" aria-label="What the flow graph shows">
       <Choice
@@ -43,15 +54,11 @@ export function FlowSetup({ model, token, label, position, children }: Props) {
       <Steps layers={layers} depth={model.n_layers} />
       <Choice
         name="flow-target"
-        head="Target"
-        says={
-          <bdi className="token">
-            {target === '' ? (label ?? token?.label ?? '…') : showSpaces(target)}
-          </bdi>
-        }
-        changed={whole}
+        head={reads ? 'Target' : 'Label'}
+        says={<bdi className="token">{targetWords}</bdi>}
+        changed={whole && reads}
       >
-        {label === null ? <TargetMenu own={token?.label ?? null} /> : <LabelMenu own={label} />}
+        {reads ? <TargetMenu own={token?.label ?? null} /> : <LabelMenu own={label} />}
       </Choice>
       <Choice
         name="flow-shown"
@@ -73,10 +80,10 @@ export function FlowSetup({ model, token, label, position, children }: Props) {
       <Choice
         name="flow-colours"
         head="Colours"
-        says={flow.palette === FLOW.palette ? flow.colour : `${flow.colour}, ${flow.palette}`}
+        says={flow.palette === FLOW.palette ? colour : `${colour}, ${flow.palette}`}
         changed={flow.palette !== FLOW.palette || flow.colour !== FLOW.colour}
       >
-        <ColoursMenu />
+        <ColoursMenu reads={reads} />
       </Choice>
       <Rest />
       <Reset />

@@ -4,7 +4,7 @@ import { Segments, SideMark, Token } from '../../shared/parts/parts';
 import type { Flow as Graph, FlowLink, FlowNode, FlowSideData } from '../../draw/flow/data';
 import { linkEnds, linkWords, shareOf, targetName } from '../../draw/flow/text';
 import { hiddenKinds } from './flowState';
-import { isShown } from '../../draw/flow/data';
+import { hasReadings, isShown } from '../../draw/flow/data';
 import { figures, nats, NONE, percent, probability, rank, signed } from '../../draw/format';
 import type { Spec } from '../../shared/text/url';
 import { useFlowSpec } from './flowing';
@@ -53,7 +53,7 @@ export function FlowTable({ graph, mode, cutting }: Props) {
               <span className="visually-hidden">cut</span>
             </th>
             {sides.length > 1 ? <th scope="col">side</th> : null}
-            {what === 'boxes' ? <NodeHeads graph={graph} /> : <LinkHeads />}
+            {what === 'boxes' ? <NodeHeads graph={graph} /> : <LinkHeads graph={graph} />}
           </tr>
         </thead>
         {what === 'boxes'
@@ -68,36 +68,53 @@ export function FlowTable({ graph, mode, cutting }: Props) {
   );
 }
 
-const NUMBERS = ['rank', 'norm', 'entropy, nats', 'active', 'attention', 'share', 'effect, logit'];
-
+/** Where boxes predict nothing there are no tokens, and none of what is said of them. */
 function NodeHeads({ graph }: { graph: Graph }) {
-  const target = targetName(graph);
+  const read = hasReadings(graph);
   return (
     <>
-      <th scope="col">tokens</th>
-      <th scope="col" className="number">
-        p of <bdi className="token">{target}</bdi>
-      </th>
-      {NUMBERS.map((head) => (
-        <th key={head} scope="col" className="number">
-          {head}
-        </th>
-      ))}
+      {read ? (
+        <>
+          <th scope="col">tokens</th>
+          <th scope="col" className="number">
+            p of <bdi className="token">{targetName(graph)}</bdi>
+          </th>
+          <NumberHeads names={['rank']} />
+        </>
+      ) : null}
+      <NumberHeads
+        names={[
+          'norm',
+          ...(read ? ['entropy, nats'] : []),
+          'active',
+          'attention',
+          'share',
+          effectHead(graph),
+        ]}
+      />
     </>
   );
 }
 
-function LinkHeads() {
+function LinkHeads({ graph }: { graph: Graph }) {
   return (
     <>
       <th scope="col">what passes</th>
-      {['norm', 'active', 'attention', 'share', 'effect, logit', 'width'].map((head) => (
-        <th key={head} scope="col" className="number">
-          {head}
-        </th>
-      ))}
+      <NumberHeads names={['norm', 'active', 'attention', 'share', effectHead(graph), 'width']} />
     </>
   );
+}
+
+function NumberHeads({ names }: { names: readonly string[] }) {
+  return names.map((name) => (
+    <th key={name} scope="col" className="number">
+      {name}
+    </th>
+  ));
+}
+
+function effectHead({ target }: Graph): string {
+  return target.of_token ? 'effect, logit' : 'effect';
 }
 
 interface RowsProps {
@@ -126,7 +143,11 @@ function NodeRows({ node, graph, sides, cutting }: RowsProps & { node: FlowNode 
                 <SideMark side={name} />
               </td>
             ) : null}
-            {same ? <NodeCells node={same} side={side} /> : <td colSpan={9}>{NONE}</td>}
+            {same ? (
+              <NodeCells node={same} side={side} read={hasReadings(graph)} />
+            ) : (
+              <td colSpan={hasReadings(graph) ? 9 : 5}>{NONE}</td>
+            )}
           </tr>
         );
       })}
@@ -157,23 +178,34 @@ function NodeTitle({ node }: { node: FlowNode }) {
   );
 }
 
-function NodeCells({ node, side }: { node: FlowNode; side: FlowSideData }) {
+interface NodeCellsProps {
+  node: FlowNode;
+  side: FlowSideData;
+  /** Whether vectors are read as predictions. */
+  read: boolean;
+}
+
+function NodeCells({ node, side, read }: NodeCellsProps) {
   const own = node.readings[0];
   return (
     <>
-      <td className="flow-tokens">
-        {own?.tokens.slice(0, 5).map(({ token }) => (
-          <Token key={token.id} token={token} />
-        ))}
-      </td>
-      <Cell value={own?.target?.probability} write={probability} />
-      <Cell value={own?.target?.rank} write={rank} />
+      {read ? (
+        <>
+          <td className="flow-tokens">
+            {own?.tokens.slice(0, 5).map(({ token }) => (
+              <Token key={token.id} token={token} />
+            ))}
+          </td>
+          <Cell value={own?.target?.probability} write={probability} />
+          <Cell value={own?.target?.rank} write={rank} />
+        </>
+      ) : null}
       <Cell value={own?.norm} write={figures} />
-      <Cell value={own?.entropy} write={nats} />
+      {read ? <Cell value={own?.entropy} write={nats} /> : null}
       <Cell value={node.activation} write={figures} />
       <Cell value={node.attention} write={percent} />
       <Cell value={shareOf(node, side)} write={percent} />
-      <Cell value={node.attributed} write={logitChange} />
+      <Cell value={node.attributed} write={effect} />
     </>
   );
 }
@@ -201,7 +233,7 @@ function LinkRows({ link, graph, sides, cutting }: RowsProps & { link: FlowLink 
             <Cell value={same?.activation} write={figures} />
             <Cell value={same?.attention} write={percent} />
             <Cell value={same?.share} write={percent} />
-            <Cell value={same?.attributed} write={logitChange} />
+            <Cell value={same?.attributed} write={effect} />
             <Cell value={same?.width} write={figures} />
           </tr>
         );
@@ -218,8 +250,8 @@ function CutCell({ id, sides, cutting }: Omit<RowsProps, 'graph'> & { id: string
   );
 }
 
-/** A change of a logit. */
-function logitChange(value: number): string {
+/** A change of the target's logit, or of what is explained in its place. */
+function effect(value: number): string {
   return signed(value, 2);
 }
 

@@ -27,9 +27,10 @@ export function PatchingSetup({ model, children }: { model: ModelInfo; children:
   const { site, into, corrupted, set } = usePatchingSpec();
   const { target, distractor } = useSpec();
   const parallel = model.parallel_blocks;
+  const labelled = model.labels.length > 0; // sets of pairs have answers that are tokens
   return (
     <div className="lens-setup" role="group" aria-label="What is patched, into which prompt">
-      <PairsChoice />
+      {labelled && set === 'one' ? null : <PairsChoice />}
       {set === 'one' ? (
         <Choice
           name="corrupted"
@@ -71,9 +72,11 @@ export function PatchingSetup({ model, children }: { model: ModelInfo; children:
       />
       {set !== 'one' ? null : target === '' ? (
         <span className="faint">
-          of the two prompts’ own answers: type target and distractor beside the prompt
+          {labelled
+            ? 'of the label that the prompt above gets: choose another beside it'
+            : 'of the two prompts’ own answers: type target and distractor beside the prompt'}
         </span>
-      ) : distractor === '' ? (
+      ) : labelled ? null : distractor === '' ? (
         <span className="faint">
           of the logit of <bdi className="token">{showSpaces(target)}</bdi>
         </span>

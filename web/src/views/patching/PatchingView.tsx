@@ -74,7 +74,7 @@ function OnePair({ model, experiment, cellWidth }: ViewProps) {
       {asked ? null : (
         <>
           <CorruptedForm />
-          <Sets />
+          {model?.labels.length ? null : <Sets />}
         </>
       )}
       {asked && !cost.agreed ? <Cost cost={cost} /> : null}

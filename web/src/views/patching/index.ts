@@ -6,6 +6,8 @@ import { patchingState } from './patchingState';
 import '../../draw/draw.css';
 import './patching.css';
 
+const component = lazy(async () => ({ default: (await import('./PatchingView')).PatchingView }));
+
 export const patching: View = {
   id: 'patching',
   label: 'Patching',
@@ -17,9 +19,10 @@ export const patching: View = {
     capability: 'lens',
     title: 'Runs of this model cannot be compared by an answer',
     note: 'A wrong number is worse than none.',
+    otherwise: { capability: 'labels', component },
   },
   keys: PATCHING_KEYS,
-  component: lazy(async () => ({ default: (await import('./PatchingView')).PatchingView })),
+  component,
   state: patchingState,
   python: async (page) => (await import('./python')).patchingPython(page),
 };
