@@ -18,7 +18,7 @@ from torch import Tensor
 from unembed.latents.description import Description
 
 if TYPE_CHECKING:
-    from jaxtyping import Float
+    from jaxtyping import Float, Int
 
 EPSILON = 1e-5  # beside the standard deviation, in every layout that normalises so
 
@@ -79,7 +79,10 @@ class Autoencoder:
         return replace(self.description, source="", notes=(), open=())
 
     def like(self, other: Tensor) -> Autoencoder:
-        """The same in the type of an activation, where it lies."""
+        """The same in the type of an activation, where it lies; itself where that is so already."""
+        wanted = (other.dtype, other.device)
+        if all((one.dtype, one.device) == wanted for one in self.weights.named().values()):
+            return self
         return replace(self, weights=self.weights.like(other))
 
     # ------------------------------------------------------------ there
@@ -161,7 +164,12 @@ class Autoencoder:
         self, values: Float[Tensor, "pos n"], activation: Float[Tensor, "pos ..."]
     ) -> Float[Tensor, "pos d_out"]:
         """What latents of these values stand for: linear in them, and without the bias."""
-        return values @ self.directions * self.factor(activation)
+        rows = self.directions
+        if not values.requires_grad:  # of a latent that is 0 the gradient counts, too
+            active = active_in(values)
+            if 2 * len(active) < len(rows):
+                values, rows = values[:, active], rows[active]
+        return values @ rows * self.factor(activation)
 
     @cached_property
     def directions(self) -> Float[Tensor, "n d_out"]:
@@ -169,7 +177,8 @@ class Autoencoder:
         rows = self.weights.W_dec
         if self.description.decoder_norm == "values":
             rows = rows / self._lengths[:, None]
-        return rows / self.description.scale_out
+        scale = self.description.scale_out
+        return rows if scale == 1.0 else rows / scale  # no copy: there may be many latents
 
     def factor(self, activation: Float[Tensor, "pos ..."]) -> Float[Tensor, "pos 1"]:
         """What the normalisation of a position multiplies everything written there with."""
@@ -193,6 +202,11 @@ class Autoencoder:
         if held.skip is not None:
             found = found + x @ held.skip
         return found
+
+
+def active_in(values: Float[Tensor, "pos n"]) -> Int[Tensor, " active"]:
+    """The latents that are not 0 at some position, which are few."""
+    return (values != 0).any(0).nonzero()[:, 0]
 
 
 def largest(values: Float[Tensor, "... n"], k: int) -> Float[Tensor, "... n"]:

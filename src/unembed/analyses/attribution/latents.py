@@ -24,7 +24,7 @@ from unembed.engine.nodes import Branch
 from unembed.engine.passes.run import Run
 from unembed.engine.targets import SiteKey
 from unembed.errors import InputError
-from unembed.latents.autoencoder import Autoencoder
+from unembed.latents.autoencoder import Autoencoder, active_in
 from unembed.latents.sae import Split, attached, split
 
 WHY = "its nodes are the latents of an autoencoder"
@@ -118,19 +118,22 @@ def groups(
     reads = run.activations[one.reads].detach()
     sae = one.sae.like(values)
     factor = sae.factor(reads.to(values))
-    rows = sae.directions
+    active = active_in(values)  # what a latent that is 0 does is 0
+    rows, some = sae.directions[active], values[:, active]
     way = None if directions is None else _way(run.model, directions, one.writes)
     at = -1 if directions is None else directions.position
-    direct = None if way is None else values[at] * (rows @ way.to(rows)) * factor[at]
+    direct = None
+    if way is not None:
+        direct = _spread(some[at] * (rows @ way.to(rows)) * factor[at], active, values[at])
     stem = f"L{layer}.F"
     yield NodeGroup(
         "latent",
         layer,
         stem,
         values,
-        values.abs() * factor.abs() * rows.norm(dim=-1),
+        _spread(some.abs() * factor.abs() * rows.norm(dim=-1), active, values),
         direct,
-        values * (along * factor @ rows.T),
+        _spread(some * (along * factor @ rows.T), active, values),
         beside=one.of_stream,
     )
     for kind, written in (("latent_bias", parts.constant), ("error", parts.error)):
@@ -145,6 +148,11 @@ def groups(
             (written * slope.to(written)).sum(-1, keepdim=True),
             beside=one.of_stream,
         )
+
+
+def _spread(found: Tensor, active: Tensor, like: Tensor) -> Tensor:
+    """What was found of the active latents, among all: [..., n]."""
+    return torch.zeros_like(like).index_copy_(-1, active, found)
 
 
 def _way(model: Loaded, directions: Directions, writes: SiteKey) -> Tensor | None:
