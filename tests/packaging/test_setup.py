@@ -77,6 +77,16 @@ def normal(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
+def test_the_lowest_transformers_that_is_allowed_is_the_one_that_tests_run_with() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    (allowed,) = (one for one in project["dependencies"] if one.startswith("transformers"))
+    lowest = re.search(r">=([\d.]+)", allowed)
+    pinned = re.search(r"^transformers==(.*)$", (ROOT / "constraints.txt").read_text(), re.M)
+    assert lowest
+    assert pinned
+    assert pinned[1] in (lowest[1], f"{lowest[1]}.0")
+
+
 def test_everything_that_is_installed_is_pinned() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     extras = project["optional-dependencies"].values()
