@@ -75,6 +75,16 @@ def test_every_view_takes_it(app, address):
     app.assert_accessible()
 
 
+def test_a_node_of_the_encoder_has_no_page_and_the_app_says_why(app, address):
+    opened(app, address, "v=1&src=the+cat&p=he&view=component")
+    app.page.locator("#open-component").fill("E1.H2")
+    assert "through the decoder’s attention only" in app.text("of-encoder")
+    assert app.page.get_by_role("button", name="Open", exact=True).is_disabled()
+    app.open("v=1&src=the+cat&p=he&node=E1.H2")
+    assert "E1.H2" in app.text("address-problems")
+    assert app.page.get_by_test_id("drawer").count() == 0
+
+
 def test_a_source_that_is_missing_or_of_no_use_is_said(app, address):
     opened(app, address, "v=1&p=he")
     assert "say what its encoder reads" in app.text("error")

@@ -10,6 +10,7 @@ import {
   flowLayer,
   formatTarget,
   hasPage,
+  isOfEncoder,
   parseTarget,
 } from '../shared/text/address';
 import {
@@ -205,7 +206,11 @@ function AddEdit({ model }: { model: ModelInfo }) {
         type="button"
         data-testid="quick-inspect"
         disabled={!inspectable}
-        title="Open it in the drawer"
+        title={
+          target && isOfEncoder(target)
+            ? 'Nodes of the encoder have no page'
+            : 'Open it in the drawer'
+        }
         onClick={() => target && change({ node: formatTarget(target) })}
       >
         Inspect

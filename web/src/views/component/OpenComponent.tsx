@@ -1,7 +1,7 @@
 /** A page of no component: how they are named, and a way to one. */
 import { useState } from 'react';
 import type { ModelInfo } from '../../shared/api/queries';
-import { checkTarget, formatTarget, hasPage } from '../../shared/text/address';
+import { checkTarget, formatTarget, hasPage, isOfEncoder } from '../../shared/text/address';
 import { change } from '../../shared/state/store';
 
 export function OpenComponent({
@@ -16,6 +16,7 @@ export function OpenComponent({
   const target = checked && 'target' in checked ? checked.target : null;
   const wrong = checked && 'problem' in checked ? checked.problem : null;
   const page = target !== null && hasPage(target);
+  const ofEncoder = target !== null && isOfEncoder(target);
   return (
     <section className="welcome" data-testid="open-component">
       <h2>Which component?</h2>
@@ -51,6 +52,12 @@ export function OpenComponent({
         </button>
       </form>
       {wrong ? <p className="problem">{wrong}</p> : null}
+      {ofEncoder ? (
+        <p className="problem" data-testid="of-encoder">
+          Nodes of the encoder have no page: what they write reaches the logits through the
+          decoder’s attention only. They can be edited, above, and their attention is shown.
+        </p>
+      ) : null}
     </section>
   );
 }
