@@ -55,7 +55,10 @@ class Family:
 
 def in_words(family: Family, codes: Sequence[int]) -> str:
     """The label that joins some classes: "words that end in -ing or -ed"."""
-    return _WORDS[family.kind].format(" or ".join(family.names[code] for code in codes))
+    names = [family.names[code] for code in codes]
+    if family.kind == "lemma":
+        names = [f"“{name}”" for name in names]  # "or" is one, too
+    return _WORDS[family.kind].format(" or ".join(names))
 
 
 def families_of(sample: Sample, model: Model) -> tuple[Family, ...]:

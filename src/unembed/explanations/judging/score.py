@@ -47,7 +47,7 @@ def score_explanation(
         explanation: any text, a label of `explain` among them.
         judge: who reads it: `unembed.explanations.judging.judge.Judge`.
         options: which texts it is shown; `changes` are single ones, as in `texts=20`.
-        progress: called with ("reading the corpus", tokens done, tokens) and ("judging", done, 3).
+        progress: called with ("reading the corpus", tokens done, tokens) and ("judging", done, 4).
 
     Answers that failed are counted, and left out.
 
