@@ -15,7 +15,7 @@ import { useTheme } from '../../shared/state/theme';
 import { saidOf } from '../../shared/text/chat';
 import type { Spec } from '../../shared/text/url';
 import type { ViewProps } from '../../shared/view';
-import { byHead, gridTable } from './cells';
+import { byHead, gridTable, someLayers } from './cells';
 import { Sets } from './PairsMenu';
 import { CellNote } from './CellNote';
 import { CorruptedForm, PatchingSetup } from './PatchingSetup';
@@ -254,15 +254,16 @@ function Area({ grid, analysis, model, cellWidth }: AreaProps) {
   return (
     <div className={`patching ${analysis.current ? '' : 'stale'}`} aria-busy={analysis.busy}>
       <CorruptedStrip grid={grid} cellWidth={cellWidth} />
-      <Readout grid={grid} />
+      <Readout grid={grid} model={model} />
       {table ? <PatchTable grid={grid} /> : <PatchCanvas grid={grid} cellWidth={cellWidth} />}
       <CellNote grid={grid} model={model} corrupted={corrupted} />
     </div>
   );
 }
 
-function Readout({ grid }: { grid: Grid }) {
+function Readout({ grid, model }: { grid: Grid; model: ModelInfo }) {
   const { edits } = useSpec();
+  const some = someLayers(grid, model.n_layers);
   return (
     <div className="attribution-readout" data-testid="patching-readout">
       <p>
@@ -274,6 +275,7 @@ function Readout({ grid }: { grid: Grid }) {
           {count(grid.n_unchanged, 'cell')} not run: both prompts have the same there
         </span>
       </p>
+      {some === null ? null : <p className="faint">{some}</p>}
       {edits.some((made) => made.enabled) ? (
         <p className="faint">Edits are no part of this grid: both prompts run as they are.</p>
       ) : null}

@@ -2,7 +2,7 @@
 import { figures } from '../../draw/format';
 import type { HeatCells } from '../../draw/heatgrid';
 import { look, table, type Theme } from '../../draw/lut';
-import { edit, type Edit } from '../../shared/text/edits';
+import { edit, formatPositions, type Edit } from '../../shared/text/edits';
 import type { Patching } from './patchingState';
 import type { Grid } from './query';
 
@@ -105,4 +105,19 @@ export function gridTable(grid: Grid): Array<Array<string | number | null>> {
       }),
     ),
   ];
+}
+
+const NEEDED: Readonly<Partial<Record<Grid['site'], string>>> = {
+  attn_out: 'attention',
+  heads: 'heads',
+  patterns: 'attention',
+  mlp_out: 'a feed-forward',
+};
+
+/** Which layers have what is patched, where not all have it. */
+export function someLayers({ layers, site }: Grid, depth: number): string | null {
+  if (layers.length === depth) return null;
+  const named = formatPositions([...layers]);
+  const have = layers.length === 1 ? `layer ${named} has` : `layers ${named} have`;
+  return `Of ${depth} layers only ${have} ${NEEDED[site] ?? 'this'}.`;
 }

@@ -8,6 +8,7 @@ import {
   patchEdit,
   restored,
   sentence,
+  someLayers,
   words,
 } from './cells';
 import type { Grid } from './query';
@@ -84,5 +85,15 @@ describe('a patching grid', () => {
     expect(sentence(HEADS, 0, 1)).toBe('layer 0, head 1: this layer has no such head');
     expect(gridTable(GRID)[2]).toEqual([0, 1, 'y', 5, 1]);
     expect(gridTable(HEADS)[2]).toEqual([0, 1, null, null]);
+  });
+});
+
+describe('a model whose layers do not all have what is patched', () => {
+  it('says which have', () => {
+    expect(someLayers(GRID, 2)).toBe(null);
+    expect(someLayers(HEADS, 3)).toBe('Of 3 layers only layers 0, 2 have heads.');
+    expect(someLayers({ ...HEADS, site: 'attn_out', layers: [1] }, 3)).toBe(
+      'Of 3 layers only layer 1 has attention.',
+    );
   });
 });
