@@ -36,6 +36,15 @@ _T5 = {
     "num_heads": 4,
     "decoder_start_token_id": 2,
 }
+_T5GEMMA = {
+    "hidden_size": 40,
+    "intermediate_size": 52,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "head_dim": 12,
+    "sliding_window": 4,  # shorter than the texts: scores beyond it are -inf
+}
 _CONFIGS: dict[str, dict[str, Any]] = {
     "t5": _T5 | {"scale_decoder_outputs": True},
     "t5-gated": _T5 | {"feed_forward_proj": "gated-gelu", "scale_decoder_outputs": False},
@@ -53,6 +62,7 @@ _CONFIGS: dict[str, dict[str, Any]] = {
     "longt5": _T5,
     "nllb-moe": _BART | {"num_experts": 4, "encoder_sparse_step": 2, "decoder_sparse_step": 2},
     "bigbird_pegasus": _BART | {"attention_type": "original_full"},
+    "t5gemma": {"encoder": _T5GEMMA, "decoder": _T5GEMMA | {"num_hidden_layers": 3}},
     "switch_transformers": _T5 | {"num_experts": 4},
     "led": _BART,
     "pegasus_x": _BART,
@@ -68,7 +78,7 @@ _CONFIGS: dict[str, dict[str, Any]] = {
 }
 REFUSED = {
     "switch_transformers": "layer 0 .SwitchTransformersBlock",
-    "led": "what its decoder attends to is not the output of any module",
+    "led": "what its decoder attends to is not the output of led.encoder.layers.1",
     "pegasus_x": "encoder .* layer 0 .PegasusXEncoderLayer",
     "prophetnet": "attends to the encoder 0 times",
 }

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import torch
 
+from unembed.engine.checks.report import relative_error
 from unembed.engine.checks.selfcheck import check
 from unembed.engine.passes.hooks import Instrument
 from unembed.models.anatomy import Anatomy, BlockAnatomy, Tap
@@ -202,3 +203,13 @@ def test_swapped_names_of_what_attention_sees_are_caught(name, pair, model_of, m
 
     monkeypatch.setattr(Instrument, "on", swapped)
     assert not check(model.module, model.anatomy, model.kind).passed
+
+
+def test_scores_that_a_mask_hides_are_equal_and_nothing_else_that_is_not_finite():
+    hidden = torch.tensor([1.0, -torch.inf, 4.0])
+    assert relative_error(hidden, hidden.clone()) == 0
+    assert relative_error(hidden, torch.tensor([1.0, -torch.inf, 5.0])) == pytest.approx(0.2)
+    infinite = float("inf")
+    assert relative_error(hidden, torch.tensor([1.0, 0.0, 4.0])) == infinite
+    assert relative_error(hidden, torch.tensor([1.0, torch.inf, 4.0])) == infinite
+    assert relative_error(hidden, torch.tensor([torch.nan, -torch.inf, 4.0])) == infinite

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 
 import pytest
@@ -56,6 +57,12 @@ def test_none_is_wrong_and_most_are_right_or_partly_right(page):
 def test_what_is_not_right_has_its_reason(page):
     for one in page.values():
         assert one.verdict == "right" or len(one.words) > 20, one
+
+
+def test_every_refusal_names_a_module(page):
+    named = re.compile(r"\w+\.\w+|\b[A-Z]\w*(Encoder|Decoder|Layer|Block|Model|Embedding)\b")
+    refused = [one for one in page.values() if one.verdict == "refused"]
+    assert [one for one in refused if not named.search(one.words)] == []
 
 
 @pytest.mark.parametrize(("model_type", "kind"), SAMPLE, ids=lambda word: str(word))

@@ -165,9 +165,11 @@ def _longest_chain(trace: Trace, name: str, family: str) -> list[Call]:
         and all(_factor(before, after) is not None for before, after in pairwise(members))
     ]
     if not chains:
+        most = max(lists, key=lambda each: len(lists[each]), default="")
+        kind = f", not even {most} ({type(lists[most][0].module).__name__})," if most else ""
         raise LoadError(
-            f"{name} ({family}) makes no attention call of a known form and has no list of blocks "
-            "that hand a residual stream on, so its layers could not be told apart"
+            f"{name} ({family}) makes no attention call of a known form and has no list of blocks"
+            f"{kind} that hand a residual stream on, so its layers could not be told apart"
         )
     return max(chains, key=len)
 

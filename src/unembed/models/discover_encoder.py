@@ -128,6 +128,6 @@ def _handed_over(found: list[Found], inner: Trace, states: Tensor, name: str) ->
         if call.end >= done and same(call.output, states):
             return Tap(call.name, "output")
     raise LoadError(
-        f"{name}: what its decoder attends to is not the output of any module of its encoder, "
-        "so what the encoder hands over could not be found"
+        f"{name}: what its decoder attends to is not the output of {found[-1][0].name}, nor of any "
+        "module behind it, so what the encoder hands over could not be found"
     )

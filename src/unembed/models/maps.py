@@ -81,10 +81,15 @@ def named_tensor(module: nn.Module, name: str) -> Tensor:
 
 def input_embeddings(module: nn.Module) -> nn.Embedding:
     """The token embedding of a model from transformers; nn.Module does not know of the method."""
-    found: nn.Embedding = module.get_input_embeddings()  # type: ignore[operator]
-    if not isinstance(getattr(found, "weight", None), Tensor):  # Perceiver's are no tokens'
+    give = getattr(module, "get_input_embeddings", None)
+    found: nn.Embedding | None = None if give is None else give()
+    if found is None or not isinstance(getattr(found, "weight", None), Tensor):
+        named = (*module.named_modules(), *module.named_parameters())
+        path = next((path for path, each in named if each is found), None)
+        said = "it names none" if path is None else f"what it names so, {path}, is none"
         raise LoadError(
-            f"{type(module).__name__} has no table of token embeddings that its stream starts from",
+            f"{type(module).__name__} has no table of token embeddings that its stream starts "
+            f"from: {said}",  # Perceiver's are no tokens'
             field="source",
             value=type(module).__name__,
             legal="a language model that reads token ids",

@@ -250,9 +250,18 @@ def kind_of_class(architecture: str, name: str) -> Kind:
 def kind_of_module(module: nn.Module, name: str) -> Kind:
     """Causal or masked; of a model that gives labels, what its body is trained as."""
     architecture = type(module).__name__
-    if labels_given_by(architecture) is None:
-        return kind_of_class(architecture, name)
-    return _kind_of_type(module.config, name)
+    if labels_given_by(architecture) is not None:
+        return _kind_of_type(module.config, name)
+    if reads_a_source(module.config) and not architecture.endswith(CAUSAL):
+        parts = [f"{part} ({type(child).__name__})" for part, child in module.named_children()]
+        raise LoadError(
+            f"{name}: {architecture} is an encoder-decoder put together of {', '.join(parts)}, and "
+            "how it joins them is not understood",
+            field="source",
+            value=architecture,
+            legal="an encoder-decoder for text, ...ForConditionalGeneration",
+        )
+    return kind_of_class(architecture, name)
 
 
 def reads_a_source(config: Any) -> bool:

@@ -161,7 +161,7 @@ def _check_encoder(
     within = forward.run(model, forward.Request(source[:2], names, logits="none", source=source))
     for name in apart.captured:
         inside = f"E{name[1:]}" if name[0] == "L" else f"E.{name}"
-        compare(report, "encoder alone = encoder of the whole", within[inside], apart[name])
+        compare(report, f"{path} alone = {path} of the whole", within[inside], apart[name])
     interventions.check_handed_over(model, within, report)
 
 
