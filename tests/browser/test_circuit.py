@@ -14,10 +14,10 @@ from unembed.engine.model import Model
 
 from .conftest import ANSWER, App
 
-PROMPT = "The capital of Japan is the city of"
-OTHER = "The capital of France is the city of"
-ASKED = "p=The+capital+of+Japan+is+the+city+of&t=+Tokyo&d=+Paris"
-CIRCUIT = f"v=1&view=circuit&{ASKED}&zcor=The+capital+of+France+is+the+city+of&zn=12"
+PROMPT = "Tokyo is in"
+OTHER = "Paris is in"
+ASKED = "p=Tokyo+is+in&t=+Japan&d=+France"
+CIRCUIT = f"v=1&view=circuit&{ASKED}&zcor=Paris+is+in&zn=12"
 MIB = {"edges": {"input->m0": {"in_graph": True}, "m0->logits": {"in_graph": True}}}
 STUDY = {  # as the server answers: what it computes is compared where questions are
     "site": "heads",
@@ -58,7 +58,7 @@ def test_a_circuit_is_drawn_measured_and_changed_by_hand(
     page.get_by_test_id("edge-drop").wait_for(timeout=ANSWER)
     assert f"zat={edge}&zmeas=1" in address(app)
     asked = {"edges": 12, "curve": False, "measure_named": [edge]}
-    found = ue.find_circuit(small_demo, PROMPT, OTHER, " Tokyo", distractor=" Paris", **asked)
+    found = ue.find_circuit(small_demo, PROMPT, OTHER, " Japan", distractor=" France", **asked)
     assert kept == pytest.approx(found.faithfulness, abs=0.001)
     (measured,) = [one.measured for one in found.edges if one.measured is not None]
     shown = page.get_by_test_id("circuit-chosen").locator("dd").nth(1).get_attribute("title")
