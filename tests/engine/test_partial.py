@@ -215,6 +215,7 @@ def test_modules_that_know_no_switches_are_given_none():
     partial_forward(deep(), "0", X)
 
 
+@pytest.mark.filterwarnings("ignore:.past_key_values. is deprecated:FutureWarning")  # 5.24's own
 def test_a_cache_to_continue_from_is_refused_with_the_fix():
     module = gpt2()
     cache = module(IDS, use_cache=True).past_key_values
