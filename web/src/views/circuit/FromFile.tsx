@@ -15,10 +15,11 @@ export function FromFile() {
   };
   return (
     <div className="menu-foot">
-      <label className="circuit-file">
-        <span>The edges of a file</span>
+      <label className="choose-file">
+        The edges of a file …
         <input
           type="file"
+          className="visually-hidden"
           accept=".json,application/json"
           data-testid="circuit-file"
           onChange={(event) => {

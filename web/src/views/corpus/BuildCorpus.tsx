@@ -202,7 +202,7 @@ function Files({ files }: { files: readonly File[] }) {
     >
       <span>Files</span>
       <div>
-        <label className="corpus-choose">
+        <label className="choose-file">
           Choose files …
           <input
             type="file"

@@ -52,10 +52,11 @@ export function PairsFile() {
   };
   return (
     <div className="menu-foot">
-      <label className="pairs-file">
-        <span>Pairs of a file</span>
+      <label className="choose-file">
+        Pairs of a file …
         <input
           type="file"
+          className="visually-hidden"
           accept=".csv,.jsonl,.ndjson,text/csv"
           data-testid="pairs-file"
           onChange={(event) => {
