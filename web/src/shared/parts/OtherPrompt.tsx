@@ -1,6 +1,7 @@
 /** The form for another prompt: of as many tokens as the one above, differing where it matters. */
 import { useState } from 'react';
 import { useSpec } from '../state/store';
+import { PromptField } from './PromptField';
 
 interface Props {
   /** "": none yet. */
@@ -24,20 +25,13 @@ export function OtherPrompt({ corrupted, offered = '', use }: Props) {
       }}
     >
       <h3>The corrupted prompt</h3>
-      <textarea
-        className="mono against-field"
-        data-testid="corrupted"
-        aria-label="The corrupted prompt"
-        aria-describedby="corrupted-note"
-        rows={3}
-        spellCheck={false}
+      <PromptField
+        testId="corrupted"
+        label="The corrupted prompt"
+        describedBy="corrupted-note"
         value={draft}
-        onChange={(event) => setDraft(event.target.value)}
-        onKeyDown={(event) => {
-          if (event.key !== 'Enter' || event.shiftKey || event.nativeEvent.isComposing) return;
-          event.preventDefault();
-          take();
-        }}
+        change={setDraft}
+        take={take}
       />
       <p className="cost-actions">
         <button

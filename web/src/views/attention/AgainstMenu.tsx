@@ -3,6 +3,7 @@ import { useState } from 'react';
 import { count } from '../../draw/format';
 import { shorten } from '../../draw/tokens';
 import { useTokens } from '../../shared/api/queries';
+import { PromptField } from '../../shared/parts/PromptField';
 import { useSpec } from '../../shared/state/store';
 import { askedOf } from '../../shared/text/chat';
 import { setAttention } from './attentionState';
@@ -34,20 +35,13 @@ export function AgainstMenu({ heads, length }: Props) {
   return (
     <>
       <h3>Another prompt, beside this one</h3>
-      <textarea
-        className="mono against-field"
-        data-testid="against"
-        aria-label="The other prompt"
-        aria-describedby="against-note"
-        rows={3}
-        spellCheck={false}
+      <PromptField
+        testId="against"
+        label="The other prompt"
+        describedBy="against-note"
         value={draft}
-        onChange={(event) => setDraft(event.target.value)}
-        onKeyDown={(event) => {
-          if (event.key !== 'Enter' || event.shiftKey || event.nativeEvent.isComposing) return;
-          event.preventDefault();
-          use(draft);
-        }}
+        change={setDraft}
+        take={() => use(draft)}
       />
       <p className="cost-actions">
         <button

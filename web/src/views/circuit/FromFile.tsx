@@ -1,5 +1,6 @@
 /** A circuit from a file, in place of what the effects say: Unembed's JSON, or MIB's. */
 import { useState } from 'react';
+import { FileButton } from '../../shared/parts/FileButton';
 import { notify } from '../../shared/state/store';
 import { setCircuit } from './circuitState';
 import { readCircuit } from './files';
@@ -15,20 +16,12 @@ export function FromFile() {
   };
   return (
     <div className="menu-foot">
-      <label className="choose-file">
-        The edges of a file …
-        <input
-          type="file"
-          className="visually-hidden"
-          accept=".json,application/json"
-          data-testid="circuit-file"
-          onChange={(event) => {
-            const file = event.target.files?.[0];
-            event.target.value = '';
-            if (file) void open(file);
-          }}
-        />
-      </label>
+      <FileButton
+        words="The edges of a file"
+        accept=".json,application/json"
+        testId="circuit-file"
+        open={(file) => void open(file)}
+      />
       {problem === null ? (
         <p className="option-note">JSON of a circuit as it is saved here, or in MIB’s format.</p>
       ) : (

@@ -1,6 +1,7 @@
 /** One pair of prompts, or a set of them: templates in one click, or a file. */
 import { useState } from 'react';
 import { Choice, Option } from '../../shared/parts/Choice';
+import { FileButton } from '../../shared/parts/FileButton';
 import { notify } from '../../shared/state/store';
 import { count } from '../../draw/format';
 import { ownPairs, writePairs } from './pairs';
@@ -52,20 +53,12 @@ export function PairsFile() {
   };
   return (
     <div className="menu-foot">
-      <label className="choose-file">
-        Pairs of a file …
-        <input
-          type="file"
-          className="visually-hidden"
-          accept=".csv,.jsonl,.ndjson,text/csv"
-          data-testid="pairs-file"
-          onChange={(event) => {
-            const file = event.target.files?.[0];
-            event.target.value = '';
-            if (file) void open(file);
-          }}
-        />
-      </label>
+      <FileButton
+        words="Pairs of a file"
+        accept=".csv,.jsonl,.ndjson,text/csv"
+        testId="pairs-file"
+        open={(file) => void open(file)}
+      />
       {problem === null ? (
         <p className="option-note">
           Answers are one token each, with the space before them. The pairs become part of the
