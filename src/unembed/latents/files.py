@@ -102,7 +102,8 @@ class Files:
             with safe_open(path, framework="pt") as opened:
                 values = json.loads((opened.metadata() or {}).get("values", "{}"))
                 # copies: the file may go, or be one that was converted for this; it is no mapping
-                held = {key: opened.get_tensor(key).clone() for key in opened.keys()}  # noqa: SIM118
+                keys = opened.keys()  # an open file is no dict: it cannot be gone through
+                held = {key: opened.get_tensor(key).clone() for key in keys}
         except (SafetensorError, OSError, ValueError) as error:
             raise self.refusal(f"{name} cannot be read: {first_line(error)}") from error
         return Tensors(self, name, held, values)

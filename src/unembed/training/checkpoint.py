@@ -39,7 +39,8 @@ def saved(folder: Path, plan: Mapping[str, Any]) -> tuple[dict[str, Tensor], lis
     try:
         with safe_open(path, "pt") as file:
             about = json.loads((file.metadata() or {})["about"])
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            names = file.keys()  # an open file is no dict: it cannot be gone through
+            tensors = {name: file.get_tensor(name) for name in names}
         history = [measured(one) for one in about["history"]]
     except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
         raise LoadError(

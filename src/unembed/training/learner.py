@@ -87,6 +87,7 @@ class Learner:
         kind, k = self.options.activation, self.options.k
         if kind == "jumprelu":
             threshold = self.params["log_threshold"].exp()
+            # torch declares no types for `apply`
             return cast(Tensor, _Jump.apply(pre, threshold))  # type: ignore[no-untyped-call]
         values = torch.relu(pre)
         if kind == "topk":
@@ -103,6 +104,7 @@ class Learner:
         if self.options.activation != "jumprelu":
             return 0.0
         threshold = self.params["log_threshold"].exp()
+        # torch declares no types for `apply`
         counted = cast(Tensor, _Step.apply(pre, threshold))  # type: ignore[no-untyped-call]
         return (counted.sum() / (len(pre) * self.options.k) - 1).square()
 

@@ -122,7 +122,10 @@ class PatchStudy(Result):
         head that a layer lacks.
         """
         cells = torch.stack([self.restored, self.low, self.high], dim=-1).tolist()
-        return tuple(tuple(tuple(_or_none(cell)) for cell in row) for row in cells)  # type: ignore[misc]  # three
+        return tuple(
+            tuple((_or_none(mean), _or_none(low), _or_none(high)) for mean, low, high in row)
+            for row in cells
+        )
 
     def summary(self) -> str:
         return f"{self.site}: {self.n_pairs} pairs, {len(self.left_out)} left out"
@@ -140,5 +143,5 @@ class PatchStudy(Result):
         }
 
 
-def _or_none(cell: list[float]) -> list[float | None]:
-    return [None if one != one else one for one in cell]
+def _or_none(number: float) -> float | None:
+    return None if number != number else number
