@@ -12,6 +12,17 @@ export default defineConfig({
     // A data: URL for a script or a style would be refused by the content security policy.
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
+    // What the page opens with is two files, not twenty: fewer requests, and less of it once it is packed.
+    rolldownOptions: {
+      output: {
+        codeSplitting: {
+          groups: [
+            { name: 'libraries', test: /node_modules/, tags: ['$initial'], priority: 1 },
+            { name: 'page', tags: ['$initial'] },
+          ],
+        },
+      },
+    },
   },
   server: {
     fs: { allow: ['..'] }, // the palettes of the flow graph are the Python package's
