@@ -966,6 +966,64 @@ export interface components {
             auc: number;
         };
         /**
+         * AttachedSae
+         * @description An autoencoder or transcoder that a model has attached, and what speaks for it.
+         */
+        AttachedSae: {
+            /**
+             * Layer
+             * @description Its latents are named by it: `L6.F77`.
+             */
+            layer: number;
+            /**
+             * Site
+             * @description Where: "L6.resid_post"; of a transcoder "L6.mlp_in>L6.mlp_out".
+             */
+            site: string;
+            /**
+             * Kind
+             * @enum {string}
+             */
+            kind: "sae" | "transcoder";
+            /**
+             * Words
+             * @description In a phrase: "topk autoencoder of 16,384 latents at L6.resid_post ...".
+             */
+            words: string;
+            /** N Latents */
+            n_latents: number;
+            /**
+             * Fingerprint
+             * @description What tells it from any other: its weights, and how they are used.
+             */
+            fingerprint: string;
+            /**
+             * Explained
+             * @description Share of the site's variance that it explains on the text that it was held against; null where it was attached without that.
+             */
+            explained: number | null;
+            /**
+             * Active
+             * @description Latents that are not 0 at a token of that text, in the mean.
+             */
+            active: number | null;
+            /**
+             * Declared
+             * @description How many its files say.
+             */
+            declared: number | null;
+            /**
+             * Read
+             * @description How it is read: as its files say, or what they leave open.
+             */
+            read: string | null;
+            /**
+             * Doubts
+             * @description What does not fit as it should, though it is used.
+             */
+            doubts: string[];
+        };
+        /**
          * AttentionComparison
          * @description Attention in the baseline; with an enabled edit also in the edited run.
          *
@@ -5443,6 +5501,11 @@ export interface components {
              * @description Attention and feed-forward read the same residual: there is no resid_mid.
              */
             parallel_blocks: boolean;
+            /**
+             * Attached
+             * @description Autoencoders whose latents are nodes, by layer; what was found of each.
+             */
+            attached: components["schemas"]["AttachedSae"][];
             /** Capabilities */
             capabilities: components["schemas"]["Capability"][];
             limits: components["schemas"]["Limits"];

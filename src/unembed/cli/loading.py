@@ -6,7 +6,7 @@ import gc
 import json
 import logging
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 
+from unembed.cli.attaching import attach, say_attached
 from unembed.errors import PromptError
 from unembed.settings import Settings
 
@@ -45,10 +46,14 @@ class Loading:
     low_memory: bool = False
     stream: bool = False
     trust_remote_code: bool = False
+    saes: Sequence[str] = ()
 
 
 def load(loading: Loading, settings: Settings, console: Console, *, prove: bool = False) -> Model:
-    """The model; raises LoadError, or InputError for an option that does not exist."""
+    """The model with what is to be attached; what was decided of that is said on `console`.
+
+    Raises LoadError, or InputError for an option that does not exist.
+    """
     with progress_bar(console, f"Loading {loading.source}") as progress, uncollected():
         import torch
 
@@ -69,7 +74,9 @@ def load(loading: Loading, settings: Settings, console: Console, *, prove: bool 
             progress=progress,
         )
         model.identity.watched.trust()  # no one else's code writes to weights in this process
-        return model
+        attach(model, loading.saes, progress)
+    say_attached(model, console)
+    return model
 
 
 @contextmanager

@@ -123,6 +123,17 @@ _LOADING: dict[str, tuple[Any, Any]] = {
         ],
         False,
     ),
+    "saes": (
+        Annotated[
+            list[str] | None,
+            _of_model(
+                "--sae",
+                "An autoencoder or transcoder whose latents are then nodes, as L6.F77: a folder, a "
+                "file or a path on the hub, with @SITE where its files do not say it. Repeatable.",
+            ),
+        ],
+        None,
+    ),
 }
 
 
@@ -131,7 +142,8 @@ def with_loading(command: Callable[..., None]) -> Callable[..., None]:
     own = inspect.signature(command, eval_str=True).parameters.values()
 
     def wrapped(**given: Any) -> None:
-        loading = Loading(**{name: given.pop(name) for name in _LOADING})
+        said = {name: given.pop(name) for name in _LOADING}
+        loading = Loading(**{name: one for name, one in said.items() if one is not None})
         command(**given, loading=loading)
 
     flags = [

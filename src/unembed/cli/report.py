@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+from dataclasses import asdict
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,8 @@ _PACKAGES = ("unembed", "torch", "transformers", "safetensors", "tokenizers")
 
 def as_data(model: Model) -> dict[str, Any]:
     """The report as data."""
+    from unembed.latents.sae import what_is_attached
+
     anatomy, report = model.anatomy, model.report
     return {
         "model": {
@@ -45,6 +48,7 @@ def as_data(model: Model) -> dict[str, Any]:
             "blocks": ", ".join(sorted({block.arrangement for block in anatomy.blocks})),
             "feed-forward": ", ".join(sorted({_feed_forward(block) for block in anatomy.blocks})),
         },
+        "attached": [asdict(one) for one in what_is_attached(model)],
         "capabilities": [
             {"name": one.name, "available": one.available, "reason": one.reason}
             for one in model.capabilities().values()

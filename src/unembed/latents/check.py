@@ -57,6 +57,7 @@ class SaeCheck(Result):
     Args:
         dead: how many latents are 0 at every token; on so short a text most may be.
         readings: as it is used, and the other ways that were tried.
+        read: how it is used: the words of one of `readings`.
         doubts: sentences about what does not fit as it should, though it is used.
     """
 
@@ -70,6 +71,7 @@ class SaeCheck(Result):
     active: float
     declared: float | None
     dead: int
+    read: str
     readings: tuple[Reading, ...]
     doubts: tuple[str, ...]
     notes: tuple[str, ...]
@@ -139,6 +141,7 @@ class _Evidence:
             active=found.active,
             declared=says.declared_l0,
             dead=_dead(chosen, whole[0]),
+            read=base.words,
             readings=(*readings, *others, *places),
             doubts=(*doubts, *of_places),
             notes=says.notes,

@@ -13,7 +13,7 @@ what of that has to be undone.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Annotated, Literal
 
 from unembed.engine.targets import SiteKey
 
@@ -92,3 +92,34 @@ class Description:
     def at(self, reads: SiteKey, writes: SiteKey | None = None) -> Description:
         """The same of another place."""
         return replace(self, reads=reads, writes=writes or reads)
+
+
+@dataclass(frozen=True)
+class AttachedSae:
+    """An autoencoder or transcoder that a model has attached, and what speaks for it."""
+
+    layer: Annotated[int, "Its latents are named by it: `L6.F77`."]
+    site: Annotated[str, 'Where: "L6.resid_post"; of a transcoder "L6.mlp_in>L6.mlp_out".']
+    kind: Kind
+    words: Annotated[str, 'In a phrase: "topk autoencoder of 16,384 latents at L6.resid_post ...".']
+    n_latents: int
+    fingerprint: Annotated[str, "What tells it from any other: its weights, and how they are used."]
+    explained: Annotated[
+        float | None,
+        "Share of the site's variance that it explains on the text that it was held against; null "
+        "where it was attached without that.",
+    ]
+    active: Annotated[float | None, "Latents that are not 0 at a token of that text, in the mean."]
+    declared: Annotated[float | None, "How many its files say."]
+    read: Annotated[str | None, "How it is read: as its files say, or what they leave open."]
+    doubts: Annotated[tuple[str, ...], "What does not fit as it should, though it is used."]
+
+    def summary(self) -> str:
+        """What was found, in a sentence without its full stop."""
+        if self.explained is None or self.active is None:
+            return f"{self.words}, not held against the model"
+        said = "" if self.declared is None else f" ({self.declared:g} declared)"
+        return (
+            f"{self.words}: explains {self.explained:.1%}, {self.active:.1f} latents active at a "
+            f"token{said}, read {self.read}"
+        )

@@ -19,7 +19,8 @@ from unembed.engine.nodes import LATENT
 from unembed.engine.targets import Target
 from unembed.errors import LoadError
 from unembed.latents.autoencoder import Autoencoder
-from unembed.latents.check import decided, placed
+from unembed.latents.check import SaeCheck, decided, placed
+from unembed.latents.description import AttachedSae
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -30,7 +31,7 @@ class Sae(Autoencoder):
 
     def attached_to(self, model: Loaded, verify: bool) -> Derived:
         """See `Model.attach`."""
-        found = decided(self, model)[0] if verify else self
+        found, check = decided(self, model) if verify else (self, None)
         reads, _ = placed(found.description, model)
         if reads.layer is None:
             raise LoadError(
@@ -50,7 +51,8 @@ class Sae(Autoencoder):
                 legal="one autoencoder for each layer",
                 fix="model.detach(), then attach the other one",
             )
-        return latents_of({**present, reads.layer: found})
+        checks = checks_of(model) | ({} if check is None else {reads.layer: check})
+        return latents_of({**present, reads.layer: found}, checks)
 
     def __repr__(self) -> str:
         return f"Sae({self.description.words})"
@@ -91,6 +93,37 @@ def attached(model: Loaded) -> Mapping[int, Autoencoder]:
     return found.saes if isinstance(found, Latents) else {}
 
 
+def checks_of(model: Loaded) -> dict[int, SaeCheck]:
+    """By layer: what was found of those that were held against the model when attached."""
+    found = model.derived.get(LATENT.kind)
+    return dict(found.checks) if isinstance(found, Latents) else {}
+
+
+def what_is_attached(model: Loaded) -> tuple[AttachedSae, ...]:
+    """The autoencoders that a model has attached, by layer, with the evidence, in words."""
+    checks = checks_of(model)
+    return tuple(
+        _said(layer, sae, checks.get(layer)) for layer, sae in sorted(attached(model).items())
+    )
+
+
+def _said(layer: int, sae: Autoencoder, check: SaeCheck | None) -> AttachedSae:
+    says = sae.description
+    return AttachedSae(
+        layer=layer,
+        site=says.where,
+        kind=says.kind,
+        words=says.words,
+        n_latents=says.n,
+        fingerprint=sae.fingerprint,
+        explained=None if check is None else check.explained,
+        active=None if check is None else check.active,
+        declared=says.declared_l0,
+        read=None if check is None else check.read,
+        doubts=() if check is None else (*check.doubts, *check.notes),
+    )
+
+
 STREAM = ("resid_pre", "resid_mid", "resid_post", "attn_out", "mlp_out", "embed")
 """Sites whose activation is part of the residual stream as it is."""
 
@@ -110,10 +143,13 @@ class Latents(Derived):
     """The latents of the autoencoders of several layers."""
 
     saes: Mapping[int, Autoencoder] = field(default_factory=dict)
+    checks: Mapping[int, SaeCheck] = field(default_factory=dict)
 
 
-def latents_of(saes: Mapping[int, Autoencoder]) -> Latents:
-    """The nodes of one autoencoder for each layer."""
+def latents_of(
+    saes: Mapping[int, Autoencoder], checks: Mapping[int, SaeCheck] | None = None
+) -> Latents:
+    """The nodes of one autoencoder for each layer; `checks` is what was found of them."""
     ready = _Ready(saes)
     ends = {layer: (one.description.reads, one.description.writes) for layer, one in saes.items()}
     digest = ",".join(f"{layer}:{saes[layer].fingerprint}" for layer in sorted(saes))
@@ -129,6 +165,7 @@ def latents_of(saes: Mapping[int, Autoencoder]) -> Latents:
             if writes is not None and writes != reads
         },
         saes=saes,
+        checks=checks or {},
     )
 
 

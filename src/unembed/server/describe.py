@@ -10,8 +10,11 @@ from unembed.analyses.attention.options import Part
 from unembed.analyses.attention.parts import heads_by_layer
 from unembed.engine.model import Model
 from unembed.engine.names.tokens import Token
+from unembed.latents.description import AttachedSae
+from unembed.latents.sae import what_is_attached
 from unembed.questions.requests import TokenizeRequest
 from unembed.questions.tokens import read_of
+from unembed.result import plain
 from unembed.server import wire
 from unembed.session import Session
 
@@ -75,6 +78,7 @@ def model_info(session: Session) -> wire.ModelInfo:
         d_mlp=anatomy.d_mlp,
         vocab_size=model.vocab_size,
         parallel_blocks=all(block.parallel for block in anatomy.blocks),
+        attached=[wire.body_of(AttachedSae)(**plain(one)) for one in what_is_attached(model)],
         capabilities=capabilities,
         limits=wire.Limits(**limits),
         examples=_examples(model),

@@ -42,7 +42,8 @@ export interface NodeKind {
 
 def text() -> str:
     """The file as it is committed."""
-    rows = ",\n".join("  " + json.dumps(_row(row), ensure_ascii=False) for row in nodes.KINDS)
+    kinds = (*nodes.KINDS, nodes.LATENT)
+    rows = ",\n".join("  " + json.dumps(_row(row), ensure_ascii=False) for row in kinds)
     numbers = {name: f"[0-9]{{1,{digits}}}" for name, digits in nodes.DIGITS.items()}
     constants = {
         "NUMBERS": numbers,

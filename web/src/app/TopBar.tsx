@@ -4,6 +4,7 @@ import { ApiError } from '../shared/api/client';
 import type { ModelInfo } from '../shared/api/queries';
 import { useStore } from '../shared/state/store';
 import { chooseTheme, useTheme, type Choice } from '../shared/state/theme';
+import { figures, percent } from '../draw/format';
 import { Icon } from '../shared/parts/parts';
 import { copyText } from '../shared/parts/save';
 
@@ -100,6 +101,7 @@ function ModelFacts({ model }: { model: ModelInfo }) {
               <Fact key={name} name={name} value={value} />
             ))}
           </dl>
+          <Attached model={model} />
           <Capabilities model={model} />
           <p className="faint">
             Unembed {model.version}. Layers, heads and positions count from 0.
@@ -159,6 +161,34 @@ function blocksOf(model: ModelInfo): string {
   if (model.parallel_blocks) return 'parallel';
   const mixed = model.attention_layers.length < model.n_layers;
   return `${mixed ? 'attention or another token mixer' : 'attention'}, then feed-forward`;
+}
+
+/** The autoencoders whose latents are nodes, and what speaks for each. */
+function Attached({ model }: { model: ModelInfo }) {
+  if (model.attached.length === 0) return null;
+  return (
+    <section data-testid="attached">
+      <h3>Autoencoders attached</h3>
+      <ul className="capabilities">
+        {model.attached.map((one) => (
+          <li key={one.layer}>
+            <span className="mono">{one.site}</span> {one.words}. {evidenceOf(one)}
+            {one.doubts.map((doubt) => (
+              <p key={doubt} className="faint">
+                Note: {doubt}.
+              </p>
+            ))}
+          </li>
+        ))}
+      </ul>
+    </section>
+  );
+}
+
+function evidenceOf(one: ModelInfo['attached'][number]): string {
+  if (one.explained === null || one.active === null) return 'Not held against the model.';
+  const declared = one.declared === null ? '' : ` (${figures(one.declared)} declared)`;
+  return `It explains ${percent(one.explained)} on a fixed text, ${figures(one.active)} latents active at a token${declared}, read ${one.read}.`;
 }
 
 /** What is missing for one reason is said once. */

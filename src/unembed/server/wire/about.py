@@ -8,7 +8,9 @@ import pydantic
 from pydantic import Field, StrictStr
 
 from unembed.analyses.attention.options import Part
+from unembed.latents.description import AttachedSae
 from unembed.server.wire.base import Wire
+from unembed.server.wire.derived import body_of
 from unembed.settings import Settings
 
 
@@ -35,6 +37,9 @@ _ROWS: dict[str, Any] = {
 Limits = pydantic.create_model(
     "Limits", __base__=Wire, __doc__="The limits in force that a client can run into.", **_ROWS
 )
+
+
+_Attached = body_of(AttachedSae)
 
 
 class ModelInfo(Wire):
@@ -71,6 +76,9 @@ class ModelInfo(Wire):
     vocab_size: int
     parallel_blocks: bool = Field(
         description="Attention and feed-forward read the same residual: there is no resid_mid."
+    )
+    attached: list[_Attached] = Field(  # type: ignore[valid-type]  # made of a dataclass
+        description="Autoencoders whose latents are nodes, by layer; what was found of each."
     )
     capabilities: list[Capability]
     limits: Limits  # type: ignore[valid-type]  # made of the settings when this is imported

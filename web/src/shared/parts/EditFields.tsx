@@ -24,6 +24,7 @@ const KINDS: ReadonlyArray<readonly [Kind, string]> = [
   ['head', 'Attention head'],
   ['cross_head', 'Head that attends to the encoder'],
   ['neuron', 'Feed-forward neuron'],
+  ['latent', 'Latent of an autoencoder'],
   ['attn', 'Attention of a layer'],
   ['mixer', 'Token mixer other than attention'],
   ['cross', 'Attention to the encoder of a layer'],
@@ -43,7 +44,14 @@ const FEW_HAVE: Partial<Record<Kind, string>> = {
 
 function kindsOf(model: ModelInfo): typeof KINDS {
   const sites = new Set(model.capabilities.map((capability) => capability.name));
-  return KINDS.filter(([kind]) => sites.has(FEW_HAVE[kind] ?? '') || !FEW_HAVE[kind]);
+  return KINDS.filter(([kind]) => {
+    if (kind === 'latent') return model.attached.length > 0;
+    return sites.has(FEW_HAVE[kind] ?? '') || !FEW_HAVE[kind];
+  });
+}
+
+function latentsIn(model: ModelInfo, { layer }: Draft): number {
+  return model.attached.find((one) => String(one.layer) === layer)?.n_latents ?? 0;
 }
 
 const isHead = (kind: Kind): boolean => kind === 'head' || kind === 'cross_head';
@@ -222,6 +230,7 @@ function TargetFields({ draft, set, model, problem }: FieldsProps & { model: Mod
           : numberField('layer', 'Layer', draft.encoder ? model.n_encoder_layers : model.n_layers)}
         {isHead(draft.kind) ? numberField('index', 'Head', model.n_heads) : null}
         {draft.kind === 'neuron' ? numberField('index', 'Neuron', model.d_mlp) : null}
+        {draft.kind === 'latent' ? numberField('index', 'Latent', latentsIn(model, draft)) : null}
         {draft.kind === 'site' ? (
           <Field label="Where">
             {(field) => (

@@ -17,6 +17,7 @@ import {
 } from './address';
 
 const MODEL = { n_layers: 18, n_heads: 4, d_mlp: 2048 };
+const ATTACHED = { ...MODEL, attached: [{ layer: 6, n_latents: 4096 }] };
 const READER = { ...MODEL, n_encoder_layers: 6, heads: { self: [4], encoder: [4, 8] } };
 
 describe('targets', () => {
@@ -101,6 +102,23 @@ describe('what mixes tokens in a layer', () => {
     expect(mixerOf(0, null)).toBe('attn');
     const row = parseRow('L0.resid_mid');
     expect(row && writerOf(row, mixerOf(0, hybrid))).toBe('L0.mixer');
+  });
+});
+
+describe('latents', () => {
+  it('are named where an autoencoder of the layer is attached', () => {
+    const target = parseTarget('l6.f77');
+    expect(target).toEqual({ kind: 'latent', layer: 6, index: 77 });
+    expect(target && formatTarget(target)).toBe('L6.F77');
+    expect(target && describeTarget(target)).toBe('latent 77 of layer 6');
+    expect(checkTarget('L6.F77', ATTACHED)).toEqual({ target });
+    expect(checkTarget('L6.F4096', ATTACHED)).toEqual({
+      problem: 'Latent 4096 is not in this model: layer 6 has latents 0–4095.',
+    });
+    expect(checkTarget('L5.F0', ATTACHED)).toEqual({
+      problem: 'No autoencoder of layer 5 is attached: see unembed serve --sae.',
+    });
+    expect(checkTarget('L6.F77', MODEL)).toHaveProperty('problem');
   });
 });
 

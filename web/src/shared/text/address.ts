@@ -11,6 +11,8 @@ export interface Dimensions {
   /** How many heads each layer of a part has. */
   heads?: Readonly<Record<string, readonly number[]>>;
   capabilities?: ReadonlyArray<{ name: string; available: boolean; reason?: string | null }>;
+  /** Autoencoders whose latents are nodes. */
+  attached?: ReadonlyArray<{ layer: number; n_latents: number }>;
 }
 
 /** What mixes tokens in a layer: "attn", or in some layers of hybrids "mixer". */
@@ -30,6 +32,7 @@ interface Layered {
 export type Target =
   | ({ kind: 'head' | 'cross_head'; head: number; query?: number; key?: number } & Layered)
   | ({ kind: 'neuron'; neuron: number; query?: number } & Layered)
+  | ({ kind: 'latent'; index: number; query?: number } & Layered)
   | ({ kind: 'attn' | 'mixer' | 'cross' | 'mlp' | 'ple'; query?: number } & Layered)
   | { kind: 'embed'; query?: number }
   | ({ kind: 'site'; site: string } & Layered);
@@ -52,9 +55,10 @@ export function inEncoders(kind: Kind): boolean {
   return kindOf(kind).patterns.some((pattern) => pattern.includes('(?<stack>'));
 }
 
-/** Whether a target is a whole node of the decoder: those have a drawer and a page. */
+/** Whether a target is a whole node of the decoder's own: those have a drawer and a page. */
 export function hasPage(target: Target): boolean {
-  return target.kind !== 'site' && !('query' in target) && !isOfEncoder(target);
+  const apart = target.kind === 'site' || target.kind === 'latent';
+  return !apart && !('query' in target) && !isOfEncoder(target);
 }
 
 /** Its positions are those of the source. */
@@ -87,6 +91,7 @@ function toTarget(row: NodeKind, found: Record<string, string | undefined>): Tar
   if (found.key !== undefined) return null;
   if (row.kind === 'embed') return { kind: 'embed', ...at };
   if (row.kind === 'neuron') return { kind: 'neuron', ...layer, neuron: number('neuron'), ...at };
+  if (row.kind === 'latent') return { kind: 'latent', ...layer, index: number('index'), ...at };
   if (isBranch(row.kind)) return { kind: row.kind, ...layer, ...at };
   const site = found.site?.toLowerCase();
   if (found.pos !== undefined || !site || found.layer === undefined || found.neuron) return null;
@@ -127,8 +132,16 @@ export function misfit(target: Target, model: Dimensions): string | null {
   const whole = target.kind === 'head' || target.kind === 'cross_head';
   const head = whole ? target.head : siteHead(target);
   if (head !== null) return outOfRange(kindOf('head'), head, headsIn(target, model));
+  if (target.kind === 'latent') return latentMisfit(target, model);
   if (isOfEncoder(target)) return null; // how many neurons it has, the server knows
   return target.kind === 'neuron' ? outOfRange(kindOf('neuron'), target.neuron, model.d_mlp) : null;
+}
+
+function latentMisfit(target: { layer: number; index: number }, model: Dimensions): string | null {
+  const found = model.attached?.find(({ layer }) => layer === target.layer);
+  if (!found)
+    return `No autoencoder of layer ${target.layer} is attached: see unembed serve --sae.`;
+  return outOfRange(kindOf('latent'), target.index, found.n_latents, `layer ${target.layer}`);
 }
 
 function headsIn(target: Target, model: Dimensions): number {
@@ -136,10 +149,15 @@ function headsIn(target: Target, model: Dimensions): number {
   return Math.max(0, ...(model.heads?.['encoder'] ?? [model.n_heads]));
 }
 
-function outOfRange(row: NodeKind, value: number, count: number): string | null {
+function outOfRange(
+  row: NodeKind,
+  value: number,
+  count: number,
+  where = 'each layer',
+): string | null {
   if (value < count) return null;
   const word = row.called.charAt(0).toUpperCase() + row.called.slice(1);
-  return `${word} ${value} is not in this model: each layer has ${row.plural} 0–${count - 1}.`;
+  return `${word} ${value} is not in this model: ${where} has ${row.plural} 0–${count - 1}.`;
 }
 
 /** The head of "L14.H7.q"; null where a target is no part of a head. */

@@ -66,7 +66,9 @@ export function toDraft(made: Edit): Draft {
         ? String(target.head)
         : target.kind === 'neuron'
           ? String(target.neuron)
-          : '0',
+          : target.kind === 'latent'
+            ? String(target.index)
+            : '0',
     site: target.kind === 'site' ? target.site : 'resid_post',
     query: 'query' in target ? text(target.query) : '',
     key: 'key' in target ? text(target.key) : '',
@@ -152,6 +154,7 @@ function readTarget(draft: Draft): Target | null {
     embed: 'embed',
     head: `${layer}.H${draft.index}${pair}`,
     neuron: `${layer}.N${draft.index}`,
+    latent: `${layer}.F${draft.index}`,
     attn: `${layer}.attn`,
     mixer: `${layer}.mixer`,
     cross: `${layer}.cross`,

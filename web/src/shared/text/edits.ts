@@ -346,7 +346,7 @@ export function editProblem(made: Edit, model: EditModel): EditProblem | null {
     const width =
       checked.target.kind === 'head' || checked.target.kind === 'cross_head'
         ? model.d_head
-        : checked.target.kind === 'neuron'
+        : checked.target.kind === 'neuron' || checked.target.kind === 'latent'
           ? 1
           : model.d_model;
     if (made.value.length !== width) {
