@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
+from types import SimpleNamespace
 
 import pytest
 import torch
 
 import unembed as ue
 from unembed.analyses.patching import grid as module
+from unembed.analyses.patching import plan as planning
 from unembed.engine.passes.suffix import prefix_of
+from unembed.engine.targets import site
 from unembed.errors import CapabilityError, InputError, PromptError, TargetError, TooLargeError
 from unembed.models.tiny import tiny_model, tiny_tokenizer
 
@@ -34,6 +37,14 @@ def naive(model, into, source, targets, columns, objective=WHY):
             row.append(float(objective.value(run)))
         rows.append(row)
     return torch.tensor(rows, dtype=torch.float64)
+
+
+def plan_of(ids, layers):
+    """A plan of prompts that differ in every token; what it does not look at is None."""
+    read = SimpleNamespace(ids=tuple(ids), source=())
+    other = SimpleNamespace(ids=tuple(one + 100 for one in ids), source=())
+    model = SimpleNamespace(kind="causal")
+    return planning.Plan(model, read, other, layers, [0], list(range(len(ids))), [], ())
 
 
 def same(found, wanted, tolerance):
@@ -148,6 +159,29 @@ def test_cells_that_change_nothing_are_not_run(how, model_of, monkeypatch):
     assert ue.patch_grid(model, PROMPT, OTHER, WHY.at(4)).n_runs == 3
     assert ue.patch_grid(model, PROMPT, OTHER, WHY.at(3)).n_runs == 0
     assert sum(seen) == 3
+
+
+@pytest.mark.parametrize("most", [1, 12, 10_000])
+def test_packs_hold_every_cell_once_and_none_is_of_a_few_tokens_left_over(most, monkeypatch):
+    monkeypatch.setattr(planning, "PACKED_TOKENS", most)
+    cells = [
+        planning.Cell((row, 0), site("resid_pre", row), at) for row in (0, 1) for at in range(9)
+    ]
+    packs = list(plan_of(range(10), layers=[3, 5]).packs(cells))
+    assert sorted(one for pack in packs for one in pack) == list(range(18))
+    tokens = [sum(10 - (cells[one].position or 0) for one in pack) for pack in packs]
+    assert all(len({cells[one].place[0] for one in pack}) == 1 for pack in packs)
+    assert min(tokens) >= min(most, 54) / 2
+    assert len(packs) == 2 * {1: 9, 12: 4, 10_000: 1}[most]
+
+
+def test_packs_of_any_size_give_the_same_numbers(model_of, monkeypatch):
+    model = model_of("gpt2", torch.float64)
+    wanted = ue.patch_grid(model, PROMPT, OTHER, WHY)
+    monkeypatch.setattr(planning, "PACKED_TOKENS", 4)
+    found = ue.patch_grid(model, PROMPT, OTHER, WHY)
+    assert found.n_runs == wanted.n_runs
+    same(found.values, wanted.values, 1e-12)
 
 
 def test_a_pass_over_a_suffix_that_disagrees_is_not_used(model_of):

@@ -135,7 +135,7 @@ def _measured(
     model, at = plan.model, objective.position
     packs = plan.at_positions and can_pack(model, prefix, into["final_norm"])
     found: dict[int, Tensor] = {}
-    for batch in plan.batches(cells, packed=packs):
+    for batch in plan.packs(cells) if packs else plan.batches(cells):
         if progress is not None:
             progress("patching", len(found), len(cells))
         layer, first = min(plan.start(cells[one]) for one in batch)

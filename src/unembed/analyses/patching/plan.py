@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import accumulate, groupby
+from math import ceil
 
 import torch
 
@@ -22,6 +24,8 @@ from unembed.engine.passes.run import Run
 from unembed.engine.sweep import USEFUL_TOKENS
 from unembed.engine.targets import SiteKey, Target, node, site
 from unembed.errors import PromptError, TooLargeError
+
+PACKED_TOKENS = 128  # in one row: more make products little faster, and scores are its square
 
 
 @dataclass(frozen=True)
@@ -80,27 +84,42 @@ class Plan:
         """Whether what is patched is of single positions: a pattern is of two."""
         return not any(cell.target.is_pairs for cell in self.cells)
 
-    def batches(self, cells: Sequence[Cell], *, packed: bool = False) -> Iterator[list[int]]:
-        """Cells of one layer whose runs enter together: as few as make products efficient.
-
-        Args:
-            packed: runs stand behind each other, each as long as it is; else all are as long as
-                the longest.
+    def batches(self, cells: Sequence[Cell]) -> Iterator[list[int]]:
+        """Cells of one layer whose runs enter together, as rows all as long as the longest: as few
+        as make products efficient.
         """
         n_positions = len(self.clean.ids)
-        order = sorted(range(len(cells)), key=lambda one: self.start(cells[one]))
         batch: list[int] = []
         size = 0
-        for one in order:
+        for one in self._in_order(cells):
             layer, first = self.start(cells[one])
             if batch and (size >= USEFUL_TOKENS or self.start(cells[batch[0]])[0] != layer):
                 yield batch
                 batch, size = [], 0
-            own = first if packed or not batch else self.start(cells[batch[0]])[1]
+            own = self.start(cells[batch[0]])[1] if batch else first
             size += n_positions - own
             batch.append(one)
         if batch:
             yield batch
+
+    def packs(self, cells: Sequence[Cell]) -> Iterator[list[int]]:
+        """Cells of one layer whose runs stand behind each other, each as long as it is.
+
+        The tokens of a layer are shared out evenly: a rest of few would take a layer's weights
+        through the processor once more for nearly nothing.
+        """
+        n_positions = len(self.clean.ids)
+        for _, group in groupby(self._in_order(cells), key=lambda one: self.start(cells[one])[0]):
+            layer = list(group)
+            sizes = [n_positions - self.start(cells[one])[1] for one in layer]
+            n_packs = max(1, sum(sizes) // PACKED_TOKENS)
+            ends = (n_packs * done / sum(sizes) for done in accumulate(sizes))
+            numbers = [min(ceil(end), n_packs) for end in ends]
+            for _, pack in groupby(zip(numbers, layer, strict=True), key=lambda one: one[0]):
+                yield [one for _, one in pack]
+
+    def _in_order(self, cells: Sequence[Cell]) -> list[int]:
+        return sorted(range(len(cells)), key=lambda one: self.start(cells[one]))
 
     def differs(self, cell: Cell, objective: Objective, source: Run, into: Run) -> bool:
         """Whether the cell puts in anything that is not there already."""
