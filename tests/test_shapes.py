@@ -69,6 +69,34 @@ def test_what_a_function_gives_is_noticed():
         doubled(torch.ones(3, 2))
 
 
+def test_a_call_that_was_right_says_nothing_of_calls_with_other_shapes():
+    rows = []
+
+    @shapes.check
+    def first(
+        states: jaxtyping.Float[torch.Tensor, "n d"],
+        *,
+        scale: jaxtyping.Float[torch.Tensor, " d"] | None = None,
+        many: list[jaxtyping.Float[torch.Tensor, " d"]] | None = None,
+    ) -> tuple[jaxtyping.Float[torch.Tensor, " d"], int]:
+        rows.append(len(states))
+        return (states[0] if len(rows) < 3 else states[0, 1:]), 1
+
+    first(torch.ones(3, 2), scale=torch.ones(2))
+    for wrong in (
+        {"scale": torch.ones(3)},
+        {"scale": torch.ones(2, dtype=torch.int64)},
+        {"scale": torch.ones(2), "many": [torch.ones(3)]},
+    ):
+        with pytest.raises(jaxtyping.TypeCheckError, match="parameters"):
+            first(torch.ones(3, 2), **wrong)
+    assert rows == [3]  # what is refused is not called
+    first(torch.ones(3, 2), scale=torch.ones(2))
+    with pytest.raises(jaxtyping.TypeCheckError, match="return value"):
+        first(torch.ones(3, 2), scale=torch.ones(2))
+    assert rows == [3, 3, 3]  # and what is called, once
+
+
 def test_a_test_can_let_any_shape_pass(any_shapes):
     @shapes.check
     def same(states: jaxtyping.Float[torch.Tensor, "n d"]) -> int:

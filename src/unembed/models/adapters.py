@@ -51,8 +51,13 @@ def in_force(module: nn.Module) -> list[tuple[Any, ...]]:
     return [
         (name, bool(layer.disable_adapters), bool(layer.merged), _strengths(layer))
         for name, layer in module.named_modules()
-        if hasattr(layer, "lora_A") and is_adapted(layer)
+        if _may_be_adapted(layer) and is_adapted(layer)
     ]
+
+
+def _may_be_adapted(module: nn.Module) -> bool:
+    """Without `hasattr`, which is slow for what a module does not have: every pass asks each."""
+    return "lora_A" in module._modules or "lora_A" in module.__dict__
 
 
 def _strengths(layer: Any) -> tuple[tuple[str, float], ...]:
