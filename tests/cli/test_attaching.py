@@ -11,6 +11,7 @@ import torch
 import unembed as ue
 from unembed.cli.attaching import source_and_site
 from unembed.latents.sae import what_is_attached
+from unembed.server import wire, workspace_responses
 from unembed.server.describe import model_info
 from unembed.session import Session
 from unembed.settings import Settings
@@ -74,6 +75,24 @@ def test_what_is_attached_is_in_the_description_of_the_model(model, saes, tmp_pa
         model.attach(sae, verify=False)
         (one,) = model_info(session).attached
         assert (one.explained, one.active, one.read) == (None, None, None)
+    finally:
+        model.detach()
+        session.close()
+
+
+def test_names_of_latents_are_those_of_their_autoencoder(model, saes, tmp_path):
+    session = Session(model, Settings(cache_dir=str(tmp_path)))
+    named = [wire.NodeName(node=one, name=f"my {one}") for one in ("L1.F7", "L1.N7")]
+    try:
+        model.attach(ue.load_sae(saes[0]))
+        for one in named:
+            workspace_responses.name(session, one)
+        kept = workspace_responses.everything(session).names
+        assert sorted(one.name for one in kept) == ["my L1.F7", "my L1.N7"]
+        model.detach()
+        model.attach(ue.load_sae(saes[1], "L1.resid_post"), verify=False)
+        kept = workspace_responses.everything(session).names
+        assert [one.name for one in kept] == ["my L1.N7"]
     finally:
         model.detach()
         session.close()

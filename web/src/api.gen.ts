@@ -2103,7 +2103,7 @@ export interface components {
              * Kind
              * @enum {string}
              */
-            kind: "head" | "cross_head" | "neuron" | "attn" | "cross" | "mixer" | "mlp" | "ple" | "embed";
+            kind: "head" | "cross_head" | "neuron" | "latent" | "attn" | "cross" | "mixer" | "mlp" | "ple" | "embed";
             /** Layer */
             layer: number | null;
             /** Position */
@@ -2115,12 +2115,12 @@ export interface components {
             tokens: components["schemas"]["Token"][];
             /**
              * Activation
-             * @description Per position: a neuron's activation; for others the norm of what they write.
+             * @description Per position: of a neuron or latent its activation; of others the norm of their write.
              */
             activation: number[];
             /**
              * Activation Name
-             * @description What `activation` is: "mlp_post", "norm of the write".
+             * @description What `activation` is: "mlp_post", "latent", "norm of the write".
              */
             activation_name: string;
             /**
@@ -2155,7 +2155,7 @@ export interface components {
             resid_norm: number;
             /**
              * Method
-             * @description Effects with norms frozen at the run, or by taking the write out; null where the model has no unembedding, so that no token is promoted.
+             * @description Effects with norms frozen at the run, or by taking the write out; null where the model has no unembedding, or a latent writes behind a norm of the stream: no token is promoted.
              */
             method: ("frozen" | "difference") | null;
             /**
@@ -2240,7 +2240,7 @@ export interface components {
             top_k?: number;
             /**
              * Target
-             * @description A node: "L12.N512", "L9.H6", "L5.attn", "L5.mlp", "embed".
+             * @description A node: "L12.N512", "L9.H6", "L6.F77", "L5.mlp", "embed".
              */
             target: string;
         };
@@ -6951,20 +6951,23 @@ export interface components {
         };
         /**
          * ValueVector
-         * @description One value vector, whatever runs: from its weights, and where there is an index from that.
+         * @description One value vector, whatever runs: from the weights, and where there is an index from that.
          */
         ValueVector: {
             /** Target */
             target: string;
             /** Layer */
             layer: number;
-            /** Neuron */
+            /**
+             * Neuron
+             * @description Its number in the layer: of the neuron, or of the latent.
+             */
             neuron: number;
             /** Norm */
             norm: number;
             /**
              * Layer Percentile
-             * @description Of the norm, within the layer.
+             * @description Of the norm, within the layer; of a latent, within its autoencoder.
              */
             layer_percentile: number;
             /**
@@ -7001,7 +7004,7 @@ export interface components {
             percentile: number | null;
             /**
              * Similar
-             * @description The nearest ten; null without an index.
+             * @description The nearest ten; of a latent among those of its autoencoder. Null of a neuron without an index.
              */
             similar: components["schemas"]["Hit"][] | null;
             /**
@@ -7013,7 +7016,7 @@ export interface components {
         };
         /**
          * VectorRequest
-         * @description One neuron.
+         * @description One neuron, or one latent.
          */
         VectorRequest: {
             /**
@@ -7030,7 +7033,7 @@ export interface components {
             job?: string | null;
             /**
              * Target
-             * @description A neuron: "L12.N512"; LM-Debugger's "L12D512" is read too.
+             * @description A neuron, "L12.N512" or "L12D512", or a latent, "L6.F77".
              */
             target: string;
         };

@@ -410,6 +410,7 @@ LATENT = NodeKind(
     site="resid_post",  # or where the autoencoder of the layer was trained
     number="index",
     called="latent",
+    is_node=True,
     encoder=False,
     derived="latents",
 )

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
 Scores = tuple[TokenScore, ...]
+SHOWN_PROMOTED, SHOWN_SUPPRESSED = 10, 5  # of a hit
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ Layers = Annotated[
     ),
 ]
 Node = Annotated[
-    Name, Field(description='A neuron: "L12.N512"; LM-Debugger\'s "L12D512" is read too.')
+    Name, Field(description='A neuron, "L12.N512" or "L12D512", or a latent, "L6.F77".')
 ]
 _LAYERS = "a first and a last layer, as in [3, 9]"
 MOST_TOP_K = 1000

@@ -24,7 +24,7 @@ from unembed.errors import InputError, TargetError
 from unembed.index import clusters as clustering
 from unembed.index.about import IndexAbout, Plan
 from unembed.index.choices import best_rows, layer_rows, page
-from unembed.index.hits import Hit, Hits, Scores, VectorPage
+from unembed.index.hits import SHOWN_PROMOTED, SHOWN_SUPPRESSED, Hit, Hits, Scores, VectorPage
 from unembed.index.matrix import ValueMatrix
 from unembed.index.options import (
     BrowseOptions,
@@ -44,7 +44,7 @@ from unembed.options import given
 
 Array = NDArray[Any]
 Made = TypeVar("Made")
-SHOWN_PROMOTED, SHOWN_SUPPRESSED, MOST_MATCHED = 10, 5, 20
+MOST_MATCHED = 20
 SIDES: tuple[Side, ...] = get_args(Side)
 SEARCH, TOKEN, SIMILAR = SearchOptions(), TokenSearchOptions(), SimilarOptions()
 BROWSE, CLUSTERS = BrowseOptions(), ClustersOptions()

@@ -17,7 +17,7 @@ from unembed.engine.derived import Derived
 from unembed.engine.loaded import Loaded
 from unembed.engine.nodes import LATENT
 from unembed.engine.targets import Target
-from unembed.errors import LoadError
+from unembed.errors import LoadError, TargetError
 from unembed.latents.autoencoder import Autoencoder
 from unembed.latents.check import SaeCheck, decided, placed
 from unembed.latents.description import AttachedSae
@@ -124,6 +124,15 @@ def _said(layer: int, sae: Autoencoder, check: SaeCheck | None) -> AttachedSae:
     )
 
 
+def sae_of(model: Loaded, latent: Target) -> Autoencoder:
+    """The autoencoder that a latent is of; raises TargetError where it is not attached."""
+    found = attached(model).get(latent.layer or 0)
+    if found is None:
+        model.attached(latent)  # says what is
+        raise TargetError(f"{latent.text} is of no autoencoder that is attached", field="target")
+    return found
+
+
 STREAM = ("resid_pre", "resid_mid", "resid_post", "attn_out", "mlp_out", "embed")
 """Sites whose activation is part of the residual stream as it is."""
 
@@ -131,11 +140,17 @@ STREAM = ("resid_pre", "resid_mid", "resid_post", "attn_out", "mlp_out", "embed"
 def direction_of(model: Loaded, latent: Target) -> Float[Tensor, " d_model"] | None:
     """What a latent that is attached adds to the residual stream for a value of 1: its decoder's
     row. None where its autoencoder writes no part of the stream."""
+    rows = directions_of(model, latent)
+    return None if rows is None else rows[latent.index or 0]
+
+
+def directions_of(model: Loaded, latent: Target) -> Float[Tensor, "n d_model"] | None:
+    """`direction_of` every latent of the same autoencoder."""
     sae = attached(model).get(latent.layer or 0)
     writes = None if sae is None else sae.description.writes
     if sae is None or writes is None or writes.site not in STREAM:
         return None
-    return sae.directions[latent.index or 0]
+    return sae.directions
 
 
 @dataclass(frozen=True, eq=False)

@@ -246,7 +246,7 @@ class PatchPairsRequest(PairsOptions, Request):
 class ComponentRequest(ComponentOptions, Experiment):
     """One node on one prompt."""
 
-    target: Name = option(sentence='A node: "L12.N512", "L9.H6", "L5.attn", "L5.mlp", "embed".')
+    target: Name = option(sentence='A node: "L12.N512", "L9.H6", "L6.F77", "L5.mlp", "embed".')
 
 
 class GenerateRequest(GenerationOptions, Experiment):
@@ -314,7 +314,7 @@ class IndexSimilarRequest(index.SimilarOptions, IndexRequest):
 
 
 class VectorRequest(IndexRequest):
-    """One neuron."""
+    """One neuron, or one latent."""
 
     target: index.Node
 

@@ -9,12 +9,13 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Annotated, ClassVar, cast
 
 from unembed.analyses.tools.projections import token_direction
+from unembed.analyses.tools.writes import node_of
 from unembed.engine.names.sites import parse_target
 from unembed.errors import InputError, TargetError, UnembedError
 from unembed.index.about import IndexAbout
 from unembed.index.clusters import Clusters
 from unembed.index.hits import Hit, Hits, Scores
-from unembed.index.live import LivePage, live_page
+from unembed.index.live import LivePage, live_page, nearest_latents
 from unembed.index.options import (
     BrowseOptions,
     BuildOptions,
@@ -206,10 +207,14 @@ class Clustering:
 
 @dataclass(frozen=True, repr=False)
 class ValueVector(LivePage, Result):
-    """One value vector, whatever runs: from its weights, and where there is an index from that."""
+    """One value vector, whatever runs: from the weights, and where there is an index from that."""
 
     percentile: Annotated[float | None, "Of the norm, among all; needs an index."] = None
-    similar: Annotated[tuple[Hit, ...] | None, "The nearest ten; null without an index."] = None
+    similar: Annotated[
+        tuple[Hit, ...] | None,
+        "The nearest ten; of a latent among those of its autoencoder. Null of a neuron without an "
+        "index.",
+    ] = None
     cluster: Annotated[int | None, "Null before clusters were computed."] = None
     clustering: Clustering | None = None
 
@@ -229,8 +234,11 @@ class ValueVector(LivePage, Result):
 
 
 def vector(session: Session, _: Job, request: requests.VectorRequest) -> ValueVector:
-    """One neuron, whatever runs. Needs no index; what only an index knows is None without."""
+    """One neuron or latent, whatever runs. What only an index knows is None without one."""
     page = vars(live_page(session.model, request.target, request.projection))
+    if node_of(session.model, request.target).row.derived:
+        near = nearest_latents(session.model, request.target, request.projection, _NEIGHBOURS)
+        return ValueVector(**page, similar=near)
     index = session.indexes.find(request.projection)
     return ValueVector(**page) if index is None else _indexed(page, index, request.target)
 

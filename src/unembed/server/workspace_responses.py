@@ -7,7 +7,10 @@ from contextlib import contextmanager
 from typing import TypeVar
 
 from unembed.analyses.tools.writes import node_of
+from unembed.engine.targets import Target
 from unembed.errors import TargetError, UnembedError
+from unembed.latents.description import AttachedSae
+from unembed.latents.sae import what_is_attached
 from unembed.questions.tokens import naming
 from unembed.server import wire
 from unembed.session import Session
@@ -18,10 +21,14 @@ Body = TypeVar("Body", bound=wire.Wire)
 def everything(session: Session) -> wire.WorkspaceResponse:
     """Names of this model's nodes, and saved runs of all models."""
     kept = session.workspace
-    return _body(
-        wire.WorkspaceResponse,
-        {"names": kept.names(session.model.fingerprint), "runs": kept.list_runs()},
-    )
+    owners = [session.model.fingerprint, *map(_owned, what_is_attached(session.model))]
+    names = [name for owner in owners for name in kept.names(owner)]
+    return _body(wire.WorkspaceResponse, {"names": names, "runs": kept.list_runs()})
+
+
+def _owned(sae: AttachedSae) -> str:
+    """Whose the names of latents are: of another autoencoder they would be of other latents."""
+    return f"sae {sae.fingerprint} {sae.layer}"
 
 
 def _body(kind: type[Body], kept: object) -> Body:
@@ -31,19 +38,25 @@ def _body(kind: type[Body], kept: object) -> Body:
 
 def name(session: Session, body: wire.NodeName) -> bytes:
     """Give a node a name and a note, or forget them."""
-    node = _canonical(session, body.node)
-    session.workspace.set_name(session.model.fingerprint, node, body.name, body.note)
+    target = _node(session, body.node)
+    node, owner = body.node, session.model.fingerprint
+    if target.neuron is not None:
+        node = f"L{target.layer}.N{target.neuron}"
+    if target.row.derived:
+        attached = what_is_attached(session.model)
+        node, owner = target.stem, _owned(next(o for o in attached if o.layer == target.layer))
+    session.workspace.set_name(owner, node, body.name, body.note)
     return b""
 
 
-def _canonical(session: Session, text: str) -> str:
-    """One spelling for each node; raises TargetError for what is none of this model's."""
+def _node(session: Session, text: str) -> Target:
+    """The node, of all positions; raises TargetError for what is none of this model's."""
     with naming("node"):
         target = node_of(session.model, text)
     if target.position is not None:
         message = f"{text} is a node at one position, and a name is for all: leave the position out"
         raise TargetError(message, field="node", value=text, legal='"L12.N512"')
-    return text if target.neuron is None else f"L{target.layer}.N{target.neuron}"
+    return target
 
 
 def save(session: Session, body: wire.SaveRunRequest) -> wire.RunId:

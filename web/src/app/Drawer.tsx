@@ -7,7 +7,7 @@ import { NameEditor } from '../shared/parts/NameEditor';
 import { NodeActions } from '../shared/parts/NodeActions';
 import { NodeName } from '../shared/parts/NodeName';
 import { Icon, Token } from '../shared/parts/parts';
-import { describeTarget, parseTarget, type Target } from '../shared/text/address';
+import { describeTarget, hasVector, parseTarget, type Target } from '../shared/text/address';
 import { edit } from '../shared/text/edits';
 import { quantity } from '../draw/format';
 import { exploreWith, openPage, useExplore } from '../shared/state/exploring';
@@ -84,7 +84,7 @@ function Sections({
   const experiment = useExperiment(model);
   const side = useMode() === 'edited' ? 'edited' : 'baseline';
   const analysis = useComponent(spec, experiment.position, side);
-  const vector = useVector(spec, target.kind === 'neuron' ? node : null);
+  const vector = useVector(spec, hasVector(target) ? node : null);
   const here = analysis.data?.target === node ? analysis.data : null;
   const facts = vector.data?.target === node ? vector.data : null;
   return (
@@ -106,12 +106,12 @@ function Sections({
       )}
       <ErrorNote ofNode error={analysis.error} retry={analysis.retry} stale={here !== null} />
       {here ? <Here data={here} analysis={analysis} /> : null}
-      {!isAsked(spec) && target.kind !== 'neuron' ? (
+      {!isAsked(spec) && !hasVector(target) ? (
         <p className="drawer-section faint">
           What it writes depends on what it reads: run a prompt to see it.
         </p>
       ) : null}
-      {target.kind === 'neuron' ? (
+      {hasVector(target) ? (
         <>
           <ErrorNote
             ofNode

@@ -19,6 +19,7 @@ from torch import Tensor
 from unembed.analyses.attribution.result import NodeGroup
 from unembed.analyses.tools.directions import Directions
 from unembed.analyses.tools.frozen import accurate
+from unembed.analyses.tools.writes import joins_stream
 from unembed.engine.loaded import Loaded
 from unembed.engine.nodes import Branch
 from unembed.engine.passes.run import Run
@@ -157,19 +158,11 @@ def _spread(found: Tensor, active: Tensor, like: Tensor) -> Tensor:
 
 def _way(model: Loaded, directions: Directions, writes: SiteKey) -> Tensor | None:
     """The direction of what is written there; None where what follows is a norm of the stream."""
-    branch = BRANCHES.get(writes.site)
-    if branch is not None:
-        return directions.of(model, writes.layer, branch)
-    layer = writes.layer or 0
-    if writes.site == "resid_pre":
-        if layer == 0:
-            return directions.embed
-        layer, branch = layer - 1, "mlp"
-    else:
-        branch = STREAM.get(writes.site)
-    if branch is None or model.block(layer).arrangement == "post_norm":
+    step = joins_stream(model, writes)
+    if step is None:
         return None
-    return directions.of(model, layer, branch)
+    layer, branch = step
+    return directions.embed if layer is None else directions.of(model, layer, branch)
 
 
 def written_by(group: NodeGroup, run: Run, position: int) -> tuple[SiteKey, Tensor]:

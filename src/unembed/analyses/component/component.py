@@ -12,12 +12,14 @@ from unembed.analyses.component.options import ComponentOptions
 from unembed.analyses.component.result import Component, Kind, TokenEffect
 from unembed.analyses.tools.checks import checked_top_k, chosen
 from unembed.analyses.tools.effects import direct_effects, effects_capture
-from unembed.analyses.tools.writes import node_of, write, write_capture
+from unembed.analyses.tools.writes import joins_stream, node_of, write, write_capture
 from unembed.engine.loaded import Loaded
 from unembed.engine.names.sites import resolve_position
 from unembed.engine.names.taps import why_not
+from unembed.engine.nodes import Branch
 from unembed.engine.passes.run import Run
 from unembed.engine.targets import Name, SiteKey, Target
+from unembed.latents.sae import sae_of
 from unembed.options import given
 
 DEFAULTS = ComponentOptions()
@@ -30,8 +32,9 @@ def component_capture(model: Loaded, node: Name, position: int = -1) -> tuple[st
     """
     target = node_of(model, node)
     capture = [_stream(model, target)]
-    if _reads_tokens(model):
-        capture += effects_capture(model, target.layer)
+    where = _joins(model, target)
+    if _reads_tokens(model) and where is not None:
+        capture += effects_capture(model, where[0])
     capture += write_capture(model, target)
     row = position if target.position is None else target.position
     capture += [f"L{target.layer}.H{target.head}.{site}@{row}" for site in _shares(model, target)]
@@ -69,9 +72,9 @@ def component(
     top_k = checked_top_k(model, options.top_k)
     written = write(run, target)
     here = written[position, None]
-    effects = None
-    if _reads_tokens(model):
-        effects = direct_effects(run, here, target.layer, target.row.writes, position, top_k)
+    effects, where = None, _joins(model, target)
+    if _reads_tokens(model) and where is not None:
+        effects = direct_effects(run, here, *where, position, top_k)
     activation = (
         run.value_of(target, every_position=True)
         if target.is_number
@@ -85,7 +88,7 @@ def component(
         tokens=run.tokens,
         source_tokens=run.source_tokens,
         activation=tuple(activation.tolist()),
-        activation_name=target.site if target.is_number else "norm of the write",
+        activation_name=_activation_name(target),
         promotes=() if effects is None else listed(model, effects.raised_ids[0], effects.raised[0]),
         suppresses=()
         if effects is None
@@ -103,12 +106,32 @@ def _reads_tokens(model: Loaded) -> bool:
     return model.capabilities()["lens"].available
 
 
+def _joins(model: Loaded, target: Target) -> tuple[int | None, Branch | None] | None:
+    """The layer and branch that the node writes through, or as; None: behind a norm."""
+    if not target.row.derived:
+        return target.layer, target.row.writes
+    writes = sae_of(model, target).description.writes
+    return None if writes is None else joins_stream(model, writes)
+
+
+def _activation_name(target: Target) -> str:
+    if target.row.derived:
+        return target.row.called
+    return target.site if target.is_number else "norm of the write"
+
+
 def _stream(model: Loaded, target: Target) -> str:
     """The site of the residual stream that the node adds to; the embedding is its beginning."""
     if target.layer is None:
         return "embed"
+    branch: str | None = target.row.writes
+    if target.row.derived:
+        writes = sae_of(model, target).description.writes
+        if writes is None or not writes.site.endswith("_out"):
+            return (writes or target.site_key).name  # a part of the stream itself
+        branch = writes.site.removesuffix("_out")
     streams = model.block(target.layer).stream_sites
-    step = {"mlp": len(streams) - 1, "cross": 1}.get(target.row.writes or "", 0)
+    step = {"mlp": len(streams) - 1, "cross": 1}.get(branch or "", 0)
     return f"L{target.layer}.{streams[step]}"
 
 

@@ -10,7 +10,7 @@ from unembed.engine.names.tokens import Token
 from unembed.result import Axes, Columns, Result
 
 Kind = Literal[
-    "head", "cross_head", "neuron", "attn", "cross", "mixer", "mlp", "ple", "embed"
+    "head", "cross_head", "neuron", "latent", "attn", "cross", "mixer", "mlp", "ple", "embed"
 ]  # fmt: skip
 
 
@@ -35,9 +35,11 @@ class Component(Result):
     tokens: Annotated[tuple[Token, ...], "Of the prompt."]
     activation: Annotated[
         tuple[float, ...],
-        "Per position: a neuron's activation; for others the norm of what they write.",
+        "Per position: of a neuron or latent its activation; of others the norm of their write.",
     ]
-    activation_name: Annotated[str, 'What `activation` is: "mlp_post", "norm of the write".']
+    activation_name: Annotated[
+        str, 'What `activation` is: "mlp_post", "latent", "norm of the write".'
+    ]
     promotes: Annotated[tuple[TokenEffect, ...], "Most raised first."]
     suppresses: Annotated[tuple[TokenEffect, ...], "Most lowered first."]
     attends_to: Annotated[
@@ -54,7 +56,7 @@ class Component(Result):
     method: Annotated[
         Method | None,
         "Effects with norms frozen at the run, or by taking the write out; null where the model "
-        "has no unembedding, so that no token is promoted.",
+        "has no unembedding, or a latent writes behind a norm of the stream: no token is promoted.",
     ]
     source_tokens: Annotated[
         tuple[Token, ...], "What the encoder of an encoder-decoder was given."

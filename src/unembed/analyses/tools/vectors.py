@@ -40,8 +40,9 @@ from unembed.engine.checks.selfcheck import N_POSITIONS, sample_ids
 from unembed.engine.loaded import Loaded
 from unembed.engine.names.taps import refuse, why_not
 from unembed.engine.passes import forward
-from unembed.engine.targets import Name, SiteKey
+from unembed.engine.targets import Name, SiteKey, Target
 from unembed.errors import CapabilityError, InputError, TargetError
+from unembed.latents.sae import sae_of
 from unembed.models.fingerprint import State
 from unembed.models.maps import input_embeddings, stored, weight_in_out
 
@@ -145,13 +146,22 @@ class KeyTokens:
 def key_tokens(model: Loaded, node: Name, k: int = 10) -> KeyTokens:
     """The k tokens that the key directions of "L12.N512" fire on most, and least.
 
-    Raises TargetError for anything that is no neuron of this model; CapabilityError where the
-    pre-activation is not understood, or embeddings are not as wide as the residual stream.
+    Of a latent, "L6.F77", the column of its encoder is compared with embeddings as the site has
+    them: those of a feed-forward's input through the norm before it, those of the stream as they
+    are, without their mean where the autoencoder takes it off.
+
+    Raises TargetError for anything that is no neuron or latent of this model; CapabilityError where
+    the pre-activation is not understood, embeddings are not as wide as the residual stream, or no
+    embedding is in what the autoencoder reads.
     """
-    layer, neuron = vector_of(model, node)
     checked_top_k(model, k)
-    refuse(model.anatomy, SiteKey("mlp_pre", layer), model.name, "target")
-    cosines = _cosines(model, layer, key_directions(model, layer, neuron))
+    target = node_of(model, node)
+    if target.row.derived:
+        cosines = _latent_cosines(model, target)
+    else:
+        layer, neuron = vector_of(model, target)
+        refuse(model.anatomy, SiteKey("mlp_pre", layer), model.name, "target")
+        cosines = _cosines(model, layer, key_directions(model, layer, neuron))
     lists: list[Scores | None] = []
     for row in cosines:
         for sign in (1, -1):
@@ -159,6 +169,31 @@ def key_tokens(model: Loaded, node: Name, k: int = 10) -> KeyTokens:
             lists.append(scores_of(model, top.indices.tolist(), (sign * top.values).tolist()))
     lists += [None] * (4 - len(lists))
     return KeyTokens(lists[0] or (), lists[1] or (), lists[2], lists[3])
+
+
+def _latent_cosines(model: Loaded, latent: Target) -> Float[Tensor, "1 vocab"]:
+    """Cosine of every token's embedding with what the encoder multiplies what it reads with."""
+    sae = sae_of(model, latent)
+    says, reads = sae.description, latent.site_key
+    column = accurate(sae.weights.W_enc[:, latent.index or 0])[None].to(model.device)
+    if reads.site == "mlp_in" and reads.layer is not None:
+        return _cosines(model, reads.layer, column)
+    if reads.site not in _OF_STREAM:
+        raise CapabilityError(
+            f"{latent.text} reads {reads.name}, in which no token's embedding is",
+            field="target",
+            value=latent.text,
+            legal=f"latents of mlp_in, {', '.join(_OF_STREAM)}",
+        )
+    parts = []
+    for rows in _embeddings(model):
+        if says.centred or says.normalise == "layer_norm":
+            rows = rows - rows.mean(-1, keepdim=True)
+        parts.append(torch.nn.functional.cosine_similarity(rows, column.to(rows), dim=-1))
+    return torch.cat(parts)[None]
+
+
+_OF_STREAM = ("embed", "resid_pre", "resid_mid", "resid_mid_cross", "resid_post")
 
 
 def key_directions(model: Loaded, layer: int, neuron: int) -> Float[Tensor, "n d_model"]:

@@ -18,13 +18,14 @@ from torch import Tensor
 
 from unembed.analyses.tools.frozen import FrozenNorm, freeze
 from unembed.engine.loaded import Loaded
-from unembed.engine.names.sites import check_target, parse_target
+from unembed.engine.names.sites import check_target
 from unembed.engine.names.taps import refuse
 from unembed.engine.nodes import KINDS, Branch
 from unembed.engine.passes.run import Run
 from unembed.engine.reading.maps import Maps
-from unembed.engine.targets import Name, Target
+from unembed.engine.targets import Name, SiteKey, Target
 from unembed.errors import CapabilityError, TargetError
+from unembed.latents.sae import STREAM, direction_of, sae_of
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -195,11 +196,14 @@ def bias_write(run: Run, layer: int, branch: Branch) -> Float[Tensor, "pos d_mod
 
 @torch.no_grad()
 def write(run: Run, node: Name) -> Float[Tensor, "pos d_model"]:
-    """What one node writes at every position: "L9.H6", "L12.N512", "L5.attn", "L5.mlp", "embed".
+    """What one node writes at every position: "L9.H6", "L12.N512", "L6.F77", "L5.mlp", "embed".
 
-    Needs `write_capture(node)` captured. Raises TargetError for anything that is not a node.
+    Needs `write_capture(node)` captured. Raises TargetError for anything that is not a node,
+    CapabilityError for a latent that writes inside of a branch.
     """
     target = node_of(run.model, node)
+    if target.row.derived:
+        return _latent_write(run, target)
     if target.layer is None or target.row.writes is None or target.row.number is None:
         return run.value_of(target, every_position=True)
     whole = branch_output(run, target.layer, target.row.writes)
@@ -208,6 +212,49 @@ def write(run: Run, node: Name) -> Float[Tensor, "pos d_model"]:
         own = slice(target.head * width, (target.head + 1) * width)
         return whole.carry(whole.read[:, own] @ whole.stored[own])
     return whole.carry(whole.read[:, target.neuron, None] * whole.stored[target.neuron])
+
+
+def _latent_write(run: Run, latent: Target) -> Float[Tensor, "pos d_model"]:
+    """What a latent stands for where its autoencoder writes: nothing of its bias and error."""
+    direction, sae = direction_of(run.model, latent), sae_of(run.model, latent)
+    if direction is None:
+        raise CapabilityError(
+            f"{latent.text} writes inside of a branch, at {sae.description.where}: it adds nothing "
+            "to the residual stream by itself",
+            field="target",
+            value=latent.text,
+            legal=f"latents of {', '.join(STREAM)}",
+        )
+    values = run.value_of(latent, every_position=True)
+    factor = sae.factor(run[latent.site_key.name].to(values)).to(values)
+    return values[:, None] * direction.to(values) * factor
+
+
+def joins_stream(model: Loaded, writes: SiteKey) -> tuple[int | None, Branch | None] | None:
+    """The layer and branch whose step of the stream ends at a site where an autoencoder writes.
+
+    (None, None) is the embedding. None: inside of a branch, or behind a norm of the stream.
+    """
+    layer, branch = writes.layer, _STEPS.get(writes.site)
+    if writes.site == "resid_pre" and layer:
+        layer, branch = layer - 1, "mlp"
+    elif writes.site in ("embed", "resid_pre"):
+        return None, None
+    if branch is None or layer is None:
+        return None
+    added = writes.site.endswith("_out")
+    behind = not added and model.block(layer).arrangement == "post_norm"
+    return None if behind else (layer, branch)
+
+
+_STEPS: dict[str, Branch] = {
+    "attn_out": "attn",
+    "cross_out": "cross",
+    "mlp_out": "mlp",
+    "resid_mid": "attn",
+    "resid_mid_cross": "cross",
+    "resid_post": "mlp",
+}
 
 
 def write_capture(model: Loaded, node: Name) -> tuple[str, ...]:
@@ -219,7 +266,7 @@ def write_capture(model: Loaded, node: Name) -> tuple[str, ...]:
 
 def node_of(model: Loaded, node: Name) -> Target:
     """The parsed name of a node of this model; raises TargetError, or CapabilityError."""
-    target = parse_target(node)
+    target = model.read_name(node)
     if not target.row.is_node:
         raise TargetError(
             f"{target.text!r} is not a node; nodes are {_EXAMPLES}",
@@ -228,6 +275,8 @@ def node_of(model: Loaded, node: Name) -> Target:
             legal=_EXAMPLES,
         )
     check_target(target, model.anatomy, model.name)
+    if target.row.derived:
+        return model.node(target)
     if target.encoder:
         raise CapabilityError(
             f"{target.text} writes to the encoder's stream, which reaches the logits through the "

@@ -1,10 +1,9 @@
 /** What the page and the drawer of a component share. */
 import type { Schemas } from '../api/client';
 import type { Vector } from '../api/explore';
-import type { ModelInfo } from '../api/queries';
 import { Formula } from './Formula';
 import { SideMark } from './parts';
-import { mixerOf, parseTarget, type Target } from '../text/address';
+import type { Target } from '../text/address';
 import { quantity } from '../../draw/format';
 import { exploreWith } from '../state/exploring';
 import { change, useSpec } from '../state/store';
@@ -84,21 +83,9 @@ export function ClusterLink({ vector }: { vector: Vector }) {
   );
 }
 
-/** The neighbours by number: what ‹ and › lead to. */
-export function neighbour(node: string, step: number, model: ModelInfo): string | null {
-  const target = parseTarget(node);
-  if (target?.kind === 'neuron') {
-    const neuron = target.neuron + step;
-    return neuron >= 0 && neuron < model.d_mlp ? `L${target.layer}.N${neuron}` : null;
-  }
-  if (target?.kind === 'head') {
-    const head = target.head + step;
-    return head >= 0 && head < model.n_heads ? `L${target.layer}.H${head}` : null;
-  }
-  if (target === null || !('layer' in target) || target.kind === 'site') return null;
-  const layer = target.layer + step;
-  if (layer < 0 || layer >= model.n_layers) return null;
-  return `L${layer}.${target.kind === 'mlp' ? 'mlp' : mixerOf(layer, model)}`;
+/** Whether what is shown of each position is the node's activation. */
+export function isNumber({ kind }: { kind: Component['kind'] }): boolean {
+  return kind === 'neuron' || kind === 'latent';
 }
 
 /** The heads of a layer, each a way to its own. */
@@ -139,6 +126,15 @@ export function ComponentFormula({ data }: { data: Component }) {
           value: data.write_norm.toPrecision(5),
           note: `Beside ‖ residual stream ‖ = ${data.resid_norm.toPrecision(5)}.`,
         },
+        ...(data.kind === 'latent'
+          ? [
+              {
+                name: 'activation',
+                formula: 'act( x · w_enc + b_enc )',
+                note: 'The number that the row of the autoencoder’s decoder is multiplied by.',
+              },
+            ]
+          : []),
         ...(data.kind === 'neuron'
           ? [
               {

@@ -4,6 +4,7 @@
  */
 import { useState } from 'react';
 import type { Schemas } from '../api/client';
+import { isNumber } from './ComponentParts';
 import { Bar, SignedBar, Token } from './parts';
 import { probability, quantity } from '../../draw/format';
 import { change } from '../state/store';
@@ -25,9 +26,7 @@ export function PositionList({ data }: { data: Schemas['Component'] }) {
       <p className="positions-head faint">
         <span>{source ? 'token of the source' : 'token'}</span>
         {source ? null : (
-          <span title={data.activation_name}>
-            {data.kind === 'neuron' ? 'activation' : 'write norm'}
-          </span>
+          <span title={data.activation_name}>{isNumber(data) ? 'activation' : 'write norm'}</span>
         )}
         {heads ? <span>attends to</span> : null}
       </p>
@@ -101,7 +100,7 @@ function Row({ data, at, token, most }: RowProps) {
       >
         <span className="faint number">{at}</span>
         <Token token={token} />
-        {data.kind === 'neuron' ? (
+        {isNumber(data) ? (
           <SignedBar share={value / most} />
         ) : (
           <Bar share={value / most} side="accent" />

@@ -11,6 +11,7 @@ import {
   flowMisfit,
   formatTarget,
   hasPage,
+  hasVector,
   isFlowName,
   isOfEncoder,
   parseTarget,
@@ -119,6 +120,7 @@ describe('latents', () => {
       problem: 'No autoencoder of layer 5 is attached: see unembed serve --sae.',
     });
     expect(checkTarget('L6.F77', MODEL)).toHaveProperty('problem');
+    expect(hasVector(target)).toBe(true);
   });
 });
 

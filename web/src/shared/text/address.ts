@@ -55,10 +55,14 @@ export function inEncoders(kind: Kind): boolean {
   return kindOf(kind).patterns.some((pattern) => pattern.includes('(?<stack>'));
 }
 
-/** Whether a target is a whole node of the decoder's own: those have a drawer and a page. */
+/** Whether a target is a whole node of the decoder: those have a drawer and a page. */
 export function hasPage(target: Target): boolean {
-  const apart = target.kind === 'site' || target.kind === 'latent';
-  return !apart && !('query' in target) && !isOfEncoder(target);
+  return target.kind !== 'site' && !('query' in target) && !isOfEncoder(target);
+}
+
+/** Whether it writes along one vector, which the weights say, and has an activation. */
+export function hasVector(target: Target | null | undefined): boolean {
+  return target?.kind === 'neuron' || target?.kind === 'latent';
 }
 
 /** Its positions are those of the source. */

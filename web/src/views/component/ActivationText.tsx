@@ -1,5 +1,6 @@
 /** The prompt as running text, each token coloured by the component's activation there. */
 import type { Schemas } from '../../shared/api/client';
+import { isNumber } from '../../shared/parts/ComponentParts';
 import { quantity } from '../../draw/format';
 import { change } from '../../shared/state/store';
 
@@ -14,7 +15,7 @@ export function ActivationText({ data }: { data: Component }) {
   return (
     <div className="activation-text" data-testid="activation-text">
       <p className="faint activation-scale">
-        {data.kind === 'neuron' ? 'activation' : 'norm of what it writes'}
+        {isNumber(data) ? 'activation' : 'norm of what it writes'}
         {signed ? (
           <>
             <span className="number">{quantity(-most)}</span>

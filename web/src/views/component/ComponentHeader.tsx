@@ -6,15 +6,10 @@ import { NodeActions } from '../../shared/parts/NodeActions';
 import { Icon } from '../../shared/parts/parts';
 import { copyText } from '../../shared/parts/save';
 import { describeTarget, type Target } from '../../shared/text/address';
+import { neighbour } from '../../shared/text/neighbour';
 import { exploreWith } from '../../shared/state/exploring';
 import { change } from '../../shared/state/store';
-import {
-  ClusterLink,
-  HeadLinks,
-  neighbour,
-  NormFacts,
-  wholeOf,
-} from '../../shared/parts/ComponentParts';
+import { ClusterLink, HeadLinks, NormFacts, wholeOf } from '../../shared/parts/ComponentParts';
 
 interface HeaderProps {
   node: string;
@@ -72,7 +67,7 @@ function Step({ node, step, model }: { node: string; step: 1 | -1; model: ModelI
       className="icon-button"
       disabled={next === null}
       aria-label={step < 0 ? 'The one before' : 'The next one'}
-      title={next ?? undefined}
+      title={next === null ? undefined : `${next} (${step < 0 ? '[' : ']'})`}
       onClick={() => next !== null && change({ node: next }, 'replace')}
     >
       <Icon name={step < 0 ? 'back' : 'forward'} />

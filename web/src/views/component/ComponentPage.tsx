@@ -6,7 +6,7 @@ import { useComponent, type Analysis, type ModelInfo } from '../../shared/api/qu
 import { Token } from '../../shared/parts/parts';
 import { SaveMenu } from '../../shared/parts/SaveMenu';
 import { saveCsv, saveJson } from '../../shared/parts/save';
-import { checkTarget, parseTarget, type Target } from '../../shared/text/address';
+import { checkTarget, hasVector, parseTarget, type Target } from '../../shared/text/address';
 import { quantity } from '../../draw/format';
 import { exploreWith, useExplore } from '../../shared/state/exploring';
 import { change, useSpec } from '../../shared/state/store';
@@ -28,7 +28,7 @@ import { EditsEffect } from '../../shared/parts/EditsEffect';
 import { HitList } from '../../shared/parts/HitList';
 import { OpenComponent } from './OpenComponent';
 import { PositionList } from '../../shared/parts/PositionList';
-import type { ViewProps } from '../../shared/view';
+import { asSentence, type ViewProps } from '../../shared/view';
 import { ShowChoice, Table, TokenScores } from '../../shared/parts/TokenScores';
 import { Status, ViewBar } from '../../shared/parts/ViewBar';
 
@@ -72,7 +72,7 @@ interface PageProps {
 
 function Page({ node, target, model, position, waiting }: PageProps) {
   const spec = useSpec();
-  const neuron = target.kind === 'neuron';
+  const neuron = hasVector(target);
   const side = useMode() === 'edited' ? 'edited' : 'baseline';
   const vector = useVector(spec, neuron ? node : null);
   const component = useComponent(spec, position, side, EFFECTS);
@@ -151,6 +151,7 @@ function Keys({ vector }: { vector: Vector }) {
   );
   return (
     <div className="component-keys" data-testid="keys">
+      {vector.key_reason ? <p className="faint">{asSentence(vector.key_reason)}</p> : null}
       {lists.map(([title, tokens]) => (
         <Table
           key={title}
@@ -182,16 +183,17 @@ function Neighbours({ vector, model }: { vector: Vector; model: ModelInfo | null
       </Section>
     );
   }
+  const latents = parseTarget(vector.target)?.kind === 'latent';
   return (
     <Section
-      title="Nearest vectors"
+      title={latents ? 'Nearest latents' : 'Nearest vectors'}
       extra={
         <button
           type="button"
           className="link"
           onClick={() => exploreWith({ ask: 'similar', like: 'node', node: vector.target })}
         >
-          all of them
+          {latents ? 'neurons like it' : 'all of them'}
         </button>
       }
     >
@@ -271,7 +273,7 @@ function NoPrompt({ model, neuron }: { model: ModelInfo | null; neuron: boolean 
     <Section title="On a prompt">
       <p className="faint">
         {neuron
-          ? 'Run a prompt to see where this neuron fires.'
+          ? 'Run a prompt to see where it fires.'
           : 'What it writes depends on what it reads: run a prompt to see it.'}
       </p>
       {example ? (

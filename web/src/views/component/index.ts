@@ -3,7 +3,9 @@ import { lazy } from 'react';
 import { HIT_KEYS } from '../../shared/parts/hitKeys';
 import { cancelWork, closePeek } from '../../shared/state/escape';
 import { NODE_KEY } from '../../shared/state/rows';
-import { change } from '../../shared/state/store';
+import { queryClient, type ModelInfo } from '../../shared/api/queries';
+import { change, useStore } from '../../shared/state/store';
+import { neighbour } from '../../shared/text/neighbour';
 import type { View } from '../../shared/view';
 import './component.css';
 
@@ -18,6 +20,18 @@ export const component: View = {
   },
   keys: [
     NODE_KEY,
+    {
+      on: ['[', ']'],
+      label: '[ and ]',
+      says: 'the node before and the next one by number',
+      act: ({ key }) => {
+        const { node } = useStore.getState().spec;
+        const model = queryClient.getQueryData<ModelInfo>(['model']);
+        const next = node && model ? neighbour(node, key === '[' ? -1 : 1, model) : null;
+        if (next !== null) change({ node: next }, 'replace');
+        return true;
+      },
+    },
     ...Object.values(HIT_KEYS),
     {
       on: ['Escape'],
