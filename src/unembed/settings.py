@@ -97,7 +97,9 @@ class Settings:
     cache_bytes: int = _row(1024 * MIB, "Memory for cached forward passes.")
     chunk_bytes: int = _row(16 * MIB, "Working memory of one vocabulary chunk of the unembedding.")
     index_cache_bytes: int = _row(
-        2048 * MIB, "Memory for an index's value vectors; larger ones are read from disk each time."
+        2048 * MIB,
+        "Memory for an index's value vectors, and for vectors of a corpus, 2 bytes a number; what "
+        "does not fit is read from disk each time.",
     )
     exact_search_tokens: int = _row(
         500_000,

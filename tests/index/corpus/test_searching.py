@@ -14,6 +14,7 @@ from unembed.errors import InputError, PromptError, TargetError
 from unembed.index.corpus import compare
 from unembed.index.corpus.build import index_corpus
 from unembed.index.corpus.corpus import open_corpus
+from unembed.index.corpus.rows import Rows
 from unembed.session.corpora import Corpora
 from unembed.settings import Settings
 
@@ -221,6 +222,24 @@ def test_vectors_beyond_the_budget_are_read_from_disk_with_the_same_answer(
         assert [hit.score for hit in found.items] == [hit.score for hit in wanted.items]
 
 
+def test_sites_that_take_turns_do_not_push_each_other_out(corpus, model, monkeypatch):
+    """With room for one: the other is read from disk, until it is asked for twice running."""
+    size = 2 * len(corpus) * model.anatomy.d_model
+    monkeypatch.setattr(model, "settings", replace(model.settings, index_cache_bytes=size))
+    small = open_corpus(model, "tiny", folder=corpus.version.parent.parent)
+    read = []
+    monkeypatch.setattr(
+        small._rows,
+        "vectors",
+        lambda site, n: read.append(site.name) or Rows.vectors(small._rows, site, n),
+    )
+    for layer in (1, 3, 1, 3, 1, 3, 3, 3, 1):
+        assert small.search(PROMPT, 7, layer) == corpus.search(PROMPT, 7, layer)
+        assert small.bytes_in_memory <= size
+    kept, other = "L1.resid_post", "L3.resid_post"
+    assert read == [kept, other, other, other, other, kept]
+
+
 @pytest.mark.parametrize("wanted", [1, 3, 700, 5000])
 def test_what_may_be_among_the_best_is_not_put_aside(wanted):
     """Of scores that are each off by up to half the margin, in blocks of any size."""
@@ -300,3 +319,11 @@ def test_the_command_line_prints_what_python_returns(cli, source, tmp_path, monk
     assert (status, "A dog ran." in out) == (0, True)
     status, _, err = cli("corpus", "search", source, "The cat", "--name", "no")
     assert (status, "has no corpus 'no'; there are: ab" in err) == (2, True)
+
+
+def test_a_sentence_that_there_is_not_is_said(corpus):
+    last = corpus.about.n_sentences - 1
+    assert corpus.text(last)
+    for call in (corpus.text, corpus.tokens):
+        with pytest.raises(InputError, match=f"sentence {last + 1} is not in 'tiny': it has 0-"):
+            call(last + 1)

@@ -7,6 +7,7 @@ among the best by that is divided by its length again and compared in double pre
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import cast
@@ -163,16 +164,18 @@ class KeptVectors:
 
     def times(self, direction: Tensor, rows: Array | None = None) -> Tensor:
         """The product of every row, or of some, with a direction [width], but for rounding."""
+        if rows is not None and len(rows) >= FEW * self._n:  # one by one they would take longer
+            return self.times(direction)[torch.from_numpy(rows)]
         flat, length = _unit(direction)
         if rows is not None:
-            found = products(torch.from_numpy(self.rows(rows)), flat)
+            found = products([torch.from_numpy(self.rows(rows))], flat)
         elif self._fits:
-            found = products(self._whole(), flat)
+            found = products([self._whole()], flat)
             if self._lists is not None:
                 found = found.index_select(0, torch.from_numpy(self._lists.place))
         else:
             parts = self._rows.vectors(self._site, self._step)
-            found = torch.cat([products(torch.from_numpy(part), flat) for part in parts])
+            found = torch.cat([products([torch.from_numpy(part)], flat) for part in parts])
         return found.mul_(length)
 
     def near(self, direction: Tensor, wanted: int) -> tuple[Array, Tensor]:
@@ -184,7 +187,7 @@ class KeptVectors:
             return rows, self.times(direction, rows)
         flat, length = _unit(direction)
         held = self._whole()
-        return rows, torch.cat([products(held[one], flat) for one in stretches]).mul_(length)
+        return rows, products([held[one] for one in stretches], flat).mul_(length)
 
     @property
     def _step(self) -> int:
@@ -210,15 +213,21 @@ def _unit(direction: Tensor) -> tuple[Tensor, Tensor]:
     return (direction / length).float(), length.float()
 
 
-def products(rows: Tensor, direction: Tensor) -> Tensor:
-    """Products of half-precision rows with a direction, as single precision.
+def products(stretches: Sequence[Tensor], direction: Tensor) -> Tensor:
+    """Products of half-precision rows, stretch by stretch, with a direction, as single precision.
 
     Where the processor adds halves up in single precision, it does so at the speed of memory;
     where it does not, rows are made single precision first, some at a time.
     """
-    if adds_in_single(rows.shape[1]):
-        return torch.mv(rows, direction.half()).float()
-    return torch.cat([part.float() @ direction for part in torch.split(rows, BLOCK)])
+    if not adds_in_single(len(direction)):
+        parts = [part for rows in stretches for part in torch.split(rows, BLOCK)]
+        return torch.cat([part.float() @ direction for part in parts])
+    half, start = direction.half(), 0
+    found = torch.empty(sum(map(len, stretches)), dtype=torch.half)
+    for rows in stretches:
+        torch.mv(rows, half, out=found[start : start + len(rows)])
+        start += len(rows)
+    return found.float()
 
 
 @cache
@@ -232,24 +241,45 @@ def adds_in_single(width: int) -> bool:
 
 
 class Matrices:
-    """The vectors of sites, in memory as far as the budget goes; the last used stays."""
+    """The vectors of sites, in memory as far as the budget goes. Thread-safe.
+
+    A site for which others would have to go is read from disk, until it is asked for again and
+    none of those was in between: sites that take turns do not push each other out.
+    """
 
     def __init__(self, rows: Rows, n: int, budget: int, lists: SiteLists) -> None:
         self._rows, self._n, self._budget, self._lists = rows, n, budget, lists
-        self._held: dict[Site, KeptVectors] = {}
+        self._held: dict[Site, KeptVectors] = {}  # used longest ago first
+        self._asked: dict[Site, int] = {}  # when: a running number
         self._lock = threading.Lock()
 
     def of(self, site: Site) -> KeptVectors:
         """All vectors of a site."""
         with self._lock:
+            before = self._asked.get(site, 0)
+            self._asked[site] = max(self._asked.values(), default=0) + 1
             found = self._held.pop(site, None)
             if found is None:
                 lists = self._lists.of(site)
                 found = KeptVectors(self._rows, site, self._n, self._budget, lists)
-                while self._held and self.bytes + found.bytes > self._budget:
-                    del self._held[next(iter(self._held))]
+                others = self._in_the_way(found.bytes)
+                in_use = any(self._asked[other] > before for other in others)
+                if in_use or found.bytes > self._budget:
+                    return KeptVectors(self._rows, site, self._n, 0, lists)
+                for other in others:
+                    del self._held[other]
             self._held[site] = found
             return found
+
+    def _in_the_way(self, size: int) -> list[Site]:
+        """Which would have to go for so many bytes more."""
+        others, room = [], self._budget - self.bytes
+        for site, held in self._held.items():
+            if size <= room:
+                break
+            others.append(site)
+            room += held.bytes
+        return others
 
     @property
     def bytes(self) -> int:

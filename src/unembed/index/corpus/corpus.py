@@ -35,7 +35,7 @@ from unembed.index.corpus.options import (
     CorpusSentencesOptions,
     Of,
 )
-from unembed.index.corpus.rows import SENTENCES, Rows
+from unembed.index.corpus.rows import Rows
 from unembed.index.corpus.sentences import CorpusSentence, CorpusSentences
 from unembed.index.corpus.states import CONTEXT
 from unembed.index.corpus.summary import CorpusSummary, summed_up
@@ -356,7 +356,7 @@ class Corpus:
 
     def text(self, sentence: int) -> str:
         """One sentence."""
-        return str(self._rows.take(SENTENCES, [sentence], ["text"])["text"][0].as_py())
+        return self._listing.text(sentence)
 
     def token_ids(self) -> Iterator[tuple[int, ...]]:
         """The ids of each sentence that has tokens, in order, as the model read them."""

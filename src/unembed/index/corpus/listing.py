@@ -1,7 +1,8 @@
 """Tokens of a corpus in their sentences, as answers list them.
 
-Numbers and labels of all tokens are held in memory where they are small beside what an index may
-take (52 bytes a token); else those of an answer are read for it, in some thirty milliseconds.
+Numbers and labels of all tokens, and the texts, are held in memory where they are small beside what
+an index may take (some 60 bytes a token); else those of an answer are read for it, in some thirty
+milliseconds, and as many of a processor.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ from unembed.index.corpus.rows import LABELS, NUMBERS, SENTENCES, TOKENS, Rows
 from unembed.index.store import Array
 
 COLUMNS = (*NUMBERS, *LABELS)
+SAID = ("text", "file", "record")  # of a sentence
+TEXT_BYTES = 8  # of a token, about
 SHARE = 8  # of the memory for an index, one part for them
 
 
@@ -31,7 +34,7 @@ class Listing:
     def __init__(self, model: Model, rows: Rows, columns: TokenColumns, about: CorpusAbout) -> None:
         self._model, self._rows, self._columns, self._about = model, rows, columns, about
         room = model.settings.index_cache_bytes // SHARE
-        self._held = 4 * len(COLUMNS) * about.n_tokens <= room
+        self._held = (4 * len(COLUMNS) + TEXT_BYTES) * about.n_tokens <= room
 
     @cached_property
     def _bounds(self) -> tuple[Array, Array]:
@@ -51,6 +54,15 @@ class Listing:
 
     def sentence(self, number: int) -> tuple[CorpusToken, ...]:
         """The tokens of one; raises InputError where there is none of that number."""
+        self._check(number)
+        return self.sentences([number])[number]
+
+    def text(self, number: int) -> str:
+        """One sentence; raises InputError where there is none of that number."""
+        self._check(number)
+        return self._said([number])[number][0]
+
+    def _check(self, number: int) -> None:
         if not 0 <= number < len(self.starts):
             legal = f"0-{len(self.starts) - 1}"
             raise InputError(
@@ -59,15 +71,13 @@ class Listing:
                 value=number,
                 legal=legal,
             )
-        return self.sentences([number])[number]
 
     def sentences(self, numbers: Sequence[int]) -> dict[int, tuple[CorpusToken, ...]]:
         """The tokens of some sentences, by their numbers."""
         starts, sizes = self._bounds
         spans = [(int(starts[one]), int(sizes[one])) for one in numbers]
         rows = [row for start, size in spans for row in range(start, start + size)]
-        taken = self._rows.take(TOKENS, rows, COLUMNS)
-        columns = {name: column.to_pylist() for name, column in taken.items()}
+        columns = self._columns_at(np.array(rows, np.int64))
         found, at = {}, 0
         for number, (_, size) in zip(numbers, spans, strict=True):
             own = {name: column[at : at + size] for name, column in columns.items()}
@@ -76,6 +86,15 @@ class Listing:
             found[number] = self._made(own, heads)
             at += size
         return found
+
+    def _columns_at(self, rows: Array) -> dict[str, list[Any]]:
+        """What is kept of the tokens of some rows, in the order asked for."""
+        if not self._held:
+            taken = self._rows.take(TOKENS, rows.tolist(), COLUMNS)
+            return {name: column.to_pylist() for name, column in taken.items()}
+        self._columns.read(COLUMNS)
+        own = {name: self._columns.numbers(name)[rows].tolist() for name in NUMBERS}
+        return own | {name: self._columns.labels(name).at(rows) for name in LABELS}
 
     def _made(
         self, own: dict[str, list[Any]], heads: Sequence[str | None]
@@ -111,12 +130,7 @@ class Listing:
         if not len(rows):
             return ()
         numbers = self.sentence_of(rows)
-        once = sorted(set(numbers))
-        said = self._rows.take(SENTENCES, once, ["text", "file", "record"])
-        about = {
-            number: tuple(said[name][at].as_py() for name in ("text", "file", "record"))
-            for at, number in enumerate(once)
-        }
+        about = self._said(sorted(set(numbers)))
         tokens = self._tokens_at(rows, numbers, (1, *offsets))
         found, follows = [], self._model.kind == "causal"
         for order, (row, number) in enumerate(zip(rows.tolist(), numbers, strict=True)):
@@ -135,6 +149,20 @@ class Listing:
                 )
             )
         return tuple(found)
+
+    @cached_property
+    def _texts(self) -> dict[str, Any]:
+        """What is said of all sentences, where that is held."""
+        return self._rows.whole_columns(SENTENCES, SAID)
+
+    def _said(self, numbers: Sequence[int]) -> dict[int, tuple[str, str, int]]:
+        """Text, file and record of some sentences, by their numbers."""
+        if self._held:
+            said = {name: self._texts[name].take(list(numbers)) for name in SAID}
+        else:
+            said = self._rows.take(SENTENCES, numbers, SAID)
+        columns = (said[name].to_pylist() for name in SAID)
+        return dict(zip(numbers, zip(*columns, strict=True), strict=True))
 
     def _beside(
         self, tokens: dict[int, CorpusToken], row: int, number: int, offset: int
@@ -163,9 +191,7 @@ class Listing:
             if self._inside(row + offset, number)
         ]
         wanted = np.array(sorted({*here, *beside}))
-        self._columns.read(COLUMNS)
-        own = {name: self._columns.numbers(name)[wanted].tolist() for name in NUMBERS}
-        own |= {name: self._columns.labels(name).at(wanted) for name in LABELS}
+        own = self._columns_at(wanted)
         made = self._made(
             own, [self._head(*one) for one in zip(own["sentence"], own["head"], strict=True)]
         )
