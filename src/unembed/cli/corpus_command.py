@@ -62,7 +62,15 @@ def build(
         return
     try:
         with progress_bar(console, "Reading") as progress:
-            corpus = index_corpus(model, files, asked.name, options=chosen, progress=progress)
+            corpus = index_corpus(
+                model,
+                files,
+                asked.name,
+                options=chosen,
+                engine=asked.engine,
+                workers=asked.workers,
+                progress=progress,
+            )
     except KeyboardInterrupt:
         console.print(KEPT)
         raise

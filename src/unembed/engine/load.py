@@ -73,18 +73,18 @@ def load(
         InputError: an option that does not exist.
     """
     settings = settings or Settings.from_environment()
+    options: dict[str, Any] = {
+        "dtype": dtype,
+        "revision": revision,
+        "trust_remote_code": trust_remote_code,
+        "low_memory": low_memory,
+        "stream": stream,
+    }
     checkpoint = load_source(
-        source,
-        tokenizer,
-        dtype=dtype,
-        device=device,
-        revision=revision,
-        trust_remote_code=trust_remote_code,
-        low_memory=low_memory,
-        stream=stream,
-        settings=settings,
-        progress=progress,
+        source, tokenizer, device=device, settings=settings, progress=progress, **options
     )
+    in_memory = isinstance(source, nn.Module) or tokenizer is not None
+    origin = None if in_memory else {"source": _lasting(str(source)), **options}
     if progress is not None:
         progress("self-check", 0, 1)
     # discovery watches every module, so one model at a time
@@ -101,12 +101,23 @@ def load(
         checkpoint.tokenizer,
         anatomy,
         Identity(
-            checkpoint.name, checkpoint.kind, watched, checkpoint.revision, checkpoint.licence
+            checkpoint.name,
+            checkpoint.kind,
+            watched,
+            checkpoint.revision,
+            checkpoint.licence,
+            origin,
         ),
         settings,
         min(_model_limit(module, checkpoint.tokenizer), settings.max_prompt_tokens),
         report=report,
     )
+
+
+def _lasting(source: str) -> str:
+    """A source that means the same in another folder."""
+    path = Path(source).expanduser()
+    return str(path.resolve()) if path.exists() else source
 
 
 def _understand(checkpoint: Checkpoint, proofs: Path | None) -> tuple[Anatomy, Report]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version
-from typing import Literal
+from typing import Any, Literal
 
 from unembed.models.fingerprint import State, Watched
 
@@ -22,6 +22,8 @@ class Identity:
     watched: Watched
     revision: str | None = None
     licence: str | None = None
+    # what `load` was told, but for the device: another process loads the same. None: a module
+    origin: Mapping[str, Any] | None = None
 
 
 class Provenance(Mapping[str, str]):

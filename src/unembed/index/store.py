@@ -20,7 +20,7 @@ from unembed.errors import InputError
 from unembed.index.versions import VersionedFolder
 
 Array = NDArray[Any]
-Column = Array | Sequence[str]
+Column = Array | Sequence[str] | Any  # of Arrow, as it is read back
 AHEAD = 2  # stretches that one query asks for
 
 
@@ -122,6 +122,10 @@ class Store:
         except (OSError, RuntimeError, ValueError, KeyError) as error:
             raise self.folder.damaged(str(error).splitlines()[0][:200]) from error
 
+    def place(self, name: str) -> str:
+        """Where a table is, as Lance takes it."""
+        return str(self.version / f"{name}.lance")
+
     def has(self, name: str) -> bool:
         """Whether a table was ever committed: a kill may leave the folder of one that was not."""
         return any((self.version / f"{name}.lance" / "_versions").glob("*.manifest"))
@@ -137,11 +141,13 @@ def query(table: Any, columns: Sequence[str]) -> Any:
 
 
 def to_arrow(columns: Mapping[str, Column]) -> Any:
-    """Arrays [rows] or [rows, size], and lists of text, as a table."""
+    """Arrays [rows] or [rows, size], lists of text, and columns of Arrow, as a table."""
     return _arrow().table({name: _arrow_column(column) for name, column in columns.items()})
 
 
 def _arrow_column(column: Column) -> Any:
+    if hasattr(column, "type"):
+        return column
     if not isinstance(column, np.ndarray):
         return _arrow().array(column, _arrow().string())
     flat = _arrow().array(np.ascontiguousarray(column).reshape(-1))
@@ -160,6 +166,11 @@ def to_numpy(column: Any) -> Array:
         else:
             parts.append(chunk.to_numpy())
     return np.concatenate(parts) if len(parts) != 1 else np.array(parts[0])
+
+
+def to_array(column: Column) -> Array:
+    """A column of numbers as an array."""
+    return column if isinstance(column, np.ndarray) else to_numpy(column)
 
 
 def _lancedb() -> Any:

@@ -342,7 +342,7 @@ class IndexClusterRequest(index.ClustersOptions, IndexRequest):
 # ---------------------------------------------------------------- corpora
 
 
-class CorpusBuildRequest(corpus.CorpusOptions, Request):
+class CorpusBuildRequest(corpus.CorpusOptions, corpus.EngineOptions, Request):
     """A corpus to be built."""
 
     name: Name = option(sentence="What it is called: letters, digits, dots and dashes.")

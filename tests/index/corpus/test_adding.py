@@ -9,7 +9,7 @@ import hashlib
 import pytest
 
 from unembed.errors import IndexMissingError, InputError, LoadError
-from unembed.index.corpus import build
+from unembed.index.corpus import build, stages
 from unembed.index.corpus.build import index_corpus
 from unembed.index.corpus.corpus import open_corpus
 from unembed.index.corpus.rows import Rows
@@ -46,13 +46,13 @@ def digests(folder):
 
 def test_it_equals_a_corpus_of_all_the_files(model, files, one, tmp_path, monkeypatch):
     before, hits = digests(one.version), one.search("The girl", 1)
-    read, real = [], build.pieces
+    read, real = [], stages.pieces
 
     def pieces(path, **options):
         read.append(path.name)
         return real(path, **options)
 
-    monkeypatch.setattr(build, "pieces", pieces)
+    monkeypatch.setattr(stages, "pieces", pieces)
     monkeypatch.setattr(
         "unembed.index.versions.VersionedFolder.drop_drafts", lambda _: None
     )  # what readers had is still there to be looked at

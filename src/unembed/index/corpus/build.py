@@ -6,8 +6,7 @@ first is the text; vectors follow, so that layers can be added to a corpus that 
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -17,18 +16,19 @@ from unembed.engine.cancel import Cancel
 from unembed.engine.model import Model
 from unembed.errors import InputError
 from unembed.index.build import versions_of
+from unembed.index.corpus import cluster
 from unembed.index.corpus.about import CorpusPlan, ListsAbout, Site, checked_name, facts_of
 from unembed.index.corpus.adding import Base, base_of, same_sites
 from unembed.index.corpus.corpus import Corpus, open_folder
 from unembed.index.corpus.estimate import CorpusEstimate, estimate, expected_tokens
 from unembed.index.corpus.folder import CorpusFolder, check_same
 from unembed.index.corpus.lists import make_lists
-from unembed.index.corpus.options import CorpusOptions
-from unembed.index.corpus.pieces import Piece, pieces, sources
+from unembed.index.corpus.options import CorpusOptions, Engine, EngineOptions
+from unembed.index.corpus.pieces import sources
 from unembed.index.corpus.reading import check_readable
 from unembed.index.corpus.rows import SENTENCES, TOKENS, Rows
-from unembed.index.corpus.states import add_states, sites_for
-from unembed.index.corpus.stretches import read_stretch, token_rows
+from unembed.index.corpus.stages import Stages, Watch, Work
+from unembed.index.corpus.states import sites_for
 from unembed.index.corpus.tagging import Tagger, tagger
 from unembed.index.store import to_numpy
 from unembed.models.progress import Progress
@@ -36,7 +36,6 @@ from unembed.options import given
 
 DEFAULTS = CorpusOptions()
 STRETCH_CHARS = 60_000  # tagged and appended at once: some 15,000 tokens
-BATCH_BYTES = 256 * 1024 * 1024  # of states that are held before they are appended
 
 
 def index_corpus(
@@ -47,6 +46,8 @@ def index_corpus(
     *,
     options: CorpusOptions = DEFAULTS,
     folder: Path | str | None = None,
+    engine: Engine = "local",
+    workers: int | None = None,
     cancel: Cancel | None = None,
     progress: Progress | None = None,
     **changes: Any,
@@ -66,6 +67,8 @@ def index_corpus(
             does not have are added to it, read and kept as the others were: give the same options.
             Its layers may be left out.
         folder: where to keep it, instead of the cache; the name is a folder below.
+        engine: "local", or "ray": the same rows, made by processes of Ray; see `EngineOptions`.
+        workers: of Ray that hold the model; absent: one for each GPU, or for each 4 cores.
         cancel: checked before every layer; what was finished is kept.
         progress: called with (rate in words, tokens done, tokens expected in all).
 
@@ -74,11 +77,12 @@ def index_corpus(
             pipeline that is not installed, or another corpus of this name.
         IndexMissingError: `add`, and there is no corpus of this name.
         CapabilityError: an encoder-decoder, or a tokenizer that does not say places.
-        LoadError: the disk is full or cannot be written, or spaCy's process ended.
+        LoadError: the disk is full or cannot be written, or a process that reads or computes ended.
         CancelledError: `cancel` was set.
     """
     asked = chosen(options, given(layers=layers) | changes, {})
-    builder = _Builder(model, files, name, asked, folder, cancel)
+    on = EngineOptions(engine=engine, workers=workers)
+    builder = _Builder(model, files, name, asked, folder, cancel, on)
     with builder.folder.locked(progress):
         builder.build(progress)
     return open_folder(model, builder.folder)
@@ -120,6 +124,7 @@ class _Builder:
         options: CorpusOptions,
         folder: Path | str | None,
         cancel: Cancel | None,
+        on: EngineOptions,
     ) -> None:
         check_readable(model)
         if options.add and options.restart:
@@ -131,11 +136,10 @@ class _Builder:
                 fix="leave restart out; or build with all of the files and restart",
             )
         self.model, self.options, self.name, self.cancel = model, options, name, cancel
+        self.on = on
         self.paths, self.sources = sources(_listed(files))
         self.folder = CorpusFolder.of(model, checked_name(name), folder)
         self.sites = sites_for(model, options.layers, options.kept, options.state)
-        self.longest = min(options.max_tokens, model.max_positions)
-        self.special = {int(one) for one in getattr(model.tokenizer, "all_special_ids", ())}
 
     def build(self, progress: Progress | None) -> None:
         """Build what is not there yet, and publish it."""
@@ -150,11 +154,22 @@ class _Builder:
             self._check_room(expected, version is None)
             rows = Rows(self.folder, version or self._draft(plan, base))
             rows.mend()
-            watch = _Watch(progress, expected + (base.n_tokens if base else 0), self.cancel)
-            self._catch_up(rows, watch)
-            if version is None:
-                self._read_on(rows, words, watch, base.n_pieces if base else 0)
+            watch = Watch(progress, expected + (base.n_tokens if base else 0), self.cancel)
+            n_before = (base.n_pieces if base else 0) if version is None else None
+            self._run(rows, words, watch, n_before)
         self._publish(rows, plan, there, lists, progress)
+
+    def _run(self, rows: Rows, words: Tagger, watch: Watch, n_before: int | None) -> None:
+        """The stages, where they are to run."""
+        if self.on.engine == "local":
+            Stages(self._work(), words, watch).build(rows, n_before)
+            return
+        with cluster.running():
+            stages = cluster.ClusterStages(self._work(), words.name, watch, self.on.workers)
+            stages.build(rows, n_before)
+
+    def _work(self) -> Work:
+        return Work(self.model, self.options, self.paths, self.sites, STRETCH_CHARS, self.cancel)
 
     def _plan(self, spacy: str) -> CorpusPlan:
         options = self.options
@@ -164,7 +179,7 @@ class _Builder:
             name=self.name,
             files=self.sources,
             split=options.split,
-            max_tokens=self.longest,
+            max_tokens=self._work().longest,
             spacy=spacy,
             column=options.column,
         )
@@ -218,83 +233,6 @@ class _Builder:
         each = sum(site.bytes_each for site in self.sites)
         self.folder.check_room(tokens * each + (self._plan("").expected_bytes if anew else 0))
 
-    # ------------------------------------------------------------ stages
-
-    def _catch_up(self, rows: Rows, watch: _Watch) -> None:
-        """Vectors of sentences that are kept already: of a layer that is new, or after a kill."""
-        by_rows: dict[int, list[Site]] = {}
-        for site in self.sites:
-            by_rows.setdefault(rows.n_vectors(site), []).append(site)
-        for first, sites in sorted(by_rows.items()):
-            if first < rows.n_tokens:
-                watch.begin_at(first)
-                self._add_states(rows, rows.ids(first), sites, watch)
-        watch.begin_at(rows.n_tokens)
-
-    def _add_states(
-        self,
-        rows: Rows,
-        sentences: Iterator[tuple[int, tuple[int, ...]]],
-        sites: Sequence[Site],
-        watch: _Watch,
-    ) -> None:
-        """Vectors of sentences that follow one another, as many at once as memory holds."""
-        most = max(1024, BATCH_BYTES // (4 * sum(site.width for site in sites)))
-        batch: list[tuple[int, ...]] = []
-        first, held = 0, 0
-        for start, ids in sentences:
-            if batch and held + len(ids) > most:
-                add_states(self.model, rows, sites, first, batch, self.cancel, watch.add)
-                batch, held = [], 0
-            first = start if not batch else first
-            batch.append(ids)
-            held += len(ids)
-        if batch:
-            add_states(self.model, rows, sites, first, batch, self.cancel, watch.add)
-
-    def _read_on(self, rows: Rows, words: Tagger, watch: _Watch, n_before: int) -> None:
-        """Read the files from the first piece that is not kept: text first, then its vectors.
-
-        `n_before` pieces are of files that were there, and are not looked at.
-        """
-        lines = self.options.split == "lines"
-        stretches = self._stretches(rows.n_pieces, lines, n_before)
-        whole = self.options.split != "sentences"
-        ahead = next(stretches, None)
-        if ahead is not None:
-            words.submit([piece for _, piece in ahead], whole)
-        while ahead is not None:
-            numbered, found = ahead, words.result()
-            ahead = next(stretches, None)
-            if ahead is not None:
-                words.submit([piece for _, piece in ahead], whole)
-            stretch = read_stretch(self.model, numbered, found, self.longest)
-            first = rows.n_tokens
-            if stretch.sentences:
-                rows.add_sentences(stretch, self.special)
-                self._add_states(rows, token_rows(stretch, first), self.sites, watch)
-
-    def _stretches(self, first: int, lines: bool, number: int) -> Iterator[list[tuple[int, Piece]]]:
-        """Pieces with their running numbers, from number `first` on, some at a time.
-
-        `number` is that of the first piece of the files.
-        """
-        held: list[tuple[int, Piece]] = []
-        size = 0
-        for path in self.paths:
-            for piece in pieces(path, column=self.options.column, lines=lines):
-                if self.cancel is not None:
-                    self.cancel.check()
-                if number >= first:
-                    held.append((number, piece))
-                    size += len(piece.text)
-                number += 1
-                if size >= STRETCH_CHARS:
-                    yield held
-                    held, size = [], 0
-        if held:
-            yield held
-
     def _listed(self, version: Path) -> bool:
         """Whether a version that is published has all the lists that it is to have."""
         about = self.folder.read(version)[1]
@@ -340,28 +278,3 @@ class _Builder:
                 progress(f"lists of like tokens, {site.name}", order, len(sites))
             made[site.name] = make_lists(rows, site, words, self.cancel)
         return made
-
-
-class _Watch:
-    """How far a build is, for the one who watches: tokens, and how many a second."""
-
-    def __init__(self, progress: Progress | None, expected: int, cancel: Cancel | None) -> None:
-        self._progress, self._expected, self._cancel = progress, expected, cancel
-        self._done = self._kept = 0
-        self._since = time.monotonic()
-
-    def begin_at(self, tokens: int) -> None:
-        """Tokens that are kept from before count as done, and for no rate."""
-        self._kept = tokens
-        self._done = 0
-        self._since = time.monotonic()
-
-    def add(self, tokens: int) -> None:
-        """So many more are whole. Raises CancelledError."""
-        self._done += tokens
-        if self._cancel is not None:
-            self._cancel.check()
-        if self._progress is not None:
-            done = self._kept + self._done
-            rate = self._done / max(1e-6, time.monotonic() - self._since)
-            self._progress(f"{rate:,.0f} tokens a second", done, max(done, self._expected))

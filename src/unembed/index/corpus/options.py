@@ -14,6 +14,7 @@ from unembed.options import Count, Name, Number, Options, Positive, option
 Split = Literal["sentences", "lines", "windows"]
 State = Literal["resid_post", "resid_pre"]
 Kept = Literal["both", "hidden", "context"]
+Engine = Literal["local", "ray"]
 By = Literal["hidden", "context"]
 Weighting = Literal["equal", "query"]
 Of = Literal["match", "next", "attended"]
@@ -57,6 +58,20 @@ class CorpusOptions(Options):
     restart: bool = option(False, "Build anew what is there, or half done.")
     add: bool = option(
         False, "Add the files to the corpus of this name; those that it has are not read again."
+    )
+
+
+class EngineOptions(Options):
+    """Where a corpus is built. It decides no row of it."""
+
+    engine: Engine = option(
+        "local",
+        '"local": in this process; "ray": in processes of Ray, of a cluster where RAY_ADDRESS '
+        "names one, or started for the build.",
+    )
+    workers: Positive | None = option(
+        None,
+        "Processes of Ray that hold the model; absent: one for each GPU, or for each 4 cores.",
     )
 
 

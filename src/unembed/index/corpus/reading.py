@@ -12,7 +12,8 @@ from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from unembed.engine.model import Model
+from unembed.engine.names import prompts
+from unembed.engine.names.vocabulary import Vocabulary
 from unembed.errors import CapabilityError, PromptError
 from unembed.index.corpus.pieces import Word
 from unembed.index.corpus.tagging import Sentence
@@ -35,7 +36,7 @@ class ReadSentence:
     whole: bool = True  # False: a part of a sentence that was too long
 
 
-def check_readable(model: Model) -> None:
+def check_readable(model: Vocabulary) -> None:
     """Raise CapabilityError for a model whose texts cannot be read token by token."""
     if model.has_encoder:
         raise CapabilityError(
@@ -54,7 +55,7 @@ def check_readable(model: Model) -> None:
 
 
 def read_sentence(
-    model: Model, piece: str, sentence: Sentence, longest: int
+    model: Vocabulary, piece: str, sentence: Sentence, longest: int
 ) -> Iterator[ReadSentence]:
     """A sentence of a piece, in parts where it has more than `longest` tokens."""
     start = sentence.start
@@ -75,14 +76,14 @@ def read_sentence(
             start += 1
 
 
-def tokens_in(model: Model, text: str) -> Bare:
+def tokens_in(model: Vocabulary, text: str) -> Bare:
     """Token ids as `model.run(text)` has them, and the place of each in the text."""
     return _with_added(model, text, _bare(model, text))
 
 
-def _with_added(model: Model, text: str, bare: Bare) -> Bare:
+def _with_added(model: Vocabulary, text: str, bare: Bare) -> Bare:
     """What `_bare` gives, with the special tokens around it."""
-    ids = model.read_prompt(text).ids
+    ids = prompts.read(model, text).ids
     own, places = bare
     n_added = len(ids) - len(own)
     at = next((at for at in range(n_added + 1) if ids[at : at + len(own)] == own), None)
@@ -96,7 +97,7 @@ def _with_added(model: Model, text: str, bare: Bare) -> Bare:
     return ids, (*[NOWHERE] * at, *places, *[NOWHERE] * (n_added - at))
 
 
-def _bare(model: Model, text: str) -> Bare:
+def _bare(model: Vocabulary, text: str) -> Bare:
     """Token ids and places of a text without special tokens, however long it is."""
     found = model.tokenizer(
         text, add_special_tokens=False, return_offsets_mapping=True, verbose=False
@@ -105,7 +106,7 @@ def _bare(model: Model, text: str) -> Bare:
     return tuple(found["input_ids"]), tuple(spans)
 
 
-def _fitting(model: Model, text: str, longest: int) -> tuple[str, Bare]:
+def _fitting(model: Vocabulary, text: str, longest: int) -> tuple[str, Bare]:
     """The text, or as much of it as `longest` tokens hold; at least one character."""
     bare = _bare(model, text)
     if len(bare[1]) + MOST_ADDED <= longest:

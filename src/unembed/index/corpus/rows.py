@@ -7,7 +7,7 @@ vectors that are missing are computed from the tokens that are kept.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
@@ -15,7 +15,7 @@ import numpy as np
 
 from unembed.index.corpus.about import Counts, Site
 from unembed.index.corpus.reading import NOWHERE, ReadSentence
-from unembed.index.store import Array, Column, Store, to_numpy
+from unembed.index.store import Array, Column, Store, to_array, to_numpy
 
 SENTENCES, TOKENS = "sentences", "tokens"
 NUMBERS = ("sentence", "position", "id", "start", "end", "word", "head")
@@ -31,6 +31,29 @@ class Stretch:
     files: tuple[str, ...]  # of each sentence
     records: tuple[int, ...]
     pieces: tuple[int, ...]  # running numbers over all files
+
+
+@dataclass(frozen=True)
+class StretchColumns:
+    """Rows of the two tables of text, whose rows and sentences are counted from 0."""
+
+    sentences: Mapping[str, Column]
+    tokens: Mapping[str, Column]
+
+    @classmethod
+    def of(cls, stretch: Stretch, special: set[int]) -> StretchColumns:
+        """Of sentences; `special` are the ids of special tokens."""
+        sizes = [len(one.ids) for one in stretch.sentences]
+        sentences: dict[str, Column] = {
+            "text": [one.text for one in stretch.sentences],
+            "file": stretch.files,
+            "record": np.array(stretch.records, np.int64),
+            "piece": np.array(stretch.pieces, np.int64),
+            "first": np.array([*accumulate(sizes[:-1], initial=0)][: len(sizes)], np.int64),
+            "n": np.array(sizes, np.int32),
+            "whole": np.array([one.whole for one in stretch.sentences], np.int8),
+        }
+        return cls(sentences, _token_columns(stretch, special))
 
 
 class Rows(Store):
@@ -76,35 +99,31 @@ class Rows(Store):
 
     def add_sentences(self, stretch: Stretch, special: set[int]) -> None:
         """Append sentences and their tokens."""
-        first = self.n_tokens
-        sizes = [len(one.ids) for one in stretch.sentences]
-        starts = [first + before for before in accumulate(sizes[:-1], initial=0)]
-        if sum(sizes):
-            self.add(TOKENS, _token_columns(stretch, first, self.n_sentences, special))
-        self.add(
-            SENTENCES,
-            {
-                "text": [one.text for one in stretch.sentences],
-                "file": stretch.files,
-                "record": np.array(stretch.records, np.int64),
-                "piece": np.array(stretch.pieces, np.int64),
-                "first": np.array(starts, np.int64),
-                "n": np.array(sizes, np.int32),
-                "whole": np.array([one.whole for one in stretch.sentences], np.int8),
-            },
-        )
+        self.add_columns(StretchColumns.of(stretch, special))
+
+    def add_columns(self, columns: StretchColumns) -> None:
+        """Append sentences and their tokens, behind those that there are."""
+        sentences, tokens = dict(columns.sentences), dict(columns.tokens)
+        sizes, pieces = to_array(sentences["n"]), to_array(sentences["piece"])
+        if len(to_array(tokens["row"])):
+            tokens["row"] = to_array(tokens["row"]) + self.n_tokens
+            tokens["sentence"] = to_array(tokens["sentence"]) + np.int32(self.n_sentences)
+            self.add(TOKENS, tokens)
+        sentences["first"] = to_array(sentences["first"]) + self.n_tokens
+        self.add(SENTENCES, sentences)
         self.n_sentences += len(sizes)
-        self.n_tokens += sum(sizes)
-        self.n_pieces = stretch.pieces[-1] + 1
+        self.n_tokens += int(sizes.sum())
+        self.n_pieces = int(pieces[-1]) + 1
 
     def add_vectors(self, site: Site, first: int, vectors: Array, lengths: Array) -> None:
         """Append directions [rows, width] and lengths [rows, heads] of tokens from row `first`."""
-        columns: dict[str, Column] = {
-            "row": np.arange(first, first + len(vectors), dtype=np.int64),
-            "vector": vectors.astype(np.float16),
-            "length": lengths.astype(np.float32),
-        }
-        self.add(site.name, columns)
+        self.add(site.name, vector_columns(first, vectors, lengths))
+
+    def begin_vectors(self, site: Site) -> None:
+        """Make the table of a site, without rows, if there is none."""
+        if not self.has(site.name):
+            none = np.empty((0, site.width)), np.empty((0, site.heads))
+            self.add(site.name, vector_columns(0, *none))
 
     def n_vectors(self, site: Site) -> int:
         """Tokens whose vectors are kept: up to the last whole sentence of them."""
@@ -144,15 +163,22 @@ class Rows(Store):
         return to_numpy(self.take(site.name, rows, ["vector"])["vector"])
 
 
-def _token_columns(
-    stretch: Stretch, first: int, number: int, special: set[int]
-) -> dict[str, Column]:
-    """One row for each token; `number` is that of the first sentence."""
+def vector_columns(first: int, vectors: Array, lengths: Array) -> dict[str, Column]:
+    """Rows of a table of vectors: of tokens from row `first` on."""
+    return {
+        "row": np.arange(first, first + len(vectors), dtype=np.int64),
+        "vector": vectors.astype(np.float16),
+        "length": lengths.astype(np.float32),
+    }
+
+
+def _token_columns(stretch: Stretch, special: set[int]) -> dict[str, Column]:
+    """One row for each token."""
     numbers: dict[str, list[int]] = {name: [] for name in (*NUMBERS, "special")}
     labels: dict[str, list[str]] = {name: [] for name in LABELS}
     for order, sentence in enumerate(stretch.sentences):
         n = len(sentence.ids)
-        numbers["sentence"] += [number + order] * n
+        numbers["sentence"] += [order] * n
         numbers["position"] += range(n)
         numbers["id"] += sentence.ids
         numbers["start"] += [start for start, _ in sentence.spans]
@@ -167,7 +193,7 @@ def _token_columns(
         name: np.array(values, np.int8 if name == "special" else np.int32)
         for name, values in numbers.items()
     }
-    rows = np.arange(first, first + len(numbers["id"]), dtype=np.int64)
+    rows = np.arange(len(numbers["id"]), dtype=np.int64)
     return {"row": rows, **columns, **labels}
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from unembed.engine.model import Model
+from unembed.engine.names.vocabulary import Vocabulary
 from unembed.index.corpus.pieces import Piece
 from unembed.index.corpus.reading import read_sentence
 from unembed.index.corpus.rows import Stretch
@@ -12,7 +12,7 @@ from unembed.index.corpus.tagging import Sentence
 
 
 def read_stretch(
-    model: Model,
+    model: Vocabulary,
     numbered: Sequence[tuple[int, Piece]],
     found: Sequence[Sequence[Sentence]],
     longest: int,

@@ -1,0 +1,302 @@
+"""A build on Ray: the stages of `stages.py`, by many processes, on one machine or a cluster.
+
+Texts first, of all files: processes tag and read stretches, and this one numbers their rows and
+appends them. Then vectors: processes that hold the model read token ids, and write fragments of
+Lance, which this one commits in the order of rows. What is committed is kept whatever ends.
+
+Ray runs where `ray.init` was called, or where RAY_ADDRESS says; else it is started in processes of
+this one, for no one else, without a dashboard, and ended with the build.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import secrets
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from itertools import islice
+from typing import Any
+
+from unembed.errors import InputError, LoadError
+from unembed.index.corpus.about import Site
+from unembed.index.corpus.cluster_workers import (
+    ANSWER,
+    ERROR,
+    ModelSource,
+    Reading,
+    ReadingWorker,
+    Row,
+    VectorsWorker,
+    Worker,
+    heard,
+    stretch_as_text,
+    unpacked,
+)
+from unembed.index.corpus.rows import Rows
+from unembed.index.corpus.stages import Watch, Work, tokens_held, without_vectors
+from unembed.index.corpus.text_reader import TextReader
+from unembed.index.fragments import commit
+
+ROUND_STRETCHES = 1024  # of text that Ray holds at once: some 60 MB
+APPENDED_TOKENS = 500_000  # of texts that are appended together
+COMMIT_SECONDS = 15.0  # between commits of vectors
+MOST_BLOCKS = 2048  # that Ray plans at once
+CPUS_EACH = 4  # of a process that holds the model, where there is no GPU
+RETRIES = 3  # of what a process was asked that died
+
+
+class ClusterStages:
+    """Both stages on Ray; whoever makes one is within `running`.
+
+    Args:
+        words: what the pipeline of spaCy says of itself here.
+        workers: processes that hold the model; None: one for each GPU, or for each 4 cores.
+    """
+
+    def __init__(self, work: Work, words: str, watch: Watch, workers: int | None) -> None:
+        self._work, self._words, self._watch, self._workers = work, words, watch, workers
+
+    def build(self, rows: Rows, n_before: int | None) -> None:
+        """See `Stages.build`."""
+        if n_before is not None:
+            self._read_on(rows, n_before)
+        for first, sites in without_vectors(rows, self._work.sites):
+            self._watch.begin_at(first)
+            self._add_vectors(rows, first, sites)
+
+    # ------------------------------------------------------------ texts
+
+    def _read_on(self, rows: Rows, n_before: int) -> None:
+        work = self._work
+        reading = Reading(
+            TextReader(work.model),
+            work.options.spacy,
+            self._words,
+            work.whole,
+            work.longest,
+            frozenset(work.special),
+        )
+        stretches = work.stretches(rows.n_pieces, n_before)
+        while held := [
+            {"stretch": stretch_as_text(one)} for one in islice(stretches, ROUND_STRETCHES)
+        ]:
+            answers = self._asked(
+                held, ReadingWorker, {"reading": reading}, _cores(), {"num_cpus": 1}
+            )
+            for several in _together(answers):
+                rows.add_columns(unpacked(several))
+                self._watch.read(rows.n_tokens)
+
+    # ------------------------------------------------------------ vectors
+
+    def _add_vectors(self, rows: Rows, first: int, sites: Sequence[Site]) -> None:
+        """Vectors of all sentences from row `first` on, which has none of these sites."""
+        for site in sites:
+            rows.begin_vectors(site)
+        parts = list(_parts(rows, first, tokens_held(sites)))
+        workers, resources = self._pool()
+        given = {"source": self._source(), "version": rows.version, "sites": tuple(sites)}
+        commits = _Commits(rows, sites)
+        answers = self._asked(parts, VectorsWorker, given, workers, resources)
+        for part, answer in zip(parts, answers, strict=True):
+            commits.add(json.loads(answer))
+            self._watch.add(sum(part["sizes"]))
+        commits.flush()
+
+    def _pool(self) -> tuple[int, dict[str, Any]]:
+        """How many processes hold the model, and what each is given."""
+        there = _ray().cluster_resources()
+        gpus = int(there.get("GPU", 0))
+        if gpus:
+            workers = self._workers or gpus
+            return workers, {"num_gpus": min(1.0, gpus / workers), "num_cpus": 1}
+        workers = self._workers or max(1, _cores() // CPUS_EACH)
+        return workers, {"num_cpus": max(1, _cores() // workers)}
+
+    def _source(self) -> ModelSource:
+        model = self._work.model
+        origin, held = model.identity.origin, None
+        if origin is None:
+            held = _ray().put((model.module, model.tokenizer))
+        return ModelSource(model.name, model.fingerprint, model.settings, origin, held)
+
+    # ------------------------------------------------------------ asking
+
+    def _asked(
+        self,
+        rows: Sequence[Row],
+        worker: type[Worker],
+        given: dict[str, Any],
+        workers: int,
+        resources: dict[str, Any],
+    ) -> Iterator[bytes]:
+        """The answer to each row, in order; what a process was asked that died, another one is.
+
+        Raises the error that a process says, and LoadError where they cannot be had.
+        """
+        ray = _ray()
+        data = ray.data.from_items(rows, override_num_blocks=min(len(rows), MOST_BLOCKS))
+        data.context.execution_options.preserve_order = True
+        data.context.enable_progress_bars = False
+        data.context.print_on_execution_start = False
+        pool = ray.data.ActorPoolStrategy(size=min(workers, len(rows)))
+        answers = data.map(
+            worker,
+            fn_constructor_kwargs=given,
+            compute=pool,
+            max_restarts=RETRIES,
+            max_task_retries=RETRIES,
+            **resources,
+        )
+        with _ray_errors():
+            for row in answers.iter_rows():
+                if row[ERROR]:
+                    raise heard(row[ERROR])
+                if self._work.cancel is not None:
+                    self._work.cancel.check()
+                yield row[ANSWER]
+
+
+class _Commits:
+    """Fragments of vectors on their way into the tables, in the order of rows."""
+
+    def __init__(self, rows: Rows, sites: Sequence[Site]) -> None:
+        self._rows = rows
+        self._held: dict[str, list[str]] = {site.name: [] for site in sites}
+        self._since = time.monotonic()
+
+    def add(self, written: dict[str, list[str]]) -> None:
+        """What one process wrote, of each site."""
+        for name, fragments in written.items():
+            self._held[name] += fragments
+        if time.monotonic() - self._since >= COMMIT_SECONDS:
+            self.flush()
+
+    def flush(self) -> None:
+        """Commit what is held: a table after the other, each as a whole."""
+        with self._rows.folder.writing():
+            for name, fragments in self._held.items():
+                if fragments:
+                    commit(self._rows.place(name), fragments)
+                    fragments.clear()
+        self._since = time.monotonic()
+
+
+def _parts(rows: Rows, first: int, most: int) -> Iterator[Row]:
+    """Sentences from row `first` on, `most` tokens at a time: the first row, and their sizes."""
+    starts, sizes = rows.bounds()
+    held: list[int] = []
+    at = first
+    for size in sizes[(starts >= first) & (sizes > 0)].tolist():
+        if held and sum(held) + size > most:
+            yield {"first": at, "sizes": held}
+            at, held = at + sum(held), []
+        held.append(size)
+    if held:
+        yield {"first": at, "sizes": held}
+
+
+def _together(answers: Iterator[bytes]) -> Iterator[list[bytes]]:
+    """Answers that have rows, some at a time."""
+    held: list[bytes] = []
+    for answer in answers:
+        held += [answer] if answer else []
+        if sum(map(len, held)) >= APPENDED_TOKENS * 40:
+            yield held
+            held = []
+    if held:
+        yield held
+
+
+# ---------------------------------------------------------------- Ray itself
+
+
+@contextmanager
+def running() -> Iterator[None]:
+    """Ray, where it runs already, where RAY_ADDRESS says, or started for this build alone.
+
+    Raises InputError where it is not installed, LoadError where it cannot be had.
+    """
+    ray = _ray()
+    if ray.is_initialized():
+        yield
+        return
+    address = os.environ.get("RAY_ADDRESS") or "local"
+    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
+    try:
+        if address == "local":
+            ray.init(address, include_dashboard=False, _node_ip_address="127.0.0.1", **quiet)
+        else:
+            ray.init(address, **quiet)
+    except (OSError, RuntimeError, ValueError) as error:
+        raise LoadError(
+            f"Ray cannot be had at {address!r}: {str(error).splitlines()[0]}",
+            field="engine",
+            value="ray",
+            legal="a cluster at RAY_ADDRESS, or none: Ray is then started here",
+            fix="look whether the cluster runs, or unset RAY_ADDRESS; or leave engine out",
+        ) from error
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+def _close_to_others() -> None:
+    """Keep others off a Ray of our own: it runs whatever code it is sent, on open ports.
+
+    Ray reads this once, when it is imported: who imported it before decides alone.
+    """
+    if "ray" not in sys.modules and not os.environ.get("RAY_ADDRESS"):
+        os.environ.setdefault("RAY_AUTH_MODE", "token")
+        os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
+
+
+def _cores() -> int:
+    return max(1, int(_ray().cluster_resources().get("CPU", 1)))
+
+
+def _ray() -> Any:
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    _close_to_others()
+    try:
+        import lance_ray  # noqa: F401  # processes need it
+        import ray
+        import ray.data
+    except ImportError as error:
+        raise InputError(
+            "engine is 'ray', and Ray is not installed (or not whole)",
+            field="engine",
+            value="ray",
+            legal="local",
+            fix="pip install 'unembed[ray]'",
+        ) from error
+    logging.getLogger("ray.data").setLevel(logging.ERROR)
+    return ray
+
+
+@contextmanager
+def _ray_errors() -> Iterator[None]:
+    """Turns what Ray says of a process that cannot be had into one error."""
+    ray = _ray()
+    try:
+        yield
+    except ray.exceptions.RayError as error:
+        cause = getattr(error, "cause", None) or error
+        raise LoadError(
+            f"a process of the cluster ended: {_in_short(str(cause))}; what was committed is kept, "
+            "and the same command goes on after it",
+            field="engine",
+            value="ray",
+            fix="look whether the machines have memory enough; fewer workers need less",
+        ) from error
+
+
+def _in_short(text: str) -> str:
+    """The last line that says something: what it is about comes last in Ray's own words."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return lines[-1][:300] if lines else "it does not say why"

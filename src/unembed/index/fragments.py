@@ -1,0 +1,53 @@
+"""Fragments of a table of Lance: many processes write them, and one commits them, in its order.
+
+A fragment that is not committed is no part of a table; `tidy` removes its files. pylance and
+lance-ray are imported when first needed.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import Any
+
+from unembed.errors import InputError
+from unembed.index.store import Column, to_arrow
+
+
+def write_fragments(table: str, columns: Mapping[str, Column]) -> list[str]:
+    """Write rows as fragments of the table at a path or URI, which is there; what to commit."""
+    from lance_ray.fragment import write_fragment
+
+    rows = to_arrow(columns)
+    version = _lance().dataset(table).data_storage_version
+    written = write_fragment([rows], table, schema=rows.schema, data_storage_version=version)
+    return [json.dumps(fragment.to_json()) for fragment, _ in written]
+
+
+def commit(table: str, fragments: Sequence[str]) -> None:
+    """Append fragments to a table, in this order: all of them, or after an error none."""
+    lance = _lance()
+    parts = [lance.fragment.FragmentMetadata.from_json(one) for one in fragments]
+    now = lance.dataset(table).version
+    lance.LanceDataset.commit(table, lance.LanceOperation.Append(parts), read_version=now)
+
+
+def tidy(table: str) -> None:
+    """Drop what the table was before, and files that were never committed. No one else writes."""
+    _lance().dataset(table).cleanup_old_versions(timedelta(0), delete_unverified=True)
+
+
+def _lance() -> Any:
+    try:
+        import lance
+        import lance.fragment
+    except ImportError as error:
+        raise InputError(
+            "a build on a cluster needs pylance and lance-ray, which are not installed",
+            field="engine",
+            value="ray",
+            legal="local",
+            fix="pip install 'unembed[ray]'",
+        ) from error
+    return lance
