@@ -16,6 +16,7 @@ import os
 import secrets
 import sys
 import time
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
@@ -28,11 +29,10 @@ from unembed.index.corpus.cluster_workers import (
     ERROR,
     ModelSource,
     Reading,
-    ReadingWorker,
     Row,
     VectorsWorker,
-    Worker,
     heard,
+    read_row,
     stretch_as_text,
     unpacked,
 )
@@ -46,7 +46,7 @@ APPENDED_TOKENS = 500_000  # of texts that are appended together
 COMMIT_SECONDS = 15.0  # between commits of vectors
 MOST_BLOCKS = 2048  # that Ray plans at once
 CPUS_EACH = 4  # of a process that holds the model, where there is no GPU
-RETRIES = 3  # of what a process was asked that died
+STUCK_SECONDS = 1800  # after which nothing will come
 
 
 class ClusterStages:
@@ -80,14 +80,12 @@ class ClusterStages:
             work.longest,
             frozenset(work.special),
         )
+        given = {"held": _ray().put(reading)}
         stretches = work.stretches(rows.n_pieces, n_before)
-        while held := [
-            {"stretch": stretch_as_text(one)} for one in islice(stretches, ROUND_STRETCHES)
-        ]:
-            answers = self._asked(
-                held, ReadingWorker, {"reading": reading}, _cores(), {"num_cpus": 1}
-            )
-            for several in _together(answers):
+        while held := list(islice(stretches, ROUND_STRETCHES)):
+            data = self._data([{"stretch": stretch_as_text(one)} for one in held])
+            answers = data.map(read_row, fn_kwargs=given, num_cpus=1)
+            for several in _together(self._taken(answers)):
                 rows.add_columns(unpacked(several))
                 self._watch.read(rows.n_tokens)
 
@@ -99,10 +97,14 @@ class ClusterStages:
             rows.begin_vectors(site)
         parts = list(_parts(rows, first, tokens_held(sites)))
         workers, resources = self._pool()
-        given = {"source": self._source(), "version": rows.version, "sites": tuple(sites)}
+        device = "cuda" if "num_gpus" in resources else "cpu"
+        given = {"source": self._source(device), "version": rows.version, "sites": tuple(sites)}
         commits = _Commits(rows, sites)
-        answers = self._asked(parts, VectorsWorker, given, workers, resources)
-        for part, answer in zip(parts, answers, strict=True):
+        pool = _ray().data.ActorPoolStrategy(size=min(workers, len(parts)))
+        answers = self._data(parts).map(
+            VectorsWorker, fn_constructor_kwargs=given, compute=pool, **resources
+        )
+        for part, answer in zip(parts, self._taken(answers), strict=True):
             commits.add(json.loads(answer))
             self._watch.add(sum(part["sizes"]))
         commits.flush()
@@ -117,41 +119,32 @@ class ClusterStages:
         workers = self._workers or max(1, _cores() // CPUS_EACH)
         return workers, {"num_cpus": max(1, _cores() // workers)}
 
-    def _source(self) -> ModelSource:
+    def _source(self, device: str) -> ModelSource:
         model = self._work.model
         origin, held = model.identity.origin, None
         if origin is None:
             held = _ray().put((model.module, model.tokenizer))
-        return ModelSource(model.name, model.fingerprint, model.settings, origin, held)
+        return ModelSource(model.name, model.fingerprint, model.settings, device, origin, held)
 
     # ------------------------------------------------------------ asking
 
-    def _asked(
-        self,
-        rows: Sequence[Row],
-        worker: type[Worker],
-        given: dict[str, Any],
-        workers: int,
-        resources: dict[str, Any],
-    ) -> Iterator[bytes]:
-        """The answer to each row, in order; what a process was asked that died, another one is.
+    def _data(self, rows: Sequence[Row]) -> Any:
+        """Rows for Ray Data, which gives answers in their order.
 
-        Raises the error that a process says, and LoadError where they cannot be had.
+        What a process was asked that died, another one is; where that goes on and on, it ends.
         """
-        ray = _ray()
-        data = ray.data.from_items(rows, override_num_blocks=min(len(rows), MOST_BLOCKS))
+        data = _ray().data.from_items(rows, override_num_blocks=min(len(rows), MOST_BLOCKS))
         data.context.execution_options.preserve_order = True
         data.context.enable_progress_bars = False
         data.context.print_on_execution_start = False
-        pool = ray.data.ActorPoolStrategy(size=min(workers, len(rows)))
-        answers = data.map(
-            worker,
-            fn_constructor_kwargs=given,
-            compute=pool,
-            max_restarts=RETRIES,
-            max_task_retries=RETRIES,
-            **resources,
-        )
+        data.context.execution_no_progress_timeout_s = STUCK_SECONDS
+        return data
+
+    def _taken(self, answers: Any) -> Iterator[bytes]:
+        """The answers, in order.
+
+        Raises the error that a process says, and LoadError where processes cannot be had.
+        """
         with _ray_errors():
             for row in answers.iter_rows():
                 if row[ERROR]:
@@ -229,7 +222,11 @@ def running() -> Iterator[None]:
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
     try:
         if address == "local":
-            ray.init(address, include_dashboard=False, _node_ip_address="127.0.0.1", **quiet)
+            # in the child of a fork that executes at once, what the warnings are of is not used
+            with warnings.catch_warnings():
+                for kind in (UserWarning, RuntimeWarning):
+                    warnings.filterwarnings("ignore", ".*fork", kind)
+                ray.init(address, include_dashboard=False, _node_ip_address="127.0.0.1", **quiet)
         else:
             ray.init(address, **quiet)
     except (OSError, RuntimeError, ValueError) as error:
@@ -262,6 +259,8 @@ def _cores() -> int:
 
 def _ray() -> Any:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
+    os.environ.setdefault("RAY_worker_niceness", "0")  # whoever started the build waits for it
     _close_to_others()
     try:
         import lance_ray  # noqa: F401  # processes need it
@@ -285,7 +284,7 @@ def _ray_errors() -> Iterator[None]:
     ray = _ray()
     try:
         yield
-    except ray.exceptions.RayError as error:
+    except (ray.exceptions.RayError, ray.data.exceptions.ExecutionTimeoutError) as error:
         cause = getattr(error, "cause", None) or error
         raise LoadError(
             f"a process of the cluster ended: {_in_short(str(cause))}; what was committed is kept, "

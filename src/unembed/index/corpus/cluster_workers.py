@@ -1,15 +1,14 @@
 """What processes of a cluster do: read stretches of text, compute vectors of tokens and write them.
 
-Each comes by its part when it is first asked. What is wrong with an answer, it says as data, since
-the errors of a worker would reach nobody as they are.
+What is wrong is said as data: an error that a process of Ray raises reaches nobody as it is.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -34,18 +33,12 @@ Row = dict[str, Any]  # of Ray's: text, bytes and numbers
 ANSWER, ERROR = "answer", "error"
 
 
-class Worker:
-    """The base: `answer` is asked of a row, whose errors are said."""
-
-    def __call__(self, row: Row) -> Row:
-        try:
-            return {ANSWER: self.answer(row), ERROR: ""}
-        except UnembedError as error:
-            return {ANSWER: b"", ERROR: said(error)}
-
-    def answer(self, row: Row) -> bytes:
-        """What the one who drives is to know."""
-        raise NotImplementedError
+def answered(ask: Callable[[Row], bytes], row: Row) -> Row:
+    """What `ask` says of a row, or what is wrong."""
+    try:
+        return {ANSWER: ask(row), ERROR: ""}
+    except UnembedError as error:
+        return {ANSWER: b"", ERROR: said(error)}
 
 
 def said(error: UnembedError) -> str:
@@ -77,33 +70,39 @@ class Reading:
     special: frozenset[int]
 
 
-class ReadingWorker(Worker):
-    """Pieces of texts to the rows of their sentences and tokens."""
+def read_row(row: Row, held: Any) -> Row:
+    """Pieces of texts to the rows of their sentences and tokens; `held` is a `Reading` of Ray's."""
+    return answered(lambda row: read(row["stretch"], *_at_hand(held)), row)
 
-    def __init__(self, reading: Reading) -> None:
-        self._reading = reading
 
-    @cached_property
-    def _words(self) -> Tagger:
-        found = tagger(self._reading.spacy)
-        if found.name != self._reading.words:
-            raise LoadError(
-                f"a process of the cluster has {found.name}, and the build was started with "
-                f"{self._reading.words}: labels would be of two pipelines",
-                field="spacy",
-                value=found.name,
-                legal=self._reading.words,
-                fix="install the same versions on every machine",
-            )
-        return found
+@lru_cache(maxsize=1)
+def _at_hand(held: Any) -> tuple[Reading, Tagger]:
+    """What this process reads with: a tokenizer and a pipeline take a second to come by."""
+    import ray
 
-    def answer(self, row: Row) -> bytes:
-        reading, numbered = self._reading, stretch_from(row["stretch"])
-        self._words.submit([piece for _, piece in numbered], reading.whole)
-        stretch = read_stretch(reading.reader, numbered, self._words.result(), reading.longest)
-        if not stretch.sentences:
-            return b""
-        return packed(StretchColumns.of(stretch, set(reading.special)))
+    reading: Reading = ray.get(held)
+    found = tagger(reading.spacy)
+    if found.name != reading.words:
+        found.close()
+        raise LoadError(
+            f"a process of the cluster has {found.name}, and the build was started with "
+            f"{reading.words}: labels would be of two pipelines",
+            field="spacy",
+            value=found.name,
+            legal=reading.words,
+            fix="install the same versions on every machine",
+        )
+    return reading, found
+
+
+def read(stretch: str, reading: Reading, words: Tagger) -> bytes:
+    """The rows of a stretch, for `unpacked`; nothing where it has no sentence."""
+    numbered = stretch_from(stretch)
+    words.submit([piece for _, piece in numbered], reading.whole)
+    found = read_stretch(reading.reader, numbered, words.result(), reading.longest)
+    if not found.sentences:
+        return b""
+    return packed(StretchColumns.of(found, set(reading.special)))
 
 
 def stretch_as_text(numbered: Sequence[tuple[int, Piece]]) -> str:
@@ -173,23 +172,20 @@ class ModelSource:
     name: str
     fingerprint: str
     settings: Settings
+    device: str  # of the process
     origin: Mapping[str, Any] | None  # what `load` is told
     held: Any = None  # where there is none, the module and its tokenizer in Ray's store
 
     def load(self) -> Model:
-        """The same model, to the last weight, on the GPU that the process was given, if any.
-
-        Raises LoadError where it cannot be had.
-        """
-        import ray
-
-        device = "cuda" if ray.get_gpu_ids() else "cpu"
+        """The same model, to the last weight. Raises LoadError where it cannot be had."""
         try:
             if self.origin is None:
+                import ray
+
                 module, tokenizer = ray.get(self.held)
-                model = load(module.to(device), tokenizer, settings=self.settings)
+                model = load(module.to(self.device), tokenizer, settings=self.settings)
             else:
-                model = load(**self.origin, device=device, settings=self.settings)
+                model = load(**self.origin, device=self.device, settings=self.settings)
         except UnembedError as error:
             raise self._not_there(error.message, error.fix) from error
         except (OSError, RuntimeError, ImportError, AttributeError) as error:
@@ -211,8 +207,8 @@ class ModelSource:
         )
 
 
-class VectorsWorker(Worker):
-    """Vectors of tokens that follow one another, written as fragments of the sites' tables."""
+class VectorsWorker:
+    """Holds the model: computes vectors of tokens that follow one another, and writes them."""
 
     def __init__(self, source: ModelSource, version: Path, sites: Sequence[Site]) -> None:
         self._source, self._version, self._sites = source, version, tuple(sites)
@@ -221,7 +217,11 @@ class VectorsWorker(Worker):
     def _model(self) -> Model:
         return self._source.load()
 
+    def __call__(self, row: Row) -> Row:
+        return answered(self.answer, row)
+
     def answer(self, row: Row) -> bytes:
+        """Sentences of `sizes` from row `first` on: what is to be committed, by site."""
         first, sizes = int(row["first"]), [int(size) for size in row["sizes"]]
         rows = Rows(CorpusFolder(self._version.parent), self._version)
         found = vectors_of(self._model, _ids(rows, first, sizes), self._sites, None)
