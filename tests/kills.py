@@ -1,25 +1,29 @@
 """Kills builds of a corpus at random moments, and looks at what is left.
 
-    python -m tests.kills [--times 100] [--seed 0]
+    python -m tests.kills [--times 100] [--seed 0] [--engine ray]
 
 A corpus is built, gets files, or gets a layer, with lists of like tokens; after a time that is
 drawn, from none to a little more than the whole takes, the process is killed (kill -9). The corpus
 must then open as it was before, or as it is to become; where there was none, it is whole or
 missing. Every third is killed once more as it goes on. Then it goes on to the end, and must hold
-what a build holds that nobody interrupted. Not in the suite: a hundred take some minutes.
+what a build holds that nobody interrupted, on the same engine or, every other time, on the other
+one. With Ray it is the process that drives which is killed; a Ray that all builds find runs
+beside. Not in the suite: a hundred take some minutes, and with Ray half an hour and more.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import random
 import shutil
 import subprocess
 import sys
 import tempfile
 from collections import Counter
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -29,6 +33,7 @@ import torch
 import unembed as ue
 from unembed.errors import IndexMissingError
 from unembed.index.corpus import build as building
+from unembed.index.corpus import cluster
 from unembed.index.corpus.build import index_corpus
 from unembed.index.corpus.corpus import Corpus, open_corpus
 from unembed.models.tiny import tiny_model, tiny_tokenizer
@@ -38,6 +43,7 @@ from .index.corpus.test_building import assert_same, kept
 
 NAME = "one"
 STRETCH_CHARS = 200
+PART_TOKENS = 100  # whose vectors a process of Ray writes at once
 LISTED = 100  # tokens above which there are lists
 MOST_WRONG = 10  # then it ends
 
@@ -68,6 +74,7 @@ def loaded() -> ue.Model:
     """A tiny model whose corpora get lists early."""
     torch.set_num_threads(1)
     building.STRETCH_CHARS = STRETCH_CHARS
+    cluster.COMMIT_SECONDS, cluster.tokens_held = 0.0, lambda _: PART_TOKENS
     model = ue.load(tiny_model("gemma3"), tokenizer=tiny_tokenizer(), prove=False)
     model.settings = replace(model.settings, exact_search_tokens=LISTED)
     return model
@@ -105,8 +112,9 @@ def same(found: dict[Any, Any] | None, wanted: dict[Any, Any] | None) -> bool:
 class Trials:
     """Three kinds of build, each with what is there before and after it."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, engine: str) -> None:
         self.folder, self.model, self.kills = folder, loaded(), 0
+        self.engine = engine
         self._server = subprocess.Popen(
             [sys.executable, "-c", SERVER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
@@ -125,12 +133,13 @@ class Trials:
             place = folder / kind
             shutil.copytree(self.before[kind], place, dirs_exist_ok=True)
             status, self.seconds[kind] = self.run(kind, place, None)
-            assert status == 0, status
+            assert status == 0, f"a build that nobody kills ended with {status}"
             self.wanted[kind] = state(self.model, place)
 
     def run(self, kind: str, place: Path, after: float | None) -> tuple[int, float]:
         """How a build ended (-9: killed), and how long it took."""
         files, options = self.kinds[kind]
+        options = options | {"engine": self.engine}
         asked = {"folder": str(place), "files": files, "options": options, "after": after}
         assert self._server.stdin is not None
         assert self._server.stdout is not None
@@ -152,7 +161,8 @@ class Trials:
             is_new = same(found, self.wanted[kind])
             assert is_new or same(found, old), "what is there is neither what was nor what is to be"
         files, options = self.kinds[kind]
-        build(self.model, place, files, options)
+        after = self.engine if draw.random() < 0.5 else "local"
+        build(self.model, place, files, options | {"engine": after})
         assert same(state(self.model, place), self.wanted[kind]), "what it became is not the same"
         assert len(list((place / NAME).glob("v-*"))) == 1, "something was left over"
         return ("came through" if status == 0 else "killed") + (
@@ -166,16 +176,30 @@ class Trials:
         self._server.wait()
 
 
+@contextmanager
+def ray_beside() -> Iterator[None]:
+    """A Ray that builds of other processes find."""
+    with cluster.running():
+        import ray
+
+        os.environ["RAY_ADDRESS"] = ray.get_runtime_context().gcs_address
+        yield
+
+
 def main() -> int:
     flags = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     flags.add_argument("--times", type=int, default=100, help="how many kills")
     flags.add_argument("--seed", type=int, default=0)
+    flags.add_argument("--engine", choices=("local", "ray"), default="local")
     chosen = flags.parse_args()
     draw = random.Random(chosen.seed)
     ended: Counter[str] = Counter()
     wrong = 0
-    with tempfile.TemporaryDirectory(prefix="unembed-kills-") as folder:
-        trials = Trials(Path(folder))
+    with (
+        tempfile.TemporaryDirectory(prefix="unembed-kills-") as folder,
+        ray_beside() if chosen.engine == "ray" else nullcontext(),
+    ):
+        trials = Trials(Path(folder), chosen.engine)
         with closing(trials):
             for number in range(5 * chosen.times):
                 if trials.kills >= chosen.times or wrong == MOST_WRONG:
