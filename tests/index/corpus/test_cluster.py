@@ -1,7 +1,7 @@
 """A build on Ray keeps what a build here keeps, whoever dies meanwhile; what cannot be is said.
 
-One small Ray for all of them, and few builds: each process that holds a model takes seconds of a
-processor to start.
+Each process of Ray takes seconds of a processor to start: one build has some, the other tests do
+what Ray would ask of them in this process. `make kills ARGS="--engine ray"` kills on a real one.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import lance
 import numpy as np
 import pytest
 
@@ -31,30 +32,51 @@ from unembed.index.corpus.stretches import read_stretch
 from unembed.index.corpus.tagging import tagger
 from unembed.index.corpus.text_reader import TextReader
 
+from .inline import within_this_process
 from .test_building import assert_same, kept
 
 LAYERS = [1]
-DRIVER = """
-import os, signal, sys
-import torch, unembed
-from unembed.index.corpus import build, cluster
+# One process for all kills, which forks before Lance starts its threads. What Ray would ask of
+# others is done in the driver: what is to survive is on disk, whoever wrote it.
+DRIVERS = """
+import os, signal, sys, threading
+import lance_namespace, pandas, pyarrow, torch, unembed  # slow to import, and start no thread
+from contextlib import nullcontext
+from unembed.index.corpus import build, cluster, cluster_workers
 from unembed.models.tiny import tiny_model, tiny_tokenizer
+from tests.index.corpus.inline import within_this_process
 
-folder, *files = sys.argv[1:]
 torch.set_num_threads(1)
-build.STRETCH_CHARS, cluster.COMMIT_SECONDS = 60, 0.0
-cluster.tokens_held = lambda sites: 30
-real, calls = cluster.commit, []
-
-def commit(table, fragments):
-    calls.append(table)
-    if len(calls) == 4:  # the first part is committed, and one table of the second
-        os.kill(os.getpid(), signal.SIGKILL)
-    real(table, fragments)
-
-cluster.commit = commit
 model = unembed.load(tiny_model("gemma3"), tokenizer=tiny_tokenizer())
-build.index_corpus(model, files, "one", [1], folder=folder, engine="ray")
+build.STRETCH_CHARS, cluster.COMMIT_SECONDS = 60, 0.0
+cluster.APPENDED_TOKENS, cluster.tokens_held = 0, lambda sites: 30
+
+def die():
+    os.kill(os.getpid(), signal.SIGKILL)
+
+def child(folder, step, count, late, files):
+    # dies at the count-th call of a step, some milliseconds into it
+    where = cluster_workers if step == "write_fragments" else cluster
+    if step == "add_columns":
+        where = cluster.Rows
+    real, seen = getattr(where, step), [0]
+    def called(*given, **named):
+        seen[0] += 1
+        if seen[0] == count:
+            die() if late == 0 else threading.Timer(late / 1000, die).start()
+        return real(*given, **named)
+    setattr(where, step, called)
+    with within_this_process():
+        build.index_corpus(model, files, "one", [1], folder=folder, engine="ray")
+
+for line in sys.stdin:
+    folder, step, count, late, *files = line.split()
+    pid = os.fork()
+    if pid == 0:
+        child(folder, step, int(count), float(late), files)
+        os._exit(0)
+    _, status = os.waitpid(pid, 0)
+    print(os.WTERMSIG(status) if os.WIFSIGNALED(status) else -os.WEXITSTATUS(status), flush=True)
 """
 
 
@@ -72,11 +94,12 @@ class DiesOnce(workers.VectorsWorker):
 
 @pytest.fixture(scope="module")
 def ray():
-    """A Ray of two processors that the builds find, as they find a cluster."""
-    with cluster.running():
-        import ray
+    """A Ray of one processor that builds find, as they find a cluster."""
+    cluster.start("local", include_dashboard=False, num_cpus=1)
+    import ray
 
-        yield ray
+    yield ray
+    ray.shutdown()
 
 
 @pytest.fixture
@@ -86,26 +109,15 @@ def small(monkeypatch):
     monkeypatch.setattr(cluster, "tokens_held", lambda sites: 30)
 
 
-def killed(ray, folder, texts) -> int:
-    """How a build ended that kills itself between two commits."""
-    address = {"RAY_ADDRESS": ray.get_runtime_context().gcs_address, "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-c", DRIVER, str(folder), *map(str, texts)]
-    ended = subprocess.run(command, env=os.environ | address, capture_output=True, timeout=240)
-    return ended.returncode
+@pytest.fixture(scope="module")
+def wanted(model, texts, tmp_path_factory):
+    """What a build without Ray keeps."""
+    return kept(index_corpus(model, texts, "one", LAYERS, folder=tmp_path_factory.mktemp("whole")))
 
 
-def test_a_build_whose_driver_and_worker_die_becomes_what_one_here_becomes(
-    ray, small, model, texts, tmp_path, monkeypatch
+def test_a_build_on_ray_keeps_what_one_here_keeps_though_a_process_dies(
+    ray, small, model, texts, wanted, tmp_path, monkeypatch
 ):
-    assert killed(ray, tmp_path, texts) == -signal.SIGKILL
-    with pytest.raises(IndexMissingError):
-        open_corpus(model, "one", folder=tmp_path)
-    (draft,) = (tmp_path / "one").glob("v-*")
-    rows = Rows(CorpusFolder(tmp_path / "one"), draft)
-    rows.mend()
-    state, context = sites_for(model, LAYERS, "both", "resid_post")
-    assert 0 < rows.n_vectors(context) < rows.n_vectors(state) < rows.n_tokens
-
     monkeypatch.setattr(cluster, "VectorsWorker", DiesOnce)
     said = []
     found = index_corpus(
@@ -113,10 +125,74 @@ def test_a_build_whose_driver_and_worker_die_becomes_what_one_here_becomes(
         progress=lambda *a: said.append(a),
     )  # fmt: skip
     assert (found.version / "died").exists()
-    wanted = index_corpus(model, texts, "two", LAYERS, folder=tmp_path)
-    assert_same(kept(found), kept(wanted))
-    assert found.search("The girl", 1).items == wanted.search("The girl", 1).items
-    assert said[-1][1] == len(wanted)
+    assert_same(kept(found), wanted)
+    here = index_corpus(model, texts, "here", LAYERS, folder=tmp_path)
+    assert found.search("The girl", 1).items == here.search("The girl", 1).items
+    assert said[-1][1] == len(here)
+
+
+# ---------------------------------------------------------------- kills
+
+
+@pytest.fixture(scope="module")
+def killed(texts):
+    """killed(folder, step, count, late): the signal that ended a driver; 0 if it came through."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", DRIVERS],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        cwd=Path(__file__).parents[3],
+    )
+
+    def run(*asked):
+        print(*asked, *texts, file=process.stdin, flush=True)
+        return int(process.stdout.readline())
+
+    with process:
+        yield run
+        process.stdin.close()
+
+
+@pytest.mark.parametrize(
+    ("step", "count", "late", "engine"),
+    [
+        ("add_columns", 2, 1, "ray"),  # texts, some of them
+        ("write_fragments", 2, 0, "ray"),  # vectors of one site, which nobody committed
+        ("commit", 4, 0, "ray"),  # the first part, and one table of the second
+        ("commit", 4, 0, "local"),
+    ],
+    ids=str,
+)
+def test_a_kill_loses_nothing_that_was_committed(
+    step, count, late, engine, killed, wanted, small, model, texts, tmp_path
+):
+    """Either engine goes on with what a build on Ray left."""
+    assert killed(tmp_path, step, count, late) == signal.SIGKILL
+    with pytest.raises(IndexMissingError):
+        open_corpus(model, "one", folder=tmp_path)
+    if step == "commit":
+        (draft,) = (tmp_path / "one").glob("v-*")
+        rows = Rows(CorpusFolder(tmp_path / "one"), draft)
+        rows.mend()
+        state, context = sites_for(model, LAYERS, "both", "resid_post")
+        assert 0 < rows.n_vectors(context) < rows.n_vectors(state) < rows.n_tokens
+    with within_this_process():
+        again = index_corpus(model, texts, "one", LAYERS, folder=tmp_path, engine=engine)
+    assert_same(kept(again), wanted)
+    assert len(list((tmp_path / "one").glob("v-*"))) == 1
+    if engine == "local":
+        return
+    named = {part["path"] for site in again.sites for part in files_of(again, site)}
+    there = {path.name for path in again.version.glob("L*.lance/data/*")}
+    assert there == named, "files that nobody committed"
+
+
+def files_of(corpus, site) -> list[dict]:
+    """The files of a table, as Lance has them."""
+    table = lance.dataset(corpus._rows.place(site.name))
+    return [part for one in table.get_fragments() for part in one.metadata.to_json()["files"]]
 
 
 # ---------------------------------------------------------------- without a cluster
@@ -208,7 +284,7 @@ def test_a_model_that_a_process_cannot_load_is_said(reason, model, tmp_path):
 
 def test_another_pipeline_there_is_refused(model, monkeypatch):
     reading = reading_of(model, None, tagger(None))
-    monkeypatch.setattr("ray.get", lambda held: dataclasses.replace(held, words="another 1.0"))
+    monkeypatch.setattr(workers, "fetched", lambda held: dataclasses.replace(held, words="other"))
     workers._at_hand.cache_clear()
     row = workers.read_row({"stretch": "[]"}, reading)
-    assert "the build was started with another 1.0" in workers.heard(row["error"]).message
+    assert "the build was started with other" in workers.heard(row["error"]).message

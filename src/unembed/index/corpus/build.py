@@ -30,6 +30,7 @@ from unembed.index.corpus.rows import SENTENCES, TOKENS, Rows
 from unembed.index.corpus.stages import Stages, Watch, Work
 from unembed.index.corpus.states import sites_for
 from unembed.index.corpus.tagging import Tagger, tagger
+from unembed.index.fragments import tidy
 from unembed.index.store import to_numpy
 from unembed.models.progress import Progress
 from unembed.options import given
@@ -259,11 +260,23 @@ class _Builder:
             )
         # not what is published already: readers have it open, and know its files by their sizes
         added = [site.name for site in sites if site not in there]
-        for name in added if there else (SENTENCES, TOKENS, *added):
+        for name in () if there else (SENTENCES, TOKENS):
             rows.optimise(name)
+        for name in added:
+            self._finish(rows, name)
         lists |= self._make_lists(rows, [one for one in sites if one.name not in lists], progress)
         facts = facts_of(sites, rows.counts(), versions_of(self.model), lists)
         self.folder.publish(rows.version, plan, facts)
+
+    def _finish(self, rows: Rows, name: str) -> None:
+        """Make a table of vectors ready for readers: of fragments that are large, no larger ones
+        are made, which would write everything again.
+        """
+        if self.on.engine == "local":
+            rows.optimise(name)
+        else:
+            with self.folder.writing():
+                tidy(rows.place(name))
 
     def _make_lists(
         self, rows: Rows, sites: Sequence[Site], progress: Progress | None

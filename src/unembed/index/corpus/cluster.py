@@ -219,16 +219,9 @@ def running() -> Iterator[None]:
         yield
         return
     address = os.environ.get("RAY_ADDRESS") or "local"
-    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
+    own: dict[str, Any] = {"include_dashboard": False, "_node_ip_address": "127.0.0.1"}
     try:
-        if address == "local":
-            # in the child of a fork that executes at once, what the warnings are of is not used
-            with warnings.catch_warnings():
-                for kind in (UserWarning, RuntimeWarning):
-                    warnings.filterwarnings("ignore", ".*fork", kind)
-                ray.init(address, include_dashboard=False, _node_ip_address="127.0.0.1", **quiet)
-        else:
-            ray.init(address, **quiet)
+        start(address, **(own if address == "local" else {}))
     except (OSError, RuntimeError, ValueError) as error:
         raise LoadError(
             f"Ray cannot be had at {address!r}: {str(error).splitlines()[0]}",
@@ -241,6 +234,14 @@ def running() -> Iterator[None]:
         yield
     finally:
         ray.shutdown()
+
+
+def start(address: str, **options: Any) -> None:
+    """Ray at an address, without a word of its own."""
+    with warnings.catch_warnings():
+        for kind in (UserWarning, RuntimeWarning):  # its forks execute another program at once
+            warnings.filterwarnings("ignore", ".*fork", kind)
+        _ray().init(address, log_to_driver=False, logging_level=logging.ERROR, **options)
 
 
 def _close_to_others() -> None:

@@ -41,6 +41,13 @@ def answered(ask: Callable[[Row], bytes], row: Row) -> Row:
         return {ANSWER: b"", ERROR: said(error)}
 
 
+def fetched(held: Any) -> Any:
+    """What the driver put into Ray's store."""
+    import ray
+
+    return ray.get(held)
+
+
 def said(error: UnembedError) -> str:
     """An error as text, for another process."""
     value = error.value if isinstance(error.value, str | int | float | None) else str(error.value)
@@ -78,9 +85,7 @@ def read_row(row: Row, held: Any) -> Row:
 @lru_cache(maxsize=1)
 def _at_hand(held: Any) -> tuple[Reading, Tagger]:
     """What this process reads with: a tokenizer and a pipeline take a second to come by."""
-    import ray
-
-    reading: Reading = ray.get(held)
+    reading: Reading = fetched(held)
     found = tagger(reading.spacy)
     if found.name != reading.words:
         found.close()
@@ -180,9 +185,7 @@ class ModelSource:
         """The same model, to the last weight. Raises LoadError where it cannot be had."""
         try:
             if self.origin is None:
-                import ray
-
-                module, tokenizer = ray.get(self.held)
+                module, tokenizer = fetched(self.held)
                 model = load(module.to(self.device), tokenizer, settings=self.settings)
             else:
                 model = load(**self.origin, device=self.device, settings=self.settings)
