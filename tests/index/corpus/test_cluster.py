@@ -115,6 +115,7 @@ def wanted(model, texts, tmp_path_factory):
     return kept(index_corpus(model, texts, "one", LAYERS, folder=tmp_path_factory.mktemp("whole")))
 
 
+@pytest.mark.timeout(600)  # Ray starts ten processes
 def test_a_build_on_ray_keeps_what_one_here_keeps_though_a_process_dies(
     ray, small, model, texts, wanted, tmp_path, monkeypatch
 ):
