@@ -94,11 +94,12 @@ if TYPE_CHECKING:
     from unembed.engine.passes.run import Run
     from unembed.engine.sweep import Sweep, sweep
     from unembed.explanations.explain import explain
-    from unembed.explanations.judging.remote import RemoteJudge
-    from unembed.explanations.judging.result import ExplanationScores
+    from unembed.explanations.explaining.models import LocalExplainer, RemoteExplainer
+    from unembed.explanations.judging.models import LocalJudge, RemoteJudge
     from unembed.explanations.judging.score import score_explanation
     from unembed.explanations.options import ExplainOptions, ScoreOptions
     from unembed.explanations.result import Explanations
+    from unembed.explanations.scores import ExplanationScores
     from unembed.index.build import build_index
     from unembed.index.corpus.build import estimate_corpus, index_corpus
     from unembed.index.corpus.corpus import Corpus, corpora, open_corpus
@@ -261,8 +262,11 @@ _HOME = {
     "ExplainOptions": "unembed.explanations.options",
     "Explanations": "unembed.explanations.result",
     "explain": "unembed.explanations.explain",
-    "ExplanationScores": "unembed.explanations.judging.result",
-    "RemoteJudge": "unembed.explanations.judging.remote",
+    "ExplanationScores": "unembed.explanations.scores",
+    "LocalExplainer": "unembed.explanations.explaining.models",
+    "LocalJudge": "unembed.explanations.judging.models",
+    "RemoteExplainer": "unembed.explanations.explaining.models",
+    "RemoteJudge": "unembed.explanations.judging.models",
     "ScoreOptions": "unembed.explanations.options",
     "score_explanation": "unembed.explanations.judging.score",
     # what can be asked of the index
@@ -320,6 +324,8 @@ __all__ = [
     "LabelsOptions",
     "LensOptions",
     "LensResult",
+    "LocalExplainer",
+    "LocalJudge",
     "Model",
     "Objective",
     "PairsOptions",
@@ -331,6 +337,7 @@ __all__ = [
     "Predictions",
     "PredictionsOptions",
     "PromptPair",
+    "RemoteExplainer",
     "RemoteJudge",
     "Run",
     "Sae",

@@ -1640,6 +1640,18 @@ export interface components {
             total: number;
         };
         /**
+         * ByChance
+         * @description What chance gives: the mean of a score over shuffles or labels, and 95% of them.
+         */
+        ByChance: {
+            /** Mean */
+            mean: number;
+            /** Low */
+            low: number;
+            /** High */
+            high: number;
+        };
+        /**
          * Candidate
          * @description The best label of another family.
          */
@@ -3368,6 +3380,8 @@ export interface components {
              * @description The best of other families, best first.
              */
             others: components["schemas"]["Candidate"][];
+            /** @description What a language model wrote; null: none was asked. */
+            written: components["schemas"]["Written"] | null;
         };
         /**
          * Explanations
@@ -4840,6 +4854,54 @@ export interface components {
             seconds_left?: number | null;
         };
         /**
+         * Judged
+         * @description Yes or no of each of some texts, against the truth; null: only one side of it is left.
+         */
+        Judged: {
+            /**
+             * N
+             * @description How many were answered.
+             */
+            n: number;
+            /**
+             * Failed
+             * @description How many were not: they are left out.
+             */
+            failed: number;
+            /** Precision */
+            precision: number | null;
+            /** Recall */
+            recall: number | null;
+            /** F1 */
+            f1: number | null;
+            /** Balanced Accuracy */
+            balanced_accuracy: number | null;
+            /**
+             * Auc
+             * @description By the probability of a yes, where a judge gives one.
+             */
+            auc: number | null;
+            /** @description The balanced accuracy where the truth is shuffled. */
+            null: components["schemas"]["ByChance"] | null;
+            /**
+             * Above Chance
+             * @description Whether it is above the upper ends of both nulls.
+             */
+            above_chance: boolean;
+            /**
+             * Low
+             * @description Lower end of the balanced accuracy's interval, 95%, over texts.
+             */
+            low: number | null;
+            /**
+             * High
+             * @description Upper end.
+             */
+            high: number | null;
+            /** @description The balanced accuracy of labels made from shuffled activations, in the same way. */
+            searched: components["schemas"]["ByChance"] | null;
+        };
+        /**
          * LabelScore
          * @description A label, and how a model scores it.
          */
@@ -6301,6 +6363,51 @@ export interface components {
             effect: number;
         };
         /**
+         * Simulated
+         * @description Activations told from the explanation alone, against real ones; null: nothing to compare.
+         */
+        Simulated: {
+            /**
+             * N
+             * @description Tokens of the texts that were simulated.
+             */
+            n: number;
+            /**
+             * Failed
+             * @description Texts that were not: they are left out.
+             */
+            failed: number;
+            /**
+             * Correlation
+             * @description Pearson's, over all these tokens.
+             */
+            correlation: number | null;
+            /**
+             * Explained Variance
+             * @description Of activations, by simulated ones that are calibrated on other texts.
+             */
+            explained_variance: number | null;
+            /** @description The correlation where activations are shuffled. */
+            null: components["schemas"]["ByChance"] | null;
+            /**
+             * Above Chance
+             * @description Whether it is above the upper ends of both nulls.
+             */
+            above_chance: boolean;
+            /**
+             * Low
+             * @description Lower end of the correlation's interval, 95%, over texts.
+             */
+            low: number | null;
+            /**
+             * High
+             * @description Upper end.
+             */
+            high: number | null;
+            /** @description The correlation of labels made from shuffled activations, in the same way. */
+            searched: components["schemas"]["ByChance"] | null;
+        };
+        /**
          * StateRef
          * @description A state of a run: the residual stream, or any other site of its width.
          */
@@ -7075,6 +7182,52 @@ export interface components {
              * @description Newest first.
              */
             runs: components["schemas"]["RunEntry"][];
+        };
+        /**
+         * Written
+         * @description What a language model wrote of a node, and how well a judge could use it.
+         */
+        Written: {
+            /**
+             * Text
+             * @description null: see `reason`.
+             */
+            text: string | null;
+            /**
+             * Reason
+             * @description Why there is none.
+             */
+            reason: string | null;
+            /**
+             * By
+             * @description Who wrote it: a model, and where it is.
+             */
+            by: string;
+            /**
+             * Style
+             * @description What it was shown: pairs, examples, or near misses beside them.
+             */
+            style: string;
+            /**
+             * Judge
+             * @description Who judged it; null: nobody did.
+             */
+            judge: string | null;
+            /**
+             * Chance Labels
+             * @description What it wrote of shuffled activations; judged in the same way.
+             */
+            chance_labels: string[];
+            simulation: components["schemas"]["Simulated"] | null;
+            /** @description Is the node active anywhere in the text? */
+            detection: components["schemas"]["Judged"] | null;
+            /** @description Are the marked tokens those where it is active? */
+            fuzzing: components["schemas"]["Judged"] | null;
+            /**
+             * Supported
+             * @description Whether every score that could be had is above both nulls; None: nobody judged.
+             */
+            supported: boolean | null;
         };
     };
     responses: never;

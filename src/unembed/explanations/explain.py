@@ -18,10 +18,13 @@ import numpy as np
 from unembed.analyses.tools.projections import TokenScore
 from unembed.engine.cancel import Cancel
 from unembed.engine.model import Model
+from unembed.errors import InputError
 from unembed.explanations import nulls
 from unembed.explanations.activity import threshold_of, values_of
 from unembed.explanations.agreement import Resampled, agreement, ranks
 from unembed.explanations.cause import cause_of, lever_of
+from unembed.explanations.explaining.explainer import Explainer
+from unembed.explanations.judging.judge import Judge
 from unembed.explanations.options import ExplainOptions
 from unembed.explanations.predicates import Family, families_of, in_words, says
 from unembed.explanations.promoted import promoted
@@ -35,6 +38,7 @@ from unembed.explanations.result import (
 )
 from unembed.explanations.sample import Sample, drawn_from
 from unembed.explanations.search import Choice, best_first, fitted, totals_of
+from unembed.explanations.writing import Writing
 from unembed.index.corpus.corpus import Corpus
 from unembed.index.corpus.measures import Measures, Nodes
 from unembed.index.store import Array
@@ -50,6 +54,8 @@ def explain(
     corpus: Corpus,
     nodes: Nodes,
     *,
+    explainer: Explainer | None = None,
+    judge: Judge | None = None,
     options: ExplainOptions = DEFAULTS,
     cancel: Cancel | None = None,
     progress: Progress | None = None,
@@ -61,25 +67,36 @@ def explain(
         nodes: "L12.N512", "L9.H6", "L6.F77" ..., or ("L6.resid_post", a vector): one or several. Of
             a neuron or latent its activation counts, of other nodes the norm of what they write, of
             a direction the residual stream along it.
+        explainer: a language model that says it in its own words, beside the label:
+            `ue.RemoteExplainer`, `ue.LocalExplainer`.
+        judge: who scores these words: `ue.RemoteJudge`, `ue.LocalJudge`, or any `Judge`.
         options: how much is looked at, and what active is; `changes` are single ones, as in
             `n_tokens=50_000`.
         cancel: checked before every layer, and every node.
-        progress: called with ("reading the corpus", tokens done, tokens) and ("labels", nodes done,
-            nodes).
+        progress: called with ("reading the corpus", tokens done, tokens), ("labels", nodes done,
+            nodes) and ("judging", nodes done, nodes).
 
     Raises:
         TargetError, CapabilityError: no such node.
         InputError: a node at one position, a vector that does not fit, weights changed since, a
-            corpus of fewer than four sentences.
+            corpus of fewer than four sentences; a judge without an explainer; texts that would
+            leave this machine without consent.
     """
     asked = options.changed(**changes)
+    if judge is not None and explainer is None:
+        raise InputError(
+            "a judge reads what an explainer wrote, and there is none",
+            field="judge",
+            legal="a judge with an explainer",
+            fix="ue.score_explanation(corpus, node, text, judge) for a text that is there",
+        )
     model = corpus.model
     measures = Measures(model, nodes)
     corpus.check_current()
     sample = drawn_from(corpus.columns, asked.n_tokens, asked.seed)
     values = values_of(model, measures, sample, cancel, progress)
     told = promoted(model, measures, sample, values, asked.says, cancel)
-    explainer = _Explainer(sample, families_of(sample, model), asked, model.kind == "causal")
+    labeller = _Labeller(sample, families_of(sample, model), asked, model.kind == "causal")
     causes = _Causes(model, measures, sample, asked, cancel)
     items = []
     for order, name in enumerate(measures.names):
@@ -87,18 +104,21 @@ def explain(
             cancel.check()
         if progress is not None:
             progress("labels", order, len(measures))
-        item = explainer.of(name, measures.words[order], values[order], told[order])
+        item = labeller.of(name, measures.words[order], values[order], told[order])
         items.append(replace(item, cause=causes.of(order, values[order], item)))
+    if explainer is not None:
+        writing = Writing(model, measures, sample, values, explainer, judge, cancel, progress)
+        items = writing.of(items)
     return Explanations(
         corpus=corpus.about.name,
         n_sentences=len(sample.spans),
         n_tokens=len(sample.rows),
-        n_held_out=len(explainer.held_out),
+        n_held_out=len(labeller.held_out),
         items=tuple(items),
     )
 
 
-class _Explainer:
+class _Labeller:
     """Makes the label of one node after the other, over one sample."""
 
     def __init__(

@@ -61,4 +61,7 @@ class ScoreOptions(Options):
     shuffles: Annotated[StrictInt, Field(ge=10, le=10_000)] = option(
         200, "How often the truth is shuffled, for what chance gives."
     )
+    chance_labels: Annotated[StrictInt, Field(ge=0, le=20)] = option(
+        2, "Labels made from shuffled activations that are judged in the same way."
+    )
     seed: Count = option(0, "Which texts are drawn, and how the truth is shuffled.")

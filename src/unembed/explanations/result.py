@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal
 
 from unembed.analyses.tools.projections import TokenScore
+from unembed.explanations.scores import Judged, Simulated, supported
 from unembed.result import TABLE_ROW, Axes, Columns, Result, columns_of
 
 Kind = Literal[
@@ -104,6 +105,32 @@ class Candidate:
 
 
 @dataclass(frozen=True)
+class Written:
+    """What a language model wrote of a node, and how well a judge could use it."""
+
+    text: Annotated[str | None, "null: see `reason`."]
+    reason: Annotated[str | None, "Why there is none."]
+    by: Annotated[str, "Who wrote it: a model, and where it is."]
+    style: Annotated[str, "What it was shown: pairs, examples, or near misses beside them."]
+    judge: Annotated[str | None, "Who judged it; null: nobody did."]
+    chance_labels: Annotated[
+        tuple[str, ...], "What it wrote of shuffled activations; judged in the same way."
+    ]
+    simulation: Simulated | None
+    detection: Annotated[Judged | None, "Is the node active anywhere in the text?"]
+    fuzzing: Annotated[Judged | None, "Are the marked tokens those where it is active?"]
+
+    @property
+    def supported(self) -> bool | None:
+        """Whether every score that could be had is above both nulls; None: nobody judged."""
+        if self.judge is None:
+            return None
+        return supported(self.simulation, self.detection, self.fuzzing)
+
+    also: ClassVar[tuple[str, ...]] = ("supported",)
+
+
+@dataclass(frozen=True)
 class Explanation:
     """One node, and what it does in words."""
 
@@ -130,6 +157,7 @@ class Explanation:
         "Whether it raises what it promotes; null unless asked for, or not to be told.",
     ]
     others: Annotated[tuple[Candidate, ...], "The best of other families, best first."]
+    written: Annotated[Written | None, "What a language model wrote; null: none was asked."] = None
 
 
 @dataclass(frozen=True, repr=False)
@@ -147,8 +175,11 @@ class Explanations(Result):
     items: tuple[Explanation, ...]
 
     def summary(self) -> str:
-        supported = sum(item.supported for item in self.items)
-        return f"{len(self.items)} nodes in {self.corpus}, {supported} with a supported label"
+        n = sum(item.supported for item in self.items)
+        labelled = f"{len(self.items)} nodes in {self.corpus}, {n} with a supported label"
+        asked = [item.written for item in self.items if item.written is not None]
+        had = sum(one.text is not None for one in asked)
+        return f"{labelled}; {had} of {len(asked)} in words of {asked[0].by}" if asked else labelled
 
     def columns(self) -> Columns:
         """One row for each node."""
@@ -177,4 +208,5 @@ def _row(item: Explanation) -> dict[str, object]:
         "steered": None if steered is None else steered.mean,
         "ablated": None if item.cause is None else item.cause.ablated.mean,
         "reason": item.reason,
+        "written": None if item.written is None else item.written.text,
     }

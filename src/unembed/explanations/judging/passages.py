@@ -66,17 +66,19 @@ def texts_of(
     some = rng.permutation(len(idle))[:most]
 
     def text(tokens: Array) -> Text:
-        return _window(model, sample, tokens, values, active, window)
+        return window_of(model, sample, tokens, values, active, window)
 
     return Texts(
         tuple(text(busy[at]) for at in spread), tuple(text(idle[at]) for at in sorted(some))
     )
 
 
-def _window(
+def window_of(
     model: Model, sample: Sample, tokens: Array, values: Array, active: Mask, window: int
 ) -> Text:
-    strongest = int(values[tokens].argmax())
+    """The part of a sentence around its strongest token, an active one where there are any."""
+    marks = active[tokens]
+    strongest = int(np.where(marks | ~marks.any(), values[tokens], -np.inf).argmax())
     start = max(0, min(strongest - window // 2, len(tokens) - window))
     own = tokens[start : start + window]
     words = tuple(model.token(int(one)).text for one in sample.ids[own])

@@ -12,50 +12,33 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from unembed.errors import InputError
 from unembed.explanations.judging.judge import Passage
+from unembed.explanations.language.asking import Message
+from unembed.explanations.language.files import filled, prompt_texts, quoted
 
 OWN = Path(__file__).parent / "prompts"
 NAMES = ("system", "simulate", "detect", "fuzz")
 LARGEST = 10.0  # of a simulated activation
-Message = dict[str, str]
-_FIELD = re.compile(r"\{(explanation|text|count)\}")
 
 
 class Prompts:
     """The texts of a folder. Raises InputError where one is missing."""
 
     def __init__(self, folder: Path | str | None = None) -> None:
-        place = OWN if folder is None else Path(folder)
-        self._texts = {name: _read(place / f"{name}.txt") for name in NAMES}
+        self._texts = prompt_texts(OWN, NAMES, folder)
 
     def messages(self, kind: str, explanation: str, passage: Passage) -> list[Message]:
         """What is asked of one text: "simulate", "detect" or "fuzz"."""
         shown = {"simulate": list(passage.tokens), "fuzz": _marked(passage)}
-        said = shown.get(kind, "".join(passage.tokens))
         fields = {
-            "explanation": json.dumps(explanation, ensure_ascii=False),
-            "text": json.dumps(said, ensure_ascii=False),
+            "explanation": quoted(explanation),
+            "text": quoted(shown.get(kind, "".join(passage.tokens))),
             "count": str(len(passage.tokens)),
         }
-        asked = _FIELD.sub(lambda found: fields[found[1]], self._texts[kind])
         return [
             {"role": "system", "content": self._texts["system"]},
-            {"role": "user", "content": asked},
+            {"role": "user", "content": filled(self._texts[kind], fields)},
         ]
-
-
-def _read(path: Path) -> str:
-    try:
-        return path.read_text("utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        legal = ", ".join(f"{name}.txt" for name in NAMES)
-        raise InputError(
-            f"the prompt {path} cannot be read: {error}",
-            field="prompts",
-            value=str(path),
-            legal=f"a folder with {legal} in UTF-8",
-        ) from error
 
 
 def _marked(passage: Passage) -> str:

@@ -6,27 +6,33 @@ Simulation is that of Bills et al. 2023, detection and fuzzing those of Paulo et
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
 
 import numpy as np
 
 from unembed.engine.cancel import Cancel
+from unembed.engine.model import Model
 from unembed.errors import InputError
 from unembed.explanations.activity import threshold_of, values_of
+from unembed.explanations.chance import Maker, searched_labels, shuffled_values
 from unembed.explanations.judging import simulation
 from unembed.explanations.judging.judge import Judge, Passage
 from unembed.explanations.judging.passages import Text, Texts, marked, texts_of
-from unembed.explanations.judging.result import ExplanationScores, Judged, Simulated
-from unembed.explanations.judging.simulation import Values
-from unembed.explanations.judging.verdicts import by_chance, judged
+from unembed.explanations.judging.simulation import Calibration, Values
+from unembed.explanations.judging.verdicts import by_chance, judged, spread_of
 from unembed.explanations.options import ScoreOptions
-from unembed.explanations.sample import drawn_from
+from unembed.explanations.sample import Sample, drawn_from
+from unembed.explanations.scores import ByChance, ExplanationScores, Judged, Simulated
+from unembed.index.corpus.columns import Mask
 from unembed.index.corpus.corpus import Corpus
 from unembed.index.corpus.measures import Measures, Node
+from unembed.index.store import Array
 from unembed.models.progress import Progress
 
 DEFAULTS = ScoreOptions()
+Score = TypeVar("Score", Simulated, Judged)
 
 
 def score_explanation(
@@ -35,6 +41,7 @@ def score_explanation(
     explanation: str,
     judge: Judge,
     *,
+    maker: Maker | None = None,
     options: ScoreOptions = DEFAULTS,
     cancel: Cancel | None = None,
     progress: Progress | None = None,
@@ -42,12 +49,18 @@ def score_explanation(
 ) -> ExplanationScores:
     """What a judge makes of an explanation: simulation, detection, fuzzing, each beside chance.
 
+    Two nulls stand beside each: the same answers against shuffled truth, and labels that were made
+    from shuffled activations, judged on the same texts.
+
     Args:
         node: as of `explain`, one.
         explanation: any text, a label of `explain` among them.
         judge: who reads it: `unembed.explanations.judging.judge.Judge`.
+        maker: who makes labels from shuffled activations; None: the search of `explain`.
         options: which texts it is shown; `changes` are single ones, as in `texts=20`.
-        progress: called with ("reading the corpus", tokens done, tokens) and ("judging", done, 4).
+        cancel: checked before every layer, and every list of texts.
+        progress: called with ("reading the corpus", tokens done, tokens) and ("judging", lists of
+            texts done, lists).
 
     Answers that failed are counted, and left out.
 
@@ -64,7 +77,146 @@ def score_explanation(
     values = values_of(model, measures, sample, cancel, progress)[0]
     own = values[~sample.held_out]
     threshold = threshold_of(own) if asked.threshold is None else float(asked.threshold)
-    active = values > threshold
+    trial = trial_of(model, measures.names[0], sample, values, threshold, asked)
+    make = searched_labels(model, sample, threshold) if maker is None else maker
+    chance = make(shuffled_values(sample, values, asked.chance_labels, asked.seed + 4))
+    labels = tuple(one for one in chance if one is not None)
+    hearing = Hearing(judge, 4 + 3 * len(labels), cancel, progress)
+    told, found, fuzzed = trial.scored(explanation, labels, hearing)
+    return ExplanationScores(
+        corpus=corpus.about.name,
+        node=measures.names[0],
+        explanation=explanation,
+        judge=name_of(judge),
+        chance_labels=labels,
+        simulation=told,
+        detection=found,
+        fuzzing=fuzzed,
+    )
+
+
+def name_of(judge: object) -> str | None:
+    """What a judge calls itself, as language models do."""
+    name = getattr(judge, "name", None)
+    return name if isinstance(name, str) else None
+
+
+@dataclass
+class Hearing:
+    """A judge, asked one list of texts after the other."""
+
+    judge: Judge
+    n_lists: int
+    cancel: Cancel | None
+    progress: Progress | None
+    done: int = 0
+
+    def heard(self, answers: Sequence[Any], wanted: int) -> None:
+        """Count a list of answers. Raises InputError where it has another length."""
+        self.done += 1
+        if self.progress is not None:
+            self.progress("judging", self.done, self.n_lists)
+        if self.cancel is not None:
+            self.cancel.check()
+        if len(answers) != wanted:
+            raise InputError(
+                f"the judge gave {len(answers)} answers to {wanted} texts",
+                field="judge",
+                value=len(answers),
+                legal=f"{wanted} answers, None for each that failed",
+            )
+
+
+@dataclass(frozen=True, eq=False)
+class Trial:
+    """The texts on which explanations of one node are judged, and what it really is in them."""
+
+    held: Texts
+    calibrating: Texts
+    fuzzed: tuple[tuple[Passage, ...], tuple[bool, ...]]  # texts with marks, and which are right
+    asked: ScoreOptions
+
+    def scored(
+        self, explanation: str, chance: Sequence[str], hearing: Hearing
+    ) -> tuple[Simulated, Judged, Judged]:
+        """Simulation, detection and fuzzing of an explanation, beside both nulls."""
+        told = self._simulation(explanation, hearing)
+        detected, fuzzed = (self._verdicts(kind, explanation, hearing) for kind in (False, True))
+        others: tuple[list[float], list[float], list[float]] = ([], [], [])
+        for label in chance:
+            real, simulated, _ = self._told(label, self.held.all, hearing)
+            scores = [
+                simulation.correlation(*map(_joined, (real, simulated))) if real else None,
+                *(self._verdicts(kind, label, hearing).score for kind in (False, True)),
+            ]
+            for kept, score in zip(others, scores, strict=True):
+                if score is not None:
+                    kept.append(score)
+        return (
+            _beside(told, others[0]),
+            _beside(detected, others[1]),
+            _beside(fuzzed, others[2]),
+        )
+
+    def _verdicts(self, marks: bool, explanation: str, hearing: Hearing) -> Judged:
+        """Detection, or fuzzing; texts come in an order that says nothing."""
+        ask = hearing.judge.fuzz if marks else hearing.judge.detect
+        passages, truth = self.fuzzed if marks else self._plain()
+        order = np.random.default_rng(self.asked.seed + 3).permutation(len(passages)).tolist()
+        answers = ask(explanation, [passages[at] for at in order])
+        hearing.heard(answers, len(passages))
+        shuffles, seed = self.asked.shuffles, self.asked.seed
+        return judged(answers, [truth[at] for at in order], shuffles=shuffles, seed=seed)
+
+    def _plain(self) -> tuple[tuple[Passage, ...], tuple[bool, ...]]:
+        truth = [True] * len(self.held.active) + [False] * len(self.held.idle)
+        return tuple(text.passage for text in self.held.all), tuple(truth)
+
+    def _simulation(self, explanation: str, hearing: Hearing) -> Simulated:
+        """Of held-out texts, calibrated by a line on others."""
+        texts, told, failed = self._told(explanation, self.held.all, hearing)
+        real, simulated = _joined(texts), _joined(told)
+        calibration: Calibration | None = None
+        if texts:
+            other, own, _ = self._told(explanation, self.calibrating.all, hearing)
+            calibration = simulation.linear(_joined(other), _joined(own)) if other else None
+        found = simulation.correlation(real, simulated) if texts else None
+        if found is None:
+            return Simulated(len(real), failed, None, None, None, False)
+        shuffles, seed = self.asked.shuffles, self.asked.seed
+        null = by_chance(
+            lambda order: simulation.correlation(real[order], simulated) or 0.0,
+            len(real),
+            shuffles,
+            seed,
+        )
+        explained = None
+        if calibration is not None:
+            explained = simulation.explained_variance(real, calibration(simulated))
+        low, high = simulation.correlation_interval(texts, told, shuffles, seed)
+        above = found > null.high
+        return Simulated(len(real), failed, found, explained, null, above, low, high)
+
+    def _told(
+        self, explanation: str, texts: Sequence[Text], hearing: Hearing
+    ) -> tuple[list[Values], list[Values], int]:
+        """Real and simulated activations of each text, and how many texts failed."""
+        passages = [text.passage for text in texts]
+        answers = hearing.judge.simulate(explanation, passages)
+        hearing.heard(answers, len(passages))
+        real, told = [], []
+        for text, answer in zip(texts, answers, strict=True):
+            if answer is not None and len(answer) == len(text.values):
+                real.append(text.values.astype(np.float64))
+                told.append(np.array(answer, np.float64))
+        return real, told, len(texts) - len(real)
+
+
+def trial_of(
+    model: Model, name: str, sample: Sample, values: Array, threshold: float, asked: ScoreOptions
+) -> Trial:
+    """The texts of one node. Raises InputError where none of the held-out ones has it active."""
+    active: Mask = values > threshold
     rng = np.random.default_rng(asked.seed + 2)
     held, calibrating = (
         texts_of(
@@ -81,91 +233,23 @@ def score_explanation(
     )
     if not held.active:
         raise InputError(
-            f"{measures.names[0]} is active in no held-out sentence: there is nothing to judge by",
+            f"{name} is active in no held-out sentence: there is nothing to judge by",
             field="node",
-            value=measures.names[0],
+            value=name,
             legal="a node that is active somewhere",
             fix="a larger n_tokens, or a lower threshold",
         )
-    asking = _Asking(explanation, judge, asked, progress)
-    passages = [text.passage for text in held.all]
-    truth = [True] * len(held.active) + [False] * len(held.idle)
-    return ExplanationScores(
-        corpus=corpus.about.name,
-        node=measures.names[0],
-        explanation=explanation,
-        simulation=asking.simulation(held, calibrating),
-        detection=asking.verdicts(judge.detect, passages, truth),
-        fuzzing=asking.verdicts(judge.fuzz, *marked(held.active, rng)),
-    )
+    return Trial(held, calibrating, marked(held.active, rng), asked)
 
 
-class _Asking:
-    """Puts the questions to the judge, and scores the answers."""
+def _joined(texts: Sequence[Values]) -> Values:
+    return np.concatenate([np.empty(0), *texts])
 
-    def __init__(
-        self, explanation: str, judge: Judge, asked: ScoreOptions, progress: Progress | None
-    ) -> None:
-        self._explanation, self._judge, self._asked = explanation, judge, asked
-        self._heard, self._done = progress, 0
 
-    def verdicts(
-        self,
-        ask: Callable[[str, Sequence[Passage]], Sequence[float | None]],
-        passages: Sequence[Passage],
-        truth: Sequence[bool],
-    ) -> Judged:
-        """Detection, or fuzzing; texts come in an order that says nothing."""
-        order = np.random.default_rng(self._asked.seed + 3).permutation(len(passages)).tolist()
-        answers = ask(self._explanation, [passages[at] for at in order])
-        self._check(len(answers), len(passages))
-        shuffles, seed = self._asked.shuffles, self._asked.seed
-        return judged(answers, [truth[at] for at in order], shuffles=shuffles, seed=seed)
-
-    def simulation(self, held: Texts, calibrating: Texts) -> Simulated:
-        """Of held-out texts, calibrated by a line on others."""
-        real, told, failed = self._told(held.all)
-        calibration = None
-        if len(real):
-            other, own, _ = self._told(calibrating.all)
-            calibration = simulation.linear(other, own) if len(other) else None
-        found = simulation.correlation(real, told) if len(real) else None
-        if found is None:
-            return Simulated(len(real), failed, None, None, None, False)
-        shuffles, seed = self._asked.shuffles, self._asked.seed
-        null = by_chance(
-            lambda order: simulation.correlation(real[order], told) or 0.0,
-            len(real),
-            shuffles,
-            seed,
-        )
-        explained = None
-        if calibration is not None:
-            explained = simulation.explained_variance(real, calibration(told))
-        return Simulated(len(real), failed, found, explained, null, found > null.high)
-
-    def _told(self, texts: Sequence[Text]) -> tuple[Values, Values, int]:
-        """Real and simulated activations of all tokens of texts, and how many texts failed."""
-        passages = [text.passage for text in texts]
-        answers = self._judge.simulate(self._explanation, passages)
-        self._check(len(answers), len(passages))
-        real, told = [], []
-        for text, answer in zip(texts, answers, strict=True):
-            if answer is not None and len(answer) == len(text.values):
-                real.append(text.values)
-                told.append(np.array(answer, np.float64))
-        none = np.empty(0)
-        both = [np.concatenate([none, *parts]) for parts in (real, told)]
-        return both[0], both[1], len(texts) - len(real)
-
-    def _check(self, n: int, wanted: int) -> None:
-        self._done += 1
-        if self._heard is not None:
-            self._heard("judging", self._done, 4)
-        if n != wanted:
-            raise InputError(
-                f"the judge gave {n} answers to {wanted} texts",
-                field="judge",
-                value=n,
-                legal=f"{wanted} answers, None for each that failed",
-            )
+def _beside(found: Score, chance: Sequence[float]) -> Score:
+    """A score with the null of labels made from shuffled activations."""
+    if found.score is None or not chance:
+        return found
+    searched: ByChance = spread_of(chance)
+    above = found.above_chance and found.score > searched.high
+    return replace(found, searched=searched, above_chance=above)

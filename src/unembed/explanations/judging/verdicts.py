@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unembed.explanations.agreement import INTERVAL, auc_of_ranks, precision_recall_f1, ranks
-from unembed.explanations.judging.result import ByChance, Judged
+from unembed.explanations.scores import ByChance, Judged
 from unembed.index.corpus.columns import Mask
 
 HALF = 0.5  # from here on an answer is a yes
@@ -38,7 +38,16 @@ def judged(
     null = by_chance(lambda order: balanced_accuracy(yes, true[order]), len(true), shuffles, seed)
     auc = auc_of_ranks(ranks(said), true)
     above = accuracy > null.high
-    return Judged(len(kept), failed, precision, recall, f1, accuracy, auc, null, above)
+    low, high = accuracy_interval(yes, true, shuffles, seed)
+    return Judged(len(kept), failed, precision, recall, f1, accuracy, auc, null, above, low, high)
+
+
+def accuracy_interval(yes: Mask, true: Mask, times: int, seed: int) -> tuple[float, float]:
+    """95% of the balanced accuracy over texts drawn again, with replacement, from either side."""
+    rng = np.random.default_rng(seed)
+    shares = [rng.choice(side, (times, len(side))).mean(1) for side in (yes[true], ~yes[~true])]
+    low, high = np.quantile((shares[0] + shares[1]) / 2, INTERVAL).tolist()
+    return float(low), float(high)
 
 
 def balanced_accuracy(yes: Mask, true: Mask) -> float:
@@ -51,6 +60,10 @@ def by_chance(
 ) -> ByChance:
     """Mean and 95% of a score over orders of n drawn at random."""
     rng = np.random.default_rng(seed)
-    scores = np.array([score(rng.permutation(n)) for _ in range(shuffles)])
+    return spread_of([score(rng.permutation(n)) for _ in range(shuffles)])
+
+
+def spread_of(scores: Sequence[float]) -> ByChance:
+    """The mean of some scores, and 95% of them."""
     low, high = np.quantile(scores, INTERVAL).tolist()
-    return ByChance(float(scores.mean()), low, high)
+    return ByChance(float(np.mean(scores)), low, high)

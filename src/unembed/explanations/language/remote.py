@@ -1,73 +1,47 @@
-"""A language model behind an OpenAI-compatible server as a judge: `RemoteJudge`.
+"""A language model behind an OpenAI-compatible server: `RemoteModel`.
 
-llama.cpp's server, Ollama, vLLM, LM Studio and hosted services speak so. Texts of a corpus leave
-the machine only where that was agreed to, unless the server is on this machine.
+llama.cpp's server, Ollama, vLLM, LM Studio, `transformers serve` and hosted services speak so.
+Texts leave the machine only where that was agreed to, unless the server is on this machine.
 """
 
 from __future__ import annotations
 
 import ipaddress
 import os
+import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 from urllib.parse import urlsplit
 
 from unembed.errors import InputError
-from unembed.explanations.judging.judge import Passage
-from unembed.explanations.judging.prompting import Prompts, read_activations, read_verdict
-from unembed.explanations.judging.sending import Counts, Sender
+from unembed.explanations.language.asking import Answer, Ask, Between, Found, Plan, Price
+from unembed.explanations.language.sending import Counts, Sender
 
-Answer = TypeVar("Answer")
-CHARACTERS_OF_A_TOKEN = 4  # about, for an estimate
-ANSWER_TOKENS = {"simulate": 12, "detect": 4, "fuzz": 4}  # of each token of a text; of an answer
 _LOGPROBS = {"logprobs": True, "top_logprobs": 5}
 _NO_LOGPROBS = ("status 400", "status 422")  # of a server that knows none, so asked without
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What is about to be sent, for who agrees to it."""
-
-    host: str
-    model: str
-    requests: int
-    characters: int
-
-    @property
-    def tokens(self) -> int:
-        """About how many, answers not counted."""
-        return self.characters // CHARACTERS_OF_A_TOKEN
-
-    @property
-    def words(self) -> str:
-        """In a sentence."""
-        return (
-            f"{self.requests:,} requests with some {self.tokens:,} tokens of your texts go to "
-            f"{self.host} ({self.model})"
-        )
-
+_LOOK = 0.2  # seconds between two calls of `between`
 
 Consent = Callable[[Plan], bool]
 
 
-class RemoteJudge:
-    """A judge that asks a language model over HTTP.
+class RemoteModel:
+    """A `LanguageModel` over HTTP.
 
     Args:
         base_url: of the server, up to before /chat/completions: "http://127.0.0.1:8080/v1".
         model: what the server calls it.
-        consent: asked before texts leave this machine, once for each list of them; without one
+        consent: asked before texts leave this machine, once for each list of questions; without one
             nothing leaves. True agrees to all. Not asked where the server is on this machine, or
             all answers are kept.
+        price: money for a million tokens, (sent, answered), for the estimate that `consent` gets.
         key_variable: the environment variable that the key is in; none is sent where it is empty.
-        prompts: a folder of prompts in place of the package's own.
         folder: where answers are kept, so that what was asked is not asked again; None: nowhere.
         concurrency: how many requests at once.
         timeout: of one request, in seconds.
         tries: of one request.
+        between: see `Between`.
 
     `counts` says what became of the requests. Answers that cannot be read are failures, too.
 
@@ -81,12 +55,13 @@ class RemoteJudge:
         model: str,
         *,
         consent: Consent | bool = False,
+        price: tuple[float, float] | None = None,
         key_variable: str = "OPENAI_API_KEY",
-        prompts: Path | str | None = None,
         folder: Path | str | None = None,
         concurrency: int = 4,
         timeout: float = 60.0,
         tries: int = 5,
+        between: Between | None = None,
         **sending: Any,
     ) -> None:
         self._host, self._loopback = _place(base_url)
@@ -99,7 +74,7 @@ class RemoteJudge:
                 legal="an address with https",
             )
         self.model, self._consent, self._concurrency = model, consent, concurrency
-        self._prompts = Prompts(prompts)
+        self._price, self._between = Price.of(price), between
         headers = {"Content-Type": "application/json"}
         self._sender = Sender(
             f"{base_url.rstrip('/')}/chat/completions",
@@ -112,59 +87,54 @@ class RemoteJudge:
         )
 
     @property
+    def name(self) -> str:
+        """See `LanguageModel`."""
+        return f"{self.model} at {self._host}"
+
+    @property
     def counts(self) -> Counts:
         """What became of the requests so far."""
         return self._sender.counts
 
-    def simulate(
-        self, explanation: str, passages: Sequence[Passage]
-    ) -> list[tuple[float, ...] | None]:
-        """See `Judge`."""
+    def plan(self, asks: Sequence[Ask]) -> Plan:
+        """What these questions would send; what is kept already is not in it."""
+        fresh = [one for one in asks if not self._sender.known(self._body(one))]
+        said = sum(len(message["content"]) for one in fresh for message in one.messages)
+        most = sum(one.most for one in fresh)
+        return Plan(self._host, self.model, len(fresh), said, most, self._price)
 
-        def read(answer: Any, passage: Passage) -> tuple[float, ...] | None:
-            return read_activations(_text(answer), len(passage.tokens))
+    def ask(
+        self, asks: Sequence[Ask], read: Callable[[int, Answer], Found | None]
+    ) -> list[Found | None]:
+        """See `LanguageModel`."""
+        self._agreed(self.plan(asks))
+        stopped = threading.Event()
 
-        return self._ask("simulate", explanation, passages, read)
-
-    def detect(self, explanation: str, passages: Sequence[Passage]) -> list[float | None]:
-        """See `Judge`."""
-        return self._ask("detect", explanation, passages, _verdict)
-
-    def fuzz(self, explanation: str, passages: Sequence[Passage]) -> list[float | None]:
-        """See `Judge`."""
-        return self._ask("fuzz", explanation, passages, _verdict)
-
-    def plan(self, kind: str, explanation: str, passages: Sequence[Passage]) -> Plan:
-        """What "simulate", "detect" or "fuzz" would send; what is kept already is not in it."""
-        bodies = [self._body(kind, explanation, passage) for passage in passages]
-        fresh = [body for body in bodies if not self._sender.known(body)]
-        said = sum(len(one["content"]) for body in fresh for one in body["messages"])
-        return Plan(self._host, self.model, len(fresh), said)
-
-    def _ask(
-        self,
-        kind: str,
-        explanation: str,
-        passages: Sequence[Passage],
-        read: Callable[[Any, Passage], Answer | None],
-    ) -> list[Answer | None]:
-        self._agreed(self.plan(kind, explanation, passages))
-
-        def one(passage: Passage) -> Answer | None:
-            body = self._body(kind, explanation, passage)
-            answer, reason = self._sender.send(body)
+        def one(place: int) -> Found | None:
+            body = self._body(asks[place])
+            answer, reason = self._sender.send(body, stopped)
             if reason in _NO_LOGPROBS and _LOGPROBS.keys() <= body.keys():
                 body = {name: value for name, value in body.items() if name not in _LOGPROBS}
-                answer, reason = self._sender.send(body)
-            found = None if answer is None else read(answer, passage)
+                answer, reason = self._sender.send(body, stopped)
+            found = None if answer is None else read(place, _answer(answer))
             if found is None:
                 self._sender.failed(reason or "the answer cannot be read")
             else:
                 self._sender.keep(body, answer)
             return found
 
-        with ThreadPoolExecutor(self._concurrency) as threads:
-            return list(threads.map(one, passages))
+        threads = ThreadPoolExecutor(self._concurrency)
+        try:
+            sent = [threads.submit(one, place) for place in range(len(asks))]
+            left = set(sent)
+            while left:
+                _, left = wait(left, None if self._between is None else _LOOK)
+                if self._between is not None:
+                    self._between(len(asks) - len(left), len(asks))
+            return [future.result() for future in sent]
+        finally:
+            stopped.set()
+            threads.shutdown(wait=False, cancel_futures=True)
 
     def _agreed(self, plan: Plan) -> None:
         if self._loopback or not plan.requests:
@@ -176,18 +146,17 @@ class RemoteJudge:
                 field="consent",
                 value=plan.host,
                 legal="True, or a function that is asked",
-                fix="RemoteJudge(..., consent=lambda plan: input(plan.words) == 'yes')",
+                fix="consent=lambda plan: input(plan.words) == 'yes'",
             )
 
-    def _body(self, kind: str, explanation: str, passage: Passage) -> dict[str, Any]:
-        n = len(passage.tokens) if kind == "simulate" else 1
+    def _body(self, ask: Ask) -> dict[str, Any]:
         body: dict[str, Any] = {
             "model": self.model,
-            "messages": self._prompts.messages(kind, explanation, passage),
+            "messages": list(ask.messages),
             "temperature": 0,
-            "max_tokens": 32 + ANSWER_TOKENS[kind] * n,
+            "max_tokens": ask.most,
         }
-        return body if kind == "simulate" else body | _LOGPROBS
+        return body | _LOGPROBS if ask.verdict else body
 
 
 def _place(base_url: str) -> tuple[str, bool]:
@@ -212,19 +181,16 @@ def _place(base_url: str) -> tuple[str, bool]:
         return host, False
 
 
-def _text(answer: Any) -> str:
+def _answer(answer: Any) -> Answer:
     """What was said; nothing where the shape is another one."""
     try:
-        said = answer["choices"][0]["message"]["content"]
+        choice = answer["choices"][0]
+        said = choice["message"]["content"]
     except (KeyError, IndexError, TypeError):
-        return ""
-    return said if isinstance(said, str) else ""
-
-
-def _verdict(answer: Any, _: Passage) -> float | None:
+        return Answer("")
     try:
-        likely = answer["choices"][0]["logprobs"]["content"][0]["top_logprobs"]
+        likely = choice["logprobs"]["content"][0]["top_logprobs"]
     except (KeyError, IndexError, TypeError):
         likely = []
     some = [one for one in likely if isinstance(one, dict)] if isinstance(likely, list) else []
-    return read_verdict(_text(answer), some)
+    return Answer(said if isinstance(said, str) else "", tuple(some))

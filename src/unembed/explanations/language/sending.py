@@ -34,6 +34,11 @@ class Counts:
     failed: int = 0
     reasons: dict[str, int] = field(default_factory=dict)  # of failures, by what went wrong
 
+    def fail(self, reason: str) -> None:
+        """One more answer that is none."""
+        self.failed += 1
+        self.reasons[reason] = self.reasons.get(reason, 0) + 1
+
 
 class _Stay(urllib.request.HTTPRedirectHandler):
     def redirect_request(self, *_: Any) -> None:
@@ -74,14 +79,18 @@ class Sender:
         place = self._place(body)
         return place is not None and place.exists()
 
-    def send(self, body: Mapping[str, Any]) -> tuple[Any | None, str]:
-        """The answer to a request, or None and what went wrong."""
+    def send(
+        self, body: Mapping[str, Any], stopped: threading.Event | None = None
+    ) -> tuple[Any | None, str]:
+        """The answer to a request, or None and what went wrong; no try is made once `stopped`."""
         kept = self._kept(body)
         if kept is not None:
             self._count("kept")
             return kept, ""
         reason = "no try was made"
         for number in range(self._tries):
+            if stopped is not None and stopped.is_set():
+                break
             if number:
                 self._count("again")
             self._count("sent")
@@ -97,8 +106,7 @@ class Sender:
     def failed(self, reason: str) -> None:
         """Count an answer that is none."""
         with self._lock:
-            self.counts.failed += 1
-            self.counts.reasons[reason] = self.counts.reasons.get(reason, 0) + 1
+            self.counts.fail(reason)
 
     def _count(self, name: str) -> None:
         with self._lock:

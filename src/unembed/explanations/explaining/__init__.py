@@ -1,0 +1,1 @@
+"""Explanations written by language models, from texts and what a node is in them."""

@@ -1,0 +1,1 @@
+"""Language models that are asked about texts: behind a server, or on this machine."""
