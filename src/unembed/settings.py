@@ -111,6 +111,17 @@ class Settings:
     )
     threads: int = _row(0, "CPU threads for compute; 0 leaves torch's own choice.")
     cache_dir: str = _row("", "Folder for converted models; empty is the user's cache folder.")
+    language_url: str = _row(
+        "",
+        "Server that may write and judge explanations, any that speaks as OpenAI's does, as "
+        "http://127.0.0.1:8080/v1; empty is none.",
+    )
+    language_model: str = _row("", "What that server calls its model.")
+    language_prompts: str = _row(
+        "", "Folder of prompts for it, and for this model; empty is the package's own."
+    )
+    language_price_sent: float = _row(0.0, "Money for a million tokens sent to it.")
+    language_price_answered: float = _row(0.0, "Money for a million tokens that it answers.")
     workspace_path: str = _row(
         "", "File of saved runs, names and notes; empty is workspace.sqlite3 in the cache folder."
     )
@@ -139,6 +150,11 @@ class Settings:
             return Path(self.cache_dir).expanduser()
         base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
         return Path(base).expanduser() / "unembed"
+
+    def language_price(self) -> tuple[float, float] | None:
+        """Money for a million tokens sent, and answered; None where neither is named."""
+        prices = (self.language_price_sent, self.language_price_answered)
+        return prices if any(prices) else None
 
     def workspace_file(self) -> Path:
         """Where saved runs, names and notes are kept."""

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+import unembed as ue
 from unembed.engine.model import Model
 from unembed.explanations.explain import explain
 from unembed.index.corpus.build import index_corpus
 from unembed.index.corpus.corpus import open_corpus
 
-from ..server.asgi import post
+from ..explanations.stub import said, server, yes
+from ..server.asgi import bearer, call, post, request
 from .faces import Face, Numbers
 
 TEXT = "The cat sat on the mat. The dog (a cat) ran in.\n\nA dog ran on."
@@ -51,11 +57,40 @@ FACES = {
         ],
         edits=False,
     ),
+    "score": Face(
+        "/api/explain/score",
+        {"corpus": "many", "node": "L1.N5", "explanation": "cats", "texts": 3, "window": 4},
+        lambda model, fields, _: _scores(
+            ue.score_explanation(
+                open_corpus(model, "many"),
+                fields["node"],
+                "cats",
+                ue.LocalJudge(model, prompts=SHORT),
+                texts=3,
+                window=4,
+            ).to_dict()
+        ),
+        lambda answer: _scores(answer),
+        lambda: [
+            "score",
+            *["--name", "many", "--node", "L1.N5", "--explanation", "cats", "--texts", "3"],
+            *["--window", "4", "--prompt-folder", str(SHORT), "--json"],
+        ],
+        edits=False,
+    ),
 }
+SHORT = Path(__file__).parent / "short_prompts"  # of a model that reads 64 bytes
 
 
-def test_all_three_find_the_same(put, corpus):
-    put("explain", FACES["explain"], edited=False)
+def _scores(answer: Any) -> Numbers:
+    kinds = ("simulation", "detection", "fuzzing")
+    return {kind: answer[kind] for kind in kinds} | {"labels": answer["chance_labels"]}
+
+
+@pytest.mark.parametrize("name", FACES)
+def test_all_three_find_the_same(name, put, corpus, session):
+    session.settings = replace(session.settings, language_prompts=str(SHORT))
+    put(name, FACES[name], edited=False)
 
 
 def test_a_table_is_printed_with_the_reasons_below(cli, source, corpus, cache, monkeypatch):
@@ -79,8 +114,111 @@ def test_a_table_is_printed_with_the_reasons_below(cli, source, corpus, cache, m
         ({"corpus": "many", "nodes": ["L1.N5"] * 1001}, "nodes"),
         ({"corpus": "many", "nodes": ["L1.N5"], "n_tokens": 200_000}, "n_tokens"),
         ({"corpus": "many", "nodes": ["L1.N5"], "shuffles": 2}, "shuffles"),
+        ({"corpus": "many", "nodes": ["L1.N5"], "judge": "own"}, "judge"),
+        ({"corpus": "many", "nodes": ["L1.N5"], "explainer": "server"}, "explainer"),
     ],
 )
 def test_what_cannot_be_asked_is_refused_with_its_field(body, field, app, corpus):
     answer = post(app, "/api/explain", body)
     assert (answer.status, answer.json()["error"]["field"]) == (400, field)
+
+
+# ---------------------------------------------------------------- with a server
+
+EXPLAIN = {"corpus": "many", "nodes": ["L1.N5"], "n_tokens": 400, "explainer": "server"}
+SCORE = {"corpus": "many", "node": "L1.N5", "explanation": "cats", "judge": "server", "texts": 2}
+
+
+@pytest.fixture
+def stub(session) -> Iterator[Any]:
+    """A server that the settings name; `stub.answer` says what it answers."""
+
+    class Stub:
+        answer = staticmethod(lambda body: yes() if "logprobs" in body else said("all of it"))
+
+    made = Stub()
+    with server(lambda body, _: (200, made.answer(body), {})) as (url, asked):
+        made.asked, made.url = asked, url
+        session.settings = replace(session.settings, language_url=url, language_model="tiny")
+        yield made
+
+
+def test_the_server_that_the_settings_name_writes_and_judges(app, corpus, stub):
+    models = call(app, "GET", "/api/explain/models", headers=[bearer()]).json()
+    assert models == {"own": None, "server": "tiny", "host": "127.0.0.1", "leaves": False}
+    answer = post(app, "/api/explain", EXPLAIN | {"judge": "server"})
+    assert answer.status == 200, answer.body
+    written = answer.json()["items"][0]["written"]
+    assert (written["text"], written["by"]) == ("all of it", "tiny at 127.0.0.1")
+    assert written["judge"] == "tiny at 127.0.0.1"
+    assert written["fuzzing"]["balanced_accuracy"] == 0.5  # it always says yes
+    assert (written["simulation"]["correlation"], written["simulation"]["n"]) == (None, 0)
+    assert written["supported"] is False
+    asked = len(stub.asked)
+    assert post(app, "/api/explain", EXPLAIN).json()["items"][0]["written"]["text"] == "all of it"
+    assert len(stub.asked) == asked  # answers are kept
+    scored = post(app, "/api/explain/score", SCORE).json()
+    assert scored["fuzzing"]["null"] is not None
+
+
+def test_nothing_leaves_before_a_request_says_that_it_may(app, corpus, session, monkeypatch):
+    import socket
+
+    def connect(*_: Any, **__: Any) -> None:
+        raise AssertionError("a connection was made")
+
+    monkeypatch.setattr(socket, "create_connection", connect)
+    session.settings = replace(
+        session.settings,
+        language_url="https://models.example/v1",
+        language_model="large",
+        language_price_sent=1.0,
+    )
+    for path, body in (("/api/explain", EXPLAIN), ("/api/explain/score", SCORE)):
+        error = post(app, path, body).error
+        assert (error["field"], error["value"]) == ("consent", "models.example")
+        assert error["message"].startswith("Nothing was sent")
+        assert "which costs about" in error["message"]
+    whole = post(app, "/api/explain", EXPLAIN | {"judge": "server"}).error["message"]
+    assert "203 requests" in whole  # 3 for what is written, 10 lists of 20 texts
+    named = post(app, "/api/explain", EXPLAIN | {"server": "http://elsewhere.example"})
+    assert (named.status, named.error["field"]) == (400, "server")
+
+
+def test_a_job_that_waits_for_a_server_is_cancelled(app, corpus, stub):
+    began, go = threading.Event(), threading.Event()
+
+    def hang(_body: Any) -> Any:
+        began.set()
+        go.wait(20)
+        return said("late")
+
+    stub.answer = hang
+    fresh = EXPLAIN | {"nodes": ["L0.N3"], "job": "job-of-mine"}
+
+    async def main() -> Any:
+        work = asyncio.create_task(
+            request(app, "POST", "/api/explain", headers=[bearer()], data=fresh)
+        )
+        assert await asyncio.to_thread(began.wait, 20)
+        gone = await request(app, "DELETE", "/api/jobs/job-of-mine", headers=[bearer()])
+        return gone, await asyncio.wait_for(work, 10)
+
+    try:
+        gone, work = asyncio.run(main())
+    finally:
+        go.set()
+    assert (gone.status, work.status, work.error["code"]) == (204, 499, "cancelled")
+
+
+def test_what_is_written_is_printed_below_the_table(cli, source, corpus, cache, stub, monkeypatch):
+    monkeypatch.setenv("UNEMBED_CACHE_DIR", str(cache))
+    command = ["explain", source, "--name", "many", "--nodes", "L1.N5", "--n-tokens", "400"]
+    status, out, err = cli(
+        *command, "--explainer", "server", "--server", stub.url, "--server-model", "tiny"
+    )
+    assert status == 0, err
+    assert "L1.N5: “all of it” (nobody judged it)" in out
+    assert cli(*command, "--explainer", "server")[0] == 2  # none is named
+    status, _, err = cli(*command, "--price", "1,x")
+    assert (status, "--price" in err) == (2, True)

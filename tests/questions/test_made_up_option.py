@@ -50,6 +50,7 @@ PLACES = {
     "examples": ("index/corpus/options.py", "ExamplesOptions", "corpus examples"),
     "relations": ("index/corpus/options.py", "HeadRelationsOptions", "corpus heads"),
     "explain": ("explanations/options.py", "ExplainOptions", "explain"),
+    "score": ("explanations/options.py", "ScoreOptions", "score"),
 }
 WITHOUT_OPTIONS = {"vector"}  # of its own: it asks which index, as all of them do
 ASKED = """
@@ -110,6 +111,7 @@ CALLS = {
     "examples": lambda **given: ue.find_examples(corpus, "L1.N2", **given),
     "relations": lambda **given: ue.head_relations(corpus, **given),
     "explain": lambda **given: ue.explain(corpus, "L1.N2", **given),
+    "score": lambda **given: ue.score_explanation(corpus, "L1.N2", "x", Idle(), **given),
 }
 FIELDS = {
     "attention": {"layers": [1]}, "patch": {"corrupted": "b"},
@@ -122,7 +124,11 @@ FIELDS = {
     "sentences": {"corpus": "a", "rows": [0]}, "relations": {"corpus": "a"},
     "examples": {"corpus": "a", "target": "L1.N2"},
     "explain": {"corpus": "a", "nodes": ["L1.N2"]},
+    "score": {"corpus": "a", "node": "L1.N2", "explanation": "x"},
 }
+
+class Idle:  # a judge that answers nothing
+    simulate = detect = fuzz = lambda self, _, passages: [None] * len(passages)
 
 def refused(make):
     try:

@@ -788,6 +788,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/explain/models": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Explain Models
+         * @description The language models that can be asked about nodes.
+         */
+        get: operations["explain_models"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/explain": {
         parameters: {
             query?: never;
@@ -802,6 +822,26 @@ export interface paths {
          * @description Labels of nodes from a corpus, with scores and nulls: one pass, which lets others in.
          */
         post: operations["explain"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/explain/score": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Explain Score
+         * @description How well an explanation tells what a node does, judged by a language model; a pass, too.
+         */
+        post: operations["explain_score"];
         delete?: never;
         options?: never;
         head?: never;
@@ -3247,6 +3287,33 @@ export interface components {
          */
         ExplainRequest: {
             /**
+             * Explainer
+             * @description Who writes, beside the label: nobody; this model itself, which is free; or the server that the settings name.
+             * @default none
+             * @enum {string}
+             */
+            explainer?: "none" | "own" | "server";
+            /**
+             * Style
+             * @description What it is shown: pairs of token and activation; marked texts, with what the node promotes; or these beside near misses. A head is shown by what looks at what.
+             * @default pairs
+             * @enum {string}
+             */
+            style?: "pairs" | "examples" | "contrastive";
+            /**
+             * Judge
+             * @description Who judges what was written, beside two nulls: nobody; this model itself, which is free; or the server that the settings name.
+             * @default none
+             * @enum {string}
+             */
+            judge?: "none" | "own" | "server";
+            /**
+             * Consent
+             * @description Texts of the corpus may go to that server where it is on another machine.
+             * @default false
+             */
+            consent?: boolean;
+            /**
              * N Tokens
              * @description Tokens that are looked at, in whole sentences drawn at random; the half of the sentences that no label was made from says how well it does.
              * @default 20000
@@ -3382,6 +3449,38 @@ export interface components {
             others: components["schemas"]["Candidate"][];
             /** @description What a language model wrote; null: none was asked. */
             written: components["schemas"]["Written"] | null;
+        };
+        /**
+         * ExplanationScores
+         * @description How well an explanation in words tells what a node does, to who reads it.
+         */
+        ExplanationScores: {
+            /** Corpus */
+            corpus: string;
+            /** Node */
+            node: string;
+            /** Explanation */
+            explanation: string;
+            /**
+             * Judge
+             * @description Who judged; null: somebody without a name.
+             */
+            judge: string | null;
+            /**
+             * Chance Labels
+             * @description Labels made from shuffled activations, which were judged beside it.
+             */
+            chance_labels: string[];
+            simulation: components["schemas"]["Simulated"];
+            /** @description Is the node active anywhere in the text? */
+            detection: components["schemas"]["Judged"];
+            /** @description Are the marked tokens those where it is active? */
+            fuzzing: components["schemas"]["Judged"];
+            /**
+             * Supported
+             * @description Whether every score that could be had is above chance, and one could.
+             */
+            supported: boolean;
         };
         /**
          * Explanations
@@ -5048,6 +5147,32 @@ export interface components {
             top_k?: number;
         };
         /**
+         * LanguageModels
+         * @description The language models that can be asked about nodes.
+         */
+        LanguageModels: {
+            /**
+             * Own
+             * @description Why the model itself cannot; null: it can.
+             */
+            own: string | null;
+            /**
+             * Server
+             * @description What the server that the settings name calls its model.
+             */
+            server: string | null;
+            /**
+             * Host
+             * @description Where that server is.
+             */
+            host: string | null;
+            /**
+             * Leaves
+             * @description Whether texts leave this machine on the way to it.
+             */
+            leaves: boolean;
+        };
+        /**
          * LayerReading
          * @description One layer: before attention, after attention, after feed-forward.
          *
@@ -6343,6 +6468,83 @@ export interface components {
             model: string;
             /** Fingerprint */
             fingerprint: string;
+        };
+        /**
+         * ScoreRequest
+         * @description How well an explanation in words tells what a node does, to a language model that judges.
+         */
+        ScoreRequest: {
+            /**
+             * N Tokens
+             * @description Tokens of the corpus that texts are taken from.
+             * @default 20000
+             */
+            n_tokens?: number;
+            /**
+             * Threshold
+             * @description Active is whatever is above; absent: as for labels, by median and peak.
+             */
+            threshold?: number | null;
+            /**
+             * Texts
+             * @description Texts where the node is active, and as many where it is not, for each kind of score.
+             * @default 10
+             */
+            texts?: number;
+            /**
+             * Window
+             * @description Longest text, in tokens: the part around where the node is strongest.
+             * @default 32
+             */
+            window?: number;
+            /**
+             * Shuffles
+             * @description How often the truth is shuffled, for what chance gives.
+             * @default 200
+             */
+            shuffles?: number;
+            /**
+             * Chance Labels
+             * @description Labels made from shuffled activations that are judged in the same way.
+             * @default 2
+             */
+            chance_labels?: number;
+            /**
+             * Seed
+             * @description Which texts are drawn, and how the truth is shuffled.
+             * @default 0
+             */
+            seed?: number;
+            /**
+             * Corpus
+             * @description Which corpus, by its name.
+             */
+            corpus: string;
+            /**
+             * Node
+             * @description A node: "L12.N512", "L9.H6", "L5.mlp".
+             */
+            node: string;
+            /**
+             * Explanation
+             * @description What it is said to do.
+             */
+            explanation: string;
+            /**
+             * Judge
+             * @description Who judges: this model itself, or the server that the settings name.
+             * @default own
+             * @enum {string}
+             */
+            judge?: "own" | "server";
+            /**
+             * Consent
+             * @description Texts of the corpus may go to that server where it is on another machine.
+             * @default false
+             */
+            consent?: boolean;
+            /** Job */
+            job?: string | null;
         };
         /**
          * SentPath
@@ -11825,6 +12027,102 @@ export interface operations {
             };
         };
     };
+    explain_models: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    /** @description Waited and computed, in ms. */
+                    "Server-Timing"?: string;
+                    /** @description Whether every forward pass was at hand. */
+                    "X-Unembed-Cached"?: "true" | "false";
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LanguageModels"];
+                };
+            };
+            /** @description The request is malformed; the error names the field. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description No token, or a wrong one. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description A Host or Origin that is not this server's. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description This model cannot do that; the error says why. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The work was cancelled. */
+            499: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description A fault of the server. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Too many requests are waiting; `Retry-After` says when to try again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The work took longer than the limit. */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+        };
+    };
     explain: {
         parameters: {
             query?: never;
@@ -11849,6 +12147,133 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Explanations"];
+                };
+            };
+            /** @description The request is malformed; the error names the field. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description No token, or a wrong one. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description A Host or Origin that is not this server's. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The body took too long to arrive. */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The body, or the work it asks for, is larger than the limits allow. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The body is not application/json in UTF-8. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description This model cannot do that; the error says why. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The work was cancelled. */
+            499: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description A fault of the server. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Too many requests are waiting; `Retry-After` says when to try again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The work took longer than the limit. */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+        };
+    };
+    explain_score: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ScoreRequest"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    /** @description Waited and computed, in ms. */
+                    "Server-Timing"?: string;
+                    /** @description Whether every forward pass was at hand. */
+                    "X-Unembed-Cached"?: "true" | "false";
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ExplanationScores"];
                 };
             };
             /** @description The request is malformed; the error names the field. */

@@ -1321,6 +1321,37 @@ export const QUESTIONS = {
       "kind": "names",
       "limit": "max_explained_nodes"
     },
+    "explainer": {
+      "kind": "choice",
+      "default": "none",
+      "choices": [
+        "none",
+        "own",
+        "server"
+      ]
+    },
+    "style": {
+      "kind": "choice",
+      "default": "pairs",
+      "choices": [
+        "pairs",
+        "examples",
+        "contrastive"
+      ]
+    },
+    "judge": {
+      "kind": "choice",
+      "default": "none",
+      "choices": [
+        "none",
+        "own",
+        "server"
+      ]
+    },
+    "consent": {
+      "kind": "boolean",
+      "default": false
+    },
     "n_tokens": {
       "kind": "integer",
       "default": 20000,
@@ -1363,6 +1394,68 @@ export const QUESTIONS = {
       "kind": "integer",
       "default": 0,
       "low": 0
+    }
+  },
+  "score": {
+    "corpus": {
+      "kind": "text"
+    },
+    "node": {
+      "kind": "text"
+    },
+    "explanation": {
+      "kind": "text"
+    },
+    "n_tokens": {
+      "kind": "integer",
+      "default": 20000,
+      "low": 100,
+      "limit": "max_explained_tokens"
+    },
+    "threshold": {
+      "kind": "number",
+      "default": null
+    },
+    "texts": {
+      "kind": "integer",
+      "default": 10,
+      "low": 2,
+      "high": 200
+    },
+    "window": {
+      "kind": "integer",
+      "default": 32,
+      "low": 4,
+      "high": 512
+    },
+    "shuffles": {
+      "kind": "integer",
+      "default": 200,
+      "low": 10,
+      "high": 10000
+    },
+    "chance_labels": {
+      "kind": "integer",
+      "default": 2,
+      "low": 0,
+      "high": 20
+    },
+    "seed": {
+      "kind": "integer",
+      "default": 0,
+      "low": 0
+    },
+    "judge": {
+      "kind": "choice",
+      "default": "own",
+      "choices": [
+        "own",
+        "server"
+      ]
+    },
+    "consent": {
+      "kind": "boolean",
+      "default": false
     }
   }
 } as const;

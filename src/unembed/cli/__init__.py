@@ -375,9 +375,37 @@ def search(
 @app.command()
 @options.with_loading
 @flags.with_options(requests.ExplainRequest)
-def explain(*, loading: Loading, as_json: options.Json = False, fields: dict[str, Any]) -> None:
+def explain(
+    *,
+    loading: Loading,
+    server: explain_command.Server = None,
+    server_model: explain_command.ServerModel = None,
+    prompts_folder: explain_command.Prompts = None,
+    price: explain_command.Price = None,
+    as_json: options.Json = False,
+    fields: dict[str, Any],
+) -> None:
     """What neurons, heads and other nodes do, in words, each label tested against chance."""
-    explain_command.explain(loading, fields, as_json=as_json)
+    naming = explain_command.Naming(server, server_model, prompts_folder, price)
+    explain_command.explain(loading, fields, naming, as_json=as_json)
+
+
+@app.command()
+@options.with_loading
+@flags.with_options(requests.ScoreRequest)
+def score(
+    *,
+    loading: Loading,
+    server: explain_command.Server = None,
+    server_model: explain_command.ServerModel = None,
+    prompts_folder: explain_command.Prompts = None,
+    price: explain_command.Price = None,
+    as_json: options.Json = False,
+    fields: dict[str, Any],
+) -> None:
+    """How well words of your own tell what a node does, to a language model that judges."""
+    naming = explain_command.Naming(server, server_model, prompts_folder, price)
+    explain_command.score(loading, fields, naming, as_json=as_json)
 
 
 @app.command()

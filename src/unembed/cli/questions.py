@@ -46,12 +46,14 @@ def ask(
     answer: Callable[[Session, Job, Put], Answer],
     asked: Put,
     console: Console,
+    settings: Settings | None = None,
 ) -> Answer:
     """Load the model, answer on the compute thread, show progress; Ctrl-C cancels.
 
-    What is too large is refused before the model is loaded.
+    What is too large is refused before the model is loaded. Settings left out are those of the
+    environment.
     """
-    settings = Settings.from_environment()
+    settings = Settings.from_environment() if settings is None else settings
     limits.check(asked, settings)
     model = load(loading, settings, console)
     if isinstance(asked, Experiment):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, StrictInt
 
@@ -65,3 +65,22 @@ class ScoreOptions(Options):
         2, "Labels made from shuffled activations that are judged in the same way."
     )
     seed: Count = option(0, "Which texts are drawn, and how the truth is shuffled.")
+
+
+Asked = Literal["none", "own", "server"]
+_WHO = "nobody; this model itself, which is free; or the server that the settings name."
+
+
+class AskingOptions(Options):
+    """Which language models say what nodes do in words of their own, and judge that."""
+
+    explainer: Asked = option("none", f"Who writes, beside the label: {_WHO}")
+    style: Literal["pairs", "examples", "contrastive"] = option(
+        "pairs",
+        "What it is shown: pairs of token and activation; marked texts, with what the node "
+        "promotes; or these beside near misses. A head is shown by what looks at what.",
+    )
+    judge: Asked = option("none", f"Who judges what was written, beside two nulls: {_WHO}")
+    consent: bool = option(
+        False, "Texts of the corpus may go to that server where it is on another machine."
+    )

@@ -120,10 +120,13 @@ def passed(
     session: Session,
     job: Job,
     name: str,
-    asked: tuple[object, ...],
+    asked: tuple[object, ...] | None,
     answer: Callable[[Corpus, Progress], Found],
 ) -> Found:
-    """A pass over a corpus, of which there is one at a time, or what it gave before."""
+    """A pass over a corpus, of which there is one at a time, or what it gave before.
+
+    What is decided by more than `asked` says, as by a server, has None there: it is made anew.
+    """
     corpus = session.corpora.opened(name)
 
     def between(stage: str, done: int, total: int) -> None:
@@ -135,4 +138,6 @@ def passed(
         with session.corpora.alone(job):
             return answer(corpus, between)
 
+    if asked is None:
+        return make()
     return session.recent.get((session.model.state, corpus.version, *asked), make)

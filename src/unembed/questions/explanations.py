@@ -1,23 +1,80 @@
-"""The question: what do nodes do, in words?"""
+"""The questions: what do nodes do, in words? And how well do such words tell it?"""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Annotated
+
 from unembed.explanations.explain import explain
-from unembed.explanations.options import ExplainOptions
+from unembed.explanations.judging.score import score_explanation
+from unembed.explanations.options import ExplainOptions, ScoreOptions
 from unembed.explanations.result import Explanations
+from unembed.explanations.scores import ExplanationScores
 from unembed.index.corpus.corpus import Corpus
 from unembed.models.progress import Progress
 from unembed.questions.corpus import passed
-from unembed.questions.requests import ExplainRequest
+from unembed.questions.language import Languages, why_not_own
+from unembed.questions.requests import ExplainRequest, ScoreRequest
 from unembed.session import Job, Session
+
+
+@dataclass(frozen=True)
+class LanguageModels:
+    """The language models that can be asked about nodes."""
+
+    own: Annotated[str | None, "Why the model itself cannot; null: it can."]
+    server: Annotated[str | None, "What the server that the settings name calls its model."]
+    host: Annotated[str | None, "Where that server is."]
+    leaves: Annotated[bool, "Whether texts leave this machine on the way to it."]
+
+
+def models(session: Session) -> LanguageModels:
+    """Who can be asked. Raises InputError where the settings name an address that is none."""
+    server = Languages.server_of(session.settings)
+    return LanguageModels(
+        why_not_own(session.model),
+        None if server is None else server.model,
+        None if server is None else server.host,
+        server is not None and not server.loopback,
+    )
 
 
 def answer(session: Session, job: Job, request: ExplainRequest) -> Explanations:
     """Labels with their scores and nulls. What waits is done in between."""
     options = request.only(ExplainOptions)
+    languages = Languages(session, job, consent=request.consent, nodes=len(request.nodes))
+    explainer = languages.explainer(request.explainer, request.style, judged=request.judge)
+    judge = languages.judge(request.judge)
 
     def make(corpus: Corpus, between: Progress) -> Explanations:
-        return explain(corpus, request.nodes, options=options, cancel=job.cancel, progress=between)
+        return explain(
+            corpus,
+            request.nodes,
+            explainer=explainer,
+            judge=judge,
+            options=options,
+            cancel=job.cancel,
+            progress=between,
+        )
 
-    asked = ("explain", tuple(request.nodes), options)
+    asked = None if explainer is not None else ("explain", tuple(request.nodes), options)
     return passed(session, job, request.corpus, asked, make)
+
+
+def score(session: Session, job: Job, request: ScoreRequest) -> ExplanationScores:
+    """Scores of an explanation, by a language model. What waits is done in between."""
+    options = request.only(ScoreOptions)
+    judge = Languages(session, job, consent=request.consent).judging(request.judge, options)
+
+    def make(corpus: Corpus, between: Progress) -> ExplanationScores:
+        return score_explanation(
+            corpus,
+            request.node,
+            request.explanation,
+            judge,
+            options=options,
+            cancel=job.cancel,
+            progress=between,
+        )
+
+    return passed(session, job, request.corpus, None, make)

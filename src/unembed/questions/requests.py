@@ -7,7 +7,7 @@ and no model.
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, StrictInt, StrictStr
 
@@ -28,7 +28,7 @@ from unembed.analyses.predictions.options import PredictionsOptions
 from unembed.analyses.tracing.options import TraceOptions
 from unembed.engine.passes.options import GenerationOptions
 from unembed.errors import EditError, InputError
-from unembed.explanations.options import ExplainOptions
+from unembed.explanations.options import AskingOptions, ExplainOptions, ScoreOptions
 from unembed.index import options as index
 from unembed.index.corpus import options as corpus
 from unembed.options import (
@@ -417,12 +417,35 @@ class CorpusExamplesRequest(corpus.ExamplesOptions, Request):
     job: JobName | None = None
 
 
-class ExplainRequest(ExplainOptions, Request):
+class ExplainRequest(ExplainOptions, AskingOptions, Request):
     """What nodes do, in words, from a corpus."""
 
     corpus: Name = option(sentence="Which corpus, by its name.", flag="--name")
     nodes: Annotated[list[Name], Field(min_length=1, fail_fast=True)] = option(
         sentence='Nodes: "L12.N512", "L9.H6", "L5.mlp".', limit="max_explained_nodes"
+    )
+    job: JobName | None = None
+
+    def check(self) -> None:
+        """A judge has something to read."""
+        if self.judge != "none" and self.explainer == "none":
+            message = "judge reads what an explainer wrote, and explainer is none."
+            refuse(InputError, message, "judge", self.judge, '"none", or an explainer')
+
+
+class ScoreRequest(ScoreOptions, Request):
+    """How well an explanation in words tells what a node does, to a language model that judges."""
+
+    corpus: Name = option(sentence="Which corpus, by its name.", flag="--name")
+    node: Name = option(sentence='A node: "L12.N512", "L9.H6", "L5.mlp".')
+    explanation: Annotated[StrictStr, Field(min_length=1, max_length=500)] = option(
+        sentence="What it is said to do."
+    )
+    judge: Literal["own", "server"] = option(
+        "own", "Who judges: this model itself, or the server that the settings name."
+    )
+    consent: bool = option(
+        False, "Texts of the corpus may go to that server where it is on another machine."
     )
     job: JobName | None = None
 

@@ -64,4 +64,5 @@ QUESTIONS: tuple[Question, ...] = (
     Question("examples", requests.CorpusExamplesRequest, corpus.examples),
     Question("relations", requests.CorpusRelationsRequest, corpus.relations),
     Question("explain", requests.ExplainRequest, explanations.answer),
+    Question("score", requests.ScoreRequest, explanations.score),
 )

@@ -29,6 +29,7 @@ from unembed.questions.requests import (
     PatchPairsRequest,
     PatchPathRequest,
     PatchRequest,
+    ScoreRequest,
 )
 from unembed.server import parsing, wire
 from unembed.server.error_responses import JSON
@@ -75,6 +76,7 @@ Question = (
     | CorpusSentencesRequest
     | CorpusUploadRequest
     | ExplainRequest
+    | ScoreRequest
     | PatchRequest
     | PatchPathRequest
     | PatchPairsRequest

@@ -70,6 +70,8 @@ API: tuple[Entry, ...] = (
     Entry("/api/corpus/examples", ("POST",)),
     Entry("/api/corpus/relations", ("POST",)),
     Entry("/api/explain", ("POST",)),
+    Entry("/api/explain/models", ("GET",)),
+    Entry("/api/explain/score", ("POST",)),
     Entry("/api/workspace", ("GET",)),
     Entry("/api/workspace/name", ("POST",)),
     Entry("/api/workspace/run", ("POST",)),

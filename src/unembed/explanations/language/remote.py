@@ -64,7 +64,7 @@ class RemoteModel:
         between: Between | None = None,
         **sending: Any,
     ) -> None:
-        self._host, self._loopback = _place(base_url)
+        self._host, self._loopback = place_of(base_url)
         key = os.environ.get(key_variable, "")
         if key and not self._loopback and not base_url.startswith("https:"):
             raise InputError(
@@ -159,7 +159,7 @@ class RemoteModel:
         return body | _LOGPROBS if ask.verdict else body
 
 
-def _place(base_url: str) -> tuple[str, bool]:
+def place_of(base_url: str) -> tuple[str, bool]:
     """The host, and whether it is this machine. Raises InputError."""
     try:
         parts = urlsplit(base_url)
