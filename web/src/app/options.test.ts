@@ -69,6 +69,7 @@ const BESIDE = [
   'corpus_build',
   'relations',
   'explain',
+  'score',
 ] as const;
 /** Asked in Python, on the command line and over HTTP; the app has no page for them yet. */
 const WITHOUT_PAGE = ['patch_path'] as const;

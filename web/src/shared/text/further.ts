@@ -70,7 +70,9 @@ const SAID = {
   sentences: ['corpus', 'rows', 'layer', 'heads'],
   examples: ['corpus', 'target'],
   relations: ['corpus', 'layers', 'sentences', 'min_count', 'relation', 'sort', 'limit'],
-  explain: ['corpus', 'nodes'],
+  // Who is asked, and whether texts may leave the machine, is for a person to say, not for a link.
+  explain: ['corpus', 'nodes', 'explainer', 'style', 'judge', 'consent'],
+  score: ['corpus', 'node', 'explanation', 'judge', 'consent'],
 } as const;
 
 export type Asking = keyof typeof SAID;
