@@ -94,3 +94,36 @@ def test_two_prompts_of_different_lengths_stand_beside_each_other(app: App):
     page.get_by_test_id("mode").locator("[value=edited]").check()
     assert "in the other prompt" not in app.text("attribution-readout")
     assert app.too_wide([1280, 700]) == []
+
+
+def test_a_pair_is_traced_upstream_and_the_trail_is_walked_back(app: App, small_demo: Model):
+    app.open(f"{ATTRIBUTION}&ntop=20&nkind=pair")
+    page = app.page
+    page.get_by_test_id("attribution-table").wait_for(timeout=ANSWER)
+    why = {"target": " Tokyo", "distractor": " Paris"}
+    pair = ue.attribute(small_demo, PROMPT, top_k=20, kinds=["pair"], **why).rows[0].name
+    page.get_by_test_id(f"row-{pair}").hover()
+    page.get_by_test_id(f"trace-{pair}").click()
+    page.get_by_test_id("trace-readout").wait_for(timeout=ANSWER)
+    app.settled()
+    page.get_by_test_id("through").locator("[value=q]").check()
+    app.settled()
+    found = ue.trace(small_demo, PROMPT, pair, through="q", top_k=20, kinds=["pair"], **why)
+    first = found.rows[0]
+    total = page.get_by_test_id(f"row-{first.name}").locator("td.number").last
+    assert float(total.get_attribute("title")) == pytest.approx(first.total, rel=1e-3, abs=1e-4)
+    app.assert_accessible()
+    page.locator("[data-row='0'] .attribution-name").focus()
+    page.keyboard.press("t")
+    app.settled()
+    assert f"ntrace={pair}:q,{first.name}" in address(app)
+    assert app.too_wide([1920, 1280, 700]) == []
+    page.get_by_test_id("trail-0").click()
+    app.settled()
+    assert found.words in app.text("trace-readout")
+    page.go_back()
+    app.settled()
+    assert f"ntrace={pair}:q,{first.name}" in address(app)
+    page.get_by_test_id("trail-answer").click()
+    page.get_by_test_id("attribution-readout").wait_for(timeout=ANSWER)
+    assert "ntrace" not in address(app)

@@ -7077,6 +7077,11 @@ export interface components {
              */
             top_k?: number;
             /**
+             * Kinds
+             * @description Of the nodes listed; absent: all.
+             */
+            kinds?: ("embed" | "head" | "pair" | "cross_head" | "query" | "key" | "neuron" | "bias" | "attn" | "cross" | "mlp" | "mixer" | "ple" | "latent" | "latent_bias" | "error")[] | null;
+            /**
              * Layers
              * @description Of the nodes listed; absent: all.
              */

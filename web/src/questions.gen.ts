@@ -400,6 +400,10 @@ export const QUESTIONS = {
       "low": 1,
       "limit": "max_attributed_rows"
     },
+    "kinds": {
+      "kind": "names",
+      "default": null
+    },
     "layers": {
       "kind": "integers",
       "default": null

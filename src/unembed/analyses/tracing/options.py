@@ -6,12 +6,14 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from unembed.analyses.attribution.options import NodeKindName
 from unembed.options import Count, Name, Options, Position, Positive, Target, TokenRef, option
 
 Through = Literal["qk", "q", "k", "v", "pre", "gate"]
 Held = Literal["all", "none"]
 SortTraced = Literal["total", "direct", "write", "activation"]
 
+_Kinds = Annotated[tuple[NodeKindName, ...], Field(strict=False, min_length=1, max_length=20)]
 _Layers = Annotated[tuple[Count, ...], Field(strict=False, min_length=1, max_length=4096)]
 _Positions = Annotated[tuple[Position, ...], Field(strict=False, min_length=1, fail_fast=True)]
 _Trail = Annotated[tuple[Name, ...], Field(strict=False, max_length=64, fail_fast=True)]
@@ -50,6 +52,7 @@ class TraceOptions(Options):
     )
     sort_by: SortTraced = option("total", "What nodes are listed by, largest either way first.")
     top_k: Positive = option(20, "Nodes listed.", limit="max_attributed_rows", flag="--top-k/-k")
+    kinds: _Kinds | None = option(None, "Of the nodes listed; absent: all.")
     layers: _Layers | None = option(None, "Of the nodes listed; absent: all.")
     positions: _Positions | None = option(
         None, "Of the nodes listed; absent: all.", limit="max_prompt_tokens"

@@ -213,5 +213,9 @@ class _Trace:
     def _listed(self, made: Trace | Attribution) -> tuple[AttributedNode, ...]:
         options = self.options
         return made.top(
-            options.top_k, by=options.sort_by, layers=options.layers, positions=options.positions
+            options.top_k,
+            by=options.sort_by,
+            kinds=options.kinds,
+            layers=options.layers,
+            positions=options.positions,
         )

@@ -14,6 +14,7 @@ export type JobKind =
   | 'attribute'
   | 'attribute-beside'
   | 'written'
+  | 'trace'
   | 'patch'
   | 'patch-pairs'
   | 'circuit'

@@ -4,7 +4,7 @@ import { PROMPTS, type Attention } from '../../draw/attention/data';
 import type { Focus } from '../../draw/attention/shown';
 import { valueText } from '../../draw/attention/text';
 import { Icon, Token } from '../../shared/parts/parts';
-import { useSpec } from '../../shared/state/store';
+import { change, useSpec } from '../../shared/state/store';
 import { setAttention, useAttentionSpec } from './attentionState';
 import { isCut, isMasked, toggleCuts, toggleMask } from './cuts';
 import { canCut, inBoth, pairsOf, type Pair } from './pairs';
@@ -50,6 +50,7 @@ export function AttentionFocus({ attention, mode, head, heads, model, focus }: P
           >
             <span className="faint number">{other}</span> {its ? <Token token={its} /> : null}{' '}
             <span className="number">{valueText(pattern, pair.value)}</span>{' '}
+            {attention.names !== PROMPTS ? <WhyPair heads={heads} pair={pair} /> : null}
             {canCut(attention, pair) ? <CutPair heads={heads} model={model} pair={pair} /> : null}
           </span>
         );
@@ -98,6 +99,31 @@ export function CutPair({ heads, model, pair }: CutProps & { pair: Pair }) {
       onClick={() => toggleCuts(heads, model, [pair], renormalise)}
     >
       {cut ? 'cut ✕' : 'cut'}
+    </button>
+  );
+}
+
+/** Of one head: its score is attributed to what wrote its query and its key. */
+function WhyPair({ heads, pair: { query, key } }: { heads: readonly Head[]; pair: Pair }) {
+  const { attribution } = useSpec();
+  const [head] = heads;
+  if (!head || heads.length > 1 || head.part !== 'self') return null;
+  const node = `L${head.layer}.H${head.head}@${query}<${key}`;
+  return (
+    <button
+      type="button"
+      className="tiny"
+      aria-label={`Why ${query} looks at ${key}`}
+      data-testid={`why-${query}<${key}`}
+      title={`Why ${node} looks there: which nodes made its query and its key`}
+      onClick={() =>
+        change({
+          view: 'attribution',
+          attribution: { ...attribution, trace: [`${node}:qk`], grouping: 'nodes', open: null },
+        })
+      }
+    >
+      why
     </button>
   );
 }

@@ -159,6 +159,37 @@ export function EstimateMenu({ model, length }: { model: ModelInfo; length: numb
   );
 }
 
+/** Of a trace: that before the traced node is always held. */
+export function TracedMenu() {
+  const { frozen, pairs } = useAttributionSpec();
+  return (
+    <>
+      <h3>Norms further upstream</h3>
+      {FROZEN.filter(([value]) => value !== 'final').map(([value, name]) => (
+        <Option
+          key={value}
+          group="frozen"
+          value={value}
+          checked={(frozen === 'all') === (value === 'all')}
+          onChange={() => setAttribution({ frozen: value })}
+          note={
+            value === 'all'
+              ? 'Each at the scale that it has in the run.'
+              : 'Live in totals; the norm before the node that is traced is held all the same.'
+          }
+        >
+          {name} held
+        </Option>
+      ))}
+      <div className="menu-foot">
+        <Check name="pairs" checked={pairs} onChange={() => setAttribution({ pairs: !pairs })}>
+          Heads by pair of tokens
+        </Check>
+      </div>
+    </>
+  );
+}
+
 /** Taken over where the field is left: prompts that values are compared with. */
 function References() {
   const { references, against } = useAttributionSpec();

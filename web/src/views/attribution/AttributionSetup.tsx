@@ -11,7 +11,7 @@ import {
   useAttributionSpec,
   type Attribution,
 } from './attributionState';
-import { EstimateMenu, ESTIMATORS, ListedMenu, TargetMenu } from './AttributionMenus';
+import { EstimateMenu, ESTIMATORS, ListedMenu, TargetMenu, TracedMenu } from './AttributionMenus';
 import { isMeasuringChosen, MeasuredMenu, measuredWords } from './MeasuredMenu';
 import { BesideMenu } from './BesideMenu';
 import type { Comparison } from './query';
@@ -32,35 +32,51 @@ const SIGNS = [
 export function AttributionSetup({ model, answer, length }: Props) {
   const state = useAttributionSpec();
   const { target, distractor } = useSpec();
+  const tracing = state.trace.length > 0;
   const labelled = model.labels.length > 0; // the answer says the label better than its target
   return (
     <div className="lens-setup" role="group" aria-label="What is attributed, and what is listed">
-      <Choice
-        name="attributed"
-        head="Explains"
-        says={<Explained target={labelled ? '' : target} distractor={distractor} answer={answer} />}
-        changed={target !== ''}
-      >
-        <TargetMenu model={model} />
-      </Choice>
-      <Choice
-        name="beside"
-        head="Beside"
-        says={state.beside === '' ? 'nothing' : <bdi>{shorten(state.beside, 24)}</bdi>}
-        changed={state.beside !== ''}
-        wide
-      >
-        <BesideMenu />
-      </Choice>
-      <Choice
-        name="estimate"
-        head="Estimated by"
-        says={estimateWords(state)}
-        changed={isEstimateChosen(state)}
-        wide
-      >
-        <EstimateMenu model={model} length={length} />
-      </Choice>
+      {tracing ? (
+        <Choice
+          name="held"
+          head="Norms upstream"
+          says={state.frozen === 'all' ? 'held' : 'live'}
+          changed={state.frozen === 'all'}
+        >
+          <TracedMenu />
+        </Choice>
+      ) : (
+        <>
+          <Choice
+            name="attributed"
+            head="Explains"
+            says={
+              <Explained target={labelled ? '' : target} distractor={distractor} answer={answer} />
+            }
+            changed={target !== ''}
+          >
+            <TargetMenu model={model} />
+          </Choice>
+          <Choice
+            name="beside"
+            head="Beside"
+            says={state.beside === '' ? 'nothing' : <bdi>{shorten(state.beside, 24)}</bdi>}
+            changed={state.beside !== ''}
+            wide
+          >
+            <BesideMenu />
+          </Choice>
+          <Choice
+            name="estimate"
+            head="Estimated by"
+            says={estimateWords(state)}
+            changed={isEstimateChosen(state)}
+            wide
+          >
+            <EstimateMenu model={model} length={length} />
+          </Choice>
+        </>
+      )}
       <Choice
         name="listed"
         head="Listed"
@@ -70,15 +86,17 @@ export function AttributionSetup({ model, answer, length }: Props) {
       >
         <ListedMenu model={model} answer={answer} length={length} />
       </Choice>
-      <Choice
-        name="measured"
-        head="Measured"
-        says={measuredWords(state)}
-        changed={isMeasuringChosen(state)}
-        wide
-      >
-        <MeasuredMenu model={model} answer={answer} length={length} />
-      </Choice>
+      {tracing ? null : (
+        <Choice
+          name="measured"
+          head="Measured"
+          says={measuredWords(state)}
+          changed={isMeasuringChosen(state)}
+          wide
+        >
+          <MeasuredMenu model={model} answer={answer} length={length} />
+        </Choice>
+      )}
       <Segments
         name="sign"
         label="Sign of what is listed"
@@ -164,7 +182,8 @@ function isListChosen({ top_k, kinds, layers, positions }: Attribution): boolean
 /** Back to the start, but for what kind of row is shown. */
 function Reset() {
   const state = useAttributionSpec();
-  const start = { ...ATTRIBUTION, grouping: state.grouping, open: state.open };
+  const { grouping, open, trace } = state;
+  const start = { ...ATTRIBUTION, grouping, open, trace };
   if (JSON.stringify(state) === JSON.stringify(start)) return null;
   return (
     <button

@@ -1,5 +1,5 @@
 /** Nodes, components or positions as a table of any length: only what is in sight is in the page. */
-import { useLayoutEffect, useRef, useState, type KeyboardEvent } from 'react';
+import { useRef, type KeyboardEvent } from 'react';
 import type { ModelInfo } from '../../shared/api/queries';
 import { pressed } from '../../draw/keys';
 import { NONE } from '../../draw/format';
@@ -10,7 +10,12 @@ import { openPage } from '../../shared/state/exploring';
 import { change, switchNode, useSpec, useStore } from '../../shared/state/store';
 import { parseTarget } from '../../shared/text/address';
 import { ROW_KEYS, ROW_STEPS } from './attributionKeys';
-import { setAttribution, useAttributionSpec, type Attribution } from './attributionState';
+import {
+  setAttribution,
+  traceUpstream,
+  useAttributionSpec,
+  type Attribution,
+} from './attributionState';
 import { NodeDetail, DETAIL } from './NodeDetail';
 import {
   componentOf,
@@ -20,9 +25,10 @@ import {
   type Shown,
   type Token as Word,
 } from './rows';
+import { ROW, useActive, useScroll, type MoveTo } from './tableScroll';
+import { isTraceable } from './trail';
 import { firstInSight, topOf } from './window';
 
-const ROW = 26;
 const MARGIN = 8;
 
 interface Props {
@@ -240,6 +246,9 @@ function Line({ row, at, grouping, columns, tokens, shown, model, most, ...rest 
         ))}
         {grouping === 'positions' ? null : (
           <td className="attribution-actions">
+            {grouping === 'nodes' && isTraceable(row) ? (
+              <TraceButton node={row.id} tabbable={active} />
+            ) : null}
             {row.other === null && parseTarget(row.id) ? (
               <NodeActions node={row.id} model={model} tabbable={active} />
             ) : null}
@@ -254,6 +263,22 @@ function Line({ row, at, grouping, columns, tokens, shown, model, most, ...rest 
         </tr>
       ) : null}
     </>
+  );
+}
+
+function TraceButton({ node, tabbable }: { node: string; tabbable: boolean }) {
+  return (
+    <button
+      type="button"
+      className="tiny trace-button"
+      tabIndex={tabbable ? 0 : -1}
+      aria-label={`Trace ${node} upstream`}
+      title="What made it: the nodes upstream of it (t)"
+      data-testid={`trace-${node}`}
+      onClick={() => traceUpstream(node)}
+    >
+      trace
+    </button>
   );
 }
 
@@ -357,9 +382,7 @@ function Cell({
   );
 }
 
-// ------------------------------------------------------------------ keyboard and scroll
-
-type MoveTo = (at: number, focus?: boolean) => void;
+// ------------------------------------------------------------------ keyboard
 
 function onKey(event: KeyboardEvent, row: Row | undefined, at: number, moveTo: MoveTo): void {
   const key = pressed(ROW_KEYS, event);
@@ -373,6 +396,7 @@ function onKey(event: KeyboardEvent, row: Row | undefined, at: number, moveTo: M
     expand: () => toggleOpen(row.id),
     off: () => (row.other === null && parseTarget(row.id) ? switchNode(row.id, 'zero') : undefined),
     page: () => (component ? openPage(component) : undefined),
+    trace: () => (isTraceable(row) ? traceUpstream(row.id) : undefined),
   };
   acts[key]();
 }
@@ -381,51 +405,4 @@ function onKey(event: KeyboardEvent, row: Row | undefined, at: number, moveTo: M
 function toggleOpen(id: string): void {
   const { open, grouping } = useStore.getState().spec.attribution;
   if (grouping === 'nodes') setAttribution({ open: open === id ? null : id }, 'replace');
-}
-
-/** The row that Tab reaches: moved by keys, brought into sight, given the focus. */
-function useActive(place: React.RefObject<HTMLElement | null>, length: number): [number, MoveTo] {
-  const [active, setActive] = useState(0);
-  const wanted = useRef(-1);
-  const at = Math.max(0, Math.min(active, length - 1));
-  const moveTo: MoveTo = (to, focus = true) => {
-    const next = Math.max(0, Math.min(length - 1, to));
-    setActive(next);
-    if (!focus || !place.current) return;
-    wanted.current = next;
-    const top = next * ROW;
-    const box = place.current;
-    if (top < box.scrollTop) box.scrollTop = top;
-    else if (top + 2 * ROW > box.scrollTop + box.clientHeight)
-      box.scrollTop = top + 2 * ROW - box.clientHeight;
-  };
-  // A row that was out of sight is in the page only after the scroll was drawn.
-  // oxlint-disable-next-line react/exhaustive-deps
-  useLayoutEffect(() => {
-    if (wanted.current < 0) return;
-    const found = place.current?.querySelector<HTMLElement>(
-      `[data-row="${wanted.current}"] .attribution-name`,
-    );
-    if (!found) return;
-    wanted.current = -1;
-    found.focus({ preventScroll: true });
-  });
-  return [at, moveTo];
-}
-
-function useScroll(place: React.RefObject<HTMLElement | null>) {
-  const [scroll, setScroll] = useState(0);
-  const [height, setHeight] = useState(400);
-  useLayoutEffect(() => {
-    const box = place.current;
-    if (!box) return;
-    const observer = new ResizeObserver(() => setHeight(box.clientHeight));
-    observer.observe(box);
-    return () => observer.disconnect();
-  }, [place]);
-  return {
-    scroll,
-    height,
-    onScroll: (event: React.UIEvent<HTMLElement>) => setScroll(event.currentTarget.scrollTop),
-  };
 }

@@ -18,7 +18,7 @@ import { useBeside } from './beside';
 import { BesideStrip } from './BesideStrip';
 import { AttributionTable } from './AttributionTable';
 import { EffectStrip } from './EffectStrip';
-import { useAttribution, type Comparison } from './query';
+import { useAttribution, useTrace, type Comparison, type Traced } from './query';
 import {
   columnsOf,
   filtered,
@@ -30,6 +30,7 @@ import {
   type Shown,
 } from './rows';
 import { attributionTable } from './text';
+import { TraceReadout, TraceTrail } from './TraceTrail';
 
 const GROUPINGS = [
   ['nodes', 'Nodes', 'Each head, neuron and token at its position'],
@@ -40,15 +41,20 @@ const GROUPINGS = [
 export function AttributionView({ model, experiment, cellWidth }: ViewProps) {
   const spec = useSpec();
   const length = experiment.tokens?.length ?? 0;
-  const two = spec.attribution.beside !== '';
-  const analysis = useAttribution(
+  const tracing = spec.attribution.trace.length > 0;
+  const two = spec.attribution.beside !== '' && !tracing;
+  const size = { layers: model?.n_layers ?? 0, positions: length };
+  const ready = model !== null && length > 0;
+  const answered = useAttribution(
     two ? { ...spec, edits: [] } : spec,
     experiment.position,
-    { layers: model?.n_layers ?? 0, positions: length },
-    model !== null && length > 0,
+    size,
+    ready && !tracing,
   );
+  const traced = useTrace(spec, experiment.position, size, ready);
+  const analysis = tracing ? traced : answered;
   const beside = useBeside(
-    spec,
+    tracing ? { ...spec, attribution: { ...spec.attribution, beside: '' } } : spec,
     analysis.data,
     experiment.tokens,
     experiment.position,
@@ -65,13 +71,16 @@ export function AttributionView({ model, experiment, cellWidth }: ViewProps) {
         model={model}
         status={
           <Status
-            kind={other ? 'attribute-beside' : 'attribute'}
+            kind={tracing ? 'trace' : other ? 'attribute-beside' : 'attribute'}
             analysis={other ? beside.analysis : analysis}
             waiting={experiment.waiting}
           />
         }
       />
       {model ? <AttributionSetup model={model} answer={analysis.data} length={length} /> : null}
+      {tracing ? (
+        <TraceTrail trace={traced.current ? (traced.trace?.baseline ?? null) : null} />
+      ) : null}
       <TokenStrip experiment={experiment} cellWidth={cellWidth} />
       <ErrorNote
         error={error}
@@ -92,6 +101,7 @@ export function AttributionView({ model, experiment, cellWidth }: ViewProps) {
         <Area
           {...listed}
           analysis={analysis}
+          traced={tracing ? traced.trace : null}
           model={model}
           cellWidth={cellWidth}
           position={experiment.position}
@@ -147,7 +157,11 @@ function AttributionBar({ answer, listed, model, status }: BarProps) {
     <ViewBar status={status}>
       <ModeChoice
         difference="Difference"
-        prompts={spec.attribution.beside === '' ? null : ['This prompt', 'The other']}
+        prompts={
+          spec.attribution.beside === '' || spec.attribution.trace.length > 0
+            ? null
+            : ['This prompt', 'The other']
+        }
       />
       <Segments
         name="grouping"
@@ -177,7 +191,9 @@ function AttributionBar({ answer, listed, model, status }: BarProps) {
           model={model}
         />
       ) : null}
-      {answer ? <AttributionFormula side={answer.baseline} /> : null}
+      {answer && spec.attribution.trace.length === 0 ? (
+        <AttributionFormula side={answer.baseline} />
+      ) : null}
     </ViewBar>
   );
 }
@@ -205,17 +221,25 @@ function Smaller({ code }: { code: string | undefined }) {
 
 interface AreaProps extends Listed {
   analysis: Analysis<Comparison>;
+  /** Null: the answer is attributed. */
+  traced: Traced['trace'];
   model: ModelInfo;
   cellWidth: number;
   position: number | null;
 }
 
-function Area({ answer, shown, rows, columns, analysis, model, cellWidth, position }: AreaProps) {
+function Area({ answer, shown, rows, columns, analysis, traced, ...rest }: AreaProps) {
+  const { model, cellWidth, position } = rest;
   const stale = !analysis.current;
+  const trace = shown === 'baseline' ? traced?.baseline : traced?.edited;
   return (
     <div className={`attribution ${stale ? 'stale' : ''}`} aria-busy={analysis.busy}>
       <EffectStrip answer={answer} shown={shown} cellWidth={cellWidth} position={position} />
-      <AttributionReadout answer={answer} shown={shown} listed={rows.length} />
+      {trace ? (
+        <TraceReadout trace={trace} listed={rows.length} />
+      ) : (
+        <AttributionReadout answer={answer} shown={shown} listed={rows.length} />
+      )}
       {rows.length === 0 ? (
         <NoRows />
       ) : (

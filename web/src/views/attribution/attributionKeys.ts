@@ -20,6 +20,7 @@ export const ROW_KEYS = {
     says: 'in the table: switch the node off there, or take that back',
   },
   page: { on: ['p'], label: 'p', says: 'in the table: open the page of its component' },
+  trace: { on: ['t'], label: 't', says: 'in the table: what is upstream of the node' },
 } as const satisfies Record<string, Key>;
 
 /** Rows that a key moves by. */
@@ -31,6 +32,13 @@ export const ROW_STEPS: Readonly<Record<string, number>> = {
   Home: -Infinity,
   End: Infinity,
 };
+
+/** Back by one step of what was traced. */
+function closeTrace(): boolean {
+  const { trace } = useStore.getState().spec.attribution;
+  if (trace.length > 0) setAttribution({ trace: trace.slice(0, -1), open: null });
+  return trace.length > 0;
+}
 
 function closeRow(): boolean {
   if (useStore.getState().spec.attribution.open === null) return false;
@@ -44,8 +52,8 @@ export const ATTRIBUTION_KEYS: readonly Key[] = [
   {
     on: ['Escape'],
     label: 'Esc',
-    says: 'close the drawer, then the open row',
-    act: () => closePassing() || closeDrawer() || closeRow(),
+    says: 'close the drawer, then the open row, then go back to what was traced before',
+    act: () => closePassing() || closeDrawer() || closeRow() || closeTrace(),
   },
   ...Object.values(STRIP_KEYS),
   ...WIDTH_KEYS,

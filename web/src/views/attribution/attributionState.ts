@@ -3,8 +3,17 @@ import { LIMITS, QUESTIONS } from '../../questions.gen';
 import type { Schemas } from '../../shared/api/client';
 import { change, useSpec, useStore } from '../../shared/state/store';
 import { formatPositions, parsePositions } from '../../shared/text/edits';
-import { choice, field, integer, text, viewState, type Fields } from '../../shared/text/fields';
+import {
+  choice,
+  field,
+  integer,
+  list,
+  text,
+  viewState,
+  type Fields,
+} from '../../shared/text/fields';
 import { chosen, defaultsOf, optionFields, own, type Values } from '../../shared/text/options';
+import { MOST_STEPS, STEP } from './trail';
 
 export type NodeKind = Schemas['AttributedNode']['kind'];
 export const NODE_KINDS = [
@@ -66,6 +75,8 @@ export interface Attribution extends Values<typeof OPTIONS> {
   order: (typeof ORDERS)[number];
   /** The node whose row is open. */
   open: string | null;
+  /** What was traced, one after the other; of the last one the nodes upstream are listed. Empty: the answer. */
+  trace: readonly string[];
 }
 
 export const ATTRIBUTION: Readonly<Attribution> = {
@@ -83,6 +94,7 @@ export const ATTRIBUTION: Readonly<Attribution> = {
   find: '',
   order: 'listed',
   open: null,
+  trace: [],
 };
 
 // ------------------------------------------------------------------ the request
@@ -142,7 +154,7 @@ const numbers = (name: 'layers' | 'positions') =>
       const read = parsePositions(written);
       return Array.isArray(read) && read.every((one) => one >= 0) ? read : undefined;
     },
-    (list) => formatPositions([...list]).replaceAll(' ', ''),
+    (some) => formatPositions([...some]).replaceAll(' ', ''),
   );
 
 const FIELDS: Fields<Attribution> = {
@@ -168,6 +180,10 @@ const FIELDS: Fields<Attribution> = {
   nfind: text(ATTRIBUTION, 'find'),
   nord: choice(ATTRIBUTION, 'order', ORDERS),
   nopen: field(ATTRIBUTION, 'open', (written) => (NODE.test(written) ? written : undefined)),
+  ntrace: list<Attribution, string>('trace', (written) => {
+    const steps = written.split(',');
+    return steps.length <= MOST_STEPS && steps.every((step) => STEP.test(step)) ? steps : undefined;
+  }),
   ...optionFields<Attribution>('attribution', OPTIONS, {
     frozen: 'nfroz',
     estimator: 'nest',
@@ -197,4 +213,11 @@ export function setAttribution(
 ): void {
   const { attribution } = useStore.getState().spec;
   change({ attribution: { ...attribution, ...patch } }, how);
+}
+
+/** Upstream of a node, after what is traced already. */
+export function traceUpstream(node: string): void {
+  const { trace } = useStore.getState().spec.attribution;
+  if (trace.length < MOST_STEPS)
+    setAttribution({ trace: [...trace, node], open: null, grouping: 'nodes' });
 }

@@ -4,9 +4,40 @@ import { on, opening } from '../../shared/text/python';
 import { optionsPython, quote } from '../../shared/text/options';
 import type { Page } from '../../shared/view';
 import { attributionBody } from './attributionState';
+import { traceBody } from './tracing';
 
 /** Of both runs where an edit is on. */
-export function attributionPython({ model, spec, position }: Page): string {
+export function attributionPython(page: Page): string {
+  return page.spec.attribution.trace.length > 0 ? tracePython(page) : answerPython(page);
+}
+
+function tracePython({ model, spec, position }: Page): string {
+  const size = { layers: model.n_layers, positions: Infinity };
+  const { target, distractor, top_k, kinds, layers, positions } = attributionBody(
+    spec.attribution,
+    spec,
+    size,
+  );
+  const { node, ...way } = traceBody(spec.attribution);
+  const options = Object.entries({
+    ...way,
+    ...{ target, distractor, position, top_k, kinds, layers, positions },
+  }).filter(([, value]) => value !== null);
+  const given = [quote(node), ...optionsPython(Object.fromEntries(options))].join(', ');
+  const edited = spec.edits.some(on);
+  const [indent, more] = edited ? ['    ', ', edits=changes'] : ['', ''];
+  const lines = [
+    ...opening(model.name, spec),
+    ...(edited ? ['for changes in ([], edits):'] : []),
+    `${indent}found = ue.trace(model, prompt, ${given}${more})`,
+    `${indent}print(found.words, found.value)`,
+    `${indent}print(found.to_pandas())`,
+    `${indent}print([part.completeness for part in found.parts])`,
+  ];
+  return `${lines.join('\n')}\n`;
+}
+
+function answerPython({ model, spec, position }: Page): string {
   const size = { layers: model.n_layers, positions: Infinity };
   const { target, sort_by, verify, ...rest } = attributionBody(spec.attribution, spec, size);
   const options = Object.entries({
