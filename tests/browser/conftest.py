@@ -9,15 +9,15 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 import unembed as ue
@@ -27,7 +27,7 @@ from unembed.server.app import create_app
 from unembed.session import Session
 from unembed.settings import Settings
 
-from .. import chromium
+from .. import accessibility, chromium
 
 TOKEN = "browser-tests-0123456789"
 CHROMIUM_FLAGS = [
@@ -37,6 +37,7 @@ CHROMIUM_FLAGS = [
     "--disable-sync",
 ]
 DRAWN_TWICE = "new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
+WINDOW: Any = {"viewport": {"width": 1280, "height": 850}}
 ANSWER = 90_000  # ms; a busy machine with two cores computes the slowest view well within it
 
 
@@ -99,8 +100,10 @@ def serving(*arguments: str) -> Iterator[str]:
 def served(model: Model, **settings: Any) -> Iterator[str]:
     """A model behind a server in a thread of this process; gives its address without the token.
 
-    In all but its process it is the server that `serving` starts, without seconds of imports.
+    In all but its process it is the server that `serving` starts, without seconds of imports: as
+    there, no one else writes to weights.
     """
+    watched = model.identity.watched
     sock, bound = launch.bind(replace(model.settings, port=0, **settings))
     session = Session(model, bound)
     ready = threading.Event()
@@ -109,7 +112,8 @@ def served(model: Model, **settings: Any) -> Iterator[str]:
     thread.start()
     try:
         assert ready.wait(20)
-        yield f"http://127.0.0.1:{bound.port}"
+        with patch.object(watched, "_trusted", True):
+            yield f"http://127.0.0.1:{bound.port}"
     finally:
         server.should_exit = True
         thread.join(20)
@@ -186,16 +190,13 @@ class App:
 
         A theme is colours alone, so that the other rules need not run twice.
         """
+        within = within and f"[data-testid={within}]"
         looks = {"before": self._background()}
-        for scheme, rules in (("dark", {"runOnly": ["color-contrast"]}), ("light", {})):
+        for scheme, other in (("dark", "before"), ("light", "dark")):
             self.page.emulate_media(color_scheme=scheme)
-            self.page.wait_for_timeout(300)  # colours fade
-            looks[scheme] = self._background(
-                unlike=looks["dark" if scheme == "light" else "before"]
-            )
-            options = {"resultTypes": ["violations"]} | rules
-            found = Axe().run(self.page, within and f"[data-testid={within}]", options)
-            assert found.violations_count == 0, f"{scheme}: {found.generate_report()}"
+            looks[scheme] = self._background(unlike=looks[other])
+            found = accessibility.violations(self.page, within, contrast_only=scheme == "dark")
+            assert not found, f"{scheme}: {accessibility.in_words(found)}"
         assert looks["dark"] != looks["light"]
 
     def _background(self, unlike: str | None = None) -> str:
@@ -241,48 +242,66 @@ class App:
 def profile(browser: Browser) -> Iterator[BrowserContext]:
     """One for all tests: to make another takes the browser longer than most of them.
 
-    And it keeps what it compiled of the app.
+    And it keeps what it compiled of the app. Nothing moves, for who waits would draw all the while.
     """
-    profile = browser.new_context(viewport={"width": 1280, "height": 850})
-    profile.new_page()  # stays, for a tab of a window that is open costs a third of a window
+    profile = browser.new_context(**WINDOW, reduced_motion="reduce")
+    profile.new_page()
     yield profile
     profile.close()
 
 
 @pytest.fixture
-def context(profile: BrowserContext) -> Iterator[BrowserContext]:
+def context(profile: BrowserContext, request: pytest.FixtureRequest) -> Iterator[BrowserContext]:
     """The profile as if it were new: no cookie, nothing stored, nothing permitted, no other tab."""
+    failures = request.session.testsfailed
     yield profile
-    for page in profile.pages[1:]:
+    for page in profile.pages:
         if page.url.startswith("http"):
             page.evaluate("localStorage.clear()")
+    if request.session.testsfailed > failures:  # who knows what is pressed, or hangs
+        profile.new_page()
+        profile.pages[0].close()
+    for page in profile.pages[1:]:
         page.close()
     profile.clear_cookies()
     profile.clear_permissions()
 
 
 @pytest.fixture
-def app(context: BrowserContext, address: str) -> Iterator[App]:
-    """A window; at the end of each test: nothing on the console, nobody else was asked."""
-    page = context.new_page()
+def window(context: BrowserContext, address: str) -> Iterator[Page]:
+    """A window as if it were new: a new one takes the browser as long as to load the app again."""
+    page = context.pages[0]
+    # by way of a document of the same site, which leaves the process of the window as it is
+    page.goto(f"{address}/favicon.svg")
     page.set_default_timeout(20_000)
-    app = App(page, address)
-    page.on("pageerror", lambda error: app.complaints.append(str(error)))
-    page.on(
-        "console",
-        lambda message: (
+    yield page
+    page.unroute_all()
+    page.emulate_media(color_scheme="light", reduced_motion="reduce", forced_colors="none")
+    if page.viewport_size != WINDOW["viewport"]:
+        page.set_viewport_size(WINDOW["viewport"])
+    page.mouse.move(0, 0)
+
+
+@pytest.fixture
+def app(window: Page, address: str) -> Iterator[App]:
+    """The app; at the end of each test: nothing on the console, nobody else was asked."""
+    app = App(window, address)
+    heard: dict[Any, Callable[[Any], None]] = {
+        "pageerror": lambda error: app.complaints.append(str(error)),
+        "console": lambda message: (
             app.complaints.append(message.text) if message.type in ("error", "warning") else None
         ),
-    )
-    page.on(
-        "request",
-        lambda request: (
+        "request": lambda request: (
             None
             if request.url.startswith((app.address, "data:", "blob:"))
             else app.strangers.append(request.url)
         ),
-    )
+    }
+    for event, hear in heard.items():
+        window.on(event, hear)
     yield app
+    for event, hear in heard.items():
+        window.remove_listener(event, hear)
     # a refused request is shown by the browser as a console error; the app shows it, too
     assert [text for text in app.complaints if "Failed to load resource" not in text] == []
     assert app.strangers == []
