@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
-from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, BrowserContext, Locator, Page, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, sync_playwright
 
-from .. import chromium
+from .. import accessibility, chromium
 
 MOST_PAINT = 10_000  # ms, on a busy machine
 
@@ -24,21 +24,32 @@ def browsing() -> Iterator[Browser]:
         browser.close()
 
 
-class Opened:
-    """A page of a drawing in a window without a network."""
+@contextmanager
+def offline_window() -> Iterator[Page]:
+    """A window without a network, for one drawing after another: a new one takes longer to make."""
+    with browsing() as browser:
+        yield browser.new_context(offline=True).new_page()
 
-    def __init__(self, browser: Browser, path: Path, theme: str, width: int) -> None:
-        self.context: BrowserContext = browser.new_context(
-            viewport={"width": width, "height": 900}, color_scheme=theme, offline=True
-        )
-        self.page: Page = self.context.new_page()
+
+class Opened:
+    """A page of a drawing in a window, as if that were new."""
+
+    def __init__(self, window: Page, path: Path, theme: Any, width: int) -> None:
+        self.page = window
         self.complaints: list[str] = []
         self.requests: list[str] = []
-        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        self.page.on("console", lambda message: self.hear(message.text))
-        self.page.on("request", lambda request: self.requests.append(request.url))
-        self.page.goto(path.as_uri())
-        self.page.locator(".unembed-drawing[data-drawn]").wait_for(timeout=MOST_PAINT)
+        self.heard: dict[Any, Callable[[Any], None]] = {
+            "pageerror": lambda error: self.complaints.append(str(error)),
+            "console": lambda message: self.hear(message.text),
+            "request": lambda request: self.requests.append(request.url),
+        }
+        window.set_viewport_size({"width": width, "height": 900})
+        window.emulate_media(media="screen", color_scheme=theme)
+        window.mouse.move(0, 0)
+        for event, hear in self.heard.items():
+            window.on(event, hear)
+        window.goto(path.as_uri())
+        window.locator(".unembed-drawing[data-drawn]").wait_for(timeout=MOST_PAINT)
 
     def hear(self, said: str) -> None:
         if "willReadFrequently" not in said:  # the tests do read canvases
@@ -81,10 +92,12 @@ class Opened:
 
     def problems(self) -> list[str]:
         """What axe finds wrong, by its name."""
-        return [rule["id"] for rule in Axe().run(self.page).response["violations"]]
+        return [rule["id"] for rule in accessibility.violations(self.page)]
 
     def close(self) -> None:
+        """The window stays, and is deaf."""
+        for event, hear in self.heard.items():
+            self.page.remove_listener(event, hear)
         assert self.complaints == [], self.complaints
         asked = [url for url in self.requests if not url.startswith(("data:", "blob:"))]
         assert [url.split(":")[0] for url in asked] == ["file"]  # the page itself
-        self.context.close()

@@ -10,7 +10,7 @@ import unembed as ue
 from unembed.figures.colours import CIVIDIS, VIRIDIS, Colours, look
 
 from .attention_example import attention_of
-from .browser import Opened, browsing
+from .browser import Opened, offline_window
 
 pytestmark = pytest.mark.browser
 HEADER, ROW = 52, 20  # px: above the tokens, and of each where there is room
@@ -19,19 +19,19 @@ GRID = "attention-canvas"
 
 
 @pytest.fixture(scope="module")
-def browser():
-    with browsing() as browser:
-        yield browser
+def window():
+    with offline_window() as window:
+        yield window
 
 
 @pytest.fixture
-def open_attention(browser, tmp_path):
+def open_attention(window, tmp_path):
     opened: list[Opened] = []
 
     def open_(result, *choices, theme="light", width=1280, **options) -> Opened:
         path = tmp_path / "attention.html"
         result.to_html(*choices, path=path, **options)
-        opened.append(Opened(browser, path, theme, width))
+        opened.append(Opened(window, path, theme, width))
         return opened[-1]
 
     yield open_

@@ -24,7 +24,7 @@ from unembed.figures.flow.words import link_words, node_words, percent, sum_word
 from unembed.figures.flow_palettes import load_palette, see_through
 from unembed.models.tiny import tiny_model, tiny_tokenizer
 
-from .browser import Opened, browsing
+from .browser import Opened, offline_window
 from .flow_example import VOCAB, flow_example
 
 GRAPHS = {
@@ -265,19 +265,19 @@ def test_the_page_is_written_where_it_is_told(tmp_path):
 
 
 @pytest.fixture(scope="module")
-def browser():
-    with browsing() as browser:
-        yield browser
+def window():
+    with offline_window() as window:
+        yield window
 
 
 @pytest.fixture
-def open_flow(browser, tmp_path):
+def open_flow(window, tmp_path):
     opened: list[Opened] = []
 
     def open_(graph, theme="light", width=1280, **options) -> Opened:
         path = tmp_path / "flow.html"
         html(graph, path=path, **options)
-        opened.append(Opened(browser, path, theme, width))
+        opened.append(Opened(window, path, theme, width))
         return opened[-1]
 
     yield open_

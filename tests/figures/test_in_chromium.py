@@ -10,7 +10,7 @@ import unembed as ue
 from unembed.figures.colours import CIVIDIS, VIRIDIS, Colours, look
 from unembed.figures.lens.kinds import CELLS, KINDS
 
-from .browser import Opened, browsing
+from .browser import Opened, offline_window
 from .conftest import lens_of
 
 pytestmark = pytest.mark.browser
@@ -18,19 +18,19 @@ GUTTER = 72
 
 
 @pytest.fixture(scope="module")
-def browser():
-    with browsing() as browser:
-        yield browser
+def window():
+    with offline_window() as window:
+        yield window
 
 
 @pytest.fixture
-def open_lens(browser, tmp_path):
+def open_lens(window, tmp_path):
     opened: list[Opened] = []
 
     def open_(lens, kind="probability", theme="light", width=1280, **options) -> Opened:
         path = tmp_path / "lens.html"
         lens.to_html(kind, path=path, **options)
-        opened.append(Opened(browser, path, theme, width))
+        opened.append(Opened(window, path, theme, width))
         return opened[-1]
 
     yield open_
