@@ -164,14 +164,20 @@ def pytest_terminal_summary(
 
 
 @pytest.fixture(scope="session")
-def model_of(tmp_path_factory: pytest.TempPathFactory) -> ModelOf:
+def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Of this run of the tests; all its processes share it."""
+    own = tmp_path_factory.getbasetemp()
+    return own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+
+
+@pytest.fixture(scope="session")
+def model_of(run_folder: Path) -> ModelOf:
     """A tiny model of a family or variant, behind the engine; float32 unless another is named.
 
     It is proven once in each run of the tests, not once in each process: that takes nine tenths of
     the time.
     """
-    run = tmp_path_factory.getbasetemp()
-    proofs = (run.parent if "PYTEST_XDIST_WORKER" in os.environ else run) / "proofs"
+    proofs = run_folder / "proofs"
 
     @cache
     def load(name: str, dtype: torch.dtype, seed: int) -> Model:
@@ -204,9 +210,9 @@ def demo_model() -> Model:
 
 
 @pytest.fixture(scope="session")
-def small_demo() -> Model:
+def small_demo(run_folder: Path) -> Model:
     """The demo model with an eighth of its vocabulary, and by its name."""
-    return smaller.small_demo()
+    return smaller.small_demo(run_folder)
 
 
 @pytest.fixture(autouse=True)

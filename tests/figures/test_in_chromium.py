@@ -259,12 +259,12 @@ def test_the_figure_can_be_saved(open_lens, form, start):
 
 
 @pytest.mark.demo
-def test_the_demo_models_lens_says_tokyo_on_a_small_page(open_lens, tmp_path, demo_model):
-    lens = ue.logit_lens(demo_model, "The capital of Japan is the city of")
+def test_the_demo_models_lens_says_tokyo_on_a_small_page(open_lens, tmp_path, small_demo):
+    lens = ue.logit_lens(small_demo, "The capital of Japan is the city of")
     opened = open_lens(lens, "top")
     assert opened.part("outcomes").locator("bdi").all_text_contents()[-1] == "␣Tokyo"
     wide, _ = cell_size(opened, lens)
     said = opened.point_at("lens-canvas", 8.5 * wide, 10)
     assert "L17 · position 8" in said
-    assert "0.33" in said
+    assert f"{float(lens.probability[-1, 8]):.3f}" in said
     assert (tmp_path / "lens.html").stat().st_size <= 400_000
