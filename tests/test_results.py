@@ -32,6 +32,7 @@ def of_corpus(model, folder):
     corpus = ue.index_corpus(model, folder / "a.txt", "a", folder=folder)
     return [
         *ue.find_examples(corpus, "L1.N5"),
+        ue.node_pages(corpus, ["L1.N5", "L1.H2"]),
         ue.head_relations(corpus, min_count=1),
         ue.explain(corpus, "L1.N5"),
         ue.score_explanation(corpus, "L1.N5", "dogs", Guessing(), texts=2),

@@ -112,6 +112,7 @@ if TYPE_CHECKING:
         ExamplesOptions,
         HeadRelationsOptions,
     )
+    from unembed.index.corpus.pages import NodePages, node_pages
     from unembed.index.corpus.relations import head_relations
     from unembed.index.corpus.relations_result import HeadRelations
     from unembed.index.opening import open_index
@@ -250,6 +251,8 @@ _HOME = {
     "HeadRelationsOptions": "unembed.index.corpus.options",
     "HeadRelations": "unembed.index.corpus.relations_result",
     "find_examples": "unembed.index.corpus.examples",
+    "NodePages": "unembed.index.corpus.pages",
+    "node_pages": "unembed.index.corpus.pages",
     "head_relations": "unembed.index.corpus.relations",
     "CorpusOptions": "unembed.index.corpus.options",
     "CorpusSearchOptions": "unembed.index.corpus.options",
@@ -327,6 +330,7 @@ __all__ = [
     "LocalExplainer",
     "LocalJudge",
     "Model",
+    "NodePages",
     "Objective",
     "PairsOptions",
     "PatchGrid",
@@ -395,6 +399,7 @@ __all__ = [
     "logit_lens",
     "mask",
     "measure_cuts",
+    "node_pages",
     "open_corpus",
     "open_index",
     "pair_template",

@@ -113,6 +113,22 @@ def test_the_site_is_what_follows_the_last_at(typed, source, site):
     assert source_and_site(typed) == (source, site)
 
 
+def test_pages_of_latents_are_written(cli, source, saes, tmp_path, monkeypatch):
+    monkeypatch.setenv("UNEMBED_CACHE_DIR", str(tmp_path))
+    (tmp_path / "a.txt").write_text("\n\n".join([PROMPT, "a dog ran"] * 4))
+    built = cli("index", "corpus", source, str(tmp_path / "a.txt"), "--name", "a")
+    assert built[0] == 0, built[2]
+    asked = ("corpus", "pages", source, "--name", "a", "--node", "L1.F0-2", "--sae", saes[0])
+    html = tmp_path / "nodes.html"
+    status, out, err = cli(*asked, "--html", str(html), "--top", "1", "--json")
+    assert status == 0, err
+    assert [one["node"] for one in json.loads(out)["items"]] == ["L1.F0", "L1.F1", "L1.F2"]
+    assert "L1.F2" in html.read_text("utf-8")
+    status, out, _ = cli(*asked)
+    assert status == 0
+    assert [line.split()[0] for line in out.splitlines()[1:]] == ["L1.F0", "L1.F1", "L1.F2"]
+
+
 def test_what_does_not_fit_is_a_sentence_that_names_it(cli, source, saes):
     for typed, words in (
         (f"{saes[0]}@L2.resid_post", f'--sae "{saes[0]}@L1.resid_post"'),

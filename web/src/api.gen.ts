@@ -1006,6 +1006,19 @@ export interface components {
             auc: number;
         };
         /**
+         * AlikeNode
+         * @description Another neuron of the layer, or latent of the autoencoder, that is active with a node.
+         */
+        AlikeNode: {
+            /** Node */
+            node: string;
+            /**
+             * Correlation
+             * @description Pearson's, of the two activations at all tokens looked at.
+             */
+            correlation: number;
+        };
+        /**
          * AttachedSae
          * @description An autoencoder or transcoder that a model has attached, and what speaks for it.
          */
@@ -2551,9 +2564,16 @@ export interface components {
             most: number;
             /**
              * N Drawn
-             * @description Tokens that quantiles and random ones are of.
+             * @description Tokens that quantiles, random ones and the histogram are of.
              */
             n_drawn: number;
+            /** @description Null where it is active at none of these. */
+            histogram: components["schemas"]["Histogram"] | null;
+            /**
+             * Alike
+             * @description Of a neuron or latent: those of its layer, or autoencoder, whose activation is most correlated.
+             */
+            alike: components["schemas"]["AlikeNode"][];
             /** Items */
             items: components["schemas"]["CorpusExample"][];
         };
@@ -2580,6 +2600,12 @@ export interface components {
              * @default 4
              */
             random?: number;
+            /**
+             * Alike
+             * @description Other neurons of the layer, or latents of the autoencoder, whose activation is most correlated with that of a neuron or latent.
+             * @default 5
+             */
+            alike?: number;
             /**
              * Threshold
              * @description Active is whatever is above.
@@ -4467,6 +4493,19 @@ export interface components {
             status?: "ok";
             /** Version */
             version: string;
+        };
+        /**
+         * Histogram
+         * @description How often values between two edges are, of the tokens drawn where a node is active.
+         */
+        Histogram: {
+            /**
+             * Edges
+             * @description One more than there are counts.
+             */
+            edges: number[];
+            /** Counts */
+            counts: number[];
         };
         /**
          * Hit

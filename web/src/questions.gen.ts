@@ -1262,6 +1262,12 @@ export const QUESTIONS = {
       "low": 0,
       "limit": "max_examples"
     },
+    "alike": {
+      "kind": "integer",
+      "default": 5,
+      "low": 0,
+      "limit": "max_examples"
+    },
     "threshold": {
       "kind": "number",
       "default": 0

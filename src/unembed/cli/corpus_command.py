@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.table import Table
+from rich.text import Text
 
 from unembed.cli import options
 from unembed.cli.arguments import TextCommand
@@ -15,7 +18,8 @@ from unembed.cli.flags import with_options
 from unembed.cli.loading import Loading, Typed, load, progress_bar
 from unembed.cli.output import print_json
 from unembed.cli.questions import ask, validated
-from unembed.index.corpus.options import CorpusOptions
+from unembed.figures.files import check_path
+from unembed.index.corpus.options import CorpusOptions, ExamplesOptions
 from unembed.questions.requests import (
     CorpusBuildRequest,
     CorpusExamplesRequest,
@@ -28,6 +32,7 @@ if TYPE_CHECKING:
     from unembed.index.corpus.corpus import Corpus
     from unembed.index.corpus.examples_result import CorpusExamples
     from unembed.index.corpus.hits import CorpusHits
+    from unembed.index.corpus.pages import NodePages
     from unembed.index.corpus.relations_result import HeadRelations
     from unembed.session import Job, Session
 
@@ -43,6 +48,20 @@ Files = Annotated[
 ]
 Estimate = Annotated[
     bool, typer.Option("--estimate", help="Say what it would take, and build nothing.")
+]
+
+CorpusName = Annotated[str, typer.Option("--name", help="Which corpus, by its name.")]
+Nodes = Annotated[
+    list[str],
+    typer.Option(help='A node, "L12.N512", or a range of them, "L6.F0-99". Repeatable.'),
+]
+PagesHtml = Annotated[
+    Path | None,
+    typer.Option(
+        "--html",
+        help="Write one HTML page of all of them, without scripts, that needs no network; replaces "
+        "the file in one step.",
+    ),
 ]
 
 
@@ -135,6 +154,49 @@ def _examples(session: Session, job: Job, asked: CorpusExamplesRequest) -> Corpu
     from unembed.questions.corpus import examples as answer
 
     return answer(session, job, asked)
+
+
+@corpus_app.command("pages")
+@options.with_loading
+@with_options(ExamplesOptions)
+def pages(
+    *,
+    loading: Loading,
+    name: CorpusName,
+    node: Nodes,
+    html: PagesHtml = None,
+    as_json: options.Json = False,
+    fields: dict[str, Any],
+) -> None:
+    """Pages of many nodes at once: what they write, what is like them, where they are active."""
+    console = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
+    if html is not None:
+        check_path(html)
+    model = load(loading, Settings.from_environment(), console)
+    from unembed.index.corpus.corpus import open_corpus
+    from unembed.index.corpus.pages import node_pages
+
+    with progress_bar(console, "Pages") as progress:
+        found = node_pages(
+            open_corpus(model, name), node, options=ExamplesOptions(**fields), progress=progress
+        )
+    if html is not None:
+        found.to_html(path=html)
+        console.print(f"Wrote {html.resolve()}.")
+    if as_json:
+        print_json(found.to_json())
+    elif html is None:
+        _print_pages(Console(soft_wrap=True, highlight=False, markup=False), found)
+
+
+def _print_pages(console: Console, found: NodePages) -> None:
+    table = Table("node", "active", "most", "promotes", box=None)
+    columns = found.columns()
+    for node, density, most, promoted in zip(
+        *(columns[name] for name in ("node", "density", "most", "promoted")), strict=True
+    ):
+        table.add_row(node, f"{density:.2%}", f"{most:.4g}", Text(" ".join(promoted)))
+    console.print(table)
 
 
 @corpus_app.command("heads")

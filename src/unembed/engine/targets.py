@@ -94,6 +94,12 @@ class Target:
         numbers = (self.neuron, self.entry, self.index, self.key)
         return any(number is not None for number in numbers)
 
+    def numbered(self, number: int) -> Target:
+        """The node of the same kind and layer that has this number; of no position."""
+        own: dict[str, Any] = {} if self.row.number is None else {self.row.number: number}
+        found = replace(self, position=None, key=None, **own)
+        return replace(found, text=found.stem)
+
     @property
     def stem(self) -> str:
         """The canonical name, without a position."""

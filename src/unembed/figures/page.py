@@ -47,9 +47,9 @@ def standalone(
     if path is not None:
         check_path(path)
     script = in_script(module())
-    page = Template(_asset("page.html")).substitute(
+    page = Template(asset("page.html")).substitute(
         title=_text(title),
-        style=_style(colours),
+        style=style(colours),
         description="\n".join(f"<p>{_text(paragraph)}</p>" for paragraph in description),
         legend=_legend(legend),
         provenance="\n".join(
@@ -84,7 +84,8 @@ def _hash(script: str) -> str:
     return f"sha256-{base64.b64encode(digest).decode()}"
 
 
-def _asset(name: str) -> str:
+def asset(name: str) -> str:
+    """A file that lies beside this one."""
     return files("unembed.figures").joinpath(name).read_text(encoding="utf-8")
 
 
@@ -99,13 +100,13 @@ def _legend(legend: Sequence[str]) -> str:
     return f"<h2>How to read it</h2>\n<ul>\n{rows}\n</ul>"
 
 
-def _style(colours: Colours | None) -> str:
+def style(colours: Colours | None) -> str:
     """The colours as CSS variables, then the sheet."""
     fonts = f":root {{ --sans: {SANS}; --mono: {MONO}; }}"
     if colours is not None:
-        return "\n".join([fonts, _variables(colours.theme), _asset("page.css")])
+        return "\n".join([fonts, _variables(colours.theme), asset("page.css")])
     dark = f"@media screen and (prefers-color-scheme: dark) {{ {_variables('dark')} }}"
-    return "\n".join([fonts, _variables("light"), dark, _asset("page.css")])
+    return "\n".join([fonts, _variables("light"), dark, asset("page.css")])
 
 
 def _variables(theme: Theme) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,7 +11,7 @@ from torch import Tensor
 
 from unembed.analyses.tools.frozen import accurate
 from unembed.analyses.tools.projections import projection_of, scores_of
-from unembed.analyses.tools.vectors import key_tokens, value_vectors, vector_of
+from unembed.analyses.tools.vectors import key_tokens_of, value_vectors, vector_of
 from unembed.analyses.tools.writes import node_of
 from unembed.engine.model import Model
 from unembed.engine.reading.extremes import extremes
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from jaxtyping import Float
 
 KEY_TOKENS = 20
+ROWS_AT_ONCE = 256  # of products with all vectors
 
 
 @dataclass(frozen=True)
@@ -57,20 +59,57 @@ def live_page(model: Model, node: str, projection: str = "raw", top_k: int = 50)
     Raises TargetError for what is neither of this model, CapabilityError where it has none, or a
     latent writes inside of a branch.
     """
-    target = node_of(model, node)
-    number, vectors = _among(model, target)
+    (page,) = live_pages(model, [node_of(model, node)], projection, top_k)
+    return page
+
+
+@torch.no_grad()
+def live_pages(
+    model: Model, targets: Sequence[Target], projection: str = "raw", top_k: int = 50
+) -> list[LivePage]:
+    """The pages of several neurons of one layer, or latents of one autoencoder, read together."""
+    numbers, vectors = _among(model, targets)
     norms = vectors.norm(dim=-1)
-    ((promoted, suppressed),) = _lists(model, vectors[number, None], projection, top_k, top_k)
-    return LivePage(
-        target.stem,
-        target.layer or 0,
-        number,
-        float(norms[number]),
-        100.0 * float((norms < norms[number]).sum()) / max(len(norms) - 1, 1),
-        promoted,
-        suppressed,
-        *_keys(model, target),
-    )
+    lists = _lists(model, vectors[numbers], projection, top_k, top_k)
+    return [
+        LivePage(
+            target.stem,
+            target.layer or 0,
+            number,
+            float(norms[number]),
+            100.0 * float((norms < norms[number]).sum()) / max(len(norms) - 1, 1),
+            both[0],
+            both[1],
+            *keys,
+        )
+        for target, number, both, keys in zip(
+            targets, numbers, lists, _keys(model, targets), strict=True
+        )
+    ]
+
+
+@dataclass(frozen=True)
+class NearNode:
+    """Another node that is numbered among the same, and how similar its direction is."""
+
+    node: str
+    cosine: float
+
+
+@torch.no_grad()
+def nearest(model: Model, targets: Sequence[Target], limit: int = 5) -> list[tuple[NearNode, ...]]:
+    """Of each the nodes of its layer, or autoencoder, that write in the most similar direction."""
+    numbers, vectors = _among(model, targets)
+    unit = torch.nn.functional.normalize(vectors, dim=-1)
+    found = []
+    for part in torch.split(torch.tensor(numbers), ROWS_AT_ONCE):
+        cosines = unit[part] @ unit.T
+        cosines[torch.arange(len(part)), part] = -torch.inf
+        best = cosines.topk(min(limit, len(unit) - 1))
+        for near, values in zip(best.indices.tolist(), best.values.tolist(), strict=True):
+            names = [targets[0].numbered(one).text for one in near]
+            found.append(tuple(map(NearNode, names, values)))
+    return found
 
 
 @torch.no_grad()
@@ -79,24 +118,22 @@ def nearest_latents(
 ) -> tuple[Hit, ...]:
     """The latents of the same autoencoder that write in the most similar direction: cosines."""
     target = node_of(model, node)
-    number, vectors = _among(model, target)
-    norms = vectors.norm(dim=-1)
-    cosines = vectors @ vectors[number] / (norms * norms[number]).clamp_min(1e-30)
-    cosines[number] = -torch.inf
-    best = cosines.topk(min(limit, len(cosines) - 1)).indices.tolist()
-    lists = _lists(model, vectors[best], projection, SHOWN_PROMOTED, SHOWN_SUPPRESSED)
-    layer = target.layer or 0
+    ((_, vectors), (near,)) = _among(model, [target]), nearest(model, [target], limit)
+    numbers = [model.node(one.node).index or 0 for one in near]
+    lists = _lists(model, vectors[numbers], projection, SHOWN_PROMOTED, SHOWN_SUPPRESSED)
+    norms, layer = vectors[numbers].norm(dim=-1).tolist(), target.layer or 0
     return tuple(
-        Hit(f"L{layer}.F{one}", layer, one, float(cosines[one]), float(norms[one]), (), *both)
-        for one, both in zip(best, lists, strict=True)
+        Hit(one.node, layer, number, one.cosine, norm, (), *both)
+        for one, number, norm, both in zip(near, numbers, norms, lists, strict=True)
     )
 
 
-def _among(model: Model, target: Target) -> tuple[int, Float[Tensor, "n d_model"]]:
-    """A node's number, and the vectors of all that it is numbered among."""
+def _among(model: Model, targets: Sequence[Target]) -> tuple[list[int], Float[Tensor, "n d_model"]]:
+    """The numbers of nodes of one layer, and the vectors of all that they are numbered among."""
+    target = targets[0]
     if not target.row.derived:
-        layer, number = vector_of(model, target)
-        return number, value_vectors(model, layer)
+        numbers = [vector_of(model, one)[1] for one in targets]
+        return numbers, value_vectors(model, vector_of(model, target)[0])
     vectors = directions_of(model, target)
     if vectors is None:
         raise CapabilityError(
@@ -105,7 +142,7 @@ def _among(model: Model, target: Target) -> tuple[int, Float[Tensor, "n d_model"
             value=target.text,
             legal=f"latents of {', '.join(STREAM)}",
         )
-    return target.index or 0, accurate(vectors)
+    return [one.index or 0 for one in targets], accurate(vectors)
 
 
 def _lists(
@@ -129,10 +166,13 @@ def _lists(
     return list(zip(raised, lowered, strict=True))
 
 
-def _keys(model: Model, node: Target) -> tuple[Scores, Scores, Scores | None, str | None]:
+_Keys = tuple[Scores, Scores, Scores | None, str | None]
+
+
+def _keys(model: Model, targets: Sequence[Target]) -> list[_Keys]:
     """What the key directions fire on, or why that cannot be said."""
     try:
-        keys = key_tokens(model, node, min(KEY_TOKENS, model.vocab_size))
+        found = key_tokens_of(model, targets, min(KEY_TOKENS, model.vocab_size))
     except CapabilityError as error:
-        return (), (), None, error.message
-    return keys.promotes, keys.suppresses, keys.gate_promotes, None
+        return [((), (), None, error.message)] * len(targets)
+    return [(one.promotes, one.suppresses, one.gate_promotes, None) for one in found]

@@ -133,3 +133,27 @@ def test_what_has_no_examples_is_said(nodes, error, field, corpus):
     with pytest.raises(error) as refused:
         ue.find_examples(corpus, nodes)
     assert refused.value.field == field
+
+
+def test_correlations_and_histograms_equal_numpy_on_every_token(corpus, model):
+    """Of a neuron with all of its layer; of a head there is none, and its histogram is of norms."""
+    neuron, head = ue.find_examples(corpus, ["L1.N5", "L2.H1"], top=1, each=0, random=0, alike=4)
+    rows = []
+    for number in range(corpus.about.n_sentences):
+        tokens = corpus.tokens(number)
+        run = model.run([one.token.id for one in tokens], capture=["L1.mlp_post"])
+        own = [at for at, one in enumerate(tokens) if not one.token.special]
+        rows.append(run["L1.mlp_post"][own].double().numpy())
+    values = np.concatenate(rows)
+    wanted = np.corrcoef(values.T)[5]
+    wanted[5] = -2
+    order = np.argsort(-wanted)[:4]
+    assert [one.node for one in neuron.alike] == [f"L1.N{number}" for number in order]
+    assert [one.correlation for one in neuron.alike] == pytest.approx(wanted[order], abs=1e-5)
+    assert head.alike == ()
+    active = values[:, 5][values[:, 5] > 0]
+    counts, edges = np.histogram(active, bins=len(neuron.histogram.counts))
+    assert sum(neuron.histogram.counts) == len(active)
+    assert neuron.histogram.edges == pytest.approx(edges, rel=1e-4)
+    assert np.abs(np.cumsum(counts) - np.cumsum(neuron.histogram.counts)).max() <= 1
+    assert sum(head.histogram.counts) == head.n

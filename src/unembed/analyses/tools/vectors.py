@@ -14,7 +14,7 @@ it, so it says most about early layers.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
@@ -42,6 +42,7 @@ from unembed.engine.names.taps import refuse, why_not
 from unembed.engine.passes import forward
 from unembed.engine.targets import Name, SiteKey, Target
 from unembed.errors import CapabilityError, InputError, TargetError
+from unembed.latents.autoencoder import Autoencoder
 from unembed.latents.sae import sae_of
 from unembed.models.fingerprint import State
 from unembed.models.maps import input_embeddings, stored, weight_in_out
@@ -154,30 +155,87 @@ def key_tokens(model: Loaded, node: Name, k: int = 10) -> KeyTokens:
     the pre-activation is not understood, embeddings are not as wide as the residual stream, or no
     embedding is in what the autoencoder reads.
     """
+    (found,) = key_tokens_of(model, [node_of(model, node)], k)
+    return found
+
+
+@torch.no_grad()
+def key_tokens_of(model: Loaded, targets: Sequence[Target], k: int = 10) -> list[KeyTokens]:
+    """`key_tokens` of several nodes; those of latents, all of one autoencoder, read together."""
     checked_top_k(model, k)
-    target = node_of(model, node)
-    if target.row.derived:
-        cosines = _latent_cosines(model, target)
-    else:
+    if targets and targets[0].row.derived:
+        return _of_latents(model, targets, k)
+    found = []
+    for target in targets:
         layer, neuron = vector_of(model, target)
         refuse(model.anatomy, SiteKey("mlp_pre", layer), model.name, "target")
         cosines = _cosines(model, layer, key_directions(model, layer, neuron))
-    lists: list[Scores | None] = []
-    for row in cosines:
-        for sign in (1, -1):
-            top = (sign * row).topk(k)
-            lists.append(scores_of(model, top.indices.tolist(), (sign * top.values).tolist()))
-    lists += [None] * (4 - len(lists))
-    return KeyTokens(lists[0] or (), lists[1] or (), lists[2], lists[3])
+        lists: list[Scores | None] = []
+        for row in cosines:
+            for sign in (1, -1):
+                top = (sign * row).topk(k)
+                lists.append(scores_of(model, top.indices.tolist(), (sign * top.values).tolist()))
+        lists += [None] * (4 - len(lists))
+        found.append(KeyTokens(lists[0] or (), lists[1] or (), lists[2], lists[3]))
+    return found
 
 
-def _latent_cosines(model: Loaded, latent: Target) -> Float[Tensor, "1 vocab"]:
-    """Cosine of every token's embedding with what the encoder multiplies what it reads with."""
-    sae = sae_of(model, latent)
-    says, reads = sae.description, latent.site_key
-    column = accurate(sae.weights.W_enc[:, latent.index or 0])[None].to(model.device)
+def _of_latents(model: Loaded, latents: Sequence[Target], k: int) -> list[KeyTokens]:
+    """By the columns of the encoder, some at a time: a table of all is not held."""
+    sae, reads = sae_of(model, latents[0]), latents[0].site_key
+    columns = accurate(sae.weights.W_enc[:, [one.index or 0 for one in latents]].T)
+    columns = torch.nn.functional.normalize(columns.to(model.device), dim=-1)
+    found: list[KeyTokens] = []
+    for part in torch.split(columns, COLUMNS_AT_ONCE):
+        most, least, first = _Best(k, 1), _Best(k, -1), 0
+        for cosines in _cosines_of_latents(model, sae, reads, latents[0], part):
+            most.add(first, cosines)
+            least.add(first, cosines)
+            first += cosines.shape[1]
+        ends = zip(most.scores(model), least.scores(model), strict=True)
+        found += [KeyTokens(raised, lowered, None, None) for raised, lowered in ends]
+    return found
+
+
+class _Best:
+    """The k largest (sign 1) or smallest (-1) of each row, while chunks of columns go by."""
+
+    def __init__(self, k: int, sign: int) -> None:
+        self.k, self.sign = k, sign
+        self._values: list[Tensor] = []
+        self._ids: list[Tensor] = []
+
+    def add(self, first: int, numbers: Float[Tensor, "n some"]) -> None:
+        """The columns of the tokens from `first` on."""
+        top = (self.sign * numbers).topk(min(self.k, numbers.shape[1]))
+        self._values.append(top.values)
+        self._ids.append(top.indices + first)
+
+    def scores(self, model: Loaded) -> list[Scores]:
+        """Of each row."""
+        best = torch.cat(self._values, -1).topk(self.k)
+        ids = torch.cat(self._ids, -1).gather(-1, best.indices)
+        numbers = (self.sign * best.values).tolist()
+        return [
+            scores_of(model, some, those) for some, those in zip(ids.tolist(), numbers, strict=True)
+        ]
+
+
+def _cosines_of_latents(
+    model: Loaded, sae: Autoencoder, reads: SiteKey, latent: Target, keys: Tensor
+) -> Iterator[Float[Tensor, "n some"]]:
+    """Cosines of embeddings, as the site has them, with directions of length 1; some tokens at a
+    time. Raises CapabilityError where no embedding is in what is read.
+    """
     if reads.site == "mlp_in" and reads.layer is not None:
-        return _cosines(model, reads.layer, column)
+        reading = _reading(model, reads.layer)
+        keys = keys if reading.norm is None else reading.norm.transposed(keys)
+        first = 0
+        for rows in _embeddings(model):
+            lengths = reading.lengths[first : first + len(rows)]
+            yield keys.to(rows) @ rows.T / lengths.clamp_min(torch.finfo(rows.dtype).tiny)
+            first += len(rows)
+        return
     if reads.site not in _OF_STREAM:
         raise CapabilityError(
             f"{latent.text} reads {reads.name}, in which no token's embedding is",
@@ -185,14 +243,14 @@ def _latent_cosines(model: Loaded, latent: Target) -> Float[Tensor, "1 vocab"]:
             value=latent.text,
             legal=f"latents of mlp_in, {', '.join(_OF_STREAM)}",
         )
-    parts = []
+    says = sae.description
     for rows in _embeddings(model):
         if says.centred or says.normalise == "layer_norm":
             rows = rows - rows.mean(-1, keepdim=True)
-        parts.append(torch.nn.functional.cosine_similarity(rows, column.to(rows), dim=-1))
-    return torch.cat(parts)[None]
+        yield keys.to(rows) @ torch.nn.functional.normalize(rows, dim=-1).T
 
 
+COLUMNS_AT_ONCE = 256
 _OF_STREAM = ("embed", "resid_pre", "resid_mid", "resid_mid_cross", "resid_post")
 
 

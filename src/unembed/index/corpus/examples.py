@@ -13,8 +13,15 @@ from typing import Any
 import numpy as np
 
 from unembed.engine.cancel import Cancel
+from unembed.index.corpus.alike import Correlations
 from unembed.index.corpus.corpus import Corpus
-from unembed.index.corpus.examples_result import CorpusExample, CorpusExamples, Group
+from unembed.index.corpus.examples_result import (
+    AlikeNode,
+    CorpusExample,
+    CorpusExamples,
+    Group,
+    Histogram,
+)
 from unembed.index.corpus.measures import Measures, Nodes
 from unembed.index.corpus.options import ExamplesOptions
 from unembed.index.corpus.passes import drawn, runs_of, spans_of
@@ -23,6 +30,7 @@ from unembed.models.progress import Progress
 
 DEFAULTS = ExamplesOptions()
 QUANTILES = (0.99, 0.9, 0.75, 0.5)
+BINS = 30  # of a histogram
 DRAWN = 20_000  # tokens whose values are kept, of each node
 
 
@@ -59,18 +67,24 @@ def find_examples(
     words = columns.words()
     sample = drawn(np.flatnonzero(words), DRAWN, asked.seed)
     found = [_Found(asked, np.zeros(len(sample))) for _ in measures.nodes]
+    correlations = Correlations()
     spans = spans_of(columns)
     for (first, size), run in runs_of(
         corpus.model, columns, spans, measures.capture, cancel=cancel, progress=progress
     ):
         own = np.flatnonzero(words[first : first + size])
         low, high = np.searchsorted(sample, [first, first + size])
-        for kept, values in zip(found, measures.values(run), strict=True):
+        each, wholes = measures.seen(run)
+        for kept, values in zip(found, each, strict=True):
             kept.add(values, first, own, sample[low:high], slice(low, high))
-    each = (Measures(corpus.model, [node]) for node in measures.nodes)
+        if asked.alike:
+            correlations.add(wholes, own)
+    chosen = [_chosen(kept, sample) for kept in found]
+    items = _items(corpus, measures, chosen, cancel)
+    alike = correlations.nearest(asked.alike)
     return tuple(
-        _listed(corpus, measure, kept, sample, cancel)
-        for measure, kept in zip(each, found, strict=True)
+        _listed(corpus, measures, order, kept, items[order], alike.get(order, ()))
+        for order, kept in enumerate(found)
     )
 
 
@@ -110,12 +124,13 @@ class _Found:
         self.top = sorted(self.top)[: self.asked.top]
 
 
-def _chosen(kept: _Found, sample: Array) -> list[tuple[Group, float | None, float, int]]:
+_Place = tuple[Group, float | None, float, int]
+
+
+def _chosen(kept: _Found, sample: Array) -> list[_Place]:
     """(group, quantile, value, row) of each example."""
     kept.cut()
-    found: list[tuple[Group, float | None, float, int]] = [
-        ("top", None, -value, row) for value, row in kept.top
-    ]
+    found: list[_Place] = [("top", None, -value, row) for value, row in kept.top]
     order = np.argsort(kept.drawn, kind="stable")
     n, each = len(order), kept.asked.each
     for quantile in QUANTILES if each else ():
@@ -128,34 +143,64 @@ def _chosen(kept: _Found, sample: Array) -> list[tuple[Group, float | None, floa
     return found
 
 
-def _listed(
-    corpus: Corpus, measure: Measures, kept: _Found, sample: Array, cancel: Cancel | None
-) -> CorpusExamples:
-    chosen = _chosen(kept, sample)
-    sentences = corpus.sentences([row for *_, row in chosen]) if chosen else None
-    whole = () if sentences is None else sentences.items
-    spans = {one.sentence: (one.row - one.position, len(one.tokens)) for one in whole}
-    again = runs_of(
-        corpus.model, corpus.columns, list(spans.values()), measure.capture, cancel=cancel
-    )
-    values = {first: measure.values(run)[0] for (first, _), run in again}
-    items = tuple(
-        CorpusExample(
-            group, quantile, value, row, one.sentence, one.position, one.text, one.tokens,
-            tuple(values[row - one.position].tolist()),
+def _items(
+    corpus: Corpus, measures: Measures, chosen: list[list[_Place]], cancel: Cancel | None
+) -> list[tuple[CorpusExample, ...]]:
+    """The examples of each node: every sentence is run once, whatever nodes it is listed of."""
+    rows = sorted({row for places in chosen for *_, row in places})
+    whole = {one.row: one for one in corpus.sentences(rows).items} if rows else {}
+    spans = {one.row - one.position: len(one.tokens) for one in whole.values()}
+    wanted: dict[int, set[int]] = {first: set() for first in spans}
+    for order, places in enumerate(chosen):
+        for *_, row in places:
+            wanted[row - whole[row].position].add(order)
+    values: dict[tuple[int, int], tuple[float, ...]] = {}
+    for (first, _), run in runs_of(
+        corpus.model, corpus.columns, list(spans.items()), measures.capture, cancel=cancel
+    ):
+        seen = measures.values(run)
+        values |= {(order, first): tuple(seen[order].tolist()) for order in wanted[first]}
+    return [
+        tuple(
+            CorpusExample(
+                group, quantile, value, row, one.sentence, one.position, one.text, one.tokens,
+                values[order, row - one.position],
+            )
+            for group, quantile, value, row in places
+            for one in (whole[row],)
         )
-        for (group, quantile, value, row), one in zip(chosen, whole, strict=True)
-    )  # fmt: skip
+        for order, places in enumerate(chosen)
+    ]  # fmt: skip
+
+
+def _histogram(kept: _Found) -> Histogram | None:
+    active = kept.drawn[kept.drawn > kept.asked.threshold]
+    if not len(active):
+        return None
+    counts, edges = np.histogram(active, bins=BINS)
+    return Histogram(tuple(edges.tolist()), tuple(counts.tolist()))
+
+
+def _listed(
+    corpus: Corpus,
+    measures: Measures,
+    order: int,
+    kept: _Found,
+    items: tuple[CorpusExample, ...],
+    alike: tuple[AlikeNode, ...],
+) -> CorpusExamples:
     return CorpusExamples(
         corpus=corpus.about.name,
-        node=measure.names[0],
-        measured=measure.words[0],
+        node=measures.names[order],
+        measured=measures.words[order],
         n=kept.n,
         density=kept.active / kept.n if kept.n else 0.0,
         threshold=float(kept.asked.threshold),
         mean=kept.total / kept.n if kept.n else 0.0,
         least=float(kept.least) if kept.n else 0.0,
         most=float(kept.most) if kept.n else 0.0,
-        n_drawn=len(sample),
+        n_drawn=len(kept.drawn),
+        histogram=_histogram(kept),
+        alike=alike,
         items=items,
     )

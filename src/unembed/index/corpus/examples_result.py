@@ -26,6 +26,22 @@ class CorpusExample:
     values: Annotated[tuple[float, ...], "Of the node at each of them."]
 
 
+@dataclass(frozen=True)
+class AlikeNode:
+    """Another neuron of the layer, or latent of the autoencoder, that is active with a node."""
+
+    node: str
+    correlation: Annotated[float, "Pearson's, of the two activations at all tokens looked at."]
+
+
+@dataclass(frozen=True)
+class Histogram:
+    """How often values between two edges are, of the tokens drawn where a node is active."""
+
+    edges: Annotated[tuple[float, ...], "One more than there are counts."]
+    counts: tuple[int, ...]
+
+
 @dataclass(frozen=True, repr=False)
 class CorpusExamples(Result):
     """Examples of one node, the strongest first, then those at quantiles, then random ones."""
@@ -41,7 +57,13 @@ class CorpusExamples(Result):
     mean: float
     least: float
     most: float
-    n_drawn: Annotated[int, "Tokens that quantiles and random ones are of."]
+    n_drawn: Annotated[int, "Tokens that quantiles, random ones and the histogram are of."]
+    histogram: Annotated[Histogram | None, "Null where it is active at none of these."]
+    alike: Annotated[
+        tuple[AlikeNode, ...],
+        "Of a neuron or latent: those of its layer, or autoencoder, whose activation is most "
+        "correlated.",
+    ]
     items: tuple[CorpusExample, ...]
 
     def summary(self) -> str:

@@ -54,13 +54,24 @@ class Measures:
     def __len__(self) -> int:
         return len(self.names)
 
-    @torch.no_grad()
     def values(self, run: Run) -> Array:
         """[node, token], of special tokens too, of a run that captured `capture`."""
+        return self.seen(run)[0]
+
+    @torch.no_grad()
+    def seen(self, run: Run) -> tuple[Array, list[Whole]]:
+        """`values`, and whole activations that nodes with a number were read from."""
         found: Array = np.empty((len(self), len(run.ids)))
+        wholes: list[Whole] = []
         for orders, read in self._groups:
-            found[orders] = read(run).double().cpu().numpy()
-        return found
+            if isinstance(read, _Numbers):
+                whole = Whole(tuple(orders.tolist()), read.targets, read.numbers, read.whole(run))
+                wholes.append(whole)
+                rows = whole.values[:, read.numbers].T
+            else:
+                rows = read(run)
+            found[orders] = rows.double().cpu().numpy()
+        return found, wholes
 
 
 def several(nodes: Nodes) -> list[Node]:
@@ -70,6 +81,23 @@ def several(nodes: Nodes) -> list[Node]:
     if isinstance(nodes, tuple) and len(nodes) == 2 and isinstance(nodes[1], Tensor):
         return [nodes]
     return list(cast("Sequence[Node]", nodes))
+
+
+@dataclass(frozen=True, eq=False)
+class Whole:
+    """One activation of a run: all neurons of a layer, or all latents of an autoencoder.
+
+    Args:
+        orders: which of the nodes that are measured are among them.
+        targets: these nodes.
+        numbers: where they stand in `values`.
+        values: of all, special tokens too.
+    """
+
+    orders: tuple[int, ...]
+    targets: Sequence[Target]
+    numbers: Sequence[int]
+    values: Tensor  # Float[token n]
 
 
 # ---------------------------------------------------------------- what is read, and of what
@@ -112,12 +140,21 @@ class _Numbers:
     targets: Sequence[Target]
     derived: Derived | None
 
-    def __call__(self, run: Run) -> Tensor:
-        whole = run[self.site].flatten(1)
+    @property
+    def numbers(self) -> list[int]:
+        """Of each, among all that are read there."""
         if self.derived is not None:
-            whole = self.derived.encode(self.layer, run[self.site])
-            return whole[:, [one.index or 0 for one in self.targets]].T
-        return whole[:, [one.neuron or 0 for one in self.targets]].T
+            return [one.index or 0 for one in self.targets]
+        return [one.neuron or 0 for one in self.targets]
+
+    def whole(self, run: Run) -> Tensor:
+        """[token, n] of all neurons, or latents, of the activation."""
+        if self.derived is not None:
+            return self.derived.encode(self.layer, run[self.site])
+        return run[self.site].flatten(1)
+
+    def __call__(self, run: Run) -> Tensor:
+        return self.whole(run)[:, self.numbers].T
 
 
 @dataclass(frozen=True, eq=False)

@@ -136,6 +136,12 @@ class ExamplesOptions(Options):
         2, "Tokens at each of the quantiles 0.99, 0.9, 0.75 and 0.5.", limit="max_examples"
     )
     random: Count = option(4, "Tokens drawn at random.", limit="max_examples")
+    alike: Count = option(
+        5,
+        "Other neurons of the layer, or latents of the autoencoder, whose activation is most "
+        "correlated with that of a neuron or latent.",
+        limit="max_examples",
+    )
     threshold: Number = option(0, "Active is whatever is above.")
     seed: Count = option(0, "Which tokens are drawn.")
 

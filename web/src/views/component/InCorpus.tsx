@@ -61,12 +61,57 @@ function Examples({ data }: { data: CorpusExamples }) {
           Save as JSON
         </button>
       </p>
+      {data.histogram ? <Bars found={data.histogram} /> : null}
+      {data.alike.length > 0 ? <Alike nodes={data.alike} /> : null}
       <div className="component-examples" data-testid="node-examples">
         {groupsOf(data.items).map(([title, items]) => (
           <Group key={title} title={title} items={items} most={most} />
         ))}
       </div>
     </>
+  );
+}
+
+/** How often each activation is, from the least to the most, where it is active. */
+function Bars({ found }: { found: NonNullable<CorpusExamples['histogram']> }) {
+  const { edges, counts } = found;
+  const most = Math.max(...counts, 1);
+  const ends = `${quantity(edges[0] ?? 0)} to ${quantity(edges.at(-1) ?? 0)}`;
+  const total = counts.reduce((sum, one) => sum + one, 0);
+  return (
+    <figure className="component-histogram" data-testid="histogram">
+      <svg
+        viewBox={`0 0 ${4 * counts.length} 40`}
+        preserveAspectRatio="none"
+        role="img"
+        aria-label={`Histogram of activations, ${ends}`}
+      >
+        {counts.map((one, at) => (
+          <rect key={at} x={4 * at} width={3} y={40 - (40 * one) / most} height={(40 * one) / most}>
+            <title>{`${quantity(edges[at] ?? 0)} to ${quantity(edges[at + 1] ?? 0)}: ${one}`}</title>
+          </rect>
+        ))}
+      </svg>
+      <figcaption className="faint">
+        {ends}, {count(total, 'token')} where it is active
+      </figcaption>
+    </figure>
+  );
+}
+
+function Alike({ nodes }: { nodes: CorpusExamples['alike'] }) {
+  return (
+    <p data-testid="alike">
+      <span className="faint">Active together (correlation):</span>{' '}
+      {nodes.map(({ node, correlation }) => (
+        <span key={node} className="component-alike">
+          <button type="button" className="link mono" onClick={() => change({ node })}>
+            {node}
+          </button>{' '}
+          <span className="number">{correlation.toFixed(2)}</span>
+        </span>
+      ))}
+    </p>
   );
 }
 
