@@ -100,6 +100,22 @@ class Autoencoder:
         values = self._active(pre * self._lengths)
         return values / self._lengths if says.decoder_norm == "choice" else values
 
+    def before_activation(
+        self, activation: Float[Tensor, "pos ..."], latent: int
+    ) -> Float[Tensor, " pos"]:
+        """What the activation function of one latent is given; of a gated one its magnitude.
+
+        Linear in the activation but for its own normalisation, whose spread has no gradient here.
+        """
+        says, held = self.description, self.weights
+        pre = self._read(activation, held=True) @ held.W_enc[:, latent]
+        if says.activation == "gated":
+            scale = 1.0 if held.r_mag is None else held.r_mag[latent].exp()
+            bias = held.b_enc if held.b_mag is None else held.b_mag
+            return pre * scale + bias[latent]
+        pre = pre + held.b_enc[latent]
+        return pre if says.decoder_norm == "none" else pre * self._lengths[latent]
+
     def _gated(self, pre: Float[Tensor, "pos n"]) -> Float[Tensor, "pos n"]:
         """Of pre-activations without a bias: where the gate is open, and how much then."""
         held = self.weights
@@ -123,14 +139,15 @@ class Autoencoder:
             return largest(values.reshape(1, -1), k * len(values)).reshape(values.shape)
         return values if threshold is None else values * (pre > threshold)
 
-    def _read(self, activation: Tensor) -> Float[Tensor, "pos d_in"]:
-        """What the encoder is given."""
+    def _read(self, activation: Tensor, held: bool = False) -> Float[Tensor, "pos d_in"]:
+        """What the encoder is given; `held`: the spread that it is divided by has no gradient."""
         says = self.description
         x = activation.reshape(len(activation), -1)
         if says.centred:
             x = x - x.mean(-1, keepdim=True)
         if says.normalise != "none":
-            x = (x - self._mean(x)) / self._spread(x)
+            spread = self._spread(x)
+            x = (x - self._mean(x)) / (spread.detach() if held else spread)
         if says.scale_in != 1.0:
             x = x * says.scale_in
         return x - self.weights.b_dec if says.subtract_bias else x

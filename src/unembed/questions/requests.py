@@ -173,8 +173,8 @@ class TraceRequest(TraceOptions, Experiment):
     """What every node upstream of a node inside the model does to it."""
 
     node: Name = option(
-        sentence='What is traced: a neuron at a position, "L12.N512@4", or a pair of query and '
-        'key, "L9.H6@14<3".'
+        sentence='What is traced: a neuron or latent at a position, "L12.N512@4", "L6.F77@4", or a '
+        'pair of query and key, "L9.H6@14<3".'
     )
     target: _Spelled | None = option(None, TraceOptions.model_fields["target"].description)
 

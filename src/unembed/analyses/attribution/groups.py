@@ -138,8 +138,7 @@ def needed(
             variables.append(part.pattern)
             read.append(SiteKey("v", part.layer))
     variables += [site_key for _, _, site_key in boxes_of(model, end)]
-    if end is None:
-        variables += latents.of_stream(model)
+    variables += [one.writes for one in latents.of_stream(model, end)]
     read = [key for key in dict.fromkeys(read) if key not in variables]
     return variables, read
 
@@ -197,10 +196,9 @@ class Nodes:
             yield from self._of_part(part)
         for kind, branch, site_key in boxes_of(self.model, self.end):
             yield self._whole(kind, site_key.layer, f"L{site_key.layer}.{kind}", branch, site_key)
-        if self.end is None:
-            for one in latents.attached_to(self.model):
-                yield from self._latents(one) if one.of_stream else ()
-            self.notes += latents.notes(self.model)
+        for one in latents.of_stream(self.model, self.end):
+            yield from self._latents(one)
+        self.notes += latents.notes(self.model, self.end)
 
     def _latents(self, one: latents.Attached) -> Iterator[NodeGroup]:
         slope = self.slopes[one.writes]

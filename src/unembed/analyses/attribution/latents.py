@@ -18,6 +18,7 @@ from torch import Tensor
 
 from unembed.analyses.attribution.result import NodeGroup
 from unembed.analyses.tools.directions import Directions
+from unembed.analyses.tools.effects import STREAM as STREAM_SITES
 from unembed.analyses.tools.frozen import accurate
 from unembed.analyses.tools.writes import joins_stream
 from unembed.engine.loaded import Loaded
@@ -69,9 +70,18 @@ def of_branch(model: Loaded, out: SiteKey) -> Attached | None:
     return next((one for one in attached_to(model) if one.writes == out), None)
 
 
-def of_stream(model: Loaded) -> list[SiteKey]:
-    """Sites of the stream that autoencoders divide: gradients are taken there."""
-    return [one.writes for one in attached_to(model) if one.of_stream]
+def of_stream(model: Loaded, end: tuple[int, int] | None = None) -> list[Attached]:
+    """Those that divide the stream, before it is read at step `end` of a layer."""
+    found = [one for one in attached_to(model) if one.of_stream]
+    return [one for one in found if end is None or place_of(one.writes) <= end]
+
+
+def place_of(stream: SiteKey) -> tuple[int, int]:
+    """The layer and step before which the stream is what a site of it says."""
+    layer = stream.layer or 0
+    if stream.site == "resid_post":
+        return layer + 1, 0
+    return layer, STREAM_SITES.index(stream.site)
 
 
 def count(model: Loaded) -> int:
@@ -173,8 +183,8 @@ def written_by(group: NodeGroup, run: Run, position: int) -> tuple[SiteKey, Tens
     return one.writes, written[position]
 
 
-def notes(model: Loaded) -> Sequence[str]:
-    """What is to be known of them."""
+def notes(model: Loaded, end: tuple[int, int] | None = None) -> Sequence[str]:
+    """What is to be known of them, of those before step `end` of a layer."""
     inside = [
         sae.description.where
         for sae in attached(model).values()
@@ -182,14 +192,13 @@ def notes(model: Loaded) -> Sequence[str]:
     ]
     return [
         *(f"latents of {place} are no rows: they write inside of a branch" for place in inside),
-        *_beside(model),
+        *_beside(model, end),
     ]
 
 
-def _beside(model: Loaded) -> list[str]:
+def _beside(model: Loaded, end: tuple[int, int] | None) -> list[str]:
     return [
         f"latents of {one.writes.name} divide once more what other nodes wrote: they are beside "
         "the sums"
-        for one in attached_to(model)
-        if one.of_stream
+        for one in of_stream(model, end)
     ]

@@ -26,7 +26,7 @@ class TraceOptions(Options):
         None,
         "What is traced: of a pair of query and key qk (its score), q or k (its score with the "
         "other held), or v (what its value brings to what is traced towards); of a neuron pre, or "
-        "gate. Absent: qk, or what goes through the neuron's activation function.",
+        "gate; of a latent pre. Absent: qk, or what goes through the neuron's activation function.",
     )
     trail: _Trail = option(
         (),

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from unembed.analyses.attribution.groups import End, unit_effects
+from unembed.analyses.attribution.latents import place_of
 from unembed.analyses.attribution.slopes import without_graph
 from unembed.analyses.tools.directions import Directions, through_stream
 from unembed.analyses.tools.effects import STREAM
@@ -33,12 +34,14 @@ from unembed.engine.passes.forward import request_of, run
 from unembed.engine.passes.run import Run
 from unembed.engine.targets import Target
 from unembed.errors import CapabilityError, InputError, TargetError
+from unembed.latents.sae import sae_of
 
 if TYPE_CHECKING:
     from jaxtyping import Float
 
 OF_PAIRS: tuple[Through, ...] = ("qk", "q", "k", "v")
 OF_NEURONS: tuple[Through, ...] = ("pre", "gate")
+READ = ("mlp_in", *STREAM[:-1])  # where latents read what is linear in the stream
 
 
 @dataclass(frozen=True)
@@ -95,7 +98,7 @@ class Reading:
     @property
     def site(self) -> str:
         """Where the stream is read."""
-        return _stream(self.end)
+        return _stream(self.end, self.seen.model)
 
     def directions(self) -> Directions:
         """The direction of every place that writes before."""
@@ -113,7 +116,7 @@ def step_of_node(model: Loaded, name: str, through: Through | None, n_positions:
     traced through.
     """
     node = model.node(name, "node")
-    kinds = {"pair": OF_PAIRS, "neuron": OF_NEURONS}
+    kinds = {"pair": OF_PAIRS, "neuron": OF_NEURONS, "latent": OF_NEURONS[:1]}
     if node.kind not in kinds or node.position is None or node.encoder:
         missing = node.kind == "head"
         raise TargetError(
@@ -121,8 +124,17 @@ def step_of_node(model: Loaded, name: str, through: Through | None, n_positions:
             + ("which key it looks at is missing" if missing else "it is not one number of a run"),
             field="node",
             value=name,
-            legal='a neuron at a position, "L12.N512@4", or a pair of query and key, "L9.H6@14<3"',
+            legal='a neuron or latent at a position, "L12.N512@4", "L6.F77@4", or a pair of query '
+            'and key, "L9.H6@14<3"',
             fix=f'"{node.stem}@14<3"' if missing else '"L12.N512@4"',
+        )
+    if node.kind == "latent" and node.site not in READ:
+        raise CapabilityError(
+            f"{node.name} cannot be traced: it reads {node.site_key.name}, which is not linear in "
+            "the residual stream",
+            field="node",
+            value=name,
+            legal=f"latents that read {', '.join(READ)}",
         )
     node = node.at(
         resolve_position(node.position, n_positions, "node"),
@@ -157,6 +169,8 @@ class Reader:
         Args:
             towards: what the node's value is traced towards; needed by "v" alone.
         """
+        if step.node.kind == "latent":
+            return (self._latent(step),)
         if step.through in OF_NEURONS:
             return (self._neuron(step),)
         if step.through == "v":
@@ -170,10 +184,26 @@ class Reader:
     def _neuron(self, step: Step) -> Reading:
         layer = step.layer
         end = (layer, len(self.model.block(layer).steps) - 1)
-        stream, site = _stream(end), f"L{layer}.mlp_{step.through}"
+        stream, site = _stream(end, self.model), f"L{layer}.mlp_{step.through}"
         seen = self._run([layer], [stream, site], end, stop=site)
         with torch.inference_mode(False), torch.enable_grad():
             value = seen[site][step.position, step.node.neuron]
+            (slope,) = torch.autograd.grad(value, seen[stream])
+        return _reading(step, step.position, seen, end, slope, value)
+
+    def _latent(self, step: Step) -> Reading:
+        """What is read of the stream itself, or through the norm before the feed-forward."""
+        reads, layer = step.node.site_key, step.layer
+        inside = reads.site == "mlp_in"
+        end = (layer, len(self.model.block(layer).steps) - 1) if inside else place_of(reads)
+        stream = _stream(end, self.model)
+        site = reads.name if inside else stream  # behind a layer is before the next one
+        seen = self._run([layer], [stream, site], end, stop=site)
+        with torch.inference_mode(False), torch.enable_grad():
+            whole = seen[site]
+            whole = whole.to(torch.promote_types(whole.dtype, torch.float32))
+            sae = sae_of(self.model, step.node).like(whole)
+            value = sae.before_activation(whole, step.node.index or 0)[step.position]
             (slope,) = torch.autograd.grad(value, seen[stream])
         return _reading(step, step.position, seen, end, slope, value)
 
@@ -206,7 +236,8 @@ class Reader:
         attention = self.model.block(layer).attention
         end = (self.model.anatomy.layer_of_keys(layer), 0)
         pattern = f"L{layer}.pattern@{step.position}"
-        capture = [_stream(end), f"L{layer}.v", f"L{layer}.z", pattern]
+        stream = _stream(end, self.model)
+        capture = [stream, f"L{layer}.v", f"L{layer}.z", pattern]
         seen = self._run([layer, end[0]], capture, end, stop=f"L{layer}.z")
         wanted = self._wanted(step, towards, seen)
         with torch.inference_mode(False), torch.enable_grad():
@@ -214,7 +245,7 @@ class Reader:
             group = attention.n_heads // attention.n_kv_heads
             here = seen[f"L{layer}.v"][step.key, step.head // group]
             value = share * (here.to(wanted) @ wanted)
-            (slope,) = torch.autograd.grad(value, seen[_stream(end)])
+            (slope,) = torch.autograd.grad(value, seen[stream])
         return _reading(step, step.key, seen, end, slope, value)
 
     def _wanted(self, step: Step, towards: Directions, seen: Run) -> Float[Tensor, " d_head"]:
@@ -267,8 +298,10 @@ def changes_before(model: Loaded, end: End) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _stream(end: End) -> str:
+def _stream(end: End, model: Loaded) -> str:
     layer, step = end
+    if layer == model.anatomy.n_layers:
+        return f"L{layer - 1}.resid_post"
     return f"L{layer}.{STREAM[step]}"
 
 
@@ -276,7 +309,7 @@ def _reading(
     step: Step, position: int, seen: Run, end: End, slope: Tensor, value: Tensor
 ) -> Reading:
     here, number, plain = accurate(slope[position]), float(value.detach()), without_graph(seen)
-    beside = number - float(accurate(plain[_stream(end)][position]) @ here)
+    beside = number - float(accurate(plain[_stream(end, plain.model)][position]) @ here)
     return Reading(step, number, end, position, here, beside, plain)
 
 

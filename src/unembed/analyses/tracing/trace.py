@@ -62,7 +62,8 @@ def trace(
     """What every node upstream of a node does to it.
 
     Args:
-        node: a neuron at a position, "L12.N512@4", or a pair of query and key, "L9.H6@14<3".
+        node: a neuron or latent at a position, "L12.N512@4", "L6.F77@4", or a pair of query and
+            key, "L9.H6@14<3". Of a latent what its activation function is given is traced.
         edits: changes made while the model runs, in every pass.
         options: through what it is traced, and which nodes are listed; `changes` are single ones,
             as in `through="v", target=" Tokyo"`.
