@@ -7064,7 +7064,7 @@ export interface components {
             job?: string | null;
             /**
              * Through
-             * @description What is traced: of a pair of query and key qk (its score), q or k (its score with the other held), or v (what its value brings to what is traced towards); of a neuron pre, or gate. Absent: qk, or what goes through the neuron's activation function.
+             * @description What is traced: of a pair of query and key qk (its score), q or k (its score with the other held), or v (what its value brings to what is traced towards); of a neuron pre, or gate; of a latent pre. Absent: qk, or what goes through the neuron's activation function.
              */
             through?: ("qk" | "q" | "k" | "v" | "pre" | "gate") | null;
             /**
@@ -7132,7 +7132,7 @@ export interface components {
             positions?: number[] | null;
             /**
              * Node
-             * @description What is traced: a neuron at a position, "L12.N512@4", or a pair of query and key, "L9.H6@14<3".
+             * @description What is traced: a neuron or latent at a position, "L12.N512@4", "L6.F77@4", or a pair of query and key, "L9.H6@14<3".
              */
             node: string;
         };
