@@ -1,7 +1,7 @@
 """Building a corpus against the plain forward passes of its sentences, its size, and its searches.
 
     python bench/corpus.py [MODEL FILE...] [--spacy PIPELINE] [--layers 0,3,5] [--strict] [--quick]
-                           [--open FOLDER]
+                           [--open FOLDER] [--memory]
 
 MODEL is a folder or hub id, by default the demo model; the files are texts, read line by line, by
 default the guides of these documents. The build is whole: reading,
@@ -9,10 +9,14 @@ tokens, labels (where a pipeline is named), states, writing. The plain passes ar
 token ids, sorted by length, 64 at once, with nothing kept. Both once each: in seconds, and in
 seconds of processors, which other work on the machine changes less. The model has --threads; spaCy
 is a process of its own beside it, and the title says how many cores there are for both.
+
+Memory is that of builds of a text that is made up, with a tiny model, each in a process of its own,
+and of one ten times as long: `--memory` measures that alone.
 """
 
 from __future__ import annotations
 
+import argparse
 import os
 import resource
 import statistics
@@ -28,22 +32,16 @@ from typing import Any
 import torch
 
 import unembed as ue
-from _harness import Figure, extra_bytes, parser, report, seconds
+from _harness import Figure, extra_bytes, in_fresh_process, parser, report, seconds
 from unembed.cli.flags import parse_layers
+from unembed.models.tiny import tiny_model, tiny_tokenizer
 
 PROCESSES = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+MEMORY_TOKENS = 50_000
 LIMIT = 150.0  # milliseconds, at the median
 ROWS = 64  # sentences of a plain pass
 DOCS = Path(__file__).parents[1] / "docs"
 PROMPT = "The girl ran to a local pub to escape the din of her city."
-
-
-def tenth_of(files: Sequence[Path | str], folder: Path) -> Path:
-    """A file of every tenth line."""
-    lines = [line for file in files for line in Path(file).read_text().splitlines()]
-    path = folder / "tenth.txt"
-    path.write_text("\n".join(lines[::10]))
-    return path
 
 
 def processor_seconds(who: int) -> float:
@@ -120,6 +118,30 @@ def milliseconds(corpus: ue.Corpus, times: int, clients: int, **options: Any) ->
     return taken
 
 
+def memory_figure(tokens: int) -> Figure:
+    """Peaks of builds of about so many tokens, and of ten times as many."""
+    sizes = (tokens, 10 * tokens)
+    peaks = [int(in_fresh_process(["--peak-of", str(size)]).split()[-1]) for size in sizes]
+    small, large = (f"{peak / 1e6:,.0f} MB" for peak in peaks)
+    detail = f"{large} / {small} for {sizes[1]:,} / {sizes[0]:,} tokens, above what was held"
+    return Figure("memory of a build / of a tenth of it", peaks[1] / peaks[0], 1.2, detail)
+
+
+def peak_of(tokens: int) -> int:
+    """How far a build of about so many tokens raises the memory of this process, in bytes."""
+    torch.set_num_threads(1)
+    model = ue.load(tiny_model("gemma3"), tokenizer=tiny_tokenizer())
+    with tempfile.TemporaryDirectory(prefix="unembed-bench-") as folder:
+        small, large = Path(folder, "small.txt"), Path(folder, "large.txt")
+        small.write_text(PROMPT)
+        each = len(model.tokenize(PROMPT))
+        with large.open("w") as file:
+            file.writelines(f"{PROMPT} {number}\n" for number in range(tokens // each))
+        options: dict[str, Any] = {"folder": folder, "split": "lines"}
+        ue.index_corpus(model, small, "small", [1], **options)
+        return extra_bytes(lambda: ue.index_corpus(model, large, "large", [1], **options))
+
+
 def machine() -> str:
     """What this ran on."""
     cores = f"{torch.get_num_threads()} of {os.cpu_count()} cores for the model"
@@ -133,7 +155,15 @@ def main() -> int:
     flags.add_argument("--spacy", help="a pipeline of spaCy")
     flags.add_argument("--layers", default="0", help="whose states are kept")
     flags.add_argument("--open", type=Path, help="the folder of a corpus: searches of it alone")
+    flags.add_argument("--memory", action="store_true", help="measure that alone")
+    flags.add_argument("--peak-of", type=int, help=argparse.SUPPRESS)
     chosen = flags.parse_args()
+    if chosen.peak_of is not None:
+        print(peak_of(chosen.peak_of))
+        return 0
+    memory = memory_figure(MEMORY_TOKENS // (5 if chosen.quick else 1))
+    if chosen.memory:
+        return report("Memory of a build", [memory], strict=chosen.strict)
     torch.set_num_threads(chosen.threads)
     model = ue.load(chosen.model)
     times = 5 if chosen.quick else 25
@@ -152,11 +182,9 @@ def main() -> int:
         def build(files: Sequence[Path | str], name: str) -> None:
             ue.index_corpus(model, files, name, layers, folder=Path(folder), **options)
 
-        tenth = tenth_of(chosen.files, Path(folder))
-        held = extra_bytes(lambda: build([tenth], "tenth"))
         before = [processor_seconds(who) for who in PROCESSES]
         start = time.perf_counter()
-        peak = extra_bytes(lambda: build(chosen.files, "bench"))
+        build(chosen.files, "bench")
         taken = time.perf_counter() - start
         used, beside = (
             processor_seconds(who) - b for who, b in zip(PROCESSES, before, strict=True)
@@ -167,12 +195,7 @@ def main() -> int:
         each = corpus.about.bytes / n
         figures = [
             *build_figures(corpus, model, taken, used, beside),
-            Figure(
-                "memory of a build / of a tenth of it",
-                peak / held,
-                1.5,
-                f"{peak / 1e6:,.0f} / {held / 1e6:,.0f} MB above what was held",
-            ),
+            memory,
             Figure(
                 "bytes of a token / 2 x numbers",
                 each / (2 * numbers),
