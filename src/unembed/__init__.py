@@ -115,6 +115,7 @@ if TYPE_CHECKING:
     from unembed.index.corpus.pages import NodePages, node_pages
     from unembed.index.corpus.relations import head_relations
     from unembed.index.corpus.relations_result import HeadRelations
+    from unembed.index.latent_index import latent_index
     from unembed.index.opening import open_index
     from unembed.index.options import (
         BrowseOptions,
@@ -241,6 +242,7 @@ _HOME = {
     # the index of value vectors, and what the user keeps
     "VectorIndex": "unembed.index.vector_index",
     "build_index": "unembed.index.build",
+    "latent_index": "unembed.index.latent_index",
     "open_index": "unembed.index.opening",
     "token_direction": "unembed.analyses.tools.projections",
     "Workspace": "unembed.workspace",
@@ -391,6 +393,7 @@ __all__ = [
     "index_corpus",
     "knock_out",
     "label_scores",
+    "latent_index",
     "lm_debugger_off",
     "lm_debugger_on",
     "load",

@@ -4622,6 +4622,13 @@ export interface components {
              */
             job?: string | null;
             /**
+             * Among
+             * @description What is searched: the value vectors of neurons, or what the latents of the autoencoders that are attached write. Of latents nothing has to be built.
+             * @default neurons
+             * @enum {string}
+             */
+            among?: "neurons" | "latents";
+            /**
              * First
              * @description The first neuron.
              * @default 0
@@ -4787,6 +4794,13 @@ export interface components {
              */
             job?: string | null;
             /**
+             * Among
+             * @description What is searched: the value vectors of neurons, or what the latents of the autoencoders that are attached write. Of latents nothing has to be built.
+             * @default neurons
+             * @enum {string}
+             */
+            among?: "neurons" | "latents";
+            /**
              * Layers
              * @description Absent: every layer.
              */
@@ -4854,6 +4868,13 @@ export interface components {
              * @description A name of the client's choice, to follow or cancel the work by.
              */
             job?: string | null;
+            /**
+             * Among
+             * @description What is searched: the value vectors of neurons, or what the latents of the autoencoders that are attached write. Of latents nothing has to be built.
+             * @default neurons
+             * @enum {string}
+             */
+            among?: "neurons" | "latents";
             /**
              * Layers
              * @description Absent: every layer.
@@ -4928,6 +4949,13 @@ export interface components {
              * @description A name of the client's choice, to follow or cancel the work by.
              */
             job?: string | null;
+            /**
+             * Among
+             * @description What is searched: the value vectors of neurons, or what the latents of the autoencoders that are attached write. Of latents nothing has to be built.
+             * @default neurons
+             * @enum {string}
+             */
+            among?: "neurons" | "latents";
             /**
              * Layers
              * @description Absent: every layer.

@@ -815,6 +815,14 @@ export const QUESTIONS = {
         "final_norm"
       ]
     },
+    "among": {
+      "kind": "choice",
+      "default": "neurons",
+      "choices": [
+        "neurons",
+        "latents"
+      ]
+    },
     "layers": {
       "kind": "span",
       "default": null
@@ -877,6 +885,14 @@ export const QUESTIONS = {
         "final_norm"
       ]
     },
+    "among": {
+      "kind": "choice",
+      "default": "neurons",
+      "choices": [
+        "neurons",
+        "latents"
+      ]
+    },
     "layers": {
       "kind": "span",
       "default": null
@@ -909,6 +925,14 @@ export const QUESTIONS = {
       "choices": [
         "raw",
         "final_norm"
+      ]
+    },
+    "among": {
+      "kind": "choice",
+      "default": "neurons",
+      "choices": [
+        "neurons",
+        "latents"
       ]
     },
     "layers": {
@@ -967,6 +991,14 @@ export const QUESTIONS = {
       "choices": [
         "raw",
         "final_norm"
+      ]
+    },
+    "among": {
+      "kind": "choice",
+      "default": "neurons",
+      "choices": [
+        "neurons",
+        "latents"
       ]
     },
     "first": {

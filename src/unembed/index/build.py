@@ -130,17 +130,17 @@ class Builder:
         rows = self.projection(vectors).to(weight.device)
         ends = extremes(rows, weight, self.plan.top_k, cancel, share)
         columns = {
-            "top_ids": _array(ends.raised_ids),
-            "top_scores": _array(ends.raised),
-            "bottom_ids": _array(ends.lowered_ids),
-            "bottom_scores": _array(ends.lowered),
+            "top_ids": array_of(ends.raised_ids),
+            "top_scores": array_of(ends.raised),
+            "bottom_ids": array_of(ends.lowered_ids),
+            "bottom_scores": array_of(ends.lowered),
         }
-        self.tables.append(_labelled(layer, vectors, columns))
+        self.tables.append(labelled(layer, vectors, columns))
         self.remaining.pop(0)
 
     def finish(self) -> None:
         """Publish what was built."""
-        self.tables.write_texts(_texts(self.model))
+        self.tables.write_texts(texts_of(self.model))
         self.folder.publish(self.tables.version, self.plan, {"versions": versions_of(self.model)})
 
     @property
@@ -214,25 +214,26 @@ def _checked_top_k(model: Model, top_k: int) -> int:
     return top_k
 
 
-def _labelled(layer: int, vectors: Tensor, columns: dict[str, Array]) -> dict[str, Array]:
+def labelled(layer: int, vectors: Tensor, columns: dict[str, Array]) -> dict[str, Array]:
+    """The columns of the vectors of one layer, numbered from 0."""
     n = len(vectors)
     return {
         "layer": np.full(n, layer, np.int32),
         "neuron": np.arange(n, dtype=np.int32),
-        "norm": _array(vectors.norm(dim=-1)),
-        "vector": _array(vectors),
+        "norm": array_of(vectors.norm(dim=-1)),
+        "vector": array_of(vectors),
         **columns,
     }
 
 
-def _array(tensor: Tensor) -> Array:
+def array_of(tensor: Tensor) -> Array:
     """On disk, float32 and int32."""
     kind = np.float32 if tensor.is_floating_point() else np.int32
     found: Array = tensor.detach().cpu().numpy().astype(kind)
     return found
 
 
-def _texts(model: Model) -> list[str]:
+def texts_of(model: Model) -> list[str]:
     """The text of every token. A reader of its own: the model's keeps every token it was asked."""
     if model.tokenizer is None:
         return []

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from unembed.engine.cancel import Cancel
+from unembed.index.about import Plan
 from unembed.index.store import Array
 
 if TYPE_CHECKING:
@@ -30,6 +31,16 @@ class Stored(Protocol):
 
     def take_vectors(self, rows: Sequence[int]) -> Array:
         """Some rows, in the order asked for."""
+
+
+class IndexTables(Stored, Protocol):
+    """What else an index reads: on disk `Tables`."""
+
+    def columns(self, plan: Plan) -> dict[str, Array]:
+        """Everything but the vectors themselves, in order."""
+
+    def texts(self) -> list[str]:
+        """The text of every token, by id."""
 
 
 class ValueMatrix:

@@ -16,16 +16,17 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from unembed.analyses.tools.projections import scores_of, token_direction
-from unembed.analyses.tools.vectors import vector_of
+from unembed.analyses.tools.vectors import value_vectors, vector_of
 from unembed.engine.cancel import Cancel
 from unembed.engine.model import Model
+from unembed.engine.nodes import KINDS, LATENT, NodeKind
 from unembed.engine.targets import Target
 from unembed.errors import InputError, TargetError
 from unembed.index import clusters as clustering
 from unembed.index.about import IndexAbout, Plan
 from unembed.index.choices import best_rows, layer_rows, page
 from unembed.index.hits import SHOWN_PROMOTED, SHOWN_SUPPRESSED, Hit, Hits, Scores, VectorPage
-from unembed.index.matrix import ValueMatrix
+from unembed.index.matrix import IndexTables, ValueMatrix
 from unembed.index.options import (
     BrowseOptions,
     ClustersOptions,
@@ -50,10 +51,25 @@ SEARCH, TOKEN, SIMILAR = SearchOptions(), TokenSearchOptions(), SimilarOptions()
 BROWSE, CLUSTERS = BrowseOptions(), ClustersOptions()
 
 
-class VectorIndex:
-    """The value vectors of one model. Make one with `build_index` or `open_index`."""
+NEURON = next(row for row in KINDS if row.kind == "neuron")
 
-    def __init__(self, model: Model, plan: Plan, about: IndexAbout, tables: Tables) -> None:
+
+class VectorIndex:
+    """The value vectors of one model, or what its latents write.
+
+    Make one with `build_index`, `open_index` or `latent_index`.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        plan: Plan,
+        about: IndexAbout,
+        tables: IndexTables,
+        kind: NodeKind = NEURON,
+    ) -> None:
+        self.kind = kind
+        self._attached = _attached_to(model)
         self.about = about
         self.vectors = ValueMatrix(tables, plan.n_vectors, plan.d, model.settings.index_cache_bytes)
         self._model = model
@@ -66,11 +82,19 @@ class VectorIndex:
 
     @property
     def is_current(self) -> bool:
-        """Whether the model still has the weights that the index is of."""
-        return self._weights.hold()
+        """Whether the model still has the weights, or autoencoders, that the index is of."""
+        same = self.kind is NEURON or self._attached == _attached_to(self._model)
+        return same and self._weights.hold()
 
     def check_current(self) -> None:
-        """Raise InputError where the model's weights were changed since."""
+        """Raise InputError where the model's weights, or autoencoders, were changed since."""
+        if self.kind is not NEURON and self._attached != _attached_to(self._model):
+            raise InputError(
+                f"this index is of the latents of autoencoders that {self._model.name} does not "
+                "have any more, or of fewer",
+                field="model",
+                fix="make it anew with latent_index",
+            )
         if not self.is_current:
             raise InputError(
                 f"this index is of {self._plan.fingerprint}, and the weights (or the tokenizer) of "
@@ -206,7 +230,8 @@ class VectorIndex:
         rows = layer_rows(self._plan, (layer, layer))
         if first >= max(len(rows), 1):
             raise InputError(
-                f"neuron {first} is not in layer {layer}: it has neurons 0-{len(rows) - 1}",
+                f"{self.kind.called} {first} is not in layer {layer}: it has {self.kind.plural} "
+                f"0-{len(rows) - 1}",
                 field="first",
                 value=first,
                 legal=f"0-{len(rows) - 1}",
@@ -215,6 +240,10 @@ class VectorIndex:
         shown = range(start, min(start + asked.count, rows.stop))
         return [self._page(row, SHOWN_PROMOTED, SHOWN_SUPPRESSED) for row in shown]
 
+    def n_in(self, layer: int) -> int:
+        """How many vectors of a layer there are."""
+        return len(layer_rows(self._plan, (layer, layer)))
+
     def hit(self, node: str, score: float = 0.0) -> Hit:
         """A vector the way that hits show it."""
         return self._hit(self.row(node), score)
@@ -222,12 +251,24 @@ class VectorIndex:
     def row(self, node: str) -> int:
         """Where a vector stands in `vectors`; raises as `vector` does."""
         self.check_current()
-        layer, neuron = vector_of(self._model, node)
-        return layer_rows(self._plan, (layer, layer)).start + neuron
+        if self.kind is NEURON:
+            layer, number = vector_of(self._model, node)
+        else:
+            target = self._model.node(node, "target")
+            layer, number = target.layer or 0, target.index or 0
+            if not target.row.derived or layer not in self._plan.layers:
+                raise TargetError(
+                    f"{target.text} is no latent of this index",
+                    field="target",
+                    value=target.text,
+                    legal="a latent of an autoencoder that writes to the residual stream",
+                )
+        return layer_rows(self._plan, (layer, layer)).start + number
 
     def node(self, row: int) -> str:
         """The name of the vector in this row."""
-        return f"L{self._columns['layer'][row]}.N{self._columns['neuron'][row]}"
+        letter = "N" if self.kind is NEURON else "F"
+        return f"L{self._columns['layer'][row]}.{letter}{self._columns['neuron'][row]}"
 
     def clusters(
         self,
@@ -266,7 +307,14 @@ class VectorIndex:
 
     @property
     def tables(self) -> Tables:
-        """The tables on disk."""
+        """The tables on disk. Raises InputError of an index that is held in memory."""
+        if not isinstance(self._tables, Tables):
+            raise InputError(
+                "clusters are kept with an index on disk, and that of latents is held in memory",
+                field="among",
+                value=self.kind.plural,
+                legal="neurons",
+            )
         return self._tables
 
     @property
@@ -334,11 +382,11 @@ class VectorIndex:
 
     def _direction(self, given: str | Tensor) -> tuple[int | None, Tensor]:
         if isinstance(given, str):
-            latent = self._model.node(given, "target")
-            if not latent.row.derived:
+            target = self._model.node(given, "target")
+            if bool(target.row.derived) == (self.kind is not NEURON):
                 row = self.row(given)
                 return row, self.vectors.rows([row])[0]
-            given = self._written_by(latent)
+            given = self._written_by(target)
         direction = given.detach().float().cpu()
         d = self.about.d
         if direction.shape != (d,) or not bool(direction.isfinite().all()) or not direction.any():
@@ -351,7 +399,12 @@ class VectorIndex:
             )
         return None, direction
 
-    def _written_by(self, latent: Target) -> Tensor:
+    def _written_by(self, target: Target) -> Tensor:
+        """Of a latent, or of a neuron in an index of latents."""
+        if not target.row.derived:
+            layer, neuron = vector_of(self._model, target)
+            return value_vectors(self._model, layer)[neuron]
+        latent = target
         found = direction_of(self._model, latent)
         if found is None:
             raise TargetError(
@@ -402,8 +455,14 @@ class VectorIndex:
             layer_norm_percentile=_percentile(norms[rows.start : rows.stop], norms[row]),
             promoted=self.listed(row, "promoted", promoted),
             suppressed=self.listed(row, "suppressed", suppressed),
-            clusters=clustering.known(self, row),
+            clusters=clustering.known(self, row) if self.kind is NEURON else {},
         )
+
+
+def _attached_to(model: Model) -> str:
+    """What tells the autoencoders that a model has from others."""
+    found = model.derived.get(LATENT.kind)
+    return "" if found is None else found.row.derived
 
 
 def _sides(side: Side) -> tuple[Side, ...]:

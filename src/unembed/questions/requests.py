@@ -268,7 +268,17 @@ class IndexBuildRequest(index.BuildOptions, IndexRequest):
     """An index to be built."""
 
 
-class IndexSearchRequest(index.SearchOptions, IndexRequest):
+class AmongRequest(IndexRequest):
+    """A question to the index of the neurons, or to that of the latents."""
+
+    among: Literal["neurons", "latents"] = option(
+        "neurons",
+        "What is searched: the value vectors of neurons, or what the latents of the autoencoders "
+        "that are attached write. Of latents nothing has to be built.",
+    )
+
+
+class IndexSearchRequest(index.SearchOptions, AmongRequest):
     """By words: vectors whose lists of tokens have them."""
 
     words: Annotated[list[StrictStr], Field(min_length=1, fail_fast=True)] = option(
@@ -276,7 +286,7 @@ class IndexSearchRequest(index.SearchOptions, IndexRequest):
     )
 
 
-class IndexTokenRequest(index.TokenSearchOptions, IndexRequest):
+class IndexTokenRequest(index.TokenSearchOptions, AmongRequest):
     """By one token: the vectors that raise, or lower, it most."""
 
     token: TokenRef = option(sentence="One token: its id, or text that is exactly one token.")
@@ -290,7 +300,7 @@ class StateRef(Prompted, Request):
     position: Position = -1
 
 
-class IndexSimilarRequest(index.SimilarOptions, IndexRequest):
+class IndexSimilarRequest(index.SimilarOptions, AmongRequest):
     """Exactly one of `target`, `tokens` and `state` says what vectors are to be similar to."""
 
     target: index.Node | None = option(
@@ -319,7 +329,7 @@ class VectorRequest(IndexRequest):
     target: index.Node
 
 
-class IndexBrowseRequest(index.BrowseOptions, IndexRequest):
+class IndexBrowseRequest(index.BrowseOptions, AmongRequest):
     """The vectors of a layer, by number."""
 
     layer: Count = option(sentence="Which layer.")

@@ -91,9 +91,16 @@ def build(session: Session, job: Job, request: requests.IndexBuildRequest) -> In
 # ---------------------------------------------------------------- searching
 
 
-def search(session: Session, _: Job, request: requests.IndexSearchRequest) -> Hits:
+def _index(session: Session, job: Job, request: requests.AmongRequest) -> VectorIndex:
+    """What is searched; raises IndexMissingError where it was not built."""
+    if request.among == "latents":
+        return session.indexes.latents(request.projection, job, session.give_way)
+    return session.indexes.opened(request.projection)
+
+
+def search(session: Session, job: Job, request: requests.IndexSearchRequest) -> Hits:
     """By words."""
-    index = session.indexes.opened(request.projection)
+    index = _index(session, job, request)
     with _naming_word(request.words):
         return index.search(request.words, options=request.only(SearchOptions))
 
@@ -109,16 +116,16 @@ def _naming_word(words: list[str]) -> Iterator[None]:
         raise
 
 
-def token(session: Session, _: Job, request: requests.IndexTokenRequest) -> Hits:
+def token(session: Session, job: Job, request: requests.IndexTokenRequest) -> Hits:
     """By one token."""
-    index = session.indexes.opened(request.projection)
+    index = _index(session, job, request)
     asked = one_token(session, request.token, "token")
     return index.token(asked, options=request.only(TokenSearchOptions))
 
 
 def similar(session: Session, job: Job, request: requests.IndexSimilarRequest) -> Hits:
     """By direction: of a neuron, of a token or the difference of two, of a state of a run."""
-    index = session.indexes.opened(request.projection)
+    index = _index(session, job, request)
     if request.target is not None:
         asked: str | Tensor = request.target
     elif request.tokens is not None:
@@ -181,16 +188,15 @@ def _inside(prefix: str) -> Iterator[None]:
         raise
 
 
-def browse(session: Session, _: Job, request: requests.IndexBrowseRequest) -> Hits:
+def browse(session: Session, job: Job, request: requests.IndexBrowseRequest) -> Hits:
     """By number; the score is the norm."""
-    index = session.indexes.opened(request.projection)
+    index = _index(session, job, request)
     try:
         pages = index.browse(request.layer, options=request.only(BrowseOptions))
     except InputError as error:
         error.field = "layer" if error.field == "layers" else error.field
         raise
-    total = session.model.block(request.layer).mlp.d_mlp
-    return Hits(total, tuple(index.hit(page.node, page.norm) for page in pages))
+    return Hits(index.n_in(request.layer), tuple(index.hit(page.node, page.norm) for page in pages))
 
 
 # ---------------------------------------------------------------- one neuron

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
 
 from fastapi import Request, Response
@@ -20,6 +21,7 @@ from unembed.server.routing import (
     work_responses,
 )
 from unembed.server.wire import body_of
+from unembed.session import Job
 
 router = routes_below("/api/index")
 
@@ -52,26 +54,27 @@ async def index_build(request: Request, body: requests.IndexBuildRequest) -> Res
     )
 
 
+async def _asked(
+    request: Request, body: requests.AmongRequest, answer: Callable[[Job], bytes]
+) -> Response:
+    """What is only read does not wait for what is computed; an index of latents may be computed."""
+    if body.among == "latents":
+        return await compute(request, body, answer)
+    return await look_up(request, answer, body)
+
+
 @router.post("/search", responses=work_responses(body_of(Hits)))
 async def index_search(request: Request, body: requests.IndexSearchRequest) -> Response:
     """Vectors whose lists of tokens have the words."""
     session = session_of(request)
-    return await look_up(
-        request,
-        lambda job: json_bytes(vectors.search(session, job, body)),
-        body,
-    )
+    return await _asked(request, body, lambda job: json_bytes(vectors.search(session, job, body)))
 
 
 @router.post("/token", responses=work_responses(body_of(Hits)))
 async def index_token(request: Request, body: requests.IndexTokenRequest) -> Response:
     """The vectors that raise, or lower, one token most: exactly, over all vectors."""
     session = session_of(request)
-    return await look_up(
-        request,
-        lambda job: json_bytes(vectors.token(session, job, body)),
-        body,
-    )
+    return await _asked(request, body, lambda job: json_bytes(vectors.token(session, job, body)))
 
 
 @router.post("/similar", responses=work_responses(body_of(Hits)))
@@ -100,11 +103,7 @@ async def index_vector(request: Request, body: requests.VectorRequest) -> Respon
 async def index_browse(request: Request, body: requests.IndexBrowseRequest) -> Response:
     """The vectors of a layer, by number."""
     session = session_of(request)
-    return await look_up(
-        request,
-        lambda job: json_bytes(vectors.browse(session, job, body)),
-        body,
-    )
+    return await _asked(request, body, lambda job: json_bytes(vectors.browse(session, job, body)))
 
 
 @router.post("/clusters", responses=work_responses(body_of(vectors.ClusterList)))

@@ -23,6 +23,7 @@ from unembed.index.about import IndexAbout, Plan
 from unembed.index.build import Builder
 from unembed.index.clusters import Clusters
 from unembed.index.folder import IndexFolder
+from unembed.index.latent_index import latent_index
 from unembed.index.opening import look, open_index, unfinished
 from unembed.index.options import BuildOptions, ClustersOptions
 from unembed.index.vector_index import VectorIndex
@@ -60,6 +61,7 @@ class Indexes:
         self._model = model
         self._cache = settings.cache_folder()
         self._opened: dict[str, VectorIndex] = {}
+        self._latents: dict[str, VectorIndex] = {}
         self._running: dict[str, tuple[str, Job]] = {}
         self._estimate: Estimate | None = None
         self._lock = threading.Lock()
@@ -80,6 +82,26 @@ class Indexes:
                 held = open_index(self._model, projection=projection, folder=self._root)
                 self._opened[projection] = held
             return held
+
+    def latents(self, projection: str, job: Job, give_way: Callable[[], None]) -> VectorIndex:
+        """That of the latents, made when it is first asked for, letting others in meanwhile.
+
+        Raises BusyError where it is being made, CapabilityError where there are no latents.
+        """
+        held = self._latents.get(projection)
+        if held is not None and held.is_current:
+            return held
+
+        def between(stage: str, done: int, total: int) -> None:
+            job.progress(stage, done, total)
+            give_way()
+
+        with self._alone("projection of latents", projection, job):
+            made = latent_index(
+                self._model, projection=projection, cancel=job.cancel, progress=between
+            )
+        self._latents[projection] = made
+        return made
 
     def find(self, projection: str) -> VectorIndex | None:
         """The published index, or None where there is none, or a damaged one."""

@@ -5,6 +5,7 @@ import { LIMITS, QUESTIONS } from '../../questions.gen';
 import { formatTarget, parseTarget } from './address';
 import { choice, field, integer, text, viewState, type Fields } from './fields';
 
+export const AMONG = QUESTIONS.search.among.choices;
 export const ASKS = ['search', 'token', 'similar', 'browse', 'clusters'] as const;
 export const PROJECTIONS = QUESTIONS.search.projection.choices;
 export const MATCHES = QUESTIONS.search.match.choices;
@@ -29,6 +30,8 @@ export interface Clustering {
 export interface Explore {
   ask: Question;
   projection: (typeof PROJECTIONS)[number];
+  /** Of neurons, or of the latents that are attached. */
+  among: (typeof AMONG)[number];
   /** As typed, with commas between. */
   words: string;
   match: (typeof MATCHES)[number];
@@ -61,6 +64,7 @@ export interface Explore {
 export const EXPLORE: Readonly<Explore> = {
   ask: 'search',
   projection: QUESTIONS.search.projection.default,
+  among: QUESTIONS.search.among.default,
   words: '',
   match: QUESTIONS.search.match.default,
   combine: QUESTIONS.search.combine.default,
@@ -94,6 +98,7 @@ const MOST = 999_999_999;
 const FIELDS: Fields<Explore> = {
   ask: choice(EXPLORE, 'ask', ASKS),
   proj: choice(EXPLORE, 'projection', PROJECTIONS),
+  among: choice(EXPLORE, 'among', AMONG),
   q: text(EXPLORE, 'words'),
   match: choice(EXPLORE, 'match', MATCHES),
   join: choice(EXPLORE, 'combine', COMBINES),
@@ -162,8 +167,9 @@ export function parseLayers(typed: string, count = Infinity): [number, number] |
   return [first, last];
 }
 
-/** "L12.N512" for what names a neuron ("l12d512", too); null for everything else. */
+/** "L12.N512" for what names a neuron ("l12d512", too) or latent; null for everything else. */
 export function neuronName(typed: string): string | null {
   const target = parseTarget(typed);
-  return target?.kind === 'neuron' && target.query === undefined ? formatTarget(target) : null;
+  if (target?.kind !== 'neuron' && target?.kind !== 'latent') return null;
+  return target.query === undefined ? formatTarget(target) : null;
 }

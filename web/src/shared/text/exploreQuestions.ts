@@ -29,6 +29,7 @@ export type HitsQuestion =
 
 interface Paged {
   projection: Explore['projection'];
+  among: Explore['among'];
   layers: number[] | null;
   limit: number;
   offset: number;
@@ -49,6 +50,7 @@ export interface TokenBody extends Paged {
 
 export interface SimilarBody {
   projection: Explore['projection'];
+  among: Explore['among'];
   layers: number[] | null;
   limit: number;
   target?: string;
@@ -58,6 +60,7 @@ export interface SimilarBody {
 
 export interface BrowseBody {
   projection: Explore['projection'];
+  among: Explore['among'];
   layer: number;
   first: number;
   count: number;
@@ -65,9 +68,9 @@ export interface BrowseBody {
 
 /** What the index is asked; null where the question is not complete yet. */
 export function hitsQuestion(explore: Explore, context: Context): HitsQuestion | null {
-  const { projection, offset, side } = explore;
+  const { projection, among, offset, side } = explore;
   const layers = explore.layers && [...explore.layers];
-  const paged = { projection, layers, limit: PAGE, offset };
+  const paged = { projection, among, layers, limit: PAGE, offset };
   switch (explore.ask) {
     case 'search': {
       const { match, combine, ranking } = explore;
@@ -81,12 +84,12 @@ export function hitsQuestion(explore: Explore, context: Context): HitsQuestion |
     case 'similar': {
       const what = similarTo(explore, context);
       const limit = Math.min(MOST_SIMILAR, offset + PAGE);
-      return what && { path: 'similar', body: { projection, layers, limit, ...what } };
+      return what && { path: 'similar', body: { projection, among, layers, limit, ...what } };
     }
     case 'browse':
       return {
         path: 'browse',
-        body: { projection, layer: explore.layer, first: explore.first, count: PAGE },
+        body: { projection, among, layer: explore.layer, first: explore.first, count: PAGE },
       };
     case 'clusters':
       return null;

@@ -174,7 +174,11 @@ function TokenForm({ model, error }: Props) {
 function BrowseForm({ model }: Props) {
   const explore = useExplore();
   const [draft, setDraft] = useDraft(String(explore.first));
-  const most = model?.d_mlp ?? Infinity;
+  const latents = explore.among === 'latents';
+  const letter = latents ? 'F' : 'N';
+  const here = model?.attached.find(({ layer }) => layer === explore.layer);
+  const count = latents ? (here?.n_latents ?? 0) : model?.d_mlp;
+  const most = model ? (count ?? 0) : Infinity;
   const good = /^\d{1,7}$/.test(draft) && Number(draft) < most;
   return (
     <Line label="Browse a layer" onSubmit={() => good && ask({ first: Number(draft) })}>
@@ -185,7 +189,7 @@ function BrowseForm({ model }: Props) {
         onChange={(layer) => ask({ layer, first: 0 })}
       />
       <label htmlFor="browse-first" className="faint">
-        from neuron
+        from {latents ? 'latent' : 'neuron'}
       </label>
       <input
         id="browse-first"
@@ -202,9 +206,10 @@ function BrowseForm({ model }: Props) {
         type="button"
         disabled={!good}
         data-testid="browse-open"
-        onClick={() => change({ node: `L${explore.layer}.N${Number(draft)}` })}
+        onClick={() => change({ node: `L${explore.layer}.${letter}${Number(draft)}` })}
       >
-        Open L{explore.layer}.N{draft}
+        Open L{explore.layer}.{letter}
+        {draft}
       </button>
     </Line>
   );

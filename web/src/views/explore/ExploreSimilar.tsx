@@ -2,7 +2,7 @@
 import { problemAt, type ApiError } from '../../shared/api/client';
 import type { ModelInfo } from '../../shared/api/queries';
 import { Segments } from '../../shared/parts/parts';
-import { parseTarget } from '../../shared/text/address';
+import { misfit, parseTarget } from '../../shared/text/address';
 import { neuronName, type Explore } from '../../shared/text/explore';
 import { type Context } from '../../shared/text/exploreQuestions';
 import { ask, useExplore } from '../../shared/state/exploring';
@@ -92,6 +92,7 @@ function NodeField({ model }: { model: ModelInfo | null }) {
 
 function fits(node: string | null, model: ModelInfo | null): boolean {
   const target = node === null ? null : parseTarget(node);
+  if (target?.kind === 'latent') return !model || misfit(target, model) === null;
   if (target?.kind !== 'neuron') return false;
   return !model || (target.layer < model.n_layers && target.neuron < model.d_mlp);
 }

@@ -31,13 +31,19 @@ const ASK: ReadonlyArray<readonly [Question, string, string]> = [
   ['clusters', 'Clusters', 'Groups of vectors that point the same way'],
 ];
 
+const AMONG_WORDS: ReadonlyArray<readonly [Explore['among'], string, string]> = [
+  ['neurons', 'neurons', 'The value vectors of the feed-forwards'],
+  ['latents', 'latents', 'What the latents of the attached autoencoders write'],
+];
+
 /** The bar keeps its place whatever is asked, so that the keyboard's focus does, too. */
 export function ExploreView({ model, experiment }: ViewProps) {
   const spec = useSpec();
   const { explore } = spec;
   const index = useIndex();
   const status = index.data ?? null;
-  const ready = status !== null && status[explore.projection] !== null;
+  const latents = explore.among === 'latents' && explore.ask !== 'clusters';
+  const ready = status !== null && (latents || status[explore.projection] !== null);
   const listed = ready && explore.ask !== 'clusters';
   const context = contextOf(spec, experiment.position, model);
   const analysis = useHits(spec, context, listed);
@@ -70,7 +76,7 @@ interface BarProps {
 }
 
 function ExploreBar({ model, status, analysis, working, children }: BarProps) {
-  const { ask: question } = useExplore();
+  const { ask: question, among } = useExplore();
   const listed = question !== 'clusters';
   return (
     <ViewBar
@@ -89,6 +95,15 @@ function ExploreBar({ model, status, analysis, working, children }: BarProps) {
         options={ASK}
         onChange={(value: Question) => ask({ ask: value })}
       />
+      {listed && (model?.attached.length || among === 'latents') ? (
+        <Segments
+          name="among"
+          label="Among"
+          value={among}
+          options={AMONG_WORDS}
+          onChange={(value: Explore['among']) => ask({ among: value })}
+        />
+      ) : null}
       {status ? <IndexMenu status={status} model={model} /> : null}
       {children}
     </ViewBar>

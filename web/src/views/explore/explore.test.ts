@@ -35,6 +35,7 @@ describe('what is typed', () => {
 
   it('names neurons, as LM-Debugger spells them, too', () => {
     expect(neuronName('l12d512')).toBe('L12.N512');
+    expect(neuronName('l6.f77')).toBe('L6.F77');
     expect(neuronName('L9.H6')).toBeNull();
     expect(neuronName('L12.N512@3')).toBeNull();
     expect(neuronName('music')).toBeNull();

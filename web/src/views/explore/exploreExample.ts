@@ -1,6 +1,7 @@
 /** Any question to the vector index. */
 import fc from 'fast-check';
 import {
+  AMONG,
   ASKS,
   COMBINES,
   LIKES,
@@ -19,6 +20,7 @@ const count = fc.nat({ max: 9999 });
 export const explore: fc.Arbitrary<Explore> = fc.record({
   ask: fc.constantFrom(...ASKS),
   projection: fc.constantFrom(...PROJECTIONS),
+  among: fc.constantFrom(...AMONG),
   words: text,
   match: fc.constantFrom(...MATCHES),
   combine: fc.constantFrom(...COMBINES),

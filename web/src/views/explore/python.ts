@@ -21,7 +21,12 @@ export function explorePython({ model, spec, position }: Page): string {
     ...(state
       ? opening(model.name, spec)
       : ['import unembed as ue', '', `model = ue.load(${quote(model.name)})`]),
-    `index = ue.open_index(model${projectionPython(explore)})`,
+    ...(explore.among === 'latents' && explore.ask !== 'clusters'
+      ? [
+          'model.attach(ue.load_sae("path/to/the/autoencoder"))',
+          `index = ue.latent_index(model${projectionPython(explore)})`,
+        ]
+      : [`index = ue.open_index(model${projectionPython(explore)})`]),
     ...(state
       ? [
           `run = model.run(prompt, capture=[${quote(state.site)}]${edited})`,
