@@ -146,13 +146,15 @@ def facts_of(
     counts: Counts,
     versions: Mapping[str, str],
     lists: Mapping[str, ListsAbout],
+    examples: Any = None,
 ) -> Any:
-    """What about.json says beside the plan; `lists` of sites by name."""
+    """What about.json says beside the plan; `lists` of sites by name, `examples` as it was."""
     return {
         "sites": [asdict(site) for site in sites],
         "counts": asdict(counts),
         "versions": dict(versions),
         "lists": {name: asdict(one) for name, one in lists.items()},
+        "examples": examples,
     }
 
 

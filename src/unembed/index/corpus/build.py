@@ -19,6 +19,7 @@ from unembed.index.build import versions_of
 from unembed.index.corpus import cluster
 from unembed.index.corpus.about import CorpusPlan, ListsAbout, Site, checked_name, facts_of
 from unembed.index.corpus.adding import Base, base_of, same_sites
+from unembed.index.corpus.collecting import collect, layers_missing
 from unembed.index.corpus.corpus import Corpus, open_folder
 from unembed.index.corpus.estimate import CorpusEstimate, estimate, expected_tokens
 from unembed.index.corpus.folder import CorpusFolder, check_same
@@ -144,6 +145,11 @@ class _Builder:
 
     def build(self, progress: Progress | None) -> None:
         """Build what is not there yet, and publish it."""
+        self._build(progress)
+        if self.options.examples is not None:
+            self._collect(progress)
+
+    def _build(self, progress: Progress | None) -> None:
         with closing(tagger(self.options.spacy)) as words:
             plan, base = self._with_base(self._plan(words.name))
             version = None if base is not None else self._published(plan)
@@ -184,6 +190,23 @@ class _Builder:
             spacy=spacy,
             column=options.column,
         )
+
+    def _collect(self, progress: Progress | None) -> None:
+        """Keep examples of the layers' neurons with what is published."""
+        corpus = open_folder(self.model, self.folder)
+        layers = self.options.layers or tuple(sorted({site.layer for site in corpus.sites}))
+        missing = layers_missing(corpus, layers)
+        if missing:
+            said = collect(corpus, missing, self.cancel, progress).to_dict()
+            self._say(corpus.version, corpus.sites, self.folder.lists(corpus.version), said)
+
+    def _say(
+        self, version: Path, sites: Sequence[Site], lists: dict[str, ListsAbout], examples: Any
+    ) -> None:
+        """Say anew what a version that is published holds."""
+        plan, rows = self.folder.read(version)[0], Rows(self.folder, version)
+        facts = facts_of(tuple(sites), rows.counts(), versions_of(self.model), lists, examples)
+        self.folder.publish(version, plan, facts)
 
     def _with_base(self, plan: CorpusPlan) -> tuple[CorpusPlan, Base | None]:
         """The plan, and the corpus that files are added to; None: to none, or they are there."""
@@ -265,7 +288,9 @@ class _Builder:
         for name in added:
             self._finish(rows, name)
         lists |= self._make_lists(rows, [one for one in sites if one.name not in lists], progress)
-        facts = facts_of(sites, rows.counts(), versions_of(self.model), lists)
+        kept = self.folder.collected(rows.version) if there else None
+        examples = None if kept is None else kept.to_dict()
+        facts = facts_of(sites, rows.counts(), versions_of(self.model), lists, examples)
         self.folder.publish(rows.version, plan, facts)
 
     def _finish(self, rows: Rows, name: str) -> None:

@@ -23,6 +23,7 @@ from unembed.engine.names.sites import resolve_position
 from unembed.engine.passes.run import Run
 from unembed.errors import InputError
 from unembed.index.corpus.about import CorpusAbout, ListsAbout, Site, state_of
+from unembed.index.corpus.collected import Collected, CollectedAbout
 from unembed.index.corpus.columns import Mask, TokenColumns
 from unembed.index.corpus.compare import Matrices, Query, best_rows, query_of
 from unembed.index.corpus.folder import CorpusFolder, check_same, corpora_of, missing, names_in
@@ -59,12 +60,14 @@ class Corpus:
         sites: Sequence[Site],
         rows: Rows,
         lists: Mapping[str, ListsAbout],
+        collected: CollectedAbout | None,
     ) -> None:
         self.about, self.model = about, model
         self.sites = tuple(sites)
         self._rows = rows
         self._weights = SameWeights(model, about.fingerprint)
         self.columns = TokenColumns(rows)
+        self.collected = Collected(rows, collected)
         self._listing = Listing(model, rows, self.columns, about)
         self._lists = SiteLists(rows, about.n_tokens, lists)
         self._matrices = Matrices(
@@ -383,7 +386,8 @@ def open_folder(model: Model, folder: CorpusFolder) -> Corpus:
     plan, about = folder.read(version)
     check_same(model, plan, folder)
     rows = Rows(folder, version)
-    return Corpus(model, about, folder.sites(version), rows, folder.lists(version))
+    lists, collected = folder.lists(version), folder.collected(version)
+    return Corpus(model, about, folder.sites(version), rows, lists, collected)
 
 
 def corpora(model: Model, *, folder: Path | str | None = None) -> tuple[CorpusAbout, ...]:

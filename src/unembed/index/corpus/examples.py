@@ -7,31 +7,33 @@ those of the tokens drawn: of all, where the corpus has no more than that.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from unembed.engine.cancel import Cancel
 from unembed.index.corpus.alike import Correlations
+from unembed.index.corpus.collected import QUANTILES, Found, Place
 from unembed.index.corpus.corpus import Corpus
 from unembed.index.corpus.examples_result import (
     AlikeNode,
     CorpusExample,
     CorpusExamples,
-    Group,
     Histogram,
 )
 from unembed.index.corpus.measures import Measures, Nodes
 from unembed.index.corpus.options import ExamplesOptions
-from unembed.index.corpus.passes import drawn, runs_of, spans_of
+from unembed.index.corpus.passes import AT_ONCE, drawn, runs_of, spans_of
 from unembed.index.store import Array
 from unembed.models.progress import Progress
 
 DEFAULTS = ExamplesOptions()
-QUANTILES = (0.99, 0.9, 0.75, 0.5)
 BINS = 30  # of a histogram
-DRAWN = 20_000  # tokens whose values are kept, of each node
+DRAWN, FEWEST_DRAWN = 20_000, 500  # tokens whose values are kept, of each node
+DRAWN_BYTES = 512 * 1024 * 1024  # of all nodes, about
+PASS_BYTES = 128 * 1024 * 1024  # of values of one pass
+SENTENCES_HELD = 64  # before their strongest tokens are compared
 
 
 def find_examples(
@@ -53,6 +55,9 @@ def find_examples(
         cancel: checked before every layer.
         progress: called with ("reading the corpus", tokens done, tokens).
 
+    Neurons whose examples were kept when the corpus was built (`examples="neurons"`) take no pass
+    where the options are those that they were kept with: the defaults.
+
     Of the strongest, each sentence is listed once, with its strongest token; special tokens count
     nowhere. Sentences are run as they were read when the corpus was built.
 
@@ -63,88 +68,128 @@ def find_examples(
     asked = options.changed(**changes)
     measures = Measures(corpus.model, nodes)
     corpus.check_current()
+    found = corpus.collected.of(measures.targets, asked)
+    if found is None:
+        found = looked_for(corpus, measures, asked, cancel, progress)
+    items = _items(corpus, measures, [one.places for one in found], cancel)
+    return tuple(
+        _listed(corpus, measures, order, asked, one, items[order])
+        for order, one in enumerate(found)
+    )
+
+
+def looked_for(
+    corpus: Corpus,
+    measures: Measures,
+    asked: ExamplesOptions,
+    cancel: Cancel | None,
+    progress: Progress | None,
+) -> list[Found]:
+    """What is kept of each node, from one pass; of many nodes fewer tokens are drawn."""
     columns = corpus.columns
     words = columns.words()
-    sample = drawn(np.flatnonzero(words), DRAWN, asked.seed)
-    found = [_Found(asked, np.zeros(len(sample))) for _ in measures.nodes]
+    most = min(DRAWN, max(FEWEST_DRAWN, DRAWN_BYTES // (8 * max(1, len(measures)))))
+    sample = drawn(np.flatnonzero(words), most, asked.seed)
+    seen = _Seen(asked, len(measures), len(sample))
     correlations = Correlations()
-    spans = spans_of(columns)
     for (first, size), run in runs_of(
-        corpus.model, columns, spans, measures.capture, cancel=cancel, progress=progress
+        corpus.model,
+        columns,
+        spans_of(columns),
+        measures.capture,
+        at_once=max(1, min(AT_ONCE, PASS_BYTES // (8 * max(1, len(measures))))),
+        cancel=cancel,
+        progress=progress,
     ):
         own = np.flatnonzero(words[first : first + size])
         low, high = np.searchsorted(sample, [first, first + size])
-        each, wholes = measures.seen(run)
-        for kept, values in zip(found, each, strict=True):
-            kept.add(values, first, own, sample[low:high], slice(low, high))
+        values, wholes = measures.seen(run)
+        seen.add(values, first, own, sample[low:high], slice(low, high))
         if asked.alike:
             correlations.add(wholes, own)
-    chosen = [_chosen(kept, sample) for kept in found]
-    items = _items(corpus, measures, chosen, cancel)
     alike = correlations.nearest(asked.alike)
-    return tuple(
-        _listed(corpus, measures, order, kept, items[order], alike.get(order, ()))
-        for order, kept in enumerate(found)
-    )
+    return [seen.found(order, sample, alike.get(order, ())) for order in range(len(measures))]
 
 
 # ---------------------------------------------------------------- what is kept of a pass
 
 
-@dataclass
-class _Found:
-    """What one node was at the tokens so far: as much however many there were."""
+class _Seen:
+    """What nodes were at the tokens so far: as much however many tokens there were."""
 
-    asked: ExamplesOptions
-    drawn: Array  # values at the tokens drawn
-    n: int = 0
-    active: int = 0
-    total: float = 0.0
-    least: float = np.inf
-    most: float = -np.inf
-    top: list[tuple[float, int]] = field(default_factory=list)  # (-value, row)
+    def __init__(self, asked: ExamplesOptions, n_nodes: int, n_drawn: int) -> None:
+        self._asked = asked
+        self._drawn = np.zeros((n_nodes, n_drawn))  # values at the tokens drawn
+        self._n = 0
+        self._active = np.zeros(n_nodes, np.int64)
+        self._total = np.zeros(n_nodes)
+        self._least, self._most = np.full(n_nodes, np.inf), np.full(n_nodes, -np.inf)
+        # [node, sentence], of the strongest token of each: its value times -1, and its row
+        self._top = np.empty((n_nodes, 0)), np.empty((n_nodes, 0), np.int64)
+        self._new: list[tuple[Array, Array]] = []
 
     def add(self, values: Array, first: int, own: Array, sample: Array, at: slice) -> None:
-        """The values of one sentence; `own` are its tokens that are not special."""
-        self.drawn[at] = values[sample - first]
+        """The values [node, token] of one sentence; `own` are its tokens that are not special."""
+        self._drawn[:, at] = values[:, sample - first]
         if not len(own):
             return
-        here = values[own]
-        self.n += len(here)
-        self.active += int((here > self.asked.threshold).sum())
-        self.total += float(here.sum())
-        self.least, self.most = min(self.least, here.min()), max(self.most, here.max())
-        best = int(here.argmax())
-        self.top.append((-float(here[best]), first + int(own[best])))
-        if len(self.top) > 4 * self.asked.top + 64:
-            self.cut()
+        here = values[:, own]
+        self._n += here.shape[1]
+        self._active += (here > self._asked.threshold).sum(1)
+        self._total += here.sum(1)
+        np.minimum(self._least, here.min(1), out=self._least)
+        np.maximum(self._most, here.max(1), out=self._most)
+        best = here.argmax(1)
+        self._new.append((-here[np.arange(len(here)), best], first + own[best]))
+        if len(self._new) > SENTENCES_HELD:
+            self._cut()
 
-    def cut(self) -> None:
+    def _cut(self) -> None:
         """Only the strongest, the first of equals."""
-        self.top = sorted(self.top)[: self.asked.top]
+        values, rows = (
+            np.concatenate([old, *(one[side][:, None] for one in self._new)], axis=1)
+            for side, old in enumerate(self._top)
+        )
+        order = np.lexsort((rows, values))[:, : self._asked.top]
+        self._top = np.take_along_axis(values, order, 1), np.take_along_axis(rows, order, 1)
+        self._new = []
+
+    def found(self, node: int, sample: Array, alike: tuple[AlikeNode, ...]) -> Found:
+        """What is kept of one node."""
+        self._cut()
+        top = zip(*(side[node].tolist() for side in self._top), strict=True)
+        places: list[Place] = [("top", None, -value, row) for value, row in top]
+        values = self._drawn[node]
+        places += _middling(self._asked, values, sample)
+        return Found(
+            self._n,
+            int(self._active[node]),
+            float(self._total[node]),
+            float(self._least[node]),
+            float(self._most[node]),
+            len(sample),
+            tuple(places),
+            _histogram(values, self._asked.threshold),
+            alike,
+        )
 
 
-_Place = tuple[Group, float | None, float, int]
-
-
-def _chosen(kept: _Found, sample: Array) -> list[_Place]:
-    """(group, quantile, value, row) of each example."""
-    kept.cut()
-    found: list[_Place] = [("top", None, -value, row) for value, row in kept.top]
-    order = np.argsort(kept.drawn, kind="stable")
-    n, each = len(order), kept.asked.each
+def _middling(asked: ExamplesOptions, values: Array, sample: Array) -> list[Place]:
+    """Tokens of the sample at quantiles, and some at random."""
+    order = np.argsort(values, kind="stable")
+    n, each = len(order), asked.each
+    found: list[Place] = []
     for quantile in QUANTILES if each else ():
         middle = round(quantile * (n - 1))
         first = max(0, min(middle - each // 2, n - each))
         for at in order[first : first + each][::-1].tolist():
-            found.append(("quantile", quantile, float(kept.drawn[at]), int(sample[at])))
-    some = np.random.default_rng(kept.asked.seed + 1).permutation(n)[: kept.asked.random]
-    found += [("random", None, float(kept.drawn[at]), int(sample[at])) for at in some.tolist()]
-    return found
+            found.append(("quantile", quantile, float(values[at]), int(sample[at])))
+    some = np.random.default_rng(asked.seed + 1).permutation(n)[: asked.random]
+    return found + [("random", None, float(values[at]), int(sample[at])) for at in some.tolist()]
 
 
 def _items(
-    corpus: Corpus, measures: Measures, chosen: list[list[_Place]], cancel: Cancel | None
+    corpus: Corpus, measures: Measures, chosen: Sequence[Sequence[Place]], cancel: Cancel | None
 ) -> list[tuple[CorpusExample, ...]]:
     """The examples of each node: every sentence is run once, whatever nodes it is listed of."""
     rows = sorted({row for places in chosen for *_, row in places})
@@ -173,8 +218,8 @@ def _items(
     ]  # fmt: skip
 
 
-def _histogram(kept: _Found) -> Histogram | None:
-    active = kept.drawn[kept.drawn > kept.asked.threshold]
+def _histogram(values: Array, threshold: float) -> Histogram | None:
+    active = values[values > threshold]
     if not len(active):
         return None
     counts, edges = np.histogram(active, bins=BINS)
@@ -185,22 +230,23 @@ def _listed(
     corpus: Corpus,
     measures: Measures,
     order: int,
-    kept: _Found,
+    asked: ExamplesOptions,
+    found: Found,
     items: tuple[CorpusExample, ...],
-    alike: tuple[AlikeNode, ...],
 ) -> CorpusExamples:
+    n = found.n
     return CorpusExamples(
         corpus=corpus.about.name,
         node=measures.names[order],
         measured=measures.words[order],
-        n=kept.n,
-        density=kept.active / kept.n if kept.n else 0.0,
-        threshold=float(kept.asked.threshold),
-        mean=kept.total / kept.n if kept.n else 0.0,
-        least=float(kept.least) if kept.n else 0.0,
-        most=float(kept.most) if kept.n else 0.0,
-        n_drawn=len(kept.drawn),
-        histogram=_histogram(kept),
-        alike=alike,
+        n=n,
+        density=found.active / n if n else 0.0,
+        threshold=float(asked.threshold),
+        mean=found.total / n if n else 0.0,
+        least=found.least if n else 0.0,
+        most=found.most if n else 0.0,
+        n_drawn=found.n_drawn,
+        histogram=found.histogram,
+        alike=found.alike,
         items=items,
     )

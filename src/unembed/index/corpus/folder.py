@@ -1,6 +1,7 @@
 """The folder of one corpus: `<root>/<name>/`, whose versions hold sentences.lance, tokens.lance and
 a table of vectors for each site, L6.resid_post.lance; of large corpora lists of them, too, in
-L6.resid_post.lists.lance and L6.resid_post.centres.lance.
+L6.resid_post.lists.lance and L6.resid_post.centres.lance; and where they were asked for, examples
+of neurons in L6.examples.lance.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from unembed.index.corpus.about import (
     lists_of,
     sites_of,
 )
+from unembed.index.corpus.collected import CollectedAbout
 from unembed.index.versions import ABOUT, VersionedFolder
 
 Said = TypeVar("Said")
@@ -56,11 +58,20 @@ class CorpusFolder(VersionedFolder[CorpusPlan, CorpusAbout]):
         """The lists of like vectors that a version that is published has, by site."""
         return self._said(version, lists_of)
 
+    def collected(self, version: Path) -> CollectedAbout | None:
+        """The examples of neurons that a version that is published keeps."""
+        return self._said(version, _collected)
+
     def _said(self, version: Path, read: Callable[[Any], Said]) -> Said:
         try:
             return read(json.loads((version / ABOUT).read_bytes()))
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, InputError) as error:
             raise self.damaged(f"{ABOUT} cannot be read") from error
+
+
+def _collected(facts: Mapping[str, Any]) -> CollectedAbout | None:
+    found = facts.get("examples")  # there is none in one that was written before there were
+    return None if found is None else CollectedAbout.from_dict(found)
 
 
 def corpora_of(model: Model, root: Path | str | None) -> Path:

@@ -55,6 +55,11 @@ class CorpusOptions(Options):
         '"blank:de" for words alone; absent: words are runs of letters, without labels.',
     )
     column: Name = option("text", "Where the text is in JSONL, Parquet and data sets.")
+    examples: Literal["neurons"] | None = option(
+        None,
+        '"neurons": keep examples of every neuron of the layers beside the corpus, from one more '
+        "pass over it; absent: a pass is made when examples are asked for.",
+    )
     restart: bool = option(False, "Build anew what is there, or half done.")
     add: bool = option(
         False, "Add the files to the corpus of this name; those that it has are not read again."
