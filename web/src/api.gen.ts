@@ -2457,6 +2457,13 @@ export interface components {
              */
             column?: string;
             /**
+             * Examples
+             * @description "neurons": keep examples of every neuron of the layers beside the corpus, from one more pass over it; "none": a pass is made when examples are asked for.
+             * @default none
+             * @enum {string}
+             */
+            examples?: "none" | "neurons";
+            /**
              * Restart
              * @description Build anew what is there, or half done.
              * @default false
@@ -7285,6 +7292,13 @@ export interface components {
              * @default text
              */
             column?: string;
+            /**
+             * Examples
+             * @description "neurons": keep examples of every neuron of the layers beside the corpus, from one more pass over it; "none": a pass is made when examples are asked for.
+             * @default none
+             * @enum {string}
+             */
+            examples?: "none" | "neurons";
             /**
              * Restart
              * @description Build anew what is there, or half done.

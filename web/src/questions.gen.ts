@@ -1143,6 +1143,14 @@ export const QUESTIONS = {
       "kind": "text",
       "default": "text"
     },
+    "examples": {
+      "kind": "choice",
+      "default": "none",
+      "choices": [
+        "none",
+        "neurons"
+      ]
+    },
     "restart": {
       "kind": "boolean",
       "default": false

@@ -146,7 +146,7 @@ class _Builder:
     def build(self, progress: Progress | None) -> None:
         """Build what is not there yet, and publish it."""
         self._build(progress)
-        if self.options.examples is not None:
+        if self.options.examples == "neurons":
             self._collect(progress)
 
     def _build(self, progress: Progress | None) -> None:

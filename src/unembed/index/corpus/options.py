@@ -55,10 +55,10 @@ class CorpusOptions(Options):
         '"blank:de" for words alone; absent: words are runs of letters, without labels.',
     )
     column: Name = option("text", "Where the text is in JSONL, Parquet and data sets.")
-    examples: Literal["neurons"] | None = option(
-        None,
+    examples: Literal["none", "neurons"] = option(
+        "none",
         '"neurons": keep examples of every neuron of the layers beside the corpus, from one more '
-        "pass over it; absent: a pass is made when examples are asked for.",
+        'pass over it; "none": a pass is made when examples are asked for.',
     )
     restart: bool = option(False, "Build anew what is there, or half done.")
     add: bool = option(
