@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 import unembed as ue
-from unembed.index.corpus import build as building
 from unembed.index.corpus import estimate as estimating
+from unembed.index.corpus import stages
 from unembed.index.corpus.build import index_corpus
 from unembed.index.corpus.corpus import open_corpus
 from unembed.models.tiny import tiny_tokenizer
@@ -94,7 +94,7 @@ class Watched:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.reached, self.go = threading.Event(), threading.Event()
-        add = building._Watch.add
+        add = stages.Watch.add
 
         def held(watch: Any, tokens: int) -> None:
             self.reached.set()
@@ -104,7 +104,7 @@ class Watched:
                     break
             add(watch, tokens)
 
-        monkeypatch.setattr(building._Watch, "add", held)
+        monkeypatch.setattr(stages.Watch, "add", held)
 
 
 async def _send(app: Any, path: str, data: Any) -> Any:
