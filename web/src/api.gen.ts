@@ -2713,6 +2713,12 @@ export interface components {
             /** Items */
             items: components["schemas"]["CorpusHit"][];
             /**
+             * Listed
+             * @description How many there are before they are narrowed.
+             * @default 0
+             */
+            listed: number;
+            /**
              * Recall
              * @description Approximate: the share of the nearest tokens that such a search finds, measured on this corpus; null: exact, every token was compared.
              */
@@ -2897,6 +2903,11 @@ export interface components {
              */
             summarise?: ("match" | "next" | "attended") | null;
             /**
+             * Narrow
+             * @description Of what is listed, only what has these labels: "match.pos=VERB", "next.tag=NN", "attended.offset=-1"; each column is then counted under the others' labels.
+             */
+            narrow?: string[] | null;
+            /**
              * Exact
              * @description Compare every token, of a large corpus too, where else lists of like ones are used.
              * @default false
@@ -3032,7 +3043,7 @@ export interface components {
             of: "match" | "next" | "attended";
             /**
              * N
-             * @description How many tokens are summed up.
+             * @description How many tokens are summed up: those under all labels chosen.
              */
             n: number;
             /** Items */
@@ -5137,8 +5148,13 @@ export interface components {
             /** Count */
             count: number;
             /**
+             * N
+             * @description Tokens counted in this column: those under the labels chosen in others.
+             */
+            n: number;
+            /**
              * Share
-             * @description Of the tokens that are summed up.
+             * @description Of these.
              */
             share: number;
             /**

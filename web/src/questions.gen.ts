@@ -1235,6 +1235,10 @@ export const QUESTIONS = {
         "attended"
       ]
     },
+    "narrow": {
+      "kind": "names",
+      "default": null
+    },
     "exact": {
       "kind": "boolean",
       "default": false

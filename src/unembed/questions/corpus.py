@@ -13,6 +13,7 @@ from unembed.index.corpus.corpus import Corpus
 from unembed.index.corpus.examples import find_examples
 from unembed.index.corpus.examples_result import CorpusExamples
 from unembed.index.corpus.hits import CorpusHits
+from unembed.index.corpus.narrowing import asks_attended
 from unembed.index.corpus.options import (
     CorpusSearchOptions,
     CorpusSentencesOptions,
@@ -81,7 +82,16 @@ def search(session: Session, job: Job, request: CorpusSearchRequest) -> CorpusHi
     read = read_of(session.model, request)
     capture = corpus.required_capture(options=options)
     run = last_run(session, job, request.edits, read, capture)
-    return corpus.search(run, request.position, options=options)
+    if not asks_attended(options):
+        return corpus.search(run, request.position, options=options)
+    plain = options.changed(summarise=None, narrow=None)
+
+    def make() -> CorpusHits:
+        return corpus.with_attended(corpus.search(run, request.position, options=plain))
+
+    # Narrowed otherwise, the attention of no hit is computed anew.
+    key = ("attended", run.local_key, corpus.version, request.position, plain)
+    return corpus.narrowed(session.recent.get(key, make), options)
 
 
 def sentences(session: Session, job: Job, request: CorpusSentencesRequest) -> CorpusSentences:

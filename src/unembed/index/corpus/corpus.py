@@ -30,6 +30,7 @@ from unembed.index.corpus.folder import CorpusFolder, check_same, corpora_of, mi
 from unembed.index.corpus.hits import CorpusHit, CorpusHits, CorpusToken
 from unembed.index.corpus.listing import Listing
 from unembed.index.corpus.lists import SiteLists
+from unembed.index.corpus.narrowing import chosen_of, fits
 from unembed.index.corpus.options import (
     CorpusFilter,
     CorpusSearchOptions,
@@ -123,7 +124,7 @@ class Corpus:
         self.check_current()
         mask = self.columns.mask(asked.only(CorpusFilter))
         if prompt is None:
-            return self._with_labels(self._listed(mask, asked), asked)
+            return self.narrowed(self._listed(mask, asked), asked)
         site = self.site(asked)
         run = prompt
         if not isinstance(run, Run):
@@ -137,6 +138,7 @@ class Corpus:
             self._matrices.of(site), query, mask, wanted, by_lists=recall is not None
         )
         shown = slice(asked.offset, wanted)
+        items = self._listing.hits(rows[shown], scores[shown], asked.offsets or ())
         found = CorpusHits(
             corpus=self.about.name,
             site=site.name,
@@ -145,11 +147,12 @@ class Corpus:
             weighting=asked.weighting if site.site == CONTEXT else None,
             query=run.tokens[at],
             total=total,
-            items=self._listing.hits(rows[shown], scores[shown], asked.offsets or ()),
+            items=items,
+            listed=len(items),
             recall=recall,
             offsets=asked.offsets or (),
         )
-        return self._with_labels(found, asked)
+        return self.narrowed(found, asked)
 
     def _recall(
         self, site: Site, query: Query, total: int, asked: CorpusSearchOptions
@@ -165,16 +168,24 @@ class Corpus:
             return None
         return self._lists.recall(site, asked.offset + asked.limit)
 
-    def _with_labels(self, hits: CorpusHits, asked: CorpusSearchOptions) -> CorpusHits:
-        if asked.summarise is None or not hits.items:
+    def narrowed(self, hits: CorpusHits, options: CorpusSearchOptions) -> CorpusHits:
+        """Hits with the labels counted that options ask for, narrowed to the labels they choose.
+
+        Raises InputError for a choice that means nothing, and as `summarise`.
+        """
+        chosen = chosen_of(options.narrow or (), options.summarise or "match")
+        of = {options.summarise, *(one for one, _ in chosen)}
+        if not hits.items:
             return hits
-        if asked.summarise != "attended":
-            return replace(hits, labels=self.summarise(hits, asked.summarise))
-        attended = self._attended(hits)
-        labels = self._of_attended(hits, attended)
-        pairs = zip(hits.items, attended, strict=True)
-        items = tuple(replace(hit, attended=one) for hit, one in pairs)
-        return replace(hits, items=items, labels=labels)
+        if "next" in of:
+            self._check_next()
+        if "attended" in of:
+            hits = self.with_attended(hits)
+        labels = None
+        if options.summarise is not None:
+            labels = summed_up(self.columns, hits.items, options.summarise, chosen)
+        left = tuple(hit for hit in hits.items if fits(hit, chosen))
+        return replace(hits, items=left, labels=labels)
 
     def required_capture(
         self, *, options: CorpusSearchOptions = SEARCH, **changes: Any
@@ -206,7 +217,16 @@ class Corpus:
         offsets = asked.offsets or ()
         items = self._listing.hits(shown, None, offsets)
         return CorpusHits(
-            self.about.name, None, None, None, None, None, len(rows), items, offsets=offsets
+            corpus=self.about.name,
+            site=None,
+            by=None,
+            heads=None,
+            weighting=None,
+            query=None,
+            total=len(rows),
+            items=items,
+            listed=len(items),
+            offsets=offsets,
         )
 
     def check_current(self) -> None:
@@ -238,11 +258,10 @@ class Corpus:
             legal = '"match", "next" or "attended"'
             raise InputError(f"of is {of!r}; it must be {legal}", field="of", value=of, legal=legal)
         if of == "attended":
-            return self._of_attended(hits, self._attended(hits))
+            hits = self.with_attended(hits)
         if of == "next":
             self._check_next()
-            return summed_up(self.columns, [h.row + 1 for h in hits.items if h.next], (), of)
-        return summed_up(self.columns, [hit.row for hit in hits.items], (), of)
+        return summed_up(self.columns, hits.items, of, {})
 
     def attention(
         self, hit: CorpusHit, layer: int, heads: Sequence[int] | None = None
@@ -267,15 +286,10 @@ class Corpus:
         run = self.model.run(ids, capture=names, logits="none", cancel=cancel)
         return torch.stack([run[name].reshape(-1) for name in names]).mean(0)
 
-    def _of_attended(self, hits: CorpusHits, attended: Sequence[CorpusToken]) -> CorpusSummary:
-        """Their labels, and how far from the hits they are."""
-        pairs = zip(hits.items, attended, strict=True)
-        offsets = [one.position - hit.match.position for hit, one in pairs]
-        rows = [hit.row + off for hit, off in zip(hits.items, offsets, strict=True)]
-        return summed_up(self.columns, rows, offsets, "attended")
-
-    def _attended(self, hits: CorpusHits) -> list[CorpusToken]:
-        """The token that each hit attends to most; no special ones."""
+    def with_attended(self, hits: CorpusHits) -> CorpusHits:
+        """Hits with the token that each attends to most, no special ones; see `summarise`."""
+        if all(hit.attended is not None for hit in hits.items):
+            return hits
         site = next((one for one in self.sites if one.name == hits.site), None)
         if site is None:
             raise InputError(
@@ -289,8 +303,8 @@ class Corpus:
             tokens = self.tokens(hit.sentence)
             row = self.attention(hit, site.layer, hits.heads).clone()
             row[[at for at, one in enumerate(tokens) if one.start is None]] = -1.0
-            found.append(tokens[int(row.argmax())])
-        return found
+            found.append(replace(hit, attended=tokens[int(row.argmax())]))
+        return replace(hits, items=tuple(found))
 
     def _check_next(self) -> None:
         if self.model.kind != "causal":

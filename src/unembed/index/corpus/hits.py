@@ -71,6 +71,7 @@ class CorpusHits(Result):
     query: Annotated[Token | None, "The token that was asked for."]
     total: Annotated[int, "How many tokens the filter leaves."]
     items: tuple[CorpusHit, ...]
+    listed: Annotated[int, "How many there are before they are narrowed."] = 0
     recall: Annotated[
         float | None,
         "Approximate: the share of the nearest tokens that such a search finds, measured on this "
@@ -83,7 +84,8 @@ class CorpusHits(Result):
         near = "" if self.query is None else f" like {self.query.label}, by {self.site}"
         found = "" if self.recall is None else f"; approximate, recall {self.recall:.3f}"
         how = "; exact" if self.query is not None and self.recall is None else found
-        return f"{len(self.items)} of {self.total:,} tokens of {self.corpus}{near}{how}"
+        few = f" of {self.listed} listed," if len(self.items) < self.listed else ""
+        return f"{len(self.items)}{few} of {self.total:,} tokens of {self.corpus}{near}{how}"
 
     def columns(self) -> Columns:
         """One row for each hit."""

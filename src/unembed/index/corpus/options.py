@@ -112,6 +112,11 @@ class CorpusSearchOptions(CorpusFilter):
         'Count labels of what is listed, beside their base rates: of the "match", of the "next" '
         'token, or of the one "attended" to most.',
     )
+    narrow: _Labels | None = option(
+        None,
+        'Of what is listed, only what has these labels: "match.pos=VERB", "next.tag=NN", '
+        '"attended.offset=-1"; each column is then counted under the others\' labels.',
+    )
     exact: bool = option(
         False, "Compare every token, of a large corpus too, where else lists of like ones are used."
     )

@@ -2,7 +2,8 @@
 
 The base rate of a label is its share among all tokens of the texts (of next tokens: among those
 that follow another one), special tokens left out; lift is the share among the hits over that. The
-interval is Wilson's for the share, at 95%, over the base rate, whose own error is left out.
+interval is Wilson's for the share, at 95%, over the base rate, whose own error is left out. Where
+hits are narrowed, a column is counted over those that fit the labels chosen in the others.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import numpy as np
 
 from unembed.errors import InputError
 from unembed.index.corpus.columns import Mask, TokenColumns
+from unembed.index.corpus.narrowing import Chosen, Column, fits, token_of
 from unembed.index.corpus.options import Of
 from unembed.index.store import Array
 from unembed.result import TABLE_ROW, Axes, Columns, Result
@@ -24,6 +26,8 @@ from unembed.result import TABLE_ROW, Axes, Columns, Result
 SUMMED = ("pos", "tag", "dep", "entity")
 if TYPE_CHECKING:
     from rich.console import RenderableType
+
+    from unembed.index.corpus.hits import CorpusHit
 
 _Z = 1.959963984540054  # of 95%
 
@@ -35,7 +39,8 @@ class LabelShare:
     column: Annotated[str, '"pos", "tag", "dep", "entity", or "offset": tokens from the match.']
     label: Annotated[str, "Empty: none."]
     count: int
-    share: Annotated[float, "Of the tokens that are summed up."]
+    n: Annotated[int, "Tokens counted in this column: those under the labels chosen in others."]
+    share: Annotated[float, "Of these."]
     base: Annotated[float | None, "Share among all tokens of the texts; null of offsets."]
     lift: Annotated[float | None, "Share over base."]
     low: Annotated[float | None, "Lower end of the lift's interval, 95%."]
@@ -51,7 +56,7 @@ class CorpusSummary(Result):
     )
 
     of: Annotated[Of, "The match, the token after it, or the one that it attends to most."]
-    n: Annotated[int, "How many tokens are summed up."]
+    n: Annotated[int, "How many tokens are summed up: those under all labels chosen."]
     items: tuple[LabelShare, ...]
 
     def summary(self) -> str:
@@ -82,32 +87,55 @@ class CorpusSummary(Result):
 
 
 def summed_up(
-    columns: TokenColumns, rows: Sequence[int], offsets: Sequence[int], of: Of
+    columns: TokenColumns, hits: Sequence[CorpusHit], of: Of, chosen: Chosen
 ) -> CorpusSummary:
-    """The labels of some tokens; `offsets` of those from the matches, where that means something.
+    """The labels of the hits' tokens, and how far off attended ones are.
+
+    Args:
+        chosen: labels by which the hits are narrowed; each column is counted under the others'.
 
     Raises InputError where there are no tokens, or no labels.
     """
-    if not rows:
+    if not any(token_of(hit, of) for hit in hits):
         raise InputError("there is no token to sum up", field="hits", value=0, legal="at least one")
-    base = _following(columns) if of == "next" else columns.words()
-    items: list[LabelShare] = []
-    for name in SUMMED:
-        labels = columns.labels(name)
-        if any(labels.names):
-            counts = np.bincount(labels.codes[base], minlength=len(labels.names))
-            found = np.bincount(labels.codes[list(rows)], minlength=len(labels.names))
-            items += _shares(name, labels.names, found, counts)
-    if not items and not offsets:
+    known = [name for name in SUMMED if any(columns.labels(name).names)]
+    if not known and of != "attended":
         raise InputError(
             "this corpus has no labels",
             field="spacy",
             fix="build it with a pipeline of spaCy, or from .conllu files",
         )
-    for offset, count in sorted(Counter(offsets).items(), key=lambda one: (-one[1], one[0])):
-        share = count / len(offsets)
-        items.append(LabelShare("offset", f"{offset:+d}", count, share, None, None, None, None))
-    return CorpusSummary(of, len(rows), tuple(items))
+    base = _following(columns) if of == "next" else columns.words()
+    items: list[LabelShare] = []
+    for name in known:
+        labels = columns.labels(name)
+        rows = _rows(hits, of, chosen, (of, name))
+        counts = np.bincount(labels.codes[base], minlength=len(labels.names))
+        found = np.bincount(labels.codes[rows], minlength=len(labels.names))
+        items += _shares(name, labels.names, found, counts)
+    if of == "attended":
+        items += _offsets([hit for hit in hits if fits(hit, chosen, (of, "offset"))])
+    return CorpusSummary(of, len(_rows(hits, of, chosen)), tuple(items))
+
+
+def _rows(
+    hits: Sequence[CorpusHit], of: Of, chosen: Chosen, but: Column | None = None
+) -> list[int]:
+    """Rows of the tokens meant, of the hits that fit."""
+    pairs = ((hit, token_of(hit, of)) for hit in hits if fits(hit, chosen, but))
+    return [hit.row + one.position - hit.match.position for hit, one in pairs if one is not None]
+
+
+def _offsets(hits: Sequence[CorpusHit]) -> list[LabelShare]:
+    """How far off the attended tokens are, the most frequent first."""
+    found = Counter(
+        hit.attended.position - hit.match.position for hit in hits if hit.attended is not None
+    )
+    n, order = found.total(), sorted(found, key=lambda one: (-found[one], one))
+    return [
+        LabelShare("offset", f"{one:+d}", found[one], n, found[one] / n, None, None, None, None)
+        for one in order
+    ]
 
 
 def _following(columns: TokenColumns) -> Mask:
@@ -126,7 +154,7 @@ def _shares(column: str, names: Sequence[str], found: Array, counts: Array) -> l
         count, base = int(found[code]), int(counts[code]) / total
         low, high = wilson(count, n)
         lifts = (count / n / base, low / base, high / base) if base else (None, None, None)
-        shares.append(LabelShare(column, names[code], count, count / n, base, *lifts))
+        shares.append(LabelShare(column, names[code], count, n, count / n, base, *lifts))
     return shares
 
 
