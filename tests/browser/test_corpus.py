@@ -90,7 +90,10 @@ def test_tokens_like_one_are_listed_filtered_and_looked_at(corpus, cats):
     assert chosen.get_attribute("aria-selected") == "true"
     app.settled()
     app.assert_accessible("view-corpus")
-    app.page.get_by_test_id("share-pos-NOUN").click()  # only these
+    app.page.get_by_test_id("share-pos-NOUN").click()  # only these, and then of all texts
+    nouns = cats.search("the cat sat", 2, narrow=("pos=NOUN",))
+    assert matches(app) == words(nouns)
+    app.page.get_by_test_id("in-all-pos-NOUN").click()
     assert matches(app) == words(cats.search("the cat sat", 2, pos=("NOUN",)))
     assert "cpos=NOUN" in app.page.url
     app.page.get_by_test_id("corpus-by").get_by_label("context").check()
@@ -135,7 +138,17 @@ def test_words_around_a_match_are_columns_and_labels_narrow_the_list(corpus):
     count = int(shares.first.locator(".number").first.inner_text())
     shares.first.click()
     assert len(matches(app)) == count < len(found)
-    app.page.get_by_test_id("chip-only").get_by_role("button").click()
+    beside = app.page.get_by_test_id("corpus-summary").locator("button[data-testid^=share-offset]")
+    beside.first.click()
+    narrowed = matches(app)
+    chips = app.page.get_by_test_id("corpus-narrowed").locator("[data-testid^=chip-only]")
+    assert chips.count() == 2
+    assert len(narrowed) == int(beside.first.locator(".number").first.inner_text()) <= count
+    app.page.reload()
+    assert matches(app) == narrowed
+    app.assert_accessible("view-corpus")
+    chips.first.get_by_role("button").last.click()
+    chips.first.get_by_role("button").last.click()
     assert len(matches(app)) == len(found)
 
 

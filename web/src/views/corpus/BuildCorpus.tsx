@@ -8,6 +8,7 @@ import { ErrorNote } from '../../shared/parts/ErrorNote';
 import { Icon, Segments } from '../../shared/parts/parts';
 import { useSpec } from '../../shared/state/store';
 import {
+  addTo,
   begin,
   buildIt,
   estimateIt,
@@ -24,6 +25,8 @@ import {
   withFiles,
   type Draft,
 } from './building';
+import type { About } from './request';
+import './build.css';
 
 const KEEPS = [
   ['both', 'both', 'States and contexts: tokens can be looked for by either'],
@@ -72,7 +75,7 @@ export function BuildCorpus({ model }: { model: ModelInfo }) {
 function Form({ model, corpora }: { model: ModelInfo; corpora: Corpora }) {
   const { draft, doing } = useMaking();
   useEffect(() => begin(model, corpora.pipelines), [model, corpora]);
-  const there = corpora.items.some(({ name }) => name === draft.name);
+  const there = corpora.items.find(({ name }) => name === draft.name);
   return (
     <form
       onSubmit={(event) => {
@@ -90,26 +93,10 @@ function Form({ model, corpora }: { model: ModelInfo; corpora: Corpora }) {
             autoComplete="off"
             spellCheck={false}
             value={draft.name}
-            onChange={(event) => fill({ name: event.target.value, restart: false })}
+            onChange={(event) => fill({ name: event.target.value, there: 'layers' })}
           />
         </Row>
-        {there ? (
-          <label className="corpus-field">
-            <span />
-            <span className="corpus-check">
-              <input
-                type="checkbox"
-                data-testid="build-restart"
-                checked={draft.restart}
-                onChange={() => fill({ restart: !draft.restart })}
-              />
-              replace the corpus of this name
-            </span>
-            <span className="faint">
-              if not: of the same files and settings it gets more layers
-            </span>
-          </label>
-        ) : null}
+        {there ? <There draft={draft} about={there} /> : null}
         <Row label="Layers" note={`0–${model.n_layers - 1}, as 0, 4 or 2-5; nothing is all`}>
           <input
             className="mono"
@@ -171,6 +158,37 @@ function Form({ model, corpora }: { model: ModelInfo; corpora: Corpora }) {
       <Unfinished corpora={corpora} />
       <Actions model={model} />
     </form>
+  );
+}
+
+const THERE = [
+  ['layers', 'more layers', 'Of the same files and settings; what is there is kept'],
+  ['files', 'these files', 'Files that it does not have yet, read as the others were'],
+  ['replace', 'all anew', 'What is there is replaced'],
+] as const;
+const THERE_SAYS: Readonly<Record<Draft['there'], string>> = {
+  layers: 'from the same files and settings',
+  files: 'read as its others were, for the same layers',
+  replace: 'what is there is replaced',
+};
+
+/** What becomes of the corpus that has this name. */
+function There({ draft, about }: { draft: Draft; about: About }) {
+  return (
+    <div className="corpus-field">
+      <span>It gets</span>
+      <Segments
+        name="build-there"
+        label="What the corpus of this name gets"
+        value={draft.there}
+        options={THERE}
+        onChange={(there: Draft['there']) => {
+          if (there === 'files') addTo(about);
+          else fill({ there });
+        }}
+      />
+      <span className="faint">{THERE_SAYS[draft.there]}</span>
+    </div>
   );
 }
 

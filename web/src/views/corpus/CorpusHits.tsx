@@ -9,12 +9,13 @@ import {
   type KeyboardEvent,
 } from 'react';
 import { pressed } from '../../draw/keys';
-import { Icon } from '../../shared/parts/parts';
+
 import { useSpec } from '../../shared/state/store';
 import { HitLine } from './HitLine';
 import { CORPUS_KEYS } from './corpusKeys';
 import { askCorpus, FILTERS, showCorpus, useCorpus, type CorpusState } from './corpusState';
-import { listed, offsetName, onlyOf } from './listing';
+import { Narrowed } from './Narrowed';
+import { listed, offsetName } from './listing';
 import { CHUNK, useSentences, type Hit, type Hits } from './query';
 import { keptOf, type About } from './request';
 import { LINE, litOf } from './sentence';
@@ -29,11 +30,8 @@ interface Props {
 export function CorpusHits({ data, about }: Props) {
   const corpus = useCorpus();
   const scroller = useRef<HTMLDivElement>(null);
-  const { only, order } = corpus;
-  const items = useMemo(
-    () => listed(data.items, { only, order }, data.offsets),
-    [data, only, order],
-  );
+  const { order } = corpus;
+  const items = useMemo(() => listed(data.items, order, data.offsets), [data, order]);
   const [first, last] = useInSight(scroller, items.length);
   const chosen = items.findIndex(({ row }) => row === corpus.chosen);
   useEffect(() => {
@@ -44,17 +42,17 @@ export function CorpusHits({ data, about }: Props) {
     else if (top + LINE > box.scrollTop + box.clientHeight)
       box.scrollTop = top + LINE - box.clientHeight;
   }, [chosen]);
-  if (data.items.length === 0) return <Nothing />;
-  const scored = data.items[0]?.score !== null;
+  if (data.listed === 0) return <Nothing />;
+  const scored = data.query !== null;
   return (
     <section className="corpus-hits" aria-label="What was found">
       <p className="corpus-count" data-testid="corpus-count">
-        {data.items.length.toLocaleString('en')} of {data.total.toLocaleString('en')} tokens
+        {data.listed.toLocaleString('en')} of {data.total.toLocaleString('en')} tokens
         {order !== 'score' ? null : scored ? ', nearest first' : ', in the order of the texts'}
         {data.site ? <span className="faint"> · by {data.site}</span> : null}
         {scored ? <HowFound recall={data.recall ?? null} /> : null}
-        <Narrowed count={items.length} />
       </p>
+      <Narrowed count={items.length} />
       {data.offsets.length > 0 ? <Heads offsets={data.offsets} scored={scored} /> : null}
       <div
         ref={scroller}
@@ -94,25 +92,6 @@ function HowFound({ recall }: { recall: number | null }) {
 /** Room for the tokens around the match. */
 function columnsOf(offsets: readonly number[]): CSSProperties {
   return { '--around': offsets.map(() => 'var(--beside)').join(' ') } as CSSProperties;
-}
-
-/** That some of the answer alone are listed. */
-function Narrowed({ count }: { count: number }) {
-  const only = onlyOf(useCorpus().only);
-  if (!only) return null;
-  return (
-    <span className="corpus-chip" data-testid="chip-only">
-      <span className="faint">{count} with</span> {only.of} {only.label || 'none'}
-      <button
-        type="button"
-        className="icon-button"
-        aria-label="List all of them"
-        onClick={() => showCorpus({ only: '' })}
-      >
-        <Icon name="close" />
-      </button>
-    </span>
-  );
 }
 
 /** What the columns are; a click sorts by one, another one as they were found. */

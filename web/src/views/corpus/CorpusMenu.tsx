@@ -19,7 +19,7 @@ export function CorpusMenu({ corpora, shown }: { corpora: readonly About[]; show
           group="corpus-name"
           value={about.name}
           checked={about.name === shown?.name}
-          onChange={() => askCorpus({ name: about.name, layer: null, file: [] })}
+          onChange={() => askCorpus({ name: about.name, layer: null, file: [], through: false })}
           note={`${count(about.n_tokens, 'token')}, ${count(about.n_sentences, 'sentence')}, ${count(about.files.length, 'file')}, ${bytes(about.bytes)}`}
         >
           <span className="mono">{about.name}</span>

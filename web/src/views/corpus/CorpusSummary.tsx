@@ -1,26 +1,13 @@
-/** What the tokens have in common: labels beside their base rates; a label that is clicked becomes a filter. */
+/** What the tokens have in common: labels beside their base rates; those that are clicked narrow the list. */
 import { Segments } from '../../shared/parts/parts';
-import {
-  askCorpus,
-  FILTERS,
-  showCorpus,
-  useCorpus,
-  type CorpusState,
-  type Filter,
-} from './corpusState';
+import { showCorpus, useCorpus, type CorpusState } from './corpusState';
+import { COLUMNS } from './Narrowed';
 import { writtenOnly } from './listing';
 import type { Hits } from './query';
 import { isLabelled, type About } from './request';
 
 type Share = NonNullable<Hits['labels']>['items'][number];
 
-const COLUMNS = {
-  pos: 'part of speech',
-  tag: 'tag',
-  dep: 'dependency',
-  entity: 'entity',
-  offset: 'tokens away',
-} as const;
 const SHOWN = 8;
 
 interface Props {
@@ -60,7 +47,7 @@ export function CorpusSummary({ data, about, of, causal }: Props) {
             label="Whose labels are counted"
             value={of}
             options={options}
-            onChange={(chosen: CorpusState['of']) => showCorpus({ of: chosen, only: '' })}
+            onChange={(chosen: CorpusState['of']) => showCorpus({ of: chosen })}
           />
         ) : null}
       </div>
@@ -69,7 +56,6 @@ export function CorpusSummary({ data, about, of, causal }: Props) {
           <Column
             key={column}
             title={title}
-            column={column}
             items={data.labels?.items.filter((one) => one.column === column) ?? []}
             of={data.labels?.of ?? 'match'}
           />
@@ -83,9 +69,9 @@ export function CorpusSummary({ data, about, of, causal }: Props) {
       )}
       {data.labels ? (
         <p className="faint corpus-legend">
-          Bar: share of the {data.labels.n}, with its 95% interval; tick: share in all texts. × is
-          one over the other. A click {data.labels.of === 'match' ? 'asks for' : 'lists'} these
-          alone.
+          Bar: share of the {data.listed}, or of those that fit what is chosen in other columns, with
+          its 95% interval; tick: share in all texts. × is one over the other. A click lists these
+          alone, clicks in several columns what fits all.
         </p>
       ) : null}
     </aside>
@@ -94,27 +80,21 @@ export function CorpusSummary({ data, about, of, causal }: Props) {
 
 interface ColumnProps {
   title: string;
-  column: string;
   items: readonly Share[];
   of: CorpusState['of'];
 }
 
-function Column({ title, column, items, of }: ColumnProps) {
+function Column({ title, items, of }: ColumnProps) {
   if (items.length === 0 || items.every(({ label }) => label === '')) return null;
   const shown = items.slice(0, SHOWN);
   const rest = items.length - shown.length;
-  const filter = FILTERS.find((name) => name === column);
   return (
     <section>
       <h4>{title}</h4>
       <ul className="corpus-shares">
         {shown.map((one) => (
           <li key={one.label}>
-            <ShareRow
-              share={one}
-              of={of}
-              filter={of === 'match' && one.label !== '' ? filter : undefined}
-            />
+            <ShareRow share={one} of={of} />
           </li>
         ))}
       </ul>
@@ -123,19 +103,12 @@ function Column({ title, column, items, of }: ColumnProps) {
   );
 }
 
-interface RowProps {
-  share: Share;
-  of: CorpusState['of'];
-  /** Of matches: what asks the corpus for these alone. Others narrow what is listed. */
-  filter: Filter | undefined;
-}
-
-function ShareRow({ share, of, filter }: RowProps) {
-  const corpus = useCorpus();
+function ShareRow({ share, of }: { share: Share; of: CorpusState['of'] }) {
+  const { only } = useCorpus();
   const { column, label, count, base, lift, low, high } = share;
   const said = label === '' ? 'none' : label;
   const title = [
-    `${said}: ${count}, ${(100 * share.share).toFixed(0)}%`,
+    `${said}: ${count} of ${share.n}, ${(100 * share.share).toFixed(0)}%`,
     base === null ? null : `${(100 * base).toFixed(1)}% of all tokens`,
     lift === null ? null : `lift ${lift.toFixed(2)}, 95% ${low?.toFixed(2)}–${high?.toFixed(2)}`,
   ]
@@ -155,18 +128,16 @@ function ShareRow({ share, of, filter }: RowProps) {
       <span className="number faint">{lift === null ? '' : `×${liftText(lift)}`}</span>
     </>
   );
-  const only = writtenOnly({ of, column, label });
-  const pressed = corpus.only === only;
-  const press = () => {
-    if (filter) askCorpus({ [filter]: [label] });
-    else showCorpus({ only: pressed ? '' : only });
-  };
+  const written = writtenOnly({ of, column, label });
+  const pressed = only.includes(written);
+  const press = () =>
+    showCorpus({ only: pressed ? only.filter((one) => one !== written) : [...only, written] });
   return (
     <button
       type="button"
       className="corpus-share"
-      title={`${title}. ${filter ? 'Ask for these alone' : 'Of those listed, only these'}`}
-      aria-pressed={filter ? undefined : pressed}
+      title={`${title}. Of those listed, only these`}
+      aria-pressed={pressed}
       data-testid={`share-${column}-${label}`}
       onClick={press}
     >

@@ -1,5 +1,4 @@
 /** Corpus: tokens of one's own texts, in their sentences, and what they have in common; what heads look at. */
-import { useState } from 'react';
 import { ApiError } from '../../shared/api/client';
 import { useCorpora } from '../../shared/api/corpora';
 import type { Analysis, ModelInfo } from '../../shared/api/queries';
@@ -43,10 +42,7 @@ export function CorpusView({ model, experiment, cellWidth }: ViewProps) {
   const about = listed ? (listed.find(({ name }) => name === corpus.name) ?? null) : null;
   const shown = about ?? (corpus.name === '' ? (listed?.[0] ?? null) : null);
   const hits = useCorpusHits(spec, shown, experiment.position, model);
-  // A pass takes long: it is asked for by a button, once for each corpus.
-  const [through, setThrough] = useState<string | null>(null);
-  const asked = shown !== null && through === shown.name;
-  const relations = useRelations(spec, shown, asked);
+  const relations = useRelations(spec, shown);
   const { ask } = corpus;
   const unasked = ask === 'like' && !isAsked(spec);
   const building = ask === 'build' || (listed !== null && !shown);
@@ -93,8 +89,6 @@ export function CorpusView({ model, experiment, cellWidth }: ViewProps) {
           <RelationsTable
             analysis={relations}
             about={shown}
-            asked={asked}
-            ask={() => setThrough(shown.name)}
           />
         </>
       ) : null}

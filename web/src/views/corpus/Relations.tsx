@@ -6,7 +6,7 @@ import { Icon } from '../../shared/parts/parts';
 import { openPage } from '../../shared/state/exploring';
 import { change, useStore } from '../../shared/state/store';
 import { formatPositions, parsePositions } from '../../shared/text/edits';
-import { askCorpus, LEAST, SENTENCES, useCorpus } from './corpusState';
+import { askCorpus, LEAST, SENTENCES, showCorpus, useCorpus } from './corpusState';
 import type { Relation, Relations } from './query';
 import { isLabelled, type About } from './request';
 
@@ -118,14 +118,12 @@ function Layers({ model }: { model: ModelInfo }) {
 interface TableProps {
   analysis: Analysis<Relations>;
   about: About;
-  asked: boolean;
-  ask: () => void;
 }
 
-export function RelationsTable({ analysis, about, asked, ask }: TableProps) {
+export function RelationsTable({ analysis, about }: TableProps) {
   const { data } = analysis;
-  const { sentences } = useCorpus();
-  if (!asked && !data)
+  const { sentences, through } = useCorpus();
+  if (!through && !data)
     return (
       <section className="welcome corpus-welcome" data-testid="relations-start">
         <h2>What does each head look at?</h2>
@@ -135,7 +133,12 @@ export function RelationsTable({ analysis, about, asked, ask }: TableProps) {
           distance, would give.
         </p>
         <p>
-          <button type="button" className="primary" data-testid="find-relations" onClick={ask}>
+          <button
+            type="button"
+            className="primary"
+            data-testid="find-relations"
+            onClick={() => showCorpus({ through: true })}
+          >
             Look through {about.name}
           </button>{' '}
           <span className="faint">

@@ -8,6 +8,7 @@ import { formatPositions, parsePositions } from '../../shared/text/edits';
 import { furtherOf, furtherPython, type Further } from '../../shared/text/further';
 import { optionsPython, quote } from '../../shared/text/options';
 import { askCorpus } from './corpusState';
+import { keptOf, type About } from './request';
 
 const ASKED = QUESTIONS.corpus_build;
 /** Bytes of a file that are sent at once: base64 of them fits into any body that a server takes. */
@@ -31,8 +32,8 @@ export interface Draft {
   /** "": none. */
   spacy: string;
   column: string;
-  /** What there is of this name is replaced. */
-  restart: boolean;
+  /** What becomes of a corpus of this name: it gets layers, or these files, or is replaced. */
+  there: 'layers' | 'files' | 'replace';
 }
 
 interface Making {
@@ -65,7 +66,7 @@ const EMPTY: Draft = {
   maxTokens: ASKED.max_tokens.default,
   spacy: '',
   column: ASKED.column.default,
-  restart: false,
+  there: 'layers',
 };
 
 const START: Making = {
@@ -161,7 +162,20 @@ export function optionsOf(draft: Draft, model: ModelInfo) {
     ...(draft.maxTokens === EMPTY.maxTokens ? {} : { max_tokens: draft.maxTokens }),
     ...(draft.spacy === '' ? {} : { spacy: draft.spacy }),
     ...(hasColumn(draft.files) && draft.column !== EMPTY.column ? { column: draft.column } : {}),
+    ...(draft.there === 'files' ? { add: true } : {}),
   };
+}
+
+/** Files that are added are read as the others were: what is known of that is filled in. */
+export function addTo(about: About): void {
+  const kept = keptOf(about).map(({ by }) => by);
+  fill({
+    there: 'files',
+    layers: '',
+    kept: kept.includes('hidden') ? (kept.includes('context') ? 'both' : 'hidden') : 'context',
+    split: about.split,
+    spacy: about.spacy.split(' ')[0] ?? '',
+  });
 }
 
 /** The same in Python, of files that lie where it runs. */
@@ -169,7 +183,7 @@ export function draftPython(spec: { further: Further }, model: ModelInfo): strin
   const { draft } = useMaking.getState();
   const files = draft.files.map(({ name }) => quote(name)).join(', ');
   const options = [
-    ...optionsPython({ ...optionsOf(draft, model), ...(draft.restart ? { restart: true } : {}) }),
+    ...optionsPython({ ...optionsOf(draft, model), ...replacing(draft) }),
     ...furtherPython(spec, 'corpus_build'),
   ];
   const given = [`[${files}]`, quote(draft.name), ...options].join(', ');
@@ -223,14 +237,18 @@ export async function buildIt(spec: { further: Further }, model: ModelInfo): Pro
     const body = {
       ...bodyOf(spec, draft, model, upload),
       name: draft.name,
-      ...(draft.restart ? { restart: true } : {}),
+      ...replacing(draft),
       job,
     };
     const made = await answer(api.POST('/api/corpus/build', { body }));
     useMaking.setState(START);
     await queryClient.invalidateQueries({ queryKey: ['corpora'] });
-    askCorpus({ name: made.name, ask: 'like', layer: null, file: [] });
+    askCorpus({ name: made.name, ask: 'like', layer: null, file: [], through: false });
   });
+}
+
+function replacing({ there }: Draft): { restart?: true } {
+  return there === 'replace' ? { restart: true } : {};
 }
 
 function bodyOf(spec: { further: Further }, draft: Draft, model: ModelInfo, upload: string) {

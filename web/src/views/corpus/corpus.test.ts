@@ -161,26 +161,21 @@ describe('what is listed', () => {
     hit(2, word(2, 'Ran', 'VERB'), [word(1, 'cat', 'NOUN'), word(3, 'by', 'ADP')], 5),
     hit(3, word(2, 'ran', 'NOUN'), [null, word(3, 'At', 'ADP')], 2),
   ];
-  const rows = (only: string, order: string) =>
-    listed(items, { only, order }, [-1, 2]).map(({ row }) => row);
+  const rows = (order: string) => listed(items, order, [-1, 2]).map(({ row }) => row);
 
   it('is sorted by words, whatever their case; what is not there comes last', () => {
-    expect(rows('', 'score')).toEqual([1, 2, 3]);
-    expect(rows('', 'match')).toEqual([3, 2, 1]); // of one word the noun first
-    expect(rows('', '-1')).toEqual([2, 1, 3]);
-    expect(rows('', '2')).toEqual([3, 2, 1]);
-    expect(rows('', '4')).toEqual([1, 2, 3]); // no such column
+    expect(rows('score')).toEqual([1, 2, 3]);
+    expect(rows('match')).toEqual([3, 2, 1]); // of one word the noun first
+    expect(rows('-1')).toEqual([2, 1, 3]);
+    expect(rows('2')).toEqual([3, 2, 1]);
+    expect(rows('4')).toEqual([1, 2, 3]); // no such column
   });
 
-  it('is narrowed by what a label is of', () => {
-    expect(rows('match.pos.NOUN', 'score')).toEqual([3]);
-    expect(rows('attended.offset.-2', 'score')).toEqual([1]);
-    expect(rows('attended.offset.+0', 'score')).toEqual([3]);
-    expect(rows('attended.pos.ADP', 'match')).toEqual([3, 2, 1]);
-    expect(rows('next.pos.ADP', 'score')).toEqual([]);
-    expect(rows('match.tag.', 'score')).toEqual([1, 2, 3]); // without one
-    const odd = { of: 'next', column: 'tag', label: 'a.b\n' } as const;
+  it('is narrowed by labels that have a name each', () => {
+    const odd = { of: 'next', column: 'tag', label: 'a=b.\n' } as const;
     expect(onlyOf(writtenOnly(odd))).toEqual(odd);
+    expect(onlyOf('match.pos=')).toEqual({ of: 'match', column: 'pos', label: '' });
+    expect(onlyOf('match.pos')).toBeNull();
   });
 });
 

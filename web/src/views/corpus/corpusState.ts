@@ -48,14 +48,16 @@ export interface CorpusState extends Record<Filter, readonly string[]> {
   layers: readonly number[];
   sentences: number;
   least: number;
+  /** The pass over the corpus that this takes was asked for. */
+  through: boolean;
   /** Attention from the match lies behind its sentence. */
   lit: boolean;
   /** Columns beside each line: the tokens so far from the match. */
   offsets: readonly number[];
   /** By what lines are sorted: as they were found, by the match, or by the token at an offset. */
   order: string;
-  /** Of those listed only these, "attended.pos.NOUN"; "": all. */
-  only: string;
+  /** Of those listed only these, as "attended.pos=NOUN"; none: all. */
+  only: readonly string[];
   /** The token that is looked at, by its number in the corpus. */
   chosen: number | null;
 }
@@ -84,10 +86,11 @@ export const CORPUS: Readonly<CorpusState> = {
   layers: [],
   sentences: RELATIONS.sentences.default,
   least: RELATIONS.min_count.default,
+  through: false,
   lit: false,
   offsets: [],
   order: 'score',
-  only: '',
+  only: [],
   chosen: null,
 };
 
@@ -96,15 +99,16 @@ export const FARTHEST = 9;
 export const MOST_OFFSETS = 6;
 
 const MOST = 999_999_999;
+const ONLY = /^(match|next|attended)\.(pos|tag|dep|entity|offset)=/;
 
 /** A label may have a comma in it. */
-function labels(name: Filter): Field<CorpusState> {
+function labels(name: Filter | 'only', legal = /^/): Field<CorpusState> {
   return list<CorpusState, string>(
     name,
     (value) => {
       try {
         const found = value.split(',').map(decodeURIComponent);
-        return found.every((one) => one !== '' && one.length <= 200) ? found : undefined;
+        return found.every((one) => one !== '' && one.length <= 200 && legal.test(one)) ? found : undefined;
       } catch {
         return undefined;
       }
@@ -142,6 +146,7 @@ const FIELDS: Fields<CorpusState> = {
   clayers: numbers('layers'),
   csent: integer(CORPUS, 'sentences', RELATIONS.sentences.low, RELATIONS.sentences.high),
   cleast: integer(CORPUS, 'least', 1, 999_999),
+  cthrough: flag(CORPUS, 'through'),
   clit: flag(CORPUS, 'lit'),
   coff: list<CorpusState, number>(
     'offsets',
@@ -156,9 +161,7 @@ const FIELDS: Fields<CorpusState> = {
   corder: field(CORPUS, 'order', (value) =>
     /^(score|match|-?[1-9]\d?)$/.test(value) ? value : undefined,
   ),
-  conly: field(CORPUS, 'only', (value) =>
-    /^(match|next|attended)\.\w+\./.test(value) ? value : undefined,
-  ),
+  conly: labels('only', ONLY),
   cat: field(CORPUS, 'chosen', (value) => {
     const row = /^\d{1,9}$/.test(value) ? Number(value) : MOST + 1;
     return row <= MOST ? row : undefined;
@@ -181,7 +184,7 @@ export function useCorpus(): CorpusState {
 /** Another question has no token chosen yet. */
 export function askCorpus(patch: Partial<CorpusState>, how: 'push' | 'replace' = 'push'): void {
   const { corpus } = useStore.getState().spec;
-  change({ corpus: { ...corpus, chosen: null, only: '', ...patch } }, how);
+  change({ corpus: { ...corpus, chosen: null, only: [], ...patch } }, how);
 }
 
 /** How a thing is shown, with the same answer. */

@@ -34,11 +34,14 @@ export const corpus: fc.Arbitrary<CorpusState> = fc.record({
   layers: fc.uniqueArray(few, { maxLength: 5 }).map((one) => one.toSorted((a, b) => a - b)),
   sentences: fc.integer({ min: 1, max: 100_000 }),
   least: fc.integer({ min: 1, max: 999_999 }),
+  through: fc.boolean(),
   lit: fc.boolean(),
   offsets: fc
     .uniqueArray(fc.constantFrom(-3, -2, -1, 1, 2, 3), { maxLength: 4 })
     .map((one) => one.toSorted((a, b) => a - b)),
   order: fc.constantFrom('score', 'match', '-1', '2'),
-  only: fc.constantFrom('', 'next.pos.VERB', 'attended.offset.-3', 'match.tag..'),
+  only: fc.uniqueArray(
+    fc.constantFrom('next.pos=VERB', 'attended.offset=-3', 'match.tag=.', 'match.dep=', 'next.tag=,'),
+  ),
   chosen: fc.option(fc.nat({ max: 999_999_999 })),
 });

@@ -1,51 +1,36 @@
-/** What of an answer is listed, and in which order: narrowed by labels, sorted by words around the match. */
+/** In which order an answer is listed: as it was found, or by words around the match. */
 import type { CorpusState } from './corpusState';
 import type { CorpusToken, Hit } from './query';
 
-/** "attended.pos.NOUN": whose label, in which column, which. */
+/** A label that narrows a list: "attended.pos=NOUN". */
 export interface Only {
   of: CorpusState['of'];
   column: string;
+  /** "": none. */
   label: string;
 }
 
 export function onlyOf(written: string): Only | null {
-  const found = /^(match|next|attended)\.(\w+)\.(.*)$/s.exec(written);
+  const found = /^(match|next|attended)\.(\w+)=(.*)$/s.exec(written);
   return found
     ? { of: found[1] as Only['of'], column: found[2] ?? '', label: found[3] ?? '' }
     : null;
 }
 
 export function writtenOnly({ of, column, label }: Only): string {
-  return `${of}.${column}.${label}`;
+  return `${of}.${column}=${label}`;
 }
 
-/** Hits as they are listed. What is not known of a hit fits nothing. */
+/** Hits as they are listed. */
 export function listed(
   items: readonly Hit[],
-  { only, order }: Pick<CorpusState, 'only' | 'order'>,
+  order: CorpusState['order'],
   offsets: readonly number[],
 ): Hit[] {
-  const narrowed = onlyOf(only);
-  const left = narrowed ? items.filter((hit) => fits(hit, narrowed)) : [...items];
-  if (order === 'score') return left;
+  if (order === 'score') return [...items];
   const key = (hit: Hit) => keyOf(tokenAt(hit, order, offsets));
   // Those without a token there come last; equal ones stay in the order of the answer.
-  return left.toSorted((one, other) => compare(key(one), key(other)));
-}
-
-function fits(hit: Hit, { of, column, label }: Only): boolean {
-  const token = hit[of];
-  if (!token) return false;
-  if (column === 'offset') return away(hit, token) === label;
-  const found = (token as unknown as Record<string, string | null>)[column];
-  return (found ?? '') === label;
-}
-
-/** "+1", "-3", "+0": as the summary writes it. */
-function away(hit: Hit, token: CorpusToken): string {
-  const offset = token.position - hit.match.position;
-  return offset < 0 ? String(offset) : `+${offset}`;
+  return items.toSorted((one, other) => compare(key(one), key(other)));
 }
 
 /** The token of a hit that a column shows. */

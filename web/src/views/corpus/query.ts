@@ -52,15 +52,15 @@ export function useCorpusHits(
   );
 }
 
-/** A pass over the corpus: nothing is asked before `asked`. Sorted otherwise it needs no other pass. */
-export function useRelations(spec: Spec, about: About | null, asked: boolean): Analysis<Relations> {
+/** A pass over the corpus, which a button or a link asks for. Sorted otherwise it needs no other one. */
+export function useRelations(spec: Spec, about: About | null): Analysis<Relations> {
   const options = relationsOf(spec.corpus);
   const further = furtherOf(spec, 'relations');
   const corpus = about?.name ?? '';
   return useAnalysis(
     'relations',
     [corpus, about?.made, options, further],
-    asked && about !== null && spec.corpus.ask === 'heads',
+    spec.corpus.through && about !== null && spec.corpus.ask === 'heads',
     (job, signal) =>
       timedAnswer(
         api.POST('/api/corpus/relations', {

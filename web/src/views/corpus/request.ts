@@ -41,6 +41,7 @@ export type Options = Partial<
     weighting: CorpusState['weighting'];
     reach: number;
     summarise: CorpusState['of'];
+    narrow: string[];
     exact: true;
     offsets: number[];
     limit: number;
@@ -63,6 +64,7 @@ export function optionsOf(corpus: CorpusState, about: About, like: boolean, caus
   if (corpus.near.length > 0 && corpus.reach !== 5) options.reach = corpus.reach;
   const of = summedOf(corpus, about, like, causal);
   if (of !== null) options.summarise = of;
+  if (corpus.only.length > 0) options.narrow = [...corpus.only];
   if (corpus.offsets.length > 0) options.offsets = [...corpus.offsets];
   options.limit = corpus.limit;
   return options;
