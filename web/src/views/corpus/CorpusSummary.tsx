@@ -69,9 +69,9 @@ export function CorpusSummary({ data, about, of, causal }: Props) {
       )}
       {data.labels ? (
         <p className="faint corpus-legend">
-          Bar: share of the {data.listed}, or of those that fit what is chosen in other columns, with
-          its 95% interval; tick: share in all texts. × is one over the other. A click lists these
-          alone, clicks in several columns what fits all.
+          Bar: share of the {data.listed}, or of those that fit what is chosen in other columns,
+          with its 95% interval; tick: share in all texts. × is one over the other. A click lists
+          these alone, clicks in several columns what fits all.
         </p>
       ) : null}
     </aside>

@@ -86,10 +86,7 @@ export function CorpusView({ model, experiment, cellWidth }: ViewProps) {
             retry={relations.retry}
             stale={relations.data !== null}
           />
-          <RelationsTable
-            analysis={relations}
-            about={shown}
-          />
+          <RelationsTable analysis={relations} about={shown} />
         </>
       ) : null}
       {shown && (ask === 'like' || ask === 'labels') ? (

@@ -108,7 +108,9 @@ function labels(name: Filter | 'only', legal = /^/): Field<CorpusState> {
     (value) => {
       try {
         const found = value.split(',').map(decodeURIComponent);
-        return found.every((one) => one !== '' && one.length <= 200 && legal.test(one)) ? found : undefined;
+        return found.every((one) => one !== '' && one.length <= 200 && legal.test(one))
+          ? found
+          : undefined;
       } catch {
         return undefined;
       }

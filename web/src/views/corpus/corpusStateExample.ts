@@ -41,7 +41,13 @@ export const corpus: fc.Arbitrary<CorpusState> = fc.record({
     .map((one) => one.toSorted((a, b) => a - b)),
   order: fc.constantFrom('score', 'match', '-1', '2'),
   only: fc.uniqueArray(
-    fc.constantFrom('next.pos=VERB', 'attended.offset=-3', 'match.tag=.', 'match.dep=', 'next.tag=,'),
+    fc.constantFrom(
+      'next.pos=VERB',
+      'attended.offset=-3',
+      'match.tag=.',
+      'match.dep=',
+      'next.tag=,',
+    ),
   ),
   chosen: fc.option(fc.nat({ max: 999_999_999 })),
 });
