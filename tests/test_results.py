@@ -42,6 +42,22 @@ def of_corpus(model, folder):
     ]
 
 
+def of_transcoders():
+    """A graph and an edge of it, of a model with a made-up transcoder."""
+    model = ue.load(tiny_model("gpt2"), tokenizer=tiny_tokenizer())
+    width = model.anatomy.d_model
+    reads, writes = SiteKey("mlp_in", 1), SiteKey("mlp_out", 1)
+    rows = torch.eye(width)
+    says = Description(
+        "made up", "transcoder", "relu", width, width, width, reads=reads, writes=writes
+    )
+    bias = torch.zeros(width)
+    model.attach(ue.Sae(says, Weights(rows, rows, bias, bias)), verify=False)
+    graph = ue.attribution_graph(model, PROMPT)
+    edge = graph.edges[0]
+    return [graph, ue.measure_edge(model, PROMPT, edge.source, edge.target)]
+
+
 class Guessing:
     """A judge that says yes to all."""
 
@@ -95,6 +111,7 @@ def results(model, tmp_path_factory):
         ue.attribute(model, PROMPT, 3, verify=5),
         ue.find_circuit(model, [3, 4, 5], [3, 6, 5], 7, distractor=9, shares=(0.5, 1), measure=1),
         ue.trace(model, PROMPT, "L1.N3@0"),
+        *of_transcoders(),
         ue.patch_grid(model, [3, 4, 5], [3, 6, 5], 7, distractor=9),
         ue.path_patch(model, [3, 4, 5], [3, 6, 5], ["L0.H1"], ["L1.H2"], 7),
         ue.patch_pairs(model, [pair(3, 4), pair(6, 9)]),
@@ -316,7 +333,7 @@ def test_a_token_is_written_the_same_way_everywhere(results):
         found = list(tokens(result.to_dict()))
         assert {tuple(one) for one in found} <= {("id", "text", "label", "special")}
         # the scores of heads are of texts whose tokens nobody asked for, thumbnails and relations
-        # of many at once, path patches one number a node
+        # of many at once, path patches one number a node; an edge is of nodes
         untold = ue.HeadScores | ue.SaeCheck | ue.Thumbnails | ue.HeadRelations | ue.PathPatches
-        untold |= ue.ExplanationScores | ue.SaeTraining
+        untold |= ue.ExplanationScores | ue.SaeTraining | ue.MeasuredEdge
         assert found or isinstance(result, untold)

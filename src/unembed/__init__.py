@@ -36,6 +36,11 @@ if TYPE_CHECKING:
     from unembed.analyses.attribution.attribute import attribute
     from unembed.analyses.attribution.options import AttributionOptions
     from unembed.analyses.attribution.result import Attribution
+    from unembed.analyses.attribution_graph.build import attribution_graph
+    from unembed.analyses.attribution_graph.measured import measure_edge
+    from unembed.analyses.attribution_graph.options import EdgeOptions, GraphOptions
+    from unembed.analyses.attribution_graph.result import AttributionGraph, MeasuredEdge
+    from unembed.analyses.attribution_graph.viewer import load_graph
     from unembed.analyses.circuits.files import CircuitFile, load_circuit
     from unembed.analyses.circuits.find import find_circuit
     from unembed.analyses.circuits.options import CircuitOptions
@@ -219,6 +224,14 @@ _HOME = {
     "read_pairs": "unembed.analyses.patching.pairs",
     "attribute": "unembed.analyses.attribution.attribute",
     "patch_grid": "unembed.analyses.patching.grid",
+    # attribution graphs
+    "AttributionGraph": "unembed.analyses.attribution_graph.result",
+    "EdgeOptions": "unembed.analyses.attribution_graph.options",
+    "GraphOptions": "unembed.analyses.attribution_graph.options",
+    "MeasuredEdge": "unembed.analyses.attribution_graph.result",
+    "attribution_graph": "unembed.analyses.attribution_graph.build",
+    "load_graph": "unembed.analyses.attribution_graph.viewer",
+    "measure_edge": "unembed.analyses.attribution_graph.measured",
     # tracing and circuits
     "Circuit": "unembed.analyses.circuits.result",
     "CircuitOptions": "unembed.analyses.circuits.options",
@@ -296,6 +309,7 @@ __all__ = [
     "AttentionOptions",
     "AttentionResult",
     "Attribution",
+    "AttributionGraph",
     "AttributionOptions",
     "BrowseOptions",
     "BuildOptions",
@@ -312,6 +326,7 @@ __all__ = [
     "CorpusSearchOptions",
     "CorpusSentencesOptions",
     "CutReport",
+    "EdgeOptions",
     "Edit",
     "ExamplesOptions",
     "ExplainOptions",
@@ -321,6 +336,7 @@ __all__ = [
     "FlowOptions",
     "Generation",
     "GenerationOptions",
+    "GraphOptions",
     "HeadRelations",
     "HeadRelationsOptions",
     "HeadScores",
@@ -331,6 +347,7 @@ __all__ = [
     "LensResult",
     "LocalExplainer",
     "LocalJudge",
+    "MeasuredEdge",
     "Model",
     "NodePages",
     "Objective",
@@ -370,6 +387,7 @@ __all__ = [
     "attention",
     "attention_capture",
     "attribute",
+    "attribution_graph",
     "build_index",
     "check_sae",
     "compare_attention",
@@ -398,10 +416,12 @@ __all__ = [
     "lm_debugger_on",
     "load",
     "load_circuit",
+    "load_graph",
     "load_sae",
     "logit_lens",
     "mask",
     "measure_cuts",
+    "measure_edge",
     "node_pages",
     "open_corpus",
     "open_index",

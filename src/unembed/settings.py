@@ -74,6 +74,9 @@ class Settings:
     max_circuit_names: int = _asked(
         2000, "Most edges and nodes put into a circuit, or taken out of it, by name."
     )
+    max_graph_latents: int = _asked(
+        10_000, "Most latents that are nodes of one attribution graph before any is pruned."
+    )
     max_flow_layers: int = _asked(8, "Most layers of one flow graph.")
     max_flow_vectors: int = _asked(4000, "Most vectors that one flow graph may read.")
     max_measured_cuts: int = _asked(8, "Most edits of one flow graph that are each run alone.")

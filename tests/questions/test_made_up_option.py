@@ -31,6 +31,8 @@ PLACES = {
     "attribute": ("analyses/attribution/options.py", "AttributionOptions", "attribute"),
     "trace": ("analyses/tracing/options.py", "TraceOptions", "trace"),
     "circuit": ("analyses/circuits/options.py", "CircuitOptions", "circuit"),
+    "graph": ("analyses/attribution_graph/options.py", "GraphOptions", "graph"),
+    "edge": ("analyses/attribution_graph/options.py", "EdgeOptions", "edge"),
     "patch": ("analyses/patching/options.py", "PatchOptions", "patch"),
     "patch_path": ("analyses/patching/options.py", "PathOptions", "patch-path"),
     "patch_pairs": ("analyses/patching/options.py", "PairsOptions", "patch-pairs"),
@@ -55,10 +57,14 @@ PLACES = {
 WITHOUT_OPTIONS = {"vector"}  # of its own: it asks which index, as all of them do
 ASKED = """
 import json, sys, tempfile
+import torch
 from pathlib import Path
 from transformers import AutoModelForSequenceClassification
 import unembed as ue
 from unembed.errors import InputError
+from unembed.latents.autoencoder import Weights
+from unembed.latents.description import Description
+from unembed.latents.load import places
 from unembed.models.tiny import tiny_model, tiny_tokenizer
 from unembed.questions import documents, limits
 from unembed.questions.table import QUESTIONS
@@ -77,6 +83,14 @@ node, flow, seen = (
     model.run("a b", capture)
     for capture in (ue.component_capture(model, "L1.H2"), ue.flow_capture(model, [1]), ["pattern"])
 )
+transcoded = ue.load(tiny_model("gpt2"), tiny_tokenizer())
+reads, writes = places("L1.mlp_in>L1.mlp_out")
+d = model.anatomy.d_model
+says = Description("made up", "transcoder", "relu", d, d, 6, reads=reads, writes=writes)
+rows = torch.ones(6, d)
+transcoded.attach(
+    ue.Sae(says, Weights(rows.T, rows, torch.zeros(6), torch.zeros(d))), verify=False
+)
 pair = ue.PromptPair(clean="a b", corrupted="c b", answer=72, wrong=5)
 CALLS = {
     "predictions": lambda **given: ue.predictions(model, "a b", **given),
@@ -88,6 +102,8 @@ CALLS = {
     "attribute": lambda **given: ue.attribute(model, "a b", 72, **given),
     "trace": lambda **given: ue.trace(model, "a b", "L1.N2@0", **given),
     "circuit": lambda **given: ue.find_circuit(model, [5, 6], [7, 6], 72, **given),
+    "graph": lambda **given: ue.attribution_graph(transcoded, "a b", **given),
+    "edge": lambda **given: ue.measure_edge(transcoded, "a b", "embed@0", "logit:72@1", **given),
     "patch": lambda **given: ue.patch_grid(model, [5, 6], [7, 6], 72, **given),
     "patch_path": lambda **given: ue.path_patch(
         model, [5, 6], [7, 6], ["L0.H1"], ["L1.H2"], 72, **given
@@ -116,6 +132,7 @@ CALLS = {
 FIELDS = {
     "attention": {"layers": [1]}, "patch": {"corrupted": "b"},
     "patch_path": {"corrupted": "b", "senders": ["L0.H1"], "receivers": ["L1.H2"]},
+    "edge": {"sender": "embed@0", "receiver": "logit:72@1"},
     "patch_pairs": {"template": "ioi"}, "flow": {"layers": [1]},
     "component": {"target": "L1.H2"}, "trace": {"node": "L1.N2@0"}, "search": {"words": ["he"]},
     "token": {"token": 72}, "similar": {"target": "L1.N2"}, "browse": {"layer": 1},

@@ -26,6 +26,7 @@ from . import (
     test_corpus,
     test_explanations,
     test_flow,
+    test_graphs,
     test_index,
     test_labels,
     test_lens,
@@ -40,6 +41,7 @@ FACES = (
     | test_attention.FACES
     | test_attribution.FACES
     | test_circuits.FACES
+    | test_graphs.FACES
     | test_flow.FACES
     | test_component_and_generate.FACES
     | test_index.FACES

@@ -264,6 +264,46 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/graph": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Graph
+         * @description Which latents of transcoders make which others, and the answer.
+         */
+        post: operations["graph"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/graph/edge": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Edge
+         * @description One edge of an attribution graph, measured by taking its source out.
+         */
+        post: operations["edge"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/patch": {
         parameters: {
             query?: never;
@@ -1599,6 +1639,99 @@ export interface components {
              */
             unlisted: {
                 [key: string]: components["schemas"]["AttributedNode"][];
+            };
+        };
+        /**
+         * AttributionGraph
+         * @description Nodes at positions, and the direct edges between them.
+         *
+         *     `nodes` and `edges` are those that were kept. In Python `weights` has every edge [node, node],
+         *     target first, as `names` has the nodes; None where the graph was read from a file.
+         */
+        AttributionGraph: {
+            /**
+             * Objective
+             * @description What is explained, in words.
+             */
+            objective: string;
+            /**
+             * Position
+             * @description Where it is read.
+             */
+            position: number;
+            /**
+             * Tokens
+             * @description Of the prompt.
+             */
+            tokens: components["schemas"]["Token"][];
+            /** N Layers */
+            n_layers: number;
+            /**
+             * Nodes
+             * @description From the tokens to what is explained.
+             */
+            nodes: components["schemas"]["GraphNode"][];
+            /**
+             * Edges
+             * @description Between these nodes, largest first.
+             */
+            edges: components["schemas"]["GraphEdge"][];
+            /**
+             * Replacement
+             * @description Of the influence that comes from tokens and errors, that of tokens; of all nodes.
+             */
+            replacement: number;
+            /**
+             * Completeness
+             * @description Of what goes into nodes, the part that is no error, by influence; of all nodes.
+             */
+            completeness: number;
+            /**
+             * Node Threshold
+             * @description The part of all influence that the nodes kept have.
+             */
+            node_threshold: number;
+            /**
+             * Edge Threshold
+             * @description The part of all influence that the edges kept have.
+             */
+            edge_threshold: number;
+            /**
+             * N Active
+             * @description Latents that are active, at all positions.
+             */
+            n_active: number;
+            /**
+             * N Chosen
+             * @description Of these, how many are nodes before any is pruned.
+             */
+            n_chosen: number;
+            /**
+             * Unexplored
+             * @description The part of all influence that comes from latents not chosen.
+             */
+            unexplored: number;
+            /**
+             * Supernodes
+             * @description Nodes taken together; empty unless grouped.
+             */
+            supernodes: components["schemas"]["Supernode"][];
+            /**
+             * Notes
+             * @description What to know of the graph.
+             */
+            notes: string[];
+            /**
+             * Cost
+             * @description What it took, in words.
+             */
+            cost: string;
+            /**
+             * Provenance
+             * @description Which model, in which precision.
+             */
+            provenance: {
+                [key: string]: string;
             };
         };
         /**
@@ -3175,6 +3308,74 @@ export interface components {
             together: components["schemas"]["CutEffect"] | null;
         };
         /**
+         * EdgePair
+         * @description A pair of query and key that an edge goes through.
+         */
+        EdgePair: {
+            /**
+             * Name
+             * @description "L9.H6@14<3"; `ue.trace` says why the head looks there.
+             */
+            name: string;
+            /**
+             * Weight
+             * @description How much of the edge it moves; a path through several heads counts at each.
+             */
+            weight: number;
+        };
+        /**
+         * EdgeRequest
+         * @description One edge of an attribution graph, measured.
+         */
+        EdgeRequest: {
+            /**
+             * Prompt
+             * @description Text, which the model's tokenizer splits; token ids used as they are; or messages, which the chat template of the model makes a text of.
+             */
+            prompt: string | number[] | components["schemas"]["Message"][];
+            /**
+             * Source
+             * @description Of an encoder-decoder, and only of one: what its encoder reads. The prompt is then what its decoder goes on with; empty: its start token alone.
+             */
+            source?: (string | number[] | components["schemas"]["Message"][]) | null;
+            /**
+             * Pair
+             * @description A second text, for an encoder that reads two together; the prompt is then the first one, a text too.
+             */
+            pair?: string | null;
+            /**
+             * Target
+             * @description What the graph explains, where the receiver is that: a token, or an objective of logits as text.
+             */
+            target?: string | number | null;
+            /**
+             * Distractor
+             * @description A token whose logit is taken off the target's.
+             */
+            distractor?: (string | number) | null;
+            /**
+             * Pairs
+             * @description Pairs of query and key listed that move most of the edge.
+             * @default 10
+             */
+            pairs?: number;
+            /**
+             * Sender
+             * @description The node that writes, as the graph names it: "L6.F77@4", "embed@2".
+             */
+            sender: string;
+            /**
+             * Receiver
+             * @description The node that reads: "L9.F5@7", "logit:1234@9".
+             */
+            receiver: string;
+            /**
+             * Job
+             * @description A name of the client's choice, to follow or cancel the work by.
+             */
+            job?: string | null;
+        };
+        /**
          * EditSpec
          * @description An intervention, as data.
          */
@@ -4311,6 +4512,169 @@ export interface components {
             baseline: components["schemas"]["Generation"];
             /** @description Null where no edit is enabled. */
             edited: components["schemas"]["Generation"] | null;
+        };
+        /**
+         * GraphEdge
+         * @description One direct edge, with attention patterns and the scales of norms held.
+         */
+        GraphEdge: {
+            /**
+             * Source
+             * @description The node that writes.
+             */
+            source: string;
+            /**
+             * Target
+             * @description The node that reads.
+             */
+            target: string;
+            /**
+             * Weight
+             * @description What the source adds to the target's value.
+             */
+            weight: number;
+            /**
+             * Reached
+             * @description The part of all edges' influence that this edge and those of more have together.
+             */
+            reached: number;
+        };
+        /**
+         * GraphNode
+         * @description One node at one position.
+         */
+        GraphNode: {
+            /**
+             * Name
+             * @description "L6.F77@4", "L6.F_error@4", "L6.mlp@4", "embed@4" or "logit:1234@9".
+             */
+            name: string;
+            /**
+             * Kind
+             * @description A token's embedding; an active latent of a transcoder; what the transcoder leaves over; all that a feed-forward without one adds; what is explained.
+             * @enum {string}
+             */
+            kind: "embed" | "latent" | "error" | "mlp" | "logit";
+            /**
+             * Layer
+             * @description Null of tokens and of what is explained.
+             */
+            layer: number | null;
+            /** Position */
+            position: number;
+            /**
+             * Index
+             * @description The number of the latent, or of the token; null of errors, and of sums.
+             */
+            index: number | null;
+            /**
+             * Label
+             * @description The token; of a latent what it raises most; empty where nothing is.
+             */
+            label: string;
+            /**
+             * Value
+             * @description Of a latent in the run, or of a logit; null of others.
+             */
+            value: number | null;
+            /**
+             * Bias
+             * @description The value less all edges into it, those not kept too; null without edges in.
+             */
+            bias: number | null;
+            /**
+             * Influence
+             * @description The sum over all paths to what is explained; 0 of that itself.
+             */
+            influence: number;
+            /**
+             * Reached
+             * @description The part of all influence that this node and those of more have together; 0 of what is explained.
+             */
+            reached: number;
+            /**
+             * Probability
+             * @description Of a token that is explained; null of others.
+             */
+            probability: number | null;
+        };
+        /**
+         * GraphRequest
+         * @description Which latents of transcoders make which others, and the answer.
+         */
+        GraphRequest: {
+            /**
+             * Prompt
+             * @description Text, which the model's tokenizer splits; token ids used as they are; or messages, which the chat template of the model makes a text of.
+             */
+            prompt: string | number[] | components["schemas"]["Message"][];
+            /**
+             * Source
+             * @description Of an encoder-decoder, and only of one: what its encoder reads. The prompt is then what its decoder goes on with; empty: its start token alone.
+             */
+            source?: (string | number[] | components["schemas"]["Message"][]) | null;
+            /**
+             * Pair
+             * @description A second text, for an encoder that reads two together; the prompt is then the first one, a text too.
+             */
+            pair?: string | null;
+            /**
+             * Target
+             * @description What is explained: a token, or an objective of logits as text. Absent: the likeliest tokens, each by its probability.
+             */
+            target?: string | number | null;
+            /**
+             * Distractor
+             * @description A token whose logit is taken off the target's.
+             */
+            distractor?: (string | number) | null;
+            /**
+             * Position
+             * @description Where; a negative one counts from the end.
+             * @default -1
+             */
+            position?: number;
+            /**
+             * Answers
+             * @description Most tokens that are explained where no target is given.
+             * @default 10
+             */
+            answers?: number;
+            /**
+             * Mass
+             * @description So few of them that they have this probability together, where that is fewer.
+             * @default 0.95
+             */
+            mass?: number;
+            /**
+             * Latents
+             * @description Active latents that are nodes: those with most influence on the answer, where there are more.
+             * @default 2000
+             */
+            latents?: number;
+            /**
+             * Node Threshold
+             * @description Nodes are kept that have this part of all influence together.
+             * @default 0.8
+             */
+            node_threshold?: number;
+            /**
+             * Edge Threshold
+             * @description Edges between them are kept that have this part of all influence together.
+             * @default 0.98
+             */
+            edge_threshold?: number;
+            /**
+             * Labels
+             * @description Whether latents are labelled by the tokens that they raise most, directly.
+             * @default true
+             */
+            labels?: boolean;
+            /**
+             * Job
+             * @description A name of the client's choice, to follow or cancel the work by.
+             */
+            job?: string | null;
         };
         /**
          * HeadRelation
@@ -5668,6 +6032,11 @@ export interface components {
              */
             max_circuit_names: number;
             /**
+             * Max Graph Latents
+             * @description Most latents that are nodes of one attribution graph before any is pruned.
+             */
+            max_graph_latents: number;
+            /**
              * Max Flow Layers
              * @description Most layers of one flow graph.
              */
@@ -5687,6 +6056,52 @@ export interface components {
         LoginRequest: {
             /** Token */
             token: string;
+        };
+        /**
+         * MeasuredEdge
+         * @description One direct edge, and what becomes of its target without its source.
+         */
+        MeasuredEdge: {
+            /**
+             * Source
+             * @description The node that writes.
+             */
+            source: string;
+            /**
+             * Target
+             * @description The node that reads.
+             */
+            target: string;
+            /**
+             * Words
+             * @description What is measured of the target, in words.
+             */
+            words: string;
+            /**
+             * Value
+             * @description Of the target in the run: a latent's before its activation function.
+             */
+            value: number;
+            /**
+             * Weight
+             * @description The edge: what the source adds to that.
+             */
+            weight: number;
+            /**
+             * Held
+             * @description Measured: what the target loses without the source, patterns, norms and all other nodes held; the model's own code, so equal to the edge but for rounding.
+             */
+            held: number;
+            /**
+             * Live
+             * @description Measured in the model as it is: what the target loses without the source.
+             */
+            live: number;
+            /**
+             * Pairs
+             * @description That move most of it, largest either way first.
+             */
+            pairs: components["schemas"]["EdgePair"][];
         };
         /**
          * Message
@@ -6763,6 +7178,16 @@ export interface components {
              * @description What `attributed` is on, in words: "logit of ' Tokyo'".
              */
             objective: string | null;
+        };
+        /**
+         * Supernode
+         * @description Nodes that are taken together, under one name.
+         */
+        Supernode: {
+            /** Name */
+            name: string;
+            /** Nodes */
+            nodes: string[];
         };
         /**
          * TargetScore
@@ -8902,6 +9327,260 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Circuit"];
+                };
+            };
+            /** @description The request is malformed; the error names the field. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description No token, or a wrong one. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description A Host or Origin that is not this server's. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The body took too long to arrive. */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The body, or the work it asks for, is larger than the limits allow. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The body is not application/json in UTF-8. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description This model cannot do that; the error says why. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The work was cancelled. */
+            499: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description A fault of the server. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Too many requests are waiting; `Retry-After` says when to try again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The work took longer than the limit. */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+        };
+    };
+    graph: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["GraphRequest"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    /** @description Waited and computed, in ms. */
+                    "Server-Timing"?: string;
+                    /** @description Whether every forward pass was at hand. */
+                    "X-Unembed-Cached"?: "true" | "false";
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AttributionGraph"];
+                };
+            };
+            /** @description The request is malformed; the error names the field. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description No token, or a wrong one. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description A Host or Origin that is not this server's. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The body took too long to arrive. */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The body, or the work it asks for, is larger than the limits allow. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The body is not application/json in UTF-8. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description This model cannot do that; the error says why. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The work was cancelled. */
+            499: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description A fault of the server. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Too many requests are waiting; `Retry-After` says when to try again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The work took longer than the limit. */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+        };
+    };
+    edge: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["EdgeRequest"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    /** @description Waited and computed, in ms. */
+                    "Server-Timing"?: string;
+                    /** @description Whether every forward pass was at hand. */
+                    "X-Unembed-Cached"?: "true" | "false";
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MeasuredEdge"];
                 };
             };
             /** @description The request is malformed; the error names the field. */

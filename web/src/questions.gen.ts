@@ -504,6 +504,75 @@ export const QUESTIONS = {
       "default": null
     }
   },
+  "graph": {
+    "target": {
+      "kind": "token",
+      "default": null
+    },
+    "distractor": {
+      "kind": "token",
+      "default": null
+    },
+    "position": {
+      "kind": "integer",
+      "default": -1
+    },
+    "answers": {
+      "kind": "integer",
+      "default": 10,
+      "low": 1
+    },
+    "mass": {
+      "kind": "number",
+      "default": 0.95,
+      "low": 0,
+      "high": 1
+    },
+    "latents": {
+      "kind": "integer",
+      "default": 2000,
+      "low": 1,
+      "limit": "max_graph_latents"
+    },
+    "node_threshold": {
+      "kind": "number",
+      "default": 0.8,
+      "low": 0,
+      "high": 1
+    },
+    "edge_threshold": {
+      "kind": "number",
+      "default": 0.98,
+      "low": 0,
+      "high": 1
+    },
+    "labels": {
+      "kind": "boolean",
+      "default": true
+    }
+  },
+  "edge": {
+    "sender": {
+      "kind": "text"
+    },
+    "receiver": {
+      "kind": "text"
+    },
+    "target": {
+      "kind": "token",
+      "default": null
+    },
+    "distractor": {
+      "kind": "token",
+      "default": null
+    },
+    "pairs": {
+      "kind": "integer",
+      "default": 10,
+      "low": 0,
+      "limit": "max_attributed_rows"
+    }
+  },
   "patch": {
     "corrupted": {
       "kind": "record"
@@ -1610,6 +1679,7 @@ export const LIMITS = {
   "max_pairs": 1000,
   "max_circuit_runs": 200,
   "max_circuit_names": 2000,
+  "max_graph_latents": 10000,
   "max_flow_layers": 8,
   "max_flow_vectors": 4000,
   "max_measured_cuts": 8

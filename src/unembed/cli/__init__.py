@@ -23,6 +23,7 @@ from unembed.cli import (
     explain_command,
     flags,
     flow_command,
+    graph_command,
     index_command,
     lens_command,
     options,
@@ -248,6 +249,37 @@ def circuit(
 ) -> None:
     """Which edges between nodes carry an answer, and how much of it they carry alone."""
     circuit_command.circuit(loading, prompt, corrupted, fields, as_json=as_json)
+
+
+@app.command(cls=TextCommand)
+@options.with_loading
+@options.with_prompt
+@flags.with_options(requests.GraphRequest)
+def graph(
+    *,
+    loading: Loading,
+    prompt: Typed,
+    viewer: graph_command.Viewer = None,
+    as_json: options.Json = False,
+    fields: dict[str, Any],
+) -> None:
+    """Which latents of transcoders (--sae) make which others, and the answer."""
+    graph_command.graph(loading, prompt, fields, viewer=viewer, as_json=as_json)
+
+
+@app.command(cls=TextCommand)
+@options.with_loading
+@options.with_prompt
+@flags.with_options(requests.EdgeRequest)
+def edge(
+    *,
+    loading: Loading,
+    prompt: Typed,
+    as_json: options.Json = False,
+    fields: dict[str, Any],
+) -> None:
+    """One edge of an attribution graph, measured by taking its source out."""
+    graph_command.edge(loading, prompt, fields, as_json=as_json)
 
 
 @app.command(cls=TextCommand)

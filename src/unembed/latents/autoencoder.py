@@ -169,6 +169,44 @@ class Autoencoder:
         lengths: Tensor = self.weights.W_dec.norm(dim=-1)
         return lengths
 
+    def readers(self, latents: Int[Tensor, " some"]) -> Float[Tensor, "some d_in"]:
+        """How the value of a latent, where it is active, grows with what is read.
+
+        value = `read_factor` · <activation, reader> + `offsets`: every activation function here is
+        linear where it is not 0. The scale of a normalisation is held.
+        """
+        says, held = self.description, self.weights
+        rows = held.W_enc[:, latents].T * says.scale_in
+        rows = rows * self._slope(latents)[:, None]
+        centres = says.centred or says.normalise == "layer_norm"
+        return rows - rows.mean(-1, keepdim=True) if centres else rows
+
+    def offsets(self, latents: Int[Tensor, " some"]) -> Float[Tensor, " some"]:
+        """What an active latent's value is beside what it reads: see `readers`."""
+        says, held = self.description, self.weights
+        bias = held.b_enc[latents] * self._slope(latents)
+        if says.activation == "gated":
+            bias = (held.b_enc if held.b_mag is None else held.b_mag)[latents]
+        if says.subtract_bias:
+            bias = bias - held.b_dec @ held.W_enc[:, latents] * self._slope(latents)
+        return bias
+
+    def read_factor(self, activation: Float[Tensor, "pos ..."]) -> Float[Tensor, "pos 1"]:
+        """What the normalisation of a position multiplies everything that is read there with."""
+        x = activation.reshape(len(activation), -1)
+        if self.description.normalise == "none":
+            return torch.ones_like(x[:, :1])
+        x = x - x.mean(-1, keepdim=True) if self.description.centred else x
+        return 1 / self._spread(x)
+
+    def _slope(self, latents: Int[Tensor, " some"]) -> Float[Tensor, " some"]:
+        """How an active latent's value grows with its pre-activation."""
+        held, says = self.weights, self.description
+        plain = torch.ones_like(held.b_enc[latents])
+        if says.activation == "gated":
+            return plain if held.r_mag is None else held.r_mag[latents].exp()
+        return self._lengths[latents] if says.decoder_norm == "values" else plain
+
     # ------------------------------------------------------------ and back
 
     def decode(

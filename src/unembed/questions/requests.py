@@ -17,6 +17,7 @@ from unembed.analyses.attention.options import (
     ThumbnailsOptions,
 )
 from unembed.analyses.attribution.options import AttributionOptions
+from unembed.analyses.attribution_graph.options import EdgeOptions, GraphOptions
 from unembed.analyses.circuits.options import CircuitOptions
 from unembed.analyses.component.options import ComponentOptions
 from unembed.analyses.flow.options import FlowOptions
@@ -188,6 +189,28 @@ class CircuitRequest(CircuitOptions, Prompted, Request):
         "unless ablation is zero or mean.",
     )
     target: _Spelled | None = option(None, CircuitOptions.model_fields["target"].description)
+    job: JobName | None = Field(
+        None, description="A name of the client's choice, to follow or cancel the work by."
+    )
+
+
+class GraphRequest(GraphOptions, Prompted, Request):
+    """Which latents of transcoders make which others, and the answer."""
+
+    target: _Spelled | None = option(None, GraphOptions.model_fields["target"].description)
+    job: JobName | None = Field(
+        None, description="A name of the client's choice, to follow or cancel the work by."
+    )
+
+
+class EdgeRequest(EdgeOptions, Prompted, Request):
+    """One edge of an attribution graph, measured."""
+
+    sender: Name = option(
+        sentence='The node that writes, as the graph names it: "L6.F77@4", "embed@2".'
+    )
+    receiver: Name = option(sentence='The node that reads: "L9.F5@7", "logit:1234@9".')
+    target: _Spelled | None = option(None, EdgeOptions.model_fields["target"].description)
     job: JobName | None = Field(
         None, description="A name of the client's choice, to follow or cancel the work by."
     )

@@ -15,6 +15,7 @@ from unembed.analyses.attention.result import (
     ThumbnailsComparison,
 )
 from unembed.analyses.attribution.result import AttributionComparison
+from unembed.analyses.attribution_graph.result import AttributionGraph, MeasuredEdge
 from unembed.analyses.circuits.result import Circuit
 from unembed.analyses.component.result import Component
 from unembed.analyses.labels.result import LabelScores
@@ -29,6 +30,7 @@ from unembed.questions import circuits as circuit_question
 from unembed.questions import component as component_question
 from unembed.questions import flow as flow_question
 from unembed.questions import generation as generation_question
+from unembed.questions import graphs as graph_question
 from unembed.questions import labels as labels_question
 from unembed.questions import lens as lens_question
 from unembed.questions import limits, requests
@@ -239,6 +241,24 @@ async def circuit(request: Request, body: requests.CircuitRequest) -> Response:
     session = session_of(request)
     return await compute(
         request, body, lambda job: json_bytes(circuit_question.circuit(session, job, body))
+    )
+
+
+@router.post("/api/graph", responses=work_responses(wire.body_of(AttributionGraph)))
+async def graph(request: Request, body: requests.GraphRequest) -> Response:
+    """Which latents of transcoders make which others, and the answer."""
+    session = session_of(request)
+    return await compute(
+        request, body, lambda job: json_bytes(graph_question.graph(session, job, body))
+    )
+
+
+@router.post("/api/graph/edge", responses=work_responses(wire.body_of(MeasuredEdge)))
+async def edge(request: Request, body: requests.EdgeRequest) -> Response:
+    """One edge of an attribution graph, measured by taking its source out."""
+    session = session_of(request)
+    return await compute(
+        request, body, lambda job: json_bytes(graph_question.edge(session, job, body))
     )
 
 

@@ -23,7 +23,9 @@ from unembed.questions.requests import (
     CorpusSearchRequest,
     CorpusSentencesRequest,
     CorpusUploadRequest,
+    EdgeRequest,
     ExplainRequest,
+    GraphRequest,
     HeadsRequest,
     IndexRequest,
     PatchPairsRequest,
@@ -81,6 +83,8 @@ Question = (
     | PatchPathRequest
     | PatchPairsRequest
     | CircuitRequest
+    | GraphRequest
+    | EdgeRequest
 )
 
 

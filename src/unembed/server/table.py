@@ -45,6 +45,8 @@ API: tuple[Entry, ...] = (
     Entry("/api/attribute", ("POST",)),
     Entry("/api/trace", ("POST",)),
     Entry("/api/circuit", ("POST",)),
+    Entry("/api/graph", ("POST",)),
+    Entry("/api/graph/edge", ("POST",)),
     Entry("/api/patch", ("POST",)),
     Entry("/api/patch/path", ("POST",)),
     Entry("/api/patch/pairs", ("POST",)),

@@ -147,6 +147,8 @@ describe('an option that the server declares', () => {
       ...WITHOUT_PAGE,
       'trace',
       'circuit',
+      'graph',
+      'edge',
     ];
     expect(tried.toSorted()).toEqual(Object.keys(QUESTIONS).toSorted());
   });

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from unembed.analyses.circuits.graph import Graph, Layer
 from unembed.analyses.tools.objective import Objective
+from unembed.analyses.tools.plain_stream import why_no_edges
 from unembed.analyses.tools.writes import head_writes
 from unembed.engine.cancel import Cancel
 from unembed.engine.editing.edits import by_analysis, set_to
@@ -39,7 +40,7 @@ def graph_of(model: Loaded) -> Graph:
     anatomy = model.anatomy
     layers = []
     for block in anatomy.blocks:
-        why = _why_none(model, block.layer)
+        why = why_no_edges(model, block.layer)
         if why is not None:
             raise CapabilityError(
                 f"{model.name} has no circuits of edges: {why}", field="model", value=model.name
@@ -48,23 +49,6 @@ def graph_of(model: Loaded) -> Graph:
             Layer(block.attention.n_heads, block.feed_forward is not None, block.parallel)
         )
     return Graph(tuple(layers))
-
-
-def _why_none(model: Loaded, layer: int) -> str | None:
-    block = model.block(layer)
-    if block.why_no_heads is not None:
-        return block.why_no_heads
-    if model.has_encoder:
-        return "it has an encoder beside it"
-    if not block.passes_unchanged:
-        return f"the stream itself is normalised or scaled in layer {layer}"
-    if block.beside is not None or block.per_layer is not None:
-        return f"layer {layer} adds more than attention and a feed-forward"
-    if block.attention.gated:
-        return f"a gate follows the attention of layer {layer}"
-    if model.anatomy.shares_keys:
-        return "layers use keys and values of earlier ones"
-    return None
 
 
 def written_capture(model: Loaded) -> tuple[str, ...]:

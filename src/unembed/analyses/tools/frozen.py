@@ -41,7 +41,7 @@ class FrozenNorm:
         gain = self.gain.reshape(len(self.gain), *[1] * (parts.dim() - 2), -1)
         return gain * _centred(parts, self.centres)
 
-    def back(self, rows: Float[Tensor, "pos d"]) -> Float[Tensor, "pos d"]:
+    def back(self, rows: Float[Tensor, "*rows pos d"]) -> Float[Tensor, "*rows pos d"]:
         """The transpose: `back(rows) · part` is `rows · carry(part)`, at every position."""
         return _centred(self.gain * accurate(rows), self.centres)
 
@@ -53,14 +53,38 @@ def freeze(norm: Norm, states: Float[Tensor, "pos d"]) -> FrozenNorm:
     bias = states.new_zeros(states.shape[-1]) if given is None else given.detach()
     output = _apply(norm, states)
     if output.shape != states.shape:
-        raise _no_norm(norm)
+        raise _no_norm(type(norm).__name__)
+    probe = probes(states)
+    found = [_apply(norm, one[None])[0] for one in probe[1:]]
+    return frozen_as(states, output, torch.stack([bias.to(output), *found]), type(norm).__name__)
+
+
+def probes(states: Float[Tensor, "pos d"]) -> Float[Tensor, "3 d"]:
+    """What a norm must be asked for besides these states, for `frozen_as`: zeros, which its bias is
+    made of, and two inputs that are apart by a shift."""
     probe = _probe(states)
-    centres = _ignores_shifts(norm, probe)
-    weight = (_apply(norm, probe) - bias) / _centred(probe, centres)  # times a number
+    return torch.cat([torch.zeros_like(probe), probe, probe + 0.5])
+
+
+def frozen_as(
+    states: Float[Tensor, "pos d"],
+    output: Float[Tensor, "pos d"],
+    probed: Float[Tensor, "3 d"],
+    name: str,
+) -> FrozenNorm:
+    """The norm that makes `output` of states, and `probed` of what `probes` gives.
+
+    Raises CapabilityError, with the name, if it is no norm of known form.
+    """
+    output, probed = accurate(output), accurate(probed)
+    bias, still, moved = probed
+    # not 0: a centring norm moves by its rounding, which in half precision is not small
+    centres = bool((moved - still).abs().max() < 0.02 * still.abs().max())
+    weight = (still - bias) / _centred(_probe(states), centres)  # times a number
     gain, expected = _gain(_centred(states, centres), output - bias, weight)
     limit = AGREEMENT.get(states.dtype, STRICT) * expected.abs().amax(-1, keepdim=True)
     if not bool(((gain - expected).abs() <= limit).all()):
-        raise _no_norm(norm)
+        raise _no_norm(name)
     return FrozenNorm(gain, bias, centres)
 
 
@@ -78,9 +102,9 @@ def _gain(given: Tensor, output: Tensor, weight: Tensor) -> tuple[Tensor, Tensor
     return torch.where(telling, measured, expected), expected
 
 
-def _no_norm(module: Norm) -> CapabilityError:
+def _no_norm(name: str) -> CapabilityError:
     return CapabilityError(
-        f"{type(module).__name__} is not a norm whose scale can be frozen: its output is not a "
+        f"{name} is not a norm whose scale can be frozen: its output is not a "
         "weight times its input over one number",
         field="target",
     )
@@ -92,13 +116,6 @@ def _probe(states: Tensor) -> Float[Tensor, "1 d"]:
     angles = torch.arange(d, dtype=torch.float64) * 2.399963  # the golden angle: no pattern
     signs = torch.where(angles.sin() >= 0, 1.0, -1.0)
     return (signs * (1 + angles.cos().abs()) + 0.05)[None].to(states)
-
-
-def _ignores_shifts(norm: Norm, probe: Tensor) -> bool:
-    moved = _apply(norm, probe + 0.5)
-    still = _apply(norm, probe)
-    # not 0: a centring norm moves by its rounding, which in half precision is not small
-    return bool((moved - still).abs().max() < 0.02 * still.abs().max())
 
 
 def _apply(norm: Norm, states: Tensor) -> Tensor:

@@ -132,12 +132,15 @@ def pulled_back(
 
 
 @contextmanager
-def norms_frozen(whole: nn.Module) -> Iterator[None]:
-    """Every norm inside a module as the linear map that it is with the scale of its call."""
+def norms_frozen(whole: nn.Module, *, by_first: int = 0) -> Iterator[None]:
+    """Every norm inside a module as the linear map that it is with the scale of its call.
+
+    `by_first`: with the scale of the first of so many rows of one length, for all of them.
+    """
     with ExitStack() as stack:
         for module in whole.modules():
             if _is_norm(module):
-                stack.enter_context(forward_replaced(module, _frozen(module)))
+                stack.enter_context(forward_replaced(module, _frozen(module, by_first)))
         yield
 
 
@@ -152,23 +155,31 @@ def _is_norm(module: nn.Module) -> bool:
     return vector or "norm" in type(module).__name__.lower()
 
 
-def _frozen(norm: nn.Module) -> Callable[..., Any]:
-    """The norm as a linear map with the gain that each row has in this call."""
+def _frozen(norm: nn.Module, by_first: int = 0) -> Callable[..., Any]:
+    """The norm as a linear map with the gain that each row, or the first, has in this call."""
     plain = norm.forward
 
     def linear(states: Tensor, *more: Any, **named: Any) -> Any:
         if more or named:  # a gate beside it: it is no function of one state
             return plain(states, *more, **named)
         with torch.no_grad():
-            output = plain(states)
-            shifted = (plain(states + 0.5) - output).abs().max()
+            like = states
+            if by_first and len(states) % by_first == 0:
+                # of rows [row, pos, ...], or put one behind the other (OPT's feed-forward)
+                like = states[: len(states) // by_first]
+            output = plain(like)
+            shifted = (plain(like + 0.5) - output).abs().max()
             centres = bool(shifted < 0.02 * output.abs().max())
             bias = getattr(norm, "bias", None)
             written = output if bias is None else output - bias
-            given = states - states.mean(-1, keepdim=True) if centres else states
+            given = like - like.mean(-1, keepdim=True) if centres else like
             telling = given.abs() > NEGLIGIBLE * given.abs().amax(-1, keepdim=True)
             gain = torch.where(telling, written / torch.where(telling, given, 1.0), 0.0)
             constant = output - gain * given
+            if by_first and len(like) < len(states):
+                gain, constant = (
+                    one.repeat(by_first, *[1] * (one.dim() - 1)) for one in (gain, constant)
+                )
         centred = states - states.mean(-1, keepdim=True) if centres else states
         found: Tensor = gain * centred + constant
         return found

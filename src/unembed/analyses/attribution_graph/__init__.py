@@ -1,0 +1,1 @@
+"""Attribution graphs: which features of transcoders make which others, and the answer."""

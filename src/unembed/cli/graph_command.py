@@ -1,0 +1,134 @@
+"""`unembed graph` and `unembed edge`: ask once, print tables or JSON, write the viewer's file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from unembed.cli.loading import Loading, Typed
+from unembed.cli.output import print_json
+from unembed.cli.questions import ask, validated
+from unembed.figures.files import check_path, write_whole
+from unembed.questions.requests import EdgeRequest, GraphRequest
+
+if TYPE_CHECKING:
+    from unembed.analyses.attribution_graph.result import AttributionGraph, GraphNode, MeasuredEdge
+    from unembed.session import Job, Session
+
+SHOWN = 20  # edges of the table
+
+Viewer = Annotated[
+    Path | None,
+    typer.Option(
+        "--viewer",
+        help="A file to write the graph to, as JSON that circuit-tracer's viewer reads.",
+        rich_help_panel="Output",
+        show_default=False,
+    ),
+]
+
+
+def graph(
+    loading: Loading,
+    prompt: Typed,
+    fields: dict[str, Any],
+    *,
+    viewer: Path | None,
+    as_json: bool,
+) -> None:
+    """See `unembed graph`."""
+    asked = validated(GraphRequest, prompt.fields() | fields)
+    if viewer is not None:
+        check_path(viewer)
+    found = ask(loading, _graph, asked, Console(stderr=True))
+    if as_json:
+        print_json(found.to_json())
+    else:
+        _print_graph(found)
+    if viewer is not None:
+        write_whole(viewer, found.to_viewer())
+        Console(stderr=True, soft_wrap=True, highlight=False, markup=False).print(
+            f"Wrote {viewer.resolve()}."
+        )
+
+
+def edge(loading: Loading, prompt: Typed, fields: dict[str, Any], *, as_json: bool) -> None:
+    """See `unembed edge`."""
+    asked = validated(EdgeRequest, prompt.fields() | fields)
+    found = ask(loading, _edge, asked, Console(stderr=True))
+    if as_json:
+        print_json(found.to_json())
+    else:
+        _print_edge(found)
+
+
+def _graph(session: Session, job: Job, asked: GraphRequest) -> AttributionGraph:
+    from unembed.questions import graphs  # here, not above: it imports torch
+
+    return graphs.graph(session, job, asked)
+
+
+def _edge(session: Session, job: Job, asked: EdgeRequest) -> MeasuredEdge:
+    from unembed.questions import graphs
+
+    return graphs.edge(session, job, asked)
+
+
+def _print_graph(found: AttributionGraph) -> None:
+    title = f"{found.objective}: {len(found.nodes):,} nodes, {len(found.edges):,} edges"
+    table = _table(title, "from", "", "to", "")
+    table.add_column("weight", justify="right")
+    for one in found.edges[:SHOWN]:
+        ends = [found.node(name) for name in (one.source, one.target)]
+        said = [part for end in ends for part in (end.name, _label(end, found))]
+        table.add_row(*map(Text, said), f"{one.weight:+.4f}")
+    left = len(found.edges) - SHOWN
+    lines = [f"and {left:,} edges more"] if left > 0 else []
+    lines.append(
+        f"replacement {found.replacement:.3f}, completeness {found.completeness:.3f}; "
+        f"{found.n_chosen:,} of {found.n_active:,} active latents are nodes, and "
+        f"{found.unexplored:.1%} of all influence comes from the others"
+    )
+    _print(table, [*lines, *found.notes, found.cost])
+
+
+def _label(node: GraphNode, found: AttributionGraph) -> str:
+    at = found.tokens[node.position].label
+    return (
+        node.label
+        if node.kind in ("embed", "logit") or not node.label
+        else (f"{node.label} at {at}")
+    )
+
+
+def _print_edge(found: MeasuredEdge) -> None:
+    table = _table(f"{found.source} to {found.target}, {found.words} = {found.value:.4f}", "")
+    table.add_column("what it adds", justify="right")
+    for name, value in (
+        ("the edge", found.weight),
+        ("measured, all else held", found.held),
+        ("measured in the model as it is", found.live),
+    ):
+        table.add_row(name, f"{value:+.4f}")
+    for pair in found.pairs:
+        table.add_row(f"through {pair.name}", f"{pair.weight:+.4f}")
+    _print(table, [])
+
+
+def _table(title: str, *names: str) -> Table:
+    table = Table(title=Text(title), title_justify="left", box=None, pad_edge=False)
+    for name in names:
+        table.add_column(name)
+    return table
+
+
+def _print(table: Table, lines: list[str]) -> None:
+    console = Console()
+    console.print(table)
+    for line in lines:
+        console.print(Text(line, style="dim"))

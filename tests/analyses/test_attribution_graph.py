@@ -1,0 +1,555 @@
+"""Attribution graphs against a model whose patterns and norms are held by hand, and slow sums."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import random
+
+import pytest
+import torch
+
+import unembed as ue
+from unembed.analyses.attribution_graph.build import run_for_graph
+from unembed.analyses.attribution_graph.edges import Edges
+from unembed.analyses.attribution_graph.held import held
+from unembed.analyses.attribution_graph.influence import kept, scores, shares
+from unembed.analyses.attribution_graph.interventions import held_runs
+from unembed.analyses.attribution_graph.sources import sources
+from unembed.analyses.attribution_graph.viewer import read_graph
+from unembed.errors import CapabilityError, InputError, TargetError, TooLargeError
+from unembed.latents.autoencoder import Autoencoder, Weights
+from unembed.latents.description import Description
+from unembed.latents.load import places
+from unembed.latents.sae import split
+from unembed.models.tiny import tiny_model, tiny_tokenizer
+
+from .held_by_hand import ByHand
+
+PROMPT = (1, 72, 5, 33, 9, 72)
+BARE = 1  # a layer without a transcoder
+FAMILIES = ("gpt2", "llama", "gemma2", "gpt_neox")
+
+
+def transcoder(model, layer, *, skip=False, reads="mlp_in", n=30):
+    width = model.anatomy.d_model
+    generator = torch.Generator().manual_seed(layer)
+
+    def random_numbers(*shape, size=1.0):
+        return torch.randn(*shape, generator=generator, dtype=torch.float64) * size
+
+    weights = Weights(
+        random_numbers(width, n, size=width**-0.5),
+        random_numbers(n, width, size=width**-0.5),
+        random_numbers(n, size=0.1),
+        random_numbers(width, size=0.1),
+        skip=random_numbers(width, width, size=1 / width) if skip else None,
+    )
+    reads, writes = places(f"L{layer}.{reads}>L{layer}.mlp_out")
+    says = Description(
+        "made up", "transcoder", "topk", width, width, n, reads=reads, writes=writes, k=6
+    )
+    return ue.Sae(says, weights)
+
+
+def with_transcoders(name, dtype=torch.float64, **choices):
+    model = ue.load(tiny_model(name, dtype=dtype), tokenizer=tiny_tokenizer())
+    for layer in range(model.anatomy.n_layers):
+        if layer != BARE:
+            model.attach(transcoder(model, layer, **choices), verify=False)
+    return model
+
+
+def edges_of(model, prompt=PROMPT):
+    read = model.read_prompt(prompt)
+    seen = run_for_graph(model, read, len(read.ids) - 1)
+    found = sources(seen)
+    return Edges(held(seen, list(found.transcoded)), found)
+
+
+@pytest.fixture(scope="module")
+def llama():
+    return with_transcoders("llama")
+
+
+@pytest.fixture(scope="module")
+def graph(llama):
+    return ue.attribution_graph(llama, PROMPT, answers=3)
+
+
+def read_along(edges, column):
+    """Where a latent reads, and along what."""
+    layer, number = edges.sources.where(column)
+    one = edges.sources.transcoded[layer]
+    return layer, int(one.at[number]), one.sae.readers(one.latents[[number]])[0]
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_an_edge_is_what_its_target_loses_without_its_source(name):
+    """1,000 edges of each family, by a pass of transformers' own code for each source."""
+    model = with_transcoders(name)
+    edges, by_hand = edges_of(model), ByHand(name, PROMPT)
+    found, draw = edges.sources, random.Random(0)
+    targets = draw.sample(range(found.n_latents), 50)
+    columns = draw.sample(range(found.n_columns), 20)
+    wanted = edges.rows(edges.latent_starts(targets))
+    largest = float(wanted.abs().max())
+    assert largest > 0.1
+    for column in columns:
+        layer, written = found.written(column)
+        changes = {layer: lambda value, out=written: value - out}
+        embedded = (lambda value, out=written: value - out) if layer < 0 else None
+        read, _ = by_hand.held(changes, embedded)
+        for row, target in enumerate(targets):
+            at_layer, at, reader = read_along(edges, target)
+            lost = (by_hand.read[at_layer][at] - read[at_layer][at]) @ reader
+            assert float(lost) == pytest.approx(float(wanted[row, column]), abs=1e-6 * largest)
+
+
+@pytest.mark.parametrize("name", ["gpt2", "gemma2"])
+def test_what_goes_into_a_node_and_its_bias_are_its_value(name):
+    """The bias: its value where tokens, latents and errors are 0, and biases alone are left."""
+    model = with_transcoders(name)
+    edges, by_hand = edges_of(model), ByHand(name, PROMPT)
+    found, seen = edges.sources, edges.held.run
+    changes = {BARE: torch.zeros_like}
+    for layer, one in found.transcoded.items():
+        parts = split(one.sae, seen[f"L{layer}.mlp_in"], seen[f"L{layer}.mlp_out"])
+        changes[layer] = lambda value, left=parts.constant: left.expand_as(value)
+    read, _ = by_hand.held(changes, torch.zeros_like)
+    columns = list(range(found.n_latents))
+    rows = edges.rows(edges.latent_starts(columns))
+    for column in columns:
+        layer, at, reader = read_along(edges, column)
+        one, number = found.transcoded[layer], found.where(column)[1]
+        bias = read[layer][at] @ reader + one.sae.offsets(one.latents[[number]])[0]
+        value = float(one.values[number])
+        assert float(rows[column].sum() + bias) == pytest.approx(value, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("name", "dtype", "choices"),
+    [
+        ("llama", torch.float64, {"skip": True}),
+        ("gptj", torch.float64, {"skip": True}),
+        ("gemma3", torch.float32, {"reads": "resid_mid"}),
+    ],
+    ids=["skip", "skip-parallel", "stream-float32"],
+)
+def test_edges_past_a_skip_and_from_the_stream(name, dtype, choices):
+    model = with_transcoders(name, dtype, **choices)
+    edges = edges_of(model)
+    found, draw = edges.sources, random.Random(1)
+    targets = draw.sample(range(found.n_latents), 20)
+    columns = draw.sample(range(found.n_columns), 20)
+    wanted = edges.rows(edges.latent_starts(targets))[:, columns]
+    without = held_runs(edges.held, found, columns)
+    close = (1e-7 if dtype == torch.float64 else 1e-4) * float(wanted.abs().max())
+    for row, target in enumerate(targets):
+        layer, at, reader = read_along(edges, target)
+        reads = without.reads[layer][:, at]
+        lost = (reads[0] - reads[1:]).to(reader) @ reader
+        torch.testing.assert_close(lost, wanted[row], atol=close, rtol=0)
+
+
+def test_answers_are_logits_less_their_mean(llama, graph):
+    logits = llama.run(PROMPT).logits[-1].detach()
+    nodes = [node for node in graph.nodes if node.kind == "logit"]
+    assert [node.index for node in nodes] == logits.topk(3).indices.tolist()[: len(nodes)]
+    for node in nodes:
+        assert node.value == pytest.approx(float(logits[node.index] - logits.mean()))
+        assert node.probability == pytest.approx(float(logits.softmax(-1)[node.index]))
+        whole = sum(graph.edge(name, node.name) for name in graph.names)
+        assert whole + node.bias == pytest.approx(node.value)
+
+
+@torch.no_grad()
+def test_edges_into_answers_by_hand(llama, graph):
+    edges, by_hand = edges_of(llama), ByHand("llama", PROMPT)
+    found = edges.sources
+    unembedding = by_hand.module.lm_head.weight.detach()
+    norm = by_hand.last_norm
+    answer = next(node for node in graph.nodes if node.kind == "logit")
+    columns = [0, found.first_error(BARE) + 5, found.first_token + 5, found.first_latent(3) - 1]
+    for column in columns:
+        layer, written = found.written(column)
+        changes = {layer: lambda value, out=written: value - out}
+        embedded = (lambda value, out=written: value - out) if layer < 0 else None
+        _, last = by_hand.held(changes, embedded)
+        lost = (by_hand.last[-1] - last[-1]) * by_hand.scales[norm][0, -1] * norm.weight
+        logits = unembedding @ lost
+        wanted = float(logits[answer.index] - logits.mean())
+        source = name_of(found, column)
+        assert graph.edge(source, answer.name) == pytest.approx(wanted, abs=1e-6)
+
+
+def name_of(found, column):
+    if column >= found.first_token:
+        return f"embed@{column - found.first_token}"
+    if column >= found.n_latents:
+        order, at = divmod(column - found.n_latents, found.n_positions)
+        layer = sorted(found.errors)[order]
+        return f"L{layer}.{'F_error' if layer in found.transcoded else 'mlp'}@{at}"
+    layer, number = found.where(column)
+    one = found.transcoded[layer]
+    return f"L{layer}.F{int(one.latents[number])}@{int(one.at[number])}"
+
+
+def test_latents_that_are_chosen_have_the_edges_that_they_have_among_all(llama):
+    whole = ue.attribution_graph(llama, PROMPT, answers=3, labels=False)
+    some = ue.attribution_graph(llama, PROMPT, answers=3, latents=25, labels=False)
+    assert (some.n_chosen, some.n_active) == (25, whole.n_active)
+    assert whole.unexplored == 0 < some.unexplored < 1
+    numbers = [whole.names.index(name) for name in some.names]
+    torch.testing.assert_close(some.weights, whole.weights[numbers][:, numbers])
+    for node in some.nodes:
+        if node.kind == "latent":  # of what was not chosen, too
+            sums = float(whole.weights[whole.names.index(node.name)].sum())
+            assert node.bias == pytest.approx(node.value - sums)
+
+
+# ------------------------------------------------------------------ influence
+
+
+def by_paths(parts, weights):
+    """The sum over every path, one after the other."""
+    n = len(weights)
+
+    def from_node(node):
+        return sum(
+            parts[target][node] * (weights[target] + from_node(target))
+            for target in range(n)
+            if parts[target][node]
+        )
+
+    return [from_node(node) for node in range(n)]
+
+
+def random_graph(seed, n_latents=4, n_errors=2, n_tokens=2, n_logits=2):
+    """Edges among latents in order, from errors and tokens to all of these, into logits."""
+    draw = random.Random(seed)
+    size = n_latents + n_errors + n_tokens + n_logits
+    edges = torch.zeros(size, size, dtype=torch.float64)
+    first_logit = size - n_logits
+    for target in (*range(n_latents), *range(first_logit, size)):
+        for source in range(first_logit):
+            if source < n_latents and target < n_latents and source >= target:
+                continue
+            edges[target, source] = draw.gauss(0, 1)
+    weights = torch.zeros(size, dtype=torch.float64)
+    weights[first_logit:] = torch.tensor([0.6, 0.3])
+    return edges, weights, slice(0, n_latents), slice(0, n_latents + n_errors)
+
+
+def test_influence_is_the_sum_over_paths():
+    edges, weights, inner, free = random_graph(0)
+    plain = [[abs(x) / max(sum(map(abs, row)), 1e-10) for x in row] for row in edges.tolist()]
+    wanted = by_paths(plain, weights.tolist())
+    found = kept(edges, weights, inner, free, (1.0, 1.0))
+    assert found.influence.tolist() == pytest.approx(wanted)
+    tokens, errors = slice(6, 8), slice(4, 6)
+    replacement, completeness = scores(shares(edges), weights, tokens, errors)
+    assert replacement == pytest.approx(sum(wanted[6:8]) / sum(wanted[4:8]))
+    through = [wanted[node] + float(weights[node]) for node in range(10)]
+    clean = [1 - sum(row[4:6]) for row in plain]
+    inner_nodes = (0, 1, 2, 3, 8, 9)
+    assert completeness == pytest.approx(
+        sum(clean[node] * through[node] for node in inner_nodes)
+        / sum(through[node] for node in inner_nodes)
+    )
+
+
+@pytest.mark.parametrize("thresholds", [(0.5, 0.8), (0.8, 0.98), (1.0, 0.5)], ids=str)
+def test_pruning_keeps_the_largest_and_nothing_that_leads_nowhere(thresholds):
+    for seed in range(20):
+        edges, weights, inner, free = random_graph(seed)
+        found = kept(edges, weights, inner, free, thresholds)
+        order = sorted(range(10), key=lambda node: -float(found.influence[node]))
+        total, enough = 0.0, []
+        for node in order:  # the fewest that have so much together
+            if total < thresholds[0] * float(found.influence.sum()) - 1e-12:
+                enough.append(node)
+            total += float(found.influence[node])
+        nodes = set(found.nodes.nonzero()[:, 0].tolist())
+        assert {6, 7, 8, 9} <= nodes <= {*enough, 6, 7, 8, 9}
+        lines = {(int(t), int(s)) for t, s in found.edges.nonzero()}
+        for node in nodes & set(range(6)):
+            assert any(source == node for _, source in lines)
+        for node in nodes & set(range(4)):
+            assert any(target == node for target, _ in lines)
+        assert all(target in nodes and source in nodes for target, source in lines)
+
+
+def test_a_smaller_threshold_is_a_part_of_the_graph(llama):
+    whole = ue.attribution_graph(llama, PROMPT, node_threshold=0.9, labels=False)
+    fewer = whole.pruned(0.6)
+    names = {node.name for node in fewer.nodes}
+    assert names < {node.name for node in whole.nodes}
+    assert all(node.reached <= 0.6 for node in fewer.nodes if node.kind in ("latent", "error"))
+    assert set(fewer.edges) == {
+        edge for edge in whole.edges if edge.source in names and edge.target in names
+    }
+    with pytest.raises(InputError, match=r"nodes is 0.95.*0.9"):
+        whole.pruned(0.95)
+
+
+# ------------------------------------------------------------------ supernodes, labels, files
+
+
+def test_supernodes_sum_edges(graph):
+    latents = [node.name for node in graph.nodes if node.kind == "latent"][:4]
+    grouped = graph.grouped({"first": latents[:2], "second": latents[2:]})
+    sums = {(edge.source, edge.target): edge.weight for edge in grouped.group_edges()}
+    group = dict(zip(latents, ["first", "first", "second", "second"], strict=True))
+    wanted: dict[tuple[str, str], float] = {}
+    for edge in graph.edges:
+        ends = group.get(edge.source, edge.source), group.get(edge.target, edge.target)
+        if ends[0] != ends[1]:
+            wanted[ends] = wanted.get(ends, 0.0) + edge.weight
+    assert sums == pytest.approx(wanted)
+    with pytest.raises(InputError, match="is in 'a' and in 'b'"):
+        graph.grouped({"a": latents[:1], "b": latents[:1]})
+
+
+def test_labels_are_what_a_latent_raises_or_what_one_says(llama, graph):
+    node = next(node for node in graph.nodes if node.kind == "latent")
+    norm, layer = llama.module.model.norm, node.layer
+    sae = transcoder(llama, layer)
+    row = sae.weights.W_dec[node.index].double() * norm.weight
+    raised = (llama.module.lm_head.weight @ row).topk(3).indices
+    assert node.label == " ".join(llama.token(int(one)).label for one in raised)
+    named = graph.labelled({node.name.partition("@")[0]: "cats"})
+    assert named.node(node.name).label == "cats"
+    with pytest.raises(InputError, match="no node"):
+        graph.labelled({"L9.F9": "x"})
+
+
+def test_a_file_is_read_back_identical(graph, tmp_path):
+    latents = [node.name for node in graph.nodes if node.kind == "latent"][:2]
+    graph = graph.grouped({"both": latents})
+    path = tmp_path / "graph.json"
+    path.write_text(graph.to_viewer(), "utf-8")
+    read = ue.load_graph(path)
+    for row in dataclasses.fields(graph):
+        if row.name not in ("names", "weights"):
+            assert getattr(read, row.name) == getattr(graph, row.name), row.name
+    assert read.to_viewer() == graph.to_viewer()
+    assert read.edge(graph.edges[0].source, graph.edges[0].target) == graph.edges[0].weight
+
+
+def test_the_file_has_what_the_viewer_asks_for(graph):
+    """The fields that circuit-tracer writes (frontend/graph_models.py), of the same types."""
+    data = json.loads(graph.to_viewer())
+    assert {"slug", "scan", "transcoder_list", "prompt_tokens", "prompt", "node_threshold"} <= set(
+        data["metadata"]
+    )
+    assert {"pinnedIds", "supernodes", "linkType", "clickedId", "sg_pos"} == set(data["qParams"])
+    ids = [node["node_id"] for node in data["nodes"]]
+    assert len(set(ids)) == len(ids)
+    for node in data["nodes"]:
+        assert isinstance(node["layer"], str)
+        assert isinstance(node["feature"], int)
+        if node["feature_type"] == "logit":  # read by the viewer from the text
+            assert float(node["clerp"].split("(p=")[1].split(")")[0]) == pytest.approx(
+                node["token_prob"], abs=5e-4
+            )
+    assert {link["source"] for link in data["links"]} <= set(ids)
+    assert sum(node["is_target_logit"] for node in data["nodes"]) == 1
+
+
+FOREIGN = {
+    "metadata": {
+        "slug": "dallas",
+        "scan": "gemma-2-2b",
+        "transcoder_list": [],
+        "prompt_tokens": ["<bos>", "Fact"],
+        "prompt": "<bos>Fact",
+        "node_threshold": 0.8,
+    },
+    "qParams": {"supernodes": [["say", "1_5_1"]], "pinnedIds": [], "linkType": "both"},
+    "nodes": [
+        {"node_id": "E_7_1", "feature": 1, "layer": "E", "ctx_idx": 1, "feature_type": "embedding"},
+        {
+            "node_id": "1_5_1",
+            "feature": 100005,
+            "layer": "1",
+            "ctx_idx": 1,
+            "feature_type": "cross layer transcoder",
+            "clerp": "facts",
+            "influence": 0.4,
+            "activation": 2.5,
+        },
+        {
+            "node_id": "0_1_1",
+            "feature": -1,
+            "layer": "1",
+            "ctx_idx": 1,
+            "feature_type": "mlp reconstruction error",
+        },
+        {
+            "node_id": "27_9_1",
+            "feature": 9,
+            "layer": "27",
+            "ctx_idx": 1,
+            "feature_type": "logit",
+            "token_prob": 0.5,
+            "clerp": 'Output " x" (p=0.500)',
+        },
+    ],
+    "links": [{"source": "1_5_1", "target": "27_9_1", "weight": 1.25}],
+}
+
+
+def test_a_file_of_circuit_tracer_is_read():
+    found = read_graph(json.dumps(FOREIGN))
+    assert [node.name for node in found.nodes] == [
+        "embed@1",
+        "L1.F5@1",
+        "L1.F_error@1",
+        "logit:9@1",
+    ]
+    assert found.node("L1.F5@1").value == 2.5
+    assert found.edge("L1.F5@1", "logit:9@1") == 1.25
+    assert found.supernodes[0].nodes == ("L1.F5@1",)
+    again = read_graph(found.to_viewer())
+    assert (again.nodes, again.edges) == (found.nodes, found.edges)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "[]",
+        "{}",
+        '{"metadata": {}, "nodes": [{}], "links": []}',
+        json.dumps(FOREIGN | {"links": [{"source": "?", "target": "27_9_1", "weight": 1}]}),
+        json.dumps(FOREIGN | {"nodes": FOREIGN["nodes"] * 2}),
+    ],
+    ids=["empty", "list", "object", "node", "link", "twice"],
+)
+def test_what_is_no_graph_is_refused(text, tmp_path):
+    path = tmp_path / "graph.json"
+    path.write_text(text, "utf-8")
+    with pytest.raises(InputError, match="cannot be read as an attribution graph"):
+        ue.load_graph(path)
+
+
+# ------------------------------------------------------------------ one edge, measured
+
+
+def test_a_measured_edge_is_what_edits_say(llama, graph):
+    edge = next(
+        edge
+        for edge in graph.edges
+        if edge.source.startswith("L0.F")
+        and "error" not in edge.source
+        and edge.target.startswith("L2.F")
+    )
+    found = ue.measure_edge(llama, PROMPT, edge.source, edge.target)
+    assert found.weight == pytest.approx(edge.weight)
+    assert found.held == pytest.approx(edge.weight, abs=1e-6)
+    target = graph.node(edge.target)
+    reader = transcoder(llama, 2)
+    name, at = edge.source.split("@")
+    before = llama.run(PROMPT, ["L2.mlp_in"])["L2.mlp_in"][target.position].detach()
+    without = llama.run(PROMPT, ["L2.mlp_in"], [ue.zero(name, positions=[int(at)])])
+    after = without["L2.mlp_in"][target.position].detach()
+    lost = (before - after) @ reader.weights.W_enc[:, target.index]
+    assert found.live == pytest.approx(float(lost))
+    assert found.value == pytest.approx(target.value)
+
+
+@torch.no_grad()
+def test_the_pairs_of_an_edge_carry_what_goes_through_heads(llama):
+    """From a token to a layer 0 latent: what does not go along the stream goes through one head."""
+    whole = ue.attribution_graph(llama, PROMPT, labels=False)
+    target = next(n for n in whole.nodes if n.name.startswith("L0.F") and "error" not in n.name)
+    found = ue.measure_edge(llama, PROMPT, f"embed@{target.position}", target.name, pairs=1000)
+    seen = llama.run(PROMPT, ["embed", "L0.resid_mid", "L0.mlp_in"])
+    norm = llama.module.model.layers[0].post_attention_layernorm
+    mid = seen["L0.resid_mid"][target.position]
+    scale = (mid.square().mean() + norm.variance_epsilon).rsqrt()
+    reader = transcoder(llama, 0).weights.W_enc[:, target.index]
+    along = float((seen["embed"][target.position] * scale * norm.weight) @ reader)
+    through = sum(pair.weight for pair in found.pairs)
+    assert abs(through) > 1e-3
+    assert along + through == pytest.approx(found.weight, abs=1e-6)
+    assert {pair.name.split(".")[0] for pair in found.pairs} == {"L0"}
+
+
+def test_a_difference_is_one_node(llama):
+    why = ue.Objective.logit_diff(5, 9)
+    found = ue.attribution_graph(llama, PROMPT, why, labels=False)
+    (answer,) = (node for node in found.nodes if node.kind == "logit")
+    logits = llama.run(PROMPT).logits[-1].detach()
+    assert answer.value == pytest.approx(float(logits[5] - logits[9]))
+    edge = found.inputs(answer.name)[0]
+    measured = ue.measure_edge(llama, PROMPT, edge.source, answer.name, target=why)
+    assert measured.held == pytest.approx(edge.weight, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "said"),
+    [
+        ("L9.H6@2", "L2.F1@2", "no sender"),
+        ("embed@1", "L2.F_error@2", "no receiver"),
+        ("L1.F3@2", "L2.F1@2", "no node of this prompt"),
+        ("embed@99", "L2.F1@2", "position 99"),
+        ("embed@1", "logit@5", "say what that is"),
+    ],
+)
+def test_ends_that_are_not_there_are_refused(llama, source, target, said):
+    with pytest.raises((TargetError, InputError), match=said):
+        ue.measure_edge(llama, PROMPT, source, target)
+
+
+def test_what_has_no_graph_is_refused(llama, model_of):
+    with pytest.raises(CapabilityError, match="no transcoder") as refused:
+        ue.attribution_graph(model_of("gpt2", torch.float32), PROMPT)
+    assert "model.attach" in refused.value.fix
+    with pytest.raises(CapabilityError, match="normalised or scaled"):
+        ue.attribution_graph(model_of("bert", torch.float32), PROMPT)
+    with pytest.raises(InputError, match="not linear in logits"):
+        ue.attribution_graph(llama, PROMPT, "log_prob(5)")
+    with pytest.raises(TooLargeError, match="max_graph_latents"):
+        ue.attribution_graph(llama, PROMPT, latents=20_000)
+    with pytest.raises(InputError, match="a distractor stands against"):
+        ue.attribution_graph(llama, PROMPT, distractor=5)
+
+
+# ------------------------------------------------------------------ how latents read
+
+
+@pytest.mark.parametrize(
+    "says",
+    [
+        {"activation": "relu", "subtract_bias": True},
+        {"activation": "jumprelu", "scale_in": 1.5, "centred": True},
+        {"activation": "topk", "k": 5, "decoder_norm": "values", "subtract_bias": True},
+        {"activation": "topk", "k": 5, "decoder_norm": "choice"},
+        {"activation": "abstopk", "k": 5, "normalise": "length"},
+        {"activation": "gated", "normalise": "layer_norm", "subtract_bias": True},
+    ],
+    ids=lambda says: says["activation"] + str(len(says)),
+)
+def test_an_active_latent_is_linear_in_what_it_reads(says):
+    torch.manual_seed(0)
+    width, n = 8, 20
+    make = lambda *shape: torch.randn(*shape, dtype=torch.float64)  # noqa: E731
+    gated = says["activation"] == "gated"
+    weights = Weights(
+        make(width, n),
+        make(n, width),
+        make(n),
+        make(width),
+        threshold=make(n).abs() if says["activation"] == "jumprelu" else None,
+        r_mag=make(n) / 5 if gated else None,
+        b_mag=make(n) if gated else None,
+    )
+    one = Autoencoder(Description("made up", "sae", d_in=width, d_out=width, n=n, **says), weights)
+    x = make(6, width)
+    values = one.encode(x)
+    at, latents = values.nonzero().T
+    assert len(at) > 10
+    found = one.read_factor(x)[at, 0] * (x[at] * one.readers(latents)).sum(-1)
+    torch.testing.assert_close(found + one.offsets(latents), values[at, latents])
