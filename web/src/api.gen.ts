@@ -1063,11 +1063,13 @@ export interface components {
          * @description An autoencoder or transcoder that a model has attached, and what speaks for it.
          */
         AttachedSae: {
-            /**
-             * Layer
-             * @description Its latents are named by it: `L6.F77`.
-             */
+            /** Layer */
             layer: number;
+            /**
+             * Stem
+             * @description Names of its latents without their number: "L6.F"; of a second one of a layer with its site, "L6.mlp_out.F".
+             */
+            stem: string;
             /**
              * Site
              * @description Where: "L6.resid_post"; of a transcoder "L6.mlp_in>L6.mlp_out".

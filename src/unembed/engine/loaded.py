@@ -275,11 +275,12 @@ class Loaded(Maps):
         """Give the model further nodes, as autoencoders' latents: all of them, or none.
 
         Args:
-            parts: what `load_sae` gave; one for each layer.
+            parts: what `load_sae` gave; one for each site. Latents of the first of a layer are
+                named "L6.F77", of further ones with their site, "L6.mlp_out.F77".
             verify: hold each against this model first, and refuse what does not fit.
 
         Raises:
-            LoadError: one that does not fit, or two of one layer.
+            LoadError: one that does not fit, or two of one site.
         """
         before = dict(self.derived)
         try:

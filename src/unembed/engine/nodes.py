@@ -21,7 +21,7 @@ E5.H2, E5.mlp, E.embed the same in the encoder of an encoder-decoder; E.out is w
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Literal
 
@@ -415,6 +415,15 @@ LATENT = NodeKind(
     derived="latents",
 )
 """Latents of autoencoders that were attached; `derived` says which those are."""
+LATENT_AT_SITE = replace(
+    LATENT,
+    forms=("L{layer}.{site}.F{index}",),
+    words="latent {index} of {site} in layer {layer}",
+    example="L6.mlp_out.F77",
+    site=None,
+    sites=LAYER_SITES,
+)
+"""Those of a second autoencoder of a layer, named by its site."""
 EXAMPLES = '"L5.resid_post", "L9.H6", "L9.H6@14<3", "L12.N512", "L5.attn", "L5.mlp" or "embed"'
 
 

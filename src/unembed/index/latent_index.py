@@ -1,4 +1,4 @@
-"""An index of what latents write, held in memory: of the autoencoders that a model has attached.
+"""An index of what latents write, held in memory: of the first autoencoder of each layer.
 
 It is searched as that of the neurons' value vectors is. Making one projects every latent to the
 vocabulary once, seconds for some thousands; nothing of it is on disk.

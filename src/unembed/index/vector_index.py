@@ -461,7 +461,7 @@ class VectorIndex:
 
 def _attached_to(model: Model) -> str:
     """What tells the autoencoders that a model has from others."""
-    found = model.derived.get(LATENT.kind)
+    found = model.derived.get(LATENT.kind)  # those that an index has
     return "" if found is None else found.row.derived
 
 

@@ -98,7 +98,12 @@ class Description:
 class AttachedSae:
     """An autoencoder or transcoder that a model has attached, and what speaks for it."""
 
-    layer: Annotated[int, "Its latents are named by it: `L6.F77`."]
+    layer: int
+    stem: Annotated[
+        str,
+        'Names of its latents without their number: "L6.F"; of a second one of a layer with its '
+        'site, "L6.mlp_out.F".',
+    ]
     site: Annotated[str, 'Where: "L6.resid_post"; of a transcoder "L6.mlp_in>L6.mlp_out".']
     kind: Kind
     words: Annotated[str, 'In a phrase: "topk autoencoder of 16,384 latents at L6.resid_post ...".']

@@ -15,12 +15,12 @@ from torch import Tensor
 
 from unembed.engine.derived import Derived
 from unembed.engine.loaded import Loaded
-from unembed.engine.nodes import LATENT
-from unembed.engine.targets import Target
+from unembed.engine.nodes import LATENT, LATENT_AT_SITE, NodeKind
+from unembed.engine.targets import SiteKey, Target
 from unembed.errors import LoadError, TargetError
 from unembed.latents.autoencoder import Autoencoder
 from unembed.latents.check import SaeCheck, decided, placed
-from unembed.latents.description import AttachedSae
+from unembed.latents.description import AttachedSae, Description
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -41,18 +41,25 @@ class Sae(Autoencoder):
                 value=self.description.where,
                 legal="a site of a layer",
             )
-        present = attached(model)
-        if reads.layer in present:
-            raise LoadError(
-                f"layer {reads.layer} has the {present[reads.layer].description.words} attached "
-                "already: a layer's latents are of one",
-                field="site",
-                value=self.description.where,
-                legal="one autoencoder for each layer",
-                fix="model.detach(), then attach the other one",
-            )
-        checks = checks_of(model) | ({} if check is None else {reads.layer: check})
-        return latents_of({**present, reads.layer: found}, checks)
+        self._refuse_two(model, found.description)
+        row = LATENT if reads.layer not in attached(model) else at_site(reads)
+        held = model.derived.get(row.kind)
+        saes, checks = (held.saes, held.checks) if isinstance(held, Latents) else ({}, {})
+        checks = {**checks, **({} if check is None else {reads.layer: check})}
+        return latents_of({**saes, reads.layer: found}, checks, row)
+
+    def _refuse_two(self, model: Loaded, says: Description) -> None:
+        """Raise LoadError where another one reads, or writes, the same site."""
+        for other in every(model):
+            held = other.sae.description
+            if says.reads == held.reads or says.writes == held.writes:
+                raise LoadError(
+                    f"{says.where} has the {held.words} attached already",
+                    field="site",
+                    value=self.description.where,
+                    legal="one autoencoder that reads, and one that writes, each site",
+                    fix="model.detach(), then attach the other one",
+                )
 
     def __repr__(self) -> str:
         return f"Sae({self.description.words})"
@@ -87,30 +94,59 @@ def split(
     return Split(values, written, constant, whole - written - constant)
 
 
+def at_site(reads: SiteKey) -> NodeKind:
+    """What latents are called of a second autoencoder of a layer: "L6.mlp_out.F77"."""
+    return replace(
+        LATENT_AT_SITE,
+        kind=f"{LATENT.kind}.{reads.site}",
+        forms=tuple(one.replace("{site}", reads.site) for one in LATENT_AT_SITE.forms),
+        words=LATENT_AT_SITE.words.replace("{site}", reads.site),
+        site=reads.site,
+        sites=(),
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class Attached:
+    """One autoencoder that a model has attached.
+
+    Args:
+        stem: its latents' names without their number, "L6.F" or "L6.mlp_out.F".
+    """
+
+    stem: str
+    layer: int
+    sae: Autoencoder
+    check: SaeCheck | None
+
+
+def every(model: Loaded) -> list[Attached]:
+    """All that a model has attached, by layer, the first of each layer first."""
+    found = [
+        Attached(one.row.forms[0].format(layer=layer, index=""), layer, sae, one.checks.get(layer))
+        for one in model.derived.values()
+        if isinstance(one, Latents)
+        for layer, sae in one.saes.items()
+    ]
+    return sorted(found, key=lambda one: one.layer)
+
+
 def attached(model: Loaded) -> Mapping[int, Autoencoder]:
-    """By layer: the autoencoders that a model has attached."""
+    """By layer: the autoencoder whose latents have the short names, "L6.F77". See `every`."""
     found = model.derived.get(LATENT.kind)
     return found.saes if isinstance(found, Latents) else {}
 
 
-def checks_of(model: Loaded) -> dict[int, SaeCheck]:
-    """By layer: what was found of those that were held against the model when attached."""
-    found = model.derived.get(LATENT.kind)
-    return dict(found.checks) if isinstance(found, Latents) else {}
-
-
 def what_is_attached(model: Loaded) -> tuple[AttachedSae, ...]:
     """The autoencoders that a model has attached, by layer, with the evidence, in words."""
-    checks = checks_of(model)
-    return tuple(
-        _said(layer, sae, checks.get(layer)) for layer, sae in sorted(attached(model).items())
-    )
+    return tuple(map(_said, every(model)))
 
 
-def _said(layer: int, sae: Autoencoder, check: SaeCheck | None) -> AttachedSae:
-    says = sae.description
+def _said(one: Attached) -> AttachedSae:
+    sae, check, says = one.sae, one.check, one.sae.description
     return AttachedSae(
-        layer=layer,
+        layer=one.layer,
+        stem=one.stem,
         site=says.where,
         kind=says.kind,
         words=says.words,
@@ -126,9 +162,9 @@ def _said(layer: int, sae: Autoencoder, check: SaeCheck | None) -> AttachedSae:
 
 def sae_of(model: Loaded, latent: Target) -> Autoencoder:
     """The autoencoder that a latent is of; raises TargetError where it is not attached."""
-    found = attached(model).get(latent.layer or 0)
+    held = model.attached(latent)
+    found = held.saes.get(latent.layer or 0) if isinstance(held, Latents) else None
     if found is None:
-        model.attached(latent)  # says what is
         raise TargetError(f"{latent.text} is of no autoencoder that is attached", field="target")
     return found
 
@@ -146,11 +182,9 @@ def direction_of(model: Loaded, latent: Target) -> Float[Tensor, " d_model"] | N
 
 def directions_of(model: Loaded, latent: Target) -> Float[Tensor, "n d_model"] | None:
     """`direction_of` every latent of the same autoencoder."""
-    sae = attached(model).get(latent.layer or 0)
-    writes = None if sae is None else sae.description.writes
-    if sae is None or writes is None or writes.site not in STREAM:
-        return None
-    return sae.directions
+    sae = sae_of(model, latent)
+    writes = sae.description.writes
+    return None if writes is None or writes.site not in STREAM else sae.directions
 
 
 @dataclass(frozen=True, eq=False)
@@ -162,14 +196,19 @@ class Latents(Derived):
 
 
 def latents_of(
-    saes: Mapping[int, Autoencoder], checks: Mapping[int, SaeCheck] | None = None
+    saes: Mapping[int, Autoencoder],
+    checks: Mapping[int, SaeCheck] | None = None,
+    row: NodeKind = LATENT,
 ) -> Latents:
-    """The nodes of one autoencoder for each layer; `checks` is what was found of them."""
+    """The nodes of one autoencoder for each layer; `checks` is what was found of them.
+
+    `row` is what they are called.
+    """
     ready = _Ready(saes)
     ends = {layer: (one.description.reads, one.description.writes) for layer, one in saes.items()}
     digest = ",".join(f"{layer}:{saes[layer].fingerprint}" for layer in sorted(saes))
     return Latents(
-        row=replace(LATENT, derived=digest),
+        row=replace(row, derived=digest),
         counts={layer: one.description.n for layer, one in saes.items()},
         encode=ready.encode,
         decode=ready.decode,

@@ -42,7 +42,7 @@ export interface NodeKind {
 
 def text() -> str:
     """The file as it is committed."""
-    kinds = (*nodes.KINDS, nodes.LATENT)
+    kinds = (*nodes.KINDS, nodes.LATENT, nodes.LATENT_AT_SITE)
     rows = ",\n".join("  " + json.dumps(_row(row), ensure_ascii=False) for row in kinds)
     numbers = {name: f"[0-9]{{1,{digits}}}" for name, digits in nodes.DIGITS.items()}
     constants = {

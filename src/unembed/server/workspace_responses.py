@@ -28,7 +28,7 @@ def everything(session: Session) -> wire.WorkspaceResponse:
 
 def _owned(sae: AttachedSae) -> str:
     """Whose the names of latents are: of another autoencoder they would be of other latents."""
-    return f"sae {sae.fingerprint} {sae.layer}"
+    return f"sae {sae.fingerprint} {sae.stem}"
 
 
 def _body(kind: type[Body], kept: object) -> Body:
@@ -43,8 +43,9 @@ def name(session: Session, body: wire.NodeName) -> bytes:
     if target.neuron is not None:
         node = f"L{target.layer}.N{target.neuron}"
     if target.row.derived:
+        node = target.stem
         attached = what_is_attached(session.model)
-        node, owner = target.stem, _owned(next(o for o in attached if o.layer == target.layer))
+        owner = _owned(next(one for one in attached if node == f"{one.stem}{target.index}"))
     session.workspace.set_name(owner, node, body.name, body.note)
     return b""
 

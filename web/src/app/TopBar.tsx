@@ -171,8 +171,11 @@ function Attached({ model }: { model: ModelInfo }) {
       <h3>Autoencoders attached</h3>
       <ul className="capabilities">
         {model.attached.map((one) => (
-          <li key={one.layer}>
-            <span className="mono">{one.site}</span> {one.words}. {evidenceOf(one)}
+          <li key={one.stem}>
+            <span className="mono">
+              {one.stem}0–{one.n_latents - 1}
+            </span>{' '}
+            {one.words}. {evidenceOf(one)}
             {one.doubts.map((doubt) => (
               <p key={doubt} className="faint">
                 Note: {doubt}.

@@ -27,7 +27,7 @@ from unembed.engine.passes.run import Run
 from unembed.engine.targets import SiteKey
 from unembed.errors import InputError
 from unembed.latents.autoencoder import Autoencoder, active_in
-from unembed.latents.sae import Split, attached, split
+from unembed.latents.sae import Split, every, split
 
 WHY = "its nodes are the latents of an autoencoder"
 BRANCHES: dict[str, Branch] = {"attn_out": "attn", "cross_out": "cross", "mlp_out": "mlp"}
@@ -44,6 +44,7 @@ class Attached:
     sae: Autoencoder
     reads: SiteKey
     writes: SiteKey
+    stem: str
 
     @property
     def of_stream(self) -> bool:
@@ -58,10 +59,10 @@ class Attached:
 def attached_to(model: Loaded) -> list[Attached]:
     """All that are attached where something is added to the stream, or to the stream, by layer."""
     found = []
-    for _, sae in sorted(attached(model).items()):
-        reads, writes = sae.description.reads, sae.description.writes
+    for one in every(model):
+        reads, writes = one.sae.description.reads, one.sae.description.writes
         if reads is not None and writes is not None and writes.site in SITES:
-            found.append(Attached(sae, reads, writes))
+            found.append(Attached(one.sae, reads, writes, one.stem))
     return found
 
 
@@ -136,7 +137,7 @@ def groups(
     direct = None
     if way is not None:
         direct = _spread(some[at] * (rows @ way.to(rows)) * factor[at], active, values[at])
-    stem = f"L{layer}.F"
+    stem = one.stem
     yield NodeGroup(
         "latent",
         layer,
@@ -177,7 +178,7 @@ def _way(model: Loaded, directions: Directions, writes: SiteKey) -> Tensor | Non
 
 def written_by(group: NodeGroup, run: Run, position: int) -> tuple[SiteKey, Tensor]:
     """Where a bias or an error is written, and what, at a position."""
-    one = next(one for one in attached_to(run.model) if one.reads.layer == group.layer)
+    one = next(one for one in attached_to(run.model) if group.stem.startswith(f"{one.stem}_"))
     parts = one.split(run)
     written = parts.error if group.kind == "error" else parts.constant
     return one.writes, written[position]
@@ -186,9 +187,9 @@ def written_by(group: NodeGroup, run: Run, position: int) -> tuple[SiteKey, Tens
 def notes(model: Loaded, end: tuple[int, int] | None = None) -> Sequence[str]:
     """What is to be known of them, of those before step `end` of a layer."""
     inside = [
-        sae.description.where
-        for sae in attached(model).values()
-        if sae.description.writes is not None and sae.description.writes.site not in SITES
+        one.sae.description.where
+        for one in every(model)
+        if one.sae.description.writes is not None and one.sae.description.writes.site not in SITES
     ]
     return [
         *(f"latents of {place} are no rows: they write inside of a branch" for place in inside),

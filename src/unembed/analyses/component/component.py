@@ -82,7 +82,7 @@ def component(
     )
     return Component(
         target=target.text,
-        kind=cast(Kind, target.kind),
+        kind="latent" if target.row.derived else cast(Kind, target.kind),
         layer=target.layer,
         position=position,
         tokens=run.tokens,

@@ -117,7 +117,8 @@ def step_of_node(model: Loaded, name: str, through: Through | None, n_positions:
     """
     node = model.node(name, "node")
     kinds = {"pair": OF_PAIRS, "neuron": OF_NEURONS, "latent": OF_NEURONS[:1]}
-    if node.kind not in kinds or node.position is None or node.encoder:
+    kind = "latent" if node.row.derived else node.kind
+    if kind not in kinds or node.position is None or node.encoder:
         missing = node.kind == "head"
         raise TargetError(
             f"{name!r} cannot be traced: "
@@ -128,7 +129,7 @@ def step_of_node(model: Loaded, name: str, through: Through | None, n_positions:
             'and key, "L9.H6@14<3"',
             fix=f'"{node.stem}@14<3"' if missing else '"L12.N512@4"',
         )
-    if node.kind == "latent" and node.site not in READ:
+    if kind == "latent" and node.site not in READ:
         raise CapabilityError(
             f"{node.name} cannot be traced: it reads {node.site_key.name}, which is not linear in "
             "the residual stream",
@@ -140,7 +141,7 @@ def step_of_node(model: Loaded, name: str, through: Through | None, n_positions:
         resolve_position(node.position, n_positions, "node"),
         None if node.key is None else resolve_position(node.key, n_positions, "node"),
     )
-    legal = kinds[node.kind]
+    legal = kinds[kind]
     if node.kind == "neuron":
         gated = model.block(node.layer or 0).mlp.gate is not None
         legal = OF_NEURONS if gated else ("pre",)
@@ -169,7 +170,7 @@ class Reader:
         Args:
             towards: what the node's value is traced towards; needed by "v" alone.
         """
-        if step.node.kind == "latent":
+        if step.node.row.derived:
             return (self._latent(step),)
         if step.through in OF_NEURONS:
             return (self._neuron(step),)

@@ -50,8 +50,9 @@ function kindsOf(model: ModelInfo): typeof KINDS {
   });
 }
 
-function latentsIn(model: ModelInfo, { layer }: Draft): number {
-  return model.attached.find((one) => String(one.layer) === layer)?.n_latents ?? 0;
+function latentsIn(model: ModelInfo, { layer, at }: Draft): number {
+  const stem = `L${layer}.${at === '' ? '' : `${at}.`}F`;
+  return model.attached.find((one) => one.stem === stem)?.n_latents ?? 0;
 }
 
 const isHead = (kind: Kind): boolean => kind === 'head' || kind === 'cross_head';

@@ -18,7 +18,13 @@ import {
 } from './address';
 
 const MODEL = { n_layers: 18, n_heads: 4, d_mlp: 2048 };
-const ATTACHED = { ...MODEL, attached: [{ layer: 6, n_latents: 4096 }] };
+const ATTACHED = {
+  ...MODEL,
+  attached: [
+    { layer: 6, stem: 'L6.F', n_latents: 4096 },
+    { layer: 6, stem: 'L6.mlp_out.F', n_latents: 9 },
+  ],
+};
 const READER = { ...MODEL, n_encoder_layers: 6, heads: { self: [4], encoder: [4, 8] } };
 
 describe('targets', () => {
@@ -121,6 +127,14 @@ describe('latents', () => {
     });
     expect(checkTarget('L6.F77', MODEL)).toHaveProperty('problem');
     expect(hasVector(target)).toBe(true);
+    const second = parseTarget('l6.MLP_out.f7');
+    expect(second && formatTarget(second)).toBe('L6.mlp_out.F7');
+    expect(second && describeTarget(second)).toBe('latent 7 of mlp_out in layer 6');
+    expect(checkTarget('L6.mlp_out.F7', ATTACHED)).toEqual({ target: second });
+    expect(checkTarget('L6.mlp_out.F9', ATTACHED)).toEqual({
+      problem: 'Latent 9 is not in this model: mlp_out in layer 6 has latents 0–8.',
+    });
+    expect(checkTarget('L6.attn_out.F7', ATTACHED)).toHaveProperty('problem');
   });
 });
 

@@ -12,7 +12,7 @@ export interface Dimensions {
   heads?: Readonly<Record<string, readonly number[]>>;
   capabilities?: ReadonlyArray<{ name: string; available: boolean; reason?: string | null }>;
   /** Autoencoders whose latents are nodes. */
-  attached?: ReadonlyArray<{ layer: number; n_latents: number }>;
+  attached?: ReadonlyArray<{ layer: number; stem: string; n_latents: number }>;
 }
 
 /** What mixes tokens in a layer: "attn", or in some layers of hybrids "mixer". */
@@ -32,7 +32,7 @@ interface Layered {
 export type Target =
   | ({ kind: 'head' | 'cross_head'; head: number; query?: number; key?: number } & Layered)
   | ({ kind: 'neuron'; neuron: number; query?: number } & Layered)
-  | ({ kind: 'latent'; index: number; query?: number } & Layered)
+  | ({ kind: 'latent'; index: number; query?: number; at?: string } & Layered)
   | ({ kind: 'attn' | 'mixer' | 'cross' | 'mlp' | 'ple'; query?: number } & Layered)
   | { kind: 'embed'; query?: number }
   | ({ kind: 'site'; site: string } & Layered);
@@ -95,7 +95,10 @@ function toTarget(row: NodeKind, found: Record<string, string | undefined>): Tar
   if (found.key !== undefined) return null;
   if (row.kind === 'embed') return { kind: 'embed', ...at };
   if (row.kind === 'neuron') return { kind: 'neuron', ...layer, neuron: number('neuron'), ...at };
-  if (row.kind === 'latent') return { kind: 'latent', ...layer, index: number('index'), ...at };
+  if (row.kind === 'latent') {
+    const site = found.site === undefined ? {} : { at: found.site.toLowerCase() };
+    return { kind: 'latent', ...layer, index: number('index'), ...site, ...at };
+  }
   if (isBranch(row.kind)) return { kind: row.kind, ...layer, ...at };
   const site = found.site?.toLowerCase();
   if (found.pos !== undefined || !site || found.layer === undefined || found.neuron) return null;
@@ -115,8 +118,19 @@ export function formatTarget(target: Target): string {
     'query' in target && target.query !== undefined
       ? `@${target.query}${'key' in target && target.key !== undefined ? `<${target.key}` : ''}`
       : '';
-  const name = filled(kindOf(target.kind).forms[0] ?? '', target);
+  const name = filled(rowOf(target).forms[0] ?? '', siteOf(target));
   return (isOfEncoder(target) ? name.replace(/^L/, 'E') : name) + at;
+}
+
+/** The row of a target's own form: a second autoencoder of a layer names its site. */
+function rowOf(target: Target): NodeKind {
+  const named = target.kind === 'latent' && target.at !== undefined;
+  const row = KINDS.find((one) => one.kind === target.kind && (!named || one.sites.length > 0));
+  return row ?? kindOf(target.kind);
+}
+
+function siteOf(target: Target): object {
+  return target.kind === 'latent' ? { ...target, site: target.at } : target;
 }
 
 /** A form or a phrase with the target's numbers in place of what stands in braces. */
@@ -141,11 +155,16 @@ export function misfit(target: Target, model: Dimensions): string | null {
   return target.kind === 'neuron' ? outOfRange(kindOf('neuron'), target.neuron, model.d_mlp) : null;
 }
 
-function latentMisfit(target: { layer: number; index: number }, model: Dimensions): string | null {
-  const found = model.attached?.find(({ layer }) => layer === target.layer);
-  if (!found)
-    return `No autoencoder of layer ${target.layer} is attached: see unembed serve --sae.`;
-  return outOfRange(kindOf('latent'), target.index, found.n_latents, `layer ${target.layer}`);
+function latentMisfit(
+  target: Extract<Target, { kind: 'latent' }>,
+  model: Dimensions,
+): string | null {
+  const { layer, index, at } = target;
+  const stem = formatTarget({ kind: 'latent', layer, index, ...(at ? { at } : {}) });
+  const found = model.attached?.find((one) => `${one.stem}${index}` === stem);
+  const where = at ? `${at} in layer ${layer}` : `layer ${layer}`;
+  if (!found) return `No autoencoder of ${where} is attached: see unembed serve --sae.`;
+  return outOfRange(kindOf('latent'), index, found.n_latents, where);
 }
 
 function headsIn(target: Target, model: Dimensions): number {
@@ -197,7 +216,7 @@ export function describeTarget(target: Target): string {
 }
 
 function targetWords(target: Target): string {
-  if (target.kind !== 'site') return filled(kindOf(target.kind).words, target);
+  if (target.kind !== 'site') return filled(rowOf(target).words, siteOf(target));
   const [head, site = head] = target.site.split('.');
   const row = KINDS.find(
     (one) => one.kind === 'site' && (one.number === 'head') === (siteHead(target) !== null),

@@ -34,6 +34,8 @@ export interface Draft {
   encoder: boolean;
   layer: string;
   index: string;
+  /** Of a latent that is named with its site. */
+  at: string;
   site: string;
   query: string;
   key: string;
@@ -69,6 +71,7 @@ export function toDraft(made: Edit): Draft {
           : target.kind === 'latent'
             ? String(target.index)
             : '0',
+    at: target.kind === 'latent' ? (target.at ?? '') : '',
     site: target.kind === 'site' ? target.site : 'resid_post',
     query: 'query' in target ? text(target.query) : '',
     key: 'key' in target ? text(target.key) : '',
@@ -154,7 +157,7 @@ function readTarget(draft: Draft): Target | null {
     embed: 'embed',
     head: `${layer}.H${draft.index}${pair}`,
     neuron: `${layer}.N${draft.index}`,
-    latent: `${layer}.F${draft.index}`,
+    latent: `${layer}.${draft.at === '' ? '' : `${draft.at}.`}F${draft.index}`,
     attn: `${layer}.attn`,
     mixer: `${layer}.mixer`,
     cross: `${layer}.cross`,

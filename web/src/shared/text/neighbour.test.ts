@@ -7,7 +7,7 @@ const MODEL = {
   n_heads: 2,
   d_mlp: 8,
   attention_layers: [0, 1, 2, 3],
-  attached: [{ layer: 1, n_latents: 5 }],
+  attached: [{ layer: 1, stem: 'L1.F', n_latents: 5 }],
 } as unknown as ModelInfo;
 
 describe('the neighbour of a node', () => {
