@@ -8,6 +8,7 @@ import pytest
 import torch
 
 import unembed as ue
+from unembed.analyses.attribution.references import draw
 from unembed.analyses.circuits.graph import Graph, Layer, areas
 from unembed.analyses.circuits.running import Circuits, graph_of, written, written_capture
 from unembed.errors import CapabilityError, InputError, PromptError, TooLargeError
@@ -224,6 +225,38 @@ def test_edges_are_measured_in_the_model_and_in_the_circuit(model_of):
     assert found.cpr == pytest.approx(
         0.4 * (points[0] + points[1]) / 2 + 0.5 * (points[1] + points[2]) / 2
     )
+
+
+@pytest.mark.parametrize("other", [None, (*PROMPT[:3], 33, 7, 8)])
+def test_edges_that_are_left_out_carry_what_is_written_at_drawn_positions(other, model_of):
+    """One draw for all sources; the first position from the first, which sees nothing before."""
+    model, hand = model_of("gpt2", torch.float64), ByHand("gpt2")
+    asked = {"ablation": "resample", "seed": 3, "curve": False, "edges": 10}
+    found = ue.find_circuit(model, PROMPT, other, WHY, **asked)
+    with torch.no_grad():
+        _, writes = hand.run(other or PROMPT)
+    columns = torch.stack(writes)
+    values = set()
+    for seed in (3, 4):
+        drawn = draw(len(PROMPT), [columns.shape[1]], seed)
+        assert drawn[0] == 0
+        assert all(1 <= one < columns.shape[1] for one in drawn[1:])
+        with torch.no_grad():
+            logits, _ = hand.run(PROMPT, kept_of(found), columns[:, drawn])
+        values.add(round(float(value_of(logits)), 9))
+    assert len(values) == 2
+    assert round(found.value, 9) in values
+    assert found.value != ue.find_circuit(model, PROMPT, other, WHY, **asked | {"seed": 4}).value
+    with pytest.raises(PromptError, match="it has one token"):
+        ue.find_circuit(model, PROMPT, PROMPT[:1], WHY, ablation="resample")
+
+
+def kept_of(found):
+    graph = found.graph
+    kept = torch.zeros(len(graph.sources), len(graph.readers), dtype=torch.bool)
+    for edge in found.edges:
+        kept[graph.numbers(edge.source, edge.target)] = True
+    return kept
 
 
 def test_scores_of_a_curve_made_by_hand():

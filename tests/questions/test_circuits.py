@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import unembed as ue
@@ -108,6 +109,35 @@ def test_tables_say_what_adds_up_and_what_was_measured(cli, source):
     assert status == 0, err
     for words in ("within", "faithfulness 1.000", "CMD"):
         assert words in out
+
+
+def test_scores_of_a_file_decide_which_edges_are_kept(app, cli, source, tmp_path):
+    """The other way round than the estimator says, from the command line and over HTTP."""
+    body = {"prompt": PROMPT, "corrupted": OTHER, "target": 40, "distractor": "a", "curve": False}
+    n_edges = post(app, "/api/circuit", body | {"edges": 0}).json()["n_edges"]
+    every = post(app, "/api/circuit", body | {"edges": n_edges}).json()["edges"]
+    scores = [
+        [f"{edge['source']}>{edge['target']}", float(place)] for place, edge in enumerate(every)
+    ]
+    answer = post(app, "/api/circuit", body | {"edges": 3, "scores": scores})
+    assert answer.status == 200, answer.body
+    found = answer.json()
+    assert [edge["effect"] for edge in found["edges"]] == [n_edges - 1, n_edges - 2, n_edges - 3]
+    assert found["estimator"] == "given"
+    file = tmp_path / "scores.json"
+    rated = [edge | {"effect": place} for place, edge in enumerate(every)]
+    file.write_text(json.dumps({"edges": rated}))
+    given = ("--corrupted", OTHER, "--target", "#40", "--distractor", "a", "--edges", "3")
+    status, out, err = cli(
+        "circuit", source, PROMPT, *given, "--no-curve", "--json", "--scores", str(file)
+    )
+    assert status == 0, err
+    assert json.loads(out)["edges"] == found["edges"]
+    answer = post(app, "/api/circuit", body | {"scores": [["embed>L0.mlp", 1.0]]})
+    assert (answer.status, answer.error["field"]) == (400, "scores")
+    file.write_text("{}")
+    status, _, err = cli("circuit", source, PROMPT, *given, "--scores", str(file))
+    assert (status, "cannot be read as a circuit" in err) == (2, True)
 
 
 def test_what_is_too_large_or_wrong_names_its_field(app):

@@ -1921,7 +1921,7 @@ export interface components {
              * Ablation
              * @enum {string}
              */
-            ablation: "patch" | "zero" | "mean";
+            ablation: "patch" | "zero" | "mean" | "resample";
             /**
              * Estimator
              * @description How edges were rated; given: by scores of a file.
@@ -2090,11 +2090,17 @@ export interface components {
             position?: number;
             /**
              * Ablation
-             * @description What an edge that is left out carries: what its source writes in the other prompt, nothing, or its mean over the prompt.
+             * @description What an edge that is left out carries: what its source writes in the other prompt, nothing, its mean over the prompt, or what it writes at a position drawn from the other prompt, of any length, or without one from the prompt itself.
              * @default patch
              * @enum {string}
              */
-            ablation?: "patch" | "zero" | "mean";
+            ablation?: "patch" | "zero" | "mean" | "resample";
+            /**
+             * Seed
+             * @description Of that draw: one for all sources.
+             * @default 0
+             */
+            seed?: number;
             /**
              * Estimator
              * @description Edges are rated by the change of the source times the gradient at what reads it (EAP), or times its mean on the way from the other prompt's embeddings (EAP-IG).
@@ -2168,9 +2174,17 @@ export interface components {
             measure_named?: string[];
             /**
              * Corrupted
-             * @description The other prompt, of as many tokens, whose writes edges carry that are left out; needed unless ablation is zero or mean.
+             * @description The other prompt, of as many tokens, whose writes edges carry that are left out; needed where ablation is patch, and of any length where it is resample.
              */
             corrupted?: (string | number[] | components["schemas"]["Message"][]) | null;
+            /**
+             * Scores
+             * @description Every edge of the model by its name, with its score, in place of what the estimator says; on the command line a file of all edges, Unembed's JSON or MIB's.
+             */
+            scores?: [
+                string,
+                number
+            ][] | null;
             /**
              * Job
              * @description A name of the client's choice, to follow or cancel the work by.

@@ -433,8 +433,14 @@ export const QUESTIONS = {
       "choices": [
         "patch",
         "zero",
-        "mean"
+        "mean",
+        "resample"
       ]
+    },
+    "seed": {
+      "kind": "integer",
+      "default": 0,
+      "low": 0
     },
     "estimator": {
       "kind": "choice",
@@ -500,6 +506,10 @@ export const QUESTIONS = {
       "limit": "max_circuit_runs"
     },
     "corrupted": {
+      "kind": "record",
+      "default": null
+    },
+    "scores": {
       "kind": "record",
       "default": null
     }

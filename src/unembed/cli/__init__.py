@@ -244,11 +244,12 @@ def circuit(
     loading: Loading,
     prompt: Typed,
     corrupted: circuit_command.Corrupted = None,
+    scores: circuit_command.Scores = None,
     as_json: options.Json = False,
     fields: dict[str, Any],
 ) -> None:
     """Which edges between nodes carry an answer, and how much of it they carry alone."""
-    circuit_command.circuit(loading, prompt, corrupted, fields, as_json=as_json)
+    circuit_command.circuit(loading, prompt, corrupted, scores, fields, as_json=as_json)
 
 
 @app.command(cls=TextCommand)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -10,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from unembed.analyses.circuits.files import load_circuit
 from unembed.cli.loading import Loading, Typed
 from unembed.cli.output import print_json
 from unembed.cli.questions import ask, request, validated
@@ -25,7 +27,17 @@ Corrupted = Annotated[
     typer.Option(
         "--corrupted",
         help="The other prompt, of as many tokens, whose writes edges carry that are left out; "
-        "needed unless --ablation is zero or mean.",
+        "needed where --ablation is patch, and of any length where it is resample.",
+        rich_help_panel="What is asked",
+        show_default=False,
+    ),
+]
+Scores = Annotated[
+    Path | None,
+    typer.Option(
+        "--scores",
+        help="A file with the score of every edge, JSON of Unembed or of MIB, in place of what the "
+        "estimator says.",
         rich_help_panel="What is asked",
         show_default=False,
     ),
@@ -54,12 +66,15 @@ def circuit(
     loading: Loading,
     prompt: Typed,
     corrupted: str | None,
+    scores: Path | None,
     fields: dict[str, Any],
     *,
     as_json: bool,
 ) -> None:
     """See `unembed circuit`."""
-    given = {} if corrupted is None else {"corrupted": corrupted}
+    given: dict[str, Any] = {} if corrupted is None else {"corrupted": corrupted}
+    if scores is not None:
+        given["scores"] = list(load_circuit(scores).scores.items())
     asked = validated(CircuitRequest, prompt.fields() | given | fields)
     found = ask(loading, _circuit, asked, Console(stderr=True))
     if as_json:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from unembed.analyses.circuits.files import CircuitFile
 from unembed.analyses.circuits.find import find_circuit
 from unembed.analyses.circuits.options import CircuitOptions
 from unembed.analyses.circuits.result import Circuit
@@ -51,6 +52,7 @@ def circuit(session: Session, job: Job, request: CircuitRequest) -> Circuit:
         read.prompt,
         corrupted,
         options=request.only(CircuitOptions),
+        scores=None if request.scores is None else CircuitFile((), dict(request.scores)),
         cancel=job.cancel,
         progress=job.progress,
     )

@@ -35,6 +35,7 @@ from unembed.index.corpus import options as corpus
 from unembed.options import (
     Count,
     Name,
+    Number,
     Position,
     Positions,
     Positive,
@@ -55,6 +56,7 @@ from unembed.questions.experiment import (
 _TargetText = Annotated[StrictStr, Field(max_length=1000)]
 _Spelled = Annotated[_TargetText | TokenId, Field(union_mode="left_to_right")]
 _Nodes = Annotated[list[Name], Field(min_length=1, fail_fast=True)]
+_Scored = Annotated[tuple[Name, Number], Field(strict=False)]
 _FileName = Annotated[StrictStr, Field(min_length=1, max_length=255)]
 _MAX_REFERENCES = 64
 _MAX_LENS_K = 20  # a grid of 400,000 cells is sent with all of them
@@ -186,9 +188,14 @@ class CircuitRequest(CircuitOptions, Prompted, Request):
     corrupted: Prompt | None = option(
         None,
         "The other prompt, of as many tokens, whose writes edges carry that are left out; needed "
-        "unless ablation is zero or mean.",
+        "where ablation is patch, and of any length where it is resample.",
     )
     target: _Spelled | None = option(None, CircuitOptions.model_fields["target"].description)
+    scores: list[_Scored] | None = option(
+        None,
+        "Every edge of the model by its name, with its score, in place of what the estimator says; "
+        "on the command line a file of all edges, Unembed's JSON or MIB's.",
+    )
     job: JobName | None = Field(
         None, description="A name of the client's choice, to follow or cancel the work by."
     )

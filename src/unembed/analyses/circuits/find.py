@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from unembed.analyses.attribution.references import draw
 from unembed.analyses.circuits.files import CircuitFile
 from unembed.analyses.circuits.graph import Graph, edge_name
 from unembed.analyses.circuits.naming import edge_numbers, edges_by_hand, effects_of_file
@@ -56,8 +57,8 @@ def find_circuit(
     """The edges between nodes that matter most to an objective, and how much they carry alone.
 
     Args:
-        corrupted: another prompt of as many tokens, which differs where it matters; needed unless
-            `ablation` is "zero" or "mean".
+        corrupted: another prompt of as many tokens, which differs where it matters; needed for
+            `ablation="patch"`, of any length for "resample".
         target: a token, or a `ue.Objective` of logits, which says its own position.
         options: how edges are rated, which are kept and measured; `target` and `changes` are single
             ones, as in `distractor=" John", edges=200`.
@@ -91,7 +92,16 @@ def _check_prompts(options: CircuitOptions, read: Read, other: Read | None) -> N
             legal="a prompt of as many tokens",
             fix='corrupted=..., or ablation="mean", estimator="gradient"',
         )
-    if other is not None and len(other.ids) != len(read.ids):
+    if other is not None and options.ablation == "resample":
+        if len(other.ids) == 1 < len(read.ids):
+            raise PromptError(
+                "what an edge carries is drawn from positions behind the first of the corrupted "
+                "prompt, and it has one token",
+                field="corrupted",
+                value=1,
+                legal="2 tokens or more",
+            )
+    elif other is not None and len(other.ids) != len(read.ids):
         raise PromptError(
             f"the prompt has {len(read.ids)} tokens and the corrupted one {len(other.ids)}; what "
             "an edge carries is replaced position by position, so they must have as many",
@@ -241,6 +251,9 @@ class _Search:
         """What edges that are left out carry."""
         if self.options.ablation == "zero":
             return torch.zeros_like(writes)
+        if self.options.ablation == "resample":
+            others = writes if self.other is None else written(self._seen(self.other))
+            return others[:, draw(writes.shape[1], [others.shape[1]], self.options.seed)]
         if self.options.ablation == "mean" or self.other is None:
             return writes.mean(1, keepdim=True).expand_as(writes)
         return written(self._seen(self.other))

@@ -19,7 +19,7 @@ from unembed.options import (
     option,
 )
 
-Ablation = Literal["patch", "zero", "mean"]
+Ablation = Literal["patch", "zero", "mean", "resample"]
 EdgeEstimator = Literal["gradient", "integrated"]
 
 _Shares = Annotated[tuple[Floor, ...], Field(strict=False, min_length=1, max_length=50)]
@@ -41,8 +41,10 @@ class CircuitOptions(Options):
     ablation: Ablation = option(
         "patch",
         "What an edge that is left out carries: what its source writes in the other prompt, "
-        "nothing, or its mean over the prompt.",
+        "nothing, its mean over the prompt, or what it writes at a position drawn from the other "
+        "prompt, of any length, or without one from the prompt itself.",
     )
+    seed: Count = option(0, "Of that draw: one for all sources.")
     estimator: EdgeEstimator = option(
         "gradient",
         "Edges are rated by the change of the source times the gradient at what reads it (EAP), "

@@ -12,15 +12,19 @@ export interface Shown {
 
 type Context = CanvasRenderingContext2D;
 
+/** What is not in the circuit is where it would be, hardly there, and below the edges. */
 export function paintCircuit(context: Context, shown: Shown, style: CircuitStyle): void {
   const { data, layout, chosen } = shown;
   paintColumns(context, layout, style);
+  for (const box of layout.boxes.values())
+    if (!data.nodes.has(box.id)) outline(context, box, style.line, 1);
   for (const curve of layout.curves) {
     const lit = chosen === null || touches(curve, chosen);
     stroke(context, data, curve, style, lit ? alphaOf(data, curve.edge) : DIMMED);
   }
   context.globalAlpha = 1;
-  for (const box of layout.boxes.values()) paintBox(context, box, shown, style);
+  for (const box of layout.boxes.values())
+    if (data.nodes.has(box.id)) paintBox(context, box, style);
 }
 
 export function paintPointed(
@@ -82,9 +86,7 @@ function stroke(
   context.stroke();
 }
 
-/** What is not in the circuit is where it would be, and hardly there. */
-function paintBox(context: Context, box: Box, { data }: Shown, style: CircuitStyle): void {
-  if (!data.nodes.has(box.id)) return outline(context, box, style.line, 1);
+function paintBox(context: Context, box: Box, style: CircuitStyle): void {
   context.fillStyle = style.raised;
   context.fillRect(box.x, box.y, box.width, box.height);
   outline(context, box, style.lineStrong, 1);

@@ -24,6 +24,7 @@ const MARGIN = 16;
 export function circuitSvg({ data, heading, note, token }: CircuitFigure): Picture {
   const layout = layOut(data, ROOM);
   const style = styleOf(token);
+  const boxes = [...layout.boxes.values()];
   const [width, height] = [layout.width, HEAD + layout.height + FOOT];
   const letters = Math.floor((width - 2 * MARGIN) / 7);
   const parts = [
@@ -50,8 +51,9 @@ export function circuitSvg({ data, heading, note, token }: CircuitFigure): Pictu
     ...layout.columns.map(({ name, x }) =>
       written(name, x, HEADER / 2 + 6, { fill: style.text2, size: 11 }),
     ),
+    ...boxes.filter(({ id }) => !data.nodes.has(id)).map((box) => boxPart(data, box, style)),
     ...curves(data, layout, style),
-    ...[...layout.boxes.values()].map((box) => boxPart(data, box, style)),
+    ...boxes.filter(({ id }) => data.nodes.has(id)).map((box) => boxPart(data, box, style)),
     '</g></svg>',
   ];
   return { svg: parts.filter(Boolean).join('\n'), width, height };

@@ -14,6 +14,10 @@ import type { CircuitAnswer } from './query';
 const ABLATIONS: Readonly<Record<Circuit['ablation'], readonly [string, string]>> = {
   patch: ['the other prompt', 'What its source writes in the corrupted prompt.'],
   mean: ['the mean', 'What its source writes in the mean over the prompt.'],
+  resample: [
+    'drawn positions',
+    'What its source writes at a position drawn from the corrupted prompt, of any length; without one, from this prompt.',
+  ],
   zero: ['nothing', 'Zero, which no model has seen: the hardest, and the least natural.'],
 };
 

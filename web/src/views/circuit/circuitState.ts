@@ -14,6 +14,7 @@ const OPTIONS = own(QUESTIONS.circuit, [
   'curve',
   'shares',
   'measure_named',
+  'scores',
 ]);
 
 /** Options of the question by their names there, and how it is shown. */

@@ -11,7 +11,7 @@ type Body = Schemas['CircuitRequest'];
 type More = Pick<Body, 'curve' | 'measure_named'>;
 
 /** Of the body, what decides which edges are rated how. */
-const RATING = ['ablation', 'estimator', 'steps'] as const;
+const RATING = ['ablation', 'seed', 'estimator', 'steps'] as const;
 
 function useCircuitOf(
   kind: JobKind,
