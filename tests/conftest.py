@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from functools import cache
 from pathlib import Path
 from unittest.mock import patch
@@ -30,6 +31,7 @@ from .contract.oracle import Oracle  # noqa: E402
 from .contract.wiring import NAMES  # noqa: E402
 
 ModelOf = Callable[..., Model]
+Proven = Callable[..., AbstractContextManager[object]]
 OracleOf = Callable[[str, torch.dtype], Oracle]
 
 
@@ -78,7 +80,7 @@ SLOW = (
     "tests/engine/test_partial_cleanup.py",
     "tests/engine/test_partial_model.py::test_partial_passes_never_see_the_edits_of_other_threads",
     "tests/engine/test_proofs.py",
-    "tests/engine/test_token_names.py::test_every_token_of_the_demo_model_is_named_by_its_text",
+    "tests/engine/test_token_names.py::test_tokens_of_the_demo_model_are_named_by_their_text",
     "tests/families/",
     "tests/figures/test_by_type.py::test_no_figure_is_loaded_with_the_results",
     "tests/index/corpus/test_building.py",
@@ -171,18 +173,27 @@ def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def model_of(run_folder: Path) -> ModelOf:
-    """A tiny model of a family or variant, behind the engine; float32 unless another is named.
+def proven(run_folder: Path) -> Proven:
+    """proven(name, dtype, seed): tiny models that are loaded within are proven as the first was.
 
-    It is proven once in each run of the tests, not once in each process: that takes nine tenths of
-    the time.
+    Once in each run of the tests, not once in each process: that takes nine tenths of the time.
     """
     proofs = run_folder / "proofs"
 
+    def known(name: str, dtype: torch.dtype, seed: int = 0) -> AbstractContextManager[object]:
+        proof = Proof(proofs / f"{name}-{dtype}-{seed}.json")
+        return patch("unembed.engine.load.proof_of", lambda *_: proof)
+
+    return known
+
+
+@pytest.fixture(scope="session")
+def model_of(proven: Proven) -> ModelOf:
+    """A tiny model of a family or variant, behind the engine; float32 unless another is named."""
+
     @cache
     def load(name: str, dtype: torch.dtype, seed: int) -> Model:
-        proof = Proof(proofs / f"{name}-{dtype}-{seed}.json")
-        with patch("unembed.engine.load.proof_of", lambda *_: proof):
+        with proven(name, dtype, seed):
             return ue.load(tiny_model(name, dtype=dtype, seed=seed), tokenizer=tiny_tokenizer())
 
     return lambda name, dtype=torch.float32, seed=0: load(name, dtype, seed)

@@ -17,13 +17,13 @@ from unembed.engine.editing.edits import by_analysis
 from unembed.errors import CapabilityError, InputError, PromptError, TargetError, TooLargeError
 from unembed.models.tiny import is_masked, tiny_model, tiny_tokenizer
 
-from ..contract.wiring import NAMES, wiring
+from ..contract.wiring import REPRESENTATIVES, wiring
 from .slow import PROMPT
 
 WHY = ue.Objective.logit_diff([72, 5], 9)
 POSITION = 6
 SITES = {"neuron": "mlp_post", "pair": "pattern", "attn": "attn_out", "mlp": "mlp_out"}
-DTYPES = [*((name, torch.float64) for name in NAMES), ("gpt2", torch.float32)]
+DTYPES = [*((name, torch.float64) for name in REPRESENTATIVES), ("gpt2", torch.float32)]
 DTYPES += [("gemma3", torch.float32), ("bert", torch.float32)]
 
 
@@ -125,7 +125,7 @@ def test_direct_effects_are_a_linearisation_and_sum_to_the_objective(
         )
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if not is_masked(name)])
+@pytest.mark.parametrize("name", [name for name in REPRESENTATIVES if not is_masked(name)])
 def test_one_nodes_direct_effect_is_its_write_carried_forward(name, model_of):
     model = model_of(name, torch.float64)
     objective = WHY.at(POSITION)
@@ -146,7 +146,7 @@ def test_one_nodes_direct_effect_is_its_write_carried_forward(name, model_of):
         assert row.write == pytest.approx(float(written.norm()), rel=1e-6, abs=1e-8), node
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", REPRESENTATIVES)
 def test_in_the_last_layer_direct_and_total_are_the_same(name, model_of):
     """Nothing comes after the last feed-forward, nor after attention beside it."""
     model = model_of(name, torch.float64)

@@ -11,7 +11,7 @@ from unembed.analyses.tools.effects import Writes, direct_effects, effects_captu
 from unembed.analyses.tools.objective import Objective
 from unembed.errors import CapabilityError, InputError, TargetError
 
-from ..contract.wiring import NAMES, weight_and_bias
+from ..contract.wiring import REPRESENTATIVES, weight_and_bias
 from .slow import PROMPT
 
 ALL = list(range(128))
@@ -33,7 +33,10 @@ def everything(model):
 
 @pytest.mark.parametrize(
     ("name", "dtype"),
-    [*((name, torch.float64) for name in NAMES), *((name, torch.float32) for name in FEW)],
+    [
+        *((name, torch.float64) for name in REPRESENTATIVES),
+        *((name, torch.float32) for name in FEW),
+    ],
     ids=str,
 )
 def test_effects_of_all_writes_sum_to_the_logits(name, dtype, model_of, slow_of):
@@ -113,7 +116,7 @@ def test_in_masked_models_it_is_what_the_logits_lose(name, model_of, slow_of):
     assert component(run, "L0.mlp", 3).method == "difference"
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", REPRESENTATIVES)
 def test_every_kind_of_node_can_be_shown(name, model_of, slow_of):
     model, dense = model_of(name), slow_of(name, torch.float32).oracle.dense_layers
     nodes = ["embed", "L0.attn", "L1.mlp", "L2.H1", *[f"L{layer}.N5" for layer in dense[:1]]]

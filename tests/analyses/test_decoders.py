@@ -15,7 +15,7 @@ from unembed.analyses.lens.plan import plan_lens
 from unembed.engine.cancel import Cancel
 from unembed.errors import CancelledError, CapabilityError, InputError, TooLargeError
 
-from ..contract.wiring import NAMES, wiring
+from ..contract.wiring import REPRESENTATIVES, wiring
 from .slow import PROMPT, TOLERANCE, assert_lens
 
 DTYPES = (torch.float64,)  # float32: see tests/contract
@@ -33,7 +33,7 @@ def resolved(decoder, n_layers):
 @pytest.mark.parametrize(
     ("name", "decoder"),
     [
-        *((name, decoder) for name in NAMES for decoder in ("last_block", "L1.mlp")),
+        *((name, decoder) for name in REPRESENTATIVES for decoder in ("last_block", "L1.mlp")),
         *((name, decoder) for name in MAKES for decoder in ("L1", "last_mlp")),
     ],
 )
@@ -52,7 +52,7 @@ def test_every_row_is_the_model_run_on_from_there(name, decoder, dtype, model_of
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
 @pytest.mark.parametrize("n_blocks", [1, 2])
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", REPRESENTATIVES)
 def test_the_last_blocks_turn_the_state_before_them_into_the_output(
     name, n_blocks, dtype, model_of
 ):
@@ -64,7 +64,9 @@ def test_the_last_blocks_turn_the_state_before_them_into_the_output(
 
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
-@pytest.mark.parametrize("name", [name for name in NAMES if wiring(name).layout != "parallel"])
+@pytest.mark.parametrize(
+    "name", [name for name in REPRESENTATIVES if wiring(name).layout != "parallel"]
+)
 def test_the_last_feed_forward_turns_the_state_before_it_into_the_output(name, dtype, model_of):
     found = logit_lens(model_of(name, dtype), PROMPT, decoder="last_mlp", subblocks=True)
     assert found.rows[-2].endswith(".resid_mid")

@@ -7,7 +7,7 @@ import torch
 
 from unembed.analyses.flow.options import FlowOptions
 
-from ..contract.wiring import NAMES
+from ..contract.wiring import REPRESENTATIVES
 from .flow_compare import Comparison, near
 from .flow_oracle import SlowFlow
 from .flow_running import TARGET, drawn
@@ -31,7 +31,7 @@ MAKES = ("gpt2", "gptj", "falcon-new", "gemma3", "granite", "mixtral", "bert", "
 @pytest.mark.parametrize(
     ("name", "case", "dtype"),
     [
-        *((name, TWO_LAYERS, torch.float64) for name in NAMES),
+        *((name, TWO_LAYERS, torch.float64) for name in REPRESENTATIVES),
         *((name, TWO_LAYERS, torch.float32) for name in MAKES),
         *((name, case, torch.float64) for name in MAKES for case in CASES if case != TWO_LAYERS),
     ],

@@ -7,7 +7,7 @@ import torch
 
 from unembed.analyses.flow.options import FlowOptions
 
-from ..contract.wiring import NAMES
+from ..contract.wiring import REPRESENTATIVES
 from .flow_oracle import SlowFlow
 from .flow_running import drawn
 
@@ -31,7 +31,7 @@ def arriving(graph, name):
 
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", REPRESENTATIVES)
 def test_links_sum_to_what_was_added(name, dtype, model_of):
     run, graph = drawn(model_of(name, dtype), [1], position=6, options=FEW)
     for branch in ("attn_out", "mlp_out"):

@@ -15,14 +15,14 @@ from unembed.analyses.lens.plan import plan_lens
 from unembed.engine.cancel import Cancel
 from unembed.errors import CancelledError, TargetError, TooLargeError
 
-from ..contract.wiring import NAMES
+from ..contract.wiring import REPRESENTATIVES
 from .slow import PROMPT, TOLERANCE, assert_lens, assert_top, divergence
 
 DTYPES = (torch.float32, torch.float64)
 
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", REPRESENTATIVES)
 def test_every_cell_is_a_full_softmax(name, dtype, model_of, slow_of):
     grid = logit_lens(model_of(name, dtype), PROMPT, top_k=5)
     logits = slow_of(name, dtype).rows(grid.rows)
@@ -30,7 +30,7 @@ def test_every_cell_is_a_full_softmax(name, dtype, model_of, slow_of):
 
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", REPRESENTATIVES)
 def test_the_last_row_is_the_models_own_output(name, dtype, model_of):
     model = model_of(name, dtype)
     grid = logit_lens(model, PROMPT, top_k=3)

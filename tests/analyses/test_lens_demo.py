@@ -63,7 +63,7 @@ def test_positions_up_to_the_end_of_the_text_and_beyond(demo):
     n = len(demo.tokenize(text))
     for decoder in ("final_norm", "last_block", "last_mlp"):
         found = logit_lens(
-            demo, text, positions=slice(0, 45), decoder=decoder, layer_step=6, subblocks=True
+            demo, text, positions=slice(0, 45), decoder=decoder, layer_step=16, subblocks=True
         )
         assert found.positions == tuple(range(n))
         assert (found.rank[-1] == 1).all()

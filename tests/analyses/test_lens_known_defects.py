@@ -12,7 +12,7 @@ import torch
 from unembed.analyses.lens.grid import logit_lens
 
 from ..contract.footprint import footprint
-from ..contract.wiring import NAMES, blocks
+from ..contract.wiring import REPRESENTATIVES, blocks
 from .slow import PROMPT, assert_lens, assert_top, divergence, entropy
 
 N = len(PROMPT)
@@ -25,7 +25,7 @@ def test_1_a_lens_may_reach_the_end_of_the_text_and_beyond(end, model_of):
     assert found.next_ids[-1] == (PROMPT[end] if end < N else -1)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", REPRESENTATIVES)
 def test_2_a_lens_leaves_nothing_on_the_model(name, model_of):
     module = model_of(name).module
     before = footprint(module)
@@ -57,7 +57,7 @@ def test_3_rows_after_attention_are_never_stale(layer_step, include_embedding, m
 
 
 @pytest.mark.parametrize("decoder", ["final_norm", "last_block"])
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", REPRESENTATIVES)
 def test_4_a_model_in_bfloat16_is_read_as_it_computes(name, decoder, model_of):
     model = model_of(name, torch.bfloat16)
     module = model.module
@@ -75,7 +75,9 @@ def test_4_a_model_in_bfloat16_is_read_as_it_computes(name, decoder, model_of):
         torch.testing.assert_close(found.kl[1].double(), wanted, rtol=2e-2, atol=2e-3)
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if not name.startswith("albert")])
+@pytest.mark.parametrize(
+    "name", [name for name in REPRESENTATIVES if not name.startswith("albert")]
+)
 def test_4_a_decoder_in_bfloat16_is_the_block_run_on_the_row(name, model_of):
     model = model_of(name, torch.bfloat16)
     found = logit_lens(model, PROMPT, decoder="last_block", top_k=4)

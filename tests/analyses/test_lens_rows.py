@@ -11,7 +11,7 @@ from unembed.analyses.lens.options import LensOptions
 from unembed.analyses.lens.plan import plan_lens
 from unembed.errors import InputError, TargetError
 
-from ..contract.wiring import NAMES, wiring
+from ..contract.wiring import REPRESENTATIVES, wiring
 from .slow import PROMPT, TOLERANCE, assert_lens
 
 DTYPES = (torch.float64,)  # float32: see tests/contract
@@ -19,7 +19,7 @@ N = len(PROMPT)
 
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", REPRESENTATIVES)
 def test_a_row_after_each_attention(name, dtype, model_of, slow_of):
     found = logit_lens(model_of(name, dtype), PROMPT, top_k=4, target=77, subblocks=True)
     middle = "resid_pre+attn_out" if wiring(name).layout == "parallel" else "resid_mid"
@@ -30,7 +30,7 @@ def test_a_row_after_each_attention(name, dtype, model_of, slow_of):
 
 
 @pytest.mark.parametrize(("layer_step", "include_embedding"), [(2, True), (100, False)])
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", REPRESENTATIVES)
 def test_rows_left_out_change_no_row_that_is_shown(
     name, layer_step, include_embedding, model_of, slow_of
 ):
@@ -109,7 +109,7 @@ def test_positions_read_are_the_columns_of_the_whole(case, decoder, model_of):
         )
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", REPRESENTATIVES)
 def test_some_positions_of_every_family(name, model_of, slow_of):
     found = logit_lens(model_of(name), PROMPT, top_k=3, positions=[1, 8])
     logits = slow_of(name, torch.float32).rows(found.rows)[:, [1, 8]]

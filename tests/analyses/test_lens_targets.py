@@ -11,7 +11,7 @@ from unembed.analyses.lens.plan import plan_lens
 from unembed.errors import CapabilityError, InputError, TargetError
 from unembed.models.tiny import FAMILIES, MASK
 
-from ..contract.wiring import NAMES
+from ..contract.wiring import REPRESENTATIVES
 from .slow import PROMPT, TOLERANCE, assert_lens, assert_rank, divergence
 
 DTYPES = (torch.float64,)  # float32: see tests/contract
@@ -23,7 +23,7 @@ def test_all_masked_families_are_here():
 
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
-@pytest.mark.parametrize("name", [name for name in NAMES if not name.startswith(MASKED)])
+@pytest.mark.parametrize("name", [name for name in REPRESENTATIVES if not name.startswith(MASKED)])
 def test_following_the_next_token_scores_it_at_every_position_but_the_last(
     name, dtype, model_of, slow_of
 ):
@@ -113,7 +113,10 @@ def test_a_prompt_of_one_token_has_no_next_one(model_of):
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
 @pytest.mark.parametrize(
     ("name", "floor"),
-    [*((name, 1 / 1280) for name in NAMES), *(("gemma2", floor) for floor in (1 / 128, 1e-9))],
+    [
+        *((name, 1 / 1280) for name in REPRESENTATIVES),
+        *(("gemma2", floor) for floor in (1 / 128, 1e-9)),
+    ],
 )
 def test_a_floor_clips_both_distributions(name, floor, dtype, model_of, slow_of):
     found = logit_lens(model_of(name, dtype), PROMPT, top_k=1, kl_floor=floor)

@@ -12,7 +12,7 @@ from unembed.analyses.tools.effects import Writes, effects_capture, effects_on
 from unembed.engine.targets import SiteKey
 from unembed.errors import InputError, TargetError
 
-from ..contract.wiring import NAMES
+from ..contract.wiring import REPRESENTATIVES
 from .slow import OF_LOGITS, PROMPT
 
 Objective = ue.Objective
@@ -40,7 +40,11 @@ def near(found, wanted, dtype, scale=1.0):
 
 @pytest.mark.parametrize(
     ("name", "dtype"),
-    [*((name, torch.float64) for name in NAMES), ("gpt2", torch.float32), ("bert", torch.float32)],
+    [
+        *((name, torch.float64) for name in REPRESENTATIVES),
+        ("gpt2", torch.float32),
+        ("bert", torch.float32),
+    ],
 )
 def test_values_and_gradients_are_those_of_all_logits(name, dtype, model_of, slow_of):
     model, slow = model_of(name, dtype), slow_of(name, dtype)
@@ -88,7 +92,7 @@ SITES = {
 }
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", REPRESENTATIVES)
 def test_activations_and_directions_are_those_of_the_site(name, model_of, slow_of):
     model, slow = model_of(name, torch.float64), slow_of(name, torch.float64)
     sites = slow.oracle.run(PROMPT)

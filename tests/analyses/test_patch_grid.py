@@ -16,7 +16,7 @@ from unembed.engine.targets import site
 from unembed.errors import CapabilityError, InputError, PromptError, TargetError, TooLargeError
 from unembed.models.tiny import tiny_model, tiny_tokenizer
 
-from ..contract.wiring import NAMES, wiring
+from ..contract.wiring import REPRESENTATIVES, wiring
 from .slow import PROMPT
 
 OTHER = (*PROMPT[:4], 33, 7, *PROMPT[6:])
@@ -53,7 +53,8 @@ def same(found, wanted, tolerance):
 
 
 @pytest.mark.parametrize(
-    ("name", "dtype"), [*((name, torch.float64) for name in NAMES), ("gpt2", torch.float32)]
+    ("name", "dtype"),
+    [*((name, torch.float64) for name in REPRESENTATIVES), ("gpt2", torch.float32)],
 )
 def test_the_stream_is_patched_as_one_run_at_a_time(name, dtype, model_of):
     # some families compute attention in float32 whatever the model's dtype

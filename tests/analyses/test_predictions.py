@@ -16,7 +16,7 @@ from unembed.analyses.predictions.predictions import (
 from unembed.engine.loaded import Capability
 from unembed.errors import InputError, TargetError
 
-from ..contract.wiring import NAMES
+from ..contract.wiring import REPRESENTATIVES
 from .slow import PROMPT, TOLERANCE, divergence, entropy
 
 DTYPES = (torch.float64,)  # float32: see tests/contract
@@ -44,7 +44,7 @@ def assert_reading(reading, logits, final, tolerance, target=None, distractor=No
 
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", REPRESENTATIVES)
 def test_every_state_of_a_position_is_a_full_softmax(name, dtype, model_of, slow_of):
     model = model_of(name, dtype)
     run = model.run(PROMPT, predictions_capture(model), logits="none")
@@ -136,7 +136,7 @@ def test_a_model_without_a_lens_is_read_from_its_logits(model_of, monkeypatch):
         layer_predictions(model.run(PROMPT, logits="last"), 5)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", REPRESENTATIVES)
 def test_the_output_alone_is_that_of_all_layers_and_needs_no_layer(name, model_of):
     model = model_of(name, torch.float64)
     edit = ue.scale("L1.mlp", 3.0)

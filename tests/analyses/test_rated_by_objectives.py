@@ -10,12 +10,12 @@ from unembed.analyses.predictions.predictions import layer_predictions, predicti
 from unembed.analyses.tools.effects import Writes, effects_on
 from unembed.errors import InputError, TargetError
 
-from ..contract.wiring import NAMES
+from ..contract.wiring import REPRESENTATIVES
 from .slow import OF_LOGITS, PROMPT, TOLERANCE
 
 Objective = ue.Objective
 CASES = [
-    *((name, torch.float64) for name in NAMES),
+    *((name, torch.float64) for name in REPRESENTATIVES),
     ("gpt2", torch.float32),
     ("gemma3-capped", torch.float32),
     ("bert", torch.float32),

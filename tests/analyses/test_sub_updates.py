@@ -14,7 +14,7 @@ from unembed.analyses.tools.writes import bias_write, head_writes, neuron_writes
 from unembed.errors import CancelledError, InputError, TargetError
 from unembed.models.tiny import tiny_model, tiny_tokenizer
 
-from ..contract.wiring import NAMES, weight_and_bias
+from ..contract.wiring import REPRESENTATIVES, weight_and_bias
 from .slow import PROMPT
 
 DTYPES = (torch.float32, torch.float64)
@@ -44,7 +44,7 @@ def branches(found):
 
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", REPRESENTATIVES)
 def test_the_parts_sum_to_what_was_added(name, dtype, model_of, slow_of):
     model = model_of(name, dtype)
     run, found = taken_apart(model, effects=0)
@@ -68,7 +68,7 @@ def test_the_parts_sum_to_what_was_added(name, dtype, model_of, slow_of):
 
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", REPRESENTATIVES)
 def test_the_rest_is_what_all_other_nodes_write_and_the_bias_what_is_left_without_them(
     name, dtype, model_of
 ):
@@ -87,7 +87,7 @@ def test_the_rest_is_what_all_other_nodes_write_and_the_bias_what_is_left_withou
             close(branch.writes[-2], bias, size)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", REPRESENTATIVES)
 def test_the_largest_are_shown_by_the_size_of_their_score(name, model_of):
     run, found = taken_apart(model_of(name, torch.float64), effects=0)
     for layer, part, branch in branches(found):

@@ -13,7 +13,7 @@ from unembed.analyses.tools.writes import write, write_capture
 from unembed.errors import CapabilityError, InputError, TargetError
 
 from ..contract.oracle import Oracle
-from ..contract.wiring import NAMES, wiring
+from ..contract.wiring import REPRESENTATIVES, wiring
 from .slow import PROMPT
 from .test_attribution import close, hold, limit, totals_agree
 
@@ -31,7 +31,7 @@ def neuron_of(name, model):
     return layer, 3, f"L{layer}.{site}"
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", REPRESENTATIVES)
 def test_what_is_traced_is_what_the_model_computes_and_all_of_it(name, model_of, slow_of):
     model, oracle = model_of(name, torch.float64), slow_of(name, torch.float64).oracle
     plain = oracle.run(PROMPT)

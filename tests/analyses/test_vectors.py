@@ -18,7 +18,7 @@ from unembed.analyses.tools.vectors import (
 from unembed.analyses.tools.writes import write
 from unembed.errors import CapabilityError, InputError, TargetError
 
-from ..contract.wiring import NAMES, blocks, weight_and_bias, wiring
+from ..contract.wiring import REPRESENTATIVES, blocks, weight_and_bias, wiring
 from .slow import PROMPT
 
 DTYPES = (torch.float64,)  # float32: see tests/contract
@@ -59,7 +59,7 @@ def final_norm_by_hand(module):
 
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
-@pytest.mark.parametrize("name", [name for name in NAMES if name not in EXPERTS_ONLY])
+@pytest.mark.parametrize("name", [name for name in REPRESENTATIVES if name not in EXPERTS_ONLY])
 def test_value_vectors_are_the_rows_of_w_out_after_norm_and_multiplier(name, dtype, model_of):
     model = model_of(name, dtype)
     for layer in layers_with_neurons(model):
@@ -87,7 +87,7 @@ def test_after_a_post_norm_a_neuron_writes_along_its_value_vector(name, model_of
 
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
-@pytest.mark.parametrize("name", [name for name in NAMES if name not in NARROW])
+@pytest.mark.parametrize("name", [name for name in REPRESENTATIVES if name not in NARROW])
 def test_the_raw_projection_is_the_unembedding_alone(name, dtype, model_of):
     model = model_of(name, dtype)
     vectors = torch.randn(
@@ -98,7 +98,7 @@ def test_the_raw_projection_is_the_unembedding_alone(name, dtype, model_of):
 
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
-@pytest.mark.parametrize("name", [n for n in NAMES if n not in (*NARROW, *TRANSFORMED)])
+@pytest.mark.parametrize("name", [n for n in REPRESENTATIVES if n not in (*NARROW, *TRANSFORMED)])
 def test_the_other_projection_goes_through_the_final_norms_weight(name, dtype, model_of):
     model = model_of(name, dtype)
     vectors = torch.randn(
@@ -195,7 +195,7 @@ def cosines_by_hand(name, model, key):
 
 UNDERSTOOD = [
     name
-    for name in NAMES
+    for name in REPRESENTATIVES
     if name not in (*EXPERTS_ONLY, *NARROW) and not name.startswith("qwen3_moe-dense")
 ]
 

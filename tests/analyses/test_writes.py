@@ -17,7 +17,7 @@ from unembed.analyses.tools.writes import (
 )
 from unembed.errors import CapabilityError, TargetError
 
-from ..contract.wiring import NAMES
+from ..contract.wiring import REPRESENTATIVES
 from .slow import PROMPT
 
 DTYPES = (torch.float32, torch.float64)
@@ -31,7 +31,7 @@ def close(found, wanted):
 
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", REPRESENTATIVES)
 def test_heads_and_bias_sum_to_attn_out(name, dtype, model_of):
     model = model_of(name, dtype)
     run = model.run(PROMPT, ["z", "attn_out"])
@@ -42,7 +42,7 @@ def test_heads_and_bias_sum_to_attn_out(name, dtype, model_of):
 
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", REPRESENTATIVES)
 def test_neurons_and_bias_sum_to_mlp_out(name, dtype, model_of, slow_of):
     model = model_of(name, dtype)
     layers = slow_of(name, dtype).oracle.dense_layers

@@ -17,10 +17,10 @@ from unembed.models.tiny import is_masked, tiny_model
 
 from ..analyses.slow import PROMPT, TOLERANCE
 from ..contract.footprint import footprint
-from ..contract.wiring import NAMES, blocks, weight_and_bias, wiring
+from ..contract.wiring import REPRESENTATIVES, blocks, weight_and_bias, wiring
 
 DTYPES = (torch.float32, torch.float64)
-DENSE = [name for name in NAMES if 1 not in wiring(name).moe_layers]
+DENSE = [name for name in REPRESENTATIVES if 1 not in wiring(name).moe_layers]
 CAUSAL = [name for name in DENSE if not is_masked(name)]
 N_NEW = 7
 SWITCHES = {"L1.N5": True, "L1.N9": False, "L0.N30": True, "L2.N11": False}

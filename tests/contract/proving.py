@@ -4,6 +4,7 @@ report, and edits. Each raises AssertionError where a number is not so.
 
 from __future__ import annotations
 
+import re
 from typing import Any, Protocol
 
 import torch
@@ -32,13 +33,29 @@ def reason_against(model: Model, site: str) -> str | None:
     return None
 
 
+def reasons_against(model: Model) -> dict[str, str]:
+    """Why sites of layers cannot be had: before anything runs a refusal names the first of them."""
+    names = [f"L{layer}.{site}" for layer in range(model.anatomy.n_layers) for site in LAYER_SITES]
+    reasons: dict[str, str] = {}
+    while True:
+        try:
+            model.run(PROMPT, capture=names, logits="none")
+            return reasons
+        except CapabilityError as error:
+            refusal = error
+        order = re.fullmatch(r"capture\[(\d+)\]", str(refusal.field))
+        assert order, refusal
+        reasons[names.pop(int(order[1]))] = str(refusal)
+
+
 def available(model: Model) -> dict[int, list[str]]:
     """The sites that each layer has; for each of the others there must be a reason."""
-    found: dict[int, list[str]] = {}
-    for layer in range(model.anatomy.n_layers):
-        reasons = {site: reason_against(model, f"L{layer}.{site}") for site in LAYER_SITES}
-        assert all(reason is None or len(reason) > 30 for reason in reasons.values()), reasons
-        found[layer] = [site for site, reason in reasons.items() if reason is None]
+    reasons = reasons_against(model)
+    assert all(len(reason) > 30 for reason in reasons.values()), reasons
+    found = {
+        layer: [site for site in LAYER_SITES if f"L{layer}.{site}" not in reasons]
+        for layer in range(model.anatomy.n_layers)
+    }
     for site, capability in model.capabilities().items():
         if site in LAYER_SITES:
             assert capability.available == any(site in sites for sites in found.values())

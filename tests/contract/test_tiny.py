@@ -8,12 +8,20 @@ from torch import nn
 
 from unembed.models.tiny import FAMILIES, VARIANTS, tiny_model, tiny_tokenizer
 
-from .wiring import NAMES, ODD
+from .wiring import NAMES, ODD, REPRESENTATIVES, ways_of
 
 
 def test_every_family_and_variant_has_an_oracle_or_is_odd():
     assert set(NAMES) | set(ODD) == {*FAMILIES, *VARIANTS}
     assert ODD == ("bloom-post-layernorm",)
+
+
+def test_each_way_of_computing_has_a_representative():
+    def ways(names):
+        return {way for name in names for way in ways_of(name).items()}
+
+    assert set(REPRESENTATIVES) <= set(NAMES)
+    assert ways(NAMES) - ways(REPRESENTATIVES) == set()
 
 
 def test_the_same_seed_gives_the_same_model_and_leaves_the_global_generator_alone():

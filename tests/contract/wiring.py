@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import gelu
 
-from unembed.models.tiny import FAMILIES, VARIANTS
+from unembed.models.tiny import FAMILIES, VARIANTS, is_masked
 
 Layout = Literal["sequential", "parallel", "post"]
 Attention = Literal["interface", "gptj", "codegen", "gpt_neo", "bloom", "falcon"]
@@ -341,12 +341,41 @@ _VARIANT: dict[str, Wiring] = {
 NAMES: tuple[str, ...] = (*FAMILIES, *_VARIANT)
 """Every family and variant that the engine must work on."""
 
+REPRESENTATIVES: tuple[str, ...] = (
+    *("gpt2", "gptj", "bloom", "falcon-new", "opt-post-norm"),
+    *("gemma2", "gemma3", "olmo2", "glm4", "cohere", "granite", "mixtral", "qwen3_moe"),
+    *("bert", "albert", "modernbert"),
+)
+"""One of each way of computing (`ways_of`): for what is computed from what the engine gives.
+
+The engine itself is held against all of `NAMES`; what reads its runs and maps asks no family.
+"""
+
 ODD: tuple[str, ...] = tuple(name for name in VARIANTS if name not in _VARIANT)
 """Variants that the engine may refuse, with a sentence, but may not get wrong."""
 
 
 def wiring(name: str) -> Wiring:
     return _FAMILY[name] if name in _FAMILY else _VARIANT[name]
+
+
+def ways_of(name: str) -> dict[str, object]:
+    """How a family puts a block and its head together: the same ways are the same lines."""
+    wired = wiring(name)
+    norms = (wired.attn_norm, wired.mlp_norm)
+    return {
+        "layout": wired.layout,
+        "gate": "none" if not wired.gated else "fused" if wired.gate is None else "own",
+        "norms before": "none" if norms == (None, None) else len(set(norms)),
+        "norms behind": wired.attn_added is not None,
+        "residual multiplier": wired.residual_multiplier != 1,
+        "logit scale": wired.logit_scale != 1,
+        "logit cap": wired.logit_cap is not None,
+        "experts": "none" if not wired.moe_layers else 1 in wired.moe_layers,
+        "rounded pattern": wired.fp32_pattern,
+        "masked": is_masked(name),
+        "shared blocks": name.startswith("albert"),
+    }
 
 
 def blocks(name: str, model: nn.Module) -> list[nn.Module]:

@@ -85,8 +85,8 @@ def killed():
 # layers, writes the tokens, flushes, writes what it is, replaces the pointer, removes the old one.
 MOMENTS = [
     *(("os.mkdir", count) for count in (1, 2)),
-    *(("open", count) for count in (2, 4, 6, 9, 20, 30)),
-    *(("append", count) for count in (1, 2, 3, 4)),
+    *(("open", count) for count in (2, 4, 9, 30)),
+    *(("append", count) for count in (1, 3)),
     *(("os.rename", count) for count in (1, 2, 3)),
     ("shutil.rmtree", 1),
 ]
