@@ -281,7 +281,7 @@ def test_one_vector_for_each_position(name, model_of, oracle_of):
 @pytest.mark.parametrize("name", NAMES)
 def test_an_edit_changes_nothing_before_its_position(name, model_of):
     """In causal models; in masked ones every position may change."""
-    model = model_of(name, torch.float32)
+    model = model_of(name, torch.float64)
     if model.kind == "masked":
         return
     plain = model.run(PROMPT)

@@ -251,7 +251,7 @@ def test_eight_threads_on_one_module_each_get_their_own_answers():
     expected = [answer(request) for request in requests]
     plain = module(IDS).logits
     with ThreadPoolExecutor(8) as pool:
-        jobs = [(key, pool.submit(answer, requests[key])) for key in [*range(36)] * 8]
+        jobs = [(key, pool.submit(answer, requests[key])) for key in [*range(36)] * 4]
         wholes = [pool.submit(module, ids) for ids in inputs * 4]
         for key, job in jobs:
             found = job.result()
