@@ -25,6 +25,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -34,10 +35,13 @@ import torch
 import unembed as ue
 from _harness import Figure, extra_bytes, in_fresh_process, parser, report, seconds
 from unembed.cli.flags import parse_layers
+from unembed.index.corpus import build
 from unembed.models.tiny import tiny_model, tiny_tokenizer
+from unembed.settings import Settings
 
 PROCESSES = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
-MEMORY_TOKENS = 50_000
+MEMORY_TOKENS = 150_000
+STRETCH_CHARS = 6_000
 LIMIT = 150.0  # milliseconds, at the median
 ROWS = 64  # sentences of a plain pass
 DOCS = Path(__file__).parents[1] / "docs"
@@ -130,7 +134,9 @@ def memory_figure(tokens: int) -> Figure:
 def peak_of(tokens: int) -> int:
     """How far a build of about so many tokens raises the memory of this process, in bytes."""
     torch.set_num_threads(1)
-    model = ue.load(tiny_model("gemma3"), tokenizer=tiny_tokenizer())
+    build.STRETCH_CHARS = STRETCH_CHARS  # appended at once: as if the texts were ten times as long
+    settings = replace(Settings(), exact_search_tokens=100 * MEMORY_TOKENS)  # no lists
+    model = ue.load(tiny_model("gemma3"), tokenizer=tiny_tokenizer(), settings=settings)
     with tempfile.TemporaryDirectory(prefix="unembed-bench-") as folder:
         small, large = Path(folder, "small.txt"), Path(folder, "large.txt")
         small.write_text(PROMPT)
@@ -179,12 +185,9 @@ def main() -> int:
         ue.index_corpus(model, small, "small", layers, folder=folder, **options)
         said = ue.estimate_corpus(model, chosen.files, layers, **options)
 
-        def build(files: Sequence[Path | str], name: str) -> None:
-            ue.index_corpus(model, files, name, layers, folder=Path(folder), **options)
-
         before = [processor_seconds(who) for who in PROCESSES]
         start = time.perf_counter()
-        build(chosen.files, "bench")
+        ue.index_corpus(model, chosen.files, "bench", layers, folder=folder, **options)
         taken = time.perf_counter() - start
         used, beside = (
             processor_seconds(who) - b for who, b in zip(PROCESSES, before, strict=True)

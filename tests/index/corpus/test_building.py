@@ -274,6 +274,17 @@ def test_a_corpus_of_another_model_is_refused(model, model_of, texts, tmp_path):
         open_corpus(model, "one", folder=tmp_path)
 
 
+def test_a_folder_can_be_a_uri_of_this_machine_and_no_other(model, texts, tmp_path):
+    place = tmp_path / "a folder"
+    made = index_corpus(model, texts[0], "one", [1], folder=place.as_uri())
+    assert made.version.parent == place / "one"
+    assert open_corpus(model, "one", folder=place.as_uri()).about == made.about
+    for root in ("s3://bucket/corpora", "file://other/corpora"):
+        with pytest.raises(InputError, match="corpora are kept in folders") as caught:
+            index_corpus(model, texts[0], "one", [1], folder=root)
+        assert caught.value.field == "folder"
+
+
 def test_changed_weights_are_noticed(model_of, texts, tmp_path):
     module = model_of("gpt2").module
     module = type(module)(module.config).eval()

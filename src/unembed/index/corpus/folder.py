@@ -10,6 +10,7 @@ import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import unquote
 
 from unembed.engine.model import Model
 from unembed.errors import IndexMissingError, InputError
@@ -78,7 +79,26 @@ def corpora_of(model: Model, root: Path | str | None) -> Path:
     """The folder of all corpora of a model."""
     if root is None:
         return corpora_in(model.settings.cache_folder(), model)
-    return Path(root).expanduser()
+    return _local(root).expanduser()
+
+
+def _local(root: Path | str) -> Path:
+    """A folder of this machine, which may be given as file:///…; raises InputError for others.
+
+    A path would make a folder "s3:" of the rest.
+    """
+    scheme, there, rest = str(root).partition("://")
+    if not there or isinstance(root, Path):
+        return Path(root)
+    if scheme != "file" or not rest.startswith("/"):
+        raise InputError(
+            f"corpora are kept in folders, and {str(root)!r} is none",
+            field="folder",
+            value=str(root),
+            legal="a path, or file:///path",
+            fix="mount the storage, and name the folder that it is mounted at",
+        )
+    return Path(unquote(rest))
 
 
 def corpora_in(cache: Path, model: Model) -> Path:
