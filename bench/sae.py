@@ -6,7 +6,9 @@ MODEL is a folder or hub id, by default the demo model; the files are texts, by 
 of these documents. Training reads each token once, and its passes end at the site; the plain passes
 are whole, over the same sequences, with nothing kept: what the training adds is one step of 4,096
 latents for each token. Attribution is that of one prompt, with a random autoencoder of what the
-feed-forward adds in every layer, and without.
+feed-forward adds in every layer, and without. The check on load is of an autoencoder of so many
+latents that explains its site exactly; the pages are of 1,000 of them, from a corpus of the files,
+written as one HTML file.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ import os
 import sys
 import time
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import torch
 
@@ -88,6 +91,43 @@ def random_sae(model: ue.Model, layer: int, n: int) -> ue.Sae:
     return ue.Sae(says, Weights(rows.T.contiguous(), rows, torch.zeros(n), torch.zeros(d)))
 
 
+def exact_sae(model: ue.Model, site: str, n: int) -> ue.Sae:
+    """Each entry of the site and its opposite as latents, and others that are never active."""
+    d, (reads, writes) = model.anatomy.d_model, places(site)
+    both = torch.cat([torch.eye(d), -torch.eye(d), torch.zeros(n - 2 * d, d)])
+    bias = torch.cat([torch.zeros(2 * d), -torch.ones(n - 2 * d)])
+    says = Description("made up", "sae", "relu", d, d, n, reads=reads, writes=writes)
+    return ue.Sae(says, Weights(both.T.contiguous(), both, bias, torch.zeros(d)))
+
+
+def check_figure(model: ue.Model, site: str, n: int) -> Figure:
+    """What a load adds that holds the autoencoder against the model."""
+    sae, found = exact_sae(model, site, n), []
+    taken = seconds(lambda: found.append(ue.check_sae(sae, model)))
+    detail = f"{found[0].explained:.1%} explained, {len(found[0].readings)} readings tried"
+    return Figure(f"check on load of {n:,} latents at {site}", taken, 10, detail, "s")
+
+
+def pages_figure(model: ue.Model, files: list[Path], site: str, n: int) -> Figure:
+    """The pages of 1,000 latents, from passes over the corpus to the file."""
+    layer = int(site[1:].partition(".")[0])
+    with TemporaryDirectory() as folder:
+        corpus = ue.index_corpus(model, files, "bench", folder=folder)
+        model.attach(exact_sae(model, site, n))
+        page = Path(folder) / "latents.html"
+
+        def write() -> None:
+            ue.node_pages(corpus, f"L{layer}.F0-999").to_html(path=page)
+
+        taken = seconds(write)
+        size = page.stat().st_size / 1e6
+        model.detach()
+    detail = (
+        f"{60_000 / taken:,.0f} pages a minute, {corpus.about.n_tokens:,} tokens, {size:.0f} MB"
+    )
+    return Figure(f"pages of 1,000 of {n:,} latents", taken, 120, detail, "s")
+
+
 def main() -> int:
     flags = parser(__doc__.partition("\n")[0])
     flags.add_argument("model", nargs="?", default="gemma3-270m")
@@ -99,6 +139,8 @@ def main() -> int:
     model, bare = ue.load(chosen.model), ue.load(chosen.model)
     texts = texts_of(model, chosen.files, 128, "text")
     figures = [training_figure(model, texts, chosen.site, 1024 if chosen.quick else 4096)]
+    figures.append(check_figure(model, chosen.site, chosen.latents))
+    figures.append(pages_figure(model, chosen.files[:2], chosen.site, chosen.latents))
     for layer in range(model.anatomy.n_layers):
         model.attach(random_sae(model, layer, chosen.latents), verify=False)
     figures.append(
