@@ -273,7 +273,7 @@ def test_a_file_that_is_no_workspace_is_refused_and_left_alone(path):
 def test_a_file_from_a_newer_version_is_refused_and_left_alone(workspace, path):
     workspace.save_run("one", "", "x")
     with sqlite3.connect(path) as file:
-        file.execute("PRAGMA user_version = 2")
+        file.execute(f"PRAGMA user_version = {module.SCHEMA + 1}")
     file.close()
     with pytest.raises(LoadError, match="newer version of Unembed"):
         workspace.list_runs()

@@ -102,6 +102,7 @@ if TYPE_CHECKING:
     from unembed.explanations.explaining.models import LocalExplainer, RemoteExplainer
     from unembed.explanations.judging.models import LocalJudge, RemoteJudge
     from unembed.explanations.judging.score import score_explanation
+    from unembed.explanations.labels import Labels
     from unembed.explanations.options import ExplainOptions, ScoreOptions
     from unembed.explanations.result import Explanations
     from unembed.explanations.scores import ExplanationScores
@@ -135,6 +136,7 @@ if TYPE_CHECKING:
     from unembed.latents.load import load_sae
     from unembed.latents.sae import Sae
     from unembed.models.anatomy import Anatomy
+    from unembed.node_labels import Label
     from unembed.training.options import TrainOptions
     from unembed.training.result import SaeTraining
     from unembed.training.train import train_sae
@@ -281,6 +283,8 @@ _HOME = {
     "Explanations": "unembed.explanations.result",
     "explain": "unembed.explanations.explain",
     "ExplanationScores": "unembed.explanations.scores",
+    "Label": "unembed.node_labels",
+    "Labels": "unembed.explanations.labels",
     "LocalExplainer": "unembed.explanations.explaining.models",
     "LocalJudge": "unembed.explanations.judging.models",
     "RemoteExplainer": "unembed.explanations.explaining.models",
@@ -341,7 +345,9 @@ __all__ = [
     "HeadRelationsOptions",
     "HeadScores",
     "HeadsOptions",
+    "Label",
     "LabelScores",
+    "Labels",
     "LabelsOptions",
     "LensOptions",
     "LensResult",

@@ -1,4 +1,4 @@
-"""What a person keeps: names and notes given to nodes, and saved runs. One SQLite file.
+"""What a person keeps: names, notes and labels of nodes, and saved runs. One SQLite file.
 
 Promises: what a method returned from is on disk, a process killed at any moment leaves everything
 that was kept before, and threads and processes may share a file. Each call opens the file for
@@ -8,10 +8,11 @@ what a saved run does is a string that the app understands.
 
 from __future__ import annotations
 
+import json
 import secrets
 import sqlite3
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, fields, replace
 from datetime import UTC, datetime
@@ -19,10 +20,11 @@ from pathlib import Path
 from typing import Any
 
 from unembed.errors import BusyError, InputError, LoadError
+from unembed.node_labels import Label, LabelScore, Source, best_first
 from unembed.settings import Settings
 
 FORMAT = 1  # of an exported run
-SCHEMA = 1  # of the file
+SCHEMA = 2  # of the file
 BUSY_SECONDS = 10.0
 MAX_SHORT = 500  # characters of a name, a node, an id, a fingerprint: one line
 _TABLES = """
@@ -36,6 +38,13 @@ CREATE TABLE runs (
     fingerprint TEXT NOT NULL, spec TEXT NOT NULL
 );
 """
+_LABELS = """
+CREATE TABLE labels (
+    fingerprint TEXT NOT NULL, node TEXT NOT NULL, source TEXT NOT NULL, text TEXT NOT NULL,
+    by TEXT NOT NULL, corpus TEXT NOT NULL, made TEXT NOT NULL, supported INTEGER,
+    scores TEXT NOT NULL, PRIMARY KEY (fingerprint, node, source)
+) WITHOUT ROWID
+"""  # since version 2
 
 
 @dataclass(frozen=True)
@@ -71,6 +80,7 @@ _ENTRY = ", ".join(field.name for field in fields(RunEntry))
 _SAVED = ", ".join(field.name for field in fields(SavedRun))
 _MARKS = ", ".join(f":{field.name}" for field in fields(SavedRun))
 _LONG = ("note", "summary", "spec")
+_NO_TEXT = ("supported", "scores")
 
 
 class Workspace:
@@ -112,6 +122,48 @@ class Workspace:
         self._write(
             "DELETE FROM names WHERE fingerprint = :fingerprint AND node = :node",
             {"fingerprint": fingerprint, "node": node},
+        )
+
+    # ------------------------------------------------------------ labels
+
+    def labels(self, fingerprint: str) -> tuple[Label, ...]:
+        """The labels of nodes of one model, or autoencoder, by node; the one that is shown first.
+
+        `explanations.labels.Labels` knows which fingerprints a model has.
+        """
+        rows = self._read(
+            "SELECT node, text, source, by, corpus, made, supported, scores FROM labels "
+            "WHERE fingerprint = ?",
+            fingerprint,
+        )
+        return best_first(_label(row) for row in rows)
+
+    def keep_labels(self, fingerprint: str, labels: Sequence[Label]) -> None:
+        """Keep labels, each in place of the node's former one of the same source: all, or none."""
+        rows = []
+        for one in labels:
+            row = asdict(one) | {"fingerprint": fingerprint}
+            texts = {name: text for name, text in row.items() if name not in _NO_TEXT}
+            self._check(texts, needed=("fingerprint", "node", "text"))
+            supported = None if one.supported is None else int(one.supported)
+            rows.append(row | {"supported": supported, "scores": json.dumps(row["scores"])})
+        if rows:
+            self._write(
+                "INSERT OR REPLACE INTO labels VALUES (:fingerprint, :node, :source, :text, :by, "
+                ":corpus, :made, :supported, :scores)",
+                *rows,
+            )
+
+    def delete_label(self, fingerprint: str, node: str, source: Source) -> bool:
+        """Forget a label; whether there was one."""
+        row = {"fingerprint": fingerprint, "node": node, "source": source}
+        return (
+            self._write(
+                "DELETE FROM labels WHERE fingerprint = :fingerprint AND node = :node "
+                "AND source = :source",
+                row,
+            )
+            > 0
         )
 
     # ------------------------------------------------------------ runs
@@ -199,10 +251,10 @@ class Workspace:
         with self._opened() as file:
             return file.execute(query, values).fetchall()
 
-    def _write(self, query: str, values: Mapping[str, str]) -> int:
-        """Returns how many rows changed."""
+    def _write(self, query: str, *rows: Mapping[str, Any]) -> int:
+        """Returns how many rows changed: all of them, or none."""
         with self._opened() as file, file:
-            return file.execute(query, values).rowcount
+            return file.executemany(query, rows).rowcount
 
     @contextmanager
     def _opened(self) -> Iterator[sqlite3.Connection]:
@@ -240,12 +292,29 @@ def _prepare(file: sqlite3.Connection) -> None:
             if _version(file) == 0:  # no one else made them meanwhile
                 for statement in _TABLES.split(";"):
                     file.execute(statement)
-                file.execute(f"PRAGMA user_version = {SCHEMA}")
+                _add_labels(file)
+    elif version == 1:
+        with file:
+            file.execute("BEGIN IMMEDIATE")
+            if _version(file) == 1:
+                _add_labels(file)
     elif version > SCHEMA:
         raise sqlite3.DatabaseError(
             f"it was written by a newer version of Unembed (format {version}, this one reads "
             f"{SCHEMA})"
         )
+
+
+def _add_labels(file: sqlite3.Connection) -> None:
+    file.execute(_LABELS)
+    file.execute(f"PRAGMA user_version = {SCHEMA}")
+
+
+def _label(row: tuple[Any, ...]) -> Label:
+    node, text, source, by, corpus, made, supported, scores = row
+    found = tuple(LabelScore(**one) for one in json.loads(scores))
+    known = None if supported is None else bool(supported)
+    return Label(node, text, source, by, corpus, made, known, found)
 
 
 def _version(file: sqlite3.Connection) -> int:

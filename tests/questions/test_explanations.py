@@ -222,3 +222,43 @@ def test_what_is_written_is_printed_below_the_table(cli, source, corpus, cache, 
     assert cli(*command, "--explainer", "server")[0] == 2  # none is named
     status, _, err = cli(*command, "--price", "1,x")
     assert (status, "--price" in err) == (2, True)
+
+
+# ---------------------------------------------------------------- labels that are kept
+
+
+def test_labels_are_kept_edited_and_brought_elsewhere(app, corpus, session):
+    body = {"corpus": "many", "nodes": ["L1.N5", "L2.H1"], "n_tokens": 400}
+    labels = "/api/explain/labels"
+    found = post(app, "/api/explain", body | {"keep": True}).json()
+    edited = post(app, labels, {"node": "L1.N5", "text": "cats [bold]and[/bold] mats", "by": "me"})
+    assert edited.status == 204
+    kept = call(app, "GET", labels, headers=[bearer()]).json()
+    assert kept["fingerprint"] == session.model.fingerprint
+    first = kept["labels"][0]
+    assert (first["node"], first["source"], first["by"]) == ("L1.N5", "hand", "me")
+    searched = {one["node"]: one["text"] for one in kept["labels"] if one["source"] == "search"}
+    assert searched == {one["node"]: one["label"] for one in found["items"] if one["label"]}
+    assert post(app, labels, {"node": "L1.N5", "text": ""}).status == 204
+    assert post(app, labels + "/import", {"labels": kept}).json() == {"kept": len(kept["labels"])}
+    assert call(app, "GET", labels, headers=[bearer()]).json() == kept
+    wrong = post(app, labels + "/import", {"labels": [{"layer": "x"}]})
+    assert (wrong.status, wrong.error["field"]) == (400, "labels[0].layer")
+    assert post(app, labels, {"node": "L99.N5", "text": "x"}).error["field"] == "node"
+
+
+def test_the_command_line_keeps_the_same_labels(cli, source, tmp_path, monkeypatch):
+    monkeypatch.setenv("UNEMBED_WORKSPACE_PATH", str(tmp_path / "kept.sqlite3"))
+    assert cli("node-labels", "edit", source, "L1.N5", "cats [bold]and[/bold] mats")[0] == 0
+    status, out, _ = cli("node-labels", "list", source, "CATS")
+    assert (status, "cats [bold]and[/bold] mats" in out) == (0, True)
+    whole, rows = tmp_path / "labels.json", tmp_path / "labels.jsonl"
+    assert cli("node-labels", "export", source, str(whole))[0] == 0
+    assert cli("node-labels", "export", source, str(rows), "--neuronpedia", "tiny")[0] == 0
+    assert '"modelId": "tiny"' in rows.read_text()
+    monkeypatch.setenv("UNEMBED_WORKSPACE_PATH", str(tmp_path / "other.sqlite3"))
+    for file in (whole, rows):
+        status, _, err = cli("node-labels", "import", source, str(file))
+        assert (status, "1 labels are kept" in err) == (0, True)
+    whole.write_text("{")
+    assert cli("node-labels", "import", source, str(whole))[0] == 2

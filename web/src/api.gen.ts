@@ -888,6 +888,50 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/explain/labels": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Explain Labels
+         * @description The labels of this model's nodes; what it answers can be kept as a file.
+         */
+        get: operations["explain_labels"];
+        put?: never;
+        /**
+         * Explain Label
+         * @description Label a node by hand; without a text, forget its label of one source.
+         */
+        post: operations["explain_label"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/explain/labels/import": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Explain Labels Import
+         * @description Keep labels of a file: all of them, or none.
+         */
+        post: operations["explain_labels_import"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/workspace": {
         parameters: {
             query?: never;
@@ -3631,6 +3675,12 @@ export interface components {
              * @description Nodes: "L12.N512", "L9.H6", "L5.mlp".
              */
             nodes: string[];
+            /**
+             * Keep
+             * @description Keep what is found in the workspace, beside labels by hand.
+             * @default false
+             */
+            keep?: boolean;
             /** Job */
             job?: string | null;
         };
@@ -4952,6 +5002,11 @@ export interface components {
             /** Items */
             items: components["schemas"]["Hit"][];
         };
+        /** ImportLabelsRequest */
+        ImportLabelsRequest: {
+            /** @description What GET /api/explain/labels answers, or rows of Neuronpedia's exports. */
+            labels: components["schemas"]["JsonValue"];
+        };
         /** ImportRunRequest */
         ImportRunRequest: {
             run: components["schemas"]["SavedRun"];
@@ -5417,6 +5472,7 @@ export interface components {
              */
             seconds_left?: number | null;
         };
+        JsonValue: unknown;
         /**
          * Judged
          * @description Yes or no of each of some texts, against the truth; null: only one side of it is left.
@@ -5466,22 +5522,77 @@ export interface components {
             searched: components["schemas"]["ByChance"] | null;
         };
         /**
-         * LabelScore
-         * @description A label, and how a model scores it.
+         * Label
+         * @description What a node does, in words, and where that is from.
          */
-        LabelScore: {
-            /** Label */
-            label: string;
+        Label: {
+            /** Node */
+            node: string;
+            /** Text */
+            text: string;
             /**
-             * Score
-             * @description What the head gives it, as a logit.
+             * Source
+             * @description By hand; a language model; a file; or the search of labels without one.
+             * @enum {string}
              */
-            score: number;
+            source: "hand" | "model" | "import" | "search";
             /**
-             * Probability
-             * @description Of one label among all (softmax), or by itself where several may hold (sigmoid); null where the score is a quantity (regression).
+             * By
+             * @description Who: a language model and where it is, or what the file says.
+             * @default
              */
-            probability: number | null;
+            by: string;
+            /**
+             * Corpus
+             * @description What it was made from.
+             * @default
+             */
+            corpus: string;
+            /**
+             * Made
+             * @description When, ISO 8601, UTC.
+             * @default
+             */
+            made: string;
+            /**
+             * Supported
+             * @description Whether it beats its nulls; null: nobody tried.
+             */
+            supported: boolean | null;
+            /**
+             * Scores
+             * @default []
+             */
+            scores: components["schemas"]["unembed__server__wire__derived__LabelScore__2"][];
+        };
+        /**
+         * LabelEdit
+         * @description A label of a node of this model, or of an autoencoder attached to it.
+         */
+        LabelEdit: {
+            /**
+             * Node
+             * @description "L12.N512", "L6.F77" ...
+             */
+            node: string;
+            /**
+             * Text
+             * @description What it does, in words; empty: forget the label.
+             */
+            text: string;
+            /**
+             * By
+             * @description Who says so.
+             * @default
+             */
+            by?: string;
+            /**
+             * Source
+             * @description Which label is forgotten; only yours is edited.
+             * @default hand
+             * @enum {string}
+             */
+            source?: "hand" | "model" | "import" | "search";
         };
         /**
          * LabelScores
@@ -5572,12 +5683,20 @@ export interface components {
              * Baseline
              * @description Highest score first.
              */
-            baseline: components["schemas"]["LabelScore"][];
+            baseline: components["schemas"]["unembed__server__wire__derived__LabelScore__1"][];
             /**
              * Edited
              * @description The same labels in the same order; null without edits.
              */
-            edited: components["schemas"]["LabelScore"][] | null;
+            edited: components["schemas"]["unembed__server__wire__derived__LabelScore__1"][] | null;
+        };
+        /** LabelsKept */
+        LabelsKept: {
+            /**
+             * Kept
+             * @description How many.
+             */
+            kept: number;
         };
         /**
          * LabelsRequest
@@ -6229,6 +6348,26 @@ export interface components {
              * @description Version of Unembed.
              */
             version: string;
+        };
+        /**
+         * NodeLabels
+         * @description The labels of a model's nodes, as they are kept, exported and imported.
+         */
+        NodeLabels: {
+            /**
+             * Unembed Labels
+             * @description Version of this format: 1.
+             */
+            unembed_labels: number;
+            /** Model */
+            model: string;
+            /** Fingerprint */
+            fingerprint: string;
+            /**
+             * Labels
+             * @description By node, the one that is shown first.
+             */
+            labels: components["schemas"]["Label"][];
         };
         /**
          * NodeName
@@ -7973,6 +8112,39 @@ export interface components {
              * @description Whether every score that could be had is above both nulls; None: nobody judged.
              */
             supported: boolean | null;
+        };
+        /**
+         * LabelScore
+         * @description A label, and how a model scores it.
+         */
+        unembed__server__wire__derived__LabelScore__1: {
+            /** Label */
+            label: string;
+            /**
+             * Score
+             * @description What the head gives it, as a logit.
+             */
+            score: number;
+            /**
+             * Probability
+             * @description Of one label among all (softmax), or by itself where several may hold (sigmoid); null where the score is a quantity (regression).
+             */
+            probability: number | null;
+        };
+        /**
+         * LabelScore
+         * @description One score of a label, beside the larger upper end of its nulls.
+         */
+        unembed__server__wire__derived__LabelScore__2: {
+            /**
+             * Kind
+             * @description "f1", "simulation", "detection", "fuzzing".
+             */
+            kind: string;
+            /** Score */
+            score: number;
+            /** Chance */
+            chance: number | null;
         };
     };
     responses: never;
@@ -13071,6 +13243,350 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ExplanationScores"];
+                };
+            };
+            /** @description The request is malformed; the error names the field. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description No token, or a wrong one. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description A Host or Origin that is not this server's. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The body took too long to arrive. */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The body, or the work it asks for, is larger than the limits allow. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The body is not application/json in UTF-8. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description This model cannot do that; the error says why. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The work was cancelled. */
+            499: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description A fault of the server. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Too many requests are waiting; `Retry-After` says when to try again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The work took longer than the limit. */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+        };
+    };
+    explain_labels: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    /** @description Waited and computed, in ms. */
+                    "Server-Timing"?: string;
+                    /** @description Whether every forward pass was at hand. */
+                    "X-Unembed-Cached"?: "true" | "false";
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NodeLabels"];
+                };
+            };
+            /** @description The request is malformed; the error names the field. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description No token, or a wrong one. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description A Host or Origin that is not this server's. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description This model cannot do that; the error says why. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The work was cancelled. */
+            499: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description A fault of the server. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Too many requests are waiting; `Retry-After` says when to try again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The work took longer than the limit. */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+        };
+    };
+    explain_label: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["LabelEdit"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The request is malformed; the error names the field. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description No token, or a wrong one. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description A Host or Origin that is not this server's. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The body took too long to arrive. */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The body, or the work it asks for, is larger than the limits allow. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The body is not application/json in UTF-8. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description This model cannot do that; the error says why. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The work was cancelled. */
+            499: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description A fault of the server. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Too many requests are waiting; `Retry-After` says when to try again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The work took longer than the limit. */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+        };
+    };
+    explain_labels_import: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ImportLabelsRequest"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    /** @description Waited and computed, in ms. */
+                    "Server-Timing"?: string;
+                    /** @description Whether every forward pass was at hand. */
+                    "X-Unembed-Cached"?: "true" | "false";
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LabelsKept"];
                 };
             };
             /** @description The request is malformed; the error names the field. */

@@ -1527,6 +1527,10 @@ export const QUESTIONS = {
       "kind": "integer",
       "default": 0,
       "low": 0
+    },
+    "keep": {
+      "kind": "boolean",
+      "default": false
     }
   },
   "score": {

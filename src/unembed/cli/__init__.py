@@ -26,6 +26,7 @@ from unembed.cli import (
     graph_command,
     index_command,
     lens_command,
+    node_labels_command,
     options,
     sae_command,
 )
@@ -389,6 +390,7 @@ def generate(
 app.add_typer(index_command.index_app, name="index")
 app.add_typer(corpus_command.corpus_app, name="corpus")
 app.add_typer(sae_command.sae_app, name="sae")
+app.add_typer(node_labels_command.labels_app, name="node-labels")
 
 
 @app.command(cls=TextCommand)

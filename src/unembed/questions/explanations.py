@@ -7,11 +7,13 @@ from typing import Annotated
 
 from unembed.explanations.explain import explain
 from unembed.explanations.judging.score import score_explanation
+from unembed.explanations.labels import Labels
 from unembed.explanations.options import ExplainOptions, ScoreOptions
 from unembed.explanations.result import Explanations
 from unembed.explanations.scores import ExplanationScores
 from unembed.index.corpus.corpus import Corpus
 from unembed.models.progress import Progress
+from unembed.node_labels import FORMAT, Label
 from unembed.questions.corpus import passed
 from unembed.questions.language import Languages, why_not_own
 from unembed.questions.requests import ExplainRequest, ScoreRequest
@@ -26,6 +28,27 @@ class LanguageModels:
     server: Annotated[str | None, "What the server that the settings name calls its model."]
     host: Annotated[str | None, "Where that server is."]
     leaves: Annotated[bool, "Whether texts leave this machine on the way to it."]
+
+
+@dataclass(frozen=True)
+class NodeLabels:
+    """The labels of a model's nodes, as they are kept, exported and imported."""
+
+    unembed_labels: Annotated[int, "Version of this format: 1."]
+    model: str
+    fingerprint: str
+    labels: Annotated[tuple[Label, ...], "By node, the one that is shown first."]
+
+
+def kept_in(session: Session) -> Labels:
+    """The labels of the model, and of what is attached to it."""
+    return Labels(session.model, session.workspace)
+
+
+def labels(session: Session) -> NodeLabels:
+    """All of them."""
+    kept = kept_in(session).all()
+    return NodeLabels(FORMAT, session.model.name, session.model.fingerprint, kept)
 
 
 def models(session: Session) -> LanguageModels:
@@ -58,7 +81,10 @@ def answer(session: Session, job: Job, request: ExplainRequest) -> Explanations:
         )
 
     asked = None if explainer is not None else ("explain", tuple(request.nodes), options)
-    return passed(session, job, request.corpus, asked, make)
+    found = passed(session, job, request.corpus, asked, make)
+    if request.keep:
+        kept_in(session).keep(found)
+    return found
 
 
 def score(session: Session, job: Job, request: ScoreRequest) -> ExplanationScores:

@@ -464,6 +464,7 @@ class ExplainRequest(ExplainOptions, AskingOptions, Request):
     nodes: Annotated[list[Name], Field(min_length=1, fail_fast=True)] = option(
         sentence='Nodes: "L12.N512", "L9.H6", "L5.mlp".', limit="max_explained_nodes"
     )
+    keep: bool = option(False, "Keep what is found in the workspace, beside labels by hand.")
     job: JobName | None = None
 
     def check(self) -> None:

@@ -74,6 +74,8 @@ API: tuple[Entry, ...] = (
     Entry("/api/explain", ("POST",)),
     Entry("/api/explain/models", ("GET",)),
     Entry("/api/explain/score", ("POST",)),
+    Entry("/api/explain/labels", ("GET", "POST")),
+    Entry("/api/explain/labels/import", ("POST",)),
     Entry("/api/workspace", ("GET",)),
     Entry("/api/workspace/name", ("POST",)),
     Entry("/api/workspace/run", ("POST",)),

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import Field, StrictInt, StrictStr
+from pydantic import Field, JsonValue, StrictInt, StrictStr
 
+from unembed.node_labels import LONGEST, Source
 from unembed.server.wire.base import Wire
 
 Id = Annotated[StrictStr, Field(min_length=1, max_length=64)]
@@ -70,3 +71,24 @@ class SavedRun(Wire):
 
 class ImportRunRequest(Wire):
     run: SavedRun
+
+
+class LabelEdit(Wire):
+    """A label of a node of this model, or of an autoencoder attached to it."""
+
+    node: Annotated[StrictStr, Field(max_length=64)] = Field(description='"L12.N512", "L6.F77" ...')
+    text: Annotated[StrictStr, Field(max_length=LONGEST)] = Field(
+        description="What it does, in words; empty: forget the label."
+    )
+    by: Annotated[StrictStr, Field(max_length=LONGEST)] = Field("", description="Who says so.")
+    source: Source = Field("hand", description="Which label is forgotten; only yours is edited.")
+
+
+class ImportLabelsRequest(Wire):
+    labels: JsonValue = Field(
+        description="What GET /api/explain/labels answers, or rows of Neuronpedia's exports."
+    )
+
+
+class LabelsKept(Wire):
+    kept: StrictInt = Field(description="How many.")
