@@ -28,7 +28,7 @@ _NODE = re.compile(r"L(\d+)\.([NF])(\d+)")
 
 
 @dataclass(frozen=True)
-class LabelScore:
+class NodeLabelScore:
     """One score of a label, beside the larger upper end of its nulls."""
 
     kind: Annotated[str, '"f1", "simulation", "detection", "fuzzing".']
@@ -49,7 +49,7 @@ class Label:
     corpus: Annotated[str, "What it was made from."] = ""
     made: Annotated[str, "When, ISO 8601, UTC."] = ""
     supported: Annotated[bool | None, "Whether it beats its nulls; null: nobody tried."] = None
-    scores: tuple[LabelScore, ...] = ()
+    scores: tuple[NodeLabelScore, ...] = ()
 
 
 def best_first(labels: Iterable[Label]) -> tuple[Label, ...]:
@@ -158,7 +158,7 @@ def _label(row: object, where: str) -> Label:
     )
 
 
-def scores_of(rows: object, where: str) -> tuple[LabelScore, ...]:
+def scores_of(rows: object, where: str) -> tuple[NodeLabelScore, ...]:
     """Scores from JSON. Raises InputError."""
     legal = 'a list of {"kind": text, "score": number, "chance": number or null}'
     if not isinstance(rows, list | tuple) or len(rows) > len(SOURCES) * 4:
@@ -174,7 +174,7 @@ def scores_of(rows: object, where: str) -> tuple[LabelScore, ...]:
         )
         if not good:
             raise InputError(f"{where} must be {legal}", field=where, legal=legal)
-        found.append(LabelScore(row["kind"][:64], row["score"], row["chance"]))
+        found.append(NodeLabelScore(row["kind"][:64], row["score"], row["chance"]))
     return tuple(found)
 
 

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from unembed.errors import BusyError, InputError, LoadError
-from unembed.node_labels import Label, LabelScore, Source, best_first
+from unembed.node_labels import Label, NodeLabelScore, Source, best_first
 from unembed.settings import Settings
 
 FORMAT = 1  # of an exported run
@@ -312,7 +312,7 @@ def _add_labels(file: sqlite3.Connection) -> None:
 
 def _label(row: tuple[Any, ...]) -> Label:
     node, text, source, by, corpus, made, supported, scores = row
-    found = tuple(LabelScore(**one) for one in json.loads(scores))
+    found = tuple(NodeLabelScore(**one) for one in json.loads(scores))
     known = None if supported is None else bool(supported)
     return Label(node, text, source, by, corpus, made, known, found)
 

@@ -9,7 +9,7 @@ import pytest
 
 import unembed as ue
 from unembed.errors import InputError, LoadError, TargetError
-from unembed.node_labels import Label, LabelScore
+from unembed.node_labels import Label, NodeLabelScore
 from unembed.workspace import Workspace
 
 from . import world
@@ -74,7 +74,7 @@ def test_a_label_of_a_latent_is_of_its_autoencoder_alone(labels, corpus, planted
 
 
 def test_a_file_brings_them_elsewhere_with_all_that_is_known(labels, corpus, tmp_path):
-    scores = (LabelScore("f1", 0.5, 0.1), LabelScore("detection", 0.75, None))
+    scores = (NodeLabelScore("f1", 0.5, 0.1), NodeLabelScore("detection", 0.75, None))
     labels.keep([Label("L1.N5", "x", "model", "m at h", "brown", "2025-01-31", False, scores)])
     labels.edit("L1.H2", "copies")
     data = json.loads(json.dumps(labels.exported()))

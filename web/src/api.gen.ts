@@ -5563,7 +5563,7 @@ export interface components {
              * Scores
              * @default []
              */
-            scores: components["schemas"]["unembed__server__wire__derived__LabelScore__2"][];
+            scores: components["schemas"]["NodeLabelScore"][];
         };
         /**
          * LabelEdit
@@ -5593,6 +5593,24 @@ export interface components {
              * @enum {string}
              */
             source?: "hand" | "model" | "import" | "search";
+        };
+        /**
+         * LabelScore
+         * @description A label, and how a model scores it.
+         */
+        LabelScore: {
+            /** Label */
+            label: string;
+            /**
+             * Score
+             * @description What the head gives it, as a logit.
+             */
+            score: number;
+            /**
+             * Probability
+             * @description Of one label among all (softmax), or by itself where several may hold (sigmoid); null where the score is a quantity (regression).
+             */
+            probability: number | null;
         };
         /**
          * LabelScores
@@ -5683,12 +5701,12 @@ export interface components {
              * Baseline
              * @description Highest score first.
              */
-            baseline: components["schemas"]["unembed__server__wire__derived__LabelScore__1"][];
+            baseline: components["schemas"]["LabelScore"][];
             /**
              * Edited
              * @description The same labels in the same order; null without edits.
              */
-            edited: components["schemas"]["unembed__server__wire__derived__LabelScore__1"][] | null;
+            edited: components["schemas"]["LabelScore"][] | null;
         };
         /** LabelsKept */
         LabelsKept: {
@@ -6348,6 +6366,21 @@ export interface components {
              * @description Version of Unembed.
              */
             version: string;
+        };
+        /**
+         * NodeLabelScore
+         * @description One score of a label, beside the larger upper end of its nulls.
+         */
+        NodeLabelScore: {
+            /**
+             * Kind
+             * @description "f1", "simulation", "detection", "fuzzing".
+             */
+            kind: string;
+            /** Score */
+            score: number;
+            /** Chance */
+            chance: number | null;
         };
         /**
          * NodeLabels
@@ -8112,39 +8145,6 @@ export interface components {
              * @description Whether every score that could be had is above both nulls; None: nobody judged.
              */
             supported: boolean | null;
-        };
-        /**
-         * LabelScore
-         * @description A label, and how a model scores it.
-         */
-        unembed__server__wire__derived__LabelScore__1: {
-            /** Label */
-            label: string;
-            /**
-             * Score
-             * @description What the head gives it, as a logit.
-             */
-            score: number;
-            /**
-             * Probability
-             * @description Of one label among all (softmax), or by itself where several may hold (sigmoid); null where the score is a quantity (regression).
-             */
-            probability: number | null;
-        };
-        /**
-         * LabelScore
-         * @description One score of a label, beside the larger upper end of its nulls.
-         */
-        unembed__server__wire__derived__LabelScore__2: {
-            /**
-             * Kind
-             * @description "f1", "simulation", "detection", "fuzzing".
-             */
-            kind: string;
-            /** Score */
-            score: number;
-            /** Chance */
-            chance: number | null;
         };
     };
     responses: never;

@@ -19,7 +19,7 @@ from unembed.engine.targets import Target
 from unembed.errors import InputError, TargetError
 from unembed.explanations.result import Explanation, Explanations
 from unembed.explanations.scores import Judged, Simulated
-from unembed.node_labels import Label, LabelScore, Source, best_first
+from unembed.node_labels import Label, NodeLabelScore, Source, best_first
 from unembed.workspace import Workspace
 
 MOST = 1_000_000  # of one file
@@ -155,7 +155,7 @@ def _of(item: Explanation, corpus: str, made: str) -> list[Label]:
     if item.label is not None:
         nulls = [one.high for one in (item.shuffled, item.searched) if one is not None]
         held = item.held_out
-        f1 = () if held is None else (LabelScore("f1", held.f1, max(nulls, default=None)),)
+        f1 = () if held is None else (NodeLabelScore("f1", held.f1, max(nulls, default=None)),)
         labels.append(Label(item.node, item.label, "search", "", corpus, made, item.supported, f1))
     written = item.written
     if written is not None and written.text is not None:
@@ -165,7 +165,7 @@ def _of(item: Explanation, corpus: str, made: str) -> list[Label]:
             "fuzzing": written.fuzzing,
         }
         scores = tuple(
-            LabelScore(kind, one.score, _chance(one))
+            NodeLabelScore(kind, one.score, _chance(one))
             for kind, one in judged.items()
             if one is not None and one.score is not None
         )

@@ -41,21 +41,34 @@ export function useExamples(
   );
 }
 
-/** What a node does in words: a pass as above. */
-export function useExplanation(
+/** Who says it, and what for. */
+export type Asked = Required<
+  Pick<Schemas['ExplainRequest'], 'explainer' | 'style' | 'judge' | 'consent'>
+>;
+
+/** What nodes do in words, kept on the server: a pass as above. Nothing is asked before `asked`. */
+export function useExplanations(
   spec: { further: Further },
   about: CorpusAbout | null,
-  node: string,
+  nodes: readonly string[],
+  asked: Asked | null,
 ): Analysis<Schemas['Explanations']> {
   const further = furtherOf(spec, 'explain');
   return useAnalysis(
     'explain',
-    [about?.name, about?.made, node, further],
-    about !== null,
+    [about?.name, about?.made, nodes, asked, further],
+    about !== null && asked !== null,
     (job, signal) =>
       timedAnswer(
         api.POST('/api/explain', {
-          body: { ...further, corpus: about?.name ?? '', nodes: [node], job },
+          body: {
+            ...further,
+            ...asked,
+            corpus: about?.name ?? '',
+            nodes: [...nodes],
+            keep: true,
+            job,
+          },
           signal,
         }),
       ),

@@ -1,12 +1,26 @@
-/** A node's own name, wherever the node appears; nothing where it has none. */
+/** A node's own name, or what it does in words, wherever the node appears; nothing where it has none. */
+import { useLabelsOf } from '../api/nodeLabels';
 import { useNodeName } from '../api/workspace';
+import { fromWords, scoreWords } from '../text/nodeLabels';
 
 export function NodeName({ node }: { node: string }) {
   const named = useNodeName(node);
-  if (!named?.name) return null;
+  const label = useLabelsOf(node)[0];
+  if (named?.name)
+    return (
+      <bdi className="node-name" title={named.note || `${node}, named by you`}>
+        {named.name}
+      </bdi>
+    );
+  if (!label) return null;
+  const title = [label.text, fromWords(label), scoreWords(label)].filter(Boolean).join('\n');
   return (
-    <bdi className="node-name" title={named.note || `${node}, named by you`}>
-      {named.name}
+    <bdi
+      className={`node-name ${label.supported === false ? 'faint' : ''}`}
+      title={title}
+      data-testid="node-label"
+    >
+      {label.text}
     </bdi>
   );
 }

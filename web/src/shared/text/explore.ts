@@ -6,7 +6,7 @@ import { formatTarget, parseTarget } from './address';
 import { choice, field, integer, text, viewState, type Fields } from './fields';
 
 export const AMONG = QUESTIONS.search.among.choices;
-export const ASKS = ['search', 'token', 'similar', 'browse', 'clusters'] as const;
+export const ASKS = ['search', 'token', 'similar', 'browse', 'clusters', 'labels'] as const;
 export const PROJECTIONS = QUESTIONS.search.projection.choices;
 export const MATCHES = QUESTIONS.search.match.choices;
 export const COMBINES = QUESTIONS.search.combine.choices;

@@ -92,6 +92,7 @@ export function hitsQuestion(explore: Explore, context: Context): HitsQuestion |
         body: { projection, among, layer: explore.layer, first: explore.first, count: PAGE },
       };
     case 'clusters':
+    case 'labels':
       return null;
   }
 }

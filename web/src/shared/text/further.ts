@@ -71,7 +71,7 @@ const SAID = {
   examples: ['corpus', 'target'],
   relations: ['corpus', 'layers', 'sentences', 'min_count', 'relation', 'sort', 'limit'],
   // Who is asked, and whether texts may leave the machine, is for a person to say, not for a link.
-  explain: ['corpus', 'nodes', 'explainer', 'style', 'judge', 'consent'],
+  explain: ['corpus', 'nodes', 'explainer', 'style', 'judge', 'consent', 'keep'],
   score: ['corpus', 'node', 'explanation', 'judge', 'consent'],
 } as const;
 

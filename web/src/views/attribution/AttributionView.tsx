@@ -18,6 +18,7 @@ import { useBeside } from './beside';
 import { BesideStrip } from './BesideStrip';
 import { AttributionTable } from './AttributionTable';
 import { EffectStrip } from './EffectStrip';
+import { ExplainRows } from './ExplainRows';
 import { useAttribution, useTrace, type Comparison, type Traced } from './query';
 import {
   columnsOf,
@@ -240,6 +241,7 @@ function Area({ answer, shown, rows, columns, analysis, traced, ...rest }: AreaP
       ) : (
         <AttributionReadout answer={answer} shown={shown} listed={rows.length} />
       )}
+      <ExplainRows rows={rows} />
       {rows.length === 0 ? (
         <NoRows />
       ) : (

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { ATTRIBUTION, attributionBody, type Attribution } from './attributionState';
 import { measuredWords, nodesOf } from './MeasuredMenu';
 import type { Comparison } from './query';
-import { columnsOf, componentOf, filtered, rowsOf, signColumn, type Node } from './rows';
+import { columnsOf, componentOf, componentsOf, filtered, rowsOf, signColumn, type Node } from './rows';
 import { attributionTable } from './text';
 import { besideOf, compared } from './twoPrompts';
 import { firstInSight, topOf } from './window';
@@ -235,5 +235,18 @@ describe('two prompts', () => {
     expect(both.edited?.position).toBe(2);
     expect(both.edited?.at_positions.map(({ heads }) => heads)).toEqual([2, 0, 8, 2, 7]);
     expect(both.baseline.at_positions[4]?.heads).toBe(0);
+  });
+});
+
+describe('the components of the first rows', () => {
+  it('come once each, without tokens and biases', () => {
+    const rows = [
+      ['L1.H2@3<1', 'pair'],
+      ['L1.H2@4', 'head'],
+      ['embed@0', 'embed'],
+      ['L1.N5@3', 'neuron'],
+      ['L0.N7@3', 'neuron'],
+    ].map(([id, kind]) => ({ id, kind }) as { id: string; kind: 'neuron' });
+    expect(componentsOf(rows, 2)).toEqual(['L1.H2', 'L1.N5']);
   });
 });

@@ -1,4 +1,5 @@
 /** What is listed, side by side: nodes, components, positions; with the columns of each. */
+import { parseTarget } from '../../shared/text/address';
 import { figures, signed } from '../../draw/format';
 import type { Schemas } from '../../shared/api/client';
 import type { Attribution } from './attributionState';
@@ -320,4 +321,15 @@ export function largest(rows: readonly Row[], columns: readonly Column[]): numbe
 export function componentOf(row: Pick<Row, 'id' | 'kind'>): string | null {
   if (['bias', 'latent_bias', 'error'].includes(row.kind) || row.id.endsWith('*')) return null;
   return row.id.split('@')[0] ?? null;
+}
+
+/** The components of the first rows, each once; tokens, which write what they always do, are none. */
+export function componentsOf(rows: readonly Pick<Row, 'id' | 'kind'>[], most: number): string[] {
+  const found = new Set<string>();
+  for (const row of rows) {
+    const component = row.kind === 'embed' ? null : componentOf(row);
+    if (component !== null && parseTarget(component)) found.add(component);
+    if (found.size === most) break;
+  }
+  return [...found];
 }

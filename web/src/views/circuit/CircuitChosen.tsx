@@ -4,6 +4,7 @@ import { edgeWords, nodeWords } from '../../draw/circuit/text';
 import { figures, percent, signed } from '../../draw/format';
 import type { Analysis } from '../../shared/api/queries';
 import { ErrorNote } from '../../shared/parts/ErrorNote';
+import { NodeName } from '../../shared/parts/NodeName';
 import { openPage } from '../../shared/state/exploring';
 import { change, useSpec } from '../../shared/state/store';
 import { hasPage, parseTarget } from '../../shared/text/address';
@@ -129,7 +130,9 @@ function OfNode({ node, data }: { node: string; data: CircuitData }) {
   const paged = target !== null && hasPage(target);
   return (
     <>
-      <p>{nodeWords(node)}</p>
+      <p>
+        {nodeWords(node)} <NodeName node={node} />
+      </p>
       <Ends title="reads" edges={edgesAt(data, node, 'into')} />
       <Ends title="is read by" edges={edgesAt(data, node, 'from')} />
       <p className="circuit-acts">

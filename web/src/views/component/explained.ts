@@ -21,6 +21,26 @@ export function scoresOf(item: Explanation): [string, string, string][] {
   ];
 }
 
+/** Simulation, detection and fuzzing of what was written: score, interval, the larger null. */
+export function writtenScores(
+  written: NonNullable<Explanation['written']>,
+): [string, string, string][] {
+  const kinds = [
+    ['simulation', written.simulation, written.simulation?.correlation, 'Pearson’s correlation'],
+    ['detection', written.detection, written.detection?.balanced_accuracy, 'balanced accuracy'],
+    ['fuzzing', written.fuzzing, written.fuzzing?.balanced_accuracy, 'balanced accuracy'],
+  ] as const;
+  return kinds.flatMap(([name, found, score, what]) => {
+    if (!found) return [];
+    const failed = found.failed > 0 ? `, ${found.failed} failed` : '';
+    if (score == null) return [[name, `no score${failed}`, what]];
+    const chance = Math.max(found.null?.high ?? 0, found.searched?.high ?? 0);
+    const between =
+      found.low == null || found.high == null ? '' : ` (${two(found.low)}–${two(found.high)})`;
+    return [[name, `${two(score)}${between}, chance up to ${two(chance)}${failed}`, what]];
+  });
+}
+
 function two(value: number): string {
   return value.toFixed(2);
 }

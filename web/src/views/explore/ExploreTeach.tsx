@@ -37,6 +37,7 @@ const LESSONS: Record<Question, Lesson> = {
   },
   browse: { title: '', text: '', examples: [] },
   clusters: { title: '', text: '', examples: [] },
+  labels: { title: '', text: '', examples: [] },
 };
 
 export function ExploreTeach({ model }: { model: ModelInfo | null }) {

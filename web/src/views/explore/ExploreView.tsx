@@ -15,6 +15,7 @@ import { ExploreForm } from './ExploreForm';
 import { ExploreFormula } from './ExploreFormula';
 import { ExploreHits } from './ExploreHits';
 import { IndexMenu, NoIndex } from './ExploreIndex';
+import { ExploreLabels } from './ExploreLabels';
 import { ExploreSave } from './ExploreSave';
 import type { ViewProps } from '../../shared/view';
 import { Status, ViewBar } from '../../shared/parts/ViewBar';
@@ -29,6 +30,7 @@ const ASK: ReadonlyArray<readonly [Question, string, string]> = [
   ],
   ['browse', 'Layers', 'The neurons of a layer, by number'],
   ['clusters', 'Clusters', 'Groups of vectors that point the same way'],
+  ['labels', 'Labels', 'Nodes by what is said of them in words, by you or by machine'],
 ];
 
 const AMONG_WORDS: ReadonlyArray<readonly [Explore['among'], string, string]> = [
@@ -44,7 +46,8 @@ export function ExploreView({ model, experiment }: ViewProps) {
   const status = index.data ?? null;
   const latents = explore.among === 'latents' && explore.ask !== 'clusters';
   const ready = status !== null && (latents || status[explore.projection] !== null);
-  const listed = ready && explore.ask !== 'clusters';
+  const named = explore.ask === 'labels';
+  const listed = ready && explore.ask !== 'clusters' && !named;
   const context = contextOf(spec, experiment.position, model);
   const analysis = useHits(spec, context, listed);
   const found = listed ? analysis.data : null;
@@ -56,8 +59,11 @@ export function ExploreView({ model, experiment }: ViewProps) {
       </ExploreBar>
       <IndexError error={index.error} retry={() => void index.refetch()} />
       {listed ? <Asked model={model} context={context} analysis={analysis} /> : null}
-      {ready && !listed && model ? <ExploreClusters model={model} status={status} /> : null}
-      {status && !ready ? <NoIndex status={status} model={model} /> : null}
+      {named ? <ExploreLabels /> : null}
+      {ready && !listed && !named && model ? (
+        <ExploreClusters model={model} status={status} />
+      ) : null}
+      {status && !ready && !named ? <NoIndex status={status} model={model} /> : null}
       <EditsEffect position={experiment.position} />
     </>
   );
@@ -77,7 +83,7 @@ interface BarProps {
 
 function ExploreBar({ model, status, analysis, working, children }: BarProps) {
   const { ask: question, among } = useExplore();
-  const listed = question !== 'clusters';
+  const listed = question !== 'clusters' && question !== 'labels';
   return (
     <ViewBar
       status={

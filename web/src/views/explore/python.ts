@@ -13,6 +13,7 @@ import { contextOf } from './context';
 
 export function explorePython({ model, spec, position }: Page): string {
   const { explore } = spec;
+  if (explore.ask === 'labels') return labelsPython(model.name, explore.words);
   const context = contextOf(spec, position, model);
   const question = hitsQuestion(explore, context);
   const state = question?.path === 'similar' ? question.body.state : undefined;
@@ -42,6 +43,14 @@ export function explorePython({ model, spec, position }: Page): string {
     ...clustersPython(spec),
   ];
   return `${lines.join('\n')}\n`;
+}
+
+function labelsPython(name: string, words: string): string {
+  return `import unembed as ue
+
+model = ue.load(${quote(name)})
+print(*ue.Labels(model).search(${quote(words)}), sep="\\n")
+`;
 }
 
 /** The groups that are shown, and the one that is looked into. */
