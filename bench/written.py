@@ -19,7 +19,9 @@ import torch
 import unembed as ue
 from unembed.explanations.scores import Judged, Simulated
 
-NEURONS = "L0.N1577,L1.N1722,L3.N165,L5.N1060,L6.N1990,L9.N1658,L11.N1242,L13.N1952,L15.N1466,L17.N894"
+NEURONS = (
+    "L0.N1577,L1.N1722,L3.N165,L5.N1060,L6.N1990,L9.N1658,L11.N1242,L13.N1952,L15.N1466,L17.N894"
+)
 
 
 def shown(one: Simulated | Judged) -> str:
