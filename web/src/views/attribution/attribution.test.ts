@@ -2,7 +2,15 @@ import { describe, expect, it } from 'vitest';
 import { ATTRIBUTION, attributionBody, type Attribution } from './attributionState';
 import { measuredWords, nodesOf } from './MeasuredMenu';
 import type { Comparison } from './query';
-import { columnsOf, componentOf, componentsOf, filtered, rowsOf, signColumn, type Node } from './rows';
+import {
+  columnsOf,
+  componentOf,
+  componentsOf,
+  filtered,
+  rowsOf,
+  signColumn,
+  type Node,
+} from './rows';
 import { attributionTable } from './text';
 import { besideOf, compared } from './twoPrompts';
 import { firstInSight, topOf } from './window';
