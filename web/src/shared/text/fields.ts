@@ -78,7 +78,7 @@ export function list<State, Item>(
   format: (items: readonly Item[]) => string = (items) => items.join(','),
 ): Field<State> {
   return {
-    write: (state) => format(state[name] as readonly Item[]) || null,
+    write: (state) => format((state[name] ?? []) as readonly Item[]) || null,
     read: (state, written) => {
       const items = parse(written);
       if (items !== undefined) state[name] = items as State[typeof name];
