@@ -44,6 +44,7 @@ const SAID = {
     'spacy',
     'column',
     'restart',
+    'add',
   ],
   corpus: [
     'corpus',
@@ -62,6 +63,7 @@ const SAID = {
     'heads',
     'weighting',
     'summarise',
+    'narrow',
     'exact',
     'offsets',
     'limit',
