@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 import torch
+from transformers.models.llama.modeling_llama import LlamaRMSNorm
 
 import unembed as ue
-from unembed.engine.passes.attention_inputs import attend, inputs_of, pulled_back
+from unembed.engine.passes.attention_inputs import attend, inputs_of, norms_frozen, pulled_back
 from unembed.models.tiny import tiny_model, tiny_tokenizer
 
 IDS = [7, 9, 20, 33, 41, 50, 12]
@@ -83,3 +84,32 @@ def test_nothing_is_left_on_the_model():
     pulled_back(run.model, inputs, [5], q=run["L1.q"][5, None])
     assert "forward" not in vars(core.q_norm)
     assert not core.q_proj._forward_pre_hooks
+
+
+def test_a_huge_activation_does_not_make_a_norm_one_that_takes_the_mean_away():
+    """As first tokens have them: beside it, what a shift does to other tokens is hardly seen."""
+    norm = LlamaRMSNorm(16).double()
+    torch.manual_seed(0)
+    states = 30 * torch.randn(1, 3, 16, dtype=torch.float64)
+    states[0, 0, 0] = 1e5
+    states.requires_grad_()
+    whole = torch.nn.ModuleList([norm])
+    for rows in (0, 1):
+        with norms_frozen(whole, by_first=rows):
+            (slope,) = torch.autograd.grad(whole[0](states)[0, 1, 0], states)
+        wanted = torch.zeros_like(states)
+        wanted[0, 1, 0] = states[0, 1].detach().square().mean().rsqrt()
+        torch.testing.assert_close(slope, wanted)
+
+
+def test_rows_have_the_scale_of_the_first():
+    norm = torch.nn.LayerNorm(16).double()
+    torch.manual_seed(0)
+    states = torch.randn(2, 3, 16, dtype=torch.float64)
+    centred = states - states.mean(-1, keepdim=True)
+    scale = (states.var(-1, unbiased=False, keepdim=True) + norm.eps).rsqrt()[:1]
+    whole = torch.nn.ModuleList([norm])
+    with norms_frozen(whole, by_first=2), torch.no_grad():
+        torch.testing.assert_close(whole[0](states), centred * scale)
+        together = whole[0](states.flatten(0, 1))  # rows one behind the other
+    torch.testing.assert_close(together.view_as(states), centred * scale)
