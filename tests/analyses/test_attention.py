@@ -13,7 +13,7 @@ from unembed.errors import InputError, TargetError
 from unembed.models.tiny import tiny_model, tiny_tokenizer
 
 from ..contract.unlisted import UNLISTED
-from ..contract.wiring import FAMILIES, weight_and_bias
+from ..contract.wiring import REPRESENTATIVES, weight_and_bias
 from .slow import PROMPT, TOLERANCE
 
 LAYERS = (0, 2)
@@ -53,7 +53,7 @@ def moved_vectors(oracle, layer):
     return found
 
 
-@pytest.mark.parametrize("name", FAMILIES)
+@pytest.mark.parametrize("name", REPRESENTATIVES)
 def test_what_is_moved_is_the_norm_of_each_pair_alone(name, model_of, oracle_of):
     model = model_of(name, torch.float64)
     found = asked(model, [1], measure="moved")

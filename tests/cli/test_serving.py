@@ -18,14 +18,14 @@ import pytest
 from unembed.cli import serving
 
 
-def start(*arguments: str, **environment: str) -> subprocess.Popen[str]:
+def start(*arguments: str) -> subprocess.Popen[str]:
     command = [sys.executable, "-c", "from unembed.cli import main; main()", *arguments]
     return subprocess.Popen(
         command,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env=os.environ | {"CI": "1", "OMP_NUM_THREADS": "1", "NO_COLOR": "1"} | environment,
+        env=os.environ | {"CI": "1", "OMP_NUM_THREADS": "1", "NO_COLOR": "1"},
     )
 
 
@@ -52,7 +52,7 @@ def get(address: str, path: str, token: str) -> Any:
         return json.load(answer)
 
 
-def test_the_printed_address_and_token_work_and_ctrl_c_ends_it(served):
+def test_the_printed_address_and_token_work_and_ctrl_c_ends_it(served, cli):
     process, address, token = served
     assert get(address, "/api/model", token)["family"] == "gpt2"
     with pytest.raises(urllib.error.HTTPError) as refused:
@@ -60,9 +60,8 @@ def test_the_printed_address_and_token_work_and_ctrl_c_ends_it(served):
     assert refused.value.code == 401
     refused.value.close()
     port = address.rpartition(":")[2]
-    busy = start("serve", "no-model-is-loaded-for-this", "--port", port)
-    _, err = busy.communicate(timeout=60)
-    assert busy.returncode == 2
+    status, _, err = cli("serve", "no-model-is-loaded-for-this", "--port", port)
+    assert status == 2
     assert f"port {port} is in use" in err
     assert "--port" in err
     process.send_signal(signal.SIGINT)
@@ -95,10 +94,10 @@ def test_beyond_this_machine_there_is_a_warning(source):
     assert "--allow-host" in seen
 
 
-def test_a_token_may_come_from_the_environment(source):
-    process = start("serve", source, "--port", "0", UNEMBED_TOKEN="short")
-    _, err = process.communicate(timeout=60)
-    assert (process.returncode, "token" in err) == (2, True)
+def test_a_token_may_come_from_the_environment(source, cli, monkeypatch):
+    monkeypatch.setenv("UNEMBED_TOKEN", "short")
+    status, _, err = cli("serve", source, "--port", "0")
+    assert (status, "token" in err) == (2, True)
     assert "short" not in err
 
 

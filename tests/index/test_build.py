@@ -26,12 +26,11 @@ from unembed.index.tables import Tables
 from unembed.models.tiny import tiny_model, tiny_tokenizer
 from unembed.settings import Settings
 
-from ..contract.wiring import NAMES
+from ..contract.wiring import REPRESENTATIVES
 from .conftest import TOP_K, dense
 
-RAW = [n for n in NAMES if n not in ("mixtral", "albert", "albert-two-groups", "electra")
-       and n != "opt-post-norm"]  # fmt: skip
-ENCODERS = ("bert", "roberta", "distilbert", "modernbert")
+RAW = [n for n in REPRESENTATIVES if n not in ("mixtral", "albert", "opt-post-norm")]
+ENCODERS = ("bert", "modernbert")
 CASES = [
     *((name, "raw") for name in RAW),
     *((name, "final_norm") for name in (*RAW, "opt-post-norm") if name not in ENCODERS),

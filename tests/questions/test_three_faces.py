@@ -133,10 +133,13 @@ def make_limited(model: Model, cache: Any) -> Any:
 
 
 @pytest.mark.demo
-def test_the_demo_models_graph_attributes_the_same_everywhere(cli):
+def test_the_demo_models_graph_attributes_the_same_everywhere(cli, demo_model, monkeypatch):
     """Zeroing a head that the graph draws: once HTTP knew what it was worth, and no other face."""
     prompt = "The capital of Japan is the city of"
-    model = ue.load("gemma3-270m")
+    model = demo_model
+    # loaded once for all: what the command line knows of its own process is not so here
+    monkeypatch.setattr("unembed.engine.load.load", lambda *_, **__: model)
+    monkeypatch.setattr(model.identity.watched, "trust", lambda: None)
     run = model.run(prompt, ue.flow_capture(model, [14], -1))
     graph = ue.flow_graph(run, [14])
     wanted = -graph.node("L14.H3").attributed
