@@ -181,7 +181,9 @@ def direction_of(model: Loaded, latent: Target) -> Float[Tensor, " d_model"] | N
 
 
 def directions_of(model: Loaded, latent: Target) -> Float[Tensor, "n d_model"] | None:
-    """`direction_of` every latent of the same autoencoder."""
+    """`direction_of` every latent of the same autoencoder; None of maps that are none."""
+    if not isinstance(model.attached(latent), Latents):
+        return None
     sae = sae_of(model, latent)
     writes = sae.description.writes
     return None if writes is None or writes.site not in STREAM else sae.directions
