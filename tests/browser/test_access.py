@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from .. import accessibility
 from .conftest import App
 
 PROMPT = "p=The+capital+of+Japan+is+the+city+of&t=+Tokyo"
@@ -16,6 +17,27 @@ PAGES = {
     "lens table": f"v=1&view=lens&table=1&{PROMPT}",
     "drawer": f"v=1&{PROMPT}&node=L9.H2",
 }
+
+
+ALIKE = """() => {
+  const box = document.createElement('div');
+  Object.assign(box, { id: 'alike', innerHTML: '<p><b>some words</b></p>'.repeat(40) });
+  Object.assign(box.style, { color: 'black', background: 'white' });
+  document.body.prepend(box);
+}"""
+PALE = {"color": "rgb(200, 200, 200)", "background": "rgb(60, 60, 60)", "opacity": "0.3"}
+
+
+def test_a_pale_text_among_many_that_look_alike_is_noticed(app: App):
+    app.open()
+    app.page.evaluate(ALIKE)
+    for name, value in PALE.items():
+        assert accessibility.violations(app.page, "#alike", contrast_only=True) == []
+        style = app.page.locator("#alike p").nth(30).evaluate_handle("text => text.style")
+        style.evaluate("(style, [name, value]) => { style[name] = value; }", [name, value])
+        [found] = accessibility.violations(app.page, "#alike", contrast_only=True)
+        assert len(found["nodes"]) == 1
+        style.evaluate("(style, name) => { style[name] = ''; }", name)
 
 
 @pytest.mark.parametrize("page", list(PAGES))

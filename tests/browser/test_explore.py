@@ -236,11 +236,14 @@ def test_a_page_shows_the_activation_at_every_position(explore):
     assert tokens.nth(2).get_attribute("aria-current") == "true"
 
 
-@pytest.mark.parametrize("node", ["L1.H1", "L1.attn", "L0.mlp", "embed"])
-def test_heads_and_layer_parts_have_pages_too(explore, node):
-    app = explore(f"view=component&node={node}&{ASKED}")
-    assert app.page.get_by_test_id("vector-promotes").locator("tbody tr").count() >= 10
-    assert app.page.get_by_test_id("activation-text").is_visible()
+def test_heads_and_layer_parts_have_pages_too(explore):
+    app = explore("view=explore")
+    for node in ("L1.H1", "L1.attn", "L0.mlp", "embed"):
+        app.page.goto(f"{app.address}/#v=1&view=component&node={node}&{ASKED}")
+        app.settled()
+        assert node in app.text("component-header")
+        assert app.page.get_by_test_id("vector-promotes").locator("tbody tr").count() >= 10
+        assert app.page.get_by_test_id("activation-text").is_visible()
 
 
 def test_a_page_of_no_such_neuron_says_what_there_is(explore):

@@ -2,29 +2,27 @@
 
 from __future__ import annotations
 
-import pytest
-
 from .lens_page import LENS, TABLE, address, cells, menu, middle, rows, said
 
 # ---------------------------------------------------------------- what a cell shows
 
 
-@pytest.mark.parametrize(
-    ("kind", "legend"),
-    [
-        ("top", "own top token"),
-        ("probability", "probability of ␣Tokyo"),
-        ("logit", "logit of ␣Tokyo"),
-        ("rank", "rank of ␣Tokyo"),
-        ("kl", "KL(final ‖ this)"),
-        ("entropy", "entropy"),
-    ],
-)
-def test_each_kind_has_its_own_scale(app, kind, legend):
+KINDS = {
+    "top": "own top token",
+    "probability": "probability of ␣Tokyo",
+    "logit": "logit of ␣Tokyo",
+    "rank": "rank of ␣Tokyo",
+    "kl": "KL(final ‖ this)",
+    "entropy": "entropy",
+}
+
+
+def test_each_kind_has_its_own_scale(app):
     app.open(f"{LENS}&t=+Tokyo")
-    app.page.get_by_test_id("kind").locator(f"input[value={kind}]").check()
-    assert legend in app.text("legend")
-    assert ("kind=" + kind in address(app)) == (kind != "probability")
+    for kind, legend in KINDS.items():
+        app.page.get_by_test_id("kind").locator(f"input[value={kind}]").check()
+        assert legend in app.text("legend")
+        assert ("kind=" + kind in address(app)) == (kind != "probability")
 
 
 def test_a_cell_says_its_token_or_its_number(app):
