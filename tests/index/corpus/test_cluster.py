@@ -17,6 +17,7 @@ import lance
 import numpy as np
 import pytest
 
+import unembed as ue
 from unembed.errors import IndexMissingError, InputError, LoadError, PromptError
 from unembed.index.corpus import build, cluster
 from unembed.index.corpus import cluster_workers as workers
@@ -281,6 +282,26 @@ def test_a_model_that_a_process_cannot_load_is_said(reason, model, tmp_path):
     assert isinstance(error, LoadError)
     assert error.message.startswith("a process of the cluster cannot load tiny: ")
     assert ("another model, or weights" if reason == "another model" else "gone") in error.message
+
+
+def test_a_model_with_a_name_is_loaded_there_by_it(model, texts, small, tmp_path, monkeypatch):
+    model.module.save_pretrained(tmp_path / "model")
+    model.tokenizer.save_pretrained(tmp_path / "model")
+    monkeypatch.chdir(tmp_path)
+    named = ue.load("model", dtype="float64")
+    wanted = index_corpus(named, texts, "here", LAYERS, folder=tmp_path)
+    loaded, real = [], workers.load
+
+    def load(**options):
+        loaded.append(options)
+        return real(**options)
+
+    monkeypatch.setattr(workers, "load", load)
+    with within_this_process():
+        found = index_corpus(named, texts, "there", LAYERS, folder=tmp_path, engine="ray")
+    assert_same(kept(found), kept(wanted))
+    (asked,) = loaded
+    assert (asked["source"], asked["dtype"]) == (str(tmp_path / "model"), "float64")
 
 
 def test_another_pipeline_there_is_refused(model, monkeypatch):
