@@ -3,7 +3,7 @@ import type { Schemas } from '../api/client';
 import type { Vector } from '../api/explore';
 import { Formula } from './Formula';
 import { SideMark } from './parts';
-import type { Target } from '../text/address';
+import { parseTarget, type Target } from '../text/address';
 import { quantity } from '../../draw/format';
 import { exploreWith } from '../state/exploring';
 import { change, useSpec } from '../state/store';
@@ -40,7 +40,8 @@ export function NormFacts({ vector }: { vector: Vector }) {
   return (
     <p className="norms" data-testid="norm">
       norm <span className="number">{quantity(vector.norm)}</span>, longer than{' '}
-      <span className="number">{percent(vector.layer_percentile)}</span> of its layer
+      <span className="number">{percent(vector.layer_percentile)}</span> of its{' '}
+      {isLatent(vector) ? 'autoencoder' : 'layer'}
       {vector.percentile === null || vector.percentile === undefined ? null : (
         <>
           , <span className="number">{percent(vector.percentile)}</span> of all
@@ -81,6 +82,11 @@ export function ClusterLink({ vector }: { vector: Vector }) {
       </button>
     </p>
   );
+}
+
+/** Whether the vector is one that a latent writes. */
+export function isLatent(vector: Vector): boolean {
+  return parseTarget(vector.target)?.kind === 'latent';
 }
 
 /** Whether what is shown of each position is the node's activation. */

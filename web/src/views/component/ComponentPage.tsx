@@ -16,6 +16,7 @@ import { InWords } from './InWords';
 import { Header } from './ComponentHeader';
 import {
   ComponentFormula,
+  isLatent,
   keysOf,
   scored,
   VectorFormula,
@@ -122,11 +123,12 @@ function Page({ node, target, model, position, waiting }: PageProps) {
 function VectorSections({ vector, analysis }: { vector: Vector; analysis: Analysis<Vector> }) {
   const { projection } = useExplore();
   const raw = projection === 'raw';
+  const what = isLatent(vector) ? 'the row of its decoder' : 'its value vector';
   return (
     <div className={`component-columns ${analysis.current ? '' : 'stale'}`}>
       <Section
         title="What it writes"
-        note={raw ? 'its value vector, read by the unembedding' : 'through the final norm’s weight'}
+        note={raw ? `${what}, read by the unembedding` : 'through the final norm’s weight'}
         extra={<VectorFormula vector={vector} raw={raw} />}
       >
         <TokenScores
@@ -183,7 +185,7 @@ function Neighbours({ vector, model }: { vector: Vector; model: ModelInfo | null
       </Section>
     );
   }
-  const latents = parseTarget(vector.target)?.kind === 'latent';
+  const latents = isLatent(vector);
   return (
     <Section
       title={latents ? 'Nearest latents' : 'Nearest vectors'}
