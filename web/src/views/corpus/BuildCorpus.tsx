@@ -162,8 +162,8 @@ function Form({ model, corpora }: { model: ModelInfo; corpora: Corpora }) {
 }
 
 const THERE = [
-  ['layers', 'more layers', 'Of the same files and settings; what is there is kept'],
-  ['files', 'these files', 'Files that it does not have yet, read as the others were'],
+  ['layers', 'layers', 'Of the same files and settings; what is there is kept'],
+  ['files', 'files', 'Files that it does not have yet, read as the others were'],
   ['replace', 'all anew', 'What is there is replaced'],
 ] as const;
 const THERE_SAYS: Readonly<Record<Draft['there'], string>> = {
