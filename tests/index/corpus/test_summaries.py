@@ -11,7 +11,7 @@ import torch
 
 from unembed.errors import InputError
 from unembed.index.corpus.build import index_corpus
-from unembed.index.corpus.summary import wilson
+from unembed.index.corpus.summing import wilson
 from unembed.models.tiny import tiny_model
 
 PROMPT = "The girl ran to a local pub to escape the din of her city."

@@ -40,7 +40,8 @@ from unembed.index.corpus.options import (
 from unembed.index.corpus.rows import Rows
 from unembed.index.corpus.sentences import CorpusSentence, CorpusSentences
 from unembed.index.corpus.states import CONTEXT
-from unembed.index.corpus.summary import CorpusSummary, summed_up
+from unembed.index.corpus.summary import CorpusSummary
+from unembed.index.corpus.summing import summed_up
 from unembed.index.weights import SameWeights
 from unembed.options import given
 

@@ -28,7 +28,7 @@ from unembed.index.corpus.corpus import Corpus
 from unembed.index.corpus.options import HeadRelationsOptions
 from unembed.index.corpus.passes import Span, drawn, runs_of, spans_of
 from unembed.index.corpus.relations_result import HeadRelation, HeadRelations
-from unembed.index.corpus.summary import wilson
+from unembed.index.corpus.summing import wilson
 from unembed.index.store import Array
 from unembed.models.progress import Progress
 
