@@ -88,7 +88,9 @@ def test_a_node_of_the_encoder_has_no_page_and_the_app_says_why(app, address):
 def test_a_source_that_is_missing_or_of_no_use_is_said(app, address):
     opened(app, address, "v=1&p=he")
     assert "say what its encoder reads" in app.text("error")
-    assert app.page.get_by_test_id("source").get_attribute("aria-invalid") == "true"
+    app.page.locator(
+        "[data-testid=source][aria-invalid=true]"
+    ).wait_for()  # once the error is drawn
 
 
 def test_python_says_it(app, address):

@@ -8,13 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 from unembed.errors import InputError
+from unembed.index.corpus.hits import CorpusHit, CorpusToken
 from unembed.index.corpus.options import CorpusSearchOptions, Of
-
-if TYPE_CHECKING:
-    from unembed.index.corpus.hits import CorpusHit, CorpusToken
 
 Column = tuple[Of, str]  # whose label, and which of its labels
 Chosen = Mapping[Column, frozenset[str]]
