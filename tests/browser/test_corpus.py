@@ -198,3 +198,32 @@ def test_a_corpus_is_built_of_files_that_are_chosen_with_an_estimate_first(
         app.page.get_by_test_id("build-corpus").click()
         app.page.get_by_test_id("error").wait_for(timeout=ANSWER)
         assert "'bad.txt' is no UTF-8 text" in app.text("error")
+
+
+def test_what_a_node_does_is_said_in_words_and_labelled_by_hand(app: App, address_of_cats):
+    app.address = address_of_cats
+    app.open("v=1&view=component&node=L1.N5&p=the+cat+sat")
+    page = app.page
+    page.get_by_test_id("edit-label").click()
+    page.get_by_test_id("own-label").fill("what cats do")
+    page.get_by_test_id("keep-label").click()
+    page.get_by_test_id("label-hand").wait_for(timeout=ANSWER)
+    assert "what cats do" in app.text("label-hand")
+    assert "by you" in app.text("label-hand")
+    page.get_by_test_id("explain").click()
+    app.settled()
+    assert "3 sentences are too few" in app.text("in-words")  # the label by hand needs none
+    app.assert_accessible("in-words")
+    # it stands wherever the node does, and is found by its words
+    app.open("v=1&view=explore&ask=labels&q=cats")
+    page.get_by_test_id("labels").get_by_text("what cats do").wait_for(timeout=ANSWER)
+    page.get_by_test_id("label-words").fill("rivers")
+    page.get_by_test_id("search-labels").click()
+    page.get_by_test_id("labels").get_by_text("0 labels").wait_for(timeout=ANSWER)
+    assert page.get_by_test_id("labels").get_by_text("what cats do").count() == 0
+    # an empty one is forgotten
+    app.open("v=1&view=component&node=L1.N5&p=the+cat+sat")
+    page.get_by_test_id("edit-label").click()
+    page.get_by_test_id("own-label").fill("")
+    page.get_by_test_id("keep-label").click()
+    page.get_by_test_id("label-hand").wait_for(state="detached", timeout=ANSWER)
