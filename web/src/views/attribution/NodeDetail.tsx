@@ -29,7 +29,9 @@ export function NodeDetail({ row, side }: Props) {
   if (component === null)
     return (
       <p className="faint" style={{ height: DETAIL }}>
-        A bias adds the same vector at every position; it has no page of its own.
+        {row.kind === 'error'
+          ? 'What the autoencoder does not say of its site, so that nothing changes where it stands; it has no page of its own.'
+          : 'A bias adds the same vector at every position; it has no page of its own.'}
       </p>
     );
   return (
