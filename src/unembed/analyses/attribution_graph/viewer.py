@@ -21,6 +21,7 @@ from unembed.analyses.attribution_graph.result import (
     GraphNode,
     Supernode,
 )
+from unembed.analyses.tools.json_file import data_of, text_of
 from unembed.engine.names.tokens import Token
 from unembed.errors import InputError
 from unembed.result import plain
@@ -133,24 +134,12 @@ def load_graph(path: str | Path) -> AttributionGraph:
     Raises:
         InputError: a file that cannot be read, or that is neither.
     """
-    path = Path(path).expanduser()
-    try:
-        if path.stat().st_size > LONGEST:
-            raise _bad(path, f"it is larger than {LONGEST:,} bytes")
-        text = path.read_text("utf-8-sig")
-    except OSError as error:
-        raise _bad(path, error.strerror or str(error)) from None
-    except UnicodeDecodeError:
-        raise _bad(path, "it is not UTF-8") from None
-    return read_graph(text, path)
+    return read_graph(text_of(path, LONGEST, _bad), path)
 
 
 def read_graph(text: str, path: str | Path = "the text") -> AttributionGraph:
     """A graph from the text of such a file; `path` is what errors call it."""
-    try:
-        data = json.loads(text)
-    except (ValueError, RecursionError):
-        raise _bad(path, "it is no JSON") from None
+    data = data_of(text, path, _bad)
     try:
         return _graph(data)
     except (KeyError, TypeError, ValueError, AttributeError) as error:

@@ -6,7 +6,6 @@ MIB's circuit track (Mueller et al. 2025) exchanges graphs as JSON with the scor
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections.abc import Mapping
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from unembed.analyses.circuits.graph import ARROW, edge_name
+from unembed.analyses.tools.json_file import data_of, text_of
 from unembed.errors import InputError
 
 LONGEST = 500_000_000  # bytes of a file: every edge of a model of 32 layers of 32 heads is 300 MB
@@ -40,24 +40,12 @@ def load_circuit(path: str | Path) -> CircuitFile:
     Raises:
         InputError: a file that cannot be read, or that is neither.
     """
-    path = Path(path).expanduser()
-    try:
-        if path.stat().st_size > LONGEST:
-            raise _bad(path, f"it is larger than {LONGEST:,} bytes")
-        text = path.read_text("utf-8-sig")
-    except OSError as error:
-        raise _bad(path, error.strerror or str(error)) from None
-    except UnicodeDecodeError:
-        raise _bad(path, "it is not UTF-8") from None
-    return read_circuit(text, path)
+    return read_circuit(text_of(path, LONGEST, _bad), path)
 
 
 def read_circuit(text: str, path: str | Path = "the text") -> CircuitFile:
     """A circuit from the text of such a file; `path` is what errors call it."""
-    try:
-        said = json.loads(text)
-    except (ValueError, RecursionError):
-        raise _bad(path, "it is no JSON") from None
+    said = data_of(text, path, _bad)
     edges = said.get("edges") if isinstance(said, dict) else None
     if isinstance(edges, dict):
         return _from_mib(edges, path)
