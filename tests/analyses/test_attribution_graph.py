@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import random
+from functools import partial
 
 import pytest
 import torch
@@ -15,7 +16,7 @@ from unembed.analyses.attribution_graph.edges import Edges
 from unembed.analyses.attribution_graph.held import held
 from unembed.analyses.attribution_graph.influence import kept, scores, shares
 from unembed.analyses.attribution_graph.interventions import held_runs
-from unembed.analyses.attribution_graph.sources import sources
+from unembed.analyses.attribution_graph.sources import left_out, sources
 from unembed.analyses.attribution_graph.viewer import read_graph
 from unembed.errors import CapabilityError, InputError, TargetError, TooLargeError
 from unembed.latents.autoencoder import Autoencoder, Weights
@@ -503,6 +504,24 @@ def test_ends_that_are_not_there_are_refused(llama, source, target, said):
         ue.measure_edge(llama, PROMPT, source, target)
 
 
+def test_a_transcoder_behind_another_autoencoder_is_refused_and_one_before_it_is_used():
+    model = ue.load(tiny_model("llama", dtype=torch.float64), tokenizer=tiny_tokenizer())
+    first = transcoder(model, 2)
+    reads, writes = places("L2.resid_post")
+    says = dataclasses.replace(first.description, kind="sae", reads=reads, writes=writes)
+    beside = ue.Sae(says, first.weights)
+    model.attach(beside, verify=False)
+    model.attach(first, verify=False)
+    with pytest.raises(CapabilityError, match="behind another autoencoder of layer 2") as refused:
+        ue.attribution_graph(model, PROMPT)
+    assert "before the other" in refused.value.fix
+    model.detach()
+    model.attach(first, verify=False)
+    model.attach(beside, verify=False)
+    assert any("is no transcoder" in sentence for sentence in left_out(model))
+    assert ue.attribution_graph(model, PROMPT).nodes
+
+
 def test_what_has_no_graph_is_refused(llama, model_of):
     with pytest.raises(CapabilityError, match="no transcoder") as refused:
         ue.attribution_graph(model_of("gpt2", torch.float32), PROMPT)
@@ -535,7 +554,7 @@ def test_what_has_no_graph_is_refused(llama, model_of):
 def test_an_active_latent_is_linear_in_what_it_reads(says):
     torch.manual_seed(0)
     width, n = 8, 20
-    make = lambda *shape: torch.randn(*shape, dtype=torch.float64)  # noqa: E731
+    make = partial(torch.randn, dtype=torch.float64)
     gated = says["activation"] == "gated"
     weights = Weights(
         make(width, n),

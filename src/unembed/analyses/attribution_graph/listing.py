@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import torch
 
@@ -123,11 +123,9 @@ class Whole:
             of_latents = layer in self.sources.transcoded
             stem = f"L{layer}.F_error" if of_latents else f"L{layer}.mlp"
             for at in range(self.sources.n_positions):
-                kind = "error" if of_latents else "mlp"
+                kind: Literal["error", "mlp"] = "error" if of_latents else "mlp"
                 name = f"{stem}@{at}"
-                found.append(
-                    GraphNode(name, kind, layer, at, None, "", None, None, 0.0, 0.0)  # type: ignore[arg-type]  # one of both
-                )
+                found.append(GraphNode(name, kind, layer, at, None, "", None, None, 0.0, 0.0))
         return found
 
     def _answers(self) -> list[GraphNode]:

@@ -18,7 +18,7 @@ from unembed.engine.passes.run import Run
 from unembed.engine.targets import SiteKey
 from unembed.errors import CapabilityError, TooLargeError
 from unembed.latents.autoencoder import Autoencoder
-from unembed.latents.sae import attached, split
+from unembed.latents.sae import attached, every, split
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
@@ -135,13 +135,23 @@ class Sources:
 def transcoders(model: Loaded) -> dict[int, Autoencoder]:
     """By layer, the transcoders of feed-forwards that a model has attached.
 
-    Raises CapabilityError where it has none, with what to do.
+    Raises CapabilityError where it has none, or one whose latents have long names, with what to do.
     """
     found = {
         layer: sae
         for layer, sae in sorted(attached(model).items())
         if _is_of_mlp(model, layer, sae)
     }
+    for one in every(model):
+        if one.layer not in found and _is_of_mlp(model, one.layer, one.sae):
+            raise CapabilityError(
+                f"the {one.sae.description.words} stands behind another autoencoder of layer "
+                f"{one.layer}, and a graph's latents are those of the first",
+                field="model",
+                value=model.name,
+                legal="a transcoder that is the first of its layer",
+                fix="model.detach(), then attach the transcoder before the other one",
+            )
     if not found:
         raise CapabilityError(
             f"{model.name} has no transcoder of a feed-forward attached, whose latents are the "
@@ -170,9 +180,10 @@ def left_out(model: Loaded) -> list[str]:
     """Sentences about layers whose nodes are no features."""
     own = transcoders(model)
     found = [
-        f"the {sae.description.words} is no transcoder of a feed-forward: its latents are no nodes"
-        for layer, sae in sorted(attached(model).items())
-        if layer not in own
+        f"the {one.sae.description.words} is no transcoder of a feed-forward: its latents are no "
+        "nodes"
+        for one in every(model)
+        if one.sae not in own.values()
     ]
     bare = [
         block.layer
