@@ -15,6 +15,7 @@ from unembed.server import wire, workspace_responses
 from unembed.server.describe import model_info
 from unembed.session import Session
 from unembed.settings import Settings
+from unembed.workspace import Workspace
 
 from ..latents.fitted import fitted
 from ..latents.written import LAYOUTS
@@ -163,3 +164,18 @@ def test_latents_are_rows_over_http_and_edits(model, saes, tmp_path):
     finally:
         model.detach()
         session.close()
+
+
+def test_labels_of_latents_stay_whatever_else_is_attached(model, saes, tmp_path):
+    labels = ue.Labels(model, Workspace(tmp_path / "kept.sqlite3"))
+    first, second = (ue.load_sae(one, f"L{n}.resid_post") for n, one in enumerate(saes, 1))
+    model.attach(first, verify=False)
+    try:
+        labels.edit("L1.F3", "cats")
+        model.attach(second, verify=False)
+        assert [one.text for one in labels.of("L1.F3")] == ["cats"]
+        model.detach()
+        model.attach(second, verify=False)
+        assert labels.all() == ()
+    finally:
+        model.detach()

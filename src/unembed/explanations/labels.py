@@ -7,7 +7,6 @@ with the same name.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -19,6 +18,7 @@ from unembed.engine.targets import Target
 from unembed.errors import InputError, TargetError
 from unembed.explanations.result import Explanation, Explanations
 from unembed.explanations.scores import Judged, Simulated
+from unembed.latents.sae import owner_of, owners
 from unembed.node_labels import Label, NodeLabelScore, Source, best_first
 from unembed.workspace import Workspace
 
@@ -118,18 +118,11 @@ class Labels:
         return target
 
     def _key(self, target: Target) -> str:
-        return _joined(self._model.fingerprint, target.row.derived)
+        derived = target.row.derived
+        return owner_of(self._model, target) if derived else self._model.fingerprint
 
     def _keys(self) -> tuple[str, ...]:
-        maps = (one.row.derived for one in self._model.derived.values())
-        return tuple(_joined(self._model.fingerprint, one) for one in (None, *maps))
-
-
-def _joined(fingerprint: str, maps: str | None) -> str:
-    """The model's fingerprint, with that of the maps that a derived node is of."""
-    if not maps:
-        return fingerprint
-    return f"{fingerprint}+{hashlib.sha256(maps.encode()).hexdigest()[:16]}"
+        return (self._model.fingerprint, *owners(self._model))
 
 
 def shown(labels: Sequence[Label]) -> tuple[Label, ...]:

@@ -119,6 +119,11 @@ class AttachedSae:
     read: Annotated[str | None, "How it is read: as its files say, or what they leave open."]
     doubts: Annotated[tuple[str, ...], "What does not fit as it should, though it is used."]
 
+    @property
+    def owner(self) -> str:
+        """Whose what is kept of latents is: of another autoencoder it would be of other latents."""
+        return f"sae {self.fingerprint} {self.stem}"
+
     def summary(self) -> str:
         """What was found, in a sentence without its full stop."""
         if self.explained is None or self.active is None:

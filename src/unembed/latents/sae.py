@@ -142,6 +142,25 @@ def what_is_attached(model: Loaded) -> tuple[AttachedSae, ...]:
     return tuple(map(_said, every(model)))
 
 
+def owner_of(model: Loaded, latent: Target) -> str:
+    """Whose what is kept of a latent is: its own autoencoder's, whatever else is attached."""
+    kind = model.attached(latent)
+    if not isinstance(kind, Latents):
+        return _of_maps(kind)
+    stems = {f"{one.stem}{latent.index}": one for one in what_is_attached(model)}
+    return stems[latent.stem].owner
+
+
+def owners(model: Loaded) -> tuple[str, ...]:
+    """All that `owner_of` gives for what a model has attached."""
+    others = (one for one in model.derived.values() if not isinstance(one, Latents))
+    return (*(one.owner for one in what_is_attached(model)), *map(_of_maps, others))
+
+
+def _of_maps(kind: Derived) -> str:
+    return f"maps {kind.row.derived}"
+
+
 def _said(one: Attached) -> AttachedSae:
     sae, check, says = one.sae, one.check, one.sae.description
     return AttachedSae(

@@ -9,8 +9,7 @@ from typing import TypeVar
 from unembed.analyses.tools.writes import node_of
 from unembed.engine.targets import Target
 from unembed.errors import TargetError, UnembedError
-from unembed.latents.description import AttachedSae
-from unembed.latents.sae import what_is_attached
+from unembed.latents.sae import owner_of, owners
 from unembed.questions.tokens import naming
 from unembed.server import wire
 from unembed.session import Session
@@ -21,14 +20,9 @@ Body = TypeVar("Body", bound=wire.Wire)
 def everything(session: Session) -> wire.WorkspaceResponse:
     """Names of this model's nodes, and saved runs of all models."""
     kept = session.workspace
-    owners = [session.model.fingerprint, *map(_owned, what_is_attached(session.model))]
-    names = [name for owner in owners for name in kept.names(owner)]
+    whose = (session.model.fingerprint, *owners(session.model))
+    names = [name for owner in whose for name in kept.names(owner)]
     return _body(wire.WorkspaceResponse, {"names": names, "runs": kept.list_runs()})
-
-
-def _owned(sae: AttachedSae) -> str:
-    """Whose the names of latents are: of another autoencoder they would be of other latents."""
-    return f"sae {sae.fingerprint} {sae.stem}"
 
 
 def _body(kind: type[Body], kept: object) -> Body:
@@ -43,9 +37,7 @@ def name(session: Session, body: wire.NodeName) -> bytes:
     if target.neuron is not None:
         node = f"L{target.layer}.N{target.neuron}"
     if target.row.derived:
-        node = target.stem
-        attached = what_is_attached(session.model)
-        owner = _owned(next(one for one in attached if node == f"{one.stem}{target.index}"))
+        node, owner = target.stem, owner_of(session.model, target)
     session.workspace.set_name(owner, node, body.name, body.note)
     return b""
 
