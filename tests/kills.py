@@ -1,6 +1,6 @@
-"""Kills builds of a corpus at random moments, and looks at what is left.
+"""Kills builds of a corpus, or trainings, at random moments, and looks at what is left.
 
-    python -m tests.kills [--times 100] [--seed 0] [--engine ray]
+    python -m tests.kills [--times 100] [--seed 0] [--engine ray] [--what training]
 
 A corpus is built, gets files, or gets a layer, with lists of like tokens; after a time that is
 drawn, from none to a little more than the whole takes, the process is killed (kill -9). The corpus
@@ -9,6 +9,10 @@ missing. Every third is killed once more as it goes on. Then it goes on to the e
 what a build holds that nobody interrupted, on the same engine or, every other time, on the other
 one. With Ray it is the process that drives which is killed; a Ray that all builds find runs
 beside. Not in the suite: a hundred take some minutes, and with Ray half an hour and more.
+
+A training leaves an autoencoder that is whole or none that can be read; every third is killed once
+more, and each must come to the bytes of one that nobody interrupted. A hundred take a minute or
+two.
 """
 
 from __future__ import annotations
@@ -40,6 +44,8 @@ from unembed.models.tiny import tiny_model, tiny_tokenizer
 
 from .index.corpus.conftest import MORE, TEXT
 from .index.corpus.test_building import assert_same, kept
+from .training.conftest import write_text
+from .training.killing import Trainings
 
 NAME = "one"
 STRETCH_CHARS = 200
@@ -191,6 +197,7 @@ def main() -> int:
     flags.add_argument("--times", type=int, default=100, help="how many kills")
     flags.add_argument("--seed", type=int, default=0)
     flags.add_argument("--engine", choices=("local", "ray"), default="local")
+    flags.add_argument("--what", choices=("corpus", "training"), default="corpus")
     chosen = flags.parse_args()
     draw = random.Random(chosen.seed)
     ended: Counter[str] = Counter()
@@ -198,21 +205,34 @@ def main() -> int:
     with (
         tempfile.TemporaryDirectory(prefix="unembed-kills-") as folder,
         ray_beside() if chosen.engine == "ray" else nullcontext(),
+        closing(trials_of(chosen.what, Path(folder), chosen.engine)) as trials,
     ):
-        trials = Trials(Path(folder), chosen.engine)
-        with closing(trials):
-            for number in range(5 * chosen.times):
-                if trials.kills >= chosen.times or wrong == MOST_WRONG:
-                    break
-                kind = list(trials.kinds)[number % 3]
-                try:
-                    ended[trials.trial(kind, draw, twice=number % 9 < 3)] += 1
-                except Exception as error:  # whatever it is, it is a find
-                    wrong += 1
-                    print(f"{number}, {kind}: {type(error).__name__}: {error}", file=sys.stderr)
+        for number in range(5 * chosen.times):
+            if trials.kills >= chosen.times or wrong == MOST_WRONG:
+                break
+            try:
+                ended[one_of(trials, number, draw)] += 1
+            except Exception as error:  # whatever it is, it is a find
+                wrong += 1
+                print(f"{number}: {type(error).__name__}: {error}", file=sys.stderr)
     told = ", ".join(f"{count} {what}" for what, count in sorted(ended.items()))
-    print(f"{trials.kills} kills, {ended.total()} builds: {told}; {wrong} wrong")
+    print(f"{trials.kills} kills, {ended.total()} times: {told}; {wrong} wrong")
     return 1 if wrong else 0
+
+
+def trials_of(what: str, folder: Path, engine: str) -> Trials | Trainings:
+    """What is killed."""
+    if what == "corpus":
+        return Trials(folder, engine)
+    write_text(folder / "some.txt")
+    return Trainings(folder, folder / "some.txt")
+
+
+def one_of(trials: Trials | Trainings, number: int, draw: random.Random) -> str:
+    """One trial; every third has a second kill."""
+    if isinstance(trials, Trainings):
+        return trials.trial(draw, 1 + (number % 3 == 0))
+    return trials.trial(list(trials.kinds)[number % 3], draw, twice=number % 9 < 3)
 
 
 if __name__ == "__main__":

@@ -15,11 +15,16 @@ SMALL = {
 SITE = "L1.resid_post"
 
 
+def write_text(path: Path) -> None:
+    """Something to learn from."""
+    lines = (f"The cat {at} sat on mat {7 * at}. A dog ran {3 * at} banks." for at in range(60))
+    path.write_text("\n\n".join(lines))
+
+
 @pytest.fixture(scope="session")
 def text(tmp_path_factory) -> Path:
     path = tmp_path_factory.mktemp("texts") / "some.txt"
-    lines = (f"The cat {at} sat on mat {7 * at}. A dog ran {3 * at} banks." for at in range(60))
-    path.write_text("\n\n".join(lines))
+    write_text(path)
     return path
 
 

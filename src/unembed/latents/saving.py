@@ -139,6 +139,13 @@ def save_tensors(
         save_file(held, beside, metadata=None if metadata is None else dict(metadata))
 
 
+def sweep(folder: Path, *names: str) -> None:
+    """Remove what a kill left of files of these names: half of one, beside its place."""
+    for name in names:
+        for beside in folder.glob(f".{name}.*"):
+            beside.unlink(missing_ok=True)
+
+
 @contextmanager
 def whole(path: Path) -> Iterator[Path]:
     """A name to write to, which takes the place of `path` when it is whole. Raises LoadError."""

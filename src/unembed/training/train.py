@@ -28,7 +28,7 @@ from unembed.errors import CancelledError, InputError, LoadError, TooLargeError
 from unembed.latents.layouts.common import hook_name
 from unembed.latents.load import places
 from unembed.latents.sample import width
-from unembed.latents.saving import CONFIG, layout_of, save_sae, weights_file
+from unembed.latents.saving import CONFIG, layout_of, save_sae, sweep, weights_file
 from unembed.models.progress import Progress
 from unembed.options import given
 from unembed.training import checkpoint
@@ -214,10 +214,13 @@ class _Trainer:
             lock.release()
 
     def _trained(self, folder: Path) -> SaeTraining:
+        names = (CONFIG, weights_file(self.layout), checkpoint.NAME)
+        sweep(folder, *names)
         if self.asked.restart:
-            for name in (CONFIG, weights_file(self.layout), checkpoint.NAME):
+            for name in names:  # the settings first: without them nothing can be read
                 (folder / name).unlink(missing_ok=True)
         if (found := self._finished(folder)) is not None:
+            (folder / checkpoint.NAME).unlink(missing_ok=True)  # a kill came just before
             return found
         self._check_room(folder)
         learner = self._learner(folder)
