@@ -6,20 +6,21 @@ what a site feeds must change when it does, and nothing else may.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 
 import torch
 from torch import Tensor
 
-from unembed.engine.checks.report import Report, compare
-from unembed.engine.editing.edits import Edit, scale, set_to, zero
+from unembed.engine.checks.report import Report
+from unembed.engine.checks.trials import Sides, Trial, Trials, has
+from unembed.engine.editing.edits import scale, set_to, zero
 from unembed.engine.loaded import Loaded
-from unembed.engine.names.taps import why_not
 from unembed.engine.nodes import CROSS
 from unembed.engine.passes import forward
 from unembed.engine.passes.run import Run
-from unembed.engine.targets import SiteKey
 from unembed.models.anatomy import Anatomy, AttentionAnatomy, BlockAnatomy, MlpAnatomy
 
 POSITION = 4
@@ -28,26 +29,32 @@ POSITION = 4
 def check_edits(model: Loaded, run: Run, sites: list[str], report: Report) -> None:
     """An edit at each site shows where it is read back, and changes what leaves the block."""
     for block in representatives(model.anatomy):
-        at = f"L{block.layer}."
+        at, after, second = f"L{block.layer}.", f"L{block.layer}.resid_post", block.steps[-1]
+        before = block.stream_sites[-1]
         sequential = block.arrangement in ("sequential", "norm_first")
-        second = block.steps[-1]
-        for site in sites:
-            if site in report.reasons or not _has(model, block, site):
-                continue
-            before = block.stream_sites[-1]
-            stream = [before, *second, "resid_post"] if sequential else ["resid_post"]
-            edited = alone(model, run, block, [zero(at + site)], [site, *stream])
-            changed = not torch.equal(edited[at + "resid_post"], run[at + "resid_post"])
-            changed = changed or _is_dead(run, at, site)
-            if bool(edited[at + site].any()) or not changed:
+        edited = [s for s in sites if s not in report.reasons and has(model, block, s)]
+        stream = [before, *second, "resid_post"] if sequential else ["resid_post"]
+        edits = [Trial([zero(at + site)]) for site in edited]
+        trials = Trials(model, run, block, edits, [*edited, *stream], report)
+
+        def sides(found: Run, block: BlockAnatomy = block) -> Sides:
+            at, step = f"L{block.layer}.", len(block.steps) - 1
+            mid = found[at + block.stream_sites[-1]]
+            added = sum((found[at + one] for one in block.steps[-1]), torch.zeros_like(mid))
+            return past(model, block, step, mid, added), found[at + "resid_post"]
+
+        for trial, site in enumerate(edited):
+            changed = bool(trials.changed(trial, after)) or _is_dead(run, at, site)
+            if not changed or not trials.holds(trial, partial(_is_zero, at + site)):
                 sentence = f"the self-check found that an edit at {at}{site} does not take"
                 report.reasons.setdefault(site, sentence)
             if sequential and site != "resid_post":
-                mid = edited[at + before]
-                added = sum((edited[at + one] for one in second), torch.zeros_like(mid))
                 words = f"{before} + {' + '.join(second)} = resid_post under an edit of {site}"
-                total = past(model, block, len(block.steps) - 1, mid, added)
-                compare(report, words, total, edited[at + "resid_post"])
+                trials.compare(words, [trial], sides)
+
+
+def _is_zero(name: str, found: Run) -> bool:
+    return not bool(found[name].any())
 
 
 def past(model: Loaded, block: BlockAnatomy, step: int, stream: Tensor, added: Tensor) -> Tensor:
@@ -103,38 +110,39 @@ def _norms(branch: AttentionAnatomy | MlpAnatomy) -> tuple[bool, bool]:
     return branch.inner_norm is None, branch.post_norm is None
 
 
+@dataclass(frozen=True)
+class Claim:
+    """Something about a block: what is tried, what is watched, and what is made of it.
+
+    `judge` gets the trials of all claims of the block, and which is the first of its own.
+    """
+
+    trials: Sequence[Trial]
+    sites: Sequence[str]
+    judge: Callable[[Trials, int], None]
+
+
 def check_blocks(model: Loaded, run: Run, report: Report) -> None:
     """What each block's inputs feed: run one block alone with its input replaced."""
     for block in model.anatomy.blocks:
-        _check_feeding(model, run, block, report)
-        _check_order(model, run, block, report)
+        claims = [
+            *_feeding(model, run, block, report),
+            *_order(run, block, report),
+            *_asking(model, block, "", report),
+            *_asking(model, block, CROSS, report),
+        ]
+        if not claims:
+            continue
+        every = [trial for claim in claims for trial in claim.trials]
+        sites = [site for claim in claims for site in claim.sites]
+        trials = Trials(model, run, block, every, sites, report)
+        first = 0
+        for claim in claims:
+            claim.judge(trials, first)
+            first += len(claim.trials)
 
 
-def alone(
-    model: Loaded,
-    run: Run,
-    block: BlockAnatomy,
-    edits: list[Edit],
-    sites: list[str],
-    residual: Tensor | None = None,
-) -> Run:
-    """One block, entered with its residual of `run`, or with another one."""
-    at = f"L{block.layer}."
-    names = [at + site for site in sites if _has(model, block, site)]
-    state = run[at + "resid_pre"] if residual is None else residual
-    start: tuple[int, Tensor] | None = (block.layer, state)
-    if block.keys_of is not None:  # its keys are made on the way to it
-        start, edits = None, [set_to(at + "resid_pre", state), *edits]
-    end = at + "resid_post"
-    request = forward.request_of(run, names, edits, stop_after=end, start=start)
-    return forward.run(model, request)
-
-
-def _has(model: Loaded, block: BlockAnatomy, site: str) -> bool:
-    return why_not(model.anatomy, SiteKey(site, block.layer)) is None
-
-
-def _check_feeding(model: Loaded, run: Run, block: BlockAnatomy, report: Report) -> None:
+def _feeding(model: Loaded, run: Run, block: BlockAnatomy, report: Report) -> Iterator[Claim]:
     """With attn_in and mlp_in set to a constant, another residual must give the same outputs.
 
     So q, k, v and attn_out come from attn_in and nothing else, mlp_out from mlp_in.
@@ -147,52 +155,64 @@ def _check_feeding(model: Loaded, run: Run, block: BlockAnatomy, report: Report)
         "mlp_in": ("mlp_out",),
         "ple_in": ("ple_out",),
     }
-    inputs = [site for site in fed if _has(model, block, site) and site not in report.reasons]
+    inputs = [site for site in fed if has(model, block, site) and site not in report.reasons]
     outputs = [site for name in inputs for site in fed[name] if site not in report.reasons]
+    outputs = [site for site in outputs if has(model, block, site)]
     if not inputs:
         return
     constant = torch.cos(torch.arange(model.anatomy.d_model, dtype=torch.float64) * 0.7)
     edits = [set_to(at + site, constant) for site in inputs]
-    residual = run[at + "resid_pre"]
-    first = alone(model, run, block, edits, outputs, residual)
-    second = alone(model, run, block, edits, outputs, residual.roll(1, dims=0) * 1.5)
-    for site in inputs:
-        for output in fed[site]:
-            if at + output in first.captured:
-                words = f"{site} feeds {output}"
-                compare(report, words, first[at + output], second[at + output], (site,))
+    other = run[at + "resid_pre"].roll(1, dims=0) * 1.5
+
+    def judge(trials: Trials, first: int) -> None:
+        for site in inputs:
+            for output in fed[site]:
+                if output in outputs:
+                    name, pair = at + output, (first, first + 1)
+                    trials.compare(f"{site} feeds {output}", pair, partial(_both, name), (site,))
+
+    yield Claim([Trial(edits), Trial(edits, other)], outputs, judge)
 
 
-def _check_order(model: Loaded, run: Run, block: BlockAnatomy, report: Report) -> None:
-    """Feed-forward reads what attention added unless blocks are parallel; q asks, k answers."""
+def _both(name: str, first: Run, second: Run) -> Sides:
+    return first[name], second[name]
+
+
+def _order(run: Run, block: BlockAnatomy, report: Report) -> Iterator[Claim]:
+    """Feed-forward reads what attention added unless blocks are parallel."""
     at = f"L{block.layer}."
     # what is added in one step need not read what is added in it, too
-    pairs = [(added, after[0]) for step, after in pairwise(block.steps) for added in step]
-    for added, later in pairs or pairwise(block.branch_sites):
-        cut = alone(model, run, block, [zero(at + added)], [later])
-        unchanged = torch.equal(cut[at + later], run[at + later])
-        if unchanged != block.parallel and bool(run[at + added].any()):
-            claim = "parallel" if block.parallel else "sequential"
-            report.fatal = report.fatal or f"layer {block.layer} is not {claim}, as it was read"
-    _check_asking(model, run, block, "", report)
-    _check_asking(model, run, block, CROSS, report)
+    steps = [(added, after[0]) for step, after in pairwise(block.steps) for added in step]
+    pairs = steps or list(pairwise(block.branch_sites))
+
+    def judge(trials: Trials, first: int) -> None:
+        for order, (added, later) in enumerate(pairs):
+            if not bool(run[at + added].any()):
+                continue
+            if bool(trials.changed(first + order, at + later)) == block.parallel:
+                claim = "parallel" if block.parallel else "sequential"
+                report.fatal = report.fatal or f"layer {block.layer} is not {claim}, as it was read"
+
+    if pairs:
+        cuts = [Trial([zero(at + added)]) for added, _ in pairs]
+        yield Claim(cuts, [later for _, later in pairs], judge)
 
 
-def _check_asking(
-    model: Loaded, run: Run, block: BlockAnatomy, prefix: str, report: Report
-) -> None:
-    """A query of one position changes the pattern of that position alone."""
+def _asking(model: Loaded, block: BlockAnatomy, prefix: str, report: Report) -> Iterator[Claim]:
+    """A query of one position changes the pattern of that position alone: q asks, k answers."""
     at = f"L{block.layer}.{prefix}"
     sites = tuple(prefix + site for site in ("q", "k", "scores", "pattern"))
-    if any(site in report.reasons or not _has(model, block, site) for site in sites):
+    if any(site in report.reasons or not has(model, block, site) for site in sites):
         return
-    cut = alone(model, run, block, [zero(at + "q", positions=[POSITION])], [prefix + "pattern"])
-    changed = cut[at + "pattern"] != run[at + "pattern"]
-    rows = changed.any(dim=-1).any(dim=0)
-    if not rows[POSITION] or rows.sum() > 1:
-        sentence = f"the self-check found that {at}q is not what asks"
-        for site in sites:
-            report.reasons.setdefault(site, sentence)
+
+    def judge(trials: Trials, first: int) -> None:
+        rows = trials.changed(first, at + "pattern", kept=(1,))
+        if not rows[POSITION] or rows.sum() > 1:
+            sentence = f"the self-check found that {at}q is not what asks"
+            for site in sites:
+                report.reasons.setdefault(site, sentence)
+
+    yield Claim([Trial([zero(at + "q", positions=[POSITION])])], [prefix + "pattern"], judge)
 
 
 def check_handed_over(model: Loaded, run: Run, report: Report) -> None:

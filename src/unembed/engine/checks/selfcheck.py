@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from unembed.engine.checks import interventions
 from unembed.engine.checks.report import Report, compare, relative_error
+from unembed.engine.checks.trials import alone
 from unembed.engine.editing.edits import scale, set_to
 from unembed.engine.loaded import Loaded
 from unembed.engine.names.taps import why_not
@@ -288,11 +289,11 @@ def _gated(model: Loaded, run: Run, block: BlockAnatomy, report: Report) -> bool
     value = run[at + "v"]
     other = torch.cos(torch.arange(value.numel(), dtype=torch.float64) * 1.3).reshape(value.shape)
     edits = [set_to(f"{at}H{head}.v", other[:, head]) for head in range(value.shape[1])]
-    changed = interventions.alone(model, run, block, edits, ["z", "v"])
+    changed = alone(model, run, block, edits, ["z", "v"])
     pattern, z = run[at + "pattern"], run[at + "z"]
     mixed, mixed_other = (_mixed(pattern, one[at + "v"].transpose(0, 1)) for one in (run, changed))
     left, right = changed[at + "z"] * mixed.to(z), z * mixed_other.to(z)
-    halved = interventions.alone(model, run, block, [scale(f"{at}pattern", 0.5)], ["z"])
+    halved = alone(model, run, block, [scale(f"{at}pattern", 0.5)], ["z"])
     within = 10 * report.tolerance
     if relative_error(left, right) > within or relative_error(halved[at + "z"] * 2, z) > within:
         return False
