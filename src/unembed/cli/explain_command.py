@@ -13,11 +13,13 @@ from rich.text import Text
 from unembed.cli.loading import Loading
 from unembed.cli.output import print_json
 from unembed.cli.questions import ask, validated
+from unembed.cli.terminal import Terminal
 from unembed.errors import InputError
 from unembed.questions.requests import ExplainRequest, ScoreRequest
 from unembed.settings import Settings
 
 if TYPE_CHECKING:
+    from unembed.explanations.language.asking import Plan
     from unembed.explanations.result import Explanation, Explanations
     from unembed.explanations.scores import ByChance, ExplanationScores
     from unembed.session import Job, Session
@@ -97,7 +99,7 @@ class Naming:
 def explain(loading: Loading, fields: dict[str, Any], naming: Naming, *, as_json: bool) -> None:
     """See `unembed explain`."""
     asked = validated(ExplainRequest, fields)
-    found = ask(loading, _answer, asked, Console(stderr=True), naming.settings())
+    found: Explanations = _asked(loading, asked, naming)
     if as_json:
         print_json(found.to_json())
     else:
@@ -107,23 +109,33 @@ def explain(loading: Loading, fields: dict[str, Any], naming: Naming, *, as_json
 def score(loading: Loading, fields: dict[str, Any], naming: Naming, *, as_json: bool) -> None:
     """See `unembed score`."""
     asked = validated(ScoreRequest, fields)
-    found = ask(loading, _scored, asked, Console(stderr=True), naming.settings())
+    found: ExplanationScores = _asked(loading, asked, naming)
     if as_json:
         print_json(found.to_json())
     else:
         _print_scores(found)
 
 
-def _answer(session: Session, job: Job, asked: ExplainRequest) -> Explanations:
-    from unembed.questions.explanations import answer  # here, not above: it imports torch
+def _asked(loading: Loading, asked: ExplainRequest | ScoreRequest, naming: Naming) -> Any:
+    """What is answered; before texts leave this machine, who sits here is asked."""
+    console = Console(stderr=True)
+    terminal = Terminal.here(console)
+    agree = None if terminal is None else lambda plan: terminal.agrees(_told(plan))
 
-    return answer(session, job, asked)
+    def answer(session: Session, job: Job, asked: ExplainRequest | ScoreRequest) -> Any:
+        from unembed.questions import explanations  # here, not above: it imports torch
+
+        if isinstance(asked, ScoreRequest):
+            return explanations.score(session, job, asked, agree)
+        return explanations.answer(session, job, asked, agree)
+
+    return ask(loading, answer, asked, console, naming.settings(), terminal)
 
 
-def _scored(session: Session, job: Job, asked: ScoreRequest) -> ExplanationScores:
-    from unembed.questions.explanations import score  # here, not above: it imports torch
-
-    return score(session, job, asked)
+def _told(plan: Plan) -> str:
+    """What is about to be sent, for who is asked."""
+    unknown = "" if plan.price else " What that costs is not known here; --price says it."
+    return f"About {plan.words}.{unknown}"
 
 
 def _print_scores(found: ExplanationScores) -> None:

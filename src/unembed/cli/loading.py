@@ -6,7 +6,7 @@ import gc
 import json
 import logging
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -91,8 +91,29 @@ def uncollected() -> Iterator[None]:
         gc.enable()
 
 
+class Bars:
+    """Called with (stage, done, total); moves the bar that shows it."""
+
+    def __init__(self, bars: Progress, title: str) -> None:
+        self._bars, self._title = bars, title
+        self._task = bars.add_task(title, total=None)
+
+    def __call__(self, stage: str, done: int, total: int) -> None:
+        said = f"{self._title}: {stage}"
+        self._bars.update(self._task, description=said, completed=done, total=total or None)
+
+    @contextmanager
+    def away(self) -> Iterator[None]:
+        """The bar is not there, so that a line can be typed."""
+        self._bars.stop()
+        try:
+            yield
+        finally:
+            self._bars.start()
+
+
 @contextmanager
-def progress_bar(console: Console, title: str) -> Iterator[Callable[[str, int, int], None]]:
+def progress_bar(console: Console, title: str) -> Iterator[Bars]:
     """A bar with stage and time left; one line where the output is no terminal."""
     columns = (
         SpinnerColumn(),
@@ -105,12 +126,7 @@ def progress_bar(console: Console, title: str) -> Iterator[Callable[[str, int, i
     with Progress(
         *columns, console=console, transient=True, disable=not console.is_terminal
     ) as bars:
-        task = bars.add_task(title, total=None)
-
-        def progress(stage: str, done: int, total: int) -> None:
-            bars.update(task, description=f"{title}: {stage}", completed=done, total=total or None)
-
-        yield progress
+        yield Bars(bars, title)
 
 
 def read_prompt(prompt: str, *, chat: bool) -> str | list[dict[str, Any]]:

@@ -11,6 +11,7 @@ from rich.console import Console
 
 from unembed.cli.edits import parse_edit
 from unembed.cli.loading import Loading, Typed, load, progress_bar
+from unembed.cli.terminal import Terminal
 from unembed.errors import PromptError
 from unembed.options import explain
 from unembed.questions import limits
@@ -47,11 +48,12 @@ def ask(
     asked: Put,
     console: Console,
     settings: Settings | None = None,
+    terminal: Terminal | None = None,
 ) -> Answer:
     """Load the model, answer on the compute thread, show progress; Ctrl-C cancels.
 
     What is too large is refused before the model is loaded. Settings left out are those of the
-    environment.
+    environment; what the work asks meanwhile is asked at `terminal`.
     """
     settings = Settings.from_environment() if settings is None else settings
     limits.check(asked, settings)
@@ -71,6 +73,8 @@ def ask(
 
             job.subscribe(show)
             with blamed_rightly(asked):
+                if terminal is not None:
+                    terminal.serve(job.future, progress)
                 found: Answer = job.future.result()
             return found
     finally:

@@ -8,6 +8,7 @@ from typing import Annotated
 from unembed.explanations.explain import explain
 from unembed.explanations.judging.score import score_explanation
 from unembed.explanations.labels import Labels
+from unembed.explanations.language.remote import Consent
 from unembed.explanations.options import ExplainOptions, ScoreOptions
 from unembed.explanations.result import Explanations
 from unembed.explanations.scores import ExplanationScores
@@ -62,10 +63,15 @@ def models(session: Session) -> LanguageModels:
     )
 
 
-def answer(session: Session, job: Job, request: ExplainRequest) -> Explanations:
-    """Labels with their scores and nulls. What waits is done in between."""
+def answer(
+    session: Session, job: Job, request: ExplainRequest, agree: Consent | None = None
+) -> Explanations:
+    """Labels with their scores and nulls. What waits is done in between.
+
+    `agree` is asked, once, before texts leave this machine, where the request does not say so.
+    """
     options = request.only(ExplainOptions)
-    languages = Languages(session, job, consent=request.consent, nodes=len(request.nodes))
+    languages = Languages(session, job, request.consent, len(request.nodes), agree)
     explainer = languages.explainer(request.explainer, request.style, judged=request.judge)
     judge = languages.judge(request.judge)
 
@@ -87,10 +93,16 @@ def answer(session: Session, job: Job, request: ExplainRequest) -> Explanations:
     return found
 
 
-def score(session: Session, job: Job, request: ScoreRequest) -> ExplanationScores:
-    """Scores of an explanation, by a language model. What waits is done in between."""
+def score(
+    session: Session, job: Job, request: ScoreRequest, agree: Consent | None = None
+) -> ExplanationScores:
+    """Scores of an explanation, by a language model. What waits is done in between.
+
+    `agree`: as of `answer`.
+    """
     options = request.only(ScoreOptions)
-    judge = Languages(session, job, consent=request.consent).judging(request.judge, options)
+    languages = Languages(session, job, request.consent, agree=agree)
+    judge = languages.judging(request.judge, options)
 
     def make(corpus: Corpus, between: Progress) -> ExplanationScores:
         return score_explanation(

@@ -5,7 +5,7 @@ A request never names an address: whoever may ask would have texts, and the key,
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from unembed.engine.model import Model
@@ -45,12 +45,15 @@ class Languages:
     Args:
         consent: whether texts may leave this machine.
         nodes: how many are explained, for the estimate of what judging them costs.
+        agree: asked with all of it, once, before anything leaves; None: nobody can be asked.
     """
 
     session: Session
     job: Job
     consent: bool
     nodes: int = 1
+    agree: Consent | None = None
+    _agreed: list[Plan] = field(default_factory=list)
 
     def explainer(self, who: Asked, style: Style, *, judged: Asked) -> ModelExplainer | None:
         """Who writes, if anybody. Raises InputError, CapabilityError where they cannot."""
@@ -135,14 +138,19 @@ class Languages:
         return between
 
     def _consent(self, judging: ScoreOptions | None, *, writes: bool) -> Consent | bool:
-        """Agreed; else a refusal that says how much all of it would be, judging included."""
+        """Agreed; else who can be asked is, or all of it is refused, judging included."""
         if self.consent:
             return True
 
-        def refuse(plan: Plan) -> bool:
+        def agreed(plan: Plan) -> bool:
+            if self._agreed:
+                return True
             whole = plan if writes else replace(plan, requests=0, characters=0, answer_tokens=0)
             if judging is not None:
                 whole = judged_too(whole, judging, self.nodes)
+            if self.agree is not None and self.agree(whole):
+                self._agreed.append(whole)
+                return True
             raise InputError(
                 f"nothing was sent: about {whole.words}, and nobody agreed to that",
                 field="consent",
@@ -151,7 +159,7 @@ class Languages:
                 fix="consent: true, on the command line --consent",
             )
 
-        return refuse
+        return agreed
 
 
 def judged_too(plan: Plan, asked: ScoreOptions, nodes: int) -> Plan:
