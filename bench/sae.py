@@ -5,7 +5,8 @@
 MODEL is a folder or hub id, by default the demo model; the files are texts, by default the guides
 of these documents. Training reads each token once, and its passes end at the site; the plain passes
 are whole, over the same sequences, with nothing kept: what the training adds is one step of 4,096
-latents for each token. Attribution is that of one prompt, with a random autoencoder of what the
+latents for each token. Seconds are those of the processor: what a machine with nothing else to do
+takes on one thread. Attribution is that of one prompt, with a random autoencoder of what the
 feed-forward adds in every layer, and without. The check on load is of an autoencoder of so many
 latents that explains its site exactly; the pages are of 1,000 of them, from a corpus of the files,
 written as one HTML file.
@@ -22,7 +23,7 @@ from tempfile import TemporaryDirectory
 import torch
 
 import unembed as ue
-from _harness import Figure, parser, ratio, report, seconds
+from _harness import Figure, Work, parser, ratio, report, seconds
 from unembed.latents.autoencoder import Weights
 from unembed.latents.description import Description
 from unembed.latents.load import places
@@ -91,6 +92,13 @@ def random_sae(model: ue.Model, layer: int, n: int) -> ue.Sae:
     return ue.Sae(says, Weights(rows.T.contiguous(), rows, torch.zeros(n), torch.zeros(d)))
 
 
+def processor_seconds(work: Work) -> float:
+    """Of one call, whatever else the machine does."""
+    start = time.process_time()
+    work()
+    return time.process_time() - start
+
+
 def exact_sae(model: ue.Model, site: str, n: int) -> ue.Sae:
     """Each entry of the site and its opposite as latents, and others that are never active."""
     d, (reads, writes) = model.anatomy.d_model, places(site)
@@ -103,7 +111,7 @@ def exact_sae(model: ue.Model, site: str, n: int) -> ue.Sae:
 def check_figure(model: ue.Model, site: str, n: int) -> Figure:
     """What a load adds that holds the autoencoder against the model."""
     sae, found = exact_sae(model, site, n), []
-    taken = seconds(lambda: found.append(ue.check_sae(sae, model)))
+    taken = processor_seconds(lambda: found.append(ue.check_sae(sae, model)))
     detail = f"{found[0].explained:.1%} explained, {len(found[0].readings)} readings tried"
     return Figure(f"check on load of {n:,} latents at {site}", taken, 10, detail, "s")
 
@@ -119,7 +127,7 @@ def pages_figure(model: ue.Model, files: list[Path], site: str, n: int) -> Figur
         def write() -> None:
             ue.node_pages(corpus, f"L{layer}.F0-999").to_html(path=page)
 
-        taken = seconds(write)
+        taken = processor_seconds(write)
         size = page.stat().st_size / 1e6
         model.detach()
     detail = (

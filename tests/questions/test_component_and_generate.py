@@ -15,16 +15,19 @@ from .faces import PROMPT, Face, Numbers
 def _component(answer: Any) -> Numbers:
     sides = ("promotes", "suppresses")
     found = {side: [(one["token"]["id"], one["logit"]) for one in answer[side]] for side in sides}
-    return found | {"norm": answer["write_norm"], "activation": answer["activation"]}
+    acts = [(one["node"], one["through"], one["effect"]) for one in answer["downstream"]]
+    return found | {"norm": answer["write_norm"], "activation": answer["activation"], "acts": acts}
 
 
 def _python_component(model: Model, fields: dict[str, Any], edits: list[Any]) -> Numbers:
     node, position = fields["target"], fields["position"]
     run = model.run(PROMPT, component_capture(model, node, position), edits, logits="none")
-    found = component(run, node, position, fields["top_k"])
+    asked = {"downstream": fields["downstream"]}
+    found = component(run, node, position, fields["top_k"], **asked)
     sides = {"promotes": found.promotes, "suppresses": found.suppresses}
     lists = {side: [(one.token.id, one.logit) for one in listed] for side, listed in sides.items()}
-    return lists | {"norm": found.write_norm, "activation": list(found.activation)}
+    acts = [(one.node, one.through, one.effect) for one in found.downstream]
+    return lists | {"norm": found.write_norm, "activation": list(found.activation), "acts": acts}
 
 
 def _generated(answer: Any) -> Numbers:
@@ -42,11 +45,12 @@ def _python_generate(model: Model, fields: dict[str, Any], edits: list[Any]) -> 
 FACES = {
     "component": Face(
         "/api/component",
-        {"target": "L1.H2", "position": 2, "top_k": 3},
+        {"target": "L1.H2", "position": 2, "top_k": 3, "downstream": 2},
         _python_component,
         _component,
         lambda: [
-            *("component", PROMPT, "--target", "L1.H2", "--position", "2", "-k", "3", "--json")
+            *("component", PROMPT, "--target", "L1.H2", "--position", "2", "-k", "3"),
+            *("--downstream", "2", "--json"),
         ],
     ),
     "generate": Face(

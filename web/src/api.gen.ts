@@ -2422,6 +2422,17 @@ export interface components {
              * @default []
              */
             source_tokens: components["schemas"]["Token"][];
+            /**
+             * Downstream
+             * @description Where it acts, as `downstream` asks: of each kind the largest either way. Scores by their query from the position, by their key, and values, from the last position.
+             * @default []
+             */
+            downstream: components["schemas"]["Downstream"][];
+            /**
+             * Downstream Reason
+             * @description Why nothing is said of where it acts.
+             */
+            downstream_reason: string | null;
         };
         /**
          * ComponentEffects
@@ -2496,6 +2507,12 @@ export interface components {
              * @default 10
              */
             top_k?: number;
+            /**
+             * Downstream
+             * @description Of each kind, how many of the later heads, neurons and latents are listed that read most of what it writes; 0: none, which saves a pass.
+             * @default 0
+             */
+            downstream?: number;
             /**
              * Target
              * @description A node: "L12.N512", "L9.H6", "L6.F77", "L5.mlp", "embed".
@@ -3366,6 +3383,38 @@ export interface components {
             cuts: components["schemas"]["CutEffect"][];
             /** @description All at once; null for fewer than two, and for more than a run takes. */
             together: components["schemas"]["CutEffect"] | null;
+        };
+        /**
+         * Downstream
+         * @description Something later that reads what a node writes, and how much of it: a direct effect.
+         */
+        Downstream: {
+            /**
+             * Node
+             * @description The pair, neuron or latent: "L9.H6@14<3", "L12.N512@14", "L6.F77@14".
+             */
+            node: string;
+            /**
+             * Kind
+             * @enum {string}
+             */
+            kind: "score" | "value" | "neuron" | "latent";
+            /**
+             * Through
+             * @description Through what: a trace of it through the same has this effect.
+             * @enum {string}
+             */
+            through: "q" | "k" | "v" | "pre" | "gate";
+            /**
+             * Effect
+             * @description What the write adds to the score, or to what the activation function is given; of a value the norm of what the head moves of it.
+             */
+            effect: number;
+            /**
+             * Value
+             * @description All of that number in this run; of a value the norm of all it moves.
+             */
+            value: number;
         };
         /**
          * EdgePair

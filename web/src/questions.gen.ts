@@ -836,6 +836,12 @@ export const QUESTIONS = {
       "default": 10,
       "low": 1,
       "limit": "max_k"
+    },
+    "downstream": {
+      "kind": "integer",
+      "default": 0,
+      "low": 0,
+      "limit": "max_k"
     }
   },
   "generate": {

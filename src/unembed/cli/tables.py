@@ -65,6 +65,21 @@ def print_component(console: Console, found: Component) -> None:
             Text(up.token.label), f"{up.logit:+.3f}", Text(down.token.label), f"{down.logit:+.3f}"
         )
     console.print(table)
+    if found.downstream_reason:
+        console.print(f"where it acts: {found.downstream_reason}", markup=False, highlight=False)
+    if found.downstream:
+        console.print(_downstream(found))
+
+
+def _downstream(found: Component) -> Table:
+    """What later nodes read of its write."""
+    table = Table(title="Where it acts", title_justify="left", box=None, pad_edge=False)
+    table.add_column("what reads it")
+    for heading in ("direct effect", "of"):
+        table.add_column(heading, justify="right")
+    for one in found.downstream:
+        table.add_row(f"{one.node}, by its {one.through}", f"{one.effect:+.3g}", f"{one.value:.3g}")
+    return table
 
 
 def print_generation(console: Console, found: GenerationComparison) -> None:

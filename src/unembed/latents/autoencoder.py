@@ -107,14 +107,23 @@ class Autoencoder:
 
         Linear in the activation but for its own normalisation, whose spread has no gradient here.
         """
+        return self._before(activation, slice(latent, latent + 1))[:, 0]
+
+    def before_activations(self, activation: Float[Tensor, "pos ..."]) -> Float[Tensor, "pos n"]:
+        """`before_activation` of every latent."""
+        return self._before(activation, slice(None))
+
+    def _before(
+        self, activation: Float[Tensor, "pos ..."], latents: slice
+    ) -> Float[Tensor, "pos some"]:
         says, held = self.description, self.weights
-        pre = self._read(activation, held=True) @ held.W_enc[:, latent]
+        pre = self._read(activation, held=True) @ held.W_enc[:, latents]
         if says.activation == "gated":
-            scale = 1.0 if held.r_mag is None else held.r_mag[latent].exp()
+            scale = 1.0 if held.r_mag is None else held.r_mag[latents].exp()
             bias = held.b_enc if held.b_mag is None else held.b_mag
-            return pre * scale + bias[latent]
-        pre = pre + held.b_enc[latent]
-        return pre if says.decoder_norm == "none" else pre * self._lengths[latent]
+            return pre * scale + bias[latents]
+        pre = pre + held.b_enc[latents]
+        return pre if says.decoder_norm == "none" else pre * self._lengths[latents]
 
     def _gated(self, pre: Float[Tensor, "pos n"]) -> Float[Tensor, "pos n"]:
         """Of pre-activations without a bias: where the gate is open, and how much then."""

@@ -20,4 +20,4 @@ def answer(session: Session, job: Job, request: ComponentRequest) -> Component:
     run = last_run(session, job, request.edits, read, capture)
     with naming("target"):
         options = request.only(ComponentOptions).changed(position=position)
-        return analysis.component(run, request.target, options=options)
+        return analysis.component(run, request.target, options=options, cancel=job.cancel)

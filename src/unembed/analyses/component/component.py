@@ -8,17 +8,20 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
+from unembed.analyses.component.downstream import downstream
 from unembed.analyses.component.options import ComponentOptions
-from unembed.analyses.component.result import Component, Kind, TokenEffect
+from unembed.analyses.component.result import Component, Downstream, Kind, TokenEffect
 from unembed.analyses.tools.checks import checked_top_k, chosen
 from unembed.analyses.tools.effects import direct_effects, effects_capture
 from unembed.analyses.tools.writes import joins_stream, node_of, write, write_capture
+from unembed.engine.cancel import Cancel
 from unembed.engine.loaded import Loaded
 from unembed.engine.names.sites import resolve_position
 from unembed.engine.names.taps import why_not
 from unembed.engine.nodes import Branch
 from unembed.engine.passes.run import Run
 from unembed.engine.targets import Name, SiteKey, Target
+from unembed.errors import CapabilityError, TooLargeError
 from unembed.latents.sae import sae_of
 from unembed.options import given
 
@@ -49,6 +52,7 @@ def component(
     top_k: int | None = None,
     *,
     options: ComponentOptions = DEFAULTS,
+    cancel: Cancel | None = None,
     **changes: Any,
 ) -> Component:
     """A node at one position of a run that captured `component_capture(model, node, position)`.
@@ -56,8 +60,8 @@ def component(
     A position in the node's name, as in "L9.H6@14", goes before `position`.
 
     Args:
-        options: where it is read, and how many tokens are listed; `position`, `top_k` and `changes`
-            are single ones.
+        options: where it is read, and how much is listed; `position`, `top_k` and `changes` are
+            single ones. With `downstream` the prompt is run once more.
 
     Raises:
         TargetError: no such node or position; a site that the run did not capture.
@@ -72,6 +76,7 @@ def component(
     top_k = checked_top_k(model, options.top_k)
     written = write(run, target)
     here = written[position, None]
+    acts, reason = _downstream(run, target, here, position, options.downstream, cancel)
     effects, where = None, _joins(model, target)
     if _reads_tokens(model) and where is not None:
         effects = direct_effects(run, here, *where, position, top_k)
@@ -98,7 +103,26 @@ def component(
         write_norm=float(here.float().norm()),
         resid_norm=float(run[_stream(model, target)][position].float().norm()),
         method=None if effects is None else effects.method,
+        downstream=acts,
+        downstream_reason=reason,
     )
+
+
+def _downstream(
+    run: Run, target: Target, here: Tensor, position: int, k: int, cancel: Cancel | None
+) -> tuple[tuple[Downstream, ...], str | None]:
+    """Where it acts, or why nothing is said of it."""
+    if not k:
+        return (), None
+    where = _joins(run.model, target)
+    if where is None:
+        return (), f"{target.text} writes behind a norm of the stream"
+    if run.model.has_encoder:
+        return (), f"{run.model.name} has an encoder, whose stream is another one"
+    try:
+        return downstream(run, here, where, position, k, cancel), None
+    except (CapabilityError, TooLargeError) as error:
+        return (), error.message
 
 
 def _reads_tokens(model: Loaded) -> bool:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field, StrictInt
 
-from unembed.options import Options, Position, option
+from unembed.options import Count, Options, Position, option
 
 
 class ComponentOptions(Options):
@@ -18,4 +18,10 @@ class ComponentOptions(Options):
         "Tokens listed of those that it promotes, and suppresses.",
         limit="max_k",
         flag="--top-k/-k",
+    )
+    downstream: Count = option(
+        0,
+        "Of each kind, how many of the later heads, neurons and latents are listed that read most "
+        "of what it writes; 0: none, which saves a pass.",
+        limit="max_k",
     )

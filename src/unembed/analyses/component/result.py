@@ -22,6 +22,25 @@ class TokenEffect:
     logit: Annotated[float, "Direct effect on the token's logit: see `method`."]
 
 
+ReadKind = Literal["score", "value", "neuron", "latent"]
+Through = Literal["q", "k", "v", "pre", "gate"]
+
+
+@dataclass(frozen=True)
+class Downstream:
+    """Something later that reads what a node writes, and how much of it: a direct effect."""
+
+    node: Annotated[str, 'The pair, neuron or latent: "L9.H6@14<3", "L12.N512@14", "L6.F77@14".']
+    kind: ReadKind
+    through: Annotated[Through, "Through what: a trace of it through the same has this effect."]
+    effect: Annotated[
+        float,
+        "What the write adds to the score, or to what the activation function is given; of a value "
+        "the norm of what the head moves of it.",
+    ]
+    value: Annotated[float, "All of that number in this run; of a value the norm of all it moves."]
+
+
 @dataclass(frozen=True, repr=False)
 class Component(Result):
     """A node: what it writes at a position, and which tokens that promotes."""
@@ -61,6 +80,12 @@ class Component(Result):
     source_tokens: Annotated[
         tuple[Token, ...], "What the encoder of an encoder-decoder was given."
     ] = ()
+    downstream: Annotated[
+        tuple[Downstream, ...],
+        "Where it acts, as `downstream` asks: of each kind the largest either way. Scores by their "
+        "query from the position, by their key, and values, from the last position.",
+    ] = ()
+    downstream_reason: Annotated[str | None, "Why nothing is said of where it acts."] = None
 
     def summary(self) -> str:
         raised = f", raises {self.promotes[0].token.text!r}" if self.promotes else ""

@@ -181,7 +181,7 @@ def _carried(
 ) -> Float[Tensor, "n d_model"]:
     """What is left of writes in the last residual, or before step `end` of the stream."""
     device = _last(run, position).device  # a model may lie on several
-    parts = [_to_stream(run, one.rows, one.layer, one.branch, position, end) for one in groups]
+    parts = [carried_to(run, one.rows, one.layer, one.branch, position, end) for one in groups]
     carried = torch.cat([one.to(device) for one in parts])
     return carried.sum(0, keepdim=True) if joint else carried
 
@@ -325,7 +325,7 @@ def _changing_layers(model: Loaded, layer: int | None) -> range:
     return range(layer or 0, model.anatomy.n_layers if some else 0)
 
 
-def _to_stream(
+def carried_to(
     run: Run,
     writes: Tensor,
     layer: int | None,
