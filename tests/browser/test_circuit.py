@@ -78,6 +78,25 @@ def test_a_circuit_is_drawn_measured_and_changed_by_hand(
     assert "zn=0&zin=embed>L0.mlp,L0.mlp>logits" in address(app)
 
 
+def test_a_circuit_by_position_is_drawn_over_its_tokens(app: App, small_demo: Model):
+    app.open(f"{CIRCUIT}&zpos=1")
+    page = app.page
+    page.get_by_test_id("circuit-readout").wait_for(timeout=ANSWER)
+    app.settled()
+    asked = {"edges": 12, "curve": False, "by_position": True}
+    found = ue.find_circuit(small_demo, PROMPT, OTHER, " Japan", distractor=" France", **asked)
+    kept = float(app.text("faithfulness").replace("−", "-"))
+    assert kept == pytest.approx(found.faithfulness, abs=0.001)
+    page.get_by_test_id("circuit-canvas").focus()
+    page.keyboard.press("ArrowDown")
+    answer = f"logits@{found.position}"
+    page.locator(f'[data-testid="circuit-canvas"][data-chosen="{answer}"]').wait_for()
+    page.keyboard.press("ArrowDown")
+    strongest = next(edge for edge in found.edges if edge.target == answer)
+    page.locator(f'[data-testid="circuit-canvas"][data-chosen="{strongest.source}"]').wait_for()
+    assert "by_position=True" in app.copied_python()
+
+
 def test_a_set_of_pairs_is_one_click_or_a_file(app: App, tmp_path: Path):
     page, bodies = app.page, list[dict[str, object]]()
 

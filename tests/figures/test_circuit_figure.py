@@ -49,6 +49,33 @@ def test_the_page_has_what_the_drawing_needs(circuit):
     assert f"{len(circuit.edges)} of {circuit.n_edges:,} edges" in written["options"]["title"]
 
 
+@pytest.fixture(scope="module")
+def by_position():
+    model = ue.load(tiny_model("gpt2"))
+    asked = {"edges": 15, "curve": False, "by_position": True, "ablation": "resample"}
+    return ue.find_circuit(model, PROMPT, OTHER, 72, distractor=9, **asked)
+
+
+def test_by_position_nodes_stand_at_their_tokens(by_position):
+    figure = plot(by_position, colours="light")
+    assert len([s for s in figure.layout.shapes if s.type == "path"]) == 15
+    boxes = figure.data[0].hovertext
+    assert len(boxes) == len(by_position.nodes)
+    labels = [token.label for token in by_position.tokens]
+    for node in by_position.nodes:
+        assert f"<b>{node}, {labels[int(node.split('@')[1])]}</b>" in boxes
+    written = drawing(by_position).result
+    assert written["by_position"] is True
+    assert [token["label"] for token in written["tokens"]] == labels
+
+
+@pytest.mark.drawing
+def test_the_page_by_position_says_how_it_is_read(by_position):
+    page = html(by_position)
+    assert "Tokens from left to right" in page
+    assert "what their source writes at drawn positions" in page
+
+
 def test_a_circuit_without_edges_is_refused(circuit):
     model = ue.load(tiny_model("gpt2"))
     none = ue.find_circuit(model, PROMPT, OTHER, 72, edges=0, curve=False)

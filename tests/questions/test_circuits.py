@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import unembed as ue
@@ -98,6 +99,18 @@ def test_a_trace_is_the_same_in_all_three(put):
 
 def test_a_circuit_is_the_same_in_all_three(put):
     put("circuit", FACES["circuit"], edited=False)
+
+
+def test_a_circuit_by_position_is_the_same_in_all_three(put):
+    face = FACES["circuit"]
+    fields = CIRCUIT | {"by_position": True, "include": ["L0.H1@-1>logits@-1", "L1.H0@1"]}
+
+    def command():
+        written = face.command()
+        written[written.index("L0.H1>logits")] = "L0.H1@-1>logits@-1,L1.H0@1"
+        return [*written, "--by-position"]
+
+    put("circuit", replace(face, fields=fields, command=command), edited=False)
 
 
 def test_tables_say_what_adds_up_and_what_was_measured(cli, source):

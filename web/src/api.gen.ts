@@ -1943,7 +1943,8 @@ export interface components {
          * Circuit
          * @description Edges between nodes of a model, and what they do to an objective alone.
          *
-         *     In Python `effects` has the estimate of every edge, [source, reader] as `graph` names them.
+         *     In Python `effects` has the estimate of every edge, [source, reader] as `graph` names them, or
+         *     by position [source, reader, pos].
          */
         Circuit: {
             /**
@@ -1987,8 +1988,13 @@ export interface components {
              */
             value: number;
             /**
+             * By Position
+             * @description Whether edges are those of each position by itself.
+             */
+            by_position: boolean;
+            /**
              * N Edges
-             * @description How many edges the model has.
+             * @description How many edges the model has, at all positions.
              */
             n_edges: number;
             /**
@@ -2158,6 +2164,12 @@ export interface components {
              * @default 5
              */
             steps?: number;
+            /**
+             * By Position
+             * @description Whether edges are those of each position by itself, as in L8.H1@5>L11.H3.q@5, in place of one over all positions.
+             * @default false
+             */
+            by_position?: boolean;
             /**
              * Edges
              * @description How many edges are kept, largest effect first.

@@ -455,6 +455,10 @@ export const QUESTIONS = {
       "default": 5,
       "low": 1
     },
+    "by_position": {
+      "kind": "boolean",
+      "default": false
+    },
     "edges": {
       "kind": "integer",
       "default": 100,

@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from unembed.analyses.circuits.files import load_circuit
+from unembed.analyses.circuits.graph import place_of
 from unembed.cli.loading import Loading, Typed
 from unembed.cli.output import print_json
 from unembed.cli.questions import ask, request, validated
@@ -116,13 +117,15 @@ def _print_trace(found: Trace, side: str) -> None:
 
 def _print_circuit(found: Circuit) -> None:
     title = f"{found.objective}: {found.whole:.4f}, without any edge {found.none:.4f}"
-    table = _table(title, ("from", "to"))
+    table = _table(title, ("from", "to", *(("token",) if found.by_position else ())))
     measured = any(edge.measured is not None for edge in found.edges)
     for name in ("effect", *(("measured", "within") if measured else ())):
         table.add_column(name, justify="right")
     for edge in found.edges:
         more = [_signed(edge.measured), _signed(edge.within)] if measured else []
-        table.add_row(edge.source, edge.target, _signed(edge.effect), *more)
+        at = place_of(edge.target)[1]
+        token = [] if at is None else [Text(found.tokens[at].label)]
+        table.add_row(edge.source, edge.target, *token, _signed(edge.effect), *more)
     kept = found.faithfulness
     said = "" if kept is None else f", faithfulness {kept:.3f}"
     lines = [f"{len(found.edges):,} of {found.n_edges:,} edges: {found.value:.4f}{said}"]

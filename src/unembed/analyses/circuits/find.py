@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
 from unembed.analyses.attribution.references import draw
+from unembed.analyses.circuits.checks import check_names, check_prompts, check_size
 from unembed.analyses.circuits.files import CircuitFile
-from unembed.analyses.circuits.graph import Graph, edge_name
+from unembed.analyses.circuits.graph import Graph
 from unembed.analyses.circuits.naming import edge_numbers, edges_by_hand, effects_of_file
 from unembed.analyses.circuits.options import CircuitOptions
 from unembed.analyses.circuits.rating import edges_of, rated, reading_slopes
@@ -32,13 +34,14 @@ from unembed.engine.names.sites import resolve_position
 from unembed.engine.names.vocabulary import Read
 from unembed.engine.passes.forward import request_of, run
 from unembed.engine.passes.run import Run
-from unembed.errors import InputError, PromptError, TooLargeError
+from unembed.errors import InputError
 from unembed.models.progress import Progress
 from unembed.options import Explained, given
 
 if TYPE_CHECKING:
-    from jaxtyping import Bool, Float
+    from jaxtyping import Bool, Float, Int
 
+Mask = Callable[[], Tensor]  # of edges [source, reader] or [source, reader, pos], made when run
 DEFAULTS = CircuitOptions()
 
 
@@ -72,87 +75,20 @@ def find_circuit(
     """
     options = chosen(options, given(target=target) | changes, {})
     graph, read = graph_of(model), model.read_prompt(prompt)
+    if options.by_position:
+        graph = replace(graph, positions=len(read.ids))
     other = None if corrupted is None else model.read_prompt(corrupted)
-    _check_prompts(options, read, other)
-    _check_size(model, options, graph, len(read.ids))
-    _check_names(options, graph)
-    given_effects = None if scores is None else effects_of_file(graph, scores)
+    check_prompts(options, read, other)
+    check_size(model, options, graph, len(read.ids))
+    check_names(options, graph)
     objective = _objective(model, read, other, options)
+    if options.by_position:
+        graph = replace(graph, answer=objective.position)
+        check_names(options, graph)
+    given_effects = None if scores is None else effects_of_file(graph, scores)
     return _Search(model, read, other, graph, objective, options, cancel, progress).circuit(
         given_effects
     )
-
-
-def _check_prompts(options: CircuitOptions, read: Read, other: Read | None) -> None:
-    needed = options.ablation == "patch" or options.estimator == "integrated"
-    if needed and other is None:
-        raise InputError(
-            "edges that are left out carry what they carry in another prompt, and there is none",
-            field="corrupted",
-            legal="a prompt of as many tokens",
-            fix='corrupted=..., or ablation="mean", estimator="gradient"',
-        )
-    if other is not None and options.ablation == "resample":
-        if len(other.ids) == 1 < len(read.ids):
-            raise PromptError(
-                "what an edge carries is drawn from positions behind the first of the corrupted "
-                "prompt, and it has one token",
-                field="corrupted",
-                value=1,
-                legal="2 tokens or more",
-            )
-    elif other is not None and len(other.ids) != len(read.ids):
-        raise PromptError(
-            f"the prompt has {len(read.ids)} tokens and the corrupted one {len(other.ids)}; what "
-            "an edge carries is replaced position by position, so they must have as many",
-            field="corrupted",
-            value=len(other.ids),
-            legal=f"{len(read.ids)} tokens",
-        )
-
-
-def _check_size(model: Loaded, options: CircuitOptions, graph: Graph, n_positions: int) -> None:
-    parts = 2 * len(graph.sources) + len(graph.readers)  # writes of both prompts, and gradients
-    each = parts * model.anatomy.d_model * model.dtype.itemsize
-    most = model.settings.max_capture_bytes // each
-    if n_positions > most:
-        raise TooLargeError(
-            f"what every node of {model.name} writes and reads at {n_positions:,} positions would "
-            f"take {each * n_positions / 2**20:,.0f} MiB (max_capture_bytes)",
-            field="prompt",
-            value=n_positions,
-            legal=f"at most {most:,} tokens",
-            fix="a shorter prompt",
-        )
-    measured = options.measure + len(options.measure_named)
-    runs = 2 + (len(options.shares) if options.curve else 0) + 2 * measured
-    limit = model.settings.max_circuit_runs
-    if runs > limit:
-        raise TooLargeError(
-            f"this takes {runs:,} runs of circuits; the limit is {limit:,} (max_circuit_runs)",
-            field="measure"
-            if options.measure
-            else "measure_named"
-            if options.measure_named
-            else "shares",
-            value=runs,
-            legal=f"at most {limit:,} runs",
-            fix="measure fewer edges, or curve=False",
-        )
-    if options.edges > graph.n_edges:
-        raise InputError(
-            f"edges is {options.edges:,}; {model.name} has {graph.n_edges:,}",
-            field="edges",
-            value=options.edges,
-            legal=f"0 to {graph.n_edges:,}",
-        )
-
-
-def _check_names(options: CircuitOptions, graph: Graph) -> None:
-    """Raises InputError for a name that the model has no edge, or node, of."""
-    edges_by_hand(graph, edges_of(graph), options.include, options.exclude)
-    for name in options.measure_named:
-        edge_numbers(graph, name, "measure_named")
 
 
 def _objective(model: Loaded, read: Read, other: Read | None, options: CircuitOptions) -> Objective:
@@ -216,7 +152,7 @@ class _Search:
         self._check_named(kept)
         asked, curve = self._asked(edges), self._curve_masks(order)
         none, value, *values = self._values(
-            [self._mask(order[:0]), kept, *self._without(asked, kept), *curve]
+            [lambda: self._mask(order[:0]), lambda: kept, *self._without(asked, kept), *curve]
         )
         whole, lost = float(self.objective.value(seen)), values[: 2 * len(asked)]
         edges = self._measured(edges, asked, lost, whole, value)
@@ -229,6 +165,7 @@ class _Search:
             whole=whole,
             none=none,
             value=value,
+            by_position=options.by_position,
             n_edges=graph.n_edges,
             n_heads=tuple(layer.n_heads for layer in graph.layers),
             nodes=nodes_of(edges),
@@ -279,24 +216,25 @@ class _Search:
         """How many of the edges in order are in the circuit."""
         if self.options.threshold is None:
             return self.options.edges
-        sizes = effects[order[:, 0], order[:, 1]].abs()
+        sizes = effects.flatten()[order].abs()
         return int((sizes >= self.options.threshold).sum())
 
-    def _mask(self, edges: Tensor) -> Bool[Tensor, "source reader"]:
-        shape = len(self.graph.sources), len(self.graph.readers)
-        mask = torch.zeros(shape, dtype=torch.bool)
-        mask[edges[:, 0], edges[:, 1]] = True
+    def _mask(self, edges: Int[Tensor, " edge"]) -> Bool[Tensor, "source reader *pos"]:
+        mask = torch.zeros(self.graph.shape, dtype=torch.bool)
+        mask.view(-1)[edges] = True
         return mask
 
     def _edges(self, kept: Tensor, effects: Tensor, order: Tensor) -> tuple[CircuitEdge, ...]:
-        sources, readers = self.graph.sources, self.graph.readers
-        self.inside = order[kept[order[:, 0], order[:, 1]]]
+        self.inside = order[kept.flatten()[order]]
+        places = torch.stack(torch.unravel_index(self.inside, self.graph.shape), 1)
         return tuple(
-            CircuitEdge(sources[row], readers[column], float(effects[row, column]))
-            for row, column in self.inside.tolist()
+            CircuitEdge(*self.graph.names(*place), effect)
+            for place, effect in zip(
+                places.tolist(), effects.flatten()[self.inside].tolist(), strict=True
+            )
         )
 
-    def _check_named(self, kept: Bool[Tensor, "source reader"]) -> None:
+    def _check_named(self, kept: Bool[Tensor, "source reader *pos"]) -> None:
         for name in self.options.measure_named:
             if not kept[edge_numbers(self.graph, name, "measure_named")]:
                 raise InputError(
@@ -309,36 +247,37 @@ class _Search:
 
     # ------------------------------------------------------------ what is measured
 
-    def _values(self, sets: Sequence[Tensor]) -> list[float]:
+    def _values(self, sets: Sequence[Mask]) -> list[float]:
         """The objective with each set of edges alone, as many in a pass as fit."""
         found: list[float] = []
         for start in range(0, len(sets), self.circuits.at_once):
             self._say("runs of circuits", start, len(sets))
             some = sets[start : start + self.circuits.at_once]
-            found += self.circuits.values(some, self.objective)
+            found += self.circuits.values([made() for made in some], self.objective)
         self.done = len(sets)
         return found
 
     def _asked(self, edges: Sequence[CircuitEdge]) -> list[int]:
         """Places of the edges that are measured: the largest, and those that are named."""
-        named = set(self.options.measure_named)
+        named = {
+            edge_numbers(self.graph, name, "measure_named") for name in self.options.measure_named
+        }
         return [
             place
             for place, edge in enumerate(edges)
-            if place < self.options.measure or edge_name(edge.source, edge.target) in named
+            if place < self.options.measure or self.graph.numbers(edge.source, edge.target) in named
         ]
 
-    def _without(self, asked: Sequence[int], kept: Tensor) -> list[Tensor]:
+    def _without(self, asked: Sequence[int], kept: Tensor) -> list[Mask]:
         """For each edge that is measured the whole model without it, and the circuit."""
-        everything, inside = edges_of(self.graph), self.inside
-        sets = []
-        for place in asked:
-            row, column = inside[place].tolist()
-            for edges in (everything, kept):
-                without = edges.clone()
-                without[row, column] = False
-                sets.append(without)
-        return sets
+        everything = edges_of(self.graph)
+
+        def less(edges: Tensor, place: int) -> Tensor:
+            without = edges.clone()
+            without.view(-1)[self.inside[place]] = False
+            return without
+
+        return [partial(less, edges, place) for place in asked for edges in (everything, kept)]
 
     def _measured(
         self,
@@ -359,8 +298,8 @@ class _Search:
     def _shares(self) -> list[float]:
         return sorted({float(one) for one in self.options.shares}) if self.options.curve else []
 
-    def _curve_masks(self, order: Tensor) -> list[Tensor]:
-        return [self._mask(order[: self._count(share)]) for share in self._shares]
+    def _curve_masks(self, order: Tensor) -> list[Mask]:
+        return [partial(self._mask, order[: self._count(share)]) for share in self._shares]
 
     def _count(self, share: float) -> int:
         return round(share * self.graph.n_edges)
@@ -385,8 +324,10 @@ class _Search:
             self.progress(stage, done, total)
 
 
-def _strongest_first(effects: Float[Tensor, "source reader"], graph: Graph) -> Tensor:
-    """Every edge as numbers of source and reader [edge, 2], largest effect either way first."""
-    edges = edges_of(graph).nonzero()
-    sizes = effects[edges[:, 0], edges[:, 1]].abs().cpu()
+def _strongest_first(
+    effects: Float[Tensor, "source reader *pos"], graph: Graph
+) -> Int[Tensor, " edge"]:
+    """The place of every edge in a flattened mask, largest effect either way first."""
+    edges = edges_of(graph).flatten().nonzero()[:, 0]
+    sizes = effects.flatten()[edges].abs().cpu()
     return edges[sizes.argsort(descending=True, stable=True)]

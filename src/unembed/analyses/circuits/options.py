@@ -51,6 +51,11 @@ class CircuitOptions(Options):
         "or times its mean on the way from the other prompt's embeddings (EAP-IG).",
     )
     steps: Positive = option(5, "Gradients that integrated gradients take.", le=100)
+    by_position: bool = option(
+        False,
+        "Whether edges are those of each position by itself, as in L8.H1@5>L11.H3.q@5, in place of "
+        "one over all positions.",
+    )
     edges: Count = option(100, "How many edges are kept, largest effect first.")
     threshold: Number | None = option(
         None, "Keeps the edges whose effect is at least as large instead, either way."

@@ -30,15 +30,26 @@ def rated(
     graph: Graph,
     differences: Float[Tensor, "source pos d_model"],
     slopes: Float[Tensor, "reader pos d_model"],
-) -> Float[Tensor, "source reader"]:
+) -> Float[Tensor, "source reader *pos"]:
     """The estimated effect of every edge: what the objective loses without it; 0 where none is."""
-    found = differences.flatten(1) @ slopes.flatten(1).to(differences).T
+    slopes = slopes.to(differences)
+    if graph.positions is None:
+        found = differences.flatten(1) @ slopes.flatten(1).T
+    else:
+        found = torch.einsum("spd,rpd->srp", differences, slopes)
     return torch.where(edges_of(graph).to(found.device), found, 0.0)
 
 
-def edges_of(graph: Graph) -> Bool[Tensor, "source reader"]:
+def edges_of(graph: Graph) -> Bool[Tensor, "source reader *pos"]:
     """Where there is an edge."""
-    return torch.arange(len(graph.sources))[:, None] < torch.tensor(graph.before)[None]
+    found = torch.arange(len(graph.sources))[:, None] < torch.tensor(graph.before)[None]
+    if graph.positions is None:
+        return found
+    found = found[..., None].repeat(1, 1, graph.positions)
+    if graph.answer is not None:
+        others = torch.arange(graph.positions) != graph.answer
+        found[:, -1, others] = False  # the logits are read at one position
+    return found
 
 
 def reading_slopes(

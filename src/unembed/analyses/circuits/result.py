@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from unembed.analyses.circuits.files import mib_name
-from unembed.analyses.circuits.graph import Graph, areas, node_of
+from unembed.analyses.circuits.graph import Graph, areas, node_of, place_of
 from unembed.analyses.circuits.options import Ablation, EdgeEstimator
 from unembed.analyses.tools.result import Drawn
 from unembed.engine.names.tokens import Token
@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from jaxtyping import Float
     from torch import Tensor
 
+WITHOUT_POSITIONS = (
+    "MIB's format has no positions: scores are sums over positions, and an edge is in the graph "
+    "where it is at any."
+)
 Rating = EdgeEstimator | Literal["given"]
 
 
@@ -50,7 +54,8 @@ class CircuitPoint:
 class Circuit(Drawn):
     """Edges between nodes of a model, and what they do to an objective alone.
 
-    In Python `effects` has the estimate of every edge, [source, reader] as `graph` names them.
+    In Python `effects` has the estimate of every edge, [source, reader] as `graph` names them, or
+    by position [source, reader, pos].
     """
 
     axes: ClassVar[Axes] = {"effect": (TABLE_ROW,)}
@@ -64,7 +69,8 @@ class Circuit(Drawn):
     whole: Annotated[float, "The objective of the whole model."]
     none: Annotated[float, "The objective without any edge."]
     value: Annotated[float, "The objective with the edges of the circuit alone."]
-    n_edges: Annotated[int, "How many edges the model has."]
+    by_position: Annotated[bool, "Whether edges are those of each position by itself."]
+    n_edges: Annotated[int, "How many edges the model has, at all positions."]
     n_heads: Annotated[tuple[int, ...], "How many heads each layer has."]
     nodes: Annotated[tuple[str, ...], "That edges of the circuit start or end at."]
     edges: Annotated[tuple[CircuitEdge, ...], "Of the circuit, largest effect either way first."]
@@ -72,7 +78,7 @@ class Circuit(Drawn):
     cost: Annotated[str, "What it took, in words."]
     provenance: Annotated[Mapping[str, str], "Which model, in which precision."]
     graph: Graph = field(metadata={"written": False})
-    effects: Float[Tensor, "source reader"] = field(metadata={"written": False})
+    effects: Float[Tensor, "source reader *pos"] = field(metadata={"written": False})
     d_model: int = field(metadata={"written": False})
 
     @property
@@ -99,7 +105,11 @@ class Circuit(Drawn):
         return areas([point.share for point in self.curve], [one or 0.0 for one in kept])
 
     def effect(self, source: str, target: str) -> float:
-        """The estimated effect of any edge. Raises InputError where there is none."""
+        """The estimated effect of any edge; by position, without one, the sum over positions.
+
+        Raises:
+            InputError: there is no such edge.
+        """
         numbers = self.graph.numbers(source, target)
         if numbers is None:
             raise InputError(
@@ -108,20 +118,26 @@ class Circuit(Drawn):
                 value=f"{source} -> {target}",
                 legal='"embed", "L3.H2" or "L3.mlp" to a later "L5.H0.q", "L5.mlp" or "logits"',
             )
-        return float(self.effects[numbers])
+        return float(self.effects[numbers].sum())
 
     def to_mib(self) -> str:
-        """Every edge with its effect, as JSON in the format of MIB's circuit track."""
-        kept = {(edge.source, edge.target) for edge in self.edges}
+        """Every edge with its effect, as JSON in the format of MIB's circuit track.
+
+        That has no positions: of edges by position, effects are summed, and one is in the graph
+        where it is at any position. The file says so, under "note".
+        """
+        kept = {(place_of(edge.source)[0], place_of(edge.target)[0]) for edge in self.edges}
+        nodes = {place_of(node)[0] for node in self.nodes}
+        effects = self.effects.sum(-1) if self.by_position else self.effects
         layers = self.graph.layers
         edges = {}
         for column, reader in enumerate(self.graph.readers):
             for row, source in enumerate(self.graph.sources[: self.graph.before[column]]):
                 edges[f"{mib_name(source)}->{mib_name(reader)}"] = {
-                    "score": float(self.effects[row, column]),
+                    "score": float(effects[row, column]),
                     "in_graph": (source, reader) in kept,
                 }
-        written = {
+        written: dict[str, object] = {
             "cfg": {
                 "n_layers": len(layers),
                 "n_heads": max(layer.n_heads for layer in layers),
@@ -129,11 +145,13 @@ class Circuit(Drawn):
                 "d_model": self.d_model,
             },
             "nodes": {
-                mib_name(node): {"in_graph": node in self.nodes}
+                mib_name(node): {"in_graph": node in nodes}
                 for node in (*self.graph.sources, "logits")
             },
             "edges": edges,
         }
+        if self.by_position:
+            written["note"] = WITHOUT_POSITIONS
         return json.dumps(written)
 
     def summary(self) -> str:

@@ -96,7 +96,7 @@ class Circuits:
 
     @torch.no_grad()
     def values(
-        self, sets: Sequence[Bool[Tensor, "source reader"]], objective: Objective
+        self, sets: Sequence[Bool[Tensor, "source reader *pos"]], objective: Objective
     ) -> list[float]:
         """An objective of logits, with each of these sets of edges alone."""
         here = objective.at(objective.position % len(self.read.ids))
@@ -109,7 +109,7 @@ class Circuits:
         return found
 
     def _last(
-        self, sets: Sequence[Bool[Tensor, "source reader"]]
+        self, sets: Sequence[Bool[Tensor, "source reader *pos"]]
     ) -> list[Float[Tensor, "pos d_model"]]:
         """The last residual as the logits read it, of each set."""
         passes = [_Pass(kept, self.replaced, self._embedded) for kept in sets]
@@ -145,9 +145,10 @@ class Circuits:
         n_heads, group = attention.n_heads, attention.n_heads // attention.n_kv_heads
         streams, places = list[Tensor](), []
         for one in passes:
-            columns, which = torch.unique(one.kept[:, list(reads)].T, dim=0, return_inverse=True)
+            columns = one.kept[:, reads.start : reads.stop].transpose(0, 1)
+            own, which = torch.unique(columns.flatten(1), dim=0, return_inverse=True)
             places.append(len(streams) + which.reshape(n_heads, 3))
-            streams += [one.less(column) for column in columns]
+            streams += [one.less(column.reshape(columns.shape[1:])) for column in own]
         q, k, v = self._projected(layer, streams)
         rows = []
         for one, place in zip(passes, places, strict=True):
@@ -200,7 +201,7 @@ class _Pass:
 
     def __init__(
         self,
-        kept: Bool[Tensor, "source reader"],
+        kept: Bool[Tensor, "source reader *pos"],
         replaced: Float[Tensor, "source pos d_model"],
         embedded: Float[Tensor, "pos d_model"],
     ) -> None:
@@ -222,9 +223,14 @@ class _Pass:
         """The stream as a reader has it."""
         return self.less(self.kept[:, reader])
 
-    def less(self, kept: Bool[Tensor, " source"]) -> Float[Tensor, "pos d_model"]:
+    def less(self, kept: Bool[Tensor, "source ..."]) -> Float[Tensor, "pos d_model"]:
         """The stream as something reads it: along edges that are left out with the replacement."""
-        out = (~kept[: self.written]).nonzero()[:, 0]
+        left_out = ~kept[: self.written]
+        if left_out.ndim == 2:  # by position
+            out = left_out.any(1).nonzero()[:, 0]
+            at = left_out[out].to(self.changes)
+            return self.stream - torch.einsum("sp,spd->pd", at, self.changes[out])
+        out = left_out.nonzero()[:, 0]
         return self.stream - self.changes[out].sum(0) if len(out) else self.stream
 
     def _write(self, writes: Float[Tensor, "more pos d_model"]) -> None:

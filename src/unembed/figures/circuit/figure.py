@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from unembed.analyses.circuits.graph import node_of, place_of
 from unembed.analyses.circuits.result import Circuit, CircuitEdge
 from unembed.errors import InputError
 from unembed.figures.colours import Colours, choose
@@ -48,6 +49,12 @@ def heading(circuit: Circuit) -> str:
     return f"{len(circuit.edges):,} of {circuit.n_edges:,} edges {said} the {circuit.objective}"
 
 
+def node_words(circuit: Circuit, name: str) -> str:
+    """A node, with the token at its position where it has one: "L9.H4@3, ␣Mary"."""
+    position = place_of(name)[1]
+    return name if position is None else f"{name}, {circuit.tokens[position].label}"
+
+
 def edge_words(circuit: Circuit, edge: CircuitEdge) -> str:
     """All that is known of an edge, in lines; the first names it."""
     lines = [f"{edge.source} > {edge.target}", f"estimated {edge.effect:+.4f}"]
@@ -70,7 +77,7 @@ def _diagram(circuit: Circuit, title: str, colours: Colours) -> Diagram:
         boxes=[
             Box(
                 label=name.rpartition(".")[2],
-                hover=name,
+                hover=node_words(circuit, name),
                 colour=colours["line-mid"],
                 column=_place(circuit, name)[0],
                 room=6,
@@ -80,7 +87,7 @@ def _diagram(circuit: Circuit, title: str, colours: Colours) -> Diagram:
         bands=[
             Band(
                 source=at[edge.source],
-                target=at[".".join(edge.target.split(".")[:2])],
+                target=at[node_of(edge.target)],
                 size=_size(edge, largest),
                 colour=see_through(colours[_sign(edge)], BAND_ALPHA),
                 hover=edge_words(circuit, edge),
@@ -97,13 +104,15 @@ def _diagram(circuit: Circuit, title: str, colours: Colours) -> Diagram:
     )
 
 
-def _place(circuit: Circuit, name: str) -> tuple[int, int]:
-    """Column and row of a node: heads of a layer, then its feed-forward."""
+def _place(circuit: Circuit, name: str) -> tuple[int, int, int]:
+    """Column, row and position of a node: heads of a layer, then its feed-forward."""
+    name, position = place_of(name)
+    at = position or 0
     if name in ("embed", "logits"):
-        return (0 if name == "embed" else 2 * len(circuit.n_heads) + 1), 0
+        return (0 if name == "embed" else 2 * len(circuit.n_heads) + 1), 0, at
     layer, part = name.removeprefix("L").split(".")
     head = int(part[1:]) if part.startswith("H") else 0
-    return 2 * int(layer) + (1 if part.startswith("H") else 2), head
+    return 2 * int(layer) + (1 if part.startswith("H") else 2), head, at
 
 
 def _size(edge: CircuitEdge, largest: float) -> float:

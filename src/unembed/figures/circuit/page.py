@@ -16,11 +16,17 @@ from unembed.figures.widget import show
 if TYPE_CHECKING:
     from anywidget import AnyWidget
 
-_DRAWN = ("n_heads", "whole", "none", "objective")
+_DRAWN = ("n_heads", "whole", "none", "objective", "by_position", "tokens")
+_BY_LAYER = "Layers from left to right: heads one below the other, and the feed-forward below."
+_BY_POSITION = (
+    "Tokens from left to right, layers from bottom to top: heads, and the feed-forward above. "
+    "Dashed: what a head read at one position it writes at another."
+)
 _LEFT_OUT = {
     "patch": "what their source writes in the other prompt",
     "zero": "nothing",
     "mean": "the mean of what their source writes over the prompt",
+    "resample": "what their source writes at drawn positions",
 }
 
 
@@ -53,7 +59,7 @@ def html(
             "token ids": ", ".join(str(token.id) for token in circuit.tokens),
         },
         legend=[
-            "Layers from left to right: heads one below the other, and the feed-forward below.",
+            _BY_POSITION if circuit.by_position else _BY_LAYER,
             "An edge leads from what writes to what reads: of a head its query, key or value.",
             "Blue edges raise what is explained, orange ones lower it; the width grows with the "
             "root of the estimated effect.",

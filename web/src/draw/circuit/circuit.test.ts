@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { circuitData, dropOf, edgesAt } from './data';
 import { hitAt, neighbour, nextEdge } from './hit';
-import { layOut, pointOf } from './layout';
+import { layOut } from './layout';
+import { pointOf } from './shapes';
 import { circuitSvg } from './svg';
 import { circuitCard, circuitTable, edgeWords, nodeWords, sentence } from './text';
 
@@ -89,6 +90,78 @@ describe('a circuit', () => {
     expect(svg.match(/<path /g)).toHaveLength(3);
     expect(svg).toContain('&#60;b&#62;');
     expect(svg).toContain('--negative');
+  });
+});
+
+const TOKENS = ['␣a', 'b', '␣Mary'].map((label, id) => ({
+  id,
+  text: label,
+  label,
+  special: false,
+}));
+const BY_TOKEN = circuitData({
+  n_heads: [2, 2],
+  edges: [
+    { source: 'L0.H1@2', target: 'L1.H0.q@2', effect: -4, measured: null, within: null },
+    { source: 'embed@0', target: 'L0.H1.k@0', effect: 1, measured: null, within: null },
+    { source: 'L1.H0@2', target: 'logits@2', effect: 0.25, measured: null, within: null },
+    { source: 'L0.H0@2', target: 'logits@2', effect: 0.2, measured: null, within: null },
+  ],
+  whole: 5,
+  none: 1,
+  objective: 'logit of a',
+  by_position: true,
+  tokens: TOKENS,
+});
+
+describe('a circuit by position', () => {
+  const layout = layOut(BY_TOKEN, ROOM);
+  const box = (id: string) => layout.boxes.get(id)!;
+
+  it('stands over its tokens, layers from bottom to top', () => {
+    expect([...layout.boxes.keys()].toSorted()).toEqual([...BY_TOKEN.nodes].toSorted());
+    expect(layout.columns.map(({ name }) => name)).toEqual(['␣a', 'b', '␣Mary']);
+    expect(box('L0.H1@0').x).toBeLessThan(layout.columns[1]!.x);
+    expect(box('L0.H1@2').x).toBeGreaterThan(layout.columns[2]!.x);
+    expect(box('embed@0').y).toBeGreaterThan(box('L0.H1@0').y);
+    expect(box('L0.H1@2').y).toBe(box('L0.H1@0').y);
+    expect(box('L0.H1@2').y).toBeGreaterThan(box('L1.H0@2').y);
+    expect(box('L1.H0@2').y).toBeGreaterThan(box('logits@2').y);
+    expect(layout.rows.map(({ name }) => name)).toEqual(['embed', 'L0', 'L1', 'logits']);
+  });
+
+  it('shows what a head carries from where it reads to where it writes', () => {
+    expect(layout.within).toHaveLength(1);
+    const [only] = layout.within;
+    expect(only!.x0).toBe(box('L0.H1@0').x + box('L0.H1@0').width);
+    expect(only!.x1).toBe(box('L0.H1@2').x);
+  });
+
+  it('is met by the pointer, and walked by keys: up along edges, to the sides within a layer', () => {
+    for (const curve of layout.curves) {
+      const { x, y } = pointOf(curve, 0.5);
+      expect(hitAt(BY_TOKEN, layout, { x, y })).toBe(curve.edge.id);
+    }
+    expect(neighbour(BY_TOKEN, layout, null, 'down')).toBe('logits@2');
+    expect(neighbour(BY_TOKEN, layout, 'logits@2', 'down')).toBe('L1.H0@2');
+    expect(neighbour(BY_TOKEN, layout, 'embed@0', 'up')).toBe('L0.H1@0');
+    expect(neighbour(BY_TOKEN, layout, 'L0.H1@0', 'right')).toBe('L0.H0@2');
+    expect(neighbour(BY_TOKEN, layout, 'L0.H1@2', 'left')).toBe('L0.H0@2');
+  });
+
+  it('says where, and at which token', () => {
+    const [first] = BY_TOKEN.edges;
+    expect(edgeWords(first!)).toBe(
+      'head 1 of layer 0 to the query of head 0 of layer 1 at position 2',
+    );
+    expect(circuitCard(BY_TOKEN, 'L0.H1@2', '').note).toBe(
+      'head 1 of layer 0 at position 2, ␣Mary',
+    );
+    expect(circuitTable(BY_TOKEN)[0]?.[2]).toBe('token');
+    expect(circuitTable(BY_TOKEN)[1]?.slice(0, 4)).toEqual(['L0.H1@2', 'L1.H0.q@2', '␣Mary', -4]);
+    const { svg } = circuitSvg({ data: BY_TOKEN, heading: '', note: '', token: (name) => name });
+    expect(svg.match(/<path /g)).toHaveLength(5);
+    expect(svg).toContain('␣Mary');
   });
 });
 

@@ -5,7 +5,8 @@ type Schemas = components['schemas'];
 export type CircuitJson = Pick<
   Schemas['Circuit'],
   'n_heads' | 'edges' | 'whole' | 'none' | 'objective'
->;
+> &
+  Partial<Pick<Schemas['Circuit'], 'by_position' | 'tokens'>>;
 export type CircuitEdge = Schemas['CircuitEdge'];
 
 export interface Edge extends CircuitEdge {
@@ -16,6 +17,8 @@ export interface Edge extends CircuitEdge {
 }
 
 export interface CircuitData {
+  /** Of the prompt, where nodes stand at positions; null: an edge is over all of them. */
+  tokens: readonly string[] | null;
   /** Of each layer. */
   heads: readonly number[];
   edges: readonly Edge[];
@@ -35,6 +38,7 @@ export function circuitData(circuit: CircuitJson): CircuitData {
     reader: nodeOf(edge.target),
   }));
   return {
+    tokens: circuit.by_position ? (circuit.tokens ?? []).map(({ label }) => label) : null,
     heads: circuit.n_heads,
     edges,
     edgeOf: new Map(edges.map((edge) => [edge.id, edge])),
@@ -48,14 +52,27 @@ export function edgeId(source: string, target: string): string {
   return `${source}>${target}`;
 }
 
-/** The node that reads: "L3.H2.q" is part of "L3.H2". */
+/** The node that reads: "L3.H2.q" is part of "L3.H2", "L3.H2.q@5" of "L3.H2@5". */
 export function nodeOf(target: string): string {
-  return target.split('.').slice(0, 2).join('.');
+  const [name = '', at] = target.split('@');
+  const node = name.split('.').slice(0, 2).join('.');
+  return at === undefined ? node : `${node}@${at}`;
 }
 
 /** "q", "k" or "v" of a head that reads; "" of everything else. */
 export function sideOf(target: string): string {
-  return target.split('.')[2] ?? '';
+  return withoutPosition(target).split('.')[2] ?? '';
+}
+
+/** Where a node stands; null: over all positions. */
+export function positionOf(id: string): number | null {
+  const at = id.split('@')[1];
+  return at === undefined ? null : Number(at);
+}
+
+/** "L3.H2@5" as "L3.H2"; of an edge, both of its ends. */
+export function withoutPosition(id: string): string {
+  return id.replace(/@\d+/g, '');
 }
 
 export function isEdge(id: string): boolean {

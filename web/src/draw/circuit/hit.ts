@@ -1,6 +1,6 @@
 /** What lies under a point of a drawn circuit, and what lies beside a node of it. */
-import { edgesAt, type CircuitData } from './data';
-import { pointOf, type Curve, type Layout } from './layout';
+import { edgesAt, withoutPosition, type CircuitData } from './data';
+import { pointOf, type Box, type Curve, type Layout } from './shapes';
 
 interface Point {
   x: number;
@@ -62,23 +62,30 @@ export function neighbour(
 ): string | null {
   const here = id === null ? undefined : layout.boxes.get(id);
   if (!here || !data.nodes.has(here.id)) return first(data, layout);
-  if (direction === 'left') return edgesAt(data, here.id, 'into')[0]?.source ?? null;
-  if (direction === 'right') return edgesAt(data, here.id, 'from')[0]?.reader ?? null;
-  const sign = direction === 'down' ? 1 : -1;
+  const [back, on, less, more] = data.tokens === null ? ACROSS : UPWARD;
+  if (direction === back) return edgesAt(data, here.id, 'into')[0]?.source ?? null;
+  if (direction === on) return edgesAt(data, here.id, 'from')[0]?.reader ?? null;
+  const sign = direction === more ? 1 : -1;
+  const along = ({ x, y }: Box) => sign * (less === 'up' ? y : x);
   const layer = layerOf(here.id);
   const beside = [...layout.boxes.values()].filter(
-    (box) => data.nodes.has(box.id) && layerOf(box.id) === layer && sign * (box.y - here.y) > 0,
+    (box) => data.nodes.has(box.id) && layerOf(box.id) === layer && along(box) > along(here),
   );
-  return beside.toSorted((a, b) => sign * (a.y - b.y))[0]?.id ?? null;
+  return beside.toSorted((a, b) => along(a) - along(b))[0]?.id ?? null;
 }
 
+/** Arrows against edges, along them, and to nodes of the layer before and after. */
+const ACROSS: readonly Direction[] = ['left', 'right', 'up', 'down'];
+const UPWARD: readonly Direction[] = ['down', 'up', 'left', 'right'];
+
 function layerOf(id: string): string {
-  return id.split('.')[0] ?? id;
+  return withoutPosition(id).split('.')[0] ?? id;
 }
 
 /** Where the keyboard starts: at the answer. */
 function first(data: CircuitData, layout: Layout): string | null {
-  if (data.nodes.has('logits')) return 'logits';
+  const answer = [...data.nodes].find((id) => withoutPosition(id) === 'logits');
+  if (answer !== undefined) return answer;
   return [...layout.boxes.keys()].findLast((id) => data.nodes.has(id)) ?? null;
 }
 

@@ -17,6 +17,7 @@ export interface CircuitOptions extends FrameOptions {
 
 const HINT = 'Point at a node or an edge for its numbers; click for its edges alone.';
 const MEANING = 'Blue edges raise what is explained, orange ones lower it; wide ones do so most.';
+const WITHIN = 'Dashed: what a head reads at one token it writes at a later one.';
 const { open: _open, out: _out, ...SHOWN_KEYS } = CIRCUIT_KEYS;
 
 export function mountCircuit(
@@ -49,7 +50,7 @@ export function mountCircuit(
       view.show({ data, chosen, theme: frame.theme });
     },
   });
-  frame.meaning.textContent = MEANING;
+  frame.meaning.textContent = data.tokens === null ? MEANING : `${MEANING} ${WITHIN}`;
   frame.start({
     paint: (theme) => view.show({ data, chosen, theme }),
     picture: (_theme, token) =>

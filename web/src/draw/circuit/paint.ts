@@ -1,6 +1,6 @@
 /** A circuit on a canvas: what stays, and on another one what follows the pointer. */
 import { isEdge, type CircuitData } from './data';
-import { bends, HEADER, type Box, type Curve, type Layout } from './layout';
+import { HEADER, type Bent, type Box, type Curve, type Layout } from './shapes';
 import { alphaOf, colourOf, DIMMED, widthOf, type CircuitStyle } from './style';
 
 export interface Shown {
@@ -10,6 +10,9 @@ export interface Shown {
   chosen: string | null;
 }
 
+/** Of what stays within a head. */
+export const DASH = [2, 3];
+
 type Context = CanvasRenderingContext2D;
 
 /** What is not in the circuit is where it would be, hardly there, and below the edges. */
@@ -18,6 +21,11 @@ export function paintCircuit(context: Context, shown: Shown, style: CircuitStyle
   paintColumns(context, layout, style);
   for (const box of layout.boxes.values())
     if (!data.nodes.has(box.id)) outline(context, box, style.line, 1);
+  for (const bent of layout.within) {
+    context.setLineDash(DASH);
+    path(context, bent, style.text2, 1);
+    context.setLineDash([]);
+  }
   for (const curve of layout.curves) {
     const lit = chosen === null || touches(curve, chosen);
     stroke(context, data, curve, style, lit ? alphaOf(data, curve.edge) : DIMMED);
@@ -65,6 +73,7 @@ function paintColumns(context: Context, layout: Layout, style: CircuitStyle): vo
   context.textAlign = 'left';
   context.fillStyle = style.text2;
   for (const { name, x } of layout.columns) context.fillText(name, x, HEADER / 2 + 2);
+  for (const { name, y } of layout.rows) context.fillText(name, 4, y);
   context.fillStyle = style.line;
   context.fillRect(0, HEADER, layout.width, 1);
 }
@@ -76,13 +85,16 @@ function stroke(
   style: CircuitStyle,
   alpha: number,
 ): void {
-  const [c0, c1] = bends(curve);
   context.globalAlpha = alpha;
-  context.strokeStyle = colourOf(curve.edge, style);
-  context.lineWidth = widthOf(data, curve.edge);
+  path(context, curve, colourOf(curve.edge, style), widthOf(data, curve.edge));
+}
+
+function path(context: Context, bent: Bent, colour: string, width: number): void {
+  context.strokeStyle = colour;
+  context.lineWidth = width;
   context.beginPath();
-  context.moveTo(curve.x0, curve.y0);
-  context.bezierCurveTo(c0, curve.y0, c1, curve.y1, curve.x1, curve.y1);
+  context.moveTo(bent.x0, bent.y0);
+  context.bezierCurveTo(bent.bx0, bent.by0, bent.bx1, bent.by1, bent.x1, bent.y1);
   context.stroke();
 }
 

@@ -1,6 +1,8 @@
 /** A circuit as one SVG: all of it, with what it is of. */
 import type { CircuitData } from './data';
-import { bends, HEADER, layOut, type Box, type Layout } from './layout';
+import { layOut } from './layout';
+import { HEADER, type Bent, type Box, type Layout } from './shapes';
+import { DASH } from './paint';
 import { alphaOf, colourOf, styleOf, widthOf, type CircuitStyle } from './style';
 import type { Picture } from '../saving';
 import { escaped, written, type Ink } from '../svgText';
@@ -51,7 +53,12 @@ export function circuitSvg({ data, heading, note, token }: CircuitFigure): Pictu
     ...layout.columns.map(({ name, x }) =>
       written(name, x, HEADER / 2 + 6, { fill: style.text2, size: 11 }),
     ),
+    ...layout.rows.map(({ name, y }) => written(name, 4, y + 4, { fill: style.text2, size: 11 })),
     ...boxes.filter(({ id }) => !data.nodes.has(id)).map((box) => boxPart(data, box, style)),
+    ...layout.within.map(
+      (bent) =>
+        `<path d="${route(bent)}" fill="none" stroke="${style.text2}" stroke-dasharray="${DASH.join(' ')}"/>`,
+    ),
     ...curves(data, layout, style),
     ...boxes.filter(({ id }) => data.nodes.has(id)).map((box) => boxPart(data, box, style)),
     '</g></svg>',
@@ -61,12 +68,15 @@ export function circuitSvg({ data, heading, note, token }: CircuitFigure): Pictu
 
 function curves(data: CircuitData, layout: Layout, style: CircuitStyle): string[] {
   return layout.curves.map((curve) => {
-    const [c0, c1] = bends(curve).map(short);
     const { edge } = curve;
-    const [x0, y0, x1, y1] = [curve.x0, curve.y0, curve.x1, curve.y1].map(short);
     const look = `stroke="${colourOf(edge, style)}" stroke-width="${short(widthOf(data, edge))}" opacity="${short(alphaOf(data, edge))}"`;
-    return `<path d="M${x0} ${y0}C${c0} ${y0} ${c1} ${y1} ${x1} ${y1}" fill="none" ${look}><title>${escaped(edge.id)}</title></path>`;
+    return `<path d="${route(curve)}" fill="none" ${look}><title>${escaped(edge.id)}</title></path>`;
   });
+}
+
+function route({ x0, y0, bx0, by0, bx1, by1, x1, y1 }: Bent): string {
+  const [a, b, ...rest] = [x0, y0, bx0, by0, bx1, by1, x1, y1].map(short);
+  return `M${a} ${b}C${rest.join(' ')}`;
 }
 
 function boxPart(data: CircuitData, box: Box, style: CircuitStyle): string {

@@ -1,12 +1,27 @@
 /** A circuit in words and as a table to keep. */
 import { count, figures, percent, signed } from '../format';
 import type { CardContent } from '../card';
-import { dropOf, edgesAt, nodeOf, sideOf, type CircuitData, type Edge } from './data';
+import {
+  dropOf,
+  edgesAt,
+  nodeOf,
+  positionOf,
+  sideOf,
+  withoutPosition,
+  type CircuitData,
+  type Edge,
+} from './data';
 
 const SIDES: Readonly<Record<string, string>> = { q: 'query', k: 'key', v: 'value' };
 
-/** "head 3 of layer 11", "the feed-forward of layer 3". */
+/** "head 3 of layer 11", "the feed-forward of layer 3 at position 5". */
 export function nodeWords(id: string): string {
+  const at = positionOf(id);
+  const words = partWords(withoutPosition(id));
+  return at === null ? words : `${words} at position ${at}`;
+}
+
+function partWords(id: string): string {
   if (id === 'embed') return 'the embedding';
   if (id === 'logits') return 'the logits';
   const found = /^L(\d+)\.(?:H(\d+)|mlp)$/.exec(id);
@@ -21,7 +36,7 @@ export function nodeWords(id: string): string {
 export function edgeWords({ source, target }: { source: string; target: string }): string {
   const side = SIDES[sideOf(target)];
   const reader = nodeWords(nodeOf(target));
-  return `${nodeWords(source)} to ${side ? `the ${side} of ${reader}` : reader}`;
+  return `${partWords(withoutPosition(source))} to ${side ? `the ${side} of ${reader}` : reader}`;
 }
 
 /** What assistive technology reads of a node or an edge. */
@@ -43,6 +58,12 @@ function measuredWords(data: CircuitData, edge: Edge): string {
   return parts.length > 0 ? `, ${parts.join(', ')}` : '';
 }
 
+/** ", ␣Mary": of the position. */
+function tokenWords({ tokens }: CircuitData, id: string): string {
+  const token = tokens?.[positionOf(id) ?? -1];
+  return token === undefined ? '' : `, ${token}`;
+}
+
 const LISTED = 6;
 
 /** What the pop-up says. */
@@ -52,7 +73,7 @@ export function circuitCard(data: CircuitData, id: string, hint: string): CardCo
     const drop = dropOf(data, edge);
     return {
       title: id,
-      note: edgeWords(edge),
+      note: edgeWords(edge) + tokenWords(data, edge.reader),
       sides: [
         {
           side: 'baseline',
@@ -84,7 +105,7 @@ export function circuitCard(data: CircuitData, id: string, hint: string): CardCo
   });
   return {
     title: id,
-    note: nodeWords(id),
+    note: nodeWords(id) + tokenWords(data, id),
     sides: [side('from', listed('into')), side('to', listed('from'))].filter(
       ({ facts }) => facts.length > 0,
     ),
@@ -98,10 +119,19 @@ function fact(name: string, value: number | null | undefined): Array<[string, st
 
 export function circuitTable(data: CircuitData): Array<Array<string | number | null>> {
   return [
-    ['source', 'target', 'effect', 'measured', 'within', 'faithfulness'],
+    [
+      'source',
+      'target',
+      ...(data.tokens ? ['token'] : []),
+      'effect',
+      'measured',
+      'within',
+      'faithfulness',
+    ],
     ...data.edges.map((edge) => [
       edge.source,
       edge.target,
+      ...(data.tokens ? [data.tokens[positionOf(edge.target) ?? -1] ?? ''] : []),
       edge.effect,
       edge.measured ?? null,
       edge.within ?? null,

@@ -1,5 +1,11 @@
 /** What is chosen: an edge with its effect and what is measured of it, or a node with its edges. */
-import { dropOf, edgesAt, type CircuitData, type Edge } from '../../draw/circuit/data';
+import {
+  dropOf,
+  edgesAt,
+  withoutPosition,
+  type CircuitData,
+  type Edge,
+} from '../../draw/circuit/data';
 import { edgeWords, nodeWords } from '../../draw/circuit/text';
 import { figures, percent, signed } from '../../draw/format';
 import type { Analysis } from '../../shared/api/queries';
@@ -126,26 +132,27 @@ function Fact({ name, value }: { name: string; value: number | null | undefined 
 
 function OfNode({ node, data }: { node: string; data: CircuitData }) {
   const spec = useSpec();
-  const target = parseTarget(node);
+  const name = withoutPosition(node);
+  const target = parseTarget(name);
   const paged = target !== null && hasPage(target);
   return (
     <>
       <p>
-        {nodeWords(node)} <NodeName node={node} />
+        {nodeWords(node)} <NodeName node={name} />
       </p>
       <Ends title="reads" edges={edgesAt(data, node, 'into')} />
       <Ends title="is read by" edges={edgesAt(data, node, 'from')} />
       <p className="circuit-acts">
         {paged ? (
           <>
-            <button type="button" className="link" onClick={() => change({ node })}>
-              Look at {node}
+            <button type="button" className="link" onClick={() => change({ node: name })}>
+              Look at {name}
             </button>
             <button
               type="button"
               className="link"
               data-testid="circuit-page"
-              onClick={() => openPage(node)}
+              onClick={() => openPage(name)}
             >
               Open its page
             </button>
@@ -159,7 +166,7 @@ function OfNode({ node, data }: { node: string; data: CircuitData }) {
           onClick={() =>
             change({
               view: 'attribution',
-              attribution: { ...spec.attribution, grouping: 'nodes', find: node },
+              attribution: { ...spec.attribution, grouping: 'nodes', find: name },
             })
           }
         >

@@ -7,7 +7,7 @@ import { useSpec } from '../../shared/state/store';
 import { count } from '../../draw/format';
 import { shorten, showSpaces } from '../../draw/tokens';
 import { CIRCUIT, setCircuit, useCircuitSpec, type Circuit } from './circuitState';
-import { leaveAlone, putIn, readName } from './hand';
+import { leaveAlone, putIn, readName, setByPosition } from './hand';
 import { FromFile } from './FromFile';
 import type { CircuitAnswer } from './query';
 
@@ -31,6 +31,15 @@ const ESTIMATORS: Readonly<Record<Circuit['estimator'], readonly [string, string
     'Times the mean gradient on the way from the corrupted prompt: several passes (EAP-IG).',
   ],
 };
+
+const POSITIONS = [
+  [false, 'Over all positions', 'From what writes to what reads, wherever in the prompt.'],
+  [
+    true,
+    'Of each position',
+    'What is written at one token, read there: the circuit is drawn over the tokens.',
+  ],
+] as const;
 
 export function CircuitSetup({ answer }: { answer: CircuitAnswer | null }) {
   const state = useCircuitSpec();
@@ -93,6 +102,26 @@ export function CircuitSetup({ answer }: { answer: CircuitAnswer | null }) {
             note={ESTIMATORS[estimator][1]}
           >
             {capital(ESTIMATORS[estimator][0])}
+          </Option>
+        ))}
+      </Choice>
+      <Choice
+        name="positions"
+        head="Edges"
+        says={state.by_position ? 'of each position' : 'over all positions'}
+        changed={state.by_position}
+      >
+        <h3>What an edge is</h3>
+        {POSITIONS.map(([by_position, words, note]) => (
+          <Option
+            key={words}
+            group="positions"
+            value={words}
+            checked={state.by_position === by_position}
+            onChange={() => setByPosition(by_position)}
+            note={note}
+          >
+            {words}
           </Option>
         ))}
       </Choice>

@@ -18,7 +18,7 @@ import { CircuitChosen } from './CircuitChosen';
 import { CircuitCurve } from './CircuitCurve';
 import { CircuitSetup } from './CircuitSetup';
 import { CircuitTable } from './CircuitTable';
-import { toMib } from './files';
+import { toMib, WITHOUT_POSITIONS } from './files';
 import { setCircuit } from './circuitState';
 import { Minimality } from './Minimality';
 import { allEdges, useCircuit, useCurve, useMeasured, type CircuitAnswer } from './query';
@@ -148,8 +148,9 @@ function CircuitBar({ answer, data, model, status }: BarProps) {
   /** It has the score of every edge of the model, which are asked for now. */
   async function saveMib(found: CircuitAnswer, drawn: CircuitData, of: ModelInfo) {
     try {
-      const all = await allEdges(spec, found.position, found.n_edges);
+      const all = await allEdges(spec, found);
       saveJson('circuit-mib.json', toMib(all, new Set(drawn.edgeOf.keys()), of));
+      if (drawn.tokens !== null) notify(WITHOUT_POSITIONS);
     } catch (failure) {
       notify(failure instanceof Error ? failure.message : 'The scores of all edges did not come.');
     }
@@ -164,7 +165,7 @@ function CircuitFormula({ answer }: { answer: CircuitAnswer }) {
         {
           name: 'an edge',
           formula: 'change of what its source writes · gradient at what reads it',
-          note: 'Estimated, over all positions. Measured: what the objective loses where it alone carries something else.',
+          note: `Estimated, ${answer.by_position ? 'at its position' : 'over all positions'}. Measured: what the objective loses where it alone carries something else.`,
         },
         {
           name: 'faithfulness',

@@ -2,8 +2,8 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import { address } from '../../app/address';
 import { setAddress, useStore } from '../../shared/state/store';
 import { CIRCUIT, isCircuitName } from './circuitState';
-import { mibName, readCircuit, toMib } from './files';
-import { leaveAlone, putIn, readName, takeAllOut, takeOut } from './hand';
+import { mibName, readCircuit, toMib, WITHOUT_POSITIONS } from './files';
+import { leaveAlone, putIn, readName, setByPosition, takeAllOut, takeOut } from './hand';
 import type { CircuitAnswer } from './query';
 
 const edge = (source: string, target: string, effect: number) => ({ source, target, effect });
@@ -34,6 +34,18 @@ describe('a circuit as a file', () => {
     expect(mibName('L3.H2.v')).toBe('a3.h2<v>');
   });
 
+  it('says where it was by position that MIB has none', () => {
+    const written = toMib(ALL, new Set(['L0.H1@3>L1.H0.q@3']), MODEL);
+    expect(written).toMatchObject({
+      note: WITHOUT_POSITIONS,
+      nodes: { 'a0.h1': { in_graph: true }, m0: { in_graph: false } },
+      edges: { 'a0.h1->a1.h0<q>': { score: -4, in_graph: true } },
+    });
+    expect(readCircuit(JSON.stringify({ edges: [edge('L0.mlp@3', 'logits@3', 1)] }))).toEqual([
+      'L0.mlp@3>logits@3',
+    ]);
+  });
+
   it('is read as it is saved here, and as Python writes it', () => {
     const names = ['L0.H1>L1.H0.q', 'embed>L0.mlp', 'L0.mlp>logits'];
     expect(readCircuit(JSON.stringify({ spec: {}, answer: ALL }))).toEqual(names);
@@ -54,13 +66,29 @@ describe('by hand', () => {
     expect(readName(' l8.h1 -> L11.H3.q ')).toEqual({ name: 'L8.H1>L11.H3.q' });
     expect(readName('embed > L0.mlp')).toEqual({ name: 'embed>L0.mlp' });
     expect(readName('L9.H1')).toEqual({ name: 'L9.H1' });
+    expect(readName('l8.h1@5 > L11.H3.q@5')).toEqual({ name: 'L8.H1@5>L11.H3.q@5' });
     expect(readName('L9')).toContain('Write an edge');
+    expect(['L9.H1@3', 'L1.mlp@2>L2.mlp@3', 'L1.mlp>L2.mlp@3'].map(isCircuitName)).toEqual([
+      true,
+      false,
+      false,
+    ]);
     expect(['logits', 'L1.H0.q', 'L1.H0>L2.H0', 'L1.mlp>L2.mlp'].map(isCircuitName)).toEqual([
       true,
       false,
       false,
       true,
     ]);
+  });
+
+  it('of each position stands for all of them, once edges are over all', () => {
+    setByPosition(true);
+    putIn('L1.H0@3');
+    putIn('L1.H0@4');
+    takeOut('embed@3>L0.mlp@3');
+    expect(address.encodeSpec(useStore.getState().spec)).toContain('zpos=1');
+    setByPosition(false);
+    expect(hand()).toEqual({ include: ['L1.H0'], exclude: ['embed>L0.mlp'] });
   });
 
   it('what is taken out is no longer put in, and the other way round', () => {

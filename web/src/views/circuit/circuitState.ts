@@ -42,12 +42,13 @@ export function circuitBody(state: Circuit): CircuitBody {
 
 // ------------------------------------------------------------------ the address
 
-const NODE = 'embed|logits|L\\d{1,4}\\.(?:H\\d{1,4}|mlp)';
+const NODE = '(?:embed|logits|L\\d{1,4}\\.(?:H\\d{1,4}|mlp))';
+const READER = '(?:logits|L\\d{1,4}\\.(?:H\\d{1,4}\\.[qkv]|mlp))';
 const NAME = new RegExp(
-  `^(?:${NODE}|(?:${NODE})>(?:logits|L\\d{1,4}\\.(?:H\\d{1,4}\\.[qkv]|mlp)))$`,
+  `^(?:${NODE}(?:@\\d{1,7})?|${NODE}>${READER}|${NODE}(?<at>@\\d{1,7})>${READER}\\k<at>)$`,
 );
 
-/** A node of a circuit, or an edge. */
+/** A node of a circuit, or an edge; by position with that, the same at both ends of an edge. */
 export function isCircuitName(name: string): boolean {
   return NAME.test(name);
 }
@@ -72,6 +73,7 @@ const FIELDS: Fields<Circuit> = {
       estimator: 'zest',
       steps: 'zstep',
       edges: 'zn',
+      by_position: 'zpos',
       include: 'zin',
       exclude: 'zout',
       measure: 'zall',

@@ -13,6 +13,8 @@ const node = fc.oneof(
 const name = fc.oneof(
   node,
   fc.tuple(node, few, few).map(([from, layer, head]) => `${from}>L${layer}.H${head}.k`),
+  fc.tuple(node, few).map(([from, at]) => `${from}@${at}>L5.mlp@${at}`),
+  fc.tuple(node, few).map(([one, at]) => `${one}@${at}`),
 );
 
 export const circuit: fc.Arbitrary<Circuit> = fc
@@ -21,6 +23,7 @@ export const circuit: fc.Arbitrary<Circuit> = fc
     ablation: fc.constantFrom(...ablation.choices),
     estimator: fc.constantFrom(...estimator.choices),
     steps: fc.integer({ min: 1, max: 100 }),
+    by_position: fc.boolean(),
     edges: fc.nat({ max: 9999 }),
     include: fc.uniqueArray(name, { maxLength: 5 }),
     exclude: fc.uniqueArray(name, { maxLength: 5 }),

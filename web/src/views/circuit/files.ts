@@ -1,5 +1,5 @@
 /** A circuit as a file: ours, or in MIB's format, which knows the score of every edge. */
-import { edgeId } from '../../draw/circuit/data';
+import { edgeId, withoutPosition } from '../../draw/circuit/data';
 import { LIMITS } from '../../questions.gen';
 import { isCircuitName } from './circuitState';
 import type { CircuitAnswer } from './query';
@@ -24,12 +24,16 @@ function ownName(name: string): string | null {
   return mlp === undefined ? `L${layer}.H${head}${side ? `.${side}` : ''}` : `L${mlp}.mlp`;
 }
 
-/** `all`: with every edge of the model; `kept`: those of the circuit. */
+export const WITHOUT_POSITIONS =
+  'MIB’s format has no positions: scores are sums over positions, and an edge is in the graph where it is at any.';
+
+/** `all`: every edge of the model, over all positions; `kept`: those of the circuit. */
 export function toMib(
   all: CircuitAnswer,
-  kept: ReadonlySet<string>,
+  circuit: ReadonlySet<string>,
   model: { n_layers: number; d_model: number; parallel_blocks: boolean },
 ): unknown {
+  const kept = new Set([...circuit].map(withoutPosition));
   const nodes = new Set(['input', 'logits']);
   for (const { source } of all.edges) nodes.add(mibName(source));
   const inside = new Set([...kept].flatMap((id) => id.split('>').map((end) => mibEnd(end))));
@@ -47,6 +51,7 @@ export function toMib(
         { score: effect, in_graph: kept.has(edgeId(source, target)) },
       ]),
     ),
+    ...([...circuit].some((id) => id.includes('@')) ? { note: WITHOUT_POSITIONS } : {}),
   };
 }
 

@@ -1,4 +1,5 @@
 /** Edges and nodes put into the circuit, and taken out of it, by hand. */
+import { withoutPosition } from '../../draw/circuit/data';
 import { notify, useStore } from '../../shared/state/store';
 import { isCircuitName, setCircuit } from './circuitState';
 
@@ -35,6 +36,20 @@ export function takeAllOut(names: readonly string[]): void {
   setCircuit({
     include: include.filter((name) => !names.includes(name)),
     exclude: [...new Set([...exclude, ...names])],
+  });
+}
+
+/** Edges of each position, or over all: what was put in by hand stands for all positions then. */
+export function setByPosition(by_position: boolean): void {
+  const { include, exclude } = useStore.getState().spec.circuit;
+  const plain = (names: readonly string[]) =>
+    by_position ? [...names] : [...new Set(names.map(withoutPosition))];
+  setCircuit({
+    by_position,
+    include: plain(include),
+    exclude: plain(exclude),
+    chosen: null,
+    measured: false,
   });
 }
 

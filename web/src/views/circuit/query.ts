@@ -75,12 +75,8 @@ export function useMeasured(
   );
 }
 
-/** The effect of every edge of the model, for a file in MIB's format. */
-export async function allEdges(
-  spec: Spec,
-  position: number,
-  count: number,
-): Promise<CircuitAnswer> {
+/** The effect of every edge of the model over all positions, for a file in MIB's format. */
+export async function allEdges(spec: Spec, of: CircuitAnswer): Promise<CircuitAnswer> {
   const { corrupted, chat } = { ...spec.circuit, chat: spec.chat };
   const body = circuitBody(spec.circuit);
   const rating = Object.fromEntries(
@@ -91,12 +87,12 @@ export async function allEdges(
       body: {
         ...askedOf(spec),
         ...rating,
-        position,
+        position: of.position,
         target: spec.target || null,
         distractor: spec.distractor || null,
         corrupted: corrupted === '' ? null : promptOf({ prompt: corrupted, chat }),
         curve: false,
-        edges: count,
+        threshold: 0,
       } as Body,
     }),
   );
