@@ -51,6 +51,16 @@ class Label:
     supported: Annotated[bool | None, "Whether it beats its nulls; null: nobody tried."] = None
     scores: tuple[NodeLabelScore, ...] = ()
 
+    @property
+    def said(self) -> str:
+        """The text, with a word where it does not beat its nulls."""
+        return with_worth(self.text, self.supported)
+
+
+def with_worth(text: str, supported: bool | None) -> str:
+    """Words of a node, with one more where they are no better than chance."""
+    return f"{text} (not supported)" if supported is False else text
+
 
 def best_first(labels: Iterable[Label]) -> tuple[Label, ...]:
     """By node, the label that is shown first: by hand, then written, then from a file."""

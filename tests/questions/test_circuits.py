@@ -8,6 +8,8 @@ from typing import Any
 
 import unembed as ue
 from unembed.engine.model import Model
+from unembed.node_labels import Label
+from unembed.workspace import Workspace
 
 from ..server.asgi import post
 from .faces import PROMPT, Face, Numbers
@@ -122,6 +124,27 @@ def test_tables_say_what_adds_up_and_what_was_measured(cli, source):
     assert status == 0, err
     for words in ("within", "faithfulness 1.000", "CMD"):
         assert words in out
+
+
+def test_what_is_kept_of_its_nodes_is_said_below_a_circuit(
+    cli, source, model, tmp_path, monkeypatch
+):
+    """Of those alone that are in it, and with what it is worth."""
+    path = tmp_path / "kept.sqlite3"
+    monkeypatch.setenv("UNEMBED_WORKSPACE_PATH", str(path))
+    given = ("--corrupted", OTHER, "--target", "a", "--edges", "5")
+    nodes = json.loads(cli("circuit", source, PROMPT, *given, "--json")[1])["nodes"]
+    every = [f"L{layer}.mlp" for layer in range(3)] + [
+        f"L{n}.H{m}" for n in range(3) for m in range(4)
+    ]
+    labels = ue.Labels(model, Workspace(path))
+    labels.keep([Label(name, f"words of {name}", "search", supported=False) for name in every])
+    status, out, err = cli("circuit", source, PROMPT, *given)
+    assert status == 0, err
+    for name in every:
+        line = f"{name}: words of {name} (not supported)"
+        assert (line in out) == (name in nodes)
+    assert 0 < len(set(every) & set(nodes)) < len(every)
 
 
 def test_scores_of_a_file_decide_which_edges_are_kept(app, cli, source, tmp_path):

@@ -10,6 +10,8 @@ import pytest
 import unembed as ue
 from unembed.analyses.attribution_graph.viewer import read_graph
 from unembed.engine.model import Model
+from unembed.node_labels import Label
+from unembed.workspace import Workspace
 
 from ..latents.fitted import fitted
 from ..latents.written import LAYOUTS
@@ -116,6 +118,47 @@ def test_tables_and_the_viewers_file(cli, source, attached, tmp_path):
     status, out, err = cli("graph", source, PROMPT, "--viewer", str(tmp_path))
     assert (status, out) == (2, "")
     assert "is a folder" in err
+
+
+def test_nodes_have_the_words_that_are_kept_of_them(
+    app, attached, cli, source, tmp_path, monkeypatch
+):
+    """Latents, and the feed-forward of a layer without a transcoder, at every position."""
+    bare = post(app, "/api/graph", GRAPH).json()["nodes"]
+    name = next(one["name"].partition("@")[0] for one in bare if one["kind"] == "latent")
+    labels = ue.Labels(attached, Workspace(tmp_path / "kept.sqlite3"))
+    labels.keep([Label(name, "rivers", "search", supported=False), Label("L0.mlp", "all", "hand")])
+    said = {name: ("rivers", False), "L0.mlp": ("all", None)}
+    wanted = [said.get(one["name"].partition("@")[0], (None, None)) for one in bare]
+    assert len(set(wanted)) == 3
+
+    monkeypatch.setenv("UNEMBED_WORKSPACE_PATH", str(tmp_path / "kept.sqlite3"))
+    options = {key: value for key, value in GRAPH.items() if key != "prompt"}
+    graph = labels.on(ue.attribution_graph(attached, PROMPT, **options))
+    path = tmp_path / "graph.json"
+    command = FACES["graph"].command()
+    status, out, err = cli(command[0], source, *command[1:], "--viewer", str(path))
+    assert status == 0, err
+    for nodes in (graph.to_dict()["nodes"], json.loads(out)["nodes"]):
+        assert [(one["words"], one["supported"]) for one in nodes] == wanted
+        assert [one["label"] for one in nodes] == [one["label"] for one in bare]
+    clerps = [one["clerp"] for one in json.loads(path.read_text("utf-8"))["nodes"]]
+    assert [one for one in clerps if one in ("rivers (not supported)", "all")] == [
+        {"rivers": "rivers (not supported)"}.get(words, words) for words, _ in wanted if words
+    ]
+    assert read_graph(path.read_text("utf-8")).nodes == graph.nodes
+
+
+def test_a_workspace_that_cannot_be_read_costs_a_note_and_no_graph(
+    app, attached, session, tmp_path
+):
+    broken = tmp_path / "broken.sqlite3"
+    broken.write_text("no database, but long enough to be taken for one " * 10)
+    session.workspace = Workspace(broken)
+    answer = post(app, "/api/graph", GRAPH)
+    assert answer.status == 200
+    assert "could not be read" in answer.json()["notes"][-1]
+    assert {one["words"] for one in answer.json()["nodes"]} == {None}
 
 
 def test_what_is_wrong_names_its_field(app, attached):

@@ -4724,6 +4724,16 @@ export interface components {
              * @description Of a token that is explained; null of others.
              */
             probability: number | null;
+            /**
+             * Words
+             * @description What it does, as labels of nodes say that are kept; null where none does.
+             */
+            words: string | null;
+            /**
+             * Supported
+             * @description Whether these words beat chance; null: nobody tried.
+             */
+            supported: boolean | null;
         };
         /**
          * GraphRequest

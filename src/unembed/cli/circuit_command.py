@@ -77,11 +77,11 @@ def circuit(
     if scores is not None:
         given["scores"] = list(load_circuit(scores).scores.items())
     asked = validated(CircuitRequest, prompt.fields() | given | fields)
-    found = ask(loading, _circuit, asked, Console(stderr=True))
+    found, said = ask(loading, _circuit, asked, Console(stderr=True))
     if as_json:
         print_json(found.to_json())
     else:
-        _print_circuit(found)
+        _print_circuit(found, said)
 
 
 def _trace(session: Session, job: Job, asked: TraceRequest) -> TraceComparison:
@@ -90,10 +90,14 @@ def _trace(session: Session, job: Job, asked: TraceRequest) -> TraceComparison:
     return circuits.trace(session, job, asked)
 
 
-def _circuit(session: Session, job: Job, asked: CircuitRequest) -> Circuit:
-    from unembed.questions import circuits
+def _circuit(session: Session, job: Job, asked: CircuitRequest) -> tuple[Circuit, list[str]]:
+    """The circuit, and lines of what the workspace says of its nodes."""
+    from unembed.questions import circuits, explanations
 
-    return circuits.circuit(session, job, asked)
+    found = circuits.circuit(session, job, asked)
+    labels, why_not = explanations.said_of(session, found.nodes)
+    said = [f"{one.node}: {one.said}" for one in labels]
+    return found, said if why_not is None else [why_not]
 
 
 def _print_trace(found: Trace, side: str) -> None:
@@ -115,7 +119,7 @@ def _print_trace(found: Trace, side: str) -> None:
     _print(table, [*lines, *found.parts[0].notes])
 
 
-def _print_circuit(found: Circuit) -> None:
+def _print_circuit(found: Circuit, of_nodes: Sequence[str]) -> None:
     title = f"{found.objective}: {found.whole:.4f}, without any edge {found.none:.4f}"
     table = _table(title, ("from", "to", *(("token",) if found.by_position else ())))
     measured = any(edge.measured is not None for edge in found.edges)
@@ -134,7 +138,7 @@ def _print_circuit(found: Circuit) -> None:
             lines.append(f"{point.edges:>9,} edges: faithfulness {point.faithfulness:.3f}")
     if found.cmd is not None:
         lines.append(f"CMD {found.cmd:.3f}, CPR {found.cpr:.3f}")
-    _print(table, [*lines, found.cost])
+    _print(table, [*of_nodes, *lines, found.cost])
 
 
 def _table(title: str, names: Sequence[str]) -> Table:

@@ -99,11 +99,7 @@ def _print_graph(found: AttributionGraph) -> None:
 
 def _label(node: GraphNode, found: AttributionGraph) -> str:
     at = found.tokens[node.position].label
-    return (
-        node.label
-        if node.kind in ("embed", "logit") or not node.label
-        else (f"{node.label} at {at}")
-    )
+    return node.text if node.kind in ("embed", "logit") or not node.text else f"{node.text} at {at}"
 
 
 def _print_edge(found: MeasuredEdge) -> None:

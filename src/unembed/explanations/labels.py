@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from unembed import node_labels
+from unembed.analyses.attribution_graph.result import AttributionGraph
 from unembed.analyses.tools.writes import node_of
 from unembed.engine.model import Model
 from unembed.engine.targets import Target
@@ -54,6 +55,10 @@ class Labels:
     def search(self, words: str) -> tuple[Label, ...]:
         """Labels that have all of these words, or parts of words."""
         return node_labels.matching(self.all(), words)
+
+    def on(self, graph: AttributionGraph) -> AttributionGraph:
+        """The same graph with what is kept of its nodes as their `words`."""
+        return graph.said(shown(self.all()))
 
     def edit(self, node: str, text: str, by: str = "") -> Label:
         """Label a node by hand; the machine's labels stay beside it. Raises TargetError."""

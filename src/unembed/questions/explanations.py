@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Annotated
 
+from unembed.errors import BusyError, LoadError
 from unembed.explanations.explain import explain
 from unembed.explanations.judging.score import score_explanation
-from unembed.explanations.labels import Labels
+from unembed.explanations.labels import Labels, shown
 from unembed.explanations.language.remote import Consent
 from unembed.explanations.options import ExplainOptions, ScoreOptions
 from unembed.explanations.result import Explanations
@@ -50,6 +52,19 @@ def labels(session: Session) -> NodeLabels:
     """All of them."""
     kept = kept_in(session).all()
     return NodeLabels(FORMAT, session.model.name, session.model.fingerprint, kept)
+
+
+def said_of(session: Session, nodes: Iterable[str]) -> tuple[tuple[Label, ...], str | None]:
+    """The labels shown of nodes; none, and why, where the workspace cannot be read.
+
+    What was computed of the nodes is not lost for that.
+    """
+    wanted = set(nodes)
+    try:
+        found = shown(kept_in(session).all())
+    except (LoadError, BusyError) as error:
+        return (), f"labels that are kept could not be read: {error.message}"
+    return tuple(one for one in found if one.node in wanted), None
 
 
 def models(session: Session) -> LanguageModels:

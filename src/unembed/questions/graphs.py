@@ -2,24 +2,33 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from unembed.analyses.attribution_graph.build import attribution_graph
 from unembed.analyses.attribution_graph.measured import measure_edge
 from unembed.analyses.attribution_graph.options import EdgeOptions, GraphOptions
 from unembed.analyses.attribution_graph.result import AttributionGraph, MeasuredEdge
+from unembed.questions.explanations import said_of
 from unembed.questions.requests import EdgeRequest, GraphRequest
 from unembed.questions.tokens import read_of
 from unembed.session import Job, Session
 
 
 def graph(session: Session, job: Job, request: GraphRequest) -> AttributionGraph:
-    """The attribution graph of a prompt, of the transcoders that the model has attached."""
-    return attribution_graph(
+    """The attribution graph of a prompt, of the transcoders that the model has attached.
+
+    Its nodes have the words that the workspace keeps of them.
+    """
+    found = attribution_graph(
         session.model,
         read_of(session.model, request).prompt,
         options=request.only(GraphOptions),
         cancel=job.cancel,
         progress=job.progress,
     )
+    labels, why_not = said_of(session, (one.name.partition("@")[0] for one in found.nodes))
+    notes = found.notes if why_not is None else (*found.notes, why_not)
+    return replace(found.said(labels), notes=notes)
 
 
 def edge(session: Session, job: Job, request: EdgeRequest) -> MeasuredEdge:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from importlib import import_module
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from unembed.engine.names.tokens import Token
 from unembed.errors import InputError
+from unembed.node_labels import Label, with_worth
 from unembed.result import TABLE_ROW, Axes, Columns, Result, columns_of
 
 if TYPE_CHECKING:
@@ -48,6 +49,15 @@ class GraphNode:
         "explained.",
     ]
     probability: Annotated[float | None, "Of a token that is explained; null of others."] = None
+    words: Annotated[
+        str | None, "What it does, as labels of nodes say that are kept; null where none does."
+    ] = None
+    supported: Annotated[bool | None, "Whether these words beat chance; null: nobody tried."] = None
+
+    @property
+    def text(self) -> str:
+        """Words with what they are worth; without any, the label."""
+        return self.label if self.words is None else with_worth(self.words, self.supported)
 
 
 @dataclass(frozen=True)
@@ -186,6 +196,21 @@ class AttributionGraph(Result):
             return labels.get(one.name, labels.get(one.name.partition("@")[0], one.label))
 
         return replace(self, nodes=tuple(replace(one, label=label(one)) for one in self.nodes))
+
+    def said(self, labels: Iterable[Label]) -> AttributionGraph:
+        """The same with what labels say of its nodes, at all positions; those of others are left.
+
+        `Labels.on` gives it those that are kept.
+        """
+        found = {one.node: one for one in labels}
+
+        def words(one: GraphNode) -> GraphNode:
+            label = found.get(one.name.partition("@")[0])
+            return (
+                one if label is None else replace(one, words=label.text, supported=label.supported)
+            )
+
+        return replace(self, nodes=tuple(map(words, self.nodes)))
 
     def group_edges(self) -> tuple[GraphEdge, ...]:
         """The edges between supernodes, and between them and other nodes: sums; largest first.

@@ -103,7 +103,7 @@ def _node(node: GraphNode, graph: AttributionGraph, name: str) -> dict[str, Any]
     layer = {"embed": "E", "logit": str(graph.n_layers + 1)}.get(node.kind, str(node.layer))
     feature = {"embed": node.position, "latent": node.index, "logit": node.index}.get(node.kind)
     share = 1.0 if node.probability is None else node.probability
-    clerp = f'Output "{node.label}" (p={share:.3f})' if node.kind == "logit" else node.label
+    clerp = f'Output "{node.label}" (p={share:.3f})' if node.kind == "logit" else node.text
     top = next((one for one in graph.nodes if one.kind == "logit"), None)
     return {
         "node_id": name,
