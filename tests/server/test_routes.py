@@ -14,7 +14,7 @@ from unembed.engine.passes.generation import Generation
 from unembed.errors import CancelledError
 from unembed.questions import generation
 from unembed.questions.generation import GenerationComparison
-from unembed.server import wire
+from unembed.server import describe, wire
 
 from .asgi import COOKIE, HOST, ORIGIN, TOKEN, bearer, call, cookie, post, request
 
@@ -28,6 +28,19 @@ def test_health_and_model(app, model):
     assert (info.n_layers, info.n_heads, info.d_mlp) == (3, 4, 52)
     assert info.limits.max_prompt_tokens == model.max_positions == 64
     assert {one.name for one in info.capabilities} >= {"pattern", "neurons", "lens", "generate"}
+
+
+def test_a_model_whose_weights_must_be_read_first_holds_up_nobody(app, monkeypatch):
+    made_by, make = [], describe.model_info
+
+    def slow(session):
+        made_by.append(threading.current_thread())
+        return make(session)
+
+    monkeypatch.setattr(describe, "model_info", slow)
+    assert call(app, "GET", "/api/model", headers=[bearer()]).status == 200
+    [thread] = made_by
+    assert thread is not threading.main_thread()  # which serves everybody
 
 
 def test_signing_in_gives_a_cookie_that_scripts_cannot_read(app):

@@ -6,6 +6,7 @@ No numbers here.
 from __future__ import annotations
 
 from fastapi import Request, Response
+from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import StreamingResponse
 
 from unembed import __version__
@@ -126,7 +127,8 @@ async def login(request: Request, body: wire.LoginRequest) -> Response:
 @router.get("/api/model", response_model=wire.ModelInfo, responses=errors())
 async def model(request: Request) -> Response:
     """The loaded model: its shape, what can be asked of it, and the limits."""
-    return as_json(describe.model_info(session_of(request)))
+    # its fingerprint may still have to be read from the weights
+    return as_json(await run_in_threadpool(describe.model_info, session_of(request)))
 
 
 @router.post(
