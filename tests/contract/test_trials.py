@@ -58,7 +58,8 @@ def test_rows_and_passes_of_their_own_find_the_same(name, model_of, monkeypatch)
     together = check(model.module, model.anatomy, model.kind)
     monkeypatch.setattr(Trials, "_together", lambda self: (self.run, ()))
     alone = check(model.module, model.anatomy, model.kind)
-    assert together.passed and alone.passed
+    assert together.passed
+    assert alone.passed
     assert together.errors == pytest.approx(alone.errors, abs=together.tolerance / 10)
 
 
@@ -120,4 +121,5 @@ def test_a_dead_edit_is_not_taken_for_one_that_is_felt(model_of, monkeypatch):
     module, anatomy = spoilt(model_of, "llama", rounded)
     monkeypatch.setattr(Instrument, "_edited", lambda self, site_key, value: value)
     report = check(module, anatomy)
-    assert "mlp_post" in report.reasons and "does not take" in report.reasons["mlp_post"]
+    assert "mlp_post" in report.reasons
+    assert "does not take" in report.reasons["mlp_post"]
