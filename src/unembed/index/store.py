@@ -9,7 +9,6 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -22,22 +21,39 @@ from unembed.index.versions import VersionedFolder
 Array = NDArray[Any]
 Column = Array | Sequence[str] | Any  # of Arrow, as it is read back
 AHEAD = 2  # stretches that one query asks for
+WRITERS_CACHE = 1 << 20  # bytes of each kind: Lance's own 7 GB fill up with every append
+PACKED_ROWS = 65_536  # of a fragment: while it is written, each column has a buffer
+LOOSE = 8  # fragments beyond twice as many as rows fill: more make a table worth packing
+PACKED, WORN = "packed", "worn"  # tables that `pack` makes, and puts away
+_READ_BYTES = 8 << 20  # that a table is packed in
 
 
 class Store:
-    """The tables of one version of a folder."""
+    """The tables of one version of a folder.
 
-    def __init__(self, folder: VersionedFolder[Any, Any], version: Path) -> None:
+    A `writer` keeps little of what it has opened: it looks at each file once.
+    """
+
+    def __init__(
+        self, folder: VersionedFolder[Any, Any], version: Path, *, writer: bool = False
+    ) -> None:
         self.folder = folder
         self.version = version
-        self._database = _lancedb().connect(str(version))
+        self._writer = writer
+        self._connect()
+
+    def _connect(self) -> None:
+        held = WRITERS_CACHE if self._writer else None
+        self._session = _lancedb().Session(held, held)
+        self._database = _lancedb().connect(str(self.version), session=self._session)
 
     def add(self, name: str, columns: Mapping[str, Column]) -> None:
         """Append rows to a table, which is made if there is none: all, or after an error none."""
         with self.folder.writing():
             table = self._table_to_append(columns)
             if self.has(name):
-                self._database.open_table(name).add(table)
+                # by several writers at once, rows would be in no order
+                self._database.open_table(name).add(table, write_parallelism=1)
             else:
                 self._create(name, table)
 
@@ -55,7 +71,7 @@ class Store:
 
     def read(self, name: str, columns: Sequence[str]) -> dict[str, Array] | None:
         """A whole table; None where there is none, or where writing it was cut short."""
-        if not (self.version / f"{name}.lance").is_dir():
+        if not self._place(name).is_dir():
             return None
         try:
             table = query(self._database.open_table(name), list(columns)).to_arrow()
@@ -107,12 +123,53 @@ class Store:
             found = query(self._database.open_table(name), columns).to_arrow()
             return {column: found[column].combine_chunks() for column in columns}
 
-    def optimise(self, name: str) -> None:
-        """Put a table's many appends together, and drop what it was before them."""
+    def pack(self, name: str) -> None:
+        """Put a table's many appends together, with memory for some megabytes of it.
+
+        Lance's own compaction holds more the larger a table is. What is packed stands beside until
+        it is whole, and takes the place of the table in two renames (see `unpack`).
+        """
         with self.folder.writing():
-            if self.has(name):
-                table = self._database.open_table(name)
-                table.optimize(cleanup_older_than=timedelta(milliseconds=1), delete_unverified=True)
+            if not self.has(name) or not self._is_loose(name):
+                return
+            packed = f"{name}.{PACKED}"
+            self._remove(packed)
+            for batches, schema in self._groups(name):
+                reader = _arrow().RecordBatchReader.from_batches(schema, batches)
+                if self.has(packed):
+                    self._database.open_table(packed).add(reader, write_parallelism=1)
+                else:
+                    self._database.create_table(packed, reader)
+            self._place(name).rename(self._place(f"{name}.{WORN}"))
+            self._place(packed).rename(self._place(name))
+            self._remove(f"{name}.{WORN}")
+            self._connect()  # versions are counted anew, and the old ones are remembered by number
+
+    def unpack(self) -> None:
+        """Undo, or finish, what a kill left of `pack`: a table is put away once all is packed."""
+        with self.folder.writing():
+            for worn in self.version.glob(f"*.{WORN}.lance"):
+                name = worn.name.removesuffix(f".{WORN}.lance")
+                if not self._place(name).exists():
+                    self._place(f"{name}.{PACKED}").rename(self._place(name))
+                shutil.rmtree(worn, ignore_errors=True)
+            for packed in self.version.glob(f"*.{PACKED}.lance"):
+                shutil.rmtree(packed, ignore_errors=True)
+
+    def _is_loose(self, name: str) -> bool:
+        """Whether a table is small, or has many more fragments than its rows fill."""
+        table = self._database.open_table(name)
+        n = int(table.stats()["fragment_stats"]["num_fragments"])
+        full = 1 + int(table.count_rows()) // PACKED_ROWS
+        return n > 1 and (full <= LOOSE or n > 2 * full + LOOSE)
+
+    def _groups(self, name: str) -> Iterator[tuple[Iterator[Any], Any]]:
+        """The rows of each fragment to come, as batches, and their schema."""
+        table = self._database.open_table(name)
+        schema, n = table.schema, table.count_rows()
+        at_once = max(256, min(PACKED_ROWS, _READ_BYTES // _bytes_of_row(schema)))
+        for start in range(0, max(1, n), PACKED_ROWS):
+            yield _batches(table, start, min(n, start + PACKED_ROWS), at_once), schema
 
     @contextmanager
     def reading(self) -> Iterator[None]:
@@ -124,15 +181,38 @@ class Store:
 
     def place(self, name: str) -> str:
         """Where a table is, as Lance takes it."""
-        return str(self.version / f"{name}.lance")
+        return str(self._place(name))
+
+    def _place(self, name: str) -> Path:
+        return self.version / f"{name}.lance"
+
+    def _remove(self, name: str) -> None:
+        shutil.rmtree(self._place(name), ignore_errors=True)
 
     def has(self, name: str) -> bool:
         """Whether a table was ever committed: a kill may leave the folder of one that was not."""
-        return any((self.version / f"{name}.lance" / "_versions").glob("*.manifest"))
+        return any((self._place(name) / "_versions").glob("*.manifest"))
 
     def _create(self, name: str, table: Any) -> None:
-        shutil.rmtree(self.version / f"{name}.lance", ignore_errors=True)  # cut short by a kill
+        self._remove(name)  # cut short by a kill
         self._database.create_table(name, table)
+
+
+def _batches(table: Any, start: int, end: int, at_once: int) -> Iterator[Any]:
+    """Rows from `start` to `end`, in order."""
+    for at in range(start, end, at_once):
+        asked = query(table, table.schema.names).offset(at).limit(min(at_once, end - at))
+        yield from asked.to_batches(at_once)
+
+
+def _bytes_of_row(schema: Any) -> int:
+    """About what a row takes in memory."""
+    sizes = (getattr(one, "list_size", 1) for one in schema.types)
+    widths = (getattr(one, "value_type", one) for one in schema.types)
+    return sum(
+        size * (each.bit_width // 8 if _arrow().types.is_primitive(each) else 32)
+        for size, each in zip(sizes, widths, strict=True)
+    )
 
 
 def query(table: Any, columns: Sequence[str]) -> Any:

@@ -82,7 +82,7 @@ def test_one_after_the_other_and_layers_after_that(model, files, one, tmp_path):
 
 @pytest.mark.parametrize(
     ("stage", "count"),
-    [("add_sentences", 1), ("add_sentences", 2), ("add_vectors", 3), ("optimise", 2)],
+    [("add_sentences", 1), ("add_sentences", 2), ("add_vectors", 3), ("pack", 2)],
 )
 def test_what_was_stopped_goes_on(stage, count, model, files, one, tmp_path, monkeypatch):
     real, calls = getattr(Rows, stage), []

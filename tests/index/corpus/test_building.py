@@ -158,7 +158,7 @@ def test_another_corpus_of_the_name_is_not_overwritten(model, texts, tmp_path):
     assert len(list((tmp_path / "one").glob("v-*"))) == 1
 
 
-@pytest.mark.parametrize("stage", ["add_sentences", "add_vectors", "optimise"])
+@pytest.mark.parametrize("stage", ["add_sentences", "add_vectors", "pack"])
 @pytest.mark.parametrize("count", [1, 3])
 def test_a_build_that_was_stopped_goes_on(stage, count, model, texts, tmp_path, monkeypatch):
     monkeypatch.setattr("unembed.index.corpus.build.STRETCH_CHARS", 60)

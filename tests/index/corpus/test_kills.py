@@ -83,7 +83,7 @@ def wanted(model, texts, tmp_path_factory):
 MOMENTS = [
     *(("add", count, 0) for count in (1, 2, 3, 4, 7)),
     *(("add", count, late) for count, late in ((1, 1), (5, 2), (10, 6))),
-    *(("optimise", count, late) for count, late in ((1, 0), (4, 5))),
+    *(("pack", count, late) for count, late in ((1, 0), (4, 5))),
 ]
 
 

@@ -159,7 +159,7 @@ class _Builder:
                 return
             expected = expected_tokens(self.model, self.paths, self.options)
             self._check_room(expected, version is None)
-            rows = Rows(self.folder, version or self._draft(plan, base))
+            rows = Rows(self.folder, version or self._draft(plan, base), writer=True)
             rows.mend()
             watch = Watch(progress, expected + (base.n_tokens if base else 0), self.cancel)
             n_before = (base.n_pieces if base else 0) if version is None else None
@@ -284,7 +284,7 @@ class _Builder:
         # not what is published already: readers have it open, and know its files by their sizes
         added = [site.name for site in sites if site not in there]
         for name in () if there else (SENTENCES, TOKENS):
-            rows.optimise(name)
+            rows.pack(name)
         for name in added:
             self._finish(rows, name)
         lists |= self._make_lists(rows, [one for one in sites if one.name not in lists], progress)
@@ -298,7 +298,7 @@ class _Builder:
         are made, which would write everything again.
         """
         if self.on.engine == "local":
-            rows.optimise(name)
+            rows.pack(name)
         else:
             with self.folder.writing():
                 tidy(rows.place(name))

@@ -125,7 +125,7 @@ def estimate(
     with TemporaryDirectory(prefix="unembed-estimate-") as folder:
         version = Path(folder, "v-estimate")
         version.mkdir()
-        rows = Rows(CorpusFolder(Path(folder)), version)
+        rows = Rows(CorpusFolder(Path(folder)), version, writer=True)
         rows.mend()
         trial = _Trial(model, rows, sites, options, words, cancel)
         each = trial.seconds_each(sampled) if sampled else 0.0
@@ -172,7 +172,7 @@ class _Trial:
         each = (time.perf_counter() - start) / max(1, n)
         start = time.perf_counter()
         for name in (SENTENCES, TOKENS, *(site.name for site in self._sites)):
-            self._rows.optimise(name)
+            self._rows.pack(name)
         return each + (time.perf_counter() - start) / max(1, self._rows.n_tokens)
 
     def _tagged(self, part: Sequence[Piece]) -> list[list[Sentence]]:

@@ -69,6 +69,7 @@ class Rows(Store):
 
     def mend(self) -> None:
         """Drop what an interrupted append left beyond the last whole sentence."""
+        self.unpack()
         self.n_sentences = self.count(SENTENCES)
         self.n_tokens = self.n_pieces = 0
         if self.n_sentences:
