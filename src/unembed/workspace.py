@@ -1,4 +1,4 @@
-"""What a person keeps: names, notes and labels of nodes, and saved runs. One SQLite file.
+"""What a person keeps: names and labels of nodes, saved runs and circuits. One SQLite file.
 
 Promises: what a method returned from is on disk, a process killed at any moment leaves everything
 that was kept before, and threads and processes may share a file. Each call opens the file for
@@ -21,12 +21,11 @@ from typing import Any
 
 from unembed.errors import BusyError, InputError, LoadError
 from unembed.node_labels import Label, NodeLabelScore, Source, best_first
+from unembed.saved_circuits import CircuitEntry, SavedCircuit, imported_circuit, said_of
+from unembed.saved_runs import FORMAT, MAX_SHORT, RunEntry, SavedRun, imported_run, not_there
 from unembed.settings import Settings
 
-FORMAT = 1  # of an exported run
-SCHEMA = 2  # of the file
 BUSY_SECONDS = 10.0
-MAX_SHORT = 500  # characters of a name, a node, an id, a fingerprint: one line
 _TABLES = """
 CREATE TABLE names (
     fingerprint TEXT NOT NULL, node TEXT NOT NULL, name TEXT NOT NULL, note TEXT NOT NULL,
@@ -45,6 +44,16 @@ CREATE TABLE labels (
     scores TEXT NOT NULL, PRIMARY KEY (fingerprint, node, source)
 ) WITHOUT ROWID
 """  # since version 2
+_CIRCUITS = """
+CREATE TABLE circuits (
+    place INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, name TEXT NOT NULL,
+    note TEXT NOT NULL, saved TEXT NOT NULL, model TEXT NOT NULL, fingerprint TEXT NOT NULL,
+    prompt TEXT NOT NULL, objective TEXT NOT NULL, n_kept INTEGER NOT NULL, faithfulness REAL,
+    corrupted TEXT NOT NULL, spec TEXT NOT NULL, circuit TEXT NOT NULL
+)
+"""  # since version 3
+_STEPS = (_TABLES.split(";"), (_LABELS,), (_CIRCUITS,))  # from an empty file, and between versions
+SCHEMA = len(_STEPS)  # of the file
 
 
 @dataclass(frozen=True)
@@ -56,30 +65,14 @@ class NodeName:
     note: str = ""
 
 
-@dataclass(frozen=True)
-class RunEntry:
-    """A saved run as it stands in a list."""
-
-    id: str
-    name: str
-    note: str
-    saved: str  # ISO 8601, UTC
-    summary: str  # one line: the prompt, the edits
-    model: str  # name of the model that it was made with
-    fingerprint: str
-
-
-@dataclass(frozen=True)
-class SavedRun(RunEntry):
-    """A saved run with what reopens it."""
-
-    spec: str  # what the app's address has after #
-
-
 _ENTRY = ", ".join(field.name for field in fields(RunEntry))
 _SAVED = ", ".join(field.name for field in fields(SavedRun))
 _MARKS = ", ".join(f":{field.name}" for field in fields(SavedRun))
-_LONG = ("note", "summary", "spec")
+_CIRCUIT_ENTRY = ", ".join(field.name for field in fields(CircuitEntry))
+_CIRCUIT = ", ".join(field.name for field in fields(SavedCircuit))
+_CIRCUIT_MARKS = ", ".join(f":{field.name}" for field in fields(SavedCircuit))
+_LONG = ("note", "summary", "spec", "corrupted")
+_OF_CIRCUIT = ("n_kept", "faithfulness", "circuit")  # which were checked with the circuit
 _NO_TEXT = ("supported", "scores")
 
 
@@ -194,13 +187,13 @@ class Workspace:
         """A saved run. Raises InputError where there is none of this id."""
         found = self._find(run_id)
         if found is None:
-            raise _no_run(run_id)
+            raise not_there("run", run_id)
         return found
 
     def delete_run(self, run_id: str) -> None:
         """Delete a saved run. Raises InputError where there is none of this id."""
         if self._write("DELETE FROM runs WHERE id = :id", {"id": run_id}) == 0:
-            raise _no_run(run_id)
+            raise not_there("run", run_id)
 
     def export_run(self, run_id: str) -> dict[str, Any]:
         """A saved run as plain data, for a JSON file."""
@@ -212,7 +205,7 @@ class Workspace:
         A run that is here already is not kept twice; an id that another run has is replaced.
         Raises InputError, naming the field, for anything that is no exported run.
         """
-        run = _imported(data)
+        run = imported_run(data)
         if self._find(run.id) is None and self._keep(run):
             return run.id
         if self._find(run.id) == run:
@@ -230,6 +223,79 @@ class Workspace:
         row = asdict(run)
         self._check(row, needed=("id", "name", "spec"))
         return self._write(f"INSERT OR IGNORE INTO runs ({_SAVED}) VALUES ({_MARKS})", row) > 0
+
+    # ------------------------------------------------------------ circuits
+
+    def save_circuit(
+        self,
+        name: str,
+        circuit: Mapping[str, Any],
+        *,
+        note: str = "",
+        corrupted: str = "",
+        spec: str = "",
+    ) -> str:
+        """Keep a circuit, as `Circuit.to_dict` has it; returns its id.
+
+        Args:
+            corrupted: the other prompt, which the circuit does not say.
+        """
+        said, stated = said_of(circuit), circuit.get("provenance")
+        of = stated if isinstance(stated, Mapping) else {}
+        saved = datetime.now(UTC).isoformat(timespec="seconds")
+        row = {"id": secrets.token_hex(8), "name": name, "note": note, "saved": saved}
+        row |= {key: str(of.get(key) or "") for key in ("model", "fingerprint")}
+        self._keep_circuit(row | {"corrupted": corrupted, "spec": spec} | said)
+        return row["id"]
+
+    def list_circuits(self) -> tuple[CircuitEntry, ...]:
+        """Saved circuits of all models, the one kept last first."""
+        found = self._read(f"SELECT {_CIRCUIT_ENTRY} FROM circuits ORDER BY place DESC")
+        return tuple(CircuitEntry(*row) for row in found)
+
+    def circuit(self, circuit_id: str) -> SavedCircuit:
+        """A saved circuit. Raises InputError where there is none of this id."""
+        rows = self._read(f"SELECT {_CIRCUIT} FROM circuits WHERE id = ?", circuit_id)
+        if not rows:
+            raise not_there("circuit", circuit_id)
+        *texts, circuit = rows[0]
+        return SavedCircuit(*(*texts, json.loads(circuit)))
+
+    def rename_circuit(self, circuit_id: str, name: str, note: str = "") -> None:
+        """Another name and note. Raises InputError where there is none of this id."""
+        row = {"id": circuit_id, "name": name, "note": note}
+        self._check(row, needed=("id", "name"))
+        if self._write("UPDATE circuits SET name = :name, note = :note WHERE id = :id", row) == 0:
+            raise not_there("circuit", circuit_id)
+
+    def delete_circuit(self, circuit_id: str) -> None:
+        """Delete a saved circuit. Raises InputError where there is none of this id."""
+        if self._write("DELETE FROM circuits WHERE id = :id", {"id": circuit_id}) == 0:
+            raise not_there("circuit", circuit_id)
+
+    def export_circuit(self, circuit_id: str) -> dict[str, Any]:
+        """A saved circuit as plain data, for a JSON file."""
+        return {"unembed": FORMAT, **asdict(self.circuit(circuit_id))}
+
+    def import_circuit(self, data: Mapping[str, Any]) -> str:
+        """Keep what `export_circuit` gave; returns its id, another where that is taken.
+
+        Raises InputError, naming the field, for anything that is no exported circuit.
+        """
+        row = imported_circuit(data)
+        if not self._keep_circuit(row):
+            if asdict(self.circuit(row["id"])) == row | {"circuit": json.loads(row["circuit"])}:
+                return str(row["id"])
+            row["id"] = secrets.token_hex(8)
+            self._keep_circuit(row)
+        return str(row["id"])
+
+    def _keep_circuit(self, row: Mapping[str, Any]) -> bool:
+        """Whether there was no circuit of this id."""
+        texts = {key: text for key, text in row.items() if key not in _OF_CIRCUIT}
+        self._check(texts, needed=("id", "name"))
+        query = f"INSERT OR IGNORE INTO circuits ({_CIRCUIT}) VALUES ({_CIRCUIT_MARKS})"
+        return self._write(query, row) > 0
 
     def _check(self, row: Mapping[str, str], needed: tuple[str, ...]) -> None:
         """Raise InputError for texts that are missing, too long, or no text."""
@@ -285,29 +351,20 @@ def _prepare(file: sqlite3.Connection) -> None:
     """A new file gets its tables; one from a newer version is refused."""
     file.execute("PRAGMA synchronous = FULL")
     version = _version(file)
-    if version == 0:
-        _write_ahead(file)
-        with file:
-            file.execute("BEGIN IMMEDIATE")
-            if _version(file) == 0:  # no one else made them meanwhile
-                for statement in _TABLES.split(";"):
-                    file.execute(statement)
-                _add_labels(file)
-    elif version == 1:
-        with file:
-            file.execute("BEGIN IMMEDIATE")
-            if _version(file) == 1:
-                _add_labels(file)
-    elif version > SCHEMA:
+    if version > SCHEMA:
         raise sqlite3.DatabaseError(
             f"it was written by a newer version of Unembed (format {version}, this one reads "
             f"{SCHEMA})"
         )
-
-
-def _add_labels(file: sqlite3.Connection) -> None:
-    file.execute(_LABELS)
-    file.execute(f"PRAGMA user_version = {SCHEMA}")
+    if version == 0:
+        _write_ahead(file)
+    if version < SCHEMA:
+        with file:
+            file.execute("BEGIN IMMEDIATE")
+            for step in _STEPS[_version(file) :]:  # others may have made some meanwhile
+                for statement in step:
+                    file.execute(statement)
+            file.execute(f"PRAGMA user_version = {SCHEMA}")
 
 
 def _label(row: tuple[Any, ...]) -> Label:
@@ -332,54 +389,3 @@ def _write_ahead(file: sqlite3.Connection) -> None:
             if "locked" not in str(error) or time.monotonic() > deadline:
                 raise
             time.sleep(0.02)
-
-
-def _imported(data: object) -> SavedRun:
-    """An exported run, its form checked."""
-    names = [field.name for field in fields(SavedRun)]
-    if not isinstance(data, Mapping) or "unembed" not in data:
-        raise InputError(
-            'this is no saved run of Unembed: it has no "unembed" with the format',
-            field="unembed",
-            legal=str(FORMAT),
-        )
-    version = data["unembed"]
-    if isinstance(version, bool) or version != FORMAT:
-        raise InputError(
-            f"the saved run has format {version!r}; this version of Unembed reads {FORMAT}",
-            field="unembed",
-            value=version,
-            legal=str(FORMAT),
-        )
-    for name in names:
-        if not isinstance(data.get(name), str):
-            said = "is not a text" if name in data else "is missing"
-            raise InputError(f"{name} of the saved run {said}", field=name, legal="a text")
-    strange = [name for name in data if name not in ("unembed", *names)]
-    if strange:
-        legal = ", ".join(["unembed", *names])
-        message = f"the saved run has a field {strange[0]!r} that no saved run has"
-        raise InputError(message, field=str(strange[0]), legal=legal)
-    _check_time(data["saved"])
-    return SavedRun(**{name: data[name] for name in names})
-
-
-def _check_time(text: str) -> None:
-    try:
-        datetime.fromisoformat(text)
-    except ValueError:
-        raise InputError(
-            f"saved is {text[:40]!r}, which is no time",
-            field="saved",
-            value=text[:40],
-            legal="ISO 8601, as in 2025-01-31T12:00:00+00:00",
-        ) from None
-
-
-def _no_run(run_id: str) -> InputError:
-    return InputError(
-        f"no saved run has the id {run_id[:MAX_SHORT]!r}; it may have been deleted",
-        field="id",
-        value=run_id[:MAX_SHORT],
-        legal="an id from the list of saved runs",
-    )

@@ -85,8 +85,8 @@ def test_a_circuit_by_position_is_drawn_over_its_tokens(app: App, small_demo: Mo
     app.settled()
     asked = {"edges": 12, "curve": False, "by_position": True}
     found = ue.find_circuit(small_demo, PROMPT, OTHER, " Japan", distractor=" France", **asked)
-    kept = float(app.text("faithfulness").replace("−", "-"))
-    assert kept == pytest.approx(found.faithfulness, abs=0.001)
+    shown = app.text("faithfulness")
+    assert float(shown.replace("−", "-")) == pytest.approx(found.faithfulness, abs=0.001)
     page.get_by_test_id("circuit-canvas").focus()
     page.keyboard.press("ArrowDown")
     answer = f"logits@{found.position}"
@@ -95,6 +95,22 @@ def test_a_circuit_by_position_is_drawn_over_its_tokens(app: App, small_demo: Mo
     strongest = next(edge for edge in found.edges if edge.target == answer)
     page.locator(f'[data-testid="circuit-canvas"][data-chosen="{strongest.source}"]').wait_for()
     assert "by_position=True" in app.copied_python()
+    page.get_by_test_id("keep-name").fill("over tokens")
+    page.get_by_test_id("keep").click()
+    kept = page.get_by_test_id("kept-circuits")
+    kept.get_by_role("button", name="Rename: over tokens").click()
+    page.get_by_test_id("rename-name").fill("by token")
+    page.keyboard.press("Enter")
+    kept.get_by_role("button", name="Rename: by token").wait_for()
+    app.assert_accessible()
+    app.open("v=1&view=circuit&p=a")  # another page: what is kept is there
+    kept.get_by_role("button", name="by token", exact=True).click()
+    page.get_by_test_id("circuit-readout").wait_for(timeout=ANSWER)
+    app.settled()
+    assert app.text("faithfulness") == shown
+    assert f"faithfulness {shown}" in app.text("kept-circuits")
+    kept.get_by_role("button", name="Delete: by token").click()
+    kept.get_by_text("None yet").wait_for()
 
 
 def test_a_set_of_pairs_is_one_click_or_a_file(app: App, tmp_path: Path):

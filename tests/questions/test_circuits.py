@@ -6,6 +6,8 @@ import json
 from dataclasses import replace
 from typing import Any
 
+import pytest
+
 import unembed as ue
 from unembed.engine.model import Model
 from unembed.node_labels import Label
@@ -194,3 +196,34 @@ def test_what_is_too_large_or_wrong_names_its_field(app):
     ]:
         answer = post(app, path, body | {"prompt": PROMPT})
         assert (answer.status, answer.error["field"]) == (400, field), answer.body
+
+
+def test_a_circuit_is_kept_listed_renamed_and_sent_from_the_command_line(
+    cli, source, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("UNEMBED_WORKSPACE_PATH", str(tmp_path / "kept.sqlite3"))
+
+    def run(*words):
+        status, out, err = cli(*words)
+        assert status == 0, err
+        return out
+
+    given = ("--corrupted", OTHER, "--target", "a", "--edges", "5", "--no-curve", "--json")
+    found = json.loads(run("circuit", source, PROMPT, *given, "--save", "mine"))
+    (entry,) = json.loads(run("circuits", "list", "--json"))
+    assert (entry["name"], entry["n_kept"]) == ("mine", 5)
+    assert entry["faithfulness"] == pytest.approx(found["faithfulness"])
+    assert json.loads(run("circuits", "show", "mine")) == found
+    run("circuits", "export", "mine", str(tmp_path / "file.json"))
+    run("circuits", "rename", entry["id"], "theirs")
+    assert "theirs" in run("circuits", "list")
+    run("circuits", "delete", "theirs")
+    status, _, err = cli("circuits", "show", "theirs")
+    assert status != 0
+    assert "no kept circuit is called" in err
+    run("circuits", "import", str(tmp_path / "file.json"))
+    assert json.loads(run("circuits", "show", "mine")) == found
+    (tmp_path / "bad.json").write_text('{"edges": []}')
+    status, _, err = cli("circuits", "import", str(tmp_path / "bad.json"))
+    assert status != 0
+    assert "no saved circuit of Unembed" in err

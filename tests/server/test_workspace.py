@@ -33,7 +33,7 @@ def refused(app: Any, what: str, **body: Any) -> Any:
 
 
 def test_a_node_is_named_renamed_and_forgotten(app):
-    assert everything(app) == {"names": [], "runs": []}
+    assert everything(app) == {"names": [], "runs": [], "circuits": []}
     do(app, "name", 204, node="L1D7", name="music", note="albums")
     do(app, "name", 204, node="L2.H3", name="", note="only a note")
     assert everything(app)["names"] == [
@@ -144,3 +144,50 @@ def test_a_workspace_that_cannot_be_used_says_why_and_the_rest_works(make_app, t
     assert (answer.status, answer.error["code"]) == (422, "cannot_load")
     assert "UNEMBED_WORKSPACE_PATH" in answer.error["fix"]
     assert post(app, "/api/predictions", {"prompt": "a"}).status == 200
+
+
+# ---------------------------------------------------------------- circuits
+
+
+CIRCUIT = {
+    "objective": "logit of a",
+    "tokens": [{"id": 1, "text": "a", "label": "a", "special": False}],
+    "edges": [{"source": "embed", "target": "L0.mlp", "effect": 1.5}],
+    "whole": 2.0,
+    "none": 0.0,
+    "value": 1.0,
+    "faithfulness": 0.5,
+    "provenance": {"model": "tiny", "fingerprint": "abc"},
+}
+
+
+def test_a_circuit_is_kept_opened_renamed_imported_and_deleted(app):
+    own = do(app, "circuit", name="ioi", note="n", spec="v=1", circuit=CIRCUIT)["id"]
+    (entry,) = everything(app)["circuits"]
+    assert entry["saved"]
+    assert entry == {
+        **{"id": own, "name": "ioi", "note": "n", "saved": entry["saved"], "model": "tiny"},
+        **{"fingerprint": "abc", "prompt": "a", "objective": "logit of a", "n_kept": 1},
+        "faithfulness": 0.5,
+    }
+    opened = do(app, "circuit/open", id=own)
+    assert opened["circuit"] == CIRCUIT
+    do(app, "circuit/rename", 204, id=own, name="other")
+    assert everything(app)["circuits"][0]["name"] == "other"
+    do(app, "circuit/delete", 204, id=own)
+    assert everything(app)["circuits"] == []
+    assert do(app, "circuit/import", saved=opened)["id"] == own
+    assert do(app, "circuit/open", id=own) == opened
+
+
+def test_what_is_no_circuit_is_refused_by_its_field(app):
+    assert refused(app, "circuit", name="x", circuit=[])["field"] == "circuit"
+    bad = CIRCUIT | {"edges": [{"source": "embed"}]}
+    assert refused(app, "circuit", name="x", circuit=bad)["field"] == "circuit.edges[0]"
+    assert refused(app, "circuit", name="", circuit=CIRCUIT)["field"] == "name"
+    assert refused(app, "circuit/import", saved={"unembed": 1})["field"] == "saved.id"
+    assert refused(app, "circuit/import", saved=3)["field"] == "saved"
+    for what in ("open", "rename", "delete"):
+        body = {"name": "x"} if what == "rename" else {}
+        assert refused(app, f"circuit/{what}", id="none", **body)["field"] == "id"
+    assert everything(app)["circuits"] == []

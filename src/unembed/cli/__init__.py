@@ -19,6 +19,7 @@ from unembed.cli import (
     attention_command,
     attribution_command,
     circuit_command,
+    circuits_command,
     corpus_command,
     explain_command,
     flags,
@@ -246,11 +247,12 @@ def circuit(
     prompt: Typed,
     corrupted: circuit_command.Corrupted = None,
     scores: circuit_command.Scores = None,
+    save: circuit_command.Save = None,
     as_json: options.Json = False,
     fields: dict[str, Any],
 ) -> None:
     """Which edges between nodes carry an answer, and how much of it they carry alone."""
-    circuit_command.circuit(loading, prompt, corrupted, scores, fields, as_json=as_json)
+    circuit_command.circuit(loading, prompt, corrupted, scores, fields, save=save, as_json=as_json)
 
 
 @app.command(cls=TextCommand)
@@ -391,6 +393,7 @@ app.add_typer(index_command.index_app, name="index")
 app.add_typer(corpus_command.corpus_app, name="corpus")
 app.add_typer(sae_command.sae_app, name="sae")
 app.add_typer(node_labels_command.labels_app, name="node-labels")
+app.add_typer(circuits_command.circuits_app, name="circuits")
 
 
 @app.command(cls=TextCommand)

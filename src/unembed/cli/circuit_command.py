@@ -17,6 +17,7 @@ from unembed.cli.loading import Loading, Typed
 from unembed.cli.output import print_json
 from unembed.cli.questions import ask, request, validated
 from unembed.questions.requests import CircuitRequest, TraceRequest
+from unembed.workspace import Workspace
 
 if TYPE_CHECKING:
     from unembed.analyses.circuits.result import Circuit
@@ -39,6 +40,17 @@ Scores = Annotated[
         "--scores",
         help="A file with the score of every edge, JSON of Unembed or of MIB, in place of what the "
         "estimator says.",
+        rich_help_panel="What is asked",
+        show_default=False,
+    ),
+]
+
+
+Save = Annotated[
+    str | None,
+    typer.Option(
+        "--save",
+        help="Keep it in the workspace under this name; see `unembed circuits`.",
         rich_help_panel="What is asked",
         show_default=False,
     ),
@@ -70,6 +82,7 @@ def circuit(
     scores: Path | None,
     fields: dict[str, Any],
     *,
+    save: str | None,
     as_json: bool,
 ) -> None:
     """See `unembed circuit`."""
@@ -78,6 +91,9 @@ def circuit(
         given["scores"] = list(load_circuit(scores).scores.items())
     asked = validated(CircuitRequest, prompt.fields() | given | fields)
     found, said = ask(loading, _circuit, asked, Console(stderr=True))
+    if save is not None:
+        own = Workspace().save_circuit(save, found.to_dict(), corrupted=corrupted or "")
+        Console(stderr=True).print(f"kept as {own}", markup=False, highlight=False)
     if as_json:
         print_json(found.to_json())
     else:

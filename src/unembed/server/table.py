@@ -82,6 +82,11 @@ API: tuple[Entry, ...] = (
     Entry("/api/workspace/open", ("POST",)),
     Entry("/api/workspace/delete", ("POST",)),
     Entry("/api/workspace/import", ("POST",)),
+    Entry("/api/workspace/circuit", ("POST",)),
+    Entry("/api/workspace/circuit/open", ("POST",)),
+    Entry("/api/workspace/circuit/rename", ("POST",)),
+    Entry("/api/workspace/circuit/delete", ("POST",)),
+    Entry("/api/workspace/circuit/import", ("POST",)),
     Entry("/api/jobs/{job}/events", ("GET",)),
     Entry("/api/jobs/{job}", ("DELETE",)),
 )

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from unembed.analyses.tools.writes import node_of
 from unembed.engine.targets import Target
-from unembed.errors import TargetError, UnembedError
+from unembed.errors import InputError, TargetError, UnembedError
 from unembed.latents.sae import owner_of, owners
 from unembed.questions.tokens import naming
 from unembed.server import wire
@@ -18,11 +18,14 @@ Body = TypeVar("Body", bound=wire.Wire)
 
 
 def everything(session: Session) -> wire.WorkspaceResponse:
-    """Names of this model's nodes, and saved runs of all models."""
+    """Names of this model's nodes; saved runs and circuits of all models."""
     kept = session.workspace
     whose = (session.model.fingerprint, *owners(session.model))
     names = [name for owner in whose for name in kept.names(owner)]
-    return _body(wire.WorkspaceResponse, {"names": names, "runs": kept.list_runs()})
+    return _body(
+        wire.WorkspaceResponse,
+        {"names": names, "runs": kept.list_runs(), "circuits": kept.list_circuits()},
+    )
 
 
 def _body(kind: type[Body], kept: object) -> Body:
@@ -78,16 +81,57 @@ def delete(session: Session, body: wire.RunId) -> bytes:
 
 def imported(session: Session, body: wire.ImportRunRequest) -> wire.RunId:
     """Keep a run from elsewhere."""
-    with _in_run():
+    with _in("run"):
         return wire.RunId(id=session.workspace.import_run(body.run.model_dump()))
 
 
+def save_circuit(session: Session, body: wire.SaveCircuitRequest) -> wire.CircuitId:
+    """Keep a circuit."""
+    kept = session.workspace.save_circuit(
+        body.name,
+        _mapping(body.circuit, "circuit"),
+        note=body.note,
+        corrupted=body.corrupted,
+        spec=body.spec,
+    )
+    return wire.CircuitId(id=kept)
+
+
+def open_circuit(session: Session, body: wire.CircuitId) -> wire.SavedCircuit:
+    """A saved circuit."""
+    return _body(wire.SavedCircuit, session.workspace.export_circuit(body.id))
+
+
+def rename_circuit(session: Session, body: wire.RenameCircuitRequest) -> bytes:
+    """Another name and note."""
+    session.workspace.rename_circuit(body.id, body.name, body.note)
+    return b""
+
+
+def delete_circuit(session: Session, body: wire.CircuitId) -> bytes:
+    """Delete a saved circuit."""
+    session.workspace.delete_circuit(body.id)
+    return b""
+
+
+def import_circuit(session: Session, body: wire.ImportCircuitRequest) -> wire.CircuitId:
+    """Keep a circuit from elsewhere."""
+    with _in("saved"):
+        return wire.CircuitId(id=session.workspace.import_circuit(_mapping(body.saved, "")))
+
+
+def _mapping(data: object, field: str) -> dict[str, object]:
+    if not isinstance(data, dict):
+        raise InputError("this is no circuit: it is no object", field=field, legal="an object")
+    return data
+
+
 @contextmanager
-def _in_run() -> Iterator[None]:
-    """What is wrong is wrong with a field of the run."""
+def _in(name: str) -> Iterator[None]:
+    """What is wrong is wrong with a field of what is imported."""
     try:
         yield
     except UnembedError as error:
         if error.field is not None and error.status == 400:
-            error.field = f"run.{error.field}"
+            error.field = f"{name}.{error.field}".rstrip(".")
         raise

@@ -1,4 +1,4 @@
-"""The routes of the workspace: names given to nodes, and saved runs."""
+"""The routes of the workspace: names given to nodes, saved runs and circuits."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ async def _kept(request: Request, work: Work) -> Response:
     responses=work_responses(wire.WorkspaceResponse, body=False),
 )
 async def workspace(request: Request) -> Response:
-    """Names given to this model's nodes, and every saved run."""
+    """Names given to this model's nodes, and every saved run and circuit."""
     session = session_of(request)
     return await _kept(request, lambda _: encoded(workspace_responses.everything(session)))
 
@@ -87,3 +87,48 @@ async def workspace_import(request: Request, body: wire.ImportRunRequest) -> Res
     session = session_of(request)
     _check_texts(body.run, _TEXTS, session.settings, "run.")
     return await _kept(request, lambda _: encoded(workspace_responses.imported(session, body)))
+
+
+@router.post("/circuit", responses=work_responses(wire.CircuitId))
+async def workspace_circuit(request: Request, body: wire.SaveCircuitRequest) -> Response:
+    """Save a circuit."""
+    session = session_of(request)
+    _check_texts(body, ("name", "note", "corrupted", "spec"), session.settings)
+    return await _kept(request, lambda _: encoded(workspace_responses.save_circuit(session, body)))
+
+
+@router.post("/circuit/open", responses=work_responses(wire.SavedCircuit))
+async def workspace_circuit_open(request: Request, body: wire.CircuitId) -> Response:
+    """A saved circuit; what it answers can be kept as a file and imported elsewhere."""
+    session = session_of(request)
+    return await _kept(request, lambda _: encoded(workspace_responses.open_circuit(session, body)))
+
+
+@router.post(
+    "/circuit/rename", status_code=204, response_class=Response, responses=errors(*POST, *WORK)
+)
+async def workspace_circuit_rename(request: Request, body: wire.RenameCircuitRequest) -> Response:
+    """Another name and note for a saved circuit."""
+    session = session_of(request)
+    _check_texts(body, ("name", "note"), session.settings)
+    await _kept(request, lambda _: workspace_responses.rename_circuit(session, body))
+    return Response(status_code=204)
+
+
+@router.post(
+    "/circuit/delete", status_code=204, response_class=Response, responses=errors(*POST, *WORK)
+)
+async def workspace_circuit_delete(request: Request, body: wire.CircuitId) -> Response:
+    """Delete a saved circuit."""
+    session = session_of(request)
+    await _kept(request, lambda _: workspace_responses.delete_circuit(session, body))
+    return Response(status_code=204)
+
+
+@router.post("/circuit/import", responses=work_responses(wire.CircuitId))
+async def workspace_circuit_import(request: Request, body: wire.ImportCircuitRequest) -> Response:
+    """Keep a circuit that was exported here or elsewhere."""
+    session = session_of(request)
+    return await _kept(
+        request, lambda _: encoded(workspace_responses.import_circuit(session, body))
+    )

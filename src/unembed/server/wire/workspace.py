@@ -1,4 +1,4 @@
-"""What a person keeps: saved runs, names given to nodes, notes."""
+"""What a person keeps: saved runs and circuits, names given to nodes, notes."""
 
 from __future__ import annotations
 
@@ -35,9 +35,60 @@ class RunEntry(Wire):
     fingerprint: StrictStr
 
 
+class CircuitEntry(Wire):
+    """A saved circuit in the list of them."""
+
+    id: Id
+    name: StrictStr
+    note: StrictStr
+    saved: StrictStr = Field(description="When, ISO 8601.")
+    model: StrictStr = Field(description="The model that it was found in.")
+    fingerprint: StrictStr
+    prompt: StrictStr = Field(description="Its beginning.")
+    objective: StrictStr = Field(description="What is explained, in words.")
+    n_kept: StrictInt = Field(description="How many edges the circuit has.")
+    faithfulness: float | None
+
+
+class SavedCircuit(CircuitEntry):
+    """A saved circuit as it is kept, exported and imported."""
+
+    unembed: Annotated[StrictInt, Field(ge=1, le=1)] = Field(
+        description="Version of this format: 1."
+    )
+    corrupted: StrictStr = Field(description="The other prompt, as it was typed; may be empty.")
+    spec: StrictStr = Field(description="What the app's address bar has after #; may be empty.")
+    circuit: JsonValue = Field(description="As `POST /api/circuit` answers it.")
+
+
+class SaveCircuitRequest(Wire):
+    name: StrictStr
+    note: StrictStr = ""
+    corrupted: StrictStr = Field("", description="The other prompt, which a circuit does not say.")
+    spec: StrictStr = Field("", description="What the app's address bar has after #.")
+    circuit: JsonValue = Field(description="As `POST /api/circuit` answers it.")
+
+
+class CircuitId(Wire):
+    """Which saved circuit."""
+
+    id: Id
+
+
+class RenameCircuitRequest(Wire):
+    id: Id
+    name: StrictStr
+    note: StrictStr = ""
+
+
+class ImportCircuitRequest(Wire):
+    saved: JsonValue = Field(description="What `POST /api/workspace/circuit/open` answers.")
+
+
 class WorkspaceResponse(Wire):
     names: list[NodeName] = Field(description="Of the loaded model's nodes.")
     runs: list[RunEntry] = Field(description="Newest first.")
+    circuits: list[CircuitEntry] = Field(description="Newest first.")
 
 
 class SaveRunRequest(Wire):

@@ -1,4 +1,4 @@
-/** What a person keeps on the server: names given to nodes, and saved runs. */
+/** What a person keeps on the server: names given to nodes, saved runs and circuits. */
 import { useQuery } from '@tanstack/react-query';
 import { answer, api, ApiError, type Schemas } from './client';
 import { queryClient } from './queries';
@@ -6,6 +6,8 @@ import { notify } from '../state/store';
 
 export type SavedRun = Schemas['SavedRun'];
 export type RunEntry = Schemas['RunEntry'];
+export type CircuitEntry = Schemas['CircuitEntry'];
+export type SavedCircuit = Schemas['SavedCircuit'];
 export type NodeName = Schemas['NodeName'];
 
 const KEY = ['workspace'];
@@ -41,6 +43,28 @@ export function deleteRun(id: string): Promise<void> {
 
 export function importRun(run: SavedRun): Promise<{ id: string }> {
   return keep(answer(api.POST('/api/workspace/import', { body: { run } })));
+}
+
+export function saveCircuit(circuit: Schemas['SaveCircuitRequest']): Promise<{ id: string }> {
+  return keep(answer(api.POST('/api/workspace/circuit', { body: circuit })));
+}
+
+export function openCircuit(id: string): Promise<SavedCircuit> {
+  return answer(api.POST('/api/workspace/circuit/open', { body: { id } }));
+}
+
+export function renameCircuit(id: string, name: string, note: string): Promise<void> {
+  return keep(answer(api.POST('/api/workspace/circuit/rename', { body: { id, name, note } })));
+}
+
+export function deleteCircuit(id: string): Promise<void> {
+  return keep(answer(api.POST('/api/workspace/circuit/delete', { body: { id } })));
+}
+
+/** What a file says is the server's to judge. */
+export function importCircuit(saved: unknown): Promise<{ id: string }> {
+  const body = { saved } as Schemas['ImportCircuitRequest'];
+  return keep(answer(api.POST('/api/workspace/circuit/import', { body })));
 }
 
 /** After a change the list is asked for again; a failure is said in the corner, and passed on. */

@@ -20,6 +20,7 @@ import { CircuitSetup } from './CircuitSetup';
 import { CircuitTable } from './CircuitTable';
 import { toMib, WITHOUT_POSITIONS } from './files';
 import { setCircuit } from './circuitState';
+import { KeptCircuits } from './KeptCircuits';
 import { Minimality } from './Minimality';
 import { allEdges, useCircuit, useCurve, useMeasured, type CircuitAnswer } from './query';
 
@@ -110,6 +111,7 @@ function First() {
         </button>
         .
       </p>
+      <KeptCircuits answer={null} />
     </div>
   );
 }
@@ -207,6 +209,7 @@ function Area({ answer, data, analysis, edge, curve, start, stale }: AreaProps) 
         <CircuitChosen data={data} measured={edge} />
         <CircuitCurve circuit={answer} analysis={curve} start={start} />
         <Minimality data={data} />
+        <KeptCircuits answer={stale ? null : answer} />
       </aside>
     </div>
   );

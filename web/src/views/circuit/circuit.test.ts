@@ -4,6 +4,8 @@ import { setAddress, useStore } from '../../shared/state/store';
 import { CIRCUIT, isCircuitName } from './circuitState';
 import { mibName, readCircuit, toMib, WITHOUT_POSITIONS } from './files';
 import { leaveAlone, putIn, readName, setByPosition, takeAllOut, takeOut } from './hand';
+import type { SavedCircuit } from '../../shared/api/workspace';
+import { fromKept } from './kept';
 import type { CircuitAnswer } from './query';
 
 const edge = (source: string, target: string, effect: number) => ({ source, target, effect });
@@ -58,6 +60,27 @@ describe('a circuit as a file', () => {
     expect(readCircuit('{"edges": {"a->b": {"in_graph": true}}}')).toContain('a->b');
     const many = Array.from({ length: 3000 }, (_, at) => edge('embed', `L${at}.mlp`, 1));
     expect(readCircuit(JSON.stringify({ edges: many }))).toContain('3,000');
+  });
+});
+
+describe('a kept circuit', () => {
+  const kept = (change: object) =>
+    ({
+      name: 'ioi',
+      spec: '',
+      corrupted: 'a b',
+      prompt: 'a c',
+      circuit: ALL,
+      ...change,
+    }) as SavedCircuit;
+
+  it('that was not kept here opens as its edges by hand', () => {
+    expect(fromKept(kept({}))).toBeNull();
+    const { include, edges, by_position, corrupted } = useStore.getState().spec.circuit;
+    expect([include.length, edges, by_position, corrupted]).toEqual([3, 0, false, 'a b']);
+    expect(fromKept(kept({ circuit: { edges: [edge('embed@1', 'L0.mlp@1', 1)] } }))).toBeNull();
+    expect(useStore.getState().spec.circuit.by_position).toBe(true);
+    expect(fromKept(kept({ circuit: { edges: [edge('embed', 'x', 1)] } }))).toContain('embed>x');
   });
 });
 
