@@ -76,7 +76,9 @@ def build(
 
     chosen = asked.only(CorpusOptions)
     if estimate:
-        found = estimate_corpus(model, files, options=chosen)
+        found = estimate_corpus(
+            model, files, options=chosen, engine=asked.engine, workers=asked.workers
+        )
         print(json.dumps(found.to_dict()) if as_json else found.summary())
         return
     try:

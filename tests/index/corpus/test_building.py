@@ -21,6 +21,7 @@ from unembed.errors import (
     InputError,
     LoadError,
 )
+from unembed.index.corpus import estimate as estimating
 from unembed.index.corpus.build import estimate_corpus, index_corpus
 from unembed.index.corpus.corpus import corpora, open_corpus
 from unembed.index.corpus.rows import SENTENCES, TOKENS, Rows
@@ -285,6 +286,20 @@ def test_a_folder_can_be_a_uri_of_this_machine_and_no_other(model, texts, tmp_pa
         assert caught.value.field == "folder"
 
 
+def test_a_corpus_is_plain_files_that_can_be_copied(model, texts, tmp_path):
+    """Versions first, the pointer last: as to a bucket and back."""
+    made = index_corpus(model, texts, "one", [1], folder=tmp_path / "here")
+    place, there = made.version.parent, tmp_path / "there" / "one"
+    shutil.copytree(place, there, ignore=shutil.ignore_patterns("current.json", ".lock"))
+    with pytest.raises(IndexMissingError):
+        open_corpus(model, "one", folder=tmp_path / "there")
+    shutil.copy(place / "current.json", there)
+    shutil.rmtree(tmp_path / "here")
+    copied = open_corpus(model, "one", folder=tmp_path / "there")
+    assert copied.about == made.about
+    assert copied.search("The girl", layer=1).items[0].match.word == "girl"
+
+
 def test_changed_weights_are_noticed(model_of, texts, tmp_path):
     module = model_of("gpt2").module
     module = type(module)(module.config).eval()
@@ -309,14 +324,45 @@ def test_a_kill_of_spacy_is_said(model, texts, tmp_path, monkeypatch):
         index_corpus(model, texts, "one", [1], folder=tmp_path, spacy="x")
 
 
-def test_an_estimate_is_near_what_a_build_takes(model, tmp_path):
+@pytest.mark.parametrize("labels", [None, PIPELINE])
+def test_an_estimate_is_near_what_a_build_takes(labels, model, tmp_path, monkeypatch):
+    monkeypatch.setattr(estimating, "ROUND_SECONDS", 0.3)
+    monkeypatch.setattr(estimating, "LEAST_SECONDS", 0.2)
     path = tmp_path / "long.txt"
-    path.write_text((TEXT + "\n" + MORE + "\n") * 60)
-    said = estimate_corpus(model, path, [1])
-    built = index_corpus(model, path, "one", [1], folder=tmp_path)
+    said_once = (TEXT + "\n" + MORE + "\n").replace("bank", "bank{0}").replace("girl", "girl {0}")
+    path.write_text("".join(said_once.format(number) for number in range(15)))
+    said = estimate_corpus(model, path, [1, 2], spacy=labels)
+    built = index_corpus(model, path, "one", [1, 2], folder=tmp_path, spacy=labels)
     assert said.tokens == pytest.approx(built.about.n_tokens, rel=0.15)
-    assert said.bytes == pytest.approx(built.about.bytes, rel=0.3)
+    assert said.bytes == pytest.approx(built.about.bytes, rel=0.15)
     assert said.seconds > 0
+
+
+def test_an_estimate_for_ray_divides_each_stage_among_those_who_do_it(model, texts, monkeypatch):
+    pytest.importorskip("lance_ray")
+    real = estimating._Trial.seconds_each
+
+    def measured(trial, sampled):
+        real(trial, sampled)
+        return estimating._Seconds(here=5.0, reading=6.0, states=8.0)
+
+    monkeypatch.setattr(estimating._Trial, "seconds_each", measured)
+    monkeypatch.setattr(estimating, "LEAST_SECONDS", 0.01)
+    monkeypatch.setattr("os.cpu_count", lambda: 12)
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+
+    def each(**where):
+        said = estimate_corpus(model, texts, [1], **where)
+        return said.seconds / max(1, said.tokens)
+
+    for where, wanted in [
+        ({}, 5.0),
+        ({"engine": "ray"}, 6.0 / 12 + 8.0 / 3),  # a process with the model for each four cores
+        ({"engine": "ray", "workers": 2}, 6.0 / 12 + 8.0 / 2),
+    ]:
+        assert each(**where) == pytest.approx(wanted, rel=0.05), where
+    with pytest.raises(InputError, match="workers"):
+        estimate_corpus(model, texts, [1], engine="ray", workers=0)
 
 
 @pytest.mark.parametrize("count", [1, 2, 5])

@@ -96,19 +96,26 @@ def estimate_corpus(
     layers: Sequence[int] | None = None,
     *,
     options: CorpusOptions = DEFAULTS,
+    engine: Engine = "local",
+    workers: int | None = None,
     cancel: Cancel | None = None,
     **changes: Any,
 ) -> CorpusEstimate:
     """What `index_corpus` of the same would take, from samples of the files; takes seconds.
 
+    Samples are built in this process; for Ray its times are divided by the cores that read texts
+    and by the processes that hold the model, as if each was as fast as this one.
+
     Raises as `index_corpus` does.
     """
+    on = EngineOptions(engine=engine, workers=workers)
     asked = chosen(options, given(layers=layers) | changes, {})
     check_readable(model)
     paths, _ = sources(_listed(files))
     sites = sites_for(model, asked.layers, asked.kept, asked.state)
+    places = cluster.places(on.workers) if on.engine == "ray" else None
     with closing(tagger(asked.spacy)) as words:
-        return estimate(model, paths, sites, asked, words, cancel)
+        return estimate(model, paths, sites, asked, words, cancel, places)
 
 
 def _listed(files: Sequence[Path | str] | Path | str) -> list[Path | str]:

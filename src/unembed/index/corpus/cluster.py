@@ -22,6 +22,8 @@ from contextlib import contextmanager
 from itertools import islice
 from typing import Any
 
+import torch
+
 from unembed.errors import InputError, LoadError
 from unembed.index.corpus.about import Site
 from unembed.index.corpus.cluster_workers import (
@@ -36,6 +38,7 @@ from unembed.index.corpus.cluster_workers import (
     stretch_as_text,
     unpacked,
 )
+from unembed.index.corpus.estimate import Places
 from unembed.index.corpus.rows import Rows
 from unembed.index.corpus.stages import Watch, Work, tokens_held, without_vectors
 from unembed.index.corpus.text_reader import TextReader
@@ -111,13 +114,11 @@ class ClusterStages:
 
     def _pool(self) -> tuple[int, dict[str, Any]]:
         """How many processes hold the model, and what each is given."""
-        there = _ray().cluster_resources()
-        gpus = int(there.get("GPU", 0))
+        cores, gpus = _resources()
+        workers = _workers_of(cores, gpus, self._workers)
         if gpus:
-            workers = self._workers or gpus
             return workers, {"num_gpus": min(1.0, gpus / workers), "num_cpus": 1}
-        workers = self._workers or max(1, _cores() // CPUS_EACH)
-        return workers, {"num_cpus": max(1, _cores() // workers)}
+        return workers, {"num_cpus": max(1, cores // workers)}
 
     def _source(self, device: str) -> ModelSource:
         model = self._work.model
@@ -254,8 +255,28 @@ def _close_to_others() -> None:
         os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
 
 
-def _cores() -> int:
-    return max(1, int(_ray().cluster_resources().get("CPU", 1)))
+def places(workers: int | None) -> Places:
+    """Where a build would run, without starting a Ray that is not there.
+
+    Raises InputError where it is not installed, LoadError where the cluster cannot be had.
+    """
+    if _ray().is_initialized() or os.environ.get("RAY_ADDRESS"):
+        with running():
+            cores, gpus = _resources()
+    else:
+        cores, gpus = os.cpu_count() or 1, torch.cuda.device_count()
+    return Places(cores, _workers_of(cores, gpus, workers))
+
+
+def _resources() -> tuple[int, int]:
+    """The cores and GPUs of the cluster."""
+    there = _ray().cluster_resources()
+    return max(1, int(there.get("CPU", 1))), int(there.get("GPU", 0))
+
+
+def _workers_of(cores: int, gpus: int, asked: int | None) -> int:
+    """How many processes hold the model."""
+    return asked or gpus or max(1, cores // CPUS_EACH)
 
 
 def _ray() -> Any:

@@ -12,7 +12,7 @@ from typing import Annotated
 
 from unembed.engine.cancel import Cancel
 from unembed.engine.model import Model
-from unembed.index.corpus.about import BYTES_BESIDE, Site
+from unembed.index.corpus.about import Site
 from unembed.index.corpus.folder import CorpusFolder
 from unembed.index.corpus.lists import seconds_of_lists
 from unembed.index.corpus.options import CorpusOptions
@@ -110,6 +110,29 @@ def _size(path: Path) -> int:
     return path.stat().st_size
 
 
+@dataclass(frozen=True)
+class Places:
+    """Where a build on Ray runs, one stage after the other; each as fast as this process."""
+
+    cores: int  # each reads texts
+    workers: int  # that hold the model
+
+
+@dataclass(frozen=True)
+class _Seconds:
+    """Of a token."""
+
+    here: float  # all of it, with texts tagged beside
+    reading: float  # what the stages of a build on Ray take, one after the other
+    states: float
+
+    def at(self, places: Places | None) -> float:
+        """Where a build is to run; None: in this process."""
+        if places is None:
+            return self.here
+        return self.reading / places.cores + self.states / places.workers
+
+
 def estimate(
     model: Model,
     paths: Sequence[Path],
@@ -117,6 +140,7 @@ def estimate(
     options: CorpusOptions,
     words: Tagger,
     cancel: Cancel | None,
+    places: Places | None = None,
 ) -> CorpusEstimate:
     """See `estimate_corpus`."""
     start = time.perf_counter()
@@ -128,10 +152,11 @@ def estimate(
         rows = Rows(CorpusFolder(Path(folder)), version, writer=True)
         rows.mend()
         trial = _Trial(model, rows, sites, options, words, cancel)
-        each = trial.seconds_each(sampled) if sampled else 0.0
+        each = trial.seconds_each(sampled).at(places) if sampled else 0.0
+        beside = trial.bytes_beside() if rows.n_tokens else 0.0
     n_special = rows.n_sentences * len(model.tokenizer("", verbose=False)["input_ids"])
     tokens = bare * rows.n_tokens / max(1, rows.n_tokens - n_special)
-    size = BYTES_BESIDE + sum(site.bytes_each for site in sites)
+    size = beside + sum(site.bytes_each for site in sites)
     seconds = measuring + tokens * each
     if tokens > model.settings.exact_search_tokens:
         seconds += sum(seconds_of_lists(site, round(tokens)) for site in sites)
@@ -154,26 +179,37 @@ class _Trial:
         self._model, self._rows, self._sites, self._cancel = model, rows, sites, cancel
         self._words, self._whole = words, options.split != "sentences"
         self._longest = min(options.max_tokens, model.max_positions)
+        self._reading = self._states = 0.0  # seconds that both took since they were set to 0
 
-    def seconds_each(self, sampled: Sequence[Piece]) -> float:
+    def seconds_each(self, sampled: Sequence[Piece]) -> _Seconds:
         """Seconds of a token, after a first stretch whose time does not count."""
         start = time.perf_counter()
         first = _stretch(sampled, WARM_CHARS)
         self._kept(first, self._tagged(first))
         a_second = sum(len(piece.text) for piece in first) / (time.perf_counter() - start)
         part = _stretch(sampled, max(WARM_CHARS, round(a_second * ROUND_SECONDS)))
+        start = time.perf_counter()
         found, n, rounds = self._tagged(part), 0, 0
+        tagging, self._reading, self._states = time.perf_counter() - start, 0.0, 0.0
         start = time.perf_counter()
         while rounds < MOST_ROUNDS and time.perf_counter() - start < LEAST_SECONDS:
             self._words.submit(part, self._whole)
             n += self._kept(part, found)
             found = self._words.result()
             rounds += 1
-        each = (time.perf_counter() - start) / max(1, n)
+        together, n = time.perf_counter() - start, max(1, n)
+        reading = rounds * tagging + self._reading
         start = time.perf_counter()
         for name in (SENTENCES, TOKENS, *(site.name for site in self._sites)):
             self._rows.pack(name)
-        return each + (time.perf_counter() - start) / max(1, self._rows.n_tokens)
+        packing = (time.perf_counter() - start) / max(1, self._rows.n_tokens)
+        return _Seconds(together / n + packing, reading / n, self._states / n)
+
+    def bytes_beside(self) -> float:
+        """On disk, of a token: its text, numbers and labels."""
+        tables = (Path(self._rows.place(name), "data") for name in (SENTENCES, TOKENS))
+        files = (file for table in tables for file in table.iterdir())
+        return sum(file.stat().st_size for file in files) / self._rows.n_tokens
 
     def _tagged(self, part: Sequence[Piece]) -> list[list[Sentence]]:
         self._words.submit(part, self._whole)
@@ -182,12 +218,16 @@ class _Trial:
     def _kept(self, part: Sequence[Piece], found: Sequence[Sequence[Sentence]]) -> int:
         """Tokens of a stretch that was read and kept."""
         rows, first = self._rows, self._rows.n_tokens
+        start = time.perf_counter()
         stretch = read_stretch(self._model, list(enumerate(part)), found, self._longest)
         ids = [own for _, own in token_rows(stretch, first)]
         if stretch.sentences:
             rows.add_sentences(stretch, set())
+        read = time.perf_counter()
         if ids:
             add_states(self._model, rows, self._sites, first, ids, self._cancel)
+        self._reading += read - start
+        self._states += time.perf_counter() - read
         return rows.n_tokens - first
 
 
