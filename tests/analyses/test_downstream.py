@@ -93,7 +93,7 @@ def autoencoder(site, d, seed):
     return ue.Sae(says, Weights(enc, dec, torch.zeros(9).double(), torch.zeros(d).double()))
 
 
-@pytest.mark.parametrize("site", ["L2.mlp_in>L2.mlp_out", "L2.resid_mid"])
+@pytest.mark.parametrize("site", ["L2.mlp_in>L2.mlp_out", "L2.resid_mid", "L1.resid_post"])
 def test_latents_act_and_are_acted_on(site):
     model = ue.load(
         tiny_model("gpt2", dtype=torch.float64), tokenizer=tiny_tokenizer(), prove=False
@@ -111,6 +111,19 @@ def test_latents_act_and_are_acted_on(site):
             traced = ue.trace(model, PROMPT, one.node, through=one.through)
             direct = traced.node_at(f"L1.F{active}@{AT}").direct
             assert one.effect == pytest.approx(direct, rel=1e-8, abs=1e-12), one
+
+
+def test_an_autoencoder_of_the_stream_is_no_reader_of_its_own_writes():
+    model = ue.load(
+        tiny_model("gpt2", dtype=torch.float64), tokenizer=tiny_tokenizer(), prove=False
+    )
+    model.attach(autoencoder("L1.resid_post", model.anatomy.d_model, 1), verify=False)
+    names = [f"L1.F{number}" for number in range(9)]
+    run = model.run(PROMPT, names)
+    active = int(torch.stack([run[name][AT] for name in names]).argmax())
+    found = acts(model, f"L1.F{active}", 2).downstream
+    assert {one.kind for one in found} == {"score", "value", "neuron"}
+    assert {one.kind for one in acts(model, "L0.H1", 2).downstream} > {"latent"}
 
 
 def test_edits_are_in_it_and_none_is_asked_of_it(model_of):

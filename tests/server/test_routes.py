@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import html
 import json
 import threading
 import time
@@ -66,6 +67,23 @@ def test_tokenize(app):
     answer = post(app, "/api/tokenize", {"prompt": "a b\n"}).json()
     assert [token["label"] for token in answer["tokens"]] == ["a", "␣", "b", "↵"]
     assert answer["limit"] == 64
+
+
+@pytest.mark.parametrize("node", ["L1.H2", "L1.N3"])
+def test_the_page_of_a_component_says_what_is_answered(app, node):
+    asked = {"prompt": PROMPT, "target": node, "top_k": 3, "downstream": 2}
+    page = post(app, "/api/component/page", asked)
+    answer = post(app, "/api/component", asked).json()
+    assert page.status == 200
+    assert page.header("Content-Type") == "text/html; charset=utf-8"
+    said = page.body.decode()
+    assert "<script" not in said
+    assert ("From the weights" in said) == (node == "L1.N3")
+    for acted in answer["downstream"]:
+        assert html.escape(acted["node"]) in said
+    assert said.count("<i ") == len(answer["tokens"])
+    refused = post(app, "/api/component/page", asked | {"target": "L9.H2"})
+    assert refused.error["field"] == "target"
 
 
 def test_generate_with_and_without_edits(app):

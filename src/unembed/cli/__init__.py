@@ -362,13 +362,14 @@ def component(
     loading: Loading,
     prompt: Typed,
     edit: options.Edits = None,
+    html: options.PageHtml = None,
     as_json: options.Json = False,
     fields: dict[str, Any],
 ) -> None:
     """One head, neuron or layer: what it writes on a prompt, and which tokens that promotes."""
     from unembed.cli import inspecting
 
-    inspecting.component(loading, prompt, edit or [], fields, as_json=as_json)
+    inspecting.component(loading, prompt, edit or [], fields, html=html, as_json=as_json)
 
 
 @app.command(cls=TextCommand)

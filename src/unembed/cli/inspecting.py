@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -12,6 +13,7 @@ from unembed.cli import tables
 from unembed.cli.loading import Loading, Typed, load
 from unembed.cli.output import print_json
 from unembed.cli.questions import ask, request
+from unembed.figures.files import check_path, write_whole
 from unembed.questions.requests import (
     ComponentRequest,
     GenerateRequest,
@@ -65,21 +67,40 @@ def _labels(session: Session, job: Job, asked: LabelsRequest) -> LabelScores:
 
 
 def component(
-    loading: Loading, prompt: Typed, edits: Sequence[str], fields: dict[str, Any], *, as_json: bool
+    loading: Loading,
+    prompt: Typed,
+    edits: Sequence[str],
+    fields: dict[str, Any],
+    *,
+    html: Path | None,
+    as_json: bool,
 ) -> None:
     """See `unembed component`."""
+    if html is not None:
+        check_path(html)
     asked = request(ComponentRequest, prompt, edits, **fields)
-    found = ask(loading, _component, asked, Console(stderr=True))
+    console = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
+    found, page = ask(loading, _component if html is None else _component_page, asked, console)
     if as_json:
         print_json(found.to_json())
     else:
         tables.print_component(Console(), found)
+    if html is not None:
+        write_whole(html, page)
+        console.print(f"Wrote {html.resolve()}.")
 
 
-def _component(session: Session, job: Job, asked: ComponentRequest) -> Component:
+def _component(session: Session, job: Job, asked: ComponentRequest) -> tuple[Component, str]:
     from unembed.questions import component as question
 
-    return question.answer(session, job, asked)
+    return question.answer(session, job, asked), ""
+
+
+def _component_page(session: Session, job: Job, asked: ComponentRequest) -> tuple[Component, str]:
+    from unembed.questions import component as question
+
+    found = question.answer(session, job, asked)
+    return found, question.page(session, job, asked, found)
 
 
 def generate(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from dataclasses import fields, replace
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -15,6 +16,16 @@ from unembed.questions import operations
 from unembed.settings import Settings
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+PageHtml = Annotated[
+    Path | None,
+    typer.Option(
+        "--html",
+        help="Also write its page, without scripts, that needs no network; replaces the file in "
+        "one step.",
+        metavar="FILE",
+        rich_help_panel="Output",
+    ),
+]
 Edits = Annotated[
     list[str] | None,
     typer.Option(

@@ -46,64 +46,72 @@ def html(
 
 
 def _page(pages: NodePages, heading: str, colours: Colours | None) -> Iterator[str]:
-    policy = "default-src 'none'; style-src 'unsafe-inline'"
-    yield "<!doctype html>"
-    yield '<html lang="en"><head><meta charset="utf-8">'
-    yield '<meta name="viewport" content="width=device-width, initial-scale=1">'
-    yield f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
-    yield '<meta name="generator" content="Unembed">'
-    yield f"<title>{_text(heading)}</title>"
-    yield f"<style>{style(colours)}\n{asset('nodes.css')}\n{_shades()}</style></head><body>"
-    yield f"<header><h1>{_text(heading)}</h1>"
+    yield from opening(heading, colours)
     yield (
-        f"<p>Tokens are of the corpus {_text(pages.corpus)}, coloured by the activation there; the "
-        "one that an example is listed for is underlined.</p></header>"
+        f"<p>Tokens are of the corpus {text_of(pages.corpus)}, coloured by the activation there; "
+        "the one that an example is listed for is underlined.</p></header>"
     )
-    links = (f'<a href="#{_anchor(one.node)}">{_text(one.node)}</a>' for one in pages.items)
+    links = (f'<a href="#{_anchor(one.node)}">{text_of(one.node)}</a>' for one in pages.items)
     yield f"<nav>{' '.join(links)}</nav><main>"
     for item in pages.items:
         yield from _node(item)
     yield "</main><footer><h2>Where these numbers come from</h2><dl>"
     facts = [("model", pages.model), ("fingerprint", pages.fingerprint), ("corpus", pages.corpus)]
     for name, value in (*facts, *(("attached", one) for one in pages.attached)):
-        yield f"<div><dt>{_text(name)}</dt><dd>{_text(value)}</dd></div>"
+        yield f"<div><dt>{text_of(name)}</dt><dd>{text_of(value)}</dd></div>"
     yield "</dl></footer></body></html>"
+
+
+def opening(heading: str, colours: Colours | None) -> Iterator[str]:
+    """How a page without scripts begins, up to what its header says below the heading."""
+    policy = "default-src 'none'; style-src 'unsafe-inline'"
+    yield "<!doctype html>"
+    yield '<html lang="en"><head><meta charset="utf-8">'
+    yield '<meta name="viewport" content="width=device-width, initial-scale=1">'
+    yield f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
+    yield '<meta name="generator" content="Unembed">'
+    yield f"<title>{text_of(heading)}</title>"
+    yield f"<style>{style(colours)}\n{asset('nodes.css')}\n{shades()}</style></head><body>"
+    yield f"<header><h1>{text_of(heading)}</h1>"
 
 
 def _node(page: NodePage) -> Iterator[str]:
     seen = page.examples
-    yield f'<section id="{_anchor(page.node)}"><h2>{_text(page.node)}</h2>'
+    yield f'<section id="{_anchor(page.node)}"><h2>{text_of(page.node)}</h2>'
     yield (
-        f"<p>{_text(seen.measured)}: above {seen.threshold:g} at {seen.density:.2%} of {seen.n:,} "
-        f"tokens, mean {seen.mean:.4g}, most {seen.most:.4g}.</p>"
+        f"<p>{text_of(seen.measured)}: above {seen.threshold:g} at {seen.density:.2%} of "
+        f"{seen.n:,} tokens, mean {seen.mean:.4g}, most {seen.most:.4g}.</p>"
     )
     if seen.histogram is not None:
         yield _bars(seen.histogram)
     if page.vector is not None:
-        yield _tokens("Promotes", page.vector.promoted)
-        yield _tokens("Suppresses", page.vector.suppressed)
-        yield _tokens("Fires on", page.vector.key_promotes)
+        yield token_list("Promotes", page.vector.promoted)
+        yield token_list("Suppresses", page.vector.suppressed)
+        yield token_list("Fires on", page.vector.key_promotes)
     if page.reason is not None:
-        yield f"<p>{_text(page.reason)}</p>"
-    yield _nodes("Writes alike (cosine)", [(one.node, one.cosine) for one in page.near])
-    yield _nodes("Active together (correlation)", [(o.node, o.correlation) for o in seen.alike])
+        yield f"<p>{text_of(page.reason)}</p>"
+    yield node_list("Writes alike (cosine)", [(one.node, one.cosine) for one in page.near])
+    yield node_list("Active together (correlation)", [(o.node, o.correlation) for o in seen.alike])
     yield from _examples(seen)
     yield "</section>"
 
 
-def _tokens(title: str, scores: Sequence[TokenScore]) -> str:
+def token_list(title: str, scores: Sequence[TokenScore]) -> str:
+    """A line of tokens, each with its score."""
     if not scores:
         return ""
     chips = " ".join(
-        f'<code title="{one.score:.4g}">{_text(one.token.label)}</code>' for one in scores[:LISTED]
+        f'<code title="{one.score:.4g}">{text_of(one.token.label)}</code>'
+        for one in scores[:LISTED]
     )
     return f'<p class="list"><span>{title}</span> {chips}</p>'
 
 
-def _nodes(title: str, nodes: Sequence[tuple[str, float]]) -> str:
+def node_list(title: str, nodes: Sequence[tuple[str, float]]) -> str:
+    """A line of nodes, each with a number."""
     if not nodes:
         return ""
-    said = ", ".join(f"<b>{_text(name)}</b> {value:.2f}" for name, value in nodes)
+    said = ", ".join(f"<b>{text_of(name)}</b> {value:.2f}" for name, value in nodes)
     return f'<p class="list"><span>{title}</span> {said}</p>'
 
 
@@ -174,7 +182,8 @@ def pieces_of(text: str, tokens: Sequence[CorpusToken]) -> list[tuple[str, list[
     return [*found, (text[at:], [])] if at < len(text) else found
 
 
-def _shades() -> str:
+def shades() -> str:
+    """The backgrounds p1 to p8 and n1 to n8 of tokens."""
     rule = "i.{0}{1} {{ background: color-mix(in srgb, var(--{2}) {3}%, transparent); }}"
     return "\n".join(
         rule.format(letter, shade, name, round(55 * shade / SHADES))
@@ -187,7 +196,8 @@ def _anchor(node: str) -> str:
     return escaping.escape(node)
 
 
-def _text(text: str) -> str:
+def text_of(text: str) -> str:
+    """Text as HTML has it, whatever its direction."""
     return escaping.escape(isolate(text))
 
 

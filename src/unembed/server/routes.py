@@ -69,6 +69,16 @@ from unembed.session.bridge import find, finish
 _UNKNOWN_JOB_SECONDS = 3.0
 
 
+HTML = "text/html; charset=utf-8"
+PAGE: Responses = {
+    200: {
+        "description": "One HTML file that needs neither network nor scripts.",
+        "headers": TIMING,
+        "content": {"text/html": {"schema": {"type": "string"}}},
+    }
+}
+
+
 def _arrays_response(name: str, kind: type) -> Responses:
     return {
         200: {
@@ -306,6 +316,15 @@ async def component(request: Request, body: requests.ComponentRequest) -> Respon
     session = session_of(request)
     return await compute(
         request, body, lambda job: json_bytes(component_question.answer(session, job, body))
+    )
+
+
+@router.post("/api/component/page", responses=PAGE | errors(*POST, *WORK))
+async def component_page(request: Request, body: requests.ComponentRequest) -> Response:
+    """The same as one HTML file without scripts, to be kept."""
+    session = session_of(request)
+    return await compute(
+        request, body, lambda job: component_question.page(session, job, body).encode(), HTML
     )
 
 

@@ -52,6 +52,7 @@ API: tuple[Entry, ...] = (
     Entry("/api/patch/pairs", ("POST",)),
     Entry("/api/flow", ("POST",)),
     Entry("/api/component", ("POST",)),
+    Entry("/api/component/page", ("POST",)),
     Entry("/api/generate", ("POST",)),
     Entry("/api/generate/stream", ("POST",)),
     Entry("/api/index", ("GET",)),

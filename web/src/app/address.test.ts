@@ -157,6 +157,7 @@ const spec: fc.Arbitrary<Spec> = fc.record({
   attention,
   attribution,
   circuit,
+  component: fc.record({ text: fc.constantFrom(...TEXTS) }),
   corpus,
   explore,
   flow,

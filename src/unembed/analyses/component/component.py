@@ -119,8 +119,9 @@ def _downstream(
         return (), f"{target.text} writes behind a norm of the stream"
     if run.model.has_encoder:
         return (), f"{run.model.name} has an encoder, whose stream is another one"
+    own = sae_of(run.model, target) if target.row.derived else None
     try:
-        return downstream(run, here, where, position, k, cancel), None
+        return downstream(run, here, where, position, k, own, cancel), None
     except (CapabilityError, TooLargeError) as error:
         return (), error.message
 

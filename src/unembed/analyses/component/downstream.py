@@ -55,6 +55,7 @@ def downstream(
     joins: tuple[int | None, Branch | None],
     position: int,
     k: int,
+    own: Autoencoder | None = None,
     cancel: Cancel | None = None,
 ) -> tuple[Downstream, ...]:
     """The k readers of each kind that a write acts on most, either way; one pass with a graph.
@@ -66,8 +67,9 @@ def downstream(
         seen: whose tokens and edits are run once more.
         row: what is written at the position.
         joins: the layer and branch that it is written by; (None, None) is the embedding.
+        own: whose latent writes it: one of the stream reads what it writes, and is left out.
     """
-    readers = _Readers(seen, _Written(*joins, position, row), cancel)
+    readers = _Readers(seen, _Written(*joins, position, row), own, cancel)
     found: dict[ReadKind, list[Downstream]] = {}
     for one in readers.all(k):
         found.setdefault(one.kind, []).append(one)
@@ -82,11 +84,17 @@ def downstream(
 class _Readers:
     """What reads the stream behind a write, layer after layer."""
 
-    def __init__(self, seen: Run, written: _Written, cancel: Cancel | None) -> None:
+    def __init__(
+        self, seen: Run, written: _Written, own: Autoencoder | None, cancel: Cancel | None
+    ) -> None:
         self.model, self.written = seen.model, written
         self.last = len(seen.ids) - 1
         self.layers = range(written.layer or 0, self.model.anatomy.n_layers)
-        self.saes = [one for one in attached_to(self.model) if one.reads.site in READ]
+        self.saes = [
+            one
+            for one in attached_to(self.model)
+            if one.reads.site in READ and one.sae is not own and self._is_behind(one.reads)
+        ]
         request = request_of(seen, self._capture(), seen.edits, grad=True)
         with ExitStack() as stack:
             for module in dict.fromkeys(self.model.block(one).module for one in self.layers):
@@ -104,8 +112,7 @@ class _Readers:
                 if (site := self._neuron_site(layer)) is not None:
                     yield from self._neurons(layer, site, k)
             for one in self.saes:
-                if (one.reads.layer or 0) >= self.layers.start:
-                    yield from self._latents(one.stem, one.sae, one.reads, k)
+                yield from self._latents(one.stem, one.sae, one.reads, k)
 
     # ------------------------------------------------------------ what is captured
 
@@ -122,7 +129,7 @@ class _Readers:
                 found += [_stream(self._before_mlp(layer), self.model), site]
         for one in self.saes:
             end = self._end_of(one.reads)
-            found += [_stream(end, self.model), one.reads.name]
+            found += [_stream(end, self.model), self._read_at(one.reads)]
         return list(dict.fromkeys(found))
 
     def _reads_attention(self, layer: int) -> bool:
@@ -141,6 +148,13 @@ class _Readers:
 
     def _end_of(self, reads: SiteKey) -> End:
         return self._before_mlp(reads.layer or 0) if reads.site == "mlp_in" else place_of(reads)
+
+    def _is_behind(self, reads: SiteKey) -> bool:
+        return self._end_of(reads)[0] >= self.layers.start
+
+    def _read_at(self, reads: SiteKey) -> str:
+        """Where it reads; of the stream as the next step reads it: behind a layer is before it."""
+        return reads.name if reads.site == "mlp_in" else _stream(self._end_of(reads), self.model)
 
     # ------------------------------------------------------------ what reads
 
@@ -207,7 +221,7 @@ class _Readers:
             yield Downstream(node, "neuron", through, float(effects[neuron]), value)
 
     def _latents(self, stem: str, sae: Autoencoder, reads: SiteKey, k: int) -> Iterator[Downstream]:
-        whole, here = self.seen[reads.name], self.written.position
+        whole, here = self.seen[self._read_at(reads)], self.written.position
         whole = whole.to(torch.promote_types(whole.dtype, torch.float32))
         made = sae.like(whole).before_activations(whole)
         effects = accurate(self._along(made, self._end_of(reads))[here])

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, ClassVar, Literal
+from importlib import import_module
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal
 
 from unembed.analyses.tools.effects import Method
 from unembed.engine.names.tokens import Token
@@ -90,6 +92,16 @@ class Component(Result):
     def summary(self) -> str:
         raised = f", raises {self.promotes[0].token.text!r}" if self.promotes else ""
         return f"{self.target} at position {self.position}{raised}"
+
+    def to_html(self, *choices: Any, path: str | Path | None = None, **options: Any) -> str:
+        """One HTML page without scripts that needs no network, written to `path` if one is given.
+
+        See `html` of `unembed.figures.component`.
+        """
+        page: str = import_module("unembed.figures.component").html(
+            self, *choices, path=path, **options
+        )
+        return page
 
     def columns(self) -> Columns:
         """One row for each token that it promotes or suppresses."""

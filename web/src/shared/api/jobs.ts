@@ -11,6 +11,8 @@ export type JobKind =
   | 'heads'
   | 'thumbnails'
   | 'component'
+  | 'component-text'
+  | 'acting'
   | 'attribute'
   | 'attribute-beside'
   | 'written'

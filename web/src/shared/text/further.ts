@@ -10,7 +10,7 @@ import { chosen, defaultsOf, optionFields, optionsPython } from './options';
 const SAID = {
   predictions: ['position', 'top_k', 'target', 'distractor', 'layers', 'sub_updates'],
   labels: ['top_k'],
-  component: ['target', 'position', 'top_k'],
+  component: ['target', 'position', 'top_k', 'downstream'],
   heads: ['kind', 'layers', 'part', 'score'],
   thumbnails: ['layers', 'part'],
   patch_pairs: ['site', 'into', 'layers', 'positions', 'template', 'pairs'],

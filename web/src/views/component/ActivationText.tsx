@@ -1,4 +1,4 @@
-/** The prompt as running text, each token coloured by the component's activation there. */
+/** A text's tokens, each coloured by the component's activation there; of the prompt, to be chosen. */
 import type { Schemas } from '../../shared/api/client';
 import { isNumber } from '../../shared/parts/ComponentParts';
 import { quantity } from '../../draw/format';
@@ -9,11 +9,12 @@ type Component = Schemas['Component'];
 /** Share of the colour that a full activation has: text on it stays readable. */
 const DEEPEST = 55;
 
-export function ActivationText({ data }: { data: Component }) {
+/** `plain`: of another text than the prompt, none of whose positions can be chosen. */
+export function ActivationText({ data, plain = false }: { data: Component; plain?: boolean }) {
   const most = data.activation.reduce((largest, value) => Math.max(largest, Math.abs(value)), 1e-9);
   const signed = data.activation.some((value) => value < 0);
   return (
-    <div className="activation-text" data-testid="activation-text">
+    <div className="activation-text" data-testid={plain ? 'text-activation' : 'activation-text'}>
       <p className="faint activation-scale">
         {isNumber(data) ? 'activation' : 'norm of what it writes'}
         {signed ? (
@@ -29,20 +30,28 @@ export function ActivationText({ data }: { data: Component }) {
       <p className="activation-tokens">
         {data.tokens.map((token, at) => {
           const value = data.activation[at] ?? 0;
-          return (
+          const shown = {
+            title: `position ${at}: ${value}`,
+            style: { backgroundColor: colour(value / most) },
+            children: (
+              <>
+                <bdi>{token.label}</bdi>
+                <span className="number">{quantity(value)}</span>
+              </>
+            ),
+          };
+          return plain ? (
+            <span key={at} className="activation-token" {...shown} />
+          ) : (
             <button
               key={at}
               type="button"
-              className={at === data.position ? 'chosen' : ''}
+              className={`activation-token ${at === data.position ? 'chosen' : ''}`}
               aria-current={at === data.position ? 'true' : undefined}
               aria-label={`position ${at}, ${token.label}: ${quantity(value)}`}
-              title={`position ${at}: ${value}`}
-              style={{ backgroundColor: colour(value / most) }}
               onClick={() => change({ position: at }, 'replace')}
-            >
-              <bdi>{token.label}</bdi>
-              <span className="number">{quantity(value)}</span>
-            </button>
+              {...shown}
+            />
           );
         })}
       </p>

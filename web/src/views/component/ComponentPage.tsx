@@ -10,6 +10,7 @@ import { checkTarget, hasVector, parseTarget, type Target } from '../../shared/t
 import { quantity } from '../../draw/format';
 import { exploreWith, useExplore } from '../../shared/state/exploring';
 import { change, useSpec } from '../../shared/state/store';
+import { Acting } from './Acting';
 import { ActivationText } from './ActivationText';
 import { InCorpus } from './InCorpus';
 import { InWords } from './InWords';
@@ -28,6 +29,9 @@ import { useMode } from '../../shared/state/experiment';
 import { EditsEffect } from '../../shared/parts/EditsEffect';
 import { HitList } from '../../shared/parts/HitList';
 import { OpenComponent } from './OpenComponent';
+import { OtherText } from './OtherText';
+import { actingRequest } from './query';
+import { savePage } from './savePage';
 import { PositionList } from '../../shared/parts/PositionList';
 import { asSentence, type ViewProps } from '../../shared/view';
 import { ShowChoice, Table, TokenScores } from '../../shared/parts/TokenScores';
@@ -36,6 +40,9 @@ import { Status, ViewBar } from '../../shared/parts/ViewBar';
 /** Tokens on either side of a page's lists. */
 const LISTED = 16;
 const EFFECTS = 50;
+/** What is said of nodes that have no one direction and no one number. */
+const ALONE =
+  'Nodes that write alike, or are active together, are told of neurons and latents: each of them has one direction, and one number.';
 
 export function ComponentPage({ model, experiment }: ViewProps) {
   const spec = useSpec();
@@ -92,7 +99,17 @@ function Page({ node, target, model, position, waiting }: PageProps) {
       >
         <ShowChoice />
         {model && (facts ?? here) ? (
-          <PageSave node={node} vector={facts} component={here} model={model} />
+          <PageSave
+            node={node}
+            vector={facts}
+            component={here}
+            model={model}
+            html={
+              isAsked(spec)
+                ? () => savePage(node, actingRequest(spec, position ?? -1, side))
+                : undefined
+            }
+          />
         ) : null}
       </ViewBar>
       <div className="component-page">
@@ -107,7 +124,10 @@ function Page({ node, target, model, position, waiting }: PageProps) {
           waiting={waiting}
           model={model}
         />
+        {isAsked(spec) ? <Acting position={position} side={side} /> : null}
+        <OtherText key={`text ${node}`} node={node} />
         {facts ? <Neighbours vector={facts} model={model} /> : null}
+        {facts ? null : <p className="faint component-section">{ALONE}</p>}
         <Section title="In a corpus" note="where it is strongest, in the middle, and anywhere">
           <InWords key={`words ${node}`} node={node} />
           <InCorpus key={node} node={node} />
@@ -318,9 +338,10 @@ interface SaveProps {
   vector: Vector | null;
   component: Component | null;
   model: ModelInfo;
+  html: (() => void) | undefined;
 }
 
-function PageSave({ node, vector, component, model }: SaveProps) {
+function PageSave({ node, vector, component, model, html }: SaveProps) {
   const rows = (list: string, tokens: Vector['promoted']) =>
     tokens.map(({ token, score }) => [list, token.id, token.label, score]);
   return (
@@ -344,6 +365,7 @@ function PageSave({ node, vector, component, model }: SaveProps) {
         ])
       }
       json={() => saveJson(`${node}.json`, { vector, component })}
+      more={html ? [['Save as HTML', html]] : []}
       model={model}
     />
   );

@@ -7,6 +7,7 @@ import { queryClient, type ModelInfo } from '../../shared/api/queries';
 import { change, useStore } from '../../shared/state/store';
 import { neighbour } from '../../shared/text/neighbour';
 import type { View } from '../../shared/view';
+import { componentState } from './componentState';
 import './component.css';
 
 export const component: View = {
@@ -46,5 +47,6 @@ export const component: View = {
     },
   ],
   component: lazy(async () => ({ default: (await import('./ComponentPage')).ComponentPage })),
+  state: componentState,
   python: async (page) => (await import('./python')).componentPython(page),
 };

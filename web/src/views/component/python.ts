@@ -6,6 +6,7 @@ import { furtherPython } from '../../shared/text/further';
 import { quote } from '../../shared/text/options';
 import { on, opening } from '../../shared/text/python';
 import type { Page } from '../../shared/view';
+import { READERS } from './query';
 
 /** What the node does on the prompt, if one runs; of a neuron also what its index says of it. */
 export function componentPython(page: Page): string {
@@ -23,8 +24,18 @@ export function componentPython(page: Page): string {
           `print(index.similar(${node}, limit=10))`,
         ]
       : []),
+    ...textPython(spec.component.text, node),
   ];
   return `${lines.join('\n')}\n`;
+}
+
+/** How active it is in another text. */
+function textPython(other: string, node: string): string[] {
+  if (other === '') return [];
+  return [
+    `run = model.run(${quote(other)}, capture=ue.component_capture(model, ${node}))`,
+    `print(ue.component(run, ${node}).activation)`,
+  ];
 }
 
 function runPython({ model, spec, position }: Page, node: string): string[] {
@@ -36,7 +47,7 @@ function runPython({ model, spec, position }: Page, node: string): string[] {
     ...opening(model.name, spec),
     `needed = ue.component_capture(model, ${node}, ${position})`,
     `run = model.run(prompt, capture=needed${edits})`,
-    `found = ue.component(run, ${node}, position=${position}${further})`,
-    'print(found.to_pandas())',
+    `found = ue.component(run, ${node}, position=${position}, downstream=${READERS}${further})`,
+    'print(found.to_pandas(), *found.downstream, sep="\\n")',
   ];
 }
