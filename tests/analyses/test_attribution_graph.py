@@ -294,6 +294,19 @@ def test_a_smaller_threshold_is_a_part_of_the_graph(llama):
         whole.pruned(0.95)
 
 
+def test_fewer_edges_are_those_of_most_influence(llama):
+    whole = ue.attribution_graph(llama, PROMPT, labels=False)
+    fewer = whole.pruned(edges=0.5)
+    assert fewer.nodes == whole.nodes
+    assert fewer.edges == tuple(edge for edge in whole.edges if edge.reached <= 0.5)
+    assert 0 < len(fewer.edges) < len(whole.edges)
+    assert (fewer.node_threshold, fewer.edge_threshold) == (whole.node_threshold, 0.5)
+    assert whole.pruned(0.6, 0.5).edges == whole.pruned(edges=0.5).pruned(0.6).edges
+    assert whole.pruned().edges == whole.edges
+    with pytest.raises(InputError, match=r"edges is 1.*0.98"):
+        whole.pruned(edges=1)
+
+
 # ------------------------------------------------------------------ supernodes, labels, files
 
 

@@ -115,9 +115,18 @@ def test_tables_and_the_viewers_file(cli, source, attached, tmp_path):
         for words in ("the edge", "all else held")
     )
     assert held == same == f"{edge.weight:+.4f}"
-    status, out, err = cli("graph", source, PROMPT, "--viewer", str(tmp_path))
-    assert (status, out) == (2, "")
-    assert "is a folder" in err
+    for flag in ("--viewer", "--html"):
+        status, out, err = cli("graph", source, PROMPT, flag, str(tmp_path))
+        assert (status, out) == (2, "")
+        assert "is a folder" in err
+
+
+@pytest.mark.drawing
+def test_the_page_of_the_command_line(cli, source, attached, tmp_path):
+    page = tmp_path / "graph.html"
+    status, _, err = cli("graph", source, PROMPT, *typed(), "--html", str(page))
+    assert status == 0, err
+    assert "Replacement 0." in page.read_text("utf-8")
 
 
 def test_nodes_have_the_words_that_are_kept_of_them(

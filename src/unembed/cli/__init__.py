@@ -264,11 +264,12 @@ def graph(
     loading: Loading,
     prompt: Typed,
     viewer: graph_command.Viewer = None,
+    html: graph_command.Html = None,
     as_json: options.Json = False,
     fields: dict[str, Any],
 ) -> None:
     """Which latents of transcoders (--sae) make which others, and the answer."""
-    graph_command.graph(loading, prompt, fields, viewer=viewer, as_json=as_json)
+    graph_command.graph(loading, prompt, fields, viewer=viewer, html=html, as_json=as_json)
 
 
 @app.command(cls=TextCommand)

@@ -32,6 +32,16 @@ Viewer = Annotated[
     ),
 ]
 
+Html = Annotated[
+    Path | None,
+    typer.Option(
+        "--html",
+        help="A file to write the graph to, as one HTML page that needs no network.",
+        rich_help_panel="Output",
+        show_default=False,
+    ),
+]
+
 
 def graph(
     loading: Loading,
@@ -39,12 +49,14 @@ def graph(
     fields: dict[str, Any],
     *,
     viewer: Path | None,
+    html: Path | None,
     as_json: bool,
 ) -> None:
     """See `unembed graph`."""
     asked = validated(GraphRequest, prompt.fields() | fields)
-    if viewer is not None:
-        check_path(viewer)
+    for path in (viewer, html):
+        if path is not None:
+            check_path(path)
     found = ask(loading, _graph, asked, Console(stderr=True))
     if as_json:
         print_json(found.to_json())
@@ -52,9 +64,15 @@ def graph(
         _print_graph(found)
     if viewer is not None:
         write_whole(viewer, found.to_viewer())
-        Console(stderr=True, soft_wrap=True, highlight=False, markup=False).print(
-            f"Wrote {viewer.resolve()}."
-        )
+        _wrote(viewer)
+    if html is not None:
+        found.to_html(path=html)
+        _wrote(html)
+
+
+def _wrote(path: Path) -> None:
+    console = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
+    console.print(f"Wrote {path.resolve()}.")
 
 
 def edge(loading: Loading, prompt: Typed, fields: dict[str, Any], *, as_json: bool) -> None:

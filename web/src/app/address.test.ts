@@ -24,6 +24,7 @@ import { attribution } from '../views/attribution/attributionStateExample';
 import { corpus } from '../views/corpus/corpusStateExample';
 import { patching } from '../views/patching/patchingStateExample';
 import { circuit } from '../views/circuit/circuitStateExample';
+import { graph } from '../views/graph/graphStateExample';
 import { explore } from '../views/explore/exploreExample';
 import { flow, flowName } from '../views/flow/flowStateExample';
 
@@ -158,6 +159,7 @@ const spec: fc.Arbitrary<Spec> = fc.record({
   attribution,
   circuit,
   component: fc.record({ text: fc.constantFrom(...TEXTS) }),
+  graph,
   corpus,
   explore,
   flow,

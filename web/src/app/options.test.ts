@@ -34,6 +34,8 @@ const { patchingBody } = await import('../views/patching/patchingState');
 const { patchingPython } = await import('../views/patching/python');
 const { circuitBody } = await import('../views/circuit/circuitState');
 const { circuitPython } = await import('../views/circuit/python');
+const { graphBody } = await import('../views/graph/graphState');
+const { graphPython } = await import('../views/graph/python');
 const { flowBody } = await import('../views/flow/flowState');
 const { flowPython } = await import('../views/flow/python');
 const { labelsPython, predictionsPython } = await import('../views/predictions/python');
@@ -132,6 +134,14 @@ describe('an option that the server declares', () => {
     expect(circuitPython(page('gpt2', spec))).toContain('made_up=5');
     expect(circuitPython(page('gpt2', DEFAULTS))).not.toContain('made_up');
     expect(decodeSpec('circuit.made_up=10').problems).toHaveLength(1);
+  });
+
+  it('is in the address, in the request and in the Python of an attribution graph', () => {
+    const spec = read('v=1&view=graph&p=Hi&graph.made_up=5');
+    expect(graphBody(spec.graph)).toEqual({ made_up: 5 });
+    expect(graphPython(page('gpt2', spec))).toContain('made_up=5');
+    expect(graphPython(page('gpt2', DEFAULTS))).not.toContain('made_up');
+    expect(decodeSpec('graph.made_up=10').problems).toHaveLength(1);
   });
 
   it('is in a page of every question', () => {

@@ -15,6 +15,7 @@ import { VIEWS } from '../views';
 import { ATTENTION_KEYS } from '../draw/attention/keys';
 import { CIRCUIT_KEYS } from '../draw/circuit/keys';
 import { GRAPH_KEYS, POINTED_KEYS } from '../draw/flow/keys';
+import { FEATURE_KEYS } from '../draw/graph/keys';
 import { GRID_KEYS } from '../draw/lens/keys';
 import { ROW_KEYS } from '../views/attribution/attributionKeys';
 import { HEAD_KEYS } from '../views/attention/headKeys';
@@ -30,6 +31,7 @@ const INSIDE: Record<string, Readonly<Record<string, Key>>> = {
   ATTENTION_KEYS,
   CIRCUIT_KEYS,
   CORPUS_KEYS,
+  FEATURE_KEYS,
   HEAD_KEYS,
   HIT_KEYS,
   RANGE_KEYS,

@@ -10,18 +10,21 @@ import type { CircuitJson } from './circuit/data';
 import { mountCircuit, type CircuitOptions } from './circuit/mount';
 import { mountFlow, type FlowOptions } from './flow/mount';
 import type { FlowJson } from './flow/json';
+import type { GraphJson } from './graph/data';
+import { mountGraph, type GraphOptions } from './graph/mount';
 import { mountLens, type LensOptions } from './lens/mount';
 import type { LensJson } from './lens/json';
 import { readPlain, type Written } from './plainData';
 
-export { mountAttention, mountCircuit, mountFlow, mountLens };
+export { mountAttention, mountCircuit, mountFlow, mountGraph, mountLens };
 
 /** What Python writes: figures/drawing.py. */
 export type Drawn =
   | { kind: 'lens'; options: LensOptions; result: Written }
   | { kind: 'flow'; options: FlowOptions; result: Written }
   | { kind: 'attention'; options: AttentionOptions; result: Written }
-  | { kind: 'circuit'; options: CircuitOptions; result: Written };
+  | { kind: 'circuit'; options: CircuitOptions; result: Written }
+  | { kind: 'graph'; options: GraphOptions; result: Written };
 
 export function mount(element: HTMLElement, drawn: Drawn): () => void {
   const data = readPlain(drawn.result);
@@ -34,6 +37,8 @@ export function mount(element: HTMLElement, drawn: Drawn): () => void {
       return mountAttention(element, data as AttentionJson, drawn.options);
     case 'circuit':
       return mountCircuit(element, data as CircuitJson, drawn.options);
+    case 'graph':
+      return mountGraph(element, data as GraphJson, drawn.options);
   }
 }
 

@@ -7,6 +7,7 @@ import { component } from './component';
 import { corpus } from './corpus';
 import { explore } from './explore';
 import { flow } from './flow';
+import { graph } from './graph';
 import { lens } from './lens';
 import { patching } from './patching';
 import { predictions } from './predictions';
@@ -19,6 +20,7 @@ export const VIEWS: readonly View[] = [
   attribution,
   patching,
   circuit,
+  graph,
   explore,
   corpus,
   component,

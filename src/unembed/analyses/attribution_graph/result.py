@@ -8,6 +8,7 @@ from functools import cached_property
 from importlib import import_module
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
+from unembed.analyses.tools.result import Drawn
 from unembed.engine.names.tokens import Token
 from unembed.errors import InputError
 from unembed.node_labels import Label, with_worth
@@ -81,7 +82,7 @@ class Supernode:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class AttributionGraph(Result):
+class AttributionGraph(Drawn):
     """Nodes at positions, and the direct edges between them.
 
     `nodes` and `edges` are those that were kept. In Python `weights` has every edge [node, node],
@@ -146,22 +147,30 @@ class AttributionGraph(Result):
         self.node(name)
         return tuple(one for one in self.edges if one.source == name)
 
-    def pruned(self, nodes: float) -> AttributionGraph:
-        """The same with fewer nodes: those that have this part of all influence together.
+    def pruned(self, nodes: float | None = None, edges: float | None = None) -> AttributionGraph:
+        """The same with fewer nodes and edges: those that have this part of all influence together.
 
         Tokens and what is explained stay. Raises InputError for a part that the graph has not.
         """
-        if not 0 <= nodes <= self.node_threshold:
-            raise InputError(
-                f"nodes is {nodes}; this graph was made with {self.node_threshold:g}",
-                field="nodes",
-                value=nodes,
-                legal=f"0 to {self.node_threshold:g}",
-            )
-        kept = tuple(one for one in self.nodes if one.kind in FIXED or one.reached <= nodes)
+        most_nodes = self._part("nodes", nodes, self.node_threshold)
+        most_edges = self._part("edges", edges, self.edge_threshold)
+        # reached is of all nodes and edges, so the last one kept may lie above its threshold
+        kept = tuple(
+            one
+            for one in self.nodes
+            if nodes is None or one.kind in FIXED or one.reached <= most_nodes
+        )
         names = {one.name for one in kept}
-        edges = tuple(one for one in self.edges if one.source in names and one.target in names)
-        return replace(self, nodes=kept, edges=edges, node_threshold=float(nodes))
+        left = tuple(
+            one
+            for one in self.edges
+            if one.source in names
+            and one.target in names
+            and (edges is None or one.reached <= most_edges)
+        )
+        return replace(
+            self, nodes=kept, edges=left, node_threshold=most_nodes, edge_threshold=most_edges
+        )
 
     def grouped(self, groups: Mapping[str, Sequence[str]]) -> AttributionGraph:
         """The same with supernodes: nodes taken together under names.
@@ -265,6 +274,19 @@ class AttributionGraph(Result):
         if found is None:
             raise self._missing(name, end)
         return found
+
+    def _part(self, field: str, asked: float | None, made: float) -> float:
+        """A part of all influence; as the graph was made where none is asked for."""
+        if asked is None:
+            return made
+        if not 0 <= asked <= made:
+            raise InputError(
+                f"{field} is {asked}; this graph was made with {made:g}",
+                field=field,
+                value=asked,
+                legal=f"0 to {made:g}",
+            )
+        return float(asked)
 
     def _missing(self, name: str, end: str) -> InputError:
         return InputError(

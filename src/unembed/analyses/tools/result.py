@@ -20,6 +20,7 @@ FIGURES = {
     "LensResult": "unembed.figures.lens",
     "FlowGraph": "unembed.figures.flow",
     "Circuit": "unembed.figures.circuit",
+    "AttributionGraph": "unembed.figures.attribution_graph",
 }
 
 

@@ -22,6 +22,8 @@ export type JobKind =
   | 'circuit'
   | 'circuit-curve'
   | 'circuit-edge'
+  | 'graph'
+  | 'graph-edge'
   | 'generate'
   | 'updates'
   | 'flow'
