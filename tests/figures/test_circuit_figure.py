@@ -15,6 +15,7 @@ from unembed.figures.colours import LIGHT
 from unembed.figures.diagram.parts import css
 from unembed.figures.flow_palettes import see_through
 from unembed.models.tiny import tiny_model
+from unembed.node_labels import Label
 
 PROMPT, OTHER = [5, 6, 7, 8], [5, 9, 7, 8]
 
@@ -67,6 +68,24 @@ def test_by_position_nodes_stand_at_their_tokens(by_position):
     written = drawing(by_position).result
     assert written["by_position"] is True
     assert [token["label"] for token in written["tokens"]] == labels
+
+
+def test_what_is_said_of_nodes_is_drawn_with_them(circuit, by_position):
+    """Of a node the label that is shown first, and none of nodes that are not there."""
+    for found in (circuit, by_position):
+        (name, *_) = (node for node in found.nodes if node.startswith("L"))
+        node = name.partition("@")[0]
+        labels = [
+            Label(node, "searched", "search"),
+            Label(node, "by hand", "hand", supported=False),
+            Label("L2.N7", "elsewhere", "hand"),
+        ]
+        assert drawing(found, labels=labels).result["labels"] == {node: "by hand (not supported)"}
+        hovers = plot(found, labels=labels).data[0].hovertext
+        assert sum("by hand" in hover for hover in hovers) == sum(
+            one.partition("@")[0] == node for one in found.nodes
+        )
+    assert drawing(circuit).result["labels"] == {}
 
 
 @pytest.mark.drawing

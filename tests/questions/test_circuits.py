@@ -147,6 +147,9 @@ def test_what_is_kept_of_its_nodes_is_said_below_a_circuit(
         line = f"{name}: words of {name} (not supported)"
         assert (line in out) == (name in nodes)
     assert 0 < len(set(every) & set(nodes)) < len(every)
+    status, out, err = cli("circuit", source, PROMPT, *given, "--by-position")
+    assert status == 0, err
+    assert "(not supported)" in out
 
 
 def test_scores_of_a_file_decide_which_edges_are_kept(app, cli, source, tmp_path):

@@ -111,7 +111,7 @@ def _circuit(session: Session, job: Job, asked: CircuitRequest) -> tuple[Circuit
     from unembed.questions import circuits, explanations
 
     found = circuits.circuit(session, job, asked)
-    labels, why_not = explanations.said_of(session, found.nodes)
+    labels, why_not = explanations.said_of(session, (place_of(one)[0] for one in found.nodes))
     said = [f"{one.node}: {one.said}" for one in labels]
     return found, said if why_not is None else [why_not]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from unembed.analyses.circuits.graph import node_of, place_of
@@ -12,6 +13,7 @@ from unembed.figures.colours import Colours, choose
 from unembed.figures.diagram.figure import diagram_figure
 from unembed.figures.diagram.parts import Band, Box, Diagram, Key
 from unembed.figures.flow_palettes import see_through
+from unembed.node_labels import Label, best_first
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -22,7 +24,11 @@ BAND_ALPHA = 0.55  # of edges, which cross
 
 
 def plot(
-    circuit: Circuit, *, title: str | None = None, colours: Colours | str | None = None
+    circuit: Circuit,
+    *,
+    title: str | None = None,
+    colours: Colours | str | None = None,
+    labels: Iterable[Label] = (),
 ) -> go.Figure:
     """The circuit as a Plotly figure: layers from left to right, a band for every edge.
 
@@ -32,6 +38,7 @@ def plot(
     Args:
         title: instead of what is explained and how much of it is kept.
         colours: "light", "dark", a `Colours`, or None: Plotly's default template decides.
+        labels: what is said of nodes, as `ue.Labels(model).all()` has it; of a node the first.
 
     Raises:
         InputError: a circuit without edges; no such colours.
@@ -39,7 +46,8 @@ def plot(
     if not circuit.edges:
         raise InputError("there is nothing to draw: the circuit has no edges", field="circuit")
     chosen = choose(colours)
-    return diagram_figure(_diagram(circuit, title or heading(circuit), chosen), chosen)
+    words = words_of(circuit, labels)
+    return diagram_figure(_diagram(circuit, title or heading(circuit), chosen, words), chosen)
 
 
 def heading(circuit: Circuit) -> str:
@@ -67,7 +75,17 @@ def edge_words(circuit: Circuit, edge: CircuitEdge) -> str:
     return "\n".join(lines)
 
 
-def _diagram(circuit: Circuit, title: str, colours: Colours) -> Diagram:
+def words_of(circuit: Circuit, labels: Iterable[Label]) -> dict[str, str]:
+    """What is said of the nodes of a circuit, by their names without positions."""
+    wanted = {place_of(node)[0] for node in circuit.nodes}
+    words: dict[str, str] = {}
+    for one in best_first(labels):
+        if one.node in wanted:
+            words.setdefault(one.node, one.said)
+    return words
+
+
+def _diagram(circuit: Circuit, title: str, colours: Colours, words: Mapping[str, str]) -> Diagram:
     nodes = sorted(circuit.nodes, key=lambda name: _place(circuit, name))
     at = {name: number for number, name in enumerate(nodes)}
     largest = max(abs(edge.effect) for edge in circuit.edges) or 1.0
@@ -77,7 +95,9 @@ def _diagram(circuit: Circuit, title: str, colours: Colours) -> Diagram:
         boxes=[
             Box(
                 label=name.rpartition(".")[2],
-                hover=node_words(circuit, name),
+                hover="\n".join(
+                    filter(None, (node_words(circuit, name), words.get(place_of(name)[0])))
+                ),
                 colour=colours["line-mid"],
                 column=_place(circuit, name)[0],
                 room=6,

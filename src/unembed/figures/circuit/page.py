@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from unembed.analyses.circuits.result import Circuit
-from unembed.figures.circuit.figure import heading
+from unembed.figures.circuit.figure import heading, words_of
 from unembed.figures.colours import Colours, choose
 from unembed.figures.drawing import Drawing, colour_options
 from unembed.figures.files import file_name
 from unembed.figures.page import standalone
 from unembed.figures.widget import show
+from unembed.node_labels import Label
 
 if TYPE_CHECKING:
     from anywidget import AnyWidget
@@ -36,10 +38,12 @@ def html(
     path: str | Path | None = None,
     title: str | None = None,
     colours: Colours | str | None = None,
+    labels: Iterable[Label] = (),
 ) -> str:
     """One HTML page that needs no network: the circuit, and its edges as a table.
 
     Args:
+        labels: what is said of nodes, as `ue.Labels(model).all()` has it; of a node the first.
         path: a file to write the page to as well, in one step.
         colours: None: light or dark as the reader's system is.
 
@@ -48,7 +52,7 @@ def html(
         CapabilityError: a source checkout in which the drawing module was not built.
     """
     return standalone(
-        drawing(circuit, title=title, colours=colours),
+        drawing(circuit, title=title, colours=colours, labels=labels),
         title=title or heading(circuit),
         description=_description(circuit),
         provenance={
@@ -70,7 +74,11 @@ def html(
 
 
 def widget(
-    circuit: Circuit, *, title: str | None = None, colours: Colours | str | None = None
+    circuit: Circuit,
+    *,
+    title: str | None = None,
+    colours: Colours | str | None = None,
+    labels: Iterable[Label] = (),
 ) -> AnyWidget:
     """The circuit in a notebook, with the app's pointer and keyboard; see `html`.
 
@@ -78,11 +86,15 @@ def widget(
         InputError: no such colours; anywidget is not installed.
         CapabilityError: a source checkout in which the drawing module was not built.
     """
-    return show(drawing(circuit, title=title, colours=colours))
+    return show(drawing(circuit, title=title, colours=colours, labels=labels))
 
 
 def drawing(
-    circuit: Circuit, *, title: str | None = None, colours: Colours | str | None = None
+    circuit: Circuit,
+    *,
+    title: str | None = None,
+    colours: Colours | str | None = None,
+    labels: Iterable[Label] = (),
 ) -> Drawing:
     """What the drawing module is given of a circuit; options and errors as `html`."""
     heads = title or heading(circuit)
@@ -93,7 +105,8 @@ def drawing(
         "file": file_name(heads),
     }
     written = circuit.to_dict()
-    return Drawing("circuit", options, {name: written[name] for name in (*_DRAWN, "edges")})
+    drawn = {name: written[name] for name in (*_DRAWN, "edges")}
+    return Drawing("circuit", options, drawn | {"labels": words_of(circuit, labels)})
 
 
 def _description(circuit: Circuit) -> list[str]:

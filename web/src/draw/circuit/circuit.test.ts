@@ -165,4 +165,40 @@ describe('a circuit by position', () => {
   });
 });
 
+describe('labels of nodes', () => {
+  const edges = CIRCUIT.edges;
+  const labels = { 'L0.H1': 'looks at the <first> name', 'L1.H1': 'not in it' };
+  const json = { n_heads: [2, 2], edges: [...edges], whole: 5, none: 1, objective: 'a', labels };
+  const data = circuitData(json);
+
+  it('stand below the boxes of the circuit, as long as there is room', () => {
+    const layout = layOut(data, ROOM);
+    const [only] = layout.labels;
+    const box = layout.boxes.get('L0.H1')!;
+    expect(layout.labels).toHaveLength(1);
+    expect([only!.x, only!.y > box.y + box.height]).toEqual([box.x, true]);
+    expect(labels['L0.H1'].startsWith(only!.text.replace('…', ''))).toBe(true);
+    expect(LAYOUT.labels).toEqual([]);
+    const both = { 'L0.H1': 'w'.repeat(99), 'L1.H1': 'x' };
+    const side = [...edges, { ...edges[0]!, source: 'L0.H1', target: 'L1.H1.q' }];
+    const tight = layOut(circuitData({ ...json, edges: side, labels: both }), ROOM);
+    const gap = tight.boxes.get('L1.H1')!.x - tight.boxes.get('L0.H1')!.x;
+    expect(tight.labels[0]!.text.length * 4.9).toBeLessThan(gap);
+    const some = { ...json, by_position: true, tokens: TOKENS };
+    const there = layOut(
+      circuitData({ ...some, edges: [{ ...EDGES[1]!, source: 'L0.H1@2', target: 'logits@2' }] }),
+      ROOM,
+    );
+    expect(there.labels.map(({ text }) => text)).toEqual(['looks at the <first> name']);
+  });
+
+  it('are said in full, in the table and in the picture', () => {
+    expect(sentence(data, 'L0.H1')).toContain(labels['L0.H1']);
+    expect(circuitCard(data, 'L0.H1', '').note).toContain(labels['L0.H1']);
+    expect(circuitTable(data)[1]?.slice(2, 4)).toEqual([labels['L0.H1'], '']);
+    const figure = { data, heading: '', note: '', token: (name: string) => name };
+    expect(circuitSvg(figure).svg).toContain('looks at');
+  });
+});
+
 type Box = NonNullable<ReturnType<typeof LAYOUT.boxes.get>>;

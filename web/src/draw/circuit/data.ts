@@ -6,7 +6,10 @@ export type CircuitJson = Pick<
   Schemas['Circuit'],
   'n_heads' | 'edges' | 'whole' | 'none' | 'objective'
 > &
-  Partial<Pick<Schemas['Circuit'], 'by_position' | 'tokens'>>;
+  Partial<Pick<Schemas['Circuit'], 'by_position' | 'tokens'>> & {
+    /** What is said of nodes, by their names without positions. */
+    labels?: Readonly<Record<string, string>>;
+  };
 export type CircuitEdge = Schemas['CircuitEdge'];
 
 export interface Edge extends CircuitEdge {
@@ -23,6 +26,8 @@ export interface CircuitData {
   heads: readonly number[];
   edges: readonly Edge[];
   edgeOf: ReadonlyMap<string, Edge>;
+  /** What is said of nodes, by their names without positions. */
+  labels: ReadonlyMap<string, string>;
   /** Nodes that edges start or end at. */
   nodes: ReadonlySet<string>;
   /** Of the largest effect, either way. */
@@ -43,6 +48,7 @@ export function circuitData(circuit: CircuitJson): CircuitData {
     edges,
     edgeOf: new Map(edges.map((edge) => [edge.id, edge])),
     nodes: new Set(edges.flatMap(({ source, reader }) => [source, reader])),
+    labels: new Map(Object.entries(circuit.labels ?? {})),
     largest: edges.reduce((most, { effect }) => Math.max(most, Math.abs(effect)), 1e-12),
     span: circuit.whole - circuit.none,
   };
@@ -73,6 +79,16 @@ export function positionOf(id: string): number | null {
 /** "L3.H2@5" as "L3.H2"; of an edge, both of its ends. */
 export function withoutPosition(id: string): string {
   return id.replace(/@\d+/g, '');
+}
+
+/** What is said of a node; "": nothing. */
+export function labelOf(data: CircuitData, id: string): string {
+  return data.labels.get(withoutPosition(id)) ?? '';
+}
+
+/** Whether anything is said of a node of the circuit. */
+export function isLabelled(data: CircuitData): boolean {
+  return [...data.nodes].some((id) => labelOf(data, id) !== '');
 }
 
 export function isEdge(id: string): boolean {

@@ -3,11 +3,21 @@
  * feed-forward of a layer below and to the right of them. Places depend on the model alone, so that
  * nothing moves where edges come and go. Pure numbers, px.
  */
-import { sideOf, type CircuitData } from './data';
+import { isLabelled, sideOf, type CircuitData } from './data';
 import { byToken } from './layoutTokens';
-import { BOX_HEIGHT, HEADER, MARGIN, PORTS, type Box, type Curve, type Layout } from './shapes';
+import {
+  BOX_HEIGHT,
+  HEADER,
+  labelsOf,
+  MARGIN,
+  PORTS,
+  type Box,
+  type Curve,
+  type Layout,
+} from './shapes';
 
 const ROW = { least: 24, most: 72 };
+const LABELLED = { least: 36, most: 72 };
 const COLUMN = { least: 46, most: 120 };
 /** Of a column: how wide a box is, and how far the feed-forward stands to the right. */
 const BOX_SHARE = 0.46;
@@ -23,7 +33,7 @@ function byLayer(data: CircuitData, room: { width: number; height: number }): La
   const rows = Math.max(1, ...data.heads) + 1;
   const columns = data.heads.length + 2;
   const pitch = within(COLUMN, (room.width - 2 * MARGIN) / columns);
-  const row = within(ROW, (room.height - HEADER - 2 * MARGIN) / rows);
+  const row = within(isLabelled(data) ? LABELLED : ROW, (room.height - HEADER - 2 * MARGIN) / rows);
   const boxes = new Map<string, Box>();
   const put = (id: string, label: string, column: number, line: number, aside = 0) =>
     boxes.set(id, {
@@ -43,6 +53,7 @@ function byLayer(data: CircuitData, room: { width: number; height: number }): La
   return {
     boxes,
     curves: curvesOf(data, boxes),
+    labels: labelsOf(data, boxes),
     within: [],
     rows: [],
     columns: data.heads.map((_, layer) => ({ name: `L${layer}`, x: MARGIN + (layer + 1) * pitch })),

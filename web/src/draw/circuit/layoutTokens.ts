@@ -4,10 +4,11 @@
  * node of the circuit are narrow. Pure numbers, px.
  */
 import { shorten } from '../tokens';
-import { positionOf, sideOf, withoutPosition, type CircuitData } from './data';
+import { isLabelled, positionOf, sideOf, withoutPosition, type CircuitData } from './data';
 import {
   BOX_HEIGHT,
   HEADER,
+  labelsOf,
   MARGIN,
   PORTS,
   type Bent,
@@ -19,6 +20,8 @@ import {
 const GUTTER = 40;
 const BOX_WIDTH = 34;
 const GAP = 4;
+/** Of a box with what is said of its node below it. */
+const LABELLED = 84;
 /** Beside the boxes of a token: what long edges bend into. */
 const ASIDE = 24;
 /** How far long edges bend: past half a box. */
@@ -45,7 +48,8 @@ export function byToken(
   const full = rows.filter(({ empty }) => !empty).length;
   const free = room.height - HEADER - 2 * MARGIN - EMPTY * (rows.length - full);
   const pitch = Math.max(ROW.least, Math.min(ROW.most, free / Math.max(1, full)));
-  const columns = columnsOf(tokens, rows.length, cells, room.width);
+  const slot = isLabelled(data) ? LABELLED : BOX_WIDTH + GAP;
+  const columns = columnsOf(tokens, rows.length, cells, slot, room.width);
   const height = HEADER + 2 * MARGIN + pitch * full + EMPTY * (rows.length - full);
   const boxes = new Map<string, Box>();
   const names = [];
@@ -60,8 +64,8 @@ export function byToken(
       for (const [place, id] of (cells.get(`${at}@${position}`) ?? []).entries())
         boxes.set(id, {
           id,
-          label: labelOf(id),
-          x: column.x + place * (BOX_WIDTH + GAP),
+          label: partOf(id),
+          x: column.x + place * slot,
           y: y + (pitch - BOX_HEIGHT) / 2,
           width: BOX_WIDTH,
           height: BOX_HEIGHT,
@@ -71,6 +75,7 @@ export function byToken(
   return {
     boxes,
     curves: curvesOf(data, boxes),
+    labels: labelsOf(data, boxes),
     within: withinHeads(data, boxes),
     columns: columns.map(({ x }, at) => ({ name: shorten(tokens[at] ?? '', LETTERS), x })),
     rows: names,
@@ -90,7 +95,7 @@ function rowOf(id: string): string {
   return withoutPosition(id).replace(/\.H\d+$/, '.heads');
 }
 
-function labelOf(id: string): string {
+function partOf(id: string): string {
   return withoutPosition(id).split('.').at(-1) ?? id;
 }
 
@@ -102,6 +107,7 @@ function columnsOf(
   tokens: readonly string[],
   rows: number,
   cells: ReadonlyMap<string, readonly string[]>,
+  slot: number,
   room: number,
 ): Array<{ x: number; width: number }> {
   const least = tokens.map((token, position) => {
@@ -111,7 +117,7 @@ function columnsOf(
     );
     const most = Math.max(0, ...counts);
     const written = LETTER * Math.min(LETTERS, [...token].length) + 10;
-    return Math.max(written, most === 0 ? 0 : most * (BOX_WIDTH + GAP) + ASIDE);
+    return Math.max(written, most === 0 ? 0 : most * slot + ASIDE);
   });
   const left = room - GUTTER - MARGIN - least.reduce((sum, width) => sum + width, 0);
   const more = Math.max(0, Math.min(MORE, left / Math.max(1, tokens.length)));

@@ -1,6 +1,6 @@
 /** A circuit on a canvas: what stays, and on another one what follows the pointer. */
 import { isEdge, type CircuitData } from './data';
-import { HEADER, type Bent, type Box, type Curve, type Layout } from './shapes';
+import { HEADER, LABEL, type Bent, type Box, type Curve, type Layout } from './shapes';
 import { alphaOf, colourOf, DIMMED, widthOf, type CircuitStyle } from './style';
 
 export interface Shown {
@@ -33,6 +33,22 @@ export function paintCircuit(context: Context, shown: Shown, style: CircuitStyle
   context.globalAlpha = 1;
   for (const box of layout.boxes.values())
     if (data.nodes.has(box.id)) paintBox(context, box, style);
+  paintLabels(context, layout, style);
+}
+
+/** Over what passes below them, with a rim of the ground. */
+function paintLabels(context: Context, layout: Layout, style: CircuitStyle): void {
+  context.font = `${LABEL.size}px ${style.sans}`;
+  context.textAlign = 'left';
+  context.textBaseline = 'middle';
+  context.lineJoin = 'round';
+  context.lineWidth = 3;
+  context.strokeStyle = style.ground;
+  context.fillStyle = style.text;
+  for (const { text, x, y } of layout.labels) {
+    context.strokeText(text, x, y);
+    context.fillText(text, x, y);
+  }
 }
 
 export function paintPointed(

@@ -13,6 +13,7 @@ export interface CircuitStyle {
   positive: string;
   negative: string;
   mono: string;
+  sans: string;
 }
 
 export function styleOf(token: Ink): CircuitStyle {
@@ -27,6 +28,7 @@ export function styleOf(token: Ink): CircuitStyle {
     positive: token('--positive'),
     negative: token('--negative'),
     mono: token('--mono'),
+    sans: token('--sans'),
   };
 }
 

@@ -1,7 +1,7 @@
 /** A circuit as one SVG: all of it, with what it is of. */
 import type { CircuitData } from './data';
 import { layOut } from './layout';
-import { HEADER, type Bent, type Box, type Layout } from './shapes';
+import { HEADER, LABEL, type Bent, type Box, type Layout } from './shapes';
 import { DASH } from './paint';
 import { alphaOf, colourOf, styleOf, widthOf, type CircuitStyle } from './style';
 import type { Picture } from '../saving';
@@ -61,6 +61,11 @@ export function circuitSvg({ data, heading, note, token }: CircuitFigure): Pictu
     ),
     ...curves(data, layout, style),
     ...boxes.filter(({ id }) => data.nodes.has(id)).map((box) => boxPart(data, box, style)),
+    '</g>',
+    `<g transform="translate(0 ${HEAD})" font-family="${escaped(style.sans)}" stroke="${style.ground}" stroke-width="3" stroke-linejoin="round" paint-order="stroke">`,
+    ...layout.labels.map(({ text, x, y }) =>
+      written(text, x, y + 3, { fill: style.text, size: LABEL.size }),
+    ),
     '</g></svg>',
   ];
   return { svg: parts.filter(Boolean).join('\n'), width, height };

@@ -4,6 +4,8 @@ import type { CardContent } from '../card';
 import {
   dropOf,
   edgesAt,
+  isLabelled,
+  labelOf,
   nodeOf,
   positionOf,
   sideOf,
@@ -45,7 +47,9 @@ export function sentence(data: CircuitData, id: string): string {
   if (edge)
     return `${edgeWords(edge)}: effect ${signed(edge.effect, 3)}${measuredWords(data, edge)}`;
   const [into, from] = [edgesAt(data, id, 'into').length, edgesAt(data, id, 'from').length];
-  return `${nodeWords(id)}: ${count(into, 'edge')} in, ${from} out`;
+  const label = labelOf(data, id);
+  const words = label === '' ? nodeWords(id) : `${nodeWords(id)}, ${label}`;
+  return `${words}: ${count(into, 'edge')} in, ${from} out`;
 }
 
 function measuredWords(data: CircuitData, edge: Edge): string {
@@ -105,7 +109,7 @@ export function circuitCard(data: CircuitData, id: string, hint: string): CardCo
   });
   return {
     title: id,
-    note: nodeWords(id) + tokenWords(data, id),
+    note: [nodeWords(id) + tokenWords(data, id), labelOf(data, id)].filter(Boolean).join(' · '),
     sides: [side('from', listed('into')), side('to', listed('from'))].filter(
       ({ facts }) => facts.length > 0,
     ),
@@ -118,10 +122,12 @@ function fact(name: string, value: number | null | undefined): Array<[string, st
 }
 
 export function circuitTable(data: CircuitData): Array<Array<string | number | null>> {
+  const labelled = isLabelled(data);
   return [
     [
       'source',
       'target',
+      ...(labelled ? ['source label', 'target label'] : []),
       ...(data.tokens ? ['token'] : []),
       'effect',
       'measured',
@@ -131,6 +137,7 @@ export function circuitTable(data: CircuitData): Array<Array<string | number | n
     ...data.edges.map((edge) => [
       edge.source,
       edge.target,
+      ...(labelled ? [labelOf(data, edge.source), labelOf(data, edge.reader)] : []),
       ...(data.tokens ? [data.tokens[positionOf(edge.target) ?? -1] ?? ''] : []),
       edge.effect,
       edge.measured ?? null,

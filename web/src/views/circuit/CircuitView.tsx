@@ -20,6 +20,7 @@ import { CircuitSetup } from './CircuitSetup';
 import { CircuitTable } from './CircuitTable';
 import { toMib, WITHOUT_POSITIONS } from './files';
 import { setCircuit } from './circuitState';
+import { useNodeWords } from './labels';
 import { KeptCircuits } from './KeptCircuits';
 import { Minimality } from './Minimality';
 import { allEdges, useCircuit, useCurve, useMeasured, type CircuitAnswer } from './query';
@@ -35,7 +36,11 @@ export function CircuitView({ model, experiment, cellWidth }: ViewProps) {
   const { position } = experiment;
   const analysis = useCircuit(spec, position, ready);
   const answer = asked ? analysis.data : null;
-  const data = useMemo(() => (answer ? circuitData(answer) : null), [answer]);
+  const labels = useNodeWords();
+  const data = useMemo(
+    () => (answer ? circuitData({ ...answer, labels }) : null),
+    [answer, labels],
+  );
   const start = useCurveStart(analysis);
   const curve = useCurve(spec, position, ready && start === null && analysis.current);
   const own = chosen !== null && isEdge(chosen) ? data?.edgeOf.get(chosen) : undefined;
