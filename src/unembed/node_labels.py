@@ -24,6 +24,7 @@ TYPES: dict[Source, str] = {
     "import": "unembed_import",
     "search": "unembed_search",
 }
+NeuronpediaRow = dict[str, str | None]
 _NODE = re.compile(r"L(\d+)\.([NF])(\d+)")
 
 
@@ -82,8 +83,10 @@ def exported(labels: Sequence[Label], model: str, fingerprint: str) -> dict[str,
     return {"unembed_labels": FORMAT, "model": model, "fingerprint": fingerprint, "labels": rows}
 
 
-def for_neuronpedia(labels: Sequence[Label], model: str, source: str) -> list[dict[str, str]]:
+def for_neuronpedia(labels: Sequence[Label], model: str, source: str) -> list[NeuronpediaRow]:
     """Rows of Neuronpedia's exports, of neurons and latents; other nodes have none there.
+
+    `typeName` says how a label came about, in names that are Unembed's own: `TYPES`.
 
     Args:
         source: what follows a layer in the name of a set of latents, as in "6-res-jb".
@@ -101,7 +104,7 @@ def for_neuronpedia(labels: Sequence[Label], model: str, source: str) -> list[di
                 "index": index,
                 "description": one.text,
                 "typeName": TYPES[one.source],
-                "explanationModelName": one.by,
+                "explanationModelName": one.by or None,  # a reference there: no name is null
             }
         )
     return found

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from pathlib import Path
 
 import pytest
 
 import unembed as ue
 from unembed.errors import InputError, LoadError, TargetError
-from unembed.node_labels import Label, NodeLabelScore
+from unembed.node_labels import TYPES, Label, NodeLabelScore
 from unembed.workspace import Workspace
 
 from . import world
 from .test_explainers import Counting
 from .test_judging import FEW, Knowing
+
+GUIDE = Path(__file__).parents[2] / "docs/guides/explanations.md"
 
 
 @pytest.fixture
@@ -102,6 +105,13 @@ def test_neuronpedias_rows_come_and_go(labels):
         ("0-res-jb", "3", "seas"), ("1", "5", "brooks"),
     ]  # fmt: skip
     assert {*made[0]} == {*row}
+    assert {type(value) for one in made for value in one.values()} <= {str, type(None)}
+    assert [(one["typeName"], one["explanationModelName"]) for one in made] == [
+        ("unembed_import", "some-model"), ("unembed_hand", None),
+    ]  # fmt: skip
+    for source, kind in TYPES.items():  # each is in the guide: its readers have to know them
+        assert f"`{kind}`" in GUIDE.read_text("utf-8"), source
+    assert labels.imported(made) == 2
     assert labels.imported(row) == 1
 
 

@@ -20,7 +20,7 @@ from unembed.errors import InputError, TargetError
 from unembed.explanations.result import Explanation, Explanations
 from unembed.explanations.scores import Judged, Simulated
 from unembed.latents.sae import owner_of, owners
-from unembed.node_labels import Label, NodeLabelScore, Source, best_first
+from unembed.node_labels import Label, NeuronpediaRow, NodeLabelScore, Source, best_first
 from unembed.workspace import Workspace
 
 MOST = 1_000_000  # of one file
@@ -90,7 +90,7 @@ class Labels:
         """All of them as plain data, for a JSON file."""
         return node_labels.exported(self.all(), self._model.name, self._model.fingerprint)
 
-    def for_neuronpedia(self, model_id: str, source: str = "unembed") -> list[dict[str, str]]:
+    def for_neuronpedia(self, model_id: str, source: str = "unembed") -> list[NeuronpediaRow]:
         """The shown labels of neurons and latents, as rows of Neuronpedia's exports.
 
         Args:
