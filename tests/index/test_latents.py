@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -16,11 +18,12 @@ from ..server.asgi import post
 from ..server.conftest import making_apps
 
 WIDTHS = {0: 30, 2: 50}  # latents by layer
+FURTHER = {"L0.resid_post": 20, "L2.attn_out": 10}  # second ones of a layer
 
 
-def sae(model, layer, n):
-    d, site = model.anatomy.d_model, places(f"L{layer}.mlp_out")[0]
-    drawn = torch.Generator().manual_seed(layer)
+def sae(model, layer, n, where="mlp_out"):
+    d, site = model.anatomy.d_model, places(f"L{layer}.{where}")[0]
+    drawn = torch.Generator().manual_seed(layer if where == "mlp_out" else n)
     enc, dec = torch.randn(2, n, d, generator=drawn)
     says = Description("made up", "sae", "relu", d, d, n, reads=site, writes=site)
     return ue.Sae(says, Weights(enc.T.contiguous(), dec, torch.zeros(n), torch.zeros(d)))
@@ -86,6 +89,58 @@ def test_a_token_a_word_and_a_direction(model, rows, index):
         "L0."
     )
     assert [page.node for page in index.browse(2, 48)] == ["L2.F48", "L2.F49"]
+
+
+@pytest.fixture(scope="module", params=[2**30, 0], ids=["copied", "from the autoencoders"])
+def several(request):
+    """A model with two autoencoders in two layers, its index, and the row of each latent."""
+    made = ue.load(tiny_model("gpt2", dtype=torch.float32), tokenizer=tiny_tokenizer())
+    made.settings = replace(made.settings, index_cache_bytes=request.param)
+    firsts = [sae(made, layer, n) for layer, n in WIDTHS.items()]
+    others = [sae(made, int(site[1]), n, site.partition(".")[2]) for site, n in FURTHER.items()]
+    made.attach(*firsts, *others, verify=False)
+    rows = {
+        f"{stem}{number}": row
+        for stem, one in zip(
+            ("L0.F", "L2.F", "L0.resid_post.F", "L2.attn_out.F"), [*firsts, *others], strict=True
+        )
+        for number, row in enumerate(one.weights.W_dec)
+    }
+    return made, ue.latent_index(made, top_k=5), rows
+
+
+def test_all_autoencoders_of_a_layer_are_searched(several):
+    model, index, rows = several
+    assert index.vectors.fits == bool(model.settings.index_cache_bytes)
+    assert len(index) == len(rows) == 110
+    assert {index.node(row) for row in range(len(index))} == set(rows)
+    assert all(index.node(index.row(name)) == name for name in rows)
+    weight = model.unembedding.weight.double()
+    scores = {name: float(weight[70] @ row.double()) for name, row in rows.items()}
+    found = index.token(70, limit=110)
+    assert [one.node for one in found.items] == ranked(scores)
+    cosine = torch.nn.functional.cosine_similarity
+    mine = rows["L2.attn_out.F4"]
+    near = {name: float(cosine(mine, row, dim=0)) for name, row in rows.items()}
+    del near["L2.attn_out.F4"]
+    hits = index.similar("L2.attn_out.F4", limit=7)
+    assert [one.node for one in hits.items] == ranked(near)[:7]
+    assert [one.score for one in hits.items] == pytest.approx(
+        [near[name] for name in ranked(near)[:7]], abs=1e-5
+    )
+    layer = {one.node for one in index.token(70, layers=(0, 0), limit=110).items}
+    assert layer == {name for name in rows if name.startswith("L0.")}
+
+
+def test_a_page_of_a_second_autoencoder_compares_with_its_own(several):
+    _, index, rows = several
+    page = index.vector("L0.resid_post.F7")
+    norms = torch.stack([row.norm() for name, row in rows.items() if "resid_post" in name])
+    shorter = int((norms < rows["L0.resid_post.F7"].norm()).sum())
+    assert page.layer_norm_percentile == pytest.approx(100 * shorter / 19)
+    assert page.norm == pytest.approx(float(rows["L0.resid_post.F7"].norm()))
+    with pytest.raises(TargetError):
+        index.vector("L0.resid_post.F20")
 
 
 def test_what_it_does_not_have(model, index):

@@ -1,7 +1,9 @@
-"""An index of what latents write, held in memory: of the first autoencoder of each layer.
+"""An index of what latents write, of all autoencoders that are attached, held in memory.
 
 It is searched as that of the neurons' value vectors is. Making one projects every latent to the
-vocabulary once, seconds for some thousands; nothing of it is on disk.
+vocabulary once, seconds for some thousands; nothing of it is on disk. It holds the lists of tokens,
+some hundred bytes for each latent; the vectors themselves stay the autoencoders' own, and are
+copied only where all fit `index_cache_bytes`.
 """
 
 from __future__ import annotations
@@ -9,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import accumulate
 
 import numpy as np
 import torch
@@ -24,7 +27,8 @@ from unembed.index.about import IndexAbout, Plan
 from unembed.index.build import array_of, labelled, texts_of, versions_of
 from unembed.index.store import Array
 from unembed.index.vector_index import VectorIndex
-from unembed.latents.sae import STREAM, attached
+from unembed.latents.autoencoder import Autoencoder
+from unembed.latents.sae import STREAM, Attached, every
 from unembed.models.progress import Progress
 
 TOP_K = 50
@@ -51,8 +55,8 @@ def latent_index(
             has no such projection.
     """
     chosen = projection_of(model, projection)
-    layers = _layers(model)
-    if not layers:
+    saes = _of_stream(model)
+    if not saes:
         raise CapabilityError(
             f"{model.name} has no autoencoder attached that writes to the residual stream",
             field="among",
@@ -60,7 +64,8 @@ def latent_index(
             fix="model.attach(ue.load_sae(...)), or --sae on the command line",
         )
     vocab_size = len(model.unembedding.weight)
-    widths = tuple(attached(model)[layer].description.n for layer in layers)
+    layers = tuple(one.layer for one in saes)
+    widths = tuple(one.sae.description.n for one in saes)
     plan = Plan(
         fingerprint=model.fingerprint,
         model=model.name,
@@ -73,14 +78,14 @@ def latent_index(
     )
     parts: list[dict[str, Array]] = []
     done = 0
-    for layer, width in zip(layers, widths, strict=True):
+    for one, width in zip(saes, widths, strict=True):
         before = done
 
         def share(part: int, of: int, before: int = before, width: int = width) -> None:
             if progress is not None:
                 progress("projecting", before + width * part // of, plan.n_vectors)
 
-        vectors = accurate(attached(model)[layer].directions)
+        vectors = accurate(one.sae.directions)
         rows = chosen(vectors.to(model.device)).to(model.unembedding.weight.device)
         ends = extremes(rows, model.unembedding.weight, plan.top_k, cancel, share)
         lists = {
@@ -89,9 +94,12 @@ def latent_index(
             "bottom_ids": array_of(ends.lowered_ids),
             "bottom_scores": array_of(ends.lowered),
         }
-        parts.append(labelled(layer, vectors, lists))
+        columns = labelled(one.layer, vectors, lists)
+        del columns["vector"]  # the autoencoder has it
+        parts.append(columns)
         done += width
-    held = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    # name by name: both the parts and the whole would be twice as much
+    held = {name: np.concatenate([part.pop(name) for part in parts]) for name in [*parts[0]]}
     about = IndexAbout(
         fingerprint=plan.fingerprint,
         model=plan.model,
@@ -104,15 +112,14 @@ def latent_index(
         made=datetime.now(UTC).isoformat(timespec="seconds"),
         versions=versions_of(model),
     )
-    return VectorIndex(model, plan, about, HeldTables(held, texts_of(model)), LATENT)
+    tables = HeldTables(held, tuple(one.sae for one in saes), texts_of(model))
+    return VectorIndex(model, plan, about, tables, LATENT, [one.stem for one in saes])
 
 
-def _layers(model: Model) -> tuple[int, ...]:
-    """Whose autoencoder writes to the stream."""
-    ends = {layer: sae.description.writes for layer, sae in attached(model).items()}
-    return tuple(
-        sorted(layer for layer, key in ends.items() if key is not None and key.site in STREAM)
-    )
+def _of_stream(model: Model) -> list[Attached]:
+    """Those that write to the stream, by layer."""
+    ends = [(one, one.sae.description.writes) for one in every(model)]
+    return [one for one, key in ends if key is not None and key.site in STREAM]
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,20 +127,28 @@ class HeldTables:
     """What the tables of an index on disk would give."""
 
     held: dict[str, Array]
+    saes: tuple[Autoencoder, ...]
     tokens: list[str]
 
     def columns(self, _: Plan) -> dict[str, Array]:
         """Everything but the vectors themselves, in order."""
-        return {name: one for name, one in self.held.items() if name != "vector"}
+        return self.held
 
     def vectors(self, rows_at_once: int) -> Iterator[Array]:
         """The vectors, in order, some [rows, d] at a time."""
-        for start in range(0, len(self.held["vector"]), rows_at_once):
-            yield self.held["vector"][start : start + rows_at_once]
+        for sae in self.saes:
+            for part in torch.split(sae.directions, rows_at_once):
+                yield array_of(part)
 
     def take_vectors(self, rows: Sequence[int]) -> Array:
         """The vectors of some rows [rows, d], in the order asked for."""
-        found: Array = self.held["vector"][list(rows)]
+        starts = [0, *accumulate(sae.description.n for sae in self.saes)]
+        numbers = np.asarray(rows)
+        found = np.empty((len(numbers), self.saes[0].description.d_out), np.float32)
+        for first, sae in zip(starts, self.saes, strict=False):
+            here = (numbers >= first) & (numbers < first + sae.description.n)
+            if here.any():
+                found[here] = array_of(sae.directions[torch.from_numpy(numbers[here] - first)])
         return found
 
     def texts(self) -> list[str]:

@@ -7,8 +7,10 @@ Thread-safe for reading. Lists and norms are held in memory; the value vectors t
 from __future__ import annotations
 
 import threading
+from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from functools import partial
+from itertools import accumulate
 from typing import Any, TypeVar, get_args
 
 import numpy as np
@@ -19,7 +21,7 @@ from unembed.analyses.tools.projections import scores_of, token_direction
 from unembed.analyses.tools.vectors import value_vectors, vector_of
 from unembed.engine.cancel import Cancel
 from unembed.engine.model import Model
-from unembed.engine.nodes import KINDS, LATENT, NodeKind
+from unembed.engine.nodes import KINDS, NodeKind
 from unembed.engine.targets import Target
 from unembed.errors import InputError, TargetError
 from unembed.index import clusters as clustering
@@ -39,7 +41,7 @@ from unembed.index.ranking import Postings
 from unembed.index.tables import Tables
 from unembed.index.weights import SameWeights
 from unembed.index.words import Term, Vocabulary, listed
-from unembed.latents.sae import direction_of
+from unembed.latents.sae import direction_of, every
 from unembed.models.progress import Progress
 from unembed.options import given
 
@@ -67,8 +69,12 @@ class VectorIndex:
         about: IndexAbout,
         tables: IndexTables,
         kind: NodeKind = NEURON,
+        stems: Sequence[str] = (),
     ) -> None:
+        """`stems`: of latents, what those of each part of the plan are called, "L6.F"."""
         self.kind = kind
+        self._stems = tuple(stems)
+        self._starts = (0, *accumulate(plan.widths))
         self._attached = _attached_to(model)
         self.about = about
         self.vectors = ValueMatrix(tables, plan.n_vectors, plan.d, model.settings.index_cache_bytes)
@@ -255,20 +261,28 @@ class VectorIndex:
             layer, number = vector_of(self._model, node)
         else:
             target = self._model.node(node, "target")
-            layer, number = target.layer or 0, target.index or 0
-            if not target.row.derived or layer not in self._plan.layers:
+            number = target.index or 0
+            stem = target.stem.removesuffix(str(number))
+            if not target.row.derived or stem not in self._stems:
                 raise TargetError(
                     f"{target.text} is no latent of this index",
                     field="target",
                     value=target.text,
                     legal="a latent of an autoencoder that writes to the residual stream",
                 )
+            return self._starts[self._stems.index(stem)] + number
         return layer_rows(self._plan, (layer, layer)).start + number
 
     def node(self, row: int) -> str:
         """The name of the vector in this row."""
-        letter = "N" if self.kind is NEURON else "F"
-        return f"L{self._columns['layer'][row]}.{letter}{self._columns['neuron'][row]}"
+        number = self._columns["neuron"][row]
+        if self.kind is NEURON:
+            return f"L{self._columns['layer'][row]}.N{number}"
+        return f"{self._stems[self._part(row)]}{number}"
+
+    def _part(self, row: int) -> int:
+        """Of the plan: the layer, or the autoencoder, that the vector is of."""
+        return bisect_right(self._starts, row) - 1
 
     def clusters(
         self,
@@ -443,8 +457,7 @@ class VectorIndex:
     def _page(
         self, row: int, promoted: int | None = None, suppressed: int | None = None
     ) -> VectorPage:
-        layer = int(self._columns["layer"][row])
-        rows = layer_rows(self._plan, (layer, layer))
+        layer, part = int(self._columns["layer"][row]), self._part(row)
         norms = self.norms
         return VectorPage(
             node=self.node(row),
@@ -452,7 +465,9 @@ class VectorIndex:
             neuron=int(self._columns["neuron"][row]),
             norm=float(norms[row]),
             norm_percentile=_percentile(norms, norms[row]),
-            layer_norm_percentile=_percentile(norms[rows.start : rows.stop], norms[row]),
+            layer_norm_percentile=_percentile(
+                norms[self._starts[part] : self._starts[part + 1]], norms[row]
+            ),
             promoted=self.listed(row, "promoted", promoted),
             suppressed=self.listed(row, "suppressed", suppressed),
             clusters=clustering.known(self, row) if self.kind is NEURON else {},
@@ -461,8 +476,7 @@ class VectorIndex:
 
 def _attached_to(model: Model) -> str:
     """What tells the autoencoders that a model has from others."""
-    found = model.derived.get(LATENT.kind)  # those that an index has
-    return "" if found is None else found.row.derived
+    return ",".join(f"{one.stem}:{one.sae.fingerprint}" for one in every(model))
 
 
 def _sides(side: Side) -> tuple[Side, ...]:
