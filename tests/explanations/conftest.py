@@ -13,6 +13,14 @@ TOKENS = 12_000
 
 
 @pytest.fixture(scope="session")
+def metrics():
+    """scikit-learn's: a second of imports, which only the process pays that has a use for it."""
+    from sklearn import metrics
+
+    return metrics
+
+
+@pytest.fixture(scope="session")
 def planted():
     return world.planted()
 

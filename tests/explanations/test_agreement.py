@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from sklearn import metrics
 
 from unembed.explanations.agreement import (
     Resampled,
@@ -23,7 +22,7 @@ def drawn(seed, share=0.2, n=400):
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_scores_equal_scikit_learns(seed):
+def test_scores_equal_scikit_learns(seed, metrics):
     described, active, values = drawn(seed, share=0.05 + 0.2 * seed)
     wanted = [
         score(active, described)
@@ -42,7 +41,7 @@ def test_nothing_described_or_active_scores_nothing():
     assert auc_of_ranks(ranks(np.arange(4)), ~none) == 0.5
 
 
-def test_the_interval_is_that_of_sentences_drawn_again():
+def test_the_interval_is_that_of_sentences_drawn_again(metrics):
     described, active, values = drawn(7)
     sentences = np.repeat(np.arange(40), 10) + 5
     found = agreement(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from sklearn import metrics
 
 from unembed.errors import InputError
 from unembed.explanations.judging.score import score_explanation
@@ -14,7 +13,7 @@ from . import world
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_metrics_equal_scikit_learns_on_the_same_judgements(seed):
+def test_metrics_equal_scikit_learns_on_the_same_judgements(seed, metrics):
     rng = np.random.default_rng(seed)
     truth = rng.random(60) < 0.5
     answers = np.round(np.clip(rng.random(60) * 0.7 + 0.3 * truth, 0, 1), 1).tolist()
