@@ -7,10 +7,8 @@ Thread-safe for reading. Lists and norms are held in memory; the value vectors t
 from __future__ import annotations
 
 import threading
-from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from functools import partial
-from itertools import accumulate
 from typing import Any, TypeVar, get_args
 
 import numpy as np
@@ -27,7 +25,7 @@ from unembed.errors import InputError, TargetError
 from unembed.index import clusters as clustering
 from unembed.index.about import IndexAbout, Plan
 from unembed.index.choices import best_rows, layer_rows, page
-from unembed.index.hits import SHOWN_PROMOTED, SHOWN_SUPPRESSED, Hit, Hits, Scores, VectorPage
+from unembed.index.hits import SHOWN_PROMOTED, SHOWN_SUPPRESSED, Hit, Hits, VectorPage
 from unembed.index.matrix import IndexTables, ValueMatrix
 from unembed.index.options import (
     BrowseOptions,
@@ -38,6 +36,7 @@ from unembed.index.options import (
     TokenSearchOptions,
 )
 from unembed.index.ranking import Postings
+from unembed.index.rows import Rows
 from unembed.index.tables import Tables
 from unembed.index.weights import SameWeights
 from unembed.index.words import Term, Vocabulary, listed
@@ -47,7 +46,6 @@ from unembed.options import given
 
 Array = NDArray[Any]
 Made = TypeVar("Made")
-MOST_MATCHED = 20
 SIDES: tuple[Side, ...] = get_args(Side)
 SEARCH, TOKEN, SIMILAR = SearchOptions(), TokenSearchOptions(), SimilarOptions()
 BROWSE, CLUSTERS = BrowseOptions(), ClustersOptions()
@@ -73,8 +71,6 @@ class VectorIndex:
     ) -> None:
         """`stems`: of latents, what those of each part of the plan are called, "L6.F"."""
         self.kind = kind
-        self._stems = tuple(stems)
-        self._starts = (0, *accumulate(plan.widths))
         self._attached = _attached_to(model)
         self.about = about
         self.vectors = ValueMatrix(tables, plan.n_vectors, plan.d, model.settings.index_cache_bytes)
@@ -82,7 +78,7 @@ class VectorIndex:
         self._weights = SameWeights(model, plan.fingerprint)
         self._plan = plan
         self._tables = tables
-        self._columns = tables.columns(plan)
+        self._rows = Rows(model, plan, tables.columns(plan), stems)
         self._lock = threading.RLock()
         self._made: dict[str, Any] = {}
 
@@ -153,7 +149,8 @@ class VectorIndex:
         order = found[np.argsort(-scores[found], kind="stable")]
         tokens = np.concatenate([group for term in terms for group in term.groups])
         shown = page(order, asked.limit, asked.offset)
-        items = [self._hit(row, scores[row], self._matched(row, tokens, sides)) for row in shown]
+        matched = {row: self._rows.matched(row, tokens, sides) for row in shown}
+        items = [self._rows.hit(row, scores[row], matched[row]) for row in shown]
         return Hits(len(found), tuple(items))
 
     def token(
@@ -180,7 +177,7 @@ class VectorIndex:
         items = []
         for row in best_rows(size, rows, asked.limit, asked.offset):
             matched = scores_of(self._model, [token_id], [scores[row]])
-            items.append(self._hit(row, scores[row], matched))
+            items.append(self._rows.hit(row, scores[row], matched))
         return Hits(len(rows), tuple(items))
 
     def similar(
@@ -200,7 +197,7 @@ class VectorIndex:
         self.check_current()
         asked = options.changed(**changes)
         row, direction = self._direction(node_or_direction)
-        norms = self._columns["norm"]
+        norms = self._rows.norms
         length = float(direction.norm())
         products = self.vectors.times(direction / length).numpy()
         cosines = np.divide(products, norms, out=np.zeros_like(products), where=norms > 0)
@@ -212,7 +209,7 @@ class VectorIndex:
             near[row] = -np.inf
             total -= row in rows
         best = best_rows(near, rows, asked.limit, asked.offset, total)
-        return Hits(total, tuple(self._hit(one, cosines[one]) for one in best))
+        return Hits(total, tuple(self._rows.hit(one, cosines[one]) for one in best))
 
     # ------------------------------------------------------------ looking
 
@@ -252,37 +249,16 @@ class VectorIndex:
 
     def hit(self, node: str, score: float = 0.0) -> Hit:
         """A vector the way that hits show it."""
-        return self._hit(self.row(node), score)
+        return self._rows.hit(self.row(node), score)
 
     def row(self, node: str) -> int:
         """Where a vector stands in `vectors`; raises as `vector` does."""
         self.check_current()
-        if self.kind is NEURON:
-            layer, number = vector_of(self._model, node)
-        else:
-            target = self._model.node(node, "target")
-            number = target.index or 0
-            stem = target.stem.removesuffix(str(number))
-            if not target.row.derived or stem not in self._stems:
-                raise TargetError(
-                    f"{target.text} is no latent of this index",
-                    field="target",
-                    value=target.text,
-                    legal="a latent of an autoencoder that writes to the residual stream",
-                )
-            return self._starts[self._stems.index(stem)] + number
-        return layer_rows(self._plan, (layer, layer)).start + number
+        return self._rows.of(node)
 
     def node(self, row: int) -> str:
         """The name of the vector in this row."""
-        number = self._columns["neuron"][row]
-        if self.kind is NEURON:
-            return f"L{self._columns['layer'][row]}.N{number}"
-        return f"{self._stems[self._part(row)]}{number}"
-
-    def _part(self, row: int) -> int:
-        """Of the plan: the layer, or the autoencoder, that the vector is of."""
-        return bisect_right(self._starts, row) - 1
+        return self._rows.name(row)
 
     def clusters(
         self,
@@ -334,8 +310,7 @@ class VectorIndex:
     @property
     def norms(self) -> Array:
         """Length of every vector, by row."""
-        norms: Array = self._columns["norm"]
-        return norms
+        return self._rows.norms
 
     @property
     def model(self) -> Model:
@@ -344,8 +319,7 @@ class VectorIndex:
 
     def lists(self, side: str) -> tuple[Array, Array]:
         """Ids and scores [vectors, top_k] of one side, as stored."""
-        name = "top" if side == "promoted" else "bottom"
-        return self._columns[f"{name}_ids"], self._columns[f"{name}_scores"]
+        return self._rows.lists(side)
 
     def warm(self) -> VectorIndex:
         """Prepare what the first queries would wait for."""
@@ -429,49 +403,9 @@ class VectorIndex:
             )
         return found
 
-    def _matched(self, row: int, tokens: Array, sides: Sequence[str]) -> Scores:
-        found: Scores = ()
-        for side in sides:
-            ids, scores = (column[row] for column in self.lists(side))
-            here = np.isin(ids, tokens) & (scores > 0 if side == "promoted" else scores < 0)
-            found += scores_of(self._model, ids[here].tolist(), scores[here].tolist())
-        return found[:MOST_MATCHED]
-
-    def _hit(self, row: int, score: float, matched: Scores = ()) -> Hit:
-        return Hit(
-            node=self.node(row),
-            layer=int(self._columns["layer"][row]),
-            neuron=int(self._columns["neuron"][row]),
-            score=float(score),
-            norm=float(self._columns["norm"][row]),
-            matched=matched,
-            promoted=self.listed(row, "promoted", SHOWN_PROMOTED),
-            suppressed=self.listed(row, "suppressed", SHOWN_SUPPRESSED),
-        )
-
-    def listed(self, row: int, side: str, n: int | None = None) -> Scores:
-        """The first n tokens of one list of a vector."""
-        ids, scores = (column[row][:n] for column in self.lists(side))
-        return scores_of(self._model, ids.tolist(), scores.tolist())
-
-    def _page(
-        self, row: int, promoted: int | None = None, suppressed: int | None = None
-    ) -> VectorPage:
-        layer, part = int(self._columns["layer"][row]), self._part(row)
-        norms = self.norms
-        return VectorPage(
-            node=self.node(row),
-            layer=layer,
-            neuron=int(self._columns["neuron"][row]),
-            norm=float(norms[row]),
-            norm_percentile=_percentile(norms, norms[row]),
-            layer_norm_percentile=_percentile(
-                norms[self._starts[part] : self._starts[part + 1]], norms[row]
-            ),
-            promoted=self.listed(row, "promoted", promoted),
-            suppressed=self.listed(row, "suppressed", suppressed),
-            clusters=clustering.known(self, row) if self.kind is NEURON else {},
-        )
+    def _page(self, row: int, *shown: int) -> VectorPage:
+        clusters = clustering.known(self, row) if self.kind is NEURON else {}
+        return self._rows.page(row, clusters, *shown)
 
 
 def _attached_to(model: Model) -> str:
@@ -481,11 +415,6 @@ def _attached_to(model: Model) -> str:
 
 def _sides(side: Side) -> tuple[Side, ...]:
     return SIDES[:2] if side == "both" else (side,)
-
-
-def _percentile(norms: Array, norm: float) -> float:
-    """How many of the others are shorter, in hundredths."""
-    return 100.0 * float((norms < norm).sum()) / max(len(norms) - 1, 1)
 
 
 def _split(model: Model, word: str) -> list[str]:
