@@ -210,6 +210,8 @@ def test_what_a_node_does_is_said_in_words_and_labelled_by_hand(app: App, addres
     page.get_by_test_id("label-hand").wait_for(timeout=ANSWER)
     assert "what cats do" in app.text("label-hand")
     assert "by you" in app.text("label-hand")
+    header = page.get_by_test_id("component-header")
+    header.get_by_text("what cats do").wait_for(timeout=ANSWER)
     page.get_by_test_id("explain").click()
     app.settled()
     assert "3 sentences are too few" in app.text("in-words")  # the label by hand needs none
@@ -221,9 +223,8 @@ def test_what_a_node_does_is_said_in_words_and_labelled_by_hand(app: App, addres
     page.get_by_test_id("search-labels").click()
     page.get_by_test_id("labels").get_by_text("0 labels").wait_for(timeout=ANSWER)
     assert page.get_by_test_id("labels").get_by_text("what cats do").count() == 0
-    # an empty one is forgotten
+    # it is forgotten like any other
     app.open("v=1&view=component&node=L1.N5&p=the+cat+sat")
-    page.get_by_test_id("edit-label").click()
-    page.get_by_test_id("own-label").fill("")
-    page.get_by_test_id("keep-label").click()
+    page.get_by_role("button", name="Forget “what cats do”").click()
     page.get_by_test_id("label-hand").wait_for(state="detached", timeout=ANSWER)
+    page.get_by_test_id("node-label").wait_for(state="detached", timeout=ANSWER)

@@ -5,13 +5,18 @@ import { fromWords, scoreWords } from '../text/nodeLabels';
 
 export function NodeName({ node }: { node: string }) {
   const named = useNodeName(node);
-  const label = useLabelsOf(node)[0];
   if (named?.name)
     return (
       <bdi className="node-name" title={named.note || `${node}, named by you`}>
         {named.name}
       </bdi>
     );
+  return <NodeLabel node={node} />;
+}
+
+/** What a node does in words, beside whatever name it has. */
+export function NodeLabel({ node }: { node: string }) {
+  const label = useLabelsOf(node)[0];
   if (!label) return null;
   const title = [label.text, fromWords(label), scoreWords(label)].filter(Boolean).join('\n');
   return (

@@ -2,6 +2,7 @@
 import type { Vector } from '../../shared/api/explore';
 import type { ModelInfo } from '../../shared/api/queries';
 import { NameEditor } from '../../shared/parts/NameEditor';
+import { NodeLabel } from '../../shared/parts/NodeName';
 import { NodeActions } from '../../shared/parts/NodeActions';
 import { Icon } from '../../shared/parts/parts';
 import { copyText } from '../../shared/parts/save';
@@ -51,6 +52,7 @@ export function Header({ node, target, model, vector }: HeaderProps) {
             </>
           ) : null}
         </p>
+        <NodeLabel node={node} />
         {vector ? <NormFacts vector={vector} /> : null}
         {vector ? <ClusterLink vector={vector} /> : null}
         <Within target={target} model={model} />

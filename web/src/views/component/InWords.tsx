@@ -61,16 +61,14 @@ function KeptLabel({ label }: { label: Label }) {
         {fromWords(label)}
         {scores ? `: ${scores}` : ''}
       </span>{' '}
-      {label.source === 'hand' ? null : (
-        <button
-          type="button"
-          className="link"
-          aria-label={`Forget “${label.text}”`}
-          onClick={() => void editLabel(label.node, '', label.source).catch(() => undefined)}
-        >
-          Forget
-        </button>
-      )}
+      <button
+        type="button"
+        className="link"
+        aria-label={`Forget “${label.text}”`}
+        onClick={() => void editLabel(label.node, '', label.source).catch(() => undefined)}
+      >
+        Forget
+      </button>
     </li>
   );
 }
