@@ -24,6 +24,7 @@ from unembed.figures.text import cut, escape, isolate
 SIZES = 5  # widths of edges: a trace for each width and sign
 WIDTH = (0.5, 4.5)  # px of the smallest edge, and of the largest
 ALPHA = (0.15, 0.8)
+ALIKE = 0.005  # of edges, the largest: a first token's would leave no width to the others
 MARKER = (7.0, 20.0)  # px of a node without influence, and of that with most
 SPREAD = 0.42  # of a column, to either side: where nodes of one cell stand
 ROOM = 60.0  # px of a node in a cell
@@ -151,10 +152,11 @@ class _Figure:
 
     def edge_traces(self) -> list[go.Scatter]:
         """Lines of one sign and about one size in a trace; small ones below."""
-        largest = max(abs(edge.weight) for edge in self.graph.edges) or 1.0
+        sizes = sorted((abs(edge.weight) for edge in self.graph.edges), reverse=True)
+        largest = sizes[int(ALIKE * len(sizes))] or 1.0
         lots: dict[tuple[int, bool], list[GraphEdge]] = defaultdict(list)
         for edge in self.graph.edges:
-            share = math.sqrt(abs(edge.weight) / largest)
+            share = min(1.0, math.sqrt(abs(edge.weight) / largest))
             lots[min(SIZES - 1, int(share * SIZES)), edge.weight < 0].append(edge)
         return [self._lines(lots[lot], *lot) for lot in sorted(lots)]
 

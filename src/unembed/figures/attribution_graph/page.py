@@ -63,7 +63,7 @@ def html(
             "hollow diamonds what no latent explains, squares tokens.",
             "An edge is what its source adds to its target's value, attention patterns and scales "
             "of norms held: blue edges add, orange ones take away, and the width grows with the "
-            "root of the size.",
+            "root of the size, up to the largest in two hundred.",
         ],
         colours=None if colours is None else choose(colours),
         path=path,

@@ -61,9 +61,12 @@ export interface GraphData {
   edgeOf: ReadonlyMap<string, Edge>;
   into: ReadonlyMap<string, readonly Edge[]>;
   from: ReadonlyMap<string, readonly Edge[]>;
-  /** Of the largest edge of the whole graph, either way: widths stay where edges go. */
+  /** The size above which edges of the whole graph look alike: widths stay where edges go. */
   largest: number;
 }
+
+/** Of all edges, the largest, which would leave no width to the others: a first token's are huge. */
+const ALIKE = 0.005;
 
 export function graphData(json: GraphJson): GraphData {
   const most = mostOf(json.nodes);
@@ -82,7 +85,8 @@ export function graphData(json: GraphJson): GraphData {
     members: [],
   }));
   const edges = json.edges.map((edge) => ({ ...edge, id: edgeId(edge.source, edge.target) }));
-  const largest = edges.reduce((size, { weight }) => Math.max(size, Math.abs(weight)), 1e-12);
+  const sizes = edges.map(({ weight }) => Math.abs(weight)).toSorted((one, two) => two - one);
+  const largest = Math.max(sizes[Math.floor(ALIKE * sizes.length)] ?? 0, 1e-12);
   return made({ tokens: json.tokens, layers: json.n_layers, largest }, nodes, edges);
 }
 

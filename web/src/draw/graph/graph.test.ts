@@ -182,7 +182,7 @@ describe('what is drawn', () => {
     expect(paths.filter((path) => path.includes('--negative'))).toHaveLength(2);
     const widest = paths.at(-1)!;
     expect(widest).toContain(`stroke-width="${widthOf(1)}"`);
-    expect(widest).toContain(`opacity="${alphaOf(1)}"`);
+    expect(widest).toContain(`opacity="${alphaOf(1, 9)}"`);
     expect(svg.match(/<circle /g)).toHaveLength(3);
     expect(svg).toContain('&#60;b&#62;');
     expect(svg).toContain('␣&#60;a&#62; &#38; b');
@@ -204,6 +204,24 @@ describe('what is drawn', () => {
     expect(above.texts).toEqual(expect.arrayContaining(['L0', 'L1', 'logits', 'Tokyo', '␣is']));
   });
 
+  it('has a width for what is far below the largest of all', () => {
+    const { edges } = example.graph;
+    const huge = Array.from({ length: 400 }, () => ({ ...edges[8]!, weight: 0.01 }));
+    const graph = {
+      ...example.graph,
+      edges: [{ ...edges[0]!, weight: 4000 }, ...edges.slice(1), ...huge],
+    };
+    const found = graphData(graph as unknown as GraphJson);
+    expect(found.largest).toBe(1.5);
+    expect(sizeOf(found, found.edges[0]!)).toBe(1);
+    expect(sizeOf(found, found.edges[7]!)).toBeCloseTo(Math.sqrt(0.25 / 1.5), 9);
+  });
+
+  it('is fainter the more there is of it, but for the largest', () => {
+    expect(alphaOf(0, 20_000)).toBeLessThan(alphaOf(0, 100) / 5);
+    expect(alphaOf(1, 20_000)).toBe(alphaOf(1, 100));
+  });
+
   it('draws thousands of edges in a few strokes, weak ones first', () => {
     const graph = many(12, 26, 600);
     const camera = fitCamera(layOut(graph, ROOM), ROOM);
@@ -221,7 +239,6 @@ describe('what is drawn', () => {
     expect(lots.length).toBeLessThanOrEqual(16);
     const widths = lots.map(({ width }) => width);
     expect(widths).toEqual(widths.toSorted((one, two) => one - two));
-    expect(sizeOf(graph, graph.edges[0]!)).toBe(1);
   });
 });
 

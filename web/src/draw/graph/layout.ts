@@ -55,7 +55,7 @@ const LINE = 24;
 const PAD = 6;
 const EMPTY_ROW = 10;
 const RADIUS = { least: 3.5, most: 9 };
-const WIDE = { logit: 92, group: 86 };
+const WIDE = { least: 92, most: 230, letter: 6.2, pad: 30 };
 const PER_LINE = { least: 2, most: 24 };
 const STRETCHED = 4;
 
@@ -110,8 +110,9 @@ function byInfluence(one: Node, two: Node): number {
   );
 }
 
-function widthOf({ kind }: Node): number {
-  return kind === 'logit' || kind === 'group' ? WIDE[kind] : SLOT;
+function widthOf(node: Node): number {
+  if (!isWide(node)) return SLOT;
+  return Math.max(WIDE.least, Math.min(WIDE.most, node.label.length * WIDE.letter + WIDE.pad));
 }
 
 /** What a cell takes in a line; what is explained stands in a row that has no other cell. */

@@ -43,7 +43,8 @@ export function paintGraph(
   style: GraphStyle,
 ): void {
   paintRows(context, layout, camera, size, style);
-  for (const lot of lotsOf(data, layout.curves)) strokeLot(context, lot, camera, size, style);
+  for (const lot of lotsOf(data, layout.curves))
+    strokeLot(context, lot, data.edges.length, camera, size, style);
   context.globalAlpha = 1;
   for (const place of layout.places.values())
     if (isInside(camera, place, size)) paintNode(context, place, camera, style);
@@ -115,6 +116,7 @@ function lotsOf(data: GraphData, curves: readonly Curve[]): Lot[] {
 function strokeLot(
   context: Context,
   lot: Lot,
+  edges: number,
   camera: Camera,
   size: Size,
   style: GraphStyle,
@@ -122,7 +124,7 @@ function strokeLot(
   const [first] = lot.curves;
   if (!first) return;
   context.strokeStyle = colourOf(first.edge, style);
-  context.globalAlpha = alphaOf(lot.size);
+  context.globalAlpha = alphaOf(lot.size, edges);
   context.lineWidth = widthOf(lot.size);
   context.beginPath();
   for (const curve of lot.curves) {
@@ -150,7 +152,7 @@ function trace(context: Context, curve: Curve): void {
 
 function strokeOne(context: Context, data: GraphData, curve: Curve, style: GraphStyle): void {
   const size = sizeOf(data, curve.edge);
-  context.globalAlpha = Math.max(0.35, alphaOf(size));
+  context.globalAlpha = Math.max(0.5, alphaOf(size, 1));
   context.strokeStyle = colourOf(curve.edge, style);
   context.lineWidth = Math.max(1, widthOf(size));
   context.beginPath();

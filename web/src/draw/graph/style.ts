@@ -40,11 +40,11 @@ export function isHollow({ kind }: Node): boolean {
 }
 
 const WIDTH = { least: 0.5, most: 5 };
-const ALPHA = { least: 0.03, most: 0.85 };
+const ALPHA = { least: 0.03, few: 0.4, most: 0.9 };
 /** Edges of about one size are drawn in one go. */
 export const SIZES = 8;
 
-/** From 0 to 1: the root, so that one edge that is far above all others leaves them theirs. */
+/** From 0 to 1: the root, so that small ones are seen. */
 export function sizeOf(data: GraphData, { weight }: Edge): number {
   return Math.min(1, Math.sqrt(Math.abs(weight) / data.largest));
 }
@@ -53,9 +53,10 @@ export function widthOf(size: number): number {
   return between(WIDTH, size);
 }
 
-/** Small ones are many: thousands of them leave what lies below in sight. */
-export function alphaOf(size: number): number {
-  return between(ALPHA, size ** 1.5);
+/** The more there are, the fainter the small ones: thousands leave in sight what lies below. */
+export function alphaOf(size: number, edges: number): number {
+  const least = Math.max(ALPHA.least, Math.min(ALPHA.few, 4 / Math.sqrt(Math.max(1, edges))));
+  return between({ least, most: ALPHA.most }, size);
 }
 
 export function colourOf({ weight }: Edge, style: CircuitStyle): string {

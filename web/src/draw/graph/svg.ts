@@ -99,7 +99,7 @@ function curvesOf(data: GraphData, layout: Layout, style: GraphStyle): string[] 
     const size = sizeOf(data, curve.edge);
     const [c0, c1] = bends(curve).map(short);
     const [x0, y0, x1, y1] = [curve.x0, curve.y0, curve.x1, curve.y1].map(short);
-    const look = `stroke="${colourOf(curve.edge, style)}" stroke-width="${short(widthOf(size))}" opacity="${short(alphaOf(size))}"`;
+    const look = `stroke="${colourOf(curve.edge, style)}" stroke-width="${short(widthOf(size))}" opacity="${short(alphaOf(size, data.edges.length))}"`;
     return `<path d="M${x0} ${y0}C${x0} ${c0} ${x1} ${c1} ${x1} ${y1}" fill="none" ${look}/>`;
   });
 }
