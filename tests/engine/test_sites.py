@@ -82,3 +82,11 @@ def test_positions_count_from_either_end():
     for outside in (5, -6):
         with pytest.raises(TargetError, match="positions 0-4"):
             resolve_position(outside, 5)
+
+
+def test_a_name_is_read_once_and_a_mistake_is_named_where_it_was_made():
+    assert parse_target("L1.H2.z") is parse_target("L1.H2.z")
+    for field in ("capture[0]", "edits[1].target"):
+        with pytest.raises(TargetError) as caught:
+            parse_target("L1.nothing", field)
+        assert caught.value.field == field

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import lru_cache
 
 from unembed.engine.nodes import (
     AT,
@@ -68,13 +69,21 @@ def perhaps_attached(name: Name, field: str = "target") -> Target:
 
 
 def _read(name: str, field: str, derived: Sequence[NodeKind]) -> Target:
+    found = _known(name, tuple(derived))
+    if found is None:
+        raise _unknown(name, field)
+    return _checked(found, field)
+
+
+@lru_cache(maxsize=4096)  # every run names the same sites again; a model of 100 layers has 2,000
+def _known(name: str, derived: tuple[NodeKind, ...]) -> Target | None:
     for row in (*KINDS, *derived):
         for form in compiled(row):
             match = form.fullmatch(name)
             if match is None or (row.kind in PAIRS_OF and match["key"] is not None):
                 continue  # a head with a key is a pair, the next row
-            return _checked(_made(name, row, match.groupdict()), field)
-    raise _unknown(name, field)
+            return _made(name, row, match.groupdict())
+    return None
 
 
 def _unknown(name: str, field: str) -> TargetError:

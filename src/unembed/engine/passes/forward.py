@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Literal
 
 import torch
@@ -197,10 +198,10 @@ class _Plan:
 def _planned(model: Loaded, requests: Sequence[Request]) -> _Plan:
     """What a pass does; raises what Model.run raises for names, edits and the size of logits."""
     first = requests[0]
-    captures = [
-        plan_capture(named_nodes(model, one.capture), model.anatomy, model.name, one.lengths)
-        for one in requests
-    ]
+    captures = [_captures(model, first)]
+    for before, one in pairwise(requests):
+        same = one.capture is before.capture and one.lengths == before.lengths
+        captures.append(captures[-1] if same else _captures(model, one))
     edits = [resolve_edits(model, one.edits, one.lengths) for one in requests]
     rows = [
         Row(_activations(wanted), [one for one in of_row if one.edit.operation != "mask"])
@@ -219,6 +220,10 @@ def _planned(model: Loaded, requests: Sequence[Request]) -> _Plan:
         labelled=labelled,
         stop=None if labelled else _stop(model, first, captures[0], logits),
     )
+
+
+def _captures(model: Loaded, one: Request) -> dict[SiteKey, Wanted]:
+    return plan_capture(named_nodes(model, one.capture), model.anatomy, model.name, one.lengths)
 
 
 def _check_size(model: Loaded, requests: Sequence[Request], rows: Sequence[Row]) -> None:
