@@ -8,7 +8,7 @@ import pytest
 
 from unembed.index.corpus import estimate
 from unembed.index.corpus.build import index_corpus
-from unembed.index.corpus.corpus import Corpus
+from unembed.index.corpus.corpus import Corpus, corpora
 
 from .conftest import ANSWER, App, served
 
@@ -18,6 +18,7 @@ SENTENCES = (
     "The/DET/det dog/NOUN/nsubj sat/VERB/ROOT by/ADP/prep the/DET/det door/NOUN/pobj",
     "A/DET/det cat/NOUN/nsubj ran/VERB/ROOT",
 )
+ADDED = "A/DET/det bird/NOUN/nsubj sang/VERB/ROOT"
 PROMPT = "p=the+cat+sat"
 
 
@@ -103,6 +104,23 @@ def test_tokens_like_one_are_listed_filtered_and_looked_at(corpus, cats):
     assert len(matches(app)) == len(found)
 
 
+def test_tokens_like_one_of_a_lens_and_of_a_components_page_are_found(corpus, cats):
+    model = cats.model
+    wanted = words(cats.search("the cat sat", 1))
+    assert len(model.tokenize("the cat sat")) > 2
+    app = corpus()
+    app.open(f"v=1&view=lens&{PROMPT}&pos=1")
+    app.settled()
+    app.page.get_by_test_id("strip").hover()
+    app.page.get_by_test_id("find-like").click()
+    assert matches(app) == wanted
+    app.open(f"v=1&view=component&node=L1.N3&{PROMPT}&pos=1")
+    app.settled()
+    app.page.get_by_test_id("activation-text").get_by_test_id("find-like").click()
+    assert matches(app) == wanted
+    assert "view=corpus" in app.page.url
+
+
 def test_tokens_by_label_and_what_fits_nothing(corpus, cats):
     app = corpus("&cask=labels&cword=cat")
     assert matches(app) == words(cats.search(word=("cat",)))
@@ -169,11 +187,17 @@ def test_what_heads_look_at_is_a_table_that_sorts_and_leads_to_the_head(corpus):
     assert f"node={node}" in app.page.url
 
 
-def test_a_corpus_is_built_of_files_that_are_chosen_with_an_estimate_first(
+def build_another(app: App) -> None:
+    app.page.get_by_test_id("set-corpus").click()
+    app.page.get_by_test_id("build-another").click()
+
+
+def test_a_corpus_is_built_of_files_that_are_chosen_estimated_first_and_added_to(
     app, texts, model_of, tmp_path, monkeypatch
 ):
     monkeypatch.setattr(estimate, "LEAST_SECONDS", 0.05)
-    with served(model_of("gpt2"), cache_dir=str(tmp_path)) as app.address:
+    model = model_of("gpt2")
+    with served(model, cache_dir=str(tmp_path)) as app.address:
         app.open("v=1&view=corpus")
         app.page.get_by_test_id("build-files").set_input_files(texts)
         assert app.page.get_by_test_id("build-name").input_value() == "cats"
@@ -189,9 +213,19 @@ def test_a_corpus_is_built_of_files_that_are_chosen_with_an_estimate_first(
         app.page.get_by_test_id("corpus-no-prompt").wait_for(timeout=ANSWER)
         assert "cc=cats" in app.page.url
         app.page.get_by_role("button", name="by word and label").click()
-        assert matches(app)
-        app.page.get_by_test_id("set-corpus").click()
-        app.page.get_by_test_id("build-another").click()
+        before = matches(app)
+        build_another(app)
+        more = {"name": "more.conllu", "mimeType": "text/plain", "buffer": conllu(ADDED).encode()}
+        app.page.get_by_test_id("build-files").set_input_files(more)
+        app.page.get_by_test_id("build-name").fill("cats")
+        app.page.locator("[name=build-there]").nth(1).check(force=True)  # "files"
+        app.page.get_by_test_id("build-corpus").click()
+        app.page.get_by_test_id("corpus-no-prompt").wait_for(timeout=ANSWER)
+        app.page.get_by_role("button", name="by word and label").click()
+        assert len(matches(app)) > len(before)
+        (grown,) = corpora(model, folder=tmp_path / "corpora" / model.fingerprint)
+        assert (grown.files, grown.n_sentences) == (("cats.conllu", "more.conllu"), 4)
+        build_another(app)
         app.page.get_by_test_id("build-files").set_input_files(
             {"name": "bad.txt", "mimeType": "text/plain", "buffer": b"\xff\xfe"}
         )

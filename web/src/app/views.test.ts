@@ -7,7 +7,7 @@ import { dispatch, pressed, type Key, type Stroke } from '../draw/keys';
 import { HIT_KEYS } from '../shared/parts/hitKeys';
 import { RANGE_KEYS, STRIP_KEYS } from '../shared/parts/stripKeys';
 import { ViewBar } from '../shared/parts/ViewBar';
-import { setAddress, useStore } from '../shared/state/store';
+import { change, setAddress, useStore } from '../shared/state/store';
 import { integer, viewState } from '../shared/text/fields';
 import { addressOf } from '../shared/text/url';
 import { Views, type View } from '../shared/view';
@@ -143,9 +143,35 @@ describe('a view that is added', () => {
   });
 });
 
-/** All of our modules but the tests, as text. */
-function sources(): string[] {
-  const root = join(import.meta.dirname, '..');
+describe('tokens like the chosen one', () => {
+  /** Its tokens are of the vocabulary; and the view that they are found in. */
+  const WITHOUT_A_PROMPT = ['explore', 'corpus'];
+  const views = VIEWS.map((view) => [view.id, view] as const);
+
+  it.each(views)('are a key away in %s', (id, view) => {
+    const { corpus } = useStore.getState().spec;
+    change({ view: id, position: 2, corpus: { ...corpus, ask: 'labels' } });
+    const key = listed(view).filter((one) => one.on.includes('f'));
+    expect(key).toHaveLength(1);
+    expect(dispatch(key, stroke('f'))).toBe(true);
+    const { spec } = useStore.getState();
+    expect([spec.view, spec.position, spec.corpus.ask]).toEqual(['corpus', 2, 'like']);
+  });
+
+  it.each(views.filter(([id]) => !WITHOUT_A_PROMPT.includes(id)))(
+    'have a mark at the tokens that %s shows',
+    (id) => {
+      const shows = sources(join('views', id)).filter((text) =>
+        /<TokenStrip|data-testid="find-like"/.test(text),
+      );
+      expect(shows).not.toEqual([]);
+    },
+  );
+});
+
+/** All of our modules below a folder but the tests, as text. */
+function sources(below = ''): string[] {
+  const root = join(import.meta.dirname, '..', below);
   return readdirSync(root, { recursive: true, encoding: 'utf8' })
     .filter((name) => /\.tsx?$/.test(name) && !name.includes('.test.'))
     .map((name) => readFileSync(join(root, name), 'utf8'));

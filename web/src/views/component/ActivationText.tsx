@@ -2,6 +2,7 @@
 import type { Schemas } from '../../shared/api/client';
 import { isNumber } from '../../shared/parts/ComponentParts';
 import { quantity } from '../../draw/format';
+import { findLike } from '../../shared/state/position';
 import { change } from '../../shared/state/store';
 
 type Component = Schemas['Component'];
@@ -13,6 +14,7 @@ const DEEPEST = 55;
 export function ActivationText({ data, plain = false }: { data: Component; plain?: boolean }) {
   const most = data.activation.reduce((largest, value) => Math.max(largest, Math.abs(value)), 1e-9);
   const signed = data.activation.some((value) => value < 0);
+  const chosen = data.tokens[data.position];
   return (
     <div className="activation-text" data-testid={plain ? 'text-activation' : 'activation-text'}>
       <p className="faint activation-scale">
@@ -55,6 +57,19 @@ export function ActivationText({ data, plain = false }: { data: Component; plain
           );
         })}
       </p>
+      {chosen ? (
+        <p>
+          <button
+            type="button"
+            className="link"
+            title="Find tokens like this one in a corpus (f)"
+            data-testid="find-like"
+            onClick={findLike}
+          >
+            Find tokens like <bdi className="token">{chosen.label}</bdi> in a corpus
+          </button>
+        </p>
+      ) : null}
     </div>
   );
 }
