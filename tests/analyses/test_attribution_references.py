@@ -99,6 +99,63 @@ def test_a_reference_of_another_length_stands_where_tokens_are_the_same():
     assert counterparts((1, 2, 3, 4), (1, 4)) == (0, None, None, 1)
 
 
+def test_pairs_by_hand_stand_in_place_of_what_tokens_say():
+    from unembed.analyses.attribution.references import counterparts
+
+    assert counterparts((1, 2, 3, 4), (1, 4), ["1=1"]) == (0, 1, None, None)
+    assert counterparts((1, 2, 3), (3, 2, 1), ["0=-1", "-1=0"]) == (2, 1, 0)
+    assert counterparts(PROMPT, LONGER, ["3=3"]) == (0, 1, 2, 3, *PLACES[4:])
+
+
+@pytest.mark.parametrize("name", ["gpt2", "gemma3"])
+def test_against_a_prompt_aligned_by_hand_values_change_into_what_was_said(name, model_of):
+    """Tokens that no stretch has in common, pair by pair; all other values are kept."""
+    model, other = model_of(name, torch.float64), (50, 51, 52)
+    objective = WHY.at(POSITION)
+    pairs = {0: 0, 4: 2, 6: 1}
+    asked = {"against": "prompt", "references": other, "align": list(pairs.items())}
+    found = ue.attribute(model, PROMPT, objective, pairs=False, verify=12, top_k=30, **asked)
+    capture = ["mlp_post", "z", "embed", "attn_out", *objective.required_capture(model)]
+    here, there = model.run(PROMPT, capture), model.run(other, capture)
+    plain = ue.attribute(model, PROMPT, objective, pairs=False)
+    neurons = 0
+    for row in found.rows:
+        assert row.position in pairs, row.name
+        at = f"{row.name.partition('@')[0]}@{pairs[row.position]}"
+        if row.kind == "neuron":
+            slope = plain.node(row.name).total / float(here[row.name])
+            change = float(here[row.name]) - float(there[at])
+            assert row.total == pytest.approx(slope * change, rel=1e-6, abs=1e-9)
+            neurons += 1
+        if row.measured is not None:
+            edit = ue.set_to(row.name, there[at])
+            without = model.run(PROMPT, objective.required_capture(model), [edit])
+            lost = found.value - float(objective.value(without))
+            assert row.measured == pytest.approx(lost, rel=1e-5, abs=1e-7), row.name
+    assert neurons > 3
+
+
+@pytest.mark.parametrize(
+    ("align", "words"),
+    [
+        (["3"], "no pair of positions"),
+        (["3=4=5"], "no pair of positions"),
+        (["3=99"], "the reference has 3 tokens"),
+        ([(-11, 0)], "the prompt has 10 tokens"),
+        (["3=1", "4=1"], "has a partner already"),
+        (["3=1", "-7=2"], "has a partner already"),
+    ],
+)
+def test_pairs_by_hand_that_cannot_be_are_refused(align, words, model_of):
+    model = model_of("gpt2")
+    with pytest.raises(InputError, match=words) as caught:
+        ue.attribute(model, PROMPT, WHY, against="prompt", references=(50, 51, 52), align=align)
+    assert caught.value.field == "align"
+    with pytest.raises(InputError, match="compared with none") as caught:
+        ue.attribute(model, PROMPT, WHY, align=["0=0"])
+    assert caught.value.field == "align"
+
+
 @pytest.mark.parametrize("name", ["gpt2", "gemma3"])
 def test_against_a_prompt_of_another_length_values_change_into_their_counterparts(name, model_of):
     model = model_of(name, torch.float64)

@@ -91,6 +91,13 @@ def test_two_prompts_of_different_lengths_stand_beside_each_other(app: App):
     assert page.get_by_test_id("beside-strip").locator(".differs").all_inner_texts() == ["␣city"]
     assert page.get_by_test_id("attribution-table").get_by_text("change").count() > 0
     app.assert_accessible()
+    strip = page.get_by_test_id("beside-strip")
+    strip.get_by_role("button", name="␣city, alone").click()
+    strip.get_by_role("button", name="stand beside ␣Japan").click()
+    page.locator('[data-testid="beside-strip"] .by-hand').wait_for()
+    assert strip.locator(".by-hand").inner_text() == "␣city"
+    app.settled()
+    assert "nalign=4%3D3" in page.url or "nalign=4=3" in page.url
     page.get_by_test_id("mode").locator("[value=edited]").check()
     assert "in the other prompt" not in app.text("attribution-readout")
     assert app.too_wide([1280, 700]) == []

@@ -60,7 +60,7 @@ def _python_patch(model: Model, fields: dict[str, Any], edits: list[Any]) -> Num
 
 
 ATTRIBUTE = {"target": 40, "distractor": "a", "verify": 3, "top_k": 6, "frozen": "all"}
-ATTRIBUTE |= {"against": "prompt", "references": [OTHER], "sample": 16}
+ATTRIBUTE |= {"against": "prompt", "references": [OTHER], "sample": 16, "align": ["1=2", "2=1"]}
 PATCH = {
     "prompt": PROMPT,
     "corrupted": OTHER,
@@ -105,7 +105,7 @@ FACES = {
         lambda: [
             *("attribute", PROMPT, "--target", "#40", "--distractor", "a", "--verify", "3"),
             *("--top-k", "6", "--frozen", "all", "--against", "prompt", "--reference", OTHER),
-            *("--sample", "16", "--json"),
+            *("--align", "1=2,2=1", "--sample", "16", "--json"),
         ],
     ),
     "patch": Face(

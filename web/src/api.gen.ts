@@ -1564,6 +1564,12 @@ export interface components {
              */
             against?: "zero" | "mean" | "prompt" | "resample";
             /**
+             * Align
+             * @description Positions of the prompt, each with the one of a reference prompt that stands for it, in place of what their longest common stretches say.
+             * @default []
+             */
+            align?: string[];
+            /**
              * Seed
              * @description Of the draw, where values are compared with drawn ones.
              * @default 0

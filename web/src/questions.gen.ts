@@ -271,6 +271,11 @@ export const QUESTIONS = {
         "resample"
       ]
     },
+    "align": {
+      "kind": "names",
+      "default": [],
+      "limit": "max_prompt_tokens"
+    },
     "seed": {
       "kind": "integer",
       "default": 0,

@@ -73,10 +73,10 @@ def attribute(
         edits: changes made while the model runs, in every pass.
         references: with `against="prompt"` a prompt whose activations take the place of the
             prompt's; of several, their means position by position. One of other length has for
-            each position what `references.counterparts` finds, and where it has nothing a value is
-            kept. With `against="mean"` any prompts: the mean over all of their positions; with
-            `against="resample"`, too: at each position all sites have what they are at one that
-            is drawn from theirs.
+            each position what `references.counterparts` finds, or `align=[(3, 4)]` says by hand,
+            and where it has nothing a value is kept. With `against="mean"` any prompts: the mean
+            over all of their positions; with `against="resample"`, too: at each position all sites
+            have what they are at one that is drawn from theirs.
         options: how effects are estimated and which nodes are listed; `target` and `changes` are
             single ones, as in `distractor=" Paris", verify=20`; `verify="all"` is `verify_all`.
 
@@ -89,6 +89,8 @@ def attribute(
     """
     if changes.get("verify") == "all":
         changes = changes | {"verify": 0, "verify_all": True}
+    if "align" in changes:
+        changes = changes | {"align": tuple(map(_pair, changes["align"]))}
     options = chosen(options, given(target=target) | changes, {})
     check_sample(options.sample)
     read = model.read_prompt(prompt)
@@ -103,6 +105,12 @@ def attribute(
     pairs = layers_of_pairs(model, edits) if options.pairs else frozenset()
     passes = Passes(model, read, tuple(edits), objective, options, pairs, cancel, progress)
     return _Work(prompt, passes, others).attribution()
+
+
+def _pair(pair: Any) -> Any:
+    """(3, 4) as "3=4"; what is neither is left to the options to refuse."""
+    two = isinstance(pair, tuple | list) and len(pair) == 2
+    return f"{pair[0]}={pair[1]}" if two else pair
 
 
 def _check_integrated(options: AttributionOptions) -> None:

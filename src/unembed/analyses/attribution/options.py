@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from unembed.options import Count, Options, Position, Positive, Target, TokenRef, option
+from unembed.options import Count, Name, Options, Position, Positive, Target, TokenRef, option
 
 Frozen = Literal["final", "all", "none"]
 Estimator = Literal["gradient", "integrated", "relp", "graddrop"]
@@ -35,6 +35,7 @@ NodeKindName = Literal[
 
 _Kinds = Annotated[tuple[NodeKindName, ...], Field(strict=False, min_length=1, max_length=20)]
 _Layers = Annotated[tuple[Count, ...], Field(strict=False, min_length=1, max_length=4096)]
+_Pairs = Annotated[tuple[Name, ...], Field(strict=False)]
 _Positions = Annotated[tuple[Position, ...], Field(strict=False, min_length=1, fail_fast=True)]
 
 
@@ -68,6 +69,13 @@ class AttributionOptions(Options):
         "What an activation is compared with: 0; its mean over the prompt, or over the reference "
         "prompts where there are any; what it is at that position of a reference prompt; or what "
         "it is at a position drawn from all of theirs.",
+    )
+    align: _Pairs = option(
+        (),
+        "Positions of the prompt, each with the one of a reference prompt that stands for it, in "
+        "place of what their longest common stretches say.",
+        limit="max_prompt_tokens",
+        legal='a list of pairs, as in ["3=4", "5=7"]',
     )
     seed: Count = option(0, "Of the draw, where values are compared with drawn ones.")
     pairs: bool = option(

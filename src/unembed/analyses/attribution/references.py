@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from difflib import SequenceMatcher
@@ -61,7 +62,7 @@ def references_of(
     found: dict[SiteKey, Tensor] = {}
     notes: tuple[str, ...] = ()
     if against == "prompt":
-        places = [counterparts(seen.ids, one.ids) for one in others]
+        places = [counterparts(seen.ids, one.ids, options.align) for one in others]
         notes = tuple(dict.fromkeys(note for one in places for note in _left(one)))
         found = {key: _placed(key, seen, others, places) for key in keys}
     elif against == "resample":
@@ -81,13 +82,58 @@ def references_of(
 # ------------------------------------------------------------------ another prompt
 
 
-def counterparts(ids: Sequence[int], other: Sequence[int]) -> Counterparts:
+def counterparts(
+    ids: Sequence[int], other: Sequence[int], align: Sequence[str] = ()
+) -> Counterparts:
     """Which positions of another prompt stand for those of a prompt.
 
     Of prompts of as many tokens the same ones. Else those of the longest common stretches of
     tokens; in what lies between, the last tokens: a name of two tokens has its own for the last of
     one of three, where what is read of it stands.
+
+    Args:
+        align: pairs by hand, "3=4": of both positions nothing else stands for the other prompt's.
+
+    Raises:
+        InputError: what is no pair, or of a position that there is not, or that has one already.
     """
+    pairs = _by_hand(align, len(ids), len(other))
+    taken = set(pairs.values())
+    found = [None if at in taken else at for at in _alike(ids, other)]
+    for here, there in pairs.items():
+        found[here] = there
+    return tuple(found)
+
+
+def _by_hand(align: Sequence[str], n_here: int, n_there: int) -> dict[int, int]:
+    found: dict[int, int] = {}
+    for pair in align:
+        ends = re.fullmatch(r"\s*(-?[0-9]{1,7})\s*=\s*(-?[0-9]{1,7})\s*", pair, re.ASCII)
+        if ends is None:
+            message = f"align has {pair!r}, which is no pair of positions"
+            raise InputError(message, field="align", value=pair, legal='pairs, as in "3=4"')
+        here, there = int(ends[1]), int(ends[2])
+        for said, at, most in (("prompt", here, n_here), ("reference", there, n_there)):
+            if not -most <= at < most:
+                raise InputError(
+                    f"align has {pair!r}, and the {said} has {most} tokens",
+                    field="align",
+                    value=pair,
+                    legal=f"0 to {most - 1} of the {said}, or -1 to -{most} from its end",
+                )
+        here, there = here % n_here, there % n_there
+        if here in found or there in found.values():
+            raise InputError(
+                f"align has {pair!r}, and one of the two has a partner already",
+                field="align",
+                value=pair,
+                legal="each position once",
+            )
+        found[here] = there
+    return found
+
+
+def _alike(ids: Sequence[int], other: Sequence[int]) -> Counterparts:
     if len(ids) == len(other):
         return tuple(range(len(ids)))
     found: list[int | None] = [None] * len(ids)
@@ -168,8 +214,18 @@ def check_references(
             field="references",
             legal="at least one prompt",
         )
+    if options.align and against != "prompt":
+        raise InputError(
+            "align says what stands for what in another prompt, and values are compared with none",
+            field="align",
+            value=options.align[0],
+            legal='against="prompt"',
+        )
     if against == "prompt":
-        _check_common(ids, others)
+        for other in others:
+            _by_hand(options.align, len(ids), len(other))
+        if not options.align:
+            _check_common(ids, others)
     elif against == "resample":
         _check_drawn(options, ids, others)
 
@@ -183,7 +239,7 @@ def _check_common(ids: Sequence[int], others: Sequence[Sequence[int]]) -> None:
                 field="references",
                 value=len(other),
                 legal=f"{len(ids)} tokens, or some that the prompt has",
-                fix='words of as many tokens, or against="mean"',
+                fix='words of as many tokens, pairs by align=["3=4"], or against="mean"',
             )
 
 

@@ -96,7 +96,12 @@ export function AttributionView({ model, experiment, cellWidth }: ViewProps) {
       />
       <Smaller code={analysis.error?.body.code} />
       {beside.tokens && experiment.tokens ? (
-        <BesideStrip tokens={beside.tokens} own={experiment.tokens} cellWidth={cellWidth} />
+        <BesideStrip
+          tokens={beside.tokens}
+          columns={beside.columns}
+          own={experiment.tokens}
+          cellWidth={cellWidth}
+        />
       ) : null}
       {listed && model ? (
         <Area

@@ -13,6 +13,7 @@ import {
 } from './rows';
 import { attributionTable } from './text';
 import { besideOf, compared } from './twoPrompts';
+import { paired, readPairs } from './pairing';
 import { firstInSight, topOf } from './window';
 
 const token = (id: number, text: string) => ({
@@ -229,6 +230,29 @@ describe('two prompts', () => {
     expect(besideOf(TOKENS, TOKENS.with(1, other(' France', 8))).tokens[1]?.label).toBe(
       '␣Japan / ␣France',
     );
+  });
+
+  it('stand beside each other as pairs by hand say, and both leave their partners for it', () => {
+    const { columns, alone } = besideOf(OWN.tokens, THEIRS.tokens, [[1, 2]]);
+    expect([columns, alone]).toEqual([[0, 3, 1, 2], 1]);
+    const crossed = besideOf(OWN.tokens, THEIRS.tokens, [[2, 0]]);
+    expect(crossed.columns).toEqual([2, 3, 4, 5]);
+    expect(crossed.tokens[2]?.label).toBe('␣of / <bos>');
+    expect(besideOf(OWN.tokens, THEIRS.tokens, [[9, 0]]).columns).toEqual([0, 3, 4, 2]);
+    expect(paired(['1=2', '2=0', '0=3'], [1, 0])).toEqual(['0=3', '1=0']);
+    expect(readPairs(['1=2', '1=3'])).toBeNull();
+    const both = compared(OWN, THEIRS, [[1, 2]]);
+    expect(both.edited?.rows.map(({ name }) => name)).toContain('L1.N9@1');
+  });
+
+  it('are compared with by those pairs where it is the same prompt', () => {
+    const asked = (beside: string) =>
+      attributionBody(
+        state({ references: 'a b', against: 'prompt', beside, align: ['1=2'] }),
+        { target: '', distractor: '' },
+        { layers: 4, positions: 3 },
+      ).align;
+    expect([asked('a b'), asked('a c')]).toEqual([['1=2'], undefined]);
   });
 
   it('are a comparison whose nodes are matched by their place', () => {

@@ -1,4 +1,5 @@
 /** What of an attribution is asked for and listed: as state, as parts of the address, as the request. */
+import { MOST_PAIRS, readPairs } from './pairing';
 import { LIMITS, QUESTIONS } from '../../questions.gen';
 import type { Schemas } from '../../shared/api/client';
 import { change, useSpec, useStore } from '../../shared/state/store';
@@ -52,6 +53,7 @@ const OPTIONS = own(QUESTIONS.attribute, [
   'positions',
   'verify',
   'references',
+  'align',
 ]);
 
 /** Options of the question by their names there, and how it is shown. */
@@ -68,6 +70,8 @@ export interface Attribution extends Values<typeof OPTIONS> {
   references: string;
   /** Another prompt, whose attribution stands beside; "": none. */
   beside: string;
+  /** Pairs of positions by hand, of this prompt and of that one: "3=4". */
+  align: readonly string[];
   grouping: (typeof GROUPINGS)[number];
   sign: (typeof SIGNS)[number];
   /** In the node's name, or in its tokens. */
@@ -89,6 +93,7 @@ export const ATTRIBUTION: Readonly<Attribution> = {
   verify: 0,
   references: '',
   beside: '',
+  align: [],
   grouping: 'nodes',
   sign: 'both',
   find: '',
@@ -107,6 +112,7 @@ export type AttributionBody = Partial<Values<typeof OPTIONS>> &
     target: string | null;
     distractor: string | null;
     references?: string[];
+    align?: string[];
   };
 
 /** Of another model or prompt a filter may name what is not there: that is then no filter. */
@@ -119,6 +125,7 @@ export function attributionBody(
   return {
     ...chosen(state, OPTIONS),
     ...(references.length > 0 ? { references } : {}),
+    ...(pairsCount(state) ? { align: [...state.align] } : {}),
     sort_by: state.sort_by,
     top_k: state.top_k,
     verify: Math.min(state.verify, state.top_k),
@@ -128,6 +135,13 @@ export function attributionBody(
     target: asked.target || null,
     distractor: asked.distractor || null,
   };
+}
+
+/** Pairs are of the prompt beside: where that is the one to compare with, they count there too. */
+function pairsCount(state: Attribution): boolean {
+  const others = referencesOf(state);
+  const same = others.length === 1 && others[0] === state.beside;
+  return state.against === 'prompt' && same && state.align.length > 0;
 }
 
 /** Against zero there are none. */
@@ -163,6 +177,10 @@ const FIELDS: Fields<Attribution> = {
   nver: integer(ATTRIBUTION, 'verify', 0, MOST),
   nrefs: text(ATTRIBUTION, 'references'),
   nbes: text(ATTRIBUTION, 'beside'),
+  nalign: list<Attribution, string>('align', (written) => {
+    const pairs = written.split(',');
+    return pairs.length <= MOST_PAIRS && readPairs(pairs) ? pairs : undefined;
+  }),
   nkind: field(
     ATTRIBUTION,
     'kinds',

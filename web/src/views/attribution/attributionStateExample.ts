@@ -33,6 +33,7 @@ export const attribution: fc.Arbitrary<Attribution> = fc
     verify_all: fc.boolean(),
     sample: fc.nat({ max: 500 }),
     beside: fc.constantFrom('', 'The capital of the Republic of France'),
+    align: fc.subarray(['3=4', '5=0', '12=11']),
     references: fc.constantFrom('', 'The capital of France\nof Italy'),
     kinds: fc.option(fc.subarray([...NODE_KINDS], { minLength: 1 })),
     layers: numbers,

@@ -5,6 +5,7 @@ import { askedOf } from '../../shared/text/chat';
 import type { Spec } from '../../shared/text/url';
 import { useAttribution, type Comparison } from './query';
 import type { Token } from './rows';
+import { readPairs } from './pairing';
 import { besideOf, compared } from './twoPrompts';
 
 export interface BesideAnswer {
@@ -13,7 +14,11 @@ export interface BesideAnswer {
   answer: Comparison | null;
   /** Of the other prompt, in the columns of both; null: there is no other prompt. */
   tokens: ReadonlyArray<Token | null> | null;
+  /** Of each position of the other prompt. */
+  columns: readonly number[];
 }
+
+const NONE: readonly number[] = [];
 
 export function useBeside(
   spec: Spec,
@@ -22,13 +27,14 @@ export function useBeside(
   position: number | null,
   layers: number,
 ): BesideAnswer {
-  const { beside } = spec.attribution;
+  const { beside, align } = spec.attribution;
+  const pairs = useMemo(() => readPairs(align) ?? [], [align]);
   const there = beside !== '';
   const asked = { ...spec, prompt: beside, edits: [] };
   const others = useTokens(askedOf(asked), there).data?.tokens ?? null;
   const side = useMemo(
-    () => (there && tokens && others ? besideOf(tokens, others) : null),
-    [there, tokens, others],
+    () => (there && tokens && others ? besideOf(tokens, others, pairs) : null),
+    [there, tokens, others, pairs],
   );
   const partner = side?.columns.indexOf(position ?? -1) ?? -1;
   const last = (others?.length ?? 0) - 1;
@@ -44,12 +50,13 @@ export function useBeside(
   );
   const other = there ? analysis.data : null;
   const answer = useMemo(
-    () => (own && other ? compared(own.baseline, other.baseline) : own),
-    [own, other],
+    () => (own && other ? compared(own.baseline, other.baseline, pairs) : own),
+    [own, other, pairs],
   );
   return {
     analysis,
     answer,
+    columns: side?.columns ?? NONE,
     tokens:
       side && others ? side.tokens.map((_, at) => others[side.columns.indexOf(at)] ?? null) : null,
   };

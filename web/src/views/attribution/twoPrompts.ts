@@ -1,5 +1,6 @@
 /** The attributions of two prompts as one comparison, their tokens beside each other. */
 import { align } from '../../shared/text/align';
+import { withPairs, type Pair } from './pairing';
 import type { Comparison } from './query';
 import type { Node, Token } from './rows';
 
@@ -21,11 +22,16 @@ export interface Beside {
   alone: number;
 }
 
-export function besideOf(own: readonly Token[], other: readonly Token[]): Beside {
-  const partners = align(
+export function besideOf(
+  own: readonly Token[],
+  other: readonly Token[],
+  pairs: readonly Pair[] = [],
+): Beside {
+  const alike = align(
     own.map(({ id }) => id),
     other.map(({ id }) => id),
   );
+  const partners = withPairs(alike, pairs, own.length);
   let next = own.length;
   const columns = partners.map((partner) => partner ?? next++);
   const back = new Map(columns.map((column, at) => [column, other[at]]));
@@ -42,8 +48,8 @@ export function besideOf(own: readonly Token[], other: readonly Token[]): Beside
 const NO_TOKEN: Token = { id: -1, text: '', label: '', special: true };
 
 /** Both in the columns of `besideOf`. A token that one of them has not does nothing there. */
-export function compared(own: Side, other: Side): Comparison {
-  const { tokens, columns } = besideOf(own.tokens, other.tokens);
+export function compared(own: Side, other: Side, pairs: readonly Pair[] = []): Comparison {
+  const { tokens, columns } = besideOf(own.tokens, other.tokens, pairs);
   const column = (at: number) => columns[at] ?? at;
   const sums = tokens.map((): Sums => NOTHING);
   for (const [at, one] of other.at_positions.entries()) sums[column(at)] = one;
