@@ -39,7 +39,8 @@ from unembed.errors import IndexMissingError
 from unembed.index.corpus import build as building
 from unembed.index.corpus import cluster
 from unembed.index.corpus.build import index_corpus
-from unembed.index.corpus.corpus import Corpus, open_corpus
+from unembed.index.corpus.corpus import Corpus
+from unembed.index.corpus.opening import open_corpus
 from unembed.models.tiny import tiny_model, tiny_tokenizer
 
 from .index.corpus.conftest import MORE, TEXT

@@ -108,9 +108,10 @@ if TYPE_CHECKING:
     from unembed.explanations.scores import ExplanationScores
     from unembed.index.build import build_index
     from unembed.index.corpus.build import estimate_corpus, index_corpus
-    from unembed.index.corpus.corpus import Corpus, corpora, open_corpus
+    from unembed.index.corpus.corpus import Corpus
     from unembed.index.corpus.examples import find_examples
     from unembed.index.corpus.examples_result import CorpusExamples
+    from unembed.index.corpus.opening import corpora, open_corpus
     from unembed.index.corpus.options import (
         CorpusOptions,
         CorpusSearchOptions,
@@ -274,10 +275,10 @@ _HOME = {
     "CorpusOptions": "unembed.index.corpus.options",
     "CorpusSearchOptions": "unembed.index.corpus.options",
     "CorpusSentencesOptions": "unembed.index.corpus.options",
-    "corpora": "unembed.index.corpus.corpus",
+    "corpora": "unembed.index.corpus.opening",
     "estimate_corpus": "unembed.index.corpus.build",
     "index_corpus": "unembed.index.corpus.build",
-    "open_corpus": "unembed.index.corpus.corpus",
+    "open_corpus": "unembed.index.corpus.opening",
     # components in words
     "ExplainOptions": "unembed.explanations.options",
     "Explanations": "unembed.explanations.result",

@@ -8,7 +8,8 @@ import pytest
 
 from unembed.index.corpus import estimate
 from unembed.index.corpus.build import index_corpus
-from unembed.index.corpus.corpus import Corpus, corpora
+from unembed.index.corpus.corpus import Corpus
+from unembed.index.corpus.opening import corpora
 
 from .conftest import ANSWER, App, served
 

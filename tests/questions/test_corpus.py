@@ -10,8 +10,8 @@ import pytest
 
 from unembed.engine.model import Model
 from unembed.index.corpus.build import index_corpus
-from unembed.index.corpus.corpus import open_corpus
 from unembed.index.corpus.examples import find_examples
+from unembed.index.corpus.opening import open_corpus
 from unembed.index.corpus.relations import head_relations
 from unembed.questions import corpus as questions
 

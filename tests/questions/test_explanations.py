@@ -15,7 +15,7 @@ import unembed as ue
 from unembed.engine.model import Model
 from unembed.explanations.explain import explain
 from unembed.index.corpus.build import index_corpus
-from unembed.index.corpus.corpus import open_corpus
+from unembed.index.corpus.opening import open_corpus
 
 from ..explanations.stub import said, server, yes
 from ..server.asgi import bearer, call, post, request

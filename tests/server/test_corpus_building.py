@@ -15,7 +15,7 @@ import unembed as ue
 from unembed.index.corpus import estimate as estimating
 from unembed.index.corpus import stages
 from unembed.index.corpus.build import index_corpus
-from unembed.index.corpus.corpus import open_corpus
+from unembed.index.corpus.opening import open_corpus
 from unembed.models.tiny import tiny_tokenizer
 from unembed.session.uploads import Uploads
 

@@ -175,7 +175,7 @@ def pages(
     if html is not None:
         check_path(html)
     model = load(loading, Settings.from_environment(), console)
-    from unembed.index.corpus.corpus import open_corpus
+    from unembed.index.corpus.opening import open_corpus
     from unembed.index.corpus.pages import node_pages
 
     with progress_bar(console, "Pages") as progress:
@@ -225,7 +225,7 @@ def _relations(session: Session, job: Job, asked: CorpusRelationsRequest) -> Hea
 def listed(*, loading: Loading, as_json: options.Json = False) -> None:
     """The corpora of a model that are whole."""
     model = load(loading, Settings.from_environment(), Console(stderr=True))
-    from unembed.index.corpus.corpus import corpora
+    from unembed.index.corpus.opening import corpora
 
     found = corpora(model)
     if as_json:

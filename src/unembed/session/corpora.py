@@ -12,8 +12,9 @@ from typing import Annotated
 from unembed.engine.model import Model
 from unembed.errors import BusyError
 from unembed.index.corpus.about import CorpusAbout
-from unembed.index.corpus.corpus import Corpus, corpora, open_corpus
+from unembed.index.corpus.corpus import Corpus
 from unembed.index.corpus.folder import CorpusFolder, corpora_in, unfinished
+from unembed.index.corpus.opening import corpora, open_corpus
 from unembed.index.corpus.options import Split
 from unembed.index.versions import ABOUT
 from unembed.session.jobs import Job

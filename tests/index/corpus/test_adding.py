@@ -11,7 +11,7 @@ import pytest
 from unembed.errors import IndexMissingError, InputError, LoadError
 from unembed.index.corpus import build, stages
 from unembed.index.corpus.build import index_corpus
-from unembed.index.corpus.corpus import open_corpus
+from unembed.index.corpus.opening import open_corpus
 from unembed.index.corpus.rows import Rows
 from unembed.index.store import Store
 

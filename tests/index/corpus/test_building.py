@@ -23,7 +23,7 @@ from unembed.errors import (
 )
 from unembed.index.corpus import estimate as estimating
 from unembed.index.corpus.build import estimate_corpus, index_corpus
-from unembed.index.corpus.corpus import corpora, open_corpus
+from unembed.index.corpus.opening import corpora, open_corpus
 from unembed.index.corpus.rows import SENTENCES, TOKENS, Rows
 from unembed.index.store import Store, to_numpy
 

@@ -22,8 +22,8 @@ from unembed.errors import IndexMissingError, InputError, LoadError, PromptError
 from unembed.index.corpus import build, cluster
 from unembed.index.corpus import cluster_workers as workers
 from unembed.index.corpus.build import index_corpus
-from unembed.index.corpus.corpus import open_corpus
 from unembed.index.corpus.folder import CorpusFolder
+from unembed.index.corpus.opening import open_corpus
 from unembed.index.corpus.options import CorpusOptions
 from unembed.index.corpus.pieces import Piece, Word
 from unembed.index.corpus.rows import Rows, Stretch, StretchColumns

@@ -11,7 +11,7 @@ import unembed as ue
 from unembed.errors import CancelledError, LoadError
 from unembed.index.corpus import collecting, examples
 from unembed.index.corpus.build import index_corpus
-from unembed.index.corpus.corpus import open_corpus
+from unembed.index.corpus.opening import open_corpus
 
 from .conftest import MORE
 from .test_building import assert_same, kept

@@ -11,7 +11,7 @@ import pytest
 
 from unembed.errors import IndexMissingError
 from unembed.index.corpus.build import index_corpus
-from unembed.index.corpus.corpus import open_corpus
+from unembed.index.corpus.opening import open_corpus
 
 from .test_building import assert_same, kept
 

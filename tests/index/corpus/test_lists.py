@@ -17,8 +17,8 @@ import unembed as ue
 from unembed.errors import IndexMissingError
 from unembed.index.corpus import lists
 from unembed.index.corpus.build import estimate_corpus, index_corpus
-from unembed.index.corpus.corpus import open_corpus
 from unembed.index.corpus.lists import Lists
+from unembed.index.corpus.opening import open_corpus
 from unembed.index.store import to_arrow, to_numpy
 
 TEXT = "the a dog cat girl bank river city pub sat ran saw hear near on of to her his local"

@@ -8,7 +8,7 @@ import pytest
 
 from unembed.engine.load import load
 from unembed.index.corpus.build import index_corpus
-from unembed.index.corpus.corpus import open_corpus
+from unembed.index.corpus.opening import open_corpus
 from unembed.index.store import Store
 from unembed.settings import Settings
 

@@ -13,7 +13,7 @@ import unembed as ue
 from unembed.errors import InputError, PromptError, TargetError
 from unembed.index.corpus import compare
 from unembed.index.corpus.build import index_corpus
-from unembed.index.corpus.corpus import open_corpus
+from unembed.index.corpus.opening import open_corpus
 from unembed.index.corpus.rows import Rows
 from unembed.session.corpora import Corpora
 from unembed.settings import Settings

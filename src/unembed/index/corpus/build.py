@@ -20,10 +20,11 @@ from unembed.index.corpus import cluster
 from unembed.index.corpus.about import CorpusPlan, ListsAbout, Site, checked_name, facts_of
 from unembed.index.corpus.adding import Base, base_of, same_sites
 from unembed.index.corpus.collecting import collect, layers_missing
-from unembed.index.corpus.corpus import Corpus, open_folder
+from unembed.index.corpus.corpus import Corpus
 from unembed.index.corpus.estimate import CorpusEstimate, estimate, expected_tokens
 from unembed.index.corpus.folder import CorpusFolder, check_same
 from unembed.index.corpus.lists import make_lists
+from unembed.index.corpus.opening import open_folder
 from unembed.index.corpus.options import CorpusOptions, Engine, EngineOptions
 from unembed.index.corpus.pieces import sources
 from unembed.index.corpus.reading import check_readable

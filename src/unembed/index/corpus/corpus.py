@@ -26,7 +26,6 @@ from unembed.index.corpus.about import CorpusAbout, ListsAbout, Site, state_of
 from unembed.index.corpus.collected import Collected, CollectedAbout
 from unembed.index.corpus.columns import Mask, TokenColumns
 from unembed.index.corpus.compare import Matrices, Query, best_rows, query_of
-from unembed.index.corpus.folder import CorpusFolder, check_same, corpora_of, missing, names_in
 from unembed.index.corpus.hits import CorpusHit, CorpusHits, CorpusToken
 from unembed.index.corpus.listing import Listing
 from unembed.index.corpus.lists import SiteLists
@@ -380,38 +379,3 @@ class Corpus:
         """The ids of each sentence that has tokens, in order, as the model read them."""
         for _, ids in self._rows.ids(0):
             yield ids
-
-
-def open_corpus(model: Model, name: str, *, folder: Path | str | None = None) -> Corpus:
-    """A corpus of this model that `index_corpus` made.
-
-    Raises:
-        IndexMissingError: there is none of this name; the message names those that there are.
-        InputError: it is of another model, or of other weights.
-        LoadError: it is damaged.
-    """
-    return open_folder(model, CorpusFolder.of(model, name, folder))
-
-
-def open_folder(model: Model, folder: CorpusFolder) -> Corpus:
-    """The corpus that a folder holds; see `open_corpus`."""
-    version = folder.published()
-    if version is None:
-        raise missing(model, folder.path.name, folder.path.parent)
-    plan, about = folder.read(version)
-    check_same(model, plan, folder)
-    rows = Rows(folder, version)
-    lists, collected = folder.lists(version), folder.collected(version)
-    return Corpus(model, about, folder.sites(version), rows, lists, collected)
-
-
-def corpora(model: Model, *, folder: Path | str | None = None) -> tuple[CorpusAbout, ...]:
-    """What there is: each corpus of this model that is whole."""
-    root = corpora_of(model, folder)
-    found = []
-    for name in names_in(root):
-        place = CorpusFolder.of(model, name, folder)
-        version = place.published()
-        if version is not None:
-            found.append(place.read(version)[1])
-    return tuple(found)
