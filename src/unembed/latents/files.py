@@ -10,6 +10,7 @@ import json
 import re
 import tempfile
 import zipfile
+import zlib
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -30,6 +31,13 @@ PICKLES = (".pt", ".pth")
 WEIGHTS = (".safetensors", ".npz", *PICKLES)
 MIB = 1024 * 1024
 Given = TypeVar("Given")
+
+
+# what numpy and the archives below it raise of a file that is damaged
+_NO_ARRAYS = (
+    AttributeError, EOFError, KeyError, NotImplementedError, OSError, TypeError, ValueError,
+    zipfile.BadZipFile, zlib.error,
+)  # fmt: skip
 
 
 class Files:
@@ -65,7 +73,7 @@ class Files:
         try:
             text = path.read_text("utf-8")
             found = json.loads(text) if name.endswith(".json") else yaml.safe_load(text)
-        except (ValueError, yaml.YAMLError, OSError) as error:
+        except (ValueError, yaml.YAMLError, OSError, RecursionError) as error:
             raise self.refusal(f"{name} cannot be read: {first_line(error)}") from error
         if not isinstance(found, dict):
             raise self.refusal(f"{name} holds no table of settings")
@@ -112,7 +120,7 @@ class Files:
         try:
             with path.open("rb") as raw, np.load(raw, allow_pickle=False) as opened:
                 held = {key: torch.from_numpy(np.array(opened[key])) for key in opened.files}
-        except (ValueError, OSError, zipfile.BadZipFile, TypeError) as error:
+        except _NO_ARRAYS as error:
             raise self.refusal(f"{path.name} cannot be read: {first_line(error)}") from error
         return Tensors(self, path.name, held, {})
 

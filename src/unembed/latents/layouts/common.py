@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -95,6 +96,8 @@ def number(files: Files, config: Mapping[str, Any], *names: str) -> float | None
             continue
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise files.refusal(f"{name} is {value!r}, which is no number")
+        if not abs(value) <= sys.float_info.max:  # nor is what is not finite
+            raise files.refusal(f"{name} is {value!r:.40}, which is no number that can be")
         return float(value)
     return None
 
