@@ -23,7 +23,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test quick published families kills check bench bench-peers format web wheel api constraints clean distclean node-is-there browser-is-there
+.PHONY: help demo test quick published families kills check bench bench-peers bench-trainers format web wheel api constraints clean distclean node-is-there browser-is-there
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -74,6 +74,17 @@ format: $(VENV)/.dev web/node_modules/.installed ## rewrite the sources in the a
 	$(BIN)/ruff format .
 	npm --prefix web run --silent format
 
+bench-trainers: $(VENV)/.dev ## training of an autoencoder beside SAELens, in an environment of its own
+	@test -d .bench-trainers || $(BIN)/python -m venv --without-pip .bench-trainers
+	@packages='import sysconfig; print(sysconfig.get_path("purelib"))'; \
+	  $(BIN)/python -c "$$packages" > "$$(.bench-trainers/bin/python -c "$$packages")/shared.pth"
+	.bench-trainers/bin/python -m pip install --quiet datasets nltk simple-parsing plotly-express \
+	  python-dotenv tenacity wandb einops fancy-einsum better-abc typeguard sentencepiece
+	.bench-trainers/bin/python -m pip install --quiet --no-deps sae-lens==6.54.12 \
+	  transformer-lens==3.9.0 babe==0.0.7 py2store config2py dol graze i2 importlib-resources \
+	  transformers-stream-generator
+	PYTHONPATH=src:bench .bench-trainers/bin/python -W ignore bench/_trainers.py
+
 web: $(APP) ## build the app into the package
 
 wheel: $(VENV)/.dev $(APP) ## build the wheel and the source distribution into dist/
@@ -98,7 +109,7 @@ clean: ## remove what was built, but not what was installed
 	find src tests bench -name __pycache__ -type d -prune -exec rm -rf {} +
 
 distclean: clean ## remove what was installed, too
-	rm -rf $(VENV) .bench-peers web/node_modules
+	rm -rf $(VENV) .bench-peers .bench-trainers web/node_modules
 
 $(VENV)/.made:
 	@test -n '$(PYTHON)' || { echo 'Python 3.11 or newer is needed; none was found. https://www.python.org/downloads/'; exit 1; }
