@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import pytest
 
+from unembed.analyses.attribution_graph.result import GraphEdge
 from unembed.errors import InputError
 from unembed.figures.attribution_graph import drawing, html, plot
 from unembed.figures.attribution_graph.figure import SIZES
@@ -83,7 +84,10 @@ def test_the_page_has_what_the_drawing_needs():
     data = drawn["result"]["data"]
     assert drawn["kind"] == "graph"
     assert [node["name"] for node in data["nodes"]] == [node.name for node in graph.nodes]
-    assert [edge["weight"] for edge in data["edges"]] == [edge.weight for edge in graph.edges]
+    names = [node["name"] for node in data["nodes"]]
+    assert [(names[one], names[two], *numbers) for one, two, *numbers in data["edges"]] == [
+        (edge.source, edge.target, edge.weight, edge.reached) for edge in graph.edges
+    ]
     assert data["supernodes"] == [{"name": "say a city", "nodes": ["L0.F3@1", "L1.F5@2"]}]
     assert drawn["options"]["title"] == "10 nodes, 9 edges to the logits of 2 tokens"
     assert "Replacement 0.800" in drawn["options"]["note"]
@@ -100,4 +104,22 @@ def test_a_graph_is_a_page_of_its_own(tmp_path):
     page = html(example(), path=path)
     assert path.read_text(encoding="utf-8") == page
     assert "made by hand" in page
-    assert path.stat().st_size <= 400_000
+
+
+@pytest.mark.drawing
+def test_a_page_of_thousands_of_edges_is_small_and_says_what_it_left_out():
+    few = example()
+    latents = [replace(few.nodes[3], name=f"L0.F{n}@1", influence=1 / (n + 3)) for n in range(500)]
+    edges = [
+        GraphEdge(one.name, two.name, (number % 97 - 50) / 7, 0.9 * number / 10_000)
+        for number, (one, two) in enumerate(
+            (latents[n % 500], latents[n // 20]) for n in range(10_000)
+        )
+    ]
+    page = html(replace(few, nodes=(*few.nodes, *latents), edges=tuple(edges)))
+    assert len(page.encode()) <= 400_000
+    assert "The page has the 4,000 edges of most influence." in page
+    data = json.loads(drawing(replace(few, nodes=tuple(latents), edges=tuple(edges))).to_json())
+    drawn = data["result"]["data"]
+    assert len(drawn["edges"]) == 4000
+    assert max(edge[3] for edge in drawn["edges"]) == drawn["edge_threshold"] < 0.37

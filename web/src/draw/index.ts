@@ -10,8 +10,7 @@ import type { CircuitJson } from './circuit/data';
 import { mountCircuit, type CircuitOptions } from './circuit/mount';
 import { mountFlow, type FlowOptions } from './flow/mount';
 import type { FlowJson } from './flow/json';
-import type { GraphJson } from './graph/data';
-import { mountGraph, type GraphOptions } from './graph/mount';
+import { mountGraph, type GraphOptions, type PackedGraph } from './graph/mount';
 import { mountLens, type LensOptions } from './lens/mount';
 import type { LensJson } from './lens/json';
 import { readPlain, type Written } from './plainData';
@@ -38,7 +37,7 @@ export function mount(element: HTMLElement, drawn: Drawn): () => void {
     case 'circuit':
       return mountCircuit(element, data as CircuitJson, drawn.options);
     case 'graph':
-      return mountGraph(element, data as GraphJson, drawn.options);
+      return mountGraph(element, data as PackedGraph, drawn.options);
   }
 }
 

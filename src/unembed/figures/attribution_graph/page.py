@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,12 +22,12 @@ _DRAWN = (
     "position",
     "tokens",
     "n_layers",
-    "nodes",
-    "edges",
     "node_threshold",
     "edge_threshold",
     "supernodes",
 )
+MOST_EDGES = 4000  # of a page: more would make it larger than what draws it
+_DIGITS = 5  # of an edge's numbers on a page
 
 
 def html(
@@ -93,17 +94,54 @@ def drawing(
         "note": _description(graph)[0],
         "file": file_name(heads),
     }
-    written = graph.to_dict()
-    return Drawing("graph", options, {name: written[name] for name in _DRAWN})
+    shown = _with_most_influence(graph)
+    written = shown.to_dict()
+    at = {node.name: number for number, node in enumerate(shown.nodes)}
+    return Drawing(
+        "graph",
+        options,
+        {
+            **{name: written[name] for name in _DRAWN},
+            "nodes": [
+                {name: value for name, value in node.items() if name != "index"}
+                for node in written["nodes"]
+            ],
+            "edges": [
+                (at[edge.source], at[edge.target], _short(edge.weight), _short(edge.reached))
+                for edge in shown.edges
+            ],
+        },
+    )
+
+
+def _with_most_influence(graph: AttributionGraph) -> AttributionGraph:
+    """The graph with no more edges than a page holds."""
+    if len(graph.edges) <= MOST_EDGES:
+        return graph
+    kept = sorted(graph.edges, key=lambda edge: edge.reached)[:MOST_EDGES]
+    names = {(edge.source, edge.target) for edge in kept}
+    edges = tuple(edge for edge in graph.edges if (edge.source, edge.target) in names)
+    return replace(graph, edges=edges, edge_threshold=max(edge.reached for edge in kept))
+
+
+def _short(value: float) -> float:
+    return float(f"{value:.{_DIGITS}g}")
 
 
 def _description(graph: AttributionGraph) -> list[str]:
     prompt = "".join(token.label for token in graph.tokens)
-    return [
+    left = len(graph.edges) - MOST_EDGES
+    few = [] if left <= 0 else [f"The page has the {MOST_EDGES:,} edges of most influence."]
+    scores = [
         f"Replacement {graph.replacement:.3f}: the part of the influence that comes from tokens "
         "through latents, not from errors. "
         f"Completeness {graph.completeness:.3f}: the part of what goes into a node that is no "
-        "error. Both before the graph is pruned.",
+        "error. Both before the graph is pruned."
+    ]
+    known = graph.replacement > 0 or graph.completeness > 0  # a file may say neither
+    return [
+        *(scores if known else []),
         f"Prompt: {prompt}. Read at position {graph.position}.",
+        *few,
         *graph.notes,
     ]

@@ -4,6 +4,7 @@ import { fitCamera, pan, toDrawing, toScreen, zoomAt } from './camera';
 import { graphData, grouped, groupId, pruned, type GraphData, type GraphJson } from './data';
 import { hitAt, neighbour, nextEdge, pointOf } from './hit';
 import { layOut } from './layout';
+import { unpacked } from './mount';
 import { paintGraph, paintPointed } from './paint';
 import { graphSvg } from './svg';
 import { alphaOf, sizeOf, styleOf, widthOf } from './style';
@@ -48,6 +49,17 @@ describe('an attribution graph', () => {
     expect(found.nodeOf.get('group:a')?.members).toEqual(['L0.F3@1']);
     expect(found.nodeOf.has('group:b')).toBe(false);
     expect(grouped(fewer, [])).toBe(fewer);
+  });
+});
+
+describe('a page', () => {
+  it('has the ends of edges as numbers of nodes', () => {
+    const { nodes, edges } = example.graph;
+    const at = (name: string) => nodes.findIndex((node) => node.name === name);
+    const packed = edges.map(
+      ({ source, target, weight, reached }) => [at(source), at(target), weight, reached] as const,
+    );
+    expect(unpacked({ ...example.graph, edges: packed } as never).edges).toEqual(edges);
   });
 });
 

@@ -18,6 +18,22 @@ export interface GraphOptions extends FrameOptions {
   maps?: ColourMaps;
 }
 
+/** As a page has it: the ends of edges are numbers of nodes. */
+export type PackedGraph = Omit<GraphJson, 'edges'> & {
+  edges: ReadonlyArray<readonly [source: number, target: number, weight: number, reached: number]>;
+};
+
+export function unpacked(packed: PackedGraph): GraphJson {
+  const name = (at: number) => packed.nodes[at]?.name ?? '';
+  const edges = packed.edges.map(([source, target, weight, reached]) => ({
+    source: name(source),
+    target: name(target),
+    weight,
+    reached,
+  }));
+  return { ...packed, edges };
+}
+
 const HINT =
   'Point at a node or an edge for its numbers; click for its edges alone. Drag to move, wheel to zoom once the graph has the focus.';
 const NOBODY: ReadonlySet<string> = new Set();
@@ -26,9 +42,10 @@ const { open: _open, mark: _mark, ...SHOWN_KEYS } = FEATURE_KEYS;
 
 export function mountGraph(
   element: HTMLElement,
-  json: GraphJson,
+  packed: PackedGraph,
   options: GraphOptions,
 ): () => void {
+  const json = unpacked(packed);
   const whole = graphData(json);
   const frame = new Frame(element, options);
   const kept: Kept = { nodes: null, edges: null };

@@ -50,7 +50,8 @@ export function GraphSetup({ answer }: { answer: GraphAnswer | null }) {
       {answer ? (
         <>
           <Shown name="nodes" most={answer.node_threshold} />
-          <Shown name="edges" most={answer.edge_threshold} />
+          {/* Other files do not say how much of all influence an edge has. */}
+          {(opened?.own ?? true) ? <Shown name="edges" most={answer.edge_threshold} /> : null}
         </>
       ) : null}
       <span className="spring" />
