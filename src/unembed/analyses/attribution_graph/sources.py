@@ -192,9 +192,21 @@ def left_out(model: Loaded) -> list[str]:
     ]
     if bare:
         what = "layer" if len(bare) == 1 else "layers"
-        listed = ", ".join(map(str, bare))
-        found.append(f"{what} {listed}: no transcoder, so what the feed-forward adds is one node")
+        found.append(
+            f"{what} {_listed(bare)}: no transcoder, so what the feed-forward adds is one node"
+        )
     return found
+
+
+def _listed(numbers: Sequence[int]) -> str:
+    """Ascending numbers as people write them: "0-8, 10, 12-17"."""
+    stretches: list[list[int]] = []
+    for number in numbers:
+        if stretches and stretches[-1][-1] == number - 1:
+            stretches[-1].append(number)
+        else:
+            stretches.append([number])
+    return ", ".join(str(s[0]) if len(s) == 1 else f"{s[0]}-{s[-1]}" for s in stretches)
 
 
 def sources_capture(model: Loaded) -> tuple[str, ...]:
