@@ -234,3 +234,34 @@ def test_nothing_is_left_on_the_model(model_of):
     ue.attribute(model, PROMPT, WHY, frozen="all", estimator="integrated", steps=1)
     assert torch.equal(model.run(PROMPT).logits, before)
     assert not any("forward" in vars(part) for part in model.module.modules())
+
+
+def massive():
+    """A model with activations that one layer makes and the next takes away again."""
+    module = tiny_model("gpt2", dtype=torch.float64)
+    first, second = (module.transformer.h[layer].mlp.c_proj.bias for layer in (0, 1))
+    with torch.no_grad():
+        push = 1e6 * torch.randn(len(first), generator=torch.Generator().manual_seed(1))
+        first += push.double()
+        second -= push.double()
+    return ue.load(module)
+
+
+@pytest.mark.parametrize("frozen", ["all", "none"])
+def test_estimates_that_explode_are_warned_of_with_what_to_do(frozen, model_of):
+    """They say thousands of times what a run without the node loses."""
+    model = massive()
+    objective = WHY.at(POSITION)
+    found = ue.attribute(model, PROMPT, objective, frozen=frozen, kinds=["bias"], verify=2)
+    (words,) = found.warnings
+    worst = max((one for one in found.top(5)), key=lambda one: abs(one.total))
+    assert f"{worst.name} {worst.total:+.3g}" in words
+    assert ("Let norms live" in words) == (frozen == "all")
+    limit = 100 * max(1.0, abs(found.value))
+    assert abs(worst.total) > limit
+    assert all(abs(row.measured) < limit / 10 for row in found.rows if row.measured is not None)
+    n_far = sum(int((group.total.abs() > limit).sum()) for group in found.groups)
+    assert f"{n_far:,} node" in words
+    assert found.to_dict()["warnings"] == [words]
+    plain = ue.attribute(model_of("gpt2", torch.float64), PROMPT, objective, frozen=frozen)
+    assert plain.warnings == ()

@@ -1794,6 +1794,11 @@ export interface components {
              *             Norms behind branches are held, where there are any: nodes of a branch cancel otherwise.
              */
             at_positions: components["schemas"]["PositionEffects"][];
+            /**
+             * Warnings
+             * @description What to beware of: estimates too large to be meant, and what to do.
+             */
+            warnings: string[];
         };
         /**
          * AttributionComparison

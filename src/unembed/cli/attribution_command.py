@@ -165,6 +165,8 @@ def _print(found: Attribution, side: str) -> None:
             cells.append(_signed(row.measured))
         table.add_row(row.name, Text(label), *cells)
     console.print(table)
+    for line in found.warnings:
+        console.print(Text(line, style="yellow"))
     for line in _said(found):
         console.print(Text(line, style="dim"))
 

@@ -126,7 +126,8 @@ def _print_trace(found: Trace, side: str) -> None:
         numbers = [_number(row.activation), f"{row.write:.3f}"]
         numbers += [_signed(row.direct), _signed(row.total)]
         table.add_row(row.name, Text(label), *numbers)
-    lines = [found.cost]
+    warnings = dict.fromkeys(line for part in found.parts for line in part.warnings)
+    lines = [*warnings, found.cost]
     for part in found.parts:
         sums = part.completeness
         if sums is not None:

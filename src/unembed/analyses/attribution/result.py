@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 import torch
 
+from unembed.analyses.attribution.doubts import doubts
 from unembed.analyses.attribution.options import Against, Estimator, Frozen, SortBy
 from unembed.analyses.attribution.options import NodeKindName as NodeKindName
 from unembed.analyses.attribution.sums import (
@@ -151,7 +152,7 @@ class Attribution(Result):
         "write": (TABLE_ROW,),
         "total": (TABLE_ROW,),
     }
-    also: ClassVar[tuple[str, ...]] = ("components", "at_positions")
+    also: ClassVar[tuple[str, ...]] = ("components", "at_positions", "warnings")
 
     objective: Annotated[str, "What is explained, in words."]
     value: Annotated[float, "Of the objective in the run."]
@@ -194,6 +195,11 @@ class Attribution(Result):
         Norms behind branches are held, where there are any: nodes of a branch cancel otherwise.
         """
         return position_effects(self.groups)
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What to beware of: estimates too large to be meant, and what to do."""
+        return doubts(self.groups, self.value, self.frozen == "all")
 
     def top(
         self,

@@ -43,6 +43,11 @@ export function AttributionReadout({ answer, shown, listed }: Props) {
       {two && edits.some((made) => made.enabled) ? (
         <p className="faint">Edits are no part of it: the two prompts run as they are.</p>
       ) : null}
+      {side.warnings.map((warning) => (
+        <p key={warning} className="problem" role="alert" data-testid="attribution-warning">
+          {warning}
+        </p>
+      ))}
       <Completeness side={side} />
       <Verified side={side} />
       <Bounded side={side} />

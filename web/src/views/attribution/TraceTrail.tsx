@@ -102,6 +102,11 @@ export function TraceReadout({ trace, listed }: { trace: Schemas['Trace']; liste
           · {listed.toLocaleString('en')} nodes upstream listed · {trace.cost}
         </span>
       </p>
+      {[...new Set(trace.parts.flatMap(({ warnings }) => warnings))].map((warning) => (
+        <p key={warning} className="problem" role="alert">
+          {warning}
+        </p>
+      ))}
       {trace.parts.map((part) => (
         <Sums key={part.objective} part={part} />
       ))}
