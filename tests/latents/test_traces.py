@@ -6,7 +6,7 @@ import pytest
 import torch
 
 import unembed as ue
-from unembed.errors import CapabilityError
+from unembed.errors import CapabilityError, InputError
 from unembed.latents.autoencoder import Weights
 from unembed.latents.description import Description
 from unembed.latents.load import places
@@ -126,3 +126,11 @@ def test_what_a_branch_adds_is_not_linear_in_the_stream(plain):
     model = attached(plain, random("L1.attn_out", plain.anatomy.d_model))
     with pytest.raises(CapabilityError, match="not linear"):
         ue.trace(model, PROMPT, "L1.F2@4")
+
+
+def test_a_flow_graph_is_not_rated_by_a_latent_and_says_why(plain):
+    model = attached(plain, random("L1.mlp_out", plain.anatomy.d_model))
+    run = model.run(PROMPT, ue.flow_capture(model, [1]))
+    with pytest.raises(InputError, match="not linear") as refused:
+        ue.flow_graph(run, [1], target=ue.Objective.activation("L1.F3", position=-1))
+    assert refused.value.fix
