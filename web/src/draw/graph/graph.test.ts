@@ -207,6 +207,11 @@ describe('what is drawn', () => {
     paintGraph(base.context, shown, camera, ROOM, STYLE);
     expect(base.count('bezierCurveTo')).toBe(9);
     expect(base.count('arc')).toBe(3);
+    const drawn = base.lines.map((ends) => ends.map(Math.round).join());
+    for (const { x0, y0, x1, y1 } of LAYOUT.curves) {
+      const [from, to] = [toScreen(camera, { x: x0, y: y0 }), toScreen(camera, { x: x1, y: y1 })];
+      expect(drawn).toContain([from.x, from.y, to.x, to.y].map(Math.round).join());
+    }
     expect(base.count('rect')).toBe(5);
     expect(base.strokes.filter(({ colour }) => colour === '--negative')).not.toHaveLength(0);
     paintPointed(above.context, shown, null, camera, ROOM, STYLE);
@@ -288,6 +293,8 @@ function recorder() {
   const calls: string[] = [];
   const strokes: Array<{ colour: string; width: number }> = [];
   const texts: string[] = [];
+  const lines: number[][] = [];
+  let start: number[] = [];
   const state = { strokeStyle: '', lineWidth: 1 };
   const context = new Proxy(state as unknown as CanvasRenderingContext2D, {
     get: (target, name: string) => {
@@ -295,6 +302,8 @@ function recorder() {
       return (...told: unknown[]) => {
         calls.push(name);
         if (name === 'stroke') strokes.push({ colour: state.strokeStyle, width: state.lineWidth });
+        if (name === 'moveTo') start = told as number[];
+        if (name === 'bezierCurveTo') lines.push([...start, ...(told.slice(4) as number[])]);
         if (name === 'fillText') texts.push(String(told[0]));
         return name === 'measureText' ? { width: 6 * String(told[0]).length } : undefined;
       };
@@ -305,5 +314,5 @@ function recorder() {
     },
   });
   const count = (name: string) => calls.filter((one) => one === name).length;
-  return { context, strokes, texts, count };
+  return { context, strokes, texts, lines, count };
 }
