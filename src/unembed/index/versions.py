@@ -19,7 +19,7 @@ import secrets
 import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
@@ -154,7 +154,7 @@ class VersionedFolder(Generic[PlanT, AboutT]):
             keep = next((path for path in fitting if _base_of(path) == (base and base.name)), None)
             for path in self._drafts():
                 if path != keep:
-                    shutil.rmtree(path, ignore_errors=True)
+                    _remove(path)
             return self._new_draft(plan, base, tables) if keep is None else keep
 
     def _new_draft(self, plan: PlanT, base: Path | None, tables: Sequence[str]) -> Path:
@@ -186,7 +186,18 @@ class VersionedFolder(Generic[PlanT, AboutT]):
     def drop_drafts(self) -> None:
         """Forget what was not finished."""
         for path in self._drafts():
-            shutil.rmtree(path, ignore_errors=True)
+            _remove(path)
+
+    def drop_replaced(self) -> None:
+        """Finish what a kill right after `publish` left: versions that were published before this
+        one. What is still being built stays.
+        """
+        now = self.published()
+        made = None if now is None else _made(now)
+        for path in self._drafts():
+            before = _made(path)
+            if not (path / PLAN).exists() or (before and made and before < made):
+                _remove(path)
 
     def publish(self, draft: Path, plan: PlanT, facts: Mapping[str, Any]) -> None:
         """Make a finished draft what counts; what was before it is removed after that.
@@ -232,6 +243,21 @@ class VersionedFolder(Generic[PlanT, AboutT]):
             return self.plan_from(json.loads((draft / PLAN).read_bytes()))
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return None
+
+
+def _remove(version: Path) -> None:
+    """What it is goes first: a kill then leaves nothing that could be taken for a draft."""
+    with suppress(OSError):
+        (version / PLAN).unlink()
+    shutil.rmtree(version, ignore_errors=True)
+
+
+def _made(version: Path) -> str | None:
+    """When a version was whole; None: it is not."""
+    try:
+        return str(json.loads((version / ABOUT).read_bytes())["made"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def _base_of(draft: Path) -> str | None:

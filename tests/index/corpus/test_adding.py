@@ -5,6 +5,8 @@ again, and who has it open reads on.
 from __future__ import annotations
 
 import hashlib
+import json
+import shutil
 
 import pytest
 
@@ -158,3 +160,26 @@ def test_what_is_added_is_read_as_the_rest_was(model, model_of, files, one, tmp_
     with pytest.raises(InputError, match="another model"):
         index_corpus(model_of("gpt2"), files[1], "one", folder=tmp_path, add=True)
     assert open_corpus(model, "one", folder=tmp_path).about == one.about
+
+
+@pytest.mark.parametrize("gone", [(), ("plan.json",), ("plan.json", "about.json")])
+def test_a_version_that_was_replaced_goes_with_the_next_build_and_a_draft_stays(
+    gone, model, texts, tmp_path
+):
+    """A kill right behind the pointer leaves the old version, or some of it."""
+    old = index_corpus(model, texts[0], "one", [1], folder=tmp_path).version
+    shutil.copytree(old, tmp_path / "kept")
+    about = json.loads((tmp_path / "kept" / "about.json").read_text())
+    about["made"] = "2000-01-01T00:00:00Z"
+    (tmp_path / "kept" / "about.json").write_text(json.dumps(about))
+    index_corpus(model, texts, "one", [1], folder=tmp_path, add=True)
+    (tmp_path / "kept").rename(old)
+    for name in gone:
+        (old / name).unlink()
+    draft = old.with_name("v-0000000000000000")
+    draft.mkdir()
+    (draft / "plan.json").write_text((tmp_path / "one" / "current.json").read_text())
+    index_corpus(model, texts, "one", [1], folder=tmp_path, add=True)
+    assert not old.exists()
+    assert draft.exists()
+    assert len(list((tmp_path / "one").glob("v-*"))) == 2

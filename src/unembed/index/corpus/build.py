@@ -164,6 +164,7 @@ class _Builder:
             there = () if version is None else self.folder.sites(version)
             lists = {} if version is None else self.folder.lists(version)
             if version is not None and set(self.sites) <= set(there) and self._listed(version):
+                self.folder.drop_replaced()
                 return
             expected = expected_tokens(self.model, self.paths, self.options)
             self._check_room(expected, version is None)
