@@ -43,6 +43,7 @@ OracleOf = Callable[[str, torch.dtype], Oracle]
 FIRST = (
     "tests/browser/test_app.py",
     "tests/engine/test_low_memory.py",
+    "tests/index/corpus/test_cluster.py",
     "tests/contract/test_unlisted.py",
     "tests/models/test_demo.py",
     "tests/browser/",
