@@ -155,7 +155,8 @@ def test_one_wrong_label_keeps_all_of_a_file_out(change, field, labels, corpus):
 def test_a_workspace_of_before_gets_a_place_for_labels(labels, kept, corpus):
     kept.set_name(corpus.model.fingerprint, "L1.N5", "mine")
     with sqlite3.connect(kept.path) as file:
-        file.execute("DROP TABLE labels")
+        for later in ("labels", "circuits"):
+            file.execute(f"DROP TABLE {later}")
         file.execute("PRAGMA user_version = 1")
     file.close()
     assert labels.all() == ()
