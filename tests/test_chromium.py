@@ -28,11 +28,12 @@ class Machine:
         path.chmod(0o755)
         return str(path)
 
-    def has_apt(self, *, working: bool = True) -> Path:
-        """A package manager that notes what it is told and installs a browser."""
-        log, browser = self.folder / "log", self.folder / "chromium"
+    def has_apt(self, *, working: bool = True, package: str = "chromium-headless-shell") -> Path:
+        """A package manager that notes what it is told and installs a browser, if it knows it."""
+        log, browser = self.folder / "log", self.folder / package
         install = f"printf '#!/bin/sh\\n{STARTS}\\n' > {browser}; /bin/chmod 755 {browser}"
-        act = f'[ "$1" = install ] && {{ {install}; }}; exit 0' if working else "exit 100"
+        known = f'case " $* " in *" {package} "*) {install};; *) exit 100;; esac'
+        act = f'[ "$1" = install ] && {{ {known}; }}; exit 0' if working else "exit 100"
         self.has("apt-get", f'echo "$@" >> {log}; {act}')
         return log
 
@@ -57,6 +58,12 @@ def test_a_named_browser_comes_first(machine: Machine, monkeypatch: pytest.Monke
 
 def test_root_on_debian_gets_the_package(machine: Machine) -> None:
     log = machine.has_apt()
+    assert chromium.bring(as_root=True) == str(machine.folder / "chromium-headless-shell")
+    assert log.read_text().splitlines()[-1].endswith("recommends chromium-headless-shell")
+
+
+def test_where_there_is_no_package_of_the_shell_it_is_the_whole_browser(machine: Machine) -> None:
+    log = machine.has_apt(package="chromium")
     assert chromium.bring(as_root=True) == str(machine.folder / "chromium")
     assert log.read_text().splitlines()[-1].endswith("--no-install-recommends chromium")
 
@@ -65,7 +72,7 @@ def test_the_font_is_brought_too(machine: Machine) -> None:
     machine.has("fc-list", "echo DejaVuSans")
     log = machine.has_apt()
     chromium.bring(as_root=True)
-    assert log.read_text().splitlines()[-1].endswith("chromium fonts-noto-color-emoji")
+    assert log.read_text().splitlines()[-1].endswith("headless-shell fonts-noto-color-emoji")
 
 
 def test_others_get_playwrights(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
