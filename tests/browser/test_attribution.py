@@ -92,8 +92,8 @@ def test_two_prompts_of_different_lengths_stand_beside_each_other(app: App):
     assert page.get_by_test_id("attribution-table").get_by_text("change").count() > 0
     app.assert_accessible()
     strip = page.get_by_test_id("beside-strip")
-    strip.get_by_role("button", name="␣city, alone").click()
-    strip.get_by_role("button", name="stand beside ␣Japan").click()
+    strip.get_by_role("button", name="␣city, alone").press("Enter")
+    strip.get_by_role("button", name="stand beside ␣Japan").press("Enter")
     page.locator('[data-testid="beside-strip"] .by-hand').wait_for()
     assert strip.locator(".by-hand").inner_text() == "␣city"
     app.settled()
