@@ -7,7 +7,7 @@ import torch
 
 from .closeness import PROMPT, relative_error
 from .sites import layer_sites
-from .wiring import NAMES
+from .wiring import NAMES, REPRESENTATIVES
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -30,3 +30,25 @@ def test_gradients_at_captured_sites_are_those_of_a_push_at_that_site(name, mode
         elif (error := relative_error(gradient.double(), wanted.double())) > limit:
             wrong[site] = f"{error:.1e}"
     assert not wrong
+
+
+@pytest.mark.parametrize("name", REPRESENTATIVES)
+@pytest.mark.parametrize("part", [["pattern@3"], ["H1.scores@2", "H1.scores@4"], ["H0.pattern"]])
+def test_a_part_of_attention_that_is_captured_changes_neither_logits_nor_gradients(
+    name, part, model_of
+):
+    model = model_of(name, torch.float64)
+    layer = model.anatomy.attention_layers[-1]
+    runs, gradients = [], []
+    for capture in ([], [f"L{layer}.{one}" for one in part]):
+        run = model.run(PROMPT, capture=["L0.resid_pre", *capture], grad=True)
+        runs.append(run)
+        gradients += torch.autograd.grad(run.logits[-1, 7], run["L0.resid_pre"])
+    plain, partly = runs
+    limit = 5e-6  # some families take the softmax in float32
+    assert relative_error(partly.logits, plain.logits) <= limit
+    assert relative_error(gradients[1], gradients[0]) <= limit
+    for one in part:
+        site = one.partition("@")[0]
+        whole = model.run(PROMPT, capture=[f"L{layer}.{site}"])
+        torch.testing.assert_close(partly[f"L{layer}.{one}"], whole[f"L{layer}.{one}"])

@@ -73,7 +73,8 @@ class Model(Loaded):
             stop_after: a site to end the pass after, as in "L5.resid_post".
             start: (layer, residual [pos, d_model]): enter that layer with this residual instead
                 of computing the layers before it.
-            grad: keep the graph, so that gradients can be taken.
+            grad: keep the graph, so that gradients can be taken, of sites that were captured whole:
+                a part of one ("L3.H2.pattern@5") is cut out each time that it is asked for.
             cancel: checked before every layer.
             progress: called with (stage, layers done, layers) before every layer.
 

@@ -7,7 +7,7 @@ or a changed one that is used in its place.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -142,13 +142,22 @@ def masked_as_infinite(scores: Tensor, dtype: torch.dtype) -> Tensor:
     return scores.masked_fill(scores <= torch.finfo(dtype).min / 2, float("-inf"))
 
 
+class Changed(NamedTuple):
+    """What other patterns mix, of some heads at some queries."""
+
+    heads: Sequence[int]
+    queries: Sequence[int] | None  # None: all
+    rows: Tensor  # which of these did change: [row, head, query]
+    mixed: Tensor  # [row, head, query, d_head]
+
+
 def see_pattern(
     observer: AttentionObserver,
     call: KernelArguments,
     weights: Tensor | None,
     wanted: Sequence[str],
-) -> tuple[Sequence[int], Tensor, Tensor] | None:
-    """Show scores, sink and pattern; where changed: (heads, which rows, their new mixture)."""
+) -> Changed | None:
+    """Show scores, sink and pattern; what they mix now where that changed."""
     chosen = observer.heads(call.core)
     heads = range(call.query.shape[1]) if chosen is None else chosen
     before, after = _edited(
@@ -157,9 +166,9 @@ def see_pattern(
     if after is before:
         return None
     changed = torch.ne(after, before).any(dim=-1)  # an observer that edits asks for every row
-    if torch.is_grad_enabled():  # gradients of the pattern need all of it in the result
+    if torch.is_grad_enabled():  # gradients need all that was shown in the result
         changed = torch.ones_like(changed)
-    return heads, changed, call.mixed(after, heads)
+    return Changed(heads, observer.queries(call.core), changed, call.mixed(after, heads))
 
 
 def _own(
@@ -221,12 +230,11 @@ def less_sink(weights: Tensor, share: Tensor) -> Tensor:
     return weights * left[..., None].to(weights)
 
 
-def rewritten(output: Tensor, changed: tuple[Sequence[int], Tensor, Tensor]) -> Tensor:
+def rewritten(output: Tensor, changed: Changed) -> Tensor:
     """The kernel's output [row, query, head, d_head] with what changed of the changed heads."""
-    heads, rows, mixed = changed
     output = output.clone()
-    index = list(heads)
-    kept = output[:, :, index]
-    changes = rows.transpose(1, 2).unsqueeze(-1)
-    output[:, :, index] = torch.where(changes, mixed.transpose(1, 2), kept)
+    queries = range(output.shape[1]) if changed.queries is None else changed.queries
+    place = (slice(None), torch.tensor(queries)[:, None], torch.tensor(changed.heads))
+    changes = changed.rows.transpose(1, 2).unsqueeze(-1)
+    output[place] = torch.where(changes, changed.mixed.transpose(1, 2), output[place])
     return output
