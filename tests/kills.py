@@ -216,9 +216,16 @@ def main() -> int:
             except Exception as error:  # whatever it is, it is a find
                 wrong += 1
                 print(f"{number}: {type(error).__name__}: {error}", file=sys.stderr)
-    told = ", ".join(f"{count} {what}" for what, count in sorted(ended.items()))
-    print(f"{trials.kills} kills, {ended.total()} times: {told}; {wrong} wrong")
+            if number % 10 == 9:  # so that one who stops it knows how far it came
+                print(told(trials.kills, ended, wrong), file=sys.stderr, flush=True)
+    print(told(trials.kills, ended, wrong))
     return 1 if wrong else 0
+
+
+def told(kills: int, ended: Counter[str], wrong: int) -> str:
+    """How it stands."""
+    each = ", ".join(f"{count} {what}" for what, count in sorted(ended.items()))
+    return f"{kills} kills, {ended.total()} times: {each}; {wrong} wrong"
 
 
 def trials_of(what: str, folder: Path, engine: str) -> Trials | Trainings:
