@@ -10,8 +10,7 @@ import torch
 from safetensors.torch import save_file
 
 import unembed as ue
-from unembed.errors import LoadError, TargetError, TooLargeError
-from unembed.settings import Settings
+from unembed.errors import LoadError, TargetError
 
 from .written import LAYOUTS, random_parts
 
@@ -90,12 +89,6 @@ def test_what_writes_at_several_layers_is_refused_as_such(tmp_path, name):
     (tmp_path / "config.json").write_text("{}", "utf-8")
     with pytest.raises(LoadError, match="write at several layers"):
         ue.load_sae(tmp_path)
-
-
-def test_weights_above_the_limit_are_not_read(tmp_path):
-    path = saved("gemma-scope", tmp_path)
-    with pytest.raises(TooLargeError, match="max_sae_bytes"):
-        ue.load_sae(path, settings=Settings(max_sae_bytes=100))
 
 
 def test_a_factor_that_is_in_no_file_is_asked_for(tmp_path):

@@ -25,6 +25,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from unembed.errors import LoadError, TooLargeError
+from unembed.latents.memory import available, needed
 from unembed.latents.unpickle import converted
 
 PICKLES = (".pt", ".pth")
@@ -59,6 +60,10 @@ class Files:
     def path(self, name: str) -> Path:
         """Where a file lies on this machine; it is fetched first if it has to be."""
 
+    @abstractmethod
+    def size(self, name: str) -> int:
+        """Bytes of a file, before it is fetched; 0 where that is not known."""
+
     @property
     def candidates(self) -> tuple[str, ...]:
         """The files that may hold weights: the named one, or all."""
@@ -85,17 +90,9 @@ class Files:
 
     def tensors(self, name: str) -> Tensors:
         """What a file of weights holds."""
+        self._refuse_large(name, self.size(name))
         path = self.path(name)
-        size = _unpacked(path)
-        if size > self.limit:
-            raise TooLargeError(
-                f"{name} of {self.source} holds {size / MIB:,.0f} MiB; the limit is "
-                f"{self.limit / MIB:,.0f} MiB (max_sae_bytes)",
-                field="source",
-                value=f"{size / MIB:,.0f} MiB",
-                legal=f"{self.limit / MIB:,.0f} MiB",
-                fix="a narrower one, or a larger UNEMBED_MAX_SAE_BYTES",
-            )
+        self._refuse_large(name, needed(path))
         if name.endswith(".npz"):
             return self._of_arrays(path)
         if not name.endswith(PICKLES):
@@ -103,7 +100,27 @@ class Files:
         with tempfile.TemporaryDirectory() as folder:
             to = Path(folder) / "converted.safetensors"
             converted(path, to)
+            self._refuse_large(name, needed(to))  # what is packed in a pickle is larger
             return self._of_safetensors(to, name)
+
+    def _refuse_large(self, name: str, size: int) -> None:
+        """Raise TooLargeError for more than the limit, or than there is memory for."""
+        there = available()
+        if size > self.limit:
+            most, fix = self.limit, "a narrower one, or a larger UNEMBED_MAX_SAE_BYTES"
+            said = f"the limit is {most / MIB:,.0f} MiB (max_sae_bytes)"
+        elif there is not None and size > there:
+            most, fix = there, "a narrower one, or a machine with more memory"
+            said = f"{most / MIB:,.0f} MiB of memory are left on this machine"
+        else:
+            return
+        raise TooLargeError(
+            f"{name} of {self.source} holds {size / MIB:,.0f} MiB; {said}",
+            field="source",
+            value=f"{size / MIB:,.0f} MiB",
+            legal=f"{most / MIB:,.0f} MiB",
+            fix=fix,
+        )
 
     def _of_safetensors(self, path: Path, name: str) -> Tensors:
         try:
@@ -192,6 +209,9 @@ class Folder(Files):
             sorted(one.relative_to(self.folder).as_posix() for one in found if one.is_file())
         )
 
+    def size(self, name: str) -> int:
+        return self.path(name).stat().st_size
+
     def path(self, name: str) -> Path:
         found = self.folder / name
         if not found.is_file():
@@ -212,17 +232,25 @@ class Hub(Files):
         self.inside = str(path.parent if is_file else path).strip("./")
         self.source = f"{repository}/{inside}".rstrip("/")
 
-    @cached_property
+    @property
     def names(self) -> tuple[str, ...]:
+        return tuple(self._sizes)
+
+    def size(self, name: str) -> int:
+        return self._sizes.get(name, 0)
+
+    @cached_property
+    def _sizes(self) -> Mapping[str, int]:
+        """Bytes of every file, by name."""
         from huggingface_hub import HfApi
 
-        def listed() -> tuple[str, ...]:
+        def listed() -> Mapping[str, int]:
             found = HfApi().list_repo_tree(
                 self.repository, self.inside or None, revision=self.revision
             )
-            paths = [one.path for one in found if hasattr(one, "size")]
+            sizes = {one.path: one.size or 0 for one in found if hasattr(one, "size")}
             start = len(self.inside) + 1 if self.inside else 0
-            return tuple(sorted(path[start:] for path in paths))
+            return {path[start:]: sizes[path] for path in sorted(sizes)}
 
         return self._reached(listed)
 
@@ -272,14 +300,3 @@ def first_line(error: BaseException) -> str:
     """What an error says, in a line."""
     lines = str(error).strip().splitlines()
     return lines[0] if lines else type(error).__name__
-
-
-def _unpacked(path: Path) -> int:
-    """How many bytes a file's arrays take: an archive may hold much more than its size."""
-    if path.suffix != ".npz":
-        return path.stat().st_size
-    try:
-        with zipfile.ZipFile(path) as opened:
-            return sum(one.file_size for one in opened.infolist())
-    except (zipfile.BadZipFile, OSError):
-        return path.stat().st_size  # what reads it says what is wrong
