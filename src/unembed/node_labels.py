@@ -17,7 +17,7 @@ from unembed.errors import InputError
 Source = Literal["hand", "model", "import", "search"]
 SOURCES: tuple[Source, ...] = get_args(Source)  # the first that a node has is the one shown
 FORMAT = 1
-LONGEST = 500  # characters of a label
+LONGEST = 2_000  # characters of a label: a language model may write a paragraph
 TYPES: dict[Source, str] = {
     "hand": "unembed_hand",
     "model": "unembed_written",

@@ -126,7 +126,7 @@ OWN = {"node": "L1.N5", "text": "x", "source": "hand"}
         ([{"layer": "x", "index": "1", "description": "d"}], "labels[0].layer"),
         ([{"layer": "1", "index": "-1", "description": "d"}], "labels[0].layer"),
         ([{"layer": "1", "index": "1"}], "labels[0].description"),
-        ([{"layer": "1", "index": "1", "description": "d" * 501}], "labels[0].description"),
+        ([{"layer": "1", "index": "1", "description": "d" * 2_001}], "labels[0].description"),
     ],
 )  # fmt: skip
 def test_what_is_no_file_of_labels_is_refused(data, field, labels):

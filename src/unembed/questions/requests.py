@@ -32,6 +32,7 @@ from unembed.errors import EditError, InputError
 from unembed.explanations.options import AskingOptions, ExplainOptions, ScoreOptions
 from unembed.index import options as index
 from unembed.index.corpus import options as corpus
+from unembed.node_labels import LONGEST
 from unembed.options import (
     Count,
     Name,
@@ -479,7 +480,7 @@ class ScoreRequest(ScoreOptions, Request):
 
     corpus: Name = option(sentence="Which corpus, by its name.", flag="--name")
     node: Name = option(sentence='A node: "L12.N512", "L9.H6", "L5.mlp".')
-    explanation: Annotated[StrictStr, Field(min_length=1, max_length=500)] = option(
+    explanation: Annotated[StrictStr, Field(min_length=1, max_length=LONGEST)] = option(
         sentence="What it is said to do."
     )
     judge: Literal["own", "server"] = option(

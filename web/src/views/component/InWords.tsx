@@ -88,7 +88,7 @@ function LabelForm({ node, text, done }: { node: string; text: string; done: () 
       <input
         data-testid="own-label"
         aria-label={`What ${node} does, in your words`}
-        maxLength={500}
+        maxLength={2000}
         autoComplete="off"
         value={draft}
         onChange={(event) => setDraft(event.target.value)}
