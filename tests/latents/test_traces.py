@@ -128,9 +128,18 @@ def test_what_a_branch_adds_is_not_linear_in_the_stream(plain):
         ue.trace(model, PROMPT, "L1.F2@4")
 
 
-def test_a_flow_graph_is_not_rated_by_a_latent_and_says_why(plain):
+def test_a_flow_graph_is_not_rated_by_a_latent_and_what_it_names_instead_is(plain):
     model = attached(plain, random("L1.mlp_out", plain.anatomy.d_model))
     run = model.run(PROMPT, ue.flow_capture(model, [1]))
-    with pytest.raises(InputError, match="not linear") as refused:
-        ue.flow_graph(run, [1], target=ue.Objective.activation("L1.F3", position=-1))
-    assert refused.value.fix
+    goal = ue.Objective.activation("L1.F3", position=-1)
+    for target in (goal, 'activation("L1.F3")'):
+        with pytest.raises(InputError, match="directly to the activation of F3") as refused:
+            ue.flow_graph(run, [1], target=target)
+        assert refused.value.field == "target"
+        assert "ue.attribute(" in refused.value.fix
+        assert "ue.sweep" in refused.value.fix
+    value = float(model.run(PROMPT, ["L1.F3"])["L1.F3"][-1])
+    assert ue.attribute(model, PROMPT, goal, pairs=False).value == pytest.approx(value)
+    edit = ue.zero("L0.mlp")
+    edited = float(model.run(PROMPT, ["L1.F3"], [edit])["L1.F3"][-1])
+    assert ue.sweep(model, PROMPT, [edit], objective=goal).rows[0].value == pytest.approx(edited)

@@ -7,7 +7,11 @@ import torch
 import unembed as ue
 from unembed.engine.derived import Derived
 from unembed.engine.nodes import NodeKind
+from unembed.latents.autoencoder import Weights
+from unembed.latents.description import Description
+from unembed.latents.load import places
 from unembed.models.tiny import tiny_model, tiny_tokenizer
+from unembed.server import routes
 
 from .asgi import post
 
@@ -42,3 +46,29 @@ def test_an_edit_of_a_request_names_an_attached_node(make_app):
     error = answer.json()["error"]
     assert (answer.status, error["field"]) == (400, "edits[0].target")
     assert "features 0-11" in error["message"]
+
+
+def test_a_flow_graph_that_is_asked_for_a_latent_is_refused_in_words(make_app):
+    model = ue.load(tiny_model("gpt2", dtype=torch.float32), tokenizer=tiny_tokenizer())
+    reads, writes = places("L1.resid_post")
+    d = model.anatomy.d_model
+    says = Description("made up", "sae", "relu", d, d, d, reads=reads, writes=writes)
+    held = Weights(torch.eye(d), torch.eye(d), torch.zeros(d), torch.zeros(d))
+    model.attach(ue.Sae(says, held), verify=False)
+    app = make_app(served=model)
+    body = {"prompt": PROMPT, "target": 'activation("L1.F3")'}
+    answer = post(app, "/api/flow", body | {"layers": [1]})
+    error = answer.json()["error"]
+    assert (answer.status, error["field"]) == (400, "target")
+    assert "writes directly to the activation of F3 of layer 1" in error["message"]
+    assert "ue.attribute(" in error["fix"]
+    assert post(app, "/api/attribute", body).status == 200
+
+
+def test_autoencoders_are_neither_trained_nor_loaded_over_http(app):
+    """Both read and write files of the machine: they are for Python and the command line."""
+    paths = {route.path for route in routes.router.routes}
+    assert "/api/attribute" in paths
+    assert not any(word in path for path in paths for word in ("sae", "train", "attach"))
+    for path in ("/api/sae/train", "/api/train"):
+        assert post(app, path, {"model": "gpt2", "texts": "brown"}).status == 404

@@ -168,7 +168,8 @@ def check_effects(objective: Objective) -> None:
             field="target",
             value=objective.kind,
             legal=f"an objective of logits, or a direction of {', '.join(STREAM)}",
-            fix="measure it instead: ue.measure_cuts, or ue.sweep with objective=",
+            fix="ue.attribute(model, prompt, objective) estimates what every node does to it; "
+            "ue.measure_cuts, or ue.sweep with objective=, measures it",
         )
 
 
