@@ -107,7 +107,7 @@ def test_an_edge_is_what_its_target_loses_without_its_source(name):
             assert float(lost) == pytest.approx(float(wanted[row, column]), abs=1e-6 * largest)
 
 
-@pytest.mark.parametrize("name", ["gpt2", "gemma2"])
+@pytest.mark.parametrize("name", FAMILIES)
 def test_what_goes_into_a_node_and_its_bias_are_its_value(name):
     """The bias: its value where tokens, latents and errors are 0, and biases alone are left."""
     model = with_transcoders(name)
