@@ -301,6 +301,16 @@ def _legal(error: Any) -> str:
         return f"at most {context['le']}"
     if kind == "string_too_long":
         return f"at most {context['max_length']} characters long"
+    if kind == "string_too_short":
+        return _at_least(context["min_length"], "character") + " long"
+    if kind == "too_short":
+        return "a list of " + _at_least(context["min_length"], "item")
+    if kind == "too_long":
+        return f"a list of at most {context['max_length']:,} items"
     if kind == "literal_error":
         return f"one of {context['expected']}"
     return _LEGAL.get(kind) or str(error["msg"])
+
+
+def _at_least(n: int, what: str) -> str:
+    return f"at least {n} {what}{'' if n == 1 else 's'}"

@@ -32,10 +32,10 @@ from unembed.analyses.attribution.references import (
 from unembed.analyses.attribution.relevance import relevance_rules
 from unembed.analyses.attribution.result import Attribution, Completeness, NodeGroup
 from unembed.analyses.attribution.slopes import Passes
-from unembed.analyses.tools.checks import checked_layers, chosen
+from unembed.analyses.tools.checks import bounded_by_length, checked_layers, chosen
 from unembed.analyses.tools.directions import Directions
 from unembed.analyses.tools.objective import Objective
-from unembed.analyses.tools.target import highest_label, in_words, measured_at
+from unembed.analyses.tools.target import highest_label, in_words, likeliest, measured_at
 from unembed.engine.cancel import Cancel
 from unembed.engine.editing.edits import Edit
 from unembed.engine.loaded import Loaded, Prompt
@@ -53,6 +53,7 @@ from unembed.options import Explained, given
 DEFAULTS = AttributionOptions()
 
 
+@bounded_by_length("pairs=False, or a shorter prompt")
 def attribute(
     model: Loaded,
     prompt: Prompt,
@@ -97,6 +98,8 @@ def attribute(
     objective = objective_of(model, read, options, edits)
     if options.layers is not None:
         checked_layers(model, options.layers)
+    for position in options.positions or ():
+        resolve_position(position, len(read.ids), "positions")
     check_size(model, len(read.ids), options, edits)
     _check_integrated(options)
     latents.check(model, options.against, options.sample, options.estimator)
@@ -151,12 +154,10 @@ def objective_of(
     position = resolve_position(options.position, len(read.ids))
     target = options.target
     if target is None:
-        if model.labels is None:
-            model.require("lens")
-        seen = run(model, request_of(read, (), edits, "all"))
         if model.labels is not None:
-            return highest_label(seen, position)
-        target = seen.top(1, position)[0].token.id
+            return highest_label(run(model, request_of(read, (), edits, "all")), position)
+        model.require("lens")
+        target = likeliest(model, read, position, edits)
     return measured_at(model, target, options.distractor, position, len(read.ids))
 
 

@@ -27,7 +27,7 @@ from unembed.analyses.circuits.result import (
 from unembed.analyses.circuits.running import Circuits, graph_of, written, written_capture
 from unembed.analyses.tools.checks import chosen
 from unembed.analyses.tools.objective import Objective
-from unembed.analyses.tools.target import OF_LOGITS, in_words, measured_at
+from unembed.analyses.tools.target import OF_LOGITS, in_words, likeliest, measured_at
 from unembed.engine.cancel import Cancel
 from unembed.engine.loaded import Loaded, Prompt
 from unembed.engine.names.sites import resolve_position
@@ -97,7 +97,7 @@ def _objective(model: Loaded, read: Read, other: Read | None, options: CircuitOp
     position, target = resolve_position(options.position, len(read.ids)), options.target
     distractor = options.distractor
     if target is None:
-        likely = [_likeliest(model, one, position) for one in (read, other) if one is not None]
+        likely = [likeliest(model, one, position) for one in (read, other) if one is not None]
         target = likely[0]
         if distractor is None and len(set(likely)) == 2:
             distractor = likely[1]
@@ -111,10 +111,6 @@ def _objective(model: Loaded, read: Read, other: Read | None, options: CircuitOp
             fix="ue.trace(model, prompt, node) for a node inside the model",
         )
     return objective
-
-
-def _likeliest(model: Loaded, read: Read, position: int) -> int:
-    return run(model, request_of(read, logits="all")).top(1, position)[0].token.id
 
 
 class _Search:

@@ -16,7 +16,7 @@ import torch
 from unembed.analyses.patching.options import PatchOptions
 from unembed.analyses.patching.plan import Cell, Plan, objective_of, planned
 from unembed.analyses.patching.result import PatchGrid
-from unembed.analyses.tools.checks import chosen
+from unembed.analyses.tools.checks import bounded_by_length, chosen
 from unembed.analyses.tools.objective import Objective
 from unembed.analyses.tools.target import in_words
 from unembed.engine.cancel import Cancel
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 DEFAULTS = PatchOptions()
 
 
+@bounded_by_length("fewer layers, or a shorter prompt")
 @torch.no_grad()
 def patch_grid(
     model: Loaded,

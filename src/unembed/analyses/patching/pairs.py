@@ -27,9 +27,12 @@ _Text = Annotated[StrictStr, Field(min_length=1)]
 class PromptPair(Options):
     """Two prompts that differ where it matters, and the token that each is answered with."""
 
-    clean: _Text = option(sentence="The prompt that is answered as one expects.")
+    clean: _Text = option(
+        sentence="The prompt that is answered as one expects.", legal="text of at least 1 character"
+    )
     corrupted: _Text = option(
-        sentence="The one that differs where it matters; grids take one of as many tokens."
+        sentence="The one that differs where it matters; grids take one of as many tokens.",
+        legal="text of at least 1 character",
     )
     answer: TokenRef = option(sentence="The clean prompt's.")
     wrong: TokenRef = option(sentence="The corrupted prompt's, whose logit is taken off.")

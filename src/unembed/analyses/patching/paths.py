@@ -17,7 +17,7 @@ import torch
 from unembed.analyses.attribution.groups import OUT, parts_of
 from unembed.analyses.patching.options import PathOptions, Through
 from unembed.analyses.patching.plan import check_lengths, objective_of
-from unembed.analyses.tools.checks import chosen
+from unembed.analyses.tools.checks import bounded_by_length, chosen
 from unembed.analyses.tools.target import in_words
 from unembed.engine.cancel import Cancel
 from unembed.engine.editing.edits import Edit, by_analysis, patch, set_to
@@ -89,6 +89,7 @@ class PathPatches(Result):
         )
 
 
+@bounded_by_length("a shorter prompt")
 @torch.no_grad()
 def path_patch(
     model: Loaded,
@@ -122,8 +123,8 @@ def path_patch(
     options = chosen(options, given(target=target) | changes, {})
     read, other = model.read_prompt(clean), model.read_prompt(corrupted)
     check_lengths(len(read.ids), len(other.ids))
-    to = [model.node(name, "receivers") for name in receivers]
-    by = [model.node(name, "senders") for name in senders]
+    to = _named(model, receivers, "receivers", len(read.ids))
+    by = _named(model, senders, "senders", len(read.ids))
     _check(by, to)
     _check_size(len(by), model.settings.max_patch_cells)
     objective, through = objective_of(model, read, other, options, cancel), options.through
@@ -157,6 +158,16 @@ def path_patch(
         provenance=here.provenance,
         values=values,
     )
+
+
+def _named(model: Loaded, names: Sequence[Name], field: str, n_positions: int) -> list[Target]:
+    """Nodes by their names; raises TargetError for what is not there, about the field."""
+    found = [model.node(name, field) for name in names]
+    for one in found:
+        for position in (one.position, one.key):
+            if position is not None:
+                resolve_position(position, n_positions, field)
+    return found
 
 
 def _sent(sender: Target, there: Run, here: Run, held: Sequence[SiteKey]) -> tuple[Edit, ...]:

@@ -12,7 +12,7 @@ import torch
 from unembed.analyses.patching.options import BY_HEAD, Measured, PatchOptions
 from unembed.analyses.tools.checks import checked_layers
 from unembed.analyses.tools.objective import Objective
-from unembed.analyses.tools.target import highest_label, measured_at
+from unembed.analyses.tools.target import highest_label, likeliest, measured_at
 from unembed.engine.cancel import Cancel
 from unembed.engine.editing.edits import Edit, patch
 from unembed.engine.loaded import Loaded, Prompt
@@ -23,7 +23,7 @@ from unembed.engine.passes.forward import request_of, run
 from unembed.engine.passes.run import Run
 from unembed.engine.sweep import USEFUL_TOKENS
 from unembed.engine.targets import SiteKey, Target, node, site
-from unembed.errors import PromptError, TooLargeError
+from unembed.errors import InputError, PromptError, TooLargeError
 
 PACKED_TOKENS = 128  # in one row: more make products little faster, and scores are its square
 
@@ -190,7 +190,8 @@ def objective_of(
     """What is measured, at its position: without a target, why each prompt says what it says.
 
     In a model that gives labels that is the score of the label that the clean prompt gets.
-    Raises TargetError for what is no token or position; CapabilityError without a lens.
+    Raises TargetError for what is no token or position, InputError without a target where both
+    prompts are answered alike; CapabilityError without a lens.
     """
     n_positions = len(clean.ids)
     position = resolve_position(options.position, n_positions)
@@ -199,12 +200,21 @@ def objective_of(
         return highest_label(run(model, request_of(clean, logits="all"), cancel), position)
     if target is None:
         model.require("lens")
-        target, other = (
-            run(model, request_of(one, logits="all"), cancel).top(1, position)[0].token.id
-            for one in (clean, corrupted)
-        )
+        target, other = (likeliest(model, one, position, (), cancel) for one in (clean, corrupted))
+        if distractor is None and other == target:
+            raise _alike(model.token(target).label)
         distractor = other if distractor is None else distractor
     return measured_at(model, target, distractor, position, n_positions)
+
+
+def _alike(label: str) -> InputError:
+    return InputError(
+        f"both prompts are answered with {label!r}, so that there is no difference of answers to "
+        "measure; name a target",
+        field="target",
+        legal="a token, or an objective",
+        fix='target=" Mary", distractor=" John"',
+    )
 
 
 def check_lengths(clean: int, corrupted: int) -> None:

@@ -67,15 +67,7 @@ def patch_pairs(
         if progress is not None:
             progress("pairs", done, len(fitting))
         pair = pairs[order]
-        grid = patch_grid(
-            model,
-            pair.clean,
-            pair.corrupted,
-            pair.answer,
-            options=places,
-            distractor=pair.wrong,
-            cancel=cancel,
-        )
+        grid = _grid(model, pair, order, places, cancel)
         if grid.clean == grid.corrupted:
             left_out.append(LeftOut(order, "both prompts are answered alike"))
             continue
@@ -83,6 +75,19 @@ def patch_pairs(
     if not grids:
         raise _none(left_out)
     return _summed(grids, tuple(sorted(left_out, key=lambda one: one.pair)))
+
+
+def _grid(
+    model: Loaded, pair: PromptPair, order: int, places: PatchOptions, cancel: Cancel | None
+) -> PatchGrid:
+    """The grid of one pair; a prompt that is too long is named by its pair."""
+    given: dict[str, Any] = {"distractor": pair.wrong, "cancel": cancel}
+    try:
+        return patch_grid(model, pair.clean, pair.corrupted, pair.answer, options=places, **given)
+    except TooLargeError as error:
+        if error.field == "prompt":
+            error.field = f"pairs[{order}].clean"
+        raise
 
 
 def _fitting(

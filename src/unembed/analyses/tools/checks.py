@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from unembed.engine.loaded import Loaded
-from unembed.errors import InputError
+from unembed.errors import InputError, TooLargeError
 from unembed.options import Options
 
 Chosen = TypeVar("Chosen", bound=Options)
@@ -27,6 +28,17 @@ def chosen(
         check = checks.get(error.field or "")
         if check is not None:
             check(changes[str(error.field)])
+        raise
+
+
+@contextmanager
+def bounded_by_length(fix: str) -> Iterator[None]:
+    """Around an analysis that says itself what is captured: what is too large is its prompt."""
+    try:
+        yield
+    except TooLargeError as error:
+        if error.field in ("capture", "logits"):
+            error.field, error.fix = "prompt", fix
         raise
 
 

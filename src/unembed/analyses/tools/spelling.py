@@ -47,7 +47,11 @@ def spelled(text: str) -> Objective | None:
         raise _not_whole(text)
     if match[1] == "label" and isinstance(arguments[0], list):
         raise _not_whole(text)
-    return make(*arguments)  # type: ignore[operator, no-any-return]  # each takes as many
+    try:
+        return make(*arguments)  # type: ignore[operator, no-any-return]  # each takes as many
+    except InputError as error:
+        error.field = "target"
+        raise
 
 
 def _arguments(text: str) -> list[object] | None:

@@ -4,15 +4,20 @@ or an objective.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from unembed.analyses.tools.labelled import labels_of, top_label
 from unembed.analyses.tools.objective import Objective
 from unembed.analyses.tools.spelling import spelled
+from unembed.engine.cancel import Cancel
+from unembed.engine.editing.edits import Edit
 from unembed.engine.loaded import Loaded
 from unembed.engine.names.sites import resolve_position
 from unembed.engine.names.tokens import Token
+from unembed.engine.names.vocabulary import Read
+from unembed.engine.passes.forward import request_of, run
 from unembed.engine.passes.run import Run
 from unembed.engine.reading.readout import Readout
 from unembed.errors import InputError, TargetError
@@ -120,7 +125,7 @@ def explained_at(model: Loaded, target: TargetLike, position: int, n_positions: 
     Raises TargetError for what is no token, InputError for an objective at another position.
     """
     if isinstance(target, str) and (objective := spelled(target)) is not None:
-        return placed(model, objective, position)
+        return _spelled_at(model, objective, position, n_positions)
     if not isinstance(target, Explained):
         return Objective.logit(_one(model, target, "target"), position=position)
     return placed(model, as_objective(target), position, n_positions)
@@ -139,6 +144,22 @@ def placed(
     if n_positions is not None:
         check_position(objective, position, n_positions)
     return objective.at(position)
+
+
+def likeliest(
+    model: Loaded,
+    read: Read,
+    position: int,
+    edits: Sequence[Edit] = (),
+    cancel: Cancel | None = None,
+) -> int:
+    """The model's own most likely token there, without the logits of any other position.
+
+    Takes a model with a lens, and a position counted from the start.
+    """
+    seen = run(model, request_of(read, ("final_norm",), edits, "none"), cancel)
+    logits = model.unembedding.logits(seen["final_norm"][position, None])[0]
+    return int(logits.argmax())
 
 
 def is_of_text(model: Loaded, target: TargetLike | None) -> bool:
@@ -173,23 +194,57 @@ def measured_at(
         InputError: a distractor beside an objective, or one that is the target itself.
     """
     if isinstance(target, Objective) and distractor is None:
+        _check_named(model, target, n_positions)
         return target.at(resolve_position(target.position, n_positions))
     spoken = read_text(target)
     if isinstance(spoken, Objective) and distractor is None:
-        return placed(model, spoken, position)
+        _check_named(model, spoken, n_positions)
+        return _spelled_at(model, spoken, position, n_positions)
     rated = read_target(model, spoken, distractor)
     if rated is None or rated.objective is None:
         raise AssertionError("a target is given")
     if rated.tokens == rated.others:
-        raise InputError(
-            f"target and distractor are the same token, {model.token(rated.tokens[0]).label!r}: "
-            "their difference is 0 in every run",
-            field="distractor",
-            value=rated.tokens[0],
-            legal="another token than the target",
-            fix='target=" Mary", distractor=" John"',
-        )
+        raise _same(model, rated.tokens, "distractor")
     return rated.objective.at(position)
+
+
+def _check_named(model: Loaded, objective: Objective, n_positions: int) -> None:
+    """That the model has what an objective names; raises errors about `target`."""
+    try:
+        tokens, others = (tuple(sorted(some)) for some in objective.ids(model))
+        node = None if objective.node is None else model.node(objective.node)
+        if node is not None and node.key is not None:
+            resolve_position(node.key, n_positions)
+    except TargetError as error:
+        error.field = "target"
+        raise
+    if objective.kind == "logit_diff" and tokens == others:
+        raise _same(model, tokens, "target")
+
+
+def _same(model: Loaded, tokens: tuple[int, ...], field: str) -> InputError:
+    labels = ", ".join(repr(model.token(one).label) for one in tokens)
+    return InputError(
+        f"target and distractor are the same token, {labels}: their difference is 0 in every run",
+        field=field,
+        value=tokens[0],
+        legal="another token than the target",
+        fix='target=" Mary", distractor=" John"',
+    )
+
+
+def _spelled_at(model: Loaded, objective: Objective, position: int, n_positions: int) -> Objective:
+    """An objective that a text spells: the name of its node may say the position that is read."""
+    own = objective.position
+    if own != -1 and resolve_position(own, n_positions, "target") != position:
+        raise InputError(
+            f"the {objective.words} is at a position of its own, and position {position} is read",
+            field="target",
+            value=own,
+            legal=f"a node at position {position}, or a name without a position",
+            fix=f"position={own}",
+        )
+    return placed(model, objective, position)
 
 
 def in_words(model: Loaded, objective: Objective) -> str:

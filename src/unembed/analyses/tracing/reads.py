@@ -109,13 +109,15 @@ class Reading:
         )
 
 
-def step_of_node(model: Loaded, name: str, through: Through | None, n_positions: int) -> Step:
+def step_of_node(
+    model: Loaded, name: str, through: Through | None, n_positions: int, field: str = "node"
+) -> Step:
     """The node of a name, and through what it is traced.
 
-    Raises TargetError for what is no neuron or pair at a position, InputError for what it cannot be
-    traced through.
+    Raises errors about `field`: TargetError for what is no neuron or pair at a position, InputError
+    for what it cannot be traced through.
     """
-    node = model.node(name, "node")
+    node = model.node(name, field)
     kinds = {"pair": OF_PAIRS, "neuron": OF_NEURONS, "latent": OF_NEURONS[:1]}
     kind = "latent" if node.row.derived else node.kind
     if kind not in kinds or node.position is None or node.encoder:
@@ -123,7 +125,7 @@ def step_of_node(model: Loaded, name: str, through: Through | None, n_positions:
         raise TargetError(
             f"{name!r} cannot be traced: "
             + ("which key it looks at is missing" if missing else "it is not one number of a run"),
-            field="node",
+            field=field,
             value=name,
             legal='a neuron or latent at a position, "L12.N512@4", "L6.F77@4", or a pair of query '
             'and key, "L9.H6@14<3"',
@@ -133,13 +135,13 @@ def step_of_node(model: Loaded, name: str, through: Through | None, n_positions:
         raise CapabilityError(
             f"{node.name} cannot be traced: it reads {node.site_key.name}, which is not linear in "
             "the residual stream",
-            field="node",
+            field=field,
             value=name,
             legal=f"latents that read {', '.join(READ)}",
         )
     node = node.at(
-        resolve_position(node.position, n_positions, "node"),
-        None if node.key is None else resolve_position(node.key, n_positions, "node"),
+        resolve_position(node.position, n_positions, field),
+        None if node.key is None else resolve_position(node.key, n_positions, field),
     )
     legal = kinds[kind]
     if node.kind == "neuron":

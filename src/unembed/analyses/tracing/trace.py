@@ -21,7 +21,7 @@ from unembed.analyses.attribution.options import AttributionOptions
 from unembed.analyses.attribution.references import References
 from unembed.analyses.attribution.result import AttributedNode, Attribution
 from unembed.analyses.attribution.slopes import gradients, without_graph
-from unembed.analyses.tools.checks import checked_layers, chosen
+from unembed.analyses.tools.checks import bounded_by_length, checked_layers, chosen
 from unembed.analyses.tools.directions import Directions, directions, directions_capture
 from unembed.analyses.tools.effects import check_effects
 from unembed.analyses.tools.target import in_words
@@ -39,6 +39,7 @@ from unembed.analyses.tracing.result import Trace
 from unembed.engine.cancel import Cancel
 from unembed.engine.editing.edits import Edit
 from unembed.engine.loaded import Loaded, Prompt
+from unembed.engine.names.sites import resolve_position
 from unembed.engine.names.vocabulary import Read
 from unembed.engine.passes.attention_inputs import norms_frozen
 from unembed.engine.passes.forward import request_of, run
@@ -48,6 +49,7 @@ from unembed.models.progress import Progress
 DEFAULTS = TraceOptions()
 
 
+@bounded_by_length("pairs=False, or a shorter prompt")
 def trace(
     model: Loaded,
     prompt: Prompt,
@@ -78,6 +80,8 @@ def trace(
     read = model.read_prompt(prompt)
     if options.layers is not None:
         checked_layers(model, options.layers)
+    for position in options.positions or ():
+        resolve_position(position, len(read.ids), "positions")
     check_size(model, len(read.ids), AttributionOptions(pairs=options.pairs), edits)
     steps = [_step(model, one, len(read.ids)) for one in options.trail]
     steps.append(step_of_node(model, node, options.through, len(read.ids)))
@@ -96,7 +100,7 @@ def _step(model: Loaded, written: str, n_positions: int) -> Step:
             legal="NODE, or NODE:THROUGH with one of " + ", ".join(legal),
             fix='"L15.H1@8<3:v"',
         )
-    return step_of_node(model, name, legal[through] if through else None, n_positions)
+    return step_of_node(model, name, legal[through] if through else None, n_positions, "trail")
 
 
 class _Trace:

@@ -144,10 +144,11 @@ def check_cost(total: int, limit: int) -> None:
     if total > limit:
         raise TooLargeError(
             f"the captured activations would take {total / 2**20:,.0f} MiB; the limit is "
-            f"{limit / 2**20:,.0f} MiB (max_capture_bytes): capture fewer layers, heads or rows",
+            f"{limit / 2**20:,.0f} MiB (max_capture_bytes)",
             field="capture",
             value=f"{total / 2**20:,.0f} MiB",
-            legal=f"{limit / 2**20:,.0f} MiB",
+            legal=f"at most {limit / 2**20:,.0f} MiB",
+            fix="capture fewer layers, heads or rows",
         )
 
 
