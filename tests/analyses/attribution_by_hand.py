@@ -9,6 +9,7 @@ import unembed as ue
 from ..contract.wiring import wiring
 from .slow import PROMPT
 
+OTHER = (*PROMPT[:4], 33, 7, *PROMPT[6:])
 WHY = ue.Objective.logit_diff([72, 5], 9)
 POSITION = 6
 SITES = {"neuron": "mlp_post", "pair": "pattern", "attn": "attn_out", "mlp": "mlp_out"}

@@ -10,7 +10,7 @@ from unembed.engine.editing.edits import by_analysis
 from unembed.errors import InputError, PromptError, TooLargeError
 from unembed.models.tiny import tiny_model, tiny_tokenizer
 
-from .attribution_by_hand import POSITION, WHY, close
+from .attribution_by_hand import OTHER, POSITION, WHY, close
 from .slow import PROMPT
 
 
@@ -42,9 +42,6 @@ def test_measured_effects_are_those_of_a_run_without_the_node(name, against, mod
     assert found.verification.spearman == pytest.approx(
         float(torch.corrcoef(ranks)[0, 1]), abs=0.01
     )
-
-
-OTHER = (*PROMPT[:4], 33, 7, *PROMPT[6:])
 
 
 @pytest.mark.parametrize("name", ["gpt2", "gemma3", "bert"])

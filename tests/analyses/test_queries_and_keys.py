@@ -11,8 +11,8 @@ from unembed.errors import InputError
 from unembed.models.tiny import tiny_tokenizer
 
 from ..contract.unlisted import UNLISTED
+from .attribution_by_hand import OTHER, WHY, close, limit, slow_slopes
 from .slow import PROMPT
-from .test_attribution import OTHER, WHY, close, limit, slow_slopes
 
 POSITION = 6
 LAYER = 1

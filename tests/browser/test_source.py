@@ -10,7 +10,7 @@ import unembed as ue
 from unembed.models.tiny import tiny_tokenizer
 
 from ..contract.encoder_decoders import build
-from .conftest import App, served
+from .conftest import ANSWER, App, served
 
 SOURCE = "the cat sat on the mat"
 
@@ -59,7 +59,7 @@ def test_every_view_takes_it(app, address):
     fragment = "v=1&src=the+cat+sat&p=he&e=L1.X2;zero"
     opened(app, address, f"{fragment}&open=1")
     for branch in ("heads", "cross_heads", "neurons"):
-        assert app.page.get_by_test_id(f"{branch}-1").is_visible()
+        app.page.get_by_test_id(f"{branch}-1").wait_for(timeout=ANSWER)
     assert "L1.X" in app.text("cross_heads-1")
     app.assert_accessible()
     app.page.get_by_test_id("tab-lens").click()
