@@ -345,3 +345,31 @@ def test_a_head_that_reads_every_position_has_no_direct_effects():
     found = ue.attribute(model, PROMPT, ue.Objective.label("good"), pairs=False)
     assert (found.method, found.completeness) == (None, None)
     assert found.value == pytest.approx(module(torch.tensor([PROMPT])).logits[0, 2].item())
+
+
+def test_where_a_label_is_measured_is_said_of_a_token_alone(made):
+    _, _, model = made
+    at = 2 if model.labels.of == "token" else None
+    other = [5, 9, 7, 22, 40]
+    for target in ('label("fair")', None):
+        grid = ue.patch_grid(model, PROMPT, other, target, position=2, layers=[1])
+        assert grid.position == at
+        paths = ue.path_patch(
+            model, PROMPT, other, ["L0.H0"], ["L1.H0.q"], target=target, position=2
+        )
+        assert paths.position == at
+
+
+def test_a_circuit_of_labels_is_refused_before_anything_is_read(made, monkeypatch):
+    _, _, model = made
+    monkeypatch.setattr(type(model), "read_prompt", _not_called)
+    given = "a text as a whole" if model.labels.of == "text" else "each token"
+    with pytest.raises(CapabilityError, match=f"gives {given} a label, and a circuit is of") as no:
+        ue.find_circuit(model, PROMPT, [5, 9, 7, 22, 40], 'label("fair")')
+    assert (no.value.field, no.value.value) == ("model", model.name)
+    assert no.value.legal == "a model that predicts tokens"
+    assert """ue.attribute(model, prompt, 'label("bad")')""" in no.value.fix
+
+
+def _not_called(*_args: Any, **_named: Any) -> Any:
+    raise AssertionError("the prompt was read")

@@ -156,10 +156,16 @@ def test_a_model_that_gives_labels_says_so_in_every_view(app, tmp_path):
         readout = app.text("patching-readout")
         assert f"score of the label '{other}'" in readout
         assert f"{grid.n_runs} run" in readout
+        assert "of the text as a whole" in readout
+        assert "at position" not in readout
+        app.page.get_by_test_id("tab-circuit").click()
+        app.page.get_by_test_id("no-circuit").get_by_text("explain the score of a label").wait_for()
         app.page.goto(f"{address}/#v=1&p=the+cat+sat&view=component&node=L1.H2")
         app.settled()
         assert "L1.H2" in app.page.locator("main").inner_text()
         assert app.page.get_by_test_id("error").count() == 0
+        app.page.goto(f"{address}/#v=1&p=the+cat+sat&view=predictions&node=L1.H2")
+        app.page.get_by_text("It promotes no token: its head gives a text").first.wait_for()
 
 
 def test_what_is_done_to_a_prompt_is_said_below_it(app):

@@ -10,10 +10,13 @@ import torch
 
 import unembed as ue
 from unembed.engine.model import Model
-from unembed.models.tiny import tiny_tokenizer
+from unembed.models.tiny import tiny_model, tiny_tokenizer
+from unembed.server.describe import model_info
+from unembed.session import Session
+from unembed.settings import Settings
 
 from ..engine.test_labels import labelled
-from ..server.asgi import post
+from ..server.asgi import bearer, call, post
 from .faces import PROMPT, Face, Numbers
 from .test_attribution import attributed, python_attribution
 
@@ -103,3 +106,27 @@ def test_what_predicts_no_tokens_and_what_gives_no_labels_says_so_over_http(app)
         answer = post(app, path, {"prompt": PROMPT} | more)
         assert answer.status == 422, path
         assert "3 labels (bad, fair, good)" in answer.json()["error"]["message"], path
+
+
+def test_what_labels_are_given_to_is_said_of_a_model(app, model):
+    told = call(app, "GET", "/api/model", headers=[bearer()])
+    assert told.json()["labels_of"] == model.labels.of == "text"
+    for other, given in ((labelled("gpt2", "token"), "token"), (tiny_model("gpt2"), None)):
+        session = Session(ue.load(other, tiny_tokenizer()), Settings())
+        assert model_info(session).labels_of == given
+        session.close()
+
+
+def test_a_grid_of_the_label_of_a_text_is_at_no_position(app):
+    body = {"prompt": PROMPT, "corrupted": PROMPT, "position": 1, "layers": [0]}
+    answer = post(app, "/api/patch", body).json()
+    assert answer["position"] is None
+    assert answer["objective"].startswith("score of the label")
+
+
+def test_a_circuit_of_labels_is_refused(app):
+    answer = post(app, "/api/circuit", {"prompt": PROMPT, "corrupted": PROMPT})
+    error = answer.error
+    assert (answer.status, error["code"], error["field"]) == (422, "not_capable", "model")
+    assert "Circuits of labels are not found" in error["message"]
+    assert "ue.patch_grid" in error["fix"]

@@ -6555,6 +6555,11 @@ export interface components {
              * @description Of a model whose head gives labels to texts or tokens; else empty.
              */
             labels: string[];
+            /**
+             * Labels Of
+             * @description What those are given to: a text as a whole, at no position, or each of its tokens; null without labels.
+             */
+            labels_of: ("text" | "token") | null;
             /** Fingerprint */
             fingerprint: string;
             /** Dtype */
@@ -6720,9 +6725,9 @@ export interface components {
             objective: string;
             /**
              * Position
-             * @description Where it was measured.
+             * @description Where it was measured; null of the label of a text as a whole.
              */
-            position: number;
+            position: number | null;
             /**
              * Layers
              * @description Of the rows.
@@ -7077,9 +7082,9 @@ export interface components {
             objective: string;
             /**
              * Position
-             * @description Where it was measured.
+             * @description Where it was measured; null of the label of a text as a whole.
              */
-            position: number;
+            position: number | null;
             /**
              * Tokens
              * @description Of the prompt that was run.

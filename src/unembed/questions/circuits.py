@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from unembed.analyses.circuits.checks import check_predicts
 from unembed.analyses.circuits.files import CircuitFile
 from unembed.analyses.circuits.find import find_circuit
 from unembed.analyses.circuits.options import CircuitOptions
@@ -43,6 +44,7 @@ def trace(session: Session, job: Job, request: TraceRequest) -> TraceComparison:
 def circuit(session: Session, job: Job, request: CircuitRequest) -> Circuit:
     """The circuit of one prompt, or of a pair."""
     model = session.model
+    check_predicts(model)
     read, corrupted = read_of(model, request), None
     if request.corrupted is not None:
         with naming("corrupted"):

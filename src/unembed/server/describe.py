@@ -63,6 +63,7 @@ def model_info(session: Session) -> wire.ModelInfo:
         kind=model.kind,
         mask_token=model.mask_token,
         labels=[] if model.labels is None else list(model.labels.names),
+        labels_of=None if model.labels is None else model.labels.of,
         fingerprint=model.fingerprint,
         dtype=str(model.dtype).removeprefix("torch."),
         device=str(model.device),

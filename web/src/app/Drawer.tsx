@@ -16,6 +16,7 @@ import {
   ClusterLink,
   ComponentFormula,
   keysOf,
+  NoTokens,
   HeadLinks,
   NormFacts,
   scored,
@@ -260,6 +261,8 @@ function Here({ data, analysis }: { data: Component; analysis: Analysis<Componen
         <p>
           It writes nothing here: in this run it is zero, so it promotes and suppresses nothing.
         </p>
+      ) : data.method === null ? (
+        <NoTokens />
       ) : (
         <Pair promoted={scored(data.promotes)} suppressed={scored(data.suppresses)} unit="logit">
           {(title) => title}

@@ -72,7 +72,7 @@ function Lacking({ view, needs, reason, model }: LackingProps) {
       <h2>{needs.title}</h2>
       <p>{asSentence(reason)}</p>
       {needs.note ? <p className="faint">{needs.note}</p> : null}
-      {needs.instead && !lacks(model, needs.instead.capability) ? (
+      {needs.instead && has(model, needs.instead.capability) ? (
         <p className="faint">{needs.instead.note}</p>
       ) : null}
     </section>

@@ -3,6 +3,8 @@ import { page } from '../shared/pageExample';
 import { edit } from '../shared/text/edits';
 import { LENS } from '../views/lens/lensState';
 import { lensPython } from '../views/lens/python';
+import { attributionPython } from '../views/attribution/python';
+import { patchingPython } from '../views/patching/python';
 import { predictionsPython } from '../views/predictions/python';
 import { DEFAULTS } from './address';
 
@@ -36,6 +38,17 @@ print(found.to_pandas())
     expect(lensPython(page('gpt2', spec))).toContain(
       'lens = ue.logit_lens(model, prompt, target=" x", edits=edits)\n',
     );
+  });
+
+  it('names no position of the label of a text as a whole', () => {
+    const asked = { ...DEFAULTS, prompt: 'Hi', target: 'label("good")' };
+    for (const python of [attributionPython, patchingPython]) {
+      const { model, ...rest } = page('classifier', asked, 1);
+      const of = (labels_of: 'text' | 'token') =>
+        python({ ...rest, model: { ...model, labels_of } });
+      expect(of('text')).not.toContain('position=');
+      expect(of('token')).toContain('position=1');
+    }
   });
 
   it('says everything that a lens was asked for', () => {

@@ -2,15 +2,33 @@
 
 from __future__ import annotations
 
+import json
+
 from unembed.analyses.circuits.graph import Graph
 from unembed.analyses.circuits.naming import edge_numbers, edges_by_hand
 from unembed.analyses.circuits.options import CircuitOptions
 from unembed.analyses.circuits.rating import edges_of
 from unembed.engine.loaded import Loaded
 from unembed.engine.names.vocabulary import Read
-from unembed.errors import InputError, PromptError, TooLargeError
+from unembed.errors import CapabilityError, InputError, PromptError, TooLargeError
 
 BYTES_PER_EDGE = 48  # its effect and place in the order, and the masks of a pass
+
+
+def check_predicts(model: Loaded) -> None:
+    """Raises CapabilityError for a model that gives labels: its last edges end at no logits."""
+    if model.labels is None:
+        return
+    what = "a text as a whole" if model.labels.of == "text" else "each token"
+    raise CapabilityError(
+        f"circuits of labels are not found: {model.name} gives {what} a label, and a circuit is of "
+        "the logits of a token",
+        field="model",
+        value=model.name,
+        legal="a model that predicts tokens",
+        fix=f"ue.attribute(model, prompt, 'label({json.dumps(model.labels.names[0])})'), or "
+        "ue.patch_grid with that target",
+    )
 
 
 def check_prompts(options: CircuitOptions, read: Read, other: Read | None) -> None:

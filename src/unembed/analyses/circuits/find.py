@@ -11,7 +11,12 @@ import torch
 from torch import Tensor
 
 from unembed.analyses.attribution.references import draw
-from unembed.analyses.circuits.checks import check_names, check_prompts, check_size
+from unembed.analyses.circuits.checks import (
+    check_names,
+    check_predicts,
+    check_prompts,
+    check_size,
+)
 from unembed.analyses.circuits.files import CircuitFile
 from unembed.analyses.circuits.graph import Graph
 from unembed.analyses.circuits.naming import edge_numbers, edges_by_hand, effects_of_file
@@ -70,9 +75,11 @@ def find_circuit(
     Raises:
         PromptError, TargetError, InputError: bad input; nothing was run, but for an edge of
             `measure_named` that turns out to be none of the circuit.
-        CapabilityError: a model whose stream is not a sum of embedding, heads and feed-forwards.
+        CapabilityError: a model whose stream is not a sum of embedding, heads and feed-forwards, or
+            which gives labels.
         TooLargeError: more runs than `max_circuit_runs`, more edges than the model has.
     """
+    check_predicts(model)
     options = chosen(options, given(target=target) | changes, {})
     graph, read = graph_of(model), model.read_prompt(prompt)
     if options.by_position:

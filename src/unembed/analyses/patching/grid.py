@@ -18,10 +18,9 @@ from unembed.analyses.patching.plan import Cell, Plan, objective_of, planned
 from unembed.analyses.patching.result import PatchGrid
 from unembed.analyses.tools.checks import bounded_by_length, chosen
 from unembed.analyses.tools.objective import Objective
-from unembed.analyses.tools.target import in_words
+from unembed.analyses.tools.target import in_words, measured_position
 from unembed.engine.cancel import Cancel
 from unembed.engine.loaded import Loaded, Prompt
-from unembed.engine.names.sites import resolve_position
 from unembed.engine.passes.forward import Logits, request_of, run
 from unembed.engine.passes.packed import Suffix, can_pack, packed_states
 from unembed.engine.passes.run import Run
@@ -81,7 +80,7 @@ def patch_grid(
         site=options.site,
         into=options.into,
         objective=in_words(model, objective.at(-1)),
-        position=resolve_position(objective.position, len(plan.clean.ids)),
+        position=measured_position(model, objective, len(plan.clean.ids)),
         layers=tuple(plan.layers),
         columns_at=tuple(plan.columns),
         positions=tuple(plan.positions),

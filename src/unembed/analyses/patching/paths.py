@@ -18,7 +18,7 @@ from unembed.analyses.attribution.groups import OUT, parts_of
 from unembed.analyses.patching.options import PathOptions, Through
 from unembed.analyses.patching.plan import check_lengths, objective_of
 from unembed.analyses.tools.checks import bounded_by_length, chosen
-from unembed.analyses.tools.target import in_words
+from unembed.analyses.tools.target import in_words, measured_position
 from unembed.engine.cancel import Cancel
 from unembed.engine.editing.edits import Edit, by_analysis, patch, set_to
 from unembed.engine.loaded import Loaded, Prompt
@@ -57,7 +57,9 @@ class PathPatches(Result):
     also: ClassVar[tuple[str, ...]] = ("rows",)
 
     objective: Annotated[str, "What was measured, in words."]
-    position: Annotated[int, "Where it was measured."]
+    position: Annotated[
+        int | None, "Where it was measured; null of the label of a text as a whole."
+    ]
     tokens: Annotated[tuple[Token, ...], "Of the prompt that was run."]
     corrupted_tokens: Annotated[tuple[Token, ...], "Of the other one, as many."]
     senders: Annotated[tuple[str, ...], "Each of a run of its own."]
@@ -147,7 +149,7 @@ def path_patch(
         raise AssertionError("there is an objective")
     return PathPatches(
         objective=in_words(model, objective.at(-1)),
-        position=resolve_position(objective.position, len(read.ids)),
+        position=measured_position(model, objective, len(read.ids)),
         tokens=here.tokens,
         corrupted_tokens=there.tokens,
         senders=tuple(one.text for one in by),

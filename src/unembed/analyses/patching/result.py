@@ -31,7 +31,9 @@ class PatchGrid(Result):
     site: Patched
     into: Annotated[Into, "Which prompt was run, with activations of the other."]
     objective: Annotated[str, "What was measured, in words."]
-    position: Annotated[int, "Where it was measured."]
+    position: Annotated[
+        int | None, "Where it was measured; null of the label of a text as a whole."
+    ]
     layers: Annotated[tuple[int, ...], "Of the rows."]
     columns_at: Annotated[tuple[int, ...], "Positions of the columns, or numbers of heads."]
     positions: Annotated[tuple[int, ...], "Where heads were patched; of other sites the columns."]

@@ -168,6 +168,13 @@ def is_of_text(model: Loaded, target: TargetLike | None) -> bool:
     return scored and labels_of(model).of == "text"
 
 
+def measured_position(model: Loaded, objective: Objective, n_positions: int) -> int | None:
+    """Where an objective is measured, counted from the start; None of a text as a whole."""
+    if is_of_text(model, objective):
+        return None
+    return resolve_position(objective.position, n_positions)
+
+
 def highest_label(run: Run, position: int) -> Objective:
     """The score of the label that is highest there, or of the text as a whole, at no position.
 

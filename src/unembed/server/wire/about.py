@@ -52,6 +52,10 @@ class ModelInfo(Wire):
     labels: list[str] = Field(
         description="Of a model whose head gives labels to texts or tokens; else empty."
     )
+    labels_of: Literal["text", "token"] | None = Field(
+        description="What those are given to: a text as a whole, at no position, or each of its "
+        "tokens; null without labels."
+    )
     fingerprint: str
     dtype: str
     device: str

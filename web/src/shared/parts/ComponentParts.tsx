@@ -1,12 +1,14 @@
 /** What the page and the drawer of a component share. */
 import type { Schemas } from '../api/client';
 import type { Vector } from '../api/explore';
+import { useModel } from '../api/queries';
 import { Formula } from './Formula';
 import { SideMark } from './parts';
 import { parseTarget, type Target } from '../text/address';
 import { quantity } from '../../draw/format';
 import { exploreWith } from '../state/exploring';
 import { change, useSpec } from '../state/store';
+import { lacks } from '../view';
 import type { ScoredToken } from './WordCloud';
 
 export type Component = Schemas['Component'];
@@ -14,6 +16,12 @@ export type Component = Schemas['Component'];
 /** Direct effects as scores, so that all lists of tokens look alike. */
 export function scored(effects: Schemas['TokenEffect'][]): ScoredToken[] {
   return effects.map(({ token, logit }) => ({ token, score: logit }));
+}
+
+/** In place of the tokens that a write promotes, where it has no direct effect on any. */
+export function NoTokens() {
+  const reason = lacks(useModel().data ?? null, 'lens');
+  return <p className="faint">It promotes no token: {reason ?? 'a norm of the stream follows'}.</p>;
 }
 
 /** Which of the two runs is read; the choice is the one of all views. */

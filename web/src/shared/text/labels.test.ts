@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { labelAt, labelTarget } from './labels';
+import { labelAt, labelTarget, positionRead } from './labels';
 
 const LABELS = ['bad', 'so "so"', 'good', 'bad'];
 
@@ -19,4 +19,14 @@ describe('a label as the target', () => {
     'is not found in %j',
     (target) => expect(labelAt(target, LABELS)).toBe(null),
   );
+});
+
+describe('where the target of a page is read', () => {
+  it('is the chosen position, but of the label of a text as a whole', () => {
+    expect(positionRead({ labels_of: 'text' }, 3)).toBe(-1);
+    expect(positionRead({ labels_of: 'text' }, null)).toBe(null);
+    expect(positionRead({ labels_of: 'token' }, 3)).toBe(3);
+    expect(positionRead({ labels_of: null }, 3)).toBe(3);
+    expect(positionRead(null, 3)).toBe(3);
+  });
 });

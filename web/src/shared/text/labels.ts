@@ -1,4 +1,13 @@
 /** Labels that a model gives to texts or tokens, as the target of a page: `label("good")`. */
+import type { ModelInfo } from '../api/queries';
+
+/** Where a page's target is read: the label of a text as a whole is at no position. */
+export function positionRead(
+  model: Pick<ModelInfo, 'labels_of'> | null,
+  position: number | null,
+): number | null {
+  return model?.labels_of === 'text' && position !== null ? -1 : position;
+}
 
 /** The objective that is a label's score; one of several with the same name is told by its number. */
 export function labelTarget(labels: readonly string[], at: number): string {

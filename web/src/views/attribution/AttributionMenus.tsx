@@ -22,8 +22,11 @@ export function TargetMenu({ model }: { model: ModelInfo }) {
       <>
         <h3>What is explained</h3>
         <p className="option-note">
-          The score of a label{target === '' ? ': of the one that scores highest' : ''}. Choose it
-          beside the prompt.
+          The score of a label{target === '' ? ': of the one that scores highest' : ''},{' '}
+          {model.labels_of === 'text'
+            ? 'which the text has as a whole, at whatever token'
+            : 'which the chosen token has'}
+          . Choose it beside the prompt.
         </p>
       </>
     );

@@ -1,5 +1,6 @@
 /** What is explained, what the direct effects add up to, how far the estimates can be trusted. */
 import { count, figures, percent, signed } from '../../draw/format';
+import { useModel } from '../../shared/api/queries';
 import { Token } from '../../shared/parts/parts';
 import { useSpec } from '../../shared/state/store';
 import { setAttribution, useAttributionSpec } from './attributionState';
@@ -17,6 +18,7 @@ interface Props {
 export function AttributionReadout({ answer, shown, listed }: Props) {
   const { grouping, beside } = useAttributionSpec();
   const { edits } = useSpec();
+  const labels_of = useModel().data?.labels_of;
   const two = beside !== '';
   const side = sideOf(answer, shown);
   const here = side.tokens[side.position];
@@ -33,7 +35,9 @@ export function AttributionReadout({ answer, shown, listed }: Props) {
             <span className="faint"> {two ? 'in this one' : 'baseline'},</span>
           </>
         ) : null}{' '}
-        <span className="faint">at position {side.position}</span>{' '}
+        <span className="faint">
+          {labels_of === 'text' ? 'of the text as a whole, read at' : 'at'} position {side.position}
+        </span>{' '}
         {here ? <Token token={here} /> : null}
         <span className="faint"> · </span>
         {count(side.n_nodes, 'node')}

@@ -14,6 +14,7 @@ import { AttributionFormula } from './AttributionFormula';
 import { AttributionReadout } from './AttributionReadout';
 import { AttributionSetup } from './AttributionSetup';
 import { setAttribution, useAttributionSpec, type Attribution } from './attributionState';
+import { positionRead } from '../../shared/text/labels';
 import { useBeside } from './beside';
 import { BesideStrip } from './BesideStrip';
 import { AttributionTable } from './AttributionTable';
@@ -46,19 +47,15 @@ export function AttributionView({ model, experiment, cellWidth }: ViewProps) {
   const two = spec.attribution.beside !== '' && !tracing;
   const size = { layers: model?.n_layers ?? 0, positions: length };
   const ready = model !== null && length > 0;
-  const answered = useAttribution(
-    two ? { ...spec, edits: [] } : spec,
-    experiment.position,
-    size,
-    ready && !tracing,
-  );
+  const at = positionRead(model, experiment.position);
+  const answered = useAttribution(two ? { ...spec, edits: [] } : spec, at, size, ready && !tracing);
   const traced = useTrace(spec, experiment.position, size, ready);
   const analysis = tracing ? traced : answered;
   const beside = useBeside(
     tracing ? { ...spec, attribution: { ...spec.attribution, beside: '' } } : spec,
     analysis.data,
     experiment.tokens,
-    experiment.position,
+    at,
     model?.n_layers ?? 0,
   );
   const listed = useListed(beside.answer, two);

@@ -1,6 +1,7 @@
 /** What was traced, one step after the other: any of them can be gone back to; and through what. */
 import type { Schemas } from '../../shared/api/client';
 import { figures, signed } from '../../draw/format';
+import { useModel } from '../../shared/api/queries';
 import { Segments } from '../../shared/parts/parts';
 import { setAttribution, useAttributionSpec } from './attributionState';
 import { stepOf, waysInto, type Through } from './trail';
@@ -23,7 +24,9 @@ export function TraceTrail({ trace }: Props) {
   const { trace: steps } = useAttributionSpec();
   const last = stepOf(steps.at(-1) ?? '');
   const answered = trace?.node === last.node ? trace.through : null;
-  const ways = waysInto(last.node, last.through === 'pre' ? 'gate' : answered);
+  const labelled = useModel().data?.labels_of != null;
+  const ofLabel = labelled && steps.length === 1;
+  const ways = waysInto(last.node, last.through === 'pre' ? 'gate' : answered, ofLabel);
   const chosen = last.through ?? answered ?? ways[0];
   return (
     <div className="trace-trail" data-testid="trace-trail">
@@ -55,6 +58,11 @@ export function TraceTrail({ trace }: Props) {
             setAttribution({ trace: [...steps.slice(0, -1), `${last.node}:${way}`], open: null })
           }
         />
+      ) : null}
+      {ofLabel && last.node.includes('<') ? (
+        <span className="faint" data-testid="no-value">
+          not through its value: what that brings to a label is no sum of direct effects
+        </span>
       ) : null}
     </div>
   );

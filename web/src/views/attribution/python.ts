@@ -41,7 +41,7 @@ function answerPython({ model, spec, position }: Page): string {
   const size = { layers: model.n_layers, positions: Infinity };
   const { target, sort_by, verify, ...rest } = attributionBody(spec.attribution, spec, size);
   const options = Object.entries({
-    position,
+    position: model.labels_of === 'text' ? null : position,
     ...rest,
     ...(sort_by === 'total' ? {} : { sort_by }),
     ...(verify === 0 ? {} : { verify }),

@@ -70,6 +70,7 @@ describe('a trail', () => {
 
   it('has four ways into a pair, two into a gated neuron', () => {
     expect(waysInto('L9.H6@14<3', null)).toEqual(['qk', 'q', 'k', 'v']);
+    expect(waysInto('L9.H6@14<3', null, true)).toEqual(['qk', 'q', 'k']); // towards a label
     expect(waysInto('L1.N5@2', 'gate')).toEqual(['gate', 'pre']);
     expect(waysInto('L1.N5@2', 'pre')).toEqual([]);
   });

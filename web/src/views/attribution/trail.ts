@@ -26,8 +26,15 @@ export function isTraceable({ id, other }: { id: string; other: number | null })
   return other === null && STEP.test(id);
 }
 
-/** Ways into a node; of a neuron without a gate there is one. */
-export function waysInto(node: string, answer: Through | null): readonly Through[] {
-  if (node.includes('<')) return OF_PAIRS;
+/**
+ * Ways into a node; of a neuron without a gate there is one. What a value brings is told towards
+ * something before it in the trail: the score of a label is nothing that is read of the stream.
+ */
+export function waysInto(
+  node: string,
+  answer: Through | null,
+  ofLabel = false,
+): readonly Through[] {
+  if (node.includes('<')) return ofLabel ? OF_PAIRS.filter((way) => way !== 'v') : OF_PAIRS;
   return answer === 'gate' ? OF_NEURONS : [];
 }

@@ -17,6 +17,10 @@ export const circuit: View = {
     capability: 'lens',
     title: 'Circuits of this model cannot be measured by an answer',
     note: 'A wrong number is worse than none.',
+    instead: {
+      capability: 'labels',
+      note: 'Attribution and Patching explain the score of a label.',
+    },
   },
   keys: CIRCUIT_VIEW_KEYS,
   component: lazy(async () => ({ default: (await import('./CircuitView')).CircuitView })),

@@ -73,7 +73,7 @@ export function PatchingSetup({ model, children }: { model: ModelInfo; children:
       {set !== 'one' ? null : target === '' ? (
         <span className="faint">
           {labelled
-            ? 'of the label that the prompt above gets: choose another beside it'
+            ? `of the label that ${model.labels_of === 'text' ? 'the prompt above gets' : 'its chosen token gets'}: choose another beside it`
             : 'of the two prompts’ own answers: type target and distractor beside the prompt'}
         </span>
       ) : labelled ? null : distractor === '' ? (

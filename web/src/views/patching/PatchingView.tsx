@@ -13,9 +13,10 @@ import { Status, ViewBar } from '../../shared/parts/ViewBar';
 import { useSpec } from '../../shared/state/store';
 import { useTheme } from '../../shared/state/theme';
 import { saidOf } from '../../shared/text/chat';
+import { positionRead } from '../../shared/text/labels';
 import type { Spec } from '../../shared/text/url';
 import type { ViewProps } from '../../shared/view';
-import { byHead, gridTable, someLayers } from './cells';
+import { byHead, gridTable, measuredWhere, someLayers } from './cells';
 import { Sets } from './PairsMenu';
 import { CellNote } from './CellNote';
 import { CorruptedForm, PatchingSetup } from './PatchingSetup';
@@ -46,7 +47,7 @@ function OnePair({ model, experiment, cellWidth }: ViewProps) {
   const cost = useCost(model, length);
   const analysis = usePatchGrid(
     spec,
-    experiment.position,
+    positionRead(model, experiment.position),
     model !== null && length > 0 && cost.agreed,
   );
   const asked = corrupted !== '';
@@ -271,7 +272,7 @@ function Readout({ grid, model }: { grid: Grid; model: ModelInfo }) {
         <strong>{figures(grid.corrupted)}</strong>
         <span className="faint">
           {' '}
-          at position {grid.position} · {count(grid.n_runs, 'run')} of the {grid.into} prompt,{' '}
+          {measuredWhere(grid)} · {count(grid.n_runs, 'run')} of the {grid.into} prompt,{' '}
           {count(grid.n_unchanged, 'cell')} not run: both prompts have the same there
         </span>
       </p>

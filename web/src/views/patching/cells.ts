@@ -6,6 +6,11 @@ import { edit, formatPositions, type Edit } from '../../shared/text/edits';
 import type { Patching } from './patchingState';
 import type { Grid } from './query';
 
+/** The label of a text as a whole is measured at no position. */
+export function measuredWhere({ position }: Pick<Grid, 'position'>): string {
+  return position === null ? 'of the text as a whole' : `at position ${position}`;
+}
+
 /** Whether columns are heads, and not positions. */
 export const byHead = (site: Patching['site']): boolean => site === 'heads' || site === 'patterns';
 

@@ -4,6 +4,7 @@ import {
   cellsOf,
   differing,
   gridTable,
+  measuredWhere,
   nodeOf,
   patchEdit,
   restored,
@@ -61,6 +62,11 @@ describe('a patching grid', () => {
   });
 
   it('knows where the prompts differ', () => expect([...differing(GRID)]).toEqual([1]));
+
+  it('says where its answer is measured, which the label of a text is nowhere', () => {
+    expect(measuredWhere(GRID)).toBe('at position 1');
+    expect(measuredWhere({ position: null })).toBe('of the text as a whole');
+  });
 
   it('makes a patch of a cell: a site at its position, a head at all', () => {
     expect(patchEdit(GRID, 1, 1, 'clean')).toMatchObject({

@@ -15,7 +15,7 @@ function onePair({ model, spec, position }: Page): string[] {
   const { target, distractor, patching } = spec;
   const options = {
     ...(distractor === '' ? {} : { distractor }),
-    position,
+    ...(model.labels_of === 'text' ? {} : { position }),
     ...patchingBody(patching),
   };
   const given = [...(target === '' ? [] : [quote(target)]), ...optionsPython(options)].join(', ');
