@@ -259,17 +259,22 @@ function Area({ answer, shown, rows, columns, analysis, traced, ...rest }: AreaP
   );
 }
 
+const NO_FILTER = { sign: 'both', find: '', kinds: null, layers: null, positions: null } as const;
+
 function NoRows() {
+  const state = useAttributionSpec();
+  const filters = Object.keys(NO_FILTER) as (keyof typeof NO_FILTER)[];
+  if (filters.every((name) => state[name] === NO_FILTER[name])) {
+    return (
+      <p className="attribution-none" data-testid="no-rows">
+        Nothing moves what is explained here: every effect is 0, as of a latent that is not active.
+      </p>
+    );
+  }
   return (
     <p className="attribution-none" data-testid="no-rows">
       No node of those listed passes the filters.{' '}
-      <button
-        type="button"
-        className="link"
-        onClick={() =>
-          setAttribution({ sign: 'both', find: '', kinds: null, layers: null, positions: null })
-        }
-      >
+      <button type="button" className="link" onClick={() => setAttribution(NO_FILTER)}>
         Take all filters away
       </button>
     </p>
