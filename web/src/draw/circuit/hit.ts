@@ -1,11 +1,8 @@
 /** What lies under a point of a drawn circuit, and what lies beside a node of it. */
+import { distanceTo } from '../along';
+import type { Point } from '../press';
 import { edgesAt, withoutPosition, type CircuitData } from './data';
 import { pointOf, type Box, type Curve, type Layout } from './shapes';
-
-interface Point {
-  x: number;
-  y: number;
-}
 
 /** px around a curve. */
 const SLACK = 5;
@@ -33,22 +30,7 @@ export function hitAt(data: CircuitData, layout: Layout, at: Point): string | nu
 function distance(curve: Curve, at: Point): number {
   const [top, bottom] = [Math.min(curve.y0, curve.y1), Math.max(curve.y0, curve.y1)];
   if (at.y < top - SLACK || at.y > bottom + SLACK) return Infinity;
-  let least = Infinity;
-  let last = pointOf(curve, 0);
-  for (let step = 1; step <= STEPS; step++) {
-    const next = pointOf(curve, step / STEPS);
-    least = Math.min(least, toLine(last, next, at));
-    last = next;
-  }
-  return least;
-}
-
-/** From a point to a stretch between two others. */
-function toLine(from: Point, to: Point, at: Point): number {
-  const [dx, dy] = [to.x - from.x, to.y - from.y];
-  const along = ((at.x - from.x) * dx + (at.y - from.y) * dy) / Math.max(1e-9, dx * dx + dy * dy);
-  const share = Math.max(0, Math.min(1, along));
-  return Math.hypot(from.x + share * dx - at.x, from.y + share * dy - at.y);
+  return distanceTo((share) => pointOf(curve, share), at, STEPS);
 }
 
 export type Direction = 'left' | 'right' | 'up' | 'down';

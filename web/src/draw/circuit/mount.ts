@@ -4,7 +4,8 @@ import { button, make } from '../dom';
 import { Frame, type FrameOptions } from '../frame';
 import { help } from '../help';
 import type { Point } from '../press';
-import { circuitData, type CircuitData, type CircuitJson } from './data';
+import { tableOf } from '../table';
+import { circuitData, type CircuitJson } from './data';
 import { CIRCUIT_KEYS } from './keys';
 import { circuitSvg } from './svg';
 import { circuitCard, circuitTable } from './text';
@@ -28,7 +29,11 @@ export function mountCircuit(
   const data = circuitData(json);
   const frame = new Frame(element, options);
   const picture = make('div', { class: 'picture circuit-picture' });
-  const table = make('div', { hidden: '' }, tableOf(data));
+  const table = make(
+    'div',
+    { hidden: '' },
+    tableOf('Circuit as a table', `${data.edges.length} edges`, circuitTable(data)),
+  );
   const toggle = button('Table', () => {
     table.hidden = !table.hidden;
     picture.hidden = !table.hidden;
@@ -61,33 +66,4 @@ export function mountCircuit(
     view.destroy();
     frame.destroy();
   };
-}
-
-function tableOf(data: CircuitData): HTMLElement {
-  const [heads = [], ...rows] = circuitTable(data);
-  return make(
-    'div',
-    { class: 'table', tabindex: 0, role: 'region', 'aria-label': 'Circuit as a table' },
-    make(
-      'table',
-      {},
-      make('caption', {}, `${rows.length} edges`),
-      make('thead', {}, row('th', heads)),
-      make('tbody', {}, ...rows.map((cells) => row('td', cells))),
-    ),
-  );
-}
-
-function row(tag: 'th' | 'td', cells: ReadonlyArray<string | number | null>): HTMLElement {
-  return make(
-    'tr',
-    {},
-    ...cells.map((cell) =>
-      make(
-        tag,
-        typeof cell === 'number' ? { class: 'number', title: cell } : {},
-        typeof cell === 'number' ? cell.toPrecision(4) : (cell ?? ''),
-      ),
-    ),
-  );
 }

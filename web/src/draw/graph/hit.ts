@@ -1,4 +1,5 @@
 /** What lies under a point of a drawn attribution graph, and where keys lead from a node. */
+import { distanceTo } from '../along';
 import { radiusAt, toScreen, type Camera, type Point } from './camera';
 import { edgesAt, type GraphData } from './data';
 import { bends, isWide, type Curve, type Layout, type Place } from './layout';
@@ -78,22 +79,7 @@ function distance(curve: Curve, at: Point): number {
   const beyond = (value: number, one: number, two: number) =>
     value < Math.min(one, two) - SLACK.edge || value > Math.max(one, two) + SLACK.edge;
   if (beyond(at.x, curve.x0, curve.x1) || beyond(at.y, curve.y0, curve.y1)) return Infinity;
-  let least = Infinity;
-  let last = pointOf(curve, 0);
-  for (let step = 1; step <= STEPS; step++) {
-    const next = pointOf(curve, step / STEPS);
-    least = Math.min(least, toLine(last, next, at));
-    last = next;
-  }
-  return least;
-}
-
-/** From a point to a stretch between two others. */
-function toLine(from: Point, to: Point, at: Point): number {
-  const [dx, dy] = [to.x - from.x, to.y - from.y];
-  const along = ((at.x - from.x) * dx + (at.y - from.y) * dy) / Math.max(1e-9, dx * dx + dy * dy);
-  const share = Math.max(0, Math.min(1, along));
-  return Math.hypot(from.x + share * dx - at.x, from.y + share * dy - at.y);
+  return distanceTo((share) => pointOf(curve, share), at, STEPS);
 }
 
 export type Direction = 'left' | 'right' | 'up' | 'down';

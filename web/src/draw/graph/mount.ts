@@ -6,6 +6,7 @@ import { Frame, type FrameOptions } from '../frame';
 import { help } from '../help';
 import type { ColourMaps } from '../lut';
 import type { Point } from '../press';
+import { tableOf } from '../table';
 import { graphData, grouped, pruned, type GraphData, type GraphJson, type Kept } from './data';
 import { FEATURE_KEYS } from './keys';
 import { graphSvg } from './svg';
@@ -56,7 +57,7 @@ export function mountGraph(
     table.hidden = !table.hidden;
     picture.hidden = !table.hidden;
     toggle.setAttribute('aria-pressed', String(!table.hidden));
-    if (!table.hidden) table.replaceChildren(tableOf(data));
+    if (!table.hidden) table.replaceChildren(edgeTable(data));
   });
   const box = make('div');
   picture.append(box);
@@ -68,7 +69,7 @@ export function mountGraph(
     kept[part] = value < most ? value : null;
     data = grouped(pruned(whole, kept), json.supernodes);
     frame.meaning.textContent = meaning(data, whole);
-    if (!table.hidden) table.replaceChildren(tableOf(data));
+    if (!table.hidden) table.replaceChildren(edgeTable(data));
     paint();
   };
   frame.bar.append(
@@ -127,36 +128,10 @@ function slider(name: string, most: number, moved: (value: number) => void): HTM
   return make('label', { class: 'graph-slider' }, name, ' ', input, ' ', said);
 }
 
-function tableOf(data: GraphData): HTMLElement {
-  const [heads = [], ...rows] = graphTable(data);
-  const shown = rows.slice(0, MOST_ROWS);
+function edgeTable(data: GraphData): HTMLElement {
+  const lines = graphTable(data);
+  const n = lines.length - 1;
   const caption =
-    shown.length < rows.length
-      ? `the first ${shown.length} of ${rows.length} edges; the CSV has all`
-      : `${rows.length} edges`;
-  return make(
-    'div',
-    { class: 'table', tabindex: 0, role: 'region', 'aria-label': 'Attribution graph as a table' },
-    make(
-      'table',
-      {},
-      make('caption', {}, caption),
-      make('thead', {}, row('th', heads)),
-      make('tbody', {}, ...shown.map((cells) => row('td', cells))),
-    ),
-  );
-}
-
-function row(tag: 'th' | 'td', cells: ReadonlyArray<string | number | null>): HTMLElement {
-  return make(
-    'tr',
-    {},
-    ...cells.map((cell) =>
-      make(
-        tag,
-        typeof cell === 'number' ? { class: 'number', title: cell } : {},
-        typeof cell === 'number' ? cell.toPrecision(4) : (cell ?? ''),
-      ),
-    ),
-  );
+    n > MOST_ROWS ? `the first ${MOST_ROWS} of ${n} edges; the CSV has all` : `${n} edges`;
+  return tableOf('Attribution graph as a table', caption, lines.slice(0, MOST_ROWS + 1));
 }
