@@ -96,10 +96,11 @@ def imported_circuit(data: object) -> dict[str, Any]:
 
 
 def _check_edge(edge: object, field: str) -> None:
-    ends = [edge.get(end) for end in ("source", "target")] if isinstance(edge, Mapping) else []
-    if not ends or not all(isinstance(end, str) and 0 < len(end) <= MAX_SHORT for end in ends):
+    told: Mapping[str, object] = edge if isinstance(edge, Mapping) else {}
+    ends = [told.get(end) for end in ("source", "target")]
+    if not all(isinstance(end, str) and 0 < len(end) <= MAX_SHORT for end in ends):
         raise _bad(field, "an edge has no source and target")
-    if not _number(edge.get("effect")):  # type: ignore[attr-defined]
+    if not _number(told.get("effect")):
         raise _bad(field, f"the effect of {ends[0]}>{ends[1]} is no finite number")
 
 
