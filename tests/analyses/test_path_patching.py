@@ -93,6 +93,10 @@ def test_what_is_no_edge_is_refused(model_of):
         ([], ["L2.H1"], {}, "senders"),
         (["L0.H1"], [], {}, "receivers"),
         (["L2.H1"], ["L1.H1"], {}, "receivers"),
+        (["L2.H1"], ["L2.H1"], {}, "receivers"),
+        (["L2.H1"], ["L2.H2.q"], {}, "receivers"),
+        (["L2.N3"], ["L2.mlp_in"], {}, "receivers"),
+        (["L2.mlp"], ["L2.resid_mid"], {}, "receivers"),
         (["L1.resid_post"], ["L2.H1"], {}, "senders"),
         (["L0.H1"], ["L2.H1"], {"through": "all"}, "through"),
         (["L0.H9"], ["L2.H1"], {}, "senders"),
@@ -100,5 +104,10 @@ def test_what_is_no_edge_is_refused(model_of):
         with pytest.raises((InputError, ue.errors.TargetError)) as caught:
             asked(senders, receivers, **given)
         assert caught.value.field == field
+    assert asked(["L1.H1"], ["L1.N3", "L1.resid_mid"]).rows
+    assert asked(["L2.mlp"], ["L2.resid_post"]).rows
+    beside = model_of("gptj", torch.float64)  # its branches read the same stream
+    with pytest.raises(InputError, match="beside it"):
+        ue.path_patch(beside, PROMPT, OTHER, ["L1.H1"], ["L1.mlp"], WHY)
     with pytest.raises(PromptError):
         ue.path_patch(model, PROMPT, OTHER[:-1], ["L0.H1"], ["L2.H1"], WHY)

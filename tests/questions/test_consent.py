@@ -14,6 +14,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from rich.console import Console
@@ -43,10 +44,10 @@ def network(monkeypatch: pytest.MonkeyPatch) -> Iterator[Network]:
     """Every connection is seen; there is one machine elsewhere."""
     found, connect = Network(), socket.create_connection
 
-    def opened(address: tuple[str, int], *rest: object, **more: object) -> socket.socket:
+    def opened(address: tuple[str, int], *rest: Any, **more: Any) -> socket.socket:
         assert address[0] == "models.example"
         found.opened.append(address[0])
-        return connect(("127.0.0.1", address[1]), *rest, **more)  # type: ignore[arg-type]
+        return connect(("127.0.0.1", address[1]), *rest, **more)
 
     monkeypatch.setattr(socket, "create_connection", opened)
     monkeypatch.setenv("no_proxy", "*")

@@ -29,15 +29,15 @@ def reader_class() -> Any:
     """A `gguf.GGUFReader` whose arrays are read at once."""
     from gguf import GGUFReader, GGUFValueType
 
-    class Reader(GGUFReader):  # type: ignore[misc]
+    class Reader(GGUFReader):  # type: ignore[misc]  # gguf has no types
         def _get_field_parts(self, orig_offs: int, raw_type: int) -> Parts:
             if raw_type != _ARRAY or self.byte_order != "I":
-                return super()._get_field_parts(orig_offs, raw_type)  # type: ignore[no-any-return]
+                return self._one_by_one(orig_offs, raw_type)
             raw: Any = np.asarray(self.data)
             kind, length = _HEAD.unpack_from(raw, orig_offs)
             start = orig_offs + _HEAD.size
             if length == 0 or kind == _ARRAY:
-                return super()._get_field_parts(orig_offs, raw_type)  # type: ignore[no-any-return]
+                return self._one_by_one(orig_offs, raw_type)
             if kind == _STRING:
                 size, parts = _strings(raw, start, length)
             else:
@@ -50,6 +50,10 @@ def reader_class() -> Any:
             data = range(3, 2 + len(parts), 2) if kind == _STRING else range(2, 2 + len(parts))
             types = [GGUFValueType.ARRAY, GGUFValueType(kind)]
             return _HEAD.size + size, head + parts, list(data), types
+
+        def _one_by_one(self, orig_offs: int, raw_type: int) -> Parts:
+            found: Parts = super()._get_field_parts(orig_offs, raw_type)
+            return found
 
     return Reader
 

@@ -29,6 +29,7 @@ from unembed.engine.passes.run import Run
 from unembed.engine.sweep import sweep
 from unembed.engine.targets import Name, SiteKey, Target, site
 from unembed.errors import InputError, TooLargeError
+from unembed.models.anatomy import BlockAnatomy
 from unembed.models.progress import Progress
 from unembed.options import Explained, given
 from unembed.result import TABLE_ROW, Axes, Columns, Result, columns_of
@@ -128,6 +129,7 @@ def path_patch(
     to = _named(model, receivers, "receivers", len(read.ids))
     by = _named(model, senders, "senders", len(read.ids))
     _check(by, to)
+    _check_order(model, by, to)
     _check_size(len(by), model.settings.max_patch_cells)
     objective, through = objective_of(model, read, other, options, cancel), options.through
     needed = objective.required_capture(model)
@@ -198,6 +200,33 @@ def _check_size(n_senders: int, limit: int) -> None:
             legal=f"at most {limit:,}",
             fix="name fewer senders",
         )
+
+
+def _check_order(model: Loaded, senders: Sequence[Target], receivers: Sequence[Target]) -> None:
+    """Raise InputError for a receiver that stands before what its sender's layer adds, or in it."""
+    for sender in senders:
+        for receiver in receivers:
+            if sender.layer is None or receiver.layer != sender.layer or receiver.row.derived:
+                continue
+            block = model.anatomy.blocks[sender.layer]
+            if _step(block, receiver.site) <= _step(block, sender.site):
+                raise InputError(
+                    f"{receiver.text} cannot read {sender.text}: it comes before it in its layer, "
+                    "or beside it",
+                    field="receivers",
+                    value=receiver.text,
+                    legal=f"what reads the stream behind {sender.text}",
+                )
+
+
+def _step(block: BlockAnatomy, site_name: str) -> int:
+    """Which of a layer's steps a site is of; of the stream, how many of them it holds."""
+    streams = (*block.stream_sites, "resid_post")
+    if site_name in streams:
+        return len(block.steps) if site_name == "resid_post" else streams.index(site_name)
+    branch = next((one for one in ("cross", "mlp", "ple") if site_name.startswith(one)), None)
+    out = block.mixer_site if branch is None else f"{branch}_out"
+    return next(order for order, step in enumerate(block.steps) if out in step)
 
 
 def _check(senders: Sequence[Target], receivers: Sequence[Target]) -> None:

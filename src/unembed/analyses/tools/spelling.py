@@ -11,11 +11,12 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 
 from unembed.analyses.tools.objective import Objective
 from unembed.errors import InputError
 
-_MAKERS = {
+_MAKERS: dict[str, tuple[Callable[..., Objective], int]] = {
     "logit": (Objective.logit, 1),
     "logit_diff": (Objective.logit_diff, 2),
     "log_prob": (Objective.log_prob, 1),
@@ -48,7 +49,7 @@ def spelled(text: str) -> Objective | None:
     if match[1] == "label" and isinstance(arguments[0], list):
         raise _not_whole(text)
     try:
-        return make(*arguments)  # type: ignore[operator, no-any-return]  # each takes as many
+        return make(*arguments)
     except InputError as error:
         error.field = "target"
         raise
