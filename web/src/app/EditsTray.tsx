@@ -1,5 +1,4 @@
 /** What is changed while the model runs: always in sight, in the order it is applied. */
-import { Popover } from 'radix-ui';
 import { useState } from 'react';
 import { problemAt } from '../shared/api/client';
 import type { ModelInfo } from '../shared/api/queries';
@@ -24,10 +23,11 @@ import {
 import { showInFlow } from '../views/flow/flowing';
 import { addEdit, change, removeEdit, replaceEdit, useSpec } from '../shared/state/store';
 import { useProblems } from '../shared/state/problems';
-import { EditPopover, OnOff } from '../shared/parts/EditParts';
+import { OnOff } from '../shared/parts/EditParts';
 import { EditForm } from '../shared/parts/EditForm';
 import { NodeName } from '../shared/parts/NodeName';
 import { Icon } from '../shared/parts/parts';
+import { PopOver } from '../shared/parts/PopOver';
 
 export function EditsTray({ model }: { model: ModelInfo | null }) {
   const { edits } = useSpec();
@@ -71,7 +71,6 @@ function AllOnOff({ edits }: { edits: readonly Edit[] }) {
 }
 
 function EditCard({ made, index, model }: { made: Edit; index: number; model: ModelInfo | null }) {
-  const [open, setOpen] = useState(false);
   const problem = useProblems((error) => problemAt(error, `edits[${index}]`));
   const cut = made.operation === 'cut';
   return (
@@ -80,36 +79,32 @@ function EditCard({ made, index, model }: { made: Edit; index: number; model: Mo
       data-testid={`edit-${index}`}
     >
       <OnOff made={made} onChange={(changed) => replaceEdit(index, changed)} />
-      <Popover.Root open={open} onOpenChange={setOpen}>
-        <Popover.Trigger
-          className="edit-body"
-          disabled={!model}
-          title={cut ? describeFlow(made.target) : titleOf(made.target)}
-        >
-          <strong className="mono">{made.target}</strong>
-          <NodeName node={made.target} />
-          <span className="edit-operation">{describeOperation(made)}</span>
-          {made.stage === 'pre' ? <span className="faint">before activation</span> : null}
-          <span className="faint">{whereWords(made)}</span>
-        </Popover.Trigger>
-        {model ? (
-          <EditPopover label={cut ? 'What is cut' : 'Change the edit'}>
-            {cut ? (
-              <CutNote made={made} close={() => setOpen(false)} />
-            ) : (
-              <EditForm
-                model={model}
-                initial={made}
-                submit="Save"
-                onSubmit={(changed) => {
-                  replaceEdit(index, changed);
-                  setOpen(false);
-                }}
-              />
-            )}
-          </EditPopover>
-        ) : null}
-      </Popover.Root>
+      <PopOver
+        className="edit-popover"
+        label={cut ? 'What is cut' : 'Change the edit'}
+        button={{
+          className: 'edit-body',
+          disabled: !model,
+          title: cut ? describeFlow(made.target) : titleOf(made.target),
+          children: <Said made={made} />,
+        }}
+      >
+        {(close) =>
+          cut ? (
+            <CutNote made={made} close={close} />
+          ) : model ? (
+            <EditForm
+              model={model}
+              initial={made}
+              submit="Save"
+              onSubmit={(changed) => {
+                replaceEdit(index, changed);
+                close();
+              }}
+            />
+          ) : null
+        }
+      </PopOver>
       <button
         type="button"
         className="icon-button"
@@ -124,6 +119,19 @@ function EditCard({ made, index, model }: { made: Edit; index: number; model: Mo
         </p>
       ) : null}
     </li>
+  );
+}
+
+/** What an edit does, in a few words. */
+function Said({ made }: { made: Edit }) {
+  return (
+    <>
+      <strong className="mono">{made.target}</strong>
+      <NodeName node={made.target} />
+      <span className="edit-operation">{describeOperation(made)}</span>
+      {made.stage === 'pre' ? <span className="faint">before activation</span> : null}
+      <span className="faint">{whereWords(made)}</span>
+    </>
   );
 }
 
@@ -160,7 +168,6 @@ function CutNote({ made, close }: { made: Edit; close: () => void }) {
 /** A node's name, then what to do with it: switching it off or on takes two seconds. */
 function AddEdit({ model }: { model: ModelInfo }) {
   const [text, setText] = useState('');
-  const [open, setOpen] = useState(false);
   const checked = text.trim() === '' ? null : checkTarget(text, model);
   const problem = checked && 'problem' in checked ? checked.problem : null;
   const target = checked && 'target' in checked ? checked.target : null;
@@ -168,7 +175,6 @@ function AddEdit({ model }: { model: ModelInfo }) {
   const add = (made: Edit) => {
     addEdit(made);
     setText('');
-    setOpen(false);
   };
   return (
     <form
@@ -215,19 +221,31 @@ function AddEdit({ model }: { model: ModelInfo }) {
       >
         Inspect
       </button>
-      <Popover.Root open={open} onOpenChange={setOpen}>
-        <Popover.Trigger className="quiet" data-testid="add-edit">
-          <Icon name="plus" /> Edit …
-        </Popover.Trigger>
-        <EditPopover label="Add an edit">
+      <PopOver
+        className="edit-popover"
+        label="Add an edit"
+        button={{
+          className: 'quiet',
+          'data-testid': 'add-edit',
+          children: (
+            <>
+              <Icon name="plus" /> Edit …
+            </>
+          ),
+        }}
+      >
+        {(close) => (
           <EditForm
             model={model}
             initial={edit(target ? formatTarget(target) : 'L0.H0')}
             submit="Add"
-            onSubmit={add}
+            onSubmit={(made) => {
+              add(made);
+              close();
+            }}
           />
-        </EditPopover>
-      </Popover.Root>
+        )}
+      </PopOver>
       <span id="quick-problem" className="problem quick-problem" role="status">
         {text.length > 1 ? problem : null}
       </span>

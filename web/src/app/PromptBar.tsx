@@ -1,6 +1,5 @@
 /** The prompt and the two tokens it is read for. Nothing runs until Run. */
 import { GENERATION } from '../shared/text/url';
-import { Popover } from 'radix-ui';
 import { lazy, Suspense, useDeferredValue, useEffect, useState } from 'react';
 import { problemAt, type Schemas } from '../shared/api/client';
 import { queryClient, useTokens, type ModelInfo } from '../shared/api/queries';
@@ -11,6 +10,7 @@ import { change, useSpec, useStore } from '../shared/state/store';
 import { useProblems } from '../shared/state/problems';
 import { pressed } from '../draw/keys';
 import { PROMPT_KEYS } from './promptKeys';
+import { PopOver } from '../shared/parts/PopOver';
 import { TokenField, TokenProblem } from '../shared/parts/TokenField';
 
 const LabelField = lazy(async () => ({ default: (await import('./LabelField')).LabelField }));
@@ -281,30 +281,35 @@ function ChatSwitch({ model, chat, edit }: Pick<NotesProps, 'model' | 'edit'> & 
 
 function Examples({ model, run }: Pick<NotesProps, 'model' | 'run'>) {
   return (
-    <Popover.Root>
-      <Popover.Trigger className="link" data-testid="examples" disabled={!model}>
-        Examples
-      </Popover.Trigger>
-      <Popover.Portal>
-        <Popover.Content
-          className="popover examples"
-          align="start"
-          sideOffset={4}
-          collisionPadding={8}
-          aria-label="Example prompts"
-        >
-          <ul>
-            {(model?.examples ?? []).map((example) => (
-              <li key={example}>
-                <Popover.Close onClick={() => run(exampleOf(example, model))}>
-                  {example}
-                </Popover.Close>
-              </li>
-            ))}
-          </ul>
-        </Popover.Content>
-      </Popover.Portal>
-    </Popover.Root>
+    <PopOver
+      className="examples"
+      label="Example prompts"
+      align="start"
+      button={{
+        className: 'link',
+        'data-testid': 'examples',
+        disabled: !model,
+        children: 'Examples',
+      }}
+    >
+      {(close) => (
+        <ul>
+          {(model?.examples ?? []).map((example) => (
+            <li key={example}>
+              <button
+                type="button"
+                onClick={() => {
+                  run(exampleOf(example, model));
+                  close();
+                }}
+              >
+                {example}
+              </button>
+            </li>
+          ))}
+        </ul>
+      )}
+    </PopOver>
   );
 }
 

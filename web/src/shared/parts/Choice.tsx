@@ -1,7 +1,7 @@
 /** Quiet words that open a menu: what a view is set to, and the choices behind it. */
-import { Popover } from 'radix-ui';
 import type { ReactNode } from 'react';
 import { Icon } from './parts';
+import { PopOver } from './PopOver';
 
 interface ChoiceProps {
   name: string;
@@ -15,25 +15,25 @@ interface ChoiceProps {
 
 export function Choice({ name, head, says, changed, wide = false, children }: ChoiceProps) {
   return (
-    <Popover.Root>
-      <Popover.Trigger className={`choice ${changed ? 'changed' : ''}`} data-testid={`set-${name}`}>
-        <span className="faint">{head}</span>
-        <span>{says}</span>
-        <Icon name="down" />
-      </Popover.Trigger>
-      <Popover.Portal>
-        <Popover.Content
-          className={`popover choice-menu ${wide ? 'wide' : ''}`}
-          align="start"
-          sideOffset={4}
-          collisionPadding={8}
-          aria-label={head}
-          data-testid={`menu-${name}`}
-        >
-          {children}
-        </Popover.Content>
-      </Popover.Portal>
-    </Popover.Root>
+    <PopOver
+      className={`choice-menu ${wide ? 'wide' : ''}`}
+      label={head}
+      align="start"
+      testid={`menu-${name}`}
+      button={{
+        className: `choice ${changed ? 'changed' : ''}`,
+        'data-testid': `set-${name}`,
+        children: (
+          <>
+            <span className="faint">{head}</span>
+            <span>{says}</span>
+            <Icon name="down" />
+          </>
+        ),
+      }}
+    >
+      {children}
+    </PopOver>
   );
 }
 

@@ -1,5 +1,4 @@
-/** Parts of an edit wherever one is shown: its switch, the pop-over of its form. */
-import { Popover } from 'radix-ui';
+/** The switch of an edit, wherever one is shown. */
 import { describeOperation, type Edit } from '../text/edits';
 
 /** The switch of one edit: off keeps it and leaves it out of the run. */
@@ -18,20 +17,5 @@ export function OnOff({ made, onChange }: { made: Edit; onChange: (changed: Edit
     >
       <span />
     </button>
-  );
-}
-
-export function EditPopover({ label, children }: { label: string; children: React.ReactNode }) {
-  return (
-    <Popover.Portal>
-      <Popover.Content
-        className="popover edit-popover"
-        sideOffset={4}
-        collisionPadding={8}
-        aria-label={label}
-      >
-        {children}
-      </Popover.Content>
-    </Popover.Portal>
   );
 }

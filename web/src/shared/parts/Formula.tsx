@@ -1,7 +1,7 @@
 /** "How is this computed?": the formula, and its value on this run. */
-import { Popover } from 'radix-ui';
 import type { ReactNode } from 'react';
 import { Icon } from './parts';
+import { PopOver } from './PopOver';
 
 export interface FormulaLine {
   name: string;
@@ -20,21 +20,18 @@ export function Formula({
   children?: ReactNode;
 }) {
   return (
-    <Popover.Root>
-      <Popover.Trigger
-        className="formula-button"
-        aria-label={`How is this computed? ${title}`}
-        title="How is this computed?"
-      >
-        ƒ
-      </Popover.Trigger>
-      <Popover.Portal>
-        <Popover.Content
-          className="popover formula"
-          sideOffset={4}
-          collisionPadding={8}
-          aria-label={title}
-        >
+    <PopOver
+      className="formula"
+      label={title}
+      button={{
+        className: 'formula-button',
+        'aria-label': `How is this computed? ${title}`,
+        title: 'How is this computed?',
+        children: 'ƒ',
+      }}
+    >
+      {(close) => (
+        <>
           <h3>{title}</h3>
           <dl>
             {lines.map((line) => (
@@ -49,11 +46,16 @@ export function Formula({
             ))}
           </dl>
           {children}
-          <Popover.Close className="icon-button popover-close" aria-label="Close">
+          <button
+            type="button"
+            className="icon-button popover-close"
+            aria-label="Close"
+            onClick={close}
+          >
             <Icon name="close" />
-          </Popover.Close>
-        </Popover.Content>
-      </Popover.Portal>
-    </Popover.Root>
+          </button>
+        </>
+      )}
+    </PopOver>
   );
 }

@@ -1,41 +1,35 @@
 /** A node's own name and note, kept in the workspace, and the form that gives them. */
-import { Popover } from 'radix-ui';
 import { useState } from 'react';
 import { nameNode, sentence, useNodeName } from '../api/workspace';
 import { Icon } from './parts';
+import { PopOver } from './PopOver';
 
 export function NameEditor({ node }: { node: string }) {
   const named = useNodeName(node);
-  const [open, setOpen] = useState(false);
   return (
     <div className="own-name">
       {named?.name ? <bdi className="node-name">{named.name}</bdi> : null}
-      <Popover.Root open={open} onOpenChange={setOpen}>
-        <Popover.Trigger
-          className={named ? 'icon-button' : 'link'}
-          data-testid="name-node"
-          aria-label={named ? `Change the name and note of ${node}` : `Give ${node} a name`}
-        >
-          {named ? <Icon name="edit" /> : 'Give it a name'}
-        </Popover.Trigger>
-        <Popover.Portal>
-          <Popover.Content
-            className="popover edit-popover"
-            align="start"
-            sideOffset={4}
-            collisionPadding={8}
-            aria-label={`Name of ${node}`}
-          >
-            <NameForm
-              key={`${named?.name}\n${named?.note}`}
-              node={node}
-              name={named?.name ?? ''}
-              note={named?.note ?? ''}
-              done={() => setOpen(false)}
-            />
-          </Popover.Content>
-        </Popover.Portal>
-      </Popover.Root>
+      <PopOver
+        className="edit-popover"
+        label={`Name of ${node}`}
+        align="start"
+        button={{
+          className: named ? 'icon-button' : 'link',
+          'data-testid': 'name-node',
+          'aria-label': named ? `Change the name and note of ${node}` : `Give ${node} a name`,
+          children: named ? <Icon name="edit" /> : 'Give it a name',
+        }}
+      >
+        {(close) => (
+          <NameForm
+            key={`${named?.name}\n${named?.note}`}
+            node={node}
+            name={named?.name ?? ''}
+            note={named?.note ?? ''}
+            done={close}
+          />
+        )}
+      </PopOver>
       {named?.note ? <p className="own-note faint">{named.note}</p> : null}
     </div>
   );

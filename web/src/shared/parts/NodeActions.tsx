@@ -1,6 +1,4 @@
 /** What can be done to a node, wherever it is named: switch it with one click, or change it in full. */
-import { Popover } from 'radix-ui';
-import { useState } from 'react';
 import type { ModelInfo } from '../api/queries';
 import { describeTarget, hasPage, parseTarget } from '../text/address';
 import {
@@ -15,9 +13,10 @@ import {
 } from '../text/edits';
 import { addEdit, change, removeEdit, replaceEdit, switchNode, useSpec } from '../state/store';
 import { EditForm } from './EditForm';
-import { EditPopover, OnOff } from './EditParts';
+import { OnOff } from './EditParts';
 import { NodeName } from './NodeName';
 import { Icon } from './parts';
+import { PopOver } from './PopOver';
 import { copyText } from './save';
 
 interface Props {
@@ -65,25 +64,22 @@ function SwitchButton({ node, operation, label, tab = 0 }: SwitchProps) {
 }
 
 function NodeEditor({ node, model, tab }: { node: string; model: ModelInfo | null; tab: number }) {
-  const [open, setOpen] = useState(false);
   return (
-    <Popover.Root open={open} onOpenChange={setOpen}>
-      <Popover.Trigger
-        className="tiny more"
-        tabIndex={tab}
-        disabled={!model}
-        aria-label={`Change ${node}`}
-        title={`${node}: scale, set, add, positions, LM-Debugger’s on and off (e)`}
-        data-testid={`more-${node}`}
-      >
-        ⋯
-      </Popover.Trigger>
-      {model ? (
-        <EditPopover label={`Change ${node}`}>
-          <Inside node={node} model={model} close={() => setOpen(false)} />
-        </EditPopover>
-      ) : null}
-    </Popover.Root>
+    <PopOver
+      className="edit-popover"
+      label={`Change ${node}`}
+      button={{
+        className: 'tiny more',
+        tabIndex: tab,
+        disabled: !model,
+        'aria-label': `Change ${node}`,
+        title: `${node}: scale, set, add, positions, LM-Debugger’s on and off (e)`,
+        'data-testid': `more-${node}`,
+        children: '⋯',
+      }}
+    >
+      {(close) => (model ? <Inside node={node} model={model} close={close} /> : null)}
+    </PopOver>
   );
 }
 

@@ -1,5 +1,4 @@
 /** The index: what there is of it, what building it costs, how far it is. */
-import { Popover } from 'radix-ui';
 import {
   useBuild,
   useBuildProgress,
@@ -8,6 +7,7 @@ import {
 } from '../../shared/api/explore';
 import type { ModelInfo } from '../../shared/api/queries';
 import { Icon, Segments } from '../../shared/parts/parts';
+import { PopOver } from '../../shared/parts/PopOver';
 import { bytes, count, duration } from '../../draw/format';
 import { neuronName } from '../../shared/text/explore';
 import { ask, useExplore } from '../../shared/state/exploring';
@@ -25,43 +25,42 @@ export function IndexMenu({ status, model }: { status: IndexStatus; model: Model
   const explore = useExplore();
   const about = status[explore.projection];
   return (
-    <Popover.Root>
-      <Popover.Trigger
-        className="quiet"
-        data-testid="index-menu"
-        title={
-          about ? `The index that is asked: ${count(about.n_vectors, 'vector')}` : 'No index yet'
-        }
-      >
-        {PROJECTIONS.find(([name]) => name === explore.projection)?.[1]}{' '}
-        <span className="faint">{about ? about.n_vectors.toLocaleString('en') : 'no index'}</span>
-        <Icon name="down" />
-      </Popover.Trigger>
-      <Popover.Portal>
-        <Popover.Content
-          className="popover index-menu"
-          align="start"
-          sideOffset={4}
-          collisionPadding={8}
-          aria-label="The index"
-        >
-          <h3>How vectors are read</h3>
-          <Segments
-            name="projection"
-            label="Projection"
-            value={explore.projection}
-            options={PROJECTIONS}
-            onChange={(projection: Projection) => ask({ projection, clustering: null })}
-          />
-          <p className="faint">
-            {explore.projection === 'raw'
-              ? 'The unembedding times the vector itself: what LM-Debugger shows.'
-              : 'The vector goes through the final norm’s weight first, as it does in the model; the norm’s scale differs from run to run and is left out.'}
-          </p>
-          {about ? <AboutIndex about={about} model={model} status={status} /> : null}
-        </Popover.Content>
-      </Popover.Portal>
-    </Popover.Root>
+    <PopOver
+      className="index-menu"
+      label="The index"
+      align="start"
+      button={{
+        className: 'quiet',
+        'data-testid': 'index-menu',
+        title: about
+          ? `The index that is asked: ${count(about.n_vectors, 'vector')}`
+          : 'No index yet',
+        children: (
+          <>
+            {PROJECTIONS.find(([name]) => name === explore.projection)?.[1]}{' '}
+            <span className="faint">
+              {about ? about.n_vectors.toLocaleString('en') : 'no index'}
+            </span>
+            <Icon name="down" />
+          </>
+        ),
+      }}
+    >
+      <h3>How vectors are read</h3>
+      <Segments
+        name="projection"
+        label="Projection"
+        value={explore.projection}
+        options={PROJECTIONS}
+        onChange={(projection: Projection) => ask({ projection, clustering: null })}
+      />
+      <p className="faint">
+        {explore.projection === 'raw'
+          ? 'The unembedding times the vector itself: what LM-Debugger shows.'
+          : 'The vector goes through the final norm’s weight first, as it does in the model; the norm’s scale differs from run to run and is left out.'}
+      </p>
+      {about ? <AboutIndex about={about} model={model} status={status} /> : null}
+    </PopOver>
   );
 }
 
