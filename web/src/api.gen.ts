@@ -2860,11 +2860,11 @@ export interface components {
             column?: string;
             /**
              * Examples
-             * @description "neurons": keep examples of every neuron of the layers beside the corpus, from one more pass over it; "none": a pass is made when examples are asked for.
+             * @description "neurons", "heads" or "both": keep examples of every one of the layers beside the corpus, from one more pass over it; "none": a pass is made when examples are asked for.
              * @default none
              * @enum {string}
              */
-            examples?: "none" | "neurons";
+            examples?: "none" | "neurons" | "heads" | "both";
             /**
              * Restart
              * @description Build anew what is there, or half done.
@@ -8278,11 +8278,11 @@ export interface components {
             column?: string;
             /**
              * Examples
-             * @description "neurons": keep examples of every neuron of the layers beside the corpus, from one more pass over it; "none": a pass is made when examples are asked for.
+             * @description "neurons", "heads" or "both": keep examples of every one of the layers beside the corpus, from one more pass over it; "none": a pass is made when examples are asked for.
              * @default none
              * @enum {string}
              */
-            examples?: "none" | "neurons";
+            examples?: "none" | "neurons" | "heads" | "both";
             /**
              * Restart
              * @description Build anew what is there, or half done.

@@ -1242,7 +1242,9 @@ export const QUESTIONS = {
       "default": "none",
       "choices": [
         "none",
-        "neurons"
+        "neurons",
+        "heads",
+        "both"
       ]
     },
     "restart": {

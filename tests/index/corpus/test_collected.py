@@ -1,9 +1,10 @@
-"""Examples that are kept of every neuron are those that a pass for it alone finds."""
+"""Examples that are kept of every neuron and head are those that a pass for it alone finds."""
 
 from __future__ import annotations
 
 import json
 
+import numpy as np
 import pytest
 import torch
 
@@ -54,7 +55,7 @@ def test_what_is_kept_of_every_neuron_is_what_a_pass_for_it_finds(
     model = model_of(family, dtype)
     options = {"folder": tmp_path, "kept": "hidden"}
     plain = index_corpus(model, texts, "plain", [1, 2], **options)
-    monkeypatch.setattr(collecting, "NEURONS_AT_ONCE", 10)  # a pass for each layer
+    monkeypatch.setattr(collecting, "NODES_AT_ONCE", 10)  # a pass for each layer
     corpus = index_corpus(model, texts, "one", [1, 2], examples="neurons", **options)
     nodes = [
         f"L{layer}.N{neuron}"
@@ -77,6 +78,91 @@ def test_what_is_kept_of_every_neuron_is_what_a_pass_for_it_finds(
             ue.find_examples(corpus, node)
 
 
+def test_what_is_kept_of_every_head_is_a_look_at_every_token(
+    model_of, texts, tmp_path, monkeypatch
+):
+    model = model_of("gpt2", torch.float64)
+    options = {"folder": tmp_path, "kept": "hidden"}
+    corpus = index_corpus(model, texts, "one", [1, 2], examples="heads", **options)
+    monkeypatch.setattr(examples, "looked_for", no_pass)
+    n_heads = model.block(2).attention.n_heads
+    found = ue.find_examples(corpus, [f"L2.H{head}" for head in range(n_heads)])
+    rows, sentences, norms = [], [], []
+    weight = model.module.transformer.h[2].attn.c_proj.weight
+    width = weight.shape[0] // n_heads
+    start = 0
+    for number in range(corpus.about.n_sentences):
+        tokens = corpus.tokens(number)
+        z = model.run([one.token.id for one in tokens], capture=["L2.z"])["L2.z"].flatten(1)
+        parts = [slice(head * width, (head + 1) * width) for head in range(n_heads)]
+        written = [
+            np.linalg.norm((z[:, own] @ weight[own]).detach().numpy(), axis=1) for own in parts
+        ]
+        own = [at for at, one in enumerate(tokens) if not one.token.special]
+        rows += [start + at for at in own]
+        sentences += [number] * len(own)
+        norms += [[one[at] for one in written] for at in own]
+        start += len(tokens)
+    values, rows, sentences = np.array(norms), np.array(rows), np.array(sentences)
+    for head, one in enumerate(found):
+        mine = values[:, head]
+        assert (one.node, one.n, one.n_drawn) == (f"L2.H{head}", len(mine), len(mine))
+        assert (one.measured, one.alike, one.density) == ("norm of the write", (), 1.0)
+        assert [one.mean, one.least, one.most] == pytest.approx(
+            [mine.mean(), mine.min(), mine.max()]
+        )
+        best = {number: mine[sentences == number].max() for number in set(sentences.tolist())}
+        top = [item.value for item in one.items if item.group == "top"]
+        assert top == pytest.approx(sorted(best.values(), reverse=True)[:10])
+        for item in one.items:
+            assert item.value == pytest.approx(mine[rows == item.row].item())
+            if item.group == "quantile":
+                at = round(item.quantile * (len(mine) - 1))
+                least, most = np.sort(mine)[[at - 1, at + 1]]
+                assert least - 1e-9 <= item.value <= most + 1e-9
+        counts, edges = np.histogram(mine, bins=len(one.histogram.counts))
+        assert one.histogram.edges == pytest.approx(edges)
+        assert np.abs(np.cumsum(counts) - np.cumsum(one.histogram.counts)).max() <= 1
+
+
+def test_neurons_and_heads_share_a_pass_and_each_has_tokens_of_its_own(
+    model, texts, tmp_path, monkeypatch
+):
+    options = {"folder": tmp_path, "kept": "hidden"}
+    plain = index_corpus(model, texts, "plain", [1], **options)
+    nodes = ["L1.H1", "L1.N5", "L1.H0"]
+    wanted = ue.find_examples(plain, nodes)
+    passes, real = [], examples.runs_of
+    monkeypatch.setattr(
+        examples, "runs_of", lambda *of, **how: passes.append(1) or real(*of, **how)
+    )
+    monkeypatch.setattr(examples, "DRAWN_BYTES", 8 * 20 * model.block(1).d_mlp)
+    monkeypatch.setattr(examples, "FEWEST_DRAWN", 1)
+    corpus = index_corpus(model, texts, "one", [1], examples="both", **options)
+    assert passes == [1]
+    monkeypatch.setattr(examples, "looked_for", no_pass)
+    heads, neuron = [0, 2], 1
+    found = ue.find_examples(corpus, nodes)
+    for order in heads:
+        assert_alike(found[order], wanted[order])
+    assert found[neuron].n_drawn == 20 < wanted[neuron].n_drawn
+    some, every = (
+        [one.value for one in each[neuron].items if one.group == "top"] for each in (found, wanted)
+    )
+    assert some == pytest.approx(every, rel=1e-5, abs=1e-6)
+
+
+def test_heads_are_added_to_what_is_kept_of_neurons(model, texts, tmp_path):
+    options = {"folder": tmp_path, "kept": "hidden"}
+    index_corpus(model, texts[0], "one", [1], examples="neurons", **options)
+    both = index_corpus(model, texts[0], "one", [1, 3], examples="heads", **options)
+    about = both.collected.about
+    assert (about.layers("neurons"), about.layers("heads")) == ([1], [1, 3])
+    said = json.loads((both.version / "about.json").read_text())["examples"]
+    del said["heads"]  # as it was before there were any
+    assert type(about).from_dict(said).layers("heads") == []
+
+
 def test_layers_and_files_that_are_added_keep_what_is_true(model, texts, tmp_path, monkeypatch):
     options = {"folder": tmp_path, "kept": "hidden"}
     one = index_corpus(model, texts[0], "one", [1], **options)
@@ -84,12 +170,12 @@ def test_layers_and_files_that_are_added_keep_what_is_true(model, texts, tmp_pat
     assert one.version == said.version
     assert_same(kept(said), kept(one))
     layers = index_corpus(model, texts[0], "one", [1, 3], **options)
-    assert layers.collected.about.layers == (1,)
-    monkeypatch.setattr(collecting, "write_layer", no_pass)
+    assert layers.collected.about.layers("neurons") == [1]
+    monkeypatch.setattr(collecting, "write_table", no_pass)
     assert index_corpus(model, texts[0], "one", [1], examples="neurons", **options)
     monkeypatch.undo()
     both = index_corpus(model, texts[0], "one", [1, 3], examples="neurons", **options)
-    assert both.collected.about.layers == (1, 3)
+    assert both.collected.about.layers("neurons") == [1, 3]
     (tmp_path / "more.txt").write_text(MORE)
     grown = index_corpus(model, tmp_path / "more.txt", "one", add=True, **options)
     assert grown.collected.about is None
@@ -98,21 +184,21 @@ def test_layers_and_files_that_are_added_keep_what_is_true(model, texts, tmp_pat
 def test_a_pass_that_is_stopped_leaves_the_corpus_and_goes_on(model, texts, tmp_path, monkeypatch):
     options = {"folder": tmp_path, "kept": "hidden"}
     index_corpus(model, texts[0], "one", [1, 3], **options)
-    monkeypatch.setattr(collecting, "NEURONS_AT_ONCE", 10)
-    cancel, real = ue.Cancel(), collecting.write_layer
+    monkeypatch.setattr(collecting, "NODES_AT_ONCE", 10)
+    cancel, real = ue.Cancel(), collecting.write_table
 
     def stopped(*given):
         real(*given)
         cancel.cancel()
 
-    monkeypatch.setattr(collecting, "write_layer", stopped)
+    monkeypatch.setattr(collecting, "write_table", stopped)
     with pytest.raises(CancelledError):
         index_corpus(model, texts[0], "one", [1, 3], examples="neurons", cancel=cancel, **options)
     corpus = open_corpus(model, "one", folder=tmp_path)
     assert corpus.collected.about is None
     monkeypatch.undo()
     again = index_corpus(model, texts[0], "one", [1, 3], examples="neurons", **options)
-    assert again.collected.about.layers == (1, 3)
+    assert again.collected.about.layers("neurons") == [1, 3]
 
 
 def test_damaged_words_about_them_are_said(model, texts, tmp_path):

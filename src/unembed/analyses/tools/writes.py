@@ -167,12 +167,16 @@ def gate(run: Run, layer: int, position: int) -> Float[Tensor, "head d_head"] | 
 
 
 @torch.no_grad()
-def head_writes(run: Run, layer: int) -> Float[Tensor, "pos head d_model"]:
-    """What every head of a layer writes at every position; needs z captured."""
+def head_writes(
+    run: Run, layer: int, heads: list[int] | None = None
+) -> Float[Tensor, "pos head d_model"]:
+    """What heads of a layer, all or some, write at every position; needs z captured."""
     z = run[f"L{layer}.z"]
     whole = branch_output(run, layer, "attn")
-    maps = whole.stored.reshape(z.shape[1], z.shape[2], -1)
-    return whole.carry(torch.einsum("phz,hzd->phd", whole.read.reshape(z.shape), maps))
+    chosen = slice(None) if heads is None else heads
+    maps = whole.stored.reshape(z.shape[1], z.shape[2], -1)[chosen]
+    read = whole.read.reshape(z.shape)[:, chosen]
+    return whole.carry(torch.einsum("phz,hzd->phd", read, maps))
 
 
 @torch.no_grad()

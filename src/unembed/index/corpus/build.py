@@ -19,7 +19,7 @@ from unembed.index.build import versions_of
 from unembed.index.corpus import cluster
 from unembed.index.corpus.about import CorpusPlan, ListsAbout, Site, checked_name, facts_of
 from unembed.index.corpus.adding import Base, base_of, same_sites
-from unembed.index.corpus.collecting import collect, layers_missing
+from unembed.index.corpus.collecting import collect, kinds_of, tables_missing
 from unembed.index.corpus.corpus import Corpus
 from unembed.index.corpus.estimate import CorpusEstimate, estimate, expected_tokens
 from unembed.index.corpus.folder import CorpusFolder, check_same
@@ -154,7 +154,7 @@ class _Builder:
     def build(self, progress: Progress | None) -> None:
         """Build what is not there yet, and publish it."""
         self._build(progress)
-        if self.options.examples == "neurons":
+        if self.options.examples != "none":
             self._collect(progress)
 
     def _build(self, progress: Progress | None) -> None:
@@ -201,10 +201,10 @@ class _Builder:
         )
 
     def _collect(self, progress: Progress | None) -> None:
-        """Keep examples of the layers' neurons with what is published."""
+        """Keep examples of the layers' nodes with what is published."""
         corpus = open_folder(self.model, self.folder)
         layers = self.options.layers or tuple(sorted({site.layer for site in corpus.sites}))
-        missing = layers_missing(corpus, layers)
+        missing = tables_missing(corpus, layers, kinds_of(self.options.examples))
         if missing:
             said = collect(corpus, missing, self.cancel, progress).to_dict()
             self._say(corpus.version, corpus.sites, self.folder.lists(corpus.version), said)

@@ -1,4 +1,4 @@
-"""Examples of all neurons of some layers, kept beside a corpus: a table for each layer.
+"""Examples of all neurons, or heads, of some layers, kept beside a corpus: a table for each layer.
 
 Kept are numbers of tokens, values and counts; texts and the values of whole sentences are looked
 up, and computed, when examples are asked for. They are of the corpus as it is: files that are added
@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from unembed.engine.targets import Target
 from unembed.index.corpus.examples_result import AlikeNode, Group, Histogram
+from unembed.index.corpus.measures import HEAD
 from unembed.index.corpus.options import ExamplesOptions
 from unembed.index.corpus.rows import Rows
 from unembed.index.store import Array, Column, to_numpy
@@ -27,6 +28,8 @@ KINDS: tuple[tuple[Group, float | None], ...] = (
 )
 NONE = -1  # where a list is shorter than its column
 
+Kind = Literal["neurons", "heads"]
+Table = tuple[Kind, int]  # the nodes of one kind in one layer
 Place = tuple[Group, float | None, float, int]  # group, quantile, value, row of a token
 
 
@@ -50,18 +53,27 @@ class CollectedAbout:
     """What about.json says of them."""
 
     options: ExamplesOptions
-    layers: tuple[int, ...]
+    tables: frozenset[Table]
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> CollectedAbout:
         """Read back from JSON; raises KeyError, TypeError, ValueError or InputError."""
-        layers = tuple(int(layer) for layer in data["layers"])
         options = ExamplesOptions(**data["options"])
-        return cls(options, layers)
+        tables = {(kind, int(layer)) for kind, key in _SAID.items() for layer in data.get(key, ())}
+        return cls(options, frozenset(tables))
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON."""
-        return {"options": self.options.values(), "layers": list(self.layers)}
+        return {"options": self.options.values()} | {
+            key: self.layers(kind) for kind, key in _SAID.items()
+        }
+
+    def layers(self, kind: Kind) -> list[int]:
+        """Where every node of a kind has its examples kept."""
+        return sorted(layer for one, layer in self.tables if one == kind)
+
+
+_SAID: dict[Kind, str] = {"neurons": "layers", "heads": "heads"}  # heads are kept since later
 
 
 class Collected:
@@ -71,7 +83,7 @@ class Collected:
         self._rows, self.about = rows, about
 
     def of(self, targets: Sequence[Target | None], asked: ExamplesOptions) -> list[Found] | None:
-        """What is kept of these nodes; None unless they are neurons, all kept with these options.
+        """What is kept of these nodes; None unless all of them are kept, with these options.
 
         Raises LoadError for a damaged table.
         """
@@ -80,14 +92,14 @@ class Collected:
             return None
         found = []
         for target in targets:
-            if target is None or target.neuron is None or target.layer not in about.layers:
+            place = None if target is None else _place_of(target)
+            if target is None or place is None or place[0] not in about.tables:
                 return None
-            found.append(self._of(target))
+            found.append(self._of(target, *place))
         return found
 
-    def _of(self, target: Target) -> Found:
-        name = table_of(target.layer or 0)
-        columns = self._rows.take(name, [target.neuron or 0], COLUMNS)
+    def _of(self, target: Target, table: Table, number: int) -> Found:
+        columns = self._rows.take(name_of(table), [number], COLUMNS)
         row = {column: to_numpy(columns[column])[0] for column in COLUMNS}
         n = int((row["row"] != NONE).sum())
         places = zip(*(row[name][:n].tolist() for name in ("kind", "value", "row")), strict=True)
@@ -114,15 +126,25 @@ COLUMNS = (
 )  # fmt: skip
 
 
-def table_of(layer: int) -> str:
-    """The table of a layer's neurons."""
-    return f"L{layer}.examples"
+def name_of(table: Table) -> str:
+    """As it is on disk."""
+    kind, layer = table
+    return f"L{layer}.examples" if kind == "neurons" else f"L{layer}.H.examples"
 
 
-def write_layer(
-    rows: Rows, layer: int, found: Sequence[Found], alike: Sequence[Sequence[int]]
+def _place_of(target: Target) -> tuple[Table, int] | None:
+    """The table that a node would be in, and its row."""
+    if target.neuron is not None:
+        return ("neurons", target.layer or 0), target.neuron
+    if target.kind == HEAD:
+        return ("heads", target.layer or 0), target.head or 0
+    return None
+
+
+def write_table(
+    rows: Rows, table: Table, found: Sequence[Found], alike: Sequence[Sequence[int]]
 ) -> None:
-    """Keep what was found of every neuron of a layer, in their order.
+    """Keep what was found of every node of a table, in their order.
 
     `alike` has the numbers of the nodes that `Found.alike` names.
     """
@@ -141,7 +163,7 @@ def write_layer(
             [[other.correlation for other in one.alike] for one in found], np.float64
         ),
     }
-    rows.write(table_of(layer), columns)
+    rows.write(name_of(table), columns)
 
 
 def _numbers(found: Sequence[Found], names: Sequence[str], dtype: Any) -> dict[str, Column]:

@@ -13,8 +13,10 @@ from typing import Any
 import numpy as np
 
 from unembed.engine.cancel import Cancel
+from unembed.engine.passes.run import Run
 from unembed.index.corpus.alike import Correlations
 from unembed.index.corpus.collected import QUANTILES, Found, Place
+from unembed.index.corpus.columns import Mask
 from unembed.index.corpus.corpus import Corpus
 from unembed.index.corpus.examples_result import (
     AlikeNode,
@@ -55,8 +57,8 @@ def find_examples(
         cancel: checked before every layer.
         progress: called with ("reading the corpus", tokens done, tokens).
 
-    Neurons whose examples were kept when the corpus was built (`examples="neurons"`) take no pass
-    where the options are those that they were kept with: the defaults.
+    Neurons and heads whose examples were kept when the corpus was built (`examples="both"`) take no
+    pass where the options are those that they were kept with: the defaults.
 
     Of the strongest, each sentence is listed once, with its strongest token; special tokens count
     nowhere. Sentences are run as they were read when the corpus was built.
@@ -70,7 +72,7 @@ def find_examples(
     corpus.check_current()
     found = corpus.collected.of(measures.targets, asked)
     if found is None:
-        found = looked_for(corpus, measures, asked, cancel, progress)
+        (found,) = looked_for(corpus, [measures], asked, cancel, progress)
     items = _items(corpus, measures, [one.places for one in found], cancel)
     return tuple(
         _listed(corpus, measures, order, asked, one, items[order])
@@ -80,38 +82,61 @@ def find_examples(
 
 def looked_for(
     corpus: Corpus,
-    measures: Measures,
+    measured: Sequence[Measures],
     asked: ExamplesOptions,
     cancel: Cancel | None,
     progress: Progress | None,
-) -> list[Found]:
-    """What is kept of each node, from one pass; of many nodes fewer tokens are drawn."""
+) -> list[list[Found]]:
+    """What is kept of each node of some groups, from one pass for all of them.
+
+    Of many nodes fewer tokens are drawn; each group has a sample of its own.
+    """
     columns = corpus.columns
     words = columns.words()
-    most = min(DRAWN, max(FEWEST_DRAWN, DRAWN_BYTES // (8 * max(1, len(measures)))))
-    sample = drawn(np.flatnonzero(words), most, asked.seed)
-    seen = _Seen(asked, len(measures), len(sample))
-    correlations = Correlations()
+    groups = [_Group(one, asked, words) for one in measured]
     for (first, size), run in runs_of(
         corpus.model,
         columns,
         spans_of(columns),
-        measures.capture,
-        at_once=max(1, min(AT_ONCE, PASS_BYTES // (8 * max(1, len(measures))))),
+        tuple(dict.fromkeys(name for one in measured for name in one.capture)),
+        at_once=max(1, min(AT_ONCE, PASS_BYTES // (8 * max(1, sum(map(len, measured)))))),
         cancel=cancel,
         progress=progress,
     ):
         own = np.flatnonzero(words[first : first + size])
-        low, high = np.searchsorted(sample, [first, first + size])
-        values, wholes = measures.seen(run)
-        seen.add(values, first, own, sample[low:high], slice(low, high))
-        if asked.alike:
-            correlations.add(wholes, own)
-    alike = correlations.nearest(asked.alike)
-    return [seen.found(order, sample, alike.get(order, ())) for order in range(len(measures))]
+        for group in groups:
+            group.add(run, first, size, own)
+    return [group.found() for group in groups]
 
 
 # ---------------------------------------------------------------- what is kept of a pass
+
+
+class _Group:
+    """Nodes that share a sample of tokens."""
+
+    def __init__(self, measures: Measures, asked: ExamplesOptions, words: Mask) -> None:
+        most = min(DRAWN, max(FEWEST_DRAWN, DRAWN_BYTES // (8 * max(1, len(measures)))))
+        self._measures, self._asked = measures, asked
+        self._sample = drawn(np.flatnonzero(words), most, asked.seed)
+        self._seen = _Seen(asked, len(measures), len(self._sample))
+        self._correlations = Correlations()
+
+    def add(self, run: Run, first: int, size: int, own: Array) -> None:
+        """One sentence; `own` are its tokens that are not special."""
+        low, high = np.searchsorted(self._sample, [first, first + size])
+        values, wholes = self._measures.seen(run)
+        self._seen.add(values, first, own, self._sample[low:high], slice(low, high))
+        if self._asked.alike:
+            self._correlations.add(wholes, own)
+
+    def found(self) -> list[Found]:
+        """What is kept of each."""
+        alike = self._correlations.nearest(self._asked.alike)
+        return [
+            self._seen.found(order, self._sample, alike.get(order, ()))
+            for order in range(len(self._measures))
+        ]
 
 
 class _Seen:

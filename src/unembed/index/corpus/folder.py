@@ -1,7 +1,7 @@
 """The folder of one corpus: `<root>/<name>/`, whose versions hold sentences.lance, tokens.lance and
 a table of vectors for each site, L6.resid_post.lance; of large corpora lists of them, too, in
 L6.resid_post.lists.lance and L6.resid_post.centres.lance; and where they were asked for, examples
-of neurons in L6.examples.lance.
+of neurons in L6.examples.lance, and of heads in L6.H.examples.lance.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class CorpusFolder(VersionedFolder[CorpusPlan, CorpusAbout]):
         return self._said(version, lists_of)
 
     def collected(self, version: Path) -> CollectedAbout | None:
-        """The examples of neurons that a version that is published keeps."""
+        """The examples of nodes that a version that is published keeps."""
         return self._said(version, _collected)
 
     def _said(self, version: Path, read: Callable[[Any], Said]) -> Said:

@@ -2,7 +2,7 @@
 
 Of a neuron or latent its activation, of other nodes the norm of what they write, of a direction the
 residual stream along it. Nodes that are read from one activation are read together: an autoencoder
-encodes once for all of its latents.
+encodes once for all of its latents, and what a branch writes is found once for all heads.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from unembed.analyses.tools.writes import node_of, write, write_capture
+from unembed.analyses.tools.writes import head_writes, node_of, write, write_capture
 from unembed.engine.derived import Derived
 from unembed.engine.model import Model
 from unembed.engine.names.sites import check_target, parse_target
@@ -27,6 +27,7 @@ from unembed.index.store import Array
 Direction = tuple[Name, Tensor]  # a site of the residual stream, and a vector in it
 Node = Name | Direction
 Nodes = Node | Sequence[Node]
+HEAD = "head"  # the kind of those of self-attention
 
 
 class Measures:
@@ -127,8 +128,10 @@ class _Measured:
             return _Along(self.name, torch.stack([cast("Tensor", one.unit) for one in own]))
         if self.together is None:
             return _Alone(self.target)
-        numbers = [cast("Target", one.target) for one in own]
-        return _Numbers(self.capture[0], self.target.layer or 0, numbers, self.derived)
+        targets, layer = [cast("Target", one.target) for one in own], self.target.layer or 0
+        if self.target.kind == HEAD:
+            return _Heads(layer, [one.head or 0 for one in targets])
+        return _Numbers(self.capture[0], layer, targets, self.derived)
 
 
 @dataclass(frozen=True, eq=False)
@@ -155,6 +158,18 @@ class _Numbers:
 
     def __call__(self, run: Run) -> Tensor:
         return self.whole(run)[:, self.numbers].T
+
+
+@dataclass(frozen=True, eq=False)
+class _Heads:
+    """Heads of a layer: the norm of what each writes."""
+
+    layer: int
+    heads: list[int]
+
+    def __call__(self, run: Run) -> Tensor:
+        norms: Tensor = head_writes(run, self.layer, self.heads).norm(dim=-1)
+        return norms.T
 
 
 @dataclass(frozen=True, eq=False)
@@ -206,7 +221,8 @@ def _measured(model: Model, node: Node) -> _Measured:
             (target.kind, target.layer),
             derived=derived,
         )
-    together = (target.kind, target.layer) if target.neuron is not None else None
+    numbered = target.neuron is not None or target.kind == HEAD
+    together = (target.kind, target.layer) if numbered else None
     words = target.site if target.is_number else "norm of the write"
     return _Measured(target.text, words, write_capture(model, target), target, together)
 

@@ -17,6 +17,7 @@ Kept = Literal["both", "hidden", "context"]
 Engine = Literal["local", "ray"]
 By = Literal["hidden", "context"]
 Weighting = Literal["equal", "query"]
+Examples = Literal["none", "neurons", "heads", "both"]
 Of = Literal["match", "next", "attended"]
 
 # Lists of JSON and of Python become tuples, so that options can be keys of a cache.
@@ -55,10 +56,10 @@ class CorpusOptions(Options):
         '"blank:de" for words alone; absent: words are runs of letters, without labels.',
     )
     column: Name = option("text", "Where the text is in JSONL, Parquet and data sets.")
-    examples: Literal["none", "neurons"] = option(
+    examples: Examples = option(
         "none",
-        '"neurons": keep examples of every neuron of the layers beside the corpus, from one more '
-        'pass over it; "none": a pass is made when examples are asked for.',
+        '"neurons", "heads" or "both": keep examples of every one of the layers beside the corpus, '
+        'from one more pass over it; "none": a pass is made when examples are asked for.',
     )
     restart: bool = option(False, "Build anew what is there, or half done.")
     add: bool = option(
