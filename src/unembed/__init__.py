@@ -42,8 +42,8 @@ if TYPE_CHECKING:
     from unembed.analyses.attribution_graph.result import AttributionGraph, MeasuredEdge
     from unembed.analyses.attribution_graph.viewer import load_graph
     from unembed.analyses.circuits.files import CircuitFile, load_circuit
-    from unembed.analyses.circuits.find import find_circuit
-    from unembed.analyses.circuits.options import CircuitOptions
+    from unembed.analyses.circuits.find import circuit_pairs, find_circuit
+    from unembed.analyses.circuits.options import CircuitOptions, CircuitPairsOptions
     from unembed.analyses.circuits.result import Circuit
     from unembed.analyses.component.component import component, component_capture
     from unembed.analyses.component.options import ComponentOptions
@@ -238,6 +238,8 @@ _HOME = {
     # tracing and circuits
     "Circuit": "unembed.analyses.circuits.result",
     "CircuitOptions": "unembed.analyses.circuits.options",
+    "CircuitPairsOptions": "unembed.analyses.circuits.options",
+    "circuit_pairs": "unembed.analyses.circuits.find",
     "find_circuit": "unembed.analyses.circuits.find",
     "CircuitFile": "unembed.analyses.circuits.files",
     "load_circuit": "unembed.analyses.circuits.files",
@@ -322,6 +324,7 @@ __all__ = [
     "Circuit",
     "CircuitFile",
     "CircuitOptions",
+    "CircuitPairsOptions",
     "ClustersOptions",
     "Component",
     "ComponentOptions",
@@ -397,6 +400,7 @@ __all__ = [
     "attribution_graph",
     "build_index",
     "check_sae",
+    "circuit_pairs",
     "compare_attention",
     "component",
     "component_capture",

@@ -16,6 +16,11 @@ from unembed.workspace import Workspace
 from ..server.asgi import post
 from .faces import PROMPT, Face, Numbers
 
+PAIRS = [
+    {"clean": "The cat sat", "corrupted": "The sat sat", "answer": 5, "wrong": 40},
+    {"clean": "The sat sat", "corrupted": "The cat sat", "answer": 40, "wrong": 5},
+    {"clean": "The", "corrupted": "The cat sat", "answer": 5, "wrong": 40},
+]
 OTHER = "The sat sat"
 NODE = "L1.H1@2<1"
 
@@ -230,3 +235,39 @@ def test_a_circuit_is_kept_listed_renamed_and_sent_from_the_command_line(
     status, _, err = cli("circuits", "import", str(tmp_path / "bad.json"))
     assert status != 0
     assert "no saved circuit of Unembed" in err
+
+
+def test_a_circuit_of_pairs_is_the_same_in_all_three(model, app, cli, source, tmp_path):
+    file, scores = tmp_path / "pairs.jsonl", tmp_path / "scores.json"
+    file.write_text("\n".join(json.dumps(one) for one in PAIRS))
+    found = ue.circuit_pairs(model, ue.read_pairs(file), edges=5, curve=False)
+    scores.write_text(found.to_mib())
+    answer = post(app, "/api/circuit/pairs", {"pairs": PAIRS, "edges": 5, "curve": False})
+    assert answer.status == 200, answer.body
+    asked = ["circuit-pairs", source, "--pairs", str(file), "--edges", "5", "--no-curve"]
+    status, out, err = cli(*asked, "--json")
+    assert status == 0, err
+    for said in (answer.json(), json.loads(out)):
+        assert (said["n_pairs"], [one["pair"] for one in said["left_out"]]) == (2, [2])
+        assert said["value"] == pytest.approx(found.value, rel=1e-4)
+        assert [edge["effect"] for edge in said["edges"]] == pytest.approx(
+            [edge.effect for edge in found.edges], rel=1e-4
+        )
+    status, out, err = cli(*asked, "--scores", str(scores))
+    assert status == 0, err
+    assert "mean of 2 pairs" in " ".join(out.split())
+    assert "by scores that were given" in " ".join(out.split())
+    assert "pair 2 is left out" in " ".join(err.split())
+
+
+def test_pairs_of_a_circuit_are_checked(app):
+    for body, field in [
+        ({}, "pairs"),
+        ({"pairs": PAIRS, "template": "ioi"}, "pairs"),
+        ({"pairs": [PAIRS[0] | {"clean": ""}]}, "pairs[0].clean"),
+        ({"pairs": PAIRS[:1], "scores": [["embed>logits", 1.0]]}, "scores"),
+        ({"pairs": PAIRS[:1], "include": ["L9.H1"]}, "include"),
+        ({"pairs": PAIRS[2:]}, "pairs"),
+    ]:
+        answer = post(app, "/api/circuit/pairs", body)
+        assert (answer.status, answer.error["field"]) == (400, field), answer.body

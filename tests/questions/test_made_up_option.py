@@ -31,6 +31,11 @@ PLACES = {
     "attribute": ("analyses/attribution/options.py", "AttributionOptions", "attribute"),
     "trace": ("analyses/tracing/options.py", "TraceOptions", "trace"),
     "circuit": ("analyses/circuits/options.py", "CircuitOptions", "circuit"),
+    "circuit_pairs": (
+        "analyses/circuits/options.py",
+        "CircuitPairsOptions",
+        "circuit-pairs",
+    ),
     "graph": ("analyses/attribution_graph/options.py", "GraphOptions", "graph"),
     "edge": ("analyses/attribution_graph/options.py", "EdgeOptions", "edge"),
     "patch": ("analyses/patching/options.py", "PatchOptions", "patch"),
@@ -102,6 +107,7 @@ CALLS = {
     "attribute": lambda **given: ue.attribute(model, "a b", 72, **given),
     "trace": lambda **given: ue.trace(model, "a b", "L1.N2@0", **given),
     "circuit": lambda **given: ue.find_circuit(model, [5, 6], [7, 6], 72, **given),
+    "circuit_pairs": lambda **given: ue.circuit_pairs(model, [pair], **given),
     "graph": lambda **given: ue.attribution_graph(transcoded, "a b", **given),
     "edge": lambda **given: ue.measure_edge(transcoded, "a b", "embed@0", "logit:72@1", **given),
     "patch": lambda **given: ue.patch_grid(model, [5, 6], [7, 6], 72, **given),
@@ -133,7 +139,8 @@ FIELDS = {
     "attention": {"layers": [1]}, "patch": {"corrupted": "b"},
     "patch_path": {"corrupted": "b", "senders": ["L0.H1"], "receivers": ["L1.H2"]},
     "edge": {"sender": "embed@0", "receiver": "logit:72@1"},
-    "patch_pairs": {"template": "ioi"}, "flow": {"layers": [1]},
+    "patch_pairs": {"template": "ioi"}, "circuit_pairs": {"template": "ioi"},
+    "flow": {"layers": [1]},
     "component": {"target": "L1.H2"}, "trace": {"node": "L1.N2@0"}, "search": {"words": ["he"]},
     "token": {"token": 72}, "similar": {"target": "L1.N2"}, "browse": {"layer": 1},
     "cluster": {"cluster": 0}, "corpus": {"corpus": "a"},
@@ -192,7 +199,7 @@ def patched(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     shutil.copytree(ROOT / "src" / "unembed", copy / "unembed", ignore=ignored)
     for file, kind in {(file, kind) for file, kind, _ in PLACES.values()}:
         path = copy / "unembed" / file
-        head = re.compile(rf'(class {kind}\([\w, ]+\):\n    """.*?"""\n\n)', re.DOTALL)
+        head = re.compile(rf'(class {kind}\([\w, ]+\):\n    """.*?"""\n(?:\n|\Z))', re.DOTALL)
         text, n = head.subn(lambda found: found[1] + LINE, path.read_text("utf-8"))
         assert n == 1, kind
         if "Positive" not in text.partition("class ")[0]:

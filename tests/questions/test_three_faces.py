@@ -52,6 +52,7 @@ WITHOUT_A_COMMAND = {"thumbnails", "vector", "browse", "clusters", "cluster", "s
 
 
 BY_ITSELF = {
+    "circuit_pairs",  # the same: see test_circuits
     "patch_pairs",  # its command reads a file: see test_attribution
     "corpus_build",  # of files that are sent: see tests/server/test_corpus_building.py
 }

@@ -264,6 +264,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/circuit/pairs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Circuit Pairs
+         * @description Which edges carry the answers of many pairs of prompts, in the mean.
+         */
+        post: operations["circuit_pairs"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/graph": {
         parameters: {
             query?: never;
@@ -2090,9 +2110,19 @@ export interface components {
             position: number;
             /**
              * Tokens
-             * @description Of the prompt.
+             * @description Of the prompt; over pairs of the first.
              */
             tokens: components["schemas"]["Token"][];
+            /**
+             * N Pairs
+             * @description Of prompts, whose mean all numbers are; 1: of one prompt.
+             */
+            n_pairs: number;
+            /**
+             * Left Out
+             * @description Pairs that are not in the mean.
+             */
+            left_out: components["schemas"]["LeftOut"][];
             /**
              * Ablation
              * @enum {string}
@@ -2257,6 +2287,125 @@ export interface components {
             id: string;
         };
         /**
+         * CircuitPairsRequest
+         * @description Which edges carry the answers of many pairs of prompts, in the mean.
+         */
+        CircuitPairsRequest: {
+            /**
+             * Template
+             * @description Pairs that come with the package.
+             */
+            template?: ("ioi" | "facts" | "greater_than" | "induction" | "agreement") | null;
+            /**
+             * Pairs
+             * @description Pairs of your own, in place of a template.
+             */
+            pairs?: components["schemas"]["PromptPair"][] | null;
+            /**
+             * Job
+             * @description A name of the client's choice, to follow or cancel the work by.
+             */
+            job?: string | null;
+            /**
+             * Scores
+             * @description Every edge of the model by its name, with its score, in place of what the estimator says; on the command line a file of all edges, Unembed's JSON or MIB's.
+             */
+            scores?: [
+                string,
+                number
+            ][] | null;
+            /**
+             * Ablation
+             * @description What an edge that is left out carries: what its source writes in the other prompt, nothing, its mean over the prompt, or what it writes at a position drawn from the other prompt, of any length, or without one from the prompt itself.
+             * @default patch
+             * @enum {string}
+             */
+            ablation?: "patch" | "zero" | "mean" | "resample";
+            /**
+             * Seed
+             * @description Of that draw: one for all sources.
+             * @default 0
+             */
+            seed?: number;
+            /**
+             * Estimator
+             * @description Edges are rated by the change of the source times the gradient at what reads it (EAP), or times its mean on the way from the other prompt's embeddings (EAP-IG).
+             * @default gradient
+             * @enum {string}
+             */
+            estimator?: "gradient" | "integrated";
+            /**
+             * Steps
+             * @description Gradients that integrated gradients take.
+             * @default 5
+             */
+            steps?: number;
+            /**
+             * By Position
+             * @description Whether edges are those of each position by itself, as in L8.H1@5>L11.H3.q@5, in place of one over all positions.
+             * @default false
+             */
+            by_position?: boolean;
+            /**
+             * Edges
+             * @description How many edges are kept, largest effect first.
+             * @default 100
+             */
+            edges?: number;
+            /**
+             * Threshold
+             * @description Keeps the edges whose effect is at least as large instead, either way.
+             */
+            threshold?: number | null;
+            /**
+             * Include
+             * @description Edges kept beside these, and nodes: with every edge between one and the nodes of the circuit, the embedding and the logits.
+             * @default []
+             */
+            include?: string[];
+            /**
+             * Exclude
+             * @description Edges, and nodes with all of theirs, that are not kept, whatever else would keep them.
+             * @default []
+             */
+            exclude?: string[];
+            /**
+             * Curve
+             * @description Whether faithfulness is measured with growing shares of the edges, too.
+             * @default true
+             */
+            curve?: boolean;
+            /**
+             * Shares
+             * @description Which shares of all edges.
+             * @default [
+             *       0.001,
+             *       0.002,
+             *       0.005,
+             *       0.01,
+             *       0.02,
+             *       0.05,
+             *       0.1,
+             *       0.2,
+             *       0.5,
+             *       1
+             *     ]
+             */
+            shares?: (number)[];
+            /**
+             * Measure
+             * @description Of the edges kept, how many are also measured: left out of the whole model, and of the circuit.
+             * @default 0
+             */
+            measure?: number;
+            /**
+             * Measure Named
+             * @description Edges of the circuit that are measured beside those, by name.
+             * @default []
+             */
+            measure_named?: string[];
+        };
+        /**
          * CircuitPoint
          * @description The model with a share of its edges, largest effects first.
          */
@@ -2302,6 +2451,14 @@ export interface components {
              * @description A second text, for an encoder that reads two together; the prompt is then the first one, a text too.
              */
             pair?: string | null;
+            /**
+             * Scores
+             * @description Every edge of the model by its name, with its score, in place of what the estimator says; on the command line a file of all edges, Unembed's JSON or MIB's.
+             */
+            scores?: [
+                string,
+                number
+            ][] | null;
             /**
              * Target
              * @description What is explained: a token, or an objective of logits as text. Absent: the most likely token, less that of the other prompt where there is one.
@@ -2413,14 +2570,6 @@ export interface components {
              * @description The other prompt, of as many tokens, whose writes edges carry that are left out; needed where ablation is patch, and of any length where it is resample.
              */
             corrupted?: (string | number[] | components["schemas"]["Message"][]) | null;
-            /**
-             * Scores
-             * @description Every edge of the model by its name, with its score, in place of what the estimator says; on the command line a file of all edges, Unembed's JSON or MIB's.
-             */
-            scores?: [
-                string,
-                number
-            ][] | null;
             /**
              * Job
              * @description A name of the client's choice, to follow or cancel the work by.
@@ -6792,6 +6941,21 @@ export interface components {
          */
         PatchPairsRequest: {
             /**
+             * Template
+             * @description Pairs that come with the package.
+             */
+            template?: ("ioi" | "facts" | "greater_than" | "induction" | "agreement") | null;
+            /**
+             * Pairs
+             * @description Pairs of your own, in place of a template.
+             */
+            pairs?: components["schemas"]["PromptPair"][] | null;
+            /**
+             * Job
+             * @description A name of the client's choice, to follow or cancel the work by.
+             */
+            job?: string | null;
+            /**
              * Site
              * @description What is patched: a site at one position in each cell; or of one head what it writes, or where it looks, at all positions.
              * @default resid_pre
@@ -6815,21 +6979,6 @@ export interface components {
              * @description Where is patched; absent: everywhere.
              */
             positions?: number[] | null;
-            /**
-             * Template
-             * @description Pairs that come with the package.
-             */
-            template?: ("ioi" | "facts" | "greater_than" | "induction" | "agreement") | null;
-            /**
-             * Pairs
-             * @description Pairs of your own, in place of a template.
-             */
-            pairs?: components["schemas"]["PromptPair"][] | null;
-            /**
-             * Job
-             * @description A name of the client's choice, to follow or cancel the work by.
-             */
-            job?: string | null;
         };
         /**
          * PatchPathRequest
@@ -9861,6 +10010,133 @@ export interface operations {
         requestBody: {
             content: {
                 "application/json": components["schemas"]["CircuitRequest"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    /** @description Waited and computed, in ms. */
+                    "Server-Timing"?: string;
+                    /** @description Whether every forward pass was at hand. */
+                    "X-Unembed-Cached"?: "true" | "false";
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Circuit"];
+                };
+            };
+            /** @description The request is malformed; the error names the field. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description No token, or a wrong one. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description A Host or Origin that is not this server's. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The body took too long to arrive. */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The body, or the work it asks for, is larger than the limits allow. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The body is not application/json in UTF-8. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description This model cannot do that; the error says why. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The work was cancelled. */
+            499: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description A fault of the server. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Too many requests are waiting; `Retry-After` says when to try again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The work took longer than the limit. */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+        };
+    };
+    circuit_pairs: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CircuitPairsRequest"];
             };
         };
         responses: {

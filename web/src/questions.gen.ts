@@ -420,6 +420,10 @@ export const QUESTIONS = {
     }
   },
   "circuit": {
+    "scores": {
+      "kind": "record",
+      "default": null
+    },
     "target": {
       "kind": "token",
       "default": null
@@ -517,10 +521,110 @@ export const QUESTIONS = {
     "corrupted": {
       "kind": "record",
       "default": null
+    }
+  },
+  "circuit_pairs": {
+    "template": {
+      "kind": "choice",
+      "default": null,
+      "choices": [
+        "ioi",
+        "facts",
+        "greater_than",
+        "induction",
+        "agreement"
+      ]
+    },
+    "pairs": {
+      "kind": "record",
+      "default": null,
+      "limit": "max_pairs"
     },
     "scores": {
       "kind": "record",
       "default": null
+    },
+    "ablation": {
+      "kind": "choice",
+      "default": "patch",
+      "choices": [
+        "patch",
+        "zero",
+        "mean",
+        "resample"
+      ]
+    },
+    "seed": {
+      "kind": "integer",
+      "default": 0,
+      "low": 0
+    },
+    "estimator": {
+      "kind": "choice",
+      "default": "gradient",
+      "choices": [
+        "gradient",
+        "integrated"
+      ]
+    },
+    "steps": {
+      "kind": "integer",
+      "default": 5,
+      "low": 1
+    },
+    "by_position": {
+      "kind": "boolean",
+      "default": false
+    },
+    "edges": {
+      "kind": "integer",
+      "default": 100,
+      "low": 0
+    },
+    "threshold": {
+      "kind": "number",
+      "default": null
+    },
+    "include": {
+      "kind": "names",
+      "default": [],
+      "limit": "max_circuit_names"
+    },
+    "exclude": {
+      "kind": "names",
+      "default": [],
+      "limit": "max_circuit_names"
+    },
+    "curve": {
+      "kind": "boolean",
+      "default": true
+    },
+    "shares": {
+      "kind": "numbers",
+      "default": [
+        0.001,
+        0.002,
+        0.005,
+        0.01,
+        0.02,
+        0.05,
+        0.1,
+        0.2,
+        0.5,
+        1
+      ],
+      "limit": "max_circuit_runs"
+    },
+    "measure": {
+      "kind": "integer",
+      "default": 0,
+      "low": 0,
+      "limit": "max_circuit_runs"
+    },
+    "measure_named": {
+      "kind": "names",
+      "default": [],
+      "limit": "max_circuit_runs"
     }
   },
   "graph": {
@@ -672,6 +776,22 @@ export const QUESTIONS = {
     }
   },
   "patch_pairs": {
+    "template": {
+      "kind": "choice",
+      "default": null,
+      "choices": [
+        "ioi",
+        "facts",
+        "greater_than",
+        "induction",
+        "agreement"
+      ]
+    },
+    "pairs": {
+      "kind": "record",
+      "default": null,
+      "limit": "max_pairs"
+    },
     "site": {
       "kind": "choice",
       "default": "resid_pre",
@@ -700,22 +820,6 @@ export const QUESTIONS = {
       "kind": "integers",
       "default": null,
       "limit": "max_prompt_tokens"
-    },
-    "template": {
-      "kind": "choice",
-      "default": null,
-      "choices": [
-        "ioi",
-        "facts",
-        "greater_than",
-        "induction",
-        "agreement"
-      ]
-    },
-    "pairs": {
-      "kind": "record",
-      "default": null,
-      "limit": "max_pairs"
     }
   },
   "flow": {

@@ -34,6 +34,7 @@ from unembed.cli import (
 from unembed.cli.arguments import TextCommand
 from unembed.cli.loading import Loading, Typed, quiet_libraries
 from unembed.cli.output import as_typed, prepare_streams
+from unembed.cli.pairs import Pairs
 from unembed.errors import UnembedError
 from unembed.questions import requests
 from unembed.settings import Settings
@@ -255,6 +256,21 @@ def circuit(
     circuit_command.circuit(loading, prompt, corrupted, scores, fields, save=save, as_json=as_json)
 
 
+@app.command("circuit-pairs", cls=TextCommand)
+@options.with_loading
+@flags.with_options(requests.CircuitPairsRequest)
+def circuit_pairs(
+    *,
+    loading: Loading,
+    pairs: Pairs = None,
+    scores: circuit_command.Scores = None,
+    as_json: options.Json = False,
+    fields: dict[str, Any],
+) -> None:
+    """The same over many pairs of prompts, of a file or a template, in the mean."""
+    circuit_command.circuit_pairs(loading, pairs, scores, fields, as_json=as_json)
+
+
 @app.command(cls=TextCommand)
 @options.with_loading
 @options.with_prompt
@@ -325,7 +341,7 @@ def patch_path(
 def patch_pairs(
     *,
     loading: Loading,
-    pairs: attribution_command.Pairs = None,
+    pairs: Pairs = None,
     as_json: options.Json = False,
     fields: dict[str, Any],
 ) -> None:

@@ -12,9 +12,9 @@ from rich.table import Table
 from rich.text import Text
 
 from unembed.analyses.patching.options import BY_HEAD
-from unembed.analyses.patching.pairs import read_pairs
 from unembed.cli.loading import Loading, Typed, read_prompt
 from unembed.cli.output import print_json
+from unembed.cli.pairs import pairs_of, print_left_out
 from unembed.cli.questions import ask, request, validated
 from unembed.questions.requests import (
     AttributeRequest,
@@ -40,16 +40,6 @@ Corrupted = Annotated[
 ]
 
 
-Pairs = Annotated[
-    Path | None,
-    typer.Option(
-        "--pairs",
-        help="CSV or JSONL file of pairs: clean, corrupted, answer, wrong.",
-        metavar="FILE",
-        rich_help_panel="What is asked",
-        show_default=False,
-    ),
-]
 References = Annotated[
     list[str] | None,
     typer.Option(
@@ -112,15 +102,13 @@ def patch_pairs(
     loading: Loading, pairs: Path | None, fields: dict[str, Any], *, as_json: bool
 ) -> None:
     """See `unembed patch-pairs`."""
-    if pairs is not None:
-        fields = fields | {"pairs": [pair.values() for pair in read_pairs(pairs)]}
-    found = ask(loading, _patch_pairs, validated(PatchPairsRequest, fields), Console(stderr=True))
+    asked = validated(PatchPairsRequest, fields | pairs_of(pairs))
+    found = ask(loading, _patch_pairs, asked, Console(stderr=True))
     if as_json:
         print_json(found.to_json())
         return
     Console().print(_study(found))
-    for one in found.left_out:
-        Console(stderr=True).print(Text(f"pair {one.pair} is left out: {one.reason}", style="dim"))
+    print_left_out(found.left_out)
 
 
 def _attribute(session: Session, job: Job, asked: AttributeRequest) -> AttributionComparison:

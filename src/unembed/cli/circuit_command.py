@@ -15,8 +15,9 @@ from unembed.analyses.circuits.files import load_circuit
 from unembed.analyses.circuits.graph import place_of
 from unembed.cli.loading import Loading, Typed
 from unembed.cli.output import print_json
+from unembed.cli.pairs import pairs_of, print_left_out
 from unembed.cli.questions import ask, request, validated
-from unembed.questions.requests import CircuitRequest, TraceRequest
+from unembed.questions.requests import CircuitPairsRequest, CircuitRequest, TraceRequest
 from unembed.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -87,8 +88,7 @@ def circuit(
 ) -> None:
     """See `unembed circuit`."""
     given: dict[str, Any] = {} if corrupted is None else {"corrupted": corrupted}
-    if scores is not None:
-        given["scores"] = list(load_circuit(scores).scores.items())
+    given |= _scored(scores)
     asked = validated(CircuitRequest, prompt.fields() | given | fields)
     found, said = ask(loading, _circuit, asked, Console(stderr=True))
     if save is not None:
@@ -100,6 +100,28 @@ def circuit(
         _print_circuit(found, said)
 
 
+def circuit_pairs(
+    loading: Loading,
+    pairs: Path | None,
+    scores: Path | None,
+    fields: dict[str, Any],
+    *,
+    as_json: bool,
+) -> None:
+    """See `unembed circuit-pairs`."""
+    asked = validated(CircuitPairsRequest, fields | pairs_of(pairs) | _scored(scores))
+    found, said = ask(loading, _circuit_pairs, asked, Console(stderr=True))
+    if as_json:
+        print_json(found.to_json())
+        return
+    _print_circuit(found, said)
+    print_left_out(found.left_out)
+
+
+def _scored(file: Path | None) -> dict[str, Any]:
+    return {} if file is None else {"scores": list(load_circuit(file).scores.items())}
+
+
 def _trace(session: Session, job: Job, asked: TraceRequest) -> TraceComparison:
     from unembed.questions import circuits  # here, not above: it imports torch
 
@@ -108,9 +130,22 @@ def _trace(session: Session, job: Job, asked: TraceRequest) -> TraceComparison:
 
 def _circuit(session: Session, job: Job, asked: CircuitRequest) -> tuple[Circuit, list[str]]:
     """The circuit, and lines of what the workspace says of its nodes."""
-    from unembed.questions import circuits, explanations
+    from unembed.questions import circuits
 
-    found = circuits.circuit(session, job, asked)
+    return _said(session, circuits.circuit(session, job, asked))
+
+
+def _circuit_pairs(
+    session: Session, job: Job, asked: CircuitPairsRequest
+) -> tuple[Circuit, list[str]]:
+    from unembed.questions import circuits
+
+    return _said(session, circuits.circuit_over(session, job, asked))
+
+
+def _said(session: Session, found: Circuit) -> tuple[Circuit, list[str]]:
+    from unembed.questions import explanations
+
     labels, why_not = explanations.said_of(session, (place_of(one)[0] for one in found.nodes))
     said = [f"{one.node}: {one.said}" for one in labels]
     return found, said if why_not is None else [why_not]
@@ -137,7 +172,8 @@ def _print_trace(found: Trace, side: str) -> None:
 
 
 def _print_circuit(found: Circuit, of_nodes: Sequence[str]) -> None:
-    title = f"{found.objective}: {found.whole:.4f}, without any edge {found.none:.4f}"
+    of = "" if found.n_pairs == 1 else f", mean of {found.n_pairs} pairs"
+    title = f"{found.objective}{of}: {found.whole:.4f}, without any edge {found.none:.4f}"
     table = _table(title, ("from", "to", *(("token",) if found.by_position else ())))
     measured = any(edge.measured is not None for edge in found.edges)
     for name in ("effect", *(("measured", "within") if measured else ())):

@@ -9,7 +9,6 @@ from unembed.analyses.attribution.options import AttributionOptions
 from unembed.analyses.attribution.result import Attribution, AttributionComparison
 from unembed.analyses.patching.grid import patch_grid
 from unembed.analyses.patching.options import PairsOptions, PatchOptions, PathOptions
-from unembed.analyses.patching.pairs import pair_template
 from unembed.analyses.patching.paths import PathPatches, path_patch
 from unembed.analyses.patching.result import PatchGrid, PatchStudy
 from unembed.analyses.patching.study import patch_pairs
@@ -100,10 +99,9 @@ def _both(model: Model, request: PatchRequest | PatchPathRequest) -> tuple[Read,
 
 def patch_over(session: Session, job: Job, request: PatchPairsRequest) -> PatchStudy:
     """The mean grid of many pairs."""
-    pairs = request.pairs if request.template is None else pair_template(request.template)
     return patch_pairs(
         session.model,
-        pairs or (),
+        request.all_pairs(),
         options=request.only(PairsOptions),
         cancel=job.cancel,
         progress=job.progress,

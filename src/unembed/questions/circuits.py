@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from unembed.analyses.circuits.checks import check_predicts
 from unembed.analyses.circuits.files import CircuitFile
-from unembed.analyses.circuits.find import find_circuit
-from unembed.analyses.circuits.options import CircuitOptions
+from unembed.analyses.circuits.find import circuit_pairs, find_circuit
+from unembed.analyses.circuits.options import CircuitOptions, CircuitPairsOptions
 from unembed.analyses.circuits.result import Circuit
 from unembed.analyses.tracing import trace as tracing
 from unembed.analyses.tracing.options import TraceOptions
 from unembed.analyses.tracing.result import Trace, TraceComparison
 from unembed.engine.editing.edits import Edit
 from unembed.questions.editing import edits_of
-from unembed.questions.requests import CircuitRequest, TraceRequest
+from unembed.questions.requests import CircuitPairsRequest, CircuitRequest, TraceRequest
 from unembed.questions.tokens import as_given, naming, read_of
 from unembed.session import Job, Session
 
@@ -54,7 +54,23 @@ def circuit(session: Session, job: Job, request: CircuitRequest) -> Circuit:
         read.prompt,
         corrupted,
         options=request.only(CircuitOptions),
-        scores=None if request.scores is None else CircuitFile((), dict(request.scores)),
+        scores=_scores(request),
         cancel=job.cancel,
         progress=job.progress,
     )
+
+
+def circuit_over(session: Session, job: Job, request: CircuitPairsRequest) -> Circuit:
+    """The circuit of many pairs."""
+    return circuit_pairs(
+        session.model,
+        request.all_pairs(),
+        options=request.only(CircuitPairsOptions),
+        scores=_scores(request),
+        cancel=job.cancel,
+        progress=job.progress,
+    )
+
+
+def _scores(request: CircuitRequest | CircuitPairsRequest) -> CircuitFile | None:
+    return None if request.scores is None else CircuitFile((), dict(request.scores))

@@ -18,13 +18,12 @@ from unembed.analyses.attention.options import (
 )
 from unembed.analyses.attribution.options import AttributionOptions
 from unembed.analyses.attribution_graph.options import EdgeOptions, GraphOptions
-from unembed.analyses.circuits.options import CircuitOptions
+from unembed.analyses.circuits.options import CircuitOptions, CircuitPairsOptions
 from unembed.analyses.component.options import ComponentOptions
 from unembed.analyses.flow.options import FlowOptions
 from unembed.analyses.labels.options import LabelsOptions
 from unembed.analyses.lens.options import LensOptions
 from unembed.analyses.patching.options import PairsOptions, PatchOptions, PathOptions
-from unembed.analyses.patching.pairs import PromptPair, TemplateName
 from unembed.analyses.predictions.options import PredictionsOptions
 from unembed.analyses.tracing.options import TraceOptions
 from unembed.engine.passes.options import GenerationOptions
@@ -37,6 +36,7 @@ from unembed.options import (
     Count,
     Name,
     Number,
+    Options,
     Position,
     Positions,
     Positive,
@@ -53,6 +53,7 @@ from unembed.questions.experiment import (
     Request,
     refuse,
 )
+from unembed.questions.pairs import OverPairs
 
 _TargetText = Annotated[StrictStr, Field(max_length=1000)]
 _Spelled = Annotated[_TargetText | TokenId, Field(union_mode="left_to_right")]
@@ -183,7 +184,17 @@ class TraceRequest(TraceOptions, Experiment):
     target: _Spelled | None = option(None, TraceOptions.model_fields["target"].description)
 
 
-class CircuitRequest(CircuitOptions, Prompted, Request):
+class Rated(Options):
+    """Edges that were rated elsewhere."""
+
+    scores: list[_Scored] | None = option(
+        None,
+        "Every edge of the model by its name, with its score, in place of what the estimator says; "
+        "on the command line a file of all edges, Unembed's JSON or MIB's.",
+    )
+
+
+class CircuitRequest(CircuitOptions, Rated, Prompted, Request):
     """Which edges between nodes carry an objective, and how much of it they carry alone."""
 
     corrupted: Prompt | None = option(
@@ -192,11 +203,6 @@ class CircuitRequest(CircuitOptions, Prompted, Request):
         "where ablation is patch, and of any length where it is resample.",
     )
     target: _Spelled | None = option(None, CircuitOptions.model_fields["target"].description)
-    scores: list[_Scored] | None = option(
-        None,
-        "Every edge of the model by its name, with its score, in place of what the estimator says; "
-        "on the command line a file of all edges, Unembed's JSON or MIB's.",
-    )
     job: JobName | None = Field(
         None, description="A name of the client's choice, to follow or cancel the work by."
     )
@@ -256,22 +262,12 @@ class PatchPathRequest(PathOptions, Prompted, Request):
     )
 
 
-class PatchPairsRequest(PairsOptions, Request):
+class PatchPairsRequest(PairsOptions, OverPairs):
     """What activations do over many pairs of prompts, in the mean."""
 
-    template: TemplateName | None = option(None, "Pairs that come with the package.")
-    pairs: Annotated[list[PromptPair], Field(min_length=1, fail_fast=True)] | None = option(
-        None, "Pairs of your own, in place of a template.", limit="max_pairs"
-    )
-    job: JobName | None = Field(
-        None, description="A name of the client's choice, to follow or cancel the work by."
-    )
 
-    def check(self) -> None:
-        """Raises InputError unless there are pairs, or a template: one of both."""
-        if (self.pairs is None) == (self.template is None):
-            message = "The request must have pairs or a template, and not both."
-            refuse(InputError, message, "pairs", None, "pairs, or a template")
+class CircuitPairsRequest(CircuitPairsOptions, Rated, OverPairs):
+    """Which edges carry the answers of many pairs of prompts, in the mean."""
 
 
 class ComponentRequest(ComponentOptions, Experiment):

@@ -45,6 +45,7 @@ QUESTIONS: tuple[Question, ...] = (
     Question("attribute", requests.AttributeRequest, attribution.answer),
     Question("trace", requests.TraceRequest, circuits.trace),
     Question("circuit", requests.CircuitRequest, circuits.circuit),
+    Question("circuit_pairs", requests.CircuitPairsRequest, circuits.circuit_over),
     Question("graph", requests.GraphRequest, graphs.graph),
     Question("edge", requests.EdgeRequest, graphs.edge),
     Question("patch", requests.PatchRequest, attribution.patch),

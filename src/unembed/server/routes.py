@@ -256,6 +256,15 @@ async def circuit(request: Request, body: requests.CircuitRequest) -> Response:
     )
 
 
+@router.post("/api/circuit/pairs", responses=work_responses(wire.body_of(Circuit)))
+async def circuit_pairs(request: Request, body: requests.CircuitPairsRequest) -> Response:
+    """Which edges carry the answers of many pairs of prompts, in the mean."""
+    session = session_of(request)
+    return await compute(
+        request, body, lambda job: json_bytes(circuit_question.circuit_over(session, job, body))
+    )
+
+
 @router.post("/api/graph", responses=work_responses(wire.body_of(AttributionGraph)))
 async def graph(request: Request, body: requests.GraphRequest) -> Response:
     """Which latents of transcoders make which others, and the answer."""

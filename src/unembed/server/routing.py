@@ -15,6 +15,7 @@ from pydantic import BaseModel
 from unembed.questions import limits
 from unembed.questions.experiment import Experiment
 from unembed.questions.overflow import blamed_rightly
+from unembed.questions.pairs import OverPairs
 from unembed.questions.requests import (
     CircuitRequest,
     CorpusEstimateRequest,
@@ -28,7 +29,6 @@ from unembed.questions.requests import (
     GraphRequest,
     HeadsRequest,
     IndexRequest,
-    PatchPairsRequest,
     PatchPathRequest,
     PatchRequest,
     ScoreRequest,
@@ -81,7 +81,7 @@ Question = (
     | ScoreRequest
     | PatchRequest
     | PatchPathRequest
-    | PatchPairsRequest
+    | OverPairs
     | CircuitRequest
     | GraphRequest
     | EdgeRequest

@@ -45,6 +45,7 @@ API: tuple[Entry, ...] = (
     Entry("/api/attribute", ("POST",)),
     Entry("/api/trace", ("POST",)),
     Entry("/api/circuit", ("POST",)),
+    Entry("/api/circuit/pairs", ("POST",)),
     Entry("/api/graph", ("POST",)),
     Entry("/api/graph/edge", ("POST",)),
     Entry("/api/patch", ("POST",)),

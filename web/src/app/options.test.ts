@@ -74,7 +74,7 @@ const BESIDE = [
   'score',
 ] as const;
 /** Asked in Python, on the command line and over HTTP; the app has no page for them yet. */
-const WITHOUT_PAGE = ['patch_path'] as const;
+const WITHOUT_PAGE = ['patch_path', 'circuit_pairs'] as const;
 
 const read = (address: string) => {
   const { spec, problems } = decodeSpec(address);

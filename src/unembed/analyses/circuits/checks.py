@@ -6,7 +6,7 @@ import json
 
 from unembed.analyses.circuits.graph import Graph
 from unembed.analyses.circuits.naming import edge_numbers, edges_by_hand
-from unembed.analyses.circuits.options import CircuitOptions
+from unembed.analyses.circuits.options import CircuitEdges
 from unembed.analyses.circuits.rating import edges_of
 from unembed.engine.loaded import Loaded
 from unembed.engine.names.vocabulary import Read
@@ -31,7 +31,7 @@ def check_predicts(model: Loaded) -> None:
     )
 
 
-def check_prompts(options: CircuitOptions, read: Read, other: Read | None) -> None:
+def check_prompts(options: CircuitEdges, read: Read, other: Read | None) -> None:
     """Raises PromptError, InputError unless the other prompt is there where needed, as long."""
     needed = options.ablation == "patch" or options.estimator == "integrated"
     if needed and other is None:
@@ -60,7 +60,7 @@ def check_prompts(options: CircuitOptions, read: Read, other: Read | None) -> No
         )
 
 
-def check_size(model: Loaded, options: CircuitOptions, graph: Graph, n_positions: int) -> None:
+def check_size(model: Loaded, options: CircuitEdges, graph: Graph, n_positions: int) -> None:
     """Raises TooLargeError, InputError for more than there is memory, runs or edges for."""
     parts = 2 * len(graph.sources) + len(graph.readers)  # writes of both prompts, and gradients
     each = parts * model.anatomy.d_model * model.dtype.itemsize
@@ -116,7 +116,7 @@ def _check_edges(model: Loaded, graph: Graph) -> None:
         )
 
 
-def check_names(options: CircuitOptions, graph: Graph) -> None:
+def check_names(options: CircuitEdges, graph: Graph) -> None:
     """Raises InputError for a name that the model has no edge, or node, of."""
     edges_by_hand(graph, edges_of(graph), options.include, options.exclude)
     for name in options.measure_named:

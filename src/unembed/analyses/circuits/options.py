@@ -28,8 +28,8 @@ SHARES = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1)
 _NAMES = 'a list of names, as in ["L11.H3>L13.H3.q", "L9.H1"]'
 
 
-class CircuitOptions(Options):
-    """What is explained, how edges are rated, and which of them are kept and measured."""
+class CircuitTarget(Options):
+    """What is explained."""
 
     target: Target | None = option(
         None,
@@ -38,6 +38,11 @@ class CircuitOptions(Options):
     )
     distractor: TokenRef | None = option(None, "A token whose logit is taken off the target's.")
     position: Position = option(-1, "Where; a negative one counts from the end.")
+
+
+class CircuitEdges(Options):
+    """How edges are rated, and which of them are kept and measured."""
+
     ablation: Ablation = option(
         "patch",
         "What an edge that is left out carries: what its source writes in the other prompt, "
@@ -89,3 +94,11 @@ class CircuitOptions(Options):
         limit="max_circuit_runs",
         legal='a list of edges of the circuit, as in ["L11.H3>L13.H3.q"]',
     )
+
+
+class CircuitPairsOptions(CircuitEdges):
+    """How edges are rated over pairs of prompts, and which are kept and measured."""
+
+
+class CircuitOptions(CircuitEdges, CircuitTarget):
+    """What is explained, how edges are rated, and which of them are kept and measured."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 from unembed.analyses.circuits.files import mib_name
 from unembed.analyses.circuits.graph import Graph, areas, node_of, place_of
 from unembed.analyses.circuits.options import Ablation, EdgeEstimator
+from unembed.analyses.patching.result import LeftOut
 from unembed.analyses.tools.result import Drawn
 from unembed.engine.names.tokens import Token
 from unembed.errors import InputError
@@ -63,7 +64,9 @@ class Circuit(Drawn):
 
     objective: Annotated[str, "What is explained, in words."]
     position: Annotated[int, "Where it is read."]
-    tokens: Annotated[tuple[Token, ...], "Of the prompt."]
+    tokens: Annotated[tuple[Token, ...], "Of the prompt; over pairs of the first."]
+    n_pairs: Annotated[int, "Of prompts, whose mean all numbers are; 1: of one prompt."]
+    left_out: Annotated[tuple[LeftOut, ...], "Pairs that are not in the mean."]
     ablation: Ablation
     estimator: Annotated[Rating, "How edges were rated; given: by scores of a file."]
     whole: Annotated[float, "The objective of the whole model."]

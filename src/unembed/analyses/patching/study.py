@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from math import sqrt
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from unembed.analyses.patching.fitting import fitting_pairs, none_fits
 from unembed.analyses.patching.grid import patch_grid
 from unembed.analyses.patching.options import BY_HEAD, PairsOptions, PatchOptions, PatchPlaces
 from unembed.analyses.patching.pairs import PromptPair
@@ -18,7 +18,7 @@ from unembed.analyses.tools.checks import chosen
 from unembed.analyses.tools.quantiles import student
 from unembed.engine.cancel import Cancel
 from unembed.engine.loaded import Loaded
-from unembed.errors import InputError, TooLargeError, UnembedError
+from unembed.errors import TooLargeError
 from unembed.models.progress import Progress
 
 DEFAULTS = PairsOptions()
@@ -50,15 +50,8 @@ def patch_pairs(
         TooLargeError: more pairs than `max_pairs`, more cells than `max_patch_cells`.
     """
     options = chosen(options, changes, {})
-    limit = model.settings.max_pairs
-    if len(pairs) > limit:
-        raise TooLargeError(
-            f"there are {len(pairs):,} pairs; the limit is {limit:,} (max_pairs)",
-            field="pairs",
-            value=len(pairs),
-            legal=f"at most {limit:,} pairs",
-        )
-    fitting, left_out = _fitting(model, pairs, options)
+    aligned = options.site not in BY_HEAD or options.positions is not None
+    fitting, left_out = fitting_pairs(model, pairs, aligned=aligned)
     places = PatchOptions(**options.only(PatchPlaces).values())
     grids: list[PatchGrid] = []
     for done, order in enumerate(fitting):
@@ -73,7 +66,7 @@ def patch_pairs(
             continue
         grids.append(grid)
     if not grids:
-        raise _none(left_out)
+        raise none_fits(left_out, "a grid")
     return _summed(grids, tuple(sorted(left_out, key=lambda one: one.pair)))
 
 
@@ -88,50 +81,6 @@ def _grid(
         if error.field == "prompt":
             error.field = f"pairs[{order}].clean"
         raise
-
-
-def _fitting(
-    model: Loaded, pairs: Sequence[PromptPair], options: PairsOptions
-) -> tuple[list[int], list[LeftOut]]:
-    """Pairs that one grid can be made of, by number, and those that it cannot, and why."""
-    lengths: dict[int, int] = {}
-    left_out: list[LeftOut] = []
-    for order, pair in enumerate(pairs):
-        try:
-            length, other = (
-                len(model.read_prompt(one).ids) for one in (pair.clean, pair.corrupted)
-            )
-            answers = {model.token_id(one) for one in (pair.answer, pair.wrong)}
-        except UnembedError as error:
-            left_out.append(LeftOut(order, error.message))
-            continue
-        if length != other:
-            why = f"the clean prompt has {length} tokens and the corrupted one {other}"
-            left_out.append(LeftOut(order, why))
-        elif len(answers) == 1:
-            left_out.append(LeftOut(order, "answer and wrong answer are the same token"))
-        else:
-            lengths[order] = length
-    if not lengths:
-        raise _none(left_out)
-    if options.site in BY_HEAD and options.positions is None:
-        return list(lengths), left_out
-    most = Counter(lengths.values()).most_common(1)[0][0]
-    for order, length in lengths.items():
-        if length != most:
-            why = f"it has {length} tokens, and most have {most}: positions are not the same"
-            left_out.append(LeftOut(order, why))
-    return [order for order, length in lengths.items() if length == most], left_out
-
-
-def _none(left_out: Sequence[LeftOut]) -> InputError:
-    why = f"; of the first: {left_out[0].reason}" if left_out else ""
-    return InputError(
-        f"there is no pair that a grid can be made of{why}",
-        field="pairs",
-        value=len(left_out),
-        legal="prompts of as many tokens, answers of one token each",
-    )
 
 
 def _summed(grids: Sequence[PatchGrid], left_out: tuple[LeftOut, ...]) -> PatchStudy:
