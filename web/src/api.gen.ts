@@ -3087,6 +3087,16 @@ export interface components {
              * @description Of the node at each of them.
              */
             values: number[];
+            /**
+             * Attended
+             * @description Of a head: the position of the token that it attends to most from there, special ones left out.
+             */
+            attended: number | null;
+            /**
+             * Attention
+             * @description How much of its attention that token gets.
+             */
+            attention: number | null;
         };
         /**
          * CorpusExamples

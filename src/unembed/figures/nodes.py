@@ -49,7 +49,8 @@ def _page(pages: NodePages, heading: str, colours: Colours | None) -> Iterator[s
     yield from opening(heading, colours)
     yield (
         f"<p>Tokens are of the corpus {text_of(pages.corpus)}, coloured by the activation there; "
-        "the one that an example is listed for is underlined.</p></header>"
+        "the one that an example is listed for is underlined, the one that a head attends to most "
+        "from there dotted.</p></header>"
     )
     links = (f'<a href="#{_anchor(one.node)}">{text_of(one.node)}</a>' for one in pages.items)
     yield f"<nav>{' '.join(links)}</nav><main>"
@@ -154,6 +155,7 @@ def _sentence(example: CorpusExample, most: float) -> str:
         shade = round(SHADES * min(abs(value) / most, 1.0))
         names = [f"{'n' if value < 0 else 'p'}{shade}"] if shade else []
         names += ["m"] if example.position in tokens else []
+        names += ["a"] if example.attended in tokens else []
         said = _escaped(text)
         parts.append(
             f'<i class="{" ".join(names)}" title="{value:.3g}">{said}</i>' if names else said

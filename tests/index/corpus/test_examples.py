@@ -80,6 +80,21 @@ def test_examples_equal_a_look_at_every_token(corpus, model):
         assert len({item.row for item in answer.items if item.group == "random"}) == 3
 
 
+def test_examples_of_a_head_say_what_it_attends_to(corpus, model):
+    head, neuron = ue.find_examples(corpus, ["L2.H1", "L1.N5"], top=4)
+    for item in head.items:
+        tokens = corpus.tokens(item.sentence)
+        run = model.run([one.token.id for one in tokens], capture=["L2.pattern"])
+        weights = run["L2.pattern"][1, item.position].tolist()
+        own = [at for at, one in enumerate(tokens) if one.start is not None]
+        assert item.attended == max(own, key=weights.__getitem__)
+        assert item.attention == pytest.approx(weights[item.attended], rel=1e-4)
+    shown = head.to_pandas()
+    assert list(shown.attended) == [item.tokens[item.attended].token.text for item in head.items]
+    assert {(item.attended, item.attention) for item in neuron.items} == {(None, None)}
+    assert "attended" not in neuron.columns()
+
+
 def test_what_is_kept_does_not_grow_with_the_corpus(corpus, monkeypatch):
     monkeypatch.setattr(module, "DRAWN", 20)
     (answer,) = ue.find_examples(corpus, "L1.N5", top=2, random=5)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from html.parser import HTMLParser
 
 import pytest
@@ -89,6 +90,9 @@ def test_a_file_has_everything_and_runs_nothing(pages, tmp_path):
         assert page.text.count(item.node) >= 2
         for example in item.examples.items:
             assert example.text in page.text
+    looks = [one for item in found.items for one in item.examples.items if one.attended is not None]
+    marked = re.findall(r'class="[^"]*\ba"', (tmp_path / "nodes.html").read_text("utf-8"))
+    assert len(marked) >= len(looks) > 0
     with pytest.raises(InputError, match="no folder"):
         found.to_html(path=tmp_path / "none" / "nodes.html")
 

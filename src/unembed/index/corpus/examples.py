@@ -8,9 +8,10 @@ those of the tokens drawn: of all, where the corpus has no more than that.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from torch import Tensor
 
 from unembed.engine.cancel import Cancel
 from unembed.engine.passes.run import Run
@@ -24,17 +25,22 @@ from unembed.index.corpus.examples_result import (
     CorpusExamples,
     Histogram,
 )
-from unembed.index.corpus.measures import Measures, Nodes
+from unembed.index.corpus.measures import HEAD, Measures, Nodes
 from unembed.index.corpus.options import ExamplesOptions
 from unembed.index.corpus.passes import AT_ONCE, drawn, runs_of, spans_of
+from unembed.index.corpus.sentences import CorpusSentence
 from unembed.index.store import Array
 from unembed.models.progress import Progress
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
 
 DEFAULTS = ExamplesOptions()
 BINS = 30  # of a histogram
 DRAWN, FEWEST_DRAWN = 20_000, 500  # tokens whose values are kept, of each node
 DRAWN_BYTES = 512 * 1024 * 1024  # of all nodes, about
 PASS_BYTES = 128 * 1024 * 1024  # of values of one pass
+PATTERNS_AT_ONCE = 512  # tokens: whole patterns are large
 SENTENCES_HELD = 64  # before their strongest tokens are compared
 
 
@@ -220,27 +226,51 @@ def _items(
     rows = sorted({row for places in chosen for *_, row in places})
     whole = {one.row: one for one in corpus.sentences(rows).items} if rows else {}
     spans = {one.row - one.position: len(one.tokens) for one in whole.values()}
-    wanted: dict[int, set[int]] = {first: set() for first in spans}
+    wanted: dict[int, set[tuple[int, int]]] = {first: set() for first in spans}
     for order, places in enumerate(chosen):
         for *_, row in places:
-            wanted[row - whole[row].position].add(order)
+            wanted[row - whole[row].position].add((order, row))
+    patterns = {
+        order: f"{target.stem}.pattern"
+        for order, target in enumerate(measures.targets)
+        if target is not None and target.kind == HEAD
+    }
     values: dict[tuple[int, int], tuple[float, ...]] = {}
+    looks: dict[tuple[int, int], tuple[int, float]] = {}
     for (first, _), run in runs_of(
-        corpus.model, corpus.columns, list(spans.items()), measures.capture, cancel=cancel
+        corpus.model,
+        corpus.columns,
+        list(spans.items()),
+        (*measures.capture, *patterns.values()),
+        at_once=PATTERNS_AT_ONCE if patterns else AT_ONCE,
+        cancel=cancel,
     ):
         seen = measures.values(run)
-        values |= {(order, first): tuple(seen[order].tolist()) for order in wanted[first]}
+        for order, row in wanted[first]:
+            values[order, first] = tuple(seen[order].tolist())
+            if order in patterns:
+                looks[order, row] = _most_attended(run[patterns[order]], whole[row])
     return [
         tuple(
             CorpusExample(
                 group, quantile, value, row, one.sentence, one.position, one.text, one.tokens,
-                values[order, row - one.position],
+                values[order, row - one.position], *looks.get((order, row), ()),
             )
             for group, quantile, value, row in places
             for one in (whole[row],)
         )
         for order, places in enumerate(chosen)
     ]  # fmt: skip
+
+
+def _most_attended(
+    pattern: Float[Tensor, "query key"], sentence: CorpusSentence
+) -> tuple[int, float]:
+    """Where a head looks from the token that a sentence is listed for, and with how much."""
+    row = pattern[sentence.position].clone()
+    row[[one.token.special for one in sentence.tokens]] = -1.0
+    at = int(row.argmax())
+    return at, float(row[at])
 
 
 def _histogram(values: Array, threshold: float) -> Histogram | None:

@@ -24,6 +24,12 @@ class CorpusExample:
     text: str
     tokens: Annotated[tuple[CorpusToken, ...], "Of the sentence, special ones among them."]
     values: Annotated[tuple[float, ...], "Of the node at each of them."]
+    attended: Annotated[
+        int | None,
+        "Of a head: the position of the token that it attends to most from there, special ones "
+        "left out.",
+    ] = None
+    attention: Annotated[float | None, "How much of its attention that token gets."] = None
 
 
 @dataclass(frozen=True)
@@ -80,4 +86,7 @@ class CorpusExamples(Result):
         }
         found["token"] = [item.tokens[item.position].token.text for item in self.items]
         found["pos"] = [item.tokens[item.position].pos for item in self.items]
+        if any(item.attended is not None for item in self.items):
+            found["attended"] = [item.tokens[item.attended or 0].token.text for item in self.items]
+            found["attention"] = [item.attention for item in self.items]
         return found

@@ -63,6 +63,12 @@ function Examples({ data }: { data: CorpusExamples }) {
       </p>
       {data.histogram ? <Bars found={data.histogram} /> : null}
       {data.alike.length > 0 ? <Alike nodes={data.alike} /> : null}
+      {data.items.some(({ attended }) => attended != null) ? (
+        <p className="faint">
+          From the <span className="example-key match">framed</span> token it looks most at the{' '}
+          <span className="example-key attended">underlined</span> one, special tokens left out.
+        </p>
+      ) : null}
       <div className="component-examples" data-testid="node-examples">
         {groupsOf(data.items).map(([title, items]) => (
           <Group key={title} title={title} items={items} most={most} />
@@ -126,6 +132,14 @@ function Group({ title, items, most }: { title: string; items: Example[]; most: 
   );
 }
 
+function titleOf(value: number | null, attention: number | null): string | undefined {
+  const said = [
+    value === null ? '' : quantity(value),
+    attention === null ? '' : `gets ${(100 * attention).toFixed(0)}% of the attention`,
+  ].filter(Boolean);
+  return said.length > 0 ? said.join(', ') : undefined;
+}
+
 function Line({ example, most }: { example: Example; most: number }) {
   return (
     <>
@@ -133,11 +147,11 @@ function Line({ example, most }: { example: Example; most: number }) {
         {quantity(example.value)}
       </span>
       <bdi>
-        {stretchesOf(example).map(({ text, value, match }, at) => (
+        {stretchesOf(example).map(({ text, value, match, attended }, at) => (
           <span
             key={at}
-            className={match ? 'match' : undefined}
-            title={value === null ? undefined : quantity(value)}
+            className={[match ? 'match' : '', attended ? 'attended' : ''].join(' ').trim()}
+            title={titleOf(value, attended ? (example.attention ?? null) : null)}
             style={value === null ? undefined : { backgroundColor: colour(value / most) }}
           >
             {text}

@@ -23,6 +23,12 @@ describe('an example of a node in a corpus', () => {
     expect(found.map(({ match }) => match)).toEqual([true, false, false, false, false]);
   });
 
+  it('says where a head looks from the match', () => {
+    const found = stretchesOf({ ...example, attended: 4, attention: 0.5 });
+    expect(found.map(({ attended }) => attended)).toEqual([false, false, false, false, true]);
+    expect(stretchesOf(example).some(({ attended }) => attended)).toBe(false);
+  });
+
   it('stands under its group', () => {
     const others = [
       example,

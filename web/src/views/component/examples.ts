@@ -25,16 +25,19 @@ export interface Stretch {
   /** Null: no token stands for it. */
   value: number | null;
   match: boolean;
+  /** Whether a head looks here from the match, more than anywhere else. */
+  attended: boolean;
 }
 
 /** The sentence cut at its tokens; of several for one character, the strongest counts. */
-export function stretchesOf({ text, tokens, values, position }: Example): Stretch[] {
+export function stretchesOf({ text, tokens, values, position, attended }: Example): Stretch[] {
   return cutAtTokens(text, tokens).map((one) => {
     const here = one.tokens.map((token) => values[token.position] ?? 0);
     return {
       text: one.text,
       value: here.toSorted((left, right) => Math.abs(right) - Math.abs(left))[0] ?? null,
       match: one.tokens.some((token) => token.position === position),
+      attended: one.tokens.some((token) => token.position === attended),
     };
   });
 }
