@@ -29,10 +29,10 @@ def check_recorded(model, recorded):
     wrong = []
     for (head, query), wanted in recorded.rows.items():
         found = pattern[head, query, : len(wanted)].tolist()
-        wrong += _apart(f"row {query} of head {head}", found, wanted, CLOSE)
+        wrong += apart(f"row {query} of head {head}", found, wanted, CLOSE)
     for (head, query, key), wanted in recorded.entries.items():
         found = float(pattern[head, query, key])
-        wrong += _apart(f"head {head}, {query} to {key}", [found], [wanted], CLOSE)
+        wrong += apart(f"head {head}, {query} to {key}", [found], [wanted], CLOSE)
     wrong += check_predicted(run, recorded)
     wrong += check_kept(run, layer, recorded)
     return wrong + check_maps(run, layer, recorded)
@@ -53,7 +53,7 @@ def check_predicted(run, recorded):
         if names != [token for token, _ in wanted]:
             wrong.append(f"at {position}: {names}, recorded {[token for token, _ in wanted]}")
         shares = [one.probability for one in found]
-        wrong += _apart(f"at {position}", shares, [share for _, share in wanted], CLOSE)
+        wrong += apart(f"at {position}", shares, [share for _, share in wanted], CLOSE)
     return wrong
 
 
@@ -73,7 +73,7 @@ def check_kept(run, layer, recorded):
         pair = [int(best.edge_queries[0]), int(best.edge_keys[0])]
         if pair != wanted:
             wrong.append(f"{special}: the strongest pair is {pair}, recorded {wanted}")
-        wrong += _apart(f"strongest, {special}", [float(best.edge_values[0])], [value], CLOSE_SUM)
+        wrong += apart(f"strongest, {special}", [float(best.edge_values[0])], [value], CLOSE_SUM)
     if recorded.seen:
         edges = asked("hidden", 0.7)
         own = edges.edge_queries == recorded.query
@@ -82,7 +82,7 @@ def check_kept(run, layer, recorded):
             wrong.append(f"from {recorded.query}: {keys}, recorded {recorded.seen}")
         else:
             wanted = [value for _, value in recorded.seen]
-            wrong += _apart(f"from {recorded.query}", values, wanted, CLOSE_SUM)
+            wrong += apart(f"from {recorded.query}", values, wanted, CLOSE_SUM)
     return wrong
 
 
@@ -95,11 +95,11 @@ def check_maps(run, layer, recorded):
         ("sent", recorded.sent, found.sent()),
     ):
         if wanted:
-            wrong += _apart(name, whole[:, recorded.query].tolist(), wanted, CLOSE_MEAN)
+            wrong += apart(name, whole[:, recorded.query].tolist(), wanted, CLOSE_MEAN)
     return wrong
 
 
-def _apart(what, found, wanted, limit):
+def apart(what, found, wanted, limit):
     return [
         f"{what}: {one:.5f}, recorded {other}"
         for one, other in zip(found, wanted, strict=True)

@@ -5,10 +5,21 @@ from __future__ import annotations
 import pytest
 import torch
 
-from . import attention_checks, checks, flow_checks
+from . import attention_checks, checks, flow_checks, why_checks
 from .attention_figures import RECORDED
 from .figures import MEDIUM, PROJECTED, READ_AS_STATES, STEERING, STEERING_VALUE, TRACES
 from .flow_figures import FLOWS
+from .why_figures import (
+    ABLATED,
+    CIRCUITS,
+    DIRECT,
+    EIGHT,
+    INDUCING,
+    LIKELY,
+    SMALL,
+    TRACED,
+    YEARS,
+)
 
 pytestmark = pytest.mark.published
 
@@ -75,3 +86,36 @@ def test_a_head_of_roberta_looks_from_an_object_to_its_preposition(published_mod
         published_model("ROBERTA"), 8, 7, "A simple sentence for the ages.", "ages"
     )
     assert found == "for"
+
+
+def test_differences_of_indirect_objects_are_the_published_ones(published_model):
+    model = published_model(SMALL)
+    assert why_checks.check_differences(model, EIGHT) == []
+    assert why_checks.check_likely(model, LIKELY) == []
+
+
+@pytest.mark.parametrize("direct", DIRECT, ids=lambda direct: direct.name)
+def test_heads_add_directly_what_is_published(direct, published_model):
+    assert why_checks.check_direct(published_model(SMALL), direct) == []
+
+
+def test_a_name_mover_left_out_costs_what_is_published(published_model):
+    assert why_checks.check_ablated(published_model(SMALL), ABLATED) == []
+
+
+@pytest.mark.parametrize("traced", TRACED, ids=lambda traced: traced.name)
+def test_a_trace_finds_the_published_heads(traced, published_model):
+    assert why_checks.check_traced(published_model(SMALL), traced) == []
+
+
+def test_induction_heads_are_the_published_ones(published_model):
+    assert why_checks.check_inducing(published_model(SMALL), INDUCING) == []
+
+
+def test_later_years_come_from_the_published_layers(published_model):
+    assert why_checks.check_years(published_model(SMALL), YEARS) == []
+
+
+@pytest.mark.parametrize("circuit", CIRCUITS, ids=lambda circuit: circuit.name)
+def test_circuits_score_as_in_mib(circuit, published_model):
+    assert why_checks.check_circuit(published_model(SMALL), circuit) == []
