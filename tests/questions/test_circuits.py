@@ -50,6 +50,40 @@ def python_trace(model: Model, fields: dict[str, Any], edits: list[Any]) -> Numb
     return found
 
 
+def readers(answer: Any) -> Numbers:
+    sides = [side for side in ("baseline", "edited") if answer[side]]
+    return {
+        side: {
+            "value": answer[side]["value"],
+            "direct": answer[side]["direct"],
+            "measured": answer[side]["measured"],
+            "rows": [
+                [row["name"], row["through"], row["effect"], row["measured"]]
+                for row in answer[side]["readers"]
+            ],
+            "left out": [[out["n"], out["largest"]] for out in answer[side]["left_out"]],
+        }
+        for side in sides
+    }
+
+
+def python_downstream(model: Model, fields: dict[str, Any], edits: list[Any]) -> Numbers:
+    found: Numbers = {}
+    for side, some in {"baseline": [], "edited": edits}.items():
+        if side == "baseline" or edits:
+            trace = ue.trace(model, PROMPT, edits=some, **fields)
+            found[side] = {
+                "value": trace.value,
+                "direct": trace.direct,
+                "measured": trace.measured,
+                "rows": [
+                    [row.name, row.through, row.effect, row.measured] for row in trace.readers
+                ],
+                "left out": [[out.n, out.largest] for out in trace.left_out],
+            }
+    return found
+
+
 def edges(answer: Any) -> Numbers:
     return {
         "numbers": [answer[name] for name in ("whole", "none", "value", "cmd", "cpr", "n_edges")],
@@ -106,6 +140,22 @@ def test_a_trace_is_the_same_in_all_three(put):
         put("trace", FACES["trace"], edited=edited)
 
 
+def test_a_trace_downstream_is_the_same_in_all_three(put):
+    asked = {"node": NODE, "through": "v", "trail": ["embed@1"], "top_k": 3}
+    fields = {"direction": "downstream", "measured": True, "position": 2, **asked}
+
+    def command():
+        return [
+            *("trace", PROMPT, "--node", NODE, "--through", "v", "--trail", "embed@1"),
+            *("--direction", "downstream", "--measured", "--position", "2", "--top-k", "3"),
+            "--json",
+        ]
+
+    face = Face("/api/trace", fields, python_downstream, readers, command)
+    for edited in (False, True):
+        put("trace", face, edited=edited)
+
+
 def test_a_circuit_is_the_same_in_all_three(put):
     put("circuit", FACES["circuit"], edited=False)
 
@@ -126,6 +176,15 @@ def test_tables_say_what_adds_up_and_what_was_measured(cli, source):
     status, out, err = cli("trace", source, PROMPT, "--node", NODE)
     assert status == 0, err
     assert "direct, at position 1" in " ".join(out.split())
+    down = ("--direction", "downstream", "--measured", "--top-k", "2")
+    status, out, err = cli("trace", source, PROMPT, "--node", "embed@1", *down)
+    assert status == 0, err
+    for words in (
+        "what the token embedding at position 1 writes",
+        "score by its key",
+        "not listed",
+    ):
+        assert words in " ".join(out.split())
     given = ("--corrupted", OTHER, "--target", "a", "--measure", "1", "--edges", "5")
     status, out, err = cli("circuit", source, PROMPT, *given)
     assert status == 0, err

@@ -2122,7 +2122,7 @@ export interface components {
              * Left Out
              * @description Pairs that are not in the mean.
              */
-            left_out: components["schemas"]["LeftOut"][];
+            left_out: components["schemas"]["unembed__server__wire__derived__LeftOut__2"][];
             /**
              * Ablation
              * @enum {string}
@@ -6280,19 +6280,6 @@ export interface components {
             cross_heads_reason: string | null;
         };
         /**
-         * LeftOut
-         * @description A pair that is not in the mean.
-         */
-        LeftOut: {
-            /**
-             * Pair
-             * @description Its number, from 0.
-             */
-            pair: number;
-            /** Reason */
-            reason: string;
-        };
-        /**
          * LensComparison
          * @description The lens of the baseline; with an enabled edit also that of the edited run.
          *
@@ -7194,7 +7181,7 @@ export interface components {
              * Left Out
              * @description Pairs that are not, and why.
              */
-            left_out: components["schemas"]["LeftOut"][];
+            left_out: components["schemas"]["unembed__server__wire__derived__LeftOut__2"][];
             /**
              * Clean
              * @description Answer less wrong answer in the clean prompts, mean.
@@ -7468,6 +7455,61 @@ export interface components {
              * @description The corrupted prompt's, whose logit is taken off.
              */
             wrong: string | number;
+        };
+        /**
+         * Reader
+         * @description Something later that reads what is written, and how much of it.
+         */
+        Reader: {
+            /**
+             * Name
+             * @description The pair, neuron or latent: "L9.H6@14<3", "L12.N512@14", "L6.F77@14".
+             */
+            name: string;
+            /**
+             * Kind
+             * @enum {string}
+             */
+            kind: "embed" | "head" | "pair" | "cross_head" | "query" | "key" | "neuron" | "bias" | "attn" | "cross" | "mlp" | "mixer" | "ple" | "latent" | "latent_bias" | "error";
+            /**
+             * Reads
+             * @description What of it reads: a score, a value, an argument.
+             * @enum {string}
+             */
+            reads: "score" | "value" | "neuron" | "latent";
+            /**
+             * Through
+             * @description Through what: a trace of it through the same has this effect.
+             * @enum {string}
+             */
+            through: "q" | "k" | "v" | "pre" | "gate";
+            /** Layer */
+            layer: number;
+            /**
+             * Position
+             * @description Where it writes: of a pair the query's.
+             */
+            position: number;
+            /**
+             * Key
+             * @description Of a pair: where it looks.
+             */
+            key: number | null;
+            /**
+             * Effect
+             * @description What the write adds to the score, or to what the activation function is given, past all in between; of a value the norm of what the head moves of it.
+             */
+            effect: number;
+            /**
+             * Value
+             * @description All of that number in the run; of a value the norm of all it moves.
+             */
+            value: number;
+            /**
+             * Measured
+             * @description That number less what it is in a run without the node; null: not asked.
+             */
+            measured: number | null;
         };
         /**
          * Reading
@@ -8135,11 +8177,11 @@ export interface components {
         };
         /**
          * Trace
-         * @description What every node upstream of a node does to it.
+         * @description What every node upstream of a node does to it; downstream what it does to all that reads it.
          *
-         *     Each of `parts` is the attribution of one way in, at one position: of a score that through its
-         *     query and that through its key, of anything else one. `rows` are nodes with their effects
-         *     through all ways in.
+         *     Upstream each of `parts` is the attribution of one way in, at one position: of a score that
+         *     through its query and that through its key, of anything else one. `rows` are nodes with their
+         *     effects through all ways in. Downstream there are `readers`.
          */
         Trace: {
             /**
@@ -8149,28 +8191,27 @@ export interface components {
             node: string;
             /**
              * Through
-             * @description Through what.
-             * @enum {string}
+             * @description Through what; null downstream: all that it writes.
              */
-            through: "qk" | "q" | "k" | "v" | "pre" | "gate";
+            through: ("qk" | "q" | "k" | "v" | "pre" | "gate") | null;
             /**
              * Trail
-             * @description What was traced before it, from the objective on.
+             * @description What was traced before it: from the objective on, downstream from the first writer on.
              */
             trail: string[];
             /**
              * Objective
-             * @description What a value is traced towards, in words; null: nothing.
+             * @description What a value is traced towards, downstream the answer, in words; null: nothing.
              */
             objective: string | null;
             /**
              * Words
-             * @description What is explained, in words.
+             * @description What is explained, or followed, in words.
              */
             words: string;
             /**
              * Value
-             * @description Of that in the run.
+             * @description Of that in the run; downstream the norm of what is written.
              */
             value: number;
             /**
@@ -8180,12 +8221,12 @@ export interface components {
             tokens: components["schemas"]["Token"][];
             /**
              * Parts
-             * @description By way in.
+             * @description Upstream, by way in.
              */
             parts: components["schemas"]["Attribution"][];
             /**
              * Rows
-             * @description The nodes listed, through all ways in.
+             * @description Upstream: the nodes listed, through all ways in.
              */
             rows: components["schemas"]["AttributedNode"][];
             /**
@@ -8200,6 +8241,40 @@ export interface components {
             provenance: {
                 [key: string]: string;
             };
+            /**
+             * Direction
+             * @default upstream
+             * @enum {string}
+             */
+            direction: "upstream" | "downstream";
+            /**
+             * Readers
+             * @description Downstream: those listed, by kind and way in, largest either way first.
+             * @default []
+             */
+            readers: components["schemas"]["Reader"][];
+            /**
+             * Left Out
+             * @description Downstream: how many are not, and how large.
+             * @default []
+             */
+            left_out: components["schemas"]["unembed__server__wire__derived__LeftOut__1"][];
+            /**
+             * Direct
+             * @description Downstream: direct effect of what is written on the answer.
+             */
+            direct: number | null;
+            /**
+             * Measured
+             * @description Downstream: the answer less what it is without the node; null: not asked.
+             */
+            measured: number | null;
+            /**
+             * Notes
+             * @description Downstream: what is no reader, and why.
+             * @default []
+             */
+            notes: string[];
         };
         /**
          * TraceComparison
@@ -8212,7 +8287,7 @@ export interface components {
         };
         /**
          * TraceRequest
-         * @description What every node upstream of a node inside the model does to it.
+         * @description What every node upstream of a node does to it, or what it does to all that reads it.
          */
         TraceRequest: {
             /**
@@ -8241,19 +8316,26 @@ export interface components {
              */
             job?: string | null;
             /**
+             * Direction
+             * @description upstream: what every node before it does to it. downstream: what it does to all that reads what it writes, and to the answer.
+             * @default upstream
+             * @enum {string}
+             */
+            direction?: "upstream" | "downstream";
+            /**
              * Through
-             * @description What is traced: of a pair of query and key qk (its score), q or k (its score with the other held), or v (what its value brings to what is traced towards); of a neuron pre, or gate; of a latent pre. Absent: qk, or what goes through the neuron's activation function.
+             * @description What is traced: of a pair of query and key qk (its score), q or k (its score with the other held), or v (what its value brings to what is traced towards); of a neuron pre, or gate; of a latent pre. Absent: qk, or what goes through the neuron's activation function. Downstream a pair's v is what its value carries of the write before it in the trail; anything else, or nothing, is all that the node writes.
              */
             through?: ("qk" | "q" | "k" | "v" | "pre" | "gate") | null;
             /**
              * Trail
-             * @description Nodes traced before this one, from the objective on, each as NODE or NODE:THROUGH, as in "L15.H1@8<3:v": a value is traced towards what the last of them reads.
+             * @description Nodes traced before this one, from the objective on, each as NODE or NODE:THROUGH, as in "L15.H1@8<3:v": a value is traced towards what the last of them reads. Downstream from the first writer on.
              * @default []
              */
             trail?: string[];
             /**
              * Target
-             * @description What a value is traced towards without a trail: a token, or an objective as text. Absent: the model's own most likely token.
+             * @description What a value is traced towards without a trail, and what downstream is the answer: a token, or an objective as text. Absent: the model's own most likely token.
              */
             target?: string | number | null;
             /**
@@ -8288,8 +8370,14 @@ export interface components {
              */
             sort_by?: "total" | "direct" | "write" | "activation";
             /**
+             * Measured
+             * @description Downstream: what readers, and the answer, lose in one run without the node, too.
+             * @default false
+             */
+            measured?: boolean;
+            /**
              * Top K
-             * @description Nodes listed.
+             * @description Nodes listed; downstream of each kind and way in.
              * @default 20
              */
             top_k?: number;
@@ -8310,7 +8398,7 @@ export interface components {
             positions?: number[] | null;
             /**
              * Node
-             * @description What is traced: a neuron or latent at a position, "L12.N512@4", "L6.F77@4", or a pair of query and key, "L9.H6@14<3".
+             * @description What is traced: a neuron or latent at a position, "L12.N512@4", "L6.F77@4", or a pair of query and key, "L9.H6@14<3"; downstream all that writes, "embed@3" too.
              */
             node: string;
         };
@@ -8664,6 +8752,42 @@ export interface components {
              * @description Whether every score that could be had is above both nulls; None: nobody judged.
              */
             supported: boolean | null;
+        };
+        /**
+         * LeftOut
+         * @description Readers of one kind and way in that have effects and are not listed.
+         */
+        unembed__server__wire__derived__LeftOut__1: {
+            /**
+             * Reads
+             * @enum {string}
+             */
+            reads: "score" | "value" | "neuron" | "latent";
+            /**
+             * Through
+             * @enum {string}
+             */
+            through: "q" | "k" | "v" | "pre" | "gate";
+            /** N */
+            n: number;
+            /**
+             * Largest
+             * @description None of them has a larger effect, either way.
+             */
+            largest: number;
+        };
+        /**
+         * LeftOut
+         * @description A pair that is not in the mean.
+         */
+        unembed__server__wire__derived__LeftOut__2: {
+            /**
+             * Pair
+             * @description Its number, from 0.
+             */
+            pair: number;
+            /** Reason */
+            reason: string;
         };
     };
     responses: never;

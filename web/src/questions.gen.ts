@@ -349,6 +349,14 @@ export const QUESTIONS = {
     "node": {
       "kind": "text"
     },
+    "direction": {
+      "kind": "choice",
+      "default": "upstream",
+      "choices": [
+        "upstream",
+        "downstream"
+      ]
+    },
     "through": {
       "kind": "choice",
       "default": null,
@@ -398,6 +406,10 @@ export const QUESTIONS = {
         "write",
         "activation"
       ]
+    },
+    "measured": {
+      "kind": "boolean",
+      "default": false
     },
     "top_k": {
       "kind": "integer",

@@ -234,7 +234,7 @@ def trace(
     as_json: options.Json = False,
     fields: dict[str, Any],
 ) -> None:
-    """What made a neuron fire, or a head look where it looks: every node upstream."""
+    """What made a neuron fire, or a head look where it looks; or what reads what a node writes."""
     circuit_command.trace(loading, prompt, edit or [], fields, as_json=as_json)
 
 

@@ -22,7 +22,7 @@ from unembed.workspace import Workspace
 
 if TYPE_CHECKING:
     from unembed.analyses.circuits.result import Circuit
-    from unembed.analyses.tracing.result import Trace, TraceComparison
+    from unembed.analyses.tracing.result import LeftOut, Reader, Trace, TraceComparison
     from unembed.session import Job, Session
 
 Corrupted = Annotated[
@@ -73,7 +73,8 @@ def trace(
         print_json(found.to_json())
         return
     for side, one in found.sides.items():
-        _print_trace(one, "" if found.edited is None else f" ({side})")
+        print_one = _print_downstream if one.direction == "downstream" else _print_trace
+        print_one(one, "" if found.edited is None else f" ({side})")
 
 
 def circuit(
@@ -169,6 +170,35 @@ def _print_trace(found: Trace, side: str) -> None:
             said = f"nodes {sums.nodes:+.4f}, biases {sums.head + sums.norms:+.4f}"
             lines.append(f"direct, at position {part.position}: {said}, rest {sums.rest:+.1e}")
     _print(table, [*lines, *found.parts[0].notes])
+
+
+def _print_downstream(found: Trace, side: str) -> None:
+    table = _table(f"{found.words}, of norm {found.value:.4f}{side}", ("reader", "", "reads it"))
+    asked = any(row.measured is not None for row in found.readers)
+    for name in ("of", "effect", *(("measured",) if asked else ())):
+        table.add_column(name, justify="right")
+    for row in found.readers:
+        label = found.tokens[row.position].label
+        label += "" if row.key is None else f" ← {found.tokens[row.key].label}"
+        more = [_signed(row.measured)] if asked else []
+        table.add_row(
+            row.name, Text(label), _read_as(row), _number(row.value), _signed(row.effect), *more
+        )
+    lines = [found.cost]
+    if found.direct is not None:
+        lost = "" if found.measured is None else f", measured {found.measured:+.4f}"
+        lines.insert(0, f"direct on {found.objective}: {found.direct:+.4f}{lost}")
+    for out in found.left_out:
+        said = f"{out.n:,} more {_read_as(out)} are not listed"
+        lines.append(f"{said}: none above {out.largest:.4f} either way")
+    _print(table, [*lines, *found.notes])
+
+
+def _read_as(one: Reader | LeftOut) -> str:
+    """What of a reader it is, and through what."""
+    if one.reads == "score":
+        return f"score by its {'query' if one.through == 'q' else 'key'}"
+    return {"value": "value", "latent": "latent"}.get(one.reads, f"neuron, {one.through}")
 
 
 def _print_circuit(found: Circuit, of_nodes: Sequence[str]) -> None:

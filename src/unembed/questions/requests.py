@@ -175,11 +175,11 @@ class AttributeRequest(AttributionOptions, Experiment):
 
 
 class TraceRequest(TraceOptions, Experiment):
-    """What every node upstream of a node inside the model does to it."""
+    """What every node upstream of a node does to it, or what it does to all that reads it."""
 
     node: Name = option(
         sentence='What is traced: a neuron or latent at a position, "L12.N512@4", "L6.F77@4", or a '
-        'pair of query and key, "L9.H6@14<3".'
+        'pair of query and key, "L9.H6@14<3"; downstream all that writes, "embed@3" too.'
     )
     target: _Spelled | None = option(None, TraceOptions.model_fields["target"].description)
 

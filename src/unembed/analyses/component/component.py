@@ -14,6 +14,7 @@ from unembed.analyses.component.result import Component, Downstream, Kind, Token
 from unembed.analyses.tools.checks import checked_top_k, chosen
 from unembed.analyses.tools.effects import direct_effects, effects_capture
 from unembed.analyses.tools.writes import joins_stream, node_of, write, write_capture
+from unembed.analyses.tracing.written import Written
 from unembed.engine.cancel import Cancel
 from unembed.engine.loaded import Loaded
 from unembed.engine.names.sites import resolve_position
@@ -121,7 +122,7 @@ def _downstream(
         return (), f"{run.model.name} has an encoder, whose stream is another one"
     own = sae_of(run.model, target) if target.row.derived else None
     try:
-        return downstream(run, here, where, position, k, own, cancel), None
+        return downstream(run, Written(*where, position, here, own), k, cancel), None
     except (CapabilityError, TooLargeError) as error:
         return (), error.message
 

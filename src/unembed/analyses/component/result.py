@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
 from unembed.analyses.tools.effects import Method
+from unembed.analyses.tracing.options import ReadBy, ReadKind
 from unembed.engine.names.tokens import Token
 from unembed.result import Axes, Columns, Result
 
@@ -24,17 +25,13 @@ class TokenEffect:
     logit: Annotated[float, "Direct effect on the token's logit: see `method`."]
 
 
-ReadKind = Literal["score", "value", "neuron", "latent"]
-Through = Literal["q", "k", "v", "pre", "gate"]
-
-
 @dataclass(frozen=True)
 class Downstream:
     """Something later that reads what a node writes, and how much of it: a direct effect."""
 
     node: Annotated[str, 'The pair, neuron or latent: "L9.H6@14<3", "L12.N512@14", "L6.F77@14".']
     kind: ReadKind
-    through: Annotated[Through, "Through what: a trace of it through the same has this effect."]
+    through: Annotated[ReadBy, "Through what: a trace of it through the same has this effect."]
     effect: Annotated[
         float,
         "What the write adds to the score, or to what the activation function is given; of a value "

@@ -98,7 +98,7 @@ class Reading:
     @property
     def site(self) -> str:
         """Where the stream is read."""
-        return _stream(self.end, self.seen.model)
+        return stream_at(self.end, self.seen.model)
 
     def directions(self) -> Directions:
         """The direction of every place that writes before."""
@@ -187,7 +187,7 @@ class Reader:
     def _neuron(self, step: Step) -> Reading:
         layer = step.layer
         end = (layer, len(self.model.block(layer).steps) - 1)
-        stream, site = _stream(end, self.model), f"L{layer}.mlp_{step.through}"
+        stream, site = stream_at(end, self.model), f"L{layer}.mlp_{step.through}"
         seen = self._run([layer], [stream, site], end, stop=site)
         with torch.inference_mode(False), torch.enable_grad():
             value = seen[site][step.position, step.node.neuron]
@@ -199,7 +199,7 @@ class Reader:
         reads, layer = step.node.site_key, step.layer
         inside = reads.site == "mlp_in"
         end = (layer, len(self.model.block(layer).steps) - 1) if inside else place_of(reads)
-        stream = _stream(end, self.model)
+        stream = stream_at(end, self.model)
         site = reads.name if inside else stream  # behind a layer is before the next one
         seen = self._run([layer], [stream, site], end, stop=site)
         with torch.inference_mode(False), torch.enable_grad():
@@ -239,7 +239,7 @@ class Reader:
         attention = self.model.block(layer).attention
         end = (self.model.anatomy.layer_of_keys(layer), 0)
         pattern = f"L{layer}.pattern@{step.position}"
-        stream = _stream(end, self.model)
+        stream = stream_at(end, self.model)
         capture = [stream, f"L{layer}.v", f"L{layer}.z", pattern]
         seen = self._run([layer, end[0]], capture, end, stop=f"L{layer}.z")
         wanted = self._wanted(step, towards, seen)
@@ -301,7 +301,8 @@ def changes_before(model: Loaded, end: End) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _stream(end: End, model: Loaded) -> str:
+def stream_at(end: End, model: Loaded) -> str:
+    """The site of the stream as a step of a layer reads it."""
     layer, step = end
     if layer == model.anatomy.n_layers:
         return f"L{layer - 1}.resid_post"
@@ -312,7 +313,7 @@ def _reading(
     step: Step, position: int, seen: Run, end: End, slope: Tensor, value: Tensor
 ) -> Reading:
     here, number, plain = accurate(slope[position]), float(value.detach()), without_graph(seen)
-    beside = number - float(accurate(plain[_stream(end, plain.model)][position]) @ here)
+    beside = number - float(accurate(plain[stream_at(end, plain.model)][position]) @ here)
     return Reading(step, number, end, position, here, beside, plain)
 
 

@@ -25,6 +25,12 @@ from unembed.analyses.tools.checks import bounded_by_length, checked_layers, cho
 from unembed.analyses.tools.directions import Directions, directions, directions_capture
 from unembed.analyses.tools.effects import check_effects
 from unembed.analyses.tools.target import in_words
+from unembed.analyses.tracing.downstream import (
+    Downstream,
+    check_carried,
+    check_downstream,
+    step_down,
+)
 from unembed.analyses.tracing.options import Through, TraceOptions
 from unembed.analyses.tracing.reads import (
     OF_NEURONS,
@@ -61,11 +67,12 @@ def trace(
     progress: Progress | None = None,
     **changes: Any,
 ) -> Trace:
-    """What every node upstream of a node does to it.
+    """What every node upstream of a node does to it; downstream, what it does to what reads it.
 
     Args:
         node: a neuron or latent at a position, "L12.N512@4", "L6.F77@4", or a pair of query and
-            key, "L9.H6@14<3". Of a latent what its activation function is given is traced.
+            key, "L9.H6@14<3". Of a latent what its activation function is given is traced. Of
+            `direction="downstream"` anything that writes: "embed@3", "L5.mlp_bias@4", too.
         edits: changes made while the model runs, in every pass.
         options: through what it is traced, and which nodes are listed; `changes` are single ones,
             as in `through="v", target=" Tokyo"`.
@@ -82,13 +89,37 @@ def trace(
         checked_layers(model, options.layers)
     for position in options.positions or ():
         resolve_position(position, len(read.ids), "positions")
+    check_downstream(options)
+    if options.direction == "downstream":
+        return _downstream(model, read, node, tuple(edits), options, cancel, progress)
     check_size(model, len(read.ids), AttributionOptions(pairs=options.pairs), edits)
     steps = [_step(model, one, len(read.ids)) for one in options.trail]
     steps.append(step_of_node(model, node, options.through, len(read.ids)))
     return _Trace(model, read, tuple(edits), options, steps, cancel, progress).found()
 
 
+def _downstream(
+    model: Loaded,
+    read: Read,
+    node: str,
+    edits: tuple[Edit, ...],
+    options: TraceOptions,
+    cancel: Cancel | None,
+    progress: Progress | None,
+) -> Trace:
+    n = len(read.ids)
+    steps = [step_down(model, *_split(one), n, "trail") for one in options.trail]
+    steps.append(step_down(model, node, options.through, n))
+    check_carried(steps)
+    return Downstream(model, read, edits, options, steps, cancel, progress).found()
+
+
 def _step(model: Loaded, written: str, n_positions: int) -> Step:
+    """A step of a trail upstream."""
+    return step_of_node(model, *_split(written), n_positions, "trail")
+
+
+def _split(written: str) -> tuple[str, Through | None]:
     """A step of a trail: NODE or NODE:THROUGH."""
     name, _, through = written.partition(":")
     legal: dict[str, Through] = {one: one for one in (*OF_PAIRS, *OF_NEURONS)}
@@ -100,7 +131,7 @@ def _step(model: Loaded, written: str, n_positions: int) -> Step:
             legal="NODE, or NODE:THROUGH with one of " + ", ".join(legal),
             fix='"L15.H1@8<3:v"',
         )
-    return step_of_node(model, name, legal[through] if through else None, n_positions, "trail")
+    return name, legal[through] if through else None
 
 
 class _Trace:

@@ -1,7 +1,7 @@
 /** What was traced, from the answer on, step by step, as it stands in the address. */
 import type { Schemas } from '../../shared/api/client';
 
-export type Through = Schemas['Trace']['through'];
+export type Through = NonNullable<Schemas['Trace']['through']>;
 
 /** Each node and through what it is traced: "L15.H1@8<3:v"; without that as the server chooses. */
 export const STEP = /^L\d{1,4}\.(?:H\d{1,4}@\d{1,6}<\d{1,6}|N\d{1,7}@\d{1,6})(?::\w{1,4})?$/;
