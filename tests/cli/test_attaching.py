@@ -179,3 +179,25 @@ def test_labels_of_latents_stay_whatever_else_is_attached(model, saes, tmp_path)
         assert labels.all() == ()
     finally:
         model.detach()
+
+
+def test_a_flow_graph_lists_the_latents_of_the_stream_and_their_sums(cli, source, model, saes):
+    flags = ["--sae", saes[0], "--layers", "1", "--top-neurons", "2"]
+    status, out, err = cli("flow", source, PROMPT, *flags)
+    assert status == 0, err
+    model.attach(ue.load_sae(saes[0], "L1.resid_post"))
+    try:
+        run = model.run(PROMPT, ue.flow_capture(model, [1]))
+        graph = ue.flow_graph(run, [1], top_neurons=2)
+    finally:
+        model.detach()
+    lines = out.splitlines()
+    title = next(at for at, line in enumerate(lines) if line.strip() == "Latents of L1.resid_post")
+    listed = [line.split()[0] for line in lines[title + 2 : title + 6]]
+    latents = [node.id for node in graph.nodes if node.kind == "latent"]
+    assert len(latents) == 2
+    assert listed == [*latents, "L1.F_bias", "L1.F_error"]
+    (total,) = [row for row in graph.sums if row.site]
+    flat = " ".join(out.split())
+    assert f"2 of {total.active} active latents of L1.resid_post are" in flat
+    assert "they are beside the sums" in flat

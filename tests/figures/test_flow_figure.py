@@ -24,6 +24,7 @@ from unembed.figures.flow.words import link_words, node_words, percent, sum_word
 from unembed.figures.flow_palettes import load_palette, see_through
 from unembed.models.tiny import tiny_model, tiny_tokenizer
 
+from ..latents.test_families import attached
 from .browser import Opened, offline_window
 from .flow_example import VOCAB, flow_example
 
@@ -139,6 +140,27 @@ def test_graphs_of_every_kind_of_block_are_drawn_whole(family, options):
     attention = [y for name, y in heights.items() if ".H" in name or ".z" in name]
     neurons = [y for name, y in heights.items() if ".N" in name or ".neurons" in name]
     assert max(attention) < min(neurons)
+
+
+def test_latents_have_a_place_of_their_own_and_sums_in_words():
+    plain = ue.load(tiny_model("gptj"), tokenizer=tiny_tokenizer())
+    model = attached(plain, "L1.mlp_in>L1.mlp_out", "L1.resid_post")
+    run = model.run("The cat sat", ue.flow_capture(model, [1]))
+    graph = ue.flow_graph(run, [1], rest=True, top_neurons=2)
+    trace = graph.plot().data[0]
+    heights = {node.id: trace.y[at] for at, node in enumerate(graph.nodes)}
+    above = [heights[node.id] for node in graph.nodes if ".H" in node.id]
+    latents = [heights[node.id] for node in graph.nodes if node.site == "L1.mlp_out"]
+    assert len(latents) == 5  # two, the others, the bias and the error
+    assert max(above) < min(latents)  # of the feed-forward below the attention
+    of_branch, of_stream = [sum_words(row) for row in graph.sums if row.site]
+    assert of_branch.startswith("Layer 1, feed-forward: adds a vector of norm ")
+    assert "; 2 of 4 active latents of L1.mlp_out are " in of_branch
+    assert of_stream.startswith("Layer 1, L1.resid_post: a vector of norm ")
+    for said in (of_branch, of_stream):
+        parts = re.findall(r"([-−]?[0-9.]+)% of it", said)
+        assert len(parts) == 4
+        assert sum(float(one.replace("−", "-")) for one in parts) == pytest.approx(100, abs=0.3)
 
 
 def test_about_1100_px_for_a_layer_and_900_high():

@@ -4324,7 +4324,7 @@ export interface components {
              * Kind
              * @enum {string}
              */
-            kind: "norm" | "residual_attn" | "residual_mlp" | "skipped" | "branch" | "qkv" | "query" | "attention" | "memory" | "head" | "z_row_key" | "z_row" | "neuron_key" | "activation" | "neuron" | "bias" | "rest" | "mixer" | "ple" | "experts";
+            kind: "norm" | "residual_attn" | "residual_mlp" | "skipped" | "branch" | "qkv" | "query" | "attention" | "memory" | "head" | "z_row_key" | "z_row" | "neuron_key" | "activation" | "neuron" | "latent" | "bias" | "rest" | "mixer" | "ple" | "experts";
             /** Width */
             width: number;
             /**
@@ -4349,7 +4349,7 @@ export interface components {
             attention: number | null;
             /**
              * Share
-             * @description <write, added> / ‖added‖²: those into attn_out, or mlp_out, sum to 1; may be negative.
+             * @description <write, added> / ‖added‖²: those into attn_out, or mlp_out, and from a stream to its latents sum to 1; may be negative.
              */
             share: number | null;
             /**
@@ -4392,7 +4392,7 @@ export interface components {
              * Kind
              * @enum {string}
              */
-            kind: "resid_pre" | "norm" | "attn_in" | "mixer_in" | "qkv" | "query" | "key" | "value" | "head" | "z" | "z_row" | "attn_bias" | "attn_out" | "mixer_out" | "resid_mid" | "cross_in" | "cross_bias" | "cross_out" | "resid_mid_cross" | "mlp_in" | "neuron_key" | "neuron" | "mlp_in_bias" | "mlp_bias" | "mlp_out" | "ple_in" | "ple_out" | "resid_post" | "rest";
+            kind: "resid_pre" | "norm" | "attn_in" | "mixer_in" | "qkv" | "query" | "key" | "value" | "head" | "z" | "z_row" | "attn_bias" | "attn_out" | "mixer_out" | "resid_mid" | "cross_in" | "cross_bias" | "cross_out" | "resid_mid_cross" | "mlp_in" | "neuron_key" | "neuron" | "mlp_in_bias" | "mlp_bias" | "latent" | "latent_bias" | "error" | "mlp_out" | "ple_in" | "ple_out" | "resid_post" | "rest";
             /** Layer */
             layer: number;
             /**
@@ -4420,6 +4420,11 @@ export interface components {
             /** @description The token there. */
             token: components["schemas"]["Token"] | null;
             /**
+             * Site
+             * @description Of a latent: the site that its autoencoder takes apart, "L6.mlp_out".
+             */
+            site: string | null;
+            /**
              * Sign
              * @default 1
              * @enum {integer}
@@ -4427,7 +4432,7 @@ export interface components {
             sign: 1 | -1;
             /**
              * Activation
-             * @description Row of W_O: the entry of z; neuron: the input of the output map.
+             * @description Row of W_O: the entry of z; neuron: the input of the output map; latent: its value.
              */
             activation: number | null;
             /**
@@ -4471,7 +4476,7 @@ export interface components {
         FlowOptions: {
             /**
              * Top Neurons
-             * @description Of a feed-forward, and rows of W_O: the largest scores.
+             * @description Of a feed-forward, rows of W_O, and latents: the largest scores.
              * @default 18
              */
             top_neurons?: number;
@@ -4500,10 +4505,16 @@ export interface components {
             threshold?: number | null;
             /**
              * Include
-             * @description Heads, neurons and rows of W_O shown beside the others: "L14.H3", "L14.N512", "L14.z448".
+             * @description Heads, neurons, rows of W_O and latents shown beside the others: "L14.H3", "L14.N512", "L14.z448", "L14.F77".
              * @default []
              */
             include?: string[];
+            /**
+             * Latents
+             * @description Latents of attached autoencoders, in place of the nodes of what they take apart.
+             * @default true
+             */
+            latents?: boolean;
             /**
              * Rest
              * @description Nodes for what is not shown, so that links sum to what was added.
@@ -4648,7 +4659,7 @@ export interface components {
             job?: string | null;
             /**
              * Top Neurons
-             * @description Of a feed-forward, and rows of W_O: the largest scores.
+             * @description Of a feed-forward, rows of W_O, and latents: the largest scores.
              * @default 18
              */
             top_neurons?: number;
@@ -4677,10 +4688,16 @@ export interface components {
             threshold?: number | null;
             /**
              * Include
-             * @description Heads, neurons and rows of W_O shown beside the others: "L14.H3", "L14.N512", "L14.z448".
+             * @description Heads, neurons, rows of W_O and latents shown beside the others: "L14.H3", "L14.N512", "L14.z448", "L14.F77".
              * @default []
              */
             include?: string[];
+            /**
+             * Latents
+             * @description Latents of attached autoencoders, in place of the nodes of what they take apart.
+             * @default true
+             */
+            latents?: boolean;
             /**
              * Rest
              * @description Nodes for what is not shown, so that links sum to what was added.
@@ -4796,15 +4813,14 @@ export interface components {
         /**
          * FlowSum
          * @description How much of what a branch added is shown: shares of <write, added> / ‖added‖².
+         *
+         *     "stream": of what a stream, or what attention to an encoder adds, is, by its latents.
          */
         FlowSum: {
             /** Layer */
             layer: number;
-            /**
-             * Branch
-             * @enum {string}
-             */
-            branch: "attn" | "cross" | "mlp";
+            /** Branch */
+            branch: ("attn" | "cross" | "mlp") | "stream";
             /** Added Norm */
             added_norm: number;
             /**
@@ -4814,7 +4830,7 @@ export interface components {
             heads: number | null;
             /**
              * Shown
-             * @description Share of the rows of W_O, or neurons, shown; null where it has none, and of attention to an encoder, whose heads are all that is shown.
+             * @description Share of the rows of W_O, neurons or latents shown; null where it has none, and of attention to an encoder, whose heads are all that is shown.
              */
             shown: number | null;
             /** Bias */
@@ -4828,6 +4844,26 @@ export interface components {
              * @description Why the branch is not taken apart.
              */
             reason: string | null;
+            /**
+             * Site
+             * @description Where latents are shown: the site that they are of.
+             */
+            site: string | null;
+            /**
+             * Error
+             * @description Share of what their autoencoder does not explain.
+             */
+            error: number | null;
+            /**
+             * Active
+             * @description How many latents are active.
+             */
+            active: number | null;
+            /**
+             * Latents
+             * @description How many of them are shown.
+             */
+            latents: number | null;
         };
         /**
          * FlowTarget
@@ -6195,6 +6231,19 @@ export interface components {
             leaves: boolean;
         };
         /**
+         * LatentSelection
+         * @description Which latents of an autoencoder are shown.
+         */
+        LatentSelection: {
+            /**
+             * Stem
+             * @description Their names without the number: "L6.F", "L6.mlp_out.F".
+             */
+            stem: string;
+            /** Numbers */
+            numbers: number[];
+        };
+        /**
          * LayerReading
          * @description One layer: before attention, after attention, after feed-forward.
          *
@@ -6249,6 +6298,11 @@ export interface components {
              * @default []
              */
             cross_memory: number[][];
+            /**
+             * Latents
+             * @default []
+             */
+            latents: components["schemas"]["LatentSelection"][];
         };
         /**
          * LayerUpdates

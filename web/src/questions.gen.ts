@@ -869,6 +869,10 @@ export const QUESTIONS = {
       "kind": "names",
       "default": []
     },
+    "latents": {
+      "kind": "boolean",
+      "default": true
+    },
     "rest": {
       "kind": "boolean",
       "default": false

@@ -96,13 +96,21 @@ def _print_layer(console: Console, graph: FlowGraph, layer: int) -> None:
     starts = [] if any(node.kind == "resid_pre" for node in nodes) else ends
     console.print()
     console.print(_states(graph, [*starts, *nodes], layer))
-    shares = {link.source: link.share for link in graph.links if link.share is not None}
+    shares = {
+        end: link.share
+        for link in graph.links
+        for end in (link.source, link.target)  # of the stream into its latents
+        if link.share is not None
+    }
     heads = [node for node in nodes if node.kind == "head"]
     if heads:
         console.print(_heads(graph, heads))
     neurons = [node for node in nodes if node.kind == "neuron"]
     if neurons:
         console.print(_neurons(graph, neurons, shares))
+    for site in dict.fromkeys(node.site for node in nodes if node.site is not None):
+        found = [node for node in nodes if node.site == site]
+        console.print(_neurons(graph, found, shares, f"Latents of {site}"))
     for row in graph.sums:
         if row.layer == layer:
             console.print(Text(sum_words(row)))
@@ -149,10 +157,13 @@ def _memory(graph: FlowGraph, head: FlowNode) -> Text:
 
 
 def _neurons(
-    graph: FlowGraph, neurons: Sequence[FlowNode], shares: Mapping[str, float | None]
+    graph: FlowGraph,
+    neurons: Sequence[FlowNode],
+    shares: Mapping[str, float | None],
+    title: str = "Neurons",
 ) -> Table:
     table = _table(
-        "Neurons", "", "writes", f"{target_name(graph)}:", "rank", "activation", "share", "effect"
+        title, "", "writes", f"{target_name(graph)}:", "rank", "activation", "share", "effect"
     )
     for node in neurons:
         own, share = node.readings[0], shares.get(node.id)
@@ -160,7 +171,7 @@ def _neurons(
             node.id,
             _written(node),
             *_score(own),
-            shown.number(node.activation or 0.0),
+            shown.NONE if node.activation is None else shown.number(node.activation),
             shown.NONE if share is None else percent(share, 1),
             _effect(node),
         )

@@ -105,13 +105,15 @@ class HeadParts:
 class AttentionParts(HeadParts):
     """What a layer's own attention does: its heads, and the rows of W_O that are shown."""
 
-    def __init__(self, run: Run, layer: int, position: int, selector: Selector) -> None:
+    def __init__(
+        self, run: Run, layer: int, position: int, selector: Selector, rows: bool = True
+    ) -> None:
         super().__init__(run, layer, position, selector)
         sinks = why_not(run.model.anatomy, SiteKey("sink", layer)) is None
         self.sink = accurate(run[f"L{layer}.sink@{position}"]) if sinks else None  # [head]
         self.d_head = len(self.z) // self.n_heads
         scores = self.z * self.whole.unit_norms().to(self.z)
-        self.z_rows = selector.z_rows(layer, scores, self.norm)
+        self.z_rows = selector.z_rows(layer, scores, self.norm) if rows else ()
 
     def at(self, site: str) -> Tensor:
         """A site of this layer at the position."""

@@ -11,17 +11,23 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import torch
 
-from unembed.analyses.flow.names import CutName, parse_cut
+from unembed.analyses.flow.names import CutName, is_latent, parse_cut
 from unembed.analyses.tools.directions import Directions
 from unembed.analyses.tools.effects import Writes, effects_on, has_effects, step_of
 from unembed.analyses.tools.frozen import accurate
 from unembed.analyses.tools.objective import Objective
-from unembed.analyses.tools.writes import BranchOutput, branch_output, gate
+from unembed.analyses.tools.writes import (
+    BranchOutput,
+    branch_output,
+    gate,
+    joins_stream,
+    write,
+)
 from unembed.engine.loaded import Loaded
 from unembed.engine.names.sites import check_target, resolve_position
 from unembed.engine.names.taps import refuse
@@ -29,6 +35,7 @@ from unembed.engine.nodes import CROSS, CROSS_SITES, Branch
 from unembed.engine.passes.run import Run
 from unembed.engine.targets import Lengths, SiteKey, Target, site
 from unembed.errors import CapabilityError, TargetError
+from unembed.latents.sae import direction_of, sae_of
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -79,6 +86,8 @@ def attributed_together(
     known = [checked_cut(run.model, name) for name in names if name is not None]
     if len(known) < len(names) or not all(_writes(cut) for cut in known):
         return None
+    if _overlap(run.model, known):
+        return None
     n_positions = len(run.ids)
     usual = resolve_position(position, n_positions)
     if isinstance(objective, int):
@@ -102,6 +111,9 @@ def checked_cut(model: Loaded, name: str | CutName) -> CutName:
     """A cut of something that this model has; raises TargetError."""
     found = parse_cut(name)
     whole = (site("attn_out", found.layer),) if found.into is None else (found.into,)
+    if any(is_latent(target) for target in found.targets):
+        read = tuple(model.node(target, "name") for target in found.targets)
+        return replace(found, targets=read)
     for target in found.targets or whole:
         check_target(target, model.anatomy, model.name, "name")
     _check_crossed(model, found)
@@ -135,7 +147,8 @@ def _check_crossed(model: Loaded, found: CutName) -> None:
 def _writes(cut: CutName) -> bool:
     """Whether what is cut writes to the residual stream itself."""
     return all(
-        target.site in (*WHOLE, *BOXES, *INPUTS) or target.key is not None for target in cut.targets
+        is_latent(target) or target.site in (*WHOLE, *BOXES, *INPUTS) or target.key is not None
+        for target in cut.targets
     )
 
 
@@ -157,13 +170,16 @@ def _lost(run: Run, cuts: Iterable[CutName], at: int) -> list[Writes]:
     losses: dict[tuple[int, Branch], _Loss] = defaultdict(_Loss)
     boxes: dict[tuple[int, str], Branch] = {}
     streams: list[CutName] = []
+    latents: list[Target] = []
     for cut in cuts:
         if cut.kind == "residual":
             streams.append(cut)
         elif cut.branch is not None:
             losses[cut.layer, cut.branch].bias = True
         for target in cut.targets:
-            if target.site in BOXES:
+            if target.row.derived:
+                latents.append(target)
+            elif target.site in BOXES:
                 boxes[cut.layer, target.site] = BOXES[target.site]
             else:
                 _take(losses, cut.layer, target, run.lengths)
@@ -179,6 +195,7 @@ def _lost(run: Run, cuts: Iterable[CutName], at: int) -> list[Writes]:
         for (layer, name), branch in boxes.items()
         if (layer, step_of(model, layer, branch)) >= last
     ]
+    groups += [group for one in latents for group in _of_latent(run, one, at, last)]
     for stream in streams:
         if _reached(model, stream) == last and stream.site is not None:
             past = _past(model, *last)
@@ -187,6 +204,54 @@ def _lost(run: Run, cuts: Iterable[CutName], at: int) -> list[Writes]:
             groups.append(Writes(passed, stream.layer, past))
             break  # the others are in this one
     return groups
+
+
+def _of_latent(run: Run, latent: Target, at: int, last: tuple[int, int]) -> list[Writes]:
+    """What a latent writes, unless a stream that is cut has it already."""
+    step = joins_stream(run.model, _written_at(run.model, latent))
+    if step is None:
+        raise LookupError(latent.text)
+    layer, branch = step
+    place = (-1, 0) if layer is None else (layer, step_of(run.model, layer, branch))
+    if place < last:
+        return []
+    return [Writes(accurate(write(run, latent)[at])[None], layer, branch)]
+
+
+def _written_at(model: Loaded, latent: Target) -> SiteKey:
+    """Where its autoencoder writes; what was attached without one is read and written at a site."""
+    if direction_of(model, latent) is None:
+        return latent.site_key
+    return sae_of(model, latent).description.writes or latent.site_key
+
+
+def _overlap(model: Loaded, cuts: Sequence[CutName]) -> bool:
+    """Whether a latent's write is no direct effect, or shares what it is with something else.
+
+    A latent of a branch is made of what the branch's own nodes write, one of the stream of all
+    that was written before.
+    """
+    latents = [one for cut in cuts for one in cut.targets if one.row.derived]
+    places = {_written_at(model, one) for one in latents}
+    if any(joins_stream(model, place) is None for place in places) or any(
+        direction_of(model, one) is None for one in latents
+    ):
+        return True
+    own = [cut for cut in cuts if not any(one.row.derived for one in cut.targets)]
+    if any(place.site not in WHOLE for place in places):
+        return bool(own) or len(places) > 1
+    branches = {(place.layer, WHOLE[place.site]) for place in places}
+    return any((cut.layer, branch) in branches for cut in own for branch in _branches(cut))
+
+
+def _branches(cut: CutName) -> list[Branch | None]:
+    return [cut.branch, *map(_branch_of, cut.targets)]
+
+
+def _branch_of(target: Target) -> Branch | None:
+    if target.key is not None:
+        return target.row.writes or "attn"
+    return (WHOLE | INPUTS).get(target.site)
 
 
 def _take(

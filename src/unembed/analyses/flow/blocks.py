@@ -12,13 +12,15 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from unembed.analyses.flow.attention import AttentionParts, HeadParts
-from unembed.analyses.flow.columns import columns_of
+from unembed.analyses.flow.columns import ADDRESSES, BRANCHES, WORDS, columns_of
 from unembed.analyses.flow.draft import Draft, Write, cut, zero
 from unembed.analyses.flow.draw_attention import AttentionDrawing
 from unembed.analyses.flow.draw_cross import CrossDrawing
+from unembed.analyses.flow.kinds import LinkKind
+from unembed.analyses.flow.latents import BESIDE, LatentDrawing, LatentParts, latents_of
 from unembed.analyses.flow.mlp import MlpDrawing, MlpParts
 from unembed.analyses.flow.options import FlowOptions
-from unembed.analyses.flow.result import FlowLink, FlowNode, FlowSum, LayerSelection, LinkKind
+from unembed.analyses.flow.result import FlowLink, FlowNode, FlowSum, LayerSelection
 from unembed.analyses.flow.selection import Selector
 from unembed.analyses.tools.frozen import accurate
 from unembed.engine.names.taps import why_not
@@ -34,30 +36,6 @@ if TYPE_CHECKING:
 
 NEEDED = (*ATTENTION_SITES, "z", "attn_in")  # to draw heads
 NEEDED_CROSS = (*CROSS_ATTENTION_SITES, "cross_z", "cross_in")
-WORDS = {
-    "resid_pre": "the residual stream before layer {}",
-    "norm": "the residual stream before layer {}, normalised",
-    "attn_in": "what the attention of layer {} reads",
-    "attn_out": "what the attention of layer {} adds",
-    "mixer_in": "what the token mixer of layer {} reads",
-    "mixer_out": "what the token mixer of layer {} adds",
-    "resid_mid": "the residual stream after the attention of layer {}",
-    "cross_in": "what the attention of layer {} to the encoder reads",
-    "cross_out": "what the attention of layer {} to the encoder adds",
-    "resid_mid_cross": "the residual stream after the attention of layer {} to the encoder",
-    "mlp_in": "what the feed-forward of layer {} reads",
-    "mlp_out": "what the feed-forward of layer {} adds",
-    "ple_in": "what the per-layer embedding of layer {} is multiplied with reads",
-    "ple_out": "what the per-layer embedding of layer {} adds",
-    "resid_post": "the residual stream after layer {}",
-}
-ADDRESSES = {
-    "attn_out": "attn", "mixer_out": "mixer", "cross_out": "cross", "mlp_out": "mlp",
-    "ple_out": "ple",
-}  # fmt: skip
-BRANCHES: dict[str, Branch] = {"cross_out": "cross", "mlp_out": "mlp", "ple_out": "mlp"}
-"""The branch that a site belongs to; others are of the token mixer."""
-
 
 Heads = tuple[tuple[int, ...], Any, tuple[int, ...]]
 """The heads, values and rows of W_O that are shown."""
@@ -67,11 +45,19 @@ class BlockDrawing:
     """Draws one layer: stream, norms and both branches."""
 
     def __init__(
-        self, draft: Draft, run: Run, layer: int, position: int, column: int, start: str
+        self,
+        draft: Draft,
+        run: Run,
+        layer: int,
+        position: int,
+        column: int,
+        start: str,
+        latents: bool,
     ) -> None:
         self.draft, self.run, self.layer, self.position = draft, run, layer, position
         self.block = run.model.block(layer)
-        self.columns = columns_of(self.block)
+        self.saes = latents_of(run.model, layer) if latents else {}
+        self.columns = columns_of(self.block, [site for site in BESIDE if site in self.saes])
         self.mixes = self.block.mixer_site
         self.reads = None if self.mixes is None else self.mixes.replace("out", "in")
         if self.reads and why_not(run.model.anatomy, SiteKey(self.reads, layer)) is not None:
@@ -84,10 +70,18 @@ class BlockDrawing:
     @property
     def end(self) -> int:
         """The column of the block's last node."""
-        return self.column + self.columns["resid_post"]
+        return self.column + self.columns["resid_post"] + ("resid_post" in self.saes)
 
     def draw(self, selector: Selector, options: FlowOptions) -> LayerSelection:
         """All of it; returns what of it is shown."""
+        selector.shown = []
+        self.latents = {
+            site: LatentParts(self.run, self.layer, self.position, selector, one)
+            for site, one in self.saes.items()
+        }
+        self.options = options
+        if self.start != f"{self.name}.resid_pre":
+            self._beside("resid_pre", self.start)
         norm = self.block.parallel and selector.shared_norm(self.layer, self._alike())
         before, between, after = self._frame(norm)
         if self.block.beside is not None:
@@ -105,7 +99,9 @@ class BlockDrawing:
             self._site(site)
         self._boxes()
         self._links()
-        return LayerSelection(self.layer, heads, memory, z_rows, neurons, norm, crossed, read)
+        return LayerSelection(
+            self.layer, heads, memory, z_rows, neurons, norm, crossed, read, tuple(selector.shown)
+        )
 
     def _frame(self, norm: bool) -> tuple[list[str], list[str], list[str]]:
         """Sites before the token mixer's inside, after it, and after the feed-forward's inside."""
@@ -163,6 +159,16 @@ class BlockDrawing:
         )
         write = self._write(site) if part is not None else None
         self.draft.add(node, ("", row), write=write)
+        self._beside(site, node.id)
+
+    def _beside(self, site: str, start: str) -> None:
+        """Latents behind the node of what they divide once more."""
+        if site in BESIDE and site in self.latents:
+            column = self.column + self.columns[site] + 1
+            self._draw_latents(site, column, start)
+
+    def _draw_latents(self, site: str, column: int, start: str) -> None:
+        LatentDrawing(self.latents[site], self.draft, self.options, column, start).draw()
 
     def _write(self, site: str) -> Write:
         return Write(self._rows[site], 1.0, self.layer, BRANCHES.get(site, "attn"))
@@ -173,11 +179,17 @@ class BlockDrawing:
             return (), (), ()
         reason = why_no_drawn_heads(self.run.model.anatomy, self.layer)
         if reason is None:
-            attention = AttentionParts(self.run, self.layer, self.position, selector)
+            latents = self.latents.get("attn_out")
+            rows = latents is None
+            attention = AttentionParts(self.run, self.layer, self.position, selector, rows)
             column = self.column + self.columns["qkv"]
-            AttentionDrawing(attention, self.draft, options, column).draw()
+            AttentionDrawing(attention, self.draft, options, column, latents).draw()
             return attention.heads, attention.memory, attention.z_rows
-        self._as_one_link("attn", self.reads, self.mixes, "mixer", reason)
+        if self.mixes in self.latents:
+            column = self.column + self.columns[self.mixes] - 1
+            self._draw_latents(self.mixes, column, self._source("attn", self.reads))
+        else:
+            self._as_one_link("attn", self.reads, self.mixes, "mixer", reason)
         return (), (), ()
 
     def _cross(self, selector: Selector, options: FlowOptions) -> tuple[tuple[int, ...], Any]:
@@ -199,6 +211,10 @@ class BlockDrawing:
 
     def _feed_forward(self, selector: Selector, options: FlowOptions) -> tuple[int, ...]:
         if self.block.feed_forward is None:
+            return ()
+        if "mlp_out" in self.latents:
+            column = self.column + self.columns["neuron_key"] + 1
+            self._draw_latents("mlp_out", column, self._source("mlp", self.feeds))
             return ()
         reason = why_not(self.run.model.anatomy, SiteKey("mlp_post", self.layer))
         if reason is None:
@@ -238,12 +254,16 @@ class BlockDrawing:
                 FlowSum(self.layer, branch, norm, None, None, 0.0, None, None, reason)
             )
         self.draft.notes.append(f"Layer {self.layer}: {reason}; it is drawn as one link.")
-        source = self._stream_of(branch) if reads is None else f"{self.name}.{reads}"
+        source = self._source(branch, reads)
         own = zero(f"{self.name}.{ADDRESSES[adds]}", self.position)
         row = self.draft.row(added)
         ends = (source, f"{self.name}.{adds}")
         link = FlowLink(*ends, kind, norm, "entropy", norm=norm, share=1.0, cut=own)
         self.draft.join(link, Write(row, 1.0, self.layer, branch))
+
+    def _source(self, branch: Branch, reads: str | None) -> str:
+        """The node that a branch starts from: the stream where what it reads is not known."""
+        return self._stream_of(branch) if reads is None else f"{self.name}.{reads}"
 
     def _stream_of(self, branch: Branch) -> str:
         """The node of the stream that a branch reads."""
@@ -362,7 +382,7 @@ def draw_layers(
         start = last if follows else f"L{layer}.resid_pre"
         if before is not None and not follows:
             column += 1
-        drawing = BlockDrawing(draft, run, layer, position, column, start)
+        drawing = BlockDrawing(draft, run, layer, position, column, start, options.latents)
         found.append(drawing.draw(selector, options))
         if before is not None and not follows:
             _skip(draft, run, last, layer, position)

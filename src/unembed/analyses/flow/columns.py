@@ -1,11 +1,38 @@
-"""Where the sites of a block stand in a flow graph: columns from the block's first node on."""
+"""What the sites of a block are called in a flow graph, and where they stand in it.
+
+Columns count from the block's first node on.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
+from unembed.engine.nodes import Branch
 from unembed.models.anatomy import Arrangement, BlockAnatomy
 
+WORDS = {
+    "resid_pre": "the residual stream before layer {}",
+    "norm": "the residual stream before layer {}, normalised",
+    "attn_in": "what the attention of layer {} reads",
+    "attn_out": "what the attention of layer {} adds",
+    "mixer_in": "what the token mixer of layer {} reads",
+    "mixer_out": "what the token mixer of layer {} adds",
+    "resid_mid": "the residual stream after the attention of layer {}",
+    "cross_in": "what the attention of layer {} to the encoder reads",
+    "cross_out": "what the attention of layer {} to the encoder adds",
+    "resid_mid_cross": "the residual stream after the attention of layer {} to the encoder",
+    "mlp_in": "what the feed-forward of layer {} reads",
+    "mlp_out": "what the feed-forward of layer {} adds",
+    "ple_in": "what the per-layer embedding of layer {} is multiplied with reads",
+    "ple_out": "what the per-layer embedding of layer {} adds",
+    "resid_post": "the residual stream after layer {}",
+}
+ADDRESSES = {
+    "attn_out": "attn", "mixer_out": "mixer", "cross_out": "cross", "mlp_out": "mlp",
+    "ple_out": "ple",
+}  # fmt: skip
+BRANCHES: dict[str, Branch] = {"cross_out": "cross", "mlp_out": "mlp", "ple_out": "mlp"}
+"""The branch that a site belongs to; others are of the token mixer."""
 SEQUENTIAL = {
     "resid_pre": 0, "attn_in": 1, "mixer_in": 1, "qkv": 2, "attn_out": 9, "mixer_out": 9,
     "resid_mid": 10, "mlp_in": 11, "neuron_key": 12, "mlp_out": 14, "resid_post": 15,
@@ -32,7 +59,14 @@ COLUMNS: dict[Arrangement, Mapping[str, int]] = {
 }
 
 
-def columns_of(block: BlockAnatomy) -> Mapping[str, int]:
-    """The columns of a block's sites, and of the first node inside each branch."""
+def columns_of(block: BlockAnatomy, wider: Sequence[str] = ()) -> Mapping[str, int]:
+    """The columns of a block's sites, and of the first node inside each branch.
+
+    `wider`: sites with a column of their own behind them, in the order in which a block has them.
+    """
     own = COLUMNS[block.arrangement] if block.cross is None else CROSSED
-    return own if block.per_layer is None else {**own, **PER_LAYER}
+    columns = dict(own if block.per_layer is None else {**own, **PER_LAYER})
+    for site in wider:
+        here = columns[site]
+        columns = {name: column + (column > here) for name, column in columns.items()}
+    return columns

@@ -31,8 +31,8 @@ class Write:
 
     row: int
     coefficient: float
-    layer: int
-    branch: Branch
+    layer: int | None  # None: of the embedding
+    branch: Branch | None
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ import torch
 from unembed.analyses.flow.attention import AttentionParts
 from unembed.analyses.flow.draft import Draft, Write, cut, zero
 from unembed.analyses.flow.drawing import BranchDrawing
+from unembed.analyses.flow.latents import LatentDrawing, LatentParts
 from unembed.analyses.flow.options import SMALLEST_WIDTH, FlowOptions
 from unembed.analyses.flow.result import FlowSum
 from unembed.analyses.tools.frozen import accurate
@@ -19,13 +20,21 @@ QKV, QUERY, KEY, VALUE, HEAD, Z, Z_ROW = range(7)  # columns, from that of qkv o
 
 
 class AttentionDrawing(BranchDrawing):
-    """Draws one layer's attention, from query, key and value on."""
+    """Draws one layer's attention, from query, key and value on.
+
+    With an autoencoder of what it adds, its `latents` stand for the rows of W_O.
+    """
 
     def __init__(
-        self, parts: AttentionParts, draft: Draft, options: FlowOptions, column: int
+        self,
+        parts: AttentionParts,
+        draft: Draft,
+        options: FlowOptions,
+        column: int,
+        latents: LatentParts | None = None,
     ) -> None:
         super().__init__(draft, options, parts.layer, parts.position, column, "attn", parts.added)
-        self.parts = parts
+        self.parts, self.latents = parts, latents
 
     def draw(self) -> None:
         """All of it."""
@@ -35,6 +44,10 @@ class AttentionDrawing(BranchDrawing):
             self._memory(order, head)
             self._head(head)
         self._z()
+        if self.latents is not None:
+            place = self.draft, self.options, self.column + Z_ROW, f"{self.name}.z"
+            LatentDrawing(self.latents, *place, heads=self._heads_share()).draw()
+            return
         for order, entry in enumerate(self.parts.z_rows):
             self._z_row(order, entry)
         title = f"bias of W_O in layer {self.layer}"
@@ -211,6 +224,10 @@ class AttentionDrawing(BranchDrawing):
         link |= {"norm": norm}
         self.join(name, self.end, "z_row", norm, "entropy", write, **link)
 
+    def _heads_share(self) -> float:
+        heads = self.parts.head_writes[list(self.parts.heads)].sum(0)
+        return shares(heads[None], self.parts.added)[0]
+
     def _sum(self, bias_shown: bool) -> None:
         parts = self.parts
         activations = parts.z[list(parts.z_rows)]
@@ -221,17 +238,16 @@ class AttentionDrawing(BranchDrawing):
             said = f"all other rows of W_O in layer {self.layer}"
             left = len(parts.z_rows) < len(parts.z)
             self.rest("z", said, self.end, hidden, Z_ROW, any_left=left)
-        heads = parts.head_writes[list(parts.heads)].sum(0)
-        found = shares(torch.stack([heads, shown, parts.bias, rest]), parts.added)
+        found = shares(torch.stack([shown, parts.bias, rest]), parts.added)
         self.draft.sums.append(
             FlowSum(
                 self.layer,
                 "attn",
                 added_norm=float(parts.added.norm()),
-                heads=found[0],
-                shown=found[1],
-                bias=found[2],
-                rest=found[3],
+                heads=self._heads_share(),
+                shown=found[0],
+                bias=found[1],
+                rest=found[2],
                 rest_norm=float(rest.norm()),
             )
         )

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from unembed.analyses.flow.draft import Draft, Write, cut
+from unembed.analyses.flow.kinds import LinkColour, LinkKind
 from unembed.analyses.flow.options import FlowOptions
-from unembed.analyses.flow.result import FlowLink, FlowNode, LinkColour, LinkKind
+from unembed.analyses.flow.result import FlowLink, FlowNode
 from unembed.analyses.tools.frozen import accurate
 from unembed.analyses.tools.shares import rounding, shares
 from unembed.analyses.tools.writes import BranchOutput

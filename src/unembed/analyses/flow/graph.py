@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from unembed.analyses.flow import latents
 from unembed.analyses.flow.blocks import draw_layers, why_no_drawn_cross, why_no_drawn_heads
 from unembed.analyses.flow.draft import Draft, DraftLink, DraftNode, Write
 from unembed.analyses.flow.options import FlowOptions
@@ -76,6 +77,7 @@ def flow_capture(
                 gated or site not in ONLY_GATED
             ):
                 capture.append(f"L{layer}.{site}")
+        capture += latents.capture(model, layer)
         row = "" if position is None else f"@{position}"
         if why_no_drawn_heads(model.anatomy, layer) is None:
             here = (
@@ -138,7 +140,8 @@ def flow_graph(
     selector = Selector(model, options, _selection(like, chosen))
     plan = _Plan(run, chosen, position, options, selector, cancel, progress)
     draft, selection = plan.draft(run, position)
-    draft.notes = [*rating.notes, *selector.notes, *draft.notes]
+    said = latents.notes(model, chosen) if options.latents else []
+    draft.notes = [*rating.notes, *selector.notes, *draft.notes, *said]
     ids = [token.id for token in rated.tokens][: None if rated.mode == "whole" else 1]
     vectors = draft.vectors()
     _check_size(len(vectors) * len(ids), model.settings.max_flow_vectors)
@@ -267,14 +270,16 @@ def _effects(run: Run, draft: Draft, rating: Rating, position: int) -> dict[Writ
         return {}  # a head that reads several positions
     drafted: list[DraftNode | DraftLink] = [*draft.nodes.values(), *draft.links]
     writes = list(dict.fromkeys(one.write for one in drafted if one.write is not None))
-    groups: dict[tuple[int, Branch], list[Write]] = defaultdict(list)
+    groups: dict[tuple[int | None, Branch | None], list[Write]] = defaultdict(list)
     for write in writes:
         groups[write.layer, write.branch].append(write)
     found: dict[Write, float] = {}
     for (layer, branch), some in groups.items():
         rows = torch.stack([draft.vector(write.row) * write.coefficient for write in some])
-        here = run[f"L{layer}.resid_post"]
-        group = Writes(rows.to(here.device), layer, branch)
+        stream = SiteKey("resid_post", layer)
+        if stream not in run.activations:  # written before the first layer of the graph
+            stream = SiteKey("resid_post", run.model.anatomy.n_layers - 1)
+        group = Writes(rows.to(run.activations[stream].device), layer, branch)
         found |= dict(zip(some, _on(run, group, position, rating), strict=True))
     return found
 

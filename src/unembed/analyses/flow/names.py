@@ -11,8 +11,8 @@ import re
 from dataclasses import dataclass, replace
 from typing import Literal, cast
 
-from unembed.engine.names.sites import parse_target
-from unembed.engine.nodes import CROSS, DIGITS, POSITION, SOURCE_SITES, Branch, number
+from unembed.engine.names.sites import parse_target, perhaps_attached
+from unembed.engine.nodes import CROSS, DIGITS, POSITION, SOURCE_SITES, UNREAD, Branch, number
 from unembed.engine.targets import Target, node, site
 from unembed.errors import TargetError
 
@@ -28,13 +28,15 @@ _READ = re.compile(rf"{_L}(?P<read>qkv|norm){_AT}")
 _BIAS = re.compile(rf"{_L}(?P<branch>attn|cross|mlp)_bias{_AT}")
 _READ_SITES = {"qkv": ("q", "k", "v"), "norm": ("attn_in", "mlp_in")}
 _NEURON_KEY = re.compile(rf"(?P<neuron>L[0-9]+\.N[0-9]+)\.key(?P<rest>{_AT})")
+_LATENT = re.compile(rf"{_L}(?:\w+\.)?F{number('index')}")
 _STREAM = re.compile(rf"{_L}(?P<site>resid_pre|resid_mid|resid_mid_cross|resid_post)")
 # Where many links end: what comes in is the finer end.
 _GATHERING = re.compile(r"L\d+\.(?:attn_out|cross_out|mlp_out|resid_\w+|z|[HX]\d+)")
 _END = re.compile(r"(?P<stem>L\d+\.(?:[HX]\d+\.(?:key|value)@\d+|[\w.]+?))" + _AT)
 _NODE = re.compile(
     rf"{_L}(?:{_HEAD}(?:\.(?P<what>key|value){_KEY}|\.(?P<of_head>query))?"
-    rf"|N{number('neuron')}(?:\.(?P<of_neuron>key))?|z{number('entry')}|(?P<site>\w+))"
+    rf"|N{number('neuron')}(?:\.(?P<of_neuron>key))?|z{number('entry')}"
+    rf"|(?:\w+\.)?F{number('index')}|(?P<site>\w+))"
 )
 _LINKS = {
     "resid_pre": (
@@ -70,10 +72,15 @@ _LINKS = {
     "neuron_key": ("neuron",),
     "neuron": ("mlp_out",),
     "mlp_bias": ("mlp_out",),
+    "latent": ("attn_out", "mlp_out"),
     "mlp_out": ("ple_in", "resid_post"),
     "ple_in": ("ple_out",),
     "ple_out": ("resid_post",),
 }
+_LATENTS_OF = (  # which of them, only the model knows
+    *("resid_pre", "resid_mid", "resid_mid_cross", "resid_post", "cross_out"),
+    *("z", "attn_in", "mlp_in"),
+)
 _EXAMPLES = '"L14.H7", "L14.H7.value@3", "L14.z448", "L14.resid_pre>L14.resid_mid"'
 
 
@@ -93,9 +100,21 @@ class CutName:
     @property
     def what(self) -> tuple[object, ...]:
         """What is cut, however it is written: "L5.attn" and "L5.attn_out" are the same."""
-        parts = [(*one.site_key, one.head, one.neuron, one.entry, one.key) for one in self.targets]
+        parts = [_of_one(one) for one in self.targets]
         streams = [None if one is None else one.site_key for one in (self.site, self.into)]
         return self.kind, self.layer, self.branch, *parts, *streams
+
+
+def _of_one(target: Target) -> tuple[object, ...]:
+    """A latent by its name: its site is not known before the model is there."""
+    if is_latent(target):
+        return (target.text.partition("@")[0].lower(),)
+    return (*target.site_key, target.head, target.neuron, target.entry, target.key)
+
+
+def is_latent(target: Target) -> bool:
+    """Whether it is a node that was attached, read or not yet read."""
+    return bool(target.row.derived) or target.row is UNREAD
 
 
 def parse_cut(name: str | Target | CutName) -> CutName:
@@ -138,7 +157,7 @@ def _number(digits: str | None) -> int | None:
 
 def _target(name: str, text: str) -> CutName:
     try:
-        target = parse_target(text)
+        target = perhaps_attached(text)
     except TargetError:
         raise _unknown(name) from None
     return _of_target(name, target)
@@ -154,7 +173,7 @@ def _of_target(name: str, target: Target) -> CutName:
             legal="nodes and links of the decoder",
             fix=f'edit it and look at what changes: ue.zero("{target.stem}")',
         )
-    if target.layer is None or target.row.derived:
+    if target.layer is None:
         raise _unknown(name)
     whole = target.at(None, target.key)
     return CutName(name, "zero", target.layer, target.position, (whole,))
@@ -172,6 +191,8 @@ def _link(name: str, source: str, end: str) -> CutName:
         return CutName(name, "residual", int(into["layer"]), at, site=begin, into=out)
     through = _GATHERING.fullmatch(stem) is not None or stem.endswith(".qkv")
     branch = source.rpartition(".")[2].removesuffix("_in")
+    if last := _LATENT.fullmatch(stem):  # nothing flows on from one of the stream
+        return replace(parse_cut(last[0]), text=name, at=at)
     whole = branch in ("attn", "cross", "mlp") and stem.endswith(f".{branch}_out")
     found = parse_cut(source if through and not whole else stem)
     return replace(found, text=name, at=at)
@@ -183,6 +204,8 @@ def _joined(source: str, end: str) -> bool:
     if first is None or last is None:
         return False
     (layer, left), (other, right) = _kind(first), _kind(last)
+    if right == "latent":
+        return left in _LATENTS_OF and layer == other
     follows = left == "resid_post" and right not in ("attn_out", "mlp_out")
     if follows:
         left, layer = "resid_pre", layer + 1
@@ -197,7 +220,8 @@ def _kind(match: re.Match[str]) -> tuple[int, str]:
     """(layer, what the node is)."""
     if match["of_neuron"]:
         return int(match["layer"]), "neuron_key"
-    named = next((part for part in ("head", "neuron", "entry") if match[part]), match["site"])
+    numbered = ("head", "neuron", "entry")
+    named = next((part for part in numbered if match[part]), match["site"] or "latent")
     kind = match["what"] or match["of_head"] or named
     return int(match["layer"]), f"{CROSS}{kind}" if match["letter"] == "X" else kind
 

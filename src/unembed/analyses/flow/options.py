@@ -24,7 +24,9 @@ class FlowOptions(Options):
     Raises InputError for a number outside its range.
     """
 
-    top_neurons: Count = option(18, "Of a feed-forward, and rows of W_O: the largest scores.")
+    top_neurons: Count = option(
+        18, "Of a feed-forward, rows of W_O, and latents: the largest scores."
+    )
     bottom_neurons: Count = option(7, "The same of the most negative scores.")
     n_heads: Count = option(10, "Heads shown: those that write most; 0: all.")
     values_per_head: Positive = option(2, "Positions shown: those of the highest attention.")
@@ -33,8 +35,12 @@ class FlowOptions(Options):
     )
     include: _Names = option(
         (),
-        'Heads, neurons and rows of W_O shown beside the others: "L14.H3", "L14.N512", "L14.z448".',
+        'Heads, neurons, rows of W_O and latents shown beside the others: "L14.H3", "L14.N512", '
+        '"L14.z448", "L14.F77".',
         legal='a list of names, as in ["L14.H3", "L14.N512"]',
+    )
+    latents: bool = option(
+        True, "Latents of attached autoencoders, in place of the nodes of what they take apart."
     )
     rest: bool = option(False, "Nodes for what is not shown, so that links sum to what was added.")
     attn_bias: bool = option(True, "A node for the bias of W_O.")

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
+from unembed.analyses.flow.kinds import LinkColour, LinkKind, NodeKind
 from unembed.analyses.flow.options import FlowOptions
 from unembed.analyses.tools.directions import Directions
 from unembed.analyses.tools.objective import Objective
@@ -24,65 +25,6 @@ if TYPE_CHECKING:
     import pandas
     from jaxtyping import Float
     from torch import Tensor
-
-NodeKind = Literal[
-    "resid_pre",  # what enters the block
-    "norm",  # parallel blocks: the norm that attention and feed-forward share
-    "attn_in",
-    "mixer_in",  # of a token mixer that is not attention
-    "qkv",  # query, key and value of the position, all heads
-    "query",  # one head's query
-    "key",  # one head's key at one position
-    "value",  # one head's value at one position, through W_O
-    "head",  # what one head writes
-    "z",  # all heads' results, before W_O
-    "z_row",  # one entry of z and its row of W_O
-    "attn_bias",
-    "attn_out",
-    "mixer_out",
-    "resid_mid",
-    "cross_in",  # of decoders that attend to an encoder
-    "cross_bias",
-    "cross_out",
-    "resid_mid_cross",
-    "mlp_in",
-    "neuron_key",  # the column of the input map (and of the gate)
-    "neuron",  # the value vector
-    "mlp_in_bias",
-    "mlp_bias",
-    "mlp_out",
-    "ple_in",  # of layers that add something from a per-layer embedding
-    "ple_out",
-    "resid_post",
-    "rest",  # what is not shown
-]
-LinkKind = Literal[
-    "norm",  # through a norm: resid_pre>attn_in, resid_mid>mlp_in ...
-    "residual_attn",  # past the attention, also that to an encoder
-    "residual_mlp",  # past the feed-forward
-    "skipped",  # the layers between two layers that are shown
-    "branch",  # attn_out>resid_mid, cross_out>resid_mid_cross, mlp_out>resid_post
-    "qkv",  # attn_in>qkv
-    "query",  # qkv>query
-    "attention",  # query>key, key>value; cross_in>value
-    "memory",  # value>head: attention times value
-    "head",  # head>z; head>cross_out
-    "z_row_key",  # z>z_row
-    "z_row",  # z_row>attn_out
-    "neuron_key",  # mlp_in>neuron_key
-    "activation",  # neuron_key>neuron
-    "neuron",  # neuron>mlp_out
-    "bias",
-    "rest",
-    "mixer",  # mixer_in>mixer_out of a token mixer without heads, or of attention so drawn
-    "ple",  # ple_in>ple_out
-    "experts",  # mlp_in>mlp_out of a mixture of experts, which has no single neurons
-]
-# What the colour of a link says; `colour_value` is the entropy in nats, the attention score, or
-# the signed activation.
-LinkColour = Literal[
-    "entropy", "attention", "sign", "norm", "residual_attn", "residual_mlp", "bias", "hidden"
-]
 
 
 @dataclass(frozen=True)
@@ -163,9 +105,13 @@ class FlowNode:
         "Of a key or value: where it was made; of attention to an encoder (L3.X2) in the source.",
     ] = None
     token: Annotated[Token | None, "The token there."] = None
+    site: Annotated[
+        str | None, 'Of a latent: the site that its autoencoder takes apart, "L6.mlp_out".'
+    ] = None
     sign: Literal[1, -1] = 1
     activation: Annotated[
-        float | None, "Row of W_O: the entry of z; neuron: the input of the output map."
+        float | None,
+        "Row of W_O: the entry of z; neuron: the input of the output map; latent: its value.",
     ] = None
     gate: Annotated[
         float | None, "Neuron of a gated feed-forward: after the activation function."
@@ -211,7 +157,8 @@ class FlowLink:
     attention: float | None = None
     share: Annotated[
         float | None,
-        "<write, added> / ‖added‖²: those into attn_out, or mlp_out, sum to 1; may be negative.",
+        "<write, added> / ‖added‖²: those into attn_out, or mlp_out, and from a stream to its "
+        "latents sum to 1; may be negative.",
     ] = None
     attributed: Annotated[float | None, "Direct effect of what passes on the objective."] = None
     row: Annotated[
@@ -228,21 +175,28 @@ class FlowLink:
 
 @dataclass(frozen=True)
 class FlowSum:
-    """How much of what a branch added is shown: shares of <write, added> / ‖added‖²."""
+    """How much of what a branch added is shown: shares of <write, added> / ‖added‖².
+
+    "stream": of what a stream, or what attention to an encoder adds, is, by its latents.
+    """
 
     layer: int
-    branch: Branch
+    branch: Branch | Literal["stream"]
     added_norm: float
     heads: Annotated[float | None, "Attention: share of the heads shown."]
     shown: Annotated[
         float | None,
-        "Share of the rows of W_O, or neurons, shown; null where it has none, and of attention to "
-        "an encoder, whose heads are all that is shown.",
+        "Share of the rows of W_O, neurons or latents shown; null where it has none, and of "
+        "attention to an encoder, whose heads are all that is shown.",
     ]
     bias: float
     rest: float | None
     rest_norm: float | None
     reason: Annotated[str | None, "Why the branch is not taken apart."] = None
+    site: Annotated[str | None, "Where latents are shown: the site that they are of."] = None
+    error: Annotated[float | None, "Share of what their autoencoder does not explain."] = None
+    active: Annotated[int | None, "How many latents are active."] = None
+    latents: Annotated[int | None, "How many of them are shown."] = None
 
 
 @dataclass(frozen=True)
@@ -265,6 +219,14 @@ class FlowTarget:
 
 
 @dataclass(frozen=True)
+class LatentSelection:
+    """Which latents of an autoencoder are shown."""
+
+    stem: Annotated[str, 'Their names without the number: "L6.F", "L6.mlp_out.F".']
+    numbers: tuple[int, ...]
+
+
+@dataclass(frozen=True)
 class LayerSelection:
     """What of a layer is shown; another run's graph can be drawn with it."""
 
@@ -282,6 +244,7 @@ class LayerSelection:
     cross_memory: Annotated[
         tuple[tuple[int, ...], ...], "For each of them: positions of the source."
     ] = ()
+    latents: tuple[LatentSelection, ...] = ()
 
     def heads_of(self, branch: Branch) -> tuple[int, ...]:
         """The heads of its own attention, or of that to an encoder."""

@@ -9,9 +9,8 @@ import torch
 from torch import Tensor
 
 from unembed.analyses.flow.options import FlowOptions
-from unembed.analyses.flow.result import LayerSelection
+from unembed.analyses.flow.result import LatentSelection, LayerSelection
 from unembed.engine.loaded import NO_ENCODER_EFFECTS, Loaded
-from unembed.engine.names.sites import check_target, parse_target
 from unembed.engine.names.taps import why_not
 from unembed.engine.nodes import Branch
 from unembed.errors import TargetError
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
 
 MOST_BY_THRESHOLD = 200  # of one branch; more could not be told apart
 _BY_HAND = '"L14.H3", "L14.N512" or "L14.z448"'
+_NEITHER = "it is no head, neuron, row of W_O or latent"
 
 
 class Chosen:
@@ -31,6 +31,7 @@ class Chosen:
         self.heads: dict[Branch, list[tuple[int, int]]] = {"attn": [], "cross": []}
         self.neurons: list[tuple[int, int]] = []
         self.z_rows: list[tuple[int, int]] = []
+        self.latents: list[tuple[str, int]] = []
         for name in names:
             self._take(model, name)
 
@@ -39,10 +40,9 @@ class Chosen:
         return [number for named, number in what if named == layer]
 
     def _take(self, model: Loaded, name: str) -> None:
-        target = parse_target(name, "include")
-        check_target(target, model.anatomy, model.name, "include")
+        target = model.node(name, "include")
         if target.layer is None or target.position is not None:
-            raise _unknown(name, "it is no head, neuron or row of W_O")
+            raise _unknown(name, _NEITHER)
         if target.encoder:
             raise _unknown(name, NO_ENCODER_EFFECTS)
         if target.kind == "cross_head":
@@ -55,8 +55,11 @@ class Chosen:
             self.neurons.append((target.layer, target.neuron or 0))
         elif target.entry is not None:
             self.z_rows.append((target.layer, target.entry))
+        elif target.row.derived and target.index is not None:
+            stem = target.stem.removesuffix(str(target.index))
+            self.latents.append((stem, target.index))
         else:
-            raise _unknown(name, "it is no head, neuron or row of W_O")
+            raise _unknown(name, _NEITHER)
 
 
 def _unknown(name: str, why: str) -> TargetError:
@@ -78,6 +81,7 @@ class Selector:
         self.chosen = Chosen(model, options.include)
         self.like = None if like is None else {one.layer: one for one in like}
         self.notes: list[str] = []
+        self.shown: list[LatentSelection] = []  # of the layer that is drawn
 
     def shared_norm(self, layer: int, alike: bool) -> bool:
         """Whether both branches' input has a node; edits of one of them must not hide it."""
@@ -119,6 +123,30 @@ class Selector:
             return self.like[layer].neurons
         named = self.chosen.of(layer, self.chosen.neurons)
         return self._both_ends(scores, named, added, f"neurons of layer {layer}")
+
+    def latents(
+        self, layer: int, stem: str, scores: Float[Tensor, " n"], added: float
+    ) -> tuple[int, ...]:
+        """Active latents: the largest scores, then the most negative."""
+        if self.like is not None:
+            held = [one.numbers for one in self.like[layer].latents if one.stem == stem]
+            self.shown.append(LatentSelection(stem, held[0] if held else ()))
+            return self.shown[-1].numbers
+        named = [number for of, number in self.chosen.latents if of == stem]
+        active = scores.nonzero()[:, 0]
+        some = scores[active]
+        if self.options.threshold is not None:
+            found = self._above(some.abs(), added, f"latents of {stem.removesuffix('.F')}")
+        else:
+            order = _tolist(some.argsort(descending=True, stable=True))
+            top, left = order[: self.options.top_neurons], order[self.options.top_neurons :]
+            negative = [one for one in left[::-1] if float(some[one]) < 0]
+            found = [*top, *negative[: self.options.bottom_neurons]]
+        numbers = [int(active[one]) for one in found]
+        numbers += [one for one in dict.fromkeys(named) if one not in numbers]
+        numbers.sort(key=lambda one: -float(scores[one]))
+        self.shown.append(LatentSelection(stem, tuple(numbers)))
+        return self.shown[-1].numbers
 
     def _best(self, norms: Tensor, count: int, added: float, what: str) -> list[int]:
         if self.options.threshold is not None:

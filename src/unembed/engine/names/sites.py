@@ -36,8 +36,8 @@ _LETTERS = "|".join(
     if (found := re.fullmatch(r"L\{layer\}\.(\w+)\{\w+\}", form))
 )
 _UNREAD = re.compile(
-    rf"L{number('layer')}\.(?:(?:{'|'.join(LAYER_SITES)})\.)?(?!(?:{_LETTERS})[0-9])"
-    rf"(?P<site>[A-Z]+){number('index')}{AT}",
+    rf"L{number('layer')}\.(?P<site>(?:(?:{'|'.join(LAYER_SITES)})\.)?(?!(?:{_LETTERS})[0-9])"
+    rf"[A-Z]+){number('index')}{AT}",
     re.IGNORECASE | re.ASCII,
 )
 _NUMBERS = ("layer", "head", "neuron", "entry", "index", "key")

@@ -23,7 +23,7 @@ ColourBy = Literal["rank", "entropy", "attention"]
 STREAM = ("resid_pre", "resid_mid", "resid_post")
 SPARE, ROOMY = 62.0, 86.0  # px of a column with one box, and of one with many
 FEED_FORWARD = ("mlp", "N", "neurons")  # how the ids of its nodes start, behind the layer
-MANY = ("query", "key", "value", "head", "z_row", "neuron_key", "neuron")
+MANY = ("query", "key", "value", "head", "z_row", "neuron_key", "neuron", "latent")
 TEXT_ROOM = {True: 10, False: 6}  # columns of a label there
 LINK_ALPHA = 0.62  # of links, which cross
 LEAST_DRAWN = 1.0  # px of a link that can be seen
@@ -49,6 +49,7 @@ _CAPTIONS = {
     "mlp_in": "MLP in",
     "neuron_key": "inputs",
     "neuron": "neurons",
+    "latent": "latents",
     "mlp_out": "MLP out",
     "ple_in": "PLE in",
     "ple_out": "PLE out",
@@ -150,7 +151,8 @@ class _Drawing:
         """Branches that stand one above the other, in parallel blocks, do not share a lane."""
         if node.kind in STREAM:
             return 0
-        return 2 if self._parallel and node.id.partition(".")[2].startswith(FEED_FORWARD) else 1
+        within = (node.site or node.id).partition(".")[2]
+        return 2 if self._parallel and within.startswith(FEED_FORWARD) else 1
 
     @cached_property
     def _parallel(self) -> bool:

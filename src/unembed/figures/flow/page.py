@@ -206,7 +206,7 @@ def _legend(graph: FlowGraph, palette: Palette) -> list[str]:
     return [
         *(read if graph.has_readings else []),
         "Bands from a query to a key and from there to a value: the attention score, 0 to 1.",
-        "Bands of a neuron or of a row of W_O: the sign of its activation. With a negative "
+        "Bands of a neuron, a row of W_O or a latent: the sign of its activation. With a negative "
         "activation what is written is minus the vector, and the box is labelled with a minus "
         "sign and the token that it takes probability from.",
         "Bands through a norm, biases, and the residual stream past attention and feed-forward "

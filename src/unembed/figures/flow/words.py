@@ -26,7 +26,12 @@ _READINGS = {
     "up": "the column that the gate multiplies",
     "suppressed": "takes probability from",
 }
-_BRANCHES = {"attn": "attention", "cross": "attention to the encoder", "mlp": "feed-forward"}
+_BRANCHES = {
+    "attn": "attention",
+    "cross": "attention to the encoder",
+    "mlp": "feed-forward",
+    "stream": "stream",
+}
 _LINKS = {
     "norm": "through the norm",
     "residual_attn": "past the attention",
@@ -42,6 +47,7 @@ _LINKS = {
     "z_row": "what the row of W_O writes",
     "neuron_key": "what the neuron reads",
     "activation": "activation",
+    "latent": "activation times what a latent writes",
     "neuron": "what the neuron writes",
     "bias": "bias",
     "rest": "what is not shown",
@@ -181,13 +187,31 @@ def size(value: float) -> str:
     return shown.number(value, 3 if abs(value) < 1000 else 1)
 
 
+def _of_latents(head: str, row: FlowSum) -> str:
+    said = f"{row.latents} of {row.active} active latents of {row.site}"
+    shares = [
+        (row.heads, "the heads shown are"),
+        (row.shown, f"{said} are" if row.heads is None else said),
+        (row.rest, "the other latents"),
+        (row.bias, "the autoencoder's bias"),
+        (row.error, "what it does not explain"),
+    ]
+    words = [f"{name} {percent(value, 1)} of it" for value, name in shares if value is not None]
+    return f"{head}; {', '.join(words)}."
+
+
 def sum_words(row: FlowSum) -> str:
     """How much of what a branch added is shown: shares along the vector that was added."""
-    branch = _BRANCHES[row.branch]
-    head = f"Layer {row.layer}, {branch}: adds a vector of norm {size(row.added_norm)}"
+    head = (
+        f"Layer {row.layer}, {_BRANCHES[row.branch]}: adds a vector of norm {size(row.added_norm)}"
+    )
+    if row.branch == "stream":
+        head = f"Layer {row.layer}, {row.site}: a vector of norm {size(row.added_norm)}"
     if row.reason is not None:
         return f"{head}. Not taken apart: {row.reason.rstrip('.')}."
     parts = {"attn": "rows of W_O", "cross": "heads"}.get(row.branch, "neurons")
+    if row.site is not None:
+        return _of_latents(head, row)
     said = [
         (row.heads, "the heads shown are"),
         (row.shown, f"the {parts} shown"),

@@ -52,7 +52,7 @@ function dice(): () => number {
 const wordOf = (id: number) => token(id, WORDS[id] ?? '');
 const PROMPT_TOKENS = PROMPT.map((text, at) => token(100 + at, text));
 
-const NODE = {
+export const NODE = {
   address: null,
   position: null,
   token: null,
@@ -62,8 +62,17 @@ const NODE = {
   up: null,
   attention: null,
   sink: null,
+  site: null,
   attributed: null,
   cut: null,
+} as const;
+/** What a sum has where no latents are shown. */
+export const SUM = {
+  reason: null,
+  site: null,
+  error: null,
+  active: null,
+  latents: null,
 } as const;
 /** What a link has where nothing else is said of it. */
 export const LINK = {

@@ -5,6 +5,7 @@ export const GROUPS = [
   'memory',
   'z_rows',
   'neurons',
+  'latents',
   'biases',
   'residual',
   'rest',
@@ -18,7 +19,8 @@ export const GROUP_KINDS: Readonly<Record<Group, readonly string[]>> = {
   memory: ['key', 'value'],
   z_rows: ['z_row'],
   neurons: ['neuron_key', 'neuron'],
-  biases: ['attn_bias', 'cross_bias', 'mlp_in_bias', 'mlp_bias'],
+  latents: ['latent', 'error'],
+  biases: ['attn_bias', 'cross_bias', 'mlp_in_bias', 'mlp_bias', 'latent_bias'],
   residual: ['residual_attn', 'residual_mlp', 'skipped'],
   rest: ['rest'],
 };

@@ -81,6 +81,9 @@ function legendOf(graph: Flow, colours: FlowColours, by: ColourBy, vocabulary: n
     at: (share) => css(colours.entropy(share * most)),
   };
   const read = hasReadings(graph);
+  const active = graph.baseline.nodes.some((node) => node.kind === 'neuron')
+    ? ('neurons' as const)
+    : ('latents' as const);
   const biased = graph.baseline.links.some((link) => link.colour === 'bias');
   return {
     scales: [
@@ -93,8 +96,8 @@ function legendOf(graph: Flow, colours: FlowColours, by: ColourBy, vocabulary: n
       ...(read ? [entropy] : []),
     ],
     keys: [
-      { name: 'active', colour: palette.positive, group: 'neurons' },
-      { name: 'negative', colour: palette.negative, group: 'neurons' },
+      { name: 'active', colour: palette.positive, group: active },
+      { name: 'negative', colour: palette.negative, group: active },
       { name: 'into a norm', colour: palette.norm },
       ...(biased ? [{ name: 'bias', colour: palette.bias, group: 'biases' as const }] : []),
       { name: 'past attention', colour: palette.residual_attn, group: 'residual' },

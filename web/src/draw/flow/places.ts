@@ -8,6 +8,7 @@ import type { FlowNode, FlowSideData, NodeKind } from './data';
 import {
   ASIDE,
   BOX_HEIGHT,
+  isBeside,
   isCross,
   isMlp,
   sharesColumns,
@@ -156,6 +157,9 @@ const NAMES: Readonly<Record<NodeKind, string>> = {
   mlp_in: 'reads',
   neuron_key: 'keys',
   neuron: 'neurons',
+  latent: 'latents',
+  latent_bias: 'bias',
+  error: 'not explained',
   mlp_in_bias: 'bias',
   mlp_bias: 'bias',
   mlp_out: 'adds',
@@ -185,7 +189,9 @@ const isMixer = ({ kind }: FlowNode): boolean => kind === 'mixer_in' || kind ===
 
 /** Parallel blocks have both in the same columns. */
 function branchSpans(nodes: readonly FlowNode[], slots: Slots): Span[] {
-  const inner = nodes.filter((node) => !STREAMS.has(node.kind) && node.kind !== 'norm');
+  const inner = nodes.filter(
+    (node) => !STREAMS.has(node.kind) && node.kind !== 'norm' && !isBeside(node),
+  );
   return [...new Set(inner.map((node) => node.layer))].flatMap((layer) => {
     const here = inner.filter((node) => node.layer === layer);
     const [attention, crossed, feedForward] = partsOf(here);

@@ -32,6 +32,8 @@ export const ASIDE: ReadonlySet<NodeKind> = new Set<NodeKind>([
   'cross_bias',
   'mlp_in_bias',
   'mlp_bias',
+  'latent_bias',
+  'error',
   'rest',
 ]);
 
@@ -67,6 +69,7 @@ function seatOf(node: FlowNode): Seat {
     return { stack: 'neurons', group: node.id.replace(/\.key$/, ''), row: '' };
   if (node.kind === 'mlp_in_bias' || node.kind === 'mlp_bias')
     return { stack: 'neurons', group: 'bias', row: '' };
+  if (node.site) return { stack: node.site, group: node.id, row };
   if (node.kind === 'z_row' || node.kind === 'attn_bias')
     return { stack: 'rows', group: node.id, row };
   if (node.kind === 'cross_bias' || node.id.endsWith('.cross_heads.rest'))
@@ -78,7 +81,13 @@ function seatOf(node: FlowNode): Seat {
 
 /** Of the feed-forward; else of the attention, or of both. */
 export function isMlp(node: FlowNode): boolean {
+  if (node.site) return node.site.endsWith('.mlp_out');
   return MLP.has(node.kind) || node.id.endsWith('.neurons.rest');
+}
+
+/** Of an autoencoder that divides the stream once more: nothing flows on from it. */
+export function isBeside(node: FlowNode): boolean {
+  return Boolean(node.site) && !/\.(?:attn|mlp)_out$/.test(node.site ?? '');
 }
 
 /** Of attention to an encoder. */

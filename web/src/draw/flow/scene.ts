@@ -107,6 +107,10 @@ export function caption(node: FlowNode): string {
     case 'neuron':
     case 'z_row':
       return part(node.id);
+    case 'latent':
+      return node.id.split('.').at(-1) ?? node.id;
+    case 'error':
+      return 'error';
     case 'neuron_key':
       return part(node.id.replace(/\.key$/, ''));
     case 'key':
@@ -116,6 +120,7 @@ export function caption(node: FlowNode): string {
     case 'cross_bias':
     case 'mlp_in_bias':
     case 'mlp_bias':
+    case 'latent_bias':
       return 'bias';
     case 'rest':
       return 'the rest';

@@ -80,6 +80,7 @@ export function effect(value: number): string {
 }
 
 function shareName(node: FlowNode): string {
+  if (node.site) return `share of ${node.site}`;
   return MLP_KINDS.has(node.kind) || node.id.includes('.neurons.')
     ? 'share of what the feed-forward added'
     : isCross(node)
@@ -91,7 +92,14 @@ const MLP_KINDS: ReadonlySet<string> = new Set(['neuron', 'mlp_bias', 'mlp_in_bi
 
 /** Its part of what its branch added; what it passes on says so. */
 export function shareOf(node: FlowNode, side: FlowSideData): number | null {
-  return side.from.get(node.id)?.find((link) => isNumber(link.share))?.share ?? null;
+  const out = side.from.get(node.id)?.find((link) => isNumber(link.share) && !isPart(link, side));
+  const into = node.site ? side.into.get(node.id)?.find((link) => isPart(link, side)) : undefined;
+  return (out ?? into)?.share ?? null;
+}
+
+/** From the stream to one of the parts that latents make of it. */
+function isPart(link: FlowLink, side: FlowSideData): boolean {
+  return isNumber(link.share) && Boolean(side.nodeOf.get(link.target)?.site);
 }
 
 // ------------------------------------------------------------------ links
@@ -112,6 +120,7 @@ const LINKS: Record<LinkKind, string> = {
   neuron_key: 'what the neuron reads',
   activation: 'how active the neuron is',
   neuron: 'activation times value vector',
+  latent: 'activation times what the latent writes',
   bias: 'a bias',
   rest: 'what is not shown one by one',
   mixer: 'a token mixer whose heads are not seen',
@@ -165,6 +174,8 @@ export interface Completeness {
   /** Only of decoders that attend to an encoder. */
   cross?: string;
   feedForward: string;
+  /** Of each autoencoder that divides the stream once more. */
+  streams: string[];
 }
 
 /** How much of what each layer added is on the screen, in words. */
@@ -178,6 +189,9 @@ export function completeness(side: FlowSideData): Completeness[] {
       attention: branchWords(of('attn'), counted(side, layer)),
       ...(of('cross') ? { cross: branchWords(of('cross'), counted(side, layer)) } : {}),
       feedForward: branchWords(of('mlp'), counted(side, layer)),
+      streams: side.sums
+        .filter((sum) => sum.layer === layer && sum.branch === 'stream')
+        .map((sum) => branchWords(sum, counted(side, layer))),
     };
   });
 }
@@ -206,10 +220,25 @@ const BRANCHES: Record<FlowSum['branch'], string> = {
   attn: 'attention',
   cross: 'attention to the encoder',
   mlp: 'the feed-forward',
+  stream: 'the stream',
 };
+
+/** Of what latents are shown of: how much, and what is left of it. */
+function latentWords(sum: FlowSum, heads: number): string {
+  const { site, latents, active, shown, bias, rest, error } = sum;
+  const parts = [
+    ...(isNumber(sum.heads) ? [`${many(heads, 'head')} ${percent(sum.heads)}`] : []),
+    `${latents} of ${active} active latents ${percent(shown ?? 0)}`,
+    ...(Math.abs(bias) > 0.0005 ? [`bias ${percent(bias)}`] : []),
+    ...(isNumber(rest) && Math.abs(rest) > 0.0005 ? [`other latents ${percent(rest)}`] : []),
+    `not explained ${percent(error ?? 0)}`,
+  ];
+  return `of ${site}: ${parts.join(', ')}`;
+}
 
 function branchWords(sum: FlowSum | undefined, shown: Counted): string {
   if (!sum) return NONE;
+  if (sum.site) return latentWords(sum, shown.heads);
   const branch = BRANCHES[sum.branch];
   if (sum.reason) return `${branch} is not taken apart: ${sum.reason}`;
   const parts: string[] = [];

@@ -232,7 +232,8 @@ const FLOW_NODE = new RegExp(
   `^L(${NUMBERS.layer})\\.(?:(resid_pre|resid_mid|resid_post|norm|attn_in|attn_out|cross_in|cross_out|cross_bias|resid_mid_cross|mixer_in|mixer_out|ple_in|ple_out|attn_bias|qkv|mlp_in|` +
     `mlp_in_bias|mlp_bias|mlp_out|z|z\\.rest|heads\\.rest|cross_heads\\.rest|neurons\\.rest)` +
     `|([HX])(${NUMBERS.head})(?:\\.(query|rest|(?:key|value)@[0-9]{1,7}))?` +
-    `|z(${NUMBERS.entry})|N(${NUMBERS.neuron})(\\.key)?)$`,
+    `|z(${NUMBERS.entry})|N(${NUMBERS.neuron})(\\.key)?` +
+    `|(?:[a-z_]+\\.)?F(?:${NUMBERS.index}|(_bias|_error|\\.rest)))$`,
 );
 
 const FLOW_WORDS: Record<string, string> = {
@@ -263,6 +264,12 @@ const FLOW_WORDS: Record<string, string> = {
   'neurons.rest': 'neurons that are not shown in',
 };
 
+const PIECES: Record<string, string> = {
+  _bias: 'bias of an autoencoder',
+  _error: 'what an autoencoder does not explain',
+  '.rest': 'latents that are not shown',
+};
+
 /** The name of a node of the flow graph, or of a link ("L14.z>L14.attn_out"). */
 export function isFlowName(text: string): boolean {
   const ends = text.split('>');
@@ -284,7 +291,10 @@ export function describeFlow(name: string): string {
 function nodeWords(name: string): string {
   const found = FLOW_NODE.exec(name);
   if (!found) return name;
-  const [, layer, plain, letter, number, part, row, neuron, key] = found;
+  const [, layer, plain, letter, number, part, row, neuron, key, piece] = found;
+  const latent = parseTarget(name);
+  if (latent?.kind === 'latent') return describeTarget(latent);
+  if (piece) return `${PIECES[piece]} of layer ${layer}`;
   const head = letter === 'X' ? `${number} (to the encoder)` : number;
   const source = letter === 'X' ? 'source ' : '';
   if (plain) return `${FLOW_WORDS[plain] ?? plain} layer ${layer}`;
@@ -303,12 +313,15 @@ export function flowMisfit(name: string, model: Dimensions): string | null {
     const found = FLOW_NODE.exec(end);
     if (!found) return `“${name}” is no node or link of a flow graph.`;
     const layer = Number(found[1]);
+    const latent = parseTarget(end);
     const [letter, head, neuron] = [found[3], found[4], found[7]];
     const target: Target = head
       ? { kind: letter === 'X' ? 'cross_head' : 'head', layer, head: Number(head) }
       : neuron
         ? { kind: 'neuron', layer, neuron: Number(neuron) }
-        : { kind: 'attn', layer };
+        : latent?.kind === 'latent'
+          ? latent
+          : { kind: 'attn', layer };
     const problem = misfit(target, model);
     if (problem) return problem;
   }

@@ -61,9 +61,9 @@ export function CutButton({ id, cutting }: { id: string; cutting: Cutting }) {
   );
 }
 
-/** A head, neuron or row of W_O that a node belongs to, as it is named by hand. */
+/** A head, neuron, row of W_O or latent that a node belongs to, as it is named by hand. */
 function handName(id: string): string | null {
-  return /^(L\d+\.(?:H\d+|N\d+|z\d+))(?:\.|$)/.exec(id)?.[1] ?? null;
+  return /^(L\d+\.(?:H\d+|N\d+|z\d+|(?:\w+\.)?F\d+))(?:\.|$)/.exec(id)?.[1] ?? null;
 }
 
 // ------------------------------------------------------------------ beside the graph

@@ -58,6 +58,11 @@ function formulas(graph: Graph): FormulaLine[] {
       note: 'Shown are the largest and the most negative of m_i ‖v_i‖. A negative one takes from the tokens of its vector: they have a minus sign.',
     },
     {
+      name: 'latents',
+      formula: 'a_i · d_i,  a = encode(x),  x = Σ a_i d_i + bias + error',
+      note: 'd_i: the decoder’s row, as the position’s normalisation scales it. Shown are the largest of a_i ‖d_i‖; the error is what the autoencoder does not explain.',
+    },
+    {
       name: 'share of what is added',
       formula: '⟨write, added⟩ / ‖added‖²',
       note: 'All parts of a branch add up to 1. A part that works against the others has a negative share.',

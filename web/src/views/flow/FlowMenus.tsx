@@ -80,6 +80,7 @@ const GROUP_WORDS: Record<Group, string> = {
   memory: 'Keys and values',
   z_rows: 'Rows of W_O',
   neurons: 'Neurons',
+  latents: 'Latents and what they leave',
   biases: 'Biases',
   residual: 'Residual stream’s bands',
   rest: 'The rest',
@@ -96,12 +97,15 @@ export function hiddenWords(flow: Flow): string {
   return [...said, ...merged].join(', ') || 'nothing';
 }
 
-export function HideMenu() {
+export function HideMenu({ attached }: { attached: boolean }) {
   const flow = useFlowSpec();
   return (
     <>
       <h3>Shown in the picture</h3>
-      {GROUPS.filter((group) => group !== 'rest' || flow.rest).map((group) => (
+      {GROUPS.filter(
+        (group) =>
+          (group !== 'rest' || flow.rest) && (group !== 'latents' || (attached && flow.latents)),
+      ).map((group) => (
         <Check
           key={group}
           name={`show-${group}`}

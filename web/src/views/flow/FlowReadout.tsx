@@ -1,4 +1,5 @@
 /** How much of what each layer added is drawn: always in sight, so that nobody takes a part for the whole. */
+import { Fragment } from 'react';
 import type { Flow } from '../../draw/flow/data';
 import { completeness, notesOf, type Completeness } from '../../draw/flow/text';
 import { useFlowSpec } from './flowing';
@@ -47,6 +48,12 @@ function LayerLine({ layer }: { layer: Completeness }) {
       )}
       <span className="faint"> · </span>
       {layer.feedForward}
+      {layer.streams.map((words) => (
+        <Fragment key={words}>
+          <span className="faint"> · </span>
+          {words}
+        </Fragment>
+      ))}
     </p>
   );
 }

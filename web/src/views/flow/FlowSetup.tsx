@@ -75,7 +75,7 @@ export function FlowSetup({ model, token, label, position, children }: Props) {
         says={hiddenWords(flow)}
         changed={flow.hidden.length > 0 || flow.merge_neurons || flow.merge_values}
       >
-        <HideMenu />
+        <HideMenu attached={model.attached.length > 0} />
       </Choice>
       <Choice
         name="flow-colours"

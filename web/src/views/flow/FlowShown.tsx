@@ -1,9 +1,9 @@
 /** Which heads, rows of W_O and neurons the flow graph picks out: by number, by share, by name. */
 import { useState } from 'react';
 import type { ModelInfo } from '../../shared/api/queries';
-import { Option } from '../../shared/parts/Choice';
+import { Check, Option } from '../../shared/parts/Choice';
 import { Icon, Segments } from '../../shared/parts/parts';
-import { isFlowName, parseTarget } from '../../shared/text/address';
+import { formatTarget, isFlowName, parseTarget } from '../../shared/text/address';
 import type { Flow } from './flowState';
 import { setFlow, useFlowSpec } from './flowing';
 
@@ -26,6 +26,16 @@ export function ShownMenu({ model, layers }: ShownProps) {
   return (
     <>
       <h3>Which heads and neurons are shown</h3>
+      {model.attached.length > 0 ? (
+        <Check
+          name="latents"
+          checked={flow.latents}
+          onChange={() => setFlow({ latents: !flow.latents })}
+          note="Of attached autoencoders, in place of the neurons, or rows of W_O, of what they take apart."
+        >
+          Latents
+        </Check>
+      ) : null}
       <Option
         group="choice"
         value="count"
@@ -59,7 +69,7 @@ export function ShownMenu({ model, layers }: ShownProps) {
             <Count name="n_heads" label="heads" most={model.n_heads} zero="all" />
             <Count
               name="top_neurons"
-              label="neurons, and rows of W_O: strongest"
+              label={`neurons, rows of W_O${model.attached.length > 0 ? ', latents' : ''}: strongest`}
               most={model.d_mlp}
             />
             <Count name="bottom_neurons" label="… most negative" most={model.d_mlp} />
@@ -207,6 +217,7 @@ function readNames(typed: string, layers: readonly number[]): string[] | null {
       if (target?.kind === 'head' && target.query === undefined)
         return `L${target.layer}.H${target.head}`;
       if (target?.kind === 'neuron') return `L${target.layer}.N${target.neuron}`;
+      if (target?.kind === 'latent' && target.query === undefined) return formatTarget(target);
       return /^L\d+\.z\d+$/.test(name) && isFlowName(name) ? name : '';
     });
   const there = names.every((name) => layers.some((layer) => name.startsWith(`L${layer}.`)));

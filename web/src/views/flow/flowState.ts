@@ -97,6 +97,7 @@ const KEYS = {
   bottom_neurons: 'fb',
   include: 'fin',
   rest: 'frest',
+  latents: 'flat',
   merge_neurons: 'fmn',
   merge_values: 'fmv',
   target_mode: 'fof',

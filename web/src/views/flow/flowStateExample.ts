@@ -36,6 +36,7 @@ export const flow: fc.Arbitrary<Flow> = fc
     threshold: fc.nat({ max: 5000 }).map((thousandths) => thousandths / 1000),
     include: fc.uniqueArray(flowName, { maxLength: 5 }),
     rest: fc.boolean(),
+    latents: fc.boolean(),
     target_mode: fc.constantFrom(...TARGET_MODES),
     merge_neurons: fc.boolean(),
     merge_values: fc.boolean(),

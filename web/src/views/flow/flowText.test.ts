@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { cutEdit, edit } from '../../shared/text/edits';
-import { decodeFlow } from '../../draw/flow/data';
+import { decodeFlow, sideOf } from '../../draw/flow/data';
 import {
   agreement,
   completeness,
@@ -8,6 +8,7 @@ import {
   flowTable,
   linkEnds,
   nodeFacts,
+  shareOf,
   targetName,
 } from '../../draw/flow/text';
 import { FLOW, flowBody, parseLayerList, shownLayers } from './flowState';
@@ -17,7 +18,7 @@ import type { Spec } from '../../shared/text/url';
 import { lensPython } from '../lens/python';
 import { predictionsPython } from '../predictions/python';
 import { flowPython } from './python';
-import { flowExample } from '../../draw/flow/example';
+import { flowExample, LINK, NODE, SUM } from '../../draw/flow/example';
 
 describe('layers', () => {
   it('are one at two thirds of the depth until some are chosen', () => {
@@ -87,7 +88,7 @@ describe('words', () => {
   });
 
   it('say how much of a layer is drawn, and why one is not taken apart', () => {
-    const sum = { layer: 14, added_norm: 20, rest_norm: 1, bias: 0.02, rest: 0.17, reason: null };
+    const sum = { ...SUM, layer: 14, added_norm: 20, rest_norm: 1, bias: 0.02, rest: 0.17 };
     const sums = [
       { ...sum, branch: 'attn' as const, heads: 0.81, shown: 0.34 },
       { ...sum, branch: 'mlp' as const, heads: null, shown: null, reason: 'it has experts' },
@@ -97,12 +98,13 @@ describe('words', () => {
         layer: 14,
         attention: 'of what attention added: 10 heads 81 %, 25 rows of W_O 34 %, bias 2.0 %',
         feedForward: 'the feed-forward is not taken apart: it has experts',
+        streams: [],
       },
     ]);
   });
 
   it('count heads that attend to an encoder apart from the others', () => {
-    const sum = { layer: 14, added_norm: 20, rest_norm: 1, bias: 0, rest: 0.1, reason: null };
+    const sum = { ...SUM, layer: 14, added_norm: 20, rest_norm: 1, bias: 0, rest: 0.1 };
     const head = graph.baseline.nodes.find(({ kind }) => kind === 'head');
     if (!head) throw new Error('the example has no head');
     const nodes = [head, { ...head, id: 'L14.X1' }, { ...head, id: 'L14.X2' }];
@@ -113,6 +115,33 @@ describe('words', () => {
     const [found] = completeness({ ...graph.baseline, nodes, sums });
     expect(found?.attention).toBe('of what attention added: 1 head 90 %');
     expect(found?.cross).toBe('of what attention to the encoder added: 2 heads 80 %');
+  });
+
+  it('say of latents how much they explain, of a branch and of the stream', () => {
+    const sum = { ...SUM, layer: 14, added_norm: 20, rest_norm: 1, bias: 0.02, rest: 0.1 };
+    const found = { active: 32, latents: 18, shown: 0.5, error: 0.38 };
+    const sums = [
+      { ...sum, ...found, branch: 'mlp' as const, heads: null, site: 'L14.mlp_out' },
+      { ...sum, ...found, branch: 'stream' as const, heads: null, site: 'L14.resid_post' },
+    ];
+    const [said] = completeness({ ...graph.baseline, sums });
+    const words =
+      '18 of 32 active latents 50 %, bias 2.0 %, other latents 10 %, not explained 38 %';
+    expect(said?.feedForward).toBe(`of L14.mlp_out: ${words}`);
+    expect(said?.streams).toEqual([`of L14.resid_post: ${words}`]);
+  });
+
+  it('give a latent of the stream its share, and the stream none of it', () => {
+    const [stream] = graph.baseline.nodes.filter(({ kind }) => kind === 'resid_post');
+    if (!stream) throw new Error('the example has no stream');
+    const latent = { ...NODE, ...stream, id: 'L14.F7', kind: 'latent' as const, site: stream.id };
+    const link = { ...LINK, source: stream.id, target: latent.id, share: 0.3 };
+    const side = sideOf({
+      ...graph.baseline,
+      nodes: [stream, latent],
+      links: [{ ...link, id: `${link.source}>${link.target}`, kind: 'latent', width: 1 }],
+    });
+    expect([shareOf(latent, side), shareOf(stream, side)]).toEqual([0.3, null]);
   });
 
   it('compare what was measured with what was attributed', () => {
