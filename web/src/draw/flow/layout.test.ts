@@ -1,7 +1,7 @@
 /** Places of the flow graph: nothing overlaps, sizes can be compared, places stay. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { decodeFlow, type FlowSideData } from './data';
+import { decodeFlow, sideOf, type FlowSideData } from './data';
 import { layOut, type Box, type Layout } from './layout';
 import { boxHeight, BOX_WIDTH, placeFlow } from './places';
 import { BOX_HEIGHT } from './rows';
@@ -239,5 +239,22 @@ describe('places', () => {
       ),
       { numRuns: 30 },
     );
+  });
+});
+
+describe('latents', () => {
+  const latent = (node: FlowSideData['nodes'][number]) =>
+    node.kind === 'neuron' ? { ...node, kind: 'latent' as const, site: 'L14.mlp_out' } : node;
+  const plain = baseline({ layers: [14], merged: true });
+  const side = sideOf({ ...plain, nodes: plain.nodes.map(latent) });
+
+  it('of a branch stand where neurons would, and what they are added to in their middle', () => {
+    const [before, after] = [drawn(plain), drawn(side)];
+    const middle = (layout: Layout, id: string) => {
+      const box = layout.boxes.get(id);
+      return box ? box.y + box.height / 2 : Number.NaN;
+    };
+    for (const id of ['L14.mlp_in', 'L14.mlp_out'])
+      expect(middle(after, id)).toBeCloseTo(middle(before, id));
   });
 });

@@ -69,7 +69,7 @@ function seatOf(node: FlowNode): Seat {
     return { stack: 'neurons', group: node.id.replace(/\.key$/, ''), row: '' };
   if (node.kind === 'mlp_in_bias' || node.kind === 'mlp_bias')
     return { stack: 'neurons', group: 'bias', row: '' };
-  if (node.site) return { stack: node.site, group: node.id, row };
+  if (node.site) return { stack: `latents of ${node.site}`, group: node.id, row };
   if (node.kind === 'z_row' || node.kind === 'attn_bias')
     return { stack: 'rows', group: node.id, row };
   if (node.kind === 'cross_bias' || node.id.endsWith('.cross_heads.rest'))
