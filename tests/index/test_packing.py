@@ -44,7 +44,7 @@ def wanted(n: int) -> dict:
 
 
 def fragments(store: Store) -> int:
-    return store._database.open_table("one").stats()["fragment_stats"]["num_fragments"]
+    return store._open("one").stats()["fragment_stats"]["num_fragments"]
 
 
 def test_packing_keeps_every_row_in_its_place(store, tmp_path):

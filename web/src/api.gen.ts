@@ -2910,7 +2910,7 @@ export interface components {
             n_unread: number;
             /**
              * Bytes
-             * @description On disk.
+             * @description On disk, and in object storage.
              */
             bytes: number;
             /**
@@ -2922,6 +2922,11 @@ export interface components {
             versions: {
                 [key: string]: string;
             };
+            /**
+             * Tables
+             * @description The URI below which its vectors stand; null: in its folder.
+             */
+            tables: string | null;
         };
         /**
          * CorpusBuilding
@@ -2964,6 +2969,11 @@ export interface components {
          * @description What a corpus of uploaded files would take.
          */
         CorpusEstimateRequest: {
+            /**
+             * Tables
+             * @description A URI below which tables of vectors are written, "s3://bucket/folder" (gs://, az://); absent: in the corpus' folder, or where those are of what is gone on with. Credentials and endpoint are read from the environment.
+             */
+            tables?: string | null;
             /**
              * Layers
              * @description Whose states are kept, 0-based; absent: all.
@@ -8534,6 +8544,11 @@ export interface components {
          * @description A corpus to be built of uploaded files.
          */
         UploadedCorpusRequest: {
+            /**
+             * Tables
+             * @description A URI below which tables of vectors are written, "s3://bucket/folder" (gs://, az://); absent: in the corpus' folder, or where those are of what is gone on with. Credentials and endpoint are read from the environment.
+             */
+            tables?: string | null;
             /**
              * Layers
              * @description Whose states are kept, 0-based; absent: all.

@@ -1313,6 +1313,10 @@ export const QUESTIONS = {
     "name": {
       "kind": "text"
     },
+    "tables": {
+      "kind": "text",
+      "default": null
+    },
     "layers": {
       "kind": "integers",
       "default": null

@@ -90,6 +90,7 @@ def build(
                 options=chosen,
                 engine=asked.engine,
                 workers=asked.workers,
+                tables=asked.tables,
                 progress=progress,
             )
     except KeyboardInterrupt:
@@ -102,9 +103,10 @@ def _summary(corpus: Corpus) -> str:
     about = corpus.about
     cut = f", {about.n_cut:,} parts of sentences that were too long" if about.n_cut else ""
     unread = f", {about.n_unread:,} that cannot be read" if about.n_unread else ""
+    apart = "" if about.tables is None else f", vectors in {about.tables}"
     return (
         f"{about.name}: {about.n_tokens:,} tokens in {about.n_sentences:,} sentences{cut}{unread}; "
-        f"{', '.join(about.sites)} of {about.model}, {about.bytes / 1e6:,.0f} MB"
+        f"{', '.join(about.sites)} of {about.model}, {about.bytes / 1e6:,.0f} MB{apart}"
     )
 
 

@@ -38,16 +38,21 @@ def tidy(table: str) -> None:
     _lance().dataset(table).cleanup_old_versions(timedelta(0), delete_unverified=True)
 
 
+def copy(table: str, to: str) -> None:
+    """The table as it is now, in another place of the same storage, which copies its files."""
+    found = _lance().dataset(table)
+    found.deep_clone(to, found.version)
+
+
 def _lance() -> Any:
     try:
         import lance
         import lance.fragment
     except ImportError as error:
         raise InputError(
-            "a build on a cluster needs pylance and lance-ray, which are not installed",
+            "a build on a cluster, and files added to a corpus in object storage, need pylance and "
+            "lance-ray, which are not installed",
             field="engine",
-            value="ray",
-            legal="local",
             fix="pip install 'unembed[ray]'",
         ) from error
     return lance

@@ -1,21 +1,23 @@
 """LanceDB tables as arrays: appended to, read back, checked.
 
-The only file that knows LanceDB; it and Arrow are imported when first needed, which takes
-seconds. Every table is written by appends that are whole or absent.
+LanceDB and Arrow are imported when first needed, which takes seconds. Every table is written by
+appends that are whole or absent. Some stand in object storage, where a folder says so (`bucket`).
 """
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from unembed.errors import InputError
+from unembed.index.bucket import READER, reaching
+from unembed.index.connecting import lancedb
 from unembed.index.versions import VersionedFolder
 
 Array = NDArray[Any]
@@ -34,26 +36,55 @@ class Store:
     A `writer` keeps little of what it has opened: it looks at each file once.
     """
 
+    apart: ClassVar[re.Pattern[str]] = re.compile("(?!)")  # tables that stand in a bucket, if any
+
     def __init__(
         self, folder: VersionedFolder[Any, Any], version: Path, *, writer: bool = False
     ) -> None:
         self.folder = folder
         self.version = version
+        self.bucket = folder.bucket(version)
         self._writer = writer
         self._connect()
 
     def _connect(self) -> None:
         held = WRITERS_CACHE if self._writer else None
-        self._session = _lancedb().Session(held, held)
-        self._database = _lancedb().connect(str(self.version), session=self._session)
+        self._session = lancedb().Session(held, held)
+        self._here = lancedb().connect(str(self.version), session=self._session)
+        self._apart: Any = None  # connected when it is first asked: that reaches for the network
+
+    def stands_apart(self, name: str) -> bool:
+        """Whether a table stands in object storage."""
+        return self.bucket is not None and self.apart.fullmatch(name) is not None
+
+    def _database(self, name: str) -> Any:
+        """Where a table stands, as LanceDB has it."""
+        return self._there() if self.stands_apart(name) else self._here
+
+    def _there(self) -> Any:
+        """The tables in object storage, where there are any."""
+        if self._apart is None and self.bucket is not None:
+            held = WRITERS_CACHE if self._writer else None
+            how = None if self._writer else READER  # who writes for days waits longer for a network
+            self._apart = self.bucket.connect(how, lancedb().Session(held, held))
+        return self._apart
+
+    def _called(self, name: str) -> str:
+        """What a table is called where it stands."""
+        if self.bucket is not None and self.stands_apart(name):
+            return self.bucket.called(name)
+        return name
+
+    def _open(self, name: str) -> Any:
+        return self._database(name).open_table(self._called(name))
 
     def add(self, name: str, columns: Mapping[str, Column]) -> None:
         """Append rows to a table, which is made if there is none: all, or after an error none."""
-        with self.folder.writing():
+        with self.writing():
             table = self._table_to_append(columns)
             if self.has(name):
                 # by several writers at once, rows would be in no order
-                self._database.open_table(name).add(table, write_parallelism=1)
+                self._open(name).add(table, write_parallelism=1)
             else:
                 self._create(name, table)
 
@@ -62,10 +93,10 @@ class Store:
 
     def write(self, name: str, columns: Mapping[str, Column]) -> None:
         """A whole table; one of that name is replaced."""
-        with self.folder.writing():
+        with self.writing():
             table = to_arrow(columns)
             if self.has(name):
-                self._database.create_table(name, table, mode="overwrite")
+                self._database(name).create_table(self._called(name), table, mode="overwrite")
             else:
                 self._create(name, table)
 
@@ -74,7 +105,7 @@ class Store:
         if not self._place(name).is_dir():
             return None
         try:
-            table = query(self._database.open_table(name), list(columns)).to_arrow()
+            table = query(self._open(name), list(columns)).to_arrow()
         except (OSError, RuntimeError, ValueError):
             return None
         return {column: to_numpy(table[column]) for column in columns}
@@ -82,13 +113,13 @@ class Store:
     def count(self, name: str) -> int:
         """How many rows a table has; 0 where there is none."""
         with self.reading():
-            return int(self._database.open_table(name).count_rows()) if self.has(name) else 0
+            return int(self._open(name).count_rows()) if self.has(name) else 0
 
     def cut(self, name: str, column: str, end: int) -> None:
         """Drop the rows whose number in a column is `end` or more."""
-        with self.folder.writing():
+        with self.writing():
             if self.has(name):
-                self._database.open_table(name).delete(f"{column} >= {end}")
+                self._open(name).delete(f"{column} >= {end}")
 
     def stretches(
         self, name: str, columns: Sequence[str], rows_at_once: int, first: int = 0
@@ -98,7 +129,7 @@ class Store:
         Lance reads up to 2 GB ahead of who is slower than the disk: so a query asks for a few.
         """
         with self.reading():
-            table = self._database.open_table(name)
+            table = self._open(name)
             for start in range(first, table.count_rows(), AHEAD * rows_at_once):
                 asked = query(table, columns).offset(start).limit(AHEAD * rows_at_once)
                 for batch in asked.to_batches(rows_at_once):
@@ -108,7 +139,7 @@ class Store:
         """Columns of some rows as Arrow arrays, in the order asked for."""
         wanted = sorted({int(row) for row in rows})
         with self.reading():
-            table = self._database.open_table(name)
+            table = self._open(name)
             found = table.take_offsets(wanted).select(list(columns)).to_arrow()
             order = np.searchsorted(wanted, np.asarray(rows, np.int64))
             return {column: found[column].take(order) for column in columns}
@@ -120,34 +151,47 @@ class Store:
     def whole_columns(self, name: str, columns: Sequence[str]) -> dict[str, Any]:
         """Whole columns as Arrow arrays."""
         with self.reading():
-            found = query(self._database.open_table(name), columns).to_arrow()
+            found = query(self._open(name), columns).to_arrow()
             return {column: found[column].combine_chunks() for column in columns}
 
     def pack(self, name: str) -> None:
         """Put a table's many appends together, with memory for some megabytes of it.
 
         Lance's own compaction holds more the larger a table is. What is packed stands beside until
-        it is whole, and takes the place of the table in two renames (see `unpack`).
+        it is whole. It then takes the place of the table, in two renames (see `unpack`), or in a
+        bucket by being meant instead.
         """
-        with self.folder.writing():
+        with self.writing():
             if not self.has(name) or not self._is_loose(name):
                 return
-            packed = f"{name}.{PACKED}"
-            self._remove(packed)
-            for batches, schema in self._groups(name):
-                reader = _arrow().RecordBatchReader.from_batches(schema, batches)
-                if self.has(packed):
-                    self._database.open_table(packed).add(reader, write_parallelism=1)
-                else:
-                    self._database.create_table(packed, reader)
-            self._place(name).rename(self._place(f"{name}.{WORN}"))
-            self._place(packed).rename(self._place(name))
-            self._remove(f"{name}.{WORN}")
+            if self.bucket is not None and self.stands_apart(name):
+                before = self._called(name)
+                packed = name if before != name else f"{name}.{PACKED}"
+                self._write_packed(name, packed)
+                self.bucket = self.bucket.renamed(name, packed)
+                self._database(name).drop_table(before)
+            else:
+                packed = f"{name}.{PACKED}"
+                self._write_packed(name, packed)
+                self._place(name).rename(self._place(f"{name}.{WORN}"))
+                self._place(packed).rename(self._place(name))
+                self._remove(f"{name}.{WORN}")
             self._connect()  # versions are counted anew, and the old ones are remembered by number
+
+    def _write_packed(self, name: str, packed: str) -> None:
+        """All rows of a table into another one where it stands."""
+        database = self._database(name)
+        database.drop_table(packed, ignore_missing=True)
+        for order, (batches, schema) in enumerate(self._groups(name)):
+            reader = _arrow().RecordBatchReader.from_batches(schema, batches)
+            if order:
+                database.open_table(packed).add(reader, write_parallelism=1)
+            else:
+                database.create_table(packed, reader)
 
     def unpack(self) -> None:
         """Undo, or finish, what a kill left of `pack`: a table is put away once all is packed."""
-        with self.folder.writing():
+        with self.writing():
             for worn in self.version.glob(f"*.{WORN}.lance"):
                 name = worn.name.removesuffix(f".{WORN}.lance")
                 if not self._place(name).exists():
@@ -155,17 +199,31 @@ class Store:
                 shutil.rmtree(worn, ignore_errors=True)
             for packed in self.version.glob(f"*.{PACKED}.lance"):
                 shutil.rmtree(packed, ignore_errors=True)
+            for called in self._tables_apart():
+                if self._called(called.removesuffix(f".{PACKED}")) != called:
+                    self._there().drop_table(called)
+
+    def _tables_apart(self) -> list[str]:
+        """What the tables in object storage are called there."""
+        found: list[str] = []
+        page, more = None, self.bucket is not None
+        while more:
+            said = self._there().list_tables(page_token=page)
+            found += said.tables
+            page = said.page_token
+            more = bool(page)
+        return found
 
     def _is_loose(self, name: str) -> bool:
         """Whether a table is small, or has many more fragments than its rows fill."""
-        table = self._database.open_table(name)
+        table = self._open(name)
         n = int(table.stats()["fragment_stats"]["num_fragments"])
         full = 1 + int(table.count_rows()) // PACKED_ROWS
         return n > 1 and (full <= LOOSE or n > 2 * full + LOOSE)
 
     def _groups(self, name: str) -> Iterator[tuple[Iterator[Any], Any]]:
         """The rows of each fragment to come, as batches, and their schema."""
-        table = self._database.open_table(name)
+        table = self._open(name)
         schema, n = table.schema, table.count_rows()
         at_once = max(256, min(PACKED_ROWS, _READ_BYTES // _bytes_of_row(schema)))
         for start in range(0, max(1, n), PACKED_ROWS):
@@ -175,13 +233,33 @@ class Store:
     def reading(self) -> Iterator[None]:
         """Turns what LanceDB says of damaged or vanished files into one error."""
         try:
-            yield
+            with self._reached():
+                yield
         except (OSError, RuntimeError, ValueError, KeyError) as error:
             raise self.folder.damaged(str(error).splitlines()[0][:200]) from error
 
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Turns what LanceDB says of a disk or a bucket that refuses into one error."""
+        with self.folder.writing(), self._reached():
+            yield
+
+    @contextmanager
+    def _reached(self) -> Iterator[None]:
+        """Turns what LanceDB says of a bucket, where there is one, into one error."""
+        with nullcontext() if self.bucket is None else reaching(self.bucket.at):
+            yield
+
     def place(self, name: str) -> str:
         """Where a table is, as Lance takes it."""
+        if self.bucket is not None and self.stands_apart(name):
+            return f"{self.bucket.at}/{self._called(name)}.lance"
         return str(self._place(name))
+
+    def size(self, name: str) -> int:
+        """Bytes of a table's data."""
+        with self.reading():
+            return int(self._open(name).stats()["total_bytes"])
 
     def _place(self, name: str) -> Path:
         return self.version / f"{name}.lance"
@@ -190,12 +268,27 @@ class Store:
         shutil.rmtree(self._place(name), ignore_errors=True)
 
     def has(self, name: str) -> bool:
-        """Whether a table was ever committed: a kill may leave the folder of one that was not."""
-        return any((self._place(name) / "_versions").glob("*.manifest"))
+        """Whether a table was ever committed: a kill may leave the folder of one that was not.
+
+        Raises LoadError where a bucket cannot be reached.
+        """
+        if not self.stands_apart(name):
+            return any((self._place(name) / "_versions").glob("*.manifest"))
+        with self._reached():
+            try:
+                self._open(name)
+            except ValueError as error:
+                if "was not found" not in str(error):
+                    raise
+                return False
+        return True
 
     def _create(self, name: str, table: Any) -> None:
-        self._remove(name)  # cut short by a kill
-        self._database.create_table(name, table)
+        if self.stands_apart(name):
+            self._database(name).drop_table(self._called(name), ignore_missing=True)
+        else:
+            self._remove(name)  # cut short by a kill
+        self._database(name).create_table(self._called(name), table)
 
 
 def _batches(table: Any, start: int, end: int, at_once: int) -> Iterator[Any]:
@@ -251,17 +344,6 @@ def to_numpy(column: Any) -> Array:
 def to_array(column: Column) -> Array:
     """A column of numbers as an array."""
     return column if isinstance(column, np.ndarray) else to_numpy(column)
-
-
-def _lancedb() -> Any:
-    try:
-        import lancedb
-    except ImportError as error:
-        raise InputError(
-            "an index needs LanceDB, which is not installed",
-            fix="pip install 'unembed[index]'",
-        ) from error
-    return lancedb
 
 
 def _arrow() -> Any:

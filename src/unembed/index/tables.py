@@ -22,7 +22,7 @@ class Tables(Store):
         with self.folder.writing():
             if not self.has(VECTORS):
                 return []
-            column = query(self._database.open_table(VECTORS), ["layer"]).to_arrow()["layer"]
+            column = query(self._open(VECTORS), ["layer"]).to_arrow()["layer"]
             return [int(layer) for layer in column.to_numpy()]
 
     def append(self, columns: dict[str, Array]) -> None:
@@ -32,7 +32,7 @@ class Tables(Store):
     def columns(self, plan: Plan) -> dict[str, Array]:
         """Everything but the vectors themselves, in order. Raises LoadError on any mismatch."""
         with self.reading():
-            table = query(self._database.open_table(VECTORS), COLUMNS).to_arrow()
+            table = query(self._open(VECTORS), COLUMNS).to_arrow()
             columns = {name: to_numpy(table[name]) for name in COLUMNS}
         neurons = [np.arange(width, dtype=np.int32) for width in plan.widths]
         expected = {

@@ -5,6 +5,7 @@
         v-3f9c…/           a version; one that is not named is a draft, and is built on or removed
             plan.json      what it is to hold
             about.json     written last: what it holds, and the size of every file
+            tables.json    where some tables stand, where that is in object storage
             ….lance
 
 A kill -9 at any moment leaves what was published or nothing, and a draft that the next build goes
@@ -18,7 +19,7 @@ import os
 import secrets
 import shutil
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -27,6 +28,8 @@ from typing import Any, ClassVar, Generic, Protocol, TypeVar
 from filelock import FileLock, Timeout
 
 from unembed.errors import LoadError
+from unembed.index.bucket import TABLES, Bucket, bucket_of, drop_tables, new_bucket
+from unembed.index.whole import write_whole
 from unembed.models.progress import Progress
 from unembed.models.store import flush
 
@@ -144,29 +147,74 @@ class VersionedFolder(Generic[PlanT, AboutT]):
                 if progress is not None:
                     progress("waiting for another process", 0, 1)
 
-    def draft(self, plan: PlanT, base: Path | None = None, tables: Sequence[str] = ()) -> Path:
+    def draft(
+        self,
+        plan: PlanT,
+        base: Path | None = None,
+        begin: Callable[[Path], None] | None = None,
+        tables: str | None = None,
+    ) -> Path:
         """The draft of this plan, made if there is none; other drafts are removed.
 
-        A draft that is made begins with some tables of `base`, a version that is published.
+        Args:
+            base: a version that is published, which the draft grows from.
+            begin: puts into a draft that is made what it begins with.
+            tables: the URI below which some of its tables stand; None: in its folder, or where
+                those of a draft are that is there.
         """
         with self.writing():
-            fitting = (path for path in self._drafts() if self._plan_of(path) == plan)
-            keep = next((path for path in fitting if _base_of(path) == (base and base.name)), None)
+            keep = self.draft_of(plan, base, tables)
             for path in self._drafts():
                 if path != keep:
                     _remove(path)
-            return self._new_draft(plan, base, tables) if keep is None else keep
+            return self._new_draft(plan, base, begin, tables) if keep is None else keep
 
-    def _new_draft(self, plan: PlanT, base: Path | None, tables: Sequence[str]) -> Path:
+    def draft_of(self, plan: PlanT, base: Path | None, tables: str | None) -> Path | None:
+        """The draft that `draft` would go on with."""
+        fitting = (path for path in self._drafts() if self._plan_of(path) == plan)
+        return next(
+            (
+                path
+                for path in fitting
+                if _base_of(path) == (base and base.name) and self._stands(path, tables)
+            ),
+            None,
+        )
+
+    def _stands(self, draft: Path, tables: str | None) -> bool:
+        """Whether a draft's tables are where they are to be, and its own."""
+        try:
+            bucket = bucket_of(draft)
+        except ValueError:
+            return False
+        if bucket is None:
+            return tables is None
+        return bucket.is_own and tables in (None, bucket.prefix)
+
+    def _new_draft(
+        self,
+        plan: PlanT,
+        base: Path | None,
+        begin: Callable[[Path], None] | None,
+        tables: str | None,
+    ) -> Path:
         self.check_room(plan.expected_bytes)
         path = self.path / f"v-{secrets.token_hex(8)}"
         path.mkdir()
-        if base is not None:
-            for name in tables:
-                _take_over(base / f"{name}.lance", path / f"{name}.lance")
+        if tables is not None:
+            new_bucket(path, tables)
+        if begin is not None:
+            begin(path)
         begun = {} if base is None else {BASE: base.name}
-        _write(path / PLAN, asdict(plan) | begun)  # last: without it a kill leaves no draft
+        write_whole(path / PLAN, asdict(plan) | begun)  # last: without it a kill leaves no draft
         return path
+
+    def bucket(self, version: Path) -> Bucket | None:
+        """Where tables of a version stand, where that is in object storage."""
+        try:
+            return bucket_of(version)
+        except ValueError as error:
+            raise self.damaged(str(error)) from error
 
     def check_room(self, needed: int) -> None:
         """Raise LoadError where the disk has less free."""
@@ -208,8 +256,8 @@ class VersionedFolder(Generic[PlanT, AboutT]):
             made = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
             said = {"plan": asdict(plan), "made": made, **facts}
             _flush_all(draft)
-            _write(draft / ABOUT, {**said, "files": _sizes(draft)})
-            _write(self.path / POINTER, {"version": draft.name})
+            write_whole(draft / ABOUT, {**said, "files": _sizes(draft)})
+            write_whole(self.path / POINTER, {"version": draft.name})
         self.drop_drafts()
 
     @contextmanager
@@ -246,10 +294,15 @@ class VersionedFolder(Generic[PlanT, AboutT]):
 
 
 def _remove(version: Path) -> None:
-    """What it is goes first: a kill then leaves nothing that could be taken for a draft."""
+    """What it is goes first: a kill then leaves nothing that could be taken for a draft.
+
+    What it has in a bucket that cannot be reached is removed by the next build: until then the
+    folder says where that is.
+    """
     with suppress(OSError):
         (version / PLAN).unlink()
-    shutil.rmtree(version, ignore_errors=True)
+    if drop_tables(version):
+        shutil.rmtree(version, ignore_errors=True)
 
 
 def _made(version: Path) -> str | None:
@@ -269,7 +322,7 @@ def _base_of(draft: Path) -> str | None:
     return None if found is None else str(found)
 
 
-def _take_over(table: Path, to: Path) -> None:
+def take_over(table: Path, to: Path) -> None:
     """The files of a table, which are only ever added to or removed: in both folders at once."""
     for file in sorted(table.rglob("*")):
         copy = to / file.relative_to(table)
@@ -292,17 +345,9 @@ def _in_short(error: Exception) -> str:
 
 def _sizes(version: Path) -> dict[str, int]:
     """The size of every file that was there when the version was published."""
-    files = (path for path in version.rglob("*") if path.is_file() and path.name != ABOUT)
+    files = (path for path in version.rglob("*") if path.is_file())
+    files = (path for path in files if path.name not in (ABOUT, TABLES))  # which are written anew
     return {path.relative_to(version).as_posix(): path.stat().st_size for path in files}
-
-
-def _write(path: Path, data: Mapping[str, Any]) -> None:
-    """A file that is either the old one or the whole new one."""
-    beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    beside.write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
-    flush(beside)
-    os.replace(beside, path)
-    flush(path.parent)
 
 
 def _flush_all(version: Path) -> None:

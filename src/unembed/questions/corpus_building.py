@@ -70,6 +70,7 @@ def build(session: Session, job: Job, request: UploadedCorpusRequest) -> CorpusA
             name,
             options=request.only(CorpusOptions),
             folder=session.corpora.folder,
+            tables=request.tables,
             cancel=job.cancel,
             progress=between,
         )

@@ -379,7 +379,7 @@ class IndexClusterRequest(index.ClustersOptions, IndexRequest):
 # ---------------------------------------------------------------- corpora
 
 
-class CorpusBuildRequest(corpus.CorpusOptions, corpus.EngineOptions, Request):
+class CorpusBuildRequest(corpus.CorpusOptions, corpus.EngineOptions, corpus.TablesOptions, Request):
     """A corpus to be built."""
 
     name: Name = option(sentence="What it is called: letters, digits, dots and dashes.")
@@ -397,7 +397,7 @@ class CorpusUploadRequest(Request):
     job: JobName | None = None
 
 
-class CorpusEstimateRequest(corpus.CorpusOptions, Request):
+class CorpusEstimateRequest(corpus.CorpusOptions, corpus.TablesOptions, Request):
     """What a corpus of uploaded files would take."""
 
     upload: JobName = option(sentence="The upload that the files are of.")

@@ -119,12 +119,16 @@ class CorpusAbout(Result):
     n_tokens: Annotated[int, "Special tokens are among them."]
     n_cut: Annotated[int, "Parts of sentences that were longer than max_tokens."]
     n_unread: Annotated[int, "Sentences that the model's tokenizer does not read."]
-    bytes: Annotated[int, "On disk."]
+    bytes: Annotated[int, "On disk, and in object storage."]
     made: Annotated[str, "When, ISO 8601, UTC."]
     versions: Mapping[str, str]
+    tables: Annotated[str | None, "The URI below which its vectors stand; null: in its folder."]
 
     def summary(self) -> str:
-        return f"{self.name}: {self.n_tokens:,} tokens of {self.model}, {', '.join(self.sites)}"
+        apart = "" if self.tables is None else f", vectors in {self.tables}"
+        return (
+            f"{self.name}: {self.n_tokens:,} tokens of {self.model}, {', '.join(self.sites)}{apart}"
+        )
 
     def columns(self) -> Columns:
         """One row for each site."""
@@ -147,19 +151,28 @@ def facts_of(
     versions: Mapping[str, str],
     lists: Mapping[str, ListsAbout],
     examples: Any = None,
+    apart: Mapping[str, int] | None = None,
+    tables: str | None = None,
 ) -> Any:
-    """What about.json says beside the plan; `lists` of sites by name, `examples` as it was."""
+    """What about.json says beside the plan; `lists` of sites by name, `examples` as it was, `apart`
+    the bytes of each table that stands in object storage, below the URI `tables`.
+    """
     return {
         "sites": [asdict(site) for site in sites],
         "counts": asdict(counts),
         "versions": dict(versions),
         "lists": {name: asdict(one) for name, one in lists.items()},
         "examples": examples,
+        "apart": dict(apart or {}),
+        "tables": tables,
     }
 
 
 def about_from(plan: CorpusPlan, size: int, facts: Mapping[str, Any]) -> CorpusAbout:
-    """What a corpus says of itself; raises KeyError, TypeError or ValueError."""
+    """What a corpus says of itself; raises KeyError, TypeError or ValueError. `size` is that of its
+    folder.
+    """
+    apart = sum(int(one) for one in facts.get("apart", {}).values())
     counts = Counts(**{name: int(count) for name, count in facts["counts"].items()})
     return CorpusAbout(
         name=plan.name,
@@ -173,9 +186,10 @@ def about_from(plan: CorpusPlan, size: int, facts: Mapping[str, Any]) -> CorpusA
         n_tokens=counts.tokens,
         n_cut=counts.cut,
         n_unread=counts.unread,
-        bytes=size,
+        bytes=size + apart,
         made=str(facts["made"]),
         versions=dict(facts["versions"]),
+        tables=facts.get("tables"),
     )
 
 

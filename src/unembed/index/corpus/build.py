@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,17 +16,19 @@ from unembed.analyses.tools.checks import chosen
 from unembed.engine.cancel import Cancel
 from unembed.engine.model import Model
 from unembed.errors import InputError
+from unembed.index.bucket import checked_tables
 from unembed.index.build import versions_of
 from unembed.index.corpus import cluster
 from unembed.index.corpus.about import CorpusPlan, ListsAbout, Site, checked_name, facts_of
 from unembed.index.corpus.adding import Base, base_of, same_sites
+from unembed.index.corpus.apart import begin_from, check_writable, place_of
 from unembed.index.corpus.collecting import collect, kinds_of, tables_missing
 from unembed.index.corpus.corpus import Corpus
 from unembed.index.corpus.estimate import CorpusEstimate, estimate, expected_tokens
 from unembed.index.corpus.folder import CorpusFolder, check_same
 from unembed.index.corpus.lists import make_lists
 from unembed.index.corpus.opening import open_folder
-from unembed.index.corpus.options import CorpusOptions, Engine, EngineOptions
+from unembed.index.corpus.options import CorpusOptions, Engine, EngineOptions, TablesOptions
 from unembed.index.corpus.pieces import sources
 from unembed.index.corpus.reading import check_readable
 from unembed.index.corpus.rows import SENTENCES, TOKENS, Rows
@@ -51,6 +54,7 @@ def index_corpus(
     folder: Path | str | None = None,
     engine: Engine = "local",
     workers: int | None = None,
+    tables: str | None = None,
     cancel: Cancel | None = None,
     progress: Progress | None = None,
     **changes: Any,
@@ -72,6 +76,7 @@ def index_corpus(
         folder: where to keep it, instead of the cache; the name is a folder below.
         engine: "local", or "ray": the same rows, made by processes of Ray; see `EngineOptions`.
         workers: of Ray that hold the model; absent: one for each GPU, or for each 4 cores.
+        tables: a URI below which the vectors stand, "s3://bucket/folder"; see `TablesOptions`.
         cancel: checked before every layer; what was finished is kept.
         progress: called with (rate in words, tokens done, tokens expected in all).
 
@@ -80,12 +85,14 @@ def index_corpus(
             pipeline that is not installed, or another corpus of this name.
         IndexMissingError: `add`, and there is no corpus of this name.
         CapabilityError: an encoder-decoder, or a tokenizer that does not say places.
-        LoadError: the disk is full or cannot be written, or a process that reads or computes ended.
+        LoadError: the disk is full or cannot be written, a bucket cannot be reached, or a process
+            that reads or computes ended.
         CancelledError: `cancel` was set.
     """
     asked = chosen(options, given(layers=layers) | changes, {})
     on = EngineOptions(engine=engine, workers=workers)
-    builder = _Builder(model, files, name, asked, folder, cancel, on)
+    apart = TablesOptions(tables=tables).tables
+    builder = _Builder(model, files, name, asked, folder, cancel, on, apart)
     with builder.folder.locked(progress):
         builder.build(progress)
     return open_folder(model, builder.folder)
@@ -135,6 +142,7 @@ class _Builder:
         folder: Path | str | None,
         cancel: Cancel | None,
         on: EngineOptions,
+        tables: str | None,
     ) -> None:
         check_readable(model)
         if options.add and options.restart:
@@ -147,6 +155,7 @@ class _Builder:
             )
         self.model, self.options, self.name, self.cancel = model, options, name, cancel
         self.on = on
+        self.tables = None if tables is None else checked_tables(tables)
         self.paths, self.sources = sources(_listed(files))
         self.folder = CorpusFolder.of(model, checked_name(name), folder)
         self.sites = sites_for(model, options.layers, options.kept, options.state)
@@ -161,15 +170,20 @@ class _Builder:
         with closing(tagger(self.options.spacy)) as words:
             plan, base = self._with_base(self._plan(words.name))
             version = None if base is not None else self._published(plan)
+            place = place_of(self.folder, plan, base, version, self.tables)
             there = () if version is None else self.folder.sites(version)
             lists = {} if version is None else self.folder.lists(version)
             if version is not None and set(self.sites) <= set(there) and self._listed(version):
                 self.folder.drop_replaced()
                 return
             expected = expected_tokens(self.model, self.paths, self.options)
-            self._check_room(expected, version is None)
-            rows = Rows(self.folder, version or self._draft(plan, base), writer=True)
+            check_writable(self.folder, version, place)
+            self._check_room(expected, version is None, place is None)
+            rows = Rows(self.folder, version or self._draft(plan, base, place), writer=True)
             rows.mend()
+            if rows.bucket is not None:
+                for site in self.sites:  # what may not be written there is said before hours pass
+                    rows.begin_vectors(site)
             watch = Watch(progress, expected + (base.n_tokens if base else 0), self.cancel)
             n_before = (base.n_pieces if base else 0) if version is None else None
             self._run(rows, words, watch, n_before)
@@ -213,9 +227,22 @@ class _Builder:
         self, version: Path, sites: Sequence[Site], lists: dict[str, ListsAbout], examples: Any
     ) -> None:
         """Say anew what a version that is published holds."""
-        plan, rows = self.folder.read(version)[0], Rows(self.folder, version)
-        facts = facts_of(tuple(sites), rows.counts(), versions_of(self.model), lists, examples)
-        self.folder.publish(version, plan, facts)
+        rows = Rows(self.folder, version)
+        self._say_of(rows, self.folder.read(version)[0], tuple(sites), lists, examples)
+
+    def _say_of(
+        self,
+        rows: Rows,
+        plan: CorpusPlan,
+        sites: tuple[Site, ...],
+        lists: dict[str, ListsAbout],
+        examples: Any,
+    ) -> None:
+        apart = rows.sizes_apart(sites)
+        tables = None if rows.bucket is None else rows.bucket.prefix
+        versions = versions_of(self.model)
+        facts = facts_of(sites, rows.counts(), versions, lists, examples, apart, tables)
+        self.folder.publish(rows.version, plan, facts)
 
     def _with_base(self, plan: CorpusPlan) -> tuple[CorpusPlan, Base | None]:
         """The plan, and the corpus that files are added to; None: to none, or they are there."""
@@ -233,10 +260,11 @@ class _Builder:
         ]
         return base.grown(plan), base if self.paths else None
 
-    def _draft(self, plan: CorpusPlan, base: Base | None) -> Path:
+    def _draft(self, plan: CorpusPlan, base: Base | None, place: str | None) -> Path:
         if base is None:
-            return self.folder.draft(plan)
-        return self.folder.draft(plan, base.version, base.tables)
+            return self.folder.draft(plan, tables=place)
+        begin = partial(begin_from, self.folder, base)
+        return self.folder.draft(plan, base.version, begin, place)
 
     def _published(self, plan: CorpusPlan) -> Path | None:
         """The version that is there with these rows; raises InputError where it has others."""
@@ -261,9 +289,11 @@ class _Builder:
             )
         return version
 
-    def _check_room(self, tokens: int, anew: bool) -> None:
-        """Raise LoadError where the disk has no room for what is expected."""
-        each = sum(site.bytes_each for site in self.sites)
+    def _check_room(self, tokens: int, anew: bool, vectors: bool) -> None:
+        """Raise LoadError where the disk has no room for what is expected: vectors, and of a corpus
+        that is built anew the rest.
+        """
+        each = sum(site.bytes_each for site in self.sites) if vectors else 0
         self.folder.check_room(tokens * each + (self._plan("").expected_bytes if anew else 0))
 
     def _listed(self, version: Path) -> bool:
@@ -299,8 +329,7 @@ class _Builder:
         lists |= self._make_lists(rows, [one for one in sites if one.name not in lists], progress)
         kept = self.folder.collected(rows.version) if there else None
         examples = None if kept is None else kept.to_dict()
-        facts = facts_of(sites, rows.counts(), versions_of(self.model), lists, examples)
-        self.folder.publish(rows.version, plan, facts)
+        self._say_of(rows, plan, sites, lists, examples)
 
     def _finish(self, rows: Rows, name: str) -> None:
         """Make a table of vectors ready for readers: of fragments that are large, no larger ones
@@ -309,7 +338,7 @@ class _Builder:
         if self.on.engine == "local":
             rows.pack(name)
         else:
-            with self.folder.writing():
+            with rows.writing():
                 tidy(rows.place(name))
 
     def _make_lists(

@@ -172,7 +172,7 @@ class _Commits:
 
     def flush(self) -> None:
         """Commit what is held: a table after the other, each as a whole."""
-        with self._rows.folder.writing():
+        with self._rows.writing():
             for name, fragments in self._held.items():
                 if fragments:
                     commit(self._rows.place(name), fragments)

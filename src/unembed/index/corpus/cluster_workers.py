@@ -228,7 +228,7 @@ class VectorsWorker:
         first, sizes = int(row["first"]), [int(size) for size in row["sizes"]]
         rows = Rows(CorpusFolder(self._version.parent), self._version)
         found = vectors_of(self._model, _ids(rows, first, sizes), self._sites, None)
-        with rows.folder.writing():
+        with rows.writing():
             written = {
                 site.name: write_fragments(rows.place(site.name), vector_columns(first, *vectors))
                 for site, vectors in found.items()

@@ -1,7 +1,8 @@
 """The folder of one corpus: `<root>/<name>/`, whose versions hold sentences.lance, tokens.lance and
 a table of vectors for each site, L6.resid_post.lance; of large corpora lists of them, too, in
 L6.resid_post.lists.lance and L6.resid_post.centres.lance; and where they were asked for, examples
-of neurons in L6.examples.lance, and of heads in L6.H.examples.lance.
+of neurons in L6.examples.lance, and of heads in L6.H.examples.lance. Tables of vectors may stand in
+object storage instead, as a build is told: tables.json then says where.
 """
 
 from __future__ import annotations
@@ -96,7 +97,8 @@ def _local(root: Path | str) -> Path:
             field="folder",
             value=str(root),
             legal="a path, or file:///path",
-            fix="mount the storage, and name the folder that it is mounted at",
+            fix="name a folder of a disk; what is large can stand in object storage all the same: "
+            f"tables={str(root)!r}",
         )
     return Path(unquote(rest))
 

@@ -17,7 +17,7 @@ def open_corpus(model: Model, name: str, *, folder: Path | str | None = None) ->
     Raises:
         IndexMissingError: there is none of this name; the message names those that there are.
         InputError: it is of another model, or of other weights.
-        LoadError: it is damaged.
+        LoadError: it is damaged, or its vectors stand in a bucket that cannot be reached.
     """
     return open_folder(model, CorpusFolder.of(model, name, folder))
 
@@ -30,6 +30,7 @@ def open_folder(model: Model, folder: CorpusFolder) -> Corpus:
     plan, about = folder.read(version)
     check_same(model, plan, folder)
     rows = Rows(folder, version)
+    rows.check_apart(folder.sites(version), about.n_tokens)
     lists, collected = folder.lists(version), folder.collected(version)
     return Corpus(model, about, folder.sites(version), rows, lists, collected)
 

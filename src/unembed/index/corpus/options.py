@@ -28,6 +28,7 @@ _Offsets = Annotated[
 ]
 _Text = Annotated[StrictStr, Field(min_length=1, max_length=200)]
 _Labels = Annotated[tuple[_Text, ...], Field(strict=False, min_length=1, max_length=100)]
+_Uri = Annotated[StrictStr, Field(min_length=1, max_length=1000)]
 LONGEST = 4096
 
 
@@ -64,6 +65,17 @@ class CorpusOptions(Options):
     restart: bool = option(False, "Build anew what is there, or half done.")
     add: bool = option(
         False, "Add the files to the corpus of this name; those that it has are not read again."
+    )
+
+
+class TablesOptions(Options):
+    """Where the vectors of a corpus stand. It decides no row of it."""
+
+    tables: _Uri | None = option(
+        None,
+        'A URI below which tables of vectors are written, "s3://bucket/folder" (gs://, az://); '
+        "absent: in the corpus' folder, or where those are of what is gone on with. Credentials "
+        "and endpoint are read from the environment.",
     )
 
 

@@ -7,12 +7,14 @@ vectors that are missing are computed from the tokens that are kept.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
 import numpy as np
 
+from unembed.index.bucket import look
 from unembed.index.corpus.about import Counts, Site
 from unembed.index.corpus.reading import NOWHERE, ReadSentence
 from unembed.index.store import Array, Column, Store, to_array, to_numpy
@@ -63,6 +65,9 @@ class Rows(Store):
     much is whole: sentences, their tokens, and pieces of the files that they came from.
     """
 
+    # vectors: texts, lists of like tokens and examples are small, and stay in the folder
+    apart = re.compile(r"L\d+\.(resid_post|resid_pre|z)")
+
     n_sentences: int
     n_tokens: int
     n_pieces: int
@@ -87,6 +92,23 @@ class Rows(Store):
         """The first row of each sentence, and how many it has."""
         first, n = (to_numpy(self.column(SENTENCES, name)) for name in ("first", "n"))
         return first, n
+
+    def check_apart(self, sites: Sequence[Site], n: int) -> None:
+        """Raise LoadError unless the tables in a bucket can be reached, and have n rows each."""
+        if self.bucket is None:
+            return
+        look(self.bucket.at)
+        for site in sites:
+            found = self.count(site.name)
+            if found != n:
+                where = f"{site.name} in {self.bucket.at}"
+                said = f"has {found:,} of {n:,} rows" if found else "is missing"
+                raise self.folder.damaged(f"{where} {said}")
+
+    def sizes_apart(self, sites: Sequence[Site]) -> dict[str, int]:
+        """Bytes of each table in a bucket."""
+        apart = (site.name for site in sites if self.stands_apart(site.name))
+        return {name: self.size(name) for name in apart}
 
     def counts(self) -> Counts:
         """How much there is."""

@@ -45,6 +45,7 @@ const SAID = {
     'column',
     'restart',
     'add',
+    'tables', // whose bucket texts are read into is for a person to say, not for a link
   ],
   corpus: [
     'corpus',
