@@ -134,6 +134,7 @@ if TYPE_CHECKING:
     )
     from unembed.index.vector_index import VectorIndex
     from unembed.latents.check import SaeCheck, check_sae
+    from unembed.latents.cross_layer import CrossLayerTranscoder
     from unembed.latents.load import load_sae
     from unembed.latents.sae import Sae
     from unembed.models.anatomy import Anatomy
@@ -301,6 +302,7 @@ _HOME = {
     "SearchOptions": "unembed.index.options",
     "SimilarOptions": "unembed.index.options",
     "TokenSearchOptions": "unembed.index.options",
+    "CrossLayerTranscoder": "unembed.latents.cross_layer",
     "Sae": "unembed.latents.sae",
     "SaeCheck": "unembed.latents.check",
     "check_sae": "unembed.latents.check",
@@ -333,6 +335,7 @@ __all__ = [
     "CorpusOptions",
     "CorpusSearchOptions",
     "CorpusSentencesOptions",
+    "CrossLayerTranscoder",
     "CutReport",
     "EdgeOptions",
     "Edit",

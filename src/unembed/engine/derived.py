@@ -7,6 +7,7 @@ account for is the error; an edit keeps it, so that only what the edited nodes s
     x' = x + decode(edited) - decode(encode(x))
 
 Of a transcoder what is read and what is written are two sites: the change is made at the second.
+One that writes to several sites has it made at each.
 Attached to a model they are read, edited and named like any other node:
 
     model.derived["latent"] = Derived(row, counts, encode, decode)
@@ -39,10 +40,11 @@ class Derived:
         counts: how many there are in each layer; a layer that is missing has none.
         encode: (layer, activation [pos, width]) -> values [pos, n].
         decode: (layer, values [pos, n], activation [pos, width]) -> what they stand for
-            [pos, width of where it is written]; linear in the values, but for what is added
-            whatever they are.
+            [pos, width of where it is written], of several sites side by side; linear in the
+            values, but for what is added whatever they are.
         sites: where each layer's are read, of layers where that is not the row's site.
-        writes: where each layer's write, of layers where that is not where they are read.
+        writes: where each layer's write, of layers where that is not where they are read; sites of
+            one width.
     """
 
     row: NodeKind
@@ -50,7 +52,7 @@ class Derived:
     encode: Callable[[int, Float[Tensor, "pos width"]], Float[Tensor, "pos n"]]
     decode: Callable[[int, Float[Tensor, "pos n"], Tensor], Float[Tensor, "pos width"]]
     sites: Mapping[int, str] = field(default_factory=dict)
-    writes: Mapping[int, SiteKey] = field(default_factory=dict)
+    writes: Mapping[int, tuple[SiteKey, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         row = self.row

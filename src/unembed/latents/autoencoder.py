@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
+from unembed.engine.targets import SiteKey
 from unembed.latents.description import Description
 
 if TYPE_CHECKING:
@@ -28,6 +30,8 @@ class Weights:
     """The tensors, in one orientation whatever the file has.
 
     Args:
+        W_dec: of latents that write at several sites, the sites' rows side by side: [n, sites x
+            d_out]. The bias and the skip are of the first.
         b_enc: of a gated one the gate's bias.
         threshold: of JumpReLU, for each latent.
         r_mag, b_mag: of a gated one only.
@@ -35,7 +39,7 @@ class Weights:
     """
 
     W_enc: Float[Tensor, "d_in n"]
-    W_dec: Float[Tensor, "n d_out"]
+    W_dec: Float[Tensor, "n d_outs"]
     b_enc: Float[Tensor, " n"]
     b_dec: Float[Tensor, " d_out"]
     threshold: Float[Tensor, " n"] | None = None
@@ -220,13 +224,18 @@ class Autoencoder:
 
     def decode(
         self, values: Float[Tensor, "pos n"], activation: Float[Tensor, "pos ..."]
-    ) -> Float[Tensor, "pos d_out"]:
-        """The reconstruction: what latents stand for, and what is added whatever they are."""
-        return self.written(values, activation) + self.constant(activation)
+    ) -> Float[Tensor, "pos d_outs"]:
+        """The reconstruction: what latents stand for, and what is added whatever they are.
+
+        Of latents that write at several sites, side by side.
+        """
+        written, constant = self.written(values, activation), self.constant(activation)
+        beyond = written.shape[-1] - constant.shape[-1]  # what is added is of the first site
+        return written + (pad(constant, (0, beyond)) if beyond else constant)
 
     def written(
         self, values: Float[Tensor, "pos n"], activation: Float[Tensor, "pos ..."]
-    ) -> Float[Tensor, "pos d_out"]:
+    ) -> Float[Tensor, "pos d_outs"]:
         """What latents of these values stand for: linear in them, and without the bias."""
         rows = self.directions
         if not values.requires_grad:  # of a latent that is 0 the gradient counts, too
@@ -235,9 +244,18 @@ class Autoencoder:
                 values, rows = values[:, active], rows[active]
         return values @ rows * self.factor(activation)
 
+    def directions_at(self, site: SiteKey) -> Float[Tensor, "n d_out"]:
+        """`directions` at one of the sites that are written."""
+        width, ends = self.description.d_out, self.description.ends
+        first = width * ends.index(site) if len(ends) > 1 else 0
+        return self.directions[:, first : first + width]
+
     @cached_property
-    def directions(self) -> Float[Tensor, "n d_out"]:
-        """What each latent writes for a value of 1, but for the `factor` of a position."""
+    def directions(self) -> Float[Tensor, "n d_outs"]:
+        """What each latent writes for a value of 1, but for the `factor` of a position.
+
+        Of latents that write at several sites, the sites' rows side by side: see `directions_at`.
+        """
         rows = self.weights.W_dec
         if self.description.decoder_norm == "values":
             rows = rows / self._lengths[:, None]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from typing import Any, ClassVar, Protocol
 
 from torch import Tensor
 
@@ -93,13 +93,23 @@ class SaeCheck(Result):
         }
 
 
-def check_sae(sae: Autoencoder, model: Loaded) -> SaeCheck:
+class Checked(Protocol):
+    """What is held against a model as a whole: a cross-layer transcoder."""
+
+    def decided(self, model: Loaded, /) -> tuple[Any, SaeCheck]:
+        """Itself as it is used, and the evidence."""
+
+
+def check_sae(sae: Autoencoder | Checked, model: Loaded) -> SaeCheck:
     """How well it explains the model on a fixed text, read as it says and in other ways.
+
+    Of a cross-layer transcoder `explained` is the mean over the sites that it writes to, `active`
+    of all layers together, and `readings` have each site.
 
     Raises:
         LoadError: what it says is contradicted: of another width, site, layer, scale or model.
     """
-    return decided(sae, model)[1]
+    return (decided(sae, model) if isinstance(sae, Autoencoder) else sae.decided(model))[1]
 
 
 def decided(sae: Autoencoder, model: Loaded) -> tuple[Autoencoder, SaeCheck]:
@@ -155,26 +165,25 @@ class _Evidence:
         best = min(others, key=lambda one: one.left, default=base)
         if best.explained > FLOOR and best.left < BETTER * base.left:
             raise self._refused(
-                f"read as its files say it explains {_share(base)} of {self._where}, and "
-                f"{_share(best)} {best.words}",
+                f"read as its files say it explains {share(base)} of {self._where}, and "
+                f"{share(best)} {best.words}",
                 best,
             )
         return [
-            f"{one.words} it would explain {_share(one)}, as it is read {_share(base)}"
+            f"{one.words} it would explain {share(one)}, as it is read {share(base)}"
             for one in others
             if one.left < RATHER * base.left
         ]
 
     def _declared(self, base: Reading) -> list[str]:
         """What is said of how many latents are active at a token, against how many are."""
-        said = self.sae.description.declared_l0
-        if said is None or not said > 0:
+        found = contradicts_declared(self.sae.description, base)
+        if found is None:
             return []
-        times = max(base.active, 1e-9) / said
-        told = f"it says that {said:g} latents are active at a token; {base.active:.1f} are"
-        if not 1 / MANY_TIMES < times < MANY_TIMES:
+        told, refused = found
+        if refused:
             raise self._refused(told, base)
-        return [] if 1 / SOME_TIMES < times < SOME_TIMES else [told]
+        return [told]
 
     def _elsewhere(self, sae: Autoencoder, base: Reading) -> tuple[list[Reading], list[str]]:
         """The same at other layers and sites; raises where one is what was meant."""
@@ -187,14 +196,14 @@ class _Evidence:
         best = min(found, key=lambda one: one.left, default=here)
         if base.explained < FLOOR or (here.left > NEARLY and best.left < ELSEWHERE * here.left):
             fits = best.explained > FLOOR and best.left < ELSEWHERE * here.left
-            rather = f", and {_share(best)} {best.words}" if fits else ""
+            rather = f", and {share(best)} {best.words}" if fits else ""
             raise self._refused(
-                f"it explains {_share(base)} of {self._where}{rather}",
+                f"it explains {share(base)} of {self._where}{rather}",
                 best if fits else None,
             )
         doubts = [
-            f"{one.words} it would explain {_share(one)} on {len(few[self.reads])} tokens, "
-            f"at {self._where} {_share(here)}"
+            f"{one.words} it would explain {share(one)} on {len(few[self.reads])} tokens, "
+            f"at {self._where} {share(here)}"
             for one in found
             if here.left > NEARLY and one.left < BETTER * here.left
         ]
@@ -230,17 +239,33 @@ class _Evidence:
     def _refused(self, message: str, rather: Reading | None) -> LoadError:
         says = self.sae.description
         of = f"; it was trained on {says.model_name}" if says.model_name else ""
-        fix = "an autoencoder that was trained on this model and this site"
-        if rather is not None and rather.words.startswith("at "):
-            fix = f'ue.load_sae(source, site="{rather.words.removeprefix("at ")}")'
-        elif rather is not None and rather.words in _FIXES:
-            fix = _FIXES[rather.words]
         return LoadError(
             f"the {says.words} does not fit {self.model.name}: {message}{of}",
             field="source",
             value=says.source,
-            fix=fix,
+            fix=fix_of(rather),
         )
+
+
+def contradicts_declared(says: Description, base: Reading) -> tuple[str, bool] | None:
+    """What is said of how many are active, and whether it is far off; None where it fits."""
+    said = says.declared_l0
+    if said is None or not said > 0:
+        return None
+    times = max(base.active, 1e-9) / said
+    if 1 / SOME_TIMES < times < SOME_TIMES:
+        return None
+    told = f"it says that {said:g} latents are active at a token; {base.active:.1f} are"
+    return told, not 1 / MANY_TIMES < times < MANY_TIMES
+
+
+def fix_of(rather: Reading | None) -> str:
+    """How to ask for another reading, where it can be asked for."""
+    if rather is not None and rather.words.startswith("at "):
+        return f'ue.load_sae(source, site="{rather.words.removeprefix("at ")}")'
+    if rather is not None and rather.words in _FIXES:
+        return _FIXES[rather.words]
+    return "an autoencoder that was trained on this model and this site"
 
 
 NOT_TAKEN, TAKEN = "with b_dec not taken off", "with b_dec taken off"
@@ -261,7 +286,7 @@ def placed(says: Description, model: Loaded) -> tuple[SiteKey, SiteKey]:
             legal=f"a site of {says.d_in} numbers",
             fix='ue.load_sae(source, site="L5.resid_post")',
         )
-    for key, d in ((reads, says.d_in), (writes, says.d_out)):
+    for key, d in ((reads, says.d_in), *((end, says.d_out) for end in says.ends)):
         found = width(model, key)
         if found == d:
             continue
@@ -290,7 +315,7 @@ def _reading(words: str, sae: Autoencoder, reads: Tensor, writes: Tensor) -> Rea
     return Reading(words, explained, float((values != 0).sum() / len(values)))
 
 
-def _share(one: Reading) -> str:
+def share(one: Reading) -> str:
     return f"{one.explained:.1%}" if one.explained > 0 else "nothing"
 
 
@@ -330,7 +355,9 @@ def other_readings(sae: Autoencoder, reads: Tensor) -> Iterator[tuple[str, Autoe
     if says.d_in == says.n:
         yield "with its encoder transposed", _with(sae, W_enc=sae.weights.W_enc.T)
     if says.d_out == says.n:
-        yield "with its decoder transposed", _with(sae, W_dec=sae.weights.W_dec.T)
+        sites = sae.weights.W_dec.reshape(says.n, -1, says.d_out)
+        turned = sites.transpose(0, 2).reshape(says.n, -1)
+        yield "with its decoder transposed", _with(sae, W_dec=turned)
     if sae.weights.skip is not None and says.d_in == says.d_out:
         yield "with its skip transposed", _with(sae, skip=sae.weights.skip.T)
 

@@ -17,7 +17,7 @@ from typing import Annotated, Literal
 
 from unembed.engine.targets import SiteKey
 
-Kind = Literal["sae", "transcoder"]
+Kind = Literal["sae", "transcoder", "clt"]
 Activation = Literal["relu", "jumprelu", "topk", "batchtopk", "abstopk", "groupmax", "gated"]
 Normalise = Literal["none", "layer_norm", "length"]
 Open = Literal["subtract_bias", "threshold"]
@@ -26,6 +26,7 @@ DecoderNorm = Literal["none", "values", "choice"]
 OF_KIND: dict[Kind, str] = {
     "sae": "autoencoder",
     "transcoder": "transcoder",
+    "clt": "cross-layer transcoder",
 }
 
 
@@ -35,9 +36,10 @@ class Description:
 
     Args:
         layout: whose files these are, as in "SAELens".
-        d_in, d_out: width of what is read and of what is written.
+        d_in, d_out: width of what is read and of what is written, at one site.
         n: how many latents.
         reads, writes: the sites; None where the file does not say. Of an autoencoder they are one.
+        also: of one layer of a cross-layer transcoder, where its latents write besides, in order.
         k: how many latents a TopK keeps at a position.
         subtract_bias: whether b_dec is taken off before the encoder.
         normalise: "layer_norm": mean off, over the unbiased standard deviation; "length": to length
@@ -61,6 +63,7 @@ class Description:
     n: int
     reads: SiteKey | None = None
     writes: SiteKey | None = None
+    also: tuple[SiteKey, ...] = ()
     k: int | None = None
     subtract_bias: bool = False
     normalise: Normalise = "none"
@@ -76,9 +79,23 @@ class Description:
 
     @property
     def where(self) -> str:
-        """The site, or both: "L9.resid_post", "L9.mlp_in>L9.mlp_out"; "" where none is known."""
-        ends = dict.fromkeys(end.name for end in (self.reads, self.writes) if end is not None)
-        return ">".join(ends)
+        """The site, or both: "L9.resid_post", "L9.mlp_in>L9.mlp_out"; "" where none is known.
+
+        Of several that are written, the first and the last: "L9.mlp_in>L9-17.mlp_out".
+        """
+        written = self.writes if not self.also else _together(self.ends)
+        ends = [end if isinstance(end, str) else end.name for end in (self.reads, written) if end]
+        return ">".join(dict.fromkeys(ends))
+
+    @property
+    def at_first(self) -> str:
+        """As `where`, without the sites that are written besides."""
+        return replace(self, also=()).where
+
+    @property
+    def ends(self) -> tuple[SiteKey, ...]:
+        """All sites that are written, in order."""
+        return () if self.writes is None else (self.writes, *self.also)
 
     @property
     def words(self) -> str:
@@ -94,6 +111,12 @@ class Description:
         return replace(self, reads=reads, writes=writes or reads)
 
 
+def _together(keys: tuple[SiteKey, ...]) -> str:
+    """Sites of one kind, by their first and last layer: "L9-17.mlp_out"."""
+    first, last = keys[0], keys[-1]
+    return first.name if first == last else f"L{first.layer}-{last.layer}.{first.site}"
+
+
 @dataclass(frozen=True)
 class AttachedSae:
     """An autoencoder or transcoder that a model has attached, and what speaks for it."""
@@ -104,7 +127,11 @@ class AttachedSae:
         'Names of its latents without their number: "L6.F"; of a second one of a layer with its '
         'site, "L6.mlp_out.F".',
     ]
-    site: Annotated[str, 'Where: "L6.resid_post"; of a transcoder "L6.mlp_in>L6.mlp_out".']
+    site: Annotated[
+        str,
+        'Where: "L6.resid_post"; of a transcoder "L6.mlp_in>L6.mlp_out", of a layer of a '
+        'cross-layer one "L6.mlp_in>L6-17.mlp_out".',
+    ]
     kind: Kind
     words: Annotated[str, 'In a phrase: "topk autoencoder of 16,384 latents at L6.resid_post ...".']
     n_latents: int

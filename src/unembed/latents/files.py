@@ -12,7 +12,7 @@ import tempfile
 import zipfile
 import zlib
 from abc import abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePosixPath
@@ -88,6 +88,12 @@ class Files:
         """The first of these that there is; empty without one."""
         return next((self.config(name) for name in names if self.has(name)), {})
 
+    def ask_memory(self, names: Sequence[str]) -> None:
+        """Raise TooLargeError where these files together are more than may be read."""
+        what = f"{len(names)} files"
+        self._refuse_large(what, sum(self.size(name) for name in names))
+        self._refuse_large(what, sum(needed(self.path(name)) for name in names))
+
     def tensors(self, name: str) -> Tensors:
         """What a file of weights holds."""
         self._refuse_large(name, self.size(name))
@@ -114,8 +120,9 @@ class Files:
             said = f"{most / MIB:,.0f} MiB of memory are left on this machine"
         else:
             return
+        holds = "hold" if name.endswith(" files") else "holds"
         raise TooLargeError(
-            f"{name} of {self.source} holds {size / MIB:,.0f} MiB; {said}",
+            f"{name} of {self.source} {holds} {size / MIB:,.0f} MiB; {said}",
             field="source",
             value=f"{size / MIB:,.0f} MiB",
             legal=f"{most / MIB:,.0f} MiB",

@@ -11,8 +11,9 @@ from unembed.engine.targets import SiteKey
 from unembed.errors import InputError, TargetError
 from unembed.latents.autoencoder import Autoencoder
 from unembed.latents.check import decided
+from unembed.latents.cross_layer import CrossLayerTranscoder
 from unembed.latents.files import Files, files_of
-from unembed.latents.layouts import LAYOUTS, cross_layer
+from unembed.latents.layouts import LAYOUTS
 from unembed.latents.layouts.common import Asked
 from unembed.latents.sae import Sae
 from unembed.settings import Settings
@@ -29,15 +30,16 @@ def load_sae(
     scale: float | None = None,
     revision: str | None = None,
     settings: Settings | None = None,
-) -> Sae:
-    """Read a sparse autoencoder or a transcoder.
+) -> Sae | CrossLayerTranscoder:
+    """Read a sparse autoencoder or a transcoder, of one layer or of all.
 
     Args:
         source: a folder, a file of weights, or a path in a repository of the hub, as in
             "google/gemma-scope-2-270m-pt/resid_post/layer_9_width_16k_l0_small". Of a folder with
             one for each layer, `site` says which.
         site: where it belongs, as in "L9.resid_post", or from what it reads to what it writes, as
-            in "L9.mlp_in>L9.mlp_out". Absent: what its files say. It goes before what they say.
+            in "L9.mlp_in>L9.mlp_out"; of a cross-layer transcoder that of its first layer. Absent:
+            what its files say. It goes before what they say.
         model: hold it against this model at once, as `model.attach` does in any case.
         subtract_bias, scale: whether b_dec is taken off before the encoder, and what activations
             are multiplied with, where its files do not say, or say wrong.
@@ -54,6 +56,9 @@ def load_sae(
     if scale is not None and not scale > 0:
         raise InputError("scale must be above 0", field="scale", value=scale, legal="above 0")
     found = _read(files, Asked(reads, writes, subtract_bias, scale))
+    if isinstance(found, CrossLayerTranscoder):
+        _refuse_told(files, subtract_bias, scale)
+        return found if model is None else found.decided(model)[0]
     found = _told(found, files, reads, writes, subtract_bias)
     if model is not None:
         found = decided(found, model)[0]
@@ -75,7 +80,19 @@ def places(site: str, field: str = "site") -> tuple[SiteKey, SiteKey]:
     return ends[0].site_key, ends[-1].site_key
 
 
-def _read(files: Files, asked: Asked) -> Autoencoder:
+def _refuse_told(files: Files, subtract_bias: bool | None, scale: float | None) -> None:
+    for field, value in (("subtract_bias", subtract_bias), ("scale", scale)):
+        if value is not None:
+            raise InputError(
+                f"{files.source} is a cross-layer transcoder, of which {field} is not asked",
+                field=field,
+                value=value,
+                legal="nothing",
+                fix=f"leave {field} out",
+            )
+
+
+def _read(files: Files, asked: Asked) -> Autoencoder | CrossLayerTranscoder:
     for layout in LAYOUTS:
         if layout.recognises(files):
             found = layout.read(files, asked)
@@ -84,7 +101,7 @@ def _read(files: Files, asked: Asked) -> Autoencoder:
     listed = ", ".join(files.candidates[:8]) or "nothing"
     raise files.refusal(
         f"its layout is not known; it has {listed}",
-        legal=", ".join(layout.NAME for layout in LAYOUTS if layout is not cross_layer),
+        legal=", ".join(layout.NAME for layout in LAYOUTS),
         fix="name the folder that holds the weights and the settings beside them",
     )
 

@@ -41,28 +41,29 @@ class Sae(Autoencoder):
                 value=self.description.where,
                 legal="a site of a layer",
             )
-        self._refuse_two(model, found.description)
+        refuse_two(model, found.description)
         row = LATENT if reads.layer not in attached(model) else at_site(reads)
         held = model.derived.get(row.kind)
         saes, checks = (held.saes, held.checks) if isinstance(held, Latents) else ({}, {})
         checks = {**checks, **({} if check is None else {reads.layer: check})}
         return latents_of({**saes, reads.layer: found}, checks, row)
 
-    def _refuse_two(self, model: Loaded, says: Description) -> None:
-        """Raise LoadError where another one reads, or writes, the same site."""
-        for other in every(model):
-            held = other.sae.description
-            if says.reads == held.reads or says.writes == held.writes:
-                raise LoadError(
-                    f"{says.where} has the {held.words} attached already",
-                    field="site",
-                    value=self.description.where,
-                    legal="one autoencoder that reads, and one that writes, each site",
-                    fix="model.detach(), then attach the other one",
-                )
-
     def __repr__(self) -> str:
         return f"Sae({self.description.words})"
+
+
+def refuse_two(model: Loaded, says: Description) -> None:
+    """Raise LoadError where another one reads, or writes, the same site."""
+    for other in every(model):
+        held = other.sae.description
+        if says.reads == held.reads or set(says.ends) & set(held.ends):
+            raise LoadError(
+                f"{says.where} has the {held.words} attached already",
+                field="site",
+                value=says.where,
+                legal="one autoencoder that reads, and one that writes, each site",
+                fix="model.detach(), then attach the other one",
+            )
 
 
 @dataclass(frozen=True, eq=False)
@@ -226,18 +227,16 @@ def latents_of(
     `row` is what they are called.
     """
     ready = _Ready(saes)
-    ends = {layer: (one.description.reads, one.description.writes) for layer, one in saes.items()}
+    says = {layer: one.description for layer, one in saes.items()}
     digest = ",".join(f"{layer}:{saes[layer].fingerprint}" for layer in sorted(saes))
     return Latents(
         row=replace(row, derived=digest),
-        counts={layer: one.description.n for layer, one in saes.items()},
+        counts={layer: one.n for layer, one in says.items()},
         encode=ready.encode,
         decode=ready.decode,
-        sites={layer: reads.site for layer, (reads, _) in ends.items() if reads is not None},
+        sites={layer: one.reads.site for layer, one in says.items() if one.reads is not None},
         writes={
-            layer: writes
-            for layer, (reads, writes) in ends.items()
-            if writes is not None and writes != reads
+            layer: one.ends for layer, one in says.items() if one.ends and one.ends != (one.reads,)
         },
         saes=saes,
         checks=checks or {},

@@ -47,7 +47,7 @@ class ResolvedEdit:
     field: str = "edit"
     derived: Derived | None = None  # what computes the node from its site
     pairs: Tensor | None = None  # of knock_out [pair, 2]
-    late: Late | None = None  # of derived nodes that write elsewhere
+    lates: tuple[Late, ...] = ()  # of derived nodes that write elsewhere
 
     def apply(self, value: Tensor, seen: Lengths) -> Tensor:
         """The activation with this edit done; of a derived node, with what its maps leave kept.
@@ -63,8 +63,11 @@ class ResolvedEdit:
         if after is not before:
             decode = self.derived.decode
             change = decode(layer, after, value) - decode(layer, before, value)
-        if self.late is not None:
-            self.late.change = change
+        if self.lates:
+            n_sites = len(self.lates)
+            parts = (None,) * n_sites if change is None else change.chunk(n_sites, -1)
+            for late, part in zip(self.lates, parts, strict=True):
+                late.change = part
             return value
         return value if change is None else value + change.to(value)
 
@@ -224,9 +227,9 @@ def resolve_edit(
     if edit.operation == "patch":
         source, positions = _source(edit, target, positions, n_positions, field)
     pairs = resolved_pairs(edit, target, lengths, field)
-    elsewhere = None if derived is None else derived.writes.get(target.layer or 0)
-    late = None if elsewhere is None else Late(elsewhere)
-    return ResolvedEdit(edit, target, positions, source, field, derived, pairs, late)
+    elsewhere = () if derived is None else derived.writes.get(target.layer or 0, ())
+    lates = tuple(map(Late, elsewhere))
+    return ResolvedEdit(edit, target, positions, source, field, derived, pairs, lates)
 
 
 def _source(

@@ -85,9 +85,9 @@ class Instrument(Pass):
         for order, row in enumerate(self.rows):
             for edit in row.edits:
                 self._edits.setdefault(edit.target.site_key, {}).setdefault(order, []).append(edit)
-                if edit.late is not None:
-                    of_site = self._edits.setdefault(edit.late.site_key, {})
-                    of_site.setdefault(order, []).append(edit.late)
+                for late in edit.lates:
+                    of_site = self._edits.setdefault(late.site_key, {})
+                    of_site.setdefault(order, []).append(late)
         blocks = self.anatomy.blocks
         names = [block.module for block in blocks]
         self._shared = len(set(names)) < len(names)  # ALBERT: a module is several layers

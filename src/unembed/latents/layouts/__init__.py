@@ -1,7 +1,7 @@
 """One module for each layout of files; `LAYOUTS` is all of them, the most particular first.
 
 A layout's `recognises` looks at names and settings alone; its `read` gives an `Autoencoder`, or
-raises LoadError for files that contradict themselves.
+a cross-layer transcoder, or raises LoadError for files that contradict themselves.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from unembed.latents.autoencoder import Autoencoder
+from unembed.latents.cross_layer import CrossLayerTranscoder
 from unembed.latents.files import Files
 from unembed.latents.layouts import (
     circuit_tracer,
@@ -35,7 +36,7 @@ class Layout(Protocol):
     def recognises(self, files: Files, /) -> bool:
         """Whether these may be its files, from names and settings."""
 
-    def read(self, files: Files, asked: Asked, /) -> Autoencoder | None:
+    def read(self, files: Files, asked: Asked, /) -> Autoencoder | CrossLayerTranscoder | None:
         """What they hold; None where the tensors are another layout's."""
 
 

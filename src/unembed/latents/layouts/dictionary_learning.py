@@ -43,6 +43,12 @@ def recognises(files: Files) -> bool:
 def read(files: Files, asked: Asked) -> Autoencoder:
     config = files.config("config.json")["trainer"]
     kind = config["dict_class"]
+    if "crosscoder" in str(kind).lower():
+        raise files.refusal(
+            f"its dict_class {kind} is a crosscoder of activations that are stacked outside of the "
+            "files, often of two models: nothing in them says which sites those are",
+            legal=", ".join(_ACTIVATIONS),
+        )
     if kind not in _ACTIVATIONS:
         raise files.refusal(f"its dict_class {kind!r} is not known", legal=", ".join(_ACTIVATIONS))
     tensors = files.tensors(WEIGHTS)

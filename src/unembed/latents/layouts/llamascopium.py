@@ -12,8 +12,10 @@ import torch
 from torch import Tensor
 
 from unembed.latents.autoencoder import Autoencoder, Weights
+from unembed.latents.cross_layer import CrossLayerTranscoder
 from unembed.latents.description import Activation, Description, Normalise
 from unembed.latents.files import Files, Tensors
+from unembed.latents.layouts import llamascopium_clt
 from unembed.latents.layouts.common import Asked, hook, made, positive, threshold_of
 
 NAME = "Llamascopium"
@@ -34,11 +36,21 @@ def recognises(files: Files) -> bool:
     )
 
 
-def read(files: Files, _asked: Asked) -> Autoencoder:
+def read(files: Files, asked: Asked) -> Autoencoder | CrossLayerTranscoder:
     config = files.config("config.json")
     kind, act = config.get("sae_type"), config.get("act_fn")
+    if kind == "clt":
+        return llamascopium_clt.read(files, config, asked)
+    if kind == "crosscoder":
+        raise files.refusal(
+            "it is a crosscoder, whose latents have another value at each site that they stand "
+            "for, and are read from all of them at once: it is not read",
+            legal="sae, transcoder, clt",
+        )
     if kind not in ("sae", "transcoder") or config.get("use_glu_encoder"):
-        raise files.refusal(f"its sae_type {kind!r} is not read", legal="sae, transcoder, no GLU")
+        raise files.refusal(
+            f"its sae_type {kind!r} is not read", legal="sae, transcoder, clt, no GLU"
+        )
     if act not in _ACTIVATIONS:
         raise files.refusal(f"its act_fn {act!r} is not read", legal=", ".join(_ACTIVATIONS))
     tensors = files.tensors(WEIGHTS)
