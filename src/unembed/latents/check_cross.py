@@ -92,7 +92,8 @@ class _Evidence:
         others = [_reading(words, made, some) for words, made in _other_readings(layers, some)]
         few = {key: value[:FEWER] for key, value in self.seen.items()}
         places = [_reading(f"at {place}", moved, few) for place, moved in self._places()]
-        doubts = [*self._judged(base, [*others, *places]), *self._declared(base)]
+        better = [one for one in places if one.left < ELSEWHERE * base.left]
+        doubts = [*self._judged(base, [*others, *better]), *self._declared(base)]
         of_places = self._elsewhere(base, places, few)
         found, each = _reading(base.words, layers, self.seen), _each(layers, self.seen)
         doubts += [*of_places, *self._absent(), *_misfits(layers, self.seen, each)]

@@ -131,7 +131,7 @@ def needed(
         variables.append(part.out)
         if part.why is not None:
             attached = latents.of_branch(model, part.out)
-            read += [] if attached is None else [attached.reads]
+            read += [] if attached is None else attached.needed
             continue
         variables.append(part.inside)
         if part.branch == "attn" and part.layer in pairs:
@@ -201,9 +201,7 @@ class Nodes:
         self.notes += latents.notes(self.model, self.end)
 
     def _latents(self, one: latents.Attached) -> Iterator[NodeGroup]:
-        slope = self.slopes[one.writes]
-        along = self.along.get(one.writes, slope)
-        return latents.groups(one, self.run, slope, along, self.directions)
+        return latents.groups(one, self.run, self.slopes, self.along, self.directions)
 
     # ------------------------------------------------------------ whole branches
 

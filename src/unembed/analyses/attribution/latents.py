@@ -1,8 +1,10 @@
 """Latents of attached autoencoders as nodes: what they write, the bias, and what is left over.
 
 An autoencoder of what a branch adds takes the place of the branch's own nodes: latents, bias and
-error sum to what was added, so completeness holds. One of the stream itself divides once more what
-other nodes wrote: its groups are `beside` the sums and not in them.
+error sum to what was added, so completeness holds. Of a cross-layer transcoder what latents of all
+layers write to a branch is taken off it: each latent is one row, with the effects of all its writes
+together, and bias and error are the branch's own. An autoencoder of the stream itself divides once
+more what other nodes wrote: its groups are `beside` the sums and not in them.
 
 A latent's value is its own variable, as an edit has it: its total effect is value · gradient of
 what it writes, and nothing is said of how other latents would change.
@@ -10,8 +12,9 @@ what it writes, and nothing is said of how other latents would change.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor
@@ -39,30 +42,76 @@ SITES = (*BRANCHES, *STREAM, "resid_pre")
 
 @dataclass(frozen=True, eq=False)
 class Attached:
-    """An autoencoder that is attached, with its two ends."""
+    """An autoencoder that is attached, with its two ends.
+
+    Args:
+        writes: the site that its bias and its error are of, the first that its latents write to.
+        others: of a cross-layer transcoder, its layers before, whose latents write there too.
+    """
 
     sae: Autoencoder
     reads: SiteKey
     writes: SiteKey
     stem: str
+    others: tuple[Attached, ...] = ()
 
     @property
     def of_stream(self) -> bool:
         return self.writes.site not in BRANCHES
 
+    @property
+    def ends(self) -> tuple[SiteKey, ...]:
+        """All sites that its latents write to."""
+        return self.sae.description.ends
+
+    @property
+    def needed(self) -> tuple[SiteKey, ...]:
+        """What `split` reads beside the site itself."""
+        return (self.reads, *(one.reads for one in self.others))
+
     def split(self, run: Run) -> Split:
-        """What it makes of its site in a run."""
+        """What it makes of its site in a run: `values` are its own, `written` is by all layers."""
         reads, writes = (run.activations[key].detach() for key in (self.reads, self.writes))
-        return split(self.sae, reads, writes)
+        if len(self.ends) == 1 and not self.others:
+            return split(self.sae, reads, writes)
+        return _split_of_several(self, run)
+
+
+_VALUES: WeakKeyDictionary[Run, dict[SiteKey, tuple[Autoencoder, Tensor]]] = WeakKeyDictionary()
+"""What layers of a cross-layer transcoder have in a run: each later layer asks for all of them."""
+
+
+def _values(one: Attached, run: Run) -> Tensor:
+    held = _VALUES.setdefault(run, {})
+    sae, values = held.get(one.reads, (None, None))
+    if values is None or sae is not one.sae:
+        x = accurate(run.activations[one.reads].detach())
+        values = one.sae.like(x).encode(x)
+        held[one.reads] = one.sae, values
+    return values
+
+
+def _split_of_several(own: Attached, run: Run) -> Split:
+    x = accurate(run.activations[own.reads].detach())
+    whole = run.activations[own.writes].detach().to(x)
+    written = torch.zeros_like(whole)
+    for one in (*own.others, own):
+        values = _values(one, run)
+        active = active_in(values)
+        rows = one.sae.directions_at(own.writes)[active].to(values)
+        written = written + values[:, active] @ rows
+    constant = own.sae.like(x).constant(x).expand_as(whole)
+    return Split(_values(own, run), written, constant, whole - written - constant)
 
 
 def attached_to(model: Loaded) -> list[Attached]:
     """All that are attached where something is added to the stream, or to the stream, by layer."""
-    found = []
+    found: list[Attached] = []
     for one in every(model):
         reads, writes = one.sae.description.reads, one.sae.description.writes
         if reads is not None and writes is not None and writes.site in SITES:
-            found.append(Attached(one.sae, reads, writes, one.stem))
+            others = tuple(other for other in found if writes in other.ends)
+            found.append(Attached(one.sae, reads, writes, one.stem, others))
     return found
 
 
@@ -116,36 +165,48 @@ def check(model: Loaded, against: str, sample: int, estimator: str = "gradient")
 
 @torch.no_grad()
 def groups(
-    one: Attached, run: Run, slope: Tensor, along: Tensor, directions: Directions | None
+    one: Attached,
+    run: Run,
+    slopes: Mapping[SiteKey, Tensor],
+    along: Mapping[SiteKey, Tensor],
+    directions: Directions | None,
 ) -> Iterator[NodeGroup]:
     """Latents, bias and error of one, with what each does.
 
     Args:
-        slope: gradient where it writes.
-        along: the same for latents, perhaps its mean on their way from 0.
+        slopes: gradients where it writes; of a site without one nothing comes to what is explained.
+        along: the same for latents, perhaps their mean on their way from 0.
     """
     parts, layer = one.split(run), one.reads.layer
     values = accurate(parts.values)
-    slope, along = (each.reshape(len(values), -1).to(values) for each in (slope, along))
-    reads = run.activations[one.reads].detach()
+    slope = slopes[one.writes].reshape(len(values), -1).to(values)
     sae = one.sae.like(values)
-    factor = sae.factor(reads.to(values))
+    factor = sae.factor(run.activations[one.reads].detach().to(values))
     active = active_in(values)  # what a latent that is 0 does is 0
-    rows, some = sae.directions[active], values[:, active]
-    way = None if directions is None else _way(run.model, directions, one.writes)
+    some = values[:, active]
     at = -1 if directions is None else directions.position
-    direct = None
-    if way is not None:
-        direct = _spread(some[at] * (rows @ way.to(rows)) * factor[at], active, values[at])
+    total, whole = torch.zeros_like(some), sae.directions_at(one.writes)[active] * 0
+    direct: Tensor | None = None
+    for key in one.ends:
+        rows = sae.directions_at(key)[active]
+        whole = whole + rows
+        if key in slopes:
+            along_here = along.get(key, slopes[key]).reshape(len(values), -1).to(values)
+            total += some * (along_here * factor @ rows.T)
+        way = None if directions is None else _way(run.model, directions, key)
+        if way is not None:
+            here = some[at] * (rows @ way.to(rows)) * factor[at]
+            direct = here if direct is None else direct + here
+    way = None if directions is None else _way(run.model, directions, one.writes)
     stem = one.stem
     yield NodeGroup(
         "latent",
         layer,
         stem,
         values,
-        _spread(some.abs() * factor.abs() * rows.norm(dim=-1), active, values),
-        direct,
-        _spread(some * (along * factor @ rows.T), active, values),
+        _spread(some.abs() * factor.abs() * whole.norm(dim=-1), active, values),
+        None if direct is None else _spread(direct, active, values[at]),
+        _spread(total, active, values),
         beside=one.of_stream,
     )
     for kind, written in (("latent_bias", parts.constant), ("error", parts.error)):
