@@ -97,7 +97,7 @@ def test_an_edge_is_what_its_target_loses_without_its_source(name):
     largest = float(wanted.abs().max())
     assert largest > 0.1
     for column in columns:
-        layer, written = found.written(column)
+        ((layer, written),) = found.written(column).items()
         changes = {layer: lambda value, out=written: value - out}
         embedded = (lambda value, out=written: value - out) if layer < 0 else None
         read, _ = by_hand.held(changes, embedded)
@@ -173,7 +173,7 @@ def test_edges_into_answers_by_hand(llama, graph):
     answer = next(node for node in graph.nodes if node.kind == "logit")
     columns = [0, found.first_error(BARE) + 5, found.first_token + 5, found.first_latent(3) - 1]
     for column in columns:
-        layer, written = found.written(column)
+        ((layer, written),) = found.written(column).items()
         changes = {layer: lambda value, out=written: value - out}
         embedded = (lambda value, out=written: value - out) if layer < 0 else None
         _, last = by_hand.held(changes, embedded)

@@ -29,6 +29,9 @@ class Hit:
     matched: Annotated[Scores, "The tokens that were asked for, as its lists have them."]
     promoted: Annotated[Scores, "The first of its list, most raised first."]
     suppressed: Annotated[Scores, "Most lowered first."]
+    written: Annotated[
+        str | None, "Of a latent that writes at several layers: where it writes this."
+    ] = None
 
 
 @dataclass(frozen=True, repr=False)
@@ -53,7 +56,7 @@ class Hits(Result):
         """One row for each hit; tokens as text."""
         columns: Columns = {
             name: [getattr(item, name) for item in self.items]
-            for name in ("node", "layer", "neuron", "score", "norm")
+            for name in ("node", "layer", "neuron", "score", "norm", "written")
         }
         for name in ("matched", "promoted", "suppressed"):
             columns[name] = [[one.token.text for one in getattr(i, name)] for i in self.items]
@@ -70,7 +73,7 @@ class Hits(Result):
         table.add_column("suppresses", overflow="fold")
         for hit in self.items:
             table.add_row(
-                hit.node,
+                hit.node if hit.written is None else f"{hit.node} at {hit.written}",
                 f"{hit.score:.3f}",
                 f"{hit.norm:.2f}",
                 Text(labels(hit.promoted)),
@@ -94,6 +97,7 @@ class VectorPage:
     promoted: Scores  # all that is stored, highest first
     suppressed: Scores  # lowest first
     clusters: dict[str, int]  # for each clustering that was computed ("kmeans-1229-0"), its cluster
+    written: str | None = None  # of a latent that writes at several layers: where it writes this
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """An index of what latents write, of all autoencoders that are attached, held in memory.
 
-It is searched as that of the neurons' value vectors is. Making one projects every latent to the
+It is searched as that of the neurons' value vectors is. A latent that writes at several layers has
+one vector for each. Making one projects every latent to the
 vocabulary once, seconds for some thousands; nothing of it is on disk. It holds the lists of tokens,
 some hundred bytes for each latent; the vectors themselves stay the autoencoders' own, and are
 copied only where all fit `index_cache_bytes`.
@@ -22,6 +23,7 @@ from unembed.engine.cancel import Cancel
 from unembed.engine.model import Model
 from unembed.engine.nodes import LATENT
 from unembed.engine.reading.extremes import extremes
+from unembed.engine.targets import SiteKey
 from unembed.errors import CapabilityError
 from unembed.index.about import IndexAbout, Plan
 from unembed.index.build import array_of, labelled, texts_of, versions_of
@@ -55,8 +57,8 @@ def latent_index(
             has no such projection.
     """
     chosen = projection_of(model, projection)
-    saes = _of_stream(model)
-    if not saes:
+    parts_of = _of_stream(model)
+    if not parts_of:
         raise CapabilityError(
             f"{model.name} has no autoencoder attached that writes to the residual stream",
             field="among",
@@ -64,8 +66,8 @@ def latent_index(
             fix="model.attach(ue.load_sae(...)), or --sae on the command line",
         )
     vocab_size = len(model.unembedding.weight)
-    layers = tuple(one.layer for one in saes)
-    widths = tuple(one.sae.description.n for one in saes)
+    layers = tuple(one.layer for one, _ in parts_of)
+    widths = tuple(one.sae.description.n for one, _ in parts_of)
     plan = Plan(
         fingerprint=model.fingerprint,
         model=model.name,
@@ -78,14 +80,14 @@ def latent_index(
     )
     parts: list[dict[str, Array]] = []
     done = 0
-    for one, width in zip(saes, widths, strict=True):
+    for (one, site), width in zip(parts_of, widths, strict=True):
         before = done
 
         def share(part: int, of: int, before: int = before, width: int = width) -> None:
             if progress is not None:
                 progress("projecting", before + width * part // of, plan.n_vectors)
 
-        vectors = accurate(one.sae.directions)
+        vectors = accurate(one.sae.directions_at(site))
         rows = chosen(vectors.to(model.device)).to(model.unembedding.weight.device)
         ends = extremes(rows, model.unembedding.weight, plan.top_k, cancel, share)
         lists = {
@@ -112,14 +114,18 @@ def latent_index(
         made=datetime.now(UTC).isoformat(timespec="seconds"),
         versions=versions_of(model),
     )
-    tables = HeldTables(held, tuple(one.sae for one in saes), texts_of(model))
-    return VectorIndex(model, plan, about, tables, LATENT, [one.stem for one in saes])
+    tables = HeldTables(held, tuple((one.sae, site) for one, site in parts_of), texts_of(model))
+    stems = [one.stem for one, _ in parts_of]
+    crosses = [one.sae.description.kind == "clt" for one, _ in parts_of]
+    written = [site.name if some else "" for (_, site), some in zip(parts_of, crosses, strict=True)]
+    return VectorIndex(model, plan, about, tables, LATENT, stems, written)
 
 
-def _of_stream(model: Model) -> list[Attached]:
-    """Those that write to the stream, by layer."""
-    ends = [(one, one.sae.description.writes) for one in every(model)]
-    return [one for one, key in ends if key is not None and key.site in STREAM]
+def _of_stream(model: Model) -> list[tuple[Attached, SiteKey]]:
+    """Those that write to the stream, by layer, with each site that they write to."""
+    return [
+        (one, key) for one in every(model) for key in one.sae.description.ends if key.site in STREAM
+    ]
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,7 +133,7 @@ class HeldTables:
     """What the tables of an index on disk would give."""
 
     held: dict[str, Array]
-    saes: tuple[Autoencoder, ...]
+    parts: tuple[tuple[Autoencoder, SiteKey], ...]
     tokens: list[str]
 
     def columns(self, _: Plan) -> dict[str, Array]:
@@ -136,19 +142,20 @@ class HeldTables:
 
     def vectors(self, rows_at_once: int) -> Iterator[Array]:
         """The vectors, in order, some [rows, d] at a time."""
-        for sae in self.saes:
-            for part in torch.split(sae.directions, rows_at_once):
+        for sae, site in self.parts:
+            for part in torch.split(sae.directions_at(site), rows_at_once):
                 yield array_of(part)
 
     def take_vectors(self, rows: Sequence[int]) -> Array:
         """The vectors of some rows [rows, d], in the order asked for."""
-        starts = [0, *accumulate(sae.description.n for sae in self.saes)]
+        starts = [0, *accumulate(sae.description.n for sae, _ in self.parts)]
         numbers = np.asarray(rows)
-        found = np.empty((len(numbers), self.saes[0].description.d_out), np.float32)
-        for first, sae in zip(starts, self.saes, strict=False):
+        found = np.empty((len(numbers), self.parts[0][0].description.d_out), np.float32)
+        for first, (sae, site) in zip(starts, self.parts, strict=False):
             here = (numbers >= first) & (numbers < first + sae.description.n)
             if here.any():
-                found[here] = array_of(sae.directions[torch.from_numpy(numbers[here] - first)])
+                own = torch.from_numpy(numbers[here] - first)
+                found[here] = array_of(sae.directions_at(site)[own])
         return found
 
     def texts(self) -> list[str]:

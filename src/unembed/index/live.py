@@ -18,13 +18,24 @@ from unembed.engine.reading.extremes import extremes
 from unembed.engine.targets import Target
 from unembed.errors import CapabilityError
 from unembed.index.hits import SHOWN_PROMOTED, SHOWN_SUPPRESSED, Hit, Scores
-from unembed.latents.sae import STREAM, directions_of
+from unembed.latents.sae import STREAM, directions_of, sae_of, writes_several
 
 if TYPE_CHECKING:
     from jaxtyping import Float
 
 KEY_TOKENS = 20
 ROWS_AT_ONCE = 256  # of products with all vectors
+
+
+@dataclass(frozen=True)
+class LayerWrite:
+    """What a latent writes at one of several layers, for an activation of 1."""
+
+    site: Annotated[str, 'Where: "L9.mlp_out".']
+    norm: float
+    cosine: Annotated[float, "With all that it writes, together."]
+    promoted: Annotated[Scores, "The first that it raises."]
+    suppressed: Annotated[Scores, "The first that it lowers."]
 
 
 @dataclass(frozen=True)
@@ -50,6 +61,10 @@ class LivePage:
     key_suppresses: Scores
     gate_promotes: Annotated[Scores | None, "The same of the gate; null where there is none."]
     key_reason: Annotated[str | None, "Why nothing is said of the key direction."]
+    writes: Annotated[
+        tuple[LayerWrite, ...],
+        "Of a latent that writes at several layers, each of its vectors; the others are their sum.",
+    ] = ()
 
 
 @torch.no_grad()
@@ -81,11 +96,36 @@ def live_pages(
             both[0],
             both[1],
             *keys,
+            each,
         )
-        for target, number, both, keys in zip(
-            targets, numbers, lists, _keys(model, targets), strict=True
+        for target, number, both, keys, each in zip(
+            targets,
+            numbers,
+            lists,
+            _keys(model, targets),
+            _writes(model, targets, projection),
+            strict=True,
         )
     ]
+
+
+def _writes(
+    model: Model, targets: Sequence[Target], projection: str
+) -> list[tuple[LayerWrite, ...]]:
+    """Of each latent that writes at several layers, each of its vectors."""
+    sae = sae_of(model, targets[0]) if writes_several(model, targets[0]) else None
+    if sae is None:
+        return [()] * len(targets)
+    numbers = torch.tensor([one.index or 0 for one in targets])
+    whole, found = accurate(sae.in_all(numbers)), [list[LayerWrite]() for _ in targets]
+    for key in sae.description.ends:
+        rows = accurate(sae.directions_at(key)[numbers])
+        cosines = torch.nn.functional.cosine_similarity(rows, whole, dim=-1).tolist()
+        lists = _lists(model, rows, projection, SHOWN_PROMOTED, SHOWN_SUPPRESSED)
+        each = zip(found, rows.norm(dim=-1).tolist(), cosines, lists, strict=True)
+        for own, norm, cosine, both in each:
+            own.append(LayerWrite(key.name, norm, cosine, *both))
+    return [tuple(own) for own in found]
 
 
 @dataclass(frozen=True)

@@ -28,15 +28,21 @@ class Rows:
     Args:
         columns: by name, [rows] or [rows, top_k]; as `IndexTables.columns` has them.
         stems: what the latents of each part of the plan are called, "L6.F".
+        written: where those of each part write with these vectors; "" where that is one site.
     """
 
     def __init__(
-        self, model: Model, plan: Plan, columns: Mapping[str, Array], stems: Sequence[str] = ()
+        self,
+        model: Model,
+        plan: Plan,
+        columns: Mapping[str, Array],
+        stems: Sequence[str] = (),
+        written: Sequence[str] = (),
     ) -> None:
         self._model = model
         self._plan = plan
         self._columns = columns
-        self._stems = tuple(stems)
+        self._stems, self._written = tuple(stems), tuple(written)
         self._starts = (0, *accumulate(plan.widths))
 
     @property
@@ -98,6 +104,7 @@ class Rows:
             matched=matched,
             promoted=self.listed(row, "promoted", SHOWN_PROMOTED),
             suppressed=self.listed(row, "suppressed", SHOWN_SUPPRESSED),
+            written=self._site(row),
         )
 
     def page(
@@ -120,7 +127,12 @@ class Rows:
             promoted=self.listed(row, "promoted", promoted),
             suppressed=self.listed(row, "suppressed", suppressed),
             clusters=clusters,
+            written=self._site(row),
         )
+
+    def _site(self, row: int) -> str | None:
+        """Where a latent writes with this vector, of one that writes at several sites."""
+        return (self._written[self._part(row)] or None) if self._written else None
 
     def _part(self, row: int) -> int:
         """Of the plan: the layer, or the autoencoder, that the vector is of."""

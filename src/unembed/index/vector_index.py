@@ -68,8 +68,10 @@ class VectorIndex:
         tables: IndexTables,
         kind: NodeKind = NEURON,
         stems: Sequence[str] = (),
+        written: Sequence[str] = (),
     ) -> None:
-        """`stems`: of latents, what those of each part of the plan are called, "L6.F"."""
+        """`stems`: of latents, what those of each part of the plan are called, "L6.F"; `written`:
+        where they write with these vectors, of those that write at several sites."""
         self.kind = kind
         self._attached = _attached_to(model)
         self.about = about
@@ -78,7 +80,7 @@ class VectorIndex:
         self._weights = SameWeights(model, plan.fingerprint)
         self._plan = plan
         self._tables = tables
-        self._rows = Rows(model, plan, tables.columns(plan), stems)
+        self._rows = Rows(model, plan, tables.columns(plan), stems, written)
         self._lock = threading.RLock()
         self._made: dict[str, Any] = {}
 
@@ -189,7 +191,8 @@ class VectorIndex:
     ) -> Hits:
         """Vectors nearest to a node ("L12.N512", itself left out) or to a direction [d_model].
 
-        Of a latent that is attached ("L6.F77") what it writes is looked for among the neurons'.
+        Of a latent that is attached ("L6.F77") what it writes is looked for among the neurons'; of
+        one that writes at several layers all of it together, and among latents at its first.
 
         The score is the cosine in the residual stream; with `include_negative` vectors that point
         the opposite way count as near, too, and keep their sign.

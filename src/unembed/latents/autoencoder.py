@@ -250,6 +250,12 @@ class Autoencoder:
         first = width * ends.index(site) if len(ends) > 1 else 0
         return self.directions[:, first : first + width]
 
+    def in_all(self, latents: Int[Tensor, " some"] | None = None) -> Float[Tensor, "some d_out"]:
+        """What latents (absent: all) write for a value of 1 to all their sites together."""
+        rows = self.directions if latents is None else self.directions[latents]
+        ends = self.description.ends
+        return rows if len(ends) < 2 else rows.reshape(len(rows), len(ends), -1).sum(1)
+
     @cached_property
     def directions(self) -> Float[Tensor, "n d_outs"]:
         """What each latent writes for a value of 1, but for the `factor` of a position.

@@ -195,9 +195,13 @@ STREAM = ("resid_pre", "resid_mid", "resid_post", "attn_out", "mlp_out", "embed"
 
 def direction_of(model: Loaded, latent: Target) -> Float[Tensor, " d_model"] | None:
     """What a latent that is attached adds to the residual stream for a value of 1: its decoder's
-    row. None where its autoencoder writes no part of the stream."""
-    rows = directions_of(model, latent)
-    return None if rows is None else rows[latent.index or 0]
+    row; of one that writes at several layers, the sum of its rows. None where its autoencoder
+    writes no part of the stream."""
+    if not isinstance(model.attached(latent), Latents):
+        return None
+    sae = sae_of(model, latent)
+    number = torch.tensor([latent.index or 0], device=sae.weights.W_dec.device)
+    return sae.in_all(number)[0] if _of_stream(sae) else None
 
 
 def directions_of(model: Loaded, latent: Target) -> Float[Tensor, "n d_model"] | None:
@@ -205,8 +209,19 @@ def directions_of(model: Loaded, latent: Target) -> Float[Tensor, "n d_model"] |
     if not isinstance(model.attached(latent), Latents):
         return None
     sae = sae_of(model, latent)
+    return sae.in_all() if _of_stream(sae) else None
+
+
+def writes_several(model: Loaded, node: Target) -> bool:
+    """Whether it is a latent that writes at several layers."""
+    if not node.row.derived or not isinstance(model.attached(node), Latents):
+        return False
+    return len(sae_of(model, node).description.ends) > 1
+
+
+def _of_stream(sae: Autoencoder) -> bool:
     writes = sae.description.writes
-    return None if writes is None or writes.site not in STREAM else sae.directions
+    return writes is not None and writes.site in STREAM
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,11 +15,11 @@ import torch
 from torch import Tensor
 
 from unembed.analyses.attribution_graph.held import Held
-from unembed.analyses.attribution_graph.sources import Sources, Transcoded, numbers
+from unembed.analyses.attribution_graph.sources import Sources, numbers
 from unembed.engine.cancel import Cancel
 
 if TYPE_CHECKING:
-    from jaxtyping import Float
+    from jaxtyping import Float, Int
 
 NUMBERS_AT_ONCE = 2**25  # of directions [row, pos, d_model]
 
@@ -71,9 +71,10 @@ class Edges:
         """
         ways: dict[int, Tensor] = {}
         self._together([start], ways)
-        layer, stream = self.sources.written(column)
-        found: dict[int, Tensor] = {}
-        for here in range(layer + 1, min(len(self.blocks), start.layer + 1)):
+        written, found = self.sources.written(column), dict[int, Tensor]()
+        first = min(written)
+        stream = written[first]
+        for here in range(first + 1, min(len(self.blocks), start.layer + 1)):
             if here in ways:  # not of a parallel layer that the target itself is in
                 attention = self.held.layers[here]
                 found[here] = attention.pairs(ways[here][0], stream)
@@ -82,6 +83,7 @@ class Edges:
                     here, stream if self.blocks[here].parallel else stream + moved
                 )
                 stream = stream + moved + skipped
+            stream = stream + written.get(here, 0)
         return found
 
     @torch.no_grad()
@@ -136,12 +138,12 @@ class Edges:
         first = self.sources.first_error(layer)
         places = slice(first, first + self.sources.n_positions)
         found[:, places] = torch.einsum("rpm,pm->rp", ways, self.sources.errors[layer])
+        for number, each in self.sources.transcoded.items():
+            if (written := each.written.get(layer)) is not None:
+                first = self.sources.first_latent(number)
+                found[:, first : first + len(each.at)] += _of_latents(each.at, written, ways)
         one = self.sources.transcoded.get(layer)
-        if one is None:
-            return None
-        first = self.sources.first_latent(layer)
-        found[:, first : first + len(one.at)] = _of_latents(one, ways)
-        return one.skipped(self.held, ways)
+        return None if one is None else one.skipped(self.held, ways)
 
     def _along_skip(
         self, layer: int, stream: Float[Tensor, "pos d_model"]
@@ -158,9 +160,11 @@ class Edges:
 
 
 def _of_latents(
-    one: Transcoded, ways: Float[Tensor, "row pos d_model"]
+    at: Int[Tensor, " active"],
+    written: Float[Tensor, "active d_model"],
+    ways: Float[Tensor, "row pos d_model"],
 ) -> Float[Tensor, "row active"]:
     """Of the active latents, position by position, as they are in order."""
-    counts = torch.bincount(one.at, minlength=ways.shape[1]).tolist()
-    parts = torch.split(one.written, counts)
+    counts = torch.bincount(at, minlength=ways.shape[1]).tolist()
+    parts = torch.split(written, counts)
     return torch.cat([ways[:, at] @ part.T for at, part in enumerate(parts)], 1)

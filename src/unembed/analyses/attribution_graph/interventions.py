@@ -7,7 +7,7 @@ runs, layer by layer, not the maps that edges are computed from.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -93,8 +93,8 @@ class _Pass:
         edits = [(pattern, by_analysis(set_to(f"L{layer}.mlp_out", row))) for row in rows]
         return self._rows(layer, streams, edits, [after])
 
-    def _less(self, layer: int, value: Tensor, row: tuple[int, Tensor]) -> Tensor:
-        return value - row[1].to(value) if row[0] == layer else value
+    def _less(self, layer: int, value: Tensor, row: Mapping[int, Tensor]) -> Tensor:
+        return value - row[layer].to(value) if layer in row else value
 
     def _rows(
         self,

@@ -162,7 +162,8 @@ class Whole:
         rows = []
         for number in places:
             layer, active = self.sources.where(self.columns[number])
-            rows.append(self.sources.transcoded[layer].written[active])
+            one = self.sources.transcoded[layer]
+            rows.append(torch.stack([some[active] for some in one.written.values()]).sum(0))
         raised = raised_by(self.seen.model, rows, cancel)
         names = {self._plain[n].name: label for n, label in zip(places, raised, strict=True)}
         return [replace(node, label=names.get(node.name, node.label)) for node in nodes]

@@ -236,7 +236,7 @@ class _Measuring:
         if node.kind == "latent":
             edit = zero(f"L{node.layer}.F{node.number}", positions=at)
         else:
-            _, written = self.sources.written(column)
+            (written,) = self.sources.written(column).values()
             name = "embed" if node.kind == "embed" else f"L{node.layer}.mlp_out"
             edit = add(name, -written[node.at], positions=at)
         edits: tuple[Edit, ...] = (by_analysis(edit),)

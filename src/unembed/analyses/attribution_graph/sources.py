@@ -4,7 +4,7 @@ and tokens. And how an active latent reads the stream.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -18,7 +18,7 @@ from unembed.engine.passes.run import Run
 from unembed.engine.targets import SiteKey
 from unembed.errors import CapabilityError, TooLargeError
 from unembed.latents.autoencoder import Autoencoder
-from unembed.latents.sae import attached, every, split
+from unembed.latents.sae import attached, every
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
@@ -26,15 +26,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Transcoded:
-    """The transcoder of a layer's feed-forward in one run: its active latents, and what is left."""
+    """The latents of a layer's transcoder that are active in one run."""
 
     layer: int
     sae: Autoencoder  # in the precision that is computed in
     at: Int[Tensor, " active"]  # positions, ascending
     latents: Int[Tensor, " active"]
     values: Float[Tensor, " active"]
-    written: Float[Tensor, "active d_model"]  # what each writes
-    error: Float[Tensor, "pos d_model"]
+    written: Mapping[int, Float[Tensor, "active d_model"]]  # by layer: what each writes there
 
     def starts(self, held: Held, some: Int[Tensor, " some"]) -> Float[Tensor, "some d_model"]:
         """How the values of some active latents grow with the stream, each at its position.
@@ -109,19 +108,21 @@ class Sources:
         """The column of the first token."""
         return self.n_columns - self.n_positions
 
-    def written(self, column: int) -> tuple[int, Float[Tensor, "pos d_model"]]:
-        """What one writes at each position, and in which layer; a token before all: -1."""
-        found = torch.zeros_like(self.embed)
+    def written(self, column: int) -> dict[int, Float[Tensor, "pos d_model"]]:
+        """By layer what one writes at each position; a token before all: in layer -1."""
         if column < self.n_latents:
             layer, number = self.where(column)
             one = self.transcoded[layer]
-            found[one.at[number]] = one.written[number]
-            return layer, found
+            found = {to: torch.zeros_like(self.embed) for to in one.written}
+            for to, rows in one.written.items():
+                found[to][one.at[number]] = rows[number]
+            return found
+        alone = torch.zeros_like(self.embed)
         order, at = divmod(column - self.n_latents, self.n_positions)
         layers = [*sorted(self.errors), -1]
         whole = self.embed if layers[order] < 0 else self.errors[layers[order]]
-        found[at] = whole[at]
-        return layers[order], found
+        alone[at] = whole[at]
+        return {layers[order]: alone}
 
     def where(self, column: int) -> tuple[int, int]:
         """The layer of a latent's column, and its number among the active ones there."""
@@ -158,7 +159,7 @@ def transcoders(model: Loaded) -> dict[int, Autoencoder]:
             "features of an attribution graph",
             field="model",
             value=model.name,
-            legal="a transcoder from L9.mlp_in, or L9.resid_mid, to L9.mlp_out",
+            legal="a transcoder from L9.mlp_in, or L9.resid_mid, to L9.mlp_out; a cross-layer one",
             fix='model.attach(ue.load_sae(source, "L9.mlp_in>L9.mlp_out")), for as many layers as '
             "there are transcoders of",
         )
@@ -170,7 +171,7 @@ def _is_of_mlp(model: Loaded, layer: int, sae: Autoencoder) -> bool:
     stream = "resid_pre" if model.block(layer).parallel else "resid_mid"
     read = (SiteKey("mlp_in", layer), SiteKey(stream, layer))
     return (
-        says.kind == "transcoder"
+        says.kind in ("transcoder", "clt")
         and says.reads in read
         and says.writes == ("mlp_out", layer, False)
     )
@@ -221,47 +222,56 @@ def sources_capture(model: Loaded) -> tuple[str, ...]:
 @torch.no_grad()
 def sources(seen: Run) -> Sources:
     """All that writes in one run. Raises TooLargeError for more active latents than may be held."""
-    model = seen.model
-    own, found, errors = transcoders(model), dict[int, Transcoded](), dict[int, Tensor]()
+    model, own = seen.model, transcoders(seen.model)
+    found, errors, embed = dict[int, Transcoded](), dict[int, Tensor](), accurate(seen["embed"])
+    sums: dict[int, Tensor] = {}  # of what latents write to a layer, its own and those before
     for block in model.anatomy.blocks:
         if block.feed_forward is None:
             continue
-        layer, writes = block.layer, seen[f"L{block.layer}.mlp_out"]
-        if layer not in own:
-            errors[layer] = accurate(writes)
-            continue
-        found[layer] = _transcoded(layer, own[layer], seen)
-        errors[layer] = found[layer].error
-    made = Sources(found, errors, accurate(seen["embed"]))
-    _check_size(model, made)
-    return made
+        layer, left = block.layer, accurate(seen[f"L{block.layer}.mlp_out"])
+        if layer in own:
+            reads = _reads(own[layer])
+            read = accurate(seen.activations[reads])
+            one = found[layer] = _transcoded(model, layer, own[layer], read, found)
+            for to, rows in one.written.items():
+                sums.setdefault(to, torch.zeros_like(left)).index_add_(0, one.at, rows)
+            left = left - one.sae.constant(read) - sums[layer]
+        errors[layer] = left
+    return Sources(found, errors, embed)
 
 
-def _transcoded(layer: int, sae: Autoencoder, seen: Run) -> Transcoded:
-    reads = sae.description.reads
-    if reads is None:
+def _reads(sae: Autoencoder) -> SiteKey:
+    if sae.description.reads is None:
         raise AssertionError("an autoencoder that is attached has a place")
-    read, writes = seen.activations[reads], seen[f"L{layer}.mlp_out"]
-    parts = split(sae, read, writes)
-    values = accurate(parts.values)
+    return sae.description.reads
+
+
+def _transcoded(
+    model: Loaded, layer: int, sae: Autoencoder, read: Tensor, before: Mapping[int, Transcoded]
+) -> Transcoded:
+    own = sae.like(read)
+    values = own.encode(read)
     at, latents = values.nonzero().T
-    own = sae.like(values)
+    ends = own.description.ends
+    held = sum(len(one.at) * (len(one.written) + 1) for one in before.values())
+    n_active = sum(len(one.at) for one in before.values()) + len(at)
+    _check_size(model, n_active, held + len(at) * (len(ends) + 1), len(read))
     some = values[at, latents]
-    factor = own.factor(accurate(read))[at]
-    written = own.directions[latents] * (some[:, None] * factor)
-    return Transcoded(layer, own, at, latents, some, written, accurate(parts.error))
+    scale = some[:, None] * own.factor(read)[at]
+    written = {key.layer or 0: own.directions_at(key)[latents] * scale for key in ends}
+    return Transcoded(layer, own, at, latents, some, written)
 
 
-def _check_size(model: Loaded, made: Sources) -> None:
-    size = 4 * made.n_latents * model.anatomy.d_model * 2
+def _check_size(model: Loaded, n_active: int, n_rows: int, n_positions: int) -> None:
+    """Of what latents read and write, rows of the stream's width."""
+    size = 4 * n_rows * model.anatomy.d_model
     limit = model.settings.max_capture_bytes
     if size > limit:
         raise TooLargeError(
-            f"{made.n_latents:,} latents are active at {made.n_positions:,} tokens: what they "
-            f"write takes {size / 2**20:,.0f} MiB; the limit is {limit / 2**20:,.0f} MiB "
-            "(max_capture_bytes)",
+            f"{n_active:,} latents are active at {n_positions:,} tokens: what they write takes "
+            f"{size / 2**20:,.0f} MiB; the limit is {limit / 2**20:,.0f} MiB (max_capture_bytes)",
             field="prompt",
-            value=made.n_latents,
+            value=n_active,
             legal="fewer active latents",
             fix="a shorter prompt",
         )

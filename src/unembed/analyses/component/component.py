@@ -12,8 +12,14 @@ from unembed.analyses.component.downstream import downstream
 from unembed.analyses.component.options import ComponentOptions
 from unembed.analyses.component.result import Component, Downstream, Kind, TokenEffect
 from unembed.analyses.tools.checks import checked_top_k, chosen
-from unembed.analyses.tools.effects import direct_effects, effects_capture
-from unembed.analyses.tools.writes import joins_stream, node_of, write, write_capture
+from unembed.analyses.tools.effects import Writes, effects_capture, effects_of
+from unembed.analyses.tools.writes import (
+    joins_stream,
+    latent_writes,
+    node_of,
+    write,
+    write_capture,
+)
 from unembed.analyses.tracing.written import Written
 from unembed.engine.cancel import Cancel
 from unembed.engine.loaded import Loaded
@@ -77,10 +83,11 @@ def component(
     top_k = checked_top_k(model, options.top_k)
     written = write(run, target)
     here = written[position, None]
-    acts, reason = _downstream(run, target, here, position, options.downstream, cancel)
-    effects, where = None, _joins(model, target)
-    if _reads_tokens(model) and where is not None:
-        effects = direct_effects(run, here, *where, position, top_k)
+    parts = _parts(run, target, here, position)
+    acts, reason = _downstream(run, target, parts, position, options.downstream, cancel)
+    effects = None
+    if _reads_tokens(model) and parts is not None:
+        effects = effects_of(run, parts, position, top_k, cancel, joint=len(parts) > 1)
     activation = (
         run.value_of(target, every_position=True)
         if target.is_number
@@ -109,20 +116,41 @@ def component(
     )
 
 
+def _parts(run: Run, target: Target, here: Tensor, position: int) -> list[Writes] | None:
+    """What it writes at the position, at each place where it does; None: behind a norm."""
+    where = _joins(run.model, target)
+    if where is None:
+        return None
+    own = sae_of(run.model, target) if target.row.derived else None
+    if own is None or len(own.description.ends) == 1:
+        return [Writes(here, *where)]
+    return [
+        Writes(row, *to)
+        for key, row in latent_writes(run, target, position)
+        if (to := joins_stream(run.model, key)) is not None
+    ]
+
+
 def _downstream(
-    run: Run, target: Target, here: Tensor, position: int, k: int, cancel: Cancel | None
+    run: Run,
+    target: Target,
+    parts: list[Writes] | None,
+    position: int,
+    k: int,
+    cancel: Cancel | None,
 ) -> tuple[tuple[Downstream, ...], str | None]:
     """Where it acts, or why nothing is said of it."""
     if not k:
         return (), None
-    where = _joins(run.model, target)
-    if where is None:
+    if parts is None:
         return (), f"{target.text} writes behind a norm of the stream"
     if run.model.has_encoder:
         return (), f"{run.model.name} has an encoder, whose stream is another one"
     own = sae_of(run.model, target) if target.row.derived else None
     try:
-        return downstream(run, Written(*where, position, here, own), k, cancel), None
+        first, *also = parts
+        written = Written(first.layer, first.branch, position, first.rows, own, tuple(also))
+        return downstream(run, written, k, cancel), None
     except (CapabilityError, TooLargeError) as error:
         return (), error.message
 

@@ -2,7 +2,7 @@
 
 An autoencoder of what a branch adds (`mlp_out`, `attn_out`) takes the place of the branch's neurons
 or rows of W_O. One of the stream divides what is there once more: its latents stand behind that
-node, and nothing flows on from them.
+node, and nothing flows on from them. Latents of a cross-layer transcoder are not drawn.
 """
 
 from __future__ import annotations
@@ -51,7 +51,9 @@ def latents_of(model: Loaded, layer: int) -> dict[str, Attached]:
     return {
         one.writes.site: one
         for one in attached_to(model)
-        if one.reads.layer == one.writes.layer == layer and one.writes.site in (*PLACES, *BESIDE)
+        if one.reads.layer == one.writes.layer == layer
+        and one.writes.site in (*PLACES, *BESIDE)
+        and one.sae.description.kind != "clt"
     }
 
 
@@ -69,7 +71,12 @@ def notes(model: Loaded, layers: Sequence[int]) -> list[str]:
         reads, writes = places
         if reads is None or writes is None or not {reads.layer, writes.layer} & set(layers):
             continue
-        if reads.layer != writes.layer or writes.site not in (*PLACES, *BESIDE):
+        if one.sae.description.kind == "clt":
+            said.append(
+                f"Latents of {one.sae.description.where} are not drawn: each writes in several "
+                "layers. ue.attribution_graph has them as nodes, and ue.attribute their effects."
+            )
+        elif reads.layer != writes.layer or writes.site not in (*PLACES, *BESIDE):
             said.append(
                 f"Latents of {one.sae.description.where} are not drawn: they write "
                 + ("in another layer." if reads.layer != writes.layer else "inside of a branch.")

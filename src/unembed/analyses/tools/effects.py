@@ -99,12 +99,15 @@ def effects_of(
     position: int,
     k: int = 10,
     cancel: Cancel | None = None,
+    *,
+    joint: bool = False,
 ) -> Effects:
     """Effects of writes of several branches, row after row, all read in one product.
 
-    Needs `effects_capture` of the lowest layer captured.
+    `joint`: in one row those of all writes as if they were one. Needs `effects_capture` of the
+    lowest layer captured.
     """
-    carried = _carried(run, groups, position, joint=False)
+    carried = _carried(run, groups, position, joint)
     _require_finite(carried)
     linear = _linear_to_unembedding(run, carried, position)
     if linear is None:

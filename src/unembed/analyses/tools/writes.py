@@ -219,7 +219,10 @@ def write(run: Run, node: Name) -> Float[Tensor, "pos d_model"]:
 
 
 def _latent_write(run: Run, latent: Target) -> Float[Tensor, "pos d_model"]:
-    """What a latent stands for where its autoencoder writes: nothing of its bias and error."""
+    """What a latent stands for where its autoencoder writes: nothing of its bias and error.
+
+    Of one that writes at several layers, all of it together.
+    """
     direction, sae = direction_of(run.model, latent), sae_of(run.model, latent)
     if direction is None:
         raise CapabilityError(
@@ -232,6 +235,22 @@ def _latent_write(run: Run, latent: Target) -> Float[Tensor, "pos d_model"]:
     values = run.value_of(latent, every_position=True)
     factor = sae.factor(run[latent.site_key.name].to(values)).to(values)
     return values[:, None] * direction.to(values) * factor
+
+
+@torch.no_grad()
+def latent_writes(
+    run: Run, latent: Target, position: int
+) -> list[tuple[SiteKey, Float[Tensor, "1 d_model"]]]:
+    """What a latent writes at a position, site by site. Needs `write_capture` captured."""
+    sae = sae_of(run.model, latent)
+    values = run.value_of(latent, every_position=True)
+    factor = sae.factor(run[latent.site_key.name].to(values)).to(values)[position]
+    size = values[position] * factor
+    index = latent.index or 0
+    return [
+        (key, (size * sae.directions_at(key)[index].to(values))[None])
+        for key in sae.description.ends
+    ]
 
 
 def joins_stream(model: Loaded, writes: SiteKey) -> tuple[int | None, Branch | None] | None:

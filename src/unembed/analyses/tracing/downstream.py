@@ -16,7 +16,7 @@ from torch import Tensor
 from unembed.analyses.attribution.attribute import objective_of
 from unembed.analyses.attribution.options import AttributionOptions, NodeKindName
 from unembed.analyses.tools.directions import directions, directions_capture
-from unembed.analyses.tools.effects import Writes, check_effects
+from unembed.analyses.tools.effects import check_effects
 from unembed.analyses.tools.frozen import accurate
 from unembed.analyses.tools.objective import Objective
 from unembed.analyses.tools.target import in_words
@@ -153,7 +153,7 @@ class Downstream:
             trail=tuple(one.name for one in self.steps[:-1]),
             objective=None if objective is None else in_words(self.model, objective),
             words=self._words(),
-            value=float(accurate(written.row).norm()),
+            value=written.norm,
             tokens=self.model.tokens(self.read.ids),
             parts=(),
             rows=(),
@@ -246,8 +246,7 @@ class Downstream:
         found = directions(seen, objective)
         if found.position != written.position:
             return 0.0
-        rows = [Writes(written.row, written.layer, written.branch)]
-        return float(found.effects(self.model, rows)[0])
+        return float(found.effects(self.model, written.parts).sum())
 
     def _lost(self, objective: Objective, taken: Edit) -> float:
         """What the objective loses in a run without the node."""

@@ -298,9 +298,10 @@ class Layer:
     def _along(self, made: Tensor, end: End) -> Tensor:
         """How `made` changes with the write, as its own code has it: what `made` has of it."""
         stream, here = self.seen[stream_at(end, self.model)], self.written
-        rows = carried_to(self.plain, here.row, here.layer, here.branch, here.position, end)
         whole = torch.zeros_like(stream)
-        whole[here.position] = rows[0].to(whole)
+        for one in here.parts:
+            rows = carried_to(self.plain, one.rows, one.layer, one.branch, here.position, end)
+            whole[here.position] += rows[0].to(whole)
         return pushed(made, stream, whole)
 
     def _queries(self, n: int) -> list[int]:

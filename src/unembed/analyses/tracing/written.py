@@ -7,15 +7,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
+import torch
 from torch import Tensor
 
-from unembed.analyses.tools.effects import stream_capture
+from unembed.analyses.tools.effects import Writes, stream_capture
 from unembed.analyses.tools.frozen import accurate
 from unembed.analyses.tools.moved import MovedValues, moved_capture
 from unembed.analyses.tools.writes import (
     INSIDE,
     branch_output,
     joins_stream,
+    latent_writes,
     node_of,
     write,
     write_capture,
@@ -44,13 +46,30 @@ LEGAL = (
 
 @dataclass(frozen=True, eq=False)
 class Written:
-    """One write: where it joins the stream, at which position, and the row itself."""
+    """What a node writes: where it joins the stream, at which position, and the row itself.
+
+    Args:
+        own: whose latent writes it.
+        also: of a latent that writes at several layers, what it writes in those behind the first.
+    """
 
     layer: int | None  # None: of the embedding
     branch: Branch | None
     position: int
     row: Float[Tensor, "1 d_model"]
-    own: Autoencoder | None = None  # whose latent writes it
+    own: Autoencoder | None = None
+    also: tuple[Writes, ...] = ()
+
+    @property
+    def parts(self) -> tuple[Writes, ...]:
+        """All that is written, the first layer first."""
+        return (Writes(self.row, self.layer, self.branch), *self.also)
+
+    @property
+    def norm(self) -> float:
+        """The length of all of it together."""
+        rows = [accurate(one.rows) for one in self.parts]
+        return float(torch.cat([one.to(rows[0]) for one in rows]).sum(0).norm())
 
 
 @dataclass(frozen=True)
@@ -142,6 +161,10 @@ def written_of(
         if not out.has_bias:
             raise CapabilityError(f"{source.name} writes nothing: there is no bias", field="node")
         row = out.bias_write()
+    elif node is not None and own is not None and len(own.description.ends) > 1:
+        (_, row), *later = latent_writes(seen, node, at)
+        also = [Writes(rows, key.layer, branch) for key, rows in later]
+        return Written(layer, branch, at, row, own, tuple(also))
     else:
         row = write(seen, node.stem if node is not None else "embed")[at, None]
     return Written(layer, branch, at, row, own)
