@@ -157,3 +157,31 @@ def test_a_lens_and_an_objective_see_its_edits(both):
     found = ue.attribute(model, PROMPT, 7, pairs=False)
     at = len(found.tokens) - 1
     assert found.node(f"L0.F{number}@{at}").direct == pytest.approx(direct, rel=1e-5, abs=1e-8)
+
+
+def test_downstream_of_it_is_what_all_its_writes_do(both):
+    plain, model, clt = both
+    number, values = strongest(plain, clt, 0)
+    name = f"L0.F{number}@3"
+    found = ue.trace(model, PROMPT, name, direction="downstream", target=7, position=3)
+    rows = rows_of(clt.layers[0], number)
+    wrote = values[3] * sum(rows.values())
+    assert found.value == pytest.approx(float(wrote.norm()), rel=1e-6)
+    readers = [one for one in found.readers if one.name.startswith(("L2.F", "L2.N"))]
+    assert readers
+    for one in readers[:4]:
+        traced = ue.trace(model, PROMPT, one.name, through=one.through)
+        assert one.effect == pytest.approx(traced.node_at(name).direct, rel=1e-5, abs=1e-9)
+    goal = ue.Objective.logit(7, position=3)
+    direct = ue.attribute(model, PROMPT, goal, pairs=False).node(name).direct
+    assert found.direct == pytest.approx(direct, rel=1e-5)
+
+
+def test_a_flow_graph_does_not_draw_them_and_says_so(both):
+    plain, model, _ = both
+    graphs = [
+        ue.flow_graph(one.run(PROMPT, ue.flow_capture(one, [1])), [1]) for one in (plain, model)
+    ]
+    assert [node.id for node in graphs[0].nodes] == [node.id for node in graphs[1].nodes]
+    (note,) = (note for note in graphs[1].notes if "are not drawn" in note and "L1." in note)
+    assert "ue.attribution_graph" in note

@@ -1256,14 +1256,14 @@ export interface components {
             stem: string;
             /**
              * Site
-             * @description Where: "L6.resid_post"; of a transcoder "L6.mlp_in>L6.mlp_out".
+             * @description Where: "L6.resid_post"; of a transcoder "L6.mlp_in>L6.mlp_out", of a layer of a cross-layer one "L6.mlp_in>L6-17.mlp_out".
              */
             site: string;
             /**
              * Kind
              * @enum {string}
              */
-            kind: "sae" | "transcoder";
+            kind: "sae" | "transcoder" | "clt";
             /**
              * Words
              * @description In a phrase: "topk autoencoder of 16,384 latents at L6.resid_post ...".
@@ -5444,6 +5444,11 @@ export interface components {
              * @description Most lowered first.
              */
             suppressed: components["schemas"]["TokenScore"][];
+            /**
+             * Written
+             * @description Of a latent that writes at several layers: where it writes this.
+             */
+            written: string | null;
         };
         /**
          * Hits
@@ -6342,6 +6347,34 @@ export interface components {
              * @description Why that is not taken apart.
              */
             cross_heads_reason: string | null;
+        };
+        /**
+         * LayerWrite
+         * @description What a latent writes at one of several layers, for an activation of 1.
+         */
+        LayerWrite: {
+            /**
+             * Site
+             * @description Where: "L9.mlp_out".
+             */
+            site: string;
+            /** Norm */
+            norm: number;
+            /**
+             * Cosine
+             * @description With all that it writes, together.
+             */
+            cosine: number;
+            /**
+             * Promoted
+             * @description The first that it raises.
+             */
+            promoted: components["schemas"]["TokenScore"][];
+            /**
+             * Suppressed
+             * @description The first that it lowers.
+             */
+            suppressed: components["schemas"]["TokenScore"][];
         };
         /**
          * LensComparison
@@ -8692,6 +8725,12 @@ export interface components {
              * @description Why nothing is said of the key direction.
              */
             key_reason: string | null;
+            /**
+             * Writes
+             * @description Of a latent that writes at several layers, each of its vectors; the others are their sum.
+             * @default []
+             */
+            writes: components["schemas"]["LayerWrite"][];
             /**
              * Percentile
              * @description Of the norm, among all; needs an index.

@@ -320,7 +320,7 @@ function Similar({ vector }: { vector: Vector }) {
       </h3>
       <ul className="drawer-similar">
         {others.map((hit) => (
-          <li key={hit.node}>
+          <li key={`${hit.node} ${hit.written ?? ''}`}>
             <button type="button" className="link mono" onClick={() => change({ node: hit.node })}>
               {hit.node}
             </button>

@@ -55,7 +55,7 @@ export function HitList({ hits, model, unit }: ListProps) {
       <ol className="hit-list" ref={place} onKeyDown={onKeyDown} data-testid="hits">
         {hits.map((hit, index) => (
           <HitRow
-            key={hit.node}
+            key={`${hit.node} ${hit.written ?? ''}`}
             hit={hit}
             index={index}
             share={unit === '' ? null : hit.score / most}

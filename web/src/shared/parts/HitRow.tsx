@@ -42,6 +42,11 @@ export function HitRow({ hit, index, share, tabbable, onFocus, model }: Props) {
           {hit.node}
         </button>
         <NodeName node={hit.node} />
+        {hit.written ? (
+          <span className="faint mono" title="Where it writes this vector: it writes at several">
+            at {hit.written}
+          </span>
+        ) : null}
         <span className="faint number" title={`norm of the value vector: ${hit.norm}`}>
           ‖v‖ {quantity(hit.norm)}
         </span>
