@@ -135,6 +135,7 @@ if TYPE_CHECKING:
     from unembed.index.vector_index import VectorIndex
     from unembed.latents.check import SaeCheck, check_sae
     from unembed.latents.cross_layer import CrossLayerTranscoder
+    from unembed.latents.crosscoder import Crosscoder
     from unembed.latents.load import load_sae
     from unembed.latents.sae import Sae
     from unembed.models.anatomy import Anatomy
@@ -303,6 +304,7 @@ _HOME = {
     "SimilarOptions": "unembed.index.options",
     "TokenSearchOptions": "unembed.index.options",
     "CrossLayerTranscoder": "unembed.latents.cross_layer",
+    "Crosscoder": "unembed.latents.crosscoder",
     "Sae": "unembed.latents.sae",
     "SaeCheck": "unembed.latents.check",
     "check_sae": "unembed.latents.check",
@@ -336,6 +338,7 @@ __all__ = [
     "CorpusSearchOptions",
     "CorpusSentencesOptions",
     "CrossLayerTranscoder",
+    "Crosscoder",
     "CutReport",
     "EdgeOptions",
     "Edit",

@@ -1263,7 +1263,7 @@ export interface components {
              * Kind
              * @enum {string}
              */
-            kind: "sae" | "transcoder" | "clt";
+            kind: "sae" | "transcoder" | "clt" | "crosscoder";
             /**
              * Words
              * @description In a phrase: "topk autoencoder of 16,384 latents at L6.resid_post ...".

@@ -43,6 +43,7 @@ class Derived:
             [pos, width of where it is written], of several sites side by side; linear in the
             values, but for what is added whatever they are.
         sites: where each layer's are read, of layers where that is not the row's site.
+        fixed: why those of a layer are read and not edited, and what is done instead.
         writes: where each layer's write, of layers where that is not where they are read; sites of
             one width.
     """
@@ -53,6 +54,8 @@ class Derived:
     decode: Callable[[int, Float[Tensor, "pos n"], Tensor], Float[Tensor, "pos width"]]
     sites: Mapping[int, str] = field(default_factory=dict)
     writes: Mapping[int, tuple[SiteKey, ...]] = field(default_factory=dict)
+
+    fixed: Mapping[int, tuple[str, str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         row = self.row

@@ -116,7 +116,7 @@ def latent_index(
     )
     tables = HeldTables(held, tuple((one.sae, site) for one, site in parts_of), texts_of(model))
     stems = [one.stem for one, _ in parts_of]
-    crosses = [one.sae.description.kind == "clt" for one, _ in parts_of]
+    crosses = [one.sae.description.kind in ("clt", "crosscoder") for one, _ in parts_of]
     written = [site.name if some else "" for (_, site), some in zip(parts_of, crosses, strict=True)]
     return VectorIndex(model, plan, about, tables, LATENT, stems, written)
 

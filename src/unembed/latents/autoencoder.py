@@ -251,9 +251,14 @@ class Autoencoder:
         return self.directions[:, first : first + width]
 
     def in_all(self, latents: Int[Tensor, " some"] | None = None) -> Float[Tensor, "some d_out"]:
-        """What latents (absent: all) write for a value of 1 to all their sites together."""
+        """What latents (absent: all) write for a value of 1 to all their sites together.
+
+        Of a crosscoder, whose sites contain one another, what they write to their own.
+        """
         rows = self.directions if latents is None else self.directions[latents]
         ends = self.description.ends
+        if self.description.kind == "crosscoder":
+            return rows[:, : self.description.d_out]
         return rows if len(ends) < 2 else rows.reshape(len(rows), len(ends), -1).sum(1)
 
     @cached_property

@@ -43,12 +43,17 @@ Layers = tuple[Autoencoder, ...]
 Seen = Mapping[SiteKey, Tensor]
 _NUMBER = re.compile(r"[0-9.e+-]*[0-9]")  # of words: each layer has its own scale
 _READS = ("mlp_in", "resid_mid", "resid_pre", "attn_in")
+_STATES = ("resid_pre", "resid_mid", "resid_post", "mlp_out")
 _WRITES = ("mlp_out", "attn_out", "resid_post")
 
 
 def where_of(layers: Layers) -> str:
     """All places of one, by the first and last layer: "L0-17.mlp_in>L0-17.mlp_out"."""
     first, last = layers[0].description, layers[-1].description
+    if first.kind == "crosscoder" and first.reads is not None:
+        numbers = (one.description.reads for one in layers)
+        listed = ",".join(str(key.layer) for key in numbers if key is not None)
+        return f"L{listed}.{first.reads.site}"
     pairs = (first.reads, last.reads), (first.writes, last.writes)
     return ">".join(
         f"L{one.layer}-{other.layer}.{one.site}" for one, other in pairs if one and other
@@ -167,6 +172,8 @@ class _Evidence:
 
     def _absent(self) -> list[str]:
         """Layers of the model that it has no latents of."""
+        if self.layers[0].description.kind != "clt":
+            return []
         own = {key.layer for one in self.layers for key in one.description.ends}
         n_layers = self.model.anatomy.n_layers
         left = [layer for layer in range(n_layers) if layer not in own]
@@ -195,12 +202,15 @@ class _Evidence:
         says = self.layers[0].description
         if says.reads is None or says.writes is None:
             return
-        pairs = [(site, says.writes.site) for site in _READS]
-        pairs += [(says.reads.site, site) for site in _WRITES]
-        for reads, writes in dict.fromkeys(pairs):
-            if (reads, writes) == (says.reads.site, says.writes.site):
+        pairs = [(site, says.writes.site, 0) for site in _READS]
+        pairs += [(says.reads.site, site, 0) for site in _WRITES]
+        if says.kind == "crosscoder":
+            pairs = [(site, site, 0) for site in _STATES]
+            pairs += [(says.reads.site, says.reads.site, by) for by in (-2, -1, 1, 2)]
+        for reads, writes, by in dict.fromkeys(pairs):
+            if (reads, writes, by) == (says.reads.site, says.writes.site, 0):
                 continue
-            moved = tuple(_moved(one, reads, writes) for one in self.layers)
+            moved = tuple(_moved(one, reads, writes, by) for one in self.layers)
             if all(self._fits(one) for one in moved):
                 yield moved[0].description.at_first, moved
 
@@ -235,9 +245,9 @@ def _keys(one: Autoencoder) -> tuple[SiteKey, ...]:
     return (*(() if reads is None else (reads,)), *one.description.ends)
 
 
-def _moved(one: Autoencoder, reads: str, writes: str) -> Autoencoder:
-    """One layer that reads and writes other sites of the same layers."""
-    own, *ends = _keys(one)
+def _moved(one: Autoencoder, reads: str, writes: str, by: int) -> Autoencoder:
+    """One layer that reads and writes other sites, of the same layers or of ones further on."""
+    own, *ends = (key._replace(layer=(key.layer or 0) + by) for key in _keys(one))
     first, *also = (key._replace(site=writes) for key in ends)
     says = replace(one.description, reads=own._replace(site=reads), writes=first, also=tuple(also))
     return Autoencoder(says, one.weights)

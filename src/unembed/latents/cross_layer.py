@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False)
-class CrossLayerTranscoder:
-    """A cross-layer transcoder; make one with `unembed.load_sae`.
+class LayeredAutoencoder:
+    """What a cross-layer transcoder and a crosscoder share.
 
     Args:
         layers: one for each layer, in order: its encoder, with the decoders of all sites that its
@@ -66,10 +66,10 @@ class CrossLayerTranscoder:
         """The reconstruction of each site, from what each layer reads."""
         return reconstructed(self.layers, seen)
 
-    def decided(self, model: Loaded) -> tuple[CrossLayerTranscoder, SaeCheck]:
+    def decided(self, model: Loaded) -> tuple[LayeredAutoencoder, SaeCheck]:
         """See `check_sae`."""
         layers, check, _ = decided(self.layers, model)
-        return CrossLayerTranscoder(layers), check
+        return type(self)(layers), check
 
     def attached_to(self, model: Loaded, verify: bool) -> Derived:
         """See `Model.attach`."""
@@ -89,4 +89,8 @@ class CrossLayerTranscoder:
         return latents_of({**saes, **own}, {**before, **checks}, row)
 
     def __repr__(self) -> str:
-        return f"CrossLayerTranscoder({self.words})"
+        return f"{type(self).__name__}({self.words})"
+
+
+class CrossLayerTranscoder(LayeredAutoencoder):
+    """A cross-layer transcoder; make one with `unembed.load_sae`."""

@@ -17,7 +17,7 @@ from typing import Annotated, Literal
 
 from unembed.engine.targets import SiteKey
 
-Kind = Literal["sae", "transcoder", "clt"]
+Kind = Literal["sae", "transcoder", "clt", "crosscoder"]
 Activation = Literal["relu", "jumprelu", "topk", "batchtopk", "abstopk", "groupmax", "gated"]
 Normalise = Literal["none", "layer_norm", "length"]
 Open = Literal["subtract_bias", "threshold"]
@@ -27,6 +27,7 @@ OF_KIND: dict[Kind, str] = {
     "sae": "autoencoder",
     "transcoder": "transcoder",
     "clt": "cross-layer transcoder",
+    "crosscoder": "crosscoder",
 }
 
 
@@ -39,7 +40,8 @@ class Description:
         d_in, d_out: width of what is read and of what is written, at one site.
         n: how many latents.
         reads, writes: the sites; None where the file does not say. Of an autoencoder they are one.
-        also: of one layer of a cross-layer transcoder, where its latents write besides, in order.
+        also: of one layer of a cross-layer transcoder, where its latents write besides, in order;
+            of a crosscoder the other sites that its latents stand for.
         k: how many latents a TopK keeps at a position.
         subtract_bias: whether b_dec is taken off before the encoder.
         normalise: "layer_norm": mean off, over the unbiased standard deviation; "length": to length
@@ -113,6 +115,7 @@ class Description:
 
 def _together(keys: tuple[SiteKey, ...]) -> str:
     """Sites of one kind, by their first and last layer: "L9-17.mlp_out"."""
+    keys = tuple(sorted(keys, key=lambda key: key.layer or 0))
     first, last = keys[0], keys[-1]
     return first.name if first == last else f"L{first.layer}-{last.layer}.{first.site}"
 

@@ -11,7 +11,7 @@ from unembed.engine.targets import SiteKey
 from unembed.errors import InputError, TargetError
 from unembed.latents.autoencoder import Autoencoder
 from unembed.latents.check import decided
-from unembed.latents.cross_layer import CrossLayerTranscoder
+from unembed.latents.cross_layer import LayeredAutoencoder
 from unembed.latents.files import Files, files_of
 from unembed.latents.layouts import LAYOUTS
 from unembed.latents.layouts.common import Asked
@@ -30,8 +30,9 @@ def load_sae(
     scale: float | None = None,
     revision: str | None = None,
     settings: Settings | None = None,
-) -> Sae | CrossLayerTranscoder:
-    """Read a sparse autoencoder or a transcoder, of one layer or of all.
+) -> Sae | LayeredAutoencoder:
+    """Read a sparse autoencoder, a transcoder of one layer or of all (`CrossLayerTranscoder`), or a
+    crosscoder (`Crosscoder`).
 
     Args:
         source: a folder, a file of weights, or a path in a repository of the hub, as in
@@ -56,7 +57,7 @@ def load_sae(
     if scale is not None and not scale > 0:
         raise InputError("scale must be above 0", field="scale", value=scale, legal="above 0")
     found = _read(files, Asked(reads, writes, subtract_bias, scale))
-    if isinstance(found, CrossLayerTranscoder):
+    if isinstance(found, LayeredAutoencoder):
         _refuse_told(files, subtract_bias, scale)
         return found if model is None else found.decided(model)[0]
     found = _told(found, files, reads, writes, subtract_bias)
@@ -84,7 +85,7 @@ def _refuse_told(files: Files, subtract_bias: bool | None, scale: float | None) 
     for field, value in (("subtract_bias", subtract_bias), ("scale", scale)):
         if value is not None:
             raise InputError(
-                f"{files.source} is a cross-layer transcoder, of which {field} is not asked",
+                f"{files.source} has latents of several layers, of which {field} is not asked",
                 field=field,
                 value=value,
                 legal="nothing",
@@ -92,7 +93,7 @@ def _refuse_told(files: Files, subtract_bias: bool | None, scale: float | None) 
             )
 
 
-def _read(files: Files, asked: Asked) -> Autoencoder | CrossLayerTranscoder:
+def _read(files: Files, asked: Asked) -> Autoencoder | LayeredAutoencoder:
     for layout in LAYOUTS:
         if layout.recognises(files):
             found = layout.read(files, asked)

@@ -232,6 +232,13 @@ class Latents(Derived):
     checks: Mapping[int, SaeCheck] = field(default_factory=dict)
 
 
+FIXED = (
+    "a latent of a crosscoder stands for several states of the stream, which contain one another",
+    'run = model.run(prompt, crosscoder.sites), then edits=crosscoder.changed(run, {"L5.F7": 0.0})',
+)
+"""Why latents of a crosscoder are not edited, and what is done instead."""
+
+
 def latents_of(
     saes: Mapping[int, Autoencoder],
     checks: Mapping[int, SaeCheck] | None = None,
@@ -253,6 +260,7 @@ def latents_of(
         writes={
             layer: one.ends for layer, one in says.items() if one.ends and one.ends != (one.reads,)
         },
+        fixed={layer: FIXED for layer, one in says.items() if one.kind == "crosscoder"},
         saes=saes,
         checks=checks or {},
     )

@@ -109,6 +109,8 @@ def attached_to(model: Loaded) -> list[Attached]:
     found: list[Attached] = []
     for one in every(model):
         reads, writes = one.sae.description.reads, one.sae.description.writes
+        if one.sae.description.kind == "crosscoder":
+            continue
         if reads is not None and writes is not None and writes.site in SITES:
             others = tuple(other for other in found if writes in other.ends)
             found.append(Attached(one.sae, reads, writes, one.stem, others))
@@ -252,8 +254,14 @@ def notes(model: Loaded, end: tuple[int, int] | None = None) -> Sequence[str]:
         for one in every(model)
         if one.sae.description.writes is not None and one.sae.description.writes.site not in SITES
     ]
+    crossed = [
+        one.sae.description.where
+        for one in every(model)
+        if one.sae.description.kind == "crosscoder"
+    ]
     return [
         *(f"latents of {place} are no rows: they write inside of a branch" for place in inside),
+        *(f"latents of {place} are no rows: they are a crosscoder's" for place in crossed),
         *_beside(model, end),
     ]
 

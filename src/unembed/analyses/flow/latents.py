@@ -71,7 +71,12 @@ def notes(model: Loaded, layers: Sequence[int]) -> list[str]:
         reads, writes = places
         if reads is None or writes is None or not {reads.layer, writes.layer} & set(layers):
             continue
-        if one.sae.description.kind == "clt":
+        if one.sae.description.kind == "crosscoder":
+            said.append(
+                f"Latents of {one.sae.description.where} are not drawn: they are a crosscoder's, "
+                "which stands for states of the stream at several layers."
+            )
+        elif one.sae.description.kind == "clt":
             said.append(
                 f"Latents of {one.sae.description.where} are not drawn: each writes in several "
                 "layers. ue.attribution_graph has them as nodes, and ue.attribute their effects."

@@ -25,7 +25,7 @@ from unembed.engine.passes.run import Run
 from unembed.engine.reading.maps import Maps
 from unembed.engine.targets import Name, SiteKey, Target
 from unembed.errors import CapabilityError, TargetError
-from unembed.latents.sae import STREAM, direction_of, sae_of
+from unembed.latents.sae import FIXED, STREAM, direction_of, sae_of
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -224,6 +224,15 @@ def _latent_write(run: Run, latent: Target) -> Float[Tensor, "pos d_model"]:
     Of one that writes at several layers, all of it together.
     """
     direction, sae = direction_of(run.model, latent), sae_of(run.model, latent)
+    if sae.description.kind == "crosscoder":
+        raise CapabilityError(
+            f"{latent.text} is of a crosscoder: it stands for states of the stream, and writes "
+            "nothing to it",
+            field="target",
+            value=latent.text,
+            legal="latents of autoencoders and transcoders",
+            fix=FIXED[1],
+        )
     if direction is None:
         raise CapabilityError(
             f"{latent.text} writes inside of a branch, at {sae.description.where}: it adds nothing "

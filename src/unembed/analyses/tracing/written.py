@@ -130,12 +130,17 @@ def _joins(model: Loaded, node: Target, field: str) -> tuple[int | None, Branch 
     """The layer and branch that a node writes through."""
     if not node.row.derived:
         return node.layer, node.row.writes
-    writes = sae_of(model, node).description.writes
-    joined = None if writes is None else joins_stream(model, writes)
+    says = sae_of(model, node).description
+    crosses = says.kind == "crosscoder"
+    joined = None if says.writes is None or crosses else joins_stream(model, says.writes)
     if joined is None:
         raise CapabilityError(
-            f"{node.name} cannot be traced downstream: it writes behind a norm of the stream, or "
-            "inside of a branch",
+            f"{node.name} cannot be traced downstream: it "
+            + (
+                "is of a crosscoder, whose latents stand for states of the stream"
+                if crosses
+                else "writes behind a norm of the stream, or inside of a branch"
+            ),
             field=field,
             value=node.name,
             legal="latents that write what joins the stream",

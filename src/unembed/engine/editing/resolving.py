@@ -42,6 +42,14 @@ def resolve_edits(
         derived = None
         if edit.node.row.derived:
             derived = model.attached(model.node(edit.node, f"{field}.target"))
+            if (why := derived.fixed.get(edit.node.layer or 0)) is not None:
+                raise EditError(
+                    f"{edit.target} is not edited: {why[0]}",
+                    field=f"{field}.target",
+                    value=edit.target,
+                    legal="what writes to the stream once",
+                    fix=why[1],
+                )
         found = resolve_edit(edit, model.anatomy, model.name, lengths, field, derived)
         refuse(model.anatomy, found.target.site_key, model.name, f"{field}.target")
         if edit.operation == "mask":

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from unembed.latents.autoencoder import Autoencoder
-from unembed.latents.cross_layer import CrossLayerTranscoder
+from unembed.latents.cross_layer import LayeredAutoencoder
 from unembed.latents.files import Files
 from unembed.latents.layouts import (
     circuit_tracer,
@@ -36,7 +36,7 @@ class Layout(Protocol):
     def recognises(self, files: Files, /) -> bool:
         """Whether these may be its files, from names and settings."""
 
-    def read(self, files: Files, asked: Asked, /) -> Autoencoder | CrossLayerTranscoder | None:
+    def read(self, files: Files, asked: Asked, /) -> Autoencoder | LayeredAutoencoder | None:
         """What they hold; None where the tensors are another layout's."""
 
 

@@ -1,4 +1,5 @@
-"""Cross-layer transcoders in a file for each layer: circuit-tracer's, and Gemma Scope 2's.
+"""Cross-layer transcoders in a file for each layer, circuit-tracer's and Gemma Scope 2's; and the
+crosscoders of Gemma Scope 2.
 
 circuit-tracer: config.yaml; W_enc_i [n, d], b_enc_i, b_dec_i, threshold_i; W_dec_i [n, later, d],
 whose layers are counted from layer i on. Gemma Scope 2: config.json; params_layer_i with w_enc
@@ -8,14 +9,14 @@ whose layers are counted from layer i on. Gemma Scope 2: config.json; params_lay
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from torch import Tensor
 
 from unembed.engine.targets import SiteKey
 from unembed.latents.autoencoder import Weights
-from unembed.latents.cross_layer import CrossLayerTranscoder
+from unembed.latents.cross_layer import LayeredAutoencoder
 from unembed.latents.files import Files, Tensors
 from unembed.latents.layouts.common import Asked, agree, hook, number, threshold_of, unweighted
 from unembed.latents.layouts.layered import Ends, ends_of, layered, of_layers
@@ -32,7 +33,7 @@ def recognises(files: Files) -> bool:
     )
 
 
-def read(files: Files, asked: Asked) -> CrossLayerTranscoder:
+def read(files: Files, asked: Asked) -> LayeredAutoencoder:
     if any(_PARAMS.fullmatch(name) for name in files.names):
         return _gemma_scope_2(files, asked)
     return _circuit_tracer(files, asked)
@@ -41,7 +42,7 @@ def read(files: Files, asked: Asked) -> CrossLayerTranscoder:
 # ------------------------------------------------------------------ circuit-tracer
 
 
-def _circuit_tracer(files: Files, asked: Asked) -> CrossLayerTranscoder:
+def _circuit_tracer(files: Files, asked: Asked) -> LayeredAutoencoder:
     config = files.first_config("config.yaml")
     if config.get("model_kind", "cross_layer_transcoder") != "cross_layer_transcoder":
         raise files.refusal(
@@ -96,35 +97,53 @@ def _refuse_missing(files: Files, decoders: Tensors, said: int, n_layers: int) -
 # ------------------------------------------------------------------ Gemma Scope 2
 
 
-def _gemma_scope_2(files: Files, asked: Asked) -> CrossLayerTranscoder:
+def _gemma_scope_2(files: Files, asked: Asked) -> LayeredAutoencoder:
     config = files.first_config("config.json")
-    if config.get("type", "clt") != "clt":
-        raise files.refusal(
-            f"its type is {config.get('type')!r}: latents of a crosscoder stand for several states "
-            "of the stream at once, which is not read",
-            legal="an autoencoder, or a transcoder of one layer or of all",
-        )
+    kind = config.get("type", "clt")
+    if kind not in ("clt", "crosscoder"):
+        raise files.refusal(f"its type {kind!r} is another than its files", legal="clt, crosscoder")
     if config.get("architecture", "jump_relu") not in ("jump_relu", "jumprelu"):
         raise files.refusal(f"its architecture {config.get('architecture')!r} is not known")
     n_layers = of_layers(files, _PARAMS)
     names = [f"params_layer_{layer}.safetensors" for layer in range(n_layers)]
     files.ask_memory(names)
-    found = [_of_gemma(files, name, layer, n_layers) for layer, name in enumerate(names)]
-    n = sum(len(weights.b_enc) for weights, _ in found)
+    crosses = kind == "crosscoder"
+    found = [_of_gemma(files, name, order, n_layers, crosses) for order, name in enumerate(names)]
+    n = sum(len(weights.b_enc) for weights, _, _ in found)
     if (width := number(files, config, "width")) is not None:
         agree(files, "width", int(width), n)
-    skips = any(weights.skip is not None for weights, _ in found)
+    skips = any(weights.skip is not None for weights, _, _ in found)
     if config.get("affine_connection") not in (None, skips):
         raise files.refusal("its settings and its tensors disagree on affine_skip_connection")
+    said = _crossed(files, config, asked, n_layers) if crosses else None
     return layered(
         files,
         layout="Gemma Scope 2",
-        weights=[weights for weights, _ in found],
-        ends=ends_of(asked, n_layers, lambda layer: _hooked(config, layer)),
+        kind="crosscoder" if crosses else "clt",
+        weights=[weights for weights, _, _ in found],
+        orders=[order for _, order, _ in found],
+        ends=said or ends_of(asked, n_layers, lambda layer: _hooked(config, layer)),
         declared_l0=number(files, config, "l0"),
         model_name=config.get("model_name"),
-        notes=tuple(dict.fromkeys(note for _, note in found if note)),
+        notes=tuple(dict.fromkeys(note for _, _, note in found if note)),
     )
+
+
+def _crossed(files: Files, config: Mapping[str, Any], asked: Asked, n_sites: int) -> list[Ends]:
+    """The sites of a crosscoder, of a name as "model.layers.{5,9,12,15}.output"."""
+    name = str(config.get("hf_hook_point_in", ""))
+    listed = re.search(r"\{([0-9, ]+)\}", name)
+    layers = [int(one) for one in listed[1].split(",")] if listed else []
+    if len(layers) != n_sites:
+        raise files.refusal(
+            f"its settings name the sites {name!r}, and there are files of {n_sites}",
+            legal='hf_hook_point_in as "model.layers.{5,9,12,15}.output"',
+        )
+    keys = [hook(re.sub(r"\{[^}]*\}", str(layer), name)) for layer in layers]
+    if asked.reads is not None:
+        further = (asked.reads.layer or 0) - layers[0]
+        keys = [asked.reads._replace(layer=layer + further) for layer in layers]
+    return [(key, key) for key in keys]
 
 
 def _hooked(config: Mapping[str, Any], layer: int) -> tuple[SiteKey | None, SiteKey | None]:
@@ -136,13 +155,21 @@ def _hooked(config: Mapping[str, Any], layer: int) -> tuple[SiteKey | None, Site
     return reads, writes
 
 
-def _of_gemma(files: Files, name: str, layer: int, n_layers: int) -> tuple[Weights, str]:
+def _of_gemma(
+    files: Files, name: str, layer: int, n_layers: int, crosses: bool
+) -> tuple[Weights, Sequence[int], str]:
+    """The weights of one file, to which layers its latents write, and a note."""
     tensors = files.tensors(name)
     b_enc, b_dec = tensors.get("b_enc", None), tensors.get("b_dec", None)
     n, d = len(b_enc), len(b_dec)
     w_dec = tensors.get("w_dec", n, None, d)
     _refuse_missing(files, tensors, w_dec.shape[1], n_layers)
-    own, note = _from_own_layer(files, tensors, w_dec, layer)
+    order: Sequence[int] = range(layer, n_layers)
+    if crosses and float(w_dec[:, :layer].norm()) > _LITTLE * float(w_dec.norm()):
+        order, note = [layer, *(to for to in range(n_layers) if to != layer)], ""
+        own = w_dec[:, order]
+    else:
+        own, note = _from_own_layer(files, tensors, w_dec, layer)
     weights = Weights(
         W_enc=tensors.get("w_enc", d, n),
         W_dec=own.reshape(n, -1),
@@ -151,7 +178,7 @@ def _of_gemma(files: Files, name: str, layer: int, n_layers: int) -> tuple[Weigh
         threshold=threshold_of(files, tensors.get("threshold", n)),
         skip=tensors.maybe("affine_skip_connection", d, d),
     )
-    return weights, note
+    return weights, order, note
 
 
 def _from_own_layer(

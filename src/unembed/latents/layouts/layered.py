@@ -7,8 +7,9 @@ from collections.abc import Callable, Sequence
 
 from unembed.engine.targets import SiteKey
 from unembed.latents.autoencoder import Weights
-from unembed.latents.cross_layer import CrossLayerTranscoder
-from unembed.latents.description import Activation, Description
+from unembed.latents.cross_layer import CrossLayerTranscoder, LayeredAutoencoder
+from unembed.latents.crosscoder import Crosscoder
+from unembed.latents.description import Activation, Description, Kind
 from unembed.latents.files import Files
 from unembed.latents.layouts.common import Asked, made, relu_or
 
@@ -46,6 +47,8 @@ def layered(
     files: Files,
     *,
     layout: str,
+    kind: Kind = "clt",
+    orders: Sequence[Sequence[int]] | None = None,
     weights: Sequence[Weights],
     ends: Sequence[Ends],
     activation: Activation | None = None,
@@ -53,23 +56,28 @@ def layered(
     declared_l0: float | None = None,
     model_name: str | None = None,
     notes: tuple[str, ...] = (),
-) -> CrossLayerTranscoder:
-    """A cross-layer transcoder of its layers; all must fit each other."""
+) -> LayeredAutoencoder:
+    """A cross-layer transcoder, or a crosscoder, of its layers; all must fit each other.
+
+    `orders`: of each layer to which its latents write, its own first; absent: to all from it on.
+    """
     _refuse_mixed(files, weights)
+    orders = orders or [range(layer, len(weights)) for layer in range(len(weights))]
     layers = []
     for layer, held in enumerate(weights):
         reads = ends[layer][0]
-        later = [writes for _, writes in ends[layer:] if writes is not None]
+        later = [ends[to][1] for to in orders[layer]]
+        written = tuple(key for key in later if key is not None)
         says = Description(
             layout=layout,
-            kind="clt",
+            kind=kind,
             activation=activation or relu_or(held.threshold),
             d_in=held.W_enc.shape[0],
             d_out=len(held.b_dec),
             n=len(held.b_enc),
             reads=reads,
-            writes=later[0] if later else None,
-            also=tuple(later[1:]),
+            writes=written[0] if written else None,
+            also=written[1:],
             k=k,
             declared_l0=declared_l0,
             model_name=model_name,
@@ -77,7 +85,7 @@ def layered(
             notes=notes,
         )
         layers.append(made(files, held, says))
-    return CrossLayerTranscoder(tuple(layers))
+    return (Crosscoder if kind == "crosscoder" else CrossLayerTranscoder)(tuple(layers))
 
 
 def _refuse_mixed(files: Files, weights: Sequence[Weights]) -> None:

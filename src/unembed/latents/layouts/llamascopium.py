@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from unembed.latents.autoencoder import Autoencoder, Weights
-from unembed.latents.cross_layer import CrossLayerTranscoder
+from unembed.latents.cross_layer import LayeredAutoencoder
 from unembed.latents.description import Activation, Description, Normalise
 from unembed.latents.files import Files, Tensors
 from unembed.latents.layouts import llamascopium_clt
@@ -36,7 +36,7 @@ def recognises(files: Files) -> bool:
     )
 
 
-def read(files: Files, asked: Asked) -> Autoencoder | CrossLayerTranscoder:
+def read(files: Files, asked: Asked) -> Autoencoder | LayeredAutoencoder:
     config = files.config("config.json")
     kind, act = config.get("sae_type"), config.get("act_fn")
     if kind == "clt":

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from unembed.latents.autoencoder import Weights
-from unembed.latents.cross_layer import CrossLayerTranscoder
+from unembed.latents.cross_layer import LayeredAutoencoder
 from unembed.latents.description import Activation
 from unembed.latents.files import Files, Tensors
 from unembed.latents.layouts.common import Asked, hook, positive, threshold_of
@@ -24,7 +24,7 @@ WEIGHTS = "sae_weights.safetensors"
 _ACTIVATIONS: dict[str, Activation] = {"relu": "relu", "jumprelu": "jumprelu", "topk": "topk"}
 
 
-def read(files: Files, config: Mapping[str, Any], asked: Asked) -> CrossLayerTranscoder:
+def read(files: Files, config: Mapping[str, Any], asked: Asked) -> LayeredAutoencoder:
     """What these settings and the weights beside them hold."""
     act = config.get("act_fn")
     if act not in _ACTIVATIONS:
