@@ -33,6 +33,7 @@ from unembed.index.corpus.stretches import read_stretch
 from unembed.index.corpus.tagging import tagger
 from unembed.index.corpus.text_reader import TextReader
 
+from .buckets import served
 from .inline import within_this_process
 from .test_building import assert_same, kept
 
@@ -94,8 +95,16 @@ class DiesOnce(workers.VectorsWorker):
 
 
 @pytest.fixture(scope="module")
-def ray():
-    """A Ray of one processor that builds find, as they find a cluster."""
+def buckets():
+    with served() as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def ray(buckets):
+    """A Ray of one processor that builds find, as they find a cluster; its processes know where
+    object storage is.
+    """
     cluster.start("local", include_dashboard=False, num_cpus=1)
     import ray
 
@@ -131,6 +140,18 @@ def test_a_build_on_ray_keeps_what_one_here_keeps_though_a_process_dies(
     here = index_corpus(model, texts, "here", LAYERS, folder=tmp_path)
     assert found.search("The girl", 1).items == here.search("The girl", 1).items
     assert said[-1][1] == len(here)
+
+
+@pytest.mark.timeout(600)
+def test_processes_of_ray_write_into_a_bucket(ray, buckets, small, model, texts, wanted, tmp_path):
+    name = buckets.make()
+    found = index_corpus(
+        model, texts, "one", LAYERS, folder=tmp_path, engine="ray", tables=f"s3://{name}"
+    )
+    assert_same(kept(found), wanted)
+    assert [one.rpartition("/")[2] for one in buckets.tables(name)] == ["L1.resid_post", "L1.z"]
+    data = [key for key in buckets.keys(name) if "/data/" in key]
+    assert len(data) == sum(len(files_of(found, site)) for site in found.sites) > 2
 
 
 # ---------------------------------------------------------------- kills
