@@ -56,7 +56,7 @@ export function BuildCorpus({ model }: { model: ModelInfo }) {
       <h2>Build a corpus</h2>
       <p className="faint">
         The files are sent to this server, read as the model reads them, and forgotten. What is kept
-        stays on the server’s disk, for this model.
+        stays with the server, for this model.
       </p>
       {elsewhere ? (
         <>
@@ -154,6 +154,25 @@ function Form({ model, corpora }: { model: ModelInfo; corpora: Corpora }) {
             />
           </Row>
         ) : null}
+        <Row
+          label="Vectors"
+          note={
+            there && draft.there !== 'replace'
+              ? 'where its others stand'
+              : 'the server’s disk, or a bucket that it has credentials for'
+          }
+        >
+          <input
+            className="mono"
+            data-testid="build-tables"
+            maxLength={1000}
+            autoComplete="off"
+            spellCheck={false}
+            placeholder="s3://bucket/folder"
+            value={draft.tables}
+            onChange={(event) => fill({ tables: event.target.value })}
+          />
+        </Row>
       </fieldset>
       <Unfinished corpora={corpora} />
       <Actions model={model} />

@@ -32,6 +32,8 @@ export interface Draft {
   /** "": none. */
   spacy: string;
   column: string;
+  /** Where vectors stand in object storage; "": on the server's disk, or where those are that are there. */
+  tables: string;
   /** What becomes of a corpus of this name: it gets layers, or these files, or is replaced. */
   there: 'layers' | 'files' | 'replace';
 }
@@ -66,6 +68,7 @@ const EMPTY: Draft = {
   maxTokens: ASKED.max_tokens.default,
   spacy: '',
   column: ASKED.column.default,
+  tables: '',
   there: 'layers',
 };
 
@@ -149,6 +152,8 @@ export function lackOf(draft: Draft, model: ModelInfo): string | null {
     return `Layers are 0–${model.n_layers - 1}, as 0, 4 or 2-5.`;
   if (draft.maxTokens < TOKENS.least || draft.maxTokens > TOKENS.most)
     return `The longest sentence has ${TOKENS.least} to ${TOKENS.most} tokens.`;
+  if (draft.tables.trim() !== '' && !/^(s3|gs|az):\/\/[\w.-]/.test(draft.tables.trim()))
+    return 'Vectors stand in object storage at s3://, gs:// or az://, a bucket and a folder.';
   return null;
 }
 
@@ -162,6 +167,7 @@ export function optionsOf(draft: Draft, model: ModelInfo) {
     ...(draft.maxTokens === EMPTY.maxTokens ? {} : { max_tokens: draft.maxTokens }),
     ...(draft.spacy === '' ? {} : { spacy: draft.spacy }),
     ...(hasColumn(draft.files) && draft.column !== EMPTY.column ? { column: draft.column } : {}),
+    ...(draft.tables.trim() === '' ? {} : { tables: draft.tables.trim() }),
     ...(draft.there === 'files' ? { add: true } : {}),
   };
 }
@@ -171,6 +177,7 @@ export function addTo(about: About): void {
   const kept = keptOf(about).map(({ by }) => by);
   fill({
     there: 'files',
+    tables: '',
     layers: '',
     kept: kept.includes('hidden') ? (kept.includes('context') ? 'both' : 'hidden') : 'context',
     split: about.split,

@@ -207,12 +207,14 @@ describe('a corpus to be built', () => {
       kept: 'hidden' as const,
       spacy: 'x',
       column: 'body',
+      tables: ' s3://bucket/folder ',
     };
     expect(buildOptions(full, model)).toEqual({
       layers: [0, 2, 3],
       kept: 'hidden',
       spacy: 'x',
       column: 'body',
+      tables: 's3://bucket/folder',
     });
     const texts = { ...full, files: draft.files.slice(0, 1) };
     expect(buildOptions(texts, model)).not.toHaveProperty('column'); // texts have none
@@ -225,6 +227,8 @@ describe('a corpus to be built', () => {
     expect(lackOf({ ...draft, name: '../a' }, model)).toContain('name');
     expect(lackOf({ ...draft, layers: '99' }, model)).toContain('Layers');
     expect(lackOf({ ...draft, maxTokens: 7 }, model)).toContain('8');
+    for (const tables of ['ftp://host/x', 's3:/x', '/tmp'])
+      expect(lackOf({ ...draft, tables }, model)).toContain('s3://');
     expect(layersIn('', 12)).toBeNull();
     expect(someLayers(12)).toBe('6, 11');
     expect(someLayers(1)).toBe('0');
