@@ -7231,9 +7231,22 @@ export interface components {
             pair?: string | null;
             /**
              * Positions
-             * @description Positions there, one for each of the edit's; the same ones if absent.
+             * @description Positions there, one for each of the edit's; the same ones if absent. Of a mean those it is over; absent: all.
              */
             positions?: number[] | null;
+            /**
+             * Take
+             * @description same: of each position what it is there; mean: its mean over the positions there; drawn: what it is at a position drawn from there. Of the latter two the other prompt may have any length, and may be the prompt itself.
+             * @default same
+             * @enum {string}
+             */
+            take?: "same" | "mean" | "drawn";
+            /**
+             * Seed
+             * @description Of what is drawn.
+             * @default 0
+             */
+            seed?: number;
         };
         /**
          * PatchStudy

@@ -2,9 +2,9 @@
 
 An operation of `questions.operations`, a target, and what the operation takes: numbers with commas
 between, the prompt to patch from, or pairs as in 14<3,15<3, in whose place "within" or "across" may
-stand. `positions=`, `stage=`, for patch `from=`, `source=` and `pair=`, for on `sign=` and for
-knock_out `renormalise=` follow the target; what has spaces stands in double quotes, as in
-source="The house".
+stand. `positions=`, `stage=`, for patch `from=`, `take=`, `seed=`, `source=` and `pair=`, for on
+`sign=` and for knock_out `renormalise=` follow the target; what has spaces stands in double quotes,
+as in source="The house".
 """
 
 from __future__ import annotations
@@ -108,6 +108,11 @@ def _integers(text: str, field: str) -> list[int]:
         ) from None
 
 
+def _integer(text: str, _: str) -> int | str:
+    """What is none is refused where the edit is read as a whole."""
+    return int(text) if text.isdecimal() and text.isascii() and len(text) < 16 else text
+
+
 def _yes(text: str, field: str) -> bool:
     if text not in ("true", "false"):
         raise EditError(
@@ -119,12 +124,14 @@ def _yes(text: str, field: str) -> bool:
     return text == "true"
 
 
-_BESIDE = ("source", "pair")  # of patch: what goes with the other prompt
+_BESIDE = ("source", "pair", "take", "seed")  # of patch: what goes with the other prompt
 _READERS: dict[str, Callable[[str, str], Any]] = {
     "positions": _integers,
     "from": _integers,
     "source": _text,
     "pair": _text,
+    "take": _text,
+    "seed": _integer,
     "stage": _text,
     "sign": _sign,
     "renormalise": _yes,

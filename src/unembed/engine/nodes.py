@@ -27,10 +27,12 @@ from typing import Literal
 
 Operation = Literal["zero", "scale", "set_to", "add", "patch", "mask", "knock_out"]
 Stage = Literal["pre", "post"]
+Take = Literal["same", "mean", "drawn"]
 Branch = Literal["attn", "cross", "mlp"]
 OPERATIONS: tuple[Operation, ...] = ("zero", "scale", "set_to", "add", "patch")
 ATTENDING: tuple[Operation, ...] = (*OPERATIONS, "knock_out")  # of what has a pattern
 STAGES: tuple[Stage, ...] = ("pre", "post")
+TAKES: tuple[Take, ...] = ("same", "mean", "drawn")
 NumberName = Literal["head", "neuron", "entry", "index"]
 
 # ------------------------------------------------------------------ sites

@@ -147,7 +147,7 @@ def _value(one: _Made) -> float | list[int | float]:
 
 def _patch(one: _Made) -> tuple[Edit, ...]:
     spec = one.spec
-    source = spec.source or PatchSource(prompt="", source=None, pair=None, positions=None)
+    source = spec.source or PatchSource.model_validate({"prompt": ""})
     # Made first without a run: a target that does not exist costs no forward pass,
     # and is named as the edit's, not as what the other run would capture.
     plain = engine_edits.zero(one.target, positions=spec.positions, stage=spec.stage)
@@ -164,6 +164,8 @@ def _patch(one: _Made) -> tuple[Edit, ...]:
             positions=spec.positions,
             source_positions=source.positions,
             stage=spec.stage,
+            take=source.take,
+            seed=source.seed,
         ),
     )
 

@@ -9,8 +9,9 @@ from typing import Annotated, Literal, NoReturn
 
 from pydantic import Field, StrictStr
 
+from unembed.engine.nodes import Take
 from unembed.errors import EditError, UnembedError
-from unembed.options import Number, Numbers, Options, Position, Positions, Prompt
+from unembed.options import Count, Number, Numbers, Options, Position, Positions, Prompt
 from unembed.questions.operations import BY_NAME, OperationName, described
 
 Stage = Literal["pre", "post"]
@@ -47,8 +48,17 @@ class PatchSource(Prompted):
         None, description="Of an encoder-decoder: what its encoder reads there; absent: the same."
     )
     positions: Positions | None = Field(
-        None, description="Positions there, one for each of the edit's; the same ones if absent."
+        None,
+        description="Positions there, one for each of the edit's; the same ones if absent. Of a "
+        "mean those it is over; absent: all.",
     )
+    take: Take = Field(
+        "same",
+        description="same: of each position what it is there; mean: its mean over the positions "
+        "there; drawn: what it is at a position drawn from there. Of the latter two the other "
+        "prompt may have any length, and may be the prompt itself.",
+    )
+    seed: Count = Field(0, description="Of what is drawn.")
 
 
 class EditSpec(Options):

@@ -337,6 +337,8 @@ describe('the address bar', () => {
     ['e=L9.H6;zero;from=Hi', 'e=L9.H6;zero;from=Hi'],
     ['e=L9.H6;patch', 'e=L9.H6;patch'],
     ['e=L9.H6;patch;from=', 'e=L9.H6;patch;from='],
+    ['e=L9.H6;patch;from=Hi;take=median', 'e=L9.H6;patch;from=Hi;take=median'],
+    ['e=L9.H6;patch;from=Hi;at=1;take=drawn', 'e=L9.H6;patch;from=Hi;at=1;take=drawn'],
     ['e=L9.H6@3;zero;p=3', 'e=L9.H6@3;zero;p=3'],
     ['e=L9.H6;cut;p=3,4', 'e=L9.H6;cut;p=3,4'],
     ['node=L5.resid_post', 'node=L5.resid_post'],

@@ -6,12 +6,12 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from difflib import SequenceMatcher
-from itertools import accumulate
 
 import torch
 from torch import Tensor
 
 from unembed.analyses.attribution.options import Against, AttributionOptions
+from unembed.engine.editing.drawing import draw
 from unembed.engine.passes.run import Run
 from unembed.engine.targets import Name, SiteKey
 from unembed.errors import InputError, PromptError
@@ -172,22 +172,6 @@ def _left(place: Counterparts) -> list[str]:
 
 
 # ------------------------------------------------------------------ a draw
-
-
-def draw(n_positions: int, lengths: Sequence[int], seed: int) -> list[int]:
-    """For each position a row of the reference prompts, which stand behind each other.
-
-    A first position is drawn from first ones, which see nothing before them; all others from all
-    others.
-    """
-    starts = [0, *accumulate(lengths)][:-1]
-    later = [row for row in range(sum(lengths)) if row not in starts]
-    generator = torch.Generator().manual_seed(seed)
-
-    def one_of(rows: Sequence[int]) -> int:
-        return rows[int(torch.randint(len(rows), (), generator=generator))]
-
-    return [one_of(starts if position == 0 else later) for position in range(n_positions)]
 
 
 # ------------------------------------------------------------------ what fits

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from unembed.analyses.attribution.references import draw
 from unembed.analyses.circuits.graph import Graph
 from unembed.analyses.circuits.options import CircuitEdges
 from unembed.analyses.circuits.rating import rated, reading_slopes
 from unembed.analyses.circuits.running import Circuits, written, written_capture
 from unembed.analyses.tools.objective import Objective
 from unembed.engine.cancel import Cancel
+from unembed.engine.editing.drawing import draw
 from unembed.engine.loaded import Loaded
 from unembed.engine.names.vocabulary import Read
 from unembed.engine.passes.forward import request_of, run

@@ -233,7 +233,9 @@ def _trimmed(edit: Edit, last: int, lengths: Lengths) -> Edit | None:
         else replace(
             edit,
             positions=tuple(places[order] for order in kept),
-            source_positions=None if sources is None else tuple(sources[order] for order in kept),
+            source_positions=sources
+            if sources is None or edit.take == "mean"  # over these, whatever is edited
+            else tuple(sources[order] for order in kept),
         )
     )
 
@@ -241,7 +243,7 @@ def _trimmed(edit: Edit, last: int, lengths: Lengths) -> Edit | None:
 def _refuse_whole_vectors(edit: Edit) -> None:
     """A value for each position of the prompt, or another run's, says nothing of what follows."""
     several = isinstance(edit.value, torch.Tensor) and edit.value.dim() > 1
-    if several or edit.source is not None:
+    if several or (edit.source is not None and edit.take != "mean"):
         raise InputError(
             f"the edit of {edit.target} has a value for each position of the prompt, none for the "
             "tokens of the target",

@@ -14,6 +14,7 @@ from torch import Tensor
 from unembed.engine.derived import Derived
 from unembed.engine.editing.edits import Edit, at_stage
 from unembed.engine.editing.knocking import knocked_out, resolved_pairs
+from unembed.engine.editing.taking import mean_taken, taken
 from unembed.engine.names.sites import check_target, resolve_position
 from unembed.engine.names.taps import EVERY, index_of
 from unembed.engine.targets import Lengths, SiteKey, Target
@@ -224,49 +225,12 @@ def resolve_edit(
         key = resolve_position(target.key, n_keys, f"{field}.target")
         target = replace(target, key=key)
     source = None
-    if edit.operation == "patch":
-        source, positions = _source(edit, target, positions, n_positions, field)
+    if edit.operation == "patch" and edit.take == "mean" and positions is None:
+        # at every position, also those that generation adds
+        edit = replace(edit, operation="set_to", value=mean_taken(edit, target, field))
+    elif edit.operation == "patch":
+        source, positions = taken(edit, target, positions, n_positions, field)
     pairs = resolved_pairs(edit, target, lengths, field)
     elsewhere = () if derived is None else derived.writes.get(target.layer or 0, ())
     lates = tuple(map(Late, elsewhere))
     return ResolvedEdit(edit, target, positions, source, field, derived, pairs, lates)
-
-
-def _source(
-    edit: Edit, target: Target, positions: tuple[int, ...] | None, n_positions: int, field: str
-) -> tuple[Tensor, tuple[int, ...]]:
-    """What a patch writes, one entry for each position, and those positions."""
-    run = edit.source
-    if run is None:
-        raise EditError(
-            f"patch at {edit.target} has no run to take the activation from",
-            field=f"{field}.source",
-            legal="a run",
-        )
-    there = run.lengths.of(target.site_key)
-    sources = edit.source_positions
-    if positions is None:
-        if sources is None and there != n_positions:
-            raise EditError(
-                f"patch at {edit.target}: this prompt has {n_positions} tokens and the other run "
-                f"{there}; say which positions",
-                field=f"{field}.positions",
-                legal="positions and source_positions",
-            )
-        positions = tuple(range(n_positions))
-    if sources is None:
-        sources = positions
-    if len(sources) != len(positions):
-        raise EditError(
-            f"patch at {edit.target}: {len(positions)} positions here and {len(sources)} in the "
-            "other run; give one for each",
-            field=f"{field}.source_positions",
-            value=len(sources),
-            legal=f"{len(positions)} positions",
-        )
-    rows = [resolve_position(pos, there, f"{field}.source_positions") for pos in sources]
-    whole = run.value_of(
-        replace(target, position=None, key=None, text=edit.target), every_position=True
-    )
-    paired = target.is_pairs and target.head is None
-    return (whole[:, rows] if paired else whole[rows]), positions

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from unembed.engine.loaded import Loaded
 from unembed.engine.names.sites import perhaps_attached
-from unembed.engine.nodes import READ_ONLY, STAGES, UNREAD, Operation, Stage
+from unembed.engine.nodes import READ_ONLY, STAGES, TAKES, UNREAD, Operation, Stage, Take
 from unembed.engine.targets import Lengths, Name, Target
 from unembed.errors import EditError
 from unembed.models.anatomy import Anatomy
@@ -55,6 +55,8 @@ class Edit:
     stage: Stage = "post"
     source: Recorded | None = field(default=None, repr=False)
     source_positions: tuple[int, ...] | None = None
+    take: Take = "same"
+    seed: int = 0  # of what is drawn
     pairs: Tensor | None = field(default=None, repr=False)  # of knock_out: [pair, 2]
     renormalise: bool = False
     where: Tensor | None = field(default=None, repr=False)  # of set_to, as the activation
@@ -99,6 +101,8 @@ class Edit:
             self.stage,
             source,
             self.source_positions,
+            self.take,
+            self.seed,
             None if self.pairs is None else self.pairs.numpy().tobytes(),
             self.renormalise,
             None if self.where is None else self.where.cpu().numpy().tobytes(),
@@ -170,14 +174,39 @@ def patch(
     positions: Sequence[int] | None = None,
     source_positions: Sequence[int] | None = None,
     stage: Stage = "post",
+    take: Take = "same",
+    seed: int = 0,
 ) -> Edit:
     """Set the target to what it was in another run, there at `source_positions` if given.
 
-    The other run must have captured the site: see `required_capture`.
+    Args:
+        other_run: must have captured the site: see `required_capture`. May be of the same prompt.
+        take: "same": of each position what it is there; "mean": its mean over all positions
+            there, or `source_positions` (mean ablation); "drawn": what it is at a position drawn
+            from there, the first one from first ones (resample ablation). Of the latter two the
+            other prompt may have any length.
+        seed: of that draw.
+
+    Raises:
+        EditError: bad input; no `source_positions` are drawn from.
     """
     edit = _edit(target, "patch", None, positions, stage)
     sources = None if source_positions is None else tuple(int(pos) for pos in source_positions)
-    return replace(edit, source=other_run, source_positions=sources)
+    if take not in TAKES:
+        raise EditError(
+            f"take is {take!r}; it must be {', '.join(TAKES)}",
+            field="take",
+            value=take,
+            legal=", ".join(f'"{one}"' for one in TAKES),
+        )
+    if take == "drawn" and sources is not None:
+        raise EditError(
+            "positions are drawn from all of the other run; leave source_positions out",
+            field="source_positions",
+            value=sources,
+            legal='none, or take "same" or "mean"',
+        )
+    return replace(edit, source=other_run, source_positions=sources, take=take, seed=int(seed))
 
 
 def mask(positions: int | Sequence[int]) -> Edit:

@@ -131,16 +131,46 @@ function PatchFields({ draft, set, problem, model }: FieldsProps & { model: Mode
           )}
         </Field>
       ) : null}
-      <Field label="At its positions" hint="empty: the same ones">
+      <Field label="Taken">
         {(field) => (
-          <input
+          <select
             {...field}
-            className="mono"
-            value={draft.sourcePositions}
-            onChange={(event) => set({ sourcePositions: event.target.value })}
-          />
+            data-testid="edit-take"
+            value={draft.take}
+            onChange={(event) => set({ take: event.target.value as typeof draft.take })}
+          >
+            <option value="same">as it is</option>
+            <option value="mean">its mean</option>
+            <option value="drawn">drawn</option>
+          </select>
         )}
       </Field>
+      {draft.take === 'drawn' ? (
+        <Field label="Seed">
+          {(field) => (
+            <input
+              {...field}
+              className="mono"
+              value={draft.seed}
+              onChange={(event) => set({ seed: event.target.value })}
+            />
+          )}
+        </Field>
+      ) : (
+        <Field
+          label="At its positions"
+          hint={draft.take === 'mean' ? 'empty: over all' : 'empty: the same ones'}
+        >
+          {(field) => (
+            <input
+              {...field}
+              className="mono"
+              value={draft.sourcePositions}
+              onChange={(event) => set({ sourcePositions: event.target.value })}
+            />
+          )}
+        </Field>
+      )}
     </div>
   );
 }

@@ -26,6 +26,7 @@ import {
   type EditProblem,
   type Operation,
   type PatchSource,
+  type Take,
 } from './edits';
 
 export interface Draft {
@@ -50,6 +51,8 @@ export interface Draft {
   /** The second text there, of a sentence pair; empty: none. */
   sourcePair: string;
   sourcePositions: string;
+  take: Take | 'same';
+  seed: string;
   pairs: string;
   between: Between | '';
   renormalise: boolean;
@@ -88,6 +91,8 @@ export function toDraft(made: Edit): Draft {
     sourceSource: made.source?.source ?? '',
     sourcePair: made.source?.pair ?? '',
     sourcePositions: formatPositions(made.source?.positions ?? null),
+    take: made.source?.take ?? 'same',
+    seed: String(made.source?.seed ?? 0),
     pairs: formatPairs(made.pairs),
     between: made.between ?? '',
     renormalise: made.renormalise,
@@ -109,6 +114,8 @@ export function readDraft(
   if (typeof positions === 'string') return fail('positions', positions);
   const from = parsePositions(draft.sourcePositions);
   if (typeof from === 'string') return fail('source', from);
+  if (draft.take === 'drawn' && !/^\d{1,15}$/.test(draft.seed))
+    return fail('source', 'The seed is a whole number from 0.');
   const value = takesValue(draft.operation) ? parseValue(draft.value) : null;
   if (typeof value === 'string')
     return fail('value', draft.operation === 'scale' ? 'Write a number.' : value);
@@ -133,12 +140,15 @@ export function readDraft(
 }
 
 function patchSource(draft: Draft, positions: number[] | null): PatchSource {
-  const { source, sourceSource, sourcePair } = draft;
+  const { source, sourceSource, sourcePair, take } = draft;
+  const seed = take === 'drawn' ? Number(draft.seed) : 0;
   return {
     prompt: source,
-    positions,
+    positions: take === 'drawn' ? null : positions,
     ...(sourceSource === '' ? {} : { source: sourceSource }),
     ...(sourcePair === '' ? {} : { pair: sourcePair }),
+    ...(take === 'same' ? {} : { take }),
+    ...(seed === 0 ? {} : { seed }),
   };
 }
 

@@ -25,6 +25,8 @@ export function encodeEdit(made: Edit): string {
   if (made.source?.source) parts.push(`source=${escaped(made.source.source)}`);
   if (made.source?.pair) parts.push(`pair=${escaped(made.source.pair)}`);
   if (made.source?.positions) parts.push(`at=${made.source.positions.join(',')}`);
+  if (made.source?.take) parts.push(`take=${made.source.take}`);
+  if (made.source?.seed) parts.push(`seed=${made.source.seed}`);
   if (made.pairs) parts.push(`pairs=${formatPairs(made.pairs).replaceAll(' ', '')}`);
   if (made.between) parts.push(`between=${made.between}`);
   if (made.renormalise) parts.push('renormalise');
@@ -77,6 +79,10 @@ function readEditPart(made: Edit, part: string): boolean {
     made.source = { ...made.source, source: unescaped(part.slice(7)) };
   } else if (part.startsWith('pair=') && made.source) {
     made.source = { ...made.source, pair: unescaped(part.slice(5)) };
+  } else if ((part === 'take=mean' || part === 'take=drawn') && made.source) {
+    made.source = { ...made.source, take: part === 'take=mean' ? 'mean' : 'drawn' };
+  } else if (/^seed=[1-9]\d{0,14}$/.test(part) && made.source) {
+    made.source = { ...made.source, seed: Number(part.slice(5)) };
   } else if (part.startsWith('at=') && made.source) {
     const positions = parseValue(part.slice(3));
     const list = typeof positions === 'number' ? [positions] : positions;

@@ -243,6 +243,11 @@ describe('the form', () => {
     { ...edit('L2.mlp', 'patch'), source: { prompt: 'Paris', positions: [4] } },
     { ...edit('L2.mlp', 'patch'), source: { prompt: '', positions: null, source: 'Das Haus' } },
     { ...edit('L2.mlp', 'patch'), source: { prompt: 'It', positions: [1], pair: 'a;b ~ c' } },
+    { ...edit('L2.mlp', 'patch'), source: { prompt: 'It', positions: [1], take: 'mean' as const } },
+    {
+      ...edit('L2.mlp', 'patch'),
+      source: { prompt: 'It', positions: null, take: 'drawn' as const, seed: 7 },
+    },
   ])('says again the edit that it was opened with: %j', (made) => {
     expect(readDraft(toDraft(made), made, MODEL)).toEqual({ made });
     expect(decodeEdit(encodeEdit(made))).toEqual(made);

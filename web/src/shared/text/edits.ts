@@ -44,7 +44,14 @@ export interface PatchSource {
   source?: string;
   /** The second text of a sentence pair there; absent: there is none. */
   pair?: string;
+  /** Absent: of each position what it is there. */
+  take?: Take;
+  /** Of what is drawn; absent: 0. */
+  seed?: number;
 }
+
+/** What a patch takes besides the same positions: their mean there, or what is drawn from them. */
+export type Take = 'mean' | 'drawn';
 
 export type Pair = [query: number, key: number];
 export type Between = 'within' | 'across';
@@ -99,7 +106,8 @@ export const OPERATION_HELP: Record<Operation, string> = {
   scale: 'Its activation times a factor: −1 turns it round, 2 doubles it.',
   set_to: 'Its activation is this number, or this vector.',
   add: 'This number, or this vector, is added to its activation.',
-  patch: 'Its activation is the one it has on another prompt.',
+  patch:
+    'Its activation is the one it has on another prompt; or its mean over that prompt, or drawn from it.',
   lmd_off: 'As LM-Debugger does it: the pre-activation is 0, at every position.',
   lmd_on:
     'As LM-Debugger does it: the pre-activation is the largest |m|·‖v‖ of the layer + 0.01, at every position.',
@@ -119,6 +127,8 @@ export function fitsKind(operation: Operation, kind: Kind): boolean {
   return kind === 'neuron' || !forNeurons(operation);
 }
 
+const TAKEN = { same: 'patch from', mean: 'mean over', drawn: 'drawn from' } as const;
+
 /** "zero", "on", "× 2", "= 0.5", "+ 1", "patch from “Paris is”". */
 export function describeOperation(made: Edit): string {
   const value = Array.isArray(made.value)
@@ -134,7 +144,7 @@ export function describeOperation(made: Edit): string {
     case 'add':
       return `+ ${value}`;
     case 'patch':
-      return `patch from “${made.source ? saidOf(made.source) : ''}”`;
+      return `${TAKEN[made.source?.take ?? 'same']} “${made.source ? saidOf(made.source) : ''}”`;
     case 'on':
       return made.sign === 1 ? 'on' : 'on, negative';
     case 'mask':
@@ -284,6 +294,8 @@ export function partsProblem(made: Edit): EditProblem | null {
     return problem('target', 'Only a neuron can be switched on, as in L12.N512.');
   if (rule.takes === 'source' && !source?.prompt && !source?.source)
     return problem('source', 'A patch needs the prompt that it takes the activation from.');
+  if (source?.take === 'drawn' && source.positions)
+    return problem('source', 'What is drawn is drawn from all positions: leave them empty.');
   if (rule.takes !== 'source' && source)
     return problem('source', `“${said}” takes nothing from another prompt.`);
   if (!takesValue(operation) && value !== null)

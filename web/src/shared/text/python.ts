@@ -87,6 +87,8 @@ function editPython(made: Edit, spec: Spec): string {
   if (made.positions) parts.push(`positions=${list(made.positions)}`);
   if (made.source?.positions) parts.push(`source_positions=${list(made.source.positions)}`);
   if (made.stage === 'pre') parts.push('stage="pre"');
+  if (made.source?.take) parts.push(`take=${quote(made.source.take)}`);
+  if (made.source?.seed) parts.push(`seed=${made.source.seed}`);
   return `ue.${made.operation}(${parts.join(', ')})`;
 }
 
