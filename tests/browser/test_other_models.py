@@ -164,8 +164,15 @@ def test_a_model_that_gives_labels_says_so_in_every_view(app, tmp_path):
         app.settled()
         assert "L1.H2" in app.page.locator("main").inner_text()
         assert app.page.get_by_test_id("error").count() == 0
-        app.page.goto(f"{address}/#v=1&p=the+cat+sat&view=predictions&node=L1.H2")
+        app.page.goto(f"{address}/#v=1&p=the+cat+sat&view=component&node=L1.N5")
+        app.page.get_by_test_id("no-tokens").get_by_text("score of a label").wait_for()
+        app.settled()
+        assert "activation" in app.page.locator("main").inner_text()
+        assert app.page.get_by_test_id("error").count() == 0
+        app.page.goto(f"{address}/#v=1&p=the+cat+sat&view=predictions&node=L1.N5")
         app.page.get_by_text("It promotes no token: its head gives a text").first.wait_for()
+        app.settled()
+        assert app.page.get_by_test_id("error").count() == 0
 
 
 def test_what_is_done_to_a_prompt_is_said_below_it(app):

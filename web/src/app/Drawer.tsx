@@ -2,6 +2,7 @@
 import { isAsked } from '../shared/text/chat';
 import { useState, type ReactNode } from 'react';
 import { useVector, type Vector } from '../shared/api/explore';
+import { lacks } from '../shared/view';
 import { useComponent, type Analysis, type ModelInfo } from '../shared/api/queries';
 import { NameEditor } from '../shared/parts/NameEditor';
 import { NodeActions } from '../shared/parts/NodeActions';
@@ -85,7 +86,8 @@ function Sections({
   const experiment = useExperiment(model);
   const side = useMode() === 'edited' ? 'edited' : 'baseline';
   const analysis = useComponent(spec, experiment.position, side);
-  const vector = useVector(spec, hasVector(target) ? node : null);
+  const read = hasVector(target) && lacks(model, 'lens') === null;
+  const vector = useVector(spec, read ? node : null);
   const here = analysis.data?.target === node ? analysis.data : null;
   const facts = vector.data?.target === node ? vector.data : null;
   return (
@@ -112,7 +114,7 @@ function Sections({
           What it writes depends on what it reads: run a prompt to see it.
         </p>
       ) : null}
-      {hasVector(target) ? (
+      {read ? (
         <>
           <ErrorNote
             ofNode

@@ -8,7 +8,7 @@ import { parseTarget, type Target } from '../text/address';
 import { quantity } from '../../draw/format';
 import { exploreWith } from '../state/exploring';
 import { change, useSpec } from '../state/store';
-import { lacks } from '../view';
+import { has, lacks } from '../view';
 import type { ScoredToken } from './WordCloud';
 
 export type Component = Schemas['Component'];
@@ -20,8 +20,16 @@ export function scored(effects: Schemas['TokenEffect'][]): ScoredToken[] {
 
 /** In place of the tokens that a write promotes, where it has no direct effect on any. */
 export function NoTokens() {
-  const reason = lacks(useModel().data ?? null, 'lens');
-  return <p className="faint">It promotes no token: {reason ?? 'a norm of the stream follows'}.</p>;
+  const model = useModel().data ?? null;
+  const reason = lacks(model, 'lens');
+  return (
+    <p className="faint" data-testid="no-tokens">
+      It promotes no token: {reason ?? 'a norm of the stream follows'}.
+      {reason !== null && has(model, 'labels')
+        ? ' Attribution tells what it does to the score of a label.'
+        : null}
+    </p>
+  );
 }
 
 /** Which of the two runs is read; the choice is the one of all views. */

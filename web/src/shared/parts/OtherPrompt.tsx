@@ -1,6 +1,8 @@
 /** The form for another prompt: of as many tokens as the one above, differing where it matters. */
 import { useState } from 'react';
+import { useModel } from '../api/queries';
 import { useSpec } from '../state/store';
+import { has } from '../view';
 import { PromptField } from './PromptField';
 
 interface Props {
@@ -13,6 +15,7 @@ interface Props {
 
 export function OtherPrompt({ corrupted, offered = '', use }: Props) {
   const { prompt } = useSpec();
+  const labels = has(useModel().data ?? null, 'labels');
   const [draft, setDraft] = useState(corrupted || offered || prompt);
   const same = draft === '' || draft === prompt;
   const take = () => (same ? undefined : use(draft));
@@ -44,7 +47,9 @@ export function OtherPrompt({ corrupted, offered = '', use }: Props) {
         </button>
         <span id="corrupted-note" className="faint">
           {same
-            ? 'Change a word so that the answer changes: “Japan” to “France”. It must have as many tokens.'
+            ? labels
+              ? 'Change a word so that the label changes. It must have as many tokens.'
+              : 'Change a word so that the answer changes: “Japan” to “France”. It must have as many tokens.'
             : 'The prompt above is the clean one. Both must have as many tokens.'}
         </span>
       </p>

@@ -19,6 +19,7 @@ import {
   ComponentFormula,
   isLatent,
   keysOf,
+  NoTokens,
   scored,
   VectorFormula,
   WhichRun,
@@ -33,7 +34,7 @@ import { OtherText } from './OtherText';
 import { actingRequest } from './query';
 import { savePage } from './savePage';
 import { PositionList } from '../../shared/parts/PositionList';
-import { asSentence, type ViewProps } from '../../shared/view';
+import { asSentence, lacks, type ViewProps } from '../../shared/view';
 import { ShowChoice, Table, TokenScores } from '../../shared/parts/TokenScores';
 import { Status, ViewBar } from '../../shared/parts/ViewBar';
 
@@ -82,7 +83,8 @@ function Page({ node, target, model, position, waiting }: PageProps) {
   const spec = useSpec();
   const neuron = hasVector(target);
   const side = useMode() === 'edited' ? 'edited' : 'baseline';
-  const vector = useVector(spec, neuron ? node : null);
+  const read = neuron && lacks(model, 'lens') === null;
+  const vector = useVector(spec, read ? node : null);
   const component = useComponent(spec, position, side, EFFECTS);
   const facts = vector.data?.target === node ? vector.data : null;
   const here = component.data?.target === node ? component.data : null;
@@ -90,7 +92,7 @@ function Page({ node, target, model, position, waiting }: PageProps) {
     <>
       <ViewBar
         status={
-          neuron ? (
+          read ? (
             <Status kind="vector" analysis={vector} timed={false} />
           ) : (
             <Status kind="component" analysis={component} waiting={waiting} timed={false} />
@@ -127,7 +129,7 @@ function Page({ node, target, model, position, waiting }: PageProps) {
         {isAsked(spec) ? <Acting position={position} side={side} /> : null}
         <OtherText key={`text ${node}`} node={node} />
         {facts ? <Neighbours vector={facts} model={model} /> : null}
-        {facts ? null : <p className="faint component-section">{ALONE}</p>}
+        {neuron ? null : <p className="faint component-section">{ALONE}</p>}
         <Section title="In a corpus" note="where it is strongest, in the middle, and anywhere">
           <InWords key={`words ${node}`} node={node} />
           <InCorpus key={node} node={node} />
@@ -269,6 +271,8 @@ function OnPrompt({ data, analysis, side, neuron, waiting, model }: OnPromptProp
           >
             {data.write_norm === 0 ? (
               <p>It writes nothing here: in this run it is zero.</p>
+            ) : data.promotes.length === 0 ? (
+              <NoTokens />
             ) : (
               <TokenScores
                 promoted={scored(data.promotes)}

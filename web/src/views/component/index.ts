@@ -10,6 +10,8 @@ import type { View } from '../../shared/view';
 import { componentState } from './componentState';
 import './component.css';
 
+const Page = lazy(async () => ({ default: (await import('./ComponentPage')).ComponentPage }));
+
 export const component: View = {
   id: 'component',
   label: 'Component',
@@ -18,6 +20,7 @@ export const component: View = {
     capability: 'lens',
     title: 'Components cannot be read for this model',
     note: 'What one writes is told by the tokens that it promotes. Edits of it work as everywhere.',
+    otherwise: { capability: 'labels', component: Page }, // where it fires and looks; no tokens
   },
   keys: [
     NODE_KEY,
@@ -46,7 +49,7 @@ export const component: View = {
       },
     },
   ],
-  component: lazy(async () => ({ default: (await import('./ComponentPage')).ComponentPage })),
+  component: Page,
   state: componentState,
   python: async (page) => (await import('./python')).componentPython(page),
 };
