@@ -107,7 +107,14 @@ def test_what_is_kept_of_every_head_is_a_look_at_every_token(
     for head, one in enumerate(found):
         mine = values[:, head]
         assert (one.node, one.n, one.n_drawn) == (f"L2.H{head}", len(mine), len(mine))
-        assert (one.measured, one.alike, one.density) == ("norm of the write", (), 1.0)
+        assert (one.measured, one.density) == ("norm of the write", 1.0)
+        together = np.corrcoef(values.T)[head]
+        together[head] = -2
+        order = np.argsort(-together)[: len(found) - 1]
+        assert [other.node for other in one.alike] == [f"L2.H{number}" for number in order]
+        assert [other.correlation for other in one.alike] == pytest.approx(
+            together[order], abs=1e-4
+        )
         assert [one.mean, one.least, one.most] == pytest.approx(
             [mine.mean(), mine.min(), mine.max()]
         )

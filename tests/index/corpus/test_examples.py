@@ -151,21 +151,30 @@ def test_what_has_no_examples_is_said(nodes, error, field, corpus):
 
 
 def test_correlations_and_histograms_equal_numpy_on_every_token(corpus, model):
-    """Of a neuron with all of its layer; of a head there is none, and its histogram is of norms."""
+    """Of a neuron and of a head with all of its layer: activations, and norms of writes."""
     neuron, head = ue.find_examples(corpus, ["L1.N5", "L2.H1"], top=1, each=0, random=0, alike=4)
-    rows = []
+    rows, norms = [], []
+    weight, n_heads = model.output_weight(2, "attn").detach().double(), model.anatomy.n_heads
     for number in range(corpus.about.n_sentences):
         tokens = corpus.tokens(number)
-        run = model.run([one.token.id for one in tokens], capture=["L1.mlp_post"])
+        run = model.run([one.token.id for one in tokens], ["L1.mlp_post", "L2.z", "L2.attn_out"])
         own = [at for at, one in enumerate(tokens) if not one.token.special]
         rows.append(run["L1.mlp_post"][own].double().numpy())
+        z, maps = run["L2.z"][own].double(), weight.reshape(n_heads, -1, weight.shape[1])
+        parts = torch.einsum("phz,hzd->phd", z, maps)
+        gain = run["L2.attn_out"][own] / parts.sum(1)  # of the norm behind W_O
+        norms.append((parts * gain[:, None]).norm(dim=-1).numpy())
     values = np.concatenate(rows)
     wanted = np.corrcoef(values.T)[5]
     wanted[5] = -2
     order = np.argsort(-wanted)[:4]
     assert [one.node for one in neuron.alike] == [f"L1.N{number}" for number in order]
     assert [one.correlation for one in neuron.alike] == pytest.approx(wanted[order], abs=1e-5)
-    assert head.alike == ()
+    with_heads = np.corrcoef(np.concatenate(norms).T)[1]
+    with_heads[1] = -2
+    others = np.argsort(-with_heads)[: n_heads - 1]
+    assert [one.node for one in head.alike] == [f"L2.H{number}" for number in others]
+    assert [one.correlation for one in head.alike] == pytest.approx(with_heads[others], abs=1e-4)
     active = values[:, 5][values[:, 5] > 0]
     counts, edges = np.histogram(active, bins=len(neuron.histogram.counts))
     assert sum(neuron.histogram.counts) == len(active)

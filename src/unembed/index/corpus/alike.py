@@ -1,7 +1,8 @@
-"""Which neurons or latents are active together: correlations over every token of one pass.
+"""Which neurons, latents or heads are active together: correlations over every token of one pass.
 
 Of the nodes that are asked about with all that are read from the same activation: the neurons of
-the layer, the latents of the autoencoder. What is kept are sums, whatever the size of the corpus.
+the layer, the latents of the autoencoder, the heads of the layer by the norm of what they write.
+What is kept are sums, whatever the size of the corpus.
 """
 
 from __future__ import annotations

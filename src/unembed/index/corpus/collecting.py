@@ -99,4 +99,5 @@ def _nodes(model: Model, table: Table) -> list[str]:
 
 
 def _number(node: str) -> int:
-    return int(node.rpartition("N")[2])
+    """Of a neuron or head, by its name: "L1.N5", "L2.H3"."""
+    return int(node.rpartition(".")[2][1:])

@@ -65,7 +65,7 @@ class Measures:
         found: Array = np.empty((len(self), len(run.ids)))
         wholes: list[Whole] = []
         for orders, read in self._groups:
-            if isinstance(read, _Numbers):
+            if isinstance(read, _Numbers | _Heads):
                 whole = Whole(tuple(orders.tolist()), read.targets, read.numbers, read.whole(run))
                 wholes.append(whole)
                 rows = whole.values[:, read.numbers].T
@@ -86,7 +86,8 @@ def several(nodes: Nodes) -> list[Node]:
 
 @dataclass(frozen=True, eq=False)
 class Whole:
-    """One activation of a run: all neurons of a layer, or all latents of an autoencoder.
+    """One activation of a run: all neurons of a layer, all latents of an autoencoder, or what all
+    heads of a layer write, as norms.
 
     Args:
         orders: which of the nodes that are measured are among them.
@@ -130,7 +131,7 @@ class _Measured:
             return _Alone(self.target)
         targets, layer = [cast("Target", one.target) for one in own], self.target.layer or 0
         if self.target.kind == HEAD:
-            return _Heads(layer, [one.head or 0 for one in targets])
+            return _Heads(layer, targets)
         return _Numbers(self.capture[0], layer, targets, self.derived)
 
 
@@ -165,11 +166,20 @@ class _Heads:
     """Heads of a layer: the norm of what each writes."""
 
     layer: int
-    heads: list[int]
+    targets: Sequence[Target]
+
+    @property
+    def numbers(self) -> list[int]:
+        """Of each, among all heads of the layer."""
+        return [one.head or 0 for one in self.targets]
+
+    def whole(self, run: Run) -> Tensor:
+        """[token, head] of all heads of the layer."""
+        norms: Tensor = head_writes(run, self.layer).norm(dim=-1)
+        return norms
 
     def __call__(self, run: Run) -> Tensor:
-        norms: Tensor = head_writes(run, self.layer, self.heads).norm(dim=-1)
-        return norms.T
+        return self.whole(run)[:, self.numbers].T
 
 
 @dataclass(frozen=True, eq=False)

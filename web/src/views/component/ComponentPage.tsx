@@ -43,7 +43,8 @@ const LISTED = 16;
 const EFFECTS = 50;
 /** What is said of nodes that have no one direction and no one number. */
 const ALONE =
-  'Nodes that write alike, or are active together, are told of neurons and latents: each of them has one direction, and one number.';
+  'Nodes that write alike are told of neurons and latents: each of them writes one direction.';
+const TOGETHER = ' Heads of its layer that are active with it are listed in a corpus.';
 
 export function ComponentPage({ model, experiment }: ViewProps) {
   const spec = useSpec();
@@ -129,7 +130,12 @@ function Page({ node, target, model, position, waiting }: PageProps) {
         {isAsked(spec) ? <Acting position={position} side={side} /> : null}
         <OtherText key={`text ${node}`} node={node} />
         {facts ? <Neighbours vector={facts} model={model} /> : null}
-        {neuron ? null : <p className="faint component-section">{ALONE}</p>}
+        {neuron ? null : (
+          <p className="faint component-section">
+            {ALONE}
+            {target.kind === 'head' ? TOGETHER : null}
+          </p>
+        )}
         <Section title="In a corpus" note="where it is strongest, in the middle, and anywhere">
           <InWords key={`words ${node}`} node={node} />
           <InCorpus key={node} node={node} />
