@@ -103,6 +103,37 @@ def test_two_prompts_of_different_lengths_stand_beside_each_other(app: App):
     assert app.too_wide([1280, 700]) == []
 
 
+def test_a_trail_turns_downstream_and_goes_on(app: App, small_demo: Model):
+    app.open(f"{ATTRIBUTION}&ntop=5&nmeas=1&ntrace=L5.H1@8<4:down")
+    page = app.page
+    page.get_by_test_id("readers-readout").wait_for(timeout=ANSWER)
+    app.settled()
+    more = {"direction": "downstream", "top_k": 5, "measured": True}
+    found = ue.trace(small_demo, PROMPT, "L5.H1@8<4", **more)
+    assert "Direct effect on" in app.text("on-answer")
+    assert "scores by query" in app.text("left-out")
+    first = found.readers[0]
+    row = page.get_by_test_id(f"row-{first.name}:{first.through}")
+    cells = row.locator("td.number")
+    for at, wanted in ((0, first.value), (1, first.effect), (2, first.measured)):
+        title = cells.nth(at).get_attribute("title")
+        assert float(title) == pytest.approx(wanted, rel=1e-3, abs=1e-4)
+    app.assert_accessible()
+    page.locator("[data-row='0'] .attribution-name").focus()
+    page.keyboard.press("Shift+T")
+    app.settled()
+    assert f"ntrace=L5.H1@8<4:down,{first.name}:{first.through}:down" in address(app)
+    assert app.too_wide([1920, 1280, 700]) == []
+    python = app.copied_python()
+    assert 'direction="downstream"' in python
+    assert 'trail=("L5.H1@8<4",)' in python
+    page.get_by_test_id("direction").locator("[value=up]").check()
+    page.get_by_test_id("trace-readout").wait_for(timeout=ANSWER)
+    assert f"ntrace=L5.H1@8<4:down,{first.name}" in address(app)
+    page.get_by_test_id("trail-0").click()
+    page.get_by_test_id("readers-readout").wait_for(timeout=ANSWER)
+
+
 def test_a_pair_is_traced_upstream_and_the_trail_is_walked_back(app: App, small_demo: Model):
     app.open(f"{ATTRIBUTION}&ntop=20&nkind=pair")
     page = app.page

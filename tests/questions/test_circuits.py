@@ -180,7 +180,7 @@ def test_tables_say_what_adds_up_and_what_was_measured(cli, source):
     status, out, err = cli("trace", source, PROMPT, "--node", "embed@1", *down)
     assert status == 0, err
     for words in (
-        "what the token embedding at position 1 writes",
+        "write of token embedding at position 1",
         "score by its key",
         "not listed",
     ):

@@ -2122,7 +2122,7 @@ export interface components {
              * Left Out
              * @description Pairs that are not in the mean.
              */
-            left_out: components["schemas"]["unembed__server__wire__derived__LeftOut__2"][];
+            left_out: components["schemas"]["LeftOut"][];
             /**
              * Ablation
              * @enum {string}
@@ -6377,6 +6377,19 @@ export interface components {
             suppressed: components["schemas"]["TokenScore"][];
         };
         /**
+         * LeftOut
+         * @description A pair that is not in the mean.
+         */
+        LeftOut: {
+            /**
+             * Pair
+             * @description Its number, from 0.
+             */
+            pair: number;
+            /** Reason */
+            reason: string;
+        };
+        /**
          * LensComparison
          * @description The lens of the baseline; with an enabled edit also that of the edited run.
          *
@@ -7291,7 +7304,7 @@ export interface components {
              * Left Out
              * @description Pairs that are not, and why.
              */
-            left_out: components["schemas"]["unembed__server__wire__derived__LeftOut__2"][];
+            left_out: components["schemas"]["LeftOut"][];
             /**
              * Clean
              * @description Answer less wrong answer in the clean prompts, mean.
@@ -8368,7 +8381,7 @@ export interface components {
              * @description Downstream: how many are not, and how large.
              * @default []
              */
-            left_out: components["schemas"]["unembed__server__wire__derived__LeftOut__1"][];
+            left_out: components["schemas"]["UnlistedReaders"][];
             /**
              * Direct
              * @description Downstream: direct effect of what is written on the answer.
@@ -8535,6 +8548,29 @@ export interface components {
             spacy: string | null;
             /** Column */
             column: string;
+        };
+        /**
+         * UnlistedReaders
+         * @description Readers of one kind and way in that have effects and are not listed.
+         */
+        UnlistedReaders: {
+            /**
+             * Reads
+             * @enum {string}
+             */
+            reads: "score" | "value" | "neuron" | "latent";
+            /**
+             * Through
+             * @enum {string}
+             */
+            through: "q" | "k" | "v" | "pre" | "gate";
+            /** N */
+            n: number;
+            /**
+             * Largest
+             * @description None of them has a larger effect, either way.
+             */
+            largest: number;
         };
         /**
          * Update
@@ -8873,42 +8909,6 @@ export interface components {
              * @description Whether every score that could be had is above both nulls; None: nobody judged.
              */
             supported: boolean | null;
-        };
-        /**
-         * LeftOut
-         * @description Readers of one kind and way in that have effects and are not listed.
-         */
-        unembed__server__wire__derived__LeftOut__1: {
-            /**
-             * Reads
-             * @enum {string}
-             */
-            reads: "score" | "value" | "neuron" | "latent";
-            /**
-             * Through
-             * @enum {string}
-             */
-            through: "q" | "k" | "v" | "pre" | "gate";
-            /** N */
-            n: number;
-            /**
-             * Largest
-             * @description None of them has a larger effect, either way.
-             */
-            largest: number;
-        };
-        /**
-         * LeftOut
-         * @description A pair that is not in the mean.
-         */
-        unembed__server__wire__derived__LeftOut__2: {
-            /**
-             * Pair
-             * @description Its number, from 0.
-             */
-            pair: number;
-            /** Reason */
-            reason: string;
         };
     };
     responses: never;

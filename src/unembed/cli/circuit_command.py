@@ -22,7 +22,7 @@ from unembed.workspace import Workspace
 
 if TYPE_CHECKING:
     from unembed.analyses.circuits.result import Circuit
-    from unembed.analyses.tracing.result import LeftOut, Reader, Trace, TraceComparison
+    from unembed.analyses.tracing.result import Reader, Trace, TraceComparison, UnlistedReaders
     from unembed.session import Job, Session
 
 Corrupted = Annotated[
@@ -194,7 +194,7 @@ def _print_downstream(found: Trace, side: str) -> None:
     _print(table, [*lines, *found.notes])
 
 
-def _read_as(one: Reader | LeftOut) -> str:
+def _read_as(one: Reader | UnlistedReaders) -> str:
     """What of a reader it is, and through what."""
     if one.reads == "score":
         return f"score by its {'query' if one.through == 'q' else 'key'}"

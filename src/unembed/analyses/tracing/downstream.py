@@ -23,7 +23,7 @@ from unembed.analyses.tools.target import in_words
 from unembed.analyses.tracing.options import ReadBy, ReadKind, Through, TraceOptions
 from unembed.analyses.tracing.readers import Readers, Reads
 from unembed.analyses.tracing.reads import OF_NEURONS, OF_PAIRS
-from unembed.analyses.tracing.result import LeftOut, Reader, Trace
+from unembed.analyses.tracing.result import Reader, Trace, UnlistedReaders
 from unembed.analyses.tracing.written import Source, Written, source_of, without, written_of
 from unembed.engine.cancel import Cancel
 from unembed.engine.editing.edits import Edit
@@ -265,8 +265,8 @@ class Downstream:
     def _words(self) -> str:
         step = self.steps[-1]
         if not step.carried:
-            return f"what the {step.source.words} writes"
-        return f"what the {step.source.words} moves of {self.steps[-2].name}"
+            return f"write of {step.source.words}"
+        return f"what {step.source.words} moves of {self.steps[-2].name}"
 
     def _cost(self, readers: Readers) -> str:
         layers, measured = len(readers.each), self.options.measured
@@ -321,13 +321,18 @@ class _Best:
             self.out[way] = max(self.out.get(way, 0.0), abs(ranked[self.k].effect))
 
     def found(self) -> list[_Candidate]:
-        return [one for way in sorted(self.kept) for one in self.kept[way]]
+        return [one for way in sorted(self.kept, key=_order) for one in self.kept[way]]
 
-    def left_out(self) -> tuple[LeftOut, ...]:
+    def left_out(self) -> tuple[UnlistedReaders, ...]:
         return tuple(
-            LeftOut(*way, self.counts[way] - len(self.kept[way]), self.out[way])
-            for way in sorted(self.out)
+            UnlistedReaders(*way, self.counts[way] - len(self.kept[way]), self.out[way])
+            for way in sorted(self.out, key=_order)
         )
+
+
+def _order(way: tuple[ReadKind, ReadBy]) -> tuple[int, int]:
+    """Scores by query and by key, values, neurons by gate and argument, latents."""
+    return tuple(KIND_OF).index(way[0]), ("q", "k", "v", "gate", "pre").index(way[1])
 
 
 def _measured(

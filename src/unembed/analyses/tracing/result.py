@@ -42,7 +42,7 @@ class Reader:
 
 
 @dataclass(frozen=True)
-class LeftOut:
+class UnlistedReaders:
     """Readers of one kind and way in that have effects and are not listed."""
 
     reads: ReadKind
@@ -84,7 +84,9 @@ class Trace(Result):
         tuple[Reader, ...],
         "Downstream: those listed, by kind and way in, largest either way first.",
     ] = ()
-    left_out: Annotated[tuple[LeftOut, ...], "Downstream: how many are not, and how large."] = ()
+    left_out: Annotated[
+        tuple[UnlistedReaders, ...], "Downstream: how many are not, and how large."
+    ] = ()
     direct: Annotated[
         float | None, "Downstream: direct effect of what is written on the answer."
     ] = None

@@ -15,6 +15,7 @@ import { EstimateMenu, ESTIMATORS, ListedMenu, TargetMenu, TracedMenu } from './
 import { isMeasuringChosen, MeasuredMenu, measuredWords } from './MeasuredMenu';
 import { BesideMenu } from './BesideMenu';
 import type { Comparison } from './query';
+import { stepOf } from './trail';
 
 interface Props {
   model: ModelInfo;
@@ -36,7 +37,7 @@ export function AttributionSetup({ model, answer, length }: Props) {
   const labelled = model.labels.length > 0; // the answer says the label better than its target
   return (
     <div className="lens-setup" role="group" aria-label="What is attributed, and what is listed">
-      {tracing ? (
+      {stepOf(state.trace.at(-1) ?? '').down ? null : tracing ? (
         <Choice
           name="held"
           head="Norms upstream"

@@ -10,23 +10,20 @@ import { openPage } from '../../shared/state/exploring';
 import { change, switchNode, useSpec, useStore } from '../../shared/state/store';
 import { parseTarget } from '../../shared/text/address';
 import { ROW_KEYS, ROW_STEPS } from './attributionKeys';
-import {
-  setAttribution,
-  traceUpstream,
-  useAttributionSpec,
-  type Attribution,
-} from './attributionState';
+import { setAttribution, traceOn, useAttributionSpec, type Attribution } from './attributionState';
 import { NodeDetail, DETAIL } from './NodeDetail';
 import {
   componentOf,
+  keyOf,
   largest,
+  scaleOf,
   type Column,
   type Row,
   type Shown,
   type Token as Word,
 } from './rows';
 import { ROW, useActive, useScroll, type MoveTo } from './tableScroll';
-import { isTraceable } from './trail';
+import { isTraceable, isWriter } from './trail';
 import { firstInSight, topOf } from './window';
 
 const MARGIN = 8;
@@ -73,10 +70,11 @@ export function AttributionTable({ rows, columns, tokens, shown, model }: Props)
             const at = first + index;
             return (
               <Line
-                key={row.id}
+                key={keyOf(row)}
                 row={row}
                 at={at}
-                {...{ grouping, columns, tokens, shown, model, most }}
+                {...{ grouping, columns, tokens, shown, model }}
+                most={most[scaleOf(row)] ?? 1}
                 active={at === active}
                 opened={at === opened}
                 onFocus={() => moveTo(at, false)}
@@ -212,7 +210,7 @@ function Line({ row, at, grouping, columns, tokens, shown, model, most, ...rest 
         className={`${component !== null && component === node ? 'chosen' : ''} ${active ? 'active' : ''}`}
         aria-rowindex={at + 2}
         data-row={at}
-        data-testid={`row-${row.id}`}
+        data-testid={`row-${keyOf(row)}`}
       >
         {grouping === 'positions' ? (
           <th scope="row">
@@ -246,9 +244,7 @@ function Line({ row, at, grouping, columns, tokens, shown, model, most, ...rest 
         ))}
         {grouping === 'positions' ? null : (
           <td className="attribution-actions">
-            {grouping === 'nodes' && isTraceable(row) ? (
-              <TraceButton node={row.id} tabbable={active} />
-            ) : null}
+            {grouping === 'nodes' ? <TraceButtons row={row} tabbable={active} /> : null}
             {row.other === null && parseTarget(row.id) ? (
               <NodeActions node={row.id} model={model} tabbable={active} />
             ) : null}
@@ -266,20 +262,45 @@ function Line({ row, at, grouping, columns, tokens, shown, model, most, ...rest 
   );
 }
 
-function TraceButton({ node, tabbable }: { node: string; tabbable: boolean }) {
+function TraceButtons({ row, tabbable }: { row: Row; tabbable: boolean }) {
+  const shared = { type: 'button', className: 'tiny trace-button' } as const;
   return (
-    <button
-      type="button"
-      className="tiny trace-button"
-      tabIndex={tabbable ? 0 : -1}
-      aria-label={`Trace ${node} upstream`}
-      title="What made it: the nodes upstream of it (t)"
-      data-testid={`trace-${node}`}
-      onClick={() => traceUpstream(node)}
-    >
-      trace
-    </button>
+    <>
+      {isTraceable(row) ? (
+        <button
+          {...shared}
+          tabIndex={tabbable ? 0 : -1}
+          aria-label={`Trace ${row.id} upstream`}
+          title="What made it: the nodes upstream of it (t)"
+          data-testid={`trace-${keyOf(row)}`}
+          onClick={() => up(row)}
+        >
+          trace
+        </button>
+      ) : null}
+      {isWriter(row) ? (
+        <button
+          {...shared}
+          tabIndex={tabbable ? 0 : -1}
+          aria-label={`Trace ${row.id} downstream`}
+          title="What it does to all that reads it, downstream (Shift t)"
+          data-testid={`down-${keyOf(row)}`}
+          onClick={() => down(row)}
+        >
+          ↓
+        </button>
+      ) : null}
+    </>
   );
+}
+
+/** A reader through what it reads by, but a value: that is traced towards something. */
+function up(row: Row): void {
+  if (isTraceable(row)) traceOn(row.id, row.through === 'v' ? null : row.through, false);
+}
+
+function down(row: Row): void {
+  if (isWriter(row)) traceOn(row.id, row.through, true);
 }
 
 /** Of two prompts the sides are these. */
@@ -288,10 +309,17 @@ function headWords(head: string, two: boolean): string {
   return head === 'edited' ? 'the other' : head.replace('baseline', 'this prompt');
 }
 
-function kindWords({ kind }: Row, grouping: Attribution['grouping']): string {
+function kindWords({ kind, through }: Row, grouping: Attribution['grouping']): string {
+  if (through) return READS[through] ?? `${kind}, ${through === 'gate' ? 'gate' : 'input'}`;
   if (kind === 'pair' && grouping === 'components') return 'head';
   return KIND_WORDS[kind] ?? kind;
 }
+
+const READS: Readonly<Record<string, string>> = {
+  q: 'score, by query',
+  k: 'score, by key',
+  v: 'value',
+};
 
 const KIND_WORDS: Readonly<Record<string, string>> = {
   embed: 'token',
@@ -396,7 +424,8 @@ function onKey(event: KeyboardEvent, row: Row | undefined, at: number, moveTo: M
     expand: () => toggleOpen(row.id),
     off: () => (row.other === null && parseTarget(row.id) ? switchNode(row.id, 'zero') : undefined),
     page: () => (component ? openPage(component) : undefined),
-    trace: () => (isTraceable(row) ? traceUpstream(row.id) : undefined),
+    trace: () => up(row),
+    down: () => down(row),
   };
   acts[key]();
 }

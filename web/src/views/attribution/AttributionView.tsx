@@ -32,7 +32,9 @@ import {
   type Shown,
 } from './rows';
 import { attributionTable } from './text';
-import { TraceReadout, TraceTrail } from './TraceTrail';
+import { ReadersReadout, TraceReadout } from './TraceReadout';
+import { TraceTrail } from './TraceTrail';
+import { stepOf } from './trail';
 
 const GROUPINGS = [
   ['nodes', 'Nodes', 'Each head, neuron and token at its position'],
@@ -152,7 +154,8 @@ interface BarProps {
 
 function AttributionBar({ answer, listed, model, status }: BarProps) {
   const spec = useSpec();
-  const { grouping } = spec.attribution;
+  const { grouping, trace } = spec.attribution;
+  const { down } = stepOf(trace.at(-1) ?? '');
   /** Fetched when one is asked for. */
   const picture = async ({ answer: found, shown }: Listed, { name }: ModelInfo) =>
     (await import('./figure')).effectsPicture(found, shown, spec, name);
@@ -166,15 +169,17 @@ function AttributionBar({ answer, listed, model, status }: BarProps) {
             : ['This prompt', 'The other']
         }
       />
-      <Segments
-        name="grouping"
-        label="What is listed"
-        value={grouping}
-        options={GROUPINGS}
-        onChange={(value: Attribution['grouping']) =>
-          setAttribution({ grouping: value }, 'replace')
-        }
-      />
+      {down ? null : (
+        <Segments
+          name="grouping"
+          label="What is listed"
+          value={grouping}
+          options={GROUPINGS}
+          onChange={(value: Attribution['grouping']) =>
+            setAttribution({ grouping: value }, 'replace')
+          }
+        />
+      )}
       {listed && model ? (
         <SaveMenu
           csv={() =>
@@ -235,10 +240,15 @@ function Area({ answer, shown, rows, columns, analysis, traced, ...rest }: AreaP
   const { model, cellWidth, position } = rest;
   const stale = !analysis.current;
   const trace = shown === 'baseline' ? traced?.baseline : traced?.edited;
+  const down = trace?.direction === 'downstream';
   return (
     <div className={`attribution ${stale ? 'stale' : ''}`} aria-busy={analysis.busy}>
-      <EffectStrip answer={answer} shown={shown} cellWidth={cellWidth} position={position} />
-      {trace ? (
+      {down ? null : (
+        <EffectStrip answer={answer} shown={shown} cellWidth={cellWidth} position={position} />
+      )}
+      {trace && down ? (
+        <ReadersReadout trace={trace} listed={rows.length} />
+      ) : trace ? (
         <TraceReadout trace={trace} listed={rows.length} />
       ) : (
         <AttributionReadout answer={answer} shown={shown} listed={rows.length} />

@@ -1,10 +1,17 @@
 /** What was traced, one step after the other: any of them can be gone back to; and through what. */
 import type { Schemas } from '../../shared/api/client';
-import { figures, signed } from '../../draw/format';
 import { useModel } from '../../shared/api/queries';
 import { Segments } from '../../shared/parts/parts';
 import { setAttribution, useAttributionSpec } from './attributionState';
-import { stepOf, waysInto, type Through } from './trail';
+import {
+  carriesOn,
+  isTraceable,
+  stepOf,
+  stepWritten,
+  waysInto,
+  type Step,
+  type Through,
+} from './trail';
 
 const WAYS: Readonly<Record<Through, readonly [name: string, about: string]>> = {
   qk: ['query and key', 'Its score, before the softmax'],
@@ -15,19 +22,33 @@ const WAYS: Readonly<Record<Through, readonly [name: string, about: string]>> = 
   pre: ['input', 'What is multiplied with the gate, or goes through the activation function'],
 };
 
+const DIRECTIONS = [
+  ['up', 'Upstream', 'What made it: every node before it'],
+  ['down', 'Downstream', 'What it does to all that reads what it writes'],
+] as const;
+/** Of a pair downstream. */
+const FOLLOWED = [
+  ['all', 'all it writes', 'Everything that it writes'],
+  ['v', 'its value', 'What its value carries of what was traced before it'],
+] as const;
+
 interface Props {
   /** Of the newest answer. */
   trace: Schemas['Trace'] | null;
 }
 
 export function TraceTrail({ trace }: Props) {
-  const { trace: steps } = useAttributionSpec();
+  const { trace: steps, measured } = useAttributionSpec();
   const last = stepOf(steps.at(-1) ?? '');
   const answered = trace?.node === last.node ? trace.through : null;
   const labelled = useModel().data?.labels_of != null;
-  const ofLabel = labelled && steps.length === 1;
-  const ways = waysInto(last.node, last.through === 'pre' ? 'gate' : answered, ofLabel);
+  const ofLabel = labelled && steps.length === 1 && !last.down;
+  const ways = last.down
+    ? []
+    : waysInto(last.node, last.through === 'pre' ? 'gate' : (answered ?? null), ofLabel);
   const chosen = last.through ?? answered ?? ways[0];
+  const set = (step: Step) =>
+    setAttribution({ trace: [...steps.slice(0, -1), stepWritten(step)], open: null });
   return (
     <div className="trace-trail" data-testid="trace-trail">
       <nav aria-label="Trail of what was traced">
@@ -48,16 +69,50 @@ export function TraceTrail({ trace }: Props) {
           ))}
         </ol>
       </nav>
+      {isTraceable({ id: last.node, other: null }) ? (
+        <Segments
+          name="direction"
+          label="Which way it is traced"
+          value={last.down ? 'down' : 'up'}
+          options={DIRECTIONS}
+          onChange={(way: 'up' | 'down') =>
+            set({ node: last.node, through: null, down: way === 'down' })
+          }
+        />
+      ) : (
+        <span className="faint">downstream</span>
+      )}
       {ways.length > 1 && chosen ? (
         <Segments
           name="through"
           label="Through what it is traced"
           value={chosen}
           options={ways.map((way) => [way, ...WAYS[way]] as const)}
-          onChange={(way: Through) =>
-            setAttribution({ trace: [...steps.slice(0, -1), `${last.node}:${way}`], open: null })
-          }
+          onChange={(way: Through) => set({ ...last, through: way })}
         />
+      ) : null}
+      {last.down && carriesOn(steps) ? (
+        <Segments
+          name="followed"
+          label="What of it is followed"
+          value={last.through === 'v' ? 'v' : 'all'}
+          options={FOLLOWED}
+          onChange={(way: 'all' | 'v') => set({ ...last, through: way === 'v' ? 'v' : null })}
+        />
+      ) : null}
+      {last.down ? (
+        <label
+          className="trace-measured"
+          title="What readers lose in one run without the node, too"
+        >
+          <input
+            type="checkbox"
+            data-testid="trace-measured"
+            checked={measured}
+            onChange={(event) => setAttribution({ measured: event.target.checked })}
+          />{' '}
+          measured
+        </label>
       ) : null}
       {ofLabel && last.node.includes('<') ? (
         <span className="faint" data-testid="no-value">
@@ -70,10 +125,10 @@ export function TraceTrail({ trace }: Props) {
 
 function Crumb({ step, at, last }: { step: string; at: number; last: boolean }) {
   const { trace } = useAttributionSpec();
-  const { node, through } = stepOf(step);
+  const { node, through, down } = stepOf(step);
   const way = through && !last ? <span className="faint"> {WAYS[through][0]}</span> : null;
   return (
-    <li>
+    <li className={down ? 'down' : undefined}>
       {last ? (
         <span className="mono" aria-current="step">
           {node}
@@ -83,7 +138,7 @@ function Crumb({ step, at, last }: { step: string; at: number; last: boolean }) 
           type="button"
           className="link mono"
           data-testid={`trail-${at}`}
-          title="Back to what is upstream of it"
+          title={`Back to what is ${down ? 'down' : 'up'}stream of it`}
           onClick={() => setAttribution({ trace: trace.slice(0, at + 1), open: null })}
         >
           {node}
@@ -91,50 +146,5 @@ function Crumb({ step, at, last }: { step: string; at: number; last: boolean }) 
       )}
       {way}
     </li>
-  );
-}
-
-/** What is traced, and what the direct effects of all nodes upstream of it add up to. */
-export function TraceReadout({ trace, listed }: { trace: Schemas['Trace']; listed: number }) {
-  return (
-    <div className="attribution-readout" data-testid="trace-readout">
-      <p>
-        <strong>
-          {trace.words} = {figures(trace.value)}
-        </strong>
-        {trace.objective === null ? null : (
-          <span className="faint"> towards {trace.objective}</span>
-        )}
-        <span className="faint">
-          {' '}
-          · {listed.toLocaleString('en')} nodes upstream listed · {trace.cost}
-        </span>
-      </p>
-      {[...new Set(trace.parts.flatMap(({ warnings }) => warnings))].map((warning) => (
-        <p key={warning} className="problem" role="alert">
-          {warning}
-        </p>
-      ))}
-      {trace.parts.map((part) => (
-        <Sums key={part.objective} part={part} />
-      ))}
-      {trace.parts[0]?.notes.map((note) => (
-        <p key={note} className="faint">
-          {note}
-        </p>
-      ))}
-    </div>
-  );
-}
-
-function Sums({ part }: { part: Schemas['Attribution'] }) {
-  const { completeness: sums } = part;
-  if (!sums) return null;
-  return (
-    <p data-testid="trace-sums">
-      Direct effects on the {part.objective} add up: nodes {signed(sums.nodes, 3)}, biases{' '}
-      {signed(sums.head + sums.norms + sums.beyond, 3)}, left over{' '}
-      <span title={String(sums.rest)}>{figures(sums.rest)}</span>
-    </p>
   );
 }

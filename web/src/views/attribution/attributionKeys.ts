@@ -21,6 +21,12 @@ export const ROW_KEYS = {
   },
   page: { on: ['p'], label: 'p', says: 'in the table: open the page of its component' },
   trace: { on: ['t'], label: 't', says: 'in the table: what is upstream of the node' },
+  down: {
+    on: ['T'],
+    held: 'Shift',
+    label: 'Shift t',
+    says: 'in the table: what is downstream of the node',
+  },
 } as const satisfies Record<string, Key>;
 
 /** Rows that a key moves by. */

@@ -7,6 +7,7 @@ import { formatPositions, parsePositions } from '../../shared/text/edits';
 import {
   choice,
   field,
+  flag,
   integer,
   list,
   text,
@@ -14,7 +15,7 @@ import {
   type Fields,
 } from '../../shared/text/fields';
 import { chosen, defaultsOf, optionFields, own, type Values } from '../../shared/text/options';
-import { MOST_STEPS, STEP } from './trail';
+import { isStep, MOST_STEPS, stepWritten, type Through } from './trail';
 
 export type NodeKind = Schemas['AttributedNode']['kind'];
 export const NODE_KINDS = [
@@ -81,6 +82,8 @@ export interface Attribution extends Values<typeof OPTIONS> {
   open: string | null;
   /** What was traced, one after the other; of the last one the nodes upstream are listed. Empty: the answer. */
   trace: readonly string[];
+  /** Of a trace downstream: what readers lose without the node is measured, too. */
+  measured: boolean;
 }
 
 export const ATTRIBUTION: Readonly<Attribution> = {
@@ -100,6 +103,7 @@ export const ATTRIBUTION: Readonly<Attribution> = {
   order: 'listed',
   open: null,
   trace: [],
+  measured: false,
 };
 
 // ------------------------------------------------------------------ the request
@@ -200,8 +204,9 @@ const FIELDS: Fields<Attribution> = {
   nopen: field(ATTRIBUTION, 'open', (written) => (NODE.test(written) ? written : undefined)),
   ntrace: list<Attribution, string>('trace', (written) => {
     const steps = written.split(',');
-    return steps.length <= MOST_STEPS && steps.every((step) => STEP.test(step)) ? steps : undefined;
+    return steps.length <= MOST_STEPS && steps.every(isStep) ? steps : undefined;
   }),
+  nmeas: flag(ATTRIBUTION, 'measured'),
   ...optionFields<Attribution>('attribution', OPTIONS, {
     frozen: 'nfroz',
     estimator: 'nest',
@@ -233,9 +238,10 @@ export function setAttribution(
   change({ attribution: { ...attribution, ...patch } }, how);
 }
 
-/** Upstream of a node, after what is traced already. */
-export function traceUpstream(node: string): void {
+/** Up- or downstream of a node, after what is traced already. */
+export function traceOn(node: string, through: Through | null, down: boolean): void {
   const { trace } = useStore.getState().spec.attribution;
+  const step = stepWritten({ node, through, down });
   if (trace.length < MOST_STEPS)
-    setAttribution({ trace: [...trace, node], open: null, grouping: 'nodes' });
+    setAttribution({ trace: [...trace, step], open: null, grouping: 'nodes' });
 }

@@ -42,7 +42,8 @@ export const attribution: fc.Arbitrary<Attribution> = fc
     sign: fc.constantFrom(...SIGNS),
     find: fc.string({ unit: 'binary' }).filter((value) => value.isWellFormed()),
     order: fc.constantFrom(...ORDERS),
-    trace: fc.subarray(['L15.H1@8<3:v', 'L12.N512@4', 'L9.H0@3<1:qk']),
+    trace: fc.subarray(['L15.H1@8<3:v', 'L12.N512@4', 'embed@3:down', 'L9.H0@3<1:v:down']),
+    measured: fc.boolean(),
     open: fc.option(fc.constantFrom('embed@3', 'L9.H6@14<3', 'L12.N512@4', 'L3.mlp_bias@8')),
   })
   .map((some) => ({ ...ATTRIBUTION, ...some }));

@@ -4,6 +4,7 @@ import { figures, signed } from '../../draw/format';
 import type { Schemas } from '../../shared/api/client';
 import type { Attribution } from './attributionState';
 import type { Comparison } from './query';
+import type { ReaderNode } from './tracing';
 
 export type Node = Schemas['AttributedNode'];
 export type Token = Schemas['Token'];
@@ -22,6 +23,8 @@ export interface Row {
   key: number | null;
   /** Of two prompts: its position in the other one, whose node it is; null: the page's own. */
   other: number | null;
+  /** Of a reader of what is traced downstream: through what it reads that. */
+  through: ReaderNode['through'] | null;
   numbers: Readonly<Record<string, number | null>>;
 }
 
@@ -83,6 +86,38 @@ const COLUMNS: Readonly<Record<string, Column>> = Object.fromEntries(
       sort: { order: 'measured' } as const,
       bar: true as const,
     },
+    {
+      name: 'value',
+      head: 'in the run',
+      about: 'The score, or the argument, in the run; of a value the norm of all that it moves',
+      write: figures,
+    },
+    {
+      name: 'effect',
+      head: 'effect',
+      about:
+        'What the write adds to that, past all in between; of a value the norm of what is moved',
+      write: effect,
+      bar: true as const,
+    },
+    {
+      name: 'lost',
+      head: 'measured',
+      about: 'What that loses in a run without the node, all in between included',
+      write: effect,
+      bar: true as const,
+    },
+    ...(['effect'] as const).flatMap((name) => [
+      { name: `${name}.baseline`, head: 'effect, baseline', about: '', write: effect },
+      { name: `${name}.edited`, head: 'edited', about: '', write: effect },
+      {
+        name: `${name}.change`,
+        head: 'change',
+        about: 'Edited less baseline: effect',
+        write: effect,
+        bar: true as const,
+      },
+    ]),
     ...(['direct', 'total'] as const).flatMap((name) => [
       { name: `${name}.baseline`, head: `${name}, baseline`, about: '', write: effect },
       { name: `${name}.edited`, head: 'edited', about: '', write: effect },
@@ -133,6 +168,13 @@ const NAMES: Readonly<Record<Attribution['grouping'], Readonly<Record<Shown, rea
     },
   };
 
+/** Of a trace downstream. */
+const OF_READERS: Readonly<Record<Shown, readonly string[]>> = {
+  baseline: ['value', 'effect', 'lost'],
+  edited: ['value', 'effect', 'lost'],
+  difference: changes(['effect']),
+};
+
 function changes(names: readonly string[]): string[] {
   return names.flatMap((name) => [`${name}.baseline`, `${name}.edited`, `${name}.change`]);
 }
@@ -143,12 +185,22 @@ export function columnsOf(
   shown: Shown,
   rows: readonly Row[],
 ): Column[] {
-  const optional = ['measured', 'activation', 'direct', 'looked_at', 'direct.change'];
-  return NAMES[grouping][shown].flatMap((name) => {
+  const optional = ['measured', 'activation', 'direct', 'looked_at', 'direct.change', 'lost'];
+  const names = isOfReaders(rows) ? OF_READERS : NAMES[grouping];
+  return names[shown].flatMap((name) => {
     const column = COLUMNS[name];
     const there = !optional.includes(name) || rows.some((row) => row.numbers[name] != null);
     return column && there ? [column] : [];
   });
+}
+
+function isOfReaders(rows: readonly Row[]): boolean {
+  return rows.some(({ through }) => through !== null);
+}
+
+/** A reader reads in several ways, and is one row for each. */
+export function keyOf({ id, through }: Pick<Row, 'id' | 'through'>): string {
+  return through === null ? id : `${id}:${through}`;
 }
 
 // ------------------------------------------------------------------ rows
@@ -174,20 +226,24 @@ function nodeRows(answer: Comparison, shown: Shown): Row[] {
   if (shown !== 'difference') return sideOf(answer, shown).rows.map(rowOf);
   const sides = (['baseline', 'edited'] as const).map((side) => {
     const listed = [...(answer[side]?.rows ?? []), ...(answer.unlisted[side] ?? [])];
-    return new Map(listed.map((node) => [node.name, node]));
+    return new Map(listed.map((node) => [keyOf(rowOf(node)), node]));
   });
   const [before, after] = sides;
   const names = new Set(sides.flatMap((side) => [...side.keys()]));
   return [...names].flatMap((name) => {
     const [one, other] = [before?.get(name), after?.get(name)];
     const node = one ?? other;
-    return node ? [{ ...rowOf(node), numbers: beside(one, other) }] : [];
+    const row = node && rowOf(node);
+    return row
+      ? [{ ...row, numbers: row.through ? readBeside(one, other) : beside(one, other) }]
+      : [];
   });
 }
 
-function rowOf(node: Node & { other?: number }): Row {
-  const { name, kind, layer, position, key, other = null, ...rest } = node;
-  const { activation, write, direct, total, measured } = rest;
+function rowOf(node: Node & { other?: number } & Partial<ReaderNode>): Row {
+  const { name, kind, layer, position, key, other = null, through = null, ...rest } = node;
+  const { activation, write, direct, total, measured, value } = rest;
+  const reads = { value: value ?? null, effect: total, lost: measured ?? null };
   return {
     id: name,
     kind,
@@ -195,13 +251,29 @@ function rowOf(node: Node & { other?: number }): Row {
     position,
     key: key ?? null,
     other,
-    numbers: {
-      activation: activation ?? null,
-      write,
-      direct: direct ?? null,
-      total,
-      measured: measured ?? null,
-    },
+    through,
+    numbers: through
+      ? reads
+      : {
+          activation: activation ?? null,
+          write,
+          direct: direct ?? null,
+          total,
+          measured: measured ?? null,
+        },
+  };
+}
+
+function readBeside(one: Node | undefined, other: Node | undefined): Row['numbers'] {
+  const {
+    'total.baseline': before,
+    'total.edited': after,
+    'total.change': change,
+  } = beside(one, other);
+  return {
+    'effect.baseline': before ?? null,
+    'effect.edited': after ?? null,
+    'effect.change': change ?? null,
   };
 }
 
@@ -232,6 +304,7 @@ function componentRows(answer: Comparison, shown: Shown): Row[] {
     position: null,
     key: null,
     other: null,
+    through: null,
     numbers:
       shown === 'difference'
         ? beside(one, others.get(one.name))
@@ -250,6 +323,7 @@ function positionRows(answer: Comparison, shown: Shown): Row[] {
     position: at,
     key: null,
     other: null,
+    through: null,
     numbers:
       shown === 'difference'
         ? beside(sum(one), sum(answer.edited?.at_positions[at]))
@@ -259,10 +333,23 @@ function positionRows(answer: Comparison, shown: Shown): Row[] {
 
 /** Largest either way first, of what the server did not rank. */
 function ranked(rows: Row[], { sort_by: by }: Attribution, shown: Shown): Row[] {
+  if (isOfReaders(rows)) return rankedReaders(rows);
   const metric = by === 'direct' ? 'direct' : 'total';
   const name = shown === 'difference' ? `${metric}.change` : metric;
   const size = (row: Row) => Math.abs(row.numbers[name] ?? 0);
   return rows.toSorted((a, b) => size(b) - size(a));
+}
+
+/** Each way in by itself: scores, arguments and norms have no common unit. */
+function rankedReaders(rows: Row[]): Row[] {
+  const ways = [...new Set(rows.map(wayOf))];
+  const size = (row: Row) => Math.abs(row.numbers['effect.change'] ?? 0);
+  const at = (row: Row) => ways.indexOf(wayOf(row));
+  return rows.toSorted((a, b) => at(a) - at(b) || size(b) - size(a));
+}
+
+function wayOf({ kind, through }: Row): string {
+  return `${kind} ${through ?? ''}`;
 }
 
 // ------------------------------------------------------------------ filters and order
@@ -280,7 +367,11 @@ export function filtered(
   shown: Shown,
   tokens: readonly Token[],
 ): Row[] {
-  const column = signColumn(shown, state);
+  const column = isOfReaders(rows)
+    ? shown === 'difference'
+      ? 'effect.change'
+      : 'effect'
+    : signColumn(shown, state);
   const wanted = state.find.trim().toLowerCase();
   const said = (row: Row) =>
     [row.id, row.kind, label(tokens, row.position), label(tokens, row.key)].join(' ').toLowerCase();
@@ -308,13 +399,24 @@ function ordered(rows: Row[], { order, grouping }: Attribution): Row[] {
   return rows.toSorted((a, b) => size(b) - size(a));
 }
 
-/** The largest number of a column that has bars. */
-export function largest(rows: readonly Row[], columns: readonly Column[]): number {
+/** The largest number of a column that has bars; of readers for each way in. */
+export function largest(
+  rows: readonly Row[],
+  columns: readonly Column[],
+): Readonly<Record<string, number>> {
   const names = columns.filter(({ bar }) => bar).map(({ name }) => name);
-  return rows.reduce(
-    (most, { numbers }) => Math.max(most, ...names.map((name) => Math.abs(numbers[name] ?? 0))),
-    1e-12,
-  );
+  const found: Record<string, number> = {};
+  for (const row of rows) {
+    const scale = scaleOf(row);
+    const own = names.map((name) => Math.abs(row.numbers[name] ?? 0));
+    found[scale] = Math.max(found[scale] ?? 1e-12, ...own);
+  }
+  return found;
+}
+
+/** Whose bars have one scale. */
+export function scaleOf(row: Row): string {
+  return row.through === null ? '' : wayOf(row);
 }
 
 /** The component that a node is of, where it has a page. */

@@ -1,22 +1,33 @@
 /** A trail as a request, and its answer as one side of the table. */
 import type { Schemas } from '../../shared/api/client';
 import type { Attribution } from './attributionState';
-import { stepOf } from './trail';
+import { stepOf, trailOf } from './trail';
 
 type Trace = Schemas['Trace'];
 type Comparison = Schemas['AttributionComparison'];
 type Side = Comparison['baseline'];
 type Body = Schemas['TraceRequest'];
 
-type Asked = Pick<Attribution, 'trace' | 'frozen' | 'pairs' | 'sort_by'>;
+type Asked = Pick<Attribution, 'trace' | 'frozen' | 'pairs' | 'sort_by' | 'measured'>;
+/** A reader as a row of the table. */
+export type ReaderNode = Side['rows'][number] & {
+  through: Schemas['Reader']['through'];
+  value: number;
+};
 
-/** Of the last step; those before it are the trail. */
-export function traceBody({ trace, frozen, pairs, sort_by }: Asked) {
-  const { node, through } = stepOf(trace.at(-1) ?? '');
-  return {
+/** Of the last step; those before it that go the same way are the trail. */
+export function traceBody({ trace, frozen, pairs, sort_by, measured }: Asked) {
+  const { node, through, down } = stepOf(trace.at(-1) ?? '');
+  const trail = trailOf(trace).map((one) => one.replace(/:down$/, ''));
+  const asked = {
     node,
     ...(through ? { through } : {}),
-    ...(trace.length > 1 ? { trail: trace.slice(0, -1) } : {}),
+    ...(trail.length > 0 ? { trail } : {}),
+  };
+  if (down)
+    return { ...asked, direction: 'downstream', ...(measured ? { measured } : {}) } as const;
+  return {
+    ...asked,
     ...(frozen === 'all' ? { frozen } : {}),
     ...(pairs ? {} : { pairs }),
     ...(sort_by === 'total' || sort_by === 'measured' ? {} : { sort_by }),
@@ -25,6 +36,7 @@ export function traceBody({ trace, frozen, pairs, sort_by }: Asked) {
 
 /** A trace as the table shows an attribution: sums are over all ways in. */
 export function tracedSide(trace: Trace): Side | null {
+  if (trace.direction === 'downstream') return readersSide(trace);
   const [first, ...more] = trace.parts;
   if (!first) return null;
   const side = { ...first, objective: trace.words, value: trace.value, cost: trace.cost };
@@ -35,6 +47,24 @@ export function tracedSide(trace: Trace): Side | null {
     n_nodes: Math.max(...parts.map(({ n_nodes }) => n_nodes)),
     components: summedComponents(parts),
     at_positions: first.at_positions.map((_, at) => summedAt(parts, at)),
+  };
+}
+
+/** Readers as the table shows nodes: they have no sums. */
+function readersSide(trace: Trace): Side {
+  const rows: ReaderNode[] = trace.readers.map((one) => ({
+    ...one,
+    activation: null,
+    write: 0,
+    direct: null,
+    total: one.effect,
+  }));
+  return {
+    ...{ objective: trace.words, value: trace.value, position: 0, tokens: trace.tokens },
+    ...{ frozen: 'all', estimator: 'gradient', against: 'zero', method: 'frozen' },
+    ...{ cost: trace.cost, n_nodes: rows.length, completeness: null, token_totals: [], rows },
+    ...{ verification: null, notes: [], provenance: trace.provenance, bound: null },
+    ...{ components: [], at_positions: [], warnings: [] },
   };
 }
 
