@@ -5,6 +5,7 @@ import { OtherPrompt } from '../../shared/parts/OtherPrompt';
 import { ViewToggles } from '../../shared/parts/toggles';
 import { useSpec } from '../../shared/state/store';
 import { count } from '../../draw/format';
+import { QUESTIONS } from '../../questions.gen';
 import { shorten, showSpaces } from '../../draw/tokens';
 import { CIRCUIT, setCircuit, useCircuitSpec, type Circuit } from './circuitState';
 import { leaveAlone, putIn, readName, setByPosition } from './hand';
@@ -67,7 +68,7 @@ export function CircuitSetup({ answer }: { answer: CircuitAnswer | null }) {
       <Choice
         name="ablation"
         head="Left out carry"
-        says={ABLATIONS[state.ablation][0]}
+        says={leftOutWords(state)}
         changed={state.ablation !== CIRCUIT.ablation}
       >
         <h3>What an edge that is left out carries</h3>
@@ -83,6 +84,7 @@ export function CircuitSetup({ answer }: { answer: CircuitAnswer | null }) {
             {capital(ABLATIONS[ablation][0])}
           </Option>
         ))}
+        {state.ablation === 'resample' ? <Seed /> : null}
       </Choice>
       <Choice
         name="edges-by"
@@ -142,6 +144,42 @@ export function CircuitSetup({ answer }: { answer: CircuitAnswer | null }) {
       <span className="spring" />
       <ViewToggles />
     </div>
+  );
+}
+
+function leftOutWords({ ablation, seed }: Circuit): string {
+  const drawn = ablation === 'resample' && seed !== CIRCUIT.seed;
+  return `${ABLATIONS[ablation][0]}${drawn ? `, seed ${seed}` : ''}`;
+}
+
+const { low: LOWEST } = QUESTIONS.circuit.seed;
+const HIGHEST = 2 ** 31 - 1;
+
+/** Which draw: taken over where the field is left, or with Enter. */
+function Seed() {
+  const { seed } = useCircuitSpec();
+  const commit = (typed: number) => {
+    const legal = Number.isInteger(typed) && typed >= LOWEST && typed <= HIGHEST;
+    if (legal && typed !== seed) setCircuit({ seed: typed });
+  };
+  return (
+    <label className="circuit-seed">
+      seed of the draw
+      <input
+        type="number"
+        className="mono"
+        data-testid="circuit-seed"
+        min={LOWEST}
+        max={HIGHEST}
+        step={1}
+        defaultValue={seed}
+        key={seed}
+        onBlur={(event) => commit(event.target.valueAsNumber)}
+        onKeyDown={(event) => {
+          if (event.key === 'Enter') commit(event.currentTarget.valueAsNumber);
+        }}
+      />
+    </label>
   );
 }
 

@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { address } from '../../app/address';
 import { setAddress, useStore } from '../../shared/state/store';
-import { CIRCUIT, isCircuitName } from './circuitState';
+import { CIRCUIT, circuitBody, isCircuitName } from './circuitState';
 import { mibName, readCircuit, toMib, WITHOUT_POSITIONS } from './files';
 import { leaveAlone, putIn, readName, setByPosition, takeAllOut, takeOut } from './hand';
 import type { SavedCircuit } from '../../shared/api/workspace';
@@ -20,6 +20,16 @@ const hand = () => {
 };
 
 beforeEach(() => setAddress(address));
+
+describe('a draw', () => {
+  it('has its seed in the address and in what is asked', () => {
+    const { spec } = address.decodeSpec('#v=1&view=circuit&zabl=resample&zseed=7');
+    expect(spec.circuit.seed).toBe(7);
+    expect(circuitBody(spec.circuit)).toMatchObject({ ablation: 'resample', seed: 7 });
+    expect(address.encodeSpec(spec)).toContain('zseed=7');
+    expect(circuitBody(CIRCUIT)).not.toHaveProperty('seed');
+  });
+});
 
 describe('a circuit as a file', () => {
   it('is written as MIB writes it, and read again', () => {

@@ -70,6 +70,7 @@ const FIELDS: Fields<Circuit> = {
     OPTIONS,
     {
       ablation: 'zabl',
+      seed: 'zseed',
       estimator: 'zest',
       steps: 'zstep',
       edges: 'zn',

@@ -22,6 +22,7 @@ export const circuit: fc.Arbitrary<Circuit> = fc
     corrupted: fc.string({ unit: 'binary' }).filter((value) => value.isWellFormed()),
     ablation: fc.constantFrom(...ablation.choices),
     estimator: fc.constantFrom(...estimator.choices),
+    seed: fc.nat({ max: 99 }),
     steps: fc.integer({ min: 1, max: 100 }),
     by_position: fc.boolean(),
     edges: fc.nat({ max: 9999 }),
