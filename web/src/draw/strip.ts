@@ -36,6 +36,18 @@ export function drawnTokens(
   return { tokens: chosen !== null && chosen < length ? [chosen] : [], ticks };
 }
 
+/** The nearest scroll, in px, at which all of a column is in sight; as it is where there is no room. */
+export function scrolledTo(
+  column: number,
+  cellWidth: number,
+  scrollX: number,
+  room: number,
+): number {
+  const left = column * cellWidth;
+  if (room < cellWidth) return scrollX;
+  return Math.min(left, Math.max(scrollX, left + cellWidth - room));
+}
+
 /** The positions between two, both included, whichever comes first. */
 export function span(from: number, to: number): number[] {
   const [first, last] = from < to ? [from, to] : [to, from];

@@ -3,7 +3,7 @@
  * where the next click is.
  */
 import { useState } from 'react';
-import { drawnTokens, LABEL_FROM_WIDTH } from '../../draw/strip';
+import { drawnTokens, LABEL_FROM_WIDTH, scrolledTo } from '../../draw/strip';
 import { useStore } from '../../shared/state/store';
 import { setAttribution, useAttributionSpec } from './attributionState';
 import { MOST_PAIRS, paired, readPairs } from './pairing';
@@ -52,6 +52,7 @@ export function BesideStrip({ tokens, columns, own, cellWidth }: Props) {
               aria-label={wordsOf(token, own[at], picked !== null)}
               title={titleOf(token, picked !== null, byHand.has(at))}
               style={{ left: at * cellWidth - scrollX, width: cellWidth }}
+              onFocus={(event) => bringInSight(at, cellWidth, event.currentTarget.parentElement)}
               onClick={() => click(at)}
             >
               <bdi>{token?.label ?? '·'}</bdi>
@@ -61,6 +62,14 @@ export function BesideStrip({ tokens, columns, own, cellWidth }: Props) {
       </div>
     </div>
   );
+}
+
+/** The focus may go to a token that is drawn beside what is in sight: all strips follow it. */
+function bringInSight(column: number, cellWidth: number, strip: HTMLElement | null): void {
+  const room = strip?.clientWidth ?? 0;
+  const { scrollX } = useStore.getState();
+  const moved = scrolledTo(column, cellWidth, scrollX, room);
+  if (moved !== scrollX) useStore.setState({ scrollX: moved });
 }
 
 function wordsOf(
