@@ -50,8 +50,9 @@ def test_against_another_prompt_values_change_into_its_own(name, model_of):
     model = model_of(name, torch.float64)
     objective = WHY.at(POSITION)
     found = ue.attribute(
-        model, PROMPT, objective, against="prompt", references=OTHER, verify=25, top_k=25
-    )
+        model, PROMPT, objective, verify=25, top_k=25,
+        against="prompt", references=OTHER, estimator="gradient",
+    )  # fmt: skip
     plain = ue.attribute(model, PROMPT, objective)
     capture = ["z", "mlp_post", "embed", "pattern", *objective.required_capture(model)]
     here, there = model.run(PROMPT, capture), model.run(OTHER, capture)
@@ -66,7 +67,9 @@ def test_against_another_prompt_values_change_into_its_own(name, model_of):
         lost = found.value - float(objective.value(without))
         assert row.measured == pytest.approx(lost, rel=1e-5, abs=1e-7), row.name
     assert not any(group.total.any() for group in found.groups if group.kind == "bias")
-    twice = ue.attribute(model, PROMPT, objective, against="prompt", references=[OTHER, PROMPT])
+    twice = ue.attribute(
+        model, PROMPT, objective, against="prompt", references=[OTHER, PROMPT], estimator="gradient"
+    )
     close(2 * twice.groups[0].total, found.groups[0].total, 1e-9)
 
 
@@ -111,6 +114,7 @@ def test_against_a_prompt_aligned_by_hand_values_change_into_what_was_said(name,
     objective = WHY.at(POSITION)
     pairs = {0: 0, 4: 2, 6: 1}
     asked = {"against": "prompt", "references": other, "align": list(pairs.items())}
+    asked["estimator"] = "gradient"
     found = ue.attribute(model, PROMPT, objective, pairs=False, verify=12, top_k=30, **asked)
     capture = ["mlp_post", "z", "embed", "attn_out", *objective.required_capture(model)]
     here, there = model.run(PROMPT, capture), model.run(other, capture)
@@ -158,8 +162,9 @@ def test_against_a_prompt_of_another_length_values_change_into_their_counterpart
     model = model_of(name, torch.float64)
     objective = WHY.at(POSITION)
     found = ue.attribute(
-        model, PROMPT, objective, against="prompt", references=LONGER, verify=25, top_k=25
-    )
+        model, PROMPT, objective, verify=25, top_k=25,
+        against="prompt", references=LONGER, estimator="gradient",
+    )  # fmt: skip
     assert not found.notes
     plain = ue.attribute(model, PROMPT, objective)
     capture = ["mlp_post", "pattern", "z", "embed", *objective.required_capture(model)]

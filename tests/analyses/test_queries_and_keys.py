@@ -7,7 +7,6 @@ import torch
 
 import unembed as ue
 from unembed.analyses.attribution.attending import KeyScores
-from unembed.errors import InputError
 from unembed.models.tiny import tiny_tokenizer
 
 from ..contract.unlisted import UNLISTED
@@ -185,9 +184,3 @@ def test_keys_of_an_edited_pattern_are_left_out_and_said(model_of):
     assert set(groups_of(found, "key")) == {0, 2}
     assert set(groups_of(found, "query")) == {0, 1, 2}
     assert "keys of L1 are no rows: its pattern is not the softmax of its scores" in found.notes
-
-
-def test_queries_have_no_integrated_gradients(model_of):
-    with pytest.raises(InputError, match="no integrated gradients") as caught:
-        ue.attribute(model_of("gpt2"), PROMPT, WHY, qk="linear", estimator="integrated")
-    assert caught.value.field == "qk"

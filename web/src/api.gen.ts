@@ -1565,11 +1565,11 @@ export interface components {
             frozen?: "final" | "all" | "none";
             /**
              * Estimator
-             * @description Activation times gradient; times the mean of gradients on the way to what it is compared with, layer by layer (integrated gradients); times a gradient by the rules of RelP: norms held, activation functions proportional, gates halved; or as large as the mean over layers of what is left with the gradient through one layer dropped (GradDrop).
-             * @default gradient
+             * @description Activation times gradient; times the mean of gradients on the way to what it is compared with, layer by layer (integrated gradients); times a gradient by the rules of RelP: norms held, activation functions proportional, gates halved; or as large as the mean over layers of what is left with the gradient through one layer dropped (GradDrop). Best is what agreed best with measurement: integrated gradients against another prompt, with a pass for each branch of each layer, else the gradient.
+             * @default best
              * @enum {string}
              */
-            estimator?: "gradient" | "integrated" | "relp" | "graddrop";
+            estimator?: "best" | "gradient" | "integrated" | "relp" | "graddrop";
             /**
              * Steps
              * @description Gradients of each layer and branch that integrated gradients take.
@@ -1609,6 +1609,12 @@ export interface components {
              */
             qk?: "none" | "linear" | "softmax";
             /**
+             * Wholes
+             * @description What branches add as a whole and the residual stream of each layer as nodes, too, beside the sums: the cells of patching grids.
+             * @default false
+             */
+            wholes?: boolean;
+            /**
              * Sort By
              * @description What nodes are listed by, largest either way first.
              * @default total
@@ -1625,7 +1631,7 @@ export interface components {
              * Kinds
              * @description Of the nodes listed; absent: all.
              */
-            kinds?: ("embed" | "head" | "pair" | "cross_head" | "query" | "key" | "neuron" | "bias" | "attn" | "cross" | "mlp" | "mixer" | "ple" | "latent" | "latent_bias" | "error")[] | null;
+            kinds?: ("embed" | "head" | "pair" | "cross_head" | "query" | "key" | "neuron" | "bias" | "attn" | "cross" | "mlp" | "mixer" | "ple" | "latent" | "latent_bias" | "error" | "stream")[] | null;
             /**
              * Layers
              * @description Of the nodes listed; absent: all.
@@ -1672,7 +1678,7 @@ export interface components {
              * Kind
              * @enum {string}
              */
-            kind: "embed" | "head" | "pair" | "cross_head" | "query" | "key" | "neuron" | "bias" | "attn" | "cross" | "mlp" | "mixer" | "ple" | "latent" | "latent_bias" | "error";
+            kind: "embed" | "head" | "pair" | "cross_head" | "query" | "key" | "neuron" | "bias" | "attn" | "cross" | "mlp" | "mixer" | "ple" | "latent" | "latent_bias" | "error" | "stream";
             /**
              * Layer
              * @description Null of the embedding.
@@ -2789,7 +2795,7 @@ export interface components {
              * Kind
              * @enum {string}
              */
-            kind: "embed" | "head" | "pair" | "cross_head" | "query" | "key" | "neuron" | "bias" | "attn" | "cross" | "mlp" | "mixer" | "ple" | "latent" | "latent_bias" | "error";
+            kind: "embed" | "head" | "pair" | "cross_head" | "query" | "key" | "neuron" | "bias" | "attn" | "cross" | "mlp" | "mixer" | "ple" | "latent" | "latent_bias" | "error" | "stream";
             /**
              * Layer
              * @description Null of the embedding.
@@ -8508,7 +8514,7 @@ export interface components {
              * Kinds
              * @description Of the nodes listed; absent: all.
              */
-            kinds?: ("embed" | "head" | "pair" | "cross_head" | "query" | "key" | "neuron" | "bias" | "attn" | "cross" | "mlp" | "mixer" | "ple" | "latent" | "latent_bias" | "error")[] | null;
+            kinds?: ("embed" | "head" | "pair" | "cross_head" | "query" | "key" | "neuron" | "bias" | "attn" | "cross" | "mlp" | "mixer" | "ple" | "latent" | "latent_bias" | "error" | "stream")[] | null;
             /**
              * Layers
              * @description Of the nodes listed; absent: all.

@@ -248,8 +248,9 @@ export const QUESTIONS = {
     },
     "estimator": {
       "kind": "choice",
-      "default": "gradient",
+      "default": "best",
       "choices": [
+        "best",
         "gradient",
         "integrated",
         "relp",
@@ -293,6 +294,10 @@ export const QUESTIONS = {
         "linear",
         "softmax"
       ]
+    },
+    "wholes": {
+      "kind": "boolean",
+      "default": false
     },
     "sort_by": {
       "kind": "choice",

@@ -18,10 +18,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from unembed.analyses.attribution import latents
+from unembed.analyses.attribution import latents, wholes
 from unembed.analyses.attribution.attending import QueriesAndKeys, count_attending
 from unembed.analyses.attribution.bound import bounded, check_sample
-from unembed.analyses.attribution.groups import Nodes, count, layers_of_pairs, parts_of
+from unembed.analyses.attribution.groups import Nodes, count, layers_of_pairs
 from unembed.analyses.attribution.measure import Measuring, all_measured, rows_measured
 from unembed.analyses.attribution.options import AttributionOptions
 from unembed.analyses.attribution.references import (
@@ -46,7 +46,7 @@ from unembed.engine.passes.attention_inputs import norms_frozen
 from unembed.engine.passes.forward import request_of, run
 from unembed.engine.passes.run import Run
 from unembed.engine.targets import SiteKey
-from unembed.errors import InputError, TooLargeError
+from unembed.errors import TooLargeError
 from unembed.models.progress import Progress
 from unembed.options import Explained, given
 
@@ -93,6 +93,7 @@ def attribute(
     if "align" in changes:
         changes = changes | {"align": tuple(map(_pair, changes["align"]))}
     options = chosen(options, given(target=target) | changes, {})
+    options = chosen(options, {"estimator": options.settled}, {})
     check_sample(options.sample)
     read = model.read_prompt(prompt)
     objective = objective_of(model, read, options, edits)
@@ -101,7 +102,6 @@ def attribute(
     for position in options.positions or ():
         resolve_position(position, len(read.ids), "positions")
     check_size(model, len(read.ids), options, edits)
-    _check_integrated(options)
     latents.check(model, options.against, options.sample, options.estimator)
     others = [model.read_prompt(one) for one in several(references)]
     check_references(options, read.ids, [one.ids for one in others])
@@ -116,16 +116,6 @@ def _pair(pair: Any) -> Any:
     return f"{pair[0]}={pair[1]}" if two else pair
 
 
-def _check_integrated(options: AttributionOptions) -> None:
-    if options.estimator == "integrated" and options.qk != "none":
-        raise InputError(
-            "queries and keys have no integrated gradients",
-            field="qk",
-            value=options.qk,
-            legal='"none", or another estimator',
-        )
-
-
 def check_size(
     model: Loaded, n_positions: int, options: AttributionOptions, edits: Sequence[Edit] = ()
 ) -> None:
@@ -133,6 +123,7 @@ def check_size(
     pairs = layers_of_pairs(model, edits) if options.pairs else ()
     size, limit = count(model, n_positions, pairs), model.settings.max_attributed_nodes
     size += 0 if options.qk == "none" else count_attending(model) * n_positions
+    size += len(wholes.whole_sites(model)) * n_positions if options.wholes else 0
     if size > limit:
         raise TooLargeError(
             f"{n_positions:,} tokens have {size:,} nodes; the limit is {limit:,} "
@@ -176,21 +167,36 @@ class _Work:
             seen, slopes, found = passes.slopes()
             others = [passes.of_reference(one) for one in self.others]
             references = references_of(seen, options, others, passes.variables)
-            along: dict[SiteKey, Tensor] = {}
-            if options.estimator == "integrated":
-                along = passes.integrated_latents(seen, found)
-                slopes = slopes | passes.integrated(seen, references, found)
-            nodes = Nodes(
-                seen, slopes, references, found, passes.pairs, along=along, held=self._holds()
-            )
-            groups, notes = tuple(nodes.groups()), [*nodes.notes, *references.notes]
-            heads = self._queries_and_keys(seen, references)
-            if heads is not None:
-                groups, notes = (*groups, *heads.groups(slopes)), [*notes, *heads.notes]
-            if options.estimator == "graddrop":
-                groups = self._as_large(groups, seen, references, found, heads)
-        made = self._made(seen, groups, found, tuple(notes))
+            groups, notes = self._groups(seen, slopes, references, found)
+        made = self._made(seen, groups, found, notes)
         return self._listed(self._measured(made, seen, references))
+
+    def _groups(
+        self,
+        seen: Run,
+        slopes: dict[SiteKey, Tensor],
+        references: References,
+        found: Directions | None,
+    ) -> tuple[tuple[NodeGroup, ...], tuple[str, ...]]:
+        """The groups by the plain gradients `slopes`, or by more of them, and notes."""
+        passes, along, whole, own = self.passes, dict[SiteKey, Tensor](), slopes, slopes
+        if passes.integrates:
+            along = passes.integrated_latents(seen, found)
+            own = slopes | passes.integrated(seen, references, found, passes.moved)
+            if self.options.wholes:
+                keys = wholes.whole_sites(self.model)
+                whole = passes.integrated(seen, references, found, keys)
+        nodes = Nodes(seen, own, references, found, passes.pairs, along=along, held=self._holds())
+        groups, notes = tuple(nodes.groups()), (*nodes.notes, *references.notes)
+        if self.options.wholes:
+            stems = {group.stem for group in groups}
+            groups += tuple(wholes.groups(seen, whole, references, found, stems))
+        heads = self._queries_and_keys(seen, references)
+        if heads is not None:
+            groups, notes = (*groups, *heads.groups(slopes)), (*notes, *heads.notes)
+        if self.options.estimator == "graddrop":
+            groups = self._as_large(groups, seen, references, found, heads)
+        return groups, notes
 
     def _queries_and_keys(self, seen: Run, references: References) -> QueriesAndKeys | None:
         """None where they are no nodes."""
@@ -211,19 +217,23 @@ class _Work:
         """Totals with the sign that they have and the size of GradDrop's.
 
         That is the sum of the sizes of what is left with each layer dropped, over one less than
-        there are: the layer that a node is in leaves nothing (Kramár et al. 2024).
+        there are: the layer that a node is in leaves nothing (Kramár et al. 2024), but of the
+        stream what goes past it.
         """
         pairs, n_layers = self.passes.pairs, self.passes.n_dropped
         sizes = [torch.zeros_like(group.total) for group in groups]
         for slopes in self.passes.dropped(seen, found):
             left = [*Nodes(seen, slopes, references, None, pairs).groups()]
+            if self.options.wholes:
+                stems = {group.stem for group in left}
+                left += wholes.groups(seen, slopes, references, None, stems)
             left += [] if heads is None else heads.groups(slopes)
             sizes = [size + one.total.abs() for size, one in zip(sizes, left, strict=True)]
         return tuple(
             replace(
                 group,
                 total=torch.where(group.total < 0, -size, size)
-                / max(n_layers - (group.layer is not None), 1),
+                / max(n_layers - (group.layer is not None and group.kind != "stream"), 1),
             )
             for group, size in zip(groups, sizes, strict=True)
         )
@@ -255,7 +265,7 @@ class _Work:
             ),
             tokens=seen.tokens,
             frozen="all" if options.estimator == "relp" else options.frozen,
-            estimator=options.estimator,
+            estimator=options.settled,
             against=options.against,
             method=None if found is None else found.method,
             cost=self._cost(),
@@ -310,9 +320,7 @@ class _Work:
             return f"{each}, and {self.passes.n_dropped} more of both"
         if self.options.estimator != "integrated":
             return each
-        parts = sum(part.why is None for part in parts_of(self.model))
-        parts += len(latents.attached_to(self.model))
-        return f"{each}, and {parts * self.options.steps} more of both"
+        return f"{each}, and {self.passes.n_integrated * self.options.steps} more of both"
 
 
 def completeness(groups: Sequence[NodeGroup], value: float, found: Directions) -> Completeness:

@@ -42,6 +42,7 @@ SITES = {
     "query": "q",
     "key": "k",
 }
+WHOLES = ("attn", "cross", "mlp", "stream")
 
 
 def check_sample(n_runs: int) -> None:
@@ -107,6 +108,8 @@ def _drawn(
     if group.measured is not None:
         nodes &= group.measured.isnan()
     if group.kind == "bias" and measuring.references.keeps_biases:
+        nodes &= False
+    if group.beside and group.kind in WHOLES:  # other nodes, once more: those are bounded
         nodes &= False
     found = torch.zeros(n_runs, *nodes.shape, dtype=torch.bool)
     n_nodes = int(nodes.sum())

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from unembed.analyses.attribution import latents
-from unembed.analyses.attribution.outputs import head_norms, held_units, unit_norms
+from unembed.analyses.attribution.outputs import direct_of, head_norms, held_units, unit_norms
 from unembed.analyses.attribution.references import References
 from unembed.analyses.attribution.result import NodeGroup, NodeKindName
 from unembed.analyses.tools.directions import Directions
@@ -221,20 +221,9 @@ class Nodes:
             stem,
             None,
             written.norm(dim=-1, keepdim=True),
-            self._along(written, layer, branch),
+            direct_of(written, self.model, self.directions, layer, branch),
             self._total(site_key, written).sum(-1, keepdim=True),
         )
-
-    def _along(
-        self, written: Float[Tensor, "pos d_model"], layer: int | None, branch: Branch | None
-    ) -> Float[Tensor, " 1"] | None:
-        """The direct effect of what is written at the objective's position."""
-        found = self.directions
-        if found is None:
-            return None
-        direction = found.of(self.model, layer, branch)
-        here = written[found.position].to(direction)
-        return (here @ direction)[None]
 
     # ------------------------------------------------------------ branches taken apart
 
@@ -318,7 +307,7 @@ class Nodes:
             f"L{part.layer}.{part.branch}_bias",
             None,
             written.norm(dim=-1, keepdim=True),
-            self._along(written, part.layer, part.branch),
+            direct_of(written, self.model, self.directions, part.layer, part.branch),
             (written * slope).sum(-1, keepdim=True),
         )
 

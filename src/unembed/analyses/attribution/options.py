@@ -10,6 +10,7 @@ from unembed.options import Count, Name, Options, Position, Positive, Target, To
 
 Frozen = Literal["final", "all", "none"]
 Estimator = Literal["gradient", "integrated", "relp", "graddrop"]
+EstimatorChoice = Literal["best", Estimator]
 Against = Literal["zero", "mean", "prompt", "resample"]
 Attending = Literal["none", "linear", "softmax"]
 SortBy = Literal["total", "direct", "write", "activation", "measured"]
@@ -31,6 +32,7 @@ NodeKindName = Literal[
     "latent",
     "latent_bias",
     "error",
+    "stream",
 ]
 
 _Kinds = Annotated[tuple[NodeKindName, ...], Field(strict=False, min_length=1, max_length=20)]
@@ -54,12 +56,14 @@ class AttributionOptions(Options):
         "Norms whose scale totals hold at the run's value: none, the one before the unembedding "
         "(so that in the last layer totals are direct effects), or all.",
     )
-    estimator: Estimator = option(
-        "gradient",
+    estimator: EstimatorChoice = option(
+        "best",
         "Activation times gradient; times the mean of gradients on the way to what it is compared "
         "with, layer by layer (integrated gradients); times a gradient by the rules of RelP: norms "
         "held, activation functions proportional, gates halved; or as large as the mean over "
-        "layers of what is left with the gradient through one layer dropped (GradDrop).",
+        "layers of what is left with the gradient through one layer dropped (GradDrop). Best is "
+        "what agreed best with measurement: integrated gradients against another prompt, with a "
+        "pass for each branch of each layer, else the gradient.",
     )
     steps: Positive = option(
         5, "Gradients of each layer and branch that integrated gradients take.", le=100
@@ -86,6 +90,11 @@ class AttributionOptions(Options):
         "Queries and keys of heads as nodes, beside the sums: none; by the gradient at each; or by "
         "the pattern that the softmax makes with one replaced, times the gradient there (AtP*).",
     )
+    wholes: bool = option(
+        False,
+        "What branches add as a whole and the residual stream of each layer as nodes, too, beside "
+        "the sums: the cells of patching grids.",
+    )
     sort_by: SortBy = option("total", "What nodes are listed by, largest either way first.")
     top_k: Positive = option(20, "Nodes listed.", limit="max_attributed_rows", flag="--top-k/-k")
     kinds: _Kinds | None = option(None, "Of the nodes listed; absent: all.")
@@ -109,3 +118,10 @@ class AttributionOptions(Options):
         "any of them does; none, or at least 16.",
         limit="max_attributed_rows",
     )
+
+    @property
+    def settled(self) -> Estimator:
+        """The estimator that is used, where the best is asked for, too."""
+        if self.estimator != "best":
+            return self.estimator
+        return "integrated" if self.against == "prompt" else "gradient"

@@ -11,11 +11,29 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from unembed.analyses.tools.directions import Directions
 from unembed.analyses.tools.frozen import accurate
 from unembed.analyses.tools.writes import ROWS_AT_ONCE, BranchOutput
+from unembed.engine.loaded import Loaded
+from unembed.engine.nodes import Branch
 
 if TYPE_CHECKING:
     from jaxtyping import Float
+
+
+def direct_of(
+    written: Float[Tensor, "pos d_model"],
+    model: Loaded,
+    directions: Directions | None,
+    layer: int | None,
+    branch: Branch | None,
+) -> Float[Tensor, " 1"] | None:
+    """The direct effect of all that joins the stream at the objective's position."""
+    if directions is None:
+        return None
+    direction = directions.of(model, layer, branch)
+    here = written[directions.position].to(direction)
+    return (here @ direction)[None]
 
 
 def held_units(out: BranchOutput, slope: Float[Tensor, "pos d_model"]) -> Float[Tensor, "pos d_in"]:

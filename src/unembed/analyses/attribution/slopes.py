@@ -16,9 +16,10 @@ from torch import Tensor
 
 from unembed.analyses.attribution import latents
 from unembed.analyses.attribution.attending import Attending, attending, own_keys, sites_of
-from unembed.analyses.attribution.groups import OUT, needed, parts_of
+from unembed.analyses.attribution.groups import OUT, boxes_of, needed, parts_of
 from unembed.analyses.attribution.options import AttributionOptions
 from unembed.analyses.attribution.references import References
+from unembed.analyses.attribution.wholes import whole_sites
 from unembed.analyses.tools.directions import (
     Directions,
     directions,
@@ -31,12 +32,13 @@ from unembed.engine.cancel import Cancel
 from unembed.engine.editing.edits import Edit, by_analysis, set_to
 from unembed.engine.loaded import Loaded
 from unembed.engine.names.vocabulary import Read
-from unembed.engine.passes.forward import Logits, request_of, run
+from unembed.engine.passes.forward import Logits, request_of, run, run_rows
 from unembed.engine.passes.run import Run
 from unembed.engine.targets import SiteKey, site
 from unembed.models.progress import Progress
 
 ADDED = (*OUT.values(), "mixer_out", "ple_out")  # where a layer adds to the stream
+TOKENS_AT_ONCE = 512  # of the rows of one pass: more make products no faster, and graphs larger
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,7 +80,17 @@ class Passes:
             more, read_too = sites_of(self.model)
             variables = list(dict.fromkeys([*variables, *more]))
             read = list(dict.fromkeys([*read, *read_too]))
-        return variables, read
+        if self.options.wholes:
+            variables = list(dict.fromkeys([*variables, *whole_sites(self.model)]))
+        if self.integrates and self.model.kind == "causal":  # passes enter at their layer
+            layers = range(self.model.anatomy.n_layers)
+            streams = [SiteKey("resid_pre", layer) for layer in layers]
+            read = list(dict.fromkeys([*read, *streams]))
+        return variables, [key for key in read if key not in variables]
+
+    @property
+    def integrates(self) -> bool:
+        return self.options.estimator == "integrated"
 
     def slopes(self) -> tuple[Run, dict[SiteKey, Tensor], Directions | None]:
         """One forward and one backward pass: the run without its graph, and gradients."""
@@ -125,20 +137,38 @@ class Passes:
             runs.append(run(self.model, request, self.cancel, self.progress))
         return attending(seen, *runs)
 
-    def integrated(
-        self, seen: Run, references: References, found: Directions | None
-    ) -> dict[SiteKey, Tensor]:
-        """Mean gradients on the way from the reference to the value, of one branch at a time."""
-        parts = [part for part in parts_of(self.model) if part.why is None]
-        slopes: dict[SiteKey, Tensor] = {}
-        for done, part in enumerate(parts):
-            if self.progress is not None:
-                self.progress("integrated gradients", done, len(parts))
+    @property
+    def moved(self) -> list[SiteKey]:
+        """The sites that integrated gradients move for nodes that are no whole branches.
+
+        Token embeddings among them where there is something else to come from than nothing.
+        """
+        found = [SiteKey("embed", None)] if self.options.against != "zero" else []
+        for part in parts_of(self.model):
+            if latents.of_branch(self.model, part.out) is not None:
+                continue
             pairs = part.branch == "attn" and part.layer in self.pairs
-            key = part.pattern if pairs else part.inside
+            inside = part.pattern if pairs else part.inside
+            found.append(part.out if part.why is not None else inside)
+        return [*found, *(site_key for _, _, site_key in boxes_of(self.model))]
+
+    @property
+    def n_integrated(self) -> int:
+        """How many sites integrated gradients move, each in steps of its own."""
+        wholes = len(whole_sites(self.model)) if self.options.wholes else 0
+        return len(self.moved) + wholes + len(latents.attached_to(self.model))
+
+    def integrated(
+        self, seen: Run, references: References, found: Directions | None, keys: Sequence[SiteKey]
+    ) -> dict[SiteKey, Tensor]:
+        """Mean gradients on the way from the reference to the value, of one site at a time."""
+        slopes: dict[SiteKey, Tensor] = {}
+        for done, key in enumerate(keys):
+            if self.progress is not None:
+                self.progress("integrated gradients", done, len(keys))
             values, reference = seen.activations[key], references.of(key)
             start = torch.zeros_like(values) if reference is None else reference
-            slopes[key] = self._along_the_way(key, start, values, found)
+            slopes[key] = self._along_the_way(key, start, values, found, seen)
         return slopes
 
     def integrated_latents(self, seen: Run, found: Directions | None) -> dict[SiteKey, Tensor]:
@@ -150,7 +180,8 @@ class Passes:
         for one in latents.attached_to(self.model):
             values = seen.activations[one.writes]
             written = one.split(seen).written.reshape(values.shape).to(values)
-            slopes[one.writes] = self._along_the_way(one.writes, values - written, values, found)
+            key = one.writes
+            slopes[key] = self._along_the_way(key, values - written, values, found, seen)
         return slopes
 
     @property
@@ -186,19 +217,23 @@ class Passes:
             return label_directions(seen, self.objective)
         return directions(without_graph(seen), self.objective)
 
-    def _run(
+    def _run(self, capture: Sequence[str], edits: tuple[Edit, ...]) -> Run:
+        return self._rows(capture, [edits])[0]
+
+    def _rows(
         self,
         capture: Sequence[str],
-        edits: tuple[Edit, ...],
+        edits: Sequence[tuple[Edit, ...]],
         start: tuple[int, Tensor] | None = None,
-    ) -> Run:
+    ) -> list[Run]:
+        """One pass over the prompt with each of these edits, with its graph."""
         if self.cancel is not None:
             self.cancel.check()
         read = self.read
         logits: Logits = "last" if self.of_label else "none"
-        request = request_of(read, capture, edits, logits, start=start, grad=True)
-        found = run(self.model, request, self.cancel, self.progress)
-        return replace(found, notes=read.notes) if read.notes else found
+        rows = [request_of(read, capture, one, logits, start=start, grad=True) for one in edits]
+        found = run_rows(self.model, rows, self.cancel, self.progress)
+        return [replace(one, notes=read.notes) for one in found] if read.notes else found
 
     def _scalar(self, seen: Run, found: Directions | None) -> Tensor:
         """What is differentiated: the objective, or what the head makes of it with frozen norms."""
@@ -217,17 +252,48 @@ class Passes:
         start: Tensor,
         end: Tensor,
         found: Directions | None,
+        seen: Run,
     ) -> Tensor:
         """The mean gradient at a site on the way from one of its values to another."""
         needs = [key.name, *self.objective.required_capture(self.model)]
-        last = f"L{self.model.anatomy.n_layers - 1}.resid_post"
-        slopes, steps = [], self.options.steps
-        for step in range(steps):
-            share = (step + 0.5) / steps  # the middle of each step
-            here = set_to(site(key.site, key.layer), start + share * (end - start))
-            run_here = self._run(tuple(dict.fromkeys([*needs, last])), (*self.edits, here))
-            slopes.append(gradients(self._scalar(run_here, found), run_here, [key])[key])
-        return torch.stack(slopes).mean(0)
+        needs.append(f"L{self.model.anatomy.n_layers - 1}.resid_post")
+        steps, entry = self.options.steps, self._entry(key, seen)
+        at_once = max(1, TOKENS_AT_ONCE // len(self.read.ids))
+        slope = torch.zeros_like(end)
+        for first in range(0, steps, at_once):
+            shares = [(step + 0.5) / steps for step in range(first, min(first + at_once, steps))]
+            edits = [
+                (*self.edits, set_to(site(key.site, key.layer), start + share * (end - start)))
+                for share in shares  # the middle of each step
+            ]
+            rows = self._rows(tuple(dict.fromkeys(needs)), edits, entry)
+            slope += self._gradient_of_rows(rows, key, found)
+        return slope / steps
+
+    def _gradient_of_rows(
+        self, rows: Sequence[Run], key: SiteKey, found: Directions | None
+    ) -> Tensor:
+        """The sum over runs of one pass, which do not see each other, of their gradients there."""
+        values = [one.activations[key] for one in rows]
+        scalars = [self._scalar(one, found) for one in rows]
+        with torch.inference_mode(False), torch.enable_grad():
+            slopes = torch.autograd.grad(torch.stack(scalars).sum(), values, allow_unused=True)
+        return torch.stack(
+            [
+                torch.zeros_like(value) if slope is None else slope.detach()
+                for value, slope in zip(values, slopes, strict=True)
+            ]
+        ).sum(0)
+
+    def _entry(self, key: SiteKey, seen: Run) -> tuple[int, Tensor] | None:
+        """Where a pass may enter that moves this site alone: what is before it is as it was."""
+        inside = self.objective.node is not None and self.objective.node.layer is not None
+        if key.layer is None or inside or self.read.source or self.model.kind != "causal":
+            return None
+        layer = key.layer - (key.site == "resid_pre")  # of which the pass is to have a gradient
+        if layer < 1 or self.model.anatomy.entry(layer, None) != layer:
+            return None
+        return layer, seen.activations[SiteKey("resid_pre", layer)]
 
 
 def _replacing(key: SiteKey, seen: Run, references: References) -> Edit:

@@ -9,6 +9,7 @@ import { count } from '../../draw/format';
 import {
   NODE_KINDS,
   setAttribution,
+  settled,
   useAttributionSpec,
   type Attribution,
   type NodeKind,
@@ -49,6 +50,10 @@ export function TargetMenu({ model }: { model: ModelInfo }) {
 type Estimator = Attribution['estimator'];
 
 export const ESTIMATORS: Readonly<Record<Estimator, readonly [name: string, note: string]>> = {
+  best: [
+    'What agreed best',
+    'With measurement, here: integrated gradients against another prompt, else the gradient.',
+  ],
   gradient: ['Gradient', 'Activation times gradient: one forward and one backward pass.'],
   integrated: [
     'Integrated gradients',
@@ -107,7 +112,7 @@ export function EstimateMenu({ model, length }: { model: ModelInfo; length: numb
           {ESTIMATORS[estimator][0]}
         </Option>
       ))}
-      {state.estimator === 'integrated' ? <Steps layers={model.n_layers} length={length} /> : null}
+      {settled(state) === 'integrated' ? <Steps layers={model.n_layers} length={length} /> : null}
       {state.estimator === 'relp' ? null : (
         <>
           <h3 className="menu-foot">Norms that are held</h3>
@@ -156,6 +161,14 @@ export function EstimateMenu({ model, length }: { model: ModelInfo; length: numb
           note="Beside the sums: what changes through a head’s attention, its softmax made anew (AtP*). Two passes more."
         >
           Queries and keys of heads
+        </Check>
+        <Check
+          name="wholes"
+          checked={state.wholes}
+          onChange={() => setAttribution({ wholes: !state.wholes })}
+          note="Beside the sums: what attention and feed-forward add together, and the stream before them, as in patching grids."
+        >
+          Whole branches and the residual stream
         </Check>
       </div>
     </>
@@ -229,7 +242,8 @@ function References() {
 const STEPS = [2, 5, 10, 20] as const;
 
 function Steps({ layers, length }: { layers: number; length: number }) {
-  const { steps } = useAttributionSpec();
+  const { steps, wholes } = useAttributionSpec();
+  const sites = (wholes ? 6 : 2) * layers + 1;
   const values = STEPS.some((one) => one === steps) ? STEPS : [...STEPS, steps];
   return (
     <>
@@ -241,8 +255,8 @@ function Steps({ layers, length }: { layers: number; length: number }) {
         onChange={(value) => setAttribution({ steps: Number(value) })}
       />
       <p className="option-note" data-testid="estimate-cost">
-        {steps} gradients of each branch: up to {count(2 * layers * steps, 'pass')}es forward and
-        back over {count(length, 'token')}. It can be cancelled.
+        {steps} gradients of each branch: up to {count(sites * steps, 'pass')}es forward and back
+        over {count(length, 'token')}. It can be cancelled.
       </p>
     </>
   );
@@ -261,14 +275,15 @@ export const KIND_WORDS: Readonly<Record<NodeKind, string>> = {
   key: 'Keys of heads',
   neuron: 'Neurons',
   bias: 'Biases',
-  attn: 'Attention of layers not taken apart',
-  cross: 'Attention to the source, not taken apart',
-  mlp: 'Feed-forwards not taken apart',
+  attn: 'Attention as a whole',
+  cross: 'Attention to the source, as a whole',
+  mlp: 'Feed-forwards as wholes',
   mixer: 'Token mixers',
   ple: 'Per-layer embeddings',
   latent: 'Latents of attached autoencoders',
   latent_bias: 'Biases of autoencoders',
   error: 'What autoencoders do not explain',
+  stream: 'The residual stream',
 };
 
 interface ListedProps {

@@ -8,6 +8,7 @@ import { shorten, showSpaces } from '../../draw/tokens';
 import {
   ATTRIBUTION,
   setAttribution,
+  settled,
   useAttributionSpec,
   type Attribution,
 } from './attributionState';
@@ -155,15 +156,27 @@ const AGAINST_WORDS: Record<Attribution['against'], string> = {
   resample: ', against drawn positions',
 };
 
-function estimateWords({ estimator, frozen, against, pairs, qk }: Attribution): string {
+function estimateWords(state: Attribution): string {
+  const { frozen, against, pairs, qk, wholes } = state;
+  const estimator = settled(state);
   const held = estimator === 'relp' ? '' : NORMS[frozen];
   const from = AGAINST_WORDS[against];
   const heads = `${pairs ? '' : ', whole heads'}${qk === 'none' ? '' : ', queries and keys'}`;
-  return `${ESTIMATORS[estimator][0].toLowerCase()}${held}${from}${heads}`;
+  const more = wholes ? ', whole branches' : '';
+  return `${ESTIMATORS[estimator][0].toLowerCase()}${held}${from}${heads}${more}`;
 }
 
 function isEstimateChosen(state: Attribution): boolean {
-  const names = ['estimator', 'frozen', 'against', 'pairs', 'steps', 'references', 'qk'] as const;
+  const names = [
+    'estimator',
+    'frozen',
+    'against',
+    'pairs',
+    'steps',
+    'references',
+    'qk',
+    'wholes',
+  ] as const;
   return names.some((name) => state[name] !== ATTRIBUTION[name]);
 }
 

@@ -333,6 +333,7 @@ const KIND_WORDS: Readonly<Record<string, string>> = {
   ple: 'per-layer',
   latent_bias: 'autoencoder’s bias',
   error: 'autoencoder’s error',
+  stream: 'residual stream',
 };
 
 function Expand({ row, opened }: { row: Row; opened: boolean }) {

@@ -14,6 +14,12 @@ import { componentOf, type Row } from './rows';
 export const DETAIL = 104;
 const LOOKED = 4;
 
+const WITHOUT_PAGE: Readonly<Record<string, string>> = {
+  error:
+    'What the autoencoder does not say of its site, so that nothing changes where it stands; it has no page of its own.',
+  stream: 'All that was written there up to this layer; it has no page of its own.',
+};
+
 interface Props {
   row: Row;
   side: 'baseline' | 'edited';
@@ -29,9 +35,8 @@ export function NodeDetail({ row, side }: Props) {
   if (component === null)
     return (
       <p className="faint" style={{ height: DETAIL }}>
-        {row.kind === 'error'
-          ? 'What the autoencoder does not say of its site, so that nothing changes where it stands; it has no page of its own.'
-          : 'A bias adds the same vector at every position; it has no page of its own.'}
+        {WITHOUT_PAGE[row.kind] ??
+          'A bias adds the same vector at every position; it has no page of its own.'}
       </p>
     );
   return (

@@ -35,6 +35,7 @@ export const NODE_KINDS = [
   'latent',
   'latent_bias',
   'error',
+  'stream',
 ] as const satisfies readonly NodeKind[];
 export const GROUPINGS = ['nodes', 'components', 'positions'] as const;
 export const SIGNS = ['both', 'positive', 'negative'] as const;
@@ -141,6 +142,15 @@ export function attributionBody(
   };
 }
 
+/** The estimator that is used, where what agreed best is asked for, too. */
+export function settled({
+  estimator,
+  against,
+}: Pick<Attribution, 'estimator' | 'against'>): Exclude<Attribution['estimator'], 'best'> {
+  if (estimator !== 'best') return estimator;
+  return against === 'prompt' ? 'integrated' : 'gradient';
+}
+
 /** Pairs are of the prompt beside: where that is the one to compare with, they count there too. */
 function pairsCount(state: Attribution): boolean {
   const others = referencesOf(state);
@@ -213,6 +223,7 @@ const FIELDS: Fields<Attribution> = {
     steps: 'nstep',
     against: 'nref',
     pairs: 'npair',
+    wholes: 'nwhole',
     verify_all: 'nall',
     sample: 'nruns',
   }),

@@ -421,7 +421,8 @@ export function scaleOf(row: Row): string {
 
 /** The component that a node is of, where it has a page. */
 export function componentOf(row: Pick<Row, 'id' | 'kind'>): string | null {
-  if (['bias', 'latent_bias', 'error'].includes(row.kind) || row.id.endsWith('*')) return null;
+  if (['bias', 'latent_bias', 'error', 'stream'].includes(row.kind) || row.id.endsWith('*'))
+    return null;
   return row.id.split('@')[0] ?? null;
 }
 
