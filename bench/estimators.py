@@ -52,7 +52,7 @@ BETWEEN = {
     "gradient, all norms held": {"estimator": "gradient", "frozen": "all"},
     "RelP": {"estimator": "relp"},
     "GradDrop (AtP*)": {"estimator": "graddrop"},
-    "integrated, no norm held": {"estimator": "integrated"},
+    "integrated, 3 steps": {"estimator": "integrated", "steps": 3},
 }
 SITES = ("mlp_out", "attn_out", "resid_pre", "resid_mid", "heads")
 Cells = dict[str, Tensor]  # by site: [layer, column]

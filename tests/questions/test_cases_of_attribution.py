@@ -71,6 +71,7 @@ OF_TWO = ("circuit", "patch", "patch/path")
 CASES = [
     # prompts of different lengths
     Case("attribute", {"references": [LONGER], "against": "prompt"}),
+    Case("attribute", {"references": [LONGER], "against": "prompt", "wholes": True, "steps": 1}),
     Case("circuit", {"corrupted": LONGER, "ablation": "resample"}),
     *(
         Case(one, {"corrupted": LONGER}, "corrupted", "6 tokens and the corrupted")
@@ -117,6 +118,8 @@ CASES = [
     ),
     Case("attribute", {}, "prompt", "6 tokens have", settings={"max_attributed_nodes": 100}),
     Case("trace", {}, "prompt", "6 tokens have", settings={"max_attributed_nodes": 100}),
+    Case("attribute", {"kinds": ["stream"], "wholes": True}),
+    Case("attribute", {"kinds": ["stream"]}, "kinds", "no nodes of kind 'stream' here"),
     # a target that is the distractor
     *(Case(one, {"distractor": 40}, "distractor", SAME) for one in OF_TARGETS),
     *(Case(one, {"target": "logit_diff(40, 40)"}, "target", SAME) for one in OF_TARGETS),

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { ATTRIBUTION, attributionBody, type Attribution } from './attributionState';
+import { ATTRIBUTION, attributionBody, settled, type Attribution } from './attributionState';
 import { measuredWords, nodesOf } from './MeasuredMenu';
 import type { Comparison } from './query';
 import {
@@ -184,6 +184,16 @@ describe('the request', () => {
       estimator: 'relp',
       target: ' a',
     });
+  });
+});
+
+describe('the estimator that agreed best', () => {
+  it('is integrated gradients against another prompt, else the gradient, unless one is named', () => {
+    const of = (patch: Partial<Attribution>) => settled(state(patch));
+    expect(ATTRIBUTION.estimator).toBe('best');
+    expect(of({ against: 'prompt' })).toBe('integrated');
+    expect([of({}), of({ against: 'mean' })]).toEqual(['gradient', 'gradient']);
+    expect(of({ against: 'prompt', estimator: 'relp' })).toBe('relp');
   });
 });
 
