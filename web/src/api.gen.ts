@@ -7599,7 +7599,7 @@ export interface components {
              * Kind
              * @enum {string}
              */
-            kind: "embed" | "head" | "pair" | "cross_head" | "query" | "key" | "neuron" | "bias" | "attn" | "cross" | "mlp" | "mixer" | "ple" | "latent" | "latent_bias" | "error";
+            kind: "embed" | "head" | "pair" | "cross_head" | "query" | "key" | "neuron" | "bias" | "attn" | "cross" | "mlp" | "mixer" | "ple" | "latent" | "latent_bias" | "error" | "stream";
             /**
              * Reads
              * @description What of it reads: a score, a value, an argument.
