@@ -1,7 +1,7 @@
 """Building a corpus against the plain forward passes of its sentences, its size, and its searches.
 
     python bench/corpus.py [MODEL FILE...] [--spacy PIPELINE] [--layers 0,3,5] [--strict] [--quick]
-                           [--open FOLDER] [--memory]
+                           [--open FOLDER] [--memory] [--estimate]
 
 MODEL is a folder or hub id, by default the demo model; the files are texts, read line by line, by
 default the guides of these documents. The build is whole: reading,
@@ -11,7 +11,8 @@ seconds of processors, which other work on the machine changes less. The model h
 is a process of its own beside it, and the title says how many cores there are for both.
 
 Memory is that of builds of a text that is made up, with a tiny model, each in a process of its own,
-and of one ten times as long: `--memory` measures that alone.
+and of one ten times as long: `--memory` measures that alone. `--estimate` prints what was estimated
+against what a build took, and nothing else.
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ import unembed as ue
 from _harness import Figure, extra_bytes, in_fresh_process, parser, report, seconds
 from unembed.cli.flags import parse_layers
 from unembed.index.corpus import build
+from unembed.index.corpus.estimate import CorpusEstimate
 from unembed.models.tiny import tiny_model, tiny_tokenizer
 from unembed.settings import Settings
 
@@ -83,6 +85,20 @@ def plain_passes(model: ue.Model, rows: Sequence[Sequence[int]]) -> None:
         model.module.base_model(ids, attention_mask=mask)
 
 
+def estimate_figures(said: CorpusEstimate, corpus: ue.Corpus, taken: float) -> list[Figure]:
+    """What was said of a build before it, against what it took."""
+    tokens, size = len(corpus), corpus.about.bytes
+    pairs = {
+        "tokens": (said.tokens, tokens, f"{said.tokens:,} of {tokens:,}"),
+        "disk": (said.bytes, size, f"{said.bytes / 1e6:,.0f} of {size / 1e6:,.0f} MB"),
+        "time": (said.seconds, taken, f"{said.seconds:.0f} of {taken:.0f} s"),
+    }
+    return [
+        Figure(f"{name} estimated, off by", abs(found / wanted - 1), 0.15, detail)
+        for name, (found, wanted, detail) in pairs.items()
+    ]
+
+
 def search_figures(corpus: ue.Corpus, times: int) -> list[Figure]:
     """Searches from one client and from eight, with the pass of the prompt; by lists, exact."""
     figures = []
@@ -122,17 +138,25 @@ def milliseconds(corpus: ue.Corpus, times: int, clients: int, **options: Any) ->
     return taken
 
 
-def memory_figure(tokens: int) -> Figure:
+def memory_figures(tokens: int) -> list[Figure]:
     """Peaks of builds of about so many tokens, and of ten times as many."""
     sizes = (tokens, 10 * tokens)
-    peaks = [int(in_fresh_process(["--peak-of", str(size)]).split()[-1]) for size in sizes]
-    small, large = (f"{peak / 1e6:,.0f} MB" for peak in peaks)
-    detail = f"{large} / {small} for {sizes[1]:,} / {sizes[0]:,} tokens, above what was held"
-    return Figure("memory of a build / of a tenth of it", peaks[1] / peaks[0], 1.2, detail)
+    peaks = [in_fresh_process(["--peak-of", str(size)]).split()[-2:] for size in sizes]
+    figures = []
+    for said, (small, large) in zip(
+        ("above what was held", "of the whole process"), zip(*peaks, strict=True), strict=True
+    ):
+        detail = (
+            f"{int(large) / 1e6:,.0f} / {int(small) / 1e6:,.0f} MB for {sizes[1]:,} / "
+            f"{sizes[0]:,} tokens"
+        )
+        name = f"memory of a build / of a tenth of it, {said}"
+        figures.append(Figure(name, int(large) / int(small), 1.2, detail))
+    return figures
 
 
-def peak_of(tokens: int) -> int:
-    """How far a build of about so many tokens raises the memory of this process, in bytes."""
+def peak_of(tokens: int) -> tuple[int, int]:
+    """How far a build of about so many tokens raises the memory of this process, and to what."""
     torch.set_num_threads(1)
     build.STRETCH_CHARS = STRETCH_CHARS  # appended at once: as if the texts were ten times as long
     settings = replace(Settings(), exact_search_tokens=100 * MEMORY_TOKENS)  # no lists
@@ -145,7 +169,8 @@ def peak_of(tokens: int) -> int:
             file.writelines(f"{PROMPT} {number}\n" for number in range(tokens // each))
         options: dict[str, Any] = {"folder": folder, "split": "lines"}
         ue.index_corpus(model, small, "small", [1], **options)
-        return extra_bytes(lambda: ue.index_corpus(model, large, "large", [1], **options))
+        raised = extra_bytes(lambda: ue.index_corpus(model, large, "large", [1], **options))
+    return raised, 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
 def machine() -> str:
@@ -162,14 +187,15 @@ def main() -> int:
     flags.add_argument("--layers", default="0", help="whose states are kept")
     flags.add_argument("--open", type=Path, help="the folder of a corpus: searches of it alone")
     flags.add_argument("--memory", action="store_true", help="measure that alone")
+    flags.add_argument("--estimate", action="store_true", help="hold that against a build alone")
     flags.add_argument("--peak-of", type=int, help=argparse.SUPPRESS)
     chosen = flags.parse_args()
     if chosen.peak_of is not None:
-        print(peak_of(chosen.peak_of))
+        print(*peak_of(chosen.peak_of))
         return 0
-    memory = memory_figure(MEMORY_TOKENS // (5 if chosen.quick else 1))
     if chosen.memory:
-        return report("Memory of a build", [memory], strict=chosen.strict)
+        memory = memory_figures(MEMORY_TOKENS // (5 if chosen.quick else 1))
+        return report("Memory of a build", memory, strict=chosen.strict)
     torch.set_num_threads(chosen.threads)
     model = ue.load(chosen.model)
     times = 5 if chosen.quick else 25
@@ -196,26 +222,22 @@ def main() -> int:
         n = len(corpus)
         numbers = sum(site.width for site in corpus.sites)
         each = corpus.about.bytes / n
+        title = f"Corpus: {corpus.about.summary()}; {machine()}"
+        estimated = estimate_figures(said, corpus, taken)
+        if chosen.estimate:
+            return report(title, estimated, strict=chosen.strict)
         figures = [
             *build_figures(corpus, model, taken, used, beside),
-            memory,
+            *memory_figures(MEMORY_TOKENS // (5 if chosen.quick else 1)),
             Figure(
                 "bytes of a token / 2 x numbers",
                 each / (2 * numbers),
                 1.15,
                 f"{each:,.0f} bytes for {numbers:,} numbers",
             ),
-            Figure("tokens estimated, off by", abs(said.tokens / n - 1), 0.15, f"{said.tokens:,}"),
-            Figure(
-                "disk estimated, off by",
-                abs(said.bytes / corpus.about.bytes - 1),
-                0.15,
-                f"{said.bytes / 1e6:,.0f} of {corpus.about.bytes / 1e6:,.0f} MB",
-            ),
-            Figure("time estimated, off by", abs(said.seconds / taken - 1), 0.15, f"{taken:.0f} s"),
+            *estimated,
             *search_figures(corpus, times),
         ]
-    title = f"Corpus: {corpus.about.summary()}; {machine()}"
     return report(title, figures, strict=chosen.strict)
 
 

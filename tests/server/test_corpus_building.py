@@ -12,8 +12,7 @@ from typing import Any
 import pytest
 
 import unembed as ue
-from unembed.index.corpus import estimate as estimating
-from unembed.index.corpus import stages
+from unembed.index.corpus import stages, trial
 from unembed.index.corpus.build import index_corpus
 from unembed.index.corpus.opening import open_corpus
 from unembed.models.tiny import tiny_tokenizer
@@ -53,7 +52,7 @@ def folder_of(app: Any) -> Path | None:
 
 
 def test_what_is_sent_in_pieces_is_the_corpus_that_python_builds(app, model, tmp_path, monkeypatch):
-    monkeypatch.setattr(estimating, "LEAST_SECONDS", 0.05)
+    monkeypatch.setattr(trial, "LEAST_SECONDS", 0.05)
     raw, at = TEXT.encode(), 0
     for size in (10, 1, len(TEXT)):
         piece = raw[at : at + size]

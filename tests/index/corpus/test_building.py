@@ -21,7 +21,7 @@ from unembed.errors import (
     InputError,
     LoadError,
 )
-from unembed.index.corpus import estimate as estimating
+from unembed.index.corpus import trial
 from unembed.index.corpus.build import estimate_corpus, index_corpus
 from unembed.index.corpus.opening import corpora, open_corpus
 from unembed.index.corpus.rows import SENTENCES, TOKENS, Rows
@@ -326,8 +326,7 @@ def test_a_kill_of_spacy_is_said(model, texts, tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("labels", [None, PIPELINE])
 def test_an_estimate_is_near_what_a_build_takes(labels, model, tmp_path, monkeypatch):
-    monkeypatch.setattr(estimating, "ROUND_SECONDS", 0.3)
-    monkeypatch.setattr(estimating, "LEAST_SECONDS", 0.2)
+    monkeypatch.setattr(trial, "LEAST_SECONDS", 0.2)
     path = tmp_path / "long.txt"
     said_once = (TEXT + "\n" + MORE + "\n").replace("bank", "bank{0}").replace("girl", "girl {0}")
     path.write_text("".join(said_once.format(number) for number in range(15)))
@@ -340,14 +339,14 @@ def test_an_estimate_is_near_what_a_build_takes(labels, model, tmp_path, monkeyp
 
 def test_an_estimate_for_ray_divides_each_stage_among_those_who_do_it(model, texts, monkeypatch):
     pytest.importorskip("lance_ray")
-    real = estimating._Trial.seconds_each
+    real = trial.Trial.seconds_each
 
-    def measured(trial, sampled):
-        real(trial, sampled)
-        return estimating._Seconds(here=5.0, reading=6.0, states=8.0)
+    def measured(own, sampled):
+        real(own, sampled)
+        return trial.Seconds(here=5.0, reading=6.0, states=8.0)
 
-    monkeypatch.setattr(estimating._Trial, "seconds_each", measured)
-    monkeypatch.setattr(estimating, "LEAST_SECONDS", 0.01)
+    monkeypatch.setattr(trial.Trial, "seconds_each", measured)
+    monkeypatch.setattr(trial, "LEAST_SECONDS", 0.01)
     monkeypatch.setattr("os.cpu_count", lambda: 12)
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
 

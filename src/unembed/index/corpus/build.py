@@ -36,6 +36,7 @@ from unembed.index.corpus.stages import Stages, Watch, Work
 from unembed.index.corpus.states import sites_for
 from unembed.index.corpus.tagging import Tagger, tagger
 from unembed.index.fragments import tidy
+from unembed.index.memory import handed_back
 from unembed.index.store import to_numpy
 from unembed.models.progress import Progress
 from unembed.options import given
@@ -123,7 +124,7 @@ def estimate_corpus(
     sites = sites_for(model, asked.layers, asked.kept, asked.state)
     places = cluster.places(on.workers) if on.engine == "ray" else None
     with closing(tagger(asked.spacy)) as words:
-        return estimate(model, paths, sites, asked, words, cancel, places)
+        return estimate(model, paths, sites, asked, words, STRETCH_CHARS, cancel, places)
 
 
 def _listed(files: Sequence[Path | str] | Path | str) -> list[Path | str]:
@@ -322,10 +323,11 @@ class _Builder:
             )
         # not what is published already: readers have it open, and know its files by their sizes
         added = [site.name for site in sites if site not in there]
-        for name in () if there else (SENTENCES, TOKENS):
-            rows.pack(name)
-        for name in added:
-            self._finish(rows, name)
+        with handed_back():
+            for name in () if there else (SENTENCES, TOKENS):
+                rows.pack(name)
+            for name in added:
+                self._finish(rows, name)
         lists |= self._make_lists(rows, [one for one in sites if one.name not in lists], progress)
         kept = self.folder.collected(rows.version) if there else None
         examples = None if kept is None else kept.to_dict()

@@ -38,10 +38,10 @@ from unembed.index.corpus.cluster_workers import (
     stretch_as_text,
     unpacked,
 )
-from unembed.index.corpus.estimate import Places
 from unembed.index.corpus.rows import Rows
 from unembed.index.corpus.stages import Watch, Work, tokens_held, without_vectors
 from unembed.index.corpus.text_reader import TextReader
+from unembed.index.corpus.trial import Places
 from unembed.index.fragments import commit
 
 ROUND_STRETCHES = 1024  # of text that Ray holds at once: some 60 MB

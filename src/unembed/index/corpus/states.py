@@ -93,7 +93,7 @@ def vectors_of(
         for site in sites
     }
     names = [site.name for site in sites]
-    for batch in _batches(model, ids, names):
+    for batch in batches(model, ids, names):
         states = capture_rows(model, [ids[one] for one in batch], names, cancel)
         rows = np.concatenate([np.arange(starts[one], starts[one + 1]) for one in batch])
         real = _real([sizes[one] for one in batch]).to(model.device)
@@ -105,7 +105,7 @@ def vectors_of(
     return found
 
 
-def _batches(
+def batches(
     model: Model, ids: Sequence[tuple[int, ...]], names: Sequence[str]
 ) -> Iterator[list[int]]:
     """Which sentences go through the model together: like ones, the longest first."""

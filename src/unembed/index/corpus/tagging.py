@@ -11,6 +11,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import entry_points
@@ -37,6 +38,7 @@ class Tagger(Protocol):
     """What finds sentences and words. Of what was submitted, the result is taken once."""
 
     name: str  # with its version, as an index says what it was made with
+    ready_in: float  # seconds that it took to begin
 
     def submit(self, pieces: Sequence[Piece], whole: bool) -> None:
         """Begin with pieces, each of them a sentence if `whole`."""
@@ -64,6 +66,7 @@ class PlainTagger:
     """Sentences up to a full stop, words as runs of letters, no labels."""
 
     name = ""
+    ready_in = 0.0
 
     def __init__(self) -> None:
         self._made: list[list[Sentence]] = []
@@ -98,6 +101,7 @@ class SpacyTagger:
 
     def __init__(self, pipeline: str) -> None:
         self._pieces: Sequence[Piece] = ()
+        start = time.perf_counter()
         self._process = subprocess.Popen(
             [sys.executable, "-m", "unembed.index.corpus.tagger", pipeline],
             stdin=subprocess.PIPE,
@@ -120,6 +124,7 @@ class SpacyTagger:
                 fix=said.get("fix"),
             )
         self.name: str = said["ready"]
+        self.ready_in = time.perf_counter() - start
 
     def submit(self, pieces: Sequence[Piece], whole: bool) -> None:
         self._pieces = pieces
