@@ -140,6 +140,7 @@ if TYPE_CHECKING:
     from unembed.latents.sae import Sae
     from unembed.models.anatomy import Anatomy
     from unembed.node_labels import Label
+    from unembed.training.estimate import TrainingEstimate, estimate_training
     from unembed.training.options import TrainOptions
     from unembed.training.result import SaeTraining
     from unembed.training.train import train_sae
@@ -281,6 +282,7 @@ _HOME = {
     "CorpusSentencesOptions": "unembed.index.corpus.options",
     "corpora": "unembed.index.corpus.opening",
     "estimate_corpus": "unembed.index.corpus.build",
+    "estimate_training": "unembed.training.estimate",
     "index_corpus": "unembed.index.corpus.build",
     "open_corpus": "unembed.index.corpus.opening",
     # components in words
@@ -311,6 +313,7 @@ _HOME = {
     "load_sae": "unembed.latents.load",
     "SaeTraining": "unembed.training.result",
     "TrainOptions": "unembed.training.options",
+    "TrainingEstimate": "unembed.training.estimate",
     "train_sae": "unembed.training.train",
 }
 
@@ -397,6 +400,7 @@ __all__ = [
     "Trace",
     "TraceOptions",
     "TrainOptions",
+    "TrainingEstimate",
     "VectorIndex",
     "Workspace",
     "add",
@@ -415,6 +419,7 @@ __all__ = [
     "cut_capture",
     "errors",
     "estimate_corpus",
+    "estimate_training",
     "explain",
     "find_circuit",
     "find_examples",

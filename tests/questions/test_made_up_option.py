@@ -56,6 +56,7 @@ PLACES = {
     "sentences": ("index/corpus/options.py", "CorpusSentencesOptions", None),
     "examples": ("index/corpus/options.py", "ExamplesOptions", "corpus examples"),
     "relations": ("index/corpus/options.py", "HeadRelationsOptions", "corpus heads"),
+    "sae_train": ("training/options.py", "TrainOptions", "sae train"),
     "explain": ("explanations/options.py", "ExplainOptions", "explain"),
     "score": ("explanations/options.py", "ScoreOptions", "score"),
 }
@@ -132,6 +133,10 @@ CALLS = {
     "sentences": lambda **given: corpus.sentences([0], **given),
     "examples": lambda **given: ue.find_examples(corpus, "L1.N2", **given),
     "relations": lambda **given: ue.head_relations(corpus, **given),
+    "sae_train": lambda **given: ue.train_sae(
+        model, corpus, "L1.mlp_out", 4, 2, folder=tempfile.mkdtemp(), tokens=8, batch=8, buffer=8,
+        **given
+    ),
     "explain": lambda **given: ue.explain(corpus, "L1.N2", **given),
     "score": lambda **given: ue.score_explanation(corpus, "L1.N2", "x", Idle(), **given),
 }
@@ -147,6 +152,7 @@ FIELDS = {
     "corpus_build": {"upload": "uploaded", "files": ["a.txt"], "name": "a"},
     "sentences": {"corpus": "a", "rows": [0]}, "relations": {"corpus": "a"},
     "examples": {"corpus": "a", "target": "L1.N2"},
+    "sae_train": {"site": "L1.mlp_out", "corpus": "a", "name": "a"},
     "explain": {"corpus": "a", "nodes": ["L1.N2"]},
     "score": {"corpus": "a", "node": "L1.N2", "explanation": "x"},
 }

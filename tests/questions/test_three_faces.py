@@ -55,6 +55,7 @@ BY_ITSELF = {
     "circuit_pairs",  # the same: see test_circuits
     "patch_pairs",  # its command reads a file: see test_attribution
     "corpus_build",  # of files that are sent: see tests/server/test_corpus_building.py
+    "sae_train",  # the same: see tests/server/test_training.py, tests/training/test_cli.py
 }
 
 

@@ -11,7 +11,6 @@ from unembed.latents.autoencoder import Weights
 from unembed.latents.description import Description
 from unembed.latents.load import places
 from unembed.models.tiny import tiny_model, tiny_tokenizer
-from unembed.server import routes
 
 from .asgi import post
 
@@ -63,12 +62,3 @@ def test_a_flow_graph_that_is_asked_for_a_latent_is_refused_in_words(make_app):
     assert "writes directly to the activation of F3 of layer 1" in error["message"]
     assert "ue.attribute(" in error["fix"]
     assert post(app, "/api/attribute", body).status == 200
-
-
-def test_autoencoders_are_neither_trained_nor_loaded_over_http(app):
-    """Both read and write files of the machine: they are for Python and the command line."""
-    paths = {route.path for route in routes.router.routes}
-    assert "/api/attribute" in paths
-    assert not any(word in path for path in paths for word in ("sae", "train", "attach"))
-    for path in ("/api/sae/train", "/api/train"):
-        assert post(app, path, {"model": "gpt2", "texts": "brown"}).status == 404

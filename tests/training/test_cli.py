@@ -21,6 +21,9 @@ def test_a_training_on_the_command_line(text, tmp_path, capsys):
     tiny_tokenizer().save_pretrained(tmp_path / "model")
     where = ["sae", "train", str(tmp_path / "model"), str(text), "--site", "L1.mlp_out"]
     out = ["--out", str(tmp_path / "sae")]
+    main_(*where, *out, *ASKED, "--estimate", "--json")
+    estimate = json.loads(capsys.readouterr().out)
+    assert (estimate["tokens"], (tmp_path / "sae").exists()) == (64, False)
     main_(*where, *out, *ASKED)
     said = capsys.readouterr().out
     assert "with the site replaced" in said

@@ -29,6 +29,7 @@ from unembed.latents.load import places
 from unembed.models.tiny import tiny_model, tiny_tokenizer
 from unembed.training import checkpoint
 from unembed.training.activations import Activations
+from unembed.training.measures import HeldOut
 from unembed.training.texts import held_out, texts_of
 
 from .conftest import SITE, SMALL
@@ -50,11 +51,10 @@ class Stop(Exception):
 
 
 def stopping(after: int, stop):
-    """A progress that stops the training in some call of it."""
-    calls = iter(range(10_000))
+    """A progress that stops the training after some step."""
 
     def progress(stage: str, done: int, total: int) -> None:
-        if next(calls) == after:
+        if done >= after * SMALL["batch"]:
             stop()
 
     return progress
@@ -78,13 +78,33 @@ def test_cancelled_and_gone_on_with_it_is_the_same_to_the_last_bit(model, text, 
     assert not (tmp_path / checkpoint.NAME).exists()
 
 
+def test_one_that_was_stopped_while_it_measured_measures_when_it_goes_on(
+    model, text, whole, tmp_path, monkeypatch
+):
+    measured, seen = HeldOut.measured, []
+
+    def stop(self, sae, tokens, dead):
+        if tokens >= 1600 and not seen:
+            seen.append(tokens)
+            raise CancelledError("the work was cancelled")
+        return measured(self, sae, tokens, dead)
+
+    monkeypatch.setattr(HeldOut, "measured", stop)
+    with pytest.raises(CancelledError):
+        ue.train_sae(model, text, SITE, folder=tmp_path, **SMALL)
+    told = []
+    found = ue.train_sae(model, text, SITE, folder=tmp_path, told=told.append, **SMALL)
+    assert kept(tmp_path) == kept(whole.folder)
+    assert found.history == whole.history == tuple(told)
+
+
 def test_a_kill_leaves_the_last_checkpoint(model, text, whole, tmp_path):
     def kill() -> None:
         (tmp_path / f".{checkpoint.NAME}.0123").write_bytes(b"half of it")
         raise Stop
 
     with pytest.raises(Stop):
-        ue.train_sae(model, text, SITE, folder=tmp_path, progress=stopping(18, kill), **SMALL)
+        ue.train_sae(model, text, SITE, folder=tmp_path, progress=stopping(17, kill), **SMALL)
     before = load_file(tmp_path / checkpoint.NAME)
     assert int(before["step"]) == 13  # 416 tokens, of checkpoints at 400; it stopped at 17
     steps = []
@@ -92,7 +112,8 @@ def test_a_kill_leaves_the_last_checkpoint(model, text, whole, tmp_path):
         model, text, SITE, folder=tmp_path,
         progress=lambda _, done, total: steps.append(done), **SMALL,
     )  # fmt: skip
-    assert (steps[0], steps[-1]) == (416, 1600)
+    assert next(one for one in steps if one) == 416
+    assert steps[-1] == 1600
     assert kept(tmp_path) == kept(whole.folder)
 
 

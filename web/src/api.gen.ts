@@ -868,6 +868,128 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/sae": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Sae List
+         * @description The autoencoders that were trained of the model, what is being trained, and what can be.
+         */
+        get: operations["sae_list"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/sae/estimate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Sae Estimate
+         * @description Time, memory and disk of a training, from some of its passes and steps; takes seconds.
+         */
+        post: operations["sae_estimate"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/sae/train": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Sae Train
+         * @description Train an autoencoder. It goes on when the client leaves; DELETE its job stops it.
+         *
+         *     Other requests are answered in between; a checkpoint is kept, and gone on with the next time.
+         */
+        post: operations["sae_train"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/sae/resume": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Sae Resume
+         * @description Go on with a training that was stopped, as it was begun.
+         */
+        post: operations["sae_resume"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/sae/attach": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Sae Attach
+         * @description Attach an autoencoder that was trained here: its latents are then nodes, for everyone.
+         */
+        post: operations["sae_attach"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/sae/detach": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Sae Detach
+         * @description Take an autoencoder off.
+         */
+        post: operations["sae_detach"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/explain/models": {
         parameters: {
             query?: never;
@@ -1301,6 +1423,14 @@ export interface components {
              * @description What does not fit as it should, though it is used.
              */
             doubts: string[];
+        };
+        /**
+         * AttachedSaes
+         * @description All that the model has attached.
+         */
+        AttachedSaes: {
+            /** Attached */
+            attached: components["schemas"]["AttachedSae"][];
         };
         /**
          * AttentionComparison
@@ -3750,6 +3880,19 @@ export interface components {
             cuts: components["schemas"]["CutEffect"][];
             /** @description All at once; null for fewer than two, and for more than a run takes. */
             together: components["schemas"]["CutEffect"] | null;
+        };
+        /**
+         * DetachSaeRequest
+         * @description An autoencoder that is to be taken off.
+         */
+        DetachSaeRequest: {
+            /**
+             * Stem
+             * @description Its latents' names without their number, "L9.F".
+             */
+            stem: string;
+            /** Job */
+            job?: string | null;
         };
         /**
          * Downstream
@@ -6729,6 +6872,61 @@ export interface components {
             token: string;
         };
         /**
+         * Losses
+         * @description The mean loss of the next token, in nats, with what takes the site's place at every token
+         *     that counts.
+         */
+        Losses: {
+            /**
+             * Clean
+             * @description The site as it is.
+             */
+            clean: number;
+            /**
+             * Spliced
+             * @description What the autoencoder makes of it, without its error.
+             */
+            spliced: number;
+            /**
+             * Zero
+             * @description Zero.
+             */
+            zero: number;
+            /**
+             * Mean
+             * @description The mean over tokens.
+             */
+            mean: number;
+        };
+        /**
+         * Measured
+         * @description What a checkpoint measured, on tokens that nothing was learnt from.
+         */
+        Measured: {
+            /**
+             * N Tokens
+             * @description Learnt from so far.
+             */
+            n_tokens: number;
+            /**
+             * Explained
+             * @description 1 - |y - reconstruction|² / |y - mean y|².
+             */
+            explained: number;
+            /**
+             * Active
+             * @description How many latents are not 0 at a token, in the mean (L0).
+             */
+            active: number;
+            /**
+             * Dead
+             * @description Latents that were 0 at the last `dead_after` tokens.
+             */
+            dead: number;
+            /** @description Of a model that predicts the next token. */
+            losses: components["schemas"]["Losses"] | null;
+        };
+        /**
          * MeasuredEdge
          * @description One direct edge, and what becomes of its target without its source.
          */
@@ -7681,6 +7879,35 @@ export interface components {
             note?: string;
         };
         /**
+         * ResumeSaeRequest
+         * @description A training that was stopped, to be gone on with: all else is as it was begun.
+         */
+        ResumeSaeRequest: {
+            /**
+             * Corpus
+             * @description The corpus that is learnt from, by its name; absent: uploaded files.
+             */
+            corpus?: string | null;
+            /**
+             * Upload
+             * @description The upload that the files are of.
+             */
+            upload?: string | null;
+            /**
+             * Files
+             * @description Which of its files, in the order that they are read.
+             * @default []
+             */
+            files?: string[];
+            /**
+             * Name
+             * @description What it is called.
+             */
+            name: string;
+            /** Job */
+            job?: string | null;
+        };
+        /**
          * RunEntry
          * @description A saved run in the list of them.
          */
@@ -7713,6 +7940,99 @@ export interface components {
         RunId: {
             /** Id */
             id: string;
+        };
+        /**
+         * SaeList
+         * @description The autoencoders that were trained of the model, what is being trained, and what can be.
+         */
+        SaeList: {
+            /** Items */
+            items: components["schemas"]["TrainedSae"][];
+            training: components["schemas"]["SaeUnderway"] | null;
+            /** Unfinished */
+            unfinished: components["schemas"]["UnfinishedSae"][];
+            /**
+             * Reason
+             * @description Why none of this model can be trained.
+             */
+            reason: string | null;
+        };
+        /**
+         * SaeNameRequest
+         * @description An autoencoder that was trained here.
+         */
+        SaeNameRequest: {
+            /**
+             * Name
+             * @description What it is called.
+             */
+            name: string;
+            /** Job */
+            job?: string | null;
+        };
+        /**
+         * SaeTraining
+         * @description An autoencoder that was trained, and how it went: `ue.load_sae(found.folder)` reads it.
+         */
+        SaeTraining: {
+            /** Folder */
+            folder: string;
+            /**
+             * Sae
+             * @description What it is, in words.
+             */
+            sae: string;
+            /** Site */
+            site: string;
+            /** Model */
+            model: string;
+            /**
+             * Texts
+             * @description What it learnt from.
+             */
+            texts: string;
+            /**
+             * N Tokens
+             * @description Learnt from; one that was used again counts again.
+             */
+            n_tokens: number;
+            /**
+             * N Held Out
+             * @description Tokens that the measures are of.
+             */
+            n_held_out: number;
+            /** N Latents */
+            n_latents: number;
+            /**
+             * History
+             * @description At each checkpoint; the last is what came out.
+             */
+            history: components["schemas"]["Measured"][];
+        };
+        /**
+         * SaeUnderway
+         * @description An autoencoder that is being trained.
+         */
+        SaeUnderway: {
+            /** Name */
+            name: string;
+            /** Site */
+            site: string;
+            /**
+             * Job
+             * @description Follow or cancel it by this name.
+             */
+            job: string;
+            /**
+             * Tokens
+             * @description To be learnt from in all.
+             */
+            tokens: number;
+            /**
+             * History
+             * @description What its checkpoints measured so far.
+             */
+            history: components["schemas"]["Measured"][];
         };
         /** SaveCircuitRequest */
         SaveCircuitRequest: {
@@ -8532,6 +8852,326 @@ export interface components {
             node: string;
         };
         /**
+         * TrainEstimateRequest
+         * @description What training an autoencoder would take.
+         */
+        TrainEstimateRequest: {
+            /**
+             * Corpus
+             * @description The corpus that is learnt from, by its name; absent: uploaded files.
+             */
+            corpus?: string | null;
+            /**
+             * Upload
+             * @description The upload that the files are of.
+             */
+            upload?: string | null;
+            /**
+             * Files
+             * @description Which of its files, in the order that they are read.
+             * @default []
+             */
+            files?: string[];
+            /**
+             * Latents
+             * @description How many latents it is to have.
+             * @default 4096
+             */
+            latents?: number;
+            /**
+             * K
+             * @description How many of them are active at a token: of TopK at most, of BatchTopK in the mean of a batch, of JumpReLU about, since its loss aims at it.
+             * @default 32
+             */
+            k?: number;
+            /**
+             * Activation
+             * @description Which are active: "topk", "batchtopk" or "jumprelu".
+             * @default topk
+             * @enum {string}
+             */
+            activation?: "topk" | "batchtopk" | "jumprelu";
+            /**
+             * Skip
+             * @description Of a transcoder: a linear map beside the latents, learnt with it.
+             * @default false
+             */
+            skip?: boolean;
+            /**
+             * Tokens
+             * @description How many tokens are learnt from; one that is used again counts again.
+             * @default 1000000
+             */
+            tokens?: number;
+            /**
+             * Uses
+             * @description How often each activation is used before others take its place: runs cost most.
+             * @default 1
+             */
+            uses?: number;
+            /**
+             * Batch
+             * @description Tokens of one step.
+             * @default 1024
+             */
+            batch?: number;
+            /**
+             * Buffer
+             * @description Tokens whose activations are held, and shuffled, at once; at least a batch.
+             * @default 32768
+             */
+            buffer?: number;
+            /**
+             * Learning Rate
+             * @description The largest of Adam; absent: 0.0002 x sqrt(16384 / latents).
+             */
+            learning_rate?: (number) | null;
+            /**
+             * Dead After
+             * @description A latent that is 0 at so many tokens in a row is dead: it learns from what the others leave unexplained.
+             * @default 100000
+             */
+            dead_after?: number;
+            /**
+             * Context
+             * @description Of files: longest stretch that is read at once, in tokens; a corpus has sentences.
+             * @default 128
+             */
+            context?: number;
+            /**
+             * Column
+             * @description Where the text is in JSONL, Parquet and data sets.
+             * @default text
+             */
+            column?: string;
+            /**
+             * Held Out
+             * @description Tokens, in whole sequences, that nothing is learnt from: measures are of them.
+             * @default 2048
+             */
+            held_out?: number;
+            /**
+             * Checkpoint
+             * @description Tokens from one checkpoint, with measures, to the next.
+             * @default 100000
+             */
+            checkpoint?: number;
+            /**
+             * Seed
+             * @description How it begins, what is held out, and the order of the rest.
+             * @default 0
+             */
+            seed?: number;
+            /**
+             * Restart
+             * @description Train anew what is there, or half done.
+             * @default false
+             */
+            restart?: boolean;
+            /**
+             * Site
+             * @description L9.mlp_out; of a transcoder what it reads and writes: L9.mlp_in>L9.mlp_out.
+             */
+            site: string;
+            /** Job */
+            job?: string | null;
+        };
+        /**
+         * TrainSaeRequest
+         * @description An autoencoder to be trained, or gone on with, on a corpus or on uploaded files.
+         */
+        TrainSaeRequest: {
+            /**
+             * Corpus
+             * @description The corpus that is learnt from, by its name; absent: uploaded files.
+             */
+            corpus?: string | null;
+            /**
+             * Upload
+             * @description The upload that the files are of.
+             */
+            upload?: string | null;
+            /**
+             * Files
+             * @description Which of its files, in the order that they are read.
+             * @default []
+             */
+            files?: string[];
+            /**
+             * Latents
+             * @description How many latents it is to have.
+             * @default 4096
+             */
+            latents?: number;
+            /**
+             * K
+             * @description How many of them are active at a token: of TopK at most, of BatchTopK in the mean of a batch, of JumpReLU about, since its loss aims at it.
+             * @default 32
+             */
+            k?: number;
+            /**
+             * Activation
+             * @description Which are active: "topk", "batchtopk" or "jumprelu".
+             * @default topk
+             * @enum {string}
+             */
+            activation?: "topk" | "batchtopk" | "jumprelu";
+            /**
+             * Skip
+             * @description Of a transcoder: a linear map beside the latents, learnt with it.
+             * @default false
+             */
+            skip?: boolean;
+            /**
+             * Tokens
+             * @description How many tokens are learnt from; one that is used again counts again.
+             * @default 1000000
+             */
+            tokens?: number;
+            /**
+             * Uses
+             * @description How often each activation is used before others take its place: runs cost most.
+             * @default 1
+             */
+            uses?: number;
+            /**
+             * Batch
+             * @description Tokens of one step.
+             * @default 1024
+             */
+            batch?: number;
+            /**
+             * Buffer
+             * @description Tokens whose activations are held, and shuffled, at once; at least a batch.
+             * @default 32768
+             */
+            buffer?: number;
+            /**
+             * Learning Rate
+             * @description The largest of Adam; absent: 0.0002 x sqrt(16384 / latents).
+             */
+            learning_rate?: (number) | null;
+            /**
+             * Dead After
+             * @description A latent that is 0 at so many tokens in a row is dead: it learns from what the others leave unexplained.
+             * @default 100000
+             */
+            dead_after?: number;
+            /**
+             * Context
+             * @description Of files: longest stretch that is read at once, in tokens; a corpus has sentences.
+             * @default 128
+             */
+            context?: number;
+            /**
+             * Column
+             * @description Where the text is in JSONL, Parquet and data sets.
+             * @default text
+             */
+            column?: string;
+            /**
+             * Held Out
+             * @description Tokens, in whole sequences, that nothing is learnt from: measures are of them.
+             * @default 2048
+             */
+            held_out?: number;
+            /**
+             * Checkpoint
+             * @description Tokens from one checkpoint, with measures, to the next.
+             * @default 100000
+             */
+            checkpoint?: number;
+            /**
+             * Seed
+             * @description How it begins, what is held out, and the order of the rest.
+             * @default 0
+             */
+            seed?: number;
+            /**
+             * Restart
+             * @description Train anew what is there, or half done.
+             * @default false
+             */
+            restart?: boolean;
+            /**
+             * Site
+             * @description L9.mlp_out; of a transcoder what it reads and writes: L9.mlp_in>L9.mlp_out.
+             */
+            site: string;
+            /** Job */
+            job?: string | null;
+            /**
+             * Name
+             * @description What it is called: letters, digits, dots and dashes.
+             */
+            name: string;
+        };
+        /**
+         * TrainedSae
+         * @description An autoencoder or transcoder that was trained here, and how it went.
+         */
+        TrainedSae: {
+            /** Name */
+            name: string;
+            /**
+             * Sae
+             * @description What it is, in words.
+             */
+            sae: string;
+            /** Site */
+            site: string;
+            /**
+             * Texts
+             * @description What it learnt from.
+             */
+            texts: string;
+            /** N Latents */
+            n_latents: number;
+            /**
+             * N Tokens
+             * @description Learnt from; one that was used again counts again.
+             */
+            n_tokens: number;
+            /**
+             * History
+             * @description At each checkpoint; the last is what came out.
+             */
+            history: components["schemas"]["Measured"][];
+        };
+        /**
+         * TrainingEstimate
+         * @description What a training will take.
+         */
+        TrainingEstimate: {
+            /**
+             * Tokens
+             * @description That are learnt from; one that is used again counts again.
+             */
+            tokens: number;
+            /**
+             * Own
+             * @description Of the texts, that can be learnt from: more are repetitions, about.
+             */
+            own: number;
+            /**
+             * Seconds
+             * @description On this machine, as busy as it is now.
+             */
+            seconds: number;
+            /** Tokens Per Second */
+            tokens_per_second: number;
+            /**
+             * Memory
+             * @description Bytes beside the model, at most, about.
+             */
+            memory: number;
+            /**
+             * Disk
+             * @description Bytes while it runs: two checkpoints.
+             */
+            disk: number;
+        };
+        /**
          * UnfinishedCorpus
          * @description What a build that was stopped left: one of the same files and options goes on with it.
          */
@@ -8554,6 +9194,47 @@ export interface components {
             spacy: string | null;
             /** Column */
             column: string;
+        };
+        /**
+         * UnfinishedSae
+         * @description One whose training was stopped: it goes on from its last checkpoint.
+         */
+        UnfinishedSae: {
+            /** Name */
+            name: string;
+            /** Site */
+            site: string;
+            /**
+             * Texts
+             * @description What it learns from.
+             */
+            texts: string;
+            /**
+             * Corpus
+             * @description The corpus that is; null of files, which are sent again.
+             */
+            corpus: string | null;
+            /** Latents */
+            latents: number;
+            /** K */
+            k: number;
+            /**
+             * Activation
+             * @enum {string}
+             */
+            activation: "topk" | "batchtopk" | "jumprelu";
+            /**
+             * N Tokens
+             * @description Learnt from so far.
+             */
+            n_tokens: number;
+            /**
+             * Tokens
+             * @description To be learnt from in all.
+             */
+            tokens: number;
+            /** History */
+            history: components["schemas"]["Measured"][];
         };
         /**
          * UnlistedReaders
@@ -13918,6 +14599,737 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["HeadRelations"];
+                };
+            };
+            /** @description The request is malformed; the error names the field. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description No token, or a wrong one. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description A Host or Origin that is not this server's. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The body took too long to arrive. */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The body, or the work it asks for, is larger than the limits allow. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The body is not application/json in UTF-8. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description This model cannot do that; the error says why. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The work was cancelled. */
+            499: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description A fault of the server. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Too many requests are waiting; `Retry-After` says when to try again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The work took longer than the limit. */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+        };
+    };
+    sae_list: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    /** @description Waited and computed, in ms. */
+                    "Server-Timing"?: string;
+                    /** @description Whether every forward pass was at hand. */
+                    "X-Unembed-Cached"?: "true" | "false";
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SaeList"];
+                };
+            };
+            /** @description The request is malformed; the error names the field. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description No token, or a wrong one. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description A Host or Origin that is not this server's. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description This model cannot do that; the error says why. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The work was cancelled. */
+            499: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description A fault of the server. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Too many requests are waiting; `Retry-After` says when to try again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The work took longer than the limit. */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+        };
+    };
+    sae_estimate: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TrainEstimateRequest"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    /** @description Waited and computed, in ms. */
+                    "Server-Timing"?: string;
+                    /** @description Whether every forward pass was at hand. */
+                    "X-Unembed-Cached"?: "true" | "false";
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TrainingEstimate"];
+                };
+            };
+            /** @description The request is malformed; the error names the field. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description No token, or a wrong one. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description A Host or Origin that is not this server's. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The body took too long to arrive. */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The body, or the work it asks for, is larger than the limits allow. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The body is not application/json in UTF-8. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description This model cannot do that; the error says why. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The work was cancelled. */
+            499: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description A fault of the server. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Too many requests are waiting; `Retry-After` says when to try again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The work took longer than the limit. */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+        };
+    };
+    sae_train: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TrainSaeRequest"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    /** @description Waited and computed, in ms. */
+                    "Server-Timing"?: string;
+                    /** @description Whether every forward pass was at hand. */
+                    "X-Unembed-Cached"?: "true" | "false";
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SaeTraining"];
+                };
+            };
+            /** @description The request is malformed; the error names the field. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description No token, or a wrong one. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description A Host or Origin that is not this server's. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The body took too long to arrive. */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The body, or the work it asks for, is larger than the limits allow. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The body is not application/json in UTF-8. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description This model cannot do that; the error says why. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The work was cancelled. */
+            499: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description A fault of the server. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Too many requests are waiting; `Retry-After` says when to try again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The work took longer than the limit. */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+        };
+    };
+    sae_resume: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ResumeSaeRequest"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    /** @description Waited and computed, in ms. */
+                    "Server-Timing"?: string;
+                    /** @description Whether every forward pass was at hand. */
+                    "X-Unembed-Cached"?: "true" | "false";
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SaeTraining"];
+                };
+            };
+            /** @description The request is malformed; the error names the field. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description No token, or a wrong one. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description A Host or Origin that is not this server's. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The body took too long to arrive. */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The body, or the work it asks for, is larger than the limits allow. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The body is not application/json in UTF-8. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description This model cannot do that; the error says why. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The work was cancelled. */
+            499: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description A fault of the server. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Too many requests are waiting; `Retry-After` says when to try again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The work took longer than the limit. */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+        };
+    };
+    sae_attach: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SaeNameRequest"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    /** @description Waited and computed, in ms. */
+                    "Server-Timing"?: string;
+                    /** @description Whether every forward pass was at hand. */
+                    "X-Unembed-Cached"?: "true" | "false";
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AttachedSaes"];
+                };
+            };
+            /** @description The request is malformed; the error names the field. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description No token, or a wrong one. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description A Host or Origin that is not this server's. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The body took too long to arrive. */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The body, or the work it asks for, is larger than the limits allow. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The body is not application/json in UTF-8. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description This model cannot do that; the error says why. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The work was cancelled. */
+            499: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description A fault of the server. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Too many requests are waiting; `Retry-After` says when to try again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The work took longer than the limit. */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+        };
+    };
+    sae_detach: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DetachSaeRequest"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    /** @description Waited and computed, in ms. */
+                    "Server-Timing"?: string;
+                    /** @description Whether every forward pass was at hand. */
+                    "X-Unembed-Cached"?: "true" | "false";
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AttachedSaes"];
                 };
             };
             /** @description The request is malformed; the error names the field. */

@@ -1592,6 +1592,111 @@ export const QUESTIONS = {
       "limit": "max_relations"
     }
   },
+  "sae_train": {
+    "site": {
+      "kind": "text"
+    },
+    "name": {
+      "kind": "text"
+    },
+    "corpus": {
+      "kind": "text",
+      "default": null
+    },
+    "upload": {
+      "kind": "text",
+      "default": null
+    },
+    "files": {
+      "kind": "names",
+      "default": []
+    },
+    "latents": {
+      "kind": "integer",
+      "default": 4096,
+      "low": 1,
+      "high": 4194304
+    },
+    "k": {
+      "kind": "integer",
+      "default": 32,
+      "low": 1
+    },
+    "activation": {
+      "kind": "choice",
+      "default": "topk",
+      "choices": [
+        "topk",
+        "batchtopk",
+        "jumprelu"
+      ]
+    },
+    "skip": {
+      "kind": "boolean",
+      "default": false
+    },
+    "tokens": {
+      "kind": "integer",
+      "default": 1000000,
+      "low": 1
+    },
+    "uses": {
+      "kind": "integer",
+      "default": 1,
+      "low": 1,
+      "high": 100
+    },
+    "batch": {
+      "kind": "integer",
+      "default": 1024,
+      "low": 2,
+      "high": 65536
+    },
+    "buffer": {
+      "kind": "integer",
+      "default": 32768,
+      "low": 2,
+      "high": 16777216
+    },
+    "learning_rate": {
+      "kind": "number",
+      "default": null
+    },
+    "dead_after": {
+      "kind": "integer",
+      "default": 100000,
+      "low": 1
+    },
+    "context": {
+      "kind": "integer",
+      "default": 128,
+      "low": 8,
+      "high": 4096
+    },
+    "column": {
+      "kind": "text",
+      "default": "text"
+    },
+    "held_out": {
+      "kind": "integer",
+      "default": 2048,
+      "low": 1
+    },
+    "checkpoint": {
+      "kind": "integer",
+      "default": 100000,
+      "low": 1
+    },
+    "seed": {
+      "kind": "integer",
+      "default": 0,
+      "low": 0
+    },
+    "restart": {
+      "kind": "boolean",
+      "default": false
+    }
+  },
   "explain": {
     "corpus": {
       "kind": "text"

@@ -64,6 +64,9 @@ Trained = Annotated[
 Out = Annotated[
     Path | None, typer.Option(help="The folder where it is kept; absent: one in the cache.")
 ]
+Estimate = Annotated[
+    bool, typer.Option("--estimate", help="Say what it would take, and train nothing.")
+]
 
 
 @sae_app.command("check")
@@ -100,6 +103,7 @@ def train(
     corpus: Texts,
     site: Trained,
     out: Out = None,
+    estimate: Estimate = False,
     as_json: options.Json = False,
     fields: dict[str, Any],
 ) -> None:
@@ -107,9 +111,14 @@ def train(
     asked = TrainOptions(**fields)
     console = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
     model = load(loading, Settings.from_environment(), console)
+    from unembed.training.estimate import estimate_training
     from unembed.training.train import train_sae
 
     source = corpus[0] if len(corpus) == 1 else corpus
+    if estimate:
+        taken = estimate_training(model, source, site, options=asked)
+        print_json(taken.to_json()) if as_json else print(taken.summary())
+        return
     try:
         with progress_bar(console, "Training") as progress:
             found = train_sae(model, source, site, folder=out, options=asked, progress=progress)

@@ -16,9 +16,9 @@ Attached to a model they are read, edited and named like any other node:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from torch import Tensor
 
@@ -28,6 +28,9 @@ from unembed.errors import InputError, TargetError
 
 if TYPE_CHECKING:
     from jaxtyping import Float
+
+
+Kept = TypeVar("Kept")
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,9 +90,49 @@ class Derived:
             legal=legal,
         )
 
+    def stem(self, layer: int) -> str:
+        """The names of a layer's without their number: "L6.F"."""
+        return self.row.forms[0].format(layer=layer, index="")
+
+    def without(self, layer: int) -> Derived:
+        """The same with none in a layer."""
+        return replace(
+            self,
+            counts=without(self.counts, layer),
+            sites=without(self.sites, layer),
+            writes=without(self.writes, layer),
+        )
+
     def read(self, target: Target, activation: Tensor) -> Float[Tensor, " pos"]:
         """The values of one node, from its site's activation."""
         return self.encode(target.layer or 0, activation)[:, target.index]
+
+
+def without(held: Mapping[int, Kept], layer: int) -> dict[int, Kept]:
+    """What there is of all other layers."""
+    return {one: kept for one, kept in held.items() if one != layer}
+
+
+def without_stems(
+    derived: Mapping[str, Derived], stems: Iterable[str], model: str
+) -> dict[str, Derived]:
+    """What is left, by kind, without the nodes of some stems; see `Model.detach`."""
+    left = dict(derived)
+    for stem in stems:
+        at = {one.stem(layer): (kind, layer) for kind, one in left.items() for layer in one.counts}
+        if stem not in at:
+            raise TargetError(
+                f"{model} has nothing attached whose nodes are called {stem} and a number",
+                field="stem",
+                value=stem,
+                legal=", ".join(at) or "nothing is attached",
+            )
+        kind, layer = at[stem]
+        if len(left[kind].counts) > 1:
+            left[kind] = left[kind].without(layer)
+        else:
+            del left[kind]
+    return left
 
 
 class Attachable(Protocol):

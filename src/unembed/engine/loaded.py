@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from unembed.engine.derived import Attachable, Derived
+from unembed.engine.derived import Attachable, Derived, without_stems
 from unembed.engine.exclusive import exclusive_use_of
 from unembed.engine.names import prompts, sentence_pairs, texts, token_ids, vocabulary
 from unembed.engine.names.sites import check_target, parse_target
@@ -291,9 +291,12 @@ class Loaded(Maps):
             self.derived = before
             raise
 
-    def detach(self) -> None:
-        """Take off everything that was attached."""
-        self.derived = {}
+    def detach(self, *stems: str) -> None:
+        """Take off everything that was attached, or what has nodes of these stems: "L6.F".
+
+        Raises TargetError for a stem that nothing attached has; then nothing is taken off.
+        """
+        self.derived = without_stems(self.derived, stems, self.name) if stems else {}
 
     def attached(self, target: Target, field: str = "target") -> Derived:
         """What computes a derived node; raises TargetError where it is not attached here."""

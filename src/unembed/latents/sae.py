@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from unembed.engine.derived import Derived
+from unembed.engine.derived import Derived, without
 from unembed.engine.loaded import Loaded
 from unembed.engine.nodes import LATENT, LATENT_AT_SITE, NodeKind
 from unembed.engine.targets import SiteKey, Target
@@ -124,7 +124,7 @@ class Attached:
 def every(model: Loaded) -> list[Attached]:
     """All that a model has attached, by layer, the first of each layer first."""
     found = [
-        Attached(one.row.forms[0].format(layer=layer, index=""), layer, sae, one.checks.get(layer))
+        Attached(one.stem(layer), layer, sae, one.checks.get(layer))
         for one in model.derived.values()
         if isinstance(one, Latents)
         for layer, sae in one.saes.items()
@@ -230,6 +230,10 @@ class Latents(Derived):
 
     saes: Mapping[int, Autoencoder] = field(default_factory=dict)
     checks: Mapping[int, SaeCheck] = field(default_factory=dict)
+
+    def without(self, layer: int) -> Latents:
+        """See `Derived.without`: the autoencoder of a layer goes as well."""
+        return latents_of(without(self.saes, layer), without(self.checks, layer), self.row)
 
 
 FIXED = (

@@ -46,7 +46,7 @@ def upload(session: Session, request: CorpusUploadRequest) -> UploadedFile:
 def estimate(session: Session, job: Job, request: CorpusEstimateRequest) -> CorpusEstimate:
     """What building would take."""
     options = request.only(CorpusOptions)
-    with session.uploads.reading(request.upload, request.files) as paths, _by_name(paths):
+    with session.uploads.reading(request.upload, request.files) as paths, by_name(paths):
         return estimate_corpus(session.model, paths, options=options, cancel=job.cancel)
 
 
@@ -59,10 +59,11 @@ def build(session: Session, job: Job, request: UploadedCorpusRequest) -> CorpusA
         session.give_way()
 
     name = checked_name(request.name)
+    session.trainings.check_idle()
     with (
         session.corpora.building(name, job),
         session.uploads.reading(request.upload, request.files) as paths,
-        _by_name(paths),
+        by_name(paths),
     ):
         corpus = index_corpus(
             session.model,
@@ -79,7 +80,7 @@ def build(session: Session, job: Job, request: UploadedCorpusRequest) -> CorpusA
 
 
 @contextmanager
-def _by_name(paths: Sequence[Path]) -> Iterator[None]:
+def by_name(paths: Sequence[Path]) -> Iterator[None]:
     """Errors name files as the client does, not by where they lie."""
     try:
         yield

@@ -78,7 +78,7 @@ def _check_field(request: Request, name: str, settings: Settings) -> None:
     value = getattr(request, name)
     if name in _TOKENS:
         _check_length(value, name, _MAX_TOKEN_CHARS, "token")
-    elif name in ("tokens", "words"):
+    elif name in ("tokens", "words") and not isinstance(value, int):
         most, what = (_MAX_TOKEN_CHARS, "token") if name == "tokens" else (_MAX_WORD_CHARS, "word")
         for index, one in enumerate(value or ()):
             _check_length(one, f"{name}[{index}]", most, what)

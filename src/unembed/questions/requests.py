@@ -59,7 +59,7 @@ _TargetText = Annotated[StrictStr, Field(max_length=1000)]
 _Spelled = Annotated[_TargetText | TokenId, Field(union_mode="left_to_right")]
 _Nodes = Annotated[list[Name], Field(min_length=1, fail_fast=True)]
 _Scored = Annotated[tuple[Name, Number], Field(strict=False)]
-_FileName = Annotated[StrictStr, Field(min_length=1, max_length=255)]
+FileName = Annotated[StrictStr, Field(min_length=1, max_length=255)]
 _MAX_REFERENCES = 64
 _MAX_LENS_K = 20  # a grid of 400,000 cells is sent with all of them
 
@@ -389,7 +389,7 @@ class CorpusUploadRequest(Request):
     """A piece of a file, for a corpus to be built from; pieces follow one another."""
 
     upload: JobName = option(sentence="A name of the client's choice for files sent together.")
-    file: _FileName = option(sentence="The file's name: its ending says what it is.")
+    file: FileName = option(sentence="The file's name: its ending says what it is.")
     offset: Annotated[StrictInt, Field(ge=0, le=2**53)] = option(
         0, "Bytes of the file that come before; 0 begins it anew."
     )
@@ -401,7 +401,7 @@ class CorpusEstimateRequest(corpus.CorpusOptions, corpus.TablesOptions, Request)
     """What a corpus of uploaded files would take."""
 
     upload: JobName = option(sentence="The upload that the files are of.")
-    files: Annotated[list[_FileName], Field(min_length=1, max_length=10_000)] = option(
+    files: Annotated[list[FileName], Field(min_length=1, max_length=10_000)] = option(
         sentence="Which of its files, in the order that they are read."
     )
     job: JobName | None = None

@@ -21,6 +21,8 @@ from unembed.questions import (
     lens,
     predictions,
     requests,
+    sae_requests,
+    training,
     vectors,
 )
 from unembed.questions.experiment import Request
@@ -67,6 +69,7 @@ QUESTIONS: tuple[Question, ...] = (
     Question("sentences", requests.CorpusSentencesRequest, corpus.sentences),
     Question("examples", requests.CorpusExamplesRequest, corpus.examples),
     Question("relations", requests.CorpusRelationsRequest, corpus.relations),
+    Question("sae_train", sae_requests.TrainSaeRequest, training.train),
     Question("explain", requests.ExplainRequest, explanations.answer),
     Question("score", requests.ScoreRequest, explanations.score),
 )

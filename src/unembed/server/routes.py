@@ -43,6 +43,7 @@ from unembed.server import (
     explain_routes,
     index_routes,
     packing,
+    sae_routes,
     streaming,
     wire,
     workspace_routes,
@@ -109,6 +110,7 @@ ROUTERS = (
     router,
     index_routes.router,
     corpus_routes.router,
+    sae_routes.router,
     explain_routes.router,
     workspace_routes.router,
 )

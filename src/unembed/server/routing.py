@@ -33,6 +33,12 @@ from unembed.questions.requests import (
     PatchRequest,
     ScoreRequest,
 )
+from unembed.questions.sae_requests import (
+    DetachSaeRequest,
+    ResumeSaeRequest,
+    SaeNameRequest,
+    TrainEstimateRequest,
+)
 from unembed.server import parsing, wire
 from unembed.server.error_responses import JSON
 from unembed.server.table import JOB
@@ -77,6 +83,10 @@ Question = (
     | CorpusSearchRequest
     | CorpusSentencesRequest
     | CorpusUploadRequest
+    | TrainEstimateRequest
+    | ResumeSaeRequest
+    | SaeNameRequest
+    | DetachSaeRequest
     | ExplainRequest
     | ScoreRequest
     | PatchRequest

@@ -24,6 +24,7 @@ from unembed.session.channel import Channel
 from unembed.session.corpora import Corpora
 from unembed.session.indexes import Indexes
 from unembed.session.jobs import TERMINAL, Job, Snapshot, State
+from unembed.session.trainings import Trainings
 from unembed.session.uploads import Uploads
 from unembed.session.worker import Worker
 from unembed.settings import Settings
@@ -54,6 +55,7 @@ class Session:
         self.workspace = Workspace(settings.workspace_file(), settings)
         self.indexes = Indexes(model, settings)
         self.corpora = Corpora(model, settings.cache_folder())
+        self.trainings = Trainings(model, settings.cache_folder())
         self.uploads = Uploads(settings.max_upload_bytes)
         self._jobs: OrderedDict[str, Job] = OrderedDict()
         self._lock = threading.Lock()
@@ -95,6 +97,11 @@ class Session:
     def give_way(self) -> None:
         """Called by long work, on the compute thread: first does what waits."""
         self._workers["compute"].give_way()
+
+    def forget_runs(self) -> None:
+        """Called where other nodes are attached: what was found of those before is not of them."""
+        for held in (self.cache, self.recent, self.measured):
+            held.clear()
 
     def run(
         self,

@@ -39,6 +39,12 @@ class RunCache:
                     return self._runs[key]
         return None
 
+    def clear(self) -> None:
+        """Forget all."""
+        with self._lock:
+            self._runs.clear()
+            self.nbytes = 0
+
     def put(self, identity: Hashable, capture: frozenset[str], run: Run) -> None:
         """Keep a run; one that is larger than the whole budget is not kept."""
         if run.nbytes > self.budget:
@@ -61,6 +67,11 @@ class Recent:
         self.size = size
         self._made: OrderedDict[Hashable, Any] = OrderedDict()
         self._lock = threading.Lock()
+
+    def clear(self) -> None:
+        """Forget all."""
+        with self._lock:
+            self._made.clear()
 
     def get(self, key: Hashable, make: Callable[[], Made]) -> Made:
         """The result of this key, made unless it is among the last ones."""

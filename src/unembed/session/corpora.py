@@ -76,17 +76,21 @@ class Corpora:
     def alone(self, job: Job) -> Iterator[None]:
         """A pass over a corpus: it lets others in, but no other pass. Raises BusyError."""
         with self._lock:
-            other = self._passing
-            if other is not None:
-                raise BusyError(
-                    f"A pass over a corpus runs already, as job {other.id}.", field="corpus"
-                )
+            self.check_idle()
             self._passing = job
         try:
             yield
         finally:
             with self._lock:
                 self._passing = None
+
+    def check_idle(self) -> None:
+        """Raise BusyError while a pass or a build runs."""
+        other = self._passing
+        if other is not None:
+            raise BusyError(
+                f"A pass over a corpus runs already, as job {other.id}.", field="corpus"
+            )
 
     @contextmanager
     def building(self, name: str, job: Job) -> Iterator[None]:

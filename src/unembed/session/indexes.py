@@ -166,6 +166,13 @@ class Indexes:
 
             return index.clusters(options=options, cancel=job.cancel, progress=between)
 
+    def check_idle(self) -> None:
+        """Raise BusyError while something is built or made."""
+        with self._lock:
+            for what, (projection, job) in self._running.items():
+                message = f"A {what} of the {projection} index runs, as job {job.id}."
+                raise BusyError(message, field="projection", value=projection)
+
     @contextmanager
     def _alone(self, what: str, projection: str, job: Job) -> Iterator[None]:
         """Work of which there is only one at a time; raises BusyError where there is one."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -13,7 +13,7 @@ from unembed.engine.cancel import Cancel
 from unembed.engine.model import Model
 from unembed.engine.passes.forward import Request, run_rows
 from unembed.engine.targets import SiteKey
-from unembed.training.texts import Texts
+from unembed.training.texts import Texts, nothing
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -41,6 +41,7 @@ class Activations:
     writes: SiteKey
     texts: Texts
     cancel: Cancel | None = None
+    between: Callable[[], None] = nothing  # called after every pass
 
     def rows(self, sequences: Sequence[int], most: int | None = None) -> Rows:
         """Those of some sequences, long ones first; at most so many. Float32 at least."""
@@ -62,6 +63,7 @@ class Activations:
                     for key in (self.reads, self.writes)
                 )
                 yield number, (found[0], found[1])
+            self.between()
 
     def _batches(self, sequences: Sequence[int]) -> Iterator[list[int]]:
         sizes = self.texts.starts[1:] - self.texts.starts[:-1]

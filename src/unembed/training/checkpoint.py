@@ -20,9 +20,19 @@ NAME = "training.safetensors"
 FORMAT = 1  # raise it when the same numbers mean something else
 
 
-def save(folder: Path, learner: Learner, plan: Mapping[str, Any], seen: Sequence[Measured]) -> None:
-    """Keep a learner and what was measured. Raises LoadError where it cannot be written."""
-    about = {"plan": dict(plan), "history": [asdict(one) for one in seen]}
+def save(
+    folder: Path,
+    learner: Learner,
+    plan: Mapping[str, Any],
+    seen: Sequence[Measured],
+    begun: Mapping[str, Any],
+) -> None:
+    """Keep a learner, what was measured, and with what it was begun.
+
+    Raises LoadError where it cannot be written.
+    """
+    history = [asdict(one) for one in seen]
+    about = {"plan": dict(plan), "history": history, "begun": dict(begun)}
     save_tensors(learner.state(), folder / NAME, {"about": json.dumps(about)})
 
 

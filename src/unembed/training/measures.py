@@ -73,6 +73,7 @@ class HeldOut:
             logits = run(self._of.model, Request(ids, (), tuple(edits)), self._of.cancel).logits
             if logits is None:
                 return float("nan")
+            self._of.between()
             next_ids = torch.tensor(ids[1:], device=logits.device)
             found = logits[:-1].to(torch.promote_types(logits.dtype, torch.float32))
             total += float(cross_entropy(found, next_ids, reduction="sum"))

@@ -8,8 +8,9 @@ without anything of the texts in a checkpoint.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +28,13 @@ from unembed.index.corpus.tagging import PlainTagger
 
 Array = NDArray[Any]
 Source = Corpus | str | Path | Sequence[str | Path]
+OFTEN = 500  # sequences
 SHARE = 10  # at most one token in so many is held out
 _HELD_OUT, _ORDER = 1, 2  # streams of random numbers that have nothing to do with each other
+
+
+def nothing() -> None:
+    """What is called in between where nobody waits."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,12 +46,14 @@ class Texts:
         starts: the first token of each sequence, and one more: where the last ends.
         own: of each token whether it counts: not the first of its sequence, whose activation is
             like no others, and no special one.
+        corpus: the name of the one that they are of, where they are of one.
     """
 
     words: str
     ids: Array
     starts: Array
     own: Array
+    corpus: str | None = None
 
     def __len__(self) -> int:
         return len(self.starts) - 1
@@ -73,13 +81,11 @@ class Texts:
         return held.hexdigest()[:16]
 
 
-def texts_of(
-    model: Model, source: Source, context: int, column: str, cancel: Cancel | None = None
-) -> Texts:
-    """Sequences of a corpus, of the corpus of a name, or of files.
+def source_of(model: Model, source: Source) -> Corpus | list[Path]:
+    """A corpus of the model, or the files that there are of what is named.
 
     Raises:
-        InputError: the corpus is of another model, a file cannot be read, or nothing is in it.
+        InputError: the corpus is of another model, or a file cannot be read.
         IndexMissingError: neither a file nor a corpus has this name.
         CapabilityError: a model whose texts cannot be read token by token.
     """
@@ -96,11 +102,32 @@ def texts_of(
                 legal=f"a corpus of fingerprint {model.fingerprint}",
                 fix="index its files with this model, or give the files",
             )
-        return _made(model, source.about.name, source.token_ids())
-    listed = [source] if isinstance(source, str | Path) else list(source)
-    paths, _ = sources(listed)
-    named = ", ".join(path.name for path in paths[:3]) + (" ..." if len(paths) > 3 else "")
-    return _made(model, named, _read(model, paths, context, column, cancel))
+        return source
+    return sources([source] if isinstance(source, str | Path) else list(source))[0]
+
+
+def texts_of(
+    model: Model,
+    source: Source,
+    context: int,
+    column: str,
+    cancel: Cancel | None = None,
+    between: Callable[[], None] = nothing,
+    most: int | None = None,
+) -> Texts:
+    """Sequences of a corpus, of the corpus of a name, or of files; at most so many.
+
+    `between` is called from time to time while they are read. Raises as `source_of` does, and
+    InputError where nothing is in them.
+    """
+    found = source_of(model, source)
+    if isinstance(found, Corpus):
+        name = found.about.name
+        made = _made(model, name, _telling(islice(found.token_ids(), most), between))
+        return replace(made, corpus=name)
+    named = ", ".join(path.name for path in found[:3]) + (" ..." if len(found) > 3 else "")
+    read = _read(model, found, context, column, cancel)
+    return _made(model, named, _telling(islice(read, most), between))
 
 
 def _read(
@@ -116,6 +143,15 @@ def _read(
             for sentence in words.result()[0]:
                 for one in read_sentence(model, piece.text, sentence, longest):
                     yield one.ids
+
+
+def _telling(
+    sequences: Iterable[tuple[int, ...]], between: Callable[[], None]
+) -> Iterator[tuple[int, ...]]:
+    for number, one in enumerate(sequences):
+        if number % OFTEN == 0:
+            between()
+        yield one
 
 
 def _made(model: Model, words: str, sequences: Iterable[tuple[int, ...]]) -> Texts:

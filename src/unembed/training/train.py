@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -21,28 +20,22 @@ from filelock import FileLock, Timeout
 from unembed.analyses.tools.checks import chosen
 from unembed.engine.cancel import Cancel
 from unembed.engine.model import Model
-from unembed.engine.names.sites import check_target, parse_target
-from unembed.engine.names.taps import refuse
-from unembed.engine.targets import SiteKey
-from unembed.errors import CancelledError, InputError, LoadError, TooLargeError
-from unembed.latents.layouts.common import hook_name
-from unembed.latents.load import places
-from unembed.latents.sample import width
+from unembed.errors import CancelledError, InputError, LoadError
 from unembed.latents.saving import CONFIG, layout_of, save_sae, sweep, weights_file
 from unembed.models.progress import Progress
 from unembed.options import given
 from unembed.training import checkpoint
 from unembed.training.activations import Activations, Rows
+from unembed.training.checks import COPIES, check_size, ends_of, weight_bytes
+from unembed.training.kept import ABOUT, autoencoders_in
 from unembed.training.learner import Learner
 from unembed.training.measures import HeldOut
 from unembed.training.options import TrainOptions
 from unembed.training.result import Measured, SaeTraining
 from unembed.training.texts import Source, blocks, held_out, texts_of
+from unembed.training.watch import Told, Watch
 
 DEFAULTS = TrainOptions()
-SITES = "resid_pre, resid_mid, resid_post, attn_out, mlp_out, mlp_in, mlp_post, z"
-COPIES = 8  # of the weights, that a folder must have room for: two checkpoints of three, and both
-ABOUT = "training"  # in the metadata of cfg.json
 
 
 def train_sae(
@@ -56,6 +49,7 @@ def train_sae(
     options: TrainOptions = DEFAULTS,
     cancel: Cancel | None = None,
     progress: Progress | None = None,
+    told: Told | None = None,
     **changes: Any,
 ) -> SaeTraining:
     """Train a sparse autoencoder of a site, or a transcoder from one to another, and keep it.
@@ -70,89 +64,33 @@ def train_sae(
         folder: where it is kept; absent: one in the cache that is called as what is asked for.
         options: what is learnt, and how; `changes` are single ones, as in `activation="jumprelu"`.
         cancel: checked before every pass and every step; then a checkpoint is kept.
-        progress: called with (rate and measures in words, tokens learnt from, tokens in all).
+        progress: called after every pass and every step with (rate and measures in words, tokens
+            learnt from, tokens in all).
+        told: called with what each checkpoint measured, as a curve wants it.
 
     Raises:
         InputError: options that do not fit each other, an empty corpus or one of another model, or
             a folder that has another training's.
         TargetError, CapabilityError: no such site.
-        TooLargeError: more weights than `max_sae_bytes`.
+        TooLargeError: more weights than `max_sae_bytes`, or more than there is memory for.
         LoadError: the disk is full, or the folder cannot be written or read.
         CancelledError: `cancel` was set.
     """
     asked = chosen(options, given(latents=latents, k=k) | changes, {})
-    ends = _ends(model, site, asked)
-    _check_size(model, asked, ends)
-    texts = texts_of(model, corpus, asked.context, asked.column, cancel)
-    trainer = _Trainer(Activations(model, *ends, texts, cancel), asked, progress)
+    ends = ends_of(model, site, asked)
+    check_size(model, asked, ends)
+    watch = Watch(progress, asked.tokens, told)
+    texts = texts_of(model, corpus, asked.context, asked.column, cancel, watch.again)
+    trainer = _Trainer(Activations(model, *ends, texts, cancel, watch.again), asked, watch)
     place = Path(folder).expanduser() if folder is not None else trainer.default_folder()
     return trainer.trained(place)
-
-
-def _ends(model: Model, site: str, asked: TrainOptions) -> tuple[SiteKey, SiteKey]:
-    """What is read and what is written. Raises for options that do not fit it, or each other."""
-    reads, writes = places(site)
-    for key in (reads, writes):
-        check_target(parse_target(key.name, "site"), model.anatomy, model.name, "site")
-        refuse(model.anatomy, key, model.name, "site")
-        if hook_name(key) is None or not width(model, key):
-            raise InputError(
-                f"{key.name} has no name in SAELens' layout",
-                field="site",
-                value=site,
-                legal=f"a layer's {SITES}",
-            )
-    if asked.k > asked.latents:
-        raise InputError(
-            f"k is {asked.k}, of {asked.latents} latents",
-            field="k",
-            value=asked.k,
-            legal=f"1 to {asked.latents}",
-        )
-    if asked.skip and reads == writes:
-        raise InputError(
-            "an autoencoder has no skip: it would learn nothing else",
-            field="skip",
-            value=True,
-            fix=f'a transcoder: site="L{reads.layer}.mlp_in>L{reads.layer}.mlp_out"',
-        )
-    widths = (width(model, reads), width(model, writes))
-    if asked.activation == "topk" and reads != writes and widths[0] != widths[1]:
-        raise InputError(
-            f"no layout has a TopK transcoder from {widths[0]} to {widths[1]} numbers",
-            field="activation",
-            value="topk",
-            legal='"batchtopk" or "jumprelu"',
-        )
-    return reads, writes
-
-
-def _check_size(model: Model, asked: TrainOptions, ends: tuple[SiteKey, SiteKey]) -> None:
-    size, limit = _bytes(model, asked, ends), model.settings.max_sae_bytes
-    if size > limit:
-        raise TooLargeError(
-            f"{asked.latents:,} latents at {ends[0].name} take {size / 2**20:,.0f} MiB; the limit "
-            f"is {limit / 2**20:,.0f} MiB (max_sae_bytes)",
-            field="latents",
-            value=asked.latents,
-            fix="fewer latents, or a higher UNEMBED_MAX_SAE_BYTES",
-        )
-
-
-def _bytes(model: Model, asked: TrainOptions, ends: tuple[SiteKey, SiteKey]) -> int:
-    """Of the weights, in the precision that they are learnt in."""
-    each = 8 if model.dtype == torch.float64 else 4
-    d_in, d_out = (width(model, key) for key in ends)
-    return each * (asked.latents * (d_in + d_out) + (d_in * d_out if asked.skip else 0))
 
 
 class _Trainer:
     """One training; `trained` runs it in a folder."""
 
-    def __init__(
-        self, activations: Activations, asked: TrainOptions, progress: Progress | None
-    ) -> None:
-        self.of, self.asked, self.progress = activations, asked, progress
+    def __init__(self, activations: Activations, asked: TrainOptions, watch: Watch) -> None:
+        self.of, self.asked, self.watch = activations, asked, watch
         self.site = "".join(
             dict.fromkeys((activations.reads.name, ">" + activations.writes.name))
         ).removesuffix(f">{activations.reads.name}")
@@ -185,8 +123,7 @@ class _Trainer:
         """In the cache, called as what is asked for."""
         model, asked = self.of.model, self.asked
         name = f"{self.site.replace('>', '-')}-{asked.activation}-{asked.latents}-k{asked.k}"
-        base = model.settings.cache_folder() / "autoencoders"
-        return base / model.fingerprint.replace(":", "-") / name
+        return autoencoders_in(model.settings.cache_folder(), model) / name
 
     def trained(self, folder: Path) -> SaeTraining:
         """Train what is not trained yet, and write it. See `train_sae`."""
@@ -227,7 +164,7 @@ class _Trainer:
         try:
             self._learn(learner, folder)
         except CancelledError:
-            checkpoint.save(folder, learner, self.plan, self.history)
+            self._keep(learner, folder)
             raise
         result = self._result(folder, learner)
         save_sae(learner.autoencoder(self.layout), folder, self._about(result))
@@ -244,7 +181,8 @@ class _Trainer:
         learner = Learner(self.asked, self.of.reads, self.of.writes, rows)
         if kept is not None:
             learner.take(kept[0])
-            self.history = kept[1]
+            for one in kept[1]:
+                self._told_of(one)
         return learner
 
     def _learn(self, learner: Learner, folder: Path) -> None:
@@ -252,8 +190,8 @@ class _Trainer:
         asked = self.asked
         in_block = asked.uses * (asked.block // asked.batch)
         number = learner.step // in_block
-        watch = _Watch(self.progress, asked.tokens, learner.step * asked.batch)
-        watch.tell(learner.step * asked.batch, self.history)
+        self.watch.begin_at(learner.step * asked.batch)
+        self._keep_where_due(learner, folder)  # what stopped it may have come before
         for sequences in blocks(self.of.texts, self.among, asked.block, asked.seed, number):
             if learner.step >= asked.n_steps:
                 return
@@ -264,10 +202,8 @@ class _Trainer:
                 if self.of.cancel is not None:
                     self.of.cancel.check()
                 learner.learn(batch)
-                done = learner.step * asked.batch
-                if learner.step == asked.n_steps or _crosses(asked.checkpoint, done, asked.batch):
-                    self._keep(learner, folder)
-                watch.tell(done, self.history)
+                self._keep_where_due(learner, folder)
+                self.watch.learnt(learner.step * asked.batch)
             number += 1
 
     def _batches(self, rows: Rows, number: int, first: int) -> Iterator[Rows]:
@@ -281,13 +217,29 @@ class _Trainer:
             chosen_rows = shuffled[place * size : (place + 1) * size].to(rows.x.device)
             yield Rows(rows.x[chosen_rows], rows.y[chosen_rows])
 
-    def _keep(self, learner: Learner, folder: Path) -> None:
-        """Measure, and write a checkpoint."""
+    def _keep_where_due(self, learner: Learner, folder: Path) -> None:
+        """Measure, and write a checkpoint, where one is due that there is not yet."""
+        asked, done = self.asked, learner.step * self.asked.batch
+        due = learner.step == asked.n_steps or _crosses(asked.checkpoint, done, asked.batch)
+        if not due or not done or (self.history and self.history[-1].n_tokens == done):
+            return
         sae = learner.autoencoder(self.layout)
-        done = learner.step * self.asked.batch
-        found = self.held_out.measured(sae, done, int(learner.dead.sum()))
-        self.history.append(found)
-        checkpoint.save(folder, learner, self.plan, self.history)
+        self._told_of(self.held_out.measured(sae, done, int(learner.dead.sum())))
+        self._keep(learner, folder)
+
+    def _told_of(self, one: Measured) -> None:
+        self.history.append(one)
+        self.watch.measured(one)
+
+    def _keep(self, learner: Learner, folder: Path) -> None:
+        """Write a checkpoint."""
+        checkpoint.save(folder, learner, self.plan, self.history, self._begun)
+
+    @property
+    def _begun(self) -> dict[str, Any]:
+        """What it takes to go on, for whoever has the folder alone."""
+        texts = self.of.texts
+        return {"options": self.asked.values(), "corpus": texts.corpus, "texts": texts.words}
 
     # ------------------------------------------------------------ around it
 
@@ -335,7 +287,7 @@ class _Trainer:
 
     def _check_room(self, folder: Path) -> None:
         """Raise LoadError where the disk has no room for the checkpoints."""
-        needed = COPIES * _bytes(self.of.model, self.asked, (self.of.reads, self.of.writes))
+        needed = COPIES * weight_bytes(self.of.model, self.asked, (self.of.reads, self.of.writes))
         free = shutil.disk_usage(folder).free
         if free < needed:
             raise LoadError(
@@ -350,20 +302,3 @@ class _Trainer:
 def _crosses(every: int, done: int, step: int) -> bool:
     """Whether the last step came to, or over, a multiple."""
     return done // every > (done - step) // every
-
-
-class _Watch:
-    """Says how fast it goes and what was measured last."""
-
-    def __init__(self, progress: Progress | None, total: int, first: int) -> None:
-        self._progress, self._total, self._first = progress, total, first
-        self._start = time.monotonic()
-
-    def tell(self, done: int, history: Sequence[Measured]) -> None:
-        if self._progress is None:
-            return
-        seconds = time.monotonic() - self._start
-        rate = (done - self._first) / seconds if seconds and done > self._first else 0.0
-        left = f", {(self._total - done) / rate / 60:.0f} min left" if rate else ""
-        last = f"; {history[-1].words()}" if history else ""
-        self._progress(f"{rate:,.0f} tokens a second{left}{last}", done, self._total)
