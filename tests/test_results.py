@@ -36,7 +36,6 @@ def of_corpus(model, folder):
         ue.head_relations(corpus, min_count=1),
         ue.explain(corpus, "L1.N5"),
         ue.score_explanation(corpus, "L1.N5", "dogs", Guessing(), texts=2),
-        ue.estimate_training(model, corpus, "L1.mlp_out", 8, 2, batch=32, buffer=32),
         ue.train_sae(
             model, corpus, "L1.mlp_out", 8, 2, folder=folder / "sae", tokens=64, batch=32, buffer=32
         ),
@@ -337,5 +336,4 @@ def test_a_token_is_written_the_same_way_everywhere(results):
         # of many at once, path patches one number a node; an edge is of nodes
         untold = ue.HeadScores | ue.SaeCheck | ue.Thumbnails | ue.HeadRelations | ue.PathPatches
         untold |= ue.ExplanationScores | ue.SaeTraining | ue.MeasuredEdge
-        untold |= ue.TrainingEstimate
         assert found or isinstance(result, untold)

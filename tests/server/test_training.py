@@ -83,9 +83,9 @@ def test_what_is_trained_over_http_is_what_python_trains(app, whole, monkeypatch
     estimate = post(app, "/api/sae/estimate", ASKED)
     assert estimate.status == 200, estimate.body
     said = estimate.json()
-    assert (said["tokens"], said["disk"]) == (1600, 8 * 2 * 48 * 40 * 4)
+    assert (said["n_tokens"], said["disk"]) == (1600, 8 * 2 * 48 * 40 * 4)
     assert said["seconds"] > 0 < said["memory"]
-    assert said["own"] == pytest.approx(1400, rel=0.5)
+    assert said["n_own"] == pytest.approx(1400, rel=0.5)
     assert listed(app) == {"items": [], "training": None, "unfinished": [], "reason": None}
     made = post(app, "/api/sae/train", ASKED | {"name": "mine"})
     assert made.status == 200, made.body
@@ -182,7 +182,7 @@ def test_a_training_is_followed_answers_others_and_is_stopped_and_goes_on(app, w
 
     now, progress, other, second, third, answer = asyncio.run(asyncio.wait_for(main(), 60))
     running = now["training"]
-    assert (running["name"], running["job"], running["tokens"]) == ("mine", JOB, 1600)
+    assert (running["name"], running["job"], running["n_wanted"]) == ("mine", JOB, 1600)
     assert running["history"] == json.loads(whole.to_json())["history"][:1]
     assert (progress.done, progress.total, "tokens a second" in progress.stage) == (640, 1600, True)
     assert other.status == 200
@@ -192,7 +192,7 @@ def test_a_training_is_followed_answers_others_and_is_stopped_and_goes_on(app, w
     status = listed(app)
     assert (status["items"], status["training"]) == ([], None)
     (left,) = status["unfinished"]
-    assert (left["name"], left["n_tokens"], left["tokens"]) == ("mine", 640, 1600)
+    assert (left["name"], left["n_tokens"], left["n_wanted"]) == ("mine", 640, 1600)
     assert (left["corpus"], left["texts"], left["k"]) == (None, FILE, 3)
     held.go.set()
     refused = post(app, "/api/sae/resume", {"name": "mine"})

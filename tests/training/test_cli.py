@@ -23,7 +23,7 @@ def test_a_training_on_the_command_line(text, tmp_path, capsys):
     out = ["--out", str(tmp_path / "sae")]
     main_(*where, *out, *ASKED, "--estimate", "--json")
     estimate = json.loads(capsys.readouterr().out)
-    assert (estimate["tokens"], (tmp_path / "sae").exists()) == (64, False)
+    assert (estimate["n_tokens"], (tmp_path / "sae").exists()) == (64, False)
     main_(*where, *out, *ASKED)
     said = capsys.readouterr().out
     assert "with the site replaced" in said

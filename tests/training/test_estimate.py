@@ -72,7 +72,7 @@ def test_tokens_of_a_corpus_are_those_that_can_be_learnt_from(model, text, tmp_p
     corpus = ue.index_corpus(model, text, "some", [0], folder=tmp_path)
     found = ue.estimate_training(model, corpus, SITE, **SMALL)
     own = sum(len(ids) - 1 for ids in corpus.token_ids())
-    assert found.own == pytest.approx(own, rel=0.05)
+    assert found.n_own == pytest.approx(own, rel=0.05)
 
 
 def test_what_cannot_be_trained_has_no_estimate(model, text, monkeypatch):

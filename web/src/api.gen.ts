@@ -8024,10 +8024,10 @@ export interface components {
              */
             job: string;
             /**
-             * Tokens
-             * @description To be learnt from in all.
+             * N Wanted
+             * @description Tokens to be learnt from in all.
              */
-            tokens: number;
+            n_wanted: number;
             /**
              * History
              * @description What its checkpoints measured so far.
@@ -9144,15 +9144,15 @@ export interface components {
          */
         TrainingEstimate: {
             /**
-             * Tokens
+             * N Tokens
              * @description That are learnt from; one that is used again counts again.
              */
-            tokens: number;
+            n_tokens: number;
             /**
-             * Own
+             * N Own
              * @description Of the texts, that can be learnt from: more are repetitions, about.
              */
-            own: number;
+            n_own: number;
             /**
              * Seconds
              * @description On this machine, as busy as it is now.
@@ -9214,8 +9214,8 @@ export interface components {
              * @description The corpus that is; null of files, which are sent again.
              */
             corpus: string | null;
-            /** Latents */
-            latents: number;
+            /** N Latents */
+            n_latents: number;
             /** K */
             k: number;
             /**
@@ -9229,10 +9229,10 @@ export interface components {
              */
             n_tokens: number;
             /**
-             * Tokens
-             * @description To be learnt from in all.
+             * N Wanted
+             * @description Tokens to be learnt from in all.
              */
-            tokens: number;
+            n_wanted: number;
             /** History */
             history: components["schemas"]["Measured"][];
         };

@@ -118,6 +118,7 @@ def without_stems(
 ) -> dict[str, Derived]:
     """What is left, by kind, without the nodes of some stems; see `Model.detach`."""
     left = dict(derived)
+    there = [one.stem(layer) for one in derived.values() for layer in one.counts]
     for stem in stems:
         at = {one.stem(layer): (kind, layer) for kind, one in left.items() for layer in one.counts}
         if stem not in at:
@@ -125,7 +126,7 @@ def without_stems(
                 f"{model} has nothing attached whose nodes are called {stem} and a number",
                 field="stem",
                 value=stem,
-                legal=", ".join(at) or "nothing is attached",
+                legal=", ".join(there) or "nothing is attached",
             )
         kind, layer = at[stem]
         if len(left[kind].counts) > 1:

@@ -30,7 +30,7 @@ class SaeUnderway:
     name: str
     site: str
     job: Annotated[str, "Follow or cancel it by this name."]
-    tokens: Annotated[int, "To be learnt from in all."]
+    n_wanted: Annotated[int, "Tokens to be learnt from in all."]
     history: Annotated[tuple[Measured, ...], "What its checkpoints measured so far."]
 
 

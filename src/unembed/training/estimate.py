@@ -34,8 +34,8 @@ ID_BYTES = 5  # of a token of the texts, which are held
 class TrainingEstimate(Result):
     """What a training will take."""
 
-    tokens: Annotated[int, "That are learnt from; one that is used again counts again."]
-    own: Annotated[int, "Of the texts, that can be learnt from: more are repetitions, about."]
+    n_tokens: Annotated[int, "That are learnt from; one that is used again counts again."]
+    n_own: Annotated[int, "Of the texts, that can be learnt from: more are repetitions, about."]
     seconds: Annotated[float, "On this machine, as busy as it is now."]
     tokens_per_second: float
     memory: Annotated[int, "Bytes beside the model, at most, about."]
@@ -43,9 +43,9 @@ class TrainingEstimate(Result):
 
     def summary(self) -> str:
         return (
-            f"{self.tokens:,} tokens in {self.seconds / 60:,.1f} minutes "
+            f"{self.n_tokens:,} tokens in {self.seconds / 60:,.1f} minutes "
             f"({self.tokens_per_second:,.0f} a second), {self.memory / 1e6:,.0f} MB of memory, "
-            f"{self.disk / 1e6:,.0f} MB on disk; the texts have {self.own:,}"
+            f"{self.disk / 1e6:,.0f} MB on disk; the texts have {self.n_own:,}"
         )
 
     def columns(self) -> Columns:
@@ -78,8 +78,8 @@ def estimate_training(
     seconds = trial.seconds()
     tokens = asked.n_steps * asked.batch
     return TrainingEstimate(
-        tokens=tokens,
-        own=round(in_all * texts.own.mean()),
+        n_tokens=tokens,
+        n_own=round(in_all * texts.own.mean()),
         seconds=seconds,
         tokens_per_second=tokens / seconds,
         memory=memory_bytes(model, asked, ends) + ID_BYTES * in_all,

@@ -43,11 +43,11 @@ class UnfinishedSae:
     site: str
     texts: Annotated[str, "What it learns from."]
     corpus: Annotated[str | None, "The corpus that is; null of files, which are sent again."]
-    latents: int
+    n_latents: int
     k: int
     activation: Trained
     n_tokens: Annotated[int, "Learnt from so far."]
-    tokens: Annotated[int, "To be learnt from in all."]
+    n_wanted: Annotated[int, "Tokens to be learnt from in all."]
     history: tuple[Measured, ...]
 
 
@@ -139,10 +139,10 @@ def _unfinished(root: Path) -> Iterator[UnfinishedSae]:
             site=found.site,
             texts=found.texts,
             corpus=found.corpus,
-            latents=options.latents,
+            n_latents=options.latents,
             k=options.k,
             activation=options.activation,
             n_tokens=found.n_tokens,
-            tokens=options.n_steps * options.batch,
+            n_wanted=options.n_steps * options.batch,
             history=found.history,
         )

@@ -1,8 +1,14 @@
 /** What the model is made of, what is attached to it and what can be asked: fetched when it is opened. */
 import type { ModelInfo } from '../shared/api/queries';
 import { figures, percent } from '../draw/format';
+import { change } from '../shared/state/store';
 
-export function ModelFacts({ model }: { model: ModelInfo }) {
+interface Props {
+  model: ModelInfo;
+  close: () => void;
+}
+
+export function ModelFacts({ model, close }: Props) {
   return (
     <>
       <h2>{model.name}</h2>
@@ -12,6 +18,21 @@ export function ModelFacts({ model }: { model: ModelInfo }) {
         ))}
       </dl>
       <Attached model={model} />
+      <p>
+        <button
+          type="button"
+          className="link"
+          data-testid="open-latents"
+          onClick={() => {
+            change({ view: 'latents' });
+            close();
+          }}
+        >
+          {model.attached.length > 0
+            ? 'Attach, detach or train one'
+            : 'Train an autoencoder, or attach one'}
+        </button>
+      </p>
       <Capabilities model={model} />
       <p className="faint">Unembed {model.version}. Layers, heads and positions count from 0.</p>
     </>

@@ -99,9 +99,11 @@ function ModelButton({ model }: { model: ModelInfo }) {
         ),
       }}
     >
-      <Suspense fallback={null}>
-        <ModelFacts model={model} />
-      </Suspense>
+      {(close) => (
+        <Suspense fallback={null}>
+          <ModelFacts model={model} close={close} />
+        </Suspense>
+      )}
     </PopOver>
   );
 }

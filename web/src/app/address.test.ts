@@ -25,6 +25,7 @@ import { corpus } from '../views/corpus/corpusStateExample';
 import { patching } from '../views/patching/patchingStateExample';
 import { circuit } from '../views/circuit/circuitStateExample';
 import { graph } from '../views/graph/graphStateExample';
+import { latents } from '../views/latents/latentsStateExample';
 import { explore } from '../views/explore/exploreExample';
 import { flow, flowName } from '../views/flow/flowStateExample';
 
@@ -160,6 +161,7 @@ const spec: fc.Arbitrary<Spec> = fc.record({
   circuit,
   component: fc.record({ text: fc.constantFrom(...TEXTS) }),
   graph,
+  latents,
   corpus,
   explore,
   flow,

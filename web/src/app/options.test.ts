@@ -69,6 +69,7 @@ const BESIDE = [
   'sentences',
   'examples',
   'corpus_build',
+  'sae_train',
   'relations',
   'explain',
   'score',

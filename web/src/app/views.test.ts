@@ -145,7 +145,7 @@ describe('a view that is added', () => {
 
 describe('tokens like the chosen one', () => {
   /** Its tokens are of the vocabulary; and the view that they are found in. */
-  const WITHOUT_A_PROMPT = ['explore', 'corpus'];
+  const WITHOUT_A_PROMPT = ['explore', 'corpus', 'latents'];
   const views = VIEWS.map((view) => [view.id, view] as const);
 
   it.each(views)('are a key away in %s', (id, view) => {

@@ -27,6 +27,8 @@ export interface View {
   label: string;
   /** It shows one node: its tab has the node's name, and is there while it is open. */
   ofNode?: boolean;
+  /** Not asked of every prompt: its tab is there while it is open. */
+  apart?: boolean;
   /** What stands there until a prompt runs; absent: the view needs none. */
   teach?: { question: string; text: string };
   /** What the model's self-check must have proved, and what is said where it did not. */

@@ -8,6 +8,7 @@ import { corpus } from './corpus';
 import { explore } from './explore';
 import { flow } from './flow';
 import { graph } from './graph';
+import { latents } from './latents';
 import { lens } from './lens';
 import { patching } from './patching';
 import { predictions } from './predictions';
@@ -23,5 +24,6 @@ export const VIEWS: readonly View[] = [
   graph,
   explore,
   corpus,
+  latents,
   component,
 ];

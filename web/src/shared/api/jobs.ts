@@ -36,6 +36,7 @@ export type JobKind =
   | 'relations'
   | 'estimate'
   | 'corpus_build'
+  | 'sae_train'
   | 'explain'
   | 'build';
 export type JobEvent = Schemas['JobEvent'];

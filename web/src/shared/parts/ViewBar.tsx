@@ -22,7 +22,7 @@ export function ViewBar({ children, status }: { children?: ReactNode; status?: R
     <div className="view-bar">
       <nav aria-label="Views">
         {views
-          .filter(({ ofNode }) => !ofNode)
+          .filter(({ id, ofNode, apart }) => !ofNode && (!apart || id === view.id))
           .map(({ id, label }) => (
             <button
               key={id}

@@ -1,11 +1,13 @@
 /** A corpus of files that a person chooses: what it is made of, what it will take, how far it is. */
-import { useEffect, type ReactNode } from 'react';
+import { useEffect } from 'react';
 import { bytes, count, duration } from '../../draw/format';
 import { useCorpora, type Corpora } from '../../shared/api/corpora';
+import { hasColumn } from '../../shared/api/uploads';
 import { useJobs, watchJob } from '../../shared/api/jobs';
 import type { ModelInfo } from '../../shared/api/queries';
 import { ErrorNote } from '../../shared/parts/ErrorNote';
-import { Icon, Segments } from '../../shared/parts/parts';
+import { ChooseFiles, Row } from '../../shared/parts/Making';
+import { Segments } from '../../shared/parts/parts';
 import { useSpec } from '../../shared/state/store';
 import {
   addTo,
@@ -13,7 +15,6 @@ import {
   buildIt,
   estimateIt,
   fill,
-  hasColumn,
   keyOf,
   lackOf,
   SPLITS,
@@ -82,9 +83,14 @@ function Form({ model, corpora }: { model: ModelInfo; corpora: Corpora }) {
         event.preventDefault();
       }}
     >
-      <fieldset className="corpus-fields" disabled={doing !== null}>
+      <fieldset className="making-fields" disabled={doing !== null}>
         <legend className="visually-hidden">What it is made of</legend>
-        <Files files={draft.files} />
+        <ChooseFiles
+          files={draft.files}
+          testid="build-files"
+          says="text, .jsonl, .parquet, .conllu"
+          onFiles={(files) => fill(withFiles(draft, files))}
+        />
         <Row label="Name">
           <input
             className="mono"
@@ -107,7 +113,7 @@ function Form({ model, corpora }: { model: ModelInfo; corpora: Corpora }) {
             onChange={(event) => fill({ layers: event.target.value })}
           />
         </Row>
-        <div className="corpus-field">
+        <div className="making-field">
           <span>Kept</span>
           <Segments
             name="build-kept"
@@ -194,7 +200,7 @@ const THERE_SAYS: Readonly<Record<Draft['there'], string>> = {
 /** What becomes of the corpus that has this name. */
 function There({ draft, about }: { draft: Draft; about: About }) {
   return (
-    <div className="corpus-field">
+    <div className="making-field">
       <span>It gets</span>
       <Segments
         name="build-there"
@@ -207,71 +213,6 @@ function There({ draft, about }: { draft: Draft; about: About }) {
         }}
       />
       <span className="faint">{THERE_SAYS[draft.there]}</span>
-    </div>
-  );
-}
-
-function Row({ label, note, children }: { label: string; note?: string; children: ReactNode }) {
-  return (
-    <label className="corpus-field">
-      <span>{label}</span>
-      {children}
-      {note ? <span className="faint">{note}</span> : null}
-    </label>
-  );
-}
-
-function Files({ files }: { files: readonly File[] }) {
-  const { draft } = useMaking();
-  const take = (list: FileList | null) => {
-    if (list) fill(withFiles(draft, [...list]));
-  };
-  return (
-    // Dropping files is beside the button, which the keyboard has.
-    // oxlint-disable-next-line jsx-a11y/no-static-element-interactions
-    <div
-      className="corpus-field corpus-files"
-      onDragOver={(event) => event.preventDefault()}
-      onDrop={(event) => {
-        event.preventDefault();
-        take(event.dataTransfer.files);
-      }}
-    >
-      <span>Files</span>
-      <div>
-        <label className="choose-file">
-          Choose files …
-          <input
-            type="file"
-            multiple
-            className="visually-hidden"
-            data-testid="build-files"
-            onChange={(event) => {
-              take(event.target.files);
-              event.target.value = ''; // the same file may be chosen anew after it was changed
-            }}
-          />
-        </label>{' '}
-        <span className="faint">or drop them here: text, .jsonl, .parquet, .conllu</span>
-        {files.length > 0 ? (
-          <ul>
-            {files.map((file) => (
-              <li key={file.name}>
-                <span className="mono">{file.name}</span>{' '}
-                <span className="faint">{bytes(file.size)}</span>
-                <button
-                  type="button"
-                  className="icon-button"
-                  aria-label={`Without ${file.name}`}
-                  onClick={() => fill({ files: files.filter((one) => one !== file) })}
-                >
-                  <Icon name="close" />
-                </button>
-              </li>
-            ))}
-          </ul>
-        ) : null}
-      </div>
     </div>
   );
 }
@@ -310,7 +251,7 @@ function Unfinished({ corpora }: { corpora: Corpora }) {
   );
   if (left.length === 0 || doing !== null) return null;
   return (
-    <ul className="corpus-left" data-testid="corpus-unfinished">
+    <ul className="making-left" data-testid="corpus-unfinished">
       {left.map((one) => (
         <li key={one.name}>
           <span className="mono">{one.name}</span> was begun, of {one.files.join(', ')}: choose the
@@ -349,7 +290,7 @@ function Actions({ model }: { model: ModelInfo }) {
           </span>
         </p>
       ) : null}
-      <p className="corpus-actions">
+      <p className="making-actions">
         <button
           type="button"
           className={known || stopped ? '' : 'primary'}

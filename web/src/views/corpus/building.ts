@@ -4,6 +4,7 @@ import { QUESTIONS } from '../../questions.gen';
 import { answer, api, ApiError, type Schemas } from '../../shared/api/client';
 import { followJob, newJobId } from '../../shared/api/jobs';
 import { queryClient, type ModelInfo } from '../../shared/api/queries';
+import { hasColumn, markOf, sendFiles, type Sent } from '../../shared/api/uploads';
 import { formatPositions, parsePositions } from '../../shared/text/edits';
 import { furtherOf, furtherPython, type Further } from '../../shared/text/further';
 import { optionsPython, quote } from '../../shared/text/options';
@@ -11,8 +12,6 @@ import { askCorpus } from './corpusState';
 import { keptOf, type About } from './request';
 
 const ASKED = QUESTIONS.corpus_build;
-/** Bytes of a file that are sent at once: base64 of them fits into any body that a server takes. */
-export const PIECE = 1_500_000;
 export const KEPT = ASKED.kept.choices;
 export const SPLITS = ASKED.split.choices;
 export const TOKENS = { least: ASKED.max_tokens.low, most: ASKED.max_tokens.high } as const;
@@ -45,7 +44,7 @@ interface Making {
   /** Of the files that were sent. */
   upload: string;
   /** Which file went under each name. */
-  sent: Readonly<Record<string, string>>;
+  sent: Sent;
   /** What runs now. */
   doing: 'sending' | 'estimating' | 'building' | null;
   /** Bytes sent of those to send. */
@@ -106,12 +105,8 @@ export function begin(model: ModelInfo, pipelines: readonly string[]): void {
 
 // ------------------------------------------------------------------ what is filled in
 
-/** Files beside those that are chosen; of one name the newer. The first gives the corpus its name. */
-export function withFiles(draft: Draft, added: readonly File[]): Partial<Draft> {
-  const files = [
-    ...draft.files.filter(({ name }) => !added.some((one) => one.name === name)),
-    ...added,
-  ];
+/** The first of the files gives the corpus its name. */
+export function withFiles(draft: Draft, files: readonly File[]): Partial<Draft> {
   return { files, name: draft.name || nameOf(files[0]?.name ?? '') };
 }
 
@@ -136,11 +131,6 @@ export function layersIn(written: string, n: number): number[] | null | undefine
   return Array.isArray(found) && found.every((layer) => layer >= 0 && layer < n)
     ? found
     : undefined;
-}
-
-/** Whether a column says where the text is. */
-export function hasColumn(files: readonly File[]): boolean {
-  return files.some(({ name }) => /\.(jsonl|ndjson|parquet)$/i.test(name));
 }
 
 /** What is wrong with it; null: it can be asked. */
@@ -200,11 +190,6 @@ export function draftPython(spec: { further: Further }, model: ModelInfo): strin
 /** What an estimate depends on. */
 export function keyOf(draft: Draft, model: ModelInfo): string {
   return JSON.stringify([draft.files.map(markOf), optionsOf(draft, model)]);
-}
-
-/** Tells a file from another one of its name. */
-function markOf({ name, size, lastModified }: File): string {
-  return `${name} ${size} ${lastModified}`;
 }
 
 /** Options of a build that was stopped: it goes on with the same ones. */
@@ -305,38 +290,17 @@ function sentAfter(failure: unknown): Making['sent'] {
   return lost ? {} : useMaking.getState().sent;
 }
 
-/** The name that files are sent under; what is there already stays there. */
+/** The name that files are sent under. */
 async function send(files: readonly File[], signal: AbortSignal): Promise<string> {
   const upload = useMaking.getState().upload || newJobId();
-  const { sent } = useMaking.getState();
-  const missing = files.filter((file) => sent[file.name] !== markOf(file));
-  const total = missing.reduce((sum, { size }) => sum + size, 0);
-  let before = 0;
-  useMaking.setState({ upload, progress: [0, total] });
-  for (const file of missing) {
-    let offset = 0;
-    do {
-      const data = await base64Of(file.slice(offset, offset + PIECE));
-      const body = { upload, file: file.name, offset, data };
-      const { bytes } = await answer(api.POST('/api/corpus/upload', { body, signal }));
-      offset = bytes;
-      useMaking.setState({ progress: [before + offset, total] });
-    } while (offset < file.size);
-    before += file.size;
-    useMaking.setState((state) => ({ sent: { ...state.sent, [file.name]: markOf(file) } }));
-  }
-  return upload;
-}
-
-function base64Of(piece: Blob): Promise<string> {
-  return new Promise((resolve, reject) => {
-    const reader = new FileReader();
-    reader.addEventListener('load', () => {
-      resolve(String(reader.result).replace(/^[^,]*,?/, ''));
-    });
-    reader.addEventListener('error', () =>
-      reject(new Error('A file cannot be read any more: choose it again.')),
-    );
-    reader.readAsDataURL(piece);
+  useMaking.setState({ upload });
+  await sendFiles(files, {
+    upload,
+    sent: useMaking.getState().sent,
+    signal,
+    onBytes: (sent, total) => useMaking.setState({ progress: [sent, total] }),
+    onSent: (file) =>
+      useMaking.setState(({ sent }) => ({ sent: { ...sent, [file.name]: markOf(file) } })),
   });
+  return upload;
 }

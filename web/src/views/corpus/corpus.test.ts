@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { decodeSpec, DEFAULTS, encodeSpec } from '../../app/address';
 import { page } from '../../shared/pageExample';
+import { besides } from '../../shared/api/uploads';
 import { CORPUS } from './corpusState';
 import { corpusPython } from './python';
 import type { CorpusToken, Hit, Sentence } from './query';
@@ -191,7 +192,7 @@ describe('a corpus to be built', () => {
     expect(draft.name).toBe('My-texts-2');
     expect(nameOf('.hidden')).toBe('');
     expect(nameOf('Ünïcode.txt')).toMatch(/^[A-Za-z0-9]/);
-    const again = withFiles(draft, [file('b.jsonl', 'longer')]);
+    const again = withFiles(draft, besides(draft.files, [file('b.jsonl', 'longer')]));
     expect(again.files?.map(({ name, size }) => [name, size])).toEqual([
       ['My texts (2).txt', 3],
       ['b.jsonl', 6],

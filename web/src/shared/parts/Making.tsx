@@ -1,0 +1,86 @@
+/** Parts of the forms with which long work is begun: a corpus, an autoencoder. */
+import type { ReactNode } from 'react';
+import { bytes } from '../../draw/format';
+import { besides } from '../api/uploads';
+import { Icon } from './parts';
+import './making.css';
+
+export function Row({
+  label,
+  note,
+  children,
+}: {
+  label: string;
+  note?: string | undefined;
+  children: ReactNode;
+}) {
+  return (
+    <label className="making-field">
+      <span>{label}</span>
+      {children}
+      {note ? <span className="faint">{note}</span> : null}
+    </label>
+  );
+}
+
+interface FilesProps {
+  files: readonly File[];
+  testid: string;
+  /** What can be chosen. */
+  says: string;
+  onFiles: (files: readonly File[]) => void;
+}
+
+export function ChooseFiles({ files, testid, says, onFiles }: FilesProps) {
+  const take = (list: FileList | null) => {
+    if (list) onFiles(besides(files, [...list]));
+  };
+  return (
+    // Dropping files is beside the button, which the keyboard has.
+    // oxlint-disable-next-line jsx-a11y/no-static-element-interactions
+    <div
+      className="making-field making-files"
+      onDragOver={(event) => event.preventDefault()}
+      onDrop={(event) => {
+        event.preventDefault();
+        take(event.dataTransfer.files);
+      }}
+    >
+      <span>Files</span>
+      <div>
+        <label className="choose-file">
+          Choose files …
+          <input
+            type="file"
+            multiple
+            className="visually-hidden"
+            data-testid={testid}
+            onChange={(event) => {
+              take(event.target.files);
+              event.target.value = ''; // the same file may be chosen anew after it was changed
+            }}
+          />
+        </label>{' '}
+        <span className="faint">or drop them here: {says}</span>
+        {files.length > 0 ? (
+          <ul>
+            {files.map((file) => (
+              <li key={file.name}>
+                <span className="mono">{file.name}</span>{' '}
+                <span className="faint">{bytes(file.size)}</span>
+                <button
+                  type="button"
+                  className="icon-button"
+                  aria-label={`Without ${file.name}`}
+                  onClick={() => onFiles(files.filter((one) => one !== file))}
+                >
+                  <Icon name="close" />
+                </button>
+              </li>
+            ))}
+          </ul>
+        ) : null}
+      </div>
+    </div>
+  );
+}
