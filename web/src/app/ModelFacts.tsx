@@ -17,22 +17,7 @@ export function ModelFacts({ model, close }: Props) {
           <Fact key={name} name={name} value={value} />
         ))}
       </dl>
-      <Attached model={model} />
-      <p>
-        <button
-          type="button"
-          className="link"
-          data-testid="open-latents"
-          onClick={() => {
-            change({ view: 'latents' });
-            close();
-          }}
-        >
-          {model.attached.length > 0
-            ? 'Attach, detach or train one'
-            : 'Train an autoencoder, or attach one'}
-        </button>
-      </p>
+      <Attached model={model} close={close} />
       <Capabilities model={model} />
       <p className="faint">Unembed {model.version}. Layers, heads and positions count from 0.</p>
     </>
@@ -91,11 +76,11 @@ function blocksOf(model: ModelInfo): string {
 }
 
 /** The autoencoders whose latents are nodes, and what speaks for each. */
-function Attached({ model }: { model: ModelInfo }) {
-  if (model.attached.length === 0) return null;
+function Attached({ model, close }: Props) {
+  const some = model.attached.length > 0;
   return (
     <section data-testid="attached">
-      <h3>Autoencoders attached</h3>
+      <h3>{some ? 'Autoencoders attached' : 'Autoencoders'}</h3>
       <ul className="capabilities">
         {model.attached.map((one) => (
           <li key={one.stem}>
@@ -111,6 +96,20 @@ function Attached({ model }: { model: ModelInfo }) {
           </li>
         ))}
       </ul>
+      <p>
+        {some ? '' : 'None is attached. '}
+        <button
+          type="button"
+          className="link"
+          data-testid="open-latents"
+          onClick={() => {
+            change({ view: 'latents' });
+            close();
+          }}
+        >
+          {some ? 'Attach, detach or train one' : 'Train or attach one'}
+        </button>
+      </p>
     </section>
   );
 }

@@ -81,7 +81,7 @@ function Chart({ measure, history, most }: ChartProps) {
   if (!last) return null;
   const { width, height, left, right, top, bottom } = SIZE;
   const values = found.map(({ value }) => value);
-  const high = measure.share ? 1 : Math.max(1, ...values) * 1.1;
+  const high = measure.share ? Math.max(1, ...values) : roundAbove(Math.max(1, ...values));
   const low = Math.min(0, ...values.map((value) => Math.max(value, measure.share ? -1 : 0)));
   const x = (tokens: number) => left + (tokens / most) * (width - left - right);
   const y = (value: number) =>
@@ -127,6 +127,12 @@ function Chart({ measure, history, most }: ChartProps) {
       </svg>
     </figure>
   );
+}
+
+/** The next of 1, 2, 5, 10, 20 ... that is larger. */
+function roundAbove(value: number): number {
+  const scale = 10 ** Math.floor(Math.log10(value));
+  return scale * ([2, 5, 10].find((one) => one * scale > value) ?? 10);
 }
 
 function Table({ history }: { history: readonly Measured[] }) {

@@ -25,10 +25,15 @@ const SOURCES = [
   ['corpus', 'a corpus', 'One that was built of this model'],
   ['files', 'files', 'They are sent to the server, and forgotten when it has learnt'],
 ] as const;
+const ACTIVATION_NAMES: Readonly<Record<LatentsState['activation'], string>> = {
+  topk: 'TopK',
+  batchtopk: 'BatchTopK',
+  jumprelu: 'JumpReLU',
+};
 const ACTIVATION_SAYS: Readonly<Record<LatentsState['activation'], string>> = {
-  topk: 'TopK: exactly k at a token',
-  batchtopk: 'BatchTopK: k in the mean of a batch',
-  jumprelu: 'JumpReLU: about k, by its loss',
+  topk: 'at most k at a token',
+  batchtopk: 'k in the mean of a batch',
+  jumprelu: 'about k, which its loss aims at',
 };
 
 interface Props {
@@ -59,13 +64,13 @@ export function TrainForm({ model, corpora, listed }: Props) {
           label="Tokens"
           name="tokens"
           most={MOST.tokens}
-          note="learnt from in all; of few texts some come again"
+          note="in all; where the texts have fewer, they come again"
         />
         <Whole
           label="Uses"
           name="uses"
           most={MOST.uses}
-          note="of each activation before others take its place: passes cost most"
+          note="of each activation: more need fewer passes"
         />
         <Row label="Name">
           <input
@@ -149,7 +154,7 @@ function Size({ draft }: { draft: LatentsState }) {
     <>
       <Whole label="Latents" name="latents" most={MOST.latents} note="how many it is to have" />
       <Whole label="k" name="k" most={MOST.latents} note="how many are active at a token" />
-      <Row label="Active">
+      <Row label="Active" note={ACTIVATION_SAYS[draft.activation]}>
         <select
           data-testid="train-activation"
           value={draft.activation}
@@ -159,7 +164,7 @@ function Size({ draft }: { draft: LatentsState }) {
         >
           {ACTIVATIONS.map((one) => (
             <option key={one} value={one}>
-              {ACTIVATION_SAYS[one]}
+              {ACTIVATION_NAMES[one]}
             </option>
           ))}
         </select>
