@@ -13,6 +13,7 @@ from unembed.cli import options
 from unembed.cli.flags import with_options
 from unembed.cli.loading import Loading, load, progress_bar
 from unembed.cli.output import print_json
+from unembed.index.corpus.options import EngineOptions
 from unembed.settings import Settings
 from unembed.training.options import TrainOptions
 
@@ -96,7 +97,7 @@ def check(
 
 @sae_app.command("train")
 @options.with_loading
-@with_options(TrainOptions)
+@with_options(TrainOptions, EngineOptions)
 def train(
     *,
     loading: Loading,
@@ -108,7 +109,8 @@ def train(
     fields: dict[str, Any],
 ) -> None:
     """Train an autoencoder of a site, or a transcoder, on what the model computes over texts."""
-    asked = TrainOptions(**fields)
+    where = {name: fields.pop(name) for name in EngineOptions.model_fields if name in fields}
+    on, asked = EngineOptions(**where), TrainOptions(**fields)
     console = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
     model = load(loading, Settings.from_environment(), console)
     from unembed.training.estimate import estimate_training
@@ -121,7 +123,16 @@ def train(
         return
     try:
         with progress_bar(console, "Training") as progress:
-            found = train_sae(model, source, site, folder=out, options=asked, progress=progress)
+            found = train_sae(
+                model,
+                source,
+                site,
+                folder=out,
+                options=asked,
+                engine=on.engine,
+                workers=on.workers,
+                progress=progress,
+            )
     except KeyboardInterrupt:
         console.print(KEPT)
         raise

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -52,7 +52,7 @@ class Activations:
     def each(self, sequences: Sequence[int]) -> Iterator[tuple[int, tuple[Tensor, Tensor]]]:
         """(number, (what is read, what is written) at its tokens that count) of each sequence."""
         names = list(dict.fromkeys((self.reads.name, self.writes.name)))
-        for together in self._batches(sequences):
+        for together in self.groups(sequences):
             requests = [Request(self.texts.sequence(one), names, logits="none") for one in together]
             for number, run in zip(
                 together, run_rows(self.model, requests, self.cancel), strict=True
@@ -65,7 +65,13 @@ class Activations:
                 yield number, (found[0], found[1])
             self.between()
 
-    def _batches(self, sequences: Sequence[int]) -> Iterator[list[int]]:
+    def stream(self, blocks: Iterable[Sequence[int]], most: int) -> Iterator[Rows]:
+        """`rows` of one block after the other."""
+        for sequences in blocks:
+            yield self.rows(sequences, most)
+
+    def groups(self, sequences: Sequence[int]) -> Iterator[list[int]]:
+        """Sequences that one pass runs together, long ones first."""
         sizes = self.texts.starts[1:] - self.texts.starts[:-1]
         left = sorted(sequences, key=lambda one: (-int(sizes[one]), one))
         while left:

@@ -9,7 +9,9 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +23,15 @@ from unembed.analyses.tools.checks import chosen
 from unembed.engine.cancel import Cancel
 from unembed.engine.model import Model
 from unembed.errors import CancelledError, InputError, LoadError
+from unembed.index.corpus.cluster import running
+from unembed.index.corpus.options import Engine, EngineOptions
 from unembed.latents.saving import CONFIG, layout_of, save_sae, sweep, weights_file
 from unembed.models.progress import Progress
 from unembed.options import given
 from unembed.training import checkpoint
 from unembed.training.activations import Activations, Rows
 from unembed.training.checks import COPIES, check_size, ends_of, weight_bytes
+from unembed.training.cluster import ClusterActivations
 from unembed.training.kept import ABOUT, autoencoders_in
 from unembed.training.learner import Learner
 from unembed.training.measures import HeldOut
@@ -47,6 +52,8 @@ def train_sae(
     *,
     folder: str | Path | None = None,
     options: TrainOptions = DEFAULTS,
+    engine: Engine = "local",
+    workers: int | None = None,
     cancel: Cancel | None = None,
     progress: Progress | None = None,
     told: Told | None = None,
@@ -63,6 +70,9 @@ def train_sae(
         latents, k: how many there are, and how many are active at a token.
         folder: where it is kept; absent: one in the cache that is called as what is asked for.
         options: what is learnt, and how; `changes` are single ones, as in `activation="jumprelu"`.
+        engine: "local", or "ray": activations come from processes of Ray, the same ones in the same
+            order; see `EngineOptions`. What is learnt, and measured, is here.
+        workers: of Ray that hold the model; absent: one for each GPU, or for each 4 cores.
         cancel: checked before every pass and every step; then a checkpoint is kept.
         progress: called after every pass and every step with (rate and measures in words, tokens
             learnt from, tokens in all).
@@ -73,7 +83,7 @@ def train_sae(
             a folder that has another training's.
         TargetError, CapabilityError: no such site.
         TooLargeError: more weights than `max_sae_bytes`, or more than there is memory for.
-        LoadError: the disk is full, or the folder cannot be written or read.
+        LoadError: the disk is full, the folder cannot be written or read, or a process ended.
         CancelledError: `cancel` was set.
     """
     asked = chosen(options, given(latents=latents, k=k) | changes, {})
@@ -81,7 +91,9 @@ def train_sae(
     check_size(model, asked, ends)
     watch = Watch(progress, asked.tokens, told)
     texts = texts_of(model, corpus, asked.context, asked.column, cancel, watch.again)
-    trainer = _Trainer(Activations(model, *ends, texts, cancel, watch.again), asked, watch)
+    activations = Activations(model, *ends, texts, cancel, watch.again)
+    on = EngineOptions(engine=engine, workers=workers)
+    trainer = _Trainer(activations, asked, watch, on)
     place = Path(folder).expanduser() if folder is not None else trainer.default_folder()
     return trainer.trained(place)
 
@@ -89,8 +101,10 @@ def train_sae(
 class _Trainer:
     """One training; `trained` runs it in a folder."""
 
-    def __init__(self, activations: Activations, asked: TrainOptions, watch: Watch) -> None:
-        self.of, self.asked, self.watch = activations, asked, watch
+    def __init__(
+        self, activations: Activations, asked: TrainOptions, watch: Watch, on: EngineOptions
+    ) -> None:
+        self.of, self.asked, self.watch, self.on = activations, asked, watch, on
         self.site = "".join(
             dict.fromkeys((activations.reads.name, ">" + activations.writes.name))
         ).removesuffix(f">{activations.reads.name}")
@@ -160,18 +174,24 @@ class _Trainer:
             (folder / checkpoint.NAME).unlink(missing_ok=True)  # a kill came just before
             return found
         self._check_room(folder)
-        learner = self._learner(folder)
-        try:
-            self._learn(learner, folder)
-        except CancelledError:
-            self._keep(learner, folder)
-            raise
+        with running() if self.on.engine == "ray" else nullcontext():
+            learner = self._learnt(folder)
         result = self._result(folder, learner)
         save_sae(learner.autoencoder(self.layout), folder, self._about(result))
         (folder / checkpoint.NAME).unlink(missing_ok=True)
         return result
 
     # ------------------------------------------------------------ stages
+
+    def _learnt(self, folder: Path) -> Learner:
+        """Who has taken every step."""
+        learner = self._learner(folder)
+        try:
+            self._learn(learner, folder)
+        except CancelledError:
+            self._keep(learner, folder)
+            raise
+        return learner
 
     def _learner(self, folder: Path) -> Learner:
         """As the last checkpoint has it, or at the beginning."""
@@ -192,10 +212,7 @@ class _Trainer:
         number = learner.step // in_block
         self.watch.begin_at(learner.step * asked.batch)
         self._keep_where_due(learner, folder)  # what stopped it may have come before
-        for sequences in blocks(self.of.texts, self.among, asked.block, asked.seed, number):
-            if learner.step >= asked.n_steps:
-                return
-            rows = self.of.rows(sequences, asked.block)
+        for rows in self._blocks(number, -(-asked.n_steps // in_block)):
             for batch in self._batches(rows, number, learner.step - number * in_block):
                 if learner.step >= asked.n_steps:
                     break
@@ -205,6 +222,15 @@ class _Trainer:
                 self._keep_where_due(learner, folder)
                 self.watch.learnt(learner.step * asked.batch)
             number += 1
+
+    def _blocks(self, first: int, end: int) -> Iterator[Rows]:
+        """Those that are learnt from, from number `first` on."""
+        asked = self.asked
+        there = blocks(self.of.texts, self.among, asked.block, asked.seed, first)
+        wanted = islice(there, max(0, end - first))
+        if self.on.engine == "ray":
+            return ClusterActivations(self.of, self.on.workers).stream(wanted, asked.block)
+        return self.of.stream(wanted, asked.block)
 
     def _batches(self, rows: Rows, number: int, first: int) -> Iterator[Rows]:
         """Batches of a block from its step `first` on; each use of the rows has its own order."""

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 from unittest.mock import patch
 
 from unembed.index.corpus import cluster, cluster_workers
+from unembed.training import train
 
 
 class Inline:
@@ -39,8 +40,9 @@ def within_this_process() -> Iterator[None]:
     with (
         patch.object(cluster, "_ray", lambda: RAY),
         patch.object(cluster, "running", nullcontext),
-        patch.object(cluster, "_ray_errors", nullcontext),
-        patch.object(cluster.ClusterStages, "_data", lambda self, rows: Inline(rows)),
+        patch.object(train, "running", nullcontext),
+        patch.object(cluster, "_ray_errors", lambda kept: nullcontext()),
+        patch.object(cluster.OnRay, "data", lambda self, rows: Inline(rows)),
         patch.object(cluster_workers, "fetched", lambda held: held),
     ):
         yield

@@ -32,6 +32,7 @@ from unembed.index.corpus.states import sites_for
 from unembed.index.corpus.stretches import read_stretch
 from unembed.index.corpus.tagging import tagger
 from unembed.index.corpus.text_reader import TextReader
+from unembed.training import cluster as activations
 
 from .buckets import served
 from .inline import within_this_process
@@ -152,6 +153,38 @@ def test_processes_of_ray_write_into_a_bucket(ray, buckets, small, model, texts,
     assert [one.rpartition("/")[2] for one in buckets.tables(name)] == ["L1.resid_post", "L1.z"]
     data = [key for key in buckets.keys(name) if "/data/" in key]
     assert len(data) == sum(len(files_of(found, site)) for site in found.sites) > 2
+
+
+class EndsOnce(activations.ActivationsWorker):
+    """Its process ends once, with an answer at hand."""
+
+    mark = ""
+
+    def answer(self, row):
+        found = super().answer(row)
+        mark = Path(self.mark)
+        if not mark.exists():
+            mark.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        return found
+
+
+@pytest.mark.timeout(600)
+def test_a_training_on_ray_is_the_one_here_though_a_process_dies(
+    ray, model, texts, tmp_path, monkeypatch
+):
+    mark = tmp_path / "died"
+    ends = type("Ends", (EndsOnce,), {"mark": str(mark)})
+    monkeypatch.setattr(activations, "ActivationsWorker", ends)
+    asked = {"latents": 12, "k": 2, "tokens": 64, "batch": 16, "buffer": 32, "held_out": 10}
+    found = [
+        ue.train_sae(model, texts, "L1.mlp_out", folder=tmp_path / engine, engine=engine, **asked)
+        for engine in ("ray", "local")
+    ]
+    on_ray, here = (ue.load_sae(one.folder).weights for one in found)
+    assert mark.exists()
+    for name, one in here.named().items():
+        np.testing.assert_allclose(on_ray.named()[name], one, rtol=1e-4, atol=1e-5)
 
 
 # ---------------------------------------------------------------- kills

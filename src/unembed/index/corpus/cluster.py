@@ -17,13 +17,15 @@ import secrets
 import sys
 import time
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import islice
 from typing import Any
 
 import torch
 
+from unembed.engine.cancel import Cancel
+from unembed.engine.model import Model
 from unembed.errors import InputError, LoadError
 from unembed.index.corpus.about import Site
 from unembed.index.corpus.cluster_workers import (
@@ -50,9 +52,76 @@ COMMIT_SECONDS = 15.0  # between commits of vectors
 MOST_BLOCKS = 2048  # that Ray plans at once
 CPUS_EACH = 4  # of a process that holds the model, where there is no GPU
 STUCK_SECONDS = 1800  # after which nothing will come
+KEPT = "what was committed is kept, and the same command goes on after it"
 
 
-class ClusterStages:
+class OnRay:
+    """Asks processes of Ray; whoever does is within `running`.
+
+    Args:
+        workers: processes that hold the model; None: one for each GPU, or for each 4 cores.
+        kept: what is kept where such a process ends for good.
+    """
+
+    def __init__(self, model: Model, workers: int | None, cancel: Cancel | None, kept: str) -> None:
+        self.model, self.workers, self.cancel, self.kept = model, workers, cancel, kept
+
+    def pool(self) -> tuple[int, dict[str, Any]]:
+        """How many processes hold the model, and what each is given."""
+        cores, gpus = _resources()
+        workers = _workers_of(cores, gpus, self.workers)
+        if gpus:
+            return workers, {"num_gpus": min(1.0, gpus / workers), "num_cpus": 1}
+        return workers, {"num_cpus": max(1, cores // workers)}
+
+    def source(self, device: str) -> ModelSource:
+        model = self.model
+        origin, held = model.identity.origin, None
+        if origin is None:
+            held = _ray().put((model.module, model.tokenizer))
+        return ModelSource(model.name, model.fingerprint, model.settings, device, origin, held)
+
+    def data(self, rows: Sequence[Row]) -> Any:
+        """Rows for Ray Data, which gives answers in their order.
+
+        What a process was asked that died, another one is; where that goes on and on, it ends.
+        """
+        data = _ray().data.from_items(rows, override_num_blocks=min(len(rows), MOST_BLOCKS))
+        data.context.execution_options.preserve_order = True
+        data.context.enable_progress_bars = False
+        data.context.print_on_execution_start = False
+        data.context.execution_no_progress_timeout_s = STUCK_SECONDS
+        return data
+
+    def taken(self, answers: Any) -> Iterator[bytes]:
+        """The answers, in order.
+
+        Raises the error that a process says, and LoadError where processes cannot be had.
+        """
+        with _ray_errors(self.kept):
+            for row in answers.iter_rows():
+                if row[ERROR]:
+                    raise heard(row[ERROR])
+                if self.cancel is not None:
+                    self.cancel.check()
+                yield row[ANSWER]
+
+    def asked_of(
+        self, worker: type, rows: Sequence[Row], given: Mapping[str, Any]
+    ) -> Iterator[bytes]:
+        """What workers that hold the model answer to rows, in order.
+
+        `given` is what each is made with, beside the `source` of its model.
+        """
+        workers, resources = self.pool()
+        source = self.source("cuda" if "num_gpus" in resources else "cpu")
+        pool = _ray().data.ActorPoolStrategy(size=min(workers, len(rows)))
+        made = {"source": source, **given}
+        answers = self.data(rows).map(worker, fn_constructor_kwargs=made, compute=pool, **resources)
+        return self.taken(answers)
+
+
+class ClusterStages(OnRay):
     """Both stages on Ray; whoever makes one is within `running`.
 
     Args:
@@ -61,7 +130,8 @@ class ClusterStages:
     """
 
     def __init__(self, work: Work, words: str, watch: Watch, workers: int | None) -> None:
-        self._work, self._words, self._watch, self._workers = work, words, watch, workers
+        super().__init__(work.model, workers, work.cancel, KEPT)
+        self._work, self._words, self._watch = work, words, watch
 
     def build(self, rows: Rows, n_before: int | None) -> None:
         """See `Stages.build`."""
@@ -86,9 +156,9 @@ class ClusterStages:
         given = {"held": _ray().put(reading)}
         stretches = work.stretches(rows.n_pieces, n_before)
         while held := list(islice(stretches, ROUND_STRETCHES)):
-            data = self._data([{"stretch": stretch_as_text(one)} for one in held])
+            data = self.data([{"stretch": stretch_as_text(one)} for one in held])
             answers = data.map(read_row, fn_kwargs=given, num_cpus=1)
-            for several in _together(self._taken(answers)):
+            for several in _together(self.taken(answers)):
                 rows.add_columns(unpacked(several))
                 self._watch.read(rows.n_tokens)
 
@@ -99,60 +169,13 @@ class ClusterStages:
         for site in sites:
             rows.begin_vectors(site)
         parts = list(_parts(rows, first, tokens_held(sites)))
-        workers, resources = self._pool()
-        device = "cuda" if "num_gpus" in resources else "cpu"
-        given = {"source": self._source(device), "version": rows.version, "sites": tuple(sites)}
+        given = {"version": rows.version, "sites": tuple(sites)}
         commits = _Commits(rows, sites)
-        pool = _ray().data.ActorPoolStrategy(size=min(workers, len(parts)))
-        answers = self._data(parts).map(
-            VectorsWorker, fn_constructor_kwargs=given, compute=pool, **resources
-        )
-        for part, answer in zip(parts, self._taken(answers), strict=True):
+        answers = self.asked_of(VectorsWorker, parts, given)
+        for part, answer in zip(parts, answers, strict=True):
             commits.add(json.loads(answer))
             self._watch.add(sum(part["sizes"]))
         commits.flush()
-
-    def _pool(self) -> tuple[int, dict[str, Any]]:
-        """How many processes hold the model, and what each is given."""
-        cores, gpus = _resources()
-        workers = _workers_of(cores, gpus, self._workers)
-        if gpus:
-            return workers, {"num_gpus": min(1.0, gpus / workers), "num_cpus": 1}
-        return workers, {"num_cpus": max(1, cores // workers)}
-
-    def _source(self, device: str) -> ModelSource:
-        model = self._work.model
-        origin, held = model.identity.origin, None
-        if origin is None:
-            held = _ray().put((model.module, model.tokenizer))
-        return ModelSource(model.name, model.fingerprint, model.settings, device, origin, held)
-
-    # ------------------------------------------------------------ asking
-
-    def _data(self, rows: Sequence[Row]) -> Any:
-        """Rows for Ray Data, which gives answers in their order.
-
-        What a process was asked that died, another one is; where that goes on and on, it ends.
-        """
-        data = _ray().data.from_items(rows, override_num_blocks=min(len(rows), MOST_BLOCKS))
-        data.context.execution_options.preserve_order = True
-        data.context.enable_progress_bars = False
-        data.context.print_on_execution_start = False
-        data.context.execution_no_progress_timeout_s = STUCK_SECONDS
-        return data
-
-    def _taken(self, answers: Any) -> Iterator[bytes]:
-        """The answers, in order.
-
-        Raises the error that a process says, and LoadError where processes cannot be had.
-        """
-        with _ray_errors():
-            for row in answers.iter_rows():
-                if row[ERROR]:
-                    raise heard(row[ERROR])
-                if self._work.cancel is not None:
-                    self._work.cancel.check()
-                yield row[ANSWER]
 
 
 class _Commits:
@@ -255,6 +278,11 @@ def _close_to_others() -> None:
         os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
 
 
+def put(held: object) -> Any:
+    """Something in Ray's store, for `fetched`."""
+    return _ray().put(held)
+
+
 def places(workers: int | None) -> Places:
     """Where a build would run, without starting a Ray that is not there.
 
@@ -301,7 +329,7 @@ def _ray() -> Any:
 
 
 @contextmanager
-def _ray_errors() -> Iterator[None]:
+def _ray_errors(kept: str) -> Iterator[None]:
     """Turns what Ray says of a process that cannot be had into one error."""
     ray = _ray()
     try:
@@ -309,8 +337,7 @@ def _ray_errors() -> Iterator[None]:
     except (ray.exceptions.RayError, ray.data.exceptions.ExecutionTimeoutError) as error:
         cause = getattr(error, "cause", None) or error
         raise LoadError(
-            f"a process of the cluster ended: {_in_short(str(cause))}; what was committed is kept, "
-            "and the same command goes on after it",
+            f"a process of the cluster ended: {_in_short(str(cause))}; {kept}",
             field="engine",
             value="ray",
             fix="look whether the machines have memory enough; fewer workers need less",

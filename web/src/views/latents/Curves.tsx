@@ -99,11 +99,11 @@ function Chart({ measure, history, most }: ChartProps) {
         role="img"
         aria-label={said}
       >
-        {[low, high].map((value) => (
+        {[low, measure.share ? 1 : high].map((value) => (
           <g key={value}>
             <path d={`M${left} ${y(value)}H${width - right}`} className="axis-line" />
             <text x={left - 6} y={y(value) + 3.5} textAnchor="end">
-              {measure.share ? percent(value) : figures(value)}
+              {measure.share ? `${Math.round(100 * value)} %` : value.toLocaleString('en')}
             </text>
           </g>
         ))}

@@ -1,10 +1,12 @@
 /** What was trained here, with what came out; and what was stopped, which goes on. */
 import { figures, percent } from '../../draw/format';
+import type { ModelInfo } from '../../shared/api/queries';
+import { Hidden } from '../../shared/parts/parts';
 import { setLatents, useLatents } from './latentsState';
 import { kept, type Saes, type Trained, type Unfinished } from './request';
 import { attachIt, resumeIt, useMaking } from './training';
 
-export function Kept({ listed }: { listed: Saes }) {
+export function Kept({ listed, model }: { listed: Saes; model: ModelInfo }) {
   const { items, unfinished, training } = listed;
   const { doing, made } = useMaking();
   const busy = doing !== null || training !== null;
@@ -30,7 +32,6 @@ export function Kept({ listed }: { listed: Saes }) {
               <thead>
                 <tr>
                   <th>Name</th>
-                  <th>Site</th>
                   <th className="number">Latents</th>
                   <th className="number">Tokens</th>
                   <th className="number" title="1 − |y − reconstruction|² / |y − mean y|²">
@@ -43,12 +44,20 @@ export function Kept({ listed }: { listed: Saes }) {
                   <th className="number" title="Of what ablation of the site to zero costs">
                     Loss kept
                   </th>
-                  <th />
+                  <th>
+                    <Hidden>Attach</Hidden>
+                  </th>
                 </tr>
               </thead>
               <tbody>
                 {items.map((one) => (
-                  <Row key={one.name} one={one} busy={busy} fresh={one.name === made} />
+                  <Row
+                    key={one.name}
+                    one={one}
+                    model={model}
+                    busy={busy}
+                    fresh={one.name === made}
+                  />
                 ))}
               </tbody>
             </table>
@@ -59,7 +68,16 @@ export function Kept({ listed }: { listed: Saes }) {
   );
 }
 
-function Row({ one, busy, fresh }: { one: Trained; busy: boolean; fresh: boolean }) {
+interface RowProps {
+  one: Trained;
+  model: ModelInfo;
+  busy: boolean;
+  /** It was trained just now. */
+  fresh: boolean;
+}
+
+function Row({ one, model, busy, fresh }: RowProps) {
+  const taken = model.attached.find(({ site }) => site === one.site);
   const { shown } = useLatents();
   const last = one.history.at(-1);
   const left = last ? kept(last) : null;
@@ -76,8 +94,8 @@ function Row({ one, busy, fresh }: { one: Trained; busy: boolean; fresh: boolean
         >
           {one.name}
         </button>
+        <span className="faint mono">{one.site}</span>
       </td>
-      <td className="mono">{one.site}</td>
       <td className="number">{one.n_latents.toLocaleString('en')}</td>
       <td className="number">{one.n_tokens.toLocaleString('en')}</td>
       <td className="number">{last ? percent(last.explained) : null}</td>
@@ -87,8 +105,9 @@ function Row({ one, busy, fresh }: { one: Trained; busy: boolean; fresh: boolean
       <td>
         <button
           type="button"
-          className={fresh ? 'primary' : ''}
-          disabled={busy}
+          className={fresh && !taken ? 'primary' : ''}
+          disabled={busy || taken !== undefined}
+          title={taken ? `${one.site} has one attached, ${taken.stem}: detach it first` : undefined}
           data-testid={`attach-${one.name}`}
           onClick={() => void attachIt(one.name)}
         >

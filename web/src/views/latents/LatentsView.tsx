@@ -39,7 +39,7 @@ export function LatentsView({ model }: ViewProps) {
           <div className="latents-there">
             {listed.training ? <InTraining now={listed.training} /> : null}
             <Attached model={model} />
-            <Kept listed={listed} />
+            <Kept listed={listed} model={model} />
             {shown ? <Curves name={shown.name} history={shown.history} /> : null}
           </div>
           {listed.reason !== null ? (
