@@ -32,6 +32,7 @@ from unembed.engine.names.sites import resolve_position
 from unembed.engine.names.vocabulary import Read
 from unembed.engine.passes.forward import request_of, run
 from unembed.engine.passes.run import Run
+from unembed.engine.targets import Lengths
 from unembed.errors import InputError
 from unembed.models.progress import Progress
 
@@ -61,15 +62,14 @@ class Step:
 
 
 def step_down(
-    model: Loaded, name: str, through: Through | None, n_positions: int, field: str = "node"
+    model: Loaded, name: str, through: Through | None, lengths: Lengths, field: str = "node"
 ) -> Step:
     """A node by its name, and what of its write is followed. Raises errors about `field`."""
-    source = source_of(model, name, n_positions, field)
+    source = source_of(model, name, lengths, field)
     node = source.node
     kind = "" if node is None else "latent" if node.row.derived else node.row.kind
     ways: dict[str, tuple[Through, ...]] = {
         "pair": OF_PAIRS,
-        "cross_pair": OF_PAIRS,
         "neuron": OF_NEURONS,
         "latent": OF_NEURONS[:1],
     }

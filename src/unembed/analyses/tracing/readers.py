@@ -156,7 +156,13 @@ class Readers:
             inside = [why_not(anatomy, SiteKey(one, layer)) for _, one in INSIDE]
             if all(inside):
                 found.setdefault(f"neurons are no readers: {inside[1]}", []).append(layer)
-        return [f"of {_layers(layers)} {why}" for why, layers in found.items()]
+        said = [f"of {_layers(layers)} {why}" for why, layers in found.items()]
+        if self.model.has_encoder:
+            said.append(
+                "heads that look at the source are not listed: they read it by their queries, as a "
+                "trace upstream of them tells"
+            )
+        return said
 
     def plain(self, edits: tuple[Edit, ...]) -> Run:
         """A run without a graph: the stream before every layer, and what carries writes along."""

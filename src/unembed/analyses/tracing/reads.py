@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from jaxtyping import Float
 
 OF_PAIRS: tuple[Through, ...] = ("qk", "q", "k", "v")
+OF_CROSS: tuple[Through, ...] = ("q",)  # its keys and values are of another stream
 OF_NEURONS: tuple[Through, ...] = ("pre", "gate")
 READ = ("mlp_in", *STREAM[:-1])  # where latents read what is linear in the stream
 
@@ -79,6 +80,7 @@ class Step:
         if self.through in OF_NEURONS:
             return f"{node.words}, before its {'gate' if self.through == 'gate' else 'activation'}"
         pair = f"head {node.head} of layer {node.layer} from {node.position} to {node.key}"
+        pair += " of the source" if node.kind == "cross_pair" else ""
         by = {"qk": "score", "q": "score by its query", "k": "score by its key"}
         return f"{by.get(self.through, 'value')} of {pair}"
 
@@ -110,27 +112,30 @@ class Reading:
 
 
 def step_of_node(
-    model: Loaded, name: str, through: Through | None, n_positions: int, field: str = "node"
+    model: Loaded,
+    name: str,
+    through: Through | None,
+    n_positions: int,
+    field: str = "node",
+    n_source: int = 0,
 ) -> Step:
-    """The node of a name, and through what it is traced.
+    """The node of a name, and through what it is traced; `n_source`: what the encoder is given.
 
     Raises errors about `field`: TargetError for what is no neuron or pair at a position, InputError
     for what it cannot be traced through.
     """
     node = model.node(name, field)
-    kinds = {"pair": OF_PAIRS, "neuron": OF_NEURONS, "latent": OF_NEURONS[:1]}
+    kinds = {
+        "pair": OF_PAIRS,
+        "cross_pair": OF_CROSS,
+        "neuron": OF_NEURONS,
+        "latent": OF_NEURONS[:1],
+    }
+    if node.encoder:
+        raise _of_encoder(node, name, field)
     kind = "latent" if node.row.derived else node.kind
     if kind not in kinds or node.position is None or node.encoder:
-        missing = node.kind == "head"
-        raise TargetError(
-            f"{name!r} cannot be traced: "
-            + ("which key it looks at is missing" if missing else "it is not one number of a run"),
-            field=field,
-            value=name,
-            legal='a neuron or latent at a position, "L12.N512@4", "L6.F77@4", or a pair of query '
-            'and key, "L9.H6@14<3"',
-            fix=f'"{node.stem}@14<3"' if missing else '"L12.N512@4"',
-        )
+        raise _not_one_number(node, name, field)
     if kind == "latent" and node.site not in READ:
         raise CapabilityError(
             f"{node.name} cannot be traced: it reads {node.site_key.name}, which is not linear in "
@@ -141,7 +146,9 @@ def step_of_node(
         )
     node = node.at(
         resolve_position(node.position, n_positions, field),
-        None if node.key is None else resolve_position(node.key, n_positions, field),
+        None
+        if node.key is None
+        else resolve_position(node.key, n_source if kind == "cross_pair" else n_positions, field),
     )
     legal = kinds[kind]
     if node.kind == "neuron":
@@ -154,8 +161,36 @@ def step_of_node(
             field="through",
             value=through,
             legal=", ".join(legal),
+            fix="its keys and values are read of the encoder's stream, which is another one"
+            if kind == "cross_pair"
+            else None,
         )
     return Step(node, through)
+
+
+def _not_one_number(node: Target, name: str, field: str) -> TargetError:
+    missing = node.kind in ("head", "cross_head")
+    at = 14 if node.position is None else node.position
+    return TargetError(
+        f"{name!r} cannot be traced: "
+        + ("which key it looks at is missing" if missing else "it is not one number of a run"),
+        field=field,
+        value=name,
+        legal='a neuron or latent at a position, "L12.N512@4", "L6.F77@4", or a pair of query '
+        'and key, "L9.H6@14<3"',
+        fix=f'"{node.stem}@{at}<3"' if missing else '"L12.N512@4"',
+    )
+
+
+def _of_encoder(node: Target, name: str, field: str) -> CapabilityError:
+    return CapabilityError(
+        f"{name!r} cannot be traced: it reads the encoder's stream, and nodes of the decoder's are "
+        "traced here",
+        field=field,
+        value=name,
+        legal='nodes of the decoder; a head that looks at the source, "L3.X2@5<1", by its query',
+        fix=f"an edit of {node.stem} measures what it does: ue.sweep, or model.run",
+    )
 
 
 class Reader:
@@ -180,6 +215,8 @@ class Reader:
             if towards is None:
                 raise AssertionError("a value is traced towards something")
             return (self._value(step, towards),)
+        if step.node.kind == "cross_pair":
+            return (self._cross_score(step),)
         return self._score(step)
 
     # ------------------------------------------------------------ neurons
@@ -232,6 +269,18 @@ class Reader:
                 one = replace(step, through=side)
                 found.append(_reading(one, position, seen, (own, 0), slope, value))
         return tuple(found)
+
+    def _cross_score(self, step: Step) -> Reading:
+        """Of a head that looks at the source: the score by its query, of the decoder's stream."""
+        layer, end = step.layer, (step.layer, 1)
+        stream, scores = stream_at(end, self.model), f"L{layer}.cross_scores@{step.position}"
+        capture = [stream, f"L{layer}.cross_q", scores]
+        seen = self._run([layer], capture, end, stop=f"L{layer}.cross_z")
+        with torch.inference_mode(False), torch.enable_grad():
+            value = seen[scores][step.head, step.key]
+            _require_seen(step, value)
+            (slope,) = torch.autograd.grad(value, seen[stream])
+        return _reading(step, step.position, seen, end, slope, value)
 
     def _value(self, step: Step, towards: Directions) -> Reading:
         """What a pair brings, by its value, to what `towards` is the direction of."""

@@ -49,6 +49,7 @@ from unembed.engine.names.sites import resolve_position
 from unembed.engine.names.vocabulary import Read
 from unembed.engine.passes.attention_inputs import norms_frozen
 from unembed.engine.passes.forward import request_of, run
+from unembed.engine.targets import Lengths
 from unembed.errors import InputError
 from unembed.models.progress import Progress
 
@@ -93,8 +94,9 @@ def trace(
     if options.direction == "downstream":
         return _downstream(model, read, node, tuple(edits), options, cancel, progress)
     check_size(model, len(read.ids), AttributionOptions(pairs=options.pairs), edits)
-    steps = [_step(model, one, len(read.ids)) for one in options.trail]
-    steps.append(step_of_node(model, node, options.through, len(read.ids)))
+    n, n_source = len(read.ids), len(read.source)
+    steps = [step_of_node(model, *_split(one), n, "trail", n_source) for one in options.trail]
+    steps.append(step_of_node(model, node, options.through, n, "node", n_source))
     return _Trace(model, read, tuple(edits), options, steps, cancel, progress).found()
 
 
@@ -107,16 +109,11 @@ def _downstream(
     cancel: Cancel | None,
     progress: Progress | None,
 ) -> Trace:
-    n = len(read.ids)
-    steps = [step_down(model, *_split(one), n, "trail") for one in options.trail]
-    steps.append(step_down(model, node, options.through, n))
+    lengths = Lengths(len(read.ids), len(read.source))
+    steps = [step_down(model, *_split(one), lengths, "trail") for one in options.trail]
+    steps.append(step_down(model, node, options.through, lengths))
     check_carried(steps)
     return Downstream(model, read, edits, options, steps, cancel, progress).found()
-
-
-def _step(model: Loaded, written: str, n_positions: int) -> Step:
-    """A step of a trail upstream."""
-    return step_of_node(model, *_split(written), n_positions, "trail")
 
 
 def _split(written: str) -> tuple[str, Through | None]:

@@ -29,7 +29,7 @@ from unembed.engine.names.sites import resolve_position
 from unembed.engine.names.vocabulary import Read
 from unembed.engine.nodes import Branch
 from unembed.engine.passes.forward import request_of, run
-from unembed.engine.targets import SiteKey, Target, site
+from unembed.engine.targets import Lengths, SiteKey, Target, site
 from unembed.errors import CapabilityError, TargetError
 from unembed.latents.autoencoder import Autoencoder
 from unembed.latents.sae import sae_of
@@ -89,9 +89,9 @@ class Source:
         return self.node if self.node is not None and self.node.key is not None else None
 
 
-def source_of(model: Loaded, name: str, n_positions: int, field: str = "node") -> Source:
+def source_of(model: Loaded, name: str, lengths: Lengths, field: str = "node") -> Source:
     """The node of a name. Raises errors about `field`: TargetError, CapabilityError."""
-    bias = BIAS.fullmatch(name)
+    bias, n_positions = BIAS.fullmatch(name), lengths.prompt
     if bias is not None:
         return _bias(model, bias, n_positions, field)
     node = model.node(name, field)
@@ -112,9 +112,11 @@ def source_of(model: Loaded, name: str, n_positions: int, field: str = "node") -
         node = node.at(at)
         return Source(node.name, node.words, layer, branch, at, node)
     branch = "cross" if node.row.kind == "cross_pair" else "attn"
-    key = node.key if branch == "cross" else resolve_position(node.key, n_positions, field)
+    n_keys = lengths.source if branch == "cross" else n_positions
+    key = resolve_position(node.key, n_keys, field)
     node = node.at(at, key)
-    words = f"head {node.head} of layer {node.layer} from {at} to {node.key}"
+    words = f"head {node.head} of layer {node.layer} from {at} to {key}"
+    words += " of the source" if branch == "cross" else ""
     return Source(node.name, words, node.layer, branch, at, node)
 
 
