@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import shutil
 import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
+from filelock import FileLock
 
 import unembed as ue
 from unembed.index.corpus import stages, trial
@@ -19,6 +21,7 @@ from unembed.models.tiny import tiny_tokenizer
 from unembed.session.uploads import Uploads
 
 from ..contract.encoder_decoders import build
+from ..index.corpus.waiting import watched
 from .asgi import bearer, call, post, request
 
 TEXT = "The cat sat on the mat. The dog sat by the door.\n\nA cat ran."
@@ -266,3 +269,47 @@ def test_the_same_corpus_opens_in_python(app, model):
     built(app)
     folder = Path(app.session.settings.cache_dir, "corpora", model.fingerprint)
     assert len(open_corpus(model, "mine", folder=folder)) > 0
+
+
+# ---------------------------------------------------------------- others
+
+
+def test_a_build_that_waits_for_another_process_is_stopped_and_goes_on_later(app, monkeypatch):
+    sent(app)
+    assert built(app, layers=[0]).status == 200
+    sent(app)
+    other = FileLock(app.session.corpora.folder / "mine" / ".lock")
+    waits = threading.Event()
+    watched(monkeypatch, waits.set)
+
+    async def main() -> Any:
+        body = ASKED | {"name": "mine", "layers": [1], "job": JOB}
+        building = asyncio.create_task(_send(app, "/api/corpus/build", body))
+        await asyncio.to_thread(waits.wait, 10)
+        now = await asyncio.to_thread(listed, app)
+        question = await _send(app, "/api/predictions", {"prompt": "The cat"})
+        await request(app, "DELETE", f"/api/jobs/{JOB}", headers=[bearer()])
+        return now, question, await building
+
+    with other:
+        now, question, answer = asyncio.run(asyncio.wait_for(main(), 60))
+    assert now["building"] == {"name": "mine", "job": JOB}
+    assert question.status == 200
+    assert (answer.status, answer.error["code"]) == (499, "cancelled")
+    (there,) = listed(app)["items"]
+    made = built(app, layers=[1])
+    assert made.status == 200, made.body
+    assert set(there["sites"]) < set(made.json()["sites"])
+
+
+def test_a_corpus_of_another_model_is_refused_and_stays(app, model_of, tmp_path):
+    (tmp_path / "a.txt").write_text(TEXT)
+    other = model_of("bert")
+    made = index_corpus(other, tmp_path / "a.txt", "mine", [0], folder=tmp_path / "other")
+    place = app.session.corpora.folder / "mine"
+    shutil.copytree(made.version.parent, place)  # who copies a corpus there
+    sent(app)
+    for answer in (built(app), post(app, "/api/corpus/search", {"corpus": "mine"})):
+        assert answer.status == 400
+        assert "is of another model, or of other weights" in answer.error["message"]
+    assert len(open_corpus(other, "mine", folder=place.parent)) == len(made)

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 
 import pyarrow
 import pytest
 from pyarrow import parquet
 
 from unembed.errors import InputError
+from unembed.index.corpus import pieces as reading
 from unembed.index.corpus.pieces import LONGEST_PIECE, Word, pieces, sources
+
+CAT = "1\tcat\t_\tNOUN\tNN\t_\t0\troot\t_\t_"
 
 
 def texts(path, **options):
@@ -53,13 +57,61 @@ def test_an_end_of_line_may_lie_across_what_is_read_at_once(lines, tmp_path):
         assert texts(tmp_path / "dos.txt", lines=lines) == texts(tmp_path / "unix.txt", lines=lines)
 
 
-def test_a_record_of_ten_million_characters_is_cut(tmp_path):
+@pytest.mark.parametrize("kind", ["jsonl", "parquet"])
+def test_a_record_of_ten_million_characters_is_cut(kind, tmp_path):
     text = "A sentence of words. " * 500_000
-    (tmp_path / "a.jsonl").write_text(json.dumps({"text": text}) + '\n{"text": "Next."}')
-    *found, last = pieces(tmp_path / "a.jsonl")
+    if kind == "jsonl":
+        (tmp_path / "a.jsonl").write_text(json.dumps({"text": text}) + '\n{"text": "Next."}')
+    else:
+        parquet.write_table(pyarrow.table({"text": [text, "Next."]}), tmp_path / "a.parquet")
+    *found, last = pieces(tmp_path / f"a.{kind}")
     assert (last.text, last.record) == ("Next.", 1)
     assert max(len(piece.text) for piece in found) <= LONGEST_PIECE
     assert " ".join(piece.text for piece in found) == text.strip()
+
+
+@pytest.mark.parametrize("lines", [False, True])
+def test_a_line_of_ten_million_characters_is_never_held(lines, tmp_path):
+    path = tmp_path / "long.txt"
+    path.write_text("x" * 10_000_000)
+    tracemalloc.start()
+    try:
+        read = sum(len(piece.text) for piece in pieces(path, lines=lines))
+        assert tracemalloc.get_traced_memory()[1] < 1_000_000
+    finally:
+        tracemalloc.stop()
+    assert read == 10_000_000
+
+
+def test_cells_that_are_books_are_read_a_few_at_a_time(tmp_path, monkeypatch):
+    cells = [f"{number} " + "x" * 1_000_000 for number in range(12)]
+    parquet.write_table(pyarrow.table({"n": range(12), "text": cells}), tmp_path / "a.parquet")
+    monkeypatch.setattr(reading, "BATCH_BYTES", 2_000_000)
+    tracemalloc.start()
+    try:
+        records = {piece.record for piece in pieces(tmp_path / "a.parquet")}
+        assert tracemalloc.get_traced_memory()[1] < 6_000_000  # of 12
+    finally:
+        tracemalloc.stop()
+    assert records == set(range(12))
+
+
+def test_a_sentence_of_conllu_without_an_end_is_refused_and_not_held(tmp_path):
+    """Its words are known, so that it cannot be cut as a text is."""
+    path = tmp_path / "a.conllu"
+    path.write_text(f"{CAT}\n\n" + CAT.replace("cat", "x" * 10_000_000) + f"\n\n{CAT}\n\n")
+    found = pieces(path)
+    assert next(found).text == "cat"
+    tracemalloc.start()
+    try:
+        with pytest.raises(
+            InputError, match="sentence 1 of more than 1,000,000 characters"
+        ) as caught:
+            next(found)
+        assert tracemalloc.get_traced_memory()[1] < 10_000_000
+    finally:
+        tracemalloc.stop()
+    assert caught.value.field == "files"
 
 
 def test_records_of_every_kind_of_file(tmp_path):

@@ -18,6 +18,8 @@ from typing import Any
 from unembed.errors import InputError
 
 LONGEST_PIECE = 10_000  # characters
+LONGEST_SENTENCE = 1_000_000  # characters of CoNLL-U, with all columns: its words are known, uncut
+BATCH_ROWS, BATCH_BYTES = 256, 32 << 20  # of Parquet, at once: a cell may be a book
 _STRETCH = 1 << 16  # bytes that are read at once
 _PARAGRAPH = re.compile(r"\n[^\S\n]*\n\s*")
 _SENTENCE_END = re.compile(r"[.!?…][\"'”’»)\]]*\s+|[。！？][”’」』）]*")
@@ -227,10 +229,19 @@ def _parquet(path: Path, column: str) -> Iterator[Record]:
         raise _refused(path, f"is no Parquet file: {str(error).splitlines()[0]}") from None
     _check_column(path, column, file.schema_arrow.names)
     total, read = max(1, file.metadata.num_rows), 0
-    for batch in file.iter_batches(batch_size=256, columns=[column]):
+    for batch in file.iter_batches(batch_size=_rows_at_once(file, column), columns=[column]):
         read += batch.num_rows
         for text in batch.column(0).to_pylist():
             yield text, read / total
+
+
+def _rows_at_once(file: Any, column: str) -> int:
+    """How many cells of a column are some megabytes, in the mean."""
+    groups = (file.metadata.row_group(group) for group in range(file.metadata.num_row_groups))
+    parts = (group.column(at) for group in groups for at in range(group.num_columns))
+    own = (part for part in parts if part.path_in_schema.split(".")[0] == column)
+    size = sum(part.total_uncompressed_size for part in own)
+    return max(1, min(BATCH_ROWS, BATCH_BYTES * file.metadata.num_rows // max(1, size)))
 
 
 def _data_set(path: Path, column: str) -> Iterator[Record]:
@@ -275,7 +286,18 @@ def _conllu(path: Path) -> Iterator[Piece]:
         for block in whole:
             yield from _conllu_sentence(path, record, block, done)
             record += 1
+        _check_sentence(path, record, rest)
     yield from _conllu_sentence(path, record, rest, done)
+
+
+def _check_sentence(path: Path, record: int, block: str) -> None:
+    """Raise InputError where a sentence has no end: it would be held, whatever its length."""
+    if len(block) > LONGEST_SENTENCE:
+        raise _refused(
+            path,
+            f"has a sentence {record} of more than {LONGEST_SENTENCE:,} characters, with all its "
+            "columns: an empty line ends a sentence",
+        )
 
 
 def _conllu_sentence(path: Path, record: int, block: str, done: float) -> Iterator[Piece]:
