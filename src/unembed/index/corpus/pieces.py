@@ -240,8 +240,8 @@ def _rows_at_once(file: Any, column: str) -> int:
     groups = (file.metadata.row_group(group) for group in range(file.metadata.num_row_groups))
     parts = (group.column(at) for group in groups for at in range(group.num_columns))
     own = (part for part in parts if part.path_in_schema.split(".")[0] == column)
-    size = sum(part.total_uncompressed_size for part in own)
-    return max(1, min(BATCH_ROWS, BATCH_BYTES * file.metadata.num_rows // max(1, size)))
+    size = sum(int(part.total_uncompressed_size) for part in own)
+    return max(1, min(BATCH_ROWS, BATCH_BYTES * int(file.metadata.num_rows) // max(1, size)))
 
 
 def _data_set(path: Path, column: str) -> Iterator[Record]:
