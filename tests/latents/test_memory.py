@@ -127,3 +127,20 @@ def test_what_is_left_is_that_of_the_machine_or_of_the_container(tmp_path):
         assert available(meminfo, group) == left
     meminfo.write_text("MemTotal: 900 kB\n")
     assert available(meminfo, group) is None
+
+
+def test_what_is_left_of_a_container_of_cgroups_1(tmp_path):
+    meminfo, group = tmp_path / "meminfo", tmp_path / "group"
+    meminfo.write_text("MemTotal: 900 kB\nMemAvailable:   100 kB\nSwapFree: 20 kB\n")
+    memory = group / "memory"
+    memory.mkdir(parents=True)
+    assert available(meminfo, group) == 120 * 1024
+    whole = ("9223372036854771712", 120 * 1024)  # what it says where there is no limit
+    for limit, left in (whole, ("70000\n", 70000 - 60000 + 500), ("1000\n", 0)):
+        (memory / "memory.limit_in_bytes").write_text(limit)
+        (memory / "memory.usage_in_bytes").write_text("60000\n")
+        (memory / "memory.stat").write_text("inactive_file 7\ntotal_inactive_file 500\n")
+        assert available(meminfo, group) == left
+    (group / "memory.max").write_text("max")  # both are there: the limit of the one that has one
+    (memory / "memory.limit_in_bytes").write_text("70000")
+    assert available(meminfo, group) == 70000 - 60000 + 500

@@ -66,16 +66,31 @@ def _of_header(path: Path) -> int:
         return 0
 
 
+# the limit, what is used, and what of it can be freed: of cgroups 2, and of cgroups 1
+_GROUPS = (
+    ("memory.max", "memory.current", "memory.stat", "inactive_file "),
+    (
+        "memory/memory.limit_in_bytes",
+        "memory/memory.usage_in_bytes",
+        "memory/memory.stat",
+        "total_inactive_file ",
+    ),
+)
+
+
 def _left_of_group(group: Path) -> int | None:
     """What the limit of a container leaves; None without one."""
-    try:
-        limit = int((group / "memory.max").read_text("utf-8"))  # "max" is no number
-        used = int((group / "memory.current").read_text("utf-8"))
-        lines = (group / "memory.stat").read_text("utf-8").splitlines()
-        cached = next((int(one.split()[1]) for one in lines if one.startswith("inactive_file ")), 0)
-        return max(limit - used + cached, 0)
-    except (OSError, ValueError, IndexError):
-        return None
+    for limit_of, used_of, stat_of, freed in _GROUPS:
+        try:
+            # "max" of 2 is no number; that of 1 is so large that it says nothing
+            limit = int((group / limit_of).read_text("utf-8"))
+            used = int((group / used_of).read_text("utf-8"))
+            lines = (group / stat_of).read_text("utf-8").splitlines()
+            cached = next((int(one.split()[1]) for one in lines if one.startswith(freed)), 0)
+            return max(limit - used + cached, 0)
+        except (OSError, ValueError, IndexError):
+            continue
+    return None
 
 
 def _parted(line: str) -> tuple[str, str, str]:
